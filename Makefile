@@ -1,0 +1,39 @@
+# The one door: each target installs and builds what it lacks.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench build clean
+
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
+INSTALLED := node_modules/.package-lock.json
+BUILT := dist/.built
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(BUILT) ## a node and a payer exchanging claims for some seconds, then the result
+	@node dist/tools/cli.js demo
+
+test: $(BUILT) ## everything that can fail
+	npx vitest run
+
+check: $(BUILT) ## types, lint and format, imports, dead exports
+	npx tsc -p tsconfig.test.json
+	npx biome ci .
+	npx knip
+
+bench: $(BUILT) ## every benchmark, briefly; npm run bench:NAME for one in full
+	@for name in codec ring journal channels; do node dist/bench/$$name.js --quick || exit 1; done
+
+build: $(BUILT) ## compile to dist/
+
+clean: ## remove what was built, never data/
+	rm -rf dist build
+
+$(INSTALLED): package-lock.json package.json
+	npm ci --ignore-scripts --no-audit --no-fund >&2
+	@touch $@
+
+$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
+	@rm -rf dist
+	npx tsc -p tsconfig.json
+	@chmod +x dist/tools/cli.js
+	@touch $@
