@@ -1,0 +1,114 @@
+/**
+ * What every bench shares: flags, repeats, medians, and one way of printing.
+ *
+ * Main thread. `--json` prints exactly one object on stdout; otherwise a table. Notes (checksums of the work, the
+ * filesystem, the floor measured beside a figure) go with the table, or to stderr under `--json`.
+ */
+import { cpus, release, type } from 'node:os';
+import { parseArgs } from 'node:util';
+
+/** Figures by name, as they appear in `--json`; every repeat returns the same names. */
+export type Figures = Record<string, number>;
+
+export interface BenchContext {
+  /** `--quick`: the whole bench, all repeats, takes under 50 s. */
+  readonly quick: boolean;
+  /** 0-based number of this repeat. */
+  readonly repeat: number;
+  /** Says something about the run that is not a figure. */
+  note(line: string): void;
+}
+
+export interface BenchOptions {
+  /** The subject, as in `bench:NAME`. */
+  name: string;
+  /** Verification backend measured, `none` where no signature is checked. */
+  backend?: string;
+  /** Repeats a figure's median is taken over; fewer (3) with `--quick`. */
+  repeats?: number;
+}
+
+const REPEATS = 5;
+const REPEATS_QUICK = 3;
+
+/**
+ * Runs `measure` several times and prints the median of each figure. Sets the exit code: 1 when a repeat threw, 2 for
+ * wrong flags.
+ */
+export async function runBench(
+  options: BenchOptions,
+  measure: (context: BenchContext) => Figures | Promise<Figures>,
+): Promise<void> {
+  const flags = parseFlags(options.name);
+  if (flags === undefined) return;
+  const repeats = Math.min(options.repeats ?? REPEATS, flags.quick ? REPEATS_QUICK : Number.POSITIVE_INFINITY);
+  const note = (line: string) => (flags.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const runs: Figures[] = [];
+  try {
+    for (let repeat = 0; repeat < repeats; repeat++) runs.push(await measure({ quick: flags.quick, repeat, note }));
+  } catch (error) {
+    process.stderr.write(`bench ${options.name}: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const subject = { machine: machineName(), node: process.version, backend: options.backend ?? 'none' };
+  if (flags.json) process.stdout.write(`${JSON.stringify({ ...subject, figures: medians(runs) })}\n`);
+  else printTable(options.name, subject, runs);
+}
+
+/** CPU model, cores and kernel release in one line. */
+function machineName(): string {
+  const cores = cpus();
+  return `${cores[0]?.model.trim() ?? 'unknown CPU'}, ${cores.length} cores, ${type()} ${release()}`;
+}
+
+function parseFlags(name: string): { json: boolean; quick: boolean } | undefined {
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (!values.help) return { json: values.json, quick: values.quick };
+    process.stdout.write(`usage: npm run bench:${name} -- [--json] [--quick]\n`);
+  } catch (error) {
+    process.stderr.write(`bench ${name}: expected [--json] [--quick]: ${(error as Error).message}\n`);
+    process.exitCode = 2;
+  }
+  return undefined;
+}
+
+function sorted(runs: readonly Figures[], name: string): number[] {
+  return runs.map((run) => run[name] ?? Number.NaN).sort((left, right) => left - right);
+}
+
+/** The lower median, so that a figure is always one that was measured. */
+function middle(values: readonly number[]): number {
+  return values[(values.length - 1) >> 1] ?? Number.NaN;
+}
+
+function medians(runs: readonly Figures[]): Figures {
+  const names = Object.keys(runs[0] ?? {});
+  return Object.fromEntries(names.map((name) => [name, middle(sorted(runs, name))]));
+}
+
+function printTable(name: string, subject: Record<string, string>, runs: readonly Figures[]): void {
+  const rows = Object.keys(runs[0] ?? {}).map((figure) => {
+    const values = sorted(runs, figure);
+    return [figure, ...[values[0]!, middle(values), values.at(-1)!].map(readable)];
+  });
+  const table = [['figure', 'min', 'median', 'max'], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]!.length)));
+  const line = (row: string[]) =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
+  process.stdout.write(`bench ${name}: ${subject.machine}, Node ${subject.node}, backend ${subject.backend}\n`);
+  process.stdout.write(`${runs.length} repeats\n${table.map(line).join('\n')}\n`);
+}
+
+/** Four significant digits below 10,000, whole numbers with separators above. */
+function readable(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  return Math.abs(value) >= 10_000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,41 @@
+/**
+ * The walk over a datagram (or a TCP payload): frames back to back, sizes fixed per type.
+ *
+ * An unknown type or a cut-off frame ends the walk; the frames before it stand. The sink is one long-lived object with
+ * monomorphic methods, so that the engine inlines the calls and nothing is allocated per frame.
+ */
+import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM } from './layout.ts';
+
+/** Why a walk ended. */
+export const WALK_WHOLE = 0;
+export const WALK_EMPTY = 1;
+export const WALK_UNKNOWN_TYPE = 2;
+export const WALK_CUT_FRAME = 3;
+export type WalkEnd = typeof WALK_WHOLE | typeof WALK_EMPTY | typeof WALK_UNKNOWN_TYPE | typeof WALK_CUT_FRAME;
+
+/** Takes frames in the order they lie; `bytes[offset]` is the frame's type byte. */
+export interface FrameSink {
+  claim(bytes: Uint8Array, offset: number): void;
+  ack(bytes: Uint8Array, offset: number): void;
+}
+
+/** Hands every whole frame in `bytes[start, end)` to the sink and says how the walk ended. Never throws. */
+export function walkFrames(bytes: Uint8Array, start: number, end: number, sink: FrameSink): WalkEnd {
+  if (start >= end) return WALK_EMPTY;
+  let offset = start;
+  while (offset < end) {
+    const type = bytes[offset];
+    if (type === FRAME_CLAIM) {
+      if (offset + CLAIM_BYTES > end) return WALK_CUT_FRAME;
+      sink.claim(bytes, offset);
+      offset += CLAIM_BYTES;
+    } else if (type === FRAME_ACK) {
+      if (offset + ACK_BYTES > end) return WALK_CUT_FRAME;
+      sink.ack(bytes, offset);
+      offset += ACK_BYTES;
+    } else {
+      return WALK_UNKNOWN_TYPE;
+    }
+  }
+  return WALK_WHOLE;
+}

@@ -1,0 +1,7 @@
+/** The wire protocol, for both ends. Imports nothing of Node: it runs in a browser. */
+export * from './ack.ts';
+export * from './claim.ts';
+export * from './digest.ts';
+export * from './frames.ts';
+export * from './layout.ts';
+export * from './stream.ts';

@@ -1,0 +1,298 @@
+/**
+ * Classic pcap files: UDP datagrams out of one, and one out of UDP datagrams. For tools and tests, never the claim path.
+ *
+ * The reader works in place on the whole file (payloads are views of it). The file is hostile input: every length is
+ * checked before it is used, and whatever is not a sound capture ends in one INPUT_INVALID that names the offset.
+ * Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html
+ */
+import { ClaimwireError } from './errors.ts';
+
+/** A UDP datagram as captured. */
+export interface UdpDatagram {
+  /** When it was captured, seconds since 1970 and the nanoseconds after that. */
+  seconds: number;
+  nanoseconds: number;
+  source: string;
+  sourcePort: number;
+  target: string;
+  targetPort: number;
+  payload: Uint8Array;
+  /** Payload bytes that were on the wire but not captured (a snap length cut them off). */
+  missingBytes: number;
+}
+
+/** Packets a reader passed over, by reason. */
+export interface PcapSkipped {
+  /** ARP, TCP, ICMP and the like, and packets too mangled to tell. */
+  notUdp: number;
+  /** IP fragments: a datagram over the path's MTU is not put together again. */
+  fragment: number;
+}
+
+const FILE_HEADER_BYTES = 24;
+const RECORD_HEADER_BYTES = 16;
+/** What libpcap itself takes as the longest sensible packet (MAXIMUM_SNAPLEN). */
+const PACKET_BYTES_MAX = 262_144;
+
+const MAGIC_MICROSECONDS = 0xa1b2c3d4;
+const MAGIC_NANOSECONDS = 0xa1b23c4d;
+const MAGIC_PCAPNG = 0x0a0d0d0a;
+
+const LINK_NULL = 0;
+const LINK_ETHERNET = 1;
+const LINK_RAW = 101;
+const LINK_LOOP = 108;
+const LINK_LINUX_SLL = 113;
+const LINK_LINUX_SLL2 = 276;
+const LINK_TYPES: readonly number[] = [LINK_NULL, LINK_ETHERNET, LINK_RAW, LINK_LOOP, LINK_LINUX_SLL, LINK_LINUX_SLL2];
+
+const VLAN_TAGS: readonly number[] = [0x8100, 0x88a8];
+const VLAN_TAGS_MAX = 2;
+const IPV4_HEADER_BYTES = 20;
+const IPV6_HEADER_BYTES = 40;
+const IPV6_EXTENSIONS_MAX = 8;
+const UDP_HEADER_BYTES = 8;
+const PROTOCOL_UDP = 17;
+
+/** Whether `bytes` begin like a capture file of either kind (so that a caller can tell one from text). */
+export function looksLikeCapture(bytes: Uint8Array): boolean {
+  if (bytes.length < 4) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 4);
+  const known = [MAGIC_MICROSECONDS, MAGIC_NANOSECONDS, MAGIC_PCAPNG];
+  return known.includes(view.getUint32(0)) || known.includes(view.getUint32(0, true));
+}
+
+/**
+ * Yields the UDP datagrams of a capture in file order. Checksums are not looked at: a capture taken on the sending
+ * host holds unfinished ones.
+ * @param skipped counts what was passed over
+ * @throws ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense
+ */
+export function* readPcap(bytes: Uint8Array, skipped: PcapSkipped): Generator<UdpDatagram, void, undefined> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { littleEndian, nanosecondsPerUnit, linkType } = readFileHeader(view);
+  let offset = FILE_HEADER_BYTES;
+  while (offset < bytes.length) {
+    if (offset + RECORD_HEADER_BYTES > bytes.length)
+      throw invalid(offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${bytes.length - offset} bytes`);
+    const captured = view.getUint32(offset + 8, littleEndian);
+    if (captured > PACKET_BYTES_MAX)
+      throw invalid(offset + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
+    const start = offset + RECORD_HEADER_BYTES;
+    if (start + captured > bytes.length)
+      throw invalid(start, `${captured} bytes of packet`, `${bytes.length - start} before the end of the file`);
+    const datagram = readLink(view, start, start + captured, linkType, skipped);
+    if (datagram !== undefined) {
+      datagram.seconds = view.getUint32(offset, littleEndian);
+      datagram.nanoseconds = view.getUint32(offset + 4, littleEndian) * nanosecondsPerUnit;
+      yield datagram;
+    }
+    offset = start + captured;
+  }
+}
+
+function invalid(offset: number, expected: string, got: string | number): ClaimwireError {
+  const message = `capture, byte ${offset}: expected ${expected}, got ${got}; capture again or cut the file there`;
+  return new ClaimwireError('INPUT_INVALID', message, { offset });
+}
+
+interface FileHeader {
+  littleEndian: boolean;
+  nanosecondsPerUnit: number;
+  linkType: number;
+}
+
+function readFileHeader(view: DataView): FileHeader {
+  if (view.byteLength < FILE_HEADER_BYTES)
+    throw invalid(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
+  const magic = view.getUint32(0);
+  if (magic === MAGIC_PCAPNG) {
+    const message = 'expected classic pcap, got pcapng: convert it with `editcap -F pcap IN OUT`';
+    throw new ClaimwireError('INPUT_INVALID', message, { offset: 0 });
+  }
+  const littleEndian = magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS;
+  const oriented = view.getUint32(0, littleEndian);
+  if (oriented !== MAGIC_MICROSECONDS && oriented !== MAGIC_NANOSECONDS)
+    throw invalid(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
+  // The upper 16 bits say how long a frame check sequence is; it lies behind the IP packet, so it does not matter.
+  const linkType = view.getUint32(20, littleEndian) & 0xffff;
+  if (!LINK_TYPES.includes(linkType)) throw invalid(20, `one of the link types ${LINK_TYPES.join(', ')}`, linkType);
+  return { littleEndian, nanosecondsPerUnit: oriented === MAGIC_NANOSECONDS ? 1 : 1000, linkType };
+}
+
+/** Finds the IP packet in a link-layer frame. The IP version is read from the packet itself. */
+function readLink(
+  view: DataView,
+  start: number,
+  end: number,
+  linkType: number,
+  skipped: PcapSkipped,
+): UdpDatagram | undefined {
+  let ip = start;
+  if (linkType === LINK_NULL || linkType === LINK_LOOP) ip += 4;
+  else if (linkType === LINK_LINUX_SLL) ip += 16;
+  else if (linkType === LINK_LINUX_SLL2) ip += 20;
+  else if (linkType === LINK_ETHERNET) {
+    ip += 14;
+    for (let tags = 0; tags < VLAN_TAGS_MAX && ip <= end; tags++) {
+      if (!VLAN_TAGS.includes(view.getUint16(ip - 2))) break;
+      ip += 4;
+    }
+  }
+  const type = linkType === LINK_ETHERNET && ip <= end ? view.getUint16(ip - 2) : 0;
+  const isIp = linkType !== LINK_ETHERNET || type === 0x0800 || type === 0x86dd;
+  const version = isIp && ip < end ? view.getUint8(ip) >> 4 : 0;
+  if (version === 4 && ip + IPV4_HEADER_BYTES <= end) return readIpv4(view, ip, end, skipped);
+  if (version === 6 && ip + IPV6_HEADER_BYTES <= end) return readIpv6(view, ip, end, skipped);
+  skipped.notUdp += 1;
+  return undefined;
+}
+
+function readIpv4(view: DataView, ip: number, end: number, skipped: PcapSkipped): UdpDatagram | undefined {
+  const headerBytes = (view.getUint8(ip) & 0x0f) * 4;
+  const fragment = view.getUint16(ip + 6);
+  if (view.getUint8(ip + 9) !== PROTOCOL_UDP || headerBytes < IPV4_HEADER_BYTES) {
+    skipped.notUdp += 1;
+    return undefined;
+  }
+  // Either more fragments follow (0x2000) or this one does not lie at the front (the 13 bits below).
+  if ((fragment & 0x3fff) !== 0) {
+    skipped.fragment += 1;
+    return undefined;
+  }
+  return readUdp(view, ip + headerBytes, end, ipv4Text(view, ip + 12), ipv4Text(view, ip + 16), skipped);
+}
+
+function readIpv6(view: DataView, ip: number, end: number, skipped: PcapSkipped): UdpDatagram | undefined {
+  let next = view.getUint8(ip + 6);
+  let offset = ip + IPV6_HEADER_BYTES;
+  for (let extensions = 0; extensions < IPV6_EXTENSIONS_MAX && offset + 8 <= end; extensions++) {
+    if (next === 44) {
+      skipped.fragment += 1;
+      return undefined;
+    }
+    // Hop-by-hop, routing and destination options: length in units of 8 bytes, not counting the first.
+    if (next !== 0 && next !== 43 && next !== 60) break;
+    next = view.getUint8(offset);
+    offset += (view.getUint8(offset + 1) + 1) * 8;
+  }
+  if (next !== PROTOCOL_UDP) {
+    skipped.notUdp += 1;
+    return undefined;
+  }
+  return readUdp(view, offset, end, ipv6Text(view, ip + 8), ipv6Text(view, ip + 24), skipped);
+}
+
+function readUdp(
+  view: DataView,
+  udp: number,
+  end: number,
+  source: string,
+  target: string,
+  skipped: PcapSkipped,
+): UdpDatagram | undefined {
+  const udpBytes = udp + UDP_HEADER_BYTES <= end ? view.getUint16(udp + 4) : 0;
+  if (udpBytes < UDP_HEADER_BYTES) {
+    skipped.notUdp += 1;
+    return undefined;
+  }
+  // What lies behind the UDP length is padding of the link (short Ethernet frames).
+  const payloadEnd = Math.min(udp + udpBytes, end);
+  return {
+    seconds: 0,
+    nanoseconds: 0,
+    source,
+    sourcePort: view.getUint16(udp),
+    target,
+    targetPort: view.getUint16(udp + 2),
+    payload: new Uint8Array(view.buffer, view.byteOffset + udp + UDP_HEADER_BYTES, payloadEnd - udp - UDP_HEADER_BYTES),
+    missingBytes: udp + udpBytes - payloadEnd,
+  };
+}
+
+function ipv4Text(view: DataView, offset: number): string {
+  return [0, 1, 2, 3].map((index) => view.getUint8(offset + index)).join('.');
+}
+
+/** RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+function ipv6Text(view: DataView, offset: number): string {
+  const groups = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => view.getUint16(offset + 2 * index).toString(16));
+  let runStart = 0;
+  let runLength = 1;
+  for (let start = 0; start < 8; start++) {
+    let length = 0;
+    while (groups[start + length] === '0') length += 1;
+    if (length > runLength) {
+      runStart = start;
+      runLength = length;
+    }
+  }
+  if (runLength === 1) return groups.join(':');
+  return `${groups.slice(0, runStart).join(':')}::${groups.slice(runStart + runLength).join(':')}`;
+}
+
+/** What a datagram needs to be written to a capture: IPv4 only. */
+export type Ipv4Datagram = Omit<UdpDatagram, 'missingBytes'>;
+
+/** A capture file (nanoseconds, raw IP, little-endian) that holds `datagrams`, with sound lengths and checksums. */
+export function writePcap(datagrams: readonly Ipv4Datagram[]): Uint8Array {
+  const overhead = RECORD_HEADER_BYTES + IPV4_HEADER_BYTES + UDP_HEADER_BYTES;
+  const total = datagrams.reduce((sum, { payload }) => sum + overhead + payload.length, FILE_HEADER_BYTES);
+  const bytes = new Uint8Array(total);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC_NANOSECONDS, true);
+  view.setUint16(4, 2, true); // version 2.4
+  view.setUint16(6, 4, true);
+  view.setUint32(16, PACKET_BYTES_MAX, true);
+  view.setUint32(20, LINK_RAW, true);
+  let offset = FILE_HEADER_BYTES;
+  for (const datagram of datagrams) {
+    const packetBytes = IPV4_HEADER_BYTES + UDP_HEADER_BYTES + datagram.payload.length;
+    if (packetBytes > 0xffff)
+      throw new ClaimwireError(
+        'INPUT_INVALID',
+        `payload: expected at most 65507 bytes for IPv4, got ${datagram.payload.length}`,
+      );
+    view.setUint32(offset, datagram.seconds, true);
+    view.setUint32(offset + 4, datagram.nanoseconds, true);
+    view.setUint32(offset + 8, packetBytes, true);
+    view.setUint32(offset + 12, packetBytes, true);
+    writeIpv4Udp(view, offset + RECORD_HEADER_BYTES, datagram);
+    offset += RECORD_HEADER_BYTES + packetBytes;
+  }
+  return bytes;
+}
+
+function writeIpv4Udp(view: DataView, ip: number, datagram: Ipv4Datagram): void {
+  const udp = ip + IPV4_HEADER_BYTES;
+  const udpBytes = UDP_HEADER_BYTES + datagram.payload.length;
+  view.setUint8(ip, 0x45);
+  view.setUint16(ip + 2, IPV4_HEADER_BYTES + udpBytes);
+  view.setUint8(ip + 8, 64); // hops
+  view.setUint8(ip + 9, PROTOCOL_UDP);
+  writeIpv4Address(view, ip + 12, datagram.source);
+  writeIpv4Address(view, ip + 16, datagram.target);
+  view.setUint16(ip + 10, checksum(view, ip, IPV4_HEADER_BYTES, 0));
+  view.setUint16(udp, datagram.sourcePort);
+  view.setUint16(udp + 2, datagram.targetPort);
+  view.setUint16(udp + 4, udpBytes);
+  new Uint8Array(view.buffer, view.byteOffset + udp + UDP_HEADER_BYTES).set(datagram.payload);
+  // The pseudo-header adds both addresses, the protocol and the length. 0 means "none" on the wire, so it is sent as FFFF.
+  view.setUint16(udp + 6, checksum(view, ip + 12, 8 + udpBytes, PROTOCOL_UDP + udpBytes) || 0xffff);
+}
+
+function writeIpv4Address(view: DataView, offset: number, text: string): void {
+  const parts = text.split('.').map(Number);
+  const sound = parts.length === 4 && parts.every((part) => Number.isInteger(part) && part >= 0 && part <= 255);
+  if (!sound) throw new ClaimwireError('INPUT_INVALID', `address: expected IPv4 like 127.0.0.1, got ${text}`);
+  for (let index = 0; index < 4; index++) view.setUint8(offset + index, parts[index]!);
+}
+
+/** The internet checksum (RFC 1071) of `length` bytes, on top of `sum`. */
+function checksum(view: DataView, offset: number, length: number, sum: number): number {
+  let total = sum;
+  for (let index = 0; index + 1 < length; index += 2) total += view.getUint16(offset + index);
+  if (length % 2 === 1) total += view.getUint8(offset + length - 1) * 256;
+  while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x10000);
+  return ~total & 0xffff;
+}

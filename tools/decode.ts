@@ -1,0 +1,260 @@
+/**
+ * `claimwire decode HEX|FILE.pcap|-`: claims and acks in words, one line each, and why anything else is none.
+ *
+ * Main thread of its own process. Input is hostile: whatever it holds ends in a line and an exit code.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { type Ack, decodeAck } from '../protocol/ack.ts';
+import { type Claim, decodeClaim } from '../protocol/claim.ts';
+import {
+  type FrameSink,
+  WALK_CUT_FRAME,
+  WALK_EMPTY,
+  WALK_UNKNOWN_TYPE,
+  WALK_WHOLE,
+  type WalkEnd,
+  walkFrames,
+} from '../protocol/frames.ts';
+import {
+  ACK_BYTES,
+  ACK_RESERVED,
+  ACK_TIMESTAMP,
+  CLAIM_BYTES,
+  CLAIM_TIMESTAMP,
+  statusName,
+} from '../protocol/layout.ts';
+import { ClaimwireError } from '../src/errors.ts';
+import { looksLikeCapture, type PcapSkipped, readPcap, type UdpDatagram } from '../src/pcap.ts';
+import { COMMON_FLAGS, readArgs, usage, wholeNumber } from './args.ts';
+import { write } from './output.ts';
+
+const HELP = `Usage: claimwire decode HEX|FILE.pcap|- [--json] [--port N]
+
+Prints the claims and acks of a datagram, of the UDP traffic in a capture, or of
+standard input (a capture, or one datagram in hex per line).
+
+  HEX          a datagram in hex; blanks, colons and a leading 0x are fine
+  FILE.pcap    a classic pcap file (pcapng: convert with editcap -F pcap IN OUT)
+  --json       one JSON object per line; amounts and ids as decimal strings
+  --port N     of a capture, only datagrams to or from UDP port N
+  --help       this text
+
+Exit code: 0 all decoded, 1 something was not a claim or ack (the line says what), 2 usage.
+`;
+
+const INPUT_BYTES_MAX = 2 ** 30;
+const LINES_HELD = 1_024;
+/** Half the order of secp256k1, rounded down: a larger s is refused. */
+const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
+
+/** Runs the command; resolves to the exit code. Throws ClaimwireError USAGE or INPUT_INVALID. */
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs(args, { ...COMMON_FLAGS, port: { type: 'string' } });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [input] = positionals;
+  if (input === undefined || positionals.length !== 1)
+    usage(`expected one of HEX, FILE.pcap or -, got ${positionals.length} operands; see --help`);
+  const port = values.port === undefined ? undefined : wholeNumber(values.port, '--port', 1, 65_535);
+  const decoder = new Decoder(values.json);
+  try {
+    await decodeInput(input, port, decoder);
+  } finally {
+    await decoder.flush();
+  }
+  return decoder.faults === 0 ? 0 : 1;
+}
+
+async function decodeInput(input: string, port: number | undefined, decoder: Decoder): Promise<void> {
+  const hex = parseHex(input);
+  if (hex !== undefined) {
+    decoder.datagram(hex);
+    return;
+  }
+  const bytes = readInput(input);
+  if (looksLikeCapture(bytes)) {
+    await decodeCapture(bytes, port, decoder);
+    return;
+  }
+  if (input !== '-')
+    throw new ClaimwireError('INPUT_INVALID', `expected hex (an even number of digits) or a pcap file, got ${input}`);
+  if (bytes.toString('latin1').trim() === '')
+    throw new ClaimwireError('INPUT_INVALID', 'standard input: expected a pcap file or datagrams in hex, got nothing');
+  for (const [index, line] of bytes.toString('latin1').split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const datagram = parseHex(line);
+    if (datagram === undefined)
+      throw new ClaimwireError('INPUT_INVALID', `line ${index + 1}: expected an even number of hex digits`);
+    decoder.datagram(datagram);
+    if (decoder.isFull) await decoder.flush();
+  }
+}
+
+/** The bytes `text` spells, or undefined when it is no hex. */
+function parseHex(text: string): Buffer | undefined {
+  const digits = text.trim().replace(/^0x/i, '').replace(/[\s:]/g, '');
+  if (digits === '' || digits.length % 2 !== 0 || /[^0-9a-f]/i.test(digits)) return undefined;
+  return Buffer.from(digits, 'hex');
+}
+
+function readInput(input: string): Buffer {
+  try {
+    if (input === '-') return readFileSync(0);
+    const { size } = statSync(input);
+    if (size <= INPUT_BYTES_MAX) return readFileSync(input);
+    throw new ClaimwireError(
+      'INPUT_INVALID',
+      `expected at most ${INPUT_BYTES_MAX} bytes, got ${size}; split the capture`,
+    );
+  } catch (error) {
+    if (error instanceof ClaimwireError) throw error;
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    const what = input.length > 80 ? `${input.slice(0, 80)}…` : input;
+    const message = `expected hex (an even number of digits) or a readable file, got ${what} (${reason})`;
+    throw new ClaimwireError('INPUT_INVALID', message, {}, { cause: error });
+  }
+}
+
+async function decodeCapture(bytes: Buffer, port: number | undefined, decoder: Decoder): Promise<void> {
+  const skipped: PcapSkipped = { notUdp: 0, fragment: 0 };
+  let otherPorts = 0;
+  let datagrams = 0;
+  for (const datagram of readPcap(bytes, skipped)) {
+    if (port !== undefined && datagram.sourcePort !== port && datagram.targetPort !== port) {
+      otherPorts += 1;
+      continue;
+    }
+    datagrams += 1;
+    decoder.datagram(datagram.payload, datagram);
+    if (decoder.isFull) await decoder.flush();
+  }
+  process.stderr.write(
+    `${datagrams} datagrams; passed over: ${otherPorts} of other ports, ${skipped.fragment} IP fragments, ` +
+      `${skipped.notUdp} packets that are not UDP\n`,
+  );
+}
+
+/** Walks datagrams and prints what they hold. */
+class Decoder implements FrameSink {
+  faults = 0;
+  readonly #json: boolean;
+  readonly #lines: string[] = [];
+  /** Before each line: where and when the datagram was captured, as text or as JSON members. */
+  #prefix = '';
+  #origin: Record<string, unknown> = {};
+  #end = 0;
+
+  constructor(json: boolean) {
+    this.#json = json;
+  }
+
+  datagram(bytes: Uint8Array, captured?: UdpDatagram): void {
+    this.#end = 0;
+    if (captured !== undefined) this.#locate(captured);
+    const walkEnd = walkFrames(bytes, 0, bytes.length, this);
+    const missing = captured?.missingBytes ?? 0;
+    if (walkEnd === WALK_WHOLE && missing === 0) return;
+    this.faults += 1;
+    const dropped = bytes.length - this.#end;
+    const reason = whyEnded(walkEnd, bytes[this.#end], missing);
+    this.#print(`undecoded offset=${this.#end} bytes=${dropped}: ${reason}`, {
+      type: 'undecoded',
+      offset: this.#end,
+      bytes: dropped,
+      reason,
+    });
+  }
+
+  claim(bytes: Uint8Array, offset: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const claim = decodeClaim(view, offset);
+    this.#end = offset + CLAIM_BYTES;
+    const highS = Buffer.compare(claim.signature.subarray(32), HALF_ORDER) > 0;
+    const bits = view.getBigUint64(offset + CLAIM_TIMESTAMP);
+    const signature = Buffer.from(claim.signature).toString('hex');
+    const text = `claim ${amounts(claim)} ${timeText(claim.timestamp, bits)} signature=${signature}`;
+    this.#print(highS ? `${text} high-s` : text, {
+      type: 'claim',
+      ...fields(claim),
+      ...timeFields(claim.timestamp, bits),
+      signature,
+      highS,
+    });
+  }
+
+  ack(bytes: Uint8Array, offset: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const ack = decodeAck(view, offset);
+    this.#end = offset + ACK_BYTES;
+    const bits = view.getBigUint64(offset + ACK_TIMESTAMP);
+    const reserved = view.getUint16(offset + ACK_RESERVED);
+    const text = `ack ${statusName(ack.status)} ${amounts(ack)} ${timeText(ack.timestamp, bits)}`;
+    this.#print(reserved === 0 ? text : `${text} reserved=${reserved}`, {
+      type: 'ack',
+      status: ack.status,
+      statusName: statusName(ack.status),
+      ...fields(ack),
+      ...timeFields(ack.timestamp, bits),
+      reserved,
+    });
+  }
+
+  /** Output goes out in large pieces: a capture may hold millions of lines. */
+  get isFull(): boolean {
+    return this.#lines.length >= LINES_HELD;
+  }
+
+  /** Writes what is held back. */
+  async flush(): Promise<void> {
+    const lines = this.#lines.splice(0);
+    if (lines.length > 0) await write(`${lines.join('\n')}\n`);
+  }
+
+  #locate(captured: UdpDatagram): void {
+    const milliseconds = captured.seconds * 1000 + Math.floor(captured.nanoseconds / 1e6);
+    const time = new Date(milliseconds).toISOString();
+    const source = endpoint(captured.source, captured.sourcePort);
+    const target = endpoint(captured.target, captured.targetPort);
+    this.#prefix = `${time} ${source} > ${target} `;
+    this.#origin = { time, source, target };
+  }
+
+  #print(text: string, object: Record<string, unknown>): void {
+    this.#lines.push(this.#json ? JSON.stringify({ ...this.#origin, ...object }) : this.#prefix + text);
+  }
+}
+
+function whyEnded(walkEnd: WalkEnd, type: number | undefined, missing: number): string {
+  if (walkEnd === WALK_UNKNOWN_TYPE) return `unknown type 0x${type!.toString(16).padStart(2, '0')}`;
+  const lacking = missing === 0 ? '' : `, the capture lacks ${missing} bytes`;
+  if (walkEnd === WALK_EMPTY) return `empty datagram${lacking}`;
+  return walkEnd === WALK_CUT_FRAME ? `cut frame${lacking}` : `more frames${lacking}`;
+}
+
+function endpoint(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function amounts({ channelId, sequence, amount }: Claim | Ack): string {
+  return `channel=${channelId} sequence=${sequence} amount=${amount}`;
+}
+
+function fields({ channelId, sequence, amount }: Claim | Ack): Record<string, unknown> {
+  return { channelId: String(channelId), sequence, amount: String(amount) };
+}
+
+/** A timestamp as a date where it is one; the bits otherwise, since they are what an ack echoes. */
+function timeText(timestamp: number, bits: bigint): string {
+  const date = new Date(timestamp);
+  return `timestamp=${Number.isNaN(date.getTime()) ? hexBits(bits) : date.toISOString()}`;
+}
+
+function timeFields(timestamp: number, bits: bigint): Record<string, unknown> {
+  return { timestamp: Number.isFinite(timestamp) ? timestamp : null, timestampBits: hexBits(bits) };
+}
+
+function hexBits(bits: bigint): string {
+  return `0x${bits.toString(16).padStart(16, '0')}`;
+}
