@@ -1,0 +1,85 @@
+/**
+ * Cuts a corrupt journal at its bad place, when the operator asked for it. Main thread, before the node starts.
+ *
+ * Nothing is deleted or overwritten: damaged files go to `<lane>/damaged-<n>/`. The sound part before the bad place
+ * stays in the lane, as a copy padded with zeros where it shared its file with the damage. At whatever point this is
+ * interrupted, the journal reads the same up to the bad place, and cutting again finishes the work.
+ */
+import * as fs from 'node:fs';
+import { basename, join } from 'node:path';
+import { SEGMENT_HEADER_BYTES } from './record.ts';
+import type { RecoveryReport } from './recover.ts';
+import { decodeSegmentHeader, journalFailed, segmentName, segmentNumber, syncFolder } from './segment.ts';
+
+const FOLDERS_MAX = 10_000;
+const COPY_BYTES = 1024 * 1024;
+
+/**
+ * Moves a corrupt journal's damaged segments aside; any other journal is left as it is, since a torn end needs no cut.
+ * Recover again afterwards. Returns where each damaged file is now. Throws JOURNAL_FAILED.
+ */
+export function cutJournal(directory: string, report: RecoveryReport): string[] {
+  const { bad } = report;
+  if (report.end !== 'corrupt' || bad === undefined) return [];
+  try {
+    const damaged = fs
+      .readdirSync(directory)
+      .filter((name) => (segmentNumber(name) ?? 0) >= bad.segment)
+      .sort()
+      .reverse();
+    const folder = damagedFolder(directory);
+    const kept = bad.offset > SEGMENT_HEADER_BYTES ? soundCopy(directory, bad.segment, bad.offset) : undefined;
+    // Newest first, so that what is left over is still in order.
+    for (const name of damaged) {
+      const path = join(directory, name);
+      if (kept !== undefined && segmentNumber(name) === bad.segment) {
+        fs.linkSync(path, join(folder, name));
+        fs.renameSync(kept, path);
+      } else {
+        fs.renameSync(path, join(folder, name));
+      }
+    }
+    syncFolder(fs, folder);
+    syncFolder(fs, directory);
+    return damaged.map((name) => join(folder, name)).reverse();
+  } catch (error) {
+    throw journalFailed('cut', directory, error);
+  }
+}
+
+function damagedFolder(directory: string): string {
+  for (let number = 1; number <= FOLDERS_MAX; number++) {
+    const folder = join(directory, `damaged-${number}`);
+    try {
+      fs.mkdirSync(folder);
+      return folder;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  throw new Error(`expected at most ${FOLDERS_MAX} damaged folders in ${basename(directory)}`);
+}
+
+/** A new file with the segment's bytes up to `end`, and zeros to its full size. */
+function soundCopy(directory: string, segment: number, end: number): string {
+  const path = join(directory, segmentName(segment));
+  const source = fs.openSync(path, 'r');
+  const target = fs.openSync(`${path}.cut.tmp`, 'w');
+  try {
+    const chunk = new Uint8Array(COPY_BYTES);
+    fs.readSync(source, chunk, 0, SEGMENT_HEADER_BYTES, 0);
+    const header = decodeSegmentHeader(chunk, SEGMENT_HEADER_BYTES, segment);
+    if (typeof header === 'string') throw new Error(header);
+    for (let offset = 0; offset < header.segmentBytes; offset += COPY_BYTES) {
+      chunk.fill(0);
+      const length = Math.min(COPY_BYTES, header.segmentBytes - offset);
+      if (offset < end) fs.readSync(source, chunk, 0, Math.min(length, end - offset), offset);
+      fs.writeSync(target, chunk, 0, length, offset);
+    }
+    fs.fsyncSync(target);
+  } finally {
+    fs.closeSync(target);
+    fs.closeSync(source);
+  }
+  return `${path}.cut.tmp`;
+}

@@ -1,0 +1,143 @@
+/**
+ * One segment file at a time, read through a window of a fixed size, and judged group by group. Never writes.
+ *
+ * Main thread at start, and the tools. Owns the window: what it hands out is valid until the next call. Whatever the
+ * bytes say, nothing larger than the window is read or allocated.
+ */
+import { crc32 } from 'node:zlib';
+import { assert } from '../errors.ts';
+import {
+  GROUP,
+  GROUP_BYTES_LIMIT,
+  GROUP_CLAIMS_LIMIT,
+  GROUP_HEADER_BYTES,
+  GROUP_MAGIC,
+  getU64,
+  groupBytes,
+  SECTOR_BYTES,
+  sectorAlign,
+} from './record.ts';
+import { hex, type JournalFiles } from './segment.ts';
+
+const WINDOW_BYTES = 8 * 1024 * 1024;
+const COMPARE_BYTES = 64 * 1024;
+const ZEROS = Buffer.alloc(COMPARE_BYTES);
+
+assert(GROUP_BYTES_LIMIT <= WINDOW_BYTES, 'the largest group fits the window');
+
+export class SegmentReader {
+  /** The window, as large as the largest file so far, up to 8 MiB. */
+  bytes = new Uint8Array(0);
+  /** Size of the open file. */
+  size = 0;
+  /** The group `readGroup` last found sound: where it starts in `bytes`, its number, claims, length and time. */
+  at = 0;
+  number = 0;
+  count = 0;
+  length = 0;
+  time = 0;
+  #view = new DataView(this.bytes.buffer);
+  readonly #files: JournalFiles;
+  #fd = -1;
+  #start = 0;
+  #end = 0;
+
+  constructor(files: JournalFiles) {
+    this.#files = files;
+  }
+
+  /** Opens a file in place of the last one. Throws as `node:fs` does. */
+  open(path: string): void {
+    this.close();
+    this.#fd = this.#files.openSync(path, 'r');
+    this.size = this.#files.fstatSync(this.#fd).size;
+    const window = Math.max(SECTOR_BYTES, Math.min(WINDOW_BYTES, this.size));
+    if (window <= this.bytes.length) return;
+    this.bytes = new Uint8Array(window);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) this.#files.closeSync(this.#fd);
+    this.#fd = -1;
+    this.size = this.#start = this.#end = 0;
+  }
+
+  /** Where file bytes [offset, offset + length) lie in `bytes`, or -1 when the file does not have them. */
+  load(offset: number, length: number): number {
+    if (offset >= this.#start && offset + length <= this.#end) return offset - this.#start;
+    this.#start = this.#end = offset;
+    const wanted = Math.min(this.bytes.length, this.size - offset);
+    while (this.#end - offset < wanted) {
+      const filled = this.#end - offset;
+      const got = this.#files.readSync(this.#fd, this.bytes, filled, wanted - filled, this.#end);
+      if (got === 0) break;
+      this.#end += got;
+    }
+    return length <= this.#end - offset ? 0 : -1;
+  }
+
+  /** Reads the group at `offset`, which must end by `limit`; `undefined` when it is sound, else what is wrong with it. */
+  readGroup(offset: number, limit: number, seed: number): string | undefined {
+    if (offset + GROUP_HEADER_BYTES > limit) return `expected a group header, got ${limit - offset} bytes`;
+    let at = this.load(offset, GROUP_HEADER_BYTES);
+    if (at < 0) return 'expected a group header, got the end of the file';
+    const view = this.#view;
+    const magic = view.getUint32(at + GROUP.magic, true);
+    if (magic !== GROUP_MAGIC) return `expected group magic ${hex(GROUP_MAGIC)} or zeros to the end, got ${hex(magic)}`;
+    const count = view.getUint32(at + GROUP.count, true);
+    const length = view.getUint32(at + GROUP.bytes, true);
+    if (count === 0 || count > GROUP_CLAIMS_LIMIT) return `expected 1..${GROUP_CLAIMS_LIMIT} claims, got ${count}`;
+    if (length !== groupBytes(count)) return `expected ${groupBytes(count)} bytes of group, got ${length}`;
+    if (offset + length > limit) return `expected a group of ${length} bytes, got ${limit - offset}`;
+    at = this.load(offset, length);
+    if (at < 0) return `expected a group of ${length} bytes, got the end of the file`;
+    const stored = view.getUint32(at + GROUP.crc, true);
+    const actual = crc32(this.bytes.subarray(at + GROUP.number, at + length), seed);
+    if (stored !== actual) return `expected group checksum ${hex(stored)}, got ${hex(actual)}`;
+    const number = getU64(view, at + GROUP.number);
+    if (!(number >= 1)) return `expected a group number from 1 to 2^53, got ${number}`;
+    this.at = at;
+    this.number = number;
+    this.count = count;
+    this.length = length;
+    this.time = view.getFloat64(at + GROUP.time, true);
+    return undefined;
+  }
+
+  /** First byte that is not zero in file bytes [offset, end), or -1. */
+  firstNonZero(offset: number, end: number): number {
+    for (let from = offset; from < end; ) {
+      const length = Math.min(COMPARE_BYTES, end - from);
+      const at = this.load(from, length);
+      if (at < 0) return -1;
+      if (ZEROS.compare(this.bytes, at, at + length, 0, length) !== 0)
+        for (let index = 0; ; index++) if (this.bytes[at + index] !== 0) return from + index;
+      from += length;
+    }
+    return -1;
+  }
+
+  /** How many bytes are not zero in file bytes [offset, end). */
+  countNonZero(offset: number, end: number): number {
+    let count = 0;
+    for (let from = this.firstNonZero(offset, end); from >= 0; from = this.firstNonZero(from, end)) {
+      const length = Math.min(COMPARE_BYTES, end - from);
+      const at = this.load(from, length);
+      for (let index = at; index < at + length; index++) if (this.bytes[index] !== 0) count++;
+      from += length;
+    }
+    return count;
+  }
+
+  /** How many sound groups numbered `first` or higher start in file bytes [offset, end). */
+  countGroups(offset: number, end: number, seed: number, first: number): number {
+    let count = 0;
+    for (let from = sectorAlign(offset); from < end; ) {
+      const sound = this.readGroup(from, end, seed) === undefined;
+      if (sound && this.number >= first) count++;
+      from += sound ? sectorAlign(this.length) : SECTOR_BYTES;
+    }
+    return count;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Segment files: names, headers, and how one comes to be. A lane's journal is one folder of them.
+ *
+ * Used by the writer's thread (the synchronous half) and by the main thread. Memory: one header or one chunk of zeros.
+ *
+ * A segment is filled with zeros, synced, and only then linked to its name, so a file with a segment's name is always
+ * whole, and a sync of a group never has to change the file's metadata (fallocate alone would leave unwritten extents
+ * to convert at each sync). It is linked rather than renamed because a link never replaces a file: the writer and the
+ * keeper may make the same segment at the same time.
+ */
+import { dirname, join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { assert, ClaimwireError } from '../errors.ts';
+import {
+  getU64,
+  groupBytes,
+  JOURNAL_ID_BYTES,
+  SECTOR_BYTES,
+  SEGMENT,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_MAGIC,
+  SEGMENT_VERSION,
+  sectorAlign,
+  setU64,
+} from './record.ts';
+
+/** Default size of a segment. */
+export const SEGMENT_BYTES = 64 * 1024 * 1024;
+/** Zeros are written this many bytes at a time. */
+export const ZERO_CHUNK_BYTES = 1024 * 1024;
+const NAME_DIGITS = 12;
+const NAME = /^(\d{12})\.seg$/;
+
+/** The file system as the journal uses it; `node:fs` is one. A simulator hands in its own. Calls throw as `node:fs` does. */
+export interface JournalFiles {
+  openSync(path: string, flags: string): number;
+  closeSync(fd: number): void;
+  fstatSync(fd: number): { size: number };
+  readSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
+  writeSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
+  fdatasyncSync(fd: number): void;
+  fsyncSync(fd: number): void;
+  linkSync(existing: string, path: string): void;
+  unlinkSync(path: string): void;
+  mkdirSync(path: string, options: { recursive: true }): string | undefined;
+  readdirSync(path: string): string[];
+}
+
+/** What a segment's header says. */
+export interface SegmentHeader {
+  number: number;
+  segmentBytes: number;
+  journalId: Uint8Array;
+  createdAt: number;
+}
+
+export function segmentName(number: number): string {
+  return `${String(number).padStart(NAME_DIGITS, '0')}.seg`;
+}
+
+/** The number in a segment's name, or `undefined` for any other file. */
+export function segmentNumber(name: string): number | undefined {
+  const digits = NAME.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Sizes and ids that hold together: a segment of whole sectors in which the largest group fits. */
+export function assertSegment(segmentBytes: number, groupClaimsMax: number, journalId: Uint8Array): void {
+  assert(segmentBytes % SECTOR_BYTES === 0 && segmentBytes <= SEGMENT_BYTES_MAX, 'a segment is whole sectors, ≤ 1 GiB');
+  const needed = SEGMENT_HEADER_BYTES + sectorAlign(groupBytes(groupClaimsMax));
+  assert(groupClaimsMax > 0 && needed <= segmentBytes, 'the largest group fits an empty segment');
+  assert(journalId.length === JOURNAL_ID_BYTES, 'a journal id is 16 bytes');
+}
+
+export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(SEGMENT.magic, SEGMENT_MAGIC, true);
+  view.setUint32(SEGMENT.version, SEGMENT_VERSION, true);
+  setU64(view, SEGMENT.number, header.number);
+  setU64(view, SEGMENT.segmentBytes, header.segmentBytes);
+  bytes.set(header.journalId, SEGMENT.journalId);
+  view.setFloat64(SEGMENT.createdAt, header.createdAt, true);
+  view.setUint32(SEGMENT.crc, crc32(bytes.subarray(0, SEGMENT.crc)), true);
+  return bytes;
+}
+
+/** The header in the first 512 of `bytes` (of which `length` were read), or what is wrong with it. */
+export function decodeSegmentHeader(bytes: Uint8Array, length: number, number: number): SegmentHeader | string {
+  if (length < SEGMENT_HEADER_BYTES) return `expected a header of ${SEGMENT_HEADER_BYTES} bytes, got ${length}`;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT_HEADER_BYTES);
+  const magic = view.getUint32(SEGMENT.magic, true);
+  if (magic !== SEGMENT_MAGIC) return `expected segment magic ${hex(SEGMENT_MAGIC)}, got ${hex(magic)}`;
+  const stored = view.getUint32(SEGMENT.crc, true);
+  const actual = crc32(bytes.subarray(0, SEGMENT.crc));
+  if (stored !== actual) return `expected header checksum ${hex(stored)}, got ${hex(actual)}`;
+  const version = view.getUint32(SEGMENT.version, true);
+  if (version !== SEGMENT_VERSION) return `expected segment version ${SEGMENT_VERSION}, got ${version}`;
+  const header = {
+    number: getU64(view, SEGMENT.number),
+    segmentBytes: getU64(view, SEGMENT.segmentBytes),
+    journalId: new Uint8Array(bytes.subarray(SEGMENT.journalId, SEGMENT.journalId + JOURNAL_ID_BYTES)),
+    createdAt: view.getFloat64(SEGMENT.createdAt, true),
+  };
+  if (header.number !== number) return `expected segment number ${number}, got ${header.number}`;
+  const size = header.segmentBytes;
+  if (!(size > SEGMENT_HEADER_BYTES && size <= SEGMENT_BYTES_MAX && size % SECTOR_BYTES === 0))
+    return `expected a segment of whole sectors up to ${SEGMENT_BYTES_MAX} bytes, got ${size}`;
+  return header;
+}
+
+export function hex(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}
+
+/** Makes a segment file and syncs it and its folder. Leaves a file that already has the name as it is. */
+export function createSegment(files: JournalFiles, directory: string, header: SegmentHeader): void {
+  const path = join(directory, segmentName(header.number));
+  const made = `${path}.writer.tmp`;
+  const fd = files.openSync(made, 'w');
+  try {
+    writeWhole(files, fd, encodeSegmentHeader(header), SEGMENT_HEADER_BYTES, 0);
+    const zeros = new Uint8Array(ZERO_CHUNK_BYTES);
+    for (let offset = SEGMENT_HEADER_BYTES; offset < header.segmentBytes; offset += ZERO_CHUNK_BYTES)
+      writeWhole(files, fd, zeros, Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - offset), offset);
+    files.fsyncSync(fd);
+  } finally {
+    files.closeSync(fd);
+  }
+  try {
+    files.linkSync(made, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  files.unlinkSync(made);
+  syncFolder(files, directory);
+}
+
+/** Makes a lane's folder, if it is not there, and makes its name and those above it durable. */
+export function makeFolder(files: JournalFiles, directory: string): void {
+  const folder = resolve(directory);
+  const first = files.mkdirSync(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let parent = dirname(folder); ; parent = dirname(parent)) {
+    syncFolder(files, parent);
+    if (parent === dirname(first)) return;
+  }
+}
+
+/** Makes the names in a folder as durable as the files they name. */
+export function syncFolder(files: JournalFiles, directory: string): void {
+  const fd = files.openSync(directory, 'r');
+  try {
+    files.fsyncSync(fd);
+  } finally {
+    files.closeSync(fd);
+  }
+}
+
+/** Writes `length` bytes in one call. A short write means the disk is full or failing, and is an error. */
+export function writeWhole(files: JournalFiles, fd: number, bytes: Uint8Array, length: number, position: number): void {
+  const written = files.writeSync(fd, bytes, 0, length, position);
+  if (written !== length) throw new Error(`expected ${length} bytes written, got ${written}`);
+}
+
+/** A failure of the disk under the journal, as the operator is told it. */
+export function journalFailed(what: string, path: string, error: unknown): ClaimwireError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ClaimwireError(
+    'JOURNAL_FAILED',
+    `${what} ${path}: expected the disk to take it, got ${reason}; check the disk and its free space, then start again`,
+    { path },
+    { cause: error },
+  );
+}

@@ -1,0 +1,257 @@
+/**
+ * Walks through a lane's segments, yields every sound group, and judges where the journal ends (see recover.ts).
+ *
+ * Main thread at start, and the tools. Owns one window over one file at a time; never writes.
+ */
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { SegmentReader } from './reader.ts';
+import {
+  GROUP_HEADER_BYTES,
+  groupSeed,
+  JOURNAL_ID_BYTES,
+  SEGMENT,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_HEADER_BYTES,
+  sectorAlign,
+} from './record.ts';
+import type { BadPlace, JournalGroup, RecoveryReport, WalkOptions } from './recover.ts';
+import {
+  decodeSegmentHeader,
+  type JournalFiles,
+  journalFailed,
+  type SegmentHeader,
+  segmentName,
+  segmentNumber,
+} from './segment.ts';
+
+/** Most places the report lists of those that cost nothing. */
+const HARMLESS_MAX = 16;
+
+/** A lane's groups in order, then the report; for a reader that has to wait in between. See recoverJournal. */
+export function* walkJournal(directory: string, options: WalkOptions = {}): Generator<JournalGroup, RecoveryReport> {
+  const walk = new Walk(directory, options);
+  try {
+    for (const number of walk.segmentNumbers()) yield* walk.segment(number);
+  } finally {
+    walk.reader.close();
+  }
+  return walk.finish();
+}
+
+class Walk {
+  readonly reader: SegmentReader;
+  readonly #files: JournalFiles;
+  readonly #directory: string;
+  readonly #options: WalkOptions;
+  readonly #report: RecoveryReport;
+  readonly #group: JournalGroup;
+  /** Number of the segment before, and of the last one with a group; 0 where there is none. */
+  #previous: number;
+  #lastWithGroups = 0;
+  /** Number the next group must have; any while no group has been seen. */
+  #expected = 0;
+  #corrupt = false;
+
+  constructor(directory: string, options: WalkOptions) {
+    this.#files = options.file ?? fs;
+    this.reader = new SegmentReader(this.#files);
+    this.#directory = directory;
+    this.#options = options;
+    this.#previous = options.fromSegment === undefined ? 0 : options.fromSegment - 1;
+    this.#group = { bytes: this.reader.bytes, offset: 0, count: 0, number: 0, segment: 0, time: 0 };
+    this.#report = {
+      segments: 0,
+      groups: 0,
+      claims: 0,
+      bytes: 0,
+      firstGroup: 0,
+      lastGroup: 0,
+      lastSegment: 0,
+      nextSegment: options.fromSegment ?? 1,
+      ...(options.journalId && { journalId: new Uint8Array(options.journalId) }),
+      end: 'whole',
+      dropped: { bytes: 0, groups: 0 },
+      harmless: [],
+    };
+  }
+
+  segmentNumbers(): number[] {
+    const from = this.#options.fromSegment ?? 0;
+    let names: string[];
+    try {
+      names = this.#files.readdirSync(this.#directory);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw journalFailed('read', this.#directory, error);
+    }
+    const numbers = names.map(segmentNumber).filter((number) => number !== undefined && number >= from) as number[];
+    numbers.sort((left, right) => left - right);
+    if (this.#options.fromSegment === undefined) {
+      this.#previous = (numbers[0] ?? 1) - 1;
+      this.#report.nextSegment = this.#previous + 1;
+    }
+    return numbers;
+  }
+
+  *segment(number: number): Generator<JournalGroup> {
+    const missing = this.#previous + 1;
+    if (number !== missing) this.#stop(missing, 0, `expected the segment, got none before segment ${number}`, true);
+    this.#previous = number;
+    this.#report.segments++;
+    try {
+      this.reader.open(join(this.#directory, segmentName(number)));
+      const header = this.#header(number);
+      if (typeof header === 'string') {
+        this.#stop(number, 0, header, true);
+        this.#drop(number, 0, this.reader.size);
+        return;
+      }
+      const limit = Math.min(header.segmentBytes, this.reader.size);
+      if (this.#report.bad === undefined || this.#resumes(limit)) yield* this.#groups(number, limit, header);
+      else this.#drop(number, SEGMENT_HEADER_BYTES, this.reader.size);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+      this.#stop(number, 0, `expected a readable file, got ${(error as Error).message}`, true);
+    }
+  }
+
+  finish(): RecoveryReport {
+    const report = this.#report;
+    if (report.lastSegment > 0) report.nextSegment = report.lastSegment + 1;
+    if (report.bad !== undefined) report.end = this.#corrupt ? 'corrupt' : 'torn';
+    if (this.#options.sync !== false && this.#lastWithGroups > 0) {
+      const path = join(this.#directory, segmentName(this.#lastWithGroups));
+      try {
+        const fd = this.#files.openSync(path, 'r');
+        this.#files.fdatasyncSync(fd);
+        this.#files.closeSync(fd);
+      } catch (error) {
+        throw journalFailed('sync', path, error);
+      }
+    }
+    return report;
+  }
+
+  #header(number: number): SegmentHeader | string {
+    const at = this.reader.load(0, SEGMENT_HEADER_BYTES);
+    const length = at < 0 ? this.reader.size : SEGMENT_HEADER_BYTES;
+    const header = decodeSegmentHeader(this.reader.bytes, length, number);
+    if (typeof header === 'string') return header;
+    this.#report.journalId ??= header.journalId;
+    const expected = Buffer.from(this.#report.journalId);
+    if (expected.equals(header.journalId)) return header;
+    return `expected journal ${expected.toString('hex')}, got ${Buffer.from(header.journalId).toString('hex')}`;
+  }
+
+  /** All groups of a segment whose header is sound, up to the zeros or the bad place. */
+  *#groups(number: number, limit: number, header: SegmentHeader): Generator<JournalGroup> {
+    const { reader } = this;
+    const seed = groupSeed(header.journalId);
+    let offset = SEGMENT_HEADER_BYTES;
+    while (offset < limit) {
+      const fault = reader.readGroup(offset, limit, seed) ?? this.#numberFault();
+      if (fault !== undefined) {
+        const stray = reader.firstNonZero(offset, limit);
+        if (stray < 0) break;
+        // Where no group begins, the byte that breaks the zeros is the bad one.
+        const reason = stray === offset ? fault : 'expected zeros after the last group, got another byte';
+        this.#stop(number, stray, reason, this.#isCutBare(header));
+        return this.#drop(number, offset, reader.size);
+      }
+      const end = offset + reader.length;
+      this.#account(number);
+      yield this.#group;
+      offset += sectorAlign(reader.length);
+      const bad = reader.firstNonZero(end, Math.min(offset, limit));
+      if (bad >= 0) this.#harmless(this.#place(number, bad, 'expected zeros between groups, got another byte'));
+    }
+    if (reader.size === header.segmentBytes) return;
+    this.#stop(
+      number,
+      limit,
+      `expected a file of ${header.segmentBytes} bytes, got ${reader.size}`,
+      this.#isCutBare(header),
+    );
+    this.#drop(number, limit, reader.size);
+  }
+
+  /** A cut file with no sound group before it: no number tells what was cut off, so nothing may be taken to follow on. */
+  #isCutBare(header: SegmentHeader): boolean {
+    return this.#expected === 0 && this.reader.size !== header.segmentBytes;
+  }
+
+  #numberFault(): string | undefined {
+    const { number } = this.reader;
+    if (number === this.#expected || this.#expected === 0) return undefined;
+    return `expected group ${this.#expected}, got ${number}`;
+  }
+
+  #account(segment: number): void {
+    const { reader } = this;
+    const report = this.#report;
+    report.groups++;
+    report.claims += reader.count;
+    report.bytes += reader.length;
+    if (report.firstGroup === 0) report.firstGroup = reader.number;
+    report.lastGroup = reader.number;
+    report.lastSegment = this.#lastWithGroups = segment;
+    this.#expected = reader.number + 1;
+    const group = this.#group;
+    group.bytes = reader.bytes;
+    group.offset = reader.at + GROUP_HEADER_BYTES;
+    group.count = reader.count;
+    group.number = reader.number;
+    group.segment = segment;
+    group.time = reader.time;
+  }
+
+  /** Whether the segment goes on where an earlier run's torn end was dropped; then that end cost nothing. */
+  #resumes(limit: number): boolean {
+    const report = this.#report;
+    if (this.#corrupt || report.bad === undefined || report.journalId === undefined) return false;
+    const fault = this.reader.readGroup(SEGMENT_HEADER_BYTES, limit, groupSeed(report.journalId));
+    if (fault !== undefined || this.#numberFault() !== undefined) return false;
+    this.#harmless(report.bad);
+    delete report.bad;
+    report.dropped.bytes = 0;
+    return true;
+  }
+
+  #harmless(place: BadPlace): void {
+    if (this.#report.harmless.length < HARMLESS_MAX) this.#report.harmless.push(place);
+  }
+
+  #place(segment: number, offset: number, reason: string): BadPlace {
+    return { file: join(this.#directory, segmentName(segment)), segment, offset, reason };
+  }
+
+  /** Reading ends here; the first such place is the one reported. */
+  #stop(segment: number, offset: number, reason: string, corrupt: boolean): void {
+    this.#report.bad ??= this.#place(segment, offset, reason);
+    this.#report.lastSegment = Math.max(this.#report.lastSegment, segment);
+    if (corrupt) this.#corrupt = true;
+  }
+
+  /** Counts what lies behind the bad place; a sound group among it means that the end is not merely torn. */
+  #drop(segment: number, offset: number, end: number): void {
+    const { reader } = this;
+    const { dropped } = this.#report;
+    const limit = Math.min(end, SEGMENT_BYTES_MAX);
+    const bytes = reader.countNonZero(offset, limit);
+    if (bytes === 0) return;
+    this.#report.lastSegment = Math.max(this.#report.lastSegment, segment);
+    dropped.bytes += bytes;
+    const groups = reader.countGroups(offset, limit, groupSeed(this.#idToCount()), this.#expected);
+    dropped.groups += groups;
+    if (groups > 0) this.#corrupt = true;
+  }
+
+  /** The journal's id, or where no sound header told it, what stands in its place in this one. */
+  #idToCount(): Uint8Array {
+    if (this.#report.journalId !== undefined) return this.#report.journalId;
+    const at = this.reader.load(0, SEGMENT_HEADER_BYTES);
+    const start = Math.max(at, 0) + SEGMENT.journalId;
+    return this.reader.bytes.subarray(start, start + JOURNAL_ID_BYTES);
+  }
+}

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { getPublicKey, hashes, sign } from '@noble/secp256k1';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { claimBytes } from '../../protocol/claim.ts';
+import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
+import { CLAIM_SIGNATURE, type ProfileName } from '../../protocol/layout.ts';
+import { encodeRow, ROW_BYTES } from '../../src/channel/row.ts';
+import { auditSignatures, ChannelKeys } from '../../src/journal/audit.ts';
+import checkBatch from '../../src/journal/audit-worker.ts';
+import { JournalWriter } from '../../src/journal/writer.ts';
+import { JOURNAL_ID, TIME } from './journal-fixtures.ts';
+
+hashes.sha256 = sha256;
+hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
+
+const SECRET = new Uint8Array(32).fill(7);
+const LEDGER_ID = new Uint8Array(32).fill(9);
+const keys = new ChannelKeys();
+let folder: string;
+
+function register(channelId: bigint, profile: ProfileName): void {
+  const row = new Uint8Array(ROW_BYTES);
+  encodeRow(
+    {
+      channelId,
+      ledgerChannelId: LEDGER_ID,
+      publicKey: getPublicKey(SECRET),
+      capacity: 1000n,
+      committed: 0n,
+      sequence: 0,
+      timestampBits: 0n,
+      signature: new Uint8Array(64),
+      profile,
+      state: 'open',
+      expiresAt: 0,
+    },
+    row,
+  );
+  keys.add(row);
+}
+
+function signedClaim(channelId: bigint, profile: ProfileName, number: number): Uint8Array {
+  const amount = BigInt(number);
+  const claim = claimBytes({ channelId, sequence: number, amount, signature: new Uint8Array(64), timestamp: TIME });
+  const digest = (profile === 'link' ? linkDigest : xrplDigest)(LEDGER_ID, claim);
+  claim.set(sign(digest, SECRET, { prehash: false }), CLAIM_SIGNATURE);
+  return claim;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'journal-audit-'));
+  // Enough rows for the packed keys to grow.
+  for (let channel = 1000n; channel < 3000n; channel++) register(channel, 'xrpl');
+  register(1n, 'xrpl');
+  register(2n, 'link');
+  const claims = [
+    signedClaim(1n, 'xrpl', 1),
+    signedClaim(2n, 'link', 2),
+    signedClaim(3n, 'xrpl', 3),
+    signedClaim(2n, 'xrpl', 4),
+    signedClaim(1n, 'xrpl', 5),
+    signedClaim(2999n, 'xrpl', 6),
+  ];
+  // The sequence is covered under `link` only.
+  claims[0]![12] = 99;
+  claims[4]![20] = 6;
+  const writer = JournalWriter.open({
+    directory: folder,
+    segmentBytes: 1024 * 1024,
+    groupClaimsMax: 300,
+    journalId: JOURNAL_ID,
+    segment: 1,
+    group: 1,
+  });
+  for (const claim of claims) writer.append(claim, 0);
+  writer.commit(TIME);
+  for (let group = 0; group < 4; group++) {
+    for (let index = 0; index < 300; index++) writer.append(claims[index % 2]!, 0);
+    writer.commit(TIME);
+  }
+  writer.close();
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it('checks every record against the registered key, under the registered profile', async () => {
+  const progress: number[] = [];
+  let underWay = 0;
+  let most = 0;
+  const report = await auditSignatures({
+    directory: folder,
+    keys,
+    workers: 1,
+    onProgress: (checked) => progress.push(checked),
+    check: async (batch) => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setImmediate(resolve));
+      underWay--;
+      return checkBatch(batch);
+    },
+  });
+  expect(report).toMatchObject({ checked: 1206, badSignatures: 2, unknownChannels: 1, journal: { end: 'whole' } });
+  const failures = report.failures.map(({ group, record, channelId }) => [group, record, channelId]);
+  expect(failures).toEqual([
+    [1, 2, 3n],
+    [1, 3, 2n],
+    [1, 4, 1n],
+  ]);
+  expect(progress.at(-1)).toBe(1206);
+  expect(most).toBe(2);
+});
+
+it('fails when a worker does', async () => {
+  const check = async (): Promise<number[]> => {
+    throw new Error('worker lost');
+  };
+  await expect(auditSignatures({ directory: folder, keys, workers: 1, check })).rejects.toThrow('worker lost');
+});

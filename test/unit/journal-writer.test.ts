@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import { ClaimwireError } from '../../src/errors.ts';
+import { createSegment } from '../../src/journal/segment.ts';
+import {
+  commitGroup,
+  JOURNAL_ID,
+  LANE,
+  numberedClaim,
+  openWriter,
+  range,
+  recoverNumbers,
+  SEGMENT_BYTES,
+  TIME,
+} from './journal-fixtures.ts';
+import { MemoryFiles } from './journal-memory-files.ts';
+
+describe('journal writer', () => {
+  it('writes each group in one call and syncs it once', () => {
+    const files = new MemoryFiles();
+    const writer = openWriter(files);
+    const operations: string[] = [];
+    files.before = (operation) => operations.push(operation);
+    commitGroup(writer, 1, 7);
+    expect(operations).toEqual(['write', 'sync']);
+    expect([writer.syncs, writer.bytesWritten, writer.count, writer.group]).toEqual([1, 32 + 7 * 96, 0, 2]);
+    writer.commit(TIME);
+    expect(operations).toHaveLength(2);
+    expect(recoverNumbers(files).numbers).toEqual(range(1, 7));
+  });
+
+  it('takes claims from anywhere in any memory, and puts zeros behind them', () => {
+    const files = new MemoryFiles();
+    const writer = openWriter(files);
+    const shared = new Uint8Array(new SharedArrayBuffer(512)).fill(0xff);
+    const tight = new Uint8Array(96 + 93).fill(0xff);
+    const places: [Uint8Array, number][] = [
+      [shared, 128],
+      [shared, 301],
+      [tight, 96],
+      [tight.subarray(1), 2],
+      [shared, 4],
+    ];
+    places.forEach(([bytes, offset], index) => {
+      bytes.set(numberedClaim(index + 1), offset);
+      expect(writer.append(bytes, offset)).toBe(index);
+      const end = writer.recordOffset(index) + 93;
+      expect([...writer.bytes.subarray(end, end + 3)]).toEqual([0, 0, 0]);
+    });
+    writer.replace(1, numberedClaim(9), 0);
+    writer.commit(TIME);
+    expect(recoverNumbers(files).numbers).toEqual([1, 9, 3, 4, 5]);
+  });
+
+  it('rolls over to segments it makes and to segments prepared for it', () => {
+    const files = new MemoryFiles();
+    const writer = openWriter(files);
+    createSegment(files, LANE, { number: 2, segmentBytes: SEGMENT_BYTES, journalId: JOURNAL_ID, createdAt: 1 });
+    const prepared = files.names.get(`${LANE}/000000000002.seg`);
+    for (let group = 0; group < 7; group++) commitGroup(writer, group * 10, 10);
+    expect(writer.segment).toBe(4);
+    expect(files.names.get(`${LANE}/000000000002.seg`)).toBe(prepared);
+    expect(files.readdirSync(LANE)).toEqual(range(1, 4).map((number) => `00000000000${number}.seg`));
+    const { numbers, report } = recoverNumbers(files);
+    expect(numbers).toEqual(range(0, 70));
+    expect(report).toMatchObject({
+      end: 'whole',
+      segments: 4,
+      groups: 7,
+      lastGroup: 7,
+      lastSegment: 4,
+      nextSegment: 5,
+    });
+  });
+
+  it('makes its folder, and syncs every folder whose names that changes', () => {
+    const files = new MemoryFiles();
+    const synced: string[] = [];
+    files.mkdirSync = () => '/data/journal' as unknown as undefined;
+    files.openSync = (path) => {
+      synced.push(path);
+      throw new Error(path);
+    };
+    expect(() => openWriter(files)).toThrow('/data/journal');
+    files.openSync = (path, flags) => {
+      synced.push(path);
+      return MemoryFiles.prototype.openSync.call(files, path === '/data' ? LANE : path, flags);
+    };
+    files.names.set('/data/journal/x', { bytes: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] });
+    openWriter(files);
+    expect(synced.slice(0, 3)).toEqual(['/data/journal', '/data/journal', '/data']);
+  });
+
+  it('passes over a prepared segment too small for the group', () => {
+    const files = new MemoryFiles();
+    createSegment(files, LANE, { number: 2, segmentBytes: 1024, journalId: JOURNAL_ID, createdAt: 1 });
+    const writer = openWriter(files);
+    for (let group = 0; group < 3; group++) commitGroup(writer, group * 20, 20);
+    expect(recoverNumbers(files)).toMatchObject({ numbers: range(0, 60), report: { end: 'whole', segments: 4 } });
+  });
+
+  it('refuses everything after a failed sync, a failed write and a short write', () => {
+    const failures: ((files: MemoryFiles) => void)[] = [
+      (files) => {
+        files.before = (operation) => {
+          if (operation === 'sync') throw new Error('EIO');
+        };
+      },
+      (files) => {
+        files.before = (operation) => {
+          if (operation === 'write') throw new Error('ENOSPC');
+        };
+      },
+      (files) => {
+        files.writeSync = (_fd, _buffer, _offset, length) => length - 1;
+      },
+    ];
+    for (const fail of failures) {
+      const files = new MemoryFiles();
+      const writer = openWriter(files);
+      commitGroup(writer, 1, 2);
+      fail(files);
+      expect(() => commitGroup(writer, 3, 2)).toThrow(ClaimwireError);
+      files.before = () => {};
+      delete (files as { writeSync?: unknown }).writeSync;
+      for (const call of [() => writer.sync(), () => writer.write(TIME), () => writer.commit(TIME)])
+        expect(call).toThrow(expect.objectContaining({ code: 'JOURNAL_FAILED' }));
+      expect(writer.syncs).toBe(1);
+      expect(recoverNumbers(files).numbers.slice(0, 2)).toEqual([1, 2]);
+    }
+  });
+
+  it('never writes into a file that is not an unused segment of this journal', () => {
+    const files = new MemoryFiles();
+    const writer = openWriter(files);
+    commitGroup(writer, 1, 2);
+    writer.close();
+    expect(() => writer.commit(TIME)).toThrow(expect.objectContaining({ code: 'JOURNAL_FAILED' }));
+    const before = files.names.get(`${LANE}/000000000001.seg`)!.bytes.slice();
+    const corrupt = expect.objectContaining({ code: 'JOURNAL_CORRUPT' });
+    expect(() => openWriter(files)).toThrow(corrupt);
+    createSegment(files, LANE, { number: 2, segmentBytes: SEGMENT_BYTES, journalId: new Uint8Array(16), createdAt: 1 });
+    expect(() => openWriter(files, { segment: 2 })).toThrow(corrupt);
+    files.names.get(`${LANE}/000000000002.seg`)!.bytes = new Uint8Array(SEGMENT_BYTES).fill(7);
+    expect(() => openWriter(files, { segment: 2 })).toThrow(corrupt);
+    files.names.get(`${LANE}/000000000002.seg`)!.bytes = before.slice(0, 700);
+    expect(() => openWriter(files, { segment: 2 })).toThrow(corrupt);
+    expect(files.names.get(`${LANE}/000000000001.seg`)!.bytes).toEqual(before);
+  });
+
+  it('asserts its limits and the order of write and sync', () => {
+    const files = new MemoryFiles();
+    expect(() => openWriter(files, { groupClaimsMax: 27 })).toThrow('the largest group fits');
+    expect(() => openWriter(files, { segmentBytes: 2561 })).toThrow('whole sectors');
+    expect(() => openWriter(files, { journalId: new Uint8Array(15) })).toThrow('16 bytes');
+    const writer = openWriter(files, { groupClaimsMax: 2 });
+    writer.append(numberedClaim(1), 0);
+    expect(() => writer.replace(1, numberedClaim(1), 0)).toThrow('assertion');
+    writer.append(numberedClaim(2), 0);
+    expect(() => writer.append(numberedClaim(3), 0)).toThrow('assertion');
+    writer.write(TIME);
+    writer.append(numberedClaim(3), 0);
+    expect(() => writer.write(TIME)).toThrow('synced before the next');
+    writer.sync();
+    writer.commit(TIME);
+    expect(recoverNumbers(files).numbers).toEqual([1, 2, 3]);
+  });
+});

@@ -1,0 +1,201 @@
+/**
+ * `claimwire journal verify DIR`: what a journal holds, and the first byte that is not as it should be.
+ *
+ * Main thread of its own process; the signature audit adds worker threads. Reads only, so it may look at a running
+ * node's journal: the group being written at that moment may then show as a torn end.
+ */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CLAIM_CHANNEL_ID } from '../protocol/layout.ts';
+import { Registry } from '../src/channel/registry.ts';
+import { ClaimwireError } from '../src/errors.ts';
+import { type AuditReport, auditSignatures, ChannelKeys } from '../src/journal/audit.ts';
+import { RECORD_BYTES } from '../src/journal/record.ts';
+import type { BadPlace, RecoveryReport } from '../src/journal/recover.ts';
+import { segmentNumber } from '../src/journal/segment.ts';
+import { walkJournal } from '../src/journal/walk.ts';
+
+const HELP = `Usage: claimwire journal verify DIR [--json] [--signatures]
+
+Reads a journal from end to end and says what it holds; changes nothing.
+
+  DIR           a data directory, its journal folder, or the folder of one lane
+  --signatures  also check every claim's signature against the registry beside it
+  --json        one JSON object
+  --help        this text
+
+A torn end is what a loss of power leaves of a group that was never acknowledged.
+Exit code: 0 whole or torn, 1 corrupt, a bad signature, or not readable, 2 usage.
+`;
+
+interface Lane {
+  directory: string;
+  journal: RecoveryReport;
+  channels: number;
+  /** Node's clock at the first and last group, milliseconds since 1970. */
+  firstTime?: number;
+  lastTime?: number;
+  audit?: AuditReport;
+}
+
+/** Runs the command; resolves to the exit code. */
+export async function run(args: string[]): Promise<number> {
+  let input: { directory: string; json: boolean; signatures: boolean };
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        signatures: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(HELP);
+      return 0;
+    }
+    const [command, directory] = positionals;
+    if (command !== 'verify' || directory === undefined || positionals.length !== 2)
+      throw new Error(`got ${positionals.join(' ') || 'nothing'}`);
+    input = { directory, json: values.json, signatures: values.signatures };
+  } catch (error) {
+    process.stderr.write(
+      `claimwire journal: expected verify DIR [--json] [--signatures]: ${(error as Error).message}\n`,
+    );
+    return 2;
+  }
+  try {
+    return await verify(input.directory, input.json, input.signatures);
+  } catch (error) {
+    process.stderr.write(`claimwire journal: ${error instanceof Error ? error.message : error}\n`);
+    return 1;
+  }
+}
+
+async function verify(directory: string, json: boolean, signatures: boolean): Promise<number> {
+  const lanes = laneFolders(directory).map(describe);
+  if (signatures) {
+    const keys = await registeredKeys(lanes[0]!.directory);
+    const onProgress = (checked: number) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${checked} signatures checked`);
+    };
+    for (const lane of lanes) lane.audit = await auditSignatures({ directory: lane.directory, keys, onProgress });
+    if (process.stderr.isTTY) process.stderr.write('\n');
+  }
+  const sound = lanes.every(isSound);
+  if (json) process.stdout.write(`${JSON.stringify({ sound, lanes: lanes.map(laneJson) })}\n`);
+  else process.stdout.write(lanes.map(laneText).join(''));
+  return sound ? 0 : 1;
+}
+
+function isSound({ journal, audit }: Lane): boolean {
+  return journal.end !== 'corrupt' && (audit === undefined || audit.badSignatures + audit.unknownChannels === 0);
+}
+
+/** The lane folders `directory` stands for. */
+function laneFolders(directory: string): string[] {
+  const names = (folder: string) => readdirSync(folder, { withFileTypes: true });
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
+    throw new ClaimwireError('INPUT_INVALID', `expected a folder, got ${directory}`);
+  const hasSegments = (folder: string) => names(folder).some((entry) => segmentNumber(entry.name) !== undefined);
+  if (hasSegments(directory)) return [directory];
+  const inside = names(directory).some((entry) => entry.isDirectory() && entry.name === 'journal');
+  const folder = inside ? join(directory, 'journal') : directory;
+  const lanes = names(folder)
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(folder, entry.name))
+    .filter(hasSegments)
+    .sort();
+  if (lanes.length > 0) return lanes;
+  const expected = 'a data directory, its journal folder or the folder of one lane, with segments in it';
+  throw new ClaimwireError('INPUT_INVALID', `expected ${expected}, got ${directory}`);
+}
+
+function describe(directory: string): Lane {
+  const channels = new Set<bigint>();
+  let firstTime: number | undefined;
+  let lastTime: number | undefined;
+  const walk = walkJournal(directory, { sync: false });
+  for (;;) {
+    const step = walk.next();
+    if (step.done) {
+      const times = firstTime === undefined || lastTime === undefined ? {} : { firstTime, lastTime };
+      return { directory, journal: step.value, channels: channels.size, ...times };
+    }
+    const { bytes, offset, count, time } = step.value;
+    firstTime ??= time;
+    lastTime = time;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let index = 0; index < count; index++)
+      channels.add(view.getBigUint64(offset + index * RECORD_BYTES + CLAIM_CHANNEL_ID));
+  }
+}
+
+/** The registry lies beside the journal folder: `<data>/registry`, with the lane in `<data>/journal/<lane>`. */
+async function registeredKeys(laneDirectory: string): Promise<ChannelKeys> {
+  const registry = Registry.open(join(dirname(dirname(resolve(laneDirectory))), 'registry'), { readOnly: true });
+  try {
+    const keys = new ChannelKeys();
+    registry.forEachRow((row) => keys.add(row));
+    return keys;
+  } finally {
+    await registry.close();
+  }
+}
+
+function laneJson(lane: Lane): unknown {
+  const { journalId, ...journal } = lane.journal;
+  return {
+    lane: basename(resolve(lane.directory)),
+    directory: lane.directory,
+    ...journal,
+    ...(journalId && { journalId: Buffer.from(journalId).toString('hex') }),
+    channels: lane.channels,
+    firstTime: timeText(lane.firstTime),
+    lastTime: timeText(lane.lastTime),
+    ...(lane.audit && { signatures: auditJson(lane.audit) }),
+  };
+}
+
+function auditJson({ checked, badSignatures, unknownChannels, failures }: AuditReport): unknown {
+  const rows = failures.map((failure) => ({ ...failure, channelId: String(failure.channelId) }));
+  return { checked, badSignatures, unknownChannels, failures: rows };
+}
+
+function laneText(lane: Lane): string {
+  const { journal, audit } = lane;
+  const lines = [
+    `${lane.directory}: ${journal.end}`,
+    `  ${journal.segments} segments, ${journal.groups} groups, ${journal.claims} claims, ${lane.channels} channels`,
+  ];
+  if (journal.groups > 0) {
+    const times = `from ${timeText(lane.firstTime)} to ${timeText(lane.lastTime)}`;
+    lines.push(`  groups ${journal.firstGroup} to ${journal.lastGroup}, ${times}`);
+  }
+  if (journal.bad !== undefined) {
+    lines.push(`  first bad byte ${placeText(journal.bad)}`);
+    lines.push(
+      `  from there on ${journal.dropped.bytes} bytes that are not zero, ${journal.dropped.groups} sound groups`,
+    );
+  }
+  for (const place of journal.harmless) lines.push(`  nothing lost at ${placeText(place)}`);
+  if (audit !== undefined) {
+    const { checked, badSignatures, unknownChannels } = audit;
+    lines.push(`  ${checked} signatures checked, ${badSignatures} bad, ${unknownChannels} of unknown channels`);
+    for (const { group, record, channelId, reason } of audit.failures)
+      lines.push(`  group ${group} record ${record} channel ${channelId}: ${reason}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function placeText({ file, offset, reason }: BadPlace): string {
+  return `${file}:${offset}: ${reason}`;
+}
+
+/** ISO 8601, or the number itself where it is no date: the time is read from a file. */
+function timeText(time: number | undefined): string | undefined {
+  if (time === undefined) return undefined;
+  return Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : String(time);
+}
