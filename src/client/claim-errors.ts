@@ -1,0 +1,49 @@
+/**
+ * The errors a claim's promise is rejected with. `details` are ready for JSON: u64 as decimal strings.
+ */
+import { statusName } from '../../protocol/layout.ts';
+import { ClaimwireError } from '../errors.ts';
+
+/** What the refusing ack says, and how long the claim had waited. */
+export interface Refusal {
+  status: number;
+  channelId: bigint;
+  sequence: number;
+  /** The ack's, see protocol/README.md. */
+  amount: bigint;
+  timestamp: number;
+}
+
+export function refusedError(refusal: Refusal, claimed: bigint, rttMs: number): ClaimwireError {
+  const { channelId, sequence, amount, timestamp } = refusal;
+  const status = statusName(refusal.status);
+  const message = `expected the claim of ${claimed} drops to be committed, got ${status} (amount ${amount})`;
+  const details = { status, channelId: String(channelId), sequence, amount: String(amount), timestamp, rttMs };
+  return new ClaimwireError('CLAIM_REFUSED', message, details);
+}
+
+/** @param cause why the socket last failed, if it did */
+export function timeoutError(
+  peer: string,
+  channelId: bigint,
+  amount: bigint,
+  timeoutMs: number,
+  cause = 'none',
+): ClaimwireError {
+  const message =
+    `expected an ack of ${amount} drops from ${peer} within ${timeoutMs} ms, got ${cause}, ` +
+    'check that the node runs there; the claim may be committed';
+  return new ClaimwireError('ACK_TIMEOUT', message, {
+    channelId: String(channelId),
+    amount: String(amount),
+    timeoutMs,
+  });
+}
+
+export function closedError(): ClaimwireError {
+  return new ClaimwireError('PAYER_CLOSED', 'expected an open payer, got a closed one; the claim may be committed');
+}
+
+export function fullError(waiting: number): ClaimwireError {
+  return new ClaimwireError('PAYER_FULL', `expected fewer claims waiting, got ${waiting}, await some of them first`);
+}

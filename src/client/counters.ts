@@ -1,0 +1,91 @@
+/**
+ * What a payer counts, and the distribution of its claims' waiting times. Payer's thread.
+ */
+import { build } from 'hdr-histogram-js';
+import { statusName } from '../../protocol/layout.ts';
+
+/** Microseconds; longer ones are counted here. Three digits up to a minute are 17 buckets of 4 KiB. */
+const WAIT_US_MAX = 60_000_000;
+
+/** A distribution of milliseconds. */
+export interface Percentiles {
+  count: number;
+  minMs: number;
+  p50Ms: number;
+  p90Ms: number;
+  p99Ms: number;
+  p999Ms: number;
+  maxMs: number;
+}
+
+export interface PayerStats {
+  datagramsSent: number;
+  /** Claims in those datagrams, sent again ones included. */
+  claimsSent: number;
+  /** Claims sent again (`xrpl`, `link`), or newer ones sent for them, because no ack came in time. */
+  retransmits: number;
+  /** Acks by status name, those that changed nothing included. */
+  acks: Record<string, number>;
+  /** Acks of channels, sequences or statuses that are not ours. */
+  unmatched: number;
+  /** Datagrams that held something else than whole acks. */
+  malformed: number;
+  /** Sends and receives that failed, e.g. because nothing listened at the peer. */
+  socketErrors: number;
+  /** Promises not yet settled. */
+  waiting: number;
+  /** Claims sent and not yet acknowledged, what the window allows now, and channels waiting for room in it. */
+  inFlight: number;
+  window: number;
+  queued: number;
+  smoothedRttMs: number;
+  rttVariationMs: number;
+  rtoMs: number;
+  /** From the call of claim() to its covering ack, per claim: queueing and retransmissions included. */
+  rtt: Percentiles;
+}
+
+export class PayerCounters {
+  datagramsSent = 0;
+  claimsSent = 0;
+  retransmits = 0;
+  unmatched = 0;
+  malformed = 0;
+  socketErrors = 0;
+  /** Why the socket last failed, for the message of a timeout; cleared by any ack. */
+  lastSocketError: string | undefined;
+  readonly acksByStatus = new Float64Array(256);
+  readonly #waits = build({ highestTrackableValue: WAIT_US_MAX, numberOfSignificantValueDigits: 3, autoResize: false });
+
+  socketFault(error: Error): void {
+    this.socketErrors += 1;
+    this.lastSocketError = (error as NodeJS.ErrnoException).code ?? error.message;
+  }
+
+  waited(milliseconds: number): void {
+    this.#waits.recordValue(Math.min(Math.max(Math.round(milliseconds * 1000), 1), WAIT_US_MAX));
+  }
+
+  acks(): Record<string, number> {
+    const named: Record<string, number> = {};
+    this.acksByStatus.forEach((count, status) => {
+      if (count > 0) named[statusName(status)] = count;
+    });
+    return named;
+  }
+
+  rtt(): Percentiles {
+    const waits = this.#waits;
+    const count = waits.totalCount;
+    const at = (percentile: number): number => (count === 0 ? 0 : waits.getValueAtPercentile(percentile) / 1000);
+    return {
+      count,
+      minMs: count === 0 ? 0 : waits.minNonZeroValue / 1000,
+      p50Ms: at(50),
+      p90Ms: at(90),
+      p99Ms: at(99),
+      p999Ms: at(99.9),
+      maxMs: count === 0 ? 0 : waits.maxValue / 1000,
+    };
+  }
+}

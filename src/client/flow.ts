@@ -1,0 +1,109 @@
+/**
+ * What the payer knows of one channel: its newest claim, how far the node has acknowledged, who waits.
+ *
+ * Payer's thread; inflight.ts alone writes it.
+ */
+
+import type { ProfileName } from '../../protocol/layout.ts';
+import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, CLAIM_TIMESTAMP, FRAME_CLAIM } from '../../protocol/layout.ts';
+import type { ClaimPlace } from './claim-slab.ts';
+import type { HeapEntry } from './deadline-heap.ts';
+import type { Signer } from './signer.ts';
+import { isUpTo, WaiterQueue } from './waiter-queue.ts';
+
+/** Older sequences than these are taken for newer ones when u32 goes round. */
+const SEQUENCES_TELLABLE = 2 ** 31;
+
+/** What a channel is opened with, checked. */
+export interface FlowIdentity {
+  readonly channelId: bigint;
+  readonly ledgerChannelId: Uint8Array;
+  readonly profile: ProfileName;
+  readonly signer: Signer;
+}
+
+export class Flow implements HeapEntry {
+  heapIndex = -1;
+  heapDeadline = 0;
+
+  readonly identity: FlowIdentity;
+  readonly waiters = new WaiterQueue();
+  /** Highest amount asked for and not refused: what pay() adds to. Never raised by an ack, which could be forged. */
+  claimed: bigint;
+  /** Highest amount acknowledged as durable, at most `claimed`. */
+  committed: bigint;
+
+  /** An amount is still to be acknowledged: `newestAmount`. It is signed and sent, or waits for room in the window. */
+  outstanding = false;
+  newestAmount = 0n;
+
+  lastSequence: number;
+  ackedSequence: number;
+  /** Claims sent with a sequence past the acked one and not given up: this channel's share of the window. */
+  inFlight = 0;
+  sentAt = 0;
+  /** 0..1, drawn per transmission. */
+  jitter = 0;
+  /** Transmissions in vain since the last ack. */
+  backoff = 0;
+
+  readonly #place: ClaimPlace;
+  #sequencesUsed = 0;
+  #resentSequence: number | undefined;
+
+  constructor(identity: FlowIdentity, place: ClaimPlace, committed: bigint, lastSequence: number) {
+    this.identity = identity;
+    this.#place = place;
+    this.claimed = committed;
+    this.committed = committed;
+    this.lastSequence = lastSequence;
+    this.ackedSequence = lastSequence;
+    place.view.setUint8(place.offset, FRAME_CLAIM);
+    place.view.setBigUint64(place.offset + CLAIM_CHANNEL_ID, identity.channelId);
+  }
+
+  get place(): ClaimPlace {
+    return this.#place;
+  }
+
+  /** Whether a claim has been signed, so that `place` holds one. */
+  get hasSigned(): boolean {
+    return this.#sequencesUsed > 0;
+  }
+
+  hasSent(sequence: number): boolean {
+    return (this.lastSequence - sequence) >>> 0 < this.#sequencesUsed;
+  }
+
+  /** Writes and signs a claim of `newestAmount` with the next sequence. What the signer throws passes through. */
+  sign(now: number): void {
+    const { bytes, view, offset } = this.#place;
+    const sequence = (this.lastSequence + 1) >>> 0;
+    view.setUint32(offset + CLAIM_SEQUENCE, sequence);
+    view.setBigUint64(offset + CLAIM_AMOUNT, this.newestAmount);
+    view.setFloat64(offset + CLAIM_TIMESTAMP, now);
+    this.identity.signer.signClaim(bytes, offset, this.identity.ledgerChannelId, this.identity.profile);
+    this.lastSequence = sequence;
+    this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
+  }
+
+  /** Takes claims up to `sequence`, newer than `ackedSequence`, off those in flight. Returns how many. */
+  acknowledge(sequence: number): number {
+    this.ackedSequence = sequence;
+    const left = Math.min(this.inFlight, (this.lastSequence - sequence) >>> 0);
+    const gone = this.inFlight - left;
+    this.inFlight = left;
+    return gone;
+  }
+
+  /** Readies the newest claim to be sent once more: a timestamp of its own, unless the signature covers it. */
+  stampAgain(now: number): void {
+    if (this.identity.profile === 'xrpl') this.#place.view.setFloat64(this.#place.offset + CLAIM_TIMESTAMP, now);
+    else this.#resentSequence = this.lastSequence;
+  }
+
+  /** Karn's rule: whether an echoed timestamp says which transmission is acknowledged. */
+  canTime(sequence: number): boolean {
+    return this.#resentSequence === undefined || !isUpTo(sequence, this.#resentSequence);
+  }
+}

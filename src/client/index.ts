@@ -1,0 +1,11 @@
+/** `claimwire/client`: sign, send and see acknowledged the claims of payment channels. */
+export { ClaimwireError, type ErrorCode } from '../errors.ts';
+export type { Clock } from './clock.ts';
+export type { PayerStats, Percentiles } from './counters.ts';
+export type { DatagramSocket } from './datagram-socket.ts';
+export { generateKey, type KeyPair, keySigner, loadKeyFile, writeKeyFile } from './key-file.ts';
+export { type ChannelOptions, Payer, type PayerLimits, type PaymentChannel } from './payer.ts';
+export type { RtoLimits } from './rto.ts';
+export { Secp256k1Signer, type Signer } from './signer.ts';
+export { openUdpSocket } from './transport-udp.ts';
+export type { ClaimAck } from './waiter-queue.ts';

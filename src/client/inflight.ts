@@ -1,0 +1,300 @@
+/**
+ * Claims on their way: what is sent, sent again, acknowledged, refused and given up, for all channels of one payer.
+ *
+ * Payer's thread. Per channel only the newest claim is kept; at most a window of claims is unacknowledged, and beyond
+ * it channels wait in line, each with its newest amount, so that memory is bounded by channels and open promises.
+ */
+
+import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
+import {
+  ACK_AMOUNT,
+  ACK_CHANNEL_ID,
+  ACK_SEQUENCE,
+  ACK_STATUS,
+  ACK_TIMESTAMP,
+  STATUS,
+  STATUS_FIRST_REFUSAL,
+} from '../../protocol/layout.ts';
+import { closedError, fullError, refusedError, timeoutError } from './claim-errors.ts';
+import type { Clock } from './clock.ts';
+import type { PayerCounters } from './counters.ts';
+import type { DatagramPacker } from './datagram-packer.ts';
+import { DeadlineHeap } from './deadline-heap.ts';
+import type { Flow } from './flow.ts';
+import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
+import type { SendWindow } from './send-window.ts';
+import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
+
+/** Signatures made in one turn when room comes free: 64 of noble's are 14 ms, and acks are read in between. */
+const SIGNED_PER_TURN_MAX = 64;
+
+export interface InflightParts {
+  readonly peer: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly counters: PayerCounters;
+  readonly packer: DatagramPacker;
+  readonly rtt: RttEstimator;
+  readonly window: SendWindow;
+  readonly ackTimeoutMs: number;
+  readonly waitingMax: number;
+}
+
+export class Inflight implements FrameSink {
+  /** Promises not yet settled. */
+  waiting = 0;
+  readonly #parts: InflightParts;
+  readonly #flows = new Map<bigint, Flow>();
+  /** Channels whose newest amount waits for room, first come first served. */
+  readonly #line = new Set<Flow>();
+  readonly #heap: DeadlineHeap<Flow>;
+  /** Over the datagram being read. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  /** When an ack last said that something new is durable. */
+  #progressAt = 0;
+  #turnScheduled = false;
+  #closed = false;
+
+  constructor(parts: InflightParts) {
+    this.#parts = parts;
+    this.#heap = new DeadlineHeap(parts.clock, () => this.#expire());
+  }
+
+  get queued(): number {
+    return this.#line.size;
+  }
+
+  /** Returns false where the u64 handle is taken. */
+  addFlow(flow: Flow): boolean {
+    if (this.#flows.has(flow.identity.channelId)) return false;
+    this.#flows.set(flow.identity.channelId, flow);
+    return true;
+  }
+
+  /** See PaymentChannel.claim. */
+  request(flow: Flow, amount: bigint): Promise<ClaimAck> {
+    if (this.#closed) return Promise.reject(closedError());
+    if (this.waiting >= this.#parts.waitingMax) return Promise.reject(fullError(this.waiting));
+    return new Promise((resolve, reject) => {
+      const now = this.#parts.clock.now();
+      const deadline = now + this.#parts.ackTimeoutMs;
+      const covered = flow.outstanding && amount <= flow.newestAmount;
+      const sequence = covered && !this.#line.has(flow) ? flow.lastSequence : undefined;
+      flow.waiters.add({ amount, startedAt: now, deadline, resolve, reject }, sequence);
+      this.waiting += 1;
+      this.#heap.set(flow, deadline);
+      if (amount > flow.claimed) flow.claimed = amount;
+      if (!covered) this.#submit(flow, amount, now);
+    });
+  }
+
+  /** Takes a datagram from the peer: whatever it holds, nothing is thrown. */
+  receive(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (walkFrames(bytes, 0, bytes.length, this) !== WALK_WHOLE) this.#parts.counters.malformed += 1;
+    this.#fillWindow();
+  }
+
+  /** A node sends no claims to a payer. */
+  claim(): void {
+    this.#parts.counters.malformed += 1;
+  }
+
+  ack(bytes: Uint8Array, offset: number): void {
+    const { counters, clock } = this.#parts;
+    const view = this.#view;
+    const status = bytes[offset + ACK_STATUS]!;
+    counters.acksByStatus[status]! += 1;
+    const sequence = view.getUint32(offset + ACK_SEQUENCE);
+    const flow = this.#flows.get(view.getBigUint64(offset + ACK_CHANNEL_ID));
+    const known = status <= STATUS.ALREADY || status >= STATUS_FIRST_REFUSAL;
+    if (flow === undefined || !known || !flow.hasSent(sequence)) {
+      counters.unmatched += 1;
+      return;
+    }
+    counters.lastSocketError = undefined;
+    const amount = view.getBigUint64(offset + ACK_AMOUNT);
+    const timestamp = view.getFloat64(offset + ACK_TIMESTAMP);
+    const now = clock.now();
+    if (status <= STATUS.ALREADY) this.#durable(flow, status, sequence, amount, timestamp, now);
+    else if (status === STATUS.OVERLOADED) this.#overloaded(flow, sequence, now);
+    else this.#refused(flow, status, sequence, amount, timestamp, now);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#heap.clear();
+    this.#line.clear();
+    for (const flow of this.#flows.values()) this.#rejectAll(flow.waiters.takeAll(), closedError);
+    this.#flows.clear();
+  }
+
+  #durable(flow: Flow, status: number, sequence: number, amount: bigint, timestamp: number, now: number): void {
+    if (!isUpTo(sequence, flow.ackedSequence)) {
+      if (flow.canTime(sequence)) this.#parts.rtt.sample(now - timestamp);
+      flow.backoff = 0;
+      this.#progressAt = now;
+      this.#parts.window.grow(this.#acknowledge(flow, sequence));
+    }
+    const durable = amount < flow.claimed ? amount : flow.claimed;
+    if (durable > flow.committed) flow.committed = durable;
+    if (flow.outstanding && amount >= flow.newestAmount) this.#settle(flow);
+    const name = status === STATUS.COMMITTED ? 'COMMITTED' : 'ALREADY';
+    const { channelId } = flow.identity;
+    for (const { startedAt, resolve } of flow.waiters.takeCovered(amount)) {
+      this.waiting -= 1;
+      const rttMs = now - startedAt;
+      this.#parts.counters.waited(rttMs);
+      resolve({ status: name, channelId, sequence, amount, timestamp, rttMs });
+    }
+    if (flow.outstanding) this.#arm(flow);
+  }
+
+  /** Not final: the newest claim is sent again after a back-off, and less is sent meanwhile. */
+  #overloaded(flow: Flow, sequence: number, now: number): void {
+    const { window, rtt, random } = this.#parts;
+    window.shrink(now, rtt.rtoMs);
+    if (!flow.outstanding || sequence !== flow.lastSequence) return;
+    if (flow.backoff === 0) flow.backoff = 1;
+    flow.sentAt = now;
+    flow.jitter = random();
+  }
+
+  /**
+   * Final for the claims up to `sequence` that the status speaks of, and for no newer one: a refusal may come late, and
+   * a commit of an older claim may come after it. What is still waited for rides on a newer claim, or is signed anew.
+   */
+  #refused(flow: Flow, status: number, sequence: number, amount: bigint, timestamp: number, now: number): void {
+    const refused = flow.waiters.takeRefused(sequence, status, amount);
+    if (refused.length === 0) return;
+    if (!isUpTo(sequence, flow.ackedSequence)) this.#acknowledge(flow, sequence);
+    const refusal = { status, channelId: flow.identity.channelId, sequence, amount, timestamp };
+    this.#rejectAll(refused, (waiter) => refusedError(refusal, waiter.amount, now - waiter.startedAt));
+    const highest = flow.waiters.highestAmount;
+    flow.claimed = highest;
+    if (flow.committed > highest) flow.claimed = flow.committed;
+    if (flow.waiters.length === 0) this.#settle(flow);
+    else if (sequence === flow.lastSequence && !this.#line.has(flow)) this.#submit(flow, highest, now);
+  }
+
+  #acknowledge(flow: Flow, sequence: number): number {
+    const gone = flow.acknowledge(sequence);
+    this.#parts.window.used -= gone;
+    return gone;
+  }
+
+  /** Nothing of the channel is to be acknowledged any more. */
+  #settle(flow: Flow): void {
+    flow.outstanding = false;
+    this.#line.delete(flow);
+    this.#release(flow);
+  }
+
+  #release(flow: Flow): void {
+    this.#parts.window.used -= flow.inFlight;
+    flow.inFlight = 0;
+  }
+
+  /** Makes `amount` the channel's newest claim: out at once where the window has room, in line otherwise. */
+  #submit(flow: Flow, amount: bigint, now: number): void {
+    flow.newestAmount = amount;
+    flow.outstanding = true;
+    if (this.#line.has(flow)) return;
+    if (this.#line.size === 0 && this.#parts.window.hasRoom) this.#sendNew(flow, now);
+    else this.#line.add(flow);
+  }
+
+  #sendNew(flow: Flow, now: number): void {
+    try {
+      flow.sign(now);
+    } catch (error) {
+      this.#settle(flow);
+      this.#rejectAll(flow.waiters.takeAll(), () => error as Error);
+      return;
+    }
+    flow.waiters.markSent(flow.lastSequence);
+    this.#transmit(flow, now);
+  }
+
+  #transmit(flow: Flow, now: number): void {
+    flow.inFlight += 1;
+    this.#parts.window.used += 1;
+    flow.sentAt = now;
+    flow.jitter = this.#parts.random();
+    this.#parts.packer.add(flow.place.bytes, flow.place.offset);
+    this.#arm(flow);
+  }
+
+  /** What was sent is given up as lost; the newest claim goes in its place, whether or not it was sent before. */
+  #sendAgain(flow: Flow, now: number): void {
+    this.#parts.counters.retransmits += 1;
+    flow.backoff += 1;
+    if (this.#progressAt > flow.sentAt) flow.backoff = Math.min(flow.backoff, BACKOFF_DOUBLINGS_ALIVE_MAX);
+    this.#release(flow);
+    if (this.#line.delete(flow)) this.#sendNew(flow, now);
+    else {
+      flow.stampAgain(now);
+      this.#transmit(flow, now);
+    }
+  }
+
+  #arm(flow: Flow): void {
+    this.#heap.set(flow, Math.min(this.#resendAt(flow), flow.waiters.earliestDeadline));
+  }
+
+  /** From the timeout as it is now, not as it was when the claim left: a node that has slowed down is waited for. */
+  #resendAt(flow: Flow): number {
+    if (flow.inFlight === 0 && this.#line.has(flow)) return Number.POSITIVE_INFINITY;
+    return flow.sentAt + this.#parts.rtt.delayMs(flow.backoff, flow.jitter);
+  }
+
+  #expire(): void {
+    if (this.#closed) return;
+    const now = this.#parts.clock.now();
+    for (;;) {
+      const flow = this.#heap.popDue(now);
+      if (flow === undefined) break;
+      if (flow.waiters.earliestDeadline <= now) {
+        this.#rejectExpired(flow, now);
+        if (flow.waiters.length === 0) this.#settle(flow);
+      }
+      if (!flow.outstanding) continue;
+      if (this.#resendAt(flow) <= now) this.#sendAgain(flow, now);
+      else this.#arm(flow);
+    }
+    this.#fillWindow();
+    this.#heap.rearm();
+  }
+
+  /** Lets channels in line send, a bounded number a turn. */
+  #fillWindow(): void {
+    if (this.#turnScheduled || this.#line.size === 0) return;
+    let signed = 0;
+    for (const flow of this.#line) {
+      if (!this.#parts.window.hasRoom) return;
+      if (signed === SIGNED_PER_TURN_MAX) break;
+      this.#line.delete(flow);
+      this.#sendNew(flow, this.#parts.clock.now());
+      signed += 1;
+    }
+    if (this.#line.size === 0) return;
+    this.#turnScheduled = true;
+    this.#parts.clock.afterInput(() => {
+      this.#turnScheduled = false;
+      this.#fillWindow();
+    });
+  }
+
+  #rejectExpired(flow: Flow, now: number): void {
+    const { peer, ackTimeoutMs, counters } = this.#parts;
+    this.#rejectAll(flow.waiters.takeExpired(now), ({ amount }) =>
+      timeoutError(peer, flow.identity.channelId, amount, ackTimeoutMs, counters.lastSocketError),
+    );
+  }
+
+  #rejectAll(waiters: readonly Waiter[], error: (waiter: Waiter) => Error): void {
+    this.waiting -= waiters.length;
+    for (const waiter of waiters) waiter.reject(error(waiter));
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Keys at rest: `{"privateKey": HEX64, "publicKey": HEX66}`, a file of mode 0600 that is never written over.
+ *
+ * Cold path, synchronous. No message here ever holds a private key.
+ */
+import { closeSync, fchmodSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { utils } from '@noble/secp256k1';
+import { ED25519_KEY_PREFIX } from '../../protocol/layout.ts';
+import { ClaimwireError } from '../errors.ts';
+import { Secp256k1Signer } from './signer.ts';
+
+/** A secp256k1 key in upper-case hex. */
+export interface KeyPair {
+  /** 64 digits. */
+  privateKey: string;
+  /** 66 digits, compressed, as in a PaymentChannelClaim's PublicKey. */
+  publicKey: string;
+}
+
+const KEY_FILE_BYTES_MAX = 4096;
+const OTHERS_MODE_BITS = 0o077;
+
+/** A new random key. */
+export function generateKey(): KeyPair {
+  const privateKey = utils.randomSecretKey();
+  return { privateKey: hex(privateKey), publicKey: hex(new Secp256k1Signer(privateKey).publicKey) };
+}
+
+/** A signer over a key pair. Throws ClaimwireError KEY_FILE_INVALID where the halves are no key or do not match. */
+export function keySigner(key: KeyPair): Secp256k1Signer {
+  const publicKey = checkedDigits(key.publicKey, 'publicKey', 66);
+  if (Number.parseInt(publicKey.slice(0, 2), 16) === ED25519_KEY_PREFIX)
+    throw keyError('expected a secp256k1 key (publicKey beginning 02 or 03), got an Ed25519 key (ED)');
+  const privateKey = Buffer.from(checkedDigits(key.privateKey, 'privateKey', 64), 'hex');
+  if (!utils.isValidSecretKey(privateKey))
+    throw keyError('privateKey: expected 1..n-1 of secp256k1, got another number');
+  const signer = new Secp256k1Signer(privateKey);
+  const derived = hex(signer.publicKey);
+  if (derived !== publicKey) throw keyError(`publicKey: expected ${derived} (the private key's), got ${publicKey}`);
+  return signer;
+}
+
+/**
+ * Reads a key file. Throws ClaimwireError KEY_FILE_INVALID where it cannot be read, others than its owner may touch it,
+ * or it holds no key.
+ */
+export function loadKeyFile(path: string): KeyPair {
+  const descriptor = openKeyFile(path, 'r', 'a readable file', 'make one with claimwire keygen --out FILE');
+  let text: string;
+  try {
+    const { mode, size } = fstatSync(descriptor);
+    if ((mode & OTHERS_MODE_BITS) !== 0)
+      throw keyError(`expected mode 0600, got 0${(mode & 0o777).toString(8)}, do chmod 600 ${path}`);
+    if (size > KEY_FILE_BYTES_MAX)
+      throw keyError(`expected at most ${KEY_FILE_BYTES_MAX} bytes, got ${size} in ${path}`);
+    text = readKeyText(descriptor, path);
+  } finally {
+    closeSync(descriptor);
+  }
+  let key: unknown;
+  try {
+    key = JSON.parse(text);
+  } catch {
+    throw keyError(`expected JSON {"privateKey", "publicKey"}, got something else in ${path}`);
+  }
+  const { privateKey, publicKey } = (key ?? {}) as Partial<KeyPair>;
+  const pair = { privateKey: upper(privateKey), publicKey: upper(publicKey) };
+  keySigner(pair);
+  return pair;
+}
+
+/** Writes a new key file of mode 0600, synced. Throws ClaimwireError KEY_FILE_INVALID where `path` exists. */
+export function writeKeyFile(path: string, key: KeyPair): void {
+  const descriptor = openKeyFile(path, 'wx', 'a path where a new file can be made', 'choose another');
+  try {
+    fchmodSync(descriptor, 0o600);
+    writeFileSync(descriptor, `${JSON.stringify(key)}\n`);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function openKeyFile(path: string, flags: string, expected: string, remedy: string): number {
+  try {
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'an error';
+    throw keyError(`expected ${expected}, got ${reason} for ${path}, ${remedy}`, error);
+  }
+}
+
+function readKeyText(descriptor: number, path: string): string {
+  try {
+    return readFileSync(descriptor, 'utf8');
+  } catch (error) {
+    throw keyError(`expected a readable file, got ${(error as NodeJS.ErrnoException).code} for ${path}`, error);
+  }
+}
+
+function checkedDigits(value: unknown, name: string, length: number): string {
+  if (typeof value === 'string' && value.length === length && /^[0-9A-F]+$/.test(value)) return value;
+  const got = typeof value === 'string' ? `${value.length} characters` : typeof value;
+  throw keyError(`${name}: expected ${length} hex digits (upper case), got ${got}`);
+}
+
+/** Hex is read in either case; anything else is left for the check to name. */
+function upper(value: unknown): string {
+  return typeof value === 'string' ? value.toUpperCase() : (value as string);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex').toUpperCase();
+}
+
+function keyError(message: string, cause?: unknown): ClaimwireError {
+  return new ClaimwireError('KEY_FILE_INVALID', `key: ${message}`, {}, { cause });
+}

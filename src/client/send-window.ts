@@ -1,0 +1,40 @@
+/**
+ * How many claims may be unacknowledged at once, over all channels of one payer.
+ *
+ * A backlog only adds waiting, so the limit is fixed from above by the user and cut in half each time the node says
+ * OVERLOADED, at most once per timeout (the claims of one burst are all answered alike); acks let it grow again.
+ */
+
+/** One datagram's worth: a node that has room again is found at once. */
+const LIMIT_MIN = 15;
+/** Growth per acknowledged claim: by an eighth in a round trip. */
+const GROWTH = 1 / 8;
+
+export class SendWindow {
+  /** Claims sent and neither acknowledged nor given up. */
+  used = 0;
+  limit: number;
+  readonly #max: number;
+  readonly #min: number;
+  #shrunkAt = Number.NEGATIVE_INFINITY;
+
+  constructor(max: number) {
+    this.#max = max;
+    this.#min = Math.min(max, LIMIT_MIN);
+    this.limit = max;
+  }
+
+  get hasRoom(): boolean {
+    return this.used + 1 <= this.limit;
+  }
+
+  grow(claims: number): void {
+    this.limit = Math.min(this.#max, this.limit + claims * GROWTH);
+  }
+
+  shrink(now: number, timeoutMs: number): void {
+    if (now - this.#shrunkAt < timeoutMs) return;
+    this.#shrunkAt = now;
+    this.limit = Math.max(this.#min, this.limit / 2);
+  }
+}

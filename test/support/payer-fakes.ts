@@ -1,0 +1,155 @@
+/**
+ * For tests of the payer: a clock that is turned by hand, a socket in memory, a UDP node that answers by script.
+ */
+import { createSocket, type RemoteInfo } from 'node:dgram';
+import { once } from 'node:events';
+import { type Ack, ackBytes } from '../../protocol/ack.ts';
+import { type Claim, decodeClaim } from '../../protocol/claim.ts';
+import { CLAIM_BYTES, STATUS } from '../../protocol/layout.ts';
+import type { Clock } from '../../src/client/clock.ts';
+import type { DatagramSocket } from '../../src/client/datagram-socket.ts';
+import type { Signer } from '../../src/client/signer.ts';
+
+export class ManualClock implements Clock {
+  /** Like real ones, a number that f64 milliseconds hold to a microsecond. */
+  time = 1_780_000_000_000;
+  #timers: { at: number; callback: () => void }[] = [];
+  #afterInput: (() => void)[] = [];
+
+  now(): number {
+    return this.time;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer = { at: this.time + delayMs, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  afterInput(callback: () => void): void {
+    this.#afterInput.push(callback);
+  }
+
+  get pendingTimers(): number {
+    return this.#timers.length;
+  }
+
+  /** Ends the turn: what waits for ready input to be read runs. */
+  turn(): void {
+    while (this.#afterInput.length > 0) for (const callback of this.#afterInput.splice(0)) callback();
+  }
+
+  /** Lets time pass, timers firing at their times. */
+  advance(milliseconds: number): void {
+    const end = this.time + milliseconds;
+    this.turn();
+    for (;;) {
+      const next = this.#timers.reduce((first, timer) => (timer.at < first.at ? timer : first), {
+        at: Number.POSITIVE_INFINITY,
+        callback: () => {},
+      });
+      if (next.at > end) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.time = Math.max(this.time, next.at);
+      next.callback();
+      this.turn();
+    }
+    this.time = end;
+  }
+}
+
+export class MemorySocket implements DatagramSocket {
+  readonly peer = 'memory';
+  readonly datagrams: Uint8Array[] = [];
+  closed = false;
+  #onMessage: (bytes: Uint8Array) => void = () => {};
+  #onError: (error: Error) => void = () => {};
+
+  listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void): void {
+    this.#onMessage = onMessage;
+    this.#onError = onError;
+  }
+
+  send(bytes: Uint8Array, offset: number, length: number, sent: () => void): void {
+    this.datagrams.push(bytes.slice(offset, offset + length));
+    sent();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  /** Claims sent since the last call. */
+  takeClaims(): Claim[] {
+    return this.datagrams.splice(0).flatMap(claimsOf);
+  }
+
+  deliver(...acks: Ack[]): void {
+    this.deliverBytes(Buffer.concat(acks.map(ackBytes)));
+  }
+
+  deliverBytes(bytes: Uint8Array): void {
+    this.#onMessage(bytes);
+  }
+
+  fail(error: Error): void {
+    this.#onError(error);
+  }
+}
+
+/** Signs with a constant: for tests of everything but signatures. */
+export const stubSigner: Signer = {
+  publicKey: new Uint8Array(33),
+  signClaim(claim, offset) {
+    claim.fill(0x5a, offset + 21, offset + 85);
+  },
+};
+
+function claimsOf(datagram: Uint8Array): Claim[] {
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
+  return Array.from({ length: datagram.length / CLAIM_BYTES }, (_, index) => decodeClaim(view, index * CLAIM_BYTES));
+}
+
+/** The ack a node sends for a claim that it has committed, or for what `changes` say. */
+export function ackOf(claim: Claim, changes: Partial<Ack> = {}): Ack {
+  const { sequence, channelId, amount, timestamp } = claim;
+  return { status: STATUS.COMMITTED, sequence, channelId, amount, timestamp, ...changes };
+}
+
+export interface UdpNode {
+  url: string;
+  /** Every claim that came, in order. */
+  claims: Claim[];
+  datagrams: number;
+  close(): Promise<void>;
+}
+
+type Answer = (claim: Claim, source: RemoteInfo) => Ack | undefined;
+
+/** A UDP socket on loopback that answers each claim with what `answer` makes of it. */
+export async function openUdpNode(answer: Answer, port = 0): Promise<UdpNode> {
+  const socket = createSocket('udp4');
+  const node: UdpNode = {
+    url: '',
+    claims: [],
+    datagrams: 0,
+    async close() {
+      const closed = once(socket, 'close');
+      socket.close();
+      await closed;
+    },
+  };
+  socket.on('message', (bytes, source) => {
+    node.datagrams += 1;
+    const claims = claimsOf(bytes);
+    node.claims.push(...claims);
+    const acks = claims.map((claim) => answer(claim, source)).filter((ack) => ack !== undefined);
+    if (acks.length > 0) socket.send(Buffer.concat(acks.map(ackBytes)), source.port, source.address);
+  });
+  socket.bind(port, '127.0.0.1');
+  await once(socket, 'listening');
+  node.url = `udp://127.0.0.1:${socket.address().port}`;
+  return node;
+}

@@ -1,0 +1,136 @@
+/** Signatures against the published vectors, and keys at rest. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { verify } from '@noble/secp256k1';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { claimBytes } from '../../protocol/claim.ts';
+import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
+import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
+import { generateKey, keySigner, loadKeyFile, writeKeyFile } from '../../src/client/key-file.ts';
+import { Secp256k1Signer } from '../../src/client/signer.ts';
+
+const VECTORS = [
+  {
+    privateKey: 'BAA795362C6E48B9722325D0DCBD5A1E2CD4935C6CB12816DAEC50F87487BF84',
+    publicKey: '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7',
+    channel: '5DB01B7FFED6B67E6B0414DED11E051D2EE2B7619CE0EAA6286D67A3A4D5BDB3',
+    amount: 1_000_000n,
+    digest: 'FA66093AA143EDBC705DF728D0C3F247F7A1D0FCC71E00323ECCBCFA6B7EDDB1',
+    signature:
+      '7A942607EFB90C9D38769330B3B540F7D83B3A38E7A621A59C9B6A51F3116D23' +
+      '3BC45DB3E6CA873DCAC00EE6753FD982F9328A7BD3231B314C7195CAD2B4F5A3',
+  },
+  {
+    privateKey: 'D5AC9128C7E49A3E733F2E0B6E4047FA910062F7B1AA020397905CD33047A80F',
+    publicKey: '036C809A0E26D9F1F0760B644FAD0DAE73C2A91E973BF3BC631A3C5E642E45E2E8',
+    channel: 'D4EDB9530232EF171B8A71D2D99FDCFC696CDCD5EB127C0E1806B2C9535DF80A',
+    amount: 1n,
+    digest: '4CDF828F41411704915E702A999EE31FD10E25E383F98B3231146CCF98046CA4',
+    signature:
+      '0D1ED9B0E2643AC68BEBDE440FAD3C3CF919038024D4CB3BDF40EF55CB7F7EED' +
+      '5E9C292C659C0E1D84E944D7F3AAABD74E3F93DEC254AFB19CCA9B191BD0CC6C',
+  },
+];
+const V1 = VECTORS[0]!;
+const KEY = { privateKey: V1.privateKey, publicKey: V1.publicKey };
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex').toUpperCase();
+const bytes = (digits: string): Uint8Array => Uint8Array.from(Buffer.from(digits, 'hex'));
+
+/** A claim with an empty signature, somewhere inside a larger buffer. */
+function unsigned(amount: bigint, offset: number): Uint8Array {
+  const claim = claimBytes({ channelId: 7n, sequence: 3, amount, signature: new Uint8Array(64), timestamp: 1.5 });
+  const buffer = new Uint8Array(offset + claim.length + 5);
+  buffer.set(claim, offset);
+  return buffer;
+}
+
+describe('signer', () => {
+  it.each(VECTORS)('signs $amount drops as the vector does (RFC 6979, low-S)', (vector) => {
+    const signer = keySigner(vector);
+    expect(hex(signer.publicKey)).toBe(vector.publicKey);
+    const buffer = unsigned(vector.amount, 11);
+    const before = buffer.slice();
+    signer.signClaim(buffer, 11, bytes(vector.channel), 'xrpl');
+    expect(hex(xrplDigest(bytes(vector.channel), buffer, 11))).toBe(vector.digest);
+    const at = 11 + CLAIM_SIGNATURE;
+    expect(hex(buffer.subarray(at, at + 64))).toBe(vector.signature);
+    buffer.fill(0, at, at + 64);
+    expect(buffer).toEqual(before);
+  });
+
+  it('covers sequence and timestamp for link, and nothing but the amount for xrpl', () => {
+    const signer = keySigner(V1);
+    const ledger = bytes(V1.channel);
+    for (const profile of ['xrpl', 'link'] as const) {
+      const claim = unsigned(5n, 0);
+      signer.signClaim(claim, 0, ledger, profile);
+      const signature = claim.slice(CLAIM_SIGNATURE, CLAIM_SIGNATURE + 64);
+      const digest = profile === 'link' ? linkDigest : xrplDigest;
+      const holds = (): boolean => verify(signature, digest(ledger, claim), signer.publicKey, { prehash: false });
+      expect(holds()).toBe(true);
+      claim[CLAIM_TIMESTAMP]! ^= 1;
+      expect(holds()).toBe(profile === 'xrpl');
+    }
+  });
+
+  it('takes 32-byte digests and private keys only', () => {
+    expect(() => keySigner(V1).sign(new Uint8Array(64))).toThrow('digest: expected 32 bytes, got 64');
+    expect(() => new Secp256k1Signer(new Uint8Array(32))).toThrow('private key: expected 32 bytes in 1..n-1');
+  });
+});
+
+describe('key file', () => {
+  let folder: string;
+  let path: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'claimwire-key-'));
+    path = join(folder, 'key.json');
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('comes back as written, readable by its owner alone, and is never written over', () => {
+    const key = generateKey();
+    expect(key.privateKey).toMatch(/^[0-9A-F]{64}$/);
+    expect(key.publicKey).toMatch(/^0[23][0-9A-F]{64}$/);
+    writeKeyFile(path, key);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(loadKeyFile(path)).toEqual(key);
+    expect(() => writeKeyFile(path, generateKey())).toThrow(/expected a path where a new file can be made, got EEXIST/);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(key);
+  });
+
+  it.each([0o644, 0o640, 0o602, 0o610])('is refused with mode %o', (mode) => {
+    writeKeyFile(path, generateKey());
+    chmodSync(path, mode);
+    expect(() => loadKeyFile(path)).toThrow(`expected mode 0600, got 0${mode.toString(8)}, do chmod 600 ${path}`);
+  });
+
+  it.each([
+    ['no file', undefined, 'got ENOENT'],
+    ['no JSON', '{', 'expected JSON'],
+    ['null', 'null', 'publicKey: expected 66 hex digits (upper case), got undefined'],
+    ['a short key', JSON.stringify({ ...KEY, privateKey: 'AB' }), 'privateKey: expected 64 hex digits'],
+    ['no number', JSON.stringify({ ...KEY, privateKey: 'F'.repeat(64) }), 'privateKey: expected 1..n-1'],
+    ['another public key', JSON.stringify({ ...KEY, publicKey: VECTORS[1]!.publicKey }), `expected ${V1.publicKey}`],
+    ['an Ed25519 key', JSON.stringify({ ...KEY, publicKey: `ED${'0'.repeat(64)}` }), 'expected a secp256k1 key'],
+    ['a long file', ' '.repeat(5000), 'expected at most 4096 bytes, got 5000'],
+  ])('is refused when it is %s', (_, text, message) => {
+    if (text !== undefined) writeFileSync(path, text, { mode: 0o600 });
+    let thrown: Error | undefined;
+    try {
+      loadKeyFile(path);
+    } catch (error) {
+      thrown = error as Error;
+    }
+    expect(thrown).toMatchObject({ code: 'KEY_FILE_INVALID', message: expect.stringContaining(message) });
+    expect(thrown?.message).not.toContain(V1.privateKey);
+  });
+
+  it('takes lower-case hex', () => {
+    writeFileSync(path, JSON.stringify({ privateKey: V1.privateKey.toLowerCase(), publicKey: V1.publicKey }), {
+      mode: 0o600,
+    });
+    expect(loadKeyFile(path)).toEqual(KEY);
+  });
+});
