@@ -28,8 +28,9 @@ build: $(BUILT) ## compile to dist/
 clean: ## remove what was built, never data/
 	rm -rf dist build
 
+# Not npm ci: it refuses a lock without the optional packages of every other platform. This takes it, and leaves it as is.
 $(INSTALLED): package-lock.json package.json
-	npm ci --ignore-scripts --no-audit --no-fund >&2
+	npm install --no-save --ignore-scripts >&2
 	@touch $@
 
 $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
