@@ -1,0 +1,107 @@
+/**
+ * A channel as an object and as its registry row: 176 fixed bytes, little-endian, ending in a CRC-32 of the rest.
+ *
+ * Main thread only (admin, registry, checkpoints); the claim path works on the channel table instead.
+ */
+import { crc32 } from 'node:zlib';
+import { type ProfileName, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+
+export type ChannelState = 'open' | 'closed';
+
+/** Everything known of a channel. Amounts in drops; the signature is that of the claim `committed` comes from. */
+export interface Channel {
+  /** u64 handle on the wire; by default the first 8 bytes of the ledger channel id. */
+  channelId: bigint;
+  /** 32 bytes. */
+  ledgerChannelId: Uint8Array;
+  /** 33 bytes, compressed secp256k1 (02/03) or Ed25519 (ED). */
+  publicKey: Uint8Array;
+  capacity: bigint;
+  committed: bigint;
+  sequence: number;
+  /** The best claim's timestamp, as its 8 wire bytes read big-endian: a `link` signature covers it bit for bit. */
+  timestampBits: bigint;
+  /** 64 bytes, zero while nothing is committed. */
+  signature: Uint8Array;
+  profile: ProfileName;
+  state: ChannelState;
+  /** Unix seconds, 0 = never. */
+  expiresAt: number;
+}
+
+export const ROW_BYTES = 176;
+const ROW_VERSION = 1;
+export const ROW = {
+  version: 0, // u8
+  state: 1, // u8: 0 open, 1 closed
+  profile: 2, // u8: PROFILE_XRPL or PROFILE_LINK
+  publicKey: 3, // 33 bytes
+  ledgerChannelId: 36, // 32 bytes
+  signature: 68, // 64 bytes
+  capacity: 132, // u64
+  committed: 140, // u64
+  timestamp: 148, // u64
+  channelId: 156, // u64
+  sequence: 164, // u32
+  expiresAt: 168, // u32
+  crc: 172, // u32, CRC-32 of bytes 0..171
+} as const;
+
+const STATES: readonly ChannelState[] = ['open', 'closed'];
+/** The state byte of an open channel. */
+export const STATE_OPEN = 0;
+const PROFILES: readonly ProfileName[] = ['xrpl', 'link'];
+
+/** Writes a channel as a row at `offset` of `bytes`. */
+export function encodeRow(channel: Channel, bytes: Uint8Array, offset = 0): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, ROW_BYTES);
+  view.setUint8(ROW.version, ROW_VERSION);
+  view.setUint8(ROW.state, STATES.indexOf(channel.state));
+  view.setUint8(ROW.profile, PROFILES.indexOf(channel.profile));
+  bytes.set(channel.publicKey, offset + ROW.publicKey);
+  bytes.set(channel.ledgerChannelId, offset + ROW.ledgerChannelId);
+  bytes.set(channel.signature, offset + ROW.signature);
+  view.setBigUint64(ROW.capacity, channel.capacity, true);
+  view.setBigUint64(ROW.committed, channel.committed, true);
+  view.setBigUint64(ROW.timestamp, channel.timestampBits, true);
+  view.setBigUint64(ROW.channelId, channel.channelId, true);
+  view.setUint32(ROW.sequence, channel.sequence, true);
+  view.setUint32(ROW.expiresAt, channel.expiresAt, true);
+  view.setUint32(ROW.crc, crc32(bytes.subarray(offset, offset + ROW.crc)), true);
+}
+
+/** Why `bytes` are not a sound row, or `undefined` when they are. */
+export function rowFault(bytes: Uint8Array): string | undefined {
+  if (bytes.length !== ROW_BYTES) return `expected ${ROW_BYTES} bytes, got ${bytes.length}`;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, ROW_BYTES);
+  const expected = view.getUint32(ROW.crc, true);
+  const actual = crc32(bytes.subarray(0, ROW.crc));
+  if (actual !== expected) return `expected checksum ${expected.toString(16)}, got ${actual.toString(16)}`;
+  if (bytes[ROW.version] !== ROW_VERSION) return `expected row version ${ROW_VERSION}, got ${bytes[ROW.version]}`;
+  if (bytes[ROW.state]! >= STATES.length) return `expected a known state, got ${bytes[ROW.state]}`;
+  if (bytes[ROW.profile]! >= PROFILES.length) return `expected a known profile, got ${bytes[ROW.profile]}`;
+  return undefined;
+}
+
+/** Reads a row that `rowFault` found sound. */
+export function decodeRow(bytes: Uint8Array): Channel {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, ROW_BYTES);
+  return {
+    channelId: view.getBigUint64(ROW.channelId, true),
+    ledgerChannelId: copyOf(bytes, ROW.ledgerChannelId, 32),
+    publicKey: copyOf(bytes, ROW.publicKey, PUBLIC_KEY_BYTES),
+    capacity: view.getBigUint64(ROW.capacity, true),
+    committed: view.getBigUint64(ROW.committed, true),
+    sequence: view.getUint32(ROW.sequence, true),
+    timestampBits: view.getBigUint64(ROW.timestamp, true),
+    signature: copyOf(bytes, ROW.signature, SIGNATURE_BYTES),
+    profile: PROFILES[bytes[ROW.profile]!]!,
+    state: STATES[bytes[ROW.state]!]!,
+    expiresAt: view.getUint32(ROW.expiresAt, true),
+  };
+}
+
+/** A copy even of a Buffer, whose own `slice` is a view. */
+function copyOf(bytes: Uint8Array, start: number, length: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, start + length));
+}

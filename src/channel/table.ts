@@ -1,0 +1,338 @@
+/**
+ * The channel table: what the claim path knows of every channel, in the arena, never locked by its readers.
+ *
+ * Structure of arrays, grouped by who touches them together: a 64-byte hot line (all that acceptance needs, one cache
+ * miss), the ledger id (digest), the best claim's signature (commit), and the keys, each stored once. Rows are dense,
+ * in the order of opening; an open-addressing index of row numbers finds them by the u64 handle, as u32 pairs.
+ *
+ * The main thread opens rows and changes capacity, expiry and state; committers alone move balances. A row's version
+ * word is its lock (odd while being written) and lets readers of several fields take a consistent snapshot.
+ */
+import {
+  CLAIM_AMOUNT,
+  CLAIM_SEQUENCE,
+  CLAIM_SIGNATURE,
+  CLAIM_TIMESTAMP,
+  ED25519_KEY_PREFIX,
+  PROFILE_LINK,
+  PUBLIC_KEY_BYTES,
+  SIGNATURE_BYTES,
+} from '../../protocol/layout.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { Arena } from '../ring/arena.ts';
+import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../ring/arena.ts';
+import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_OPEN } from './row.ts';
+
+/** Words of the hot line. */
+const HOT_ID_HIGH = 0;
+const HOT_ID_LOW = 1;
+export const HOT_FLAGS = 2;
+export const HOT_EXPIRES_AT = 3; // unix seconds, 0 = never
+export const HOT_CAPACITY_HIGH = 4;
+export const HOT_CAPACITY_LOW = 5;
+export const HOT_COMMITTED_HIGH = 6;
+export const HOT_COMMITTED_LOW = 7;
+export const HOT_SEQUENCE = 8;
+const HOT_TIMESTAMP_HIGH = 9;
+const HOT_TIMESTAMP_LOW = 10;
+export const HOT_KEY = 11;
+const HOT_VERSION = 12;
+const HOT_DIRTY = 13; // 1 when the registry is behind
+export const HOT_CHANGE = 14; // odd while the operator's fields are being changed
+const HOT_WORDS = ROW_HOT_BYTES / 4;
+
+/** HOT_FLAGS. A row without FLAG_OPEN accepts nothing. */
+export const FLAG_OPEN = 1;
+export const FLAG_LINK = 1 << 8;
+const FLAG_ED25519 = 1 << 9;
+
+const ROW_NONE = -1;
+
+/** Spreads a u64 handle over the index: handles may be ledger hashes or an operator's 1, 2, 3. */
+function hashHandle(high: number, low: number): number {
+  let hash = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b);
+  hash ^= hash >>> 15;
+  return Math.imul(hash, 0xc2b2ae35) >>> 0;
+}
+
+export class ChannelTable {
+  readonly words: Uint32Array;
+  /** Word index of row 0's hot line. */
+  readonly hotBase: number;
+  readonly #ints: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #ledgerIds: number;
+  readonly #signatures: number;
+  readonly #keys: number;
+  readonly #index: number;
+  readonly #keyIndex: number;
+  readonly #indexMask: number;
+  readonly capacity: number;
+  /** Main thread only: rows and keys in use. */
+  #rows = 0;
+  #keyCount = 0;
+
+  constructor(arena: Arena) {
+    const { plan } = arena;
+    this.words = arena.words;
+    this.#ints = arena.ints;
+    this.#bytes = arena.bytes;
+    this.hotBase = plan.rows.offset >>> 2;
+    this.#ledgerIds = plan.ledgerIds.offset;
+    this.#signatures = plan.signatures.offset;
+    this.#keys = plan.keys.offset;
+    this.#index = plan.channelIndex.offset >>> 2;
+    this.#keyIndex = plan.keyIndex.offset >>> 2;
+    this.#indexMask = plan.channelIndex.bytes / 4 - 1;
+    this.capacity = plan.shape.channelsMax;
+  }
+
+  // --- any thread ---
+
+  /** Row of a handle, or -1. An index entry is stored after its row, and the row is read through the entry. */
+  find(idHigh: number, idLow: number): number {
+    const { words } = this;
+    let slot = hashHandle(idHigh, idLow) & this.#indexMask;
+    for (;;) {
+      const entry = words[this.#index + slot]!;
+      if (entry === 0) return ROW_NONE;
+      const hot = this.hot(entry - 1);
+      if (words[hot + HOT_ID_LOW] === idLow && words[hot + HOT_ID_HIGH] === idHigh) return entry - 1;
+      slot = (slot + 1) & this.#indexMask;
+    }
+  }
+
+  /** Word index of a row's hot line. */
+  hot(row: number): number {
+    return this.hotBase + row * HOT_WORDS;
+  }
+
+  /**
+   * Upper half of the committed amount; read it before the lower half, in the order the committer's stores rely on
+   * (see `#storeCommitted`): the pair read is then never above what is durable.
+   */
+  committedHigh(hot: number): number {
+    return Atomics.load(this.words, hot + HOT_COMMITTED_HIGH);
+  }
+
+  /** The 32-byte ledger id of a row, as a view of the arena. Cold paths and slow backends. */
+  ledgerId(row: number): Uint8Array {
+    const start = this.#ledgerIds + row * ROW_LEDGER_ID_BYTES;
+    return this.#bytes.subarray(start, start + ROW_LEDGER_ID_BYTES);
+  }
+
+  /** The 33-byte public key of a key number, as a view of the arena. */
+  publicKey(key: number): Uint8Array {
+    const start = this.#keys + key * KEY_STRIDE_BYTES;
+    return this.#bytes.subarray(start, start + PUBLIC_KEY_BYTES);
+  }
+
+  // --- committers ---
+
+  /**
+   * Makes the claim at `offset` of `claim` (93 wire bytes, already durable) the row's best, unless another lane
+   * committed a higher amount meanwhile. Amounts in the wire's order: high and low half.
+   */
+  commit(row: number, claim: Uint8Array, view: DataView, offset: number): void {
+    const hot = this.hot(row);
+    const amountHigh = view.getUint32(offset + CLAIM_AMOUNT);
+    const amountLow = view.getUint32(offset + CLAIM_AMOUNT + 4);
+    const version = this.#lock(hot);
+    if (isAbove(amountHigh, amountLow, this.words[hot + HOT_COMMITTED_HIGH]!, this.words[hot + HOT_COMMITTED_LOW]!)) {
+      this.#storeCommitted(hot, amountHigh, amountLow);
+      this.words[hot + HOT_SEQUENCE] = view.getUint32(offset + CLAIM_SEQUENCE);
+      this.words[hot + HOT_TIMESTAMP_HIGH] = view.getUint32(offset + CLAIM_TIMESTAMP);
+      this.words[hot + HOT_TIMESTAMP_LOW] = view.getUint32(offset + CLAIM_TIMESTAMP + 4);
+      const signature = offset + CLAIM_SIGNATURE;
+      this.#bytes.set(claim.subarray(signature, signature + SIGNATURE_BYTES), this.#signature(row));
+      this.words[hot + HOT_DIRTY] = 1;
+    }
+    this.#unlock(hot, version);
+  }
+
+  // --- main thread ---
+
+  get rows(): number {
+    return this.#rows;
+  }
+  get keys(): number {
+    return this.#keyCount;
+  }
+
+  /** Adds a channel. Callers have checked that its handle is free. Throws TABLE_FULL. Returns the row number. */
+  insert(channel: Channel): number {
+    const row = new Uint8Array(ROW_BYTES);
+    encodeRow(channel, row);
+    return this.insertRow(row, new DataView(row.buffer), 0);
+  }
+
+  /** The same from a registry row at `offset` of `bytes` (channel/row.ts), without an object in between. */
+  insertRow(bytes: Uint8Array, view: DataView, offset: number): number {
+    if (this.#rows === this.capacity)
+      throw new ClaimwireError(
+        'TABLE_FULL',
+        `channel table: expected at most ${this.capacity} channels, got one more; restart the node with a larger --channels-max`,
+      );
+    const row = this.#rows;
+    const hot = this.hot(row);
+    const { words } = this;
+    const copyPair = (field: number, word: number) => {
+      words[hot + word] = view.getUint32(offset + field + 4, true);
+      words[hot + word + 1] = view.getUint32(offset + field, true);
+    };
+    copyPair(ROW.channelId, HOT_ID_HIGH);
+    copyPair(ROW.capacity, HOT_CAPACITY_HIGH);
+    copyPair(ROW.committed, HOT_COMMITTED_HIGH);
+    copyPair(ROW.timestamp, HOT_TIMESTAMP_HIGH);
+    words[hot + HOT_EXPIRES_AT] = view.getUint32(offset + ROW.expiresAt, true);
+    words[hot + HOT_SEQUENCE] = view.getUint32(offset + ROW.sequence, true);
+    words[hot + HOT_KEY] = this.#internKey(bytes, view, offset + ROW.publicKey);
+    const ledgerId = offset + ROW.ledgerChannelId;
+    this.#bytes.set(
+      bytes.subarray(ledgerId, ledgerId + ROW_LEDGER_ID_BYTES),
+      this.#ledgerIds + row * ROW_LEDGER_ID_BYTES,
+    );
+    const isUsed = (words[hot + HOT_COMMITTED_HIGH]! | words[hot + HOT_COMMITTED_LOW]!) !== 0;
+    // A fresh row's signature is zero, and so is the arena: its page stays untouched until the first commit.
+    if (isUsed) {
+      const signature = offset + ROW.signature;
+      this.#bytes.set(bytes.subarray(signature, signature + SIGNATURE_BYTES), this.#signature(row));
+    }
+    Atomics.store(words, hot + HOT_FLAGS, flagsOfRow(bytes, offset));
+    this.#rows = row + 1;
+    this.#indexRow(row, words[hot + HOT_ID_HIGH]!, words[hot + HOT_ID_LOW]!);
+    return row;
+  }
+
+  /** A consistent copy of a row. */
+  read(row: number): Channel {
+    const hot = this.hot(row);
+    for (;;) {
+      const version = Atomics.load(this.#ints, hot + HOT_VERSION);
+      if ((version & 1) === 0) {
+        const channel = this.#copy(row, hot);
+        if (Atomics.load(this.#ints, hot + HOT_VERSION) === version) return channel;
+      }
+    }
+  }
+
+  /** Changes what the operator may change; `undefined` leaves a field as it is. Capacity in drops. */
+  change(row: number, change: { capacity?: bigint; expiresAt?: number; open?: boolean }): void {
+    const hot = this.hot(row);
+    const version = this.#lock(hot);
+    const { words } = this;
+    // Acceptance reads these fields without the lock; a capacity of an old and a new half must not let a claim through.
+    Atomics.add(words, hot + HOT_CHANGE, 1);
+    if (change.capacity !== undefined) {
+      Atomics.store(words, hot + HOT_CAPACITY_HIGH, highHalf(change.capacity));
+      Atomics.store(words, hot + HOT_CAPACITY_LOW, lowHalf(change.capacity));
+    }
+    if (change.expiresAt !== undefined) Atomics.store(words, hot + HOT_EXPIRES_AT, change.expiresAt);
+    if (change.open !== undefined) {
+      const flags = words[hot + HOT_FLAGS]!;
+      Atomics.store(words, hot + HOT_FLAGS, change.open ? flags | FLAG_OPEN : flags & ~FLAG_OPEN);
+    }
+    Atomics.add(words, hot + HOT_CHANGE, 1);
+    this.#unlock(hot, version);
+  }
+
+  /** Clears a row's dirty mark and says whether it was set; read the row after, never before. */
+  takeDirty(row: number): boolean {
+    return Atomics.exchange(this.words, this.hot(row) + HOT_DIRTY, 0) === 1;
+  }
+  markDirty(row: number): void {
+    Atomics.store(this.words, this.hot(row) + HOT_DIRTY, 1);
+  }
+
+  #copy(row: number, hot: number): Channel {
+    const { words } = this;
+    const pair = (word: number) => (BigInt(words[hot + word]!) << 32n) | BigInt(words[hot + word + 1]!);
+    const flags = words[hot + HOT_FLAGS]!;
+    const signature = this.#signature(row);
+    return {
+      channelId: pair(HOT_ID_HIGH),
+      ledgerChannelId: this.ledgerId(row).slice(),
+      publicKey: this.publicKey(words[hot + HOT_KEY]!).slice(),
+      capacity: pair(HOT_CAPACITY_HIGH),
+      committed: pair(HOT_COMMITTED_HIGH),
+      sequence: words[hot + HOT_SEQUENCE]!,
+      timestampBits: pair(HOT_TIMESTAMP_HIGH),
+      signature: this.#bytes.slice(signature, signature + SIGNATURE_BYTES),
+      profile: flags & FLAG_LINK ? 'link' : 'xrpl',
+      state: flags & FLAG_OPEN ? 'open' : 'closed',
+      expiresAt: words[hot + HOT_EXPIRES_AT]!,
+    };
+  }
+
+  /**
+   * A reader without the lock takes the high half, then the low one. When the high half changes, the low half is
+   * zero in between, so that it never pairs a new high with an old low: what it reads is at most what is durable.
+   */
+  #storeCommitted(hot: number, high: number, low: number): void {
+    if (high !== this.words[hot + HOT_COMMITTED_HIGH]) {
+      Atomics.store(this.words, hot + HOT_COMMITTED_LOW, 0);
+      Atomics.store(this.words, hot + HOT_COMMITTED_HIGH, high);
+    }
+    Atomics.store(this.words, hot + HOT_COMMITTED_LOW, low);
+  }
+
+  /** Takes the row's lock; the holder writes a few words, so waiting is spinning. */
+  #lock(hot: number): number {
+    for (;;) {
+      const version = Atomics.load(this.#ints, hot + HOT_VERSION) & ~1;
+      if (Atomics.compareExchange(this.#ints, hot + HOT_VERSION, version, version | 1) === version) return version;
+    }
+  }
+  #unlock(hot: number, version: number): void {
+    Atomics.store(this.#ints, hot + HOT_VERSION, (version + 2) | 0);
+  }
+
+  #signature(row: number): number {
+    return this.#signatures + row * ROW_SIGNATURE_BYTES;
+  }
+
+  #indexRow(row: number, idHigh: number, idLow: number): void {
+    let slot = hashHandle(idHigh, idLow) & this.#indexMask;
+    while (this.words[this.#index + slot] !== 0) slot = (slot + 1) & this.#indexMask;
+    Atomics.store(this.words, this.#index + slot, row + 1);
+  }
+
+  /** Number of the key at `offset`, stored on first sight. An x coordinate is random already: its bytes are the hash. */
+  #internKey(source: Uint8Array, view: DataView, offset: number): number {
+    const bytes = this.#bytes;
+    let slot = hashHandle(view.getUint32(offset + 1), view.getUint32(offset + 5)) & this.#indexMask;
+    for (;;) {
+      const entry = this.words[this.#keyIndex + slot]!;
+      if (entry === 0) break;
+      const start = this.#keys + (entry - 1) * KEY_STRIDE_BYTES;
+      let same = 0;
+      while (same < PUBLIC_KEY_BYTES && bytes[start + same] === source[offset + same]) same++;
+      if (same === PUBLIC_KEY_BYTES) return entry - 1;
+      slot = (slot + 1) & this.#indexMask;
+    }
+    const key = this.#keyCount++;
+    bytes.set(source.subarray(offset, offset + PUBLIC_KEY_BYTES), this.#keys + key * KEY_STRIDE_BYTES);
+    this.words[this.#keyIndex + slot] = key + 1;
+    return key;
+  }
+}
+
+/** `left > right` on u64 halves. */
+export function isAbove(leftHigh: number, leftLow: number, rightHigh: number, rightLow: number): boolean {
+  return leftHigh > rightHigh || (leftHigh === rightHigh && leftLow > rightLow);
+}
+
+export function highHalf(value: bigint): number {
+  return Number(value >> 32n);
+}
+export function lowHalf(value: bigint): number {
+  return Number(value & 0xffff_ffffn);
+}
+
+function flagsOfRow(bytes: Uint8Array, offset: number): number {
+  return (
+    (bytes[offset + ROW.state] === STATE_OPEN ? FLAG_OPEN : 0) |
+    (bytes[offset + ROW.profile] === PROFILE_LINK ? FLAG_LINK : 0) |
+    (bytes[offset + ROW.publicKey] === ED25519_KEY_PREFIX ? FLAG_ED25519 : 0)
+  );
+}

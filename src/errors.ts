@@ -1,0 +1,51 @@
+/**
+ * Faults of an operator or of a peer's API use: an Error with a stable code and "expected X, got Y, do Z".
+ *
+ * A peer's fault on the wire is never one of these (it is a counted u8, see reject.ts), nor is a fault of ours (an
+ * assertion).
+ */
+
+/** Stable codes; scripts may match on them. */
+export const ERROR_CODES = [
+  'USAGE',
+  'CONFIG_INVALID',
+  'INPUT_INVALID',
+  'DATA_LOCKED',
+  'REGISTRY_CORRUPT',
+  'JOURNAL_CORRUPT',
+  'JOURNAL_FAILED',
+  'KEY_FILE_INVALID',
+  'CHANNEL_EXISTS',
+  'CHANNEL_UNKNOWN',
+  'CHANNEL_CLOSED',
+  'CAPACITY_BELOW_COMMITTED',
+  'TABLE_FULL',
+  'UNAUTHORIZED',
+  'NODE_UNREACHABLE',
+  'NODE_STOPPING',
+  'NODE_FAILED',
+  'BACKEND_UNAVAILABLE',
+  'CLAIM_REFUSED',
+  'ACK_TIMEOUT',
+  'PAYER_CLOSED',
+  'PAYER_FULL',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export class ClaimwireError extends Error {
+  override readonly name = 'ClaimwireError';
+  readonly code: ErrorCode;
+  /** Facts for machines, printed by `--json`. */
+  readonly details: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message: string, details: Record<string, unknown> = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** A promise of ours that does not hold: a bug, so the process stops rather than go on with unknown state. */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(`assertion failed: ${message}`);
+}

@@ -1,0 +1,133 @@
+/**
+ * The arena: one shared WebAssembly.Memory carved into named regions, visible to every thread, to C and to wasm.
+ *
+ * Planned once from a shape, mapped by each thread. A wasm memory is page-aligned where a SharedArrayBuffer starts 16
+ * bytes off, and its pages are not resident before they are touched, so a generous plan costs address space only.
+ */
+import { assert, ClaimwireError } from '../errors.ts';
+
+/** What the arena has room for. Powers of two where the comment says so. */
+export interface ArenaShape {
+  /** Rings: one per lane (`lanes`), or one (`pipeline`). */
+  rings: number;
+  /** Slots of each claim ring, a power of two. */
+  ringSlots: number;
+  /** Entries of each ack ring, a power of two. */
+  ackSlots: number;
+  /** Threads that count something: each has its own counter block. */
+  threads: number;
+  channelsMax: number;
+}
+
+interface Region {
+  /** Bytes from the arena's start, a multiple of LINE_BYTES. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Two cache lines: what adjacent-line prefetch treats as one, so no two owners ever share it. */
+export const LINE_BYTES = 128;
+export const SLOT_BYTES = 128;
+export const ACK_ENTRY_BYTES = 64;
+export const COUNTER_BLOCK_BYTES = 512;
+/** Control words shared by all threads (see control-words.ts), then a cursor block per ring. */
+const CONTROL_BYTES = LINE_BYTES * 8;
+export const CURSOR_BLOCK_BYTES = LINE_BYTES * 8;
+
+/** Channel table, bytes per row: the hot line, the ledger id, the best claim's signature. */
+export const ROW_HOT_BYTES = 64;
+export const ROW_LEDGER_ID_BYTES = 32;
+export const ROW_SIGNATURE_BYTES = 64;
+/** Keys, 33 bytes each, at a stride that keeps them on word boundaries. */
+export const KEY_STRIDE_BYTES = 36;
+
+export interface ArenaPlan {
+  readonly shape: ArenaShape;
+  readonly bytes: number;
+  readonly control: Region;
+  readonly cursors: Region;
+  readonly counters: Region;
+  readonly slots: Region;
+  readonly acks: Region;
+  readonly channelIndex: Region;
+  readonly keyIndex: Region;
+  readonly rows: Region;
+  readonly ledgerIds: Region;
+  readonly signatures: Region;
+  readonly keys: Region;
+}
+
+const WASM_PAGE_BYTES = 65_536;
+const WASM_PAGES_MAX = 65_536;
+
+/** Where everything lies for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB a wasm memory can have. */
+function planArena(shape: ArenaShape): ArenaPlan {
+  assert(isPowerOfTwo(shape.ringSlots) && isPowerOfTwo(shape.ackSlots), 'ring sizes are powers of two');
+  let end = 0;
+  const region = (bytes: number): Region => {
+    const offset = end;
+    end += Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
+    return { offset, bytes };
+  };
+  // Open addressing at half load: twice as many entries as rows, one u32 each.
+  const indexBytes = powerOfTwoAtLeast(shape.channelsMax * 2) * 4;
+  const plan = {
+    shape,
+    control: region(CONTROL_BYTES),
+    cursors: region(CURSOR_BLOCK_BYTES * shape.rings),
+    counters: region(COUNTER_BLOCK_BYTES * shape.threads),
+    slots: region(SLOT_BYTES * shape.ringSlots * shape.rings),
+    acks: region(ACK_ENTRY_BYTES * shape.ackSlots * shape.rings),
+    channelIndex: region(indexBytes),
+    keyIndex: region(indexBytes),
+    rows: region(ROW_HOT_BYTES * shape.channelsMax),
+    ledgerIds: region(ROW_LEDGER_ID_BYTES * shape.channelsMax),
+    signatures: region(ROW_SIGNATURE_BYTES * shape.channelsMax),
+    keys: region(KEY_STRIDE_BYTES * shape.channelsMax),
+  };
+  const pages = Math.ceil(end / WASM_PAGE_BYTES);
+  if (pages > WASM_PAGES_MAX)
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `channel limit: expected what fits 4 GiB of shared memory, got ${shape.channelsMax} channels (${Math.ceil(end / 2 ** 20)} MiB); lower --channels-max`,
+    );
+  return { ...plan, bytes: pages * WASM_PAGE_BYTES };
+}
+
+/** One thread's views over the arena, made once. `words`, `ints`, `doubles` are indexed in their own units. */
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  readonly plan: ArenaPlan;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly words: Uint32Array;
+  readonly ints: Int32Array;
+  readonly doubles: Float64Array;
+
+  constructor(memory: WebAssembly.Memory, shape: ArenaShape) {
+    this.memory = memory;
+    this.plan = planArena(shape);
+    const buffer = memory.buffer;
+    assert(buffer.byteLength === this.plan.bytes, 'the memory has the size its shape asks for');
+    this.bytes = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+    this.words = new Uint32Array(buffer);
+    this.ints = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+  }
+
+  static create(shape: ArenaShape): Arena {
+    const pages = planArena(shape).bytes / WASM_PAGE_BYTES;
+    return new Arena(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }), shape);
+  }
+}
+
+export function powerOfTwoAtLeast(value: number): number {
+  let power = 1;
+  while (power < value) power *= 2;
+  return power;
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return value > 0 && powerOfTwoAtLeast(value) === value;
+}

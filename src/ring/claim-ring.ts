@@ -1,0 +1,176 @@
+/**
+ * The claim ring: slots written once by the receiver, judged in place by verifiers, freed in order by the committer.
+ *
+ * Three cursors, u32 sequence numbers compared wrap-safe: received (one producer), claimed (verifiers, compare-and-swap,
+ * a batch at a time), committed (one consumer). "Verified" is not a cursor but the verdict in each slot, so verifiers
+ * may finish out of order while commits stay in ring order. Model: agrona's OneToOneRingBuffer, the LMAX Disruptor.
+ */
+import type { Arena } from './arena.ts';
+import { CURSOR_BLOCK_BYTES, LINE_BYTES, SLOT_BYTES } from './arena.ts';
+import { Doorbell } from './doorbell.ts';
+import { SLOT_VERDICT, VERDICT_PENDING } from './slot.ts';
+
+/** Lines of a cursor block. Each has one writer (the doorbells: rare writers). */
+const RECEIVED_LINE = 0;
+const CLAIMED_LINE = 1;
+const COMMITTED_LINE = 2;
+const VERIFIER_DOORBELL_LINE = 3;
+const COMMITTER_DOORBELL_LINE = 4;
+const NET_DOORBELL_LINE = 5;
+/** Words of the committed line beside the cursor, same writer: what the main thread wants to know of a committer. */
+const FENCE_WORD = 1;
+const SEGMENT_WORD = 2;
+/** Owned by ack-ring.ts. */
+export const ACK_WRITTEN_LINE = 6;
+export const ACK_READ_LINE = 7;
+
+export function cursorWord(arena: Arena, ring: number, line: number): number {
+  return (arena.plan.cursors.offset + ring * CURSOR_BLOCK_BYTES + line * LINE_BYTES) >>> 2;
+}
+
+/** One thread's handle on a ring. Producer, verifier and consumer parts are each used by that one role. */
+export class ClaimRing {
+  readonly size: number;
+  readonly mask: number;
+  /** Byte offset of slot 0. */
+  readonly base: number;
+  readonly verifierDoorbell: Doorbell;
+  readonly committerDoorbell: Doorbell;
+  readonly netDoorbell: Doorbell;
+  /** Slots filled but not published yet: next = published + filled. Producer only. */
+  #next = 0;
+  #published = 0;
+  #committedSeen = 0;
+  /** Set by `take`: the batch's first sequence number. Verifier only. */
+  first = 0;
+  readonly #ints: Int32Array;
+  readonly #received: number;
+  readonly #claimed: number;
+  readonly #committed: number;
+
+  constructor(arena: Arena, ring: number) {
+    this.size = arena.plan.shape.ringSlots;
+    this.mask = this.size - 1;
+    this.base = arena.plan.slots.offset + ring * this.size * SLOT_BYTES;
+    this.#ints = arena.ints;
+    this.#received = cursorWord(arena, ring, RECEIVED_LINE);
+    this.#claimed = cursorWord(arena, ring, CLAIMED_LINE);
+    this.#committed = cursorWord(arena, ring, COMMITTED_LINE);
+    this.verifierDoorbell = new Doorbell(arena.ints, cursorWord(arena, ring, VERIFIER_DOORBELL_LINE));
+    this.committerDoorbell = new Doorbell(arena.ints, cursorWord(arena, ring, COMMITTER_DOORBELL_LINE));
+    this.netDoorbell = new Doorbell(arena.ints, cursorWord(arena, ring, NET_DOORBELL_LINE));
+    this.#next = this.received;
+    this.#published = this.#next;
+    this.#committedSeen = this.committed;
+  }
+
+  /** Byte offset of the slot of a sequence number. */
+  slot(sequence: number): number {
+    return this.base + (sequence & this.mask) * SLOT_BYTES;
+  }
+
+  get received(): number {
+    return Atomics.load(this.#ints, this.#received) >>> 0;
+  }
+  get claimed(): number {
+    return Atomics.load(this.#ints, this.#claimed) >>> 0;
+  }
+  get committed(): number {
+    return Atomics.load(this.#ints, this.#committed) >>> 0;
+  }
+  /** Claims between the door and the disk. */
+  get depth(): number {
+    // In this order: a committed cursor read later could be ahead of the received one read before it.
+    const committed = this.committed;
+    return (this.received - committed) >>> 0;
+  }
+
+  // --- producer ---
+
+  /** Sequence number of the slot to fill next. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Byte offset of the slot to fill next, or -1 when the ring is full. */
+  tryNext(): number {
+    if ((this.#next - this.#committedSeen) >>> 0 >= this.size) {
+      this.#committedSeen = this.committed;
+      if ((this.#next - this.#committedSeen) >>> 0 >= this.size) return -1;
+    }
+    return this.slot(this.#next);
+  }
+
+  /** The slot from `tryNext` is filled; it is seen by others after `publish`. */
+  push(): void {
+    this.#ints[(this.slot(this.#next) + SLOT_VERDICT) >>> 2] = VERDICT_PENDING;
+    this.#next = (this.#next + 1) >>> 0;
+  }
+
+  /** Makes everything pushed visible; returns how much that was. */
+  publish(): number {
+    const count = (this.#next - this.#published) >>> 0;
+    if (count === 0) return 0;
+    this.#published = this.#next;
+    Atomics.store(this.#ints, this.#received, this.#next | 0);
+    this.verifierDoorbell.ring();
+    return count;
+  }
+
+  // --- verifiers ---
+
+  /** Takes up to `max` received claims for this verifier alone; returns the count, `first` says where they begin. */
+  take(max: number): number {
+    for (;;) {
+      const first = Atomics.load(this.#ints, this.#claimed);
+      const available = (this.received - first) >>> 0;
+      // `received` was read after `claimed`; a claimed cursor that has moved on since fails the exchange below.
+      if (available === 0) return 0;
+      const count = Math.min(available, max);
+      if (Atomics.compareExchange(this.#ints, this.#claimed, first, (first + count) | 0) === first) {
+        this.first = first >>> 0;
+        return count;
+      }
+    }
+  }
+
+  /** The verdicts of a batch are all written. */
+  verified(): void {
+    this.committerDoorbell.ring();
+  }
+
+  // --- consumer ---
+
+  /** The verdict in the slot of `sequence`; VERDICT_PENDING also for one not received yet is the caller's check. */
+  verdict(sequence: number): number {
+    return Atomics.load(this.#ints, (this.slot(sequence) + SLOT_VERDICT) >>> 2);
+  }
+
+  /** Frees every slot below `sequence`. */
+  release(sequence: number): void {
+    Atomics.store(this.#ints, this.#committed, sequence | 0);
+  }
+
+  /** No group is open, and everything written before fence `asked` was asked for is known to the next one. */
+  passFence(asked: number): void {
+    Atomics.store(this.#ints, this.#committed + FENCE_WORD, asked);
+  }
+  get fencePassed(): number {
+    return Atomics.load(this.#ints, this.#committed + FENCE_WORD);
+  }
+
+  /** Every group in segments below `segment` is in the channel table. */
+  publishJournalSegment(segment: number): void {
+    Atomics.store(this.#ints, this.#committed + SEGMENT_WORD, segment);
+  }
+  get journalSegment(): number {
+    return Atomics.load(this.#ints, this.#committed + SEGMENT_WORD);
+  }
+
+  /** Wakes whoever sleeps on this ring: a phase changed, or a fence was asked for. */
+  ringAll(): void {
+    this.verifierDoorbell.ring();
+    this.committerDoorbell.ring();
+    this.netDoorbell.ring();
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Packs acks into datagrams, up to 45 to one destination. Net thread (or lane); packets are the transport's.
+ *
+ * COMMITTED and ALREADY always go out; refusals are kept to a rate per source, wherever they were decided.
+ * A small direct-mapped set of open packets, keyed by destination: a handful of payers interleaved still share
+ * datagrams, and many payers just send theirs earlier. Everything is flushed at the end of a step.
+ */
+import { writeAck } from '../../protocol/ack.ts';
+import {
+  claimChannelHigh,
+  claimChannelLow,
+  claimSequence,
+  claimTimestampHigh,
+  claimTimestampLow,
+} from '../../protocol/claim.ts';
+import { ACK_BYTES, ACK_STATUS, ACKS_PER_DATAGRAM_MAX, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
+import { type Counters, counterIndex } from '../ring/counters.ts';
+import { SOURCE_WORDS } from '../ring/slot.ts';
+import type { DatagramTransport, Packet } from '../transport/transport.ts';
+import { RefusalLimiter } from './refusal-limiter.ts';
+
+/** Where answers to claims go: straight to the sender, or through the ack ring to the thread that has the socket. */
+export interface AnswerSink {
+  /**
+   * Answers the claim at `offset` of `view`. The amount is a u64 in halves; the destination is five words at `at`.
+   */
+  answer(
+    status: number,
+    view: DataView,
+    offset: number,
+    amountHigh: number,
+    amountLow: number,
+    words: Uint32Array,
+    at: number,
+  ): void;
+}
+
+const OPEN_PACKETS = 64;
+const PACKET_FULL = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
+
+const ACKED = counterIndex('acked');
+const SEND_QUEUE_FULL = counterIndex('dropped.sendQueueFull');
+const REFUSAL_LIMITED = counterIndex('dropped.refusalLimited');
+
+export class AckSender implements AnswerSink {
+  readonly #transport: DatagramTransport;
+  readonly #counters: Counters;
+  readonly #packets: (Packet | undefined)[] = new Array(OPEN_PACKETS).fill(undefined);
+  /** Destination of each open packet, five words each. */
+  readonly #destinations = new Uint32Array(OPEN_PACKETS * SOURCE_WORDS);
+  /** Places in use, so that a flush touches only those. */
+  readonly #open = new Uint8Array(OPEN_PACKETS);
+  #openCount = 0;
+  readonly #limiter = new RefusalLimiter();
+  /** Milliseconds; set at the start of each step. */
+  now = 0;
+
+  constructor(transport: DatagramTransport, counters: Counters) {
+    this.#transport = transport;
+    this.#counters = counters;
+  }
+
+  /** Copies a finished ack frame from `bytes[offset]` to the destination at `words[at]`. */
+  frame(bytes: Uint8Array, offset: number, words: Uint32Array, at: number): void {
+    if (!this.#allows(bytes[offset + ACK_STATUS]!, words, at)) return;
+    const packet = this.#packetFor(words, at);
+    if (packet === undefined) return;
+    packet.bytes.set(bytes.subarray(offset, offset + ACK_BYTES), packet.length);
+    packet.length += ACK_BYTES;
+  }
+
+  /** Answers the claim at `offset` of `view` with a status and an amount. */
+  answer(
+    status: number,
+    view: DataView,
+    offset: number,
+    amountHigh: number,
+    amountLow: number,
+    words: Uint32Array,
+    at: number,
+  ): void {
+    if (!this.#allows(status, words, at)) return;
+    const packet = this.#packetFor(words, at);
+    if (packet === undefined) return;
+    writeAck(
+      packet.view,
+      packet.length,
+      status,
+      claimSequence(view, offset),
+      claimChannelHigh(view, offset),
+      claimChannelLow(view, offset),
+      amountHigh,
+      amountLow,
+      claimTimestampHigh(view, offset),
+      claimTimestampLow(view, offset),
+    );
+    packet.length += ACK_BYTES;
+  }
+
+  /** Sends everything that is open. */
+  flush(): void {
+    for (let index = 0; index < this.#openCount; index++) this.#send(this.#open[index]!);
+    this.#openCount = 0;
+  }
+
+  #allows(status: number, words: Uint32Array, at: number): boolean {
+    if (status < STATUS_FIRST_REFUSAL || this.#limiter.allow(words, at, this.now)) return true;
+    this.#counters.add(REFUSAL_LIMITED, 1);
+    return false;
+  }
+
+  #packetFor(words: Uint32Array, at: number): Packet | undefined {
+    // As in #isFor, without the claim byte: with it one destination would be spread over many packets.
+    const place =
+      (Math.imul((words[at]! >>> 8) ^ Math.imul(words[at + 4]!, 0x9e3779b1), 0x85ebca6b) >>> 26) % OPEN_PACKETS;
+    let packet = this.#packets[place];
+    if (packet !== undefined) {
+      if (packet.length < PACKET_FULL && this.#isFor(place, words, at)) return this.#count(packet);
+      this.#send(place);
+    } else {
+      this.#open[this.#openCount++] = place;
+    }
+    packet = this.#transport.acquire();
+    this.#packets[place] = packet;
+    if (packet === undefined) {
+      this.#counters.add(SEND_QUEUE_FULL, 1);
+      this.#forget(place);
+      return undefined;
+    }
+    for (let index = 0; index < SOURCE_WORDS; index++)
+      this.#destinations[place * SOURCE_WORDS + index] = words[at + index]!;
+    return this.#count(packet);
+  }
+
+  #count(packet: Packet): Packet {
+    this.#counters.add(ACKED, 1);
+    return packet;
+  }
+
+  #isFor(place: number, words: Uint32Array, at: number): boolean {
+    const base = place * SOURCE_WORDS;
+    // The first byte of a source block is a claim byte: shifted out.
+    if (this.#destinations[base]! >>> 8 !== words[at]! >>> 8) return false;
+    for (let index = 1; index < SOURCE_WORDS; index++)
+      if (this.#destinations[base + index] !== words[at + index]) return false;
+    return true;
+  }
+
+  #send(place: number): void {
+    const packet = this.#packets[place];
+    if (packet === undefined) return;
+    this.#packets[place] = undefined;
+    this.#transport.send(packet, this.#destinations, place * SOURCE_WORDS);
+  }
+
+  /** The place holds nothing after all. */
+  #forget(place: number): void {
+    const index = this.#open.lastIndexOf(place, this.#openCount - 1);
+    this.#open[index] = this.#open[--this.#openCount]!;
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * Entry of every worker thread: builds its parts and runs its role to the end.
+ *
+ * An exception here is a fault of ours or of the disk: it ends the thread, and with it the node (topology.ts).
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { runCommitter } from './committer.ts';
+import type { ThreadContext, ThreadReady } from './context.ts';
+import { runLane } from './lane.ts';
+import { runNet } from './net.ts';
+import { ThreadParts } from './parts.ts';
+import { runVerifier } from './verifier.ts';
+
+const ROLES = { net: runNet, verifier: runVerifier, committer: runCommitter, lane: runLane } as const;
+
+const context = workerData as ThreadContext;
+await ROLES[context.role](new ThreadParts(context), (message: ThreadReady) => parentPort?.postMessage(message));

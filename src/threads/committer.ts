@@ -1,0 +1,42 @@
+/**
+ * The commit thread (`pipeline`): judged claims into the journal, the table and the ack ring. Blocks when idle.
+ */
+import { PHASE_DRAINED, PHASE_DRAINING } from '../ring/control-words.ts';
+import { Idle } from '../ring/idle.ts';
+import { AckRingWriter } from './ack-step.ts';
+import type { ThreadReady } from './context.ts';
+import type { ThreadParts } from './parts.ts';
+
+export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
+  const { control, ring } = parts;
+  const journal = parts.openJournal();
+  const acks = new AckRingWriter(parts.arena, parts.ackRing, parts.counters);
+  const commit = parts.commitStep(journal, acks);
+  const idle = new Idle(ring.committerDoorbell, parts.context.idle);
+  const isOver = () => control.phase >= PHASE_DRAINING && (ring.depth === 0 || control.isAbandoned);
+  const hasWork = () => commit.hasWork() || control.fenceAsked !== ring.fencePassed || isOver();
+  ready({});
+  while (!isOver()) {
+    passFence(parts);
+    if (commit.step(Date.now()) > 0) {
+      acks.publish();
+      ring.publishJournalSegment(journal.segment);
+      ring.netDoorbell.ring();
+      idle.reset();
+    } else {
+      idle.wait(hasWork);
+    }
+  }
+  passFence(parts);
+  journal.close();
+  control.advanceTo(PHASE_DRAINED);
+  ring.ringAll();
+}
+
+/** Between two groups: tells the main thread so, if it asked. */
+export function passFence(parts: ThreadParts): void {
+  const asked = parts.control.fenceAsked;
+  if (asked === parts.ring.fencePassed) return;
+  parts.ring.passFence(asked);
+  parts.control.mainDoorbell.ring();
+}

@@ -1,0 +1,158 @@
+/**
+ * The receive step: datagrams in, admitted claims into the ring, everything else answered or counted at the door.
+ *
+ * Runs where the socket is (net thread or lane). A claim is copied once, into the next free slot, and judged there by
+ * rules 1 to 6; a claim that is turned away simply leaves the slot to the next one. A datagram costs one view, a claim
+ * nothing.
+ */
+import { claimAmountHigh, claimAmountLow, claimChannelHigh, claimChannelLow, copyClaim } from '../../protocol/claim.ts';
+import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
+import { STATUS } from '../../protocol/layout.ts';
+import { ADMITTED, admit, unknownChannelStatus } from '../channel/rules.ts';
+import { type ChannelTable, HOT_CAPACITY_HIGH, HOT_CAPACITY_LOW } from '../channel/table.ts';
+import { STATUS_COUNTER, WALK_COUNTER } from '../reject.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import { type Counters, counterIndex } from '../ring/counters.ts';
+import { DuplicateFilter } from '../ring/duplicate-filter.ts';
+import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
+import type { DatagramSink } from '../transport/transport.ts';
+import type { AckSender } from './ack-sender.ts';
+import { DeferredClaims } from './deferred-claims.ts';
+
+const DATAGRAMS = counterIndex('datagrams');
+const RECEIVED = counterIndex('received');
+const DEFERRED = counterIndex('deferred');
+const DEFERRED_FULL = counterIndex('dropped.deferredFull');
+const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
+
+export class ReceiveStep implements DatagramSink, FrameSink {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #words: Uint32Array;
+  readonly #doubles: Float64Array;
+  readonly #ring: ClaimRing;
+  readonly #table: ChannelTable;
+  readonly #acks: AckSender;
+  readonly #counters: Counters;
+  readonly #filter: DuplicateFilter;
+  readonly #deferred = new DeferredClaims();
+  /** The datagram being walked. */
+  #frames: DataView = new DataView(new ArrayBuffer(0));
+  /** Source of the datagram (or deferred claim) being looked at. */
+  #source: Uint32Array = new Uint32Array(SOURCE_WORDS);
+  #sourceAt = 0;
+  #now = 0;
+
+  constructor(arena: Arena, ring: ClaimRing, table: ChannelTable, acks: AckSender, counters: Counters) {
+    this.#bytes = arena.bytes;
+    this.#view = arena.view;
+    this.#words = arena.words;
+    this.#doubles = arena.doubles;
+    this.#ring = ring;
+    this.#table = table;
+    this.#acks = acks;
+    this.#counters = counters;
+    this.#filter = new DuplicateFilter(arena, ring);
+  }
+
+  /** Whether a claim that was held back can be looked at now. */
+  hasWork(): boolean {
+    return this.#deferred.isDue(this.#ring.committed);
+  }
+
+  /** Whether any claim is held back, due or not. */
+  get isHolding(): boolean {
+    return this.#deferred.count > 0;
+  }
+
+  /** Milliseconds since 1970; set before the datagrams of a turn are handed in. */
+  set now(now: number) {
+    this.#now = now;
+    this.#acks.now = now;
+  }
+
+  datagram(bytes: Uint8Array, length: number, source: Uint32Array): void {
+    this.#counters.add(DATAGRAMS, 1);
+    this.#source = source;
+    this.#sourceAt = 0;
+    this.#frames = new DataView(bytes.buffer, bytes.byteOffset, length);
+    const end = walkFrames(bytes, 0, length, this);
+    if (end !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[end]!, 1);
+  }
+
+  claim(_bytes: Uint8Array, offset: number): void {
+    this.#counters.add(RECEIVED, 1);
+    this.#consider(this.#frames, offset);
+  }
+
+  ack(): void {
+    this.#counters.add(UNEXPECTED_ACK, 1);
+  }
+
+  /** Publishes what came in, and looks again at claims whose twin is settled now. Returns the work done. */
+  step(now: number): number {
+    this.now = now;
+    let work = 0;
+    while (this.#deferred.isDue(this.#ring.committed)) {
+      const { words, view } = this.#deferred;
+      const at = this.#deferred.shift();
+      this.#source = words;
+      this.#sourceAt = (at + SLOT_SOURCE) >>> 2;
+      this.#consider(view, at);
+      work++;
+    }
+    return work + this.#ring.publish();
+  }
+
+  #consider(frames: DataView, offset: number): void {
+    const slot = this.#ring.tryNext();
+    if (slot < 0) {
+      this.#answer(STATUS.OVERLOADED, frames, offset, 0, 0);
+      return;
+    }
+    const view = this.#view;
+    copyClaim(frames, offset, view, slot);
+    const amountHigh = claimAmountHigh(view, slot);
+    const amountLow = claimAmountLow(view, slot);
+    const row = this.#table.find(claimChannelHigh(view, slot), claimChannelLow(view, slot));
+    if (row < 0) {
+      const status = unknownChannelStatus(amountHigh, amountLow);
+      this.#answer(status, view, slot, 0, 0);
+      return;
+    }
+    const hot = this.#table.hot(row);
+    const status = admit(this.#table, hot, amountHigh, amountLow, Math.floor(this.#now / 1_000));
+    if (status === STATUS.OVER_CAPACITY) {
+      const { words } = this.#table;
+      this.#answer(status, view, slot, words[hot + HOT_CAPACITY_HIGH]!, words[hot + HOT_CAPACITY_LOW]!);
+    } else if (status !== ADMITTED) {
+      this.#answer(status, view, slot, amountHigh, amountLow);
+    } else {
+      this.#enter(slot, row);
+    }
+  }
+
+  #enter(slot: number, row: number): void {
+    const word = (slot + SLOT_SOURCE) >>> 2;
+    // The first word of a source shares a byte with the claim: keep the claim's.
+    const claimByte = this.#words[word]! & 0xff;
+    this.#words[word] = (this.#source[this.#sourceAt]! & ~0xff) | claimByte;
+    for (let index = 1; index < SOURCE_WORDS; index++)
+      this.#words[word + index] = this.#source[this.#sourceAt + index]!;
+    const twin = this.#filter.enter(slot);
+    if (twin >= 0) {
+      const isHeld = this.#deferred.push(this.#bytes, slot, twin);
+      this.#counters.add(isHeld ? DEFERRED : DEFERRED_FULL, 1);
+      return;
+    }
+    this.#doubles[(slot + SLOT_RECEIVED_AT) >>> 3] = this.#now;
+    this.#words[(slot + SLOT_ROW) >>> 2] = row;
+    this.#ring.push();
+  }
+
+  #answer(status: number, view: DataView, offset: number, amountHigh: number, amountLow: number): void {
+    this.#counters.add(STATUS_COUNTER[status]!, 1);
+    this.#acks.answer(status, view, offset, amountHigh, amountLow, this.#source, this.#sourceAt);
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * Refusals per source: a token bucket in a fixed table, so that a flood of bad claims is not answered one for one.
+ *
+ * Sources are hashed by address, not port, into a fixed number of buckets: spoofed sources cannot grow anything, they
+ * only share buckets. Net thread (or lane) only.
+ */
+import { randomInt } from 'node:crypto';
+import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
+
+const BUCKET_BITS = 12;
+const BUCKET_SHIFT = 32 - BUCKET_BITS;
+/** A busy honest payer is refused rarely; 2,000 a second is 64 kB/s of answers. A burst covers a test or a misconfigured batch. */
+const REFUSALS_PER_SECOND = 2_000;
+const BURST = 4_000;
+
+export class RefusalLimiter {
+  readonly #tokens = new Float64Array(1 << BUCKET_BITS).fill(BURST);
+  readonly #filledAt = new Float64Array(1 << BUCKET_BITS);
+  /** Buckets are not predictable from outside. */
+  readonly #seed = randomInt(2 ** 32) | 0;
+
+  /** Takes a token of the source at `words[at]`; `now` in milliseconds. */
+  allow(words: Uint32Array, at: number, now: number): boolean {
+    let hash = this.#seed;
+    for (let index = SOURCE_ADDRESS / 4; index < SOURCE_WORDS; index++)
+      hash = Math.imul(hash ^ words[at + index]!, 0x9e3779b1) ^ (hash >>> 15);
+    // The upper bits: a product's lower ones know only the first octets of an address.
+    const bucket = hash >>> BUCKET_SHIFT;
+    const refill = ((now - this.#filledAt[bucket]!) / 1_000) * REFUSALS_PER_SECOND;
+    const tokens = Math.min(BURST, this.#tokens[bucket]! + Math.max(0, refill));
+    this.#filledAt[bucket] = now;
+    if (tokens < 1) {
+      this.#tokens[bucket] = tokens;
+      return false;
+    }
+    this.#tokens[bucket] = tokens - 1;
+    return true;
+  }
+}

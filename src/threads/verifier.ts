@@ -1,0 +1,20 @@
+/**
+ * A verifier thread (`pipeline`): takes batches of received claims and judges them in place. Blocks when idle.
+ */
+import { PHASE_DRAINING } from '../ring/control-words.ts';
+import { Idle } from '../ring/idle.ts';
+import type { ThreadReady } from './context.ts';
+import type { ThreadParts } from './parts.ts';
+
+export function runVerifier(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
+  const { control, ring } = parts;
+  const verify = parts.verifyStep();
+  const idle = new Idle(ring.verifierDoorbell, parts.context.idle);
+  const isOver = () => control.phase >= PHASE_DRAINING && (ring.claimed === ring.received || control.isAbandoned);
+  const hasWork = () => ring.claimed !== ring.received || isOver();
+  ready({});
+  while (!isOver()) {
+    if (verify.step() > 0) idle.reset();
+    else idle.wait(hasWork);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Backends written in JavaScript: one claim at a time, from slots to a judge and back. Runs in a verifying thread.
+ */
+import { sha256, sha512 } from '@noble/hashes/sha2.js';
+import { linkPreimage, xrplPreimage } from '../../protocol/digest.ts';
+import { CLAIM_BYTES, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, PROFILE_LINK, PROFILE_XRPL } from '../../protocol/layout.ts';
+import { type ChannelTable, FLAG_LINK, HOT_FLAGS, HOT_KEY } from '../channel/table.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
+import { BACKEND_CLAIMS_PER_MS, type BackendName, type VerifyBackend } from './backend.ts';
+import { verifyDigest } from './noble.ts';
+import { OpensslVerifier } from './openssl.ts';
+
+/** Judges one claim: `signature` of `publicKey` over `preimage`, hashed as the profile says. */
+type Judge = (profile: number, preimage: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => boolean;
+
+/** A batch of a slow backend takes about this long, so that verifiers share a burst and a commit does not wait. */
+const BATCH_MS = 4;
+
+export class SlotBackend implements VerifyBackend {
+  readonly name: BackendName;
+  readonly batchMax: number;
+  readonly #arena: Arena;
+  readonly #ring: ClaimRing;
+  readonly #table: ChannelTable;
+  readonly #judge: Judge;
+
+  constructor(name: BackendName, arena: Arena, ring: ClaimRing, table: ChannelTable) {
+    this.name = name;
+    this.batchMax = Math.max(1, Math.floor(BACKEND_CLAIMS_PER_MS[name] * BATCH_MS));
+    this.#arena = arena;
+    this.#ring = ring;
+    this.#table = table;
+    this.#judge = judgeOf(name);
+  }
+
+  verifySlots(first: number, count: number): void {
+    const { bytes, words, ints } = this.#arena;
+    for (let index = 0; index < count; index++) {
+      const slot = this.#ring.slot(first + index);
+      const row = words[(slot + SLOT_ROW) >>> 2]!;
+      const hot = this.#table.hot(row);
+      const profile = this.#table.words[hot + HOT_FLAGS]! & FLAG_LINK ? PROFILE_LINK : PROFILE_XRPL;
+      const publicKey = this.#table.publicKey(this.#table.words[hot + HOT_KEY]!).slice();
+      // A copy: hash and curve libraries are not made for memory that others can see.
+      const claim = bytes.slice(slot, slot + CLAIM_BYTES);
+      const ledgerId = this.#table.ledgerId(row);
+      const preimage = profile === PROFILE_LINK ? linkPreimage(ledgerId, claim) : xrplPreimage(ledgerId, claim);
+      const signature = claim.subarray(CLAIM_SIGNATURE, CLAIM_TIMESTAMP);
+      const isValid = this.#judge(profile, preimage, signature, publicKey);
+      Atomics.store(ints, (slot + SLOT_VERDICT) >>> 2, isValid ? VERDICT_VALID : VERDICT_INVALID);
+    }
+  }
+}
+
+/** The judge of a backend; each call makes one with caches of its own. */
+export function judgeOf(name: BackendName): Judge {
+  if (name === 'openssl') {
+    const verifier = new OpensslVerifier();
+    return (profile, preimage, signature, publicKey) => verifier.verify(profile, preimage, signature, publicKey);
+  }
+  return (profile, preimage, signature, publicKey) => {
+    const digest = profile === PROFILE_LINK ? sha256(preimage) : sha512(preimage).subarray(0, 32);
+    return verifyDigest(signature, digest, publicKey);
+  };
+}
