@@ -83,10 +83,10 @@ export class ChannelStore {
         else result.refused.push({ index: offset / ROW_BYTES, code: refusal.code, message: refusal.message });
       }
       result.opened = offsets.size;
-      const packed = fresh.subarray(0, offsets.size * ROW_BYTES);
-      await this.#registry.putRows(packed);
-      const packedView = new DataView(packed.buffer);
-      for (let offset = 0; offset < packed.length; offset += ROW_BYTES) this.load(packed, packedView, offset);
+      const freshRows = fresh.subarray(0, offsets.size * ROW_BYTES);
+      await this.#registry.append(freshRows);
+      const freshView = new DataView(freshRows.buffer);
+      for (let offset = 0; offset < freshRows.length; offset += ROW_BYTES) this.load(freshRows, freshView, offset);
       return result;
     });
   }
@@ -114,7 +114,7 @@ export class ChannelStore {
         }
       }
       // What widens is durable first, so that nothing is accepted on a promise that a crash could take back.
-      await this.#registry.put([{ ...this.#table.read(row), capacity, expiresAt }]);
+      await this.#registry.replace([row], packed({ ...this.#table.read(row), capacity, expiresAt }));
       this.#table.change(row, { capacity, expiresAt });
       return this.#table.read(row);
     });
@@ -126,7 +126,7 @@ export class ChannelStore {
       this.#table.change(row, { open: false });
       await this.#fence();
       const channel = this.#table.read(row);
-      await this.#registry.put([channel]);
+      await this.#registry.replace([row], packed(channel));
       return channel;
     });
   }
@@ -144,7 +144,7 @@ export class ChannelStore {
           if (this.#table.takeDirty(row)) encodeRow(this.#table.read(row), buffer, (rows.push(row) - 1) * ROW_BYTES);
         }
         try {
-          await this.#registry.putRows(buffer.subarray(0, rows.length * ROW_BYTES));
+          await this.#registry.replace(rows, buffer.subarray(0, rows.length * ROW_BYTES));
         } catch (error) {
           // Still behind: a later checkpoint that passed them over would let their journal go.
           for (const behind of rows) this.#table.markDirty(behind);
@@ -241,6 +241,13 @@ function ledgerIdHex(bytes: Uint8Array, offset: number): string {
 
 function rowAt(bytes: Uint8Array, offset: number): Channel {
   return decodeRow(bytes.subarray(offset, offset + ROW_BYTES));
+}
+
+/** A channel as its registry row. */
+function packed(channel: Channel): Uint8Array {
+  const row = new Uint8Array(ROW_BYTES);
+  encodeRow(channel, row);
+  return row;
 }
 
 /** Why `channel` can't be opened beside `known`, which has its handle or its ledger id; undefined when it is the same. */

@@ -1,0 +1,220 @@
+/**
+ * Channels as JSON: openings and changes come in (strictly), rows go out.
+ *
+ * Main thread and import workers; owns no shared memory. Every refusal is a ClaimwireError INPUT_INVALID that names the
+ * field: "expected X, got Y". Amounts and handles are decimal strings, since JSON numbers end at 2^53.
+ */
+import { ECDH } from 'node:crypto';
+import {
+  DROPS_MAX,
+  LEDGER_CHANNEL_ID_BYTES,
+  type ProfileName,
+  PUBLIC_KEY_BYTES,
+  SIGNATURE_BYTES,
+  U64_MAX,
+} from '../../protocol/layout.ts';
+import type { ChannelChange, ChannelOpening } from '../control.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { Channel, ChannelState } from './row.ts';
+
+/** A channel as the admin interface and the tools show it. */
+export interface ChannelJson {
+  channelId: string;
+  /** 64 hex digits, upper-case. */
+  ledgerChannelId: string;
+  /** 66 hex digits, upper-case. */
+  publicKey: string;
+  /** Drops. */
+  capacity: string;
+  committed: string;
+  sequence: number;
+  /** 128 hex digits r‖s, upper-case; null while nothing is committed. */
+  signature: string | null;
+  profile: ProfileName;
+  state: ChannelState;
+  /** ISO 8601, or null for never. */
+  expiresAt: string | null;
+}
+
+const OPENING_FIELDS = ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId'];
+const CHANGE_FIELDS = ['capacity', 'expiresAt'];
+const U32_MAX = 0xffff_ffff;
+/** Distinct keys remembered as points of the curve: 64 Ki keys take about 10 MB. */
+const KEYS_MAX = 65_536;
+const GOT_CHARACTERS_MAX = 80;
+
+function invalid(field: string, expected: string, actual: unknown): never {
+  throw new ClaimwireError('INPUT_INVALID', `${field}: expected ${expected}, got ${got(actual)}`, { field });
+}
+
+/** What was got, short enough for one line. */
+export function got(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= GOT_CHARACTERS_MAX ? text : `${text.slice(0, GOT_CHARACTERS_MAX)}… (${text.length} characters)`;
+}
+
+/** Bytes of a hex string of any case. Throws INPUT_INVALID. */
+export function parseHex(value: unknown, byteLength: number, field: string): Uint8Array {
+  const digits = byteLength * 2;
+  if (typeof value !== 'string' || value.length !== digits || !/^[0-9a-fA-F]+$/.test(value))
+    invalid(field, `${digits} hex digits`, value);
+  return new Uint8Array(Buffer.from(value, 'hex'));
+}
+
+/** An integer as a decimal string without sign or leading zeros. Throws INPUT_INVALID. */
+export function parseDecimal(value: unknown, minimum: bigint, maximum: bigint, field: string): bigint {
+  const expected = `a decimal string of ${minimum}..${maximum}`;
+  if (typeof value !== 'string' || !/^(0|[1-9][0-9]{0,19})$/.test(value)) invalid(field, expected, value);
+  const number = BigInt(value);
+  if (number < minimum || number > maximum) invalid(field, expected, value);
+  return number;
+}
+
+/** Unix seconds of an ISO 8601 time with a zone, rounded down; 0 for null. Throws INPUT_INVALID. */
+export function parseExpiry(value: unknown, field: string): number {
+  if (value === null) return 0;
+  const expected = 'an ISO 8601 time with a zone, like 2030-01-31T00:00:00Z, or null';
+  if (typeof value !== 'string') invalid(field, expected, value);
+  const parts = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.exec(value);
+  const milliseconds = parts === null ? Number.NaN : Date.parse(value);
+  // Date.parse takes 30 February as 2 March; the day it makes must be the day that was written.
+  if (
+    parts === null ||
+    Number.isNaN(milliseconds) ||
+    new Date(`${parts[1]}T00:00:00Z`).toISOString().slice(0, 10) !== parts[1]
+  )
+    invalid(field, expected, value);
+  const seconds = Math.floor(milliseconds / 1000);
+  if (seconds < 1 || seconds > U32_MAX) invalid(field, 'a time of 1970..2106', value);
+  return seconds;
+}
+
+export function isoTime(seconds: number): string | null {
+  return seconds === 0 ? null : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/** Largest capacity of a profile, in drops. */
+export function capacityMax(profile: ProfileName): bigint {
+  return profile === 'xrpl' ? DROPS_MAX : U64_MAX;
+}
+
+function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) invalid(what, 'a JSON object', value);
+  for (const field of Object.keys(value))
+    if (!fields.includes(field)) invalid(what, `only ${fields.join(', ')}`, field);
+  return value as Record<string, unknown>;
+}
+
+/**
+ * Knows which public keys are points of the curve, so that a key is checked once however many channels it has. Forgets
+ * the oldest past KEYS_MAX keys.
+ */
+export class KeyCheck {
+  private readonly keys = new Map<string, Uint8Array>();
+
+  /** The key's 33 bytes, shared between calls. Throws INPUT_INVALID. */
+  check(value: unknown, field: string): Uint8Array {
+    const known = typeof value === 'string' ? this.keys.get(value) : undefined;
+    if (known !== undefined) return known;
+    const key = parseHex(value, PUBLIC_KEY_BYTES, field);
+    if (key[0] !== 2 && key[0] !== 3) invalid(field, 'a secp256k1 key beginning 02 or 03', value);
+    try {
+      ECDH.convertKey(key, 'secp256k1', undefined, undefined, 'uncompressed');
+    } catch {
+      invalid(field, 'a point of the curve secp256k1', value);
+    }
+    if (this.keys.size >= KEYS_MAX) this.keys.delete(this.keys.keys().next().value!);
+    this.keys.set(value as string, key);
+    return key;
+  }
+}
+
+/**
+ * An opening from parsed JSON: `{ledgerChannelId, publicKey, capacity, profile?, expiresAt?, channelId?}`. The handle is
+ * by default the first 8 bytes of the ledger channel id.
+ */
+export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
+  const fields = objectWith(value, OPENING_FIELDS, 'channel');
+  const ledgerChannelId = parseHex(fields.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId');
+  const publicKey = keys.check(fields.publicKey, 'publicKey');
+  const profile = fields.profile ?? 'xrpl';
+  if (profile !== 'xrpl' && profile !== 'link') invalid('profile', '"xrpl" or "link"', profile);
+  return {
+    channelId:
+      fields.channelId === undefined
+        ? defaultChannelId(ledgerChannelId)
+        : parseDecimal(fields.channelId, 0n, U64_MAX, 'channelId'),
+    ledgerChannelId,
+    publicKey,
+    capacity: parseDecimal(fields.capacity, 1n, capacityMax(profile), 'capacity'),
+    profile,
+    expiresAt: parseExpiry(fields.expiresAt ?? null, 'expiresAt'),
+  };
+}
+
+/** A change from parsed JSON: `{capacity?, expiresAt?}`, at least one; `profile` is the channel's. */
+export function parseChange(value: unknown, profile: ProfileName): ChannelChange {
+  const fields = objectWith(value, CHANGE_FIELDS, 'change');
+  const change: ChannelChange = {};
+  if (fields.capacity !== undefined)
+    change.capacity = parseDecimal(fields.capacity, 1n, capacityMax(profile), 'capacity');
+  if (fields.expiresAt !== undefined) change.expiresAt = parseExpiry(fields.expiresAt, 'expiresAt');
+  if (Object.keys(change).length === 0) invalid('change', 'capacity or expiresAt', value);
+  return change;
+}
+
+/** The u64 handle a channel has unless another is given: the first 8 bytes of its ledger id. */
+export function defaultChannelId(ledgerChannelId: Uint8Array): bigint {
+  return new DataView(ledgerChannelId.buffer, ledgerChannelId.byteOffset, 8).getBigUint64(0);
+}
+
+export function upperHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex').toUpperCase();
+}
+
+export function channelJson(channel: Channel): ChannelJson {
+  return {
+    channelId: channel.channelId.toString(),
+    ledgerChannelId: upperHex(channel.ledgerChannelId),
+    publicKey: upperHex(channel.publicKey),
+    capacity: channel.capacity.toString(),
+    committed: channel.committed.toString(),
+    sequence: channel.sequence,
+    signature: channel.committed === 0n ? null : upperHex(channel.signature),
+    profile: channel.profile,
+    state: channel.state,
+    expiresAt: isoTime(channel.expiresAt),
+  };
+}
+
+/**
+ * A row as the admin interface shows it, back as a channel; the best claim's timestamp is not shown and comes out as 0.
+ * Throws INPUT_INVALID: an answer from another program must not become a transaction.
+ */
+export function parseRow(value: unknown): Channel {
+  if (typeof value !== 'object' || value === null) invalid('row', 'a JSON object', value);
+  const row = value as Partial<Record<keyof ChannelJson, unknown>>;
+  const profile = row.profile;
+  if (profile !== 'xrpl' && profile !== 'link') invalid('profile', '"xrpl" or "link"', profile);
+  const state = row.state;
+  if (state !== 'open' && state !== 'closed') invalid('state', '"open" or "closed"', state);
+  const sequence = row.sequence;
+  if (typeof sequence !== 'number' || sequence !== sequence >>> 0) invalid('sequence', 'a u32', sequence);
+  const capacity = parseDecimal(row.capacity, 1n, capacityMax(profile), 'capacity');
+  const committed = parseDecimal(row.committed, 0n, capacity, 'committed');
+  return {
+    channelId: parseDecimal(row.channelId, 0n, U64_MAX, 'channelId'),
+    ledgerChannelId: parseHex(row.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId'),
+    publicKey: parseHex(row.publicKey, PUBLIC_KEY_BYTES, 'publicKey'),
+    capacity,
+    committed,
+    sequence,
+    timestampBits: 0n,
+    signature:
+      committed === 0n ? new Uint8Array(SIGNATURE_BYTES) : parseHex(row.signature, SIGNATURE_BYTES, 'signature'),
+    profile,
+    state,
+    expiresAt: parseExpiry(row.expiresAt, 'expiresAt'),
+  };
+}

@@ -1,0 +1,212 @@
+/**
+ * The tools' side of the admin interface: fetch, the token from its file, errors with their codes back.
+ *
+ * Main thread of a tool's process.
+ */
+import { createReadStream } from 'node:fs';
+import type { ChannelJson } from '../channel/parse.ts';
+import type { NodeStats } from '../control.ts';
+import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
+import type { BulkResult } from './bulk.ts';
+import { JSON_BYTES_MAX } from './message.ts';
+import { readToken } from './token.ts';
+
+/** An import goes in requests of about this size: each answer is a line of progress, none takes minutes. */
+const IMPORT_BYTES = 16 << 20;
+const REFUSED_LISTED_MAX = 100;
+/** Until the answer begins; an import's request opens some 70,000 channels. */
+const ANSWER_MS_MAX = 120_000;
+const NEWLINE = 0x0a;
+
+export interface AdminClientOptions {
+  /** http://HOST:PORT of the node. */
+  http: string;
+  /** Read at the first request that changes something. */
+  tokenFile: string;
+}
+
+/** What POST /channels takes. Amounts in drops. */
+export interface OpeningJson {
+  ledgerChannelId: string;
+  publicKey: string;
+  capacity: string;
+  profile?: string;
+  expiresAt?: string | null;
+  channelId?: string;
+}
+
+export class AdminClient {
+  readonly #options: AdminClientOptions;
+  #token: string | undefined;
+
+  private constructor(options: AdminClientOptions) {
+    this.#options = options;
+  }
+
+  /** Throws USAGE for no http URL. Nothing is sent yet. */
+  static open(options: AdminClientOptions): AdminClient {
+    const url = URL.canParse(options.http) ? new URL(options.http) : undefined;
+    if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '' || url.username !== '')
+      throw new ClaimwireError('USAGE', `--http: expected a URL like http://127.0.0.1:9394, got ${options.http}`);
+    return new AdminClient({ ...options, http: url.origin });
+  }
+
+  /** Opens one channel, or finds it open with the same parameters. */
+  async openChannel(opening: OpeningJson): Promise<ChannelJson> {
+    return (await this.#json('POST', '/channels', opening)) as ChannelJson;
+  }
+
+  /** Opens some (up to a few thousand, as JSON); throws the first refusal if there is one. */
+  async openChannels(openings: readonly OpeningJson[]): Promise<BulkResult> {
+    if (JSON.stringify(openings).length > JSON_BYTES_MAX)
+      throw new ClaimwireError('INPUT_INVALID', 'openings: expected at most 1 MiB of them; import more from a file');
+    const result = (await this.#json('POST', '/channels', openings)) as BulkResult;
+    const [refusal] = result.refused;
+    if (refusal === undefined) return result;
+    throw new ClaimwireError(asCode(refusal.code), refusal.message, { ...result });
+  }
+
+  /** Opens the channels of an NDJSON file, request by request; `progress` hears the total after each. */
+  async importChannels(file: string, progress: (total: BulkResult) => void): Promise<BulkResult> {
+    const total: BulkResult = { opened: 0, unchanged: 0, refusedCount: 0, refused: [] };
+    let lines = 0;
+    for await (const block of blocksOf(file)) {
+      const result = (await this.#json('POST', '/channels', block)) as BulkResult;
+      total.opened += result.opened;
+      total.unchanged += result.unchanged;
+      total.refusedCount += result.refusedCount;
+      for (const refusal of result.refused.slice(0, REFUSED_LISTED_MAX - total.refused.length))
+        total.refused.push({ ...refusal, line: refusal.line + lines });
+      for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lines++;
+      progress(total);
+    }
+    return total;
+  }
+
+  /** @param id u64 handle in decimal, or ledger channel id in hex */
+  async channel(id: string): Promise<ChannelJson> {
+    return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+  }
+
+  /** All channels, in the order they were opened, as they arrive. */
+  async *channels(state?: string): AsyncGenerator<ChannelJson> {
+    const query = state === undefined ? '' : `?state=${encodeURIComponent(state)}`;
+    const response = await this.#fetch('GET', `/channels${query}`, { accept: 'application/x-ndjson' });
+    let rest = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const bytes of response.body ?? []) {
+        const lines = (rest + decoder.decode(bytes as Uint8Array, { stream: true })).split('\n');
+        rest = lines.pop()!;
+        for (const line of lines) yield JSON.parse(line) as ChannelJson;
+      }
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+    if (rest !== '') throw this.#unreachable(new Error('the list ended in the middle of a row'));
+  }
+
+  async updateChannel(id: string, change: { capacity?: string; expiresAt?: string | null }): Promise<ChannelJson> {
+    return (await this.#json('PATCH', `/channels/${encodeURIComponent(id)}`, change)) as ChannelJson;
+  }
+
+  async closeChannel(id: string): Promise<ChannelJson> {
+    return (await this.#json('DELETE', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+  }
+
+  async stats(): Promise<NodeStats> {
+    return (await this.#json('GET', '/stats')) as NodeStats;
+  }
+
+  async #json(method: string, path: string, body?: object): Promise<unknown> {
+    const type = body instanceof Uint8Array ? 'application/x-ndjson' : 'application/json';
+    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': type };
+    const response = await this.#fetch(method, path, headers, body);
+    try {
+      return await response.json();
+    } catch (error) {
+      throw this.#unreachable(error);
+    }
+  }
+
+  async #fetch(method: string, path: string, headers: Record<string, string>, body?: object): Promise<Response> {
+    if (method !== 'GET') {
+      this.#token ??= readToken(this.#options.tokenFile);
+      headers.authorization = `Bearer ${this.#token}`;
+    }
+    const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
+    let response: Response;
+    try {
+      response = await fetch(this.#options.http + path, {
+        method,
+        headers,
+        body: (payload as string | Uint8Array<ArrayBuffer> | undefined) ?? null,
+        redirect: 'error',
+        signal: timeout.signal,
+      });
+    } catch (error) {
+      throw this.#unreachable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (!response.ok) throw await this.#refusal(response);
+    return response;
+  }
+
+  async #refusal(response: Response): Promise<ClaimwireError> {
+    try {
+      const { code, message, ...details } = ((await response.json()) as { error: Record<string, unknown> }).error;
+      if (code === 'UNAUTHORIZED')
+        return new ClaimwireError(
+          'UNAUTHORIZED',
+          `the node did not take the token in ${this.#options.tokenFile}; name its DATA/admin-token with --token-file`,
+        );
+      return new ClaimwireError(asCode(code), String(message), details);
+    } catch {
+      return this.#unreachable(new Error(`HTTP status ${response.status}, not an answer of a claimwire node`));
+    }
+  }
+
+  #unreachable(error: unknown): ClaimwireError {
+    const { message, cause } = error as Error;
+    const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
+    return new ClaimwireError(
+      'NODE_UNREACHABLE',
+      `${this.#options.http}: expected a claimwire node, got ${reason}; start one with "claimwire node" or name it with --http`,
+      {},
+      { cause: error },
+    );
+  }
+}
+
+function asCode(code: unknown): ErrorCode {
+  return (ERROR_CODES as readonly unknown[]).includes(code) ? (code as ErrorCode) : 'NODE_FAILED';
+}
+
+/** A file in blocks of whole lines, about IMPORT_BYTES each. */
+async function* blocksOf(file: string): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+      const end = part.lastIndexOf(NEWLINE) + 1;
+      if (end === 0 && length > IMPORT_BYTES)
+        throw new ClaimwireError('INPUT_INVALID', `${file}: expected JSON objects, one a line, got a line over 16 MiB`);
+      if (length + end < IMPORT_BYTES || end === 0) {
+        parts.push(part);
+        length += part.length;
+        continue;
+      }
+      yield Buffer.concat([...parts, part.subarray(0, end)]);
+      parts = [part.subarray(end)];
+      length = part.length - end;
+    }
+  } catch (error) {
+    if (error instanceof ClaimwireError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ClaimwireError('INPUT_INVALID', `${file}: expected a readable NDJSON file, got ${code ?? message}`);
+  }
+  if (length > 0) yield Buffer.concat(parts);
+}

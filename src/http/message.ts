@@ -1,0 +1,109 @@
+/**
+ * HTTP requests and answers of the admin server: bounded bodies in, JSON out, errors with their status. Main thread.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ClaimwireError, type ErrorCode } from '../errors.ts';
+
+/** A JSON body: some 4,000 openings. More goes as NDJSON, which is streamed. */
+export const JSON_BYTES_MAX = 1 << 20;
+const JSON_BODY_MS_MAX = 10_000;
+
+const STATUS_OF: Partial<Record<ErrorCode, number>> = {
+  USAGE: 400,
+  INPUT_INVALID: 400,
+  UNAUTHORIZED: 401,
+  CHANNEL_UNKNOWN: 404,
+  CHANNEL_EXISTS: 409,
+  CHANNEL_CLOSED: 409,
+  CAPACITY_BELOW_COMMITTED: 409,
+  TABLE_FULL: 503,
+  JOURNAL_FAILED: 503,
+  NODE_STOPPING: 503,
+  NODE_FAILED: 503,
+};
+
+/** A refusal whose status is not the one its code stands for: 404 for a path, 405, 408, 413, 415. */
+export class HttpRefusal extends ClaimwireError {
+  readonly status: number;
+
+  constructor(status: number, message: string, details: Record<string, unknown> = {}) {
+    super('INPUT_INVALID', message, details);
+    this.status = status;
+  }
+}
+
+export function statusOf(error: unknown): number {
+  if (error instanceof HttpRefusal) return error.status;
+  return error instanceof ClaimwireError ? (STATUS_OF[error.code] ?? 500) : 500;
+}
+
+/** The JSON body of an error. What is not a ClaimwireError is a fault of ours: its text stays in the log. */
+export function errorJson(error: unknown): { error: Record<string, unknown> } {
+  if (!(error instanceof ClaimwireError))
+    return { error: { code: 'NODE_FAILED', message: 'the node failed at this request; its log says more' } };
+  return { error: { ...error.details, code: error.code, message: error.message } };
+}
+
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  });
+  response.end(text);
+}
+
+/** Media type of the body, without parameters, lower-case. */
+export function mediaType(request: IncomingMessage): string {
+  return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
+}
+
+/** The body's parts. Leaving the loop early leaves the connection alone, so that an answer can still be given. */
+export function partsOf(request: IncomingMessage): AsyncIterable<Buffer> {
+  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+}
+
+/** Reads and parses a JSON body. Throws HttpRefusal 408, 413, 415, INPUT_INVALID for no JSON. */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
+  const type = mediaType(request);
+  if (type !== 'application/json')
+    throw new HttpRefusal(415, `content-type: expected application/json, got ${type || 'none'}`);
+  const tooLarge = `body: expected at most ${JSON_BYTES_MAX} bytes of JSON; send more as application/x-ndjson`;
+  if (Number(request.headers['content-length'] ?? 0) > JSON_BYTES_MAX) throw new HttpRefusal(413, tooLarge);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    request.destroy();
+  }, JSON_BODY_MS_MAX);
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of partsOf(request)) {
+      length += part.length;
+      if (length > JSON_BYTES_MAX) throw new HttpRefusal(413, tooLarge);
+      parts.push(part);
+    }
+  } catch (error) {
+    if (late) throw new HttpRefusal(408, `body: expected all of it within ${JSON_BODY_MS_MAX} ms`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch {
+    throw new ClaimwireError('INPUT_INVALID', `body: expected JSON, got ${length} bytes of something else`);
+  }
+}

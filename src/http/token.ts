@@ -1,0 +1,75 @@
+/**
+ * The operator's token: 32 random bytes in a file that only its owner can read. Main thread.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { ClaimwireError } from '../errors.ts';
+
+const TOKEN_BYTES = 32;
+const ADMIN_TOKEN_FILE = 'admin-token';
+
+/**
+ * The token of a data folder, made at the first start.
+ * @returns 64 hex digits
+ * @throws ClaimwireError CONFIG_INVALID where the file holds something else, or others may read it
+ */
+export function loadAdminToken(directory: string): string {
+  const path = join(directory, ADMIN_TOKEN_FILE);
+  return createToken(path) ?? readToken(path);
+}
+
+/** Reads a token file of a node. Throws CONFIG_INVALID, saying what was expected. */
+export function readToken(path: string): string {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const help = 'start a node once, or name its file with --token-file';
+    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected a readable file, got ${code}; ${help}`);
+  }
+  try {
+    const mode = fstatSync(fd).mode & 0o777;
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+      throw new ClaimwireError(
+        'CONFIG_INVALID',
+        `token file ${path}: expected mode 600, got ${mode.toString(8)}; others may have read it: remove it, and the node makes a new one`,
+      );
+    const token = readFileSync(fd, 'utf8').trim();
+    if (/^[0-9a-f]{64}$/.test(token)) return token;
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `token file ${path}: expected 64 hex digits, got ${token.length} characters; remove it, and the node makes a new one`,
+    );
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the file with a new token; `undefined` where it is there already. */
+function createToken(path: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'wx', 0o600);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return undefined;
+    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected to make it, got ${code}`);
+  }
+  try {
+    const token = randomBytes(TOKEN_BYTES).toString('hex');
+    writeSync(fd, `${token}\n`);
+    fsyncSync(fd);
+    return token;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Whether an Authorization header carries the token. The time it takes says nothing about how much of it is right. */
+export function isAuthorized(header: string | undefined, token: string): boolean {
+  const given = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? '';
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(token)) && given !== '';
+}

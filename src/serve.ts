@@ -1,0 +1,46 @@
+/**
+ * A node with its HTTP admin interface: what `claimwire node` runs. Main thread.
+ */
+import { importPool } from './channel/import-pool.ts';
+import type { NodeOptions } from './config.ts';
+import { type AdminServer, startAdmin } from './http/admin.ts';
+import { loadAdminToken } from './http/token.ts';
+import { ClaimwireNode, type NodeTotals } from './node.ts';
+
+/** Cold work beside the claim path: one thread checks a bulk import's lines. */
+const IMPORT_THREADS = 1;
+
+export interface ServingNode {
+  node: ClaimwireNode;
+  /** Where the admin interface listens, `H:P`. */
+  http: string;
+  /** The admin interface first, so that nothing is asked of a node that is going down. */
+  stop(): Promise<NodeTotals>;
+}
+
+/** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does. */
+export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
+  const node = await ClaimwireNode.start(options);
+  let admin: AdminServer;
+  try {
+    const { data, http } = node.config;
+    admin = await startAdmin({
+      ...http,
+      token: loadAdminToken(data),
+      control: node,
+      parser: importPool(IMPORT_THREADS),
+    });
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+  const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;
+  return {
+    node,
+    http: `${host}:${admin.port}`,
+    stop: async () => {
+      await admin.close();
+      return node.stop();
+    },
+  };
+}

@@ -1,0 +1,122 @@
+/** A NodeControl in memory, with the real admin server over it: what HTTP clients and tools are tested against. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseLines } from '../../src/channel/import-lines.ts';
+import type { LineParser } from '../../src/channel/import-pool.ts';
+import { type Channel, decodeRow, ROW_BYTES } from '../../src/channel/row.ts';
+import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from '../../src/control.ts';
+import { ClaimwireError } from '../../src/errors.ts';
+import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
+import { loadAdminToken } from '../../src/http/token.ts';
+
+class FakeNode implements NodeControl {
+  ready = true;
+  readonly rows = new Map<bigint, Channel>();
+  /** Thrown by the next call that changes something. */
+  failure: Error | undefined;
+
+  async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
+    this.#fail();
+    const result: OpeningResult = { opened: 0, unchanged: 0, refused: [] };
+    for (const [index, opening] of openings.entries()) {
+      const known = this.rows.get(opening.channelId);
+      if (known !== undefined && known.capacity === opening.capacity) result.unchanged++;
+      else if (known !== undefined)
+        result.refused.push({ index, code: 'CHANNEL_EXISTS', message: `channel ${opening.channelId} exists` });
+      else {
+        this.rows.set(opening.channelId, {
+          ...opening,
+          committed: 0n,
+          sequence: 0,
+          timestampBits: 0n,
+          signature: new Uint8Array(64),
+          state: 'open',
+        });
+        result.opened++;
+      }
+    }
+    return result;
+  }
+
+  openRows(rows: Uint8Array): Promise<OpeningResult> {
+    const openings = Array.from({ length: rows.length / ROW_BYTES }, (_, index) =>
+      decodeRow(rows.subarray(index * ROW_BYTES, (index + 1) * ROW_BYTES)),
+    );
+    return this.openChannels(openings);
+  }
+
+  channel(channelId: bigint): Channel | undefined {
+    return this.rows.get(channelId);
+  }
+
+  channels(from: number, limit: number): Channel[] {
+    return [...this.rows.values()].slice(from, from + limit);
+  }
+
+  async updateChannel(channelId: bigint, change: ChannelChange): Promise<Channel> {
+    this.#fail();
+    const row = this.rows.get(channelId)!;
+    if (change.capacity !== undefined && change.capacity < row.committed)
+      throw new ClaimwireError('CAPACITY_BELOW_COMMITTED', `capacity: expected at least ${row.committed}`);
+    Object.assign(row, change);
+    return row;
+  }
+
+  async closeChannel(channelId: bigint): Promise<Channel> {
+    this.#fail();
+    return Object.assign(this.rows.get(channelId)!, { state: 'closed' as const });
+  }
+
+  stats(): NodeStats {
+    return {
+      backend: 'fake',
+      layout: 'pipeline',
+      verifiers: 1,
+      uptimeSeconds: 1,
+      channels: this.rows.size,
+      ring: { depth: 0, slots: 8 },
+      counters: { received: 1 },
+    };
+  }
+
+  #fail(): void {
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+  }
+}
+
+export const inPlaceParser: LineParser = {
+  parse: async (block) => parseLines(block),
+  close: async () => {},
+};
+
+export interface FakeAdmin {
+  node: FakeNode;
+  server: AdminServer;
+  url: string;
+  folder: string;
+  token: string;
+  tokenFile: string;
+  close(): Promise<void>;
+}
+
+export async function startFakeAdmin(parser: LineParser = inPlaceParser): Promise<FakeAdmin> {
+  const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
+  const node = new FakeNode();
+  const token = loadAdminToken(folder);
+  const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser });
+  return {
+    node,
+    server,
+    url: `http://127.0.0.1:${server.port}`,
+    folder,
+    token,
+    tokenFile: join(folder, 'admin-token'),
+    close: async () => {
+      await server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,225 @@
+/**
+ * The claim path in one thread: every step over a real arena and a real journal, with a clock, a socket, a disk and
+ * verdicts that the test decides. Runs in the test's thread, which owns all of it.
+ */
+import { type Ack, decodeAck } from '../../protocol/ack.ts';
+import { type Claim, claimBytes } from '../../protocol/claim.ts';
+import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import type { Channel } from '../../src/channel/row.ts';
+import { ChannelTable } from '../../src/channel/table.ts';
+import { recoverJournal } from '../../src/journal/recover.ts';
+import { JournalWriter } from '../../src/journal/writer.ts';
+import { AckRing } from '../../src/ring/ack-ring.ts';
+import { Arena } from '../../src/ring/arena.ts';
+import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
+import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
+import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { AckSender } from '../../src/threads/ack-sender.ts';
+import { AckRingWriter, AckStep } from '../../src/threads/ack-step.ts';
+import { CommitStep, GROUP_CLAIMS_MAX } from '../../src/threads/commit-step.ts';
+import { ReceiveStep } from '../../src/threads/receive-step.ts';
+import { VerifyStep } from '../../src/threads/verify-step.ts';
+import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
+import type { DatagramTransport, Packet } from '../../src/transport/transport.ts';
+import type { VerifyBackend } from '../../src/verify/backend.ts';
+import { RigFiles } from './rig-files.ts';
+
+const LANE = '/rig/lane';
+const JOURNAL_ID = Uint8Array.from({ length: 16 }, (_, index) => index + 1);
+/** Lines of the claim ring's cursor block: received, claimed, committed. */
+const CURSOR_LINES = [0, 1, 2, ACK_WRITTEN_LINE, ACK_READ_LINE];
+
+const addresses = new SourceCodec();
+
+/** A payer's address as the five words a datagram brings along. */
+export function sourceOf(address: string, port: number): Uint32Array {
+  const source = new Uint32Array(SOURCE_WORDS);
+  source[0] = sourceHead(0, port);
+  addresses.parse(address, source);
+  return source;
+}
+
+/** Collects what is sent, by destination `address:port`, one entry per datagram. */
+class RigTransport implements DatagramTransport {
+  readonly address = 'rig';
+  readonly receiveBufferBytes = 0;
+  readonly datagrams: { to: string; acks: Ack[]; bytes: Uint8Array }[] = [];
+  /** Packets there are; fewer than the acks need stands for a socket that does not keep up. */
+  packetsLeft = Number.POSITIVE_INFINITY;
+
+  acquire(): Packet | undefined {
+    if (this.packetsLeft <= 0) return undefined;
+    this.packetsLeft--;
+    const bytes = new Uint8Array(ACK_BYTES * ACKS_PER_DATAGRAM_MAX);
+    return { bytes, view: new DataView(bytes.buffer), length: 0 };
+  }
+  send(packet: Packet, words: Uint32Array, at: number): void {
+    const to = `${addresses.format(words, at, '')}:${sourcePort(words[at]!)}`;
+    const acks: Ack[] = [];
+    for (let offset = 0; offset < packet.length; offset += ACK_BYTES) acks.push(decodeAck(packet.view, offset));
+    this.datagrams.push({ to, acks, bytes: packet.bytes.slice(0, packet.length) });
+    this.packetsLeft++;
+  }
+  stopReceiving(): void {}
+  async close(): Promise<void> {}
+}
+
+interface RigOptions {
+  ringSlots?: number;
+  ackSlots?: number;
+  channelsMax?: number;
+  /** Sequence number every cursor begins at. */
+  firstSequence?: number;
+  /** Verdict by a claim's 64 signature bytes; by default the first one even. */
+  judge?: (signature: Uint8Array) => boolean;
+  batchMax?: number;
+}
+
+export class Rig {
+  readonly arena: Arena;
+  readonly ring: ClaimRing;
+  readonly ackRing: AckRing;
+  readonly table: ChannelTable;
+  readonly files = new RigFiles();
+  readonly transport = new RigTransport();
+  readonly sender: AckSender;
+  readonly receive: ReceiveStep;
+  readonly verify: VerifyStep;
+  readonly journal: JournalWriter;
+  readonly commit: CommitStep;
+  readonly ackWriter: AckRingWriter;
+  readonly ackStep: AckStep;
+  /** Milliseconds since 1970. */
+  now = 1_700_000_000_000;
+
+  constructor(options: RigOptions = {}) {
+    const { ringSlots = 256, channelsMax = 64, firstSequence = 0 } = options;
+    const ackSlots = options.ackSlots ?? ringSlots * 2;
+    this.arena = Arena.create({ rings: 1, ringSlots, ackSlots, threads: 1, channelsMax });
+    for (const line of CURSOR_LINES) Atomics.store(this.arena.ints, cursorWord(this.arena, 0, line), firstSequence | 0);
+    this.ring = new ClaimRing(this.arena, 0);
+    this.ackRing = new AckRing(this.arena, 0);
+    this.table = new ChannelTable(this.arena);
+    const counters = new Counters(this.arena, 0);
+    this.sender = new AckSender(this.transport, counters);
+    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters);
+    const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
+    this.verify = new VerifyStep(this.ring, new StubBackend(this.arena, this.ring, judge, options.batchMax ?? 64));
+    this.journal = JournalWriter.open({
+      directory: LANE,
+      segmentBytes: 1 << 20,
+      groupClaimsMax: GROUP_CLAIMS_MAX,
+      journalId: JOURNAL_ID,
+      segment: 1,
+      group: 1,
+      file: this.files,
+    });
+    this.ackWriter = new AckRingWriter(this.arena, new AckRing(this.arena, 0), counters);
+    const { arena, ring, table, journal, ackWriter } = this;
+    this.commit = new CommitStep({ arena, ring, table, journal, answers: ackWriter, counters });
+    this.ackStep = new AckStep(arena, this.ackRing, this.sender);
+  }
+
+  /** Opens a channel with sane defaults; returns its row. */
+  open(channel: Partial<Channel> & { channelId: bigint }): number {
+    const ledgerChannelId = new Uint8Array(32);
+    new DataView(ledgerChannelId.buffer).setBigUint64(0, channel.channelId);
+    return this.table.insert({
+      ledgerChannelId,
+      publicKey: Uint8Array.from({ length: 33 }, (_, index) => (index === 0 ? 2 : Number(channel.channelId & 0xffn))),
+      capacity: 1_000_000n,
+      committed: 0n,
+      sequence: 0,
+      timestampBits: 0n,
+      signature: new Uint8Array(SIGNATURE_BYTES),
+      profile: 'xrpl',
+      state: 'open',
+      expiresAt: 0,
+      ...channel,
+    });
+  }
+
+  /** One datagram in. Nothing is published before `take` or `turn`. */
+  datagram(bytes: Uint8Array, source: Uint32Array): void {
+    this.receive.now = this.now;
+    this.receive.datagram(bytes, bytes.length, source);
+  }
+
+  /** One turn of each step, as often as there is work: what is in the ring leaves it. */
+  turn(): void {
+    do {
+      this.receive.step(this.now);
+      while (this.verify.step() > 0);
+      this.commitTurn();
+      this.ackTurn();
+    } while (this.ring.depth > 0 || this.receive.hasWork());
+  }
+
+  commitTurn(): number {
+    const count = this.commit.step(this.now);
+    if (count > 0) this.ackWriter.publish();
+    return count;
+  }
+
+  ackTurn(): void {
+    do this.ackStep.step(this.now);
+    while (this.ackStep.hasWork());
+  }
+
+  /** Acks sent since the last call, with where they went. */
+  takeAcks(): (Ack & { to: string })[] {
+    return this.transport.datagrams.splice(0).flatMap(({ to, acks }) => acks.map((ack) => ({ ...ack, to })));
+  }
+
+  counter(name: CounterName): number {
+    const [group, reason] = name.split('.') as [string, string | undefined];
+    const value = readCounters(this.arena)[group]!;
+    return reason === undefined ? (value as number) : (value as Record<string, number>)[reason]!;
+  }
+
+  /** Every way a claim can leave the node; the rest is in the ring or held back. */
+  settled(): number {
+    const counters = readCounters(this.arena) as Record<string, number> & Record<string, Record<string, number>>;
+    const refused = Object.values(counters.refused!).reduce((sum, count) => sum + count, 0);
+    return counters.committed! + counters.already! + refused + counters.dropped!.deferredFull!;
+  }
+
+  /** What the journal holds, claim by claim, in the order written. */
+  journaled(): Uint8Array[] {
+    const claims: Uint8Array[] = [];
+    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { file: this.files });
+    return claims;
+  }
+}
+
+/** A whole claim datagram from fields; the signature's first byte says whether the rig finds it valid. */
+export function claimOf(fields: Partial<Claim> & { channelId: bigint; amount: bigint }, isValid = true): Uint8Array {
+  const signature = Uint8Array.from({ length: 64 }, (_, index) => Number((fields.amount >> BigInt(index % 8)) & 0xffn));
+  new DataView(signature.buffer).setBigUint64(8, fields.channelId);
+  signature[0] = isValid ? 0 : 1;
+  return claimBytes({ sequence: 1, timestamp: 0, signature, ...fields });
+}
+
+class StubBackend implements VerifyBackend {
+  readonly name = 'noble';
+  readonly batchMax: number;
+  readonly #arena: Arena;
+  readonly #ring: ClaimRing;
+  readonly #judge: (signature: Uint8Array) => boolean;
+
+  constructor(arena: Arena, ring: ClaimRing, judge: (signature: Uint8Array) => boolean, batchMax: number) {
+    this.#arena = arena;
+    this.#ring = ring;
+    this.#judge = judge;
+    this.batchMax = batchMax;
+  }
+
+  verifySlots(first: number, count: number): void {
+    for (let index = 0; index < count; index++) {
+      const slot = this.#ring.slot(first + index);
+      const signature = this.#arena.bytes.slice(slot + CLAIM_SIGNATURE, slot + CLAIM_SIGNATURE + SIGNATURE_BYTES);
+      const verdict = this.#judge(signature) ? VERDICT_VALID : VERDICT_INVALID;
+      Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, verdict);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+/**
+ * `claimwire`: finds the command, runs it, turns errors into one line and an exit code. 0 fine, 1 failed, 2 usage.
+ *
+ * Main thread. Commands load when asked for: `claimwire --help` must not map a database.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ClaimwireError } from '../src/errors.ts';
+
+interface Command {
+  summary: string;
+  load(): Promise<{ run(args: string[]): Promise<number> }>;
+}
+
+const COMMANDS: Record<string, Command> = {
+  node: { summary: 'runs a node', load: () => import('./node.ts') },
+  keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
+  channel: { summary: 'opens, imports, lists, shows, updates, closes channels', load: () => import('./channel.ts') },
+  pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
+  settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
+  decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
+  journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
+  demo: { summary: 'a node and a payer on this machine, for a look', load: () => import('./demo.ts') },
+};
+
+const HELP = `Usage: claimwire COMMAND [ARGUMENTS]
+
+${Object.entries(COMMANDS)
+  .map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}`)
+  .join('\n')}
+
+  claimwire COMMAND --help says what it takes.
+  claimwire --version
+
+Exit code: 0 fine, 1 failed, 2 usage.
+`;
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? process.stderr : process.stdout).write(HELP);
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version') {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  if (!Object.hasOwn(COMMANDS, name)) {
+    const names = Object.keys(COMMANDS).join(', ');
+    return report(new ClaimwireError('USAGE', `command: expected one of ${names}, got ${JSON.stringify(name)}`), args);
+  }
+  try {
+    const command = await COMMANDS[name]!.load();
+    return await command.run(args);
+  } catch (error) {
+    return report(error, args);
+  }
+}
+
+/** The package's version, from the nearest package.json above, wherever this was compiled to. */
+function version(): string {
+  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
+    const file = join(folder, 'package.json');
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+  }
+  return 'unknown';
+}
+
+function report(error: unknown, args: string[]): number {
+  const coded = error instanceof ClaimwireError ? error : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  if (args.includes('--json')) {
+    const fields = coded === undefined ? { code: 'NODE_FAILED' } : { ...coded.details, code: coded.code };
+    process.stdout.write(`${JSON.stringify({ error: { ...fields, message } }, jsonValue)}\n`);
+  }
+  // A fault of ours keeps its stack: one line would not let anybody find it.
+  const text = coded === undefined && error instanceof Error ? (error.stack ?? message) : message;
+  process.stderr.write(`claimwire: ${text}\n`);
+  return coded?.code === 'USAGE' ? 2 : 1;
+}
+
+function jsonValue(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+// A reader that has seen enough (`claimwire channel list | head`) closes the pipe: that is no failure.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,149 @@
+/**
+ * `claimwire settle`: the transactions that redeem a node's best claims on the XRP Ledger, unsigned.
+ *
+ * Main thread of its own process. Nothing is sent anywhere: the payee's wallet fills in the fee, signs and submits.
+ */
+
+import { DROPS_MAX } from '../protocol/layout.ts';
+import { isoTime, parseRow } from '../src/channel/parse.ts';
+import type { Channel } from '../src/channel/row.ts';
+import { ClaimwireError } from '../src/errors.ts';
+import { AdminClient } from '../src/http/client.ts';
+import {
+  notRedeemable,
+  type PaymentChannelClaim,
+  parseAddress,
+  paymentChannelClaim,
+  redeemAdvice,
+  rippleTime,
+} from '../src/ledger/xrpl.ts';
+import { COMMON_FLAGS, drops, NODE_FLAGS, NODE_FLAGS_HELP, readArgs, required, usage } from './args.ts';
+import { write } from './output.ts';
+
+const HELP = `Usage: claimwire settle ID --account rPAYEE [--fee DROPS]
+       claimwire settle --all --account rPAYEE [--fee DROPS] [--include-unprofitable]
+
+Prints the unsigned PaymentChannelClaim transaction of a channel's best claim. The payee's
+wallet adds Fee, Sequence and LastLedgerSequence, signs and submits it.
+
+  --account rPAYEE       the payee's classic address
+  --fee DROPS            what the transaction will cost; default 10
+  --all                  every channel worth redeeming
+  --include-unprofitable with --all: also those not worth it (fee too high, or expired)
+${NODE_FLAGS_HELP}
+
+With --json, for an ID one object, for --all an array of them, a line each:
+  {"channelId", "worthRedeeming", "warnings": [text], "expiresAt": ISO|null,
+   "expiration": seconds since 2000-01-01|null, "transaction": {…}}
+A wallet takes "transaction" as it is; a machine checks "worthRedeeming" before, and treats
+any warning as a reason to hurry or to ask a person. What was redeemed earlier is not known
+here: if nothing was committed since, redeeming again pays nothing.
+Channels of the link profile are no matter of the ledger and are left out.
+
+Exit code: 0 fine, 1 nothing redeemable under that ID or the node failed, 2 usage.
+`;
+
+const FEE_DEFAULT = '10';
+
+interface Settlement {
+  channelId: string;
+  worthRedeeming: boolean;
+  warnings: string[];
+  expiresAt: string | null;
+  /** As the ledger shows it in a channel's Expiration and CancelAfter. */
+  expiration: number | null;
+  transaction: PaymentChannelClaim;
+}
+
+interface Terms {
+  account: string;
+  feeDrops: bigint;
+  now: number;
+}
+
+/** Runs the command; resolves to the exit code. */
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = readArgs(args, {
+    ...NODE_FLAGS,
+    ...COMMON_FLAGS,
+    all: { type: 'boolean', default: false },
+    account: { type: 'string' },
+    fee: { type: 'string', default: FEE_DEFAULT },
+    'include-unprofitable': { type: 'boolean', default: false },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (positionals.length !== (values.all ? 0 : 1))
+    usage(`settle: expected one ID or --all, got ${positionals.length} IDs`);
+  const terms: Terms = {
+    account: accountOf(required(values.account, '--account', "the payee's address")),
+    feeDrops: drops(values.fee, '--fee', 0n, DROPS_MAX),
+    now: Math.floor(Date.now() / 1000),
+  };
+  const admin = AdminClient.open({ http: values.http, tokenFile: values['token-file'] });
+  const [id] = positionals;
+  if (id !== undefined) return settleOne(admin, id, terms, values.json);
+  return settleAll(admin, terms, values.json, values['include-unprofitable']);
+}
+
+function accountOf(text: string): string {
+  try {
+    return parseAddress(text, '--account');
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+}
+
+async function settleOne(admin: AdminClient, id: string, terms: Terms, json: boolean): Promise<number> {
+  const channel = parseRow(await admin.channel(id));
+  const reason = notRedeemable(channel);
+  if (reason !== undefined)
+    throw new ClaimwireError('INPUT_INVALID', `channel ${id}: expected a claim to redeem, got none: ${reason}`, { id });
+  const settlement = settle(channel, terms);
+  process.stdout.write(`${JSON.stringify(json ? settlement : settlement.transaction, undefined, json ? 0 : 2)}\n`);
+  if (!json) for (const warning of settlement.warnings) process.stderr.write(`channel ${id}: ${warning}\n`);
+  return 0;
+}
+
+async function settleAll(admin: AdminClient, terms: Terms, json: boolean, all: boolean): Promise<number> {
+  let printed = 0;
+  const left = { empty: 0, link: 0, unprofitable: 0 };
+  for await (const row of admin.channels()) {
+    const channel = parseRow(row);
+    if (channel.profile !== 'xrpl') left.link++;
+    else if (notRedeemable(channel) !== undefined) left.empty++;
+    else {
+      const settlement = settle(channel, terms);
+      if (!settlement.worthRedeeming && !all) {
+        left.unprofitable++;
+        continue;
+      }
+      process.stdout.write(
+        `${printed++ === 0 ? '[' : ','}\n${JSON.stringify(json ? settlement : settlement.transaction)}`,
+      );
+      if (!json)
+        for (const warning of settlement.warnings)
+          process.stderr.write(`channel ${settlement.channelId}: ${warning}\n`);
+    }
+  }
+  await write(printed === 0 ? '[]\n' : '\n]\n');
+  process.stderr.write(
+    `${printed} transactions; left out: ${left.empty} without a claim, ${left.unprofitable} not worth redeeming, ${left.link} of the link profile\n`,
+  );
+  return 0;
+}
+
+function settle(channel: Channel, terms: Terms): Settlement {
+  const { worthRedeeming, warnings } = redeemAdvice(channel, terms);
+  const { channelId, expiresAt } = channel;
+  return {
+    channelId: channelId.toString(),
+    worthRedeeming,
+    warnings,
+    expiresAt: isoTime(expiresAt),
+    expiration: expiresAt === 0 ? null : rippleTime(expiresAt),
+    transaction: paymentChannelClaim({ account: terms.account, channel }),
+  };
+}
