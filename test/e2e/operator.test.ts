@@ -1,0 +1,167 @@
+/**
+ * What an operator meets: the first and last line, the lock, signals, corruption, and commands that answer in one line.
+ */
+import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import {
+  claimwire,
+  getJson,
+  NodeProcess,
+  openChannels,
+  removeFolder,
+  temporaryFolder,
+} from '../support/node-process.ts';
+import { PayerRun } from '../support/payer-run.ts';
+
+const folders: string[] = [];
+function folder(name: string): string {
+  const path = temporaryFolder(name);
+  folders.push(path);
+  return path;
+}
+afterAll(() => folders.forEach(removeFolder));
+
+/** A folder whose journal holds claims that no checkpoint has: the node was killed. */
+async function killedNode(): Promise<{ data: string; run: PayerRun; segment: string }> {
+  const data = folder('killed');
+  const node = new NodeProcess(data);
+  const ready = await node.ready;
+  const run = new PayerRun(20, 3);
+  await openChannels(ready, data, run.channels);
+  await run.run(ready, 400);
+  node.kill('SIGKILL');
+  await node.exit;
+  const lane = join(data, 'journal', '0');
+  const segment = readdirSync(lane)
+    .filter((name) => name.endsWith('.seg'))
+    .sort()[0]!;
+  return { data, run, segment: join(lane, segment) };
+}
+
+function flipByte(file: string, offset: number): void {
+  const bytes = readFileSync(file);
+  const fd = openSync(file, 'r+');
+  writeSync(fd, Uint8Array.of(bytes[offset]! ^ 0x40), 0, 1, offset);
+  closeSync(fd);
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s: drained, checkpointed, exit 0, totals on the last line',
+  async (signal) => {
+    const data = folder('stop');
+    const node = new NodeProcess(data);
+    const ready = await node.ready;
+    expect(ready).toMatchObject({ event: 'ready', channels: 0, pid: node.pid });
+    expect(ready.udp).toMatch(/^127\.0\.0\.1:\d+$/);
+    const run = new PayerRun(10, 4);
+    await openChannels(ready, data, run.channels);
+    await run.run(ready, 200);
+    node.kill(signal);
+    expect(await node.exit).toEqual({ code: 0, signal: null });
+    const last = JSON.parse(node.stdout.at(-1)!);
+    expect(last).toMatchObject({ event: 'stopped', channels: 10 });
+    expect(last.counters.committed).toBeGreaterThanOrEqual(200);
+    expect(statSync(join(data, 'admin-token')).mode & 0o777).toBe(0o600);
+
+    const again = new NodeProcess(data);
+    const rows = await getJson<{ committed: string }[]>(await again.ready, '/channels');
+    expect(rows.map((row) => row.committed).sort()).toEqual(run.claimed.map(String).sort());
+    await again.stop();
+  },
+);
+
+test('a second node on the same folder is refused, the first goes on', async () => {
+  const data = folder('lock');
+  const node = new NodeProcess(data);
+  const ready = await node.ready;
+  const second = new NodeProcess(data);
+  expect((await second.exit).code).toBe(1);
+  expect(second.stderr).toMatch(new RegExp(`used by process ${node.pid}`));
+  expect(second.stdout).toEqual([]);
+  expect((await fetch(`http://${ready.http}/healthz`)).status).toBe(200);
+  await node.stop();
+});
+
+test('a journal damaged in the middle: refused, untouched; with --cut-journal what lies before it is kept', async () => {
+  const { data, run, segment } = await killedNode();
+  flipByte(segment, 512 + 40); // the first group's first record
+  const before = readFileSync(segment);
+  const refused = new NodeProcess(data);
+  expect((await refused.exit).code).toBe(1);
+  expect(refused.stderr).toContain(`${segment}:512`);
+  expect(refused.stderr).toMatch(/expected checksum|nothing was changed/);
+  expect(readFileSync(segment).equals(before)).toBe(true);
+  const verify = await claimwire('journal', 'verify', data);
+  expect(verify.code).toBe(1);
+  expect(verify.stdout + verify.stderr).toContain(':512');
+
+  const cut = new NodeProcess(data, ['--cut-journal']);
+  const ready = await cut.ready;
+  expect(cut.stderr).toMatch(/dropped \d+ bytes/);
+  const rows = await getJson<{ committed: string }[]>(ready, '/channels');
+  expect(rows).toHaveLength(run.channels.length);
+  await cut.stop();
+});
+
+test('a torn end: cut, reported, everything before it kept', async () => {
+  const { data, run, segment } = await killedNode();
+  // A group that was being written when the power went: its first sector only.
+  const bytes = readFileSync(segment);
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  const fd = openSync(segment, 'r+');
+  writeSync(fd, bytes, 512, 40, Math.ceil(end / 512) * 512);
+  closeSync(fd);
+  const node = new NodeProcess(data);
+  const rows = await getJson<{ committed: string }[]>(await node.ready, '/channels');
+  expect(rows.map((row) => row.committed).sort()).toEqual(run.claimed.map(String).sort());
+  expect(node.stderr).toMatch(/torn end at .*dropped/);
+  await node.stop();
+});
+
+test('a corrupt registry: refused, said where, never overwritten', async () => {
+  const data = folder('registry');
+  const node = new NodeProcess(data);
+  const ready = await node.ready;
+  await openChannels(ready, data, new PayerRun(50, 5).channels);
+  await node.stop();
+  const file = join(data, 'registry', 'data.mdb');
+  const bytes = readFileSync(file);
+  bytes.fill(0xa5, 8_192, bytes.length);
+  writeFileSync(file, bytes);
+  const refused = new NodeProcess(data);
+  expect((await refused.exit).code).toBe(1);
+  expect(refused.stderr).toMatch(/registry .*data\.mdb/);
+  expect(refused.stdout).toEqual([]);
+  expect(readFileSync(file).equals(bytes)).toBe(true);
+});
+
+test('bad flags and files: one line saying what was expected, exit 2 or 1', async () => {
+  const cases: [number, string[]][] = [
+    [2, ['node', '--udp', 'nowhere']],
+    [2, ['node', '--verifiers', '0']],
+    [2, ['node', '--backend', 'magic']],
+    [2, ['node', '--nonsense']],
+    [2, ['frobnicate']],
+    [2, ['channel', 'open', '--ledger-channel', 'zz']],
+    [1, ['channel', 'list', '--http', 'http://127.0.0.1:1']],
+    [1, ['decode', 'xyz']],
+    [1, ['journal', 'verify', join(folder('none'), 'missing')]],
+  ];
+  for (const [code, args] of cases) {
+    const result = await claimwire(...args);
+    expect(result.code, args.join(' ')).toBe(code);
+    expect(result.stderr.trim().split('\n'), args.join(' ')).toHaveLength(1);
+    expect(result.stderr, args.join(' ')).toMatch(/expected/);
+  }
+});
+
+test.each(['', 'node', 'keygen', 'channel', 'pay', 'settle', 'decode', 'journal', 'demo'])(
+  'claimwire %s --help',
+  async (command) => {
+    const { code, stdout } = await claimwire(...[command, '--help'].filter((word) => word !== ''));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Usage: claimwire/);
+  },
+);
