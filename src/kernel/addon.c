@@ -1,0 +1,232 @@
+/* The Node-API door of the kernel. Loaded in the main thread and in workers alike: what an environment owns (its arena,
+ * its cw_thread, its throw-away signer) hangs on the environment; the rest is process-global and behind cw_start.
+ * Hot calls (verifySlots, verifySlot) take integers only. JavaScript is trusted to attach the arena it means, so sizes
+ * are checked once, at attach. */
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <stdlib.h>
+#include <string.h>
+#include "claimwire_kernel.h"
+#include "throwaway_sign.h"
+
+struct instance {
+    struct cw_arena arena;
+    struct cw_thread *thread;
+    napi_ref arena_ref, keys_ref;
+    const uint8_t *private_keys;
+    struct cw_nonce *nonces;
+    uint32_t nonce_count;
+};
+
+static struct instance *instance_of(napi_env env) {
+    void *data = 0;
+    napi_get_instance_data(env, &data);
+    return data;
+}
+static napi_value fail(napi_env env, const char *code, const char *message) {
+    napi_throw_error(env, code, message);
+    return 0;
+}
+static napi_value number(napi_env env, double value) {
+    napi_value v = 0;
+    napi_create_double(env, value, &v);
+    return v;
+}
+static int bytes_of(napi_env env, napi_value value, uint8_t **data, size_t *length) {
+    napi_typedarray_type type;
+    bool is = false;
+    if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return 0;
+    return napi_get_typedarray_info(env, value, &type, length, (void **)data, 0, 0) == napi_ok && type == napi_uint8_array;
+}
+
+/* start(cacheBytes): once a process decides; throws when CLAIMWIRE_KERNEL asks for what this CPU lacks. */
+static napi_value start(napi_env env, napi_callback_info info) {
+    size_t argc = 1;
+    napi_value argv[1];
+    double bytes = 0;
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (argc > 0) napi_get_value_double(env, argv[0], &bytes);
+    const char *message = cw_start(bytes > 0 ? (size_t)bytes : (size_t)256 << 20);
+    if (message) return fail(env, "ERR_CLAIMWIRE_KERNEL", message);
+    struct instance *self = instance_of(env);
+    if (!self->thread) self->thread = cw_thread_new();
+    if (!self->thread) return fail(env, "ERR_CLAIMWIRE_KERNEL", "kernel: expected memory and at most 256 threads");
+    return 0;
+}
+/* attach(arena, slotsOffset, slotMask, ledgerIdsOffset, keyIndexesOffset, flagsOffset, rowStride, keysOffset) */
+static napi_value attach(napi_env env, napi_callback_info info) {
+    size_t argc = 8;
+    napi_value argv[8];
+    uint32_t v[8] = {0};
+    struct instance *self = instance_of(env);
+    struct cw_arena a = {0};
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (!self->thread) return fail(env, "ERR_CLAIMWIRE_KERNEL", "attach: expected start() before");
+    if (argc < 8 || !bytes_of(env, argv[0], &a.base, &a.bytes)) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected a Uint8Array and seven integers");
+    for (int i = 1; i < 8; i++)
+        if (napi_get_value_uint32(env, argv[i], &v[i]) != napi_ok) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected seven integers");
+    a.slots_offset = v[1], a.slot_mask = v[2], a.ledger_ids_offset = v[3], a.key_indexes_offset = v[4], a.flags_offset = v[5], a.row_stride = v[6], a.keys_offset = v[7];
+    if (a.slot_mask & (a.slot_mask + 1)) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected a slot mask of 2^k - 1");
+    if (a.row_stride < 4 || a.row_stride % 4) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected a row stride of 4, 8, ... bytes");
+    if (((uintptr_t)a.base + a.slots_offset) % 4 || a.slots_offset + ((size_t)a.slot_mask + 1) * CW_SLOT_BYTES > a.bytes)
+        return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected aligned slots inside the arena");
+    if (self->arena_ref) napi_delete_reference(env, self->arena_ref);
+    napi_create_reference(env, argv[0], 1, &self->arena_ref);
+    self->arena = a;
+    return 0;
+}
+/* verifySlots(first, count) -> verdicts written */
+static napi_value verify_slots(napi_env env, napi_callback_info info) {
+    size_t argc = 2;
+    napi_value argv[2], result;
+    uint32_t first = 0, count = 0;
+    struct instance *self = instance_of(env);
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (!self->arena.base || argc < 2) return fail(env, "ERR_CLAIMWIRE_ARENA", "verifySlots: expected attach() before, and two integers");
+    napi_get_value_uint32(env, argv[0], &first);
+    napi_get_value_uint32(env, argv[1], &count);
+    napi_create_uint32(env, cw_verify_slots(self->thread, &self->arena, first, count), &result);
+    return result;
+}
+/* verifySlot(sequence) -> verdict */
+static napi_value verify_slot(napi_env env, napi_callback_info info) {
+    size_t argc = 1;
+    napi_value argv[1], result;
+    uint32_t sequence = 0;
+    struct instance *self = instance_of(env);
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (!self->arena.base || argc < 1) return fail(env, "ERR_CLAIMWIRE_ARENA", "verifySlot: expected attach() before, and an integer");
+    napi_get_value_uint32(env, argv[0], &sequence);
+    napi_create_int32(env, cw_verify_slot(self->thread, &self->arena, sequence), &result);
+    return result;
+}
+/* verifyMany(digests, signatures, keys, verdicts, path): path 0 batch, 1 slow, 2 single, 3 complete; verdicts.length tuples */
+static napi_value verify_many(napi_env env, napi_callback_info info) {
+    size_t argc = 5, length[4];
+    napi_value argv[5];
+    uint8_t *data[4];
+    uint32_t path = 0;
+    struct instance *self = instance_of(env);
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (!self->thread) return fail(env, "ERR_CLAIMWIRE_KERNEL", "verifyMany: expected start() before");
+    for (int i = 0; i < 4; i++)
+        if (argc < 4 || !bytes_of(env, argv[i], &data[i], &length[i])) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected four Uint8Arrays");
+    if (argc > 4) napi_get_value_uint32(env, argv[4], &path);
+    const size_t n = length[3];
+    if (length[0] < 32 * n || length[1] < 64 * n || length[2] < 33 * n || path > CW_PATH_COMPLETE)
+        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected 32, 64 and 33 bytes a verdict, and a path of 0..3");
+    cw_verify_many(self->thread, (enum cw_path)path, n, data[0], data[1], data[2], data[3]);
+    return 0;
+}
+/* verifyOne(digest, signature, key) -> verdict */
+static napi_value verify_one(napi_env env, napi_callback_info info) {
+    size_t argc = 3, length[3];
+    napi_value argv[3], result;
+    uint8_t *data[3], verdict = 0;
+    struct instance *self = instance_of(env);
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    for (int i = 0; i < 3; i++)
+        if (argc < 3 || !self->thread || !bytes_of(env, argv[i], &data[i], &length[i])) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyOne: expected start() before, and three Uint8Arrays");
+    if (length[0] != 32 || length[1] != 64 || length[2] != 33) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyOne: expected 32, 64 and 33 bytes");
+    cw_verify_many(self->thread, CW_PATH_SINGLE, 1, data[0], data[1], data[2], &verdict);
+    napi_create_uint32(env, verdict, &result);
+    return result;
+}
+static napi_value key_valid(napi_env env, napi_callback_info info) {
+    size_t argc = 1, length;
+    napi_value argv[1], result;
+    uint8_t *key;
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (argc < 1 || !bytes_of(env, argv[0], &key, &length)) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "keyValid: expected a Uint8Array");
+    napi_get_boolean(env, length == 33 && cw_key_valid(key), &result);
+    return result;
+}
+static napi_value stats(napi_env env, napi_callback_info info) {
+    (void)info;
+    struct cw_stats s;
+    napi_value object;
+    cw_read_stats(&s);
+    napi_create_object(env, &object);
+    const struct { const char *name; uint64_t value; } fields[] = {
+        {"verified", s.verified}, {"valid", s.valid}, {"slowPaths", s.slow_paths}, {"hitsLarge", s.hits_large},
+        {"hitsSmall", s.hits_small}, {"misses", s.misses}, {"buildsSmall", s.builds_small}, {"buildsLarge", s.builds_large},
+        {"evictions", s.evictions}, {"refused", s.refused}, {"bytes", s.bytes}, {"bytesUsed", s.bytes_used}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        napi_set_named_property(env, object, fields[i].name, number(env, (double)fields[i].value));
+    return object;
+}
+static napi_value kernel_name(napi_env env, napi_callback_info info) {
+    (void)info;
+    napi_value v;
+    napi_create_string_utf8(env, cw_kernel_name(), NAPI_AUTO_LENGTH, &v);
+    return v;
+}
+/* throwawaySigner(privateKeys, nonceSeeds): 32 bytes a key row; 32 bytes a nonce. For load generation only. */
+static napi_value throwaway_signer(napi_env env, napi_callback_info info) {
+    size_t argc = 2, keys_length, length;
+    napi_value argv[2];
+    uint8_t *keys, *seeds;
+    struct instance *self = instance_of(env);
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (argc < 2 || !self->thread || !bytes_of(env, argv[0], &keys, &keys_length) || !bytes_of(env, argv[1], &seeds, &length) || length < 32)
+        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected start() before, and two Uint8Arrays");
+    free(self->nonces);
+    self->nonce_count = (uint32_t)(length / 32);
+    self->nonces = calloc(self->nonce_count, sizeof *self->nonces);
+    if (!self->nonces) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected memory");
+    cw_throwaway_nonces(self->nonces, self->nonce_count, seeds);
+    if (self->keys_ref) napi_delete_reference(env, self->keys_ref);
+    napi_create_reference(env, argv[0], 1, &self->keys_ref);
+    self->private_keys = keys;
+    return 0;
+}
+/* throwawaySignSlots(first, count): key row i of the arena signs with private key i. */
+static napi_value throwaway_sign_slots(napi_env env, napi_callback_info info) {
+    size_t argc = 2;
+    napi_value argv[2];
+    uint32_t first = 0, count = 0;
+    struct instance *self = instance_of(env);
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (argc < 2 || !self->arena.base || !self->nonces) return fail(env, "ERR_CLAIMWIRE_ARENA", "throwawaySignSlots: expected attach() and throwawaySigner() before");
+    napi_get_value_uint32(env, argv[0], &first);
+    napi_get_value_uint32(env, argv[1], &count);
+    cw_throwaway_sign_slots(self->thread, &self->arena, first, count, self->private_keys, self->nonces, self->nonce_count);
+    return 0;
+}
+/* throwawayKey(privateKey) -> 33 bytes */
+static napi_value throwaway_key(napi_env env, napi_callback_info info) {
+    size_t argc = 1, length;
+    napi_value argv[1], buffer, result;
+    uint8_t *d;
+    void *out;
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (argc < 1 || !bytes_of(env, argv[0], &d, &length) || length != 32) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawayKey: expected 32 bytes");
+    napi_create_arraybuffer(env, 33, &out, &buffer);
+    cw_throwaway_key(out, d);
+    napi_create_typedarray(env, napi_uint8_array, 33, buffer, 0, &result);
+    return result;
+}
+
+static void finalize(napi_env env, void *data, void *hint) {
+    (void)env, (void)hint;
+    struct instance *self = data;
+    if (self->thread) cw_thread_free(self->thread);
+    free(self->nonces);
+    free(self);
+}
+NAPI_MODULE_INIT() {
+    struct instance *self = calloc(1, sizeof *self);
+    if (!self) return fail(env, "ERR_CLAIMWIRE_KERNEL", "kernel: expected memory");
+    napi_set_instance_data(env, self, finalize, 0);
+    const struct { const char *name; napi_callback call; } functions[] = {
+        {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
+        {"verifyMany", verify_many}, {"verifyOne", verify_one}, {"keyValid", key_valid}, {"stats", stats},
+        {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
+        {"throwawaySignSlots", throwaway_sign_slots}, {"throwawayKey", throwaway_key}};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        napi_value f;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, 0, &f);
+        napi_set_named_property(env, exports, functions[i].name, f);
+    }
+    return exports;
+}

@@ -1,0 +1,229 @@
+/* Batch, second half: add up all points of all signatures as a tree, level by level, in affine coordinates.
+ *
+ * A level adds neighbours: with d = x2 - x1 and 1/d for the whole level from one inversion (Montgomery's trick; four
+ * independent chains hide the latency of the multiplication),
+ *     l = (y2 - y1) / d,  x3 = l^2 - 2 x1 - d,  y3 = l (x1 - x3) - y1:    six multiplications an addition in all.
+ * Layout: the points of a kind of table are `count` rows of `units` nodes; a unit is one half (plain or lambda) of LN
+ * signatures. A level adds rows 2j and 2j+1 into row j, in place; with an odd count row 0 waits: (2j+1, 2j+2) -> j+1.
+ *
+ * Equal x (d = 0) makes the level's product zero: one test a level. Only then the culprits are looked for; their d
+ * becomes 1 so that the others go on, and the signature is left undecided. */
+#include "kernel.h"
+#include "modinv.h"
+
+#define STREAMS 4
+
+/* The nodes of one kind of table within a batch. */
+struct part {
+    fe *x, *y, *prefix;
+    const uint8_t *const *row;
+    const uint8_t *negative;
+    size_t units, count;
+    ln_mask *undecided; /* per group */
+};
+struct prefetcher { const uint8_t *const *next, *const *end; };
+
+CW_INLINE void prefetch_some(struct prefetcher *p, int count) {
+    if (p->end - p->next < count) return;
+    for (int i = 0; i < count; i++) __builtin_prefetch(p->next[i], 0, 2);
+    p->next += count;
+}
+
+/* Differences of one level (written over x2; x1 stored too at the leaves), and the running products before each. */
+CW_INLINE void chain_differences(const struct part *p, fe run[STREAMS], int streams, int leaves, int known) {
+    const size_t odd = p->count & 1, pairs = p->count / 2;
+    for (size_t j = pairs; j-- > 0;)
+        for (size_t u = p->units; u > 0; u -= (size_t)streams) {
+            const size_t pair = j * p->units + u - (size_t)streams, a = (odd + j) * p->units + pair, b = a + p->units;
+            fe d[STREAMS];
+            for (int k = 0; k < streams; k++) {
+                if (known) {
+                    d[k] = p->x[b + k];
+                } else if (leaves) {
+                    fe x1, x2;
+                    fe_load_x(&x1, p->row + (a + k) * LN);
+                    fe_load_x(&x2, p->row + (b + k) * LN);
+                    fe_sub(&d[k], &x2, &x1);
+                    p->x[a + k] = x1;
+                    p->x[b + k] = d[k];
+                } else {
+                    fe_sub(&d[k], &p->x[b + k], &p->x[a + k]);
+                    p->x[b + k] = d[k];
+                }
+            }
+            for (int k = 0; k < streams; k++) {
+                p->prefix[pair + k] = run[k];
+                fe_mul(&run[k], &run[k], &d[k]);
+            }
+        }
+}
+
+/* The additions of one level; run[] holds the inverses of the chains' products and unwinds them. */
+CW_INLINE void add_pairs(const struct part *p, fe run[STREAMS], int streams, int leaves, struct prefetcher *ahead) {
+    const size_t odd = p->count & 1, pairs = p->count / 2;
+    for (size_t j = 0; j < pairs; j++)
+        for (size_t u = 0; u < p->units; u += (size_t)streams) {
+            const size_t pair = j * p->units + u, a = (odd + j) * p->units + pair, b = a + p->units, to = odd * p->units + pair;
+            fe inverse[STREAMS];
+            for (int k = 0; k < streams; k++) {
+                fe_mul(&inverse[k], &run[k], &p->prefix[pair + k]);
+                fe_mul(&run[k], &run[k], &p->x[b + k]);
+            }
+            for (int k = 0; k < streams; k++) {
+                fe x1 = p->x[a + k], d = p->x[b + k], y1, y2, l, t;
+                if (leaves) {
+                    fe_load_y(&y1, p->row + (a + k) * LN);
+                    fe_load_y(&y2, p->row + (b + k) * LN);
+                    fe_negate_lanes(&y1, &y1, p->negative[a + k]);
+                    fe_negate_lanes(&y2, &y2, p->negative[b + k]);
+                } else {
+                    y1 = p->y[a + k];
+                    y2 = p->y[b + k];
+                }
+                fe_sub(&t, &y2, &y1);
+                fe_mul(&l, &t, &inverse[k]);
+                fe_sqr_sub(&t, &l, &x1, &d);
+                p->x[to + k] = t;
+                fe_sub(&t, &x1, &t);
+                fe_mul_sub(&p->y[to + k], &l, &t, &y1);
+                if (!leaves) prefetch_some(ahead, 2 * LN);
+            }
+        }
+}
+
+/* run[k] <- 1/run[k] in every lane from one inversion; 0 when the product of all is 0 (run is then left as it is). */
+static int invert_chains(fe run[STREAMS]) {
+    fe across[8], low, high, total;
+    fe_mul(&low, &run[0], &run[1]);
+    fe_mul(&high, &run[2], &run[3]);
+    fe_mul(&total, &low, &high);
+    int steps = 0;
+    for (int k = LN / 2; k >= 1; k /= 2, steps++) {
+        fe_rotate(&across[steps], &total, k);
+        fe_mul(&total, &total, &across[steps]);
+    }
+    uint64_t words[4];
+    fe_normal(&total, &total);
+    fe_lane_words(words, &total);
+    if (cw_words_zero(words)) return 0;
+    cw_inverse_p(words, words);
+    fe inverse, inverse_low, inverse_high, t;
+    fe_broadcast(&inverse, words);
+    for (int i = 0; i < steps; i++) fe_mul(&inverse, &inverse, &across[i]);
+    fe_mul(&inverse_low, &inverse, &high);
+    fe_mul(&inverse_high, &inverse, &low);
+    t = run[0];
+    fe_mul(&run[0], &inverse_low, &run[1]);
+    fe_mul(&run[1], &inverse_low, &t);
+    t = run[2];
+    fe_mul(&run[2], &inverse_high, &run[3]);
+    fe_mul(&run[3], &inverse_high, &t);
+    return 1;
+}
+
+static void start_chains(fe run[STREAMS]) {
+    static const uint64_t one[4] = {1, 0, 0, 0};
+    for (int k = 0; k < STREAMS; k++) fe_broadcast(&run[k], one);
+}
+
+/* A difference was zero somewhere in this level: mark its signatures, put 1 in its place. Rare, hence plain. */
+static __attribute__((noinline)) void set_collisions_aside(const struct part *p) {
+    const size_t odd = p->count & 1, pairs = p->count / 2;
+    fe one;
+    static const uint64_t one_words[4] = {1, 0, 0, 0};
+    fe_broadcast(&one, one_words);
+    for (size_t pair = 0; pair < pairs * p->units; pair++) {
+        fe *d = &p->x[(odd + pair / p->units + 1) * p->units + pair];
+        ln_mask zero = fe_zero(d);
+        if (!zero) continue;
+        p->undecided[pair % p->units / 2] |= zero;
+        fe_select(d, zero, &one, d);
+    }
+}
+
+static void __attribute__((noinline)) chain_part(const struct part *p, fe run[STREAMS], int leaves) {
+    if (p->units % 4 == 0) {
+        if (leaves) chain_differences(p, run, 4, 1, 0);
+        else chain_differences(p, run, 4, 0, 0);
+    } else if (leaves) chain_differences(p, run, 2, 1, 0);
+    else chain_differences(p, run, 2, 0, 0);
+}
+static void __attribute__((noinline)) add_part(const struct part *p, fe run[STREAMS], int leaves, struct prefetcher *ahead) {
+    if (p->units % 4 == 0) {
+        if (leaves) add_pairs(p, run, 4, 1, ahead);
+        else add_pairs(p, run, 4, 0, ahead);
+    } else if (leaves) add_pairs(p, run, 2, 1, ahead);
+    else add_pairs(p, run, 2, 0, ahead);
+}
+
+static void add_level(struct part part[2], int leaves, struct prefetcher *ahead) {
+    fe run[STREAMS];
+    start_chains(run);
+    for (int i = 1; i >= 0; i--) chain_part(&part[i], run, leaves);
+    if (!invert_chains(run)) {
+        for (int i = 0; i < 2; i++) set_collisions_aside(&part[i]);
+        start_chains(run);
+        for (int i = 1; i >= 0; i--) chain_differences(&part[i], run, part[i].units % 4 ? 2 : 4, 0, 1);
+        invert_chains(run);
+    }
+    for (int i = 0; i < 2; i++) {
+        add_part(&part[i], run, leaves, ahead);
+        part[i].count = (part[i].count + 1) / 2;
+    }
+}
+
+/* R = (x1, y1) + lambda (x2, y2) has x = r:  (y2 - y1)^2 = (r + x1 + x2)(x2 - x1)^2, with x2 taken times beta.
+ * x2 = x1 would make both sides zero for the doubling: undecided. r < p - n (`small`) has r + n for a second candidate:
+ * anybody can send such an r, so it must not cost the slow path. */
+CW_INLINE ln_mask ends_well(const struct part *p, size_t unit, const fe *r, ln_mask small, ln_mask *undecided) {
+    fe beta, order, x2, d, sum, left, right, t;
+    fe_broadcast(&beta, cw_beta_words);
+    fe_mul(&x2, &p->x[unit + 1], &beta);
+    fe_sub(&d, &x2, &p->x[unit]);
+    fe_sub(&t, &p->y[unit + 1], &p->y[unit]);
+    fe_sqr(&left, &t);
+    fe_sqr(&right, &d);
+    *undecided |= fe_zero(&right);
+    fe_add(&sum, r, &x2);
+    fe_add(&sum, &sum, &p->x[unit]);
+    fe_mul_sub(&t, &sum, &right, &left);
+    ln_mask good = fe_zero(&t);
+    if (small) {
+        fe_broadcast(&order, cw_n_words);
+        fe_add(&sum, &sum, &order);
+        fe_mul_sub(&t, &sum, &right, &left);
+        good |= fe_zero(&t) & small;
+    }
+    return good;
+}
+
+static void KERNEL(finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch) {
+    ln_mask undecided[CW_POSITIONS / LN] = {0};
+    fe *x = scratch, *y = x + CW_BATCH_NODES / LN, *prefix = y + CW_BATCH_NODES / LN;
+    struct prefetcher ahead = {next ? next->row : 0, next ? next->row + next->rows : 0};
+    struct part part[2];
+    size_t node = 0, group = 0;
+    for (int kind = 0; kind < 2; kind++) {
+        const size_t units = 2 * batch->groups[kind], count = units ? (size_t)cw_half_points(kind) : 1;
+        part[kind] = (struct part){x + node, y + node, prefix + node, batch->row + node * LN, batch->negative + node, units, count, undecided + group};
+        node += units * count;
+        group += batch->groups[kind];
+    }
+    add_level(part, 1, &ahead);
+    while (part[0].count > 1 || part[1].count > 1) add_level(part, 0, &ahead);
+    while (ahead.next < ahead.end) __builtin_prefetch(*ahead.next++, 0, 2);
+
+    for (size_t kind = 0, position = 0; kind < 2; kind++)
+        for (size_t g = 0; g < batch->groups[kind]; g++) {
+            fe r;
+            fe_from_words(&r, &batch->r[0][position], CW_POSITIONS);
+            ln_mask unsure = part[kind].undecided[g], small = 0;
+            for (int lane = 0; lane < LN; lane++)
+                small |= (ln_mask)(cw_words_less(batch->job[batch->job_at[position + lane]].r, cw_p_minus_n_words) << lane);
+            const ln_mask good = ends_well(&part[kind], 2 * g, &r, small, &unsure);
+            for (int lane = 0; lane < LN; lane++, position++) {
+                struct cw_job *job = &batch->job[batch->job_at[position]];
+                job->verdict = unsure >> lane & 1 ? CW_UNDECIDED : good >> lane & 1 ? CW_VALID : CW_INVALID;
+            }
+        }
+}

@@ -1,0 +1,69 @@
+/* The C interface of the verification kernel: what the Node addon and the tests call.
+ *
+ * Process-global: the chosen instruction set, the generator's table, the cache of key tables. Everything else belongs to
+ * a cw_thread, and a cw_thread to the one thread that uses it. After cw_start and cw_thread_new nothing allocates. */
+#ifndef CLAIMWIRE_KERNEL_INTERFACE_H
+#define CLAIMWIRE_KERNEL_INTERFACE_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* One shared memory; offsets in bytes from its base, little-endian machine. */
+struct cw_arena {
+    uint8_t *base;
+    size_t bytes;                /* rows that would end past this are refused, whatever a slot says */
+    uint32_t slots_offset;
+    uint32_t slot_mask;          /* ring size - 1; the ring size is a power of two */
+    uint32_t ledger_ids_offset;  /* 32 bytes a channel row */
+    uint32_t key_indexes_offset; /* u32 a channel row, row_stride apart: its key's row */
+    uint32_t flags_offset;       /* u32 a channel row, row_stride apart; bit 8: link profile */
+    uint32_t row_stride;         /* bytes from one channel row to the next: 64 in the node, where a row is a cache line.
+                                    Every attach (addon.c, wasm.c) takes it between flags and keys, a multiple of 4. */
+    uint32_t keys_offset;        /* 36 bytes a key row: 33 of compressed key */
+};
+#define CW_SLOT_BYTES 128
+#define CW_SLOT_CHANNEL 120 /* u32: channel row */
+#define CW_SLOT_VERDICT 124 /* i32: 0 pending, 1 valid, 2 bad signature, 3 unsupported key; written once, release */
+#define CW_KEY_ROW_BYTES 36
+#define CW_FLAG_LINK 0x100u
+#define CW_VERIFY_SLOTS_MAX 4096
+
+struct cw_thread;
+
+struct cw_stats {
+    uint64_t verified, valid, slow_paths;                    /* signatures; of these valid; of these sent the slow path */
+    uint64_t hits_large, hits_small, misses;                 /* lookups of a key's table */
+    uint64_t builds_small, builds_large, evictions, refused; /* refused: no slot was free, table built for one batch only */
+    uint64_t bytes, bytes_used;                              /* of the cache */
+};
+
+/* Choose the kernel (CLAIMWIRE_KERNEL forces one), build the generator's table, map the cache. Once a process:
+ * later calls change nothing and succeed. 0, or a message that says what was expected. Thread-safe. */
+const char *cw_start(size_t table_bytes);
+const char *cw_kernel_name(void);
+int cw_kernel_lanes(void);
+
+/* NULL when there is no memory or the limit of 256 threads is reached. */
+struct cw_thread *cw_thread_new(void);
+void cw_thread_free(struct cw_thread *thread);
+
+/* Digest, verify and judge slots (first_sequence + i) & slot_mask for i < count <= CW_VERIFY_SLOTS_MAX, those whose
+ * verdict is still 0. A slot is not touched after its verdict is set. Returns how many verdicts were written. */
+uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *arena, uint32_t first_sequence, uint32_t count);
+/* One slot, for latency: the signature is spread over the lanes. Returns the verdict. */
+int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *arena, uint32_t sequence);
+
+/* For tests and tools: `count` tuples of digest (32 bytes), signature (64), key (33), any count; verdicts as in slots. */
+enum cw_path { CW_PATH_BATCH, CW_PATH_SLOW /* the specification */, CW_PATH_SINGLE, CW_PATH_COMPLETE /* of the undecided */ };
+void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, const uint8_t *digests, const uint8_t *signatures,
+                    const uint8_t *keys, uint8_t *verdicts);
+/* 1: a point of secp256k1 in compressed form. */
+int cw_key_valid(const uint8_t key[33]);
+void cw_read_stats(struct cw_stats *stats);
+
+/* Throw-away signing of slots for load generation: fills bytes 21..84 of slots that have channel, amount and the rest.
+ * private_keys: 32 bytes a key row; nonces: prepared by cw_throwaway_nonces, one is used per slot, round robin. */
+struct cw_nonce;
+void cw_throwaway_nonces(struct cw_nonce *nonces, size_t count, const uint8_t *k /* 32 bytes each */);
+void cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *arena, uint32_t first_sequence, uint32_t count,
+                             const uint8_t *private_keys, const struct cw_nonce *nonces, uint32_t nonce_count);
+#endif

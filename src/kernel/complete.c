@@ -1,0 +1,72 @@
+/* One signature from the rows of its tables, every case of the group law: what a batch or `single` leaves undecided. No
+ * doublings: the same 52 (or 84) points as there, one after the other. Called by the thread that owns the job. */
+#include "complete.h"
+#include "lanes_scalar.h"
+#include "jacobian.h"
+#include "slow.h"
+
+struct sum { struct jacobian at; int infinite; };
+
+/* sum += (x, +-y), a point that is not infinity; x and y of magnitude 1. */
+static void add_row(struct sum *sum, const fe *x, const fe *y, int negative) {
+    static const uint64_t one[4] = {1, 0, 0, 0};
+    static const fe zero = {{0}};
+    struct jacobian *p = &sum->at, q;
+    fe z2, h, e, t;
+    if (sum->infinite) {
+        p->x = *x;
+        fe_broadcast(&p->z, one);
+        fe_negate_lanes(&t, y, (ln_mask)negative);
+        fe_sub(&t, &t, &zero);
+        fe_mul(&p->y, &t, &p->z);
+        sum->infinite = 0;
+        return;
+    }
+    fe_sqr(&z2, &p->z);
+    fe_mul(&h, x, &z2);
+    fe_sub(&h, &h, &p->x);
+    fe_mul(&t, &z2, &p->z);
+    fe_mul(&e, y, &t);
+    fe_negate_lanes(&e, &e, (ln_mask)negative);
+    fe_sub(&e, &e, &p->y);
+    if (fe_zero(&h)) { /* the same point, or opposite ones; none has y = 0 */
+        if (fe_zero(&e)) jacobian_double(&q, p), *p = q;
+        else sum->infinite = 1;
+        return;
+    }
+    fe_mul(&q.z, &p->z, &h);
+    jacobian_finish(&q, &h, &e, &p->x, &p->y);
+    *p = q;
+}
+
+/* x(sum) = candidate, in Jacobian coordinates X = candidate Z^2. */
+static int has_x(const struct sum *sum, const fe *candidate) {
+    fe z2, t;
+    fe_sqr(&z2, &sum->at.z);
+    fe_mul_sub(&t, candidate, &z2, &sum->at.x);
+    return fe_zero(&t);
+}
+
+int cw_complete_verify(const struct cw_job *job, const uint8_t *generator) {
+    const uint8_t *row[CW_SINGLE_ROWS];
+    uint8_t negative[CW_SINGLE_ROWS];
+    if (!cw_signature_in_range(job->r, job->s)) return 0;
+    const int points = cw_single_rows(job, generator, row, negative);
+    struct sum sum = {.infinite = 1};
+    fe x, y, beta, r, n;
+    fe_broadcast(&beta, cw_beta_words);
+    for (int i = 0; i < points; i++) {
+        /* The lambda half came first: lambda (x, y) = (beta x, y), and infinity stays what it is. */
+        if (i == points / 2 && !sum.infinite) fe_mul(&sum.at.x, &sum.at.x, &beta);
+        fe_load_x(&x, row + i);
+        fe_load_y(&y, row + i);
+        add_row(&sum, &x, &y, negative[i]);
+    }
+    if (sum.infinite) return 0;
+    fe_broadcast(&r, job->r);
+    if (has_x(&sum, &r)) return 1;
+    if (!cw_words_less(job->r, cw_p_minus_n_words)) return 0;
+    fe_broadcast(&n, cw_n_words); /* x = r + n < p is congruent to r as well */
+    fe_add(&r, &r, &n);
+    return has_x(&sum, &r);
+}

@@ -1,0 +1,93 @@
+/* Jacobian steps in lanes: (X, Y, Z) stands for (X/Z^2, Y/Z^3). No case distinctions: an addition of equal x gives
+ * Z = 0, and Z stays 0 in everything after it, so one test at the end finds it. All coordinates have magnitude 1. */
+struct jacobian { fe x, y, z; };
+
+/* r = 2 p. Points of prime order have no y = 0. */
+CW_INLINE void jacobian_double(struct jacobian *r, const struct jacobian *p) {
+    fe y2, t, m, x8, y4;
+    fe_sqr(&y2, &p->y);
+    fe_mul(&t, &p->x, &y2);
+    fe_sqr(&m, &p->x);
+    fe_scale(&m, &m, 3);
+    fe_sqr(&y4, &y2);
+    fe_scale(&y4, &y4, 8);
+    fe_scale(&x8, &t, 8);
+    fe_scale(&t, &t, 4);
+    fe yz;
+    fe_scale(&yz, &p->y, 2);
+    fe_mul(&r->z, &yz, &p->z);
+    fe x3;
+    fe_mul_sub(&x3, &m, &m, &x8);
+    fe_sub(&t, &t, &x3);
+    fe_mul_sub(&r->y, &m, &t, &y4);
+    r->x = x3;
+}
+/* What both additions share: X3, Y3 from H = U2 - U1 and e = S2 - S1 (magnitudes up to 6), U1 and S1. */
+CW_INLINE void jacobian_finish(struct jacobian *r, const fe *h, const fe *e, const fe *u1, const fe *s1) {
+    fe h2, h3, v, t;
+    fe_sqr(&h2, h);
+    fe_mul(&h3, h, &h2);
+    fe_mul(&v, u1, &h2);
+    fe_mul(&t, s1, &h3);
+    fe_sqr_sub(&r->x, e, &v, &h3);
+    fe_sub(&v, &v, &r->x);
+    fe_mul_sub(&r->y, e, &v, &t);
+}
+/* r = p + (x, y), y negated in the lanes of `negative`. */
+CW_INLINE void jacobian_add_affine(struct jacobian *r, const struct jacobian *p, const fe *x, const fe *y, ln_mask negative) {
+    fe z2, h, e, t;
+    fe_sqr(&z2, &p->z);
+    fe_mul(&h, x, &z2);
+    fe_sub(&h, &h, &p->x);
+    fe_mul(&t, &z2, &p->z);
+    fe_mul(&e, y, &t);
+    fe_negate_lanes(&e, &e, negative);
+    fe_sub(&e, &e, &p->y);
+    struct jacobian q;
+    fe_mul(&q.z, &p->z, &h);
+    jacobian_finish(&q, &h, &e, &p->x, &p->y);
+    *r = q;
+}
+/* r = +-(x1, y1) +- (x2, y2). Its z has magnitude 5, which an addition takes. */
+CW_INLINE void jacobian_add_two_affine(struct jacobian *r, const fe *x1, fe y1, ln_mask negative1, const fe *x2, fe y2, ln_mask negative2) {
+    fe e, s1, zero;
+    static const uint64_t none[4] = {0, 0, 0, 0};
+    fe_broadcast(&zero, none);
+    fe_negate_lanes(&y1, &y1, negative1);
+    fe_negate_lanes(&y2, &y2, negative2);
+    fe_sub(&r->z, x2, x1);
+    fe_sub(&e, &y2, &y1);
+    fe_sub(&s1, &y1, &zero); /* loose no more */
+    jacobian_finish(r, &r->z, &e, x1, &s1);
+}
+/* The beginning of p + q: z, and H, e, U1, S1 as above. */
+CW_INLINE void jacobian_begin(fe *z, fe *h, fe *e, fe *u1, fe *s1, const struct jacobian *p, const struct jacobian *q) {
+    fe pz2, qz2, t;
+    fe_sqr(&pz2, &p->z);
+    fe_sqr(&qz2, &q->z);
+    fe_mul(u1, &p->x, &qz2);
+    fe_mul(h, &q->x, &pz2);
+    fe_sub(h, h, u1);
+    fe_mul(&t, &qz2, &q->z);
+    fe_mul(s1, &p->y, &t);
+    fe_mul(&t, &pz2, &p->z);
+    fe_mul(e, &q->y, &t);
+    fe_sub(e, e, s1);
+    fe_mul(&t, &p->z, &q->z);
+    fe_mul(z, &t, h);
+}
+CW_INLINE void jacobian_add(struct jacobian *r, const struct jacobian *p, const struct jacobian *q) {
+    fe u1, s1, h, e, z;
+    jacobian_begin(&z, &h, &e, &u1, &s1, p, q);
+    jacobian_finish(r, &h, &e, &u1, &s1);
+    r->z = z;
+}
+/* x and z of p + q only. */
+CW_INLINE void jacobian_add_x(fe *x, fe *z, const struct jacobian *p, const struct jacobian *q) {
+    fe u1, s1, h, e, h2, v;
+    jacobian_begin(z, &h, &e, &u1, &s1, p, q);
+    fe_sqr(&h2, &h);
+    fe_mul(&v, &u1, &h2);
+    fe_mul(&h2, &h, &h2);
+    fe_sqr_sub(x, &e, &v, &h2);
+}

@@ -1,0 +1,63 @@
+/* What a compiled kernel (one instruction set) offers to the rest: slots, keys, tests. No state but what is passed in. */
+#ifndef CLAIMWIRE_KERNEL_H
+#define CLAIMWIRE_KERNEL_H
+#include <stdint.h>
+#include <stddef.h>
+#include "table.h"
+
+#define CW_BATCH 128          /* signatures that share their inversions */
+#define CW_POSITIONS 144      /* the same with the padding of two kinds to whole groups of 8 lanes */
+#define CW_BATCH_NODES (CW_POSITIONS * 2 * 42) /* points of a batch where every key has a small table */
+
+/* CW_UNDECIDED: two equal x met, only the slow path may answer. */
+enum cw_verdict { CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_UNDECIDED = 4 };
+
+/* One signature: 0 < r < n, 0 < s < n, z < 2^256 in words, least significant first; the key as its table. */
+struct cw_job {
+    uint64_t r[4], s[4], z[4];
+    const uint8_t *table;
+    uint32_t kind, verdict;
+};
+
+/* A batch between `prepare` and `finish`. Belongs to one thread. */
+struct cw_batch {
+    uint32_t count;               /* jobs, 1..CW_BATCH */
+    uint32_t groups[2];           /* groups of LN jobs per kind of table */
+    uint32_t rows;                /* pointers in row[] */
+    uint16_t job_at[CW_POSITIONS];
+    struct cw_job job[CW_BATCH];
+    uint64_t r[4][CW_POSITIONS] __attribute__((aligned(64)));
+    const uint8_t *row[CW_BATCH_NODES] __attribute__((aligned(64))); /* table rows, node by node, lane by lane */
+    uint8_t negative[CW_BATCH_NODES];                                /* a lane mask per node */
+};
+
+struct cw_kernel {
+    const char *name;
+    int lanes;
+    /* Bytes of 64-byte aligned scratch that prepare, finish and build want, and build for the generator's table. */
+    size_t scratch_bytes, generator_scratch_bytes;
+    /* Jobs -> table rows to add up. `generator` is the table of kind CW_GENERATOR. */
+    void (*prepare)(struct cw_batch *batch, const uint8_t *generator, void *scratch);
+    /* Adds up and sets job[].verdict; prefetches the rows of `next` (may be 0) while at it. */
+    void (*finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch);
+    /* One signature alone, for latency: valid, invalid or undecided. */
+    int (*single)(const struct cw_job *job, const uint8_t *generator);
+    /* Tables for `count` <= lanes points (canonical words), into `table[]` (64-byte aligned). */
+    void (*build)(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch);
+    /* x and parity of y -> y for `count` <= lanes points; returns a bit for each that is on the curve. */
+    uint32_t (*decompress)(int count, const uint64_t (*x)[4], const uint8_t *odd, uint64_t (*y)[4]);
+    /* First 32 bytes of SHA-512 (one padded block of 128 bytes) and SHA-256 (two of 64) for `count` <= lanes messages;
+     * out: words, least significant first. */
+    void (*sha512_half)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
+    void (*sha256)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
+};
+
+extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512ifma;
+
+/* Rows of a lone signature, prefetched, lambda half first, then plain: cw_half_points each. Returns how many; the arrays have room for
+ * a vector more. */
+#define CW_SINGLE_ROWS (2 * 42 + 8)
+int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative);
+/* x of k G, canonical; 0 when only the slow path can tell. For the throw-away signer. */
+int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *generator);
+#endif

@@ -1,0 +1,77 @@
+/* The kernel in plain C: one lane. Also finds the rows of a lone signature for every kernel's `single`. */
+#include "lanes_scalar.h"
+#define KERNEL_NAME scalar
+#include "kernel_template.h"
+
+int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative) {
+    uint64_t inverse[4];
+    sc w, r, z, constant;
+    cw_inverse_n(inverse, job->s);
+    sc_from_words(&w, inverse, 1);
+    sc_broadcast(&constant, cw_half_r2);
+    sc_mul(&w, &w, &constant);
+    sc_from_words(&r, job->r, 1);
+    sc_from_words(&z, job->z, 1);
+    sc_mul(&r, &r, &w);
+    sc_mul(&z, &z, &w);
+    uint64_t k[2][3];
+    const uint64_t table = (uint64_t)(uintptr_t)job->table, generators = (uint64_t)(uintptr_t)generator;
+    const int kind = (int)job->kind, half = cw_half_points(kind), windows = cw_windows(kind);
+    sc_split(k[0], k[1], &r); /* the key's rows first: they are the ones far away */
+    for (int h = 0; h < 2; h++) {
+        const int at = h ? 0 : half;
+        if (kind == CW_SMALL) put_rows(CW_SMALL, k[h], table, row + at, 1, negative + at, 1);
+        else put_rows(CW_LARGE, k[h], table, row + at, 1, negative + at, 1);
+        for (int i = 0; i < windows; i++) __builtin_prefetch(row[at + i]);
+    }
+    sc_split(k[0], k[1], &z);
+    for (int h = 0; h < 2; h++) {
+        const int at = windows + (h ? 0 : half);
+        put_rows(CW_GENERATOR, k[h], generators, row + at, 1, negative + at, 1);
+        for (int i = 0; i < half - windows; i++) __builtin_prefetch(row[at + i]);
+    }
+    return 2 * half;
+}
+
+/* For the throw-away signer: x(k G) from the generator's table, 20 additions. 0 in the cases only the slow path decides. */
+int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *generator) {
+    static const uint64_t one[4] = {1, 0, 0, 0}, half_one[4] = {0xDFE92F46681B20A1ULL, 0x5D576E7357A4501DULL, (uint64_t)-1, 0x7FFFFFFFFFFFFFFFULL};
+    uint64_t half[2][3], w[4];
+    sc u, constant;
+    sc_from_words(&u, half_one, 1); /* 1/2 mod n */
+    sc_broadcast(&constant, cw_r2);
+    sc_mul(&u, &u, &constant);
+    sc_from_words(&constant, k, 1);
+    sc_mul(&u, &u, &constant);
+    sc_split(half[0], half[1], &u);
+    const int windows = cw_windows(CW_GENERATOR);
+    const uint8_t *row[2 * 10];
+    uint8_t negative[2 * 10];
+    for (int h = 0; h < 2; h++)
+        put_rows(CW_GENERATOR, half[h ? 0 : 1], (uint64_t)(uintptr_t)generator, row + h * windows, 1, negative + h * windows, 1);
+    struct jacobian sum;
+    fe px, py, beta, zero = {{0}};
+    fe_load_x(&sum.x, row);
+    fe_load_y(&py, row);
+    fe_negate_lanes(&py, &py, negative[0]);
+    fe_sub(&py, &py, &zero);
+    fe_broadcast(&sum.z, one);
+    fe_mul(&sum.y, &py, &sum.z);
+    fe_broadcast(&beta, cw_beta_words);
+    for (int i = 1; i < 2 * windows; i++) {
+        if (i == windows) fe_mul(&sum.x, &sum.x, &beta);
+        fe_load_x(&px, row + i);
+        fe_load_y(&py, row + i);
+        jacobian_add_affine(&sum, &sum, &px, &py, negative[i]);
+    }
+    fe_normal(&px, &sum.z);
+    fe_lane_words(w, &px);
+    if (cw_words_zero(w)) return 0;
+    cw_inverse_p(w, w);
+    fe_broadcast(&px, w);
+    fe_sqr(&px, &px);
+    fe_mul(&px, &px, &sum.x);
+    fe_normal(&px, &px);
+    fe_lane_words(x, &px);
+    return 1;
+}

@@ -1,0 +1,30 @@
+/* The whole of a kernel, compiled against the lane contract in scope. The .c file that includes it says KERNEL_NAME. */
+#define KERNEL_JOIN_(a, b) a##_##b
+#define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
+#define KERNEL(function) KERNEL_JOIN(function, KERNEL_NAME)
+#define KERNEL_STRING_(x) #x
+#define KERNEL_STRING(x) KERNEL_STRING_(x)
+
+#include "batch_scalars.h"
+#include "batch_tree.h"
+#include "jacobian.h"
+#include "batch_table.h"
+#include "single.h"
+#include "hash_lanes.h"
+
+#define TREE_BYTES (3 * (CW_BATCH_NODES / LN) * sizeof(fe))
+#define BUILDER_BYTES(nodes) (sizeof(struct builder) + 4 * (nodes) * sizeof(fe))
+
+const struct cw_kernel KERNEL(cw_kernel) = {
+    .name = KERNEL_STRING(KERNEL_NAME),
+    .lanes = LN,
+    .scratch_bytes = TREE_BYTES > BUILDER_BYTES(BUILD_NODES) ? TREE_BYTES : BUILDER_BYTES(BUILD_NODES),
+    .generator_scratch_bytes = BUILDER_BYTES(4096),
+    .prepare = KERNEL(prepare),
+    .finish = KERNEL(finish),
+    .single = KERNEL(single),
+    .build = KERNEL(build),
+    .decompress = KERNEL(decompress),
+    .sha512_half = KERNEL(sha512_half),
+    .sha256 = KERNEL(sha256),
+};

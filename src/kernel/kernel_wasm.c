@@ -1,0 +1,4 @@
+/* The kernel for WebAssembly with SIMD128: four lanes. */
+#include "lanes_wasm.h"
+#define KERNEL_NAME wasm
+#include "kernel_template.h"

@@ -1,0 +1,323 @@
+/* From slots of the ring to verdicts, in batches: claim -> digest, key -> table, rows -> sum. One cw_thread a thread;
+ * it owns two batches, so that the table rows of the next one are prefetched while the present one is added up.
+ * Everything in a slot is hostile: numbers are only used as bytes to hash, and row numbers are checked. */
+#define _GNU_SOURCE
+#include <stdatomic.h>
+#include "claimwire_kernel.h"
+#include "common.h"
+#include "complete.h"
+#include "dispatch.h"
+#include "keys.h"
+#include "slow.h"
+#include "throwaway_sign.h"
+
+#define SINGLE_MAX 3 /* so few are faster one by one, each spread over the lanes */
+
+/* A batch and where its answers go: slot[i]'s verdict for job i, or verdicts[index[i]] for cw_verify_many. */
+struct work {
+    uint64_t epoch;
+    uint8_t *slot[CW_BATCH];
+    const uint8_t *key[CW_BATCH];
+    struct cw_batch batch;
+};
+struct hasher {
+    uint32_t count;
+    struct cw_job *job[8];
+    uint8_t block[8][128];
+};
+struct cw_thread {
+    struct cw_keys_thread keys;
+    uint8_t *scratch;
+    struct hasher xrpl, link;
+    struct work work[2];
+};
+static _Atomic uint64_t verified, valid, slow_paths;
+#define COUNT(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)
+
+static size_t thread_bytes(void) { return (sizeof(struct cw_thread) + 4095) & ~(size_t)4095; }
+
+struct cw_thread *cw_thread_new(void) {
+    if (!cw_kernel) return 0;
+    const size_t bytes = thread_bytes() + cw_kernel->scratch_bytes;
+    struct cw_thread *thread = cw_map(bytes);
+    if (!thread) return 0;
+    thread->scratch = (uint8_t *)thread + thread_bytes();
+    for (int i = 0; i < 8; i++) { /* what every preimage of a profile has in common, padding included */
+        memcpy(thread->xrpl.block[i], "CLM", 4);
+        thread->xrpl.block[i][44] = 0x80;
+        cw_write_be64(thread->xrpl.block[i] + 120, 44 * 8);
+        memcpy(thread->link.block[i], "claimwire/link/1", 16);
+        thread->link.block[i][77] = 0x80;
+        cw_write_be64(thread->link.block[i] + 120, 77 * 8);
+    }
+    if (cw_keys_join(&thread->keys, thread->scratch)) return thread;
+    cw_unmap(thread, bytes);
+    return 0;
+}
+void cw_thread_free(struct cw_thread *thread) {
+    cw_keys_leave(&thread->keys);
+    cw_unmap(thread, thread_bytes() + cw_kernel->scratch_bytes);
+}
+
+static void hash_xrpl(struct hasher *h) {
+    uint64_t digest[8][4];
+    if (!h->count) return;
+    cw_kernel->sha512_half((int)h->count, (const uint8_t(*)[128])h->block, digest);
+    for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
+    h->count = 0;
+}
+static void hash_link(struct hasher *h) {
+    uint64_t digest[8][4];
+    if (!h->count) return;
+    cw_kernel->sha256((int)h->count, (const uint8_t(*)[128])h->block, digest);
+    for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
+    h->count = 0;
+}
+/* Queue a claim's preimage; job->z is there after the queue is full or flushed by hash_rest. */
+static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uint8_t *ledger_id, int link, struct cw_job *job) {
+    struct hasher *h = link ? &thread->link : &thread->xrpl;
+    uint8_t *block = h->block[h->count];
+    h->job[h->count++] = job;
+    if (link) {
+        memcpy(block + 16, ledger_id, 32);
+        memcpy(block + 48, claim, 21);
+        memcpy(block + 69, claim + 85, 8);
+        if (h->count == (uint32_t)cw_kernel->lanes) hash_link(h);
+    } else {
+        memcpy(block + 4, ledger_id, 32);
+        memcpy(block + 36, claim + 13, 8);
+        if (h->count == (uint32_t)cw_kernel->lanes) hash_xrpl(h);
+    }
+}
+static void hash_rest(struct cw_thread *thread) {
+    hash_xrpl(&thread->xrpl);
+    hash_link(&thread->link);
+}
+
+struct channel { const uint8_t *ledger_id, *key; uint32_t key_row; int link; };
+
+/* A slot's channel, or 0 when a row would end past the arena. */
+static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct channel *c) {
+    uint32_t row, flags;
+    memcpy(&row, slot + CW_SLOT_CHANNEL, 4);
+    /* 64 bits wherever the kernel runs: a row number is any u32, and must not wrap round to a place inside. */
+    const uint64_t id = a->ledger_ids_offset + (uint64_t)row * 32, index = a->key_indexes_offset + (uint64_t)row * a->row_stride,
+                   flag = a->flags_offset + (uint64_t)row * a->row_stride;
+    if (id + 32 > a->bytes || index + 4 > a->bytes || flag + 4 > a->bytes) return 0;
+    memcpy(&c->key_row, a->base + index, 4);
+    memcpy(&flags, a->base + flag, 4);
+    const uint64_t key = a->keys_offset + (uint64_t)c->key_row * CW_KEY_ROW_BYTES;
+    if (key + 33 > a->bytes) return 0;
+    c->ledger_id = a->base + id;
+    c->key = a->base + key;
+    c->link = (flags & CW_FLAG_LINK) != 0;
+    return 1;
+}
+static uint8_t *slot_at(const struct cw_arena *a, uint32_t sequence) {
+    return a->base + a->slots_offset + (size_t)(sequence & a->slot_mask) * CW_SLOT_BYTES;
+}
+static int32_t verdict_of(const uint8_t *slot) { return __atomic_load_n((const int32_t *)(slot + CW_SLOT_VERDICT), __ATOMIC_ACQUIRE); }
+static void set_verdict(uint8_t *slot, int32_t verdict) { __atomic_store_n((int32_t *)(slot + CW_SLOT_VERDICT), verdict, __ATOMIC_RELEASE); }
+
+/* Key bytes that no table is worth looking for. */
+static int key_verdict(const uint8_t *key) {
+    return key[0] == 0xED ? CW_UNSUPPORTED : key[0] == 2 || key[0] == 3 ? CW_PENDING : CW_INVALID;
+}
+/* r, s of a signature into a job; 0 when out of range. */
+static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
+    cw_words_from_be(job->r, signature);
+    cw_words_from_be(job->s, signature + 32);
+    return cw_signature_in_range(job->r, job->s);
+}
+
+/* Fill a batch from slots `*at` on, stopping before `end`; slots that need no curve get their verdict here. */
+static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
+    uint32_t n = 0, judged = 0;
+    for (; *at != end && n < CW_BATCH; ++*at) {
+        uint8_t *slot = slot_at(a, *at);
+        struct channel c;
+        if (verdict_of(slot)) continue;
+        int verdict = find_channel(a, slot, &c) ? key_verdict(c.key) : CW_INVALID;
+        if (!verdict && !parse_signature(&w->batch.job[n], slot + 21)) verdict = CW_INVALID;
+        if (verdict) {
+            set_verdict(slot, verdict);
+            judged++;
+            continue;
+        }
+        hash_claim(thread, slot, c.ledger_id, c.link, &w->batch.job[n]);
+        w->slot[n] = slot;
+        w->key[n++] = c.key;
+    }
+    hash_rest(thread);
+    w->batch.count = n;
+    return judged;
+}
+
+/* Tables for the batch; jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. */
+static uint32_t find_tables(struct cw_thread *thread, struct work *w, const struct work *older, uint8_t *verdicts, uint32_t *index) {
+    w->epoch = cw_keys_now();
+    cw_keys_enter(&thread->keys, older ? older->epoch : w->epoch);
+    cw_keys_find(&thread->keys, w->batch.job, w->key, w->batch.count, w == &thread->work[1]);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->batch.count; i++) {
+        if (!w->batch.job[i].table) {
+            if (verdicts) verdicts[index[i]] = CW_INVALID;
+            else set_verdict(w->slot[i], CW_INVALID);
+            continue;
+        }
+        if (n != i) {
+            w->batch.job[n] = w->batch.job[i];
+            w->slot[n] = w->slot[i];
+            if (index) index[n] = index[i];
+        }
+        n++;
+    }
+    const uint32_t dropped = w->batch.count - n;
+    w->batch.count = n;
+    return dropped;
+}
+
+static int decide_completely(const struct cw_job *job) {
+    COUNT(slow_paths, 1);
+    return cw_complete_verify(job, cw_generator) ? CW_VALID : CW_INVALID;
+}
+static void settle(struct cw_batch *batch) {
+    uint32_t good = 0;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct cw_job *job = &batch->job[i];
+        if (job->verdict == CW_UNDECIDED) job->verdict = (uint32_t)decide_completely(job);
+        good += job->verdict == CW_VALID;
+    }
+    COUNT(valid, good);
+    COUNT(verified, batch->count);
+}
+static void verify_singly(struct cw_batch *batch, enum cw_path path) {
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->job[i].verdict = path == CW_PATH_SINGLE ? (uint32_t)cw_kernel->single(&batch->job[i], cw_generator) : CW_UNDECIDED;
+    settle(batch);
+}
+static void prepare(struct cw_thread *thread, struct cw_batch *batch, int first) {
+    cw_kernel->prepare(batch, cw_generator, thread->scratch);
+    for (uint32_t i = 0; first && i < batch->rows; i++) __builtin_prefetch(batch->row[i], 0, 2);
+}
+static uint32_t publish_slots(struct work *w) {
+    for (uint32_t i = 0; i < w->batch.count; i++) set_verdict(w->slot[i], (int32_t)w->batch.job[i].verdict);
+    return w->batch.count;
+}
+
+uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uint32_t first_sequence, uint32_t count) {
+    struct work *now = &thread->work[0], *next = &thread->work[1], *pending = 0;
+    if (count > CW_VERIFY_SLOTS_MAX) count = CW_VERIFY_SLOTS_MAX;
+    uint32_t at = first_sequence, judged = 0;
+    const uint32_t end = first_sequence + count;
+    while (at != end) {
+        judged += take_slots(thread, a, now, &at, end);
+        if (!now->batch.count) continue;
+        judged += find_tables(thread, now, pending, 0, 0);
+        if (!now->batch.count) continue;
+        if (!pending && at == end && now->batch.count <= SINGLE_MAX) {
+            verify_singly(&now->batch, CW_PATH_SINGLE);
+            judged += publish_slots(now);
+            break;
+        }
+        prepare(thread, &now->batch, !pending);
+        if (pending) {
+            cw_kernel->finish(&pending->batch, &now->batch, thread->scratch);
+            settle(&pending->batch);
+            judged += publish_slots(pending);
+        }
+        pending = now;
+        now = next;
+        next = pending;
+    }
+    if (pending) {
+        cw_kernel->finish(&pending->batch, 0, thread->scratch);
+        settle(&pending->batch);
+        judged += publish_slots(pending);
+    }
+    cw_keys_exit(&thread->keys);
+    return judged;
+}
+int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *a, uint32_t sequence) {
+    cw_verify_slots(thread, a, sequence, 1);
+    return verdict_of(slot_at(a, sequence));
+}
+
+static void verify_slowly(const uint8_t *digest, const uint8_t *signature, const uint8_t *key, uint8_t *verdict) {
+    uint64_t x[4], y[4], z[4];
+    struct cw_job job;
+    *verdict = (uint8_t)key_verdict(key);
+    if (*verdict) return;
+    *verdict = CW_INVALID;
+    if (!parse_signature(&job, signature) || !cw_slow_parse_key(x, y, key)) return;
+    cw_words_from_be(z, digest);
+    if (cw_slow_verify(job.r, job.s, z, x, y)) *verdict = CW_VALID;
+}
+void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, const uint8_t *digests, const uint8_t *signatures,
+                    const uint8_t *keys, uint8_t *verdicts) {
+    struct work *w = &thread->work[0];
+    for (size_t at = 0; path == CW_PATH_SLOW && at < count; at++)
+        verify_slowly(digests + 32 * at, signatures + 64 * at, keys + 33 * at, verdicts + at);
+    for (size_t at = 0; path != CW_PATH_SLOW && at < count; at += CW_BATCH) {
+        uint32_t n = 0, index[CW_BATCH];
+        for (uint32_t i = 0; i < CW_BATCH && at + i < count; i++) {
+            const size_t k = at + i;
+            struct cw_job *job = &w->batch.job[n];
+            verdicts[k] = (uint8_t)key_verdict(keys + 33 * k);
+            if (verdicts[k]) continue;
+            verdicts[k] = CW_INVALID;
+            if (!parse_signature(job, signatures + 64 * k)) continue;
+            cw_words_from_be(job->z, digests + 32 * k);
+            w->key[n] = keys + 33 * k;
+            index[n++] = i;
+        }
+        w->batch.count = n;
+        if (n) find_tables(thread, w, 0, verdicts + at, index);
+        if (!w->batch.count) continue;
+        if (path == CW_PATH_SINGLE || path == CW_PATH_COMPLETE) {
+            verify_singly(&w->batch, path);
+        } else {
+            prepare(thread, &w->batch, 1);
+            cw_kernel->finish(&w->batch, 0, thread->scratch);
+            settle(&w->batch);
+        }
+        for (uint32_t i = 0; i < w->batch.count; i++) verdicts[at + index[i]] = (uint8_t)w->batch.job[i].verdict;
+    }
+    cw_keys_exit(&thread->keys);
+}
+
+int cw_key_valid(const uint8_t key[33]) {
+    uint64_t x[4], y[4];
+    return cw_slow_parse_key(x, y, key);
+}
+void cw_read_stats(struct cw_stats *stats) {
+    cw_keys_stats(stats);
+    stats->verified = verified, stats->valid = valid, stats->slow_paths = slow_paths;
+}
+
+void cw_throwaway_nonces(struct cw_nonce *nonces, size_t count, const uint8_t *k) {
+    for (size_t i = 0; i < count; i++)
+        if (!cw_throwaway_nonce(&nonces[i], k + 32 * i, cw_generator)) memset(&nonces[i], 0, sizeof nonces[i]);
+}
+void cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *a, uint32_t first_sequence, uint32_t count,
+                             const uint8_t *private_keys, const struct cw_nonce *nonces, uint32_t nonce_count) {
+    struct cw_job *job = thread->work[0].batch.job;
+    for (uint32_t done = 0; done < count;) {
+        uint32_t n = 0, row[CW_BATCH];
+        uint8_t *slot[CW_BATCH];
+        for (; n < CW_BATCH && done < count; done++) {
+            struct channel c;
+            slot[n] = slot_at(a, first_sequence + done);
+            if (!find_channel(a, slot[n], &c)) continue;
+            row[n] = c.key_row;
+            hash_claim(thread, slot[n], c.ledger_id, c.link, &job[n]);
+            n++;
+        }
+        hash_rest(thread);
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t d[4];
+            cw_words_from_be(d, private_keys + 32 * (size_t)row[i]);
+            cw_throwaway_sign(slot[i] + 21, job[i].z, d, &nonces[(first_sequence + done - n + i) % nonce_count]);
+        }
+    }
+}

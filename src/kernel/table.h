@@ -1,0 +1,30 @@
+/* The shape of a key's table: windows of odd multiples of 2^offset Q, for one 129-bit half of a scalar.
+ *
+ * Window j covers `width` bits from j * width (the last one what is left of 129). A digit d of w bits stands for the odd
+ * number 2 d - 2^w + 1, so row i of a window is (2 i + 1) 2^offset Q, and 2^(w-1) rows serve both signs. The last window
+ * needs fewer rows: halves stay within CW_SPLIT_BOUND 2^120 of the middle. */
+#ifndef CLAIMWIRE_TABLE_H
+#define CLAIMWIRE_TABLE_H
+#include "constants_generated.h"
+
+#define CW_HALF_BITS 129
+#define CW_ROW_BYTES 64
+enum cw_kind { CW_SMALL, CW_LARGE, CW_GENERATOR, CW_KINDS }; /* 32, 16 and 10 windows; 16 KB, 130 KB, 2.3 MB */
+
+static inline __attribute__((unused)) int cw_windows(int kind) { return kind == CW_SMALL ? 32 : kind == CW_LARGE ? 16 : 10; }
+static inline __attribute__((unused)) int cw_width(int kind) { return kind == CW_SMALL ? 4 : kind == CW_LARGE ? 8 : 13; }
+static inline __attribute__((unused)) int cw_window_width(int kind, int j) {
+    return j + 1 < cw_windows(kind) ? cw_width(kind) : CW_HALF_BITS - j * cw_width(kind);
+}
+static inline __attribute__((unused)) int cw_window_rows(int kind, int j) {
+    int offset = j * cw_width(kind);
+    if (j + 1 < cw_windows(kind)) return 1 << (cw_width(kind) - 1);
+    return (int)(offset <= 120 ? CW_SPLIT_BOUND << (120 - offset) : (CW_SPLIT_BOUND >> (offset - 120)) + 1);
+}
+static inline __attribute__((unused)) int cw_table_rows(int kind) {
+    int last = cw_windows(kind) - 1;
+    return last * (1 << (cw_width(kind) - 1)) + cw_window_rows(kind, last);
+}
+/* Points of one half of u1 G + u2 Q. */
+static inline __attribute__((unused)) int cw_half_points(int kind) { return cw_windows(kind) + cw_windows(CW_GENERATOR); }
+#endif

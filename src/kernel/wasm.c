@@ -1,0 +1,74 @@
+/* The module's exports: what wasm-loader.mjs calls. Plain 32-bit integers; every pointer is an offset in the arena. One
+ * instance belongs to one thread; a `door` is what that thread owns, and lies in the kernel's part of the arena. */
+#include "claimwire_kernel.h"
+#include "dispatch.h"
+#include "keys.h"
+#include "platform_wasm.h"
+
+#define INBOX 256 /* tuples a call of verify_many */
+struct door {
+    struct cw_thread *thread;
+    struct cw_arena arena;
+    struct cw_stats stats;
+    uint8_t digests[INBOX * 32], signatures[INBOX * 64], keys[INBOX * 33], verdicts[INBOX];
+};
+#define EXPORT(name) __attribute__((export_name(#name))) name
+typedef uint32_t u32;
+
+u32 EXPORT(stack_top)(u32 thread) { return cw_stack_top(thread); }
+uint8_t *EXPORT(seed_at)(void) { return cw_seed; }
+/* K for so many threads and bytes of cache, in a memory that is thrown away afterwards. */
+double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes);
+int EXPORT(start)(u32 kernel_bytes, u32 threads, u32 table_bytes) { return cw_start_wasm(kernel_bytes, threads, table_bytes); }
+
+/* 0 when there is no room. */
+struct door *EXPORT(door_new)(void) {
+    struct door *door = cw_map(sizeof *door);
+    if (!door) return 0;
+    door->thread = cw_thread_new();
+    if (door->thread) return door;
+    cw_unmap(door, sizeof *door);
+    return 0;
+}
+void EXPORT(door_free)(struct door *door) {
+    cw_thread_free(door->thread);
+    cw_unmap(door, sizeof *door);
+}
+double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
+    cw_count_only();
+    const double stacks = cw_stack_top(threads - 1);
+    cw_map((size_t)cw_table_rows(CW_GENERATOR) * CW_ROW_BYTES);
+    cw_map(cw_kernel->generator_scratch_bytes);
+    cw_keys_start(table_bytes);
+    const double shared = (double)cw_counted();
+    door_new();
+    return stacks + 65536 + shared + threads * ((double)cw_counted() - shared);
+}
+/* 0: misaligned slots or rows, or slots that end outside. */
+int EXPORT(attach)(struct door *door, u32 bytes, u32 slots, u32 slot_mask, u32 ledger_ids, u32 key_indexes, u32 flags, u32 row_stride, u32 keys) {
+    if (slot_mask & (slot_mask + 1) || slots % 4 || slots + ((uint64_t)slot_mask + 1) * CW_SLOT_BYTES > bytes) return 0;
+    if (row_stride < 4 || row_stride % 4) return 0;
+    door->arena = (struct cw_arena){.base = 0, .bytes = bytes, .slots_offset = slots, .slot_mask = slot_mask, .ledger_ids_offset = ledger_ids,
+        .key_indexes_offset = key_indexes, .flags_offset = flags, .row_stride = row_stride, .keys_offset = keys};
+    return 1;
+}
+u32 EXPORT(verify_slots)(struct door *door, u32 first, u32 count) { return cw_verify_slots(door->thread, &door->arena, first, count); }
+int EXPORT(verify_slot)(struct door *door, u32 sequence) { return cw_verify_slot(door->thread, &door->arena, sequence); }
+
+/* The tuples are in the door's inbox. */
+u32 EXPORT(inbox)(void) { return INBOX; }
+uint8_t *EXPORT(digests_at)(struct door *door) { return door->digests; }
+uint8_t *EXPORT(signatures_at)(struct door *door) { return door->signatures; }
+uint8_t *EXPORT(keys_at)(struct door *door) { return door->keys; }
+uint8_t *EXPORT(verdicts_at)(struct door *door) { return door->verdicts; }
+void EXPORT(verify_many)(struct door *door, u32 path, u32 count) {
+    cw_verify_many(door->thread, (enum cw_path)path, count < INBOX ? count : INBOX, door->digests, door->signatures, door->keys, door->verdicts);
+}
+/* Of the first key in the inbox. */
+int EXPORT(key_valid)(struct door *door) { return cw_key_valid(door->keys); }
+/* Twelve u64 in the order of struct cw_stats. */
+struct cw_stats *EXPORT(stats_at)(struct door *door) {
+    cw_read_stats(&door->stats);
+    return &door->stats;
+}
+int EXPORT(lanes)(void) { return cw_kernel_lanes(); }

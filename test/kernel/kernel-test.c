@@ -1,0 +1,257 @@
+/* Every kernel this CPU runs against the slow path: random, corrupted and edge signatures in all batch sizes, both sizes
+ * of table, special keys, and collisions crafted at every node of the tree. Then the cache under several threads. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "claimwire_kernel.h"
+#include "common.h"
+#include "complete.h"
+#include "craft.h"
+#include "dispatch.h"
+#include "kernel.h"
+#include "slow.h"
+#include "throwaway_sign.h"
+
+static __thread uint64_t state = 0x9E3779B97F4A7C15ULL;
+static uint64_t random_word(void) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return state * 0x2545F4914F6CDD1DULL;
+}
+static long checks;
+#define EXPECT(condition, ...) do { checks++; if (!(condition)) { printf("FAILED line %d: ", __LINE__); printf(__VA_ARGS__); puts(""); exit(1); } } while (0)
+
+static number random_number(void) {
+    const uint64_t w[4] = {random_word(), random_word(), random_word(), random_word()};
+    return from_words(w);
+}
+
+/* A kernel with tables of its own for a few keys. */
+#define KEYS 12
+struct bench {
+    const struct cw_kernel *kernel;
+    uint8_t *generator, *scratch, *table[2][KEYS];
+    number d[KEYS];
+    uint64_t x[KEYS][4], y[KEYS][4];
+    struct cw_batch *batch, *other;
+};
+static void *aligned(size_t bytes) { return aligned_alloc(4096, (bytes + 4095) & ~(size_t)4095); }
+
+static void set_key(struct bench *b, int key, number d) {
+    b->d[key] = d;
+    cw_slow_multiply_generator(b->x[key], b->y[key], d.w);
+    for (int kind = 0; kind < 2; kind++)
+        b->kernel->build(kind, 1, (const uint64_t(*)[4])&b->x[key], (const uint64_t(*)[4])&b->y[key], &b->table[kind][key], b->scratch);
+}
+static void open_bench(struct bench *b, const struct cw_kernel *kernel) {
+    b->kernel = kernel;
+    b->generator = aligned((size_t)cw_table_rows(CW_GENERATOR) * 64);
+    b->scratch = aligned(kernel->generator_scratch_bytes > kernel->scratch_bytes ? kernel->generator_scratch_bytes : kernel->scratch_bytes);
+    b->batch = aligned(sizeof *b->batch);
+    b->other = aligned(sizeof *b->other);
+    kernel->build(CW_GENERATOR, 1, (const uint64_t(*)[4])&cw_generator_x, (const uint64_t(*)[4])&cw_generator_y, &b->generator, b->scratch);
+    for (int kind = 0; kind < 2; kind++)
+        for (int i = 0; i < KEYS; i++) b->table[kind][i] = aligned((size_t)cw_table_rows(kind) * 64);
+    number lambda;
+    memcpy(lambda.w, cw_lambda_words, 32);
+    const number special[6] = {small_number(1), small_number(2), small_number(3), small_number(4), negate(small_number(1)), lambda};
+    for (int i = 0; i < KEYS; i++) set_key(b, i, i < 6 ? special[i] : random_number());
+}
+static void close_bench(struct bench *b) {
+    free(b->generator), free(b->scratch), free(b->batch), free(b->other);
+    for (int kind = 0; kind < 2; kind++)
+        for (int i = 0; i < KEYS; i++) free(b->table[kind][i]);
+}
+
+/* Rows of tables are what they claim: row i of window j is (2i + 1) 2^offset Q, for a sample. */
+static void test_tables(struct bench *b) {
+    for (int kind = 0; kind < CW_KINDS; kind++)
+        for (int round = 0; round < 60; round++) {
+            const int key = (int)(random_word() % KEYS), j = (int)(random_word() % cw_windows(kind));
+            const int last = cw_window_rows(kind, j) - 1, i = round % 3 == 0 ? last : (int)(random_word() % (uint64_t)(last + 1));
+            number k = small_number(2 * (uint64_t)i + 1), two = small_number(2);
+            for (int bit = 0; bit < j * cw_width(kind); bit++) k = multiply(k, two);
+            if (kind != CW_GENERATOR) k = multiply(k, b->d[key]);
+            uint64_t x[4], y[4];
+            cw_slow_multiply_generator(x, y, k.w);
+            const uint8_t *row = (kind == CW_GENERATOR ? b->generator : b->table[kind][key]) + (((size_t)j << (cw_width(kind) - 1)) + (size_t)i) * 64;
+            EXPECT(!memcmp(row, x, 32) && !memcmp(row + 32, y, 32), "%s: row %d of window %d, kind %d", b->kernel->name, i, j, kind);
+        }
+}
+
+static void test_generator_multiple(struct bench *b) {
+    for (int i = 0; i < 200; i++) {
+        const number k = i < 20 ? small_number((uint64_t)i + 1) : i < 40 ? negate(small_number((uint64_t)i - 19)) : random_number();
+        uint64_t fast[4], x[4], y[4];
+        cw_slow_multiply_generator(x, y, k.w);
+        EXPECT(!cw_generator_multiply_x(fast, k.w, b->generator) || !memcmp(fast, x, 32), "generator multiple %d", i);
+    }
+}
+
+static int expected(const struct bench *b, const struct cw_job *job, int key) {
+    return cw_slow_verify(job->r, job->s, job->z, b->x[key], b->y[key]) ? CW_VALID : CW_INVALID;
+}
+static void some_job(const struct bench *b, struct cw_job *job, int *key) {
+    *key = (int)(random_word() % KEYS);
+    job->kind = random_word() & 1;
+    job->table = b->table[job->kind][*key];
+    static const uint64_t tiny[4] = {1, 0, 0, 0};
+    const unsigned style = random_word() % 8;
+    do { /* u1 = 0 among them */
+        const number u1 = style == 0 ? small_number(0) : style == 1 ? small_number(random_word() % 16) : random_number();
+        const number u2 = style == 1 || style == 2 ? small_number(1 + random_word() % 16) : random_number();
+        if (craft(job, u1, u2, b->d[*key])) break;
+    } while (1);
+    switch (random_word() % 10) {
+    case 0: job->z[random_word() % 4] ^= 1ULL << random_word() % 64; break;
+    case 1: job->r[random_word() % 2] ^= 1ULL << random_word() % 64; break;
+    case 2: job->s[random_word() % 2] ^= 1ULL << random_word() % 64; break;
+    case 3: memcpy(job->r, random_word() & 1 ? tiny : cw_p_minus_n_words, 32); break;
+    case 4: memcpy(job->s, random_word() & 1 ? tiny : cw_half_n_words, 32); break;
+    case 5: memset(job->z, random_word() & 1 ? 0xFF : 0, 32); break;
+    }
+    if (!cw_signature_in_range(job->r, job->s)) memcpy(job->r, tiny, 32), memcpy(job->s, tiny, 32);
+}
+static int settle(const struct bench *b, const struct cw_job *job, int verdict, int key, int *undecided) {
+    if (verdict != CW_UNDECIDED) return verdict;
+    ++*undecided;
+    return expected(b, job, key);
+}
+static void run(struct bench *b, const int *key, int *undecided, const char *what) {
+    b->kernel->prepare(b->batch, b->generator, b->scratch);
+    b->kernel->finish(b->batch, 0, b->scratch);
+    for (uint32_t i = 0; i < b->batch->count; i++) {
+        struct cw_job *job = &b->batch->job[i];
+        const int wanted = expected(b, job, key[i]), got = settle(b, job, (int)job->verdict, key[i], undecided);
+        EXPECT(cw_complete_verify(job, b->generator) == (wanted == CW_VALID), "complete: key %d, kind %u: expected %d", key[i], job->kind, wanted);
+        EXPECT(got == wanted, "%s, %s: job %u of %u, key %d, kind %u: expected %d, got %d", b->kernel->name, what, i, b->batch->count, key[i], job->kind, wanted, got);
+        const int single = b->kernel->single(job, b->generator);
+        EXPECT(settle(b, job, single, key[i], undecided) == wanted, "%s, %s: single, key %d, kind %u: expected %d, got %d", b->kernel->name, what, key[i], job->kind, wanted, single);
+    }
+}
+static void test_batches(struct bench *b, int step) {
+    int key[CW_BATCH], undecided = 0;
+    for (int size = 1; size <= CW_BATCH; size += size < 20 || size > 120 ? 1 : step) {
+        b->batch->count = (uint32_t)size;
+        for (int i = 0; i < size; i++) some_job(b, &b->batch->job[i], &key[i]);
+        run(b, key, &undecided, "batch");
+    }
+}
+
+/* One crafted signature amid ordinary ones; it must be seen as a collision and not disturb the others. */
+struct meeting { struct bench *b; int kind, met, lanes; number u1, u2; };
+static void collide(void *context, number d) {
+    struct meeting *m = context;
+    struct bench *b = m->b;
+    int key[CW_BATCH], undecided = 0;
+    struct cw_job job;
+    if (is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
+    set_key(b, KEYS - 1, d);
+    b->batch->count = 20;
+    for (uint32_t i = 0; i < b->batch->count; i++) some_job(b, &b->batch->job[i], &key[i]);
+    const uint32_t at = (uint32_t)(random_word() % b->batch->count);
+    job.kind = (uint32_t)m->kind;
+    job.table = b->table[m->kind][KEYS - 1];
+    b->batch->job[at] = job;
+    key[at] = KEYS - 1;
+    run(b, key, &undecided, "collision");
+    m->met += b->batch->job[at].verdict == CW_UNDECIDED;
+    EXPECT(b->batch->job[at].verdict == CW_UNDECIDED, "%s: a crafted collision was not noticed", b->kernel->name);
+    EXPECT(expected(b, &job, KEYS - 1) == CW_VALID, "crafted signature is not valid");
+}
+static void collide_in_order(void *context, number d) {
+    struct meeting *m = context;
+    struct cw_job job = {.kind = (uint32_t)m->kind, .table = m->b->table[m->kind][KEYS - 1]};
+    if (is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
+    set_key(m->b, KEYS - 1, d);
+    EXPECT(expected(m->b, &job, KEYS - 1) == CW_VALID && cw_complete_verify(&job, m->b->generator), "complete: a valid signature refused");
+    if (m->lanes == m->b->kernel->lanes) EXPECT(m->b->kernel->single(&job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
+    job.z[0] ^= 1ULL << 63;
+    EXPECT(!cw_complete_verify(&job, m->b->generator), "complete: an invalid signature accepted");
+    m->met++;
+}
+static void test_collisions(struct bench *b, int kind) {
+    struct meeting m = {b, kind, 0, 1, random_number(), random_number()};
+    for (int all = 0; all < 2; all++) { /* complete.c adds in one sum, single.h in as many as there are lanes */
+        m.met = 0;
+        m.lanes = all ? b->kernel->lanes : 1;
+        each_collision_in_order(m.lanes, kind, m.u1, m.u2, b->table[kind][0], b->generator, collide_in_order, &m);
+        printf("%s, %d windows: %d collisions in order, %d lanes\n", b->kernel->name, cw_windows(kind), m.met, m.lanes);
+    }
+    m.met = 0;
+    const int levels = each_collision(kind, m.u1, m.u2, b->table[kind][0], b->generator, collide, &m);
+    printf("%s, %d windows: %d collisions met in %d levels and the end\n", b->kernel->name, cw_windows(kind), m.met, levels);
+}
+
+/* Threads verify through the interface with a cache far too small for their keys. */
+#define CROWD 3000
+static uint8_t crowd_key[CROWD][33], crowd_signature[CROWD][64], crowd_digest[CROWD][32];
+static void *verify_crowd(void *argument) {
+    struct cw_thread *thread = cw_thread_new();
+    state += 77 * (uint64_t)(uintptr_t)argument;
+    enum { N = 500 };
+    static __thread uint8_t digest[N][32], signature[N][64], key[N][33], verdict[N], wanted[N];
+    for (int round = 0; round < 60; round++) {
+        const int hot = round % 3 == 0 ? CROWD : 40;
+        for (int i = 0; i < N; i++) {
+            const int k = (int)(random_word() % (uint64_t)hot);
+            memcpy(digest[i], crowd_digest[k], 32);
+            memcpy(signature[i], crowd_signature[k], 64);
+            memcpy(key[i], crowd_key[k], 33);
+            wanted[i] = CW_VALID;
+            if (random_word() % 5 == 0) digest[i][random_word() % 32] ^= 1, wanted[i] = CW_INVALID;
+        }
+        cw_verify_many(thread, CW_PATH_BATCH, N, digest[0], signature[0], key[0], verdict);
+        for (int i = 0; i < N; i++)
+            if (verdict[i] != wanted[i]) printf("FAILED: thread, round %d, %d: expected %d, got %d\n", round, i, wanted[i], verdict[i]), exit(1);
+    }
+    cw_thread_free(thread);
+    return 0;
+}
+static void test_crowd(void) {
+    const char *message = cw_start(1);
+    EXPECT(!message, "%s", message);
+    struct cw_nonce nonce;
+    uint8_t k[32] = {9, 8, 7};
+    EXPECT(cw_throwaway_nonce(&nonce, k, cw_generator), "nonce");
+    for (int i = 0; i < CROWD; i++) {
+        const number d = random_number(), z = random_number();
+        uint8_t bytes[32];
+        cw_words_to_be(bytes, d.w);
+        cw_throwaway_key(crowd_key[i], bytes);
+        cw_words_to_be(crowd_digest[i], z.w);
+        EXPECT(cw_throwaway_sign(crowd_signature[i], z.w, d.w, &nonce), "sign");
+    }
+    pthread_t thread[3];
+    for (long i = 0; i < 3; i++) pthread_create(&thread[i], 0, verify_crowd, (void *)i);
+    for (int i = 0; i < 3; i++) pthread_join(thread[i], 0);
+    struct cw_stats s;
+    cw_read_stats(&s);
+    printf("cache under 3 threads: %llu verified, hits %llu large %llu small, %llu misses, %llu evictions, %llu refused\n",
+           (unsigned long long)s.verified, (unsigned long long)s.hits_large, (unsigned long long)s.hits_small, (unsigned long long)s.misses,
+           (unsigned long long)s.evictions, (unsigned long long)s.refused);
+    EXPECT(s.evictions > 0 && s.hits_large > 0 && s.bytes_used <= s.bytes, "the cache did not have to work");
+}
+
+int main(int argc, char **argv) {
+    const int rounds = argc > 1 ? atoi(argv[1]) : 1;
+    static const char *const names[] = {"scalar", "avx2", "avx512ifma"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *message;
+        const struct cw_kernel *kernel = cw_choose_kernel(names[i], &message);
+        if (!kernel) {
+            printf("SKIPPED %s: %s\n", names[i], message);
+            continue;
+        }
+        struct bench b;
+        open_bench(&b, kernel);
+        test_tables(&b);
+        test_generator_multiple(&b);
+        for (int round = 0; round < rounds; round++) test_batches(&b, 11);
+        test_collisions(&b, CW_LARGE);
+        test_collisions(&b, CW_SMALL);
+        close_bench(&b);
+    }
+    test_crowd();
+    printf("kernel-test: %ld checks\n", checks);
+    return 0;
+}
