@@ -1,18 +1,21 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build clean
+.PHONY: help run test check bench build native wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
+CC ?= cc
+KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile)
+NATIVE := build/claimwire.node
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(BUILT) ## a node and a payer exchanging claims for some seconds, then the result
+run: $(BUILT) $(NATIVE) ## a node and a payer exchanging claims for some seconds, then the result
 	@node dist/tools/cli.js demo
 
-test: $(BUILT) ## everything that can fail
+test: $(BUILT) $(NATIVE) ## everything that can fail
 	npx vitest run
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
@@ -20,10 +23,15 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx biome ci .
 	npx knip
 
-bench: $(BUILT) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels; do node dist/bench/$$name.js --quick || exit 1; done
+bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
+	@for name in codec ring journal channels verify; do node dist/bench/$$name.js --quick || exit 1; done
 
-build: $(BUILT) ## compile to dist/
+build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
+
+native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-headers, nothing else
+
+wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
+	$(MAKE) -C src/kernel wasm
 
 clean: ## remove what was built, never data/
 	rm -rf dist build
@@ -38,3 +46,8 @@ $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
 	npx tsc -p tsconfig.json
 	@chmod +x dist/tools/cli.js
 	@touch $@
+
+# Without a compiler the node runs the wasm kernel, and says so.
+$(NATIVE): $(INSTALLED) $(KERNEL)
+	@if command -v $(CC) >/dev/null; then $(MAKE) -s -C src/kernel native CC="$(CC)" OUT=../../build; \
+	else echo 'make: no C compiler ($(CC)): the wasm kernel will verify' >&2; fi

@@ -36,7 +36,14 @@ import { type BenchContext, runBench } from './harness.ts';
 
 const CHANNELS = 1_000;
 const PER_DATAGRAM = 15;
-const SHAPE: ArenaShape = { rings: 1, ringSlots: 8_192, ackSlots: 16_384, threads: 3, channelsMax: 1 << 11 };
+const SHAPE: ArenaShape = {
+  kernelBytes: 0,
+  rings: 1,
+  ringSlots: 8_192,
+  ackSlots: 16_384,
+  threads: 3,
+  channelsMax: 1 << 11,
+};
 /** Datagrams taken in before they are published, as one turn of the event loop does. */
 const DATAGRAMS_PER_TURN = 32;
 const FOLDER = join('data', `bench-ring-${process.pid}`);
@@ -108,6 +115,7 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     ring: 0,
     thread,
     backend: 'noble',
+    kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
     udp: { host: '', port: 0 },
     journal: { directory: FOLDER, segmentBytes: 64 * 2 ** 20, journalId: new Uint8Array(16), segment: 1, group: 1 },

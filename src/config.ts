@@ -1,11 +1,11 @@
 /**
  * A node's settings: defaults, limits and the reasons for them. Checked once, before anything is opened.
  */
-import { availableParallelism } from 'node:os';
+import { availableParallelism, freemem } from 'node:os';
 import { ClaimwireError } from './errors.ts';
 import { SECTOR_BYTES, SEGMENT_BYTES_MAX } from './journal/record.ts';
 import { powerOfTwoAtLeast } from './ring/arena.ts';
-import { BACKEND_CLAIMS_PER_MS, type BackendChoice, type BackendName } from './verify/backend.ts';
+import { BACKEND_CLAIMS_PER_MS, BACKEND_NAMES, type BackendChoice, type BackendName } from './verify/backend.ts';
 
 /** `pipeline`: a net thread, n verifiers, a commit thread. `lanes`: every step in one thread. */
 export type LayoutName = 'pipeline' | 'lanes';
@@ -25,6 +25,8 @@ export interface NodeOptions {
   /** Verifier threads (`pipeline`). */
   verifiers?: number;
   backend?: BackendChoice;
+  /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 1 GiB. */
+  keyCacheBytes?: number;
   /** Most channels; 0 lets the node choose: 2 million, or twice what the registry holds. */
   channelsMax?: number;
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
@@ -43,6 +45,11 @@ const DEFAULT_UDP: HostPort = { host: '127.0.0.1', port: 9393 };
 const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
 const VERIFIERS_MAX = 64;
 const RING_SLOTS_MAX = 65_536;
+/** What the kernel takes at the least; a table of a hot key is 130 KB, of a cold one 16. */
+const KEY_CACHE_MIN = 32 * 2 ** 20;
+const KEY_CACHE_DEFAULT_MAX = 2 ** 30;
+/** A large table for each of half a million keys. */
+const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
 const CHANNELS_MIN = 1 << 21;
@@ -59,7 +66,8 @@ export function resolveConfig(options: NodeOptions): NodeConfig {
     http: options.http ?? DEFAULT_HTTP,
     layout: options.layout ?? 'pipeline',
     verifiers: options.verifiers ?? Math.min(availableParallelism(), VERIFIERS_MAX),
-    backend: options.backend ?? 'auto',
+    backend: options.backend ?? environmentBackend(),
+    keyCacheBytes: options.keyCacheBytes || defaultKeyCache(),
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
     spins: options.spins ?? -1,
@@ -75,8 +83,24 @@ export function resolveConfig(options: NodeOptions): NodeConfig {
   expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
   if (config.segmentBytes % SECTOR_BYTES !== 0)
     throw new ClaimwireError('CONFIG_INVALID', `segment-bytes: expected whole sectors, got ${config.segmentBytes}`);
+  expectRange('key-cache', config.keyCacheBytes, KEY_CACHE_MIN, KEY_CACHE_MAX);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
   return config;
+}
+
+/** CLAIMWIRE_BACKEND stands in for a flag that is not given. */
+function environmentBackend(): BackendChoice {
+  const name = process.env.CLAIMWIRE_BACKEND ?? 'auto';
+  const known = ['auto', ...BACKEND_NAMES].find((choice) => choice === name);
+  if (known !== undefined) return known as BackendChoice;
+  throw new ClaimwireError(
+    'CONFIG_INVALID',
+    `CLAIMWIRE_BACKEND: expected auto, ${BACKEND_NAMES.join(', ')}, got ${JSON.stringify(name)}`,
+  );
+}
+
+function defaultKeyCache(): number {
+  return Math.max(KEY_CACHE_MIN, Math.min(KEY_CACHE_DEFAULT_MAX, Math.floor(freemem() / 4)));
 }
 
 /** Rows the channel table has room for, given how many the registry holds. */

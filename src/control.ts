@@ -4,6 +4,7 @@
 
 import type { ProfileName } from '../protocol/layout.ts';
 import type { Channel, ChannelState } from './channel/row.ts';
+import type { KernelStats } from './verify/kernel.ts';
 
 /** A channel to open, already checked for form (see channel/parse.ts). Amounts in drops. */
 export interface ChannelOpening {
@@ -32,12 +33,16 @@ export interface OpeningResult {
 /** Counters by name, nested one level for reasons, ready for JSON. */
 export interface NodeStats {
   backend: string;
+  /** Instruction set of the verification kernel; null where the backend has none. */
+  kernel: string | null;
   layout: string;
   verifiers: number;
   uptimeSeconds: number;
   channels: number;
   ring: { depth: number; slots: number };
   counters: Record<string, number | Record<string, number>>;
+  /** The cache of key tables; null where the backend has none. */
+  keyTables: KernelStats | null;
 }
 
 export interface NodeControl {

@@ -17,9 +17,10 @@ import { closeRegistry, type JournalEnd, laneFolder, loadChannels, openRegistry,
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
-import { rolesOf, Topology } from './threads/topology.ts';
+import { kernelThreads, rolesOf, Topology } from './threads/topology.ts';
 import type { BackendName } from './verify/backend.ts';
-import { resolveBackend } from './verify/select.ts';
+import type { Kernel, KernelStart } from './verify/kernel.ts';
+import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
 
 /** Claims still unverified when a stop has taken this long are left to be sent again. */
 const DRAIN_MS_MAX = 5_000;
@@ -39,7 +40,10 @@ export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #registry: Registry;
+  readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
+  /** The main thread's instance, for its counters. */
+  readonly #kernel: Kernel | undefined;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #keeper: SegmentKeeper;
@@ -61,7 +65,9 @@ export class ClaimwireNode implements NodeControl {
    */
   static async start(options: NodeOptions = {}): Promise<ClaimwireNode> {
     const config = resolveConfig(options);
-    const backend = resolveBackend(config.backend);
+    const backend = resolveBackend(config.backend, config.keyCacheBytes, (name, reason) =>
+      log('warn', `backend ${name} passed over: ${reason}`),
+    );
     const registry = openRegistry(config.data);
     try {
       const node = new ClaimwireNode(config, backend, registry);
@@ -81,7 +87,12 @@ export class ClaimwireNode implements NodeControl {
       this.#fail = reject;
     });
     this.failed.catch(() => {});
+    this.#kernelStart = {
+      cacheBytes: config.keyCacheBytes,
+      threads: kernelThreads(config.layout, config.verifiers),
+    };
     this.#arena = Arena.create({
+      kernelBytes: backendBytes(backend, this.#kernelStart),
       rings: 1,
       ringSlots: ringSlots(config, backend),
       // Every claim in the ring may be answered before the net thread takes one ack.
@@ -89,6 +100,7 @@ export class ClaimwireNode implements NodeControl {
       threads: rolesOf(config.layout, config.verifiers).length,
       channelsMax: tableCapacity(config, registry.count),
     });
+    this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
     this.#keeper = new SegmentKeeper({
@@ -104,6 +116,10 @@ export class ClaimwireNode implements NodeControl {
   /** Where claims are taken, `H:P`. */
   get udp(): string {
     return this.#topology?.udp ?? '';
+  }
+  /** The instruction set the kernel runs on, or null where the backend has none. */
+  get kernelName(): string | null {
+    return this.#kernel?.kernelName ?? null;
   }
   get verifiers(): number {
     return this.config.layout === 'lanes' ? 1 : this.config.verifiers;
@@ -139,6 +155,7 @@ export class ClaimwireNode implements NodeControl {
     const rings = this.#topology?.rings ?? [];
     return {
       backend: this.backend,
+      kernel: this.kernelName,
       layout: this.config.layout,
       verifiers: this.verifiers,
       uptimeSeconds: this.#uptimeSeconds(),
@@ -148,6 +165,7 @@ export class ClaimwireNode implements NodeControl {
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
       counters: readCounters(this.#arena),
+      keyTables: this.#kernel?.stats() ?? null,
     };
   }
 
@@ -178,6 +196,7 @@ export class ClaimwireNode implements NodeControl {
       layout: config.layout,
       verifiers: config.verifiers,
       backend: this.backend,
+      kernel: this.#kernelStart,
       idle: config.spins < 0 ? idle : { ...idle, spins: config.spins },
       udp: config.udp,
       journal: {
@@ -193,7 +212,7 @@ export class ClaimwireNode implements NodeControl {
     const { receiveBufferBytes } = this.#topology;
     log(
       'info',
-      `layout ${config.layout}, backend ${this.backend}, verifiers ${this.verifiers}, ring ${ringSlots(config, this.backend)} slots, ` +
+      `layout ${config.layout}, backend ${this.backend}${this.kernelName === null ? '' : ` (${this.kernelName})`}, verifiers ${this.verifiers}, ring ${ringSlots(config, this.backend)} slots, ` +
         `channels ${this.channelCount} of ${tableCapacity(config, this.channelCount)}, receive buffer ${receiveBufferBytes} bytes, sync before ack`,
     );
   }

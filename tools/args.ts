@@ -88,3 +88,10 @@ export function hostPort(text: string, flag: string): HostPort {
     usage(`${flag}: expected HOST:PORT like 127.0.0.1:9393, got ${JSON.stringify(text)}`);
   return { host: parts[1] ?? parts[2]!, port };
 }
+
+/** Bytes, with K, M or G for powers of 1,024. */
+export function byteSize(text: string, flag: string): number {
+  const parts = /^(\d{1,12})([KMG]?)$/i.exec(text);
+  if (parts === null) usage(`${flag}: expected a size like 512M or 1G, got ${JSON.stringify(text)}`);
+  return Number(parts[1]) * 1_024 ** ' KMG'.indexOf(parts[2]!.toUpperCase() || ' ');
+}

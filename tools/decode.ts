@@ -39,6 +39,8 @@ standard input (a capture, or one datagram in hex per line).
   --port N     of a capture, only datagrams to or from UDP port N
   --help       this text
 
+high-s: the signature is refused, unless the channel's key is Ed25519 (where it means nothing).
+
 Exit code: 0 all decoded, 1 something was not a claim or ack (the line says what), 2 usage.
 `;
 

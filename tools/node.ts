@@ -7,7 +7,7 @@ import type { LayoutName, NodeOptions } from '../src/config.ts';
 import { log } from '../src/log.ts';
 import { type ServingNode, serve } from '../src/serve.ts';
 import { BACKEND_NAMES, type BackendChoice } from '../src/verify/backend.ts';
-import { hostPort, readArgs, usage, wholeNumber } from './args.ts';
+import { byteSize, hostPort, readArgs, usage, wholeNumber } from './args.ts';
 
 const HELP = `Usage: claimwire node [--data DIR] [--udp H:P] [--http H:P] [--verifiers N]
                       [--backend auto|${BACKEND_NAMES.join('|')}] [--layout pipeline|lanes]
@@ -23,6 +23,8 @@ SIGTERM or SIGINT, {"event":"stopped",…}; logs go to stderr.
                            passes its self-test
   --layout NAME            pipeline: net thread, verifiers, commit thread (default)
                            lanes: one thread runs every step
+  --key-cache SIZE         memory for key tables, like 512M; default a quarter of the
+                           free memory, at most 1G
   --channels-max N         room in the channel table; default 2097152, or twice what is stored
   --ring-slots N           claims in flight, a power of two; default by the backend's speed
   --spins N                empty looks before a thread sleeps; default by cores
@@ -51,6 +53,7 @@ export async function run(args: string[]): Promise<number> {
     udp: node.udp,
     http,
     backend: node.backend,
+    kernel: node.kernelName,
     verifiers: node.verifiers,
     channels: node.channelCount,
     pid: process.pid,
@@ -84,6 +87,7 @@ function readOptions(args: string[]): NodeOptions | undefined {
     verifiers: { type: 'string' },
     backend: { type: 'string' },
     layout: { type: 'string' },
+    'key-cache': { type: 'string' },
     'channels-max': { type: 'string' },
     'ring-slots': { type: 'string' },
     spins: { type: 'string' },
@@ -101,6 +105,7 @@ function readOptions(args: string[]): NodeOptions | undefined {
   if (values.backend !== undefined)
     options.backend = oneOf<BackendChoice>(values.backend, '--backend', ['auto', ...BACKEND_NAMES]);
   if (values.layout !== undefined) options.layout = oneOf<LayoutName>(values.layout, '--layout', ['pipeline', 'lanes']);
+  if (values['key-cache'] !== undefined) options.keyCacheBytes = byteSize(values['key-cache'], '--key-cache');
   if (values['channels-max'] !== undefined)
     options.channelsMax = wholeNumber(values['channels-max'], '--channels-max', 1, 20_000_000);
   if (values['ring-slots'] !== undefined)

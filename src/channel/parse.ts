@@ -7,6 +7,7 @@
 import { ECDH } from 'node:crypto';
 import {
   DROPS_MAX,
+  ED25519_KEY_PREFIX,
   LEDGER_CHANNEL_ID_BYTES,
   type ProfileName,
   PUBLIC_KEY_BYTES,
@@ -15,6 +16,7 @@ import {
 } from '../../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
+import { isEd25519Point } from './ed25519-point.ts';
 import type { Channel, ChannelState } from './row.ts';
 
 /** A channel as the admin interface and the tools show it. */
@@ -39,7 +41,7 @@ export interface ChannelJson {
 const OPENING_FIELDS = ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId'];
 const CHANGE_FIELDS = ['capacity', 'expiresAt'];
 const U32_MAX = 0xffff_ffff;
-/** Distinct keys remembered as points of the curve: 64 Ki keys take about 10 MB. */
+/** Distinct keys remembered as points of their curve: 64 Ki keys take about 10 MB. */
 const KEYS_MAX = 65_536;
 const GOT_CHARACTERS_MAX = 80;
 
@@ -107,7 +109,7 @@ function objectWith(value: unknown, fields: readonly string[], what: string): Re
 }
 
 /**
- * Knows which public keys are points of the curve, so that a key is checked once however many channels it has. Forgets
+ * Knows which public keys are points of their curve, so that a key is checked once however many channels it has. Forgets
  * the oldest past KEYS_MAX keys.
  */
 export class KeyCheck {
@@ -118,15 +120,23 @@ export class KeyCheck {
     const known = typeof value === 'string' ? this.keys.get(value) : undefined;
     if (known !== undefined) return known;
     const key = parseHex(value, PUBLIC_KEY_BYTES, field);
-    if (key[0] !== 2 && key[0] !== 3) invalid(field, 'a secp256k1 key beginning 02 or 03', value);
-    try {
-      ECDH.convertKey(key, 'secp256k1', undefined, undefined, 'uncompressed');
-    } catch {
-      invalid(field, 'a point of the curve secp256k1', value);
-    }
+    if (key[0] === ED25519_KEY_PREFIX) {
+      if (!isEd25519Point(key.subarray(1))) invalid(field, 'ED and a point of the curve edwards25519', value);
+    } else if (key[0] !== 2 && key[0] !== 3)
+      invalid(field, 'a secp256k1 key beginning 02 or 03, or an Ed25519 key beginning ED', value);
+    else if (!isSecp256k1Point(key)) invalid(field, 'a point of the curve secp256k1', value);
     if (this.keys.size >= KEYS_MAX) this.keys.delete(this.keys.keys().next().value!);
     this.keys.set(value as string, key);
     return key;
+  }
+}
+
+function isSecp256k1Point(key: Uint8Array): boolean {
+  try {
+    ECDH.convertKey(key, 'secp256k1', undefined, undefined, 'uncompressed');
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -21,6 +21,7 @@ import {
 import { ClaimwireError } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../ring/arena.ts';
+import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
 import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_OPEN } from './row.ts';
 
 /** Words of the hot line. */
@@ -44,7 +45,7 @@ const HOT_WORDS = ROW_HOT_BYTES / 4;
 /** HOT_FLAGS. A row without FLAG_OPEN accepts nothing. */
 export const FLAG_OPEN = 1;
 export const FLAG_LINK = 1 << 8;
-const FLAG_ED25519 = 1 << 9;
+export const FLAG_ED25519 = 1 << 9;
 
 const ROW_NONE = -1;
 
@@ -67,6 +68,7 @@ export class ChannelTable {
   readonly #index: number;
   readonly #keyIndex: number;
   readonly #indexMask: number;
+  readonly #ed25519: number;
   readonly capacity: number;
   /** Main thread only: rows and keys in use. */
   #rows = 0;
@@ -84,6 +86,7 @@ export class ChannelTable {
     this.#index = plan.channelIndex.offset >>> 2;
     this.#keyIndex = plan.keyIndex.offset >>> 2;
     this.#indexMask = plan.channelIndex.bytes / 4 - 1;
+    this.#ed25519 = controlWord(arena, ED25519_LINE);
     this.capacity = plan.shape.channelsMax;
   }
 
@@ -125,6 +128,11 @@ export class ChannelTable {
   publicKey(key: number): Uint8Array {
     const start = this.#keys + key * KEY_STRIDE_BYTES;
     return this.#bytes.subarray(start, start + PUBLIC_KEY_BYTES);
+  }
+
+  /** Whether any channel has ever had an Ed25519 key: set before the first such row can be found, never taken back. */
+  get hasEd25519(): boolean {
+    return Atomics.load(this.words, this.#ed25519) !== 0;
   }
 
   // --- committers ---
@@ -313,6 +321,7 @@ export class ChannelTable {
     const key = this.#keyCount++;
     bytes.set(source.subarray(offset, offset + PUBLIC_KEY_BYTES), this.#keys + key * KEY_STRIDE_BYTES);
     this.words[this.#keyIndex + slot] = key + 1;
+    if (source[offset] === ED25519_KEY_PREFIX) Atomics.store(this.words, this.#ed25519, 1);
     return key;
   }
 }

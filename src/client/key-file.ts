@@ -1,19 +1,25 @@
 /**
- * Keys at rest: `{"privateKey": HEX64, "publicKey": HEX66}`, a file of mode 0600 that is never written over.
+ * Keys at rest: `{"privateKey": HEX64, "publicKey": HEX66}`, a file of mode 0600 that is never written over. The public
+ * key's first byte says which kind the key is: 02 or 03 secp256k1, ED Ed25519.
  *
  * Cold path, synchronous. No message here ever holds a private key.
  */
+import { randomBytes } from 'node:crypto';
 import { closeSync, fchmodSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { utils } from '@noble/secp256k1';
 import { ED25519_KEY_PREFIX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
-import { Secp256k1Signer } from './signer.ts';
+import { Ed25519Signer } from './ed25519-signer.ts';
+import { Secp256k1Signer, type Signer } from './signer.ts';
 
-/** A secp256k1 key in upper-case hex. */
+export const KEY_TYPES = ['secp256k1', 'ed25519'] as const;
+export type KeyType = (typeof KEY_TYPES)[number];
+
+/** A key in upper-case hex. */
 export interface KeyPair {
-  /** 64 digits. */
+  /** 64 digits: secp256k1's scalar, or Ed25519's seed. */
   privateKey: string;
-  /** 66 digits, compressed, as in a PaymentChannelClaim's PublicKey. */
+  /** 66 digits, as in a PaymentChannelClaim's PublicKey: a compressed point, or ED and 32 bytes. */
   publicKey: string;
 }
 
@@ -21,20 +27,21 @@ const KEY_FILE_BYTES_MAX = 4096;
 const OTHERS_MODE_BITS = 0o077;
 
 /** A new random key. */
-export function generateKey(): KeyPair {
-  const privateKey = utils.randomSecretKey();
-  return { privateKey: hex(privateKey), publicKey: hex(new Secp256k1Signer(privateKey).publicKey) };
+export function generateKey(type: KeyType = 'secp256k1'): KeyPair {
+  const isEd25519 = type === 'ed25519';
+  const privateKey = isEd25519 ? randomBytes(32) : utils.randomSecretKey();
+  const signer = isEd25519 ? new Ed25519Signer(privateKey) : new Secp256k1Signer(privateKey);
+  return { privateKey: hex(privateKey), publicKey: hex(signer.publicKey) };
 }
 
 /** A signer over a key pair. Throws ClaimwireError KEY_FILE_INVALID where the halves are no key or do not match. */
-export function keySigner(key: KeyPair): Secp256k1Signer {
+export function keySigner(key: KeyPair): Signer {
   const publicKey = checkedDigits(key.publicKey, 'publicKey', 66);
-  if (Number.parseInt(publicKey.slice(0, 2), 16) === ED25519_KEY_PREFIX)
-    throw keyError('expected a secp256k1 key (publicKey beginning 02 or 03), got an Ed25519 key (ED)');
+  const isEd25519 = Number.parseInt(publicKey.slice(0, 2), 16) === ED25519_KEY_PREFIX;
   const privateKey = Buffer.from(checkedDigits(key.privateKey, 'privateKey', 64), 'hex');
-  if (!utils.isValidSecretKey(privateKey))
+  if (!isEd25519 && !utils.isValidSecretKey(privateKey))
     throw keyError('privateKey: expected 1..n-1 of secp256k1, got another number');
-  const signer = new Secp256k1Signer(privateKey);
+  const signer = isEd25519 ? new Ed25519Signer(privateKey) : new Secp256k1Signer(privateKey);
   const derived = hex(signer.publicKey);
   if (derived !== publicKey) throw keyError(`publicKey: expected ${derived} (the private key's), got ${publicKey}`);
   return signer;

@@ -44,7 +44,7 @@ export interface ChannelOptions {
   ledgerChannelId: Uint8Array | string;
   /** The u64 handle; by default the first 8 bytes of the ledger channel id. */
   channelId?: bigint;
-  /** secp256k1. Channels of one key share a Signer (keySigner), since a key pair is checked each time. */
+  /** secp256k1 or Ed25519. Channels of one key share a Signer (keySigner), since a key pair is checked each time. */
   key: KeyPair | Signer;
   /** Default `xrpl`. */
   profile?: ProfileName;

@@ -17,7 +17,7 @@ hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
 
 /** What a payer signs with; a hardware module can stand behind it. */
 export interface Signer {
-  /** 33 bytes, compressed. */
+  /** 33 bytes: a compressed secp256k1 point, or ED and Ed25519's 32. */
   readonly publicKey: Uint8Array;
   /**
    * Writes the 64 signature bytes of the claim that starts at `claim[offset]`, all its other fields being set.

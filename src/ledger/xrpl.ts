@@ -1,11 +1,11 @@
 /**
- * From a channel's best claim to what the XRP Ledger takes: DER signatures, addresses, times, the unsigned transaction.
+ * From a channel's best claim to what the XRP Ledger takes: signatures, addresses, times, the unsigned transaction.
  *
- * Pure functions, any thread. Facts: a Signature is strict DER in hex; Balance and Amount are drops as decimal strings; a
+ * Pure functions, any thread. Facts: a Signature is strict DER in hex, or Ed25519's 64 bytes in hex; Balance and Amount are drops as decimal strings; a
  * time is in seconds since 2000-01-01; whatever touches an expired channel closes it and pays the payee nothing.
  */
 import { isValidClassicAddress, isValidXAddress } from 'ripple-address-codec';
-import { SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import { isoTime, upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -17,6 +17,8 @@ const SCALAR_BYTES = SIGNATURE_BYTES / 2;
 const EXPIRY_WARNING_SECONDS = 24 * 3600;
 /** Half of the order of secp256k1: a larger s is the twin the ledger refuses. */
 const HALF_ORDER = 0x7fff_ffff_ffff_ffff_ffff_ffff_ffff_ffff_5d57_6e73_57a4_501d_dfe9_2f46_681b_20a0n;
+/** Order of Ed25519's group: s at or over it is a second form of a signature, which the ledger refuses too. */
+const ED25519_ORDER = 0x1000_0000_0000_0000_0000_0000_0000_0000_14de_f9de_a2f7_9cd6_5812_631a_5cf5_d3edn;
 
 /** An unsigned PaymentChannelClaim; the payee's wallet adds Fee, Sequence and LastLedgerSequence and signs it. */
 export interface PaymentChannelClaim {
@@ -28,7 +30,7 @@ export interface PaymentChannelClaim {
   Balance: string;
   /** Drops the payer signed. */
   Amount: string;
-  /** Strict DER, upper-case hex. */
+  /** Strict DER, or for a PublicKey beginning ED the 64 bytes; upper-case hex. */
   Signature: string;
   PublicKey: string;
   /** No tfClose: that would hand the rest of the channel back to the payer at once. */
@@ -127,8 +129,6 @@ export function paymentChannelClaim({
   const ledgerChannelId = upperHex(channel.ledgerChannelId);
   const reason = notRedeemable(channel);
   if (reason !== undefined) bad(`channel ${ledgerChannelId}`, 'a claim to redeem', reason);
-  const s = BigInt(`0x${upperHex(channel.signature.subarray(SCALAR_BYTES))}`);
-  if (s > HALF_ORDER) bad(`channel ${ledgerChannelId}`, 'a signature with low s', 'one with high s');
   const drops = channel.committed.toString();
   return {
     TransactionType: 'PaymentChannelClaim',
@@ -136,10 +136,24 @@ export function paymentChannelClaim({
     Channel: ledgerChannelId,
     Balance: drops,
     Amount: drops,
-    Signature: derFromCompact(channel.signature),
+    Signature: ledgerSignature(channel, ledgerChannelId),
     PublicKey: upperHex(channel.publicKey),
     Flags: 0,
   };
+}
+
+/** The signature as a transaction carries it; none that the ledger would refuse for its form. */
+function ledgerSignature({ publicKey, signature }: Redeemable, ledgerChannelId: string): string {
+  const scalar = signature.subarray(SCALAR_BYTES);
+  if (publicKey[0] === ED25519_KEY_PREFIX) {
+    // Little-endian, unlike ECDSA's.
+    const s = BigInt(`0x${upperHex(Uint8Array.from(scalar).reverse())}`);
+    if (s >= ED25519_ORDER) bad(`channel ${ledgerChannelId}`, "s below the group's order", 'a larger one');
+    return upperHex(signature);
+  }
+  const s = BigInt(`0x${upperHex(scalar)}`);
+  if (s > HALF_ORDER) bad(`channel ${ledgerChannelId}`, 'a signature with low s', 'one with high s');
+  return derFromCompact(signature);
 }
 
 /**

@@ -8,6 +8,8 @@ import { assert, ClaimwireError } from '../errors.ts';
 
 /** What the arena has room for. Powers of two where the comment says so. */
 export interface ArenaShape {
+  /** What the wasm kernel owns at the arena's start, whole pages; 0 without it. */
+  kernelBytes: number;
   /** Rings: one per lane (`lanes`), or one (`pipeline`). */
   rings: number;
   /** Slots of each claim ring, a power of two. */
@@ -63,7 +65,7 @@ const WASM_PAGES_MAX = 65_536;
 /** Where everything lies for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB a wasm memory can have. */
 function planArena(shape: ArenaShape): ArenaPlan {
   assert(isPowerOfTwo(shape.ringSlots) && isPowerOfTwo(shape.ackSlots), 'ring sizes are powers of two');
-  let end = 0;
+  let end = shape.kernelBytes;
   const region = (bytes: number): Region => {
     const offset = end;
     end += Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;

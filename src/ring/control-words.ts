@@ -18,6 +18,12 @@ const PHASE_LINE = 0;
 const ABANDON_LINE = 1;
 const FENCE_LINE = 2;
 const MAIN_DOORBELL_LINE = 3;
+/** Owned by channel/table.ts. */
+export const ED25519_LINE = 4;
+
+export function controlWord(arena: Arena, line: number): number {
+  return (arena.plan.control.offset + line * LINE_BYTES) >>> 2;
+}
 
 export class ControlWords {
   /** The main thread sleeps here for a fence to be passed. */
@@ -27,7 +33,7 @@ export class ControlWords {
 
   constructor(arena: Arena) {
     this.#ints = arena.ints;
-    this.#base = arena.plan.control.offset >>> 2;
+    this.#base = controlWord(arena, 0);
     this.mainDoorbell = new Doorbell(arena.ints, this.#word(MAIN_DOORBELL_LINE));
   }
 

@@ -4,6 +4,7 @@
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
 import type { BackendName } from '../verify/backend.ts';
+import type { KernelStart } from '../verify/kernel.ts';
 
 export type ThreadRole = 'net' | 'verifier' | 'committer' | 'lane';
 
@@ -24,6 +25,7 @@ export interface ThreadContext {
   /** Its counter block. */
   thread: number;
   backend: BackendName;
+  kernel: KernelStart;
   idle: IdleStrategy;
   udp: { host: string; port: number };
   journal: JournalStart;

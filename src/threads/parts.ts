@@ -38,7 +38,8 @@ export class ThreadParts {
   }
 
   verifyStep(): VerifyStep {
-    return new VerifyStep(this.ring, createBackend(this.context.backend, this.arena, this.ring, this.table));
+    const { backend, kernel } = this.context;
+    return new VerifyStep(this.ring, createBackend(backend, this.arena, this.ring, this.table, kernel));
   }
 
   openJournal(): JournalWriter {

@@ -9,12 +9,14 @@ import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../ring/control-words.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
 import type { BackendName } from '../verify/backend.ts';
+import type { KernelStart } from '../verify/kernel.ts';
 import type { JournalStart, ThreadContext, ThreadReady, ThreadRole } from './context.ts';
 
 export interface TopologyOptions {
   layout: LayoutName;
   verifiers: number;
   backend: BackendName;
+  kernel: Omit<KernelStart, 'thread'>;
   idle: IdleStrategy;
   udp: { host: string; port: number };
   journal: JournalStart;
@@ -28,6 +30,11 @@ export interface TopologyOptions {
 export function rolesOf(layout: LayoutName, verifiers: number): ThreadRole[] {
   if (layout === 'lanes') return ['lane'];
   return ['committer', ...new Array<ThreadRole>(verifiers).fill('verifier'), 'net'];
+}
+
+/** Threads with an instance of the kernel: those that verify, and the main thread for its counters. */
+export function kernelThreads(layout: LayoutName, verifiers: number): number {
+  return rolesOf(layout, verifiers).filter((role) => role === 'verifier' || role === 'lane').length + 1;
 }
 
 export class Topology {
@@ -100,6 +107,8 @@ export class Topology {
       ring: 0,
       thread,
       backend: this.#options.backend,
+      // Instance 0 is the main thread's; in a pipeline the verifiers' counter blocks are numbered from 1 as well.
+      kernel: { ...this.#options.kernel, thread: role === 'lane' ? 1 : thread },
       idle: this.#options.idle,
       udp: this.#options.udp,
       journal: this.#options.journal,

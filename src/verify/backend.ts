@@ -13,9 +13,9 @@ export interface VerifyBackend {
 }
 
 /** From the fastest to the reference: the order in which `auto` tries them. */
-export const BACKEND_NAMES = ['openssl', 'noble'] as const;
+export const BACKEND_NAMES = ['native', 'wasm', 'noble'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 export type BackendChoice = BackendName | 'auto';
 
 /** Claims one thread judges per millisecond, roughly: sizes batches and rings, decides nothing else. */
-export const BACKEND_CLAIMS_PER_MS: Readonly<Record<BackendName, number>> = { openssl: 3, noble: 0.5 };
+export const BACKEND_CLAIMS_PER_MS: Readonly<Record<BackendName, number>> = { native: 700, wasm: 50, noble: 0.5 };

@@ -1,51 +1,78 @@
 /**
- * Which backend runs: the one asked for, or the fastest that passes its self-test. Main thread decides, workers create.
+ * Which backend runs: the one asked for, or the fastest that passes its self-test. The main thread decides before the
+ * arena is made, since the wasm kernel lives in it; the verifying threads then create theirs.
  */
-import { PROFILE_XRPL } from '../../protocol/layout.ts';
-import type { ChannelTable } from '../channel/table.ts';
+import { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
-import type { ClaimRing } from '../ring/claim-ring.ts';
+import { ClaimRing } from '../ring/claim-ring.ts';
 import { BACKEND_NAMES, type BackendChoice, type BackendName, type VerifyBackend } from './backend.ts';
-import { judgeOf, SlotBackend } from './slot-backend.ts';
+import { Ed25519Backend } from './ed25519-backend.ts';
+import type { Kernel, KernelStart } from './kernel.ts';
+import { KernelBackend } from './kernel-backend.ts';
+import { NativeKernel } from './native.ts';
+import { selfTestArena, selfTestFault } from './self-test.ts';
+import { SlotBackend } from './slot-backend.ts';
+import { WasmKernel, wasmKernelBytes } from './wasm.ts';
 
-/** A claim of 1,000,000 drops signed by xrpl.js 5.3 with a public test key: the self-test's known answer. */
-const KNOWN = {
-  preimage: '434c4d005db01b7ffed6b67e6b0414ded11e051d2ee2b7619ce0eaa6286d67a3a4d5bdb300000000000f4240',
-  publicKey: '0257cf4f3929f535518d624292d62ace47e9da563d7dfa7ea4c6bc24258ab467b7',
-  signature:
-    '7a942607efb90c9d38769330b3b540f7d83b3a38e7a621a59c9b6a51f3116d233bc45db3e6ca873dcac00ee6753fd982f9328a7bd3231b314c7195cad2b4f5a3',
-};
+/** For the trial only: the smallest cache the kernels take. */
+const TRIAL: KernelStart = { cacheBytes: 1, threads: 1, thread: 0 };
 
-/** The backend that `choice` stands for on this machine. Throws BACKEND_UNAVAILABLE. */
-export function resolveBackend(choice: BackendChoice): BackendName {
+/**
+ * The backend that `choice` stands for on this machine.
+ * @param onPassedOver hears of each one that `auto` passed over, and why
+ * Throws BACKEND_UNAVAILABLE where nothing asked for works.
+ */
+export function resolveBackend(
+  choice: BackendChoice,
+  cacheBytes: number,
+  onPassedOver: (name: BackendName, reason: string) => void = () => {},
+): BackendName {
   const candidates = choice === 'auto' ? BACKEND_NAMES : [choice];
-  const usable = candidates.find(passesSelfTest);
-  if (usable === undefined)
-    throw new ClaimwireError(
-      'BACKEND_UNAVAILABLE',
-      `backend: expected ${candidates.join(' or ')} to pass its self-test, got wrong verdicts; try --backend noble`,
-    );
-  return usable;
+  const reasons: string[] = [];
+  for (const name of candidates) {
+    const fault = trialFault(name, cacheBytes);
+    if (fault === undefined) return name;
+    reasons.push(`${name}: ${fault}`);
+    if (choice === 'auto') onPassedOver(name, fault);
+  }
+  throw new ClaimwireError('BACKEND_UNAVAILABLE', `backend: ${reasons.join('; ')}`);
 }
 
-export function createBackend(name: BackendName, arena: Arena, ring: ClaimRing, table: ChannelTable): VerifyBackend {
-  return new SlotBackend(name, arena, ring, table);
+/** Bytes at the arena's start that a backend wants for itself. */
+export function backendBytes(name: BackendName, start: Omit<KernelStart, 'thread'>): number {
+  return name === 'wasm' ? wasmKernelBytes(start) : 0;
 }
 
-/** The known claim passes, and fails with one bit of its amount or of its signature changed. */
-function passesSelfTest(name: BackendName): boolean {
-  const judge = judgeOf(name);
-  const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));
-  const flipped = (hex: string) => {
-    const result = bytes(hex);
-    result[result.length - 1]! ^= 1;
-    return result;
-  };
-  const { preimage, signature, publicKey } = KNOWN;
-  return (
-    judge(PROFILE_XRPL, bytes(preimage), bytes(signature), bytes(publicKey)) &&
-    !judge(PROFILE_XRPL, flipped(preimage), bytes(signature), bytes(publicKey)) &&
-    !judge(PROFILE_XRPL, bytes(preimage), flipped(signature), bytes(publicKey))
-  );
+/** This thread's instance of the kernel, or undefined for a backend that has none. */
+export function createKernel(name: BackendName, arena: Arena, start: KernelStart): Kernel | undefined {
+  if (name === 'native') return new NativeKernel(start.cacheBytes);
+  return name === 'wasm' ? new WasmKernel(arena, start) : undefined;
+}
+
+export function createBackend(
+  name: BackendName,
+  arena: Arena,
+  ring: ClaimRing,
+  table: ChannelTable,
+  start: KernelStart,
+): VerifyBackend {
+  const kernel = createKernel(name, arena, start);
+  const backend =
+    kernel === undefined ? new SlotBackend(arena, ring, table) : new KernelBackend(name, kernel, arena, ring);
+  return new Ed25519Backend(backend, arena, ring, table);
+}
+
+/** Why a backend can't be trusted here, or undefined: it judges known claims in a small arena of its own. */
+function trialFault(name: BackendName, cacheBytes: number): string | undefined {
+  try {
+    // The native cache is made once a process, by whoever comes first: with its real size.
+    const start = name === 'native' ? { ...TRIAL, cacheBytes } : TRIAL;
+    const arena = selfTestArena(backendBytes(name, start));
+    const ring = new ClaimRing(arena, 0);
+    const table = new ChannelTable(arena);
+    return selfTestFault(arena, ring, table, () => createBackend(name, arena, ring, table, start));
+  } catch (error) {
+    return (error as Error).message;
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Backends written in JavaScript: one claim at a time, from slots to a judge and back. Runs in a verifying thread.
+ * The reference as a backend: one claim at a time, digest and signature by noble. Runs in a verifying thread.
  */
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { linkPreimage, xrplPreimage } from '../../protocol/digest.ts';
@@ -8,31 +8,23 @@ import { type ChannelTable, FLAG_LINK, HOT_FLAGS, HOT_KEY } from '../channel/tab
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
-import { BACKEND_CLAIMS_PER_MS, type BackendName, type VerifyBackend } from './backend.ts';
+import { BACKEND_CLAIMS_PER_MS, type VerifyBackend } from './backend.ts';
 import { verifyDigest } from './noble.ts';
-import { OpensslVerifier } from './openssl.ts';
-
-/** Judges one claim: `signature` of `publicKey` over `preimage`, hashed as the profile says. */
-type Judge = (profile: number, preimage: Uint8Array, signature: Uint8Array, publicKey: Uint8Array) => boolean;
 
 /** A batch of a slow backend takes about this long, so that verifiers share a burst and a commit does not wait. */
 const BATCH_MS = 4;
 
 export class SlotBackend implements VerifyBackend {
-  readonly name: BackendName;
-  readonly batchMax: number;
+  readonly name = 'noble';
+  readonly batchMax = Math.max(1, Math.floor(BACKEND_CLAIMS_PER_MS.noble * BATCH_MS));
   readonly #arena: Arena;
   readonly #ring: ClaimRing;
   readonly #table: ChannelTable;
-  readonly #judge: Judge;
 
-  constructor(name: BackendName, arena: Arena, ring: ClaimRing, table: ChannelTable) {
-    this.name = name;
-    this.batchMax = Math.max(1, Math.floor(BACKEND_CLAIMS_PER_MS[name] * BATCH_MS));
+  constructor(arena: Arena, ring: ClaimRing, table: ChannelTable) {
     this.#arena = arena;
     this.#ring = ring;
     this.#table = table;
-    this.#judge = judgeOf(name);
   }
 
   verifySlots(first: number, count: number): void {
@@ -48,20 +40,14 @@ export class SlotBackend implements VerifyBackend {
       const ledgerId = this.#table.ledgerId(row);
       const preimage = profile === PROFILE_LINK ? linkPreimage(ledgerId, claim) : xrplPreimage(ledgerId, claim);
       const signature = claim.subarray(CLAIM_SIGNATURE, CLAIM_TIMESTAMP);
-      const isValid = this.#judge(profile, preimage, signature, publicKey);
+      const isValid = isValidClaim(profile, preimage, signature, publicKey);
       Atomics.store(ints, (slot + SLOT_VERDICT) >>> 2, isValid ? VERDICT_VALID : VERDICT_INVALID);
     }
   }
 }
 
-/** The judge of a backend; each call makes one with caches of its own. */
-export function judgeOf(name: BackendName): Judge {
-  if (name === 'openssl') {
-    const verifier = new OpensslVerifier();
-    return (profile, preimage, signature, publicKey) => verifier.verify(profile, preimage, signature, publicKey);
-  }
-  return (profile, preimage, signature, publicKey) => {
-    const digest = profile === PROFILE_LINK ? sha256(preimage) : sha512(preimage).subarray(0, 32);
-    return verifyDigest(signature, digest, publicKey);
-  };
+/** By the reference: the digest the profile asks for, then noble. */
+function isValidClaim(profile: number, preimage: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+  const digest = profile === PROFILE_LINK ? sha256(preimage) : sha512(preimage).subarray(0, 32);
+  return verifyDigest(signature, digest, publicKey);
 }

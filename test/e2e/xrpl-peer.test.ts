@@ -16,13 +16,18 @@ import {
   temporaryFolder,
 } from '../support/node-process.ts';
 
+/** Orders of the groups of secp256k1 and of Ed25519. */
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+const ED25519_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 const CAPACITY = 5_000_000n;
 
 const data = temporaryFolder('xrpl');
 const node = new NodeProcess(data);
 const payer = Wallet.generate('ecdsa-secp256k1' as never);
-const stranger = Wallet.generate('ecdsa-secp256k1' as never);
+const KINDS = [
+  { kind: 'secp256k1', payer, stranger: Wallet.generate('ecdsa-secp256k1' as never) },
+  { kind: 'Ed25519', payer: Wallet.generate('ed25519' as never), stranger: Wallet.generate('ed25519' as never) },
+];
 let ready: ReadyLine;
 let socket: Socket;
 
@@ -59,8 +64,22 @@ function compact(der: string): Uint8Array {
   return Buffer.from(r.toString(16).padStart(64, '0') + s.toString(16).padStart(64, '0'), 'hex');
 }
 
+const isEd25519 = (wallet: Wallet) => wallet.publicKey.startsWith('ED');
+
 function signed(wallet: Wallet, ledgerChannelId: string, amount: bigint): Uint8Array {
-  return compact(authorizeChannel(wallet, ledgerChannelId, String(amount)));
+  const signature = authorizeChannel(wallet, ledgerChannelId, String(amount));
+  return isEd25519(wallet) ? Buffer.from(signature, 'hex') : compact(signature);
+}
+
+/** The second form of a valid signature: n − s for ECDSA, S + L for Ed25519. */
+function twin(wallet: Wallet, signature: Uint8Array): Uint8Array {
+  const scalar = Buffer.from(signature.subarray(32));
+  const number = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
+  const bytes = (value: bigint) => Buffer.from(value.toString(16).padStart(64, '0'), 'hex');
+  const second = isEd25519(wallet)
+    ? bytes(number(scalar.reverse()) + ED25519_ORDER).reverse()
+    : bytes(ORDER - number(scalar));
+  return Buffer.concat([signature.subarray(0, 32), second]);
 }
 
 function handle(ledgerChannelId: string): bigint {
@@ -80,53 +99,55 @@ async function exchange(ledgerChannelId: string, amount: bigint, signature: Uint
   return await answer;
 }
 
-test('a claim signed by authorizeChannel is committed, and settle hands back what xrpl.js verifies', async () => {
-  const id = ledgerChannel();
-  await open(id);
-  const amount = 1_234_567n;
-  const ack = await exchange(id, amount, signed(payer, id, amount));
-  expect(statusName(ack.status)).toBe('COMMITTED');
-  expect(ack.amount).toBe(amount);
+test.each(KINDS)(
+  '$kind: authorizeChannel’s claim is committed; xrpl.js verifies what settle hands back',
+  async ({ payer }) => {
+    const id = ledgerChannel();
+    await open(id, { publicKey: payer.publicKey });
+    const amount = 1_234_567n;
+    const ack = await exchange(id, amount, signed(payer, id, amount));
+    expect(statusName(ack.status)).toBe('COMMITTED');
+    expect(ack.amount).toBe(amount);
 
-  const { code, stdout } = await claimwire(
-    'settle',
-    String(handle(id)),
-    '--account',
-    payer.address,
-    '--json',
-    ...adminFlags(ready, data),
-  );
-  expect(code).toBe(0);
-  const { transaction } = JSON.parse(stdout);
-  expect(transaction).toMatchObject({
-    TransactionType: 'PaymentChannelClaim',
-    Account: payer.address,
-    Channel: id,
-    Balance: String(amount),
-    Amount: String(amount),
-    PublicKey: payer.publicKey,
-    Flags: 0,
-  });
-  // xrpl.js takes XRP here, not drops.
-  const xrp = dropsToXrp(String(amount)).toString();
-  expect(verifyPaymentChannelClaim(id, xrp, transaction.Signature, payer.publicKey)).toBe(true);
-  expect(
-    verifyPaymentChannelClaim(id, dropsToXrp(String(amount + 1n)).toString(), transaction.Signature, payer.publicKey),
-  ).toBe(false);
-});
+    const { code, stdout } = await claimwire(
+      'settle',
+      String(handle(id)),
+      '--account',
+      payer.address,
+      '--json',
+      ...adminFlags(ready, data),
+    );
+    expect(code).toBe(0);
+    const { transaction } = JSON.parse(stdout);
+    expect(transaction.Signature).toMatch(isEd25519(payer) ? /^[0-9A-F]{128}$/ : /^30[0-9A-F]+$/);
+    expect(transaction).toMatchObject({
+      TransactionType: 'PaymentChannelClaim',
+      Account: payer.address,
+      Channel: id,
+      Balance: String(amount),
+      Amount: String(amount),
+      PublicKey: payer.publicKey,
+      Flags: 0,
+    });
+    // xrpl.js takes XRP here, not drops.
+    const xrp = dropsToXrp(String(amount)).toString();
+    expect(verifyPaymentChannelClaim(id, xrp, transaction.Signature, payer.publicKey)).toBe(true);
+    expect(
+      verifyPaymentChannelClaim(id, dropsToXrp(String(amount + 1n)).toString(), transaction.Signature, payer.publicKey),
+    ).toBe(false);
+  },
+);
 
-test('each way of being wrong has its own status, and none of them moves state', async () => {
+test.each(KINDS)('$kind: each way of being wrong has its own status, none moves state', async ({ payer, stranger }) => {
   const id = ledgerChannel();
-  await open(id);
+  await open(id, { publicKey: payer.publicKey });
   const status = async (amount: bigint, signature: Uint8Array) =>
     statusName((await exchange(id, amount, signature)).status);
   const good = signed(payer, id, 1_000n);
-  const s = BigInt(`0x${Buffer.from(good.subarray(32)).toString('hex')}`);
-  const highS = Buffer.concat([good.subarray(0, 32), Buffer.from((ORDER - s).toString(16).padStart(64, '0'), 'hex')]);
 
   expect(await status(1_001n, good)).toBe('BAD_SIGNATURE'); // altered amount
   expect(await status(1_000n, signed(stranger, id, 1_000n))).toBe('BAD_SIGNATURE'); // foreign key
-  expect(await status(1_000n, highS)).toBe('BAD_SIGNATURE'); // high-S twin of a valid signature
+  expect(await status(1_000n, twin(payer, good))).toBe('BAD_SIGNATURE'); // second form of a valid signature
   expect(await status(CAPACITY + 1n, signed(payer, id, CAPACITY + 1n))).toBe('OVER_CAPACITY');
   expect(await status(0n, good)).toBe('BAD_AMOUNT');
   expect(await status(10n ** 17n + 1n, good)).toBe('BAD_AMOUNT');

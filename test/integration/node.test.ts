@@ -50,7 +50,7 @@ async function answer(peer: WirePeer, claim: Uint8Array): Promise<[string, bigin
 }
 
 const LAYOUTS = ['pipeline', 'lanes'] as const;
-const BACKENDS = ['openssl', 'noble'] as const;
+const BACKENDS = ['native', 'wasm', 'noble'] as const;
 const COMBINATIONS = LAYOUTS.flatMap((layout) => BACKENDS.map((backend) => ({ layout, backend })));
 
 describe.each(COMBINATIONS)('$layout, $backend', (options) => {

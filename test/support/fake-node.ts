@@ -71,6 +71,8 @@ class FakeNode implements NodeControl {
   stats(): NodeStats {
     return {
       backend: 'fake',
+      kernel: null,
+      keyTables: null,
       layout: 'pipeline',
       verifiers: 1,
       uptimeSeconds: 1,

@@ -73,6 +73,8 @@ interface RigOptions {
   /** Verdict by a claim's 64 signature bytes; by default the first one even. */
   judge?: (signature: Uint8Array) => boolean;
   batchMax?: number;
+  /** A real backend in place of `judge`. */
+  backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
 
 export class Rig {
@@ -95,7 +97,7 @@ export class Rig {
   constructor(options: RigOptions = {}) {
     const { ringSlots = 256, channelsMax = 64, firstSequence = 0 } = options;
     const ackSlots = options.ackSlots ?? ringSlots * 2;
-    this.arena = Arena.create({ rings: 1, ringSlots, ackSlots, threads: 1, channelsMax });
+    this.arena = Arena.create({ kernelBytes: 0, rings: 1, ringSlots, ackSlots, threads: 1, channelsMax });
     for (const line of CURSOR_LINES) Atomics.store(this.arena.ints, cursorWord(this.arena, 0, line), firstSequence | 0);
     this.ring = new ClaimRing(this.arena, 0);
     this.ackRing = new AckRing(this.arena, 0);
@@ -104,7 +106,10 @@ export class Rig {
     this.sender = new AckSender(this.transport, counters);
     this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters);
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
-    this.verify = new VerifyStep(this.ring, new StubBackend(this.arena, this.ring, judge, options.batchMax ?? 64));
+    const backend =
+      options.backend?.(this.arena, this.ring, this.table) ??
+      new StubBackend(this.arena, this.ring, judge, options.batchMax ?? 64);
+    this.verify = new VerifyStep(this.ring, backend);
     this.journal = JournalWriter.open({
       directory: LANE,
       segmentBytes: 1 << 20,

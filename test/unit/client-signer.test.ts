@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
+import { Ed25519Signer } from '../../src/client/ed25519-signer.ts';
 import { generateKey, keySigner, loadKeyFile, writeKeyFile } from '../../src/client/key-file.ts';
 import { Secp256k1Signer } from '../../src/client/signer.ts';
 
@@ -75,10 +76,64 @@ describe('signer', () => {
   });
 
   it('takes 32-byte digests and private keys only', () => {
-    expect(() => keySigner(V1).sign(new Uint8Array(64))).toThrow('digest: expected 32 bytes, got 64');
+    expect(() => new Secp256k1Signer(bytes(V1.privateKey)).sign(new Uint8Array(64))).toThrow(
+      'digest: expected 32 bytes, got 64',
+    );
     expect(() => new Secp256k1Signer(new Uint8Array(32))).toThrow('private key: expected 32 bytes in 1..n-1');
   });
 });
+
+describe('Ed25519 signer', () => {
+  /** RFC 8032, tests 1 to 3: seed and public key; what they sign is the claim's preimage, so the vector has no claim. */
+  it.each([
+    [
+      '9D61B19DEFFD5A60BA844AF492EC2CC44449C5697B326919703BAC031CAE7F60',
+      'D75A980182B10AB7D54BFED3C964073A0EE172F3DAA62325AF021A68F707511A',
+    ],
+    [
+      '4CCD089B28FF96DA9DB6C346EC114E0F5B8A319F35ABA624DA8CF6ED4FB8A6FB',
+      '3D4017C3E843895A92B70AA74D1B7EBC9C982CCF2EC4968CC0CD55F12AF4660C',
+    ],
+    [
+      'C5AA8DF43F9F837BEDB7442F31DCB7B166D38535076F094B85CE3A2E0B4458F7',
+      'FC51CD8E6218A1A38DA47ED00230F0580816ED13BA3303AC5DEB911548908025',
+    ],
+  ])('makes the public key of seed %s', (privateKey, publicKey) => {
+    expect(hex(keySigner({ privateKey, publicKey: `ED${publicKey}` }).publicKey)).toBe(`ED${publicKey}`);
+  });
+
+  it('signs as the vectors do, both profiles, and touches nothing else of the claim', () => {
+    const vectors = ed25519Vectors();
+    expect(vectors.map(({ profile }) => profile)).toEqual(['xrpl', 'link']);
+    for (const { profile, privateKey, publicKey, ledgerChannelId, wire } of vectors) {
+      const expected = bytes(`${'00'.repeat(11)}${wire}${'00'.repeat(5)}`);
+      const buffer = expected.slice();
+      buffer.fill(0, 11 + CLAIM_SIGNATURE, 11 + CLAIM_TIMESTAMP);
+      new Ed25519Signer(bytes(privateKey)).signClaim(buffer, 11, bytes(ledgerChannelId), profile);
+      expect(buffer).toEqual(expected);
+      expect(hex(new Ed25519Signer(bytes(privateKey)).publicKey)).toBe(publicKey.toUpperCase());
+    }
+  });
+
+  it('takes seeds of 32 bytes only', () => {
+    for (const length of [0, 31, 33, 64])
+      expect(() => new Ed25519Signer(new Uint8Array(length))).toThrow(`private key: expected 32 bytes, got ${length}`);
+  });
+});
+
+interface ClaimVector {
+  profile: 'xrpl' | 'link';
+  algorithm: string;
+  privateKey: string;
+  publicKey: string;
+  ledgerChannelId: string;
+  wire: string;
+}
+
+function ed25519Vectors(): ClaimVector[] {
+  const { vectors } = JSON.parse(readFileSync(new URL('../../protocol/vectors/claims.json', import.meta.url), 'utf8'));
+  return vectors.filter(({ algorithm }: ClaimVector) => algorithm === 'ed25519');
+}
 
 describe('key file', () => {
   let folder: string;
@@ -89,10 +144,15 @@ describe('key file', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('comes back as written, readable by its owner alone, and is never written over', () => {
-    const key = generateKey();
+  it.each([
+    [undefined, /^0[23][0-9A-F]{64}$/],
+    ['secp256k1', /^0[23][0-9A-F]{64}$/],
+    ['ed25519', /^ED[0-9A-F]{64}$/],
+  ] as const)('%s comes back as written, readable by its owner alone, and is never written over', (type, publicKey) => {
+    const key = generateKey(type);
     expect(key.privateKey).toMatch(/^[0-9A-F]{64}$/);
-    expect(key.publicKey).toMatch(/^0[23][0-9A-F]{64}$/);
+    expect(key.publicKey).toMatch(publicKey);
+    expect(generateKey(type).privateKey).not.toBe(key.privateKey);
     writeKeyFile(path, key);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(loadKeyFile(path)).toEqual(key);
@@ -113,7 +173,11 @@ describe('key file', () => {
     ['a short key', JSON.stringify({ ...KEY, privateKey: 'AB' }), 'privateKey: expected 64 hex digits'],
     ['no number', JSON.stringify({ ...KEY, privateKey: 'F'.repeat(64) }), 'privateKey: expected 1..n-1'],
     ['another public key', JSON.stringify({ ...KEY, publicKey: VECTORS[1]!.publicKey }), `expected ${V1.publicKey}`],
-    ['an Ed25519 key', JSON.stringify({ ...KEY, publicKey: `ED${'0'.repeat(64)}` }), 'expected a secp256k1 key'],
+    [
+      'an Ed25519 key of another seed',
+      JSON.stringify({ ...KEY, publicKey: `ED${'0'.repeat(64)}` }),
+      'publicKey: expected ED',
+    ],
     ['a long file', ' '.repeat(5000), 'expected at most 4096 bytes, got 5000'],
   ])('is refused when it is %s', (_, text, message) => {
     if (text !== undefined) writeFileSync(path, text, { mode: 0o600 });

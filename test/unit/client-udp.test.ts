@@ -153,18 +153,37 @@ describe('tools', () => {
 
   it('keygen prints a key, or keeps it in a file and prints its public half', async () => {
     expect(await keygen(['--json'])).toBe(0);
-    keySigner(JSON.parse(output));
+    const printed = JSON.parse(output);
+    expect(Object.keys(printed).sort()).toEqual(['privateKey', 'publicKey']);
+    keySigner(printed);
+    output = '';
+    expect(await keygen(['--out', `${keyFile}-plain`])).toBe(0);
+    const plain = loadKeyFile(`${keyFile}-plain`);
+    expect(output).toBe(`publicKey ${plain.publicKey}\npath ${keyFile}-plain\n`);
     output = '';
     expect(await keygen(['--out', keyFile, '--json'])).toBe(0);
     const { publicKey, privateKey } = loadKeyFile(keyFile);
-    expect(JSON.parse(output)).toEqual({ publicKey, path: keyFile });
-    expect(output).not.toContain(privateKey);
+    expect(JSON.parse(output)).toEqual({ privateKey, publicKey, path: keyFile });
     expect(statSync(keyFile).mode & 0o777).toBe(0o600);
     await expect(keygen(['--out', keyFile])).rejects.toMatchObject({ code: 'KEY_FILE_INVALID' });
     expect(loadKeyFile(keyFile).publicKey).toBe(publicKey);
     await expect(keygen(['--outt', 'x'])).rejects.toMatchObject({ code: 'USAGE' });
     await expect(keygen(['x'])).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(keygen(['--type', 'rsa'])).rejects.toMatchObject({
+      code: 'USAGE',
+      message: '--type: expected secp256k1 or ed25519, got rsa',
+    });
     expect(await keygen(['--help'])).toBe(0);
+  });
+
+  it.each([
+    ['secp256k1', /^0[23]/],
+    ['ed25519', /^ED/],
+  ])('keygen --type %s makes that kind of key', async (type, prefix) => {
+    expect(await keygen(['--type', type, '--json'])).toBe(0);
+    const key = JSON.parse(output);
+    expect(key.publicKey).toMatch(prefix);
+    expect(Buffer.from(keySigner(key).publicKey).toString('hex').toUpperCase()).toBe(key.publicKey);
   });
 
   it('pay prints the ack with the signature that the published vector has', async () => {

@@ -9,6 +9,7 @@ import { claimBytes } from '../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, type ProfileName } from '../../protocol/layout.ts';
 import { encodeRow, ROW_BYTES } from '../../src/channel/row.ts';
+import { Ed25519Signer } from '../../src/client/ed25519-signer.ts';
 import { auditSignatures, ChannelKeys } from '../../src/journal/audit.ts';
 import checkBatch from '../../src/journal/audit-worker.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
@@ -22,13 +23,13 @@ const LEDGER_ID = new Uint8Array(32).fill(9);
 const keys = new ChannelKeys();
 let folder: string;
 
-function register(channelId: bigint, profile: ProfileName): void {
+function register(channelId: bigint, profile: ProfileName, publicKey: Uint8Array = getPublicKey(SECRET)): void {
   const row = new Uint8Array(ROW_BYTES);
   encodeRow(
     {
       channelId,
       ledgerChannelId: LEDGER_ID,
-      publicKey: getPublicKey(SECRET),
+      publicKey,
       capacity: 1000n,
       committed: 0n,
       sequence: 0,
@@ -51,12 +52,22 @@ function signedClaim(channelId: bigint, profile: ProfileName, number: number): U
   return claim;
 }
 
+const ED25519 = new Ed25519Signer(SECRET);
+
+function ed25519Claim(channelId: bigint, profile: ProfileName, number: number): Uint8Array {
+  const claim = signedClaim(channelId, profile, number);
+  ED25519.signClaim(claim, 0, LEDGER_ID, profile);
+  return claim;
+}
+
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'journal-audit-'));
   // Enough rows for the packed keys to grow.
   for (let channel = 1000n; channel < 3000n; channel++) register(channel, 'xrpl');
   register(1n, 'xrpl');
   register(2n, 'link');
+  register(4n, 'xrpl', ED25519.publicKey);
+  register(5n, 'link', ED25519.publicKey);
   const claims = [
     signedClaim(1n, 'xrpl', 1),
     signedClaim(2n, 'link', 2),
@@ -64,6 +75,11 @@ beforeAll(() => {
     signedClaim(2n, 'xrpl', 4),
     signedClaim(1n, 'xrpl', 5),
     signedClaim(2999n, 'xrpl', 6),
+    ed25519Claim(4n, 'xrpl', 7),
+    ed25519Claim(5n, 'link', 8),
+    signedClaim(4n, 'xrpl', 9),
+    ed25519Claim(5n, 'xrpl', 10),
+    ed25519Claim(1n, 'xrpl', 11),
   ];
   // The sequence is covered under `link` only.
   claims[0]![12] = 99;
@@ -102,14 +118,17 @@ it('checks every record against the registered key, under the registered profile
       return checkBatch(batch);
     },
   });
-  expect(report).toMatchObject({ checked: 1206, badSignatures: 2, unknownChannels: 1, journal: { end: 'whole' } });
+  expect(report).toMatchObject({ checked: 1211, badSignatures: 5, unknownChannels: 1, journal: { end: 'whole' } });
   const failures = report.failures.map(({ group, record, channelId }) => [group, record, channelId]);
   expect(failures).toEqual([
     [1, 2, 3n],
     [1, 3, 2n],
     [1, 4, 1n],
+    [1, 8, 4n],
+    [1, 9, 5n],
+    [1, 10, 1n],
   ]);
-  expect(progress.at(-1)).toBe(1206);
+  expect(progress.at(-1)).toBe(1211);
   expect(most).toBe(2);
 });
 

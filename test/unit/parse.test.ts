@@ -1,4 +1,5 @@
 /** Channels as JSON: what is taken, what is refused and how it is said. */
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { parseLines } from '../../src/channel/import-lines.ts';
 import {
@@ -14,6 +15,8 @@ import {
 import { type Channel, decodeRow, ROW_BYTES, rowFault } from '../../src/channel/row.ts';
 
 const KEY = '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7';
+/** RFC 8032, test 1. */
+const ED25519_KEY = 'EDD75A980182B10AB7D54BFED3C964073A0EE172F3DAA62325AF021A68F707511A';
 const LEDGER_ID = '5DB01B7FFED6B67E6B0414DED11E051D2EE2B7619CE0EAA6286D67A3A4D5BDB3';
 const opening = { ledgerChannelId: LEDGER_ID, publicKey: KEY, capacity: '1000' };
 const open = (change: object) => parseOpening({ ...opening, ...change }, new KeyCheck());
@@ -58,8 +61,14 @@ test.each([
   ['a short ledger id', { ledgerChannelId: LEDGER_ID.slice(2) }, 'ledgerChannelId: expected 64 hex digits'],
   ['no hex', { ledgerChannelId: `${LEDGER_ID.slice(2)}0g` }, 'ledgerChannelId: expected 64 hex digits'],
   ['an array', { ledgerChannelId: [LEDGER_ID] }, 'ledgerChannelId: expected 64 hex digits'],
-  ['an Ed25519 key', { publicKey: `ED${KEY.slice(2)}` }, 'publicKey: expected a secp256k1 key beginning 02 or 03'],
-  ['an uncompressed prefix', { publicKey: `04${KEY.slice(2)}` }, 'beginning 02 or 03'],
+  [
+    'an Ed25519 key off the curve',
+    { publicKey: `ED02${'00'.repeat(31)}` },
+    'expected ED and a point of the curve edwards',
+  ],
+  ['y = p + 1, another 1', { publicKey: `EDEE${'FF'.repeat(30)}7F` }, 'publicKey: expected ED and a point'],
+  ['a signed x = 0', { publicKey: `ED01${'00'.repeat(30)}80` }, 'publicKey: expected ED and a point'],
+  ['an uncompressed prefix', { publicKey: `04${KEY.slice(2)}` }, 'beginning 02 or 03, or an Ed25519 key beginning ED'],
   ['x not on the curve', { publicKey: `02${'00'.repeat(31)}05` }, 'publicKey: expected a point of the curve'],
   ['x over the field', { publicKey: `02${'FF'.repeat(32)}` }, 'publicKey: expected a point of the curve'],
   ['a handle over u64', { channelId: '18446744073709551616' }, 'channelId: expected'],
@@ -117,10 +126,63 @@ test('a change has at least one field and no other', () => {
   expect(parseChange({ capacity: '100000000000000001' }, 'link').capacity).toBe(10n ** 17n + 1n);
 });
 
+test('Ed25519: what decodes by RFC 8032’s own recipe is taken, nothing else', () => {
+  const check = (encoded: Buffer) => {
+    try {
+      return new KeyCheck().check(`ED${encoded.toString('hex')}`, 'publicKey')[0] === 0xed;
+    } catch (error) {
+      expect(error).toEqual(refusal('publicKey: expected ED and a point of the curve edwards25519'));
+      return false;
+    }
+  };
+  let taken = 0;
+  for (let index = 0; index < 200; index++) {
+    const encoded = createHash('sha256').update(String(index)).digest();
+    expect(check(encoded), encoded.toString('hex')).toBe(decodes(encoded));
+    if (check(encoded)) taken++;
+  }
+  expect(taken).toBeGreaterThan(70);
+  expect(taken).toBeLessThan(130);
+  for (let index = 0; index < 20; index++) {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    expect(check(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))).toBe(true);
+  }
+  // Around 0 and p, with and without the sign: where a missing bound shows.
+  for (let low = -3n; low <= 18n; low++)
+    for (const y of [low, low + 2n ** 255n - 19n].filter((y) => y >= 0n && y < 2n ** 255n))
+      for (const sign of [0n, 1n << 255n]) {
+        const encoded = Buffer.from((y | sign).toString(16).padStart(64, '0'), 'hex').reverse();
+        expect(check(encoded), encoded.toString('hex')).toBe(decodes(encoded));
+      }
+});
+
+/** RFC 8032, section 5.1.3, step by step. */
+function decodes(encoded: Buffer): boolean {
+  const p = 2n ** 255n - 19n;
+  const power = (base: bigint, exponent: bigint): bigint => {
+    if (exponent === 0n) return 1n;
+    const root = power((base * base) % p, exponent >> 1n);
+    return exponent & 1n ? (root * base) % p : root;
+  };
+  const d = p - ((121665n * power(121666n, p - 2n)) % p);
+  const number = BigInt(`0x${Buffer.from(encoded).reverse().toString('hex')}`);
+  const [sign, y] = [number >> 255n, number & (2n ** 255n - 1n)];
+  if (y >= p) return false;
+  const u = (y * y - 1n + p) % p;
+  const v = (d * y * y + 1n) % p;
+  const x = (((u * power(v, 3n)) % p) * power((u * power(v, 7n)) % p, (p - 5n) / 8n)) % p;
+  const vx2 = (v * x * x) % p;
+  if (vx2 !== u && vx2 !== (p - u) % p) return false;
+  return x !== 0n || sign === 0n;
+}
+
 test('a key is checked once, and no more than a bounded number is remembered', () => {
   const keys = new KeyCheck();
   const first = keys.check(KEY, 'publicKey');
   expect(keys.check(KEY, 'publicKey')).toBe(first);
+  const ed25519 = keys.check(ED25519_KEY, 'publicKey');
+  expect(keys.check(ED25519_KEY, 'publicKey')).toBe(ed25519);
+  expect(ed25519).toEqual(Uint8Array.from(Buffer.from(ED25519_KEY, 'hex')));
   expect(keys.check(KEY.toLowerCase(), 'publicKey')).toEqual(first);
 });
 

@@ -10,7 +10,7 @@ import { ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
 import { SLOT_ROW } from '../../src/ring/slot.ts';
 
 type Seen = Record<string, number>;
-const SHAPE: ArenaShape = { rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 4 };
+const SHAPE: ArenaShape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 4 };
 
 /** Runs the roles at the same time, each in a thread, and resolves to what each saw, in order. */
 async function together(arena: Arena, roles: string[], count: number): Promise<Seen[]> {

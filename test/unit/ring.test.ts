@@ -12,7 +12,7 @@ import { Idle } from '../../src/ring/idle.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_PENDING, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { random } from './protocol-random.ts';
 
-const SHAPE: ArenaShape = { rings: 2, ringSlots: 8, ackSlots: 4, threads: 1, channelsMax: 4 };
+const SHAPE: ArenaShape = { kernelBytes: 0, rings: 2, ringSlots: 8, ackSlots: 4, threads: 1, channelsMax: 4 };
 /** Cursors begin at 0, or so that they wrap within a few slots. */
 const STARTS = [0, 2 ** 31 - 3, 2 ** 32 - 3];
 

@@ -12,7 +12,9 @@ import { Arena } from '../../src/ring/arena.ts';
 import { type Random, random } from './protocol-random.ts';
 
 function tableOf(channelsMax: number): ChannelTable {
-  return new ChannelTable(Arena.create({ rings: 1, ringSlots: 8, ackSlots: 8, threads: 1, channelsMax }));
+  return new ChannelTable(
+    Arena.create({ kernelBytes: 0, rings: 1, ringSlots: 8, ackSlots: 8, threads: 1, channelsMax }),
+  );
 }
 
 function channelOf(channelId: bigint, from: Random, keys: Uint8Array[]): Channel {

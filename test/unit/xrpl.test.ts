@@ -1,7 +1,16 @@
 /** What goes to the ledger, checked against xrpl.js as an independent peer. */
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { dropsToXrp, encode, hashes, validate, verifyPaymentChannelClaim, Wallet, xrpToDrops } from 'xrpl';
+import {
+  authorizeChannel,
+  dropsToXrp,
+  encode,
+  hashes,
+  validate,
+  verifyPaymentChannelClaim,
+  Wallet,
+  xrpToDrops,
+} from 'xrpl';
 import { DROPS_MAX } from '../../protocol/layout.ts';
 import {
   compactFromDer,
@@ -175,6 +184,26 @@ test('nothing is made of a link channel, of no claim, of a high s', () => {
   const high = (order - BigInt(`0x${V1.compact.slice(64)}`)).toString(16).padStart(64, '0');
   const twin = redeemable(V1, { signature: bytes(V1.compact.slice(0, 64) + high) });
   expect(() => paymentChannelClaim({ account: PAYEE, channel: twin })).toThrow(invalid('low s'));
+});
+
+test('an Ed25519 signature goes as its 64 bytes, which xrpl.js verifies; a second form or a DER never does', () => {
+  const wallet = Wallet.generate('ed25519' as never);
+  const hex = authorizeChannel(wallet, V1.channel, String(V1.drops));
+  const channel = redeemable(V1, { publicKey: bytes(wallet.publicKey), signature: bytes(hex) });
+  const transaction = paymentChannelClaim({ account: PAYEE, channel });
+  expect(transaction).toMatchObject({ Signature: hex, PublicKey: wallet.publicKey });
+  expect(transaction.Signature).toMatch(/^[0-9A-F]{128}$/);
+  const xrp = String(dropsToXrp(transaction.Amount));
+  expect(verifyPaymentChannelClaim(V1.channel, xrp, transaction.Signature, wallet.publicKey)).toBe(true);
+  const other = String(dropsToXrp(String(V1.drops + 1n)));
+  expect(verifyPaymentChannelClaim(V1.channel, other, transaction.Signature, wallet.publicKey)).toBe(false);
+  validate({ ...transaction, Fee: '10', Sequence: 1 });
+
+  const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+  const s = (value: bigint) => Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse().toString('hex');
+  const withS = (value: bigint) => redeemable(V1, { ...channel, signature: bytes(hex.slice(0, 64) + s(value)) });
+  expect(() => paymentChannelClaim({ account: PAYEE, channel: withS(order) })).toThrow(invalid('below the group'));
+  expect(paymentChannelClaim({ account: PAYEE, channel: withS(order - 1n) }).Signature).toHaveLength(128);
 });
 
 test('amounts over 2^53 stay exact', () => {

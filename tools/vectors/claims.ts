@@ -18,6 +18,8 @@ import { derOf, hex, publicKeyOf, signDigest, signEd25519, TEST_KEYS, unhex } fr
 export interface ClaimInput {
   name: string;
   profile: ProfileName;
+  /** By default secp256k1. */
+  algorithm?: 'ed25519';
   privateKey: string;
   ledgerChannelId: string;
   /** By default the first 8 bytes of the ledger channel id. */
@@ -48,8 +50,13 @@ function unsigned(input: ClaimInput): Uint8Array {
 /** A signed claim's wire bytes. */
 export function signedWire(input: ClaimInput): Uint8Array {
   const wire = unsigned(input);
-  const digest = input.profile === 'xrpl' ? xrplDigest : linkDigest;
-  wire.set(signDigest(digest(unhex(input.ledgerChannelId), wire), input.privateKey), CLAIM_SIGNATURE);
+  const isXrpl = input.profile === 'xrpl';
+  const id = unhex(input.ledgerChannelId);
+  const signature =
+    input.algorithm === 'ed25519'
+      ? signEd25519((isXrpl ? xrplPreimage : linkPreimage)(id, wire), input.privateKey).signature
+      : signDigest((isXrpl ? xrplDigest : linkDigest)(id, wire), input.privateKey);
+  wire.set(signature, CLAIM_SIGNATURE);
   return wire;
 }
 
@@ -86,10 +93,9 @@ function described(input: ClaimInput, wire: Uint8Array) {
 }
 
 function edVector(input: ClaimInput) {
-  const wire = unsigned(input);
-  const preimage = xrplPreimage(unhex(input.ledgerChannelId), wire);
+  const wire = signedWire(input);
+  const preimage = (input.profile === 'xrpl' ? xrplPreimage : linkPreimage)(unhex(input.ledgerChannelId), wire);
   const { publicKey, signature } = signEd25519(preimage, input.privateKey);
-  wire.set(signature, CLAIM_SIGNATURE);
   return {
     name: input.name,
     profile: input.profile,
@@ -168,8 +174,12 @@ export function claimVectors() {
     },
     { ...link, name: 'link, minus zero as timestamp', sequence: 3, amount: 3n, timestampBits: '8000000000000000' },
   ];
-  const ed = { ...xrpl, name: 'xrpl, Ed25519', privateKey: TEST_KEYS.edSeed, sequence: 1, amount: 1_000_000n };
-  return [...xrplJsVectors(), ...inputs.map(claimVector), edVector(ed)];
+  const ed = { algorithm: 'ed25519', privateKey: TEST_KEYS.edSeed, sequence: 1, amount: 1_000_000n } as const;
+  const edInputs: ClaimInput[] = [
+    { ...xrpl, ...ed, name: 'xrpl, Ed25519' },
+    { ...link, ...ed, name: 'link, Ed25519' },
+  ];
+  return [...xrplJsVectors(), ...inputs.map(claimVector), ...edInputs.map(edVector)];
 }
 
 /** An ack of every status, and one of a status this version does not know. */

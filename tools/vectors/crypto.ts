@@ -19,6 +19,7 @@ export const TEST_KEYS = {
   payer: 'c1a155e7000000000000000000000000000000000000000000000000000000a1',
   foreign: 'c1a155e7000000000000000000000000000000000000000000000000000000f0',
   edSeed: 'c1a155e7000000000000000000000000000000000000000000000000000000ed',
+  edForeign: 'c1a155e70000000000000000000000000000000000000000000000000000edf0',
 };
 
 export function hex(bytes: Uint8Array): string {
@@ -67,6 +68,15 @@ export function derOf(signature: Uint8Array): string {
   });
   const body = integers.join('');
   return `30${(body.length / 2).toString(16).padStart(2, '0')}${body}`;
+}
+
+/** Order of Ed25519's group, RFC 8032. */
+const ED25519_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+
+/** The Ed25519 signature with S replaced by S + L: the same modulo L, and so refused. */
+export function ed25519Twin(signature: Uint8Array): Uint8Array {
+  const s = BigInt(`0x${hex(signature.slice(32).reverse())}`);
+  return unhex(hex(signature.subarray(0, 32)) + hex(unhex(hex32(s + ED25519_ORDER)).reverse()));
 }
 
 const ED25519_PKCS8_PREFIX = '302e020100300506032b657004220420';

@@ -15,7 +15,7 @@ import {
   type StatusName,
 } from '../../protocol/layout.ts';
 import { type ClaimInput, LEDGER_CHANNEL_ID, signedWire, TIMESTAMP_BITS } from './claims.ts';
-import { hex, hex32, highSTwin, ORDER, publicKeyOf, TEST_KEYS, unhex } from './crypto.ts';
+import { ed25519Twin, hex, hex32, highSTwin, ORDER, publicKeyOf, signEd25519, TEST_KEYS, unhex } from './crypto.ts';
 
 /** Unix seconds at which the cases are looked at. */
 const NOW = 1_767_323_045;
@@ -31,8 +31,10 @@ const XRPL: ClaimInput = {
   timestampBits: TIMESTAMP_BITS,
 };
 const LINK: ClaimInput = { ...XRPL, profile: 'link' };
+const ED: ClaimInput = { ...XRPL, algorithm: 'ed25519', privateKey: TEST_KEYS.edSeed };
 
 interface Known {
+  publicKey: string;
   profile: 'xrpl' | 'link';
   capacity: bigint;
   committed: bigint;
@@ -48,7 +50,7 @@ function vector(name: string, status: StatusName, wire: Uint8Array, known: Parti
     now: NOW,
     channel: {
       ledgerChannelId: LEDGER_CHANNEL_ID,
-      publicKey: publicKeyOf(TEST_KEYS.payer),
+      publicKey: known.publicKey ?? publicKeyOf(TEST_KEYS.payer),
       profile: channel.profile,
       capacity: String(channel.capacity),
       committed: String(channel.committed),
@@ -147,8 +149,36 @@ function linkVectors() {
   ];
 }
 
+function ed25519Vectors() {
+  const { publicKey } = signEd25519(new Uint8Array(0), TEST_KEYS.edSeed);
+  const xrpl = { publicKey };
+  const link = { publicKey, profile: 'link' as const };
+  const linkClaim: ClaimInput = { ...ED, profile: 'link' };
+  const twin = (input: ClaimInput) => {
+    const wire = signedWire(input);
+    wire.set(ed25519Twin(wire.subarray(CLAIM_SIGNATURE, CLAIM_TIMESTAMP)), CLAIM_SIGNATURE);
+    return wire;
+  };
+  const foreign = signedWire({ ...ED, privateKey: TEST_KEYS.edForeign });
+  return [
+    vector('Ed25519: sound', 'COMMITTED', signedWire(ED), xrpl),
+    vector('Ed25519: S + L', 'BAD_SIGNATURE', twin(ED), xrpl),
+    vector('Ed25519: amount altered', 'BAD_SIGNATURE', altered(ED, CLAIM_AMOUNT, '00000000000f4241'), xrpl),
+    vector('Ed25519: foreign key', 'BAD_SIGNATURE', foreign, xrpl),
+    vector('Ed25519: signature all zero', 'BAD_SIGNATURE', altered(ED, CLAIM_SIGNATURE, '00'.repeat(64)), xrpl),
+    vector('Ed25519: signed by a secp256k1 key', 'BAD_SIGNATURE', signedWire(XRPL), xrpl),
+    vector('secp256k1: signed by an Ed25519 key', 'BAD_SIGNATURE', signedWire(ED)),
+    vector('Ed25519: signed under the link profile', 'BAD_SIGNATURE', signedWire(linkClaim), xrpl),
+    vector('Ed25519: sequence altered, a hint', 'COMMITTED', altered(ED, CLAIM_SEQUENCE, 'ffffffff'), xrpl),
+    vector('Ed25519: the committed claim again', 'ALREADY', signedWire(ED), { ...xrpl, committed: 1_000_000n }),
+    vector('Ed25519, link: sound', 'COMMITTED', signedWire(linkClaim), link),
+    vector('Ed25519, link: sequence altered', 'BAD_SIGNATURE', altered(linkClaim, CLAIM_SEQUENCE, '0000000a'), link),
+    vector('Ed25519, link: S + L', 'BAD_SIGNATURE', twin(linkClaim), link),
+  ];
+}
+
 export function refusalVectors() {
-  return [...signatureVectors(), ...ruleVectors(), ...linkVectors()];
+  return [...signatureVectors(), ...ruleVectors(), ...linkVectors(), ...ed25519Vectors()];
 }
 
 /** Datagrams, the whole frames in them, and how the walk ends. */

@@ -1,0 +1,88 @@
+/**
+ * The kernel as a Node-API addon, built by `make native` into build/. Main thread first, then the verifying threads.
+ *
+ * The addon's instruction set is chosen once, at load; CLAIMWIRE_KERNEL=avx512ifma|avx2|scalar forces one.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Arena } from '../ring/arena.ts';
+import type { Kernel, KernelLayout, KernelPath, KernelStats } from './kernel.ts';
+
+/** What the addon exports (src/kernel/addon.c). Hot calls take integers only. */
+interface Addon {
+  start(cacheBytes: number): void;
+  attach(
+    arena: Uint8Array,
+    slots: number,
+    slotMask: number,
+    ledgerIds: number,
+    keyIndexes: number,
+    flags: number,
+    rowStride: number,
+    keys: number,
+  ): void;
+  verifySlots(first: number, count: number): number;
+  verifySlot(sequence: number): number;
+  verifyMany(
+    digests: Uint8Array,
+    signatures: Uint8Array,
+    keys: Uint8Array,
+    verdicts: Uint8Array,
+    path: KernelPath,
+  ): void;
+  keyValid(publicKey: Uint8Array): boolean;
+  stats(): KernelStats;
+  kernelName(): string;
+}
+
+export class NativeKernel implements Kernel {
+  readonly kernelName: string;
+  readonly #addon: Addon;
+
+  /**
+   * Loads the addon and makes this thread's instance. The first call in a process sets the cache's size.
+   * Throws Error, saying what is missing: no addon was built, or CLAIMWIRE_KERNEL asks for what the CPU lacks.
+   */
+  constructor(cacheBytes: number) {
+    this.#addon = loadAddon();
+    this.#addon.start(cacheBytes);
+    this.kernelName = this.#addon.kernelName();
+  }
+
+  attach(arena: Arena, layout: KernelLayout): void {
+    const { slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys } = layout;
+    this.#addon.attach(arena.bytes, slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys);
+  }
+  verifySlots(first: number, count: number): void {
+    this.#addon.verifySlots(first, count);
+  }
+  verifySlot(sequence: number): void {
+    this.#addon.verifySlot(sequence);
+  }
+  verifyMany(
+    digests: Uint8Array,
+    signatures: Uint8Array,
+    keys: Uint8Array,
+    verdicts: Uint8Array,
+    path: KernelPath,
+  ): void {
+    this.#addon.verifyMany(digests, signatures, keys, verdicts, path);
+  }
+  keyValid(publicKey: Uint8Array): boolean {
+    return this.#addon.keyValid(publicKey);
+  }
+  stats(): KernelStats {
+    return this.#addon.stats();
+  }
+}
+
+/** build/claimwire.node of the package, whether this file runs compiled or as source. */
+function loadAddon(): Addon {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const paths = ['../../../build/claimwire.node', '../../build/claimwire.node'].map((path) => join(here, path));
+  const path = paths.find(existsSync);
+  if (path === undefined) throw new Error('expected build/claimwire.node, got none; make native builds it');
+  return createRequire(import.meta.url)(path) as Addon;
+}

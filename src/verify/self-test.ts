@@ -1,0 +1,116 @@
+/**
+ * What a backend has to get right before it is trusted: known claims, valid ones and each wrong in one way, in slots of
+ * a small arena. Main thread, at start.
+ */
+import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_SIGNATURE, FRAME_CLAIM, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import type { ChannelTable } from '../channel/table.ts';
+import { Arena } from '../ring/arena.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import { SLOT_ROW, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
+import type { VerifyBackend } from './backend.ts';
+
+interface KnownClaim {
+  publicKey: string;
+  ledgerChannelId: string;
+  amount: bigint;
+  signature: string;
+}
+
+/** Two claims signed by xrpl.js 5.3 with public test keys. */
+const KNOWN: readonly KnownClaim[] = [
+  {
+    publicKey: '0257cf4f3929f535518d624292d62ace47e9da563d7dfa7ea4c6bc24258ab467b7',
+    ledgerChannelId: '5db01b7ffed6b67e6b0414ded11e051d2ee2b7619ce0eaa6286d67a3a4d5bdb3',
+    amount: 1_000_000n,
+    signature:
+      '7a942607efb90c9d38769330b3b540f7d83b3a38e7a621a59c9b6a51f3116d23' +
+      '3bc45db3e6ca873dcac00ee6753fd982f9328a7bd3231b314c7195cad2b4f5a3',
+  },
+  {
+    publicKey: '036c809a0e26d9f1f0760b644fad0dae73c2a91e973bf3bc631a3c5e642e45e2e8',
+    ledgerChannelId: 'd4edb9530232ef171b8a71d2d99fdcfc696cdcd5eb127c0e1806b2c9535df80a',
+    amount: 1n,
+    signature:
+      '0d1ed9b0e2643ac68bebde440fad3c3cf919038024d4cb3bdf40ef55cb7f7eed' +
+      '5e9c292c659c0e1d84e944d7f3aaabd74e3f93dec254afb19cca9b191bd0cc6c',
+  },
+];
+
+/** Slots of one round: every known claim as it is, then each way of being wrong. */
+const SLOTS = 16;
+
+export function selfTestArena(kernelBytes: number): Arena {
+  return Arena.create({ kernelBytes, rings: 1, ringSlots: SLOTS, ackSlots: SLOTS, threads: 1, channelsMax: SLOTS });
+}
+
+/** Why the backend is wrong, or undefined. Judges all slots in one call, then each alone, as a quiet node does. */
+export function selfTestFault(
+  arena: Arena,
+  ring: ClaimRing,
+  table: ChannelTable,
+  create: () => VerifyBackend,
+): string | undefined {
+  const rows = KNOWN.map((known) => openChannel(table, known));
+  const backend = create();
+  for (const batch of [SLOTS, 1]) {
+    const expected: number[] = [];
+    for (let index = 0; index < SLOTS; index++) {
+      const which = index % KNOWN.length;
+      const slot = ring.tryNext();
+      arena.bytes.set(claimOf(KNOWN[which]!, WRONGS[(index >> 1) % WRONGS.length]!), slot);
+      arena.view.setUint32(slot + SLOT_ROW, rows[which]!, true);
+      ring.push();
+      expected.push((index >> 1) % WRONGS.length === 0 ? VERDICT_VALID : VERDICT_INVALID);
+    }
+    ring.publish();
+    for (let index = 0; index < SLOTS; index += batch) {
+      const count = ring.take(batch);
+      backend.verifySlots(ring.first, count);
+      for (let judged = 0; judged < count; judged++) {
+        const verdict = ring.verdict((ring.first + judged) >>> 0);
+        if (verdict !== expected[index + judged])
+          return `expected verdict ${expected[index + judged]} for known claim ${index + judged}, got ${verdict}`;
+      }
+    }
+    ring.release(ring.received);
+  }
+  return undefined;
+}
+
+/** What is done to a claim: nothing, or one bit of the amount, of r, of s. */
+const WRONGS: readonly ((claim: Uint8Array) => void)[] = [
+  () => {},
+  (claim) => flip(claim, CLAIM_AMOUNT + 7),
+  (claim) => flip(claim, CLAIM_SIGNATURE + 31),
+  (claim) => flip(claim, CLAIM_SIGNATURE + SIGNATURE_BYTES - 1),
+];
+
+function flip(claim: Uint8Array, at: number): void {
+  claim[at]! ^= 1;
+}
+
+function claimOf(known: KnownClaim, wrong: (claim: Uint8Array) => void): Uint8Array {
+  const claim = new Uint8Array(CLAIM_BYTES);
+  claim[0] = FRAME_CLAIM;
+  new DataView(claim.buffer).setBigUint64(CLAIM_AMOUNT, known.amount);
+  claim.set(Buffer.from(known.signature, 'hex'), CLAIM_SIGNATURE);
+  wrong(claim);
+  return claim;
+}
+
+function openChannel(table: ChannelTable, known: KnownClaim): number {
+  const ledgerChannelId = new Uint8Array(Buffer.from(known.ledgerChannelId, 'hex'));
+  return table.insert({
+    channelId: new DataView(ledgerChannelId.buffer).getBigUint64(0),
+    ledgerChannelId,
+    publicKey: new Uint8Array(Buffer.from(known.publicKey, 'hex')),
+    capacity: 1n << 60n,
+    committed: 0n,
+    sequence: 0,
+    timestampBits: 0n,
+    signature: new Uint8Array(SIGNATURE_BYTES),
+    profile: 'xrpl',
+    state: 'open',
+    expiresAt: 0,
+  });
+}

@@ -1,0 +1,174 @@
+/**
+ * The kernel as WebAssembly, on the node's own arena: for machines without the native addon. Main and verifying threads.
+ *
+ * Every instance runs on the one shared memory. The kernel owns bytes [0, kernelBytes) of it (static data, stacks, key
+ * tables, scratch); rings and rows lie above. The first instance builds the generator's table, the others wait for it.
+ */
+import { randomFillSync } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assert } from '../errors.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { Kernel, KernelLayout, KernelPath, KernelStart, KernelStats } from './kernel.ts';
+
+const PAGE_BYTES = 65_536;
+const MEMORY_BYTES_MAX = 2 ** 32;
+/** Half of what a wasm memory can have: rings and rows want room as well. */
+const CACHE_BYTES_MAX = 2 ** 31;
+
+/** In the order the kernel keeps them, u64 each (src/kernel/claimwire_kernel.h, struct cw_stats). */
+const STAT_NAMES = [
+  'verified',
+  'valid',
+  'slowPaths',
+  'hitsLarge',
+  'hitsSmall',
+  'misses',
+  'buildsSmall',
+  'buildsLarge',
+  'evictions',
+  'refused',
+  'bytes',
+  'bytesUsed',
+] as const satisfies (keyof KernelStats)[];
+
+/** What src/kernel/wasm.c exports. Addresses and sizes are u32; a door is one thread's place in the memory. */
+interface Exports extends WebAssembly.Exports {
+  __stack_pointer: WebAssembly.Global;
+  stack_top(thread: number): number;
+  seed_at(): number;
+  kernel_bytes(threads: number, cacheBytes: number): number;
+  start(kernelBytes: number, threads: number, cacheBytes: number): number;
+  door_new(): number;
+  inbox(): number;
+  digests_at(door: number): number;
+  signatures_at(door: number): number;
+  keys_at(door: number): number;
+  verdicts_at(door: number): number;
+  stats_at(door: number): number;
+  attach(
+    door: number,
+    bytes: number,
+    slots: number,
+    slotMask: number,
+    ledgerIds: number,
+    keyIndexes: number,
+    flags: number,
+    rowStride: number,
+    keys: number,
+  ): number;
+  verify_slots(door: number, first: number, count: number): number;
+  verify_slot(door: number, sequence: number): number;
+  verify_many(door: number, path: number, count: number): void;
+  key_valid(door: number): number;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+function wasmModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(readFileSync(modulePath()));
+  return compiled;
+}
+
+/** The committed module, whether this file runs compiled or as source. */
+function modulePath(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const paths = ['../../../src/kernel/claimwire.wasm', '../kernel/claimwire.wasm'].map((path) => join(here, path));
+  const path = paths.find(existsSync);
+  if (path === undefined) throw new Error('expected src/kernel/claimwire.wasm, got none');
+  return path;
+}
+
+/** Bytes at the arena's start that the kernel needs, whole pages. At least 19 MB of key tables are taken. */
+export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thread'>): number {
+  // A trial instance counts what the kernel would take; it writes to its first pages only.
+  const memory = new WebAssembly.Memory({ initial: 32, maximum: MEMORY_BYTES_MAX / PAGE_BYTES, shared: true });
+  const { exports } = new WebAssembly.Instance(wasmModule(), { env: { memory } }) as { exports: Exports };
+  exports.__stack_pointer.value = exports.stack_top(0);
+  return Math.ceil(exports.kernel_bytes(threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) / PAGE_BYTES) * PAGE_BYTES;
+}
+
+export class WasmKernel implements Kernel {
+  readonly kernelName = 'wasm';
+  readonly #exports: Exports;
+  readonly #door: number;
+  readonly #memory: WebAssembly.Memory;
+
+  /** Throws Error where the memory has no room for the kernel. */
+  constructor(arena: Arena, { cacheBytes, threads, thread }: KernelStart) {
+    this.#memory = arena.memory;
+    const { exports } = new WebAssembly.Instance(wasmModule(), { env: { memory: arena.memory } }) as {
+      exports: Exports;
+    };
+    this.#exports = exports;
+    exports.__stack_pointer.value = exports.stack_top(thread);
+    this.#bytes(exports.seed_at(), 32).set(randomFillSync(new Uint8Array(32)));
+    const { kernelBytes } = arena.plan.shape;
+    if (exports.start(kernelBytes, threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) !== 0)
+      throw new Error(`expected room for the kernel's tables, got ${kernelBytes} bytes`);
+    this.#door = exports.door_new();
+    if (this.#door === 0) throw new Error(`expected room for thread ${thread} of the kernel, got none`);
+  }
+
+  attach(_arena: Arena, layout: KernelLayout): void {
+    const bytes = Math.min(this.#memory.buffer.byteLength, MEMORY_BYTES_MAX - 1);
+    const { slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys } = layout;
+    const isTaken = this.#exports.attach(
+      this.#door,
+      bytes,
+      slots,
+      slotMask,
+      ledgerIds,
+      keyIndexes,
+      flags,
+      rowStride,
+      keys,
+    );
+    assert(isTaken === 1, 'the kernel takes the layout of the arena');
+  }
+  verifySlots(first: number, count: number): void {
+    this.#exports.verify_slots(this.#door, first, count);
+  }
+  verifySlot(sequence: number): void {
+    this.#exports.verify_slot(this.#door, sequence);
+  }
+  verifyMany(
+    digests: Uint8Array,
+    signatures: Uint8Array,
+    keys: Uint8Array,
+    verdicts: Uint8Array,
+    path: KernelPath,
+  ): void {
+    const { length } = verdicts;
+    if (digests.length < 32 * length || signatures.length < 64 * length || keys.length < 33 * length)
+      throw new RangeError('verifyMany: expected 32, 64 and 33 bytes a verdict, got fewer');
+    const tuples = this.#exports.inbox();
+    const put = (at: (door: number) => number, source: Uint8Array, first: number, count: number, bytes: number) =>
+      this.#bytes(at(this.#door), count * bytes).set(source.subarray(first * bytes, (first + count) * bytes));
+    for (let first = 0; first < verdicts.length; first += tuples) {
+      const count = Math.min(tuples, verdicts.length - first);
+      put(this.#exports.digests_at, digests, first, count, 32);
+      put(this.#exports.signatures_at, signatures, first, count, 64);
+      put(this.#exports.keys_at, keys, first, count, 33);
+      this.#exports.verify_many(this.#door, path, count);
+      verdicts.set(this.#bytes(this.#exports.verdicts_at(this.#door), count), first);
+    }
+  }
+  keyValid(publicKey: Uint8Array): boolean {
+    if (publicKey.length !== 33) return false;
+    this.#bytes(this.#exports.keys_at(this.#door), 33).set(publicKey);
+    return this.#exports.key_valid(this.#door) === 1;
+  }
+  stats(): KernelStats {
+    const words = new BigUint64Array(this.#memory.buffer, this.#exports.stats_at(this.#door) >>> 0, STAT_NAMES.length);
+    return Object.fromEntries(STAT_NAMES.map((name, index) => [name, Number(words[index])])) as Record<
+      keyof KernelStats,
+      number
+    >;
+  }
+
+  #bytes(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#memory.buffer, at >>> 0, length);
+  }
+}
