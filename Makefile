@@ -49,5 +49,5 @@ $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
 
 # Without a compiler the node runs the wasm kernel, and says so.
 $(NATIVE): $(INSTALLED) $(KERNEL)
-	@if command -v $(CC) >/dev/null; then $(MAKE) -s -C src/kernel native CC="$(CC)" OUT=../../build; \
+	@if command -v $(CC) >/dev/null; then $(MAKE) -s -j2 -C src/kernel native CC="$(CC)" OUT=../../build; \
 	else echo 'make: no C compiler ($(CC)): the wasm kernel will verify' >&2; fi
