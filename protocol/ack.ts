@@ -3,7 +3,14 @@
  *
  * The node writes acks from u32 halves (`writeAck`); clients and tools read objects (`decodeAck`).
  */
-import { expectU64 } from './claim.ts';
+import {
+  claimChannelHigh,
+  claimChannelLow,
+  claimSequence,
+  claimTimestampHigh,
+  claimTimestampLow,
+  expectU64,
+} from './claim.ts';
 import {
   ACK_AMOUNT,
   ACK_BYTES,
@@ -48,6 +55,30 @@ export function writeAck(
   view.setUint32(offset + ACK_AMOUNT + 4, amountLow);
   view.setUint32(offset + ACK_TIMESTAMP, timestampHigh);
   view.setUint32(offset + ACK_TIMESTAMP + 4, timestampLow);
+}
+
+/** Writes the ack of the claim at `claimOffset` of `claims`: its sequence, channel and timestamp are echoed bit for bit. */
+export function writeAckOf(
+  view: DataView,
+  offset: number,
+  status: number,
+  amountHigh: number,
+  amountLow: number,
+  claims: DataView,
+  claimOffset: number,
+): void {
+  writeAck(
+    view,
+    offset,
+    status,
+    claimSequence(claims, claimOffset),
+    claimChannelHigh(claims, claimOffset),
+    claimChannelLow(claims, claimOffset),
+    amountHigh,
+    amountLow,
+    claimTimestampHigh(claims, claimOffset),
+    claimTimestampLow(claims, claimOffset),
+  );
 }
 
 /** Writes a whole ack at `offset`. Throws RangeError where a field does not fit its wire size. */

@@ -5,14 +5,7 @@
  * A small direct-mapped set of open packets, keyed by destination: a handful of payers interleaved still share
  * datagrams, and many payers just send theirs earlier. Everything is flushed at the end of a step.
  */
-import { writeAck } from '../../protocol/ack.ts';
-import {
-  claimChannelHigh,
-  claimChannelLow,
-  claimSequence,
-  claimTimestampHigh,
-  claimTimestampLow,
-} from '../../protocol/claim.ts';
+import { writeAckOf } from '../../protocol/ack.ts';
 import { ACK_BYTES, ACK_STATUS, ACKS_PER_DATAGRAM_MAX, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
@@ -82,18 +75,7 @@ export class AckSender implements AnswerSink {
     if (!this.#allows(status, words, at)) return;
     const packet = this.#packetFor(words, at);
     if (packet === undefined) return;
-    writeAck(
-      packet.view,
-      packet.length,
-      status,
-      claimSequence(view, offset),
-      claimChannelHigh(view, offset),
-      claimChannelLow(view, offset),
-      amountHigh,
-      amountLow,
-      claimTimestampHigh(view, offset),
-      claimTimestampLow(view, offset),
-    );
+    writeAckOf(packet.view, packet.length, status, amountHigh, amountLow, view, offset);
     packet.length += ACK_BYTES;
   }
 

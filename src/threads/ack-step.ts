@@ -1,14 +1,7 @@
 /**
  * The ack step: finished acks from the committer's ring into datagrams. Net thread; and its writer for the committer.
  */
-import { writeAck } from '../../protocol/ack.ts';
-import {
-  claimChannelHigh,
-  claimChannelLow,
-  claimSequence,
-  claimTimestampHigh,
-  claimTimestampLow,
-} from '../../protocol/claim.ts';
+import { writeAckOf } from '../../protocol/ack.ts';
 import { type AckRing, ENTRY_SOURCE } from '../ring/ack-ring.ts';
 import type { Arena } from '../ring/arena.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
@@ -81,18 +74,7 @@ export class AckRingWriter implements AnswerSink {
       this.#counters.add(ACK_RING_FULL, 1);
       return;
     }
-    writeAck(
-      this.#view,
-      entry,
-      status,
-      claimSequence(view, offset),
-      claimChannelHigh(view, offset),
-      claimChannelLow(view, offset),
-      amountHigh,
-      amountLow,
-      claimTimestampHigh(view, offset),
-      claimTimestampLow(view, offset),
-    );
+    writeAckOf(this.#view, entry, status, amountHigh, amountLow, view, offset);
     const target = (entry + ENTRY_SOURCE) >>> 2;
     for (let index = 0; index < SOURCE_WORDS; index++) this.#words[target + index] = words[at + index]!;
     this.#ring.push();

@@ -8,12 +8,10 @@
  */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ED25519_KEY_PREFIX, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../protocol/layout.ts';
-
-/** Parsed keys kept per thread: about 1 KiB each. */
-const KEYS_MAX = 4_096;
+import { KeyObjects } from './key-objects.ts';
 
 export class Ed25519Verifier {
-  readonly #keys = new Map<string, KeyObject | null>();
+  readonly #keys = new KeyObjects(parseKey);
 
   /**
    * Whether `signature` (64 bytes) is that of `publicKey` (ED and 32 bytes) over `message`. False for anything
@@ -22,28 +20,13 @@ export class Ed25519Verifier {
   verify(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
     if (signature.length !== SIGNATURE_BYTES || publicKey.length !== PUBLIC_KEY_BYTES) return false;
     if (publicKey[0] !== ED25519_KEY_PREFIX) return false;
-    const key = this.#key(publicKey);
+    const key = this.#keys.get(publicKey);
     return key !== null && verify(null, message, key, signature);
-  }
-
-  #key(publicKey: Uint8Array): KeyObject | null {
-    const name = Buffer.from(publicKey).toString('latin1');
-    let key = this.#keys.get(name);
-    if (key === undefined) {
-      key = parseKey(publicKey);
-      if (this.#keys.size >= KEYS_MAX) this.#keys.delete(this.#keys.keys().next().value!);
-      this.#keys.set(name, key);
-    }
-    return key;
   }
 }
 
 /** A JWK, since reading one takes 9 µs and DER 80. OpenSSL decodes the point when it verifies, not here. */
-function parseKey(publicKey: Uint8Array): KeyObject | null {
-  try {
-    const x = Buffer.from(publicKey.subarray(1)).toString('base64url');
-    return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  } catch {
-    return null;
-  }
+function parseKey(publicKey: Uint8Array): KeyObject {
+  const x = Buffer.from(publicKey.subarray(1)).toString('base64url');
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
 }
