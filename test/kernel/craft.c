@@ -48,11 +48,24 @@ int craft(struct cw_job *job, number u1, number u2, number d) {
     if (is_zero(k) || is_zero(u2)) return 0;
     uint64_t x[4], y[4];
     cw_slow_multiply_generator(x, y, k.w);
-    const number r = from_words(x), s = multiply(r, invert(u2)), z = multiply(u1, s), minus = negate(s);
+    return forge(job, u1, u2, from_words(x));
+}
+int forge(struct cw_job *job, number u1, number u2, number r) {
+    const number s = multiply(r, invert(u2)), z = multiply(u1, s), minus = negate(s);
     memcpy(job->r, r.w, 32);
     memcpy(job->z, z.w, 32);
     memcpy(job->s, cw_words_less(cw_half_n_words, s.w) ? minus.w : s.w, 32);
-    return !is_zero(r);
+    return !is_zero(r) && !is_zero(u2);
+}
+
+void craft_second_candidate(struct cw_job *job, uint64_t x[4], uint64_t y[4]) {
+    uint64_t i = 1;
+    memcpy(x, cw_n_words, 32);
+    for (x[0]++; !cw_slow_decompress(y, x, 0); x[0]++) i++;
+    const number r = small_number(i), zero = small_number(0);
+    memcpy(job->r, r.w, 32);
+    memcpy(job->s, r.w, 32);
+    memcpy(job->z, zero.w, 32);
 }
 
 /* The value a row stands for: coefficients (of Q, of G) mod n, lambda not counted. */

@@ -17,6 +17,12 @@ int is_zero(number a);
 
 /* u1 G + u2 d G = R: r = x(R), s = r/u2, z = u1 s; low s is its negative, which negates u1 and u2. 0 when R is infinity. */
 int craft(struct cw_job *job, number u1, number u2, number d);
+/* The same u1, u2 (or both negated), hence the same points to add, with any r: in general invalid. */
+int forge(struct cw_job *job, number u1, number u2, number r);
+
+/* A key whose x is n + r: u1 = 0, u2 = 1 then gives R = Q, so r (x - n, below p - n) with s = r, z = 0 is valid by the second
+ * candidate alone. Its logarithm nobody knows. */
+void craft_second_candidate(struct cw_job *job, uint64_t x[4], uint64_t y[4]);
 
 /* Calls `meet` with each logarithm d of a key Q for which u1 G + u2 Q makes two neighbours of the tree meet: for every pair
  * of nodes (A1 Q + B1 G, A2 Q + B2 G), d with A1 d + B1 = +-(A2 d + B2), and last the one where the two halves meet.

@@ -144,7 +144,9 @@ static void collide(void *context, number d) {
     struct bench *b = m->b;
     int key[CW_BATCH], undecided = 0;
     struct cw_job job;
+    const int valid = random_word() % 4 != 0;
     if (is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
+    if (!valid) forge(&job, m->u1, m->u2, random_number());
     set_key(b, KEYS - 1, d);
     b->batch->count = 20;
     for (uint32_t i = 0; i < b->batch->count; i++) some_job(b, &b->batch->job[i], &key[i]);
@@ -156,7 +158,7 @@ static void collide(void *context, number d) {
     run(b, key, &undecided, "collision");
     m->met += b->batch->job[at].verdict == CW_UNDECIDED;
     EXPECT(b->batch->job[at].verdict == CW_UNDECIDED, "%s: a crafted collision was not noticed", b->kernel->name);
-    EXPECT(expected(b, &job, KEYS - 1) == CW_VALID, "crafted signature is not valid");
+    EXPECT(expected(b, &job, KEYS - 1) == (valid ? CW_VALID : CW_INVALID), "crafted signature: expected %d", valid);
 }
 static void collide_in_order(void *context, number d) {
     struct meeting *m = context;
@@ -164,9 +166,11 @@ static void collide_in_order(void *context, number d) {
     if (is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
     set_key(m->b, KEYS - 1, d);
     EXPECT(expected(m->b, &job, KEYS - 1) == CW_VALID && cw_complete_verify(&job, m->b->generator), "complete: a valid signature refused");
-    if (m->lanes == m->b->kernel->lanes) EXPECT(m->b->kernel->single(&job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
-    job.z[0] ^= 1ULL << 63;
-    EXPECT(!cw_complete_verify(&job, m->b->generator), "complete: an invalid signature accepted");
+    for (int valid = 1; valid >= 0; valid--) {
+        if (m->lanes == m->b->kernel->lanes) EXPECT(m->b->kernel->single(&job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
+        EXPECT(cw_complete_verify(&job, m->b->generator) == valid, "complete: expected %d", valid);
+        if (valid) forge(&job, m->u1, m->u2, random_number());
+    }
     m->met++;
 }
 static void test_collisions(struct bench *b, int kind) {
@@ -180,6 +184,25 @@ static void test_collisions(struct bench *b, int kind) {
     m.met = 0;
     const int levels = each_collision(kind, m.u1, m.u2, b->table[kind][0], b->generator, collide, &m);
     printf("%s, %d windows: %d collisions met in %d levels and the end\n", b->kernel->name, cw_windows(kind), m.met, levels);
+}
+
+/* x(R) = n + r is valid, and only by the second candidate. */
+static void test_second_candidate(struct bench *b) {
+    const int key = KEYS - 1;
+    for (int kind = 0; kind < 2; kind++) {
+        struct cw_job job = {.kind = (uint32_t)kind, .table = b->table[kind][key]};
+        int keys[CW_BATCH], undecided = 0;
+        craft_second_candidate(&job, b->x[key], b->y[key]);
+        b->kernel->build(kind, 1, (const uint64_t(*)[4])&b->x[key], (const uint64_t(*)[4])&b->y[key], &b->table[kind][key], b->scratch);
+        for (int i = 0; i < 9; i++) {
+            b->batch->job[i] = job;
+            b->batch->job[i].z[0] = (uint64_t)i & 1;
+            keys[i] = key;
+        }
+        b->batch->count = 9;
+        EXPECT(expected(b, &job, key) == CW_VALID, "second candidate is not valid");
+        run(b, keys, &undecided, "second candidate");
+    }
 }
 
 /* Threads verify through the interface with a cache far too small for their keys. */
@@ -247,6 +270,7 @@ int main(int argc, char **argv) {
         test_tables(&b);
         test_generator_multiple(&b);
         for (int round = 0; round < rounds; round++) test_batches(&b, 11);
+        test_second_candidate(&b);
         test_collisions(&b, CW_LARGE);
         test_collisions(&b, CW_SMALL);
         close_bench(&b);
