@@ -40,6 +40,11 @@ const multiply = (k, P) => {
   }
   return R;
 };
+/** Math.max takes no BigInt. */
+const larger = (a, b) => {
+  if (a > b) return a;
+  return b;
+};
 const rounded = (a, b) => {
   const q = (2n * a + b) / (2n * b);
   return a < 0n ? -((2n * -a + b) / (2n * b)) : q;
@@ -118,7 +123,7 @@ assert(g1 > 0n && g2 > 0n && g1 < 2n ** 260n && g2 < 2n ** 260n);
 const abs = (a) => (a < 0n ? -a : a);
 const bound = (x) => ((x >> 1n) + (x >> 40n)) / 2n ** 120n + 1n;
 const k = [bound(abs(A1) + abs(A2)), bound(abs(B1) + abs(B2))];
-const splitBound = Math.max(k[0], k[1]);
+const splitBound = larger(k[0], k[1]);
 assert(splitBound < 256n);
 for (let i = 0; i < 2000; i++) {
   const v = i < 4 ? BigInt(i) : i < 8 ? n - BigInt(i) : mod(pow(5n, BigInt(i) * 0x9e3779b97f4a7c15n, n), n);

@@ -48,6 +48,8 @@ export async function run(args: string[]): Promise<number> {
   }
   const serving = await serve(options);
   const { node, http } = serving;
+  // Before the ready line: whoever reads it may ask for a stop at once.
+  const signal = nextSignal();
   print({
     event: 'ready',
     udp: node.udp,
@@ -59,13 +61,16 @@ export async function run(args: string[]): Promise<number> {
     pid: process.pid,
     layout: node.config.layout,
   });
-  return await untilStopped(serving);
+  return await untilStopped(serving, signal);
 }
 
-async function untilStopped(serving: ServingNode): Promise<number> {
-  const signal = new Promise<string>((resolve) => {
+function nextSignal(): Promise<string> {
+  return new Promise((resolve) => {
     for (const name of SIGNALS) process.once(name, () => resolve(name));
   });
+}
+
+async function untilStopped(serving: ServingNode, signal: Promise<string>): Promise<number> {
   const failure = serving.node.failed.catch((error: Error) => error);
   const reason = await Promise.race([signal, failure]);
   if (reason instanceof Error) {

@@ -1,0 +1,238 @@
+/**
+ * Every kernel against libsecp256k1 (npm `secp256k1`), seeded: the same verdict on 200,000 tuples, on every road through
+ * a kernel, and where a payer makes its own sums meet. The oracle is `libsecp256k1's verdict and s ≤ n/2`.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifyDigest } from '../../src/verify/noble.ts';
+import { collidingTuples, orderMeetings, type TableKind, treeMeetings } from '../support/collisions.ts';
+import { isKey, isValid, modulo, ORDER, sameScalars, scalar } from '../support/curve.ts';
+import {
+  KERNEL_LANES,
+  KERNELS,
+  type KernelProcess,
+  KernelProcesses,
+  type PathName,
+} from '../support/kernel-process.ts';
+import {
+  addChosenScalars,
+  addMutated,
+  addSigned,
+  addSmallR,
+  isSpecial,
+  MUTATION_NAMES,
+  signers,
+  Tuples,
+} from '../support/tuples.ts';
+import { random } from '../unit/protocol-random.ts';
+
+const SEED = 20_260_803;
+const TOTAL = 200_000;
+const SIGNED = 60_000;
+const SIZES = Array.from({ length: 300 }, (_, index) => index + 1);
+/** A verdict of the kernel: 3 says that a key is Ed25519's, which is another verifier's matter. */
+const VALID = 1;
+const INVALID = 2;
+const UNSUPPORTED = 3;
+
+const from = random(SEED);
+let tuples: Tuples;
+/** By the oracle, for `tuples`. */
+let valid: boolean[];
+let kernels: KernelProcesses;
+
+function generate(): Tuples {
+  const made = new Tuples();
+  const keys = signers(from, 300);
+  addSigned(made, from, keys, SIGNED);
+  addChosenScalars(made, from, 4_000);
+  addSmallR(made, from, 2_000);
+  addMutated(made, from, keys, SIGNED, TOTAL);
+  return made.shuffled(from);
+}
+
+/** The verdicts that differ from the oracle's, the first ones spelled out. */
+function differences(judged: Tuples, isExpected: boolean[], verdicts: Uint8Array): string[] {
+  const wrong: string[] = [];
+  for (let index = 0; index < judged.count && wrong.length < 5; index++) {
+    const { digest, signature, key } = judged.at(index);
+    const expected = isExpected[index] ? VALID : key[0] === 0xed ? UNSUPPORTED : INVALID;
+    if (verdicts[index] === expected) continue;
+    const hex = [digest, signature, key].map((bytes) => Buffer.from(bytes).toString('hex')).join(' ');
+    wrong.push(`${judged.kinds[index]}: expected ${expected}, got ${verdicts[index]}: ${hex}`);
+  }
+  if (verdicts.length !== judged.count) wrong.push(`${verdicts.length} verdicts for ${judged.count} tuples`);
+  return wrong;
+}
+
+const oracle = (judged: Tuples) => Array.from({ length: judged.count }, (_, index) => isValid(judged.at(index)));
+const every = (step: number) => Array.from({ length: Math.ceil(TOTAL / step) }, (_, index) => index * step);
+
+beforeAll(async () => {
+  kernels = await KernelProcesses.start();
+  tuples = generate();
+  valid = oracle(tuples);
+}, 120_000);
+afterAll(() => kernels?.stop());
+
+describe('200,000 distinct tuples', () => {
+  it('are what they are said to be', () => {
+    expect(tuples.count).toBe(TOTAL);
+    expect(tuples.distinct).toBe(TOTAL);
+    const count = (kind: string) => tuples.kinds.filter((name) => name === kind).length;
+    const countValid = (kind: string) => tuples.kinds.filter((name, index) => name === kind && valid[index]).length;
+    expect(countValid('signed')).toBe(count('signed'));
+    expect(count('signed')).toBe(SIGNED);
+    expect(countValid('chosen scalars')).toBe(4_000);
+    expect(countValid('small r')).toBeGreaterThanOrEqual(1_000);
+    for (const kind of MUTATION_NAMES) expect(count(kind), kind).toBeGreaterThan(kind === 'all edges' ? 5_000 : 8_000);
+    for (const kind of ['high s', 'negated r', 'key prefix', 'r bit']) expect(countValid(kind), kind).toBe(0);
+    // z = 0 mod n: u1 = 0, and Q and -Q give the same r.
+    expect(countValid('key parity')).toBeGreaterThan(0);
+    expect(valid.filter(Boolean).length).toBeGreaterThan(SIGNED + 5_000);
+  });
+
+  it.for(KERNELS)('%s, in calls of 1 to 300', { timeout: 120_000 }, async (name, context) => {
+    const { verdicts, stats } = await kernels.get(name, context).judge(tuples.packed(), 'batch', SIZES);
+    expect(differences(tuples, valid, verdicts)).toEqual([]);
+    expect(stats.valid).toBe(valid.filter(Boolean).length);
+  });
+
+  const PARTS = [
+    { path: 'single', count: 25_000 },
+    { path: 'complete', count: 20_000 },
+    { path: 'slow', count: 5_000 },
+  ] as const;
+  describe.each(PARTS)('$count of them by the $path path', ({ path, count }) => {
+    it.for(KERNELS)('%s', { timeout: 60_000 }, async (name, context) => {
+      const positions = every(TOTAL / count);
+      const part = tuples.pick(positions);
+      expect(part.count).toBe(count);
+      const { verdicts } = await kernels.get(name, context).judge(part.packed(), path, [7, 256]);
+      const expected = positions.map((index) => valid[index]!);
+      expect(differences(part, expected, verdicts)).toEqual([]);
+    });
+  });
+
+  it('noble, 3,125 of them', { timeout: 60_000 }, () => {
+    const positions = every(64);
+    expect(new Set(positions.map((index) => tuples.kinds[index])).size).toBe(MUTATION_NAMES.length + 4);
+    const wrong = positions.filter((index) => {
+      const { digest, signature, key } = tuples.at(index);
+      return verifyDigest(signature, digest, key) !== valid[index];
+    });
+    expect(positions.length).toBe(3_125);
+    expect(wrong.map((index) => tuples.kinds[index])).toEqual([]);
+  });
+
+  it.for(KERNELS)('%s says of each key whether it is one', async (name, context) => {
+    const keys = every(40).map((index) => tuples.at(index).key);
+    const expected = keys.map(isKey);
+    expect(new Set(expected).size).toBe(2);
+    expect(await kernels.get(name, context).keysValid(keys)).toEqual(expected);
+  });
+});
+
+interface Colliding {
+  tuples: Tuples;
+  /** Tuples whose sums meet; the others are ordinary neighbours, which must not notice. */
+  count: number;
+  /** The nodes where they do. */
+  where: Set<string>;
+}
+
+/** Every collision of two random scalars there is: each once valid, and once with a wrong r but the same scalars. */
+function collisions(kind: TableKind, lanes: number | undefined): Colliding {
+  const made = new Tuples();
+  const where = new Set<string>();
+  const [u1, u2] = [modulo(scalar(from.bytes(32))), modulo(scalar(from.bytes(32)))];
+  const found = lanes === undefined ? treeMeetings(kind, u1, u2) : orderMeetings(lanes, kind, u1, u2);
+  for (const { tuple, where: place } of collidingTuples(found, u1, u2)) {
+    where.add(place);
+    made.add(place, tuple);
+    const r = modulo(scalar(from.bytes(32)), ORDER - 1n) + 1n;
+    made.add(`${place}, wrong r`, { ...tuple, ...sameScalars(r, u1, u2) });
+  }
+  const count = made.count;
+  if (lanes !== undefined) return { tuples: made, count, where };
+  const isOrdinary = (index: number) => tuples.kinds[index] === 'signed' && !isSpecial(tuples.at(index).key);
+  for (const index of every(1).filter(isOrdinary).slice(0, count)) made.add('ordinary', tuples.at(index));
+  return { tuples: made.shuffled(from), count, where };
+}
+
+/** Enough of the same key that it gets a large table. In range, so that the table is looked up; valid for nobody. */
+function warming(keys: Iterable<Uint8Array>): Tuples {
+  const made = new Tuples();
+  for (const key of keys)
+    for (let turn = 0; turn < 384; turn++)
+      made.add('warming', { digest: from.bytes(32), signature: new Uint8Array(64).fill(1), key });
+  return made;
+}
+
+const levels = (where: Iterable<string>) =>
+  [...new Set([...where].map((place) => Number(/level (\d)/.exec(place)?.[1]) || 'end'))].sort();
+
+/** Verdicts, and how many signatures took the complete path, with every key's table of the kind asked for. */
+async function judgeWithTables(kernel: KernelProcess, kind: TableKind, judged: Tuples, path: PathName) {
+  const keys = new Map<string, Uint8Array>();
+  for (let index = 0; index < judged.count; index++) {
+    const { key } = judged.at(index);
+    keys.set(Buffer.from(key).toString('hex'), key);
+  }
+  const { stats: before } = await kernel.judge(
+    (kind === 'large' ? warming(keys.values()) : new Tuples()).packed(),
+    'batch',
+    [384],
+  );
+  const { verdicts, stats } = await kernel.judge(judged.packed(), path, [judged.count]);
+  const hits =
+    kind === 'large'
+      ? stats.hitsLarge - before.hitsLarge
+      : stats.hitsSmall + stats.misses - before.hitsSmall - before.misses;
+  expect(hits, `signatures with a ${kind} table`).toBe(judged.count);
+  return { verdicts, slowPaths: stats.slowPaths - before.slowPaths };
+}
+
+describe('sums that meet', () => {
+  /** Roads through a kernel, and in which order each adds: neighbours of a tree, a sum per lane, one sum. */
+  const ROADS: { path: PathName; order: 'tree' | 'lanes' | 'one'; kind: TableKind }[] = [
+    { path: 'batch', order: 'tree', kind: 'small' },
+    { path: 'batch', order: 'tree', kind: 'large' },
+    { path: 'single', order: 'lanes', kind: 'small' },
+    { path: 'single', order: 'lanes', kind: 'large' },
+    { path: 'complete', order: 'one', kind: 'small' },
+    { path: 'complete', order: 'one', kind: 'large' },
+  ];
+  /** Made once: the same for every kernel that adds in the same order. */
+  const made = new Map<string, Colliding>();
+  const collisionsOf = (kind: TableKind, lanes: number | undefined): Colliding => {
+    const id = `${kind} ${lanes}`;
+    const known = made.get(id) ?? collisions(kind, lanes);
+    made.set(id, known);
+    return known;
+  };
+  /** Processes whose caches have room for the large tables this takes. */
+  let fresh: KernelProcesses;
+  beforeAll(async () => {
+    fresh = await KernelProcesses.start(128 * 2 ** 20);
+  });
+  afterAll(() => fresh?.stop());
+
+  describe.each(ROADS)('$path, $kind tables', ({ path, order, kind }) => {
+    it.for(KERNELS)('%s', { timeout: 60_000 }, async (name, context) => {
+      const kernel = fresh.get(name, context);
+      const lanes = { tree: undefined, lanes: KERNEL_LANES[name], one: 1 }[order];
+      const { tuples: crafted, count, where } = collisionsOf(kind, lanes);
+      expect(count).toBe(where.size * 2);
+      // A node over rows of Q alone never meets another such: from level 1 on there are nodes of both.
+      if (order === 'tree')
+        expect(levels(where)).toEqual(kind === 'small' ? [1, 2, 3, 4, 5, 'end'] : [1, 2, 3, 4, 'end']);
+      else expect(where.size).toBeGreaterThan(60);
+      const { verdicts, slowPaths } = await judgeWithTables(kernel, kind, crafted, path);
+      const expected = oracle(crafted);
+      expect(differences(crafted, expected, verdicts)).toEqual([]);
+      expect(expected.filter(Boolean).length).toBe(crafted.count - where.size);
+      // Every one of them, and nothing else, was left undecided and took the complete path: they did meet.
+      expect(slowPaths).toBe(path === 'complete' ? crafted.count : count);
+    });
+  });
+});

@@ -1,0 +1,67 @@
+/**
+ * A process that verifies with one kernel: the native one picks its instruction set once a process, so each forced kernel
+ * needs a process of its own. Plain JavaScript over the compiled sources. One thread; it owns its arena and its copies
+ * of what it is sent. Arguments: native or wasm, then the bytes of the key-table cache.
+ */
+import { Arena } from '../../dist/src/ring/arena.js';
+import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
+import { KernelBackend } from '../../dist/src/verify/kernel-backend.js';
+import { NativeKernel } from '../../dist/src/verify/native.js';
+import { WasmKernel, wasmKernelBytes } from '../../dist/src/verify/wasm.js';
+
+const [name, cacheText] = process.argv.slice(2);
+const start = { cacheBytes: Number(cacheText), threads: 1, thread: 0 };
+const kernelBytes = name === 'wasm' ? wasmKernelBytes(start) : 0;
+const SMALL = { rings: 1, ringSlots: 8, ackSlots: 8, threads: 1, channelsMax: 8 };
+
+/** A kernel and an arena that it can be attached to. A wasm kernel lives in its arena, a native one in the process. */
+function kernelAndArena(shape) {
+  const arena = Arena.create({ ...shape, kernelBytes });
+  return { arena, kernel: name === 'wasm' ? new WasmKernel(arena, start) : new NativeKernel(start.cacheBytes) };
+}
+
+const CALLS = {
+  /** Tuples in calls of `sizes`, over and over; a verdict each. */
+  tuples({ digests, signatures, keys, sizes, path }) {
+    const count = keys.length / 33;
+    const verdicts = new Uint8Array(count);
+    for (let first = 0, call = 0; first < count; call++) {
+      const end = Math.min(count, first + sizes[call % sizes.length]);
+      const part = (bytes, width) => bytes.subarray(first * width, end * width);
+      const judged = new Uint8Array(end - first);
+      kernel.verifyMany(part(digests, 32), part(signatures, 64), part(keys, 33), judged, path);
+      verdicts.set(judged, first);
+      first = end;
+    }
+    return { verdicts, stats: kernel.stats() };
+  },
+
+  /** An arena's content, judged by [first sequence, count] calls; the content afterwards. */
+  slots({ shape, bytes, calls }) {
+    const own = kernelAndArena(shape);
+    own.arena.bytes.set(bytes, kernelBytes);
+    const backend = new KernelBackend(name, own.kernel, own.arena, new ClaimRing(own.arena, 0));
+    for (const [first, count] of calls) backend.verifySlots(first, count);
+    return { bytes: own.arena.bytes.slice(kernelBytes, kernelBytes + bytes.length) };
+  },
+
+  keys({ keys }) {
+    return { valid: keys.map((key) => kernel.keyValid(key)) };
+  },
+};
+
+let kernel;
+try {
+  kernel = kernelAndArena(SMALL).kernel;
+  process.send({ kernel: kernel.kernelName });
+} catch (error) {
+  process.send({ fault: error.message });
+  process.disconnect();
+}
+process.on('message', ({ call, ...what }) => {
+  try {
+    process.send(CALLS[call](what));
+  } catch (error) {
+    process.send({ fault: error.message });
+  }
+});
