@@ -6,8 +6,8 @@
  * Layout: the points of a kind of table are `count` rows of `units` nodes; a unit is one half (plain or lambda) of LN
  * signatures. A level adds rows 2j and 2j+1 into row j, in place; with an odd count row 0 waits: (2j+1, 2j+2) -> j+1.
  *
- * Equal x (d = 0) makes the level's product zero: one test a level. Only then the culprits are looked for; their d
- * becomes 1 so that the others go on, and the signature is left undecided. */
+ * Equal x (d = 0) makes the level's product zero: one test a level. Only then the culprits are looked for, by halving
+ * along the chain; their d becomes 1 so that the others go on, and the signature is left undecided. */
 #include "kernel.h"
 #include "modinv.h"
 
@@ -30,16 +30,14 @@ CW_INLINE void prefetch_some(struct prefetcher *p, int count) {
 }
 
 /* Differences of one level (written over x2; x1 stored too at the leaves), and the running products before each. */
-CW_INLINE void chain_differences(const struct part *p, fe run[STREAMS], int streams, int leaves, int known) {
+CW_INLINE void chain_differences(const struct part *p, fe run[STREAMS], int streams, int leaves) {
     const size_t odd = p->count & 1, pairs = p->count / 2;
     for (size_t j = pairs; j-- > 0;)
         for (size_t u = p->units; u > 0; u -= (size_t)streams) {
             const size_t pair = j * p->units + u - (size_t)streams, a = (odd + j) * p->units + pair, b = a + p->units;
             fe d[STREAMS];
             for (int k = 0; k < streams; k++) {
-                if (known) {
-                    d[k] = p->x[b + k];
-                } else if (leaves) {
+                if (leaves) {
                     fe x1, x2;
                     fe_load_x(&x1, p->row + (a + k) * LN);
                     fe_load_x(&x2, p->row + (b + k) * LN);
@@ -126,27 +124,68 @@ static void start_chains(fe run[STREAMS]) {
     for (int k = 0; k < STREAMS; k++) fe_broadcast(&run[k], one);
 }
 
-/* A difference was zero somewhere in this level: mark its signatures, put 1 in its place. Rare, hence plain. */
-static __attribute__((noinline)) void set_collisions_aside(const struct part *p) {
-    const size_t odd = p->count & 1, pairs = p->count / 2;
-    fe one;
-    static const uint64_t one_words[4] = {1, 0, 0, 0};
-    fe_broadcast(&one, one_words);
-    for (size_t pair = 0; pair < pairs * p->units; pair++) {
-        fe *d = &p->x[(odd + pair / p->units + 1) * p->units + pair];
-        ln_mask zero = fe_zero(d);
-        if (!zero) continue;
-        p->undecided[pair % p->units / 2] |= zero;
+/* Stream k of a part: its pairs in the order of the chain, from the last pair to the first. */
+struct stream { const struct part *part; size_t k, width, steps; };
+static struct stream stream_of(const struct part *p, size_t k) {
+    const size_t width = p->units % 4 ? 2 : 4;
+    return (struct stream){p, k, width, k < width ? p->count / 2 * p->units / width : 0};
+}
+static size_t pair_of(const struct stream *s, size_t step) { return (s->steps - 1 - step) * s->width + s->k; }
+static fe *prefix_of(const struct stream *s, size_t step) { return &s->part->prefix[pair_of(s, step)]; }
+static fe *difference_of(const struct stream *s, size_t step) {
+    const size_t pair = pair_of(s, step), units = s->part->units;
+    return &s->part->x[((s->part->count & 1) + pair / units + 1) * units + pair];
+}
+/* The running product before a step; after the last one, `end`. */
+static const fe *running(const struct stream *s, size_t step, const fe *end) { return step < s->steps ? prefix_of(s, step) : end; }
+static void chain_again(const struct stream *s, size_t step, fe *run) {
+    for (; step < s->steps; step++) {
+        *prefix_of(s, step) = *run;
+        fe_mul(run, run, difference_of(s, step));
+    }
+}
+/* The product of a stream from `start` on became zero, and stays so: the first place is found by halving, its signature
+ * marked, 1 put for its difference, the rest of the stream chained again; until none is left. */
+static void mend_stream(const struct stream *s, fe *run) {
+    for (ln_mask zero; (zero = fe_zero(run)) != 0;) {
+        size_t before = 0, after = s->steps; /* no lane zero before a step, some lane before the other */
+        while (after - before > 1) {
+            const size_t middle = (before + after) / 2;
+            if (fe_zero(running(s, middle, run))) after = middle;
+            else before = middle;
+        }
+        static const uint64_t one_words[4] = {1, 0, 0, 0};
+        fe one, *d = difference_of(s, before);
+        fe_broadcast(&one, one_words);
+        zero = fe_zero(running(s, after, run));
+        s->part->undecided[pair_of(s, before) % s->part->units / 2] |= zero;
         fe_select(d, zero, &one, d);
+        *run = *prefix_of(s, before);
+        chain_again(s, before, run);
+    }
+}
+/* A difference was zero somewhere in this level: mend the streams it is in, in both parts. Rare, hence one at a time, but
+ * nothing is done again that is not behind a collision: a payer must not slow down what shares its batch. */
+static __attribute__((noinline)) void set_collisions_aside(const struct part part[2], fe run[STREAMS]) {
+    for (size_t k = 0; k < STREAMS; k++) {
+        if (!fe_zero(&run[k])) continue;
+        const struct stream second = stream_of(&part[1], k), first = stream_of(&part[0], k);
+        fe between = *running(&first, 0, &run[k]);
+        if (fe_zero(&between)) {
+            mend_stream(&second, &between);
+            run[k] = between;
+            chain_again(&first, 0, &run[k]);
+        }
+        mend_stream(&first, &run[k]);
     }
 }
 
 static void __attribute__((noinline)) chain_part(const struct part *p, fe run[STREAMS], int leaves) {
     if (p->units % 4 == 0) {
-        if (leaves) chain_differences(p, run, 4, 1, 0);
-        else chain_differences(p, run, 4, 0, 0);
-    } else if (leaves) chain_differences(p, run, 2, 1, 0);
-    else chain_differences(p, run, 2, 0, 0);
+        if (leaves) chain_differences(p, run, 4, 1);
+        else chain_differences(p, run, 4, 0);
+    } else if (leaves) chain_differences(p, run, 2, 1);
+    else chain_differences(p, run, 2, 0);
 }
 static void __attribute__((noinline)) add_part(const struct part *p, fe run[STREAMS], int leaves, struct prefetcher *ahead) {
     if (p->units % 4 == 0) {
@@ -161,9 +200,7 @@ static void add_level(struct part part[2], int leaves, struct prefetcher *ahead)
     start_chains(run);
     for (int i = 1; i >= 0; i--) chain_part(&part[i], run, leaves);
     if (!invert_chains(run)) {
-        for (int i = 0; i < 2; i++) set_collisions_aside(&part[i]);
-        start_chains(run);
-        for (int i = 1; i >= 0; i--) chain_differences(&part[i], run, part[i].units % 4 ? 2 : 4, 0, 1);
+        set_collisions_aside(part, run);
         invert_chains(run);
     }
     for (int i = 0; i < 2; i++) {

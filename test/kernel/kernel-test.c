@@ -186,6 +186,40 @@ static void test_collisions(struct bench *b, int kind) {
     printf("%s, %d windows: %d collisions met in %d levels and the end\n", b->kernel->name, cw_windows(kind), m.met, levels);
 }
 
+/* Many collisions in one batch, of both kinds, in the same streams and at several levels, valid and not. */
+struct found { number d[200]; int count; };
+static void note(void *context, number d) {
+    struct found *f = context;
+    if (!is_zero(d) && f->count < 200) f->d[f->count++] = d;
+}
+static void test_crowded_collisions(struct bench *b) {
+    enum { FORCED = 6 };
+    struct cw_job forced[FORCED];
+    int keys[CW_BATCH], undecided = 0;
+    for (int i = 0; i < FORCED; i++) {
+        const int kind = i & 1, key = KEYS - 1 - i;
+        const number u1 = random_number(), u2 = random_number();
+        struct found f = {.count = 0};
+        each_collision(kind, u1, u2, b->table[kind][0], b->generator, note, &f);
+        const number d = f.d[random_word() % (uint64_t)f.count];
+        set_key(b, key, d);
+        EXPECT(craft(&forced[i], u1, u2, d), "craft");
+        if (i >= 4) forge(&forced[i], u1, u2, random_number());
+        forced[i].kind = (uint32_t)kind;
+        forced[i].table = b->table[kind][key];
+    }
+    for (uint32_t share = 1; share <= 16; share *= 2) { /* one in so many is honest */
+        b->batch->count = CW_BATCH - (uint32_t)(random_word() % 9);
+        for (uint32_t i = 0; i < b->batch->count; i++) {
+            const int which = (int)(random_word() % FORCED);
+            if (random_word() % share == 0) some_job(b, &b->batch->job[i], &keys[i]);
+            else b->batch->job[i] = forced[which], keys[i] = KEYS - 1 - which;
+        }
+        run(b, keys, &undecided, "crowded collisions");
+    }
+    EXPECT(undecided > 100, "crowded collisions: expected many undecided, got %d", undecided);
+}
+
 /* x(R) = n + r is valid, and only by the second candidate. */
 static void test_second_candidate(struct bench *b) {
     const int key = KEYS - 1;
@@ -270,6 +304,7 @@ int main(int argc, char **argv) {
         test_tables(&b);
         test_generator_multiple(&b);
         for (int round = 0; round < rounds; round++) test_batches(&b, 11);
+        for (int round = 0; round < 2 * rounds; round++) test_crowded_collisions(&b);
         test_second_candidate(&b);
         test_collisions(&b, CW_LARGE);
         test_collisions(&b, CW_SMALL);
