@@ -52,7 +52,7 @@ export interface NodeControl {
    * a key that is not a point of the curve, INPUT_INVALID; no room left, TABLE_FULL.
    */
   openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult>;
-  /** The same for fresh channels as packed registry rows (channel/row.ts): what a bulk import is made of. */
+  /** The same for fresh channels as packed registry rows (channel/row.ts), their keys checked: a bulk import's. */
   openRows(rows: Uint8Array): Promise<OpeningResult>;
   channel(channelId: bigint): Channel | undefined;
   /** Rows in the order they were opened: `limit` of them from position `from`. */

@@ -6,6 +6,7 @@
  */
 import type { ChannelChange, ChannelOpening, OpeningResult } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
+import { KeyCheck, upperHex } from './parse.ts';
 import type { Registry } from './registry.ts';
 import { type Channel, type ChannelState, decodeRow, encodeRow, ROW, ROW_BYTES } from './row.ts';
 import { type ChannelTable, highHalf, lowHalf } from './table.ts';
@@ -20,6 +21,7 @@ export class ChannelStore {
   readonly #fence: () => Promise<void>;
   /** Rows whose handle is not the start of their ledger id: the only way one ledger channel could be opened twice. */
   readonly #rowsByLedgerId = new Map<string, number>();
+  readonly #keys = new KeyCheck();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(table: ChannelTable, registry: Registry, fence: () => Promise<void>) {
@@ -52,15 +54,28 @@ export class ChannelStore {
     return result;
   }
 
-  open(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
+  async open(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
     const rows = new Uint8Array(openings.length * ROW_BYTES);
-    openings.forEach((opening, index) => {
-      encodeRow({ ...opening, ...UNUSED }, rows, index * ROW_BYTES);
-    });
-    return this.openRows(rows);
+    const refused: OpeningResult['refused'] = [];
+    const sound: number[] = [];
+    for (const [index, opening] of openings.entries()) {
+      try {
+        this.#keys.check(upperHex(opening.publicKey), 'publicKey');
+        encodeRow({ ...opening, ...UNUSED }, rows, (sound.push(index) - 1) * ROW_BYTES);
+      } catch (error) {
+        if (!(error instanceof ClaimwireError)) throw error;
+        refused.push({ index, code: error.code, message: error.message });
+      }
+    }
+    const result = await this.openRows(rows.subarray(0, sound.length * ROW_BYTES));
+    for (const refusal of result.refused) refused.push({ ...refusal, index: sound[refusal.index]! });
+    return { ...result, refused: refused.sort((left, right) => left.index - right.index) };
   }
 
-  /** Opens channels given as packed rows of fresh channels: what a bulk import is made of, so nothing is made per row. */
+  /**
+   * Opens channels given as packed rows of fresh channels, keys checked already: what a bulk import is made of, so
+   * nothing is made per row.
+   */
   openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#exclusively(async () => {
       const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);

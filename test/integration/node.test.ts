@@ -186,6 +186,19 @@ test('a bulk opening takes one handle per ledger channel, within the call too, a
   expect(more.refused.map(({ code }) => code)).toEqual(['CHANNEL_EXISTS', 'CHANNEL_EXISTS', 'TABLE_FULL']);
 });
 
+test('a key that is no point of its curve opens nothing, and the others stand', async () => {
+  const { node } = await start(freshFolder());
+  const offCurve = { ...openingOf(2n), publicKey: new Uint8Array(33).fill(0xff).fill(2, 0, 1) };
+  const result = await node.openChannels([openingOf(1n), offCurve, openingOf(3n), openingOf(1n, { capacity: 7n })]);
+  expect(result.opened).toBe(2);
+  expect(result.refused.map(({ index, code }) => [index, code])).toEqual([
+    [1, 'INPUT_INVALID'],
+    [3, 'CHANNEL_EXISTS'],
+  ]);
+  expect(node.channel(2n)).toBeUndefined();
+  expect(node.channel(3n)).toBeDefined();
+});
+
 describe('a data folder has one node', () => {
   test('in another process and in this one', async () => {
     const data = freshFolder();
