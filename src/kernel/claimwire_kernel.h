@@ -6,6 +6,7 @@
 #define CLAIMWIRE_KERNEL_INTERFACE_H
 #include <stddef.h>
 #include <stdint.h>
+#include "layout_generated.h"
 
 /* One shared memory; offsets in bytes from its base, little-endian machine. */
 struct cw_arena {
@@ -20,11 +21,6 @@ struct cw_arena {
                                     Every attach (addon.c, wasm.c) takes it between flags and keys, a multiple of 4. */
     uint32_t keys_offset;        /* 36 bytes a key row: 33 of compressed key */
 };
-#define CW_SLOT_BYTES 128
-#define CW_SLOT_CHANNEL 120 /* u32: channel row */
-#define CW_SLOT_VERDICT 124 /* i32: 0 pending, 1 valid, 2 bad signature, 3 unsupported key; written once, release */
-#define CW_KEY_ROW_BYTES 36
-#define CW_FLAG_LINK 0x100u
 #define CW_VERIFY_SLOTS_MAX 4096
 
 struct cw_thread;

@@ -80,12 +80,12 @@ static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uin
     h->job[h->count++] = job;
     if (link) {
         memcpy(block + 16, ledger_id, 32);
-        memcpy(block + 48, claim, 21);
-        memcpy(block + 69, claim + 85, 8);
+        memcpy(block + 48, claim, CW_CLAIM_SIGNATURE); /* all that lies before it */
+        memcpy(block + 69, claim + CW_CLAIM_TIMESTAMP, 8);
         if (h->count == (uint32_t)cw_kernel->lanes) hash_link(h);
     } else {
         memcpy(block + 4, ledger_id, 32);
-        memcpy(block + 36, claim + 13, 8);
+        memcpy(block + 36, claim + CW_CLAIM_AMOUNT, 8);
         if (h->count == (uint32_t)cw_kernel->lanes) hash_xrpl(h);
     }
 }
@@ -101,7 +101,7 @@ static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct ch
     uint32_t row, flags;
     memcpy(&row, slot + CW_SLOT_CHANNEL, 4);
     /* 64 bits wherever the kernel runs: a row number is any u32, and must not wrap round to a place inside. */
-    const uint64_t id = a->ledger_ids_offset + (uint64_t)row * 32, index = a->key_indexes_offset + (uint64_t)row * a->row_stride,
+    const uint64_t id = a->ledger_ids_offset + (uint64_t)row * CW_LEDGER_ID_BYTES, index = a->key_indexes_offset + (uint64_t)row * a->row_stride,
                    flag = a->flags_offset + (uint64_t)row * a->row_stride;
     if (id + 32 > a->bytes || index + 4 > a->bytes || flag + 4 > a->bytes) return 0;
     memcpy(&c->key_row, a->base + index, 4);
@@ -138,7 +138,7 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
         struct channel c;
         if (verdict_of(slot)) continue;
         int verdict = find_channel(a, slot, &c) ? key_verdict(c.key) : CW_INVALID;
-        if (!verdict && !parse_signature(&w->batch.job[n], slot + 21)) verdict = CW_INVALID;
+        if (!verdict && !parse_signature(&w->batch.job[n], slot + CW_CLAIM_SIGNATURE)) verdict = CW_INVALID;
         if (verdict) {
             set_verdict(slot, verdict);
             judged++;
@@ -317,7 +317,7 @@ void cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *a,
         for (uint32_t i = 0; i < n; i++) {
             uint64_t d[4];
             cw_words_from_be(d, private_keys + 32 * (size_t)row[i]);
-            cw_throwaway_sign(slot[i] + 21, job[i].z, d, &nonces[(first_sequence + done - n + i) % nonce_count]);
+            cw_throwaway_sign(slot[i] + CW_CLAIM_SIGNATURE, job[i].z, d, &nonces[(first_sequence + done - n + i) % nonce_count]);
         }
     }
 }
