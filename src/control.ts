@@ -3,7 +3,7 @@
  */
 
 import type { ProfileName } from '../protocol/layout.ts';
-import type { Channel, ChannelState } from './channel/row.ts';
+import type { Channel } from './channel/row.ts';
 import type { KernelStats } from './verify/kernel.ts';
 
 /** A channel to open, already checked for form (see channel/parse.ts). Amounts in drops. */
@@ -56,7 +56,7 @@ export interface NodeControl {
   openRows(rows: Uint8Array): Promise<OpeningResult>;
   channel(channelId: bigint): Channel | undefined;
   /** Rows in the order they were opened: `limit` of them from position `from`. */
-  channels(from: number, limit: number, state?: ChannelState): Channel[];
+  channels(from: number, limit: number): Channel[];
   /** Throws CHANNEL_UNKNOWN, CHANNEL_CLOSED or CAPACITY_BELOW_COMMITTED; durable when it resolves. */
   updateChannel(channelId: bigint, change: ChannelChange): Promise<Channel>;
   /** After it resolves no claim of the channel is accepted any more, and its best claim is in the registry. */

@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import type { Registry } from './channel/registry.ts';
-import type { Channel, ChannelState } from './channel/row.ts';
+import type { Channel } from './channel/row.ts';
 import { ChannelStore } from './channel/store.ts';
 import { ChannelTable } from './channel/table.ts';
 import { type NodeConfig, type NodeOptions, resolveConfig, ringSlots, tableCapacity } from './config.ts';
@@ -139,8 +139,8 @@ export class ClaimwireNode implements NodeControl {
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
-  channels(from: number, limit: number, state?: ChannelState): Channel[] {
-    return this.#store.list(from, limit, state);
+  channels(from: number, limit: number): Channel[] {
+    return this.#store.list(from, limit);
   }
   async updateChannel(channelId: bigint, change: ChannelChange): Promise<Channel> {
     this.#expectRunning();

@@ -11,7 +11,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { Kernel, KernelLayout, KernelPath, KernelStats } from './kernel.ts';
 
 /** What the addon exports (src/kernel/addon.c). Hot calls take integers only. */
-interface Addon {
+interface Addon extends Omit<Kernel, 'attach' | 'kernelName'> {
   start(cacheBytes: number): void;
   attach(
     arena: Uint8Array,
@@ -23,17 +23,6 @@ interface Addon {
     rowStride: number,
     keys: number,
   ): void;
-  verifySlots(first: number, count: number): number;
-  verifySlot(sequence: number): number;
-  verifyMany(
-    digests: Uint8Array,
-    signatures: Uint8Array,
-    keys: Uint8Array,
-    verdicts: Uint8Array,
-    path: KernelPath,
-  ): void;
-  keyValid(publicKey: Uint8Array): boolean;
-  stats(): KernelStats;
   kernelName(): string;
 }
 
