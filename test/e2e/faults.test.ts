@@ -1,25 +1,12 @@
 /**
  * The promise "acked COMMITTED ⇒ durable", over a network that loses, doubles and reorders, and through kill -9.
  */
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ChannelJson } from '../../src/channel/parse.ts';
-import {
-  getJson,
-  NodeProcess,
-  openChannels,
-  type ReadyLine,
-  removeFolder,
-  temporaryFolder,
-} from '../support/node-process.ts';
+import { getJson, NodeProcess, openChannels, type ReadyLine, temporaryFolders } from '../support/node-process.ts';
 import { PayerRun } from '../support/payer-run.ts';
 
-const folders: string[] = [];
-function folder(name: string): string {
-  const path = temporaryFolder(name);
-  folders.push(path);
-  return path;
-}
-afterAll(() => folders.forEach(removeFolder));
+const folder = temporaryFolders();
 
 async function committed(ready: ReadyLine, run: PayerRun): Promise<bigint[]> {
   const rows = await getJson<ChannelJson[]>(ready, '/channels?limit=1000');

@@ -3,24 +3,11 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import {
-  claimwire,
-  getJson,
-  NodeProcess,
-  openChannels,
-  removeFolder,
-  temporaryFolder,
-} from '../support/node-process.ts';
+import { expect, test } from 'vitest';
+import { claimwire, getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
 import { PayerRun } from '../support/payer-run.ts';
 
-const folders: string[] = [];
-function folder(name: string): string {
-  const path = temporaryFolder(name);
-  folders.push(path);
-  return path;
-}
-afterAll(() => folders.forEach(removeFolder));
+const folder = temporaryFolders();
 
 /** A folder whose journal holds claims that no checkpoint has: the node was killed. */
 async function killedNode(): Promise<{ data: string; run: PayerRun; segment: string }> {

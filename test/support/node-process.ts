@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { afterAll } from 'vitest';
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 
@@ -23,6 +24,16 @@ export interface ReadyLine {
 /** A folder under the system's temporary one, gone when the test file ends. */
 export function temporaryFolder(name: string): string {
   return mkdtempSync(join(tmpdir(), `claimwire-${name}-`));
+}
+/** Folders for one test file, made on demand and gone when it ends. */
+export function temporaryFolders(): (name: string) => string {
+  const made: string[] = [];
+  afterAll(() => made.forEach(removeFolder));
+  return (name) => {
+    const folder = temporaryFolder(name);
+    made.push(folder);
+    return folder;
+  };
 }
 export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
