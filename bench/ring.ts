@@ -31,7 +31,7 @@ import { AckStep } from '../src/threads/ack-step.ts';
 import type { ThreadContext, ThreadRole } from '../src/threads/context.ts';
 import { ReceiveStep } from '../src/threads/receive-step.ts';
 import { sourceHead } from '../src/transport/source.ts';
-import type { DatagramTransport, Packet } from '../src/transport/transport.ts';
+import type { Packet, Transport } from '../src/transport/transport.ts';
 import { type BenchContext, runBench } from './harness.ts';
 
 const CHANNELS = 1_000;
@@ -49,7 +49,7 @@ const DATAGRAMS_PER_TURN = 32;
 const FOLDER = join('data', `bench-ring-${process.pid}`);
 
 /** Takes acks and forgets them; one packet is enough since it comes straight back. */
-class NullTransport implements DatagramTransport {
+class NullTransport implements Transport {
   readonly address = 'none';
   readonly receiveBufferBytes = 0;
   acks = 0;
@@ -66,6 +66,7 @@ class NullTransport implements DatagramTransport {
   send(packet: Packet): void {
     this.acks += packet.length / ACK_BYTES;
   }
+  flush(): void {}
   stopReceiving(): void {}
   async close(): Promise<void> {}
 }
@@ -73,19 +74,19 @@ class NullTransport implements DatagramTransport {
 /** Datagrams that go round the channels; `advance` gives each claim the next amount and sequence. */
 class Traffic {
   readonly bytes = new Uint8Array(PER_DATAGRAM * CLAIM_BYTES);
-  readonly #view = new DataView(this.bytes.buffer);
+  readonly view = new DataView(this.bytes.buffer);
   #claims = 0;
 
   advance(): void {
     for (let index = 0; index < PER_DATAGRAM; index++) {
       const offset = index * CLAIM_BYTES;
       const claim = this.#claims++;
-      this.#view.setUint8(offset, FRAME_CLAIM);
-      this.#view.setUint32(offset + CLAIM_CHANNEL_ID + 4, (claim % CHANNELS) + 1);
-      this.#view.setUint32(offset + CLAIM_SEQUENCE, claim);
-      this.#view.setUint32(offset + CLAIM_AMOUNT + 4, Math.floor(claim / CHANNELS) + 1);
+      this.view.setUint8(offset, FRAME_CLAIM);
+      this.view.setUint32(offset + CLAIM_CHANNEL_ID + 4, (claim % CHANNELS) + 1);
+      this.view.setUint32(offset + CLAIM_SEQUENCE, claim);
+      this.view.setUint32(offset + CLAIM_AMOUNT + 4, Math.floor(claim / CHANNELS) + 1);
       // Signatures of different claims differ, as the duplicate filter expects.
-      this.#view.setUint32(offset + CLAIM_SIGNATURE + (claim & 7) * 4, Math.imul(claim, 0x9e3779b1));
+      this.view.setUint32(offset + CLAIM_SIGNATURE + (claim & 7) * 4, Math.imul(claim, 0x9e3779b1));
     }
   }
 }
@@ -137,7 +138,7 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
   const control = new ControlWords(arena);
   const counters = new Counters(arena, 2);
   const transport = new NullTransport();
-  const sender = new AckSender(transport, counters);
+  const sender = new AckSender([transport], counters);
   const receive = new ReceiveStep(arena, ring, table, sender, counters);
   const acks = new AckStep(arena, new AckRing(arena, 0), sender);
   const threads = [spawn(arena, 'committer', 0), spawn(arena, 'verifier', 1)];
@@ -155,7 +156,7 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
       if (hasRoom()) {
         for (let datagram = 0; datagram < DATAGRAMS_PER_TURN; datagram++) {
           traffic.advance();
-          receive.datagram(traffic.bytes, traffic.bytes.length, source);
+          receive.payload(traffic.bytes, traffic.view, 0, traffic.bytes.length, source);
         }
         sent += turnClaims;
       } else {

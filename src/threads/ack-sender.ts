@@ -9,7 +9,8 @@ import { writeAckOf } from '../../protocol/ack.ts';
 import { ACK_BYTES, ACK_STATUS, ACKS_PER_DATAGRAM_MAX, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
-import type { DatagramTransport, Packet } from '../transport/transport.ts';
+import { sourceTransport } from '../transport/source.ts';
+import type { Packet, Transport } from '../transport/transport.ts';
 import { RefusalLimiter } from './refusal-limiter.ts';
 
 /** Where answers to claims go: straight to the sender, or through the ack ring to the thread that has the socket. */
@@ -36,7 +37,8 @@ const SEND_QUEUE_FULL = counterIndex('dropped.sendQueueFull');
 const REFUSAL_LIMITED = counterIndex('dropped.refusalLimited');
 
 export class AckSender implements AnswerSink {
-  readonly #transport: DatagramTransport;
+  /** By transport id. */
+  readonly #transports: readonly (Transport | undefined)[];
   readonly #counters: Counters;
   readonly #packets: (Packet | undefined)[] = new Array(OPEN_PACKETS).fill(undefined);
   /** Destination of each open packet, five words each. */
@@ -48,8 +50,8 @@ export class AckSender implements AnswerSink {
   /** Milliseconds; set at the start of each step. */
   now = 0;
 
-  constructor(transport: DatagramTransport, counters: Counters) {
-    this.#transport = transport;
+  constructor(transports: readonly (Transport | undefined)[], counters: Counters) {
+    this.#transports = transports;
     this.#counters = counters;
   }
 
@@ -83,6 +85,7 @@ export class AckSender implements AnswerSink {
   flush(): void {
     for (let index = 0; index < this.#openCount; index++) this.#send(this.#open[index]!);
     this.#openCount = 0;
+    for (const transport of this.#transports) transport?.flush();
   }
 
   #allows(status: number, words: Uint32Array, at: number): boolean {
@@ -102,7 +105,7 @@ export class AckSender implements AnswerSink {
     } else {
       this.#open[this.#openCount++] = place;
     }
-    packet = this.#transport.acquire();
+    packet = this.#transports[sourceTransport(words[at]!)]?.acquire();
     this.#packets[place] = packet;
     if (packet === undefined) {
       this.#counters.add(SEND_QUEUE_FULL, 1);
@@ -132,7 +135,8 @@ export class AckSender implements AnswerSink {
     const packet = this.#packets[place];
     if (packet === undefined) return;
     this.#packets[place] = undefined;
-    this.#transport.send(packet, this.#destinations, place * SOURCE_WORDS);
+    const at = place * SOURCE_WORDS;
+    this.#transports[sourceTransport(this.#destinations[at]!)]!.send(packet, this.#destinations, at);
   }
 
   /** The place holds nothing after all. */

@@ -36,6 +36,3 @@ export interface ThreadReady {
   udp?: string;
   receiveBufferBytes?: number;
 }
-
-/** The only transport so far; its id is in every slot's source block. */
-export const TRANSPORT_UDP = 0;

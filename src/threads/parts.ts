@@ -12,7 +12,7 @@ import { UdpTransport } from '../transport/udp.ts';
 import { createBackend } from '../verify/select.ts';
 import { AckSender, type AnswerSink } from './ack-sender.ts';
 import { CommitStep, GROUP_CLAIMS_MAX } from './commit-step.ts';
-import { type ThreadContext, TRANSPORT_UDP } from './context.ts';
+import type { ThreadContext } from './context.ts';
 import { ReceiveStep } from './receive-step.ts';
 import { VerifyStep } from './verify-step.ts';
 
@@ -58,14 +58,13 @@ export class ThreadParts {
     const { counters } = this;
     let receive: ReceiveStep | undefined;
     const sink = {
-      datagram: (bytes: Uint8Array, length: number, source: Uint32Array) => {
+      payload: (bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array) => {
         onDatagram();
-        receive?.datagram(bytes, length, source);
+        receive?.payload(bytes, view, offset, length, source);
       },
     };
-    const options = { ...this.context.udp, transportId: TRANSPORT_UDP };
-    const socket = await UdpTransport.open(options, sink, () => counters.add(SEND_FAILED, 1));
-    const sender = new AckSender(socket, counters);
+    const socket = await UdpTransport.open(this.context.udp, sink, () => counters.add(SEND_FAILED, 1));
+    const sender = new AckSender([socket], counters);
     receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters);
     return { socket, receive, sender };
   }

@@ -16,7 +16,7 @@ import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { DuplicateFilter } from '../ring/duplicate-filter.ts';
 import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
-import type { DatagramSink } from '../transport/transport.ts';
+import type { TransportSink } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
 
@@ -26,7 +26,7 @@ const DEFERRED = counterIndex('deferred');
 const DEFERRED_FULL = counterIndex('dropped.deferredFull');
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
 
-export class ReceiveStep implements DatagramSink, FrameSink {
+export class ReceiveStep implements TransportSink, FrameSink {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #words: Uint32Array;
@@ -37,7 +37,7 @@ export class ReceiveStep implements DatagramSink, FrameSink {
   readonly #counters: Counters;
   readonly #filter: DuplicateFilter;
   readonly #deferred = new DeferredClaims();
-  /** The datagram being walked. */
+  /** Over the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
   /** Source of the datagram (or deferred claim) being looked at. */
   #source: Uint32Array = new Uint32Array(SOURCE_WORDS);
@@ -66,18 +66,18 @@ export class ReceiveStep implements DatagramSink, FrameSink {
     return this.#deferred.count > 0;
   }
 
-  /** Milliseconds since 1970; set before the datagrams of a turn are handed in. */
+  /** Milliseconds since 1970; set before the payloads of a turn are handed in. */
   set now(now: number) {
     this.#now = now;
     this.#acks.now = now;
   }
 
-  datagram(bytes: Uint8Array, length: number, source: Uint32Array): void {
+  payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void {
     this.#counters.add(DATAGRAMS, 1);
     this.#source = source;
     this.#sourceAt = 0;
-    this.#frames = new DataView(bytes.buffer, bytes.byteOffset, length);
-    const end = walkFrames(bytes, 0, length, this);
+    this.#frames = view;
+    const end = walkFrames(bytes, offset, offset + length, this);
     if (end !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[end]!, 1);
   }
 

@@ -14,6 +14,9 @@ const V4_MAPPED_WORD = 0xffff_0000; // bytes 00 00 ff ff read in machine order
 export function sourceHead(transportId: number, port: number): number {
   return ((port << 16) | (transportId << 8)) >>> 0;
 }
+export function sourceTransport(head: number): number {
+  return (head >>> 8) & 0xff;
+}
 export function sourcePort(head: number): number {
   return head >>> 16;
 }

@@ -1,11 +1,12 @@
 /**
- * What a datagram transport does for the net thread: the contract behind which dgram and native batch I/O are twins.
+ * What a transport does for the thread that owns it (net thread or lane): the contract behind which dgram, native batch
+ * I/O and TCP are twins.
  *
  * Outgoing packets come from the transport's bounded pool and go back to it by themselves; an empty pool means the
  * socket is not keeping up, and the caller drops and counts.
  */
 
-/** A pooled outgoing datagram, in memory the transport owns. */
+/** A pooled outgoing datagram (or stream payload), in memory the transport owns. */
 export interface Packet {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -13,22 +14,34 @@ export interface Packet {
   length: number;
 }
 
-/** Takes what arrives. `bytes` is valid during the call only; `source` is five words as in ring/slot.ts. */
-export interface DatagramSink {
-  datagram(bytes: Uint8Array, length: number, source: Uint32Array): void;
+/** Takes what arrives. */
+export interface TransportSink {
+  /**
+   * Frames back to back: one datagram, or one stream payload. `length` bytes from `offset`; `view` is over the same
+   * memory, index for index. Both are valid during the call only; `source` is five words as in ring/slot.ts.
+   */
+  payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void;
 }
 
-export interface DatagramTransport {
+export interface Transport {
   /** Bound address as `H:P`. */
   readonly address: string;
-  /** Most datagrams the kernel may hold for us, in bytes, as the system granted it. */
+  /** Most the kernel may hold for us unread, in bytes, as the system granted it; 0 where that is not ours to say. */
   readonly receiveBufferBytes: number;
   /** An empty packet, or undefined when all are on their way. */
   acquire(): Packet | undefined;
-  /** Sends and takes the packet back. `source` as in ring/slot.ts: five words at index `at` of `words`. */
+  /**
+   * Takes the packet back and sends it, at the latest with the next `flush`. `source` as in ring/slot.ts: five words at
+   * index `at` of `words`.
+   */
   send(packet: Packet, words: Uint32Array, at: number): void;
+  /** What was sent so far is on its way when it returns, or in the socket's own queue. Called once per turn. */
+  flush(): void;
   /** Nothing more is handed to the sink; sending still works. */
   stopReceiving(): void;
   /** Resolves when everything sent is on its way and the socket is closed. */
   close(): Promise<void>;
 }
+
+/** What is in a source block's transport id (transport/source.ts): an ack leaves the way its claim came. */
+export const TRANSPORT_UDP = 0;

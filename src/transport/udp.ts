@@ -8,7 +8,7 @@ import dgram from 'node:dgram';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import { SourceCodec, sourceHead, sourcePort } from './source.ts';
-import type { DatagramSink, DatagramTransport, Packet } from './transport.ts';
+import { type Packet, TRANSPORT_UDP, type Transport, type TransportSink } from './transport.ts';
 
 const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
 /** 1,024 packets of 45 acks: more than a ring of claims can ask for; 1.4 MiB when all are on their way. */
@@ -23,11 +23,9 @@ interface DgramPacket extends Packet {
 export interface UdpOptions {
   host: string;
   port: number;
-  /** Goes into every slot's source block, so that an ack finds its transport. */
-  transportId: number;
 }
 
-export class UdpTransport implements DatagramTransport {
+export class UdpTransport implements Transport {
   readonly address: string;
   readonly receiveBufferBytes: number;
   readonly #socket: dgram.Socket;
@@ -38,7 +36,7 @@ export class UdpTransport implements DatagramTransport {
   readonly #v4Prefix: string;
   #made = 0;
 
-  private constructor(socket: dgram.Socket, options: UdpOptions, sink: DatagramSink, onSendError: () => void) {
+  private constructor(socket: dgram.Socket, options: UdpOptions, sink: TransportSink, onSendError: () => void) {
     this.#socket = socket;
     this.#onSendError = onSendError;
     this.#v4Prefix = options.host.includes(':') ? '::ffff:' : '';
@@ -47,14 +45,15 @@ export class UdpTransport implements DatagramTransport {
     this.receiveBufferBytes = socket.getRecvBufferSize();
     const source = new Uint32Array(SOURCE_WORDS);
     socket.on('message', (message, remote) => {
-      source[0] = sourceHead(options.transportId, remote.port);
+      source[0] = sourceHead(TRANSPORT_UDP, remote.port);
       this.#addresses.parse(remote.address, source);
-      sink.datagram(message, message.length, source);
+      const view = new DataView(message.buffer, message.byteOffset, message.length);
+      sink.payload(message, view, 0, message.length, source);
     });
   }
 
   /** Binds. Rejects with the system's error (EADDRINUSE, EACCES, …). `onSendError` is called once per lost packet. */
-  static async open(options: UdpOptions, sink: DatagramSink, onSendError: () => void): Promise<UdpTransport> {
+  static async open(options: UdpOptions, sink: TransportSink, onSendError: () => void): Promise<UdpTransport> {
     const family = options.host.includes(':') ? 6 : 4;
     const socket = dgram.createSocket({
       type: family === 6 ? 'udp6' : 'udp4',
@@ -93,6 +92,9 @@ export class UdpTransport implements DatagramTransport {
     const address = this.#addresses.format(words, at, this.#v4Prefix);
     this.#socket.send(packet.bytes, 0, packet.length, port, address, sent);
   }
+
+  /** dgram sends by itself. */
+  flush(): void {}
 
   stopReceiving(): void {
     this.#socket.removeAllListeners('message');

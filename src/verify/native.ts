@@ -3,10 +3,7 @@
  *
  * The addon's instruction set is chosen once, at load; CLAIMWIRE_KERNEL=avx512ifma|avx2|scalar forces one.
  */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { loadAddon } from '../addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { Kernel, KernelLayout, KernelPath, KernelStats } from './kernel.ts';
 
@@ -35,7 +32,7 @@ export class NativeKernel implements Kernel {
    * Throws Error, saying what is missing: no addon was built, or CLAIMWIRE_KERNEL asks for what the CPU lacks.
    */
   constructor(cacheBytes: number) {
-    this.#addon = loadAddon();
+    this.#addon = loadAddon<Addon>();
     this.#addon.start(cacheBytes);
     this.kernelName = this.#addon.kernelName();
   }
@@ -65,13 +62,4 @@ export class NativeKernel implements Kernel {
   stats(): KernelStats {
     return this.#addon.stats();
   }
-}
-
-/** build/claimwire.node of the package, whether this file runs compiled or as source. */
-function loadAddon(): Addon {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const paths = ['../../../build/claimwire.node', '../../build/claimwire.node'].map((path) => join(here, path));
-  const path = paths.find(existsSync);
-  if (path === undefined) throw new Error('expected build/claimwire.node, got none; make native builds it');
-  return createRequire(import.meta.url)(path) as Addon;
 }

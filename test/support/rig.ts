@@ -20,7 +20,7 @@ import { CommitStep, GROUP_CLAIMS_MAX } from '../../src/threads/commit-step.ts';
 import { ReceiveStep } from '../../src/threads/receive-step.ts';
 import { VerifyStep } from '../../src/threads/verify-step.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
-import type { DatagramTransport, Packet } from '../../src/transport/transport.ts';
+import type { Packet, Transport } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { RigFiles } from './rig-files.ts';
 
@@ -40,7 +40,7 @@ export function sourceOf(address: string, port: number): Uint32Array {
 }
 
 /** Collects what is sent, by destination `address:port`, one entry per datagram. */
-class RigTransport implements DatagramTransport {
+class RigTransport implements Transport {
   readonly address = 'rig';
   readonly receiveBufferBytes = 0;
   readonly datagrams: { to: string; acks: Ack[]; bytes: Uint8Array }[] = [];
@@ -60,6 +60,7 @@ class RigTransport implements DatagramTransport {
     this.datagrams.push({ to, acks, bytes: packet.bytes.slice(0, packet.length) });
     this.packetsLeft++;
   }
+  flush(): void {}
   stopReceiving(): void {}
   async close(): Promise<void> {}
 }
@@ -103,7 +104,7 @@ export class Rig {
     this.ackRing = new AckRing(this.arena, 0);
     this.table = new ChannelTable(this.arena);
     const counters = new Counters(this.arena, 0);
-    this.sender = new AckSender(this.transport, counters);
+    this.sender = new AckSender([this.transport], counters);
     this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters);
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
     const backend =
@@ -147,7 +148,8 @@ export class Rig {
   /** One datagram in. Nothing is published before `take` or `turn`. */
   datagram(bytes: Uint8Array, source: Uint32Array): void {
     this.receive.now = this.now;
-    this.receive.datagram(bytes, bytes.length, source);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.receive.payload(bytes, view, 0, bytes.length, source);
   }
 
   /** One turn of each step, as often as there is work: what is in the ring leaves it. */

@@ -11,9 +11,9 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   'src/ring': ['protocol', 'src/errors.ts'],
-  'src/transport': ['protocol', 'src/ring', 'src/errors.ts'],
+  'src/transport': ['protocol', 'src/ring', 'src/addon.ts', 'src/errors.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts', 'src/control.ts'],
-  'src/verify': ['protocol', 'src/ring', 'src/channel', 'src/errors.ts'],
+  'src/verify': ['protocol', 'src/ring', 'src/channel', 'src/addon.ts', 'src/errors.ts'],
   'src/journal': ['protocol', 'src/channel', 'src/verify', 'src/errors.ts'],
   'src/threads': [
     'protocol',

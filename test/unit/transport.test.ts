@@ -40,14 +40,14 @@ test('addresses keep their bytes both ways', () => {
 async function echo(host: string): Promise<string> {
   let transport: UdpTransport | undefined;
   const sink = {
-    datagram: (bytes: Uint8Array, length: number, source: Uint32Array) => {
+    payload: (bytes: Uint8Array, _view: DataView, offset: number, length: number, source: Uint32Array) => {
       const packet = transport!.acquire()!;
-      packet.bytes.set(bytes.subarray(0, length));
+      packet.bytes.set(bytes.subarray(offset, offset + length));
       packet.length = length;
       transport!.send(packet, source, 0);
     },
   };
-  transport = await UdpTransport.open({ host, port: 0, transportId: 0 }, sink, () => {});
+  transport = await UdpTransport.open({ host, port: 0 }, sink, () => {});
   const peer = dgram.createSocket('udp4');
   try {
     return await new Promise<string>((resolve, reject) => {
@@ -75,11 +75,7 @@ test('an answer reaches an IPv4 peer of a dual-stack socket, where the machine h
 
 test('the pool is bounded and refills; a source with port 0 is counted, not thrown', async () => {
   let errors = 0;
-  const transport = await UdpTransport.open(
-    { host: '127.0.0.1', port: 0, transportId: 0 },
-    { datagram: () => {} },
-    () => errors++,
-  );
+  const transport = await UdpTransport.open({ host: '127.0.0.1', port: 0 }, { payload: () => {} }, () => errors++);
   const source = new Uint32Array(SOURCE_WORDS);
   new SourceCodec().parse('127.0.0.1', source);
   const packets = [];
