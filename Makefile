@@ -6,7 +6,7 @@ SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
 CC ?= cc
-KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile)
+KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/transport/native/*.[ch] src/threads/native/*.[ch])
 NATIVE := build/claimwire.node
 
 help: ## what there is
@@ -24,7 +24,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify; do node dist/bench/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path; do node dist/bench/$$name.js --quick || exit 1; done
 
 build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
 

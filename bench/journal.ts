@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path';
 import { claimAmountLow, claimBytes } from '../protocol/claim.ts';
 import { CLAIM_AMOUNT } from '../protocol/layout.ts';
 import { assert } from '../src/errors.ts';
+import { JournalGroup } from '../src/journal/group.ts';
 import { type RecoveryReport, recoverJournal } from '../src/journal/recover.ts';
 import { SEGMENT_BYTES } from '../src/journal/segment.ts';
 import { JournalWriter } from '../src/journal/writer.ts';
@@ -42,6 +43,7 @@ class Load {
   readonly view = new DataView(this.slots.buffer);
   readonly writer: JournalWriter;
   readonly directory: string;
+  readonly group = new JournalGroup(GROUP_CLAIMS_MAX);
   /** Sum of the amounts of the records committed, modulo 2^32. */
   sum = 0;
   #next = 0;
@@ -74,11 +76,11 @@ class Load {
   }
 
   commit(): void {
-    const { writer } = this;
-    const view = new DataView(writer.bytes.buffer);
-    for (let record = 0; record < writer.count; record++)
-      this.sum = (this.sum + claimAmountLow(view, writer.recordOffset(record))) >>> 0;
-    writer.commit(Date.now());
+    const { writer, group } = this;
+    for (let record = 0; record < group.count; record++)
+      this.sum = (this.sum + claimAmountLow(group.view, group.recordOffset(record))) >>> 0;
+    writer.commit(group, Date.now());
+    group.clear();
   }
 }
 
@@ -96,7 +98,7 @@ function measureSyncs(load: Load, seconds: number): Figures {
   while (journalMs + floorMs < seconds * 1000) {
     const start = performance.now();
     for (let turn = 0; turn < TURN_SYNCS; turn++) {
-      load.writer.append(load.slots, load.arrive());
+      load.group.append(load.slots, load.arrive());
       load.commit();
     }
     const middle = performance.now();
@@ -123,7 +125,7 @@ function measureSyncs(load: Load, seconds: number): Figures {
  * what a group may hold), keeps the newest claim of each channel, and commits.
  */
 function measureBusy(load: Load, seconds: number): Figures {
-  const { writer } = load;
+  const { writer, group } = load;
   const records = new Int32Array(CHANNELS);
   const syncsBefore = writer.syncs;
   const start = performance.now();
@@ -137,11 +139,11 @@ function measureBusy(load: Load, seconds: number): Figures {
       const offset = load.arrive();
       const channel = (offset / SLOT_BYTES) % CHANNELS;
       const record = records[channel]!;
-      if (record >= 0) writer.replace(record, load.slots, offset);
-      else records[channel] = writer.append(load.slots, offset);
+      if (record >= 0) group.replace(record, load.slots, offset);
+      else records[channel] = group.append(load.slots, offset);
     }
     taken += count;
-    written += writer.count;
+    written += group.count;
     load.commit();
   }
   const syncs = writer.syncs - syncsBefore;
@@ -154,14 +156,14 @@ function measureBusy(load: Load, seconds: number): Figures {
 
 /** Full groups back to back; the time of making new segments is in it. */
 function measureBytes(load: Load, bytes: number): Figures {
-  const { writer } = load;
+  const { writer, group } = load;
   const end = writer.bytesWritten + bytes;
   const start = performance.now();
   let appendMs = 0;
   let claims = 0;
   while (writer.bytesWritten < end) {
     const before = performance.now();
-    for (let index = 0; index < GROUP_CLAIMS_MAX; index++) writer.append(load.slots, load.arrive());
+    for (let index = 0; index < GROUP_CLAIMS_MAX; index++) group.append(load.slots, load.arrive());
     appendMs += performance.now() - before;
     claims += GROUP_CLAIMS_MAX;
     load.commit();

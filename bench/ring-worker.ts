@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { JournalWriter } from '../src/journal/writer.ts';
 import { SLOT_BYTES } from '../src/ring/arena.ts';
 import { SLOT_VERDICT, VERDICT_VALID } from '../src/ring/slot.ts';
-import { GROUP_CLAIMS_MAX } from '../src/threads/commit-step.ts';
+import { GROUP_CLAIMS_MAX } from '../src/threads/commit-group.ts';
 import { runCommitter } from '../src/threads/committer.ts';
 import type { ThreadContext } from '../src/threads/context.ts';
 import { ThreadParts } from '../src/threads/parts.ts';

@@ -7,7 +7,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ACK_BYTES,
   ACKS_PER_DATAGRAM_MAX,
@@ -109,6 +109,7 @@ function openChannels(table: ChannelTable): void {
 }
 
 function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise<unknown>; exit: Promise<unknown> } {
+  const { port2 } = new MessageChannel();
   const context: ThreadContext = {
     role,
     memory: arena.memory,
@@ -116,12 +117,22 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     ring: 0,
     thread,
     backend: 'noble',
+    verify: 'every',
+    durability: 'sync',
+    journalSync: 'inline',
+    sockets: 'dgram',
+    coalesceUs: 0,
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
-    udp: { host: '', port: 0 },
+    udp: { host: '', port: 0, isShared: false },
+    tcp: { listen: undefined, isShared: false, tls: undefined, limits: {} },
+    controlPort: port2,
     journal: { directory: FOLDER, segmentBytes: 64 * 2 ** 20, journalId: new Uint8Array(16), segment: 1, group: 1 },
   };
-  const worker = new Worker(new URL('./ring-worker.js', import.meta.url), { workerData: context });
+  const worker = new Worker(new URL('./ring-worker.js', import.meta.url), {
+    workerData: context,
+    transferList: [port2],
+  });
   return {
     ready: new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)),
     exit: new Promise((resolve) => worker.once('exit', resolve)),

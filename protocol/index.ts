@@ -1,6 +1,8 @@
 /** The wire protocol, for both ends. Imports nothing of Node: it runs in a browser. */
 export * from './ack.ts';
 export * from './claim.ts';
+export * from './control.ts';
+export * from './control-codec.ts';
 export * from './digest.ts';
 export * from './frames.ts';
 export * from './layout.ts';

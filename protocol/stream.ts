@@ -2,7 +2,8 @@
  * TCP framing, `u32 length ‖ payload`, taken apart as chunks arrive; one parser per connection, owned by its reader.
  *
  * A payload that lies whole inside one chunk is handed out where it lies. Only one that spans chunks is gathered, in a
- * buffer the parser owns and made once, so a connection costs one buffer however its peer cuts the stream.
+ * buffer that grows with the bytes that have come, never with the length announced: an idle connection holds next to
+ * nothing, and a peer has to send what it wants kept.
  */
 import { STREAM_HEADER_BYTES, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
 
@@ -12,29 +13,49 @@ export const STREAM_LENGTH_ZERO = 1;
 export const STREAM_LENGTH_OVER_MAX = 2;
 export type StreamFault = typeof STREAM_SOUND | typeof STREAM_LENGTH_ZERO | typeof STREAM_LENGTH_OVER_MAX;
 
-/** Takes payloads in order; `bytes[start, end)` is valid only during the call. Must not throw. */
+/** What a parser keeps between payloads to gather the next one in: a datagram's worth. */
+const GATHER_KEPT_BYTES = 2_048;
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Takes payloads in order; `bytes[start, end)` is valid only during the call, or after `stop` until the next push. Must
+ * not throw.
+ */
 export interface PayloadSink {
   payload(bytes: Uint8Array, start: number, end: number): void;
 }
 
 export class StreamParser {
-  readonly #gathered = new Uint8Array(STREAM_PAYLOAD_BYTES_MAX);
+  #gathered: Uint8Array = NOTHING;
   #gatheredBytes = 0;
   #headerBytes = 0;
   #payloadBytes = 0;
   #fault: StreamFault = STREAM_SOUND;
+  #isStopped = false;
+  #consumed = 0;
 
   /** True between messages: a connection that ends elsewhere was cut off. */
   get atBoundary(): boolean {
     return this.#headerBytes === 0;
   }
 
-  /** Takes the next bytes of the stream. A fault is final: later bytes are not looked at. Never throws. */
-  push(chunk: Uint8Array, sink: PayloadSink): StreamFault {
-    let offset = 0;
-    while (offset < chunk.length && this.#fault === STREAM_SOUND) {
-      if (this.#headerBytes < STREAM_HEADER_BYTES) this.#headerByte(chunk[offset++]!);
-      else offset = this.#payload(chunk, offset, sink);
+  /** Where in its chunk the last push stopped reading. */
+  get consumed(): number {
+    return this.#consumed;
+  }
+
+  /** For a sink, during `payload`: the push ends after this one. Push the same chunk again from `consumed` to go on. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Takes the next bytes of the stream, `chunk` from `offset` on. A fault is final: later bytes are not looked at. Never throws. */
+  push(chunk: Uint8Array, sink: PayloadSink, offset = 0): StreamFault {
+    this.#isStopped = false;
+    this.#consumed = offset;
+    while (this.#consumed < chunk.length && this.#fault === STREAM_SOUND && !this.#isStopped) {
+      if (this.#headerBytes < STREAM_HEADER_BYTES) this.#headerByte(chunk[this.#consumed++]!);
+      else this.#payload(chunk, sink);
     }
     return this.#fault;
   }
@@ -48,25 +69,39 @@ export class StreamParser {
     else if (this.#payloadBytes > STREAM_PAYLOAD_BYTES_MAX) this.#fault = STREAM_LENGTH_OVER_MAX;
   }
 
-  /** Takes payload bytes from `offset` on, hands the payload out when whole, and says where it stopped reading. */
-  #payload(chunk: Uint8Array, offset: number, sink: PayloadSink): number {
-    const payloadBytes = this.#payloadBytes;
-    const missing = payloadBytes - this.#gatheredBytes;
-    const end = Math.min(offset + missing, chunk.length);
-    const whole = end - offset === missing;
-    const inPlace = whole && this.#gatheredBytes === 0;
-    if (!inPlace) {
-      this.#gathered.set(chunk.subarray(offset, end), this.#gatheredBytes);
-      this.#gatheredBytes += end - offset;
-    }
-    if (whole) {
-      this.#gatheredBytes = 0;
+  /** Takes payload bytes from where reading stands, and hands the payload out when it is whole. */
+  #payload(chunk: Uint8Array, sink: PayloadSink): void {
+    const start = this.#consumed;
+    const missing = this.#payloadBytes - this.#gatheredBytes;
+    const end = Math.min(start + missing, chunk.length);
+    this.#consumed = end;
+    const isWhole = end - start === missing;
+    if (isWhole && this.#gatheredBytes === 0) {
       this.#headerBytes = 0;
       this.#payloadBytes = 0;
-      if (inPlace) sink.payload(chunk, offset, end);
-      else sink.payload(this.#gathered, 0, payloadBytes);
+      sink.payload(chunk, start, end);
+      return;
     }
-    return end;
+    this.#gather(chunk, start, end);
+    if (!isWhole) return;
+    const bytes = this.#gathered;
+    const length = this.#payloadBytes;
+    if (bytes.length > GATHER_KEPT_BYTES) this.#gathered = NOTHING;
+    this.#gatheredBytes = 0;
+    this.#headerBytes = 0;
+    this.#payloadBytes = 0;
+    sink.payload(bytes, 0, length);
+  }
+
+  #gather(chunk: Uint8Array, start: number, end: number): void {
+    const needed = this.#gatheredBytes + end - start;
+    if (needed > this.#gathered.length) {
+      const grown = new Uint8Array(Math.min(this.#payloadBytes, Math.max(2 * needed, GATHER_KEPT_BYTES)));
+      grown.set(this.#gathered.subarray(0, this.#gatheredBytes));
+      this.#gathered = grown;
+    }
+    this.#gathered.set(chunk.subarray(start, end), this.#gatheredBytes);
+    this.#gatheredBytes = needed;
   }
 }
 

@@ -5,14 +5,27 @@ import { availableParallelism, freemem } from 'node:os';
 import { ClaimwireError } from './errors.ts';
 import { SECTOR_BYTES, SEGMENT_BYTES_MAX } from './journal/record.ts';
 import { powerOfTwoAtLeast } from './ring/arena.ts';
+import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { BACKEND_CLAIMS_PER_MS, BACKEND_NAMES, type BackendChoice, type BackendName } from './verify/backend.ts';
 
-/** `pipeline`: a net thread, n verifiers, a commit thread. `lanes`: every step in one thread. */
+/** `pipeline`: a net thread, n verifiers, a commit thread. `lanes`: n threads that each run every step. */
 export type LayoutName = 'pipeline' | 'lanes';
+/** `sync`: on stable storage before it is acknowledged. `os`: written; a loss of power may take it. */
+export type Durability = 'sync' | 'os';
+/** `newest`: of a channel's claims in one batch only the newest is verified (verify/newest-backend.ts). */
+export type VerifyPolicy = 'every' | 'newest';
+/** Where a lane's syncs run: in the lane, beside it in a thread of libuv's pool, or by the group's size. */
+export type JournalSync = 'inline' | 'overlap' | 'auto';
+/** Native batch I/O needs the addon; dgram is everywhere, one socket. */
+export type SocketKind = 'native' | 'dgram';
 
 export interface HostPort {
   host: string;
   port: number;
+}
+
+export function hostPortText({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** What an operator may set; everything has a default. */
@@ -20,10 +33,26 @@ export interface NodeOptions {
   /** Data folder: registry, journal, admin token. */
   data?: string;
   udp?: HostPort;
+  /** By default the UDP address. */
+  tcp?: HostPort | undefined;
+  /** PEM texts; with them TCP is TLS. */
+  tls?: { cert: string; key: string } | undefined;
+  /** Most TCP connections of a listener (each lane has one), in all and from one address. */
+  tcpConnections?: number;
+  tcpConnectionsPerAddress?: number;
   http?: HostPort;
-  layout?: LayoutName;
+  /** `auto`: lanes where sockets and backend are native, else pipeline. */
+  layout?: LayoutName | 'auto';
+  /** Lanes (`lanes`), each with a socket, a ring and a journal of its own; more than one needs native sockets. */
+  lanes?: number;
   /** Verifier threads (`pipeline`). */
   verifiers?: number;
+  sockets?: SocketKind | 'auto';
+  durability?: Durability;
+  verify?: VerifyPolicy;
+  journalSync?: JournalSync;
+  /** Longest a busy native socket waits for more before a turn, microseconds; an idle one never waits. */
+  coalesceUs?: number;
   backend?: BackendChoice;
   /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 1 GiB. */
   keyCacheBytes?: number;
@@ -39,11 +68,27 @@ export interface NodeOptions {
   cutJournal?: boolean;
 }
 
-export type NodeConfig = Required<NodeOptions>;
+/** Complete, and everything that was left to the node decided. */
+export interface NodeConfig extends Required<NodeOptions> {
+  layout: LayoutName;
+  sockets: SocketKind;
+  backend: BackendName;
+}
+
+/** What this machine offers, found out before the settings are. */
+export interface Capabilities {
+  backend: BackendName;
+  /** Why native sockets can't be had, or undefined. */
+  nativeSocketsFault: string | undefined;
+}
 
 const DEFAULT_UDP: HostPort = { host: '127.0.0.1', port: 9393 };
 const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
 const VERIFIERS_MAX = 64;
+const LANES_MAX = 64;
+const TCP_CONNECTIONS_MAX = 65_536;
+const COALESCE_US_MAX = 10_000;
+const COALESCE_US_DEFAULT = 300;
 const RING_SLOTS_MAX = 65_536;
 /** What the kernel takes at the least; a table of a hot key is 130 KB, of a cold one 16. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
@@ -58,16 +103,42 @@ const RING_MS = 250;
 const RING_SLOTS_MIN = 512;
 const RING_SLOTS_DEFAULT_MAX = 8_192;
 
+/** The backend asked for, before anything else is decided. Throws CONFIG_INVALID. */
+export function backendChoice(options: NodeOptions): BackendChoice {
+  return options.backend ?? environmentBackend();
+}
+
+/** Bytes for key tables. Throws CONFIG_INVALID. */
+export function keyCacheBytes(options: NodeOptions): number {
+  const bytes = options.keyCacheBytes || defaultKeyCache();
+  expectRange('key-cache', bytes, KEY_CACHE_MIN, KEY_CACHE_MAX);
+  return bytes;
+}
+
 /** Fills in defaults and checks ranges. Throws CONFIG_INVALID. */
-export function resolveConfig(options: NodeOptions): NodeConfig {
+export function resolveConfig(options: NodeOptions, capabilities: Capabilities): NodeConfig {
+  const cores = availableParallelism();
+  const sockets = socketKind(options, capabilities);
+  const isNative = sockets === 'native' && capabilities.backend === 'native';
+  const layout = options.layout === undefined || options.layout === 'auto' ? defaultLayout(isNative) : options.layout;
   const config: NodeConfig = {
     data: options.data ?? './data',
     udp: options.udp ?? DEFAULT_UDP,
+    tcp: options.tcp,
+    tls: options.tls,
+    tcpConnections: options.tcpConnections ?? TCP_LIMITS.connectionsMax,
+    tcpConnectionsPerAddress: options.tcpConnectionsPerAddress ?? TCP_LIMITS.connectionsPerAddressMax,
     http: options.http ?? DEFAULT_HTTP,
-    layout: options.layout ?? 'pipeline',
-    verifiers: options.verifiers ?? Math.min(availableParallelism(), VERIFIERS_MAX),
-    backend: options.backend ?? environmentBackend(),
-    keyCacheBytes: options.keyCacheBytes || defaultKeyCache(),
+    layout,
+    lanes: options.lanes ?? (sockets === 'native' ? Math.min(cores, LANES_MAX) : 1),
+    verifiers: options.verifiers ?? Math.min(cores, VERIFIERS_MAX),
+    sockets,
+    backend: capabilities.backend,
+    durability: options.durability ?? 'sync',
+    verify: options.verify ?? 'every',
+    journalSync: options.journalSync ?? 'auto',
+    coalesceUs: options.coalesceUs ?? COALESCE_US_DEFAULT,
+    keyCacheBytes: keyCacheBytes(options),
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
     spins: options.spins ?? -1,
@@ -76,6 +147,12 @@ export function resolveConfig(options: NodeOptions): NodeConfig {
     cutJournal: options.cutJournal ?? false,
   };
   expectRange('verifiers', config.verifiers, 1, VERIFIERS_MAX);
+  expectRange('lanes', config.lanes, 1, LANES_MAX);
+  if (config.lanes > 1 && sockets !== 'native' && layout === 'lanes')
+    throw new ClaimwireError('CONFIG_INVALID', `lanes: expected 1 with dgram sockets, got ${config.lanes}`);
+  expectRange('tcp-connections', config.tcpConnections, 1, TCP_CONNECTIONS_MAX);
+  expectRange('tcp-connections-per-address', config.tcpConnectionsPerAddress, 1, TCP_CONNECTIONS_MAX);
+  expectRange('coalesce', config.coalesceUs, 0, COALESCE_US_MAX);
   expectRange('channels-max', config.channelsMax, 0, 20_000_000);
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
@@ -83,9 +160,21 @@ export function resolveConfig(options: NodeOptions): NodeConfig {
   expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
   if (config.segmentBytes % SECTOR_BYTES !== 0)
     throw new ClaimwireError('CONFIG_INVALID', `segment-bytes: expected whole sectors, got ${config.segmentBytes}`);
-  expectRange('key-cache', config.keyCacheBytes, KEY_CACHE_MIN, KEY_CACHE_MAX);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
   return config;
+}
+
+/** One socket and slow verifiers want a pipeline; native sockets and verifiers run to completion, a thread a core. */
+function defaultLayout(isNative: boolean): LayoutName {
+  return isNative ? 'lanes' : 'pipeline';
+}
+
+function socketKind(options: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {
+  if (options.sockets === 'dgram') return 'dgram';
+  if (nativeSocketsFault === undefined) return 'native';
+  if (options.sockets === 'native')
+    throw new ClaimwireError('CONFIG_INVALID', `sockets: expected native ones, got none: ${nativeSocketsFault}`);
+  return 'dgram';
 }
 
 /** CLAIMWIRE_BACKEND stands in for a flag that is not given. */
@@ -113,11 +202,12 @@ export function tableCapacity(config: NodeConfig, channels: number): number {
   );
 }
 
-/** Slots of the claim ring: what the verifiers judge in RING_MS. */
-export function ringSlots(config: NodeConfig, backend: BackendName): number {
+/** Slots of a claim ring: what its verifiers judge in RING_MS. */
+export function ringSlots(config: NodeConfig): number {
   if (config.ringSlots !== 0) return config.ringSlots;
+  // A lane's ring is its own verifier's alone.
   const threads = config.layout === 'lanes' ? 1 : config.verifiers;
-  const wanted = powerOfTwoAtLeast(BACKEND_CLAIMS_PER_MS[backend] * threads * RING_MS);
+  const wanted = powerOfTwoAtLeast(BACKEND_CLAIMS_PER_MS[config.backend] * threads * RING_MS);
   return Math.min(RING_SLOTS_DEFAULT_MAX, Math.max(RING_SLOTS_MIN, wanted));
 }
 

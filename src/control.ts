@@ -36,7 +36,11 @@ export interface NodeStats {
   /** Instruction set of the verification kernel; null where the backend has none. */
   kernel: string | null;
   layout: string;
+  /** Threads that verify. */
   verifiers: number;
+  sockets: string;
+  durability: string;
+  verify: string;
   uptimeSeconds: number;
   channels: number;
   ring: { depth: number; slots: number };

@@ -4,30 +4,43 @@
  * Start = check, lock, load, replay, checkpoint, threads. Stop = take in nothing more, drain, sync, checkpoint, unlock.
  */
 import { availableParallelism } from 'node:os';
+import type { MessagePort } from 'node:worker_threads';
 import type { Registry } from './channel/registry.ts';
 import type { Channel } from './channel/row.ts';
 import { ChannelStore } from './channel/store.ts';
 import { ChannelTable } from './channel/table.ts';
-import { type NodeConfig, type NodeOptions, resolveConfig, ringSlots, tableCapacity } from './config.ts';
+import {
+  backendChoice,
+  hostPortText,
+  keyCacheBytes,
+  type NodeConfig,
+  type NodeOptions,
+  resolveConfig,
+  ringSlots,
+  tableCapacity,
+} from './config.ts';
+import { ControlServer } from './control/server.ts';
 import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
 import { ClaimwireError } from './errors.ts';
-import { SegmentKeeper } from './journal/keeper.ts';
+import { loadAdminToken } from './http/token.ts';
+import { Journals } from './journals.ts';
 import { log } from './log.ts';
-import { closeRegistry, type JournalEnd, laneFolder, loadChannels, openRegistry, replayJournal } from './recovery.ts';
+import { closeRegistry, loadChannels, openRegistry } from './recovery.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
-import { kernelThreads, rolesOf, Topology } from './threads/topology.ts';
+import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { TCP_LIMITS } from './transport/tcp-options.ts';
+import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
 import type { Kernel, KernelStart } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
+import { packageVersion } from './version.ts';
 
 /** Claims still unverified when a stop has taken this long are left to be sent again. */
 const DRAIN_MS_MAX = 5_000;
 /** How often the main thread looks whether a journal segment or a checkpoint is due. */
 const HOUSEKEEPING_MS = 250;
-/** A checkpoint is due at the latest when the journal has grown by this many segments. */
-const CHECKPOINT_SEGMENTS = 4;
 
 /** What a node did, for its last line. */
 export interface NodeTotals {
@@ -46,13 +59,11 @@ export class ClaimwireNode implements NodeControl {
   readonly #kernel: Kernel | undefined;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
-  readonly #keeper: SegmentKeeper;
+  #journals: Journals | undefined;
   #topology: Topology | undefined;
   #housekeeping: NodeJS.Timeout | undefined;
   #isHousekeeping = false;
   #checkpointedAt = Date.now();
-  #checkpointSegment = 0;
-  #preparedSegment = 0;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = Date.now();
   /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it and exits with 1. */
@@ -64,13 +75,15 @@ export class ClaimwireNode implements NodeControl {
    * BACKEND_UNAVAILABLE; nothing on disk is changed then but the lock.
    */
   static async start(options: NodeOptions = {}): Promise<ClaimwireNode> {
-    const config = resolveConfig(options);
-    const backend = resolveBackend(config.backend, config.keyCacheBytes, (name, reason) =>
+    const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
       log('warn', `backend ${name} passed over: ${reason}`),
     );
+    const nativeSocketsFault = nativeUdpFault();
+    if (nativeSocketsFault !== undefined) log('warn', `native sockets passed over: ${nativeSocketsFault}`);
+    const config = resolveConfig(options, { backend, nativeSocketsFault });
     const registry = openRegistry(config.data);
     try {
-      const node = new ClaimwireNode(config, backend, registry);
+      const node = new ClaimwireNode(config, registry);
       await node.#start();
       return node;
     } catch (error) {
@@ -79,7 +92,8 @@ export class ClaimwireNode implements NodeControl {
     }
   }
 
-  private constructor(config: NodeConfig, backend: BackendName, registry: Registry) {
+  private constructor(config: NodeConfig, registry: Registry) {
+    const { backend } = config;
     this.config = config;
     this.backend = backend;
     this.#registry = registry;
@@ -89,25 +103,20 @@ export class ClaimwireNode implements NodeControl {
     this.failed.catch(() => {});
     this.#kernelStart = {
       cacheBytes: config.keyCacheBytes,
-      threads: kernelThreads(config.layout, config.verifiers),
+      threads: kernelThreads(config),
     };
     this.#arena = Arena.create({
       kernelBytes: backendBytes(backend, this.#kernelStart),
-      rings: 1,
-      ringSlots: ringSlots(config, backend),
+      rings: ringsOf(config),
+      ringSlots: ringSlots(config),
       // Every claim in the ring may be answered before the net thread takes one ack.
-      ackSlots: ringSlots(config, backend) * 2,
-      threads: rolesOf(config.layout, config.verifiers).length,
+      ackSlots: ringSlots(config) * 2,
+      threads: rolesOf(config).length,
       channelsMax: tableCapacity(config, registry.count),
     });
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
-    this.#keeper = new SegmentKeeper({
-      directory: laneFolder(config.data),
-      segmentBytes: config.segmentBytes,
-      journalId: this.#journalId(),
-    });
   }
 
   get ready(): boolean {
@@ -115,14 +124,19 @@ export class ClaimwireNode implements NodeControl {
   }
   /** Where claims are taken, `H:P`. */
   get udp(): string {
-    return this.#topology?.udp ?? '';
+    return this.#topology === undefined ? '' : hostPortText(this.#topology.udp);
+  }
+  /** Where connections are taken, `H:P`. */
+  get tcp(): string {
+    return this.#topology?.tcp === undefined ? '' : hostPortText(this.#topology.tcp);
   }
   /** The instruction set the kernel runs on, or null where the backend has none. */
   get kernelName(): string | null {
     return this.#kernel?.kernelName ?? null;
   }
+  /** Threads that verify. */
   get verifiers(): number {
-    return this.config.layout === 'lanes' ? 1 : this.config.verifiers;
+    return this.config.layout === 'lanes' ? this.config.lanes : this.config.verifiers;
   }
   get channelCount(): number {
     return this.#store.count;
@@ -158,6 +172,9 @@ export class ClaimwireNode implements NodeControl {
       kernel: this.kernelName,
       layout: this.config.layout,
       verifiers: this.verifiers,
+      sockets: this.config.sockets,
+      durability: this.config.durability,
+      verify: this.config.verify,
       uptimeSeconds: this.#uptimeSeconds(),
       channels: this.channelCount,
       ring: {
@@ -176,45 +193,67 @@ export class ClaimwireNode implements NodeControl {
   }
 
   async #start(): Promise<void> {
-    const { config } = this;
+    const { data, segmentBytes, cutJournal } = this.config;
     loadChannels(this.#registry, this.#store);
-    const end = replayJournal(config.data, this.#registry, this.#table, { cut: config.cutJournal });
-    // From here on the registry alone says it all, and the journal begins anew behind what was replayed.
+    const options = { data, segmentBytes, lanes: ringsOf(this.config), cut: cutJournal };
+    this.#journals = Journals.replay(options, this.#registry, this.#table);
+    // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
-    this.#registry.setMeta({ replayFrom: [end.segment] });
-    await this.#keeper.removeBelow(end.segment);
-    this.#checkpointSegment = end.segment;
-    await this.#startThreads(end);
+    await this.#journals.release([]);
+    await this.#startThreads(this.#journals);
     this.#housekeeping = setInterval(() => void this.#housekeep(), HOUSEKEEPING_MS);
   }
 
-  async #startThreads(end: JournalEnd): Promise<void> {
+  async #startThreads(journals: Journals): Promise<void> {
     const { config } = this;
-    const threads = rolesOf(config.layout, config.verifiers).length;
+    const ports: MessagePort[] = [];
+    const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
+    const threads = rolesOf(config).length;
     const idle = defaultIdleStrategy(availableParallelism(), threads);
     this.#topology = await Topology.start(this.#arena, {
-      layout: config.layout,
-      verifiers: config.verifiers,
-      backend: this.backend,
+      crew: config,
+      settings: { ...config, idle: config.spins < 0 ? idle : { ...idle, spins: config.spins } },
       kernel: this.#kernelStart,
-      idle: config.spins < 0 ? idle : { ...idle, spins: config.spins },
       udp: config.udp,
-      journal: {
-        directory: laneFolder(config.data),
-        segmentBytes: config.segmentBytes,
-        journalId: this.#journalId(),
-        segment: end.segment,
-        group: end.group,
+      tcp: {
+        listen: config.tcp,
+        tls,
+        limits: { connectionsMax: tcpConnections, connectionsPerAddressMax: tcpConnectionsPerAddress },
       },
+      onControlPort: (port) => ports.push(port),
+      journals: journals.starts,
       drainMsMax: DRAIN_MS_MAX,
       onFailure: (error) => this.#fail(error),
     });
+    this.#serveControl(this.#topology, ports);
     const { receiveBufferBytes } = this.#topology;
-    log(
-      'info',
-      `layout ${config.layout}, backend ${this.backend}${this.kernelName === null ? '' : ` (${this.kernelName})`}, verifiers ${this.verifiers}, ring ${ringSlots(config, this.backend)} slots, ` +
-        `channels ${this.channelCount} of ${tableCapacity(config, this.channelCount)}, receive buffer ${receiveBufferBytes} bytes, sync before ack`,
-    );
+    log('info', this.#description(receiveBufferBytes));
+  }
+
+  /** Control messages of every thread's connections are carried out here. */
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[]): void {
+    const server = new ControlServer({
+      control: this,
+      token: loadAdminToken(this.config.data),
+      server: `claimwire/${packageVersion()}`,
+      transports: { udp: udp.port, [this.config.tls === undefined ? 'tcp' : 'tls']: tcp!.port },
+      idleMsMax: TCP_LIMITS.idleMsMax,
+    });
+    for (const port of ports) server.serve(port);
+  }
+
+  /** What is running, for the log. */
+  #description(receiveBufferBytes: number): string {
+    const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
+    const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
+    return [
+      `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
+      `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
+      `rings of ${ringSlots(this.config)} slots`,
+      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes, waiting up to ${coalesceUs} us when busy`,
+      `channels ${this.channelCount} of ${tableCapacity(this.config, this.channelCount)}`,
+      durability === 'sync' ? 'synced before acknowledged' : 'written, NOT synced, before acknowledged',
+    ].join(', ');
   }
 
   async #stop(): Promise<NodeTotals> {
@@ -224,29 +263,30 @@ export class ClaimwireNode implements NodeControl {
     try {
       // After a failure the journal stays the last word: the next start replays it.
       if (this.#topology?.failure !== undefined) return this.#totals();
-      const segment = this.#topology?.rings[0]?.journalSegment ?? this.#checkpointSegment;
+      const segments = this.#segments();
       await this.#store.checkpoint();
-      this.#registry.setMeta({ replayFrom: [segment + 1] });
-      await this.#keeper.removeBelow(segment + 1);
+      // Every group is in the table and the registry has it: nothing is left to replay.
+      await this.#journals?.release(segments.map((segment) => segment + 1));
       return this.#totals();
     } finally {
       await closeRegistry(this.#registry);
     }
   }
 
-  /** Prepares the next journal segment; checkpoints when one is due, so that old segments can go. */
+  /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
   async #housekeep(): Promise<void> {
-    const ring = this.#topology?.rings[0];
-    if (this.#isHousekeeping || ring === undefined) return;
+    const journals = this.#journals;
+    if (this.#isHousekeeping || this.#topology === undefined || journals === undefined) return;
     this.#isHousekeeping = true;
     try {
-      const segment = ring.journalSegment;
-      if (this.#preparedSegment <= segment) {
-        await this.#keeper.prepare(segment + 1);
-        this.#preparedSegment = segment + 1;
-      }
+      const segments = this.#segments();
+      await journals.prepare(segments);
       const isDue = Date.now() - this.#checkpointedAt >= this.config.checkpointSeconds * 1_000;
-      if (isDue || segment - this.#checkpointSegment >= CHECKPOINT_SEGMENTS) await this.#checkpoint(segment);
+      if (isDue || journals.hasGrown(segments)) {
+        await this.#store.checkpoint();
+        await journals.release(segments);
+        this.#checkpointedAt = Date.now();
+      }
     } catch (error) {
       this.#fail(error as Error);
     } finally {
@@ -254,15 +294,9 @@ export class ClaimwireNode implements NodeControl {
     }
   }
 
-  /** @param segment the segment being written before any row is read: what older ones hold is in the table by then */
-  async #checkpoint(segment: number): Promise<void> {
-    await this.#store.checkpoint();
-    if (segment > this.#checkpointSegment) {
-      this.#registry.setMeta({ replayFrom: [segment] });
-      await this.#keeper.removeBelow(segment);
-      this.#checkpointSegment = segment;
-    }
-    this.#checkpointedAt = Date.now();
+  /** The segment each ring's committer writes to; read before a checkpoint: what older ones hold is in the table by then. */
+  #segments(): number[] {
+    return this.#topology?.rings.map((ring) => ring.journalSegment) ?? [];
   }
 
   #totals(): NodeTotals {
@@ -275,10 +309,6 @@ export class ClaimwireNode implements NodeControl {
 
   #uptimeSeconds(): number {
     return Math.round((Date.now() - this.#startedAt) / 100) / 10;
-  }
-
-  #journalId(): Uint8Array {
-    return new Uint8Array(Buffer.from(this.#registry.meta.journalId, 'hex'));
   }
 
   #expectRunning(): void {

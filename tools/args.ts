@@ -3,6 +3,7 @@
  *
  * Every fault is a ClaimwireError USAGE, "flag: expected X, got Y", which the command line ends with exit code 2.
  */
+import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { parseDecimal, parseExpiry, parseHex, upperHex } from '../src/channel/parse.ts';
 import type { HostPort } from '../src/config.ts';
@@ -87,6 +88,15 @@ export function hostPort(text: string, flag: string): HostPort {
   if (parts === null || port > 65_535)
     usage(`${flag}: expected HOST:PORT like 127.0.0.1:9393, got ${JSON.stringify(text)}`);
   return { host: parts[1] ?? parts[2]!, port };
+}
+
+/** A text file named by a flag. */
+export function readFile(path: string, flag: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    return usage(`${flag} ${path}: expected a readable file, got ${(error as NodeJS.ErrnoException).code}`);
+  }
 }
 
 /** Bytes, with K, M or G for powers of 1,024. */

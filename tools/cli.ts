@@ -4,9 +4,8 @@
  *
  * Main thread. Commands load when asked for: `claimwire --help` must not map a database.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { ClaimwireError } from '../src/errors.ts';
+import { packageVersion } from '../src/version.ts';
 
 interface Command {
   summary: string;
@@ -18,6 +17,7 @@ const COMMANDS: Record<string, Command> = {
   keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
   channel: { summary: 'opens, imports, lists, shows, updates, closes channels', load: () => import('./channel.ts') },
   pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
+  load: { summary: 'loads a node with signed claims and measures it', load: () => import('./load.ts') },
   settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
   journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
@@ -42,7 +42,7 @@ async function main([name, ...args]: string[]): Promise<number> {
     return name === undefined ? 2 : 0;
   }
   if (name === '--version') {
-    process.stdout.write(`${version()}\n`);
+    process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
   if (!Object.hasOwn(COMMANDS, name)) {
@@ -55,15 +55,6 @@ async function main([name, ...args]: string[]): Promise<number> {
   } catch (error) {
     return report(error, args);
   }
-}
-
-/** The package's version, from the nearest package.json above, wherever this was compiled to. */
-function version(): string {
-  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-  }
-  return 'unknown';
 }
 
 function report(error: unknown, args: string[]): number {

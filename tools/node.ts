@@ -3,26 +3,42 @@
  * stderr.
  */
 
-import type { LayoutName, NodeOptions } from '../src/config.ts';
+import type { Durability, JournalSync, LayoutName, NodeOptions, SocketKind, VerifyPolicy } from '../src/config.ts';
 import { log } from '../src/log.ts';
 import { type ServingNode, serve } from '../src/serve.ts';
 import { BACKEND_NAMES, type BackendChoice } from '../src/verify/backend.ts';
-import { byteSize, hostPort, readArgs, usage, wholeNumber } from './args.ts';
+import { byteSize, hostPort, readArgs, readFile, required, usage, wholeNumber } from './args.ts';
 
-const HELP = `Usage: claimwire node [--data DIR] [--udp H:P] [--http H:P] [--verifiers N]
-                      [--backend auto|${BACKEND_NAMES.join('|')}] [--layout pipeline|lanes]
+const HELP = `Usage: claimwire node [--data DIR] [--udp H:P] [--http H:P]
+                      [--backend auto|${BACKEND_NAMES.join('|')}] [--layout auto|lanes|pipeline]
 
 Runs a node. The first line on stdout is {"event":"ready",…}, the last, after
 SIGTERM or SIGINT, {"event":"stopped",…}; logs go to stderr.
 
   --data DIR               registry, journal and admin token; default ./data
   --udp H:P                where claims come in; default 127.0.0.1:9393, port 0 picks one
+  --tcp H:P                where connections are taken; default the UDP address
+  --tls-cert FILE          PEM certificate and key: TCP is TLS then
+  --tls-key FILE
+  --tcp-connections N      most connections of a listener, one per lane; default 4096
+  --tcp-connections-per-address N
+                           of these from one address; default 1024
   --http H:P               admin interface; default 127.0.0.1:9394, port 0 picks one
-  --verifiers N            verifier threads (pipeline); default one per core
   --backend NAME           what verifies signatures; default auto: the fastest that
                            passes its self-test
-  --layout NAME            pipeline: net thread, verifiers, commit thread (default)
-                           lanes: one thread runs every step
+  --layout NAME            lanes: each thread runs every step, from its own socket to its
+                           own journal; the default where sockets and backend are native
+                           pipeline: net thread, verifiers, commit thread
+  --lanes N                threads (lanes); default one per core
+  --verifiers N            verifier threads (pipeline); default one per core
+  --sockets NAME           native: batches of datagrams, by the addon; dgram: node's own;
+                           default auto: native where it is there
+  --durability NAME        sync: on stable storage before it is acknowledged (default)
+                           os: only written, so a loss of power may take acknowledged claims
+  --verify NAME            every claim (default), or newest: of a channel's claims in one
+                           batch only the newest, which settles the older ones
+  --journal-sync NAME      where a lane syncs: inline, overlap (beside it), or auto (default)
+  --coalesce MICROSECONDS  longest a busy lane waits for more before it reads; default 300
   --key-cache SIZE         memory for key tables, like 512M; default a quarter of the
                            free memory, at most 1G
   --channels-max N         room in the channel table; default 2097152, or twice what is stored
@@ -53,6 +69,8 @@ export async function run(args: string[]): Promise<number> {
   print({
     event: 'ready',
     udp: node.udp,
+    tcp: node.tcp,
+    tls: node.config.tls !== undefined,
     http,
     backend: node.backend,
     kernel: node.kernelName,
@@ -60,6 +78,10 @@ export async function run(args: string[]): Promise<number> {
     channels: node.channelCount,
     pid: process.pid,
     layout: node.config.layout,
+    lanes: node.config.lanes,
+    sockets: node.config.sockets,
+    durability: node.config.durability,
+    verify: node.config.verify,
   });
   return await untilStopped(serving, signal);
 }
@@ -88,10 +110,21 @@ function readOptions(args: string[]): NodeOptions | undefined {
   const { values, positionals } = readArgs(args, {
     data: { type: 'string' },
     udp: { type: 'string' },
+    tcp: { type: 'string' },
+    'tls-cert': { type: 'string' },
+    'tls-key': { type: 'string' },
+    'tcp-connections': { type: 'string' },
+    'tcp-connections-per-address': { type: 'string' },
     http: { type: 'string' },
     verifiers: { type: 'string' },
     backend: { type: 'string' },
     layout: { type: 'string' },
+    lanes: { type: 'string' },
+    sockets: { type: 'string' },
+    durability: { type: 'string' },
+    verify: { type: 'string' },
+    'journal-sync': { type: 'string' },
+    coalesce: { type: 'string' },
     'key-cache': { type: 'string' },
     'channels-max': { type: 'string' },
     'ring-slots': { type: 'string' },
@@ -105,11 +138,36 @@ function readOptions(args: string[]): NodeOptions | undefined {
   const options: NodeOptions = { cutJournal: values['cut-journal'] ?? false };
   if (values.data !== undefined) options.data = values.data;
   if (values.udp !== undefined) options.udp = hostPort(values.udp, '--udp');
+  if (values.tcp !== undefined) options.tcp = hostPort(values.tcp, '--tcp');
+  if (values['tls-cert'] !== undefined || values['tls-key'] !== undefined)
+    options.tls = {
+      cert: readFile(required(values['tls-cert'], '--tls-cert', 'a PEM file, as --tls-key is there'), '--tls-cert'),
+      key: readFile(required(values['tls-key'], '--tls-key', 'a PEM file, as --tls-cert is there'), '--tls-key'),
+    };
+  if (values['tcp-connections'] !== undefined)
+    options.tcpConnections = wholeNumber(values['tcp-connections'], '--tcp-connections', 1, 65_536);
+  if (values['tcp-connections-per-address'] !== undefined)
+    options.tcpConnectionsPerAddress = wholeNumber(
+      values['tcp-connections-per-address'],
+      '--tcp-connections-per-address',
+      1,
+      65_536,
+    );
   if (values.http !== undefined) options.http = hostPort(values.http, '--http');
   if (values.verifiers !== undefined) options.verifiers = wholeNumber(values.verifiers, '--verifiers', 1, 64);
   if (values.backend !== undefined)
     options.backend = oneOf<BackendChoice>(values.backend, '--backend', ['auto', ...BACKEND_NAMES]);
-  if (values.layout !== undefined) options.layout = oneOf<LayoutName>(values.layout, '--layout', ['pipeline', 'lanes']);
+  if (values.layout !== undefined)
+    options.layout = oneOf<LayoutName | 'auto'>(values.layout, '--layout', ['auto', 'lanes', 'pipeline']);
+  if (values.lanes !== undefined) options.lanes = wholeNumber(values.lanes, '--lanes', 1, 64);
+  if (values.sockets !== undefined)
+    options.sockets = oneOf<SocketKind | 'auto'>(values.sockets, '--sockets', ['auto', 'native', 'dgram']);
+  if (values.durability !== undefined)
+    options.durability = oneOf<Durability>(values.durability, '--durability', ['sync', 'os']);
+  if (values.verify !== undefined) options.verify = oneOf<VerifyPolicy>(values.verify, '--verify', ['every', 'newest']);
+  if (values['journal-sync'] !== undefined)
+    options.journalSync = oneOf<JournalSync>(values['journal-sync'], '--journal-sync', ['auto', 'inline', 'overlap']);
+  if (values.coalesce !== undefined) options.coalesceUs = wholeNumber(values.coalesce, '--coalesce', 0, 10_000);
   if (values['key-cache'] !== undefined) options.keyCacheBytes = byteSize(values['key-cache'], '--key-cache');
   if (values['channels-max'] !== undefined)
     options.channelsMax = wholeNumber(values['channels-max'], '--channels-max', 1, 20_000_000);

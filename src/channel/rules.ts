@@ -22,8 +22,8 @@ import {
 export const ADMITTED = -1;
 
 /** 10^17 drops, the ledger's maximum, as halves. */
-const DROPS_MAX_HIGH = 0x0163_4578;
-const DROPS_MAX_LOW = 0x5d8a_0000;
+export const DROPS_MAX_HIGH = 0x0163_4578;
+export const DROPS_MAX_LOW = 0x5d8a_0000;
 
 /** Rules 2 and 3 where the channel is unknown: an amount of 0 is named first. */
 export function unknownChannelStatus(amountHigh: number, amountLow: number): number {

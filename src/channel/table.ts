@@ -25,8 +25,8 @@ import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
 import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_OPEN } from './row.ts';
 
 /** Words of the hot line. */
-const HOT_ID_HIGH = 0;
-const HOT_ID_LOW = 1;
+export const HOT_ID_HIGH = 0;
+export const HOT_ID_LOW = 1;
 export const HOT_FLAGS = 2;
 export const HOT_EXPIRES_AT = 3; // unix seconds, 0 = never
 export const HOT_CAPACITY_HIGH = 4;
@@ -34,11 +34,11 @@ export const HOT_CAPACITY_LOW = 5;
 export const HOT_COMMITTED_HIGH = 6;
 export const HOT_COMMITTED_LOW = 7;
 export const HOT_SEQUENCE = 8;
-const HOT_TIMESTAMP_HIGH = 9;
-const HOT_TIMESTAMP_LOW = 10;
+export const HOT_TIMESTAMP_HIGH = 9;
+export const HOT_TIMESTAMP_LOW = 10;
 export const HOT_KEY = 11;
-const HOT_VERSION = 12;
-const HOT_DIRTY = 13; // 1 when the registry is behind
+export const HOT_VERSION = 12;
+export const HOT_DIRTY = 13; // 1 when the registry is behind
 export const HOT_CHANGE = 14; // odd while the operator's fields are being changed
 const HOT_WORDS = ROW_HOT_BYTES / 4;
 

@@ -40,6 +40,7 @@ export interface JournalFiles {
   readSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
   writeSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
   fdatasyncSync(fd: number): void;
+  fdatasync(fd: number, done: (error: Error | null) => void): void;
   fsyncSync(fd: number): void;
   linkSync(existing: string, path: string): void;
   unlinkSync(path: string): void;

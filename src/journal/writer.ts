@@ -1,8 +1,9 @@
 /**
  * The journal of one lane: groups of claims, each written once and synced once.
  *
- * Runs in the thread that commits; synchronous. Owns the group buffer (plain memory) and the open segment. After `open`
- * nothing is allocated per claim; a group costs one small view for its checksum.
+ * Runs in the thread that commits. Owns the open segment; groups are the caller's (group.ts). After `open` nothing is
+ * allocated per claim; a group costs one small view for its checksum. Writes and syncs block, but for `syncLater`, which
+ * leaves the sync to a thread of libuv's pool.
  *
  * A group is synced before the next is written, so only the last group can ever be torn: recovery relies on it. After
  * any error of the disk the writer refuses everything: the kernel may have dropped the pages it failed to write, so a
@@ -10,19 +11,9 @@
  */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert, ClaimwireError } from '../errors.ts';
-import {
-  GROUP_CLAIMS_LIMIT,
-  GROUP_HEADER_BYTES,
-  groupBytes,
-  groupSeed,
-  RECORD_BYTES,
-  SECTOR_BYTES,
-  SEGMENT_HEADER_BYTES,
-  sealGroup,
-  sectorAlign,
-} from './record.ts';
+import type { JournalGroup } from './group.ts';
+import { groupSeed, SECTOR_BYTES, SEGMENT_HEADER_BYTES, sectorAlign } from './record.ts';
 import {
   assertSegment,
   createSegment,
@@ -51,36 +42,22 @@ export interface JournalWriterOptions {
   file?: JournalFiles;
 }
 
-const RECORD_WORDS = RECORD_BYTES / 4;
-const NO_BYTES: Uint8Array = new Uint8Array(0);
-
 export class JournalWriter {
-  /** The group in the making: header at 0, records from 32, 96 bytes apart. Written records stay until the next `append`. */
-  readonly bytes: Uint8Array;
-  readonly groupClaimsMax: number;
-  /** Claims in the group in the making. */
-  count = 0;
   /** Bytes of groups written, and syncs of them, since `open`. */
   bytesWritten = 0;
   syncs = 0;
-  readonly #view: DataView;
-  readonly #words: Uint32Array;
   readonly #files: JournalFiles;
   readonly #directory: string;
   readonly #segmentBytes: number;
   readonly #journalId: Uint8Array;
   readonly #seed: number;
-  /** The memory claims come from, in words: it is the same ring every time. */
-  #source = NO_BYTES;
-  #sourceWords: Uint32Array = new Uint32Array(0);
-  #sourceStart = 0;
-  #sourceEnd = 0;
   #segment: number;
   #group: number;
   #fd = -1;
   #offset = 0;
   #end = 0;
   #unsynced = false;
+  #isSyncing = false;
   #failed = false;
 
   /** Opens or makes segment `options.segment`. Throws JOURNAL_FAILED, or JOURNAL_CORRUPT for a foreign file in its place. */
@@ -90,12 +67,7 @@ export class JournalWriter {
 
   private constructor(options: JournalWriterOptions) {
     assertSegment(options.segmentBytes, options.groupClaimsMax, options.journalId);
-    assert(options.groupClaimsMax <= GROUP_CLAIMS_LIMIT, 'recovery takes no larger group');
     assert(options.segment >= 1 && options.group >= 1, 'segments and groups count from 1');
-    this.bytes = new Uint8Array(groupBytes(options.groupClaimsMax));
-    this.#view = new DataView(this.bytes.buffer);
-    this.#words = new Uint32Array(this.bytes.buffer);
-    this.groupClaimsMax = options.groupClaimsMax;
     this.#files = options.file ?? fs;
     this.#directory = options.directory;
     this.#segmentBytes = options.segmentBytes;
@@ -114,95 +86,80 @@ export class JournalWriter {
     return this.#segment;
   }
 
+  /** A sync goes on beside this thread: nothing may be written or closed before it has ended. */
+  get isSyncing(): boolean {
+    return this.#isSyncing;
+  }
+
   /** Number the next group will have. */
   get group(): number {
     return this.#group;
   }
 
-  /** Copies the claim at `source[offset]` behind the others; returns its index. The caller keeps count < groupClaimsMax. */
-  append(source: Uint8Array, offset: number): number {
-    const index = this.count;
-    assert(index < this.groupClaimsMax, 'a group has room for the claim');
-    this.count = index + 1;
-    this.#copy(GROUP_HEADER_BYTES + index * RECORD_BYTES, source, offset);
-    return index;
-  }
-
-  /** Puts the claim at `source[offset]` in place of record `index`: a newer claim of the same channel. */
-  replace(index: number, source: Uint8Array, offset: number): void {
-    assert(index < this.count, 'the record to replace is in the group');
-    this.#copy(GROUP_HEADER_BYTES + index * RECORD_BYTES, source, offset);
-  }
-
-  /** Where record `index` lies in `bytes`. */
-  recordOffset(index: number): number {
-    return GROUP_HEADER_BYTES + index * RECORD_BYTES;
-  }
-
   /** Writes and syncs the group: when it returns, its claims survive a loss of power. Nothing to do when it is empty. */
-  commit(nowMs: number): void {
-    this.write(nowMs);
+  commit(group: JournalGroup, nowMs: number): void {
+    this.write(group, nowMs);
     this.sync();
   }
 
   /**
-   * Writes the group in one call and starts a new one; `sync` has to follow before the next write.
+   * Writes the group in one call; `sync` or `syncLater` has to follow, and be done, before the next write.
    * @param nowMs wall clock, milliseconds since 1970
    */
-  write(nowMs: number): void {
-    this.#refuseAfterFailure();
+  write(group: JournalGroup, nowMs: number): void {
+    this.refuseAfterFailure();
     assert(!this.#unsynced, 'a group is synced before the next is written');
-    if (this.count === 0) return;
-    const length = groupBytes(this.count);
-    sealGroup(this.bytes, this.#view, this.#group, this.count, nowMs, this.#seed);
+    if (group.count === 0) return;
+    const { length } = group;
+    group.seal(this.#group, nowMs, this.#seed);
     this.#guard(() => {
       while (this.#offset + length > this.#end) this.#roll();
-      writeWhole(this.#files, this.#fd, this.bytes, length, this.#offset);
+      writeWhole(this.#files, this.#fd, group.bytes, length, this.#offset);
     });
     this.#offset += sectorAlign(length);
     this.#group++;
     this.#unsynced = true;
     this.bytesWritten += length;
-    this.count = 0;
   }
 
   /** Makes the written group durable. */
   sync(): void {
-    this.#refuseAfterFailure();
+    this.refuseAfterFailure();
     if (!this.#unsynced) return;
     this.#guard(() => this.#files.fdatasyncSync(this.#fd));
     this.#unsynced = false;
     this.syncs++;
   }
 
-  /** Closes the segment. A group not committed is dropped: it was never acknowledged. */
+  /** Gives up durability against loss of power: what was written counts as synced. It survives the process's end. */
+  skipSync(): void {
+    this.refuseAfterFailure();
+    this.#unsynced = false;
+  }
+
+  /** Makes the written group durable in another thread; `done` is called in this one's event loop, with the error if it failed. */
+  syncLater(done: (error: Error | undefined) => void): void {
+    this.refuseAfterFailure();
+    assert(this.#unsynced, 'there is a group to sync');
+    this.#isSyncing = true;
+    this.#files.fdatasync(this.#fd, (error) => {
+      this.#isSyncing = false;
+      if (error === null) {
+        this.#unsynced = false;
+        this.syncs++;
+        done(undefined);
+        return;
+      }
+      this.#failed = true;
+      done(journalFailed('sync', join(this.#directory, segmentName(this.#segment)), error));
+    });
+  }
+
+  /** Closes the segment, no sync under way. A group not committed is dropped: it was never acknowledged. */
   close(): void {
     if (this.#fd >= 0) this.#files.closeSync(this.#fd);
     this.#fd = -1;
     this.#failed = true;
-  }
-
-  /** 93 bytes into a record, in whole words where the source allows it: half the time of `set(subarray)`. */
-  #copy(target: number, source: Uint8Array, offset: number): void {
-    if (source !== this.#source) this.#lookAt(source);
-    const start = this.#sourceStart + offset;
-    if ((start & 3) === 0 && start + RECORD_BYTES <= this.#sourceEnd) {
-      const from = this.#sourceWords;
-      const into = this.#words;
-      for (let word = 0, left = start >>> 2, right = target >>> 2; word < RECORD_WORDS; word++)
-        into[right + word] = from[left + word]!;
-    } else {
-      this.bytes.set(source.subarray(offset, offset + CLAIM_BYTES), target);
-    }
-    for (let pad = target + CLAIM_BYTES; pad < target + RECORD_BYTES; pad++) this.bytes[pad] = 0;
-  }
-
-  /** Keeps what copying needs of a source, since asking a view for its buffer costs as much as half a copy. */
-  #lookAt(source: Uint8Array): void {
-    this.#source = source;
-    this.#sourceStart = source.byteOffset;
-    this.#sourceEnd = source.buffer.byteLength;
-    this.#sourceWords = new Uint32Array(source.buffer, 0, this.#sourceEnd >>> 2);
   }
 
   #roll(): void {
@@ -247,7 +204,8 @@ export class JournalWriter {
     return size;
   }
 
-  #refuseAfterFailure(): void {
+  /** Throws JOURNAL_FAILED when an earlier call did: nothing may be acknowledged on this journal any more. */
+  refuseAfterFailure(): void {
     if (this.#failed) throw journalFailed('write', this.#directory, 'an earlier failure, or the journal is closed');
   }
 

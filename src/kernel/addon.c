@@ -2,20 +2,23 @@
  * its cw_thread, its throw-away signer) hangs on the environment; the rest is process-global and behind cw_start.
  * Hot calls (verifySlots, verifySlot) take integers only. JavaScript is trusted to attach the arena it means, so sizes
  * are checked once, at attach. */
+#define _POSIX_C_SOURCE 200809L
 #define NAPI_VERSION 8
 #include <node_api.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "claimwire_kernel.h"
 #include "throwaway_sign.h"
+#include "claim_path_node.h"
+#include "udp_node.h"
 
 struct instance {
     struct cw_arena arena;
     struct cw_thread *thread;
-    napi_ref arena_ref, keys_ref;
-    const uint8_t *private_keys;
-    struct cw_nonce *nonces;
-    uint32_t nonce_count;
+    napi_ref arena_ref;
+    struct cw_throwaway_key *throwaway_keys;
+    uint32_t throwaway_count;
 };
 
 static struct instance *instance_of(napi_env env) {
@@ -161,37 +164,42 @@ static napi_value kernel_name(napi_env env, napi_callback_info info) {
     napi_create_string_utf8(env, cw_kernel_name(), NAPI_AUTO_LENGTH, &v);
     return v;
 }
-/* throwawaySigner(privateKeys, nonceSeeds): 32 bytes a key row; 32 bytes a nonce. For load generation only. */
+/* throwawaySigner(privateKeys, nonceSeeds): 32 bytes a key row of each, none 0 mod n. THROW-AWAY keys of load generation
+ * only, never one from a key file: variable time, and the nonce used again and again gives the private key away. */
 static napi_value throwaway_signer(napi_env env, napi_callback_info info) {
     size_t argc = 2, keys_length, length;
     napi_value argv[2];
     uint8_t *keys, *seeds;
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (argc < 2 || !self->thread || !bytes_of(env, argv[0], &keys, &keys_length) || !bytes_of(env, argv[1], &seeds, &length) || length < 32)
+    if (argc < 2 || !self->thread || !bytes_of(env, argv[0], &keys, &keys_length) || !bytes_of(env, argv[1], &seeds, &length))
         return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected start() before, and two Uint8Arrays");
-    free(self->nonces);
-    self->nonce_count = (uint32_t)(length / 32);
-    self->nonces = calloc(self->nonce_count, sizeof *self->nonces);
-    if (!self->nonces) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected memory");
-    cw_throwaway_nonces(self->nonces, self->nonce_count, seeds);
-    if (self->keys_ref) napi_delete_reference(env, self->keys_ref);
-    napi_create_reference(env, argv[0], 1, &self->keys_ref);
-    self->private_keys = keys;
+    if (keys_length != length || !length || length % 32 || length / 32 > UINT32_MAX)
+        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected 32 bytes of key and as many of nonce a key row");
+    const uint32_t count = (uint32_t)(length / 32);
+    struct cw_throwaway_key *prepared = aligned_alloc(64, (count * sizeof *prepared + 63) & ~(size_t)63);
+    if (!prepared) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected memory");
+    if (cw_throwaway_keys(prepared, count, keys, seeds) != count) {
+        free(prepared);
+        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected keys and nonces that are not 0 modulo the order");
+    }
+    free(self->throwaway_keys);
+    self->throwaway_keys = prepared;
+    self->throwaway_count = count;
     return 0;
 }
-/* throwawaySignSlots(first, count): key row i of the arena signs with private key i. */
+/* throwawaySignSlots(first, count) -> how many were signed: not those whose channel or key row is out of range */
 static napi_value throwaway_sign_slots(napi_env env, napi_callback_info info) {
     size_t argc = 2;
-    napi_value argv[2];
+    napi_value argv[2], result;
     uint32_t first = 0, count = 0;
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (argc < 2 || !self->arena.base || !self->nonces) return fail(env, "ERR_CLAIMWIRE_ARENA", "throwawaySignSlots: expected attach() and throwawaySigner() before");
+    if (argc < 2 || !self->arena.base || !self->throwaway_keys) return fail(env, "ERR_CLAIMWIRE_ARENA", "throwawaySignSlots: expected attach() and throwawaySigner() before");
     napi_get_value_uint32(env, argv[0], &first);
     napi_get_value_uint32(env, argv[1], &count);
-    cw_throwaway_sign_slots(self->thread, &self->arena, first, count, self->private_keys, self->nonces, self->nonce_count);
-    return 0;
+    napi_create_uint32(env, cw_throwaway_sign_slots(self->thread, &self->arena, first, count, self->throwaway_keys, self->throwaway_count), &result);
+    return result;
 }
 /* throwawayKey(privateKey) -> 33 bytes */
 static napi_value throwaway_key(napi_env env, napi_callback_info info) {
@@ -200,18 +208,28 @@ static napi_value throwaway_key(napi_env env, napi_callback_info info) {
     uint8_t *d;
     void *out;
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (argc < 1 || !bytes_of(env, argv[0], &d, &length) || length != 32) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawayKey: expected 32 bytes");
+    uint8_t key[33];
+    if (argc < 1 || !bytes_of(env, argv[0], &d, &length) || length != 32 || !cw_throwaway_public(key, d))
+        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawayKey: expected 32 bytes that are not 0 modulo the order");
     napi_create_arraybuffer(env, 33, &out, &buffer);
-    cw_throwaway_key(out, d);
+    memcpy(out, key, 33);
     napi_create_typedarray(env, napi_uint8_array, 33, buffer, 0, &result);
     return result;
+}
+
+/* threadCpuUs() -> microseconds this thread has run: what a stage cost, whoever else had the core meanwhile. */
+static napi_value thread_cpu_us(napi_env env, napi_callback_info info) {
+    (void)info;
+    struct timespec t = {0, 0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return number(env, (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3);
 }
 
 static void finalize(napi_env env, void *data, void *hint) {
     (void)env, (void)hint;
     struct instance *self = data;
     if (self->thread) cw_thread_free(self->thread);
-    free(self->nonces);
+    free(self->throwaway_keys);
     free(self);
 }
 NAPI_MODULE_INIT() {
@@ -222,11 +240,13 @@ NAPI_MODULE_INIT() {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
         {"verifyMany", verify_many}, {"verifyOne", verify_one}, {"keyValid", key_valid}, {"stats", stats},
         {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
-        {"throwawaySignSlots", throwaway_sign_slots}, {"throwawayKey", throwaway_key}};
+        {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value f;
         napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, 0, &f);
         napi_set_named_property(env, exports, functions[i].name, f);
     }
+    cw_udp_register(env, exports, &self->arena);
+    cw_path_register(env, exports);
     return exports;
 }

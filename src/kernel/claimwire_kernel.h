@@ -56,10 +56,12 @@ void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, c
 int cw_key_valid(const uint8_t key[33]);
 void cw_read_stats(struct cw_stats *stats);
 
-/* Throw-away signing of slots for load generation: fills bytes 21..84 of slots that have channel, amount and the rest.
- * private_keys: 32 bytes a key row; nonces: prepared by cw_throwaway_nonces, one is used per slot, round robin. */
-struct cw_nonce;
-void cw_throwaway_nonces(struct cw_nonce *nonces, size_t count, const uint8_t *k /* 32 bytes each */);
-void cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *arena, uint32_t first_sequence, uint32_t count,
-                             const uint8_t *private_keys, const struct cw_nonce *nonces, uint32_t nonce_count);
+/* THROW-AWAY signing of slots, for load generation: see throwaway_sign.h for what it gives away. `keys`: one a key row, from
+ * cw_throwaway_keys, which fills `count` of them from 32 bytes each of private keys and nonces and returns `count`, or the
+ * first that cannot be used. Signing fills bytes 21..84 of slots that have channel, amount and the rest, and returns how
+ * many it could: not those whose channel or key row is out of range, nor a digest of -r d, which leaves s = 0 there. */
+struct cw_throwaway_key;
+uint32_t cw_throwaway_keys(struct cw_throwaway_key *keys, uint32_t count, const uint8_t *private_keys, const uint8_t *nonces);
+uint32_t cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *arena, uint32_t first_sequence, uint32_t count,
+                                 const struct cw_throwaway_key *keys, uint32_t key_count);
 #endif

@@ -31,6 +31,7 @@ struct cw_batch {
     uint8_t negative[CW_BATCH_NODES];                                /* a lane mask per node */
 };
 
+struct cw_throwaway_key;
 struct cw_kernel {
     const char *name;
     int lanes;
@@ -50,6 +51,8 @@ struct cw_kernel {
      * out: words, least significant first. */
     void (*sha512_half)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
     void (*sha256)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
+    /* THROW-AWAY signatures of z for `count` <= lanes jobs: r and a low s; 0 for s when z = -r d and there is none. */
+    void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
 };
 
 extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512ifma;

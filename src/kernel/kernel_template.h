@@ -11,6 +11,9 @@
 #include "batch_table.h"
 #include "single.h"
 #include "hash_lanes.h"
+#ifndef __wasm__ /* whose module has no signer */
+#include "throwaway_lanes.h"
+#endif
 
 #define TREE_BYTES (3 * (CW_BATCH_NODES / LN) * sizeof(fe))
 #define BUILDER_BYTES(nodes) (sizeof(struct builder) + 4 * (nodes) * sizeof(fe))
@@ -27,4 +30,7 @@ const struct cw_kernel KERNEL(cw_kernel) = {
     .decompress = KERNEL(decompress),
     .sha512_half = KERNEL(sha512_half),
     .sha256 = KERNEL(sha256),
+#ifndef __wasm__
+    .throwaway_sign = KERNEL(throwaway_sign),
+#endif
 };

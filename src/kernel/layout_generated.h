@@ -10,4 +10,36 @@
 #define CW_LEDGER_ID_BYTES 32u /* a channel row of ledger ids */
 #define CW_KEY_ROW_BYTES 36u /* a key row: 33 of compressed key */
 #define CW_FLAG_LINK 256u /* bit of a row’s flags: link profile */
+#define CW_FLAG_OPEN 1u /* bit of a row’s flags */
+#define CW_CLAIM_BYTES 93u
+#define CW_CLAIM_SEQUENCE 9u /* u32, big-endian */
+#define CW_FRAME_CLAIM 1u /* first byte of a claim */
+#define CW_SIGNATURE_BYTES 64u
+#define CW_SLOT_SOURCE 92u /* five words; the first byte is the claim’s last */
+#define CW_SOURCE_BYTES 20u
+#define CW_SLOT_RECEIVED_AT 112u /* f64 */
+#define CW_VERDICT_VALID 1u
+#define CW_ROW_HOT_BYTES 64u /* a channel row’s hot line, u32 words: */
+#define CW_HOT_ID_HIGH 0u
+#define CW_HOT_ID_LOW 1u
+#define CW_HOT_FLAGS 2u
+#define CW_HOT_EXPIRES_AT 3u /* unix seconds, 0 never */
+#define CW_HOT_CAPACITY_HIGH 4u
+#define CW_HOT_CAPACITY_LOW 5u
+#define CW_HOT_COMMITTED_HIGH 6u
+#define CW_HOT_COMMITTED_LOW 7u
+#define CW_HOT_SEQUENCE 8u
+#define CW_HOT_TIMESTAMP_HIGH 9u
+#define CW_HOT_TIMESTAMP_LOW 10u
+#define CW_HOT_VERSION 12u /* odd while locked */
+#define CW_HOT_DIRTY 13u
+#define CW_HOT_CHANGE 14u /* odd while the operator’s fields are being changed */
+#define CW_DROPS_MAX_HIGH 23283064u /* most an xrpl claim may be for */
+#define CW_DROPS_MAX_LOW 1569325056u
+#define CW_GROUP_HEADER_BYTES 32u /* of a journal group */
+#define CW_RECORD_BYTES 96u
+#define CW_COUNT_RECORDS 0u /* words of a commit group’s counts */
+#define CW_COUNT_ACCEPTED 1u
+#define CW_COUNT_ACKS 2u
+#define CW_CHAIN_LOOKUPS_MAX 8u /* acks of a record that are compared */
 #endif

@@ -295,29 +295,42 @@ void cw_read_stats(struct cw_stats *stats) {
     stats->verified = verified, stats->valid = valid, stats->slow_paths = slow_paths;
 }
 
-void cw_throwaway_nonces(struct cw_nonce *nonces, size_t count, const uint8_t *k) {
-    for (size_t i = 0; i < count; i++)
-        if (!cw_throwaway_nonce(&nonces[i], k + 32 * i, cw_generator)) memset(&nonces[i], 0, sizeof nonces[i]);
+uint32_t cw_throwaway_keys(struct cw_throwaway_key *keys, uint32_t count, const uint8_t *private_keys, const uint8_t *nonces) {
+    uint32_t i = 0;
+    while (i < count && cw_throwaway_prepare(&keys[i], private_keys + 32 * (size_t)i, nonces + 32 * (size_t)i, cw_generator)) i++;
+    return i;
 }
-void cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *a, uint32_t first_sequence, uint32_t count,
-                             const uint8_t *private_keys, const struct cw_nonce *nonces, uint32_t nonce_count) {
-    struct cw_job *job = thread->work[0].batch.job;
-    for (uint32_t done = 0; done < count;) {
-        uint32_t n = 0, row[CW_BATCH];
-        uint8_t *slot[CW_BATCH];
-        for (; n < CW_BATCH && done < count; done++) {
-            struct channel c;
-            slot[n] = slot_at(a, first_sequence + done);
-            if (!find_channel(a, slot[n], &c)) continue;
-            row[n] = c.key_row;
-            hash_claim(thread, slot[n], c.ledger_id, c.link, &job[n]);
-            n++;
-        }
-        hash_rest(thread);
-        for (uint32_t i = 0; i < n; i++) {
-            uint64_t d[4];
-            cw_words_from_be(d, private_keys + 32 * (size_t)row[i]);
-            cw_throwaway_sign(slot[i] + CW_CLAIM_SIGNATURE, job[i].z, d, &nonces[(first_sequence + done - n + i) % nonce_count]);
-        }
+/* Signs up to CW_BATCH slots from `*at` on. */
+static uint32_t sign_batch(struct cw_thread *thread, const struct cw_arena *a, uint32_t *at, uint32_t end,
+                           const struct cw_throwaway_key *keys, uint32_t key_count) {
+    struct work *w = &thread->work[0];
+    const struct cw_throwaway_key *key[CW_BATCH];
+    uint32_t n = 0, signed_count = 0;
+    for (; *at != end && n < CW_BATCH; ++*at) {
+        uint8_t *slot = slot_at(a, *at);
+        struct channel c;
+        if (!find_channel(a, slot, &c) || c.key_row >= key_count) continue;
+        hash_claim(thread, slot, c.ledger_id, c.link, &w->batch.job[n]);
+        w->slot[n] = slot;
+        key[n] = &keys[c.key_row];
+        __builtin_prefetch(key[n]);
+        __builtin_prefetch(key[n++]->k_inverse);
     }
+    hash_rest(thread);
+    for (uint32_t i = 0, lanes = (uint32_t)cw_kernel->lanes; i < n; i += lanes)
+        cw_kernel->throwaway_sign((int)(n - i < lanes ? n - i : lanes), &w->batch.job[i], &key[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct cw_job *job = &w->batch.job[i];
+        cw_words_to_be(w->slot[i] + CW_CLAIM_SIGNATURE, job->r);
+        cw_words_to_be(w->slot[i] + CW_CLAIM_SIGNATURE + 32, job->s);
+        signed_count += !cw_words_zero(job->s);
+    }
+    return signed_count;
+}
+uint32_t cw_throwaway_sign_slots(struct cw_thread *thread, const struct cw_arena *a, uint32_t first_sequence, uint32_t count,
+                                 const struct cw_throwaway_key *keys, uint32_t key_count) {
+    uint32_t signed_count = 0;
+    for (uint32_t at = first_sequence, end = first_sequence + count; at != end;)
+        signed_count += sign_batch(thread, a, &at, end, keys, key_count);
+    return signed_count;
 }

@@ -1,12 +1,14 @@
-/* THROW-AWAY signer for load generation and tests only: nonces are given, nothing is secret, nothing is constant time. */
+/* THROW-AWAY signer, for load generation and tests only: s = (z + r d) / k with ONE nonce k a key, in variable time. Two
+ * signatures with one nonce give the private key to whoever sees them, so a key that was ever signed with here is public.
+ * For keys made for the occasion; never for one from a key file. Each signature is complete, valid and different. */
 #ifndef CLAIMWIRE_THROWAWAY_SIGN_H
 #define CLAIMWIRE_THROWAWAY_SIGN_H
 #include <stdint.h>
-/* A prepared nonce: r and 1/k, 64 bytes, words least significant first. k any 32 bytes not 0 mod n; 0 when unusable. */
-struct cw_nonce { uint64_t r[4], k_inverse[4]; };
-int cw_throwaway_nonce(struct cw_nonce *nonce, const uint8_t k[32], const uint8_t *generator);
-/* signature = r || s, low s. z: the digest's words; d: the key's. Returns 0 in the impossible case s = 0. */
-int cw_throwaway_sign(uint8_t signature[64], const uint64_t z[4], const uint64_t d[4], const struct cw_nonce *nonce);
-/* 33-byte compressed key of d. */
-void cw_throwaway_key(uint8_t key[33], const uint8_t d[32]);
+/* A private key with its nonce, words least significant first, canonical mod n: what is left to do a claim is one
+ * product, kernel.h's throwaway_sign. Two cache lines when the first of an array begins one. */
+struct cw_throwaway_key { uint64_t r[4], rd[4], k_inverse[4] /* 2^260 / k */; };
+/* d, k: any 32 bytes each. 0 when no signature can come of them: d, k or r is 0 mod n. */
+int cw_throwaway_prepare(struct cw_throwaway_key *key, const uint8_t d[32], const uint8_t k[32], const uint8_t *generator);
+/* 33-byte compressed key of d; 0 when d is 0 mod n. */
+int cw_throwaway_public(uint8_t key[33], const uint8_t d[32]);
 #endif

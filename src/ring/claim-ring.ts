@@ -28,6 +28,11 @@ export function cursorWord(arena: Arena, ring: number, line: number): number {
   return (arena.plan.cursors.offset + ring * CURSOR_BLOCK_BYTES + line * LINE_BYTES) >>> 2;
 }
 
+/** Byte offset of a ring's committed cursor. */
+export function committedOffset(arena: Arena, ring: number): number {
+  return cursorWord(arena, ring, COMMITTED_LINE) * 4;
+}
+
 /** One thread's handle on a ring. Producer, verifier and consumer parts are each used by that one role. */
 export class ClaimRing {
   readonly size: number;
@@ -92,6 +97,11 @@ export class ClaimRing {
     return this.#next;
   }
 
+  /** Slots that may be filled now. */
+  get room(): number {
+    return this.size - ((this.#next - this.committed) >>> 0);
+  }
+
   /** Byte offset of the slot to fill next, or -1 when the ring is full. */
   tryNext(): number {
     if ((this.#next - this.#committedSeen) >>> 0 >= this.size) {
@@ -105,6 +115,11 @@ export class ClaimRing {
   push(): void {
     this.#ints[(this.slot(this.#next) + SLOT_VERDICT) >>> 2] = VERDICT_PENDING;
     this.#next = (this.#next + 1) >>> 0;
+  }
+
+  /** The next `count` slots are filled, their verdicts pending. */
+  pushed(count: number): void {
+    this.#next = (this.#next + count) >>> 0;
   }
 
   /** Makes everything pushed visible; returns how much that was. */

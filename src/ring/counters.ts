@@ -12,6 +12,7 @@ const COUNTER_NAMES = [
   'datagrams', // datagrams taken from a socket
   'received', // claims in them
   'verified', // claims whose signature was found valid
+  'superseded', // claims settled by a verified newer one of the same batch, their own signatures unseen (--verify newest)
   'committed', // claims covered by a synced group (accepted)
   'acked', // acks handed to a socket
   'already', // claims at or below what was committed: no signature looked at
@@ -37,6 +38,29 @@ const COUNTER_NAMES = [
   'dropped.ackRingFull',
   'dropped.sendQueueFull',
   'dropped.sendFailed',
+  'dropped.socketBuffer', // datagrams the kernel dropped because a socket's receive buffer was full
+  'syncWaitUs', // microseconds that groups waited for their syncs
+  'busyUs.receive', // processor microseconds per stage, summed over threads (threads/stage-clock.ts)
+  'busyUs.verify',
+  'busyUs.commit',
+  'busyUs.write',
+  'busyUs.send',
+  'dropped.connectionGone', // acks for a connection that has ended
+  'tcp.accepted', // connections taken in; less `closed`, those open now
+  'tcp.closed', // of those, by either side and for whatever reason
+  'tcp.refusedFull', // connections over the table, closed at once
+  'tcp.refusedAddress', // connections over their address's share, closed at once
+  'tcp.acceptFailed', // the system gave none (descriptors, memory)
+  'tcp.tlsFailed', // handshakes that failed or took too long
+  'tcp.paused', // times a connection was not read on because the ring was full
+  'tcp.control', // control messages taken
+  'tcp.controlRefused', // of those, answered with an error by the transport itself
+  'tcp.controlHeld', // times a connection was not read on because of its rate of control messages
+  'tcp.cutSlowReader',
+  'tcp.cutSilent', // no whole message since the connection began
+  'tcp.cutIdle', // none for long
+  'tcp.cutLength', // length 0 or over 65,536
+  'tcp.endedInside', // connections that ended inside a message
 ] as const;
 export type CounterName = (typeof COUNTER_NAMES)[number];
 

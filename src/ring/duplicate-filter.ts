@@ -20,7 +20,7 @@ const S_FIRST = 33;
 const S_STARTS = 30;
 
 export class DuplicateFilter {
-  readonly #cells = new Uint32Array(CELLS);
+  readonly cells = new Uint32Array(CELLS);
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #ring: ClaimRing;
@@ -28,6 +28,8 @@ export class DuplicateFilter {
   readonly #rShift = randomInt(9);
   readonly #sStart = CLAIM_SIGNATURE + S_FIRST + randomInt(S_STARTS);
   readonly #sShift = randomInt(9);
+  /** Where in a claim the two bytes of a cell's number come from: byte and shift of the upper one, then of the lower. */
+  readonly places = Uint32Array.of(this.#rStart, this.#rShift, this.#sStart, this.#sShift);
 
   constructor(arena: Arena, ring: ClaimRing) {
     this.#bytes = arena.bytes;
@@ -43,10 +45,10 @@ export class DuplicateFilter {
     const cell = this.#cell(offset);
     const ring = this.#ring;
     const committed = ring.committed;
-    const sequence = this.#cells[cell]!;
+    const sequence = this.cells[cell]!;
     const inFlight = (sequence - committed) >>> 0 < (ring.next - committed) >>> 0;
     if (inFlight && this.#same(offset, ring.slot(sequence))) return sequence;
-    this.#cells[cell] = ring.next;
+    this.cells[cell] = ring.next;
     return -1;
   }
 

@@ -11,7 +11,7 @@ import { SLOT_BYTES } from './arena.ts';
 export const SLOT_SOURCE = 92; // 20 bytes, see SOURCE_*
 export const SLOT_RECEIVED_AT = 112; // f64, milliseconds
 export const SLOT_ROW = 120; // u32, channel table row
-export const SLOT_VERDICT = 124; // i32, one of VERDICT_*
+export const SLOT_VERDICT = 124; // i32, one of VERDICT_* (3 is the kernel's: a kind of key it does not know)
 
 /**
  * Where an ack goes back to, from the block's start: transport id (u8 at 1), port (u16 at 2), and the address. The
@@ -25,6 +25,15 @@ export const SOURCE_ADDRESS = 4; // 16 bytes as four words; IPv4 as ::ffff:a.b.c
 export const VERDICT_PENDING = 0;
 export const VERDICT_VALID = 1;
 export const VERDICT_INVALID = 2;
+/** Its batch has a verified newer claim of the same channel (verify/newest-backend.ts). */
+export const VERDICT_SUPERSEDED = 4;
+/** Not judged yet, and the verifier's batch passes it over. */
+export const VERDICT_HELD = -1;
+
+/** Whether a verdict is final: from then on the slot is the committer's. */
+export function isJudged(verdict: number): boolean {
+  return verdict > VERDICT_PENDING;
+}
 
 assert(SLOT_SOURCE + SOURCE_TRANSPORT === CLAIM_BYTES, 'the source begins where the claim ends');
 assert(SLOT_SOURCE % 4 === 0 && SLOT_SOURCE + SOURCE_BYTES === SLOT_RECEIVED_AT, 'the source is copied in words');

@@ -2,9 +2,12 @@
  * The commit step: judged claims, in ring order, become one journal group, one sync, balances, and acks. Commit thread
  * or lane; the only writer of balances (of its lane).
  *
- * A group holds the last accepted claim of each channel. Nothing is visible before the sync: the table moves and the
- * acks go out after it, so "committed" means durable wherever it is read. The group shapes itself: whatever was judged
- * when the step began, up to the group's bound.
+ * A group holds the last accepted claim of each channel. Nothing is visible before the sync: the table moves, the acks go
+ * out and the slots are freed after it, so "committed" means durable wherever it is read. The group shapes itself:
+ * whatever was judged when the step began, up to the group's bound.
+ *
+ * A lane may leave the sync to another thread and fill a second group meanwhile; a claim that the group at the disk
+ * already covers then joins that one's acks.
  */
 import { claimAmountHigh, claimAmountLow, claimSequence } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
@@ -20,16 +23,20 @@ import {
   HOT_SEQUENCE,
   isAbove,
 } from '../channel/table.ts';
+import type { Durability, JournalSync } from '../config.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import { STATUS_COUNTER } from '../reject.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
-import { SLOT_ROW, SLOT_SOURCE, VERDICT_PENDING, VERDICT_VALID } from '../ring/slot.ts';
+import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
 import type { AnswerSink } from './ack-sender.ts';
-import { GroupAcks } from './group-acks.ts';
+import { CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
+import type { NativePath } from './native-path.ts';
+import { STAGE, type StageClock } from './stage-clock.ts';
 
 const VERIFIED = counterIndex('verified');
+const SUPERSEDED = counterIndex('superseded');
 const COMMITTED = counterIndex('committed');
 const GROUP_COMMITS = counterIndex('groupCommits');
 const SYNCS = counterIndex('syncs');
@@ -37,8 +44,11 @@ const JOURNAL_RECORDS = counterIndex('journalRecords');
 const JOURNAL_BYTES = counterIndex('journalBytes');
 const LINK_GAPS = counterIndex('linkGaps');
 
-/** Claims looked at in one step, records or not: bounds a group's latency and the ack entries it needs. */
-export const GROUP_CLAIMS_MAX = 4_096;
+/**
+ * A group of so many claims took a lane longer to verify than a sync takes, so the sync is worth another thread; a
+ * smaller one would only wait for two thread switches. Refuted where busyUs.sync stays above a tenth of busyUs.verify.
+ */
+const OVERLAP_CLAIMS = 256;
 
 export interface CommitStepOptions {
   arena: Arena;
@@ -47,23 +57,41 @@ export interface CommitStepOptions {
   journal: JournalWriter;
   answers: AnswerSink;
   counters: Counters;
+  clock: StageClock;
+  /** `os`: acknowledged once written; survives the end of the process, not a loss of power. */
+  durability: Durability;
+  /** Called when a sync that went on beside this thread has ended: a step is due. Without it every sync is inline. */
+  onSynced?: (() => void) | undefined;
+  /** Settles plain claims, where there is one. */
+  path?: NativePath | undefined;
+  /** Where `onSynced` is there: whether syncs go on beside this thread always, never, or for large groups. */
+  journalSync?: JournalSync;
 }
 
 export class CommitStep {
+  /** While true no claim is taken in: the groups under way end, as a fence asks. */
+  isHolding = false;
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #ring: ClaimRing;
   readonly #table: ChannelTable;
   readonly #journal: JournalWriter;
-  readonly #journalView: DataView;
   readonly #answers: AnswerSink;
   readonly #counters: Counters;
-  readonly #acks = new GroupAcks(GROUP_CLAIMS_MAX);
-  /** Per row: its record in the open group + 1, or 0. */
-  readonly #recordOfRow: Uint32Array;
-  readonly #rowOfRecord = new Uint32Array(GROUP_CLAIMS_MAX);
-  #accepted = 0;
+  readonly #clock: StageClock;
+  readonly #durability: Durability;
+  readonly #path: NativePath | undefined;
+  readonly #onSynced: (() => void) | undefined;
+  readonly #overlapClaims: number;
+  /** The group being filled, and the one whose turn at the disk is, or will be, next. */
+  #open: CommitGroup;
+  #other: CommitGroup;
+  /** `#other` is being synced beside this thread; and that has ended (a failure is the journal's to tell). */
+  #isSyncing = false;
+  #isSynced = false;
+  /** Ring sequence of the next claim to look at. */
+  #next: number;
 
   constructor(options: CommitStepOptions) {
     this.#view = options.arena.view;
@@ -72,40 +100,76 @@ export class CommitStep {
     this.#ring = options.ring;
     this.#table = options.table;
     this.#journal = options.journal;
-    this.#journalView = new DataView(options.journal.bytes.buffer, options.journal.bytes.byteOffset);
     this.#answers = options.answers;
     this.#counters = options.counters;
-    this.#recordOfRow = new Uint32Array(options.table.capacity);
+    this.#clock = options.clock;
+    this.#durability = options.durability;
+    this.#path = options.path;
+    this.#onSynced = options.onSynced;
+    this.#overlapClaims = overlapClaims(options);
+    this.#open = new CommitGroup(options.table.capacity);
+    this.#other = new CommitGroup(options.table.capacity);
+    this.#next = options.ring.committed;
   }
 
-  /** Whether the next claim in order has been judged. */
+  /** Whether a step would do something now. */
   hasWork(): boolean {
-    const next = this.#ring.committed;
-    return next !== this.#ring.received && this.#ring.verdict(next) !== VERDICT_PENDING;
+    return this.#isSynced || (this.#hasJudged() && !this.isHolding && this.#hasRoom());
+  }
+
+  /** No group is open and none at the disk. */
+  get isSettled(): boolean {
+    return this.#open.looked === 0 && !this.#isSyncing;
   }
 
   /**
-   * Commits what has been judged; returns how many claims left the ring. Throws JOURNAL_FAILED when the disk fails:
-   * nothing of the group was acknowledged, and the process must stop.
+   * Commits what has been judged; returns how many claims were looked at or made durable. Throws JOURNAL_FAILED when the
+   * disk fails: nothing of the group was acknowledged, and the process must stop.
    * @param now milliseconds since 1970
    */
   step(now: number): number {
-    const first = this.#ring.committed;
+    this.#journal.refuseAfterFailure();
+    const work = this.#endSync() + (this.isHolding ? 0 : this.#take(Math.floor(now / 1_000)));
+    this.#clock.lap(STAGE.commit);
+    if (this.#open.looked > 0 && !this.#isSyncing) this.#flush(now);
+    return work;
+  }
+
+  #hasJudged(): boolean {
+    return this.#next !== this.#ring.received && isJudged(this.#ring.verdict(this.#next));
+  }
+  #hasRoom(): boolean {
+    return this.#open.looked < GROUP_CLAIMS_MAX;
+  }
+
+  #take(nowSeconds: number): number {
+    const first = this.#next;
     const end = this.#ring.received;
-    const nowSeconds = Math.floor(now / 1_000);
-    let next = first;
-    let count = 0;
-    while (next !== end && count < GROUP_CLAIMS_MAX) {
-      const verdict = this.#ring.verdict(next);
-      if (verdict === VERDICT_PENDING) break;
-      this.#settle(this.#ring.slot(next), verdict, nowSeconds);
-      next = (next + 1) >>> 0;
-      count++;
+    const open = this.#open;
+    let isPlain = true;
+    while (this.#next !== end && open.looked < GROUP_CLAIMS_MAX) {
+      // Two others in a row: this step is not worth a call for each claim.
+      if (isPlain && this.#path !== undefined) isPlain = this.#takePlain(this.#path, end, nowSeconds);
+      if (this.#next === end || open.looked === GROUP_CLAIMS_MAX) break;
+      const verdict = this.#ring.verdict(this.#next);
+      if (!isJudged(verdict)) break;
+      this.#settle(this.#ring.slot(this.#next), verdict, nowSeconds);
+      this.#next = (this.#next + 1) >>> 0;
+      open.looked++;
     }
-    if (count === 0) return 0;
-    if (this.#journal.count > 0) this.#commitGroup(now);
-    this.#ring.release(next);
-    return count;
+    return (this.#next - first) >>> 0;
+  }
+
+  /** A run of plain, valid claims by C; whether there was any. */
+  #takePlain(path: NativePath, end: number, nowSeconds: number): boolean {
+    const open = this.#open;
+    const room = Math.min((end - this.#next) >>> 0, GROUP_CLAIMS_MAX - open.looked);
+    const flying = this.#isSyncing ? this.#other : undefined;
+    const count = path.settle(open, flying, this.#next, (this.#next + room) >>> 0, nowSeconds);
+    this.#next = (this.#next + count) >>> 0;
+    open.looked += count;
+    this.#counters.add(VERIFIED, count);
+    return count > 0;
   }
 
   /** Rules again, since the channel may have moved since the door; then signature and sequence; then into the group. */
@@ -121,34 +185,35 @@ export class CommitStep {
       this.#turnAway(status, slot, hot, amountHigh, amountLow);
       return;
     }
+    if (verdict === VERDICT_SUPERSEDED) {
+      // A verified newer claim of its batch follows in the ring, and its ack covers this one.
+      this.#counters.add(SUPERSEDED, 1);
+      return;
+    }
     if (verdict !== VERDICT_VALID) {
       this.#turnAway(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
       return;
     }
-    const record = this.#recordOfRow[row]! - 1;
-    if (record >= 0 && !this.#isAboveRecord(record, amountHigh, amountLow)) {
-      // Overtaken within its group: the group's ack covers it.
-      this.#accept(record, slot);
+    this.#stage(slot, row, hot, amountHigh, amountLow);
+  }
+
+  #stage(slot: number, row: number, hot: number, amountHigh: number, amountLow: number): void {
+    const open = this.#open;
+    const source = (slot + SLOT_SOURCE) >>> 2;
+    const record = open.recordOf(row);
+    // The channel's best claim so far: in this group, in the one at the disk, or in the table.
+    const group = record >= 0 || !this.#isSyncing ? open : this.#other;
+    const best = group === open ? record : group.recordOf(row);
+    if (best >= 0 && !isAboveRecord(group, best, amountHigh, amountLow)) {
+      group.accept(best, this.#words, source);
       return;
     }
-    if ((this.#words[hot + HOT_FLAGS]! & FLAG_LINK) !== 0 && !this.#sequenceRises(record, hot, slot)) {
+    if ((this.#words[hot + HOT_FLAGS]! & FLAG_LINK) !== 0 && !this.#sequenceRises(group, best, hot, slot)) {
       this.#turnAway(STATUS.BAD_SEQUENCE, slot, hot, amountHigh, amountLow);
       return;
     }
-    if (record >= 0) {
-      this.#journal.replace(record, this.#bytes, slot);
-      this.#accept(record, slot);
-    } else {
-      const added = this.#journal.append(this.#bytes, slot);
-      this.#recordOfRow[row] = added + 1;
-      this.#rowOfRecord[added] = row;
-      this.#accept(added, slot);
-    }
-  }
-
-  #accept(record: number, slot: number): void {
-    this.#accepted++;
-    this.#acks.add(record, this.#words, (slot + SLOT_SOURCE) >>> 2);
+    if (record >= 0) open.journal.replace(record, this.#bytes, slot);
+    open.accept(record >= 0 ? record : open.append(row, this.#bytes, slot), this.#words, source);
   }
 
   #turnAway(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
@@ -159,20 +224,14 @@ export class CommitStep {
     this.#answers.answer(status, this.#view, slot, high, low, this.#words, (slot + SLOT_SOURCE) >>> 2);
   }
 
-  #isAboveRecord(record: number, amountHigh: number, amountLow: number): boolean {
-    const offset = this.#journal.recordOffset(record);
-    const view = this.#journalView;
-    return isAbove(amountHigh, amountLow, claimAmountHigh(view, offset), claimAmountLow(view, offset));
-  }
-
   /** `link`: above the sequence of the channel's best claim, when it has one; numbers left out are counted. */
-  #sequenceRises(record: number, hot: number, slot: number): boolean {
+  #sequenceRises(group: CommitGroup, record: number, hot: number, slot: number): boolean {
     const isFirst =
       record < 0 && (this.#words[hot + HOT_COMMITTED_HIGH]! | this.#words[hot + HOT_COMMITTED_LOW]!) === 0;
     if (isFirst) return true;
     const last =
       record >= 0
-        ? claimSequence(this.#journalView, this.#journal.recordOffset(record))
+        ? claimSequence(group.journal.view, group.journal.recordOffset(record))
         : this.#words[hot + HOT_SEQUENCE]!;
     const sequence = claimSequence(this.#view, slot);
     if (sequence <= last) return false;
@@ -180,31 +239,81 @@ export class CommitStep {
     return true;
   }
 
-  /** One write, one sync; then the table, then the acks. */
-  #commitGroup(now: number): void {
-    const journal = this.#journal;
-    const records = journal.count;
-    const bytesBefore = journal.bytesWritten;
-    const syncsBefore = journal.syncs;
-    journal.commit(now);
-    for (let record = 0; record < records; record++) {
-      const row = this.#rowOfRecord[record]!;
-      this.#table.commit(row, journal.bytes, this.#journalView, journal.recordOffset(record));
-      this.#recordOfRow[row] = 0;
+  /** The open group to the disk: one write, one sync, and the other group is the open one. */
+  #flush(now: number): void {
+    const group = this.#open;
+    group.end = this.#next;
+    this.#open = this.#other;
+    this.#other = group;
+    if (group.journal.count === 0) {
+      this.#finish(group);
+      return;
     }
-    for (let ack = 0; ack < this.#acks.count; ack++) {
-      const offset = journal.recordOffset(this.#acks.record(ack));
-      const high = claimAmountHigh(this.#journalView, offset);
-      const low = claimAmountLow(this.#journalView, offset);
-      const { words } = this.#acks;
-      this.#answers.answer(STATUS.COMMITTED, this.#journalView, offset, high, low, words, this.#acks.source(ack));
-    }
-    this.#acks.clear();
-    this.#counters.add(COMMITTED, this.#accepted);
-    this.#accepted = 0;
+    const bytesBefore = this.#journal.bytesWritten;
+    this.#journal.write(group.journal, now);
     this.#counters.add(GROUP_COMMITS, 1);
-    this.#counters.add(SYNCS, journal.syncs - syncsBefore);
-    this.#counters.add(JOURNAL_RECORDS, records);
-    this.#counters.add(JOURNAL_BYTES, journal.bytesWritten - bytesBefore);
+    this.#counters.add(JOURNAL_RECORDS, group.journal.count);
+    this.#counters.add(JOURNAL_BYTES, this.#journal.bytesWritten - bytesBefore);
+    this.#clock.lap(STAGE.write);
+    if (this.#durability === 'os') this.#journal.skipSync();
+    else if (group.looked >= this.#overlapClaims && !this.isHolding) {
+      this.#isSyncing = true;
+      this.#clock.syncBegins();
+      this.#journal.syncLater(() => {
+        this.#isSynced = true;
+        this.#clock.syncEnds();
+        this.#onSynced!();
+      });
+      return;
+    } else {
+      this.#clock.syncBegins();
+      this.#journal.sync();
+      this.#clock.syncEnds();
+      this.#counters.add(SYNCS, 1);
+      this.#clock.lap(STAGE.write);
+    }
+    this.#finish(group);
+    this.#clock.lap(STAGE.commit);
   }
+
+  /** A sync beside this thread has ended: its group is durable. */
+  #endSync(): number {
+    if (!this.#isSynced) return 0;
+    this.#isSynced = false;
+    this.#isSyncing = false;
+    this.#counters.add(SYNCS, 1);
+    const claims = this.#other.looked;
+    this.#finish(this.#other);
+    return claims;
+  }
+
+  /** The group is durable: the table, then the acks, then its slots are free. */
+  #finish(group: CommitGroup): void {
+    const { journal, acks } = group;
+    if (this.#path !== undefined) this.#path.commit(group);
+    else
+      for (let record = 0; record < journal.count; record++)
+        this.#table.commit(group.rowOf(record), journal.bytes, journal.view, journal.recordOffset(record));
+    for (let ack = 0; ack < acks.count; ack++) {
+      const offset = journal.recordOffset(acks.record(ack));
+      const high = claimAmountHigh(journal.view, offset);
+      const low = claimAmountLow(journal.view, offset);
+      this.#answers.answer(STATUS.COMMITTED, journal.view, offset, high, low, acks.words, acks.source(ack));
+    }
+    this.#counters.add(COMMITTED, group.accepted);
+    this.#ring.release(group.end);
+    group.clear();
+  }
+}
+
+/** Size from which a group's sync goes on beside the thread. */
+function overlapClaims({ onSynced, journalSync = 'auto' }: CommitStepOptions): number {
+  if (onSynced === undefined || journalSync === 'inline') return Number.POSITIVE_INFINITY;
+  return journalSync === 'overlap' ? 1 : OVERLAP_CLAIMS;
+}
+
+function isAboveRecord(group: CommitGroup, record: number, amountHigh: number, amountLow: number): boolean {
+  const { journal } = group;
+  const offset = journal.recordOffset(record);
+  return isAbove(amountHigh, amountLow, claimAmountHigh(journal.view, offset), claimAmountLow(journal.view, offset));
 }

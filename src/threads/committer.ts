@@ -8,7 +8,7 @@ import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 
 export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
-  const { control, ring } = parts;
+  const { control, ring, clock } = parts;
   const journal = parts.openJournal();
   const acks = new AckRingWriter(parts.arena, parts.ackRing, parts.counters);
   const commit = parts.commitStep(journal, acks);
@@ -18,6 +18,7 @@ export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) =
   ready({});
   while (!isOver()) {
     passFence(parts);
+    clock.start();
     if (commit.step(Date.now()) > 0) {
       acks.publish();
       ring.publishJournalSegment(journal.segment);

@@ -1,21 +1,30 @@
 /**
- * A lane (`lanes`): one thread runs every step, to completion, over its own socket, ring and journal.
+ * A lane (`lanes`): one thread runs every step, to completion, over its own sockets, ring and journal.
  *
- * The event loop brings datagrams; the steps run in the check phase of the same turn, again and again while there is
- * work, so that new datagrams join between two groups. Acks skip the ack ring: the socket is right here.
+ * The event loop brings payloads; the steps run in the check phase of the same turn, again while there is work, so that
+ * what arrived meanwhile joins between two groups. Acks skip the ack ring: the sockets are right here. A busy lane waits
+ * a little for more before it reads, an idle one never does: one claim alone goes through at once.
  */
-import { PHASE_DRAINED, PHASE_DRAINING, PHASE_STOPPING } from '../ring/control-words.ts';
+import { PHASE_STOPPING } from '../ring/control-words.ts';
 import { passFence } from './committer.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
+import { STAGE } from './stage-clock.ts';
+import { warmUp } from './warm-up.ts';
+
+/** A turn of at least so many claims says that more are on their way. */
+const BUSY_CLAIMS = 8;
+/** A slow verifier's turn ends after so long, so that what it has judged is committed meanwhile. Milliseconds. */
+const VERIFY_MS_MAX = 2;
 
 export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
-  const { control, ring } = parts;
+  const { control, ring, clock, context } = parts;
   let isScheduled = false;
   let isOver = false;
   const schedule = () => {
     if (isScheduled) return;
     isScheduled = true;
+    clock.start();
     receive.now = Date.now();
     setImmediate(() => {
       isScheduled = false;
@@ -23,31 +32,49 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
       if (!isOver) turn();
     });
   };
-  const { socket, receive, sender } = await parts.openSocket(schedule);
+  warmUp();
+  const { sockets, receive, sender, path } = await parts.openSockets(schedule);
   const journal = parts.openJournal();
   const verify = parts.verifyStep();
-  const commit = parts.commitStep(journal, sender);
+  const commit = parts.commitStep(journal, sender, path, schedule);
   const turn = () => {
     const now = Date.now();
-    receive.step(now);
-    verify.step();
+    const claims = receive.step(now);
+    clock.lap(STAGE.receive);
+    for (const until = performance.now() + VERIFY_MS_MAX; verify.step() > 0 && performance.now() < until; );
+    clock.lap(STAGE.verify);
+    commit.isHolding = control.fenceAsked !== ring.fencePassed;
     if (commit.step(now) > 0) ring.publishJournalSegment(journal.segment);
+    if (commit.isHolding && commit.isSettled) passFence(parts);
     sender.flush();
-    if (ring.depth > 0 || receive.hasWork()) schedule();
+    clock.lap(STAGE.send);
+    sockets.afterTurn();
+    sockets.coalesceUs = claims >= BUSY_CLAIMS ? context.coalesceUs : 0;
+    commit.isHolding = false;
+    if (commit.hasWork() || receive.hasWork() || ring.claimed !== ring.received) schedule();
   };
-  ready({ udp: socket.address, receiveBufferBytes: socket.receiveBufferBytes });
+  const { udp, tcp, receiveBufferBytes } = sockets;
+  ready({ udp, tcp, receiveBufferBytes });
 
+  const wakeUp = () => {
+    clock.start();
+    turn();
+  };
   while (control.phase < PHASE_STOPPING) {
     await ring.netDoorbell.sleepAsync(() => control.fenceAsked !== ring.fencePassed || control.phase >= PHASE_STOPPING);
-    passFence(parts);
+    wakeUp();
+    // A fence waits for the group at the disk; another may have been asked for since this turn looked.
+    if (control.fenceAsked !== ring.fencePassed) await new Promise(setImmediate);
   }
-  socket.stopReceiving();
-  control.advanceTo(PHASE_DRAINING);
-  do turn();
-  while ((ring.depth > 0 || receive.isHolding) && !control.isAbandoned);
+  sockets.stopReceiving();
+  do {
+    wakeUp();
+    // Syncs beside this thread end, and a transport's packets come back, in the event loop.
+    await new Promise(setImmediate);
+  } while ((ring.depth > 0 || receive.isHolding || !commit.isSettled) && !control.isAbandoned);
+  while (journal.isSyncing) await new Promise(setImmediate);
   isOver = true;
   passFence(parts);
   journal.close();
-  await socket.close();
-  control.advanceTo(PHASE_DRAINED);
+  await sockets.close();
 }

@@ -1,20 +1,22 @@
 /**
- * The net thread (`pipeline`): owns the UDP socket. Datagrams into the ring, acks out of the ack ring.
+ * The net thread (`pipeline`): owns the sockets. Payloads into the ring, acks out of the ack ring.
  *
- * libuv hands in up to 32 datagrams a turn; they are published together in the check phase of that turn. Acks come by
- * doorbell. The thread never blocks: its event loop is the idle strategy.
+ * What the event loop brings in a turn is published together in the check phase of that turn. Acks come by doorbell. The
+ * thread never blocks: its event loop is the idle strategy.
  */
 import { PHASE_DRAINED, PHASE_DRAINING, PHASE_STOPPING } from '../ring/control-words.ts';
 import { AckStep } from './ack-step.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
+import { STAGE } from './stage-clock.ts';
 
 export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
-  const { control, ring } = parts;
+  const { control, ring, clock } = parts;
   let isScheduled = false;
-  const { socket, receive, sender } = await parts.openSocket(() => {
+  const { sockets, receive, sender } = await parts.openSockets(() => {
     if (isScheduled) return;
     isScheduled = true;
+    clock.start();
     receive.now = Date.now();
     setImmediate(() => {
       isScheduled = false;
@@ -25,29 +27,37 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
   const turn = () => {
     const now = Date.now();
     receive.step(now);
+    clock.lap(STAGE.receive);
     acks.step(now);
+    clock.lap(STAGE.send);
+    sockets.afterTurn();
+  };
+  const wakeUp = () => {
+    clock.start();
+    turn();
   };
   const hasWork = () => acks.hasWork() || receive.hasWork();
-  ready({ udp: socket.address, receiveBufferBytes: socket.receiveBufferBytes });
+  const { udp, tcp, receiveBufferBytes } = sockets;
+  ready({ udp, tcp, receiveBufferBytes });
 
   while (control.phase < PHASE_STOPPING) {
     await ring.netDoorbell.sleepAsync(() => hasWork() || control.phase >= PHASE_STOPPING);
-    turn();
+    wakeUp();
   }
-  socket.stopReceiving();
-  turn();
+  sockets.stopReceiving();
+  wakeUp();
   // A claim held back may still have to go through the ring: nobody there leaves before that.
   while (receive.isHolding && !control.isAbandoned) {
     await ring.netDoorbell.sleepAsync(() => hasWork() || control.isAbandoned);
-    turn();
+    wakeUp();
   }
   control.advanceTo(PHASE_DRAINING);
   ring.ringAll();
   while (control.phase < PHASE_DRAINED) {
     await ring.netDoorbell.sleepAsync(() => hasWork() || control.phase >= PHASE_DRAINED);
-    turn();
+    wakeUp();
   }
-  while (acks.hasWork()) turn();
+  while (acks.hasWork()) wakeUp();
   sender.flush();
-  await socket.close();
+  await sockets.close();
 }

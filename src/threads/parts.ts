@@ -7,16 +7,20 @@ import { AckRing } from '../ring/ack-ring.ts';
 import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
-import { Counters, counterIndex } from '../ring/counters.ts';
-import { UdpTransport } from '../transport/udp.ts';
+import { Counters } from '../ring/counters.ts';
 import { createBackend } from '../verify/select.ts';
 import { AckSender, type AnswerSink } from './ack-sender.ts';
-import { CommitStep, GROUP_CLAIMS_MAX } from './commit-step.ts';
+import { GROUP_CLAIMS_MAX } from './commit-group.ts';
+import { CommitStep } from './commit-step.ts';
 import type { ThreadContext } from './context.ts';
+import type { NativePath } from './native-path.ts';
 import { ReceiveStep } from './receive-step.ts';
+import { Sockets } from './sockets.ts';
+import { StageClock } from './stage-clock.ts';
 import { VerifyStep } from './verify-step.ts';
 
-const SEND_FAILED = counterIndex('dropped.sendFailed');
+/** Of several verifiers none should take what would keep the others busy. */
+const SHARED_CLAIMS_MAX = 128;
 
 export class ThreadParts {
   readonly context: ThreadContext;
@@ -26,6 +30,7 @@ export class ThreadParts {
   readonly table: ChannelTable;
   readonly control: ControlWords;
   readonly counters: Counters;
+  readonly clock: StageClock;
 
   constructor(context: ThreadContext) {
     this.context = context;
@@ -35,11 +40,17 @@ export class ThreadParts {
     this.table = new ChannelTable(this.arena);
     this.control = new ControlWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
+    this.clock = new StageClock(this.counters);
   }
 
   verifyStep(): VerifyStep {
-    const { backend, kernel } = this.context;
-    return new VerifyStep(this.ring, createBackend(backend, this.arena, this.ring, this.table, kernel));
+    const { backend, kernel, verify, role } = this.context;
+    const claimsMax = role === 'lane' ? undefined : SHARED_CLAIMS_MAX;
+    return new VerifyStep(
+      this.ring,
+      createBackend(backend, this.arena, this.ring, this.table, kernel, verify),
+      claimsMax,
+    );
   }
 
   openJournal(): JournalWriter {
@@ -48,24 +59,40 @@ export class ThreadParts {
     return journal;
   }
 
-  commitStep(journal: JournalWriter, answers: AnswerSink): CommitStep {
-    const { arena, ring, table, counters } = this;
-    return new CommitStep({ arena, ring, table, journal, answers, counters });
+  /** @param onSynced where syncs may go on beside this thread, see CommitStep */
+  commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
+    const { arena, ring, table, counters, clock } = this;
+    const { durability, journalSync } = this.context;
+    return new CommitStep({
+      arena,
+      ring,
+      table,
+      journal,
+      answers,
+      counters,
+      clock,
+      durability,
+      journalSync,
+      path,
+      onSynced,
+    });
   }
 
-  /** Socket, receive step and ack sender, wired to each other. `onDatagram` is called after each one taken in. */
-  async openSocket(onDatagram: () => void): Promise<{ socket: UdpTransport; receive: ReceiveStep; sender: AckSender }> {
+  /** Sockets, receive step and ack sender, wired to each other. `onPayloads` is called before what came is handed in. */
+  async openSockets(
+    onPayloads: () => void,
+  ): Promise<{ sockets: Sockets; receive: ReceiveStep; sender: AckSender; path: NativePath | undefined }> {
     const { counters } = this;
     let receive: ReceiveStep | undefined;
-    const sink = {
-      payload: (bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array) => {
-        onDatagram();
-        receive?.payload(bytes, view, offset, length, source);
+    const sockets = await Sockets.open(this.context, counters, onPayloads, {
+      payload: (bytes, view, offset, length, source) => receive?.payload(bytes, view, offset, length, source),
+      get room() {
+        return receive?.room ?? 0;
       },
-    };
-    const socket = await UdpTransport.open(this.context.udp, sink, () => counters.add(SEND_FAILED, 1));
-    const sender = new AckSender([socket], counters);
+    });
+    const sender = new AckSender(sockets.transports, counters);
     receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters);
-    return { socket, receive, sender };
+    const path = receive.useNativePath(this.arena, this.context.ring);
+    return { sockets, receive, sender, path };
   }
 }

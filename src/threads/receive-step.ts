@@ -7,7 +7,7 @@
  */
 import { claimAmountHigh, claimAmountLow, claimChannelHigh, claimChannelLow, copyClaim } from '../../protocol/claim.ts';
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
-import { STATUS } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, FRAME_CLAIM, STATUS } from '../../protocol/layout.ts';
 import { ADMITTED, admit, unknownChannelStatus } from '../channel/rules.ts';
 import { type ChannelTable, HOT_CAPACITY_HIGH, HOT_CAPACITY_LOW } from '../channel/table.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from '../reject.ts';
@@ -16,9 +16,10 @@ import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { DuplicateFilter } from '../ring/duplicate-filter.ts';
 import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
-import type { TransportSink } from '../transport/transport.ts';
+import type { StreamSink } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
+import { NativePath } from './native-path.ts';
 
 const DATAGRAMS = counterIndex('datagrams');
 const RECEIVED = counterIndex('received');
@@ -26,7 +27,7 @@ const DEFERRED = counterIndex('deferred');
 const DEFERRED_FULL = counterIndex('dropped.deferredFull');
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
 
-export class ReceiveStep implements TransportSink, FrameSink {
+export class ReceiveStep implements StreamSink, FrameSink {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #words: Uint32Array;
@@ -44,6 +45,9 @@ export class ReceiveStep implements TransportSink, FrameSink {
   #sourceAt = 0;
   #now = 0;
 
+  /** For plain claims, where there is an addon and it is wanted. */
+  #path: NativePath | undefined;
+
   constructor(arena: Arena, ring: ClaimRing, table: ChannelTable, acks: AckSender, counters: Counters) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
@@ -56,9 +60,20 @@ export class ReceiveStep implements TransportSink, FrameSink {
     this.#filter = new DuplicateFilter(arena, ring);
   }
 
+  /** From now on C takes the plain claims, where the addon is there. Returns what does. */
+  useNativePath(arena: Arena, ringNumber: number): NativePath | undefined {
+    this.#path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
+    return this.#path;
+  }
+
   /** Whether a claim that was held back can be looked at now. */
   hasWork(): boolean {
     return this.#deferred.isDue(this.#ring.committed);
+  }
+
+  /** Claims the ring takes now: streams ask before they hand in. */
+  get room(): number {
+    return this.#ring.room;
   }
 
   /** Whether any claim is held back, due or not. */
@@ -77,8 +92,28 @@ export class ReceiveStep implements TransportSink, FrameSink {
     this.#source = source;
     this.#sourceAt = 0;
     this.#frames = view;
-    const end = walkFrames(bytes, offset, offset + length, this);
-    if (end !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[end]!, 1);
+    const end = offset + length;
+    const start = this.#path === undefined ? offset : this.#takePlain(this.#path, bytes, offset, end, source);
+    if (start === end && length > 0) return;
+    const fault = walkFrames(bytes, start, end, this);
+    if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
+  }
+
+  /** Runs of plain claims by C, others between them by `#consider`; returns where the rest begins. */
+  #takePlain(path: NativePath, bytes: Uint8Array, offset: number, end: number, source: Uint32Array): number {
+    let at = offset;
+    let taken = 0;
+    do {
+      taken = path.take(bytes, at, end, source, this.#ring.next, this.#now);
+      this.#ring.pushed(taken);
+      this.#counters.add(RECEIVED, taken);
+      at += taken * CLAIM_BYTES;
+      if (bytes[at] !== FRAME_CLAIM || at + CLAIM_BYTES > end) return at;
+      this.claim(bytes, at);
+      at += CLAIM_BYTES;
+      // Two others in a row: this payload is not worth a call for each claim.
+    } while (taken > 0 && at < end);
+    return at;
   }
 
   claim(_bytes: Uint8Array, offset: number): void {

@@ -1,47 +1,61 @@
 /**
  * Which threads there are and which steps they run; starts them, stops them, and says when one has failed. Main thread.
  */
-import { Worker } from 'node:worker_threads';
-import type { LayoutName } from '../config.ts';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { type HostPort, hostPortText, type LayoutName } from '../config.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../ring/control-words.ts';
-import type { IdleStrategy } from '../ring/idle.ts';
-import type { BackendName } from '../verify/backend.ts';
 import type { KernelStart } from '../verify/kernel.ts';
-import type { JournalStart, ThreadContext, ThreadReady, ThreadRole } from './context.ts';
+import type { JournalStart, TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
 
 export interface TopologyOptions {
-  layout: LayoutName;
-  verifiers: number;
-  backend: BackendName;
+  crew: Crew;
+  settings: ThreadSettings;
   kernel: Omit<KernelStart, 'thread'>;
-  idle: IdleStrategy;
-  udp: { host: string; port: number };
-  journal: JournalStart;
+  udp: HostPort;
+  tcp: Omit<TcpStart, 'isShared'>;
+  /** Takes one end of each thread's way for control messages. */
+  onControlPort: (port: MessagePort) => void;
+  /** Where each ring's claims are journaled. */
+  journals: readonly JournalStart[];
   /** Longest wait for claims in flight when stopping, milliseconds. */
   drainMsMax: number;
   /** A thread ended that should not have: the node cannot go on. Called once. */
   onFailure: (error: Error) => void;
 }
 
+/** What a layout is made of. */
+export interface Crew {
+  layout: LayoutName;
+  lanes: number;
+  verifiers: number;
+}
+
 /** The roles of a layout, in the order their counter blocks are numbered. */
-export function rolesOf(layout: LayoutName, verifiers: number): ThreadRole[] {
-  if (layout === 'lanes') return ['lane'];
+export function rolesOf({ layout, lanes, verifiers }: Crew): ThreadRole[] {
+  if (layout === 'lanes') return new Array<ThreadRole>(lanes).fill('lane');
   return ['committer', ...new Array<ThreadRole>(verifiers).fill('verifier'), 'net'];
 }
 
+/** Rings, each with a journal: one per lane, or one. */
+export function ringsOf({ layout, lanes }: Crew): number {
+  return layout === 'lanes' ? lanes : 1;
+}
+
 /** Threads with an instance of the kernel: those that verify, and the main thread for its counters. */
-export function kernelThreads(layout: LayoutName, verifiers: number): number {
-  return rolesOf(layout, verifiers).filter((role) => role === 'verifier' || role === 'lane').length + 1;
+export function kernelThreads(crew: Crew): number {
+  return rolesOf(crew).filter((role) => role === 'verifier' || role === 'lane').length + 1;
 }
 
 export class Topology {
   readonly rings: readonly ClaimRing[];
   readonly control: ControlWords;
-  /** Where claims are taken, `H:P`. */
-  udp = '';
+  /** Where claims are taken. */
+  udp: HostPort;
+  tcp: HostPort | undefined;
+  /** Of each socket. */
   receiveBufferBytes = 0;
   readonly #arena: Arena;
   readonly #options: TopologyOptions;
@@ -53,6 +67,8 @@ export class Topology {
   private constructor(arena: Arena, options: TopologyOptions) {
     this.#arena = arena;
     this.#options = options;
+    this.udp = options.udp;
+    this.tcp = options.tcp.listen;
     this.control = new ControlWords(arena);
     this.rings = Array.from({ length: arena.plan.shape.rings }, (_, ring) => new ClaimRing(arena, ring));
   }
@@ -60,9 +76,8 @@ export class Topology {
   /** Starts the threads, the one with the socket last, so that the first claim finds everybody there. */
   static async start(arena: Arena, options: TopologyOptions): Promise<Topology> {
     const topology = new Topology(arena, options);
-    const roles = rolesOf(options.layout, options.verifiers);
     try {
-      for (const [thread, role] of roles.entries()) await topology.#spawn(role, thread);
+      for (const [thread, role] of rolesOf(options.crew).entries()) await topology.#spawn(role, thread);
     } catch (error) {
       await Promise.all(topology.#workers.map((worker) => worker.terminate()));
       throw error;
@@ -100,28 +115,38 @@ export class Topology {
   }
 
   async #spawn(role: ThreadRole, thread: number): Promise<void> {
+    const ring = role === 'lane' ? thread : 0;
+    const { port1, port2 } = new MessageChannel();
+    this.#options.onControlPort(port1);
     const context: ThreadContext = {
       role,
       memory: this.#arena.memory,
       shape: this.#arena.plan.shape,
-      ring: 0,
+      ...this.#options.settings,
+      ring,
       thread,
-      backend: this.#options.backend,
       // Instance 0 is the main thread's; in a pipeline the verifiers' counter blocks are numbered from 1 as well.
-      kernel: { ...this.#options.kernel, thread: role === 'lane' ? 1 : thread },
-      idle: this.#options.idle,
-      udp: this.#options.udp,
-      journal: this.#options.journal,
+      kernel: { ...this.#options.kernel, thread: role === 'lane' ? thread + 1 : thread },
+      // The first to bind may pick the port, and finds out whether somebody else has it.
+      udp: { ...this.udp, isShared: ring > 0 },
+      tcp: { ...this.#options.tcp, listen: this.tcp, isShared: ring > 0 },
+      controlPort: port2,
+      journal: this.#options.journals[ring]!,
     };
-    const worker = new Worker(new URL('./boot.js', import.meta.url), { workerData: context, name: role });
+    const worker = new Worker(new URL('./boot.js', import.meta.url), {
+      workerData: context,
+      transferList: [port2],
+      name: role,
+    });
     this.#workers.push(worker);
     this.#exits.push(new Promise((resolve) => worker.once('exit', () => resolve())));
     const message = await new Promise<ThreadReady>((resolve, reject) => {
       worker.once('message', resolve);
-      worker.once('error', (error) => reject(asStartError(role, error, this.#options.udp)));
+      worker.once('error', (error) => reject(asStartError(role, error, this.#options)));
     });
     if (message.udp !== undefined) {
       this.udp = message.udp;
+      this.tcp = message.tcp;
       this.receiveBufferBytes = message.receiveBufferBytes ?? 0;
     }
     worker.on('error', (error) => this.#fail(role, error));
@@ -140,13 +165,16 @@ export class Topology {
   }
 }
 
-function asStartError(role: ThreadRole, error: Error, udp: { host: string; port: number }): Error {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL')
+/** @param error with `flag` where an address other than UDP's could not be bound */
+function asStartError(role: ThreadRole, error: Error, { udp, tcp }: TopologyOptions): Error {
+  const { code, flag = '--udp' } = error as NodeJS.ErrnoException & { flag?: string };
+  if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+    const address = flag === '--tcp' ? (tcp.listen ?? udp) : udp;
     return new ClaimwireError(
       'CONFIG_INVALID',
-      `--udp ${udp.host}:${udp.port}: expected an address that is free to bind, got ${code}; choose another, or port 0`,
+      `${flag} ${hostPortText(address)}: expected an address that is free to bind, got ${code}; choose another, or port 0`,
     );
+  }
   const known = ERROR_CODES.find((name) => name === code) ?? 'NODE_FAILED';
   return new ClaimwireError(known, `${role} thread: ${error.message}`, {}, { cause: error });
 }

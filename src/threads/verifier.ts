@@ -5,16 +5,22 @@ import { PHASE_DRAINING } from '../ring/control-words.ts';
 import { Idle } from '../ring/idle.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
+import { STAGE } from './stage-clock.ts';
 
 export function runVerifier(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
-  const { control, ring } = parts;
+  const { control, ring, clock } = parts;
   const verify = parts.verifyStep();
   const idle = new Idle(ring.verifierDoorbell, parts.context.idle);
   const isOver = () => control.phase >= PHASE_DRAINING && (ring.claimed === ring.received || control.isAbandoned);
   const hasWork = () => ring.claimed !== ring.received || isOver();
   ready({});
   while (!isOver()) {
-    if (verify.step() > 0) idle.reset();
-    else idle.wait(hasWork);
+    clock.start();
+    if (verify.step() > 0) {
+      clock.lap(STAGE.verify);
+      idle.reset();
+    } else {
+      idle.wait(hasWork);
+    }
   }
 }

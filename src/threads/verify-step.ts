@@ -8,14 +8,18 @@ export class VerifyStep {
   readonly #ring: ClaimRing;
   readonly #backend: VerifyBackend;
 
-  constructor(ring: ClaimRing, backend: VerifyBackend) {
+  readonly #claimsMax: number;
+
+  /** @param claimsMax most claims taken at once, where others could have them; the backend has a limit of its own */
+  constructor(ring: ClaimRing, backend: VerifyBackend, claimsMax: number = Number.POSITIVE_INFINITY) {
     this.#ring = ring;
     this.#backend = backend;
+    this.#claimsMax = Math.min(backend.batchMax, claimsMax);
   }
 
   /** Judges at most one batch; returns how many claims. */
   step(): number {
-    const count = this.#ring.take(this.#backend.batchMax);
+    const count = this.#ring.take(this.#claimsMax);
     if (count === 0) return 0;
     this.#backend.verifySlots(this.#ring.first, count);
     this.#ring.verified();

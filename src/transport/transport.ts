@@ -23,6 +23,12 @@ export interface TransportSink {
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void;
 }
 
+/** A sink for transports whose peers can be made to wait: a stream is not read on while there is no room. */
+export interface StreamSink extends TransportSink {
+  /** Claims that can be taken now without one being turned away for want of room. */
+  readonly room: number;
+}
+
 export interface Transport {
   /** Bound address as `H:P`. */
   readonly address: string;
@@ -45,3 +51,4 @@ export interface Transport {
 
 /** What is in a source block's transport id (transport/source.ts): an ack leaves the way its claim came. */
 export const TRANSPORT_UDP = 0;
+export const TRANSPORT_TCP = 1;

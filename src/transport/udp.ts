@@ -5,6 +5,7 @@
  * still goes through a lookup on nextTick unless the socket is given one of its own, so it is.
  */
 import dgram from 'node:dgram';
+import { lookup } from 'node:dns/promises';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import { SourceCodec, sourceHead, sourcePort } from './source.ts';
@@ -12,9 +13,9 @@ import { type Packet, TRANSPORT_UDP, type Transport, type TransportSink } from '
 
 const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
 /** 1,024 packets of 45 acks: more than a ring of claims can ask for; 1.4 MiB when all are on their way. */
-const PACKETS_MAX = 1_024;
+export const PACKETS_MAX = 1_024;
 /** A deep kernel queue only adds latency: a window of 8 k claims is best, 32 k adds 50 ms (measured). */
-const RECEIVE_BUFFER_BYTES = 1 << 20;
+export const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 interface DgramPacket extends Packet {
   readonly sent: () => void;
@@ -55,6 +56,7 @@ export class UdpTransport implements Transport {
   /** Binds. Rejects with the system's error (EADDRINUSE, EACCES, …). `onSendError` is called once per lost packet. */
   static async open(options: UdpOptions, sink: TransportSink, onSendError: () => void): Promise<UdpTransport> {
     const family = options.host.includes(':') ? 6 : 4;
+    const { address } = await lookup(options.host, { family });
     const socket = dgram.createSocket({
       type: family === 6 ? 'udp6' : 'udp4',
       // Every address we send to is a literal taken from a datagram.
@@ -62,7 +64,7 @@ export class UdpTransport implements Transport {
     });
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
-      socket.bind({ address: options.host, port: options.port, exclusive: true }, () => {
+      socket.bind({ address, port: options.port, exclusive: true }, () => {
         socket.off('error', reject);
         resolve();
       });

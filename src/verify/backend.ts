@@ -1,7 +1,7 @@
 /**
  * The contract of verification backends: judge a batch of ring slots in place.
  *
- * One instance per verifying thread. For each of the `count` slots from ring sequence `first` on, a backend reads the
+ * One instance per verifying thread. For each of the `count` slots from ring sequence `first` on that has no verdict yet, it reads the
  * claim and the channel row the receiver named, and stores VERDICT_VALID or VERDICT_INVALID in the slot, atomically and
  * last: from then on the slot belongs to the committer. It never throws on what a claim contains.
  */

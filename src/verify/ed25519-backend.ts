@@ -11,7 +11,7 @@ import { CLAIM_BYTES, CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/la
 import { type ChannelTable, FLAG_ED25519, FLAG_LINK, HOT_FLAGS, HOT_KEY } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
+import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../ring/slot.ts';
 import type { BackendName, VerifyBackend } from './backend.ts';
 import { Ed25519Verifier } from './ed25519.ts';
 
@@ -55,6 +55,7 @@ export class Ed25519Backend implements VerifyBackend {
 
   #judge(slot: number): void {
     const { bytes, words, ints } = this.#arena;
+    if (Atomics.load(ints, (slot + SLOT_VERDICT) >>> 2) !== VERDICT_PENDING) return;
     const row = words[(slot + SLOT_ROW) >>> 2]!;
     const hot = this.#table.hot(row);
     // Copies: node:crypto is not made for memory that others can see.

@@ -11,6 +11,7 @@ import { Ed25519Backend } from './ed25519-backend.ts';
 import type { Kernel, KernelStart } from './kernel.ts';
 import { KernelBackend } from './kernel-backend.ts';
 import { NativeKernel } from './native.ts';
+import { NewestBackend } from './newest-backend.ts';
 import { selfTestArena, selfTestFault } from './self-test.ts';
 import { SlotBackend } from './slot-backend.ts';
 import { WasmKernel, wasmKernelBytes } from './wasm.ts';
@@ -56,11 +57,13 @@ export function createBackend(
   ring: ClaimRing,
   table: ChannelTable,
   start: KernelStart,
+  policy: 'every' | 'newest' = 'every',
 ): VerifyBackend {
   const kernel = createKernel(name, arena, start);
   const backend =
     kernel === undefined ? new SlotBackend(arena, ring, table) : new KernelBackend(name, kernel, arena, ring);
-  return new Ed25519Backend(backend, arena, ring, table);
+  const any = new Ed25519Backend(backend, arena, ring, table);
+  return policy === 'newest' ? new NewestBackend(any, arena, ring, table) : any;
 }
 
 /** Why a backend can't be trusted here, or undefined: it judges known claims in a small arena of its own. */

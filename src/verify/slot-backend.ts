@@ -7,7 +7,7 @@ import { CLAIM_BYTES, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, PROFILE_LINK, PROFILE_XR
 import { type ChannelTable, FLAG_LINK, HOT_FLAGS, HOT_KEY } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
+import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../ring/slot.ts';
 import { BACKEND_CLAIMS_PER_MS, type VerifyBackend } from './backend.ts';
 import { verifyDigest } from './noble.ts';
 
@@ -31,6 +31,7 @@ export class SlotBackend implements VerifyBackend {
     const { bytes, words, ints } = this.#arena;
     for (let index = 0; index < count; index++) {
       const slot = this.#ring.slot(first + index);
+      if (Atomics.load(ints, (slot + SLOT_VERDICT) >>> 2) !== VERDICT_PENDING) continue;
       const row = words[(slot + SLOT_ROW) >>> 2]!;
       const hot = this.#table.hot(row);
       const profile = this.#table.words[hot + HOT_FLAGS]! & FLAG_LINK ? PROFILE_LINK : PROFILE_XRPL;

@@ -14,40 +14,54 @@ async function committed(ready: ReadyLine, run: PayerRun): Promise<bigint[]> {
   return run.channels.map(({ ledgerChannelId }) => byId.get(ledgerChannelId)!);
 }
 
-test('20,000 claims over 200 channels through a faulty socket: every final amount is committed', {
-  timeout: 180_000,
-}, async () => {
-  const data = folder('faults');
-  const node = new NodeProcess(data);
-  const ready = await node.ready;
-  const run = new PayerRun(200, 1);
-  await openChannels(ready, data, run.channels);
-  await run.run(ready, 20_000);
-  expect(run.sent).toBe(20_000);
-  expect(run.faults.dropped).toBeGreaterThan(100);
-  expect(run.faults.duplicated).toBeGreaterThan(100);
-  expect(run.faults.reordered).toBeGreaterThan(100);
-  expect(await committed(ready, run)).toEqual(run.claimed);
-  await node.stop();
-});
+/** Payers with a socket each, so that several lanes have a part in it. */
+const PAYERS = 5;
+const payersOf = (seed: number) => Array.from({ length: PAYERS }, (_, index) => new PayerRun(40, seed + index));
+const channelsOf = (runs: readonly PayerRun[]) => runs.flatMap(({ channels }) => channels);
+const sum = (amounts: readonly bigint[]) => amounts.reduce((total, amount) => total + amount, 0n);
 
-test('kill -9 in the middle, 20 times in a row: no acknowledged amount is ever missing', {
+const LAYOUTS: readonly string[][] = [
+  ['--layout', 'lanes', '--lanes', '3'],
+  ['--layout', 'pipeline', '--sockets', 'native'],
+  ['--layout', 'pipeline', '--sockets', 'dgram'],
+  ['--layout', 'lanes', '--lanes', '2', '--journal-sync', 'overlap', '--verify', 'newest'],
+];
+
+test.each(LAYOUTS.map((flags) => ({ flags, name: flags.join(' ') })))(
+  '10,000 claims over 200 channels through faulty sockets: every final amount is committed ($name)',
+  { timeout: 180_000 },
+  async ({ flags }) => {
+    const data = folder('faults');
+    const node = new NodeProcess(data, flags);
+    const ready = await node.ready;
+    const runs = payersOf(1);
+    await openChannels(ready, data, channelsOf(runs));
+    await Promise.all(runs.map((run) => run.run(ready, 2_000)));
+    for (const run of runs) {
+      expect(run.sent).toBe(2_000);
+      expect(await committed(ready, run)).toEqual(run.claimed);
+    }
+    for (const kind of ['dropped', 'duplicated', 'reordered'] as const)
+      expect(runs.reduce((count, { faults }) => count + faults[kind], 0)).toBeGreaterThan(50);
+    await node.stop();
+  },
+);
+
+test('kill -9 in the middle, 20 times in a row, in all layouts by turns: no acknowledged amount is ever missing', {
   timeout: 300_000,
 }, async () => {
   const data = folder('kill');
-  const run = new PayerRun(200, 2);
-  let opened = false;
+  const runs = payersOf(100);
   for (let round = 0; round < 20; round++) {
-    const node = new NodeProcess(data);
+    const node = new NodeProcess(data, LAYOUTS[round % LAYOUTS.length]);
     const ready = await node.ready;
-    if (!opened) await openChannels(ready, data, run.channels);
-    opened = true;
-    const now = await committed(ready, run);
-    now.forEach((amount, index) => {
-      expect(amount, `round ${round}, channel ${index}`).toBeGreaterThanOrEqual(run.acknowledged[index]!);
-      expect(amount, `round ${round}, channel ${index}`).toBeLessThanOrEqual(run.claimed[index]!);
-    });
-    const before = run.acknowledged.reduce((sum, amount) => sum + amount, 0n);
+    if (round === 0) await openChannels(ready, data, channelsOf(runs));
+    for (const run of runs)
+      (await committed(ready, run)).forEach((amount, index) => {
+        expect(amount, `round ${round}, channel ${index}`).toBeGreaterThanOrEqual(run.acknowledged[index]!);
+        expect(amount, `round ${round}, channel ${index}`).toBeLessThanOrEqual(run.claimed[index]!);
+      });
+    const before = runs.map(({ acknowledged }) => sum(acknowledged));
     let killed = false;
     const timer = setTimeout(
       () => {
@@ -56,10 +70,13 @@ test('kill -9 in the middle, 20 times in a row: no acknowledged amount is ever m
       },
       300 + round * 40,
     );
-    await run.run(ready, 20_000, () => killed);
+    await Promise.all(runs.map((run) => run.run(ready, 20_000, () => killed)));
     clearTimeout(timer);
     expect((await node.exit).signal).toBe('SIGKILL');
-    const after = run.acknowledged.reduce((sum, amount) => sum + amount, 0n);
-    expect(after, `round ${round} acknowledged something before the kill`).toBeGreaterThan(before);
+    runs.forEach(({ acknowledged }, index) => {
+      expect(sum(acknowledged), `round ${round}: payer ${index} was answered before the kill`).toBeGreaterThan(
+        before[index]!,
+      );
+    });
   }
 });

@@ -12,7 +12,7 @@ const folder = temporaryFolders();
 /** A folder whose journal holds claims that no checkpoint has: the node was killed. */
 async function killedNode(): Promise<{ data: string; run: PayerRun; segment: string }> {
   const data = folder('killed');
-  const node = new NodeProcess(data);
+  const node = new NodeProcess(data, ['--lanes', '1']);
   const ready = await node.ready;
   const run = new PayerRun(20, 3);
   await openChannels(ready, data, run.channels);
@@ -39,7 +39,8 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     const data = folder('stop');
     const node = new NodeProcess(data);
     const ready = await node.ready;
-    expect(ready).toMatchObject({ event: 'ready', channels: 0, pid: node.pid });
+    expect(ready).toMatchObject({ event: 'ready', channels: 0, pid: node.pid, durability: 'sync', verify: 'every' });
+    expect(ready).toHaveProperty('layout', ready.backend === 'native' ? 'lanes' : 'pipeline');
     expect(ready.udp).toMatch(/^127\.0\.0\.1:\d+$/);
     const run = new PayerRun(10, 4);
     await openChannels(ready, data, run.channels);
@@ -129,6 +130,14 @@ test('bad flags and files: one line saying what was expected, exit 2 or 1', asyn
     [2, ['node', '--udp', 'nowhere']],
     [2, ['node', '--verifiers', '0']],
     [2, ['node', '--backend', 'magic']],
+    [2, ['node', '--layout', 'circle']],
+    [2, ['node', '--lanes', '0']],
+    [2, ['node', '--sockets', 'wool']],
+    [2, ['node', '--durability', 'perhaps']],
+    [2, ['node', '--verify', 'some']],
+    [2, ['node', '--journal-sync', 'later']],
+    [2, ['node', '--coalesce', '20000']],
+    [1, ['node', '--data', join(folder('lanes'), 'data'), '--layout', 'lanes', '--lanes', '2', '--sockets', 'dgram']],
     [2, ['node', '--nonsense']],
     [2, ['frobnicate']],
     [2, ['channel', 'open', '--ledger-channel', 'zz']],

@@ -13,7 +13,11 @@ import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-stop-'));
 afterAll(() => rmSync(ROOT, { recursive: true, force: true }));
 
-const LAYOUTS = ['pipeline', 'lanes'] as const;
+const LAYOUTS = [
+  { name: 'pipeline', layout: 'pipeline', sockets: 'dgram' },
+  { name: 'lanes', layout: 'lanes', sockets: 'native' },
+  { name: 'a lane over dgram', layout: 'lanes', sockets: 'dgram' },
+] as const;
 const CHANNELS = 40;
 
 async function start(data: string, options: NodeOptions): Promise<{ node: ClaimwireNode; peer: WirePeer }> {
@@ -46,10 +50,10 @@ function acknowledged(peer: WirePeer): Map<bigint, bigint> {
 
 const openings = Array.from({ length: CHANNELS }, (_, index) => openingOf(BigInt(index + 1)));
 
-describe.each(LAYOUTS)('%s', (layout) => {
+describe.each(LAYOUTS)('$name', ({ name, ...layout }) => {
   test('a stop drains what is in, acknowledges it, and checkpoints: nothing is left to replay', async () => {
-    const data = join(ROOT, `drain-${layout}`);
-    const { node, peer } = await start(data, { layout, verifiers: 2 });
+    const data = join(ROOT, `drain-${name}`);
+    const { node, peer } = await start(data, { ...layout, verifiers: 2 });
     await node.openChannels(openings);
     const claims = new Map<string, Uint8Array>();
     for (let amount = 1; amount <= 5; amount++)
@@ -65,14 +69,14 @@ describe.each(LAYOUTS)('%s', (layout) => {
     const acks = acknowledged(peer);
     for (const { channelId } of openings) expect(acks.get(channelId)).toBe(5n);
     peer.close();
-    const again = await start(data, { layout });
+    const again = await start(data, layout);
     for (const { channelId } of openings) expect(again.node.channel(channelId)!.committed).toBe(5n);
     again.peer.close();
     await again.node.stop();
   });
 
   test('claims that still wait for a refused twin do not hold up a stop', async () => {
-    const { node, peer } = await start(join(ROOT, `twins-${layout}`), { layout, verifiers: 2 });
+    const { node, peer } = await start(join(ROOT, `twins-${name}`), { ...layout, verifiers: 2 });
     await node.openChannels(openings);
     const bad = signedClaim(1n, 7n);
     bad[60]! ^= 1;
@@ -88,9 +92,9 @@ describe.each(LAYOUTS)('%s', (layout) => {
   });
 
   test('a stop while overloaded is bounded, and what was acknowledged is there again', async () => {
-    const data = join(ROOT, `overload-${layout}`);
+    const data = join(ROOT, `overload-${name}`);
     // The reference backend has seconds of work in a ring of this size.
-    const { node, peer } = await start(data, { layout, verifiers: 1, backend: 'noble', ringSlots: 16_384 });
+    const { node, peer } = await start(data, { ...layout, verifiers: 1, backend: 'noble', ringSlots: 16_384 });
     await node.openChannels(openings);
     let sequence = 0;
     const good = openings.map(({ channelId }) => signedClaim(channelId, 1n));
@@ -116,15 +120,15 @@ describe.each(LAYOUTS)('%s', (layout) => {
     const acks = acknowledged(peer);
     expect(acks.size).toBe(10);
     peer.close();
-    const again = await start(data, { layout });
+    const again = await start(data, layout);
     for (const [channelId, amount] of acks) expect(again.node.channel(channelId)!.committed).toBe(amount);
     again.peer.close();
     await again.node.stop();
   }, 60_000);
 
   test('a change that is under way when the node stops ends too', async () => {
-    const data = join(ROOT, `change-${layout}`);
-    const { node, peer } = await start(data, { layout });
+    const data = join(ROOT, `change-${name}`);
+    const { node, peer } = await start(data, layout);
     await node.openChannels(openings);
     peer.close();
     const many = Array.from({ length: 60_000 }, (_, index) => openingOf(BigInt(index + 1_000)));
@@ -135,7 +139,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     expect((await opening).opened).toBe(60_000);
     expect(await closing).toMatchObject({ state: 'closed' });
     expect(await lowering).toMatchObject({ capacity: 10n });
-    const again = await start(data, { layout });
+    const again = await start(data, layout);
     expect(again.node.channelCount).toBe(60_000 + CHANNELS);
     expect(again.node.channel(3n)!.state).toBe('closed');
     expect(again.node.channel(4n)!.capacity).toBe(10n);
@@ -144,8 +148,8 @@ describe.each(LAYOUTS)('%s', (layout) => {
   });
 
   test('when the journal fails the node says so, ends in bounded time, and keeps what it acknowledged', async () => {
-    const data = join(ROOT, `failure-${layout}`);
-    const { node, peer } = await start(data, { layout, verifiers: 2 });
+    const data = join(ROOT, `failure-${name}`);
+    const { node, peer } = await start(data, { ...layout, verifiers: 2, lanes: 1 });
     const failed = node.failed.catch((error: { code: string; message: string }) => error);
     await node.openChannels(openings);
     // A file that is no segment stands where the next one belongs.
@@ -170,7 +174,7 @@ describe.each(LAYOUTS)('%s', (layout) => {
     const [best] = [...acknowledged(peer).values()];
     peer.close();
     rmSync(join(data, 'journal', '0', '000000000002.seg'));
-    const again = await start(data, { layout });
+    const again = await start(data, layout);
     expect(again.node.channel(1n)!.committed).toBe(best);
     again.peer.close();
     await again.node.stop();

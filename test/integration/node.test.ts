@@ -50,15 +50,21 @@ async function answer(peer: WirePeer, claim: Uint8Array): Promise<[string, bigin
 }
 
 const LAYOUTS = ['pipeline', 'lanes'] as const;
-const BACKENDS = ['native', 'wasm', 'noble'] as const;
-const COMBINATIONS = LAYOUTS.flatMap((layout) => BACKENDS.map((backend) => ({ layout, backend })));
+/** Each backend, and either kind of socket with a fast backend and with a slow one. */
+const PARTS = [
+  { backend: 'native', sockets: 'native' },
+  { backend: 'native', sockets: 'dgram' },
+  { backend: 'wasm', sockets: 'native' },
+  { backend: 'noble', sockets: 'dgram' },
+] as const;
+const COMBINATIONS = LAYOUTS.flatMap((layout) => PARTS.map((parts) => ({ layout, ...parts })));
 
-describe.each(COMBINATIONS)('$layout, $backend', (options) => {
+describe.each(COMBINATIONS)('$layout, $backend, $sockets sockets', (options) => {
   test('opens, commits, refuses, closes; a start again keeps it all', async () => {
     const data = freshFolder();
     const { node, peer } = await start(data, options);
     expect(node.ready).toBe(true);
-    expect(node.backend).toBe(options.backend);
+    expect(node.stats()).toMatchObject(options);
     const openings = [
       openingOf(1n),
       openingOf(2n, { profile: 'link' }),

@@ -39,20 +39,23 @@ static number random_number(void) {
 }
 static void honest(int i) {
     static uint8_t keys[HONEST_KEYS][33];
-    static number logarithm[HONEST_KEYS];
-    static struct cw_nonce nonce;
-    static int prepared;
+    static struct cw_throwaway_key signer[HONEST_KEYS];
     const int k = i % HONEST_KEYS;
-    uint8_t bytes[32] = {7};
-    if (!prepared) prepared = cw_throwaway_nonce(&nonce, bytes, cw_generator);
-    if (is_zero(logarithm[k])) {
-        logarithm[k] = random_number();
-        cw_words_to_be(bytes, logarithm[k].w);
-        cw_throwaway_key(keys[k], bytes);
+    const struct cw_throwaway_key *at = &signer[k];
+    if (cw_words_zero(at->r)) {
+        const uint8_t nonce[32] = {7};
+        uint8_t bytes[32];
+        cw_words_to_be(bytes, random_number().w);
+        cw_throwaway_prepare(&signer[k], bytes, nonce, cw_generator);
+        cw_throwaway_public(keys[k], bytes);
     }
     const number z = random_number();
+    struct cw_job job;
+    memcpy(job.z, z.w, 32);
+    cw_kernel->throwaway_sign(1, &job, &at);
     cw_words_to_be(digest[i], z.w);
-    cw_throwaway_sign(signature[i], z.w, logarithm[k].w, &nonce);
+    cw_words_to_be(signature[i], job.r);
+    cw_words_to_be(signature[i] + 32, job.s);
     memcpy(key[i], keys[k], 33);
 }
 static void force(void *context, number d) {
@@ -61,7 +64,7 @@ static void force(void *context, number d) {
     if (nodes == NODES_MAX || is_zero(d) || !craft(&job, u[0], u[1], d)) return;
     uint8_t bytes[32];
     cw_words_to_be(bytes, d.w);
-    cw_throwaway_key(forced[nodes].key, bytes);
+    cw_throwaway_public(forced[nodes].key, bytes);
     cw_words_to_be(forced[nodes].digest, job.z);
     cw_words_to_be(forced[nodes].signature, job.r);
     cw_words_to_be(forced[nodes].signature + 32, job.s);

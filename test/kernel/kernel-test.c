@@ -1,5 +1,6 @@
 /* Every kernel this CPU runs against the slow path: random, corrupted and edge signatures in all batch sizes, both sizes
- * of table, special keys, and collisions crafted at every node of the tree. Then the cache under several threads. */
+ * of table, special keys, and collisions crafted at every node of the tree; throw-away signatures. Then the cache under
+ * several threads. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +240,50 @@ static void test_second_candidate(struct bench *b) {
     }
 }
 
+/* Throw-away signatures of 1..lanes digests, keys and nonces mixed, against the specification. */
+static void some_throwaway(const struct bench *b, struct cw_throwaway_key *key, uint64_t x[4], uint64_t y[4]) {
+    uint8_t d[32], k[32], public[33];
+    const number secret = random_word() % 8 ? random_number() : negate(small_number(1 + random_word() % 3));
+    const number nonce = random_word() % 8 ? random_number() : small_number(1 + random_word() % 3);
+    cw_words_to_be(d, secret.w);
+    cw_words_to_be(k, nonce.w);
+    EXPECT(cw_throwaway_prepare(key, d, k, b->generator), "throw-away key");
+    EXPECT(cw_throwaway_public(public, d) && cw_slow_parse_key(x, y, public), "public key");
+}
+static void test_throwaway(struct bench *b) {
+    static const uint64_t ones[4] = {~0ULL, ~0ULL, ~0ULL, ~0ULL};
+    struct cw_throwaway_key key[8];
+    const struct cw_throwaway_key *at[8];
+    struct cw_job job[9], untouched;
+    uint64_t x[8][4], y[8][4];
+    memset(&untouched, 0xA5, sizeof untouched);
+    for (int round = 0, lanes = b->kernel->lanes; round < 64; round++) {
+        const int count = 1 + round % lanes;
+        for (int i = 0; i < count; i++) {
+            at[i] = &key[i];
+            some_throwaway(b, &key[i], x[i], y[i]);
+            const number z = random_number(), none = negate(from_words(key[i].rd));
+            const unsigned style = random_word() % 10;
+            memcpy(job[i].z, style == 0 ? ones : style == 1 ? cw_n_words : style == 2 ? none.w : z.w, 32);
+            if (style == 3) memset(job[i].z, 0, 32);
+            if (style == 4) memcpy(&job[i].z[1], &ones[1], 24);
+        }
+        memcpy(&job[count], &untouched, sizeof *job);
+        b->kernel->throwaway_sign(count, job, at);
+        for (int i = 0; i < count; i++) {
+            const int possible = !is_zero(add(from_words(job[i].z), from_words(key[i].rd)));
+            EXPECT(cw_slow_verify(job[i].r, job[i].s, job[i].z, x[i], y[i]) == possible, "%s: throw-away signature %d of %d", b->kernel->name, i, count);
+            EXPECT(cw_words_zero(job[i].s) == !possible, "%s: s = 0", b->kernel->name);
+        }
+        EXPECT(!memcmp(&job[count], &untouched, sizeof *job), "%s: signed one too many", b->kernel->name);
+    }
+    uint8_t zero[32] = {0}, order[32], one[32] = {1}, public[33];
+    cw_words_to_be(order, cw_n_words);
+    EXPECT(!cw_throwaway_prepare(key, zero, one, b->generator) && !cw_throwaway_prepare(key, order, one, b->generator), "private key 0");
+    EXPECT(!cw_throwaway_prepare(key, one, zero, b->generator) && !cw_throwaway_prepare(key, one, order, b->generator), "nonce 0");
+    EXPECT(!cw_throwaway_public(public, zero) && !cw_throwaway_public(public, order), "public key of 0");
+}
+
 /* Threads verify through the interface with a cache far too small for their keys. */
 #define CROWD 3000
 static uint8_t crowd_key[CROWD][33], crowd_signature[CROWD][64], crowd_digest[CROWD][32];
@@ -267,16 +312,20 @@ static void *verify_crowd(void *argument) {
 static void test_crowd(void) {
     const char *message = cw_start(1);
     EXPECT(!message, "%s", message);
-    struct cw_nonce nonce;
-    uint8_t k[32] = {9, 8, 7};
-    EXPECT(cw_throwaway_nonce(&nonce, k, cw_generator), "nonce");
+    const uint8_t k[32] = {9, 8, 7};
     for (int i = 0; i < CROWD; i++) {
         const number d = random_number(), z = random_number();
         uint8_t bytes[32];
+        struct cw_throwaway_key key;
+        const struct cw_throwaway_key *at = &key;
+        struct cw_job job;
         cw_words_to_be(bytes, d.w);
-        cw_throwaway_key(crowd_key[i], bytes);
+        EXPECT(cw_throwaway_public(crowd_key[i], bytes) && cw_throwaway_prepare(&key, bytes, k, cw_generator), "throw-away key");
+        memcpy(job.z, z.w, 32);
+        cw_kernel->throwaway_sign(1, &job, &at);
         cw_words_to_be(crowd_digest[i], z.w);
-        EXPECT(cw_throwaway_sign(crowd_signature[i], z.w, d.w, &nonce), "sign");
+        cw_words_to_be(crowd_signature[i], job.r);
+        cw_words_to_be(crowd_signature[i] + 32, job.s);
     }
     pthread_t thread[3];
     for (long i = 0; i < 3; i++) pthread_create(&thread[i], 0, verify_crowd, (void *)i);
@@ -303,6 +352,7 @@ int main(int argc, char **argv) {
         open_bench(&b, kernel);
         test_tables(&b);
         test_generator_multiple(&b);
+        test_throwaway(&b);
         for (int round = 0; round < rounds; round++) test_batches(&b, 11);
         for (int round = 0; round < 2 * rounds; round++) test_crowded_collisions(&b);
         test_second_candidate(&b);

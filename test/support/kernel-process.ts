@@ -26,6 +26,12 @@ interface Judged {
   stats: KernelStats;
 }
 
+/** 32 bytes a key row of each. */
+export interface ThrowawayKeys {
+  privateKeys: Uint8Array;
+  nonceSeeds: Uint8Array;
+}
+
 export class KernelProcess {
   readonly name: KernelName;
   readonly #child: ChildProcess;
@@ -66,6 +72,15 @@ export class KernelProcess {
   async slots(shape: ArenaShape, bytes: Uint8Array, calls: [number, number][]): Promise<Uint8Array> {
     const answer = await this.#call<{ bytes: Uint8Array }>({ call: 'slots', shape, bytes, calls });
     return answer.bytes;
+  }
+  /** An arena's content after throw-away signing in `calls`, and how many slots each call signed; not for wasm. */
+  sign(
+    shape: ArenaShape,
+    bytes: Uint8Array,
+    { privateKeys, nonceSeeds }: ThrowawayKeys,
+    calls: [number, number][],
+  ): Promise<{ bytes: Uint8Array; counts: number[] }> {
+    return this.#call({ call: 'sign', shape, bytes, privateKeys, nonceSeeds, calls });
   }
   async keysValid(keys: Uint8Array[]): Promise<boolean[]> {
     return (await this.#call<{ valid: boolean[] }>({ call: 'keys', keys })).valid;

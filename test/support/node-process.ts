@@ -46,9 +46,10 @@ export class NodeProcess {
   readonly stdout: string[] = [];
   readonly #child: ChildProcess;
 
-  constructor(data: string, flags: string[] = []) {
-    if (!existsSync(CLI)) throw new Error(`${CLI}: expected the compiled command line, got nothing; run make build`);
-    const args = [CLI, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
+  /** @param cli the command line to run, the built one by default */
+  constructor(data: string, flags: string[] = [], cli: string = CLI) {
+    if (!existsSync(cli)) throw new Error(`${cli}: expected the compiled command line, got nothing; run make build`);
+    const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.exit = new Promise((done) => this.#child.once('close', (code, signal) => done({ code, signal })));
     this.#child.stderr!.on('data', (chunk) => {

@@ -45,6 +45,22 @@ export class RigFiles implements JournalFiles {
   fdatasyncSync(): void {
     this.before('sync');
   }
+  /** Syncs that go on beside the thread, until the test ends them: `endSync`. */
+  readonly syncing: ((error: Error | null) => void)[] = [];
+  fdatasync(_fd: number, done: (error: Error | null) => void): void {
+    this.syncing.push(done);
+  }
+  /** The oldest sync under way ends: durable, or failed. */
+  endSync(): void {
+    const done = this.syncing.shift()!;
+    try {
+      this.before('sync');
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done(null);
+  }
   fsyncSync(): void {
     this.before('sync');
   }

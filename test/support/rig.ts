@@ -16,8 +16,10 @@ import { type CounterName, Counters, readCounters } from '../../src/ring/counter
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { AckSender } from '../../src/threads/ack-sender.ts';
 import { AckRingWriter, AckStep } from '../../src/threads/ack-step.ts';
-import { CommitStep, GROUP_CLAIMS_MAX } from '../../src/threads/commit-step.ts';
+import { GROUP_CLAIMS_MAX } from '../../src/threads/commit-group.ts';
+import { CommitStep } from '../../src/threads/commit-step.ts';
 import { ReceiveStep } from '../../src/threads/receive-step.ts';
+import { StageClock } from '../../src/threads/stage-clock.ts';
 import { VerifyStep } from '../../src/threads/verify-step.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet, Transport } from '../../src/transport/transport.ts';
@@ -74,6 +76,9 @@ interface RigOptions {
   /** Verdict by a claim's 64 signature bytes; by default the first one even. */
   judge?: (signature: Uint8Array) => boolean;
   batchMax?: number;
+  durability?: 'sync' | 'os';
+  /** Syncs go on beside the thread until the test ends them (`files.endSync`). */
+  isOverlapping?: boolean;
   /** A real backend in place of `judge`. */
   backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
@@ -122,7 +127,18 @@ export class Rig {
     });
     this.ackWriter = new AckRingWriter(this.arena, new AckRing(this.arena, 0), counters);
     const { arena, ring, table, journal, ackWriter } = this;
-    this.commit = new CommitStep({ arena, ring, table, journal, answers: ackWriter, counters });
+    this.commit = new CommitStep({
+      arena,
+      ring,
+      table,
+      journal,
+      answers: ackWriter,
+      counters,
+      clock: new StageClock(counters),
+      durability: options.durability ?? 'sync',
+      journalSync: 'overlap',
+      onSynced: options.isOverlapping ? () => {} : undefined,
+    });
     this.ackStep = new AckStep(arena, this.ackRing, this.sender);
   }
 

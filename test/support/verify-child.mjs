@@ -3,8 +3,10 @@
  * needs a process of its own. Plain JavaScript over the compiled sources. One thread; it owns its arena and its copies
  * of what it is sent. Arguments: native or wasm, then the bytes of the key-table cache.
  */
+import { loadAddon } from '../../dist/src/addon.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
+import { kernelLayout } from '../../dist/src/verify/kernel.js';
 import { KernelBackend } from '../../dist/src/verify/kernel-backend.js';
 import { NativeKernel } from '../../dist/src/verify/native.js';
 import { WasmKernel, wasmKernelBytes } from '../../dist/src/verify/wasm.js';
@@ -43,6 +45,17 @@ const CALLS = {
     const backend = new KernelBackend(name, own.kernel, own.arena, new ClaimRing(own.arena, 0));
     for (const [first, count] of calls) backend.verifySlots(first, count);
     return { bytes: own.arena.bytes.slice(kernelBytes, kernelBytes + bytes.length) };
+  },
+
+  /** An arena's content, signed by [first sequence, count] calls; the content afterwards, and how many each call signed. */
+  sign({ shape, bytes, privateKeys, nonceSeeds, calls }) {
+    const { arena, kernel } = kernelAndArena(shape);
+    arena.bytes.set(bytes);
+    kernel.attach(arena, kernelLayout(arena, new ClaimRing(arena, 0)));
+    const signer = loadAddon();
+    signer.throwawaySigner(privateKeys, nonceSeeds);
+    const counts = calls.map(([first, count]) => signer.throwawaySignSlots(first, count));
+    return { bytes: arena.bytes.slice(0, bytes.length), counts };
   },
 
   keys({ keys }) {

@@ -259,3 +259,163 @@ test('nothing is visible between the write and the end of the sync', () => {
     ['5002', STATUS.ALREADY, 5n],
   ]);
 });
+
+describe('a sync that goes on beside the thread', () => {
+  /** A rig whose first group is at the disk: 5 drops of channel 1, from ALICE. */
+  function atTheDisk(channel: Parameters<Rig['open']>[0] = { channelId: 1n }): Rig {
+    const rig = new Rig({ isOverlapping: true });
+    rig.open(channel);
+    arrive(rig, claimOf({ channelId: 1n, amount: 5n, sequence: 5 }), ALICE);
+    return rig;
+  }
+  /** One claim through the door, the verifier and a commit step. */
+  function arrive(rig: Rig, claim: Uint8Array, from: Uint32Array): void {
+    rig.datagram(claim, from);
+    rig.receive.step(rig.now);
+    while (rig.verify.step() > 0);
+    rig.commitTurn();
+    rig.ackTurn();
+  }
+  function endSync(rig: Rig): void {
+    rig.files.endSync();
+    rig.commitTurn();
+    rig.ackTurn();
+  }
+
+  test('shows nothing of its group before it has ended', () => {
+    const rig = atTheDisk();
+    expect(rig.table.read(0).committed).toBe(0n);
+    expect([rig.takeAcks(), rig.ring.depth, rig.commit.isSettled, rig.commit.hasWork()]).toEqual([[], 1, false, false]);
+    endSync(rig);
+    expect(brief(rig)).toEqual([['5001', STATUS.COMMITTED, 5n]]);
+    expect([rig.table.read(0).committed, rig.ring.depth, rig.commit.isSettled]).toEqual([5n, 0, true]);
+    expect([rig.counter('syncs'), rig.counter('groupCommits')]).toEqual([1, 1]);
+  });
+
+  test('lets the next group fill, and only one at a time go to the disk', () => {
+    const rig = atTheDisk();
+    arrive(rig, claimOf({ channelId: 1n, amount: 6n }), ALICE);
+    arrive(rig, claimOf({ channelId: 1n, amount: 7n }), BOB);
+    expect([rig.files.syncing.length, rig.journaled().length, rig.ring.depth]).toEqual([1, 1, 3]);
+    endSync(rig);
+    expect(brief(rig)).toEqual([['5001', STATUS.COMMITTED, 5n]]);
+    expect([rig.files.syncing.length, rig.table.read(0).committed, rig.ring.depth]).toEqual([1, 5n, 2]);
+    endSync(rig);
+    expect(brief(rig).sort()).toEqual([
+      ['5001', STATUS.COMMITTED, 7n],
+      ['5002', STATUS.COMMITTED, 7n],
+    ]);
+    expect([rig.table.read(0).committed, rig.counter('committed'), rig.journaled().length]).toEqual([7n, 3, 2]);
+  });
+
+  test('acknowledges with its group a claim that this one covers', () => {
+    const rig = atTheDisk();
+    arrive(rig, claimOf({ channelId: 1n, amount: 4n }), BOB);
+    expect(rig.takeAcks()).toEqual([]);
+    endSync(rig);
+    expect(brief(rig).sort()).toEqual([
+      ['5001', STATUS.COMMITTED, 5n],
+      ['5002', STATUS.COMMITTED, 5n],
+    ]);
+    expect([rig.counter('committed'), rig.journaled().length, rig.ring.depth]).toEqual([2, 1, 0]);
+  });
+
+  test('holds a link channel to the sequence of the claim at the disk', () => {
+    const rig = atTheDisk({ channelId: 1n, profile: 'link' });
+    arrive(rig, claimOf({ channelId: 1n, amount: 6n, sequence: 5 }), BOB);
+    expect(brief(rig)).toEqual([['5002', STATUS.BAD_SEQUENCE, 6n]]);
+    arrive(rig, claimOf({ channelId: 1n, amount: 7n, sequence: 8 }), BOB);
+    expect(rig.counter('linkGaps')).toBe(2);
+    endSync(rig);
+    endSync(rig);
+    expect([rig.table.read(0).committed, rig.table.read(0).sequence]).toEqual([7n, 8]);
+  });
+
+  test('while holding takes nothing in, and ends what is under way', () => {
+    const rig = atTheDisk();
+    arrive(rig, claimOf({ channelId: 1n, amount: 6n }), ALICE);
+    rig.commit.isHolding = true;
+    arrive(rig, claimOf({ channelId: 1n, amount: 7n }), ALICE);
+    endSync(rig);
+    // The second group was open: it is written and synced inline, so that the fence need not wait for another thread.
+    expect([rig.commit.isSettled, rig.files.syncing.length, rig.table.read(0).committed]).toEqual([true, 0, 6n]);
+    rig.commit.isHolding = false;
+    arrive(rig, claimOf({ channelId: 1n, amount: 8n }), ALICE);
+    endSync(rig);
+    expect(rig.table.read(0).committed).toBe(8n);
+  });
+
+  test('that fails acknowledges nothing, and neither does anything after it', () => {
+    const rig = atTheDisk();
+    arrive(rig, claimOf({ channelId: 1n, amount: 6n }), BOB);
+    rig.files.before = () => {
+      throw new Error('the disk is gone');
+    };
+    expect(() => endSync(rig)).toThrow(ClaimwireError);
+    rig.files.before = () => {};
+    expect(() => rig.commitTurn()).toThrow(ClaimwireError);
+    rig.ackTurn();
+    expect([rig.takeAcks(), rig.table.read(0).committed, rig.counter('committed')]).toEqual([[], 0n, 0]);
+  });
+
+  test('keeps every promise under random traffic, whenever it ends', () => {
+    let state = 7;
+    const below = (bound: number) => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return (state >>> 8) % bound;
+    };
+    const rig = new Rig({ isOverlapping: true });
+    for (let id = 1n; id <= 5n; id++) rig.open({ channelId: id });
+    const best = new Map<bigint, bigint>();
+    let received = 0;
+    const check = () => {
+      for (const { status, channelId, amount } of rig.takeAcks())
+        if (status === STATUS.COMMITTED)
+          expect(rig.table.read(Number(channelId) - 1).committed).toBeGreaterThanOrEqual(amount);
+    };
+    for (let round = 0; round < 3_000; round++) {
+      for (let count = below(4); count > 0; count--) {
+        const channelId = BigInt(1 + below(5));
+        const amount = (best.get(channelId) ?? 0n) + BigInt(below(6)) - 2n;
+        if (amount < 1n) continue;
+        const isValid = below(5) > 0;
+        rig.datagram(claimOf({ channelId, amount, sequence: received }, isValid), below(2) ? ALICE : BOB);
+        received++;
+        if (isValid && amount > (best.get(channelId) ?? 0n)) best.set(channelId, amount);
+      }
+      rig.receive.step(rig.now);
+      while (rig.verify.step() > 0);
+      rig.commitTurn();
+      if (rig.files.syncing.length > 0 && below(3) === 0) endSync(rig);
+      check();
+    }
+    while (rig.receive.isHolding || !rig.commit.isSettled) {
+      rig.receive.step(rig.now);
+      while (rig.verify.step() > 0);
+      rig.commitTurn();
+      if (rig.files.syncing.length > 0) endSync(rig);
+    }
+    check();
+    for (const [channelId, amount] of best) expect(rig.table.read(Number(channelId) - 1).committed).toBe(amount);
+    expect([rig.settled(), rig.ring.depth]).toEqual([received, 0]);
+    expect(rig.counter('syncs')).toBe(rig.counter('groupCommits'));
+  });
+});
+
+test('with durability os a group is acknowledged once written, never synced', () => {
+  const rig = new Rig({ durability: 'os' });
+  rig.open({ channelId: 1n });
+  rig.files.before = (operation) => {
+    if (operation === 'sync') throw new Error('nobody may sync');
+  };
+  for (const amount of [5n, 6n]) {
+    rig.datagram(claimOf({ channelId: 1n, amount }), ALICE);
+    rig.turn();
+  }
+  expect(brief(rig).map(([, status, amount]) => [status, amount])).toEqual([
+    [STATUS.COMMITTED, 5n],
+    [STATUS.COMMITTED, 6n],
+  ]);
+  rig.files.before = () => {};
+  expect([rig.counter('syncs'), rig.counter('groupCommits'), rig.journaled().length]).toEqual([0, 2, 2]);
+});

@@ -12,6 +12,7 @@ import { encodeRow, ROW_BYTES } from '../../src/channel/row.ts';
 import { Ed25519Signer } from '../../src/client/ed25519-signer.ts';
 import { auditSignatures, ChannelKeys } from '../../src/journal/audit.ts';
 import checkBatch from '../../src/journal/audit-worker.ts';
+import { JournalGroup } from '../../src/journal/group.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { JOURNAL_ID, TIME } from './journal-fixtures.ts';
 
@@ -92,11 +93,16 @@ beforeAll(() => {
     segment: 1,
     group: 1,
   });
-  for (const claim of claims) writer.append(claim, 0);
-  writer.commit(TIME);
+  const journalGroup = new JournalGroup(300);
+  const commit = () => {
+    writer.commit(journalGroup, TIME);
+    journalGroup.clear();
+  };
+  for (const claim of claims) journalGroup.append(claim, 0);
+  commit();
   for (let group = 0; group < 4; group++) {
-    for (let index = 0; index < 300; index++) writer.append(claims[index % 2]!, 0);
-    writer.commit(TIME);
+    for (let index = 0; index < 300; index++) journalGroup.append(claims[index % 2]!, 0);
+    commit();
   }
   writer.close();
 });

@@ -2,6 +2,7 @@
  * Small journals for tests: numbered claims, a writer over any file port, and what recovery hands back as numbers.
  */
 import { claimAmountLow, claimBytes } from '../../protocol/claim.ts';
+import { JournalGroup } from '../../src/journal/group.ts';
 import { type RecoveryReport, recoverJournal, type WalkOptions } from '../../src/journal/recover.ts';
 import type { JournalFiles } from '../../src/journal/segment.ts';
 import { JournalWriter, type JournalWriterOptions } from '../../src/journal/writer.ts';
@@ -35,10 +36,16 @@ export function openWriter(file: JournalFiles, options: Partial<JournalWriterOpt
   });
 }
 
+/** A group of `count` claims numbered from `first`. */
+export function numberedGroup(first: number, count: number): JournalGroup {
+  const group = new JournalGroup(Math.max(count, 1));
+  for (let number = first; number < first + count; number++) group.append(numberedClaim(number), 0);
+  return group;
+}
+
 /** Commits `count` claims numbered from `first` as one group. */
 export function commitGroup(writer: JournalWriter, first: number, count: number): void {
-  for (let number = first; number < first + count; number++) writer.append(numberedClaim(number), 0);
-  writer.commit(TIME + first);
+  writer.commit(numberedGroup(first, count), TIME + first);
 }
 
 /** Recovers, and fails unless each claim is bit for bit the one it says it is. Returns the claims' numbers. */

@@ -65,6 +65,16 @@ export class MemoryFiles implements JournalFiles {
     this.fsyncSync(fd);
   }
 
+  fdatasync(fd: number, done: (error: Error | null) => void): void {
+    try {
+      this.fdatasyncSync(fd);
+    } catch (error) {
+      setImmediate(() => done(error as Error));
+      return;
+    }
+    setImmediate(() => done(null));
+  }
+
   fsyncSync(fd: number): void {
     const { path, inode } = this.#open.get(fd)!;
     this.before('sync', path);

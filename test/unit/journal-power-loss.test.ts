@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JournalWriter } from '../../src/journal/writer.ts';
-import { commitGroup, numberedClaim, openWriter, range, recoverNumbers, TIME } from './journal-fixtures.ts';
+import { commitGroup, numberedGroup, openWriter, range, recoverNumbers, TIME } from './journal-fixtures.ts';
 import { MemoryFiles, PowerLoss } from './journal-memory-files.ts';
 
 /** mulberry32: the same run for the same seed. */
@@ -21,8 +21,7 @@ describe('loss of power', () => {
       const files = new MemoryFiles();
       const writer = openWriter(files, { segmentBytes: 8192 });
       for (let group = 0; group < 3; group++) commitGroup(writer, group * 4, 4);
-      for (let number = 12; number < 32; number++) writer.append(numberedClaim(number), 0);
-      writer.write(TIME);
+      writer.write(numberedGroup(12, 20), TIME);
       let sector = 0;
       const disk = files.afterPowerLoss(() => ((subset >> sector++) & 1) === 1);
       expect(sector).toBe(sectors);

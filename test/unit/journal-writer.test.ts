@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ClaimwireError } from '../../src/errors.ts';
+import { JournalGroup } from '../../src/journal/group.ts';
 import { createSegment } from '../../src/journal/segment.ts';
 import {
   commitGroup,
@@ -22,8 +23,8 @@ describe('journal writer', () => {
     files.before = (operation) => operations.push(operation);
     commitGroup(writer, 1, 7);
     expect(operations).toEqual(['write', 'sync']);
-    expect([writer.syncs, writer.bytesWritten, writer.count, writer.group]).toEqual([1, 32 + 7 * 96, 0, 2]);
-    writer.commit(TIME);
+    expect([writer.syncs, writer.bytesWritten, writer.group]).toEqual([1, 32 + 7 * 96, 2]);
+    writer.commit(new JournalGroup(1), TIME);
     expect(operations).toHaveLength(2);
     expect(recoverNumbers(files).numbers).toEqual(range(1, 7));
   });
@@ -32,6 +33,7 @@ describe('journal writer', () => {
     const files = new MemoryFiles();
     const writer = openWriter(files);
     const shared = new Uint8Array(new SharedArrayBuffer(512)).fill(0xff);
+    const group = new JournalGroup(20);
     const tight = new Uint8Array(96 + 93).fill(0xff);
     const places: [Uint8Array, number][] = [
       [shared, 128],
@@ -42,12 +44,12 @@ describe('journal writer', () => {
     ];
     places.forEach(([bytes, offset], index) => {
       bytes.set(numberedClaim(index + 1), offset);
-      expect(writer.append(bytes, offset)).toBe(index);
-      const end = writer.recordOffset(index) + 93;
-      expect([...writer.bytes.subarray(end, end + 3)]).toEqual([0, 0, 0]);
+      expect(group.append(bytes, offset)).toBe(index);
+      const end = group.recordOffset(index) + 93;
+      expect([...group.bytes.subarray(end, end + 3)]).toEqual([0, 0, 0]);
     });
-    writer.replace(1, numberedClaim(9), 0);
-    writer.commit(TIME);
+    group.replace(1, numberedClaim(9), 0);
+    writer.commit(group, TIME);
     expect(recoverNumbers(files).numbers).toEqual([1, 9, 3, 4, 5]);
   });
 
@@ -122,7 +124,8 @@ describe('journal writer', () => {
       expect(() => commitGroup(writer, 3, 2)).toThrow(ClaimwireError);
       files.before = () => {};
       delete (files as { writeSync?: unknown }).writeSync;
-      for (const call of [() => writer.sync(), () => writer.write(TIME), () => writer.commit(TIME)])
+      const group = new JournalGroup(1);
+      for (const call of [() => writer.sync(), () => writer.write(group, TIME), () => writer.commit(group, TIME)])
         expect(call).toThrow(expect.objectContaining({ code: 'JOURNAL_FAILED' }));
       expect(writer.syncs).toBe(1);
       expect(recoverNumbers(files).numbers.slice(0, 2)).toEqual([1, 2]);
@@ -134,7 +137,7 @@ describe('journal writer', () => {
     const writer = openWriter(files);
     commitGroup(writer, 1, 2);
     writer.close();
-    expect(() => writer.commit(TIME)).toThrow(expect.objectContaining({ code: 'JOURNAL_FAILED' }));
+    expect(() => commitGroup(writer, 3, 1)).toThrow(expect.objectContaining({ code: 'JOURNAL_FAILED' }));
     const before = files.names.get(`${LANE}/000000000001.seg`)!.bytes.slice();
     const corrupt = expect.objectContaining({ code: 'JOURNAL_CORRUPT' });
     expect(() => openWriter(files)).toThrow(corrupt);
@@ -153,15 +156,39 @@ describe('journal writer', () => {
     expect(() => openWriter(files, { segmentBytes: 2561 })).toThrow('whole sectors');
     expect(() => openWriter(files, { journalId: new Uint8Array(15) })).toThrow('16 bytes');
     const writer = openWriter(files, { groupClaimsMax: 2 });
-    writer.append(numberedClaim(1), 0);
-    expect(() => writer.replace(1, numberedClaim(1), 0)).toThrow('assertion');
-    writer.append(numberedClaim(2), 0);
-    expect(() => writer.append(numberedClaim(3), 0)).toThrow('assertion');
-    writer.write(TIME);
-    writer.append(numberedClaim(3), 0);
-    expect(() => writer.write(TIME)).toThrow('synced before the next');
+    const group = new JournalGroup(2);
+    group.append(numberedClaim(1), 0);
+    expect(() => group.replace(1, numberedClaim(1), 0)).toThrow('assertion');
+    group.append(numberedClaim(2), 0);
+    expect(() => group.append(numberedClaim(3), 0)).toThrow('assertion');
+    writer.write(group, TIME);
+    group.clear();
+    group.append(numberedClaim(3), 0);
+    expect(() => writer.write(group, TIME)).toThrow('synced before the next');
     writer.sync();
-    writer.commit(TIME);
+    writer.commit(group, TIME);
     expect(recoverNumbers(files).numbers).toEqual([1, 2, 3]);
+  });
+
+  it('syncs beside its thread: one group at a time, nothing durable before it is said, no word after a failure', async () => {
+    const files = new MemoryFiles();
+    const writer = openWriter(files);
+    const group = new JournalGroup(2);
+    const synced = () => new Promise<Error | undefined>((resolve) => writer.syncLater(resolve));
+    group.append(numberedClaim(1), 0);
+    writer.write(group, TIME);
+    const first = synced();
+    expect([writer.isSyncing, writer.syncs]).toEqual([true, 0]);
+    expect(() => writer.write(group, TIME)).toThrow('synced before the next');
+    expect(await first).toBeUndefined();
+    expect([writer.isSyncing, writer.syncs]).toEqual([false, 1]);
+    writer.write(group, TIME);
+    files.before = (operation) => {
+      if (operation === 'sync') throw new Error('the disk is gone');
+    };
+    expect(await synced()).toMatchObject({ code: 'JOURNAL_FAILED' });
+    files.before = () => {};
+    expect(() => writer.write(group, TIME)).toThrow(expect.objectContaining({ code: 'JOURNAL_FAILED' }));
+    expect(writer.syncs).toBe(1);
   });
 });

@@ -1,0 +1,19 @@
+/** The parts of autocannon's interface used here; it comes without types. */
+declare module 'autocannon' {
+  interface Options {
+    url: string;
+    connections: number;
+    /** Seconds. */
+    duration: number;
+    requests: { method: string; headers: Record<string, string>; body: Buffer }[];
+  }
+  interface Result {
+    /** Seconds it really took. */
+    duration: number;
+    errors: number;
+    timeouts: number;
+    non2xx: number;
+    '2xx': number;
+  }
+  export default function autocannon(options: Options): Promise<Result>;
+}

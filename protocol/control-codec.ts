@@ -1,0 +1,79 @@
+/**
+ * Control messages as bytes: 0x80, then MessagePack by msgpackr. Any thread; owns nothing but the buffers it returns.
+ *
+ * msgpackr is not made for hostile bytes: five of them announce an array of 2^25 that it allocates before it misses the
+ * elements, two of its extensions define record readers and errors. So it sees only what `isPlain` has walked: nil,
+ * booleans, numbers, strings, bytes, arrays and maps, all there to the last byte, a few levels deep, no extensions.
+ */
+import { Packr } from 'msgpackr/pack';
+import { Unpackr } from 'msgpackr/unpack';
+import type { ControlReply, ControlRequest } from './control.ts';
+import { PAYLOAD_CONTROL, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
+
+const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+
+/** A request's channel is the second level; a node's counters, by group, the fourth. */
+const DEPTH_MAX = 6;
+
+/** The message as a stream payload (its length header is the caller's). Throws RangeError where it does not fit one. */
+export function encodeControl(message: ControlRequest | ControlReply): Uint8Array {
+  const packed = packr.pack(message);
+  if (packed.length >= STREAM_PAYLOAD_BYTES_MAX)
+    throw new RangeError(`control message: expected under ${STREAM_PAYLOAD_BYTES_MAX} bytes, got ${packed.length}`);
+  const payload = new Uint8Array(1 + packed.length);
+  payload[0] = PAYLOAD_CONTROL;
+  payload.set(packed, 1);
+  return payload;
+}
+
+/** The value in `bytes[start, end)`, a control payload after its first byte; undefined where it is not plain. Never throws. */
+export function decodeControl(bytes: Uint8Array, start: number, end: number): unknown {
+  if (!isPlain(bytes, start, end)) return undefined;
+  try {
+    return unpackr.unpack(bytes.subarray(start, end));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sizes of the values that are their header and a fixed number of bytes: 0xca (float 32) to 0xd3 (int 64). */
+const FIXED_BYTES = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8];
+
+/** Whether exactly one plain value lies in `bytes[start, end)`. https://github.com/msgpack/msgpack/blob/master/spec.md */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  /** Values to come, by level. */
+  const open = [1];
+  let offset = start;
+  /** The length of `size` bytes that stands here; more than there can be where it is cut. */
+  const length = (size: number): number => {
+    offset += size;
+    if (offset > end) return end + 1;
+    if (size === 1) return bytes[offset - 1]!;
+    return size === 2 ? view.getUint16(offset - 2) : view.getUint32(offset - 4);
+  };
+  for (;;) {
+    while (open.at(-1) === 0) open.pop();
+    if (open.length === 0) return offset === end;
+    open[open.length - 1]! -= 1;
+    if (offset >= end) return false;
+    const token = bytes[offset++]!;
+    let values = 0;
+    let skipped = 0;
+    if (token < 0x80 || token >= 0xe0 || token === 0xc0 || token === 0xc2 || token === 0xc3) continue;
+    if (token < 0x90) values = 2 * (token & 0x0f);
+    else if (token < 0xa0) values = token & 0x0f;
+    else if (token < 0xc0) skipped = token & 0x1f;
+    else if (token >= 0xca && token <= 0xd3) skipped = FIXED_BYTES[token - 0xca]!;
+    else if (token >= 0xc4 && token <= 0xc6) skipped = length(1 << (token - 0xc4));
+    else if (token >= 0xd9 && token <= 0xdb) skipped = length(1 << (token - 0xd9));
+    else if (token === 0xdc || token === 0xdd) values = length(2 << (token - 0xdc));
+    else if (token === 0xde || token === 0xdf) values = 2 * length(2 << (token - 0xde));
+    else return false;
+    offset += skipped;
+    // Values that are announced and not there need no rule: the walk runs out of bytes.
+    if (offset > end) return false;
+    if (values > 0 && open.push(values) > DEPTH_MAX) return false;
+  }
+}

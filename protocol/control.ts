@@ -1,0 +1,202 @@
+/**
+ * Control messages: what requests and replies hold, and the checks of them (README.md, "Control messages").
+ *
+ * Any value a peer made can come in here: the checks look at own types only, throw nothing, and copy what they know
+ * into a fresh object, so that a field nobody asked for goes no further. Amounts and u64 handles are decimal strings,
+ * bytes are hex: the same text as in the admin interface's JSON, and exact in every language.
+ */
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { LEDGER_CHANNEL_ID_BYTES, type ProfileName } from './layout.ts';
+
+export const PROTOCOL_VERSION = 1;
+/** A request's MessagePack bytes; a reply takes what a payload holds. */
+export const CONTROL_REQUEST_BYTES_MAX = 4_096;
+/** Requests of one connection that wait for their replies. */
+export const CONTROL_OUTSTANDING_MAX = 16;
+/** Requests a connection is read for in a second; the rest of its stream waits for the next one. */
+export const CONTROL_PER_SECOND_MAX = 64;
+export const RESUME_NONCE_BYTES = 16;
+
+/** What the replies that say no say it by. A node adds the codes of its own errors (INPUT_INVALID, CHANNEL_UNKNOWN, …). */
+export const CONTROL_CODE = {
+  /** No MessagePack map, or a field that is missing or of another form. */
+  MALFORMED: 'MALFORMED',
+  UNKNOWN_TYPE: 'UNKNOWN_TYPE',
+  UNSUPPORTED_VERSION: 'UNSUPPORTED_VERSION',
+  /** Too many at a time: ask again a little later. */
+  OVERLOADED: 'OVERLOADED',
+  /** No answer in time; the request may still be carried out. */
+  TIMED_OUT: 'TIMED_OUT',
+} as const;
+
+/** A channel to open: the fields of the admin interface's POST /channels. */
+export interface ControlOpening {
+  ledgerChannelId: string;
+  publicKey: string;
+  capacity: string;
+  profile?: ProfileName;
+  expiresAt?: string | null;
+  channelId?: string;
+}
+
+/** `id` is the asker's, a u32; the reply carries it. */
+export type ControlRequest =
+  | { id: number; type: 'hello'; client: string; versions: number[] }
+  | { id: number; type: 'open'; token: string; channel: ControlOpening }
+  | { id: number; type: 'close'; token: string; channelId: string }
+  | { id: number; type: 'status'; channelId: string }
+  | { id: number; type: 'resume'; channelId: string; signature: string }
+  | { id: number; type: 'stats'; token: string };
+export type ControlType = ControlRequest['type'];
+
+export interface ControlRefusal {
+  id: number;
+  ok: false;
+  code: string;
+  message: string;
+}
+export type ControlAnswer = { id: number; ok: true } & Record<string, unknown>;
+export type ControlReply = ControlAnswer | ControlRefusal;
+
+export interface HelloResult {
+  /** The newest version both ends speak. */
+  version: number;
+  server: string;
+  /** 32 hex digits, this connection's own: what `resume` signs. */
+  nonce: string;
+  profiles: ProfileName[];
+  /** Ports the node takes claims on, by transport: udp, tcp, tls. */
+  transports: Record<string, number>;
+  limits: Record<string, number>;
+}
+
+/** What is public of a channel: the state, and what the ledger or an unsigned claim tells anybody. */
+export type StatusResult =
+  | { state: 'unknown' }
+  | { state: 'open' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
+
+/** The channel's best claim, for whoever proved the right to see it. */
+export interface BestClaimResult {
+  channelId: string;
+  committed: string;
+  sequence: number;
+  /** 16 hex digits, the claim's 8 timestamp bytes: a `link` signature covers them. */
+  timestamp: string;
+  /** 128 hex digits; null while nothing is committed. */
+  signature: string | null;
+}
+
+const CLIENT_CHARACTERS_MAX = 64;
+const VERSIONS_MAX = 16;
+const U32_MAX = 0xffff_ffff;
+const RESUME_PREFIX = utf8ToBytes('claimwire/resume/1');
+
+/**
+ * The 66 bytes a `resume` signature covers: `"claimwire/resume/1" ‖ ledgerChannelId[32] ‖ nonce[16]`. secp256k1 signs
+ * their SHA-256, Ed25519 the bytes themselves, as under the `link` profile. Throws RangeError on other sizes.
+ */
+export function resumePreimage(ledgerChannelId: Uint8Array, nonce: Uint8Array): Uint8Array {
+  if (ledgerChannelId.length !== LEDGER_CHANNEL_ID_BYTES || nonce.length !== RESUME_NONCE_BYTES)
+    throw new RangeError(
+      `resume: expected ${LEDGER_CHANNEL_ID_BYTES} bytes of channel id and ${RESUME_NONCE_BYTES} of nonce, got ${ledgerChannelId.length} and ${nonce.length}`,
+    );
+  const preimage = new Uint8Array(RESUME_PREFIX.length + LEDGER_CHANNEL_ID_BYTES + RESUME_NONCE_BYTES);
+  preimage.set(RESUME_PREFIX);
+  preimage.set(ledgerChannelId, RESUME_PREFIX.length);
+  preimage.set(nonce, RESUME_PREFIX.length + LEDGER_CHANNEL_ID_BYTES);
+  return preimage;
+}
+
+export function refuseControl(id: number, code: string, message: string): ControlRefusal {
+  return { id, ok: false, code, message };
+}
+
+/** A request of known form, or the refusal to answer with. Whether the channel, token or signature is right is not looked at. */
+export function parseControlRequest(value: unknown): ControlRequest | ControlRefusal {
+  if (!isMap(value)) return refuseControl(0, CONTROL_CODE.MALFORMED, 'message: expected a MessagePack map');
+  if (!isU32(value.id)) return refuseControl(0, CONTROL_CODE.MALFORMED, 'id: expected a u32');
+  const { id } = value;
+  const malformed = (expected: string) => refuseControl(id, CONTROL_CODE.MALFORMED, expected);
+  const { type, token, channelId, channel, signature, client, versions } = value;
+  const needsToken = type === 'open' || type === 'close' || type === 'stats';
+  if (needsToken && !isHex(token, 64)) return malformed('token: expected 64 hex digits');
+  const needsChannelId = type === 'close' || type === 'status' || type === 'resume';
+  if (needsChannelId && !isU64Text(channelId)) return malformed('channelId: expected a u64 as a decimal string');
+  switch (type) {
+    case 'hello':
+      if (typeof client !== 'string' || client.length > CLIENT_CHARACTERS_MAX)
+        return malformed(`client: expected a string of at most ${CLIENT_CHARACTERS_MAX} characters`);
+      if (!Array.isArray(versions) || versions.length > VERSIONS_MAX || !versions.every(isU32))
+        return malformed(`versions: expected at most ${VERSIONS_MAX} u32s`);
+      return { id, type, client, versions };
+    case 'open':
+      if (!isMap(channel)) return malformed('channel: expected a map');
+      return { id, type, token: token as string, channel: channel as unknown as ControlOpening };
+    case 'close':
+      return { id, type, token: token as string, channelId: channelId as string };
+    case 'status':
+      return { id, type, channelId: channelId as string };
+    case 'resume':
+      if (!isHex(signature, 128)) return malformed('signature: expected 128 hex digits');
+      return { id, type, channelId: channelId as string, signature };
+    case 'stats':
+      return { id, type, token: token as string };
+    default:
+      return refuseControl(id, CONTROL_CODE.UNKNOWN_TYPE, 'type: expected hello, open, close, status, resume or stats');
+  }
+}
+
+/** A reply, or undefined where the value is none. Fields beyond `id`, `ok`, `code` and `message` are not looked at. */
+export function parseControlReply(value: unknown): ControlReply | undefined {
+  if (!isMap(value) || !isU32(value.id)) return undefined;
+  const { id, ok, code, message } = value;
+  if (ok === true) return { ...value, id, ok };
+  if (ok !== false || typeof code !== 'string' || typeof message !== 'string') return undefined;
+  return { id, ok, code, message };
+}
+
+/** Whether an answer to `hello` is one; `limits` and `transports` may hold names of later versions. */
+export function isHelloResult(value: Record<string, unknown>): value is Record<string, unknown> & HelloResult {
+  const { version, server, nonce, profiles, transports, limits } = value;
+  return (
+    isU32(version) &&
+    typeof server === 'string' &&
+    isHex(nonce, 2 * RESUME_NONCE_BYTES) &&
+    Array.isArray(profiles) &&
+    profiles.every((name) => typeof name === 'string') &&
+    isNumbers(transports) &&
+    isNumbers(limits)
+  );
+}
+
+/** Whether an answer to `resume` or `close` is one. What it says still has to be checked: by its signature. */
+export function isBestClaimResult(value: Record<string, unknown>): value is Record<string, unknown> & BestClaimResult {
+  const { channelId, committed, sequence, timestamp, signature } = value;
+  return (
+    isU64Text(channelId) &&
+    isU64Text(committed) &&
+    isU32(sequence) &&
+    isHex(timestamp, 16) &&
+    (committed === '0' ? signature === null : isHex(signature, 128))
+  );
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+}
+
+function isNumbers(value: unknown): value is Record<string, number> {
+  return isMap(value) && Object.values(value).every((entry) => typeof entry === 'number');
+}
+
+function isU32(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= U32_MAX;
+}
+
+function isHex(value: unknown, digits: number): value is string {
+  return typeof value === 'string' && value.length === digits && /^[0-9a-fA-F]+$/.test(value);
+}
+
+function isU64Text(value: unknown): value is string {
+  return typeof value === 'string' && /^(0|[1-9][0-9]{0,19})$/.test(value) && BigInt(value) <= 0xffff_ffff_ffff_ffffn;
+}

@@ -1,0 +1,196 @@
+/**
+ * Carries out control messages that came over TCP, against NodeControl. Main thread.
+ *
+ * Anybody may ask. `open`, `close` and `stats` take the operator's token, and only where nobody on a network can read it
+ * on its way; `resume` takes a signature of the channel's key over this connection's nonce, since what a channel has
+ * spent, and the claim that proves it, is for its payer and the operator. `status` says no more than the ledger does.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import {
+  type BestClaimResult,
+  CONTROL_CODE,
+  CONTROL_OUTSTANDING_MAX,
+  CONTROL_PER_SECOND_MAX,
+  CONTROL_REQUEST_BYTES_MAX,
+  type ControlReply,
+  type ControlRequest,
+  type HelloResult,
+  PROTOCOL_VERSION,
+  refuseControl,
+  resumePreimage,
+  type StatusResult,
+} from '../../protocol/control.ts';
+import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../../protocol/layout.ts';
+import { channelJson, isoTime, KeyCheck, parseOpening } from '../channel/parse.ts';
+import type { Channel } from '../channel/row.ts';
+import type { NodeControl } from '../control.ts';
+import { ClaimwireError, type ErrorCode } from '../errors.ts';
+import { isAuthorized } from '../http/token.ts';
+import { log } from '../log.ts';
+import type { ControlPort, ControlSession } from '../transport/control-port.ts';
+import { Ed25519Verifier } from '../verify/ed25519.ts';
+import { OpensslVerifier } from '../verify/openssl.ts';
+import type { ControlCall, ControlResult } from './remote.ts';
+
+/** Signatures of `resume` checked in a second, from all connections: some 0.3 ms each, a sixth of this thread's time. */
+const RESUMES_PER_SECOND_MAX = 500;
+
+export interface ControlServerOptions {
+  control: NodeControl;
+  /** From loadAdminToken. */
+  token: string;
+  /** Name and version, for `hello`. */
+  server: string;
+  /** Ports the node takes claims on: udp, tcp, tls. */
+  transports: Record<string, number>;
+  /** Told to peers that keep connections. */
+  idleMsMax: number;
+}
+
+export class ControlServer implements ControlPort {
+  readonly #options: ControlServerOptions;
+  readonly #keys = new KeyCheck();
+  readonly #ecdsa = new OpensslVerifier();
+  readonly #ed25519 = new Ed25519Verifier();
+  #resumes = 0;
+  #resumesSince = 0;
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options;
+  }
+
+  /** Answers what a RemoteControl sends over the other end of `port`, until either end closes it. */
+  serve(port: MessagePort): void {
+    port.on('message', async ({ call, request, session }: ControlCall) => {
+      port.postMessage({ call, reply: await this.request(request, session) } satisfies ControlResult);
+    });
+    port.unref();
+  }
+
+  async request(request: ControlRequest, session: ControlSession): Promise<ControlReply> {
+    const { id } = request;
+    try {
+      return { ...(await this.#carryOut(request, session)), id, ok: true };
+    } catch (error) {
+      if (error instanceof ControlRefused || error instanceof ClaimwireError)
+        return refuseControl(id, error.code, error.message);
+      log('error', `control ${request.type}: ${error instanceof Error ? error.stack : error}`);
+      return refuseControl(id, 'NODE_FAILED', 'the node failed at this request; its log says more');
+    }
+  }
+
+  async #carryOut(request: ControlRequest, session: ControlSession): Promise<object> {
+    if ('token' in request) this.#authorize(request.token, session);
+    const { control } = this.#options;
+    switch (request.type) {
+      case 'hello':
+        return this.#hello(request.versions, session);
+      case 'status':
+        return statusOf(control.channel(BigInt(request.channelId)));
+      case 'resume':
+        return this.#resume(request.channelId, request.signature, session);
+      case 'stats':
+        return { stats: control.stats() };
+      case 'open':
+        this.#expectReady();
+        return this.#open(request.channel);
+      case 'close':
+        this.#expectReady();
+        return bestClaim(await control.closeChannel(this.#channel(request.channelId).channelId));
+    }
+  }
+
+  #hello(versions: readonly number[], session: ControlSession): HelloResult {
+    if (!versions.includes(PROTOCOL_VERSION))
+      throw new ControlRefused(CONTROL_CODE.UNSUPPORTED_VERSION, `versions: expected ${PROTOCOL_VERSION} among them`);
+    const { server, transports, idleMsMax } = this.#options;
+    return {
+      version: PROTOCOL_VERSION,
+      server,
+      nonce: session.nonce,
+      profiles: ['xrpl', 'link'],
+      transports,
+      limits: {
+        payloadBytes: STREAM_PAYLOAD_BYTES_MAX,
+        controlBytes: CONTROL_REQUEST_BYTES_MAX,
+        controlOutstanding: CONTROL_OUTSTANDING_MAX,
+        controlPerSecond: CONTROL_PER_SECOND_MAX,
+        idleMs: idleMsMax,
+      },
+    };
+  }
+
+  async #open(fields: unknown): Promise<{ opened: boolean; channelId: string }> {
+    const opening = parseOpening(fields, this.#keys);
+    const { opened, refused } = await this.#options.control.openChannels([opening]);
+    const [refusal] = refused;
+    if (refusal !== undefined) throw new ClaimwireError(refusal.code as ErrorCode, refusal.message);
+    return { opened: opened === 1, channelId: opening.channelId.toString() };
+  }
+
+  #resume(channelId: string, signature: string, session: ControlSession): BestClaimResult {
+    const channel = this.#channel(channelId);
+    const second = Math.floor(performance.now() / 1_000);
+    if (second !== this.#resumesSince) {
+      this.#resumesSince = second;
+      this.#resumes = 0;
+    }
+    if (++this.#resumes > RESUMES_PER_SECOND_MAX)
+      throw new ControlRefused(CONTROL_CODE.OVERLOADED, 'node: too many resumes, try again shortly');
+    const preimage = resumePreimage(channel.ledgerChannelId, Buffer.from(session.nonce, 'hex'));
+    if (this.#isSigned(preimage, Buffer.from(signature, 'hex'), channel.publicKey)) return bestClaim(channel);
+    throw new ClaimwireError(
+      'UNAUTHORIZED',
+      "signature: expected the channel key's over this connection's nonce, got another",
+    );
+  }
+
+  #isSigned(preimage: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
+    return publicKey[0] === ED25519_KEY_PREFIX
+      ? this.#ed25519.verify(preimage, signature, publicKey)
+      : this.#ecdsa.verify(PROFILE_LINK, preimage, signature, publicKey);
+  }
+
+  #authorize(token: string, session: ControlSession): void {
+    if (!session.isProtected)
+      throw new ClaimwireError(
+        'UNAUTHORIZED',
+        "connection: expected TLS or a peer on this machine for the operator's token",
+      );
+    if (!isAuthorized(`Bearer ${token}`, this.#options.token))
+      throw new ClaimwireError('UNAUTHORIZED', 'token: expected the one in DIR/admin-token, got another');
+  }
+
+  #channel(channelId: string): Channel {
+    const channel = this.#options.control.channel(BigInt(channelId));
+    if (channel !== undefined) return channel;
+    throw new ClaimwireError('CHANNEL_UNKNOWN', `channelId: expected one of this node's channels, got ${channelId}`);
+  }
+
+  #expectReady(): void {
+    if (!this.#options.control.ready)
+      throw new ClaimwireError('NODE_STOPPING', 'node: expected it ready, got it starting or stopping');
+  }
+}
+
+/** A refusal by a code of the protocol rather than of the node. */
+class ControlRefused extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+function statusOf(channel: Channel | undefined): StatusResult {
+  if (channel === undefined) return { state: 'unknown' };
+  const { state, profile, capacity, expiresAt } = channel;
+  return { state, profile, capacity: capacity.toString(), expiresAt: isoTime(expiresAt) };
+}
+
+function bestClaim(channel: Channel): BestClaimResult {
+  const { channelId, committed, sequence, signature } = channelJson(channel);
+  const timestamp = channel.timestampBits.toString(16).padStart(16, '0');
+  return { channelId, committed, sequence, timestamp, signature };
+}

@@ -1,0 +1,154 @@
+/* The Node-API door of claim_path.c. Memory is JavaScript's: typed arrays, referenced for as long as the object lives.
+ * JavaScript is trusted to name the arena's regions as they are (tools/kernel-layout.ts); lengths are checked once, here. */
+#define NAPI_VERSION 8
+#include "claim_path_node.h"
+#include <stdlib.h>
+#include "claim_path.h"
+#include "layout_generated.h"
+
+#define VIEWS_MAX 8
+
+struct held {
+    union {
+        struct cw_path path;
+        struct cw_group group;
+    } as;
+    napi_ref refs[VIEWS_MAX];
+    uint32_t count;
+};
+
+static napi_value fail(napi_env env, const char *message) {
+    napi_throw_error(env, "ERR_CLAIMWIRE_PATH", message);
+    return 0;
+}
+static void release(napi_env env, void *data, void *hint) {
+    (void)hint;
+    struct held *h = data;
+    for (uint32_t i = 0; i < h->count; i++) napi_delete_reference(env, h->refs[i]);
+    free(h);
+}
+/* The elements of a typed array of the type wanted; `held` keeps it alive. 0 otherwise. */
+static void *view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h) {
+    bool is = false;
+    napi_typedarray_type type;
+    size_t length;
+    void *data;
+    if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return 0;
+    if (napi_get_typedarray_info(env, value, &type, &length, &data, 0, 0) != napi_ok || type != wanted || length < at_least) return 0;
+    if (h && napi_create_reference(env, value, 1, &h->refs[h->count++]) != napi_ok) return 0;
+    return data;
+}
+static napi_value wrapped(napi_env env, struct held *h) {
+    napi_value external;
+    napi_create_external(env, h, release, 0, &external);
+    return external;
+}
+static struct held *held_of(napi_env env, napi_value value) {
+    void *data = 0;
+    return napi_get_value_external(env, value, &data) == napi_ok ? data : 0;
+}
+
+/* pathOpen(arena, layout /9 u32/, filterCells /65,536 u32/, filterPlaces /4 u32/) */
+static napi_value path_open(napi_env env, napi_callback_info info) {
+    size_t argc = 4;
+    napi_value argv[4];
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    struct held *h = calloc(1, sizeof *h);
+    if (!h) return fail(env, "pathOpen: expected memory");
+    const uint32_t *at = argc < 4 ? 0 : view_of(env, argv[1], napi_uint32_array, 8, 0);
+    const uint32_t *places = argc < 4 ? 0 : view_of(env, argv[3], napi_uint32_array, 4, 0);
+    if (at && places) {
+        h->as.path.arena = view_of(env, argv[0], napi_uint8_array, 1, h);
+        h->as.path.filter.cells = view_of(env, argv[2], napi_uint32_array, 1 << 16, h);
+    }
+    if (!h->as.path.arena || !h->as.path.filter.cells) {
+        release(env, h, 0);
+        return fail(env, "pathOpen: expected the arena, its layout, the filter's cells and places");
+    }
+    h->as.path.at = (struct cw_path_layout){at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7]};
+    h->as.path.filter.r_start = places[0], h->as.path.filter.r_shift = places[1];
+    h->as.path.filter.s_start = places[2], h->as.path.filter.s_shift = places[3];
+    return wrapped(env, h);
+}
+/* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) */
+static napi_value path_group(napi_env env, napi_callback_info info) {
+    size_t argc = 8, length;
+    napi_value argv[8];
+    napi_typedarray_type type;
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    struct held *h = calloc(1, sizeof *h);
+    if (!h) return fail(env, "pathGroup: expected memory");
+    struct cw_group *g = &h->as.group;
+    int is_whole = argc == 8;
+    if (is_whole) {
+        g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES, h);
+        uint32_t **views[] = {&g->record_of_row, &g->row_of_record, &g->ack_words, &g->ack_records, &g->ack_next, &g->ack_heads, &g->counts};
+        is_whole = g->journal != 0;
+        for (int i = 0; is_whole && i < 7; i++) is_whole = (*views[i] = view_of(env, argv[i + 1], napi_uint32_array, 3, h)) != 0;
+    }
+    if (!is_whole) {
+        release(env, h, 0);
+        return fail(env, "pathGroup: expected the journal's bytes and seven Uint32Arrays");
+    }
+    napi_get_typedarray_info(env, argv[2], &type, &length, 0, 0, 0);
+    g->records_max = (uint32_t)length;
+    napi_get_typedarray_info(env, argv[4], &type, &length, 0, 0, 0);
+    g->acks_max = (uint32_t)length;
+    return wrapped(env, h);
+}
+/* pathTake(path, bytes, offset, end, source, next, receivedAt, nowSeconds) -> claims */
+static napi_value path_take(napi_env env, napi_callback_info info) {
+    size_t argc = 8, length = 0;
+    napi_value argv[8], result;
+    napi_typedarray_type type;
+    void *bytes = 0, *source = 0;
+    uint32_t offset = 0, end = 0, next = 0, now = 0;
+    double received_at = 0;
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    struct held *h = argc < 8 ? 0 : held_of(env, argv[0]);
+    if (!h || napi_get_typedarray_info(env, argv[1], &type, &length, &bytes, 0, 0) != napi_ok) return fail(env, "pathTake: expected a path and bytes");
+    napi_get_value_uint32(env, argv[2], &offset);
+    napi_get_value_uint32(env, argv[3], &end);
+    if (end > length || offset > end) return fail(env, "pathTake: expected a range inside the bytes");
+    if (napi_get_typedarray_info(env, argv[4], &type, &length, &source, 0, 0) != napi_ok || type != napi_uint32_array || length < 5)
+        return fail(env, "pathTake: expected five source words");
+    napi_get_value_uint32(env, argv[5], &next);
+    napi_get_value_double(env, argv[6], &received_at);
+    napi_get_value_uint32(env, argv[7], &now);
+    napi_create_uint32(env, cw_path_take(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, received_at, now), &result);
+    return result;
+}
+/* pathSettle(path, open, flying or null, next, end, nowSeconds) -> claims */
+static napi_value path_settle(napi_env env, napi_callback_info info) {
+    size_t argc = 6;
+    napi_value argv[6], result;
+    uint32_t next = 0, end = 0, now = 0;
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    struct held *h = argc < 6 ? 0 : held_of(env, argv[0]), *open = argc < 6 ? 0 : held_of(env, argv[1]), *flying = argc < 6 ? 0 : held_of(env, argv[2]);
+    if (!h || !open) return fail(env, "pathSettle: expected a path and a group");
+    napi_get_value_uint32(env, argv[3], &next);
+    napi_get_value_uint32(env, argv[4], &end);
+    napi_get_value_uint32(env, argv[5], &now);
+    napi_create_uint32(env, cw_path_settle(&h->as.path, &open->as.group, flying ? &flying->as.group : 0, next, end, now), &result);
+    return result;
+}
+/* pathCommit(path, group) */
+static napi_value path_commit(napi_env env, napi_callback_info info) {
+    size_t argc = 2;
+    napi_value argv[2];
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    struct held *h = argc < 2 ? 0 : held_of(env, argv[0]), *group = argc < 2 ? 0 : held_of(env, argv[1]);
+    if (!h || !group) return fail(env, "pathCommit: expected a path and a group");
+    cw_path_commit(&h->as.path, &group->as.group);
+    return 0;
+}
+
+void cw_path_register(napi_env env, napi_value exports) {
+    const struct { const char *name; napi_callback call; } functions[] = {
+        {"pathOpen", path_open}, {"pathGroup", path_group}, {"pathTake", path_take}, {"pathSettle", path_settle}, {"pathCommit", path_commit}};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        napi_value f;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, 0, &f);
+        napi_set_named_property(env, exports, functions[i].name, f);
+    }
+}

@@ -1,0 +1,141 @@
+/**
+ * The sockets of a net thread or lane: one transport per kind, by transport id, opened and closed together.
+ */
+import type { HostPort } from '../config.ts';
+import { RemoteControl } from '../control/remote.ts';
+import { type Counters, counterIndex } from '../ring/counters.ts';
+import { TcpTransport } from '../transport/tcp.ts';
+import { type StreamSink, TRANSPORT_TCP, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import { UdpTransport } from '../transport/udp.ts';
+import { BatchUdpTransport } from '../transport/udp-batch.ts';
+import { bindSharedStream } from '../transport/udp-native.ts';
+import type { ThreadContext } from './context.ts';
+
+const SEND_FAILED = counterIndex('dropped.sendFailed');
+const SOCKET_BUFFER = counterIndex('dropped.socketBuffer');
+
+export class Sockets {
+  /** By transport id. */
+  readonly transports: readonly Transport[];
+  readonly #udp: UdpTransport | BatchUdpTransport;
+  readonly #tcp: TcpTransport;
+  readonly #control: RemoteControl;
+  readonly #counters: Counters;
+  #drops = 0;
+  /** Atomics.waitAsync keeps no event loop going, and neither does a socket that has stopped receiving. */
+  readonly #keepAlive = setInterval(() => {}, 2 ** 30);
+
+  private constructor(
+    udp: UdpTransport | BatchUdpTransport,
+    tcp: TcpTransport,
+    control: RemoteControl,
+    counters: Counters,
+  ) {
+    this.#udp = udp;
+    this.#tcp = tcp;
+    this.#control = control;
+    this.#counters = counters;
+    const transports: Transport[] = [];
+    transports[TRANSPORT_UDP] = udp;
+    transports[TRANSPORT_TCP] = tcp;
+    this.transports = transports;
+  }
+
+  /** Throws what the system says of an address that can't be bound. `onPayloads` comes before each run of payloads. */
+  static async open(
+    context: ThreadContext,
+    counters: Counters,
+    onPayloads: () => void,
+    sink: StreamSink,
+  ): Promise<Sockets> {
+    const udp = await openUdp(context, counters, onPayloads, sink);
+    const control = new RemoteControl(context.controlPort);
+    const { tls, limits } = context.tcp;
+    const listen = await listenOn(context, hostPortOf(udp.address));
+    const options = tls === undefined ? { listen, limits } : { listen, limits, tls };
+    try {
+      const tcp = await TcpTransport.open(options, sink, counters, control, onPayloads);
+      return new Sockets(udp, tcp, control, counters);
+    } catch (error) {
+      throw Object.assign(error as Error, { flag: '--tcp' });
+    }
+  }
+
+  get udp(): HostPort {
+    return hostPortOf(this.#udp.address);
+  }
+  get tcp(): HostPort {
+    return hostPortOf(this.#tcp.address);
+  }
+  get receiveBufferBytes(): number {
+    return this.#udp.receiveBufferBytes;
+  }
+
+  /** How long the next read may wait for more, microseconds. */
+  set coalesceUs(coalesceUs: number) {
+    if (this.#udp instanceof BatchUdpTransport) this.#udp.coalesceUs = coalesceUs;
+  }
+
+  /** Once a turn, after slots were freed: connections that waited for room go on, and the kernel's drops are counted. */
+  afterTurn(): void {
+    this.#tcp.resume();
+    const drops = this.#udp instanceof BatchUdpTransport ? this.#udp.drops : 0;
+    if (drops === this.#drops) return;
+    this.#counters.add(SOCKET_BUFFER, drops - this.#drops);
+    this.#drops = drops;
+  }
+
+  stopReceiving(): void {
+    for (const transport of this.transports) transport.stopReceiving();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.transports.map((transport) => transport.close()));
+    this.#control.close();
+    clearInterval(this.#keepAlive);
+  }
+}
+
+async function openUdp(
+  context: ThreadContext,
+  counters: Counters,
+  onPayloads: () => void,
+  sink: StreamSink,
+): Promise<UdpTransport | BatchUdpTransport> {
+  const { host, port, isShared } = context.udp;
+  const onSendError = () => counters.add(SEND_FAILED, 1);
+  if (context.sockets === 'native') {
+    const options = { host, port, reusePort: context.role === 'lane', exclusive: !isShared };
+    return BatchUdpTransport.open(options, sink, onPayloads, onSendError);
+  }
+  return UdpTransport.open(
+    { host, port },
+    {
+      payload: (bytes, view, offset, length, source) => {
+        onPayloads();
+        sink.payload(bytes, view, offset, length, source);
+      },
+    },
+    onSendError,
+  );
+}
+
+/** The address asked for, or UDP's; lanes share it, which Node alone can't. */
+async function listenOn(context: ThreadContext, udp: HostPort): Promise<HostPort | { fd: number }> {
+  const { listen, isShared } = context.tcp;
+  const wanted = listen ?? udp;
+  if (context.sockets !== 'native' || context.role !== 'lane') return wanted;
+  try {
+    return { fd: await bindSharedStream(wanted, !isShared) };
+  } catch (error) {
+    // UDP's port was picked by the system, which did not ask whether TCP has it free.
+    if (listen === undefined && context.udp.port === 0)
+      return { fd: await bindSharedStream({ ...wanted, port: 0 }, true) };
+    throw Object.assign(error as Error, { flag: '--tcp' });
+  }
+}
+
+function hostPortOf(address: string): HostPort {
+  const parts = /^\[?([^\]]*)\]?:(\d+)$/.exec(address)!;
+  return { host: parts[1]!, port: Number(parts[2]) };
+}

@@ -1,0 +1,104 @@
+/**
+ * `--verify newest`: of a batch, each channel's newest claim is verified; when it is valid, the channel's older claims in
+ * the batch are settled by it and never counted as verified. Wraps any backend; one instance per verifying thread.
+ *
+ * Sound because a valid newer claim is worth more than any older one of its channel. Only `xrpl` channels: a `link`
+ * claim's sequence counts too. When the newest is not valid, every other claim of the batch is verified: a forger costs
+ * at most what verifying every claim costs, and one more pass.
+ *
+ * Only a claim that lies before its channel's newest is held back, so the committer, who goes in ring order, can free
+ * neither of the two, nor anything between or behind them, before this thread has judged the first. What lies before the
+ * first one held back is the committer's once it has a verdict, and may be another claim's by now: which slots were held
+ * is therefore remembered here, and a second pass begins at the first that is pending again.
+ */
+import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
+import { type ChannelTable, FLAG_ED25519, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
+import { assert } from '../errors.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import {
+  SLOT_ROW,
+  SLOT_VERDICT,
+  VERDICT_HELD,
+  VERDICT_PENDING,
+  VERDICT_SUPERSEDED,
+  VERDICT_VALID,
+} from '../ring/slot.ts';
+import type { BackendName, VerifyBackend } from './backend.ts';
+
+/** Most claims a verifying thread takes at once (verify-step.ts). */
+const BATCH_LIMIT = 4_096;
+
+export class NewestBackend implements VerifyBackend {
+  readonly name: BackendName;
+  readonly batchMax: number;
+  readonly #backend: VerifyBackend;
+  readonly #arena: Arena;
+  readonly #ring: ClaimRing;
+  readonly #table: ChannelTable;
+  /** Per row: index in the batch of its newest claim, + 1. All zero between two batches. */
+  readonly #newestOfRow: Uint32Array;
+  /** Rows of the batch, by its claims, and which of them were held back; all zero between two batches. */
+  readonly #rows = new Uint32Array(BATCH_LIMIT);
+  readonly #held = new Uint8Array(BATCH_LIMIT);
+
+  constructor(backend: VerifyBackend, arena: Arena, ring: ClaimRing, table: ChannelTable) {
+    this.name = backend.name;
+    this.batchMax = backend.batchMax;
+    this.#backend = backend;
+    this.#arena = arena;
+    this.#ring = ring;
+    this.#table = table;
+    this.#newestOfRow = new Uint32Array(table.capacity);
+  }
+
+  verifySlots(first: number, count: number): void {
+    assert(count <= BATCH_LIMIT, 'a batch has room for its rows');
+    for (let index = 0; index < count; index++) this.#hold(first, index);
+    this.#backend.verifySlots(first, count);
+    let again = count;
+    for (let index = 0; index < count; index++) {
+      if (this.#held[index] === 0) continue;
+      this.#held[index] = 0;
+      const newest = this.#ring.slot(first + this.#newestOfRow[this.#rows[index]!]! - 1);
+      const isSettled = this.#verdict(newest) === VERDICT_VALID;
+      if (!isSettled && again === count) again = index;
+      this.#store(this.#ring.slot(first + index), isSettled ? VERDICT_SUPERSEDED : VERDICT_PENDING);
+    }
+    for (let index = 0; index < count; index++) this.#newestOfRow[this.#rows[index]!] = 0;
+    if (again < count) this.#backend.verifySlots((first + again) >>> 0, count - again);
+  }
+
+  /** Holds back the channel's newest claim before this one, if this one is worth more. */
+  #hold(first: number, index: number): void {
+    const slot = this.#ring.slot(first + index);
+    const row = this.#arena.words[(slot + SLOT_ROW) >>> 2]!;
+    this.#rows[index] = row;
+    const flags = this.#table.words[this.#table.hot(row) + HOT_FLAGS]!;
+    if ((flags & (FLAG_LINK | FLAG_ED25519)) !== 0) return;
+    const newest = this.#newestOfRow[row]! - 1;
+    if (newest < 0) {
+      this.#newestOfRow[row] = index + 1;
+      return;
+    }
+    const rival = this.#ring.slot(first + newest);
+    const { view } = this.#arena;
+    const isNewer = isAbove(
+      claimAmountHigh(view, slot),
+      claimAmountLow(view, slot),
+      claimAmountHigh(view, rival),
+      claimAmountLow(view, rival),
+    );
+    if (!isNewer) return;
+    this.#store(rival, VERDICT_HELD);
+    this.#held[newest] = 1;
+    this.#newestOfRow[row] = index + 1;
+  }
+
+  #verdict(slot: number): number {
+    return Atomics.load(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2);
+  }
+  #store(slot: number, verdict: number): void {
+    Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, verdict);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The one list of cases: what protocol/README.md promises of every transport, and of those that are streams.
+ */
+import type { NodeOptions } from '../../../dist/src/index.js';
+import { ACCEPTANCE_CASES } from './acceptance-cases.ts';
+import { ACK_CASES } from './ack-cases.ts';
+import { CONTROL_CASES } from './control-cases.ts';
+import { FRAME_CASES } from './frame-cases.ts';
+import { RECONCILE_CASES } from './reconcile-cases.ts';
+import type { Stage } from './stage.ts';
+import { STREAM_CASES } from './stream-cases.ts';
+import type { TransportEntry } from './transports.ts';
+
+export interface ConformanceCase {
+  name: string;
+  run(stage: Stage): Promise<void>;
+  /** A node of its own, with these options; else the transport's cases share one. */
+  ownNode?: NodeOptions;
+  /** Whether the transport has what the case is about; without it every one has. */
+  appliesTo?: (entry: TransportEntry) => boolean;
+}
+
+export const CASES: readonly ConformanceCase[] = [
+  ...ACCEPTANCE_CASES,
+  ...ACK_CASES,
+  ...FRAME_CASES,
+  ...STREAM_CASES,
+  ...CONTROL_CASES,
+  ...RECONCILE_CASES,
+];

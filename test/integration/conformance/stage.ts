@@ -1,0 +1,202 @@
+/**
+ * What a case has to hand: a node of its transport, fresh channels, wires, and the node's own figures. Test's thread; the
+ * node runs compiled code in threads of its own.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { type NodeOptions, type ServingNode, serve } from '../../../dist/src/index.js';
+import { type ClaimFields, type Profile, ThrowawayChannel } from '../../support/throwaway-claims.ts';
+import { ALREADY, OVERLOADED, type StreamWire, type Wire, type WireAck } from '../../support/wire-client.ts';
+import type { TransportEntry } from './transports.ts';
+
+/** An answer that takes this long is taken for lost, and the claim is sent again; on a whole machine none does. */
+const AGAIN_MS = 2_000;
+/** A claim not answered by then never will be. */
+const ANSWER_MS_MAX = 15_000;
+
+interface Opening {
+  profile?: Profile;
+  capacity?: bigint;
+  expiresAt?: number;
+}
+
+function expectOpen(wire: Wire): void {
+  if (!wire.isOpen) throw new Error('expected the wire to stay open, got it closed by the node');
+}
+
+let channelIds = 0n;
+let sequences = 0;
+
+export class Stage {
+  readonly entry: TransportEntry;
+  readonly #folder: string;
+  readonly #options: NodeOptions;
+  #serving: ServingNode;
+  readonly #wires = new Set<Wire>();
+
+  static async start(entry: TransportEntry, options: NodeOptions = {}): Promise<Stage> {
+    const folder = mkdtempSync(join(tmpdir(), 'claimwire-conformance-'));
+    const all = {
+      data: folder,
+      udp: { host: '127.0.0.1', port: 0 },
+      http: { host: '127.0.0.1', port: 0 },
+      verifiers: 2,
+      channelsMax: 4_096,
+      ...entry.options,
+      ...options,
+    };
+    return new Stage(entry, folder, all, await serve(all));
+  }
+
+  private constructor(entry: TransportEntry, folder: string, options: NodeOptions, serving: ServingNode) {
+    this.entry = entry;
+    this.#folder = folder;
+    this.#options = options;
+    this.#serving = serving;
+  }
+
+  get address(): string | undefined {
+    return this.entry.address(this.#serving.node);
+  }
+
+  /** A channel nobody has used. */
+  async open(opening: Opening = {}): Promise<ThrowawayChannel> {
+    return (await this.openMany(1, opening))[0]!;
+  }
+  async openMany(count: number, { profile = 'xrpl', capacity = 10n ** 17n, expiresAt = 0 }: Opening = {}) {
+    const channels = Array.from({ length: count }, () => new ThrowawayChannel(++channelIds, profile));
+    await this.openThese(channels, { capacity, expiresAt });
+    return channels;
+  }
+  async openThese(
+    channels: readonly ThrowawayChannel[],
+    fields: { capacity: bigint; expiresAt: number },
+  ): Promise<void> {
+    const openings = channels.map(({ channelId, ledgerChannelId, publicKey, profile }) => ({
+      channelId,
+      ledgerChannelId,
+      publicKey,
+      profile,
+      ...fields,
+    }));
+    const { opened } = await this.#serving.node.openChannels(openings);
+    expect(opened).toBe(channels.length);
+  }
+  /** A channel no node knows. */
+  unopened(): ThrowawayChannel {
+    return new ThrowawayChannel(++channelIds);
+  }
+  async closeChannel(channel: ThrowawayChannel): Promise<void> {
+    await this.#serving.node.closeChannel(channel.channelId);
+  }
+
+  /** A connection of its own; closed when the case is over. */
+  async wire(): Promise<Wire> {
+    return this.keep(await this.entry.connect(this.address!));
+  }
+  async streamWire(): Promise<StreamWire> {
+    return this.keep(await this.entry.connectStream!(this.address!));
+  }
+  /** Looked at and closed when the case ends. */
+  keep<W extends Wire>(wire: W): W {
+    this.#wires.add(wire);
+    return wire;
+  }
+
+  /** The answer to a claim: the ack that carries its sequence, so that must be the claim's alone on this wire. */
+  async ask(wire: Wire, claim: Uint8Array): Promise<WireAck> {
+    const sequence = new DataView(claim.buffer, claim.byteOffset).getUint32(9);
+    for (let end = performance.now() + ANSWER_MS_MAX; performance.now() < end; ) {
+      expectOpen(wire);
+      await wire.send(claim);
+      const ack = await wire.inbox.first((ack) => ack.sequence === sequence, AGAIN_MS);
+      if (ack !== undefined) return ack;
+    }
+    throw new Error(`expected an answer to claim ${sequence}, got none among ${wire.inbox.acks.length}`);
+  }
+
+  /** Asks, and expects this answer, with the claim's own fields beside it. */
+  async expectAnswer(wire: Wire, claim: Uint8Array, status: number, amount: bigint): Promise<void> {
+    const view = new DataView(claim.buffer, claim.byteOffset);
+    expect(await this.ask(wire, claim)).toEqual({
+      status,
+      amount,
+      sequence: view.getUint32(9),
+      channelId: view.getBigUint64(1),
+      timestampBits: view.getBigUint64(85),
+    });
+  }
+
+  /**
+   * Expects COMMITTED or ALREADY with the claim's amount or more, from whichever claim of the channel.
+   * @param isSent else it is sent first
+   */
+  async expectDurable(wire: Wire, claim: Uint8Array, isSent = false): Promise<void> {
+    const view = new DataView(claim.buffer, claim.byteOffset);
+    const [channelId, amount] = [view.getBigUint64(1), view.getBigUint64(13)];
+    const covers = (ack: WireAck) => ack.status <= ALREADY && ack.channelId === channelId && ack.amount >= amount;
+    // Not looked at: sent again at once.
+    const isTurnedAway = (ack: WireAck) => ack.status === OVERLOADED && ack.channelId === channelId;
+    let from = 0;
+    for (let end = performance.now() + ANSWER_MS_MAX; performance.now() < end; ) {
+      expectOpen(wire);
+      if (!isSent) await wire.send(claim);
+      isSent = false;
+      const ack = await wire.inbox.first((ack) => covers(ack) || isTurnedAway(ack), AGAIN_MS, from);
+      if (ack !== undefined && covers(ack)) return;
+      from = wire.inbox.acks.length;
+    }
+    throw new Error(`expected ${amount} of channel ${channelId} to become durable, got no such ack`);
+  }
+
+  /** Fields of a claim that no other claim has, so that its answer is known by them. */
+  fresh(fields: ClaimFields = {}): ClaimFields {
+    const sequence = ++sequences;
+    return { sequence, timestampBits: 0x4278_0000_0000_0000n | BigInt(sequence), ...fields };
+  }
+
+  /** Committed amount by handle, as the admin interface tells it. */
+  async amounts(): Promise<Map<bigint, bigint>> {
+    const response = await fetch(`http://${this.#serving.http}/channels?limit=10000`);
+    expect(response.status).toBe(200);
+    const rows = (await response.json()) as { channelId: string; committed: string }[];
+    return new Map(rows.map(({ channelId, committed }) => [BigInt(channelId), BigInt(committed)]));
+  }
+  async expectAmount(channel: ThrowawayChannel, amount: bigint): Promise<void> {
+    expect((await this.amounts()).get(channel.channelId)).toBe(amount);
+  }
+
+  /** A counter, `a.b` as in /stats. */
+  counter(name: string): number {
+    const counters = this.#serving.node.stats().counters as Record<string, number | Record<string, number>>;
+    const [group, reason] = name.split('.') as [string, string | undefined];
+    const value = reason === undefined ? counters[group] : (counters[group] as Record<string, number>)[reason];
+    if (typeof value !== 'number') throw new Error(`expected a counter ${name}, got ${typeof value}`);
+    return value;
+  }
+  /** Waits for what a thread is about to count. */
+  async expectCounter(name: string, atLeast: number): Promise<void> {
+    await expect.poll(() => this.counter(name), { timeout: ANSWER_MS_MAX }).toBeGreaterThanOrEqual(atLeast);
+  }
+
+  /** Nothing came that no node may send. */
+  expectNoFaults(): void {
+    expect([...this.#wires].flatMap(({ inbox }) => inbox.faults)).toEqual([]);
+  }
+  closeWires(): void {
+    for (const wire of this.#wires) wire.close();
+    this.#wires.clear();
+  }
+
+  /** The same data folder under a node started anew. */
+  async restart(): Promise<void> {
+    await this.#serving.stop();
+    this.#serving = await serve(this.#options);
+  }
+  async stop(): Promise<void> {
+    await this.#serving.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Every transport the suite judges. A new one: a client of its wire (test/support/wire-*.ts), and a line in TRANSPORTS.
+ */
+import type { ClaimwireNode } from '../../../dist/src/index.js';
+import type { StreamWire, Wire } from '../../support/wire-client.ts';
+import { cuttingRelay, openTcpWire, openTlsWire, TLS_PAIR } from '../../support/wire-tcp.ts';
+import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp.ts';
+import type { Random } from '../../unit/protocol-random.ts';
+
+const ANY_PORT = { host: '127.0.0.1', port: 0 };
+type Layout = 'pipeline' | 'lanes';
+
+export interface TransportEntry {
+  name: string;
+  /** What the node is started with. */
+  options: object;
+  /** Where the node takes this transport's payloads. */
+  address(node: ClaimwireNode): string;
+  connect(address: string): Promise<Wire>;
+  /** Where the transport is a stream of bytes: the same connection, with `write`. */
+  connectStream?: (address: string) => Promise<StreamWire>;
+  /** A way to the address that does the worst the transport allows for. */
+  faultyPath(address: string, from: Random): Promise<FaultyPath>;
+  /** Of each fault the path knows, so many are done to 100,000 claims at the least. */
+  faultsMin: number;
+  /** Most bytes in a payload. */
+  payloadBytesMax: number;
+  /** A node that is full reads no further; else it answers OVERLOADED. */
+  hasBackpressure: boolean;
+}
+
+const udp = (layout: Layout): TransportEntry => ({
+  name: `udp, ${layout}`,
+  options: { layout },
+  address: (node) => node.udp,
+  connect: openUdpWire,
+  faultyPath: lossyRelay,
+  faultsMin: 300,
+  payloadBytesMax: 65_507,
+  hasBackpressure: false,
+});
+
+const stream = (name: string, layout: Layout, connect: typeof openTcpWire, options: object = {}): TransportEntry => ({
+  name: `${name}, ${layout}`,
+  options: { layout, tcp: ANY_PORT, ...options },
+  address: (node) => node.tcp,
+  connect,
+  connectStream: connect,
+  faultyPath: cuttingRelay,
+  faultsMin: 25,
+  payloadBytesMax: 65_536,
+  hasBackpressure: true,
+});
+
+export const TRANSPORTS: readonly TransportEntry[] = [
+  udp('pipeline'),
+  udp('lanes'),
+  stream('tcp', 'pipeline', openTcpWire),
+  stream('tcp', 'lanes', openTcpWire),
+  stream('tls', 'pipeline', openTlsWire, { tls: TLS_PAIR }),
+  stream('tls', 'lanes', openTlsWire, { tls: TLS_PAIR }),
+];

@@ -1,0 +1,160 @@
+/**
+ * What a node makes of its options on machines of different means: defaults by what is there, and what is refused.
+ */
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { backendChoice, type Capabilities, type NodeOptions, resolveConfig, ringSlots } from '../../src/config.ts';
+import { ClaimwireError } from '../../src/errors.ts';
+import { getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
+import { PayerRun } from '../support/payer-run.ts';
+
+const folder = temporaryFolders();
+const CORES = Math.min(availableParallelism(), 64);
+
+const FULL: Capabilities = { backend: 'native', nativeSocketsFault: undefined };
+const NO_ADDON: Capabilities = { backend: 'wasm', nativeSocketsFault: 'expected build/claimwire.node, got none' };
+const WASM_BESIDE: Capabilities = { backend: 'wasm', nativeSocketsFault: undefined };
+const OTHER_SYSTEM: Capabilities = { backend: 'native', nativeSocketsFault: 'expected Linux, got darwin' };
+
+/** The message of the CONFIG_INVALID that these options meet. */
+function refusal(options: NodeOptions, capabilities = FULL): string {
+  try {
+    resolveConfig(options, capabilities);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ClaimwireError);
+    expect((error as ClaimwireError).code).toBe('CONFIG_INVALID');
+    return (error as ClaimwireError).message;
+  }
+  throw new Error(`expected a refusal of ${JSON.stringify(options)}`);
+}
+
+describe('layout, sockets and lanes are chosen by what is there', () => {
+  const lanes = { layout: 'lanes', sockets: 'native', lanes: CORES };
+  const cases: [string, Capabilities, NodeOptions, object][] = [
+    ['native sockets and backend', FULL, {}, lanes],
+    ['the same by name', FULL, { layout: 'auto', sockets: 'auto' }, lanes],
+    ['a backend that is not native', WASM_BESIDE, {}, { layout: 'pipeline', sockets: 'native' }],
+    ['no addon', NO_ADDON, {}, { layout: 'pipeline', sockets: 'dgram', lanes: 1 }],
+    ['another system', OTHER_SYSTEM, {}, { layout: 'pipeline', sockets: 'dgram', lanes: 1 }],
+    ['dgram asked for', FULL, { sockets: 'dgram' }, { layout: 'pipeline', sockets: 'dgram', lanes: 1 }],
+    ['lanes over dgram', NO_ADDON, { layout: 'lanes' }, { layout: 'lanes', sockets: 'dgram', lanes: 1 }],
+    ['lanes with wasm', WASM_BESIDE, { layout: 'lanes' }, lanes],
+    ['pipeline asked for', FULL, { layout: 'pipeline' }, { layout: 'pipeline', sockets: 'native' }],
+    ['three lanes', FULL, { lanes: 3 }, { layout: 'lanes', lanes: 3 }],
+  ];
+  test.each(cases)('%s', (_, capabilities, options, expected) => {
+    expect(resolveConfig(options, capabilities)).toMatchObject({ ...expected, backend: capabilities.backend });
+  });
+
+  test('the safe policies are the defaults', () => {
+    expect(resolveConfig({}, FULL)).toMatchObject({
+      durability: 'sync',
+      verify: 'every',
+      journalSync: 'auto',
+      verifiers: CORES,
+      cutJournal: false,
+      udp: { host: '127.0.0.1', port: 9393 },
+    });
+  });
+
+  test('more lanes than one need native sockets, and native sockets have to be there', () => {
+    expect(refusal({ lanes: 2, sockets: 'dgram', layout: 'lanes' })).toMatch(/lanes: expected 1 with dgram.*got 2/);
+    expect(refusal({ lanes: 2, layout: 'lanes' }, NO_ADDON)).toMatch(/lanes: expected 1 with dgram/);
+    for (const capabilities of [NO_ADDON, OTHER_SYSTEM])
+      expect(refusal({ sockets: 'native' }, capabilities)).toContain(capabilities.nativeSocketsFault);
+  });
+});
+
+test.each([
+  ['verifiers', 1, 64],
+  ['lanes', 1, 64],
+  ['coalesceUs', 0, 10_000],
+  ['channelsMax', 0, 20_000_000],
+  ['checkpointSeconds', 1, 86_400],
+  ['keyCacheBytes', 32 * 2 ** 20, 64 * 2 ** 30],
+] as const)('%s is a whole number from %d to %d', (name, min, max) => {
+  for (const value of [min, max]) expect(resolveConfig({ [name]: value }, FULL)[name]).toBeGreaterThanOrEqual(min);
+  // 0 asks for the default where there is one.
+  for (const value of [min - 1, max + 1, min + 0.5, Number.NaN, Number.POSITIVE_INFINITY])
+    if (value !== 0 && !(name === 'keyCacheBytes' && Number.isNaN(value)))
+      expect(refusal({ [name]: value })).toMatch(/expected a whole number from/);
+});
+
+test('rings are powers of two, segments whole sectors of a size that holds a group', () => {
+  expect(refusal({ ringSlots: 100 })).toMatch(/power of two, got 100/);
+  expect(refusal({ ringSlots: 1 << 17 })).toMatch(/from 0 to 65536/);
+  expect(refusal({ segmentBytes: 4_096 })).toMatch(/segment-bytes: expected a whole number from 1048576/);
+  expect(refusal({ segmentBytes: 2 ** 20 + 1 })).toMatch(/whole sectors/);
+  expect(ringSlots(resolveConfig({ ringSlots: 16 }, FULL))).toBe(16);
+  // A slow backend gets a short queue, and a lane's ring is its own verifier's alone.
+  const noble = { backend: 'noble' as const, nativeSocketsFault: undefined };
+  expect(ringSlots(resolveConfig({ layout: 'lanes', lanes: 8 }, noble))).toBe(512);
+  expect(ringSlots(resolveConfig({ layout: 'pipeline', verifiers: 16 }, noble))).toBe(2_048);
+  expect(ringSlots(resolveConfig({}, FULL))).toBe(8_192);
+});
+
+describe('CLAIMWIRE_BACKEND', () => {
+  const before = process.env.CLAIMWIRE_BACKEND;
+  afterEach(() => {
+    if (before === undefined) delete process.env.CLAIMWIRE_BACKEND;
+    else process.env.CLAIMWIRE_BACKEND = before;
+  });
+
+  test('stands in for the option, which goes before it', () => {
+    delete process.env.CLAIMWIRE_BACKEND;
+    expect(backendChoice({})).toBe('auto');
+    process.env.CLAIMWIRE_BACKEND = 'noble';
+    expect(backendChoice({})).toBe('noble');
+    expect(backendChoice({ backend: 'wasm' })).toBe('wasm');
+    process.env.CLAIMWIRE_BACKEND = 'magic';
+    expect(() => backendChoice({})).toThrow(/CLAIMWIRE_BACKEND: expected auto, native, wasm, noble, got "magic"/);
+    expect(backendChoice({ backend: 'noble' })).toBe('noble');
+  });
+
+  test('decides for a whole node too', async () => {
+    process.env.CLAIMWIRE_BACKEND = 'noble';
+    const node = new NodeProcess(folder('environment'));
+    expect(await node.ready).toMatchObject({ backend: 'noble', layout: 'pipeline', kernel: null });
+    await node.stop();
+  });
+});
+
+describe('a node whose addon is not there', () => {
+  // Inside the package, so that node_modules is found; build/claimwire.node is not, from there.
+  const root = resolve(import.meta.dirname, '../..');
+  mkdirSync(join(root, 'build'), { recursive: true });
+  const copy = mkdtempSync(join(root, 'build', 'no-addon-'));
+  cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true });
+  cpSync(join(root, 'src/kernel/claimwire.wasm'), join(copy, 'src/kernel/claimwire.wasm'));
+  afterAll(() => rmSync(copy, { recursive: true, force: true }));
+  const cli = join(copy, 'dist/tools/cli.js');
+
+  test('takes claims over dgram, verifies with wasm, and says so', async () => {
+    const data = folder('no-addon');
+    const node = new NodeProcess(data, [], cli);
+    const ready = await node.ready;
+    expect(ready).toMatchObject({ backend: 'wasm', layout: 'pipeline', sockets: 'dgram' });
+    expect(node.stderr).toMatch(/native sockets passed over: expected build\/claimwire\.node, got none/);
+    expect(node.stderr).toMatch(/backend native passed over: .*claimwire\.node/);
+    expect(node.stderr).toMatch(/dgram sockets with receive buffers/);
+    const run = new PayerRun(10, 9);
+    await openChannels(ready, data, run.channels);
+    await run.run(ready, 200);
+    const rows = await getJson<{ committed: string }[]>(ready, '/channels');
+    expect(rows.map((row) => row.committed).sort()).toEqual(run.claimed.map(String).sort());
+    await node.stop();
+  });
+
+  test.each([
+    [['--sockets', 'native'], /sockets: expected native ones, got none/],
+    [['--backend', 'native'], /backend: native: .*claimwire\.node/],
+    [['--layout', 'lanes', '--lanes', '2'], /lanes: expected 1 with dgram sockets, got 2/],
+  ])('refuses %j', async (flags, message) => {
+    const node = new NodeProcess(folder('refused'), flags, cli);
+    expect((await node.exit).code).toBe(1);
+    expect(node.stderr).toMatch(message);
+    expect(node.stdout).toEqual([]);
+  });
+});
