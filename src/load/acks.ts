@@ -1,0 +1,82 @@
+/**
+ * Reads acks: finds the claim or channel each one speaks of, and settles what it covers. Generator thread.
+ *
+ * An ack counts only if its channel is one of the run's; anything else is a stray.
+ */
+import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
+import {
+  ACK_AMOUNT,
+  ACK_CHANNEL_ID,
+  ACK_SEQUENCE,
+  ACK_STATUS,
+  STATUS,
+  STATUS_FIRST_REFUSAL,
+} from '../../protocol/layout.ts';
+import type { TransportSink } from '../transport/transport.ts';
+import type { LoadChannels } from './channels.ts';
+import type { Outstanding } from './outstanding.ts';
+import type { Recorder } from './recorder.ts';
+
+export class AckReader implements TransportSink, FrameSink {
+  recorder: Recorder;
+  readonly #channels: LoadChannels;
+  readonly #outstanding: Outstanding;
+  /** Sequences are the run's own, so an ack leads to its claim. */
+  readonly #isSequenced: boolean;
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #now = 0;
+
+  constructor(channels: LoadChannels, outstanding: Outstanding, recorder: Recorder, isSequenced: boolean) {
+    this.#channels = channels;
+    this.#outstanding = outstanding;
+    this.recorder = recorder;
+    this.#isSequenced = isSequenced;
+  }
+
+  payload(bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    this.#view = view;
+    this.#now = performance.now();
+    if (walkFrames(bytes, offset, offset + length, this) !== WALK_WHOLE) this.recorder.strayAcks += 1;
+  }
+
+  claim(): void {
+    this.recorder.strayAcks += 1;
+  }
+
+  ack(_bytes: Uint8Array, offset: number): void {
+    const view = this.#view;
+    const status = view.getUint8(offset + ACK_STATUS);
+    const sequence = view.getUint32(offset + ACK_SEQUENCE);
+    const channel = this.#channelOf(
+      sequence,
+      view.getUint32(offset + ACK_CHANNEL_ID),
+      view.getUint32(offset + ACK_CHANNEL_ID + 4),
+    );
+    if (channel < 0) {
+      this.recorder.strayAcks += 1;
+    } else if (status >= STATUS_FIRST_REFUSAL) {
+      const isNews = this.#isSequenced
+        ? this.#outstanding.refuse(channel, sequence, status)
+        : this.#outstanding.refuseOldest(channel, status);
+      if (!isNews) this.recorder.duplicateAcks += 1;
+    } else {
+      const amount = view.getUint32(offset + ACK_AMOUNT) * 2 ** 32 + view.getUint32(offset + ACK_AMOUNT + 4);
+      this.#durable(channel, amount, status === STATUS.COMMITTED);
+    }
+  }
+
+  #durable(channel: number, amount: number, isCommitted: boolean): void {
+    const settled = this.#outstanding.cover(channel, amount, isCommitted, this.#now);
+    const before = this.#channels.acknowledged(channel);
+    if (amount > before) this.#channels.setAcknowledged(channel, amount);
+    else if (isCommitted && amount < before) this.recorder.outOfOrderAcks += 1;
+    else if (settled === 0) this.recorder.duplicateAcks += 1;
+  }
+
+  #channelOf(sequence: number, high: number, low: number): number {
+    const channels = this.#channels;
+    const channel = this.#isSequenced ? this.#outstanding.channelOf(sequence) : -1;
+    const isIts = channel >= 0 && channels.handleHigh(channel) === high && channels.handleLow(channel) === low;
+    return isIts ? channel : channels.table.find(high, low);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The first datagrams of a run, kept in memory and written as a capture when it is over. Generator thread.
+ *
+ * Written down are the bytes as handed to the socket, the socket's own address and the target: IPv4, raw IP, nanoseconds.
+ */
+import { writeFileSync } from 'node:fs';
+import { CLAIM_BYTES } from '../../protocol/layout.ts';
+import { type Ipv4Datagram, writePcap } from '../pcap.ts';
+import type { Target } from './settings.ts';
+
+export class Capture {
+  readonly #claims: Uint8Array;
+  readonly #target: Target;
+  readonly #datagrams: Ipv4Datagram[] = [];
+  #left: number;
+
+  /** @param claims the arena; @param claimsMax what is kept, in whole datagrams */
+  constructor(claims: Uint8Array, claimsMax: number, target: Target) {
+    this.#claims = claims;
+    this.#left = claimsMax;
+    this.#target = target;
+  }
+
+  /** @param from H:P; @param at milliseconds since 1970 */
+  add(from: string, slots: Uint32Array, count: number, at: number): void {
+    if (count > this.#left) return;
+    this.#left -= count;
+    const payload = new Uint8Array(count * CLAIM_BYTES);
+    for (let index = 0; index < count; index++)
+      payload.set(this.#claims.subarray(slots[index]!, slots[index]! + CLAIM_BYTES), index * CLAIM_BYTES);
+    const colon = from.lastIndexOf(':');
+    const nanoseconds = Math.floor((at % 1_000) * 1e6);
+    this.#datagrams.push({
+      seconds: Math.floor(at / 1_000),
+      nanoseconds,
+      source: from.slice(0, colon),
+      sourcePort: Number(from.slice(colon + 1)),
+      target: this.#target.host,
+      targetPort: this.#target.port,
+      payload,
+    });
+  }
+
+  write(file: string): void {
+    writeFileSync(file, writePcap(this.#datagrams));
+  }
+}

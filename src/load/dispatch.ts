@@ -1,0 +1,183 @@
+/**
+ * From a batch to datagrams: packs claims, makes the faults that were drawn, and enters each claim as outstanding.
+ *
+ * Generator thread. A claim that is held back to be sent out of order leaves right after its channel's next one, from a
+ * slot of its own behind the batch; copies and such late ones go in datagrams of their own.
+ */
+import { copyClaim } from '../../protocol/claim.ts';
+import { CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import {
+  BATCH_CLAIMS_MAX,
+  type Batch,
+  FAULT_CORRUPT,
+  FAULT_DROP,
+  FAULT_DUPLICATE,
+  FAULT_NONE,
+  FAULT_REORDER,
+  FAULT_STALE,
+  HELD_CLAIMS_MAX,
+} from './batch.ts';
+import type { Capture } from './capture.ts';
+import type { LoadChannels } from './channels.ts';
+import type { LoadLink } from './link.ts';
+import type { Outstanding } from './outstanding.ts';
+import type { Random } from './random.ts';
+import type { Recorder } from './recorder.ts';
+
+export interface DispatchOptions {
+  perDatagram: number;
+  isVerbatim: boolean;
+  /** Of the generator's clock: milliseconds since 1970 at 0. */
+  clockOrigin: number;
+  capture: Capture | undefined;
+}
+
+interface Straggler {
+  slot: number;
+  socket: number;
+  /** Free again once this one has left; -1 for a copy. */
+  held: number;
+}
+
+export class Dispatch {
+  recorder: Recorder;
+  /** Claims handed to the link, warm-up and copies included. */
+  claims = 0;
+  readonly #channels: LoadChannels;
+  readonly #link: LoadLink;
+  readonly #outstanding: Outstanding;
+  readonly #random: Random;
+  readonly #options: DispatchOptions;
+  readonly #open: Uint32Array;
+  #openCount = 0;
+  #openSocket = 0;
+  readonly #stragglers: Straggler[] = [];
+  readonly #straggler = new Uint32Array(1);
+  /** By channel: the claim held back, and the socket it is for. */
+  readonly #held = new Map<number, Straggler>();
+  readonly #free = Array.from({ length: HELD_CLAIMS_MAX }, (_, index) => index);
+
+  constructor(
+    channels: LoadChannels,
+    link: LoadLink,
+    outstanding: Outstanding,
+    recorder: Recorder,
+    random: Random,
+    options: DispatchOptions,
+  ) {
+    this.#channels = channels;
+    this.#link = link;
+    this.#outstanding = outstanding;
+    this.recorder = recorder;
+    this.#random = random;
+    this.#options = options;
+    this.#open = new Uint32Array(options.perDatagram);
+  }
+
+  /** Sends what is left of the batch. False where a socket is full: call again later, nothing is lost. */
+  send(batch: Batch, now: number): boolean {
+    while (batch.sent < batch.count) {
+      const index = batch.sent;
+      const isFull = this.#openCount === this.#options.perDatagram;
+      const isOther = batch.starts[index] === 1 || batch.sockets[index] !== this.#openSocket;
+      if ((isFull || isOther || this.#stragglers.length > 0) && !this.#finish(now)) return false;
+      batch.sent += 1;
+      this.#claim(batch, index, now);
+    }
+    return this.#finish(now);
+  }
+
+  /** Lets go of what is still held back, as at the end of a step. */
+  releaseHeld(): void {
+    this.#stragglers.push(...this.#held.values());
+    this.#held.clear();
+  }
+
+  #claim(batch: Batch, index: number, now: number): void {
+    const { faults } = this.recorder;
+    const fault = batch.faults[index]!;
+    const dueAt = batch.dueAt[index]!;
+    const isMeasured = this.recorder.isMeasured(dueAt) ? 1 : 0;
+    if (fault === FAULT_DROP) {
+      faults.dropped += isMeasured;
+      return;
+    }
+    const channel = batch.channels[index]!;
+    const slot = this.#channels.ring.slot(index);
+    if (!this.#options.isVerbatim) this.#stamp(slot, dueAt);
+    if (fault === FAULT_CORRUPT) this.#corrupt(slot);
+    this.#outstanding.add(channel, batch.amounts[index]!, dueAt, now, fault === FAULT_CORRUPT);
+    this.recorder.left(dueAt, now);
+    const socket = batch.sockets[index]!;
+    if (fault === FAULT_REORDER && this.#hold(channel, slot, socket)) {
+      faults.reordered += isMeasured;
+      return;
+    }
+    this.#openSocket = socket;
+    this.#open[this.#openCount++] = slot;
+    if (fault !== FAULT_NONE) {
+      if (fault === FAULT_CORRUPT) faults.corrupted += isMeasured;
+      if (fault === FAULT_STALE) faults.stale += isMeasured;
+      if (fault === FAULT_DUPLICATE) {
+        faults.duplicated += isMeasured;
+        this.#stragglers.push({ slot, socket, held: -1 });
+      }
+    }
+    if (this.#held.size > 0) this.#release(channel);
+  }
+
+  /** Its number is its sequence: see outstanding.ts. */
+  #stamp(slot: number, dueAt: number): void {
+    const { view } = this.#channels.arena;
+    view.setUint32(slot + CLAIM_SEQUENCE, this.#outstanding.next >>> 0);
+    view.setFloat64(slot + CLAIM_TIMESTAMP, this.#options.clockOrigin + dueAt);
+  }
+
+  #corrupt(slot: number): void {
+    const bit = this.#random.below(SIGNATURE_BYTES * 8);
+    this.#channels.arena.bytes[slot + CLAIM_SIGNATURE + (bit >>> 3)]! ^= 1 << (bit & 7);
+  }
+
+  /** False where the channel has one held back already, or there is no slot left. */
+  #hold(channel: number, slot: number, socket: number): boolean {
+    if (this.#held.has(channel)) return false;
+    const held = this.#free.pop();
+    if (held === undefined) return false;
+    const { ring, arena } = this.#channels;
+    const to = ring.slot(BATCH_CLAIMS_MAX + held);
+    copyClaim(arena.view, slot, arena.view, to);
+    this.#held.set(channel, { slot: to, socket, held });
+    return true;
+  }
+
+  #release(channel: number): void {
+    const straggler = this.#held.get(channel);
+    if (straggler === undefined) return;
+    this.#held.delete(channel);
+    this.#stragglers.push(straggler);
+  }
+
+  /** Hands over the open datagram, and then the stragglers one by one. */
+  #finish(now: number): boolean {
+    if (this.#openCount > 0) {
+      if (!this.#datagram(this.#openSocket, this.#open, this.#openCount, now)) return false;
+      this.#openCount = 0;
+    }
+    while (this.#stragglers.length > 0) {
+      const { slot, socket, held } = this.#stragglers[0]!;
+      this.#straggler[0] = slot;
+      if (!this.#datagram(socket, this.#straggler, 1, now)) return false;
+      if (held >= 0) this.#free.push(held);
+      this.#stragglers.shift();
+    }
+    return true;
+  }
+
+  #datagram(socket: number, slots: Uint32Array, count: number, now: number): boolean {
+    if (!this.#link.send(socket, slots, count)) return false;
+    this.claims += count;
+    if (this.recorder.isMeasured(now)) this.recorder.datagrams += 1;
+    this.#options.capture?.add(this.#link.local(socket), slots, count, this.#options.clockOrigin + now);
+    return true;
+  }
+}

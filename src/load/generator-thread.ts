@@ -1,0 +1,80 @@
+/**
+ * Entry of the generator thread: builds its parts from what the main thread sent, runs the steps, reports each.
+ *
+ * An exception ends the thread, and with it the run (run.ts).
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { nativeUdpFault } from '../transport/udp-native.ts';
+import { Capture } from './capture.ts';
+import { LoadChannels, type SharedChannels } from './channels.ts';
+import { openCorpus } from './corpus.ts';
+import { Generator } from './generator.ts';
+import type { LinkOptions, LoadLink } from './link.ts';
+import { DgramLink } from './link-dgram.ts';
+import { NativeLink } from './link-native.ts';
+import { TcpLink } from './link-tcp.ts';
+import { Random } from './random.ts';
+import type { LoadInterval, LoadStep } from './result.ts';
+import type { LoadSettings, ReplayClaims } from './settings.ts';
+import { createSigner } from './signer.ts';
+import { ChannelPicker } from './skew.ts';
+import { type ClaimSource, SignedSource, StoredSource } from './source.ts';
+
+export interface GeneratorTask {
+  settings: LoadSettings;
+  channels: SharedChannels;
+  replay: ReplayClaims | undefined;
+  control: Int32Array;
+}
+
+/** What the thread says, in this order: ready, then intervals and a step for each rate, then over. */
+export type GeneratorMessage =
+  | { event: 'ready'; sender: string; signer: string }
+  | { event: 'interval'; interval: LoadInterval; waiting: number }
+  | { event: 'step'; step: LoadStep }
+  | { event: 'over'; sent: number; ackDrops: number; failures: number; lastFailure: string | undefined };
+
+const task = workerData as GeneratorTask;
+await run(task, (message) => parentPort?.postMessage(message));
+
+async function run(
+  { settings, channels: shared, replay, control }: GeneratorTask,
+  say: (message: GeneratorMessage) => void,
+): Promise<void> {
+  const channels = new LoadChannels(shared);
+  const source = sourceFor(settings, channels, replay);
+  const capture = settings.capture && new Capture(channels.arena.bytes, settings.capture.claims, settings.target);
+  const onInterval = (interval: LoadInterval, waiting: number) => say({ event: 'interval', interval, waiting });
+  const generator = new Generator({ settings, channels, source, replay, capture, control, onInterval });
+  const link = await openLink(settings, channels, generator);
+  generator.attach(link);
+  say({ event: 'ready', sender: link.name, signer: source.name });
+  for (const rate of settings.rates) {
+    if (generator.isStopped) break;
+    say({ event: 'step', step: await generator.step(rate) });
+  }
+  const { failures, lastFailure, drops } = link;
+  await link.close();
+  if (settings.capture !== undefined) capture?.write(settings.capture.file);
+  say({ event: 'over', sent: generator.claimsSent, ackDrops: drops, failures, lastFailure });
+}
+
+function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: ReplayClaims | undefined): ClaimSource {
+  const { seed, keys, zipf, sockets, perDatagram } = settings;
+  if (replay !== undefined) return new StoredSource(channels, replay.claims, replay, sockets, perDatagram);
+  const picker = () => new ChannelPicker(channels.count, sockets, zipf, new Random(seed, 'channels'));
+  const signed = () => {
+    const signer = createSigner(seed, keys, channels);
+    return new SignedSource(channels, picker(), signer, new Random(seed, 'stale'), perDatagram);
+  };
+  if (settings.corpus === undefined) return signed();
+  return new StoredSource(channels, openCorpus(settings, channels, signed), undefined, sockets, perDatagram);
+}
+
+function openLink(settings: LoadSettings, channels: LoadChannels, { sink }: Generator): Promise<LoadLink> {
+  const { target, sender, sockets, perDatagram } = settings;
+  const options: LinkOptions = { host: target.host, port: target.port, sockets, perDatagram, sink };
+  if (target.protocol === 'tcp') return TcpLink.open(channels.arena.view, options);
+  const isNative = sender === 'native' || (sender === 'auto' && nativeUdpFault() === undefined);
+  return isNative ? NativeLink.open(channels, options) : DgramLink.open(channels.arena.view, options);
+}

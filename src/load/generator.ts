@@ -1,0 +1,219 @@
+/**
+ * The load itself: paces, fills, sends, reads acks and records, in turns of the event loop of a thread of its own.
+ *
+ * Open loop: what is due leaves, whatever was answered; late is counted, never skipped. At most once a turn the thread
+ * sleeps, until the next claim is due or an ack may be there; at high rates it rests between bursts, because the node
+ * may need the core, and latency counts from the intended time anyway.
+ */
+
+import type { TransportSink } from '../transport/transport.ts';
+import { AckReader } from './acks.ts';
+import { BATCH_CLAIMS_MAX, Batch, FaultDraw } from './batch.ts';
+import type { Capture } from './capture.ts';
+import type { LoadChannels } from './channels.ts';
+import { Dispatch } from './dispatch.ts';
+import type { LoadLink } from './link.ts';
+import { Outstanding } from './outstanding.ts';
+import { Random } from './random.ts';
+import { Recorder } from './recorder.ts';
+import type { LoadInterval, LoadStep } from './result.ts';
+import { ListedSchedule, RateSchedule, type Schedule } from './schedule.ts';
+import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
+import type { ClaimSource } from './source.ts';
+
+/** Above this many claims a second they leave in bursts this far apart. */
+const BURST_RATE_MIN = 50_000;
+const BURST_MS = 0.1;
+/** Longest sleep while acks may come to a socket that cannot wake us, and while none can. */
+const SLEEP_MS_MAX = 0.1;
+const IDLE_MS_MAX = 1;
+
+export interface GeneratorParts {
+  settings: LoadSettings;
+  channels: LoadChannels;
+  source: ClaimSource;
+  replay: ReplayClaims | undefined;
+  capture: Capture | undefined;
+  control: Int32Array;
+  /** @param waiting claims without an answer so far */
+  onInterval: (interval: LoadInterval, waiting: number) => void;
+}
+
+export class Generator {
+  readonly #parts: GeneratorParts;
+  readonly #outstanding: Outstanding;
+  readonly #acks: AckReader;
+  readonly #batch = new Batch();
+  /** The batch is with the link, and its slots are free. */
+  #hasLeft = true;
+  readonly #faults: FaultDraw;
+  readonly #arrivals: Random;
+  #recorder = new Recorder(0);
+  #link!: LoadLink;
+  #dispatch!: Dispatch;
+  /** Of the step that runs. */
+  #schedule: Schedule | undefined;
+  #endsAt = 0;
+  #sendAfter = 0;
+  #burstMs = 0;
+
+  constructor(parts: GeneratorParts) {
+    const { settings, channels, source } = parts;
+    this.#parts = parts;
+    this.#outstanding = new Outstanding(capacityFor(settings), channels.count, this.#recorder);
+    this.#acks = new AckReader(channels, this.#outstanding, this.#recorder, !source.isVerbatim);
+    this.#faults = new FaultDraw(settings.faults, new Random(settings.seed, 'faults'));
+    this.#arrivals = new Random(settings.seed, 'arrivals');
+  }
+
+  /** Takes what comes in on the link. */
+  get sink(): TransportSink {
+    return this.#acks;
+  }
+
+  attach(link: LoadLink): void {
+    const { settings, channels, source, capture } = this.#parts;
+    this.#link = link;
+    const random = new Random(settings.seed, 'corruption');
+    const clockOrigin = performance.timeOrigin;
+    const options = { perDatagram: settings.perDatagram, isVerbatim: source.isVerbatim, clockOrigin, capture };
+    this.#dispatch = new Dispatch(channels, link, this.#outstanding, this.#recorder, random, options);
+  }
+
+  /** Claims handed to the sockets so far. */
+  get claimsSent(): number {
+    return this.#dispatch.claims;
+  }
+
+  get isStopped(): boolean {
+    return Atomics.load(this.#parts.control, CONTROL_STOP) !== 0;
+  }
+
+  /** One rate for the run's duration, its warm-up before it, its acks after it. */
+  async step(rate: number | null): Promise<LoadStep> {
+    const { settings, replay } = this.#parts;
+    const { warmupMs, durationMs, drainMs, arrivals } = settings;
+    const startMs = performance.now();
+    const measuredFrom = startMs + warmupMs;
+    this.#begin(new Recorder(measuredFrom));
+    this.#endsAt = measuredFrom + durationMs;
+    this.#burstMs = rate !== null && rate >= BURST_RATE_MIN ? BURST_MS : 0;
+    this.#sendAfter = 0;
+    if (rate !== null) this.#schedule = new RateSchedule(arrivals, rate, startMs, this.#arrivals);
+    else this.#schedule = replay && new ListedSchedule(replay.offsets, startMs);
+    await turns(() => this.#turn());
+    const endedAt = Math.min(this.#endsAt, performance.now());
+    const unsent = this.#overdue(endedAt);
+    this.#dispatch.releaseHeld();
+    const giveUpAt = performance.now() + drainMs;
+    await turns(() => this.#drain(giveUpAt));
+    this.#outstanding.expire(Number.POSITIVE_INFINITY);
+    return this.#recorder.step(rate, endedAt, unsent);
+  }
+
+  #begin(recorder: Recorder): void {
+    this.#recorder = recorder;
+    this.#dispatch.recorder = recorder;
+    this.#acks.recorder = recorder;
+    this.#outstanding.ends = recorder;
+  }
+
+  /** Returns whether the step goes on. */
+  #turn(): boolean {
+    const { settings, source } = this.#parts;
+    this.#link.receive();
+    const now = performance.now();
+    const interval = this.#recorder.tick(now);
+    if (interval !== undefined) this.#parts.onInterval(interval, this.#outstanding.count);
+    const batch = this.#batch;
+    if (this.#hasLeft) {
+      if (now >= this.#endsAt || source.left === 0 || this.isStopped) return false;
+      if (now >= this.#sendAfter && this.#collect(now) > 0) source.fill(batch);
+    }
+    const sentAt = performance.now();
+    let isFull = false;
+    if (batch.sent < batch.count || !this.#hasLeft) {
+      if (this.#schedule === undefined) batch.dueAt.fill(sentAt, batch.sent, batch.count);
+      this.#hasLeft = this.#dispatch.send(batch, sentAt);
+      this.#sendAfter = now + this.#burstMs;
+      // A batch that was as large as it can be: more is due.
+      isFull = this.#hasLeft && batch.count > source.batchMax - settings.perDatagram;
+    }
+    // Every turn: a socket that was full has kept datagrams to itself.
+    this.#link.flush();
+    if (!isFull) this.#sleep(sentAt);
+    return sentAt < this.#endsAt + settings.drainMs;
+  }
+
+  /** Puts together what is due, or what the window has room for. */
+  #collect(now: number): number {
+    const { settings, source } = this.#parts;
+    const batch = this.#batch;
+    const most = Math.min(source.batchMax, source.left);
+    batch.sent = 0;
+    batch.count = 0;
+    const schedule = this.#schedule;
+    if (schedule === undefined) {
+      const room = settings.window - this.#outstanding.count;
+      if (room < Math.min(settings.perDatagram, settings.window)) this.#outstanding.expire(now - settings.drainMs);
+      else batch.count = wholeDatagrams(Math.min(most, room), settings.perDatagram);
+    } else {
+      for (; batch.count < most && schedule.due <= now && schedule.due < this.#endsAt; schedule.advance())
+        batch.dueAt[batch.count++] = schedule.due;
+    }
+    for (let index = 0; index < batch.count; index++) batch.faults[index] = this.#faults.draw();
+    return batch.count;
+  }
+
+  #sleep(now: number): void {
+    const due = this.#schedule === undefined ? Number.POSITIVE_INFINITY : this.#schedule.due;
+    const longest = this.#outstanding.count > 0 ? SLEEP_MS_MAX : IDLE_MS_MAX;
+    const next = Math.min(Math.max(due, this.#sendAfter), this.#endsAt, now + longest);
+    this.#link.wait((next - performance.now()) * 1_000);
+  }
+
+  /** Claims that were due and never left. */
+  #overdue(until: number): number {
+    let claims = this.#batch.count - this.#batch.sent;
+    this.#batch.sent = this.#batch.count;
+    if (this.#schedule instanceof RateSchedule && !this.isStopped && this.#parts.source.left > 0)
+      for (; this.#schedule.due < until; this.#schedule.advance()) claims += 1;
+    return claims;
+  }
+
+  #drain(giveUpAt: number): boolean {
+    const now = performance.now();
+    this.#hasLeft = this.#dispatch.send(this.#batch, now);
+    this.#link.flush();
+    this.#link.receive();
+    if ((this.#hasLeft && this.#outstanding.count === 0) || now >= giveUpAt) return false;
+    this.#link.wait(SLEEP_MS_MAX * 1_000);
+    return true;
+  }
+}
+
+/** Room for every claim that may be outstanding, and so much again, that late acks still find their claims. */
+function capacityFor({ rates, window, inflightMax }: LoadSettings): number {
+  const most = rates.some((rate) => rate !== null) ? Math.max(inflightMax, window) : window * 4;
+  return 2 ** Math.ceil(Math.log2(Math.max(most, 2 * BATCH_CLAIMS_MAX)));
+}
+
+/** Rather a claim less than a datagram that is not full. */
+function wholeDatagrams(claims: number, perDatagram: number): number {
+  return claims > perDatagram ? claims - (claims % perDatagram) : claims;
+}
+
+/** Calls `turn` once a turn of the event loop until it says no. */
+function turns(turn: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const next = () => {
+      try {
+        if (turn()) setImmediate(next);
+        else resolve();
+      } catch (error) {
+        reject(error as Error);
+      }
+    };
+    next();
+  });
+}

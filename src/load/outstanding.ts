@@ -1,0 +1,168 @@
+/**
+ * Claims that were sent and not answered yet, and what an ack says about them.
+ *
+ * Generator thread. Claims are numbered as they are sent; a number is also the claim's sequence on the wire, so an ack
+ * leads back to its claim without a search. A claim's facts lie in a ring at its number, and the claims of a channel
+ * form a queue through it, oldest first. Acks are cumulative, so one settles a prefix of its channel's queue.
+ *
+ * The ring is bounded: a new claim that needs the place of one still waiting counts that one as unanswered. All older
+ * numbers have left their queues by then, so the one that has to go is the first of its queue.
+ *
+ * Rules for claims made to be refused (`isDoomed`, with a broken signature): they are never acknowledged. An ack of a
+ * newer claim covers them, since the node may hold a refusal back (it limits their rate) or not look at the signature
+ * at all (the amount is committed already). A refusal that comes after that still counts as the answer.
+ */
+
+/** Hears how each claim ended. Times in milliseconds. */
+export interface ClaimEnds {
+  committed(dueAt: number, sentAt: number, now: number): void;
+  already(dueAt: number): void;
+  refused(dueAt: number, status: number, isExpected: boolean): void;
+  /** Made to be refused, and a newer claim of the channel is durable. */
+  covered(dueAt: number): void;
+  /** It was covered, and then refused all the same: counted as that instead. */
+  uncovered(dueAt: number): void;
+  unanswered(dueAt: number): void;
+}
+
+const NONE = -1;
+
+/** WAITING and DOOMED want an answer, LINGERING had one but lies within its queue; the others are in no queue. */
+const SETTLED = 0;
+const WAITING = 1;
+const DOOMED = 2;
+const LINGERING = 3;
+const COVERED = 4;
+
+export class Outstanding {
+  /** Claims waiting for an answer. */
+  count = 0;
+  /** Number of the next claim; its low 32 bits are its sequence. */
+  next = 0;
+  /** Every claim below it has had its answer. */
+  #oldest = 0;
+  readonly #capacity: number;
+  readonly #mask: number;
+  /** Of the step that runs. */
+  ends: ClaimEnds;
+  readonly #states: Uint8Array;
+  readonly #channels: Int32Array;
+  readonly #successors: Int32Array;
+  readonly #amounts: Float64Array;
+  readonly #dueAt: Float64Array;
+  readonly #sentAt: Float64Array;
+  /** Of each channel's queue: the first entry at 2i, the last one at 2i + 1. */
+  readonly #queues: Int32Array;
+
+  /** @param capacity a power of two, at most 2^30 */
+  constructor(capacity: number, channels: number, ends: ClaimEnds) {
+    this.#capacity = capacity;
+    this.#mask = capacity - 1;
+    this.ends = ends;
+    this.#states = new Uint8Array(capacity);
+    this.#channels = new Int32Array(capacity).fill(NONE);
+    this.#successors = new Int32Array(capacity);
+    this.#amounts = new Float64Array(capacity);
+    this.#dueAt = new Float64Array(capacity);
+    this.#sentAt = new Float64Array(capacity);
+    this.#queues = new Int32Array(2 * channels).fill(NONE);
+  }
+
+  /** A claim leaves. */
+  add(channel: number, amount: number, dueAt: number, sentAt: number, isDoomed: boolean): void {
+    if (this.next - this.#oldest >= this.#capacity) this.#expireOldest();
+    const entry = this.next & this.#mask;
+    this.next += 1;
+    this.count += 1;
+    this.#states[entry] = isDoomed ? DOOMED : WAITING;
+    this.#channels[entry] = channel;
+    this.#amounts[entry] = amount;
+    this.#dueAt[entry] = dueAt;
+    this.#sentAt[entry] = sentAt;
+    this.#successors[entry] = NONE;
+    const last = this.#queues[2 * channel + 1]!;
+    if (last === NONE) this.#queues[2 * channel] = entry;
+    else this.#successors[last] = entry;
+    this.#queues[2 * channel + 1] = entry;
+  }
+
+  /** Channel of the claim with that sequence, or -1 where it is not one of the last `capacity`. */
+  channelOf(sequence: number): number {
+    const age = (this.next - 1 - sequence) >>> 0;
+    return age < Math.min(this.#capacity, this.next) ? this.#channels[sequence & this.#mask]! : NONE;
+  }
+
+  /** At least `amount` of a channel is durable. Returns how many claims that settles. */
+  cover(channel: number, amount: number, isCommitted: boolean, now: number): number {
+    let settled = 0;
+    let entry = this.#queues[2 * channel]!;
+    while (entry !== NONE) {
+      const state = this.#states[entry]!;
+      if (state !== LINGERING) {
+        if (this.#amounts[entry]! > amount) break;
+        this.count -= 1;
+        settled += 1;
+        const dueAt = this.#dueAt[entry]!;
+        if (state === DOOMED) this.ends.covered(dueAt);
+        else if (isCommitted) this.ends.committed(dueAt, this.#sentAt[entry]!, now);
+        else this.ends.already(dueAt);
+      }
+      this.#states[entry] = state === DOOMED ? COVERED : SETTLED;
+      entry = this.#successors[entry]!;
+    }
+    this.#queues[2 * channel] = entry;
+    if (entry === NONE) this.#queues[2 * channel + 1] = NONE;
+    return settled;
+  }
+
+  /** The claim of that sequence and channel was refused. False where none of them waits (a copy of it was answered). */
+  refuse(channel: number, sequence: number, status: number): boolean {
+    return this.channelOf(sequence) === channel && this.#refuse(sequence & this.#mask, status);
+  }
+
+  /** The same where sequences are not ours, as in a replay: the oldest of the channel is meant. */
+  refuseOldest(channel: number, status: number): boolean {
+    let entry = this.#queues[2 * channel]!;
+    while (entry !== NONE && this.#states[entry] === LINGERING) entry = this.#successors[entry]!;
+    return entry !== NONE && this.#refuse(entry, status);
+  }
+
+  #refuse(entry: number, status: number): boolean {
+    const state = this.#states[entry]!;
+    const dueAt = this.#dueAt[entry]!;
+    if (state === COVERED) {
+      this.#states[entry] = SETTLED;
+      this.ends.uncovered(dueAt);
+    } else if (state === WAITING || state === DOOMED) {
+      this.#states[entry] = LINGERING;
+      this.count -= 1;
+    } else return false;
+    this.ends.refused(dueAt, status, state !== WAITING);
+    return true;
+  }
+
+  /** Gives up claims sent before `time`, oldest first. */
+  expire(time: number): void {
+    while (this.#oldest < this.next) {
+      const entry = this.#oldest & this.#mask;
+      const state = this.#states[entry]!;
+      if ((state === WAITING || state === DOOMED) && this.#sentAt[entry]! >= time) return;
+      this.#expireOldest();
+    }
+  }
+
+  #expireOldest(): void {
+    const entry = this.#oldest & this.#mask;
+    const state = this.#states[entry]!;
+    this.#oldest += 1;
+    if (state === SETTLED || state === COVERED) return;
+    this.#states[entry] = SETTLED;
+    const channel = this.#channels[entry]!;
+    const successor = this.#successors[entry]!;
+    this.#queues[2 * channel] = successor;
+    if (successor === NONE) this.#queues[2 * channel + 1] = NONE;
+    if (state === LINGERING) return;
+    this.count -= 1;
+    this.ends.unanswered(this.#dueAt[entry]!);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * When claims are meant to leave: an open loop's schedule does not know of acks, and never waits for one.
+ *
+ * Times in milliseconds of the generator's clock. Generator thread.
+ */
+import type { Random } from './random.ts';
+
+/** `constant`: evenly; `poisson`: as if many payers came independently; `burst`: `size` at once, evenly. */
+export type Arrivals = { kind: 'constant' } | { kind: 'poisson' } | { kind: 'burst'; size: number };
+
+export interface Schedule {
+  /** When the next claim is meant to leave; Infinity when there are no more. */
+  readonly due: number;
+  advance(): void;
+}
+
+const BURST_MAX = 1_000_000;
+
+/** Undefined for what is none of constant, poisson, burst:N. */
+export function parseArrivals(text: string): Arrivals | undefined {
+  if (text === 'constant' || text === 'poisson') return { kind: text };
+  const size = Number(/^burst:(\d{1,7})$/.exec(text)?.[1]);
+  return size >= 1 && size <= BURST_MAX ? { kind: 'burst', size } : undefined;
+}
+
+export function arrivalsName(arrivals: Arrivals): string {
+  return arrivals.kind === 'burst' ? `burst:${arrivals.size}` : arrivals.kind;
+}
+
+export class RateSchedule implements Schedule {
+  due: number;
+  readonly #startMs: number;
+  readonly #gapMs: number;
+  readonly #burst: number;
+  /** Only for `poisson`. */
+  readonly #random: Random | undefined;
+  #claims = 0;
+
+  /** @param rate claims a second */
+  constructor(arrivals: Arrivals, rate: number, startMs: number, random: Random) {
+    this.#startMs = startMs;
+    this.#gapMs = 1_000 / rate;
+    this.#burst = arrivals.kind === 'burst' ? arrivals.size : 1;
+    this.#random = arrivals.kind === 'poisson' ? random : undefined;
+    this.due = startMs;
+    if (this.#random !== undefined) this.advance();
+  }
+
+  advance(): void {
+    this.#claims += 1;
+    // By multiplication: a sum of millions of rounded gaps would drift. An exponential gap has no such anchor.
+    if (this.#random !== undefined) this.due -= Math.log(1 - this.#random.next()) * this.#gapMs;
+    else this.due = this.#startMs + Math.floor(this.#claims / this.#burst) * this.#burst * this.#gapMs;
+  }
+}
+
+/** Times given beforehand, as of a capture: the n-th claim is due `offsets[n]` after the start. */
+export class ListedSchedule implements Schedule {
+  readonly #offsets: Float64Array;
+  readonly #startMs: number;
+  #at = 0;
+
+  constructor(offsets: Float64Array, startMs: number) {
+    this.#offsets = offsets;
+    this.#startMs = startMs;
+  }
+
+  get due(): number {
+    return this.#at < this.#offsets.length ? this.#startMs + this.#offsets[this.#at]! : Number.POSITIVE_INFINITY;
+  }
+  advance(): void {
+    this.#at += 1;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Signing for load, and for nothing else: variable-time, nonces known and used again, so the private key of anybody who
+ * signed with it would be public. Hence the keys come from the run's seed alone, and no other can be given.
+ *
+ * Each claim still is a full, different, valid ECDSA signature, and costs the node a full verification. Without the
+ * addon the payer's own signer (noble) stands in, which signs some thousands a second. Generator thread.
+ */
+
+import { loadAddon } from '../addon.ts';
+import { Secp256k1Signer } from '../client/signer.ts';
+import { assert } from '../errors.ts';
+import { SLOT_ROW } from '../ring/slot.ts';
+import { kernelLayout } from '../verify/kernel.ts';
+import { NativeKernel } from '../verify/native.ts';
+import { BATCH_CLAIMS_MAX } from './batch.ts';
+import type { LoadChannels } from './channels.ts';
+import { seededBytes } from './random.ts';
+
+export interface LoadSigner {
+  readonly name: 'native' | 'noble';
+  /** Claims worth signing at once: what keeps a turn within about a millisecond. */
+  readonly batchMax: number;
+  /** Signs the claims in slots 0..count-1 of the ring, all other fields being set, the channel as SLOT_ROW. */
+  sign(count: number): void;
+}
+
+/** What the addon exports for this (src/kernel/addon.c). Key row i of the arena signs with private key and nonce i. */
+interface ThrowawayAddon {
+  throwawaySigner(privateKeys: Uint8Array, nonces: Uint8Array): void;
+  /** How many were signed. */
+  throwawaySignSlots(first: number, count: number): number;
+  throwawayKey(privateKey: Uint8Array): Uint8Array;
+}
+
+/** The kernel is asked to sign, never to verify: the smallest cache of key tables there is. */
+const CACHE_BYTES = 1;
+
+export function throwawayPublicKey(seed: number, key: number): Uint8Array {
+  const addon = nativeAddon();
+  const privateKey = seededBytes(seed, `key ${key}`);
+  return addon === undefined ? new Secp256k1Signer(privateKey).publicKey : addon.throwawayKey(privateKey);
+}
+
+export function createSigner(seed: number, keys: number, channels: LoadChannels): LoadSigner {
+  const addon = nativeAddon();
+  return addon === undefined ? new NobleSigner(seed, keys, channels) : new NativeSigner(seed, keys, channels, addon);
+}
+
+/** Makes the ring of `channels` the one that this thread's addon signs in and gathers from. */
+export function attachAddon(channels: LoadChannels): void {
+  new NativeKernel(CACHE_BYTES).attach(channels.arena, kernelLayout(channels.arena, channels.ring));
+}
+
+function nativeAddon(): ThrowawayAddon | undefined {
+  try {
+    return loadAddon<ThrowawayAddon>();
+  } catch {
+    return undefined;
+  }
+}
+
+class NativeSigner implements LoadSigner {
+  readonly name = 'native';
+  readonly batchMax = BATCH_CLAIMS_MAX;
+  readonly #addon: ThrowawayAddon;
+
+  constructor(seed: number, keys: number, channels: LoadChannels, addon: ThrowawayAddon) {
+    this.#addon = addon;
+    attachAddon(channels);
+    const all = (name: string) =>
+      new Uint8Array(Buffer.concat(Array.from({ length: keys }, (_, key) => seededBytes(seed, `${name} ${key}`))));
+    addon.throwawaySigner(all('key'), all('nonce'));
+  }
+
+  sign(count: number): void {
+    assert(this.#addon.throwawaySignSlots(0, count) === count, 'every slot has a channel, and every channel a key');
+  }
+}
+
+class NobleSigner implements LoadSigner {
+  readonly name = 'noble';
+  readonly batchMax = 4;
+  readonly #signers: Secp256k1Signer[];
+  readonly #channels: LoadChannels;
+
+  constructor(seed: number, keys: number, channels: LoadChannels) {
+    this.#channels = channels;
+    this.#signers = Array.from({ length: keys }, (_, key) => new Secp256k1Signer(seededBytes(seed, `key ${key}`)));
+  }
+
+  sign(count: number): void {
+    const { ring, arena, table } = this.#channels;
+    for (let index = 0; index < count; index++) {
+      const slot = ring.slot(index);
+      const channel = arena.words[(slot + SLOT_ROW) >>> 2]!;
+      this.#signers[channel % this.#signers.length]!.signClaim(arena.bytes, slot, table.ledgerId(channel), 'xrpl');
+    }
+  }
+}

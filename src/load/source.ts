@@ -1,0 +1,150 @@
+/**
+ * Where claims come from: signed as they are due, taken from a corpus signed ahead, or from a capture.
+ *
+ * Generator thread. A source fills the first slots of the ring and says of each claim its channel, amount and socket;
+ * sequence and timestamp, which no `xrpl` signature covers, are written when it leaves.
+ */
+import { claimAmountHigh, claimAmountLow, copyClaim } from '../../protocol/claim.ts';
+import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, FRAME_CLAIM } from '../../protocol/layout.ts';
+import { SLOT_ROW } from '../ring/slot.ts';
+import { BATCH_CLAIMS_MAX, type Batch, FAULT_STALE } from './batch.ts';
+import type { LoadChannels } from './channels.ts';
+import type { Random } from './random.ts';
+import type { ReplayClaims } from './settings.ts';
+import type { LoadSigner } from './signer.ts';
+import type { ChannelPicker } from './skew.ts';
+
+export interface ClaimSource {
+  readonly name: 'native' | 'noble' | 'corpus' | 'replay';
+  /** Claims it still has; Infinity for one that makes them. */
+  readonly left: number;
+  /** Most claims to be asked for at once. */
+  readonly batchMax: number;
+  /** The claims' own sequences and timestamps stay as they are. */
+  readonly isVerbatim: boolean;
+  /** Fills slots 0..batch.count-1; `dueAt` and `faults` are set, the rest of the batch is set here. */
+  fill(batch: Batch): void;
+}
+
+/** Datagrams that follow each other at one socket leave in one system call. */
+const RUN_CLAIMS_MIN = 60;
+/** A stale claim repeats one of the last so many amounts of its channel. */
+const STALE_DEPTH = 16;
+
+export class SignedSource implements ClaimSource {
+  readonly name: 'native' | 'noble';
+  readonly batchMax: number;
+  readonly left = Number.POSITIVE_INFINITY;
+  readonly isVerbatim = false;
+  readonly #channels: LoadChannels;
+  readonly #picker: ChannelPicker;
+  readonly #signer: LoadSigner;
+  readonly #random: Random;
+  readonly #perDatagram: number;
+  /** Claims that leave by one socket before another one is drawn. */
+  readonly #run: number;
+
+  /** @param random picks the amounts of stale claims */
+  constructor(channels: LoadChannels, picker: ChannelPicker, signer: LoadSigner, random: Random, perDatagram: number) {
+    this.name = signer.name;
+    this.batchMax = signer.batchMax;
+    this.#channels = channels;
+    this.#picker = picker;
+    this.#signer = signer;
+    this.#random = random;
+    this.#perDatagram = perDatagram;
+    this.#run = Math.ceil(RUN_CLAIMS_MIN / perDatagram) * perDatagram;
+  }
+
+  fill(batch: Batch): void {
+    this.#pick(batch);
+    for (let index = 0; index < batch.count; index++) {
+      const channel = batch.channels[index]!;
+      batch.amounts[index] = this.#amount(channel, batch.faults[index]!);
+      this.#write(index, channel, batch.amounts[index]!);
+    }
+    this.#signer.sign(batch.count);
+  }
+
+  /** Apart from the rest, so that with a million channels their cache misses overlap. */
+  #pick(batch: Batch): void {
+    let socket = 0;
+    for (let index = 0, inRun = 0; index < batch.count; index++, inRun++) {
+      if (inRun === this.#run) inRun = 0;
+      if (inRun === 0) socket = this.#picker.socket();
+      batch.starts[index] = inRun % this.#perDatagram === 0 ? 1 : 0;
+      batch.sockets[index] = socket;
+      batch.channels[index] = this.#picker.channel(socket);
+    }
+  }
+
+  #amount(channel: number, fault: number): number {
+    const last = this.#channels.signed(channel);
+    if (fault === FAULT_STALE && last > 0) return Math.max(1, last - this.#random.below(STALE_DEPTH));
+    this.#channels.setSigned(channel, last + 1);
+    return last + 1;
+  }
+
+  #write(index: number, channel: number, amount: number): void {
+    const { arena, ring } = this.#channels;
+    const { view } = arena;
+    const slot = ring.slot(index);
+    view.setUint8(slot, FRAME_CLAIM);
+    view.setUint32(slot + CLAIM_CHANNEL_ID, this.#channels.handleHigh(channel));
+    view.setUint32(slot + CLAIM_CHANNEL_ID + 4, this.#channels.handleLow(channel));
+    view.setUint32(slot + CLAIM_AMOUNT, Math.floor(amount / 2 ** 32));
+    view.setUint32(slot + CLAIM_AMOUNT + 4, amount >>> 0);
+    arena.words[(slot + SLOT_ROW) >>> 2] = channel;
+  }
+}
+
+/** Claims that lie in memory, one after the other: in a corpus each has its channel's number for a sequence. */
+export class StoredSource implements ClaimSource {
+  readonly name: 'corpus' | 'replay';
+  readonly batchMax = BATCH_CLAIMS_MAX;
+  readonly isVerbatim: boolean;
+  readonly #channels: LoadChannels;
+  readonly #claims: DataView;
+  readonly #replay: ReplayClaims | undefined;
+  readonly #count: number;
+  readonly #sockets: number;
+  readonly #perDatagram: number;
+  #at = 0;
+
+  constructor(
+    channels: LoadChannels,
+    claims: Uint8Array,
+    replay: ReplayClaims | undefined,
+    sockets: number,
+    perDatagram: number,
+  ) {
+    this.name = replay === undefined ? 'corpus' : 'replay';
+    this.isVerbatim = replay !== undefined;
+    this.#channels = channels;
+    this.#claims = new DataView(claims.buffer, claims.byteOffset, claims.byteLength);
+    this.#replay = replay;
+    this.#count = claims.byteLength / CLAIM_BYTES;
+    this.#sockets = sockets;
+    this.#perDatagram = perDatagram;
+  }
+
+  get left(): number {
+    return this.#count - this.#at;
+  }
+
+  fill(batch: Batch): void {
+    const channels = this.#channels;
+    const { arena, ring } = channels;
+    for (let index = 0; index < batch.count; index++, this.#at++) {
+      const from = this.#at * CLAIM_BYTES;
+      const channel = this.#replay?.channels[this.#at] ?? this.#claims.getUint32(from + CLAIM_SEQUENCE);
+      const amount = claimAmountHigh(this.#claims, from) * 2 ** 32 + claimAmountLow(this.#claims, from);
+      copyClaim(this.#claims, from, arena.view, ring.slot(index));
+      batch.channels[index] = channel;
+      batch.amounts[index] = amount;
+      batch.sockets[index] = (this.#replay?.sources[this.#at] ?? channel) % this.#sockets;
+      batch.starts[index] = this.#replay?.starts[this.#at] ?? (this.#at % this.#perDatagram === 0 ? 1 : 0);
+      if (amount > channels.signed(channel)) channels.setSigned(channel, amount);
+    }
+  }
+}
