@@ -1,0 +1,140 @@
+/**
+ * A node as an operator runs it, for the benches that measure it from outside: a process of its own over a data folder
+ * that is removed afterwards. Main thread of the bench.
+ *
+ * Whatever is started here ends with the bench, however that ends: children are killed and the folder goes on exit.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { NodeStats } from '../src/control.ts';
+import { AdminClient } from '../src/http/client.ts';
+
+export const CLI = fileURLToPath(new URL('../tools/cli.js', import.meta.url));
+/** Longest a node may take to start, and to stop; a million channels take two seconds. */
+const START_MS_MAX = 60_000;
+const STOP_MS_MAX = 20_000;
+const STDERR_CHARS_MAX = 16_384;
+const CLOCK_TICKS_PER_SECOND = 100;
+
+const children = new Set<ChildProcess>();
+
+/** The child is killed when the bench ends before it. */
+export function endsWithBench<Child extends ChildProcess>(child: Child): Child {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+/** A folder of this bench under ./data, gone when it ends; so are its children, whatever ends it. */
+export function benchFolder(name: string): string {
+  const folder = join('data', `bench-${name}-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  process.once('exit', () => {
+    for (const child of children) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+  return folder;
+}
+
+/** User and system time of a process and its threads, seconds; NaN where it has ended, or the system has no /proc. */
+export function processorSeconds(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+interface ReadyLine {
+  udp: string;
+  http: string;
+  channels: number;
+}
+
+export class NodeUnderTest {
+  readonly data: string;
+  readonly admin: AdminClient;
+  readonly udp: { host: string; port: number };
+  readonly channels: number;
+  /** What `claimwire load` needs to reach it. */
+  readonly loadFlags: string[];
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, data: string, { udp, http, channels }: ReadyLine) {
+    const [host, port] = udp.split(':') as [string, string];
+    const tokenFile = join(data, 'admin-token');
+    this.#child = child;
+    this.data = data;
+    this.udp = { host, port: Number(port) };
+    this.channels = channels;
+    this.admin = AdminClient.open({ http: `http://${http}`, tokenFile });
+    this.loadFlags = ['--to', `udp://${udp}`, '--http', `http://${http}`, '--token-file', tokenFile];
+  }
+
+  /**
+   * Runs `work` with a node over `data`, which stays when it is over. Throws what `work` throws, and shows what the node
+   * printed.
+   */
+  static async run<Result>(
+    data: string,
+    flags: readonly string[],
+    work: (node: NodeUnderTest) => Promise<Result>,
+  ): Promise<Result> {
+    const command = [CLI, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
+    const child = endsWithBench(spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
+    let stderr = '';
+    child.stderr.on('data', (text) => {
+      stderr = (stderr + String(text)).slice(-STDERR_CHARS_MAX);
+    });
+    try {
+      const result = await work(new NodeUnderTest(child, data, await readyLine(child, exit)));
+      child.kill('SIGTERM');
+      const code = await within(exit, STOP_MS_MAX, 'the node to stop');
+      if (code !== 0) throw new Error(`expected the node to stop with code 0, got ${code}`);
+      return result;
+    } catch (error) {
+      child.kill('SIGKILL');
+      await exit;
+      process.stderr.write(`claimwire node ${flags.join(' ')} said:\n${stderr}`);
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+  stats(): Promise<NodeStats> {
+    return this.admin.stats();
+  }
+  residentMiB(): number {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1];
+    return Number(kilobytes) / 1_024;
+  }
+}
+
+function readyLine(child: ChildProcess, exit: Promise<number | null>): Promise<ReadyLine> {
+  const line = new Promise<ReadyLine>((resolve, reject) => {
+    createInterface({ input: child.stdout! }).once('line', (text) => resolve(JSON.parse(text) as ReadyLine));
+    void exit.then((code) => reject(new Error(`expected it to start, got exit code ${code}`)));
+  });
+  return within(line, START_MS_MAX, 'the node to start');
+}
+
+/** Rejects where `promise` takes longer. */
+export async function within<Result>(promise: Promise<Result>, milliseconds: number, what: string): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`expected ${what} within ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
