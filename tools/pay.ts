@@ -3,6 +3,7 @@
  *
  * Main thread of its own process.
  */
+import { readFileSync } from 'node:fs';
 import { CLAIM_SIGNATURE, type ProfileName, SIGNATURE_BYTES, U64_MAX } from '../protocol/layout.ts';
 import { loadKeyFile } from '../src/client/key-file.ts';
 import { Payer, type PaymentChannel } from '../src/client/payer.ts';
@@ -11,11 +12,14 @@ import { COMMON_FLAGS, drops, hex, readArgs, required, usage, wholeNumber } from
 
 const HELP = `Usage: claimwire pay --to udp://H:P --key FILE --ledger-channel HEX64 --amount DROPS
                      [--channel U64] [--profile xrpl|link] [--sequence N]
-                     [--timeout MS] [--json]
+                     [--tls-ca FILE] [--timeout MS] [--json]
 
 Signs a claim, sends it until the node answers, and prints the ack.
 
-  --to udp://H:P          the node's UDP address
+  --to udp://H:P          the node's address; or tcp://H:P, tls://H:P, or auto://H:P:
+                          UDP, and TCP while UDP gets no answer
+  --tls-ca FILE           PEM certificates to trust instead of the system's; for tls://,
+                          and for auto:// to a node whose TCP is TLS
   --key FILE              the channel's key file (claimwire keygen --out FILE)
   --ledger-channel HEX64  the channel's id on the ledger
   --amount DROPS          cumulative: all that is paid so far, not the increment
@@ -35,6 +39,7 @@ const SEQUENCE_MAX = 2 ** 32 - 1;
 
 interface PayOptions {
   to: string;
+  tlsCaFile: string | undefined;
   keyFile: string;
   ledgerChannelId: string;
   amount: bigint;
@@ -84,12 +89,21 @@ async function pay(channel: PaymentChannel, amount: bigint, json: boolean): Prom
   }
 }
 
-async function openPayer({ to, timeoutMs }: PayOptions): Promise<Payer> {
+async function openPayer({ to, tlsCaFile, timeoutMs }: PayOptions): Promise<Payer> {
+  const tls = tlsCaFile === undefined ? {} : { tls: { ca: readText(tlsCaFile, '--tls-ca') } };
   try {
-    return await Payer.open({ to, ackTimeoutMs: timeoutMs });
+    return await Payer.open({ to, ackTimeoutMs: timeoutMs, ...tls });
   } catch (error) {
     if (error instanceof ClaimwireError && error.code === 'INPUT_INVALID') usage(`--${error.message}`);
     throw error;
+  }
+}
+
+function readText(path: string, flag: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    return usage(`${flag}: expected a readable file, got ${(error as NodeJS.ErrnoException).code} for ${path}`);
   }
 }
 
@@ -98,6 +112,7 @@ function readOptions(args: string[]): PayOptions | undefined {
   const { values, positionals } = readArgs(args, {
     ...COMMON_FLAGS,
     to: { type: 'string' },
+    'tls-ca': { type: 'string' },
     key: { type: 'string' },
     'ledger-channel': { type: 'string' },
     amount: { type: 'string' },
@@ -113,6 +128,7 @@ function readOptions(args: string[]): PayOptions | undefined {
   const sequenceDefault = profile === 'link' ? Math.floor(Date.now() / 1000) : 1;
   return {
     to: required(values.to, '--to', 'udp://HOST:PORT'),
+    tlsCaFile: values['tls-ca'],
     keyFile: required(values.key, '--key', 'a key file'),
     ledgerChannelId: hex(
       required(values['ledger-channel'], '--ledger-channel', '64 hex digits'),

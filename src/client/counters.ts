@@ -3,6 +3,7 @@
  */
 import { build } from 'hdr-histogram-js';
 import { statusName } from '../../protocol/layout.ts';
+import type { LinkStats } from './peer-link.ts';
 
 /** Microseconds; longer ones are counted here. Three digits up to a minute are 17 buckets of 4 KiB. */
 const WAIT_US_MAX = 60_000_000;
@@ -18,19 +19,18 @@ export interface Percentiles {
   maxMs: number;
 }
 
-export interface PayerStats {
-  datagramsSent: number;
-  /** Claims in those datagrams, sent again ones included. */
+export interface PayerStats extends LinkStats {
+  /** Claims sent, sent again ones included. */
   claimsSent: number;
-  /** Claims sent again (`xrpl`, `link`), or newer ones sent for them, because no ack came in time. */
+  /** Claims sent again (`xrpl`, `link`), or newer ones sent for them, because no ack came in time or a connection was lost. */
   retransmits: number;
   /** Acks by status name, those that changed nothing included. */
   acks: Record<string, number>;
   /** Acks of channels, sequences or statuses that are not ours. */
   unmatched: number;
-  /** Datagrams that held something else than whole acks. */
+  /** Messages that held something else than whole acks. */
   malformed: number;
-  /** Sends and receives that failed, e.g. because nothing listened at the peer. */
+  /** Sends, receives and connections that failed, e.g. because nothing listened at the peer. */
   socketErrors: number;
   /** Promises not yet settled. */
   waiting: number;
@@ -46,7 +46,6 @@ export interface PayerStats {
 }
 
 export class PayerCounters {
-  datagramsSent = 0;
   claimsSent = 0;
   retransmits = 0;
   unmatched = 0;

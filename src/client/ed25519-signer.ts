@@ -32,6 +32,10 @@ export class Ed25519Signer implements Signer {
 
   signClaim(claim: Uint8Array, offset: number, ledgerChannelId: Uint8Array, profile: ProfileName): void {
     const preimage = profile === 'link' ? linkPreimage : xrplPreimage;
-    claim.set(sign(null, preimage(ledgerChannelId, claim, offset), this.#privateKey), offset + CLAIM_SIGNATURE);
+    claim.set(this.signMessage(preimage(ledgerChannelId, claim, offset)), offset + CLAIM_SIGNATURE);
+  }
+
+  signMessage(message: Uint8Array): Uint8Array {
+    return sign(null, message, this.#privateKey);
   }
 }

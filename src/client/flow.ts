@@ -42,6 +42,8 @@ export class Flow implements HeapEntry {
   /** Claims sent with a sequence past the acked one and not given up: this channel's share of the window. */
   inFlight = 0;
   sentAt = 0;
+  /** The last transmission is not sent yet: the link had no room or no connection, and asks for it. */
+  held = false;
   /** 0..1, drawn per transmission. */
   jitter = 0;
   /** Transmissions in vain since the last ack. */
@@ -85,6 +87,15 @@ export class Flow implements HeapEntry {
     this.identity.signer.signClaim(bytes, offset, this.identity.ledgerChannelId, this.identity.profile);
     this.lastSequence = sequence;
     this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
+  }
+
+  /** Goes on from what the node has proved to hold. Sequences of claims sent already stay as they are. */
+  resume(committed: bigint, sequence: number): void {
+    if (committed > this.committed) this.committed = committed;
+    if (committed > this.claimed) this.claimed = committed;
+    if (this.hasSigned || isUpTo(sequence, this.lastSequence)) return;
+    this.lastSequence = sequence;
+    this.ackedSequence = sequence;
   }
 
   /** Takes claims up to `sequence`, newer than `ackedSequence`, off those in flight. Returns how many. */

@@ -18,9 +18,9 @@ import {
 import { closedError, fullError, refusedError, timeoutError } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
-import type { DatagramPacker } from './datagram-packer.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { Flow } from './flow.ts';
+import type { LinkReceiver, PeerLink } from './peer-link.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
 import type { SendWindow } from './send-window.ts';
 import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
@@ -29,18 +29,17 @@ import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
 const SIGNED_PER_TURN_MAX = 64;
 
 export interface InflightParts {
-  readonly peer: string;
+  readonly link: PeerLink;
   readonly clock: Clock;
   readonly random: () => number;
   readonly counters: PayerCounters;
-  readonly packer: DatagramPacker;
   readonly rtt: RttEstimator;
   readonly window: SendWindow;
   readonly ackTimeoutMs: number;
   readonly waitingMax: number;
 }
 
-export class Inflight implements FrameSink {
+export class Inflight implements FrameSink, LinkReceiver {
   /** Promises not yet settled. */
   waiting = 0;
   readonly #parts: InflightParts;
@@ -48,7 +47,7 @@ export class Inflight implements FrameSink {
   /** Channels whose newest amount waits for room, first come first served. */
   readonly #line = new Set<Flow>();
   readonly #heap: DeadlineHeap<Flow>;
-  /** Over the datagram being read. */
+  /** Over the message being read. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   /** When an ack last said that something new is durable. */
   #progressAt = 0;
@@ -64,9 +63,18 @@ export class Inflight implements FrameSink {
     return this.#line.size;
   }
 
+  get rtt(): RttEstimator {
+    return this.#parts.rtt;
+  }
+
+  flow(channelId: bigint): Flow | undefined {
+    return this.#flows.get(channelId);
+  }
+
   /** Returns false where the u64 handle is taken. */
   addFlow(flow: Flow): boolean {
-    if (this.#flows.has(flow.identity.channelId)) return false;
+    const { channelId } = flow.identity;
+    if (this.#flows.has(channelId) || !this.#parts.link.open(channelId)) return false;
     this.#flows.set(flow.identity.channelId, flow);
     return true;
   }
@@ -88,12 +96,26 @@ export class Inflight implements FrameSink {
     });
   }
 
-  /** Takes a datagram from the peer: whatever it holds, nothing is thrown. */
-  receive(bytes: Uint8Array): void {
+  /** Takes a message from the peer: whatever it holds, nothing is thrown. */
+  message(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed) return;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (walkFrames(bytes, 0, bytes.length, this) !== WALK_WHOLE) this.#parts.counters.malformed += 1;
+    if (walkFrames(bytes, start, end, this) !== WALK_WHOLE) this.#parts.counters.malformed += 1;
     this.#fillWindow();
+  }
+
+  fault(error: Error): void {
+    this.#parts.counters.socketFault(error);
+  }
+
+  resend(channelId: bigint): void {
+    const flow = this.#flows.get(channelId);
+    if (flow !== undefined && flow.inFlight > 0) this.#sendNewest(flow, this.#parts.clock.now());
+  }
+
+  resendAll(): void {
+    const now = this.#parts.clock.now();
+    for (const flow of this.#flows.values()) if (flow.inFlight > 0) this.#sendNewest(flow, now);
   }
 
   /** A node sends no claims to a payer. */
@@ -222,15 +244,21 @@ export class Inflight implements FrameSink {
     this.#parts.window.used += 1;
     flow.sentAt = now;
     flow.jitter = this.#parts.random();
-    this.#parts.packer.add(flow.place.bytes, flow.place.offset);
+    flow.held = !this.#parts.link.send(flow.place.view, flow.place.offset);
+    if (!flow.held) this.#parts.counters.claimsSent += 1;
     this.#arm(flow);
   }
 
-  /** What was sent is given up as lost; the newest claim goes in its place, whether or not it was sent before. */
+  /** No ack came in time. */
   #sendAgain(flow: Flow, now: number): void {
-    this.#parts.counters.retransmits += 1;
     flow.backoff += 1;
     if (this.#progressAt > flow.sentAt) flow.backoff = Math.min(flow.backoff, BACKOFF_DOUBLINGS_ALIVE_MAX);
+    this.#sendNewest(flow, now);
+  }
+
+  /** What was sent is given up as lost; the newest claim goes in its place, whether or not it was sent before. */
+  #sendNewest(flow: Flow, now: number): void {
+    if (!flow.held) this.#parts.counters.retransmits += 1;
     this.#release(flow);
     if (this.#line.delete(flow)) this.#sendNew(flow, now);
     else {
@@ -287,9 +315,9 @@ export class Inflight implements FrameSink {
   }
 
   #rejectExpired(flow: Flow, now: number): void {
-    const { peer, ackTimeoutMs, counters } = this.#parts;
+    const { link, ackTimeoutMs, counters } = this.#parts;
     this.#rejectAll(flow.waiters.takeExpired(now), ({ amount }) =>
-      timeoutError(peer, flow.identity.channelId, amount, ackTimeoutMs, counters.lastSocketError),
+      timeoutError(link.peer, flow.identity.channelId, amount, ackTimeoutMs, counters.lastSocketError),
     );
   }
 

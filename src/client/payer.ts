@@ -1,5 +1,5 @@
 /**
- * The payer: channels to one node, over one datagram socket.
+ * The payer: channels to one node, over one link (UDP, TCP, TLS, or whichever gets through).
  *
  * Runs on the main thread of the user's process and owns all its memory. `claim()` signs and sends at once while the
  * window has room; the promise settles with the ack that covers it.
@@ -7,22 +7,25 @@
  * What an ack is worth: over UDP it is not authenticated. Who can send with the node's address and port, and knows a
  * channel's handle and a recent sequence, can make a payer believe that an amount is committed, refused, or is to be
  * sent later. It can not make the payer sign more: amounts come from the caller alone. The socket is connected, so that
- * on loopback or a link of one's own nobody else can; elsewhere ask the node (`resume`) before relying on an ack.
+ * on loopback or a link of one's own nobody else can; elsewhere ask the node (`resume`) before relying on an ack, or pay
+ * over TLS.
  */
 import { CLAIM_BYTES, LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import { ClaimSlab } from './claim-slab.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
-import { DatagramPacker } from './datagram-packer.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 import { Flow } from './flow.ts';
 import { Inflight } from './inflight.ts';
 import { type KeyPair, keySigner } from './key-file.ts';
+import { UdpLink } from './link-udp.ts';
+import { type LinkOptions, openLink } from './open-link.ts';
+import type { PeerLink } from './peer-link.ts';
+import { checkBestClaim, type ResumedChannel, resumeRequest } from './resume.ts';
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
 import type { Signer } from './signer.ts';
-import { openUdpSocket } from './transport-udp.ts';
 import type { ClaimAck } from './waiter-queue.ts';
 
 export interface PayerLimits {
@@ -115,48 +118,43 @@ export class PaymentChannel {
 }
 
 export class Payer {
-  readonly #socket: DatagramSocket;
+  readonly #link: PeerLink;
   readonly #counters = new PayerCounters();
   readonly #slab = new ClaimSlab();
   readonly #rtt: RttEstimator;
   readonly #window: SendWindow;
-  readonly #packer: DatagramPacker;
   readonly #inflight: Inflight;
   #closing: Promise<void> | undefined;
 
-  /** Opens a payer over UDP to `udp://HOST:PORT`. Rejects with INPUT_INVALID or NODE_UNREACHABLE. */
-  static async open(options: PayerLimits & { to: string }): Promise<Payer> {
-    return new Payer({ ...options, socket: await openUdpSocket(options.to) });
+  /** Opens a payer to a node's address. Rejects with INPUT_INVALID or NODE_UNREACHABLE. */
+  static async open(options: PayerLimits & LinkOptions): Promise<Payer> {
+    const { clock = systemClock, random = Math.random } = options;
+    return new Payer({ ...options, link: await openLink(options, clock, random) });
   }
 
-  /** A payer over a socket of one's own, which it closes with itself. */
-  constructor(options: PayerLimits & { socket: DatagramSocket }) {
+  /** A payer over a datagram socket or a link of one's own, which it closes with itself. */
+  constructor(options: PayerLimits & ({ socket: DatagramSocket } | { link: PeerLink })) {
     const clock = options.clock ?? systemClock;
     const window = positive(options.window, WINDOW_DEFAULT, 'window');
-    this.#socket = options.socket;
+    this.#link = 'link' in options ? options.link : new UdpLink(options.socket, clock);
     this.#rtt = new RttEstimator({ ...RTO_LIMITS, ...options.rto });
     this.#window = new SendWindow(Math.floor(window));
-    this.#packer = new DatagramPacker(this.#socket, clock, this.#counters);
     this.#inflight = new Inflight({
-      peer: this.#socket.peer,
+      link: this.#link,
       clock,
       random: options.random ?? Math.random,
       counters: this.#counters,
-      packer: this.#packer,
       rtt: this.#rtt,
       window: this.#window,
       ackTimeoutMs: positive(options.ackTimeoutMs, ACK_TIMEOUT_MS_DEFAULT, 'ackTimeoutMs'),
       waitingMax: positive(options.waitingMax, WAITING_MAX_DEFAULT, 'waitingMax'),
     });
-    this.#socket.listen(
-      (bytes) => this.#inflight.receive(bytes),
-      (error) => this.#counters.socketFault(error),
-    );
+    this.#link.listen(this.#inflight);
   }
 
   /**
    * A channel to pay through; it lasts as long as the payer. Throws ClaimwireError INPUT_INVALID, KEY_FILE_INVALID (a
-   * key whose halves do not match), or CHANNEL_EXISTS where the handle is taken.
+   * key whose halves do not match), or CHANNEL_EXISTS where the handle is taken (by any payer of the same pool: their acks would be one another's).
    */
   channel(options: ChannelOptions): PaymentChannel {
     const { key, profile = 'xrpl', committed = 0n, lastSequence = 0 } = options;
@@ -174,10 +172,28 @@ export class Payer {
     return new PaymentChannel(flow, this.#inflight);
   }
 
+  /**
+   * Asks the node for the channel's best claim and goes on from there: for a payer that lost its state, before its first
+   * claim. Over `tcp`, `tls` or `auto`. The answer is checked by the channel's own signature, so nobody can make up an
+   * amount; an older one than the newest could still be told, over an unprotected path.
+   *
+   * Rejects with ClaimwireError: INPUT_INVALID (`udp`, or a signer that can not), UNAUTHORIZED, CHANNEL_UNKNOWN,
+   * NODE_UNREACHABLE, NODE_FAILED (an answer that does not hold), PAYER_FULL.
+   */
+  async resume(channel: PaymentChannel): Promise<ResumedChannel> {
+    const flow = this.#inflight.flow(channel.channelId);
+    if (flow === undefined) throw invalid('channel: expected one of this payer, got another');
+    if (this.#link.ask === undefined) throw invalid('resume: expected a payer over tcp, tls or auto, got udp');
+    const answer = await this.#link.ask((nonce) => resumeRequest(flow.identity, nonce));
+    const best = checkBestClaim(flow.identity, answer);
+    flow.resume(best.committed, best.sequence);
+    return best;
+  }
+
   stats(): PayerStats {
     const counters = this.#counters;
     return {
-      datagramsSent: counters.datagramsSent,
+      ...this.#link.stats(),
       claimsSent: counters.claimsSent,
       retransmits: counters.retransmits,
       acks: counters.acks(),
@@ -195,7 +211,7 @@ export class Payer {
     };
   }
 
-  /** Rejects what still waits with PAYER_CLOSED and closes the socket; nothing keeps the process alive after. */
+  /** Rejects what still waits with PAYER_CLOSED and closes the link, not a pool it was given; nothing else keeps the process alive. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -203,8 +219,7 @@ export class Payer {
 
   async #close(): Promise<void> {
     this.#inflight.close();
-    this.#packer.close();
-    await this.#socket.close();
+    await this.#link.close();
   }
 }
 

@@ -24,6 +24,11 @@ export interface Signer {
    * @param ledgerChannelId 32 bytes
    */
   signClaim(claim: Uint8Array, offset: number, ledgerChannelId: Uint8Array, profile: ProfileName): void;
+  /**
+   * The 64 signature bytes of a message under the rules of the `link` profile (secp256k1 signs its SHA-256, Ed25519 the
+   * message). Needed for Payer.resume alone.
+   */
+  signMessage?(message: Uint8Array): Uint8Array;
 }
 
 const SIGN_OPTIONS = { prehash: false, lowS: true } as const;
@@ -45,6 +50,10 @@ export class Secp256k1Signer implements Signer {
     const digest =
       profile === 'link' ? linkDigest(ledgerChannelId, claim, offset) : xrplDigest(ledgerChannelId, claim, offset);
     claim.set(this.sign(digest), offset + CLAIM_SIGNATURE);
+  }
+
+  signMessage(message: Uint8Array): Uint8Array {
+    return this.sign(sha256(message));
   }
 
   /** The 64 bytes r‖s over a 32-byte digest. */

@@ -9,6 +9,7 @@ import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { ClaimwireError } from '../errors.ts';
+import { hostPortText, parseAddress } from './address.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 
 /** Room for a burst of acks while the payer signs; the kernel cuts it to its own limit. */
@@ -19,7 +20,8 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
  * INPUT_INVALID or NODE_UNREACHABLE. A node need not be listening yet.
  */
 export async function openUdpSocket(to: string): Promise<DatagramSocket> {
-  const { host, port } = parseUdpUrl(to);
+  const { scheme, host, port } = parseAddress(to);
+  if (scheme !== 'udp') throw new ClaimwireError('INPUT_INVALID', `to: expected udp://HOST:PORT, got ${to}`);
   try {
     const { address, family } = await lookup(host);
     const socket = createSocket({
@@ -29,7 +31,7 @@ export async function openUdpSocket(to: string): Promise<DatagramSocket> {
     socket.connect(port, address);
     await once(socket, 'connect');
     return {
-      peer: family === 6 ? `[${address}]:${port}` : `${address}:${port}`,
+      peer: hostPortText({ host: address, port }),
       listen(onMessage, onError) {
         socket.on('message', onMessage);
         socket.on('error', onError);
@@ -48,12 +50,4 @@ export async function openUdpSocket(to: string): Promise<DatagramSocket> {
     const message = `to: expected an address that can be reached, got ${reason} for ${to}, check host and route`;
     throw new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause: error });
   }
-}
-
-function parseUdpUrl(to: string): { host: string; port: number } {
-  const match = /^udp:\/\/(?:\[([0-9a-f:.%]+)\]|([^/:[\]]+)):([0-9]{1,5})\/?$/i.exec(to);
-  const port = Number(match?.[3]);
-  if (match === null || port < 1 || port > 65_535)
-    throw new ClaimwireError('INPUT_INVALID', `to: expected udp://HOST:PORT, got ${to}`);
-  return { host: (match[1] ?? match[2])!, port };
 }

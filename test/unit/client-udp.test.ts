@@ -116,12 +116,12 @@ describe('payer over UDP', () => {
     stranger.close();
   });
 
-  it.each(['tcp://127.0.0.1:1', 'udp://127.0.0.1', 'udp://127.0.0.1:0', 'udp://127.0.0.1:65536', 'udp://:5', ''])(
+  it.each(['http://127.0.0.1:1', 'udp://127.0.0.1', 'udp://127.0.0.1:0', 'udp://127.0.0.1:65536', 'udp://:5', ''])(
     'refuses to go to "%s"',
     async (to) => {
       await expect(Payer.open({ to })).rejects.toMatchObject({
         code: 'INPUT_INVALID',
-        message: `to: expected udp://HOST:PORT, got ${to}`,
+        message: `to: expected udp://HOST:PORT (or tcp, tls, auto), got ${to}`,
       });
     },
   );
@@ -231,7 +231,7 @@ describe('tools', () => {
       [{ amount: '18446744073709551616' }, '--amount: expected'],
       [{ 'ledger-channel': 'AB' }, '--ledger-channel: expected'],
       [{ profile: 'x' }, '--profile: expected xrpl or link, got x'],
-      [{ to: 'http://x' }, '--to: expected udp://HOST:PORT, got http://x'],
+      [{ to: 'http://x' }, '--to: expected udp://HOST:PORT (or tcp, tls, auto), got http://x'],
       [{ sequence: '4294967296' }, '--sequence: expected a whole number from 0 to 4294967295'],
       [{ timeout: '0' }, '--timeout: expected'],
     ] as const) {

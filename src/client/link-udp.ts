@@ -1,75 +1,101 @@
 /**
- * Packs claims into datagrams: 15 at most, sent when full or when the turn's input has been dealt with.
+ * UDP as a payer's link: claims packed into datagrams, 15 at most, sent when full or when the turn's input has been
+ * dealt with.
  *
  * Runs on the payer's thread and owns the datagram buffers, which go back to a pool once the socket is done with them.
  */
+import { copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import type { Clock } from './clock.ts';
-import type { PayerCounters } from './counters.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
+import type { LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 
 /** Buffers kept for reuse: more are in use only while the socket's queue is long. */
 const POOL_MAX = 64;
 
 interface Packet {
   readonly bytes: Uint8Array;
+  readonly view: DataView;
   claims: number;
   /** Handed to the socket with each send; made once. */
   readonly sent: (error?: Error | null) => void;
 }
 
-export class DatagramPacker {
+export class UdpLink implements PeerLink {
   readonly #socket: DatagramSocket;
   readonly #clock: Clock;
-  readonly #counters: PayerCounters;
   readonly #pool: Packet[] = [];
   readonly #flush = (): void => {
     this.#flushScheduled = false;
     this.#sendOpen();
   };
+  #receiver: LinkReceiver | undefined;
   #open: Packet | undefined;
   #flushScheduled = false;
   #closed = false;
+  #datagramsSent = 0;
 
-  constructor(socket: DatagramSocket, clock: Clock, counters: PayerCounters) {
+  constructor(socket: DatagramSocket, clock: Clock) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#counters = counters;
   }
 
-  /** Copies the claim at `bytes[offset]` into the open datagram. */
-  add(bytes: Uint8Array, offset: number): void {
+  get peer(): string {
+    return this.#socket.peer;
+  }
+
+  listen(receiver: LinkReceiver): void {
+    this.#receiver = receiver;
+    this.#socket.listen(
+      (bytes) => receiver.message(bytes, 0, bytes.length),
+      (error) => receiver.fault(error),
+    );
+  }
+
+  /** Acks come to this socket alone. */
+  open(): boolean {
+    return true;
+  }
+
+  send(claims: DataView, offset: number): boolean {
     this.#open ??= this.#pool.pop() ?? this.#newPacket();
     const packet = this.#open;
-    packet.bytes.set(bytes.subarray(offset, offset + CLAIM_BYTES), packet.claims * CLAIM_BYTES);
+    copyClaim(claims, offset, packet.view, packet.claims * CLAIM_BYTES);
     packet.claims += 1;
     if (packet.claims === CLAIMS_PER_DATAGRAM_MAX) this.#sendOpen();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       this.#clock.afterInput(this.#flush);
     }
+    return true;
   }
 
-  close(): void {
+  stats(): LinkStats {
+    return { transport: 'udp', transportSwitches: 0, datagramsSent: this.#datagramsSent };
+  }
+
+  close(): Promise<void> {
     this.#closed = true;
     this.#open = undefined;
+    return this.#socket.close();
   }
 
   #sendOpen(): void {
     const packet = this.#open;
     if (packet === undefined) return;
     this.#open = undefined;
-    this.#counters.datagramsSent += 1;
-    this.#counters.claimsSent += packet.claims;
+    this.#datagramsSent += 1;
     this.#socket.send(packet.bytes, 0, packet.claims * CLAIM_BYTES, packet.sent);
   }
 
   #newPacket(): Packet {
+    const bytes = new Uint8Array(CLAIMS_PER_DATAGRAM_MAX * CLAIM_BYTES);
     const packet: Packet = {
-      bytes: new Uint8Array(CLAIMS_PER_DATAGRAM_MAX * CLAIM_BYTES),
+      bytes,
+      view: new DataView(bytes.buffer),
       claims: 0,
       sent: (error) => {
-        if (error && !this.#closed) this.#counters.socketFault(error);
+        if (error && !this.#closed) this.#receiver?.fault(error);
         packet.claims = 0;
         if (this.#pool.length < POOL_MAX) this.#pool.push(packet);
       },

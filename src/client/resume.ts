@@ -1,0 +1,66 @@
+/**
+ * What a payer that lost its state asks its node for, and how it knows that the answer holds: the best claim carries the
+ * payer's own signature. Cold path, payer's thread.
+ */
+import { createPublicKey, verify as verifyEd25519 } from 'node:crypto';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { verify as verifySecp256k1 } from '@noble/secp256k1';
+import { encodeClaim } from '../../protocol/claim.ts';
+import { type ControlAnswer, isBestClaimResult, resumePreimage } from '../../protocol/control.ts';
+import { linkPreimage, xrplDigest, xrplPreimage } from '../../protocol/digest.ts';
+import { CLAIM_BYTES, ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { FlowIdentity } from './flow.ts';
+import type { AskedRequest } from './peer-link.ts';
+
+/** A channel's best claim at the node, its signature checked. */
+export interface ResumedChannel {
+  /** Cumulative drops; 0 where nothing is committed. */
+  committed: bigint;
+  sequence: number;
+  /** 64 bytes; undefined where nothing is committed. */
+  signature: Uint8Array | undefined;
+}
+
+export function resumeRequest(identity: FlowIdentity, nonce: string): AskedRequest {
+  const { channelId, ledgerChannelId, signer } = identity;
+  if (signer.signMessage === undefined)
+    throw new ClaimwireError('INPUT_INVALID', 'resume: expected a signer with signMessage, got one without');
+  const signature = signer.signMessage(resumePreimage(ledgerChannelId, Buffer.from(nonce, 'hex')));
+  return { type: 'resume', channelId: String(channelId), signature: Buffer.from(signature).toString('hex') };
+}
+
+export function checkBestClaim(identity: FlowIdentity, answer: ControlAnswer): ResumedChannel {
+  const { channelId } = identity;
+  if (!isBestClaimResult(answer) || answer.channelId !== String(channelId))
+    throw doubtful('expected the best claim of the channel, got something else');
+  const { sequence, timestamp } = answer;
+  const committed = BigInt(answer.committed);
+  if (answer.signature === null) return { committed, sequence, signature: undefined };
+  const signature = Buffer.from(answer.signature, 'hex');
+  const claim = new Uint8Array(CLAIM_BYTES);
+  const view = new DataView(claim.buffer);
+  const timestampBytes = new DataView(Uint8Array.from(Buffer.from(timestamp, 'hex')).buffer);
+  encodeClaim(view, 0, { channelId, sequence, amount: committed, signature, timestamp: 0 });
+  view.setBigUint64(CLAIM_BYTES - 8, timestampBytes.getBigUint64(0));
+  if (!holds(identity, claim, signature))
+    throw doubtful('expected a claim signed by the channel, got another signature');
+  return { committed, sequence, signature: Uint8Array.from(signature) };
+}
+
+function holds({ ledgerChannelId, profile, signer }: FlowIdentity, claim: Uint8Array, signature: Uint8Array): boolean {
+  const { publicKey } = signer;
+  if (signature.length !== SIGNATURE_BYTES) return false;
+  if (publicKey[0] === ED25519_KEY_PREFIX) {
+    const x = Buffer.from(publicKey.subarray(1)).toString('base64url');
+    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+    const preimage = profile === 'link' ? linkPreimage : xrplPreimage;
+    return verifyEd25519(null, preimage(ledgerChannelId, claim), key, signature);
+  }
+  const digest = profile === 'link' ? sha256(linkPreimage(ledgerChannelId, claim)) : xrplDigest(ledgerChannelId, claim);
+  return verifySecp256k1(signature, digest, publicKey, { prehash: false });
+}
+
+function doubtful(message: string): ClaimwireError {
+  return new ClaimwireError('NODE_FAILED', `resume: ${message}; do not go on from it`);
+}
