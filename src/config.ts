@@ -86,6 +86,8 @@ const DEFAULT_UDP: HostPort = { host: '127.0.0.1', port: 9393 };
 const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
 const VERIFIERS_MAX = 64;
 const LANES_MAX = 64;
+/** libuv's pool has four threads, and the main thread's files and the registry need one: more lanes would queue there. */
+const OVERLAP_LANES_MAX = 3;
 const TCP_CONNECTIONS_MAX = 65_536;
 const COALESCE_US_MAX = 10_000;
 const COALESCE_US_DEFAULT = 300;
@@ -121,6 +123,9 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   const sockets = socketKind(options, capabilities);
   const isNative = sockets === 'native' && capabilities.backend === 'native';
   const layout = options.layout === undefined || options.layout === 'auto' ? defaultLayout(isNative) : options.layout;
+  const lanes = options.lanes ?? (sockets === 'native' ? Math.min(cores, LANES_MAX) : 1);
+  if (options.lanes !== undefined && options.layout !== layout && layout !== 'lanes')
+    throw new ClaimwireError('CONFIG_INVALID', `lanes: expected layout lanes, got ${layout}; give --layout lanes`);
   const config: NodeConfig = {
     data: options.data ?? './data',
     udp: options.udp ?? DEFAULT_UDP,
@@ -130,13 +135,13 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     tcpConnectionsPerAddress: options.tcpConnectionsPerAddress ?? TCP_LIMITS.connectionsPerAddressMax,
     http: options.http ?? DEFAULT_HTTP,
     layout,
-    lanes: options.lanes ?? (sockets === 'native' ? Math.min(cores, LANES_MAX) : 1),
+    lanes,
     verifiers: options.verifiers ?? Math.min(cores, VERIFIERS_MAX),
     sockets,
     backend: capabilities.backend,
     durability: options.durability ?? 'sync',
     verify: options.verify ?? 'every',
-    journalSync: options.journalSync ?? 'auto',
+    journalSync: options.journalSync ?? (lanes > OVERLAP_LANES_MAX ? 'inline' : 'auto'),
     coalesceUs: options.coalesceUs ?? COALESCE_US_DEFAULT,
     keyCacheBytes: keyCacheBytes(options),
     channelsMax: options.channelsMax ?? 0,

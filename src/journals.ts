@@ -28,6 +28,8 @@ export interface LaneStart {
   group: number;
 }
 
+const NO_JOURNAL = { nextSegment: 1, lastGroup: 0 };
+
 interface Lane {
   readonly start: LaneStart;
   readonly keeper: SegmentKeeper;
@@ -63,7 +65,8 @@ export class Journals {
     const lanes = Array.from({ length: count }, (_, lane): Lane => {
       const directory = laneFolder(data, lane);
       const from = replayFrom[lane] ?? 1;
-      const report = replayLane(directory, { fromSegment: from, journalId }, table, cut);
+      const isThere = lane < options.lanes || existsSync(directory);
+      const report = isThere ? replayLane(directory, { fromSegment: from, journalId }, table, cut) : NO_JOURNAL;
       const segment = Math.max(report.nextSegment, from);
       const start = { directory, segmentBytes, journalId, segment, group: report.lastGroup + 1 };
       return { start, keeper: new SegmentKeeper(start), replayFrom: from, prepared: 0 };
@@ -100,7 +103,7 @@ export class Journals {
     this.#registry.setMeta({ replayFrom });
     for (const [index, lane] of this.#lanes.entries()) {
       lane.replayFrom = replayFrom[index]!;
-      await lane.keeper.removeBelow(lane.replayFrom);
+      if (existsSync(lane.start.directory)) await lane.keeper.removeBelow(lane.replayFrom);
     }
     this.#isTidy = true;
   }

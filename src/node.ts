@@ -79,7 +79,8 @@ export class ClaimwireNode implements NodeControl {
       log('warn', `backend ${name} passed over: ${reason}`),
     );
     const nativeSocketsFault = nativeUdpFault();
-    if (nativeSocketsFault !== undefined) log('warn', `native sockets passed over: ${nativeSocketsFault}`);
+    if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
+      log('warn', `native sockets passed over: ${nativeSocketsFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault });
     const registry = openRegistry(config.data);
     try {

@@ -18,7 +18,7 @@ import {
   PUBLIC_KEY_BYTES,
   SIGNATURE_BYTES,
 } from '../../protocol/layout.ts';
-import { ClaimwireError } from '../errors.ts';
+import { assert, ClaimwireError } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../ring/arena.ts';
 import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
@@ -48,6 +48,7 @@ export const FLAG_LINK = 1 << 8;
 export const FLAG_ED25519 = 1 << 9;
 
 const ROW_NONE = -1;
+const LOCKED_MS_MAX = 5_000;
 
 /** Spreads a u64 handle over the index: handles may be ledger hashes or an operator's 1, 2, 3. */
 function hashHandle(high: number, low: number): number {
@@ -116,6 +117,15 @@ export class ChannelTable {
    */
   committedHigh(hot: number): number {
     return Atomics.load(this.words, hot + HOT_COMMITTED_HIGH);
+  }
+
+  /** Whether nothing was ever committed on a row; waits for a committer that is at it. */
+  isUnused(hot: number): boolean {
+    for (;;) {
+      const version = Atomics.load(this.#ints, hot + HOT_VERSION);
+      const isUnused = (this.words[hot + HOT_COMMITTED_HIGH]! | this.words[hot + HOT_COMMITTED_LOW]!) === 0;
+      if ((version & 1) === 0 && Atomics.load(this.#ints, hot + HOT_VERSION) === version) return isUnused;
+    }
   }
 
   /** The 32-byte ledger id of a row, as a view of the arena. Cold paths and slow backends. */
@@ -215,7 +225,10 @@ export class ChannelTable {
   /** A consistent copy of a row. */
   read(row: number): Channel {
     const hot = this.hot(row);
-    for (;;) {
+    const giveUpAt = performance.now() + LOCKED_MS_MAX;
+    for (let tries = 1; ; tries++) {
+      // A committer holds a row for some nanoseconds, or for as long as it is off its core; a dead one for ever.
+      assert(tries % 1_024 !== 0 || performance.now() < giveUpAt, 'a row is locked by a thread that runs');
       const version = Atomics.load(this.#ints, hot + HOT_VERSION);
       if ((version & 1) === 0) {
         const channel = this.#copy(row, hot);

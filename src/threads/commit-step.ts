@@ -17,8 +17,6 @@ import {
   FLAG_LINK,
   HOT_CAPACITY_HIGH,
   HOT_CAPACITY_LOW,
-  HOT_COMMITTED_HIGH,
-  HOT_COMMITTED_LOW,
   HOT_FLAGS,
   HOT_SEQUENCE,
   isAbove,
@@ -226,9 +224,7 @@ export class CommitStep {
 
   /** `link`: above the sequence of the channel's best claim, when it has one; numbers left out are counted. */
   #sequenceRises(group: CommitGroup, record: number, hot: number, slot: number): boolean {
-    const isFirst =
-      record < 0 && (this.#words[hot + HOT_COMMITTED_HIGH]! | this.#words[hot + HOT_COMMITTED_LOW]!) === 0;
-    if (isFirst) return true;
+    if (record < 0 && this.#table.isUnused(hot)) return true;
     const last =
       record >= 0
         ? claimSequence(group.journal.view, group.journal.recordOffset(record))

@@ -63,6 +63,9 @@ static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
     return (r >> f->r_shift & 0xff) << 8 | (s >> f->s_shift & 0xff);
 }
 
+/* The same claim but for its timestamp, as in ring/duplicate-filter.ts; its type has been looked at. */
+static int is_twin(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
+
 uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
                       double received_at, uint32_t now_seconds) {
     const uint32_t *cursor = (const uint32_t *)(p->arena + p->at.committed);
@@ -83,9 +86,8 @@ uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, co
         for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, taken++) {
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
             if (row >= p->at.rows_max || !admits(hot_at(p, row), amount_of(bytes), now_seconds)) return taken;
-            /* A cell whose claim is in flight: a twin, or another that shares it. TypeScript looks. */
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
-            if (*cell - committed < next - committed) return taken;
+            if (*cell - committed < next - committed && is_twin(bytes, slot_at(p, *cell))) return taken;
             *cell = next;
             uint8_t *slot = slot_at(p, next);
             memcpy(slot, bytes, CW_CLAIM_BYTES);
