@@ -24,7 +24,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path; do node dist/bench/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool; do node dist/bench/$$name.js --quick || exit 1; done
 
 build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
 
