@@ -2,8 +2,8 @@
  * A lane (`lanes`): one thread runs every step, to completion, over its own sockets, ring and journal.
  *
  * The event loop brings payloads; the steps run in the check phase of the same turn, again while there is work, so that
- * what arrived meanwhile joins between two groups. Acks skip the ack ring: the sockets are right here. A busy lane waits
- * a little for more before it reads, an idle one never does: one claim alone goes through at once.
+ * what arrived meanwhile joins between two groups. Acks skip the ack ring: the sockets are right here. Batches form by
+ * themselves while a lane verifies; a busy lane may be told to wait for more as well, an idle one never does.
  */
 import { PHASE_STOPPING } from '../ring/control-words.ts';
 import { passFence } from './committer.ts';

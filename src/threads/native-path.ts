@@ -10,6 +10,9 @@ import { type ClaimRing, committedOffset } from '../ring/claim-ring.ts';
 import type { DuplicateFilter } from '../ring/duplicate-filter.ts';
 import type { CommitGroup } from './commit-group.ts';
 
+/** C's seconds end here, as expiries do: a later clock must not begin anew. */
+const U32_MAX = 0xffff_ffff;
+
 /** What pathOpen and pathGroup give: memory of C, named. */
 type Handle = object;
 
@@ -72,14 +75,15 @@ export class NativePath {
    * @param receivedAt milliseconds since 1970
    */
   take(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, receivedAt: number): number {
-    const seconds = Math.floor(receivedAt / 1_000);
+    const seconds = Math.min(Math.floor(receivedAt / 1_000), U32_MAX);
     return this.#addon.pathTake(this.#path, bytes, offset, end, source, next, receivedAt, seconds);
   }
 
   /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `flying` is at the disk. */
   settle(open: CommitGroup, flying: CommitGroup | undefined, next: number, end: number, nowSeconds: number): number {
     const beside = flying === undefined ? null : this.#handle(flying);
-    return this.#addon.pathSettle(this.#path, this.#handle(open), beside, next, end, nowSeconds);
+    const seconds = Math.min(nowSeconds, U32_MAX);
+    return this.#addon.pathSettle(this.#path, this.#handle(open), beside, next, end, seconds);
   }
 
   /** Makes every record of a durable group its row's best claim. */

@@ -18,6 +18,7 @@ import { AckSender } from '../../src/threads/ack-sender.ts';
 import { AckRingWriter, AckStep } from '../../src/threads/ack-step.ts';
 import { GROUP_CLAIMS_MAX } from '../../src/threads/commit-group.ts';
 import { CommitStep } from '../../src/threads/commit-step.ts';
+import type { NativePath } from '../../src/threads/native-path.ts';
 import { ReceiveStep } from '../../src/threads/receive-step.ts';
 import { StageClock } from '../../src/threads/stage-clock.ts';
 import { VerifyStep } from '../../src/threads/verify-step.ts';
@@ -67,7 +68,11 @@ class RigTransport implements Transport {
   async close(): Promise<void> {}
 }
 
-interface RigOptions {
+type RigPath = 'typescript' | 'native';
+/** Who takes the plain claims where a test does not say: a suite that is run with both says it here, once. */
+export const rigDefaults: { path: RigPath } = { path: 'typescript' };
+
+export interface RigOptions {
   ringSlots?: number;
   ackSlots?: number;
   channelsMax?: number;
@@ -79,6 +84,8 @@ interface RigOptions {
   durability?: 'sync' | 'os';
   /** Syncs go on beside the thread until the test ends them (`files.endSync`). */
   isOverlapping?: boolean;
+  /** Who takes the plain claims: the steps alone, or C with them. */
+  path?: RigPath;
   /** A real backend in place of `judge`. */
   backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
@@ -92,6 +99,7 @@ export class Rig {
   readonly transport = new RigTransport();
   readonly sender: AckSender;
   readonly receive: ReceiveStep;
+  readonly path: NativePath | undefined;
   readonly verify: VerifyStep;
   readonly journal: JournalWriter;
   readonly commit: CommitStep;
@@ -111,6 +119,9 @@ export class Rig {
     const counters = new Counters(this.arena, 0);
     this.sender = new AckSender([this.transport], counters);
     this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters);
+    const isNative = (options.path ?? rigDefaults.path) === 'native';
+    this.path = isNative ? this.receive.useNativePath(this.arena, 0) : undefined;
+    if (isNative && this.path === undefined) throw new Error('expected the addon, got none; make native builds it');
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
     const backend =
       options.backend?.(this.arena, this.ring, this.table) ??
@@ -136,6 +147,7 @@ export class Rig {
       counters,
       clock: new StageClock(counters),
       durability: options.durability ?? 'sync',
+      path: this.path,
       journalSync: 'overlap',
       onSynced: options.isOverlapping ? () => {} : undefined,
     });

@@ -103,26 +103,25 @@ uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, co
 static uint8_t *record_at(const struct cw_group *g, uint32_t record) {
     return g->journal + CW_GROUP_HEADER_BYTES + (size_t)record * CW_RECORD_BYTES;
 }
-/* As GroupAcks.add: one ack a channel and source. 0 when there is no room. */
-static int owe_ack(struct cw_group *g, uint32_t record, const uint8_t *source) {
+static int has_ack_room(const struct cw_group *g) { return g->counts[CW_COUNT_ACKS] < g->acks_max; }
+/* As GroupAcks.add: one ack a channel and source. There is room. */
+static void owe_ack(struct cw_group *g, uint32_t record, const uint8_t *source) {
     uint32_t word[5];
     memcpy(word, source, sizeof word);
     uint32_t entry = g->ack_heads[record];
     for (uint32_t looked = 0; entry && looked < CW_CHAIN_LOOKUPS_MAX; looked++, entry = g->ack_next[entry - 1]) {
         const uint32_t *known = g->ack_words + (size_t)(entry - 1) * 5;
-        if (known[0] >> 8 == word[0] >> 8 && !memcmp(known + 1, word + 1, 16)) return 1;
+        if (known[0] >> 8 == word[0] >> 8 && !memcmp(known + 1, word + 1, 16)) return;
     }
     const uint32_t added = g->counts[CW_COUNT_ACKS];
-    if (added >= g->acks_max) return 0;
     g->counts[CW_COUNT_ACKS] = added + 1;
     g->ack_records[added] = record;
     g->ack_next[added] = g->ack_heads[record];
     g->ack_heads[record] = added + 1;
     memcpy(g->ack_words + (size_t)added * 5, word, sizeof word);
-    return 1;
 }
 static int accept(struct cw_group *g, uint32_t record, const uint8_t *slot) {
-    if (!owe_ack(g, record, slot + CW_SLOT_SOURCE)) return 0;
+    owe_ack(g, record, slot + CW_SLOT_SOURCE);
     g->counts[CW_COUNT_ACCEPTED]++;
     return 1;
 }
@@ -133,6 +132,7 @@ static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot
 }
 /* As #stage in commit-step.ts. 0: not plain after all, nothing was done. */
 static int stage(struct cw_group *open, struct cw_group *flying, uint32_t row, const uint8_t *slot) {
+    if (!has_ack_room(open) || (flying && !has_ack_room(flying))) return 0;
     const uint64_t amount = amount_of(slot);
     uint32_t record = open->record_of_row[row];
     if (record) {
@@ -142,12 +142,12 @@ static int stage(struct cw_group *open, struct cw_group *flying, uint32_t row, c
     if (flying && flying->record_of_row[row] && amount <= amount_of(record_at(flying, flying->record_of_row[row] - 1)))
         return accept(flying, flying->record_of_row[row] - 1, slot);
     record = open->counts[CW_COUNT_RECORDS];
-    if (record >= open->records_max || !accept(open, record, slot)) return 0;
+    if (record >= open->records_max) return 0;
     open->counts[CW_COUNT_RECORDS] = record + 1;
     open->record_of_row[row] = record + 1;
     open->row_of_record[record] = row;
     copy_record(open, record, slot);
-    return 1;
+    return accept(open, record, slot);
 }
 static uint32_t row_of(const uint8_t *slot) {
     uint32_t row;
@@ -161,13 +161,13 @@ uint32_t cw_path_settle(struct cw_path *p, struct cw_group *open, struct cw_grou
     for (; next != end; next++, count++) {
         const uint8_t *slot = slot_at(p, next);
         const uint32_t ahead = row_of(slot_at(p, next + AHEAD));
-        if (ahead < p->at.rows_max) {
+        if (ahead < p->at.rows_max && ahead < open->rows_max) {
             __builtin_prefetch(hot_at(p, ahead));
             __builtin_prefetch(&open->record_of_row[ahead]);
         }
         if (load((const uint32_t *)(slot + CW_SLOT_VERDICT)) != CW_VERDICT_VALID) break;
         const uint32_t row = row_of(slot);
-        if (row >= p->at.rows_max) break;
+        if (row >= p->at.rows_max || row >= open->rows_max) break;
         const uint32_t *hot = hot_at(p, row);
         if ((load(&hot[CW_HOT_FLAGS]) & CW_FLAG_LINK) || !admits(hot, amount_of(slot), now_seconds)) break;
         if (!stage(open, flying, row, slot)) break;
@@ -181,6 +181,8 @@ static void commit_row(struct cw_path *p, uint32_t row, const uint8_t *claim) {
     uint32_t version;
     do version = load(&hot[CW_HOT_VERSION]) & ~1u;
     while (!__atomic_compare_exchange_n(&hot[CW_HOT_VERSION], &version, version | 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    /* Readers that see any store below find the version odd; free on x86, not where an exchange is a load and a store. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     const uint64_t amount = amount_of(claim);
     if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW])) {
         if ((uint32_t)(amount >> 32) != hot[CW_HOT_COMMITTED_HIGH]) {

@@ -31,7 +31,7 @@ struct cw_group {
     uint32_t *record_of_row, *row_of_record;
     uint32_t *ack_words, *ack_records, *ack_next, *ack_heads;
     uint32_t *counts;
-    uint32_t records_max, acks_max;
+    uint32_t rows_max, records_max, acks_max;
 };
 
 /* Enters the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */

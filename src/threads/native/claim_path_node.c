@@ -27,8 +27,8 @@ static void release(napi_env env, void *data, void *hint) {
     for (uint32_t i = 0; i < h->count; i++) napi_delete_reference(env, h->refs[i]);
     free(h);
 }
-/* The elements of a typed array of the type wanted; `held` keeps it alive. 0 otherwise. */
-static void *view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h) {
+/* The elements of a typed array of the type wanted, and how many; `held` keeps it alive. 0 otherwise. */
+static void *counted_view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h, uint32_t *count) {
     bool is = false;
     napi_typedarray_type type;
     size_t length;
@@ -36,7 +36,11 @@ static void *view_of(napi_env env, napi_value value, napi_typedarray_type wanted
     if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return 0;
     if (napi_get_typedarray_info(env, value, &type, &length, &data, 0, 0) != napi_ok || type != wanted || length < at_least) return 0;
     if (h && napi_create_reference(env, value, 1, &h->refs[h->count++]) != napi_ok) return 0;
+    if (count) *count = (uint32_t)length;
     return data;
+}
+static void *view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h) {
+    return counted_view_of(env, value, wanted, at_least, h, 0);
 }
 static napi_value wrapped(napi_env env, struct held *h) {
     napi_value external;
@@ -48,7 +52,7 @@ static struct held *held_of(napi_env env, napi_value value) {
     return napi_get_value_external(env, value, &data) == napi_ok ? data : 0;
 }
 
-/* pathOpen(arena, layout /9 u32/, filterCells /65,536 u32/, filterPlaces /4 u32/) */
+/* pathOpen(arena, layout /8 u32/, filterCells /65,536 u32/, filterPlaces /4 u32/) */
 static napi_value path_open(napi_env env, napi_callback_info info) {
     size_t argc = 4;
     napi_value argv[4];
@@ -72,28 +76,25 @@ static napi_value path_open(napi_env env, napi_callback_info info) {
 }
 /* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) */
 static napi_value path_group(napi_env env, napi_callback_info info) {
-    size_t argc = 8, length;
+    size_t argc = 8;
     napi_value argv[8];
-    napi_typedarray_type type;
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathGroup: expected memory");
     struct cw_group *g = &h->as.group;
-    int is_whole = argc == 8;
-    if (is_whole) {
-        g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES, h);
-        uint32_t **views[] = {&g->record_of_row, &g->row_of_record, &g->ack_words, &g->ack_records, &g->ack_next, &g->ack_heads, &g->counts};
-        is_whole = g->journal != 0;
-        for (int i = 0; is_whole && i < 7; i++) is_whole = (*views[i] = view_of(env, argv[i + 1], napi_uint32_array, 3, h)) != 0;
-    }
+    const napi_typedarray_type words = napi_uint32_array;
+    const int is_whole = argc == 8 && (g->record_of_row = counted_view_of(env, argv[1], words, 1, h, &g->rows_max)) &&
+                         (g->row_of_record = counted_view_of(env, argv[2], words, 1, h, &g->records_max)) &&
+                         (g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES + (size_t)g->records_max * CW_RECORD_BYTES, h)) &&
+                         (g->ack_records = counted_view_of(env, argv[4], words, 1, h, &g->acks_max)) &&
+                         (g->ack_words = view_of(env, argv[3], words, (size_t)g->acks_max * 5, h)) &&
+                         (g->ack_next = view_of(env, argv[5], words, g->acks_max, h)) &&
+                         (g->ack_heads = view_of(env, argv[6], words, g->records_max, h)) &&
+                         (g->counts = view_of(env, argv[7], words, 3, h));
     if (!is_whole) {
         release(env, h, 0);
-        return fail(env, "pathGroup: expected the journal's bytes and seven Uint32Arrays");
+        return fail(env, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
     }
-    napi_get_typedarray_info(env, argv[2], &type, &length, 0, 0, 0);
-    g->records_max = (uint32_t)length;
-    napi_get_typedarray_info(env, argv[4], &type, &length, 0, 0, 0);
-    g->acks_max = (uint32_t)length;
     return wrapped(env, h);
 }
 /* pathTake(path, bytes, offset, end, source, next, receivedAt, nowSeconds) -> claims */

@@ -1,0 +1,185 @@
+/**
+ * Two rigs given the same: in one the steps do everything, in the other C takes the plain claims. After each turn what
+ * can be observed must be the same, byte for byte: answers and their packing, the slots in flight, cursors, the
+ * channel table, counters, the journal.
+ *
+ * A file that uses this mocks `randomInt` of node:crypto, so that both filters look at the same signature bytes.
+ */
+import { expect } from 'vitest';
+import { loadAddon } from '../../src/addon.ts';
+import { type Arena, SLOT_BYTES } from '../../src/ring/arena.ts';
+import type { ClaimRing } from '../../src/ring/claim-ring.ts';
+import { readCounters } from '../../src/ring/counters.ts';
+import { SLOT_VERDICT, VERDICT_HELD, VERDICT_INVALID, VERDICT_SUPERSEDED, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { NativePath } from '../../src/threads/native-path.ts';
+import type { VerifyBackend } from '../../src/verify/backend.ts';
+import type { Random } from '../unit/protocol-random.ts';
+import { Rig, type RigOptions } from './rig.ts';
+
+export function hasAddon(): boolean {
+  try {
+    loadAddon();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Verdicts by a claim's first signature byte, so that a test may write any: the last are held until `release`. */
+export const VERDICTS = [VERDICT_VALID, VERDICT_INVALID, VERDICT_SUPERSEDED, 3, 0x7fff_ffff, VERDICT_HELD];
+
+class AnyVerdict implements VerifyBackend {
+  readonly name = 'noble';
+  readonly batchMax = 64;
+  readonly #arena: Arena;
+  readonly #ring: ClaimRing;
+  readonly #held: number[] = [];
+
+  constructor(arena: Arena, ring: ClaimRing) {
+    this.#arena = arena;
+    this.#ring = ring;
+  }
+  verifySlots(first: number, count: number): void {
+    for (let index = 0; index < count; index++) {
+      const slot = this.#ring.slot(first + index);
+      const verdict = VERDICTS[this.#arena.bytes[slot + 21]! % VERDICTS.length]!;
+      if (verdict === VERDICT_HELD) this.#held.push(slot);
+      Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, verdict);
+    }
+  }
+  release(): void {
+    for (const slot of this.#held.splice(0))
+      Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, slot & 128 ? VERDICT_VALID : VERDICT_INVALID);
+  }
+}
+
+/** How many claims C took at the door and how many it settled, of those how many while a group was at the disk. */
+export const taken = { atTheDoor: 0, settled: 0, besideASync: 0 };
+
+const { take, settle } = NativePath.prototype;
+NativePath.prototype.take = function (...given) {
+  const count = take.apply(this, given);
+  taken.atTheDoor += count;
+  return count;
+};
+NativePath.prototype.settle = function (...given) {
+  const count = settle.apply(this, given);
+  taken.settled += count;
+  if (given[1] !== undefined) taken.besideASync += count;
+  return count;
+};
+
+export class TwinRigs {
+  readonly plain: Rig;
+  readonly native: Rig;
+  readonly pair: readonly [Rig, Rig];
+  readonly #backends: AnyVerdict[] = [];
+  readonly #isOverlapping: boolean;
+
+  constructor(options: RigOptions = {}) {
+    const backend = (arena: Arena, ring: ClaimRing) => {
+      const made = new AnyVerdict(arena, ring);
+      this.#backends.push(made);
+      return made;
+    };
+    this.#isOverlapping = options.isOverlapping ?? false;
+    this.plain = new Rig({ backend, ...options, path: 'typescript' });
+    this.native = new Rig({ backend, ...options, path: 'native' });
+    this.pair = [this.plain, this.native];
+  }
+
+  /** Time passes, milliseconds. */
+  pass(time: number): void {
+    for (const rig of this.pair) rig.now += time;
+  }
+
+  /** The same to both; the results must be the same. */
+  both<Result>(act: (rig: Rig) => Result): Result {
+    const result = act(this.plain);
+    expect(act(this.native)).toEqual(result);
+    return result;
+  }
+
+  /** A payload at `offset` of a larger buffer; what lies around it is no part of it. */
+  payload(bytes: Uint8Array, offset: number, length: number, source: Uint32Array): void {
+    this.both((rig) => {
+      rig.receive.now = rig.now;
+      rig.receive.payload(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, length, source);
+    });
+  }
+
+  /** One step of one kind, any of them. */
+  someStep(from: Random): void {
+    const pick = from.below(12);
+    if (pick < 3) this.both((rig) => rig.receive.step(rig.now));
+    else if (pick < 6) this.both((rig) => rig.verify.step());
+    else if (pick < 9) this.both((rig) => rig.commitTurn());
+    else if (pick === 9) this.both((rig) => rig.ackTurn());
+    else if (pick === 10) for (const backend of this.#backends) backend.release();
+    else this.#endSync();
+  }
+
+  #endSync(): void {
+    if (!this.#isOverlapping) return;
+    if (this.both((rig) => rig.files.syncing.length) > 0) this.both((rig) => rig.files.endSync());
+  }
+
+  /** Everything that came in leaves. */
+  drain(): void {
+    for (let rounds = 0; this.plain.ring.depth > 0 || this.plain.receive.isHolding || rounds < 2; rounds++) {
+      expect(rounds).toBeLessThan(10_000);
+      this.both((rig) => rig.receive.step(rig.now));
+      while (this.both((rig) => rig.verify.step()) > 0);
+      for (const backend of this.#backends) backend.release();
+      this.both((rig) => rig.commitTurn());
+      this.#endSync();
+      this.both((rig) => rig.ackTurn());
+    }
+    this.both((rig) => rig.ring.depth);
+  }
+
+  expectSame(about: string): void {
+    const left = observed(this.plain);
+    const right = observed(this.native);
+    expect(right.text, about).toBe(left.text);
+    for (const [part, bytes] of Object.entries(left.bytes)) {
+      const other = right.bytes[part as keyof typeof right.bytes];
+      if (!bytes.equals(other))
+        expect.fail(`${about}: ${part} differ at ${bytes.findIndex((byte, index) => byte !== other[index])}`);
+    }
+  }
+
+  expectSameJournal(): void {
+    const [left, right] = [this.plain.journaled(), this.native.journaled()];
+    expect(right.length).toBe(left.length);
+    expect(Buffer.concat(right).equals(Buffer.concat(left))).toBe(true);
+  }
+}
+
+/** All that anybody outside the steps can see; takes the acks. */
+function observed(rig: Rig) {
+  const { arena, ring, ackRing, receive, commit, journal } = rig;
+  const { rows, signatures, cursors } = arena.plan;
+  const region = (offset: number, bytes: number) => Buffer.from(arena.bytes.buffer, offset, bytes);
+  const slots: Buffer[] = [];
+  for (let sequence = ring.committed; sequence !== ring.next; sequence = (sequence + 1) >>> 0)
+    slots.push(region(ring.slot(sequence), SLOT_BYTES));
+  const sent = rig.transport.datagrams.splice(0);
+  const { busyUs, syncWaitUs, ...counters } = readCounters(arena);
+  const text = JSON.stringify([
+    counters,
+    [ring.next, ring.received, ring.claimed, ring.committed, ring.room, ackRing.written, ackRing.read],
+    [receive.hasWork(), receive.isHolding, commit.hasWork(), commit.isSettled, journal.bytesWritten],
+    sent.map(({ to, bytes }) => [to, bytes.length]),
+  ]);
+  return {
+    text,
+    bytes: {
+      rows: region(rows.offset, rows.bytes),
+      signatures: region(signatures.offset, signatures.bytes),
+      cursors: region(cursors.offset, cursors.bytes),
+      slots: Buffer.concat(slots),
+      acks: Buffer.concat(sent.map(({ bytes }) => bytes)),
+    },
+  };
+}
