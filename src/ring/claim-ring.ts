@@ -120,6 +120,8 @@ export class ClaimRing {
   /** The next `count` slots are filled, their verdicts pending. */
   pushed(count: number): void {
     this.#next = (this.#next + count) >>> 0;
+    // A cursor remembered for 2^32 claims would be one of the future.
+    this.#committedSeen = this.committed;
   }
 
   /** Makes everything pushed visible; returns how much that was. */

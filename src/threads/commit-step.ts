@@ -50,6 +50,9 @@ const LINK_GAPS = counterIndex('linkGaps');
  */
 const OVERLAP_CLAIMS = 2_048;
 
+/** Claims settled here before C is tried again, after it found none of its own. */
+const OTHERS_RUN = 16;
+
 export interface CommitStepOptions {
   arena: Arena;
   ring: ClaimRing;
@@ -146,16 +149,18 @@ export class CommitStep {
     const first = this.#next;
     const end = this.#ring.received;
     const open = this.#open;
-    let isPlain = true;
+    let others = 0;
     while (this.#next !== end && open.looked < GROUP_CLAIMS_MAX) {
-      // Two others in a row: this step is not worth a call for each claim.
-      if (isPlain && this.#path !== undefined) isPlain = this.#takePlain(this.#path, end, nowSeconds);
+      // A call that found no plain claim is not worth repeating for each of those that follow.
+      if (others === 0 && this.#path !== undefined)
+        others = this.#takePlain(this.#path, end, nowSeconds) ? 1 : OTHERS_RUN;
       if (this.#next === end || open.looked === GROUP_CLAIMS_MAX) break;
       const verdict = this.#ring.verdict(this.#next);
       if (!isJudged(verdict)) break;
       this.#settle(this.#ring.slot(this.#next), verdict, nowSeconds);
       this.#next = (this.#next + 1) >>> 0;
       open.looked++;
+      if (others > 0) others--;
     }
     return (this.#next - first) >>> 0;
   }

@@ -292,12 +292,17 @@ describeNative('groups at their bound', () => {
     expect(rigs.native.counter('acked')).toBe(40);
   });
 
-  test('plain claims alone go through C, every one', () => {
+  test('plain claims alone go through C, every one, to the last slot and the last drop', () => {
     const before = { ...taken };
-    const rigs = opened({}, 100);
-    send(rigs, 3_000, (index) => claimOf({ channelId: BigInt((index % 100) + 1), amount: BigInt(index + 1) }));
+    const count = 2_048;
+    const rigs = opened({ ringSlots: count, firstSequence: WRAP - 1_000 }, 100);
+    send(rigs, count, (index) => {
+      const amount = index === count - 1 ? 2n ** 40n : BigInt(index + 1);
+      return claimOf({ channelId: BigInt((index % 100) + 1), amount });
+    });
+    expect(rigs.both((rig) => rig.receive.room)).toBe(0);
     rigs.drain();
-    expect([taken.atTheDoor - before.atTheDoor, taken.settled - before.settled]).toEqual([3_000, 3_000]);
+    expect([taken.atTheDoor - before.atTheDoor, taken.settled - before.settled]).toEqual([count, count]);
     rigs.expectSame('plain');
   });
 });

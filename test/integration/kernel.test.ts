@@ -63,6 +63,7 @@ function expectChecks({ code, output }: Run): void {
   expect(code, output.slice(-2_000)).toBe(0);
   const checks = checksIn(output);
   expect(checks.get('kernel-test')).toBeGreaterThan(5_000);
+  expect(checks.get('claim-path')).toBeGreaterThan(1_000_000);
   expect(checks.get('lanes_scalar.h')).toBeGreaterThan(50_000);
   if (process.arch !== 'x64') return;
   for (const kernel of ['avx2', 'avx512ifma'])

@@ -56,6 +56,18 @@ describe.each(STARTS)('claim ring with cursors from %i', (start) => {
     expect(marks).toEqual([3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
+  test('is full after 2^32 slots that others filled as well', () => {
+    const arena = arenaAt(start);
+    const ring = new ClaimRing(arena, 0);
+    // In steps no ring could take: what is remembered of the other cursor must not grow older than the sequence is long.
+    for (let step = 1; step <= 256; step++) {
+      ring.pushed(2 ** 24 - (step === 256 ? 8 : 0));
+      ring.release(ring.next);
+    }
+    ring.pushed(8);
+    expect([ring.room, ring.tryNext()]).toEqual([0, -1]);
+  });
+
   test('nothing is seen before it is published, and a slot is pending again when it is used again', () => {
     const arena = arenaAt(start);
     const ring = new ClaimRing(arena, 0);
