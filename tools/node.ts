@@ -38,7 +38,8 @@ SIGTERM or SIGINT, {"event":"stopped",…}; logs go to stderr.
   --verify NAME            every claim (default), or newest: of a channel's claims in one
                            batch only the newest, which settles the older ones
   --journal-sync NAME      where a lane syncs: inline, overlap (beside it), or auto (default)
-  --coalesce MICROSECONDS  longest a busy lane waits for more before it reads; default 0
+  --coalesce MICROSECONDS  longest a lane near its limit waits for more before it reads;
+                           default 300
   --key-cache SIZE         memory for key tables, like 512M; default a quarter of the
                            free memory, at most 1G
   --channels-max N         room in the channel table; default 2097152, or twice what is stored
