@@ -81,7 +81,9 @@ function parseFlags(name: string): { json: boolean; quick: boolean } | undefined
 }
 
 function sorted(runs: readonly Figures[], name: string): number[] {
-  return runs.map((run) => run[name] ?? Number.NaN).sort((left, right) => left - right);
+  // A repeat may have no figure for what it could not measure.
+  const values = runs.map((run) => run[name]).filter((value) => value !== undefined && Number.isFinite(value));
+  return (values as number[]).sort((left, right) => left - right);
 }
 
 /** The lower median, so that a figure is always one that was measured. */
@@ -89,13 +91,17 @@ function middle(values: readonly number[]): number {
   return values[(values.length - 1) >> 1] ?? Number.NaN;
 }
 
+/** Of figures that some repeat could measure. */
+function namesOf(runs: readonly Figures[]): string[] {
+  return [...new Set(runs.flatMap((run) => Object.keys(run)))].filter((name) => sorted(runs, name).length > 0);
+}
+
 function medians(runs: readonly Figures[]): Figures {
-  const names = Object.keys(runs[0] ?? {});
-  return Object.fromEntries(names.map((name) => [name, middle(sorted(runs, name))]));
+  return Object.fromEntries(namesOf(runs).map((name) => [name, middle(sorted(runs, name))]));
 }
 
 function printTable(name: string, subject: Record<string, string>, runs: readonly Figures[]): void {
-  const rows = Object.keys(runs[0] ?? {}).map((figure) => {
+  const rows = namesOf(runs).map((figure) => {
     const values = sorted(runs, figure);
     return [figure, ...[values[0]!, middle(values), values.at(-1)!].map(readable)];
   });

@@ -15,7 +15,7 @@ import { Dispatch } from './dispatch.ts';
 import type { LoadLink } from './link.ts';
 import { Outstanding } from './outstanding.ts';
 import { Random } from './random.ts';
-import { Recorder } from './recorder.ts';
+import { LATE_MS, Recorder } from './recorder.ts';
 import type { LoadInterval, LoadStep } from './result.ts';
 import { ListedSchedule, RateSchedule, type Schedule } from './schedule.ts';
 import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
@@ -103,7 +103,8 @@ export class Generator {
     else this.#schedule = replay && new ListedSchedule(replay.offsets, startMs);
     await turns(() => this.#turn());
     const endedAt = Math.min(this.#endsAt, performance.now());
-    const unsent = this.#overdue(endedAt);
+    // What was due in the last moment would have left on the next turn, and on time.
+    const unsent = this.#overdue(endedAt - LATE_MS);
     this.#dispatch.releaseHeld();
     const giveUpAt = performance.now() + drainMs;
     await turns(() => this.#drain(giveUpAt));
@@ -172,10 +173,12 @@ export class Generator {
     this.#link.wait((next - performance.now()) * 1_000);
   }
 
-  /** Claims that were due and never left. */
+  /** Claims that were due by then and never left. */
   #overdue(until: number): number {
-    let claims = this.#batch.count - this.#batch.sent;
-    this.#batch.sent = this.#batch.count;
+    const { dueAt, count } = this.#batch;
+    let claims = 0;
+    for (let index = this.#batch.sent; index < count; index++) if (dueAt[index]! < until) claims += 1;
+    this.#batch.sent = count;
     if (this.#schedule instanceof RateSchedule && !this.isStopped && this.#parts.source.left > 0)
       for (; this.#schedule.due < until; this.#schedule.advance()) claims += 1;
     return claims;

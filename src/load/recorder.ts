@@ -9,7 +9,7 @@ import type { ClaimEnds } from './outstanding.ts';
 import type { FaultCounts, LoadInterval, LoadStep } from './result.ts';
 
 /** A claim that leaves later than this is late: the generator, not the node, then shapes the figures. */
-const LATE_MS = 1;
+export const LATE_MS = 1;
 const INTERVAL_MS = 1_000;
 
 export class Recorder implements ClaimEnds {
