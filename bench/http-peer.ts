@@ -28,8 +28,15 @@ const CACHE_BYTES = 256 * 2 ** 20;
 const WARM_SECONDS = 1;
 const ANSWER_MS_MAX = 20_000;
 
-/** Claims a second. Throws where the server did not verify every claim it accepted. */
-export async function measureHttp(seconds: number, note: (line: string) => void): Promise<number> {
+/** Claims a second, and whole milliseconds: a closed loop, a request a connection. */
+interface HttpRate {
+  perSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+}
+
+/** Throws where the server did not verify every claim it accepted. */
+export async function measureHttp(seconds: number, note: (line: string) => void): Promise<HttpRate> {
   const channels = LoadChannels.derive(SEED, CHANNELS, CHANNELS);
   const claims = Buffer.from(signAhead(SEED, channels, CHANNELS).buffer);
   const requests = Array.from({ length: CHANNELS }, (_, index) => ({
@@ -44,14 +51,14 @@ export async function measureHttp(seconds: number, note: (line: string) => void)
       autocannon({ url: `http://127.0.0.1:${port}/claims`, connections: CONNECTIONS, duration, requests });
     await run(Math.min(WARM_SECONDS, seconds));
     const before = await countOf(server);
-    const { duration, errors, timeouts, non2xx, '2xx': accepted } = await run(seconds);
+    const { duration, errors, timeouts, non2xx, '2xx': accepted, latency } = await run(seconds);
     const verified = (await countOf(server)) - before;
     assert(
       errors === 0 && timeouts === 0 && non2xx === 0 && verified >= accepted && accepted > 0,
       `every claim is accepted: ${errors} errors, ${timeouts} timeouts, ${non2xx} refused, ${accepted} accepted, ${verified} verified`,
     );
     note(`HTTP: ${verified} claims verified by the handler, one a request, nothing on disk: the ratio flatters HTTP`);
-    return accepted / duration;
+    return { perSecond: accepted / duration, p50Ms: latency.p50, p99Ms: latency.p99 };
   } finally {
     server.kill('SIGKILL');
   }

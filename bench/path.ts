@@ -196,7 +196,7 @@ class PathBench {
   }
 
   async #measureHttp({ http }: Durations, rate: number, { note }: BenchContext): Promise<Figures> {
-    const perSecond = await measureHttp(http, note);
+    const { perSecond } = await measureHttp(http, note);
     return { 'path.httpClaimsPerSecond': perSecond, 'path.vsHttp': rate / perSecond };
   }
 }

@@ -11,9 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { assert } from '../src/errors.ts';
 import { nativeUdpFault } from '../src/transport/udp-native.ts';
 import { type BenchContext, type Figures, runBench } from './harness.ts';
+import { measureHttp } from './http-peer.ts';
 import { benchFolder, NodeUnderTest } from './node-under-test.ts';
 import { type ProvenLoad, provenLoad } from './path-load.ts';
-import { measureHttpLatency } from './transport-http.ts';
 import { measureOne } from './transport-one.ts';
 
 interface Durations {
@@ -85,7 +85,7 @@ class TransportBench {
     const [tlsUs] = await this.#run('tls', TLS_FLAGS, (node) => measureOne(node, ['tls'], durations.perRound));
     figures['transport.tlsOneUs'] = tlsUs!;
     if (hasAddon) {
-      const { perSecond, p50Ms, p99Ms } = await measureHttpLatency(durations.http, context.note);
+      const { perSecond, p50Ms, p99Ms } = await measureHttp(durations.http, context.note);
       figures['transport.httpClaimsPerSecond'] = perSecond;
       figures['transport.httpP50Ms'] = p50Ms;
       figures['transport.httpP99Ms'] = p99Ms;

@@ -98,12 +98,16 @@ export const openTlsWire = (address: string): Promise<StreamWire> =>
 const CUT_AFTER_BYTES_MAX = 150_000;
 
 /** A way to `address` on which every connection ends at a random byte, by a close or a reset of either side. */
-export async function cuttingRelay(address: string, from: Random): Promise<FaultyPath> {
+export async function cuttingRelay(
+  address: string,
+  from: Random,
+  cutAfterBytesMax: number = CUT_AFTER_BYTES_MAX,
+): Promise<FaultyPath> {
   const faults = { cut: 0, reset: 0, halves: 0 };
   const sockets = new Set<net.Socket>();
   const server = net.createServer((payer) => {
     const node = net.connect(hostPort(address));
-    let left = 1 + from.below(CUT_AFTER_BYTES_MAX);
+    let left = 1 + from.below(cutAfterBytesMax);
     for (const [socket, other] of [
       [payer, node],
       [node, payer],
