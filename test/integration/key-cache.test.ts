@@ -71,8 +71,9 @@ function cacheTests(backend: 'native' | 'wasm'): void {
       const { wrong, rise } = await cache.together(crowd, [rounds, rounds]);
       expect(wrong).toBe(0);
       expect(lookups(rise)).toBe(KEYS * EACH * WORKERS);
-      // All of a call's tuples miss together and build one table.
-      expect(rise.buildsSmall).toBe(rise.misses / EACH);
+      // A call whose tuples miss builds one table; some may miss before the other thread's table is there, and some hit it.
+      expect(rise.misses).toBeLessThanOrEqual(rise.buildsSmall * EACH);
+      expect(rise.misses).toBeGreaterThanOrEqual(rise.buildsSmall);
       expect(rise.buildsSmall).toBeGreaterThanOrEqual(KEYS);
       expect(rise.bytesUsed - usedBefore).toBe(KEYS * SMALL.bytes);
       expect([rise.evictions, rise.refused, rise.buildsLarge]).toEqual([0, 0, 0]);
