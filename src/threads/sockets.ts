@@ -50,13 +50,16 @@ export class Sockets {
   ): Promise<Sockets> {
     const udp = await openUdp(context, counters, onPayloads, sink);
     const control = new RemoteControl(context.controlPort);
-    const { tls, limits } = context.tcp;
-    const listen = await listenOn(context, hostPortOf(udp.address));
-    const options = tls === undefined ? { listen, limits } : { listen, limits, tls };
+    const open = (address: HostPort) => openTcp(context, address, counters, control, onPayloads, sink);
+    const { listen } = context.tcp;
+    const wanted = listen ?? hostPortOf(udp.address);
     try {
-      const tcp = await TcpTransport.open(options, sink, counters, control, onPayloads);
-      return new Sockets(udp, tcp, control, counters);
+      return new Sockets(udp, await open(wanted), control, counters);
     } catch (error) {
+      // UDP's port was picked by the system, which did not ask whether TCP has it free.
+      const isPicked = listen === undefined && context.udp.port === 0;
+      if (isPicked && (error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+        return new Sockets(udp, await open({ ...wanted, port: 0 }), control, counters);
       throw Object.assign(error as Error, { flag: '--tcp' });
     }
   }
@@ -120,19 +123,20 @@ async function openUdp(
   );
 }
 
-/** The address asked for, or UDP's; lanes share it, which Node alone can't. */
-async function listenOn(context: ThreadContext, udp: HostPort): Promise<HostPort | { fd: number }> {
-  const { listen, isShared } = context.tcp;
-  const wanted = listen ?? udp;
-  if (context.sockets !== 'native' || context.role !== 'lane') return wanted;
-  try {
-    return { fd: await bindSharedStream(wanted, !isShared) };
-  } catch (error) {
-    // UDP's port was picked by the system, which did not ask whether TCP has it free.
-    if (listen === undefined && context.udp.port === 0)
-      return { fd: await bindSharedStream({ ...wanted, port: 0 }, true) };
-    throw Object.assign(error as Error, { flag: '--tcp' });
-  }
+/** Lanes share the address, which Node alone can't. */
+async function openTcp(
+  context: ThreadContext,
+  address: HostPort,
+  counters: Counters,
+  control: RemoteControl,
+  onPayloads: () => void,
+  sink: StreamSink,
+): Promise<TcpTransport> {
+  const { isShared, tls, limits } = context.tcp;
+  const isLane = context.sockets === 'native' && context.role === 'lane';
+  const listen = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
+  const options = tls === undefined ? { listen, limits } : { listen, limits, tls };
+  return TcpTransport.open(options, sink, counters, control, onPayloads);
 }
 
 function hostPortOf(address: string): HostPort {
