@@ -2,13 +2,14 @@
  * C's claim path against the steps alone, in lock-step: the same traffic, clock, verdicts and operator for both, any
  * order of steps, and everything observable compared after each of them (support/twin-rigs.ts).
  */
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, CLAIM_BYTES } from '../../protocol/layout.ts';
 import type { CounterName } from '../../src/ring/counters.ts';
 import { GROUP_CLAIMS_MAX } from '../../src/threads/commit-group.ts';
+import { describeNative } from '../support/native-only.ts';
 import { claimOf, type RigOptions, sourceOf } from '../support/rig.ts';
-import { hasAddon, TwinRigs, taken, VERDICTS } from '../support/twin-rigs.ts';
+import { TwinRigs, taken, VERDICTS } from '../support/twin-rigs.ts';
 import { type Random, random } from '../unit/protocol-random.ts';
 
 /** Where a filter looks: the same in both rigs, another in each run. */
@@ -18,7 +19,6 @@ vi.mock('node:crypto', async (original) => ({
   randomInt: (max: number) => places.draw % max,
 }));
 
-const describeNative = hasAddon() ? describe : describe.skip;
 const HANDLES = Array.from({ length: 40 }, (_, index) => (index % 3 === 0 ? BigInt(index) : BigInt(index) << 57n));
 const OPENED_FIRST = 24;
 const CAPACITIES = [50_000n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 33n, 2n ** 64n - 1n, 10n ** 17n, 10n ** 17n + 5n];

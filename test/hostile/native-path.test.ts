@@ -2,14 +2,15 @@
  * C's claim path and what nobody should send or leave in memory: any bytes of any length, rings of one slot, indexes
  * full of collisions, rows and verdicts that are damaged, arguments that are not what they should be.
  */
-import { describe, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../protocol/layout.ts';
 import { loadAddon } from '../../src/addon.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { CommitGroup } from '../../src/threads/commit-group.ts';
 import type { NativePath } from '../../src/threads/native-path.ts';
+import { describeNative, isNativeTested } from '../support/native-only.ts';
 import { claimOf, Rig, sourceOf } from '../support/rig.ts';
-import { hasAddon, TwinRigs } from '../support/twin-rigs.ts';
+import { TwinRigs } from '../support/twin-rigs.ts';
 import { type Random, random } from '../unit/protocol-random.ts';
 
 vi.mock('node:crypto', async (original) => ({
@@ -17,7 +18,6 @@ vi.mock('node:crypto', async (original) => ({
   randomInt: (max: number) => 5 % max,
 }));
 
-const describeNative = hasAddon() ? describe : describe.skip;
 const SOURCE = sourceOf('192.0.2.1', 4_000);
 
 /** Sound claims, other frames, noise, and cuts, up to `length` bytes; in memory that ends where they do. */
@@ -195,7 +195,7 @@ describeNative('a slot', () => {
 
 describeNative('arguments', () => {
   type Call = (...given: unknown[]) => unknown;
-  const addon = hasAddon() ? loadAddon<Record<string, Call>>() : {};
+  const addon = isNativeTested ? loadAddon<Record<string, Call>>() : {};
   const words = (length: number) => new Uint32Array(length);
 
   test('that are missing, of another kind or too short are an error', () => {

@@ -4,18 +4,16 @@
  * Seeded; loopback only.
  */
 import dgram from 'node:dgram';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
 import { NativeSender } from '../../src/transport/native-sender.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { TransportSink } from '../../src/transport/transport.ts';
 import { BatchUdpTransport } from '../../src/transport/udp-batch.ts';
-import { nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { describeNative } from '../support/native-only.ts';
 import { type Random, random } from '../unit/protocol-random.ts';
 
-const fault = nativeUdpFault();
-if (fault !== undefined) test.skip(`native UDP: ${fault}`, () => {});
 const HOST = '127.0.0.1';
 const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));
 
@@ -31,7 +29,7 @@ function train(from: Random): { bytes: Uint8Array; segment: number } {
   return { bytes: from.bytes(1 + from.below(Math.min(30_000, segment * 60))), segment };
 }
 
-describe.skipIf(fault !== undefined)('native UDP', () => {
+describeNative('native UDP', () => {
   test.each([true, false])('random trains of several peers arrive as they were sent (gro: %s)', async (gro) => {
     const from = random(71);
     const arrived = new Map<number, Buffer[]>();

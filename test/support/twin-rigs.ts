@@ -6,7 +6,6 @@
  * A file that uses this mocks `randomInt` of node:crypto, so that both filters look at the same signature bytes.
  */
 import { expect } from 'vitest';
-import { loadAddon } from '../../src/addon.ts';
 import { type Arena, SLOT_BYTES } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { readCounters } from '../../src/ring/counters.ts';
@@ -15,15 +14,6 @@ import { NativePath } from '../../src/threads/native-path.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import type { Random } from '../unit/protocol-random.ts';
 import { Rig, type RigOptions } from './rig.ts';
-
-export function hasAddon(): boolean {
-  try {
-    loadAddon();
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Verdicts by a claim's first signature byte, so that a test may write any: the last are held until `release`. */
 export const VERDICTS = [VERDICT_VALID, VERDICT_INVALID, VERDICT_SUPERSEDED, 3, 0x7fff_ffff, VERDICT_HELD];

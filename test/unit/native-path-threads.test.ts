@@ -3,10 +3,10 @@
  * ended. Starts compiled code in workers (support/native-path-worker.mjs).
  */
 import { Worker } from 'node:worker_threads';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ChannelTable, HOT_VERSION } from '../../src/channel/table.ts';
 import { Arena } from '../../src/ring/arena.ts';
-import { hasAddon } from '../support/twin-rigs.ts';
+import { describeNative } from '../support/native-only.ts';
 
 type Seen = Record<string, number> & { last?: bigint };
 const SHAPE = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 4 };
@@ -58,7 +58,7 @@ async function together(arena: Arena, roles: string[], writers: number, count: n
   }
 }
 
-(hasAddon() ? describe : describe.skip)('C', () => {
+describeNative('C', () => {
   test('beside a changing capacity takes nothing above both values', async () => {
     const { arena } = tableOfRows();
     const [, door] = await together(arena, ['capacityWriter', 'door'], 1, 600_000);

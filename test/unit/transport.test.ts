@@ -11,7 +11,7 @@ import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.
 import type { Packet, Transport, TransportSink } from '../../src/transport/transport.ts';
 import { UdpTransport } from '../../src/transport/udp.ts';
 import { BatchUdpTransport } from '../../src/transport/udp-batch.ts';
-import { nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { isNativeTested } from '../support/native-only.ts';
 import { random } from './protocol-random.ts';
 
 test('addresses keep their bytes both ways', () => {
@@ -42,27 +42,23 @@ test('addresses keep their bytes both ways', () => {
 interface Kind {
   name: string;
   open(host: string, port: number, sink: TransportSink, onSendError: () => void): Promise<Transport>;
-  /** Why it cannot be had here. */
-  fault?: string | undefined;
 }
 
-const kinds: Kind[] = [
-  { name: 'dgram', open: (host, port, sink, onSendError) => UdpTransport.open({ host, port }, sink, onSendError) },
-  {
-    name: 'native',
-    open: (host, port, sink, onSendError) => BatchUdpTransport.open({ host, port }, sink, () => {}, onSendError),
-    fault: nativeUdpFault(),
-  },
-];
+const DGRAM: Kind = {
+  name: 'dgram',
+  open: (host, port, sink, onSendError) => UdpTransport.open({ host, port }, sink, onSendError),
+};
+const NATIVE: Kind = {
+  name: 'native',
+  open: (host, port, sink, onSendError) => BatchUdpTransport.open({ host, port }, sink, () => {}, onSendError),
+};
 
 const portOf = (transport: Transport) => Number(transport.address.split(':').at(-1));
 const hasV6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => isIPv6(address)));
 const loopback = new Uint32Array(SOURCE_WORDS);
 new SourceCodec().parse('127.0.0.1', loopback);
 
-for (const { name, fault } of kinds) if (fault !== undefined) test.skip(`${name}: ${fault}`, () => {});
-
-describe.each(kinds.filter(({ fault }) => fault === undefined))('$name', ({ open }) => {
+describe.each(isNativeTested ? [DGRAM, NATIVE] : [DGRAM])('$name', ({ open }) => {
   /** Binds, lets a peer send `payloads`, and collects what comes back: every payload in a packet of its own. */
   async function echo(host: string, payloads: string[]): Promise<string[]> {
     let errors = 0;

@@ -6,17 +6,15 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { NativeSender } from '../../src/transport/native-sender.ts';
-import { nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { describeNative } from '../support/native-only.ts';
 
-const fault = nativeUdpFault();
-if (fault !== undefined) test.skip(`native UDP: ${fault}`, () => {});
 /** A worker of Node 20 runs no TypeScript. */
 const TRANSPORT = pathToFileURL(resolve(import.meta.dirname, '../../dist/src/transport/udp-batch.js')).href;
 const HOST = '127.0.0.1';
 
-describe.skipIf(fault !== undefined)('native UDP and its thread', () => {
+describeNative('native UDP and its thread', () => {
   /** A worker with an open transport; `payload` and `after` are statements. Posts its address. */
   function worker(payload: string, after = ''): Worker {
     const source = `

@@ -4,7 +4,7 @@
  */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { loadAddon } from '../../src/addon.ts';
 import { Arena } from '../../src/ring/arena.ts';
@@ -14,13 +14,12 @@ import { NativeSender, READABLE, WRITABLE } from '../../src/transport/native-sen
 import { SourceCodec, sourceHead } from '../../src/transport/source.ts';
 import type { TransportSink } from '../../src/transport/transport.ts';
 import { type BatchUdpOptions, BatchUdpTransport } from '../../src/transport/udp-batch.ts';
-import { NativeUdp, nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { NativeUdp } from '../../src/transport/udp-native.ts';
 import { kernelLayout } from '../../src/verify/kernel.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
+import { describeNative } from '../support/native-only.ts';
 import { random } from './protocol-random.ts';
 
-const fault = nativeUdpFault();
-if (fault !== undefined) test.skip(`native UDP: ${fault}`, () => {});
 const HOST = '127.0.0.1';
 const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));
 
@@ -63,7 +62,7 @@ async function pair(options: Partial<BatchUdpOptions> = {}, stagingBytes = 1 << 
   return { collector, transport, sender, errors, close };
 }
 
-describe.skipIf(fault !== undefined)('native UDP', () => {
+describeNative('native UDP', () => {
   test.each([true, false])('trains arrive whole and in order, whatever the segment (gro: %s)', async (gro) => {
     const from = random(5);
     const { collector, sender, close } = await pair({ gro, claimsPerTurnMax: 1e6 });
