@@ -4,8 +4,8 @@
  * Start = check, lock, load, replay, checkpoint, threads. Stop = take in nothing more, drain, sync, checkpoint, unlock.
  */
 import { availableParallelism } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
-import type { Registry } from './channel/registry.ts';
 import type { Channel } from './channel/row.ts';
 import { ChannelStore } from './channel/store.ts';
 import { ChannelTable } from './channel/table.ts';
@@ -21,14 +21,16 @@ import {
 } from './config.ts';
 import { ControlServer } from './control/server.ts';
 import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
-import { ClaimwireError } from './errors.ts';
+import { ClaimwireError, isDiskFull } from './errors.ts';
 import { loadAdminToken } from './http/token.ts';
 import { Journals } from './journals.ts';
 import { log } from './log.ts';
-import { closeRegistry, loadChannels, openRegistry } from './recovery.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
+import { RuleClock } from './rule-clock.ts';
+import { StallWatch } from './threads/stall-watch.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -41,6 +43,10 @@ import { packageVersion } from './version.ts';
 const DRAIN_MS_MAX = 5_000;
 /** How often the main thread looks whether a journal segment or a checkpoint is due. */
 const HOUSEKEEPING_MS = 250;
+/** A full disk is tried again so often. */
+const DISK_FULL_RETRY_MS = 5_000;
+/** Claims that wait so long for the disk (or a verifier) make the node not ready. */
+const STALL_MS = 5_000;
 
 /** What a node did, for its last line. */
 export interface NodeTotals {
@@ -52,7 +58,7 @@ export interface NodeTotals {
 export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
-  readonly #registry: Registry;
+  readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
   /** The main thread's instance, for its counters. */
@@ -61,18 +67,24 @@ export class ClaimwireNode implements NodeControl {
   readonly #store: ChannelStore;
   #journals: Journals | undefined;
   #topology: Topology | undefined;
+  #stalls: StallWatch | undefined;
+  #ruleClock: RuleClock | undefined;
   #housekeeping: NodeJS.Timeout | undefined;
   #isHousekeeping = false;
-  #checkpointedAt = Date.now();
+  /** Of the monotonic clock: one that was set back would put checkpoints off for as long. */
+  #checkpointedAt = performance.now();
+  /** When a full disk is tried again, or undefined. */
+  #retryAt: number | undefined;
   #stopping: Promise<NodeTotals> | undefined;
-  readonly #startedAt = Date.now();
-  /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it and exits with 1. */
+  readonly #startedAt = performance.now();
+  /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it, stops it and exits with 1. */
   readonly failed: Promise<never>;
-  #fail!: (error: Error) => void;
+  #reject!: (error: Error) => void;
+  #failure: Error | undefined;
 
   /**
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
-   * BACKEND_UNAVAILABLE; nothing on disk is changed then but the lock.
+   * BACKEND_UNAVAILABLE, and what a thread failed with; no thread runs then any more and the folder is free.
    */
   static async start(options: NodeOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -82,24 +94,28 @@ export class ClaimwireNode implements NodeControl {
     if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
       log('warn', `native sockets passed over: ${nativeSocketsFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault });
-    const registry = openRegistry(config.data);
+    checkTls(config.tls);
+    const folder = await openFolder(config.data);
+    let node: ClaimwireNode | undefined;
     try {
-      const node = new ClaimwireNode(config, registry);
+      node = new ClaimwireNode(config, folder);
       await node.#start();
       return node;
     } catch (error) {
-      await closeRegistry(registry);
+      if (node !== undefined) await node.#abandon();
+      await closeFolder(folder);
       throw error;
     }
   }
 
-  private constructor(config: NodeConfig, registry: Registry) {
+  private constructor(config: NodeConfig, folder: OwnedFolder) {
     const { backend } = config;
     this.config = config;
     this.backend = backend;
-    this.#registry = registry;
+    this.#folder = folder;
+    const { registry } = folder;
     this.failed = new Promise((_, reject) => {
-      this.#fail = reject;
+      this.#reject = reject;
     });
     this.failed.catch(() => {});
     this.#kernelStart = {
@@ -120,8 +136,13 @@ export class ClaimwireNode implements NodeControl {
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
   }
 
+  /** Claims are taken, and those taken get on. */
   get ready(): boolean {
-    return this.#topology !== undefined && this.#topology.failure === undefined && this.#stopping === undefined;
+    return this.#isRunning && !this.#stalls!.isStalled;
+  }
+  /** Why the node can't go on, once `failed` has rejected. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
   /** Where claims are taken, `H:P`. */
   get udp(): string {
@@ -144,12 +165,10 @@ export class ClaimwireNode implements NodeControl {
   }
 
   async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
-    this.#expectRunning();
-    return this.#store.open(openings);
+    return this.#change(() => this.#store.open(openings));
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
-    this.#expectRunning();
-    return this.#store.openRows(rows);
+    return this.#change(() => this.#store.openRows(rows));
   }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
@@ -158,12 +177,10 @@ export class ClaimwireNode implements NodeControl {
     return this.#store.list(from, limit);
   }
   async updateChannel(channelId: bigint, change: ChannelChange): Promise<Channel> {
-    this.#expectRunning();
-    return this.#store.update(channelId, change);
+    return this.#change(() => this.#store.update(channelId, change));
   }
   async closeChannel(channelId: bigint): Promise<Channel> {
-    this.#expectRunning();
-    return this.#store.close(channelId);
+    return this.#change(() => this.#store.close(channelId));
   }
 
   stats(): NodeStats {
@@ -193,19 +210,30 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  /** A thread that outlived its folder's lock would acknowledge claims beside the next owner. */
+  async #abandon(): Promise<void> {
+    clearInterval(this.#housekeeping);
+    await this.#topology?.terminate();
+  }
+
   async #start(): Promise<void> {
     const { data, segmentBytes, cutJournal } = this.config;
-    loadChannels(this.#registry, this.#store);
+    const { registry } = this.#folder;
+    const token = loadAdminToken(data);
+    loadChannels(registry, this.#store);
     const options = { data, segmentBytes, lanes: ringsOf(this.config), cut: cutJournal };
-    this.#journals = Journals.replay(options, this.#registry, this.#table);
+    this.#journals = Journals.replay(options, registry, this.#table);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.release([]);
-    await this.#startThreads(this.#journals);
-    this.#housekeeping = setInterval(() => void this.#housekeep(), HOUSEKEEPING_MS);
+    await this.#startThreads(this.#journals, token);
+    this.#housekeeping = setInterval(() => {
+      this.#look();
+      void this.#housekeep();
+    }, HOUSEKEEPING_MS);
   }
 
-  async #startThreads(journals: Journals): Promise<void> {
+  async #startThreads(journals: Journals, token: string): Promise<void> {
     const { config } = this;
     const ports: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
@@ -224,18 +252,20 @@ export class ClaimwireNode implements NodeControl {
       onControlPort: (port) => ports.push(port),
       journals: journals.starts,
       drainMsMax: DRAIN_MS_MAX,
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error) => this.#failBy(error),
     });
-    this.#serveControl(this.#topology, ports);
+    this.#stalls = new StallWatch(this.#topology.rings, STALL_MS);
+    this.#ruleClock = new RuleClock(this.#topology.control);
+    this.#serveControl(this.#topology, ports, token);
     const { receiveBufferBytes } = this.#topology;
     log('info', this.#description(receiveBufferBytes));
   }
 
   /** Control messages of every thread's connections are carried out here. */
-  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[]): void {
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): void {
     const server = new ControlServer({
       control: this,
-      token: loadAdminToken(this.config.data),
+      token,
       server: `claimwire/${packageVersion()}`,
       transports: { udp: udp.port, [this.config.tls === undefined ? 'tcp' : 'tls']: tcp!.port },
       idleMsMax: TCP_LIMITS.idleMsMax,
@@ -263,36 +293,55 @@ export class ClaimwireNode implements NodeControl {
     await this.#topology?.stop();
     try {
       // After a failure the journal stays the last word: the next start replays it.
-      if (this.#topology?.failure !== undefined) return this.#totals();
+      if (this.#failure !== undefined) return this.#totals();
       const segments = this.#segments();
       await this.#store.checkpoint();
       // Every group is in the table and the registry has it: nothing is left to replay.
       await this.#journals?.release(segments.map((segment) => segment + 1));
       return this.#totals();
     } finally {
-      await closeRegistry(this.#registry);
+      await closeFolder(this.#folder);
     }
+  }
+
+  /** What the main thread sees to without waiting for anything. */
+  #look(): void {
+    this.#ruleClock!.advance(Date.now(), performance.now());
+    if (this.#stalls!.look(performance.now())) log(this.#stalls!.isStalled ? 'warn' : 'info', this.#stalls!.report);
   }
 
   /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
   async #housekeep(): Promise<void> {
     const journals = this.#journals;
-    if (this.#isHousekeeping || this.#topology === undefined || journals === undefined) return;
+    if (this.#isHousekeeping || journals === undefined || performance.now() < (this.#retryAt ?? 0)) return;
     this.#isHousekeeping = true;
     try {
-      const segments = this.#segments();
-      await journals.prepare(segments);
-      const isDue = Date.now() - this.#checkpointedAt >= this.config.checkpointSeconds * 1_000;
-      if (isDue || journals.hasGrown(segments)) {
-        await this.#store.checkpoint();
-        await journals.release(segments);
-        this.#checkpointedAt = Date.now();
-      }
+      await this.#makeRoom(journals);
+      if (this.#retryAt !== undefined) log('info', 'disk: there is room again');
+      this.#retryAt = undefined;
     } catch (error) {
-      this.#fail(error as Error);
+      // The journal's writers go on in the segments they have: they fail when they need another and there is none.
+      if (!isDiskFull(error)) this.#failBy(error as Error);
+      else {
+        if (this.#retryAt === undefined)
+          log('warn', `${(error as Error).message}; going on as long as journal segments last`);
+        this.#retryAt = performance.now() + DISK_FULL_RETRY_MS;
+      }
     } finally {
       this.#isHousekeeping = false;
     }
+  }
+
+  async #makeRoom(journals: Journals): Promise<void> {
+    const segments = this.#segments();
+    const isDue = performance.now() - this.#checkpointedAt >= this.config.checkpointSeconds * 1_000;
+    // On a full disk first what lets old segments go.
+    if (isDue || journals.hasGrown(segments) || this.#retryAt !== undefined) {
+      await this.#store.checkpoint();
+      await journals.release(segments);
+      this.#checkpointedAt = performance.now();
+    }
+    await journals.prepare(segments);
   }
 
   /** The segment each ring's committer writes to; read before a checkpoint: what older ones hold is in the table by then. */
@@ -309,11 +358,40 @@ export class ClaimwireNode implements NodeControl {
   }
 
   #uptimeSeconds(): number {
-    return Math.round((Date.now() - this.#startedAt) / 100) / 10;
+    return Math.round((performance.now() - this.#startedAt) / 100) / 10;
   }
 
-  #expectRunning(): void {
-    if (!this.ready)
+  get #isRunning(): boolean {
+    return this.#topology !== undefined && this.#failure === undefined && this.#stopping === undefined;
+  }
+
+  /** A change of channels; a registry that fails at it ends the node: what its file holds is not known any more. */
+  async #change<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#isRunning)
       throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.#failBy(error);
+      throw error;
+    }
+  }
+
+  #failBy(error: Error): void {
+    this.#failure ??= error;
+    this.#reject(error);
+  }
+}
+
+/** Throws CONFIG_INVALID for what every thread would fail with. */
+function checkTls(tls: NodeConfig['tls']): void {
+  if (tls === undefined) return;
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `tls: expected a PEM certificate and the key that belongs to it, got: ${(error as Error).message}`,
+    );
   }
 }
