@@ -21,7 +21,8 @@ import {
 } from './config.ts';
 import { ControlServer } from './control/server.ts';
 import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
-import { ClaimwireError, isDiskFull } from './errors.ts';
+import { ClaimwireError } from './errors.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { loadAdminToken } from './http/token.ts';
 import { Journals } from './journals.ts';
 import { log } from './log.ts';
@@ -29,8 +30,6 @@ import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recov
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
-import { RuleClock } from './rule-clock.ts';
-import { StallWatch } from './threads/stall-watch.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -41,13 +40,6 @@ import { packageVersion } from './version.ts';
 
 /** Claims still unverified when a stop has taken this long are left to be sent again. */
 const DRAIN_MS_MAX = 5_000;
-/** How often the main thread looks whether a journal segment or a checkpoint is due. */
-const HOUSEKEEPING_MS = 250;
-/** A full disk is tried again so often. */
-const DISK_FULL_RETRY_MS = 5_000;
-/** Claims that wait so long for the disk (or a verifier) make the node not ready. */
-const STALL_MS = 5_000;
-
 /** What a node did, for its last line. */
 export interface NodeTotals {
   uptimeSeconds: number;
@@ -67,14 +59,7 @@ export class ClaimwireNode implements NodeControl {
   readonly #store: ChannelStore;
   #journals: Journals | undefined;
   #topology: Topology | undefined;
-  #stalls: StallWatch | undefined;
-  #ruleClock: RuleClock | undefined;
-  #housekeeping: NodeJS.Timeout | undefined;
-  #isHousekeeping = false;
-  /** Of the monotonic clock: one that was set back would put checkpoints off for as long. */
-  #checkpointedAt = performance.now();
-  /** When a full disk is tried again, or undefined. */
-  #retryAt: number | undefined;
+  #housekeeping: Housekeeping | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it, stops it and exits with 1. */
@@ -102,6 +87,7 @@ export class ClaimwireNode implements NodeControl {
       await node.#start();
       return node;
     } catch (error) {
+      // A thread that outlived its folder's lock would acknowledge claims beside the next owner.
       if (node !== undefined) await node.#abandon();
       await closeFolder(folder);
       throw error;
@@ -138,7 +124,7 @@ export class ClaimwireNode implements NodeControl {
 
   /** Claims are taken, and those taken get on. */
   get ready(): boolean {
-    return this.#isRunning && !this.#stalls!.isStalled;
+    return this.#isRunning && this.#housekeeping?.isStalled === false;
   }
   /** Why the node can't go on, once `failed` has rejected. */
   get failure(): Error | undefined {
@@ -210,9 +196,8 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
-  /** A thread that outlived its folder's lock would acknowledge claims beside the next owner. */
   async #abandon(): Promise<void> {
-    clearInterval(this.#housekeeping);
+    await this.#housekeeping?.stop();
     await this.#topology?.terminate();
   }
 
@@ -227,10 +212,6 @@ export class ClaimwireNode implements NodeControl {
     await this.#store.checkpoint();
     await this.#journals.release([]);
     await this.#startThreads(this.#journals, token);
-    this.#housekeeping = setInterval(() => {
-      this.#look();
-      void this.#housekeep();
-    }, HOUSEKEEPING_MS);
   }
 
   async #startThreads(journals: Journals, token: string): Promise<void> {
@@ -254,8 +235,13 @@ export class ClaimwireNode implements NodeControl {
       drainMsMax: DRAIN_MS_MAX,
       onFailure: (error) => this.#failBy(error),
     });
-    this.#stalls = new StallWatch(this.#topology.rings, STALL_MS);
-    this.#ruleClock = new RuleClock(this.#topology.control);
+    this.#housekeeping = new Housekeeping({
+      store: this.#store,
+      journals,
+      topology: this.#topology,
+      checkpointSeconds: config.checkpointSeconds,
+      onFailure: (error) => this.#failBy(error),
+    });
     this.#serveControl(this.#topology, ports, token);
     const { receiveBufferBytes } = this.#topology;
     log('info', this.#description(receiveBufferBytes));
@@ -288,13 +274,12 @@ export class ClaimwireNode implements NodeControl {
   }
 
   async #stop(): Promise<NodeTotals> {
-    clearInterval(this.#housekeeping);
-    while (this.#isHousekeeping) await new Promise((resolve) => setTimeout(resolve, 5));
+    await this.#housekeeping?.stop();
     await this.#topology?.stop();
     try {
       // After a failure the journal stays the last word: the next start replays it.
       if (this.#failure !== undefined) return this.#totals();
-      const segments = this.#segments();
+      const segments = this.#topology?.journalSegments ?? [];
       await this.#store.checkpoint();
       // Every group is in the table and the registry has it: nothing is left to replay.
       await this.#journals?.release(segments.map((segment) => segment + 1));
@@ -302,51 +287,6 @@ export class ClaimwireNode implements NodeControl {
     } finally {
       await closeFolder(this.#folder);
     }
-  }
-
-  /** What the main thread sees to without waiting for anything. */
-  #look(): void {
-    this.#ruleClock!.advance(Date.now(), performance.now());
-    if (this.#stalls!.look(performance.now())) log(this.#stalls!.isStalled ? 'warn' : 'info', this.#stalls!.report);
-  }
-
-  /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
-  async #housekeep(): Promise<void> {
-    const journals = this.#journals;
-    if (this.#isHousekeeping || journals === undefined || performance.now() < (this.#retryAt ?? 0)) return;
-    this.#isHousekeeping = true;
-    try {
-      await this.#makeRoom(journals);
-      if (this.#retryAt !== undefined) log('info', 'disk: there is room again');
-      this.#retryAt = undefined;
-    } catch (error) {
-      // The journal's writers go on in the segments they have: they fail when they need another and there is none.
-      if (!isDiskFull(error)) this.#failBy(error as Error);
-      else {
-        if (this.#retryAt === undefined)
-          log('warn', `${(error as Error).message}; going on as long as journal segments last`);
-        this.#retryAt = performance.now() + DISK_FULL_RETRY_MS;
-      }
-    } finally {
-      this.#isHousekeeping = false;
-    }
-  }
-
-  async #makeRoom(journals: Journals): Promise<void> {
-    const segments = this.#segments();
-    const isDue = performance.now() - this.#checkpointedAt >= this.config.checkpointSeconds * 1_000;
-    // On a full disk first what lets old segments go.
-    if (isDue || journals.hasGrown(segments) || this.#retryAt !== undefined) {
-      await this.#store.checkpoint();
-      await journals.release(segments);
-      this.#checkpointedAt = performance.now();
-    }
-    await journals.prepare(segments);
-  }
-
-  /** The segment each ring's committer writes to; read before a checkpoint: what older ones hold is in the table by then. */
-  #segments(): number[] {
-    return this.#topology?.rings.map((ring) => ring.journalSegment) ?? [];
   }
 
   #totals(): NodeTotals {

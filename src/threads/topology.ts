@@ -104,6 +104,11 @@ export class Topology {
     return this.#failure;
   }
 
+  /** The segment each ring's committer writes to: every group of older ones is in the channel table. */
+  get journalSegments(): number[] {
+    return this.rings.map((ring) => ring.journalSegment);
+  }
+
   /** Resolves once no group is open that began before the call, in any lane. Throws NODE_FAILED. */
   async fence(): Promise<void> {
     const asked = this.control.askFence();
