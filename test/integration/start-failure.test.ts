@@ -1,6 +1,7 @@
 /**
  * A start that fails leaves nothing: no thread that goes on taking claims, no lock, no process. Runs the compiled program.
  */
+import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -122,3 +123,24 @@ test('a lane that just ends, and a ready one that fails while another still star
     await startAndStop(data);
   }
 }, 90_000);
+
+test('a library’s start that fails leaves its process no thread: it ends by itself', async () => {
+  const data = folder('library');
+  const preload = join(data, 'fail.cjs');
+  writeFileSync(
+    preload,
+    `const { isMainThread, workerData } = require('node:worker_threads');
+     if (!isMainThread && workerData?.role === 'lane' && workerData.thread === 1) throw new Error('a lane of no use');`,
+  );
+  const index = resolve(import.meta.dirname, '../../dist/src/index.js');
+  const script = `import { ClaimwireNode } from ${JSON.stringify(index)};
+    const udp = { host: '127.0.0.1', port: 0 };
+    try { await ClaimwireNode.start({ data: ${JSON.stringify(data)}, udp, layout: 'lanes', lanes: 2 }); }
+    catch (error) { console.log(error.message); }`;
+  const program = join(data, 'program.mjs');
+  writeFileSync(program, script);
+  const run = spawnSync(process.execPath, ['--require', preload, program], { encoding: 'utf8', timeout: ENDED_MS_MAX });
+  expect(run).toMatchObject({ status: 0, stdout: 'lane thread: a lane of no use\n' });
+  removeFolder(preload);
+  await startAndStop(data);
+});

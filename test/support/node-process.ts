@@ -58,7 +58,7 @@ export class NodeProcess {
   ) {
     if (!existsSync(cli)) throw new Error(`${cli}: expected the compiled command line, got nothing; run make build`);
     const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
-    const [command, ...rest] = [...(options.within ?? []), process.execPath, ...args] as [string, ...string[]];
+    const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
     const env = { ...process.env, ...options.env };
     this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
     this.exit = new Promise((done) => this.#child.once('close', (code, signal) => done({ code, signal })));

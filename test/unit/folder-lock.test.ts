@@ -40,7 +40,7 @@ class Taker {
   readonly #lines: AsyncIterator<string>;
 
   private constructor(data: string, within: string[]) {
-    const [command, ...args] = [...within, process.execPath, program, data] as [string, ...string[]];
+    const [command = '', ...args] = [...within, process.execPath, program, data];
     this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     children.push(this.child);
     this.#lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
