@@ -26,6 +26,7 @@ export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
   // Before there are threads that take claims; whoever takes the address in between is found out below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
   const node = await ClaimwireNode.start(options);
+  const parser = importPool(IMPORT_THREADS);
   let admin: AdminServer;
   try {
     const { data, http } = node.config;
@@ -33,10 +34,10 @@ export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
       ...http,
       token: loadAdminToken(data),
       control: node,
-      parser: importPool(IMPORT_THREADS),
+      parser,
     });
   } catch (error) {
-    await node.stop();
+    await Promise.all([parser.close(), node.stop()]);
     throw error;
   }
   const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;

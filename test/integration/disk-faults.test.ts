@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { STATUS } from '../../protocol/layout.ts';
 import { FaultyDisk } from '../support/faulty-disk.ts';
 import { isNativeTested } from '../support/native-only.ts';
@@ -20,13 +20,15 @@ import {
 } from '../support/node-process.ts';
 import { openingJson, signedClaim, WirePeer } from '../support/wire.ts';
 
+// Nodes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 const folder = temporaryFolders();
 const LAYOUTS = [
   ['--layout', 'lanes'],
   ['--layout', 'pipeline', '--sockets', 'dgram'],
 ];
 
-async function untilTrue(what: string, is: () => Promise<boolean> | boolean, ms = 30_000): Promise<void> {
+async function untilTrue(what: string, is: () => Promise<boolean> | boolean, ms = 60_000): Promise<void> {
   for (const end = performance.now() + ms; !(await is()); await new Promise((resolve) => setTimeout(resolve, 50)))
     if (performance.now() > end) throw new Error(`expected ${what} within ${ms} ms`);
 }
@@ -210,5 +212,5 @@ describe.skipIf(!canMount)('a full disk', () => {
     peer.close();
     rmSync(join(data, 'filler'));
     await node.stop();
-  }, 60_000);
+  });
 });

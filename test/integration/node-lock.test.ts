@@ -3,11 +3,13 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { STATUS } from '../../protocol/layout.ts';
 import { NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
 import { openingJson, signedClaim, WirePeer } from '../support/wire.ts';
 
+// Nodes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 const folder = temporaryFolders();
 const CONTAINER = ['unshare', '-p', '-f', '--mount-proc', '--kill-child=KILL'];
 const canUnshare = spawnSync('unshare', [...CONTAINER.slice(1), 'true']).status === 0;
