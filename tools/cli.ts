@@ -49,7 +49,8 @@ ${Object.entries(COMMANDS)
 Exit code: 0 fine, 1 failed, 2 usage.
 `;
 
-const FLUSH_MS_MAX = 2_000;
+/** A command that lasts does not wait longer for who reads its log; the others wait as long as their reader does. */
+const FLUSH_MS_MAX = 10_000;
 
 async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -89,12 +90,12 @@ function jsonValue(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-/** What was printed is with the system, or its reader is gone. A reader that takes nothing does not keep the process. */
+/** What was printed is with the system, or its reader is gone. */
 async function flushed(): Promise<void> {
   const written = [process.stdout, process.stderr].map(
     (stream) => new Promise<void>((resolve) => stream.write('', () => resolve())),
   );
-  const late = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS_MAX).unref());
+  const late = new Promise<void>((resolve) => isLasting && setTimeout(resolve, FLUSH_MS_MAX));
   await Promise.race([Promise.all(written), late]);
 }
 

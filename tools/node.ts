@@ -99,11 +99,13 @@ function nextSignal(): Promise<string> {
 
 async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>): Promise<number> {
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
-  for (const name of CUTTING_SIGNALS) process.once(name, () => process.exit(1));
+  for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
   if (reason instanceof Error) {
     // What is in the ring is still committed and acknowledged; nothing else is saved: recovery reads the journal.
     log('error', reason.message);
-    await Promise.race([stop(), new Promise((resolve) => setTimeout(resolve, FAILED_STOP_MS_MAX))]);
+    const late = setTimeout(endAtOnce, FAILED_STOP_MS_MAX);
+    await stop();
+    clearTimeout(late);
     return 1;
   }
   log('info', `${reason}: draining`);
@@ -114,6 +116,13 @@ async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>
   }
   print({ event: 'stopped', ...totals });
   return 0;
+}
+
+/** process.exit waits for every thread, and one may wait for a disk that does not answer. The journal bears kill -9. */
+function endAtOnce(): void {
+  process.kill(process.pid, 'SIGKILL');
+  // A container's first process can't do that to itself.
+  process.exit(1);
 }
 
 function readOptions(args: string[]): NodeOptions | undefined {

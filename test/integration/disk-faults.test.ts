@@ -107,6 +107,22 @@ describe.skipIf(!isNativeTested)('a faulty disk', () => {
     await node.stop();
   });
 
+  test('a second signal ends a node whose drain waits for a disk that hangs', async () => {
+    const { data, node, peer } = await startOn(disk, 'second');
+    disk.set('hang', '.seg');
+    await peer.send(signedClaim(1n, 300n));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    node.kill('SIGTERM');
+    await untilTrue('the drain to begin', () => node.stderr.includes('SIGTERM: draining'));
+    node.kill('SIGTERM');
+    expect((await node.exit).code).not.toBe(0);
+    peer.close();
+    disk.mend();
+    const again = new NodeProcess(data);
+    expect(['100', '300']).toContain((await committed(await again.ready))[0]);
+    await again.stop();
+  });
+
   test.each(LAYOUTS)('a journal that fails while draining: exit 1, no stopped line (%s %s)', async (...flags) => {
     const { data, node, peer } = await startOn(disk, 'drain', flags);
     disk.set('hang', '.seg');
