@@ -6,36 +6,49 @@ import { join } from 'node:path';
 import { Registry } from './channel/registry.ts';
 import { checkRegistry } from './channel/registry-check.ts';
 import type { ChannelStore } from './channel/store.ts';
-import { ClaimwireError } from './errors.ts';
+import { FolderLock } from './folder-lock.ts';
+import { log } from './log.ts';
 
-/** Registries open in this process: the lock tells processes apart, not two nodes of one. */
-const opened = new Set<string>();
-
-/** Opens the registry of a data folder and takes its lock. Throws REGISTRY_CORRUPT or DATA_LOCKED, changing nothing. */
-export function openRegistry(data: string): Registry {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  const directory = join(realpathSync(data), 'registry');
-  if (opened.has(directory))
-    throw new ClaimwireError(
-      'DATA_LOCKED',
-      `${data}: expected a data folder of our own, got one used by another node of this process; stop it or use another folder`,
-    );
-  checkRegistry(directory);
-  const registry = Registry.open(directory);
-  try {
-    registry.takeLock();
-  } catch (error) {
-    void registry.close();
-    throw error;
-  }
-  opened.add(directory);
-  return registry;
+/** A data folder that is this node's alone, until it is closed. */
+export interface OwnedFolder {
+  registry: Registry;
+  lock: FolderLock;
 }
 
-export async function closeRegistry(registry: Registry): Promise<void> {
-  registry.releaseLock();
-  await registry.close();
-  opened.delete(registry.directory);
+/**
+ * Takes the lock of a data folder and opens its registry. Throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID,
+ * changing nothing.
+ */
+export async function openFolder(data: string): Promise<OwnedFolder> {
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const folder = realpathSync(data);
+  const lock = await FolderLock.take(folder);
+  let registry: Registry | undefined;
+  try {
+    const directory = join(folder, 'registry');
+    checkRegistry(directory);
+    registry = Registry.open(directory);
+    // Versions before the lock file know each other, and us, by this record alone.
+    registry.takeLock();
+    return { registry, lock };
+  } catch (error) {
+    await registry?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+/** Nothing of this node touches the folder afterwards: no thread of it runs any more. */
+export async function closeFolder({ registry, lock }: OwnedFolder): Promise<void> {
+  try {
+    registry.releaseLock();
+    await registry.close();
+  } catch (error) {
+    // A disk that fails takes no record either; the process that the record names is found dead by the next start.
+    log('warn', `registry: ${error instanceof Error ? error.message : error}`);
+  } finally {
+    lock.release();
+  }
 }
 
 export function loadChannels(registry: Registry, store: ChannelStore): void {
