@@ -1,13 +1,17 @@
 /**
  * The registry of a data folder: opened, checked, locked, and loaded into the channel table. Main thread, at start.
  */
-import { mkdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import * as fs from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Registry } from './channel/registry.ts';
 import { checkRegistry } from './channel/registry-check.ts';
 import type { ChannelStore } from './channel/store.ts';
 import { FolderLock } from './folder-lock.ts';
+import { makeFolder } from './journal/segment.ts';
 import { log } from './log.ts';
+
+/** A registry in the making (channel/registry.ts). */
+const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
 
 /** A data folder that is this node's alone, until it is closed. */
 export interface OwnedFolder {
@@ -20,11 +24,14 @@ export interface OwnedFolder {
  * changing nothing.
  */
 export async function openFolder(data: string): Promise<OwnedFolder> {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  const folder = realpathSync(data);
+  makeFolder(fs, data, data, 0o700);
+  const folder = fs.realpathSync(data);
+  // Behind a link, the folder's own name lies elsewhere.
+  if (folder !== resolve(data)) makeFolder(fs, folder);
   const lock = await FolderLock.take(folder);
   let registry: Registry | undefined;
   try {
+    removeDrafts(folder);
     const directory = join(folder, 'registry');
     checkRegistry(directory);
     registry = Registry.open(directory);
@@ -35,6 +42,14 @@ export async function openFolder(data: string): Promise<OwnedFolder> {
     await registry?.close();
     lock.release();
     throw error;
+  }
+}
+
+/** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */
+function removeDrafts(folder: string): void {
+  for (const name of fs.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
+    fs.rmSync(join(folder, name), { recursive: true, force: true });
+    log('info', `registry: removed ${join(folder, name)}, which a killed run left half made`);
   }
 }
 
