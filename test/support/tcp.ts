@@ -59,6 +59,8 @@ export class TcpRig implements StreamSink {
   /** Sequences taken, by channel, in order. */
   readonly taken = new Map<bigint, number[]>();
   claims = 0;
+  /** Claims that were taken before a channel's first, by channel. */
+  readonly claimsBefore = new Map<bigint, number>();
   /** Claims handed in beyond the room. */
   overfull = 0;
   brokenWalks = 0;
@@ -75,7 +77,8 @@ export class TcpRig implements StreamSink {
     const rig = new TcpRig();
     const listen = { host: '127.0.0.1', port: 0 };
     const counters = new Counters(rig.arena, 0);
-    rig.transport = await TcpTransport.open({ listen, ...options }, rig, counters, control, () => rig.schedule());
+    rig.transport = await TcpTransport.open({ listen, ...options }, counters, control);
+    rig.transport.startReceiving(rig, () => rig.schedule());
     return rig;
   }
 
@@ -104,7 +107,7 @@ export class TcpRig implements StreamSink {
     this.room = this.roomPerTurn;
     this.transport.flush();
     this.transport.resume();
-    if (this.transport.isCrowded && this.room > 0) this.schedule();
+    if (this.transport.turns.waiting > 0 && this.room > 0) this.schedule();
   }
 
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void {
@@ -113,6 +116,7 @@ export class TcpRig implements StreamSink {
       this.claims++;
       if (--this.room < 0) this.overfull++;
       const channelId = view.getBigUint64(at + 1);
+      if (!this.claimsBefore.has(channelId)) this.claimsBefore.set(channelId, this.claims - 1);
       const sequences = this.taken.get(channelId) ?? [];
       this.taken.set(channelId, sequences);
       sequences.push(view.getUint32(at + 9));
