@@ -194,8 +194,8 @@ export class TcpTransport implements Transport, ConnectionHost {
     const isSecond = this.now - this.#secondAt >= 1_000;
     if (isSecond) this.#secondAt = this.now;
     for (const connection of this.#connections) connection?.tick(isSecond);
-    // Those that were held have no other occasion.
-    this.resume();
+    // Those that a new second lets stand at the gate have no other occasion.
+    if (this.gate.held > 0) this.#openGate();
   }
 
   // --- in ---
