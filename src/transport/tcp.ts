@@ -12,6 +12,7 @@ import { ClaimwireError } from '../errors.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { ControlPort } from './control-port.ts';
 import { AddressCounts } from './tcp-addresses.ts';
+import { Arrivals } from './tcp-arrivals.ts';
 import {
   type ConnectionHost,
   type OpenStream,
@@ -66,6 +67,7 @@ export class TcpTransport implements Transport, ConnectionHost {
   #onActivity: () => void = () => {};
   #isReceiving = false;
   readonly #addresses: AddressCounts;
+  readonly #arrivals = new Arrivals();
   /** Every socket of the listener, in a handshake or beyond. */
   readonly #sockets = new Set<Socket>();
   /** By slot. */
@@ -166,7 +168,13 @@ export class TcpTransport implements Transport, ConnectionHost {
       this.#sockets.delete(socket);
       this.#addresses.release(address);
     });
-    if (this.#tls !== undefined) this.#tls.emit('connection', socket);
+    this.#arrivals.add(() => this.#setUp(socket, address));
+  }
+
+  #setUp(socket: Socket, address: string): void {
+    // Its place is given back already, or by this.
+    if (this.#closed !== undefined || socket.destroyed) socket.destroy();
+    else if (this.#tls !== undefined) this.#tls.emit('connection', socket);
     else this.#begin((take) => readInto(socket, this.#shared, take), isLoopback(address));
   }
 
