@@ -59,6 +59,7 @@ class NullTransport implements Transport {
     const bytes = new Uint8Array(ACK_BYTES * ACKS_PER_DATAGRAM_MAX);
     this.#packet = { bytes, view: new DataView(bytes.buffer), length: 0 };
   }
+  startReceiving(): void {}
   acquire(): Packet {
     this.#packet.length = 0;
     return this.#packet;

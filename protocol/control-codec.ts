@@ -11,7 +11,8 @@ import type { ControlReply, ControlRequest } from './control.ts';
 import { PAYLOAD_CONTROL, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
+/** An integer written in 64 bits is the same number as one written in fewer, wherever a double holds it exactly. */
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'auto' });
 
 /** A request's channel is the second level; a node's counters, by group, the fourth. */
 const DEPTH_MAX = 6;

@@ -52,11 +52,12 @@ const COUNTER_NAMES = [
   'tcp.refusedAddress', // connections over their address's share, closed at once
   'tcp.acceptFailed', // the system gave none (descriptors, memory)
   'tcp.tlsFailed', // handshakes that failed or took too long
-  'tcp.paused', // times a connection was not read on because the ring was full
+  'tcp.paused', // times a connection was not read on: the ring was full, or it was the turn of others
   'tcp.control', // control messages taken
   'tcp.controlRefused', // of those, answered with an error by the transport itself
-  'tcp.controlHeld', // times a connection was not read on because of its rate of control messages
-  'tcp.cutSlowReader',
+  'tcp.controlHeld', // times a connection was not read on because of its rate of control messages, or of everybody's
+  'tcp.cutSlowReader', // over its own write queue
+  'tcp.cutQueuesFull', // the longest queues when all of them together were too long
   'tcp.cutSilent', // no whole message since the connection began
   'tcp.cutIdle', // none for long
   'tcp.cutLength', // length 0 or over 65,536

@@ -23,6 +23,8 @@ const VERIFY_MS_MAX = 2;
 
 export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
   const { control, ring, clock, context } = parts;
+  warmUp();
+  const { sockets, receive, sender, path } = await parts.openSockets();
   let isScheduled = false;
   let isOver = false;
   const schedule = () => {
@@ -36,8 +38,6 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
       if (!isOver) turn();
     });
   };
-  warmUp();
-  const { sockets, receive, sender, path } = await parts.openSockets(schedule);
   const journal = parts.openJournal();
   const verify = parts.verifyStep();
   const commit = parts.commitStep(journal, sender, path, schedule);
@@ -57,6 +57,8 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
     commit.isHolding = false;
     if (commit.hasWork() || receive.hasWork() || ring.claimed !== ring.received) schedule();
   };
+  // Not before: whatever comes is handed to all of the above.
+  sockets.startReceiving(receive, schedule);
   const { udp, tcp, receiveBufferBytes } = sockets;
   ready({ udp, tcp, receiveBufferBytes });
 

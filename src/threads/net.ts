@@ -12,17 +12,7 @@ import { STAGE } from './stage-clock.ts';
 
 export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
   const { control, ring, clock } = parts;
-  let isScheduled = false;
-  const { sockets, receive, sender } = await parts.openSockets(() => {
-    if (isScheduled) return;
-    isScheduled = true;
-    clock.start();
-    receive.now = parts.now();
-    setImmediate(() => {
-      isScheduled = false;
-      turn();
-    });
-  });
+  const { sockets, receive, sender } = await parts.openSockets();
   const acks = new AckStep(parts.arena, parts.ackRing, sender);
   const turn = () => {
     const now = parts.now();
@@ -32,11 +22,24 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
     clock.lap(STAGE.send);
     sockets.afterTurn();
   };
+  let isScheduled = false;
+  const schedule = () => {
+    if (isScheduled) return;
+    isScheduled = true;
+    clock.start();
+    receive.now = parts.now();
+    setImmediate(() => {
+      isScheduled = false;
+      turn();
+    });
+  };
   const wakeUp = () => {
     clock.start();
     turn();
   };
   const hasWork = () => acks.hasWork() || receive.hasWork();
+  // Not before: whatever comes is handed to all of the above.
+  sockets.startReceiving(receive, schedule);
   const { udp, tcp, receiveBufferBytes } = sockets;
   ready({ udp, tcp, receiveBufferBytes });
 

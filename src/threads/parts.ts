@@ -86,20 +86,20 @@ export class ThreadParts {
     });
   }
 
-  /** Sockets, receive step and ack sender, wired to each other. `onPayloads` is called before what came is handed in. */
-  async openSockets(
-    onPayloads: () => void,
-  ): Promise<{ sockets: Sockets; receive: ReceiveStep; sender: AckSender; path: NativePath | undefined }> {
+  /**
+   * Sockets, ack sender and receive step. Nothing is received before `sockets.startReceiving`: a socket may be readable
+   * while another one's address is still looked up.
+   */
+  async openSockets(): Promise<{
+    sockets: Sockets;
+    receive: ReceiveStep;
+    sender: AckSender;
+    path: NativePath | undefined;
+  }> {
     const { counters } = this;
-    let receive: ReceiveStep | undefined;
-    const sockets = await Sockets.open(this.context, counters, onPayloads, {
-      payload: (bytes, view, offset, length, source) => receive?.payload(bytes, view, offset, length, source),
-      get room() {
-        return receive?.room ?? 0;
-      },
-    });
+    const sockets = await Sockets.open(this.context, counters);
     const sender = new AckSender(sockets.transports, counters);
-    receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters);
+    const receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters);
     const path = receive.useNativePath(this.arena, this.context.ring);
     return { sockets, receive, sender, path };
   }

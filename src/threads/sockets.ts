@@ -41,16 +41,11 @@ export class Sockets {
     this.transports = transports;
   }
 
-  /** Throws what the system says of an address that can't be bound. `onPayloads` comes before each run of payloads. */
-  static async open(
-    context: ThreadContext,
-    counters: Counters,
-    onPayloads: () => void,
-    sink: StreamSink,
-  ): Promise<Sockets> {
-    const udp = await openUdp(context, counters, onPayloads, sink);
+  /** Binds, and receives nothing yet. Throws what the system says of an address that can't be bound. */
+  static async open(context: ThreadContext, counters: Counters): Promise<Sockets> {
+    const udp = await openUdp(context, counters);
     const control = new RemoteControl(context.controlPort);
-    const open = (address: HostPort) => openTcp(context, address, counters, control, onPayloads, sink);
+    const open = (address: HostPort) => openTcp(context, address, counters, control);
     const { listen } = context.tcp;
     const wanted = listen ?? hostPortOf(udp.address);
     try {
@@ -72,6 +67,11 @@ export class Sockets {
   }
   get receiveBufferBytes(): number {
     return this.#udp.receiveBufferBytes;
+  }
+
+  /** Once, when whatever takes payloads is there. `onPayloads` comes before each run of payloads. */
+  startReceiving(sink: StreamSink, onPayloads: () => void): void {
+    for (const transport of this.transports) transport.startReceiving(sink, onPayloads);
   }
 
   /** How long the next read may wait for more, microseconds. */
@@ -99,28 +99,14 @@ export class Sockets {
   }
 }
 
-async function openUdp(
-  context: ThreadContext,
-  counters: Counters,
-  onPayloads: () => void,
-  sink: StreamSink,
-): Promise<UdpTransport | BatchUdpTransport> {
+async function openUdp(context: ThreadContext, counters: Counters): Promise<UdpTransport | BatchUdpTransport> {
   const { host, port, isShared } = context.udp;
   const onSendError = () => counters.add(SEND_FAILED, 1);
   if (context.sockets === 'native') {
     const options = { host, port, reusePort: context.role === 'lane', exclusive: !isShared };
-    return BatchUdpTransport.open(options, sink, onPayloads, onSendError);
+    return BatchUdpTransport.open(options, onSendError);
   }
-  return UdpTransport.open(
-    { host, port },
-    {
-      payload: (bytes, view, offset, length, source) => {
-        onPayloads();
-        sink.payload(bytes, view, offset, length, source);
-      },
-    },
-    onSendError,
-  );
+  return UdpTransport.open({ host, port }, onSendError);
 }
 
 /** Lanes share the address, which Node alone can't. */
@@ -129,14 +115,12 @@ async function openTcp(
   address: HostPort,
   counters: Counters,
   control: RemoteControl,
-  onPayloads: () => void,
-  sink: StreamSink,
 ): Promise<TcpTransport> {
   const { isShared, tls, limits } = context.tcp;
   const isLane = context.sockets === 'native' && context.role === 'lane';
   const listen = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
   const options = tls === undefined ? { listen, limits } : { listen, limits, tls };
-  return TcpTransport.open(options, sink, counters, control, onPayloads);
+  return TcpTransport.open(options, counters, control);
 }
 
 function hostPortOf(address: string): HostPort {

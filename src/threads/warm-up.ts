@@ -138,6 +138,7 @@ class NoTransport implements Transport {
     const bytes = new Uint8Array(2_048);
     this.#packet = { bytes, view: new DataView(bytes.buffer), length: 0 };
   }
+  startReceiving(): void {}
   acquire(): Packet {
     this.#packet.length = 0;
     return this.#packet;

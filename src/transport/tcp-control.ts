@@ -1,8 +1,8 @@
 /**
  * The control messages of one connection: checked, counted, passed on, answered. Runs in the listener's thread.
  *
- * Bounded three ways: a message's size, the requests that wait for an answer, and the messages read in a second, since
- * each costs the claim thread some microseconds. Over the rate nothing is dropped: the connection is not read on.
+ * Bounded three ways: a message's size, the requests that wait for an answer, and the messages read in a second, of one
+ * connection here and of all of them in tcp-control-gate.ts. Over a rate nothing is dropped: the connection is not read on.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -46,12 +46,18 @@ export class ConnectionControl {
     this.#left = CONTROL_PER_SECOND_MAX;
   }
 
-  /** Takes the message in `bytes[start, end)`, after its type byte. False, and not taken, when the rate is used up. */
-  take(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.#left === 0) {
-      this.#counters.add(CONTROL_HELD, 1);
-      return false;
-    }
+  /** The connection's own rate is used up. */
+  get isSpent(): boolean {
+    return this.#left === 0;
+  }
+
+  /** Counts a message that is not taken now. */
+  held(): void {
+    this.#counters.add(CONTROL_HELD, 1);
+  }
+
+  /** Takes the message in `bytes[start, end)`, after its type byte. The caller has seen that the rate is not used up. */
+  take(bytes: Uint8Array, start: number, end: number): void {
     this.#left--;
     this.#counters.add(CONTROL, 1);
     const refusal = this.#passOn(bytes, start, end);
@@ -59,7 +65,6 @@ export class ConnectionControl {
       this.#counters.add(CONTROL_REFUSED, 1);
       this.#reply(refusal);
     }
-    return true;
   }
 
   #passOn(bytes: Uint8Array, start: number, end: number): ControlReply | undefined {

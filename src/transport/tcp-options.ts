@@ -7,20 +7,24 @@ export interface TcpLimits {
   connectionsMax: number;
   connectionsPerAddressMax: number;
   writeQueueBytesMax: number;
+  /** Over all connections together: the longest queues are cut. */
+  writeQueuesBytesMax: number;
   helloMsMax: number;
   idleMsMax: number;
 }
 
 export const TCP_LIMITS: TcpLimits = {
   /**
-   * With some 5 KB each when idle, 20 MB; the node's descriptors must cover it. At worst a connection holds its write
-   * queue, a message being gathered and what was read before it was paused: 0.5 MiB, 2 GiB for a full table.
+   * With some 5 KB each when idle, 20 MB; the node's descriptors must cover it. At worst a connection holds a message
+   * being gathered and what was read before its turn: 80 KiB, 320 MiB for a full table, write queues apart.
    */
   connectionsMax: 4_096,
   /** A quarter of the table, so that no single address (IPv6: no /64) takes all of it; a pool of 1,000 fits. */
   connectionsPerAddressMax: 1_024,
   /** 8,192 acks, one for every slot of the largest default ring, on top of what the kernel's buffers hold. */
   writeQueueBytesMax: 256 << 10,
+  /** What 64 readers at their bounds may leave waiting. Many small queues are as much memory as a few large ones. */
+  writeQueuesBytesMax: 16 << 20,
   /** From the connection's beginning to its first whole message, a TLS handshake included. */
   helloMsMax: 10_000,
   /** Between whole messages: a byte now and then is not activity. */

@@ -2,7 +2,8 @@
  * TCP, plain or TLS: a listener, its table of connections, and acks back on the connection their claims came from.
  *
  * Runs in the thread that owns it (net thread or lane), on that thread's event loop. Everything is bounded: connections
- * in all and per address, what is read ahead of the ring, what waits to be written, the time a peer may say nothing.
+ * in all and per address, what is handed in between two turns, what is read ahead, what waits to be written to one and to
+ * all, the time a peer may say nothing.
  */
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import tls from 'node:tls';
@@ -11,8 +12,20 @@ import { ClaimwireError } from '../errors.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { ControlPort } from './control-port.ts';
 import { AddressCounts } from './tcp-addresses.ts';
-import { type ConnectionHost, SOURCE_GENERATION, SOURCE_SLOT, TcpConnection } from './tcp-connection.ts';
+import { Arrivals } from './tcp-arrivals.ts';
+import {
+  type ConnectionHost,
+  type OpenStream,
+  SOURCE_GENERATION,
+  SOURCE_SLOT,
+  TcpConnection,
+} from './tcp-connection.ts';
+import { ControlGate } from './tcp-control-gate.ts';
+import { KeptBytes } from './tcp-kept.ts';
 import { TCP_LIMITS, type TcpLimits, type TcpOptions } from './tcp-options.ts';
+import { OutboxSum } from './tcp-outbox.ts';
+import { READ_BYTES, readByData, readInto } from './tcp-reader.ts';
+import { Turns } from './tcp-turns.ts';
 import type { Packet, StreamSink, Transport } from './transport.ts';
 
 const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
@@ -22,8 +35,12 @@ const PACKETS_MAX = 256;
 const BACKLOG = 1_024;
 /** Finds peers that are gone without a word; the idle rule would too, later. */
 const KEEP_ALIVE_MS = 15_000;
-/** Claims a connection that waited hands in before the next one's turn: about a third of a chunk. */
-const QUANTUM_CLAIMS = 256;
+/** What a connection whose control message was held hands in with it. */
+const LET_THROUGH_CLAIMS = 32;
+/** Those held are looked at so often while nothing else calls for a turn: ten messages' time. */
+const GATE_MS = 10;
+/** When queues are over their bound in all, the longest go until so much of it is left. */
+const QUEUES_KEPT = 0.75;
 const TICK_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
 
@@ -33,29 +50,37 @@ const REFUSED_FULL = counterIndex('tcp.refusedFull');
 const REFUSED_ADDRESS = counterIndex('tcp.refusedAddress');
 const ACCEPT_FAILED = counterIndex('tcp.acceptFailed');
 const TLS_FAILED = counterIndex('tcp.tlsFailed');
+const CUT_QUEUES_FULL = counterIndex('tcp.cutQueuesFull');
 const CONNECTION_GONE = counterIndex('dropped.connectionGone');
 
 export class TcpTransport implements Transport, ConnectionHost {
   readonly address: string;
   /** The kernel's, per connection, and of its own choosing. */
   readonly receiveBufferBytes = 0;
-  readonly sink: StreamSink;
+  sink!: StreamSink;
   readonly counters: Counters;
   readonly control: ControlPort;
   readonly limits: TcpLimits;
   readonly #server: Server;
   /** Never listens: connections are handed to it. */
   readonly #tls: tls.Server | undefined;
-  readonly #onActivity: () => void;
+  #onActivity: () => void = () => {};
+  #isReceiving = false;
   readonly #addresses: AddressCounts;
+  readonly #arrivals = new Arrivals();
   /** Every socket of the listener, in a handshake or beyond. */
   readonly #sockets = new Set<Socket>();
   /** By slot. */
   readonly #connections: (TcpConnection | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   #generation = 0;
-  /** With something read but not handed in, in the order of their turns. */
-  readonly #waiting = new Set<TcpConnection>();
+  readonly turns = new Turns<TcpConnection>();
+  readonly gate = new ControlGate<TcpConnection>();
+  readonly kept = new KeptBytes();
+  readonly outboxes = new OutboxSum();
+  /** What every connection is read into: it is empty again before the next one is read. */
+  readonly #shared = Buffer.allocUnsafeSlow(READ_BYTES);
+  #gateTimer: NodeJS.Timeout | undefined;
   readonly #touched: TcpConnection[] = [];
   readonly #free: Packet[] = [];
   #packetsMade = 0;
@@ -68,18 +93,14 @@ export class TcpTransport implements Transport, ConnectionHost {
     server: Server,
     tlsServer: tls.Server | undefined,
     limits: TcpLimits,
-    sink: StreamSink,
     counters: Counters,
     control: ControlPort,
-    onActivity: () => void,
   ) {
     this.#server = server;
     this.#tls = tlsServer;
     this.limits = limits;
-    this.sink = sink;
     this.counters = counters;
     this.control = control;
-    this.#onActivity = onActivity;
     this.#addresses = new AddressCounts(limits.connectionsPerAddressMax);
     const { address, port, family } = server.address() as AddressInfo;
     this.address = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
@@ -87,7 +108,7 @@ export class TcpTransport implements Transport, ConnectionHost {
     server.on('connection', (socket) => this.#admit(socket));
     server.on('drop', () => counters.add(REFUSED_FULL, 1));
     server.on('error', () => counters.add(ACCEPT_FAILED, 1));
-    tlsServer?.on('secureConnection', (socket) => this.#begin(socket, true));
+    tlsServer?.on('secureConnection', (socket) => this.#begin((take) => readByData(socket, take), true));
     tlsServer?.on('tlsClientError', (_error, socket) => {
       counters.add(TLS_FAILED, 1);
       socket.destroy();
@@ -97,19 +118,19 @@ export class TcpTransport implements Transport, ConnectionHost {
   }
 
   /**
-   * Listens. Rejects with the system's error (EADDRINUSE, EACCES, …), or CONFIG_INVALID for a certificate that is none.
-   * @param onActivity called before payloads are handed in: the owner has a turn to take
+   * Listens; connections are taken in and not read. Rejects with the system's error (EADDRINUSE, EACCES, …), or
+   * CONFIG_INVALID for a certificate that is none.
    */
-  static async open(
-    options: TcpOptions,
-    sink: StreamSink,
-    counters: Counters,
-    control: ControlPort,
-    onActivity: () => void,
-  ): Promise<TcpTransport> {
+  static async open(options: TcpOptions, counters: Counters, control: ControlPort): Promise<TcpTransport> {
     const limits = { ...TCP_LIMITS, ...options.limits };
     const tlsServer = options.tls && createTlsServer(options.tls, limits.helloMsMax);
-    const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+    const server = net.createServer({
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      // A handshake reads by itself.
+      pauseOnConnect: tlsServer === undefined,
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ ...options.listen, backlog: BACKLOG }, () => {
@@ -117,7 +138,14 @@ export class TcpTransport implements Transport, ConnectionHost {
         resolve();
       });
     });
-    return new TcpTransport(server, tlsServer, limits, sink, counters, control, onActivity);
+    return new TcpTransport(server, tlsServer, limits, counters, control);
+  }
+
+  startReceiving(sink: StreamSink, onActivity: () => void): void {
+    this.sink = sink;
+    this.#onActivity = onActivity;
+    this.#isReceiving = true;
+    for (const connection of this.#connections) connection?.readOn();
   }
 
   // --- connections ---
@@ -140,23 +168,32 @@ export class TcpTransport implements Transport, ConnectionHost {
       this.#sockets.delete(socket);
       this.#addresses.release(address);
     });
-    if (this.#tls === undefined) this.#begin(socket, isLoopback(address));
-    else this.#tls.emit('connection', socket);
+    this.#arrivals.add(() => this.#setUp(socket, address));
   }
 
-  #begin(stream: Socket, isProtected: boolean): void {
+  #setUp(socket: Socket, address: string): void {
+    // Its place is given back already, or by this.
+    if (this.#closed !== undefined || socket.destroyed) socket.destroy();
+    else if (this.#tls !== undefined) this.#tls.emit('connection', socket);
+    else this.#begin((take) => readInto(socket, this.#shared, take), isLoopback(address));
+  }
+
+  #begin(open: OpenStream, isProtected: boolean): void {
     this.now = performance.now();
     this.#generation = (this.#generation + 1) >>> 0;
     const slot = this.#freeSlots.pop() ?? this.#connections.length;
-    this.#connections[slot] = new TcpConnection(this, stream, slot, this.#generation, isProtected);
+    const connection = new TcpConnection(this, open, slot, this.#generation, isProtected);
+    this.#connections[slot] = connection;
     this.counters.add(ACCEPTED, 1);
+    if (this.#isReceiving) connection.readOn();
   }
 
   remove(connection: TcpConnection): void {
     const slot = connection.source[SOURCE_SLOT]!;
     this.#connections[slot] = undefined;
     this.#freeSlots.push(slot);
-    this.#waiting.delete(connection);
+    this.turns.leave(connection);
+    this.gate.leave(connection);
     this.counters.add(CLOSED, 1);
   }
 
@@ -165,43 +202,42 @@ export class TcpTransport implements Transport, ConnectionHost {
     const isSecond = this.now - this.#secondAt >= 1_000;
     if (isSecond) this.#secondAt = this.now;
     for (const connection of this.#connections) connection?.tick(isSecond);
-    // Those that were held have no other occasion.
-    this.resume();
+    // Those that a new second lets stand at the gate have no other occasion.
+    if (this.gate.held > 0) this.#openGate();
   }
 
   // --- in ---
-
-  get isCrowded(): boolean {
-    return this.#waiting.size > 0;
-  }
 
   begin(): void {
     this.now = performance.now();
     this.#onActivity();
   }
 
-  wait(connection: TcpConnection): void {
-    this.#waiting.add(connection);
-  }
-
   /**
-   * Goes on with connections that had no room, each in its turn, as far as there is room now. For the owner to call once
-   * a turn, after slots were freed; costs nothing when none waits.
+   * Goes on with connections that wait, each in its turn, as far as this one's budget and the room go. For the owner to
+   * call once a turn, after slots were freed.
    */
   resume(): void {
-    if (this.#waiting.size === 0 || this.#closed !== undefined) return;
-    // Not the room as it changes: claims turned away at the door take none, and one turn must end.
-    let claims = this.sink.room;
-    if (claims > 0) this.begin();
-    while (claims > 0) {
-      const [connection] = this.#waiting;
-      if (connection === undefined) return;
-      this.#waiting.delete(connection);
-      const quantum = Math.min(claims, QUANTUM_CLAIMS);
-      if (connection.advance(quantum)) connection.readOn();
-      else if (!connection.isHeld) this.#waiting.add(connection);
-      claims -= Math.max(1, quantum - connection.claimsLeft);
-    }
+    if (!this.#isReceiving) return;
+    this.turns.begin(this.sink.room);
+    if (this.gate.held > 0) this.#openGate();
+    if (this.turns.waiting === 0 || this.turns.left <= 0) return;
+    // What is handed in now is published in the next turn.
+    this.begin();
+    this.turns.serve(serve);
+  }
+
+  /** Lets control messages through that were held, as far as their rate goes, and looks again while any are. */
+  #openGate(): void {
+    this.gate.release(performance.now(), (connection) => {
+      this.begin();
+      connection.letThrough(LET_THROUGH_CLAIMS);
+    });
+    if (this.gate.held === 0 || this.#gateTimer !== undefined) return;
+    this.#gateTimer = setTimeout(() => {
+      this.#gateTimer = undefined;
+      if (this.gate.held > 0) this.#openGate();
+    }, GATE_MS).unref();
   }
 
   // --- out ---
@@ -234,6 +270,17 @@ export class TcpTransport implements Transport, ConnectionHost {
     this.#free.push(packet);
   }
 
+  checkOutboxes(): void {
+    const bytesMax = this.limits.writeQueuesBytesMax;
+    if (this.outboxes.bytes <= bytesMax) return;
+    const waiting = this.#connections.filter((connection) => connection !== undefined && connection.queuedBytes > 0);
+    waiting.sort((one, other) => other!.queuedBytes - one!.queuedBytes);
+    for (const connection of waiting) {
+      if (this.outboxes.bytes <= bytesMax * QUEUES_KEPT) return;
+      connection!.cut(CUT_QUEUES_FULL);
+    }
+  }
+
   flush(): void {
     for (const connection of this.#touched) connection.flush();
     this.#touched.length = 0;
@@ -245,7 +292,10 @@ export class TcpTransport implements Transport, ConnectionHost {
     if (this.#closed !== undefined) return;
     // Resolves when the last connection is gone as well.
     this.#closed = new Promise((resolve) => this.#server.close(() => resolve()));
-    this.#waiting.clear();
+    this.#isReceiving = false;
+    this.turns.clear();
+    this.gate.clear();
+    clearTimeout(this.#gateTimer);
     for (const connection of this.#connections) connection?.stopReceiving();
   }
 
@@ -255,13 +305,19 @@ export class TcpTransport implements Transport, ConnectionHost {
     this.flush();
     for (const connection of this.#connections) connection?.end();
     const timer = setTimeout(() => {
+      for (const connection of this.#connections) connection?.destroy();
       for (const socket of this.#sockets) socket.destroy();
     }, CLOSE_MS_MAX);
     await this.#closed;
     clearTimeout(timer);
     // Their own last events come just after the server's.
-    while (this.#sockets.size > 0) await new Promise(setImmediate);
+    const isOpen = () => this.#sockets.size > 0 || this.#connections.some((connection) => connection !== undefined);
+    while (isOpen()) await new Promise(setImmediate);
   }
+}
+
+function serve(connection: TcpConnection, claimsMax: number): void {
+  connection.advance(claimsMax);
 }
 
 function createTlsServer({ cert, key }: { cert: string; key: string }, handshakeTimeout: number): tls.Server {

@@ -23,7 +23,7 @@ export interface TransportSink {
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void;
 }
 
-/** A sink for transports whose peers can be made to wait: a stream is not read on while there is no room. */
+/** What a transport hands what arrives to. A stream asks for the room first, and is not read on while there is none. */
 export interface StreamSink extends TransportSink {
   /** Claims that can be taken now without one being turned away for want of room. */
   readonly room: number;
@@ -34,6 +34,11 @@ export interface Transport {
   readonly address: string;
   /** Most the kernel may hold for us unread, in bytes, as the system granted it; 0 where that is not ours to say. */
   readonly receiveBufferBytes: number;
+  /**
+   * From here on what arrives is handed to the sink, and not before: its owner calls this once, when everything that
+   * takes it is there. `onActivity` is called before payloads are handed in: the owner has a turn to take.
+   */
+  startReceiving(sink: StreamSink, onActivity: () => void): void;
   /** An empty packet, or undefined when all are on their way. */
   acquire(): Packet | undefined;
   /**

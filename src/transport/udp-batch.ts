@@ -37,44 +37,25 @@ export class BatchUdpTransport implements Transport {
   /** How long a turn that found less than it may take waits for more; the owner sets it as load asks for. */
   coalesceUs = 0;
   readonly #udp: NativeUdp;
-  readonly #sink: TransportSink;
-  readonly #onReadable: () => void;
   readonly #onSendError: () => void;
   readonly #bytesPerTurn: number;
   readonly #free: BatchPacket[] = [];
   readonly #queue: BatchPacket[] = [];
   #made = 0;
-  #isReceiving = true;
+  #isReceiving = false;
   /** The dearest message of the last receive, in bytes: how many the next one may ask for. */
   #dearest = CLAIM_BYTES;
 
-  private constructor(
-    udp: NativeUdp,
-    options: BatchUdpOptions,
-    sink: TransportSink,
-    onReadable: () => void,
-    onSendError: () => void,
-  ) {
+  private constructor(udp: NativeUdp, options: BatchUdpOptions, onSendError: () => void) {
     this.#udp = udp;
-    this.#sink = sink;
-    this.#onReadable = onReadable;
     this.#onSendError = onSendError;
     this.#bytesPerTurn = (options.claimsPerTurnMax ?? CLAIMS_PER_TURN_MAX) * CLAIM_BYTES;
     this.address = udp.address;
     this.receiveBufferBytes = udp.receiveBufferBytes;
-    udp.poll(() => this.#readable());
   }
 
-  /**
-   * Binds. Rejects with the system's error (EADDRINUSE, EACCES, …). `onReadable` is called before the payloads of a
-   * turn are handed in, `onSendError` once per lost packet.
-   */
-  static async open(
-    options: BatchUdpOptions,
-    sink: TransportSink,
-    onReadable: () => void,
-    onSendError: () => void,
-  ): Promise<BatchUdpTransport> {
+  /** Binds. Rejects with the system's error (EADDRINUSE, EACCES, …). `onSendError` is called once per lost packet. */
+  static async open(options: BatchUdpOptions, onSendError: () => void): Promise<BatchUdpTransport> {
     const { host, port, receiveBufferBytes = RECEIVE_BUFFER_BYTES, ...rest } = options;
     const udp = await NativeUdp.open({
       ...rest,
@@ -83,7 +64,16 @@ export class BatchUdpTransport implements Transport {
       sendingBytes: PACKETS_MAX * PACKET_BYTES,
       packetsMax: PACKETS_MAX,
     });
-    return new BatchUdpTransport(udp, options, sink, onReadable, onSendError);
+    return new BatchUdpTransport(udp, options, onSendError);
+  }
+
+  /** What came before waits in the kernel's buffer. */
+  startReceiving(sink: TransportSink, onActivity: () => void): void {
+    this.#isReceiving = true;
+    this.#udp.poll(() => {
+      onActivity();
+      this.#readable(sink);
+    });
   }
 
   /** Messages the receive buffer had no room for since opening. */
@@ -133,8 +123,7 @@ export class BatchUdpTransport implements Transport {
    * A datagram counts as one claim at least, so that empty ones end a turn too. How many messages still fit is judged by
    * the last ones: only a sudden change of size overshoots, by 63 messages at most, or what the receive buffer holds.
    */
-  #readable(): void {
-    this.#onReadable();
+  #readable(sink: TransportSink): void {
     let left = this.#bytesPerTurn;
     let { coalesceUs } = this;
     while (left > 0) {
@@ -143,7 +132,7 @@ export class BatchUdpTransport implements Transport {
       coalesceUs = 0;
       this.#dearest = CLAIM_BYTES;
       for (let index = 0; index < count && this.#isReceiving; index++) {
-        const datagrams = this.#udp.handOver(index, this.#sink);
+        const datagrams = this.#udp.handOver(index, sink);
         const cost = Math.max(this.#udp.bytesOf(index), datagrams * CLAIM_BYTES);
         if (cost > this.#dearest) this.#dearest = cost;
         left -= cost;

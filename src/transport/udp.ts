@@ -37,24 +37,17 @@ export class UdpTransport implements Transport {
   readonly #v4Prefix: string;
   #made = 0;
 
-  private constructor(socket: dgram.Socket, options: UdpOptions, sink: TransportSink, onSendError: () => void) {
+  private constructor(socket: dgram.Socket, options: UdpOptions, onSendError: () => void) {
     this.#socket = socket;
     this.#onSendError = onSendError;
     this.#v4Prefix = options.host.includes(':') ? '::ffff:' : '';
     const { address, port, family } = socket.address();
     this.address = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
     this.receiveBufferBytes = socket.getRecvBufferSize();
-    const source = new Uint32Array(SOURCE_WORDS);
-    socket.on('message', (message, remote) => {
-      source[0] = sourceHead(TRANSPORT_UDP, remote.port);
-      this.#addresses.parse(remote.address, source);
-      const view = new DataView(message.buffer, message.byteOffset, message.length);
-      sink.payload(message, view, 0, message.length, source);
-    });
   }
 
   /** Binds. Rejects with the system's error (EADDRINUSE, EACCES, …). `onSendError` is called once per lost packet. */
-  static async open(options: UdpOptions, sink: TransportSink, onSendError: () => void): Promise<UdpTransport> {
+  static async open(options: UdpOptions, onSendError: () => void): Promise<UdpTransport> {
     const family = options.host.includes(':') ? 6 : 4;
     const { address } = await lookup(options.host, { family });
     const socket = dgram.createSocket({
@@ -72,7 +65,19 @@ export class UdpTransport implements Transport {
     socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
     // An ICMP error for some earlier ack must not end the process; sends report their own failures.
     socket.on('error', () => {});
-    return new UdpTransport(socket, options, sink, onSendError);
+    return new UdpTransport(socket, options, onSendError);
+  }
+
+  /** dgram reads from the moment a socket is bound: what came before is lost, as if nobody had been there yet. */
+  startReceiving(sink: TransportSink, onActivity: () => void): void {
+    const source = new Uint32Array(SOURCE_WORDS);
+    this.#socket.on('message', (message, remote) => {
+      source[0] = sourceHead(TRANSPORT_UDP, remote.port);
+      this.#addresses.parse(remote.address, source);
+      const view = new DataView(message.buffer, message.byteOffset, message.length);
+      onActivity();
+      sink.payload(message, view, 0, message.length, source);
+    });
   }
 
   acquire(): Packet | undefined {

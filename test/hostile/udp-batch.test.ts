@@ -41,12 +41,8 @@ describeNative('native UDP', () => {
       },
     };
     const options = { host: HOST, port: 0, gro, claimsPerTurnMax: 1 + from.below(2_000) };
-    const transport = await BatchUdpTransport.open(
-      options,
-      sink,
-      () => {},
-      () => {},
-    );
+    const transport = await BatchUdpTransport.open(options, () => {});
+    transport.startReceiving(sink, () => {});
     const open = () => NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes: 30_000 });
     const senders = await Promise.all([open(), open(), open()]);
     for (let round = 0; round < 100; round++) {
@@ -81,12 +77,8 @@ describeNative('native UDP', () => {
       },
     };
     const options = { host: HOST, port: 0, claimsPerTurnMax: 10 };
-    const transport = await BatchUdpTransport.open(
-      options,
-      sink,
-      () => turns.push(0),
-      () => {},
-    );
+    const transport = await BatchUdpTransport.open(options, () => {});
+    transport.startReceiving(sink, () => turns.push(0));
     const peer = dgram.createSocket('udp4');
     await new Promise<void>((resolve) => peer.connect(portOf(transport), HOST, resolve));
     // Nothing is awaited: the transport finds them all at once.
@@ -114,12 +106,8 @@ describeNative('native UDP', () => {
       const sink = { payload: () => received++ };
       let transport: BatchUdpTransport;
       try {
-        transport = await BatchUdpTransport.open(
-          { host, port: 0 },
-          sink,
-          () => {},
-          () => errors++,
-        );
+        transport = await BatchUdpTransport.open({ host, port: 0 }, () => errors++);
+        transport.startReceiving(sink, () => {});
       } catch (error) {
         // A machine without IPv6.
         expect(host).toBe('::1');

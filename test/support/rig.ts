@@ -50,6 +50,7 @@ class RigTransport implements Transport {
   /** Packets there are; fewer than the acks need stands for a socket that does not keep up. */
   packetsLeft = Number.POSITIVE_INFINITY;
 
+  startReceiving(): void {}
   acquire(): Packet | undefined {
     if (this.packetsLeft <= 0) return undefined;
     this.packetsLeft--;

@@ -59,10 +59,17 @@ export class TcpRig implements StreamSink {
   /** Sequences taken, by channel, in order. */
   readonly taken = new Map<bigint, number[]>();
   claims = 0;
+  /** Claims that were taken before a channel's first, by channel. */
+  readonly claimsBefore = new Map<bigint, number>();
   /** Claims handed in beyond the room. */
   overfull = 0;
   brokenWalks = 0;
   turns = 0;
+  /** Claims handed in since the turn began, and the most there ever were. */
+  claimsInTurn = 0;
+  claimsInTurnMax = 0;
+  /** Channel and number of claims of each payload, in order. */
+  readonly visits: { channelId: bigint; claims: number }[] = [];
   /** The last payload's. */
   source: Uint32Array = new Uint32Array(5);
   #isScheduled = false;
@@ -75,7 +82,8 @@ export class TcpRig implements StreamSink {
     const rig = new TcpRig();
     const listen = { host: '127.0.0.1', port: 0 };
     const counters = new Counters(rig.arena, 0);
-    rig.transport = await TcpTransport.open({ listen, ...options }, rig, counters, control, () => rig.schedule());
+    rig.transport = await TcpTransport.open({ listen, ...options }, counters, control);
+    rig.transport.startReceiving(rig, () => rig.schedule());
     return rig;
   }
 
@@ -101,27 +109,34 @@ export class TcpRig implements StreamSink {
   /** As a lane does: room is made, answers leave, those that waited go on. */
   turn(): void {
     this.turns++;
+    this.claimsInTurn = 0;
     this.room = this.roomPerTurn;
     this.transport.flush();
     this.transport.resume();
-    if (this.transport.isCrowded && this.room > 0) this.schedule();
+    if (this.transport.turns.waiting > 0 && this.room > 0) this.schedule();
   }
 
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void {
     this.source = source;
+    const before = this.claims;
     const claim = (_: Uint8Array, at: number) => {
       this.claims++;
+      this.claimsInTurnMax = Math.max(this.claimsInTurnMax, ++this.claimsInTurn);
       if (--this.room < 0) this.overfull++;
       const channelId = view.getBigUint64(at + 1);
+      if (!this.claimsBefore.has(channelId)) this.claimsBefore.set(channelId, this.claims - 1);
       const sequences = this.taken.get(channelId) ?? [];
       this.taken.set(channelId, sequences);
       sequences.push(view.getUint32(at + 9));
+      if (this.acksPerClaim === 0) return;
       const packet = this.transport.acquire()!;
       for (let count = 0; count < this.acksPerClaim; count++, packet.length += ACK_BYTES)
         writeAckOf(packet.view, packet.length, STATUS.COMMITTED, 0, view.getUint32(at + 17), view, at);
       this.transport.send(packet, source, 0);
     };
     if (walkFrames(bytes, offset, offset + length, { claim, ack: () => {} }) !== WALK_WHOLE) this.brokenWalks++;
+    if (this.claims > before)
+      this.visits.push({ channelId: view.getBigUint64(offset + 1), claims: this.claims - before });
   }
 }
 

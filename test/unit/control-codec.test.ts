@@ -67,11 +67,11 @@ test('every plain kind of value is taken, every extension refused', () => {
     [[0xcc, 200], 200],
     [[0xcd, 1, 0], 256],
     [[0xce, 0xff, 0xff, 0xff, 0xff], 0xffff_ffff],
-    [[0xcf, 0, 0, 0, 0, 0, 0, 0, 1], 1n],
+    [[0xcf, 0, 0, 0, 0, 0, 0, 0, 1], 1],
     [[0xd0, 0xff], -1],
     [[0xd1, 0xff, 0xff], -1],
     [[0xd2, 0xff, 0xff, 0xff, 0xff], -1],
-    [[0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -1n],
+    [[0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -1],
     [[0xa1, 0x61], 'a'],
     [[0xd9, 1, 0x61], 'a'],
     [[0xda, 0, 1, 0x61], 'a'],
@@ -158,6 +158,29 @@ test('plain values mean what msgpackr makes of them', () => {
     expect(decode(bytes)).toEqual(reference.unpack(bytes));
     expect(decode(bytes)).toEqual(value);
   }
+});
+
+test('an integer is the same number in whatever width it is written', () => {
+  const status = (id: number[]) =>
+    decode(
+      [0x83, 0xa2, ...Buffer.from('id'), ...id, 0xa4, ...Buffer.from('type'), 0xa6, ...Buffer.from('status')].concat([
+        0xa9,
+        ...Buffer.from('channelId'),
+        0xa1,
+        0x37,
+      ]),
+    );
+  const widths = [[7], [0xcc, 7], [0xcd, 0, 7], [0xce, 0, 0, 0, 7], [0xcf, 0, 0, 0, 0, 0, 0, 0, 7], [0xd0, 7]];
+  widths.push([0xd3, 0, 0, 0, 0, 0, 0, 0, 7]);
+  for (const id of widths) expect(parseControlRequest(status(id))).toEqual({ id: 7, type: 'status', channelId: '7' });
+  for (const id of [
+    [0xcf, 0, 0, 0, 1, 0, 0, 0, 0],
+    [0xcf, ...Array(8).fill(255)],
+    [0xd3, ...Array(8).fill(255)],
+  ])
+    expect(parseControlRequest(status(id))).toMatchObject({ id: 0, ok: false, code: 'MALFORMED' });
+  // What a double does not hold stays exact.
+  expect(decode([0xcf, ...Array(8).fill(255)])).toBe(0xffff_ffff_ffff_ffffn);
 });
 
 test('each field is asked for by name', () => {

@@ -204,6 +204,23 @@ test('open, close and stats take the token, and only where nobody can read it on
     expect(await server.request(request, LOCAL)).toMatchObject({ id: 4, ok: false, code });
 });
 
+test.each([2n ** 64n - 1n, 5, [2n ** 63n], { more: 2n ** 60n }, new Uint8Array(3), null, 1.5])(
+  'a field of another type (%s) is refused by name, whatever MessagePack made of it',
+  async (odd) => {
+    const { server, openings } = serverOver([]);
+    const channel = { ledgerChannelId: '0A'.repeat(32), publicKey: upperHex(SIGNER.publicKey), capacity: '10' };
+    for (const field of ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId']) {
+      // Absent means the default here.
+      if (odd === null && (field === 'expiresAt' || field === 'profile')) continue;
+      const request = { id: 4, type: 'open', token: TOKEN, channel: { ...channel, [field]: odd } } as never;
+      const reply = await server.request(request, LOCAL);
+      expect(reply).toMatchObject({ id: 4, ok: false, code: 'INPUT_INVALID' });
+      expect((reply as { message: string }).message).toContain(field);
+    }
+    expect(openings).toEqual([]);
+  },
+);
+
 test('a fault of the node is a reply too, and tells nothing of its inside', async () => {
   const throwing = serverOver([], {
     stats: () => {

@@ -46,11 +46,19 @@ interface Kind {
 
 const DGRAM: Kind = {
   name: 'dgram',
-  open: (host, port, sink, onSendError) => UdpTransport.open({ host, port }, sink, onSendError),
+  open: async (host, port, sink, onSendError) => {
+    const transport = await UdpTransport.open({ host, port }, onSendError);
+    transport.startReceiving(sink, () => {});
+    return transport;
+  },
 };
 const NATIVE: Kind = {
   name: 'native',
-  open: (host, port, sink, onSendError) => BatchUdpTransport.open({ host, port }, sink, () => {}, onSendError),
+  open: async (host, port, sink, onSendError) => {
+    const transport = await BatchUdpTransport.open({ host, port }, onSendError);
+    transport.startReceiving(sink, () => {});
+    return transport;
+  },
 };
 
 const portOf = (transport: Transport) => Number(transport.address.split(':').at(-1));

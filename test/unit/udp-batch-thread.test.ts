@@ -21,8 +21,8 @@ describeNative('native UDP and its thread', () => {
       const { parentPort, workerData } = require('node:worker_threads');
       (async () => {
         const { BatchUdpTransport } = await import(workerData);
-        const transport = await BatchUdpTransport.open({ host: '127.0.0.1', port: 0 },
-          { payload(bytes, view, offset, length, source) { ${payload} } }, () => {}, () => {});
+        const transport = await BatchUdpTransport.open({ host: '127.0.0.1', port: 0 }, () => {});
+        transport.startReceiving({ payload(bytes, view, offset, length, source) { ${payload} } }, () => {});
         ${after}
         parentPort.postMessage(transport.address);
       })();`;

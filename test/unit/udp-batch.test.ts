@@ -48,12 +48,8 @@ class Collector implements TransportSink {
 async function pair(options: Partial<BatchUdpOptions> = {}, stagingBytes = 1 << 20) {
   const collector = new Collector();
   const errors: undefined[] = [];
-  const transport = await BatchUdpTransport.open(
-    { host: HOST, port: 0, ...options },
-    collector,
-    collector.readable,
-    () => errors.push(undefined),
-  );
+  const transport = await BatchUdpTransport.open({ host: HOST, port: 0, ...options }, () => errors.push(undefined));
+  transport.startReceiving(collector, collector.readable);
   const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes });
   const close = async () => {
     sender.close();
@@ -224,7 +220,8 @@ describeNative('native UDP', () => {
     const onReadable = () => {
       started = performance.now();
     };
-    const transport = await BatchUdpTransport.open({ host: HOST, port: 0 }, sink, onReadable, () => {});
+    const transport = await BatchUdpTransport.open({ host: HOST, port: 0 }, () => {});
+    transport.startReceiving(sink, onReadable);
     const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes: 93 });
     transport.coalesceUs = 1_000;
     for (let count = 1; count <= 5; count++) {
