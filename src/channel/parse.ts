@@ -49,9 +49,11 @@ function invalid(field: string, expected: string, actual: unknown): never {
   throw new ClaimwireError('INPUT_INVALID', `${field}: expected ${expected}, got ${got(actual)}`, { field });
 }
 
-/** What was got, short enough for one line. */
+/** What was got, short enough for one line. What is nested is not walked: it may be deeper than the stack. */
 export function got(value: unknown): string {
   if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return `an object of ${Object.keys(value).length} fields`;
   const text = JSON.stringify(value) ?? String(value);
   return text.length <= GOT_CHARACTERS_MAX ? text : `${text.slice(0, GOT_CHARACTERS_MAX)}… (${text.length} characters)`;
 }
