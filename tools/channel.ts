@@ -25,8 +25,9 @@ A channel's expiry is the earlier of the ledger's Expiration and CancelAfter.
 An import's file has one JSON object a line, the fields as in HTTP's POST /channels:
   {"ledgerChannelId": HEX64, "publicKey": HEX66, "capacity": "DROPS",
    "profile"?: "xrpl"|"link", "expiresAt"?: ISO|null, "channelId"?: "U64"}
-Lines that cannot be opened are refused one by one; the others stand. Importing the
-same file again changes nothing.
+Lines that cannot be opened are refused one by one; the others stand. After 1,000 refused
+lines the import stops; what it opened stays open. Importing the same file again changes
+nothing.
 
   --expires ISO      claims after that time are refused, like 2030-01-31T00:00:00Z
   --channel U64      handle on the wire; default: first 8 bytes of the ledger id
@@ -34,7 +35,8 @@ ${NODE_FLAGS_HELP}
 
 With --json: open, show, update and close print the channel's row as one object, list an
 array with a row a line, import {opened, unchanged, refusedCount, refused: [{line, code,
-message}]} with at most 100 refusals. Exit code: 0 fine, 1 failed or any line refused, 2 usage.
+message}], stoppedAt: LINE|null} with at most 100 refusals. Exit code: 0 fine, 1 failed or
+any line refused, 2 usage.
 `;
 
 const OPTIONS = {
@@ -124,6 +126,10 @@ async function importFile(admin: AdminClient, file: string, values: Values): Pro
   for (const { line, code, message } of result.refused) process.stderr.write(`${file}:${line}: ${code} ${message}\n`);
   const unlisted = result.refusedCount - result.refused.length;
   if (unlisted > 0) process.stderr.write(`and ${unlisted} more\n`);
+  if (result.stoppedAt !== null)
+    process.stderr.write(
+      `${file}:${result.stoppedAt}: stopped here, since ${result.refusedCount} lines were refused; no line after it was looked at\n`,
+    );
   return 1;
 }
 

@@ -5,6 +5,7 @@
  * transferable and already have a codec; the result's buffers are fresh and belong to the caller.
  */
 import { ClaimwireError } from '../errors.ts';
+import { parseJson } from './json.ts';
 import { KeyCheck, parseOpening } from './parse.ts';
 import { type Channel, encodeRow, ROW_BYTES } from './row.ts';
 
@@ -13,8 +14,14 @@ export interface ParsedLines {
   rows: Uint8Array<ArrayBuffer>;
   /** For each row its 0-based line within the block. */
   lines: Uint32Array<ArrayBuffer>;
+  /** At most REFUSED_MAX: after so many no further line of the block is looked at. */
   refused: { line: number; code: string; message: string }[];
 }
+
+/** An import stops after so many refused lines: it is the wrong file, and each costs as much as ten sound ones. */
+export const REFUSED_MAX = 1_000;
+/** The shortest opening: its two hex strings and the names of its three fields. Rows are bounded by the block's bytes. */
+const OPENING_BYTES_MIN = '{"ledgerChannelId":"","publicKey":"","capacity":"1"}'.length + 64 + 66;
 
 /** One per thread: a key is checked once in each. */
 const keys = new KeyCheck();
@@ -22,13 +29,17 @@ const NO_SIGNATURE = new Uint8Array(64);
 
 /** Parses a block of whole lines. Empty lines are skipped. Never throws for what the lines hold. */
 export function parseLines(block: Uint8Array): ParsedLines {
-  const texts = Buffer.from(block.buffer, block.byteOffset, block.length).toString('utf8').split('\n');
-  const rows = new Uint8Array(texts.length * ROW_BYTES);
-  const lines = new Uint32Array(texts.length);
+  const all = Buffer.from(block.buffer, block.byteOffset, block.length).toString('utf8');
+  const rowsMax = Math.floor(block.length / OPENING_BYTES_MIN);
+  const rows = new Uint8Array(rowsMax * ROW_BYTES);
+  const lines = new Uint32Array(rowsMax);
   const refused: ParsedLines['refused'] = [];
   let count = 0;
-  for (let line = 0; line < texts.length; line++) {
-    const text = texts[line]!.trim();
+  for (let line = 0, start = 0; start < all.length && refused.length < REFUSED_MAX; line++) {
+    const newline = all.indexOf('\n', start);
+    const end = newline < 0 ? all.length : newline;
+    const text = all.slice(start, end).trim();
+    start = end + 1;
     if (text === '') continue;
     try {
       encodeRow(parseLine(text), rows, count * ROW_BYTES);
@@ -42,13 +53,6 @@ export function parseLines(block: Uint8Array): ParsedLines {
 }
 
 function parseLine(text: string): Channel {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    const shown = text.length <= 60 ? text : `${text.slice(0, 60)}…`;
-    throw new ClaimwireError('INPUT_INVALID', `line: expected a JSON object, got ${JSON.stringify(shown)}`);
-  }
-  const opening = parseOpening(value, keys);
+  const opening = parseOpening(parseJson(text, 'line'), keys);
   return { ...opening, committed: 0n, sequence: 0, timestampBits: 0n, signature: NO_SIGNATURE, state: 'open' };
 }

@@ -4,11 +4,12 @@
  * Main thread. A block given to `parse` is transferred and must not be used again.
  */
 import { Piscina } from 'piscina';
+import { FairQueue } from './fair-queue.ts';
 import type { ParsedLines } from './import-lines.ts';
 
-/** Checks blocks of NDJSON lines; several may be under way at once. */
+/** Checks blocks of NDJSON lines; several may be under way at once, and each importer has its turn. */
 export interface LineParser {
-  parse(block: Uint8Array<ArrayBuffer>): Promise<ParsedLines>;
+  parse(block: Uint8Array<ArrayBuffer>, importer: object): Promise<ParsedLines>;
   close(): Promise<void>;
 }
 
@@ -23,8 +24,11 @@ export function importPool(threads: number): LineParser {
     maxThreads: threads,
     idleTimeout: IDLE_MS,
   });
+  const queue = new FairQueue(threads, (block: Uint8Array<ArrayBuffer>) =>
+    pool.run(block, { transferList: [block.buffer] }),
+  );
   return {
-    parse: (block) => pool.run(block, { transferList: [block.buffer] }),
+    parse: (block, importer) => queue.run(importer, block),
     close: () => pool.destroy(),
   };
 }

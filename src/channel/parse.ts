@@ -49,11 +49,15 @@ function invalid(field: string, expected: string, actual: unknown): never {
   throw new ClaimwireError('INPUT_INVALID', `${field}: expected ${expected}, got ${got(actual)}`, { field });
 }
 
-/** What was got, short enough for one line. It may come from MessagePack, whose integers of 64 bits JSON does not know. */
+/**
+ * What was got, short enough for one line. What is nested is not walked: it may be deeper than the stack. It may come
+ * from MessagePack, whose integers of 64 bits JSON does not know.
+ */
 export function got(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text =
-    JSON.stringify(value, (_key, inner) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return `an object of ${Object.keys(value).length} fields`;
+  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length <= GOT_CHARACTERS_MAX ? text : `${text.slice(0, GOT_CHARACTERS_MAX)}… (${text.length} characters)`;
 }
 

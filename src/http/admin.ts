@@ -5,22 +5,25 @@
  * a request, holds a bounded number of connections and bytes, and changes nothing without the operator's token.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { isIP } from 'node:net';
+import { type AddressInfo, createServer as createNetServer, isIP, type Server as NetServer } from 'node:net';
 import type { LineParser } from '../channel/import-pool.ts';
 import type { NodeControl } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
 import { log } from '../log.ts';
-import { changeChannel, closeChannel, listChannels, openChannels, showChannel } from './channels.ts';
+import { changeChannel, closeChannel, openChannels, showChannel } from './channels.ts';
+import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
+import { AdminConnections } from './connections.ts';
+import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { isAuthorized } from './token.ts';
+import { Turns } from './turns.ts';
 
-const CONNECTIONS_MAX = 64;
 const HEADER_BYTES_MAX = 8 << 10;
-const HEADERS_MS_MAX = 10_000;
-/** A connection on which nothing moves. Bulk bodies are long, so a whole request has no limit in time. */
-const SILENCE_MS_MAX = 60_000;
+/** Told to clients; connection.ts keeps a silent connection a little longer. */
+const KEEP_ALIVE_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
+/** As many as systems allow. Beyond it a client's first packet is dropped, and it tries again only a second later. */
+const BACKLOG = 4_096;
 
 export interface AdminOptions {
   host: string;
@@ -31,6 +34,8 @@ export interface AdminOptions {
   control: NodeControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
+  /** For tests: what clients are given time for. */
+  limits?: Partial<ConnectionLimits>;
 }
 
 export interface AdminServer {
@@ -43,42 +48,79 @@ export interface AdminServer {
 /** What a request is answered with, and whether it needs the token. */
 interface Route {
   mutates: boolean;
+  /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
+  takesBody?: true;
   answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> | void;
+}
+
+/** What routes need. */
+interface Admin extends AdminOptions {
+  connections: AdminConnections;
+  listings: Listings;
 }
 
 /** Starts the server. Throws CONFIG_INVALID where the address cannot be had. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port } = options;
+  const { host, port, control } = options;
   if (!isLoopback(host))
     log('warn', `http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headersTimeout: HEADERS_MS_MAX,
-      connectionsCheckingInterval: HEADERS_MS_MAX / 2,
-      requestTimeout: 0,
-      keepAliveTimeout: 5_000,
-    },
-    (request, response) => void answer(options, request, response),
-  );
-  server.maxConnections = CONNECTIONS_MAX;
-  server.timeout = SILENCE_MS_MAX;
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
-    else socket.destroy();
+  const turns = new Turns();
+  const connections = new AdminConnections({
+    turns,
+    limits: { ...CONNECTION_LIMITS, ...options.limits },
+    attach: (connection) => parser.emit('connection', connection),
+    answer: (request, response) => void answer(admin, request, response),
   });
+  const listings = new Listings(control, turns, () => connections.counters.busy++);
+  const admin: Admin = { ...options, connections, listings };
+  const parser = httpParser(connections);
+  const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => connections.accept(socket));
   await listen(server, host, port);
   return {
     host,
     port: (server.address() as AddressInfo).port,
     close: async () => {
-      await closeServer(server);
+      const closed = new Promise((resolve) => server.close(resolve));
+      await connections.close(CLOSE_MS_MAX);
+      await closed;
       await options.parser.close();
     },
   };
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+/** node:http over connections that are handed to it. It listens to nothing, and its time limits are connection.ts's. */
+function httpParser(connections: AdminConnections): Server {
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: 0,
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Answered here like everything else, so that no answer passes by the order of its connection.
+    requireHostHeader: false,
+  });
+  const take = (request: IncomingMessage, response: ServerResponse) => connectionOf(request).handle(request, response);
+  server.on('request', take);
+  server.on('checkContinue', take);
+  server.on('checkExpectation', take);
+  server.on('connect', (_request, connection) => refuse(connection, '405 Method Not Allowed'));
+  server.on('clientError', (error: NodeJS.ErrnoException, connection) => {
+    // Others are the connection's end, not what came over it.
+    if (error.code?.startsWith('HPE_') === true) connections.counters.malformed++;
+    const isTooLong = error.code === 'HPE_HEADER_OVERFLOW';
+    refuse(connection, isTooLong ? '431 Request Header Fields Too Large' : '400 Bad Request');
+  });
+  return server;
+}
+
+function refuse(connection: unknown, status: string): void {
+  if (connection instanceof AdminConnection) connection.refuse(status);
+}
+
+function connectionOf(request: IncomingMessage): AdminConnection {
+  return request.socket as unknown as AdminConnection;
+}
+
+function listen(server: NetServer, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
@@ -88,7 +130,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
         ),
       ),
     );
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.removeAllListeners('error');
       server.on('error', (error) => log('error', `http: ${error.message}`));
       resolve();
@@ -96,34 +138,35 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS_MAX);
-    server.close(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
-}
-
-async function answer(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(admin: Admin, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.on('error', () => {});
   try {
-    checkHost(request, options.host);
+    const hasToken = isAuthorized(request.headers.authorization, admin.token);
+    if (hasToken) admin.connections.trust(connectionOf(request));
+    checkHost(request, admin.host);
     const url = urlOf(request);
-    const route = routeOf(options, request.method ?? 'GET', url.pathname, response);
-    if (route.mutates && !isAuthorized(request.headers.authorization, options.token))
+    const route = routeOf(admin, request.method ?? 'GET', url.pathname, response);
+    if (route.mutates && !hasToken)
       throw new ClaimwireError('UNAUTHORIZED', 'authorization: expected "Bearer" and the token in DIR/admin-token');
+    checkBody(request, response, route);
     await route.answer(request, response, url);
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       log('error', `http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
-    // A body that is not read to its end must not be read as the next request.
-    const headers: Record<string, string> = request.complete ? {} : { connection: 'close' };
-    if (error instanceof ClaimwireError && error.code === 'UNAUTHORIZED') headers['www-authenticate'] = 'Bearer';
-    sendJson(response, statusOf(error), errorJson(error), headers);
+    if (error instanceof ClaimwireError && error.code === 'UNAUTHORIZED')
+      response.setHeader('www-authenticate', 'Bearer');
+    sendJson(response, statusOf(error), errorJson(error));
   }
+}
+
+/** Throws HttpRefusal for a body nobody would read, or another expectation than 100-continue. */
+function checkBody(request: IncomingMessage, response: ServerResponse, route: Route): void {
+  const { expect } = request.headers;
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+    throw new HttpRefusal(417, 'expect: expected nothing or 100-continue, got another expectation');
+  if (route.takesBody !== true && !request.complete)
+    throw new HttpRefusal(400, `body: expected none with ${request.method}, got one`);
+  if (expect !== undefined && !request.complete) response.writeContinue();
 }
 
 function urlOf(request: IncomingMessage): URL {
@@ -132,15 +175,15 @@ function urlOf(request: IncomingMessage): URL {
   throw new HttpRefusal(400, `path: expected one that begins with a slash`);
 }
 
-function routeOf(options: AdminOptions, method: string, path: string, response: ServerResponse): Route {
-  const { control } = options;
+function routeOf(admin: Admin, method: string, path: string, response: ServerResponse): Route {
+  const { control } = admin;
   const id = /^\/channels\/([^/]+)$/.exec(path)?.[1];
   const routes: Record<string, Route> | undefined =
     path === '/channels'
-      ? channelsRoutes(options)
+      ? channelsRoutes(admin)
       : id !== undefined
         ? channelRoutes(control, id)
-        : healthRoutes(control, path);
+        : healthRoutes(admin, path);
   if (routes === undefined)
     throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /stats, /healthz or /readyz`);
   const route = routes[method];
@@ -150,27 +193,42 @@ function routeOf(options: AdminOptions, method: string, path: string, response: 
   throw new HttpRefusal(405, `method: expected ${allowed}, got ${method}`);
 }
 
-function channelsRoutes({ control, parser }: AdminOptions): Record<string, Route> {
+function channelsRoutes({ control, parser, listings }: Admin): Record<string, Route> {
   return {
-    GET: { mutates: false, answer: (request, response, url) => listChannels(control, request, response, url) },
-    POST: { mutates: true, answer: (request, response) => openChannels(control, parser, request, response) },
+    GET: {
+      mutates: false,
+      answer: (request, response, url) => {
+        const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
+        return listings.list(url, isStream, connectionOf(request).isTrusted, response);
+      },
+    },
+    POST: {
+      mutates: true,
+      takesBody: true,
+      answer: (request, response) => openChannels(control, parser, request, response),
+    },
   };
 }
 
 function channelRoutes(control: NodeControl, id: string): Record<string, Route> {
   return {
     GET: { mutates: false, answer: (_request, response) => showChannel(control, id, response) },
-    PATCH: { mutates: true, answer: (request, response) => changeChannel(control, id, request, response) },
+    PATCH: {
+      mutates: true,
+      takesBody: true,
+      answer: (request, response) => changeChannel(control, id, request, response),
+    },
     DELETE: { mutates: true, answer: (_request, response) => closeChannel(control, id, response) },
   };
 }
 
-function healthRoutes(control: NodeControl, path: string): Record<string, Route> | undefined {
+function healthRoutes({ control, connections }: Admin, path: string): Record<string, Route> | undefined {
   const get = (answer: Route['answer']) => ({ GET: { mutates: false, answer } });
   if (path === '/healthz') return get((_request, response) => sendJson(response, 200, { status: 'ok' }));
   if (path === '/readyz')
     return get((_request, response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready }));
-  if (path === '/stats') return get((_request, response) => sendJson(response, 200, control.stats()));
+  if (path === '/stats')
+    return get((_request, response) => sendJson(response, 200, { ...control.stats(), http: connections.counters }));
   return undefined;
 }
 
@@ -184,7 +242,7 @@ function checkHost(request: IncomingMessage, listening: string): void {
     .replace(/:\d*$/, '')
     .replace(/^\[(.*)\]$/, '$1')
     .toLowerCase();
-  const local = request.socket.localAddress?.replace(/^::ffff:/, '');
+  const local = connectionOf(request).localAddress?.replace(/^::ffff:/, '');
   if (name !== '' && (isLoopback(name) || name === listening.toLowerCase() || name === local)) return;
   throw new ClaimwireError(
     'INPUT_INVALID',

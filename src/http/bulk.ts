@@ -5,12 +5,16 @@
  * the order of the lines. The request is read no faster than that goes, so a fast sender waits.
  */
 
-import type { ParsedLines } from '../channel/import-lines.ts';
+import { type ParsedLines, REFUSED_MAX } from '../channel/import-lines.ts';
 import type { LineParser } from '../channel/import-pool.ts';
+import { ROW_BYTES } from '../channel/row.ts';
 import type { NodeControl, OpeningResult } from '../control.ts';
 
-/** Some 17,000 lines: large commits cost less per row, and one takes the event loop for some tens of milliseconds. */
-const BLOCK_BYTES = 4 << 20;
+/**
+ * Some 4,300 lines: large commits cost less per row, but one takes the event loop for some ten milliseconds, and another
+ * import waits for a block of this one.
+ */
+const BLOCK_BYTES = 1 << 20;
 /** Blocks read but not opened yet: memory is bounded by this many blocks and their rows. */
 const BLOCKS_AHEAD = 3;
 /** An opening has at most about 330 bytes. */
@@ -24,16 +28,21 @@ export interface BulkResult {
   unchanged: number;
   refusedCount: number;
   refused: { line: number; code: string; message: string }[];
+  /** The line after which none was looked at, since REFUSED_MAX or more were refused; null where all were looked at. */
+  stoppedAt: number | null;
 }
 
 interface Block {
   bytes: Uint8Array<ArrayBuffer>;
   /** 0-based number of the block's first line. */
   firstLine: number;
+  lineCount: number;
+  /** Lines over LINE_BYTES_MAX, as they are counted in the block; empty in `bytes`. At most REFUSED_MAX. */
+  tooLong: number[];
 }
 
 export function emptyResult(): BulkResult {
-  return { opened: 0, unchanged: 0, refusedCount: 0, refused: [] };
+  return { opened: 0, unchanged: 0, refusedCount: 0, refused: [], stoppedAt: null };
 }
 
 /** Adds an opening's outcome; `lineOf` turns an index among the openings into a line. */
@@ -49,8 +58,8 @@ export function addRefused(total: BulkResult, line: number, code: string, messag
 }
 
 /**
- * Opens the channels of an NDJSON stream. `total` is up to date at any time, also after a rejection (of the stream or
- * of the node): what it counts as opened is opened.
+ * Opens the channels of an NDJSON stream, until REFUSED_MAX lines were refused. `total` is up to date at any time, also
+ * after a rejection (of the stream or of the node): what it counts as opened is opened.
  */
 export async function openLines(
   source: AsyncIterable<Buffer>,
@@ -58,45 +67,57 @@ export async function openLines(
   parser: LineParser,
   total: BulkResult,
 ): Promise<void> {
+  const importer = {};
   const ahead: { block: Block; parsed: Promise<ParsedLines> }[] = [];
   const openNext = async () => {
     const { block, parsed } = ahead.shift()!;
-    await openBlock(await parsed, block.firstLine, control, total);
+    await openBlock(await parsed, block, control, total);
   };
   try {
-    for await (const block of blocksOf(source, total)) {
-      const parsed = parser.parse(block.bytes);
+    for await (const block of blocksOf(source)) {
+      const parsed = parser.parse(block.bytes, importer);
       // Awaited later, in order; until then a rejection is not an unhandled one.
       parsed.catch(() => {});
       ahead.push({ block, parsed });
       if (ahead.length > BLOCKS_AHEAD) await openNext();
+      if (total.stoppedAt !== null) break;
     }
-    while (ahead.length > 0) await openNext();
+    while (ahead.length > 0 && total.stoppedAt === null) await openNext();
   } finally {
     total.refused.sort((a, b) => a.line - b.line);
   }
 }
 
-async function openBlock(
-  parsed: ParsedLines,
-  firstLine: number,
-  control: NodeControl,
-  total: BulkResult,
-): Promise<void> {
-  for (const { line, code, message } of parsed.refused) addRefused(total, firstLine + line + 1, code, message);
-  if (parsed.rows.length === 0) return;
-  const result = await control.openRows(parsed.rows);
+async function openBlock(parsed: ParsedLines, block: Block, control: NodeControl, total: BulkResult): Promise<void> {
+  const { firstLine } = block;
+  let { rows } = parsed;
+  const message = `line: expected at most ${LINE_BYTES_MAX} bytes, got more`;
+  const refused = [...parsed.refused, ...block.tooLong.map((line) => ({ line, code: 'INPUT_INVALID', message }))]
+    .sort((a, b) => a.line - b.line)
+    .slice(0, REFUSED_MAX - total.refusedCount);
+  for (const { line, code, message } of refused) addRefused(total, firstLine + line + 1, code, message);
+  if (total.refusedCount >= REFUSED_MAX) {
+    const last = refused.at(-1)?.line ?? -1;
+    total.stoppedAt = firstLine + last + 1;
+    const before = parsed.lines.findIndex((line) => line > last);
+    if (before >= 0) rows = rows.subarray(0, before * ROW_BYTES);
+  }
+  if (rows.length === 0) return;
+  const result = await control.openRows(rows);
   addResult(total, result, (index) => firstLine + parsed.lines[index]! + 1);
+  if (total.refusedCount >= REFUSED_MAX) total.stoppedAt ??= firstLine + block.lineCount;
 }
 
-/** Cuts the stream into blocks that end at a line's end; a line over LINE_BYTES_MAX is refused and left out. */
-async function* blocksOf(source: AsyncIterable<Buffer>, total: BulkResult): AsyncGenerator<Block> {
+/** Cuts the stream into blocks that end at a line's end; of a line over LINE_BYTES_MAX an empty one is left. */
+async function* blocksOf(source: AsyncIterable<Buffer>): AsyncGenerator<Block> {
   let block = new Uint8Array(BLOCK_BYTES + LINE_BYTES_MAX);
   let used = 0;
   let firstLine = 0;
   let line = 0;
   // Bytes of the line being read that are in the block; -1 while the rest of a too long line is thrown away.
   let lineBytes = 0;
+  let tooLong: number[] = [];
+  const whole = (lineCount: number): Block => ({ bytes: block.slice(0, used), firstLine, lineCount, tooLong });
   for await (const part of source) {
     let start = 0;
     while (start < part.length) {
@@ -107,7 +128,7 @@ async function* blocksOf(source: AsyncIterable<Buffer>, total: BulkResult): Asyn
         used += end - start;
         lineBytes += end - start;
       } else if (lineBytes >= 0) {
-        addRefused(total, line + 1, 'INPUT_INVALID', `line: expected at most ${LINE_BYTES_MAX} bytes, got more`);
+        tooLong.push(line - firstLine);
         // Leaves an empty line behind, so that the lines after it keep their numbers.
         used -= lineBytes;
         lineBytes = -1;
@@ -117,12 +138,14 @@ async function* blocksOf(source: AsyncIterable<Buffer>, total: BulkResult): Asyn
       if (lineBytes < 0) block[used++] = NEWLINE;
       line++;
       lineBytes = 0;
-      if (used < BLOCK_BYTES) continue;
-      yield { bytes: block.slice(0, used), firstLine };
+      if (used < BLOCK_BYTES && tooLong.length < REFUSED_MAX) continue;
+      yield whole(line - firstLine);
       block = new Uint8Array(BLOCK_BYTES + LINE_BYTES_MAX);
       used = 0;
       firstLine = line;
+      tooLong = [];
     }
   }
-  if (used > 0) yield { bytes: block.slice(0, used), firstLine };
+  const hasRest = lineBytes !== 0;
+  if (used > 0 || hasRest) yield whole(line - firstLine + (hasRest ? 1 : 0));
 }

@@ -1,10 +1,11 @@
 /**
- * The /channels endpoints: open, list, show, change, close. Main thread; see admin.ts for what is checked before.
+ * The /channels endpoints: open, show, change, close; listing.ts lists. Main thread; see admin.ts for what
+ * is checked before.
  */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../../protocol/layout.ts';
+import { REFUSED_MAX } from '../channel/import-lines.ts';
 import type { LineParser } from '../channel/import-pool.ts';
 import {
   channelJson,
@@ -23,13 +24,13 @@ import { ClaimwireError, type ErrorCode } from '../errors.ts';
 import { addRefused, addResult, emptyResult, openLines } from './bulk.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
 
-const LIMIT_DEFAULT = 100;
-const LIMIT_MAX = 10_000;
-/** Rows made into text before the event loop has its turn: about 2 ms. */
-const PAGE_ROWS = 500;
-const NEXT_FROM_HEADER = 'x-next-from';
+/** Openings checked before the event loop has its turn: a new key takes some 0.05 ms. */
+const TURN_OPENINGS = 64;
+/** Imports under way; each has some blocks and their rows in memory, 10 MB at most. */
+const IMPORTS_MAX = 8;
 
 const keys = new KeyCheck();
+let imports = 0;
 
 /** POST /channels: one opening, an array of them, or NDJSON of any length. */
 export async function openChannels(
@@ -54,7 +55,13 @@ async function openBulk(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  if (imports >= IMPORTS_MAX)
+    throw new ClaimwireError(
+      'NODE_BUSY',
+      `imports: expected at most ${IMPORTS_MAX} at a time, got one more; try later`,
+    );
   const total = emptyResult();
+  imports++;
   try {
     await openLines(partsOf(request), control, parser, total);
   } catch (error) {
@@ -63,6 +70,8 @@ async function openBulk(
       throw new ClaimwireError(error.code, error.message, { ...error.details, ...total }, { cause: error });
     if (request.errored !== null) return;
     throw error;
+  } finally {
+    imports--;
   }
   sendJson(response, 200, total);
 }
@@ -72,6 +81,11 @@ async function openMany(control: NodeControl, items: unknown[], response: Server
   const openings: ChannelOpening[] = [];
   const lines: number[] = [];
   for (const [index, item] of items.entries()) {
+    if (index % TURN_OPENINGS === TURN_OPENINGS - 1) await setImmediate();
+    if (total.refusedCount >= REFUSED_MAX) {
+      total.stoppedAt = index;
+      break;
+    }
     try {
       openings.push(parseOpening(item, keys));
       lines.push(index + 1);
@@ -94,84 +108,6 @@ async function openOne(control: NodeControl, body: unknown, response: ServerResp
   const channel = control.channel(opening.channelId);
   if (channel === undefined) throw new Error(`channel ${opening.channelId}: expected it after opening it, got none`);
   sendJson(response, opened === 1 ? 201 : 200, channelJson(channel));
-}
-
-/**
- * GET /channels: a JSON array of `limit` rows from position `from`, of one `state` if asked for; the header x-next-from
- * says where the next page begins, and is absent on the last. With Accept: application/x-ndjson, all rows, one a line.
- */
-export async function listChannels(
-  control: NodeControl,
-  request: IncomingMessage,
-  response: ServerResponse,
-  url: URL,
-): Promise<void> {
-  const query = listQuery(url);
-  if ((request.headers.accept ?? '').includes('application/x-ndjson')) {
-    await streamChannels(control, response, query);
-    return;
-  }
-  const rows: Channel[] = [];
-  let position = query.from;
-  let more = true;
-  while (more && rows.length < query.limit) {
-    const page = control.channels(position, Math.min(PAGE_ROWS, query.limit - rows.length));
-    position += page.length;
-    more = page.length > 0;
-    for (const channel of page) if (query.state === null || channel.state === query.state) rows.push(channel);
-    if (more) await setImmediate();
-  }
-  const last = !more || control.channels(position, 1).length === 0;
-  sendJson(response, 200, rows.map(channelJson), last ? {} : { [NEXT_FROM_HEADER]: String(position) });
-}
-
-async function streamChannels(
-  control: NodeControl,
-  response: ServerResponse,
-  query: { from: number; state: string | null },
-): Promise<void> {
-  response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-  const closed = new AbortController();
-  response.once('close', () => closed.abort());
-  for (let position = query.from; ; ) {
-    const page = control.channels(position, PAGE_ROWS);
-    if (page.length === 0 || response.destroyed) break;
-    position += page.length;
-    let text = '';
-    for (const channel of page)
-      if (query.state === null || channel.state === query.state) text += `${JSON.stringify(channelJson(channel))}\n`;
-    if (!response.write(text) && !(await drained(response, closed.signal))) return;
-    await setImmediate();
-  }
-  response.end();
-}
-
-/** False when the reader went away instead. */
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<boolean> {
-  try {
-    await once(response, 'drain', { signal });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function listQuery(url: URL): { from: number; limit: number; state: string | null } {
-  for (const name of url.searchParams.keys())
-    if (name !== 'from' && name !== 'limit' && name !== 'state')
-      throw new ClaimwireError('INPUT_INVALID', `query: expected from, limit or state, got ${got(name)}`);
-  const state = url.searchParams.get('state');
-  if (state !== null && state !== 'open' && state !== 'closed')
-    throw new ClaimwireError('INPUT_INVALID', `state: expected open or closed, got ${got(state)}`);
-  const number = (name: string, byDefault: number, minimum: bigint, maximum: bigint) => {
-    const text = url.searchParams.get(name);
-    return text === null ? byDefault : Number(parseDecimal(text, minimum, maximum, name));
-  };
-  return {
-    from: number('from', 0, 0n, BigInt(2 ** 32)),
-    limit: number('limit', LIMIT_DEFAULT, 1n, BigInt(LIMIT_MAX)),
-    state,
-  };
 }
 
 export function showChannel(control: NodeControl, id: string, response: ServerResponse): void {

@@ -4,10 +4,12 @@
  * Main thread of a tool's process.
  */
 import { createReadStream } from 'node:fs';
+import { REFUSED_MAX } from '../channel/import-lines.ts';
 import type { ChannelJson } from '../channel/parse.ts';
 import type { NodeStats } from '../control.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import type { BulkResult } from './bulk.ts';
+import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 import { readToken } from './token.ts';
 
@@ -16,6 +18,8 @@ const IMPORT_BYTES = 16 << 20;
 const REFUSED_LISTED_MAX = 100;
 /** Until the answer begins; an import's request opens some 70,000 channels. */
 const ANSWER_MS_MAX = 120_000;
+/** Rows of a page: some 4 MB. */
+const PAGE_ROWS = 10_000;
 const NEWLINE = 0x0a;
 
 export interface AdminClientOptions {
@@ -66,9 +70,12 @@ export class AdminClient {
     throw new ClaimwireError(asCode(refusal.code), refusal.message, { ...result });
   }
 
-  /** Opens the channels of an NDJSON file, request by request; `progress` hears the total after each. */
+  /**
+   * Opens the channels of an NDJSON file, request by request; `progress` hears the total after each. Stops like one request
+   * does, after REFUSED_MAX refused lines.
+   */
   async importChannels(file: string, progress: (total: BulkResult) => void): Promise<BulkResult> {
-    const total: BulkResult = { opened: 0, unchanged: 0, refusedCount: 0, refused: [] };
+    const total: BulkResult = { opened: 0, unchanged: 0, refusedCount: 0, refused: [], stoppedAt: null };
     let lines = 0;
     for await (const block of blocksOf(file)) {
       const result = (await this.#json('POST', '/channels', block)) as BulkResult;
@@ -77,8 +84,11 @@ export class AdminClient {
       total.refusedCount += result.refusedCount;
       for (const refusal of result.refused.slice(0, REFUSED_LISTED_MAX - total.refused.length))
         total.refused.push({ ...refusal, line: refusal.line + lines });
+      if (result.stoppedAt !== null) total.stoppedAt = result.stoppedAt + lines;
       for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lines++;
+      if (total.refusedCount >= REFUSED_MAX) total.stoppedAt ??= lines;
       progress(total);
+      if (total.stoppedAt !== null) break;
     }
     return total;
   }
@@ -88,22 +98,15 @@ export class AdminClient {
     return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
   }
 
-  /** All channels, in the order they were opened, as they arrive. */
+  /** All channels, in the order they were opened, page by page: a slow reader keeps no answer waiting in the node. */
   async *channels(state?: string): AsyncGenerator<ChannelJson> {
-    const query = state === undefined ? '' : `?state=${encodeURIComponent(state)}`;
-    const response = await this.#fetch('GET', `/channels${query}`, { accept: 'application/x-ndjson' });
-    let rest = '';
-    const decoder = new TextDecoder();
-    try {
-      for await (const bytes of response.body ?? []) {
-        const lines = (rest + decoder.decode(bytes as Uint8Array, { stream: true })).split('\n');
-        rest = lines.pop()!;
-        for (const line of lines) yield JSON.parse(line) as ChannelJson;
-      }
-    } catch (error) {
-      throw this.#unreachable(error);
+    const query = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
+    for (let from: string | null = '0'; from !== null; ) {
+      const response = await this.#fetch('GET', `/channels?from=${from}&limit=${PAGE_ROWS}${query}`, {});
+      const next = response.headers.get(NEXT_FROM_HEADER);
+      yield* (await this.#body(response)) as ChannelJson[];
+      from = next;
     }
-    if (rest !== '') throw this.#unreachable(new Error('the list ended in the middle of a row'));
   }
 
   async updateChannel(id: string, change: { capacity?: string; expiresAt?: string | null }): Promise<ChannelJson> {
@@ -121,7 +124,10 @@ export class AdminClient {
   async #json(method: string, path: string, body?: object): Promise<unknown> {
     const type = body instanceof Uint8Array ? 'application/x-ndjson' : 'application/json';
     const headers: Record<string, string> = body === undefined ? {} : { 'content-type': type };
-    const response = await this.#fetch(method, path, headers, body);
+    return this.#body(await this.#fetch(method, path, headers, body));
+  }
+
+  async #body(response: Response): Promise<unknown> {
     try {
       return await response.json();
     } catch (error) {
@@ -130,10 +136,7 @@ export class AdminClient {
   }
 
   async #fetch(method: string, path: string, headers: Record<string, string>, body?: object): Promise<Response> {
-    if (method !== 'GET') {
-      this.#token ??= readToken(this.#options.tokenFile);
-      headers.authorization = `Bearer ${this.#token}`;
-    }
+    this.#authorize(method, headers);
     const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
@@ -153,6 +156,13 @@ export class AdminClient {
     }
     if (!response.ok) throw await this.#refusal(response);
     return response;
+  }
+
+  /** Reading needs no token. On this machine it is presented where it can be read: the node keeps places for its holder. */
+  #authorize(method: string, headers: Record<string, string>): void {
+    if (method !== 'GET') this.#token ??= readToken(this.#options.tokenFile);
+    else if (isLoopback(new URL(this.#options.http).hostname)) this.#token ??= tokenIfAny(this.#options.tokenFile);
+    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
   }
 
   async #refusal(response: Response): Promise<ClaimwireError> {
@@ -178,6 +188,18 @@ export class AdminClient {
       {},
       { cause: error },
     );
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || host.startsWith('127.');
+}
+
+function tokenIfAny(file: string): string | undefined {
+  try {
+    return readToken(file);
+  } catch {
+    return undefined;
   }
 }
 

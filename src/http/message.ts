@@ -2,6 +2,7 @@
  * HTTP requests and answers of the admin server: bounded bodies in, JSON out, errors with their status. Main thread.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseJson } from '../channel/json.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
 
 /** A JSON body: some 4,000 openings. More goes as NDJSON, which is streamed. */
@@ -22,6 +23,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   JOURNAL_FAILED: 503,
   NODE_STOPPING: 503,
   NODE_FAILED: 503,
+  NODE_BUSY: 503,
 };
 
 /** A refusal whose status is not the one its code stands for: 404 for a path, 405, 408, 413, 415. */
@@ -46,23 +48,19 @@ export function errorJson(error: unknown): { error: Record<string, unknown> } {
   return { error: { ...error.details, code: error.code, message: error.message } };
 }
 
-export function sendJson(
-  response: ServerResponse,
-  status: number,
-  body: unknown,
-  headers: Record<string, string> = {},
-): void {
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   const text = `${JSON.stringify(body)}\n`;
+  // A body that is not read to its end must not be read as the next request.
+  if (!response.req.complete) response.setHeader('connection', 'close');
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    ...headers,
   });
   response.end(text);
 }
@@ -103,9 +101,5 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   } finally {
     clearTimeout(timer);
   }
-  try {
-    return JSON.parse(Buffer.concat(parts).toString('utf8'));
-  } catch {
-    throw new ClaimwireError('INPUT_INVALID', `body: expected JSON, got ${length} bytes of something else`);
-  }
+  return parseJson(Buffer.concat(parts).toString('utf8'), 'body');
 }

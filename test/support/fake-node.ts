@@ -8,6 +8,7 @@ import { type Channel, decodeRow, ROW_BYTES } from '../../src/channel/row.ts';
 import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from '../../src/control.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
+import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { loadAdminToken } from '../../src/http/token.ts';
 
 class FakeNode implements NodeControl {
@@ -107,11 +108,14 @@ export interface FakeAdmin {
   close(): Promise<void>;
 }
 
-export async function startFakeAdmin(parser: LineParser = inPlaceParser): Promise<FakeAdmin> {
+export async function startFakeAdmin(
+  parser: LineParser = inPlaceParser,
+  limits: Partial<ConnectionLimits> = {},
+): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
   const token = loadAdminToken(folder);
-  const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser });
+  const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser, limits });
   return {
     node,
     server,

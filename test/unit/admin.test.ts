@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseLines } from '../../src/channel/import-lines.ts';
 import type { ChannelJson } from '../../src/channel/parse.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { startAdmin } from '../../src/http/admin.ts';
@@ -199,9 +200,95 @@ test('NDJSON: one line without end, no line, and only refusals; the list of refu
     opened: 0,
     refusedCount: 1,
   });
-  const answer = await call('POST', '/channels', 'x\n'.repeat(5000), ndjson);
-  expect(answer.body.refusedCount).toBe(5000);
+  const answer = await call('POST', '/channels', 'x\n'.repeat(500), ndjson);
+  expect(answer.body).toMatchObject({ refusedCount: 500, stoppedAt: null });
   expect(answer.body.refused.length).toBe(100);
+});
+
+test('NDJSON: after the thousandth refused line none is looked at, and what was opened before stays open', async () => {
+  const lines = Array.from({ length: 30_000 }, (_, index) =>
+    index % 20 === 19 ? 'x' : JSON.stringify(opening(index)),
+  );
+  // A line too long to be looked at counts like any other refused one.
+  lines[59] = `{"ledgerChannelId":"${'A'.repeat(LINE_BYTES_MAX)}"}`;
+  const answer = await call('POST', '/channels', lines.join('\n'), ndjson);
+  expect(answer.status).toBe(200);
+  expect(answer.body).toMatchObject({ opened: 19_000, refusedCount: 1_000, stoppedAt: 20_000 });
+  expect(answer.body.refused.map(({ line }: { line: number }) => line)).toEqual(
+    Array.from({ length: 100 }, (_, index) => (index + 1) * 20),
+  );
+  expect([...admin.node.rows.keys()].at(-1)).toBe(19_998n);
+});
+
+test('NDJSON: a million bad lines are not looked at one by one, whatever is wrong with them', async () => {
+  for (const line of ['x\n', '{}\n', '[[[[[[[[[[[[\n']) {
+    let looked = 0;
+    const parser = {
+      ...inPlaceParser,
+      parse: async (block: Uint8Array<ArrayBuffer>) => {
+        const parsed = parseLines(block);
+        looked += parsed.refused.length;
+        return parsed;
+      },
+    };
+    const total = emptyResult();
+    async function* source() {
+      for (let part = 0; part < 100; part++) yield Buffer.from(line.repeat(10_000));
+    }
+    await openLines(source(), admin.node, parser, total);
+    expect(total).toMatchObject({ opened: 0, refusedCount: 1_000, stoppedAt: 1_000 });
+    // One thousand in each block that was read ahead.
+    expect(looked).toBeLessThanOrEqual(5_000);
+  }
+});
+
+test('NDJSON: refusals of the node count too, and end an import after the block they are in', async () => {
+  const lines = (capacity: string) =>
+    Array.from({ length: 40_000 }, (_, index) => JSON.stringify(opening(index, { capacity }))).join('\n');
+  expect((await call('POST', '/channels', lines('5'), ndjson)).body).toMatchObject({ opened: 40_000, stoppedAt: null });
+  const { body } = await call('POST', '/channels', lines('6'), ndjson);
+  expect(body.refusedCount).toBeGreaterThanOrEqual(1_000);
+  expect(body.refusedCount).toBeLessThan(10_000);
+  expect(body).toMatchObject({ opened: 0, stoppedAt: body.refusedCount });
+});
+
+test('an array of openings stops after a thousand refused ones as well', async () => {
+  const answer = await call('POST', '/channels', [opening(1), ...Array(5_000).fill(0), opening(2)]);
+  expect(answer.body).toMatchObject({ opened: 1, refusedCount: 1_000, stoppedAt: 1_001 });
+  expect([...admin.node.rows.keys()]).toEqual([1n]);
+});
+
+test.each([
+  ['arrays', (depth: number) => '['.repeat(depth) + ']'.repeat(depth)],
+  ['objects', (depth: number) => `${'{"capacity":'.repeat(depth)}1${'}'.repeat(depth)}`],
+  [
+    'an opening',
+    (depth: number) => JSON.stringify(opening(1)).replace('"1000"', '['.repeat(depth) + ']'.repeat(depth)),
+  ],
+])('JSON nested deep is refused as what it is, wherever it comes: %s', async (_name, text) => {
+  await call('POST', '/channels', opening(2));
+  for (const depth of [1_000, 20_000])
+    for (const [method, path] of [
+      ['POST', '/channels'],
+      ['PATCH', '/channels/2'],
+    ] as const) {
+      const answer = await call(method, path, text(depth));
+      expect(answer.status).toBe(400);
+      expect(answer.body.error).toMatchObject({
+        code: 'INPUT_INVALID',
+        message: expect.stringMatching(/nested at most/),
+      });
+    }
+  expect((await call('POST', '/channels', `${text(300)}\n${JSON.stringify(opening(3))}`, ndjson)).body).toMatchObject({
+    opened: 1,
+    refused: [{ line: 1, code: 'INPUT_INVALID' }],
+  });
+  // Shallow enough for JSON, of another kind than is expected.
+  const answer = await call('POST', '/channels', opening(1, { capacity: [[{}]], profile: { a: 1 } }));
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { error: { message: expect.stringContaining('an object of 1') } },
+  });
 });
 
 test('NDJSON: when the node fails midway, the answer says how far it went', async () => {

@@ -264,3 +264,20 @@ test('the import pool checks lines in worker threads, in order, without stopping
   expect([...pooled.node.rows.keys()].at(-1)).toBe(BigInt(count - 2));
   await pooled.close();
 });
+
+test('an import of many blocks leaves the one worker to another import in between', async () => {
+  const { importPool } = (await import(pathToFileURL(join(dist, 'src/channel/import-pool.js')).href)) as {
+    importPool(threads: number): LineParser;
+  };
+  const pool = importPool(1);
+  const block = () => new Uint8Array(Buffer.from(`{"publicKey":"${KEY}"}\n`.repeat(900)));
+  const ended: string[] = [];
+  const parse = (importer: object, name: string) => pool.parse(block(), importer).then(() => ended.push(name));
+  const [large, small] = [{}, {}];
+  await Promise.all([
+    ...['large 1', 'large 2', 'large 3', 'large 4'].map((name) => parse(large, name)),
+    parse(small, 'small'),
+  ]);
+  expect(ended).toEqual(['large 1', 'large 2', 'small', 'large 3', 'large 4']);
+  await pool.close();
+});

@@ -238,7 +238,7 @@ test('lines become packed rows; each bad line is refused by its number, the othe
   expect(refused[0]).toEqual({
     line: 2,
     code: 'INPUT_INVALID',
-    message: 'line: expected a JSON object, got "not json"',
+    message: 'line: expected JSON, got "not json"',
   });
 });
 

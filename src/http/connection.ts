@@ -1,0 +1,267 @@
+/**
+ * One connection of the admin server, between its socket and node:http's parser. Main thread.
+ *
+ * node:http parses all it is given and begins every request in it at once: 64 KiB may hold thousands. So it is given only
+ * what the request in progress needs. While that one is answered its connection is not read, and what the client sent
+ * ahead waits in the kernel's buffers; the next begins in another turn of the event loop, after other connections' ones.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+
+/** Bytes parsed at a time outside of bodies: a slice ends at most 7 requests, since one has at least 18 bytes. */
+const SLICE_BYTES = 128;
+/** After the last answer the rest of what a client still sends is thrown away, so that the answer reaches it. */
+const LINGER_BYTES_MAX = 32 << 20;
+
+/** What a client is given time for, in milliseconds. */
+export interface ConnectionLimits {
+  /** From a connection's start, or from a head's first byte on a kept one, to the head's end. */
+  headMs: number;
+  /** A kept connection on which nothing comes. Clients are told 5 s, so that they let go before. */
+  idleMs: number;
+  /** In each such window `progressBytes` of a body must come, and something of an answer must be taken. */
+  progressMs: number;
+  progressBytes: number;
+  /** For closing its side after the last answer. */
+  lingerMs: number;
+}
+
+export const CONNECTION_LIMITS: ConnectionLimits = {
+  headMs: 10_000,
+  idleMs: 6_000,
+  progressMs: 30_000,
+  progressBytes: 16 << 10,
+  lingerMs: 2_000,
+};
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+export interface ConnectionOwner {
+  /** Bytes came for the first time: node:http shall listen to the connection. */
+  onFirstBytes(connection: AdminConnection): void;
+  /** One at a time, the next only after this one's answer went to the kernel. */
+  onRequest(request: IncomingMessage, response: ServerResponse): void;
+  /** Calls back in another turn of the event loop, when the next request may begin. */
+  onNext(begin: () => void): void;
+}
+
+export class AdminConnection extends Duplex {
+  /** Whether it is one of the operator's slots: it presented the token. Such a connection is never given up for another. */
+  isTrusted = false;
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #limits: ConnectionLimits;
+  /** Read from the socket, not given to the parser. */
+  #held: Buffer = Buffer.alloc(0);
+  /** Whether the parser takes more. */
+  #isWanted = false;
+  #isParsed = false;
+  #hasEnded = false;
+  #isLingering = false;
+  /** The answer to what could not be parsed, given after those to the requests before it. */
+  #refusal: string | undefined;
+  #current: Exchange | undefined;
+  #isAnswered = false;
+  readonly #waiting: Exchange[] = [];
+  /** When what is waited for began: a head, a window of progress, the end. */
+  #since = performance.now();
+  #sinceBytes = 0;
+  #hasHeadBegun = false;
+  #isKept = false;
+
+  constructor(socket: Socket, owner: ConnectionOwner, limits: ConnectionLimits) {
+    super({ allowHalfOpen: true });
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#limits = limits;
+    socket.on('data', (part: Buffer) => this.#onData(part));
+    socket.on('end', () => this.#onEnd());
+    // The reason is the client's own; what matters is that the connection closes.
+    socket.on('error', () => this.destroy());
+    socket.on('close', () => this.destroy());
+    this.on('error', () => {});
+  }
+
+  get localAddress(): string | undefined {
+    return this.#socket.localAddress;
+  }
+  /** Nothing is being answered. */
+  get isIdle(): boolean {
+    return this.#current === undefined || this.#isLingering;
+  }
+
+  /** A request that node:http parsed. It begins now, or after those before it. */
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#current === undefined) this.#begin({ request, response });
+    else this.#waiting.push({ request, response });
+  }
+
+  /** Takes in nothing more; says why once the requests before are answered. */
+  refuse(status: string): void {
+    if (this.#refusal !== undefined || this.destroyed) return;
+    this.#refusal = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+    if (this.#current === undefined) this.#endRefused();
+  }
+
+  /** Ends the connection where its client is too slow at what it has to do. True when it did. */
+  endIfLate(now: number): boolean {
+    if (now - this.#since <= this.#limitMs()) return false;
+    const isHead = this.#current === undefined && !this.#isLingering;
+    const moved = this.#socket.bytesRead - this.#sinceBytes;
+    if (!isHead && !this.#isLingering && moved >= this.#limits.progressBytes) {
+      this.#restartClock();
+      return false;
+    }
+    if (isHead && this.#hasHeadBegun && this.#refusal === undefined) {
+      this.refuse('408 Request Timeout');
+      this.#restartClock();
+    } else this.destroy();
+    return true;
+  }
+
+  override _read(): void {
+    if (this.#isWanted) return;
+    this.#isWanted = true;
+    queueMicrotask(() => this.#feed());
+  }
+
+  override _write(part: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(part, (error) => this.#onWritten(done, error));
+  }
+
+  override _writev(parts: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#socket.cork();
+    for (const { chunk } of parts.slice(0, -1)) this.#socket.write(chunk);
+    this.#socket.write(parts.at(-1)!.chunk, (error) => this.#onWritten(done, error));
+    this.#socket.uncork();
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#isLingering = true;
+    this.#held = Buffer.alloc(0);
+    this.#restartClock();
+    this.#socket.end(() => {
+      done();
+      if (this.#hasEnded) this.destroy();
+    });
+    this.#socket.resume();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket.destroy();
+    done(error);
+  }
+
+  #onData(part: Buffer): void {
+    if (this.#isLingering) {
+      if (this.#socket.bytesRead - this.#sinceBytes > LINGER_BYTES_MAX) this.destroy();
+      return;
+    }
+    this.#socket.pause();
+    if (this.#current === undefined && !this.#hasHeadBegun) {
+      this.#hasHeadBegun = true;
+      this.#restartClock();
+    }
+    this.#held = this.#held.length === 0 ? part : Buffer.concat([this.#held, part]);
+    if (!this.#isParsed) {
+      this.#isParsed = true;
+      this.#owner.onFirstBytes(this);
+    }
+    this.#feed();
+  }
+
+  #onEnd(): void {
+    this.#hasEnded = true;
+    if (this.#isLingering) this.destroy();
+    else this.#feed();
+  }
+
+  /** Gives the parser what it may have now. */
+  #feed(): void {
+    while (this.#isWanted && this.#held.length > 0 && this.#mayParse()) {
+      // Only the token's holder gets a body read; what follows it in the same piece is the holder's own.
+      const isBody = this.#current !== undefined && this.isTrusted;
+      const slice = isBody ? this.#held : this.#held.subarray(0, SLICE_BYTES);
+      this.#held = this.#held.subarray(slice.length);
+      // The parser runs inside of push.
+      this.#isWanted = this.push(slice);
+    }
+    if (this.#held.length > 0 || this.#isLingering || this.destroyed) return;
+    if (!this.#hasEnded) this.#socket.resume();
+    else if (this.#current === undefined) this.end();
+    // A body that will never be whole. Whoever reads it hears that it was aborted.
+    else if (!this.#current.request.complete) this.destroy();
+  }
+
+  /** Not while a whole request waits for its answer. */
+  #mayParse(): boolean {
+    if (this.#refusal !== undefined || this.destroyed) return false;
+    return this.#current === undefined || !this.#current.request.complete;
+  }
+
+  #begin(exchange: Exchange): void {
+    this.#current = exchange;
+    this.#isAnswered = false;
+    this.#restartClock();
+    exchange.response.once('close', () => {
+      this.#isAnswered = true;
+      this.#continue();
+    });
+    // Later, since the parser says only after this call whether the request is complete.
+    queueMicrotask(() => this.#owner.onRequest(exchange.request, exchange.response));
+  }
+
+  #onWritten(done: (error?: Error | null) => void, error: Error | null | undefined): void {
+    if (this.#current !== undefined && !this.#isLingering) this.#restartClock();
+    done(error);
+    this.#continue();
+  }
+
+  /** Goes on to the next request, in another turn, once the answer is given and with the kernel. */
+  #continue(): void {
+    if (!this.#isAnswered || this.writableLength > 0 || this.#isLingering) return;
+    this.#isAnswered = false;
+    this.#owner.onNext(() => {
+      this.#current = undefined;
+      this.#isKept = true;
+      this.#hasHeadBegun = this.#held.length > 0;
+      this.#restartClock();
+      if (this.destroyed || this.writableEnded) return;
+      const next = this.#waiting.shift();
+      if (next !== undefined) this.#begin(next);
+      else if (this.#refusal !== undefined) this.#endRefused();
+      else this.#feed();
+    });
+  }
+
+  #endRefused(): void {
+    if (this.writable) this.end(this.#refusal);
+    else this.destroy();
+  }
+
+  #limitMs(): number {
+    const { headMs, idleMs, progressMs, lingerMs } = this.#limits;
+    if (this.#isLingering) return lingerMs;
+    if (this.#current !== undefined) return this.#isClientsTurn() ? progressMs : Number.POSITIVE_INFINITY;
+    return this.#isKept && !this.#hasHeadBegun ? idleMs : headMs;
+  }
+
+  /** Whether the client has to act: to take what is written, or to send more of a body that is being read. */
+  #isClientsTurn(): boolean {
+    if (this.writableLength > 0) return true;
+    if (this.#current!.request.complete || !this.#isWanted) {
+      this.#restartClock();
+      return false;
+    }
+    return true;
+  }
+
+  #restartClock(): void {
+    this.#since = performance.now();
+    this.#sinceBytes = this.#socket.bytesRead;
+  }
+}
