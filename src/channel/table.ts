@@ -7,6 +7,11 @@
  *
  * The main thread opens rows and changes capacity, expiry and state; committers alone move balances. A row's version
  * word is its lock (odd while being written) and lets readers of several fields take a consistent snapshot.
+ *
+ * What may change in a row that can be found is loaded and stored with Atomics, word by word, by everybody but the holder of
+ * the lock, who may load it plainly. Between two atomic accesses plain ones have no order of their own: where the processor
+ * lets them pass each other (ARM), a plain load may come after the version has been looked at for the second time, and a
+ * plain store before the version is odd. Atomic ones are in one order for all threads (C's: see claim_path.c).
  */
 import {
   CLAIM_AMOUNT,
@@ -41,8 +46,9 @@ export const HOT_VERSION = 12;
 export const HOT_DIRTY = 13; // 1 when the registry is behind
 export const HOT_CHANGE = 14; // odd while the operator's fields are being changed
 const HOT_WORDS = ROW_HOT_BYTES / 4;
+const SIGNATURE_WORDS = SIGNATURE_BYTES / 4;
 
-/** HOT_FLAGS. A row without FLAG_OPEN accepts nothing. */
+/** HOT_FLAGS. A row without FLAG_OPEN accepts nothing; the other flags are set with the row and stay. */
 export const FLAG_OPEN = 1;
 export const FLAG_LINK = 1 << 8;
 export const FLAG_ED25519 = 1 << 9;
@@ -71,6 +77,9 @@ export class ChannelTable {
   readonly #indexMask: number;
   readonly #ed25519: number;
   readonly capacity: number;
+  /** What `loadCapacity` found, halves. */
+  capacityHigh = 0;
+  capacityLow = 0;
   /** Main thread only: rows and keys in use. */
   #rows = 0;
   #keyCount = 0;
@@ -98,7 +107,7 @@ export class ChannelTable {
     const { words } = this;
     let slot = hashHandle(idHigh, idLow) & this.#indexMask;
     for (;;) {
-      const entry = words[this.#index + slot]!;
+      const entry = Atomics.load(words, this.#index + slot);
       if (entry === 0) return ROW_NONE;
       const hot = this.hot(entry - 1);
       if (words[hot + HOT_ID_LOW] === idLow && words[hot + HOT_ID_HIGH] === idHigh) return entry - 1;
@@ -118,12 +127,31 @@ export class ChannelTable {
   committedHigh(hot: number): number {
     return Atomics.load(this.words, hot + HOT_COMMITTED_HIGH);
   }
+  committedLow(hot: number): number {
+    return Atomics.load(this.words, hot + HOT_COMMITTED_LOW);
+  }
+
+  /** Sequence number of the row's best claim. */
+  sequence(hot: number): number {
+    return Atomics.load(this.words, hot + HOT_SEQUENCE);
+  }
+
+  /** The capacity into `capacityHigh` and `capacityLow`: halves of one state, also while the operator changes it. */
+  loadCapacity(hot: number): void {
+    const { words } = this;
+    for (;;) {
+      const change = Atomics.load(words, hot + HOT_CHANGE);
+      this.capacityHigh = Atomics.load(words, hot + HOT_CAPACITY_HIGH);
+      this.capacityLow = Atomics.load(words, hot + HOT_CAPACITY_LOW);
+      if ((change & 1) === 0 && Atomics.load(words, hot + HOT_CHANGE) === change) return;
+    }
+  }
 
   /** Whether nothing was ever committed on a row; waits for a committer that is at it. */
   isUnused(hot: number): boolean {
     for (;;) {
       const version = Atomics.load(this.#ints, hot + HOT_VERSION);
-      const isUnused = (this.words[hot + HOT_COMMITTED_HIGH]! | this.words[hot + HOT_COMMITTED_LOW]!) === 0;
+      const isUnused = (this.committedHigh(hot) | this.committedLow(hot)) === 0;
       if ((version & 1) === 0 && Atomics.load(this.#ints, hot + HOT_VERSION) === version) return isUnused;
     }
   }
@@ -148,22 +176,24 @@ export class ChannelTable {
   // --- committers ---
 
   /**
-   * Makes the claim at `offset` of `claim` (93 wire bytes, already durable) the row's best, unless another lane
+   * Makes the claim at `offset` of `view` (93 wire bytes, already durable) the row's best, unless another lane
    * committed a higher amount meanwhile. Amounts in the wire's order: high and low half.
    */
-  commit(row: number, claim: Uint8Array, view: DataView, offset: number): void {
+  commit(row: number, view: DataView, offset: number): void {
     const hot = this.hot(row);
     const amountHigh = view.getUint32(offset + CLAIM_AMOUNT);
     const amountLow = view.getUint32(offset + CLAIM_AMOUNT + 4);
     const version = this.#lock(hot);
     if (isAbove(amountHigh, amountLow, this.words[hot + HOT_COMMITTED_HIGH]!, this.words[hot + HOT_COMMITTED_LOW]!)) {
       this.#storeCommitted(hot, amountHigh, amountLow);
-      this.words[hot + HOT_SEQUENCE] = view.getUint32(offset + CLAIM_SEQUENCE);
-      this.words[hot + HOT_TIMESTAMP_HIGH] = view.getUint32(offset + CLAIM_TIMESTAMP);
-      this.words[hot + HOT_TIMESTAMP_LOW] = view.getUint32(offset + CLAIM_TIMESTAMP + 4);
-      const signature = offset + CLAIM_SIGNATURE;
-      this.#bytes.set(claim.subarray(signature, signature + SIGNATURE_BYTES), this.#signature(row));
-      this.words[hot + HOT_DIRTY] = 1;
+      const { words } = this;
+      Atomics.store(words, hot + HOT_SEQUENCE, view.getUint32(offset + CLAIM_SEQUENCE));
+      Atomics.store(words, hot + HOT_TIMESTAMP_HIGH, view.getUint32(offset + CLAIM_TIMESTAMP));
+      Atomics.store(words, hot + HOT_TIMESTAMP_LOW, view.getUint32(offset + CLAIM_TIMESTAMP + 4));
+      const signature = this.#signature(row) >>> 2;
+      for (let word = 0; word < SIGNATURE_WORDS; word++)
+        Atomics.store(words, signature + word, view.getUint32(offset + CLAIM_SIGNATURE + 4 * word, true));
+      Atomics.store(words, hot + HOT_DIRTY, 1);
     }
     this.#unlock(hot, version);
   }
@@ -267,22 +297,29 @@ export class ChannelTable {
 
   #copy(row: number, hot: number): Channel {
     const { words } = this;
-    const pair = (word: number) => (BigInt(words[hot + word]!) << 32n) | BigInt(words[hot + word + 1]!);
-    const flags = words[hot + HOT_FLAGS]!;
-    const signature = this.#signature(row);
+    const load = (word: number) => Atomics.load(words, hot + word);
+    const pair = (word: number) => (BigInt(load(word)) << 32n) | BigInt(load(word + 1));
+    const flags = load(HOT_FLAGS);
     return {
       channelId: pair(HOT_ID_HIGH),
       ledgerChannelId: this.ledgerId(row).slice(),
       publicKey: this.publicKey(words[hot + HOT_KEY]!).slice(),
       capacity: pair(HOT_CAPACITY_HIGH),
       committed: pair(HOT_COMMITTED_HIGH),
-      sequence: words[hot + HOT_SEQUENCE]!,
+      sequence: load(HOT_SEQUENCE),
       timestampBits: pair(HOT_TIMESTAMP_HIGH),
-      signature: this.#bytes.slice(signature, signature + SIGNATURE_BYTES),
+      signature: this.#copySignature(row),
       profile: flags & FLAG_LINK ? 'link' : 'xrpl',
       state: flags & FLAG_OPEN ? 'open' : 'closed',
-      expiresAt: words[hot + HOT_EXPIRES_AT]!,
+      expiresAt: load(HOT_EXPIRES_AT),
     };
+  }
+  #copySignature(row: number): Uint8Array {
+    const copy = new DataView(new ArrayBuffer(SIGNATURE_BYTES));
+    const signature = this.#signature(row) >>> 2;
+    for (let word = 0; word < SIGNATURE_WORDS; word++)
+      copy.setUint32(4 * word, Atomics.load(this.words, signature + word), true);
+    return new Uint8Array(copy.buffer);
   }
 
   /**

@@ -48,7 +48,8 @@ static uint32_t find_row(const struct cw_path *p, uint32_t slot, uint32_t high, 
     }
     return p->at.rows_max;
 }
-/* Rules 2 and 4 to 6 (channel/rules.ts): 1 when all hold and the row was not being changed meanwhile. */
+/* Rules 2 and 4 to 6 (channel/rules.ts): 1 when all hold and the row was not being changed meanwhile. Every load acquires,
+ * so that the second look at the change word comes after all of them. */
 static int admits(const uint32_t *hot, uint64_t amount, uint32_t now_seconds) {
     const uint32_t change = load(&hot[CW_HOT_CHANGE]);
     const uint32_t flags = load(&hot[CW_HOT_FLAGS]), expires_at = load(&hot[CW_HOT_EXPIRES_AT]);
