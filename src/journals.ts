@@ -219,7 +219,7 @@ function replayInto(table: ChannelTable): (bytes: Uint8Array, offset: number) =>
         'REGISTRY_CORRUPT',
         `registry: expected channel ${view.getBigUint64(offset + 1)}, which the journal has claims of, got none; restore the registry that belongs to this journal`,
       );
-    table.commit(row, bytes, view, offset);
+    table.commit(row, view, offset);
   };
 }
 

@@ -12,7 +12,6 @@ import {
   HOT_CAPACITY_HIGH,
   HOT_CAPACITY_LOW,
   HOT_CHANGE,
-  HOT_COMMITTED_LOW,
   HOT_EXPIRES_AT,
   HOT_FLAGS,
   isAbove,
@@ -52,18 +51,20 @@ export function admit(
   }
 }
 
+/** Loads atomically throughout: plain loads could come after the second look at the change word (see table.ts). */
 function judge(table: ChannelTable, hot: number, amountHigh: number, amountLow: number, nowSeconds: number): number {
   const { words } = table;
-  const flags = words[hot + HOT_FLAGS]!;
+  const flags = Atomics.load(words, hot + HOT_FLAGS);
   if ((amountHigh | amountLow) === 0) return STATUS.BAD_AMOUNT;
   if ((flags & FLAG_LINK) === 0 && isAbove(amountHigh, amountLow, DROPS_MAX_HIGH, DROPS_MAX_LOW))
     return STATUS.BAD_AMOUNT;
   if ((flags & FLAG_OPEN) === 0) return STATUS.CHANNEL_CLOSED;
-  const expiresAt = words[hot + HOT_EXPIRES_AT]!;
+  const expiresAt = Atomics.load(words, hot + HOT_EXPIRES_AT);
   if (expiresAt !== 0 && nowSeconds >= expiresAt) return STATUS.CHANNEL_CLOSED;
-  if (isAbove(amountHigh, amountLow, words[hot + HOT_CAPACITY_HIGH]!, words[hot + HOT_CAPACITY_LOW]!))
+  const capacityHigh = Atomics.load(words, hot + HOT_CAPACITY_HIGH);
+  if (isAbove(amountHigh, amountLow, capacityHigh, Atomics.load(words, hot + HOT_CAPACITY_LOW)))
     return STATUS.OVER_CAPACITY;
   const committedHigh = table.committedHigh(hot);
-  if (!isAbove(amountHigh, amountLow, committedHigh, words[hot + HOT_COMMITTED_LOW]!)) return STATUS.ALREADY;
+  if (!isAbove(amountHigh, amountLow, committedHigh, table.committedLow(hot))) return STATUS.ALREADY;
   return ADMITTED;
 }

@@ -5,6 +5,13 @@
  * waits in limbo: each thread announces the epoch in which its oldest batch began, taking a slot out advances the epoch,
  * and a slot is reused when every announced epoch is later than its own. Nobody waits for anybody: when no slot can be
  * had, the table is built into memory of the thread and used for that batch alone (counted as refused).
+ *
+ * The order that makes it right. Reader: takes the epoch, announces it, reads the index. Writer: stores to the index, then
+ * advances the epoch, later reads what is announced. A reader that still found the slot in the index read it before that
+ * store, so it took its epoch before the advance: what it announced is not later than the slot's epoch, and it was announced
+ * before the writer looks. All of these are sequentially consistent: the reader's announcement must be seen before its
+ * look at the index (a store before a load, which release and acquire let pass each other, on x86 too).
+ * test/kernel/keys-order-test.c goes through the orders in which threads can meet.
  * Insertion, eviction (a clock that halves `heat`) and promotion are under one spin lock; building is outside of it. */
 #define _GNU_SOURCE
 #include "keys.h"
@@ -33,7 +40,7 @@ struct slot {
 struct pool {
     uint32_t first, count, fresh; /* slot numbers first .. first+count-1; `fresh` were never used from there on */
     uint32_t hand, asked; /* asked: how often a slot was wanted from the full pool */
-    uint32_t limbo_head, limbo_tail; /* ring of `count` slot numbers */
+    uint64_t limbo_head, limbo_tail; /* ring of `count` slot numbers; these never wrap, `count` is no power of two */
     uint32_t *limbo;
     uint8_t *tables;
     size_t table_bytes;
@@ -65,26 +72,34 @@ static uint8_t *slot_table(uint32_t id) {
     return p->tables + (id - p->first) * p->table_bytes;
 }
 
-/* Half of the bytes for each size: eight keys with a small table to one with a large one. */
-int cw_keys_start(size_t bytes) {
+/* Room for `counts` tables of each kind, found through `sets` buckets (a power of two). */
+static int open_pools(const uint32_t counts[2], uint64_t sets) {
     uint32_t total = 0;
     for (int kind = 0; kind < 2; kind++) {
         struct pool *p = &pools[kind];
         p->table_bytes = (size_t)cw_table_rows(kind) * CW_ROW_BYTES;
-        size_t share = bytes / 2, minimum = kind == CW_SMALL ? SMALL_MIN : LARGE_MIN;
-        p->count = (uint32_t)(share / p->table_bytes > minimum ? share / p->table_bytes : minimum);
+        p->count = counts[kind];
         p->first = p->fresh = total;
         total += p->count;
         p->tables = cw_map(p->count * p->table_bytes);
         p->limbo = calloc(p->count, sizeof *p->limbo);
         if (!p->tables || !p->limbo) return 0;
     }
-    uint64_t sets = 64;
-    while (sets * WAYS < 2ull * total) sets *= 2;
     bucket_mask = sets - 1;
     buckets = cw_map(sets * sizeof *buckets);
     slots = cw_map(total * sizeof *slots);
-    return buckets && slots && getrandom(hash_key, sizeof hash_key, 0) == sizeof hash_key;
+    return buckets && slots;
+}
+/* Half of the bytes for each size: eight keys with a small table to one with a large one. */
+int cw_keys_start(size_t bytes) {
+    uint32_t counts[2];
+    for (int kind = 0; kind < 2; kind++) {
+        const size_t fit = bytes / 2 / ((size_t)cw_table_rows(kind) * CW_ROW_BYTES), minimum = kind == CW_SMALL ? SMALL_MIN : LARGE_MIN;
+        counts[kind] = (uint32_t)(fit > minimum ? fit : minimum);
+    }
+    uint64_t sets = 64;
+    while (sets * WAYS < 2ull * (counts[CW_SMALL] + counts[CW_LARGE])) sets *= 2;
+    return open_pools(counts, sets) && getrandom(hash_key, sizeof hash_key, 0) == sizeof hash_key;
 }
 
 int cw_keys_join(struct cw_keys_thread *thread, void *scratch) {
@@ -143,22 +158,27 @@ static _Atomic uint64_t *lookup(uint64_t h, const uint8_t *key, uint32_t *id) {
     return 0;
 }
 
-/* Under the lock. The index no longer leads to slot `id`: it may be used again when all present readers are gone. */
+/* Under the lock. Slot `id`, which the index does not lead to (any more), may be used again when all present readers are gone. */
 static void retire(uint32_t id) {
     struct pool *p = &pools[id >= pools[CW_LARGE].first];
     slots[id].retired = atomic_fetch_add(&epoch, 1);
     p->limbo[p->limbo_tail++ % p->count] = id;
     used[p - pools] -= p->table_bytes;
 }
+/* Under the lock. Changes a word of the index, and only then retires the slot it led to: a reader that announces the epoch
+ * after that slot's can no longer find it. */
+static void replace(_Atomic uint64_t *word, uint64_t value) {
+    const uint32_t before = (uint32_t)atomic_load(word);
+    atomic_store(word, value);
+    if (before) retire(before - 1);
+}
 /* Under the lock. Take slot `id` out of the index, if it is there. */
-static int unlink_slot(uint32_t id) {
+static void unlink_slot(uint32_t id) {
     uint32_t found;
     _Atomic uint64_t *word = lookup(slots[id].hash, slots[id].key, &found);
-    if (!word || found != id) return 0;
-    atomic_store(word, 0);
-    retire(id);
+    if (!word || found != id) return;
+    replace(word, 0);
     COUNT(evictions, 1);
-    return 1;
 }
 /* Under the lock. The clock halves heat as it passes; the coldest of those seen goes, if it is colder than `heat`. */
 static void evict_one(struct pool *p, uint32_t heat) {
@@ -204,22 +224,17 @@ static void publish(uint32_t id, const uint8_t *key, uint64_t h, int kind, uint3
     s->hash = h;
     atomic_store_explicit(&s->heat, heat, memory_order_relaxed);
     _Atomic uint64_t *word = lookup(s->hash, s->key, &old);
-    const uint64_t value = (s->hash >> 32) << 32 | (id + 1);
     if (word && slots[old].kind >= s->kind) { /* another thread was faster */
         retire(id);
-    } else if (word) {
-        atomic_store(word, value);
-        retire(old);
     } else {
-        _Atomic uint64_t *bucket = buckets[s->hash & bucket_mask];
-        int i = 0;
-        while (i < WAYS && (uint32_t)atomic_load(&bucket[i])) i++;
-        if (i == WAYS) {
-            i = (int)(s->hash >> 61);
-            retire((uint32_t)atomic_load(&bucket[i]) - 1);
-            COUNT(evictions, 1);
+        if (!word) {
+            _Atomic uint64_t *bucket = buckets[s->hash & bucket_mask];
+            int i = 0;
+            while (i < WAYS && (uint32_t)atomic_load(&bucket[i])) i++;
+            if (i == WAYS) COUNT(evictions, 1);
+            word = &bucket[i < WAYS ? i : (int)(s->hash >> 61)];
         }
-        atomic_store(&bucket[i], value);
+        replace(word, (s->hash >> 32) << 32 | (id + 1));
     }
     release();
 }

@@ -236,6 +236,8 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
         judged += publish_slots(pending);
     }
     cw_keys_exit(&thread->keys);
+    /* The caller looks next whether the committer sleeps (ring/doorbell.ts): the verdicts have to be seen before that. */
+    atomic_thread_fence(memory_order_seq_cst);
     return judged;
 }
 int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *a, uint32_t sequence) {

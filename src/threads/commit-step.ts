@@ -12,15 +12,7 @@
 import { claimAmountHigh, claimAmountLow, claimSequence } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { ADMITTED, admit } from '../channel/rules.ts';
-import {
-  type ChannelTable,
-  FLAG_LINK,
-  HOT_CAPACITY_HIGH,
-  HOT_CAPACITY_LOW,
-  HOT_FLAGS,
-  HOT_SEQUENCE,
-  isAbove,
-} from '../channel/table.ts';
+import { type ChannelTable, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
 import type { Durability, JournalSync } from '../config.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import { STATUS_COUNTER } from '../reject.ts';
@@ -224,8 +216,9 @@ export class CommitStep {
   #turnAway(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
     this.#counters.add(STATUS_COUNTER[status]!, 1);
     const isOver = status === STATUS.OVER_CAPACITY;
-    const high = isOver ? this.#words[hot + HOT_CAPACITY_HIGH]! : amountHigh;
-    const low = isOver ? this.#words[hot + HOT_CAPACITY_LOW]! : amountLow;
+    if (isOver) this.#table.loadCapacity(hot);
+    const high = isOver ? this.#table.capacityHigh : amountHigh;
+    const low = isOver ? this.#table.capacityLow : amountLow;
     this.#answers.answer(status, this.#view, slot, high, low, this.#words, (slot + SLOT_SOURCE) >>> 2);
   }
 
@@ -233,9 +226,7 @@ export class CommitStep {
   #sequenceRises(group: CommitGroup, record: number, hot: number, slot: number): boolean {
     if (record < 0 && this.#table.isUnused(hot)) return true;
     const last =
-      record >= 0
-        ? claimSequence(group.journal.view, group.journal.recordOffset(record))
-        : this.#words[hot + HOT_SEQUENCE]!;
+      record >= 0 ? claimSequence(group.journal.view, group.journal.recordOffset(record)) : this.#table.sequence(hot);
     const sequence = claimSequence(this.#view, slot);
     if (sequence <= last) return false;
     this.#counters.add(LINK_GAPS, sequence - last - 1);
@@ -296,7 +287,7 @@ export class CommitStep {
     if (this.#path !== undefined) this.#path.commit(group);
     else
       for (let record = 0; record < journal.count; record++)
-        this.#table.commit(group.rowOf(record), journal.bytes, journal.view, journal.recordOffset(record));
+        this.#table.commit(group.rowOf(record), journal.view, journal.recordOffset(record));
     for (let ack = 0; ack < acks.count; ack++) {
       const offset = journal.recordOffset(acks.record(ack));
       const high = claimAmountHigh(journal.view, offset);

@@ -9,7 +9,7 @@ import { claimAmountHigh, claimAmountLow, claimChannelHigh, claimChannelLow, cop
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
 import { CLAIM_BYTES, FRAME_CLAIM, STATUS } from '../../protocol/layout.ts';
 import { ADMITTED, admit, unknownChannelStatus } from '../channel/rules.ts';
-import { type ChannelTable, HOT_CAPACITY_HIGH, HOT_CAPACITY_LOW } from '../channel/table.ts';
+import type { ChannelTable } from '../channel/table.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from '../reject.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
@@ -159,8 +159,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
     const hot = this.#table.hot(row);
     const status = admit(this.#table, hot, amountHigh, amountLow, Math.floor(this.#now / 1_000));
     if (status === STATUS.OVER_CAPACITY) {
-      const { words } = this.#table;
-      this.#answer(status, view, slot, words[hot + HOT_CAPACITY_HIGH]!, words[hot + HOT_CAPACITY_LOW]!);
+      this.#table.loadCapacity(hot);
+      this.#answer(status, view, slot, this.#table.capacityHigh, this.#table.capacityLow);
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
     } else {

@@ -4,12 +4,13 @@
  *
  * Sound because a valid newer claim is worth more than any older one of its channel. Only `xrpl` channels: a `link`
  * claim's sequence counts too. When the newest is not valid, every other claim of the batch is verified: a forger costs
- * at most what verifying every claim costs, and one more pass.
+ * at most what verifying every claim costs, and two more passes.
  *
  * Only a claim that lies before its channel's newest is held back, so the committer, who goes in ring order, can free
  * neither of the two, nor anything between or behind them, before this thread has judged the first. What lies before the
  * first one held back is the committer's once it has a verdict, and may be another claim's by now: which slots were held
- * is therefore remembered here, and a second pass begins at the first that is pending again.
+ * is therefore remembered here. A second pass begins behind the first one that has to be verified after all, which stays
+ * held back meanwhile, or the committer could free what lies ahead of the pass; that one is verified last, alone.
  */
 import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
 import { type ChannelTable, FLAG_ED25519, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
@@ -56,17 +57,25 @@ export class NewestBackend implements VerifyBackend {
     assert(count <= BATCH_LIMIT, 'a batch has room for its rows');
     for (let index = 0; index < count; index++) this.#hold(first, index);
     this.#backend.verifySlots(first, count);
-    let again = count;
+    let again = -1;
+    let others = 0;
     for (let index = 0; index < count; index++) {
       if (this.#held[index] === 0) continue;
       this.#held[index] = 0;
       const newest = this.#ring.slot(first + this.#newestOfRow[this.#rows[index]!]! - 1);
-      const isSettled = this.#verdict(newest) === VERDICT_VALID;
-      if (!isSettled && again === count) again = index;
-      this.#store(this.#ring.slot(first + index), isSettled ? VERDICT_SUPERSEDED : VERDICT_PENDING);
+      const slot = this.#ring.slot(first + index);
+      if (this.#verdict(newest) === VERDICT_VALID) this.#store(slot, VERDICT_SUPERSEDED);
+      else if (again < 0) again = index;
+      else {
+        this.#store(slot, VERDICT_PENDING);
+        others++;
+      }
     }
     for (let index = 0; index < count; index++) this.#newestOfRow[this.#rows[index]!] = 0;
-    if (again < count) this.#backend.verifySlots((first + again) >>> 0, count - again);
+    if (again < 0) return;
+    if (others > 0) this.#backend.verifySlots((first + again + 1) >>> 0, count - again - 1);
+    this.#store(this.#ring.slot(first + again), VERDICT_PENDING);
+    this.#backend.verifySlots((first + again) >>> 0, 1);
   }
 
   /** Holds back the channel's newest claim before this one, if this one is worth more. */

@@ -142,7 +142,7 @@ function expectSameAfterRecovery(rig: Rig): void {
   for (const claim of rig.journaled()) {
     const { channelId } = decodeClaim(new DataView(claim.buffer), 0);
     const row = again.table.find(highHalf(channelId), lowHalf(channelId));
-    again.table.commit(row, claim, new DataView(claim.buffer), 0);
+    again.table.commit(row, new DataView(claim.buffer), 0);
   }
   for (let row = 0; row < rig.table.rows; row++) expect(again.table.read(row)).toEqual(rig.table.read(row));
 }

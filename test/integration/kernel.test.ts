@@ -1,6 +1,7 @@
 /**
- * The kernel's own tests, which are C: field, scalars, tables, trees and the cache, plain and under ASan and UBSan; the
- * committed wasm, rebuilt; some seconds of libFuzzer. What a machine lacks for them is said loudly.
+ * The kernel's own tests, which are C: field, scalars, tables, trees and the cache, and the orders in which threads can
+ * meet, plain and under ASan and UBSan; the committed wasm, rebuilt; some seconds of libFuzzer. What a machine lacks for
+ * them is said loudly.
  *
  * Each is a target of src/kernel/Makefile, in a process of its own; what they build lies under build/.
  */
@@ -64,6 +65,8 @@ function expectChecks({ code, output }: Run): void {
   const checks = checksIn(output);
   expect(checks.get('kernel-test')).toBeGreaterThan(5_000);
   expect(checks.get('claim-path')).toBeGreaterThan(1_000_000);
+  expect(checks.get('keys-order')).toBeGreaterThan(1_000_000);
+  expect(checks.get('claim-path-order')).toBeGreaterThan(10_000);
   expect(checks.get('lanes_scalar.h')).toBeGreaterThan(50_000);
   if (process.arch !== 'x64') return;
   for (const kernel of ['avx2', 'avx512ifma'])

@@ -87,7 +87,7 @@ const ROLES = {
     });
   },
   committerBySteps() {
-    return commitRising((row, bytes, view) => table.commit(row, bytes, view, 0));
+    return commitRising((row, _bytes, view) => table.commit(row, view, 0));
   },
 
   /** Whole rows, whose balance never falls. */

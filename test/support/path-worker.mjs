@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { admit } from '../../dist/src/channel/rules.js';
-import { ChannelTable, HOT_COMMITTED_LOW } from '../../dist/src/channel/table.js';
+import { ChannelTable } from '../../dist/src/channel/table.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../dist/src/ring/slot.js';
@@ -99,7 +99,7 @@ const ROLES = {
       view.setUint32(9, Number(amount % 65_521n));
       view.setBigUint64(85, amount ^ 0xffn);
       claim.fill(Number(amount % 251n), 21, 85);
-      table.commit(0, claim, view, 0);
+      table.commit(0, view, 0);
     }
     Atomics.store(shared, 0, 1);
     return { last: String(amount) };
@@ -126,7 +126,7 @@ const ROLES = {
     let [reads, wrong] = [0, 0];
     while (!isStopped()) {
       const high = table.committedHigh(hot);
-      const low = table.words[hot + HOT_COMMITTED_LOW];
+      const low = table.committedLow(hot);
       if (((BigInt(high) << 32n) | BigInt(low)) > Atomics.load(intent, 0)) wrong++;
       reads++;
     }

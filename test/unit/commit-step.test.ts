@@ -130,7 +130,7 @@ describe('what changed since the door decides', () => {
   test('a higher amount committed', () => {
     const { rig, row } = inFlight({ channelId: 1n });
     const other = claimOf({ channelId: 1n, amount: 500n });
-    rig.table.commit(row, other, new DataView(other.buffer), 0);
+    rig.table.commit(row, new DataView(other.buffer), 0);
     rig.turn();
     expect(brief(rig)).toEqual([['5001', STATUS.ALREADY, 500n]]);
   });

@@ -9,7 +9,7 @@ import { xrplPreimage } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, SIGNATURE_BYTES, STATUS } from '../../protocol/layout.ts';
 import type { Arena } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
-import { SLOT_VERDICT, VERDICT_HELD, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { isJudged, SLOT_VERDICT, VERDICT_HELD, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../src/ring/slot.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { NewestBackend } from '../../src/verify/newest-backend.ts';
 import { createBackend } from '../../src/verify/select.ts';
@@ -29,6 +29,8 @@ class RecordingBackend implements VerifyBackend {
   readonly invalid: string[] = [];
   /** Called behind each pass over a batch. */
   afterPass: (first: number) => void = () => {};
+  /** Called behind each verdict. */
+  afterVerdict: () => void = () => {};
   passes = 0;
   readonly #arena: Arena;
   readonly #ring: ClaimRing;
@@ -48,6 +50,7 @@ class RecordingBackend implements VerifyBackend {
       const isValid = (this.#arena.bytes[slot + CLAIM_SIGNATURE]! & 1) === 0;
       (isValid ? this.valid : this.invalid).push(signatureHex(this.#arena.bytes, slot));
       Atomics.store(this.#arena.ints, word, isValid ? VERDICT_VALID : VERDICT_INVALID);
+      this.afterVerdict();
     }
     this.afterPass(first);
   }
@@ -135,7 +138,7 @@ describe('of a channel’s claims in one batch', () => {
       [STATUS.BAD_SIGNATURE, 4n],
       [STATUS.BAD_SIGNATURE, 999n],
     ]);
-    expect([rig.counter('verified'), rig.counter('superseded'), judged.passes]).toEqual([2, 0, 2]);
+    expect([rig.counter('verified'), rig.counter('superseded'), judged.passes]).toEqual([2, 0, 3]);
     expect(rig.table.read(0).committed).toBe(5n);
   });
 
@@ -274,4 +277,36 @@ describe.each([
     expect(judged.valid).toHaveLength(2);
     expect(judged.invalid).toHaveLength(isSound ? 0 : 1);
   });
+});
+
+test('slots that are freed and filled again as soon as the ring’s order allows are never judged for another batch', () => {
+  const below = generator(11);
+  let again = 0;
+  for (let round = 0; round < 200; round++) {
+    const { rig, judged } = rigOf('newest');
+    const channels = 1 + below(3);
+    const count = 2 + below(8);
+    for (let id = 1; id <= channels; id++) rig.open({ channelId: BigInt(id) });
+    const own = Array.from({ length: count }, (_, index) =>
+      claimOf({ channelId: BigInt(1 + below(channels)), amount: BigInt(index + 1) }, below(3) > 0),
+    );
+    for (const claim of own) rig.datagram(claim, ALICE);
+    rig.receive.step(rig.now);
+    const { ints, bytes } = rig.arena;
+    const word = (sequence: number) => (rig.ring.slot(sequence) + SLOT_VERDICT) >>> 2;
+    const other = claimOf({ channelId: 1n, amount: 77n });
+    let freed = 0;
+    judged.afterVerdict = () => {
+      for (; freed < count && isJudged(Atomics.load(ints, word(freed))); freed++) {
+        bytes.set(other, rig.ring.slot(freed));
+        Atomics.store(ints, word(freed), VERDICT_PENDING);
+      }
+    };
+    rig.verify.step();
+    expect([...judged.valid, ...judged.invalid]).not.toContain(signatureHex(other, 0));
+    judged.afterVerdict();
+    expect(freed).toBe(count);
+    again += judged.passes > 1 ? 1 : 0;
+  }
+  expect(again).toBeGreaterThan(50);
 });

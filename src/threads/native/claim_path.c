@@ -10,6 +10,8 @@
 
 static uint32_t load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static void store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+/* In no order but what a fence before and a release after give it. */
+static void put(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 static uint32_t be32(const uint8_t *bytes) {
     uint32_t v;
     memcpy(&v, bytes, 4);
@@ -46,7 +48,8 @@ static uint32_t find_row(const struct cw_path *p, uint32_t slot, uint32_t high, 
     }
     return p->at.rows_max;
 }
-/* Rules 2 and 4 to 6 (channel/rules.ts): 1 when all hold and the row was not being changed meanwhile. */
+/* Rules 2 and 4 to 6 (channel/rules.ts): 1 when all hold and the row was not being changed meanwhile. Every load acquires,
+ * so that the second look at the change word comes after all of them. */
 static int admits(const uint32_t *hot, uint64_t amount, uint32_t now_seconds) {
     const uint32_t change = load(&hot[CW_HOT_CHANGE]);
     const uint32_t flags = load(&hot[CW_HOT_FLAGS]), expires_at = load(&hot[CW_HOT_EXPIRES_AT]);
@@ -149,11 +152,8 @@ static int stage(struct cw_group *open, struct cw_group *flying, uint32_t row, c
     copy_record(open, record, slot);
     return accept(open, record, slot);
 }
-static uint32_t row_of(const uint8_t *slot) {
-    uint32_t row;
-    memcpy(&row, slot + CW_SLOT_CHANNEL, 4);
-    return row;
-}
+/* Atomic: the row is also asked for of slots further on, which may be written meanwhile; what comes of it is checked. */
+static uint32_t row_of(const uint8_t *slot) { return __atomic_load_n((const uint32_t *)(slot + CW_SLOT_CHANNEL), __ATOMIC_RELAXED); }
 
 uint32_t cw_path_settle(struct cw_path *p, struct cw_group *open, struct cw_group *flying, uint32_t next, uint32_t end,
                         uint32_t now_seconds) {
@@ -175,27 +175,36 @@ uint32_t cw_path_settle(struct cw_path *p, struct cw_group *open, struct cw_grou
     return count;
 }
 
+/* Everything before the release of the version word, so that whoever reads it even has them all. */
+static void put_claim(uint32_t *hot, uint64_t *signature, const uint8_t *claim, uint64_t amount) {
+    if ((uint32_t)(amount >> 32) != hot[CW_HOT_COMMITTED_HIGH]) {
+        store(&hot[CW_HOT_COMMITTED_LOW], 0);
+        store(&hot[CW_HOT_COMMITTED_HIGH], (uint32_t)(amount >> 32));
+    }
+    store(&hot[CW_HOT_COMMITTED_LOW], (uint32_t)amount);
+    put(&hot[CW_HOT_SEQUENCE], be32(claim + CW_CLAIM_SEQUENCE));
+    put(&hot[CW_HOT_TIMESTAMP_HIGH], be32(claim + CW_CLAIM_TIMESTAMP));
+    put(&hot[CW_HOT_TIMESTAMP_LOW], be32(claim + CW_CLAIM_TIMESTAMP + 4));
+    for (uint32_t i = 0; i < CW_SIGNATURE_BYTES / 8; i++) {
+        uint64_t word;
+        memcpy(&word, claim + CW_CLAIM_SIGNATURE + 8 * i, 8);
+        __atomic_store_n(&signature[i], word, __ATOMIC_RELAXED);
+    }
+    store(&hot[CW_HOT_DIRTY], 1);
+}
 /* As ChannelTable.commit. */
 static void commit_row(struct cw_path *p, uint32_t row, const uint8_t *claim) {
     uint32_t *hot = hot_at(p, row);
     uint32_t version;
     do version = load(&hot[CW_HOT_VERSION]) & ~1u;
     while (!__atomic_compare_exchange_n(&hot[CW_HOT_VERSION], &version, version | 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-    /* Readers that see any store below find the version odd; free on x86, not where an exchange is a load and a store. */
+    /* Readers that see any store below find the version odd; free on x86, not where an exchange is a load and a store.
+     * Readers load each word atomically (table.ts): a word of ours with this fence before it, read with acquire, puts their
+     * second look at the version after the exchange. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     const uint64_t amount = amount_of(claim);
-    if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW])) {
-        if ((uint32_t)(amount >> 32) != hot[CW_HOT_COMMITTED_HIGH]) {
-            store(&hot[CW_HOT_COMMITTED_LOW], 0);
-            store(&hot[CW_HOT_COMMITTED_HIGH], (uint32_t)(amount >> 32));
-        }
-        store(&hot[CW_HOT_COMMITTED_LOW], (uint32_t)amount);
-        hot[CW_HOT_SEQUENCE] = be32(claim + CW_CLAIM_SEQUENCE);
-        hot[CW_HOT_TIMESTAMP_HIGH] = be32(claim + CW_CLAIM_TIMESTAMP);
-        hot[CW_HOT_TIMESTAMP_LOW] = be32(claim + CW_CLAIM_TIMESTAMP + 4);
-        memcpy(p->arena + p->at.signatures + (size_t)row * CW_SIGNATURE_BYTES, claim + CW_CLAIM_SIGNATURE, CW_SIGNATURE_BYTES);
-        store(&hot[CW_HOT_DIRTY], 1);
-    }
+    if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
+        put_claim(hot, (uint64_t *)(p->arena + p->at.signatures + (size_t)row * CW_SIGNATURE_BYTES), claim, amount);
     store(&hot[CW_HOT_VERSION], version + 2);
 }
 void cw_path_commit(struct cw_path *p, const struct cw_group *g) {

@@ -1,0 +1,306 @@
+/* The cache of key tables in every order in which its threads can meet: keys.c itself, its atomic operations made points
+ * where any other thread may go on (interleave.h). Nobody may build into a table that another thread may still read, no slot
+ * is both free and reachable, none is lost; for each way in which a slot leaves the index or comes back unused. */
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include "interleave.h"
+
+/* Words of the cache that some actor has written, and who: a load of any other word needs no step, it commutes. */
+enum { WRITTEN_MAX = 64 };
+static struct { const volatile void *word; unsigned by; } written[WRITTEN_MAX];
+static int written_count, has_new_writer;
+static void before_store(const volatile void *word) {
+    int i = 0;
+    if (current < 0) return;
+    while (i < written_count && written[i].word != word) i++;
+    MODEL_EXPECT(i < WRITTEN_MAX, "too many words");
+    if (i == written_count) written[written_count++].word = word;
+    if (!(written[i].by & 1u << current)) written[i].by |= 1u << current, has_new_writer = 1;
+    interleave_step();
+}
+static void before_load(const volatile void *word) {
+    for (int i = 0; current >= 0 && i < written_count; i++)
+        if (written[i].word == word && written[i].by & ~(1u << current)) interleave_step();
+}
+static void see(const volatile void *word);
+static void unlocking(void);
+
+static int is_advice(const volatile void *word);
+
+/* The operations keys.c uses to talk to other threads. Explicitly ordered stores are for heat and counters, which decide
+ * nothing here: a weaker store to a word of the protocol is a change of what was argued for in keys.c. */
+#undef atomic_load
+#undef atomic_store
+#undef atomic_store_explicit
+#undef atomic_fetch_add
+#undef atomic_compare_exchange_strong
+#undef atomic_compare_exchange_weak
+#undef atomic_flag_test_and_set_explicit
+#undef atomic_flag_clear_explicit
+#define atomic_load(p) (before_load(p), see(p), *(p))
+#define atomic_store(p, v) (before_store(p), (void)(*(p) = (v)))
+#define atomic_store_explicit(p, v, order) do { MODEL_EXPECT(is_advice(p), "stored with order %d", order); *(p) = (v); } while (0)
+#define atomic_fetch_add(p, v) (before_store(p), (*(p) += (v)) - (v))
+#define atomic_compare_exchange_strong(p, e, v) (before_store(p), *(p) == *(e) ? (void)(*(p) = (v)), 1 : ((void)(*(e) = *(p)), 0))
+#define atomic_compare_exchange_weak atomic_compare_exchange_strong
+#define atomic_flag_test_and_set_explicit(p, order) ((void)(p), (void)(order), interleave_lock(), 0)
+#define atomic_flag_clear_explicit(p, order) ((void)(p), (void)(order), unlocking(), interleave_unlock())
+#include "../../src/kernel/keys.c"
+
+enum { SMALL_ROOM = 12, LARGE_ROOM = 4, KEYS = 16, NO_KEY = KEYS };
+static uint8_t keys[KEYS + 1][33]; /* the last one is no point */
+static long checks, reused;
+
+/* A thread as slots.c has it: the batch it fills and perhaps an older one, whose tables it still reads. */
+struct batch {
+    uint64_t epoch;
+    uint32_t count;
+    struct cw_job job[CW_BATCH];
+    const uint8_t *key[CW_BATCH];
+    uint64_t seen; /* slots whose number it has read in the index, or whose table it built: it may look at any of them */
+};
+static struct { struct cw_keys_thread keys; struct batch batch[2]; int now, pending; } threads[ACTORS_MAX + 1];
+static int self(void) { return current < 0 ? ACTORS_MAX : current; } /* the last one sets the scene */
+
+static int is_advice(const volatile void *word) {
+    return (const uint8_t *)word >= (const uint8_t *)slots && (const uint8_t *)word < (const uint8_t *)(slots + SMALL_ROOM + LARGE_ROOM);
+}
+static void see(const volatile void *word) {
+    const uint8_t *first = (const uint8_t *)buckets, *w = (const uint8_t *)word;
+    if (w < first || w >= first + (bucket_mask + 1) * sizeof *buckets) return;
+    const uint32_t id = (uint32_t)buckets[0][(w - first) / (ptrdiff_t)sizeof **buckets];
+    if (id) threads[self()].batch[threads[self()].now].seen |= 1ull << (id - 1);
+}
+/* What the index leads to, and what waits in limbo: never the same, nothing twice. */
+static uint64_t reachable(void) {
+    uint64_t set = 0;
+    for (uint64_t b = 0; b <= bucket_mask; b++)
+        for (int i = 0; i < WAYS; i++) {
+            const uint32_t id = (uint32_t)buckets[b][i];
+            MODEL_EXPECT(!id || !(set >> (id - 1) & 1), "slot %u is in the index twice", id - 1);
+            if (id) set |= 1ull << (id - 1);
+        }
+    return set;
+}
+static uint64_t in_limbo(void) {
+    uint64_t set = 0;
+    for (int kind = 0; kind < 2; kind++)
+        for (uint64_t at = pools[kind].limbo_head; at != pools[kind].limbo_tail; at++) {
+            const uint32_t id = pools[kind].limbo[at % pools[kind].count];
+            MODEL_EXPECT(!(set >> id & 1), "slot %u waits in limbo twice", id);
+            set |= 1ull << id;
+        }
+    return set;
+}
+static void unlocking(void) {
+    MODEL_EXPECT(!(reachable() & in_limbo()), "a slot is free and can be found");
+    checks++;
+}
+static void nothing_is_lost(void) {
+    const uint64_t found = reachable(), free_ones = in_limbo();
+    MODEL_EXPECT(!(found & free_ones), "a slot is free and can be found");
+    for (int kind = 0; kind < 2; kind++)
+        for (uint32_t id = pools[kind].first; id < pools[kind].first + pools[kind].count; id++)
+            MODEL_EXPECT(id >= pools[kind].fresh || (found | free_ones) >> id & 1, "slot %u is lost", id);
+    checks++;
+}
+
+/* A kernel of two lanes whose table is the key's x, written in two halves. */
+static int64_t slot_of(const uint8_t *table) {
+    for (int kind = 0; kind < 2; kind++)
+        if (table >= pools[kind].tables && table < pools[kind].tables + pools[kind].count * pools[kind].table_bytes)
+            return pools[kind].first + (table - pools[kind].tables) / (ptrdiff_t)pools[kind].table_bytes;
+    return -1;
+}
+static void fake_build(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch) {
+    (void)kind, (void)scratch;
+    for (int i = 0; i < count; i++) {
+        const int64_t id = slot_of(table[i]);
+        for (int t = 0; id >= 0 && t <= ACTORS_MAX; t++)
+            for (int b = 0; b < 2; b++)
+                MODEL_EXPECT(!(threads[t].batch[b].seen >> id & 1), "a table is built in slot %d, which thread %d may still read", (int)id, t);
+        reused += current >= 0 && id >= 0 && slots[id].retired;
+        if (id >= 0) threads[self()].batch[threads[self()].now].seen |= 1ull << id;
+        memset(table[i], 0, 32);
+        interleave_step();
+        memcpy(table[i], x[i], 32);
+        memcpy(table[i] + 32, y[i], 32);
+        checks++;
+    }
+}
+static uint32_t fake_decompress(int count, const uint64_t (*x)[4], const uint8_t *odd, uint64_t (*y)[4]) {
+    uint32_t good = 0;
+    uint64_t none[4];
+    cw_words_from_be(none, keys[NO_KEY] + 1);
+    for (int i = 0; i < count; i++) {
+        for (int w = 0; w < 4; w++) y[i][w] = x[i][w] ^ odd[i];
+        good |= (uint32_t)(memcmp(x[i], none, 32) != 0) << i;
+    }
+    return good;
+}
+static const struct cw_kernel fake = {.name = "fake", .lanes = 2, .build = fake_build, .decompress = fake_decompress};
+const struct cw_kernel *cw_kernel = &fake;
+/* Spare tables are large and come and go with every run: kept. */
+static void *kept[ACTORS_MAX + 1];
+static int kept_count;
+void *cw_map(size_t bytes) {
+    if (bytes > 1u << 20 && kept_count) return kept[--kept_count];
+    void *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    return memory ? memset(memory, 0, bytes) : 0;
+}
+void cw_unmap(void *memory, size_t bytes) { (void)bytes, kept[kept_count++] = memory; }
+
+/* What a thread of the cache does with a batch: slots.c, find_tables and after. */
+static void check_tables(const struct batch *b) {
+    for (uint32_t i = 0; i < b->count; i++) {
+        uint64_t x[4];
+        cw_words_from_be(x, b->key[i] + 1);
+        if (b->key[i] == keys[NO_KEY]) MODEL_EXPECT(!b->job[i].table, "no table for what is no key");
+        else MODEL_EXPECT(b->job[i].table && !memcmp(b->job[i].table, x, 32), "the table is of another key");
+    }
+    checks++;
+}
+static void finish(struct batch *b) {
+    check_tables(b);
+    interleave_step();
+    check_tables(b);
+    b->count = 0, b->seen = 0;
+}
+static void find(int first, int second, int is_pipelined) {
+    const int t = self();
+    struct batch *now = &threads[t].batch[threads[t].now], *older = threads[t].pending ? &threads[t].batch[!threads[t].now] : 0;
+    now->count = second < 0 ? 1 : 2;
+    now->key[0] = keys[first], now->key[1] = second < 0 ? 0 : keys[second];
+    now->epoch = cw_keys_now();
+    cw_keys_enter(&threads[t].keys, older ? older->epoch : now->epoch);
+    cw_keys_find(&threads[t].keys, now->job, now->key, now->count, threads[t].now);
+    check_tables(now);
+    if (older) finish(older);
+    threads[t].pending = is_pipelined;
+    if (is_pipelined) threads[t].now ^= 1;
+    else finish(now);
+}
+
+static void join(void) { MODEL_EXPECT(cw_keys_join(&threads[self()].keys, 0), "a place for the thread"); }
+static void leave(void) {
+    if (threads[self()].pending) finish(&threads[self()].batch[!threads[self()].now]);
+    threads[self()].pending = 0;
+    cw_keys_leave(&threads[self()].keys);
+    threads[self()].batch[0].seen = threads[self()].batch[1].seen = 0;
+}
+static void find_one(int key) { find(key, -1, 0); }
+static void find_two(int first, int second) { find(first, second, 0); }
+static void find_on(int key) { find(key, -1, 1); }
+
+/* What actors do; they are in the cache already, but for the late one. */
+#define PROGRAM(name, ...) static void name(int t) { (void)t; __VA_ARGS__; leave(); }
+PROGRAM(reads_0_and_2, find_two(0, 2))
+PROGRAM(reads_2_twice, find_one(2); find_one(2))
+PROGRAM(reads_0_again, find_one(0); cw_keys_exit(&threads[t].keys); find_one(0))
+PROGRAM(adds_8_then_9, find_one(8); find_one(9))
+PROGRAM(adds_8_and_9_then_10, find_two(8, 9); find_one(10))
+PROGRAM(adds_10, find_one(10))
+PROGRAM(adds_10_then_11, find_one(10); find_one(11))
+PROGRAM(adds_no_key_and_8, find_two(NO_KEY, 8))
+PROGRAM(adds_8_beside_another, find_one(8))
+PROGRAM(heats_0, find_one(0); find_one(9))
+PROGRAM(heats_0_only, find_one(0))
+PROGRAM(heats_2_then_3, find_one(2); find_one(3))
+PROGRAM(heats_0_and_1, find_two(0, 1))
+PROGRAM(pipelines_0_1_2, find_on(0); find_on(1); find_on(2))
+PROGRAM(pipelines_8_0, find_on(8); find_on(0))
+PROGRAM(comes_late_to_0, join(); find_one(0))
+
+/* The ways out of the index and back into use. `filled` keys are there before; the first `hot` of them are due for a large
+ * table, the first `large` have one. ONLY_0: key 0 is, and the clock finds it colder than the others. */
+enum { ONLY_0 = -1 };
+static const struct scene {
+    const char *name;
+    uint32_t room[2];
+    int filled, hot, large, bound;
+    void (*run[ACTORS_MAX])(int);
+} scenes[] = {
+    {"a full bucket loses key 2", {9, 1}, 8, 0, 0, 3, {reads_0_and_2, adds_8_then_9}},
+    {"a full bucket loses key 2, two readers", {9, 1}, 8, 0, 0, 2, {reads_2_twice, reads_0_and_2, adds_8_then_9}},
+    {"a full bucket loses key 2, another thread takes its slot", {9, 1}, 8, 0, 0, 2, {reads_2_twice, adds_8_beside_another, adds_10_then_11}},
+    {"the clock evicts", {3, 1}, 3, 0, 0, 3, {reads_0_and_2, adds_8_then_9}},
+    {"the clock evicts, two writers", {3, 1}, 3, 0, 0, 2, {reads_0_again, adds_8_then_9, adds_10}},
+    {"the clock evicts for two keys at once", {4, 1}, 4, 0, 0, 3, {reads_0_again, adds_8_and_9_then_10}},
+    {"a large table replaces a small one", {2, 2}, 2, 1, 0, 3, {reads_0_again, heats_0}},
+    {"a large table replaces a small one, another thread takes its slot", {2, 2}, 2, 1, 0, 2, {reads_0_again, heats_0_only, adds_10_then_11}},
+    {"a large table leaves for another", {4, 2}, 4, 4, 2, 3, {reads_0_again, heats_2_then_3}},
+    {"two threads make the same large table", {3, 3}, 2, 2, 0, 2, {heats_0_and_1, heats_0, adds_10}},
+    {"a small table is evicted while a large one is made of it", {2, 1}, 2, ONLY_0, 0, 3, {heats_0_only, adds_10_then_11}},
+    {"two threads add the same key", {2, 1}, 0, 0, 0, 3, {adds_8_beside_another, adds_8_then_9}},
+    {"two threads add the same key, a third wants the slot", {3, 1}, 0, 0, 0, 2, {adds_8_beside_another, adds_8_then_9, adds_10_then_11}},
+    {"bytes that are no key give their slot back", {3, 1}, 2, 0, 0, 3, {adds_no_key_and_8, adds_10_then_11}},
+    {"two batches in flight", {4, 1}, 4, 0, 0, 2, {pipelines_0_1_2, adds_8_then_9}},
+    {"two batches in flight, one of them adds", {3, 1}, 3, 0, 0, 2, {pipelines_8_0, adds_10_then_11}},
+    {"a thread that comes late", {3, 1}, 3, 0, 0, 3, {comes_late_to_0, adds_8_then_9}},
+};
+static const struct scene *scene;
+static uint64_t limbo_start;
+
+static void heat_up(int first, int count, uint32_t heat) {
+    for (int key = first; key < count; key++) {
+        uint32_t id;
+        if (lookup(hash(keys[key]), keys[key], &id)) slots[id].heat = heat;
+    }
+}
+static void set_scene(void) {
+    uint32_t total = 0;
+    for (int kind = 0; kind < 2; kind++) {
+        struct pool *p = &pools[kind];
+        p->count = scene->room[kind], p->first = p->fresh = total, p->hand = p->asked = 0, total += p->count;
+        p->limbo_head = p->limbo_tail = limbo_start;
+        used[kind] = 0;
+    }
+    memset(slots, 0, (SMALL_ROOM + LARGE_ROOM) * sizeof *slots);
+    memset(buckets, 0, sizeof *buckets);
+    memset(announced, 0, (ACTORS_MAX + 1) * sizeof *announced);
+    memset(threads, 0, sizeof threads);
+    epoch = 1;
+    places = 0;
+    for (int place = 0; place <= ACTORS_MAX; place++) taken[place] = 0;
+    join();
+    for (int key = 0; key < scene->filled; key++) find_one(key);
+    heat_up(0, scene->large, 4 * PROMOTE_HEAT);
+    for (int key = 0; key < scene->large; key++) find_one(key);
+    pools[CW_LARGE].asked = 0;
+    heat_up(0, scene->hot == ONLY_0 ? 1 : scene->hot, 4 * PROMOTE_HEAT);
+    if (scene->hot == ONLY_0) heat_up(1, scene->filled, 1 << 19);
+    heat_up(0, scene->large, 1);
+    leave();
+    for (int actor = 0; actor < ACTORS_MAX && scene->run[actor]; actor++)
+        if (scene->run[actor] != comes_late_to_0) MODEL_EXPECT(cw_keys_join(&threads[actor].keys, 0), "a place for the thread");
+}
+
+int main(void) {
+    uint64_t word = 0x9E3779B97F4A7C15ULL;
+    if (!open_pools((const uint32_t[2]){SMALL_ROOM, LARGE_ROOM}, 1)) return puts("FAILED: no memory"), 1;
+    for (int key = 0; key <= KEYS; key++)
+        do {
+            keys[key][0] = 2;
+            for (int i = 1; i < 33; i++) word ^= word << 13, word ^= word >> 7, word ^= word << 17, keys[key][i] = (uint8_t)word;
+            /* When the bucket is full, key 8 takes key 2's place in it, key 9 key 0's. */
+        } while ((key == 8 && hash(keys[key]) >> 61 != 2) || (key == 9 && hash(keys[key]) >> 61 != 0));
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        scene = &scenes[i];
+        /* For every second one, limbo has been passed through 2^32 times. */
+        limbo_start = i % 2 ? UINT32_MAX - 2 : 0;
+        int actors_here = 0;
+        while (actors_here < ACTORS_MAX && scene->run[actors_here]) actors_here++;
+        printf("keys-order: %s: ", scene->name), fflush(stdout);
+        long runs = 0;
+        written_count = 0, reused = 0;
+        do {
+            has_new_writer = 0;
+            runs = interleave_all(actors_here, scene->run, scene->bound, set_scene, nothing_is_lost);
+        } while (has_new_writer);
+        printf("%ld orders, slots used again %ld times\n", runs, reused);
+        MODEL_EXPECT(reused, "a scene in which no slot is used again shows nothing");
+    }
+    printf("keys-order: %ld checks\n", checks);
+    return 0;
+}
