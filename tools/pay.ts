@@ -5,8 +5,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { CLAIM_SIGNATURE, type ProfileName, SIGNATURE_BYTES, U64_MAX } from '../protocol/layout.ts';
+import type { PaymentChannel } from '../src/client/channel.ts';
 import { loadKeyFile } from '../src/client/key-file.ts';
-import { Payer, type PaymentChannel } from '../src/client/payer.ts';
+import { Payer } from '../src/client/payer.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { COMMON_FLAGS, drops, hex, readArgs, required, usage, wholeNumber } from './args.ts';
 

@@ -12,7 +12,7 @@ import { Payer } from '../../src/client/payer.ts';
 import { ConnectionPool } from '../../src/client/pool.ts';
 import { run as pay } from '../../tools/pay.ts';
 import { ledgerId, ModelNode, NONCE, type NodePlan, seeded, until } from '../support/client-node.ts';
-import { stubSigner } from '../support/payer-fakes.ts';
+import { MemorySocket, stubSigner } from '../support/payer-fakes.ts';
 import { TLS_PAIR } from '../support/wire-tcp.ts';
 
 const toClose: { close(): Promise<void> }[] = [];
@@ -203,7 +203,7 @@ describe('a pool', () => {
     for (let number = 0; number < 1_000; number += 1) {
       const payer = await openPayer({ to: node.url('tcp'), pool, rto: NO_RTO, ackTimeoutMs: 50_000 });
       for (let index = 0; index < 100; index += 1)
-        payments.push(payer.channel({ ledgerChannelId: ledgerId(number * 100 + index), key: stubSigner }).pay(7n));
+        payments.push(payer.channel({ ledgerChannelId: ledgerId(number * 100 + index), key: stubSigner }).claim(7n));
     }
     await Promise.all(payments);
     payments = [];
@@ -224,7 +224,7 @@ describe('a pool', () => {
     const second = await Payer.open({ to: node.url('tcp'), pool });
     expect(() => second.channel({ ledgerChannelId: ledgerId(1), key: stubSigner })).toThrow('a handle not in use');
     await first.close();
-    await second.channel({ ledgerChannelId: ledgerId(1), key: stubSigner }).pay(2n);
+    await second.channel({ ledgerChannelId: ledgerId(1), key: stubSigner, committed: 1n }).pay(1n);
     expect(pool.stats()).toMatchObject({ opened: 1, connections: 1 });
     await second.close();
     await pool.close();
@@ -282,7 +282,7 @@ describe('resume', () => {
     return { node, channel, best: payer.resume(channel) };
   }
 
-  it.each(['tcp', 'auto'] as const)('goes on from the best claim (%s)', async (scheme) => {
+  it.each(['tcp', 'auto', 'udp'] as const)('goes on from the best claim (%s)', async (scheme) => {
     const { node, channel, best } = await resumed(scheme, bestClaim(1_000n));
     expect(await best).toMatchObject({ committed: 1_000n, sequence: 9 });
     expect([channel.committed, channel.claimed]).toEqual([1_000n, 1_000n]);
@@ -306,10 +306,15 @@ describe('resume', () => {
     }
   });
 
-  it('says what the node refuses, and what UDP can not do', async () => {
+  it('says what the node refuses, and what can not be done', async () => {
     const { best } = await resumed('tcp', { ok: false, code: 'CHANNEL_UNKNOWN', message: 'no such channel' });
     await expect(best).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
-    await expect((await resumed('udp', {})).best).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    const bare = new Payer({ socket: new MemorySocket() });
+    const channel = bare.channel({ ledgerChannelId: ledgerId(5), key });
+    await expect(bare.resume(channel)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    const { channel: another, best: resumedBest } = await resumed('tcp', bestClaim(1n));
+    await resumedBest;
+    await expect(bare.resume(another)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
   });
 });
 

@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/control/remote.ts',
     'src/addon.ts',
   ],
-  'src/client': ['protocol', 'src/errors.ts'],
+  'src/client': ['protocol', 'src/errors.ts', 'src/regular-file.ts'],
   'src/ledger': ['protocol', 'src/channel', 'src/errors.ts'],
   'src/control': [
     'protocol',
