@@ -91,7 +91,13 @@ export class Questions {
     return await new Promise<boolean>((resolve, reject) => {
       const bits = TIMESTAMP_PREFIX | (randomBytes(8).readBigUInt64BE() >> 12n);
       const claim = new DataView(new ArrayBuffer(CLAIM_BYTES));
-      encodeClaim(claim, 0, { channelId, sequence: QUESTION_SEQUENCE, amount, signature: NOBODYS_SIGNATURE, timestamp: 0 });
+      encodeClaim(claim, 0, {
+        channelId,
+        sequence: QUESTION_SEQUENCE,
+        amount,
+        signature: NOBODYS_SIGNATURE,
+        timestamp: 0,
+      });
       claim.setBigUint64(CLAIM_TIMESTAMP, bits);
       const deadline = this.#parts.clock.now() + this.#parts.ackTimeoutMs;
       const settle = { resolve, reject, cancelTimer: () => {} };
