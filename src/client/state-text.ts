@@ -2,7 +2,7 @@
  * A payer's state file as text: a first line that says what it is, then lines of channels, the last word on a channel
  * being the one that holds.
  *
- *     claimwire payer state 1, LINES
+ *     claimwire payer state 1, LINES #CRC32
  *     LEDGER_ID,COMMITTED,SIGNED,SEQUENCE … #CRC32
  *
  * The first LINES lines were there whole when the file got its name. Each later one was written with one call, and
@@ -32,15 +32,24 @@ export function stateText(records: ReadonlyMap<string, StateRecord>): string {
   const lines: string[] = [];
   for (let start = 0; start < all.length; start += RECORDS_PER_LINE)
     lines.push(stateLine(all.slice(start, start + RECORDS_PER_LINE)));
-  return `${STATE_TITLE}, ${lines.length}\n${lines.join('')}`;
+  return checked(`${STATE_TITLE}, ${lines.length}`) + lines.join('');
 }
 
 /** What is written behind it. */
 export function stateLine(records: Iterable<readonly [string, StateRecord]>): string {
   const texts: string[] = [];
   for (const [id, { committed, signed, sequence }] of records) texts.push(`${id},${committed},${signed},${sequence}`);
-  const text = texts.join(' ');
+  return checked(texts.join(' '));
+}
+
+function checked(text: string): string {
   return `${text} #${crc32(text).toString(16).padStart(8, '0')}\n`;
+}
+
+/** What stands before the checksum, if that is right. */
+function unchecked(line: string): string | undefined {
+  const parts = /^(.+) #([0-9a-f]{8})$/.exec(line);
+  return parts !== null && crc32(parts[1]!) === Number.parseInt(parts[2]!, 16) ? parts[1] : undefined;
 }
 
 /** Throws ClaimwireError STATE_INVALID. */
@@ -49,7 +58,7 @@ export function parseState(text: string, path: string): Map<string, StateRecord>
   const lines = text.split('\n');
   // After the last newline: nothing, or what a crash left of a write.
   const isCut = lines.pop() !== '';
-  const title = /^(.*), (\d{1,9})$/.exec(lines.shift() ?? '');
+  const title = /^(.*), (\d{1,9})$/.exec(unchecked(lines.shift() ?? '') ?? '');
   if (title?.[1] !== STATE_TITLE)
     throw stateError(`expected a payer's state (${STATE_TITLE}), got something else in ${path}, choose another file`);
   const wholeLines = Number(title[2]);
@@ -70,10 +79,10 @@ function damaged(fault: string, path: string): ClaimwireError {
 }
 
 function parseLine(line: string): [string, StateRecord][] | undefined {
-  const parts = /^(.+) #([0-9a-f]{8})$/.exec(line);
-  if (parts === null || crc32(parts[1]!) !== Number.parseInt(parts[2]!, 16)) return undefined;
+  const sound = unchecked(line);
+  if (sound === undefined) return undefined;
   const found: [string, StateRecord][] = [];
-  for (const text of parts[1]!.split(' ')) {
+  for (const text of sound.split(' ')) {
     const fields = /^([0-9A-F]{64}),(\d{1,20}),(\d{1,20}),(\d{1,10})$/.exec(text);
     if (fields === null) return undefined;
     const record = { committed: BigInt(fields[2]!), signed: BigInt(fields[3]!), sequence: Number(fields[4]) };
