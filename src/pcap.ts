@@ -1,8 +1,9 @@
 /**
  * Classic pcap files: UDP datagrams out of one, and one out of UDP datagrams. For tools and tests, never the claim path.
  *
- * The reader works in place on the whole file (payloads are views of it). The file is hostile input: every length is
- * checked before it is used, and whatever is not a sound capture ends in one INPUT_INVALID that names the offset.
+ * The reader takes a file piece by piece and works in place (payloads are views of the pieces), so that a capture of any
+ * length, or one without end, costs a piece and a packet. The file is hostile input: every length is checked before it is
+ * used, and whatever is not a sound capture ends in one INPUT_INVALID that names the offset.
  * Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html
  */
 import { ClaimwireError } from './errors.ts';
@@ -63,31 +64,72 @@ export function looksLikeCapture(bytes: Uint8Array): boolean {
 }
 
 /**
- * Yields the UDP datagrams of a capture in file order. Checksums are not looked at: a capture taken on the sending
- * host holds unfinished ones.
+ * Yields the UDP datagrams of a whole capture in file order.
  * @param skipped counts what was passed over
- * @throws ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense
+ * @throws ClaimwireError INPUT_INVALID, see PcapReader
  */
 export function* readPcap(bytes: Uint8Array, skipped: PcapSkipped): Generator<UdpDatagram, void, undefined> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { littleEndian, nanosecondsPerUnit, linkType } = readFileHeader(view);
-  let offset = FILE_HEADER_BYTES;
-  while (offset < bytes.length) {
-    if (offset + RECORD_HEADER_BYTES > bytes.length)
-      throw invalid(offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${bytes.length - offset} bytes`);
-    const captured = view.getUint32(offset + 8, littleEndian);
-    if (captured > PACKET_BYTES_MAX)
-      throw invalid(offset + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
-    const start = offset + RECORD_HEADER_BYTES;
-    if (start + captured > bytes.length)
-      throw invalid(start, `${captured} bytes of packet`, `${bytes.length - start} before the end of the file`);
-    const datagram = readLink(view, start, start + captured, linkType, skipped);
-    if (datagram !== undefined) {
-      datagram.seconds = view.getUint32(offset, littleEndian);
-      datagram.nanoseconds = view.getUint32(offset + 4, littleEndian) * nanosecondsPerUnit;
-      yield datagram;
+  const reader = new PcapReader(skipped);
+  yield* reader.push(bytes);
+  reader.end();
+}
+
+/**
+ * A capture as it comes. Checksums are not looked at: a capture taken on the sending host holds unfinished ones.
+ * Both calls throw ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense.
+ */
+export class PcapReader {
+  readonly #skipped: PcapSkipped;
+  #header: FileHeader | undefined;
+  /** What is read next, and where it lies in the file. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #offset = 0;
+
+  /** @param skipped counts what was passed over */
+  constructor(skipped: PcapSkipped) {
+    this.#skipped = skipped;
+  }
+
+  /** The datagrams that are whole with this piece, which has to stay as it is until they are used. */
+  *push(piece: Uint8Array): Generator<UdpDatagram, void, undefined> {
+    const bytes = this.#bytes.length === 0 ? piece : Buffer.concat([this.#bytes, piece]);
+    this.#bytes = bytes;
+    if (this.#header === undefined && bytes.length < FILE_HEADER_BYTES) return;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = this.#header === undefined ? FILE_HEADER_BYTES : 0;
+    this.#header ??= readFileHeader(view);
+    const { littleEndian, nanosecondsPerUnit, linkType } = this.#header;
+    const begin = this.#offset;
+    while (at + RECORD_HEADER_BYTES <= bytes.length) {
+      const captured = view.getUint32(at + 8, littleEndian);
+      if (captured > PACKET_BYTES_MAX)
+        throw invalid(begin + at + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
+      const start = at + RECORD_HEADER_BYTES;
+      if (start + captured > bytes.length) break;
+      const datagram = readLink(view, start, start + captured, linkType, this.#skipped);
+      if (datagram !== undefined) {
+        datagram.seconds = view.getUint32(at, littleEndian);
+        datagram.nanoseconds = view.getUint32(at + 4, littleEndian) * nanosecondsPerUnit;
+        yield datagram;
+      }
+      at = start + captured;
     }
-    offset = start + captured;
+    // A copy, so that the piece can be let go of.
+    this.#bytes = Uint8Array.from(bytes.subarray(at));
+    this.#offset = begin + at;
+  }
+
+  /** The file ends here. */
+  end(): void {
+    const { length } = this.#bytes;
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, length);
+    const header = this.#header ?? readFileHeader(view);
+    if (length === 0) return;
+    if (length < RECORD_HEADER_BYTES)
+      throw invalid(this.#offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${length} bytes`);
+    const captured = view.getUint32(8, header.littleEndian);
+    const got = `${length - RECORD_HEADER_BYTES} before the end of the file`;
+    throw invalid(this.#offset + RECORD_HEADER_BYTES, `${captured} bytes of packet`, got);
   }
 }
 

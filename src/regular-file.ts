@@ -22,6 +22,8 @@ export interface SmallFile {
   readonly mode: number;
 }
 
+const GROWTH_BYTES = 4_096;
+
 /** Opens a regular file for reading, and waits for nothing. Throws FileFault. */
 export function openRegularFile(path: string): number {
   const descriptor = guarded(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
@@ -40,15 +42,16 @@ export function readSmallFile(path: string, bytesMax: number): SmallFile {
   const descriptor = openRegularFile(path);
   try {
     const { mode, size } = fstatSync(descriptor);
-    // One more than may be there: the file can grow while it is read.
-    const bytes = Buffer.alloc(Math.min(size, bytesMax) + 1);
+    // One byte more than there should be: the file may grow while it is read, and those of /proc say 0.
+    let bytes = Buffer.alloc(Math.min(size, bytesMax) + 1);
     let length = 0;
     for (;;) {
       const read = guarded(() => readSync(descriptor, bytes, length, bytes.length - length, null));
       length += read;
-      if (read === 0 || length === bytes.length) break;
+      if (read === 0) break;
+      if (length > bytesMax) throw new FileFault(`more than ${bytesMax} bytes`);
+      if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * length + GROWTH_BYTES, bytesMax + 1));
     }
-    if (length > bytesMax) throw new FileFault(`more than ${bytesMax} bytes`);
     return { bytes: bytes.subarray(0, length), mode: mode & 0o777 };
   } finally {
     closeSync(descriptor);

@@ -319,6 +319,52 @@ describe('resume', () => {
 });
 
 describe('claimwire pay', () => {
+  it('says paid only where this claim paid, and adds to what is held with --more', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'claimwire-pay-'));
+    const keyFile = join(folder, 'key.json');
+    writeKeyFile(keyFile, generateKey());
+    let output = '';
+    let errors = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      output += text;
+      return true;
+    });
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      errors += text;
+      return true;
+    });
+    const node = await openNode({ udp: true });
+    const args = (scheme: 'tcp' | 'udp') => ['--to', node.url(scheme), '--key', keyFile, '--ledger-channel', LEDGER];
+    const LEDGER = 'AB'.repeat(32);
+    const state = ['--state', join(folder, 'pay.state')];
+    const said = async (...more: string[]) => {
+      output = errors = '';
+      const code = await pay([...args('udp'), '--json', ...more]);
+      const { status, amount, sequence } = JSON.parse(output);
+      return { code, status, amount, sequence };
+    };
+    expect(await said('--amount', '8')).toMatchObject({ code: 0, status: 'COMMITTED', amount: '8' });
+    for (const amount of ['8', '3']) {
+      expect(await said('--amount', amount)).toMatchObject({ code: 1, status: 'ALREADY', amount });
+      expect(errors).toMatch(/nothing was paid, the node holds . drops or more already/);
+    }
+    expect(node.received).toBe(1);
+    expect(await said('--amount', '9', ...state)).toMatchObject({ code: 0, amount: '9', sequence: 1 });
+    expect(await said('--more', '5', ...state)).toMatchObject({ code: 0, amount: '14', sequence: 2 });
+    expect(await said('--more', '5', ...state)).toMatchObject({
+      code: 0,
+      status: 'COMMITTED',
+      amount: '19',
+      sequence: 3,
+    });
+    node.best.set(0xababababababababn, 30n);
+    expect(await said('--more', '5', ...state)).toMatchObject({ code: 1, status: 'COMMITTED_MISMATCH' });
+    await expect(pay([...args('tcp'), '--amount', '1', '--more', '1'])).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(pay([...args('tcp'), '--more', '0'])).rejects.toMatchObject({ code: 'USAGE' });
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
+
   it('pays over TCP and TLS', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'claimwire-pay-'));
     const keyFile = join(folder, 'key.json');

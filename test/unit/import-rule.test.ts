@@ -51,8 +51,9 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/addon.ts',
     'src/errors.ts',
     'src/pcap.ts',
+    'src/regular-file.ts',
   ],
-  'src/http': ['protocol', 'src/channel', 'src/control.ts', 'src/errors.ts', 'src/log.ts'],
+  'src/http': ['protocol', 'src/channel', 'src/control.ts', 'src/errors.ts', 'src/log.ts', 'src/regular-file.ts'],
 };
 /** Files of src itself that start threads. */
 const THREAD_STARTERS = ['src/node.ts'];
