@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import {
   type ChannelOptions,
+  ConnectionPool,
   generateKey,
   Payer,
   type PaymentChannel,
@@ -142,6 +143,31 @@ describe.each(LINKS)('over $scheme, with a wrong idea of what is committed', (li
     await claiming.claim(60n);
     expect(await claiming.pay(1n)).toMatchObject({ amount: 61n });
   });
+});
+
+describe.each(['tcp', 'udp'] as const)('many channels at once over %s', (scheme) => {
+  it('are each asked for after a restart, however few requests a connection takes', async () => {
+    const to = `${scheme}://${plain.udp}`;
+    expect(plain.tcp).toBe(plain.udp);
+    const ids = Array.from({ length: 90 }, () => Uint8Array.from(randomBytes(32)));
+    const handle = (id: Uint8Array) => Buffer.from(id).readBigUInt64BE();
+    const publicKey = Uint8Array.from(Buffer.from(key.publicKey, 'hex'));
+    const terms = { publicKey, capacity: 1_000n, profile: 'xrpl' as const, expiresAt: 0 };
+    await plain.openChannels(
+      ids.map((ledgerChannelId) => ({ ...terms, ledgerChannelId, channelId: handle(ledgerChannelId) })),
+    );
+    const pool = new ConnectionPool({ to: `tcp://${plain.tcp}` });
+    for (const amount of [3n, 6n, 9n]) {
+      const options = { to, ...(scheme === 'tcp' && { pool }) };
+      const some = await Promise.all([Payer.open(options), Payer.open(options)]);
+      payers.push(...some);
+      const channels = ids.map((ledgerChannelId, index) => some[index % 2]!.channel({ ledgerChannelId, key }));
+      const acks = await Promise.all(channels.map((channel) => channel.pay(3n)));
+      expect(new Set(acks.map((ack) => ack.amount))).toEqual(new Set([amount]));
+      await Promise.all(some.map((payer) => payer.close()));
+    }
+    await pool.close();
+  }, 60_000);
 });
 
 describe('where no proof is to be had', () => {
