@@ -50,7 +50,8 @@ describe('payer over TCP', () => {
     const waiting = channel.pay(1n);
     await Promise.all([expect(waiting).rejects.toMatchObject({ code: 'PAYER_CLOSED' }), payer.close()]);
     await until(() => handles().length <= before.length);
-    expect(handles()).toEqual(before);
+    // A timer of the test runner's may have ended meanwhile: fewer are fine, others are not.
+    for (const name of handles()) expect(before).toContain(name);
   });
 
   it('sees its claims acknowledged', async () => {
