@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { build } from 'hdr-histogram-js';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../protocol/layout.ts';
-import { Payer, type PaymentChannel } from '../src/client/payer.ts';
+import type { PaymentChannel } from '../src/client/channel.ts';
+import { Payer } from '../src/client/payer.ts';
 import { ConnectionPool } from '../src/client/pool.ts';
 import type { Signer } from '../src/client/signer.ts';
 import { assert } from '../src/errors.ts';
@@ -104,7 +105,9 @@ class Round {
 
   #payOne(claim: number, dueAt: number): void {
     this.lateMsMax = Math.max(this.lateMsMax, performance.now() - dueAt);
-    this.channels[claim % CHANNELS]!.pay(1n).then(
+    // The channels are new: nothing of them is committed, and none is asked about.
+    const channel = this.channels[claim % CHANNELS]!;
+    channel.claim(channel.claimed + 1n).then(
       () => {
         const microseconds = Math.min(Math.max(Math.round((performance.now() - dueAt) * 1_000), 1), LATENCY_US_MAX);
         if (dueAt >= this.#measuredFrom) this.latencyUs.recordValue(microseconds);

@@ -32,6 +32,11 @@ export const ERROR_CODES = [
   'ACK_TIMEOUT',
   'PAYER_CLOSED',
   'PAYER_FULL',
+  'COMMITTED_UNKNOWN',
+  'COMMITTED_MISMATCH',
+  'STATE_INVALID',
+  'STATE_LOCKED',
+  'STATE_FAILED',
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 

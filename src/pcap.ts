@@ -1,33 +1,24 @@
 /**
  * Classic pcap files: UDP datagrams out of one, and one out of UDP datagrams. For tools and tests, never the claim path.
  *
- * The reader works in place on the whole file (payloads are views of it). The file is hostile input: every length is
- * checked before it is used, and whatever is not a sound capture ends in one INPUT_INVALID that names the offset.
+ * The reader takes a file piece by piece and works in place (payloads are views of the pieces), so that a capture of any
+ * length, or one without end, costs a piece and a packet. The file is hostile input: every length is checked before it is
+ * used, and whatever is not a sound capture ends in one INPUT_INVALID that names the offset.
  * Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html
  */
 import { ClaimwireError } from './errors.ts';
+import {
+  IPV4_HEADER_BYTES,
+  LINK_RAW,
+  LINK_TYPES,
+  type PcapSkipped,
+  PROTOCOL_UDP,
+  readLink,
+  UDP_HEADER_BYTES,
+  type UdpDatagram,
+} from './pcap-packet.ts';
 
-/** A UDP datagram as captured. */
-export interface UdpDatagram {
-  /** When it was captured, seconds since 1970 and the nanoseconds after that. */
-  seconds: number;
-  nanoseconds: number;
-  source: string;
-  sourcePort: number;
-  target: string;
-  targetPort: number;
-  payload: Uint8Array;
-  /** Payload bytes that were on the wire but not captured (a snap length cut them off). */
-  missingBytes: number;
-}
-
-/** Packets a reader passed over, by reason. */
-export interface PcapSkipped {
-  /** ARP, TCP, ICMP and the like, and packets too mangled to tell. */
-  notUdp: number;
-  /** IP fragments: a datagram over the path's MTU is not put together again. */
-  fragment: number;
-}
+export type { PcapSkipped, UdpDatagram } from './pcap-packet.ts';
 
 const FILE_HEADER_BYTES = 24;
 const RECORD_HEADER_BYTES = 16;
@@ -38,22 +29,6 @@ const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
 const MAGIC_PCAPNG = 0x0a0d0d0a;
 
-const LINK_NULL = 0;
-const LINK_ETHERNET = 1;
-const LINK_RAW = 101;
-const LINK_LOOP = 108;
-const LINK_LINUX_SLL = 113;
-const LINK_LINUX_SLL2 = 276;
-const LINK_TYPES: readonly number[] = [LINK_NULL, LINK_ETHERNET, LINK_RAW, LINK_LOOP, LINK_LINUX_SLL, LINK_LINUX_SLL2];
-
-const VLAN_TAGS: readonly number[] = [0x8100, 0x88a8];
-const VLAN_TAGS_MAX = 2;
-const IPV4_HEADER_BYTES = 20;
-const IPV6_HEADER_BYTES = 40;
-const IPV6_EXTENSIONS_MAX = 8;
-const UDP_HEADER_BYTES = 8;
-const PROTOCOL_UDP = 17;
-
 /** Whether `bytes` begin like a capture file of either kind (so that a caller can tell one from text). */
 export function looksLikeCapture(bytes: Uint8Array): boolean {
   if (bytes.length < 4) return false;
@@ -63,31 +38,72 @@ export function looksLikeCapture(bytes: Uint8Array): boolean {
 }
 
 /**
- * Yields the UDP datagrams of a capture in file order. Checksums are not looked at: a capture taken on the sending
- * host holds unfinished ones.
+ * Yields the UDP datagrams of a whole capture in file order.
  * @param skipped counts what was passed over
- * @throws ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense
+ * @throws ClaimwireError INPUT_INVALID, see PcapReader
  */
 export function* readPcap(bytes: Uint8Array, skipped: PcapSkipped): Generator<UdpDatagram, void, undefined> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { littleEndian, nanosecondsPerUnit, linkType } = readFileHeader(view);
-  let offset = FILE_HEADER_BYTES;
-  while (offset < bytes.length) {
-    if (offset + RECORD_HEADER_BYTES > bytes.length)
-      throw invalid(offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${bytes.length - offset} bytes`);
-    const captured = view.getUint32(offset + 8, littleEndian);
-    if (captured > PACKET_BYTES_MAX)
-      throw invalid(offset + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
-    const start = offset + RECORD_HEADER_BYTES;
-    if (start + captured > bytes.length)
-      throw invalid(start, `${captured} bytes of packet`, `${bytes.length - start} before the end of the file`);
-    const datagram = readLink(view, start, start + captured, linkType, skipped);
-    if (datagram !== undefined) {
-      datagram.seconds = view.getUint32(offset, littleEndian);
-      datagram.nanoseconds = view.getUint32(offset + 4, littleEndian) * nanosecondsPerUnit;
-      yield datagram;
+  const reader = new PcapReader(skipped);
+  yield* reader.push(bytes);
+  reader.end();
+}
+
+/**
+ * A capture as it comes. Checksums are not looked at: a capture taken on the sending host holds unfinished ones.
+ * Both calls throw ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense.
+ */
+export class PcapReader {
+  readonly #skipped: PcapSkipped;
+  #header: FileHeader | undefined;
+  /** What is read next, and where it lies in the file. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #offset = 0;
+
+  /** @param skipped counts what was passed over */
+  constructor(skipped: PcapSkipped) {
+    this.#skipped = skipped;
+  }
+
+  /** The datagrams that are whole with this piece, which has to stay as it is until they are used. */
+  *push(piece: Uint8Array): Generator<UdpDatagram, void, undefined> {
+    const bytes = this.#bytes.length === 0 ? piece : Buffer.concat([this.#bytes, piece]);
+    this.#bytes = bytes;
+    if (this.#header === undefined && bytes.length < FILE_HEADER_BYTES) return;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let at = this.#header === undefined ? FILE_HEADER_BYTES : 0;
+    this.#header ??= readFileHeader(view);
+    const { littleEndian, nanosecondsPerUnit, linkType } = this.#header;
+    const begin = this.#offset;
+    while (at + RECORD_HEADER_BYTES <= bytes.length) {
+      const captured = view.getUint32(at + 8, littleEndian);
+      if (captured > PACKET_BYTES_MAX)
+        throw invalid(begin + at + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
+      const start = at + RECORD_HEADER_BYTES;
+      if (start + captured > bytes.length) break;
+      const datagram = readLink(view, start, start + captured, linkType, this.#skipped);
+      if (datagram !== undefined) {
+        datagram.seconds = view.getUint32(at, littleEndian);
+        datagram.nanoseconds = view.getUint32(at + 4, littleEndian) * nanosecondsPerUnit;
+        yield datagram;
+      }
+      at = start + captured;
     }
-    offset = start + captured;
+    // A copy, so that the piece can be let go of.
+    this.#bytes = Uint8Array.from(bytes.subarray(at));
+    this.#offset = begin + at;
+  }
+
+  /** The file ends here. */
+  end(): void {
+    const { length } = this.#bytes;
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, length);
+    const header = this.#header ?? readFileHeader(view);
+    if (length === 0) return;
+    if (length < RECORD_HEADER_BYTES)
+      throw invalid(this.#offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${length} bytes`);
+    const captured = view.getUint32(8, header.littleEndian);
+    const got = `${length - RECORD_HEADER_BYTES} before the end of the file`;
+    throw invalid(this.#offset + RECORD_HEADER_BYTES, `${captured} bytes of packet`, got);
   }
 }
 
@@ -118,117 +134,6 @@ function readFileHeader(view: DataView): FileHeader {
   const linkType = view.getUint32(20, littleEndian) & 0xffff;
   if (!LINK_TYPES.includes(linkType)) throw invalid(20, `one of the link types ${LINK_TYPES.join(', ')}`, linkType);
   return { littleEndian, nanosecondsPerUnit: oriented === MAGIC_NANOSECONDS ? 1 : 1000, linkType };
-}
-
-/** Finds the IP packet in a link-layer frame. The IP version is read from the packet itself. */
-function readLink(
-  view: DataView,
-  start: number,
-  end: number,
-  linkType: number,
-  skipped: PcapSkipped,
-): UdpDatagram | undefined {
-  let ip = start;
-  if (linkType === LINK_NULL || linkType === LINK_LOOP) ip += 4;
-  else if (linkType === LINK_LINUX_SLL) ip += 16;
-  else if (linkType === LINK_LINUX_SLL2) ip += 20;
-  else if (linkType === LINK_ETHERNET) {
-    ip += 14;
-    for (let tags = 0; tags < VLAN_TAGS_MAX && ip <= end; tags++) {
-      if (!VLAN_TAGS.includes(view.getUint16(ip - 2))) break;
-      ip += 4;
-    }
-  }
-  const type = linkType === LINK_ETHERNET && ip <= end ? view.getUint16(ip - 2) : 0;
-  const isIp = linkType !== LINK_ETHERNET || type === 0x0800 || type === 0x86dd;
-  const version = isIp && ip < end ? view.getUint8(ip) >> 4 : 0;
-  if (version === 4 && ip + IPV4_HEADER_BYTES <= end) return readIpv4(view, ip, end, skipped);
-  if (version === 6 && ip + IPV6_HEADER_BYTES <= end) return readIpv6(view, ip, end, skipped);
-  skipped.notUdp += 1;
-  return undefined;
-}
-
-function readIpv4(view: DataView, ip: number, end: number, skipped: PcapSkipped): UdpDatagram | undefined {
-  const headerBytes = (view.getUint8(ip) & 0x0f) * 4;
-  const fragment = view.getUint16(ip + 6);
-  if (view.getUint8(ip + 9) !== PROTOCOL_UDP || headerBytes < IPV4_HEADER_BYTES) {
-    skipped.notUdp += 1;
-    return undefined;
-  }
-  // Either more fragments follow (0x2000) or this one does not lie at the front (the 13 bits below).
-  if ((fragment & 0x3fff) !== 0) {
-    skipped.fragment += 1;
-    return undefined;
-  }
-  return readUdp(view, ip + headerBytes, end, ipv4Text(view, ip + 12), ipv4Text(view, ip + 16), skipped);
-}
-
-function readIpv6(view: DataView, ip: number, end: number, skipped: PcapSkipped): UdpDatagram | undefined {
-  let next = view.getUint8(ip + 6);
-  let offset = ip + IPV6_HEADER_BYTES;
-  for (let extensions = 0; extensions < IPV6_EXTENSIONS_MAX && offset + 8 <= end; extensions++) {
-    if (next === 44) {
-      skipped.fragment += 1;
-      return undefined;
-    }
-    // Hop-by-hop, routing and destination options: length in units of 8 bytes, not counting the first.
-    if (next !== 0 && next !== 43 && next !== 60) break;
-    next = view.getUint8(offset);
-    offset += (view.getUint8(offset + 1) + 1) * 8;
-  }
-  if (next !== PROTOCOL_UDP) {
-    skipped.notUdp += 1;
-    return undefined;
-  }
-  return readUdp(view, offset, end, ipv6Text(view, ip + 8), ipv6Text(view, ip + 24), skipped);
-}
-
-function readUdp(
-  view: DataView,
-  udp: number,
-  end: number,
-  source: string,
-  target: string,
-  skipped: PcapSkipped,
-): UdpDatagram | undefined {
-  const udpBytes = udp + UDP_HEADER_BYTES <= end ? view.getUint16(udp + 4) : 0;
-  if (udpBytes < UDP_HEADER_BYTES) {
-    skipped.notUdp += 1;
-    return undefined;
-  }
-  // What lies behind the UDP length is padding of the link (short Ethernet frames).
-  const payloadEnd = Math.min(udp + udpBytes, end);
-  return {
-    seconds: 0,
-    nanoseconds: 0,
-    source,
-    sourcePort: view.getUint16(udp),
-    target,
-    targetPort: view.getUint16(udp + 2),
-    payload: new Uint8Array(view.buffer, view.byteOffset + udp + UDP_HEADER_BYTES, payloadEnd - udp - UDP_HEADER_BYTES),
-    missingBytes: udp + udpBytes - payloadEnd,
-  };
-}
-
-function ipv4Text(view: DataView, offset: number): string {
-  return [0, 1, 2, 3].map((index) => view.getUint8(offset + index)).join('.');
-}
-
-/** RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
-function ipv6Text(view: DataView, offset: number): string {
-  const groups = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => view.getUint16(offset + 2 * index).toString(16));
-  let runStart = 0;
-  let runLength = 1;
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (groups[start + length] === '0') length += 1;
-    if (length > runLength) {
-      runStart = start;
-      runLength = length;
-    }
-  }
-  if (runLength === 1) return groups.join(':');
-  return `${groups.slice(0, runStart).join(':')}::${groups.slice(runStart + runLength).join(':')}`;
 }
 
 /** What a datagram needs to be written to a capture: IPv4 only. */

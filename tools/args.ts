@@ -3,11 +3,11 @@
  *
  * Every fault is a ClaimwireError USAGE, "flag: expected X, got Y", which the command line ends with exit code 2.
  */
-import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { parseDecimal, parseExpiry, parseHex, upperHex } from '../src/channel/parse.ts';
 import type { HostPort } from '../src/config.ts';
 import { ClaimwireError } from '../src/errors.ts';
+import { FileFault, readSmallFile } from '../src/regular-file.ts';
 
 /** Flags of every command that talks to a node. */
 export const NODE_FLAGS = {
@@ -90,12 +90,16 @@ export function hostPort(text: string, flag: string): HostPort {
   return { host: parts[1] ?? parts[2]!, port };
 }
 
+/** Certificates, chains and their keys: a bundle of a system's is a quarter of that. */
+const FLAG_FILE_BYTES_MAX = 1 << 20;
+
 /** A text file named by a flag. */
 export function readFile(path: string, flag: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readSmallFile(path, FLAG_FILE_BYTES_MAX).bytes.toString();
   } catch (error) {
-    return usage(`${flag} ${path}: expected a readable file, got ${(error as NodeJS.ErrnoException).code}`);
+    if (!(error instanceof FileFault)) throw error;
+    return usage(`${flag} ${path}: expected a readable file, got ${error.reason}`);
   }
 }
 

@@ -1,9 +1,10 @@
 /**
  * `claimwire decode HEX|FILE.pcap|-`: claims and acks in words, one line each, and why anything else is none.
  *
- * Main thread of its own process. Input is hostile: whatever it holds ends in a line and an exit code.
+ * Main thread of its own process. Input is hostile: whatever it holds ends in a line and an exit code, and however much
+ * there is of it, a piece at a time is in memory.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { type Ack, decodeAck } from '../protocol/ack.ts';
 import { type Claim, decodeClaim } from '../protocol/claim.ts';
 import {
@@ -24,7 +25,7 @@ import {
   statusName,
 } from '../protocol/layout.ts';
 import { ClaimwireError } from '../src/errors.ts';
-import { looksLikeCapture, type PcapSkipped, readPcap, type UdpDatagram } from '../src/pcap.ts';
+import { looksLikeCapture, PcapReader, type PcapSkipped, type UdpDatagram } from '../src/pcap.ts';
 import { COMMON_FLAGS, readArgs, usage, wholeNumber } from './args.ts';
 import { write } from './output.ts';
 
@@ -44,7 +45,11 @@ high-s: the signature is refused, unless the channel's key is Ed25519 (where it 
 Exit code: 0 all decoded, 1 something was not a claim or ack (the line says what), 2 usage.
 `;
 
-const INPUT_BYTES_MAX = 2 ** 30;
+const PIECE_BYTES = 1 << 18;
+/** What tells a capture from text. */
+const MAGIC_BYTES = 4;
+/** Twice the largest UDP payload's digits. */
+const LINE_LENGTH_MAX = 1 << 18;
 const LINES_HELD = 1_024;
 /** Half the order of secp256k1, rounded down: a larger s is refused. */
 const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
@@ -75,23 +80,42 @@ async function decodeInput(input: string, port: number | undefined, decoder: Dec
     decoder.datagram(hex);
     return;
   }
-  const bytes = readInput(input);
-  if (looksLikeCapture(bytes)) {
-    await decodeCapture(bytes, port, decoder);
-    return;
-  }
-  if (input !== '-')
+  const pieces = readInput(input);
+  const first = await firstPiece(pieces);
+  if (looksLikeCapture(first)) await decodeCapture(first, pieces, port, decoder);
+  else if (input === '-') await decodeLines(first, pieces, decoder);
+  else {
+    await pieces.return();
     throw new ClaimwireError('INPUT_INVALID', `expected hex (an even number of digits) or a pcap file, got ${input}`);
-  if (bytes.toString('latin1').trim() === '')
-    throw new ClaimwireError('INPUT_INVALID', 'standard input: expected a pcap file or datagrams in hex, got nothing');
-  for (const [index, line] of bytes.toString('latin1').split('\n').entries()) {
-    if (line.trim() === '') continue;
-    const datagram = parseHex(line);
-    if (datagram === undefined)
-      throw new ClaimwireError('INPUT_INVALID', `line ${index + 1}: expected an even number of hex digits`);
+  }
+}
+
+/** Datagrams in hex, one a line. */
+async function decodeLines(first: Buffer, pieces: Pieces, decoder: Decoder): Promise<void> {
+  let text = '';
+  let lines = 0;
+  let isEmpty = true;
+  const take = async (line: string): Promise<void> => {
+    lines += 1;
+    if (line.trim() === '') return;
+    isEmpty = false;
+    const datagram = line.length > LINE_LENGTH_MAX ? undefined : parseHex(line);
+    if (datagram === undefined) {
+      const expected = `expected an even number of hex digits, at most ${LINE_LENGTH_MAX}`;
+      throw new ClaimwireError('INPUT_INVALID', `line ${lines}: ${expected}`);
+    }
     decoder.datagram(datagram);
     if (decoder.isFull) await decoder.flush();
+  };
+  for (let piece: Buffer | undefined = first; piece !== undefined; piece = await nextPiece(pieces)) {
+    const parts = (text + piece.toString('latin1')).split('\n');
+    text = parts.pop()!;
+    for (const line of parts) await take(line);
+    if (text.length > LINE_LENGTH_MAX) break;
   }
+  await take(text);
+  if (isEmpty)
+    throw new ClaimwireError('INPUT_INVALID', 'standard input: expected a pcap file or datagrams in hex, got nothing');
 }
 
 /** The bytes `text` spells, or undefined when it is no hex. */
@@ -101,17 +125,12 @@ function parseHex(text: string): Buffer | undefined {
   return Buffer.from(digits, 'hex');
 }
 
-function readInput(input: string): Buffer {
+type Pieces = AsyncGenerator<Buffer, void, undefined>;
+
+async function* readInput(input: string): Pieces {
   try {
-    if (input === '-') return readFileSync(0);
-    const { size } = statSync(input);
-    if (size <= INPUT_BYTES_MAX) return readFileSync(input);
-    throw new ClaimwireError(
-      'INPUT_INVALID',
-      `expected at most ${INPUT_BYTES_MAX} bytes, got ${size}; split the capture`,
-    );
+    yield* input === '-' ? process.stdin : createReadStream(input, { highWaterMark: PIECE_BYTES });
   } catch (error) {
-    if (error instanceof ClaimwireError) throw error;
     const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     const what = input.length > 80 ? `${input.slice(0, 80)}…` : input;
     const message = `expected hex (an even number of digits) or a readable file, got ${what} (${reason})`;
@@ -119,22 +138,40 @@ function readInput(input: string): Buffer {
   }
 }
 
-async function decodeCapture(bytes: Buffer, port: number | undefined, decoder: Decoder): Promise<void> {
-  const skipped: PcapSkipped = { notUdp: 0, fragment: 0 };
-  let otherPorts = 0;
-  let datagrams = 0;
-  for (const datagram of readPcap(bytes, skipped)) {
-    if (port !== undefined && datagram.sourcePort !== port && datagram.targetPort !== port) {
-      otherPorts += 1;
-      continue;
-    }
-    datagrams += 1;
-    decoder.datagram(datagram.payload, datagram);
-    if (decoder.isFull) await decoder.flush();
+async function nextPiece(pieces: Pieces): Promise<Buffer | undefined> {
+  const { value } = await pieces.next();
+  return value ?? undefined;
+}
+
+/** As much as it takes to tell what the input is, or all that there is of it. */
+async function firstPiece(pieces: Pieces): Promise<Buffer> {
+  let first = Buffer.alloc(0);
+  while (first.length < MAGIC_BYTES) {
+    const piece = await nextPiece(pieces);
+    if (piece === undefined) break;
+    first = Buffer.concat([first, piece]);
   }
+  return first;
+}
+
+async function decodeCapture(first: Buffer, pieces: Pieces, port: number | undefined, decoder: Decoder): Promise<void> {
+  const skipped: PcapSkipped = { notUdp: 0, fragment: 0 };
+  const reader = new PcapReader(skipped);
+  const counts = { datagrams: 0, otherPorts: 0 };
+  for (let piece: Buffer | undefined = first; piece !== undefined; piece = await nextPiece(pieces))
+    for (const datagram of reader.push(piece)) {
+      if (port !== undefined && datagram.sourcePort !== port && datagram.targetPort !== port) {
+        counts.otherPorts += 1;
+        continue;
+      }
+      counts.datagrams += 1;
+      decoder.datagram(datagram.payload, datagram);
+      if (decoder.isFull) await decoder.flush();
+    }
+  reader.end();
   process.stderr.write(
-    `${datagrams} datagrams; passed over: ${otherPorts} of other ports, ${skipped.fragment} IP fragments, ` +
-      `${skipped.notUdp} packets that are not UDP\n`,
+    `${counts.datagrams} datagrams; passed over: ${counts.otherPorts} of other ports, ` +
+      `${skipped.fragment} IP fragments, ${skipped.notUdp} packets that are not UDP\n`,
   );
 }
 

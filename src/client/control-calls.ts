@@ -1,6 +1,6 @@
 /**
- * The control requests of one connection: `hello` first, whose nonce it keeps, replies matched by id, bounded in number
- * and time. Payer's thread.
+ * The control requests of one connection: `hello` first, whose nonce it keeps, replies matched by id, as many at a time
+ * as a node takes and the others in line, bounded in number and time. Payer's thread.
  */
 import {
   CONTROL_OUTSTANDING_MAX,
@@ -18,6 +18,8 @@ import type { AskedRequest } from './peer-link.ts';
 /** The node answers TIMED_OUT sooner. */
 const REPLY_MS_MAX = 10_000;
 const CLIENT_NAME = 'claimwire';
+/** Beyond those that are sent. A node answers 64 a second and connection, so that the last waits for a quarter of a minute. */
+const LINE_MAX = 1_024;
 
 interface Call {
   resolve(answer: ControlAnswer): void;
@@ -30,7 +32,9 @@ export class ControlCalls {
   readonly #write: (payload: Uint8Array) => void;
   readonly #calls = new Map<number, Call>();
   #lastId = 0;
-  #nonce: string | undefined;
+  /** Requests that wait until one of those sent is answered. */
+  #line: (() => void)[] = [];
+  #nonce: Promise<string> | undefined;
   #ended = false;
 
   /** @param write takes a control payload, without its length */
@@ -44,29 +48,36 @@ export class ControlCalls {
     const answer = await this.request({ type: 'hello', client: CLIENT_NAME, versions: [PROTOCOL_VERSION] });
     if (!isHelloResult(answer))
       throw new ClaimwireError('NODE_FAILED', 'hello: expected version and nonce, got others');
-    this.#nonce = answer.nonce;
     return answer.nonce;
   }
 
+  /** All that ask at first wait for one `hello`. */
   async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
-    return await this.request(request(this.#nonce ?? (await this.hello())));
+    this.#nonce ??= this.hello().catch((error: unknown) => {
+      this.#nonce = undefined;
+      throw error;
+    });
+    return await this.request(request(await this.#nonce));
   }
 
-  request(message: AskedRequest): Promise<ControlAnswer> {
+  async request(message: AskedRequest): Promise<ControlAnswer> {
+    if (this.#line.length >= LINE_MAX)
+      throw new ClaimwireError('PAYER_FULL', `expected under ${LINE_MAX} requests that wait, await some first`);
+    while (this.#calls.size >= CONTROL_OUTSTANDING_MAX)
+      await new Promise<void>((resolve) => {
+        this.#line.push(resolve);
+      });
+    return await this.#send(message);
+  }
+
+  #send(message: AskedRequest): Promise<ControlAnswer> {
     if (this.#ended) return Promise.reject(lostError());
-    if (this.#calls.size === CONTROL_OUTSTANDING_MAX)
-      return Promise.reject(
-        new ClaimwireError(
-          'PAYER_FULL',
-          `expected under ${CONTROL_OUTSTANDING_MAX} requests at a time, await some first`,
-        ),
-      );
     const id = (this.#lastId + 1) >>> 0;
     this.#lastId = id;
     const payload = encodeControl({ ...message, id });
     return new Promise((resolve, reject) => {
       const cancelTimer = this.#clock.after(REPLY_MS_MAX, () => {
-        this.#calls.delete(id);
+        this.#settled(id);
         const expected = `${message.type}: expected a reply within ${REPLY_MS_MAX} ms, got none`;
         reject(new ClaimwireError('NODE_UNREACHABLE', `${expected}, ask again`));
       });
@@ -75,12 +86,17 @@ export class ControlCalls {
     });
   }
 
+  /** Whether no reply is due. */
+  get isIdle(): boolean {
+    return this.#calls.size === 0;
+  }
+
   /** Takes what lies after the type byte of a control payload. False where it answers nothing. */
   reply(bytes: Uint8Array, start: number, end: number): boolean {
     const reply = parseControlReply(decodeControl(bytes, start, end));
     const call = reply && this.#calls.get(reply.id);
     if (reply === undefined || call === undefined) return false;
-    this.#calls.delete(reply.id);
+    this.#settled(reply.id);
     call.cancelTimer();
     if (reply.ok) call.resolve(reply);
     else call.reject(refusal(reply));
@@ -95,6 +111,12 @@ export class ControlCalls {
       call.reject(lostError());
     }
     this.#calls.clear();
+    for (const next of this.#line.splice(0)) next();
+  }
+
+  #settled(id: number): void {
+    this.#calls.delete(id);
+    this.#line.shift()?.();
   }
 }
 

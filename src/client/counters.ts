@@ -24,7 +24,9 @@ export interface PayerStats extends LinkStats {
   claimsSent: number;
   /** Claims sent again (`xrpl`, `link`), or newer ones sent for them, because no ack came in time or a connection was lost. */
   retransmits: number;
-  /** Acks by status name, those that changed nothing included. */
+  /** Times the node was asked what it holds of a channel, sent again ones included: before the first pay() of each. */
+  questionsSent: number;
+  /** Acks of claims by status name, those that changed nothing included. */
   acks: Record<string, number>;
   /** Acks of channels, sequences or statuses that are not ours. */
   unmatched: number;
@@ -48,6 +50,7 @@ export interface PayerStats extends LinkStats {
 export class PayerCounters {
   claimsSent = 0;
   retransmits = 0;
+  questionsSent = 0;
   unmatched = 0;
   malformed = 0;
   socketErrors = 0;

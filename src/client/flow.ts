@@ -32,6 +32,10 @@ export class Flow implements HeapEntry {
   claimed: bigint;
   /** Highest amount acknowledged as durable, at most `claimed`. */
   committed: bigint;
+  /** Highest amount signed since this payer began. */
+  signed = 0n;
+  /** Highest amount that is being written to the state file and not asked for yet, 0 for none. */
+  recording = 0n;
 
   /** An amount is still to be acknowledged: `newestAmount`. It is signed and sent, or waits for room in the window. */
   outstanding = false;
@@ -86,6 +90,7 @@ export class Flow implements HeapEntry {
     view.setFloat64(offset + CLAIM_TIMESTAMP, now);
     this.identity.signer.signClaim(bytes, offset, this.identity.ledgerChannelId, this.identity.profile);
     this.lastSequence = sequence;
+    if (this.newestAmount > this.signed) this.signed = this.newestAmount;
     this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
   }
 

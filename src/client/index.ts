@@ -1,12 +1,13 @@
 /** `claimwire/client`: sign, send and see acknowledged the claims of payment channels. */
 export { ClaimwireError, type ErrorCode } from '../errors.ts';
+export type { PaymentChannel } from './channel.ts';
 export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';
 export type { DatagramSocket } from './datagram-socket.ts';
 export { Ed25519Signer } from './ed25519-signer.ts';
 export { generateKey, type KeyPair, type KeyType, keySigner, loadKeyFile, writeKeyFile } from './key-file.ts';
 export type { LinkOptions } from './open-link.ts';
-export { type ChannelOptions, Payer, type PayerLimits, type PaymentChannel } from './payer.ts';
+export { type ChannelOptions, Payer, type PayerLimits, type StateOptions } from './payer.ts';
 export type { LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 export { ConnectionPool } from './pool.ts';
 export type { PoolOptions } from './pool-options.ts';

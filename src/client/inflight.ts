@@ -21,6 +21,7 @@ import type { PayerCounters } from './counters.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { Flow } from './flow.ts';
 import type { LinkReceiver, PeerLink } from './peer-link.ts';
+import { QUESTION_SEQUENCE, Questions } from './questions.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
 import type { SendWindow } from './send-window.ts';
 import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
@@ -42,6 +43,8 @@ export interface InflightParts {
 export class Inflight implements FrameSink, LinkReceiver {
   /** Promises not yet settled. */
   waiting = 0;
+  /** What is asked of the node beside the claims. */
+  readonly questions: Questions;
   readonly #parts: InflightParts;
   readonly #flows = new Map<bigint, Flow>();
   /** Channels whose newest amount waits for room, first come first served. */
@@ -56,6 +59,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   constructor(parts: InflightParts) {
     this.#parts = parts;
+    this.questions = new Questions(parts);
     this.#heap = new DeadlineHeap(parts.clock, () => this.#expire());
   }
 
@@ -77,6 +81,23 @@ export class Inflight implements FrameSink, LinkReceiver {
     if (this.#flows.has(channelId) || !this.#parts.link.open(channelId)) return false;
     this.#flows.set(flow.identity.channelId, flow);
     return true;
+  }
+
+  /** Whether the next promise is rejected, since the payer is closed or full. */
+  get isShut(): boolean {
+    return this.#closed || this.waiting >= this.#parts.waitingMax;
+  }
+
+  /** Counts a promise that is not a claim's yet among those that wait, within their bound. */
+  async hold<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.#closed) throw closedError();
+    if (this.waiting >= this.#parts.waitingMax) throw fullError(this.waiting);
+    this.waiting += 1;
+    try {
+      return await work();
+    } finally {
+      this.waiting -= 1;
+    }
   }
 
   /** See PaymentChannel.claim. */
@@ -109,11 +130,13 @@ export class Inflight implements FrameSink, LinkReceiver {
   }
 
   resend(channelId: bigint): void {
+    if (this.questions.size > 0) this.questions.resend(channelId);
     const flow = this.#flows.get(channelId);
     if (flow !== undefined && flow.inFlight > 0) this.#sendNewest(flow, this.#parts.clock.now());
   }
 
   resendAll(): void {
+    this.questions.resend();
     const now = this.#parts.clock.now();
     for (const flow of this.#flows.values()) if (flow.inFlight > 0) this.#sendNewest(flow, now);
   }
@@ -126,9 +149,10 @@ export class Inflight implements FrameSink, LinkReceiver {
   ack(bytes: Uint8Array, offset: number): void {
     const { counters, clock } = this.#parts;
     const view = this.#view;
+    const sequence = view.getUint32(offset + ACK_SEQUENCE);
+    if (sequence === QUESTION_SEQUENCE && this.questions.answer(view, offset)) return;
     const status = bytes[offset + ACK_STATUS]!;
     counters.acksByStatus[status]! += 1;
-    const sequence = view.getUint32(offset + ACK_SEQUENCE);
     const flow = this.#flows.get(view.getBigUint64(offset + ACK_CHANNEL_ID));
     const known = status <= STATUS.ALREADY || status >= STATUS_FIRST_REFUSAL;
     if (flow === undefined || !known || !flow.hasSent(sequence)) {
@@ -146,6 +170,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   close(): void {
     this.#closed = true;
+    this.questions.close();
     this.#heap.clear();
     this.#line.clear();
     for (const flow of this.#flows.values()) this.#rejectAll(flow.waiters.takeAll(), closedError);
@@ -195,7 +220,8 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.#rejectAll(refused, (waiter) => refusedError(refusal, waiter.amount, now - waiter.startedAt));
     const highest = flow.waiters.highestAmount;
     flow.claimed = highest;
-    if (flow.committed > highest) flow.claimed = flow.committed;
+    if (flow.committed > flow.claimed) flow.claimed = flow.committed;
+    if (flow.recording > flow.claimed) flow.claimed = flow.recording;
     if (flow.waiters.length === 0) this.#settle(flow);
     else if (sequence === flow.lastSequence && !this.#line.has(flow)) this.#submit(flow, highest, now);
   }

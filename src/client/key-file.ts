@@ -5,10 +5,11 @@
  * Cold path, synchronous. No message here ever holds a private key.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fchmodSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { utils } from '@noble/secp256k1';
 import { ED25519_KEY_PREFIX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { FileFault, readSmallFile, type SmallFile } from '../regular-file.ts';
 import { Ed25519Signer } from './ed25519-signer.ts';
 import { Secp256k1Signer, type Signer } from './signer.ts';
 
@@ -52,21 +53,12 @@ export function keySigner(key: KeyPair): Signer {
  * or it holds no key.
  */
 export function loadKeyFile(path: string): KeyPair {
-  const descriptor = openKeyFile(path, 'r', 'a readable file', 'make one with claimwire keygen --out FILE');
-  let text: string;
-  try {
-    const { mode, size } = fstatSync(descriptor);
-    if ((mode & OTHERS_MODE_BITS) !== 0)
-      throw keyError(`expected mode 0600, got 0${(mode & 0o777).toString(8)}, do chmod 600 ${path}`);
-    if (size > KEY_FILE_BYTES_MAX)
-      throw keyError(`expected at most ${KEY_FILE_BYTES_MAX} bytes, got ${size} in ${path}`);
-    text = readKeyText(descriptor, path);
-  } finally {
-    closeSync(descriptor);
-  }
+  const { bytes, mode } = readKeyBytes(path);
+  if ((mode & OTHERS_MODE_BITS) !== 0)
+    throw keyError(`expected mode 0600, got 0${mode.toString(8)}, do chmod 600 ${path}`);
   let key: unknown;
   try {
-    key = JSON.parse(text);
+    key = JSON.parse(bytes.toString());
   } catch {
     throw keyError(`expected JSON {"privateKey", "publicKey"}, got something else in ${path}`);
   }
@@ -78,7 +70,7 @@ export function loadKeyFile(path: string): KeyPair {
 
 /** Writes a new key file of mode 0600, synced. Throws ClaimwireError KEY_FILE_INVALID where `path` exists. */
 export function writeKeyFile(path: string, key: KeyPair): void {
-  const descriptor = openKeyFile(path, 'wx', 'a path where a new file can be made', 'choose another');
+  const descriptor = makeKeyFile(path);
   try {
     fchmodSync(descriptor, 0o600);
     writeFileSync(descriptor, `${JSON.stringify(key)}\n`);
@@ -88,20 +80,22 @@ export function writeKeyFile(path: string, key: KeyPair): void {
   }
 }
 
-function openKeyFile(path: string, flags: string, expected: string, remedy: string): number {
+function makeKeyFile(path: string): number {
   try {
-    return openSync(path, flags, 0o600);
+    return openSync(path, 'wx', 0o600);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? 'an error';
-    throw keyError(`expected ${expected}, got ${reason} for ${path}, ${remedy}`, error);
+    throw keyError(`expected a path where a new file can be made, got ${reason} for ${path}, choose another`, error);
   }
 }
 
-function readKeyText(descriptor: number, path: string): string {
+function readKeyBytes(path: string): SmallFile {
   try {
-    return readFileSync(descriptor, 'utf8');
+    return readSmallFile(path, KEY_FILE_BYTES_MAX);
   } catch (error) {
-    throw keyError(`expected a readable file, got ${(error as NodeJS.ErrnoException).code} for ${path}`, error);
+    if (!(error instanceof FileFault)) throw error;
+    const remedy = 'make one with claimwire keygen --out FILE';
+    throw keyError(`expected a readable file, got ${error.reason} for ${path}, ${remedy}`, error);
   }
 }
 

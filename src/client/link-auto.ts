@@ -8,7 +8,7 @@
  */
 import type { ControlAnswer } from '../../protocol/control.ts';
 import type { Clock } from './clock.ts';
-import type { AskedRequest, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 
 /**
  * UDP may be silent for this many timeouts of the payer (each at least two round trips), and for this long: no shorter,
@@ -26,7 +26,7 @@ const STABLE_MS = 60_000;
 
 export class AutoLink implements PeerLink {
   readonly #udp: PeerLink;
-  readonly #tcp: PeerLink & Required<Pick<PeerLink, 'ask'>>;
+  readonly #tcp: ControlLink;
   readonly #clock: Clock;
   #receiver: LinkReceiver | undefined;
   #current: 'udp' | 'tcp' = 'udp';
@@ -42,7 +42,7 @@ export class AutoLink implements PeerLink {
   #answersNeeded = ANSWERS_MIN;
   #returnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(udp: PeerLink, tcp: PeerLink & Required<Pick<PeerLink, 'ask'>>, clock: Clock) {
+  constructor(udp: PeerLink, tcp: ControlLink, clock: Clock) {
     this.#udp = udp;
     this.#tcp = tcp;
     this.#clock = clock;

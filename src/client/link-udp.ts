@@ -1,14 +1,15 @@
 /**
  * UDP as a payer's link: claims packed into datagrams, 15 at most, sent when full or when the turn's input has been
- * dealt with.
+ * dealt with. UDP has no control messages: what is asked of the node goes by TCP, where there is a link for it.
  *
  * Runs on the payer's thread and owns the datagram buffers, which go back to a pool once the socket is done with them.
  */
 import { copyClaim } from '../../protocol/claim.ts';
+import type { ControlAnswer } from '../../protocol/control.ts';
 import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import type { Clock } from './clock.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
-import type { LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 
 /** Buffers kept for reuse: more are in use only while the socket's queue is long. */
 const POOL_MAX = 64;
@@ -24,20 +25,26 @@ interface Packet {
 export class UdpLink implements PeerLink {
   readonly #socket: DatagramSocket;
   readonly #clock: Clock;
+  readonly #control: ControlLink | undefined;
+  readonly ask: ControlLink['ask'] | undefined;
   readonly #pool: Packet[] = [];
   readonly #flush = (): void => {
     this.#flushScheduled = false;
     this.#sendOpen();
   };
   #receiver: LinkReceiver | undefined;
+  #controlListens = false;
   #open: Packet | undefined;
   #flushScheduled = false;
   #closed = false;
   #datagramsSent = 0;
 
-  constructor(socket: DatagramSocket, clock: Clock) {
+  /** @param control carries `ask` alone; it is opened when something is asked, and closed with this link */
+  constructor(socket: DatagramSocket, clock: Clock, control?: ControlLink) {
     this.#socket = socket;
     this.#clock = clock;
+    this.#control = control;
+    if (control !== undefined) this.ask = (request) => this.#ask(control, request);
   }
 
   get peer(): string {
@@ -74,10 +81,16 @@ export class UdpLink implements PeerLink {
     return { transport: 'udp', transportSwitches: 0, datagramsSent: this.#datagramsSent };
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
     this.#open = undefined;
-    return this.#socket.close();
+    await Promise.all([this.#socket.close(), this.#control?.close()]);
+  }
+
+  async #ask(control: ControlLink, request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+    if (!this.#controlListens) control.listen(this.#receiver!);
+    this.#controlListens = true;
+    return await control.ask(request);
   }
 
   #sendOpen(): void {

@@ -23,6 +23,15 @@ export interface LinkOptions {
   tls?: TlsOptions;
 }
 
+/** A node that has no TCP on the port is not waited for as one that restarts would be. */
+const ASKING_LIMITS = {
+  connectionsMin: 0,
+  connectionsMax: 1,
+  acquireTimeoutMs: 1_500,
+  connectTimeoutMs: 1_500,
+  idleTimeoutMs: 1_000,
+} as const;
+
 /** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). A node need not be listening yet. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
   const address = parseAddress(options.to);
@@ -31,7 +40,7 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
     throw invalid('tls: expected with tls:// or auto://, and without a pool (which has its own)');
   if (scheme === 'udp') {
     if (options.pool !== undefined) throw invalid('pool: expected with tcp, tls or auto, got udp');
-    return new UdpLink(await openUdpSocket(options.to), clock);
+    return new UdpLink(await openUdpSocket(options.to), clock, askingLink(address, clock, random));
   }
   const pool = options.pool ?? ownPool(address, options.tls, clock, random);
   if (pool.host !== address.host || pool.port !== address.port || (scheme !== 'auto' && pool.transport !== scheme))
@@ -43,6 +52,12 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
   }
   await expectHost(address.host);
   return tcp;
+}
+
+/** A node takes TCP on the port of its UDP by default: one connection, for as long as there is something to ask. */
+function askingLink({ host, port }: NodeAddress, clock: Clock, random: () => number): TcpLink {
+  const to = `tcp://${hostPortText({ host, port })}`;
+  return new TcpLink(new ConnectionPool({ to, clock, random, ...ASKING_LIMITS }), true);
 }
 
 function ownPool(

@@ -10,8 +10,9 @@
  * on loopback or a link of one's own nobody else can; elsewhere ask the node (`resume`) before relying on an ack, or pay
  * over TLS.
  */
-import { CLAIM_BYTES, LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
+import { LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { invalid, PaymentChannel } from './channel.ts';
 import { ClaimSlab } from './claim-slab.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
@@ -26,7 +27,7 @@ import { checkBestClaim, type ResumedChannel, resumeRequest } from './resume.ts'
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
 import type { Signer } from './signer.ts';
-import type { ClaimAck } from './waiter-queue.ts';
+import { StateFile } from './state-file.ts';
 
 export interface PayerLimits {
   /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT. */
@@ -42,6 +43,14 @@ export interface PayerLimits {
   random?: () => number;
 }
 
+export interface StateOptions {
+  /**
+   * A file that keeps each channel's amounts and sequences over restarts; made where there is none. It is locked for as
+   * long as the payer lives, so that there is one live payer a channel; what a crash left open the node is asked.
+   */
+  state?: string;
+}
+
 export interface ChannelOptions {
   /** 32 bytes, or 64 hex digits. */
   ledgerChannelId: Uint8Array | string;
@@ -51,9 +60,15 @@ export interface ChannelOptions {
   key: KeyPair | Signer;
   /** Default `xrpl`. */
   profile?: ProfileName;
-  /** Drops committed so far, which pay() adds to. Default 0. */
+  /**
+   * Drops committed at the node so far, where the caller knows: checked before the first pay(), which adds to it. By
+   * default the node is asked. Not looked at for a channel that the state file knows.
+   */
   committed?: bigint;
-  /** Sequence of the last claim sent; the next has one more. A `link` channel's must rise over restarts. Default 0. */
+  /**
+   * Sequence of the last claim sent; the next has one more. A `link` channel's must rise over restarts: the state file
+   * sees to that. Default 0.
+   */
   lastSequence?: number;
 }
 
@@ -66,57 +81,6 @@ const WINDOW_DEFAULT = 1024;
 const ACK_TIMEOUT_MS_DEFAULT = 10_000;
 const WAITING_MAX_DEFAULT = 1_000_000;
 
-/** One payment channel, as its payer sees it. Made by Payer.channel(). */
-export class PaymentChannel {
-  readonly #flow: Flow;
-  readonly #inflight: Inflight;
-
-  constructor(flow: Flow, inflight: Inflight) {
-    this.#flow = flow;
-    this.#inflight = inflight;
-  }
-
-  get channelId(): bigint {
-    return this.#flow.identity.channelId;
-  }
-
-  /** Highest amount asked for and not refused, drops. */
-  get claimed(): bigint {
-    return this.#flow.claimed;
-  }
-
-  /** Highest amount acknowledged as durable, drops. */
-  get committed(): bigint {
-    return this.#flow.committed;
-  }
-
-  /**
-   * Signs a claim of `amount` cumulative drops and sends it until it is acknowledged. Where the window is full only the
-   * channel's newest amount is kept, and it is signed when room comes free.
-   *
-   * Resolves with the first ack that covers the amount. Rejects with ClaimwireError: CLAIM_REFUSED (`details.status`
-   * is the refusal's name), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL, or INPUT_INVALID where the amount is no u64. After
-   * the first four a newer claim may still cover the amount: `committed` says what is durable.
-   */
-  claim(amount: bigint): Promise<ClaimAck> {
-    if (typeof amount === 'bigint' && amount >= 0n && amount <= U64_MAX)
-      return this.#inflight.request(this.#flow, amount);
-    return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
-  }
-
-  /** Pays `drops` more than is claimed so far: `claim(claimed + drops)`. */
-  pay(drops: bigint): Promise<ClaimAck> {
-    if (typeof drops === 'bigint' && drops > 0n) return this.claim(this.#flow.claimed + drops);
-    return Promise.reject(invalid(`drops: expected a bigint above 0, got ${typeof drops} ${drops}`));
-  }
-
-  /** A copy of the 93 bytes of the last claim signed, or undefined before the first. */
-  lastClaim(): Uint8Array | undefined {
-    const { bytes, offset } = this.#flow.place;
-    return this.#flow.hasSigned ? bytes.slice(offset, offset + CLAIM_BYTES) : undefined;
-  }
-}
-
 export class Payer {
   readonly #link: PeerLink;
   readonly #counters = new PayerCounters();
@@ -124,16 +88,30 @@ export class Payer {
   readonly #rtt: RttEstimator;
   readonly #window: SendWindow;
   readonly #inflight: Inflight;
+  readonly #state: StateFile | undefined;
+  readonly #channels = new WeakSet<PaymentChannel>();
   #closing: Promise<void> | undefined;
 
-  /** Opens a payer to a node's address. Rejects with INPUT_INVALID or NODE_UNREACHABLE. */
-  static async open(options: PayerLimits & LinkOptions): Promise<Payer> {
+  /**
+   * Opens a payer to a node's address. Rejects with INPUT_INVALID, NODE_UNREACHABLE, or what is wrong with the state
+   * file: STATE_LOCKED (another live payer has it), STATE_INVALID (it is damaged, or something else), STATE_FAILED.
+   */
+  static async open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
     const { clock = systemClock, random = Math.random } = options;
-    return new Payer({ ...options, link: await openLink(options, clock, random) });
+    const link = await openLink(options, clock, random);
+    let state: StateFile | undefined;
+    try {
+      state = options.state === undefined ? undefined : await StateFile.open(options.state);
+      return new Payer({ ...options, link }, state);
+    } catch (error) {
+      await Promise.all([link.close(), state?.close()]);
+      throw error;
+    }
   }
 
   /** A payer over a datagram socket or a link of one's own, which it closes with itself. */
-  constructor(options: PayerLimits & ({ socket: DatagramSocket } | { link: PeerLink })) {
+  constructor(options: PayerLimits & ({ socket: DatagramSocket } | { link: PeerLink }), state?: StateFile) {
+    this.#state = state;
     const clock = options.clock ?? systemClock;
     const window = positive(options.window, WINDOW_DEFAULT, 'window');
     this.#link = 'link' in options ? options.link : new UdpLink(options.socket, clock);
@@ -166,28 +144,39 @@ export class Payer {
     if (lastSequence !== lastSequence >>> 0) throw invalid(`lastSequence: expected a u32, got ${lastSequence}`);
     const signer = 'signClaim' in key ? key : keySigner(key);
     const identity = { channelId, ledgerChannelId, profile, signer };
-    const flow = new Flow(identity, this.#slab.take(), committed, lastSequence);
+    const entry = this.#state?.entry(ledgerChannelId);
+    const { committed: base = committed, sequence = 0 } = entry?.found ?? {};
+    const flow = new Flow(identity, this.#slab.take(), base, Math.max(lastSequence, sequence));
     if (!this.#inflight.addFlow(flow))
       throw new ClaimwireError('CHANNEL_EXISTS', `channelId: expected a handle not in use, got ${channelId}`);
-    return new PaymentChannel(flow, this.#inflight);
+    const channel = new PaymentChannel({
+      flow,
+      inflight: this.#inflight,
+      bounds: { least: committed, most: options.committed },
+      state: this.#state && entry && { file: this.#state, entry },
+      prove: () => this.#prove(flow),
+    });
+    this.#channels.add(channel);
+    return channel;
   }
 
   /**
    * Asks the node for the channel's best claim and goes on from there: for a payer that lost its state, before its first
-   * claim. Over `tcp`, `tls` or `auto`. The answer is checked by the channel's own signature, so nobody can make up an
+   * claim. Over TCP or TLS, for `udp` by TCP on the same port. The answer is checked by the channel's own signature, so nobody can make up an
    * amount; an older one than the newest could still be told, over an unprotected path.
    *
-   * Rejects with ClaimwireError: INPUT_INVALID (`udp`, or a signer that can not), UNAUTHORIZED, CHANNEL_UNKNOWN,
+   * Rejects with ClaimwireError: INPUT_INVALID (a bare socket, or a signer that can not), UNAUTHORIZED, CHANNEL_UNKNOWN,
    * NODE_UNREACHABLE, NODE_FAILED (an answer that does not hold), PAYER_FULL.
    */
-  async resume(channel: PaymentChannel): Promise<ResumedChannel> {
-    const flow = this.#inflight.flow(channel.channelId);
-    if (flow === undefined) throw invalid('channel: expected one of this payer, got another');
-    if (this.#link.ask === undefined) throw invalid('resume: expected a payer over tcp, tls or auto, got udp');
-    const answer = await this.#link.ask((nonce) => resumeRequest(flow.identity, nonce));
-    const best = checkBestClaim(flow.identity, answer);
-    flow.resume(best.committed, best.sequence);
-    return best;
+  resume(channel: PaymentChannel): Promise<ResumedChannel> {
+    if (this.#channels.has(channel)) return channel.resume();
+    return Promise.reject(invalid('channel: expected one of this payer, got another'));
+  }
+
+  async #prove({ identity }: Flow): Promise<ResumedChannel> {
+    if (this.#link.ask === undefined)
+      throw invalid('resume: expected a link with a control channel, got a bare socket');
+    return checkBestClaim(identity, await this.#link.ask((nonce) => resumeRequest(identity, nonce)));
   }
 
   stats(): PayerStats {
@@ -196,6 +185,7 @@ export class Payer {
       ...this.#link.stats(),
       claimsSent: counters.claimsSent,
       retransmits: counters.retransmits,
+      questionsSent: counters.questionsSent,
       acks: counters.acks(),
       unmatched: counters.unmatched,
       malformed: counters.malformed,
@@ -219,7 +209,12 @@ export class Payer {
 
   async #close(): Promise<void> {
     this.#inflight.close();
-    await this.#link.close();
+    try {
+      await this.#link.close();
+    } finally {
+      // Where the last acks cannot be written nothing is lost: the next payer asks the node.
+      await this.#state?.close().catch(() => {});
+    }
   }
 }
 
@@ -240,8 +235,4 @@ function positive(value: number | undefined, otherwise: number, name: string): n
   if (value === undefined) return otherwise;
   if (value >= 1) return value;
   throw invalid(`${name}: expected a number of at least 1, got ${value}`);
-}
-
-function invalid(message: string): ClaimwireError {
-  return new ClaimwireError('INPUT_INVALID', message);
 }

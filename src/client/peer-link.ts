@@ -48,10 +48,13 @@ export interface PeerLink {
    * Asks the node. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
    * where the link has no control channel.
    */
-  ask?(request: (nonce: string) => AskedRequest): Promise<ControlAnswer>;
+  ask?: ((request: (nonce: string) => AskedRequest) => Promise<ControlAnswer>) | undefined;
   stats(): LinkStats;
   close(): Promise<void>;
 }
+
+/** A link that can ask. */
+export type ControlLink = PeerLink & { ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> };
 
 /** A request without its id, which the connection gives it. */
 export type AskedRequest = ControlRequest extends infer Request

@@ -281,7 +281,8 @@ export class ConnectionPool implements ConnectionOwner {
 
   #check(connection: Connection, now: number): void {
     const isDue = connection.dueAt > 0 && now >= connection.dueAt;
-    const isIdle = connection.dueAt === 0 && now - connection.claimAt >= this.#limits.idleTimeoutMs;
+    const isQuiet = connection.dueAt === 0 && connection.calls.isIdle;
+    const isIdle = isQuiet && now - connection.claimAt >= this.#limits.idleTimeoutMs;
     if (connection.state === 'opening') {
       if (now - connection.startedAt >= this.#limits.connectTimeoutMs) connection.cut('timeout');
     } else if (isDue) connection.cut('silent');

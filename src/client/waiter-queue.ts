@@ -22,7 +22,10 @@ export interface Waiter {
 
 /** The ack that covers a claim. */
 export interface ClaimAck {
-  /** ALREADY: at least this much was committed before. */
+  /**
+   * ALREADY: so much was durable when the node looked at this copy of the claim. After pay() it was an earlier copy that
+   * brought it there (see committed.ts); after claim() it may have been anybody.
+   */
   status: 'COMMITTED' | 'ALREADY';
   channelId: bigint;
   /** Of the newest claim that the ack covers. */

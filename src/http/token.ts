@@ -2,11 +2,13 @@
  * The operator's token: 32 random bytes in a file that only its owner can read. Main thread.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
+import { FileFault, readSmallFile, type SmallFile } from '../regular-file.ts';
 
 const TOKEN_BYTES = 32;
+const TOKEN_FILE_BYTES_MAX = 4_096;
 const ADMIN_TOKEN_FILE = 'admin-token';
 
 /**
@@ -21,29 +23,30 @@ export function loadAdminToken(directory: string): string {
 
 /** Reads a token file of a node. Throws CONFIG_INVALID, saying what was expected. */
 export function readToken(path: string): string {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const help = 'start a node once, or name its file with --token-file';
-    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected a readable file, got ${code}; ${help}`);
-  }
-  try {
-    const mode = fstatSync(fd).mode & 0o777;
-    if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-      throw new ClaimwireError(
-        'CONFIG_INVALID',
-        `token file ${path}: expected mode 600, got ${mode.toString(8)}; others may have read it: remove it, and the node makes a new one`,
-      );
-    const token = readFileSync(fd, 'utf8').trim();
-    if (/^[0-9a-f]{64}$/.test(token)) return token;
+  const { bytes, mode } = readTokenFile(path);
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
     throw new ClaimwireError(
       'CONFIG_INVALID',
-      `token file ${path}: expected 64 hex digits, got ${token.length} characters; remove it, and the node makes a new one`,
+      `token file ${path}: expected mode 600, got ${mode.toString(8)}; others may have read it: remove it, and the node makes a new one`,
     );
-  } finally {
-    closeSync(fd);
+  const token = bytes.toString().trim();
+  if (/^[0-9a-f]{64}$/.test(token)) return token;
+  throw new ClaimwireError(
+    'CONFIG_INVALID',
+    `token file ${path}: expected 64 hex digits, got ${token.length} characters; remove it, and the node makes a new one`,
+  );
+}
+
+function readTokenFile(path: string): SmallFile {
+  try {
+    return readSmallFile(path, TOKEN_FILE_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    const help = 'start a node once, or name its file with --token-file';
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `token file ${path}: expected a readable file, got ${error.reason}; ${help}`,
+    );
   }
 }
 

@@ -9,6 +9,7 @@ import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, writeSyn
 import { claimAmountHigh, claimAmountLow, copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_BYTES, CLAIM_SEQUENCE } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { FileFault, openRegularFile } from '../regular-file.ts';
 import { BATCH_CLAIMS_MAX, Batch } from './batch.ts';
 import type { LoadChannels } from './channels.ts';
 import type { LoadSettings } from './settings.ts';
@@ -81,7 +82,7 @@ function writeCorpus(file: string, header: CorpusHeader, channels: LoadChannels,
 function readCorpus(file: string, expected: CorpusHeader): Uint8Array {
   let handle: number;
   try {
-    handle = openSync(file, 'r');
+    handle = openRegularFile(file);
   } catch (error) {
     throw unreadable(file, 'a readable corpus', error);
   }
@@ -137,5 +138,6 @@ function invalid(file: string, expected: string, got: string): ClaimwireError {
 
 function unreadable(file: string, expected: string, error: unknown): ClaimwireError {
   const { code, message } = error as NodeJS.ErrnoException;
-  return new ClaimwireError('INPUT_INVALID', `--corpus ${file}: expected ${expected}, got ${code ?? message}`);
+  const reason = error instanceof FileFault ? error.reason : (code ?? message);
+  return new ClaimwireError('INPUT_INVALID', `--corpus ${file}: expected ${expected}, got ${reason}`);
 }

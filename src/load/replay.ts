@@ -1,13 +1,16 @@
 /**
  * A capture's claims, to be sent again as they are. Main thread; the file is another program's, and may be anything.
  */
-import { readFileSync } from 'node:fs';
 import { type FrameSink, walkFrames } from '../../protocol/frames.ts';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import { readPcap, type UdpDatagram } from '../pcap.ts';
+import { FileFault, readSmallFile } from '../regular-file.ts';
 import { LoadChannels } from './channels.ts';
 import type { ReplayClaims } from './settings.ts';
+
+/** Its claims are held in memory at once. */
+const CAPTURE_BYTES_MAX = 1 << 30;
 
 /** Reads the claims and the channels they are of. Throws INPUT_INVALID where there are none. */
 export function readReplay(file: string): { channels: LoadChannels; replay: ReplayClaims } {
@@ -88,9 +91,9 @@ function timeMs({ seconds, nanoseconds }: UdpDatagram): number {
 
 function readCapture(file: string): Uint8Array {
   try {
-    return readFileSync(file);
+    return readSmallFile(file, CAPTURE_BYTES_MAX).bytes;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new ClaimwireError('INPUT_INVALID', `--replay ${file}: expected a readable capture, got ${code ?? message}`);
+    if (!(error instanceof FileFault)) throw error;
+    throw new ClaimwireError('INPUT_INVALID', `--replay ${file}: expected a readable capture, got ${error.reason}`);
   }
 }

@@ -11,7 +11,7 @@ import { type Claim, decodeClaim } from '../../protocol/claim.ts';
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { CLAIM_BYTES, PAYLOAD_CONTROL, STATUS, STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
 import { StreamParser } from '../../protocol/stream.ts';
-import { ackOf } from './payer-fakes.ts';
+import { ackOf, isQuestion } from './payer-fakes.ts';
 
 export const NONCE = '00112233445566778899aabbccddeeff';
 
@@ -34,6 +34,7 @@ export class ModelNode {
   /** Distinct claims kept: amounts that raised a channel's best. */
   kept = 0;
   received = 0;
+  questions = 0;
   byUdp = 0;
   connections = 0;
   cuts = 0;
@@ -141,9 +142,11 @@ export class ModelNode {
 
   #keep(claims: Claim[]): Uint8Array[] {
     return claims.map((claim) => {
-      this.received += 1;
       const before = this.best.get(claim.channelId) ?? 0n;
+      if (isQuestion(claim)) this.questions += 1;
+      else this.received += 1;
       if (claim.amount <= before) return ackBytes(ackOf(claim, { status: STATUS.ALREADY }));
+      if (isQuestion(claim)) return ackBytes(ackOf(claim, { status: STATUS.BAD_SIGNATURE }));
       this.kept += 1;
       this.best.set(claim.channelId, claim.amount);
       return ackBytes(ackOf(claim));

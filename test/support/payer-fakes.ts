@@ -6,9 +6,11 @@ import { once } from 'node:events';
 import { type Ack, ackBytes } from '../../protocol/ack.ts';
 import { type Claim, decodeClaim } from '../../protocol/claim.ts';
 import { CLAIM_BYTES, STATUS } from '../../protocol/layout.ts';
+import type { PaymentChannel } from '../../src/client/channel.ts';
 import type { Clock } from '../../src/client/clock.ts';
 import type { DatagramSocket } from '../../src/client/datagram-socket.ts';
 import type { Signer } from '../../src/client/signer.ts';
+import type { ClaimAck } from '../../src/client/waiter-queue.ts';
 
 export class ManualClock implements Clock {
   /** Like real ones, a number that f64 milliseconds hold to a microsecond. */
@@ -99,6 +101,16 @@ export class MemorySocket implements DatagramSocket {
   }
 }
 
+/** What pay() comes to once the node has said what it holds: for tests of everything that comes after. */
+export function payMore(channel: PaymentChannel, drops: bigint): Promise<ClaimAck> {
+  return channel.claim(channel.claimed + drops);
+}
+
+/** Whether a claim only asks what the node holds: under a signature that nobody can have made. */
+export function isQuestion({ signature }: Claim): boolean {
+  return signature.every((byte) => byte === 0xff);
+}
+
 /** Signs with a constant: for tests of everything but signatures. */
 export const stubSigner: Signer = {
   publicKey: new Uint8Array(33),
@@ -128,7 +140,7 @@ export interface UdpNode {
 
 type Answer = (claim: Claim, source: RemoteInfo) => Ack | undefined;
 
-/** A UDP socket on loopback that answers each claim with what `answer` makes of it. */
+/** A UDP socket on loopback that holds nothing, and answers each claim with what `answer` makes of it. */
 export async function openUdpNode(answer: Answer, port = 0): Promise<UdpNode> {
   const socket = createSocket('udp4');
   const node: UdpNode = {
@@ -144,8 +156,13 @@ export async function openUdpNode(answer: Answer, port = 0): Promise<UdpNode> {
   socket.on('message', (bytes, source) => {
     node.datagrams += 1;
     const claims = claimsOf(bytes);
-    node.claims.push(...claims);
-    const acks = claims.map((claim) => answer(claim, source)).filter((ack) => ack !== undefined);
+    node.claims.push(...claims.filter((claim) => !isQuestion(claim)));
+    const acks = claims
+      .map((claim) => {
+        const ack = answer(claim, source);
+        return ack && isQuestion(claim) ? ackOf(claim, { status: STATUS.BAD_SIGNATURE }) : ack;
+      })
+      .filter((ack) => ack !== undefined);
     if (acks.length > 0) socket.send(Buffer.concat(acks.map(ackBytes)), source.port, source.address);
   });
   socket.bind(port, '127.0.0.1');

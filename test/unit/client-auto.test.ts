@@ -1,14 +1,15 @@
 /** `auto://`: UDP while it gets through, TCP while it does not; on a clock turned by hand, and on loopback. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../protocol/claim.ts';
+import type { PaymentChannel } from '../../src/client/channel.ts';
 import { AutoLink } from '../../src/client/link-auto.ts';
 import { TcpLink } from '../../src/client/link-tcp.ts';
 import { UdpLink } from '../../src/client/link-udp.ts';
-import { Payer, type PayerLimits, type PaymentChannel } from '../../src/client/payer.ts';
+import { Payer, type PayerLimits } from '../../src/client/payer.ts';
 import { ConnectionPool } from '../../src/client/pool.ts';
 import { FakeNetwork } from '../support/client-fakes.ts';
 import { ledgerId, ModelNode, until } from '../support/client-node.ts';
-import { ackOf, ManualClock, MemorySocket, stubSigner } from '../support/payer-fakes.ts';
+import { ackOf, ManualClock, MemorySocket, payMore, stubSigner } from '../support/payer-fakes.ts';
 
 const ignore = (promise: Promise<unknown>): void => void promise.catch(() => {});
 
@@ -46,7 +47,7 @@ describe('auto, by its rules', () => {
   /** Pays every 100 ms; each transport answers or not. */
   async function payFor(milliseconds: number, answers: { udp: boolean; tcp: boolean }): Promise<void> {
     for (let elapsed = 0; elapsed < milliseconds; elapsed += 100) {
-      for (const channel of channels) ignore(channel.pay(1n));
+      for (const channel of channels) ignore(payMore(channel, 1n));
       await network.settle();
       const byUdp = udp.takeClaims();
       if (answers.udp) answerUdp(byUdp);
@@ -71,7 +72,7 @@ describe('auto, by its rules', () => {
     // With a time-out that never comes: the switch itself sends it again.
     await payer.close();
     open({ rto: { initialMs: 1e6, minMs: 1e6, maxMs: 1e7 } });
-    const paid = Promise.all(channels.map((channel) => channel.pay(2n)));
+    const paid = Promise.all(channels.map((channel) => payMore(channel, 2n)));
     await network.settle();
     expect(udp.takeClaims()).toHaveLength(20);
     await network.advance(240);
@@ -88,7 +89,7 @@ describe('auto, by its rules', () => {
 
   it('waits for a few of the round trips it has measured', async () => {
     for (let count = 0; count < 20; count += 1) {
-      ignore(channels[0]!.pay(1n));
+      ignore(payMore(channels[0]!, 1n));
       await network.settle();
       await network.advance(400);
       answerUdp(udp.takeClaims().slice(-1));
@@ -96,7 +97,7 @@ describe('auto, by its rules', () => {
     const { rtoMs } = payer.stats();
     expect(rtoMs).toBeGreaterThan(400);
     const switches = payer.stats().transportSwitches;
-    ignore(channels[0]!.pay(1n));
+    ignore(payMore(channels[0]!, 1n));
     await network.settle();
     await network.advance(2 * rtoMs - 60);
     expect(payer.stats().transportSwitches).toBe(switches);
@@ -137,7 +138,7 @@ describe('auto, by its rules', () => {
   });
 
   it('loses nothing where TCP is the one that is blocked', async () => {
-    const paid = channels[0]!.pay(1n);
+    const paid = payMore(channels[0]!, 1n);
     await network.settle();
     udp.takeClaims();
     await network.advance(400);
@@ -167,7 +168,7 @@ describe('auto, on loopback', () => {
     let over = false;
     const streams = channels.map(async (channel, index) => {
       while (!over) {
-        paid[index] = (await channel.pay(3n)).amount;
+        paid[index] = (await payMore(channel, 3n)).amount;
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     });

@@ -1,7 +1,8 @@
 /** The payer's rules, on a clock turned by hand and a socket in memory: no chance, no waiting. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { STATUS } from '../../protocol/layout.ts';
-import { type ChannelOptions, Payer, type PayerLimits, type PaymentChannel } from '../../src/client/payer.ts';
+import type { PaymentChannel } from '../../src/client/channel.ts';
+import { type ChannelOptions, Payer, type PayerLimits } from '../../src/client/payer.ts';
 import { ackOf, ManualClock, MemorySocket, stubSigner } from '../support/payer-fakes.ts';
 
 let clock: ManualClock;
@@ -103,6 +104,10 @@ describe('acks', () => {
   it('never raise what pay() adds to, whatever they say', async () => {
     const paying = channel(1, { committed: 100n });
     const paid = paying.pay(5n);
+    const [over, reached] = sent();
+    expect([over!.amount, reached!.amount]).toEqual([101n, 100n]);
+    socket.deliver(ackOf(over!, { status: STATUS.BAD_SIGNATURE }), ackOf(reached!, { status: STATUS.ALREADY }));
+    await new Promise((resolve) => setImmediate(resolve));
     const [claim] = sent();
     expect(claim!.amount).toBe(105n);
     socket.deliver(ackOf(claim!, { amount: 10n ** 17n }));

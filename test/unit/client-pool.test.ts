@@ -1,13 +1,14 @@
 /** The pool's rules, on a clock turned by hand and sockets in memory. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STATUS } from '../../protocol/layout.ts';
+import type { PaymentChannel } from '../../src/client/channel.ts';
 import { TcpLink } from '../../src/client/link-tcp.ts';
-import { Payer, type PayerLimits, type PaymentChannel } from '../../src/client/payer.ts';
+import { Payer, type PayerLimits } from '../../src/client/payer.ts';
 import { ConnectionPool } from '../../src/client/pool.ts';
 import type { PoolOptions } from '../../src/client/pool-options.ts';
 import { FakeNetwork } from '../support/client-fakes.ts';
 import { framed, ledgerId } from '../support/client-node.ts';
-import { ackOf, ManualClock, stubSigner } from '../support/payer-fakes.ts';
+import { ackOf, ManualClock, payMore, stubSigner } from '../support/payer-fakes.ts';
 
 let clock: ManualClock;
 let network: FakeNetwork;
@@ -35,7 +36,7 @@ function channelsOf(payer: Payer, count: number, from = 0): PaymentChannel[] {
 }
 
 const ignore = (promise: Promise<unknown>): void => void promise.catch(() => {});
-const payAll = (channels: PaymentChannel[]) => Promise.all(channels.map((channel) => channel.pay(1n)));
+const payAll = (channels: PaymentChannel[]) => Promise.all(channels.map((channel) => payMore(channel, 1n)));
 
 async function allUp(): Promise<void> {
   for (const socket of network.open) socket.up();
@@ -129,7 +130,7 @@ describe('connections', () => {
   });
 
   it('are tried again after a back-off that grows to a bound', async () => {
-    ignore(channelsOf(openPayer(), 1)[0]!.pay(1n));
+    ignore(payMore(channelsOf(openPayer(), 1)[0]!, 1n));
     const delays: number[] = [];
     for (let tries = 1; tries <= 8; tries += 1) {
       const from = clock.time;
@@ -156,7 +157,7 @@ describe('connections', () => {
 
   it('that do not come up in time are given up', async () => {
     openPool({ connectTimeoutMs: 1_000 });
-    ignore(channelsOf(openPayer(), 1)[0]!.pay(1n));
+    ignore(payMore(channelsOf(openPayer(), 1)[0]!, 1n));
     await network.advance(900);
     expect(network.open).toHaveLength(1);
     await network.advance(400);
@@ -203,9 +204,9 @@ describe('connections', () => {
     const [channel, other] = channelsOf(payer, 2);
     await allUp();
     const [socket] = network.sockets;
-    const paid = channel!.pay(1n);
+    const paid = payMore(channel!, 1n);
     for (let second = 0; second < 6; second += 1) {
-      ignore(other!.pay(1n));
+      ignore(payMore(other!, 1n));
       await network.settle();
       const claims = socket!.takeClaims().filter(({ channelId }) => channelId === other!.channelId);
       socket!.answer(...claims.map((claim) => ackOf(claim)));
@@ -243,7 +244,7 @@ describe('connections', () => {
   it('with a payload of unknown frames go on, and count it', async () => {
     const [channel] = channelsOf(openPayer(), 1);
     await allUp();
-    const paid = channel!.pay(1n);
+    const paid = payMore(channel!, 1n);
     await network.settle();
     const [socket] = network.sockets;
     socket!.push(framed(Uint8Array.of(0x55, 1, 2)));
@@ -260,9 +261,9 @@ describe('connections', () => {
 describe('waiting', () => {
   it('for a connection is measured, and what waits is asked for its newest claim only', async () => {
     const [channel] = channelsOf(openPayer(), 1);
-    ignore(channel!.pay(1n));
+    ignore(payMore(channel!, 1n));
     await network.advance(300);
-    ignore(channel!.pay(1n));
+    ignore(payMore(channel!, 1n));
     await network.advance(100);
     await allUp();
     expect(network.sockets[0]!.claims.map(({ amount }) => amount)).toEqual([2n]);
@@ -273,7 +274,7 @@ describe('waiting', () => {
   it('ends after the acquire time-out, of which the payer hears; its own time-out tries again', async () => {
     openPool({ acquireTimeoutMs: 1_000, connectTimeoutMs: 60_000 });
     const payer = openPayer({ rto: { initialMs: 1_500, minMs: 1_500 } });
-    ignore(channelsOf(payer, 1)[0]!.pay(1n));
+    ignore(payMore(channelsOf(payer, 1)[0]!, 1n));
     await network.advance(1_300);
     expect(pool.stats()).toMatchObject({ waiting: 0, waitTimeouts: 1 });
     expect(payer.stats()).toMatchObject({ socketErrors: 1, waiting: 1 });
@@ -330,15 +331,15 @@ describe('payers of one pool', () => {
     const [one, two] = [openPayer(), openPayer()];
     const [mine] = channelsOf(one, 1);
     const [yours] = channelsOf(two, 1, 1);
-    ignore(mine!.pay(1n));
-    ignore(yours!.pay(1n));
+    ignore(payMore(mine!, 1n));
+    ignore(payMore(yours!, 1n));
     await one.close();
     expect(pool.stats().waiting).toBe(1);
     await allUp();
     expect(network.sockets[0]!.takeClaims().map(({ channelId }) => channelId)).toEqual([yours!.channelId]);
     expect(pool.stats().channels).toBe(1);
     const [again] = channelsOf(two, 1);
-    ignore(again!.pay(3n));
+    ignore(payMore(again!, 3n));
     await network.settle();
     const [claim] = network.sockets[0]!.takeClaims();
     network.sockets[0]!.answer(ackOf(claim!, { status: STATUS.ALREADY }));

@@ -2,9 +2,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
-import { Payer, type PayerLimits, type PaymentChannel } from '../../src/client/payer.ts';
+import type { PaymentChannel } from '../../src/client/channel.ts';
+import { Payer, type PayerLimits } from '../../src/client/payer.ts';
 import { RttEstimator } from '../../src/client/rto.ts';
-import { ackOf, ManualClock, MemorySocket, stubSigner } from '../support/payer-fakes.ts';
+import { ackOf, ManualClock, MemorySocket, payMore, stubSigner } from '../support/payer-fakes.ts';
 
 let clock: ManualClock;
 let socket: MemorySocket;
@@ -115,7 +116,7 @@ describe('retransmission', () => {
     const start = clock.time;
     const times: number[] = [];
     for (let elapsed = 0; elapsed < 1_500; elapsed += 1) {
-      if (elapsed % 10 === 0) ignore(other.pay(1n));
+      if (elapsed % 10 === 0) ignore(payMore(other, 1n));
       for (const claim of sent()) {
         if (claim.channelId === 1n) times.push(clock.time - start);
         else socket.deliver(ackOf(claim, { timestamp: claim.timestamp - 5 }));

@@ -178,7 +178,7 @@ describe('key file', () => {
       JSON.stringify({ ...KEY, publicKey: `ED${'0'.repeat(64)}` }),
       'publicKey: expected ED',
     ],
-    ['a long file', ' '.repeat(5000), 'expected at most 4096 bytes, got 5000'],
+    ['a long file', ' '.repeat(5000), 'got more than 4096 bytes'],
   ])('is refused when it is %s', (_, text, message) => {
     if (text !== undefined) writeFileSync(path, text, { mode: 0o600 });
     let thrown: Error | undefined;

@@ -12,7 +12,7 @@ import { Payer } from '../../src/client/payer.ts';
 import { ConnectionPool } from '../../src/client/pool.ts';
 import { run as pay } from '../../tools/pay.ts';
 import { ledgerId, ModelNode, NONCE, type NodePlan, seeded, until } from '../support/client-node.ts';
-import { stubSigner } from '../support/payer-fakes.ts';
+import { MemorySocket, stubSigner } from '../support/payer-fakes.ts';
 import { TLS_PAIR } from '../support/wire-tcp.ts';
 
 const toClose: { close(): Promise<void> }[] = [];
@@ -50,7 +50,8 @@ describe('payer over TCP', () => {
     const waiting = channel.pay(1n);
     await Promise.all([expect(waiting).rejects.toMatchObject({ code: 'PAYER_CLOSED' }), payer.close()]);
     await until(() => handles().length <= before.length);
-    expect(handles()).toEqual(before);
+    // A timer of the test runner's may have ended meanwhile: fewer are fine, others are not.
+    for (const name of handles()) expect(before).toContain(name);
   });
 
   it('sees its claims acknowledged', async () => {
@@ -203,7 +204,7 @@ describe('a pool', () => {
     for (let number = 0; number < 1_000; number += 1) {
       const payer = await openPayer({ to: node.url('tcp'), pool, rto: NO_RTO, ackTimeoutMs: 50_000 });
       for (let index = 0; index < 100; index += 1)
-        payments.push(payer.channel({ ledgerChannelId: ledgerId(number * 100 + index), key: stubSigner }).pay(7n));
+        payments.push(payer.channel({ ledgerChannelId: ledgerId(number * 100 + index), key: stubSigner }).claim(7n));
     }
     await Promise.all(payments);
     payments = [];
@@ -224,7 +225,7 @@ describe('a pool', () => {
     const second = await Payer.open({ to: node.url('tcp'), pool });
     expect(() => second.channel({ ledgerChannelId: ledgerId(1), key: stubSigner })).toThrow('a handle not in use');
     await first.close();
-    await second.channel({ ledgerChannelId: ledgerId(1), key: stubSigner }).pay(2n);
+    await second.channel({ ledgerChannelId: ledgerId(1), key: stubSigner, committed: 1n }).pay(1n);
     expect(pool.stats()).toMatchObject({ opened: 1, connections: 1 });
     await second.close();
     await pool.close();
@@ -282,7 +283,7 @@ describe('resume', () => {
     return { node, channel, best: payer.resume(channel) };
   }
 
-  it.each(['tcp', 'auto'] as const)('goes on from the best claim (%s)', async (scheme) => {
+  it.each(['tcp', 'auto', 'udp'] as const)('goes on from the best claim (%s)', async (scheme) => {
     const { node, channel, best } = await resumed(scheme, bestClaim(1_000n));
     expect(await best).toMatchObject({ committed: 1_000n, sequence: 9 });
     expect([channel.committed, channel.claimed]).toEqual([1_000n, 1_000n]);
@@ -306,14 +307,65 @@ describe('resume', () => {
     }
   });
 
-  it('says what the node refuses, and what UDP can not do', async () => {
+  it('says what the node refuses, and what can not be done', async () => {
     const { best } = await resumed('tcp', { ok: false, code: 'CHANNEL_UNKNOWN', message: 'no such channel' });
     await expect(best).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
-    await expect((await resumed('udp', {})).best).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    const bare = new Payer({ socket: new MemorySocket() });
+    const channel = bare.channel({ ledgerChannelId: ledgerId(5), key });
+    await expect(bare.resume(channel)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    const { channel: another, best: resumedBest } = await resumed('tcp', bestClaim(1n));
+    await resumedBest;
+    await expect(bare.resume(another)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
   });
 });
 
 describe('claimwire pay', () => {
+  it('says paid only where this claim paid, and adds to what is held with --more', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'claimwire-pay-'));
+    const keyFile = join(folder, 'key.json');
+    writeKeyFile(keyFile, generateKey());
+    let output = '';
+    let errors = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      output += text;
+      return true;
+    });
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      errors += text;
+      return true;
+    });
+    const node = await openNode({ udp: true });
+    const args = (scheme: 'tcp' | 'udp') => ['--to', node.url(scheme), '--key', keyFile, '--ledger-channel', LEDGER];
+    const LEDGER = 'AB'.repeat(32);
+    const state = ['--state', join(folder, 'pay.state')];
+    const said = async (...more: string[]) => {
+      output = errors = '';
+      const code = await pay([...args('udp'), '--json', ...more]);
+      const { status, amount, sequence } = JSON.parse(output);
+      return { code, status, amount, sequence };
+    };
+    expect(await said('--amount', '8')).toMatchObject({ code: 0, status: 'COMMITTED', amount: '8' });
+    for (const amount of ['8', '3']) {
+      expect(await said('--amount', amount)).toMatchObject({ code: 1, status: 'ALREADY', amount });
+      expect(errors).toMatch(/nothing was paid, the node holds . drops or more already/);
+    }
+    expect(node.received).toBe(1);
+    expect(await said('--amount', '9', ...state)).toMatchObject({ code: 0, amount: '9', sequence: 1 });
+    expect(await said('--more', '5', ...state)).toMatchObject({ code: 0, amount: '14', sequence: 2 });
+    expect(await said('--more', '5', ...state)).toMatchObject({
+      code: 0,
+      status: 'COMMITTED',
+      amount: '19',
+      sequence: 3,
+    });
+    node.best.set(0xababababababababn, 30n);
+    expect(await said('--more', '5', ...state)).toMatchObject({ code: 1, status: 'COMMITTED_MISMATCH' });
+    await expect(pay([...args('tcp'), '--amount', '1', '--more', '1'])).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(pay([...args('tcp'), '--more', '0'])).rejects.toMatchObject({ code: 'USAGE' });
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
+
   it('pays over TCP and TLS', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'claimwire-pay-'));
     const keyFile = join(folder, 'key.json');

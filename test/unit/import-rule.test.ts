@@ -28,7 +28,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/control/remote.ts',
     'src/addon.ts',
   ],
-  'src/client': ['protocol', 'src/errors.ts'],
+  'src/client': ['protocol', 'src/errors.ts', 'src/regular-file.ts'],
   'src/ledger': ['protocol', 'src/channel', 'src/errors.ts'],
   'src/control': [
     'protocol',
@@ -51,8 +51,9 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/addon.ts',
     'src/errors.ts',
     'src/pcap.ts',
+    'src/regular-file.ts',
   ],
-  'src/http': ['protocol', 'src/channel', 'src/control.ts', 'src/errors.ts', 'src/log.ts'],
+  'src/http': ['protocol', 'src/channel', 'src/control.ts', 'src/errors.ts', 'src/log.ts', 'src/regular-file.ts'],
 };
 /** Files of src itself that start threads, or watch over them. */
 const THREAD_STARTERS = ['src/node.ts', 'src/housekeeping.ts'];

@@ -4,6 +4,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { ClaimwireError } from '../../src/errors.ts';
 import { writePcap } from '../../src/pcap.ts';
@@ -112,6 +113,33 @@ describe('decode', () => {
     const { code, lines, errors } = await decode(file);
     expect([code, lines.length]).toEqual([1, 1]);
     expect(errors).toMatch(/byte 177: expected 121 bytes of packet, got 111 before the end/);
+  });
+
+  it('reads no more of a file without end than it takes to see that it is no capture', async () => {
+    const before = process.memoryUsage().rss;
+    const { code, errors } = await decode('/dev/zero');
+    expect([code, errors]).toEqual([1, 'expected hex (an even number of digits) or a pcap file, got /dev/zero\n']);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 << 20);
+  });
+
+  it('takes a capture, or hex by the line, from standard input, as it comes', async () => {
+    const file = capture('piped.pcap', [Buffer.from(CLAIM, 'hex'), Buffer.from(ACK, 'hex')]);
+    const claimLine = CLAIM.replace(/(..)/g, '$1 ');
+    const cases: [Buffer[], number, RegExp][] = [
+      [[...readFileSync(file)].map((byte) => Buffer.of(byte)), 2, /^2 datagrams/],
+      [[Buffer.from(`${claimLine}\n\n${ACK}`)], 2, /^$/],
+      [[...`${CLAIM}\n${ACK}\n`].map((digit) => Buffer.from(digit)), 2, /^$/],
+      [[Buffer.from(`${CLAIM}\nabc\n`)], 1, /^line 2: expected an even number of hex digits/],
+      [[Buffer.from('\n \n')], 0, /^standard input: expected .* got nothing/],
+      [[], 0, /^standard input: expected .* got nothing/],
+      [Array.from({ length: 20 }, () => Buffer.from('ab'.repeat(10_000))), 0, /^line 1: expected .* at most 262144/],
+    ];
+    for (const [pieces, count, message] of cases) {
+      vi.spyOn(process, 'stdin', 'get').mockReturnValue(Readable.from(pieces) as typeof process.stdin);
+      const { lines, errors } = await decode('-');
+      expect(lines.length).toBe(count);
+      expect(errors).toMatch(message);
+    }
   });
 
   it('answers wrong usage with 2 and wrong input with 1, in one line', async () => {

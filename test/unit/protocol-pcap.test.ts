@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ClaimwireError } from '../../src/errors.ts';
-import { looksLikeCapture, readPcap, type UdpDatagram, writePcap } from '../../src/pcap.ts';
+import { looksLikeCapture, PcapReader, readPcap, type UdpDatagram, writePcap } from '../../src/pcap.ts';
 import { random } from './protocol-random.ts';
 
 const PAYLOAD = [1, 2, 3, 4, 5];
@@ -168,6 +168,45 @@ describe('readPcap', () => {
         expect(error).toBeInstanceOf(ClaimwireError);
       }
     }
+  });
+});
+
+describe('PcapReader', () => {
+  const packets = [ipv4(UDP), ipv4([]), ipv4(UDP, { options: 3 }), [1, 2, 3]];
+
+  /** What comes of a file in pieces of `size`. */
+  function inPieces(bytes: Uint8Array, size: number) {
+    const skipped = { notUdp: 0, fragment: 0 };
+    const reader = new PcapReader(skipped);
+    const datagrams: UdpDatagram[] = [];
+    let fault = '';
+    try {
+      for (let at = 0; at < bytes.length; at += size) datagrams.push(...reader.push(bytes.slice(at, at + size)));
+      reader.end();
+    } catch (error) {
+      fault = (error as Error).message;
+    }
+    return { datagrams, skipped, fault };
+  }
+
+  it('finds the same in pieces of any size, and the same fault where the file is cut', () => {
+    const whole = file(101, packets);
+    for (let length = 0; length <= whole.length; length += 11) {
+      const bytes = whole.slice(0, length);
+      const expected = inPieces(bytes, length + 1);
+      for (const size of [1, 7, 24, 100]) expect(inPieces(bytes, size)).toEqual(expected);
+    }
+    expect(inPieces(whole, 5)).toMatchObject({ fault: '', datagrams: [{}, {}], skipped: { notUdp: 2 } });
+  });
+
+  it('keeps no more than a packet, however long the file is', () => {
+    const [header, packet] = [file(101, []), file(101, [ipv4(UDP)]).slice(24)];
+    const piece = Buffer.concat(Array.from({ length: 1_000 }, () => packet));
+    const reader = new PcapReader({ notUdp: 0, fragment: 0 });
+    let count = [...reader.push(header)].length;
+    for (let pieces = 0; pieces < 100; pieces += 1) for (const _ of reader.push(piece)) count += 1;
+    reader.end();
+    expect(count).toBe(100_000);
   });
 });
 

@@ -1,0 +1,67 @@
+/**
+ * Files that an operator names and that are read whole: keys, tokens, certificates, a payer's state.
+ *
+ * Cold path, synchronous. A path is taken for no more than it says: a pipe that nobody writes to would be waited for, and
+ * a device may have no end, so only regular files are read, and no more of them than they may hold.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+
+/** Why a file was not read; `reason` follows "got". */
+export class FileFault extends Error {
+  readonly reason: string;
+
+  constructor(reason: string, cause?: unknown) {
+    super(`expected a regular file that can be read, got ${reason}`, { cause });
+    this.reason = reason;
+  }
+}
+
+export interface SmallFile {
+  readonly bytes: Buffer;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+const GROWTH_BYTES = 4_096;
+
+/** Opens a regular file for reading, and waits for nothing. Throws FileFault. */
+export function openRegularFile(path: string): number {
+  const descriptor = guarded(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
+  try {
+    const stat = guarded(() => fstatSync(descriptor));
+    if (stat.isFile()) return descriptor;
+    throw new FileFault(stat.isDirectory() ? 'a folder' : stat.isFIFO() ? 'a pipe' : 'a device');
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** Reads a regular file of at most `bytesMax` bytes. Throws FileFault. */
+export function readSmallFile(path: string, bytesMax: number): SmallFile {
+  const descriptor = openRegularFile(path);
+  try {
+    const { mode, size } = fstatSync(descriptor);
+    // One byte more than there should be: the file may grow while it is read, and those of /proc say 0.
+    let bytes = Buffer.alloc(Math.min(size, bytesMax) + 1);
+    let length = 0;
+    for (;;) {
+      const read = guarded(() => readSync(descriptor, bytes, length, bytes.length - length, null));
+      length += read;
+      if (read === 0) break;
+      if (length > bytesMax) throw new FileFault(`more than ${bytesMax} bytes`);
+      if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(2 * length + GROWTH_BYTES, bytesMax + 1));
+    }
+    return { bytes: bytes.subarray(0, length), mode: mode & 0o777 };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function guarded<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw new FileFault((error as NodeJS.ErrnoException).code ?? (error as Error).message, error);
+  }
+}
