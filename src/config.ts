@@ -3,7 +3,7 @@
  */
 import { availableParallelism, freemem } from 'node:os';
 import { ClaimwireError } from './errors.ts';
-import { SECTOR_BYTES, SEGMENT_BYTES_MAX } from './journal/record.ts';
+import { BLOCK_BYTES, BLOCK_SIZES, SEGMENT_BYTES_MAX } from './journal/record.ts';
 import { powerOfTwoAtLeast } from './ring/arena.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { BACKEND_CLAIMS_PER_MS, BACKEND_NAMES, type BackendChoice, type BackendName } from './verify/backend.ts';
@@ -63,6 +63,8 @@ export interface NodeOptions {
   /** Empty steps a thread spins before it sleeps; -1 lets the node choose by its cores. */
   spins?: number;
   segmentBytes?: number;
+  /** What groups of the journal are aligned to: 4,096, or 512 for disks known to write sectors of 512 bytes. */
+  journalBlockBytes?: number;
   checkpointSeconds?: number;
   /** Start although the journal is corrupt, with what lies before the bad place; the rest is moved aside. */
   cutJournal?: boolean;
@@ -148,6 +150,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     ringSlots: options.ringSlots ?? 0,
     spins: options.spins ?? -1,
     segmentBytes: options.segmentBytes ?? 64 * 2 ** 20,
+    journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
     checkpointSeconds: options.checkpointSeconds ?? 30,
     cutJournal: options.cutJournal ?? false,
   };
@@ -163,8 +166,16 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
     throw new ClaimwireError('CONFIG_INVALID', `ring-slots: expected a power of two, got ${config.ringSlots}`);
   expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
-  if (config.segmentBytes % SECTOR_BYTES !== 0)
-    throw new ClaimwireError('CONFIG_INVALID', `segment-bytes: expected whole sectors, got ${config.segmentBytes}`);
+  if (!BLOCK_SIZES.includes(config.journalBlockBytes))
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `journal-block: expected ${BLOCK_SIZES.join(' or ')}, got ${config.journalBlockBytes}`,
+    );
+  if (config.segmentBytes % config.journalBlockBytes !== 0)
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `segment-bytes: expected whole blocks of ${config.journalBlockBytes}, got ${config.segmentBytes}`,
+    );
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
   return config;
 }

@@ -194,13 +194,13 @@ export class ClaimwireNode implements NodeControl {
   }
 
   async #start(): Promise<void> {
-    const { data, segmentBytes, cutJournal } = this.config;
+    const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     loadChannels(this.#registry, this.#store);
-    const options = { data, segmentBytes, lanes: ringsOf(this.config), cut: cutJournal };
+    const options = { data, segmentBytes, blockBytes, lanes: ringsOf(this.config), cut: cutJournal };
     this.#journals = Journals.replay(options, this.#registry, this.#table);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
-    await this.#journals.release([]);
+    await this.#journals.begin();
     await this.#startThreads(this.#journals);
     this.#housekeeping = setInterval(() => void this.#housekeep(), HOUSEKEEPING_MS);
   }
@@ -267,7 +267,7 @@ export class ClaimwireNode implements NodeControl {
       const segments = this.#segments();
       await this.#store.checkpoint();
       // Every group is in the table and the registry has it: nothing is left to replay.
-      await this.#journals?.release(segments.map((segment) => segment + 1));
+      await this.#journals?.end(segments);
       return this.#totals();
     } finally {
       await closeRegistry(this.#registry);

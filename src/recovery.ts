@@ -1,20 +1,24 @@
 /**
  * The registry of a data folder: opened, checked, locked, and loaded into the channel table. Main thread, at start.
  */
-import { mkdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Registry } from './channel/registry.ts';
 import { checkRegistry } from './channel/registry-check.ts';
 import type { ChannelStore } from './channel/store.ts';
 import { ClaimwireError } from './errors.ts';
+import { makeFolder } from './journal/segment.ts';
+import { log } from './log.ts';
 
+/** A registry in the making (channel/registry.ts). */
+const DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
 /** Registries open in this process: the lock tells processes apart, not two nodes of one. */
 const opened = new Set<string>();
 
 /** Opens the registry of a data folder and takes its lock. Throws REGISTRY_CORRUPT or DATA_LOCKED, changing nothing. */
 export function openRegistry(data: string): Registry {
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  const directory = join(realpathSync(data), 'registry');
+  makeFolder(fs, data, data, 0o700);
+  const directory = join(fs.realpathSync(data), 'registry');
   if (opened.has(directory))
     throw new ClaimwireError(
       'DATA_LOCKED',
@@ -29,7 +33,17 @@ export function openRegistry(data: string): Registry {
     throw error;
   }
   opened.add(directory);
+  removeDrafts(directory);
   return registry;
+}
+
+/** Removes registries that a process killed while it made one left beside ours; the folder is this process's by now. */
+function removeDrafts(directory: string): void {
+  const folder = dirname(directory);
+  for (const name of fs.readdirSync(folder).filter((entry) => DRAFT.test(entry))) {
+    fs.rmSync(join(folder, name), { recursive: true, force: true });
+    log('info', `registry: removed ${join(folder, name)}, which a killed run left half made`);
+  }
 }
 
 export async function closeRegistry(registry: Registry): Promise<void> {

@@ -25,7 +25,8 @@ Reads a journal from end to end and says what it holds; changes nothing.
   --json        one JSON object
   --help        this text
 
-A torn end is what a loss of power leaves of a group that was never acknowledged.
+A torn end is what a loss of power leaves of a group that was not acknowledged. Damage
+done later to the last groups looks the same, though they may have been acknowledged.
 Exit code: 0 whole or torn, 1 corrupt, a bad signature, or not readable, 2 usage.
 `;
 
@@ -180,7 +181,7 @@ function laneText(lane: Lane): string {
       `  from there on ${journal.dropped.bytes} bytes that are not zero, ${journal.dropped.groups} sound groups`,
     );
   }
-  for (const place of journal.harmless) lines.push(`  nothing lost at ${placeText(place)}`);
+  for (const place of journal.harmless) lines.push(`  passed over ${placeText(place)}`);
   if (audit !== undefined) {
     const { checked, badSignatures, unknownChannels } = audit;
     lines.push(`  ${checked} signatures checked, ${badSignatures} bad, ${unknownChannels} of unknown channels`);

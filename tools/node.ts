@@ -46,8 +46,10 @@ SIGTERM or SIGINT, {"event":"stopped",…}; logs go to stderr.
   --ring-slots N           claims in flight, a power of two; default by the backend's speed
   --spins N                empty looks before a thread sleeps; default by cores
   --checkpoint-seconds N   longest time between checkpoints; default 30
-  --cut-journal            start on a damaged journal with what lies before the damage;
-                           the rest is moved aside, never overwritten
+  --journal-block BYTES    what each write to the journal is aligned to: 4096 (default), or
+                           512 for a disk known to write sectors of 512 bytes
+  --cut-journal            start on a damaged or missing journal with what lies before the
+                           damage; the rest is moved aside, never overwritten
   --help                   this text
 
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.
@@ -131,6 +133,7 @@ function readOptions(args: string[]): NodeOptions | undefined {
     'ring-slots': { type: 'string' },
     spins: { type: 'string' },
     'checkpoint-seconds': { type: 'string' },
+    'journal-block': { type: 'string' },
     'cut-journal': { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   });
@@ -175,6 +178,8 @@ function readOptions(args: string[]): NodeOptions | undefined {
   if (values['ring-slots'] !== undefined)
     options.ringSlots = wholeNumber(values['ring-slots'], '--ring-slots', 16, 65_536);
   if (values.spins !== undefined) options.spins = wholeNumber(values.spins, '--spins', 0, 1_000_000);
+  if (values['journal-block'] !== undefined)
+    options.journalBlockBytes = Number(oneOf(values['journal-block'], '--journal-block', ['4096', '512']));
   if (values['checkpoint-seconds'] !== undefined)
     options.checkpointSeconds = wholeNumber(values['checkpoint-seconds'], '--checkpoint-seconds', 1, 86_400);
   return options;

@@ -28,6 +28,11 @@ export interface RegistryMeta {
   journalId: string;
   /** First journal segment to replay, one per lane; empty before the first checkpoint. */
   replayFrom: number[];
+  /**
+   * Of each lane a segment that has been on the disk since before this was recorded, or 0 where there may be none. A
+   * lane whose segment is missing has lost its journal. Registries of earlier trees do not have it.
+   */
+  segmentsThere?: number[];
 }
 
 type Database = RootDatabase<Buffer, Buffer>;

@@ -9,7 +9,7 @@ import * as fs from 'node:fs';
 import { basename, join } from 'node:path';
 import { SEGMENT_HEADER_BYTES } from './record.ts';
 import type { RecoveryReport } from './recover.ts';
-import { decodeSegmentHeader, journalFailed, segmentName, segmentNumber, syncFolder } from './segment.ts';
+import { decodeSegmentHeader, draftName, journalFailed, segmentName, segmentNumber, syncFolder } from './segment.ts';
 
 const FOLDERS_MAX = 10_000;
 const COPY_BYTES = 1024 * 1024;
@@ -60,16 +60,19 @@ function damagedFolder(directory: string): string {
   throw new Error(`expected at most ${FOLDERS_MAX} damaged folders in ${basename(directory)}`);
 }
 
-/** A new file with the segment's bytes up to `end`, and zeros to its full size. */
-function soundCopy(directory: string, segment: number, end: number): string {
+/** A new file with the segment's bytes up to `end`, and zeros to its full size; none where no group ends before it. */
+function soundCopy(directory: string, segment: number, end: number): string | undefined {
   const path = join(directory, segmentName(segment));
+  const made = draftName(path, 'cut');
   const source = fs.openSync(path, 'r');
-  const target = fs.openSync(`${path}.cut.tmp`, 'w');
+  let target = -1;
   try {
     const chunk = new Uint8Array(COPY_BYTES);
     fs.readSync(source, chunk, 0, SEGMENT_HEADER_BYTES, 0);
     const header = decodeSegmentHeader(chunk, SEGMENT_HEADER_BYTES, segment);
     if (typeof header === 'string') throw new Error(header);
+    if (end <= header.blockBytes) return undefined;
+    target = fs.openSync(made, 'w');
     for (let offset = 0; offset < header.segmentBytes; offset += COPY_BYTES) {
       chunk.fill(0);
       const length = Math.min(COPY_BYTES, header.segmentBytes - offset);
@@ -78,8 +81,8 @@ function soundCopy(directory: string, segment: number, end: number): string {
     }
     fs.fsyncSync(target);
   } finally {
-    fs.closeSync(target);
+    if (target >= 0) fs.closeSync(target);
     fs.closeSync(source);
   }
-  return `${path}.cut.tmp`;
+  return made;
 }

@@ -2,11 +2,19 @@
  * A group of claims in the making: the bytes that one journal write takes, header at 0, records from 32, 96 bytes apart.
  *
  * Owned by the thread that commits; plain memory, made once. Two of them let a lane fill one while the other is being
- * synced. Records stay readable after the write, until `clear`.
+ * synced. Records stay readable after the write, until `clear`. There is room for the zeros that fill the last block.
  */
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
-import { GROUP_CLAIMS_LIMIT, GROUP_HEADER_BYTES, groupBytes, RECORD_BYTES, sealGroup } from './record.ts';
+import {
+  BLOCK_BYTES,
+  blockAlign,
+  GROUP_CLAIMS_LIMIT,
+  GROUP_HEADER_BYTES,
+  groupBytes,
+  RECORD_BYTES,
+  sealGroup,
+} from './record.ts';
 
 /** Word of a group's counts. */
 export const COUNT_RECORDS = 0;
@@ -34,7 +42,7 @@ export class JournalGroup {
     assert(claimsMax >= 1 && claimsMax <= GROUP_CLAIMS_LIMIT, 'recovery takes no larger group');
     this.claimsMax = claimsMax;
     this.#counts = counts;
-    this.bytes = new Uint8Array(groupBytes(claimsMax));
+    this.bytes = new Uint8Array(blockAlign(groupBytes(claimsMax), BLOCK_BYTES));
     this.view = new DataView(this.bytes.buffer);
     this.#words = new Uint32Array(this.bytes.buffer);
   }
@@ -44,7 +52,7 @@ export class JournalGroup {
     return this.#counts[COUNT_RECORDS]!;
   }
 
-  /** Bytes a write takes. */
+  /** Bytes of the header and the records, without the zeros that fill the last block. */
   get length(): number {
     return groupBytes(this.count);
   }
@@ -73,9 +81,15 @@ export class JournalGroup {
     this.#counts[COUNT_RECORDS] = 0;
   }
 
-  /** Writes the header; the bytes are ready for the disk then. `seed` as in record.ts. */
-  seal(number: number, nowMs: number, seed: number): void {
+  /**
+   * Writes the header, and zeros up to the next block, where records of an earlier group may lie; the bytes are ready for
+   * the disk then. `seed` as in record.ts. Returns the bytes a write takes.
+   */
+  seal(number: number, nowMs: number, seed: number, blockBytes: number): number {
     sealGroup(this.bytes, this.view, number, this.count, nowMs, seed);
+    const end = blockAlign(this.length, blockBytes);
+    this.bytes.fill(0, this.length, end);
+    return end;
   }
 
   /** 93 bytes into a record, in whole words where the source allows it: half the time of `set(subarray)`. */

@@ -9,9 +9,10 @@
 import * as fs from 'node:fs';
 import { type FileHandle, link, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SEGMENT_HEADER_BYTES } from './record.ts';
+import { BLOCK_BYTES } from './record.ts';
 import {
   assertSegment,
+  draftName,
   encodeSegmentHeader,
   journalFailed,
   makeFolder,
@@ -24,17 +25,20 @@ export interface SegmentKeeperOptions {
   /** The lane's folder; made if it is not there. */
   directory: string;
   segmentBytes: number;
+  /** What groups are aligned to (record.ts); default 4,096. */
+  blockBytes?: number | undefined;
   /** 16 bytes. */
   journalId: Uint8Array;
 }
 
 export class SegmentKeeper {
   readonly #options: SegmentKeeperOptions;
+  #isFolderMade = false;
   /** One piece of work at a time, in the order asked for. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SegmentKeeperOptions) {
-    assertSegment(options.segmentBytes, 1, options.journalId);
+    assertSegment(options.segmentBytes, 1, options.journalId, options.blockBytes);
     this.#options = options;
   }
 
@@ -57,9 +61,10 @@ export class SegmentKeeper {
   async #prepare(number: number): Promise<void> {
     const { directory } = this.#options;
     const path = join(directory, segmentName(number));
-    const made = `${path}.keeper.tmp`;
+    const made = draftName(path, 'keeper');
     try {
-      makeFolder(fs, directory);
+      if (!this.#isFolderMade) makeFolder(fs, directory);
+      this.#isFolderMade = true;
       if ((await readdir(directory)).includes(segmentName(number))) return;
       const handle = await open(made, 'w');
       try {
@@ -79,15 +84,15 @@ export class SegmentKeeper {
   }
 
   async #fill(handle: FileHandle, number: number): Promise<void> {
-    const { segmentBytes, journalId } = this.#options;
+    const { segmentBytes, blockBytes = BLOCK_BYTES, journalId } = this.#options;
     const write = async (bytes: Uint8Array, length: number, position: number) => {
       const { bytesWritten } = await handle.write(bytes, 0, length, position);
       if (bytesWritten !== length) throw new Error(`expected ${length} bytes written, got ${bytesWritten}`);
     };
-    const header = encodeSegmentHeader({ number, segmentBytes, journalId, createdAt: Date.now() });
-    await write(header, SEGMENT_HEADER_BYTES, 0);
+    const head = encodeSegmentHeader({ number, segmentBytes, blockBytes, journalId, createdAt: Date.now() });
+    await write(head, head.length, 0);
     const zeros = new Uint8Array(ZERO_CHUNK_BYTES);
-    for (let offset = SEGMENT_HEADER_BYTES; offset < segmentBytes; offset += ZERO_CHUNK_BYTES) {
+    for (let offset = head.length; offset < segmentBytes; offset += ZERO_CHUNK_BYTES) {
       await write(zeros, Math.min(ZERO_CHUNK_BYTES, segmentBytes - offset), offset);
       // Little by little: one sync of it all would hold up the writer's syncs behind it.
       await handle.datasync();

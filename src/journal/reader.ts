@@ -7,6 +7,7 @@
 import { crc32 } from 'node:zlib';
 import { assert } from '../errors.ts';
 import {
+  blockAlign,
   GROUP,
   GROUP_BYTES_LIMIT,
   GROUP_CLAIMS_LIMIT,
@@ -15,7 +16,6 @@ import {
   getU64,
   groupBytes,
   SECTOR_BYTES,
-  sectorAlign,
 } from './record.ts';
 import { hex, type JournalFiles } from './segment.ts';
 
@@ -105,6 +105,22 @@ export class SegmentReader {
     return undefined;
   }
 
+  /** The length that the header at `offset` says, where it is sound as far as it goes and has this number; else 0. */
+  headerLength(offset: number, number: number): number {
+    const at = this.load(offset, GROUP_HEADER_BYTES);
+    if (at < 0) return 0;
+    const view = this.#view;
+    const count = view.getUint32(at + GROUP.count, true);
+    const length = view.getUint32(at + GROUP.bytes, true);
+    const isSound =
+      view.getUint32(at + GROUP.magic, true) === GROUP_MAGIC &&
+      getU64(view, at + GROUP.number) === number &&
+      count > 0 &&
+      count <= GROUP_CLAIMS_LIMIT &&
+      length === groupBytes(count);
+    return isSound ? length : 0;
+  }
+
   /** First byte that is not zero in file bytes [offset, end), or -1. */
   firstNonZero(offset: number, end: number): number {
     for (let from = offset; from < end; ) {
@@ -130,13 +146,13 @@ export class SegmentReader {
     return count;
   }
 
-  /** How many sound groups numbered `first` or higher start in file bytes [offset, end). */
+  /** How many sound groups numbered `first` or higher start in file bytes [offset, end), on any sector. */
   countGroups(offset: number, end: number, seed: number, first: number): number {
     let count = 0;
-    for (let from = sectorAlign(offset); from < end; ) {
+    for (let from = blockAlign(offset, SECTOR_BYTES); from < end; ) {
       const sound = this.readGroup(from, end, seed) === undefined;
       if (sound && this.number >= first) count++;
-      from += sound ? sectorAlign(this.length) : SECTOR_BYTES;
+      from += sound ? blockAlign(this.length, SECTOR_BYTES) : SECTOR_BYTES;
     }
     return count;
   }

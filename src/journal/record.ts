@@ -4,19 +4,26 @@
  *
  * Pure functions over memory the caller owns; used by the writer's thread, the main thread and the tools.
  *
- *   segment = header (512) ‖ group ‖ group ‖ … ‖ zeros
- *   group   = header (32) ‖ count × record (96), then zeros up to the next multiple of 512
+ *   segment = header (512) ‖ zeros up to one block ‖ group ‖ group ‖ … ‖ zeros
+ *   group   = header (32) ‖ count × record (96), then zeros up to the next block
  *   record  = the 93 bytes of the claim ‖ 3 zeros
  *
- * Groups start on sectors, so a sector is never written again once it is synced: a torn write cannot touch an older
- * group. Group numbers rise by 1 across segments and restarts, so a group that is missing shows.
+ * Groups start on blocks and are written in whole blocks, so a block is never written again once it is synced, and what
+ * a loss of power leaves of a write lies behind every older group. That holds where a block is no smaller than what the
+ * disk writes at a time: many disks that tell of 512-byte sectors read, change and write 4,096 bytes. Hence 4,096 is the
+ * default; 512 is for disks known to write sectors of 512. A segment's header says its block, since an earlier run may
+ * have been told another. Group numbers rise by 1 while groups are in the journal, so a missing group shows.
  */
 import { crc32 } from 'node:zlib';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
 
-/** What a disk writes whole or not at all. */
+/** What any disk writes whole or not at all; the smallest block. */
 export const SECTOR_BYTES = 512;
+/** What groups are aligned to, unless the operator knows the disk. */
+export const BLOCK_BYTES = 4_096;
+/** Blocks a segment may have. */
+export const BLOCK_SIZES: readonly number[] = [SECTOR_BYTES, BLOCK_BYTES];
 
 export const RECORD_BYTES = 96;
 export const GROUP_HEADER_BYTES = 32;
@@ -37,8 +44,10 @@ export const GROUP_BYTES_LIMIT = GROUP_HEADER_BYTES + GROUP_CLAIMS_LIMIT * RECOR
 export const JOURNAL_ID_BYTES = 16;
 export const SEGMENT_HEADER_BYTES = 512;
 export const SEGMENT_MAGIC = 0x4c_4e_4a_43; // "CJNL" as it lies
-export const SEGMENT_VERSION = 1;
-/** Offsets in a segment's header; what is between `createdAt` and `crc` is zero. */
+export const SEGMENT_VERSION = 2;
+/** Segments of earlier trees, read and never written: their blocks are sectors and their headers do not say so. */
+export const SEGMENT_VERSION_SECTORS = 1;
+/** Offsets in a segment's header; what is between `blockBytes` and `crc` is zero. */
 export const SEGMENT = {
   magic: 0, // u32
   version: 4, // u32
@@ -46,6 +55,7 @@ export const SEGMENT = {
   segmentBytes: 16, // u64, the file's size when it is whole
   journalId: 24, // 16 bytes
   createdAt: 40, // f64, milliseconds since 1970
+  blockBytes: 48, // u32, one of BLOCK_SIZES
   crc: 508, // u32, CRC-32 of bytes 0..507
 } as const;
 /** Largest segment: it can be zero-filled within seconds, and no length in a header leads a reader further. */
@@ -55,18 +65,21 @@ assert(RECORD_BYTES >= CLAIM_BYTES && RECORD_BYTES % 4 === 0, 'a record holds a 
 assert(GROUP_HEADER_BYTES % 4 === 0, 'records start on a word');
 assert(GROUP.time + 8 === GROUP_HEADER_BYTES, 'a group header has no gap at its end');
 assert(GROUP_HEADER_BYTES <= SECTOR_BYTES, 'a group header is in one sector: it is there whole or not at all');
-assert(SEGMENT_HEADER_BYTES % SECTOR_BYTES === 0, 'the first group starts on a sector');
+assert(
+  BLOCK_SIZES.every((size) => size >= SEGMENT_HEADER_BYTES && size % SECTOR_BYTES === 0),
+  'a header is in the first block, and blocks are whole sectors',
+);
 assert(SEGMENT.crc + 4 === SEGMENT_HEADER_BYTES, 'the segment checksum is the last word');
-assert(SEGMENT.createdAt + 8 <= SEGMENT.crc, 'the segment fields end before the checksum');
+assert(SEGMENT.blockBytes + 4 <= SEGMENT.crc, 'the segment fields end before the checksum');
 
 /** Bytes of a group of `count` claims, without padding. */
 export function groupBytes(count: number): number {
   return GROUP_HEADER_BYTES + count * RECORD_BYTES;
 }
 
-/** The next multiple of a sector. */
-export function sectorAlign(bytes: number): number {
-  return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;
+/** The next multiple of a block. */
+export function blockAlign(bytes: number, blockBytes: number): number {
+  return Math.ceil(bytes / blockBytes) * blockBytes;
 }
 
 /**

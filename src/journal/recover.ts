@@ -5,12 +5,15 @@
  * been lost at any instant, so the last group may be torn, and only that one: each is synced before the next is written.
  *
  *   whole    every group up to the zeros at the end is sound
- *   torn     the bad place comes after every sound group: a group that was never acknowledged
- *   corrupt  sound groups follow the bad place, or a segment is missing, or a segment header is bad: headers and
- *            lengths are synced before a segment gets its name, so no loss of power explains them
+ *   torn     the bad place comes after every sound group. A loss of power leaves this of a group that was not
+ *            acknowledged; damage done later leaves the same of groups that were. The bytes do not tell which.
+ *   corrupt  sound groups follow the bad place, or bytes behind a group that is not sound show that another was written
+ *            after it, or a segment is missing, or a segment header is bad: headers and lengths are synced before a
+ *            segment gets its name, so no loss of power explains them
  *
  * After a torn end the next run leaves the segment and goes on in a fresh one with the number of the torn group. So a
- * bad place followed by a segment that starts with just the number expected lost nothing: it is passed over and listed.
+ * bad place followed by a segment that starts with just the number expected was reported before: it is passed over and
+ * listed.
  */
 import { RECORD_BYTES } from './record.ts';
 import type { JournalFiles } from './segment.ts';
@@ -44,13 +47,15 @@ export interface RecoveryReport {
   bad?: BadPlace;
   /** What lies from the bad place on: bytes that are not zero, and sound groups. */
   dropped: { bytes: number; groups: number };
-  /** Bad places that cost nothing: padding, and ends that an earlier run left torn. The first 16. */
+  /** Bad places that are passed over: padding, and torn ends that an earlier start reported. The first 16. */
   harmless: BadPlace[];
 }
 
 export interface WalkOptions {
   /** Segments below it are left out: a checkpoint holds what they say. */
   fromSegment?: number;
+  /** A segment that must be there, because whoever asks knows that it was made: without it the journal is corrupt. */
+  mustHave?: number | undefined;
   /** 16 bytes every segment must have; by default those of the first. */
   journalId?: Uint8Array;
   /**

@@ -12,6 +12,9 @@ import { dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert, ClaimwireError } from '../errors.ts';
 import {
+  BLOCK_BYTES,
+  BLOCK_SIZES,
+  blockAlign,
   getU64,
   groupBytes,
   JOURNAL_ID_BYTES,
@@ -21,7 +24,7 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_MAGIC,
   SEGMENT_VERSION,
-  sectorAlign,
+  SEGMENT_VERSION_SECTORS,
   setU64,
 } from './record.ts';
 
@@ -31,6 +34,8 @@ export const SEGMENT_BYTES = 64 * 1024 * 1024;
 export const ZERO_CHUNK_BYTES = 1024 * 1024;
 const NAME_DIGITS = 12;
 const NAME = /^(\d{12})\.seg$/;
+/** Segments in the making, by who makes them. A process that is killed leaves its own behind. */
+const DRAFT = /^\d{12}\.seg\.(keeper|writer|cut)\.tmp$/;
 
 /** The file system as the journal uses it; `node:fs` is one. A simulator hands in its own. Calls throw as `node:fs` does. */
 export interface JournalFiles {
@@ -44,7 +49,7 @@ export interface JournalFiles {
   fsyncSync(fd: number): void;
   linkSync(existing: string, path: string): void;
   unlinkSync(path: string): void;
-  mkdirSync(path: string, options: { recursive: true }): string | undefined;
+  mkdirSync(path: string, options: { recursive: true; mode?: number | undefined }): string | undefined;
   readdirSync(path: string): string[];
 }
 
@@ -54,6 +59,8 @@ export interface SegmentHeader {
   segmentBytes: number;
   journalId: Uint8Array;
   createdAt: number;
+  /** Groups start on multiples of it, the first on the second block. */
+  blockBytes: number;
 }
 
 export function segmentName(number: number): string {
@@ -66,16 +73,35 @@ export function segmentNumber(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Sizes and ids that hold together: a segment of whole sectors in which the largest group fits. */
-export function assertSegment(segmentBytes: number, groupClaimsMax: number, journalId: Uint8Array): void {
-  assert(segmentBytes % SECTOR_BYTES === 0 && segmentBytes <= SEGMENT_BYTES_MAX, 'a segment is whole sectors, ≤ 1 GiB');
-  const needed = SEGMENT_HEADER_BYTES + sectorAlign(groupBytes(groupClaimsMax));
+/** Where a segment is made before it gets its name. */
+export function draftName(path: string, maker: 'keeper' | 'writer' | 'cut'): string {
+  return `${path}.${maker}.tmp`;
+}
+
+/** Removes what a killed process left half made in a lane's folder, up to a whole segment each. Returns how many. */
+export function removeDrafts(files: Pick<JournalFiles, 'readdirSync' | 'unlinkSync'>, directory: string): number {
+  const drafts = files.readdirSync(directory).filter((name) => DRAFT.test(name));
+  for (const name of drafts) files.unlinkSync(join(directory, name));
+  return drafts.length;
+}
+
+/** Sizes and ids that hold together: a segment of whole blocks in which the largest group fits. */
+export function assertSegment(
+  segmentBytes: number,
+  groupClaimsMax: number,
+  journalId: Uint8Array,
+  blockBytes: number = BLOCK_BYTES,
+): void {
+  assert(BLOCK_SIZES.includes(blockBytes), `a block is ${BLOCK_SIZES.join(' or ')} bytes`);
+  assert(segmentBytes % blockBytes === 0 && segmentBytes <= SEGMENT_BYTES_MAX, 'a segment is whole blocks, ≤ 1 GiB');
+  const needed = blockBytes + blockAlign(groupBytes(groupClaimsMax), blockBytes);
   assert(groupClaimsMax > 0 && needed <= segmentBytes, 'the largest group fits an empty segment');
   assert(journalId.length === JOURNAL_ID_BYTES, 'a journal id is 16 bytes');
 }
 
+/** The first block of a segment. */
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
-  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const bytes = new Uint8Array(header.blockBytes);
   const view = new DataView(bytes.buffer);
   view.setUint32(SEGMENT.magic, SEGMENT_MAGIC, true);
   view.setUint32(SEGMENT.version, SEGMENT_VERSION, true);
@@ -83,6 +109,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   setU64(view, SEGMENT.segmentBytes, header.segmentBytes);
   bytes.set(header.journalId, SEGMENT.journalId);
   view.setFloat64(SEGMENT.createdAt, header.createdAt, true);
+  view.setUint32(SEGMENT.blockBytes, header.blockBytes, true);
   view.setUint32(SEGMENT.crc, crc32(bytes.subarray(0, SEGMENT.crc)), true);
   return bytes;
 }
@@ -97,17 +124,21 @@ export function decodeSegmentHeader(bytes: Uint8Array, length: number, number: n
   const actual = crc32(bytes.subarray(0, SEGMENT.crc));
   if (stored !== actual) return `expected header checksum ${hex(stored)}, got ${hex(actual)}`;
   const version = view.getUint32(SEGMENT.version, true);
-  if (version !== SEGMENT_VERSION) return `expected segment version ${SEGMENT_VERSION}, got ${version}`;
+  if (version !== SEGMENT_VERSION && version !== SEGMENT_VERSION_SECTORS)
+    return `expected segment version ${SEGMENT_VERSION_SECTORS} or ${SEGMENT_VERSION}, got ${version}`;
   const header = {
     number: getU64(view, SEGMENT.number),
     segmentBytes: getU64(view, SEGMENT.segmentBytes),
     journalId: new Uint8Array(bytes.subarray(SEGMENT.journalId, SEGMENT.journalId + JOURNAL_ID_BYTES)),
     createdAt: view.getFloat64(SEGMENT.createdAt, true),
+    blockBytes: version === SEGMENT_VERSION_SECTORS ? SECTOR_BYTES : view.getUint32(SEGMENT.blockBytes, true),
   };
+  if (!BLOCK_SIZES.includes(header.blockBytes))
+    return `expected blocks of ${BLOCK_SIZES.join(' or ')} bytes, got ${header.blockBytes}`;
   if (header.number !== number) return `expected segment number ${number}, got ${header.number}`;
   const size = header.segmentBytes;
-  if (!(size > SEGMENT_HEADER_BYTES && size <= SEGMENT_BYTES_MAX && size % SECTOR_BYTES === 0))
-    return `expected a segment of whole sectors up to ${SEGMENT_BYTES_MAX} bytes, got ${size}`;
+  if (!(size > header.blockBytes && size <= SEGMENT_BYTES_MAX && size % header.blockBytes === 0))
+    return `expected a segment of whole blocks up to ${SEGMENT_BYTES_MAX} bytes, got ${size}`;
   return header;
 }
 
@@ -118,12 +149,13 @@ export function hex(value: number): string {
 /** Makes a segment file and syncs it and its folder. Leaves a file that already has the name as it is. */
 export function createSegment(files: JournalFiles, directory: string, header: SegmentHeader): void {
   const path = join(directory, segmentName(header.number));
-  const made = `${path}.writer.tmp`;
+  const made = draftName(path, 'writer');
   const fd = files.openSync(made, 'w');
   try {
-    writeWhole(files, fd, encodeSegmentHeader(header), SEGMENT_HEADER_BYTES, 0);
+    const head = encodeSegmentHeader(header);
+    writeWhole(files, fd, head, head.length, 0);
     const zeros = new Uint8Array(ZERO_CHUNK_BYTES);
-    for (let offset = SEGMENT_HEADER_BYTES; offset < header.segmentBytes; offset += ZERO_CHUNK_BYTES)
+    for (let offset = head.length; offset < header.segmentBytes; offset += ZERO_CHUNK_BYTES)
       writeWhole(files, fd, zeros, Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - offset), offset);
     files.fsyncSync(fd);
   } finally {
@@ -138,14 +170,32 @@ export function createSegment(files: JournalFiles, directory: string, header: Se
   syncFolder(files, directory);
 }
 
-/** Makes a lane's folder, if it is not there, and makes its name and those above it durable. */
-export function makeFolder(files: JournalFiles, directory: string): void {
+/**
+ * Makes a folder, if it is not there, and makes durable its name, those of the folders above it up to `top` (which is
+ * above it, or the folder itself), and those of all that were made. A folder that is there already may be what a killed
+ * run made and never synced, so being there spares no sync.
+ */
+export function makeFolder(files: JournalFiles, directory: string, top: string = directory, mode?: number): void {
   const folder = resolve(directory);
-  const first = files.mkdirSync(folder, { recursive: true });
-  if (first === undefined) return;
+  const kept = resolve(top);
+  const made = files.mkdirSync(folder, { recursive: true, mode });
+  const aboveMade = made === undefined ? kept : dirname(resolve(made));
+  // All of these lie above one another, so the shorter name is the higher.
+  const oursLength = Math.min(kept.length, aboveMade.length);
+  const endLength = Math.min(dirname(kept).length, aboveMade.length);
   for (let parent = dirname(folder); ; parent = dirname(parent)) {
+    syncParent(files, parent, parent.length >= oursLength);
+    if (parent.length <= endLength) return;
+  }
+}
+
+/** A folder that is not ours may be one that this user cannot read, or that knows no sync: it was there before us. */
+function syncParent(files: JournalFiles, parent: string, isOurs: boolean): void {
+  try {
     syncFolder(files, parent);
-    if (parent === dirname(first)) return;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (isOurs || !['EACCES', 'EPERM', 'EINVAL'].includes(code ?? '')) throw error;
   }
 }
 

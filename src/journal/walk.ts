@@ -7,13 +7,13 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { SegmentReader } from './reader.ts';
 import {
+  blockAlign,
   GROUP_HEADER_BYTES,
   groupSeed,
   JOURNAL_ID_BYTES,
   SEGMENT,
   SEGMENT_BYTES_MAX,
   SEGMENT_HEADER_BYTES,
-  sectorAlign,
 } from './record.ts';
 import type { BadPlace, JournalGroup, RecoveryReport, WalkOptions } from './recover.ts';
 import {
@@ -82,8 +82,8 @@ class Walk {
     try {
       names = this.#files.readdirSync(this.#directory);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-      throw journalFailed('read', this.#directory, error);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw journalFailed('read', this.#directory, error);
+      names = [];
     }
     const numbers = names.map(segmentNumber).filter((number) => number !== undefined && number >= from) as number[];
     numbers.sort((left, right) => left - right);
@@ -91,6 +91,9 @@ class Walk {
       this.#previous = (numbers[0] ?? 1) - 1;
       this.#report.nextSegment = this.#previous + 1;
     }
+    const { mustHave } = this.#options;
+    if (mustHave !== undefined && !numbers.includes(mustHave))
+      this.#stop(mustHave, 0, 'expected the segment, which the registry knows of, got none', true);
     return numbers;
   }
 
@@ -108,8 +111,10 @@ class Walk {
         return;
       }
       const limit = Math.min(header.segmentBytes, this.reader.size);
-      if (this.#report.bad === undefined || this.#resumes(limit)) yield* this.#groups(number, limit, header);
-      else this.#drop(number, SEGMENT_HEADER_BYTES, this.reader.size);
+      if (this.#report.bad === undefined || this.#resumes(limit, header.blockBytes)) {
+        this.#padding(number, SEGMENT_HEADER_BYTES, Math.min(header.blockBytes, limit), 'behind the header');
+        yield* this.#groups(number, limit, header);
+      } else this.#drop(number, SEGMENT_HEADER_BYTES, this.reader.size);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
       this.#stop(number, 0, `expected a readable file, got ${(error as Error).message}`, true);
@@ -148,7 +153,7 @@ class Walk {
   *#groups(number: number, limit: number, header: SegmentHeader): Generator<JournalGroup> {
     const { reader } = this;
     const seed = groupSeed(header.journalId);
-    let offset = SEGMENT_HEADER_BYTES;
+    let offset = header.blockBytes;
     while (offset < limit) {
       const fault = reader.readGroup(offset, limit, seed) ?? this.#numberFault();
       if (fault !== undefined) {
@@ -156,15 +161,16 @@ class Walk {
         if (stray < 0) break;
         // Where no group begins, the byte that breaks the zeros is the bad one.
         const reason = stray === offset ? fault : 'expected zeros after the last group, got another byte';
-        this.#stop(number, stray, reason, this.#isCutBare(header));
+        const isFollowed = this.#isFollowed(offset, limit, header.blockBytes);
+        const what = isFollowed ? `${reason}; more was written behind it, so this group had been synced` : reason;
+        this.#stop(number, stray, what, isFollowed || this.#isCutBare(header));
         return this.#drop(number, offset, reader.size);
       }
       const end = offset + reader.length;
       this.#account(number);
       yield this.#group;
-      offset += sectorAlign(reader.length);
-      const bad = reader.firstNonZero(end, Math.min(offset, limit));
-      if (bad >= 0) this.#harmless(this.#place(number, bad, 'expected zeros between groups, got another byte'));
+      offset += blockAlign(reader.length, header.blockBytes);
+      this.#padding(number, end, Math.min(offset, limit), 'between groups');
     }
     if (reader.size === header.segmentBytes) return;
     this.#stop(
@@ -174,6 +180,21 @@ class Walk {
       this.#isCutBare(header),
     );
     this.#drop(number, limit, reader.size);
+  }
+
+  /** Zeros nobody reads: other bytes there are damage, and cost nothing. */
+  #padding(number: number, start: number, end: number, where: string): void {
+    const bad = this.reader.firstNonZero(start, end);
+    if (bad >= 0) this.#harmless(this.#place(number, bad, `expected zeros ${where}, got another byte`));
+  }
+
+  /**
+   * Whether the group at `offset`, which is not sound, was followed by another. The next is written only when one is
+   * synced, so this one was whole once, and acknowledged. Known only where its header still says how long it is.
+   */
+  #isFollowed(offset: number, limit: number, blockBytes: number): boolean {
+    const length = this.reader.headerLength(offset, this.#expected);
+    return length > 0 && this.reader.firstNonZero(offset + blockAlign(length, blockBytes), limit) >= 0;
   }
 
   /** A cut file with no sound group before it: no number tells what was cut off, so nothing may be taken to follow on. */
@@ -206,11 +227,11 @@ class Walk {
     group.time = reader.time;
   }
 
-  /** Whether the segment goes on where an earlier run's torn end was dropped; then that end cost nothing. */
-  #resumes(limit: number): boolean {
+  /** Whether the segment goes on where an earlier start left a torn end behind, and said so then. */
+  #resumes(limit: number, blockBytes: number): boolean {
     const report = this.#report;
     if (this.#corrupt || report.bad === undefined || report.journalId === undefined) return false;
-    const fault = this.reader.readGroup(SEGMENT_HEADER_BYTES, limit, groupSeed(report.journalId));
+    const fault = this.reader.readGroup(blockBytes, limit, groupSeed(report.journalId));
     if (fault !== undefined || this.#numberFault() !== undefined) return false;
     this.#harmless(report.bad);
     delete report.bad;

@@ -5,7 +5,8 @@
  * allocated per claim; a group costs one small view for its checksum. Writes and syncs block, but for `syncLater`, which
  * leaves the sync to a thread of libuv's pool.
  *
- * A group is synced before the next is written, so only the last group can ever be torn: recovery relies on it. After
+ * A group is synced before the next is written, and in blocks of its own, so a loss of power can tear the last group
+ * only: recovery relies on it. After
  * any error of the disk the writer refuses everything: the kernel may have dropped the pages it failed to write, so a
  * retry that "succeeds" proves nothing. The process has to stop.
  */
@@ -13,7 +14,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { assert, ClaimwireError } from '../errors.ts';
 import type { JournalGroup } from './group.ts';
-import { groupSeed, SECTOR_BYTES, SEGMENT_HEADER_BYTES, sectorAlign } from './record.ts';
+import { BLOCK_BYTES, groupSeed, SEGMENT_HEADER_BYTES } from './record.ts';
 import {
   assertSegment,
   createSegment,
@@ -21,6 +22,7 @@ import {
   type JournalFiles,
   journalFailed,
   makeFolder,
+  type SegmentHeader,
   segmentName,
   syncFolder,
   writeWhole,
@@ -29,13 +31,15 @@ import {
 export interface JournalWriterOptions {
   /** The lane's folder; made if it is not there. */
   directory: string;
-  /** Size of the segments made here, a multiple of 512 up to 1 GiB. */
+  /** Size of the segments made here, whole blocks up to 1 GiB. */
   segmentBytes: number;
+  /** What groups are aligned to at the least, 4,096 or 512 (record.ts); default 4,096. */
+  blockBytes?: number | undefined;
   /** Most claims in one group, 1..65,536. */
   groupClaimsMax: number;
   /** 16 random bytes, the same for the journal's whole life. */
   journalId: Uint8Array;
-  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`). */
+  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`), passed over where its blocks are too small. */
   segment: number;
   /** Number of the first group (`RecoveryReport.lastGroup + 1`). */
   group: number;
@@ -43,12 +47,15 @@ export interface JournalWriterOptions {
 }
 
 export class JournalWriter {
-  /** Bytes of groups written, and syncs of them, since `open`. */
+  /** Bytes of groups written, without the zeros that fill their blocks, and syncs of them, since `open`. */
   bytesWritten = 0;
   syncs = 0;
   readonly #files: JournalFiles;
   readonly #directory: string;
   readonly #segmentBytes: number;
+  /** Least block, and that of the open segment. */
+  readonly #blockBytesMin: number;
+  #blockBytes = 0;
   readonly #journalId: Uint8Array;
   readonly #seed: number;
   #segment: number;
@@ -66,7 +73,8 @@ export class JournalWriter {
   }
 
   private constructor(options: JournalWriterOptions) {
-    assertSegment(options.segmentBytes, options.groupClaimsMax, options.journalId);
+    this.#blockBytesMin = options.blockBytes ?? BLOCK_BYTES;
+    assertSegment(options.segmentBytes, options.groupClaimsMax, options.journalId, this.#blockBytesMin);
     assert(options.segment >= 1 && options.group >= 1, 'segments and groups count from 1');
     this.#files = options.file ?? fs;
     this.#directory = options.directory;
@@ -111,12 +119,13 @@ export class JournalWriter {
     assert(!this.#unsynced, 'a group is synced before the next is written');
     if (group.count === 0) return;
     const { length } = group;
-    group.seal(this.#group, nowMs, this.#seed);
     this.#guard(() => {
       while (this.#offset + length > this.#end) this.#roll();
-      writeWhole(this.#files, this.#fd, group.bytes, length, this.#offset);
+      // Whole blocks: the kernel then reads nothing back from the disk, and nothing but this group is in them.
+      const end = group.seal(this.#group, nowMs, this.#seed, this.#blockBytes);
+      writeWhole(this.#files, this.#fd, group.bytes, end, this.#offset);
+      this.#offset += end;
     });
-    this.#offset += sectorAlign(length);
     this.#group++;
     this.#unsynced = true;
     this.bytesWritten += length;
@@ -169,9 +178,25 @@ export class JournalWriter {
     this.#openSegment();
   }
 
-  /** Takes the segment the keeper prepared, or makes it. A file that is not that segment is never written to. */
+  /**
+   * Takes the segment the keeper prepared, or makes it. A file that is not that segment is never written to; one that an
+   * earlier run prepared with smaller blocks is left empty.
+   */
   #openSegment(): void {
-    const path = join(this.#directory, segmentName(this.#segment));
+    for (;;) {
+      const path = join(this.#directory, segmentName(this.#segment));
+      this.#openFile(path);
+      const header = this.#checkedHeader(path);
+      this.#blockBytes = header.blockBytes;
+      this.#end = header.segmentBytes;
+      this.#offset = header.blockBytes;
+      if (header.blockBytes >= this.#blockBytesMin) return;
+      this.#files.closeSync(this.#fd);
+      this.#segment++;
+    }
+  }
+
+  #openFile(path: string): void {
     try {
       this.#fd = this.#files.openSync(path, 'r+');
       // The keeper may have linked the name and not synced the folder yet.
@@ -181,17 +206,16 @@ export class JournalWriter {
       createSegment(this.#files, this.#directory, {
         number: this.#segment,
         segmentBytes: this.#segmentBytes,
+        blockBytes: this.#blockBytesMin,
         journalId: this.#journalId,
         createdAt: Date.now(),
       });
       this.#fd = this.#files.openSync(path, 'r+');
     }
-    this.#end = this.#checkedSize(path);
-    this.#offset = SEGMENT_HEADER_BYTES;
   }
 
-  #checkedSize(path: string): number {
-    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES + SECTOR_BYTES);
+  #checkedHeader(path: string): SegmentHeader {
+    const bytes = new Uint8Array(2 * BLOCK_BYTES);
     const length = this.#files.readSync(this.#fd, bytes, 0, bytes.length, 0);
     const header = decodeSegmentHeader(bytes, length, this.#segment);
     if (typeof header === 'string') throw foreignSegment(path, header);
@@ -199,9 +223,9 @@ export class JournalWriter {
       throw foreignSegment(path, `expected journal ${idHex(this.#journalId)}, got ${idHex(header.journalId)}`);
     const size = this.#files.fstatSync(this.#fd).size;
     if (size !== header.segmentBytes) throw foreignSegment(path, `expected ${header.segmentBytes} bytes, got ${size}`);
-    if (bytes.subarray(SEGMENT_HEADER_BYTES).some((byte) => byte !== 0))
+    if (bytes.subarray(SEGMENT_HEADER_BYTES, 2 * header.blockBytes).some((byte) => byte !== 0))
       throw foreignSegment(path, 'expected an unused segment, got one with groups in it');
-    return size;
+    return header;
   }
 
   /** Throws JOURNAL_FAILED when an earlier call did: nothing may be acknowledged on this journal any more. */

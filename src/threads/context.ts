@@ -15,6 +15,7 @@ export type ThreadRole = 'net' | 'verifier' | 'committer' | 'lane';
 export interface JournalStart {
   directory: string;
   segmentBytes: number;
+  blockBytes?: number | undefined;
   journalId: Uint8Array;
   segment: number;
   group: number;

@@ -73,16 +73,16 @@ test('a second node on the same folder is refused, the first goes on', async () 
 
 test('a journal damaged in the middle: refused, untouched; with --cut-journal what lies before it is kept', async () => {
   const { data, run, segment } = await killedNode();
-  flipByte(segment, 512 + 40); // the first group's first record
+  flipByte(segment, 4_096 + 40); // the first group's first record
   const before = readFileSync(segment);
   const refused = new NodeProcess(data);
   expect((await refused.exit).code).toBe(1);
-  expect(refused.stderr).toContain(`${segment}:512`);
+  expect(refused.stderr).toContain(`${segment}:4096`);
   expect(refused.stderr).toMatch(/expected checksum|nothing was changed/);
   expect(readFileSync(segment).equals(before)).toBe(true);
   const verify = await claimwire('journal', 'verify', data);
   expect(verify.code).toBe(1);
-  expect(verify.stdout + verify.stderr).toContain(':512');
+  expect(verify.stdout + verify.stderr).toContain(':4096');
 
   const cut = new NodeProcess(data, ['--cut-journal']);
   const ready = await cut.ready;
@@ -99,7 +99,7 @@ test('a torn end: cut, reported, everything before it kept', async () => {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;
   const fd = openSync(segment, 'r+');
-  writeSync(fd, bytes, 512, 40, Math.ceil(end / 512) * 512);
+  writeSync(fd, bytes, 4_096, 40, Math.ceil(end / 4_096) * 4_096);
   closeSync(fd);
   const node = new NodeProcess(data);
   const rows = await getJson<{ committed: string }[]>(await node.ready, '/channels');

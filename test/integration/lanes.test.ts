@@ -252,7 +252,7 @@ describe('a damaged journal in one lane', () => {
   test('refuses the start and changes nothing; the cut takes that lane’s damaged part, and only it', async () => {
     const { data, byLane, segment } = await killed();
     const bytes = readFileSync(segment);
-    bytes[512 + 40]! ^= 0x40;
+    bytes[4_096 + 40]! ^= 0x40;
     writeFileSync(segment, bytes);
     const before = everything(data);
     await expect(start(data)).rejects.toMatchObject({ code: 'JOURNAL_CORRUPT' });

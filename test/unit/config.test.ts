@@ -55,6 +55,7 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
       journalSync: 'auto',
       verifiers: CORES,
       cutJournal: false,
+      journalBlockBytes: 4_096,
       udp: { host: '127.0.0.1', port: 9393 },
     });
   });
@@ -82,11 +83,14 @@ test.each([
       expect(refusal({ [name]: value })).toMatch(/expected a whole number from/);
 });
 
-test('rings are powers of two, segments whole sectors of a size that holds a group', () => {
+test('rings are powers of two, segments whole blocks of a size that holds a group', () => {
   expect(refusal({ ringSlots: 100 })).toMatch(/power of two, got 100/);
   expect(refusal({ ringSlots: 1 << 17 })).toMatch(/from 0 to 65536/);
   expect(refusal({ segmentBytes: 4_096 })).toMatch(/segment-bytes: expected a whole number from 1048576/);
-  expect(refusal({ segmentBytes: 2 ** 20 + 1 })).toMatch(/whole sectors/);
+  expect(refusal({ segmentBytes: 2 ** 20 + 1 })).toMatch(/whole blocks of 4096/);
+  expect(refusal({ segmentBytes: 2 ** 20 + 512 })).toMatch(/whole blocks of 4096/);
+  expect(resolveConfig({ segmentBytes: 2 ** 20 + 512, journalBlockBytes: 512 }, FULL).journalBlockBytes).toBe(512);
+  expect(refusal({ journalBlockBytes: 1_024 })).toMatch(/journal-block: expected 512 or 4096, got 1024/);
   expect(ringSlots(resolveConfig({ ringSlots: 16 }, FULL))).toBe(16);
   // A slow backend gets a short queue, and a lane's ring is its own verifier's alone.
   const noble = { backend: 'noble' as const, nativeSocketsFault: undefined };

@@ -6,7 +6,7 @@ import { cutJournal } from '../../src/journal/cut.ts';
 import { type RecoveryReport, recoverJournal } from '../../src/journal/recover.ts';
 import { segmentName } from '../../src/journal/segment.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
-import { commitGroup, JOURNAL_ID, SEGMENT_BYTES } from './journal-fixtures.ts';
+import { BLOCK_BYTES, commitGroup, JOURNAL_ID, SEGMENT_BYTES } from './journal-fixtures.ts';
 
 let directory: string;
 const path = (segment: number) => join(directory, segmentName(segment));
@@ -16,6 +16,7 @@ function writeFrom({ nextSegment, lastGroup }: Pick<RecoveryReport, 'nextSegment
   const writer = JournalWriter.open({
     directory,
     segmentBytes: SEGMENT_BYTES,
+    blockBytes: BLOCK_BYTES,
     groupClaimsMax: 20,
     journalId: JOURNAL_ID,
     segment: nextSegment,

@@ -9,6 +9,8 @@ import { JournalWriter, type JournalWriterOptions } from '../../src/journal/writ
 
 export const LANE = '/data/journal/lane';
 export const JOURNAL_ID = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index);
+/** Small, so that a segment of a few blocks can be damaged byte by byte; the default is 4,096. */
+export const BLOCK_BYTES = 512;
 export const SEGMENT_BYTES = 3072;
 export const TIME = 1_700_000_000_000;
 
@@ -27,6 +29,7 @@ export function openWriter(file: JournalFiles, options: Partial<JournalWriterOpt
   return JournalWriter.open({
     directory: LANE,
     segmentBytes: SEGMENT_BYTES,
+    blockBytes: BLOCK_BYTES,
     groupClaimsMax: 20,
     journalId: JOURNAL_ID,
     segment: 1,

@@ -8,7 +8,7 @@ import { segmentName } from '../../src/journal/segment.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { commitGroup, JOURNAL_ID } from './journal-fixtures.ts';
 
-const SEGMENT_BYTES = 3 * 1024 * 1024 + 512;
+const SEGMENT_BYTES = 3 * 1024 * 1024 + 4096;
 let folder: string;
 let directory: string;
 

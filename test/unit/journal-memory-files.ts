@@ -1,8 +1,10 @@
 /**
  * A disk in memory behind the journal's file port: knows what is synced and what is not, fails on demand, loses power.
  *
- * One folder per path, no permissions. What a loss of power may do: any 512-byte sector of any unsynced write is there
- * or not, any name not yet synced in its folder is there or not. `choose` decides each such case.
+ * No permissions, no links of folders. What a loss of power may do: any 512-byte sector of any unsynced write is there
+ * or not, any name not yet synced in its folder is there or not, a folder's own name included. A disk of 4,096-byte
+ * blocks that tells of sectors may also leave a whole block as rubbish, whoever else wrote in it. `choose` decides each
+ * such case.
  */
 import { dirname } from 'node:path';
 import type { JournalFiles } from '../../src/journal/segment.ts';
@@ -13,11 +15,15 @@ interface Inode {
   unsynced: { position: number; bytes: Uint8Array }[];
 }
 
+const SECTOR = 512;
+
 export class PowerLoss extends Error {}
 
 export class MemoryFiles implements JournalFiles {
   readonly names = new Map<string, Inode>();
   durableNames = new Map<string, Inode>();
+  readonly folders = new Set<string>(['/']);
+  durableFolders = new Set<string>(['/']);
   /** Called before every operation that changes the disk or syncs it; may throw. */
   before: (operation: string, path: string) => void = () => {};
   readonly #open = new Map<number, { path: string; inode: Inode | undefined }>();
@@ -31,8 +37,8 @@ export class MemoryFiles implements JournalFiles {
       this.names.set(path, inode);
     } else if (inode !== undefined && flags === 'w') {
       inode.bytes = new Uint8Array(0);
-    } else if (inode === undefined && [...this.names.keys()].every((name) => dirname(name) !== path)) {
-      if (!path.endsWith('lane')) throw coded('ENOENT', path);
+    } else if (inode === undefined && !this.folders.has(path)) {
+      throw coded('ENOENT', path);
     }
     this.#open.set(this.#nextFd, { path, inode });
     return this.#nextFd++;
@@ -86,6 +92,7 @@ export class MemoryFiles implements JournalFiles {
     for (const name of this.durableNames.keys())
       if (dirname(name) === path && !this.names.has(name)) this.durableNames.delete(name);
     for (const [name, file] of this.names) if (dirname(name) === path) this.durableNames.set(name, file);
+    for (const folder of this.folders) if (dirname(folder) === path) this.durableFolders.add(folder);
   }
 
   linkSync(existing: string, path: string): void {
@@ -99,27 +106,47 @@ export class MemoryFiles implements JournalFiles {
     if (!this.names.delete(path)) throw coded('ENOENT', path);
   }
 
-  mkdirSync(): undefined {}
+  mkdirSync(path: string): string | undefined {
+    const missing: string[] = [];
+    for (let folder = path; !this.folders.has(folder); folder = dirname(folder)) missing.unshift(folder);
+    for (const folder of missing) {
+      this.before('mkdir', folder);
+      this.folders.add(folder);
+    }
+    return missing[0];
+  }
 
   readdirSync(path: string): string[] {
     return [...this.names.keys()].filter((name) => dirname(name) === path).map((name) => name.slice(path.length + 1));
   }
 
-  /** What is on the disk after the power came back. */
-  afterPowerLoss(choose: () => boolean): MemoryFiles {
+  /**
+   * What is on the disk after the power came back.
+   * @param blockBytes 4,096: the disk reads, changes and writes blocks of that size, and may leave rubbish in one
+   */
+  afterPowerLoss(choose: () => boolean, blockBytes = SECTOR): MemoryFiles {
     const disk = new MemoryFiles();
+    for (const folder of [...this.folders].sort())
+      if (disk.folders.has(dirname(folder)) && (this.durableFolders.has(folder) || choose())) {
+        disk.folders.add(folder);
+        disk.durableFolders.add(folder);
+      }
     const survivors = new Map<Inode, Inode>();
     const survive = (inode: Inode): Inode => {
       let survivor = survivors.get(inode);
       if (survivor === undefined) {
         let bytes: Uint8Array = inode.durable.slice();
-        for (const write of inode.unsynced) bytes = overlaySectors(bytes, write.position, write.bytes, choose);
+        for (const write of inode.unsynced) {
+          bytes = overlaySectors(bytes, write.position, write.bytes, choose);
+          if (blockBytes > SECTOR) spoilBlocks(bytes, write.position, write.bytes.length, blockBytes, choose);
+        }
         survivor = { bytes, durable: bytes.slice(), unsynced: [] };
         survivors.set(inode, survivor);
       }
       return survivor;
     };
     for (const name of new Set([...this.names.keys(), ...this.durableNames.keys()])) {
+      if (!disk.folders.has(dirname(name))) continue;
       const now = this.names.get(name);
       const synced = this.durableNames.get(name);
       const inode = now === synced || choose() ? now : synced;
@@ -133,6 +160,7 @@ export class MemoryFiles implements JournalFiles {
   /** An independent copy, to damage. */
   copy(): MemoryFiles {
     const disk = new MemoryFiles();
+    for (const folder of this.folders) disk.folders.add(folder);
     for (const [name, { bytes }] of this.names)
       disk.names.set(name, { bytes: bytes.slice(), durable: bytes.slice(), unsynced: [] });
     return disk;
@@ -159,9 +187,15 @@ function overlay(bytes: Uint8Array, position: number, part: Uint8Array): Uint8Ar
 function overlaySectors(bytes: Uint8Array, position: number, part: Uint8Array, choose: () => boolean): Uint8Array {
   let result = bytes;
   for (let offset = 0; offset < part.length; ) {
-    const end = Math.min(part.length, offset + 512 - ((position + offset) % 512));
+    const end = Math.min(part.length, offset + SECTOR - ((position + offset) % SECTOR));
     if (choose()) result = overlay(result, position + offset, part.subarray(offset, end));
     offset = end;
   }
   return result;
+}
+
+/** Rubbish in some of the blocks that a write touched, from their first byte to their last. */
+function spoilBlocks(bytes: Uint8Array, position: number, length: number, blockBytes: number, choose: () => boolean) {
+  for (let block = position - (position % blockBytes); block < position + length; block += blockBytes)
+    if (!choose()) bytes.fill(0xb5, block, block + blockBytes);
 }

@@ -5,17 +5,26 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  blockAlign,
   GROUP,
   GROUP_CLAIMS_LIMIT,
   GROUP_MAGIC,
   groupBytes,
   groupSeed,
-  sectorAlign,
   setU64,
 } from '../../src/journal/record.ts';
 import { recoverJournal } from '../../src/journal/recover.ts';
 import { createSegment, segmentName } from '../../src/journal/segment.ts';
-import { commitGroup, JOURNAL_ID, LANE, openWriter, range, recoverNumbers, SEGMENT_BYTES } from './journal-fixtures.ts';
+import {
+  BLOCK_BYTES,
+  commitGroup,
+  JOURNAL_ID,
+  LANE,
+  openWriter,
+  range,
+  recoverNumbers,
+  SEGMENT_BYTES,
+} from './journal-fixtures.ts';
 import { MemoryFiles } from './journal-memory-files.ts';
 
 /** Where each group lies, and the claims recovered when everything up to and with it is sound. */
@@ -47,12 +56,13 @@ beforeAll(() => {
     claims += size;
     if (writer.segment !== segment) offset = 512;
     placed.push({ segment: writer.segment, start: offset, end: offset + groupBytes(size), claims });
-    offset += sectorAlign(groupBytes(size));
+    offset += blockAlign(groupBytes(size), BLOCK_BYTES);
   }
   // One more, prepared and not yet used.
   createSegment(disk, LANE, {
     number: writer.segment + 1,
     segmentBytes: SEGMENT_BYTES,
+    blockBytes: BLOCK_BYTES,
     journalId: JOURNAL_ID,
     createdAt: 1,
   });
@@ -172,7 +182,7 @@ describe('recovery', () => {
 
     // Its next group, by the number, left where ours would go on.
     const pasted = disk.copy();
-    bytesOf(pasted, 3).set(bytesOf(foreign, 5).subarray(512, 1024), sectorAlign(placed.at(-1)!.end));
+    bytesOf(pasted, 3).set(bytesOf(foreign, 5).subarray(512, 1024), blockAlign(placed.at(-1)!.end, BLOCK_BYTES));
     expect(recoverNumbers(pasted)).toMatchObject({ numbers: range(0, total), report: { end: 'torn' } });
 
     const renamed = disk.copy();
@@ -182,7 +192,7 @@ describe('recovery', () => {
     // A recycled file: a sound header, and behind the last group what an earlier one left.
     const recycled = disk.copy();
     const last = placed.at(-1)!;
-    bytesOf(recycled, 3).set(bytesOf(recycled, 1).subarray(512, 1024), sectorAlign(last.end));
+    bytesOf(recycled, 3).set(bytesOf(recycled, 1).subarray(512, 1024), blockAlign(last.end, BLOCK_BYTES));
     const { numbers, report } = recoverNumbers(recycled);
     expect(numbers).toEqual(range(0, total));
     expect(report).toMatchObject({ end: 'torn', dropped: { groups: 0 }, bad: { reason: 'expected group 9, got 1' } });
@@ -213,8 +223,15 @@ describe('recovery', () => {
       });
     }
     const large = new MemoryFiles();
+    large.mkdirSync(LANE);
     const segmentBytes = 8 * 1024 * 1024;
-    createSegment(large, LANE, { number: 1, segmentBytes, journalId: JOURNAL_ID, createdAt: 1 });
+    createSegment(large, LANE, {
+      number: 1,
+      segmentBytes,
+      blockBytes: BLOCK_BYTES,
+      journalId: JOURNAL_ID,
+      createdAt: 1,
+    });
     const count = GROUP_CLAIMS_LIMIT + 1;
     writeGroupHeader(bytesOf(large, 1), count, groupBytes(count), 1, 0);
     expect(recoverNumbers(large).report.bad).toMatchObject({

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { segmentName } from '../../src/journal/segment.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { run } from '../../tools/journal.ts';
-import { commitGroup, JOURNAL_ID, SEGMENT_BYTES, TIME } from './journal-fixtures.ts';
+import { BLOCK_BYTES, commitGroup, JOURNAL_ID, SEGMENT_BYTES, TIME } from './journal-fixtures.ts';
 
 let data: string;
 const lane = (name: string) => join(data, 'journal', name);
@@ -40,6 +40,7 @@ beforeEach(() => {
     const writer = JournalWriter.open({
       directory: lane(name),
       segmentBytes: SEGMENT_BYTES,
+      blockBytes: BLOCK_BYTES,
       groupClaimsMax: 20,
       journalId: JOURNAL_ID,
       segment: 1,

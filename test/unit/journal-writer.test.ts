@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { ClaimwireError } from '../../src/errors.ts';
 import { JournalGroup } from '../../src/journal/group.ts';
-import { createSegment } from '../../src/journal/segment.ts';
+import { blockAlign, groupBytes } from '../../src/journal/record.ts';
+import { createSegment, makeFolder } from '../../src/journal/segment.ts';
 import {
+  BLOCK_BYTES,
   commitGroup,
   JOURNAL_ID,
   LANE,
@@ -56,7 +58,13 @@ describe('journal writer', () => {
   it('rolls over to segments it makes and to segments prepared for it', () => {
     const files = new MemoryFiles();
     const writer = openWriter(files);
-    createSegment(files, LANE, { number: 2, segmentBytes: SEGMENT_BYTES, journalId: JOURNAL_ID, createdAt: 1 });
+    createSegment(files, LANE, {
+      number: 2,
+      segmentBytes: SEGMENT_BYTES,
+      blockBytes: BLOCK_BYTES,
+      journalId: JOURNAL_ID,
+      createdAt: 1,
+    });
     const prepared = files.names.get(`${LANE}/000000000002.seg`);
     for (let group = 0; group < 7; group++) commitGroup(writer, group * 10, 10);
     expect(writer.segment).toBe(4);
@@ -74,27 +82,114 @@ describe('journal writer', () => {
     });
   });
 
-  it('makes its folder, and syncs every folder whose names that changes', () => {
+  describe('makeFolder', () => {
+    /** The folders synced by the call, in order. */
+    function syncedBy(files: MemoryFiles, ...folders: [directory: string, top?: string]): string[] {
+      const synced: string[] = [];
+      files.before = (operation, path) => {
+        if (operation === 'sync') synced.push(path);
+      };
+      makeFolder(files, ...folders);
+      files.before = () => {};
+      return synced;
+    }
+
+    it('syncs every folder whose names it changes', () => {
+      const files = new MemoryFiles();
+      files.mkdirSync('/home');
+      expect(syncedBy(files, '/home/data/journal/0')).toEqual(['/home/data/journal', '/home/data', '/home']);
+      expect(syncedBy(files, '/home/data/journal/1')).toEqual(['/home/data/journal']);
+    });
+
+    it('syncs the folders up to the top although they are there: a killed run may have made them', () => {
+      const files = new MemoryFiles();
+      files.mkdirSync('/home/data/journal/0');
+      const chain = ['/home/data/journal', '/home/data', '/home'];
+      expect(syncedBy(files, '/home/data/journal/0', '/home/data')).toEqual(chain);
+      expect(syncedBy(files, '/home/data')).toEqual(['/home']);
+      expect(syncedBy(files, '/new/data/journal/0', '/new/data')).toEqual([
+        '/new/data/journal',
+        '/new/data',
+        '/new',
+        '/',
+      ]);
+    });
+
+    it('lets a folder above the top be that cannot be opened, and no other', () => {
+      const files = new MemoryFiles();
+      files.mkdirSync('/home/data/journal/0');
+      const refuse = (refused: string) => {
+        files.openSync = (path, flags) => {
+          if (path === refused) throw Object.assign(new Error(path), { code: 'EACCES' });
+          return MemoryFiles.prototype.openSync.call(files, path, flags);
+        };
+      };
+      refuse('/home');
+      makeFolder(files, '/home/data/journal/0', '/home/data');
+      expect(() => makeFolder(files, '/home/other')).toThrow('/home');
+      refuse('/home/data');
+      expect(() => makeFolder(files, '/home/data/journal/0', '/home/data')).toThrow('/home/data');
+    });
+  });
+
+  it('begins in the second block and writes whole blocks, with zeros behind the records of an earlier group', () => {
+    for (const blockBytes of [512, 4_096]) {
+      const files = new MemoryFiles();
+      const writer = openWriter(files, { blockBytes, segmentBytes: blockBytes * 16 });
+      const writes: [number, number][] = [];
+      files.writeSync = (fd, buffer, offset, length, position) => {
+        writes.push([position, length]);
+        return MemoryFiles.prototype.writeSync.call(files, fd, buffer, offset, length, position);
+      };
+      const group = new JournalGroup(60);
+      for (const count of [60, 1, 2]) {
+        group.clear();
+        for (let number = 1; number <= count; number++) group.append(numberedClaim(number), 0);
+        writer.commit(group, TIME);
+      }
+      const lengths = [groupBytes(60), groupBytes(1), groupBytes(2)].map((length) => blockAlign(length, blockBytes));
+      const starts = lengths.map((_, index) =>
+        lengths.slice(0, index).reduce((sum, length) => sum + length, blockBytes),
+      );
+      expect(writes).toEqual(lengths.map((length, index) => [starts[index], length]));
+      expect(recoverNumbers(files)).toMatchObject({
+        numbers: [...range(1, 60), 1, 1, 2],
+        report: { end: 'whole', harmless: [] },
+      });
+    }
+  });
+
+  it('leaves a segment prepared with smaller blocks empty, and goes on in the next', () => {
     const files = new MemoryFiles();
-    const synced: string[] = [];
-    files.mkdirSync = () => '/data/journal' as unknown as undefined;
-    files.openSync = (path) => {
-      synced.push(path);
-      throw new Error(path);
-    };
-    expect(() => openWriter(files)).toThrow('/data/journal');
-    files.openSync = (path, flags) => {
-      synced.push(path);
-      return MemoryFiles.prototype.openSync.call(files, path === '/data' ? LANE : path, flags);
-    };
-    files.names.set('/data/journal/x', { bytes: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] });
-    openWriter(files);
-    expect(synced.slice(0, 3)).toEqual(['/data/journal', '/data/journal', '/data']);
+    files.mkdirSync(LANE);
+    const segmentBytes = 8 * 4_096;
+    const prepare = (number: number, blockBytes: number) =>
+      createSegment(files, LANE, { number, segmentBytes, blockBytes, journalId: JOURNAL_ID, createdAt: 1 });
+    prepare(1, 512);
+    prepare(2, 512);
+    const writer = openWriter(files, { segmentBytes, blockBytes: 4_096 });
+    expect(writer.segment).toBe(3);
+    commitGroup(writer, 0, 5);
+    writer.close();
+    expect(recoverNumbers(files)).toMatchObject({ numbers: range(0, 5), report: { end: 'whole', nextSegment: 4 } });
+    // Larger blocks are as good.
+    prepare(4, 4_096);
+    const next = openWriter(files, { segmentBytes, blockBytes: 512, segment: 4, group: 2 });
+    expect(next.segment).toBe(4);
+    commitGroup(next, 5, 5);
+    expect(recoverNumbers(files)).toMatchObject({ numbers: range(0, 10), report: { end: 'whole', nextSegment: 5 } });
   });
 
   it('passes over a prepared segment too small for the group', () => {
     const files = new MemoryFiles();
-    createSegment(files, LANE, { number: 2, segmentBytes: 1024, journalId: JOURNAL_ID, createdAt: 1 });
+    files.mkdirSync(LANE);
+    createSegment(files, LANE, {
+      number: 2,
+      segmentBytes: 1024,
+      blockBytes: BLOCK_BYTES,
+      journalId: JOURNAL_ID,
+      createdAt: 1,
+    });
     const writer = openWriter(files);
     for (let group = 0; group < 3; group++) commitGroup(writer, group * 20, 20);
     expect(recoverNumbers(files)).toMatchObject({ numbers: range(0, 60), report: { end: 'whole', segments: 4 } });
@@ -141,7 +236,13 @@ describe('journal writer', () => {
     const before = files.names.get(`${LANE}/000000000001.seg`)!.bytes.slice();
     const corrupt = expect.objectContaining({ code: 'JOURNAL_CORRUPT' });
     expect(() => openWriter(files)).toThrow(corrupt);
-    createSegment(files, LANE, { number: 2, segmentBytes: SEGMENT_BYTES, journalId: new Uint8Array(16), createdAt: 1 });
+    createSegment(files, LANE, {
+      number: 2,
+      segmentBytes: SEGMENT_BYTES,
+      blockBytes: BLOCK_BYTES,
+      journalId: new Uint8Array(16),
+      createdAt: 1,
+    });
     expect(() => openWriter(files, { segment: 2 })).toThrow(corrupt);
     files.names.get(`${LANE}/000000000002.seg`)!.bytes = new Uint8Array(SEGMENT_BYTES).fill(7);
     expect(() => openWriter(files, { segment: 2 })).toThrow(corrupt);
@@ -153,7 +254,7 @@ describe('journal writer', () => {
   it('asserts its limits and the order of write and sync', () => {
     const files = new MemoryFiles();
     expect(() => openWriter(files, { groupClaimsMax: 27 })).toThrow('the largest group fits');
-    expect(() => openWriter(files, { segmentBytes: 2561 })).toThrow('whole sectors');
+    expect(() => openWriter(files, { segmentBytes: 2561 })).toThrow('whole blocks');
     expect(() => openWriter(files, { journalId: new Uint8Array(15) })).toThrow('16 bytes');
     const writer = openWriter(files, { groupClaimsMax: 2 });
     const group = new JournalGroup(2);
