@@ -6,6 +6,7 @@
  */
 import { ChannelStore } from '../../dist/src/channel/store.js';
 import { ChannelTable } from '../../dist/src/channel/table.js';
+import { BLOCK_BYTES } from '../../dist/src/journal/record.js';
 import { JournalWriter } from '../../dist/src/journal/writer.js';
 import { Journals } from '../../dist/src/journals.js';
 import { closeRegistry, loadChannels, openRegistry } from '../../dist/src/recovery.js';
@@ -20,9 +21,9 @@ async function recover({ data, lanes, segmentBytes }) {
     const table = new ChannelTable(Arena.create(SHAPE));
     const store = new ChannelStore(table, registry, async () => {});
     loadChannels(registry, store);
-    const journals = Journals.replay({ data, lanes, segmentBytes, cut: false }, registry, table);
+    const journals = Journals.replay({ data, lanes, segmentBytes, blockBytes: BLOCK_BYTES, cut: false }, registry, table);
     await store.checkpoint();
-    await journals.release([]);
+    await journals.begin();
     for (const start of journals.starts.slice(0, lanes))
       JournalWriter.open({ ...start, groupClaimsMax: GROUP_CLAIMS_MAX }).close();
     return store
