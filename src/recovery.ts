@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Registry } from './channel/registry.ts';
 import { checkRegistry } from './channel/registry-check.ts';
+import { restoreTornMeta } from './channel/registry-restore.ts';
 import type { ChannelStore } from './channel/store.ts';
 import { ClaimwireError } from './errors.ts';
 import { makeFolder } from './journal/segment.ts';
@@ -24,6 +25,7 @@ export function openRegistry(data: string): Registry {
       'DATA_LOCKED',
       `${data}: expected a data folder of our own, got one used by another node of this process; stop it or use another folder`,
     );
+  restoreMeta(directory);
   checkRegistry(directory);
   const registry = Registry.open(directory);
   try {
@@ -35,6 +37,17 @@ export function openRegistry(data: string): Registry {
   opened.add(directory);
   removeDrafts(directory);
   return registry;
+}
+
+function restoreMeta(directory: string): void {
+  const kept = restoreTornMeta(directory);
+  if (kept === undefined) return;
+  const known =
+    'a loss of power leaves this of a commit that was not acknowledged, damage done later leaves the same of one that was: the registry does not tell which';
+  log(
+    'warn',
+    `registry: a meta page was garbage, going on with the commit of the other one; ${known}; kept in ${kept}`,
+  );
 }
 
 /** Removes registries that a process killed while it made one left beside ours; the folder is this process's by now. */

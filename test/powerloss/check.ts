@@ -122,24 +122,29 @@ async function startWhole(data: string): Promise<Recovered> {
   }
 }
 
-/** Points to cut at, rising: a third anywhere, a third just behind an answer, a third around changes of names and registry. */
+/**
+ * Points to cut at, rising: a quarter anywhere, a quarter just behind an answer, a quarter around changes of names, and a
+ * quarter while the registry commits: a meta page written, and not yet or only just durable.
+ */
 export function choosePoints(records: readonly LogRecord[], count: number, from: Random): number[] {
   const answers = indexes(records, ({ kind }) => kind === KIND.sent);
-  const rare = indexes(records, ({ kind, flags }) => RARE.has(kind) || (flags & FLAG.dsync) !== 0);
+  const names = indexes(records, ({ kind }) => NAMES.has(kind));
+  const commits = indexes(records, ({ kind, flags }) => kind === KIND.write && (flags & FLAG.dsync) !== 0);
   const points = new Set<number>([records.length]);
   for (let tries = 0; points.size < Math.min(count, records.length) && tries < count * 100; tries++) {
     const [list, spread] = [
       [undefined, 1],
       [answers, 3],
-      [rare, 4],
-    ][tries % 3] as [number[] | undefined, number];
+      [names, 4],
+      [commits, 2],
+    ][tries % 4] as [number[] | undefined, number];
     const base = list === undefined ? from.below(records.length) : list[from.below(list.length)]!;
     points.add(Math.min(records.length, base + 1 + from.below(spread)));
   }
   return [...points].sort((left, right) => left - right);
 }
 
-const RARE = new Set<number>([KIND.open, KIND.rename, KIND.link, KIND.unlink, KIND.mkdir, KIND.rmdir]);
+const NAMES = new Set<number>([KIND.open, KIND.rename, KIND.link, KIND.unlink, KIND.mkdir, KIND.rmdir]);
 
 function indexes(records: readonly LogRecord[], isMeant: (record: LogRecord) => boolean): number[] {
   return records.flatMap((record, index) => (isMeant(record) ? [index] : []));

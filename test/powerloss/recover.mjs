@@ -21,7 +21,11 @@ async function recover({ data, lanes, segmentBytes }) {
     const table = new ChannelTable(Arena.create(SHAPE));
     const store = new ChannelStore(table, registry, async () => {});
     loadChannels(registry, store);
-    const journals = Journals.replay({ data, lanes, segmentBytes, blockBytes: BLOCK_BYTES, cut: false }, registry, table);
+    const journals = Journals.replay(
+      { data, lanes, segmentBytes, blockBytes: BLOCK_BYTES, cut: false },
+      registry,
+      table,
+    );
     await store.checkpoint();
     await journals.begin();
     for (const start of journals.starts.slice(0, lanes))
