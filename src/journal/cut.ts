@@ -29,22 +29,31 @@ export function cutJournal(directory: string, report: RecoveryReport): string[] 
       .reverse();
     const folder = damagedFolder(directory);
     const kept = bad.offset > SEGMENT_HEADER_BYTES ? soundCopy(directory, bad.segment, bad.offset) : undefined;
-    // Newest first, so that what is left over is still in order.
-    for (const name of damaged) {
-      const path = join(directory, name);
-      if (kept !== undefined && segmentNumber(name) === bad.segment) {
-        fs.linkSync(path, join(folder, name));
-        fs.renameSync(kept, path);
-      } else {
-        fs.renameSync(path, join(folder, name));
-      }
-    }
+    // Each has its second name, durably, before the first one goes.
+    const linked = damaged.filter((name) => isLinked(join(directory, name), join(folder, name)));
     syncFolder(fs, folder);
+    syncFolder(fs, directory);
+    // Newest first, so that what is left over is still in order.
+    for (const name of linked) {
+      const path = join(directory, name);
+      if (kept !== undefined && segmentNumber(name) === bad.segment) fs.renameSync(kept, path);
+      else fs.unlinkSync(path);
+    }
     syncFolder(fs, directory);
     return damaged.map((name) => join(folder, name)).reverse();
   } catch (error) {
     throw journalFailed('cut', directory, error);
   }
+}
+
+/** Gives the file its name in the damaged folder; a folder in a segment's place, which can't be linked, is moved there. */
+function isLinked(path: string, kept: string): boolean {
+  if (fs.statSync(path).isDirectory()) {
+    fs.renameSync(path, kept);
+    return false;
+  }
+  fs.linkSync(path, kept);
+  return true;
 }
 
 function damagedFolder(directory: string): string {
