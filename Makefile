@@ -1,6 +1,6 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build native wasm clean
+.PHONY: help run test check bench powerloss build native wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
@@ -10,7 +10,7 @@ KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/trans
 NATIVE := build/claimwire.node
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BUILT) $(NATIVE) ## a node and a payer exchanging claims for some seconds, then the result
 	@node dist/tools/cli.js demo
@@ -25,6 +25,10 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
 	@for name in codec ring journal channels verify load path transport pool; do node dist/bench/$$name.js --quick || exit 1; done
+
+powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 points under five disk models; Linux, ARGS="--help"
+	@npx tsc -p test/powerloss/tsconfig.json
+	@node build/powerloss/test/powerloss/main.js $(ARGS)
 
 build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
 

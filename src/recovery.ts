@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Registry } from './channel/registry.ts';
 import { checkRegistry } from './channel/registry-check.ts';
+import { restoreTornMeta } from './channel/registry-restore.ts';
 import type { ChannelStore } from './channel/store.ts';
 import { FolderLock } from './folder-lock.ts';
 import { makeFolder } from './journal/segment.ts';
@@ -33,6 +34,7 @@ export async function openFolder(data: string): Promise<OwnedFolder> {
   try {
     removeDrafts(folder);
     const directory = join(folder, 'registry');
+    restoreMeta(directory);
     checkRegistry(directory);
     registry = Registry.open(directory);
     // Versions before the lock file know each other, and us, by this record alone.
@@ -43,6 +45,17 @@ export async function openFolder(data: string): Promise<OwnedFolder> {
     lock.release();
     throw error;
   }
+}
+
+function restoreMeta(directory: string): void {
+  const kept = restoreTornMeta(directory);
+  if (kept === undefined) return;
+  const known =
+    'a loss of power leaves this of a commit that was not acknowledged, damage done later leaves the same of one that was: the registry does not tell which';
+  log(
+    'warn',
+    `registry: a meta page was garbage, going on with the commit of the other one; ${known}; kept in ${kept}`,
+  );
 }
 
 /** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */

@@ -15,6 +15,8 @@ export const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 /** 10 million rows make a tree of depth 5; a loop of pages would otherwise only end at the used-twice check. */
 const DEPTH_MAX = 16;
 const META_BYTES = 168;
+/** The pages of the systems we run on. */
+const PAGE_SIZES = [4096, 16_384, 65_536];
 /** Larger than any map this program asks for; a flipped high bit would only make mmap fail later. */
 const MAP_BYTES_MAX = 2n ** 44n;
 
@@ -65,6 +67,51 @@ function readTree(view: DataView, offset: number): Tree {
     entries: view.getBigUint64(offset + 32, true),
     root: view.getBigUint64(offset + 40, true),
   };
+}
+
+/** Whether the page does not even begin like a meta page: no single flipped bit, and no commit under way, does that. */
+function isGarbage(fd: number, index: number, pageBytes: number): boolean {
+  const view = readAt(fd, new Uint8Array(META_BYTES), index * pageBytes, index);
+  const [magic, version, flags] = [view.getUint32(24, true), view.getUint32(28, true), view.getUint16(18, true)];
+  return magic !== MAGIC && version !== DATA_VERSION && flags !== PAGE_META;
+}
+
+/** A meta page that is garbage, and the sound one beside it; undefined for any other pair. */
+export function garbageMeta(fd: number): { index: 0 | 1; sound: LmdbMeta } | undefined {
+  for (const pageBytes of PAGE_SIZES)
+    for (const index of [0, 1] as const) {
+      if (!isGarbage(fd, index, pageBytes)) continue;
+      const sound = soundMeta(fd, 1 - index, pageBytes);
+      if (sound !== undefined) return { index, sound };
+    }
+  return undefined;
+}
+
+function soundMeta(fd: number, index: number, pageBytes: number): LmdbMeta | undefined {
+  try {
+    const meta = readMeta(fd, index, pageBytes);
+    return meta.pageBytes === pageBytes && (meta.transaction & 1n) === BigInt(index) ? meta : undefined;
+  } catch (error) {
+    if (error instanceof LmdbFault) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A meta page to stand at `index` beside the sound one: one transaction older, its trees empty, since nobody knows where
+ * they were. LMDB goes by the newer page, and writes the older one anew with its next commit.
+ */
+export function olderMetaPage(fd: number, index: 0 | 1, { pageBytes, transaction }: LmdbMeta): Uint8Array {
+  const page = new Uint8Array(pageBytes);
+  const view = readAt(fd, page, (1 - index) * pageBytes, 1 - index);
+  view.setBigUint64(0, BigInt(index), true);
+  for (const tree of [48, 96]) {
+    view.setUint16(tree + 6, 0, true);
+    for (let count = tree + 8; count < tree + 40; count += 8) view.setBigUint64(count, 0n, true);
+    view.setBigUint64(tree + 40, NO_PAGE, true);
+  }
+  view.setBigUint64(152, transaction - 1n, true);
+  return page;
 }
 
 function readMeta(fd: number, index: number, pageBytes: number): LmdbMeta {

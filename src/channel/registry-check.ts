@@ -97,7 +97,8 @@ function wasWritten(fd: number, meta: LmdbMeta): boolean {
   }
 }
 
-function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) => void): number {
+/** The same over one snapshot of an open file. Throws LmdbFault. */
+export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) => void): number {
   let rows = 0;
   let hasMeta = false;
   walkLmdb(fd, meta, (bytes, keyOffset, keyBytes, value) => {
