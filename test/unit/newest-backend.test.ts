@@ -9,7 +9,14 @@ import { xrplPreimage } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, SIGNATURE_BYTES, STATUS } from '../../protocol/layout.ts';
 import type { Arena } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
-import { isJudged, SLOT_VERDICT, VERDICT_HELD, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../src/ring/slot.ts';
+import {
+  isJudged,
+  SLOT_VERDICT,
+  VERDICT_HELD,
+  VERDICT_INVALID,
+  VERDICT_PENDING,
+  VERDICT_VALID,
+} from '../../src/ring/slot.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { NewestBackend } from '../../src/verify/newest-backend.ts';
 import { createBackend } from '../../src/verify/select.ts';
