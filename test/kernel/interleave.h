@@ -12,6 +12,17 @@
 #define ACTORS_MAX 4
 #define CHOICES_MAX 4096
 #define ACTOR_STACK (256 * 1024)
+/* Sanitizers make a switch ten times as dear: with them it is memory errors that are looked for, in fewer orders. */
+#if defined(__SANITIZE_ADDRESS__)
+#define PREEMPTIONS_LESS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PREEMPTIONS_LESS 1
+#endif
+#endif
+#ifndef PREEMPTIONS_LESS
+#define PREEMPTIONS_LESS 0
+#endif
 
 struct actor {
     ucontext_t context;
@@ -73,21 +84,22 @@ static void actor_main(int self) {
         for (int a = 0; a < actor_count; a++) MODEL_EXPECT(actors[a].is_over, "actor %d waits for ever", a);
     go_to(next);
 }
+static void prepare_actor(struct actor *actor, int self, void (*run)(int)) {
+    actor->run = run, actor->is_over = actor->wants_lock = 0;
+    getcontext(&actor->context);
+    actor->context.uc_stack.ss_sp = actor_stack[self], actor->context.uc_stack.ss_size = ACTOR_STACK;
+    actor->context.uc_link = &outside;
+    makecontext(&actor->context, (void (*)(void))actor_main, 1, self);
+}
 /* Calls `begin`, lets `count` actors run in one order and calls `end`, for every order there is. Returns how many. */
 static long interleave_all(int count, void (*const *run)(int), int bound, void (*begin)(void), void (*end)(void)) {
     static long runs; /* static: contexts are switched */
     runs = 0;
-    actor_count = count, preemptions_max = bound, replayed = 0;
+    actor_count = count, preemptions_max = bound - PREEMPTIONS_LESS, replayed = 0;
     for (;;) {
         begin();
         depth = preemptions = 0, lock_holder = -1;
-        for (int a = 0; a < count; a++) {
-            actors[a].run = run[a], actors[a].is_over = actors[a].wants_lock = 0;
-            getcontext(&actors[a].context);
-            actors[a].context.uc_stack.ss_sp = actor_stack[a], actors[a].context.uc_stack.ss_size = ACTOR_STACK;
-            actors[a].context.uc_link = &outside;
-            makecontext(&actors[a].context, (void (*)(void))actor_main, 1, a);
-        }
+        for (int a = 0; a < count; a++) prepare_actor(&actors[a], a, run[a]);
         const int first = pick();
         current = first;
         swapcontext(&outside, &actors[first].context);
