@@ -1,6 +1,6 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench powerloss build native wasm clean
+.PHONY: help run siege test check bench powerloss build native wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
@@ -33,6 +33,9 @@ powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 po
 build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
 
 native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-headers, nothing else
+
+siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
+	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
 
 wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
 	$(MAKE) -C src/kernel wasm
