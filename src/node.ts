@@ -20,7 +20,7 @@ import {
   tableCapacity,
 } from './config.ts';
 import { ControlServer } from './control/server.ts';
-import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
+import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult, RemovalResult } from './control.ts';
 import { ClaimwireError } from './errors.ts';
 import { loadAdminToken } from './http/token.ts';
 import { Journals } from './journals.ts';
@@ -165,6 +165,10 @@ export class ClaimwireNode implements NodeControl {
     this.#expectRunning();
     return this.#store.close(channelId);
   }
+  async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
+    this.#expectRunning();
+    return this.#store.remove(channelIds, options.force ?? false);
+  }
 
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
@@ -201,6 +205,7 @@ export class ClaimwireNode implements NodeControl {
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.release([]);
+    this.#store.freeRemoved();
     await this.#startThreads(this.#journals);
     this.#housekeeping = setInterval(() => void this.#housekeep(), HOUSEKEEPING_MS);
   }

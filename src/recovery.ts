@@ -49,4 +49,5 @@ export function loadChannels(registry: Registry, store: ChannelStore): void {
     }
     store.load(bytes, view, row.byteOffset);
   });
+  store.indexRemoved();
 }

@@ -11,7 +11,7 @@ import type { LineParser } from '../channel/import-pool.ts';
 import type { NodeControl } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
 import { log } from '../log.ts';
-import { changeChannel, closeChannel, listChannels, openChannels, showChannel } from './channels.ts';
+import { changeChannel, closeChannel, listChannels, openChannels, removeChannels, showChannel } from './channels.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { isAuthorized } from './token.ts';
 
@@ -138,11 +138,13 @@ function routeOf(options: AdminOptions, method: string, path: string, response: 
   const routes: Record<string, Route> | undefined =
     path === '/channels'
       ? channelsRoutes(options)
-      : id !== undefined
-        ? channelRoutes(control, id)
-        : healthRoutes(control, path);
+      : path === '/channels/remove'
+        ? { POST: { mutates: true, answer: (request, response) => removeChannels(control, request, response) } }
+        : id !== undefined
+          ? channelRoutes(control, id)
+          : healthRoutes(control, path);
   if (routes === undefined)
-    throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /stats, /healthz or /readyz`);
+    throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /channels/remove, /stats, /healthz or /readyz`);
   const route = routes[method];
   if (route !== undefined) return route;
   const allowed = Object.keys(routes).join(', ');

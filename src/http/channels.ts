@@ -1,5 +1,5 @@
 /**
- * The /channels endpoints: open, list, show, change, close. Main thread; see admin.ts for what is checked before.
+ * The /channels endpoints: open, list, show, change, close, remove. Main thread; see admin.ts for what is checked before.
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -20,7 +20,7 @@ import {
 import type { Channel } from '../channel/row.ts';
 import type { ChannelOpening, NodeControl } from '../control.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
-import { addRefused, addResult, emptyResult, openLines } from './bulk.ts';
+import { addRefused, addResult, emptyResult, openLines, REFUSED_LISTED_MAX } from './bulk.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
 
 const LIMIT_DEFAULT = 100;
@@ -118,7 +118,7 @@ export async function listChannels(
     const page = control.channels(position, Math.min(PAGE_ROWS, query.limit - rows.length));
     position += page.length;
     more = page.length > 0;
-    for (const channel of page) if (query.state === null || channel.state === query.state) rows.push(channel);
+    for (const channel of page) if (isListed(channel, query.state)) rows.push(channel);
     if (more) await setImmediate();
   }
   const last = !more || control.channels(position, 1).length === 0;
@@ -138,8 +138,7 @@ async function streamChannels(
     if (page.length === 0 || response.destroyed) break;
     position += page.length;
     let text = '';
-    for (const channel of page)
-      if (query.state === null || channel.state === query.state) text += `${JSON.stringify(channelJson(channel))}\n`;
+    for (const channel of page) if (isListed(channel, query.state)) text += `${JSON.stringify(channelJson(channel))}\n`;
     if (!response.write(text) && !(await drained(response, closed.signal))) return;
     await setImmediate();
   }
@@ -154,6 +153,11 @@ async function drained(response: ServerResponse, signal: AbortSignal): Promise<b
   } catch {
     return false;
   }
+}
+
+/** A removed channel's row has its place still, and is shown to nobody. */
+function isListed(channel: Channel, state: string | null): boolean {
+  return channel.state !== 'removed' && (state === null || channel.state === state);
 }
 
 function listQuery(url: URL): { from: number; limit: number; state: string | null } {
@@ -195,6 +199,60 @@ export async function closeChannel(control: NodeControl, id: string, response: S
   expectReady(control);
   const { channelId } = findChannel(control, id);
   sendJson(response, 200, channelJson(await control.closeChannel(channelId)));
+}
+
+const REMOVALS_MAX = 10_000;
+const REMOVAL_FIELDS = ['ids', 'force'];
+
+/** What POST /channels/remove answers. At most 100 refusals are listed, all are counted. */
+export interface RemovalJson {
+  removed: number;
+  refusedCount: number;
+  refused: { id: string; code: string; message: string }[];
+}
+
+/** POST /channels/remove: `{ids: [ID, …], force?}`, all in one commit. What is refused says why; the others are gone. */
+export async function removeChannels(
+  control: NodeControl,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  expectReady(control);
+  const { ids, force } = parseRemoval(await readJson(request));
+  const refused: RemovalJson['refused'] = [];
+  const found: string[] = [];
+  const channelIds: bigint[] = [];
+  for (const id of ids) {
+    try {
+      channelIds.push(findChannel(control, id).channelId);
+      found.push(id);
+    } catch (error) {
+      if (!(error instanceof ClaimwireError)) throw error;
+      refused.push({ id, code: error.code, message: error.message });
+    }
+  }
+  const result = await control.removeChannels(channelIds, { force });
+  for (const { index, code, message } of result.refused) refused.push({ id: found[index]!, code, message });
+  const answer: RemovalJson = {
+    removed: result.removed,
+    refusedCount: refused.length,
+    refused: refused.slice(0, REFUSED_LISTED_MAX),
+  };
+  sendJson(response, 200, answer);
+}
+
+function parseRemoval(body: unknown): { ids: string[]; force: boolean } {
+  const fields = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+  const { ids, force = false } = fields;
+  const stranger = Object.keys(fields).find((name) => !REMOVAL_FIELDS.includes(name));
+  if (stranger !== undefined)
+    throw new ClaimwireError('INPUT_INVALID', `removal: expected ids and force, got ${got(stranger)}`);
+  if (typeof force !== 'boolean')
+    throw new ClaimwireError('INPUT_INVALID', `force: expected true or false, got ${got(force)}`);
+  const isList = Array.isArray(ids) && ids.length > 0 && ids.length <= REMOVALS_MAX;
+  if (!isList || !ids.every((id) => typeof id === 'string'))
+    throw new ClaimwireError('INPUT_INVALID', `ids: expected 1 to ${REMOVALS_MAX} IDs as strings, got ${got(ids)}`);
+  return { ids, force };
 }
 
 /** By handle (u64, decimal) or by ledger channel id (64 hex digits), the latter only for channels with the default handle. */
