@@ -20,6 +20,8 @@ import { loadAdminToken } from '../../src/http/token.ts';
 class FakeNode implements NodeControl {
   ready = true;
   readonly rows = new Map<bigint, Channel>();
+  /** What /stats shows. */
+  readonly counters = { received: 1, verified: 0 };
   /** Thrown by the next call that changes something. */
   failure: Error | undefined;
 
@@ -102,7 +104,7 @@ class FakeNode implements NodeControl {
       uptimeSeconds: 1,
       channels: this.rows.size,
       ring: { depth: 0, slots: 8 },
-      counters: { received: 1 },
+      counters: { ...this.counters },
     };
   }
 
