@@ -7,12 +7,12 @@
 import type { Delivery, LoadCheck, LoadResult, LoadStep } from './result.ts';
 
 /** Of all claims sent, one in a thousand; of a local network without a fault one expects none. */
-export const LOSS_MAX_DEFAULT = 0.001;
+const LOSS_MAX_DEFAULT = 0.001;
 /** A node that turns claims away is past what it can do. */
-export const REFUSED_MAX_DEFAULT = 0;
-export const SLO_MS_DEFAULT = 100;
+const REFUSED_MAX_DEFAULT = 0;
+const SLO_MS_DEFAULT = 100;
 /** A ramp looks for the rate up to which the node answers without a queue. */
-export const RAMP_SLO_MS_DEFAULT = 10;
+const RAMP_SLO_MS_DEFAULT = 10;
 
 export interface LoadBounds {
   /** Shares of the claims sent, 0..1. */

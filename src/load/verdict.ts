@@ -77,7 +77,8 @@ function* stepSentences(step: LoadStep, isRamp: boolean, bounds: LoadBounds): Ge
 
 /**
  * Why claims left late or never. The generator was the limit where its sockets had room and the node had capacity left:
- * by its own count it received what was sent, it refused nothing, and it answered, all within the bounds.
+ * by its own count it received what was sent, it refused nothing, and it answered, from when claims really left, all within
+ * the bounds.
  */
 function lateSentence(step: LoadStep, isRamp: boolean, { lossMax, refusedMax, sloMs }: LoadBounds): string {
   const { late, sent, delivery } = step;
@@ -85,10 +86,17 @@ function lateSentence(step: LoadStep, isRamp: boolean, { lossMax, refusedMax, sl
   if (late.blocked * 2 > late.claims + late.unsent)
     return `${isRamp ? 'the' : 'The'} sockets were full, so that ${what}: what lies behind them took no more.`;
   const [loss, refused] = checksOf([step], { lossMax, refusedMax, sloMs });
-  if (delivery !== null && loss!.held && refused!.held)
+  const isLossless = loss!.held && refused!.held;
+  const isFast = step.uncorrected.p99Ms <= sloMs;
+  if (delivery !== null && isLossless && isFast)
     return `${isRamp ? 'the' : 'The'} generator was the limit, not the node, which had capacity left: ${what}.`;
-  const reason = delivery === null ? 'nothing is known of the node' : 'the node lost or refused claims meanwhile';
-  return `${what}; that tells nothing of the generator, since ${reason}.`;
+  const reason =
+    delivery === null
+      ? 'nothing is known of the node'
+      : isLossless
+        ? `the node took ${ms(step.uncorrected.p99Ms)} at p99 from when they left`
+        : 'the node lost or refused claims meanwhile';
+  return `${what}; whether the generator could have kept up is not known, since ${reason}.`;
 }
 
 function* deliverySentences(delivery: Delivery | null): Generator<string> {

@@ -78,7 +78,10 @@ async function droppingRelay(target: string, every: number): Promise<{ address: 
   };
 }
 
-describe('against a node', () => {
+/** Runs of seconds each, on a machine that may be busy. */
+const RUNS_MS_MAX = 120_000;
+
+describe('against a node', { timeout: RUNS_MS_MAX }, () => {
   let node: NodeProcess;
   let ready: ReadyLine;
   let data: string;
@@ -95,7 +98,18 @@ describe('against a node', () => {
 
   test('a tenth of the claims lost on the way is a FAIL, though newer ones’ acks cover them', async () => {
     const relay = await droppingRelay(ready.udp, 10);
-    const args = ['--to', `udp://${relay.address}`, ...flags, ...PACE, '--sender', 'dgram', '--per-datagram', '1'];
+    const args = [
+      '--to',
+      `udp://${relay.address}`,
+      ...flags,
+      ...PACE,
+      '--sender',
+      'dgram',
+      '--per-datagram',
+      '1',
+      '--drain',
+      '4',
+    ];
     const ran = await load('--json', ...args, '--seed', '7');
     const result = resultOf(ran);
     relay.close();
@@ -106,8 +120,8 @@ describe('against a node', () => {
     expect(loss!.value).toBeGreaterThan(0.05);
     expect(delivery!.sent - delivery!.received).toBeGreaterThan(delivery!.sent * 0.05);
     expect(delivery!.verified).toBeLessThanOrEqual(delivery!.received);
-    // This is what hid the loss: nearly all claims count as acknowledged.
-    expect(steps[0]!.acked).toBeGreaterThan(steps[0]!.sent * 0.95);
+    // This is what hid the loss: more claims count as acknowledged than arrived.
+    expect(delivery!.acknowledged).toBeGreaterThan(delivery!.received);
     expect(delivery!.acknowledgedByNewer).toBeGreaterThan(0);
     expect(steps[0]!.delivery!.sent).toBe(delivery!.sent);
     expect(reconciliation!.short).toBe(0);

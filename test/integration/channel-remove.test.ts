@@ -2,6 +2,8 @@
  * Removed channels in a whole node: while claims come in, over kill -9 and starts again. A claim of a removed channel in
  * the journal must not keep a node from starting, and an amount must not come back to a channel opened anew.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { statusName } from '../../protocol/layout.ts';
@@ -11,11 +13,14 @@ import {
   getJson,
   NodeProcess,
   openChannels,
+  type ReadyLine,
   temporaryFolders,
 } from '../support/node-process.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 
 const folder = temporaryFolders();
+/** Several starts each, on a machine that may be busy. */
+const STARTS_MS_MAX = 120_000;
 
 async function answer(peer: WirePeer, claim: Uint8Array): Promise<[string, bigint]> {
   const { status, amount } = await peer.ask(claim);
@@ -30,11 +35,13 @@ const openingJson = (id: bigint, throwAway: boolean) => ({
 });
 
 async function startOn(data: string, options: NodeOptions = {}): Promise<{ node: ClaimwireNode; peer: WirePeer }> {
-  const node = await ClaimwireNode.start({ data, udp: { host: '127.0.0.1', port: 0 }, channelsMax: 64, ...options });
+  const node = await ClaimwireNode.start({ data, udp: { host: '127.0.0.1', port: 0 }, channelsMax: 512, ...options });
   return { node, peer: await WirePeer.to(node.udp) };
 }
 
-test('kill -9 with a removed channel’s claims in the journal: the node starts, and knows it no more', async () => {
+test('kill -9 with a removed channel’s claims in the journal: the node starts, and knows it no more', {
+  timeout: STARTS_MS_MAX,
+}, async () => {
   const data = folder('remove-killed');
   const node = new NodeProcess(data);
   const ready = await node.ready;
@@ -77,6 +84,72 @@ test('kill -9 with a removed channel’s claims in the journal: the node starts,
   asking.close();
   await last.stop();
 });
+
+test('killed at any moment of removals and openings, a node starts and has every acknowledged amount', {
+  timeout: STARTS_MS_MAX,
+}, async () => {
+  const data = folder('remove-torn');
+  const kept = Array.from({ length: 10 }, (_, index) => BigInt(1_000 + index));
+  const passing = Array.from({ length: 200 }, (_, index) => BigInt(index + 1));
+  const acknowledged = new Map<bigint, bigint>();
+  let isFresh = true;
+  for (const delayMs of [5, 60, 200]) {
+    const node = new NodeProcess(data);
+    const ready = await node.ready;
+    if (isFresh)
+      await openChannels(
+        ready,
+        data,
+        kept.map((id) => openingJson(id, false)),
+      );
+    isFresh = false;
+    const rows = await getJson<{ channelId: string; committed: string }[]>(ready, '/channels?limit=1000');
+    const committed = new Map(rows.map(({ channelId, committed }) => [BigInt(channelId), BigInt(committed)]));
+    for (const [id, amount] of acknowledged) expect(committed.get(id)).toBeGreaterThanOrEqual(amount);
+    const peer = await WirePeer.to(ready.udp);
+    const ids = passing.map(String);
+    const churn = async () => {
+      for (let round = 1; ; round++) {
+        await openChannels(
+          ready,
+          data,
+          passing.map((id) => openingJson(id, true)),
+        );
+        for (const id of [...kept, ...passing.slice(0, 20)])
+          await peer.send(signedClaim(id, BigInt(delayMs * 1_000 + round)));
+        const removed = await claimwireRemove(ready, data, ids);
+        expect(removed).toEqual({ removed: 200, refusedCount: 0, refused: [] });
+      }
+    };
+    const killed = churn().catch((error: Error) => error);
+    await peer.ack(({ status, channelId }) => statusName(status) === 'COMMITTED' && channelId >= 1_000n);
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    node.kill('SIGKILL');
+    await node.exit;
+    // The churn ends with its connection, never with an answer that is wrong.
+    expect(String(await killed)).toMatch(/fetch failed|terminated/);
+    for (const { status, channelId, amount } of peer.acks)
+      if (statusName(status) === 'COMMITTED' && channelId >= 1_000n) acknowledged.set(channelId, amount);
+    peer.close();
+  }
+  const last = await startOn(data);
+  for (const [id, amount] of acknowledged) expect(last.node.channel(id)!.committed).toBeGreaterThanOrEqual(amount);
+  expect(acknowledged.size).toBeGreaterThan(0);
+  last.peer.close();
+  await last.node.stop();
+});
+
+async function claimwireRemove(ready: ReadyLine, data: string, ids: string[]): Promise<unknown> {
+  const response = await fetch(`http://${ready.http}/channels/remove`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${readFileSync(join(data, 'admin-token'), 'utf8').trim()}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ ids }),
+  });
+  return response.json();
+}
 
 describe.each(['lanes', 'pipeline'] as const)('%s', (layout) => {
   test('removal while claims are in flight: none is committed after it, and opening again loses none', async () => {

@@ -126,6 +126,7 @@ describe('who was the limit', () => {
     ['the node lost claims', { delivery: delivered(900) }, 'lost or refused'],
     ['the node refused claims', { refused: { OVERLOADED: 4 } }, 'lost or refused'],
     ['claims went unanswered', { unanswered: 50 }, 'lost or refused'],
+    ['the node was slow', { uncorrected: step(10, 150).latency }, 'the node took 150.0 ms at p99'],
     ['nothing is known of the node', { delivery: null }, 'nothing is known of the node'],
     ['sockets were full', { late: { ...late, blocked: 400 } }, 'The sockets were full'],
   ])('not the generator, where %s', (_, change, reason) => {
