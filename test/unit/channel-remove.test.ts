@@ -247,6 +247,7 @@ describe('a start afterwards', () => {
       expect(refused.map(({ code }) => code)).toEqual(['TABLE_FULL']);
       for (const id of ids) commit(rig.table, id, 9n);
       expect(rig.store.get(ids[3]!)!.publicKey[1]).toBe(3);
+      expect(rig.table.keys).toBeLessThanOrEqual(8);
       await rig.store.checkpoint();
       expect((await rig.store.remove(ids, false)).removed).toBe(8);
       expect((await rig.store.open([openingOf(555n)])).refused[0]!.code).toBe('TABLE_FULL');
