@@ -101,7 +101,8 @@ export async function runLoad(
   node: NodeUnderTest,
   flags: readonly string[],
 ): Promise<{ result: LoadResult; cost: { generatorNs: number; nodeNs: number } }> {
-  const command = [CLI, 'load', ...node.loadFlags, '--json', ...flags];
+  // Kept, since a later run on the same folder goes on from their amounts.
+  const command = [CLI, 'load', ...node.loadFlags, '--json', '--keep-channels', ...flags];
   const child = endsWithBench(spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] }));
   const samples: Sample[] = [];
   let stdout = '';

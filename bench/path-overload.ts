@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import { assert } from '../src/errors.ts';
+import { boundsFor } from '../src/load/bounds.ts';
 import type { LoadResult, LoadStep } from '../src/load/result.ts';
 import { runLoad } from '../src/load/run.ts';
 import type { LoadSettings } from '../src/load/settings.ts';
@@ -64,13 +65,14 @@ async function overload(
   let isOverloaded = true;
   let afterwards = 0;
   let stop = () => {};
-  const result = await runLoad(
+  const { result } = await runLoad(
     {
       settings: settingsFor(node, [2 * maximum, maximum / 2], seconds),
       to: `udp://${node.udp.host}:${node.udp.port}`,
-      sloMs: null,
+      bounds: boundsFor({}, false),
       isRamp: false,
       replayFile: undefined,
+      keepChannels: false,
       admin: node.admin,
     },
     {

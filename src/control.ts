@@ -15,6 +15,8 @@ export interface ChannelOpening {
   profile: ProfileName;
   /** Unix seconds, 0 = never. */
   expiresAt: number;
+  /** Made to try a node out: never settled, and removed without a question. Default false. */
+  throwAway?: boolean;
 }
 
 export interface ChannelChange {
@@ -27,6 +29,12 @@ export interface OpeningResult {
   opened: number;
   /** Lines that repeat an identical open channel: nothing to do. */
   unchanged: number;
+  refused: { index: number; code: string; message: string }[];
+}
+
+/** How a removal went. What could not be removed says why; the others are gone. */
+export interface RemovalResult {
+  removed: number;
   refused: { index: number; code: string; message: string }[];
 }
 
@@ -60,12 +68,23 @@ export interface NodeControl {
   /** The same for fresh channels as packed registry rows (channel/row.ts), their keys checked: a bulk import's. */
   openRows(rows: Uint8Array): Promise<OpeningResult>;
   channel(channelId: bigint): Channel | undefined;
-  /** Rows in the order they were opened: `limit` of them from position `from`. */
+  /**
+   * Rows by position, in the order they were opened: `limit` of them from position `from`. A removed channel's row keeps
+   * its place, with the state `removed`, until a channel opened after a later start takes it.
+   */
   channels(from: number, limit: number): Channel[];
   /** Throws CHANNEL_UNKNOWN, CHANNEL_CLOSED or CAPACITY_BELOW_COMMITTED; durable when it resolves. */
   updateChannel(channelId: bigint, change: ChannelChange): Promise<Channel>;
   /** After it resolves no claim of the channel is accepted any more, and its best claim is in the registry. */
   closeChannel(channelId: bigint): Promise<Channel>;
+  /**
+   * Closes and forgets channels, all in one commit; durable when it resolves. One with a committed amount is refused,
+   * CHANNEL_UNREDEEMED, unless it is a throw-away channel or `force` says that the loss of its best claim is meant.
+   *
+   * Until the node starts again the row counts against the limit of channels, and the same handle opens again only with
+   * the same ledger channel, key and profile, and then with the amount it had: claims sent before cannot be paid twice.
+   */
+  removeChannels(channelIds: readonly bigint[], options?: { force?: boolean }): Promise<RemovalResult>;
   stats(): NodeStats;
   readonly ready: boolean;
 }

@@ -1,7 +1,7 @@
 /** The public door: run a node. Payers are behind `claimwire/client`, the wire format behind `claimwire/protocol`. */
 export type { Channel, ChannelState } from './channel/row.ts';
 export type { HostPort, NodeConfig, NodeOptions } from './config.ts';
-export type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
+export type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult, RemovalResult } from './control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
 export { ClaimwireNode, type NodeTotals } from './node.ts';
 export { type ServingNode, serve } from './serve.ts';

@@ -20,7 +20,7 @@ import {
   tableCapacity,
 } from './config.ts';
 import { ControlServer } from './control/server.ts';
-import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
+import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult, RemovalResult } from './control.ts';
 import { ClaimwireError } from './errors.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { loadAdminToken } from './http/token.ts';
@@ -168,6 +168,9 @@ export class ClaimwireNode implements NodeControl {
   async closeChannel(channelId: bigint): Promise<Channel> {
     return this.#change(() => this.#store.close(channelId));
   }
+  async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
+    return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
+  }
 
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
@@ -211,6 +214,7 @@ export class ClaimwireNode implements NodeControl {
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.begin();
+    this.#store.freeRemoved();
     await this.#startThreads(this.#journals, token);
   }
 

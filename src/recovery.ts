@@ -90,4 +90,5 @@ export function loadChannels(registry: Registry, store: ChannelStore): void {
     }
     store.load(bytes, view, row.byteOffset);
   });
+  store.indexRemoved();
 }

@@ -1,5 +1,5 @@
 /**
- * `claimwire channel …`: opens, imports, lists, shows, updates and closes a node's channels over its admin interface.
+ * `claimwire channel …`: opens, imports, lists, shows, updates, closes and removes a node's channels over its admin interface.
  *
  * Main thread of its own process.
  */
@@ -18,16 +18,26 @@ const HELP = `Usage: claimwire channel open --ledger-channel HEX64 --public-key 
        claimwire channel show ID
        claimwire channel update ID [--capacity DROPS] [--expires ISO|never]
        claimwire channel close ID
+       claimwire channel remove ID… [--force]
 
 ID is a channel's u64 handle, or its 64-hex ledger id where the handle was not chosen.
 A channel's expiry is the earlier of the ledger's Expiration and CancelAfter.
 
 An import's file has one JSON object a line, the fields as in HTTP's POST /channels:
   {"ledgerChannelId": HEX64, "publicKey": HEX66, "capacity": "DROPS",
-   "profile"?: "xrpl"|"link", "expiresAt"?: ISO|null, "channelId"?: "U64"}
+   "profile"?: "xrpl"|"link", "expiresAt"?: ISO|null, "channelId"?: "U64",
+   "throwAway"?: true}
+A throw-away channel is one made to try the node out: it is never settled.
 Lines that cannot be opened are refused one by one; the others stand. After 1,000 refused
 lines the import stops; what it opened stays open. Importing the same file again changes
 nothing.
+
+remove closes channels and forgets them, with the claims that redeem them. A channel with
+a committed amount is refused until --force says that it is redeemed, or given up; a
+throw-away channel needs none. The node's room for a channel comes free at its next start;
+until then the same ID opens again only with the same key, and with the amount it had.
+After that start it opens at 0, and claims of before count as new: remove for good only
+what is gone from the ledger too.
 
   --expires ISO      claims after that time are refused, like 2030-01-31T00:00:00Z
   --channel U64      handle on the wire; default: first 8 bytes of the ledger id
@@ -35,8 +45,9 @@ ${NODE_FLAGS_HELP}
 
 With --json: open, show, update and close print the channel's row as one object, list an
 array with a row a line, import {opened, unchanged, refusedCount, refused: [{line, code,
-message}], stoppedAt: LINE|null} with at most 100 refusals. Exit code: 0 fine, 1 failed or
-any line refused, 2 usage.
+message}], stoppedAt: LINE|null} and remove {removed, refusedCount, refused: [{id, code,
+message}]}, both with at most 100 refusals. Exit code: 0 fine, 1 failed or anything
+refused, 2 usage.
 `;
 
 const OPTIONS = {
@@ -49,10 +60,14 @@ const OPTIONS = {
   profile: { type: 'string' },
   channel: { type: 'string' },
   state: { type: 'string' },
+  force: { type: 'boolean' },
 } as const;
 
 type Values = ReturnType<typeof readArgs<typeof OPTIONS>>['values'];
-type Action = (admin: AdminClient, operand: string, values: Values) => Promise<number>;
+type Action = (admin: AdminClient, operand: string, values: Values, operands: string[]) => Promise<number>;
+
+/** An operand that may be given several times. */
+const IDS = 'ID…';
 
 /** Each action's operand (null for none), the flags it takes beside the common ones, and what it does. */
 const ACTIONS: Record<string, { operand: string | null; flags: (keyof Values)[]; act: Action }> = {
@@ -70,6 +85,7 @@ const ACTIONS: Record<string, { operand: string | null; flags: (keyof Values)[];
     flags: [],
     act: async (admin, id, values) => printRow(await admin.closeChannel(id), values.json),
   },
+  remove: { operand: IDS, flags: ['force'], act: remove },
 };
 
 /** Runs the command; resolves to the exit code. */
@@ -86,10 +102,20 @@ export async function run(args: string[]): Promise<number> {
   const common = Object.keys({ ...NODE_FLAGS, ...COMMON_FLAGS });
   for (const flag of Object.keys(values) as (keyof Values)[])
     if (!common.includes(flag) && !flags.includes(flag)) usage(`channel ${name}: expected no --${flag}, got one`);
-  if (operands.length !== (operand === null ? 0 : 1))
+  if (operand === IDS ? operands.length === 0 : operands.length !== (operand === null ? 0 : 1))
     usage(`channel ${name}: expected ${operand === null ? 'no operand' : `one ${operand}`}, got ${operands.length}`);
   const admin = AdminClient.open({ http: values.http, tokenFile: values['token-file'] });
-  return act(admin, operands[0] ?? '', values);
+  return act(admin, operands[0] ?? '', values, operands);
+}
+
+async function remove(admin: AdminClient, _operand: string, values: Values, ids: string[]): Promise<number> {
+  const { json, force = false } = values;
+  const result = await admin.removeChannels(ids, force);
+  process.stdout.write(
+    `${json ? JSON.stringify(result) : `${result.removed} removed, ${result.refusedCount} refused`}\n`,
+  );
+  for (const { id, code, message } of result.refused) process.stderr.write(`${id}: ${code} ${message}\n`);
+  return result.refusedCount === 0 ? 0 : 1;
 }
 
 async function open(admin: AdminClient, _operand: string, values: Values): Promise<number> {
@@ -168,7 +194,7 @@ function printRow(row: ChannelJson, json: boolean): number {
 const LIST_HEADER = `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(6)} ${'PROFILE'.padEnd(7)} ${'COMMITTED'.padStart(18)} ${'CAPACITY'.padStart(18)} EXPIRES\n`;
 
 function listLine(row: ChannelJson): string {
-  const { channelId, state, profile, committed, capacity, expiresAt } = row;
+  const { channelId, state, profile, committed, capacity, expiresAt, throwAway } = row;
   const amounts = `${committed.padStart(18)} ${capacity.padStart(18)}`;
-  return `${channelId.padEnd(20)} ${state.padEnd(6)} ${profile.padEnd(7)} ${amounts} ${expiresAt ?? '-'}\n`;
+  return `${channelId.padEnd(20)} ${state.padEnd(6)} ${profile.padEnd(7)} ${amounts} ${expiresAt ?? '-'}${throwAway ? ' throw-away' : ''}\n`;
 }

@@ -20,7 +20,10 @@ interface Command {
 const COMMANDS: Record<string, Command> = {
   node: { summary: 'runs a node', isLasting: true, load: () => import('./node.ts') },
   keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
-  channel: { summary: 'opens, imports, lists, shows, updates, closes channels', load: () => import('./channel.ts') },
+  channel: {
+    summary: 'opens, imports, lists, shows, updates, closes, removes channels',
+    load: () => import('./channel.ts'),
+  },
   pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
   load: {
     summary: 'loads a node with signed claims and measures it',

@@ -4,11 +4,12 @@
  * Main thread of its own process; the load itself runs in a thread (src/load/generator-thread.ts).
  */
 import { lookup } from 'node:dns/promises';
-import { writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { CLAIMS_PER_DATAGRAM_MAX } from '../protocol/layout.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
+import { boundsFor, type LoadBounds } from '../src/load/bounds.ts';
 import { parseRamp } from '../src/load/ramp.ts';
 import { renderReport } from '../src/load/report.ts';
 import type { LoadInterval } from '../src/load/result.ts';
@@ -18,22 +19,35 @@ import type { FaultFractions, LoadSettings, SenderChoice, Target } from '../src/
 import { parseSkew } from '../src/load/skew.ts';
 import { percentileText, resultText } from '../src/load/text.ts';
 import { COMMON_FLAGS, hostPort, NODE_FLAGS, NODE_FLAGS_HELP, readArgs, required, usage, wholeNumber } from './args.ts';
+import { expectWritable, save } from './files.ts';
 
 const HELP = `Usage: claimwire load --to udp://H:P|tcp://H:P [--rate R|max] [--duration S]
                       [--channels N] [--slo MS] [--ramp FROM:TO:STEP] [--json] …
 
 Opens channels at a node, sends individually signed claims open loop, each at its own
 intended time, and asks the node afterwards whether every acknowledged amount is there.
-Latency counts from the intended time. Keys and channels come from --seed: throw-away.
+Latency counts from the intended time. Keys and channels come from --seed; the channels are
+marked as throw-away, and removed at the end.
+
+The run has passed where three figures keep their bounds, something was acknowledged, and
+no acknowledged amount is missing:
+  loss                   claims that never reached the node, by its own count, or were never
+                         answered, whichever is more, of those sent; acks are cumulative, so
+                         a lost claim may count as acknowledged by a newer one's ack
+  refused                claims refused, of those sent, but for what --corrupt-signature and
+                         the like explain
+  p99                    of the corrected latency, over all acknowledged claims
 
   --to udp://H:P|tcp://H:P  where the node takes claims
   --rate R|max           claims a second; max: as many as --window allows (default)
   --duration S           seconds measured, of each rate; default 10
   --warmup S             seconds before that, in no figure; default 1
   --drain S              seconds acks are waited for at the end; default 1
-  --ramp FROM:TO:STEP    one rate after the other; finds the knee, the highest with p99
-                         within --slo and everything answered
-  --slo MS               exit code 1 when p99 is above; a ramp without one takes 10
+  --ramp FROM:TO:STEP    one rate after the other; finds the knee, the highest that left
+                         whole and kept the bounds
+  --loss-max SHARE       default 0.1%; a share is a percentage, or a fraction like 0.001
+  --refused-max SHARE    default 0
+  --slo MS               for p99; default 100, for a ramp 10
   --arrivals constant|poisson|burst:N   when claims are meant to leave; default constant
   --channels N           default 1000
   --keys N               default one per channel, at most 1000
@@ -44,6 +58,7 @@ Latency counts from the intended time. Keys and channels come from --seed: throw
   --sockets N            a channel stays with its own; default 16, tcp 4
   --sender auto|native|dgram   how UDP is sent; default auto: native where the addon is
   --seed N               of keys, channels and everything random; default 1
+  --keep-channels        leaves the channels at the node
 
   --drop F, --dup F, --reorder F, --corrupt-signature F, --stale F
                          that fraction of the claims is not sent, sent twice, sent after
@@ -53,14 +68,17 @@ Latency counts from the intended time. Keys and channels come from --seed: throw
   --pcap OUT             writes what was sent as a capture (udp, IPv4)
   --pcap-claims N        at most so many claims of it; default 100000
   --replay FILE.pcap     sends a capture's claims again, as captured or at --rate; opens
-                         and reconciles nothing
+                         and reconciles nothing: a run of load's own needs --keep-channels
+                         for its channels to be there
 
   --hgrm OUT             latency percentiles as HdrHistogram text; a ramp's at its knee
   --report OUT.html      the result as one self-contained page
 ${NODE_FLAGS_HELP}
 
-The last line of stdout under --json is the result as one object. Exit code: 0 fine, 1 SLO
-missed, nothing acknowledged or an acknowledged amount missing, 2 usage.
+The last line of stdout under --json is the result as one object, "outcome" PASS, FAIL or
+INTERRUPTED, "checks" with each figure and its bound. Files are tried before the run and
+written after the result is printed. Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that
+could not be written, 2 usage.
 `;
 
 const OPTIONS = {
@@ -73,6 +91,9 @@ const OPTIONS = {
   drain: { type: 'string', default: '1' },
   ramp: { type: 'string' },
   slo: { type: 'string' },
+  'loss-max': { type: 'string' },
+  'refused-max': { type: 'string' },
+  'keep-channels': { type: 'boolean', default: false },
   arrivals: { type: 'string', default: 'constant' },
   channels: { type: 'string', default: '1000' },
   keys: { type: 'string' },
@@ -119,11 +140,17 @@ export async function run(args: string[]): Promise<number> {
   }
   if (positionals.length > 0) usage(`load: expected flags only, got ${JSON.stringify(positionals[0])}`);
   const load = await readRun(values);
-  const result = await runLoad(load, watcher());
-  if (values.hgrm !== undefined) save(values.hgrm, percentileText(result));
-  if (values.report !== undefined) save(values.report, renderReport(result));
+  for (const flag of ['hgrm', 'report', 'pcap'] as const)
+    if (values[flag] !== undefined) expectWritable(values[flag], `--${flag}`);
+  // A corpus that is there is read.
+  if (values.corpus !== undefined && !existsSync(values.corpus)) expectWritable(values.corpus, '--corpus');
+  const { result, captureFault } = await runLoad(load, watcher());
   process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : resultText(result));
-  return result.pass ? 0 : 1;
+  const faults = captureFault === undefined ? [] : [`--pcap ${captureFault}`];
+  if (values.hgrm !== undefined) faults.push(...save(values.hgrm, '--hgrm', percentileText(result)));
+  if (values.report !== undefined) faults.push(...save(values.report, '--report', renderReport(result)));
+  for (const fault of faults) process.stderr.write(`claimwire: ${fault}\n`);
+  return result.pass && faults.length === 0 ? 0 : 1;
 }
 
 async function readRun(values: Values): Promise<LoadRun> {
@@ -140,11 +167,20 @@ async function readRun(values: Values): Promise<LoadRun> {
   return {
     settings,
     to: values.to!,
-    sloMs: values.slo === undefined ? null : decimal(values.slo, '--slo', 0.001, 3_600_000),
+    bounds: readBounds(values),
     isRamp: values.ramp !== undefined,
     replayFile: values.replay,
+    keepChannels: values['keep-channels'],
     admin: AdminClient.open({ http: values.http, tokenFile: values['token-file'] }),
   };
+}
+
+function readBounds(values: Values): LoadBounds {
+  const given: Partial<LoadBounds> = {};
+  if (values['loss-max'] !== undefined) given.lossMax = share(values['loss-max'], '--loss-max');
+  if (values['refused-max'] !== undefined) given.refusedMax = share(values['refused-max'], '--refused-max');
+  if (values.slo !== undefined) given.sloMs = decimal(values.slo, '--slo', 0.001, 3_600_000);
+  return boundsFor(given, values.ramp !== undefined);
 }
 
 function readSettings(values: Values, target: Target): LoadSettings {
@@ -246,12 +282,17 @@ function decimal(text: string, flag: string, minimum: number, maximum: number): 
   return usage(`${flag}: expected a number from ${minimum} to ${maximum}, got ${JSON.stringify(text)}`);
 }
 
+/** A fraction of 0 to 1, or a percentage of 0 to 100 with its sign. */
+function share(text: string, flag: string): number {
+  return text.endsWith('%') ? decimal(text.slice(0, -1), flag, 0, 100) / 100 : decimal(text, flag, 0, 1);
+}
+
 function oneOf<Name extends string>(text: string, flag: string, names: readonly Name[]): Name {
   const expected = `${flag}: expected ${names.join(' or ')}, got ${JSON.stringify(text)}`;
   return names.find((name) => name === text) ?? usage(expected);
 }
 
-/** Progress goes to stderr, whatever stdout is for. The first SIGINT ends the run, a second one the process. */
+/** Progress goes to stderr, whatever stdout is for. The first SIGINT or SIGTERM ends the run, a second one the process. */
 function watcher(): LoadWatcher {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   return {
@@ -267,20 +308,14 @@ function watcher(): LoadWatcher {
         );
     },
     onStop(stop) {
-      process.once('SIGINT', () => {
-        say('stopping; once more to end at once');
-        process.once('SIGINT', () => process.exit(1));
+      let isStopping = false;
+      const onSignal = () => {
+        if (isStopping) process.exit(1);
+        isStopping = true;
+        say('stopping; once more to end at once, which leaves the channels at the node');
         stop();
-      });
+      };
+      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
     },
   };
-}
-
-function save(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new ClaimwireError('INPUT_INVALID', `${file}: expected a file that can be written, got ${code ?? message}`);
-  }
 }

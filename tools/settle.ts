@@ -38,7 +38,8 @@ With --json, for an ID one object, for --all an array of them, a line each:
 A wallet takes "transaction" as it is; a machine checks "worthRedeeming" before, and treats
 any warning as a reason to hurry or to ask a person. What was redeemed earlier is not known
 here: if nothing was committed since, redeeming again pays nothing.
-Channels of the link profile are no matter of the ledger and are left out.
+Channels of the link profile are no matter of the ledger and are left out, and so are
+throw-away channels, which load makes: the ledger knows none of them.
 
 Exit code: 0 fine, 1 nothing redeemable under that ID or the node failed, 2 usage.
 `;
@@ -98,7 +99,7 @@ function accountOf(text: string): string {
 
 async function settleOne(admin: AdminClient, id: string, terms: Terms, json: boolean): Promise<number> {
   const channel = parseRow(await admin.channel(id));
-  const reason = notRedeemable(channel);
+  const reason = channel.throwAway ? THROW_AWAY : notRedeemable(channel);
   if (reason !== undefined)
     throw new ClaimwireError('INPUT_INVALID', `channel ${id}: expected a claim to redeem, got none: ${reason}`, { id });
   const settlement = settle(channel, terms);
@@ -107,12 +108,15 @@ async function settleOne(admin: AdminClient, id: string, terms: Terms, json: boo
   return 0;
 }
 
+const THROW_AWAY = 'it is a throw-away channel, made to try the node out, which the ledger does not know';
+
 async function settleAll(admin: AdminClient, terms: Terms, json: boolean, all: boolean): Promise<number> {
   let printed = 0;
-  const left = { empty: 0, link: 0, unprofitable: 0 };
+  const left = { empty: 0, link: 0, unprofitable: 0, throwAway: 0 };
   for await (const row of admin.channels()) {
     const channel = parseRow(row);
-    if (channel.profile !== 'xrpl') left.link++;
+    if (channel.throwAway) left.throwAway++;
+    else if (channel.profile !== 'xrpl') left.link++;
     else if (notRedeemable(channel) !== undefined) left.empty++;
     else {
       const settlement = settle(channel, terms);
@@ -130,7 +134,7 @@ async function settleAll(admin: AdminClient, terms: Terms, json: boolean, all: b
   }
   await write(printed === 0 ? '[]\n' : '\n]\n');
   process.stderr.write(
-    `${printed} transactions; left out: ${left.empty} without a claim, ${left.unprofitable} not worth redeeming, ${left.link} of the link profile\n`,
+    `${printed} transactions; left out: ${left.empty} without a claim, ${left.unprofitable} not worth redeeming, ${left.link} of the link profile, ${left.throwAway} throw-away\n`,
   );
   return 0;
 }

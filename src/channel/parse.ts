@@ -36,9 +36,11 @@ export interface ChannelJson {
   state: ChannelState;
   /** ISO 8601, or null for never. */
   expiresAt: string | null;
+  /** Made to try a node out: never settled. */
+  throwAway: boolean;
 }
 
-const OPENING_FIELDS = ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId'];
+const OPENING_FIELDS = ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId', 'throwAway'];
 const CHANGE_FIELDS = ['capacity', 'expiresAt'];
 const U32_MAX = 0xffff_ffff;
 /** Distinct keys remembered as points of their curve: 64 Ki keys take about 10 MB. */
@@ -146,8 +148,8 @@ function isSecp256k1Point(key: Uint8Array): boolean {
 }
 
 /**
- * An opening from parsed JSON: `{ledgerChannelId, publicKey, capacity, profile?, expiresAt?, channelId?}`. The handle is
- * by default the first 8 bytes of the ledger channel id.
+ * An opening from parsed JSON: `{ledgerChannelId, publicKey, capacity, profile?, expiresAt?, channelId?, throwAway?}`. The
+ * handle is by default the first 8 bytes of the ledger channel id.
  */
 export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
   const fields = objectWith(value, OPENING_FIELDS, 'channel');
@@ -155,7 +157,9 @@ export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
   const publicKey = keys.check(fields.publicKey, 'publicKey');
   const profile = fields.profile ?? 'xrpl';
   if (profile !== 'xrpl' && profile !== 'link') invalid('profile', '"xrpl" or "link"', profile);
-  return {
+  const throwAway = fields.throwAway ?? false;
+  if (typeof throwAway !== 'boolean') invalid('throwAway', 'true or false', throwAway);
+  const opening: ChannelOpening = {
     channelId:
       fields.channelId === undefined
         ? defaultChannelId(ledgerChannelId)
@@ -166,6 +170,8 @@ export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
     profile,
     expiresAt: parseExpiry(fields.expiresAt ?? null, 'expiresAt'),
   };
+  if (throwAway) opening.throwAway = true;
+  return opening;
 }
 
 /** A change from parsed JSON: `{capacity?, expiresAt?}`, at least one; `profile` is the channel's. */
@@ -200,6 +206,7 @@ export function channelJson(channel: Channel): ChannelJson {
     profile: channel.profile,
     state: channel.state,
     expiresAt: isoTime(channel.expiresAt),
+    throwAway: channel.throwAway ?? false,
   };
 }
 
@@ -216,9 +223,11 @@ export function parseRow(value: unknown): Channel {
   if (state !== 'open' && state !== 'closed') invalid('state', '"open" or "closed"', state);
   const sequence = row.sequence;
   if (typeof sequence !== 'number' || sequence !== sequence >>> 0) invalid('sequence', 'a u32', sequence);
+  const throwAway = row.throwAway ?? false;
+  if (typeof throwAway !== 'boolean') invalid('throwAway', 'true or false', throwAway);
   const capacity = parseDecimal(row.capacity, 1n, capacityMax(profile), 'capacity');
   const committed = parseDecimal(row.committed, 0n, capacity, 'committed');
-  return {
+  const channel: Channel = {
     channelId: parseDecimal(row.channelId, 0n, U64_MAX, 'channelId'),
     ledgerChannelId: parseHex(row.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId'),
     publicKey: parseHex(row.publicKey, PUBLIC_KEY_BYTES, 'publicKey'),
@@ -232,4 +241,6 @@ export function parseRow(value: unknown): Channel {
     state,
     expiresAt: parseExpiry(row.expiresAt, 'expiresAt'),
   };
+  if (throwAway) channel.throwAway = true;
+  return channel;
 }

@@ -116,19 +116,19 @@ export class Registry {
 
   /** Adds rows behind the last one. As `replace`. */
   append(rows: Uint8Array): Promise<void> {
-    const first = this.rows;
-    return this.write(rows, (index) => first + index);
+    return this.replace([], rows);
   }
 
   /**
    * Replaces the rows at `positions`, all in one commit that is on stable storage when the promise resolves; after a
    * rejection (REGISTRY_FULL, REGISTRY_FAILED) none is replaced. One call at a time.
-   * @param rows packed rows, ROW_BYTES each; copied before the call returns
+   * @param rows packed rows, ROW_BYTES each; copied before the call returns. Those beyond `positions` are appended
    */
   replace(positions: readonly number[], rows: Uint8Array): Promise<void> {
-    assert(positions.length === rows.length / ROW_BYTES, 'a position for each row');
+    assert(positions.length <= rows.length / ROW_BYTES, 'a row for each position');
     for (const position of positions) assert(position < this.rows, `rows replaced are there, got ${position}`);
-    return this.write(rows, (index) => positions[index]!);
+    const behind = this.rows - positions.length;
+    return this.write(rows, (index) => positions[index] ?? behind + index);
   }
 
   /**

@@ -6,7 +6,8 @@
 import { crc32 } from 'node:zlib';
 import { type ProfileName, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 
-export type ChannelState = 'open' | 'closed';
+/** `removed`: forgotten, but its row still has its place; it is found under no handle. */
+export type ChannelState = 'open' | 'closed' | 'removed';
 
 /** Everything known of a channel. Amounts in drops; the signature is that of the claim `committed` comes from. */
 export interface Channel {
@@ -27,13 +28,17 @@ export interface Channel {
   state: ChannelState;
   /** Unix seconds, 0 = never. */
   expiresAt: number;
+  /** Made to try a node out, with a key worth nothing: never settled, may be removed at any time. Absent otherwise. */
+  throwAway?: boolean;
 }
 
 export const ROW_BYTES = 176;
+/** Rows that say what version 1 could not are of version 2: an older program refuses these, and reads all others. */
 const ROW_VERSION = 1;
+const ROW_VERSION_MAX = 2;
 export const ROW = {
-  version: 0, // u8
-  state: 1, // u8: 0 open, 1 closed
+  version: 0, // u8: 1, or 2 for a removed or a throw-away channel
+  state: 1, // u8: 0 open, 1 closed, 2 removed; with STATE_THROW_AWAY added for a throw-away channel
   profile: 2, // u8: PROFILE_XRPL or PROFILE_LINK
   publicKey: 3, // 33 bytes
   ledgerChannelId: 36, // 32 bytes
@@ -47,16 +52,21 @@ export const ROW = {
   crc: 172, // u32, CRC-32 of bytes 0..171
 } as const;
 
-const STATES: readonly ChannelState[] = ['open', 'closed'];
-/** The state byte of an open channel. */
+const STATES: readonly ChannelState[] = ['open', 'closed', 'removed'];
+/** States that version 1 has. */
+const STATES_OF_VERSION_1 = 2;
+/** What the state byte is without its flag. */
 export const STATE_OPEN = 0;
+export const STATE_REMOVED = 2;
+export const STATE_THROW_AWAY = 0x80;
 const PROFILES: readonly ProfileName[] = ['xrpl', 'link'];
 
 /** Writes a channel as a row at `offset` of `bytes`. */
 export function encodeRow(channel: Channel, bytes: Uint8Array, offset = 0): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, ROW_BYTES);
-  view.setUint8(ROW.version, ROW_VERSION);
-  view.setUint8(ROW.state, STATES.indexOf(channel.state));
+  const state = STATES.indexOf(channel.state) | (channel.throwAway === true ? STATE_THROW_AWAY : 0);
+  view.setUint8(ROW.version, state < STATES_OF_VERSION_1 ? ROW_VERSION : ROW_VERSION_MAX);
+  view.setUint8(ROW.state, state);
   view.setUint8(ROW.profile, PROFILES.indexOf(channel.profile));
   bytes.set(channel.publicKey, offset + ROW.publicKey);
   bytes.set(channel.ledgerChannelId, offset + ROW.ledgerChannelId);
@@ -77,16 +87,25 @@ export function rowFault(bytes: Uint8Array): string | undefined {
   const expected = view.getUint32(ROW.crc, true);
   const actual = crc32(bytes.subarray(0, ROW.crc));
   if (actual !== expected) return `expected checksum ${expected.toString(16)}, got ${actual.toString(16)}`;
-  if (bytes[ROW.version] !== ROW_VERSION) return `expected row version ${ROW_VERSION}, got ${bytes[ROW.version]}`;
-  if (bytes[ROW.state]! >= STATES.length) return `expected a known state, got ${bytes[ROW.state]}`;
+  const version = bytes[ROW.version]!;
+  if (version < ROW_VERSION || version > ROW_VERSION_MAX)
+    return `expected row version ${ROW_VERSION} or ${ROW_VERSION_MAX}, got ${version}`;
+  const state = bytes[ROW.state]!;
+  const isKnown = version === ROW_VERSION ? state < STATES_OF_VERSION_1 : stateOf(state) < STATES.length;
+  if (!isKnown) return `expected a known state, got ${state}`;
   if (bytes[ROW.profile]! >= PROFILES.length) return `expected a known profile, got ${bytes[ROW.profile]}`;
   return undefined;
+}
+
+/** The state in a row's state byte. */
+export function stateOf(byte: number): number {
+  return byte & ~STATE_THROW_AWAY;
 }
 
 /** Reads a row that `rowFault` found sound. */
 export function decodeRow(bytes: Uint8Array): Channel {
   const view = new DataView(bytes.buffer, bytes.byteOffset, ROW_BYTES);
-  return {
+  const channel: Channel = {
     channelId: view.getBigUint64(ROW.channelId, true),
     ledgerChannelId: copyOf(bytes, ROW.ledgerChannelId, 32),
     publicKey: copyOf(bytes, ROW.publicKey, PUBLIC_KEY_BYTES),
@@ -96,9 +115,11 @@ export function decodeRow(bytes: Uint8Array): Channel {
     timestampBits: view.getBigUint64(ROW.timestamp, true),
     signature: copyOf(bytes, ROW.signature, SIGNATURE_BYTES),
     profile: PROFILES[bytes[ROW.profile]!]!,
-    state: STATES[bytes[ROW.state]!]!,
+    state: STATES[stateOf(bytes[ROW.state]!)]!,
     expiresAt: view.getUint32(ROW.expiresAt, true),
   };
+  if ((bytes[ROW.state]! & STATE_THROW_AWAY) !== 0) channel.throwAway = true;
+  return channel;
 }
 
 /** A copy even of a Buffer, whose own `slice` is a view. */

@@ -4,11 +4,28 @@
  * Every change is durable in the registry before it may let a claim through, and known to the committers before it is
  * reported as done. Changes run one at a time, checkpoints among them, so none overwrites another with an older row.
  */
-import type { ChannelChange, ChannelOpening, OpeningResult } from '../control.ts';
+import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
 import { KeyCheck, upperHex } from './parse.ts';
 import type { Registry } from './registry.ts';
-import { type Channel, decodeRow, encodeRow, ROW, ROW_BYTES } from './row.ts';
+import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_REMOVED, stateOf } from './row.ts';
+import {
+  earlier,
+  expectCovers,
+  FreshLedgerIds,
+  hasDefaultHandle,
+  isSame,
+  ledgerIdHex,
+  lower,
+  packed,
+  packedRows,
+  refusalOf,
+  revival,
+  rowAt,
+  UNUSED,
+  unknown,
+  unredeemed,
+} from './store-rules.ts';
 import { type ChannelTable, highHalf, lowHalf } from './table.ts';
 
 /** Rows per registry commit while checkpointing: 1.4 MiB, so that the event loop is never held for long. */
@@ -22,6 +39,10 @@ export class ChannelStore {
   /** Rows whose handle is not the start of their ledger id: the only way one ledger channel could be opened twice. */
   readonly #rowsByLedgerId = new Map<string, number>();
   readonly #keys = new KeyCheck();
+  /** Rows of channels removed before this start, in order: the next openings take them. */
+  #free: number[] = [];
+  /** Rows removed since, which have to wait for the next start. */
+  #removed = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(table: ChannelTable, registry: Registry, fence: () => Promise<void>) {
@@ -31,18 +52,29 @@ export class ChannelStore {
   }
 
   get count(): number {
-    return this.#table.rows;
+    return this.#table.rows - this.#free.length - this.#removed;
   }
 
-  /** Puts the stored row at `offset` of `bytes` into the table, at start. */
-  load(bytes: Uint8Array, view: DataView, offset: number): void {
-    const row = this.#table.insertRow(bytes, view, offset);
+  /** Puts the stored row at `offset` of `bytes` into the table, at start, or a new one in the place of a free one. */
+  load(bytes: Uint8Array, view: DataView, offset: number, free?: number): void {
+    const row = this.#table.insertRow(bytes, view, offset, free);
+    if (stateOf(bytes[offset + ROW.state]!) === STATE_REMOVED) return;
     if (!hasDefaultHandle(view, offset)) this.#rowsByLedgerId.set(ledgerIdHex(bytes, offset), row);
+  }
+
+  /** Once all rows are loaded: a replay may meet claims of removed channels. */
+  indexRemoved(): void {
+    this.#table.indexRemoved();
+  }
+
+  /** Forgets removed channels altogether: at start, when nothing of theirs is left in any journal. */
+  freeRemoved(): void {
+    this.#free = this.#table.free();
   }
 
   get(channelId: bigint): Channel | undefined {
     const row = this.#row(channelId);
-    return row < 0 ? undefined : this.#table.read(row);
+    return row < 0 || this.#table.isRemoved(row) ? undefined : this.#table.read(row);
   }
 
   list(from: number, limit: number): Channel[] {
@@ -81,27 +113,58 @@ export class ChannelStore {
       const fresh = new Uint8Array(rows.length);
       const offsets = new Map<bigint, number>();
       const batch = new FreshLedgerIds(rows, view);
+      const revived: Revival[] = [];
+      const room = this.#table.capacity - this.#table.rows + this.#free.length;
+      let freshRows = 0;
       for (let offset = 0; offset < rows.length; offset += ROW_BYTES) {
         const channelId = view.getBigUint64(offset + ROW.channelId, true);
         const twin = offsets.get(channelId) ?? batch.offsetOf(offset);
         const known = twin === undefined ? this.#known(rows, view, offset) : rowAt(rows, twin);
-        if (known === undefined && this.count + offsets.size < this.#table.capacity) {
-          fresh.set(rows.subarray(offset, offset + ROW_BYTES), offsets.size * ROW_BYTES);
+        const refusal =
+          refusalOf(known, rows, offset) ?? (known === undefined && freshRows === room ? this.#full() : undefined);
+        if (refusal !== undefined) {
+          result.refused.push({ index: offset / ROW_BYTES, code: refusal.code, message: refusal.message });
+        } else if (known === undefined) {
+          fresh.set(rows.subarray(offset, offset + ROW_BYTES), freshRows++ * ROW_BYTES);
           offsets.set(channelId, offset);
           batch.add(offset);
-          continue;
-        }
-        const refusal = known === undefined ? this.#full() : difference(known, rowAt(rows, offset));
-        if (refusal === undefined) result.unchanged++;
-        else result.refused.push({ index: offset / ROW_BYTES, code: refusal.code, message: refusal.message });
+        } else if (known.state === 'removed') {
+          revived.push({ row: this.#row(channelId), channel: revival(known, rowAt(rows, offset)) });
+          offsets.set(channelId, offset);
+          batch.add(offset);
+        } else result.unchanged++;
       }
-      result.opened = offsets.size;
-      const freshRows = fresh.subarray(0, offsets.size * ROW_BYTES);
-      await this.#registry.append(freshRows);
-      const freshView = new DataView(freshRows.buffer);
-      for (let offset = 0; offset < freshRows.length; offset += ROW_BYTES) this.load(freshRows, freshView, offset);
+      await this.#write(fresh.subarray(0, freshRows * ROW_BYTES), revived);
+      result.opened = freshRows + revived.length;
       return result;
     });
+  }
+
+  /** Makes new channels, and removed ones that come back, durable in one commit, and then known to the claim path. */
+  async #write(fresh: Uint8Array<ArrayBuffer>, revived: readonly Revival[]): Promise<void> {
+    const count = fresh.length / ROW_BYTES;
+    const free = this.#free.slice(0, count);
+    if (revived.length === 0) {
+      await this.#registry.replace(free, fresh);
+    } else {
+      const back = packedRows(revived.map(({ channel }) => channel));
+      const rows = new Uint8Array(back.length + fresh.length);
+      rows.set(back);
+      rows.set(fresh, back.length);
+      await this.#registry.replace([...revived.map(({ row }) => row), ...free], rows);
+    }
+    this.#free = this.#free.slice(free.length);
+    const view = new DataView(fresh.buffer);
+    for (let index = 0; index < count; index++) this.load(fresh, view, index * ROW_BYTES, free[index]);
+    for (const { row, channel } of revived) this.#revive(row, channel);
+  }
+
+  #revive(row: number, channel: Channel): void {
+    const { capacity, expiresAt, throwAway = false } = channel;
+    this.#table.change(row, { capacity, expiresAt, throwAway, removed: false, open: true });
+    this.#removed -= 1;
+    const bytes = packedRows([channel]);
+    if (!hasDefaultHandle(new DataView(bytes.buffer), 0)) this.#rowsByLedgerId.set(ledgerIdHex(bytes, 0), row);
   }
 
   update(channelId: bigint, change: ChannelChange): Promise<Channel> {
@@ -144,6 +207,52 @@ export class ChannelStore {
       await this.#replaceOr(row, packed(channel), { open: wasOpen });
       return channel;
     });
+  }
+
+  /**
+   * Removes channels: closed first, then gone from the registry in one commit, all of them with one fence. A kill before
+   * that commit leaves them as they were; after it a replay finds their rows, and what it says of them is forgotten.
+   */
+  remove(channelIds: readonly bigint[], force: boolean): Promise<RemovalResult> {
+    return this.#exclusively(async () => {
+      const refused: RemovalResult['refused'] = [];
+      const leaving = new Map<number, Leaving>();
+      for (const [index, channelId] of channelIds.entries()) {
+        const row = this.#row(channelId);
+        const channel = row < 0 || this.#table.isRemoved(row) ? undefined : this.#table.read(row);
+        const refusal = channel === undefined ? unknown(channelId) : unredeemed(channel, force);
+        if (refusal !== undefined) refused.push({ index, code: refusal.code, message: refusal.message });
+        else leaving.set(row, { index, wasOpen: channel!.state === 'open' });
+      }
+      try {
+        for (const row of leaving.keys()) this.#table.change(row, { open: false });
+        if (leaving.size > 0) await this.#fence();
+        // A group that was open meanwhile may have committed the first amount of a channel.
+        for (const [row, { index, wasOpen }] of leaving) {
+          const refusal = unredeemed(this.#table.read(row), force);
+          if (refusal === undefined) continue;
+          refused.push({ index, code: refusal.code, message: refusal.message });
+          this.#table.change(row, { open: wasOpen });
+          leaving.delete(row);
+        }
+        const rows = [...leaving.keys()];
+        const gone = rows.map((row): Channel => ({ ...this.#table.read(row), state: 'removed' }));
+        await this.#registry.replace(rows, packedRows(gone));
+      } catch (error) {
+        for (const [row, { wasOpen }] of leaving) this.#table.change(row, { open: wasOpen });
+        throw error;
+      }
+      for (const row of leaving.keys()) this.#forget(row);
+      refused.sort((left, right) => left.index - right.index);
+      return { removed: leaving.size, refused };
+    });
+  }
+
+  #forget(row: number): void {
+    this.#table.change(row, { removed: true });
+    this.#removed += 1;
+    const ledgerId = upperHex(this.#table.ledgerId(row));
+    if (this.#rowsByLedgerId.get(ledgerId) === row) this.#rowsByLedgerId.delete(ledgerId);
   }
 
   /** Writes every row the registry is behind on; durable when it resolves. Returns how many there were. */
@@ -193,19 +302,23 @@ export class ChannelStore {
 
   #expectRow(channelId: bigint): number {
     const row = this.#row(channelId);
-    if (row < 0)
-      throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${channelId}: expected an open channel, got none`);
+    if (row < 0 || this.#table.isRemoved(row)) throw unknown(channelId);
     return row;
   }
 
-  /** The channel that has this row's handle, or its ledger id under another handle. */
+  /** The channel that has this row's handle, removed or not, or its ledger id under another handle. */
   #known(rows: Uint8Array, view: DataView, offset: number): Channel | undefined {
     const { channelId } = ROW;
     const byHandle = this.#table.find(
       view.getUint32(offset + channelId + 4, true),
       view.getUint32(offset + channelId, true),
     );
-    if (byHandle >= 0) return this.#table.read(byHandle);
+    const isRemoved = byHandle >= 0 && this.#table.isRemoved(byHandle);
+    if (byHandle >= 0 && !isRemoved) return this.#table.read(byHandle);
+    return this.#knownByLedgerId(rows, view, offset) ?? (isRemoved ? this.#table.read(byHandle) : undefined);
+  }
+
+  #knownByLedgerId(rows: Uint8Array, view: DataView, offset: number): Channel | undefined {
     const isDefault = hasDefaultHandle(view, offset);
     if (isDefault && this.#rowsByLedgerId.size === 0) return undefined;
     const byLedgerId = this.#rowsByLedgerId.get(ledgerIdHex(rows, offset));
@@ -224,99 +337,14 @@ export class ChannelStore {
   }
 }
 
-/** Ledger ids opened earlier in the same call; kept only where a handle of it is not its ledger id's own. */
-class FreshLedgerIds {
-  readonly #rows: Uint8Array;
-  readonly #offsets: Map<string, number> | undefined;
-
-  constructor(rows: Uint8Array, view: DataView) {
-    this.#rows = rows;
-    for (let offset = 0; offset < rows.length && this.#offsets === undefined; offset += ROW_BYTES)
-      if (!hasDefaultHandle(view, offset)) this.#offsets = new Map();
-  }
-  offsetOf(offset: number): number | undefined {
-    return this.#offsets?.get(ledgerIdHex(this.#rows, offset));
-  }
-  add(offset: number): void {
-    this.#offsets?.set(ledgerIdHex(this.#rows, offset), offset);
-  }
+/** A removed channel that is opened again, as it will be, and its row. */
+interface Revival {
+  row: number;
+  channel: Channel;
 }
 
-/** What every channel begins with. */
-const UNUSED = {
-  committed: 0n,
-  sequence: 0,
-  timestampBits: 0n,
-  signature: new Uint8Array(64),
-  state: 'open',
-} as const;
-
-/** Whether a row's handle is the first 8 bytes of its ledger id, as it is unless an operator chose one. */
-function hasDefaultHandle(view: DataView, offset: number): boolean {
-  return (
-    view.getUint32(offset + ROW.channelId, true) === view.getUint32(offset + ROW.ledgerChannelId + 4) &&
-    view.getUint32(offset + ROW.channelId + 4, true) === view.getUint32(offset + ROW.ledgerChannelId)
-  );
-}
-
-function ledgerIdHex(bytes: Uint8Array, offset: number): string {
-  const start = offset + ROW.ledgerChannelId;
-  return hex(bytes.subarray(start, start + 32));
-}
-
-function rowAt(bytes: Uint8Array, offset: number): Channel {
-  return decodeRow(bytes.subarray(offset, offset + ROW_BYTES));
-}
-
-/** A channel as its registry row. */
-function packed(channel: Channel): Uint8Array {
-  const row = new Uint8Array(ROW_BYTES);
-  encodeRow(channel, row);
-  return row;
-}
-
-/** Why `channel` can't be opened beside `known`, which has its handle or its ledger id; undefined when it is the same. */
-function difference(known: Channel, channel: Channel): ClaimwireError | undefined {
-  const refusal = (message: string) => new ClaimwireError('CHANNEL_EXISTS', `channel ${channel.channelId}: ${message}`);
-  if (!isSame(known.ledgerChannelId, channel.ledgerChannelId))
-    return refusal(
-      `expected a free handle, got one that ledger channel ${hex(known.ledgerChannelId)} has; choose another with --channel`,
-    );
-  if (known.channelId !== channel.channelId)
-    return refusal(`expected a new ledger channel, got one that is open as channel ${known.channelId}`);
-  const isUnchanged =
-    known.state === 'open' &&
-    isSame(known.publicKey, channel.publicKey) &&
-    known.profile === channel.profile &&
-    known.capacity === channel.capacity &&
-    known.expiresAt === channel.expiresAt;
-  if (isUnchanged) return undefined;
-  return refusal(`expected a new channel, got one that is ${known.state} with other parameters; use channel update`);
-}
-
-function lower(left: bigint, right: bigint): bigint {
-  if (left < right) return left;
-  return right;
-}
-
-function expectCovers(capacity: bigint, channel: Channel): void {
-  if (capacity < channel.committed)
-    throw new ClaimwireError(
-      'CAPACITY_BELOW_COMMITTED',
-      `channel ${channel.channelId}: expected a capacity of at least the ${channel.committed} drops committed, got ${capacity}`,
-    );
-}
-
-/** The earlier of two expiries; 0 is never. */
-function earlier(left: number, right: number): number {
-  if (left === 0 || right === 0) return Math.max(left, right);
-  return Math.min(left, right);
-}
-
-function isSame(left: Uint8Array, right: Uint8Array): boolean {
-  return Buffer.compare(left, right) === 0;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex').toUpperCase();
+/** A channel being removed: its place in the call, and its state before. */
+interface Leaving {
+  index: number;
+  wasOpen: boolean;
 }

@@ -5,6 +5,9 @@
  * miss), the ledger id (digest), the best claim's signature (commit), and the keys, each stored once. Rows are dense,
  * in the order of opening; an open-addressing index of row numbers finds them by the u64 handle, as u32 pairs.
  *
+ * A removed channel's row stays in its place under its handle for as long as threads run, since claims on their way name
+ * rows by number and the journal names them by handle; only the next start, once nothing is left to replay, sets it free.
+ *
  * The main thread opens rows and changes capacity, expiry and state; committers alone move balances. A row's version
  * word is its lock (odd while being written) and lets readers of several fields take a consistent snapshot.
  *
@@ -27,7 +30,16 @@ import { assert, ClaimwireError } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../ring/arena.ts';
 import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
-import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_OPEN } from './row.ts';
+import {
+  type Channel,
+  encodeRow,
+  ROW,
+  ROW_BYTES,
+  STATE_OPEN,
+  STATE_REMOVED,
+  STATE_THROW_AWAY,
+  stateOf,
+} from './row.ts';
 
 /** Words of the hot line. */
 export const HOT_ID_HIGH = 0;
@@ -52,9 +64,21 @@ const SIGNATURE_WORDS = SIGNATURE_BYTES / 4;
 export const FLAG_OPEN = 1;
 export const FLAG_LINK = 1 << 8;
 export const FLAG_ED25519 = 1 << 9;
+/** For the main thread alone; a removed row is never open, and that is all the others look at. */
+const FLAG_THROW_AWAY = 1 << 10;
+const FLAG_REMOVED = 1 << 11;
 
 const ROW_NONE = -1;
 const LOCKED_MS_MAX = 5_000;
+
+/** What `ChannelTable.change` changes. */
+export interface RowChange {
+  capacity?: bigint;
+  expiresAt?: number;
+  open?: boolean;
+  removed?: boolean;
+  throwAway?: boolean;
+}
 
 /** Spreads a u64 handle over the index: handles may be ledger hashes or an operator's 1, 2, 3. */
 function hashHandle(high: number, low: number): number {
@@ -217,14 +241,17 @@ export class ChannelTable {
     return this.insertRow(row, new DataView(row.buffer), 0);
   }
 
-  /** The same from a registry row at `offset` of `bytes` (channel/row.ts), without an object in between. */
-  insertRow(bytes: Uint8Array, view: DataView, offset: number): number {
-    if (this.#rows === this.capacity)
+  /**
+   * The same from a registry row at `offset` of `bytes` (channel/row.ts), without an object in between.
+   * @param row a free one (see `free`), or by default the next
+   */
+  insertRow(bytes: Uint8Array, view: DataView, offset: number, row = this.#rows): number {
+    if (row === this.capacity)
       throw new ClaimwireError(
         'TABLE_FULL',
         `channel table: expected at most ${this.capacity} channels, got one more; restart the node with a larger --channels-max`,
       );
-    const row = this.#rows;
+    const isNew = row === this.#rows;
     const hot = this.hot(row);
     const { words } = this;
     const copyPair = (field: number, word: number) => {
@@ -237,7 +264,9 @@ export class ChannelTable {
     copyPair(ROW.timestamp, HOT_TIMESTAMP_HIGH);
     words[hot + HOT_EXPIRES_AT] = view.getUint32(offset + ROW.expiresAt, true);
     words[hot + HOT_SEQUENCE] = view.getUint32(offset + ROW.sequence, true);
-    words[hot + HOT_KEY] = this.#internKey(bytes, view, offset + ROW.publicKey);
+    const flags = flagsOfRow(bytes, offset);
+    // A removed channel's key takes no room: the row that replaces it brings one of its own.
+    words[hot + HOT_KEY] = (flags & FLAG_REMOVED) === 0 ? this.#internKey(bytes, view, offset + ROW.publicKey) : 0;
     const ledgerId = offset + ROW.ledgerChannelId;
     this.#bytes.set(
       bytes.subarray(ledgerId, ledgerId + ROW_LEDGER_ID_BYTES),
@@ -245,13 +274,13 @@ export class ChannelTable {
     );
     const isUsed = (words[hot + HOT_COMMITTED_HIGH]! | words[hot + HOT_COMMITTED_LOW]!) !== 0;
     // A fresh row's signature is zero, and so is the arena: its page stays untouched until the first commit.
-    if (isUsed) {
+    if (isUsed || !isNew) {
       const signature = offset + ROW.signature;
       this.#bytes.set(bytes.subarray(signature, signature + SIGNATURE_BYTES), this.#signature(row));
     }
-    Atomics.store(words, hot + HOT_FLAGS, flagsOfRow(bytes, offset));
-    this.#rows = row + 1;
-    this.#indexRow(row, words[hot + HOT_ID_HIGH]!, words[hot + HOT_ID_LOW]!);
+    Atomics.store(words, hot + HOT_FLAGS, flags);
+    if (isNew) this.#rows = row + 1;
+    if ((flags & FLAG_REMOVED) === 0) this.#indexRow(row);
     return row;
   }
 
@@ -270,8 +299,37 @@ export class ChannelTable {
     }
   }
 
+  /**
+   * Lets removed rows be found, where no other row has their handle: for a replay, since the journal may have claims of
+   * them. Before other threads run; `free` undoes it.
+   */
+  indexRemoved(): void {
+    for (let row = 0; row < this.#rows; row++) {
+      const hot = this.hot(row);
+      if (this.isRemoved(row) && this.find(this.words[hot + HOT_ID_HIGH]!, this.words[hot + HOT_ID_LOW]!) < 0)
+        this.#indexRow(row);
+    }
+  }
+
+  /**
+   * Takes all removed rows out of the index, so that `insertRow` may use them again, and returns them in order. Only
+   * before other threads run, and when no journal has claims of them any more.
+   */
+  free(): number[] {
+    const free: number[] = [];
+    for (let row = 0; row < this.#rows; row++) if (this.isRemoved(row)) free.push(row);
+    if (free.length === 0) return free;
+    this.words.fill(0, this.#index, this.#index + this.#indexMask + 1);
+    for (let row = 0; row < this.#rows; row++) if (!this.isRemoved(row)) this.#indexRow(row);
+    return free;
+  }
+
+  isRemoved(row: number): boolean {
+    return (this.words[this.hot(row) + HOT_FLAGS]! & FLAG_REMOVED) !== 0;
+  }
+
   /** Changes what the operator may change; `undefined` leaves a field as it is. Capacity in drops. */
-  change(row: number, change: { capacity?: bigint; expiresAt?: number; open?: boolean }): void {
+  change(row: number, change: RowChange): void {
     const hot = this.hot(row);
     const version = this.#lock(hot);
     const { words } = this;
@@ -282,10 +340,11 @@ export class ChannelTable {
       Atomics.store(words, hot + HOT_CAPACITY_LOW, lowHalf(change.capacity));
     }
     if (change.expiresAt !== undefined) Atomics.store(words, hot + HOT_EXPIRES_AT, change.expiresAt);
-    if (change.open !== undefined) {
-      const flags = words[hot + HOT_FLAGS]!;
-      Atomics.store(words, hot + HOT_FLAGS, change.open ? flags | FLAG_OPEN : flags & ~FLAG_OPEN);
-    }
+    let flags = words[hot + HOT_FLAGS]!;
+    if (change.open !== undefined) flags = withFlag(flags, FLAG_OPEN, change.open);
+    if (change.removed !== undefined) flags = withFlag(flags, FLAG_REMOVED, change.removed);
+    if (change.throwAway !== undefined) flags = withFlag(flags, FLAG_THROW_AWAY, change.throwAway);
+    Atomics.store(words, hot + HOT_FLAGS, flags);
     Atomics.add(words, hot + HOT_CHANGE, 1);
     this.#unlock(hot, version);
   }
@@ -301,7 +360,7 @@ export class ChannelTable {
   #copy(row: number, hot: number): Channel {
     const { words } = this;
     const flags = Atomics.load(words, hot + HOT_FLAGS);
-    return {
+    const channel: Channel = {
       channelId: this.#pair(hot + HOT_ID_HIGH),
       ledgerChannelId: this.ledgerId(row).slice(),
       publicKey: this.publicKey(words[hot + HOT_KEY]!).slice(),
@@ -311,9 +370,11 @@ export class ChannelTable {
       timestampBits: this.#pair(hot + HOT_TIMESTAMP_HIGH),
       signature: this.#copySignature(row),
       profile: flags & FLAG_LINK ? 'link' : 'xrpl',
-      state: flags & FLAG_OPEN ? 'open' : 'closed',
+      state: flags & FLAG_OPEN ? 'open' : flags & FLAG_REMOVED ? 'removed' : 'closed',
       expiresAt: Atomics.load(words, hot + HOT_EXPIRES_AT),
     };
+    if ((flags & FLAG_THROW_AWAY) !== 0) channel.throwAway = true;
+    return channel;
   }
   #pair(word: number): bigint {
     return (BigInt(Atomics.load(this.words, word)) << 32n) | BigInt(Atomics.load(this.words, word + 1));
@@ -356,8 +417,9 @@ export class ChannelTable {
     return this.#signatures + row * ROW_SIGNATURE_BYTES;
   }
 
-  #indexRow(row: number, idHigh: number, idLow: number): void {
-    let slot = hashHandle(idHigh, idLow) & this.#indexMask;
+  #indexRow(row: number): void {
+    const hot = this.hot(row);
+    let slot = hashHandle(this.words[hot + HOT_ID_HIGH]!, this.words[hot + HOT_ID_LOW]!) & this.#indexMask;
     while (this.words[this.#index + slot] !== 0) slot = (slot + 1) & this.#indexMask;
     Atomics.store(this.words, this.#index + slot, row + 1);
   }
@@ -395,9 +457,16 @@ export function lowHalf(value: bigint): number {
   return Number(value & 0xffff_ffffn);
 }
 
+function withFlag(flags: number, flag: number, isSet: boolean): number {
+  return isSet ? flags | flag : flags & ~flag;
+}
+
 function flagsOfRow(bytes: Uint8Array, offset: number): number {
+  const state = bytes[offset + ROW.state]!;
   return (
-    (bytes[offset + ROW.state] === STATE_OPEN ? FLAG_OPEN : 0) |
+    (stateOf(state) === STATE_OPEN ? FLAG_OPEN : 0) |
+    (stateOf(state) === STATE_REMOVED ? FLAG_REMOVED : 0) |
+    (state & STATE_THROW_AWAY ? FLAG_THROW_AWAY : 0) |
     (bytes[offset + ROW.profile] === PROFILE_LINK ? FLAG_LINK : 0) |
     (bytes[offset + ROW.publicKey] === ED25519_KEY_PREFIX ? FLAG_ED25519 : 0)
   );

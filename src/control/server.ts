@@ -187,7 +187,7 @@ class ControlRefused extends Error {
 }
 
 function statusOf(channel: Channel | undefined): StatusResult {
-  if (channel === undefined) return { state: 'unknown' };
+  if (channel === undefined || channel.state === 'removed') return { state: 'unknown' };
   const { state, profile, capacity, expiresAt } = channel;
   return { state, profile, capacity: capacity.toString(), expiresAt: isoTime(expiresAt) };
 }

@@ -10,7 +10,7 @@ import type { LineParser } from '../channel/import-pool.ts';
 import type { NodeControl } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
 import { log } from '../log.ts';
-import { changeChannel, closeChannel, openChannels, showChannel } from './channels.ts';
+import { changeChannel, closeChannel, openChannels, removeChannels, showChannel } from './channels.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { Listings } from './listing.ts';
@@ -181,11 +181,13 @@ function routeOf(admin: Admin, method: string, path: string, response: ServerRes
   const routes: Record<string, Route> | undefined =
     path === '/channels'
       ? channelsRoutes(admin)
-      : id !== undefined
-        ? channelRoutes(control, id)
-        : healthRoutes(admin, path);
+      : path === '/channels/remove'
+        ? { POST: { mutates: true, answer: (request, response) => removeChannels(control, request, response) } }
+        : id !== undefined
+          ? channelRoutes(control, id)
+          : healthRoutes(admin, path);
   if (routes === undefined)
-    throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /stats, /healthz or /readyz`);
+    throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /channels/remove, /stats, /healthz or /readyz`);
   const route = routes[method];
   if (route !== undefined) return route;
   const allowed = Object.keys(routes).join(', ');

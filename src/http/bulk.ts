@@ -19,7 +19,7 @@ const BLOCK_BYTES = 1 << 20;
 const BLOCKS_AHEAD = 3;
 /** An opening has at most about 330 bytes. */
 export const LINE_BYTES_MAX = 4096;
-const REFUSED_LISTED_MAX = 100;
+export const REFUSED_LISTED_MAX = 100;
 const NEWLINE = 0x0a;
 
 /** Lines count from 1. At most REFUSED_LISTED_MAX refusals are listed, all are counted. */

@@ -1,6 +1,6 @@
 /**
- * The /channels endpoints: open, show, change, close; listing.ts lists. Main thread; see admin.ts for what
- * is checked before.
+ * The /channels endpoints: open, show, change, close, remove; listing.ts lists. Main thread; see admin.ts for what is
+ * checked before.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
@@ -21,7 +21,7 @@ import {
 import type { Channel } from '../channel/row.ts';
 import type { ChannelOpening, NodeControl } from '../control.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
-import { addRefused, addResult, emptyResult, openLines } from './bulk.ts';
+import { addRefused, addResult, emptyResult, openLines, REFUSED_LISTED_MAX } from './bulk.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
 
 /** Openings checked before the event loop has its turn: a new key takes some 0.05 ms. */
@@ -131,6 +131,60 @@ export async function closeChannel(control: NodeControl, id: string, response: S
   expectReady(control);
   const { channelId } = findChannel(control, id);
   sendJson(response, 200, channelJson(await control.closeChannel(channelId)));
+}
+
+const REMOVALS_MAX = 10_000;
+const REMOVAL_FIELDS = ['ids', 'force'];
+
+/** What POST /channels/remove answers. At most 100 refusals are listed, all are counted. */
+export interface RemovalJson {
+  removed: number;
+  refusedCount: number;
+  refused: { id: string; code: string; message: string }[];
+}
+
+/** POST /channels/remove: `{ids: [ID, …], force?}`, all in one commit. What is refused says why; the others are gone. */
+export async function removeChannels(
+  control: NodeControl,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  expectReady(control);
+  const { ids, force } = parseRemoval(await readJson(request));
+  const refused: RemovalJson['refused'] = [];
+  const found: string[] = [];
+  const channelIds: bigint[] = [];
+  for (const id of ids) {
+    try {
+      channelIds.push(findChannel(control, id).channelId);
+      found.push(id);
+    } catch (error) {
+      if (!(error instanceof ClaimwireError)) throw error;
+      refused.push({ id, code: error.code, message: error.message });
+    }
+  }
+  const result = await control.removeChannels(channelIds, { force });
+  for (const { index, code, message } of result.refused) refused.push({ id: found[index]!, code, message });
+  const answer: RemovalJson = {
+    removed: result.removed,
+    refusedCount: refused.length,
+    refused: refused.slice(0, REFUSED_LISTED_MAX),
+  };
+  sendJson(response, 200, answer);
+}
+
+function parseRemoval(body: unknown): { ids: string[]; force: boolean } {
+  const fields = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+  const { ids, force = false } = fields;
+  const stranger = Object.keys(fields).find((name) => !REMOVAL_FIELDS.includes(name));
+  if (stranger !== undefined)
+    throw new ClaimwireError('INPUT_INVALID', `removal: expected ids and force, got ${got(stranger)}`);
+  if (typeof force !== 'boolean')
+    throw new ClaimwireError('INPUT_INVALID', `force: expected true or false, got ${got(force)}`);
+  const isList = Array.isArray(ids) && ids.length > 0 && ids.length <= REMOVALS_MAX;
+  if (!isList || !ids.every((id) => typeof id === 'string'))
+    throw new ClaimwireError('INPUT_INVALID', `ids: expected 1 to ${REMOVALS_MAX} IDs as strings, got ${got(ids)}`);
+  return { ids, force };
 }
 
 /** By handle (u64, decimal) or by ledger channel id (64 hex digits), the latter only for channels with the default handle. */

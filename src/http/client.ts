@@ -8,14 +8,15 @@ import { REFUSED_MAX } from '../channel/import-lines.ts';
 import type { ChannelJson } from '../channel/parse.ts';
 import type { NodeStats } from '../control.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
-import type { BulkResult } from './bulk.ts';
+import { type BulkResult, REFUSED_LISTED_MAX } from './bulk.ts';
+import type { RemovalJson } from './channels.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 import { readToken } from './token.ts';
 
 /** An import goes in requests of about this size: each answer is a line of progress, none takes minutes. */
 const IMPORT_BYTES = 16 << 20;
-const REFUSED_LISTED_MAX = 100;
+const REMOVALS_PER_REQUEST = 5_000;
 /** Until the answer begins; an import's request opens some 70,000 channels. */
 const ANSWER_MS_MAX = 120_000;
 /** Rows of a page: some 4 MB. */
@@ -37,6 +38,7 @@ export interface OpeningJson {
   profile?: string;
   expiresAt?: string | null;
   channelId?: string;
+  throwAway?: boolean;
 }
 
 export class AdminClient {
@@ -115,6 +117,19 @@ export class AdminClient {
 
   async closeChannel(id: string): Promise<ChannelJson> {
     return (await this.#json('DELETE', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+  }
+
+  /** Removes channels, some thousands a request: each is one commit of the node. */
+  async removeChannels(ids: readonly string[], force = false): Promise<RemovalJson> {
+    const total: RemovalJson = { removed: 0, refusedCount: 0, refused: [] };
+    for (let first = 0; first < ids.length; first += REMOVALS_PER_REQUEST) {
+      const some = ids.slice(first, first + REMOVALS_PER_REQUEST);
+      const result = (await this.#json('POST', '/channels/remove', { ids: some, force })) as RemovalJson;
+      total.removed += result.removed;
+      total.refusedCount += result.refusedCount;
+      total.refused.push(...result.refused.slice(0, REFUSED_LISTED_MAX - total.refused.length));
+    }
+    return total;
   }
 
   async stats(): Promise<NodeStats> {

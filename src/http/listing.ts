@@ -7,6 +7,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { channelJson, got, parseDecimal } from '../channel/parse.ts';
+import type { Channel } from '../channel/row.ts';
 import type { NodeControl } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Turns } from './turns.ts';
@@ -47,7 +48,7 @@ export class Listings {
   }
 
   /**
-   * A JSON array of `limit` rows from position `from`, of one `state` if asked for; the header x-next-from says where the
+   * A JSON array of `limit` rows at most from position `from`, of one `state` if asked for; the header x-next-from says where the
    * next page begins, and is absent on the last. With `isStream` all rows, one a line. Throws 503 while too many run.
    */
   async list(url: URL, isStream: boolean, isTrusted: boolean, response: ServerResponse): Promise<void> {
@@ -107,7 +108,7 @@ export class Listings {
         for (const row of rows) {
           if (found >= limit) break;
           end++;
-          if (row.state === state) found++;
+          if (isListed(row, state)) found++;
         }
       });
     return { from, end };
@@ -129,13 +130,18 @@ export class Listings {
         if (response.destroyed) return undefined;
         const channels = this.#control.channels(position, Math.min(PIECE_ROWS, end - position));
         position += channels.length;
-        const rows = channels.filter((channel) => state === null || channel.state === state);
+        const rows = channels.filter((channel) => isListed(channel, state));
         return channels.length === 0 ? undefined : join(rows.map((channel) => JSON.stringify(channelJson(channel))));
       });
       if (piece === undefined) return;
       if (piece !== '' && !response.write(piece)) await drained(response, closed.signal);
     }
   }
+}
+
+/** A removed channel's row has its place still, and is shown to nobody. */
+function isListed(channel: Channel, state: string | null): boolean {
+  return channel.state !== 'removed' && (state === null || channel.state === state);
 }
 
 /** Also resolves when the reader went away instead. */

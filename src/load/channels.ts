@@ -107,7 +107,17 @@ export class LoadChannels {
   opening(channel: number): OpeningJson {
     const { publicKey, ledgerChannelId } = this.table.read(channel);
     const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
-    return { ledgerChannelId: hex(ledgerChannelId), publicKey: hex(publicKey), capacity: String(CAPACITY) };
+    return {
+      ledgerChannelId: hex(ledgerChannelId),
+      publicKey: hex(publicKey),
+      capacity: String(CAPACITY),
+      throwAway: true,
+    };
+  }
+
+  /** Its handle as a decimal string. Main thread. */
+  handle(channel: number): string {
+    return ((BigInt(this.handleHigh(channel)) << 32n) | BigInt(this.handleLow(channel))).toString();
   }
 
   /** Number of the channel with that handle, or -1. */
@@ -150,5 +160,5 @@ export class LoadChannels {
 const NO_SIGNATURE = new Uint8Array(SIGNATURE_BYTES);
 
 function ledgerIdOf(seed: number, channel: number): Uint8Array {
-  return seededBytes(seed, `channel ${channel}`);
+  return seededBytes(seed, `throw-away channel ${channel}`);
 }

@@ -17,7 +17,7 @@ import { skewName } from './skew.ts';
 import type { SignedSource } from './source.ts';
 
 const HEADER_BYTES = 256;
-const FORMAT = 'claimwire corpus 1';
+const FORMAT = 'claimwire corpus 2';
 /** One read or write, at most. */
 const BLOCK_BYTES = 64 << 20;
 

@@ -3,12 +3,13 @@
  *
  * An exception ends the thread, and with it the run (run.ts).
  */
+import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import { nativeUdpFault } from '../transport/udp-native.ts';
 import { Capture } from './capture.ts';
 import { LoadChannels, type SharedChannels } from './channels.ts';
 import { openCorpus } from './corpus.ts';
-import { Generator } from './generator.ts';
+import { Generator, type SendTotals } from './generator.ts';
 import type { LinkOptions, LoadLink } from './link.ts';
 import { DgramLink } from './link-dgram.ts';
 import { NativeLink } from './link-native.ts';
@@ -27,12 +28,21 @@ export interface GeneratorTask {
   control: Int32Array;
 }
 
-/** What the thread says, in this order: ready, then intervals and a step for each rate, then over. */
+/**
+ * What the thread says, in this order: ready, then intervals and a step for each rate, then over. After a step it waits
+ * for a message, so that the node can be asked what it counted before the next one begins.
+ */
 export type GeneratorMessage =
   | { event: 'ready'; sender: string; signer: string }
   | { event: 'interval'; interval: LoadInterval; waiting: number }
-  | { event: 'step'; step: LoadStep }
-  | { event: 'over'; sent: number; ackDrops: number; failures: number; lastFailure: string | undefined };
+  | { event: 'step'; step: LoadStep; totals: SendTotals }
+  | {
+      event: 'over';
+      failures: number;
+      lastFailure: string | undefined;
+      /** Why the capture could not be written. */
+      captureFault: string | undefined;
+    };
 
 const task = workerData as GeneratorTask;
 await run(task, (message) => parentPort?.postMessage(message));
@@ -51,12 +61,26 @@ async function run(
   say({ event: 'ready', sender: link.name, signer: source.name });
   for (const rate of settings.rates) {
     if (generator.isStopped) break;
-    say({ event: 'step', step: await generator.step(rate) });
+    const step = await generator.step(rate);
+    const goesOn = once(parentPort!, 'message');
+    say({ event: 'step', step, totals: generator.totals });
+    await goesOn;
   }
-  const { failures, lastFailure, drops } = link;
+  const { failures, lastFailure } = link;
   await link.close();
-  if (settings.capture !== undefined) capture?.write(settings.capture.file);
-  say({ event: 'over', sent: generator.claimsSent, ackDrops: drops, failures, lastFailure });
+  say({ event: 'over', failures, lastFailure, captureFault: capture && writeCapture(capture, settings) });
+}
+
+/** A capture that cannot be written must not cost the figures. */
+function writeCapture(capture: Capture, settings: LoadSettings): string | undefined {
+  const { file } = settings.capture!;
+  try {
+    capture.write(file);
+    return undefined;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return `${file}: expected a file that can be written, got ${code ?? message}`;
+  }
 }
 
 function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: ReplayClaims | undefined): ClaimSource {

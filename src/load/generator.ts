@@ -28,6 +28,14 @@ const BURST_MS = 0.1;
 const SLEEP_MS_MAX = 0.1;
 const IDLE_MS_MAX = 1;
 
+export interface SendTotals {
+  /** Claims handed to the sockets, copies included. */
+  sent: number;
+  acknowledged: number;
+  acknowledgedByNewer: number;
+  ackDrops: number;
+}
+
 export interface GeneratorParts {
   settings: LoadSettings;
   channels: LoadChannels;
@@ -56,6 +64,7 @@ export class Generator {
   #endsAt = 0;
   #sendAfter = 0;
   #burstMs = 0;
+  readonly #hearInterval = (interval: LoadInterval) => this.#parts.onInterval(interval, this.#outstanding.count);
 
   constructor(parts: GeneratorParts) {
     const { settings, channels, source } = parts;
@@ -85,6 +94,12 @@ export class Generator {
     return this.#dispatch.claims;
   }
 
+  /** What was sent and acknowledged so far, warm-up included. */
+  get totals(): SendTotals {
+    const { acknowledged, acknowledgedByNewer } = this.#outstanding;
+    return { sent: this.claimsSent, acknowledged, acknowledgedByNewer, ackDrops: this.#link.drops };
+  }
+
   get isStopped(): boolean {
     return Atomics.load(this.#parts.control, CONTROL_STOP) !== 0;
   }
@@ -105,6 +120,7 @@ export class Generator {
     const endedAt = Math.min(this.#endsAt, performance.now());
     // What was due in the last moment would have left on the next turn, and on time.
     const unsent = this.#overdue(endedAt - LATE_MS);
+    this.#recorder.lastTick(endedAt, this.#hearInterval);
     this.#dispatch.releaseHeld();
     const giveUpAt = performance.now() + drainMs;
     await turns(() => this.#drain(giveUpAt));
@@ -124,8 +140,8 @@ export class Generator {
     const { settings, source } = this.#parts;
     this.#link.receive();
     const now = performance.now();
-    const interval = this.#recorder.tick(now);
-    if (interval !== undefined) this.#parts.onInterval(interval, this.#outstanding.count);
+    // The last interval ends with the step.
+    if (now < this.#endsAt) this.#recorder.tick(now, this.#hearInterval);
     const batch = this.#batch;
     if (this.#hasLeft) {
       if (now >= this.#endsAt || source.left === 0 || this.isStopped) return false;
@@ -136,6 +152,7 @@ export class Generator {
     if (batch.sent < batch.count || !this.#hasLeft) {
       if (this.#schedule === undefined) batch.dueAt.fill(sentAt, batch.sent, batch.count);
       this.#hasLeft = this.#dispatch.send(batch, sentAt);
+      if (!this.#hasLeft) this.#recorder.fullAt = sentAt;
       this.#sendAfter = now + this.#burstMs;
       // A batch that was as large as it can be: more is due.
       isFull = this.#hasLeft && batch.count > source.batchMax - settings.perDatagram;
@@ -173,15 +190,19 @@ export class Generator {
     this.#link.wait((next - performance.now()) * 1_000);
   }
 
-  /** Claims that were due by then and never left. */
-  #overdue(until: number): number {
+  /** Claims that were due by then and never left, and those of them that waited for a full socket. */
+  #overdue(until: number): { claims: number; blocked: number } {
     const { dueAt, count } = this.#batch;
-    let claims = 0;
-    for (let index = this.#batch.sent; index < count; index++) if (dueAt[index]! < until) claims += 1;
+    const overdue = { claims: 0, blocked: 0 };
+    const add = (due: number) => {
+      overdue.claims += 1;
+      if (due <= this.#recorder.fullAt) overdue.blocked += 1;
+    };
+    for (let index = this.#batch.sent; index < count; index++) if (dueAt[index]! < until) add(dueAt[index]!);
     this.#batch.sent = count;
     if (this.#schedule instanceof RateSchedule && !this.isStopped && this.#parts.source.left > 0)
-      for (; this.#schedule.due < until; this.#schedule.advance()) claims += 1;
-    return claims;
+      for (; this.#schedule.due < until; this.#schedule.advance()) add(this.#schedule.due);
+    return overdue;
   }
 
   #drain(giveUpAt: number): boolean {

@@ -15,7 +15,8 @@
 
 /** Hears how each claim ended. Times in milliseconds. */
 export interface ClaimEnds {
-  committed(dueAt: number, sentAt: number, now: number): void;
+  /** @param isByNewer the ack was for a newer claim of the channel, and this one may never have arrived */
+  committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean): void;
   already(dueAt: number): void;
   refused(dueAt: number, status: number, isExpected: boolean): void;
   /** Made to be refused, and a newer claim of the channel is durable. */
@@ -39,6 +40,9 @@ export class Outstanding {
   count = 0;
   /** Number of the next claim; its low 32 bits are its sequence. */
   next = 0;
+  /** Claims covered by COMMITTED acks so far, and those of them that a newer claim's ack covered. */
+  acknowledged = 0;
+  acknowledgedByNewer = 0;
   /** Every claim below it has had its answer. */
   #oldest = 0;
   readonly #capacity: number;
@@ -104,7 +108,7 @@ export class Outstanding {
         settled += 1;
         const dueAt = this.#dueAt[entry]!;
         if (state === DOOMED) this.ends.covered(dueAt);
-        else if (isCommitted) this.ends.committed(dueAt, this.#sentAt[entry]!, now);
+        else if (isCommitted) this.#committed(entry, dueAt, this.#amounts[entry]! < amount, now);
         else this.ends.already(dueAt);
       }
       this.#states[entry] = state === DOOMED ? COVERED : SETTLED;
@@ -113,6 +117,12 @@ export class Outstanding {
     this.#queues[2 * channel] = entry;
     if (entry === NONE) this.#queues[2 * channel + 1] = NONE;
     return settled;
+  }
+
+  #committed(entry: number, dueAt: number, isByNewer: boolean, now: number): void {
+    this.acknowledged += 1;
+    if (isByNewer) this.acknowledgedByNewer += 1;
+    this.ends.committed(dueAt, this.#sentAt[entry]!, now, isByNewer);
   }
 
   /** The claim of that sequence and channel was refused. False where none of them waits (a copy of it was answered). */

@@ -11,6 +11,8 @@ import type { FaultCounts, LoadInterval, LoadStep } from './result.ts';
 /** A claim that leaves later than this is late: the generator, not the node, then shapes the figures. */
 export const LATE_MS = 1;
 const INTERVAL_MS = 1_000;
+/** What is left of a step behind its last second is an interval from this length on. */
+const INTERVAL_MS_MIN = 1;
 
 export class Recorder implements ClaimEnds {
   sent = 0;
@@ -19,6 +21,8 @@ export class Recorder implements ClaimEnds {
   outOfOrderAcks = 0;
   /** Frames that are no ack of one of the channels. */
   strayAcks = 0;
+  /** When a socket was last found full: a claim that was due by then waited for it. */
+  fullAt = Number.NEGATIVE_INFINITY;
   readonly faults: FaultCounts = { dropped: 0, duplicated: 0, reordered: 0, corrupted: 0, stale: 0 };
   readonly #latency = new LatencyBuckets();
   readonly #uncorrected = new LatencyBuckets();
@@ -27,11 +31,13 @@ export class Recorder implements ClaimEnds {
   readonly #intervals: LoadInterval[] = [];
   readonly #measuredFrom: number;
   #acked = 0;
+  #ackedByNewer = 0;
   #already = 0;
   #covered = 0;
   #expectedRefusals = 0;
   #unanswered = 0;
   #late = 0;
+  #blocked = 0;
   #lateMaxMs = 0;
   #lastSentAt = 0;
   #lastAckedAt = 0;
@@ -53,13 +59,17 @@ export class Recorder implements ClaimEnds {
     this.sent += 1;
     this.#lastSentAt = sentAt;
     const lateMs = sentAt - dueAt;
-    if (lateMs > LATE_MS) this.#late += 1;
+    if (lateMs > LATE_MS) {
+      this.#late += 1;
+      if (dueAt <= this.fullAt) this.#blocked += 1;
+    }
     if (lateMs > this.#lateMaxMs) this.#lateMaxMs = lateMs;
   }
 
-  committed(dueAt: number, sentAt: number, now: number): void {
+  committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean): void {
     if (dueAt < this.#measuredFrom) return;
     this.#acked += 1;
+    if (isByNewer) this.#ackedByNewer += 1;
     this.#lastAckedAt = now;
     this.#latency.record(now - dueAt);
     this.#uncorrected.record(now - sentAt);
@@ -82,29 +92,41 @@ export class Recorder implements ClaimEnds {
     if (dueAt >= this.#measuredFrom) this.#unanswered += 1;
   }
 
-  /** The interval that ends now, where one does. */
-  tick(now: number): LoadInterval | undefined {
-    if (now < this.#intervalAt + INTERVAL_MS) return undefined;
-    const seconds = (now - this.#intervalAt) / 1_000;
+  /**
+   * Ends the intervals whose second is over, each on the second: what a late caller brings counts in the first of them.
+   * So n seconds have n intervals.
+   */
+  tick(now: number, hear: (interval: LoadInterval) => void): void {
+    for (let end = this.#intervalAt + INTERVAL_MS; now >= end; end += INTERVAL_MS) this.#endInterval(end, hear);
+  }
+
+  /** The step's last interval, which may be shorter than the others. */
+  lastTick(endedAt: number, hear: (interval: LoadInterval) => void): void {
+    this.tick(endedAt, hear);
+    if (endedAt - this.#intervalAt >= INTERVAL_MS_MIN) this.#endInterval(endedAt, hear);
+  }
+
+  #endInterval(end: number, hear: (interval: LoadInterval) => void): void {
+    const seconds = (end - this.#intervalAt) / 1_000;
     const interval = {
-      atSeconds: (now - this.#measuredFrom) / 1_000,
+      atSeconds: (end - this.#measuredFrom) / 1_000,
       sentPerSecond: (this.sent - this.#intervalSent) / seconds,
       ackedPerSecond: (this.#acked - this.#intervalAcked) / seconds,
       ...this.#difference.next(),
     };
-    this.#intervalAt = now;
+    this.#intervalAt = end;
     this.#intervalSent = this.sent;
     this.#intervalAcked = this.#acked;
     this.#intervals.push(interval);
-    return interval;
+    hear(interval);
   }
 
   /**
    * The step's figures.
    * @param endedAt when the last claim was due to leave; acks may have come later
-   * @param unsent claims that were due and never left, because the generator was late
+   * @param unsent claims that were due and never left, and those of them that waited for a full socket
    */
-  step(requestedRate: number | null, endedAt: number, unsent: number): LoadStep {
+  step(requestedRate: number | null, endedAt: number, unsent: { claims: number; blocked: number }): LoadStep {
     const over = (last: number) => Math.max(endedAt, last) - this.#measuredFrom;
     const perSecond = (claims: number, last: number) => (claims === 0 ? 0 : (claims * 1_000) / over(last));
     const refused: Record<string, number> = {};
@@ -119,6 +141,7 @@ export class Recorder implements ClaimEnds {
       sent: this.sent,
       datagrams: this.datagrams,
       acked: this.#acked,
+      ackedByNewer: this.#ackedByNewer,
       already: this.#already,
       refused,
       expectedRefusals: this.#expectedRefusals,
@@ -128,10 +151,17 @@ export class Recorder implements ClaimEnds {
       outOfOrderAcks: this.outOfOrderAcks,
       strayAcks: this.strayAcks,
       faults: this.faults,
-      late: { claims: this.#late, lateMs: LATE_MS, maxMs: this.#lateMaxMs, unsent },
+      late: {
+        claims: this.#late,
+        lateMs: LATE_MS,
+        maxMs: this.#lateMaxMs,
+        unsent: unsent.claims,
+        blocked: this.#blocked + unsent.blocked,
+      },
       latency: this.#latency.summary(),
       uncorrected: this.#uncorrected.summary(),
       intervals: this.#intervals,
+      delivery: null,
     };
   }
 }

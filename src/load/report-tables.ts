@@ -1,8 +1,10 @@
 /**
  * The report's tables: what became of the claims, latencies, a ramp's steps, settings. Pure, any thread.
  */
+
+import { lostOf } from './bounds.ts';
 import { formatCount, formatMs, formatSetMs, formatShare, html, type Markup, NOTHING } from './report-html.ts';
-import type { Latency, LoadResult, LoadStep } from './result.ts';
+import type { Delivery, Latency, LoadResult, LoadStep } from './result.ts';
 
 /** Of all steps together. */
 export function renderCounts(steps: readonly LoadStep[]): Markup {
@@ -32,6 +34,10 @@ ${part(
   '',
 )}
 ${row('Acknowledged', acked)}
+${part(
+  'by a newer claim’s ack alone',
+  total((step) => step.ackedByNewer),
+)}
 ${already > 0 ? row('Answered ALREADY', already) : NOTHING}
 ${row('Refused', refused)}
 ${reasons.map(([reason, count]) => part(reason, count))}
@@ -68,6 +74,24 @@ ${faults.map(([fault, count]) => part(fault, count))}
 </tbody></table>`;
 }
 
+/** Each stage of a claim's way apart: an ack alone does not say that a claim arrived. */
+export function renderDelivery(delivery: Delivery | null): Markup {
+  if (delivery === null)
+    return html`<p>The node’s side is not known: its admin interface did not answer, so nobody can say how many claims reached it.</p>`;
+  const { sent, received, verified, acknowledged, acknowledgedByNewer, nodeDrops } = delivery;
+  const row = (name: string, count: number, kind = '') =>
+    html`<tr class="${kind}"><th scope="row">${name}</th><td>${formatCount(count)}</td><td>${formatShare(count, sent)}</td></tr>`;
+  return html`<table><thead><tr><th>Claims</th><th>count</th><th>of sent</th></tr></thead><tbody>
+${row('Sent, warm-up and copies included', sent)}
+${row('Received by the node', received)}
+${row('Never reached it', lostOf(delivery), 'part')}
+${row('Verified by the node', verified)}
+${row('Acknowledged', acknowledged)}
+${row('by a newer claim’s ack alone', acknowledgedByNewer, 'part')}
+</tbody></table>
+<p class="caption">The node counts what anybody sends it; its sockets had no room for ${formatCount(nodeDrops)} messages. Acks are cumulative, so a claim that was lost may be acknowledged by a newer one’s.</p>`;
+}
+
 /** The most frequent first. */
 function refusalsByReason(steps: readonly LoadStep[]): [string, number][] {
   const counts = new Map<string, number>();
@@ -102,14 +126,14 @@ ${rows.map(([name, value]) => {
 export function renderSteps({ steps, knee, settings: { sloMs } }: LoadResult): Markup {
   const rate = (value: number) => html`<td>${formatCount(value)}</td>`;
   const count = (value: number) => html`<td class="${value > 0 ? 'bad' : ''}">${formatCount(value)}</td>`;
-  return html`<div class="scroll"><table><thead><tr><th>Requested, /s</th><th>sent, /s</th><th>acknowledged, /s</th><th>p50, ms</th><th>p99, ms</th><th>p99.9, ms</th><th>max, ms</th><th>unanswered</th><th>refused</th><th>late</th></tr></thead><tbody>
+  return html`<div class="scroll"><table><thead><tr><th>Requested, /s</th><th>sent, /s</th><th>acknowledged, /s</th><th>p50, ms</th><th>p99, ms</th><th>p99.9, ms</th><th>max, ms</th><th>lost</th><th>unanswered</th><th>refused</th><th>late</th></tr></thead><tbody>
 ${steps.map((step) => {
   const { latency, requestedRate } = step;
   const atKnee = knee !== null && knee.requestedRate === requestedRate;
   const figure = (value: number) => formatMs(latency.count > 0 ? value : Number.NaN);
   const over = sloMs !== null && latency.p99Ms > sloMs;
   const refused = Object.values(step.refused).reduce((sum, refusals) => sum + refusals, 0);
-  return html`<tr class="${atKnee ? 'knee' : ''}"><th scope="row">${requestedRate === null ? 'max' : formatCount(requestedRate)}${atKnee ? ' (knee)' : ''}</th>${rate(step.achievedRate)}${rate(step.ackedRate)}<td>${figure(latency.p50Ms)}</td><td class="${over ? 'bad' : ''}">${figure(latency.p99Ms)}</td><td>${figure(latency.p999Ms)}</td><td>${figure(latency.maxMs)}</td>${count(step.unanswered)}${rate(refused)}${rate(step.late.claims)}</tr>`;
+  return html`<tr class="${atKnee ? 'knee' : ''}"><th scope="row">${requestedRate === null ? 'max' : formatCount(requestedRate)}${atKnee ? ' (knee)' : ''}</th>${rate(step.achievedRate)}${rate(step.ackedRate)}<td>${figure(latency.p50Ms)}</td><td class="${over ? 'bad' : ''}">${figure(latency.p99Ms)}</td><td>${figure(latency.p999Ms)}</td><td>${figure(latency.maxMs)}</td>${step.delivery === null ? html`<td>–</td>` : count(lostOf(step.delivery))}${count(step.unanswered)}${rate(refused)}${rate(step.late.claims)}</tr>`;
 })}
 </tbody></table></div>`;
 }
@@ -123,7 +147,9 @@ export function renderSettings({ to, sender, signer, startedAt, machine, node, t
     ['Arrivals', settings.arrivals],
     ['Skew', settings.skew],
     ['Faults', faults.length === 0 ? 'none' : faults.map(([name, share]) => `${name} ${share}`).join(', ')],
-    ['SLO for p99', settings.sloMs === null ? 'none' : formatSetMs(settings.sloMs)],
+    ['SLO for p99', formatSetMs(settings.sloMs)],
+    ['Loss at most', formatShare(settings.lossMax, 1)],
+    ['Refused at most', formatShare(settings.refusedMax, 1)],
     ['Duration', `${settings.durationSeconds} s a step`],
     ['Warm-up', `${settings.warmupSeconds} s`],
     ['Seed', String(settings.seed)],

@@ -1,6 +1,7 @@
 /**
  * A load run as one page that needs nothing else: no script, no network, inline style and SVG. Pure, any thread.
  */
+import { checkText } from './bounds.ts';
 import { renderOverTime, renderPercentiles, renderRamp } from './report-charts.ts';
 import {
   formatCompact,
@@ -14,11 +15,14 @@ import {
   NOTHING,
 } from './report-html.ts';
 import { STYLE } from './report-style.ts';
-import { renderCounts, renderLatencyTable, renderSettings, renderSteps } from './report-tables.ts';
+import { renderCounts, renderDelivery, renderLatencyTable, renderSettings, renderSteps } from './report-tables.ts';
 import type { LoadResult, LoadStep, Reconciliation } from './result.ts';
 
+const WORDS = { PASS: 'Pass', FAIL: 'Fail', INTERRUPTED: 'Interrupted' } as const;
+
 export function renderReport(result: LoadResult): string {
-  const word = result.pass ? 'Pass' : 'Fail';
+  const word = WORDS[result.outcome];
+  const tone = result.pass ? 'pass' : 'fail';
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -34,8 +38,9 @@ export function renderReport(result: LoadResult): string {
 <h1>Load run against ${result.to}</h1>
 <p>${describe(result)}</p>
 </header>
-<div class="verdict ${word.toLowerCase()}"><strong>${word}</strong><ul>${result.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></div>
+<div class="verdict ${tone}"><strong>${word}</strong><ul><li>${result.checks.map(checkText).join(', ')}</li>${result.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></div>
 ${renderMeasured(result)}
+${section('On the way', renderDelivery(result.delivery))}
 ${section('Reconciliation', renderReconciliation(result.reconciliation))}
 ${section('Settings and machine', renderSettings(result))}
 </main>

@@ -54,8 +54,12 @@ export interface LoadStep {
    */
   sent: number;
   datagrams: number;
-  /** Claims covered by a COMMITTED ack. */
+  /**
+   * Claims covered by a COMMITTED ack; and those of them that were covered by a newer claim's: nothing says that these
+   * ever arrived.
+   */
   acked: number;
+  ackedByNewer: number;
   /** Claims answered ALREADY, and not covered by a COMMITTED ack before. */
   already: number;
   /** Claims refused, by status name; those made to be refused are in `expectedRefusals` as well. */
@@ -73,14 +77,16 @@ export interface LoadStep {
   /** Faults made on purpose. */
   faults: FaultCounts;
   /**
-   * Claims that left later than they were meant to, by more than `lateMs`, and those that never left: then the
-   * generator was the limit.
+   * Claims that left later than they were meant to, by more than `lateMs`, and those that never left; `blocked` of both
+   * waited for a socket that was full, which is not the generator's slowness.
    */
-  late: { claims: number; lateMs: number; maxMs: number; unsent: number };
+  late: { claims: number; lateMs: number; maxMs: number; unsent: number; blocked: number };
   /** From the intended send time (coordinated omission corrected), and from when it really left. */
   latency: Latency;
   uncorrected: Latency;
   intervals: LoadInterval[];
+  /** What became of the step's claims on their way; null where the node did not say. */
+  delivery: Delivery | null;
 }
 
 /** Whether every acknowledged amount is at the node, asked over its admin interface after the run. */
@@ -102,9 +108,22 @@ export interface Delivery {
   sent: number;
   received: number;
   verified: number;
+  /** Claims covered by a COMMITTED ack, and those of them that only a newer claim's ack covered. */
+  acknowledged: number;
+  acknowledgedByNewer: number;
   /** Messages the node's sockets had no room for, and messages with acks that ours had none for. */
   nodeDrops: number;
   ackDrops: number;
+}
+
+/** A figure beside its bound. */
+export interface LoadCheck {
+  name: 'loss' | 'refused' | 'p99';
+  unit: 'share' | 'ms';
+  /** Null where nothing was acknowledged. */
+  value: number | null;
+  bound: number;
+  held: boolean;
 }
 
 export interface LoadResult {
@@ -127,18 +146,24 @@ export interface LoadResult {
     sockets: number;
     window: number;
     seed: number;
-    sloMs: number | null;
+    sloMs: number;
+    lossMax: number;
+    refusedMax: number;
     durationSeconds: number;
     warmupSeconds: number;
     faults: Record<string, number>;
   };
   steps: LoadStep[];
-  /** Highest rate of a ramp with p99 under the SLO and nothing unanswered; null without a ramp or where none held. */
+  /** Highest rate of a ramp that left whole and kept all bounds; null without a ramp or where none held. */
   knee: { requestedRate: number; ackedRate: number; p99Ms: number } | null;
   reconciliation: Reconciliation | null;
   /** Null where the node did not say. */
   delivery: Delivery | null;
-  /** False when the SLO was missed, an acknowledged amount is missing, or nothing was acknowledged. */
+  /** What the verdict comes from: a ramp's are those of its knee, or of its lowest rate where none held. */
+  checks: LoadCheck[];
+  /** INTERRUPTED whatever the figures say: what was asked for was not done. */
+  outcome: 'PASS' | 'FAIL' | 'INTERRUPTED';
+  /** Whether the outcome is PASS: all checks held, something was acknowledged and no acknowledged amount is missing. */
   pass: boolean;
   /** What limited the run and what was found, one sentence each. */
   verdict: string[];

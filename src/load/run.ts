@@ -5,11 +5,12 @@ import { cpus, release, type } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import type { AdminClient } from '../http/client.ts';
+import type { LoadBounds } from './bounds.ts';
 import { LoadChannels } from './channels.ts';
 import type { GeneratorMessage, GeneratorTask } from './generator-thread.ts';
-import { type NodeView, openLoadChannels, reconcile, viewNode } from './node-side.ts';
+import { ifReachable, NodeCounts, openLoadChannels, reconcile, removeLoadChannels } from './node-side.ts';
 import { readReplay } from './replay.ts';
-import type { Delivery, LoadInterval, LoadResult, LoadStep } from './result.ts';
+import type { LoadInterval, LoadResult, LoadStep } from './result.ts';
 import { arrivalsName } from './schedule.ts';
 import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
 import { skewName } from './skew.ts';
@@ -19,10 +20,12 @@ export interface LoadRun {
   settings: LoadSettings;
   /** As given, for the result. */
   to: string;
-  sloMs: number | null;
+  bounds: LoadBounds;
   isRamp: boolean;
   /** A capture to be sent again; then no channels are opened, and none reconciled. */
   replayFile: string | undefined;
+  /** Leaves the run's channels at the node, open. */
+  keepChannels: boolean;
   admin: AdminClient;
 }
 
@@ -36,30 +39,57 @@ export interface LoadWatcher {
   onStop(stop: () => void): void;
 }
 
+/** What a run came to; `captureFault` says why its capture could not be written. */
+export interface LoadOutcome {
+  result: LoadResult;
+  captureFault: string | undefined;
+}
+
 /** Throws NODE_UNREACHABLE, INPUT_INVALID and the like where it could not begin. */
-export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadResult> {
-  const { settings, admin } = run;
+export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadOutcome> {
   const { channels, replay } = prepare(run);
-  if (replay === undefined) await openLoadChannels(admin, channels, (text) => watcher.progress(text));
-  const before = await ifReachable(() => viewNode(admin), watcher);
-  const startedAt = new Date().toISOString();
   const control = new Int32Array(new SharedArrayBuffer(4));
   watcher.onStop(() => Atomics.store(control, CONTROL_STOP, 1));
-  const task = { settings: settingsFor(settings, replay), channels: channels.shared, replay, control };
-  const heard = await generate(task, watcher);
-  const reconciliation = replay === undefined ? await ifReachable(() => reconcile(admin, channels), watcher) : null;
-  const after = await ifReachable(() => viewNode(admin), watcher);
-  const delivery = deliveryOf(heard, before, after);
-  const isInterrupted = Atomics.load(control, CONTROL_STOP) !== 0;
-  const { steps, sender, signer, failures, lastFailure } = heard;
-  return {
+  const task = { settings: settingsFor(run.settings, replay), channels: channels.shared, replay, control };
+  if (replay !== undefined) return measure(run, channels, task, watcher);
+  const { admin, keepChannels } = run;
+  const progress = (text: string) => watcher.progress(text);
+  try {
+    await openLoadChannels(admin, channels, progress);
+    return await measure(run, channels, task, watcher);
+  } finally {
+    // Also where the run failed: invented channels must not stay among the operator's.
+    if (!keepChannels)
+      await removeLoadChannels(admin, channels, progress).catch((error: Error) =>
+        progress(`the run's channels stay at the node: ${error.message}`),
+      );
+  }
+}
+
+async function measure(
+  run: LoadRun,
+  channels: LoadChannels,
+  task: GeneratorTask,
+  watcher: LoadWatcher,
+): Promise<LoadOutcome> {
+  const { admin } = run;
+  const isReplay = task.replay !== undefined;
+  const unreachable = (error: ClaimwireError) => watcher.progress(error.message);
+  const counts = await NodeCounts.begin(admin, unreachable);
+  const startedAt = new Date().toISOString();
+  const heard = await generate(task, counts, watcher);
+  const reconciliation = isReplay ? null : await ifReachable(() => reconcile(admin, channels), unreachable);
+  const isInterrupted = Atomics.load(task.control, CONTROL_STOP) !== 0;
+  const { steps, sender, signer, failures, lastFailure, captureFault } = heard;
+  const delivery = counts.whole;
+  const result: LoadResult = {
     startedAt,
     machine: machineName(),
     node: process.version,
     to: run.to,
     sender,
     signer,
-    target: after?.target ?? null,
+    target: counts.target,
     settings: describeSettings(run, channels.count),
     steps,
     reconciliation,
@@ -68,7 +98,7 @@ export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadR
       ...run,
       steps,
       signer,
-      isReplay: replay !== undefined,
+      isReplay,
       reconciliation,
       delivery,
       failures,
@@ -76,6 +106,7 @@ export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadR
       isInterrupted,
     }),
   };
+  return { result, captureFault };
 }
 
 function prepare({ settings, replayFile }: LoadRun): { channels: LoadChannels; replay: ReplayClaims | undefined } {
@@ -95,28 +126,43 @@ interface Heard {
   steps: LoadStep[];
   sender: string;
   signer: string;
-  sent: number;
-  ackDrops: number;
   failures: number;
   lastFailure: string | undefined;
+  captureFault: string | undefined;
 }
 
 /** Runs the generator thread to its end. */
-function generate(task: GeneratorTask, watcher: LoadWatcher): Promise<Heard> {
-  const heard: Heard = { steps: [], sender: '', signer: '', sent: 0, ackDrops: 0, failures: 0, lastFailure: undefined };
+function generate(task: GeneratorTask, counts: NodeCounts, watcher: LoadWatcher): Promise<Heard> {
+  const heard: Heard = {
+    steps: [],
+    sender: '',
+    signer: '',
+    failures: 0,
+    lastFailure: undefined,
+    captureFault: undefined,
+  };
   let isOver = false;
   const worker = new Worker(new URL('./generator-thread.js', import.meta.url), { workerData: task, name: 'generator' });
-  worker.on('message', (message: GeneratorMessage) => {
-    if (message.event === 'interval') watcher.interval(message.interval, message.waiting);
-    else if (message.event === 'step') {
-      heard.steps.push(message.step);
-      watcher.step(message.step);
-    } else {
-      Object.assign(heard, message);
-      isOver = message.event === 'over';
-    }
-  });
   return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      reject(error);
+      void worker.terminate();
+    };
+    worker.on('message', (message: GeneratorMessage) => {
+      if (message.event === 'interval') watcher.interval(message.interval, message.waiting);
+      else if (message.event === 'step') {
+        const { step, totals } = message;
+        const counted = counts.step(totals).then((delivery) => {
+          heard.steps.push({ ...step, delivery });
+          watcher.step({ ...step, delivery });
+          worker.postMessage('next');
+        });
+        counted.catch(fail);
+      } else {
+        Object.assign(heard, message);
+        isOver = message.event === 'over';
+      }
+    });
     worker.once('error', (error) => reject(asRunError(error, task.settings)));
     worker.once('exit', () => {
       if (isOver) resolve(heard);
@@ -136,29 +182,7 @@ function asRunError(error: Error, { target }: LoadSettings): Error {
   return new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause: error });
 }
 
-/** A node that died meanwhile, or a replay's that has no admin interface here: the result says so by having none. */
-async function ifReachable<Answer>(ask: () => Promise<Answer>, watcher: LoadWatcher): Promise<Answer | null> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (!(error instanceof ClaimwireError) || error.code !== 'NODE_UNREACHABLE') throw error;
-    watcher.progress(error.message);
-    return null;
-  }
-}
-
-function deliveryOf({ sent, ackDrops }: Heard, before: NodeView | null, after: NodeView | null): Delivery | null {
-  if (before === null || after === null) return null;
-  return {
-    sent,
-    received: after.received - before.received,
-    verified: after.verified - before.verified,
-    nodeDrops: after.drops - before.drops,
-    ackDrops,
-  };
-}
-
-function describeSettings({ settings, sloMs }: LoadRun, channels: number): LoadResult['settings'] {
+function describeSettings({ settings, bounds }: LoadRun, channels: number): LoadResult['settings'] {
   const { keys, perDatagram, arrivals, zipf, sockets, window, seed, durationMs, warmupMs, faults } = settings;
   return {
     channels,
@@ -169,7 +193,7 @@ function describeSettings({ settings, sloMs }: LoadRun, channels: number): LoadR
     sockets,
     window,
     seed,
-    sloMs,
+    ...bounds,
     durationSeconds: durationMs / 1_000,
     warmupSeconds: warmupMs / 1_000,
     faults: { ...faults },

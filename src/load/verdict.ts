@@ -1,14 +1,13 @@
 /**
  * What a run's figures mean, one sentence each, and whether it passed. Main thread.
  */
-import { kneeOf, unexpectedRefusals } from './ramp.ts';
+import { checksOf, kneeOf, type LoadBounds, lostOf, unexpectedRefusals } from './bounds.ts';
 import type { Delivery, LoadResult, LoadStep, Reconciliation } from './result.ts';
 
 export interface Outcome {
   steps: readonly LoadStep[];
   isRamp: boolean;
-  /** Where one was asked for. */
-  sloMs: number | null;
+  bounds: LoadBounds;
   signer: string;
   /** A replay has no amounts of its own to reconcile. */
   isReplay: boolean;
@@ -21,35 +20,38 @@ export interface Outcome {
   isInterrupted: boolean;
 }
 
-/** A ramp needs one to find its knee. */
-const SLO_MS_DEFAULT = 10;
-/** Of the claims of a step: more late ones than that, and it is the generator that is measured. */
+/** Of the claims of a step: more late ones than that, and the figures are not of the node alone. */
 const LATE_SHARE_MAX = 0.01;
 
-export function judge(outcome: Outcome): Pick<LoadResult, 'knee' | 'pass' | 'verdict'> {
-  const { steps, isRamp, reconciliation } = outcome;
-  const sloMs = outcome.sloMs ?? (isRamp ? SLO_MS_DEFAULT : null);
-  const knee = isRamp ? kneeOf(steps, sloMs!) : null;
+export function judge(outcome: Outcome): Pick<LoadResult, 'knee' | 'checks' | 'outcome' | 'pass' | 'verdict'> {
+  const { steps, isRamp, reconciliation, bounds } = outcome;
+  const knee = isRamp ? kneeOf(steps, bounds) : null;
+  const checks = checksOf(isRamp ? judgedStep(steps, knee) : steps, bounds);
   const acked = steps.reduce((sum, step) => sum + step.acked, 0);
   const verdict: string[] = [];
   if (outcome.isInterrupted) verdict.push('Interrupted: the figures are of what was sent until then.');
   if (acked === 0) verdict.push(nothingAcknowledged(outcome));
-  for (const step of steps) verdict.push(...stepSentences(step, isRamp));
-  const isSlow = sloMs !== null && !isRamp && acked > 0 && steps.some(({ latency }) => latency.p99Ms > sloMs);
-  if (isRamp) verdict.push(rampSentence(knee, sloMs!, outcome.sloMs === null));
-  else if (isSlow) verdict.push(`SLO missed: p99 is ${ms(steps[0]!.latency.p99Ms)}, above ${sloMs} ms.`);
-  else if (sloMs !== null && acked > 0)
-    verdict.push(`SLO met: p99 is ${ms(steps[0]!.latency.p99Ms)}, within ${sloMs} ms.`);
+  for (const step of steps) verdict.push(...stepSentences(step, isRamp, bounds));
+  if (isRamp) verdict.push(rampSentence(knee, bounds));
+  else if (acked > 0) verdict.push(sloSentence(steps, bounds));
   if (outcome.signer === 'noble')
     verdict.push(
       'Claims were signed by noble, some thousands a second at most, because there is no addon: the generator is slow.',
     );
-  if (outcome.delivery !== null) verdict.push(...deliverySentences(outcome.delivery));
+  verdict.push(...deliverySentences(outcome.delivery));
   if (reconciliation !== null) verdict.push(reconcileSentence(reconciliation));
   else if (!outcome.isReplay) verdict.push('Not reconciled: the admin interface did not answer after the run.');
-  const isHeld = isRamp ? knee !== null : !isSlow;
+  const isHeld = isRamp ? knee !== null : checks.every(({ held }) => held);
   const isProven = outcome.isReplay || reconciliation?.short === 0;
-  return { knee, pass: acked > 0 && isHeld && isProven, verdict };
+  const hasPassed = acked > 0 && isHeld && isProven;
+  const word = outcome.isInterrupted ? 'INTERRUPTED' : hasPassed ? 'PASS' : 'FAIL';
+  return { knee, checks, outcome: word, pass: word === 'PASS', verdict };
+}
+
+/** The knee's step of a ramp, or where no rate held its first. */
+function judgedStep(steps: readonly LoadStep[], knee: LoadResult['knee']): LoadStep[] {
+  const at = knee === null ? steps[0] : steps.find(({ requestedRate }) => requestedRate === knee.requestedRate);
+  return at === undefined ? [] : [at];
 }
 
 function nothingAcknowledged({ failures, lastFailure, steps }: Outcome): string {
@@ -58,11 +60,10 @@ function nothingAcknowledged({ failures, lastFailure, steps }: Outcome): string 
   return `Nothing was acknowledged of ${sent} claims: ${reason}; check --to and whether the node runs.`;
 }
 
-function* stepSentences(step: LoadStep, isRamp: boolean): Generator<string> {
+function* stepSentences(step: LoadStep, isRamp: boolean, bounds: LoadBounds): Generator<string> {
   const at = isRamp ? `At ${step.requestedRate}/s: ` : '';
   const { late, sent } = step;
-  if (late.unsent > 0 || late.claims > sent * LATE_SHARE_MAX)
-    yield `${at}${isRamp ? 'the' : 'The'} generator was the limit, not the node alone: ${late.claims} of ${sent} claims left more than ${late.lateMs} ms late, the latest by ${ms(late.maxMs)}, and ${late.unsent} never left.`;
+  if (late.unsent > 0 || late.claims > sent * LATE_SHARE_MAX) yield `${at}${lateSentence(step, isRamp, bounds)}`;
   if (step.unanswered > 0) yield `${at}${step.unanswered} of ${sent} claims were not answered in time.`;
   const refusals = unexpectedRefusals(step);
   if (refusals > 0) {
@@ -74,16 +75,53 @@ function* stepSentences(step: LoadStep, isRamp: boolean): Generator<string> {
   if (step.strayAcks > 0) yield `${at}${step.strayAcks} frames came in that were no ack of these channels.`;
 }
 
-function* deliverySentences({ sent, received, nodeDrops, ackDrops }: Delivery): Generator<string> {
-  if (received < sent)
-    yield `${sent - received} of ${sent} claims never reached the node (its sockets had no room for ${nodeDrops} messages): where they count as acknowledged, a newer claim covered them.`;
+/**
+ * Why claims left late or never. The generator was the limit where its sockets had room and the node had capacity left:
+ * by its own count it received what was sent, it refused nothing, and it answered, from when claims really left, all within
+ * the bounds.
+ */
+function lateSentence(step: LoadStep, isRamp: boolean, { lossMax, refusedMax, sloMs }: LoadBounds): string {
+  const { late, sent, delivery } = step;
+  const what = `${late.claims} of ${sent} claims left more than ${late.lateMs} ms late, the latest by ${ms(late.maxMs)}, and ${late.unsent} never left`;
+  if (late.blocked * 2 > late.claims + late.unsent)
+    return `${isRamp ? 'the' : 'The'} sockets were full, so that ${what}: what lies behind them took no more.`;
+  const [loss, refused] = checksOf([step], { lossMax, refusedMax, sloMs });
+  const isLossless = loss!.held && refused!.held;
+  const isFast = step.uncorrected.p99Ms <= sloMs;
+  if (delivery !== null && isLossless && isFast)
+    return `${isRamp ? 'the' : 'The'} generator was the limit, not the node, which had capacity left: ${what}.`;
+  const reason =
+    delivery === null
+      ? 'nothing is known of the node'
+      : isLossless
+        ? `the node took ${ms(step.uncorrected.p99Ms)} at p99 from when they left`
+        : 'the node lost or refused claims meanwhile';
+  return `${what}; whether the generator could have kept up is not known, since ${reason}.`;
+}
+
+function* deliverySentences(delivery: Delivery | null): Generator<string> {
+  if (delivery === null) {
+    yield 'The node’s side is not known, since its admin interface did not answer all along: loss counts only claims that were not answered.';
+    return;
+  }
+  const { sent, nodeDrops, ackDrops, acknowledgedByNewer } = delivery;
+  const lost = lostOf(delivery);
+  if (lost > 0)
+    yield `${lost} of ${sent} claims never reached the node (its sockets had no room for ${nodeDrops} messages); acks are cumulative, so they may be among the ${acknowledgedByNewer} that only a newer claim's ack covered.`;
   if (ackDrops > 0) yield `The generator's own sockets had no room for ${ackDrops} messages with acks.`;
 }
 
-function rampSentence(knee: LoadResult['knee'], sloMs: number, isDefault: boolean): string {
-  const slo = `p99 within ${sloMs} ms${isDefault ? ' (the default, since no --slo was given)' : ''}`;
-  if (knee === null) return `No rate held ${slo} with everything answered.`;
-  return `Knee at ${knee.requestedRate}/s: the highest rate with ${slo} and everything answered.`;
+function sloSentence(steps: readonly LoadStep[], { sloMs }: LoadBounds): string {
+  const p99Ms = Math.max(...steps.map(({ latency }) => latency.p99Ms));
+  return p99Ms > sloMs
+    ? `SLO missed: p99 is ${ms(p99Ms)}, above ${sloMs} ms.`
+    : `SLO met: p99 is ${ms(p99Ms)}, within ${sloMs} ms.`;
+}
+
+function rampSentence(knee: LoadResult['knee'], { sloMs }: LoadBounds): string {
+  const kept = `p99 within ${sloMs} ms and loss and refusals within their bounds`;
+  if (knee === null) return `No rate held ${kept}.`;
+  return `Knee at ${knee.requestedRate}/s: the highest rate with ${kept}.`;
 }
 
 function reconcileSentence({ channels, acknowledgedDrops, committedDrops, short }: Reconciliation): string {

@@ -28,7 +28,8 @@ import { adminFlags, claimwire, NodeProcess, type ReadyLine, temporaryFolders } 
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 const folder = temporaryFolders();
-const QUICK = ['--duration', '0.5', '--warmup', '0.1'];
+/** What is checked is that the books balance: a busy machine may take its time. */
+const QUICK = ['--duration', '0.5', '--warmup', '0.1', '--slo', '60000'];
 
 interface Ran {
   code: number;
@@ -94,6 +95,7 @@ describe('against a node', () => {
       expect(result.delivery!.sent).toBeGreaterThanOrEqual(step.sent);
       expect(result.delivery!.received).toBe(result.delivery!.sent);
       expect(stderr).toContain('40 channels opened');
+      expect(stderr).toContain('40 channels removed');
       const again = (await load(...args)).result;
       expect(again.pass).toBe(true);
       expect(again.steps[0]!.already).toBe(0);
@@ -126,7 +128,18 @@ describe('against a node', () => {
       '--stale',
       '0.1',
     ];
-    const { code, result } = await load(...fresh(), '--warmup', '0', '--duration', '1', '--rate', '3000', ...faults);
+    const { code, result } = await load(
+      ...fresh(),
+      '--warmup',
+      '0',
+      '--duration',
+      '1',
+      '--slo',
+      '60000',
+      '--rate',
+      '3000',
+      ...faults,
+    );
     expect(result.verdict.join('\n')).toContain('Reconciled');
     expect(code).toBe(0);
     const step = result.steps[0]!;
@@ -157,7 +170,17 @@ describe('against a node', () => {
   });
 
   test('an SLO that is missed is exit code 1', async () => {
-    const { code, result } = await load(...fresh(), ...QUICK, '--rate', '1000', '--slo', '0.001');
+    const { code, result } = await load(
+      ...fresh(),
+      '--duration',
+      '0.5',
+      '--warmup',
+      '0.1',
+      '--rate',
+      '1000',
+      '--slo',
+      '0.001',
+    );
     expect(code).toBe(1);
     expect(result.pass).toBe(false);
     expect(result.verdict.join('\n')).toContain('SLO missed');
@@ -167,7 +190,7 @@ describe('against a node', () => {
   test('a corpus is made, sent, and refused where it was sent before or does not fit', async () => {
     const file = join(files, 'corpus.bin');
     const args = [...fresh(), '--corpus', file];
-    const paced = [...args, '--rate', '1000', '--duration', '0.4', '--warmup', '0.1'];
+    const paced = [...args, '--rate', '1000', '--duration', '0.4', '--warmup', '0.1', '--slo', '60000'];
     const first = await load(...paced);
     expect(first.code).toBe(0);
     expect(first.result.signer).toBe('corpus');
@@ -194,7 +217,19 @@ describe('against a node', () => {
 
   test('what was sent is in the capture, and can be sent again', async () => {
     const file = join(files, 'sent.pcap');
-    const args = ['--rate', '1000', '--warmup', '0', '--duration', '0.3', '--per-datagram', '5', '--pcap', file];
+    const args = [
+      '--rate',
+      '1000',
+      '--warmup',
+      '0',
+      '--duration',
+      '0.3',
+      '--per-datagram',
+      '5',
+      '--pcap',
+      file,
+      '--keep-channels',
+    ];
     const { result } = await load(...fresh(), ...args, '--arrivals', 'burst:10');
     const step = result.steps[0]!;
     const datagrams = [...readPcap(readFileSync(file), { notUdp: 0, fragment: 0 })];
@@ -233,7 +268,8 @@ describe('against a node', () => {
     child.kill('SIGINT');
     const [code] = (await once(child, 'close')) as [number];
     const result = JSON.parse(stdout) as LoadResult;
-    expect(code).toBe(0);
+    expect(code).toBe(1);
+    expect(result).toMatchObject({ outcome: 'INTERRUPTED', pass: false });
     expect(result.verdict[0]).toContain('Interrupted');
     expect(result.steps[0]!.seconds).toBeLessThan(60);
     expectBalanced(result.steps[0]!);
@@ -295,6 +331,7 @@ describe('against peers in this process', () => {
       const { channelId, sequence, amount, timestamp } = decodeClaim(view, index * CLAIM_BYTES);
       const row = admin.node.rows.get(channelId)!;
       if (amount > row.committed) row.committed = amount;
+      admin.node.counters.received += 1;
       const ack = { status: STATUS.COMMITTED, sequence, channelId, amount, timestamp };
       encodeAck(new DataView(acks.buffer), index * ACK_BYTES, ack);
     }
@@ -317,7 +354,7 @@ describe('against peers in this process', () => {
     });
     const to = `udp://127.0.0.1:${socket.address().port}`;
     const closed = ['--window', '1', '--rate', 'max', '--per-datagram', '1'];
-    const open = ['--rate', '500', '--warmup', '0', '--duration', '1', '--sender', 'dgram'];
+    const open = ['--slo', '60000', '--rate', '500', '--warmup', '0', '--duration', '1', '--sender', 'dgram'];
     const paced = (await withAdmin('--to', to, ...open)).result;
     expect(paced.pass).toBe(true);
     expect(paced.steps[0]!.latency.p90Ms).toBeGreaterThan(50);
@@ -338,7 +375,10 @@ describe('against peers in this process', () => {
     expectBalanced(step);
     expect(step.late.unsent).toBeGreaterThan(0);
     expect(step.late.claims).toBeGreaterThan(0);
-    expect(result.verdict.join('\n')).toContain('The generator was the limit');
+    // Who was the limit is not known: a socket of this process does not take so many either, and loses some.
+    expect(result.verdict.join('\n')).not.toContain('The generator was the limit');
+    expect(result.verdict.join('\n')).toMatch(/could have kept up is not known|The sockets were full/);
+    expect(result.outcome).toBe('FAIL');
     expect(step.achievedRate).toBeLessThan(30_000_000);
     expect(step.latency.meanMs).toBeGreaterThan(step.uncorrected.meanMs);
     socket.close();

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { parseLines } from '../../src/channel/import-lines.ts';
 import type { LineParser } from '../../src/channel/import-pool.ts';
 import { type Channel, decodeRow, ROW_BYTES } from '../../src/channel/row.ts';
-import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from '../../src/control.ts';
+import type {
+  ChannelChange,
+  ChannelOpening,
+  NodeControl,
+  NodeStats,
+  OpeningResult,
+  RemovalResult,
+} from '../../src/control.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
@@ -14,6 +21,8 @@ import { loadAdminToken } from '../../src/http/token.ts';
 class FakeNode implements NodeControl {
   ready = true;
   readonly rows = new Map<bigint, Channel>();
+  /** What /stats shows. */
+  readonly counters = { received: 1, verified: 0 };
   /** Thrown by the next call that changes something. */
   failure: Error | undefined;
 
@@ -69,6 +78,20 @@ class FakeNode implements NodeControl {
     return Object.assign(this.rows.get(channelId)!, { state: 'closed' as const });
   }
 
+  async removeChannels(
+    channelIds: readonly bigint[],
+    { force = false }: { force?: boolean } = {},
+  ): Promise<RemovalResult> {
+    this.#fail();
+    const refused: RemovalResult['refused'] = [];
+    for (const [index, channelId] of channelIds.entries()) {
+      const { committed, throwAway } = this.rows.get(channelId)!;
+      if (force || throwAway || committed === 0n) this.rows.delete(channelId);
+      else refused.push({ index, code: 'CHANNEL_UNREDEEMED', message: `channel ${channelId}: committed ${committed}` });
+    }
+    return { removed: channelIds.length - refused.length, refused };
+  }
+
   stats(): NodeStats {
     return {
       backend: 'fake',
@@ -82,7 +105,7 @@ class FakeNode implements NodeControl {
       uptimeSeconds: 1,
       channels: this.rows.size,
       ring: { depth: 0, slots: 8 },
-      counters: { received: 1 },
+      counters: { ...this.counters },
     };
   }
 

@@ -57,6 +57,7 @@ test('a channel is opened, shown by both ids, changed and closed', async () => {
     profile: 'xrpl',
     state: 'open',
     expiresAt: null,
+    throwAway: false,
   });
   expect(await call('POST', '/channels', opening(7))).toMatchObject({ status: 200, body: { channelId: '7' } });
   expect((await call('GET', '/channels/7')).body).toEqual(opened.body);

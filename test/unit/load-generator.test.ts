@@ -120,6 +120,23 @@ test.each([null, 3_000])('rate %s: each claim leaves once, in order, by its own 
   }
 });
 
+test.each([
+  [2_000, [1, 2]],
+  [1_300, [1, 1.3]],
+])('a step of %i ms has an interval for every second, and one for what is left', async (durationMs, ends) => {
+  const { generator } = generatorFor({ ...SETTINGS, rates: [500], durationMs });
+  const { intervals, sent, seconds } = await generator.step(500);
+  expect(intervals.map(({ atSeconds }) => Number(atSeconds.toFixed(6)))).toEqual(ends);
+  expect(seconds).toBeCloseTo(durationMs / 1_000, 6);
+  let before = 0;
+  let counted = 0;
+  for (const { atSeconds, sentPerSecond } of intervals) {
+    counted += sentPerSecond * (atSeconds - before);
+    before = atSeconds;
+  }
+  expect(Math.round(counted)).toBe(sent);
+});
+
 test('reordered and doubled claims: each amount leaves, doubled ones twice, reordered ones after their next', async () => {
   const faults = { ...SETTINGS.faults, dup: 0.2, reorder: 0.2 };
   const { generator, link } = generatorFor({ ...SETTINGS, faults });

@@ -100,6 +100,7 @@ function stepOf(random: Random, { requestedRate, seconds, sentRate, ackedRate, m
     sent,
     datagrams: Math.ceil(sent / 15),
     acked: latency.count,
+    ackedByNewer: Math.floor(latency.count / 4),
     already: 0,
     refused: {},
     expectedRefusals: 0,
@@ -109,10 +110,11 @@ function stepOf(random: Random, { requestedRate, seconds, sentRate, ackedRate, m
     duplicateAcks: 0,
     outOfOrderAcks: 0,
     strayAcks: 0,
-    late: { claims: 0, lateMs: 1, maxMs: 0, unsent: 0 },
+    late: { claims: 0, lateMs: 1, maxMs: 0, unsent: 0, blocked: 0 },
     latency,
     uncorrected: latencyOf(uncorrected),
     intervals,
+    delivery: null,
   };
 }
 
@@ -135,6 +137,8 @@ function resultOf(steps: LoadStep[], given: Partial<LoadResult>): LoadResult {
       window: 65536,
       seed: 7,
       sloMs: 8,
+      lossMax: 0.001,
+      refusedMax: 0,
       durationSeconds: steps[0]?.seconds ?? 0,
       warmupSeconds: 2,
       faults: {},
@@ -143,6 +147,12 @@ function resultOf(steps: LoadStep[], given: Partial<LoadResult>): LoadResult {
     knee: null,
     delivery: null,
     reconciliation: null,
+    checks: [
+      { name: 'loss', unit: 'share', value: 0.00004, bound: 0.001, held: true },
+      { name: 'refused', unit: 'share', value: 0, bound: 0, held: true },
+      { name: 'p99', unit: 'ms', value: 4.25, bound: 8, held: true },
+    ],
+    outcome: given.pass === false ? 'FAIL' : 'PASS',
     pass: true,
     verdict: [],
     ...given,
@@ -168,7 +178,7 @@ export function plainRun(): LoadResult {
   step.duplicateAcks = 118;
   step.outOfOrderAcks = 9;
   step.strayAcks = 3;
-  step.late = { claims: 1_204, lateMs: 1, maxMs: 3.4, unsent: 17 };
+  step.late = { claims: 1_204, lateMs: 1, maxMs: 3.4, unsent: 17, blocked: 0 };
   step.faults = { dropped: 0, duplicated: 5_013, reordered: 0, corrupted: 2_551, stale: 1_020 };
   step.covered = 11;
   return resultOf([step], {
@@ -176,6 +186,15 @@ export function plainRun(): LoadResult {
       ...resultOf([step], {}).settings,
       sloMs: 20,
       faults: { dup: 0.001, 'corrupt-signature': 0.0005, stale: 0.0002 },
+    },
+    delivery: {
+      sent: 6_000_123,
+      received: 5_999_900,
+      verified: 5_990_001,
+      acknowledged: 5_990_000,
+      acknowledgedByNewer: 1_234_567,
+      nodeDrops: 21,
+      ackDrops: 0,
     },
     reconciliation: {
       channels: 1000,

@@ -126,6 +126,18 @@ describe('a plain run', () => {
     expect(lost).toContain(row('Not accounted for', 5));
   });
 
+  test('tells what was sent, received, verified and acknowledged apart, and the figures from their bounds', () => {
+    const row = (name: string, value: number) => `<th scope="row">${name}</th><td>${formatCount(value)}</td>`;
+    expect(page).toContain(row('Received by the node', 5_999_900));
+    expect(page).toContain(row('Never reached it', 223));
+    expect(page).toContain(row('Verified by the node', 5_990_001));
+    expect(page).toContain(row('Acknowledged', 5_990_000));
+    expect(page).toContain(row('by a newer claim’s ack alone', 1_234_567));
+    expect(page).toContain('loss 0.004 % (at most 0.1 %), refused 0 % (at most 0 %), p99 4.25 ms (at most 8 ms)');
+    expect(renderReport(emptyRun())).toContain('The node’s side is not known');
+    expect(renderReport({ ...result, outcome: 'INTERRUPTED', pass: false })).toContain('<strong>Interrupted</strong>');
+  });
+
   test('has every percentile, corrected beside uncorrected', () => {
     for (const key of ['minMs', 'meanMs', 'p50Ms', 'p90Ms', 'p99Ms', 'p999Ms', 'p9999Ms', 'maxMs'] as const)
       expect(page).toContain(`<td>${formatMs(step.uncorrected[key])}</td></tr>`);

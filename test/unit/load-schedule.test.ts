@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest';
 import { FAULT_NONE, FaultDraw } from '../../src/load/batch.ts';
 import { LatencyBuckets, LatencyDifference } from '../../src/load/latency.ts';
-import { kneeOf, parseRamp } from '../../src/load/ramp.ts';
+import { parseRamp } from '../../src/load/ramp.ts';
 import { Random } from '../../src/load/random.ts';
 import { Recorder } from '../../src/load/recorder.ts';
-import type { LoadStep } from '../../src/load/result.ts';
+import type { LoadInterval } from '../../src/load/result.ts';
 import { arrivalsName, parseArrivals, RateSchedule } from '../../src/load/schedule.ts';
 import { ChannelPicker, parseSkew } from '../../src/load/skew.ts';
 
@@ -126,17 +126,49 @@ test('intervals have the percentiles of their own claims', () => {
 test('the recorder leaves warm-up out, counts late claims, and measures from intended times', () => {
   const recorder = new Recorder(1_000);
   recorder.left(999, 1_005);
-  recorder.committed(999, 1_005, 2_000);
+  recorder.committed(999, 1_005, 2_000, false);
   recorder.left(1_000, 1_000.5);
   recorder.left(1_010, 1_030);
-  recorder.committed(1_000, 1_000.5, 1_004);
-  recorder.committed(1_010, 1_030, 1_035);
-  expect(recorder.tick(1_500)).toBeUndefined();
-  expect(recorder.tick(2_000)).toMatchObject({ atSeconds: 1, sentPerSecond: 2, ackedPerSecond: 2 });
-  const step = recorder.step(2, 2_000, 3);
-  expect(step).toMatchObject({ sent: 2, acked: 2, seconds: 1, late: { claims: 1, lateMs: 1, maxMs: 20, unsent: 3 } });
+  recorder.committed(1_000, 1_000.5, 1_004, true);
+  recorder.committed(1_010, 1_030, 1_035, false);
+  const heard: LoadInterval[] = [];
+  recorder.tick(1_500, (interval) => heard.push(interval));
+  expect(heard).toEqual([]);
+  recorder.tick(2_000, (interval) => heard.push(interval));
+  expect(heard).toMatchObject([{ atSeconds: 1, sentPerSecond: 2, ackedPerSecond: 2 }]);
+  const step = recorder.step(2, 2_000, { claims: 3, blocked: 1 });
+  const late = { claims: 1, lateMs: 1, maxMs: 20, unsent: 3, blocked: 1 };
+  expect(step).toMatchObject({ sent: 2, acked: 2, ackedByNewer: 1, seconds: 1, late });
   expect(step.latency.maxMs).toBeCloseTo(25, 1);
   expect(step.uncorrected.maxMs).toBeCloseTo(5, 1);
+});
+
+test('every second has its interval, on the second, however late the recorder hears of it', () => {
+  const recorder = new Recorder(10_000.25);
+  const heard: LoadInterval[] = [];
+  const hear = (interval: LoadInterval) => void heard.push(interval);
+  const at = () => heard.map(({ atSeconds }) => atSeconds);
+  recorder.left(10_100, 10_100);
+  // Each turn comes a little late, which must not add up; one comes more than two seconds late.
+  for (const now of [11_000.4, 12_001.1, 14_900]) recorder.tick(now, hear);
+  expect(at()).toEqual([1, 2, 3, 4]);
+  recorder.lastTick(15_000.25, hear);
+  expect(at()).toEqual([1, 2, 3, 4, 5]);
+  expect(heard.map(({ sentPerSecond }) => sentPerSecond)).toEqual([1, 0, 0, 0, 0]);
+  expect(recorder.step(1, 15_000.25, { claims: 0, blocked: 0 }).intervals).toEqual(heard);
+  const short = new Recorder(0);
+  const last: LoadInterval[] = [];
+  short.tick(1_000.5, (interval) => last.push(interval));
+  short.left(1_100, 1_100);
+  short.lastTick(1_500, (interval) => last.push(interval));
+  expect(last).toMatchObject([{ atSeconds: 1 }, { atSeconds: 1.5, sentPerSecond: 2 }]);
+});
+
+test('a claim that was due while a socket was full is late, and not by the generator', () => {
+  const recorder = new Recorder(0);
+  recorder.fullAt = 50;
+  for (const due of [40, 50, 60]) recorder.left(due, 100);
+  expect(recorder.step(1, 1_000, { claims: 0, blocked: 0 }).late).toMatchObject({ claims: 3, blocked: 2 });
 });
 
 test('ramps as text', () => {
@@ -145,23 +177,4 @@ test('ramps as text', () => {
   expect(['', '10', '30:10:5', '0:10:5', '1:10:0', '1:100000:1', '1:2:3:4'].map(parseRamp)).toEqual(
     new Array(7).fill(undefined),
   );
-});
-
-/** A step of a rate that was held, changed as the test wants. */
-function step(requestedRate: number, p99Ms: number, change: Partial<LoadStep> = {}): LoadStep {
-  const held = new Recorder(0).step(requestedRate, 1_000, 0);
-  return { ...held, acked: 10, ackedRate: requestedRate, latency: { ...held.latency, p99Ms }, ...change };
-}
-
-test('the knee is the highest rate within the SLO with everything answered', () => {
-  const good = [step(10, 1), step(20, 4.9), step(30, 5.1), step(40, 90)];
-  expect(kneeOf(good, 5)).toEqual({ requestedRate: 20, ackedRate: 20, p99Ms: 4.9 });
-  expect(kneeOf(good, 6)?.requestedRate).toBe(30);
-  expect(kneeOf(good, 0.5)).toBeNull();
-  expect(kneeOf([step(10, 1), step(20, 1, { unanswered: 1 })], 5)?.requestedRate).toBe(10);
-  expect(kneeOf([step(10, 1), step(20, 1, { refused: { OVERLOADED: 3 } })], 5)?.requestedRate).toBe(10);
-  expect(kneeOf([step(10, 1, { refused: { BAD_SIGNATURE: 3 }, expectedRefusals: 3 })], 5)?.requestedRate).toBe(10);
-  const late = { claims: 9, lateMs: 1, maxMs: 50, unsent: 1 };
-  expect(kneeOf([step(10, 1), step(20, 1, { late })], 5)?.requestedRate).toBe(10);
-  expect(kneeOf([step(10, 0, { acked: 0 })], 5)).toBeNull();
 });

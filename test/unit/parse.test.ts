@@ -207,6 +207,7 @@ test('a row survives the way to JSON and back', () => {
     profile: 'xrpl',
     state: 'closed',
     expiresAt: '2031-05-06T07:08:09Z',
+    throwAway: false,
   });
   expect(parseRow(JSON.parse(JSON.stringify(json)))).toEqual(channel);
   expect(channelJson({ ...channel, committed: 0n, expiresAt: 0 })).toMatchObject({ signature: null, expiresAt: null });

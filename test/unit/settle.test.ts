@@ -86,6 +86,15 @@ test('one channel with nothing to redeem is an error', async () => {
   expect(out).toBe('');
 });
 
+test('a throw-away channel is refused with the reason: the ledger knows nothing of it', async () => {
+  put(1n, { throwAway: true });
+  await expect(settle('1')).rejects.toMatchObject({
+    code: 'INPUT_INVALID',
+    message: expect.stringContaining('throw-away'),
+  });
+  expect(out).toBe('');
+});
+
 test('near expiry and after it: warned, and no longer worth it', async () => {
   put(1n, { expiresAt: inSeconds(3600) });
   expect(await settle('1', '--json')).toBe(0);
@@ -106,9 +115,12 @@ test('all: an array of those worth it; the rest is counted, or included when ask
   put(4n, { profile: 'link' });
   put(5n, { committed: 0n, signature: new Uint8Array(64) });
   put(6n, { state: 'closed' });
+  put(7n, { throwAway: true });
   expect(await settle('--all', '--json')).toBe(0);
   expect(JSON.parse(out).map(({ channelId }: { channelId: string }) => channelId)).toEqual(['1', '6']);
-  expect(errors).toBe('2 transactions; left out: 1 without a claim, 2 not worth redeeming, 1 of the link profile\n');
+  expect(errors).toBe(
+    '2 transactions; left out: 1 without a claim, 2 not worth redeeming, 1 of the link profile, 1 throw-away\n',
+  );
   out = '';
   expect(await settle('--all', '--json', '--include-unprofitable')).toBe(0);
   const all = JSON.parse(out);
