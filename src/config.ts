@@ -85,7 +85,7 @@ export interface Capabilities {
 }
 
 const DEFAULT_UDP: HostPort = { host: '127.0.0.1', port: 9393 };
-const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
+export const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
 const VERIFIERS_MAX = 64;
 const LANES_MAX = 64;
 /** libuv's pool has four threads, and the main thread's files and the registry need one: more lanes would queue there. */

@@ -53,7 +53,8 @@ export interface NodeControl {
   /**
    * Opens channels: durable in the registry, then visible to the claim path. The same ledger id with the same
    * parameters again is `unchanged`; with others, or another ledger id under a taken u64 handle, CHANNEL_EXISTS;
-   * a key that is not a point of the curve, INPUT_INVALID; no room left, TABLE_FULL.
+   * a key that is not a point of the curve, INPUT_INVALID; no room left, TABLE_FULL, or on
+   * the disk, REGISTRY_FULL. A registry that fails, REGISTRY_FAILED, is the node's end.
    */
   openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult>;
   /** The same for fresh channels as packed registry rows (channel/row.ts), their keys checked: a bulk import's. */

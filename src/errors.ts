@@ -12,6 +12,8 @@ export const ERROR_CODES = [
   'INPUT_INVALID',
   'DATA_LOCKED',
   'REGISTRY_CORRUPT',
+  'REGISTRY_FULL',
+  'REGISTRY_FAILED',
   'JOURNAL_CORRUPT',
   'JOURNAL_FAILED',
   'KEY_FILE_INVALID',
@@ -43,6 +45,13 @@ export class ClaimwireError extends Error {
     this.code = code;
     this.details = details;
   }
+}
+
+/** Whether an error, or what caused it, is a disk (or a quota) without room: what was asked was not done, nothing is damaged. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'REGISTRY_FULL' || code === 'ENOSPC' || code === 'EDQUOT' || isDiskFull(error.cause);
 }
 
 /** A promise of ours that does not hold: a bug, so the process stops rather than go on with unknown state. */

@@ -188,6 +188,8 @@ function replayLane(directory: string, walk: WalkOptions, table: ChannelTable, c
     report = recoverJournal(directory, replayInto(table), { ...walk, mustHave: undefined });
   }
   if (report.end === 'torn') log('warn', `journal: ${describe(report)}; ${TORN}; ${keptText(directory, report)}`);
+  for (const { file, offset, reason } of report.harmless)
+    log('warn', `journal: passed over ${file}:${offset}: ${reason}`);
   if (report.claims > 0)
     log('info', `journal: replayed ${report.claims} claims of ${report.groups} groups in ${report.segments} segments`);
   const drafts = removeDrafts(fs, directory);

@@ -4,8 +4,8 @@
  * Start = check, lock, load, replay, checkpoint, threads. Stop = take in nothing more, drain, sync, checkpoint, unlock.
  */
 import { availableParallelism } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
-import type { Registry } from './channel/registry.ts';
 import type { Channel } from './channel/row.ts';
 import { ChannelStore } from './channel/store.ts';
 import { ChannelTable } from './channel/table.ts';
@@ -22,10 +22,11 @@ import {
 import { ControlServer } from './control/server.ts';
 import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult } from './control.ts';
 import { ClaimwireError } from './errors.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { loadAdminToken } from './http/token.ts';
 import { Journals } from './journals.ts';
 import { log } from './log.ts';
-import { closeRegistry, loadChannels, openRegistry } from './recovery.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
@@ -39,9 +40,6 @@ import { packageVersion } from './version.ts';
 
 /** Claims still unverified when a stop has taken this long are left to be sent again. */
 const DRAIN_MS_MAX = 5_000;
-/** How often the main thread looks whether a journal segment or a checkpoint is due. */
-const HOUSEKEEPING_MS = 250;
-
 /** What a node did, for its last line. */
 export interface NodeTotals {
   uptimeSeconds: number;
@@ -52,7 +50,7 @@ export interface NodeTotals {
 export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
-  readonly #registry: Registry;
+  readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
   /** The main thread's instance, for its counters. */
@@ -61,18 +59,17 @@ export class ClaimwireNode implements NodeControl {
   readonly #store: ChannelStore;
   #journals: Journals | undefined;
   #topology: Topology | undefined;
-  #housekeeping: NodeJS.Timeout | undefined;
-  #isHousekeeping = false;
-  #checkpointedAt = Date.now();
+  #housekeeping: Housekeeping | undefined;
   #stopping: Promise<NodeTotals> | undefined;
-  readonly #startedAt = Date.now();
-  /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it and exits with 1. */
+  readonly #startedAt = performance.now();
+  /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it, stops it and exits with 1. */
   readonly failed: Promise<never>;
-  #fail!: (error: Error) => void;
+  #reject!: (error: Error) => void;
+  #failure: Error | undefined;
 
   /**
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
-   * BACKEND_UNAVAILABLE; nothing on disk is changed then but the lock.
+   * BACKEND_UNAVAILABLE, and what a thread failed with; no thread runs then any more and the folder is free.
    */
   static async start(options: NodeOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -82,24 +79,29 @@ export class ClaimwireNode implements NodeControl {
     if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
       log('warn', `native sockets passed over: ${nativeSocketsFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault });
-    const registry = openRegistry(config.data);
+    checkTls(config.tls);
+    const folder = await openFolder(config.data);
+    let node: ClaimwireNode | undefined;
     try {
-      const node = new ClaimwireNode(config, registry);
+      node = new ClaimwireNode(config, folder);
       await node.#start();
       return node;
     } catch (error) {
-      await closeRegistry(registry);
+      // A thread that outlived its folder's lock would acknowledge claims beside the next owner.
+      if (node !== undefined) await node.#abandon();
+      await closeFolder(folder);
       throw error;
     }
   }
 
-  private constructor(config: NodeConfig, registry: Registry) {
+  private constructor(config: NodeConfig, folder: OwnedFolder) {
     const { backend } = config;
     this.config = config;
     this.backend = backend;
-    this.#registry = registry;
+    this.#folder = folder;
+    const { registry } = folder;
     this.failed = new Promise((_, reject) => {
-      this.#fail = reject;
+      this.#reject = reject;
     });
     this.failed.catch(() => {});
     this.#kernelStart = {
@@ -120,8 +122,13 @@ export class ClaimwireNode implements NodeControl {
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
   }
 
+  /** Claims are taken, and those taken get on. */
   get ready(): boolean {
-    return this.#topology !== undefined && this.#topology.failure === undefined && this.#stopping === undefined;
+    return this.#isRunning && this.#housekeeping?.isStalled === false;
+  }
+  /** Why the node can't go on, once `failed` has rejected. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
   /** Where claims are taken, `H:P`. */
   get udp(): string {
@@ -144,12 +151,10 @@ export class ClaimwireNode implements NodeControl {
   }
 
   async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
-    this.#expectRunning();
-    return this.#store.open(openings);
+    return this.#change(() => this.#store.open(openings));
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
-    this.#expectRunning();
-    return this.#store.openRows(rows);
+    return this.#change(() => this.#store.openRows(rows));
   }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
@@ -158,12 +163,10 @@ export class ClaimwireNode implements NodeControl {
     return this.#store.list(from, limit);
   }
   async updateChannel(channelId: bigint, change: ChannelChange): Promise<Channel> {
-    this.#expectRunning();
-    return this.#store.update(channelId, change);
+    return this.#change(() => this.#store.update(channelId, change));
   }
   async closeChannel(channelId: bigint): Promise<Channel> {
-    this.#expectRunning();
-    return this.#store.close(channelId);
+    return this.#change(() => this.#store.close(channelId));
   }
 
   stats(): NodeStats {
@@ -193,19 +196,25 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  async #abandon(): Promise<void> {
+    await this.#housekeeping?.stop();
+    await this.#topology?.terminate();
+  }
+
   async #start(): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
-    loadChannels(this.#registry, this.#store);
+    const { registry } = this.#folder;
+    const token = loadAdminToken(data);
+    loadChannels(registry, this.#store);
     const options = { data, segmentBytes, blockBytes, lanes: ringsOf(this.config), cut: cutJournal };
-    this.#journals = Journals.replay(options, this.#registry, this.#table);
+    this.#journals = Journals.replay(options, registry, this.#table);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.begin();
-    await this.#startThreads(this.#journals);
-    this.#housekeeping = setInterval(() => void this.#housekeep(), HOUSEKEEPING_MS);
+    await this.#startThreads(this.#journals, token);
   }
 
-  async #startThreads(journals: Journals): Promise<void> {
+  async #startThreads(journals: Journals, token: string): Promise<void> {
     const { config } = this;
     const ports: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
@@ -224,18 +233,25 @@ export class ClaimwireNode implements NodeControl {
       onControlPort: (port) => ports.push(port),
       journals: journals.starts,
       drainMsMax: DRAIN_MS_MAX,
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error) => this.#failBy(error),
     });
-    this.#serveControl(this.#topology, ports);
+    this.#housekeeping = new Housekeeping({
+      store: this.#store,
+      journals,
+      topology: this.#topology,
+      checkpointSeconds: config.checkpointSeconds,
+      onFailure: (error) => this.#failBy(error),
+    });
+    this.#serveControl(this.#topology, ports, token);
     const { receiveBufferBytes } = this.#topology;
     log('info', this.#description(receiveBufferBytes));
   }
 
   /** Control messages of every thread's connections are carried out here. */
-  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[]): void {
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): void {
     const server = new ControlServer({
       control: this,
-      token: loadAdminToken(this.config.data),
+      token,
       server: `claimwire/${packageVersion()}`,
       transports: { udp: udp.port, [this.config.tls === undefined ? 'tcp' : 'tls']: tcp!.port },
       idleMsMax: TCP_LIMITS.idleMsMax,
@@ -258,46 +274,19 @@ export class ClaimwireNode implements NodeControl {
   }
 
   async #stop(): Promise<NodeTotals> {
-    clearInterval(this.#housekeeping);
-    while (this.#isHousekeeping) await new Promise((resolve) => setTimeout(resolve, 5));
+    await this.#housekeeping?.stop();
     await this.#topology?.stop();
     try {
       // After a failure the journal stays the last word: the next start replays it.
-      if (this.#topology?.failure !== undefined) return this.#totals();
-      const segments = this.#segments();
+      if (this.#failure !== undefined) return this.#totals();
+      const segments = this.#topology?.journalSegments ?? [];
       await this.#store.checkpoint();
       // Every group is in the table and the registry has it: nothing is left to replay.
       await this.#journals?.end(segments);
       return this.#totals();
     } finally {
-      await closeRegistry(this.#registry);
+      await closeFolder(this.#folder);
     }
-  }
-
-  /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
-  async #housekeep(): Promise<void> {
-    const journals = this.#journals;
-    if (this.#isHousekeeping || this.#topology === undefined || journals === undefined) return;
-    this.#isHousekeeping = true;
-    try {
-      const segments = this.#segments();
-      await journals.prepare(segments);
-      const isDue = Date.now() - this.#checkpointedAt >= this.config.checkpointSeconds * 1_000;
-      if (isDue || journals.hasGrown(segments)) {
-        await this.#store.checkpoint();
-        await journals.release(segments);
-        this.#checkpointedAt = Date.now();
-      }
-    } catch (error) {
-      this.#fail(error as Error);
-    } finally {
-      this.#isHousekeeping = false;
-    }
-  }
-
-  /** The segment each ring's committer writes to; read before a checkpoint: what older ones hold is in the table by then. */
-  #segments(): number[] {
-    return this.#topology?.rings.map((ring) => ring.journalSegment) ?? [];
   }
 
   #totals(): NodeTotals {
@@ -309,11 +298,40 @@ export class ClaimwireNode implements NodeControl {
   }
 
   #uptimeSeconds(): number {
-    return Math.round((Date.now() - this.#startedAt) / 100) / 10;
+    return Math.round((performance.now() - this.#startedAt) / 100) / 10;
   }
 
-  #expectRunning(): void {
-    if (!this.ready)
+  get #isRunning(): boolean {
+    return this.#topology !== undefined && this.#failure === undefined && this.#stopping === undefined;
+  }
+
+  /** A change of channels; a registry that fails at it ends the node: what its file holds is not known any more. */
+  async #change<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#isRunning)
       throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.#failBy(error);
+      throw error;
+    }
+  }
+
+  #failBy(error: Error): void {
+    this.#failure ??= error;
+    this.#reject(error);
+  }
+}
+
+/** Throws CONFIG_INVALID for what every thread would fail with. */
+function checkTls(tls: NodeConfig['tls']): void {
+  if (tls === undefined) return;
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `tls: expected a PEM certificate and the key that belongs to it, got: ${(error as Error).message}`,
+    );
   }
 }

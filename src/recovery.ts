@@ -2,43 +2,52 @@
  * The registry of a data folder: opened, checked, locked, and loaded into the channel table. Main thread, at start.
  */
 import * as fs from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Registry } from './channel/registry.ts';
 import { checkRegistry } from './channel/registry-check.ts';
 import { restoreTornMeta } from './channel/registry-restore.ts';
 import type { ChannelStore } from './channel/store.ts';
-import { ClaimwireError } from './errors.ts';
+import { FolderLock } from './folder-lock.ts';
 import { makeFolder } from './journal/segment.ts';
 import { log } from './log.ts';
 
 /** A registry in the making (channel/registry.ts). */
-const DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
-/** Registries open in this process: the lock tells processes apart, not two nodes of one. */
-const opened = new Set<string>();
+const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
 
-/** Opens the registry of a data folder and takes its lock. Throws REGISTRY_CORRUPT or DATA_LOCKED, changing nothing. */
-export function openRegistry(data: string): Registry {
-  makeFolder(fs, data, data, 0o700);
-  const directory = join(fs.realpathSync(data), 'registry');
-  if (opened.has(directory))
-    throw new ClaimwireError(
-      'DATA_LOCKED',
-      `${data}: expected a data folder of our own, got one used by another node of this process; stop it or use another folder`,
-    );
-  restoreMeta(directory);
-  checkRegistry(directory);
-  const registry = Registry.open(directory);
-  try {
-    registry.takeLock();
-  } catch (error) {
-    void registry.close();
-    throw error;
-  }
-  opened.add(directory);
-  removeDrafts(directory);
-  return registry;
+/** A data folder that is this node's alone, until it is closed. */
+export interface OwnedFolder {
+  registry: Registry;
+  lock: FolderLock;
 }
 
+/**
+ * Takes the lock of a data folder and opens its registry. Throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID,
+ * changing nothing.
+ */
+export async function openFolder(data: string): Promise<OwnedFolder> {
+  makeFolder(fs, data, data, 0o700);
+  const folder = fs.realpathSync(data);
+  // Behind a link, the folder's own name lies elsewhere.
+  if (folder !== resolve(data)) makeFolder(fs, folder);
+  const lock = await FolderLock.take(folder);
+  let registry: Registry | undefined;
+  try {
+    removeDrafts(folder);
+    const directory = join(folder, 'registry');
+    restoreMeta(directory);
+    checkRegistry(directory);
+    registry = Registry.open(directory);
+    // Versions before the lock file know each other, and us, by this record alone.
+    registry.takeLock();
+    return { registry, lock };
+  } catch (error) {
+    await registry?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+/** The folder is this process's by now: what looks half written is not another node's commit under way. */
 function restoreMeta(directory: string): void {
   const kept = restoreTornMeta(directory);
   if (kept === undefined) return;
@@ -50,19 +59,25 @@ function restoreMeta(directory: string): void {
   );
 }
 
-/** Removes registries that a process killed while it made one left beside ours; the folder is this process's by now. */
-function removeDrafts(directory: string): void {
-  const folder = dirname(directory);
-  for (const name of fs.readdirSync(folder).filter((entry) => DRAFT.test(entry))) {
+/** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */
+function removeDrafts(folder: string): void {
+  for (const name of fs.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
     fs.rmSync(join(folder, name), { recursive: true, force: true });
     log('info', `registry: removed ${join(folder, name)}, which a killed run left half made`);
   }
 }
 
-export async function closeRegistry(registry: Registry): Promise<void> {
-  registry.releaseLock();
-  await registry.close();
-  opened.delete(registry.directory);
+/** Nothing of this node touches the folder afterwards: no thread of it runs any more. */
+export async function closeFolder({ registry, lock }: OwnedFolder): Promise<void> {
+  try {
+    registry.releaseLock();
+    await registry.close();
+  } catch (error) {
+    // A disk that fails takes no record either; the process that the record names is found dead by the next start.
+    log('warn', `registry: ${error instanceof Error ? error.message : error}`);
+  } finally {
+    lock.release();
+  }
 }
 
 export function loadChannels(registry: Registry, store: ChannelStore): void {

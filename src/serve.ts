@@ -1,8 +1,11 @@
 /**
  * A node with its HTTP admin interface: what `claimwire node` runs. Main thread.
  */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { importPool } from './channel/import-pool.ts';
-import type { NodeOptions } from './config.ts';
+import { DEFAULT_HTTP, type HostPort, hostPortText, type NodeOptions } from './config.ts';
+import { ClaimwireError } from './errors.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
 import { loadAdminToken } from './http/token.ts';
 import { ClaimwireNode, type NodeTotals } from './node.ts';
@@ -20,7 +23,10 @@ export interface ServingNode {
 
 /** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does. */
 export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
+  // Before there are threads that take claims; whoever takes the address in between is found out below.
+  await checkAddress(options.http ?? DEFAULT_HTTP);
   const node = await ClaimwireNode.start(options);
+  const parser = importPool(IMPORT_THREADS);
   let admin: AdminServer;
   try {
     const { data, http } = node.config;
@@ -28,10 +34,10 @@ export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
       ...http,
       token: loadAdminToken(data),
       control: node,
-      parser: importPool(IMPORT_THREADS),
+      parser,
     });
   } catch (error) {
-    await node.stop();
+    await Promise.all([parser.close(), node.stop()]);
     throw error;
   }
   const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;
@@ -43,4 +49,20 @@ export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
       return node.stop();
     },
   };
+}
+
+/** Throws CONFIG_INVALID where nothing can listen. */
+async function checkAddress(address: HostPort): Promise<void> {
+  const server = createServer();
+  try {
+    server.listen(address.port, address.host);
+    await once(server, 'listening');
+  } catch (error) {
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `http ${hostPortText(address)}: expected an address to listen on, got ${(error as NodeJS.ErrnoException).code}`,
+    );
+  } finally {
+    server.close();
+  }
 }

@@ -7,21 +7,34 @@
 import { ClaimwireError } from '../src/errors.ts';
 import { packageVersion } from '../src/version.ts';
 
+// Node opens a debugger's port on SIGUSR1, for anybody on this machine; a node's operator never asked for one.
+process.on('SIGUSR1', () => {});
+
 interface Command {
   summary: string;
+  /** It does more than print and end: without a reader it goes on, and ends as it would have. */
+  isLasting?: true;
   load(): Promise<{ run(args: string[]): Promise<number> }>;
 }
 
 const COMMANDS: Record<string, Command> = {
-  node: { summary: 'runs a node', load: () => import('./node.ts') },
+  node: { summary: 'runs a node', isLasting: true, load: () => import('./node.ts') },
   keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
   channel: { summary: 'opens, imports, lists, shows, updates, closes channels', load: () => import('./channel.ts') },
   pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
-  load: { summary: 'loads a node with signed claims and measures it', load: () => import('./load.ts') },
+  load: {
+    summary: 'loads a node with signed claims and measures it',
+    isLasting: true,
+    load: () => import('./load.ts'),
+  },
   settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
   journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
-  demo: { summary: 'a node and a payer on this machine, for a look', load: () => import('./demo.ts') },
+  demo: {
+    summary: 'a node and a payer on this machine, for a look',
+    isLasting: true,
+    load: () => import('./demo.ts'),
+  },
 };
 
 const HELP = `Usage: claimwire COMMAND [ARGUMENTS]
@@ -35,6 +48,8 @@ ${Object.entries(COMMANDS)
 
 Exit code: 0 fine, 1 failed, 2 usage.
 `;
+
+const FLUSH_MS_MAX = 2_000;
 
 async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
@@ -74,11 +89,26 @@ function jsonValue(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-// A reader that has seen enough (`claimwire channel list | head`) closes the pipe: that is no failure.
+/** What was printed is with the system, or its reader is gone. A reader that takes nothing does not keep the process. */
+async function flushed(): Promise<void> {
+  const written = [process.stdout, process.stderr].map(
+    (stream) => new Promise<void>((resolve) => stream.write('', () => resolve())),
+  );
+  const late = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS_MAX).unref());
+  await Promise.race([Promise.all(written), late]);
+}
+
+const [name] = process.argv.slice(2);
+const isLasting = name !== undefined && Object.hasOwn(COMMANDS, name) && COMMANDS[name]!.isLasting === true;
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (isLasting) return;
+    // A reader that has seen enough (`claimwire channel list | head`) closes the pipe: that is no failure.
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
 
-process.exitCode = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2));
+await flushed();
+// Whatever a command left open: it has ended.
+process.exit(code);

@@ -13,7 +13,8 @@ const HELP = `Usage: claimwire node [--data DIR] [--udp H:P] [--http H:P]
                       [--backend auto|${BACKEND_NAMES.join('|')}] [--layout auto|lanes|pipeline]
 
 Runs a node. The first line on stdout is {"event":"ready",…}, the last, after
-SIGTERM or SIGINT, {"event":"stopped",…}; logs go to stderr.
+SIGTERM, SIGINT or SIGHUP, {"event":"stopped",…}; logs go to stderr. Where nobody
+reads them any more, it goes on without.
 
   --data DIR               registry, journal and admin token; default ./data
   --udp H:P                where claims come in; default 127.0.0.1:9393, port 0 picks one
@@ -55,8 +56,11 @@ SIGTERM or SIGINT, {"event":"stopped",…}; logs go to stderr.
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.
 `;
 
-/** A second signal while draining ends the process at once. */
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** While draining these end the process at once. A closing terminal may say SIGHUP twice. */
+const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** After a failure the drain may be what fails: longer than a drain takes that does not. */
+const FAILED_STOP_MS_MAX = 15_000;
 
 /** Runs the command; resolves to the exit code. */
 export async function run(args: string[]): Promise<number> {
@@ -91,21 +95,26 @@ export async function run(args: string[]): Promise<number> {
 
 function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
-    for (const name of SIGNALS) process.once(name, () => resolve(name));
+    for (const name of SIGNALS) process.on(name, () => resolve(name));
   });
 }
 
-async function untilStopped(serving: ServingNode, signal: Promise<string>): Promise<number> {
-  const failure = serving.node.failed.catch((error: Error) => error);
-  const reason = await Promise.race([signal, failure]);
+async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>): Promise<number> {
+  const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
+  for (const name of CUTTING_SIGNALS) process.once(name, () => process.exit(1));
   if (reason instanceof Error) {
-    // Nothing is saved on the way out: what was acknowledged is in the journal, and recovery reads it from there.
+    // What is in the ring is still committed and acknowledged; nothing else is saved: recovery reads the journal.
     log('error', reason.message);
-    process.exit(1);
+    await Promise.race([stop(), new Promise((resolve) => setTimeout(resolve, FAILED_STOP_MS_MAX))]);
+    return 1;
   }
   log('info', `${reason}: draining`);
-  for (const name of SIGNALS) process.once(name, () => process.exit(1));
-  print({ event: 'stopped', ...(await serving.stop()) });
+  const totals = await stop();
+  if (node.failure !== undefined) {
+    log('error', `while draining: ${node.failure.message}`);
+    return 1;
+  }
+  print({ event: 'stopped', ...totals });
   return 0;
 }
 

@@ -2,8 +2,8 @@
  * Which process owns a data folder, and whether it still lives.
  *
  * Main thread. A pid alone may be another process by now, so Linux's start time (clock ticks since boot) and boot id go
- * with it; elsewhere the pid decides. Processes in different pid namespaces cannot see each other: one data folder is for
- * one host's namespace.
+ * with it; elsewhere the pid decides. Processes in different pid namespaces cannot see each other, so this is no lock by
+ * itself (folder-lock.ts is): it is how versions before that lock are told apart from dead ones.
  */
 import { readFileSync } from 'node:fs';
 

@@ -13,6 +13,7 @@ import { open, type RootDatabase } from 'lmdb';
 import { assert, ClaimwireError } from '../errors.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
 import { META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './registry-check.ts';
+import { registryFault, writeFault } from './registry-fault.ts';
 import { decodeRecord, encodeRecord } from './registry-record.ts';
 import { type Channel, decodeRow, ROW_BYTES, rowFault } from './row.ts';
 
@@ -83,9 +84,9 @@ export class Registry {
     return meta as unknown as RegistryMeta;
   }
 
-  /** Changes fields of the meta record; durable when it returns. */
+  /** Changes fields of the meta record; durable when it returns. Throws REGISTRY_FULL or REGISTRY_FAILED. */
   setMeta(change: Partial<Omit<RegistryMeta, 'format' | 'createdAt'>>): void {
-    this.database.transactionSync(() => {
+    this.writeRecords(() => {
       this.database.putSync(Buffer.from(META_KEY), encodeRecord({ ...this.meta, ...change }));
     });
   }
@@ -121,7 +122,7 @@ export class Registry {
 
   /**
    * Replaces the rows at `positions`, all in one commit that is on stable storage when the promise resolves; after a
-   * rejection none is replaced. One call at a time.
+   * rejection (REGISTRY_FULL, REGISTRY_FAILED) none is replaced. One call at a time.
    * @param rows packed rows, ROW_BYTES each; copied before the call returns
    */
   replace(positions: readonly number[], rows: Uint8Array): Promise<void> {
@@ -136,7 +137,7 @@ export class Registry {
    * @throws ClaimwireError DATA_LOCKED while the recorded owner lives
    */
   takeLock(owner: Owner = ownerOf(process.pid)): void {
-    this.database.transactionSync(() => {
+    this.writeRecords(() => {
       const recorded = this.record(OWNER_KEY) as unknown as Owner | undefined;
       if (recorded !== undefined && recorded.pid !== process.pid && isOwnerAlive(recorded))
         throw new ClaimwireError(
@@ -150,7 +151,7 @@ export class Registry {
 
   /** Gives up ownership, if it is this process's. */
   releaseLock(): void {
-    this.database.transactionSync(() => {
+    this.writeRecords(() => {
       if (this.record(OWNER_KEY)?.pid === process.pid) this.database.removeSync(Buffer.from(OWNER_KEY));
     });
   }
@@ -164,11 +165,23 @@ export class Registry {
     assert(rows.length % ROW_BYTES === 0, `rows are ${ROW_BYTES} bytes each, got ${rows.length}`);
     if (rows.length === 0) return;
     const copy = Buffer.from(rows);
-    await this.database.batch(() => {
-      for (let offset = 0; offset < copy.length; offset += ROW_BYTES)
-        this.database.put(rowKey(positionOf(offset / ROW_BYTES)), copy.subarray(offset, offset + ROW_BYTES));
-    });
+    try {
+      await this.database.batch(() => {
+        for (let offset = 0; offset < copy.length; offset += ROW_BYTES)
+          this.database.put(rowKey(positionOf(offset / ROW_BYTES)), copy.subarray(offset, offset + ROW_BYTES));
+      });
+    } catch (error) {
+      throw await registryFault(this.directory, error, copy.length);
+    }
     this.rows = this.countRows();
+  }
+
+  private writeRecords(change: () => void): void {
+    try {
+      this.database.transactionSync(change);
+    } catch (error) {
+      throw writeFault(this.directory, error, 0);
+    }
   }
 
   private record(key: string): Record<string, unknown> | undefined {
@@ -190,6 +203,8 @@ function openDatabase(directory: string, readOnly: boolean): Database {
       encoding: 'binary',
       noSubdir: false,
       overlappingSync: false,
+      // With it lmdb-js makes a promise of its own for each event turn, whose rejection nobody can handle.
+      eventTurnBatching: false,
       mapSize: MAP_BYTES,
       readOnly,
     });

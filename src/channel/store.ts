@@ -127,7 +127,8 @@ export class ChannelStore {
         }
       }
       // What widens is durable first, so that nothing is accepted on a promise that a crash could take back.
-      await this.#registry.replace([row], packed({ ...this.#table.read(row), capacity, expiresAt }));
+      const wanted = packed({ ...this.#table.read(row), capacity, expiresAt });
+      await this.#replaceOr(row, wanted, { capacity: before.capacity, expiresAt: before.expiresAt });
       this.#table.change(row, { capacity, expiresAt });
       return this.#table.read(row);
     });
@@ -136,10 +137,11 @@ export class ChannelStore {
   close(channelId: bigint): Promise<Channel> {
     return this.#exclusively(async () => {
       const row = this.#expectRow(channelId);
+      const wasOpen = this.#table.read(row).state === 'open';
       this.#table.change(row, { open: false });
       await this.#fence();
       const channel = this.#table.read(row);
-      await this.#registry.replace([row], packed(channel));
+      await this.#replaceOr(row, packed(channel), { open: wasOpen });
       return channel;
     });
   }
@@ -167,6 +169,16 @@ export class ChannelStore {
       });
     }
     return written;
+  }
+
+  /** Makes a row durable; where the registry has no room for it, the table's row is put back: the caller is told of no change. */
+  async #replaceOr(row: number, bytes: Uint8Array, before: Parameters<ChannelTable['change']>[1]): Promise<void> {
+    try {
+      await this.#registry.replace([row], bytes);
+    } catch (error) {
+      this.#table.change(row, before);
+      throw error;
+    }
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {

@@ -169,7 +169,10 @@ export class ControlServer implements ControlPort {
 
   #expectReady(): void {
     if (!this.#options.control.ready)
-      throw new ClaimwireError('NODE_STOPPING', 'node: expected it ready, got it starting or stopping');
+      throw new ClaimwireError(
+        'NODE_STOPPING',
+        'node: expected it ready, got it starting, stopping or waiting for its disk',
+      );
   }
 }
 

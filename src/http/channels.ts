@@ -216,6 +216,6 @@ function expectReady(control: NodeControl): void {
   if (!control.ready)
     throw new ClaimwireError(
       'NODE_STOPPING',
-      'node: expected it ready, got it starting or stopping; try again shortly',
+      'node: expected it ready, got it starting, stopping or waiting for its disk; try again shortly',
     );
 }

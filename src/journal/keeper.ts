@@ -87,7 +87,10 @@ export class SegmentKeeper {
     const { segmentBytes, blockBytes = BLOCK_BYTES, journalId } = this.#options;
     const write = async (bytes: Uint8Array, length: number, position: number) => {
       const { bytesWritten } = await handle.write(bytes, 0, length, position);
-      if (bytesWritten !== length) throw new Error(`expected ${length} bytes written, got ${bytesWritten}`);
+      if (bytesWritten === length) return;
+      // A file takes less than it was given where the disk is full.
+      const short = new Error(`expected ${length} bytes written, got ${bytesWritten}`);
+      throw Object.assign(short, { code: 'ENOSPC' });
     };
     const head = encodeSegmentHeader({ number, segmentBytes, blockBytes, journalId, createdAt: Date.now() });
     await write(head, head.length, 0);

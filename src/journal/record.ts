@@ -11,7 +11,8 @@
  * Groups start on blocks and are written in whole blocks, so a block is never written again once it is synced, and what
  * a loss of power leaves of a write lies behind every older group. That holds where a block is no smaller than what the
  * disk writes at a time: many disks that tell of 512-byte sectors read, change and write 4,096 bytes. Hence 4,096 is the
- * default; 512 is for disks known to write sectors of 512. A segment's header says its block, since an earlier run may
+ * default; 512 is for disks known to write sectors of 512. It asks of the file system that it keeps blocks of a file on
+ * blocks of the disk, as ext4 and xfs made with blocks of 4,096 do. A segment's header says its block, since an earlier run may
  * have been told another. Group numbers rise by 1 while groups are in the journal, so a missing group shows.
  */
 import { crc32 } from 'node:zlib';

@@ -20,6 +20,7 @@ const FENCE_LINE = 2;
 const MAIN_DOORBELL_LINE = 3;
 /** Owned by channel/table.ts. */
 export const ED25519_LINE = 4;
+const CLOCK_LINE = 5;
 
 export function controlWord(arena: Arena, line: number): number {
   return (arena.plan.control.offset + line * LINE_BYTES) >>> 2;
@@ -62,6 +63,19 @@ export class ControlWords {
   }
   get fenceAsked(): number {
     return Atomics.load(this.#ints, this.#word(FENCE_LINE));
+  }
+
+  /**
+   * The time the rules go by, whole seconds since 1970: raised to `seconds` if it was less, and returned. It never falls,
+   * in any thread, also when the machine's clock does.
+   */
+  advanceClock(seconds: number): number {
+    const word = this.#word(CLOCK_LINE);
+    for (;;) {
+      const seen = Atomics.load(this.#ints, word);
+      if (seen >>> 0 >= seconds) return seen >>> 0;
+      if (Atomics.compareExchange(this.#ints, word, seen, seconds | 0) === seen) return seconds;
+    }
   }
 
   #word(line: number): number {

@@ -19,7 +19,7 @@ export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) =
   while (!isOver()) {
     passFence(parts);
     clock.start();
-    if (commit.step(Date.now()) > 0) {
+    if (commit.step(parts.now()) > 0) {
       acks.publish();
       ring.publishJournalSegment(journal.segment);
       ring.netDoorbell.ring();

@@ -29,7 +29,7 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
     if (isScheduled) return;
     isScheduled = true;
     clock.start();
-    receive.now = Date.now();
+    receive.now = parts.now();
     setImmediate(() => {
       isScheduled = false;
       // The last turn of an abandoned drain asked for another one; by now the journal is closed.
@@ -42,7 +42,7 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
   const verify = parts.verifyStep();
   const commit = parts.commitStep(journal, sender, path, schedule);
   const turn = () => {
-    const now = Date.now();
+    const now = parts.now();
     const claims = receive.step(now);
     clock.lap(STAGE.receive);
     for (const until = performance.now() + VERIFY_MS_MAX; verify.step() > 0 && performance.now() < until; );

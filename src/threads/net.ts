@@ -17,7 +17,7 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
     if (isScheduled) return;
     isScheduled = true;
     clock.start();
-    receive.now = Date.now();
+    receive.now = parts.now();
     setImmediate(() => {
       isScheduled = false;
       turn();
@@ -25,7 +25,7 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
   });
   const acks = new AckStep(parts.arena, parts.ackRing, sender);
   const turn = () => {
-    const now = Date.now();
+    const now = parts.now();
     receive.step(now);
     clock.lap(STAGE.receive);
     acks.step(now);

@@ -43,6 +43,14 @@ export class ThreadParts {
     this.clock = new StageClock(this.counters);
   }
 
+  /** Milliseconds since 1970, never less than a second that any thread has seen: what has expired stays so. */
+  now(): number {
+    const wall = Date.now();
+    const seconds = Math.floor(wall / 1_000);
+    const seen = this.control.advanceClock(seconds);
+    return seen > seconds ? seen * 1_000 : wall;
+  }
+
   verifyStep(): VerifyStep {
     const { backend, kernel, verify, role } = this.context;
     const claimsMax = role === 'lane' ? undefined : SHARED_CLAIMS_MAX;

@@ -61,7 +61,12 @@ export class Topology {
   readonly #options: TopologyOptions;
   readonly #exits: Promise<void>[] = [];
   readonly #workers: Worker[] = [];
-  #failure: Error | undefined;
+  #failure: ClaimwireError | undefined;
+  /** Rejects with the failure; handled from the beginning, since not everybody waits for it. */
+  readonly #failed: Promise<never>;
+  #fail!: (failure: ClaimwireError) => void;
+  #hasStarted = false;
+  #isTerminated = false;
   #hasEnded = false;
 
   private constructor(arena: Arena, options: TopologyOptions) {
@@ -71,23 +76,37 @@ export class Topology {
     this.tcp = options.tcp.listen;
     this.control = new ControlWords(arena);
     this.rings = Array.from({ length: arena.plan.shape.rings }, (_, ring) => new ClaimRing(arena, ring));
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.#failed.catch(() => {});
   }
 
-  /** Starts the threads, the one with the socket last, so that the first claim finds everybody there. */
+  /**
+   * Starts the threads, the one with the socket last, so that the first claim finds everybody there. Rejects with the
+   * first thread's failure, ready or not, and only when no thread runs any more.
+   */
   static async start(arena: Arena, options: TopologyOptions): Promise<Topology> {
     const topology = new Topology(arena, options);
     try {
       for (const [thread, role] of rolesOf(options.crew).entries()) await topology.#spawn(role, thread);
+      if (topology.#failure !== undefined) throw topology.#failure;
     } catch (error) {
-      await Promise.all(topology.#workers.map((worker) => worker.terminate()));
+      await topology.terminate();
       throw error;
     }
+    topology.#hasStarted = true;
     return topology;
   }
 
   /** Why the threads are no more, where they did not end as asked. */
-  get failure(): Error | undefined {
+  get failure(): ClaimwireError | undefined {
     return this.#failure;
+  }
+
+  /** The segment each ring's committer writes to: every group of older ones is in the channel table. */
+  get journalSegments(): number[] {
+    return this.rings.map((ring) => ring.journalSegment);
   }
 
   /** Resolves once no group is open that began before the call, in any lane. Throws NODE_FAILED. */
@@ -110,6 +129,19 @@ export class Topology {
     }, this.#options.drainMsMax);
     await Promise.all(this.#exits);
     clearTimeout(deadline);
+    this.#end();
+  }
+
+  /** Ends the threads where they stand, as kill -9 would; resolves when none runs any more. */
+  async terminate(): Promise<void> {
+    this.#isTerminated = true;
+    this.control.advanceTo(PHASE_STOPPING);
+    for (const worker of this.#workers) void worker.terminate();
+    await Promise.all(this.#exits);
+    this.#end();
+  }
+
+  #end(): void {
     this.#hasEnded = true;
     this.control.mainDoorbell.ring();
   }
@@ -139,34 +171,55 @@ export class Topology {
       name: role,
     });
     this.#workers.push(worker);
-    this.#exits.push(new Promise((resolve) => worker.once('exit', () => resolve())));
-    const message = await new Promise<ThreadReady>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', (error) => reject(asStartError(role, error, this.#options)));
-    });
+    const message = await Promise.race([this.#watch(worker, role), this.#failed]);
     if (message.udp !== undefined) {
       this.udp = message.udp;
       this.tcp = message.tcp;
       this.receiveBufferBytes = message.receiveBufferBytes ?? 0;
     }
-    worker.on('error', (error) => this.#fail(role, error));
-    worker.on('exit', () => {
-      if (this.control.phase < PHASE_STOPPING) this.#fail(role, new Error('the thread ended by itself'));
+  }
+
+  /** Resolves when the thread is ready; from the first moment on its failure is the topology's. */
+  #watch(worker: Worker, role: ThreadRole): Promise<ThreadReady> {
+    let isReady = false;
+    worker.on('error', (error) =>
+      this.#failBy(isReady ? threadFailed(role, error) : asStartError(role, error, this.#options)),
+    );
+    this.#exits.push(
+      new Promise((resolve) => {
+        worker.once('exit', (code) => {
+          // Before a stop no thread ends; in one each ends by itself, with code 0.
+          if (this.control.phase < PHASE_STOPPING || code !== 0)
+            this.#failBy(threadFailed(role, new Error(`expected it to run on, got its end with code ${code}`)));
+          resolve();
+        });
+      }),
+    );
+    return new Promise((resolve) => {
+      worker.once('message', (message: ThreadReady) => {
+        isReady = true;
+        resolve(message);
+      });
     });
   }
 
-  #fail(role: ThreadRole, cause: Error): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = new ClaimwireError('NODE_FAILED', `${role} thread: ${cause.message}`, {}, { cause });
+  #failBy(failure: ClaimwireError): void {
+    if (this.#failure !== undefined || this.#hasEnded || this.#isTerminated) return;
+    this.#failure = failure;
+    this.#fail(failure);
     this.control.mainDoorbell.ring();
     // The others would wait for its part in a stop for ever, and a verdict without a committer is worth nothing.
     for (const worker of this.#workers) void worker.terminate();
-    this.#options.onFailure(this.#failure);
+    if (this.#hasStarted) this.#options.onFailure(failure);
   }
 }
 
+function threadFailed(role: ThreadRole, cause: Error): ClaimwireError {
+  return new ClaimwireError('NODE_FAILED', `${role} thread: ${cause.message}`, {}, { cause });
+}
+
 /** @param error with `flag` where an address other than UDP's could not be bound */
-function asStartError(role: ThreadRole, error: Error, { udp, tcp }: TopologyOptions): Error {
+function asStartError(role: ThreadRole, error: Error, { udp, tcp }: TopologyOptions): ClaimwireError {
   const { code, flag = '--udp' } = error as NodeJS.ErrnoException & { flag?: string };
   if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
     const address = flag === '--tcp' ? (tcp.listen ?? udp) : udp;
@@ -175,6 +228,7 @@ function asStartError(role: ThreadRole, error: Error, { udp, tcp }: TopologyOpti
       `${flag} ${hostPortText(address)}: expected an address that is free to bind, got ${code}; choose another, or port 0`,
     );
   }
-  const known = ERROR_CODES.find((name) => name === code) ?? 'NODE_FAILED';
+  const known = ERROR_CODES.find((name) => name === code);
+  if (known === undefined) return threadFailed(role, error);
   return new ClaimwireError(known, `${role} thread: ${error.message}`, {}, { cause: error });
 }

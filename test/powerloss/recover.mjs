@@ -9,14 +9,15 @@ import { ChannelTable } from '../../dist/src/channel/table.js';
 import { BLOCK_BYTES } from '../../dist/src/journal/record.js';
 import { JournalWriter } from '../../dist/src/journal/writer.js';
 import { Journals } from '../../dist/src/journals.js';
-import { closeRegistry, loadChannels, openRegistry } from '../../dist/src/recovery.js';
+import { closeFolder, loadChannels, openFolder } from '../../dist/src/recovery.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 
 const SHAPE = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 1024 };
 const GROUP_CLAIMS_MAX = 256;
 
 async function recover({ data, lanes, segmentBytes }) {
-  const registry = await openRegistry(data);
+  const folder = await openFolder(data);
+  const { registry } = folder;
   try {
     const table = new ChannelTable(Arena.create(SHAPE));
     const store = new ChannelStore(table, registry, async () => {});
@@ -34,7 +35,7 @@ async function recover({ data, lanes, segmentBytes }) {
       .list(0, store.count)
       .map(({ channelId, committed, signature }) => ({ channelId, committed, signature: Buffer.from(signature) }));
   } finally {
-    await closeRegistry(registry);
+    await closeFolder(folder);
   }
 }
 

@@ -2,7 +2,7 @@
  * A node as an operator runs it: `claimwire node` in a process of its own, compiled by `make build`.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -46,11 +46,21 @@ export class NodeProcess {
   readonly stdout: string[] = [];
   readonly #child: ChildProcess;
 
-  /** @param cli the command line to run, the built one by default */
-  constructor(data: string, flags: string[] = [], cli: string = CLI) {
+  /**
+   * @param cli the command line to run, the built one by default
+   * @param options more for its environment, and a command that runs it
+   */
+  constructor(
+    data: string,
+    flags: string[] = [],
+    cli: string = CLI,
+    options: { env?: Record<string, string>; within?: string[] } = {},
+  ) {
     if (!existsSync(cli)) throw new Error(`${cli}: expected the compiled command line, got nothing; run make build`);
     const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
+    const env = { ...process.env, ...options.env };
+    this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
     this.exit = new Promise((done) => this.#child.once('close', (code, signal) => done({ code, signal })));
     this.#child.stderr!.on('data', (chunk) => {
       this.stderr += String(chunk);
@@ -70,6 +80,10 @@ export class NodeProcess {
   }
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+  /** Nobody reads it any more, as where a log's reader has died. */
+  closeReader(stream: 'stdout' | 'stderr'): void {
+    this.#child[stream]!.destroy();
   }
   /** SIGTERM; the last line it printed. */
   async stop(): Promise<Record<string, unknown>> {
@@ -96,15 +110,19 @@ export function adminFlags(ready: ReadyLine, data: string): string[] {
   return ['--http', `http://${ready.http}`, '--token-file', join(data, 'admin-token')];
 }
 
-/** POST /channels of a running node. */
-export async function openChannels(ready: ReadyLine, data: string, openings: object[]): Promise<void> {
-  const { readFile } = await import('node:fs/promises');
-  const token = (await readFile(join(data, 'admin-token'), 'utf8')).trim();
-  const response = await fetch(`http://${ready.http}/channels`, {
+/** POST /channels of a running node, whatever it answers. */
+export async function postChannels(ready: ReadyLine, data: string, body: object): Promise<Response> {
+  const token = readFileSync(join(data, 'admin-token'), 'utf8').trim();
+  return fetch(`http://${ready.http}/channels`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(openings),
+    body: JSON.stringify(body),
   });
+}
+
+/** POST /channels of a running node. */
+export async function openChannels(ready: ReadyLine, data: string, openings: object[]): Promise<void> {
+  const response = await postChannels(ready, data, openings);
   if (!response.ok) throw new Error(`POST /channels: ${response.status} ${await response.text()}`);
 }
 

@@ -20,6 +20,18 @@ export function openingOf(
   return { channelId, ledgerChannelId, publicKey: SIGNER.publicKey, capacity, profile, expiresAt };
 }
 
+/** The same as POST /channels takes it. */
+export function openingJson(channelId: bigint, fields: { capacity?: bigint; expiresAt?: number } = {}) {
+  const { ledgerChannelId, publicKey, capacity, expiresAt } = openingOf(channelId, fields);
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
+  return {
+    ledgerChannelId: hex(ledgerChannelId),
+    publicKey: hex(publicKey),
+    capacity: capacity.toString(),
+    ...(expiresAt === 0 ? {} : { expiresAt: new Date(expiresAt * 1_000).toISOString() }),
+  };
+}
+
 /** A signed claim of a channel opened with `openingOf`. */
 export function signedClaim(
   channelId: bigint,

@@ -54,8 +54,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'src/http': ['protocol', 'src/channel', 'src/control.ts', 'src/errors.ts', 'src/log.ts'],
 };
-/** Files of src itself that start threads. */
-const THREAD_STARTERS = ['src/node.ts'];
+/** Files of src itself that start threads, or watch over them. */
+const THREAD_STARTERS = ['src/node.ts', 'src/housekeeping.ts'];
 
 function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })

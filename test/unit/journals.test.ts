@@ -15,7 +15,7 @@ import { segmentName } from '../../src/journal/segment.ts';
 import { TORN_FOLDERS_MAX } from '../../src/journal/torn.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { Journals } from '../../src/journals.ts';
-import { closeRegistry, loadChannels, openRegistry } from '../../src/recovery.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from '../../src/recovery.ts';
 import { Arena } from '../../src/ring/arena.ts';
 import { openingOf } from '../support/wire.ts';
 
@@ -56,7 +56,7 @@ afterEach(() => {
 });
 
 interface Started {
-  registry: Registry;
+  folder: OwnedFolder;
   journals: Journals;
   store: ChannelStore;
   writers: JournalWriter[];
@@ -68,7 +68,8 @@ const CHANNEL = 77n;
 /** A node's start as far as its threads, with a writer for each lane in place of these. */
 async function start(data: string, options: { lanes?: number; cut?: boolean; blockBytes?: number } = {}) {
   const { lanes = 1, cut = false, blockBytes = 4_096 } = options;
-  const registry = openRegistry(data);
+  const folder = await openFolder(data);
+  const { registry } = folder;
   try {
     const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
     const table = new ChannelTable(Arena.create(shape));
@@ -79,25 +80,25 @@ async function start(data: string, options: { lanes?: number; cut?: boolean; blo
     await journals.begin();
     if (store.count === 0) await store.open([openingOf(CHANNEL)]);
     const writers = journals.starts.slice(0, lanes).map((lane) => JournalWriter.open({ ...lane, groupClaimsMax: 64 }));
-    return { registry, journals, store, writers, committed: () => store.get(CHANNEL)!.committed } as Started;
+    return { folder, journals, store, writers, committed: () => store.get(CHANNEL)!.committed } as Started;
   } catch (error) {
-    await closeRegistry(registry);
+    await closeFolder(folder);
     throw error;
   }
 }
 
 /** As a kill leaves it: nothing of the journals goes into the registry. */
-async function kill({ registry, writers }: Started): Promise<void> {
+async function kill({ folder, writers }: Started): Promise<void> {
   for (const writer of writers) writer.close();
-  await closeRegistry(registry);
+  await closeFolder(folder);
 }
 
-async function stop({ registry, journals, store, writers }: Started): Promise<void> {
+async function stop({ folder, journals, store, writers }: Started): Promise<void> {
   const segments = writers.map(({ segment }) => segment);
   for (const writer of writers) writer.close();
   await store.checkpoint();
   await journals.end(segments);
-  await closeRegistry(registry);
+  await closeFolder(folder);
 }
 
 /** A group of one claim; the amount is all that counts here. */
@@ -203,9 +204,9 @@ describe('a journal that is not there', () => {
   test('of an earlier tree: a lane it recorded has a folder, which may be empty', async () => {
     const data = await killed(3);
     const forget = async () => {
-      const registry = openRegistry(data);
-      registry.setMeta({ segmentsThere: undefined as unknown as number[] });
-      await closeRegistry(registry);
+      const folder = await openFolder(data);
+      folder.registry.setMeta({ segmentsThere: undefined as unknown as number[] });
+      await closeFolder(folder);
     };
     await forget();
     const node = await start(data);

@@ -1,0 +1,124 @@
+/**
+ * Housekeeping by a clock of the test's: when a checkpoint is due, what a full disk changes, what ends the node.
+ */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ClaimwireError } from '../../src/errors.ts';
+import { Housekeeping, type HousekeepingOptions } from '../../src/housekeeping.ts';
+
+const FULL = new ClaimwireError('REGISTRY_FULL', 'registry: full');
+const SEGMENT_FULL = new ClaimwireError(
+  'JOURNAL_FAILED',
+  'prepare: full',
+  {},
+  {
+    cause: Object.assign(new Error('no space'), { code: 'ENOSPC' }),
+  },
+);
+
+/** What was asked for, in order; `faults` are thrown by the next calls of that name. */
+function start() {
+  const calls: string[] = [];
+  const faults: Record<string, Error[]> = { checkpoint: [], prepare: [] };
+  const failures: Error[] = [];
+  const call = (name: string) => async () => {
+    calls.push(name);
+    const fault = faults[name]?.shift();
+    if (fault !== undefined) throw fault;
+  };
+  const ring = { depth: 0, committed: 0 };
+  const options = {
+    store: { checkpoint: call('checkpoint') },
+    journals: { prepare: call('prepare'), release: call('release'), hasGrown: () => false },
+    topology: { rings: [ring], journalSegments: [1], control: { advanceClock: (seconds: number) => seconds } },
+    checkpointSeconds: 30,
+    onFailure: (error: Error) => failures.push(error),
+  } as unknown as HousekeepingOptions;
+  return { calls, faults, failures, ring, housekeeping: new Housekeeping(options) };
+}
+
+let logged = '';
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
+  logged = '';
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    logged += text;
+    return true;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+const count = (calls: string[], name: string) => calls.filter((called) => called === name).length;
+
+test('checkpoints are due by the monotonic clock: one set back puts none off, one set ahead brings none on', async () => {
+  const { calls, housekeeping } = start();
+  vi.setSystemTime(Date.now() - 3_600_000);
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(count(calls, 'checkpoint')).toBe(0);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(count(calls, 'checkpoint')).toBe(1);
+  vi.setSystemTime(Date.now() + 7_200_000);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(count(calls, 'checkpoint')).toBe(1);
+  await housekeeping.stop();
+});
+
+test('a full registry is tried again, said once, and ends nothing', async () => {
+  const { calls, faults, failures, housekeeping } = start();
+  faults.checkpoint!.push(FULL, FULL);
+  await vi.advanceTimersByTimeAsync(30_500);
+  expect(count(calls, 'checkpoint')).toBe(1);
+  expect(count(calls, 'release')).toBe(0);
+  await vi.advanceTimersByTimeAsync(11_000);
+  expect(count(calls, 'checkpoint')).toBe(3);
+  expect(count(calls, 'release')).toBe(1);
+  expect(failures).toEqual([]);
+  expect(logged.match(/registry: full; going on/g)).toHaveLength(1);
+  expect(logged).toContain('there is room again');
+  await housekeeping.stop();
+});
+
+test('where a segment finds no room, a checkpoint that lets old ones go comes first', async () => {
+  const { calls, faults, failures, housekeeping } = start();
+  faults.prepare!.push(SEGMENT_FULL);
+  await vi.advanceTimersByTimeAsync(250);
+  expect(calls).toEqual(['prepare']);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(calls).toEqual(['prepare', 'checkpoint', 'release', 'prepare']);
+  expect(failures).toEqual([]);
+  await housekeeping.stop();
+});
+
+test('anything else that fails is the node’s failure', async () => {
+  const { faults, failures, housekeeping } = start();
+  const broken = new ClaimwireError('REGISTRY_FAILED', 'registry: broken');
+  faults.checkpoint!.push(broken);
+  await vi.advanceTimersByTimeAsync(30_500);
+  expect(failures).toEqual([broken]);
+  await housekeeping.stop();
+});
+
+test('claims that wait for 5 s stall the node, progress or an empty ring ends that', async () => {
+  const { ring, housekeeping } = start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(housekeeping.isStalled).toBe(false);
+  ring.depth = 3;
+  await vi.advanceTimersByTimeAsync(4_500);
+  expect(housekeeping.isStalled).toBe(false);
+  ring.committed = 1;
+  await vi.advanceTimersByTimeAsync(4_500);
+  expect(housekeeping.isStalled).toBe(false);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(housekeeping.isStalled).toBe(true);
+  expect(logged).toContain('3 in ring 0): not ready');
+  ring.committed = 2;
+  await vi.advanceTimersByTimeAsync(250);
+  expect(housekeeping.isStalled).toBe(false);
+  await vi.advanceTimersByTimeAsync(6_000);
+  expect(housekeeping.isStalled).toBe(true);
+  ring.depth = 0;
+  await vi.advanceTimersByTimeAsync(250);
+  expect(housekeeping.isStalled).toBe(false);
+  await housekeeping.stop();
+});
