@@ -47,6 +47,7 @@ export async function openFolder(data: string): Promise<OwnedFolder> {
   }
 }
 
+/** The folder is this process's by now: what looks half written is not another node's commit under way. */
 function restoreMeta(directory: string): void {
   const kept = restoreTornMeta(directory);
   if (kept === undefined) return;

@@ -123,6 +123,8 @@ export class Disk {
   #applyName({ kind, payload }: LogRecord, at: number): void {
     const [path, second] = payload.toString().split('\0') as [string, string];
     if (kind === KIND.mkdir) this.#rename(undefined, path, new Folder(), at);
+    // Of a socket only the name outlives its process: an empty file refuses connections as a dead socket does.
+    else if (kind === KIND.bind) this.#rename(undefined, path, new File(), at);
     else if (kind === KIND.unlink || kind === KIND.rmdir) this.#rename(path, undefined, undefined, at);
     else if (kind === KIND.link || kind === KIND.rename) {
       const entry = this.#find(path);

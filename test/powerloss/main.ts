@@ -20,6 +20,7 @@ const HELP = `make powerloss ARGS="…"
   --life MS          milliseconds of claims in each of the node's two lives; default 4000
   --rate N           claims a second; default 4000
   --restart SIGNAL   SIGTERM or SIGKILL ends the first life; default SIGKILL
+  --node OPTIONS     more options of the recorded node, like sockets=dgram,layout=pipeline,lanes=1
   --whole-every N    a whole node starts on every N-th image; default 47, 0 for none
   --recording DIR    checks a recording that is there
   --cut N            one point instead, with --model NAME one image
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     life: { type: 'string', default: '4000' },
     rate: { type: 'string', default: '4000' },
     restart: { type: 'string', default: 'SIGKILL' },
+    node: { type: 'string', default: '' },
     'whole-every': { type: 'string', default: '47' },
     recording: { type: 'string' },
     cut: { type: 'string' },
@@ -87,10 +89,21 @@ async function recorded(folder: string, seed: number): Promise<Recording> {
     claimsPerSecond: Number(values.rate),
     restart: values.restart === 'SIGTERM' ? 'SIGTERM' : 'SIGKILL',
     random: random(seed),
+    node: nodeOptions(values.node),
   });
   const missed = difference(lastState(recording), join(folder, DISK));
   if (missed !== undefined) throw new Error(`recording: expected what lies on the disk, got another: ${missed}`);
   return recording;
+}
+
+function nodeOptions(text: string): object {
+  const pairs = text.split(',').filter((pair) => pair !== '');
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [name, value] = pair.split('=') as [string, string];
+      return [name, /^\d+$/.test(value) ? Number(value) : value];
+    }),
+  );
 }
 
 function table(models: readonly Model[], findings: readonly Finding[]) {

@@ -36,6 +36,8 @@ export interface RecordingOptions {
   /** What ends the first life. */
   restart: 'SIGTERM' | 'SIGKILL';
   random: Random;
+  /** The node's options beside what is set here. */
+  node?: object;
 }
 
 export interface Recording {
@@ -69,7 +71,7 @@ export async function record(library: string, options: RecordingOptions): Promis
   const environment = { LD_PRELOAD: library, CLAIMWIRE_RECORD_ROOT: root, CLAIMWIRE_RECORD_LOG: log };
   const load = new Load(options);
   for (const end of [options.restart, 'SIGTERM'] as const) {
-    const node = await startNode(join(root, DATA), { ...environment, UV_USE_IO_URING: '0' });
+    const node = await startNode(join(root, DATA), options.node, { ...environment, UV_USE_IO_URING: '0' });
     try {
       await load.run(node);
     } finally {
@@ -107,7 +109,11 @@ export interface RunningNode {
 }
 
 /** A whole node on the data folder. Rejects with what it said when it ends before it is ready. */
-export async function startNode(data: string, environment: Record<string, string> = {}): Promise<RunningNode> {
+export async function startNode(
+  data: string,
+  more: object = {},
+  environment: Record<string, string> = {},
+): Promise<RunningNode> {
   const nowhere = { host: '127.0.0.1', port: 0 };
   const options = {
     data,
@@ -119,6 +125,7 @@ export async function startNode(data: string, environment: Record<string, string
     checkpointSeconds: 1,
     keyCacheBytes: 2 ** 25,
     channelsMax: 4096,
+    ...more,
   };
   const script = join(ROOT, 'test/powerloss/node.mjs');
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {

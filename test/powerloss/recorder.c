@@ -28,10 +28,11 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* The same numbers as in recording.ts. */
-enum kind { START = 1, OPEN, CLOSE, DUP, WRITE, ZEROS, TRUNCATE, SYNC_BEGIN, SYNC_END, RENAME, LINK, UNLINK, MKDIR, RMDIR, SENT, UNKNOWN };
+enum kind { START = 1, OPEN, CLOSE, DUP, WRITE, ZEROS, TRUNCATE, SYNC_BEGIN, SYNC_END, RENAME, LINK, UNLINK, MKDIR, RMDIR, SENT, UNKNOWN, BIND };
 struct record {
     uint32_t bytes; /* with the payload */
     uint16_t kind;
@@ -86,6 +87,7 @@ REAL(int, unlinkat, int, const char *, int)
 REAL(int, mkdir, const char *, mode_t)
 REAL(int, mkdirat, int, const char *, mode_t)
 REAL(int, rmdir, const char *)
+REAL(int, bind, int, const struct sockaddr *, socklen_t)
 REAL(ssize_t, send, int, const void *, size_t, int)
 REAL(ssize_t, sendto, int, const void *, size_t, int, const struct sockaddr *, socklen_t)
 REAL(ssize_t, sendmsg, int, const struct msghdr *, int)
@@ -137,7 +139,7 @@ __attribute__((constructor)) static void begin(void) {
     unlock();
 }
 
-/* The absolute path in `out`, or 0 where it does not lie below the root. */
+/* The absolute path in `out`, or 0 where it does not lie below the root. `path` may be `out` itself if it is absolute. */
 static int below_root(int folder, const char *path, char out[PATH_MAX]) {
     char base[PATH_MAX] = "";
     if (log_fd < 0 || !path) return 0;
@@ -152,7 +154,7 @@ static int below_root(int folder, const char *path, char out[PATH_MAX]) {
             base[bytes] = 0;
         }
     }
-    if (snprintf(out, PATH_MAX, "%s%s%s", base, base[0] ? "/" : "", path) >= PATH_MAX) return 0;
+    if (out != path && snprintf(out, PATH_MAX, "%s%s%s", base, base[0] ? "/" : "", path) >= PATH_MAX) return 0;
     return strncmp(out, root, root_bytes) == 0 && (out[root_bytes] == '/' || out[root_bytes] == 0);
 }
 static void unknown(const char *what) {
@@ -284,6 +286,20 @@ int symlink(const char *from, const char *to) {
     find_symlink();
     if (below_root(AT_FDCWD, to, full)) unknown("symlink");
     return real_symlink(from, to);
+}
+
+/* A Unix socket is a name too; it may have been bound through a descriptor's path. */
+int bind(int fd, const struct sockaddr *address, socklen_t size) {
+    find_bind();
+    if (log_fd < 0 || address->sa_family != AF_UNIX) return real_bind(fd, address, size);
+    char full[PATH_MAX];
+    lock();
+    const int result = real_bind(fd, address, size);
+    const char *path = ((const struct sockaddr_un *)address)->sun_path;
+    const int is_named = result == 0 && path[0] && realpath(path, full) && below_root(AT_FDCWD, full, full);
+    if (is_named) append_text(BIND, 0, -1, 0, full);
+    unlock();
+    return result;
 }
 
 /* ---- contents ---- */

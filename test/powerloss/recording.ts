@@ -24,6 +24,7 @@ export const KIND = {
   rmdir: 14,
   sent: 15,
   unknown: 16,
+  bind: 17,
 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
