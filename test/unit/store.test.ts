@@ -12,16 +12,12 @@ import { openingOf } from '../support/wire.ts';
 class FakeRegistry {
   readonly rows: Uint8Array[] = [];
   failures = 0;
-  async append(rows: Uint8Array): Promise<void> {
-    for (let offset = 0; offset < rows.length; offset += ROW_BYTES)
-      this.rows.push(rows.slice(offset, offset + ROW_BYTES));
-  }
   async replace(positions: readonly number[], rows: Uint8Array): Promise<void> {
     const copy = rows.slice();
     await Promise.resolve();
     if (this.failures-- > 0) throw new Error('EIO');
-    for (const [index, position] of positions.entries())
-      this.rows[position] = copy.slice(index * ROW_BYTES, (index + 1) * ROW_BYTES);
+    for (let index = 0; index * ROW_BYTES < copy.length; index++)
+      this.rows[positions[index] ?? this.rows.length] = copy.slice(index * ROW_BYTES, (index + 1) * ROW_BYTES);
   }
   committed(row: number): bigint {
     const bytes = this.rows[row]!;
