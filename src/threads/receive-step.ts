@@ -76,6 +76,16 @@ export class ReceiveStep implements StreamSink, FrameSink {
     return this.#ring.room;
   }
 
+  get slots(): number {
+    return this.#ring.mask + 1;
+  }
+  get next(): number {
+    return this.#ring.next;
+  }
+  get committed(): number {
+    return this.#ring.committed;
+  }
+
   /** Whether any claim is held back, due or not. */
   get isHolding(): boolean {
     return this.#deferred.count > 0;

@@ -1,49 +1,28 @@
 /**
- * One TCP (or TLS) connection: messages in, acks and replies out. Runs in the thread that owns the listener.
+ * One TCP (or TLS) connection: its stream, what it brings (tcp-intake.ts), acks and replies out, and its end. Runs in the
+ * thread that owns the listener.
  *
- * Bytes are read no faster than the sink has room and this connection its turn: what was read and not handed in is kept,
- * one chunk and one message at the most, and the socket is not read on meanwhile. Bytes are written without waiting, so
- * a peer that does not read is cut once its queue is over the bound.
+ * Bytes are written without waiting, so a peer that does not read is cut once its queue is over the bound.
  */
 import type { Socket } from 'node:net';
-import {
-  ACK_BYTES,
-  ACK_STATUS,
-  CLAIM_BYTES,
-  FRAME_ACK,
-  FRAME_CLAIM,
-  PAYLOAD_CONTROL,
-  STATUS,
-  STREAM_HEADER_BYTES,
-} from '../../protocol/layout.ts';
-import { encodeStreamHeader, type PayloadSink, STREAM_SOUND, StreamParser } from '../../protocol/stream.ts';
-import { type Counters, counterIndex } from '../ring/counters.ts';
+import { ACK_BYTES, ACK_STATUS, STATUS, STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
+import { encodeStreamHeader } from '../../protocol/stream.ts';
+import { counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { ControlPort } from './control-port.ts';
 import { sourceHead } from './source.ts';
 import { ConnectionControl } from './tcp-control.ts';
-import type { ControlGate } from './tcp-control-gate.ts';
-import type { KeptBytes } from './tcp-kept.ts';
+import { type IntakeHost, type IntakeOwner, TcpIntake } from './tcp-intake.ts';
 import type { TcpLimits } from './tcp-options.ts';
 import { Outbox, type OutboxSum } from './tcp-outbox.ts';
 import type { TakeBytes } from './tcp-reader.ts';
-import type { Turns, TurnTaker } from './tcp-turns.ts';
-import { type Packet, type StreamSink, TRANSPORT_TCP } from './transport.ts';
+import { type Packet, TRANSPORT_TCP } from './transport.ts';
 
 /** A source block's address words: which connection an ack goes back on. */
 export const SOURCE_GENERATION = 3;
 export const SOURCE_SLOT = 4;
 
-/** What a control message takes of a turn: some 20 µs until it is answered. */
-const CONTROL_CLAIMS = 32;
-/**
- * Claims a connection may hand in after one was acknowledged and still go before those that never were: the largest
- * default ring full of them. A flood would have to pay for every so many.
- */
-const CLAIMS_PAID_MAX = 8_192;
-
 const CONNECTION_GONE = counterIndex('dropped.connectionGone');
-const PAUSED = counterIndex('tcp.paused');
 const CUT_SLOW_READER = counterIndex('tcp.cutSlowReader');
 const CUT_SILENT = counterIndex('tcp.cutSilent');
 const CUT_IDLE = counterIndex('tcp.cutIdle');
@@ -51,19 +30,10 @@ const CUT_LENGTH = counterIndex('tcp.cutLength');
 const ENDED_INSIDE = counterIndex('tcp.endedInside');
 
 /** What a connection needs of the listener it belongs to. */
-export interface ConnectionHost {
-  readonly sink: StreamSink;
-  readonly counters: Counters;
+export interface ConnectionHost extends IntakeHost {
   readonly control: ControlPort;
   readonly limits: TcpLimits;
-  readonly turns: Turns<TcpConnection>;
-  readonly kept: KeptBytes;
   readonly outboxes: OutboxSum;
-  readonly gate: ControlGate<TcpConnection>;
-  /** Milliseconds, of no particular origin; set by `begin`. */
-  readonly now: number;
-  /** Something is about to be handed in. */
-  begin(): void;
   /** More is queued for a peer than before. */
   checkOutboxes(): void;
   /** Has packets to write at the next flush. */
@@ -75,43 +45,25 @@ export interface ConnectionHost {
 /** Makes the stream of a connection, which calls `take` with what it reads once it is resumed. */
 export type OpenStream = (take: TakeBytes) => Socket;
 
-export class TcpConnection implements PayloadSink, TurnTaker {
+export class TcpConnection implements IntakeOwner {
   readonly source = new Uint32Array(SOURCE_WORDS);
   readonly #host: ConnectionHost;
   readonly #stream: Socket;
-  readonly #parser = new StreamParser();
   readonly #packets: Packet[] = [];
-  readonly #control: ConnectionControl;
+  readonly #intake: TcpIntake;
   readonly #outbox: Outbox;
-  /** The chunk being read, up to `#at`. */
-  #chunk: Uint8Array | undefined;
-  #chunkView: DataView = new DataView(new ArrayBuffer(0));
-  #at = 0;
-  /** The message being handed in: what is left of it. */
-  #message: Uint8Array | undefined;
-  #messageView: DataView = this.#chunkView;
-  #start = 0;
-  #end = 0;
-  #isControl = false;
-  #messageAt: number;
-  #hasSpoken = false;
   #isOver = false;
-  /** A control message is over a rate: not read on before it is taken. */
-  isHeld = false;
-  /** The gate counted the message that is next. */
-  #isLetThrough = false;
-  /** Claims `advance` may still hand in; below 0 for what cannot be divided. */
-  #claimsLeft = 0;
-  /** Claims handed in since one was acknowledged as durable. */
-  #claimsUnpaid = CLAIMS_PAID_MAX;
 
   constructor(host: ConnectionHost, open: OpenStream, slot: number, generation: number, isProtected: boolean) {
     this.#host = host;
-    const stream = open((bytes) => this.#take(bytes));
+    this.#intake = new TcpIntake(
+      host,
+      this,
+      new ConnectionControl(host.control, host.counters, isProtected, (bytes) => this.#write(bytes)),
+    );
+    const stream = open((bytes) => this.#intake.take(bytes));
     this.#stream = stream;
     this.#outbox = new Outbox(stream, host.outboxes);
-    this.#control = new ConnectionControl(host.control, host.counters, isProtected, (bytes) => this.#write(bytes));
-    this.#messageAt = host.now;
     this.source[0] = sourceHead(TRANSPORT_TCP, stream.remotePort ?? 0);
     this.source[SOURCE_GENERATION] = generation;
     this.source[SOURCE_SLOT] = slot;
@@ -120,143 +72,23 @@ export class TcpConnection implements PayloadSink, TurnTaker {
     stream.on('close', () => this.#closed());
   }
 
-  // --- in ---
-
-  get isPaying(): boolean {
-    return this.#claimsUnpaid < CLAIMS_PAID_MAX;
+  get slot(): number {
+    return this.source[SOURCE_SLOT]!;
   }
 
-  /** Bytes from the stream. False when not all could be handed in: the rest is kept, and nothing more read meanwhile. */
-  #take(bytes: Uint8Array): boolean {
-    if (this.#isOver) return true;
-    const { turns, counters } = this.#host;
-    this.#read(bytes);
-    this.#host.begin();
-    if (turns.isFree && this.#handInRead(turns.left)) return true;
-    this.#keep();
-    if (!this.isHeld) {
-      counters.add(PAUSED, 1);
-      turns.wait(this);
-    }
-    return false;
-  }
-
-  /** Its turn: hands in what was kept, at most `claimsMax` claims of it; reads on, or waits again. */
-  advance(claimsMax: number): void {
-    this.isHeld = false;
-    if (this.#handInRead(claimsMax)) this.readOn();
-    else if (!this.isHeld) this.#host.turns.wait(this);
-  }
-
-  /** The gate's: the control message that was held is taken now. */
-  letThrough(claimsMax: number): void {
-    this.#isLetThrough = true;
-    this.advance(claimsMax);
-  }
-
-  /** Nothing is kept any more: more may come. */
   readOn(): void {
     if (!this.#isOver) this.#stream.resume();
   }
 
-  #read(chunk: Uint8Array): void {
-    this.#chunk = chunk;
-    this.#chunkView = new DataView(chunk.buffer, chunk.byteOffset, chunk.length);
-    this.#at = 0;
-  }
-
-  /** What is left of the chunk goes where it may stay, with the message in it that was begun. */
-  #keep(): void {
-    const chunk = this.#chunk!;
-    const isInside = this.#message === chunk;
-    const from = isInside ? this.#start : this.#at;
-    this.#read(this.#host.kept.keep(this.source[SOURCE_SLOT]!, chunk.subarray(from)));
-    if (!isInside) return;
-    this.#at = this.#end - from;
-    this.#start -= from;
-    this.#end -= from;
-    this.#message = this.#chunk;
-    this.#messageView = this.#chunkView;
-  }
-
-  /** Hands in what was read, at most `claimsMax` claims of it. False when something is left. */
-  #handInRead(claimsMax: number): boolean {
-    this.#claimsLeft = claimsMax;
-    const isDone = this.#handInMessages();
-    this.#host.turns.spend(claimsMax - this.#claimsLeft);
-    return isDone;
-  }
-
-  #handInMessages(): boolean {
-    if (this.#message !== undefined && !this.#handIn()) return false;
-    if (this.#chunk === undefined || this.#isOver) return true;
-    const fault = this.#parser.push(this.#chunk, this, this.#at);
-    this.#at = this.#parser.consumed;
-    if (fault !== STREAM_SOUND) this.cut(CUT_LENGTH);
-    if (this.#message !== undefined) return false;
-    this.#chunk = undefined;
-    return true;
-  }
-
-  /** The parser's: one message. */
-  payload(bytes: Uint8Array, start: number, end: number): void {
-    this.#messageAt = this.#host.now;
-    this.#hasSpoken = true;
-    // What is neither is the sink's to count, as in a datagram.
-    this.#isControl = bytes[start] === PAYLOAD_CONTROL;
-    this.#message = bytes;
-    this.#messageView =
-      bytes === this.#chunk ? this.#chunkView : new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.#start = start;
-    this.#end = end;
-    // Handing in may end the connection: by what it answers, to a peer that does not read.
-    if (!this.#handIn() || this.#isOver) this.#parser.stop();
-  }
-
-  #handIn(): boolean {
-    if (this.#claimsLeft <= 0) return false;
-    const isDone = this.#isControl ? this.#handInControl() : this.#handInFrames();
-    if (isDone) this.#message = undefined;
-    return isDone;
-  }
-
-  #handInControl(): boolean {
-    const { gate, now } = this.#host;
-    this.isHeld = this.#control.isSpent || !(this.#isLetThrough || gate.pass(now));
-    this.#isLetThrough = false;
-    if (this.isHeld) {
-      this.#control.held();
-      // Over its own rate it stands there from the next second on.
-      if (!this.#control.isSpent) gate.hold(this);
-      return false;
-    }
-    this.#claimsLeft -= CONTROL_CLAIMS;
-    this.#control.take(this.#message!, this.#start + 1, this.#end);
-    return true;
-  }
-
-  #handInFrames(): boolean {
-    const { sink } = this.#host;
-    while (this.#start < this.#end && !this.#isOver) {
-      const claimsMax = Math.min(sink.room, this.#claimsLeft);
-      const end = claimsMax > 0 ? framesEnd(this.#message!, this.#start, this.#end, claimsMax) : this.#start;
-      if (end === this.#start) return false;
-      const start = this.#start;
-      this.#start = end;
-      // A message of a byte is as much work as a claim.
-      const claims = Math.ceil((end - start) / CLAIM_BYTES);
-      this.#claimsLeft -= claims;
-      this.#claimsUnpaid += claims;
-      sink.payload(this.#message!, this.#messageView, start, end - start, this.source);
-    }
-    return true;
+  cutLength(): void {
+    this.cut(CUT_LENGTH);
   }
 
   // --- out ---
 
   /** Keeps a packet of acks for the next flush. */
   queue(packet: Packet): void {
-    if (this.#claimsUnpaid > 0 && isPaid(packet)) this.#claimsUnpaid = 0;
+    if (isPaid(packet)) this.#intake.paid();
     if (this.#packets.push(packet) === 1) this.#host.touch(this);
   }
 
@@ -311,12 +143,12 @@ export class TcpConnection implements PayloadSink, TurnTaker {
   /** At every tick: cuts what is silent for too long. `isSecond` once a second: the rate of control messages begins anew. */
   tick(isSecond: boolean): void {
     const { now, limits } = this.#host;
-    if (isSecond) this.#control.refill();
-    if (isSecond && this.isHeld) this.#host.gate.hold(this);
+    const intake = this.#intake;
+    if (isSecond) intake.refill();
     // Whom we let wait is not silent.
-    if (this.#chunk !== undefined) this.#messageAt = now;
-    const silentMs = now - this.#messageAt;
-    if (!this.#hasSpoken && silentMs > limits.helloMsMax) this.cut(CUT_SILENT);
+    if (intake.isWaiting) intake.messageAt = now;
+    const silentMs = now - intake.messageAt;
+    if (!intake.hasSpoken && silentMs > limits.helloMsMax) this.cut(CUT_SILENT);
     else if (silentMs > limits.idleMsMax) this.cut(CUT_IDLE);
   }
 
@@ -337,8 +169,7 @@ export class TcpConnection implements PayloadSink, TurnTaker {
   /** Takes in nothing more; what is written still goes out. */
   stopReceiving(): void {
     this.#stream.pause();
-    this.#chunk = undefined;
-    this.#message = undefined;
+    this.#intake.drop();
   }
 
   /** After what is written already. Bytes still coming in are read and dropped: closing on them would reset the peer. */
@@ -351,12 +182,11 @@ export class TcpConnection implements PayloadSink, TurnTaker {
 
   #stopReading(): void {
     this.#isOver = true;
-    this.#chunk = undefined;
-    this.#message = undefined;
+    this.#intake.end();
   }
 
   #closed(): void {
-    if (!this.#isOver && !this.#parser.atBoundary) this.#host.counters.add(ENDED_INSIDE, 1);
+    if (this.#intake.isInside) this.#host.counters.add(ENDED_INSIDE, 1);
     this.#stopReading();
     this.#outbox.end();
     this.#host.remove(this);
@@ -368,24 +198,4 @@ function isPaid({ bytes, length }: Packet): boolean {
   for (let offset = ACK_STATUS; offset < length; offset += ACK_BYTES)
     if (bytes[offset] === STATUS.COMMITTED) return true;
   return false;
-}
-
-/**
- * Where the frames in `bytes[start, end)` end that hold at most `claimsMax` claims. Bytes that are no frame stay with
- * those before them: they are the sink's to count.
- */
-function framesEnd(bytes: Uint8Array, start: number, end: number, claimsMax: number): number {
-  if (end - start < (claimsMax + 1) * CLAIM_BYTES && claimsMax > 0) return end;
-  let offset = start;
-  for (let claims = 0; offset < end; ) {
-    if (bytes[offset] === FRAME_CLAIM) {
-      if (claims++ >= claimsMax) return offset;
-      offset += CLAIM_BYTES;
-    } else if (bytes[offset] === FRAME_ACK) {
-      offset += ACK_BYTES;
-    } else {
-      return end;
-    }
-  }
-  return end;
 }

@@ -23,8 +23,8 @@ export const TCP_LIMITS: TcpLimits = {
   connectionsPerAddressMax: 1_024,
   /** 8,192 acks, one for every slot of the largest default ring, on top of what the kernel's buffers hold. */
   writeQueueBytesMax: 256 << 10,
-  /** What 64 readers at their bounds may leave waiting. Many small queues are as much memory as a few large ones. */
-  writeQueuesBytesMax: 16 << 20,
+  /** What 32 readers at their bounds may leave waiting. Many small queues are as much memory as a few large ones. */
+  writeQueuesBytesMax: 8 << 20,
   /** From the connection's beginning to its first whole message, a TLS handshake included. */
   helloMsMax: 10_000,
   /** Between whole messages: a byte now and then is not activity. */

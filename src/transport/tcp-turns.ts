@@ -11,8 +11,19 @@
 export const CLAIMS_PER_TURN_MAX = 2_048;
 /** A round over 500 connections takes some 10 ms with it, in which a payer of 2,000/s has made 20 claims. */
 const QUANTUM_CLAIMS = 32;
-/** Slots left to UDP, whose claims cannot wait: all it may bring in a turn. */
-const ROOM_LEFT_TO_UDP = 1_024;
+/**
+ * Of the ring, what connections leave to UDP, whose claims cannot wait: all it may bring in a turn, of 8,192 slots. By
+ * what they have under way and not by the room there is: else a flood of either kind would shut the other out.
+ */
+const SHARE_LEFT_TO_UDP = 1 / 8;
+
+/** What is asked of the ring: see StreamSink. */
+interface Ring {
+  readonly room: number;
+  readonly slots: number;
+  readonly next: number;
+  readonly committed: number;
+}
 
 /** Somebody with something to hand in. */
 export interface TurnTaker {
@@ -26,6 +37,10 @@ export class Turns<T extends TurnTaker> {
   #left = CLAIMS_PER_TURN_MAX;
   /** What those that pay may still take while others wait. */
   #payingLeft = 0;
+  /** Claims of connections that are under way, in all and by the turn they came in, the oldest first. */
+  #underWay = 0;
+  readonly #entries: { count: number; end: number }[] = [];
+  #entered = 0;
 
   /** Claims that may be handed in before the next turn. */
   get left(): number {
@@ -40,10 +55,21 @@ export class Turns<T extends TurnTaker> {
     return this.#left > 0 && this.waiting === 0;
   }
 
-  /** A turn begins; `room` is the ring's. Of little room half is left to UDP, so that neither shuts the other out. */
-  begin(room: number): void {
-    this.#left = Math.min(CLAIMS_PER_TURN_MAX, Math.max(room - ROOM_LEFT_TO_UDP, Math.ceil(room / 2)));
+  /** A turn begins. */
+  begin({ room, slots, next, committed }: Ring): void {
+    if (this.#entered > 0) this.#entries.push({ count: this.#entered, end: next });
+    this.#entered = 0;
+    while (this.#entries.length > 0 && ((committed - this.#entries[0]!.end) | 0) >= 0)
+      this.#underWay -= this.#entries.shift()!.count;
+    const share = slots - Math.floor(slots * SHARE_LEFT_TO_UDP) - this.#underWay;
+    this.#left = Math.max(0, Math.min(CLAIMS_PER_TURN_MAX, room, share));
     this.#payingLeft = this.#left / 2;
+  }
+
+  /** Slots of the ring were taken for somebody. */
+  enter(slots: number): void {
+    this.#entered += slots;
+    this.#underWay += slots;
   }
 
   /** Work of so many claims was done for somebody. */

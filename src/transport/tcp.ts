@@ -21,6 +21,7 @@ import {
   TcpConnection,
 } from './tcp-connection.ts';
 import { ControlGate } from './tcp-control-gate.ts';
+import type { TcpIntake } from './tcp-intake.ts';
 import { KeptBytes } from './tcp-kept.ts';
 import { TCP_LIMITS, type TcpLimits, type TcpOptions } from './tcp-options.ts';
 import { OutboxSum } from './tcp-outbox.ts';
@@ -74,8 +75,8 @@ export class TcpTransport implements Transport, ConnectionHost {
   readonly #connections: (TcpConnection | undefined)[] = [];
   readonly #freeSlots: number[] = [];
   #generation = 0;
-  readonly turns = new Turns<TcpConnection>();
-  readonly gate = new ControlGate<TcpConnection>();
+  readonly turns = new Turns<TcpIntake>();
+  readonly gate = new ControlGate<TcpIntake>();
   readonly kept = new KeptBytes();
   readonly outboxes = new OutboxSum();
   /** What every connection is read into: it is empty again before the next one is read. */
@@ -192,8 +193,6 @@ export class TcpTransport implements Transport, ConnectionHost {
     const slot = connection.source[SOURCE_SLOT]!;
     this.#connections[slot] = undefined;
     this.#freeSlots.push(slot);
-    this.turns.leave(connection);
-    this.gate.leave(connection);
     this.counters.add(CLOSED, 1);
   }
 
@@ -219,7 +218,7 @@ export class TcpTransport implements Transport, ConnectionHost {
    */
   resume(): void {
     if (!this.#isReceiving) return;
-    this.turns.begin(this.sink.room);
+    this.turns.begin(this.sink);
     if (this.gate.held > 0) this.#openGate();
     if (this.turns.waiting === 0 || this.turns.left <= 0) return;
     // What is handed in now is published in the next turn.
@@ -229,9 +228,9 @@ export class TcpTransport implements Transport, ConnectionHost {
 
   /** Lets control messages through that were held, as far as their rate goes, and looks again while any are. */
   #openGate(): void {
-    this.gate.release(performance.now(), (connection) => {
+    this.gate.release(performance.now(), (intake) => {
       this.begin();
-      connection.letThrough(LET_THROUGH_CLAIMS);
+      intake.letThrough(LET_THROUGH_CLAIMS);
     });
     if (this.gate.held === 0 || this.#gateTimer !== undefined) return;
     this.#gateTimer = setTimeout(() => {
@@ -316,8 +315,8 @@ export class TcpTransport implements Transport, ConnectionHost {
   }
 }
 
-function serve(connection: TcpConnection, claimsMax: number): void {
-  connection.advance(claimsMax);
+function serve(intake: TcpIntake, claimsMax: number): void {
+  intake.advance(claimsMax);
 }
 
 function createTlsServer({ cert, key }: { cert: string; key: string }, handshakeTimeout: number): tls.Server {

@@ -55,6 +55,10 @@ export class TcpRig implements StreamSink {
   /** Claims that may still be handed in; `roomPerTurn` is what a turn makes it again. */
   room = Number.POSITIVE_INFINITY;
   roomPerTurn = Number.POSITIVE_INFINITY;
+  /** Nothing here is ever under way. */
+  readonly slots = Number.MAX_SAFE_INTEGER;
+  readonly next = 0;
+  readonly committed = 0;
   acksPerClaim = 1;
   /** Sequences taken, by channel, in order. */
   readonly taken = new Map<bigint, number[]>();

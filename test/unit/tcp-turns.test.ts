@@ -15,10 +15,13 @@ interface Taker {
 
 const taker = (name: string, has: number, isPaying = false): Taker => ({ name, isPaying, has });
 
+/** A ring in which nothing is under way. */
+const ring = (room: number) => ({ room, slots: Number.MAX_SAFE_INTEGER, next: 0, committed: 0 });
+
 /** One turn, in which everybody hands in what it may. Returns who was served, in order, and with how much. */
 function turnOf(turns: Turns<Taker>, room: number): { name: string; claims: number }[] {
   const served: { name: string; claims: number }[] = [];
-  turns.begin(room);
+  turns.begin(ring(room));
   turns.serve((each, claimsMax) => {
     const claims = Math.min(each.has, claimsMax);
     each.has -= claims;
@@ -45,13 +48,35 @@ test.each([2, 50, 1_000])('%i that wait: nobody has a second quantum before all 
     expect(new Set(served.slice(round * count, (round + 1) * count)).size).toBe(count);
 });
 
-test('room is shared with UDP: 1,024 slots are left to it, and of fewer half', () => {
+test.each([0, 2 ** 32 - 3_000])('an eighth of the ring is left to UDP, by what is under way (from %i)', (first) => {
   const turns = new Turns<Taker>();
-  const leftOf = (room: number) => {
-    turns.begin(room);
+  let next = first;
+  let committed = first;
+  const begin = () => {
+    turns.begin({ room: 8_192 - ((next - committed) >>> 0), slots: 8_192, next, committed });
     return turns.left;
   };
-  expect([8_192, 2_048, 2_000, 100, 2, 1, 0].map(leftOf)).toEqual([2_048, 1_024, 1_000, 50, 1, 1, 0]);
+  const take = (claims: number) => {
+    turns.enter(claims);
+    next = (next + claims) >>> 0;
+  };
+  // Connections alone: 7,168 of 8,192, however often they come.
+  const taken: number[] = [];
+  for (let turn = 0; turn < 6; turn++) {
+    taken.push(begin());
+    take(turns.left);
+  }
+  expect(taken).toEqual([2_048, 2_048, 2_048, 1_024, 0, 0]);
+  // A turn's claims are settled together, when the last of them is.
+  committed = (committed + 2_047) >>> 0;
+  expect(begin()).toBe(0);
+  committed = (committed + 1) >>> 0;
+  expect(begin()).toBe(2_048);
+  // UDP alone: whatever room it leaves is there for connections.
+  committed = next;
+  expect(begin()).toBe(2_048);
+  next = (next + 8_000) >>> 0;
+  expect(begin()).toBe(192);
 });
 
 test('without room nobody is served, and everybody keeps the place', () => {
@@ -85,7 +110,7 @@ test('who comes need not wait while there is budget and nobody waits', () => {
   expect(turns.isFree).toBe(true);
   turns.spend(CLAIMS_PER_TURN_MAX);
   expect(turns.isFree).toBe(false);
-  turns.begin(8_192);
+  turns.begin(ring(8_192));
   expect(turns.isFree).toBe(true);
   const waiting = taker('one', 1);
   turns.wait(waiting);
