@@ -244,8 +244,10 @@ function checkHost(request: IncomingMessage, listening: string): void {
     .replace(/:\d*$/, '')
     .replace(/^\[(.*)\]$/, '$1')
     .toLowerCase();
+  if (name !== '' && (isLoopback(name) || name === listening.toLowerCase())) return;
+  // The system is asked for it only where nothing else decides.
   const local = connectionOf(request).localAddress?.replace(/^::ffff:/, '');
-  if (name !== '' && (isLoopback(name) || name === listening.toLowerCase() || name === local)) return;
+  if (name !== '' && name === local) return;
   throw new ClaimwireError(
     'INPUT_INVALID',
     'host: expected localhost or the address the node listens on, got another name',

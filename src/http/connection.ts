@@ -65,6 +65,8 @@ export class AdminConnection extends Duplex {
   /** The answer to what could not be parsed, given after those to the requests before it. */
   #refusal: string | undefined;
   #current: Exchange | undefined;
+  /** Whether the current request was looked at: only then is known whether its body is read. */
+  #isBegun = false;
   #isAnswered = false;
   readonly #waiting: Exchange[] = [];
   /** When what is waited for began: a head, a window of progress, the end. */
@@ -194,17 +196,18 @@ export class AdminConnection extends Duplex {
     if (!this.#hasEnded) this.#socket.resume();
     else if (this.#current === undefined) this.end();
     // A body that will never be whole. Whoever reads it hears that it was aborted.
-    else if (!this.#current.request.complete) this.destroy();
+    else if (!this.#current.request.complete && !this.#current.response.writableEnded) this.destroy();
   }
 
   /** Not while a whole request waits for its answer. */
   #mayParse(): boolean {
     if (this.#refusal !== undefined || this.destroyed) return false;
-    return this.#current === undefined || !this.#current.request.complete;
+    return this.#current === undefined || (this.#isBegun && !this.#current.request.complete);
   }
 
   #begin(exchange: Exchange): void {
     this.#current = exchange;
+    this.#isBegun = false;
     this.#isAnswered = false;
     this.#restartClock();
     exchange.response.once('close', () => {
@@ -212,7 +215,11 @@ export class AdminConnection extends Duplex {
       this.#continue();
     });
     // Later, since the parser says only after this call whether the request is complete.
-    queueMicrotask(() => this.#owner.onRequest(exchange.request, exchange.response));
+    queueMicrotask(() => {
+      this.#owner.onRequest(exchange.request, exchange.response);
+      this.#isBegun = true;
+      this.#feed();
+    });
   }
 
   #onWritten(done: (error?: Error | null) => void, error: Error | null | undefined): void {

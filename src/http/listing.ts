@@ -23,6 +23,12 @@ const LISTINGS_MAX = 16;
 const RETRY_AFTER_SECONDS = 1;
 export const NEXT_FROM_HEADER = 'x-next-from';
 
+/** Made once: a stack for each would cost as much as the rest of the answer, and those who flood get most of them. */
+const BUSY = new ClaimwireError(
+  'NODE_BUSY',
+  `listings: expected at most ${LISTINGS_MAX} at a time, got one more; try again shortly or present the token`,
+);
+
 interface ListQuery {
   from: number;
   limit: number;
@@ -56,10 +62,7 @@ export class Listings {
     if (!isTrusted && this.#underWay >= LISTINGS_MAX) {
       this.#onBusy();
       response.setHeader('retry-after', RETRY_AFTER_SECONDS);
-      throw new ClaimwireError(
-        'NODE_BUSY',
-        `listings: expected at most ${LISTINGS_MAX} at a time, got one more; try again shortly or present the token`,
-      );
+      throw BUSY;
     }
     if (!isTrusted) this.#underWay++;
     try {

@@ -196,6 +196,41 @@ test('imports a file, says how it goes, and repeats without change', async () =>
   expect(missing.stderr).toContain('expected a readable NDJSON file, got ENOENT');
 });
 
+test('an import of a wrong file stops, says where, and ends with 1', async () => {
+  const file = join(work, 'wrong.ndjson');
+  const sound = { ledgerChannelId: 'C'.repeat(64), publicKey: KEY, capacity: '5' };
+  writeFileSync(file, `${JSON.stringify(sound)}\n${'{"wrong":1}\n'.repeat(5_000)}`);
+  const { code, stdout, stderr } = await withNode('channel', 'import', file);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '1 opened, 0 unchanged, 1000 refused\n' });
+  expect(stderr).toContain(`${file}:2: INPUT_INVALID`);
+  expect(stderr).toContain('and 900 more\n');
+  expect(stderr).toContain(`${file}:1001: stopped here, since 1000 lines were refused; no line after it was looked at`);
+});
+
+test('a list of more channels than a page has comes whole, in order, and of one state', async () => {
+  const ids = Array.from({ length: 20_003 }, (_, index) => BigInt(index));
+  await admin.node.openChannels(
+    ids.map((channelId) => ({
+      channelId,
+      ledgerChannelId: new Uint8Array(32),
+      publicKey: Uint8Array.from(Buffer.from(KEY, 'hex')),
+      capacity: 5n,
+      profile: 'xrpl' as const,
+      expiresAt: 0,
+    })),
+  );
+  const rows = [...admin.node.rows.values()];
+  for (const row of rows) if (row.channelId % 7n === 0n) row.state = 'closed';
+  admin.node.channels = (from, limit) => rows.slice(from, from + limit);
+  const listed = async (...flags: string[]) => {
+    const { code, stdout } = await withNode('channel', 'list', '--json', ...flags);
+    expect(code).toBe(0);
+    return (JSON.parse(stdout) as ChannelJson[]).map(({ channelId }) => BigInt(channelId));
+  };
+  expect(await listed()).toEqual(ids);
+  expect(await listed('--state', 'closed')).toEqual(ids.filter((id) => id % 7n === 0n));
+});
+
 /** More than any pipe holds, being listed by a program whose output is still to be read. */
 async function startLongList(): Promise<ChildProcessByStdio<null, Readable, Readable>> {
   const opening = {
