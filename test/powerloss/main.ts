@@ -72,7 +72,7 @@ async function main(): Promise<number> {
   });
   const bad = findings.filter(({ outcome }) => outcome !== 'fine');
   const isKept = bad.length > 0 || values.keep || values.recording !== undefined;
-  if (!isKept) rmSync(folder, { recursive: true });
+  if (!isKept) rmSync(folder, { recursive: true, force: true });
   const summary = { seed, points: points.length, records: recording.records.length, models: table(models, findings) };
   if (values.json)
     process.stdout.write(`${JSON.stringify({ ...summary, findings: bad, ...(isKept && { folder }) })}\n`);

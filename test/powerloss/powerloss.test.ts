@@ -74,6 +74,19 @@ describe.skipIf(!isExpected)('power loss', () => {
     TEST_MS,
   );
 
+  it(
+    'takes nothing where the disk is cut off inside a commit of the registry, its meta page garbage or not',
+    async () => {
+      const points = recording.records.flatMap(({ kind, flags }, at) =>
+        kind === KIND.write && (flags & FLAG.dsync) !== 0 ? [at + 1] : [],
+      );
+      expect(points.length).toBeGreaterThan(8);
+      const findings = await check(recording, { seed, points, models: ['torn4096'] });
+      expect(counts(findings), `seed ${seed}`).toEqual([]);
+    },
+    TEST_MS,
+  );
+
   const isDataSync = ({ kind, flags }: LogRecord) =>
     (kind === KIND.syncBegin || kind === KIND.syncEnd) && (flags & FLAG.dataOnly) !== 0;
   const isOtherSync = ({ kind, flags }: LogRecord) =>
