@@ -182,7 +182,7 @@ function routeOf(admin: Admin, method: string, path: string, response: ServerRes
     path === '/channels'
       ? channelsRoutes(admin)
       : path === '/channels/remove'
-        ? { POST: { mutates: true, answer: (request, response) => removeChannels(control, request, response) } }
+        ? removalRoutes(control)
         : id !== undefined
           ? channelRoutes(control, id)
           : healthRoutes(admin, path);
@@ -208,6 +208,16 @@ function channelsRoutes({ control, parser, listings }: Admin): Record<string, Ro
       mutates: true,
       takesBody: true,
       answer: (request, response) => openChannels(control, parser, request, response),
+    },
+  };
+}
+
+function removalRoutes(control: NodeControl): Record<string, Route> {
+  return {
+    POST: {
+      mutates: true,
+      takesBody: true,
+      answer: (request, response) => removeChannels(control, request, response),
     },
   };
 }
