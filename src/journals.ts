@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { claimChannelHigh, claimChannelLow } from '../protocol/claim.ts';
 import type { Registry } from './channel/registry.ts';
 import type { ChannelTable } from './channel/table.ts';
-import { ClaimwireError } from './errors.ts';
+import { ClaimwireError, isDiskFull } from './errors.ts';
 import { cutJournal } from './journal/cut.ts';
 import { SegmentKeeper } from './journal/keeper.ts';
 import { type RecoveryReport, recoverJournal, type WalkOptions } from './journal/recover.ts';
@@ -120,8 +120,25 @@ export class Journals {
    */
   async begin(): Promise<void> {
     const used = this.#lanes.slice(0, this.#used);
-    await Promise.all(used.map(({ keeper, start }) => keeper.prepare(start.segment)));
-    await this.release(used.map(({ start }) => start.segment));
+    const segments = used.map(({ start }) => start.segment);
+    try {
+      await this.#prepareFirst(used);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      // What was replayed is what fills the disk, and is not needed any more.
+      const replayFrom = this.#lanes.map(({ start }) => start.segment);
+      const segmentsThere = this.#lanes.map(() => 0);
+      await this.#record(replayFrom, segmentsThere);
+      await this.#prepareFirst(used);
+      this.#isTidy = false;
+    }
+    await this.release(segments);
+  }
+
+  /** A lane that fails does not leave the others at work in a folder that may be given up. */
+  async #prepareFirst(lanes: readonly Lane[]): Promise<void> {
+    const results = await Promise.allSettled(lanes.map(({ keeper, start }) => keeper.prepare(start.segment)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   /**

@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
-import { ROW } from '../channel/row.ts';
+import { ROW, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import { AUDIT, AUDIT_BYTES } from './audit-layout.ts';
 import { RECORD_BYTES } from './record.ts';
 import type { RecoveryReport } from './recover.ts';
@@ -56,16 +56,22 @@ export class ChannelKeys {
   readonly #positions = new Map<bigint, number>();
   #bytes = new Uint8Array(1024 * ChannelKeys.#STRIDE);
 
-  /** Takes what it needs of a sound registry row (channel/row.ts). */
+  /**
+   * Takes what it needs of a sound registry row (channel/row.ts). A removed channel's row keeps its handle until another
+   * channel needs its place, while the handle may live again in another row: the row that lives is the one meant.
+   */
   add(row: Uint8Array): void {
     const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
-    const position = this.#positions.size * ChannelKeys.#STRIDE;
+    const channelId = view.getBigUint64(ROW.channelId, true);
+    const known = this.#positions.get(channelId);
+    if (known !== undefined && stateOf(row[ROW.state]!) === STATE_REMOVED) return;
+    const position = known ?? this.#positions.size * ChannelKeys.#STRIDE;
     if (position === this.#bytes.length) {
       const larger = new Uint8Array(this.#bytes.length * 2);
       larger.set(this.#bytes);
       this.#bytes = larger;
     }
-    this.#positions.set(view.getBigUint64(ROW.channelId, true), position);
+    this.#positions.set(channelId, position);
     const id = position + PUBLIC_KEY_BYTES;
     this.#bytes.set(row.subarray(ROW.publicKey, ROW.publicKey + PUBLIC_KEY_BYTES), position);
     this.#bytes.set(row.subarray(ROW.ledgerChannelId, ROW.ledgerChannelId + LEDGER_CHANNEL_ID_BYTES), id);

@@ -158,6 +158,10 @@ export function createSegment(files: JournalFiles, directory: string, header: Se
     for (let offset = head.length; offset < header.segmentBytes; offset += ZERO_CHUNK_BYTES)
       writeWhole(files, fd, zeros, Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - offset), offset);
     files.fsyncSync(fd);
+  } catch (error) {
+    // A full disk would stay full of it.
+    tryUnlink(files, made);
+    throw error;
   } finally {
     files.closeSync(fd);
   }
@@ -168,6 +172,14 @@ export function createSegment(files: JournalFiles, directory: string, header: Se
   }
   files.unlinkSync(made);
   syncFolder(files, directory);
+}
+
+function tryUnlink(files: JournalFiles, path: string): void {
+  try {
+    files.unlinkSync(path);
+  } catch {
+    // The next start removes it.
+  }
 }
 
 /**

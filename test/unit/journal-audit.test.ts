@@ -8,9 +8,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, type ProfileName } from '../../protocol/layout.ts';
-import { encodeRow, ROW_BYTES } from '../../src/channel/row.ts';
+import { type Channel, encodeRow, ROW_BYTES } from '../../src/channel/row.ts';
 import { Ed25519Signer } from '../../src/client/ed25519-signer.ts';
 import { auditSignatures, ChannelKeys } from '../../src/journal/audit.ts';
+import { AUDIT_BYTES } from '../../src/journal/audit-layout.ts';
 import checkBatch from '../../src/journal/audit-worker.ts';
 import { JournalGroup } from '../../src/journal/group.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
@@ -143,4 +144,28 @@ it('fails when a worker does', async () => {
     throw new Error('worker lost');
   };
   await expect(auditSignatures({ directory: folder, keys, workers: 1, check })).rejects.toThrow('worker lost');
+});
+
+it('knows a channel by the row that lives, whatever older rows were removed under its handle, before or behind it', () => {
+  const known = new ChannelKeys();
+  const rowOf = (channelId: bigint, state: Channel['state'], byte: number) => {
+    const row = new Uint8Array(ROW_BYTES);
+    const publicKey = new Uint8Array(33).fill(byte);
+    const nothing = { committed: 0n, sequence: 0, timestampBits: 0n, signature: new Uint8Array(64), expiresAt: 0 };
+    const channel = { channelId, ledgerChannelId: LEDGER_ID, publicKey, capacity: 1n, profile: 'xrpl', state } as const;
+    encodeRow({ ...channel, ...nothing }, row);
+    return row;
+  };
+  known.add(rowOf(1n, 'open', 1));
+  known.add(rowOf(2n, 'removed', 2));
+  known.add(rowOf(1n, 'removed', 3));
+  known.add(rowOf(2n, 'closed', 4));
+  known.add(rowOf(3n, 'open', 5));
+  known.add(rowOf(4n, 'removed', 6));
+  const keyOf = (channelId: bigint) => {
+    const target = new Uint8Array(AUDIT_BYTES);
+    return known.copy(channelId, target, 0) ? target[0] : undefined;
+  };
+  // Of a channel removed since the last start the journal may have claims: its key is still known.
+  expect([1n, 2n, 3n, 4n, 5n].map(keyOf)).toEqual([1, 4, 5, 6, undefined]);
 });

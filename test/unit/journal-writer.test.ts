@@ -180,6 +180,18 @@ describe('journal writer', () => {
     expect(recoverNumbers(files)).toMatchObject({ numbers: range(0, 10), report: { end: 'whole', nextSegment: 5 } });
   });
 
+  it('leaves nothing of a segment that the disk had no room for: the next start needs some of it', () => {
+    const files = new MemoryFiles();
+    const writer = openWriter(files);
+    files.before = (operation, path) => {
+      if (operation === 'write' && path.endsWith('.tmp')) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+    };
+    expect(() => {
+      for (let group = 0; group < 9; group++) commitGroup(writer, group * 10, 10);
+    }).toThrow('full');
+    expect(files.readdirSync(LANE)).toEqual(['000000000001.seg']);
+  });
+
   it('passes over a prepared segment too small for the group', () => {
     const files = new MemoryFiles();
     files.mkdirSync(LANE);
