@@ -63,13 +63,24 @@ interface Question {
   cancelTimer: () => void;
 }
 
+/** One that is not sent yet. */
+interface InLine {
+  readonly channelId: bigint;
+  readonly amount: bigint;
+  readonly since: number;
+  readonly begin: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 export class Questions {
   readonly #parts: QuestionParts;
   /** By the bits of their timestamps. */
   readonly #open = new Map<bigint, Question>();
   /** Of those settled last, in order. */
   readonly #settled = new Set<bigint>();
-  #line: (() => void)[] = [];
+  #line: InLine[] = [];
+  /** When the node last answered any of them. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(parts: QuestionParts) {
@@ -86,7 +97,10 @@ export class Questions {
    * unknown or closed), ACK_TIMEOUT, PAYER_CLOSED.
    */
   async ask(channelId: bigint, amount: bigint): Promise<boolean> {
-    if (this.#open.size >= OPEN_MAX) await new Promise<void>((resolve) => this.#line.push(resolve));
+    if (this.#open.size >= OPEN_MAX)
+      await new Promise<void>((begin, reject) => {
+        this.#line.push({ channelId, amount, since: this.#parts.clock.now(), begin, reject });
+      });
     if (this.#closed) throw closedError();
     return await new Promise<boolean>((resolve, reject) => {
       const bits = TIMESTAMP_PREFIX | (randomBytes(8).readBigUInt64BE() >> 12n);
@@ -116,6 +130,7 @@ export class Questions {
     const status = view.getUint8(offset + ACK_STATUS);
     const amount = view.getBigUint64(offset + ACK_AMOUNT);
     const now = clock.now();
+    this.#answeredAt = now;
     if (status === STATUS.OVERLOADED) {
       question.backoff = Math.max(question.backoff, 1);
       this.#arm(bits, question);
@@ -149,7 +164,7 @@ export class Questions {
       this.#end(bits, question);
       question.reject(closedError());
     }
-    for (const next of this.#line.splice(0)) next();
+    for (const { begin } of this.#line.splice(0)) begin();
   }
 
   #send(bits: bigint): void {
@@ -179,10 +194,20 @@ export class Questions {
       this.#send(bits);
       return;
     }
+    const late = ({ channelId, amount }: Pick<Question, 'channelId' | 'amount'>) =>
+      timeoutError(link.peer, channelId, amount, ackTimeoutMs, counters.lastSocketError);
+    if (this.#answeredAt < question.deadline - ackTimeoutMs) this.#giveUpLine(late);
     this.#end(bits, question);
-    question.reject(
-      timeoutError(link.peer, question.channelId, question.amount, ackTimeoutMs, counters.lastSocketError),
-    );
+    question.reject(late(question));
+  }
+
+  /** To a node that answers nothing those in line are not sent one time-out after the other: they have waited for it too. */
+  #giveUpLine(late: (waiting: InLine) => Error): void {
+    const since = this.#parts.clock.now() - this.#parts.ackTimeoutMs;
+    while (this.#line.length > 0 && this.#line[0]!.since <= since) {
+      const waiting = this.#line.shift()!;
+      waiting.reject(late(waiting));
+    }
   }
 
   #end(bits: bigint, question: Question): void {
@@ -190,6 +215,6 @@ export class Questions {
     this.#open.delete(bits);
     this.#settled.add(bits);
     if (this.#settled.size > SETTLED_MAX) for (const oldest of this.#settled) if (this.#settled.delete(oldest)) break;
-    this.#line.shift()?.();
+    this.#line.shift()?.begin();
   }
 }

@@ -23,6 +23,7 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
     sockets.afterTurn();
   };
   let isScheduled = false;
+  let isOver = false;
   const schedule = () => {
     if (isScheduled) return;
     isScheduled = true;
@@ -30,7 +31,8 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
     receive.now = parts.now();
     setImmediate(() => {
       isScheduled = false;
-      turn();
+      // Asked for by what came just before the end; by now the sockets are closed.
+      if (!isOver) turn();
     });
   };
   const wakeUp = () => {
@@ -62,5 +64,6 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
   }
   while (acks.hasWork()) wakeUp();
   sender.flush();
+  isOver = true;
   await sockets.close();
 }

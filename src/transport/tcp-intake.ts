@@ -104,10 +104,11 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     if (this.#isHeld) this.#host.gate.hold(this);
   }
 
-  /** Drops what is kept. */
+  /** Drops what is kept, a message that was held with it: nobody lets that through any more, and it is not read on. */
   drop(): void {
     this.#chunk = undefined;
     this.#message = undefined;
+    this.#isHeld = false;
   }
 
   /** Takes nothing more. */

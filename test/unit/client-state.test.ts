@@ -298,3 +298,23 @@ describe('what the node is asked', () => {
     await expect(closed).rejects.toMatchObject({ code: 'PAYER_CLOSED' });
   });
 });
+
+describe('a node that answers nothing', () => {
+  it('every first payment is given up with those that were asked for, also those in line', async () => {
+    vi.useFakeTimers();
+    try {
+      const socket = new MemorySocket();
+      const payer = new Payer({ socket, ackTimeoutMs: 1_000 });
+      toClose.push(payer);
+      const channels = Array.from({ length: 200 }, (_, number) =>
+        payer.channel({ ledgerChannelId: ledgerId(number), key: stubSigner, committed: 0n }),
+      );
+      const codes: string[] = [];
+      for (const channel of channels) channel.pay(1n).catch(({ code }: { code: string }) => codes.push(code));
+      await vi.advanceTimersByTimeAsync(1_500);
+      expect(codes).toEqual(channels.map(() => 'ACK_TIMEOUT'));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});

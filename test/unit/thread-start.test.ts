@@ -142,3 +142,43 @@ test.each(CASES)(
     await over;
   },
 );
+
+test.each(CASES)(
+  '%s over %s: what comes in its last moment asks for no turn over closed sockets',
+  async (role, kind) => {
+    const parts = partsOf(role, kind, 0, 0);
+    let turnsAfterClose = 0;
+    const openSockets = parts.openSockets.bind(parts);
+    parts.openSockets = async () => {
+      const opened = await openSockets();
+      const { sockets } = opened;
+      const [startReceiving, afterTurn, close] = [sockets.startReceiving, sockets.afterTurn, sockets.close];
+      let onPayloads = () => {};
+      let isClosed = false;
+      sockets.startReceiving = (sink, callback) => {
+        onPayloads = callback;
+        startReceiving.call(sockets, sink, callback);
+      };
+      sockets.afterTurn = () => {
+        if (isClosed) turnsAfterClose++;
+        else afterTurn.call(sockets);
+      };
+      sockets.close = () => {
+        onPayloads();
+        isClosed = true;
+        return close.call(sockets);
+      };
+      return opened;
+    };
+    let over = Promise.resolve();
+    await new Promise<ThreadReady>((resolve, reject) => {
+      over = (role === 'lane' ? runLane : runNet)(parts, resolve);
+      over.catch(reject);
+    });
+    new ControlWords(parts.arena).advanceTo(PHASE_DRAINED);
+    new ClaimRing(parts.arena, 0).ringAll();
+    await over;
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    expect(turnsAfterClose).toBe(0);
+  },
+);
