@@ -6,7 +6,7 @@ SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
 CC ?= cc
-KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/transport/native/*.[ch] src/threads/native/*.[ch])
+KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/native/*.[ch] src/native/*.[ch])
 NATIVE := build/claimwire.node
 
 help: ## what there is
@@ -24,7 +24,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool; do node dist/bench/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 points under five disk models; Linux, ARGS="--help"
 	@npx tsc -p test/powerloss/tsconfig.json

@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { NodeStats } from '../src/control.ts';
+import type { NodeStats } from '../src/control/node-control.ts';
 import { AdminClient } from '../src/http/client.ts';
 
 export const CLI = fileURLToPath(new URL('../tools/cli.js', import.meta.url));

@@ -1,7 +1,7 @@
 /**
  * Faults of an operator or of a peer's API use: an Error with a stable code and "expected X, got Y, do Z".
  *
- * A peer's fault on the wire is never one of these (it is a counted u8, see reject.ts), nor is a fault of ours (an
+ * A peer's fault on the wire is never one of these (it is a counted u8, see path/status-counters.ts), nor is a fault of ours (an
  * assertion).
  */
 

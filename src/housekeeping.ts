@@ -2,11 +2,12 @@
  * What a running node sees to by itself, several times a second: journal segments ahead of the writers, checkpoints, the
  * rules' clock, and whether claims get on. Main thread.
  */
-import type { ChannelStore } from './channel/store.ts';
+
 import { isDiskFull } from './errors.ts';
-import type { Journals } from './journals.ts';
+import type { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
-import { RuleClock } from './rule-clock.ts';
+import { RuleClock } from './path/rule-clock.ts';
+import type { ChannelStore } from './registry/channel-store.ts';
 import { StallWatch } from './threads/stall-watch.ts';
 import type { Topology } from './threads/topology.ts';
 

@@ -6,8 +6,8 @@
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
+import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import type { Channel } from './channel/row.ts';
-import { ChannelStore } from './channel/store.ts';
 import { ChannelTable } from './channel/table.ts';
 import {
   backendChoice,
@@ -19,14 +19,15 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
+import type { NodeControl, NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
-import type { ChannelChange, ChannelOpening, NodeControl, NodeStats, OpeningResult, RemovalResult } from './control.ts';
+import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { loadAdminToken } from './http/token.ts';
-import { Journals } from './journals.ts';
+import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
+import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';

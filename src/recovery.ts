@@ -3,15 +3,15 @@
  */
 import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Registry } from './channel/registry.ts';
-import { checkRegistry } from './channel/registry-check.ts';
-import { restoreTornMeta } from './channel/registry-restore.ts';
-import type { ChannelStore } from './channel/store.ts';
 import { FolderLock } from './folder-lock.ts';
 import { makeFolder } from './journal/segment.ts';
 import { log } from './log.ts';
+import type { ChannelStore } from './registry/channel-store.ts';
+import { checkRegistry } from './registry/check.ts';
+import { Registry } from './registry/registry.ts';
+import { restoreTornMeta } from './registry/restore.ts';
 
-/** A registry in the making (channel/registry.ts). */
+/** A registry in the making (registry/registry.ts). */
 const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
 
 /** A data folder that is this node's alone, until it is closed. */

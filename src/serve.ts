@@ -3,12 +3,12 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { importPool } from './channel/import-pool.ts';
 import { DEFAULT_HTTP, type HostPort, hostPortText, type NodeOptions } from './config.ts';
+import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
-import { loadAdminToken } from './http/token.ts';
 import { ClaimwireNode, type NodeTotals } from './node.ts';
+import { importPool } from './registry/import-pool.ts';
 
 /** Cold work beside the claim path: one thread checks a bulk import's lines. */
 const IMPORT_THREADS = 1;

@@ -8,13 +8,13 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CLAIM_CHANNEL_ID } from '../protocol/layout.ts';
-import { Registry } from '../src/channel/registry.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { type AuditReport, auditSignatures, ChannelKeys } from '../src/journal/audit.ts';
 import { RECORD_BYTES } from '../src/journal/record.ts';
-import type { BadPlace, RecoveryReport } from '../src/journal/recover.ts';
+import type { BadPlace, RecoveryReport } from '../src/journal/report.ts';
 import { segmentNumber } from '../src/journal/segment.ts';
 import { walkJournal } from '../src/journal/walk.ts';
+import { Registry } from '../src/registry/registry.ts';
 
 const HELP = `Usage: claimwire journal verify DIR [--json] [--signatures]
 

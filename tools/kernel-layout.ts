@@ -14,10 +14,12 @@ import {
   FRAME_CLAIM,
   SIGNATURE_BYTES,
 } from '../protocol/layout.ts';
-import { DROPS_MAX_HIGH, DROPS_MAX_LOW } from '../src/channel/rules.ts';
 import * as table from '../src/channel/table.ts';
 import { COUNT_RECORDS } from '../src/journal/group.ts';
 import { GROUP_HEADER_BYTES, RECORD_BYTES } from '../src/journal/record.ts';
+import { COUNT_ACCEPTED } from '../src/path/commit-group.ts';
+import { CHAIN_LOOKUPS_MAX, COUNT_ACKS } from '../src/path/group-acks.ts';
+import { DROPS_MAX_HIGH, DROPS_MAX_LOW } from '../src/path/rules.ts';
 import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, SLOT_BYTES } from '../src/ring/arena.ts';
 import {
   SLOT_RECEIVED_AT,
@@ -27,8 +29,6 @@ import {
   SOURCE_BYTES,
   VERDICT_VALID,
 } from '../src/ring/slot.ts';
-import { COUNT_ACCEPTED } from '../src/threads/commit-group.ts';
-import { CHAIN_LOOKUPS_MAX, COUNT_ACKS } from '../src/threads/group-acks.ts';
 
 const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['CW_SLOT_BYTES', SLOT_BYTES, 'a ring slot; the claim lies at 0'],
@@ -44,7 +44,7 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['CW_LEDGER_ID_BYTES', ROW_LEDGER_ID_BYTES, 'a channel row of ledger ids'],
   ['CW_KEY_ROW_BYTES', KEY_STRIDE_BYTES, 'a key row: 33 of compressed key'],
   ['CW_FLAG_LINK', table.FLAG_LINK, 'bit of a row’s flags: link profile'],
-  // The claim path's (src/threads/native).
+  // The claim path's (src/native).
   ['CW_FLAG_OPEN', table.FLAG_OPEN, 'bit of a row’s flags'],
   ['CW_CLAIM_BYTES', CLAIM_BYTES, ''],
   ['CW_CLAIM_SEQUENCE', CLAIM_SEQUENCE, 'u32, big-endian'],

@@ -3,7 +3,7 @@
  *
  * Main thread of its own process.
  */
-import { generateKey, KEY_TYPES, type KeyType, writeKeyFile } from '../src/client/key-file.ts';
+import { generateKey, KEY_TYPES, type KeyType, writeKeyFile } from '../src/client/keys/key-file.ts';
 import { COMMON_FLAGS, readArgs, usage } from './args.ts';
 
 const HELP = `Usage: claimwire keygen [--type secp256k1|ed25519] [--out FILE] [--json]

@@ -11,7 +11,7 @@ import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { boundsFor, type LoadBounds } from '../src/load/bounds.ts';
 import { parseRamp } from '../src/load/ramp.ts';
-import { renderReport } from '../src/load/report.ts';
+import { renderReport } from '../src/load/report/report.ts';
 import type { LoadInterval } from '../src/load/result.ts';
 import { type LoadRun, type LoadWatcher, runLoad } from '../src/load/run.ts';
 import { type Arrivals, parseArrivals } from '../src/load/schedule.ts';

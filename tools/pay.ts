@@ -6,7 +6,7 @@
  */
 import { CLAIM_SIGNATURE, type ProfileName, SIGNATURE_BYTES, U64_MAX } from '../protocol/layout.ts';
 import type { PaymentChannel } from '../src/client/channel.ts';
-import { loadKeyFile } from '../src/client/key-file.ts';
+import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { Payer } from '../src/client/payer.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { COMMON_FLAGS, drops, hex, readArgs, readFile, required, usage, wholeNumber } from './args.ts';

@@ -14,8 +14,8 @@ import {
   SIGNATURE_BYTES,
   U64_MAX,
 } from '../../protocol/layout.ts';
-import type { ChannelChange, ChannelOpening } from '../control.ts';
 import { ClaimwireError } from '../errors.ts';
+import type { ChannelChange, ChannelOpening } from './changes.ts';
 import { isEd25519Point } from './ed25519-point.ts';
 import type { Channel, ChannelState } from './row.ts';
 

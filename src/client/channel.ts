@@ -5,7 +5,7 @@ import { type Committed, type CommittedBounds, learnCommitted } from './committe
 import type { Flow } from './flow.ts';
 import type { Inflight } from './inflight.ts';
 import type { ResumedChannel } from './resume.ts';
-import type { StateEntry, StateFile } from './state-file.ts';
+import type { StateEntry, StateFile } from './state/state-file.ts';
 import type { ClaimAck } from './waiter-queue.ts';
 
 /** What a channel needs of its payer. */

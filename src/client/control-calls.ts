@@ -13,7 +13,7 @@ import {
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import type { Clock } from './clock.ts';
-import type { AskedRequest } from './peer-link.ts';
+import type { AskedRequest } from './links/peer-link.ts';
 
 /** The node answers TIMED_OUT sooner. */
 const REPLY_MS_MAX = 10_000;

@@ -3,7 +3,7 @@
  */
 import { build } from 'hdr-histogram-js';
 import { statusName } from '../../protocol/layout.ts';
-import type { LinkStats } from './peer-link.ts';
+import type { LinkStats } from './links/peer-link.ts';
 
 /** Microseconds; longer ones are counted here. Three digits up to a minute are 17 buckets of 4 KiB. */
 const WAIT_US_MAX = 60_000_000;

@@ -8,7 +8,7 @@ import type { ProfileName } from '../../protocol/layout.ts';
 import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, CLAIM_TIMESTAMP, FRAME_CLAIM } from '../../protocol/layout.ts';
 import type { ClaimPlace } from './claim-slab.ts';
 import type { HeapEntry } from './deadline-heap.ts';
-import type { Signer } from './signer.ts';
+import type { Signer } from './keys/signer.ts';
 import { isUpTo, WaiterQueue } from './waiter-queue.ts';
 
 /** Older sequences than these are taken for newer ones when u32 goes round. */

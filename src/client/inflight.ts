@@ -20,7 +20,7 @@ import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { Flow } from './flow.ts';
-import type { LinkReceiver, PeerLink } from './peer-link.ts';
+import type { LinkReceiver, PeerLink } from './links/peer-link.ts';
 import { QUESTION_SEQUENCE, Questions } from './questions.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
 import type { SendWindow } from './send-window.ts';

@@ -16,18 +16,18 @@ import { invalid, PaymentChannel } from './channel.ts';
 import { ClaimSlab } from './claim-slab.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
-import type { DatagramSocket } from './datagram-socket.ts';
 import { Flow } from './flow.ts';
 import { Inflight } from './inflight.ts';
-import { type KeyPair, keySigner } from './key-file.ts';
-import { UdpLink } from './link-udp.ts';
-import { type LinkOptions, openLink } from './open-link.ts';
-import type { PeerLink } from './peer-link.ts';
+import { type KeyPair, keySigner } from './keys/key-file.ts';
+import type { Signer } from './keys/signer.ts';
+import type { DatagramSocket } from './links/datagram-socket.ts';
+import { UdpLink } from './links/link-udp.ts';
+import { type LinkOptions, openLink } from './links/open-link.ts';
+import type { PeerLink } from './links/peer-link.ts';
 import { checkBestClaim, type ResumedChannel, resumeRequest } from './resume.ts';
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
-import type { Signer } from './signer.ts';
-import { StateFile } from './state-file.ts';
+import { StateFile } from './state/state-file.ts';
 
 export interface PayerLimits {
   /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT. */

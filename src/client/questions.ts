@@ -22,7 +22,7 @@ import {
 import { closedError, refusedError, timeoutError } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
-import type { PeerLink } from './peer-link.ts';
+import type { PeerLink } from './links/peer-link.ts';
 import type { RttEstimator } from './rto.ts';
 
 export interface QuestionParts {

@@ -11,7 +11,7 @@ import { linkPreimage, xrplDigest, xrplPreimage } from '../../protocol/digest.ts
 import { CLAIM_BYTES, ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { FlowIdentity } from './flow.ts';
-import type { AskedRequest } from './peer-link.ts';
+import type { AskedRequest } from './links/peer-link.ts';
 
 /** A channel's best claim at the node, its signature checked. */
 export interface ResumedChannel {

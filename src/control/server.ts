@@ -23,14 +23,14 @@ import {
 import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../../protocol/layout.ts';
 import { channelJson, isoTime, KeyCheck, parseOpening } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
-import type { NodeControl } from '../control.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
-import { isAuthorized } from '../http/token.ts';
 import { log } from '../log.ts';
 import type { ControlPort, ControlSession } from '../transport/control-port.ts';
 import { Ed25519Verifier } from '../verify/ed25519.ts';
 import { OpensslVerifier } from '../verify/openssl.ts';
+import type { NodeControl } from './node-control.ts';
 import type { ControlCall, ControlResult } from './remote.ts';
+import { isAuthorized } from './token.ts';
 
 /** Signatures of `resume` checked in a second, from all connections: some 0.3 ms each, a sixth of this thread's time. */
 const RESUMES_PER_SECOND_MAX = 500;

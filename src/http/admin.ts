@@ -6,16 +6,16 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, isIP, type Server as NetServer } from 'node:net';
-import type { LineParser } from '../channel/import-pool.ts';
-import type { NodeControl } from '../control.ts';
+import type { NodeControl } from '../control/node-control.ts';
+import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
 import { log } from '../log.ts';
+import type { LineParser } from '../registry/import-pool.ts';
 import { changeChannel, closeChannel, openChannels, removeChannels, showChannel } from './channels.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
-import { isAuthorized } from './token.ts';
 import { Turns } from './turns.ts';
 
 const HEADER_BYTES_MAX = 8 << 10;

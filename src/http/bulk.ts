@@ -5,10 +5,11 @@
  * the order of the lines. The request is read no faster than that goes, so a fast sender waits.
  */
 
-import { type ParsedLines, REFUSED_MAX } from '../channel/import-lines.ts';
-import type { LineParser } from '../channel/import-pool.ts';
+import type { OpeningResult } from '../channel/changes.ts';
 import { ROW_BYTES } from '../channel/row.ts';
-import type { NodeControl, OpeningResult } from '../control.ts';
+import type { NodeControl } from '../control/node-control.ts';
+import { type ParsedLines, REFUSED_MAX } from '../registry/import-lines.ts';
+import type { LineParser } from '../registry/import-pool.ts';
 
 /**
  * Some 4,300 lines: large commits cost less per row, but one takes the event loop for some ten milliseconds, and another

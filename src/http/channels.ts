@@ -5,8 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../../protocol/layout.ts';
-import { REFUSED_MAX } from '../channel/import-lines.ts';
-import type { LineParser } from '../channel/import-pool.ts';
+import type { ChannelOpening } from '../channel/changes.ts';
 import {
   channelJson,
   defaultChannelId,
@@ -19,8 +18,10 @@ import {
   upperHex,
 } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
-import type { ChannelOpening, NodeControl } from '../control.ts';
+import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
+import { REFUSED_MAX } from '../registry/import-lines.ts';
+import type { LineParser } from '../registry/import-pool.ts';
 import { addRefused, addResult, emptyResult, openLines, REFUSED_LISTED_MAX } from './bulk.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
 

@@ -4,15 +4,15 @@
  * Main thread of a tool's process.
  */
 import { createReadStream } from 'node:fs';
-import { REFUSED_MAX } from '../channel/import-lines.ts';
 import type { ChannelJson } from '../channel/parse.ts';
-import type { NodeStats } from '../control.ts';
+import type { NodeStats } from '../control/node-control.ts';
+import { readToken } from '../control/token.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
+import { REFUSED_MAX } from '../registry/import-lines.ts';
 import { type BulkResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
-import { readToken } from './token.ts';
 
 /** An import goes in requests of about this size: each answer is a line of progress, none takes minutes. */
 const IMPORT_BYTES = 16 << 20;

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { channelJson, got, parseDecimal } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
-import type { NodeControl } from '../control.ts';
+import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Turns } from './turns.ts';
 

@@ -10,7 +10,7 @@ import { CLAIM_BYTES, CLAIM_CHANNEL_ID, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTE
 import { ROW, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import { AUDIT, AUDIT_BYTES } from './audit-layout.ts';
 import { RECORD_BYTES } from './record.ts';
-import type { RecoveryReport } from './recover.ts';
+import type { RecoveryReport } from './report.ts';
 import { walkJournal } from './walk.ts';
 
 /** Claims per batch: about 80 ms of work at 3,000 checks a second, so handing it over costs nothing. */

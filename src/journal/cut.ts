@@ -8,7 +8,7 @@
 import * as fs from 'node:fs';
 import { basename, join } from 'node:path';
 import { SEGMENT_HEADER_BYTES } from './record.ts';
-import type { RecoveryReport } from './recover.ts';
+import type { RecoveryReport } from './report.ts';
 import { decodeSegmentHeader, draftName, journalFailed, segmentName, segmentNumber, syncFolder } from './segment.ts';
 
 const FOLDERS_MAX = 10_000;

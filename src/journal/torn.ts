@@ -8,7 +8,7 @@
  */
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { RecoveryReport } from './recover.ts';
+import type { RecoveryReport } from './report.ts';
 import { journalFailed, segmentName, syncFolder } from './segment.ts';
 
 /** Most torn ends kept of one lane: 512 MiB of segments by default. */

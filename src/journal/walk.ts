@@ -15,7 +15,7 @@ import {
   SEGMENT_BYTES_MAX,
   SEGMENT_HEADER_BYTES,
 } from './record.ts';
-import type { BadPlace, JournalGroup, RecoveryReport, WalkOptions } from './recover.ts';
+import type { BadPlace, JournalGroup, RecoveryReport, WalkOptions } from './report.ts';
 import {
   decodeSegmentHeader,
   type JournalFiles,

@@ -19,7 +19,7 @@ import {
 } from './batch.ts';
 import type { Capture } from './capture.ts';
 import type { LoadChannels } from './channels.ts';
-import type { LoadLink } from './link.ts';
+import type { LoadLink } from './links/link.ts';
 import type { Outstanding } from './outstanding.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';

@@ -12,7 +12,7 @@ import { BATCH_CLAIMS_MAX, Batch, FaultDraw } from './batch.ts';
 import type { Capture } from './capture.ts';
 import type { LoadChannels } from './channels.ts';
 import { Dispatch } from './dispatch.ts';
-import type { LoadLink } from './link.ts';
+import type { LoadLink } from './links/link.ts';
 import { Outstanding } from './outstanding.ts';
 import { Random } from './random.ts';
 import { LATE_MS, Recorder } from './recorder.ts';

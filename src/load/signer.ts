@@ -6,8 +6,7 @@
  * addon the payer's own signer (noble) stands in, which signs some thousands a second. Generator thread.
  */
 
-import { loadAddon } from '../addon.ts';
-import { Secp256k1Signer } from '../client/signer.ts';
+import { Secp256k1Signer } from '../client/keys/signer.ts';
 import { assert } from '../errors.ts';
 import { SLOT_ROW } from '../ring/slot.ts';
 import { kernelLayout } from '../verify/kernel.ts';
@@ -15,6 +14,7 @@ import { NativeKernel } from '../verify/native.ts';
 import { BATCH_CLAIMS_MAX } from './batch.ts';
 import type { LoadChannels } from './channels.ts';
 import { seededBytes } from './random.ts';
+import { type ThrowawayAddon, throwawayAddon } from './throwaway-keys.ts';
 
 export interface LoadSigner {
   readonly name: 'native' | 'noble';
@@ -24,39 +24,17 @@ export interface LoadSigner {
   sign(count: number): void;
 }
 
-/** What the addon exports for this (src/kernel/addon.c). Key row i of the arena signs with private key and nonce i. */
-interface ThrowawayAddon {
-  throwawaySigner(privateKeys: Uint8Array, nonces: Uint8Array): void;
-  /** How many were signed. */
-  throwawaySignSlots(first: number, count: number): number;
-  throwawayKey(privateKey: Uint8Array): Uint8Array;
-}
-
 /** The kernel is asked to sign, never to verify: the smallest cache of key tables there is. */
 const CACHE_BYTES = 1;
 
-export function throwawayPublicKey(seed: number, key: number): Uint8Array {
-  const addon = nativeAddon();
-  const privateKey = seededBytes(seed, `key ${key}`);
-  return addon === undefined ? new Secp256k1Signer(privateKey).publicKey : addon.throwawayKey(privateKey);
-}
-
 export function createSigner(seed: number, keys: number, channels: LoadChannels): LoadSigner {
-  const addon = nativeAddon();
+  const addon = throwawayAddon();
   return addon === undefined ? new NobleSigner(seed, keys, channels) : new NativeSigner(seed, keys, channels, addon);
 }
 
 /** Makes the ring of `channels` the one that this thread's addon signs in and gathers from. */
 export function attachAddon(channels: LoadChannels): void {
   new NativeKernel(CACHE_BYTES).attach(channels.arena, kernelLayout(channels.arena, channels.ring));
-}
-
-function nativeAddon(): ThrowawayAddon | undefined {
-  try {
-    return loadAddon<ThrowawayAddon>();
-  } catch {
-    return undefined;
-  }
 }
 
 class NativeSigner implements LoadSigner {

@@ -40,7 +40,7 @@ const COUNTER_NAMES = [
   'dropped.sendFailed',
   'dropped.socketBuffer', // datagrams the kernel dropped because a socket's receive buffer was full
   'syncWaitUs', // microseconds that groups waited for their syncs
-  'busyUs.receive', // processor microseconds per stage, summed over threads (threads/stage-clock.ts)
+  'busyUs.receive', // processor microseconds per stage, summed over threads (path/stage-clock.ts)
   'busyUs.verify',
   'busyUs.commit',
   'busyUs.write',

@@ -1,9 +1,10 @@
 /**
  * The commit thread (`pipeline`): judged claims into the journal, the table and the ack ring. Blocks when idle.
  */
+
+import { AckRingWriter } from '../path/ack-step.ts';
 import { PHASE_DRAINED, PHASE_DRAINING } from '../ring/control-words.ts';
 import { Idle } from '../ring/idle.ts';
-import { AckRingWriter } from './ack-step.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 

@@ -5,11 +5,12 @@
  * what arrived meanwhile joins between two groups. Acks skip the ack ring: the sockets are right here. Batches form by
  * themselves while a lane verifies; a busy lane may be told to wait for more as well, an idle one never does.
  */
+
+import { STAGE } from '../path/stage-clock.ts';
 import { PHASE_STOPPING } from '../ring/control-words.ts';
 import { passFence } from './committer.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
-import { STAGE } from './stage-clock.ts';
 import { warmUp } from './warm-up.ts';
 
 /**

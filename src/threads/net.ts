@@ -4,11 +4,12 @@
  * What the event loop brings in a turn is published together in the check phase of that turn. Acks come by doorbell. The
  * thread never blocks: its event loop is the idle strategy.
  */
+
+import { AckStep } from '../path/ack-step.ts';
+import { STAGE } from '../path/stage-clock.ts';
 import { PHASE_DRAINED, PHASE_DRAINING, PHASE_STOPPING } from '../ring/control-words.ts';
-import { AckStep } from './ack-step.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
-import { STAGE } from './stage-clock.ts';
 
 export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
   const { control, ring, clock } = parts;

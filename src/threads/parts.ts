@@ -3,21 +3,21 @@
  */
 import { ChannelTable } from '../channel/table.ts';
 import { JournalWriter } from '../journal/writer.ts';
+import { AckSender, type AnswerSink } from '../path/ack-sender.ts';
+import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
+import { CommitStep } from '../path/commit-step.ts';
+import type { NativePath } from '../path/native-path.ts';
+import { ReceiveStep } from '../path/receive-step.ts';
+import { StageClock } from '../path/stage-clock.ts';
+import { VerifyStep } from '../path/verify-step.ts';
 import { AckRing } from '../ring/ack-ring.ts';
 import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
 import { Counters } from '../ring/counters.ts';
 import { createBackend } from '../verify/select.ts';
-import { AckSender, type AnswerSink } from './ack-sender.ts';
-import { GROUP_CLAIMS_MAX } from './commit-group.ts';
-import { CommitStep } from './commit-step.ts';
 import type { ThreadContext } from './context.ts';
-import type { NativePath } from './native-path.ts';
-import { ReceiveStep } from './receive-step.ts';
 import { Sockets } from './sockets.ts';
-import { StageClock } from './stage-clock.ts';
-import { VerifyStep } from './verify-step.ts';
 
 /** Of several verifiers none should take what would keep the others busy. */
 const SHARED_CLAIMS_MAX = 128;

@@ -1,11 +1,12 @@
 /**
  * A verifier thread (`pipeline`): takes batches of received claims and judges them in place. Blocks when idle.
  */
+
+import { STAGE } from '../path/stage-clock.ts';
 import { PHASE_DRAINING } from '../ring/control-words.ts';
 import { Idle } from '../ring/idle.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
-import { STAGE } from './stage-clock.ts';
 
 export function runVerifier(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
   const { control, ring, clock } = parts;

@@ -1,13 +1,13 @@
 /**
- * A UDP socket of the C addon (src/transport/native), typed: batches of messages in and out of staging memory. Linux.
+ * A UDP socket of the C addon (src/native), typed: batches of messages in and out of staging memory. Linux.
  *
  * Belongs to the thread that opened it. The memory is made here once and written by the kernel's calls; what a receive
  * left in it is valid until the next one.
  */
 import { lookup } from 'node:dns/promises';
 import { getSystemErrorName } from 'node:util';
-import { loadAddon } from '../addon.ts';
 import { assert, ClaimwireError } from '../errors.ts';
+import { loadAddon } from '../native/addon.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { TransportSink } from './transport.ts';
 
@@ -24,7 +24,7 @@ const FLAG_REUSE = 1;
 const FLAG_EXCLUSIVE = 2;
 const FLAG_GRO = 4;
 
-/** What src/transport/native/udp_node.c exports. Errors of the system are negative errno values. */
+/** What src/native/udp_node.c exports. Errors of the system are negative errno values. */
 interface UdpAddon {
   udpOpen(
     host: string,

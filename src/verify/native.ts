@@ -3,11 +3,11 @@
  *
  * The addon's instruction set is chosen once, at load; CLAIMWIRE_KERNEL=avx512ifma|avx2|scalar forces one.
  */
-import { loadAddon } from '../addon.ts';
+import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { Kernel, KernelLayout, KernelPath, KernelStats } from './kernel.ts';
 
-/** What the addon exports (src/kernel/addon.c). Hot calls take integers only. */
+/** What the addon exports (src/native/addon.c). Hot calls take integers only. */
 interface Addon extends Omit<Kernel, 'attach' | 'kernelName'> {
   start(cacheBytes: number): void;
   attach(

@@ -8,8 +8,8 @@ import type { Ack } from '../../protocol/ack.ts';
 import { type Claim, claimBytes, decodeClaim } from '../../protocol/claim.ts';
 import type { ProfileName } from '../../protocol/layout.ts';
 import { highHalf, lowHalf } from '../../src/channel/table.ts';
+import { type Random, random } from '../support/random.ts';
 import { Rig, sourceOf } from '../support/rig.ts';
-import { type Random, random } from '../unit/protocol-random.ts';
 
 /** Statuses as the specification's table has them, by hand. */
 const [COMMITTED, ALREADY, UNKNOWN, BAD_SIGNATURE, OVER_CAPACITY, CLOSED, BAD_AMOUNT, OVERLOADED, BAD_SEQUENCE] = [

@@ -13,6 +13,7 @@ import {
   KernelProcesses,
   type PathName,
 } from '../support/kernel-process.ts';
+import { random } from '../support/random.ts';
 import {
   addChosenScalars,
   addMutated,
@@ -23,7 +24,6 @@ import {
   signers,
   Tuples,
 } from '../support/tuples.ts';
-import { random } from '../unit/protocol-random.ts';
 
 const SEED = 20_260_803;
 const TOTAL = 200_000;

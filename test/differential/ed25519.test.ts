@@ -6,12 +6,12 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, statusName } from '../../protocol/layout.ts';
-import { Ed25519Signer } from '../../src/client/ed25519-signer.ts';
-import { Secp256k1Signer, type Signer } from '../../src/client/signer.ts';
+import { Ed25519Signer } from '../../src/client/keys/ed25519-signer.ts';
+import { Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
 import { Ed25519Backend } from '../../src/verify/ed25519-backend.ts';
 import { SlotBackend } from '../../src/verify/slot-backend.ts';
+import { random } from '../support/random.ts';
 import { Rig, sourceOf } from '../support/rig.ts';
-import { random } from '../unit/protocol-random.ts';
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 

@@ -5,12 +5,12 @@
 import { afterAll, expect, test, vi } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, CLAIM_BYTES } from '../../protocol/layout.ts';
+import { GROUP_CLAIMS_MAX } from '../../src/path/commit-group.ts';
 import type { CounterName } from '../../src/ring/counters.ts';
-import { GROUP_CLAIMS_MAX } from '../../src/threads/commit-group.ts';
 import { describeNative } from '../support/native-only.ts';
+import { type Random, random } from '../support/random.ts';
 import { claimOf, type RigOptions, sourceOf } from '../support/rig.ts';
 import { TwinRigs, taken, VERDICTS } from '../support/twin-rigs.ts';
-import { type Random, random } from '../unit/protocol-random.ts';
 
 /** Where a filter looks: the same in both rigs, another in each run. */
 const places = vi.hoisted(() => ({ draw: 0 }));

@@ -19,7 +19,7 @@ import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID
 import { SlotBackend } from '../../src/verify/slot-backend.ts';
 import { bytes32, isKey, ORDER, publicKey, scalar, sign } from '../support/curve.ts';
 import { KERNELS, KernelProcesses } from '../support/kernel-process.ts';
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 
 const RING_SLOTS = 512;
 const CHANNELS_MAX = 64;

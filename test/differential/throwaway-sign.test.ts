@@ -12,7 +12,7 @@ import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { SLOT_ROW } from '../../src/ring/slot.ts';
 import { bytes32, isValid, ORDER, publicKey, scalar } from '../support/curve.ts';
 import { KERNELS, KernelProcesses } from '../support/kernel-process.ts';
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 
 const RING_SLOTS = 512;
 const SHAPE: ArenaShape = { kernelBytes: 0, rings: 1, ringSlots: RING_SLOTS, ackSlots: 8, threads: 1, channelsMax: 64 };

@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { generateKey, keySigner, Payer } from '../../src/client/index.ts';
 import { getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
+import { random } from '../support/random.ts';
 import { cuttingRelay } from '../support/wire-tcp.ts';
-import { random } from '../unit/protocol-random.ts';
 
 const folder = temporaryFolders();
 const CHANNELS = 20;

@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../protocol/layout.ts';
+import { type Random, random } from '../support/random.ts';
 import { claimOf, Rig, sourceOf } from '../support/rig.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
-import { type Random, random } from '../unit/protocol-random.ts';
 
 let folder: string;
 beforeAll(async () => {

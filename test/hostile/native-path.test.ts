@@ -4,14 +4,14 @@
  */
 import { expect, test, vi } from 'vitest';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../protocol/layout.ts';
-import { loadAddon } from '../../src/addon.ts';
+import { loadAddon } from '../../src/native/addon.ts';
+import { CommitGroup } from '../../src/path/commit-group.ts';
+import type { NativePath } from '../../src/path/native-path.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_VALID } from '../../src/ring/slot.ts';
-import { CommitGroup } from '../../src/threads/commit-group.ts';
-import type { NativePath } from '../../src/threads/native-path.ts';
 import { describeNative, isNativeTested } from '../support/native-only.ts';
+import { type Random, random } from '../support/random.ts';
 import { claimOf, Rig, sourceOf } from '../support/rig.ts';
 import { TwinRigs } from '../support/twin-rigs.ts';
-import { type Random, random } from '../unit/protocol-random.ts';
 
 vi.mock('node:crypto', async (original) => ({
   ...(await original<typeof import('node:crypto')>()),

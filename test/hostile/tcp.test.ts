@@ -8,8 +8,8 @@ import net, { type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodeControl } from '../../protocol/control-codec.ts';
 import type { TcpLimits } from '../../src/transport/tcp-options.ts';
+import { random } from '../support/random.ts';
 import { bareClaim, framed, TcpPeer, TcpRig, until } from '../support/tcp.ts';
-import { random } from '../unit/protocol-random.ts';
 
 let rig: TcpRig;
 let honest: TcpPeer;

@@ -12,7 +12,7 @@ import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.
 import type { TransportSink } from '../../src/transport/transport.ts';
 import { BatchUdpTransport } from '../../src/transport/udp-batch.ts';
 import { describeNative } from '../support/native-only.ts';
-import { type Random, random } from '../unit/protocol-random.ts';
+import { type Random, random } from '../support/random.ts';
 
 const HOST = '127.0.0.1';
 const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ackBytes, claimBytes, decodeAck, decodeClaim, encodeStreamHeader, walkFrames } from '../../protocol/index.ts';
 import { type Ipv4Datagram, readPcap, writePcap } from '../../src/pcap.ts';
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 
 const DISSECTOR = fileURLToPath(new URL('../../protocol/claimwire.lua', import.meta.url));
 const VECTORS = new URL('../../protocol/vectors/', import.meta.url);

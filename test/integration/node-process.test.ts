@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { expect, test, vi } from 'vitest';
 import { STATUS } from '../../protocol/layout.ts';
 import type { ChannelJson } from '../../src/channel/parse.ts';
-import { checkRegistry } from '../../src/channel/registry-check.ts';
+import { checkRegistry } from '../../src/registry/check.ts';
 import { claimwire, getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
 import { openingJson, signedClaim, WirePeer } from '../support/wire.ts';
 

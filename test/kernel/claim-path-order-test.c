@@ -59,7 +59,7 @@ static int exchange(uint32_t *word, uint32_t *before, uint32_t value) {
     else *before = *word;
     return is_taken;
 }
-#include "../../src/threads/native/claim_path.c"
+#include "../../src/native/claim_path.c"
 
 static struct cw_path path;
 static struct scene {

@@ -2,7 +2,7 @@
  * regions have poisoned gaps between them (ASan), groups of exact size, damaged slots and indexes. What they do with whole
  * claims is compared with the steps in test/differential/native-path.test.ts; here it is a few lines of model. */
 #define _DEFAULT_SOURCE
-#include "../../src/threads/native/claim_path.h"
+#include "../../src/native/claim_path.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

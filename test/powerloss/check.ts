@@ -9,7 +9,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Random, random } from '../unit/protocol-random.ts';
+import { type Random, random } from '../support/random.ts';
 import { Disk } from './disk.ts';
 import { layOut } from './image.ts';
 import { imageOf, MODELS, type Model } from './models.ts';

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 import { check, choosePoints, type Finding, OUTCOMES } from './check.ts';
 import { difference } from './image.ts';
 import { MODELS, type Model } from './models.ts';

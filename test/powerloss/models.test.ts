@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 import { Disk } from './disk.ts';
 import { type ImageFolder, imageOf, MODELS, type Model } from './models.ts';
 import { Script } from './synthetic.ts';

@@ -10,7 +10,7 @@
  *            old, new, part this and part that, or garbage, and with it bytes of that block that were synced before
  *   kept     kill -9: everything written is there
  */
-import type { Random } from '../unit/protocol-random.ts';
+import type { Random } from '../support/random.ts';
 import { applied, applyNames, type Change, type Disk, type Entry, type File, Folder, type Names } from './disk.ts';
 
 export const MODELS = ['strict', 'ordered', 'torn512', 'torn4096', 'kept'] as const;

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { temporaryFolders } from '../support/node-process.ts';
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 import { check, choosePoints, type Finding } from './check.ts';
 import { difference } from './image.ts';
 import { MODELS, type Model } from './models.ts';

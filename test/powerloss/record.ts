@@ -9,8 +9,8 @@ import dgram from 'node:dgram';
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Random } from '../support/random.ts';
 import { ThrowawayChannel } from '../support/throwaway-claims.ts';
-import type { Random } from '../unit/protocol-random.ts';
 import { type LogRecord, readRecording } from './recording.ts';
 
 export const ROOT: string = repositoryRoot();

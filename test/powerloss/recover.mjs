@@ -4,12 +4,13 @@
  *
  * Message in: { data, lanes, segmentBytes }. Message out: { channels } or { refused, code }.
  */
-import { ChannelStore } from '../../dist/src/channel/store.js';
+
 import { ChannelTable } from '../../dist/src/channel/table.js';
+import { Journals } from '../../dist/src/journal/lane-journals.js';
 import { BLOCK_BYTES } from '../../dist/src/journal/record.js';
 import { JournalWriter } from '../../dist/src/journal/writer.js';
-import { Journals } from '../../dist/src/journals.js';
 import { closeFolder, loadChannels, openFolder } from '../../dist/src/recovery.js';
+import { ChannelStore } from '../../dist/src/registry/channel-store.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 
 const SHAPE = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 1024 };

@@ -1,7 +1,7 @@
 /**
  * What running programs see of a disk at the end of a recording.
  */
-import { random } from '../unit/protocol-random.ts';
+import { random } from '../support/random.ts';
 import { Disk } from './disk.ts';
 import { type ImageFolder, imageOf } from './models.ts';
 import type { Recording } from './record.ts';

@@ -6,7 +6,7 @@ import { type Claim, decodeClaim } from '../../protocol/claim.ts';
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { CLAIM_BYTES, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { StreamParser } from '../../protocol/stream.ts';
-import type { Connect } from '../../src/client/connection.ts';
+import type { Connect } from '../../src/client/pool/connection.ts';
 import { framed, NONCE } from './client-node.ts';
 import { ackOf, type ManualClock } from './payer-fakes.ts';
 

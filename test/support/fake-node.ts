@@ -2,21 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseLines } from '../../src/channel/import-lines.ts';
-import type { LineParser } from '../../src/channel/import-pool.ts';
+import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../../src/channel/changes.ts';
 import { type Channel, decodeRow, ROW_BYTES } from '../../src/channel/row.ts';
-import type {
-  ChannelChange,
-  ChannelOpening,
-  NodeControl,
-  NodeStats,
-  OpeningResult,
-  RemovalResult,
-} from '../../src/control.ts';
+import type { NodeControl, NodeStats } from '../../src/control/node-control.ts';
+import { loadAdminToken } from '../../src/control/token.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
-import { loadAdminToken } from '../../src/http/token.ts';
+import { parseLines } from '../../src/registry/import-lines.ts';
+import type { LineParser } from '../../src/registry/import-pool.ts';
 
 class FakeNode implements NodeControl {
   ready = true;

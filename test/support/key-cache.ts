@@ -8,8 +8,8 @@ import { Arena } from '../../src/ring/arena.ts';
 import { VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import type { Kernel, KernelStats } from '../../src/verify/kernel.ts';
 import { backendBytes, createKernel } from '../../src/verify/select.ts';
-import { random } from '../unit/protocol-random.ts';
 import { ORDER, publicKey, scalar, sign, type Tuple } from './curve.ts';
+import { random } from './random.ts';
 import { type PackedTuples, packTuples } from './tuples.ts';
 
 /** The smallest cache there is. */
@@ -75,7 +75,7 @@ export class Cache {
     this.arena = Arena.create({ kernelBytes, rings: 1, ringSlots: 8, ackSlots: 8, threads: 1, channelsMax: 8 });
     this.kernel = createKernel(backend, this.arena, { ...start, thread: 0 })!;
     const { memory, plan } = this.arena;
-    const file = new URL('../support/key-cache-worker.mjs', import.meta.url);
+    const file = new URL('./key-cache-worker.mjs', import.meta.url);
     this.#workers = Array.from({ length: WORKERS }, (_, index) => {
       const workerData = { backend, memory, shape: plan.shape, start: { ...start, thread: index + 1 } };
       return new Worker(file, { workerData });

@@ -5,11 +5,11 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ChannelTable, HOT_COMMITTED_LOW } from '../../dist/src/channel/table.js';
+import { CommitGroup } from '../../dist/src/path/commit-group.js';
+import { DuplicateFilter } from '../../dist/src/path/duplicate-filter.js';
+import { NativePath } from '../../dist/src/path/native-path.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
-import { DuplicateFilter } from '../../dist/src/ring/duplicate-filter.js';
-import { CommitGroup } from '../../dist/src/threads/commit-group.js';
-import { NativePath } from '../../dist/src/threads/native-path.js';
 
 const { role, memory, shape, shared, count, lane } = workerData;
 const arena = new Arena(memory, shape);

@@ -3,8 +3,8 @@
  * table. Plain JavaScript over the compiled sources, since a worker of Node 20 runs no TypeScript. Posts what it saw.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { admit } from '../../dist/src/channel/rules.js';
 import { ChannelTable } from '../../dist/src/channel/table.js';
+import { admit } from '../../dist/src/path/rules.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../dist/src/ring/slot.js';

@@ -2,7 +2,7 @@
  * Seeded tuples of digest, signature and key for the differential tests: valid ones, each wrong in one field, at the
  * edges of every number's range, and with scalars chosen so that rows of tables repeat. Test's thread.
  */
-import type { Random } from '../unit/protocol-random.ts';
+
 import {
   bytes32,
   FIELD,
@@ -19,6 +19,7 @@ import {
   withScalars,
   withSmallR,
 } from './curve.ts';
+import type { Random } from './random.ts';
 
 /** Tuples side by side, as a kernel takes them: 32, 64 and 33 bytes each. */
 export interface PackedTuples {

@@ -6,13 +6,13 @@
  * A file that uses this mocks `randomInt` of node:crypto, so that both filters look at the same signature bytes.
  */
 import { expect } from 'vitest';
+import { NativePath } from '../../src/path/native-path.ts';
 import { type Arena, SLOT_BYTES } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, VERDICT_HELD, VERDICT_INVALID, VERDICT_SUPERSEDED, VERDICT_VALID } from '../../src/ring/slot.ts';
-import { NativePath } from '../../src/threads/native-path.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
-import type { Random } from '../unit/protocol-random.ts';
+import type { Random } from './random.ts';
 import { Rig, type RigOptions } from './rig.ts';
 
 /** Verdicts by a claim's first signature byte, so that a test may write any: the last are held until `release`. */

@@ -3,7 +3,7 @@
  * needs a process of its own. Plain JavaScript over the compiled sources. One thread; it owns its arena and its copies
  * of what it is sent. Arguments: native or wasm, then the bytes of the key-table cache.
  */
-import { loadAddon } from '../../dist/src/addon.js';
+import { loadAddon } from '../../dist/src/native/addon.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
 import { kernelLayout } from '../../dist/src/verify/kernel.js';

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
-import type { Random } from '../unit/protocol-random.ts';
+import type { Random } from './random.ts';
 import { AckInbox, type StreamWire } from './wire-client.ts';
 import type { FaultyPath } from './wire-udp.ts';
 

@@ -4,7 +4,7 @@
  * The relay's chance comes from a seed; only when the system hands a datagram over differs from run to run.
  */
 import dgram from 'node:dgram';
-import type { Random } from '../unit/protocol-random.ts';
+import type { Random } from './random.ts';
 import { AckInbox, type Wire } from './wire-client.ts';
 
 /** The node's largest burst of acks must not be lost on our side of the socket. */

@@ -5,7 +5,7 @@ import dgram from 'node:dgram';
 import { type Ack, decodeAck } from '../../protocol/ack.ts';
 import { claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, type ProfileName } from '../../protocol/layout.ts';
-import { Secp256k1Signer } from '../../src/client/signer.ts';
+import { Secp256k1Signer } from '../../src/client/keys/signer.ts';
 
 const SIGNER = new Secp256k1Signer(new Uint8Array(32).fill(7));
 

@@ -3,8 +3,9 @@
  *
  * A claim's sequence is its number in the plan, so every ack says which claim it is about.
  */
+
+import { random } from '../../support/random.ts';
 import { CLAIM_SIZE, ThrowawayChannel, withBadSignature } from '../../support/throwaway-claims.ts';
-import { random } from '../../unit/protocol-random.ts';
 
 export const SOUND = 0;
 export const FORGED = 1;

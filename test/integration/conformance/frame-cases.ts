@@ -2,9 +2,9 @@
  * Cases of the walk: where a payload's frames end, and that what stands before the end stands.
  */
 import { expect } from 'vitest';
+import { random } from '../../support/random.ts';
 import { CLAIM_SIZE } from '../../support/throwaway-claims.ts';
 import { COMMITTED, UNKNOWN_CHANNEL, type Wire } from '../../support/wire-client.ts';
-import { random } from '../../unit/protocol-random.ts';
 import { packed } from './ack-cases.ts';
 import type { ConformanceCase } from './cases.ts';
 import type { Stage } from './stage.ts';

@@ -6,9 +6,9 @@
  * newer claim heals the loss of every older one.
  */
 import { expect } from 'vitest';
+import { random } from '../../support/random.ts';
 import type { Wire } from '../../support/wire-client.ts';
 import type { FaultyPath } from '../../support/wire-udp.ts';
-import { random } from '../../unit/protocol-random.ts';
 import type { ConformanceCase } from './cases.ts';
 import { ClaimPlan, PLAN_CAPACITY } from './claim-plan.ts';
 import { Judge } from './judge.ts';

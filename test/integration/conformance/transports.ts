@@ -2,10 +2,10 @@
  * Every transport the suite judges. A new one: a client of its wire (test/support/wire-*.ts), and a line in TRANSPORTS.
  */
 import type { ClaimwireNode } from '../../../dist/src/index.js';
+import type { Random } from '../../support/random.ts';
 import type { StreamWire, Wire } from '../../support/wire-client.ts';
 import { cuttingRelay, openTcpWire, openTlsWire, TLS_PAIR } from '../../support/wire-tcp.ts';
 import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp.ts';
-import type { Random } from '../../unit/protocol-random.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 type Layout = 'pipeline' | 'lanes';

@@ -1,0 +1,159 @@
+/**
+ * bench:transport: the same claims over UDP, TCP and HTTP POST, verified by the same kernel.
+ *
+ * Main thread; node, load and HTTP server are processes of their own. UDP and TCP take turns at one node, so that what
+ * else the machine does hits both; ratios are of neighbouring turns. All that is acknowledged is reconciled and compared
+ * with the node's own counters (path-load.ts), or the bench fails.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { assert } from '../../src/errors.ts';
+import { nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { type BenchContext, type Figures, runBench } from '../harness.ts';
+import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
+import { measureHttp } from '../path/http-peer.ts';
+import { type ProvenLoad, provenLoad } from '../path/load.ts';
+import { measureOne } from './one.ts';
+
+interface Durations {
+  /** Of UDP and TCP each, a repeat. */
+  turns: number;
+  maximum: number;
+  paced: number;
+  http: number;
+  warmup: number;
+  /** Claims of a round, one at a time. */
+  perRound: number;
+}
+const FULL: Durations = { turns: 3, maximum: 3, paced: 3, http: 3, warmup: 1, perRound: 250 };
+const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, warmup: 0.3, perRound: 50 };
+/** Claims a second both transports meet with room to spare, so that latency is no queue's. */
+const PACED_RATE = 100_000;
+
+const TRANSPORTS = ['udp', 'tcp'] as const;
+type Transport = (typeof TRANSPORTS)[number];
+type Turn = Record<Transport, ProvenLoad>;
+
+const hasAddon = nativeUdpFault() === undefined;
+const pem = (name: string) => fileURLToPath(new URL(`../../../test/support/${name}`, import.meta.url));
+const TLS_FLAGS = ['--tls-cert', pem('wire-tls-cert.pem'), '--tls-key', pem('wire-tls-key.pem')];
+
+/** Loads on one node, whose amounts go on from one to the next. */
+class Turns {
+  readonly #node: NodeUnderTest;
+  readonly #context: BenchContext;
+  #drops = 0;
+  #taken = 0;
+
+  constructor(node: NodeUnderTest, context: BenchContext) {
+    this.#node = node;
+    this.#context = context;
+  }
+
+  /** Both transports with the same flags, the other one first each time. */
+  async take(name: string, flags: readonly string[]): Promise<Turn> {
+    const isSwapped = (this.#taken++ + this.#context.repeat) % 2 === 1;
+    const turn: Partial<Turn> = {};
+    for (const transport of isSwapped ? TRANSPORTS.toReversed() : TRANSPORTS)
+      turn[transport] = await this.#load(transport, name, flags);
+    return turn as Turn;
+  }
+
+  async #load(transport: Transport, name: string, flags: readonly string[]): Promise<ProvenLoad> {
+    const { host, port } = this.#node.udp;
+    const load = await provenLoad(this.#node, ['--to', `${transport}://${host}:${port}`, ...flags], this.#drops);
+    const { result, step, work, perSecond, committedDrops } = load;
+    const { sender, reconciliation, target } = result;
+    assert((sender === 'tcp') === (transport === 'tcp'), `claims go by ${transport}, not by ${sender}`);
+    this.#drops = committedDrops;
+    this.#context.note(
+      `${name}, ${transport}: ${target!.layout}, ${target!.backend}, ${Math.round(perSecond)}/s; ${committedDrops} drops committed, all ${reconciliation!.acknowledgedDrops} acknowledged there; ${work.verified} verified, ${work.superseded} superseded, ${work.already} already covered, ${work.socketDrops} datagrams dropped by the system, ${step.unanswered} unanswered, ${step.late.claims} late`,
+    );
+    return load;
+  }
+}
+
+class TransportBench {
+  readonly #folder = benchFolder('transport');
+  /** Measured in the first repeat only. */
+  #pipeline: Figures | undefined;
+
+  async measure(context: BenchContext): Promise<Figures> {
+    const durations = context.quick ? QUICK : FULL;
+    const figures = await this.#run('node', [], (node) => measureBoth(node, durations, context));
+    const [tlsUs] = await this.#run('tls', TLS_FLAGS, (node) => measureOne(node, ['tls'], durations.perRound));
+    figures['transport.tlsOneUs'] = tlsUs!;
+    if (hasAddon) {
+      const { perSecond, p50Ms, p99Ms } = await measureHttp(durations.http, context.note);
+      figures['transport.httpClaimsPerSecond'] = perSecond;
+      figures['transport.httpP50Ms'] = p50Ms;
+      figures['transport.httpP99Ms'] = p99Ms;
+      figures['transport.udpVsHttp'] = figures['transport.udpClaimsPerSecond']! / perSecond;
+      figures['transport.tcpVsHttp'] = figures['transport.tcpClaimsPerSecond']! / perSecond;
+    }
+    if (context.quick) return figures;
+    this.#pipeline ??= await this.#run('pipeline', ['--layout', 'pipeline'], async (node) => {
+      const turns = new Turns(node, context);
+      await turns.take('not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
+      const { udp, tcp } = await turns.take('pipeline', maxRate(durations));
+      return {
+        'transport.pipelineUdpClaimsPerSecond': udp.perSecond,
+        'transport.pipelineTcpClaimsPerSecond': tcp.perSecond,
+      };
+    });
+    return { ...figures, ...this.#pipeline };
+  }
+
+  /** A node over a folder of its own, which goes afterwards. */
+  async #run<Result>(name: string, flags: string[], work: (node: NodeUnderTest) => Promise<Result>): Promise<Result> {
+    const data = join(this.#folder, name);
+    const result = await NodeUnderTest.run(data, flags, work);
+    rmSync(data, { recursive: true, force: true });
+    return result;
+  }
+}
+
+async function measureBoth(node: NodeUnderTest, durations: Durations, context: BenchContext): Promise<Figures> {
+  const turns = new Turns(node, context);
+  // Whoever is first meets cold keys and code not compiled yet.
+  await turns.take('not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
+  const atMaximum: Turn[] = [];
+  while (atMaximum.length < durations.turns) atMaximum.push(await turns.take('max', maxRate(durations)));
+  const rate = ['--rate', String(PACED_RATE), ...seconds(durations.paced, durations.warmup)];
+  const paced = await turns.take('paced', rate);
+  const [udpUs, tcpUs] = await measureOne(node, TRANSPORTS, durations.perRound);
+  const middleOf = (value: (turn: Turn) => number) => middle(atMaximum.map(value));
+  const figures: Figures = { 'transport.tcpVsUdp': middleOf(({ udp, tcp }) => tcp.perSecond / udp.perSecond) };
+  for (const transport of TRANSPORTS) {
+    const name = `transport.${transport}`;
+    const { step } = paced[transport];
+    figures[`${name}ClaimsPerSecond`] = middleOf((turn) => turn[transport].perSecond);
+    figures[`${name}MaxP99Ms`] = middleOf((turn) => turn[transport].step.latency.p99Ms);
+    figures[`${name}P50Ms`] = step.latency.p50Ms;
+    figures[`${name}P99Ms`] = step.latency.p99Ms;
+    figures[`${name}PacedAckedRatio`] = step.ackedRate / PACED_RATE;
+  }
+  return { ...figures, 'transport.udpOneUs': udpUs!, 'transport.tcpOneUs': tcpUs! };
+}
+
+/** The lower one of two, as the harness has it. */
+function middle(values: readonly number[]): number {
+  return values.toSorted((left, right) => left - right)[(values.length - 1) >> 1]!;
+}
+function seconds(duration: number, warmup: number): string[] {
+  return ['--duration', String(duration), '--warmup', String(warmup)];
+}
+function maxRate({ maximum, warmup }: Durations): string[] {
+  return ['--rate', 'max', ...seconds(maximum, warmup)];
+}
+
+let bench: TransportBench | undefined;
+await runBench({ name: 'transport', backend: hasAddon ? 'native' : 'native ABSENT' }, async (context) => {
+  if (bench === undefined) {
+    bench = new TransportBench();
+    if (!hasAddon) context.note('ABSENT: no native addon (build/claimwire.node): no HTTP, and UDP is not batched');
+    context.note(`p50 and p99 of UDP and TCP are at ${PACED_RATE}/s, from the intended send times`);
+  }
+  return await bench.measure(context);
+});

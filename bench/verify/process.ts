@@ -1,0 +1,156 @@
+/**
+ * bench:verify in a process of its own: a kernel is chosen once a process, and so is the cache a number of keys fills.
+ *
+ * `HotKeys` is the side that runs it, in the main process; when started as a program this file is the other side.
+ * Between them: one `Start`, then 'measure' and `HotRates` as often as asked.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { assert } from '../../src/errors.ts';
+import type { VerifyBackend } from '../../src/verify/backend.ts';
+import { NativeKernel } from '../../src/verify/native.ts';
+import { createBackend } from '../../src/verify/select.ts';
+import { BATCH, KEY_CACHE_BYTES, median, REPEATS_MAX, SignedRing, VerdictSum } from './claims.ts';
+import { peerPass, verifyBySecp256k1 } from './peers.ts';
+
+const file = fileURLToPath(import.meta.url);
+const ROUNDS = 5;
+const PASS_CLAIMS = 8_192;
+const PEER_CLAIMS = 512;
+/** 10,000 keys are never all hot in the cache's default size; they are given this long. */
+const WARM_SECONDS = 4;
+
+export interface HotRates {
+  kernel: string;
+  perSecond: number;
+  peerPerSecond: number;
+  /** Of the look-ups of a key's table since the start, how many found a large one, and any, percent. */
+  largePercent: number;
+  hitPercent: number;
+  /** Of keys never seen, while others fill the cache; undefined where none were asked for. */
+  coldPerSecond: number | undefined;
+  verdicts: string;
+}
+/** What a process says once: that it is ready, or why this machine can't have its kernel. */
+type Start = { ready: true } | { unavailable: string };
+
+interface Task {
+  /** Hot ones. */
+  keys: number;
+  /** Keys each seen once, in every answer others. */
+  coldKeys: number;
+}
+
+/** A process that verifies claims of hot keys, then of cold ones, with the kernel given or the best one. */
+export class HotKeys {
+  /** Why there is no `measure`, set by `ready`. */
+  unavailable: string | undefined;
+  readonly #process: ChildProcess;
+
+  constructor({ keys, coldKeys }: Task, kernel?: string) {
+    const env = kernel === undefined ? process.env : { ...process.env, CLAIMWIRE_KERNEL: kernel };
+    this.#process = fork(file, [String(keys), String(coldKeys)], { env });
+  }
+
+  /** Until its keys are hot. */
+  async ready(): Promise<void> {
+    const start = (await this.#answer()) as Start;
+    if ('unavailable' in start) this.unavailable = start.unavailable;
+  }
+
+  async measure(): Promise<HotRates> {
+    this.#process.send('measure');
+    return (await this.#answer()) as HotRates;
+  }
+
+  stop(): void {
+    if (this.#process.connected) this.#process.disconnect();
+  }
+
+  #answer(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const onExit = (code: number | null) =>
+        reject(new Error(`expected an answer of a process, got exit code ${code}`));
+      this.#process.once('exit', onExit);
+      this.#process.once('message', (message) => {
+        this.#process.off('exit', onExit);
+        resolve(message);
+      });
+    });
+  }
+}
+
+function nativeBackend({ arena, ring, table }: SignedRing): VerifyBackend {
+  return createBackend('native', arena, ring, table, { cacheBytes: KEY_CACHE_BYTES, threads: 1, thread: 0 });
+}
+
+class Bench {
+  readonly #task: Task;
+  readonly #kernel: NativeKernel;
+  readonly #sum = new VerdictSum();
+  readonly #signed: SignedRing;
+  #answers = 0;
+
+  constructor(task: Task, kernel: NativeKernel) {
+    this.#task = task;
+    this.#kernel = kernel;
+    this.#signed = new SignedRing(this.#sum, task.keys, REPEATS_MAX * task.coldKeys);
+    this.#signed.warm(nativeBackend, task.keys, WARM_SECONDS);
+  }
+
+  rates(): HotRates {
+    const own: number[] = [];
+    const peer: number[] = [];
+    const { keys, coldKeys } = this.#task;
+    if (coldKeys > 0 && this.#answers > 0) this.#signed.signHot(keys);
+    const backend = nativeBackend(this.#signed);
+    const before = this.#kernel.stats();
+    for (let round = 0; round < ROUNDS; round++) {
+      own.push(this.#signed.pass(backend, BATCH, PASS_CLAIMS));
+      peer.push(peerPass(verifyBySecp256k1, this.#signed.sample(PEER_CLAIMS)));
+    }
+    const after = this.#kernel.stats();
+    const large = after.hitsLarge - before.hitsLarge;
+    const small = after.hitsSmall - before.hitsSmall;
+    const lookUps = large + small + after.misses - before.misses;
+    return {
+      kernel: this.#kernel.kernelName,
+      perSecond: median(own),
+      peerPerSecond: median(peer),
+      largePercent: (100 * large) / lookUps,
+      hitPercent: (100 * (large + small)) / lookUps,
+      coldPerSecond: coldKeys > 0 ? this.#coldPerSecond() : undefined,
+      verdicts: this.#sum.toString(),
+    };
+  }
+
+  /** One pass: after it the keys are known. */
+  #coldPerSecond(): number {
+    const { keys, coldKeys } = this.#task;
+    assert(this.#answers < REPEATS_MAX, 'there are keys never seen left');
+    this.#signed.signInOrder(coldKeys, keys + this.#answers++ * coldKeys);
+    return this.#signed.pass(nativeBackend(this.#signed), BATCH, coldKeys);
+  }
+}
+
+/** Why the kernel asked for can't run here, or the kernel. */
+function startKernel(): NativeKernel | string {
+  try {
+    return new NativeKernel(KEY_CACHE_BYTES);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function serve(task: Task): void {
+  const kernel = startKernel();
+  if (typeof kernel === 'string') {
+    process.send!({ unavailable: kernel } satisfies Start);
+    return;
+  }
+  const bench = new Bench(task, kernel);
+  process.on('message', () => process.send!(bench.rates()));
+  process.send!({ ready: true } satisfies Start);
+}
+
+if (process.argv[1] === file) serve({ keys: Number(process.argv[2]), coldKeys: Number(process.argv[3]) });

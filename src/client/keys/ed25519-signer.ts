@@ -1,0 +1,41 @@
+/**
+ * Signing for Ed25519 channels: over a claim's preimage itself, written into the claim where it lies.
+ *
+ * Runs on the payer's thread. The private key lives in an OpenSSL key object; OpenSSL's Ed25519 does the same steps
+ * whatever the key. RFC 8032: deterministic, s below the group's order.
+ */
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { linkPreimage, xrplPreimage } from '../../../protocol/digest.ts';
+import { CLAIM_SIGNATURE, ED25519_KEY_PREFIX, type ProfileName } from '../../../protocol/layout.ts';
+import { ClaimwireError } from '../../errors.ts';
+import type { Signer } from './signer.ts';
+
+const SEED_BYTES = 32;
+/** PrivateKeyInfo of an Ed25519 seed, up to the seed itself. RFC 8410. */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+
+/** A signer over a private key in memory. */
+export class Ed25519Signer implements Signer {
+  readonly publicKey: Uint8Array;
+  readonly #privateKey: KeyObject;
+
+  /** @param seed 32 bytes, any; copied. Throws ClaimwireError INPUT_INVALID on another length. */
+  constructor(seed: Uint8Array) {
+    if (seed.length !== SEED_BYTES)
+      throw new ClaimwireError('INPUT_INVALID', `private key: expected ${SEED_BYTES} bytes, got ${seed.length}`);
+    const der = Buffer.concat([PKCS8_PREFIX, seed]);
+    this.#privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+    der.fill(0);
+    const spki = createPublicKey(this.#privateKey).export({ format: 'der', type: 'spki' });
+    this.publicKey = Uint8Array.of(ED25519_KEY_PREFIX, ...spki.subarray(-32));
+  }
+
+  signClaim(claim: Uint8Array, offset: number, ledgerChannelId: Uint8Array, profile: ProfileName): void {
+    const preimage = profile === 'link' ? linkPreimage : xrplPreimage;
+    claim.set(this.signMessage(preimage(ledgerChannelId, claim, offset)), offset + CLAIM_SIGNATURE);
+  }
+
+  signMessage(message: Uint8Array): Uint8Array {
+    return sign(null, message, this.#privateKey);
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * UDP while it gets through, TCP while it does not. Payer's thread.
+ *
+ * UDP silent for a few round trips while an answer is due: everything unacknowledged goes out again by TCP. From then on
+ * a copy of some claim goes by UDP as well, one a second, and each one while TCP takes none; answers to several in a row
+ * are the way back. Nothing needs to be settled at a switch: a claim that came both ways is answered twice, and counts
+ * once, since amounts are cumulative.
+ */
+import type { ControlAnswer } from '../../../protocol/control.ts';
+import type { Clock } from '../clock.ts';
+import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+
+/**
+ * UDP may be silent for this many timeouts of the payer (each at least two round trips), and for this long: no shorter,
+ * since a slow sync is not a blocked port; no longer, so that a claim's ten seconds do not pass on a dead path. Before
+ * the first measurement it is the shortest.
+ */
+const SILENCE_RTOS = 2;
+const SILENCE_MS_MIN = 250;
+const SILENCE_MS_MAX = 2_000;
+const PROBE_MS = 1_000;
+/** Answers in a row that lead back to UDP; twice as many each time it failed again within a minute, up to half a minute's. */
+const ANSWERS_MIN = 3;
+const ANSWERS_MAX = 32;
+const STABLE_MS = 60_000;
+
+export class AutoLink implements PeerLink {
+  readonly #udp: PeerLink;
+  readonly #tcp: ControlLink;
+  readonly #clock: Clock;
+  #receiver: LinkReceiver | undefined;
+  #current: 'udp' | 'tcp' = 'udp';
+  #listening = false;
+  #switches = 0;
+  /** Over UDP: when the first claim left since the node last spoke, 0 where none did. */
+  #unansweredSince = 0;
+  #cancelTimer: (() => void) | undefined;
+  /** Over TCP: probes. */
+  #probedAt = 0;
+  #answers = 0;
+  #answered = true;
+  #answersNeeded = ANSWERS_MIN;
+  #returnedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(udp: PeerLink, tcp: ControlLink, clock: Clock) {
+    this.#udp = udp;
+    this.#tcp = tcp;
+    this.#clock = clock;
+  }
+
+  get peer(): string {
+    return this.#udp.peer;
+  }
+
+  listen(receiver: LinkReceiver): void {
+    this.#receiver = receiver;
+    this.#udp.listen({
+      rtt: receiver.rtt,
+      message: (bytes, start, end) => {
+        this.#heardUdp();
+        receiver.message(bytes, start, end);
+      },
+      fault: (error) => receiver.fault(error),
+      resend: (channelId) => receiver.resend(channelId),
+      resendAll: () => receiver.resendAll(),
+    });
+  }
+
+  open(channelId: bigint): boolean {
+    return this.#udp.open(channelId) && this.#tcp.open(channelId);
+  }
+
+  send(claims: DataView, offset: number): boolean {
+    const now = this.#clock.now();
+    if (this.#current === 'udp') {
+      if (this.#unansweredSince === 0) this.#unansweredSince = now;
+      this.#armTimer(this.#silenceMs);
+      return this.#udp.send(claims, offset);
+    }
+    const taken = this.#tcp.send(claims, offset);
+    const isProbe = now - this.#probedAt >= Math.max(PROBE_MS, this.#silenceMs);
+    if (isProbe) {
+      if (!this.#answered) this.#answers = 0;
+      this.#answered = false;
+      this.#probedAt = now;
+    }
+    if (isProbe || !taken) this.#udp.send(claims, offset);
+    return taken;
+  }
+
+  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+    this.#listenTcp();
+    return this.#tcp.ask(request);
+  }
+
+  stats(): LinkStats {
+    const { datagramsSent } = this.#udp.stats();
+    const { transport, pool } = this.#tcp.stats();
+    const current = this.#current === 'udp' ? 'udp' : transport;
+    return { transport: current, transportSwitches: this.#switches, datagramsSent, ...(pool && { pool }) };
+  }
+
+  async close(): Promise<void> {
+    this.#cancelTimer?.();
+    await Promise.all([this.#udp.close(), this.#tcp.close()]);
+  }
+
+  get #silenceMs(): number {
+    const { smoothedMs, rtoMs } = this.#receiver!.rtt;
+    if (smoothedMs === 0) return SILENCE_MS_MIN;
+    return Math.min(Math.max(SILENCE_RTOS * rtoMs, SILENCE_MS_MIN), SILENCE_MS_MAX);
+  }
+
+  #heardUdp(): void {
+    this.#unansweredSince = 0;
+    if (this.#current === 'udp' || this.#answered) return;
+    this.#answered = true;
+    this.#answers += 1;
+    if (this.#answers >= this.#answersNeeded) this.#returnToUdp();
+  }
+
+  /** One timer at most, looked at when it fires: acks between two claims cost none. */
+  #armTimer(delayMs: number): void {
+    this.#cancelTimer ??= this.#clock.after(Math.ceil(delayMs), () => {
+      // After a stall of this thread the acks that came meanwhile are read first.
+      this.#clock.afterInput(() => {
+        this.#cancelTimer = undefined;
+        if (this.#current !== 'udp' || this.#unansweredSince === 0) return;
+        const left = this.#unansweredSince + this.#silenceMs - this.#clock.now();
+        if (left > 0) this.#armTimer(left);
+        else this.#fallBack();
+      });
+    });
+  }
+
+  #fallBack(): void {
+    const now = this.#clock.now();
+    const failedSoon = now - this.#returnedAt < STABLE_MS;
+    this.#answersNeeded = failedSoon ? Math.min(2 * this.#answersNeeded, ANSWERS_MAX) : ANSWERS_MIN;
+    this.#current = 'tcp';
+    this.#switches += 1;
+    this.#answers = 0;
+    this.#answered = true;
+    this.#probedAt = now;
+    this.#listenTcp();
+    this.#receiver!.resendAll();
+  }
+
+  #returnToUdp(): void {
+    this.#current = 'udp';
+    this.#switches += 1;
+    this.#returnedAt = this.#clock.now();
+  }
+
+  /** Connections are opened when they are first needed. */
+  #listenTcp(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    this.#tcp.listen(this.#receiver!);
+  }
+}

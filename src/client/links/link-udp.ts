@@ -1,0 +1,118 @@
+/**
+ * UDP as a payer's link: claims packed into datagrams, 15 at most, sent when full or when the turn's input has been
+ * dealt with. UDP has no control messages: what is asked of the node goes by TCP, where there is a link for it.
+ *
+ * Runs on the payer's thread and owns the datagram buffers, which go back to a pool once the socket is done with them.
+ */
+import { copyClaim } from '../../../protocol/claim.ts';
+import type { ControlAnswer } from '../../../protocol/control.ts';
+import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../../protocol/layout.ts';
+import type { Clock } from '../clock.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
+import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+
+/** Buffers kept for reuse: more are in use only while the socket's queue is long. */
+const POOL_MAX = 64;
+
+interface Packet {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  claims: number;
+  /** Handed to the socket with each send; made once. */
+  readonly sent: (error?: Error | null) => void;
+}
+
+export class UdpLink implements PeerLink {
+  readonly #socket: DatagramSocket;
+  readonly #clock: Clock;
+  readonly #control: ControlLink | undefined;
+  readonly ask: ControlLink['ask'] | undefined;
+  readonly #pool: Packet[] = [];
+  readonly #flush = (): void => {
+    this.#flushScheduled = false;
+    this.#sendOpen();
+  };
+  #receiver: LinkReceiver | undefined;
+  #controlListens = false;
+  #open: Packet | undefined;
+  #flushScheduled = false;
+  #closed = false;
+  #datagramsSent = 0;
+
+  /** @param control carries `ask` alone; it is opened when something is asked, and closed with this link */
+  constructor(socket: DatagramSocket, clock: Clock, control?: ControlLink) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#control = control;
+    if (control !== undefined) this.ask = (request) => this.#ask(control, request);
+  }
+
+  get peer(): string {
+    return this.#socket.peer;
+  }
+
+  listen(receiver: LinkReceiver): void {
+    this.#receiver = receiver;
+    this.#socket.listen(
+      (bytes) => receiver.message(bytes, 0, bytes.length),
+      (error) => receiver.fault(error),
+    );
+  }
+
+  /** Acks come to this socket alone. */
+  open(): boolean {
+    return true;
+  }
+
+  send(claims: DataView, offset: number): boolean {
+    this.#open ??= this.#pool.pop() ?? this.#newPacket();
+    const packet = this.#open;
+    copyClaim(claims, offset, packet.view, packet.claims * CLAIM_BYTES);
+    packet.claims += 1;
+    if (packet.claims === CLAIMS_PER_DATAGRAM_MAX) this.#sendOpen();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      this.#clock.afterInput(this.#flush);
+    }
+    return true;
+  }
+
+  stats(): LinkStats {
+    return { transport: 'udp', transportSwitches: 0, datagramsSent: this.#datagramsSent };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#open = undefined;
+    await Promise.all([this.#socket.close(), this.#control?.close()]);
+  }
+
+  async #ask(control: ControlLink, request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+    if (!this.#controlListens) control.listen(this.#receiver!);
+    this.#controlListens = true;
+    return await control.ask(request);
+  }
+
+  #sendOpen(): void {
+    const packet = this.#open;
+    if (packet === undefined) return;
+    this.#open = undefined;
+    this.#datagramsSent += 1;
+    this.#socket.send(packet.bytes, 0, packet.claims * CLAIM_BYTES, packet.sent);
+  }
+
+  #newPacket(): Packet {
+    const bytes = new Uint8Array(CLAIMS_PER_DATAGRAM_MAX * CLAIM_BYTES);
+    const packet: Packet = {
+      bytes,
+      view: new DataView(bytes.buffer),
+      claims: 0,
+      sent: (error) => {
+        if (error && !this.#closed) this.#receiver?.fault(error);
+        packet.claims = 0;
+        if (this.#pool.length < POOL_MAX) this.#pool.push(packet);
+      },
+    };
+    return packet;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * UDP behind the payer's socket port: one dgram socket, connected to its node.
+ *
+ * Runs on the payer's thread. connect() lets the kernel drop datagrams of any other source, tells us when nothing
+ * listens there, and spares each send an address lookup. It does not authenticate: whoever can send with the node's
+ * source address can forge an ack (see payer.ts).
+ */
+import { createSocket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
+import { ClaimwireError } from '../../errors.ts';
+import { hostPortText, parseAddress } from '../address.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
+
+/** Room for a burst of acks while the payer signs; the kernel cuts it to its own limit. */
+const RECEIVE_BUFFER_BYTES = 1 << 20;
+
+/**
+ * Opens a socket to `udp://HOST:PORT` (a name is looked up once; IPv6 in brackets). Rejects with ClaimwireError
+ * INPUT_INVALID or NODE_UNREACHABLE. A node need not be listening yet.
+ */
+export async function openUdpSocket(to: string): Promise<DatagramSocket> {
+  const { scheme, host, port } = parseAddress(to);
+  if (scheme !== 'udp') throw new ClaimwireError('INPUT_INVALID', `to: expected udp://HOST:PORT, got ${to}`);
+  try {
+    const { address, family } = await lookup(host);
+    const socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      recvBufferSize: RECEIVE_BUFFER_BYTES,
+    });
+    socket.connect(port, address);
+    await once(socket, 'connect');
+    return {
+      peer: hostPortText({ host: address, port }),
+      listen(onMessage, onError) {
+        socket.on('message', onMessage);
+        socket.on('error', onError);
+      },
+      send(bytes, offset, length, sent) {
+        socket.send(bytes, offset, length, sent);
+      },
+      async close() {
+        const closed = once(socket, 'close');
+        socket.close();
+        await closed;
+      },
+    };
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    const message = `to: expected an address that can be reached, got ${reason} for ${to}, check host and route`;
+    throw new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause: error });
+  }
+}

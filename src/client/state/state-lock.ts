@@ -1,0 +1,82 @@
+/**
+ * One live payer a state file, kept by the system: a Unix socket beside the file that answers for as long as the process
+ * lives, whichever way it ends, and in whatever pid namespace. Payer's thread, cold path.
+ *
+ * Each contender first puts up a socket of its own, under a name nobody else has, and then looks at all others: of two
+ * at the same time each sees the other, so that both may be turned away, but never both let in. A socket that nobody
+ * answers on is of a process that is gone, and its name is not used again, so that it can be removed. Not held between
+ * machines that share a network file system.
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { readdir, rename, rm } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { ClaimwireError } from '../../errors.ts';
+import { stateError } from './state-text.ts';
+
+/** A Unix socket's address has 108 bytes, of which the rest of a name and a folder given by its descriptor take 40. */
+const NAME_BYTES_MAX = 60;
+
+/** Resolves with what gives the lock back. Rejects with ClaimwireError STATE_LOCKED or STATE_INVALID. */
+export async function lockState(path: string): Promise<() => Promise<void>> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.lock.`;
+  if (Buffer.byteLength(basename(path)) > NAME_BYTES_MAX)
+    throw stateError(`expected a file name of at most ${NAME_BYTES_MAX} bytes, got ${basename(path)}, choose another`);
+  const name = prefix + randomBytes(6).toString('hex');
+  let descriptor: number;
+  try {
+    descriptor = openSync(folder, 'r');
+  } catch (error) {
+    throw stateError(`expected a folder to lock ${path} in, got ${(error as NodeJS.ErrnoException).code}`, error);
+  }
+  // A long path does not fit a socket's address; the folder's descriptor does.
+  const at = (file: string) =>
+    process.platform === 'linux' ? `/proc/self/fd/${descriptor}/${file}` : join(folder, file);
+  const server = createServer((socket) => socket.destroy());
+  const release = async (): Promise<void> => {
+    await rm(join(folder, name), { force: true });
+    await new Promise((resolve) => server.close(resolve));
+  };
+  try {
+    // Under its own name it listens already: one that does not answer is dead, not about to begin.
+    await listen(server, at(`.${name}`));
+    await rename(join(folder, `.${name}`), join(folder, name));
+    for (const other of await readdir(folder)) {
+      if (!other.startsWith(prefix) || other === name) continue;
+      if (await answers(at(other)))
+        throw new ClaimwireError('STATE_LOCKED', `state: expected no other live payer with ${path}, got one; end it`);
+      await rm(join(folder, other), { force: true });
+    }
+    return release;
+  } catch (error) {
+    await release();
+    if (error instanceof ClaimwireError) throw error;
+    throw stateError(`expected to lock ${path}, got ${(error as NodeJS.ErrnoException).code}`, error);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function listen(server: ReturnType<typeof createServer>, path: string): Promise<void> {
+  const listening = once(server, 'listening');
+  server.listen(path);
+  await listening;
+  server.unref();
+}
+
+/** Whatever is not plainly dead is alive: a stopped process answers nothing, but its socket takes the connection. */
+async function answers(path: string): Promise<boolean> {
+  const socket = createConnection(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code !== 'ECONNREFUSED' && code !== 'ENOENT';
+  } finally {
+    socket.destroy();
+  }
+}

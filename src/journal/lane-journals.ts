@@ -1,0 +1,256 @@
+/**
+ * The journals of all lanes, as the main thread sees to them: replayed at start, segments made ahead of the writers, old
+ * ones removed once the registry has what they hold.
+ *
+ * A channel's claims may be in any lane's journal, and a balance is a maximum, so lanes are replayed one after the other
+ * in any order. A lane that was there in an earlier run and is not used now is replayed and emptied like the others.
+ */
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
+import type { ChannelTable } from '../channel/table.ts';
+import { ClaimwireError, isDiskFull } from '../errors.ts';
+import { log } from '../log.ts';
+import type { Registry } from '../registry/registry.ts';
+import { cutJournal } from './cut.ts';
+import { SegmentKeeper } from './keeper.ts';
+import { recoverJournal } from './recover.ts';
+import type { RecoveryReport, WalkOptions } from './report.ts';
+import { makeFolder, removeDrafts } from './segment.ts';
+import { keepTorn, TORN_FOLDERS_MAX } from './torn.ts';
+
+/** A checkpoint is due at the latest when a lane's journal has grown by this many segments. */
+const CHECKPOINT_SEGMENTS = 4;
+
+/** Where a lane's writer begins. */
+export interface LaneStart {
+  directory: string;
+  segmentBytes: number;
+  blockBytes: number;
+  journalId: Uint8Array;
+  segment: number;
+  group: number;
+}
+
+const NO_JOURNAL = { nextSegment: 1, lastGroup: 0 };
+
+interface Lane {
+  readonly start: LaneStart;
+  readonly keeper: SegmentKeeper;
+  /** First segment that the registry may be behind on. */
+  replayFrom: number;
+  prepared: number;
+}
+
+interface ReplayOptions {
+  data: string;
+  /** Lanes this run uses. */
+  lanes: number;
+  segmentBytes: number;
+  /** What groups are aligned to, 4,096 or 512. */
+  blockBytes: number;
+  /** Go on with what is there of a corrupt journal. */
+  cut: boolean;
+}
+
+export class Journals {
+  readonly #registry: Registry;
+  readonly #lanes: Lane[];
+  /** How many of the lanes this run uses. */
+  readonly #used: number;
+  /** What a crash between the record and the removal left has been looked for. */
+  #isTidy = false;
+
+  private constructor(registry: Registry, lanes: Lane[], used: number) {
+    this.#registry = registry;
+    this.#lanes = lanes;
+    this.#used = used;
+  }
+
+  /**
+   * Replays every lane's journal into the table. A torn end is left behind, reported and kept; a corrupt journal is
+   * refused, and so is one that is not there although the registry knows of it, unless the operator asked for the cut.
+   * Throws JOURNAL_CORRUPT or REGISTRY_CORRUPT.
+   */
+  static replay(options: ReplayOptions, registry: Registry, table: ChannelTable): Journals {
+    const { data, segmentBytes, blockBytes } = options;
+    const { replayFrom, segmentsThere, journalId: idHex } = registry.meta;
+    const journalId = new Uint8Array(Buffer.from(idHex, 'hex'));
+    const count = Math.max(options.lanes, lanesThere(data), replayFrom.length);
+    const lanes = Array.from({ length: count }, (_, lane): Lane => {
+      const directory = laneFolder(data, lane);
+      const from = replayFrom[lane] ?? 1;
+      const mustHave = segmentsThere?.[lane] || undefined;
+      // Registries of earlier trees do not say; there, whatever lane they recorded had a folder.
+      const isKnown = segmentsThere === undefined ? lane < replayFrom.length : mustHave !== undefined;
+      const isThere = fs.existsSync(directory);
+      if (!isThere && isKnown) refuseMissing(directory, options.cut);
+      const walk = { fromSegment: from, mustHave, journalId };
+      const report = isThere ? replayLane(directory, walk, table, options.cut) : NO_JOURNAL;
+      if (isThere || lane < options.lanes) makeFolder(fs, directory, data);
+      const segment = Math.max(report.nextSegment, from);
+      const start = { directory, segmentBytes, blockBytes, journalId, segment, group: report.lastGroup + 1 };
+      return { start, keeper: new SegmentKeeper(start), replayFrom: from, prepared: 0 };
+    });
+    return new Journals(registry, lanes, options.lanes);
+  }
+
+  /** Where the writers begin, by lane. */
+  get starts(): LaneStart[] {
+    return this.#lanes.map(({ start }) => start);
+  }
+
+  /** Makes the segment behind the one each lane writes to. */
+  async prepare(segments: readonly number[]): Promise<void> {
+    for (const [index, segment] of segments.entries()) {
+      const lane = this.#lanes[index]!;
+      if (lane.prepared > segment) continue;
+      await lane.keeper.prepare(segment + 1);
+      lane.prepared = segment + 1;
+    }
+  }
+
+  /** Whether some lane's journal has grown enough for a checkpoint. */
+  hasGrown(segments: readonly number[]): boolean {
+    return segments.some((segment, lane) => segment - this.#lanes[lane]!.replayFrom >= CHECKPOINT_SEGMENTS);
+  }
+
+  /**
+   * The registry has everything that was replayed: each lane begins anew. Its first segment is made here, so that the
+   * registry can record that it is there before a claim is acknowledged in it.
+   */
+  async begin(): Promise<void> {
+    const used = this.#lanes.slice(0, this.#used);
+    const segments = used.map(({ start }) => start.segment);
+    try {
+      await this.#prepareFirst(used);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      // What was replayed is what fills the disk, and is not needed any more.
+      const replayFrom = this.#lanes.map(({ start }) => start.segment);
+      const segmentsThere = this.#lanes.map(() => 0);
+      await this.#record(replayFrom, segmentsThere);
+      await this.#prepareFirst(used);
+      this.#isTidy = false;
+    }
+    await this.release(segments);
+  }
+
+  /** A lane that fails does not leave the others at work in a folder that may be given up. */
+  async #prepareFirst(lanes: readonly Lane[]): Promise<void> {
+    const results = await Promise.allSettled(lanes.map(({ keeper, start }) => keeper.prepare(start.segment)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /**
+   * The registry has everything that lies below these segments, by lane, which are there; lanes not named are done with
+   * altogether.
+   */
+  async release(segments: readonly number[]): Promise<void> {
+    const replayFrom = this.#lanes.map((lane, index) => segments[index] ?? lane.start.segment);
+    const segmentsThere = this.#lanes.map((_, index) => segments[index] ?? 0);
+    await this.#record(replayFrom, segmentsThere);
+  }
+
+  /** The registry has everything, these segments included: no journal is needed any more. */
+  async end(segments: readonly number[]): Promise<void> {
+    const replayFrom = this.#lanes.map((lane, index) => (segments[index] ?? lane.start.segment - 1) + 1);
+    const segmentsThere = this.#lanes.map(() => 0);
+    await this.#record(replayFrom, segmentsThere);
+  }
+
+  async #record(replayFrom: number[], segmentsThere: number[]): Promise<void> {
+    if (this.#isTidy && replayFrom.every((segment, index) => segment === this.#lanes[index]!.replayFrom)) return;
+    this.#registry.setMeta({ replayFrom, segmentsThere });
+    for (const [index, lane] of this.#lanes.entries()) {
+      lane.replayFrom = replayFrom[index]!;
+      if (fs.existsSync(lane.start.directory)) await lane.keeper.removeBelow(lane.replayFrom);
+    }
+    this.#isTidy = true;
+  }
+}
+
+function laneFolder(data: string, lane: number): string {
+  return join(data, 'journal', String(lane));
+}
+
+/** Lanes that have a folder. */
+function lanesThere(data: string): number {
+  const directory = join(data, 'journal');
+  if (!fs.existsSync(directory)) return 0;
+  const numbers = fs
+    .readdirSync(directory)
+    .filter((name) => /^\d{1,3}$/.test(name))
+    .map(Number);
+  return Math.max(-1, ...numbers) + 1;
+}
+
+/** A lane's folder is not there although the registry knows of it: to start empty would hide that claims are lost. */
+function refuseMissing(directory: string, cut: boolean): void {
+  const lost = `journal: expected the folder ${directory}, which the registry knows of, got none; claims that were acknowledged since the last checkpoint are in it`;
+  if (!cut)
+    throw new ClaimwireError(
+      'JOURNAL_CORRUPT',
+      `${lost}; nothing was changed; put it back, or start with --cut-journal to go on without it`,
+      { directory },
+    );
+  log('warn', `${lost}; going on without it, as asked`);
+}
+
+function replayLane(directory: string, walk: WalkOptions, table: ChannelTable, cut: boolean): RecoveryReport {
+  let report = recoverJournal(directory, replayInto(table), walk);
+  if (report.end === 'corrupt') {
+    if (!cut) throw corruptJournal(report);
+    const moved = cutJournal(directory, report);
+    log('warn', `journal: ${describe(report)}; cut as asked, moved aside: ${moved.join(', ') || 'nothing'}`);
+    report = recoverJournal(directory, replayInto(table), { ...walk, mustHave: undefined });
+  }
+  if (report.end === 'torn') log('warn', `journal: ${describe(report)}; ${TORN}; ${keptText(directory, report)}`);
+  for (const { file, offset, reason } of report.harmless)
+    log('warn', `journal: passed over ${file}:${offset}: ${reason}`);
+  if (report.claims > 0)
+    log('info', `journal: replayed ${report.claims} claims of ${report.groups} groups in ${report.segments} segments`);
+  const drafts = removeDrafts(fs, directory);
+  if (drafts > 0) log('info', `journal: removed ${drafts} half-made segments of a killed run from ${directory}`);
+  return report;
+}
+
+/** What is known of a torn end, and what is not. */
+const TORN =
+  'a loss of power leaves this of a group that was not acknowledged, damage done later leaves the same of groups that were: the journal does not tell which';
+
+function keptText(directory: string, report: RecoveryReport): string {
+  const folder = keepTorn(directory, report);
+  return folder === undefined
+    ? `NOT kept, since ${TORN_FOLDERS_MAX} torn ends are kept in ${directory} already: look at them and remove them`
+    : `its segment is kept in ${folder}: remove it when nobody misses a claim`;
+}
+
+function replayInto(table: ChannelTable): (bytes: Uint8Array, offset: number) => void {
+  let view: DataView = new DataView(new ArrayBuffer(0));
+  return (bytes, offset) => {
+    if (view.buffer !== bytes.buffer || view.byteOffset !== bytes.byteOffset)
+      view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const row = table.find(claimChannelHigh(view, offset), claimChannelLow(view, offset));
+    if (row < 0)
+      throw new ClaimwireError(
+        'REGISTRY_CORRUPT',
+        `registry: expected channel ${view.getBigUint64(offset + 1)}, which the journal has claims of, got none; restore the registry that belongs to this journal`,
+      );
+    table.commit(row, view, offset);
+  };
+}
+
+function corruptJournal(report: RecoveryReport): ClaimwireError {
+  return new ClaimwireError(
+    'JOURNAL_CORRUPT',
+    `journal: ${describe(report)}; nothing was changed; look with \`claimwire journal verify\`, restore a backup, or start with --cut-journal to keep what lies before it`,
+    { bad: report.bad, dropped: report.dropped },
+  );
+}
+
+function describe(report: RecoveryReport): string {
+  const { bad, dropped, groups, lastGroup } = report;
+  const place = bad === undefined ? '' : ` at ${bad.file}:${bad.offset}: ${bad.reason}`;
+  return `${report.end} end${place}; kept ${groups} groups up to number ${lastGroup}, dropped ${dropped.bytes} bytes with ${dropped.groups} sound groups after it`;
+}

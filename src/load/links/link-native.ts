@@ -1,0 +1,144 @@
+/**
+ * Claims over the addon's sockets: the fast link. The kernel copies claims out of their slots, datagrams of one socket
+ * leave as a train that the system cuts (UDP_SEGMENT), acks come in batches.
+ *
+ * Generator thread; owns its sockets and, in them, the memory trains are built in.
+ */
+import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../../protocol/layout.ts';
+import { SLOT_BYTES } from '../../ring/arena.ts';
+import { NativeSender } from '../../transport/native-sender.ts';
+import type { TransportSink } from '../../transport/transport.ts';
+import type { LoadChannels } from '../channels.ts';
+import { attachAddon } from '../signer.ts';
+import type { LinkOptions, LoadLink } from './link.ts';
+
+/** The longest train: what the system cuts is one message of at most so many bytes. */
+const TRAIN_BYTES_MAX = DATAGRAM_BYTES_MAX;
+const TRAIN_DATAGRAMS_MAX = 64;
+const RECEIVE_BUFFER_BYTES = 1 << 20;
+
+/** Datagrams of one length, only the last may be shorter; `start` of its bytes have left already. */
+interface Train {
+  readonly sender: NativeSender;
+  start: number;
+  bytes: number;
+  segmentBytes: number;
+  datagrams: number;
+}
+
+export class NativeLink implements LoadLink {
+  readonly name = 'native';
+  lastFailure: string | undefined;
+  readonly #trains: Train[] = [];
+  readonly #sink: TransportSink;
+  readonly #ringBase: number;
+  #lastSocket = 0;
+
+  private constructor(channels: LoadChannels, sink: TransportSink) {
+    this.#sink = sink;
+    this.#ringBase = channels.ring.base;
+  }
+
+  static async open(channels: LoadChannels, { host, port, sockets, sink }: LinkOptions): Promise<NativeLink> {
+    attachAddon(channels);
+    const link = new NativeLink(channels, sink);
+    while (link.#trains.length < sockets) {
+      const options = { host, port, stagingBytes: TRAIN_BYTES_MAX, receiveBufferBytes: RECEIVE_BUFFER_BYTES };
+      link.#trains.push({
+        sender: await NativeSender.open(options),
+        start: 0,
+        bytes: 0,
+        segmentBytes: 0,
+        datagrams: 0,
+      });
+    }
+    return link;
+  }
+
+  get failures(): number {
+    let refusals = 0;
+    for (const { sender } of this.#trains) refusals += sender.refusals;
+    if (refusals > 0) this.lastFailure = 'ECONNREFUSED';
+    return refusals;
+  }
+
+  get drops(): number {
+    return this.#trains.reduce((sum, { sender }) => sum + sender.drops, 0);
+  }
+
+  local(socket: number): string {
+    return this.#trains[socket]!.sender.address;
+  }
+
+  send(socket: number, slots: Uint32Array, count: number): boolean {
+    const train = this.#trains[socket]!;
+    const bytes = count * CLAIM_BYTES;
+    if (!this.#fits(train, bytes)) {
+      this.#depart(train);
+      if (train.bytes > 0) return false;
+    }
+    if (train.bytes === 0) train.segmentBytes = bytes;
+    for (let index = 0; index < count; ) {
+      const run = runLength(slots, index, count);
+      const first = (slots[index]! - this.#ringBase) / SLOT_BYTES;
+      train.sender.gather(train.bytes, first, run);
+      train.bytes += run * CLAIM_BYTES;
+      index += run;
+    }
+    train.datagrams += 1;
+    this.#lastSocket = socket;
+    return true;
+  }
+
+  flush(): void {
+    for (const train of this.#trains) if (train.bytes > 0) this.#depart(train);
+  }
+
+  receive(): void {
+    for (const { sender } of this.#trains) sender.receive(this.#sink);
+  }
+
+  /** At the socket that sent last: exact for one claim at a time; acks at the others are found at the next look. */
+  wait(waitUs: number): void {
+    if (waitUs >= 1) this.#trains[this.#lastSocket]!.sender.wait(Math.round(waitUs), false);
+  }
+
+  async close(): Promise<void> {
+    for (const { sender } of this.#trains) sender.close();
+  }
+
+  #fits({ start, bytes, segmentBytes, datagrams }: Train, more: number): boolean {
+    if (bytes === 0) return true;
+    const isWhole = bytes === datagrams * segmentBytes;
+    return (
+      start === 0 &&
+      isWhole &&
+      more <= segmentBytes &&
+      datagrams < TRAIN_DATAGRAMS_MAX &&
+      bytes + more <= TRAIN_BYTES_MAX
+    );
+  }
+
+  /** Sends what there is; what the socket has no room for stays. */
+  #depart(train: Train): void {
+    const { sender, start, bytes, segmentBytes } = train;
+    const before = sender.refusals;
+    const sent = sender.send(start, bytes - start, segmentBytes);
+    // Refused by the peer's machine (ICMP for an earlier datagram): these count as sent, into the void.
+    const end = sender.refusals > before ? bytes : Math.min(bytes, start + sent * segmentBytes);
+    if (end < bytes) {
+      train.start = end;
+      return;
+    }
+    train.start = 0;
+    train.bytes = 0;
+    train.datagrams = 0;
+  }
+}
+
+/** How many slots from `index` on follow each other. */
+function runLength(slots: Uint32Array, index: number, count: number): number {
+  let run = 1;
+  while (index + run < count && slots[index + run] === slots[index]! + run * SLOT_BYTES) run++;
+  return run;
+}

@@ -1,0 +1,49 @@
+/**
+ * The contract between the generator and its sockets: claims leave from slots, acks come back to a sink.
+ *
+ * Generator thread. One link holds several sockets, all to the same peer: a node that shares its port among lanes
+ * (SO_REUSEPORT) spreads sockets over them, not datagrams.
+ */
+import type { TransportSink } from '../../transport/transport.ts';
+
+export interface LoadLink {
+  readonly name: 'native' | 'dgram' | 'tcp';
+  /** Where socket n sends from, as `H:P`. */
+  local(socket: number): string;
+  /**
+   * Takes a datagram (or stream payload) of `count` claims, which lie at the byte offsets `slots[0..count)` of the
+   * arena, and copies them. It leaves at the latest with the next `flush` that finds room. False where the socket's own
+   * queue is full: nothing is taken, try again later.
+   */
+  send(socket: number, slots: Uint32Array, count: number): boolean;
+  flush(): void;
+  /** Hands what has come in to the sink; links of the event loop do so by themselves, between turns. */
+  receive(): void;
+  /** Sleeps until something may have come in, at most so long; the event loop does not turn meanwhile. */
+  wait(waitUs: number): void;
+  /** How often a send or receive failed, and the system's word for the last of them. */
+  readonly failures: number;
+  readonly lastFailure: string | undefined;
+  /** Messages with acks that the sockets had no room for, where the system says. */
+  readonly drops: number;
+  close(): Promise<void>;
+}
+
+export interface LinkOptions {
+  /** A literal address. */
+  host: string;
+  port: number;
+  sockets: number;
+  /** Claims in the largest datagram. */
+  perDatagram: number;
+  sink: TransportSink;
+}
+
+/** Below this a sleep costs more than it saves. */
+const SLEEP_US_MIN = 20;
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/** Sleeps some microseconds; for links that have no way to wait for their sockets. */
+export function sleepUs(waitUs: number): void {
+  if (waitUs >= SLEEP_US_MIN) Atomics.wait(cell, 0, 0, waitUs / 1_000);
+}

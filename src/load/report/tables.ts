@@ -1,0 +1,174 @@
+/**
+ * The report's tables: what became of the claims, latencies, a ramp's steps, settings. Pure, any thread.
+ */
+
+import { lostOf } from '../bounds.ts';
+import type { Delivery, Latency, LoadResult, LoadStep } from '../result.ts';
+import { formatCount, formatMs, formatSetMs, formatShare, html, type Markup, NOTHING } from './html.ts';
+
+/** Of all steps together. */
+export function renderCounts(steps: readonly LoadStep[]): Markup {
+  const total = (count: (step: LoadStep) => number) => steps.reduce((sum, step) => sum + count(step), 0);
+  const sent = total((step) => step.sent);
+  const row = (name: string, count: number, share = formatShare(count, sent), kind = '') =>
+    html`<tr class="${kind}"><th scope="row">${name}</th><td>${formatCount(count)}</td><td>${share}</td></tr>`;
+  const part = (name: string, count: number, share?: string) => (count > 0 ? row(name, count, share, 'part') : NOTHING);
+  const reasons = refusalsByReason(steps);
+  const refused = reasons.reduce((sum, [, count]) => sum + count, 0);
+  const acked = total((step) => step.acked);
+  const already = total((step) => step.already);
+  const covered = total((step) => step.covered);
+  const unanswered = total((step) => step.unanswered);
+  const missing = sent - acked - already - refused - covered - unanswered;
+  const lateMs = Math.max(...steps.map((step) => step.late.lateMs));
+  const latestMs = Math.max(...steps.map((step) => step.late.maxMs));
+  const late = total((step) => step.late.claims);
+  const faults = (['dropped', 'duplicated', 'reordered', 'corrupted', 'stale'] as const).map(
+    (fault) => [fault, total((step) => step.faults[fault])] as const,
+  );
+  return html`<table><thead><tr><th>Claims</th><th>count</th><th>of sent</th></tr></thead><tbody>
+${row('Sent', sent, '')}
+${part(
+  'in datagrams or payloads',
+  total((step) => step.datagrams),
+  '',
+)}
+${row('Acknowledged', acked)}
+${part(
+  'by a newer claim’s ack alone',
+  total((step) => step.ackedByNewer),
+)}
+${already > 0 ? row('Answered ALREADY', already) : NOTHING}
+${row('Refused', refused)}
+${reasons.map(([reason, count]) => part(reason, count))}
+${part(
+  'of these made to be refused',
+  total((step) => step.expectedRefusals),
+)}
+${covered > 0 ? row('Due to be refused, but covered', covered) : NOTHING}
+${row('Unanswered', unanswered)}
+${missing === 0 ? NOTHING : row('Not accounted for', missing)}
+${row(`Sent more than ${formatSetMs(lateMs)} late`, late)}
+${late > 0 ? html`<tr class="part"><th scope="row">the latest by</th><td>${formatMs(latestMs)} ms</td><td></td></tr>` : NOTHING}
+${part(
+  'never sent',
+  total((step) => step.late.unsent),
+)}
+${row(
+  'Duplicate acks',
+  total((step) => step.duplicateAcks),
+  '',
+)}
+${row(
+  'Acks out of order',
+  total((step) => step.outOfOrderAcks),
+  '',
+)}
+${row(
+  'Frames that were no ack of ours',
+  total((step) => step.strayAcks),
+  '',
+)}
+${faults.some(([, count]) => count > 0) ? html`<tr><th scope="row">Faults made on purpose</th><td></td><td></td></tr>` : NOTHING}
+${faults.map(([fault, count]) => part(fault, count))}
+</tbody></table>`;
+}
+
+/** Each stage of a claim's way apart: an ack alone does not say that a claim arrived. */
+export function renderDelivery(delivery: Delivery | null): Markup {
+  if (delivery === null)
+    return html`<p>The node’s side is not known: its admin interface did not answer, so nobody can say how many claims reached it.</p>`;
+  const { sent, received, verified, acknowledged, acknowledgedByNewer, nodeDrops } = delivery;
+  const row = (name: string, count: number, kind = '') =>
+    html`<tr class="${kind}"><th scope="row">${name}</th><td>${formatCount(count)}</td><td>${formatShare(count, sent)}</td></tr>`;
+  return html`<table><thead><tr><th>Claims</th><th>count</th><th>of sent</th></tr></thead><tbody>
+${row('Sent, warm-up and copies included', sent)}
+${row('Received by the node', received)}
+${row('Never reached it', lostOf(delivery), 'part')}
+${row('Verified by the node', verified)}
+${row('Acknowledged', acknowledged)}
+${row('by a newer claim’s ack alone', acknowledgedByNewer, 'part')}
+</tbody></table>
+<p class="caption">The node counts what anybody sends it; its sockets had no room for ${formatCount(nodeDrops)} messages. Acks are cumulative, so a claim that was lost may be acknowledged by a newer one’s.</p>`;
+}
+
+/** The most frequent first. */
+function refusalsByReason(steps: readonly LoadStep[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const { refused } of steps)
+    for (const [reason, count] of Object.entries(refused)) counts.set(reason, (counts.get(reason) ?? 0) + count);
+  return [...counts].filter(([, count]) => count > 0).sort(([, left], [, right]) => right - left);
+}
+
+export function renderLatencyTable({ latency, uncorrected }: LoadStep, sloMs: number | null): Markup {
+  const rows: [string, (of: Latency) => number][] = [
+    ['Minimum', (of) => of.minMs],
+    ['Mean', (of) => of.meanMs],
+    ['p50', (of) => of.p50Ms],
+    ['p90', (of) => of.p90Ms],
+    ['p99', (of) => of.p99Ms],
+    ['p99.9', (of) => of.p999Ms],
+    ['p99.99', (of) => of.p9999Ms],
+    ['Maximum', (of) => of.maxMs],
+  ];
+  const figure = (of: Latency, value: (of: Latency) => number) => formatMs(of.count > 0 ? value(of) : Number.NaN);
+  const missed = sloMs !== null && latency.count > 0 && latency.p99Ms > sloMs;
+  return html`<table><thead><tr><th>Milliseconds</th><th>corrected</th><th>uncorrected</th></tr></thead><tbody>
+${rows.map(([name, value]) => {
+  const bad = missed && name === 'p99';
+  return html`<tr><th scope="row">${bad ? 'p99, over the SLO' : name}</th><td class="${bad ? 'bad' : ''}">${figure(latency, value)}</td><td>${figure(uncorrected, value)}</td></tr>`;
+})}
+<tr><th scope="row">Claims</th><td>${formatCount(latency.count)}</td><td>${formatCount(uncorrected.count)}</td></tr>
+</tbody></table>
+<p class="caption">Corrected: from the time a claim was meant to leave, so waiting behind a stall counts. Uncorrected: from the time it left.</p>`;
+}
+
+export function renderSteps({ steps, knee, settings: { sloMs } }: LoadResult): Markup {
+  const rate = (value: number) => html`<td>${formatCount(value)}</td>`;
+  const count = (value: number) => html`<td class="${value > 0 ? 'bad' : ''}">${formatCount(value)}</td>`;
+  return html`<div class="scroll"><table><thead><tr><th>Requested, /s</th><th>sent, /s</th><th>acknowledged, /s</th><th>p50, ms</th><th>p99, ms</th><th>p99.9, ms</th><th>max, ms</th><th>lost</th><th>unanswered</th><th>refused</th><th>late</th></tr></thead><tbody>
+${steps.map((step) => {
+  const { latency, requestedRate } = step;
+  const atKnee = knee !== null && knee.requestedRate === requestedRate;
+  const figure = (value: number) => formatMs(latency.count > 0 ? value : Number.NaN);
+  const over = sloMs !== null && latency.p99Ms > sloMs;
+  const refused = Object.values(step.refused).reduce((sum, refusals) => sum + refusals, 0);
+  return html`<tr class="${atKnee ? 'knee' : ''}"><th scope="row">${requestedRate === null ? 'max' : formatCount(requestedRate)}${atKnee ? ' (knee)' : ''}</th>${rate(step.achievedRate)}${rate(step.ackedRate)}<td>${figure(latency.p50Ms)}</td><td class="${over ? 'bad' : ''}">${figure(latency.p99Ms)}</td><td>${figure(latency.p999Ms)}</td><td>${figure(latency.maxMs)}</td>${step.delivery === null ? html`<td>–</td>` : count(lostOf(step.delivery))}${count(step.unanswered)}${rate(refused)}${rate(step.late.claims)}</tr>`;
+})}
+</tbody></table></div>`;
+}
+
+export function renderSettings({ to, sender, signer, startedAt, machine, node, target, settings }: LoadResult): Markup {
+  const faults = Object.entries(settings.faults).filter(([, share]) => share > 0);
+  const load: [string, string][] = [
+    ['Channels', formatCount(settings.channels)],
+    ['Keys', formatCount(settings.keys)],
+    ['Claims per datagram', formatCount(settings.perDatagram)],
+    ['Arrivals', settings.arrivals],
+    ['Skew', settings.skew],
+    ['Faults', faults.length === 0 ? 'none' : faults.map(([name, share]) => `${name} ${share}`).join(', ')],
+    ['SLO for p99', formatSetMs(settings.sloMs)],
+    ['Loss at most', formatShare(settings.lossMax, 1)],
+    ['Refused at most', formatShare(settings.refusedMax, 1)],
+    ['Duration', `${settings.durationSeconds} s a step`],
+    ['Warm-up', `${settings.warmupSeconds} s`],
+    ['Seed', String(settings.seed)],
+  ];
+  const place: [string, string][] = [
+    ['Target', to],
+    ['Backend', target?.backend ?? 'not known'],
+    ['Kernel', target === null ? 'not known' : (target.kernel ?? 'none')],
+    ['Layout', target?.layout ?? 'not known'],
+    ['Sender', sender],
+    ['Signer', signer],
+    ['Sockets', formatCount(settings.sockets)],
+    ['Window', formatCount(settings.window)],
+    ['Machine', machine],
+    ['Node.js', node],
+    ['Started', startedAt],
+  ];
+  return html`<div class="pair">${[load, place].map(
+    (rows) =>
+      html`<table class="settings"><tbody>${rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>`)}</tbody></table>`,
+  )}</div>`;
+}

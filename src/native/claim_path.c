@@ -1,0 +1,220 @@
+/* See claim_path.h. Words of the arena are little-endian, amounts u64 as two of them; a claim's bytes are big-endian. */
+#include "claim_path.h"
+#include <string.h>
+#include "layout_generated.h"
+
+#define AHEAD 8          /* slots whose rows are fetched before they are needed */
+#define RUN 16           /* claims whose rows are looked up together: a datagram's */
+#define DROPS_MAX ((uint64_t)CW_DROPS_MAX_HIGH << 32 | CW_DROPS_MAX_LOW)
+#define PROBES_MAX 1024u /* of a table at most half full: more means it is not ours to judge */
+
+static uint32_t load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static void store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+/* In no order but what a fence before and a release after give it. */
+static void put(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
+static uint32_t be32(const uint8_t *bytes) {
+    uint32_t v;
+    memcpy(&v, bytes, 4);
+    return __builtin_bswap32(v);
+}
+static uint64_t be64(const uint8_t *bytes) {
+    uint64_t v;
+    memcpy(&v, bytes, 8);
+    return __builtin_bswap64(v);
+}
+static uint64_t amount_of(const uint8_t *claim) { return be64(claim + CW_CLAIM_AMOUNT); }
+static uint64_t pair(uint32_t high, uint32_t low) { return (uint64_t)high << 32 | low; }
+static uint8_t *slot_at(const struct cw_path *p, uint32_t sequence) {
+    return p->arena + p->at.slots + (size_t)(sequence & p->at.slot_mask) * CW_SLOT_BYTES;
+}
+static uint32_t *hot_at(const struct cw_path *p, uint32_t row) {
+    return (uint32_t *)(p->arena + p->at.rows + (size_t)row * CW_ROW_HOT_BYTES);
+}
+static const uint32_t *index_of(const struct cw_path *p) { return (const uint32_t *)(p->arena + p->at.channel_index); }
+
+/* As hashHandle in channel/table.ts. */
+static uint32_t hash_handle(uint32_t high, uint32_t low) {
+    uint32_t hash = (low ^ high * 0x9e3779b1u) * 0x85ebca6bu;
+    hash ^= hash >> 15;
+    return hash * 0xc2b2ae35u;
+}
+/* Row of a handle whose search begins at `slot`, or rows_max. */
+static uint32_t find_row(const struct cw_path *p, uint32_t slot, uint32_t high, uint32_t low) {
+    for (uint32_t probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & p->at.index_mask) {
+        const uint32_t entry = load(&index_of(p)[slot]);
+        if (!entry || entry > p->at.rows_max) return p->at.rows_max;
+        const uint32_t *hot = hot_at(p, entry - 1);
+        if (hot[CW_HOT_ID_LOW] == low && hot[CW_HOT_ID_HIGH] == high) return entry - 1;
+    }
+    return p->at.rows_max;
+}
+/* Rules 2 and 4 to 6 (path/rules.ts): 1 when all hold and the row was not being changed meanwhile. Every load acquires,
+ * so that the second look at the change word comes after all of them. */
+static int admits(const uint32_t *hot, uint64_t amount, uint32_t now_seconds) {
+    const uint32_t change = load(&hot[CW_HOT_CHANGE]);
+    const uint32_t flags = load(&hot[CW_HOT_FLAGS]), expires_at = load(&hot[CW_HOT_EXPIRES_AT]);
+    const uint64_t capacity = pair(load(&hot[CW_HOT_CAPACITY_HIGH]), load(&hot[CW_HOT_CAPACITY_LOW]));
+    const uint32_t high = load(&hot[CW_HOT_COMMITTED_HIGH]); /* before the low half: see committedHigh in table.ts */
+    const uint64_t committed = pair(high, load(&hot[CW_HOT_COMMITTED_LOW]));
+    return !(change & 1) && amount > committed && amount <= capacity && (flags & CW_FLAG_OPEN) &&
+           (amount <= DROPS_MAX || (flags & CW_FLAG_LINK)) && (!expires_at || now_seconds < expires_at) &&
+           load(&hot[CW_HOT_CHANGE]) == change;
+}
+
+static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
+    const uint32_t r = (uint32_t)claim[f->r_start] << 8 | claim[f->r_start + 1], s = (uint32_t)claim[f->s_start] << 8 | claim[f->s_start + 1];
+    return (r >> f->r_shift & 0xff) << 8 | (s >> f->s_shift & 0xff);
+}
+
+/* The same claim but for its timestamp, as in path/duplicate-filter.ts; its type has been looked at. */
+static int is_twin(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
+
+uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
+                      double received_at, uint32_t now_seconds) {
+    const uint32_t *cursor = (const uint32_t *)(p->arena + p->at.committed);
+    uint32_t taken = 0;
+    for (;;) {
+        uint32_t run = 0, start[RUN];
+        const uint32_t committed = load(cursor);
+        for (; run < RUN; run++) {
+            const uint8_t *claim = bytes + (size_t)run * CW_CLAIM_BYTES;
+            if ((size_t)(run + 1) * CW_CLAIM_BYTES > length || claim[0] != CW_FRAME_CLAIM || next + run - committed > p->at.slot_mask) break;
+            start[run] = hash_handle(be32(claim + 1), be32(claim + 5)) & p->at.index_mask;
+            __builtin_prefetch(&index_of(p)[start[run]]);
+        }
+        for (uint32_t i = 0; i < run; i++) {
+            const uint32_t entry = load(&index_of(p)[start[i]]);
+            if (entry && entry <= p->at.rows_max) __builtin_prefetch(hot_at(p, entry - 1));
+        }
+        for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, taken++) {
+            const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
+            if (row >= p->at.rows_max || !admits(hot_at(p, row), amount_of(bytes), now_seconds)) return taken;
+            uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
+            if (*cell - committed < next - committed && is_twin(bytes, slot_at(p, *cell))) return taken;
+            *cell = next;
+            uint8_t *slot = slot_at(p, next);
+            memcpy(slot, bytes, CW_CLAIM_BYTES);
+            memcpy(slot + CW_CLAIM_BYTES, (const uint8_t *)source + 1, CW_SOURCE_BYTES - 1);
+            memcpy(slot + CW_SLOT_RECEIVED_AT, &received_at, 8);
+            memcpy(slot + CW_SLOT_CHANNEL, &row, 4);
+            memset(slot + CW_SLOT_VERDICT, 0, 4);
+        }
+        if (run < RUN) return taken;
+    }
+}
+
+static uint8_t *record_at(const struct cw_group *g, uint32_t record) {
+    return g->journal + CW_GROUP_HEADER_BYTES + (size_t)record * CW_RECORD_BYTES;
+}
+static int has_ack_room(const struct cw_group *g) { return g->counts[CW_COUNT_ACKS] < g->acks_max; }
+/* As GroupAcks.add: one ack a channel and source. There is room. */
+static void owe_ack(struct cw_group *g, uint32_t record, const uint8_t *source) {
+    uint32_t word[5];
+    memcpy(word, source, sizeof word);
+    uint32_t entry = g->ack_heads[record];
+    for (uint32_t looked = 0; entry && looked < CW_CHAIN_LOOKUPS_MAX; looked++, entry = g->ack_next[entry - 1]) {
+        const uint32_t *known = g->ack_words + (size_t)(entry - 1) * 5;
+        if (known[0] >> 8 == word[0] >> 8 && !memcmp(known + 1, word + 1, 16)) return;
+    }
+    const uint32_t added = g->counts[CW_COUNT_ACKS];
+    g->counts[CW_COUNT_ACKS] = added + 1;
+    g->ack_records[added] = record;
+    g->ack_next[added] = g->ack_heads[record];
+    g->ack_heads[record] = added + 1;
+    memcpy(g->ack_words + (size_t)added * 5, word, sizeof word);
+}
+static int accept(struct cw_group *g, uint32_t record, const uint8_t *slot) {
+    owe_ack(g, record, slot + CW_SLOT_SOURCE);
+    g->counts[CW_COUNT_ACCEPTED]++;
+    return 1;
+}
+static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot) {
+    uint8_t *to = record_at(g, record);
+    memcpy(to, slot, CW_CLAIM_BYTES);
+    memset(to + CW_CLAIM_BYTES, 0, CW_RECORD_BYTES - CW_CLAIM_BYTES);
+}
+/* As #stage in commit-step.ts. 0: not plain after all, nothing was done. */
+static int stage(struct cw_group *open, struct cw_group *flying, uint32_t row, const uint8_t *slot) {
+    if (!has_ack_room(open) || (flying && !has_ack_room(flying))) return 0;
+    const uint64_t amount = amount_of(slot);
+    uint32_t record = open->record_of_row[row];
+    if (record) {
+        if (amount > amount_of(record_at(open, record - 1))) copy_record(open, record - 1, slot);
+        return accept(open, record - 1, slot);
+    }
+    if (flying && flying->record_of_row[row] && amount <= amount_of(record_at(flying, flying->record_of_row[row] - 1)))
+        return accept(flying, flying->record_of_row[row] - 1, slot);
+    record = open->counts[CW_COUNT_RECORDS];
+    if (record >= open->records_max) return 0;
+    open->counts[CW_COUNT_RECORDS] = record + 1;
+    open->record_of_row[row] = record + 1;
+    open->row_of_record[record] = row;
+    copy_record(open, record, slot);
+    return accept(open, record, slot);
+}
+/* Atomic: the row is also asked for of slots further on, which may be written meanwhile; what comes of it is checked. */
+static uint32_t row_of(const uint8_t *slot) { return __atomic_load_n((const uint32_t *)(slot + CW_SLOT_CHANNEL), __ATOMIC_RELAXED); }
+
+uint32_t cw_path_settle(struct cw_path *p, struct cw_group *open, struct cw_group *flying, uint32_t next, uint32_t end,
+                        uint32_t now_seconds) {
+    uint32_t count = 0;
+    for (; next != end; next++, count++) {
+        const uint8_t *slot = slot_at(p, next);
+        const uint32_t ahead = row_of(slot_at(p, next + AHEAD));
+        if (ahead < p->at.rows_max && ahead < open->rows_max) {
+            __builtin_prefetch(hot_at(p, ahead));
+            __builtin_prefetch(&open->record_of_row[ahead]);
+        }
+        if (load((const uint32_t *)(slot + CW_SLOT_VERDICT)) != CW_VERDICT_VALID) break;
+        const uint32_t row = row_of(slot);
+        if (row >= p->at.rows_max || row >= open->rows_max) break;
+        const uint32_t *hot = hot_at(p, row);
+        if ((load(&hot[CW_HOT_FLAGS]) & CW_FLAG_LINK) || !admits(hot, amount_of(slot), now_seconds)) break;
+        if (!stage(open, flying, row, slot)) break;
+    }
+    return count;
+}
+
+/* Everything before the release of the version word, so that whoever reads it even has them all. */
+static void put_claim(uint32_t *hot, uint64_t *signature, const uint8_t *claim, uint64_t amount) {
+    if ((uint32_t)(amount >> 32) != hot[CW_HOT_COMMITTED_HIGH]) {
+        store(&hot[CW_HOT_COMMITTED_LOW], 0);
+        store(&hot[CW_HOT_COMMITTED_HIGH], (uint32_t)(amount >> 32));
+    }
+    store(&hot[CW_HOT_COMMITTED_LOW], (uint32_t)amount);
+    put(&hot[CW_HOT_SEQUENCE], be32(claim + CW_CLAIM_SEQUENCE));
+    put(&hot[CW_HOT_TIMESTAMP_HIGH], be32(claim + CW_CLAIM_TIMESTAMP));
+    put(&hot[CW_HOT_TIMESTAMP_LOW], be32(claim + CW_CLAIM_TIMESTAMP + 4));
+    for (uint32_t i = 0; i < CW_SIGNATURE_BYTES / 8; i++) {
+        uint64_t word;
+        memcpy(&word, claim + CW_CLAIM_SIGNATURE + 8 * i, 8);
+        __atomic_store_n(&signature[i], word, __ATOMIC_RELAXED);
+    }
+    store(&hot[CW_HOT_DIRTY], 1);
+}
+/* As ChannelTable.commit. */
+static void commit_row(struct cw_path *p, uint32_t row, const uint8_t *claim) {
+    uint32_t *hot = hot_at(p, row);
+    uint32_t version;
+    do version = load(&hot[CW_HOT_VERSION]) & ~1u;
+    while (!__atomic_compare_exchange_n(&hot[CW_HOT_VERSION], &version, version | 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    /* Readers that see any store below find the version odd; free on x86, not where an exchange is a load and a store.
+     * Readers load each word atomically (table.ts): a word of ours with this fence before it, read with acquire, puts their
+     * second look at the version after the exchange. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    const uint64_t amount = amount_of(claim);
+    if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
+        put_claim(hot, (uint64_t *)(p->arena + p->at.signatures + (size_t)row * CW_SIGNATURE_BYTES), claim, amount);
+    store(&hot[CW_HOT_VERSION], version + 2);
+}
+void cw_path_commit(struct cw_path *p, const struct cw_group *g) {
+    const uint32_t records = g->counts[CW_COUNT_RECORDS];
+    for (uint32_t record = 0; record < records; record++) {
+        if (record + AHEAD < records) {
+            const uint32_t ahead = g->row_of_record[record + AHEAD];
+            __builtin_prefetch(hot_at(p, ahead), 1);
+            __builtin_prefetch(p->arena + p->at.signatures + (size_t)ahead * CW_SIGNATURE_BYTES, 1);
+        }
+        commit_row(p, g->row_of_record[record], record_at(g, record));
+    }
+}

@@ -1,0 +1,45 @@
+/* The claim path's two per-claim loops in C: the receive step's door and the commit step's settling and table writes.
+ *
+ * Each takes a run of plain claims and stops before the first that is anything else (a refusal, a twin in flight, a link
+ * channel, a row being changed): that one is the TypeScript step's, which is the specification and does the same for
+ * every claim. So nothing is refused, answered or counted here. Owned by the thread of its ring; nothing allocates. */
+#ifndef CLAIMWIRE_CLAIM_PATH_H
+#define CLAIMWIRE_CLAIM_PATH_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where things lie in the arena: bytes from its base. */
+struct cw_path_layout {
+    uint32_t slots, slot_mask;
+    uint32_t committed; /* the ring's committed cursor */
+    uint32_t channel_index, index_mask;
+    uint32_t rows, rows_max, signatures;
+};
+/* The in-flight duplicate filter (path/duplicate-filter.ts): 65,536 ring sequences, picked by two bytes of a signature. */
+struct cw_filter {
+    uint32_t *cells;
+    uint32_t r_start, r_shift, s_start, s_shift;
+};
+struct cw_path {
+    uint8_t *arena;
+    struct cw_path_layout at;
+    struct cw_filter filter;
+};
+/* A commit group's memory (path/commit-group.ts). `counts`: see CW_COUNT_*. */
+struct cw_group {
+    uint8_t *journal;
+    uint32_t *record_of_row, *row_of_record;
+    uint32_t *ack_words, *ack_records, *ack_next, *ack_heads;
+    uint32_t *counts;
+    uint32_t rows_max, records_max, acks_max;
+};
+
+/* Enters the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
+uint32_t cw_path_take(struct cw_path *path, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
+                      double received_at, uint32_t now_seconds);
+/* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `flying`: the group at the disk, or 0. */
+uint32_t cw_path_settle(struct cw_path *path, struct cw_group *open, struct cw_group *flying, uint32_t next, uint32_t end,
+                        uint32_t now_seconds);
+/* Makes every record of a durable group its row's best claim. */
+void cw_path_commit(struct cw_path *path, const struct cw_group *group);
+#endif

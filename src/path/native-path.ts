@@ -1,0 +1,113 @@
+/**
+ * The claim path's per-claim loops in C (native/claim_path.c): fast twins of what ReceiveStep and CommitStep do for plain
+ * claims. Each takes a run of them and stops before the first that is not plain; that one is the step's own.
+ *
+ * One instance per ring, for the thread that uses it. Without the addon the steps do everything themselves.
+ */
+import { loadAddon } from '../native/addon.ts';
+import type { Arena } from '../ring/arena.ts';
+import { type ClaimRing, committedOffset } from '../ring/claim-ring.ts';
+import type { CommitGroup } from './commit-group.ts';
+import type { DuplicateFilter } from './duplicate-filter.ts';
+
+/** C's seconds end here, as expiries do: a later clock must not begin anew. */
+const U32_MAX = 0xffff_ffff;
+
+/** What pathOpen and pathGroup give: memory of C, named. */
+type Handle = object;
+
+interface PathAddon {
+  pathOpen(arena: Uint8Array, layout: Uint32Array, filterCells: Uint32Array, filterPlaces: Uint32Array): Handle;
+  pathGroup(
+    journal: Uint8Array,
+    recordOfRow: Uint32Array,
+    rowOfRecord: Uint32Array,
+    ackWords: Uint32Array,
+    ackRecords: Uint32Array,
+    ackNext: Uint32Array,
+    ackHeads: Uint32Array,
+    counts: Uint32Array,
+  ): Handle;
+  pathTake(
+    path: Handle,
+    bytes: Uint8Array,
+    offset: number,
+    end: number,
+    source: Uint32Array,
+    next: number,
+    receivedAt: number,
+    nowSeconds: number,
+  ): number;
+  pathSettle(path: Handle, open: Handle, flying: Handle | null, next: number, end: number, nowSeconds: number): number;
+  pathCommit(path: Handle, group: Handle): void;
+}
+
+export class NativePath {
+  readonly #addon: PathAddon;
+  readonly #path: Handle;
+  readonly #groups = new WeakMap<CommitGroup, Handle>();
+
+  private constructor(addon: PathAddon, path: Handle) {
+    this.#addon = addon;
+    this.#path = path;
+  }
+
+  /** Undefined where there is no addon. `filter` is the receive step's. */
+  static open(arena: Arena, ring: ClaimRing, ringNumber: number, filter: DuplicateFilter): NativePath | undefined {
+    const addon = pathAddon();
+    if (addon === undefined) return undefined;
+    const { plan } = arena;
+    const layout = Uint32Array.of(
+      ring.base,
+      ring.mask,
+      committedOffset(arena, ringNumber),
+      plan.channelIndex.offset,
+      plan.channelIndex.bytes / 4 - 1,
+      plan.rows.offset,
+      plan.shape.channelsMax,
+      plan.signatures.offset,
+    );
+    return new NativePath(addon, addon.pathOpen(arena.bytes, layout, filter.cells, filter.places));
+  }
+
+  /**
+   * Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many.
+   * @param receivedAt milliseconds since 1970
+   */
+  take(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, receivedAt: number): number {
+    const seconds = Math.min(Math.floor(receivedAt / 1_000), U32_MAX);
+    return this.#addon.pathTake(this.#path, bytes, offset, end, source, next, receivedAt, seconds);
+  }
+
+  /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `flying` is at the disk. */
+  settle(open: CommitGroup, flying: CommitGroup | undefined, next: number, end: number, nowSeconds: number): number {
+    const beside = flying === undefined ? null : this.#handle(flying);
+    const seconds = Math.min(nowSeconds, U32_MAX);
+    return this.#addon.pathSettle(this.#path, this.#handle(open), beside, next, end, seconds);
+  }
+
+  /** Makes every record of a durable group its row's best claim. */
+  commit(group: CommitGroup): void {
+    this.#addon.pathCommit(this.#path, this.#handle(group));
+  }
+
+  #handle(group: CommitGroup): Handle {
+    let handle = this.#groups.get(group);
+    if (handle === undefined) {
+      const { journal, recordOfRow, rowOfRecord, acks, counts } = group;
+      const { words, records, next, heads } = acks;
+      handle = this.#addon.pathGroup(journal.bytes, recordOfRow, rowOfRecord, words, records, next, heads, counts);
+      this.#groups.set(group, handle);
+    }
+    return handle;
+  }
+}
+
+function pathAddon(): PathAddon | undefined {
+  try {
+    const addon = loadAddon<Partial<PathAddon>>();
+    return addon.pathOpen === undefined ? undefined : (addon as PathAddon);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Reads a registry's file without LMDB: is it sound, and what rows does it hold?
+ *
+ * Main thread, at start and in tools; never writes. A row is a record with a 5-byte key, "r" and its position: channels
+ * count from 0 in the order they were opened, without a gap. Any other key length is a record of the registry itself.
+ */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { rowFault } from '../channel/row.ts';
+import { ClaimwireError } from '../errors.ts';
+import { LmdbFault, type LmdbMeta, readLmdbMeta } from './lmdb-meta.ts';
+import { walkLmdb } from './lmdb-walk.ts';
+import { decodeRecord } from './record.ts';
+
+const ROW_KEY_BYTES = 5;
+export const META_KEY = 'claimwire/meta';
+export const OWNER_KEY = 'claimwire/owner';
+/** A commit is seen half-written only for microseconds; after this many looks it is damage. */
+const META_READS_MAX = 3;
+const META_READ_WAIT_MS = 1;
+
+export function registryFile(directory: string): string {
+  return join(directory, 'data.mdb');
+}
+
+/**
+ * Checks everything in the registry: each page, each row's checksum and key, the free list. A folder that does not exist
+ * is fine (nothing was stored yet).
+ * @returns the number of channels
+ * @throws ClaimwireError REGISTRY_CORRUPT saying where; DATA_LOCKED when another process writes to it meanwhile
+ */
+export function checkRegistry(directory: string): number {
+  return existsSync(directory) ? walkRegistry(directory, () => {}) : 0;
+}
+
+/**
+ * Hands every row to `visit` (a view that is valid during the call), by position from 0, checking all on the way.
+ * @returns the number of rows
+ * @throws as `checkRegistry`
+ */
+export function walkRegistry(directory: string, visit: (row: Uint8Array) => void): number {
+  const file = registryFile(directory);
+  const fd = openFile(file);
+  let meta: LmdbMeta | undefined;
+  try {
+    meta = settledMeta(fd);
+    return walkRows(fd, meta, visit);
+  } catch (error) {
+    if (!(error instanceof LmdbFault)) throw error;
+    // LMDB reuses a snapshot's pages only two commits later, so a fault in a snapshot that is no longer the newest is
+    // another process writing, not damage.
+    if (meta !== undefined && wasWritten(fd, meta))
+      throw new ClaimwireError(
+        'DATA_LOCKED',
+        `registry ${directory}: expected to be alone, got another process writing to it; stop that node first`,
+        { directory },
+      );
+    throw new ClaimwireError(
+      'REGISTRY_CORRUPT',
+      `registry ${file}: ${error.message}; nothing was changed; restore the folder from a backup`,
+      { file, fault: error.message },
+    );
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openFile(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT')
+      throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: expected this file, got none; restore it`, {
+        file,
+      });
+    throw new ClaimwireError('CONFIG_INVALID', `registry ${file}: expected a readable file, got ${code}`, { file });
+  }
+}
+
+function settledMeta(fd: number): LmdbMeta {
+  for (let look = 1; ; look++) {
+    try {
+      return readLmdbMeta(fd);
+    } catch (error) {
+      if (look === META_READS_MAX) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, META_READ_WAIT_MS);
+    }
+  }
+}
+
+function wasWritten(fd: number, meta: LmdbMeta): boolean {
+  try {
+    return settledMeta(fd).transaction !== meta.transaction;
+  } catch {
+    return false;
+  }
+}
+
+/** The same over one snapshot of an open file. Throws LmdbFault. */
+export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) => void): number {
+  let rows = 0;
+  let hasMeta = false;
+  walkLmdb(fd, meta, (bytes, keyOffset, keyBytes, value) => {
+    if (keyBytes === ROW_KEY_BYTES) {
+      const position = positionAt(bytes, keyOffset);
+      if (position !== rows) throw new LmdbFault(`row ${rows}: expected it before row ${position}, got none`);
+      const fault = rowFault(value);
+      if (fault !== undefined) throw new LmdbFault(`row ${position}: ${fault}`);
+      visit(value);
+      rows++;
+      return;
+    }
+    const name = Buffer.from(bytes.subarray(keyOffset, keyOffset + keyBytes)).toString('latin1');
+    if (name === META_KEY) hasMeta = true;
+    const fault = recordFault(name, value);
+    if (fault !== undefined) throw new LmdbFault(`record ${JSON.stringify(name)}: ${fault}`);
+  });
+  if (!hasMeta) throw new LmdbFault(`record ${META_KEY}: expected one, got none`);
+  return rows;
+}
+
+/** Why a record of the registry itself cannot be one. JSON has no checksum of its own, so it carries a CRC-32. */
+function recordFault(name: string, value: Uint8Array): string | undefined {
+  if (name !== META_KEY && name !== OWNER_KEY) return 'expected a record of this version, got another';
+  return decodeRecord(value) === undefined ? 'expected JSON with its checksum, got something else' : undefined;
+}
+
+/** Rows sort behind the named records, so that the next one is the last key of all and fills its page. */
+const ROW_KEY_PREFIX = 0x72;
+
+export function rowKey(position: number): Buffer {
+  const key = Buffer.allocUnsafe(ROW_KEY_BYTES);
+  key[0] = ROW_KEY_PREFIX;
+  key.writeUInt32BE(position, 1);
+  return key;
+}
+
+function positionAt(bytes: Uint8Array, offset: number): number {
+  if (bytes[offset] !== ROW_KEY_PREFIX)
+    throw new LmdbFault(`row key: expected ${ROW_KEY_PREFIX}, got ${bytes[offset]}`);
+  return new DataView(bytes.buffer, bytes.byteOffset + offset, ROW_KEY_BYTES).getUint32(1);
+}

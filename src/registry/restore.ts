@@ -1,0 +1,61 @@
+/**
+ * Puts back a meta page of the registry that a loss of power made garbage.
+ *
+ * Main thread, at start, before LMDB opens the file. LMDB commits by writing the older of its two meta pages. A disk of
+ * 4 KiB blocks that is cut off meanwhile may leave garbage there, and LMDB then refuses the file. Nothing is lost: the
+ * commit did not count yet, and the one before is whole, since its pages are used again only by the commit after next.
+ *
+ * Only a page that does not even begin like a meta page is taken for that, and only beside a snapshot in which every page
+ * and row is sound. A page that became garbage later sets the registry back by one commit; journals whose segments were
+ * let go in that commit are found missing then (journal/lane-journals.ts), and the caller says what is known.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { ClaimwireError } from '../errors.ts';
+import { registryFile, walkRows } from './check.ts';
+import { garbageMeta, LmdbFault, olderMetaPage } from './lmdb-meta.ts';
+
+/**
+ * Changes nothing but a garbage meta page beside a sound snapshot.
+ * @returns the file that keeps what was there (the last one of each page), or undefined where there was nothing to do
+ * @throws ClaimwireError CONFIG_INVALID where the folder cannot be written
+ */
+export function restoreTornMeta(directory: string): string | undefined {
+  const file = registryFile(directory);
+  if (!existsSync(file)) return undefined;
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, 'r+');
+    const torn = garbageMeta(fd);
+    if (torn === undefined) return undefined;
+    const { index, sound } = torn;
+    walkRows(fd, sound, () => {});
+    const page = olderMetaPage(fd, index, sound);
+    const garbage = new Uint8Array(page.length);
+    readSync(fd, garbage, 0, garbage.length, index * page.length);
+    const kept = join(directory, `torn-meta-${index}`);
+    writePage(kept, 'w', garbage, 0);
+    writePage(file, 'r+', page, index * page.length);
+    return kept;
+  } catch (error) {
+    // The check that follows says what is wrong with the file.
+    if (error instanceof LmdbFault) return undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ClaimwireError('CONFIG_INVALID', `registry ${file}: expected to read and write it, got ${reason}`, {
+      file,
+    });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function writePage(file: string, flags: string, page: Uint8Array, position: number): void {
+  const fd = openSync(file, flags);
+  try {
+    const written = writeSync(fd, page, 0, page.length, position);
+    if (written !== page.length) throw new Error(`${written} of ${page.length} bytes written`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * What may be opened, changed and removed beside what is there: the store's rules, and rows as it packs them.
+ *
+ * Main thread; pure. A refusal is a ClaimwireError with its code, thrown or handed back.
+ */
+
+import { upperHex } from '../channel/parse.ts';
+import { type Channel, decodeRow, encodeRow, ROW, ROW_BYTES } from '../channel/row.ts';
+import { ClaimwireError } from '../errors.ts';
+
+/** Ledger ids opened earlier in the same call; kept only where a handle of it is not its ledger id's own. */
+export class FreshLedgerIds {
+  readonly #rows: Uint8Array;
+  readonly #offsets: Map<string, number> | undefined;
+
+  constructor(rows: Uint8Array, view: DataView) {
+    this.#rows = rows;
+    for (let offset = 0; offset < rows.length && this.#offsets === undefined; offset += ROW_BYTES)
+      if (!hasDefaultHandle(view, offset)) this.#offsets = new Map();
+  }
+  offsetOf(offset: number): number | undefined {
+    return this.#offsets?.get(ledgerIdHex(this.#rows, offset));
+  }
+  add(offset: number): void {
+    this.#offsets?.set(ledgerIdHex(this.#rows, offset), offset);
+  }
+}
+
+/** What every channel begins with. */
+export const UNUSED = {
+  committed: 0n,
+  sequence: 0,
+  timestampBits: 0n,
+  signature: new Uint8Array(64),
+  state: 'open',
+} as const;
+
+/** Whether a row's handle is the first 8 bytes of its ledger id, as it is unless an operator chose one. */
+export function hasDefaultHandle(view: DataView, offset: number): boolean {
+  return (
+    view.getUint32(offset + ROW.channelId, true) === view.getUint32(offset + ROW.ledgerChannelId + 4) &&
+    view.getUint32(offset + ROW.channelId + 4, true) === view.getUint32(offset + ROW.ledgerChannelId)
+  );
+}
+
+/** The ledger id in the row at `offset`, as a key of maps. */
+export function ledgerIdHex(bytes: Uint8Array, offset: number): string {
+  const start = offset + ROW.ledgerChannelId;
+  return upperHex(bytes.subarray(start, start + 32));
+}
+
+export function rowAt(bytes: Uint8Array, offset: number): Channel {
+  return decodeRow(bytes.subarray(offset, offset + ROW_BYTES));
+}
+
+/** A channel as its registry row. */
+export function packed(channel: Channel): Uint8Array {
+  return packedRows([channel]);
+}
+
+export function packedRows(channels: readonly Channel[]): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(channels.length * ROW_BYTES);
+  for (const [index, channel] of channels.entries()) encodeRow(channel, rows, index * ROW_BYTES);
+  return rows;
+}
+
+export function unknown(channelId: bigint): ClaimwireError {
+  return new ClaimwireError('CHANNEL_UNKNOWN', `channel ${channelId}: expected an open channel, got none`);
+}
+
+/** Why a channel may not be removed; undefined where it may. */
+export function unredeemed({ channelId, committed, throwAway }: Channel, force: boolean): ClaimwireError | undefined {
+  if (force || throwAway === true || committed === 0n) return undefined;
+  return new ClaimwireError(
+    'CHANNEL_UNREDEEMED',
+    `channel ${channelId}: expected nothing committed, got ${committed} drops; redeem them with claimwire settle, then remove it with --force`,
+  );
+}
+
+/** Why the row at `offset` can't be opened beside `known`; undefined where it can, or is there already. */
+export function refusalOf(known: Channel | undefined, rows: Uint8Array, offset: number): ClaimwireError | undefined {
+  if (known === undefined) return undefined;
+  const channel = rowAt(rows, offset);
+  return known.state === 'removed' ? revivalFault(known, channel) : difference(known, channel);
+}
+
+/**
+ * Why `channel` can't take the place of `known`, which was removed since the start; undefined where it can. Claims on
+ * their way and in the journal name the row by its handle: they must be as good for the channel that comes.
+ */
+function revivalFault(known: Channel, channel: Channel): ClaimwireError | undefined {
+  const isItself =
+    isSame(known.ledgerChannelId, channel.ledgerChannelId) &&
+    isSame(known.publicKey, channel.publicKey) &&
+    known.profile === channel.profile;
+  if (!isItself)
+    return new ClaimwireError(
+      'CHANNEL_EXISTS',
+      `channel ${channel.channelId}: expected the ledger channel, key and profile of the channel removed under this handle, got others; choose another handle, or restart the node first`,
+    );
+  if (channel.capacity >= known.committed) return undefined;
+  return new ClaimwireError(
+    'CAPACITY_BELOW_COMMITTED',
+    `channel ${channel.channelId}: expected a capacity of at least the ${known.committed} drops committed before it was removed, got ${channel.capacity}; raise it, or restart the node first`,
+  );
+}
+
+/** A removed channel as it comes back: with the terms of its opening, and the amount it had. */
+export function revival(known: Channel, { capacity, expiresAt, throwAway = false }: Channel): Channel {
+  return { ...known, capacity, expiresAt, throwAway, state: 'open' };
+}
+
+/** Why `channel` can't be opened beside `known`, which has its handle or its ledger id; undefined when it is the same. */
+function difference(known: Channel, channel: Channel): ClaimwireError | undefined {
+  const refusal = (message: string) => new ClaimwireError('CHANNEL_EXISTS', `channel ${channel.channelId}: ${message}`);
+  if (!isSame(known.ledgerChannelId, channel.ledgerChannelId))
+    return refusal(
+      `expected a free handle, got one that ledger channel ${upperHex(known.ledgerChannelId)} has; choose another with --channel`,
+    );
+  if (known.channelId !== channel.channelId)
+    return refusal(`expected a new ledger channel, got one that is open as channel ${known.channelId}`);
+  const isUnchanged =
+    known.state === 'open' &&
+    isSame(known.publicKey, channel.publicKey) &&
+    known.profile === channel.profile &&
+    known.capacity === channel.capacity &&
+    known.expiresAt === channel.expiresAt &&
+    (known.throwAway ?? false) === (channel.throwAway ?? false);
+  if (isUnchanged) return undefined;
+  return refusal(`expected a new channel, got one that is ${known.state} with other parameters; use channel update`);
+}
+
+export function lower(left: bigint, right: bigint): bigint {
+  if (left < right) return left;
+  return right;
+}
+
+export function expectCovers(capacity: bigint, channel: Channel): void {
+  if (capacity < channel.committed)
+    throw new ClaimwireError(
+      'CAPACITY_BELOW_COMMITTED',
+      `channel ${channel.channelId}: expected a capacity of at least the ${channel.committed} drops committed, got ${capacity}`,
+    );
+}
+
+/** The earlier of two expiries; 0 is never. */
+export function earlier(left: number, right: number): number {
+  if (left === 0 || right === 0) return Math.max(left, right);
+  return Math.min(left, right);
+}
+
+export function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
+}

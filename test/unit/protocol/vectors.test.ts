@@ -1,0 +1,151 @@
+/**
+ * The checked-in vectors: they are what the generator makes, and the code under test agrees with every one of them.
+ */
+
+import { createHash, createPublicKey, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { decodeAck } from '../../../protocol/ack.ts';
+import { claimBytes, decodeClaim } from '../../../protocol/claim.ts';
+import { linkDigest, linkPreimage, xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
+import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
+import { CLAIM_TIMESTAMP, STATUS, statusName } from '../../../protocol/layout.ts';
+import { verifyDigest } from '../../../src/verify/noble.ts';
+import { makeVectors } from '../../../tools/make-vectors.ts';
+
+const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
+const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
+const viewOf = (value: Uint8Array): DataView => new DataView(value.buffer, value.byteOffset, value.byteLength);
+
+/** The fields of all files together; each file has some of them. */
+interface Vector
+  extends Record<'name' | 'profile' | 'algorithm' | 'publicKey' | 'ledgerChannelId' | 'channelId', string> {
+  amount: string;
+  timestampBits: string;
+  preimage: string;
+  digest: string;
+  signature: string;
+  der: string;
+  wire: string;
+  message: string;
+  sequence: number;
+  status: number;
+  statusName: string;
+  frames: string;
+  end: 'EMPTY' | 'WHOLE' | 'CUT_FRAME' | 'UNKNOWN_TYPE';
+  valid: boolean;
+  channel: { profile: string; ledgerChannelId: string; publicKey: string };
+}
+
+function load(name: string): Vector[] {
+  const url = new URL(`../../../protocol/vectors/${name}`, import.meta.url);
+  const { vectors } = JSON.parse(readFileSync(url, 'utf8'));
+  expect(vectors.length).toBeGreaterThan(0);
+  return vectors;
+}
+
+describe('vectors', () => {
+  it('are what the generator makes', () => {
+    const made = makeVectors();
+    expect(made.size).toBe(6);
+    for (const [name, text] of made)
+      expect(readFileSync(new URL(`../../../protocol/vectors/${name}`, import.meta.url), 'utf8'), name).toBe(text);
+  });
+
+  it('claims: fields, preimage, digest, signature and wire bytes agree', () => {
+    for (const vector of load('claims.json')) {
+      const wire = bytes(vector.wire);
+      const claim = decodeClaim(viewOf(wire), 0);
+      expect(String(claim.channelId), vector.name).toBe(vector.channelId);
+      expect(claim.sequence, vector.name).toBe(vector.sequence);
+      expect(String(claim.amount), vector.name).toBe(vector.amount);
+      expect(hex(claim.signature), vector.name).toBe(vector.signature);
+      expect(hex(wire.subarray(CLAIM_TIMESTAMP)), vector.name).toBe(vector.timestampBits);
+      if (!Number.isNaN(claim.timestamp)) expect(hex(claimBytes(claim)), vector.name).toBe(vector.wire);
+      const id = bytes(vector.ledgerChannelId);
+      const xrpl = vector.profile === 'xrpl';
+      const preimage = xrpl ? xrplPreimage(id, wire) : linkPreimage(id, wire);
+      expect(hex(preimage), vector.name).toBe(vector.preimage);
+      if (vector.algorithm === 'ed25519')
+        expect(ed25519Verifies(vector.publicKey, bytes(vector.signature), preimage), vector.name).toBe(true);
+      else expectEcdsa(vector, preimage, hex(xrpl ? xrplDigest(id, wire) : linkDigest(id, wire)));
+    }
+  });
+
+  it('acks: fields and wire bytes agree, every status among them', () => {
+    const vectors = load('acks.json');
+    for (const vector of vectors) {
+      const wire = bytes(vector.wire);
+      const ack = decodeAck(viewOf(wire), 0);
+      expect(statusName(ack.status)).toBe(vector.name);
+      const fields = { status: ack.status, sequence: ack.sequence, channelId: String(ack.channelId) };
+      expect({ ...fields, amount: String(ack.amount), timestampBits: hex(wire.subarray(24)) }).toEqual({
+        status: vector.status,
+        sequence: vector.sequence,
+        channelId: vector.channelId,
+        amount: vector.amount,
+        timestampBits: vector.timestampBits,
+      });
+    }
+    for (const status of Object.values(STATUS)) expect(vectors.map((vector) => vector.status)).toContain(status);
+  });
+
+  it('refusals: the signature is sound exactly where the status says so', () => {
+    for (const { name, channel, wire, statusName: expected } of load('refusals.json')) {
+      const sound = isSound(bytes(wire), channel);
+      if (expected === 'COMMITTED' || expected === 'BAD_SEQUENCE') expect(sound, name).toBe(true);
+      if (expected === 'BAD_SIGNATURE') expect(sound, name).toBe(false);
+      if (name.includes('badly signed')) expect(sound, name).toBe(false);
+    }
+  });
+
+  it('walks: frames handed out, and the end', () => {
+    const ends = { EMPTY: WALK_EMPTY, WHOLE: WALK_WHOLE, CUT_FRAME: WALK_CUT_FRAME, UNKNOWN_TYPE: WALK_UNKNOWN_TYPE };
+    for (const { name, wire, frames, end } of load('walks.json')) {
+      const datagram = bytes(wire);
+      const seen: string[] = [];
+      const sink = { claim: () => void seen.push('c'), ack: () => void seen.push('a') };
+      expect(walkFrames(datagram, 0, datagram.length, sink), name).toBe(ends[end]);
+      expect(seen.join(''), name).toBe(frames);
+    }
+  });
+
+  it('rfc6979: the reference verifier takes the published signatures', () => {
+    for (const { message, digest, signature, publicKey } of load('rfc6979.json')) {
+      expect(createHash('sha256').update(message).digest('hex')).toBe(digest);
+      expect(verifyDigest(bytes(signature), bytes(digest), bytes(publicKey)), message).toBe(true);
+    }
+  });
+
+  it('ecdsa: the reference verifier is right at every edge', () => {
+    for (const { name, signature, digest, publicKey, valid } of load('ecdsa.json'))
+      expect(verifyDigest(bytes(signature), bytes(digest), bytes(publicKey)), name).toBe(valid);
+  });
+});
+
+function isSound(claim: Uint8Array, channel: Vector['channel']): boolean {
+  const xrpl = channel.profile === 'xrpl';
+  const id = bytes(channel.ledgerChannelId);
+  const signature = claim.slice(21, 85);
+  if (channel.publicKey.startsWith('ed'))
+    return ed25519Verifies(channel.publicKey, signature, (xrpl ? xrplPreimage : linkPreimage)(id, claim));
+  return verifyDigest(signature, (xrpl ? xrplDigest : linkDigest)(id, claim), bytes(channel.publicKey));
+}
+
+/** Against node:crypto as well, which hashes by itself: SHA-512 cut to 256 bits, or SHA-256. */
+function expectEcdsa(vector: Vector, preimage: Uint8Array, digest: string): void {
+  expect(digest, vector.name).toBe(vector.digest);
+  const signature = bytes(vector.signature);
+  expect(verifyDigest(signature, bytes(digest), bytes(vector.publicKey)), vector.name).toBe(true);
+  const spki = Buffer.from(`3036301006072a8648ce3d020106052b8104000a032200${vector.publicKey}`, 'hex');
+  const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  const hash = vector.profile === 'xrpl' ? 'sha512' : 'sha256';
+  expect(verify(hash, preimage, { key, dsaEncoding: 'ieee-p1363' }, signature), vector.name).toBe(true);
+  expect(verify(hash, preimage, { key, dsaEncoding: 'der' }, bytes(vector.der)), vector.name).toBe(true);
+}
+
+function ed25519Verifies(publicKey: string, signature: Uint8Array, preimage: Uint8Array): boolean {
+  const spki = Buffer.from(`302a300506032b6570032100${publicKey.slice(2)}`, 'hex');
+  const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  return verify(null, preimage, key, signature);
+}

@@ -1,0 +1,349 @@
+/**
+ * What only batched native UDP does: bounded turns, trains joined and cut by the kernel, shared addresses, drops told,
+ * what a socket survives, and the load generator's sender.
+ */
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { CLAIM_BYTES } from '../../../protocol/layout.ts';
+import { loadAddon } from '../../../src/native/addon.ts';
+import { Arena } from '../../../src/ring/arena.ts';
+import { ClaimRing } from '../../../src/ring/claim-ring.ts';
+import { SOURCE_WORDS } from '../../../src/ring/slot.ts';
+import { NativeSender, READABLE, WRITABLE } from '../../../src/transport/native-sender.ts';
+import { SourceCodec, sourceHead } from '../../../src/transport/source.ts';
+import type { TransportSink } from '../../../src/transport/transport.ts';
+import { type BatchUdpOptions, BatchUdpTransport } from '../../../src/transport/udp-batch.ts';
+import { NativeUdp } from '../../../src/transport/udp-native.ts';
+import { kernelLayout } from '../../../src/verify/kernel.ts';
+import { NativeKernel } from '../../../src/verify/native.ts';
+import { describeNative } from '../../support/native-only.ts';
+import { random } from '../../support/random.ts';
+
+const HOST = '127.0.0.1';
+const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const end = Date.now() + 5_000;
+  while (!isTrue() && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  expect(isTrue()).toBe(true);
+}
+
+/** Keeps what came: payloads in order, and how many claims each readable callback brought. */
+class Collector implements TransportSink {
+  readonly payloads: Buffer[] = [];
+  readonly turns: number[] = [];
+  sources = new Set<number>();
+  readonly readable = () => {
+    this.turns.push(0);
+  };
+  payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void {
+    expect(view.buffer).toBe(bytes.buffer);
+    this.payloads.push(Buffer.from(bytes.subarray(offset, offset + length)));
+    this.turns[this.turns.length - 1]! += length / CLAIM_BYTES;
+    this.sources.add(source[0]!);
+  }
+}
+
+async function pair(options: Partial<BatchUdpOptions> = {}, stagingBytes = 1 << 20) {
+  const collector = new Collector();
+  const errors: undefined[] = [];
+  const transport = await BatchUdpTransport.open({ host: HOST, port: 0, ...options }, () => errors.push(undefined));
+  transport.startReceiving(collector, collector.readable);
+  const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes });
+  const close = async () => {
+    sender.close();
+    await transport.close();
+  };
+  return { collector, transport, sender, errors, close };
+}
+
+describeNative('native UDP', () => {
+  test.each([true, false])('trains arrive whole and in order, whatever the segment (gro: %s)', async (gro) => {
+    const from = random(5);
+    const { collector, sender, close } = await pair({ gro, claimsPerTurnMax: 1e6 });
+    for (const [bytes, segment] of [
+      [93 * 300, 93],
+      [93 * 300 + 1, 93],
+      [1_395 * 100, 1_395],
+      [1_395 * 46 + 7, 1_395],
+      [65_507, 65_507],
+      [1, 1],
+      [100, 1],
+      [50_000, 40_000],
+    ] as const) {
+      collector.payloads.length = 0;
+      const sent = from.bytes(bytes);
+      sender.staging.set(sent, 11);
+      const datagrams = Math.ceil(bytes / segment);
+      expect(sender.send(11, bytes, segment)).toBe(datagrams);
+      await until(() => collector.payloads.length === datagrams);
+      expect(Buffer.concat(collector.payloads).equals(sent)).toBe(true);
+      expect(collector.payloads.slice(0, -1).every(({ length }) => length === segment)).toBe(true);
+    }
+    expect(collector.sources).toEqual(new Set([sourceHead(0, portOf(sender))]));
+    await close();
+  });
+
+  test('a turn takes in what it may, to the message, and the next ones bring the rest', async () => {
+    const { collector, sender, close } = await pair({ claimsPerTurnMax: 100 });
+    // The first turn learns how large messages are.
+    sender.send(0, 1_395, 1_395);
+    await until(() => collector.payloads.length === 1);
+    for (let train = 0; train < 20; train++) expect(sender.send(0, 93 * 30, 93)).toBe(30);
+    await until(() => collector.payloads.length === 601);
+    // Rounded up to trains, and once by what the sudden change of size lets through.
+    expect(collector.turns.length).toBeGreaterThanOrEqual(5);
+    expect(collector.turns.slice(2).every((claims) => claims <= 120)).toBe(true);
+    await close();
+  });
+
+  test('acks to one peer leave as one train, and a shorter one in between does not tear it', async () => {
+    const { collector, transport, sender, errors, close } = await pair();
+    sender.send(0, 1, 1);
+    await until(() => collector.payloads.length === 1);
+    const to = new Uint32Array(SOURCE_WORDS);
+    new SourceCodec().parse(HOST, to);
+    const lengths = [1_440, 1_440, 32, 1_440, 1_440, 1_440, 64, 64, 0, 96];
+    for (const [index, length] of lengths.entries()) {
+      const packet = transport.acquire()!;
+      packet.bytes.fill(index, 0, length);
+      packet.length = length;
+      // A source's first byte is a claim's last one and means nothing.
+      to[0] = sourceHead(0, portOf(sender)) + index;
+      transport.send(packet, to, 0);
+    }
+    transport.flush();
+    const answers: Buffer[] = [];
+    let messages = 0;
+    const sink: TransportSink = {
+      payload: (bytes, _view, offset, length) => answers.push(Buffer.from(bytes.subarray(offset, offset + length))),
+    };
+    while (answers.length < lengths.length && sender.wait(1_000_000, false) === READABLE) {
+      sender.receive(sink, 1);
+      messages++;
+    }
+    expect(answers.map(({ length }) => length)).toEqual(lengths);
+    expect(answers.every((answer, index) => answer.every((byte) => byte === index))).toBe(true);
+    expect(messages).toBeLessThan(lengths.length);
+    expect(errors.length).toBe(0);
+    await close();
+  });
+
+  test('peers with one port at two addresses each get their own', async () => {
+    const { transport, errors, close } = await pair();
+    const got: string[][] = [[], []];
+    const peers = [dgram.createSocket('udp4'), dgram.createSocket('udp4')] as const;
+    peers[0].on('message', (message) => got[0]!.push(String(message)));
+    peers[1].on('message', (message) => got[1]!.push(String(message)));
+    peers[0].bind(0, HOST);
+    await once(peers[0], 'listening');
+    const { port } = peers[0].address();
+    peers[1].bind(port, '127.0.0.2');
+    await once(peers[1], 'listening');
+    const to = new Uint32Array(SOURCE_WORDS);
+    to[0] = sourceHead(0, port);
+    for (const digit of [0, 0, 1, 0, 1, 1]) {
+      new SourceCodec().parse(`127.0.0.${digit + 1}`, to);
+      const packet = transport.acquire()!;
+      packet.bytes[0] = 0x30 + digit;
+      packet.length = 1;
+      transport.send(packet, to, 0);
+    }
+    transport.flush();
+    await until(() => got[0]!.length + got[1]!.length === 6);
+    expect(got).toEqual([
+      ['0', '0', '0'],
+      ['1', '1', '1'],
+    ]);
+    expect(errors.length).toBe(0);
+    for (const peer of peers) peer.close();
+    await close();
+  });
+
+  test('stopped receiving, the loop is left alone', async () => {
+    const { collector, transport, sender, close } = await pair();
+    sender.send(0, 93, 93);
+    await until(() => collector.payloads.length === 1);
+    transport.stopReceiving();
+    const turns = collector.turns.length;
+    sender.send(0, 93, 93);
+    for (let count = 0; count < 20; count++) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(collector.turns.length).toBe(turns);
+    await close();
+  });
+
+  test('one address, several lanes: each peer stays with one, and a stranger is refused', async () => {
+    const first = await pair({ reusePort: true, exclusive: true });
+    const port = portOf(first.transport);
+    const second = await pair({ port, reusePort: true });
+    const peers = await Promise.all(
+      Array.from({ length: 32 }, () => NativeSender.open({ host: HOST, port, stagingBytes: 64 })),
+    );
+    for (const peer of peers) for (let count = 0; count < 10; count++) expect(peer.send(0, 1, 1)).toBe(1);
+    await until(() => first.collector.payloads.length + second.collector.payloads.length === 320);
+    expect(first.collector.sources.size).toBeGreaterThan(0);
+    expect(second.collector.sources.size).toBeGreaterThan(0);
+    expect(first.collector.sources.size + second.collector.sources.size).toBe(32);
+    // Another node, lanes or not, and dgram's way of binding.
+    await expect(pair({ port, reusePort: true, exclusive: true })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(pair({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    for (const peer of peers) peer.close();
+    await second.close();
+    await first.close();
+    const later = await pair({ port, reusePort: true, exclusive: true });
+    await later.close();
+  });
+
+  test('what the receive buffer has no room for is told', async () => {
+    const { collector, transport, sender, close } = await pair({ receiveBufferBytes: 4_096 });
+    expect(transport.receiveBufferBytes).toBeGreaterThanOrEqual(4_096);
+    expect(transport.drops).toBe(0);
+    for (let count = 0; count < 100; count++) expect(sender.send(0, 1_000, 1_000)).toBe(1);
+    const { drops } = transport;
+    expect(drops).toBeGreaterThan(0);
+    await until(() => collector.payloads.length === 100 - drops);
+    expect(transport.drops).toBe(drops);
+    await close();
+  });
+
+  test('a turn that coalesces waits once, and hands in what came before and meanwhile', async () => {
+    const waitsMs: number[] = [];
+    let started = 0;
+    let received = 0;
+    const sink = {
+      payload: () => {
+        received++;
+        waitsMs.push(performance.now() - started);
+      },
+    };
+    const onReadable = () => {
+      started = performance.now();
+    };
+    const transport = await BatchUdpTransport.open({ host: HOST, port: 0 }, () => {});
+    transport.startReceiving(sink, onReadable);
+    const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes: 93 });
+    transport.coalesceUs = 1_000;
+    for (let count = 1; count <= 5; count++) {
+      sender.send(0, 93, 93);
+      await until(() => received === count);
+    }
+    // A sleep may take longer, never less.
+    expect(Math.min(...waitsMs)).toBeGreaterThan(0.99);
+    sender.close();
+    await transport.close();
+  });
+
+  test('nobody listening is counted, and waiting ends', async () => {
+    const { sender, transport, close } = await pair();
+    expect(sender.wait(0, false)).toBe(0);
+    expect(sender.wait(1_000, true)).toBe(WRITABLE);
+    await transport.close();
+    const sink = { payload: () => {} };
+    sender.send(0, 93, 93);
+    expect(sender.wait(1_000_000, false)).toBe(READABLE);
+    expect(sender.receive(sink)).toBe(0);
+    expect(sender.refusals).toBe(1);
+    sender.send(0, 93, 93);
+    expect(sender.send(0, 93, 93)).toBe(0);
+    expect(sender.refusals).toBe(2);
+    expect(() => sender.send(0, 70_000, 65_508)).toThrow('udpSendSegments');
+    sender.close();
+    await expect(close()).rejects.toThrow('udp: expected the handle');
+  });
+
+  test('an error stops no polling', async () => {
+    const first = await pair();
+    const port = portOf(first.transport);
+    await first.close();
+    const polled = await NativeUdp.open({ peer: { host: HOST, port }, sendingBytes: 1, packetsMax: 0 });
+    let received = 0;
+    polled.poll(() => {
+      received += Math.max(0, polled.receive(1, 0));
+    });
+    // Nobody is there: the refusal comes back before the call does, and the loop hears of it.
+    expect(polled.sendSegments(0, 1, 1)).toBe(1);
+    for (let count = 0; count < 5; count++) await new Promise((resolve) => setImmediate(resolve));
+    const later = await pair({ port });
+    expect(polled.sendSegments(0, 1, 1)).toBe(1);
+    await until(() => later.collector.payloads.length === 1);
+    const to = new Uint32Array(SOURCE_WORDS);
+    new SourceCodec().parse(HOST, to);
+    to[0] = [...later.collector.sources][0]!;
+    later.transport.send(later.transport.acquire()!, to, 0);
+    later.transport.flush();
+    await until(() => received === 1);
+    polled.close();
+    await later.close();
+  });
+
+  test('claims are gathered out of the ring, around its end too', async () => {
+    const shape = { kernelBytes: 0, rings: 1, ringSlots: 64, ackSlots: 64, threads: 1, channelsMax: 16 };
+    const arena = Arena.create(shape);
+    const ring = new ClaimRing(arena, 0);
+    arena.bytes.set(random(3).bytes(64 * 128), ring.base);
+    const { sender, close } = await pair({}, 93 * 64 + 8);
+    const kernel = new NativeKernel(1 << 20);
+    kernel.attach(arena, kernelLayout(arena, ring));
+    for (const [first, count] of [
+      [0, 64],
+      [60, 10],
+      [2 ** 32 - 3, 7],
+      [5, 1],
+      [5, 0],
+    ] as const) {
+      sender.staging.fill(0xee);
+      sender.gather(8, first, count);
+      for (let index = 0; index < count; index++) {
+        const slot = ring.base + ((first + index) % 64) * 128;
+        const claim = arena.bytes.subarray(slot, slot + 93);
+        expect(Buffer.compare(claim, sender.staging.subarray(8 + index * 93, 8 + (index + 1) * 93))).toBe(0);
+      }
+      expect(sender.staging.subarray(8 + count * 93).every((byte) => byte === 0xee)).toBe(true);
+    }
+    expect(() => sender.gather(9, 0, 64)).toThrow('udpGather');
+    expect(() => sender.gather(0, 0, 65)).toThrow('udpGather');
+    await close();
+  });
+
+  test('a wrong handle, wrong arguments and a wrong packet throw', async () => {
+    const addon = loadAddon<Record<string, (...values: unknown[]) => unknown>>();
+    const names = Object.keys(addon).filter((name) => name.startsWith('udp'));
+    expect(names.length).toBe(12);
+    const { transport, close } = await pair();
+    await close();
+    for (const name of names)
+      for (const handle of [0, 1, 64, 2 ** 31, -1, Number.NaN, undefined, 'x', transport, 2n])
+        expect(() => addon[name]!(handle, 1, 1, 1, 1), `${name}(${String(handle)})`).toThrow(/^udp/);
+    const arrays = () =>
+      [new Uint8Array(65_664), new Uint32Array(8), new Uint8Array(100), new Uint32Array(16)] as const;
+    const open = (...memory: readonly unknown[]) => addon.udpOpen!(HOST, '', 0, 0, 0, 0, 0, ...memory) as number;
+    expect(() => open(...arrays().slice(1))).toThrow('udpOpen');
+    expect(() => open(...arrays().slice(1), new Uint8Array(1))).toThrow('udpOpen');
+    const memory = arrays();
+    const handle = open(...memory);
+    memory[3].set([50, 51]);
+    expect(() => addon.udpSend!(handle, 1)).toThrow('inside the sending memory');
+    memory[3].set([2 ** 32 - 1, 2]);
+    expect(() => addon.udpSend!(handle, 1)).toThrow('inside the sending memory');
+    expect(() => addon.udpSend!(handle, 3)).toThrow('as many packets as there are records');
+    expect(() => addon.udpSendSegments!(handle, 2 ** 32 - 1, 2 ** 32 - 1, 1)).toThrow('udpSendSegments');
+    expect(() => addon.udpSendSegments!(handle, 0, 1, 0)).toThrow('udpSendSegments');
+    expect(addon.udpReceive!(handle, 2 ** 32 - 1, 0)).toBe(0);
+    addon.udpClose!(handle);
+    // The place is used again, the handle is not.
+    const next = open(...arrays());
+    expect(next).not.toBe(handle);
+    expect(() => addon.udpClose!(handle)).toThrow('udp: expected the handle');
+    addon.udpClose!(next);
+  });
+
+  test('the sockets of a thread have a limit', async () => {
+    const senders: NativeSender[] = [];
+    const open = () => NativeSender.open({ host: HOST, port: 9, stagingBytes: 1 });
+    while (senders.length < 64) senders.push(await open());
+    await expect(open()).rejects.toMatchObject({ code: 'EMFILE' });
+    for (const sender of senders) sender.close();
+    (await open()).close();
+  });
+});

@@ -1,0 +1,248 @@
+/**
+ * Which backend gets to run: none that answers wrongly, the next one instead, and what an operator hears of it. The
+ * environment's switches are read once a process, so they are tried on nodes in processes of their own (`make build`).
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
+import { ChannelTable } from '../../../src/channel/table.ts';
+import { ClaimwireError } from '../../../src/errors.ts';
+import type { Arena } from '../../../src/ring/arena.ts';
+import { ClaimRing } from '../../../src/ring/claim-ring.ts';
+import { SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../../src/ring/slot.ts';
+import type { VerifyBackend } from '../../../src/verify/backend.ts';
+import type { KernelLayout } from '../../../src/verify/kernel.ts';
+import { resolveBackend } from '../../../src/verify/select.ts';
+import { selfTestArena, selfTestFault } from '../../../src/verify/self-test.ts';
+import { SlotBackend } from '../../../src/verify/slot-backend.ts';
+import { WasmKernel } from '../../../src/verify/wasm.ts';
+import { removeFolder, temporaryFolder } from '../../support/node-process.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+const ADDON = join(ROOT, 'build/claimwire.node');
+const CACHE_BYTES = 32 * 2 ** 20;
+
+/** What the native kernel of this file does: it has one verdict for everything, or cannot be made. */
+const native = vi.hoisted(() => ({ verdict: 0, missing: '' }));
+vi.mock('../../../src/verify/native.ts', () => ({
+  NativeKernel: class {
+    readonly kernelName = 'mock';
+    #judge: (sequence: number) => void = () => {};
+    constructor() {
+      if (native.missing !== '') throw new Error(native.missing);
+    }
+    attach(arena: Arena, { slots, slotMask }: KernelLayout): void {
+      this.#judge = (sequence) => {
+        const slot = slots + (sequence & slotMask) * 128;
+        Atomics.store(arena.ints, (slot + SLOT_VERDICT) >>> 2, native.verdict);
+      };
+    }
+    verifySlots(first: number, count: number): void {
+      for (let index = 0; index < count; index++) this.#judge(first + index);
+    }
+    verifySlot(sequence: number): void {
+      this.#judge(sequence);
+    }
+  },
+}));
+afterEach(() => vi.restoreAllMocks());
+
+describe('selfTestFault', () => {
+  /** Of a backend that judges by `verdict`, which is told the truth and how many it is asked at once. */
+  function faultOf(verdict: (truth: number, count: number, index: number) => number): string | undefined {
+    const arena = selfTestArena(0);
+    const ring = new ClaimRing(arena, 0);
+    const table = new ChannelTable(arena);
+    const reference = new SlotBackend(arena, ring, table);
+    const verifySlots = (first: number, count: number) => {
+      reference.verifySlots(first, count);
+      for (let index = 0; index < count; index++) {
+        const word = (ring.slot(first + index) + SLOT_VERDICT) >>> 2;
+        arena.ints[word] = verdict(arena.ints[word]!, count, index);
+      }
+    };
+    const backend: VerifyBackend = { name: 'noble', batchMax: 64, verifySlots };
+    return selfTestFault(arena, ring, table, () => backend);
+  }
+
+  it('trusts who tells the truth', () => {
+    expect(faultOf((truth) => truth)).toBeUndefined();
+  });
+
+  it.each([
+    ['says yes to everything', () => VERDICT_VALID, 'expected verdict 2 for known claim 2, got 1'],
+    ['says no to everything', () => VERDICT_INVALID, 'expected verdict 1 for known claim 0, got 2'],
+    ['says nothing', () => VERDICT_PENDING, 'expected verdict 1 for known claim 0, got 0'],
+    ['says the opposite', (truth: number) => 3 - truth, 'expected verdict 1 for known claim 0, got 2'],
+  ])('refuses who %s', (_name, verdict, fault) => {
+    expect(faultOf(verdict)).toBe(fault);
+  });
+
+  it('refuses who is wrong once in a batch, or on a claim alone', () => {
+    for (let wrong = 0; wrong < 16; wrong++)
+      expect(
+        faultOf((truth, count, index) => (count > 1 && index === wrong ? 3 - truth : truth)),
+        `${wrong}`,
+      ).toContain(`known claim ${wrong}`);
+    expect(faultOf((_truth, count) => (count === 1 ? VERDICT_VALID : _truth))).toBe(
+      'expected verdict 2 for known claim 2, got 1',
+    );
+  });
+});
+
+describe('resolveBackend', () => {
+  function resolved(): { name: string; passedOver: string[] } {
+    const passedOver: string[] = [];
+    const name = resolveBackend('auto', CACHE_BYTES, (passed, reason) => passedOver.push(`${passed}: ${reason}`));
+    return { name, passedOver };
+  }
+
+  it.each([
+    [VERDICT_VALID, 'native: expected verdict 2 for known claim 2, got 1'],
+    [VERDICT_INVALID, 'native: expected verdict 1 for known claim 0, got 2'],
+  ])('auto passes over a native kernel that has the verdict %i for everything', (verdict, reason) => {
+    native.verdict = verdict;
+    expect(resolved()).toEqual({ name: 'wasm', passedOver: [reason] });
+  });
+
+  it('auto passes over one that cannot be made, and comes to noble in the end', () => {
+    native.missing = 'expected an addon, got none';
+    vi.spyOn(WasmKernel.prototype, 'verifySlots').mockImplementation(() => {});
+    const reasons = ['native: expected an addon, got none', 'wasm: expected verdict 1 for known claim 0, got 0'];
+    expect(resolved()).toEqual({ name: 'noble', passedOver: reasons });
+    native.missing = '';
+  });
+
+  it('one that is asked for by name is refused, with the reason, and no other taken', () => {
+    native.verdict = VERDICT_VALID;
+    const passedOver = vi.fn();
+    expect(() => resolveBackend('native', CACHE_BYTES, passedOver)).toThrow(
+      new ClaimwireError('BACKEND_UNAVAILABLE', 'backend: native: expected verdict 2 for known claim 2, got 1'),
+    );
+    expect(passedOver).not.toHaveBeenCalled();
+    expect(resolveBackend('wasm', CACHE_BYTES)).toBe('wasm');
+    expect(resolveBackend('noble', CACHE_BYTES)).toBe('noble');
+  });
+});
+
+interface Outcome {
+  /** The ready line, where there is one. */
+  ready: { backend: string; kernel: string | null } | undefined;
+  code: number | null;
+  stderr: string;
+}
+
+/** Starts `claimwire node` from a package folder and stops it as soon as it is ready. */
+async function runNode(root: string, environment: Record<string, string>, flags: string[] = []): Promise<Outcome> {
+  const data = temporaryFolder('self-test');
+  const args = ['node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', '--verifiers', '1'];
+  const sizes = ['--key-cache', '32M', '--channels-max', '1024'];
+  const child: ChildProcess = spawn(process.execPath, [join(root, 'dist/tools/cli.js'), ...args, ...sizes, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, CLAIMWIRE_BACKEND: 'auto', CLAIMWIRE_KERNEL: '', ...environment },
+    timeout: 20_000,
+  });
+  const outcome: Outcome = { ready: undefined, code: null, stderr: '' };
+  child.stderr!.on('data', (chunk) => {
+    outcome.stderr += String(chunk);
+  });
+  createInterface({ input: child.stdout! }).on('line', (line) => {
+    const { event, backend, kernel } = JSON.parse(line);
+    if (event === 'ready') outcome.ready = { backend, kernel };
+    // It takes signals from the line on, not before it is written.
+    setTimeout(() => child.kill('SIGTERM'), 100);
+  });
+  try {
+    outcome.code = await new Promise((done) => child.once('close', done));
+    return outcome;
+  } finally {
+    removeFolder(data);
+  }
+}
+
+function expectAddon(context: TestContext): void {
+  if (existsSync(ADDON)) return;
+  const message = 'NATIVE KERNEL NOT TESTED HERE: expected build/claimwire.node, got none';
+  console.warn(message);
+  context.skip(message);
+}
+
+describe('the environment', () => {
+  it.each([
+    ['noble', null],
+    ['wasm', 'wasm'],
+  ])('CLAIMWIRE_BACKEND=%s runs it', async (backend, kernel) => {
+    const { ready, code } = await runNode(ROOT, { CLAIMWIRE_BACKEND: backend });
+    expect({ ready, code }).toEqual({ ready: { backend, kernel }, code: 0 });
+  });
+
+  it('--backend comes before CLAIMWIRE_BACKEND', async () => {
+    const { ready } = await runNode(ROOT, { CLAIMWIRE_BACKEND: 'wasm' }, ['--backend', 'noble']);
+    expect(ready?.backend).toBe('noble');
+  });
+
+  it('CLAIMWIRE_BACKEND with an unknown name is an error', async () => {
+    const { ready, code, stderr } = await runNode(ROOT, { CLAIMWIRE_BACKEND: 'fast' });
+    expect({ ready, code }).toEqual({ ready: undefined, code: 1 });
+    expect(stderr).toContain('CLAIMWIRE_BACKEND: expected auto, native, wasm, noble, got "fast"');
+  });
+
+  it.for(['avx512ifma', 'avx2', 'scalar'])(
+    'CLAIMWIRE_KERNEL=%s runs it, or says what this CPU lacks',
+    async (kernel, context) => {
+      expectAddon(context);
+      const { ready, code, stderr } = await runNode(ROOT, { CLAIMWIRE_KERNEL: kernel, CLAIMWIRE_BACKEND: 'native' });
+      if (ready !== undefined || kernel === 'scalar') {
+        expect({ ready, code }).toEqual({ ready: { backend: 'native', kernel }, code: 0 });
+        return;
+      }
+      console.warn(`this CPU has no ${kernel}: checked that the node says so`);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got ${kernel}`);
+    },
+  );
+
+  it('CLAIMWIRE_KERNEL with an unknown name is an error for native, and a warning for auto', async (context) => {
+    expectAddon(context);
+    const fault = 'CLAIMWIRE_KERNEL: expected avx512ifma, avx2 or scalar, got';
+    const asked = await runNode(ROOT, { CLAIMWIRE_KERNEL: 'sse9' }, ['--backend', 'native']);
+    expect({ ready: asked.ready, code: asked.code }).toEqual({ ready: undefined, code: 1 });
+    expect(asked.stderr).toContain(`backend: native: ${fault}`);
+    const auto = await runNode(ROOT, { CLAIMWIRE_KERNEL: 'sse9' });
+    expect({ ready: auto.ready, code: auto.code }).toEqual({ ready: { backend: 'wasm', kernel: 'wasm' }, code: 0 });
+    expect(auto.stderr).toMatch(new RegExp(`warn +backend native passed over: ${fault}`));
+  });
+});
+
+describe('a package without a native addon', () => {
+  const WASM = 'src/kernel/claimwire.wasm';
+  let root: string;
+  beforeAll(() => {
+    root = temporaryFolder('no-addon');
+    for (const path of ['dist', 'package.json']) cpSync(join(ROOT, path), join(root, path), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  });
+  afterAll(() => removeFolder(root));
+  const MISSING_ADDON =
+    /warn +backend native passed over: expected build\/claimwire\.node, got none; make native builds it/;
+
+  it('without its wasm either: noble, and two warnings', async () => {
+    const { ready, code, stderr } = await runNode(root, {});
+    expect({ ready, code }).toEqual({ ready: { backend: 'noble', kernel: null }, code: 0 });
+    expect(stderr).toMatch(MISSING_ADDON);
+    expect(stderr).toMatch(/warn +backend wasm passed over: expected src\/kernel\/claimwire\.wasm, got none/);
+  });
+
+  it('runs wasm, warns, and says so in the ready line', async () => {
+    mkdirSync(join(root, 'src/kernel'), { recursive: true });
+    cpSync(join(ROOT, WASM), join(root, WASM));
+    const { ready, code, stderr } = await runNode(root, {});
+    expect({ ready, code }).toEqual({ ready: { backend: 'wasm', kernel: 'wasm' }, code: 0 });
+    expect(stderr).toMatch(MISSING_ADDON);
+    const asked = await runNode(root, {}, ['--backend', 'native']);
+    expect({ ready: asked.ready, code: asked.code }).toEqual({ ready: undefined, code: 1 });
+    expect(asked.stderr).toContain('backend: native: expected build/claimwire.node, got none');
+  });
+});
