@@ -61,12 +61,13 @@ export class AckReader implements TransportSink, FrameSink {
       if (!isNews) this.recorder.duplicateAcks += 1;
     } else {
       const amount = view.getUint32(offset + ACK_AMOUNT) * 2 ** 32 + view.getUint32(offset + ACK_AMOUNT + 4);
-      this.#durable(channel, amount, status === STATUS.COMMITTED);
+      this.#durable(channel, sequence, amount, status === STATUS.COMMITTED);
     }
   }
 
-  #durable(channel: number, amount: number, isCommitted: boolean): void {
-    const settled = this.#outstanding.cover(channel, amount, isCommitted, this.#now);
+  #durable(channel: number, sequence: number, amount: number, isCommitted: boolean): void {
+    let settled = this.#outstanding.cover(channel, amount, isCommitted, this.#now);
+    if (this.#isSequenced) settled += this.#outstanding.answer(channel, sequence, amount, isCommitted, this.#now);
     const before = this.#channels.acknowledged(channel);
     if (amount > before) this.#channels.setAcknowledged(channel, amount);
     else if (isCommitted && amount < before) this.recorder.outOfOrderAcks += 1;

@@ -119,6 +119,24 @@ export class Outstanding {
     return settled;
   }
 
+  /**
+   * The claim of that sequence was answered itself, with `amount`: it ends, also behind one that is not covered, as an
+   * older amount does that is sent after a claim whose signature is still looked at. Returns how many that settles.
+   */
+  answer(channel: number, sequence: number, amount: number, isCommitted: boolean, now: number): number {
+    const entry = sequence & this.#mask;
+    const state = this.#states[entry]!;
+    if (this.channelOf(sequence) !== channel || (state !== WAITING && state !== DOOMED)) return 0;
+    if (this.#amounts[entry]! > amount) return 0;
+    this.#states[entry] = LINGERING;
+    this.count -= 1;
+    const dueAt = this.#dueAt[entry]!;
+    if (state === DOOMED) this.ends.covered(dueAt);
+    else if (isCommitted) this.#committed(entry, dueAt, this.#amounts[entry]! < amount, now);
+    else this.ends.already(dueAt);
+    return 1;
+  }
+
   #committed(entry: number, dueAt: number, isByNewer: boolean, now: number): void {
     this.acknowledged += 1;
     if (isByNewer) this.acknowledgedByNewer += 1;

@@ -148,7 +148,7 @@ describe('against a node', () => {
     const made = step.sent + dropped;
     for (const count of [dropped, duplicated, reordered, corrupted, stale])
       expect(Math.abs(count / made - 0.1)).toBeLessThan(0.05);
-    expect(step.unanswered).toBe(0);
+    expect(step.unanswered, JSON.stringify(result.delivery)).toBe(0);
     expect(result.delivery!.sent).toBe(step.sent + duplicated);
     // A spoilt claim is refused or covered by a newer one, and never acknowledged; nothing else is refused.
     expect(step.expectedRefusals + step.covered).toBe(corrupted);

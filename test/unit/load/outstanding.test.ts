@@ -148,3 +148,24 @@ test('a claim made to be refused is never acknowledged, and an old sequence is n
   expect(outstanding.refuseOldest(0, STATUS.OVERLOADED)).toBe(true);
   expect(ends.all.get(2)).toBe('refused 21 false');
 });
+
+test('a claim that is answered itself ends, though an older one with a higher amount still waits', () => {
+  const ends = new Ends();
+  const outstanding = new Outstanding(8, 1, ends);
+  outstanding.add(0, 10, 1, 1, true);
+  outstanding.add(0, 9, 2, 2, false);
+  outstanding.add(0, 8, 3, 3, true);
+  // ALREADY comes from the door; the first claim's signature is looked at only later.
+  expect(outstanding.cover(0, 9, false, 4)).toBe(0);
+  expect(outstanding.answer(0, 1, 9, false, 4)).toBe(1);
+  expect(outstanding.answer(0, 1, 9, false, 4)).toBe(0);
+  expect(outstanding.answer(0, 2, 8, false, 4)).toBe(1);
+  expect(outstanding.answer(0, 0, 9, false, 4)).toBe(0);
+  expect(outstanding.refuse(0, 0, STATUS.BAD_SIGNATURE)).toBe(true);
+  expect(outstanding.count).toBe(0);
+  outstanding.add(0, 11, 4, 5, false);
+  expect(outstanding.cover(0, 11, true, 6)).toBe(1);
+  expect([...ends.all.values()]).toEqual(['already', 'covered', `refused ${STATUS.BAD_SIGNATURE} true`, 'committed']);
+  outstanding.expire(Number.POSITIVE_INFINITY);
+  expect(ends.all.size).toBe(4);
+});
