@@ -114,11 +114,6 @@ export class Registry {
     throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${this.directory}: row ${position}: ${fault}`, { position });
   }
 
-  /** Adds rows behind the last one. As `replace`. */
-  append(rows: Uint8Array): Promise<void> {
-    return this.replace([], rows);
-  }
-
   /**
    * Replaces the rows at `positions`, all in one commit that is on stable storage when the promise resolves; after a
    * rejection (REGISTRY_FULL, REGISTRY_FAILED) none is replaced. One call at a time.

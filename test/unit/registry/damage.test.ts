@@ -58,7 +58,7 @@ const allRows = (directory: string): string => {
 beforeAll(async () => {
   const registry = Registry.open(sound);
   // Several commits, so that there are a free list and two snapshots.
-  await registry.append(packed(0, ROWS, 4n));
+  await registry.replace([], packed(0, ROWS, 4n));
   for (let round = 0; round < 6; round++) {
     const positions = Array.from({ length: 30 }, (_, index) => index * 13 + round);
     await registry.replace(positions, packed(0, positions.length, BigInt(round + 5)));
@@ -121,7 +121,7 @@ test('no flipped bit in a meta page sets the registry back to an older snapshot'
       const directory = copyWith(data);
       if (refusedOrSame(directory, `meta page ${page}, bit ${bit}`) || bit % 11 !== 0) continue;
       const registry = Registry.open(directory);
-      await registry.append(packed(5000, 1, 77n));
+      await registry.replace([], packed(5000, 1, 77n));
       expect(registry.forEachRow(() => {})).toBe(ROWS + 1);
       await registry.close();
     }
@@ -145,7 +145,7 @@ test('flipped bits anywhere are refused, or the rows are what they were and stay
   expect(accepted.length).toBe(60);
   for (const directory of accepted) {
     const registry = Registry.open(directory);
-    await registry.append(packed(5000, 30, 77n));
+    await registry.replace([], packed(5000, 30, 77n));
     await registry.replace([0, 77, 150, 399, 429], packed(5000, 5, 78n));
     expect(registry.forEachRow(() => {})).toBe(ROWS + 30);
     await registry.close();

@@ -64,8 +64,8 @@ test('keeps every field of a channel over close and open, and replaces by positi
     state: 'closed',
     expiresAt: 2 ** 32 - 1,
   });
-  await registry.append(packed([channel(9n), channel(256n)]));
-  await registry.append(packed([full]));
+  await registry.replace([], packed([channel(9n), channel(256n)]));
+  await registry.replace([], packed([full]));
   await registry.replace([1], packed([channel(256n, { capacity: 7n })]));
   expect(registry.count).toBe(3);
   await registry.close();
@@ -87,7 +87,7 @@ test('copies rows before it returns, so the caller may use the buffer again', as
   const rows = new Uint8Array(2 * ROW_BYTES);
   encodeRow(channel(5n), rows, 0);
   encodeRow(channel(6n), rows, ROW_BYTES);
-  const written = registry.append(rows);
+  const written = registry.replace([], rows);
   rows.fill(0xff);
   await written;
   expect(registry.get(0)?.channelId).toBe(5n);
@@ -127,7 +127,7 @@ test('what was resolved is in the file when the process is killed right after', 
        encodeRow({ channelId: BigInt(id) << 40n, ledgerChannelId: new Uint8Array(32), publicKey: new Uint8Array(33),
          capacity: 9n, committed: 0n, sequence: 0, timestampBits: 0n, signature: new Uint8Array(64), profile: 'xrpl',
          state: 'open', expiresAt: 0 }, rows, id * ROW_BYTES);
-     await registry.append(rows);
+     await registry.replace([], rows);
      process.kill(process.pid, 'SIGKILL');`,
   );
   const run = spawnSync(process.execPath, [program, directory], { timeout: 30_000, encoding: 'utf8' });
@@ -188,7 +188,7 @@ test('of several processes that race for a dead owner’s folder exactly one get
 test('a reader that finds a writer’s pages says that the folder is in use, never that it is damaged', async () => {
   const directory = freshFolder();
   const registry = openRegistry(directory);
-  await registry.append(packed(Array.from({ length: 2000 }, (_, id) => channel(BigInt(id)))));
+  await registry.replace([], packed(Array.from({ length: 2000 }, (_, id) => channel(BigInt(id)))));
   const program = join(work, 'reader.mjs');
   writeFileSync(
     program,
