@@ -102,7 +102,7 @@ const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
 const CHANNELS_MIN = 1 << 21;
-/** Claims may wait in the ring about this long before the door says OVERLOADED: a backlog only adds latency. */
+/** Claims may wait in the ring about this long before the receive step answers OVERLOADED: a backlog only adds latency. */
 const RING_MS = 250;
 const RING_SLOTS_MIN = 512;
 const RING_SLOTS_DEFAULT_MAX = 8_192;

@@ -51,7 +51,7 @@ export class FolderLock {
    * Takes the lock of the folder `data`, which exists. Throws ClaimwireError DATA_LOCKED while another node has it, and
    * CONFIG_INVALID where the file system can't hold it.
    */
-  static async take(data: string): Promise<FolderLock> {
+  static async acquire(data: string): Promise<FolderLock> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const lock = await FolderLock.#tryTake(data);
       if (lock === undefined) continue;

@@ -1,4 +1,4 @@
-/** The public door: run a node. Payers are behind `claimwire/client`, the wire format behind `claimwire/protocol`. */
+/** The package's entry point: run a node. Payers are behind `claimwire/client`, the wire format behind `claimwire/protocol`. */
 
 export type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 export type { Channel, ChannelState } from './channel/row.ts';

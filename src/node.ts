@@ -226,7 +226,7 @@ export class ClaimwireNode implements NodeControl {
     const threads = rolesOf(config).length;
     const idle = defaultIdleStrategy(availableParallelism(), threads);
     this.#topology = await Topology.start(this.#arena, {
-      crew: config,
+      plan: config,
       settings: { ...config, idle: config.spins < 0 ? idle : { ...idle, spins: config.spins } },
       kernel: this.#kernelStart,
       udp: config.udp,

@@ -29,7 +29,7 @@ export async function openFolder(data: string): Promise<OwnedFolder> {
   const folder = fs.realpathSync(data);
   // Behind a link, the folder's own name lies elsewhere.
   if (folder !== resolve(data)) makeFolder(fs, folder);
-  const lock = await FolderLock.take(folder);
+  const lock = await FolderLock.acquire(folder);
   let registry: Registry | undefined;
   try {
     removeDrafts(folder);
@@ -38,7 +38,7 @@ export async function openFolder(data: string): Promise<OwnedFolder> {
     checkRegistry(directory);
     registry = Registry.open(directory);
     // Versions before the lock file know each other, and us, by this record alone.
-    registry.takeLock();
+    registry.acquireLock();
     return { registry, lock };
   } catch (error) {
     await registry?.close();

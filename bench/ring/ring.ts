@@ -218,7 +218,7 @@ function measureRing(seconds: number): number {
       ring.push();
     }
     ring.publish();
-    const count = ring.take(128);
+    const count = ring.reserve(128);
     for (let index = 0; index < count; index++)
       Atomics.store(arena.ints, (ring.slot(ring.first + index) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
     ring.release((ring.first + count) >>> 0);

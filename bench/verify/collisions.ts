@@ -15,7 +15,7 @@ const ROUNDS = 5;
 const CALLS = 15;
 /** Claims of a key before its table is large, whatever else the cache does. */
 const WARM_ROUNDS = 2;
-/** Lanes of each kernel (src/kernel/lanes_*.h). */
+/** Lanes of each kernel (src/kernel/vector_*.h). */
 const LANES: Readonly<Record<string, number>> = { avx512ifma: 8, avx2: 4, scalar: 1, wasm: 4 };
 
 type Claim = Omit<SignedClaim, 'isValid'>;

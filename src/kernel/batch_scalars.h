@@ -8,7 +8,7 @@
 
 #define CW_SC_CONSTANT(r, limbs) sc_broadcast(&(r), limbs)
 
-/* x[i] <- R / (2 x[i]) mod n for all groups: Montgomery's trick along the groups, then across the lanes. */
+/* x[i] <- R / (2 x[i]) mod n for all groups: Montgomery's trick along the groups, then across the elements. */
 static void invert_scalars(sc *x, sc *prefix, int groups) {
     sc across[8], total = x[0], inverse, constant;
     for (int i = 1; i < groups; i++) {
@@ -16,13 +16,13 @@ static void invert_scalars(sc *x, sc *prefix, int groups) {
         sc_mul(&total, &total, &x[i]);
     }
     int steps = 0;
-    for (int k = LN / 2; k >= 1; k /= 2, steps++) {
+    for (int k = VEC / 2; k >= 1; k /= 2, steps++) {
         sc_rotate(&across[steps], &total, k);
         sc_mul(&total, &total, &across[steps]);
     }
     uint64_t words[4], limbs[5];
     sc_normal(&total, &total);
-    sc_lane_words(words, &total);
+    sc_element_words(words, &total);
     cw_inverse_n(words, words);
     cw_limbs_from_words(limbs, words);
     sc_broadcast(&inverse, limbs);
@@ -39,47 +39,47 @@ static void invert_scalars(sc *x, sc *prefix, int groups) {
 }
 
 /* The rows of one half-scalar in one table: window j's row goes to row[j * stride], its sign to negative[j * step]. */
-CW_INLINE void put_rows(int kind, const ln_u64 half[3], ln_u64 table, const uint8_t **row, size_t stride, uint8_t *negative,
+CW_INLINE void put_rows(int kind, const vec_u64 half[3], vec_u64 table, const uint8_t **row, size_t stride, uint8_t *negative,
                         size_t step) {
     for (int j = 0; j < cw_windows(kind); j++) {
         const int width = cw_window_width(kind, j), offset = j * cw_width(kind), word = offset >> 6, shift = offset & 63;
-        ln_u64 digit = half[word] >> shift;
+        vec_u64 digit = half[word] >> shift;
         if (shift + width > 64) digit |= half[word + 1] << (64 - shift);
-        const ln_u64 plus = (digit >> (width - 1)) & 1;
-        const ln_u64 index = (digit ^ (plus - 1)) & (((uint64_t)1 << (width - 1)) - 1);
-        ln_store(row + j * stride, table + ((uint64_t)j << (cw_width(kind) - 1)) * CW_ROW_BYTES + index * CW_ROW_BYTES);
-        negative[j * step] = ln_bit_mask(plus ^ 1);
+        const vec_u64 plus = (digit >> (width - 1)) & 1;
+        const vec_u64 index = (digit ^ (plus - 1)) & (((uint64_t)1 << (width - 1)) - 1);
+        vec_store(row + j * stride, table + ((uint64_t)j << (cw_width(kind) - 1)) * CW_ROW_BYTES + index * CW_ROW_BYTES);
+        negative[j * step] = vec_bit_mask(plus ^ 1);
     }
 }
 
 /* All rows of one group: half 0 at unit, half 1 (the lambda half) at unit + 1; node j of a unit at j * units + unit. */
-CW_INLINE void put_group(int kind, const sc *u1, const sc *u2, ln_u64 table, ln_u64 generator, const uint8_t **row,
+CW_INLINE void put_group(int kind, const sc *u1, const sc *u2, vec_u64 table, vec_u64 generator, const uint8_t **row,
                          uint8_t *negative, size_t units) {
-    ln_u64 g[2][3], q[2][3];
+    vec_u64 g[2][3], q[2][3];
     sc_split(g[0], g[1], u1);
     sc_split(q[0], q[1], u2);
     for (int h = 0; h < 2; h++) {
-        put_rows(kind, q[h], table, row + h * LN, units * LN, negative + h, units);
+        put_rows(kind, q[h], table, row + h * VEC, units * VEC, negative + h, units);
         const size_t first = cw_windows(kind) * units;
-        put_rows(CW_GENERATOR, g[h], generator, row + (first + h) * LN, units * LN, negative + first + h, units);
+        put_rows(CW_GENERATOR, g[h], generator, row + (first + h) * VEC, units * VEC, negative + first + h, units);
     }
 }
 
-/* Order the jobs by kind of table, each kind padded to whole groups with a copy of its first job (lanes do not meet). */
+/* Order the jobs by kind of table, each kind padded to whole groups with a copy of its first job (elements do not meet). */
 static int place_jobs(struct cw_batch *batch) {
     int position = 0;
     for (uint32_t kind = 0; kind < 2; kind++) {
         const int first = position;
         for (uint32_t i = 0; i < batch->count; i++)
             if (batch->job[i].kind == kind) batch->job_at[position++] = (uint16_t)i;
-        while (position % LN) batch->job_at[position] = batch->job_at[first], position++;
-        batch->groups[kind] = (uint32_t)(position - first) / LN;
+        while (position % VEC) batch->job_at[position] = batch->job_at[first], position++;
+        batch->groups[kind] = (uint32_t)(position - first) / VEC;
     }
     return position;
 }
 
 static void KERNEL(prepare)(struct cw_batch *batch, const uint8_t *generator, void *scratch) {
-    const int positions = place_jobs(batch), groups = positions / LN;
+    const int positions = place_jobs(batch), groups = positions / VEC;
     struct { uint64_t s[4][CW_POSITIONS], z[4][CW_POSITIONS], table[CW_POSITIONS]; } *w = scratch;
     for (int p = 0; p < positions; p++) {
         const struct cw_job *job = &batch->job[batch->job_at[p]];
@@ -87,27 +87,27 @@ static void KERNEL(prepare)(struct cw_batch *batch, const uint8_t *generator, vo
         w->table[p] = (uint64_t)(uintptr_t)job->table;
     }
     if (groups == 0) return;
-    sc s[CW_POSITIONS / LN], prefix[CW_POSITIONS / LN];
-    for (int i = 0; i < groups; i++) sc_from_words(&s[i], &w->s[0][i * LN], CW_POSITIONS);
+    sc s[CW_POSITIONS / VEC], prefix[CW_POSITIONS / VEC];
+    for (int i = 0; i < groups; i++) sc_from_words(&s[i], &w->s[0][i * VEC], CW_POSITIONS);
     invert_scalars(s, prefix, groups);
 
-    const ln_u64 generators = ln_set((uint64_t)(uintptr_t)generator);
+    const vec_u64 generators = vec_set((uint64_t)(uintptr_t)generator);
     const uint8_t **row = batch->row;
     uint8_t *negative = batch->negative;
     for (int kind = 0, group = 0; kind < 2; kind++) {
         const size_t units = 2 * batch->groups[kind];
         for (size_t unit = 0; unit < units; unit += 2, group++) {
             sc r, z;
-            sc_from_words(&r, &batch->r[0][group * LN], CW_POSITIONS);
-            sc_from_words(&z, &w->z[0][group * LN], CW_POSITIONS);
+            sc_from_words(&r, &batch->r[0][group * VEC], CW_POSITIONS);
+            sc_from_words(&z, &w->z[0][group * VEC], CW_POSITIONS);
             sc_mul(&r, &r, &s[group]);
             sc_mul(&z, &z, &s[group]);
-            const ln_u64 table = ln_load(&w->table[group * LN]);
-            if (kind == CW_SMALL) put_group(CW_SMALL, &z, &r, table, generators, row + unit * LN, negative + unit, units);
-            else put_group(CW_LARGE, &z, &r, table, generators, row + unit * LN, negative + unit, units);
+            const vec_u64 table = vec_load(&w->table[group * VEC]);
+            if (kind == CW_SMALL) put_group(CW_SMALL, &z, &r, table, generators, row + unit * VEC, negative + unit, units);
+            else put_group(CW_LARGE, &z, &r, table, generators, row + unit * VEC, negative + unit, units);
         }
         const size_t nodes = units * (size_t)cw_half_points(kind);
-        row += nodes * LN;
+        row += nodes * VEC;
         negative += nodes;
     }
     batch->rows = (uint32_t)(row - batch->row);

@@ -1,4 +1,4 @@
-/* Tables for LN keys at once, a key a lane. Row i of a window is (2 i + 1) B with B = 2^offset Q: from the chain of all
+/* Tables for VEC keys at once, a key a element. Row i of a window is (2 i + 1) B with B = 2^offset Q: from the chain of all
  * 2^k Q (Jacobian, made affine with one inversion) rows m .. 2m-1 are rows 0 .. m-1 plus 2 m B, for m = 1, 2, 4, ...,
  * all windows together, one inversion a level. No collision is possible: an odd multiple below 2m never equals +-2m. */
 #include "kernel.h"
@@ -11,8 +11,8 @@ struct builder {
     fe nodes[]; /* x, y, d, prefix: four arrays of the same length */
 };
 
-/* One over a product: in every lane at once; the caller knows it is not zero. */
-static void invert_lanes(fe *product) {
+/* One over a product: in every element at once; the caller knows it is not zero. */
+static void invert_elements(fe *product) {
     fe run[STREAMS];
     start_chains(run);
     run[0] = *product;
@@ -30,7 +30,7 @@ static void double_chain(struct builder *b, const fe *x, const fe *y) {
         fe_mul(&product, &product, &p.z);
         jacobian_double(&p, &p);
     }
-    invert_lanes(&product);
+    invert_elements(&product);
     for (int i = CW_HALF_BITS - 1; i >= 0; i--) {
         fe z, z2;
         fe_mul(&z, &product, &b->run[i]);
@@ -80,9 +80,9 @@ static void store_windows(const struct builder *b, int kind, int first, int last
     for (int j = first; j < last; j++)
         for (int i = 0; i < cw_window_rows(kind, j); i++) {
             const size_t node = (size_t)(j - first) * stride + (size_t)i;
-            uint8_t *row[LN];
-            for (int lane = 0; lane < LN; lane++)
-                row[lane] = table[lane] + (((size_t)j << (cw_width(kind) - 1)) + (size_t)i) * CW_ROW_BYTES;
+            uint8_t *row[VEC];
+            for (int element = 0; element < VEC; element++)
+                row[element] = table[element] + (((size_t)j << (cw_width(kind) - 1)) + (size_t)i) * CW_ROW_BYTES;
             fe px, py;
             fe_normal(&px, &x[node]);
             fe_normal(&py, &y[node]);
@@ -96,16 +96,16 @@ static void KERNEL(build)(int kind, int count, const uint64_t (*x)[4], const uin
     const size_t stride = (size_t)(last_rows > rows ? last_rows : rows);
     const size_t nodes = kind == CW_GENERATOR ? stride : BUILD_NODES;
     const int together = (int)(nodes / stride);
-    uint64_t wx[4][LN], wy[4][LN];
-    uint8_t *out[LN];
-    for (int lane = 0; lane < LN; lane++) { /* spare lanes repeat the first key, into the same memory */
-        const int from = lane < count ? lane : 0;
-        for (int k = 0; k < 4; k++) wx[k][lane] = x[from][k], wy[k][lane] = y[from][k];
-        out[lane] = table[from];
+    uint64_t wx[4][VEC], wy[4][VEC];
+    uint8_t *out[VEC];
+    for (int element = 0; element < VEC; element++) { /* spare elements repeat the first key, into the same memory */
+        const int from = element < count ? element : 0;
+        for (int k = 0; k < 4; k++) wx[k][element] = x[from][k], wy[k][element] = y[from][k];
+        out[element] = table[from];
     }
     fe px, py;
-    fe_from_words(&px, wx[0], LN);
-    fe_from_words(&py, wy[0], LN);
+    fe_from_words(&px, wx[0], VEC);
+    fe_from_words(&py, wy[0], VEC);
     double_chain(b, &px, &py);
     for (int first = 0; first < windows; first += together) {
         const int last = first + together < windows ? first + together : windows;
@@ -143,30 +143,30 @@ static void square_root(fe *r, const fe *a) {
 }
 static uint32_t KERNEL(decompress)(int count, const uint64_t (*x)[4], const uint8_t *odd, uint64_t (*y)[4]) {
     static const uint64_t seven_words[4] = {7, 0, 0, 0}, zero_words[4] = {0, 0, 0, 0};
-    uint64_t w[4][LN];
-    ln_mask wanted = 0;
-    for (int lane = 0; lane < LN; lane++)
-        for (int k = 0; k < 4; k++) w[k][lane] = x[lane < count ? lane : 0][k];
-    for (int lane = 0; lane < count; lane++) wanted |= (ln_mask)((odd[lane] & 1) << lane);
+    uint64_t w[4][VEC];
+    vec_mask wanted = 0;
+    for (int element = 0; element < VEC; element++)
+        for (int k = 0; k < 4; k++) w[k][element] = x[element < count ? element : 0][k];
+    for (int element = 0; element < count; element++) wanted |= (vec_mask)((odd[element] & 1) << element);
     fe px, right, root, t, seven, zero;
     fe_broadcast(&seven, seven_words);
     fe_broadcast(&zero, zero_words);
-    fe_from_words(&px, w[0], LN);
+    fe_from_words(&px, w[0], VEC);
     fe_sqr(&t, &px);
     fe_mul(&t, &t, &px);
     fe_add(&right, &t, &seven);
     square_root(&root, &right);
     fe_mul(&t, &root, &root);
     fe_sub(&t, &t, &right);
-    const ln_mask on_curve = fe_zero(&t);
+    const vec_mask on_curve = fe_zero(&t);
     fe_normal(&root, &root);
-    fe_to_words(w[0], LN, &root);
-    const ln_mask parity = ln_bit_mask(ln_load(w[0]));
+    fe_to_words(w[0], VEC, &root);
+    const vec_mask parity = vec_bit_mask(vec_load(w[0]));
     fe_sub(&t, &zero, &root);
     fe_normal(&t, &t);
     fe_select(&root, parity ^ wanted, &t, &root);
-    fe_to_words(w[0], LN, &root);
-    for (int lane = 0; lane < count; lane++)
-        for (int k = 0; k < 4; k++) y[lane][k] = w[k][lane];
+    fe_to_words(w[0], VEC, &root);
+    for (int element = 0; element < count; element++)
+        for (int k = 0; k < 4; k++) y[element][k] = w[k][element];
     return on_curve & (uint32_t)((1u << count) - 1);
 }

@@ -3,7 +3,7 @@
  * A level adds neighbours: with d = x2 - x1 and 1/d for the whole level from one inversion (Montgomery's trick; four
  * independent chains hide the latency of the multiplication),
  *     l = (y2 - y1) / d,  x3 = l^2 - 2 x1 - d,  y3 = l (x1 - x3) - y1:    six multiplications an addition in all.
- * Layout: the points of a kind of table are `count` rows of `units` nodes; a unit is one half (plain or lambda) of LN
+ * Layout: the points of a kind of table are `count` rows of `units` nodes; a unit is one half (plain or lambda) of VEC
  * signatures. A level adds rows 2j and 2j+1 into row j, in place; with an odd count row 0 waits: (2j+1, 2j+2) -> j+1.
  *
  * Equal x (d = 0) makes the level's product zero: one test a level. Only then the culprits are looked for, by halving
@@ -19,7 +19,7 @@ struct part {
     const uint8_t *const *row;
     const uint8_t *negative;
     size_t units, count;
-    ln_mask *undecided; /* per group */
+    vec_mask *undecided; /* per group */
 };
 struct prefetcher { const uint8_t *const *next, *const *end; };
 
@@ -39,8 +39,8 @@ CW_INLINE void chain_differences(const struct part *p, fe run[STREAMS], int stre
             for (int k = 0; k < streams; k++) {
                 if (leaves) {
                     fe x1, x2;
-                    fe_load_x(&x1, p->row + (a + k) * LN);
-                    fe_load_x(&x2, p->row + (b + k) * LN);
+                    fe_load_x(&x1, p->row + (a + k) * VEC);
+                    fe_load_x(&x2, p->row + (b + k) * VEC);
                     fe_sub(&d[k], &x2, &x1);
                     p->x[a + k] = x1;
                     p->x[b + k] = d[k];
@@ -70,10 +70,10 @@ CW_INLINE void add_pairs(const struct part *p, fe run[STREAMS], int streams, int
             for (int k = 0; k < streams; k++) {
                 fe x1 = p->x[a + k], d = p->x[b + k], y1, y2, l, t;
                 if (leaves) {
-                    fe_load_y(&y1, p->row + (a + k) * LN);
-                    fe_load_y(&y2, p->row + (b + k) * LN);
-                    fe_negate_lanes(&y1, &y1, p->negative[a + k]);
-                    fe_negate_lanes(&y2, &y2, p->negative[b + k]);
+                    fe_load_y(&y1, p->row + (a + k) * VEC);
+                    fe_load_y(&y2, p->row + (b + k) * VEC);
+                    fe_negate_elements(&y1, &y1, p->negative[a + k]);
+                    fe_negate_elements(&y2, &y2, p->negative[b + k]);
                 } else {
                     y1 = p->y[a + k];
                     y2 = p->y[b + k];
@@ -84,25 +84,25 @@ CW_INLINE void add_pairs(const struct part *p, fe run[STREAMS], int streams, int
                 p->x[to + k] = t;
                 fe_sub(&t, &x1, &t);
                 fe_mul_sub(&p->y[to + k], &l, &t, &y1);
-                if (!leaves) prefetch_some(ahead, 2 * LN);
+                if (!leaves) prefetch_some(ahead, 2 * VEC);
             }
         }
 }
 
-/* run[k] <- 1/run[k] in every lane from one inversion; 0 when the product of all is 0 (run is then left as it is). */
+/* run[k] <- 1/run[k] in every element from one inversion; 0 when the product of all is 0 (run is then left as it is). */
 static int invert_chains(fe run[STREAMS]) {
     fe across[8], low, high, total;
     fe_mul(&low, &run[0], &run[1]);
     fe_mul(&high, &run[2], &run[3]);
     fe_mul(&total, &low, &high);
     int steps = 0;
-    for (int k = LN / 2; k >= 1; k /= 2, steps++) {
+    for (int k = VEC / 2; k >= 1; k /= 2, steps++) {
         fe_rotate(&across[steps], &total, k);
         fe_mul(&total, &total, &across[steps]);
     }
     uint64_t words[4];
     fe_normal(&total, &total);
-    fe_lane_words(words, &total);
+    fe_element_words(words, &total);
     if (cw_words_zero(words)) return 0;
     cw_inverse_p(words, words);
     fe inverse, inverse_low, inverse_high, t;
@@ -147,8 +147,8 @@ static void chain_again(const struct stream *s, size_t step, fe *run) {
 /* The product of a stream from `start` on became zero, and stays so: the first place is found by halving, its signature
  * marked, 1 put for its difference, the rest of the stream chained again; until none is left. */
 static void mend_stream(const struct stream *s, fe *run) {
-    for (ln_mask zero; (zero = fe_zero(run)) != 0;) {
-        size_t before = 0, after = s->steps; /* no lane zero before a step, some lane before the other */
+    for (vec_mask zero; (zero = fe_zero(run)) != 0;) {
+        size_t before = 0, after = s->steps; /* no element zero before a step, some element before the other */
         while (after - before > 1) {
             const size_t middle = (before + after) / 2;
             if (fe_zero(running(s, middle, run))) after = middle;
@@ -212,7 +212,7 @@ static void add_level(struct part part[2], int leaves, struct prefetcher *ahead)
 /* R = (x1, y1) + lambda (x2, y2) has x = r:  (y2 - y1)^2 = (r + x1 + x2)(x2 - x1)^2, with x2 taken times beta.
  * x2 = x1 would make both sides zero for the doubling: undecided. r < p - n (`small`) has r + n for a second candidate:
  * anybody can send such an r, so it must not cost the slow path. */
-CW_INLINE ln_mask ends_well(const struct part *p, size_t unit, const fe *r, ln_mask small, ln_mask *undecided) {
+CW_INLINE vec_mask ends_well(const struct part *p, size_t unit, const fe *r, vec_mask small, vec_mask *undecided) {
     fe beta, order, x2, d, sum, left, right, t;
     fe_broadcast(&beta, cw_beta_words);
     fe_mul(&x2, &p->x[unit + 1], &beta);
@@ -224,7 +224,7 @@ CW_INLINE ln_mask ends_well(const struct part *p, size_t unit, const fe *r, ln_m
     fe_add(&sum, r, &x2);
     fe_add(&sum, &sum, &p->x[unit]);
     fe_mul_sub(&t, &sum, &right, &left);
-    ln_mask good = fe_zero(&t);
+    vec_mask good = fe_zero(&t);
     if (small) {
         fe_broadcast(&order, cw_n_words);
         fe_add(&sum, &sum, &order);
@@ -235,14 +235,14 @@ CW_INLINE ln_mask ends_well(const struct part *p, size_t unit, const fe *r, ln_m
 }
 
 static void KERNEL(finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch) {
-    ln_mask undecided[CW_POSITIONS / LN] = {0};
-    fe *x = scratch, *y = x + CW_BATCH_NODES / LN, *prefix = y + CW_BATCH_NODES / LN;
+    vec_mask undecided[CW_POSITIONS / VEC] = {0};
+    fe *x = scratch, *y = x + CW_BATCH_NODES / VEC, *prefix = y + CW_BATCH_NODES / VEC;
     struct prefetcher ahead = {next ? next->row : 0, next ? next->row + next->rows : 0};
     struct part part[2];
     size_t node = 0, group = 0;
     for (int kind = 0; kind < 2; kind++) {
         const size_t units = 2 * batch->groups[kind], count = units ? (size_t)cw_half_points(kind) : 1;
-        part[kind] = (struct part){x + node, y + node, prefix + node, batch->row + node * LN, batch->negative + node, units, count, undecided + group};
+        part[kind] = (struct part){x + node, y + node, prefix + node, batch->row + node * VEC, batch->negative + node, units, count, undecided + group};
         node += units * count;
         group += batch->groups[kind];
     }
@@ -254,13 +254,13 @@ static void KERNEL(finish)(struct cw_batch *batch, const struct cw_batch *next, 
         for (size_t g = 0; g < batch->groups[kind]; g++) {
             fe r;
             fe_from_words(&r, &batch->r[0][position], CW_POSITIONS);
-            ln_mask unsure = part[kind].undecided[g], small = 0;
-            for (int lane = 0; lane < LN; lane++)
-                small |= (ln_mask)(cw_words_less(batch->job[batch->job_at[position + lane]].r, cw_p_minus_n_words) << lane);
-            const ln_mask good = ends_well(&part[kind], 2 * g, &r, small, &unsure);
-            for (int lane = 0; lane < LN; lane++, position++) {
+            vec_mask unsure = part[kind].undecided[g], small = 0;
+            for (int element = 0; element < VEC; element++)
+                small |= (vec_mask)(cw_words_less(batch->job[batch->job_at[position + element]].r, cw_p_minus_n_words) << element);
+            const vec_mask good = ends_well(&part[kind], 2 * g, &r, small, &unsure);
+            for (int element = 0; element < VEC; element++, position++) {
                 struct cw_job *job = &batch->job[batch->job_at[position]];
-                job->verdict = unsure >> lane & 1 ? CW_UNDECIDED : good >> lane & 1 ? CW_VALID : CW_INVALID;
+                job->verdict = unsure >> element & 1 ? CW_UNDECIDED : good >> element & 1 ? CW_VALID : CW_INVALID;
             }
         }
 }

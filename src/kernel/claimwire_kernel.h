@@ -36,7 +36,7 @@ struct cw_stats {
  * later calls change nothing and succeed. 0, or a message that says what was expected. Thread-safe. */
 const char *cw_start(size_t table_bytes);
 const char *cw_kernel_name(void);
-int cw_kernel_lanes(void);
+int cw_kernel_elements(void);
 
 /* NULL when there is no memory or the limit of 256 threads is reached. */
 struct cw_thread *cw_thread_new(void);
@@ -45,7 +45,7 @@ void cw_thread_free(struct cw_thread *thread);
 /* Digest, verify and judge slots (first_sequence + i) & slot_mask for i < count <= CW_VERIFY_SLOTS_MAX, those whose
  * verdict is still 0. A slot is not touched after its verdict is set. Returns how many verdicts were written. */
 uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *arena, uint32_t first_sequence, uint32_t count);
-/* One slot, for latency: the signature is spread over the lanes. Returns the verdict. */
+/* One slot, for latency: the signature is spread over the elements. Returns the verdict. */
 int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *arena, uint32_t sequence);
 
 /* For tests and tools: `count` tuples of digest (32 bytes), signature (64), key (33), any count; verdicts as in slots. */

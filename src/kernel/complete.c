@@ -1,7 +1,7 @@
 /* One signature from the rows of its tables, every case of the group law: what a batch or `single` leaves undecided. No
  * doublings: the same 52 (or 84) points as there, one after the other. Called by the thread that owns the job. */
 #include "complete.h"
-#include "lanes_scalar.h"
+#include "vector_scalar.h"
 #include "jacobian.h"
 #include "slow.h"
 
@@ -16,7 +16,7 @@ static void add_row(struct sum *sum, const fe *x, const fe *y, int negative) {
     if (sum->infinite) {
         p->x = *x;
         fe_broadcast(&p->z, one);
-        fe_negate_lanes(&t, y, (ln_mask)negative);
+        fe_negate_elements(&t, y, (vec_mask)negative);
         fe_sub(&t, &t, &zero);
         fe_mul(&p->y, &t, &p->z);
         sum->infinite = 0;
@@ -27,7 +27,7 @@ static void add_row(struct sum *sum, const fe *x, const fe *y, int negative) {
     fe_sub(&h, &h, &p->x);
     fe_mul(&t, &z2, &p->z);
     fe_mul(&e, y, &t);
-    fe_negate_lanes(&e, &e, (ln_mask)negative);
+    fe_negate_elements(&e, &e, (vec_mask)negative);
     fe_sub(&e, &e, &p->y);
     if (fe_zero(&h)) { /* the same point, or opposite ones; none has y = 0 */
         if (fe_zero(&e)) jacobian_double(&q, p), *p = q;

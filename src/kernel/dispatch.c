@@ -101,4 +101,4 @@ const char *cw_start(size_t table_bytes) {
     return failure;
 }
 const char *cw_kernel_name(void) { return cw_kernel ? cw_kernel->name : ""; }
-int cw_kernel_lanes(void) { return cw_kernel ? cw_kernel->lanes : 0; }
+int cw_kernel_elements(void) { return cw_kernel ? cw_kernel->elements : 0; }

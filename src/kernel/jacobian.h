@@ -1,4 +1,4 @@
-/* Jacobian steps in lanes: (X, Y, Z) stands for (X/Z^2, Y/Z^3). No case distinctions: an addition of equal x gives
+/* Jacobian steps in elements: (X, Y, Z) stands for (X/Z^2, Y/Z^3). No case distinctions: an addition of equal x gives
  * Z = 0, and Z stays 0 in everything after it, so one test at the end finds it. All coordinates have magnitude 1. */
 struct jacobian { fe x, y, z; };
 
@@ -33,15 +33,15 @@ CW_INLINE void jacobian_finish(struct jacobian *r, const fe *h, const fe *e, con
     fe_sub(&v, &v, &r->x);
     fe_mul_sub(&r->y, e, &v, &t);
 }
-/* r = p + (x, y), y negated in the lanes of `negative`. */
-CW_INLINE void jacobian_add_affine(struct jacobian *r, const struct jacobian *p, const fe *x, const fe *y, ln_mask negative) {
+/* r = p + (x, y), y negated in the elements of `negative`. */
+CW_INLINE void jacobian_add_affine(struct jacobian *r, const struct jacobian *p, const fe *x, const fe *y, vec_mask negative) {
     fe z2, h, e, t;
     fe_sqr(&z2, &p->z);
     fe_mul(&h, x, &z2);
     fe_sub(&h, &h, &p->x);
     fe_mul(&t, &z2, &p->z);
     fe_mul(&e, y, &t);
-    fe_negate_lanes(&e, &e, negative);
+    fe_negate_elements(&e, &e, negative);
     fe_sub(&e, &e, &p->y);
     struct jacobian q;
     fe_mul(&q.z, &p->z, &h);
@@ -49,12 +49,12 @@ CW_INLINE void jacobian_add_affine(struct jacobian *r, const struct jacobian *p,
     *r = q;
 }
 /* r = +-(x1, y1) +- (x2, y2). Its z has magnitude 5, which an addition takes. */
-CW_INLINE void jacobian_add_two_affine(struct jacobian *r, const fe *x1, fe y1, ln_mask negative1, const fe *x2, fe y2, ln_mask negative2) {
+CW_INLINE void jacobian_add_two_affine(struct jacobian *r, const fe *x1, fe y1, vec_mask negative1, const fe *x2, fe y2, vec_mask negative2) {
     fe e, s1, zero;
     static const uint64_t none[4] = {0, 0, 0, 0};
     fe_broadcast(&zero, none);
-    fe_negate_lanes(&y1, &y1, negative1);
-    fe_negate_lanes(&y2, &y2, negative2);
+    fe_negate_elements(&y1, &y1, negative1);
+    fe_negate_elements(&y2, &y2, negative2);
     fe_sub(&r->z, x2, x1);
     fe_sub(&e, &y2, &y1);
     fe_sub(&s1, &y1, &zero); /* loose no more */

@@ -6,7 +6,7 @@
 #include "table.h"
 
 #define CW_BATCH 128          /* signatures that share their inversions */
-#define CW_POSITIONS 144      /* the same with the padding of two kinds to whole groups of 8 lanes */
+#define CW_POSITIONS 144      /* the same with the padding of two kinds to whole groups of 8 elements */
 #define CW_BATCH_NODES (CW_POSITIONS * 2 * 42) /* points of a batch where every key has a small table */
 
 /* CW_UNDECIDED: two equal x met, only the slow path may answer. */
@@ -22,19 +22,19 @@ struct cw_job {
 /* A batch between `prepare` and `finish`. Belongs to one thread. */
 struct cw_batch {
     uint32_t count;               /* jobs, 1..CW_BATCH */
-    uint32_t groups[2];           /* groups of LN jobs per kind of table */
+    uint32_t groups[2];           /* groups of VEC jobs per kind of table */
     uint32_t rows;                /* pointers in row[] */
     uint16_t job_at[CW_POSITIONS];
     struct cw_job job[CW_BATCH];
     uint64_t r[4][CW_POSITIONS] __attribute__((aligned(64)));
-    const uint8_t *row[CW_BATCH_NODES] __attribute__((aligned(64))); /* table rows, node by node, lane by lane */
-    uint8_t negative[CW_BATCH_NODES];                                /* a lane mask per node */
+    const uint8_t *row[CW_BATCH_NODES] __attribute__((aligned(64))); /* table rows, node by node, element by element */
+    uint8_t negative[CW_BATCH_NODES];                                /* a element mask per node */
 };
 
 struct cw_throwaway_key;
 struct cw_kernel {
     const char *name;
-    int lanes;
+    int elements;
     /* Bytes of 64-byte aligned scratch that prepare, finish and build want, and build for the generator's table. */
     size_t scratch_bytes, generator_scratch_bytes;
     /* Jobs -> table rows to add up. `generator` is the table of kind CW_GENERATOR. */
@@ -43,15 +43,15 @@ struct cw_kernel {
     void (*finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch);
     /* One signature alone, for latency: valid, invalid or undecided. */
     int (*single)(const struct cw_job *job, const uint8_t *generator);
-    /* Tables for `count` <= lanes points (canonical words), into `table[]` (64-byte aligned). */
+    /* Tables for `count` <= elements points (canonical words), into `table[]` (64-byte aligned). */
     void (*build)(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch);
-    /* x and parity of y -> y for `count` <= lanes points; returns a bit for each that is on the curve. */
+    /* x and parity of y -> y for `count` <= elements points; returns a bit for each that is on the curve. */
     uint32_t (*decompress)(int count, const uint64_t (*x)[4], const uint8_t *odd, uint64_t (*y)[4]);
-    /* First 32 bytes of SHA-512 (one padded block of 128 bytes) and SHA-256 (two of 64) for `count` <= lanes messages;
+    /* First 32 bytes of SHA-512 (one padded block of 128 bytes) and SHA-256 (two of 64) for `count` <= elements messages;
      * out: words, least significant first. */
     void (*sha512_half)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
     void (*sha256)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
-    /* THROW-AWAY signatures of z for `count` <= lanes jobs: r and a low s; 0 for s when z = -r d and there is none. */
+    /* THROW-AWAY signatures of z for `count` <= elements jobs: r and a low s; 0 for s when z = -r d and there is none. */
     void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
 };
 

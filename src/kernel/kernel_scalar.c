@@ -1,5 +1,5 @@
-/* The kernel in plain C: one lane. Also finds the rows of a lone signature for every kernel's `single`. */
-#include "lanes_scalar.h"
+/* The kernel in plain C: one element. Also finds the rows of a lone signature for every kernel's `single`. */
+#include "vector_scalar.h"
 #define KERNEL_NAME scalar
 #include "kernel_template.h"
 
@@ -53,7 +53,7 @@ int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *g
     fe px, py, beta, zero = {{0}};
     fe_load_x(&sum.x, row);
     fe_load_y(&py, row);
-    fe_negate_lanes(&py, &py, negative[0]);
+    fe_negate_elements(&py, &py, negative[0]);
     fe_sub(&py, &py, &zero);
     fe_broadcast(&sum.z, one);
     fe_mul(&sum.y, &py, &sum.z);
@@ -65,13 +65,13 @@ int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *g
         jacobian_add_affine(&sum, &sum, &px, &py, negative[i]);
     }
     fe_normal(&px, &sum.z);
-    fe_lane_words(w, &px);
+    fe_element_words(w, &px);
     if (cw_words_zero(w)) return 0;
     cw_inverse_p(w, w);
     fe_broadcast(&px, w);
     fe_sqr(&px, &px);
     fe_mul(&px, &px, &sum.x);
     fe_normal(&px, &px);
-    fe_lane_words(x, &px);
+    fe_element_words(x, &px);
     return 1;
 }

@@ -1,4 +1,4 @@
-/* The whole of a kernel, compiled against the lane contract in scope. The .c file that includes it says KERNEL_NAME. */
+/* The whole of a kernel, compiled against the element contract in scope. The .c file that includes it says KERNEL_NAME. */
 #define KERNEL_JOIN_(a, b) a##_##b
 #define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
 #define KERNEL(function) KERNEL_JOIN(function, KERNEL_NAME)
@@ -10,17 +10,17 @@
 #include "jacobian.h"
 #include "batch_table.h"
 #include "single.h"
-#include "hash_lanes.h"
+#include "hash_vector.h"
 #ifndef __wasm__ /* whose module has no signer */
-#include "throwaway_lanes.h"
+#include "throwaway_vector.h"
 #endif
 
-#define TREE_BYTES (3 * (CW_BATCH_NODES / LN) * sizeof(fe))
+#define TREE_BYTES (3 * (CW_BATCH_NODES / VEC) * sizeof(fe))
 #define BUILDER_BYTES(nodes) (sizeof(struct builder) + 4 * (nodes) * sizeof(fe))
 
 const struct cw_kernel KERNEL(cw_kernel) = {
     .name = KERNEL_STRING(KERNEL_NAME),
-    .lanes = LN,
+    .elements = VEC,
     .scratch_bytes = TREE_BYTES > BUILDER_BYTES(BUILD_NODES) ? TREE_BYTES : BUILDER_BYTES(BUILD_NODES),
     .generator_scratch_bytes = BUILDER_BYTES(4096),
     .prepare = KERNEL(prepare),

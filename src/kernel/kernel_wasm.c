@@ -1,4 +1,4 @@
-/* The kernel for WebAssembly with SIMD128: four lanes. */
-#include "lanes_wasm.h"
+/* The kernel for WebAssembly with SIMD128: four elements. */
+#include "vector_wasm.h"
 #define KERNEL_NAME wasm
 #include "kernel_template.h"

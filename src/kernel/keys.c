@@ -244,7 +244,7 @@ static void give_back(uint32_t id) {
     release();
 }
 
-/* Keys to build tables for in one call of the kernel: at most its number of lanes. */
+/* Keys to build tables for in one call of the kernel: at most its number of elements. */
 struct pending {
     int count;
     const uint8_t *key[8];
@@ -282,7 +282,7 @@ static void build_small(struct cw_keys_thread *thread, struct pending *p, const 
     }
 }
 
-/* All keys of a batch that have no table: each distinct one once, LN at a time. */
+/* All keys of a batch that have no table: each distinct one once, VEC at a time. */
 static void build_missing(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, const uint64_t *h,
                           const uint8_t *missing, uint32_t count, int parity) {
     uint8_t *spare = thread->spare + (size_t)parity * CW_BATCH * pools[CW_SMALL].table_bytes;
@@ -290,7 +290,7 @@ static void build_missing(struct cw_keys_thread *thread, struct cw_job *job, con
     uint8_t owner[8];
     struct pending p = {.count = 0};
     for (uint32_t m = 0; m <= count; m++) {
-        if (p.count == cw_kernel->lanes || (m == count && p.count)) {
+        if (p.count == cw_kernel->elements || (m == count && p.count)) {
             const uint8_t *out[8];
             build_small(thread, &p, out);
             for (int i = 0; i < p.count; i++) job[owner[i]].table = out[i];
@@ -373,7 +373,7 @@ void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8
         job[i].table = slot_table(id);
         job[i].kind = s->kind;
         found[s->kind]++;
-        if (s->kind == CW_SMALL && heat >= PROMOTE_HEAT && hot_count < cw_kernel->lanes) {
+        if (s->kind == CW_SMALL && heat >= PROMOTE_HEAT && hot_count < cw_kernel->elements) {
             int k = 0;
             while (k < hot_count && hot[k] != id) k++;
             if (k == hot_count) hot[hot_count++] = id;
@@ -386,7 +386,7 @@ void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8
         COUNT(misses, miss);
         build_missing(thread, job, key, h, missing, miss, parity);
     }
-    if (hot_count == cw_kernel->lanes || urgent) promote(thread, hot, hot_count);
+    if (hot_count == cw_kernel->elements || urgent) promote(thread, hot, hot_count);
 }
 
 void cw_keys_stats(struct cw_stats *stats) {

@@ -1,11 +1,11 @@
-/* One signature spread over the lanes, for latency: LN partial sums in Jacobian coordinates, added up at the end; the
+/* One signature spread over the elements, for latency: VEC partial sums in Jacobian coordinates, added up at the end; the
  * only inversion is s^-1. Points come lambda half first; X is taken times beta when the plain half begins. */
 #include "kernel.h"
 
-CW_INLINE ln_mask lane_mask(const uint8_t *bits) {
+CW_INLINE vec_mask element_mask(const uint8_t *bits) {
     unsigned mask = 0;
-    for (int lane = 0; lane < LN; lane++) mask |= (unsigned)bits[lane] << lane;
-    return (ln_mask)mask;
+    for (int element = 0; element < VEC; element++) mask |= (unsigned)bits[element] << element;
+    return (vec_mask)mask;
 }
 
 CW_INLINE void rotate(struct jacobian *r, const struct jacobian *p, int k) {
@@ -18,34 +18,34 @@ static int KERNEL(single)(const struct cw_job *job, const uint8_t *generator) {
     const uint8_t *row[CW_SINGLE_ROWS];
     uint8_t negative[CW_SINGLE_ROWS];
     const int points = cw_single_rows(job, generator, row, negative), half = points / 2;
-    for (int i = points; i < points + LN; i++) row[i] = row[0], negative[i] = 0;
+    for (int i = points; i < points + VEC; i++) row[i] = row[0], negative[i] = 0;
     fe beta, x, y, t;
     struct jacobian sum, next;
     fe_broadcast(&beta, cw_beta_words);
     fe_load_x(&x, row);
     fe_load_y(&y, row);
-    fe_load_x(&next.x, row + LN);
-    fe_load_y(&next.y, row + LN);
-    jacobian_add_two_affine(&sum, &x, y, lane_mask(negative), &next.x, next.y, lane_mask(negative + LN));
-    for (int at = 2 * LN; at < points; at += LN) {
+    fe_load_x(&next.x, row + VEC);
+    fe_load_y(&next.y, row + VEC);
+    jacobian_add_two_affine(&sum, &x, y, element_mask(negative), &next.x, next.y, element_mask(negative + VEC));
+    for (int at = 2 * VEC; at < points; at += VEC) {
         fe_load_x(&x, row + at);
         fe_load_y(&y, row + at);
-        if (at <= half && half < at + LN) { /* the plain half begins in this vector: lanes before it are lambda still */
+        if (at <= half && half < at + VEC) { /* the plain half begins in this vector: elements before it are lambda still */
             fe_mul(&sum.x, &sum.x, &beta);
             fe_mul(&t, &x, &beta);
-            fe_select(&x, (ln_mask)((1u << (half - at)) - 1), &t, &x);
+            fe_select(&x, (vec_mask)((1u << (half - at)) - 1), &t, &x);
         }
-        jacobian_add_affine(&next, &sum, &x, &y, lane_mask(negative + at));
-        const ln_mask live = at + LN > points ? (ln_mask)((1u << (points - at)) - 1) : (ln_mask)-1;
+        jacobian_add_affine(&next, &sum, &x, &y, element_mask(negative + at));
+        const vec_mask live = at + VEC > points ? (vec_mask)((1u << (points - at)) - 1) : (vec_mask)-1;
         fe_select(&sum.x, live, &next.x, &sum.x);
         fe_select(&sum.y, live, &next.y, &sum.y);
         fe_select(&sum.z, live, &next.z, &sum.z);
     }
-    for (int k = LN / 2; k >= 2; k /= 2) {
+    for (int k = VEC / 2; k >= 2; k /= 2) {
         rotate(&next, &sum, k);
         jacobian_add(&sum, &sum, &next);
     }
-    if (LN > 1) {
+    if (VEC > 1) {
         rotate(&next, &sum, 1);
         jacobian_add_x(&sum.x, &sum.z, &sum, &next);
     }

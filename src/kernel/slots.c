@@ -11,7 +11,7 @@
 #include "slow.h"
 #include "throwaway_sign.h"
 
-#define SINGLE_MAX 3 /* so few are faster one by one, each spread over the lanes */
+#define SINGLE_MAX 3 /* so few are faster one by one, each spread over the elements */
 
 /* A batch and where its answers go: slot[i]'s verdict for job i, or verdicts[index[i]] for cw_verify_many. */
 struct work {
@@ -82,11 +82,11 @@ static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uin
         memcpy(block + 16, ledger_id, 32);
         memcpy(block + 48, claim, CW_CLAIM_SIGNATURE); /* all that lies before it */
         memcpy(block + 69, claim + CW_CLAIM_TIMESTAMP, 8);
-        if (h->count == (uint32_t)cw_kernel->lanes) hash_link(h);
+        if (h->count == (uint32_t)cw_kernel->elements) hash_link(h);
     } else {
         memcpy(block + 4, ledger_id, 32);
         memcpy(block + 36, claim + CW_CLAIM_AMOUNT, 8);
-        if (h->count == (uint32_t)cw_kernel->lanes) hash_xrpl(h);
+        if (h->count == (uint32_t)cw_kernel->elements) hash_xrpl(h);
     }
 }
 static void hash_rest(struct cw_thread *thread) {
@@ -181,7 +181,7 @@ static int decide_completely(const struct cw_job *job) {
     COUNT(slow_paths, 1);
     return cw_complete_verify(job, cw_generator) ? CW_VALID : CW_INVALID;
 }
-static void settle(struct cw_batch *batch) {
+static void judge(struct cw_batch *batch) {
     uint32_t good = 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         struct cw_job *job = &batch->job[i];
@@ -194,7 +194,7 @@ static void settle(struct cw_batch *batch) {
 static void verify_singly(struct cw_batch *batch, enum cw_path path) {
     for (uint32_t i = 0; i < batch->count; i++)
         batch->job[i].verdict = path == CW_PATH_SINGLE ? (uint32_t)cw_kernel->single(&batch->job[i], cw_generator) : CW_UNDECIDED;
-    settle(batch);
+    judge(batch);
 }
 static void prepare(struct cw_thread *thread, struct cw_batch *batch, int first) {
     cw_kernel->prepare(batch, cw_generator, thread->scratch);
@@ -223,7 +223,7 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
         prepare(thread, &now->batch, !pending);
         if (pending) {
             cw_kernel->finish(&pending->batch, &now->batch, thread->scratch);
-            settle(&pending->batch);
+            judge(&pending->batch);
             judged += publish_slots(pending);
         }
         pending = now;
@@ -232,7 +232,7 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
     }
     if (pending) {
         cw_kernel->finish(&pending->batch, 0, thread->scratch);
-        settle(&pending->batch);
+        judge(&pending->batch);
         judged += publish_slots(pending);
     }
     cw_keys_exit(&thread->keys);
@@ -281,7 +281,7 @@ void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, c
         } else {
             prepare(thread, &w->batch, 1);
             cw_kernel->finish(&w->batch, 0, thread->scratch);
-            settle(&w->batch);
+            judge(&w->batch);
         }
         for (uint32_t i = 0; i < w->batch.count; i++) verdicts[at + index[i]] = (uint8_t)w->batch.job[i].verdict;
     }
@@ -319,8 +319,8 @@ static uint32_t sign_batch(struct cw_thread *thread, const struct cw_arena *a, u
         __builtin_prefetch(key[n++]->k_inverse);
     }
     hash_rest(thread);
-    for (uint32_t i = 0, lanes = (uint32_t)cw_kernel->lanes; i < n; i += lanes)
-        cw_kernel->throwaway_sign((int)(n - i < lanes ? n - i : lanes), &w->batch.job[i], &key[i]);
+    for (uint32_t i = 0, elements = (uint32_t)cw_kernel->elements; i < n; i += elements)
+        cw_kernel->throwaway_sign((int)(n - i < elements ? n - i : elements), &w->batch.job[i], &key[i]);
     for (uint32_t i = 0; i < n; i++) {
         const struct cw_job *job = &w->batch.job[i];
         cw_words_to_be(w->slot[i] + CW_CLAIM_SIGNATURE, job->r);

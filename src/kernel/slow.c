@@ -1,7 +1,7 @@
 /* The specification: tests and the fuzzer compare everything else with it; no claim is verified here. One bit at a time,
  * Jacobian coordinates, every case of the group law spelled out. Decompression is for keys when a channel opens. */
 #include "slow.h"
-#include "lanes_scalar.h"
+#include "vector_scalar.h"
 #include "modinv.h"
 
 struct point { fe x, y, z; int infinite; };
@@ -92,7 +92,7 @@ static void scalar_product(uint64_t r[4], const uint64_t a[4], const uint64_t b[
     sc_mul(&x, &x, &c);
     sc_mul(&x, &x, &y);
     sc_normal(&x, &x);
-    sc_lane_words(r, &x);
+    sc_element_words(r, &x);
 }
 
 int cw_signature_in_range(const uint64_t r[4], const uint64_t s[4]) {
@@ -147,7 +147,7 @@ int cw_slow_decompress(uint64_t y[4], const uint64_t x[4], int odd) {
         fe_sub(&root, &t, &root);
         fe_normal(&root, &root);
     }
-    fe_lane_words(y, &root);
+    fe_element_words(y, &root);
     return 1;
 }
 int cw_slow_parse_key(uint64_t x[4], uint64_t y[4], const uint8_t key[33]) {
@@ -164,7 +164,7 @@ void cw_slow_multiply_generator(uint64_t x[4], uint64_t y[4], const uint64_t k[4
     uint64_t w[4];
     fe zi, t;
     fe_normal(&zi, &r.z);
-    fe_lane_words(w, &zi);
+    fe_element_words(w, &zi);
     cw_inverse_p(w, w);
     fe_broadcast(&zi, w);
     fe_sqr(&t, &zi);
@@ -173,6 +173,6 @@ void cw_slow_multiply_generator(uint64_t x[4], uint64_t y[4], const uint64_t k[4
     fe_mul(&r.y, &r.y, &t);
     fe_normal(&r.x, &r.x);
     fe_normal(&r.y, &r.y);
-    fe_lane_words(x, &r.x);
-    fe_lane_words(y, &r.y);
+    fe_element_words(x, &r.x);
+    fe_element_words(y, &r.y);
 }

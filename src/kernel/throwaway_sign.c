@@ -1,7 +1,7 @@
-/* See throwaway_sign.h: what is done once a key. The product a claim is throwaway_lanes.h. */
+/* See throwaway_sign.h: what is done once a key. The product a claim is throwaway_vector.h. */
 #include "throwaway_sign.h"
 #include "kernel.h"
-#include "lanes_scalar.h"
+#include "vector_scalar.h"
 #include "modinv.h"
 #include "slow.h"
 
@@ -12,7 +12,7 @@ static void product(uint64_t r[4], const uint64_t a[4], const uint64_t b[5]) {
     sc_broadcast(&y, b);
     sc_mul(&x, &x, &y);
     sc_normal(&x, &x);
-    sc_lane_words(r, &x);
+    sc_element_words(r, &x);
 }
 static void reduce(uint64_t a[4]) {
     uint64_t t[4];

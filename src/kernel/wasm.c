@@ -1,12 +1,12 @@
 /* The module's exports: what wasm-loader.mjs calls. Plain 32-bit integers; every pointer is an offset in the arena. One
- * instance belongs to one thread; a `door` is what that thread owns, and lies in the kernel's part of the arena. */
+ * instance belongs to one thread; its `context` is what that thread owns, and lies in the kernel's part of the arena. */
 #include "claimwire_kernel.h"
 #include "dispatch.h"
 #include "keys.h"
 #include "platform_wasm.h"
 
 #define INBOX 256 /* tuples a call of verify_many */
-struct door {
+struct context {
     struct cw_thread *thread;
     struct cw_arena arena;
     struct cw_stats stats;
@@ -22,17 +22,17 @@ double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes);
 int EXPORT(start)(u32 kernel_bytes, u32 threads, u32 table_bytes) { return cw_start_wasm(kernel_bytes, threads, table_bytes); }
 
 /* 0 when there is no room. */
-struct door *EXPORT(door_new)(void) {
-    struct door *door = cw_map(sizeof *door);
-    if (!door) return 0;
-    door->thread = cw_thread_new();
-    if (door->thread) return door;
-    cw_unmap(door, sizeof *door);
+struct context *EXPORT(context_new)(void) {
+    struct context *context = cw_map(sizeof *context);
+    if (!context) return 0;
+    context->thread = cw_thread_new();
+    if (context->thread) return context;
+    cw_unmap(context, sizeof *context);
     return 0;
 }
-void EXPORT(door_free)(struct door *door) {
-    cw_thread_free(door->thread);
-    cw_unmap(door, sizeof *door);
+void EXPORT(context_free)(struct context *context) {
+    cw_thread_free(context->thread);
+    cw_unmap(context, sizeof *context);
 }
 double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     cw_count_only();
@@ -41,34 +41,34 @@ double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     cw_map(cw_kernel->generator_scratch_bytes);
     cw_keys_start(table_bytes);
     const double shared = (double)cw_counted();
-    door_new();
+    context_new();
     return stacks + 65536 + shared + threads * ((double)cw_counted() - shared);
 }
 /* 0: misaligned slots or rows, or slots that end outside. */
-int EXPORT(attach)(struct door *door, u32 bytes, u32 slots, u32 slot_mask, u32 ledger_ids, u32 key_indexes, u32 flags, u32 row_stride, u32 keys) {
+int EXPORT(attach)(struct context *context, u32 bytes, u32 slots, u32 slot_mask, u32 ledger_ids, u32 key_indexes, u32 flags, u32 row_stride, u32 keys) {
     if (slot_mask & (slot_mask + 1) || slots % 4 || slots + ((uint64_t)slot_mask + 1) * CW_SLOT_BYTES > bytes) return 0;
     if (row_stride < 4 || row_stride % 4) return 0;
-    door->arena = (struct cw_arena){.base = 0, .bytes = bytes, .slots_offset = slots, .slot_mask = slot_mask, .ledger_ids_offset = ledger_ids,
+    context->arena = (struct cw_arena){.base = 0, .bytes = bytes, .slots_offset = slots, .slot_mask = slot_mask, .ledger_ids_offset = ledger_ids,
         .key_indexes_offset = key_indexes, .flags_offset = flags, .row_stride = row_stride, .keys_offset = keys};
     return 1;
 }
-u32 EXPORT(verify_slots)(struct door *door, u32 first, u32 count) { return cw_verify_slots(door->thread, &door->arena, first, count); }
-int EXPORT(verify_slot)(struct door *door, u32 sequence) { return cw_verify_slot(door->thread, &door->arena, sequence); }
+u32 EXPORT(verify_slots)(struct context *context, u32 first, u32 count) { return cw_verify_slots(context->thread, &context->arena, first, count); }
+int EXPORT(verify_slot)(struct context *context, u32 sequence) { return cw_verify_slot(context->thread, &context->arena, sequence); }
 
-/* The tuples are in the door's inbox. */
+/* The tuples are in the context's inbox. */
 u32 EXPORT(inbox)(void) { return INBOX; }
-uint8_t *EXPORT(digests_at)(struct door *door) { return door->digests; }
-uint8_t *EXPORT(signatures_at)(struct door *door) { return door->signatures; }
-uint8_t *EXPORT(keys_at)(struct door *door) { return door->keys; }
-uint8_t *EXPORT(verdicts_at)(struct door *door) { return door->verdicts; }
-void EXPORT(verify_many)(struct door *door, u32 path, u32 count) {
-    cw_verify_many(door->thread, (enum cw_path)path, count < INBOX ? count : INBOX, door->digests, door->signatures, door->keys, door->verdicts);
+uint8_t *EXPORT(digests_at)(struct context *context) { return context->digests; }
+uint8_t *EXPORT(signatures_at)(struct context *context) { return context->signatures; }
+uint8_t *EXPORT(keys_at)(struct context *context) { return context->keys; }
+uint8_t *EXPORT(verdicts_at)(struct context *context) { return context->verdicts; }
+void EXPORT(verify_many)(struct context *context, u32 path, u32 count) {
+    cw_verify_many(context->thread, (enum cw_path)path, count < INBOX ? count : INBOX, context->digests, context->signatures, context->keys, context->verdicts);
 }
 /* Of the first key in the inbox. */
-int EXPORT(key_valid)(struct door *door) { return cw_key_valid(door->keys); }
+int EXPORT(key_valid)(struct context *context) { return cw_key_valid(context->keys); }
 /* Twelve u64 in the order of struct cw_stats. */
-struct cw_stats *EXPORT(stats_at)(struct door *door) {
-    cw_read_stats(&door->stats);
-    return &door->stats;
+struct cw_stats *EXPORT(stats_at)(struct context *context) {
+    cw_read_stats(&context->stats);
+    return &context->stats;
 }
-int EXPORT(lanes)(void) { return cw_kernel_lanes(); }
+int EXPORT(elements)(void) { return cw_kernel_elements(); }

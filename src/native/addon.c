@@ -1,4 +1,4 @@
-/* The Node-API door of the kernel. Loaded in the main thread and in workers alike: what an environment owns (its arena,
+/* The Node-API binding of the kernel. Loaded in the main thread and in workers alike: what an environment owns (its arena,
  * its cw_thread, its throw-away signer) hangs on the environment; the rest is process-global and behind cw_start.
  * Hot calls (verifySlots, verifySlot) take integers only. JavaScript is trusted to attach the arena it means, so sizes
  * are checked once, at attach. */

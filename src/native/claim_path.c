@@ -69,10 +69,10 @@ static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
 /* The same claim but for its timestamp, as in path/duplicate-filter.ts; its type has been looked at. */
 static int is_twin(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
 
-uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
+uint32_t cw_path_admit(struct cw_path *p, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
                       double received_at, uint32_t now_seconds) {
     const uint32_t *cursor = (const uint32_t *)(p->arena + p->at.committed);
-    uint32_t taken = 0;
+    uint32_t admitted = 0;
     for (;;) {
         uint32_t run = 0, start[RUN];
         const uint32_t committed = load(cursor);
@@ -86,11 +86,11 @@ uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, co
             const uint32_t entry = load(&index_of(p)[start[i]]);
             if (entry && entry <= p->at.rows_max) __builtin_prefetch(hot_at(p, entry - 1));
         }
-        for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, taken++) {
+        for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, admitted++) {
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
-            if (row >= p->at.rows_max || !admits(hot_at(p, row), amount_of(bytes), now_seconds)) return taken;
+            if (row >= p->at.rows_max || !admits(hot_at(p, row), amount_of(bytes), now_seconds)) return admitted;
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
-            if (*cell - committed < next - committed && is_twin(bytes, slot_at(p, *cell))) return taken;
+            if (*cell - committed < next - committed && is_twin(bytes, slot_at(p, *cell))) return admitted;
             *cell = next;
             uint8_t *slot = slot_at(p, next);
             memcpy(slot, bytes, CW_CLAIM_BYTES);
@@ -99,7 +99,7 @@ uint32_t cw_path_take(struct cw_path *p, const uint8_t *bytes, size_t length, co
             memcpy(slot + CW_SLOT_CHANNEL, &row, 4);
             memset(slot + CW_SLOT_VERDICT, 0, 4);
         }
-        if (run < RUN) return taken;
+        if (run < RUN) return admitted;
     }
 }
 
@@ -134,16 +134,16 @@ static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot
     memset(to + CW_CLAIM_BYTES, 0, CW_RECORD_BYTES - CW_CLAIM_BYTES);
 }
 /* As #stage in commit-step.ts. 0: not plain after all, nothing was done. */
-static int stage(struct cw_group *open, struct cw_group *flying, uint32_t row, const uint8_t *slot) {
-    if (!has_ack_room(open) || (flying && !has_ack_room(flying))) return 0;
+static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t row, const uint8_t *slot) {
+    if (!has_ack_room(open) || (syncing && !has_ack_room(syncing))) return 0;
     const uint64_t amount = amount_of(slot);
     uint32_t record = open->record_of_row[row];
     if (record) {
         if (amount > amount_of(record_at(open, record - 1))) copy_record(open, record - 1, slot);
         return accept(open, record - 1, slot);
     }
-    if (flying && flying->record_of_row[row] && amount <= amount_of(record_at(flying, flying->record_of_row[row] - 1)))
-        return accept(flying, flying->record_of_row[row] - 1, slot);
+    if (syncing && syncing->record_of_row[row] && amount <= amount_of(record_at(syncing, syncing->record_of_row[row] - 1)))
+        return accept(syncing, syncing->record_of_row[row] - 1, slot);
     record = open->counts[CW_COUNT_RECORDS];
     if (record >= open->records_max) return 0;
     open->counts[CW_COUNT_RECORDS] = record + 1;
@@ -155,7 +155,7 @@ static int stage(struct cw_group *open, struct cw_group *flying, uint32_t row, c
 /* Atomic: the row is also asked for of slots further on, which may be written meanwhile; what comes of it is checked. */
 static uint32_t row_of(const uint8_t *slot) { return __atomic_load_n((const uint32_t *)(slot + CW_SLOT_CHANNEL), __ATOMIC_RELAXED); }
 
-uint32_t cw_path_settle(struct cw_path *p, struct cw_group *open, struct cw_group *flying, uint32_t next, uint32_t end,
+uint32_t cw_path_stage(struct cw_path *p, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
                         uint32_t now_seconds) {
     uint32_t count = 0;
     for (; next != end; next++, count++) {
@@ -170,7 +170,7 @@ uint32_t cw_path_settle(struct cw_path *p, struct cw_group *open, struct cw_grou
         if (row >= p->at.rows_max || row >= open->rows_max) break;
         const uint32_t *hot = hot_at(p, row);
         if ((load(&hot[CW_HOT_FLAGS]) & CW_FLAG_LINK) || !admits(hot, amount_of(slot), now_seconds)) break;
-        if (!stage(open, flying, row, slot)) break;
+        if (!stage_claim(open, syncing, row, slot)) break;
     }
     return count;
 }

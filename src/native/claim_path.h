@@ -1,4 +1,4 @@
-/* The claim path's two per-claim loops in C: the receive step's door and the commit step's settling and table writes.
+/* The claim path's two per-claim loops in C: the receive step's admission, and the commit step's staging and table writes.
  *
  * Each takes a run of plain claims and stops before the first that is anything else (a refusal, a twin in flight, a link
  * channel, a row being changed): that one is the TypeScript step's, which is the specification and does the same for
@@ -35,10 +35,10 @@ struct cw_group {
 };
 
 /* Enters the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
-uint32_t cw_path_take(struct cw_path *path, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
+uint32_t cw_path_admit(struct cw_path *path, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
                       double received_at, uint32_t now_seconds);
-/* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `flying`: the group at the disk, or 0. */
-uint32_t cw_path_settle(struct cw_path *path, struct cw_group *open, struct cw_group *flying, uint32_t next, uint32_t end,
+/* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing`: the group at the disk, or 0. */
+uint32_t cw_path_stage(struct cw_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
                         uint32_t now_seconds);
 /* Makes every record of a durable group its row's best claim. */
 void cw_path_commit(struct cw_path *path, const struct cw_group *group);

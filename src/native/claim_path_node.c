@@ -1,4 +1,4 @@
-/* The Node-API door of claim_path.c. Memory is JavaScript's: typed arrays, referenced for as long as the object lives.
+/* The Node-API binding of claim_path.c. Memory is JavaScript's: typed arrays, referenced for as long as the object lives.
  * JavaScript is trusted to name the arena's regions as they are (tools/kernel-layout.ts); lengths are checked once, here. */
 #define NAPI_VERSION 8
 #include "claim_path_node.h"
@@ -97,8 +97,8 @@ static napi_value path_group(napi_env env, napi_callback_info info) {
     }
     return wrapped(env, h);
 }
-/* pathTake(path, bytes, offset, end, source, next, receivedAt, nowSeconds) -> claims */
-static napi_value path_take(napi_env env, napi_callback_info info) {
+/* pathAdmit(path, bytes, offset, end, source, next, receivedAt, nowSeconds) -> claims */
+static napi_value path_admit(napi_env env, napi_callback_info info) {
     size_t argc = 8, length = 0;
     napi_value argv[8], result;
     napi_typedarray_type type;
@@ -107,30 +107,30 @@ static napi_value path_take(napi_env env, napi_callback_info info) {
     double received_at = 0;
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     struct held *h = argc < 8 ? 0 : held_of(env, argv[0]);
-    if (!h || napi_get_typedarray_info(env, argv[1], &type, &length, &bytes, 0, 0) != napi_ok) return fail(env, "pathTake: expected a path and bytes");
+    if (!h || napi_get_typedarray_info(env, argv[1], &type, &length, &bytes, 0, 0) != napi_ok) return fail(env, "pathAdmit: expected a path and bytes");
     napi_get_value_uint32(env, argv[2], &offset);
     napi_get_value_uint32(env, argv[3], &end);
-    if (end > length || offset > end) return fail(env, "pathTake: expected a range inside the bytes");
+    if (end > length || offset > end) return fail(env, "pathAdmit: expected a range inside the bytes");
     if (napi_get_typedarray_info(env, argv[4], &type, &length, &source, 0, 0) != napi_ok || type != napi_uint32_array || length < 5)
-        return fail(env, "pathTake: expected five source words");
+        return fail(env, "pathAdmit: expected five source words");
     napi_get_value_uint32(env, argv[5], &next);
     napi_get_value_double(env, argv[6], &received_at);
     napi_get_value_uint32(env, argv[7], &now);
-    napi_create_uint32(env, cw_path_take(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, received_at, now), &result);
+    napi_create_uint32(env, cw_path_admit(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, received_at, now), &result);
     return result;
 }
-/* pathSettle(path, open, flying or null, next, end, nowSeconds) -> claims */
-static napi_value path_settle(napi_env env, napi_callback_info info) {
+/* pathStage(path, open, syncing or null, next, end, nowSeconds) -> claims */
+static napi_value path_stage(napi_env env, napi_callback_info info) {
     size_t argc = 6;
     napi_value argv[6], result;
     uint32_t next = 0, end = 0, now = 0;
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    struct held *h = argc < 6 ? 0 : held_of(env, argv[0]), *open = argc < 6 ? 0 : held_of(env, argv[1]), *flying = argc < 6 ? 0 : held_of(env, argv[2]);
-    if (!h || !open) return fail(env, "pathSettle: expected a path and a group");
+    struct held *h = argc < 6 ? 0 : held_of(env, argv[0]), *open = argc < 6 ? 0 : held_of(env, argv[1]), *syncing = argc < 6 ? 0 : held_of(env, argv[2]);
+    if (!h || !open) return fail(env, "pathStage: expected a path and a group");
     napi_get_value_uint32(env, argv[3], &next);
     napi_get_value_uint32(env, argv[4], &end);
     napi_get_value_uint32(env, argv[5], &now);
-    napi_create_uint32(env, cw_path_settle(&h->as.path, &open->as.group, flying ? &flying->as.group : 0, next, end, now), &result);
+    napi_create_uint32(env, cw_path_stage(&h->as.path, &open->as.group, syncing ? &syncing->as.group : 0, next, end, now), &result);
     return result;
 }
 /* pathCommit(path, group) */
@@ -146,7 +146,7 @@ static napi_value path_commit(napi_env env, napi_callback_info info) {
 
 void cw_path_register(napi_env env, napi_value exports) {
     const struct { const char *name; napi_callback call; } functions[] = {
-        {"pathOpen", path_open}, {"pathGroup", path_group}, {"pathTake", path_take}, {"pathSettle", path_settle}, {"pathCommit", path_commit}};
+        {"pathOpen", path_open}, {"pathGroup", path_group}, {"pathAdmit", path_admit}, {"pathStage", path_stage}, {"pathCommit", path_commit}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         napi_value f;
         napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, 0, &f);

@@ -1,4 +1,4 @@
-/* UDP in batches: what one socket is, and what can be done with it. Linux; no Node-API here (udp_node.c has the door).
+/* UDP in batches: what one socket is, and what can be done with it. Linux; no Node-API here (udp_node.c binds it).
  *
  * A socket belongs to the thread that opened it. Its staging memory is JavaScript's, pinned by whoever opens. Results are
  * counts, or -errno. Messages and packets are described in records of eight u32 words. */

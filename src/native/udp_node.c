@@ -1,4 +1,4 @@
-/* The Node-API door of batched UDP. Each environment (thread) has its own table of sockets, so no socket is ever seen by
+/* The Node-API binding of batched UDP. Each environment (thread) has its own table of sockets, so no socket is ever seen by
  * two threads. Readiness comes from uv_poll on the thread's own loop. What a call is given in bytes is checked here, at
  * open or per call; JavaScript is trusted not to detach the memory it gave. */
 #define NAPI_VERSION 8

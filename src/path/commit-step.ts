@@ -42,7 +42,7 @@ const LINK_GAPS = counterIndex('linkGaps');
  */
 const OVERLAP_CLAIMS = 2_048;
 
-/** Claims settled here before C is tried again, after it found none of its own. */
+/** Claims staged here before C is tried again, after it found none of its own. */
 const OTHERS_RUN = 16;
 
 export interface CommitStepOptions {
@@ -113,7 +113,7 @@ export class CommitStep {
   }
 
   /** No group is open and none at the disk. */
-  get isSettled(): boolean {
+  get isIdle(): boolean {
     return this.#open.looked === 0 && !this.#isSyncing;
   }
 
@@ -124,7 +124,7 @@ export class CommitStep {
    */
   step(now: number): number {
     this.#journal.refuseAfterFailure();
-    const work = this.#endSync() + (this.isHolding ? 0 : this.#take(Math.floor(now / 1_000)));
+    const work = this.#endSync() + (this.isHolding ? 0 : this.#stageJudged(Math.floor(now / 1_000)));
     this.#clock.lap(STAGE.commit);
     if (this.#open.looked > 0 && !this.#isSyncing) this.#flush(now);
     return work;
@@ -137,7 +137,7 @@ export class CommitStep {
     return this.#open.looked < GROUP_CLAIMS_MAX;
   }
 
-  #take(nowSeconds: number): number {
+  #stageJudged(nowSeconds: number): number {
     const first = this.#next;
     const end = this.#ring.received;
     const open = this.#open;
@@ -145,11 +145,11 @@ export class CommitStep {
     while (this.#next !== end && open.looked < GROUP_CLAIMS_MAX) {
       // A call that found no plain claim is not worth repeating for each of those that follow.
       if (others === 0 && this.#path !== undefined)
-        others = this.#takePlain(this.#path, end, nowSeconds) ? 1 : OTHERS_RUN;
+        others = this.#stagePlain(this.#path, end, nowSeconds) ? 1 : OTHERS_RUN;
       if (this.#next === end || open.looked === GROUP_CLAIMS_MAX) break;
       const verdict = this.#ring.verdict(this.#next);
       if (!isJudged(verdict)) break;
-      this.#settle(this.#ring.slot(this.#next), verdict, nowSeconds);
+      this.#stageOrRefuse(this.#ring.slot(this.#next), verdict, nowSeconds);
       this.#next = (this.#next + 1) >>> 0;
       open.looked++;
       if (others > 0) others--;
@@ -158,19 +158,19 @@ export class CommitStep {
   }
 
   /** A run of plain, valid claims by C; whether there was any. */
-  #takePlain(path: NativePath, end: number, nowSeconds: number): boolean {
+  #stagePlain(path: NativePath, end: number, nowSeconds: number): boolean {
     const open = this.#open;
     const room = Math.min((end - this.#next) >>> 0, GROUP_CLAIMS_MAX - open.looked);
-    const flying = this.#isSyncing ? this.#other : undefined;
-    const count = path.settle(open, flying, this.#next, (this.#next + room) >>> 0, nowSeconds);
+    const syncing = this.#isSyncing ? this.#other : undefined;
+    const count = path.stage(open, syncing, this.#next, (this.#next + room) >>> 0, nowSeconds);
     this.#next = (this.#next + count) >>> 0;
     open.looked += count;
     this.#counters.add(VERIFIED, count);
     return count > 0;
   }
 
-  /** Rules again, since the channel may have moved since the door; then signature and sequence; then into the group. */
-  #settle(slot: number, verdict: number, nowSeconds: number): void {
+  /** Rules again, since the channel may have moved since receipt; then signature and sequence; then into the group. */
+  #stageOrRefuse(slot: number, verdict: number, nowSeconds: number): void {
     const view = this.#view;
     const row = this.#words[(slot + SLOT_ROW) >>> 2]!;
     const hot = this.#table.hot(row);
@@ -179,7 +179,7 @@ export class CommitStep {
     const status = admit(this.#table, hot, amountHigh, amountLow, nowSeconds);
     if (verdict === VERDICT_VALID) this.#counters.add(VERIFIED, 1);
     if (status !== ADMITTED) {
-      this.#turnAway(status, slot, hot, amountHigh, amountLow);
+      this.#refuse(status, slot, hot, amountHigh, amountLow);
       return;
     }
     if (verdict === VERDICT_SUPERSEDED) {
@@ -188,7 +188,7 @@ export class CommitStep {
       return;
     }
     if (verdict !== VERDICT_VALID) {
-      this.#turnAway(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
+      this.#refuse(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
       return;
     }
     this.#stage(slot, row, hot, amountHigh, amountLow);
@@ -206,14 +206,14 @@ export class CommitStep {
       return;
     }
     if ((this.#words[hot + HOT_FLAGS]! & FLAG_LINK) !== 0 && !this.#sequenceRises(group, best, hot, slot)) {
-      this.#turnAway(STATUS.BAD_SEQUENCE, slot, hot, amountHigh, amountLow);
+      this.#refuse(STATUS.BAD_SEQUENCE, slot, hot, amountHigh, amountLow);
       return;
     }
     if (record >= 0) open.journal.replace(record, this.#bytes, slot);
     open.accept(record >= 0 ? record : open.append(row, this.#bytes, slot), this.#words, source);
   }
 
-  #turnAway(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
+  #refuse(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
     this.#counters.add(STATUS_COUNTER[status]!, 1);
     const isOver = status === STATUS.OVER_CAPACITY;
     if (isOver) this.#table.loadCapacity(hot);

@@ -1,7 +1,7 @@
 /**
  * Claims held back while an identical one is in flight: a bounded first-in first-out queue of copied slots.
  *
- * Twins settle in ring order and claims are queued as they come, so the head is nearly always the first to be due; one
+ * Twins are decided in ring order and claims are queued as they come, so the head is nearly always the first to be due; one
  * that waits behind it waits a group commit longer, no more. Net thread (or lane) only; the memory is its own.
  */
 import { SLOT_BYTES } from '../ring/arena.ts';
@@ -31,7 +31,7 @@ export class DeferredClaims {
     return true;
   }
 
-  /** Whether the head's twin is settled, given the ring's committed cursor. */
+  /** Whether the head's twin is decided, given the ring's committed cursor. */
   isDue(committed: number): boolean {
     if (this.count === 0) return false;
     return ((committed - 1 - this.#twins[this.#head % DEFERRED_MAX]!) | 0) >= 0;

@@ -28,7 +28,7 @@ interface PathAddon {
     ackHeads: Uint32Array,
     counts: Uint32Array,
   ): Handle;
-  pathTake(
+  pathAdmit(
     path: Handle,
     bytes: Uint8Array,
     offset: number,
@@ -38,7 +38,7 @@ interface PathAddon {
     receivedAt: number,
     nowSeconds: number,
   ): number;
-  pathSettle(path: Handle, open: Handle, flying: Handle | null, next: number, end: number, nowSeconds: number): number;
+  pathStage(path: Handle, open: Handle, syncing: Handle | null, next: number, end: number, nowSeconds: number): number;
   pathCommit(path: Handle, group: Handle): void;
 }
 
@@ -74,16 +74,16 @@ export class NativePath {
    * Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many.
    * @param receivedAt milliseconds since 1970
    */
-  take(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, receivedAt: number): number {
+  admit(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, receivedAt: number): number {
     const seconds = Math.min(Math.floor(receivedAt / 1_000), U32_MAX);
-    return this.#addon.pathTake(this.#path, bytes, offset, end, source, next, receivedAt, seconds);
+    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, receivedAt, seconds);
   }
 
-  /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `flying` is at the disk. */
-  settle(open: CommitGroup, flying: CommitGroup | undefined, next: number, end: number, nowSeconds: number): number {
-    const beside = flying === undefined ? null : this.#handle(flying);
+  /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing` is at the disk. */
+  stage(open: CommitGroup, syncing: CommitGroup | undefined, next: number, end: number, nowSeconds: number): number {
+    const beside = syncing === undefined ? null : this.#handle(syncing);
     const seconds = Math.min(nowSeconds, U32_MAX);
-    return this.#addon.pathSettle(this.#path, this.#handle(open), beside, next, end, seconds);
+    return this.#addon.pathStage(this.#path, this.#handle(open), beside, next, end, seconds);
   }
 
   /** Makes every record of a durable group its row's best claim. */

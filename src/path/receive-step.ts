@@ -1,5 +1,5 @@
 /**
- * The receive step: datagrams in, admitted claims into the ring, everything else answered or counted at the door.
+ * The receive step: datagrams in, admitted claims into the ring, everything else answered or counted on receipt.
  *
  * Runs where the socket is (net thread or lane). A claim is copied once, into the next free slot, and judged there by
  * rules 1 to 6; a claim that is turned away simply leaves the slot to the next one. A datagram costs one view, a claim
@@ -103,26 +103,26 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#sourceAt = 0;
     this.#frames = view;
     const end = offset + length;
-    const start = this.#path === undefined ? offset : this.#takePlain(this.#path, bytes, offset, end, source);
+    const start = this.#path === undefined ? offset : this.#admitPlain(this.#path, bytes, offset, end, source);
     if (start === end && length > 0) return;
     const fault = walkFrames(bytes, start, end, this);
     if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
   }
 
   /** Runs of plain claims by C, others between them by `#consider`; returns where the rest begins. */
-  #takePlain(path: NativePath, bytes: Uint8Array, offset: number, end: number, source: Uint32Array): number {
+  #admitPlain(path: NativePath, bytes: Uint8Array, offset: number, end: number, source: Uint32Array): number {
     let at = offset;
-    let taken = 0;
+    let admitted = 0;
     do {
-      taken = path.take(bytes, at, end, source, this.#ring.next, this.#now);
-      this.#ring.pushed(taken);
-      this.#counters.add(RECEIVED, taken);
-      at += taken * CLAIM_BYTES;
+      admitted = path.admit(bytes, at, end, source, this.#ring.next, this.#now);
+      this.#ring.pushed(admitted);
+      this.#counters.add(RECEIVED, admitted);
+      at += admitted * CLAIM_BYTES;
       if (bytes[at] !== FRAME_CLAIM || at + CLAIM_BYTES > end) return at;
       this.claim(bytes, at);
       at += CLAIM_BYTES;
       // Two others in a row: this payload is not worth a call for each claim.
-    } while (taken > 0 && at < end);
+    } while (admitted > 0 && at < end);
     return at;
   }
 
@@ -135,7 +135,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#counters.add(UNEXPECTED_ACK, 1);
   }
 
-  /** Publishes what came in, and looks again at claims whose twin is settled now. Returns the work done. */
+  /** Publishes what came in, and looks again at claims whose twin is decided now. Returns the work done. */
   step(now: number): number {
     this.now = now;
     let work = 0;

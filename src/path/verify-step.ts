@@ -19,7 +19,7 @@ export class VerifyStep {
 
   /** Judges at most one batch; returns how many claims. */
   step(): number {
-    const count = this.#ring.take(this.#claimsMax);
+    const count = this.#ring.reserve(this.#claimsMax);
     if (count === 0) return 0;
     this.#backend.verifySlots(this.#ring.first, count);
     this.#ring.verified();

@@ -131,7 +131,7 @@ export class Registry {
    * one write transaction, which LMDB gives to one process at a time.
    * @throws ClaimwireError DATA_LOCKED while the recorded owner lives
    */
-  takeLock(owner: Owner = ownerOf(process.pid)): void {
+  acquireLock(owner: Owner = ownerOf(process.pid)): void {
     this.writeRecords(() => {
       const recorded = this.record(OWNER_KEY) as unknown as Owner | undefined;
       if (recorded !== undefined && recorded.pid !== process.pid && isOwnerAlive(recorded))

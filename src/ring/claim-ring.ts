@@ -1,7 +1,7 @@
 /**
  * The claim ring: slots written once by the receiver, judged in place by verifiers, freed in order by the committer.
  *
- * Three cursors, u32 sequence numbers compared wrap-safe: received (one producer), claimed (verifiers, compare-and-swap,
+ * Three cursors, u32 sequence numbers compared wrap-safe: received (one producer), reserved (verifiers, compare-and-swap,
  * a batch at a time), committed (one consumer). "Verified" is not a cursor but the verdict in each slot, so verifiers
  * may finish out of order while commits stay in ring order. Model: agrona's OneToOneRingBuffer, the LMAX Disruptor.
  */
@@ -12,7 +12,7 @@ import { SLOT_VERDICT, VERDICT_PENDING } from './slot.ts';
 
 /** Lines of a cursor block. Each has one writer (the doorbells: rare writers). */
 const RECEIVED_LINE = 0;
-const CLAIMED_LINE = 1;
+const RESERVED_LINE = 1;
 const COMMITTED_LINE = 2;
 const VERIFIER_DOORBELL_LINE = 3;
 const COMMITTER_DOORBELL_LINE = 4;
@@ -46,11 +46,11 @@ export class ClaimRing {
   #next = 0;
   #published = 0;
   #committedSeen = 0;
-  /** Set by `take`: the batch's first sequence number. Verifier only. */
+  /** Set by `reserve`: the batch's first sequence number. Verifier only. */
   first = 0;
   readonly #ints: Int32Array;
   readonly #received: number;
-  readonly #claimed: number;
+  readonly #reserved: number;
   readonly #committed: number;
 
   constructor(arena: Arena, ring: number) {
@@ -59,7 +59,7 @@ export class ClaimRing {
     this.base = arena.plan.slots.offset + ring * this.size * SLOT_BYTES;
     this.#ints = arena.ints;
     this.#received = cursorWord(arena, ring, RECEIVED_LINE);
-    this.#claimed = cursorWord(arena, ring, CLAIMED_LINE);
+    this.#reserved = cursorWord(arena, ring, RESERVED_LINE);
     this.#committed = cursorWord(arena, ring, COMMITTED_LINE);
     this.verifierDoorbell = new Doorbell(arena.ints, cursorWord(arena, ring, VERIFIER_DOORBELL_LINE));
     this.committerDoorbell = new Doorbell(arena.ints, cursorWord(arena, ring, COMMITTER_DOORBELL_LINE));
@@ -77,13 +77,13 @@ export class ClaimRing {
   get received(): number {
     return Atomics.load(this.#ints, this.#received) >>> 0;
   }
-  get claimed(): number {
-    return Atomics.load(this.#ints, this.#claimed) >>> 0;
+  get reserved(): number {
+    return Atomics.load(this.#ints, this.#reserved) >>> 0;
   }
   get committed(): number {
     return Atomics.load(this.#ints, this.#committed) >>> 0;
   }
-  /** Claims between the door and the disk. */
+  /** Claims received and not yet committed. */
   get depth(): number {
     // In this order: a committed cursor read later could be ahead of the received one read before it.
     const committed = this.committed;
@@ -136,15 +136,15 @@ export class ClaimRing {
 
   // --- verifiers ---
 
-  /** Takes up to `max` received claims for this verifier alone; returns the count, `first` says where they begin. */
-  take(max: number): number {
+  /** Reserves up to `max` received claims for this verifier alone; returns the count, `first` says where they begin. */
+  reserve(max: number): number {
     for (;;) {
-      const first = Atomics.load(this.#ints, this.#claimed);
+      const first = Atomics.load(this.#ints, this.#reserved);
       const available = (this.received - first) >>> 0;
-      // `received` was read after `claimed`; a claimed cursor that has moved on since fails the exchange below.
+      // `received` was read after `reserved`; a reserved cursor that has moved on since fails the exchange below.
       if (available === 0) return 0;
       const count = Math.min(available, max);
-      if (Atomics.compareExchange(this.#ints, this.#claimed, first, (first + count) | 0) === first) {
+      if (Atomics.compareExchange(this.#ints, this.#reserved, first, (first + count) | 0) === first) {
         this.first = first >>> 0;
         return count;
       }
@@ -158,7 +158,7 @@ export class ClaimRing {
 
   // --- consumer ---
 
-  /** The verdict in the slot of `sequence`; VERDICT_PENDING also for one not received yet is the caller's check. */
+  /** The verdict in the slot of `sequence`. The caller checks that `sequence` was received: a slot not written yet may hold any. */
   verdict(sequence: number): number {
     return Atomics.load(this.#ints, (this.slot(sequence) + SLOT_VERDICT) >>> 2);
   }

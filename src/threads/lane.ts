@@ -50,13 +50,13 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
     clock.lap(STAGE.verify);
     commit.isHolding = control.fenceAsked !== ring.fencePassed;
     if (commit.step(now) > 0) ring.publishJournalSegment(journal.segment);
-    if (commit.isHolding && commit.isSettled) passFence(parts);
+    if (commit.isHolding && commit.isIdle) passFence(parts);
     sender.flush();
     clock.lap(STAGE.send);
     sockets.afterTurn();
     sockets.coalesceUs = claims >= BUSY_CLAIMS ? context.coalesceUs : 0;
     commit.isHolding = false;
-    if (commit.hasWork() || receive.hasWork() || ring.claimed !== ring.received) schedule();
+    if (commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received) schedule();
   };
   // Not before: whatever comes is handed to all of the above.
   sockets.startReceiving(receive, schedule);
@@ -78,7 +78,7 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
     wakeUp();
     // Syncs beside this thread end, and a transport's packets come back, in the event loop.
     await new Promise(setImmediate);
-  } while ((ring.depth > 0 || receive.isHolding || !commit.isSettled) && !control.isAbandoned);
+  } while ((ring.depth > 0 || receive.isHolding || !commit.isIdle) && !control.isAbandoned);
   while (journal.isSyncing) await new Promise(setImmediate);
   isOver = true;
   passFence(parts);

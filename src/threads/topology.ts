@@ -11,7 +11,7 @@ import type { KernelStart } from '../verify/kernel.ts';
 import type { JournalStart, TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
 
 export interface TopologyOptions {
-  crew: Crew;
+  plan: ThreadPlan;
   settings: ThreadSettings;
   kernel: Omit<KernelStart, 'thread'>;
   udp: HostPort;
@@ -27,26 +27,26 @@ export interface TopologyOptions {
 }
 
 /** What a layout is made of. */
-export interface Crew {
+export interface ThreadPlan {
   layout: LayoutName;
   lanes: number;
   verifiers: number;
 }
 
 /** The roles of a layout, in the order their counter blocks are numbered. */
-export function rolesOf({ layout, lanes, verifiers }: Crew): ThreadRole[] {
+export function rolesOf({ layout, lanes, verifiers }: ThreadPlan): ThreadRole[] {
   if (layout === 'lanes') return new Array<ThreadRole>(lanes).fill('lane');
   return ['committer', ...new Array<ThreadRole>(verifiers).fill('verifier'), 'net'];
 }
 
 /** Rings, each with a journal: one per lane, or one. */
-export function ringsOf({ layout, lanes }: Crew): number {
+export function ringsOf({ layout, lanes }: ThreadPlan): number {
   return layout === 'lanes' ? lanes : 1;
 }
 
 /** Threads with an instance of the kernel: those that verify, and the main thread for its counters. */
-export function kernelThreads(crew: Crew): number {
-  return rolesOf(crew).filter((role) => role === 'verifier' || role === 'lane').length + 1;
+export function kernelThreads(plan: ThreadPlan): number {
+  return rolesOf(plan).filter((role) => role === 'verifier' || role === 'lane').length + 1;
 }
 
 export class Topology {
@@ -89,7 +89,7 @@ export class Topology {
   static async start(arena: Arena, options: TopologyOptions): Promise<Topology> {
     const topology = new Topology(arena, options);
     try {
-      for (const [thread, role] of rolesOf(options.crew).entries()) await topology.#spawn(role, thread);
+      for (const [thread, role] of rolesOf(options.plan).entries()) await topology.#spawn(role, thread);
       if (topology.#failure !== undefined) throw topology.#failure;
     } catch (error) {
       await topology.terminate();

@@ -12,8 +12,8 @@ export function runVerifier(parts: ThreadParts, ready: (message: ThreadReady) =>
   const { control, ring, clock } = parts;
   const verify = parts.verifyStep();
   const idle = new Idle(ring.verifierDoorbell, parts.context.idle);
-  const isOver = () => control.phase >= PHASE_DRAINING && (ring.claimed === ring.received || control.isAbandoned);
-  const hasWork = () => ring.claimed !== ring.received || isOver();
+  const isOver = () => control.phase >= PHASE_DRAINING && (ring.reserved === ring.received || control.isAbandoned);
+  const hasWork = () => ring.reserved !== ring.received || isOver();
   ready({});
   while (!isOver()) {
     clock.start();

@@ -66,7 +66,7 @@ export function warmUp(): void {
       traffic.send(receive);
       const now = Date.now();
       receive.step(now);
-      for (let count = ring.take(GROUP_CLAIMS_MAX); count > 0; count = ring.take(GROUP_CLAIMS_MAX))
+      for (let count = ring.reserve(GROUP_CLAIMS_MAX); count > 0; count = ring.reserve(GROUP_CLAIMS_MAX))
         for (let index = 0; index < count; index++)
           Atomics.store(arena.ints, (ring.slot(ring.first + index) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
       commit.step(now);

@@ -1,13 +1,13 @@
 /**
  * How much the connections of a listener hand in between two turns of its owner, and in which order.
  *
- * Room in the ring bounds nothing by itself: what is turned away at the door takes none, and the event loop brings every
+ * Room in the ring bounds nothing by itself: what is refused on receipt takes none, and the event loop brings every
  * connection that can be read before the owner, and UDP, have their turn again. So there is a budget for each turn, in
  * claims, and whoever comes when it is spent waits. Those that wait are served in rounds, a quantum each: first those
  * that pay, of which a flood's connections are none, but never with more than half of a turn while others wait.
  */
 
-/** A millisecond of claims that are turned away at the door, half of one in C. UDP takes 1,024 in a turn. */
+/** A millisecond of claims that are refused on receipt, half of one in C. UDP takes 1,024 in a turn. */
 export const CLAIMS_PER_TURN_MAX = 2_048;
 /** A round over 500 connections takes some 10 ms with it, in which a payer of 2,000/s has made 20 claims. */
 const QUANTUM_CLAIMS = 32;

@@ -27,11 +27,11 @@ export interface TransportSink {
 export interface StreamSink extends TransportSink {
   /** Claims that can be taken now without one being turned away for want of room. */
   readonly room: number;
-  /** Claims that can be under way at a time: taken and not settled. */
+  /** Claims that can be under way at a time: received and not decided. */
   readonly slots: number;
   /** Sequence of the next claim that is taken, u32. */
   readonly next: number;
-  /** Every claim before this sequence is settled, u32. */
+  /** Every claim before this sequence is decided, u32. */
   readonly committed: number;
 }
 

@@ -12,8 +12,8 @@ import type { Kernel, KernelStart } from './kernel.ts';
 import { KernelBackend } from './kernel-backend.ts';
 import { NativeKernel } from './native.ts';
 import { NewestBackend } from './newest-backend.ts';
+import { ReferenceBackend } from './reference-backend.ts';
 import { selfTestArena, selfTestFault } from './self-test.ts';
-import { SlotBackend } from './slot-backend.ts';
 import { WasmKernel, wasmKernelBytes } from './wasm.ts';
 
 /** For the trial only: the smallest cache the kernels take. */
@@ -61,7 +61,7 @@ export function createBackend(
 ): VerifyBackend {
   const kernel = createKernel(name, arena, start);
   const backend =
-    kernel === undefined ? new SlotBackend(arena, ring, table) : new KernelBackend(name, kernel, arena, ring);
+    kernel === undefined ? new ReferenceBackend(arena, ring, table) : new KernelBackend(name, kernel, arena, ring);
   const any = new Ed25519Backend(backend, arena, ring, table);
   return policy === 'newest' ? new NewestBackend(any, arena, ring, table) : any;
 }

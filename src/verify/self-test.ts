@@ -64,7 +64,7 @@ export function selfTestFault(
     }
     ring.publish();
     for (let index = 0; index < SLOTS; index += batch) {
-      const count = ring.take(batch);
+      const count = ring.reserve(batch);
       backend.verifySlots(ring.first, count);
       for (let judged = 0; judged < count; judged++) {
         const verdict = ring.verdict((ring.first + judged) >>> 0);

@@ -33,22 +33,22 @@ const STAT_NAMES = [
   'bytesUsed',
 ] as const satisfies (keyof KernelStats)[];
 
-/** What src/kernel/wasm.c exports. Addresses and sizes are u32; a door is one thread's place in the memory. */
+/** What src/kernel/wasm.c exports. Addresses and sizes are u32; a context is one thread's place in the memory. */
 interface Exports extends WebAssembly.Exports {
   __stack_pointer: WebAssembly.Global;
   stack_top(thread: number): number;
   seed_at(): number;
   kernel_bytes(threads: number, cacheBytes: number): number;
   start(kernelBytes: number, threads: number, cacheBytes: number): number;
-  door_new(): number;
+  context_new(): number;
   inbox(): number;
-  digests_at(door: number): number;
-  signatures_at(door: number): number;
-  keys_at(door: number): number;
-  verdicts_at(door: number): number;
-  stats_at(door: number): number;
+  digests_at(context: number): number;
+  signatures_at(context: number): number;
+  keys_at(context: number): number;
+  verdicts_at(context: number): number;
+  stats_at(context: number): number;
   attach(
-    door: number,
+    context: number,
     bytes: number,
     slots: number,
     slotMask: number,
@@ -58,10 +58,10 @@ interface Exports extends WebAssembly.Exports {
     rowStride: number,
     keys: number,
   ): number;
-  verify_slots(door: number, first: number, count: number): number;
-  verify_slot(door: number, sequence: number): number;
-  verify_many(door: number, path: number, count: number): void;
-  key_valid(door: number): number;
+  verify_slots(context: number, first: number, count: number): number;
+  verify_slot(context: number, sequence: number): number;
+  verify_many(context: number, path: number, count: number): void;
+  key_valid(context: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -92,7 +92,7 @@ export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thre
 export class WasmKernel implements Kernel {
   readonly kernelName = 'wasm';
   readonly #exports: Exports;
-  readonly #door: number;
+  readonly #context: number;
   readonly #memory: WebAssembly.Memory;
 
   /** Throws Error where the memory has no room for the kernel. */
@@ -107,15 +107,15 @@ export class WasmKernel implements Kernel {
     const { kernelBytes } = arena.plan.shape;
     if (exports.start(kernelBytes, threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) !== 0)
       throw new Error(`expected room for the kernel's tables, got ${kernelBytes} bytes`);
-    this.#door = exports.door_new();
-    if (this.#door === 0) throw new Error(`expected room for thread ${thread} of the kernel, got none`);
+    this.#context = exports.context_new();
+    if (this.#context === 0) throw new Error(`expected room for thread ${thread} of the kernel, got none`);
   }
 
   attach(_arena: Arena, layout: KernelLayout): void {
     const bytes = Math.min(this.#memory.buffer.byteLength, MEMORY_BYTES_MAX - 1);
     const { slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys } = layout;
     const isTaken = this.#exports.attach(
-      this.#door,
+      this.#context,
       bytes,
       slots,
       slotMask,
@@ -128,10 +128,10 @@ export class WasmKernel implements Kernel {
     assert(isTaken === 1, 'the kernel takes the layout of the arena');
   }
   verifySlots(first: number, count: number): void {
-    this.#exports.verify_slots(this.#door, first, count);
+    this.#exports.verify_slots(this.#context, first, count);
   }
   verifySlot(sequence: number): void {
-    this.#exports.verify_slot(this.#door, sequence);
+    this.#exports.verify_slot(this.#context, sequence);
   }
   verifyMany(
     digests: Uint8Array,
@@ -144,24 +144,28 @@ export class WasmKernel implements Kernel {
     if (digests.length < 32 * length || signatures.length < 64 * length || keys.length < 33 * length)
       throw new RangeError('verifyMany: expected 32, 64 and 33 bytes a verdict, got fewer');
     const tuples = this.#exports.inbox();
-    const put = (at: (door: number) => number, source: Uint8Array, first: number, count: number, bytes: number) =>
-      this.#bytes(at(this.#door), count * bytes).set(source.subarray(first * bytes, (first + count) * bytes));
+    const put = (at: (context: number) => number, source: Uint8Array, first: number, count: number, bytes: number) =>
+      this.#bytes(at(this.#context), count * bytes).set(source.subarray(first * bytes, (first + count) * bytes));
     for (let first = 0; first < verdicts.length; first += tuples) {
       const count = Math.min(tuples, verdicts.length - first);
       put(this.#exports.digests_at, digests, first, count, 32);
       put(this.#exports.signatures_at, signatures, first, count, 64);
       put(this.#exports.keys_at, keys, first, count, 33);
-      this.#exports.verify_many(this.#door, path, count);
-      verdicts.set(this.#bytes(this.#exports.verdicts_at(this.#door), count), first);
+      this.#exports.verify_many(this.#context, path, count);
+      verdicts.set(this.#bytes(this.#exports.verdicts_at(this.#context), count), first);
     }
   }
   keyValid(publicKey: Uint8Array): boolean {
     if (publicKey.length !== 33) return false;
-    this.#bytes(this.#exports.keys_at(this.#door), 33).set(publicKey);
-    return this.#exports.key_valid(this.#door) === 1;
+    this.#bytes(this.#exports.keys_at(this.#context), 33).set(publicKey);
+    return this.#exports.key_valid(this.#context) === 1;
   }
   stats(): KernelStats {
-    const words = new BigUint64Array(this.#memory.buffer, this.#exports.stats_at(this.#door) >>> 0, STAT_NAMES.length);
+    const words = new BigUint64Array(
+      this.#memory.buffer,
+      this.#exports.stats_at(this.#context) >>> 0,
+      STAT_NAMES.length,
+    );
     return Object.fromEntries(STAT_NAMES.map((name, index) => [name, Number(words[index])])) as Record<
       keyof KernelStats,
       number

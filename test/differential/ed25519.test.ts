@@ -9,7 +9,7 @@ import { CLAIM_AMOUNT, CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, statusN
 import { Ed25519Signer } from '../../src/client/keys/ed25519-signer.ts';
 import { Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
 import { Ed25519Backend } from '../../src/verify/ed25519-backend.ts';
-import { SlotBackend } from '../../src/verify/slot-backend.ts';
+import { ReferenceBackend } from '../../src/verify/reference-backend.ts';
 import { random } from '../support/random.ts';
 import { Rig, sourceOf } from '../support/rig.ts';
 
@@ -20,7 +20,7 @@ function mixedRig(channelsMax = 64): Rig {
   return new Rig({
     channelsMax,
     backend: (arena, ring, table) => {
-      const noble = new SlotBackend(arena, ring, table);
+      const noble = new ReferenceBackend(arena, ring, table);
       const verifySlots = (first: number, count: number) => noble.verifySlots(first, count);
       return new Ed25519Backend({ name: 'noble', batchMax: 64, verifySlots }, arena, ring, table);
     },

@@ -10,7 +10,7 @@ import type { CounterName } from '../../src/ring/counters.ts';
 import { describeNative } from '../support/native-only.ts';
 import { type Random, random } from '../support/random.ts';
 import { claimOf, type RigOptions, sourceOf } from '../support/rig.ts';
-import { TwinRigs, taken, VERDICTS } from '../support/twin-rigs.ts';
+import { byNative, TwinRigs, VERDICTS } from '../support/twin-rigs.ts';
 
 /** Where a filter looks: the same in both rigs, another in each run. */
 const places = vi.hoisted(() => ({ draw: 0 }));
@@ -221,9 +221,9 @@ describeNative('C beside the steps', () => {
   afterAll(() => {
     // Else the above compared the steps with themselves, or little of them.
     expect([...reached].sort()).toEqual([...REACHED].sort());
-    expect(taken.atTheDoor).toBeGreaterThan(5_000);
-    expect(taken.settled).toBeGreaterThan(3_000);
-    expect(taken.besideASync).toBeGreaterThan(500);
+    expect(byNative.admitted).toBeGreaterThan(5_000);
+    expect(byNative.staged).toBeGreaterThan(3_000);
+    expect(byNative.besideASync).toBeGreaterThan(500);
   });
 });
 
@@ -266,10 +266,10 @@ describeNative('groups at their bound', () => {
     };
     send(rigs, GROUP_CLAIMS_MAX, claim(90n));
     rigs.both((rig) => rig.commitTurn());
-    const before = taken.besideASync;
+    const before = byNative.besideASync;
     send(rigs, GROUP_CLAIMS_MAX, claim(80n));
     expect(rigs.both((rig) => rig.commitTurn())).toBe(GROUP_CLAIMS_MAX);
-    expect(taken.besideASync - before).toBe(GROUP_CLAIMS_MAX);
+    expect(byNative.besideASync - before).toBe(GROUP_CLAIMS_MAX);
     rigs.expectSame('joined');
     rigs.both((rig) => rig.files.endSync());
     rigs.drain();
@@ -293,7 +293,7 @@ describeNative('groups at their bound', () => {
   });
 
   test('plain claims alone go through C, every one, to the last slot and the last drop', () => {
-    const before = { ...taken };
+    const before = { ...byNative };
     const count = 2_048;
     const rigs = opened({ ringSlots: count, firstSequence: WRAP - 1_000 }, 100);
     send(rigs, count, (index) => {
@@ -302,7 +302,7 @@ describeNative('groups at their bound', () => {
     });
     expect(rigs.both((rig) => rig.receive.room)).toBe(0);
     rigs.drain();
-    expect([taken.atTheDoor - before.atTheDoor, taken.settled - before.settled]).toEqual([count, count]);
+    expect([byNative.admitted - before.admitted, byNative.staged - before.staged]).toEqual([count, count]);
     rigs.expectSame('plain');
   });
 });

@@ -16,7 +16,7 @@ import { ChannelTable } from '../../src/channel/table.ts';
 import { Arena, type ArenaShape, SLOT_BYTES } from '../../src/ring/arena.ts';
 import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../src/ring/slot.ts';
-import { SlotBackend } from '../../src/verify/slot-backend.ts';
+import { ReferenceBackend } from '../../src/verify/reference-backend.ts';
 import { bytes32, isKey, ORDER, publicKey, scalar, sign } from '../support/curve.ts';
 import { KERNELS, KernelProcesses } from '../support/kernel-process.ts';
 import { random } from '../support/random.ts';
@@ -135,7 +135,7 @@ function round(firstSequence: number): Round {
   const ring = new ClaimRing(arena, 0);
   const table = new ChannelTable(arena);
   const channels = openChannels(table);
-  const reference = new SlotBackend(arena, ring, table);
+  const reference = new ReferenceBackend(arena, ring, table);
   const counts = { valid: 0, invalid: 0, hostile: 0, judgedBefore: 0 };
   const expected: number[] = [];
   for (let index = 0; index < RING_SLOTS; index++) {

@@ -122,10 +122,10 @@ describeNative('an index', () => {
     const claim = claimOf({ channelId: 2n, amount: 5n });
     for (const entry of [1, 65, 0x7fff_ffff, 0xffff_ffff]) {
       index.fill(entry);
-      expect(rig.path!.take(claim, 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(0);
+      expect(rig.path!.admit(claim, 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(0);
     }
     index.fill(1);
-    expect(rig.path!.take(claimOf({ channelId: 1n, amount: 5n }), 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(1);
+    expect(rig.path!.admit(claimOf({ channelId: 1n, amount: 5n }), 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(1);
   });
 });
 
@@ -149,7 +149,7 @@ describeNative('a slot', () => {
       for (let damaged = 0; damaged < 12; damaged++) {
         const { rig, path, group } = judged(12);
         rig.arena.words[(rig.ring.slot(damaged) + SLOT_ROW) >>> 2] = row;
-        expect(path.settle(group, undefined, 0, 12, SECONDS)).toBe(damaged);
+        expect(path.stage(group, undefined, 0, 12, SECONDS)).toBe(damaged);
         expect([group.journal.count, group.accepted, group.acks.count]).toEqual([damaged, damaged, damaged]);
       }
     },
@@ -158,37 +158,37 @@ describeNative('a slot', () => {
   test('beyond the rows of the group is, too', () => {
     const { path } = judged(12);
     const small = new CommitGroup(7);
-    expect(path.settle(small, undefined, 0, 12, SECONDS)).toBe(7);
+    expect(path.stage(small, undefined, 0, 12, SECONDS)).toBe(7);
   });
 
   test('with any verdict but valid is the step’s', () => {
     for (const verdict of [0, 2, 3, 4, 5, 0x101, 0x0100_0001, 0x7fff_ffff, -1, -2, -(2 ** 31)]) {
       const { rig, path, group } = judged(3);
       Atomics.store(rig.arena.ints, (rig.ring.slot(1) + SLOT_VERDICT) >>> 2, verdict);
-      expect(path.settle(group, undefined, 0, 3, SECONDS), `verdict ${verdict}`).toBe(1);
+      expect(path.stage(group, undefined, 0, 3, SECONDS), `verdict ${verdict}`).toBe(1);
       Atomics.store(rig.arena.ints, (rig.ring.slot(1) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
-      expect(path.settle(group, undefined, 1, 3, SECONDS)).toBe(2);
+      expect(path.stage(group, undefined, 1, 3, SECONDS)).toBe(2);
     }
   });
 
   test('that there is no room for leaves the group as it was', () => {
     const { rig, path, group } = judged(2);
-    expect(path.settle(group, undefined, 0, 2, SECONDS)).toBe(2);
+    expect(path.stage(group, undefined, 0, 2, SECONDS)).toBe(2);
     // A higher claim of the first channel, from somebody else: its record would change, and an ack be owed.
     rig.datagram(claimOf({ channelId: 1n, amount: 10n }), sourceOf('192.0.2.9', 1));
     rig.receive.step(rig.now);
     rig.verify.step();
     for (const full of [group, undefined]) {
-      const [open, flying] = full === undefined ? [new CommitGroup(rig.table.capacity), group] : [group, undefined];
+      const [open, syncing] = full === undefined ? [new CommitGroup(rig.table.capacity), group] : [group, undefined];
       group.counts[2] = group.acks.records.length;
       const before = Buffer.from(group.journal.bytes);
       const counts = [...group.counts, ...open.counts];
-      expect(path.settle(open, flying, 2, 3, SECONDS)).toBe(0);
+      expect(path.stage(open, syncing, 2, 3, SECONDS)).toBe(0);
       expect(before.equals(group.journal.bytes)).toBe(true);
       expect([...group.counts, ...open.counts]).toEqual(counts);
     }
     group.counts[2] = 2;
-    expect(path.settle(group, undefined, 2, 3, SECONDS)).toBe(1);
+    expect(path.stage(group, undefined, 2, 3, SECONDS)).toBe(1);
     expect([...group.counts]).toEqual([2, 3, 3]);
   });
 });
@@ -199,7 +199,7 @@ describeNative('arguments', () => {
   const words = (length: number) => new Uint32Array(length);
 
   test('that are missing, of another kind or too short are an error', () => {
-    for (const name of ['pathOpen', 'pathGroup', 'pathTake', 'pathSettle', 'pathCommit']) {
+    for (const name of ['pathOpen', 'pathGroup', 'pathAdmit', 'pathStage', 'pathCommit']) {
       expect(() => addon[name]!(), name).toThrow('expected');
       for (const odd of [undefined, null, 1, 'x', {}, new DataView(new ArrayBuffer(99)), new Float64Array(99)])
         expect(() => addon[name]!(odd, odd, odd, odd, odd, odd, odd, odd), `${name}(${odd})`).toThrow('expected');
@@ -224,11 +224,11 @@ describeNative('arguments', () => {
       [0, 2 ** 32 - 1],
       [2 ** 32 - 1, 93],
     ] as const)
-      expect(() => rig.path!.take(claim, offset, end, SOURCE, 0, rig.now), `${offset}, ${end}`).toThrow('range');
-    expect(() => rig.path!.take(claim, 0, 93, SOURCE.slice(1), 0, rig.now)).toThrow('source');
-    expect(rig.path!.take(claim, 93, 93, SOURCE, 0, rig.now)).toBe(0);
-    expect(rig.path!.take(claim, 1, 93, SOURCE, 0, rig.now)).toBe(0);
-    expect(rig.path!.take(claim, 0, 93, SOURCE, 0, rig.now)).toBe(1);
+      expect(() => rig.path!.admit(claim, offset, end, SOURCE, 0, rig.now), `${offset}, ${end}`).toThrow('range');
+    expect(() => rig.path!.admit(claim, 0, 93, SOURCE.slice(1), 0, rig.now)).toThrow('source');
+    expect(rig.path!.admit(claim, 93, 93, SOURCE, 0, rig.now)).toBe(0);
+    expect(rig.path!.admit(claim, 1, 93, SOURCE, 0, rig.now)).toBe(0);
+    expect(rig.path!.admit(claim, 0, 93, SOURCE, 0, rig.now)).toBe(1);
   });
 
   test.each([0, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32, 2 ** 33 + 5])('second %i: expired is expired', (second) => {
@@ -240,7 +240,7 @@ describeNative('arguments', () => {
     const bytes = new Uint8Array(Buffer.concat(claims));
     rigs.pass(second * 1_000 - rigs.plain.now);
     rigs.payload(bytes, 0, bytes.length, SOURCE);
-    rigs.expectSame('at the door');
+    rigs.expectSame('on receipt');
     rigs.drain();
     rigs.expectSame('in the end');
     // In after all by a clock that was wrong: settled by one that is right.

@@ -179,7 +179,7 @@ function cacheTests(backend: 'native' | 'wasm'): void {
             ring.push();
           }
           ring.publish();
-          ring.take(count);
+          ring.reserve(count);
           if (count === 1) kernel.verifySlot(ring.first);
           else kernel.verifySlots(ring.first, count);
           for (let index = 0; index < count; index++) seen.push(ring.verdict((ring.first + index) >>> 0));

@@ -110,7 +110,7 @@ static void reads(int a) {
         return;
     }
 }
-/* The door beside commits: what it takes for committed is never above what is. */
+/* Receipt beside commits: what it takes for committed is never above what is. */
 static void asks_above_both(int a) {
     (void)a;
     const uint64_t most = scene->first > scene->second ? scene->first : scene->second;
@@ -140,8 +140,8 @@ static const struct scene scenes[] = {
     {"a commit that changes both halves", 0xffffffff, 0x100000000, 0x100000000, {commits_first, reads}},
     {"two lanes and a reader", 5, 9, 7, {commits_first, commits_second, reads}},
     {"two lanes, high halves", 0xfffffff0, 0x100000007, 0x200000001, {commits_first, commits_second, reads}},
-    {"two lanes and the door", 0xfffffff0, 0x100000007, 0x200000001, {commits_first, commits_second, asks_above_both}},
-    {"the operator and the door", 1, 1, 1, {changes_capacity, asks_above_capacity}},
+    {"two lanes and the receiver", 0xfffffff0, 0x100000007, 0x200000001, {commits_first, commits_second, asks_above_both}},
+    {"the operator and the receiver", 1, 1, 1, {changes_capacity, asks_above_capacity}},
 };
 static void set_scene(void) {
     uint8_t claim[CW_CLAIM_BYTES];

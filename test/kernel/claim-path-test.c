@@ -122,7 +122,7 @@ static void test_payloads(uint32_t slots, int rounds) {
             some_claim(claim);
             memcpy(bytes + at, claim, length - at < sizeof claim ? length - at : sizeof claim);
         }
-        const uint32_t taken = cw_path_take(&path, bytes, length, source, next, 1.5e12, 1500000000);
+        const uint32_t taken = cw_path_admit(&path, bytes, length, source, next, 1.5e12, 1500000000);
         EXPECT(taken <= length / CW_CLAIM_BYTES && next + taken - first <= slots, "%u claims of %u bytes into %u slots", taken, length, slots - (next - first));
         for (uint32_t i = 0; i < taken; i++) {
             uint8_t *s = slot(next + i);
@@ -137,7 +137,7 @@ static void test_payloads(uint32_t slots, int rounds) {
         for (uint32_t row = 0; row < ROWS; row++) best[row] = committed_of(row);
         while (first != next) {
             const uint32_t open = below(2);
-            const uint32_t settled = cw_path_settle(&path, &groups[open], below(2) ? &groups[!open] : 0, first, next, 1500000000);
+            const uint32_t settled = cw_path_stage(&path, &groups[open], below(2) ? &groups[!open] : 0, first, next, 1500000000);
             EXPECT(settled <= next - first, "%u settled", settled);
             for (uint32_t i = 0; i < settled; i++) {
                 const uint32_t row = *(uint32_t *)(slot(first + i) + CW_SLOT_CHANNEL);
@@ -159,7 +159,7 @@ static void test_payloads(uint32_t slots, int rounds) {
     close_group(&groups[0]), close_group(&groups[1]);
 }
 
-/* Capacities that share no half, changed as ChannelTable.change does; stops when the door has seen enough. */
+/* Capacities that share no half, changed as ChannelTable.change does; stops when the receive step has seen enough. */
 static int is_over;
 static void *operate(void *nothing) {
     for (uint32_t turn = 0; !__atomic_load_n(&is_over, __ATOMIC_RELAXED); turn++) {
@@ -182,8 +182,8 @@ static void test_operator(long calls) {
     hot(0)[CW_HOT_CAPACITY_HIGH] = 1, hot(0)[CW_HOT_CAPACITY_LOW] = 0;
     if (pthread_create(&operator, 0, operate, 0)) puts("FAILED: no thread"), exit(1);
     for (long call = 0; call < calls; call++) {
-        EXPECT(!cw_path_take(&path, above, sizeof above, source, 0, 0, 0), "a claim above both capacities was taken");
-        taken += cw_path_take(&path, within, sizeof within, source, 0, 0, 0);
+        EXPECT(!cw_path_admit(&path, above, sizeof above, source, 0, 0, 0), "a claim above both capacities was taken");
+        taken += cw_path_admit(&path, within, sizeof within, source, 0, 0, 0);
     }
     __atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
     pthread_join(operator, 0);

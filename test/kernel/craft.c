@@ -1,6 +1,6 @@
 #include "craft.h"
 #include "common.h"
-#include "lanes_scalar.h"
+#include "vector_scalar.h"
 #include "modinv.h"
 #include "slow.h"
 
@@ -19,7 +19,7 @@ number multiply(number a, number b) {
     sc_mul(&x, &x, &c);
     sc_mul(&x, &x, &y);
     sc_normal(&x, &x);
-    sc_lane_words(a.w, &x);
+    sc_element_words(a.w, &x);
     return a;
 }
 number negate(number a) {
@@ -100,7 +100,7 @@ static void meet_both(struct node p, struct node q, void (*meet)(void *context, 
 }
 static struct node sum_of(struct node p, struct node q) { return (struct node){add(p.q, q.q), add(p.g, q.g)}; }
 
-void each_collision_in_order(int lanes, int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator,
+void each_collision_in_order(int elements, int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator,
                              void (*meet)(void *context, number d), void *context) {
     struct node node[2][42], sum[8];
     const int half = all_nodes(node, kind, u1, u2, table, generator);
@@ -108,13 +108,13 @@ void each_collision_in_order(int lanes, int kind, number u1, number u2, const ui
     for (int i = 0; i < 2 * half; i++) {
         struct node next = node[i / half][i % half];
         if (i < half) next = (struct node){multiply(next.q, lambda), multiply(next.g, lambda)};
-        if (i >= lanes) meet_both(sum[i % lanes], next, meet, context), next = sum_of(sum[i % lanes], next);
-        sum[i % lanes] = next;
+        if (i >= elements) meet_both(sum[i % elements], next, meet, context), next = sum_of(sum[i % elements], next);
+        sum[i % elements] = next;
     }
-    for (int k = lanes / 2; k >= 1; k /= 2)
-        for (int lane = 0; lane < k; lane++) {
-            meet_both(sum[lane], sum[lane + k], meet, context);
-            sum[lane] = sum_of(sum[lane], sum[lane + k]);
+    for (int k = elements / 2; k >= 1; k /= 2)
+        for (int element = 0; element < k; element++) {
+            meet_both(sum[element], sum[element + k], meet, context);
+            sum[element] = sum_of(sum[element], sum[element + k]);
         }
 }
 int each_collision(int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator, void (*meet)(void *context, number d),

@@ -139,7 +139,7 @@ static void test_batches(struct bench *b, int step) {
 }
 
 /* One crafted signature amid ordinary ones; it must be seen as a collision and not disturb the others. */
-struct meeting { struct bench *b; int kind, met, lanes; number u1, u2; };
+struct meeting { struct bench *b; int kind, met, elements; number u1, u2; };
 static void collide(void *context, number d) {
     struct meeting *m = context;
     struct bench *b = m->b;
@@ -168,7 +168,7 @@ static void collide_in_order(void *context, number d) {
     set_key(m->b, KEYS - 1, d);
     EXPECT(expected(m->b, &job, KEYS - 1) == CW_VALID && cw_complete_verify(&job, m->b->generator), "complete: a valid signature refused");
     for (int valid = 1; valid >= 0; valid--) {
-        if (m->lanes == m->b->kernel->lanes) EXPECT(m->b->kernel->single(&job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
+        if (m->elements == m->b->kernel->elements) EXPECT(m->b->kernel->single(&job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
         EXPECT(cw_complete_verify(&job, m->b->generator) == valid, "complete: expected %d", valid);
         if (valid) forge(&job, m->u1, m->u2, random_number());
     }
@@ -176,11 +176,11 @@ static void collide_in_order(void *context, number d) {
 }
 static void test_collisions(struct bench *b, int kind) {
     struct meeting m = {b, kind, 0, 1, random_number(), random_number()};
-    for (int all = 0; all < 2; all++) { /* complete.c adds in one sum, single.h in as many as there are lanes */
+    for (int all = 0; all < 2; all++) { /* complete.c adds in one sum, single.h in as many as there are elements */
         m.met = 0;
-        m.lanes = all ? b->kernel->lanes : 1;
-        each_collision_in_order(m.lanes, kind, m.u1, m.u2, b->table[kind][0], b->generator, collide_in_order, &m);
-        printf("%s, %d windows: %d collisions in order, %d lanes\n", b->kernel->name, cw_windows(kind), m.met, m.lanes);
+        m.elements = all ? b->kernel->elements : 1;
+        each_collision_in_order(m.elements, kind, m.u1, m.u2, b->table[kind][0], b->generator, collide_in_order, &m);
+        printf("%s, %d windows: %d collisions in order, %d elements\n", b->kernel->name, cw_windows(kind), m.met, m.elements);
     }
     m.met = 0;
     const int levels = each_collision(kind, m.u1, m.u2, b->table[kind][0], b->generator, collide, &m);
@@ -240,7 +240,7 @@ static void test_second_candidate(struct bench *b) {
     }
 }
 
-/* Throw-away signatures of 1..lanes digests, keys and nonces mixed, against the specification. */
+/* Throw-away signatures of 1..elements digests, keys and nonces mixed, against the specification. */
 static void some_throwaway(const struct bench *b, struct cw_throwaway_key *key, uint64_t x[4], uint64_t y[4]) {
     uint8_t d[32], k[32], public[33];
     const number secret = random_word() % 8 ? random_number() : negate(small_number(1 + random_word() % 3));
@@ -257,8 +257,8 @@ static void test_throwaway(struct bench *b) {
     struct cw_job job[9], untouched;
     uint64_t x[8][4], y[8][4];
     memset(&untouched, 0xA5, sizeof untouched);
-    for (int round = 0, lanes = b->kernel->lanes; round < 64; round++) {
-        const int count = 1 + round % lanes;
+    for (int round = 0, elements = b->kernel->elements; round < 64; round++) {
+        const int count = 1 + round % elements;
         for (int i = 0; i < count; i++) {
             at[i] = &key[i];
             some_throwaway(b, &key[i], x[i], y[i]);

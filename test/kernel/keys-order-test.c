@@ -106,7 +106,7 @@ static void nothing_is_lost(void) {
     checks++;
 }
 
-/* A kernel of two lanes whose table is the key's x, written in two halves. */
+/* A kernel of two elements whose table is the key's x, written in two halves. */
 static int64_t slot_of(const uint8_t *table) {
     for (int kind = 0; kind < 2; kind++)
         if (table >= pools[kind].tables && table < pools[kind].tables + pools[kind].count * pools[kind].table_bytes)
@@ -139,7 +139,7 @@ static uint32_t fake_decompress(int count, const uint64_t (*x)[4], const uint8_t
     }
     return good;
 }
-static const struct cw_kernel fake = {.name = "fake", .lanes = 2, .build = fake_build, .decompress = fake_decompress};
+static const struct cw_kernel fake = {.name = "fake", .elements = 2, .build = fake_build, .decompress = fake_decompress};
 const struct cw_kernel *cw_kernel = &fake;
 /* Spare tables are large and come and go with every run: kept. */
 static void *kept[ACTORS_MAX + 1];

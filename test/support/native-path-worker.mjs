@@ -1,5 +1,5 @@
 /**
- * One thread of the native path's concurrency tests: an operator, C at the door, a lane that commits by C or by the
+ * One thread of the native path's concurrency tests: an operator, C on receipt, a lane that commits by C or by the
  * steps' own code, or a reader. Plain JavaScript over the compiled sources, since a worker of Node 20 runs no
  * TypeScript. Posts what it saw.
  */
@@ -65,14 +65,14 @@ const ROLES = {
   },
 
   /** Offers what is above both capacities, and what is within both. */
-  door() {
+  receiver() {
     const above = new MarkedClaim().set(1n, 0x1_0000_0001n);
     const within = new MarkedClaim().set(1n, 0xffff_fff0n);
     const seen = { reads: 0, above: 0, within: 0 };
     for (; !isStopped(); seen.reads++) {
       // Never pushed: the next one takes the same slot, and neither is in flight.
-      seen.above += path.take(above, 0, 93, source, ring.next, 0);
-      seen.within += path.take(within, 0, 93, source, ring.next, 0);
+      seen.above += path.admit(above, 0, 93, source, ring.next, 0);
+      seen.within += path.admit(within, 0, 93, source, ring.next, 0);
     }
     return seen;
   },
@@ -126,7 +126,7 @@ const ROLES = {
     const claim = new MarkedClaim();
     parentPort.postMessage({});
     for (let amount = 1n; ; amount++) {
-      path.take(claim.set(1n, amount), 0, 93, source, ring.next, 0);
+      path.admit(claim.set(1n, amount), 0, 93, source, ring.next, 0);
       group.append(0, claim.bytes, 0);
       path.commit(group);
       group.clear();

@@ -44,7 +44,7 @@ const ROLES = {
     let taken = 0;
     let wrong = 0;
     while (!isStopped()) {
-      const size = ring.take(5);
+      const size = ring.reserve(5);
       for (let index = 0; index < size; index++) {
         const slot = ring.slot(ring.first + index);
         const word = (slot + SLOT_VERDICT) >>> 2;
@@ -54,7 +54,7 @@ const ROLES = {
       }
       taken += size;
       if (size > 0) ring.verified();
-      else ring.verifierDoorbell.sleep(() => ring.claimed !== ring.received || isStopped(), SLEEP_MS);
+      else ring.verifierDoorbell.sleep(() => ring.reserved !== ring.received || isStopped(), SLEEP_MS);
     }
     return { taken, wrong };
   },
@@ -62,7 +62,7 @@ const ROLES = {
   /** Takes what lies in the ring, one by one, and counts in each slot how often it was taken. */
   taker() {
     let taken = 0;
-    while (ring.take(1) === 1) {
+    while (ring.reserve(1) === 1) {
       Atomics.add(arena.ints, (ring.slot(ring.first) + SLOT_ROW) >>> 2, 1);
       taken++;
     }

@@ -43,19 +43,19 @@ class AnyVerdict implements VerifyBackend {
   }
 }
 
-/** How many claims C took at the door and how many it settled, of those how many while a group was at the disk. */
-export const taken = { atTheDoor: 0, settled: 0, besideASync: 0 };
+/** How many claims C admitted and how many it staged, of those how many while a group was at the disk. */
+export const byNative = { admitted: 0, staged: 0, besideASync: 0 };
 
-const { take, settle } = NativePath.prototype;
-NativePath.prototype.take = function (...given) {
-  const count = take.apply(this, given);
-  taken.atTheDoor += count;
+const { admit, stage } = NativePath.prototype;
+NativePath.prototype.admit = function (...given) {
+  const count = admit.apply(this, given);
+  byNative.admitted += count;
   return count;
 };
-NativePath.prototype.settle = function (...given) {
-  const count = settle.apply(this, given);
-  taken.settled += count;
-  if (given[1] !== undefined) taken.besideASync += count;
+NativePath.prototype.stage = function (...given) {
+  const count = stage.apply(this, given);
+  byNative.staged += count;
+  if (given[1] !== undefined) byNative.besideASync += count;
   return count;
 };
 
@@ -158,8 +158,8 @@ function observed(rig: Rig) {
   const { busyUs, syncWaitUs, ...counters } = readCounters(arena);
   const text = JSON.stringify([
     counters,
-    [ring.next, ring.received, ring.claimed, ring.committed, ring.room, ackRing.written, ackRing.read],
-    [receive.hasWork(), receive.isHolding, commit.hasWork(), commit.isSettled, journal.bytesWritten],
+    [ring.next, ring.received, ring.reserved, ring.committed, ring.room, ackRing.written, ackRing.read],
+    [receive.hasWork(), receive.isHolding, commit.hasWork(), commit.isIdle, journal.bytesWritten],
     sent.map(({ to, bytes }) => [to, bytes.length]),
   ]);
   return {

@@ -27,7 +27,7 @@ beforeAll(() => {
      import { FolderLock } from './src/folder-lock.js';
      console.log('ready');
      for await (const line of createInterface({ input: process.stdin })) {
-       try { await FolderLock.take(process.argv[2]); console.log('owner'); } catch (error) { console.log(error.code + ' ' + error.message); }
+       try { await FolderLock.acquire(process.argv[2]); console.log('owner'); } catch (error) { console.log(error.code + ' ' + error.message); }
      }`,
   );
 });
@@ -75,10 +75,10 @@ test('another process is refused and told whose it is; kill -9 frees the folder 
 
 test('within one process the second taker is refused until the first lets go; nothing is left', async () => {
   const data = folder('one');
-  const lock = await FolderLock.take(data);
-  await expect(FolderLock.take(data)).rejects.toMatchObject({ code: 'DATA_LOCKED', details: { pid: process.pid } });
+  const lock = await FolderLock.acquire(data);
+  await expect(FolderLock.acquire(data)).rejects.toMatchObject({ code: 'DATA_LOCKED', details: { pid: process.pid } });
   lock.release();
-  const again = await FolderLock.take(data);
+  const again = await FolderLock.acquire(data);
   again.release();
   expect(readdirSync(data)).toEqual([]);
 });
@@ -104,7 +104,7 @@ test('takers that come and go at random never have it together', async () => {
   let owned = 0;
   const storm = async () => {
     for (let round = 0; round < 40; round++) {
-      const lock = await FolderLock.take(data).catch((error: { code: string }) => error.code);
+      const lock = await FolderLock.acquire(data).catch((error: { code: string }) => error.code);
       if (typeof lock === 'string') {
         expect(lock).toBe('DATA_LOCKED');
         continue;
@@ -152,7 +152,7 @@ test('a path longer than a socket address, and dead takers’ drafts', async () 
   const draft = join(data, 'lock.0123456789abcdef');
   mkdirSync(draft);
   writeFileSync(join(draft, '77-0123456789abcdef.sock'), '');
-  const lock = await FolderLock.take(data);
+  const lock = await FolderLock.acquire(data);
   expect(readdirSync(data)).toEqual(['lock']);
   const other = await Taker.of(data);
   expect(await other.take()).toMatch(/^DATA_LOCKED/);
@@ -164,7 +164,7 @@ test('what is not the lock’s own is left alone, and the folder refused with th
   const data = folder('foreign');
   mkdirSync(join(data, 'lock'));
   writeFileSync(join(data, 'lock', 'notes.txt'), 'mine');
-  await expect(FolderLock.take(data)).rejects.toMatchObject({
+  await expect(FolderLock.acquire(data)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringContaining('lock/notes.txt'),
   });
@@ -187,6 +187,6 @@ test('an owner that is stopped counts as alive, also when its queue of connectio
     }),
   );
   expect([...codes]).toEqual(['EAGAIN']);
-  await expect(FolderLock.take(data)).rejects.toMatchObject({ code: 'DATA_LOCKED' });
+  await expect(FolderLock.acquire(data)).rejects.toMatchObject({ code: 'DATA_LOCKED' });
   for (const socket of sockets) socket.destroy();
 });

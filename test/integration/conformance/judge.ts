@@ -85,7 +85,7 @@ export class Judge {
     if (status !== COMMITTED && status !== ALREADY) return 'a sound claim, refused';
     if (amount !== own) return `expected amount ${own}`;
     if (amount > this.best[channel]!) return 'more than was sent';
-    // ALREADY is answered at the door, so it may overtake a COMMITTED of less that is on its way out.
+    // ALREADY is answered on receipt, so it may overtake a COMMITTED of less that is on its way out.
     if (status === ALREADY) return undefined;
     if (amount < this.#committed[channel]!) return `below ${this.#committed[channel]}, COMMITTED before`;
     this.#committed[channel] = amount;

@@ -399,7 +399,7 @@ function raw(bytes: string | Uint8Array, end = true): Promise<string> {
   });
 }
 
-test('hostile bytes get an answer or a closed door, and the next request is served', async () => {
+test('hostile bytes get an answer or a closed connection, and the next request is served', async () => {
   const post = (headers: string, body = '') =>
     `POST /channels HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${admin.token}\r\n${headers}\r\n\r\n${body}`;
   const attacks: (string | Uint8Array)[] = [

@@ -155,7 +155,7 @@ test('a claim that is answered itself ends, though an older one with a higher am
   outstanding.add(0, 10, 1, 1, true);
   outstanding.add(0, 9, 2, 2, false);
   outstanding.add(0, 8, 3, 3, true);
-  // ALREADY comes from the door; the first claim's signature is looked at only later.
+  // ALREADY comes from the receive step; the first claim's signature is looked at only later.
   expect(outstanding.cover(0, 9, false, 4)).toBe(0);
   expect(outstanding.answer(0, 1, 9, false, 4)).toBe(1);
   expect(outstanding.answer(0, 1, 9, false, 4)).toBe(0);

@@ -88,7 +88,7 @@ test('a full ring answers OVERLOADED without a look, and takes claims again once
   expect(brief(rig)).toEqual([['5001', STATUS.COMMITTED, 12n]]);
 });
 
-describe('what changed since the door decides', () => {
+describe('what changed since receipt decides', () => {
   const inFlight = (options: Parameters<Rig['open']>[0], amount = 500n) => {
     const rig = new Rig();
     const row = rig.open({ capacity: 1_000n, ...options });
@@ -228,7 +228,7 @@ test.each(['write', 'sync'] as const)(
     rig.ackTurn();
     expect(rig.takeAcks()).toEqual([]);
     expect(rig.counter('committed')).toBe(1);
-    // To the door the amount is still open, never ALREADY.
+    // To the receive step the amount is still open, never ALREADY.
     rig.datagram(claimOf({ channelId: 1n, amount: 6n, sequence: 9 }), BOB);
     expect(rig.counter('already')).toBe(0);
   },
@@ -268,7 +268,7 @@ describe('a sync that goes on beside the thread', () => {
     arrive(rig, claimOf({ channelId: 1n, amount: 5n, sequence: 5 }), ALICE);
     return rig;
   }
-  /** One claim through the door, the verifier and a commit step. */
+  /** One claim through the receive step, the verifier and a commit step. */
   function arrive(rig: Rig, claim: Uint8Array, from: Uint32Array): void {
     rig.datagram(claim, from);
     rig.receive.step(rig.now);
@@ -285,10 +285,10 @@ describe('a sync that goes on beside the thread', () => {
   test('shows nothing of its group before it has ended', () => {
     const rig = atTheDisk();
     expect(rig.table.read(0).committed).toBe(0n);
-    expect([rig.takeAcks(), rig.ring.depth, rig.commit.isSettled, rig.commit.hasWork()]).toEqual([[], 1, false, false]);
+    expect([rig.takeAcks(), rig.ring.depth, rig.commit.isIdle, rig.commit.hasWork()]).toEqual([[], 1, false, false]);
     endSync(rig);
     expect(brief(rig)).toEqual([['5001', STATUS.COMMITTED, 5n]]);
-    expect([rig.table.read(0).committed, rig.ring.depth, rig.commit.isSettled]).toEqual([5n, 0, true]);
+    expect([rig.table.read(0).committed, rig.ring.depth, rig.commit.isIdle]).toEqual([5n, 0, true]);
     expect([rig.counter('syncs'), rig.counter('groupCommits')]).toEqual([1, 1]);
   });
 
@@ -338,7 +338,7 @@ describe('a sync that goes on beside the thread', () => {
     arrive(rig, claimOf({ channelId: 1n, amount: 7n }), ALICE);
     endSync(rig);
     // The second group was open: it is written and synced inline, so that the fence need not wait for another thread.
-    expect([rig.commit.isSettled, rig.files.syncing.length, rig.table.read(0).committed]).toEqual([true, 0, 6n]);
+    expect([rig.commit.isIdle, rig.files.syncing.length, rig.table.read(0).committed]).toEqual([true, 0, 6n]);
     rig.commit.isHolding = false;
     arrive(rig, claimOf({ channelId: 1n, amount: 8n }), ALICE);
     endSync(rig);
@@ -389,7 +389,7 @@ describe('a sync that goes on beside the thread', () => {
       if (rig.files.syncing.length > 0 && below(3) === 0) endSync(rig);
       check();
     }
-    while (rig.receive.isHolding || !rig.commit.isSettled) {
+    while (rig.receive.isHolding || !rig.commit.isIdle) {
       rig.receive.step(rig.now);
       while (rig.verify.step() > 0);
       rig.commitTurn();

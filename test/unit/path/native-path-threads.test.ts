@@ -61,11 +61,11 @@ async function together(arena: Arena, roles: string[], writers: number, count: n
 describeNative('C', () => {
   test('beside a changing capacity takes nothing above both values', async () => {
     const { arena } = tableOfRows();
-    const [, door] = await together(arena, ['capacityWriter', 'door'], 1, 600_000);
-    expect(door!.above).toBe(0);
-    expect(door!.reads).toBeGreaterThan(1_000);
+    const [, receiver] = await together(arena, ['capacityWriter', 'receiver'], 1, 600_000);
+    expect(receiver!.above).toBe(0);
+    expect(receiver!.reads).toBeGreaterThan(1_000);
     // What is within both is plain but for the instants in which the fields are being changed.
-    expect(door!.within).toBeGreaterThan(100);
+    expect(receiver!.within).toBeGreaterThan(100);
   });
 
   test.each([

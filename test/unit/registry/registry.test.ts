@@ -121,7 +121,7 @@ test('what was resolved is in the file when the process is killed right after', 
      const directory = process.argv[2];
      mkdirSync(dirname(directory), { recursive: true });
      const registry = Registry.open(directory);
-     registry.takeLock();
+     registry.acquireLock();
      const rows = new Uint8Array(500 * ROW_BYTES);
      for (let id = 0; id < 500; id++)
        encodeRow({ channelId: BigInt(id) << 40n, ledgerChannelId: new Uint8Array(32), publicKey: new Uint8Array(33),
@@ -139,14 +139,14 @@ test('what was resolved is in the file when the process is killed right after', 
 test('refuses a folder that a living process owns, and takes it over when that process is dead', async () => {
   const registry = openRegistry(freshFolder());
   const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-  registry.takeLock(ownerOf(other.pid!));
-  expect(() => registry.takeLock()).toThrow(
+  registry.acquireLock(ownerOf(other.pid!));
+  expect(() => registry.acquireLock()).toThrow(
     expect.objectContaining({ code: 'DATA_LOCKED', message: expect.stringContaining(`process ${other.pid}`) }),
   );
   other.kill('SIGKILL');
   await once(other, 'exit');
-  registry.takeLock();
-  registry.takeLock();
+  registry.acquireLock();
+  registry.acquireLock();
   registry.releaseLock();
   expect(registry.count).toBe(0);
   await registry.close();
@@ -155,10 +155,10 @@ test('refuses a folder that a living process owns, and takes it over when that p
 test('another process that has the pid of a dead owner does not keep the folder locked', async () => {
   const registry = openRegistry(freshFolder());
   const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
-  registry.takeLock({ ...ownerOf(other.pid!), startTicks: '1' });
-  registry.takeLock();
-  registry.takeLock({ ...ownerOf(other.pid!), bootId: 'another boot' });
-  registry.takeLock();
+  registry.acquireLock({ ...ownerOf(other.pid!), startTicks: '1' });
+  registry.acquireLock();
+  registry.acquireLock({ ...ownerOf(other.pid!), bootId: 'another boot' });
+  registry.acquireLock();
   other.kill('SIGKILL');
   await registry.close();
 });
@@ -166,14 +166,14 @@ test('another process that has the pid of a dead owner does not keep the folder 
 test('of several processes that race for a dead owner’s folder exactly one gets it', async () => {
   const directory = freshFolder();
   const registry = openRegistry(directory);
-  registry.takeLock({ ...ownerOf(process.pid), pid: 2 ** 22 + 1 });
+  registry.acquireLock({ ...ownerOf(process.pid), pid: 2 ** 22 + 1 });
   await registry.close();
   const program = join(work, 'race.mjs');
   writeFileSync(
     program,
     `import { Registry } from ${JSON.stringify(join(dist, 'src/registry/registry.js'))};
      const registry = Registry.open(process.argv[2]);
-     try { registry.takeLock(); console.log('owner'); } catch (error) { console.log(error.code); }
+     try { registry.acquireLock(); console.log('owner'); } catch (error) { console.log(error.code); }
      process.stdin.resume().on('end', () => process.exit(0));`,
   );
   const racers = Array.from({ length: 4 }, () =>

@@ -1,5 +1,5 @@
 /**
- * The claim ring, the ack ring and doorbells in one thread: full, empty, across the wrap of the cursors, several takers.
+ * The claim ring, the ack ring and doorbells in one thread: full, empty, across the wrap of the cursors, several verifiers.
  */
 import { describe, expect, test } from 'vitest';
 import { DuplicateFilter } from '../../../src/path/duplicate-filter.ts';
@@ -73,12 +73,12 @@ describe.each(STARTS)('claim ring with cursors from %i', (start) => {
     const ring = new ClaimRing(arena, 0);
     const verifier = new ClaimRing(arena, 0);
     push(arena, ring, 1);
-    expect(verifier.take(8)).toBe(0);
+    expect(verifier.reserve(8)).toBe(0);
     expect(ring.depth).toBe(0);
     ring.publish();
     for (let round = 0; round < 20; round++) {
       expect(ring.verdict(at(round))).toBe(VERDICT_PENDING);
-      expect(verifier.take(8)).toBe(1);
+      expect(verifier.reserve(8)).toBe(1);
       expect(verifier.first).toBe(at(round));
       judge(arena, ring, verifier.first);
       expect(ring.verdict(at(round))).toBe(VERDICT_VALID);
@@ -88,24 +88,24 @@ describe.each(STARTS)('claim ring with cursors from %i', (start) => {
     }
   });
 
-  test('takers share what was received without gap or overlap', () => {
+  test('verifiers share what was received without gap or overlap', () => {
     const arena = arenaAt(start);
     const ring = new ClaimRing(arena, 0);
-    const takers = [new ClaimRing(arena, 0), new ClaimRing(arena, 0), new ClaimRing(arena, 0)];
+    const verifiers = [new ClaimRing(arena, 0), new ClaimRing(arena, 0), new ClaimRing(arena, 0)];
     const { below } = random(start + 1);
     let pushed = 0;
-    const taken: number[] = [];
+    const reserved: number[] = [];
     for (let turn = 0; turn < 300; turn++) {
       for (let count = below(9); count > 0 && push(arena, ring, 0); count--) pushed++;
       ring.publish();
-      const taker = takers[below(3)]!;
-      const count = taker.take(1 + below(5));
-      for (let index = 0; index < count; index++) taken.push((taker.first + index) >>> 0);
-      ring.release(at(taken.length));
+      const verifier = verifiers[below(3)]!;
+      const count = verifier.reserve(1 + below(5));
+      for (let index = 0; index < count; index++) reserved.push((verifier.first + index) >>> 0);
+      ring.release(at(reserved.length));
     }
-    expect(taken.length).toBeGreaterThan(300);
-    expect(pushed - taken.length).toBe(ring.depth);
-    expect(taken).toEqual(taken.map((_, index) => at(index)));
+    expect(reserved.length).toBeGreaterThan(300);
+    expect(pushed - reserved.length).toBe(ring.depth);
+    expect(reserved).toEqual(reserved.map((_, index) => at(index)));
   });
 
   test('a handle made later goes on where the cursors stand', () => {
@@ -201,7 +201,7 @@ test('rings of one arena do not touch each other', () => {
   for (let count = 0; count < 8; count++) push(arena, left, 0xffff_ffff);
   left.publish();
   expect(right.received).toBe(0);
-  expect(right.take(8)).toBe(0);
+  expect(right.reserve(8)).toBe(0);
   expect(arena.words.subarray(right.base >>> 2, (right.base + 8 * 128) >>> 2).every((word) => word === 0)).toBe(true);
 });
 

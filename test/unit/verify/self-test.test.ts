@@ -14,9 +14,9 @@ import { ClaimRing } from '../../../src/ring/claim-ring.ts';
 import { SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../../src/ring/slot.ts';
 import type { VerifyBackend } from '../../../src/verify/backend.ts';
 import type { KernelLayout } from '../../../src/verify/kernel.ts';
+import { ReferenceBackend } from '../../../src/verify/reference-backend.ts';
 import { resolveBackend } from '../../../src/verify/select.ts';
 import { selfTestArena, selfTestFault } from '../../../src/verify/self-test.ts';
-import { SlotBackend } from '../../../src/verify/slot-backend.ts';
 import { WasmKernel } from '../../../src/verify/wasm.ts';
 import { removeFolder, temporaryFolder } from '../../support/node-process.ts';
 
@@ -55,7 +55,7 @@ describe('selfTestFault', () => {
     const arena = selfTestArena(0);
     const ring = new ClaimRing(arena, 0);
     const table = new ChannelTable(arena);
-    const reference = new SlotBackend(arena, ring, table);
+    const reference = new ReferenceBackend(arena, ring, table);
     const verifySlots = (first: number, count: number) => {
       reference.verifySlots(first, count);
       for (let index = 0; index < count; index++) {

@@ -1,30 +1,30 @@
-/* The lane contract (fe_lanes.h) with one lane: plain C, five limbs of 52 bits and unsigned __int128.
+/* The element contract (fe_vector.h) with one element: plain C, five limbs of 52 bits and unsigned __int128.
  * Sums are left uncarried: a limb of magnitude m is at most m (2^52 + 2^46), limb 4 at most m 2^48, so ma * mb <= 40
  * keeps a column of five products with the folds below 2^112, and its top a word. */
-#ifndef CLAIMWIRE_LANES_SCALAR_H
-#define CLAIMWIRE_LANES_SCALAR_H
+#ifndef CLAIMWIRE_VECTOR_SCALAR_H
+#define CLAIMWIRE_VECTOR_SCALAR_H
 #include "common.h"
 #include "constants_generated.h"
-#define LN 1
+#define VEC 1
 #define LN_LIMB_MAX(m) ((m) * ((1ULL << 52) + (1ULL << 46)))
 
-typedef uint64_t ln_u64;
-typedef uint8_t ln_mask;
+typedef uint64_t vec_u64;
+typedef uint8_t vec_mask;
 typedef struct { uint64_t v[5]; } fe;
 typedef struct { uint64_t v[5]; } sc;
 
-CW_INLINE ln_u64 ln_load(const void *p) {
+CW_INLINE vec_u64 vec_load(const void *p) {
     uint64_t v;
     memcpy(&v, p, 8);
     return v;
 }
-CW_INLINE void ln_store_word(void *p, ln_u64 v) { memcpy(p, &v, 8); }
-CW_INLINE void ln_store_pointer(const uint8_t **p, ln_u64 v) { *p = (const uint8_t *)(uintptr_t)v; }
+CW_INLINE void vec_store_word(void *p, vec_u64 v) { memcpy(p, &v, 8); }
+CW_INLINE void vec_store_pointer(const uint8_t **p, vec_u64 v) { *p = (const uint8_t *)(uintptr_t)v; }
 /* A pointer may have four bytes (WebAssembly). */
-#define ln_store(p, v) _Generic((p), const uint8_t **: ln_store_pointer, default: ln_store_word)(p, v)
-CW_INLINE ln_u64 ln_set(uint64_t x) { return x; }
-CW_INLINE ln_mask ln_bit_mask(ln_u64 v) { return v & 1; }
-CW_INLINE ln_u64 ln_mask_words(ln_mask m) { return (uint64_t)0 - m; }
+#define vec_store(p, v) _Generic((p), const uint8_t **: vec_store_pointer, default: vec_store_word)(p, v)
+CW_INLINE vec_u64 vec_set(uint64_t x) { return x; }
+CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return v & 1; }
+CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (uint64_t)0 - m; }
 
 #define W(a, b) ((cw_u128)(a) * (b))
 
@@ -100,8 +100,8 @@ CW_INLINE void fe_sub(fe *r, const fe *a, const fe *b) {
 CW_INLINE void fe_scale(fe *r, const fe *a, unsigned k) {
     for (int i = 0; i < 5; i++) r->v[i] = a->v[i] * k;
 }
-CW_INLINE void fe_negate_lanes(fe *r, const fe *a, ln_mask m) {
-    uint64_t w = ln_mask_words(m);
+CW_INLINE void fe_negate_elements(fe *r, const fe *a, vec_mask m) {
+    uint64_t w = vec_mask_words(m);
     for (int i = 0; i < 5; i++) r->v[i] = (a->v[i] ^ w) + (w & (2 * cw_p_limbs[i] + 1));
 }
 /* One carry through all limbs, the bits over 2^256 folded back; twice makes the value below 2^256 + 2^33. */
@@ -127,12 +127,12 @@ CW_INLINE void fe_normal(fe *r, const fe *a) {
     }
     *r = carry ? u : t;
 }
-CW_INLINE ln_mask fe_zero(const fe *a) {
+CW_INLINE vec_mask fe_zero(const fe *a) {
     fe t;
     fe_normal(&t, a);
     return (t.v[0] | t.v[1] | t.v[2] | t.v[3] | t.v[4]) == 0;
 }
-CW_INLINE void fe_select(fe *r, ln_mask m, const fe *a, const fe *b) { *r = m ? *a : *b; }
+CW_INLINE void fe_select(fe *r, vec_mask m, const fe *a, const fe *b) { *r = m ? *a : *b; }
 CW_INLINE void fe_rotate(fe *r, const fe *a, int k) {
     (void)k;
     *r = *a;
@@ -146,7 +146,7 @@ CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     cw_words_from_limbs(t, a->v);
     for (int i = 0; i < 4; i++) w[i * stride] = t[i];
 }
-CW_INLINE void fe_lane_words(uint64_t w[4], const fe *a) { cw_words_from_limbs(w, a->v); }
+CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { cw_words_from_limbs(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) { cw_limbs_from_words(r->v, w); }
 CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) {
     uint64_t w[4];
@@ -203,7 +203,7 @@ CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) {
     uint64_t t[4] = {w[0], w[stride], w[2 * stride], w[3 * stride]};
     cw_limbs_from_words(r->v, t);
 }
-CW_INLINE void sc_lane_words(uint64_t w[4], const sc *a) { cw_words_from_limbs(w, a->v); }
+CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { cw_words_from_limbs(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) { memcpy(r->v, limbs, 40); }
 
 /* c = round(v g / 2^364), 129 bits in limbs of 52. */
@@ -224,7 +224,7 @@ CW_INLINE void sc_multiply_low(uint64_t t[3], const uint64_t c[3], const uint64_
     t[1] = (uint64_t)x & CW_MASK52;
     t[2] = ((uint64_t)(x >> 52) + c[0] * m[2] + c[1] * m[1] + c[2] * m[0] + t[2]) & CW_MASK52;
 }
-CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
+CW_INLINE void sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     uint64_t v[5], carry = 0, c1[3], c2[3];
     for (int i = 0; i < 5; i++) {
         carry += u->v[i] + cw_odd_offset[i];
@@ -246,5 +246,5 @@ CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
     }
 }
 #undef W
-#include "fe_lanes.h"
+#include "fe_vector.h"
 #endif

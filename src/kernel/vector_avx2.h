@@ -1,4 +1,4 @@
-/* The lane contract (fe_lanes.h) with four lanes: AVX2 and FMA, five limbs of 52 bits.
+/* The element contract (fe_vector.h) with four elements: AVX2 and FMA, five limbs of 52 bits.
  *
  * AVX2 multiplies 32 bits at most, but a fused multiply-add of doubles sees all 104 bits of a product of two limbs and
  * gives any 53 of them. With a, b in 0 .. 2^52 - 1, P = a b, rounding to nearest (the ABI's mode, never changed here):
@@ -12,21 +12,21 @@
  * thirds of those of ten limbs of 26 bits by vpmuludq (25 products of 5 here, 100 of 2 and a longer reduction there).
  *
  * A limb is kept as the bits of the double 2^52 + limb (`KEPT | limb`): integer sums and differences of limbs need no
- * conversion, a factor one subtraction. Every function but fe_negate_lanes returns limbs 0..3 in 0 .. 2^52 - 1 and
+ * conversion, a factor one subtraction. Every function but fe_negate_elements returns limbs 0..3 in 0 .. 2^52 - 1 and
  * limb 4 in 0 .. m (2^48 + 2^6) for magnitude m (a product's is below 2^48 + 2^5, which leaves sums room for carries);
  * magnitudes are at most 15, so that is below 2^52 too. A limb outside of 0 .. 2^52 - 1 makes wrong products, silently.
  * `loose` limbs are signed and meet integers only. */
-#ifndef CLAIMWIRE_LANES_AVX2_H
-#define CLAIMWIRE_LANES_AVX2_H
+#ifndef CLAIMWIRE_VECTOR_AVX2_H
+#define CLAIMWIRE_VECTOR_AVX2_H
 #include <immintrin.h>
 #include "common.h"
 #include "constants_generated.h"
-#define LN 4
+#define VEC 4
 #define LN_LIMB_MAX(m) CW_MASK52
 #define LN_LIMB_BITS 0x4330000000000000ULL /* in every limb kept; for tests that look inside */
 
-typedef uint64_t ln_u64 __attribute__((vector_size(32)));
-typedef uint8_t ln_mask;
+typedef uint64_t vec_u64 __attribute__((vector_size(32)));
+typedef uint8_t vec_mask;
 typedef struct { __m256i v[5]; } fe;
 typedef struct { __m256i v[5]; } sc; /* limbs kept like an fe's */
 
@@ -67,40 +67,40 @@ typedef struct { __m256i v[5]; } sc; /* limbs kept like an fe's */
 
 /* Constants of the hot functions as whole vectors, behind a pointer the compiler cannot see through: operands in memory.
  * Left to itself gcc builds each anew from a general register, three instructions and a register a time. */
-struct ln_constants {
+struct vec_constants {
     double high[4], low[4], two_52[4], fold_260[4], high_260[4], low_260[4], fold_256[4], high_256[4], low_256[4];
-    uint64_t kept[4], kept_twice[4], m52[4], m48[4], lane_bit[4], over[4];
+    uint64_t kept[4], kept_twice[4], m52[4], m48[4], element_bit[4], over[4];
     uint64_t column[10][4], column_less_one[5][4], column_less_three[5][4], four_p[5][4];
 };
 #define FOUR(x) {x, x, x, x}
 #define FIVE(term, extra) {FOUR(term##0 + extra), FOUR(term##1 + extra), FOUR(term##2 + extra), FOUR(term##3 + extra), FOUR(term##4 + extra)}
-static const struct ln_constants ln_constants __attribute__((aligned(32))) = {
+static const struct vec_constants vec_constants __attribute__((aligned(32))) = {
     .high = FOUR(0x1p104), .low = FOUR(C2), .two_52 = FOUR(0x1p52),
     .fold_260 = FOUR(CW_FOLD_260), .high_260 = FOUR(0x1p104 - 0x1p52 * CW_FOLD_260), .low_260 = FOUR(C2 - 0x1p52 * CW_FOLD_260),
     .fold_256 = FOUR(CW_FOLD_256), .high_256 = FOUR(0x1p104 - 0x1p52 * CW_FOLD_256), .low_256 = FOUR(C2 - 0x1p52 * CW_FOLD_256),
-    .kept = FOUR(KEPT), .kept_twice = FOUR(2 * KEPT + 1), .m52 = FOUR(CW_MASK52), .m48 = FOUR(CW_MASK48), .lane_bit = {1, 2, 4, 8},
+    .kept = FOUR(KEPT), .kept_twice = FOUR(2 * KEPT + 1), .m52 = FOUR(CW_MASK52), .m48 = FOUR(CW_MASK48), .element_bit = {1, 2, 4, 8},
     .over = FOUR(START(0, 1)),
     .column = {FOUR(COLUMN_0), FOUR(COLUMN_1), FOUR(COLUMN_2), FOUR(COLUMN_3), FOUR(COLUMN_4), FOUR(COLUMN_5), FOUR(COLUMN_6),
                FOUR(COLUMN_7), FOUR(COLUMN_8), FOUR(COLUMN_9)},
     .column_less_one = FIVE(COLUMN_, KEPT), .column_less_three = FIVE(COLUMN_, 3 * KEPT),
     .four_p = {FOUR((CW_MASK52 + 1 - CW_FOLD_256) * 4), FOUR(CW_MASK52 * 4), FOUR(CW_MASK52 * 4), FOUR(CW_MASK52 * 4), FOUR(CW_MASK48 * 4)},
 };
-CW_INLINE const struct ln_constants *ln_hidden(void) {
-    const struct ln_constants *constants = &ln_constants;
+CW_INLINE const struct vec_constants *vec_hidden(void) {
+    const struct vec_constants *constants = &vec_constants;
     __asm__("" : "+r"(constants));
     return constants;
 }
-#define K(name) _mm256_load_si256((const __m256i *)ln_hidden()->name)
-#define KD(name) _mm256_load_pd(ln_hidden()->name)
+#define K(name) _mm256_load_si256((const __m256i *)vec_hidden()->name)
+#define KD(name) _mm256_load_pd(vec_hidden()->name)
 
-CW_INLINE ln_u64 ln_load(const void *p) { return (ln_u64)_mm256_loadu_si256(p); }
-CW_INLINE void ln_store(void *p, ln_u64 v) { _mm256_storeu_si256(p, (__m256i)v); }
-CW_INLINE ln_u64 ln_set(uint64_t x) { return (ln_u64)SET(x); }
-CW_INLINE ln_mask ln_signs(__m256i v) { return (ln_mask)_mm256_movemask_pd(_mm256_castsi256_pd(v)); }
-CW_INLINE ln_mask ln_bit_mask(ln_u64 v) { return ln_signs(SHL((__m256i)v, 63)); }
-CW_INLINE __m256i ln_spread(ln_mask m) { return _mm256_cmpeq_epi64(AND(SET(m), K(lane_bit)), K(lane_bit)); }
-CW_INLINE ln_u64 ln_mask_words(ln_mask m) { return (ln_u64)ln_spread(m); }
-CW_INLINE __m256i ln_choice(__m256i mask, __m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, mask); }
+CW_INLINE vec_u64 vec_load(const void *p) { return (vec_u64)_mm256_loadu_si256(p); }
+CW_INLINE void vec_store(void *p, vec_u64 v) { _mm256_storeu_si256(p, (__m256i)v); }
+CW_INLINE vec_u64 vec_set(uint64_t x) { return (vec_u64)SET(x); }
+CW_INLINE vec_mask vec_signs(__m256i v) { return (vec_mask)_mm256_movemask_pd(_mm256_castsi256_pd(v)); }
+CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return vec_signs(SHL((__m256i)v, 63)); }
+CW_INLINE __m256i vec_spread(vec_mask m) { return _mm256_cmpeq_epi64(AND(SET(m), K(element_bit)), K(element_bit)); }
+CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (vec_u64)vec_spread(m); }
+CW_INLINE __m256i vec_choice(__m256i mask, __m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, mask); }
 
 #define BITS _mm256_castpd_si256
 #define HIGH(a, b) _mm256_fmadd_pd(a, b, KD(high))
@@ -235,8 +235,8 @@ CW_INLINE void fe_scale(fe *r, const fe *a, unsigned k) {
     CARRY(r, c[0], c[1], c[2], c[3], c[4]);
 }
 /* KEPT + limb -> KEPT - limb: all bits turned over, plus 2 KEPT + 1. */
-CW_INLINE void fe_negate_lanes(fe *r, const fe *a, ln_mask m) {
-    const __m256i w = ln_spread(m), both = AND(w, K(kept_twice));
+CW_INLINE void fe_negate_elements(fe *r, const fe *a, vec_mask m) {
+    const __m256i w = vec_spread(m), both = AND(w, K(kept_twice));
     for (int i = 0; i < 5; i++) r->v[i] = ADD(XOR(a->v[i], w), both);
 }
 /* Twice carried the value is below 2^256 + 2^33 < 2 p; it is >= p when adding 2^256 - p reaches 2^256. */
@@ -256,24 +256,24 @@ CW_INLINE void fe_normal(fe *r, const fe *a) {
     CARRY(pu, c0, c1, c2, c3, c4);
     over = _mm256_cmpgt_epi64(u.v[4], SET(KEPT | CW_MASK48));
     u.v[4] = AND(u.v[4], SET(KEPT | CW_MASK48));
-    for (int i = 0; i < 5; i++) r->v[i] = ln_choice(over, u.v[i], t.v[i]);
+    for (int i = 0; i < 5; i++) r->v[i] = vec_choice(over, u.v[i], t.v[i]);
 }
-CW_INLINE ln_mask fe_zero(const fe *a) {
+CW_INLINE vec_mask fe_zero(const fe *a) {
     fe t;
     fe_normal(&t, a);
-    return ln_signs(_mm256_cmpeq_epi64(OR(OR(t.v[0], t.v[1]), OR(OR(t.v[2], t.v[3]), t.v[4])), SET(KEPT)));
+    return vec_signs(_mm256_cmpeq_epi64(OR(OR(t.v[0], t.v[1]), OR(OR(t.v[2], t.v[3]), t.v[4])), SET(KEPT)));
 }
-CW_INLINE void fe_select(fe *r, ln_mask m, const fe *a, const fe *b) {
-    const __m256i w = ln_spread(m);
-    for (int i = 0; i < 5; i++) r->v[i] = ln_choice(w, a->v[i], b->v[i]);
+CW_INLINE void fe_select(fe *r, vec_mask m, const fe *a, const fe *b) {
+    const __m256i w = vec_spread(m);
+    for (int i = 0; i < 5; i++) r->v[i] = vec_choice(w, a->v[i], b->v[i]);
 }
-CW_INLINE void ln_rotate(__m256i r[5], const __m256i a[5], int k) {
-    const __m256i from = AND(ADD(_mm256_setr_epi64x(0, 1, 2, 3), SET(k)), SET(3)); /* as pairs of 32-bit lanes */
+CW_INLINE void vec_rotate(__m256i r[5], const __m256i a[5], int k) {
+    const __m256i from = AND(ADD(_mm256_setr_epi64x(0, 1, 2, 3), SET(k)), SET(3)); /* as pairs of 32-bit elements */
     const __m256i pairs = ADD(OR(SHL(from, 1), SHL(from, 33)), SET(1ULL << 32));
     for (int i = 0; i < 5; i++) r[i] = _mm256_permutevar8x32_epi32(a[i], pairs);
 }
-CW_INLINE void fe_rotate(fe *r, const fe *a, int k) { ln_rotate(r->v, a->v, k); }
-CW_INLINE void ln_limbs(__m256i l[5], __m256i w0, __m256i w1, __m256i w2, __m256i w3) {
+CW_INLINE void fe_rotate(fe *r, const fe *a, int k) { vec_rotate(r->v, a->v, k); }
+CW_INLINE void vec_limbs(__m256i l[5], __m256i w0, __m256i w1, __m256i w2, __m256i w3) {
     l[0] = KEEP(w0);
     l[1] = KEEP(OR(SHR(w0, 52), SHL(w1, 12)));
     l[2] = KEEP(OR(SHR(w1, 40), SHL(w2, 24)));
@@ -281,49 +281,49 @@ CW_INLINE void ln_limbs(__m256i l[5], __m256i w0, __m256i w1, __m256i w2, __m256
     l[4] = OR(SHR(w3, 16), K(kept));
 }
 /* Canonical limbs: the shifts push KEPT out, but for limbs 0 and to the right. */
-CW_INLINE void ln_words(__m256i w[4], const __m256i l[5]) {
+CW_INLINE void vec_words(__m256i w[4], const __m256i l[5]) {
     const __m256i m = M52;
     w[0] = OR(AND(l[0], m), SHL(l[1], 52));
     w[1] = OR(SHR(AND(l[1], m), 12), SHL(l[2], 40));
     w[2] = OR(SHR(AND(l[2], m), 24), SHL(l[3], 28));
     w[3] = OR(SHR(AND(l[3], m), 36), SHL(l[4], 16));
 }
-CW_INLINE void ln_from_words(__m256i l[5], const uint64_t *w, size_t stride) {
-    ln_limbs(l, (__m256i)ln_load(w), (__m256i)ln_load(w + stride), (__m256i)ln_load(w + 2 * stride), (__m256i)ln_load(w + 3 * stride));
+CW_INLINE void vec_from_words(__m256i l[5], const uint64_t *w, size_t stride) {
+    vec_limbs(l, (__m256i)vec_load(w), (__m256i)vec_load(w + stride), (__m256i)vec_load(w + 2 * stride), (__m256i)vec_load(w + 3 * stride));
 }
-CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { ln_from_words(r->v, w, stride); }
+CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
 CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     __m256i t[4];
-    ln_words(t, a->v);
-    for (int i = 0; i < 4; i++) ln_store(w + i * stride, (ln_u64)t[i]);
+    vec_words(t, a->v);
+    for (int i = 0; i < 4; i++) vec_store(w + i * stride, (vec_u64)t[i]);
 }
-CW_INLINE void ln_lane_words(uint64_t w[4], const __m256i l[5]) {
+CW_INLINE void vec_element_words(uint64_t w[4], const __m256i l[5]) {
     uint64_t t[5];
     for (int i = 0; i < 5; i++) t[i] = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(l[i])) & CW_MASK52;
     cw_words_from_limbs(w, t);
 }
-CW_INLINE void fe_lane_words(uint64_t w[4], const fe *a) { ln_lane_words(w, a->v); }
+CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) {
     uint64_t t[5];
     cw_limbs_from_words(t, w);
     for (int i = 0; i < 5; i++) r->v[i] = SET(t[i] | KEPT);
 }
 /* 16 bytes from each of two rows. */
-CW_INLINE __m256i ln_two_quarters(const uint8_t *low, const uint8_t *high) {
+CW_INLINE __m256i vec_two_quarters(const uint8_t *low, const uint8_t *high) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_load_si128((const __m128i *)low)), _mm_load_si128((const __m128i *)high), 1);
 }
 /* Half a row from each of four, transposed: loads that insert, and four shuffles. */
-CW_INLINE void ln_load_halves(__m256i l[5], const uint8_t *const *row, size_t half) {
-    const __m256i a = ln_two_quarters(row[0] + half, row[2] + half), b = ln_two_quarters(row[1] + half, row[3] + half);
-    const __m256i c = ln_two_quarters(row[0] + half + 16, row[2] + half + 16), d = ln_two_quarters(row[1] + half + 16, row[3] + half + 16);
-    ln_limbs(l, _mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b), _mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
+CW_INLINE void vec_load_halves(__m256i l[5], const uint8_t *const *row, size_t half) {
+    const __m256i a = vec_two_quarters(row[0] + half, row[2] + half), b = vec_two_quarters(row[1] + half, row[3] + half);
+    const __m256i c = vec_two_quarters(row[0] + half + 16, row[2] + half + 16), d = vec_two_quarters(row[1] + half + 16, row[3] + half + 16);
+    vec_limbs(l, _mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b), _mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
 }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { ln_load_halves(r->v, row, 0); }
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { ln_load_halves(r->v, row, 32); }
+CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
+CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     for (size_t half = 0; half < 64; half += 32) {
         __m256i w[4];
-        ln_words(w, half ? y->v : x->v);
+        vec_words(w, half ? y->v : x->v);
         const __m256i a = _mm256_unpacklo_epi64(w[0], w[1]), b = _mm256_unpackhi_epi64(w[0], w[1]); /* rows 0, 2 and 1, 3 */
         const __m256i c = _mm256_unpacklo_epi64(w[2], w[3]), d = _mm256_unpackhi_epi64(w[2], w[3]);
         _mm256_store_si256((__m256i *)(row[0] + half), _mm256_permute2x128_si256(a, c, 0x20));
@@ -372,13 +372,13 @@ CW_INLINE void sc_normal(sc *r, const sc *a) {
             d[i] = OR(AND(x, M52), SET(KEPT));
         }
         const __m256i fits = _mm256_cmpeq_epi64(borrow, _mm256_setzero_si256());
-        for (int i = 0; i < 5; i++) t.v[i] = ln_choice(fits, d[i], t.v[i]);
+        for (int i = 0; i < 5; i++) t.v[i] = vec_choice(fits, d[i], t.v[i]);
     }
     *r = t;
 }
-CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { ln_rotate(r->v, a->v, k); }
-CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { ln_from_words(r->v, w, stride); }
-CW_INLINE void sc_lane_words(uint64_t w[4], const sc *a) { ln_lane_words(w, a->v); }
+CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { vec_rotate(r->v, a->v, k); }
+CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
+CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) {
     for (int i = 0; i < 5; i++) r->v[i] = SET(limbs[i] | KEPT);
 }
@@ -406,7 +406,7 @@ CW_INLINE void sc_multiply_low(__m256i t[3], const __m256d c[3], const uint64_t 
     MULTIPLY(t[1], t[2], c[0], m1); MULTIPLY(t[1], t[2], c[1], m0);
     MULTIPLY_LOW(t[2], c[0], m2); MULTIPLY_LOW(t[2], c[1], m1); MULTIPLY_LOW(t[2], c[2], m0);
 }
-CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
+CW_INLINE void sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     sc v, *pv = &v;
 #define E(i) ADD(XOR(u->v[i], SET(KEPT)), SET(cw_odd_offset[i]))
     __m256i o0 = E(0), o1 = E(1), o2 = E(2), o3 = E(3), o4 = E(4);
@@ -425,10 +425,10 @@ CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
         k[2] = AND(ADD(k[2], SHR(k[1], 52)), M52);
         k[0] = AND(k[0], M52);
         k[1] = AND(k[1], M52);
-        ln_u64 *b = h ? b2 : b1;
-        b[0] = (ln_u64)OR(k[0], SHL(k[1], 52));
-        b[1] = (ln_u64)OR(SHR(k[1], 12), SHL(k[2], 40));
-        b[2] = (ln_u64)SHR(k[2], 24);
+        vec_u64 *b = h ? b2 : b1;
+        b[0] = (vec_u64)OR(k[0], SHL(k[1], 52));
+        b[1] = (vec_u64)OR(SHR(k[1], 12), SHL(k[2], 40));
+        b[2] = (vec_u64)SHR(k[2], 24);
     }
 }
 #undef SET
@@ -462,5 +462,5 @@ CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
 #undef DOUBLE
 #undef FOLD
 #undef CARRY
-#include "fe_lanes.h"
+#include "fe_vector.h"
 #endif

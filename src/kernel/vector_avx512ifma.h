@@ -1,31 +1,31 @@
-/* The lane contract (fe_lanes.h) with eight lanes: AVX-512 IFMA, five limbs of 52 bits.
+/* The element contract (fe_vector.h) with eight elements: AVX-512 IFMA, five limbs of 52 bits.
  *
  * vpmadd52 silently drops every bit of a factor over 52, so each function returns limbs below 2^52 (limb 4 below
  * m 2^48 + 2^6 for magnitude m <= 15): a limb left one bit too long makes wrong products, not slow ones. The columns of
  * an accumulator hold at most 2^57. `loose` limbs are signed. */
-#ifndef CLAIMWIRE_LANES_AVX512IFMA_H
-#define CLAIMWIRE_LANES_AVX512IFMA_H
+#ifndef CLAIMWIRE_VECTOR_AVX512IFMA_H
+#define CLAIMWIRE_VECTOR_AVX512IFMA_H
 #include <immintrin.h>
 #include "common.h"
 #include "constants_generated.h"
-#define LN 8
+#define VEC 8
 #define LN_LIMB_MAX(m) CW_MASK52
 
-typedef uint64_t ln_u64 __attribute__((vector_size(64)));
-typedef uint8_t ln_mask;
+typedef uint64_t vec_u64 __attribute__((vector_size(64)));
+typedef uint8_t vec_mask;
 typedef struct { __m512i v[5]; } fe;
 typedef struct { __m512i v[5]; } sc;
 
-CW_INLINE ln_u64 ln_load(const void *p) { return (ln_u64)_mm512_loadu_si512(p); }
-CW_INLINE void ln_store(void *p, ln_u64 v) { _mm512_storeu_si512(p, (__m512i)v); }
-CW_INLINE ln_u64 ln_set(uint64_t x) { return (ln_u64)_mm512_set1_epi64((long long)x); }
-CW_INLINE ln_mask ln_bit_mask(ln_u64 v) { return _mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(1)); }
-CW_INLINE ln_u64 ln_mask_words(ln_mask m) { return (ln_u64)_mm512_movm_epi64(m); }
+CW_INLINE vec_u64 vec_load(const void *p) { return (vec_u64)_mm512_loadu_si512(p); }
+CW_INLINE void vec_store(void *p, vec_u64 v) { _mm512_storeu_si512(p, (__m512i)v); }
+CW_INLINE vec_u64 vec_set(uint64_t x) { return (vec_u64)_mm512_set1_epi64((long long)x); }
+CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return _mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(1)); }
+CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (vec_u64)_mm512_movm_epi64(m); }
 #define LN_HAVE_TERNARY
-CW_INLINE ln_u64 ln_choose(ln_u64 x, ln_u64 y, ln_u64 z) { return (ln_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xCA); }
-CW_INLINE ln_u64 ln_majority(ln_u64 x, ln_u64 y, ln_u64 z) { return (ln_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xE8); }
-CW_INLINE ln_u64 ln_xor3(ln_u64 x, ln_u64 y, ln_u64 z) { return (ln_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0x96); }
-#define ln_rotate_right(v, k) ((ln_u64)_mm512_ror_epi64((__m512i)(v), k))
+CW_INLINE vec_u64 vec_choose(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xCA); }
+CW_INLINE vec_u64 vec_majority(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xE8); }
+CW_INLINE vec_u64 vec_xor3(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0x96); }
+#define vec_rotate_right(v, k) ((vec_u64)_mm512_ror_epi64((__m512i)(v), k))
 
 #define SET(x) _mm512_set1_epi64((long long)(x))
 #define ADD _mm512_add_epi64
@@ -131,7 +131,7 @@ CW_INLINE void fe_scale(fe *r, const fe *a, unsigned k) {
     }
     CARRY(r, c[0], c[1], c[2], c[3], c[4]);
 }
-CW_INLINE void fe_negate_lanes(fe *r, const fe *a, ln_mask m) {
+CW_INLINE void fe_negate_elements(fe *r, const fe *a, vec_mask m) {
     const __m512i zero = _mm512_setzero_si512();
     for (int i = 0; i < 5; i++) r->v[i] = _mm512_mask_sub_epi64(a->v[i], m, zero, a->v[i]);
 }
@@ -152,72 +152,72 @@ CW_INLINE void fe_normal(fe *r, const fe *a) {
     u.v[4] = AND(u.v[4], M48);
     for (int i = 0; i < 5; i++) r->v[i] = _mm512_mask_mov_epi64(t.v[i], over, u.v[i]);
 }
-CW_INLINE ln_mask fe_zero(const fe *a) {
+CW_INLINE vec_mask fe_zero(const fe *a) {
     fe t;
     fe_normal(&t, a);
     __m512i any = _mm512_or_si512(_mm512_or_si512(t.v[0], t.v[1]), _mm512_or_si512(_mm512_or_si512(t.v[2], t.v[3]), t.v[4]));
     return _mm512_testn_epi64_mask(any, any);
 }
-CW_INLINE void fe_select(fe *r, ln_mask m, const fe *a, const fe *b) {
+CW_INLINE void fe_select(fe *r, vec_mask m, const fe *a, const fe *b) {
     for (int i = 0; i < 5; i++) r->v[i] = _mm512_mask_mov_epi64(b->v[i], m, a->v[i]);
 }
-CW_INLINE __m512i ln_rotation(int k) {
+CW_INLINE __m512i vec_rotation(int k) {
     return AND(ADD(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), SET(k)), SET(7));
 }
 CW_INLINE void fe_rotate(fe *r, const fe *a, int k) {
-    for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(ln_rotation(k), a->v[i]);
+    for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(vec_rotation(k), a->v[i]);
 }
-CW_INLINE void ln_limbs(__m512i l[5], __m512i w0, __m512i w1, __m512i w2, __m512i w3) {
+CW_INLINE void vec_limbs(__m512i l[5], __m512i w0, __m512i w1, __m512i w2, __m512i w3) {
     l[0] = AND(w0, M52);
     l[1] = AND(_mm512_or_si512(SHR(w0, 52), SHL(w1, 12)), M52);
     l[2] = AND(_mm512_or_si512(SHR(w1, 40), SHL(w2, 24)), M52);
     l[3] = AND(_mm512_or_si512(SHR(w2, 28), SHL(w3, 36)), M52);
     l[4] = SHR(w3, 16);
 }
-CW_INLINE void ln_words(__m512i w[4], const __m512i l[5]) {
+CW_INLINE void vec_words(__m512i w[4], const __m512i l[5]) {
     w[0] = _mm512_or_si512(l[0], SHL(l[1], 52));
     w[1] = _mm512_or_si512(SHR(l[1], 12), SHL(l[2], 40));
     w[2] = _mm512_or_si512(SHR(l[2], 24), SHL(l[3], 28));
     w[3] = _mm512_or_si512(SHR(l[3], 36), SHL(l[4], 16));
 }
 CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) {
-    ln_limbs(r->v, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride),
+    vec_limbs(r->v, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride),
              _mm512_loadu_si512(w + 3 * stride));
 }
 CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     __m512i t[4];
-    ln_words(t, a->v);
+    vec_words(t, a->v);
     for (int i = 0; i < 4; i++) _mm512_storeu_si512(w + i * stride, t[i]);
 }
-CW_INLINE void ln_lane_words(uint64_t w[4], const __m512i l[5]) {
+CW_INLINE void vec_element_words(uint64_t w[4], const __m512i l[5]) {
     uint64_t t[5];
     for (int i = 0; i < 5; i++) t[i] = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(l[i]));
     cw_words_from_limbs(w, t);
 }
-CW_INLINE void fe_lane_words(uint64_t w[4], const fe *a) { ln_lane_words(w, a->v); }
+CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) {
     uint64_t t[5];
     cw_limbs_from_words(t, w);
     for (int i = 0; i < 5; i++) r->v[i] = SET(t[i]);
 }
 /* Half a row from each of eight: four pairs of 32 bytes, then an 8 x 4 transposition in eight shuffles. */
-CW_INLINE __m512i ln_two_halves(const uint8_t *low, const uint8_t *high) {
+CW_INLINE __m512i vec_two_halves(const uint8_t *low, const uint8_t *high) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_load_si256((const __m256i *)low)), _mm256_load_si256((const __m256i *)high), 1);
 }
-CW_INLINE void ln_load_halves(__m512i l[5], const uint8_t *const *row, size_t half) {
-    __m512i a = ln_two_halves(row[0] + half, row[2] + half), b = ln_two_halves(row[1] + half, row[3] + half);
-    __m512i c = ln_two_halves(row[4] + half, row[6] + half), d = ln_two_halves(row[5] + half, row[7] + half);
+CW_INLINE void vec_load_halves(__m512i l[5], const uint8_t *const *row, size_t half) {
+    __m512i a = vec_two_halves(row[0] + half, row[2] + half), b = vec_two_halves(row[1] + half, row[3] + half);
+    __m512i c = vec_two_halves(row[4] + half, row[6] + half), d = vec_two_halves(row[5] + half, row[7] + half);
     __m512i even0 = _mm512_unpacklo_epi64(a, b), odd0 = _mm512_unpackhi_epi64(a, b);
     __m512i even1 = _mm512_unpacklo_epi64(c, d), odd1 = _mm512_unpackhi_epi64(c, d);
-    ln_limbs(l, _mm512_shuffle_i64x2(even0, even1, 0x88), _mm512_shuffle_i64x2(odd0, odd1, 0x88),
+    vec_limbs(l, _mm512_shuffle_i64x2(even0, even1, 0x88), _mm512_shuffle_i64x2(odd0, odd1, 0x88),
              _mm512_shuffle_i64x2(even0, even1, 0xDD), _mm512_shuffle_i64x2(odd0, odd1, 0xDD));
 }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { ln_load_halves(r->v, row, 0); }
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { ln_load_halves(r->v, row, 32); }
+CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
+CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     __m512i w[8], t[8];
-    ln_words(w, x->v);
-    ln_words(w + 4, y->v);
+    vec_words(w, x->v);
+    vec_words(w + 4, y->v);
     for (int i = 0; i < 4; i++) { /* t[i]: even rows, t[4 + i]: odd rows, words 2i and 2i + 1 in 128-bit parts */
         t[i] = _mm512_unpacklo_epi64(w[2 * i], w[2 * i + 1]);
         t[4 + i] = _mm512_unpackhi_epi64(w[2 * i], w[2 * i + 1]);
@@ -266,13 +266,13 @@ CW_INLINE void sc_normal(sc *r, const sc *a) {
     *r = t;
 }
 CW_INLINE void sc_rotate(sc *r, const sc *a, int k) {
-    for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(ln_rotation(k), a->v[i]);
+    for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(vec_rotation(k), a->v[i]);
 }
 CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) {
-    ln_limbs(r->v, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride),
+    vec_limbs(r->v, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride),
              _mm512_loadu_si512(w + 3 * stride));
 }
-CW_INLINE void sc_lane_words(uint64_t w[4], const sc *a) { ln_lane_words(w, a->v); }
+CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) {
     for (int i = 0; i < 5; i++) r->v[i] = SET(limbs[i]);
 }
@@ -298,7 +298,7 @@ CW_INLINE void sc_multiply_low(__m512i t[3], const __m512i c[3], const uint64_t 
     LO(t[2], c[0], m2); LO(t[2], c[1], m1); LO(t[2], c[2], m0);
     HI(t[2], c[0], m1); HI(t[2], c[1], m0);
 }
-CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
+CW_INLINE void sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     const __m512i zero = _mm512_setzero_si512(), offset = SET(1ULL << 24); /* 2^128 = 2^24 2^104 */
     sc v, *pv = &v;
     __m512i o0 = ADD(u->v[0], SET(cw_odd_offset[0])), o1 = ADD(u->v[1], SET(cw_odd_offset[1])), o2 = ADD(u->v[2], SET(cw_odd_offset[2])),
@@ -313,14 +313,14 @@ CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
     sc_multiply_low(k2, c2, cw_minus_b2);
     for (int h = 0; h < 2; h++) {
         __m512i *k = h ? k2 : k1;
-        ln_u64 *b = h ? b2 : b1;
+        vec_u64 *b = h ? b2 : b1;
         k[1] = ADD(k[1], SHR(k[0], 52));
         k[2] = AND(ADD(k[2], SHR(k[1], 52)), M52);
         k[0] = AND(k[0], M52);
         k[1] = AND(k[1], M52);
-        b[0] = (ln_u64)_mm512_or_si512(k[0], SHL(k[1], 52));
-        b[1] = (ln_u64)_mm512_or_si512(SHR(k[1], 12), SHL(k[2], 40));
-        b[2] = (ln_u64)SHR(k[2], 24);
+        b[0] = (vec_u64)_mm512_or_si512(k[0], SHL(k[1], 52));
+        b[1] = (vec_u64)_mm512_or_si512(SHR(k[1], 12), SHL(k[2], 40));
+        b[2] = (vec_u64)SHR(k[2], 24);
     }
 }
 #undef SET
@@ -334,5 +334,5 @@ CW_INLINE void sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
 #undef M52
 #undef M48
 #undef P
-#include "fe_lanes.h"
+#include "fe_vector.h"
 #endif

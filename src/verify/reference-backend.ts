@@ -14,7 +14,7 @@ import { verifyDigest } from './noble.ts';
 /** A batch of a slow backend takes about this long, so that verifiers share a burst and a commit does not wait. */
 const BATCH_MS = 4;
 
-export class SlotBackend implements VerifyBackend {
+export class ReferenceBackend implements VerifyBackend {
   readonly name = 'noble';
   readonly batchMax = Math.max(1, Math.floor(BACKEND_CLAIMS_PER_MS.noble * BATCH_MS));
   readonly #arena: Arena;

@@ -1,4 +1,4 @@
-// The lanes of lanes_wasm.h against BigInt: every function of the contract, limbs at the edge of what it allows, random
+// The elements of vector_wasm.h against BigInt: every function of the contract, limbs at the edge of what it allows, random
 // ones, and the values where reductions turn. Then a rate. Run by make check-wasm, which names the module. SEED, ROUNDS.
 import assert from 'node:assert';
 import { readFileSync } from 'node:fs';
@@ -34,20 +34,20 @@ const random64 = () => {
 const pick = (k) => Number(random64() >> 11n) % k;
 const random256 = () => random64() | (random64() << 64n) | (random64() << 128n) | (random64() << 192n);
 
-const limbAt = (slot, i, lane) => base + 80 * slot + 8 * (i >> 1) + 2 * lane + (i & 1);
-const value = (slot, lane) => {
+const limbAt = (slot, i, element) => base + 80 * slot + 8 * (i >> 1) + 2 * element + (i & 1);
+const value = (slot, element) => {
   let v = 0n;
-  for (let i = 19; i >= 0; i--) v = (v << 13n) + BigInt(limbs[limbAt(slot, i, lane)]);
+  for (let i = 19; i >= 0; i--) v = (v << 13n) + BigInt(limbs[limbAt(slot, i, element)]);
   return v;
 };
-const values = (slot, m) => [0, 1, 2, 3].map((lane) => (m ? mod(value(slot, lane), m) : value(slot, lane)));
+const values = (slot, m) => [0, 1, 2, 3].map((element) => (m ? mod(value(slot, element), m) : value(slot, element)));
 // Real magnitude q: limbs within q (2^12 + 33), limb 19 within q 513.
 const fill = (slot, q) => {
-  for (let lane = 0; lane < 4; lane++) {
+  for (let element = 0; element < 4; element++) {
     const style = pick(8);
     for (let i = 0; i < 20; i++) {
       const max = i < 19 ? q * 4129 : q * 513;
-      limbs[limbAt(slot, i, lane)] =
+      limbs[limbAt(slot, i, element)] =
         style === 0
           ? max
           : style === 1
@@ -66,8 +66,8 @@ const fill = (slot, q) => {
     }
   }
 };
-const setPlain = (slot, lane, v) => {
-  for (let i = 0; i < 20; i++, v >>= 13n) limbs[limbAt(slot, i, lane)] = Number(v & 0x1fffn);
+const setPlain = (slot, element, v) => {
+  for (let i = 0; i < 20; i++, v >>= 13n) limbs[limbAt(slot, i, element)] = Number(v & 0x1fffn);
 };
 const edges = (m) => [
   0n,
@@ -85,12 +85,12 @@ const edges = (m) => [
 ];
 let checks = 0;
 const expect = (what, slot, wanted, q) => {
-  for (let lane = 0; lane < 4; lane++) {
-    assert.equal(mod(value(slot, lane), p), mod(wanted[lane], p), `${what}: wrong value in lane ${lane}`);
+  for (let element = 0; element < 4; element++) {
+    assert.equal(mod(value(slot, element), p), mod(wanted[element], p), `${what}: wrong value in element ${element}`);
     if (q)
       for (let i = 0; i < 20; i++) {
-        const limb = limbs[limbAt(slot, i, lane)];
-        assert(Math.abs(limb) <= (i < 19 ? q * 4129 : q * 513), `${what}: limb ${i} of lane ${lane} is ${limb}`);
+        const limb = limbs[limbAt(slot, i, element)];
+        assert(Math.abs(limb) <= (i < 19 ? q * 4129 : q * 513), `${what}: limb ${i} of element ${element} is ${limb}`);
       }
     checks++;
   }
@@ -207,10 +207,10 @@ for (let round = 0; round < rounds; round++) {
   );
   fill(0, 3);
   if (pick(2))
-    for (let lane = 0; lane < 4; lane++)
+    for (let element = 0; element < 4; element++)
       setPlain(
         0,
-        lane,
+        element,
         [0n, p, 2n * p, 3n * p, p - 1n, p + 1n, 2n * p - 1n, 2n ** 256n - 1n, 2n ** 257n - 1n, 2n ** 258n - 1n][
           pick(10)
         ],
@@ -221,27 +221,28 @@ for (let round = 0; round < rounds; round++) {
     a.reduce((m, x, i) => m | ((mod(x, p) === 0n) << i), 0),
   );
   e.normal();
-  for (let lane = 0; lane < 4; lane++) assert.equal(value(7, lane), mod(a[lane], p), 'normal');
+  for (let element = 0; element < 4; element++) assert.equal(value(7, element), mod(a[element], p), 'normal');
   checks += 8;
   // Words and rows.
   const w = [0, 1, 2, 3].map(() =>
     pick(3) ? random256() : [0n, 1n, 2n ** 256n - 1n, p, p - 1n, 0x5555n << 200n, 2n ** 255n][pick(7)],
   );
-  for (let lane = 0; lane < 4; lane++)
-    for (let i = 0; i < 4; i++) words[4 * i + lane] = (w[lane] >> BigInt(64 * i)) & (2n ** 64n - 1n);
+  for (let element = 0; element < 4; element++)
+    for (let i = 0; i < 4; i++) words[4 * i + element] = (w[element] >> BigInt(64 * i)) & (2n ** 64n - 1n);
   e.from_words();
-  for (let lane = 0; lane < 4; lane++) assert.equal(value(7, lane), w[lane], 'from_words');
+  for (let element = 0; element < 4; element++) assert.equal(value(7, element), w[element], 'from_words');
   expect('from_words', 7, w, 1);
   e.scalar_from_words();
-  for (let lane = 0; lane < 4; lane++) assert.equal(value(7, lane), w[lane]);
-  for (let lane = 0; lane < 4; lane++) {
-    setPlain(0, lane, w[lane] % p);
-    setPlain(1, lane, w[3 - lane] % p);
+  for (let element = 0; element < 4; element++) assert.equal(value(7, element), w[element]);
+  for (let element = 0; element < 4; element++) {
+    setPlain(0, element, w[element] % p);
+    setPlain(1, element, w[3 - element] % p);
   }
   e.to_words();
-  for (let lane = 0; lane < 4; lane++)
-    for (let i = 0; i < 4; i++) assert.equal(words[4 * i + lane], ((w[lane] % p) >> BigInt(64 * i)) & (2n ** 64n - 1n));
-  e.lane_words();
+  for (let element = 0; element < 4; element++)
+    for (let i = 0; i < 4; i++)
+      assert.equal(words[4 * i + element], ((w[element] % p) >> BigInt(64 * i)) & (2n ** 64n - 1n));
+  e.element_words();
   for (let i = 0; i < 4; i++) assert.equal(words[i], ((w[0] % p) >> BigInt(64 * i)) & (2n ** 64n - 1n));
   e.broadcast();
   expect(
@@ -251,13 +252,13 @@ for (let round = 0; round < rounds; round++) {
     1,
   );
   e.store_rows();
-  const row = (lane, half) => {
+  const row = (element, half) => {
     let v = 0n;
-    for (let i = 31; i >= 0; i--) v = (v << 8n) | BigInt(rows[64 * lane + 32 * half + i]);
+    for (let i = 31; i >= 0; i--) v = (v << 8n) | BigInt(rows[64 * element + 32 * half + i]);
     return v;
   };
-  for (let lane = 0; lane < 4; lane++)
-    assert.deepEqual([row(lane, 0), row(lane, 1)], [w[lane] % p, w[3 - lane] % p], 'store_rows');
+  for (let element = 0; element < 4; element++)
+    assert.deepEqual([row(element, 0), row(element, 1)], [w[element] % p, w[3 - element] % p], 'store_rows');
   e.load_x();
   expect('load_x', 7, w, 1);
   e.load_y();
@@ -271,32 +272,33 @@ for (let round = 0; round < rounds; round++) {
         : edges(n)[pick(12)] + n * BigInt(pick(4));
   const s = [0, 1, 2, 3].map(near).map((x) => x % 2n ** 258n),
     t = [0, 1, 2, 3].map(near).map((x) => x % 2n ** 258n);
-  for (let lane = 0; lane < 4; lane++) {
-    setPlain(0, lane, s[lane]);
-    setPlain(1, lane, t[lane]);
+  for (let element = 0; element < 4; element++) {
+    setPlain(0, element, s[element]);
+    setPlain(1, element, t[element]);
   }
   e.scalar_mul();
-  for (let lane = 0; lane < 4; lane++) {
-    const got = value(7, lane);
+  for (let element = 0; element < 4; element++) {
+    const got = value(7, element);
     assert(got >= 0n && got < 2n ** 258n);
-    assert.equal(mod(got * R, n), (s[lane] * t[lane]) % n, 'scalar_mul');
+    assert.equal(mod(got * R, n), (s[element] * t[element]) % n, 'scalar_mul');
   }
   e.scalar_normal();
-  for (let lane = 0; lane < 4; lane++) assert.equal(value(7, lane), s[lane] % n, 'scalar_normal');
+  for (let element = 0; element < 4; element++) assert.equal(value(7, element), s[element] % n, 'scalar_normal');
   e.scalar_split();
-  for (let lane = 0; lane < 4; lane++) {
+  for (let element = 0; element < 4; element++) {
     const b = [0, 3].map(
-      (at) => words[16 * at + lane] | (words[16 * at + 16 + lane] << 64n) | (words[16 * at + 32 + lane] << 128n),
+      (at) =>
+        words[16 * at + element] | (words[16 * at + 16 + element] << 64n) | (words[16 * at + 32 + element] << 128n),
     );
     for (const x of b) assert((x > 2n ** 128n ? x - 2n ** 128n : 2n ** 128n - x) < 0xa3n << 120n, 'split: size');
     const [k1, k2] = b.map((x) => 2n * x - 2n ** 129n + 1n);
-    assert.equal(mod(k1 + k2 * lambda, n), (2n * s[lane]) % n, 'scalar_split');
+    assert.equal(mod(k1 + k2 * lambda, n), (2n * s[element]) % n, 'scalar_split');
   }
   for (let i = 0; i < 5; i++) words[i] = random64() >> 12n;
   e.scalar_broadcast();
-  for (let lane = 0; lane < 4; lane++)
+  for (let element = 0; element < 4; element++)
     assert.equal(
-      value(7, lane),
+      value(7, element),
       [0, 1, 2, 3, 4].reduce((v, i) => v | (words[i] << BigInt(52 * i)), 0n),
     );
   for (let i = 0; i < 4; i++) words[i] = random64();
@@ -309,19 +311,19 @@ for (let round = 0; round < rounds; round++) {
     assert.equal(Number(words[i] & 0xffffffffn), new Uint32Array(e.memory.buffer, e.words_at() + 128, 4)[i]);
   e.mask_words(mask);
   for (let i = 0; i < 4; i++) assert.equal(words[i], (mask >> i) & 1 ? 2n ** 64n - 1n : 0n);
-  for (const [door, m] of [
+  for (const [receiver, m] of [
     ['inverse_p', p],
     ['inverse_n', n],
   ]) {
     const x = pick(6) ? random256() % m : edges(m)[pick(12)] % m;
     for (let i = 0; i < 4; i++) words[i] = (x >> BigInt(64 * i)) & (2n ** 64n - 1n);
-    e[door]();
+    e[receiver]();
     const got = words[0] | (words[1] << 64n) | (words[2] << 128n) | (words[3] << 192n);
-    assert(got < m && (got * x) % m === (x ? 1n : 0n), door);
+    assert(got < m && (got * x) % m === (x ? 1n : 0n), receiver);
   }
   checks += 30;
 }
-console.log(`lanes: ${checks} checks in ${rounds} rounds`);
+console.log(`elements: ${checks} checks in ${rounds} rounds`);
 for (const [name, run] of [
   ['multiplication', (k) => e.repeat(k, 0)],
   ['squaring', (k) => e.repeat(k, 1)],

@@ -1,30 +1,30 @@
-/* The lane contract (fe_lanes.h) with four lanes: WebAssembly SIMD128, twenty limbs of 13 bits.
+/* The element contract (fe_vector.h) with four elements: WebAssembly SIMD128, twenty limbs of 13 bits.
  *
  * i32x4.dot_i16x8_s is the only multiplication of SIMD128 that is one instruction on x86 (an extmul is three): it adds
- * two products of 16 bits in each of four lanes. So a number is ten vectors of eight i16, vector k holding limbs 2k and
- * 2k+1 of each lane side by side, radix 2^13. (On ARM a dot is three instructions and an extmul one: there this works,
+ * two products of 16 bits in each of four elements. So a number is ten vectors of eight i16, vector k holding limbs 2k and
+ * 2k+1 of each element side by side, radix 2^13. (On ARM a dot is three instructions and an extmul one: there this works,
  * but ten limbs of 26 bits would be faster.)
  *
  * REAL MAGNITUDE. Limbs are signed. An fe has real magnitude q when limbs 0..18 are within q 2^12 and limb 19 within
  * q 513. Products, sums and multiples come out carried to balanced digits: q = 1. Only a subtraction is left as it
- * falls: q = qa + qb (and negation: q = 1). So a declared magnitude m (see fe_lanes.h) has q <= 1 + (m - 1) / 4, since
+ * falls: q = qa + qb (and negation: q = 1). So a declared magnitude m (see fe_vector.h) has q <= 1 + (m - 1) / 4, since
  * each subtraction declares 4 more: m 1..4 -> 1, 5..8 -> 2, 9..12 -> 3, and loose -> 1. From ma mb <= 40 follows
  * qa qb <= 4 (3 1 or 2 2); from ma <= 6 in a square q q <= 4. All bounds below are for qa qb = 4. What is loaded has
  * q = 1; only what fe_normal returns has plain digits, q = 2, so at most one factor of a product may be that.
  *
  * Scalars keep plain digits 0..2^13-1, in the same places. */
-#ifndef CLAIMWIRE_LANES_WASM_H
-#define CLAIMWIRE_LANES_WASM_H
+#ifndef CLAIMWIRE_VECTOR_WASM_H
+#define CLAIMWIRE_VECTOR_WASM_H
 #include <wasm_simd128.h>
 #include "common.h"
 #include "constants_generated.h"
-#define LN 4
+#define VEC 4
 #define LIMBS 20
 #define PAIRS 10
 
-typedef uint64_t ln_u64 __attribute__((vector_size(32)));
-typedef uint64_t ln_half __attribute__((vector_size(16)));
-typedef uint8_t ln_mask;
+typedef uint64_t vec_u64 __attribute__((vector_size(32)));
+typedef uint64_t vec_half __attribute__((vector_size(16)));
+typedef uint8_t vec_mask;
 typedef struct { v128_t v[PAIRS]; } fe;
 typedef struct { v128_t v[PAIRS]; } sc;
 
@@ -42,32 +42,32 @@ typedef struct { v128_t v[PAIRS]; } sc;
 #define M13 wasm_i32x4_const_splat(0x1FFF)
 #define LOW16 wasm_i32x4_const_splat(0xFFFF)
 
-CW_INLINE ln_u64 ln_join(v128_t low, v128_t high) {
-    return __builtin_shufflevector((ln_half)low, (ln_half)high, 0, 1, 2, 3);
+CW_INLINE vec_u64 vec_join(v128_t low, v128_t high) {
+    return __builtin_shufflevector((vec_half)low, (vec_half)high, 0, 1, 2, 3);
 }
-CW_INLINE ln_u64 ln_load(const uint64_t *p) { return ln_join(wasm_v128_load(p), wasm_v128_load(p + 2)); }
-CW_INLINE void ln_store_words(void *p, ln_u64 v) {
+CW_INLINE vec_u64 vec_load(const uint64_t *p) { return vec_join(wasm_v128_load(p), wasm_v128_load(p + 2)); }
+CW_INLINE void vec_store_words(void *p, vec_u64 v) {
     wasm_v128_store(p, (v128_t)__builtin_shufflevector(v, v, 0, 1));
     wasm_v128_store((uint64_t *)p + 2, (v128_t)__builtin_shufflevector(v, v, 2, 3));
 }
-CW_INLINE void ln_store_pointers(const uint8_t **p, ln_u64 v) {
+CW_INLINE void vec_store_pointers(const uint8_t **p, vec_u64 v) {
     wasm_v128_store(p, wasm_i32x4_shuffle((v128_t)__builtin_shufflevector(v, v, 0, 1), (v128_t)__builtin_shufflevector(v, v, 2, 3), 0, 2, 4, 6));
 }
 /* A pointer has four bytes here. */
-#define ln_store(p, v) _Generic((p), const uint8_t **: ln_store_pointers, default: ln_store_words)(p, v)
-CW_INLINE ln_u64 ln_set(uint64_t x) { return (ln_u64){x, x, x, x}; }
-CW_INLINE ln_mask ln_bit_mask(ln_u64 v) {
+#define vec_store(p, v) _Generic((p), const uint8_t **: vec_store_pointers, default: vec_store_words)(p, v)
+CW_INLINE vec_u64 vec_set(uint64_t x) { return (vec_u64){x, x, x, x}; }
+CW_INLINE vec_mask vec_bit_mask(vec_u64 v) {
     const v128_t low = wasm_i32x4_shuffle((v128_t)__builtin_shufflevector(v, v, 0, 1), (v128_t)__builtin_shufflevector(v, v, 2, 3), 0, 2, 4, 6);
-    return (ln_mask)wasm_i32x4_bitmask(SHL(low, 31));
+    return (vec_mask)wasm_i32x4_bitmask(SHL(low, 31));
 }
-/* All ones in the 32-bit lanes of m. */
-CW_INLINE v128_t ln_mask_lanes(ln_mask m) {
+/* All ones in the 32-bit elements of m. */
+CW_INLINE v128_t vec_mask_elements(vec_mask m) {
     const v128_t bits = wasm_i32x4_const(1, 2, 4, 8);
     return wasm_i32x4_eq(AND(SET(m), bits), bits);
 }
-CW_INLINE ln_u64 ln_mask_words(ln_mask m) {
-    const v128_t w = ln_mask_lanes(m);
-    return ln_join(wasm_i32x4_shuffle(w, w, 0, 0, 1, 1), wasm_i32x4_shuffle(w, w, 2, 2, 3, 3));
+CW_INLINE vec_u64 vec_mask_words(vec_mask m) {
+    const v128_t w = vec_mask_elements(m);
+    return vec_join(wasm_i32x4_shuffle(w, w, 0, 0, 1, 1), wasm_i32x4_shuffle(w, w, 2, 2, 3, 3));
 }
 
 /* (b_1, b_0), (b_0, c_1) of pairs b = (b_0, b_1) and c = (c_0, c_1). */
@@ -75,7 +75,7 @@ CW_INLINE ln_u64 ln_mask_words(ln_mask m) {
 #define BLEND(b, c) wasm_i16x8_shuffle(b, c, 0, 9, 2, 11, 4, 13, 6, 15)
 
 /* t[j] = (b_j, b_(j-1)) for j = 0..20: what pair I of a meets in column 2 I + j. */
-CW_INLINE void ln_cross_pairs(v128_t t[LIMBS + 1], const v128_t b[PAIRS]) {
+CW_INLINE void vec_cross_pairs(v128_t t[LIMBS + 1], const v128_t b[PAIRS]) {
     t[0] = AND(b[0], LOW16);
     t[1] = SWAP(b[0]);
     CW_UNROLL for (int k = 1; k < PAIRS; k++) {
@@ -85,16 +85,16 @@ CW_INLINE void ln_cross_pairs(v128_t t[LIMBS + 1], const v128_t b[PAIRS]) {
     t[LIMBS] = AND(b[PAIRS - 1], PAIR(0, -1));
 }
 /* Column n of the product: min(n + 1, 39 - n) products. */
-CW_INLINE v128_t ln_column(const v128_t a[PAIRS], const v128_t t[LIMBS + 1], int n) {
+CW_INLINE v128_t vec_column(const v128_t a[PAIRS], const v128_t t[LIMBS + 1], int n) {
     v128_t c = wasm_i32x4_const_splat(0);
     CW_UNROLL for (int i = 0; i < PAIRS; i++)
         if (n - 2 * i >= 0 && n - 2 * i <= LIMBS) c = ADD(c, DOT(a[i], t[n - 2 * i]));
     return c;
 }
 /* What a square's columns are made of: products of different limbs are taken once, from the doubled operand. */
-struct ln_square { v128_t plain[PAIRS], twice[PAIRS], even[PAIRS], mixed[PAIRS], cross[LIMBS + 1]; };
-CW_INLINE void ln_square_pairs(struct ln_square *s, const v128_t a[PAIRS]) {
-    ln_cross_pairs(s->cross, a);
+struct vec_square { v128_t plain[PAIRS], twice[PAIRS], even[PAIRS], mixed[PAIRS], cross[LIMBS + 1]; };
+CW_INLINE void vec_square_pairs(struct vec_square *s, const v128_t a[PAIRS]) {
+    vec_cross_pairs(s->cross, a);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) {
         s->plain[i] = a[i];
         s->twice[i] = wasm_i16x8_add(a[i], a[i]);
@@ -104,7 +104,7 @@ CW_INLINE void ln_square_pairs(struct ln_square *s, const v128_t a[PAIRS]) {
 }
 /* Odd n: pairs i + j = (n-1)/2. Even n, m = n/2: a_2i a_2k and a_(2i+1) a_(2k-1) with i + k = m; the second kind is its
  * own mirror image at k = i + 1, the first at k = i. */
-CW_INLINE v128_t ln_square_column(const struct ln_square *s, int n) {
+CW_INLINE v128_t vec_square_column(const struct vec_square *s, int n) {
     const int m = n / 2;
     v128_t c = wasm_i32x4_const_splat(0);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) {
@@ -199,8 +199,8 @@ CW_INLINE v128_t ln_square_column(const struct ln_square *s, int n) {
  * an engine can keep in registers; it does worse with the whole in sight. (a0 - a1: q <= 3 gives 6 2^12, below 2^15.) */
 #define HALF (PAIRS / 2)
 #define HALF_COLUMNS 19
-struct ln_columns { v128_t low[HALF_COLUMNS], high[HALF_COLUMNS], middle[HALF_COLUMNS], shared[9], x[HALF], y[HALF]; };
-LN_FUNCTION ln_half_product(v128_t z[HALF_COLUMNS], const v128_t *a, const v128_t *b) {
+struct vec_columns { v128_t low[HALF_COLUMNS], high[HALF_COLUMNS], middle[HALF_COLUMNS], shared[9], x[HALF], y[HALF]; };
+LN_FUNCTION vec_half_product(v128_t z[HALF_COLUMNS], const v128_t *a, const v128_t *b) {
     v128_t x[HALF], t[2 * HALF + 1];
     CW_UNROLL for (int i = 0; i < HALF; i++) x[i] = a[i];
     t[0] = AND(b[0], LOW16);
@@ -217,45 +217,45 @@ LN_FUNCTION ln_half_product(v128_t z[HALF_COLUMNS], const v128_t *a, const v128_
         z[n] = c;
     }
 }
-CW_INLINE void ln_product(struct ln_columns *z, const v128_t *a, const v128_t *b) {
+CW_INLINE void vec_product(struct vec_columns *z, const v128_t *a, const v128_t *b) {
     CW_UNROLL for (int i = 0; i < HALF; i++) z->x[i] = wasm_i16x8_sub(a[i], a[HALF + i]), z->y[i] = wasm_i16x8_sub(b[i], b[HALF + i]);
-    ln_half_product(z->low, a, b);
-    ln_half_product(z->high, a + HALF, b + HALF);
-    ln_half_product(z->middle, z->x, z->y);
+    vec_half_product(z->low, a, b);
+    vec_half_product(z->high, a + HALF, b + HALF);
+    vec_half_product(z->middle, z->x, z->y);
     CW_UNROLL for (int i = 0; i < 9; i++) z->shared[i] = ADD(z->low[10 + i], z->high[i]);
 }
-CW_INLINE v128_t ln_product_column(const struct ln_columns *z, int n) {
+CW_INLINE v128_t vec_product_column(const struct vec_columns *z, int n) {
     if (n < 10) return z->low[n];
     if (n > 28) return z->high[n - 20];
     if (n == 19) return SUB(ADD(z->low[9], z->high[9]), z->middle[9]);
     return n < 19 ? ADD(z->shared[n - 10], SUB(z->low[n - 10], z->middle[n - 10])) : ADD(z->shared[n - 20], SUB(z->high[n - 10], z->middle[n - 10]));
 }
 LN_FUNCTION fe_mul(fe *r, const fe *a, const fe *b) {
-    struct ln_columns z;
-    ln_product(&z, a->v, b->v);
-#define COLUMN(n) ln_product_column(&z, n)
+    struct vec_columns z;
+    vec_product(&z, a->v, b->v);
+#define COLUMN(n) vec_product_column(&z, n)
     PRODUCT(r, COLUMN, PLAIN);
 }
 LN_FUNCTION fe_mul_sub(fe *r, const fe *a, const fe *b, const fe *c) {
-    struct ln_columns z;
+    struct vec_columns z;
     v128_t e[PAIRS];
-    ln_product(&z, a->v, b->v);
+    vec_product(&z, a->v, b->v);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) e[i] = c->v[i];
     PRODUCT(r, COLUMN, MINUS);
 #undef COLUMN
 }
-#define COLUMN(n) ln_square_column(&s, n)
+#define COLUMN(n) vec_square_column(&s, n)
 LN_FUNCTION fe_sqr(fe *r, const fe *a) {
-    struct ln_square s;
-    ln_square_pairs(&s, a->v);
+    struct vec_square s;
+    vec_square_pairs(&s, a->v);
     PRODUCT(r, COLUMN, PLAIN);
 }
 /* x has q = 1 and d q <= 2: 2 x + d within 2^14. */
 LN_FUNCTION fe_sqr_sub(fe *r, const fe *a, const fe *x, const fe *d) {
-    struct ln_square s;
+    struct vec_square s;
     v128_t e[PAIRS];
     CW_UNROLL for (int i = 0; i < PAIRS; i++) e[i] = wasm_i16x8_add(wasm_i16x8_add(x->v[i], x->v[i]), d->v[i]);
-    ln_square_pairs(&s, a->v);
+    vec_square_pairs(&s, a->v);
     PRODUCT(r, COLUMN, MINUS);
 }
 #undef COLUMN
@@ -291,13 +291,13 @@ LN_FUNCTION fe_scale(fe *r, const fe *a, unsigned k) {
     *r = t;
 #undef COLUMN
 }
-CW_INLINE void fe_negate_lanes(fe *r, const fe *a, ln_mask m) {
-    const v128_t w = ln_mask_lanes(m);
+CW_INLINE void fe_negate_elements(fe *r, const fe *a, vec_mask m) {
+    const v128_t w = vec_mask_elements(m);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) r->v[i] = wasm_i16x8_sub(wasm_v128_xor(a->v[i], w), w);
 }
 /* Limb i of a constant given in limbs of 52 bits. */
 #define DIGIT(limbs, i) ((int32_t)((limbs)[(i) / 4] >> 13 * ((i) % 4) & 0x1FFF))
-CW_INLINE void ln_pack(v128_t p[PAIRS], const v128_t l[LIMBS]) {
+CW_INLINE void vec_pack(v128_t p[PAIRS], const v128_t l[LIMBS]) {
     CW_UNROLL for (int k = 0; k < PAIRS; k++) p[k] = OR(l[2 * k], SHL(l[2 * k + 1], 16));
 }
 /* With q <= 3 the value is within 3 2^256 + 2^250, so with 4 p it is positive and below 2^259. The first chain leaves
@@ -327,21 +327,21 @@ LN_FUNCTION fe_normal(fe *r, const fe *a) {
     }
     const v128_t over = wasm_i32x4_gt(carry, wasm_i32x4_const_splat(0));
     CW_UNROLL for (int i = 0; i < LIMBS; i++) l[i] = wasm_v128_bitselect(u[i], l[i], over);
-    ln_pack(r->v, l);
+    vec_pack(r->v, l);
 }
-LN_FUNCTION ln_or_all(v128_t *any, const fe *a) {
+LN_FUNCTION vec_or_all(v128_t *any, const fe *a) {
     *any = a->v[0];
     CW_UNROLL for (int i = 1; i < PAIRS; i++) *any = OR(*any, a->v[i]);
 }
-CW_INLINE ln_mask fe_zero(const fe *a) {
+CW_INLINE vec_mask fe_zero(const fe *a) {
     fe t;
     v128_t any;
     fe_normal(&t, a);
-    ln_or_all(&any, &t);
-    return (ln_mask)wasm_i32x4_bitmask(wasm_i32x4_eq(any, wasm_i32x4_const_splat(0)));
+    vec_or_all(&any, &t);
+    return (vec_mask)wasm_i32x4_bitmask(wasm_i32x4_eq(any, wasm_i32x4_const_splat(0)));
 }
-CW_INLINE void fe_select(fe *r, ln_mask m, const fe *a, const fe *b) {
-    const v128_t w = ln_mask_lanes(m);
+CW_INLINE void fe_select(fe *r, vec_mask m, const fe *a, const fe *b) {
+    const v128_t w = vec_mask_elements(m);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) r->v[i] = wasm_v128_bitselect(a->v[i], b->v[i], w);
 }
 CW_INLINE void fe_rotate(fe *r, const fe *a, int k) {
@@ -352,29 +352,29 @@ CW_INLINE void fe_rotate(fe *r, const fe *a, int k) {
 }
 
 /* Bits at .. at+31 of eight vectors of words; zero below bit 0 and over bit 255. */
-CW_INLINE v128_t ln_bits(const v128_t w[8], int at) {
+CW_INLINE v128_t vec_bits(const v128_t w[8], int at) {
     const int i = at >> 5, shift = at & 31;
     if (at < 0) return SHL(w[0], -at & 31);
     v128_t f = shift ? SHR(w[i], shift) : w[i];
     return shift && i < 7 ? OR(f, SHL(w[i < 7 ? i + 1 : 7], 32 - shift & 31)) : f;
 }
 /* Words to plain digits 0..2^13-1: pair k is bits 26k..26k+25 with a gap of three in the middle. */
-CW_INLINE void ln_plain_digits(v128_t p[PAIRS], const v128_t w[8]) {
+CW_INLINE void vec_plain_digits(v128_t p[PAIRS], const v128_t w[8]) {
     CW_UNROLL for (int k = 0; k < PAIRS; k++) {
-        const v128_t f = ln_bits(w, 26 * k);
+        const v128_t f = vec_bits(w, 26 * k);
         p[k] = OR(AND(f, M13), AND(SHL(f, 3), PAIR(0, 0x1FFF)));
     }
 }
 /* Words to balanced digits, without a carry: limb i = its 13 bits read as a signed number, plus the bit below them, so
  * -2^12..2^12. With that bit they are 14 signed bits w, and the limb is (w + 1) >> 1. */
-CW_INLINE void ln_balanced_digits(v128_t p[PAIRS], const v128_t w[8]) {
+CW_INLINE void vec_balanced_digits(v128_t p[PAIRS], const v128_t w[8]) {
     CW_UNROLL for (int k = 0; k < PAIRS; k++) {
-        const v128_t f = ln_bits(w, 26 * k - 1);
+        const v128_t f = vec_bits(w, 26 * k - 1);
         const v128_t both = OR(AND(SHL(f, 2), PAIR(0xFFFC, 0)), AND(SHL(f, 5), PAIR(0, 0xFFFC)));
         p[k] = wasm_i16x8_shr(wasm_i16x8_add(wasm_i16x8_shr(both, 2), PAIR(1, 1)), 1);
     }
 }
-CW_INLINE void ln_to_words32(v128_t w[8], const v128_t p[PAIRS]) {
+CW_INLINE void vec_to_words32(v128_t w[8], const v128_t p[PAIRS]) {
     v128_t f[PAIRS];
     CW_UNROLL for (int k = 0; k < PAIRS; k++) f[k] = OR(AND(p[k], M13), AND(SHR(p[k], 3), wasm_i32x4_const_splat(0x3FFE000)));
     CW_UNROLL for (int j = 0; j < 8; j++) {
@@ -385,7 +385,7 @@ CW_INLINE void ln_to_words32(v128_t w[8], const v128_t p[PAIRS]) {
         }
     }
 }
-CW_INLINE void ln_words32(v128_t x[8], const uint64_t *w, size_t stride) {
+CW_INLINE void vec_words32(v128_t x[8], const uint64_t *w, size_t stride) {
     CW_UNROLL for (int k = 0; k < 4; k++) {
         const v128_t low = wasm_v128_load(w + k * stride), high = wasm_v128_load(w + k * stride + 2);
         x[2 * k] = wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
@@ -394,31 +394,31 @@ CW_INLINE void ln_words32(v128_t x[8], const uint64_t *w, size_t stride) {
 }
 LN_FUNCTION fe_from_words(fe *r, const uint64_t *w, size_t stride) {
     v128_t x[8];
-    ln_words32(x, w, stride);
-    ln_balanced_digits(r->v, x);
+    vec_words32(x, w, stride);
+    vec_balanced_digits(r->v, x);
 }
 CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     v128_t x[8];
-    ln_to_words32(x, a->v);
+    vec_to_words32(x, a->v);
     CW_UNROLL for (int k = 0; k < 4; k++) {
         wasm_v128_store(w + k * stride, wasm_i32x4_shuffle(x[2 * k], x[2 * k + 1], 0, 4, 1, 5));
         wasm_v128_store(w + k * stride + 2, wasm_i32x4_shuffle(x[2 * k], x[2 * k + 1], 2, 6, 3, 7));
     }
 }
-CW_INLINE void ln_lane_words(uint64_t w[4], const v128_t p[PAIRS]) {
+CW_INLINE void vec_element_words(uint64_t w[4], const v128_t p[PAIRS]) {
     v128_t x[8];
-    ln_to_words32(x, p);
+    vec_to_words32(x, p);
     CW_UNROLL for (int k = 0; k < 4; k++)
         w[k] = (uint32_t)wasm_i32x4_extract_lane(x[2 * k], 0) | (uint64_t)(uint32_t)wasm_i32x4_extract_lane(x[2 * k + 1], 0) << 32;
 }
-CW_INLINE void fe_lane_words(uint64_t w[4], const fe *a) { ln_lane_words(w, a->v); }
+CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) {
     v128_t x[8];
     CW_UNROLL for (int k = 0; k < 4; k++) x[2 * k] = SET((int32_t)w[k]), x[2 * k + 1] = SET((int32_t)(w[k] >> 32));
-    ln_balanced_digits(r->v, x);
+    vec_balanced_digits(r->v, x);
 }
 /* Four rows of four words <-> four vectors of a word each. */
-CW_INLINE void ln_transpose(v128_t t[4], v128_t a, v128_t b, v128_t c, v128_t d) {
+CW_INLINE void vec_transpose(v128_t t[4], v128_t a, v128_t b, v128_t c, v128_t d) {
     const v128_t ab = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), cd = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5);
     const v128_t ab2 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7), cd2 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
     t[0] = wasm_i64x2_shuffle(ab, cd, 0, 2);
@@ -426,22 +426,22 @@ CW_INLINE void ln_transpose(v128_t t[4], v128_t a, v128_t b, v128_t c, v128_t d)
     t[2] = wasm_i64x2_shuffle(ab2, cd2, 0, 2);
     t[3] = wasm_i64x2_shuffle(ab2, cd2, 1, 3);
 }
-LN_FUNCTION ln_load_halves(v128_t p[PAIRS], const uint8_t *const *row, size_t half) {
+LN_FUNCTION vec_load_halves(v128_t p[PAIRS], const uint8_t *const *row, size_t half) {
     v128_t w[8];
     const uint8_t *a = row[0] + half, *b = row[1] + half, *c = row[2] + half, *d = row[3] + half;
-    ln_transpose(w, wasm_v128_load(a), wasm_v128_load(b), wasm_v128_load(c), wasm_v128_load(d));
-    ln_transpose(w + 4, wasm_v128_load(a + 16), wasm_v128_load(b + 16), wasm_v128_load(c + 16), wasm_v128_load(d + 16));
-    ln_balanced_digits(p, w);
+    vec_transpose(w, wasm_v128_load(a), wasm_v128_load(b), wasm_v128_load(c), wasm_v128_load(d));
+    vec_transpose(w + 4, wasm_v128_load(a + 16), wasm_v128_load(b + 16), wasm_v128_load(c + 16), wasm_v128_load(d + 16));
+    vec_balanced_digits(p, w);
 }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { ln_load_halves(r->v, row, 0); }
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { ln_load_halves(r->v, row, 32); }
+CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
+CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     v128_t w[8], t[4];
     for (int half = 0; half < 2; half++) {
-        ln_to_words32(w, half ? y->v : x->v);
+        vec_to_words32(w, half ? y->v : x->v);
         for (int k = 0; k < 2; k++) {
-            ln_transpose(t, w[4 * k], w[4 * k + 1], w[4 * k + 2], w[4 * k + 3]);
-            for (int lane = 0; lane < LN; lane++) wasm_v128_store(row[lane] + 32 * half + 16 * k, t[lane]);
+            vec_transpose(t, w[4 * k], w[4 * k + 1], w[4 * k + 2], w[4 * k + 3]);
+            for (int element = 0; element < VEC; element++) wasm_v128_store(row[element] + 32 * half + 16 * k, t[element]);
         }
     }
 }
@@ -454,8 +454,8 @@ LN_FUNCTION sc_mul(sc *r, const sc *a, const sc *b) {
     v128_t x[PAIRS], t[LIMBS + 1], c[2 * LIMBS + 1], l[LIMBS];
     const v128_t inverse = wasm_i32x4_const_splat(CW_ORDER_NEGATED_INVERSE & 0x1FFF);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) x[i] = a->v[i];
-    ln_cross_pairs(t, b->v);
-    CW_UNROLL for (int n = 0; n < 2 * LIMBS - 1; n++) c[n] = ln_column(x, t, n);
+    vec_cross_pairs(t, b->v);
+    CW_UNROLL for (int n = 0; n < 2 * LIMBS - 1; n++) c[n] = vec_column(x, t, n);
     c[39] = c[40] = wasm_i32x4_const_splat(0);
     CW_UNROLL for (int k = 0; k < PAIRS; k++) {
         const v128_t q0 = AND(DOT(AND(c[2 * k], M13), inverse), M13);
@@ -472,7 +472,7 @@ LN_FUNCTION sc_mul(sc *r, const sc *a, const sc *b) {
         l[i] = AND(v, M13);
         carry = SHR(v, 13);
     }
-    ln_pack(r->v, l);
+    vec_pack(r->v, l);
 }
 /* near is below 2^258 < 5 n */
 LN_FUNCTION sc_normal(sc *r, const sc *a) {
@@ -487,15 +487,15 @@ LN_FUNCTION sc_normal(sc *r, const sc *a) {
         }
         CW_UNROLL for (int i = 0; i < LIMBS; i++) t[i] = wasm_v128_bitselect(t[i], d[i], borrow);
     }
-    ln_pack(r->v, t);
+    vec_pack(r->v, t);
 }
 CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { fe_rotate((fe *)r, (const fe *)a, k); }
 LN_FUNCTION sc_from_words(sc *r, const uint64_t *w, size_t stride) {
     v128_t x[8];
-    ln_words32(x, w, stride);
-    ln_plain_digits(r->v, x);
+    vec_words32(x, w, stride);
+    vec_plain_digits(r->v, x);
 }
-CW_INLINE void sc_lane_words(uint64_t w[4], const sc *a) { ln_lane_words(w, a->v); }
+CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) {
     CW_UNROLL for (int k = 0; k < PAIRS; k++) r->v[k] = SET(DIGIT(limbs, 2 * k) | DIGIT(limbs, 2 * k + 1) << 16);
 }
@@ -506,7 +506,7 @@ CW_INLINE void sc_quotient(v128_t c[SPLIT / 2], const v128_t v[PAIRS], const uin
     v128_t t[LIMBS + 1], l[SPLIT], carry = wasm_i32x4_const_splat(0);
     CW_UNROLL for (int j = 0; j <= LIMBS; j++) t[j] = CROSS(g, j);
     CW_UNROLL for (int n = 23; n < 40; n++) {
-        const v128_t x = ADD(n < 39 ? ln_column(v, t, n) : wasm_i32x4_const_splat(0), n == 27 ? ADD(carry, wasm_i32x4_const_splat(0x1000)) : carry);
+        const v128_t x = ADD(n < 39 ? vec_column(v, t, n) : wasm_i32x4_const_splat(0), n == 27 ? ADD(carry, wasm_i32x4_const_splat(0x1000)) : carry);
         if (n >= 28) l[n - 28] = AND(x, M13);
         carry = SHR(x, 13);
     }
@@ -519,7 +519,7 @@ CW_INLINE v128_t sc_low_column(const v128_t c[SPLIT / 2], const uint64_t m[3], i
         if (2 * i <= n) x = ADD(x, DOT(c[i], CROSS(m, n - 2 * i)));
     return x;
 }
-CW_INLINE void sc_half(ln_u64 b[3], const v128_t c1[SPLIT / 2], const uint64_t m1[3], const v128_t c2[SPLIT / 2], const uint64_t m2[3], const v128_t start[SPLIT]) {
+CW_INLINE void sc_half(vec_u64 b[3], const v128_t c1[SPLIT / 2], const uint64_t m1[3], const v128_t c2[SPLIT / 2], const uint64_t m2[3], const v128_t start[SPLIT]) {
     v128_t l[SPLIT], w[6], carry = wasm_i32x4_const_splat(0);
     CW_UNROLL for (int n = 0; n < SPLIT; n++) { /* 24 2^26 and a little: unsigned */
         const v128_t x = ADD(ADD(ADD(sc_low_column(c1, m1, n), sc_low_column(c2, m2, n)), start[n]), carry);
@@ -534,9 +534,9 @@ CW_INLINE void sc_half(ln_u64 b[3], const v128_t c1[SPLIT / 2], const uint64_t m
         }
     }
     CW_UNROLL for (int k = 0; k < 3; k++)
-        b[k] = ln_join(wasm_i32x4_shuffle(w[2 * k], w[2 * k + 1], 0, 4, 1, 5), wasm_i32x4_shuffle(w[2 * k], w[2 * k + 1], 2, 6, 3, 7));
+        b[k] = vec_join(wasm_i32x4_shuffle(w[2 * k], w[2 * k + 1], 0, 4, 1, 5), wasm_i32x4_shuffle(w[2 * k], w[2 * k + 1], 2, 6, 3, 7));
 }
-LN_FUNCTION sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
+LN_FUNCTION sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     v128_t l[LIMBS], c1[SPLIT / 2], c2[SPLIT / 2], carry = wasm_i32x4_const_splat(0);
     sc v;
     SPREAD(l, u->v);
@@ -545,7 +545,7 @@ LN_FUNCTION sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
         l[i] = AND(x, M13);
         carry = SHR(x, 13);
     }
-    ln_pack(v.v, l);
+    vec_pack(v.v, l);
     sc_quotient(c1, v.v, cw_g1);
     sc_quotient(c2, v.v, cw_g2);
     v128_t start[SPLIT];
@@ -567,5 +567,5 @@ LN_FUNCTION sc_split(ln_u64 b1[3], ln_u64 b2[3], const sc *u) {
 #undef SHR
 #undef SHL
 #undef SET
-#include "fe_lanes.h"
+#include "fe_vector.h"
 #endif

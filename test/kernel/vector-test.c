@@ -1,6 +1,6 @@
-/* One implementation of the lane contract against slow-bignum: every function at the edge of its magnitudes, values and
- * bounds of the result. Compiled once per implementation with -DLANES='"lanes_x.h"'. */
-#include LANES
+/* One implementation of the element contract against slow-bignum: every function at the edge of its magnitudes, values and
+ * bounds of the result. Compiled once per implementation with -DVECTOR='"vector_x.h"'. */
+#include VECTOR
 #include <stdio.h>
 #include <stdlib.h>
 #include "modinv.h"
@@ -18,12 +18,12 @@ static long checks;
 #ifndef LN_LIMB_BITS
 #define LN_LIMB_BITS 0
 #endif
-static uint64_t limb_at(const void *element, int limb, int lane) {
+static uint64_t limb_at(const void *element, int limb, int element) {
     uint64_t v;
-    memcpy(&v, (const uint8_t *)element + 8 * (limb * LN + lane), 8);
+    memcpy(&v, (const uint8_t *)element + 8 * (limb * VEC + element), 8);
     return v - LN_LIMB_BITS;
 }
-static void set_limb(void *element, int limb, int lane, uint64_t v) { v += LN_LIMB_BITS, memcpy((uint8_t *)element + 8 * (limb * LN + lane), &v, 8); }
+static void set_limb(void *element, int limb, int element, uint64_t v) { v += LN_LIMB_BITS, memcpy((uint8_t *)element + 8 * (limb * VEC + element), &v, 8); }
 
 /* A limb up to `max`: all ones, zero, one, the modulus's, a power of two or one less (halves that tie), or random. */
 static uint64_t some_limb(uint64_t max, uint64_t of_modulus) {
@@ -34,16 +34,16 @@ static uint64_t some_limb(uint64_t max, uint64_t of_modulus) {
 static fe some_fe(int magnitude) {
     fe a;
     const unsigned style = random_word() % 4;
-    for (int lane = 0; lane < LN; lane++)
+    for (int element = 0; element < VEC; element++)
         for (int i = 0; i < 5; i++) {
             const uint64_t max = i < 4 ? LN_LIMB_MAX((uint64_t)magnitude) : (uint64_t)magnitude * ((1ULL << 48) - 1);
-            set_limb(&a, i, lane, style == 0 ? max : style == 1 ? cw_p_limbs[i] + (i == 0 ? random_word() % 3 - 1 : 0) : some_limb(max, cw_p_limbs[i]));
+            set_limb(&a, i, element, style == 0 ? max : style == 1 ? cw_p_limbs[i] + (i == 0 ? random_word() % 3 - 1 : 0) : some_limb(max, cw_p_limbs[i]));
         }
     return a;
 }
-static big value(const void *element, int lane, const big *modulus) {
+static big value(const void *element, int element, const big *modulus) {
     uint64_t l[5];
-    for (int i = 0; i < 5; i++) l[i] = limb_at(element, i, lane);
+    for (int i = 0; i < 5; i++) l[i] = limb_at(element, i, element);
     big v = big_from_limbs(l, 5, 52);
     return modulus ? big_mod(&v, modulus) : v;
 }
@@ -57,15 +57,15 @@ static big times(const big *a, const big *b) {
     return big_mod(&t, &p);
 }
 static void expect_bounds(const fe *r, int magnitude, const char *what) {
-    for (int lane = 0; lane < LN; lane++)
+    for (int element = 0; element < VEC; element++)
         for (int i = 0; i < 5; i++) {
             const uint64_t max = i < 4 ? LN_LIMB_MAX((uint64_t)magnitude) : (uint64_t)magnitude * ((1ULL << 48) + 64);
-            EXPECT(limb_at(r, i, lane) <= max, "%s: limb %d over magnitude %d: %llx", what, i, magnitude, (unsigned long long)limb_at(r, i, lane));
+            EXPECT(limb_at(r, i, element) <= max, "%s: limb %d over magnitude %d: %llx", what, i, magnitude, (unsigned long long)limb_at(r, i, element));
         }
 }
-static void expect_value(const fe *r, int lane, const big *wanted, const char *what) {
-    const big got = value(r, lane, &p);
-    EXPECT(big_compare(&got, wanted) == 0, "%s: wrong value in lane %d", what, lane);
+static void expect_value(const fe *r, int element, const big *wanted, const char *what) {
+    const big got = value(r, element, &p);
+    EXPECT(big_compare(&got, wanted) == 0, "%s: wrong value in element %d", what, element);
 }
 
 static void test_products(void) {
@@ -81,59 +81,59 @@ static void test_products(void) {
     expect_bounds(&square, 1, "sqr");
     expect_bounds(&product_c, 1, "mul_sub");
     expect_bounds(&square_c, 1, "sqr_sub");
-    for (int lane = 0; lane < LN; lane++) {
-        const big va = value(&a, lane, &p), vb = value(&b, lane, &p), vs = value(&s, lane, &p), vc = value(&c, lane, &p), vx = value(&x, lane, &p), vd = value(&d, lane, &p);
+    for (int element = 0; element < VEC; element++) {
+        const big va = value(&a, element, &p), vb = value(&b, element, &p), vs = value(&s, element, &p), vc = value(&c, element, &p), vx = value(&x, element, &p), vd = value(&d, element, &p);
         const big ab = times(&va, &vb), ss = times(&vs, &vs);
-        expect_value(&product, lane, &ab, "mul");
-        expect_value(&square, lane, &ss, "sqr");
+        expect_value(&product, element, &ab, "mul");
+        expect_value(&square, element, &ss, "sqr");
         big t = minus(&ab, &vc);
-        expect_value(&product_c, lane, &t, "mul_sub");
+        expect_value(&product_c, element, &t, "mul_sub");
         t = minus(&ss, &vx);
         t = minus(&t, &vx);
         t = minus(&t, &vd);
-        expect_value(&square_c, lane, &t, "sqr_sub");
+        expect_value(&square_c, element, &t, "sqr_sub");
     }
 }
 static void test_sums(void) {
     const fe a = some_fe(8), b = some_fe(3), c = some_fe(1), e = some_fe(1), wide = some_fe(12);
     const unsigned k = 1 + random_word() % 8;
-    const ln_mask mask = (ln_mask)(random_word() & ((1u << LN) - 1));
+    const vec_mask mask = (vec_mask)(random_word() & ((1u << VEC) - 1));
     fe sum, difference, scaled, loose1, loose2, loose_difference, normal, selected, rotated, product;
     fe_add(&sum, &a, &b);
     fe_sub(&difference, &a, &b);
     fe_scale(&scaled, &c, k);
-    fe_negate_lanes(&loose1, &c, mask);
-    fe_negate_lanes(&loose2, &e, (ln_mask)~mask & (ln_mask)((1u << LN) - 1));
+    fe_negate_elements(&loose1, &c, mask);
+    fe_negate_elements(&loose2, &e, (vec_mask)~mask & (vec_mask)((1u << VEC) - 1));
     fe_sub(&loose_difference, &loose1, &loose2);
     fe_mul_sub(&product, &c, &e, &loose1);
     fe_normal(&normal, &wide);
     fe_select(&selected, mask, &a, &b);
-    fe_rotate(&rotated, &a, LN / 2);
+    fe_rotate(&rotated, &a, VEC / 2);
     expect_bounds(&sum, 11, "add");
     expect_bounds(&difference, 12, "sub");
     expect_bounds(&scaled, (int)k, "scale");
     expect_bounds(&loose_difference, 6, "sub of loose");
-    for (int lane = 0; lane < LN; lane++) {
-        const big zero = {{0}}, va = value(&a, lane, &p), vb = value(&b, lane, &p), vc = value(&c, lane, &p), ve = value(&e, lane, &p), vw = value(&wide, lane, &p), vk = {{k}};
+    for (int element = 0; element < VEC; element++) {
+        const big zero = {{0}}, va = value(&a, element, &p), vb = value(&b, element, &p), vc = value(&c, element, &p), ve = value(&e, element, &p), vw = value(&wide, element, &p), vk = {{k}};
         big t = big_add(&va, &vb);
         t = big_mod(&t, &p);
-        expect_value(&sum, lane, &t, "add");
+        expect_value(&sum, element, &t, "add");
         t = minus(&va, &vb);
-        expect_value(&difference, lane, &t, "sub");
+        expect_value(&difference, element, &t, "sub");
         t = times(&vc, &vk);
-        expect_value(&scaled, lane, &t, "scale");
-        const int bit = mask >> lane & 1;
+        expect_value(&scaled, element, &t, "scale");
+        const int bit = mask >> element & 1;
         const big first = bit ? minus(&zero, &vc) : vc, second = bit ? ve : minus(&zero, &ve);
         t = minus(&first, &second);
-        expect_value(&loose_difference, lane, &t, "sub of loose");
+        expect_value(&loose_difference, element, &t, "sub of loose");
         t = times(&vc, &ve);
         t = minus(&t, &first);
-        expect_value(&product, lane, &t, "mul_sub of loose");
-        t = value(&normal, lane, 0);
+        expect_value(&product, element, &t, "mul_sub of loose");
+        t = value(&normal, element, 0);
         EXPECT(big_compare(&t, &vw) == 0, "normal: not canonical or wrong");
-        EXPECT((fe_zero(&wide) >> lane & 1) == (big_compare(&vw, &zero) == 0), "zero");
-        t = value(bit ? &a : &b, lane, 0);
-        const big s = value(&selected, lane, 0), r = value(&rotated, lane, 0), from = value(&a, (lane + LN / 2) % LN, 0);
+        EXPECT((fe_zero(&wide) >> element & 1) == (big_compare(&vw, &zero) == 0), "zero");
+        t = value(bit ? &a : &b, element, 0);
+        const big s = value(&selected, element, 0), r = value(&rotated, element, 0), from = value(&a, (element + VEC / 2) % VEC, 0);
         EXPECT(big_compare(&s, &t) == 0, "select");
         EXPECT(big_compare(&r, &from) == 0, "rotate");
     }
@@ -142,37 +142,37 @@ static void test_sums(void) {
 static void test_zeros(void) {
     for (int m = 0; m <= 12; m++) {
         fe a;
-        for (int lane = 0; lane < LN; lane++) {
+        for (int element = 0; element < VEC; element++) {
             const big k = {{(uint32_t)m}};
             big v = big_multiply(&k, &p);
             for (int i = 0; i < 5; i++) {
                 uint64_t limb = 0;
                 for (int b = 0; b < (i < 4 ? 52 : 60); b++) limb |= (uint64_t)(v.w[(52 * i + b) / 32] >> (52 * i + b) % 32 & 1) << b;
-                set_limb(&a, i, lane, limb);
+                set_limb(&a, i, element, limb);
             }
         }
-        EXPECT(fe_zero(&a) == (ln_mask)((1u << LN) - 1), "zero: %d p", m);
+        EXPECT(fe_zero(&a) == (vec_mask)((1u << VEC) - 1), "zero: %d p", m);
         set_limb(&a, 0, 0, limb_at(&a, 0, 0) ^ 1);
         EXPECT(!(fe_zero(&a) & 1), "zero: %d p with a bit changed", m);
     }
 }
 static void test_rows(void) {
-    static uint8_t memory[LN][64] __attribute__((aligned(64))), copy[LN][64] __attribute__((aligned(64)));
-    const uint8_t *row[LN];
-    uint8_t *out[LN];
+    static uint8_t memory[VEC][64] __attribute__((aligned(64))), copy[VEC][64] __attribute__((aligned(64)));
+    const uint8_t *row[VEC];
+    uint8_t *out[VEC];
     fe x, y;
-    for (int lane = 0; lane < LN; lane++) {
-        for (int i = 0; i < 64; i++) memory[lane][i] = (uint8_t)random_word();
-        memory[lane][31] = memory[lane][63] = 0x7F; /* below p */
-        row[lane] = memory[lane], out[lane] = copy[lane];
+    for (int element = 0; element < VEC; element++) {
+        for (int i = 0; i < 64; i++) memory[element][i] = (uint8_t)random_word();
+        memory[element][31] = memory[element][63] = 0x7F; /* below p */
+        row[element] = memory[element], out[element] = copy[element];
     }
     fe_load_x(&x, row);
     fe_load_y(&y, row);
-    for (int lane = 0; lane < LN; lane++)
+    for (int element = 0; element < VEC; element++)
         for (int half = 0; half < 2; half++) {
             uint64_t w[4];
-            memcpy(w, memory[lane] + 32 * half, 32);
-            const big wanted = big_from_words(w, 4), got = value(half ? &y : &x, lane, 0);
+            memcpy(w, memory[element] + 32 * half, 32);
+            const big wanted = big_from_words(w, 4), got = value(half ? &y : &x, element, 0);
             EXPECT(big_compare(&wanted, &got) == 0, "load row");
         }
     fe_store_rows(out, &x, &y);
@@ -181,33 +181,33 @@ static void test_rows(void) {
 
 static void test_scalars(void) {
     sc a, b, product, normal;
-    for (int lane = 0; lane < LN; lane++)
+    for (int element = 0; element < VEC; element++)
         for (int i = 0; i < 5; i++) { /* near: below 2^258 */
-            set_limb(&a, i, lane, some_limb(i < 4 ? CW_MASK52 : (1ULL << 50) - 1, cw_n_limbs[i]));
-            set_limb(&b, i, lane, some_limb(i < 4 ? CW_MASK52 : (1ULL << 50) - 1, cw_n_limbs[i]));
+            set_limb(&a, i, element, some_limb(i < 4 ? CW_MASK52 : (1ULL << 50) - 1, cw_n_limbs[i]));
+            set_limb(&b, i, element, some_limb(i < 4 ? CW_MASK52 : (1ULL << 50) - 1, cw_n_limbs[i]));
         }
     sc_mul(&product, &a, &b);
     sc_normal(&normal, &product);
-    ln_u64 b1[3], b2[3];
+    vec_u64 b1[3], b2[3];
     sc_split(b1, b2, &a);
     const uint64_t r_words[5] = {0, 0, 0, 0, 16};
     const big r = big_from_words(r_words, 5);
     uint64_t lambda_words[4];
     memcpy(lambda_words, cw_lambda_words, 32);
     const big lambda = big_from_words(lambda_words, 4);
-    for (int lane = 0; lane < LN; lane++) {
-        const big va = value(&a, lane, 0), vb = value(&b, lane, 0), vp = value(&product, lane, 0), vn = value(&normal, lane, 0);
+    for (int element = 0; element < VEC; element++) {
+        const big va = value(&a, element, 0), vb = value(&b, element, 0), vp = value(&product, element, 0), vn = value(&normal, element, 0);
         big left = big_multiply(&vp, &r), right = big_multiply(&va, &vb);
         left = big_mod(&left, &n), right = big_mod(&right, &n);
         EXPECT(big_compare(&left, &right) == 0, "sc_mul");
-        EXPECT(limb_at(&product, 4, lane) < 1ULL << 50, "sc_mul: not near");
+        EXPECT(limb_at(&product, 4, element) < 1ULL << 50, "sc_mul: not near");
         left = big_mod(&vp, &n);
         EXPECT(big_compare(&left, &vn) == 0, "sc_normal");
         /* 2 u = (2 B1 - 2^129 + 1) + lambda (2 B2 - 2^129 + 1) */
         uint64_t w1[3], w2[3];
         for (int i = 0; i < 3; i++) {
-            memcpy(&w1[i], (uint8_t *)&b1[i] + 8 * lane, 8);
-            memcpy(&w2[i], (uint8_t *)&b2[i] + 8 * lane, 8);
+            memcpy(&w1[i], (uint8_t *)&b1[i] + 8 * element, 8);
+            memcpy(&w2[i], (uint8_t *)&b2[i] + 8 * element, 8);
         }
         const uint64_t bias_words[3] = {(uint64_t)-1, (uint64_t)-1, 1};
         const big k1 = big_from_words(w1, 3), k2 = big_from_words(w2, 3), bias = big_from_words(bias_words, 3);
@@ -241,12 +241,12 @@ static void test_inverse(const big *m, void (*inverse)(uint64_t *, const uint64_
 }
 
 int main(int argc, char **argv) {
-#if LN == 8
+#if VEC == 8
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx512ifma")) return puts("SKIPPED " LANES ": this CPU has no AVX-512 IFMA"), 0;
-#elif LN == 4
+    if (!__builtin_cpu_supports("avx512ifma")) return puts("SKIPPED " VECTOR ": this CPU has no AVX-512 IFMA"), 0;
+#elif VEC == 4
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return puts("SKIPPED " LANES ": this CPU has no AVX2 with FMA"), 0;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return puts("SKIPPED " VECTOR ": this CPU has no AVX2 with FMA"), 0;
 #endif
     const int rounds = argc > 1 ? atoi(argv[1]) : 1500;
     p = big_p(), n = big_n();
@@ -259,6 +259,6 @@ int main(int argc, char **argv) {
         test_inverse(&p, cw_inverse_p);
         test_inverse(&n, cw_inverse_n);
     }
-    printf("%s: %ld checks\n", LANES, checks);
+    printf("%s: %ld checks\n", VECTOR, checks);
     return 0;
 }
