@@ -19,6 +19,7 @@ export type JournalSync = 'inline' | 'overlap' | 'auto';
 /** Native batch I/O needs the addon; dgram is everywhere, one socket. */
 export type SocketKind = 'native' | 'dgram';
 
+/** An address to listen on; port 0 picks a free one. */
 export interface HostPort {
   host: string;
   port: number;

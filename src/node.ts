@@ -48,6 +48,7 @@ export interface NodeTotals {
   counters: NodeStats['counters'];
 }
 
+/** A node in this process. */
 export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
@@ -157,6 +158,7 @@ export class ClaimwireNode implements NodeControl {
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
   }
+  /** See NodeControl. */
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
@@ -173,6 +175,7 @@ export class ClaimwireNode implements NodeControl {
     return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
   }
 
+  /** See NodeControl. */
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {

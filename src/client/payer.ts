@@ -29,6 +29,7 @@ import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
 import { StateFile } from './state/state-file.ts';
 
+/** Bounds of a payer; everything has a default. */
 export interface PayerLimits {
   /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT. */
   window?: number;
@@ -38,11 +39,13 @@ export interface PayerLimits {
   waitingMax?: number;
   /** Bounds of the retransmission timeout. */
   rto?: Partial<RtoLimits>;
-  /** Time and chance, for simulators. */
+  /** Time, for simulators. */
   clock?: Clock;
+  /** Chance, for simulators: 0 up to 1, like Math.random. */
   random?: () => number;
 }
 
+/** What a payer keeps over restarts. */
 export interface StateOptions {
   /**
    * A file that keeps each channel's amounts and sequences over restarts; made where there is none. It is locked for as
@@ -51,6 +54,7 @@ export interface StateOptions {
   state?: string;
 }
 
+/** A channel and the key that signs its claims. */
 export interface ChannelOptions {
   /** 32 bytes, or 64 hex digits. */
   ledgerChannelId: Uint8Array | string;
@@ -81,6 +85,7 @@ const WINDOW_DEFAULT = 1024;
 const ACK_TIMEOUT_MS_DEFAULT = 10_000;
 const WAITING_MAX_DEFAULT = 1_000_000;
 
+/** Channels to one node. Many payers may share a ConnectionPool. */
 export class Payer {
   readonly #link: PeerLink;
   readonly #counters = new PayerCounters();
@@ -179,6 +184,7 @@ export class Payer {
     return checkBestClaim(identity, await this.#link.ask((nonce) => resumeRequest(identity, nonce)));
   }
 
+  /** Counters, now. */
   stats(): PayerStats {
     const counters = this.#counters;
     return {

@@ -24,6 +24,7 @@ export interface NodeStats {
   keyTables: KernelStats | null;
 }
 
+/** A running node, to its operator. */
 export interface NodeControl {
   /**
    * Opens channels: durable in the registry, then visible to the claim path. The same ledger id with the same
@@ -34,6 +35,7 @@ export interface NodeControl {
   openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult>;
   /** The same for fresh channels as packed registry rows (channel/row.ts), their keys checked: a bulk import's. */
   openRows(rows: Uint8Array): Promise<OpeningResult>;
+  /** The channel of a handle, if it is there. */
   channel(channelId: bigint): Channel | undefined;
   /**
    * Rows by position, in the order they were opened: `limit` of them from position `from`. A removed channel's row keeps
@@ -52,6 +54,7 @@ export interface NodeControl {
    * the same ledger channel, key and profile, and then with the amount it had: claims sent before cannot be paid twice.
    */
   removeChannels(channelIds: readonly bigint[], options?: { force?: boolean }): Promise<RemovalResult>;
+  /** Configuration and counters, now. */
   stats(): NodeStats;
   readonly ready: boolean;
 }
