@@ -15,16 +15,21 @@ read -ra claimwire <<<"${CLAIMWIRE:-npx claimwire}"
 data=$(mktemp -d)
 "${claimwire[@]}" node --data "$data" --udp 127.0.0.1:0 --http 127.0.0.1:0 >"$data.ready" &
 node=$!
-trap 'kill "$node" 2>/dev/null; wait "$node" || true; rm -rf "$data" "$data.ready"' EXIT
 
-# The node's first line is JSON and says where it listens.
+# The node's first line is JSON and says where it listens, and under which process id: npx does not pass signals on.
+value() { sed -n "1s/.*\"$1\":\"*\([^\",]*\).*/\1/p" "$data.ready"; }
+stop() {
+  kill "$(value pid)" 2>/dev/null || kill "$node" 2>/dev/null || true
+  wait "$node" || true
+  rm -rf "$data" "$data.ready"
+}
+trap stop EXIT
 until [[ -s $data.ready ]]; do
   kill -0 "$node" || exit 1
   sleep 0.1
 done
-address() { sed -n "1s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$data.ready"; }
 
-"${claimwire[@]}" load --to "udp://$(address udp)" --http "http://$(address http)" --token-file "$data/admin-token" \
+"${claimwire[@]}" load --to "udp://$(value udp)" --http "http://$(value http)" --token-file "$data/admin-token" \
   --ramp "$ramp" --duration "$duration" --report "$report" && verdict=0 || verdict=$?
 echo "report: $report"
 exit "$verdict" # 0 where some rate kept the bounds
