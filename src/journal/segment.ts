@@ -142,7 +142,7 @@ interface SegmentWrite {
 export function* segmentWrites(header: SegmentHeader): Generator<SegmentWrite> {
   const head = encodeSegmentHeader(header);
   yield { bytes: head, length: head.length, position: 0 };
-  const bytes = new Uint8Array(ZERO_CHUNK_BYTES);
+  const bytes = new Uint8Array(Math.min(ZERO_CHUNK_BYTES, header.segmentBytes));
   for (let position = head.length; position < header.segmentBytes; position += ZERO_CHUNK_BYTES)
     yield { bytes, length: Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - position), position };
 }
