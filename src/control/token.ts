@@ -2,9 +2,10 @@
  * The operator's token: 32 random bytes in a file that only its owner can read. Main thread.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
-import { type Files, nodeFiles } from '../system/files.ts';
+import { type Files, nodeFiles, writeWhole } from '../system/files.ts';
+import { syncFolder } from '../system/folders.ts';
 import { FileFault, readSmallFile, type SmallFile } from '../system/regular-file.ts';
 import type { System } from '../system/system.ts';
 
@@ -51,24 +52,29 @@ function readTokenFile(path: string, files: Files): SmallFile {
   }
 }
 
-/** Makes the file with a new token; `undefined` where it is there already. */
+/**
+ * Makes the file with a new token; `undefined` where it is there already. It gets its name when it is whole and synced:
+ * half a token would refuse every later start.
+ */
 function createToken(path: string, { files, random }: System): string | undefined {
-  let fd: number;
+  if (files.existsSync(path)) return undefined;
+  const token = random(TOKEN_BYTES).toString('hex');
+  const line = Buffer.from(`${token}\n`);
+  const made = `${path}.new`;
   try {
-    fd = files.openSync(path, 'wx', 0o600);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return undefined;
-    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected to make it, got ${code}`);
-  }
-  try {
-    const token = random(TOKEN_BYTES).toString('hex');
-    const line = Buffer.from(`${token}\n`);
-    files.writeSync(fd, line, 0, line.length, 0);
-    files.fsyncSync(fd);
+    const fd = files.openSync(made, 'w', 0o600);
+    try {
+      writeWhole(files, fd, line, line.length, 0);
+      files.fsyncSync(fd);
+    } finally {
+      files.closeSync(fd);
+    }
+    files.renameSync(made, path);
+    syncFolder(files, dirname(path));
     return token;
-  } finally {
-    files.closeSync(fd);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected to make it, got ${code ?? message}`);
   }
 }
 

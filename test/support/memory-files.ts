@@ -34,8 +34,9 @@ export class MemoryFiles implements Files {
 
   openSync(path: string, flags: string | number): number {
     let inode = this.names.get(path);
-    if (inode !== undefined && flags === 'w') inode.bytes = new Uint8Array(0);
-    if (inode === undefined && flags === 'w' && this.folders.has(dirname(path))) {
+    if (inode !== undefined && flags === 'wx') throw coded('EEXIST', path);
+    if (inode !== undefined && String(flags).startsWith('w')) inode.bytes = new Uint8Array(0);
+    if (inode === undefined && String(flags).startsWith('w') && this.folders.has(dirname(path))) {
       this.before('create', path);
       inode = { bytes: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
       this.names.set(path, inode);
