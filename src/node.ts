@@ -246,7 +246,7 @@ export class ClaimwireNode implements NodeControl {
       journals,
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
-      system: nodeSystem,
+      clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);

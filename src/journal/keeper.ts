@@ -6,8 +6,8 @@
  * the name first wins.
  */
 import { join } from 'node:path';
-import type { Clock } from '../clock.ts';
 import { expectWhole, type Files, hasCode, later } from '../system/files.ts';
+import type { Clock } from '../system/system.ts';
 import { BLOCK_BYTES } from './record.ts';
 import {
   assertSegment,
@@ -22,7 +22,7 @@ import {
 /** The lane's folder is there. */
 interface SegmentKeeperOptions extends LaneJournal {
   files: Files;
-  clock: Clock;
+  clock: Pick<Clock, 'wall'>;
 }
 
 export class SegmentKeeper {

@@ -11,10 +11,10 @@
  * retry that "succeeds" proves nothing. The process has to stop.
  */
 import { join } from 'node:path';
-import type { Clock } from '../clock.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import { hasCode, type JournalFiles, writeWhole } from '../system/files.ts';
 import { makeFolder, syncFolder } from '../system/folders.ts';
+import type { Clock } from '../system/system.ts';
 import type { JournalGroup } from './group.ts';
 import { BLOCK_BYTES, groupSeed, SEGMENT_HEADER_BYTES } from './record.ts';
 import {
@@ -32,7 +32,7 @@ export interface JournalWriterOptions extends LaneStart {
   /** Most claims in one group, 1..65,536. */
   groupClaimsMax: number;
   files: JournalFiles;
-  clock: Clock;
+  clock: Pick<Clock, 'wall'>;
 }
 
 export class JournalWriter {

@@ -7,7 +7,7 @@ import type { Journals } from '../journal/lane-journals.ts';
 import { log } from '../log.ts';
 import { RuleClock } from '../path/rule-clock.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
-import type { System } from '../system/system.ts';
+import type { Clock } from '../system/system.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { Topology } from './topology.ts';
 
@@ -22,7 +22,7 @@ export interface HousekeepingOptions {
   journals: Journals;
   topology: Topology;
   checkpointSeconds: number;
-  system: Pick<System, 'clock' | 'every'>;
+  clock: Clock;
   /** The node cannot go on. */
   onFailure: (error: Error) => void;
 }
@@ -42,8 +42,8 @@ export class Housekeeping {
     this.#options = options;
     this.#stalls = new StallWatch(options.topology.rings, STALL_MS);
     this.#ruleClock = new RuleClock(options.topology.control);
-    this.#checkpointedAt = options.system.clock.monotonic();
-    this.#stopTimer = options.system.every(PERIOD_MS, () => {
+    this.#checkpointedAt = options.clock.monotonic();
+    this.#stopTimer = options.clock.every(PERIOD_MS, () => {
       this.#look();
       this.#work ??= this.#keep().finally(() => {
         this.#work = undefined;
@@ -64,14 +64,14 @@ export class Housekeeping {
 
   /** What waits for nothing. */
   #look(): void {
-    const { clock } = this.#options.system;
+    const { clock } = this.#options;
     this.#ruleClock.advance(clock.wall(), clock.monotonic());
     if (this.#stalls.look(clock.monotonic())) log(this.isStalled ? 'warn' : 'info', this.#stalls.report);
   }
 
   /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
   async #keep(): Promise<void> {
-    const { clock } = this.#options.system;
+    const { clock } = this.#options;
     if (this.#retryAt !== undefined && clock.monotonic() < this.#retryAt) return;
     try {
       await this.#makeRoom();
@@ -90,17 +90,17 @@ export class Housekeeping {
   }
 
   async #makeRoom(): Promise<void> {
-    const { store, journals, topology, checkpointSeconds, system } = this.#options;
+    const { store, journals, topology, checkpointSeconds, clock } = this.#options;
     // Read before a checkpoint: what older ones hold is in the table by then.
     const segments = topology.journalSegments;
-    const isDue = system.clock.monotonic() - this.#checkpointedAt >= checkpointSeconds * 1_000;
+    const isDue = clock.monotonic() - this.#checkpointedAt >= checkpointSeconds * 1_000;
     // The writers should not have to make segments; only on a full disk what lets old ones go comes first.
     const isFull = this.#retryAt !== undefined;
     if (!isFull) await journals.prepare(segments);
     if (isDue || isFull || journals.hasGrown(segments)) {
       await store.checkpoint();
       await journals.release(segments);
-      this.#checkpointedAt = system.clock.monotonic();
+      this.#checkpointedAt = clock.monotonic();
     }
     if (isFull) await journals.prepare(segments);
   }

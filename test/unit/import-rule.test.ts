@@ -12,7 +12,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   'src/native': [],
-  'src/system': ['src/clock.ts'],
+  'src/system': [],
   'src/ring': ['protocol', 'src/errors.ts'],
   'src/transport': ['protocol', 'src/native', 'src/ring', 'src/errors.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
@@ -20,16 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/verify': ['protocol', 'src/native', 'src/ring', 'src/channel', 'src/errors.ts'],
   'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
   'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
-  'src/journal': [
-    'protocol',
-    'src/system',
-    'src/channel',
-    'src/verify',
-    'src/registry',
-    'src/clock.ts',
-    'src/errors.ts',
-    'src/log.ts',
-  ],
+  'src/journal': ['protocol', 'src/system', 'src/channel', 'src/verify', 'src/registry', 'src/errors.ts', 'src/log.ts'],
   'src/path': [
     'protocol',
     'src/native',

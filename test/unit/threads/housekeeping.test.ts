@@ -32,7 +32,7 @@ function start() {
     journals: { prepare: call('prepare'), release: call('release'), hasGrown: () => false },
     topology: { rings: [ring], journalSegments: [1], control: { advanceClock: (seconds: number) => seconds } },
     checkpointSeconds: 30,
-    system: nodeSystem,
+    clock: nodeSystem.clock,
     onFailure: (error: Error) => failures.push(error),
   } as unknown as HousekeepingOptions;
   return { calls, faults, failures, ring, housekeeping: new Housekeeping(options) };
