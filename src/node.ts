@@ -201,6 +201,10 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   async #abandon(): Promise<void> {
     await this.#housekeeping?.stop();
     await this.#topology?.terminate();
