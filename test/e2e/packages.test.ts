@@ -6,6 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -127,5 +128,51 @@ describeNative('the tarballs', () => {
     } finally {
       writeFileSync(addon(), bytes);
     }
+  });
+
+  it('have the shape that npm, Node.js and TypeScript ask for', { timeout: MINUTES }, async () => {
+    const tarball = join(PACKAGES, readdirSync(PACKAGES).find((name) => /^claimwire-\d/.test(name))!);
+    const tool = (name: string, ...args: string[]) =>
+      run(join(ROOT, 'node_modules/.bin', name), args, { cwd: ROOT, env: { ...process.env, NO_COLOR: '1' } });
+    expect((await tool('publint', tarball, '--strict')).stdout).toContain('All good!');
+    // There is no CommonJS: a package with shared memory and one process-wide kernel should not be there twice.
+    expect((await tool('attw', tarball, '--profile', 'esm-only')).stdout).toContain('No problems found');
+  });
+
+  it.each(['nodenext', 'bundler'])(
+    'have types that compile by %s without skipLibCheck',
+    { timeout: MINUTES },
+    async (name) => {
+      for (const path of ['@types/node', 'undici-types'])
+        cpSync(join(ROOT, 'node_modules', path), join(app, 'node_modules', path), { recursive: true });
+      const source = [
+        "import { ClaimwireNode } from 'claimwire';",
+        "import { Payer } from 'claimwire/client';",
+        "import { claimBytes } from 'claimwire/protocol';",
+        'export const all: { start: unknown }[] = [ClaimwireNode]; export const others = [Payer, claimBytes];',
+      ];
+      writeFileSync(join(app, 'types.mts'), source.join('\n'));
+      const module = name === 'bundler' ? 'esnext' : name;
+      const options = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--types', 'node'];
+      const tsc = join(ROOT, 'node_modules/.bin/tsc');
+      await run(tsc, [...options, '--module', module, '--moduleResolution', name, 'types.mts'], { cwd: app });
+    },
+  );
+
+  it('have a client and a protocol that load without store, pool or anything native', {
+    timeout: MINUTES,
+  }, async () => {
+    const heavy = ['lmdb', 'piscina', '@lmdb', '@claimwire', '@napi-rs', 'msgpackr-extract'];
+    for (const path of heavy) rmSync(join(app, 'node_modules', path), { recursive: true, force: true });
+    const source = `
+      import { Payer } from 'claimwire/client';
+      import { claimBytes } from 'claimwire/protocol';
+      const native = process.report.getReport().sharedObjects.filter((path) => path.endsWith('.node'));
+      console.log(typeof Payer, typeof claimBytes, native.length);`;
+    const { stdout } = await run('node', ['--input-type=module', '--eval', source], { cwd: app, env });
+    expect(stdout.trim()).toBe('function function 0');
+    await expect(
+      run('node', ['--input-type=module', '--eval', "import 'claimwire'"], { cwd: app, env }),
+    ).rejects.toThrow(/lmdb|piscina/);
   });
 });
