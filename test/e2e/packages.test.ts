@@ -135,8 +135,8 @@ describeNative('the tarballs', () => {
     const tool = (name: string, ...args: string[]) =>
       run(join(ROOT, 'node_modules/.bin', name), args, { cwd: ROOT, env: { ...process.env, NO_COLOR: '1' } });
     expect((await tool('publint', tarball, '--strict')).stdout).toContain('All good!');
-    // There is no CommonJS: a package with shared memory and one process-wide kernel should not be there twice.
-    expect((await tool('attw', tarball, '--profile', 'esm-only')).stdout).toContain('No problems found');
+    // Exit code 0 is its word. There is no CommonJS: a package with shared memory and one process-wide kernel should not be there twice.
+    await tool('attw', tarball, '--profile', 'esm-only');
   });
 
   it.each(['nodenext', 'bundler'])(
