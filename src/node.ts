@@ -26,6 +26,7 @@ import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
+import { addonOrigin } from './native/addon.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
@@ -273,7 +274,8 @@ export class ClaimwireNode implements NodeControl {
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
     const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
-    const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
+    const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
+    const kernel = this.kernelName === null ? '' : ` (${this.kernelName}${from})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
