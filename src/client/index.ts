@@ -4,6 +4,7 @@
  * @module claimwire/client
  */
 export { ClaimwireError, type ErrorCode } from '../errors.ts';
+export type { Abortable } from './abort.ts';
 export type { PaymentChannel } from './channel.ts';
 export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';
