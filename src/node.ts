@@ -205,6 +205,7 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  /** For `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -229,6 +229,7 @@ export class Payer {
     return this.#closing;
   }
 
+  /** For `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -165,6 +165,7 @@ export class ConnectionPool implements ConnectionOwner {
     });
   }
 
+  /** For `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
