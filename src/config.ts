@@ -51,8 +51,6 @@ export interface NodeOptions {
   durability?: Durability;
   verify?: VerifyPolicy;
   journalSync?: JournalSync;
-  /** Longest a busy native socket waits for more before a turn, microseconds; an idle one never waits. */
-  coalesceUs?: number;
   backend?: BackendChoice;
   /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 1 GiB. */
   keyCacheBytes?: number;
@@ -60,8 +58,6 @@ export interface NodeOptions {
   channelsMax?: number;
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
   ringSlots?: number;
-  /** Empty steps a thread spins before it sleeps; -1 lets the node choose by its cores. */
-  spins?: number;
   segmentBytes?: number;
   /** What groups of the journal are aligned to: 4,096, or 512 for disks known to write sectors of 512 bytes. */
   journalBlockBytes?: number;
@@ -91,8 +87,6 @@ const LANES_MAX = 64;
 /** libuv's pool has four threads, and the main thread's files and the registry need one: more lanes would queue there. */
 const OVERLAP_LANES_MAX = 3;
 const TCP_CONNECTIONS_MAX = 65_536;
-const COALESCE_US_MAX = 10_000;
-const COALESCE_US_DEFAULT = 300;
 const RING_SLOTS_MAX = 65_536;
 /** What the kernel takes at the least; a table of a hot key is 130 KB, of a cold one 16. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
@@ -144,11 +138,9 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     durability: options.durability ?? 'sync',
     verify: options.verify ?? 'every',
     journalSync: options.journalSync ?? (lanes > OVERLAP_LANES_MAX ? 'inline' : 'auto'),
-    coalesceUs: options.coalesceUs ?? COALESCE_US_DEFAULT,
     keyCacheBytes: keyCacheBytes(options),
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
-    spins: options.spins ?? -1,
     segmentBytes: options.segmentBytes ?? 64 * 2 ** 20,
     journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
     checkpointSeconds: options.checkpointSeconds ?? 30,
@@ -160,7 +152,6 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     throw new ClaimwireError('CONFIG_INVALID', `lanes: expected 1 with dgram sockets, got ${config.lanes}`);
   expectRange('tcp-connections', config.tcpConnections, 1, TCP_CONNECTIONS_MAX);
   expectRange('tcp-connections-per-address', config.tcpConnectionsPerAddress, 1, TCP_CONNECTIONS_MAX);
-  expectRange('coalesce', config.coalesceUs, 0, COALESCE_US_MAX);
   expectRange('channels-max', config.channelsMax, 0, 20_000_000);
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)

@@ -224,10 +224,9 @@ export class ClaimwireNode implements NodeControl {
     const ports: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
     const threads = rolesOf(config).length;
-    const idle = defaultIdleStrategy(availableParallelism(), threads);
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
-      settings: { ...config, idle: config.spins < 0 ? idle : { ...idle, spins: config.spins } },
+      settings: { ...config, idle: defaultIdleStrategy(availableParallelism(), threads) },
       kernel: this.#kernelStart,
       udp: config.udp,
       tcp: {
@@ -266,13 +265,13 @@ export class ClaimwireNode implements NodeControl {
 
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
-    const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
+    const { layout, lanes, verifiers, sockets, durability, verify } = this.config;
     const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
       `rings of ${ringSlots(this.config)} slots`,
-      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes, waiting up to ${coalesceUs} us when busy`,
+      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes`,
       `channels ${this.channelCount} of ${tableCapacity(this.config, this.channelCount)}`,
       durability === 'sync' ? 'synced before acknowledged' : 'written, NOT synced, before acknowledged',
     ].join(', ');

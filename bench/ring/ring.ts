@@ -122,7 +122,6 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     durability: 'sync',
     journalSync: 'inline',
     sockets: 'dgram',
-    coalesceUs: 0,
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
     udp: { host: '', port: 0, isShared: false },

@@ -37,7 +37,6 @@ export interface ThreadSettings {
   durability: Durability;
   journalSync: JournalSync;
   sockets: SocketKind;
-  coalesceUs: number;
   idle: IdleStrategy;
 }
 

@@ -74,11 +74,6 @@ export class Sockets {
     for (const transport of this.transports) transport.startReceiving(sink, onPayloads);
   }
 
-  /** How long the next read may wait for more, microseconds. */
-  set coalesceUs(coalesceUs: number) {
-    if (this.#udp instanceof BatchUdpTransport) this.#udp.coalesceUs = coalesceUs;
-  }
-
   /** Once a turn, after slots were freed: connections that waited for room go on, and the kernel's drops are counted. */
   afterTurn(): void {
     this.#tcp.resume();

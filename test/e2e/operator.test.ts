@@ -136,7 +136,6 @@ test('bad flags and files: one line saying what was expected, exit 2 or 1', asyn
     [2, ['node', '--durability', 'perhaps']],
     [2, ['node', '--verify', 'some']],
     [2, ['node', '--journal-sync', 'later']],
-    [2, ['node', '--coalesce', '20000']],
     [1, ['node', '--data', join(folder('lanes'), 'data'), '--layout', 'lanes', '--lanes', '2', '--sockets', 'dgram']],
     [2, ['node', '--nonsense']],
     [2, ['frobnicate']],

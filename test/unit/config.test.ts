@@ -71,7 +71,6 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
 test.each([
   ['verifiers', 1, 64],
   ['lanes', 1, 64],
-  ['coalesceUs', 0, 10_000],
   ['channelsMax', 0, 20_000_000],
   ['checkpointSeconds', 1, 86_400],
   ['keyCacheBytes', 32 * 2 ** 20, 64 * 2 ** 30],

@@ -48,7 +48,6 @@ async function startLane(settings: Partial<ThreadContext> = {}, channels = 4): P
     durability: 'sync',
     journalSync: 'overlap',
     sockets: 'dgram',
-    coalesceUs: 0,
     idle: { spins: 0, sleepMsMax: 100 },
     ring: 0,
     thread: 0,

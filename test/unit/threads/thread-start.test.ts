@@ -82,7 +82,6 @@ function partsOf(role: ThreadRole, sockets: SocketKind, port: number, tcpPort: n
     durability: 'sync',
     journalSync: 'overlap',
     sockets,
-    coalesceUs: 0,
     idle: { spins: 0, sleepMsMax: 100 },
     ring: 0,
     thread: 0,
