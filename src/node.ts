@@ -26,6 +26,7 @@ import { ClaimwireError } from './errors.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
+import { nativePathFault } from './path/native-path.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
@@ -79,7 +80,9 @@ export class ClaimwireNode implements NodeControl {
     const nativeSocketsFault = nativeUdpFault();
     if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
       log('warn', `native sockets passed over: ${nativeSocketsFault}`);
-    const config = resolveConfig(options, { backend, nativeSocketsFault });
+    const pathFault = nativePathFault();
+    if (pathFault !== undefined && options.path !== 'portable') log('warn', `native path passed over: ${pathFault}`);
+    const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
     const folder = await openFolder(config.data);
     let node: ClaimwireNode | undefined;
@@ -181,6 +184,7 @@ export class ClaimwireNode implements NodeControl {
       layout: this.config.layout,
       verifiers: this.verifiers,
       sockets: this.config.sockets,
+      path: this.config.path,
       durability: this.config.durability,
       verify: this.config.verify,
       uptimeSeconds: this.#uptimeSeconds(),
@@ -265,11 +269,12 @@ export class ClaimwireNode implements NodeControl {
 
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
-    const { layout, lanes, verifiers, sockets, durability, verify } = this.config;
+    const { layout, lanes, verifiers, sockets, path, durability, verify } = this.config;
     const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
+      `${path} path`,
       `rings of ${ringSlots(this.config)} slots`,
       `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes`,
       `channels ${this.channelCount} of ${tableCapacity(this.config, this.channelCount)}`,

@@ -5,6 +5,7 @@
  * The production loops of src/threads run in their own threads; this main thread is the net side. The peer in the same
  * run is the ring alone, driven by one thread without rules, journal or acks: what the cursors themselves allow.
  */
+import { randomInt } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -120,8 +121,8 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     backend: 'noble',
     verify: 'every',
     durability: 'sync',
-    journalSync: 'inline',
     sockets: 'dgram',
+    path: 'portable',
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
     udp: { host: '', port: 0, isShared: false },
@@ -149,8 +150,8 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
   const control = new ControlWords(arena);
   const counters = new Counters(arena, 2);
   const transport = new NullTransport();
-  const sender = new AckSender([transport], counters);
-  const receive = new ReceiveStep(arena, ring, table, sender, counters);
+  const sender = new AckSender([transport], counters, randomInt);
+  const receive = new ReceiveStep(arena, ring, table, sender, counters, randomInt);
   const acks = new AckStep(arena, new AckRing(arena, 0), sender);
   const threads = [spawn(arena, 'committer', 0), spawn(arena, 'verifier', 1)];
   await Promise.all(threads.map((thread) => thread.ready));

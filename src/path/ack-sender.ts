@@ -46,11 +46,16 @@ export class AckSender implements AnswerSink {
   /** Places in use, so that a flush touches only those. */
   readonly #open = new Uint8Array(OPEN_PACKETS);
   #openCount = 0;
-  readonly #limiter = new RefusalLimiter();
+  readonly #limiter: RefusalLimiter;
   /** Milliseconds; set at the start of each step. */
   now = 0;
 
-  constructor(transports: readonly (Transport | undefined)[], counters: Counters) {
+  constructor(
+    transports: readonly (Transport | undefined)[],
+    counters: Counters,
+    randomInt: (below: number) => number,
+  ) {
+    this.#limiter = new RefusalLimiter(randomInt);
     this.#transports = transports;
     this.#counters = counters;
   }

@@ -45,10 +45,17 @@ export class ReceiveStep implements StreamSink, FrameSink {
   #sourceAt = 0;
   #now = 0;
 
-  /** For plain claims, where there is an addon and it is wanted. */
+  /** For plain claims, where it is wanted. */
   #path: NativePath | undefined;
 
-  constructor(arena: Arena, ring: ClaimRing, table: ChannelTable, acks: AckSender, counters: Counters) {
+  constructor(
+    arena: Arena,
+    ring: ClaimRing,
+    table: ChannelTable,
+    acks: AckSender,
+    counters: Counters,
+    randomInt: (below: number) => number,
+  ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
     this.#words = arena.words;
@@ -57,11 +64,11 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#table = table;
     this.#acks = acks;
     this.#counters = counters;
-    this.#filter = new DuplicateFilter(arena, ring);
+    this.#filter = new DuplicateFilter(arena, ring, randomInt);
   }
 
-  /** From now on C takes the plain claims, where the addon is there. Returns what does. */
-  useNativePath(arena: Arena, ringNumber: number): NativePath | undefined {
+  /** From now on C takes the plain claims. Returns what does. */
+  useNativePath(arena: Arena, ringNumber: number): NativePath {
     this.#path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
     return this.#path;
   }

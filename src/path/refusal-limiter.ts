@@ -4,7 +4,6 @@
  * Sources are hashed by address, not port, into a fixed number of buckets: spoofed sources cannot grow anything, they
  * only share buckets. Net thread (or lane) only.
  */
-import { randomInt } from 'node:crypto';
 import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
 
 const BUCKET_BITS = 12;
@@ -16,8 +15,12 @@ const BURST = 4_000;
 export class RefusalLimiter {
   readonly #tokens = new Float64Array(1 << BUCKET_BITS).fill(BURST);
   readonly #filledAt = new Float64Array(1 << BUCKET_BITS);
-  /** Buckets are not predictable from outside. */
-  readonly #seed = randomInt(2 ** 32) | 0;
+  readonly #seed: number;
+
+  /** @param randomInt a whole number below its argument: nobody outside can tell which sources share a bucket */
+  constructor(randomInt: (below: number) => number) {
+    this.#seed = randomInt(2 ** 32) | 0;
+  }
 
   /** Takes a token of the source at `words[at]`; `now` in milliseconds. */
   allow(words: Uint32Array, at: number, now: number): boolean {

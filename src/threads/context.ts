@@ -3,7 +3,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Durability, HostPort, JournalSync, SocketKind, VerifyPolicy } from '../config.ts';
+import type { Durability, HostPort, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
 import type { TcpLimits } from '../transport/tcp-options.ts';
@@ -35,8 +35,8 @@ export interface ThreadSettings {
   backend: BackendName;
   verify: VerifyPolicy;
   durability: Durability;
-  journalSync: JournalSync;
   sockets: SocketKind;
+  path: PathKind;
   idle: IdleStrategy;
 }
 

@@ -1,6 +1,7 @@
 /**
  * The sockets of a net thread or lane: one transport per kind, by transport id, opened and closed together.
  */
+import type { Clock } from '../clock.ts';
 import type { HostPort } from '../config.ts';
 import { RemoteControl } from '../control/remote.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
@@ -42,10 +43,10 @@ export class Sockets {
   }
 
   /** Binds, and receives nothing yet. Throws what the system says of an address that can't be bound. */
-  static async open(context: ThreadContext, counters: Counters): Promise<Sockets> {
+  static async open(context: ThreadContext, counters: Counters, clock: Clock): Promise<Sockets> {
     const udp = await openUdp(context, counters);
     const control = new RemoteControl(context.controlPort);
-    const open = (address: HostPort) => openTcp(context, address, counters, control);
+    const open = (address: HostPort) => openTcp(context, address, clock, counters, control);
     const { listen } = context.tcp;
     const wanted = listen ?? hostPortOf(udp.address);
     try {
@@ -108,13 +109,14 @@ async function openUdp(context: ThreadContext, counters: Counters): Promise<UdpT
 async function openTcp(
   context: ThreadContext,
   address: HostPort,
+  clock: Clock,
   counters: Counters,
   control: RemoteControl,
 ): Promise<TcpTransport> {
   const { isShared, tls, limits } = context.tcp;
   const isLane = context.sockets === 'native' && context.role === 'lane';
   const listen = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
-  const options = tls === undefined ? { listen, limits } : { listen, limits, tls };
+  const options = tls === undefined ? { listen, limits, clock } : { listen, limits, clock, tls };
   return TcpTransport.open(options, counters, control);
 }
 
