@@ -23,15 +23,16 @@ import type { NodeControl, NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
 import { nativePathFault } from './path/native-path.ts';
-import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
+import { nodeSystem } from './system/system.ts';
+import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -84,7 +85,7 @@ export class ClaimwireNode implements NodeControl {
     if (pathFault !== undefined && options.path !== 'portable') log('warn', `native path passed over: ${pathFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
-    const folder = await openFolder(config.data);
+    const folder = await openFolder(config.data, nodeSystem);
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder);
@@ -212,10 +213,10 @@ export class ClaimwireNode implements NodeControl {
   async #start(): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
-    const token = loadAdminToken(data);
+    const token = loadAdminToken(data, nodeSystem);
     loadChannels(registry, this.#store);
     const options = { data, segmentBytes, blockBytes, lanes: ringsOf(this.config), cut: cutJournal };
-    this.#journals = Journals.replay(options, registry, this.#table);
+    this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.begin();
@@ -248,6 +249,7 @@ export class ClaimwireNode implements NodeControl {
       journals,
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
+      clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);

@@ -5,7 +5,6 @@
  * The production loops of src/threads run in their own threads; this main thread is the net side. The peer in the same
  * run is the ring alone, driven by one thread without rules, journal or acks: what the cursors themselves allow.
  */
-import { randomInt } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -30,6 +29,7 @@ import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { ControlWords, PHASE_DRAINING } from '../../src/ring/control-words.ts';
 import { Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
 import { sourceHead } from '../../src/transport/source.ts';
 import type { Packet, Transport } from '../../src/transport/transport.ts';
@@ -150,8 +150,8 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
   const control = new ControlWords(arena);
   const counters = new Counters(arena, 2);
   const transport = new NullTransport();
-  const sender = new AckSender([transport], counters, randomInt);
-  const receive = new ReceiveStep(arena, ring, table, sender, counters, randomInt);
+  const sender = new AckSender([transport], counters, nodeSystem.random);
+  const receive = new ReceiveStep(arena, ring, table, sender, counters, nodeSystem.random);
   const acks = new AckStep(arena, new AckRing(arena, 0), sender);
   const threads = [spawn(arena, 'committer', 0), spawn(arena, 'verifier', 1)];
   await Promise.all(threads.map((thread) => thread.ready));

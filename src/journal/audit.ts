@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
 import { ROW, STATE_REMOVED, stateOf } from '../channel/row.ts';
+import type { JournalFiles } from '../system/files.ts';
 import { AUDIT, AUDIT_BYTES } from './audit-layout.ts';
 import { RECORD_BYTES } from './record.ts';
 import type { RecoveryReport } from './report.ts';
@@ -41,6 +42,8 @@ export interface AuditReport {
 export interface AuditOptions {
   /** The lane's folder. */
   directory: string;
+  /** Where the journal is; by default the machine's files. */
+  files?: JournalFiles;
   keys: ChannelKeys;
   /** Threads; by default one per core. */
   workers?: number;
@@ -130,7 +133,8 @@ class Audit {
   }
 
   async run(): Promise<AuditReport> {
-    const walk = walkJournal(this.#options.directory, { sync: false });
+    const { directory, files } = this.#options;
+    const walk = walkJournal(directory, { sync: false, ...(files && { files }) });
     let batch = newBatch();
     for (;;) {
       const step = walk.next();

@@ -9,6 +9,7 @@ import { writeAckOf } from '../../protocol/ack.ts';
 import { ACK_BYTES, ACK_STATUS, ACKS_PER_DATAGRAM_MAX, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 import { sourceTransport } from '../transport/source.ts';
 import type { Packet, Transport } from '../transport/transport.ts';
 import { RefusalLimiter } from './refusal-limiter.ts';
@@ -50,12 +51,8 @@ export class AckSender implements AnswerSink {
   /** Milliseconds; set at the start of each step. */
   now = 0;
 
-  constructor(
-    transports: readonly (Transport | undefined)[],
-    counters: Counters,
-    randomInt: (below: number) => number,
-  ) {
-    this.#limiter = new RefusalLimiter(randomInt);
+  constructor(transports: readonly (Transport | undefined)[], counters: Counters, random: System['random']) {
+    this.#limiter = new RefusalLimiter(random);
     this.#transports = transports;
     this.#counters = counters;
   }

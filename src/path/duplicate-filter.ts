@@ -10,6 +10,7 @@
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
+import type { System } from '../system/system.ts';
 
 /** 16 bits pick a cell: with 8,192 claims in flight one in eight cells is taken, and a false hit costs one compare. */
 const CELLS = 1 << 16;
@@ -30,12 +31,13 @@ export class DuplicateFilter {
   /** Where in a claim the two bytes of a cell's number come from: byte and shift of the upper one, then of the lower. */
   readonly places: Uint32Array;
 
-  /** @param randomInt a whole number below its argument */
-  constructor(arena: Arena, ring: ClaimRing, randomInt: (below: number) => number) {
-    this.#rStart = CLAIM_SIGNATURE + randomInt(R_STARTS);
-    this.#rShift = randomInt(9);
-    this.#sStart = CLAIM_SIGNATURE + S_FIRST + randomInt(S_STARTS);
-    this.#sShift = randomInt(9);
+  constructor(arena: Arena, ring: ClaimRing, random: System['random']) {
+    const draws = random(8);
+    const below = (limit: number, draw: number) => draws.readUInt16LE(draw * 2) % limit;
+    this.#rStart = CLAIM_SIGNATURE + below(R_STARTS, 0);
+    this.#rShift = below(9, 1);
+    this.#sStart = CLAIM_SIGNATURE + S_FIRST + below(S_STARTS, 2);
+    this.#sShift = below(9, 3);
     this.places = Uint32Array.of(this.#rStart, this.#rShift, this.#sStart, this.#sShift);
     this.#bytes = arena.bytes;
     this.#view = arena.view;

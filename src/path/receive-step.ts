@@ -13,6 +13,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 import type { StreamSink } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
@@ -54,7 +55,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     table: ChannelTable,
     acks: AckSender,
     counters: Counters,
-    randomInt: (below: number) => number,
+    random: System['random'],
   ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
@@ -64,7 +65,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#table = table;
     this.#acks = acks;
     this.#counters = counters;
-    this.#filter = new DuplicateFilter(arena, ring, randomInt);
+    this.#filter = new DuplicateFilter(arena, ring, random);
   }
 
   /** From now on C takes the plain claims. Returns what does. */

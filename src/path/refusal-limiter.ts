@@ -5,6 +5,7 @@
  * only share buckets. Net thread (or lane) only.
  */
 import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 
 const BUCKET_BITS = 12;
 const BUCKET_SHIFT = 32 - BUCKET_BITS;
@@ -17,9 +18,8 @@ export class RefusalLimiter {
   readonly #filledAt = new Float64Array(1 << BUCKET_BITS);
   readonly #seed: number;
 
-  /** @param randomInt a whole number below its argument: nobody outside can tell which sources share a bucket */
-  constructor(randomInt: (below: number) => number) {
-    this.#seed = randomInt(2 ** 32) | 0;
+  constructor(random: System['random']) {
+    this.#seed = random(4).readInt32LE();
   }
 
   /** Takes a token of the source at `words[at]`; `now` in milliseconds. */

@@ -5,9 +5,9 @@
  * else by the monotonic clock. The wait for the disk is always measured by the monotonic clock. Laps are taken once per step of a turn,
  * not per claim: a turn of some hundred claims pays a nanosecond each for them.
  */
-import type { Clock } from '../clock.ts';
 import { loadAddon } from '../native/addon.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { Clock } from '../system/system.ts';
 
 export const STAGE = {
   receive: counterIndex('busyUs.receive'),
@@ -20,12 +20,12 @@ const SYNC_WAIT = counterIndex('syncWaitUs');
 
 export class StageClock {
   readonly #counters: Counters;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #now: () => number;
   #last = 0;
   #waitingSince = 0;
 
-  constructor(counters: Counters, clock: Clock) {
+  constructor(counters: Counters, clock: Pick<Clock, 'monotonic'>) {
     this.#counters = counters;
     this.#clock = clock;
     this.#now = processorClock(clock);
@@ -56,7 +56,7 @@ export class StageClock {
 }
 
 /** Microseconds this thread has run, or the monotonic clock's. */
-function processorClock(clock: Clock): () => number {
+function processorClock(clock: Pick<Clock, 'monotonic'>): () => number {
   const wallUs = () => clock.monotonic() * 1_000;
   try {
     const { threadCpuUs } = loadAddon<{ threadCpuUs?: () => number }>();

@@ -75,7 +75,7 @@ export class LaneTurn implements Turn {
   }
 
   #verifySome(): void {
-    const { clock } = this.#parts.machine;
+    const { clock } = this.#parts.system;
     for (const until = clock.monotonic() + VERIFY_MS_MAX; this.#verify.step() > 0 && clock.monotonic() < until; );
   }
 }

@@ -1,12 +1,8 @@
 /**
  * One thread's parts, built from its context: views of the arena, its ring, the table, its counters, and the steps over
- * them. Made once. Time, chance and files come from the machine, or from whoever runs a thread's turns without one.
+ * them. Made once. Files, time and random numbers come from the machine, or from a simulator.
  */
-import { randomInt } from 'node:crypto';
-import * as fs from 'node:fs';
 import { ChannelTable } from '../channel/table.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import type { JournalFiles } from '../journal/segment.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { AckSender, type AnswerSink } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
@@ -20,6 +16,8 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
 import { Counters } from '../ring/counters.ts';
+import type { JournalFiles } from '../system/files.ts';
+import { type Clock, nodeSystem, type System } from '../system/system.ts';
 import type { Transport } from '../transport/transport.ts';
 import { createBackend } from '../verify/select.ts';
 import type { ThreadContext } from './context.ts';
@@ -28,18 +26,16 @@ import { Sockets } from './sockets.ts';
 /** Of several verifiers none should take what would keep the others busy. */
 const SHARED_CLAIMS_MAX = 128;
 
-/** What a thread has of the machine beside its sockets. */
-export interface Machine {
-  clock: Clock;
-  /** A whole number below its argument that nobody outside can tell. */
-  randomInt: (below: number) => number;
+/** What a thread takes of the machine besides its sockets. */
+export interface ThreadSystem {
   files: JournalFiles;
+  clock: Pick<Clock, 'wall' | 'monotonic'>;
+  random: System['random'];
 }
-export const systemMachine: Machine = { clock: systemClock, randomInt: (below) => randomInt(below), files: fs };
 
 export class ThreadParts {
   readonly context: ThreadContext;
-  readonly machine: Machine;
+  readonly system: ThreadSystem;
   readonly arena: Arena;
   readonly ring: ClaimRing;
   readonly ackRing: AckRing;
@@ -48,21 +44,21 @@ export class ThreadParts {
   readonly counters: Counters;
   readonly stages: StageClock;
 
-  constructor(context: ThreadContext, machine: Machine = systemMachine) {
+  constructor(context: ThreadContext, system: ThreadSystem = nodeSystem) {
     this.context = context;
-    this.machine = machine;
+    this.system = system;
     this.arena = new Arena(context.memory, context.shape);
     this.ring = new ClaimRing(this.arena, context.ring);
     this.ackRing = new AckRing(this.arena, context.ring);
     this.table = new ChannelTable(this.arena);
     this.control = new ControlWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
-    this.stages = new StageClock(this.counters, machine.clock);
+    this.stages = new StageClock(this.counters, system.clock);
   }
 
   /** Milliseconds since 1970, never less than a second that any thread has seen: what has expired stays so. */
   now(): number {
-    const wall = this.machine.clock.wall();
+    const wall = this.system.clock.wall();
     const seconds = Math.floor(wall / 1_000);
     const seen = this.control.advanceClock(seconds);
     return seen > seconds ? seen * 1_000 : wall;
@@ -81,8 +77,8 @@ export class ThreadParts {
   openJournal(): JournalWriter {
     const journal = JournalWriter.open({
       ...this.context.journal,
+      ...this.system,
       groupClaimsMax: GROUP_CLAIMS_MAX,
-      file: this.machine.files,
     });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
@@ -111,7 +107,7 @@ export class ThreadParts {
    * looked up.
    */
   openSockets(): Promise<Sockets> {
-    return Sockets.open(this.context, this.counters, this.machine.clock);
+    return Sockets.open(this.context, this.counters, this.system.clock);
   }
 
   /** The receive step, the sender of all answers, and the C path where it is wanted. Transports by their id. */
@@ -121,9 +117,9 @@ export class ThreadParts {
     path: NativePath | undefined;
   } {
     const { arena, ring, table, counters } = this;
-    const { randomInt } = this.machine;
-    const sender = new AckSender(transports, counters, randomInt);
-    const receive = new ReceiveStep(arena, ring, table, sender, counters, randomInt);
+    const { random } = this.system;
+    const sender = new AckSender(transports, counters, random);
+    const receive = new ReceiveStep(arena, ring, table, sender, counters, random);
     const isNative = this.context.path === 'native';
     return { receive, sender, path: isNative ? receive.useNativePath(arena, this.context.ring) : undefined };
   }

@@ -1,10 +1,10 @@
 /**
  * The sockets of a net thread or lane: one transport per kind, by transport id, opened and closed together.
  */
-import type { Clock } from '../clock.ts';
 import type { HostPort } from '../config.ts';
 import { RemoteControl } from '../control/remote.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { Clock } from '../system/system.ts';
 import { TcpTransport } from '../transport/tcp.ts';
 import { type StreamSink, TRANSPORT_TCP, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
 import { UdpTransport } from '../transport/udp.ts';
@@ -43,7 +43,7 @@ export class Sockets {
   }
 
   /** Binds, and receives nothing yet. Throws what the system says of an address that can't be bound. */
-  static async open(context: ThreadContext, counters: Counters, clock: Clock): Promise<Sockets> {
+  static async open(context: ThreadContext, counters: Counters, clock: Pick<Clock, 'monotonic'>): Promise<Sockets> {
     const udp = await openUdp(context, counters);
     const control = new RemoteControl(context.controlPort);
     const open = (address: HostPort) => openTcp(context, address, clock, counters, control);
@@ -109,7 +109,7 @@ async function openUdp(context: ThreadContext, counters: Counters): Promise<UdpT
 async function openTcp(
   context: ThreadContext,
   address: HostPort,
-  clock: Clock,
+  clock: Pick<Clock, 'monotonic'>,
   counters: Counters,
   control: RemoteControl,
 ): Promise<TcpTransport> {

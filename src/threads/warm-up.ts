@@ -8,7 +8,6 @@
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, FRAME_CLAIM } from '../../protocol/layout.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { assert } from '../errors.ts';
-import type { JournalFiles } from '../journal/segment.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { AckSender } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
@@ -19,6 +18,7 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { Counters } from '../ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../ring/slot.ts';
+import type { JournalFiles } from '../system/files.ts';
 import { sourceHead } from '../transport/source.ts';
 import { type Packet, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
 import type { ThreadParts } from './parts.ts';
@@ -30,7 +30,7 @@ const DATAGRAMS_PER_TURN = 16;
 const TURNS = 300;
 
 /** Runs the steps as the thread will run them; takes about 100 ms. */
-export function warmUp({ context, machine }: ThreadParts): void {
+export function warmUp({ context, system }: ThreadParts): void {
   const arena = Arena.create({
     kernelBytes: 0,
     rings: 1,
@@ -43,13 +43,13 @@ export function warmUp({ context, machine }: ThreadParts): void {
   const table = new ChannelTable(arena);
   for (let id = 1; id <= CHANNELS; id++) table.insert(channelOf(id));
   const counters = new Counters(arena, 0);
-  const { clock, randomInt } = machine;
-  const answers = new AckSender([new NoTransport()], counters, randomInt);
-  const receive = new ReceiveStep(arena, ring, table, answers, counters, randomInt);
+  const { clock, random } = system;
+  const answers = new AckSender([new NoTransport()], counters, random);
+  const receive = new ReceiveStep(arena, ring, table, answers, counters, random);
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena, 0) : undefined;
-    const journal = JournalWriter.open({ ...JOURNAL, file: new NoFiles() });
+    const journal = JournalWriter.open({ ...JOURNAL, clock, files: new NoFiles() });
     const durability = 'os';
     const commit = new CommitStep({
       arena,

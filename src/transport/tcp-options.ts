@@ -2,7 +2,7 @@
  * What a TCP listener can be told, the defaults and their reasons.
  */
 
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../system/system.ts';
 
 /** Bounds of a listener. A node of several lanes has one listener, and these bounds, per lane. */
 export interface TcpLimits {
@@ -40,5 +40,5 @@ export interface TcpOptions {
   tls?: { cert: string; key: string };
   limits?: Partial<TcpLimits>;
   /** Default the machine's. */
-  clock?: Clock;
+  clock?: Pick<Clock, 'monotonic'>;
 }

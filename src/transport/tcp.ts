@@ -8,9 +8,9 @@
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
-import { type Clock, systemClock } from '../clock.ts';
 import { ClaimwireError } from '../errors.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import { type Clock, nodeSystem } from '../system/system.ts';
 import type { ControlPort } from './control-port.ts';
 import { AddressCounts } from './tcp-addresses.ts';
 import { Arrivals } from './tcp-arrivals.ts';
@@ -90,13 +90,13 @@ export class TcpTransport implements Transport, ConnectionHost {
   #secondAt = 0;
   #closed: Promise<void> | undefined;
   now: number;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonic'>;
 
   private constructor(
     server: Server,
     tlsServer: tls.Server | undefined,
     limits: TcpLimits,
-    clock: Clock,
+    clock: Pick<Clock, 'monotonic'>,
     counters: Counters,
     control: ControlPort,
   ) {
@@ -144,7 +144,7 @@ export class TcpTransport implements Transport, ConnectionHost {
         resolve();
       });
     });
-    return new TcpTransport(server, tlsServer, limits, options.clock ?? systemClock, counters, control);
+    return new TcpTransport(server, tlsServer, limits, options.clock ?? nodeSystem.clock, counters, control);
   }
 
   startReceiving(sink: StreamSink, onActivity: () => void): void {

@@ -2,13 +2,11 @@
  * The claim path in one thread: every step over a real arena and a real journal, with a clock, a socket, a disk and
  * verdicts that the test decides. Runs in the test's thread, which owns all of it.
  */
-import { randomInt } from 'node:crypto';
 import { type Ack, decodeAck } from '../../protocol/ack.ts';
 import { type Claim, claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
-import type { Clock } from '../../src/clock.ts';
 import type { PathKind } from '../../src/config.ts';
 import { recoverJournal } from '../../src/journal/recover.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
@@ -25,6 +23,7 @@ import { Arena } from '../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet, Transport } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
@@ -90,7 +89,7 @@ export interface RigOptions {
   /** Who takes the plain claims: the steps alone, or C with them. */
   path?: PathKind;
   /** Where the duplicate filter looks, and how the limiter hashes. */
-  randomInt?: (below: number) => number;
+  random?: System['random'];
   /** A real backend in place of `judge`. */
   backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
@@ -115,7 +114,7 @@ export class Rig {
   /** How long each sync seems to take, milliseconds. */
   syncMs = 0;
   #monotonic = 0;
-  readonly clock: Clock = { wall: () => this.now, monotonic: () => this.#monotonic };
+  readonly clock: Pick<Clock, 'wall' | 'monotonic'> = { wall: () => this.now, monotonic: () => this.#monotonic };
 
   constructor(options: RigOptions = {}) {
     const { ringSlots = 256, channelsMax = 64, firstSequence = 0 } = options;
@@ -126,9 +125,9 @@ export class Rig {
     this.ackRing = new AckRing(this.arena, 0);
     this.table = new ChannelTable(this.arena);
     const counters = new Counters(this.arena, 0);
-    const draw = options.randomInt ?? randomInt;
-    this.sender = new AckSender([this.transport], counters, draw);
-    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, draw);
+    const random = options.random ?? nodeSystem.random;
+    this.sender = new AckSender([this.transport], counters, random);
+    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random);
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena, 0) : undefined;
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
@@ -143,7 +142,8 @@ export class Rig {
       journalId: JOURNAL_ID,
       segment: 1,
       group: 1,
-      file: this.files,
+      clock: this.clock,
+      files: this.files,
     });
     this.ackWriter = new AckRingWriter(this.arena, new AckRing(this.arena, 0), counters);
     const { arena, ring, table, journal, ackWriter } = this;
@@ -236,7 +236,7 @@ export class Rig {
   /** What the journal holds, claim by claim, in the order written. */
   journaled(): Uint8Array[] {
     const claims: Uint8Array[] = [];
-    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { file: this.files });
+    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { files: this.files });
     return claims;
   }
 }

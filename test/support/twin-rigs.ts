@@ -68,15 +68,15 @@ export class TwinRigs {
 
   /** @param draw picks where both filters look */
   constructor(options: RigOptions = {}, draw = 5) {
-    const randomInt = (below: number) => draw % below;
+    const random = (count: number) => Buffer.alloc(count, draw);
     const backend = (arena: Arena, ring: ClaimRing) => {
       const made = new AnyVerdict(arena, ring);
       this.#backends.push(made);
       return made;
     };
     this.#isOverlapping = options.isOverlapping === true;
-    this.plain = new Rig({ backend, randomInt, ...options, path: 'portable' });
-    this.native = new Rig({ backend, randomInt, ...options, path: 'native' });
+    this.plain = new Rig({ backend, random, ...options, path: 'portable' });
+    this.native = new Rig({ backend, random, ...options, path: 'native' });
     this.pair = [this.plain, this.native];
   }
 

@@ -5,7 +5,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { beforeEach, expect, test } from 'vitest';
 import { statusName } from '../../../protocol/layout.ts';
-import type { Clock } from '../../../src/clock.ts';
 import { Arena } from '../../../src/ring/arena.ts';
 import { readCounters } from '../../../src/ring/counters.ts';
 import type { ThreadContext } from '../../../src/threads/context.ts';
@@ -19,7 +18,7 @@ const START_SECONDS = 1_700_000_000;
 const PAYER = sourceOf('192.0.2.1', 4_000);
 
 /** Both clocks go by what the test says. */
-class HandClock implements Clock {
+class HandClock {
   wallMs = START_SECONDS * 1_000;
   monotonicMs = 0;
   wall(): number {
@@ -42,7 +41,7 @@ class HandLane {
   constructor(arena: Arena, ring: number) {
     this.parts = new ThreadParts(contextOf(arena, ring), {
       clock: this.clock,
-      randomInt: (below) => 7 % below,
+      random: (count) => Buffer.alloc(count, 7),
       files: this.files,
     });
     const sockets = { transports: [this.transport], afterTurn: () => {} };

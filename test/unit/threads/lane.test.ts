@@ -13,9 +13,10 @@ import { Arena } from '../../../src/ring/arena.ts';
 import { ClaimRing } from '../../../src/ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../../../src/ring/control-words.ts';
 import { readCounters } from '../../../src/ring/counters.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import type { ThreadContext, ThreadReady } from '../../../src/threads/context.ts';
 import { runLane } from '../../../src/threads/lane.ts';
-import { systemMachine, ThreadParts } from '../../../src/threads/parts.ts';
+import { ThreadParts } from '../../../src/threads/parts.ts';
 import { openingOf, signedClaim, WirePeer } from '../../support/wire.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-lane-'));
@@ -37,7 +38,7 @@ interface RunningLane {
 
 /** To a lane with this clock every disk is slow: what is synced after the first group is synced beside it. */
 let ticks = 0;
-const slowDisk = { ...systemMachine, clock: { ...systemMachine.clock, monotonic: () => ticks++ } };
+const slowDisk = { ...nodeSystem, clock: { ...nodeSystem.clock, monotonic: () => ticks++ } };
 
 /** A lane with channels 1 to `channels`. */
 async function startLane(settings: Partial<ThreadContext> = {}, channels = 4): Promise<RunningLane> {
