@@ -47,7 +47,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
   #now = 0;
 
   /** For plain claims, where it is wanted. */
-  #path: NativePath | undefined;
+  path: NativePath | undefined;
 
   constructor(
     arena: Arena,
@@ -70,8 +70,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
 
   /** From now on C takes the plain claims. Returns what does. */
   useNativePath(arena: Arena, ringNumber: number): NativePath {
-    this.#path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
-    return this.#path;
+    this.path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
+    return this.path;
   }
 
   /** Whether a claim that was held back can be looked at now. */
@@ -111,7 +111,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#sourceAt = 0;
     this.#frames = view;
     const end = offset + length;
-    const start = this.#path === undefined ? offset : this.#admitPlain(this.#path, bytes, offset, end, source);
+    const start = this.path === undefined ? offset : this.#admitPlain(this.path, bytes, offset, end, source);
     if (start === end && length > 0) return;
     const fault = walkFrames(bytes, start, end, this);
     if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);

@@ -37,7 +37,7 @@ export class LaneTurn implements Turn {
 
   /** @param onSynced called when a sync that went on beside the thread has ended: a turn is due */
   constructor(parts: ThreadParts, sockets: TurnSockets, onSynced: () => void) {
-    const { receive, sender, path } = parts.receiveStep(sockets.transports);
+    const { receive, sender } = parts.receiveStep(sockets.transports);
     const mayOverlap = parts.arena.plan.shape.rings <= OVERLAP_LANES_MAX;
     this.#parts = parts;
     this.#sockets = sockets;
@@ -45,11 +45,7 @@ export class LaneTurn implements Turn {
     this.receive = receive;
     this.journal = parts.openJournal();
     this.#verify = parts.verifyStep();
-    this.commit = parts.commitStep(this.journal, sender, path, mayOverlap ? onSynced : undefined);
-  }
-
-  begin(now: number): void {
-    this.receive.now = now;
+    this.commit = parts.commitStep(this.journal, sender, receive.path, mayOverlap ? onSynced : undefined);
   }
 
   step(now: number): boolean {

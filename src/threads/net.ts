@@ -31,10 +31,6 @@ export class NetTurn implements Turn {
     this.acks = new AckStep(parts.arena, parts.ackRing, sender);
   }
 
-  begin(now: number): void {
-    this.receive.now = now;
-  }
-
   /** Acks that come meanwhile ring the doorbell: no further turn is due. */
   step(now: number): boolean {
     const { stages } = this.#parts;

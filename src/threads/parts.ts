@@ -86,20 +86,10 @@ export class ThreadParts {
 
   /** @param onSynced where syncs may go on beside this thread, see CommitStep */
   commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
-    const { arena, ring, table, counters, stages } = this;
+    const { arena, ring, table, counters, stages: clock } = this;
     const { durability } = this.context;
-    return new CommitStep({
-      arena,
-      ring,
-      table,
-      journal,
-      answers,
-      counters,
-      clock: stages,
-      durability,
-      path,
-      onSynced,
-    });
+    const parts = { arena, ring, table, counters, clock, journal, answers, path };
+    return new CommitStep({ ...parts, durability, onSynced });
   }
 
   /**
@@ -110,17 +100,13 @@ export class ThreadParts {
     return Sockets.open(this.context, this.counters, this.system.clock);
   }
 
-  /** The receive step, the sender of all answers, and the C path where it is wanted. Transports by their id. */
-  receiveStep(transports: readonly Transport[]): {
-    receive: ReceiveStep;
-    sender: AckSender;
-    path: NativePath | undefined;
-  } {
+  /** The receive step, with the C path where it is wanted, and the sender of all answers. Transports by their id. */
+  receiveStep(transports: readonly Transport[]): { receive: ReceiveStep; sender: AckSender } {
     const { arena, ring, table, counters } = this;
     const { random } = this.system;
     const sender = new AckSender(transports, counters, random);
     const receive = new ReceiveStep(arena, ring, table, sender, counters, random);
-    const isNative = this.context.path === 'native';
-    return { receive, sender, path: isNative ? receive.useNativePath(arena, this.context.ring) : undefined };
+    if (this.context.path === 'native') receive.useNativePath(arena, this.context.ring);
+    return { receive, sender };
   }
 }

@@ -4,23 +4,22 @@
  * A thread that has sockets (net or lane). The turn itself is the thread's: LaneTurn, NetTurn. Those know nothing of event
  * loops, so a simulator calls `step` itself.
  */
-import type { Transport } from '../transport/transport.ts';
+import type { ReceiveStep } from '../path/receive-step.ts';
 import type { ThreadParts } from './parts.ts';
+import type { Sockets } from './sockets.ts';
+
+/** What a turn needs of its thread's sockets. */
+export type TurnSockets = Pick<Sockets, 'transports' | 'afterTurn'>;
 
 /** One thread's work, a turn at a time. */
 export interface Turn {
-  /** Before payloads are handed in. @param now milliseconds since 1970 */
-  begin(now: number): void;
-  /** Runs every step once; whether another turn is due that nothing will ask for. */
+  /** Takes payloads, before the turn that publishes them; its `now` is set first. */
+  readonly receive: ReceiveStep;
+  /**
+   * Runs every step once; whether another turn is due that nothing will ask for.
+   * @param now milliseconds since 1970
+   */
   step(now: number): boolean;
-}
-
-/** What a turn needs of its thread's sockets. */
-export interface TurnSockets {
-  /** By transport id. */
-  readonly transports: readonly Transport[];
-  /** Once a turn, after slots were freed. */
-  afterTurn(): void;
 }
 
 export class TurnLoop {
@@ -39,14 +38,17 @@ export class TurnLoop {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#parts.stages.start();
-    this.#turn.begin(this.#parts.now());
-    setImmediate(this.#run);
+    this.#turn.receive.now = this.#parts.now();
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (!this.#isOver) this.#run();
+    });
   };
 
   /** A turn right now. */
   wakeUp(): void {
     this.#parts.stages.start();
-    if (this.#turn.step(this.#parts.now())) this.schedule();
+    this.#run();
   }
 
   /** Turns that were asked for just before are not taken: journal and sockets are closed. */
@@ -54,8 +56,7 @@ export class TurnLoop {
     this.#isOver = true;
   }
 
-  readonly #run = (): void => {
-    this.#isScheduled = false;
-    if (!this.#isOver && this.#turn.step(this.#parts.now())) this.schedule();
-  };
+  #run(): void {
+    if (this.#turn.step(this.#parts.now())) this.schedule();
+  }
 }

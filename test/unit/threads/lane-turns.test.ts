@@ -49,7 +49,7 @@ class HandLane {
   }
 
   receive(claim: Uint8Array): void {
-    this.turn.begin(this.parts.now());
+    this.turn.receive.now = this.parts.now();
     this.turn.receive.payload(claim, new DataView(claim.buffer), 0, claim.length, PAYER);
   }
 
