@@ -4,7 +4,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
-import { type Files, nodeFiles, writeWhole } from '../system/files.ts';
+import { type Files, nodeFiles, withFile, writeWhole } from '../system/files.ts';
 import { syncFolder } from '../system/folders.ts';
 import { FileFault, readSmallFile, type SmallFile } from '../system/regular-file.ts';
 import type { System } from '../system/system.ts';
@@ -62,13 +62,11 @@ function createToken(path: string, { files, random }: System): string | undefine
   const line = Buffer.from(`${token}\n`);
   const made = `${path}.new`;
   try {
-    const fd = files.openSync(made, 'w', 0o600);
-    try {
+    const write = (fd: number) => {
       writeWhole(files, fd, line, line.length, 0);
       files.fsyncSync(fd);
-    } finally {
-      files.closeSync(fd);
-    }
+    };
+    withFile(files, made, 'w', write, 0o600);
     files.renameSync(made, path);
     syncFolder(files, dirname(path));
     return token;

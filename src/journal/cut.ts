@@ -6,7 +6,7 @@
  * interrupted, the journal reads the same up to the bad place, and cutting again finishes the work.
  */
 import { basename, join } from 'node:path';
-import { type Files, hasCode, writeWhole } from '../system/files.ts';
+import { type Files, hasCode, withFile, writeWhole } from '../system/files.ts';
 import { syncFolder } from '../system/folders.ts';
 import { SEGMENT_HEADER_BYTES } from './record.ts';
 import type { RecoveryReport } from './report.ts';
@@ -73,26 +73,23 @@ function damagedFolder(files: Files, directory: string): string {
 /** A new file with the segment's bytes up to `end`, and zeros to its full size; none where no group ends before it. */
 function soundCopy(files: Files, directory: string, segment: number, end: number): string | undefined {
   const path = join(directory, segmentName(segment));
-  const made = draftName(path, 'cut');
-  const source = files.openSync(path, 'r');
-  let target = -1;
-  try {
+  let made: string | undefined;
+  withFile(files, path, 'r', (source) => {
     const chunk = new Uint8Array(COPY_BYTES);
     files.readSync(source, chunk, 0, SEGMENT_HEADER_BYTES, 0);
     const header = decodeSegmentHeader(chunk, SEGMENT_HEADER_BYTES, segment);
     if (typeof header === 'string') throw new Error(header);
-    if (end <= header.blockBytes) return undefined;
-    target = files.openSync(made, 'w');
-    for (let offset = 0; offset < header.segmentBytes; offset += COPY_BYTES) {
-      chunk.fill(0);
-      const length = Math.min(COPY_BYTES, header.segmentBytes - offset);
-      if (offset < end) files.readSync(source, chunk, 0, Math.min(length, end - offset), offset);
-      writeWhole(files, target, chunk, length, offset);
-    }
-    files.fsyncSync(target);
-  } finally {
-    if (target >= 0) files.closeSync(target);
-    files.closeSync(source);
-  }
+    if (end <= header.blockBytes) return;
+    made = draftName(path, 'cut');
+    withFile(files, made, 'w', (target) => {
+      for (let offset = 0; offset < header.segmentBytes; offset += COPY_BYTES) {
+        chunk.fill(0);
+        const length = Math.min(COPY_BYTES, header.segmentBytes - offset);
+        if (offset < end) files.readSync(source, chunk, 0, Math.min(length, end - offset), offset);
+        writeWhole(files, target, chunk, length, offset);
+      }
+      files.fsyncSync(target);
+    });
+  });
   return made;
 }

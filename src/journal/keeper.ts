@@ -9,16 +9,18 @@ import { join } from 'node:path';
 import { expectWhole, type Files, hasCode, later } from '../system/files.ts';
 import type { Clock } from '../system/system.ts';
 import { BLOCK_BYTES } from './record.ts';
-import { assertSegment, draftName, journalFailed, segmentName, segmentNumber, segmentWrites } from './segment.ts';
+import {
+  assertSegment,
+  draftName,
+  journalFailed,
+  type LaneJournal,
+  segmentName,
+  segmentNumber,
+  segmentWrites,
+} from './segment.ts';
 
-export interface SegmentKeeperOptions {
-  /** The lane's folder, which is there. */
-  directory: string;
-  segmentBytes: number;
-  /** What groups are aligned to (record.ts); default 4,096. */
-  blockBytes?: number | undefined;
-  /** 16 bytes. */
-  journalId: Uint8Array;
+/** The lane's folder is there. */
+interface SegmentKeeperOptions extends LaneJournal {
   files: Files;
   clock: Pick<Clock, 'wall'>;
 }

@@ -18,26 +18,17 @@ import { cutJournal } from './cut.ts';
 import { SegmentKeeper } from './keeper.ts';
 import { recoverJournal } from './recover.ts';
 import type { RecoveryReport, WalkOptions } from './report.ts';
-import { removeDrafts } from './segment.ts';
+import { type LaneStart, removeDrafts } from './segment.ts';
 import { keepTorn, TORN_FOLDERS_MAX } from './torn.ts';
 
 /** A checkpoint is due at the latest when a lane's journal has grown by this many segments. */
 const CHECKPOINT_SEGMENTS = 4;
 
-/** Where a lane's writer begins. */
-export interface LaneStart {
-  directory: string;
-  segmentBytes: number;
-  blockBytes: number;
-  journalId: Uint8Array;
-  segment: number;
-  group: number;
-}
-
 /** What the registry knows of the journals; a change is durable when the call returns. */
 type JournalRegistry = Pick<RegistryStore, 'meta' | 'setMeta'>;
 /** Where replayed claims go. */
 type ReplayTable = Pick<ChannelTable, 'find' | 'commit'>;
+type LaneWalk = WalkOptions & { files: Files };
 
 const NO_JOURNAL = { nextSegment: 1, lastGroup: 0 };
 
@@ -96,7 +87,7 @@ export class Journals {
       const isThere = files.existsSync(directory);
       if (!isThere && isKnown) refuseMissing(directory, options.cut);
       const walk = { fromSegment: from, mustHave, journalId, files };
-      const report = isThere ? replayLane(files, directory, walk, table, options.cut) : NO_JOURNAL;
+      const report = isThere ? replayLane(directory, walk, table, options.cut) : NO_JOURNAL;
       if (isThere || lane < options.lanes) makeFolder(files, directory, data);
       const segment = Math.max(report.nextSegment, from);
       const start = { directory, segmentBytes, blockBytes, journalId, segment, group: report.lastGroup + 1 };
@@ -206,13 +197,8 @@ function refuseMissing(directory: string, cut: boolean): void {
   log('warn', `${lost}; going on without it, as asked`);
 }
 
-function replayLane(
-  files: Files,
-  directory: string,
-  walk: WalkOptions,
-  table: ReplayTable,
-  cut: boolean,
-): RecoveryReport {
+function replayLane(directory: string, walk: LaneWalk, table: ReplayTable, cut: boolean): RecoveryReport {
+  const { files } = walk;
   let report = recoverJournal(directory, replayInto(table), walk);
   if (report.end === 'corrupt') {
     if (!cut) throw corruptJournal(report);

@@ -48,7 +48,7 @@ export interface WalkOptions {
    */
   sync?: boolean;
   /** Where the journal is; by default the machine's files. */
-  files?: JournalFiles;
+  files?: JournalFiles | undefined;
 }
 
 /** A sound group; valid until the next one is asked for. */

@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert, ClaimwireError } from '../errors.ts';
-import { hasCode, type JournalFiles, writeWhole } from '../system/files.ts';
+import { hasCode, type JournalFiles, withFile, writeWhole } from '../system/files.ts';
 import { syncFolder } from '../system/folders.ts';
 import {
   BLOCK_BYTES,
@@ -38,6 +38,25 @@ const NAME_DIGITS = 12;
 const NAME = /^(\d{12})\.seg$/;
 /** Segments in the making, by who makes them. A process that is killed leaves its own behind. */
 const DRAFT = /^\d{12}\.seg\.(keeper|writer|cut)\.tmp$/;
+
+/** A lane's journal: its folder, and what its segments are like. */
+export interface LaneJournal {
+  directory: string;
+  /** Size of the segments made, whole blocks up to 1 GiB. */
+  segmentBytes: number;
+  /** What groups are aligned to at the least, 4,096 or 512 (record.ts); default 4,096. */
+  blockBytes?: number | undefined;
+  /** 16 random bytes, the same for the journal's whole life. */
+  journalId: Uint8Array;
+}
+
+/** Where a lane's writer begins. Plain data, since it crosses to the writer's thread. */
+export interface LaneStart extends LaneJournal {
+  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`), passed over where its blocks are too small. */
+  segment: number;
+  /** Number of the first group (`RecoveryReport.lastGroup + 1`). */
+  group: number;
+}
 
 /** What a segment's header says. */
 export interface SegmentHeader {
@@ -151,16 +170,15 @@ export function* segmentWrites(header: SegmentHeader): Generator<SegmentWrite> {
 export function createSegment(files: JournalFiles, directory: string, header: SegmentHeader): void {
   const path = join(directory, segmentName(header.number));
   const made = draftName(path, 'writer');
-  const fd = files.openSync(made, 'w');
   try {
-    for (const { bytes, length, position } of segmentWrites(header)) writeWhole(files, fd, bytes, length, position);
-    files.fsyncSync(fd);
+    withFile(files, made, 'w', (fd) => {
+      for (const { bytes, length, position } of segmentWrites(header)) writeWhole(files, fd, bytes, length, position);
+      files.fsyncSync(fd);
+    });
   } catch (error) {
     // A full disk would stay full of it.
     tryUnlink(files, made);
     throw error;
-  } finally {
-    files.closeSync(fd);
   }
   linkOnce(files, made, path);
   files.unlinkSync(made);

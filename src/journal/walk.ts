@@ -4,7 +4,7 @@
  * Main thread at start, and the tools. Owns one window over one file at a time; never writes.
  */
 import { join } from 'node:path';
-import { hasCode, type JournalFiles, nodeFiles } from '../system/files.ts';
+import { hasCode, type JournalFiles, nodeFiles, withFile } from '../system/files.ts';
 import { SegmentReader } from './reader.ts';
 import {
   blockAlign,
@@ -121,9 +121,7 @@ class Walk {
     if (this.#options.sync !== false && this.#lastWithGroups > 0) {
       const path = join(this.#directory, segmentName(this.#lastWithGroups));
       try {
-        const fd = this.#files.openSync(path, 'r');
-        this.#files.fdatasyncSync(fd);
-        this.#files.closeSync(fd);
+        withFile(this.#files, path, 'r', (fd) => this.#files.fdatasyncSync(fd));
       } catch (error) {
         throw journalFailed('sync', path, error);
       }

@@ -22,25 +22,15 @@ import {
   createSegment,
   decodeSegmentHeader,
   journalFailed,
+  type LaneStart,
   type SegmentHeader,
   segmentName,
 } from './segment.ts';
 
-export interface JournalWriterOptions {
-  /** The lane's folder; made if it is not there. */
-  directory: string;
-  /** Size of the segments made here, whole blocks up to 1 GiB. */
-  segmentBytes: number;
-  /** What groups are aligned to at the least, 4,096 or 512 (record.ts); default 4,096. */
-  blockBytes?: number | undefined;
+/** The lane's folder is made if it is not there. */
+export interface JournalWriterOptions extends LaneStart {
   /** Most claims in one group, 1..65,536. */
   groupClaimsMax: number;
-  /** 16 random bytes, the same for the journal's whole life. */
-  journalId: Uint8Array;
-  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`), passed over where its blocks are too small. */
-  segment: number;
-  /** Number of the first group (`RecoveryReport.lastGroup + 1`). */
-  group: number;
   files: JournalFiles;
   clock: Pick<Clock, 'wall'>;
 }

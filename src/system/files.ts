@@ -53,6 +53,16 @@ export function later<Result = void>(start: (done: Done<Result>) => void): Promi
   return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result))));
 }
 
+/** Opens a file or a folder for `work`, and closes it however that ends. */
+export function withFile(files: JournalFiles, path: string, flags: string, work: (fd: number) => void, mode?: number) {
+  const fd = files.openSync(path, flags, mode);
+  try {
+    work(fd);
+  } finally {
+    files.closeSync(fd);
+  }
+}
+
 /** Writes `length` bytes in one call. */
 export function writeWhole(files: JournalFiles, fd: number, bytes: Uint8Array, length: number, position: number): void {
   expectWhole(files.writeSync(fd, bytes, 0, length, position), length);

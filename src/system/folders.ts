@@ -2,7 +2,7 @@
  * Folders that outlive a loss of power: a name is durable when the folder that holds it has been synced. Any thread.
  */
 import { dirname, resolve } from 'node:path';
-import { hasCode, type JournalFiles } from './files.ts';
+import { hasCode, type JournalFiles, withFile } from './files.ts';
 
 /**
  * Makes a folder, if it is not there, and makes durable its name, those of the folders above it up to `top` (which is
@@ -34,10 +34,5 @@ function syncParent(files: JournalFiles, parent: string, isOurs: boolean): void 
 
 /** Makes the names in a folder as durable as the files they name. */
 export function syncFolder(files: JournalFiles, directory: string): void {
-  const fd = files.openSync(directory, 'r');
-  try {
-    files.fsyncSync(fd);
-  } finally {
-    files.closeSync(fd);
-  }
+  withFile(files, directory, 'r', (fd) => files.fsyncSync(fd));
 }
