@@ -1,14 +1,17 @@
 /**
- * Two lanes' turns in one thread: the very same turns that their threads run, over one shared arena, with transports,
- * disks, clocks and chance that the test hands in. No worker, no socket, no time that passes by itself.
+ * Two lanes' turns in one thread, and a pipeline's: the very same turns that their threads run, over one shared arena, with
+ * transports, disks, clocks and chance that the test hands in. No worker, no socket, no time that passes by itself.
  */
 import { MessageChannel } from 'node:worker_threads';
 import { beforeEach, expect, test } from 'vitest';
 import { statusName } from '../../../protocol/layout.ts';
+import { AckRingWriter } from '../../../src/path/ack-step.ts';
+import { AckRing } from '../../../src/ring/ack-ring.ts';
 import { Arena } from '../../../src/ring/arena.ts';
 import { readCounters } from '../../../src/ring/counters.ts';
 import type { ThreadContext } from '../../../src/threads/context.ts';
 import { LaneTurn } from '../../../src/threads/lane.ts';
+import { NetTurn } from '../../../src/threads/net.ts';
 import { ThreadParts } from '../../../src/threads/parts.ts';
 import { RigTransport, sourceOf } from '../../support/rig.ts';
 import { RigFiles } from '../../support/rig-files.ts';
@@ -194,4 +197,25 @@ test('a fence is passed between two groups, also while a sync goes on beside the
   expect([ring.fencePassed, committed(0), ring.depth]).toEqual([asked, 2n, 1]);
   one.step();
   expect(one.files.syncing.length).toBe(1);
+});
+
+test("a pipeline: the net thread's turn takes in and answers, and the other steps lie between two of its turns", () => {
+  const { clock, files, transport } = one;
+  const machine = { clock, files, random: (count: number) => Buffer.alloc(count, 7) };
+  const parts = new ThreadParts({ ...contextOf(arena, 1), role: 'net' }, machine);
+  const net = new NetTurn(parts, { transports: [transport], afterTurn: () => {} });
+  const verify = parts.verifyStep();
+  const answers = new AckRingWriter(arena, new AckRing(arena, 1), parts.counters);
+  const committer = parts.commitStep(two.turn.journal, answers);
+  for (const claim of [signedClaim(1n, 8n), signedClaim(9n, 1n)]) {
+    net.receive.now = parts.now();
+    net.receive.payload(claim, new DataView(claim.buffer), 0, claim.length, PAYER);
+  }
+  expect([net.step(parts.now()), one.takeAcks()]).toEqual([false, [['UNKNOWN_CHANNEL', 0n]]]);
+  expect([verify.step(), net.hasWork()]).toEqual([1, false]);
+  committer.step(parts.now());
+  answers.publish();
+  expect([net.hasWork(), committed(0)]).toEqual([true, 8n]);
+  net.step(parts.now());
+  expect([one.takeAcks(), net.hasWork()]).toEqual([[['COMMITTED', 8n]], false]);
 });
