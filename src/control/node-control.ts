@@ -14,6 +14,7 @@ export interface NodeStats {
   /** Threads that verify. */
   verifiers: number;
   sockets: string;
+  path: string;
   durability: string;
   verify: string;
   uptimeSeconds: number;

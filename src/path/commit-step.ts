@@ -6,13 +6,13 @@
  * out and the slots are freed after it, so "committed" means durable wherever it is read. The group shapes itself:
  * whatever was judged when the step began, up to the group's bound.
  *
- * A lane may leave the sync to another thread and fill a second group meanwhile; a claim that the group at the disk
- * already covers then joins that one's acks.
+ * On a slow disk a lane leaves the sync to another thread and fills a second group meanwhile; a claim that the group at the
+ * disk already covers then joins that one's acks.
  */
 import { claimAmountHigh, claimAmountLow, claimSequence } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { type ChannelTable, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
-import type { Durability, JournalSync } from '../config.ts';
+import type { Durability } from '../config.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
@@ -35,12 +35,16 @@ const JOURNAL_BYTES = counterIndex('journalBytes');
 const LINK_GAPS = counterIndex('linkGaps');
 
 /**
- * Groups grow to this size where the disk, not the verifier, is slow: then the next one may as well be verified meanwhile.
- * A sync of 0.1–0.3 ms is better inline, since another thread has to be given a core twice for it: on two cores at 400,000
- * claims/s, paced, p99 is 5 ms inline and 9 beside, at 650,000 it is 8 and 20. Refuted where syncWaitUs comes near the
- * lanes' run time while groups stay small.
+ * A sync that takes longer, microseconds, belongs beside the lane, which verifies meanwhile: on a disk of 5 ms that is 473,000
+ * claims/s in place of 206,000. A faster one stays inline, since another thread has to be given a core twice for it: at
+ * 150,000 claims/s p50 is 0.43 ms inline and 0.62 beside, and at the maximum rate both are as good.
  */
-const OVERLAP_CLAIMS = 2_048;
+const SLOW_SYNC_US = 500;
+/**
+ * So many groups after a slow sync go to the disk beside the lane, then one inline again: only that one tells how slow the
+ * disk is, since the end of a sync beside the lane is seen when the lane's turn is over. Costs a slow disk 1.5 %.
+ */
+const OVERLAPPED_GROUPS = 64;
 
 /** Claims staged here before C is tried again, after it found none of its own. */
 const OTHERS_RUN = 16;
@@ -57,10 +61,10 @@ export interface CommitStepOptions {
   durability: Durability;
   /** Called when a sync that went on beside this thread has ended: a step is due. Without it every sync is inline. */
   onSynced?: (() => void) | undefined;
-  /** Settles plain claims, where there is one. */
+  /** Groups that are synced beside this thread before the disk is measured for the first time; default 0. */
+  overlaps?: number;
+  /** Stages plain claims, where there is one. */
   path?: NativePath | undefined;
-  /** Where `onSynced` is there: whether syncs go on beside this thread always, never, or for large groups. */
-  journalSync?: JournalSync;
 }
 
 export class CommitStep {
@@ -78,7 +82,8 @@ export class CommitStep {
   readonly #durability: Durability;
   readonly #path: NativePath | undefined;
   readonly #onSynced: (() => void) | undefined;
-  readonly #overlapClaims: number;
+  /** Groups that are still to be synced beside this thread before the disk is measured again. */
+  #overlaps: number;
   /** The group being filled, and the one whose turn at the disk is, or will be, next. */
   #open: CommitGroup;
   #other: CommitGroup;
@@ -101,7 +106,7 @@ export class CommitStep {
     this.#durability = options.durability;
     this.#path = options.path;
     this.#onSynced = options.onSynced;
-    this.#overlapClaims = overlapClaims(options);
+    this.#overlaps = options.overlaps ?? 0;
     this.#open = new CommitGroup(options.table.capacity);
     this.#other = new CommitGroup(options.table.capacity);
     this.#next = options.ring.committed;
@@ -250,7 +255,8 @@ export class CommitStep {
     this.#counters.add(JOURNAL_BYTES, this.#journal.bytesWritten - bytesBefore);
     this.#clock.lap(STAGE.write);
     if (this.#durability === 'os') this.#journal.skipSync();
-    else if (group.looked >= this.#overlapClaims && !this.isHolding) {
+    else if (this.#overlaps > 0 && !this.isHolding) {
+      this.#overlaps--;
       this.#isSyncing = true;
       this.#clock.syncBegins();
       this.#journal.syncLater(() => {
@@ -262,7 +268,8 @@ export class CommitStep {
     } else {
       this.#clock.syncBegins();
       this.#journal.sync();
-      this.#clock.syncEnds();
+      const isSlow = this.#clock.syncEnds() >= SLOW_SYNC_US;
+      if (isSlow && this.#onSynced !== undefined) this.#overlaps = OVERLAPPED_GROUPS;
       this.#counters.add(SYNCS, 1);
       this.#clock.lap(STAGE.write);
     }
@@ -298,12 +305,6 @@ export class CommitStep {
     this.#ring.release(group.end);
     group.clear();
   }
-}
-
-/** Size from which a group's sync goes on beside the thread. */
-function overlapClaims({ onSynced, journalSync = 'auto' }: CommitStepOptions): number {
-  if (onSynced === undefined || journalSync === 'inline') return Number.POSITIVE_INFINITY;
-  return journalSync === 'overlap' ? 1 : OVERLAP_CLAIMS;
 }
 
 function isAboveRecord(group: CommitGroup, record: number, amountHigh: number, amountLow: number): boolean {

@@ -13,6 +13,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 import type { StreamSink } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
@@ -45,10 +46,17 @@ export class ReceiveStep implements StreamSink, FrameSink {
   #sourceAt = 0;
   #now = 0;
 
-  /** For plain claims, where there is an addon and it is wanted. */
-  #path: NativePath | undefined;
+  /** For plain claims, where it is wanted. */
+  path: NativePath | undefined;
 
-  constructor(arena: Arena, ring: ClaimRing, table: ChannelTable, acks: AckSender, counters: Counters) {
+  constructor(
+    arena: Arena,
+    ring: ClaimRing,
+    table: ChannelTable,
+    acks: AckSender,
+    counters: Counters,
+    random: System['random'],
+  ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
     this.#words = arena.words;
@@ -57,13 +65,13 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#table = table;
     this.#acks = acks;
     this.#counters = counters;
-    this.#filter = new DuplicateFilter(arena, ring);
+    this.#filter = new DuplicateFilter(arena, ring, random);
   }
 
-  /** From now on C takes the plain claims, where the addon is there. Returns what does. */
-  useNativePath(arena: Arena, ringNumber: number): NativePath | undefined {
-    this.#path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
-    return this.#path;
+  /** From now on C takes the plain claims. Returns what does. */
+  useNativePath(arena: Arena, ringNumber: number): NativePath {
+    this.path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
+    return this.path;
   }
 
   /** Whether a claim that was held back can be looked at now. */
@@ -103,7 +111,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#sourceAt = 0;
     this.#frames = view;
     const end = offset + length;
-    const start = this.#path === undefined ? offset : this.#admitPlain(this.#path, bytes, offset, end, source);
+    const start = this.path === undefined ? offset : this.#admitPlain(this.path, bytes, offset, end, source);
     if (start === end && length > 0) return;
     const fault = walkFrames(bytes, start, end, this);
     if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);

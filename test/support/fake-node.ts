@@ -94,6 +94,7 @@ class FakeNode implements NodeControl {
       keyTables: null,
       layout: 'pipeline',
       sockets: 'dgram',
+      path: 'portable',
       durability: 'sync',
       verify: 'every',
       verifiers: 1,

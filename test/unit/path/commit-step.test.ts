@@ -260,6 +260,34 @@ test('nothing is visible between the write and the end of the sync', () => {
   ]);
 });
 
+test('the disk decides where syncs go: inline while it is fast, beside the thread when slow, measured every 65 groups', () => {
+  const rig = new Rig({ isOverlapping: 'when slow' });
+  rig.open({ channelId: 1n });
+  let amount = 0n;
+  /** Whether the next group went to the disk beside the thread. */
+  const isBeside = () => {
+    rig.datagram(claimOf({ channelId: 1n, amount: ++amount }), ALICE);
+    rig.receive.step(rig.now);
+    rig.verify.step();
+    rig.commitTurn();
+    const { length } = rig.files.syncing;
+    if (length > 0) rig.files.endSync();
+    rig.commitTurn();
+    expect(rig.table.read(0).committed).toBe(amount);
+    return length > 0;
+  };
+  const groups = (count: number) => Array.from({ length: count }, isBeside);
+  rig.syncMs = 0.4;
+  expect(groups(3)).toEqual([false, false, false]);
+  rig.syncMs = 0.6;
+  expect(groups(1)).toEqual([false]);
+  expect(groups(64)).toEqual(new Array(64).fill(true));
+  expect(groups(2)).toEqual([false, true]);
+  rig.syncMs = 0.1;
+  expect(groups(65)).toEqual([...new Array(63).fill(true), false, false]);
+  expect(rig.counter('syncs')).toBe(135);
+});
+
 describe('a sync that goes on beside the thread', () => {
   /** A rig whose first group is at the disk: 5 drops of channel 1, from ALICE. */
   function atTheDisk(channel: Parameters<Rig['open']>[0] = { channelId: 1n }): Rig {
