@@ -28,7 +28,7 @@ function rows(text: string): string[][] {
     .map(([, row]) => row!.split(/(?<!\\)\|/).map((cell) => cell.trim()));
 }
 function quoted(text: string): string[] {
-  return [...text.replace(/```[^]*?```/g, '').matchAll(/`([^`\n]+)`/g)].map(([, word]) => word!);
+  return [...text.replace(/```.*?```/gs, '').matchAll(/`([^`\n]+)`/g)].map(([, word]) => word!);
 }
 /** As GitHub makes it of a heading. */
 function anchor(heading: string): string {
