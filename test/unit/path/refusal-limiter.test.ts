@@ -1,5 +1,5 @@
 /** Refusals a source may be sent: a burst, then a rate, by address and not by port. */
-import { randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RefusalLimiter } from '../../../src/path/refusal-limiter.ts';
 import { sourceHead } from '../../../src/transport/source.ts';
@@ -19,20 +19,20 @@ function allowed(limiter: RefusalLimiter, words: Uint32Array, now: number, count
 }
 
 test('a burst gets through, then nothing until time has passed, then the rate', () => {
-  const limiter = new RefusalLimiter(randomInt);
+  const limiter = new RefusalLimiter(randomBytes);
   expect(allowed(limiter, source(9), 1_000_000, 2 * BURST)).toBe(BURST);
   expect(allowed(limiter, source(9), 1_000_000, 100)).toBe(0);
   expect(allowed(limiter, source(9), 1_000_500, BURST)).toBe(PER_SECOND / 2);
 });
 
 test('ports of one address share its bucket', () => {
-  const limiter = new RefusalLimiter(randomInt);
+  const limiter = new RefusalLimiter(randomBytes);
   expect(allowed(limiter, source(9), 1_000_000, BURST)).toBe(BURST);
   expect(allowed(limiter, source(10), 1_000_000, 1)).toBe(0);
 });
 
 test('a time that goes back gives nothing and takes nothing', () => {
-  const limiter = new RefusalLimiter(randomInt);
+  const limiter = new RefusalLimiter(randomBytes);
   allowed(limiter, source(9), 1_000_000, BURST);
   expect(allowed(limiter, source(9), 900_000, 1)).toBe(0);
 });
