@@ -118,6 +118,7 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
   const { id } = value;
   const malformed = (expected: string) => refuseControl(id, CONTROL_CODE.MALFORMED, expected);
   const { type, token, channelId, channel, signature, client, versions } = value;
+  if (typeof type !== 'string') return malformed('type: expected a string');
   const needsToken = type === 'open' || type === 'close' || type === 'stats';
   if (needsToken && !isHex(token, 64)) return malformed('token: expected 64 hex digits');
   const needsChannelId = type === 'close' || type === 'status' || type === 'resume';
@@ -189,7 +190,7 @@ function isNumbers(value: unknown): value is Record<string, number> {
   return isMap(value) && Object.values(value).every((entry) => typeof entry === 'number');
 }
 
-function isU32(value: unknown): value is number {
+export function isU32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= U32_MAX;
 }
 
