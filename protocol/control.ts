@@ -3,7 +3,8 @@
  *
  * Any value a peer made can come in here: the checks look at own types only, throw nothing, and copy what they know
  * into a fresh object, so that a field nobody asked for goes no further. Amounts and u64 handles are decimal strings,
- * bytes are hex: the same text as in the admin interface's JSON, and exact in every language.
+ * bytes are hex, written in upper case and read in either: the same text as in the admin interface's JSON, and exact in
+ * every language.
  */
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { LEDGER_CHANNEL_ID_BYTES, type ProfileName } from './layout.ts';

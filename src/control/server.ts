@@ -194,6 +194,6 @@ function statusOf(channel: Channel | undefined): StatusResult {
 
 function bestClaim(channel: Channel): BestClaimResult {
   const { channelId, committed, sequence, signature } = channelJson(channel);
-  const timestamp = channel.timestampBits.toString(16).padStart(16, '0');
+  const timestamp = channel.timestampBits.toString(16).padStart(16, '0').toUpperCase();
   return { channelId, committed, sequence, timestamp, signature };
 }

@@ -80,7 +80,10 @@ export class ConnectionControl {
     if (this.#outstanding === CONTROL_OUTSTANDING_MAX)
       return refuseControl(request.id, OVERLOADED, `requests: expected at most ${CONTROL_OUTSTANDING_MAX} at a time`);
     this.#outstanding++;
-    this.#session ??= { nonce: randomBytes(RESUME_NONCE_BYTES).toString('hex'), isProtected: this.#isProtected };
+    this.#session ??= {
+      nonce: randomBytes(RESUME_NONCE_BYTES).toString('hex').toUpperCase(),
+      isProtected: this.#isProtected,
+    };
     void this.#port.request(request, this.#session).then((reply) => {
       this.#outstanding--;
       this.#reply(reply);

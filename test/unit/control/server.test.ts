@@ -30,8 +30,8 @@ function channelOf(channelId: bigint, fields: Partial<Channel> = {}): Channel {
     capacity: 2n ** 60n,
     committed: 2n ** 59n + 1n,
     sequence: 41,
-    timestampBits: 0x0102_0304n,
-    signature: new Uint8Array(64).fill(3),
+    timestampBits: 0x0a0b_0c0dn,
+    signature: new Uint8Array(64).fill(0xab),
     profile: 'xrpl',
     state: 'open',
     expiresAt: 0,
@@ -112,8 +112,8 @@ test("resume: the channel key's signature over this connection's nonce, and no o
     channelId: '7',
     committed: (2n ** 59n + 1n).toString(),
     sequence: 41,
-    timestamp: '0000000001020304',
-    signature: '03'.repeat(64),
+    timestamp: '000000000A0B0C0D',
+    signature: 'AB'.repeat(64),
   });
   const ofFresh = await server.request(resume('8', SIGNER.sign(digestOf(fresh, REMOTE.nonce))), REMOTE);
   expect(ofFresh).toMatchObject({ ok: true, committed: '0', signature: null });
@@ -173,7 +173,8 @@ test('open, close and stats take the token, and only where nobody can read it on
   };
   const requests: ControlRequest[] = [
     { id: 1, type: 'open', token: TOKEN, channel },
-    { id: 2, type: 'close', token: TOKEN, channelId: '1' },
+    // Hex is taken in either case.
+    { id: 2, type: 'close', token: TOKEN.toUpperCase(), channelId: '1' },
     { id: 3, type: 'stats', token: TOKEN },
   ];
   for (const request of requests) {

@@ -67,7 +67,7 @@ test('replies come by id, in any order, beside acks; a connection has one nonce,
   other.write(framed(encodeControl(hello)));
   await until(() => held.requests.length === 17);
   const nonces = held.sessions.map(({ nonce }) => nonce);
-  expect(nonces[0]).toMatch(/^[0-9a-f]{32}$/);
+  expect(nonces[0]).toMatch(/^[0-9A-F]{32}$/);
   expect(new Set(nonces.slice(0, 16)).size).toBe(1);
   expect(new Set(nonces).size).toBe(2);
   // One that has gone does not mind its answer.
