@@ -74,7 +74,7 @@ export interface HelloResult {
 /** What is public of a channel: the state, and what the ledger or an unsigned claim tells anybody. */
 export type StatusResult =
   | { state: 'unknown' }
-  | { state: 'open' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
+  | { state: 'open' | 'expired' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
 
 /** The channel's best claim, for whoever proved the right to see it. */
 export interface BestClaimResult {

@@ -13,6 +13,7 @@ import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 
 class FakeNode implements NodeControl {
+  readonly ruleSeconds = 1_700_000_000;
   ready = true;
   readonly rows = new Map<bigint, Channel>();
   /** What /stats shows. */

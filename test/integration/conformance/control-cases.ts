@@ -104,10 +104,33 @@ async function malformed(stage: Stage): Promise<void> {
   }
 }
 
+/** What anybody may know of a channel. */
+async function status(stage: Stage): Promise<void> {
+  const wire = await stage.streamWire();
+  const past = Math.floor(Date.now() / 1_000);
+  const [open, closed, expired] = [
+    await stage.open({ capacity: 5n, expiresAt: past + 86_400 }),
+    await stage.open({ capacity: 5n, profile: 'link' }),
+    await stage.open({ capacity: 5n, expiresAt: past }),
+  ];
+  await stage.closeChannel(closed);
+  const iso = (seconds: number) => new Date(seconds * 1_000).toISOString().replace('.000Z', 'Z');
+  for (const [channel, expected] of [
+    [open, { state: 'open', profile: 'xrpl', capacity: '5', expiresAt: iso(past + 86_400) }],
+    [closed, { state: 'closed', profile: 'link', capacity: '5', expiresAt: null }],
+    [expired, { state: 'expired', profile: 'xrpl', capacity: '5', expiresAt: iso(past) }],
+    [stage.unopened(), { state: 'unknown' }],
+  ] as const) {
+    const reply = await ask(wire, { type: 'status', channelId: channel.channelId.toString() });
+    expect(reply).toEqual({ id: reply.id, ok: true, ...expected });
+  }
+}
+
 const appliesTo = ({ connectStream }: { connectStream?: unknown }) => connectStream !== undefined;
 
 export const CONTROL_CASES: readonly ConformanceCase[] = [
   { name: 'resume: the committed amount and its signature, for the channel’s key', run: resume, appliesTo },
   { name: 'resume is refused to anybody else', run: resumeRefused, appliesTo },
+  { name: 'status: what anybody may know of a channel', run: status, appliesTo },
   { name: 'a malformed control message is answered with a code', run: malformed, appliesTo },
 ];

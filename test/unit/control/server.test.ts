@@ -57,8 +57,9 @@ function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}) {
     },
     stats: () =>
       ({ backend: 'noble', counters: { received: 2 ** 40, refused: { badAmount: 1 } } }) as unknown as NodeStats,
-    ...fields,
   } as unknown as NodeControl;
+  // With its getters, which a spread would read once.
+  Object.defineProperties(control, Object.getOwnPropertyDescriptors(fields));
   const transports = { udp: 1, tcp: 2 };
   const server = new ControlServer({ control, token: TOKEN, server: 'claimwire/test', transports, idleMsMax: 60_000 });
   return { server, openings };
@@ -99,6 +100,21 @@ test('status tells a stranger nothing of what was spent', async () => {
   expect(await status('1')).toEqual(open);
   expect(await status('2')).toEqual({ ...open, state: 'closed', expiresAt: '1970-01-02T00:00:00Z' });
   expect(await status('3')).toEqual({ id: 1, ok: true, state: 'unknown' });
+});
+
+test('status says that a channel has expired, from the second of its expiry on, unless it is closed', async () => {
+  let ruleSeconds = 86_399;
+  const channels = [channelOf(1n, { expiresAt: 86_400 }), channelOf(2n, { state: 'closed', expiresAt: 86_400 })];
+  const { server } = serverOver(channels, {
+    get ruleSeconds() {
+      return ruleSeconds;
+    },
+  });
+  const state = async (channelId: string) =>
+    ((await server.request({ id: 1, type: 'status', channelId }, REMOTE)) as unknown as { state: string }).state;
+  expect([await state('1'), await state('2')]).toEqual(['open', 'closed']);
+  ruleSeconds = 86_400;
+  expect([await state('1'), await state('2')]).toEqual(['expired', 'closed']);
 });
 
 test("resume: the channel key's signature over this connection's nonce, and no other", async () => {
