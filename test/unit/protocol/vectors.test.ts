@@ -62,7 +62,46 @@ function load(name: string): Vector[] {
   return vectors;
 }
 
+/** The messages of the spec's worked exchange: their bytes, and their maps as JSON. */
+function workedExchange(): { from: string; wire: Uint8Array; message: Record<string, unknown> }[] {
+  const spec = readFileSync(new URL('../../../protocol/README.md', import.meta.url), 'utf8');
+  const block = /### A worked exchange\n[^`]*(?:`[^`\n]+`[^`]*)*```text\n(.*?)```/s.exec(spec)![1]!;
+  return block.split(/^(?=[<>] )/m).map((text) => {
+    const [hexLines, json] = text.slice(2).split(/^ {2}(?={)/m) as [string, string];
+    const message = JSON.parse(json.replaceAll(/\n */g, ''));
+    return { from: text[0]!, wire: bytes(hexLines.replaceAll(/\s/g, '')), message };
+  });
+}
+
 describe('vectors', () => {
+  it('the worked exchange of the spec: its bytes are its JSON, and both signatures hold', () => {
+    const exchange = workedExchange();
+    for (const { wire, message } of exchange) {
+      expect([viewOf(wire).getUint32(0), wire[4]]).toEqual([wire.length - 4, PAYLOAD_CONTROL]);
+      expect(decodeControl(wire, 5, wire.length)).toEqual(message);
+    }
+    expect(exchange.map(({ from, message }) => `${from} ${message.type ?? message.ok}`)).toEqual([
+      '> hello',
+      '< true',
+      '> resume',
+      '< true',
+    ]);
+    const [, hello, resume, best] = exchange.map(({ message }) => message) as Record<string, string>[];
+    const { publicKey, ledgerChannelId } = load('refusals.json')[0]!.channel;
+    const preimage = resumePreimage(bytes(ledgerChannelId), bytes(hello!.nonce!));
+    const spec = readFileSync(new URL('../../../protocol/README.md', import.meta.url), 'utf8').replaceAll('\n', '');
+    expect(spec).toContain(hex(preimage));
+    const digest = createHash('sha256').update(preimage).digest();
+    expect(spec).toContain(digest.toString('hex'));
+    expect(verifyDigest(bytes(resume!.signature!), digest, bytes(publicKey))).toBe(true);
+    const claim = new Uint8Array(93);
+    claim[0] = 1;
+    viewOf(claim).setBigUint64(1, BigInt(best!.channelId!));
+    viewOf(claim).setBigUint64(13, BigInt(best!.committed!));
+    const signed = xrplDigest(bytes(ledgerChannelId), claim);
+    expect(verifyDigest(bytes(best!.signature!), signed, bytes(publicKey))).toBe(true);
+  });
+
   it('are what the generator makes', () => {
     const made = makeVectors();
     expect(made.size).toBe(9);
