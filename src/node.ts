@@ -23,14 +23,16 @@ import type { NodeControl, NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
-import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
+import { addonOrigin } from './native/addon.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
+import { nodeSystem } from './system/system.ts';
+import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -81,7 +83,7 @@ export class ClaimwireNode implements NodeControl {
       log('warn', `native sockets passed over: ${nativeSocketsFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault });
     checkTls(config.tls);
-    const folder = await openFolder(config.data);
+    const folder = await openFolder(config.data, nodeSystem);
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder);
@@ -203,6 +205,10 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   async #abandon(): Promise<void> {
     await this.#housekeeping?.stop();
     await this.#topology?.terminate();
@@ -211,10 +217,10 @@ export class ClaimwireNode implements NodeControl {
   async #start(): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
-    const token = loadAdminToken(data);
+    const token = loadAdminToken(data, nodeSystem);
     loadChannels(registry, this.#store);
     const options = { data, segmentBytes, blockBytes, lanes: ringsOf(this.config), cut: cutJournal };
-    this.#journals = Journals.replay(options, registry, this.#table);
+    this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.begin();
@@ -248,6 +254,7 @@ export class ClaimwireNode implements NodeControl {
       journals,
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
+      clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
@@ -270,7 +277,8 @@ export class ClaimwireNode implements NodeControl {
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
     const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
-    const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
+    const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
+    const kernel = this.kernelName === null ? '' : ` (${this.kernelName}${from})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
