@@ -152,6 +152,9 @@ export class ClaimwireNode implements NodeControl {
   get verifiers(): number {
     return this.config.layout === 'lanes' ? this.config.lanes : this.config.verifiers;
   }
+  get ruleSeconds(): number {
+    return this.#topology?.control.advanceClock(Math.floor(Date.now() / 1_000)) ?? 0;
+  }
   get channelCount(): number {
     return this.#store.count;
   }

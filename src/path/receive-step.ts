@@ -25,7 +25,7 @@ import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 const DATAGRAMS = counterIndex('datagrams');
 const RECEIVED = counterIndex('received');
 const DEFERRED = counterIndex('deferred');
-const DEFERRED_FULL = counterIndex('dropped.deferredFull');
+const DEFERRED_FULL = counterIndex('deferredFull');
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
 
 export class ReceiveStep implements StreamSink, FrameSink {
@@ -152,13 +152,14 @@ export class ReceiveStep implements StreamSink, FrameSink {
       const at = this.#deferred.shift();
       this.#source = words;
       this.#sourceAt = (at + SLOT_SOURCE) >>> 2;
-      this.#consider(view, at);
+      this.#consider(view, at, true);
       work++;
     }
     return work + this.#ring.publish();
   }
 
-  #consider(frames: DataView, offset: number): void {
+  /** @param hasWaited it was held back, and its twin is decided */
+  #consider(frames: DataView, offset: number, hasWaited = false): void {
     const slot = this.#ring.tryNext();
     if (slot < 0) {
       this.#answer(STATUS.OVERLOADED, frames, offset, 0, 0);
@@ -182,11 +183,11 @@ export class ReceiveStep implements StreamSink, FrameSink {
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
     } else {
-      this.#enter(slot, row);
+      this.#enter(slot, row, hasWaited);
     }
   }
 
-  #enter(slot: number, row: number): void {
+  #enter(slot: number, row: number, hasWaited: boolean): void {
     const word = (slot + SLOT_SOURCE) >>> 2;
     // The first word of a source shares a byte with the claim: keep the claim's.
     const claimByte = this.#words[word]! & 0xff;
@@ -194,9 +195,13 @@ export class ReceiveStep implements StreamSink, FrameSink {
     for (let index = 1; index < SOURCE_WORDS; index++)
       this.#words[word + index] = this.#source[this.#sourceAt + index]!;
     const twin = this.#filter.enter(slot);
-    if (twin >= 0) {
+    // A twin that was refused leaves its copies to be judged. If each waited for the one before it, a thousand copies of
+    // a forged claim would be looked at half a million times.
+    if (twin >= 0 && !hasWaited) {
       const isHeld = this.#deferred.push(this.#bytes, slot, twin);
       this.#counters.add(isHeld ? DEFERRED : DEFERRED_FULL, 1);
+      // Its twin is answered to that one's own source, which need not be this one's.
+      if (!isHeld) this.#answer(STATUS.OVERLOADED, this.#view, slot, 0, 0);
       return;
     }
     this.#doubles[(slot + SLOT_RECEIVED_AT) >>> 3] = this.#now;

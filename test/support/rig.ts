@@ -230,7 +230,7 @@ export class Rig {
   settled(): number {
     const counters = readCounters(this.arena) as Record<string, number> & Record<string, Record<string, number>>;
     const refused = Object.values(counters.refused!).reduce((sum, count) => sum + count, 0);
-    return counters.committed! + counters.already! + refused + counters.dropped!.deferredFull!;
+    return counters.committed! + counters.already! + refused;
   }
 
   /** What the journal holds, claim by claim, in the order written. */

@@ -44,29 +44,35 @@ describe('a claim that is in flight already', () => {
     expect(brief(rig)).toEqual([
       ['5002', STATUS.BAD_SIGNATURE, 5n],
       ['5001', STATUS.COMMITTED, 5n],
-      ['5002', STATUS.ALREADY, 5n],
+      ['5002', STATUS.COMMITTED, 5n],
     ]);
     expect(rig.table.read(0).timestampBits).toBe(new DataView(Float64Array.of(2).buffer).getBigUint64(0, true));
   });
 
-  test('is held back in bounded number', () => {
+  test('is held back in bounded number; beyond it the answer is OVERLOADED, to the source of the copy', () => {
     const rig = new Rig();
     rig.open({ channelId: 1n });
-    for (let count = 0; count < 1_500; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }), BOB);
+    rig.datagram(claimOf({ channelId: 1n, amount: 5n }), ALICE);
+    for (let count = 0; count < 1_499; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }), BOB);
     expect(rig.counter('deferred')).toBe(1_024);
-    expect(rig.counter('dropped.deferredFull')).toBe(475);
+    expect(rig.counter('deferredFull')).toBe(475);
+    expect(rig.counter('refused.overloaded')).toBe(475);
     rig.turn();
-    expect(rig.takeAcks()).toHaveLength(1_025);
+    const acks = rig.takeAcks();
+    expect(acks).toHaveLength(1_500);
+    const overloaded = acks.filter(({ status }) => status === STATUS.OVERLOADED);
+    expect(new Set(overloaded.map(({ to, amount }) => `${to} ${amount}`))).toEqual(new Set(['127.0.0.2:5002 0']));
     expect(rig.settled()).toBe(1_500);
   });
 
-  test('passes through the whole queue again and again when every twin is refused', () => {
+  test('waits only once: copies whose twin was refused are looked at together, not one after the other', () => {
     const rig = new Rig();
     rig.open({ channelId: 1n });
     for (let count = 0; count < 1_200; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }, false), BOB);
     rig.turn();
-    expect(rig.counter('refused.badSignature')).toBe(1_025);
+    expect(rig.counter('deferred')).toBe(1_024);
     expect(rig.settled()).toBe(1_200);
+    expect(rig.counter('refused.badSignature') + rig.counter('refused.overloaded')).toBe(1_200);
     expect(rig.receive.isHolding).toBe(false);
   });
 });
