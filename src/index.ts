@@ -12,6 +12,7 @@ export type {
   LayoutName,
   NodeConfig,
   NodeOptions,
+  PathKind,
   SocketKind,
   VerifyPolicy,
 } from './config.ts';
