@@ -1,9 +1,10 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test check bench powerloss build native prebuild packages wasm clean
+.PHONY: help run siege test check bench docs powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
+TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
 CC ?= cc
 KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/native/*.[ch] src/native/*.[ch])
@@ -25,6 +26,9 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
 	@for name in codec ring journal channels verify load path transport pool; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+
+docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
+	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
 
 powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 points under five disk models; Linux, ARGS="--help"
 	@npx tsc -p test/powerloss/tsconfig.json
@@ -62,6 +66,11 @@ clean: ## remove what was built, never data/
 # Not npm ci: it refuses a lock without the optional packages of every other platform. This takes it, and leaves it as is.
 $(INSTALLED): package-lock.json package.json
 	npm install --no-save --ignore-scripts >&2
+	@touch $@
+
+# typedoc reads sources through the compiler API of TypeScript 6, which 7 no longer has: it is installed apart.
+$(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
+	npm install --prefix docs/typedoc --no-save --ignore-scripts >&2
 	@touch $@
 
 $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json

@@ -20,6 +20,7 @@ export type SocketKind = 'native' | 'dgram';
 /** Whose loops plain claims run through: the addon's, or the steps' own, which are everywhere. */
 export type PathKind = 'native' | 'portable';
 
+/** An address to listen on; port 0 picks a free one. */
 export interface HostPort {
   host: string;
   port: number;

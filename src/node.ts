@@ -51,6 +51,7 @@ export interface NodeTotals {
   counters: NodeStats['counters'];
 }
 
+/** A node in this process. */
 export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
@@ -165,6 +166,7 @@ export class ClaimwireNode implements NodeControl {
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
   }
+  /** See NodeControl. */
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
@@ -181,6 +183,7 @@ export class ClaimwireNode implements NodeControl {
     return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
   }
 
+  /** See NodeControl. */
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
@@ -209,6 +212,7 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  /** For `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -14,6 +14,7 @@ import { nodeSystem } from './system/system.ts';
 /** Cold work beside the claim path: one thread checks a bulk import's lines. */
 const IMPORT_THREADS = 1;
 
+/** A node and its admin interface. */
 export interface ServingNode {
   node: ClaimwireNode;
   /** Where the admin interface listens, `H:P`. */

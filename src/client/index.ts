@@ -1,4 +1,8 @@
-/** `claimwire/client`: sign, send and see acknowledged the claims of payment channels. */
+/**
+ * `claimwire/client`: sign, send and see acknowledged the claims of payment channels.
+ *
+ * @module claimwire/client
+ */
 export { ClaimwireError, type ErrorCode } from '../errors.ts';
 export type { Abortable } from './abort.ts';
 export type { PaymentChannel } from './channel.ts';

@@ -30,6 +30,7 @@ import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
 import { StateFile } from './state/state-file.ts';
 
+/** Bounds of a payer; everything has a default. */
 export interface PayerLimits {
   /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT. */
   window?: number;
@@ -44,11 +45,13 @@ export interface PayerLimits {
   waitForNode?: boolean;
   /** Bounds of the retransmission timeout. */
   rto?: Partial<RtoLimits>;
-  /** Time and chance, for simulators. */
+  /** Time, for simulators. */
   clock?: Clock;
+  /** Chance, for simulators: 0 up to 1, like Math.random. */
   random?: () => number;
 }
 
+/** What a payer keeps over restarts. */
 export interface StateOptions {
   /**
    * A file that keeps each channel's amounts and sequences over restarts; made where there is none. It is locked for as
@@ -57,6 +60,7 @@ export interface StateOptions {
   state?: string;
 }
 
+/** A channel and the key that signs its claims. */
 export interface ChannelOptions {
   /** 32 bytes, or 64 hex digits. */
   ledgerChannelId: Uint8Array | string;
@@ -87,6 +91,7 @@ const WINDOW_DEFAULT = 1024;
 const ACK_TIMEOUT_MS_DEFAULT = 10_000;
 const WAITING_MAX_DEFAULT = 1_000_000;
 
+/** Channels to one node. Many payers may share a ConnectionPool. */
 export class Payer {
   readonly #link: PeerLink;
   readonly #counters = new PayerCounters();
@@ -195,6 +200,7 @@ export class Payer {
     return checkBestClaim(identity, await this.#link.ask((nonce) => resumeRequest(identity, nonce)));
   }
 
+  /** Counters, now. */
   stats(): PayerStats {
     const counters = this.#counters;
     return {
@@ -223,6 +229,7 @@ export class Payer {
     return this.#closing;
   }
 
+  /** For `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -14,6 +14,7 @@ import { Ed25519Signer } from './ed25519-signer.ts';
 import { Secp256k1Signer, type Signer } from './signer.ts';
 
 export const KEY_TYPES = ['secp256k1', 'ed25519'] as const;
+/** Which curve a key is of. */
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** A key in upper-case hex. */

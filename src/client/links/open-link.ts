@@ -11,6 +11,7 @@ import type { PeerLink } from './peer-link.ts';
 import type { TlsOptions } from './tcp-connect.ts';
 import { openUdpSocket } from './transport-udp.ts';
 
+/** Which node, and by what. */
 export interface LinkOptions {
   /**
    * `udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `auto://HOST:PORT`: UDP, and TCP on the same port (TLS

@@ -25,6 +25,7 @@ export interface LinkReceiver {
   resendAll(): void;
 }
 
+/** What a link has carried. */
 export interface LinkStats {
   /** What carries claims now. */
   transport: 'udp' | 'tcp' | 'tls';
@@ -35,6 +36,7 @@ export interface LinkStats {
   pool?: PoolStats;
 }
 
+/** The way to the node. */
 export interface PeerLink {
   /** The other end, for messages, e.g. `127.0.0.1:9393`. */
   readonly peer: string;
@@ -52,7 +54,9 @@ export interface PeerLink {
    * where the link has no control channel.
    */
   ask?: ((request: (nonce: string) => AskedRequest) => Promise<ControlAnswer>) | undefined;
+  /** Counters, now. */
   stats(): LinkStats;
+  /** Lets go of sockets of its own. */
   close(): Promise<void>;
 }
 
