@@ -5,7 +5,7 @@
 
 import { isDiskFull } from './errors.ts';
 import type { Journals } from './journal/lane-journals.ts';
-import { log } from './log.ts';
+import { type Logger, stderrLogger } from './log.ts';
 import { RuleClock } from './path/rule-clock.ts';
 import type { ChannelStore } from './registry/channel-store.ts';
 import { StallWatch } from './threads/stall-watch.ts';
@@ -22,12 +22,14 @@ export interface HousekeepingOptions {
   journals: Journals;
   topology: Topology;
   checkpointSeconds: number;
+  logger?: Logger;
   /** The node cannot go on. */
   onFailure: (error: Error) => void;
 }
 
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
+  readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
   readonly #stalls: StallWatch;
   readonly #ruleClock: RuleClock;
@@ -39,8 +41,9 @@ export class Housekeeping {
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+    this.#logger = options.logger ?? stderrLogger;
     this.#stalls = new StallWatch(options.topology.rings, STALL_MS);
-    this.#ruleClock = new RuleClock(options.topology.control);
+    this.#ruleClock = new RuleClock(options.topology.control, this.#logger);
     this.#timer = setInterval(() => {
       this.#look();
       this.#work ??= this.#keep().finally(() => {
@@ -63,7 +66,7 @@ export class Housekeeping {
   /** What waits for nothing. */
   #look(): void {
     this.#ruleClock.advance(Date.now(), performance.now());
-    if (this.#stalls.look(performance.now())) log(this.isStalled ? 'warn' : 'info', this.#stalls.report);
+    if (this.#stalls.look(performance.now())) this.#logger[this.isStalled ? 'warn' : 'info'](this.#stalls.report);
   }
 
   /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
@@ -71,7 +74,7 @@ export class Housekeeping {
     if (this.#retryAt !== undefined && performance.now() < this.#retryAt) return;
     try {
       await this.#makeRoom();
-      if (this.#retryAt !== undefined) log('info', 'disk: there is room again');
+      if (this.#retryAt !== undefined) this.#logger.info('disk: there is room again');
       this.#retryAt = undefined;
     } catch (error) {
       const { message } = error as Error;
@@ -80,7 +83,7 @@ export class Housekeeping {
         return;
       }
       // The writers go on in the segments they have, and fail when they need another and there is no room for it.
-      if (this.#retryAt === undefined) log('warn', `${message}; going on as long as the journal's segments last`);
+      if (this.#retryAt === undefined) this.#logger.warn(`${message}; going on as long as the journal's segments last`);
       this.#retryAt = performance.now() + DISK_FULL_RETRY_MS;
     }
   }

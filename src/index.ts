@@ -5,5 +5,6 @@ export type { Channel, ChannelState } from './channel/row.ts';
 export type { HostPort, NodeConfig, NodeOptions } from './config.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
-export { ClaimwireNode, type NodeTotals } from './node.ts';
+export type { Logger } from './log.ts';
+export { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 export { type ServingNode, serve } from './serve.ts';

@@ -3,58 +3,217 @@
  * stderr.
  */
 
-import type { Durability, JournalSync, LayoutName, NodeOptions, SocketKind, VerifyPolicy } from '../src/config.ts';
-import { log } from '../src/log.ts';
+import { type Logger, lineLogger } from '../src/log.ts';
+import type { NodeStartOptions } from '../src/node.ts';
 import { type ServingNode, serve } from '../src/serve.ts';
-import { BACKEND_NAMES, type BackendChoice } from '../src/verify/backend.ts';
-import { byteSize, hostPort, readArgs, readFile, required, usage, wholeNumber } from './args.ts';
+import { BACKEND_NAMES } from '../src/verify/backend.ts';
+import { hostPort, readFile, usage } from './args.ts';
+import { defineCommand } from './command.ts';
+import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
+import { count, duration, size } from './units.ts';
 
-const HELP = `Usage: claimwire node [--data DIR] [--udp H:P] [--http H:P]
-                      [--backend auto|${BACKEND_NAMES.join('|')}] [--layout auto|lanes|pipeline]
+const ADDRESSES = 'Where it listens:';
+const TLS = 'TCP and TLS:';
+const MACHINE = 'How it uses the machine:';
+const DURABLE = 'What is on the disk:';
+const LOG = 'What it says (on stderr):';
+const CONNECTIONS_MAX = 65_536;
 
-Runs a node. The first line on stdout is {"event":"ready",…}, the last, after
-SIGTERM, SIGINT or SIGHUP, {"event":"stopped",…}; logs go to stderr. Where nobody
-reads them any more, it goes on without.
+/** Also of `claimwire demo`. */
+export const LOG_OPTIONS = {
+  'log-level': {
+    value: 'LEVEL',
+    description: 'the least that is told',
+    choices: ['info', 'warn', 'error', 'none'],
+    default: 'info',
+    group: LOG,
+  },
+  'log-format': { value: 'NAME', description: 'how', choices: ['text', 'json'], default: 'text', group: LOG },
+} as const satisfies OptionSpecs;
 
-  --data DIR               registry, journal and admin token; default ./data
-  --udp H:P                where claims come in; default 127.0.0.1:9393, port 0 picks one
-  --tcp H:P                where connections are taken; default the UDP address
-  --tls-cert FILE          PEM certificate and key: TCP is TLS then
-  --tls-key FILE
-  --tcp-connections N      most connections of a listener, one per lane; default 4096
-  --tcp-connections-per-address N
-                           of these from one address; default 1024
-  --http H:P               admin interface; default 127.0.0.1:9394, port 0 picks one
-  --backend NAME           what verifies signatures; default auto: the fastest that
-                           passes its self-test
-  --layout NAME            lanes: each thread runs every step, from its own socket to its
-                           own journal; the default where sockets and backend are native
-                           pipeline: net thread, verifiers, commit thread
-  --lanes N                threads (lanes); default one per core
-  --verifiers N            verifier threads (pipeline); default one per core
-  --sockets NAME           native: batches of datagrams, by the addon; dgram: node's own;
-                           default auto: native where it is there
-  --durability NAME        sync: on stable storage before it is acknowledged (default)
-                           os: only written, so a loss of power may take acknowledged claims
-  --verify NAME            every claim (default), or newest: of a channel's claims in one
-                           batch only the newest, which settles the older ones
-  --journal-sync NAME      where a lane syncs: inline, overlap (beside it), or auto (default)
-  --coalesce MICROSECONDS  longest a lane near its limit waits for more before it reads;
-                           default 300
-  --key-cache SIZE         memory for key tables, like 512M; default a quarter of the
-                           free memory, at most 1G
-  --channels-max N         room in the channel table; default 2097152, or twice what is stored
-  --ring-slots N           claims in flight, a power of two; default by the backend's speed
-  --spins N                empty looks before a thread sleeps; default by cores
-  --checkpoint-seconds N   longest time between checkpoints; default 30
-  --journal-block BYTES    what each write to the journal is aligned to: 4096 (default), or
-                           512 for a disk known to write sectors of 512 bytes
-  --cut-journal            start on a damaged or missing journal with what lies before the
-                           damage; the rest is moved aside, never overwritten
-  --help                   this text
+/** Also of `claimwire demo`. */
+export const BACKEND_OPTION = {
+  value: 'NAME',
+  description: 'what verifies signatures; auto is the fastest that passes its self-test',
+  choices: ['auto', ...BACKEND_NAMES],
+  default: 'auto',
+  env: 'CLAIMWIRE_BACKEND',
+  group: MACHINE,
+} as const;
 
-Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.
-`;
+const OPTIONS = {
+  data: DATA_OPTION,
+  udp: {
+    value: 'H:P',
+    description: 'claims; port 0 picks one',
+    default: '127.0.0.1:9393',
+    read: hostPort,
+    group: ADDRESSES,
+  },
+  tcp: {
+    value: 'H:P',
+    description: 'connections',
+    defaultText: 'the UDP address',
+    read: hostPort,
+    group: ADDRESSES,
+  },
+  http: {
+    value: 'H:P',
+    description: 'the admin interface; port 0 picks one',
+    default: '127.0.0.1:9394',
+    env: 'CLAIMWIRE_HTTP',
+    read: (text: string, flag: string) => hostPort(text.replace(/^http:\/\/([^/]*)\/?$/, '$1'), flag),
+    group: ADDRESSES,
+  },
+  'http-host': {
+    value: 'NAME',
+    description: 'a name by which the admin interface may be called, beside its address and localhost; repeatable',
+    repeatable: true,
+    group: ADDRESSES,
+  },
+  'tls-cert': { value: 'FILE', description: 'PEM certificate: with it and its key, TCP is TLS', group: TLS },
+  'tls-key': { value: 'FILE', description: 'PEM key of the certificate', group: TLS },
+  'tcp-connections': {
+    value: 'N',
+    description: 'most connections of a listener, one per lane',
+    defaultText: '4096',
+    read: count(1, CONNECTIONS_MAX),
+    group: TLS,
+  },
+  'tcp-connections-per-address': {
+    value: 'N',
+    description: 'of these from one address',
+    defaultText: '1024',
+    read: count(1, CONNECTIONS_MAX),
+    group: TLS,
+  },
+  backend: BACKEND_OPTION,
+  layout: {
+    value: 'NAME',
+    description:
+      'lanes: each thread runs every step, from its own socket to its own journal. pipeline: net thread, verifiers, commit thread. auto: lanes where sockets and backend are native',
+    choices: ['auto', 'lanes', 'pipeline'],
+    default: 'auto',
+    group: MACHINE,
+  },
+  lanes: {
+    value: 'N',
+    description: 'threads (lanes)',
+    defaultText: 'one per core',
+    read: count(1, 64),
+    group: MACHINE,
+  },
+  verifiers: {
+    value: 'N',
+    description: 'verifier threads (pipeline)',
+    defaultText: 'one per core',
+    read: count(1, 64),
+    group: MACHINE,
+  },
+  sockets: {
+    value: 'NAME',
+    description: "native: batches of datagrams, by the addon. dgram: node's own. auto: native where it is there",
+    choices: ['auto', 'native', 'dgram'],
+    default: 'auto',
+    group: MACHINE,
+  },
+  coalesce: {
+    value: 'MICROSECONDS',
+    description: 'longest a lane near its limit waits for more before it reads',
+    defaultText: '300',
+    read: count(0, 10_000),
+    group: MACHINE,
+  },
+  spins: {
+    value: 'N',
+    description: 'empty looks before a thread sleeps',
+    defaultText: 'by cores',
+    read: count(0, 1_000_000),
+    group: MACHINE,
+  },
+  'key-cache': {
+    value: 'SIZE',
+    description: 'memory for key tables, like 512M',
+    defaultText: 'a quarter of the free memory, at most 1G',
+    read: size,
+    group: MACHINE,
+  },
+  'channels-max': {
+    value: 'N',
+    description: 'room in the channel table, like 4M',
+    defaultText: '2097152, or twice what is stored',
+    read: count(1, 20_000_000),
+    group: MACHINE,
+  },
+  'ring-slots': {
+    value: 'N',
+    description: 'claims in flight, a power of two',
+    defaultText: "by the backend's speed",
+    read: count(16, 65_536),
+    group: MACHINE,
+  },
+  verify: {
+    value: 'NAME',
+    description:
+      "every claim, or newest: of a channel's claims in one batch only the newest, which covers the older ones",
+    choices: ['every', 'newest'],
+    default: 'every',
+    group: MACHINE,
+  },
+  durability: {
+    value: 'NAME',
+    description:
+      'sync: on stable storage before it is acknowledged. os: only written, so a loss of power may take acknowledged claims',
+    choices: ['sync', 'os'],
+    default: 'sync',
+    group: DURABLE,
+  },
+  'journal-sync': {
+    value: 'NAME',
+    description: 'where a lane syncs: inline, overlap (beside it)',
+    choices: ['auto', 'inline', 'overlap'],
+    defaultText: 'auto',
+    group: DURABLE,
+  },
+  'journal-block': {
+    value: 'BYTES',
+    description: 'what each write to the journal is aligned to; 512 is for a disk known to write sectors of 512 bytes',
+    choices: ['4096', '512'],
+    default: '4096',
+    group: DURABLE,
+  },
+  'checkpoint-seconds': {
+    value: 'S',
+    description: 'longest time between checkpoints, like 30s',
+    default: '30',
+    read: duration('s', 1, 86_400),
+    group: DURABLE,
+  },
+  'cut-journal': {
+    description:
+      'start on a damaged or missing journal with what lies before the damage; the rest is moved aside, never overwritten',
+    group: DURABLE,
+  },
+  ...LOG_OPTIONS,
+} as const satisfies OptionSpecs;
+
+export const command = defineCommand({
+  name: 'node',
+  summary: 'runs a node',
+  description: 'runs a node until SIGTERM, SIGINT or SIGHUP.',
+  options: OPTIONS,
+  examples: [
+    ['claimwire node', 'claims on UDP port 9393, admin on HTTP port 9394, data in ./data'],
+    ['claimwire node --udp 0.0.0.0:9393 --log-format json', 'claims from a network'],
+    ['claimwire node --config node.json --lanes 4', 'settings of a file, and one that goes before it'],
+  ],
+  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}, with or
+without --json; logs go to stderr. Where nobody reads them any more, it goes on without.
+
+Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
+  act: async (values) => runNode(nodeOptions(values)),
+});
+export const { run } = command;
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** While draining these end the process at once. A closing terminal may say SIGHUP twice. */
@@ -62,13 +221,7 @@ const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** After a failure the drain may be what fails: longer than a drain takes that does not. */
 const FAILED_STOP_MS_MAX = 15_000;
 
-/** Runs the command; resolves to the exit code. */
-export async function run(args: string[]): Promise<number> {
-  const options = readOptions(args);
-  if (options === undefined) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<number> {
   const serving = await serve(options);
   const { node, http } = serving;
   // Before the ready line: whoever reads it may ask for a stop at once.
@@ -90,7 +243,7 @@ export async function run(args: string[]): Promise<number> {
     durability: node.config.durability,
     verify: node.config.verify,
   });
-  return await untilStopped(serving, signal);
+  return await untilStopped(serving, signal, options.logger);
 }
 
 function nextSignal(): Promise<string> {
@@ -99,21 +252,21 @@ function nextSignal(): Promise<string> {
   });
 }
 
-async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>): Promise<number> {
+async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>, logger: Logger): Promise<number> {
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
   for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
   if (reason instanceof Error) {
     // What is in the ring is still committed and acknowledged; nothing else is saved: recovery reads the journal.
-    log('error', reason.message);
+    logger.error(reason.message);
     const late = setTimeout(endAtOnce, FAILED_STOP_MS_MAX);
     await stop();
     clearTimeout(late);
     return 1;
   }
-  log('info', `${reason}: draining`);
+  logger.info(`${reason}: draining`);
   const totals = await stop();
   if (node.failure !== undefined) {
-    log('error', `while draining: ${node.failure.message}`);
+    logger.error(`while draining: ${node.failure.message}`);
     return 1;
   }
   print({ event: 'stopped', ...totals });
@@ -127,86 +280,45 @@ function endAtOnce(): void {
   process.exit(1);
 }
 
-function readOptions(args: string[]): NodeOptions | undefined {
-  const { values, positionals } = readArgs(args, {
-    data: { type: 'string' },
-    udp: { type: 'string' },
-    tcp: { type: 'string' },
-    'tls-cert': { type: 'string' },
-    'tls-key': { type: 'string' },
-    'tcp-connections': { type: 'string' },
-    'tcp-connections-per-address': { type: 'string' },
-    http: { type: 'string' },
-    verifiers: { type: 'string' },
-    backend: { type: 'string' },
-    layout: { type: 'string' },
-    lanes: { type: 'string' },
-    sockets: { type: 'string' },
-    durability: { type: 'string' },
-    verify: { type: 'string' },
-    'journal-sync': { type: 'string' },
-    coalesce: { type: 'string' },
-    'key-cache': { type: 'string' },
-    'channels-max': { type: 'string' },
-    'ring-slots': { type: 'string' },
-    spins: { type: 'string' },
-    'checkpoint-seconds': { type: 'string' },
-    'journal-block': { type: 'string' },
-    'cut-journal': { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
-  });
-  if (values.help) return undefined;
-  if (positionals.length > 0) usage(`node: expected flags only, got ${JSON.stringify(positionals[0])}`);
-  const options: NodeOptions = { cutJournal: values['cut-journal'] ?? false };
-  if (values.data !== undefined) options.data = values.data;
-  if (values.udp !== undefined) options.udp = hostPort(values.udp, '--udp');
-  if (values.tcp !== undefined) options.tcp = hostPort(values.tcp, '--tcp');
-  if (values['tls-cert'] !== undefined || values['tls-key'] !== undefined)
-    options.tls = {
-      cert: readFile(required(values['tls-cert'], '--tls-cert', 'a PEM file, as --tls-key is there'), '--tls-cert'),
-      key: readFile(required(values['tls-key'], '--tls-key', 'a PEM file, as --tls-cert is there'), '--tls-key'),
-    };
-  if (values['tcp-connections'] !== undefined)
-    options.tcpConnections = wholeNumber(values['tcp-connections'], '--tcp-connections', 1, 65_536);
+/** What is left out, the node decides. */
+function nodeOptions(values: Values<typeof OPTIONS>): NodeStartOptions & { logger: Logger } {
+  const tls = readTls(values['tls-cert'], values['tls-key']);
+  const options: NodeStartOptions & { logger: Logger } = {
+    data: values.data,
+    udp: values.udp,
+    tcp: values.tcp,
+    http: values.http,
+    httpHosts: values['http-host'],
+    backend: values.backend,
+    layout: values.layout,
+    sockets: values.sockets,
+    verify: values.verify,
+    durability: values.durability,
+    journalBlockBytes: Number(values['journal-block']),
+    checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
+    cutJournal: values['cut-journal'],
+    logger: lineLogger(values['log-level'], values['log-format']),
+    ...(tls && { tls }),
+  };
+  if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)
-    options.tcpConnectionsPerAddress = wholeNumber(
-      values['tcp-connections-per-address'],
-      '--tcp-connections-per-address',
-      1,
-      65_536,
-    );
-  if (values.http !== undefined) options.http = hostPort(values.http, '--http');
-  if (values.verifiers !== undefined) options.verifiers = wholeNumber(values.verifiers, '--verifiers', 1, 64);
-  if (values.backend !== undefined)
-    options.backend = oneOf<BackendChoice>(values.backend, '--backend', ['auto', ...BACKEND_NAMES]);
-  if (values.layout !== undefined)
-    options.layout = oneOf<LayoutName | 'auto'>(values.layout, '--layout', ['auto', 'lanes', 'pipeline']);
-  if (values.lanes !== undefined) options.lanes = wholeNumber(values.lanes, '--lanes', 1, 64);
-  if (values.sockets !== undefined)
-    options.sockets = oneOf<SocketKind | 'auto'>(values.sockets, '--sockets', ['auto', 'native', 'dgram']);
-  if (values.durability !== undefined)
-    options.durability = oneOf<Durability>(values.durability, '--durability', ['sync', 'os']);
-  if (values.verify !== undefined) options.verify = oneOf<VerifyPolicy>(values.verify, '--verify', ['every', 'newest']);
-  if (values['journal-sync'] !== undefined)
-    options.journalSync = oneOf<JournalSync>(values['journal-sync'], '--journal-sync', ['auto', 'inline', 'overlap']);
-  if (values.coalesce !== undefined) options.coalesceUs = wholeNumber(values.coalesce, '--coalesce', 0, 10_000);
-  if (values['key-cache'] !== undefined) options.keyCacheBytes = byteSize(values['key-cache'], '--key-cache');
-  if (values['channels-max'] !== undefined)
-    options.channelsMax = wholeNumber(values['channels-max'], '--channels-max', 1, 20_000_000);
-  if (values['ring-slots'] !== undefined)
-    options.ringSlots = wholeNumber(values['ring-slots'], '--ring-slots', 16, 65_536);
-  if (values.spins !== undefined) options.spins = wholeNumber(values.spins, '--spins', 0, 1_000_000);
-  if (values['journal-block'] !== undefined)
-    options.journalBlockBytes = Number(oneOf(values['journal-block'], '--journal-block', ['4096', '512']));
-  if (values['checkpoint-seconds'] !== undefined)
-    options.checkpointSeconds = wholeNumber(values['checkpoint-seconds'], '--checkpoint-seconds', 1, 86_400);
+    options.tcpConnectionsPerAddress = values['tcp-connections-per-address'];
+  if (values.lanes !== undefined) options.lanes = values.lanes;
+  if (values.verifiers !== undefined) options.verifiers = values.verifiers;
+  if (values['journal-sync'] !== undefined) options.journalSync = values['journal-sync'];
+  if (values.coalesce !== undefined) options.coalesceUs = values.coalesce;
+  if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];
+  if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
+  if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
+  if (values.spins !== undefined) options.spins = values.spins;
   return options;
 }
 
-function oneOf<Name extends string>(text: string, flag: string, names: readonly Name[]): Name {
-  return (
-    names.find((name) => name === text) ?? usage(`${flag}: expected ${names.join(' or ')}, got ${JSON.stringify(text)}`)
-  );
+function readTls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined) return usage('--tls-cert: expected a PEM file, as --tls-key is there, got nothing');
+  if (key === undefined) return usage('--tls-key: expected a PEM file, as --tls-cert is there, got nothing');
+  return { cert: readFile(cert, '--tls-cert'), key: readFile(key, '--tls-key') };
 }
 
 function print(line: object): void {
