@@ -14,7 +14,6 @@ import type { LoadSettings } from '../src/load/settings.ts';
 import { hostPort } from './args.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { loadWatcher } from './load-watcher.ts';
-import { wrapped } from './output.ts';
 import { Progress } from './progress.ts';
 import { countText, durationText } from './units.ts';
 
@@ -29,8 +28,9 @@ const OTHERS_SHARE = 0.2;
 const SYNC_SHARE = 0.3;
 /** Clock ticks of /proc; 100 wherever Node runs. */
 const TICK_MS = 10;
-const COLUMNS_MAX = 100;
-const LABEL_COLUMNS = 9;
+
+/** Prints a row for people: a label and its text. */
+export type Say = (label: string, text: string) => void;
 
 /** Processor time and counters at one moment. */
 interface Sample {
@@ -58,12 +58,7 @@ export interface FullLoad {
 }
 
 /** Runs it and prints the table. Throws NODE_FAILED where an acknowledged amount is missing at the node. */
-export async function fullLoad(
-  ready: ReadyLine,
-  admin: AdminClient,
-  durationMs: number,
-  say: (line: string) => void,
-): Promise<FullLoad> {
+export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs: number, say: Say): Promise<FullLoad> {
   // The first is replaced until claims are sent; from then on there is one a second.
   let first = sample(ready.pid, admin);
   const samples: Promise<Sample>[] = [];
@@ -108,7 +103,7 @@ export async function fullLoad(
     layout: ready.layout,
     ...limit,
   };
-  for (const line of table(full, durationMs)) say(line);
+  for (const [label, text] of table(full, durationMs)) say(label, text);
   return full;
 }
 
@@ -210,12 +205,12 @@ function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-function table(full: FullLoad, durationMs: number): string[] {
-  const { backend, kernel, layout, sockets } = full;
-  const rows: [string, string][] = [
+function table(full: FullLoad, durationMs: number): [string, string][] {
+  const { backend, kernel, layout, sockets, claimsPerSecond } = full;
+  return [
     [
       'claims/s',
-      `${full.claimsPerSecond} (${countText(full.claimsPerSecond)}): each verified, synced to the disk and acknowledged; ${CHANNELS} channels, ${durationText(durationMs)}, every drop found again`,
+      `${claimsPerSecond} (${countText(claimsPerSecond)}): each verified, synced to the disk and acknowledged; ${CHANNELS} channels, ${durationText(durationMs)}, every drop found again`,
     ],
     ['latency', `p50 ${durationText(full.p50Ms)}, p99 ${durationText(full.p99Ms)} at this rate`],
     [
@@ -223,9 +218,6 @@ function table(full: FullLoad, durationMs: number): string[] {
       `backend ${backend}${kernel === null ? '' : `, kernel ${kernel}`}, ${sockets} sockets, layout ${layout}`,
     ],
     ['limit', full.limitedBy],
-    ['faster', full.fasterWith.join('; ')],
+    ['faster', `with ${full.fasterWith.join('; ')}`],
   ];
-  const columns = Math.min(process.stdout.columns ?? COLUMNS_MAX, COLUMNS_MAX);
-  const indent = ' '.repeat(LABEL_COLUMNS);
-  return rows.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${wrapped(text, columns, indent)}`);
 }

@@ -10,14 +10,14 @@ import { parseRow } from '../src/channel/parse.ts';
 import { generateKey, keySigner, Payer, type PaymentChannel, type Percentiles } from '../src/client/index.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
-import { paymentChannelClaim } from '../src/ledger/xrpl.ts';
+import { type PaymentChannelClaim, paymentChannelClaim } from '../src/ledger/xrpl.ts';
 import type { NodeTotals } from '../src/node.ts';
 import { defineCommand } from './command.ts';
-import { fullLoad } from './demo-load.ts';
+import { fullLoad, type Say } from './demo-load.ts';
 import { NodeProcess, type ReadyLine } from './demo-node.ts';
 import { BACKEND_OPTION, LOG_OPTIONS } from './node.ts';
 import { DATA_OPTION } from './options.ts';
-import { writeJson } from './output.ts';
+import { rowText, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { count, countText, duration, durationText } from './units.ts';
 
@@ -43,6 +43,7 @@ export const command = defineCommand({
     channels: { value: 'N', description: 'payment channels the payer opens', default: '64', read: count(1, 100_000) },
     backend: BACKEND_OPTION,
     ...LOG_OPTIONS,
+    'log-level': { ...LOG_OPTIONS['log-level'], default: 'warn' },
   },
   examples: [
     ['claimwire demo', 'ten seconds: a payer with its key, then full load'],
@@ -56,33 +57,30 @@ With --json one object on stdout, {"payer", "load", "redeem", "stopped"}, and th
 Exit code: 0 fine, 1 failed, 2 usage.`,
   act: async (values) => {
     const { data, json } = values;
-    say = (line) => void (json ? process.stderr : process.stdout).write(`${line}\n`);
+    const say: Say = (label, text) => void (json ? process.stderr : process.stdout).write(`${rowText(label, text)}\n`);
     const logFlags = ['--log-level', values['log-level'], '--log-format', values['log-format']];
     const node = new NodeProcess(data, ['--backend', values.backend, ...logFlags]);
     const result: Record<string, unknown> = {};
     try {
       const ready = await node.ready;
-      say(`node     pid ${node.pid}, claims on udp://${ready.udp}, admin on http://${ready.http}`);
-      say(`         backend ${ready.backend}, ${ready.verifiers} verifier threads, data in ${data}`);
+      say('node', `pid ${node.pid}, claims on udp://${ready.udp}, admin on http://${ready.http}`);
+      say('', `backend ${ready.backend}, ${ready.verifiers} verifier threads, data in ${data}`);
       const admin = AdminClient.open({ http: `http://${ready.http}`, tokenFile: join(data, 'admin-token') });
-      Object.assign(result, await stream(ready, admin, values.seconds, values.channels));
+      Object.assign(result, await stream(ready, admin, { ms: values.seconds, count: values.channels, json }, say));
       if (values['load-seconds'] > 0) {
-        say(`load     the same node, as many claims as it takes, for ${durationText(values['load-seconds'])}`);
+        say('load', `the same node, as many claims as it takes, for ${durationText(values['load-seconds'])}`);
         result.load = await fullLoad(ready, admin, values['load-seconds'], say);
       }
     } finally {
       const last = await node.stop();
       result.stopped = asJson(last);
-      say(`stopped  ${stoppedText(last)}`);
+      say('stopped', stoppedText(last));
     }
     if (json) writeJson(result);
     return 0;
   },
 });
 export const { run } = command;
-
-/** Where lines for people go: stdout, unless that is for a machine. */
-let say: (line: string) => void;
 
 function stoppedText(line: string): string {
   if (!line.startsWith('{')) return line;
@@ -95,13 +93,21 @@ function asJson(line: string): unknown {
   return line.startsWith('{') ? JSON.parse(line) : line;
 }
 
-async function stream(ready: ReadyLine, admin: AdminClient, ms: number, count: number): Promise<object> {
+interface StreamOptions {
+  ms: number;
+  /** Channels. */
+  count: number;
+  json: boolean;
+}
+
+async function stream(ready: ReadyLine, admin: AdminClient, options: StreamOptions, say: Say): Promise<object> {
+  const { ms, count, json } = options;
   const key = generateKey();
   const ids = Array.from({ length: count }, () => randomBytes(32).toString('hex').toUpperCase());
   await admin.openChannels(
     ids.map((ledgerChannelId) => ({ ledgerChannelId, publicKey: key.publicKey, capacity: String(CAPACITY) })),
   );
-  say(`payer    opened ${count} channels of ${CAPACITY} drops; streaming claims of ${DROPS_PER_CLAIM} drops`);
+  say('payer', `opened ${count} channels of ${CAPACITY} drops; streaming claims of ${DROPS_PER_CLAIM} drops`);
   const payer = await Payer.open({ to: `udp://${ready.udp}` });
   const signer = keySigner(key);
   const channels = ids.map((ledgerChannelId) => payer.channel({ ledgerChannelId, key: signer }));
@@ -121,14 +127,16 @@ async function stream(ready: ReadyLine, admin: AdminClient, ms: number, count: n
     await Promise.all(channels.map((channel) => payUntil(channel, endsAt, claims)));
   } finally {
     clearInterval(timer);
+    show();
     progress.end();
   }
   const took = elapsed();
   const { rtt } = payer.stats();
   await payer.close();
-  const result = await report(admin, ids, { took, ...claims }, rtt);
+  const { payer: figures, redeem } = await report(admin, ids, { took, ...claims }, rtt, say);
+  if (!json) process.stdout.write(`${JSON.stringify(redeem, undefined, 2)}\n`);
   await admin.removeChannels(ids, true);
-  return result;
+  return { payer: figures, redeem };
 }
 
 /**
@@ -147,7 +155,8 @@ async function report(
   ids: string[],
   result: { took: number; acknowledged: number },
   rtt: Percentiles,
-): Promise<object> {
+  say: Say,
+): Promise<{ payer: object; redeem: PaymentChannelClaim }> {
   const rows = await Promise.all(ids.map((id) => admin.channel(id)));
   const committed = rows.reduce((sum, row) => sum + BigInt(row.committed), 0n);
   const expected = DROPS_PER_CLAIM * BigInt(result.acknowledged);
@@ -157,17 +166,18 @@ async function report(
   const rate = Math.round(result.acknowledged / result.took);
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   say(
-    `result   ${result.acknowledged} claims verified, durable and acknowledged in ${result.took.toFixed(1)} s: ${rate}/s`,
+    'result',
+    `${result.acknowledged} claims verified, durable and acknowledged in ${result.took.toFixed(1)} s: ${rate}/s`,
   );
-  say(`         ${committed} drops committed over ${ids.length} channels, as acknowledged, to the drop`);
+  say('', `${committed} drops committed over ${ids.length} channels, as acknowledged, to the drop`);
   say(
-    `         claim to durable ack: p50 ${ms(rtt.p50Ms)}, p90 ${ms(rtt.p90Ms)}, p99 ${ms(rtt.p99Ms)}, max ${ms(rtt.maxMs)}`,
+    '',
+    `claim to durable ack: p50 ${ms(rtt.p50Ms)}, p90 ${ms(rtt.p90Ms)}, p99 ${ms(rtt.p99Ms)}, max ${ms(rtt.maxMs)}`,
   );
-  say(`         ${counters.syncs} syncs for ${counters.committed} claims`);
+  say('', `${counters.syncs} syncs for ${counters.committed} claims`);
   const best = rows.reduce((left, right) => (BigInt(right.committed) > BigInt(left.committed) ? right : left));
-  say('redeem   the best claim of one channel, ready for the XRP Ledger:');
+  say('redeem', 'the best claim of one channel, ready for the XRP Ledger:');
   const redeem = paymentChannelClaim({ account: PAYEE, channel: parseRow(best) });
-  say(JSON.stringify(redeem, undefined, 2));
   const { acknowledged, took: seconds } = result;
   return { payer: { acknowledged, seconds, perSecond: rate, committedDrops: committed, rtt }, redeem };
 }

@@ -7,24 +7,21 @@ import { countText } from './units.ts';
 /** @param rates how many steps there will be, of @param durationMs each */
 export function loadWatcher(rates: number, durationMs: number, progress = new Progress()): LoadWatcher {
   let step = 0;
-  let bar: Progress | undefined;
   return {
     progress: (text) => progress.line(text),
     interval: (interval, waiting) => {
-      // The time left is counted from the first claim on.
-      bar ??= progress.begin();
-      const share = (step + Math.min((interval.atSeconds * 1_000) / durationMs, 1)) / rates;
-      bar.update(share, barText(interval), lineText(interval, waiting));
+      const done = step + Math.min((interval.atSeconds * 1_000) / durationMs, 1);
+      progress.update(done / rates, barText(interval), lineText(interval, waiting), (rates - done) * durationMs);
     },
     step: ({ requestedRate, ackedRate, latency, unanswered }) => {
       step += 1;
-      if (step === rates) bar?.end();
+      if (step === rates) progress.end();
       if (requestedRate !== null)
-        (bar ?? progress).line(
+        progress.line(
           `at ${requestedRate}/s: ${Math.round(ackedRate)}/s acked, p99 ${latency.p99Ms.toFixed(2)} ms, ${unanswered} unanswered`,
         );
     },
-    onStop: (stop) => stopAtSignals(stop, (text) => (bar ?? progress).line(text)),
+    onStop: (stop) => stopAtSignals(stop, (text) => progress.line(text)),
   };
 }
 

@@ -14,6 +14,7 @@ import { decimal, readArrivals, readRamp, readRate, readSkew, share } from './lo
 import { readRun } from './load-run.ts';
 import { loadWatcher } from './load-watcher.ts';
 import { NODE_OPTIONS, type OptionSpecs, type Values } from './options.ts';
+import { forTerminal, writeJson } from './output.ts';
 import { count, duration } from './units.ts';
 
 const CHANNELS_MAX = 4_000_000;
@@ -219,7 +220,10 @@ Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 us
       load,
       loadWatcher(load.settings.rates.length, load.settings.durationMs),
     );
-    process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : resultText(result));
+    const { isTTY, columns } = process.stdout;
+    const text = resultText(result);
+    if (values.json) writeJson(result);
+    else process.stdout.write(isTTY ? forTerminal(text, columns) : text);
     const faults = captureFault === undefined ? [] : [`--pcap ${captureFault}`];
     if (values.hgrm !== undefined) faults.push(...save(values.hgrm, '--hgrm', percentileText(result)));
     if (values.report !== undefined) faults.push(...save(values.report, '--report', renderReport(result)));

@@ -41,24 +41,23 @@ export class Progress {
     this.#startedAt = now();
   }
 
-  /** Anew from now on, over the same stream: what went before is not part of the rate. */
-  begin(): Progress {
-    this.end();
-    return new Progress({ stream: this.#stream, linesEveryMs: this.#linesEveryMs, now: this.#now });
-  }
-
   get seconds(): number {
     return (this.#now() - this.#startedAt) / 1_000;
   }
 
-  /** @param share done so far, 0..1 @param text what is done, for the terminal @param plain the line elsewhere */
-  update(share: number, text: string, plain: string = text): void {
+  /**
+   * @param share done so far, 0..1
+   * @param text what is done, for the terminal
+   * @param plain the line elsewhere
+   * @param leftMs where it is known better than by what was done since this began
+   */
+  update(share: number, text: string, plain: string = text, leftMs?: number): void {
     const { isTTY = false } = this.#stream;
     const now = this.#now();
     if (share < 1 && now - this.#printedAt < (isTTY ? REDRAW_MS : this.#linesEveryMs)) return;
     this.#printedAt = now;
     if (!isTTY) this.#stream.write(`${plain}\n`);
-    else this.#stream.write(`\r\x1b[K${this.#barLine(Math.min(Math.max(share, 0), 1), text)}`);
+    else this.#stream.write(`\r\x1b[K${this.#barLine(Math.min(Math.max(share, 0), 1), text, leftMs)}`);
     this.#isDrawn = isTTY;
   }
 
@@ -74,9 +73,8 @@ export class Progress {
     this.#isDrawn = false;
   }
 
-  #barLine(share: number, text: string): string {
-    const elapsedMs = this.#now() - this.#startedAt;
-    const left = share < SHARE_MIN || share >= 1 ? '' : `  ${durationText((elapsedMs * (1 - share)) / share)} left`;
+  #barLine(share: number, text: string, leftMs = this.#leftMs(share)): string {
+    const left = share >= 1 || leftMs === Number.POSITIVE_INFINITY ? '' : `  ${durationText(leftMs)} left`;
     const figures = `${String(Math.floor(share * 100)).padStart(3)} %  ${text}${left}`;
     // The last column stays free: a terminal would wrap there.
     const columns = (this.#stream.columns ?? 80) - 1;
@@ -84,5 +82,9 @@ export class Progress {
     if (cells < BAR_CELLS_MIN) return figures.slice(0, columns);
     const full = Math.round(share * cells);
     return `[${'#'.repeat(full)}${'.'.repeat(cells - full)}] ${figures}`;
+  }
+
+  #leftMs(share: number): number {
+    return share < SHARE_MIN ? Number.POSITIVE_INFINITY : ((this.#now() - this.#startedAt) * (1 - share)) / share;
   }
 }

@@ -116,6 +116,21 @@ test('a node takes its settings from the environment and from a file, and logs a
   expect(quiet.stderr).toBe('');
 });
 
+test('the demo pays, loads the node, says what limits it, and leaves no channel behind', async () => {
+  const data = join(folder('demo'), 'data');
+  const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--channels', '4');
+  expect(plain.code, plain.stderr).toBe(0);
+  for (const row of ['claims/s ', 'latency  p50 ', 'runs on  backend ', 'limit    ', 'faster   with ', 'stopped  after '])
+    expect(plain.stdout).toContain(`\n${row}`);
+  const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--json');
+  const { payer, load, redeem, stopped } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;
+  expect(payer!.acknowledged).toBeGreaterThan(0);
+  expect(load!.claimsPerSecond).toBeGreaterThan(0);
+  expect(load).toMatchObject({ sockets: expect.any(String), limitedBy: expect.any(String) });
+  expect(redeem).toMatchObject({ TransactionType: 'PaymentChannelClaim' });
+  expect(stopped).toMatchObject({ event: 'stopped', channels: 0 });
+});
+
 test('CLAIMWIRE_TOKEN_FILE and CLAIMWIRE_HTTP are where a command looks', () => {
   const run = spawnSync(process.execPath, [CLI, 'channel', 'close', '5'], {
     encoding: 'utf8',
