@@ -63,7 +63,7 @@ const open = defineCommand({
     ...NODE_OPTIONS,
   },
   examples: [
-    ['claimwire channel open --ledger-channel random --key payer.json --capacity 1000000', 'a channel for a trial'],
+    ['claimwire channel open --ledger-channel random --key me.json --capacity 10000', 'a channel for a trial'],
   ],
   notes: `${ROW_NOTE}\n\n${EXIT_NOTE}`,
   act: async (values) => {

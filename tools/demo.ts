@@ -15,7 +15,7 @@ import type { NodeTotals } from '../src/node.ts';
 import { defineCommand } from './command.ts';
 import { fullLoad, type Say } from './demo-load.ts';
 import { NodeProcess, type ReadyLine } from './demo-node.ts';
-import { BACKEND_OPTION, LOG_OPTIONS } from './node.ts';
+import { BACKEND_OPTION, LOG_OPTIONS } from './node-options.ts';
 import { DATA_OPTION } from './options.ts';
 import { rowText, writeJson } from './output.ts';
 import { Progress } from './progress.ts';

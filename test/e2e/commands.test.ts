@@ -120,7 +120,14 @@ test('the demo pays, loads the node, says what limits it, and leaves no channel 
   const data = join(folder('demo'), 'data');
   const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--channels', '4');
   expect(plain.code, plain.stderr).toBe(0);
-  for (const row of ['claims/s ', 'latency  p50 ', 'runs on  backend ', 'limit    ', 'faster   with ', 'stopped  after '])
+  for (const row of [
+    'claims/s ',
+    'latency  p50 ',
+    'runs on  backend ',
+    'limit    ',
+    'faster   with ',
+    'stopped  after ',
+  ])
     expect(plain.stdout).toContain(`\n${row}`);
   const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--json');
   const { payer, load, redeem, stopped } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;

@@ -171,7 +171,7 @@ describe('tools', () => {
     await expect(keygen(['x'])).rejects.toMatchObject({ code: 'USAGE' });
     await expect(keygen(['--type', 'rsa'])).rejects.toMatchObject({
       code: 'USAGE',
-      message: '--type: expected secp256k1 or ed25519, got rsa',
+      message: '--type: expected secp256k1 or ed25519, got "rsa"',
     });
     expect(await keygen(['--help'])).toBe(0);
   });
