@@ -23,14 +23,16 @@ import type { NodeControl, NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
-import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
+import { addonOrigin } from './native/addon.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
+import { nodeSystem } from './system/system.ts';
+import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -87,7 +89,7 @@ export class ClaimwireNode implements NodeControl {
       logger.warn(`native sockets passed over: ${nativeSocketsFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault });
     checkTls(config.tls);
-    const folder = await openFolder(config.data, logger);
+    const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder, logger);
@@ -207,6 +209,10 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   async #abandon(): Promise<void> {
     await this.#housekeeping?.stop();
     await this.#topology?.terminate();
@@ -215,7 +221,7 @@ export class ClaimwireNode implements NodeControl {
   async #start(): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
-    const token = loadAdminToken(data);
+    const token = loadAdminToken(data, nodeSystem);
     loadChannels(registry, this.#store);
     const options = {
       data,
@@ -225,7 +231,7 @@ export class ClaimwireNode implements NodeControl {
       cut: cutJournal,
       logger: this.#logger,
     };
-    this.#journals = Journals.replay(options, registry, this.#table);
+    this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.begin();
@@ -260,6 +266,7 @@ export class ClaimwireNode implements NodeControl {
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
       logger: this.#logger,
+      clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
@@ -283,7 +290,8 @@ export class ClaimwireNode implements NodeControl {
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
     const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
-    const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
+    const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
+    const kernel = this.kernelName === null ? '' : ` (${this.kernelName}${from})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,

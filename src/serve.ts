@@ -10,6 +10,7 @@ import { type AdminServer, startAdmin } from './http/admin.ts';
 import { stderrLogger } from './log.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
+import { nodeSystem } from './system/system.ts';
 
 /** Cold work beside the claim path: one thread checks a bulk import's lines. */
 const IMPORT_THREADS = 1;
@@ -35,7 +36,7 @@ export async function serve(options: NodeStartOptions = {}): Promise<ServingNode
       ...http,
       hosts: httpHosts,
       logger: options.logger ?? stderrLogger,
-      token: loadAdminToken(data),
+      token: loadAdminToken(data, nodeSystem),
       control: node,
       parser,
     });

@@ -6,7 +6,7 @@
 import { parseDecimal, parseExpiry, parseHex, upperHex } from '../src/channel/parse.ts';
 import type { HostPort } from '../src/config.ts';
 import { ClaimwireError } from '../src/errors.ts';
-import { FileFault, readSmallFile } from '../src/regular-file.ts';
+import { FileFault, readSmallFile } from '../src/system/regular-file.ts';
 
 export function usage(message: string): never {
   throw new ClaimwireError('USAGE', message);

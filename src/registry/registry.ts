@@ -6,12 +6,12 @@
  * appends pages instead of rewriting random ones (a million rows: 1.8 s in place of 20, half the file); two named records.
  * overlappingSync is off, so LMDB syncs the data pages, then the meta page, before a commit counts.
  */
-import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { type Channel, decodeRow, ROW_BYTES, rowFault } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
+import { syncFolder } from '../system/folders.ts';
+import { nodeSystem, type System } from '../system/system.ts';
 import { META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
 import { registryFault, writeFault } from './fault.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
@@ -56,10 +56,11 @@ export class Registry {
    * its file, so `checkRegistry` comes first.
    * @throws ClaimwireError CONFIG_INVALID (not to be opened), REGISTRY_CORRUPT (no or another format record)
    */
-  static open(directory: string, options: { readOnly?: boolean } = {}): Registry {
-    const readOnly = options.readOnly ?? false;
-    if (!existsSync(directory) && !readOnly) create(directory);
-    if (!existsSync(registryFile(directory)))
+  static open(directory: string, options: { readOnly?: boolean; system?: System } = {}): Registry {
+    const { readOnly = false, system = nodeSystem } = options;
+    const { files } = system;
+    if (!files.existsSync(directory) && !readOnly) create(directory, system);
+    if (!files.existsSync(registryFile(directory)))
       throw new ClaimwireError('CONFIG_INVALID', `registry ${directory}: expected a registry, got none`, { directory });
     const registry = new Registry(directory, readOnly);
     const { format } = registry.meta;
@@ -215,33 +216,27 @@ function openDatabase(directory: string, readOnly: boolean): Database {
 }
 
 /** Makes a whole registry beside the place and renames it there, so that a kill leaves either none or a sound one. */
-function create(directory: string): void {
-  const draft = `${directory}.${randomBytes(6).toString('hex')}.new`;
+function create(directory: string, { files, clock, random }: System): void {
+  const draft = `${directory}.${random(6).toString('hex')}.new`;
   const database = openDatabase(draft, false);
   const meta: RegistryMeta = {
     format: REGISTRY_FORMAT,
-    createdAt: new Date().toISOString(),
-    journalId: randomBytes(16).toString('hex'),
+    createdAt: new Date(clock.wall()).toISOString(),
+    journalId: random(16).toString('hex'),
     replayFrom: [],
   };
   database.transactionSync(() => database.putSync(Buffer.from(META_KEY), encodeRecord(meta)));
   void database.close();
   // Closing may end later. The registry then has a lock file of its own: POSIX locks go with any close of their file.
-  rmSync(join(draft, 'lock.mdb'), { force: true });
-  syncDirectory(draft);
+  files.rmSync(join(draft, 'lock.mdb'), { force: true });
+  syncFolder(files, draft);
   try {
-    renameSync(draft, directory);
+    files.renameSync(draft, directory);
   } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
+    files.rmSync(draft, { recursive: true, force: true });
     // Another process made one in the same moment: that one is as good.
-    if (existsSync(registryFile(directory))) return;
+    if (files.existsSync(registryFile(directory))) return;
     throw error;
   }
-  syncDirectory(dirname(directory));
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
+  syncFolder(files, dirname(directory));
 }

@@ -15,6 +15,7 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
 import { Counters } from '../ring/counters.ts';
+import { nodeSystem } from '../system/system.ts';
 import { createBackend } from '../verify/select.ts';
 import type { ThreadContext } from './context.ts';
 import { Sockets } from './sockets.ts';
@@ -62,7 +63,7 @@ export class ThreadParts {
   }
 
   openJournal(): JournalWriter {
-    const journal = JournalWriter.open({ ...this.context.journal, groupClaimsMax: GROUP_CLAIMS_MAX });
+    const journal = JournalWriter.open({ ...this.context.journal, ...nodeSystem, groupClaimsMax: GROUP_CLAIMS_MAX });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
   }

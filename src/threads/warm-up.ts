@@ -8,7 +8,6 @@
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, FRAME_CLAIM } from '../../protocol/layout.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { assert } from '../errors.ts';
-import type { JournalFiles } from '../journal/segment.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { AckSender } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
@@ -19,6 +18,8 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { Counters } from '../ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../ring/slot.ts';
+import type { JournalFiles } from '../system/files.ts';
+import { nodeSystem } from '../system/system.ts';
 import { sourceHead } from '../transport/source.ts';
 import { type Packet, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
 
@@ -47,7 +48,7 @@ export function warmUp(): void {
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
   for (const isNative of [false, true]) {
     const path = isNative ? receive.useNativePath(arena, 0) : undefined;
-    const journal = JournalWriter.open({ ...JOURNAL, file: new NoFiles() });
+    const journal = JournalWriter.open({ ...JOURNAL, ...nodeSystem, files: new NoFiles() });
     const clock = new StageClock(counters);
     const durability = 'os';
     const commit = new CommitStep({

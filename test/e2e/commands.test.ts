@@ -21,7 +21,7 @@ const FAULTS: [string, () => string[], string, RegExp][] = [
       return ['node', '--data', file, ...ADDRESSES];
     },
     'CONFIG_INVALID',
-    /data .*: expected a folder that can be written, or a place to make it, got ENOTDIR/,
+    /data .*: expected a folder, or a place to make it, got ENOTDIR/,
   ],
   [
     'a data folder below a file',
@@ -37,7 +37,7 @@ const FAULTS: [string, () => string[], string, RegExp][] = [
     'a data folder where none can be made, though by root',
     () => ['node', '--data', '/proc/claimwire/data', ...ADDRESSES],
     'CONFIG_INVALID',
-    /expected a folder that can be written, or a place to make it, got E[A-Z]+/,
+    /expected a folder, or a place to make it, got E[A-Z]+/,
   ],
   [
     'lanes in a pipeline',

@@ -11,6 +11,7 @@ import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 
 class FakeNode implements NodeControl {
   ready = true;
@@ -132,7 +133,7 @@ export async function startFakeAdmin(
 ): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
-  const token = loadAdminToken(folder);
+  const token = loadAdminToken(folder, nodeSystem);
   const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser, limits, ...more });
   return {
     node,

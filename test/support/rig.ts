@@ -22,6 +22,7 @@ import { Arena } from '../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet, Transport } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
@@ -135,7 +136,8 @@ export class Rig {
       journalId: JOURNAL_ID,
       segment: 1,
       group: 1,
-      file: this.files,
+      ...nodeSystem,
+      files: this.files,
     });
     this.ackWriter = new AckRingWriter(this.arena, new AckRing(this.arena, 0), counters);
     const { arena, ring, table, journal, ackWriter } = this;
@@ -223,7 +225,7 @@ export class Rig {
   /** What the journal holds, claim by claim, in the order written. */
   journaled(): Uint8Array[] {
     const claims: Uint8Array[] = [];
-    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { file: this.files });
+    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { files: this.files });
     return claims;
   }
 }

@@ -1,16 +1,18 @@
 /**
- * The registry of a data folder: opened, checked, locked, and loaded into the channel table. Main thread, at start.
+ * The data folder: made, taken for this node alone, its registry checked and opened, and its channels loaded. Main thread,
+ * at start, and once more at the end.
  */
-import * as fs from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { ClaimwireError } from './errors.ts';
+import { ClaimwireError, isDiskFull } from '../errors.ts';
+import { type Logger, stderrLogger } from '../log.ts';
+import type { ChannelStore } from '../registry/channel-store.ts';
+import { checkRegistry } from '../registry/check.ts';
+import { Registry } from '../registry/registry.ts';
+import { restoreTornMeta } from '../registry/restore.ts';
+import type { Files } from '../system/files.ts';
+import { makeFolder } from '../system/folders.ts';
+import type { System } from '../system/system.ts';
 import { FolderLock } from './folder-lock.ts';
-import { makeFolder } from './journal/segment.ts';
-import { type Logger, stderrLogger } from './log.ts';
-import type { ChannelStore } from './registry/channel-store.ts';
-import { checkRegistry } from './registry/check.ts';
-import { Registry } from './registry/registry.ts';
-import { restoreTornMeta } from './registry/restore.ts';
 
 /** A registry in the making (registry/registry.ts). */
 const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
@@ -25,20 +27,21 @@ export interface OwnedFolder {
  * Takes the lock of a data folder and opens its registry. Throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID,
  * changing nothing.
  */
-export async function openFolder(data: string, logger = stderrLogger): Promise<OwnedFolder> {
-  expectFolder(data);
-  makeFolder(fs, data, data, 0o700);
-  const folder = fs.realpathSync(data);
+export async function openFolder(data: string, system: System, logger = stderrLogger): Promise<OwnedFolder> {
+  const { files } = system;
+  expectFolder(files, data);
+  makeFolder(files, data, data, 0o700);
+  const folder = files.realpathSync(data);
   // Behind a link, the folder's own name lies elsewhere.
-  if (folder !== resolve(data)) makeFolder(fs, folder);
-  const lock = await FolderLock.acquire(folder);
+  if (folder !== resolve(data)) makeFolder(files, folder);
+  const lock = await FolderLock.acquire(folder, system.random);
   let registry: Registry | undefined;
   try {
-    removeDrafts(folder, logger);
+    removeDrafts(files, folder, logger);
     const directory = join(folder, 'registry');
     restoreMeta(directory, logger);
     checkRegistry(directory);
-    registry = Registry.open(directory);
+    registry = Registry.open(directory, { system });
     // Versions before the lock file know each other, and us, by this record alone.
     registry.acquireLock();
     return { registry, lock };
@@ -50,24 +53,25 @@ export async function openFolder(data: string, logger = stderrLogger): Promise<O
 }
 
 /**
- * Throws CONFIG_INVALID where the folder cannot be made or written to. The first folder that is missing is made alone: under
- * /proc Node's recursive mkdir never ends.
+ * Throws CONFIG_INVALID where there is something else, or no place for a folder. The first folder that is missing is made
+ * alone: under /proc Node's recursive mkdir never ends.
  */
-function expectFolder(data: string): void {
+function expectFolder(files: Files, data: string): void {
   let folder = resolve(data);
   let missing: string | undefined;
-  for (; !fs.existsSync(folder); folder = dirname(folder)) missing = folder;
+  for (; !files.existsSync(folder); folder = dirname(folder)) missing = folder;
   try {
-    if (missing === undefined) fs.accessSync(`${folder}/`, fs.constants.W_OK);
+    if (missing === undefined) files.readdirSync(folder);
     else {
-      fs.mkdirSync(missing, 0o700);
-      fs.rmdirSync(missing);
+      files.mkdirSync(missing, { mode: 0o700 });
+      files.rmdirSync(missing);
     }
   } catch (error) {
+    if (isDiskFull(error)) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     throw new ClaimwireError(
       'CONFIG_INVALID',
-      `data ${data}: expected a folder that can be written, or a place to make it, got ${code ?? message}`,
+      `data ${data}: expected a folder, or a place to make it, got ${code ?? message}`,
       { setting: 'data' },
     );
   }
@@ -85,9 +89,9 @@ function restoreMeta(directory: string, logger: Logger): void {
 }
 
 /** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */
-function removeDrafts(folder: string, logger: Logger): void {
-  for (const name of fs.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
-    fs.rmSync(join(folder, name), { recursive: true, force: true });
+function removeDrafts(files: Files, folder: string, logger: Logger): void {
+  for (const name of files.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
+    files.rmSync(join(folder, name), { recursive: true, force: true });
     logger.info(`registry: removed ${join(folder, name)}, which a killed run left half made`);
   }
 }
