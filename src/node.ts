@@ -27,6 +27,7 @@ import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folde
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { addonOrigin } from './native/addon.ts';
+import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
@@ -87,7 +88,9 @@ export class ClaimwireNode implements NodeControl {
     const nativeSocketsFault = nativeUdpFault();
     if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
       logger.warn(`native sockets passed over: ${nativeSocketsFault}`);
-    const config = resolveConfig(options, { backend, nativeSocketsFault });
+    const pathFault = nativePathFault();
+    if (pathFault !== undefined && options.path !== 'portable') logger.warn(`native path passed over: ${pathFault}`);
+    const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
     const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
@@ -156,6 +159,9 @@ export class ClaimwireNode implements NodeControl {
   get verifiers(): number {
     return this.config.layout === 'lanes' ? this.config.lanes : this.config.verifiers;
   }
+  get ruleSeconds(): number {
+    return this.#topology?.control.advanceClock(Math.floor(Date.now() / 1_000)) ?? 0;
+  }
   get channelCount(): number {
     return this.#store.count;
   }
@@ -190,6 +196,7 @@ export class ClaimwireNode implements NodeControl {
       layout: this.config.layout,
       verifiers: this.verifiers,
       sockets: this.config.sockets,
+      path: this.config.path,
       durability: this.config.durability,
       verify: this.config.verify,
       uptimeSeconds: this.#uptimeSeconds(),
@@ -244,10 +251,9 @@ export class ClaimwireNode implements NodeControl {
     const ports: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
     const threads = rolesOf(config).length;
-    const idle = defaultIdleStrategy(availableParallelism(), threads);
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
-      settings: { ...config, idle: config.spins < 0 ? idle : { ...idle, spins: config.spins } },
+      settings: { ...config, idle: defaultIdleStrategy(availableParallelism(), threads) },
       kernel: this.#kernelStart,
       udp: config.udp,
       tcp: {
@@ -289,14 +295,15 @@ export class ClaimwireNode implements NodeControl {
 
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
-    const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
+    const { layout, lanes, verifiers, sockets, path, durability, verify } = this.config;
     const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
     const kernel = this.kernelName === null ? '' : ` (${this.kernelName}${from})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
+      `${path} path`,
       `rings of ${ringSlots(this.config)} slots`,
-      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes, waiting up to ${coalesceUs} us when busy`,
+      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes`,
       `channels ${this.channelCount} of ${tableCapacity(this.config, this.channelCount)}`,
       durability === 'sync' ? 'synced before acknowledged' : 'written, NOT synced, before acknowledged',
     ].join(', ');

@@ -111,18 +111,12 @@ export const SERVER_OPTIONS = {
     default: 'auto',
     group: MACHINE,
   },
-  coalesce: {
-    value: 'MICROSECONDS',
-    description: 'longest a lane near its limit waits for more before it reads',
-    defaultText: '300',
-    read: count(0, 10_000),
-    group: MACHINE,
-  },
-  spins: {
-    value: 'N',
-    description: 'empty looks before a thread sleeps',
-    defaultText: 'by cores',
-    read: count(0, 1_000_000),
+  path: {
+    value: 'NAME',
+    description:
+      "native: plain claims run through the addon's loops. portable: the same in TypeScript. auto: native where it is there",
+    choices: ['auto', 'native', 'portable'],
+    default: 'auto',
     group: MACHINE,
   },
   'key-cache': {
@@ -162,13 +156,6 @@ export const SERVER_OPTIONS = {
     default: 'sync',
     group: DURABLE,
   },
-  'journal-sync': {
-    value: 'NAME',
-    description: 'where a lane syncs: inline, overlap (beside it)',
-    choices: ['auto', 'inline', 'overlap'],
-    defaultText: 'auto',
-    group: DURABLE,
-  },
   'journal-block': {
     value: 'BYTES',
     description: 'what each write to the journal is aligned to; 512 is for a disk known to write sectors of 512 bytes',
@@ -203,6 +190,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOpt
     backend: values.backend,
     layout: values.layout,
     sockets: values.sockets,
+    path: values.path,
     verify: values.verify,
     durability: values.durability,
     journalBlockBytes: Number(values['journal-block']),
@@ -216,12 +204,9 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOpt
     options.tcpConnectionsPerAddress = values['tcp-connections-per-address'];
   if (values.lanes !== undefined) options.lanes = values.lanes;
   if (values.verifiers !== undefined) options.verifiers = values.verifiers;
-  if (values['journal-sync'] !== undefined) options.journalSync = values['journal-sync'];
-  if (values.coalesce !== undefined) options.coalesceUs = values.coalesce;
   if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
-  if (values.spins !== undefined) options.spins = values.spins;
   return options;
 }
 

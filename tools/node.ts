@@ -51,6 +51,7 @@ async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<
     layout: node.config.layout,
     lanes: node.config.lanes,
     sockets: node.config.sockets,
+    path: node.config.path,
     durability: node.config.durability,
     verify: node.config.verify,
   });

@@ -76,10 +76,10 @@ function createToken(path: string, { files, random }: System): string | undefine
   }
 }
 
-/** Whether an Authorization header carries the token. The time it takes says nothing about how much of it is right. */
+/** Whether an Authorization header carries the token, its digits in either case. The time it takes says nothing about how much of it is right. */
 export function isAuthorized(header: string | undefined, token: string): boolean {
   if (header === undefined) return false;
   const given = /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';
   const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given), digest(token)) && given !== '';
+  return timingSafeEqual(digest(given.toLowerCase()), digest(token)) && given !== '';
 }

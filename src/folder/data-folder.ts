@@ -8,6 +8,7 @@ import { type Logger, stderrLogger } from '../log.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
 import { checkRegistry } from '../registry/check.ts';
 import { Registry } from '../registry/registry.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
 import { restoreTornMeta } from '../registry/restore.ts';
 import type { Files } from '../system/files.ts';
 import { makeFolder } from '../system/folders.ts';
@@ -109,7 +110,7 @@ export async function closeFolder({ registry, lock }: OwnedFolder, logger = stde
   }
 }
 
-export function loadChannels(registry: Registry, store: ChannelStore): void {
+export function loadChannels(registry: RegistryStore, store: ChannelStore): void {
   let bytes = new Uint8Array();
   let view = new DataView(bytes.buffer);
   registry.forEachRow((row) => {

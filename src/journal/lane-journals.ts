@@ -10,7 +10,7 @@ import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
 import type { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError, isDiskFull } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Files } from '../system/files.ts';
 import { makeFolder } from '../system/folders.ts';
 import type { System } from '../system/system.ts';
@@ -25,7 +25,7 @@ import { keepTorn, TORN_FOLDERS_MAX } from './torn.ts';
 const CHECKPOINT_SEGMENTS = 4;
 
 /** What the registry knows of the journals; a change is durable when the call returns. */
-type JournalRegistry = Pick<Registry, 'meta' | 'setMeta'>;
+type JournalRegistry = Pick<RegistryStore, 'meta' | 'setMeta'>;
 /** Where replayed claims go. */
 type ReplayTable = Pick<ChannelTable, 'find' | 'commit'>;
 type LaneWalk = WalkOptions & { files: Files };

@@ -8,7 +8,7 @@
  */
 import { dirname, join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { type Channel, decodeRow, ROW_BYTES, rowFault } from '../channel/row.ts';
+import { ROW_BYTES } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import { syncFolder } from '../system/folders.ts';
 import { nodeSystem, type System } from '../system/system.ts';
@@ -16,29 +16,15 @@ import { META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check
 import { registryFault, writeFault } from './fault.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
+import type { RegistryMeta, RegistryStore } from './registry-store.ts';
 
 const REGISTRY_FORMAT = 1;
 /** Address space, not memory: 10 million rows take 4 GB after random inserts, and a free list beside them. */
 const MAP_BYTES = 16 * 2 ** 30;
 
-export interface RegistryMeta {
-  format: number;
-  /** ISO time of the first start. */
-  createdAt: string;
-  /** 32 hex digits: which journal belongs to this registry. */
-  journalId: string;
-  /** First journal segment to replay, one per lane; empty before the first checkpoint. */
-  replayFrom: number[];
-  /**
-   * Of each lane a segment that has been on the disk since before this was recorded, or 0 where there may be none. A
-   * lane whose segment is missing has lost its journal. Registries of earlier trees do not have it.
-   */
-  segmentsThere?: number[];
-}
-
 type Database = RootDatabase<Buffer, Buffer>;
 
-export class Registry {
+export class Registry implements RegistryStore {
   readonly directory: string;
   private readonly database: Database;
   private readonly readOnly: boolean;
@@ -73,7 +59,6 @@ export class Registry {
     );
   }
 
-  /** Number of channels stored. */
   get count(): number {
     return this.rows;
   }
@@ -85,19 +70,13 @@ export class Registry {
     return meta as unknown as RegistryMeta;
   }
 
-  /** Changes fields of the meta record; durable when it returns. Throws REGISTRY_FULL or REGISTRY_FAILED. */
   setMeta(change: Partial<Omit<RegistryMeta, 'format' | 'createdAt'>>): void {
     this.writeRecords(() => {
       this.database.putSync(Buffer.from(META_KEY), encodeRecord({ ...this.meta, ...change }));
     });
   }
 
-  /**
-   * Hands every row to `visit` by position from 0, checked: page structure, checksum, version, no gap. The row is a view
-   * that is valid during the call. Reads the file itself, so that a million rows do not become resident through the map.
-   * @returns the number of rows
-   * @throws ClaimwireError REGISTRY_CORRUPT naming the row or page
-   */
+  /** Reads the file itself, page by page, so that a million rows do not become resident through the map. */
   forEachRow(visit: (row: Uint8Array) => void): number {
     const count = walkRegistry(this.directory, visit);
     if (count === this.rows) return count;
@@ -107,19 +86,6 @@ export class Registry {
     );
   }
 
-  get(position: number): Channel | undefined {
-    const bytes = this.database.getBinary(rowKey(position));
-    if (bytes === undefined) return undefined;
-    const fault = rowFault(bytes);
-    if (fault === undefined) return decodeRow(bytes);
-    throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${this.directory}: row ${position}: ${fault}`, { position });
-  }
-
-  /**
-   * Replaces the rows at `positions`, all in one commit that is on stable storage when the promise resolves; after a
-   * rejection (REGISTRY_FULL, REGISTRY_FAILED) none is replaced. One call at a time.
-   * @param rows packed rows, ROW_BYTES each; copied before the call returns. Those beyond `positions` are appended
-   */
   replace(positions: readonly number[], rows: Uint8Array): Promise<void> {
     assert(positions.length <= rows.length / ROW_BYTES, 'a row for each position');
     for (const position of positions) assert(position < this.rows, `rows replaced are there, got ${position}`);

@@ -3,7 +3,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Durability, HostPort, JournalSync, SocketKind, VerifyPolicy } from '../config.ts';
+import type { Durability, HostPort, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
 import type { LaneStart } from '../journal/segment.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
@@ -27,9 +27,8 @@ export interface ThreadSettings {
   backend: BackendName;
   verify: VerifyPolicy;
   durability: Durability;
-  journalSync: JournalSync;
   sockets: SocketKind;
-  coalesceUs: number;
+  path: PathKind;
   idle: IdleStrategy;
 }
 

@@ -19,9 +19,9 @@ import { ClaimRing } from '../ring/claim-ring.ts';
 import { Counters } from '../ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../ring/slot.ts';
 import type { JournalFiles } from '../system/files.ts';
-import { nodeSystem } from '../system/system.ts';
 import { sourceHead } from '../transport/source.ts';
 import { type Packet, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import type { ThreadParts } from './parts.ts';
 
 const CHANNELS = 64;
 const CLAIMS_PER_DATAGRAM = 15;
@@ -29,8 +29,8 @@ const DATAGRAMS_PER_TURN = 16;
 /** Some 70,000 claims, a tenth of a second: the hot functions are compiled after a few thousand calls. */
 const TURNS = 300;
 
-/** Runs the steps; takes about 100 ms. */
-export function warmUp(): void {
+/** Runs the steps as the thread will run them; takes about 100 ms. */
+export function warmUp({ context, system }: ThreadParts): void {
   const arena = Arena.create({
     kernelBytes: 0,
     rings: 1,
@@ -43,13 +43,13 @@ export function warmUp(): void {
   const table = new ChannelTable(arena);
   for (let id = 1; id <= CHANNELS; id++) table.insert(channelOf(id));
   const counters = new Counters(arena, 0);
-  const answers = new AckSender([new NoTransport()], counters);
-  const receive = new ReceiveStep(arena, ring, table, answers, counters);
+  const { clock, random } = system;
+  const answers = new AckSender([new NoTransport()], counters, random);
+  const receive = new ReceiveStep(arena, ring, table, answers, counters, random);
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
-  for (const isNative of [false, true]) {
+  for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena, 0) : undefined;
-    const journal = JournalWriter.open({ ...JOURNAL, ...nodeSystem, files: new NoFiles() });
-    const clock = new StageClock(counters);
+    const journal = JournalWriter.open({ ...JOURNAL, clock, files: new NoFiles() });
     const durability = 'os';
     const commit = new CommitStep({
       arena,
@@ -58,14 +58,14 @@ export function warmUp(): void {
       journal,
       answers,
       counters,
-      clock,
+      clock: new StageClock(counters, clock),
       durability,
       path,
     });
     const traffic = new Traffic(isNative ? TURNS * DATAGRAMS_PER_TURN * CLAIMS_PER_DATAGRAM : 0);
     for (let turn = 0; turn < TURNS; turn++) {
       traffic.send(receive);
-      const now = Date.now();
+      const now = clock.wall();
       receive.step(now);
       for (let count = ring.reserve(GROUP_CLAIMS_MAX); count > 0; count = ring.reserve(GROUP_CLAIMS_MAX))
         for (let index = 0; index < count; index++)

@@ -14,6 +14,7 @@ import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
 
 class FakeNode implements NodeControl {
+  readonly ruleSeconds = 1_700_000_000;
   ready = true;
   readonly rows = new Map<bigint, Channel>();
   /** What /stats shows. */
@@ -94,6 +95,7 @@ class FakeNode implements NodeControl {
       keyTables: null,
       layout: 'pipeline',
       sockets: 'dgram',
+      path: 'portable',
       durability: 'sync',
       verify: 'every',
       verifiers: 1,

@@ -301,7 +301,8 @@ describe('resume', () => {
     expect(await channel.pay(5n)).toMatchObject({ amount: 1_005n, sequence: 10 });
     const asked = node.controls.find(({ type }) => type === 'resume')!;
     const signature = signer.signMessage!(resumePreimage(ledgerId(5), Buffer.from(NONCE, 'hex')));
-    expect(asked).toMatchObject({ channelId: '5', signature: Buffer.from(signature).toString('hex') });
+    // Printed in upper case, and read in either: the answer above is in lower case.
+    expect(asked).toMatchObject({ channelId: '5', signature: Buffer.from(signature).toString('hex').toUpperCase() });
   });
 
   it('takes nothing from an answer that does not hold', async () => {

@@ -7,7 +7,7 @@ import { claimAmountLow, claimBytes } from '../../../protocol/claim.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { Journals } from '../../../src/journal/lane-journals.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
-import type { RegistryMeta } from '../../../src/registry/registry.ts';
+import type { RegistryMeta } from '../../../src/registry/registry-store.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import { MemoryFiles, PowerLoss } from '../../support/memory-files.ts';
 
