@@ -43,6 +43,8 @@ export interface NodeOptions {
   tcpConnections?: number;
   tcpConnectionsPerAddress?: number;
   http?: HostPort;
+  /** Names by which the admin interface may be called, beside its address and localhost. */
+  httpHosts?: readonly string[];
   /** `auto`: lanes where sockets and backend are native, else pipeline. */
   layout?: LayoutName | 'auto';
   /** Lanes (`lanes`), each with a socket, a ring and a journal of its own; more than one needs native sockets. */
@@ -124,8 +126,8 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   const isNative = sockets === 'native' && capabilities.backend === 'native';
   const layout = options.layout === undefined || options.layout === 'auto' ? defaultLayout(isNative) : options.layout;
   const lanes = options.lanes ?? (sockets === 'native' ? Math.min(cores, LANES_MAX) : 1);
-  if (options.lanes !== undefined && options.layout !== layout && layout !== 'lanes')
-    throw new ClaimwireError('CONFIG_INVALID', `lanes: expected layout lanes, got ${layout}; give --layout lanes`);
+  if (options.lanes !== undefined && layout !== 'lanes')
+    throw settingFault('lanes', `expected layout lanes, got ${layout}; give --layout lanes or leave --lanes out`);
   const config: NodeConfig = {
     data: options.data ?? './data',
     udp: options.udp ?? DEFAULT_UDP,
@@ -134,6 +136,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     tcpConnections: options.tcpConnections ?? TCP_LIMITS.connectionsMax,
     tcpConnectionsPerAddress: options.tcpConnectionsPerAddress ?? TCP_LIMITS.connectionsPerAddressMax,
     http: options.http ?? DEFAULT_HTTP,
+    httpHosts: options.httpHosts ?? [],
     layout,
     lanes,
     verifiers: options.verifiers ?? Math.min(cores, VERIFIERS_MAX),
@@ -159,18 +162,18 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   expectRange('channels-max', config.channelsMax, 0, 20_000_000);
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
-    throw new ClaimwireError('CONFIG_INVALID', `ring-slots: expected a power of two, got ${config.ringSlots}`);
+    throw settingFault('ring-slots', `expected a power of two, got ${config.ringSlots}`);
   expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
   if (!BLOCK_SIZES.includes(config.journalBlockBytes))
-    throw new ClaimwireError(
-      'CONFIG_INVALID',
-      `journal-block: expected ${BLOCK_SIZES.join(' or ')}, got ${config.journalBlockBytes}`,
-    );
+    throw settingFault('journal-block', `expected ${BLOCK_SIZES.join(' or ')}, got ${config.journalBlockBytes}`);
   if (config.segmentBytes % config.journalBlockBytes !== 0)
-    throw new ClaimwireError(
-      'CONFIG_INVALID',
-      `segment-bytes: expected whole blocks of ${config.journalBlockBytes}, got ${config.segmentBytes}`,
+    throw settingFault(
+      'segment-bytes',
+      `expected whole blocks of ${config.journalBlockBytes}, got ${config.segmentBytes}`,
     );
+  for (const name of config.httpHosts)
+    if (!/^[a-z0-9_.-]{1,253}$/i.test(name))
+      throw settingFault('http-host', `expected a name like node.example, without a port, got ${JSON.stringify(name)}`);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
   return config;
 }
@@ -232,5 +235,10 @@ export function ringSlots(config: NodeConfig): number {
 
 function expectRange(name: string, value: number, min: number, max: number): void {
   if (!Number.isSafeInteger(value) || value < min || value > max)
-    throw new ClaimwireError('CONFIG_INVALID', `${name}: expected a whole number from ${min} to ${max}, got ${value}`);
+    throw settingFault(name, `expected a whole number from ${min} to ${max}, got ${value}`);
+}
+
+/** A setting that is wrong in itself, on any machine: the command line tells it as a fault of usage. */
+function settingFault(setting: string, message: string): ClaimwireError {
+  return new ClaimwireError('CONFIG_INVALID', `${setting}: ${message}`, { setting });
 }

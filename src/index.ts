@@ -25,7 +25,8 @@ export {
   type Redeemable,
   redeemAdvice,
 } from './ledger/xrpl.ts';
-export { ClaimwireNode, type NodeTotals } from './node.ts';
+export type { Logger } from './log.ts';
+export { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 export { type ServingNode, serve } from './serve.ts';
 export type { BackendChoice, BackendName } from './verify/backend.ts';
 export type { KernelStats } from './verify/kernel.ts';

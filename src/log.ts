@@ -1,6 +1,28 @@
-/** Log lines: time, level, message, on stderr. stdout belongs to what a command was asked for. */
-export type LogLevel = 'info' | 'warn' | 'error';
+/** What the library says of itself: to the logger of the host, or a line each on stderr. stdout is a command's own. */
 
-export function log(level: LogLevel, message: string): void {
-  process.stderr.write(`${new Date().toISOString()} ${level.padEnd(5)} ${message}\n`);
+/** Whoever is told: `console` and the usual loggers are such. */
+export interface Logger {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
 }
+
+const LOG_LEVELS = ['info', 'warn', 'error'] as const;
+
+/** Lines on stderr from `level` on, as text or as JSON: time, level, message. */
+export function lineLogger(
+  level: (typeof LOG_LEVELS)[number] | 'none' = 'info',
+  format: 'text' | 'json' = 'text',
+): Logger {
+  const first = level === 'none' ? LOG_LEVELS.length : LOG_LEVELS.indexOf(level);
+  const [info, warn, error] = LOG_LEVELS.map((name, index) => (message: string) => {
+    if (index < first) return;
+    const time = new Date().toISOString();
+    const line =
+      format === 'json' ? JSON.stringify({ time, level: name, message }) : `${time} ${name.padEnd(5)} ${message}`;
+    process.stderr.write(`${line}\n`);
+  });
+  return { info: info!, warn: warn!, error: error! };
+}
+
+export const stderrLogger: Logger = lineLogger();

@@ -25,7 +25,7 @@ import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { Journals } from './journal/lane-journals.ts';
-import { log } from './log.ts';
+import { type Logger, stderrLogger } from './log.ts';
 import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
@@ -51,10 +51,17 @@ export interface NodeTotals {
   counters: NodeStats['counters'];
 }
 
+/** What a node in this process is started with. */
+export interface NodeStartOptions extends NodeOptions {
+  /** Who hears what the node says of itself; by default lines on stderr. */
+  logger?: Logger;
+}
+
 /** A node in this process. */
 export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
+  readonly #logger: Logger;
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
@@ -76,33 +83,34 @@ export class ClaimwireNode implements NodeControl {
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
    * BACKEND_UNAVAILABLE, and what a thread failed with; no thread runs then any more and the folder is free.
    */
-  static async start(options: NodeOptions = {}): Promise<ClaimwireNode> {
+  static async start({ logger = stderrLogger, ...options }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
-      log('warn', `backend ${name} passed over: ${reason}`),
+      logger.warn(`backend ${name} passed over: ${reason}`),
     );
     const nativeSocketsFault = nativeUdpFault();
     if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
-      log('warn', `native sockets passed over: ${nativeSocketsFault}`);
+      logger.warn(`native sockets passed over: ${nativeSocketsFault}`);
     const pathFault = nativePathFault();
-    if (pathFault !== undefined && options.path !== 'portable') log('warn', `native path passed over: ${pathFault}`);
+    if (pathFault !== undefined && options.path !== 'portable') logger.warn(`native path passed over: ${pathFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
-    const folder = await openFolder(config.data, nodeSystem);
+    const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
-      node = new ClaimwireNode(config, folder);
+      node = new ClaimwireNode(config, folder, logger);
       await node.#start();
       return node;
     } catch (error) {
       // A thread that outlived its folder's lock would acknowledge claims beside the next owner.
       if (node !== undefined) await node.#abandon();
-      await closeFolder(folder);
+      await closeFolder(folder, logger);
       throw error;
     }
   }
 
-  private constructor(config: NodeConfig, folder: OwnedFolder) {
+  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger) {
     const { backend } = config;
+    this.#logger = logger;
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
@@ -227,7 +235,14 @@ export class ClaimwireNode implements NodeControl {
     const { registry } = this.#folder;
     const token = loadAdminToken(data, nodeSystem);
     loadChannels(registry, this.#store);
-    const options = { data, segmentBytes, blockBytes, lanes: ringsOf(this.config), cut: cutJournal };
+    const options = {
+      data,
+      segmentBytes,
+      blockBytes,
+      lanes: ringsOf(this.config),
+      cut: cutJournal,
+      logger: this.#logger,
+    };
     this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
@@ -261,12 +276,13 @@ export class ClaimwireNode implements NodeControl {
       journals,
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
+      logger: this.#logger,
       clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
     const { receiveBufferBytes } = this.#topology;
-    log('info', this.#description(receiveBufferBytes));
+    this.#logger.info(this.#description(receiveBufferBytes));
   }
 
   /** Control messages of every thread's connections are carried out here. */
@@ -277,6 +293,7 @@ export class ClaimwireNode implements NodeControl {
       server: `claimwire/${packageVersion()}`,
       transports: { udp: udp.port, [this.config.tls === undefined ? 'tcp' : 'tls']: tcp!.port },
       idleMsMax: TCP_LIMITS.idleMsMax,
+      logger: this.#logger,
     });
     for (const port of ports) server.serve(port);
   }
@@ -309,7 +326,7 @@ export class ClaimwireNode implements NodeControl {
       await this.#journals?.end(segments);
       return this.#totals();
     } finally {
-      await closeFolder(this.#folder);
+      await closeFolder(this.#folder, this.#logger);
     }
   }
 

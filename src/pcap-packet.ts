@@ -3,6 +3,29 @@
  * frame is hostile input: what makes no sense is passed over and counted.
  */
 
+import { ClaimwireError } from './errors.ts';
+
+/** What libpcap itself takes as the longest sensible packet (MAXIMUM_SNAPLEN). */
+export const PACKET_BYTES_MAX = 262_144;
+
+/** A file format of captures: its records or blocks, one after the other. */
+export interface CaptureFormat {
+  /** What the record that was read last holds, if it is a UDP datagram. */
+  readonly datagram: UdpDatagram | undefined;
+  /**
+   * Reads what lies at `at`, which is byte `offset` of the file.
+   * @returns how many bytes that was; 0 where it is not whole yet
+   */
+  next(view: DataView, at: number, offset: number, skipped: PcapSkipped): number;
+  /** The fault of a file that ends with `view`, which is less than whole. */
+  cut(view: DataView, offset: number): ClaimwireError;
+}
+
+export function captureFault(offset: number, expected: string, got: string | number): ClaimwireError {
+  const message = `capture, byte ${offset}: expected ${expected}, got ${got}; capture again or cut the file there`;
+  return new ClaimwireError('INPUT_INVALID', message, { offset });
+}
+
 /** A UDP datagram as captured. */
 export interface UdpDatagram {
   /** When it was captured, seconds since 1970 and the nanoseconds after that. */

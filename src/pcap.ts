@@ -1,5 +1,5 @@
 /**
- * Classic pcap files: UDP datagrams out of one, and one out of UDP datagrams. For tools and tests, never the claim path.
+ * Captures: UDP datagrams out of pcap and pcapng, and pcap out of UDP datagrams. For tools and tests, never the claim path.
  *
  * The reader takes a file piece by piece and works in place (payloads are views of the pieces), so that a capture of any
  * length, or one without end, costs a piece and a packet. The file is hostile input: every length is checked before it is
@@ -8,32 +8,33 @@
  */
 import { ClaimwireError } from './errors.ts';
 import {
+  type CaptureFormat,
+  captureFault,
   IPV4_HEADER_BYTES,
   LINK_RAW,
   LINK_TYPES,
+  PACKET_BYTES_MAX,
   type PcapSkipped,
   PROTOCOL_UDP,
   readLink,
   UDP_HEADER_BYTES,
   type UdpDatagram,
 } from './pcap-packet.ts';
+import { PCAPNG_SECTION_HEADER, PcapngFormat } from './pcapng.ts';
 
 export type { PcapSkipped, UdpDatagram } from './pcap-packet.ts';
 
 const FILE_HEADER_BYTES = 24;
 const RECORD_HEADER_BYTES = 16;
-/** What libpcap itself takes as the longest sensible packet (MAXIMUM_SNAPLEN). */
-const PACKET_BYTES_MAX = 262_144;
 
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
-const MAGIC_PCAPNG = 0x0a0d0d0a;
 
 /** Whether `bytes` begin like a capture file of either kind (so that a caller can tell one from text). */
 export function looksLikeCapture(bytes: Uint8Array): boolean {
   if (bytes.length < 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, 4);
-  const known = [MAGIC_MICROSECONDS, MAGIC_NANOSECONDS, MAGIC_PCAPNG];
+  const known = [MAGIC_MICROSECONDS, MAGIC_NANOSECONDS, PCAPNG_SECTION_HEADER];
   return known.includes(view.getUint32(0)) || known.includes(view.getUint32(0, true));
 }
 
@@ -49,12 +50,12 @@ export function* readPcap(bytes: Uint8Array, skipped: PcapSkipped): Generator<Ud
 }
 
 /**
- * A capture as it comes. Checksums are not looked at: a capture taken on the sending host holds unfinished ones.
- * Both calls throw ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense.
+ * A capture as it comes, of either kind. Checksums are not looked at: a capture taken on the sending host holds unfinished
+ * ones. Both calls throw ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense.
  */
 export class PcapReader {
   readonly #skipped: PcapSkipped;
-  #header: FileHeader | undefined;
+  #format: CaptureFormat | undefined;
   /** What is read next, and where it lies in the file. */
   #bytes: Uint8Array = new Uint8Array(0);
   #offset = 0;
@@ -68,25 +69,17 @@ export class PcapReader {
   *push(piece: Uint8Array): Generator<UdpDatagram, void, undefined> {
     const bytes = this.#bytes.length === 0 ? piece : Buffer.concat([this.#bytes, piece]);
     this.#bytes = bytes;
-    if (this.#header === undefined && bytes.length < FILE_HEADER_BYTES) return;
+    if (this.#format === undefined && bytes.length < FILE_HEADER_BYTES) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let at = this.#header === undefined ? FILE_HEADER_BYTES : 0;
-    this.#header ??= readFileHeader(view);
-    const { littleEndian, nanosecondsPerUnit, linkType } = this.#header;
+    this.#format ??= formatOf(view);
     const begin = this.#offset;
-    while (at + RECORD_HEADER_BYTES <= bytes.length) {
-      const captured = view.getUint32(at + 8, littleEndian);
-      if (captured > PACKET_BYTES_MAX)
-        throw invalid(begin + at + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
-      const start = at + RECORD_HEADER_BYTES;
-      if (start + captured > bytes.length) break;
-      const datagram = readLink(view, start, start + captured, linkType, this.#skipped);
-      if (datagram !== undefined) {
-        datagram.seconds = view.getUint32(at, littleEndian);
-        datagram.nanoseconds = view.getUint32(at + 4, littleEndian) * nanosecondsPerUnit;
-        yield datagram;
-      }
-      at = start + captured;
+    let at = 0;
+    for (;;) {
+      const read = this.#format.next(view, at, begin + at, this.#skipped);
+      if (read === 0) break;
+      const { datagram } = this.#format;
+      at += read;
+      if (datagram !== undefined) yield datagram;
     }
     // A copy, so that the piece can be let go of.
     this.#bytes = Uint8Array.from(bytes.subarray(at));
@@ -97,19 +90,55 @@ export class PcapReader {
   end(): void {
     const { length } = this.#bytes;
     const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, length);
-    const header = this.#header ?? readFileHeader(view);
-    if (length === 0) return;
-    if (length < RECORD_HEADER_BYTES)
-      throw invalid(this.#offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${length} bytes`);
-    const captured = view.getUint32(8, header.littleEndian);
-    const got = `${length - RECORD_HEADER_BYTES} before the end of the file`;
-    throw invalid(this.#offset + RECORD_HEADER_BYTES, `${captured} bytes of packet`, got);
+    const format = this.#format ?? formatOf(view);
+    if (length > 0) throw format.cut(view, this.#offset);
   }
 }
 
-function invalid(offset: number, expected: string, got: string | number): ClaimwireError {
-  const message = `capture, byte ${offset}: expected ${expected}, got ${got}; capture again or cut the file there`;
-  return new ClaimwireError('INPUT_INVALID', message, { offset });
+function formatOf(view: DataView): CaptureFormat {
+  if (view.byteLength >= 4 && view.getUint32(0) === PCAPNG_SECTION_HEADER) return new PcapngFormat();
+  return new PcapFormat(view);
+}
+
+/** Classic pcap: a file header, then records. */
+class PcapFormat implements CaptureFormat {
+  datagram: UdpDatagram | undefined;
+  readonly #header: FileHeader;
+  #isHeaderRead = false;
+
+  constructor(view: DataView) {
+    this.#header = readFileHeader(view);
+  }
+
+  next(view: DataView, at: number, offset: number, skipped: PcapSkipped): number {
+    this.datagram = undefined;
+    if (!this.#isHeaderRead) {
+      this.#isHeaderRead = true;
+      return FILE_HEADER_BYTES;
+    }
+    if (at + RECORD_HEADER_BYTES > view.byteLength) return 0;
+    const { littleEndian, nanosecondsPerUnit, linkType } = this.#header;
+    const captured = view.getUint32(at + 8, littleEndian);
+    if (captured > PACKET_BYTES_MAX)
+      throw captureFault(offset + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
+    const start = at + RECORD_HEADER_BYTES;
+    if (start + captured > view.byteLength) return 0;
+    this.datagram = readLink(view, start, start + captured, linkType, skipped);
+    if (this.datagram !== undefined) {
+      this.datagram.seconds = view.getUint32(at, littleEndian);
+      this.datagram.nanoseconds = view.getUint32(at + 4, littleEndian) * nanosecondsPerUnit;
+    }
+    return RECORD_HEADER_BYTES + captured;
+  }
+
+  cut(view: DataView, offset: number): ClaimwireError {
+    const length = view.byteLength;
+    if (length < RECORD_HEADER_BYTES)
+      return captureFault(offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${length} bytes`);
+    const captured = view.getUint32(8, this.#header.littleEndian);
+    const got = `${length - RECORD_HEADER_BYTES} before the end of the file`;
+    return captureFault(offset + RECORD_HEADER_BYTES, `${captured} bytes of packet`, got);
+  }
 }
 
 interface FileHeader {
@@ -120,19 +149,16 @@ interface FileHeader {
 
 function readFileHeader(view: DataView): FileHeader {
   if (view.byteLength < FILE_HEADER_BYTES)
-    throw invalid(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
+    throw captureFault(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
   const magic = view.getUint32(0);
-  if (magic === MAGIC_PCAPNG) {
-    const message = 'expected classic pcap, got pcapng: convert it with `editcap -F pcap IN OUT`';
-    throw new ClaimwireError('INPUT_INVALID', message, { offset: 0 });
-  }
   const littleEndian = magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS;
   const oriented = view.getUint32(0, littleEndian);
   if (oriented !== MAGIC_MICROSECONDS && oriented !== MAGIC_NANOSECONDS)
-    throw invalid(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
+    throw captureFault(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
   // The upper 16 bits say how long a frame check sequence is; it lies behind the IP packet, so it does not matter.
   const linkType = view.getUint32(20, littleEndian) & 0xffff;
-  if (!LINK_TYPES.includes(linkType)) throw invalid(20, `one of the link types ${LINK_TYPES.join(', ')}`, linkType);
+  if (!LINK_TYPES.includes(linkType))
+    throw captureFault(20, `one of the link types ${LINK_TYPES.join(', ')}`, linkType);
   return { littleEndian, nanosecondsPerUnit: oriented === MAGIC_NANOSECONDS ? 1 : 1000, linkType };
 }
 

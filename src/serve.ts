@@ -3,11 +3,12 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { DEFAULT_HTTP, type HostPort, hostPortText, type NodeOptions } from './config.ts';
+import { DEFAULT_HTTP, type HostPort, hostPortText } from './config.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
-import { ClaimwireNode, type NodeTotals } from './node.ts';
+import { stderrLogger } from './log.ts';
+import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
 
@@ -24,16 +25,18 @@ export interface ServingNode {
 }
 
 /** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does. */
-export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
+export async function serve(options: NodeStartOptions = {}): Promise<ServingNode> {
   // Before there are threads that take claims; whoever takes the address in between is found out below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
   const node = await ClaimwireNode.start(options);
   const parser = importPool(IMPORT_THREADS);
   let admin: AdminServer;
   try {
-    const { data, http } = node.config;
+    const { data, http, httpHosts } = node.config;
     admin = await startAdmin({
       ...http,
+      hosts: httpHosts,
+      logger: options.logger ?? stderrLogger,
       token: loadAdminToken(data, nodeSystem),
       control: node,
       parser,

@@ -3,34 +3,182 @@
  *
  * Main thread of its own process.
  */
-import { U64_MAX } from '../protocol/layout.ts';
+import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../protocol/layout.ts';
 import type { ChannelJson } from '../src/channel/parse.ts';
-import { capacityMax } from '../src/channel/parse.ts';
+import { capacityMax, upperHex } from '../src/channel/parse.ts';
+import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient, type OpeningJson } from '../src/http/client.ts';
-import { COMMON_FLAGS, drops, hex, isoDate, NODE_FLAGS, NODE_FLAGS_HELP, readArgs, required, usage } from './args.ts';
-import { write } from './output.ts';
+import { drops, hex, isoDate, usage } from './args.ts';
+import { defineCommand, defineGroup } from './command.ts';
+import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
+import { write, writeJson } from './output.ts';
+import { Progress } from './progress.ts';
+import { countText } from './units.ts';
 
-const HELP = `Usage: claimwire channel open --ledger-channel HEX64 --public-key HEX66 --capacity DROPS
-                             [--expires ISO] [--profile xrpl|link] [--channel U64]
-       claimwire channel import FILE.ndjson
-       claimwire channel list [--state open|closed]
-       claimwire channel show ID
-       claimwire channel update ID [--capacity DROPS] [--expires ISO|never]
-       claimwire channel close ID
-       claimwire channel remove ID… [--force]
+const PROFILE = {
+  value: 'NAME',
+  description: 'what signatures cover',
+  choices: ['xrpl', 'link'],
+  default: 'xrpl',
+} as const;
+const ID_NOTE = `ID is a channel's u64 handle, or its 64-hex ledger id where the handle was not chosen.`;
+const ROW_NOTE = `With --json the channel's row as one object.`;
+const EXIT_NOTE = `Exit code: 0 fine, 1 failed or anything refused, 2 usage.`;
+const ID = { name: 'ID', count: 'one' } as const;
+const expires = {
+  value: 'ISO',
+  description:
+    "claims after that time are refused, like 2030-01-31T00:00:00Z: the earlier of the ledger's Expiration and CancelAfter",
+  read: isoDate,
+} as const;
 
-ID is a channel's u64 handle, or its 64-hex ledger id where the handle was not chosen.
-A channel's expiry is the earlier of the ledger's Expiration and CancelAfter.
+const open = defineCommand({
+  name: 'channel open',
+  summary: 'opens a channel',
+  description: 'opens a channel at a running node, or finds it open with the same terms, and prints its row.',
+  options: {
+    'ledger-channel': {
+      value: 'HEX64|random',
+      description: 'its id on the ledger; random makes one up, for a trial or for peers that share no ledger',
+      required: '64 hex digits or random',
+      read: (text, flag) => (text === 'random' ? upperHex(randomBytes(LEDGER_CHANNEL_ID_BYTES)) : hex(text, 32, flag)),
+    },
+    'public-key': {
+      value: 'HEX66',
+      description: "the payer's public key",
+      read: (text, flag) => hex(text, 33, flag),
+    },
+    key: { value: 'FILE', description: "takes the public key from the payer's key file instead" },
+    capacity: { value: 'DROPS', description: 'what the channel holds', required: 'an amount in drops' },
+    expires,
+    profile: PROFILE,
+    channel: {
+      value: 'U64',
+      description: 'its handle on the wire; without it, the first 8 bytes of the ledger id',
+      read: (text, flag) => drops(text, flag, 0n, U64_MAX),
+    },
+    ...NODE_OPTIONS,
+  },
+  examples: [
+    ['claimwire channel open --ledger-channel random --key me.json --capacity 10000', 'a channel for a trial'],
+  ],
+  notes: `${ROW_NOTE}\n\n${EXIT_NOTE}`,
+  act: async (values) => {
+    const { profile, expires: expiresAt, channel: channelId } = values;
+    const opening: OpeningJson = {
+      ledgerChannelId: values['ledger-channel'],
+      publicKey: publicKeyOf(values),
+      capacity: String(drops(values.capacity, '--capacity', 1n, capacityMax(profile))),
+      profile,
+    };
+    if (expiresAt !== undefined) opening.expiresAt = expiresAt;
+    if (channelId !== undefined) opening.channelId = String(channelId);
+    return printRow(await adminOf(values).openChannel(opening), values.json);
+  },
+});
 
-An import's file has one JSON object a line, the fields as in HTTP's POST /channels:
+/** Of --public-key, or of --key's file. */
+function publicKeyOf(values: { 'public-key': string | undefined; key: string | undefined }): string {
+  const { 'public-key': given, key } = values;
+  if (given !== undefined && key !== undefined) return usage('--public-key: expected it or --key, got both');
+  if (key !== undefined) return loadKeyFile(key).publicKey.toUpperCase();
+  return given ?? usage("--public-key: expected 66 hex digits, or the payer's file with --key, got nothing");
+}
+
+const importing = defineCommand({
+  name: 'channel import',
+  summary: 'opens the channels of a file, a million in under a minute',
+  operands: { name: 'FILE.ndjson', count: 'one' },
+  options: { ...NODE_OPTIONS },
+  examples: [['claimwire channel import channels.ndjson', 'opens every line of it; again changes nothing']],
+  notes: `The file has one JSON object a line, the fields as in HTTP's POST /channels:
   {"ledgerChannelId": HEX64, "publicKey": HEX66, "capacity": "DROPS",
    "profile"?: "xrpl"|"link", "expiresAt"?: ISO|null, "channelId"?: "U64",
    "throwAway"?: true}
 A throw-away channel is one made to try the node out: it is never settled.
 Lines that cannot be opened are refused one by one; the others stand. After 1,000 refused
-lines the import stops; what it opened stays open. Importing the same file again changes
-nothing.
+lines the import stops; what it opened stays open.
+
+With --json {opened, unchanged, refusedCount, refused: [{line, code, message}],
+stoppedAt: LINE|null} with at most 100 refusals.
+
+${EXIT_NOTE}`,
+  act: (values, [file]) => importFile(adminOf(values), file!, values.json),
+});
+
+const listing = defineCommand({
+  name: 'channel list',
+  summary: 'lists channels',
+  options: {
+    state: { value: 'NAME', description: 'only those that are open, or closed', choices: ['open', 'closed'] },
+    ...NODE_OPTIONS,
+  },
+  examples: [['claimwire channel list --state open', 'a line for each open channel']],
+  notes: `With --json an array, a row a line. Without the node's token rows have no signatures.\n\n${EXIT_NOTE}`,
+  act: (values) => list(adminOf(values), values.state, values.json),
+});
+
+const show = defineCommand({
+  name: 'channel show',
+  summary: 'shows a channel',
+  operands: ID,
+  options: { ...NODE_OPTIONS },
+  examples: [['claimwire channel show 6750926077978654334', 'its row, a field a line']],
+  notes: `${ID_NOTE}\n${ROW_NOTE} Without the node's token it has no signature.\n\n${EXIT_NOTE}`,
+  act: async (values, [id]) => printRow(await adminOf(values).channel(id!), values.json),
+});
+
+const updating = defineCommand({
+  name: 'channel update',
+  summary: 'changes the capacity or the expiry of a channel',
+  operands: ID,
+  options: {
+    capacity: {
+      value: 'DROPS',
+      description: 'what it holds now, at least what is committed',
+      read: (text, flag) => drops(text, flag, 1n, U64_MAX),
+    },
+    expires: {
+      ...expires,
+      value: 'ISO|never',
+      read: (text: string, flag: string) => (text === 'never' ? text : isoDate(text, flag)),
+    },
+    ...NODE_OPTIONS,
+  },
+  examples: [['claimwire channel update 6750926077978654334 --capacity 2000000', 'after the payer has topped it up']],
+  notes: `${ID_NOTE}\n${ROW_NOTE}\n\n${EXIT_NOTE}`,
+  act: async (values, [id]) => {
+    const change: { capacity?: string; expiresAt?: string | null } = {};
+    if (values.capacity !== undefined) change.capacity = String(values.capacity);
+    if (values.expires !== undefined) change.expiresAt = values.expires === 'never' ? null : values.expires;
+    if (Object.keys(change).length === 0) usage('channel update: expected --capacity or --expires, got neither');
+    return printRow(await adminOf(values).updateChannel(id!, change), values.json);
+  },
+});
+
+const closing = defineCommand({
+  name: 'channel close',
+  summary: 'closes a channel: its claims are refused from then on',
+  operands: ID,
+  options: { ...NODE_OPTIONS },
+  examples: [['claimwire channel close 6750926077978654334', 'closes it and prints its row']],
+  notes: `${ID_NOTE}\n${ROW_NOTE}\n\n${EXIT_NOTE}`,
+  act: async (values, [id]) => printRow(await adminOf(values).closeChannel(id!), values.json),
+});
+
+const removing = defineCommand({
+  name: 'channel remove',
+  summary: 'closes channels and forgets them',
+  operands: { name: 'ID…', count: 'some' },
+  options: {
+    force: { description: 'also those with a committed amount: it is redeemed, or given up' },
+    ...NODE_OPTIONS,
+  },
+  examples: [['claimwire channel remove 6750926077978654334 --force', 'forgets it with the claim that redeems it']],
+  notes: `${ID_NOTE}
 
 remove closes channels and forgets them, with the claims that redeem them. A channel with
 a committed amount is refused until --force says that it is redeemed, or given up; a
@@ -39,114 +187,44 @@ until then the same ID opens again only with the same key, and with the amount i
 After that start it opens at 0, and claims of before count as new: remove for good only
 what is gone from the ledger too.
 
-  --expires ISO      claims after that time are refused, like 2030-01-31T00:00:00Z
-  --channel U64      handle on the wire; default: first 8 bytes of the ledger id
-${NODE_FLAGS_HELP}
+With --json {removed, refusedCount, refused: [{id, code, message}]} with at most 100
+refusals.
 
-With --json: open, show, update and close print the channel's row as one object, list an
-array with a row a line, import {opened, unchanged, refusedCount, refused: [{line, code,
-message}], stoppedAt: LINE|null} and remove {removed, refusedCount, refused: [{id, code,
-message}]}, both with at most 100 refusals. Exit code: 0 fine, 1 failed or anything
-refused, 2 usage.
-`;
+${EXIT_NOTE}`,
+  act: (values, ids) => remove(adminOf(values), ids, values.force, values.json),
+});
 
-const OPTIONS = {
-  ...NODE_FLAGS,
-  ...COMMON_FLAGS,
-  'ledger-channel': { type: 'string' },
-  'public-key': { type: 'string' },
-  capacity: { type: 'string' },
-  expires: { type: 'string' },
-  profile: { type: 'string' },
-  channel: { type: 'string' },
-  state: { type: 'string' },
-  force: { type: 'boolean' },
-} as const;
+export const command = defineGroup({
+  name: 'channel',
+  summary: "opens, looks at, changes and forgets a node's channels over its admin interface",
+  commands: [open, importing, listing, show, updating, closing, removing],
+  notes: `${ID_NOTE}\n\n${EXIT_NOTE}`,
+});
+export const { run } = command;
 
-type Values = ReturnType<typeof readArgs<typeof OPTIONS>>['values'];
-type Action = (admin: AdminClient, operand: string, values: Values, operands: string[]) => Promise<number>;
-
-/** An operand that may be given several times. */
-const IDS = 'ID…';
-
-/** Each action's operand (null for none), the flags it takes beside the common ones, and what it does. */
-const ACTIONS: Record<string, { operand: string | null; flags: (keyof Values)[]; act: Action }> = {
-  open: {
-    operand: null,
-    flags: ['ledger-channel', 'public-key', 'capacity', 'expires', 'profile', 'channel'],
-    act: open,
-  },
-  import: { operand: 'FILE.ndjson', flags: [], act: importFile },
-  list: { operand: null, flags: ['state'], act: list },
-  show: { operand: 'ID', flags: [], act: async (admin, id, values) => printRow(await admin.channel(id), values.json) },
-  update: { operand: 'ID', flags: ['capacity', 'expires'], act: update },
-  close: {
-    operand: 'ID',
-    flags: [],
-    act: async (admin, id, values) => printRow(await admin.closeChannel(id), values.json),
-  },
-  remove: { operand: IDS, flags: ['force'], act: remove },
-};
-
-/** Runs the command; resolves to the exit code. */
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs(args, OPTIONS);
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [name, ...operands] = positionals;
-  if (name === undefined || !Object.hasOwn(ACTIONS, name))
-    usage(`channel: expected one of ${Object.keys(ACTIONS).join(', ')}, got ${JSON.stringify(name ?? 'nothing')}`);
-  const { operand, flags, act } = ACTIONS[name]!;
-  const common = Object.keys({ ...NODE_FLAGS, ...COMMON_FLAGS });
-  for (const flag of Object.keys(values) as (keyof Values)[])
-    if (!common.includes(flag) && !flags.includes(flag)) usage(`channel ${name}: expected no --${flag}, got one`);
-  if (operand === IDS ? operands.length === 0 : operands.length !== (operand === null ? 0 : 1))
-    usage(`channel ${name}: expected ${operand === null ? 'no operand' : `one ${operand}`}, got ${operands.length}`);
-  const admin = AdminClient.open({ http: values.http, tokenFile: values['token-file'] });
-  return act(admin, operands[0] ?? '', values, operands);
+function adminOf(values: Values<typeof NODE_OPTIONS>): AdminClient {
+  return AdminClient.open(adminAddress(values));
 }
 
-async function remove(admin: AdminClient, _operand: string, values: Values, ids: string[]): Promise<number> {
-  const { json, force = false } = values;
+async function remove(admin: AdminClient, ids: string[], force: boolean, json: boolean): Promise<number> {
   const result = await admin.removeChannels(ids, force);
-  process.stdout.write(
-    `${json ? JSON.stringify(result) : `${result.removed} removed, ${result.refusedCount} refused`}\n`,
-  );
+  if (json) writeJson(result);
+  else process.stdout.write(`${result.removed} removed, ${result.refusedCount} refused\n`);
   for (const { id, code, message } of result.refused) process.stderr.write(`${id}: ${code} ${message}\n`);
   return result.refusedCount === 0 ? 0 : 1;
 }
 
-async function open(admin: AdminClient, _operand: string, values: Values): Promise<number> {
-  const profile = values.profile ?? 'xrpl';
-  if (profile !== 'xrpl' && profile !== 'link')
-    usage(`--profile: expected xrpl or link, got ${JSON.stringify(profile)}`);
-  const opening: OpeningJson = {
-    ledgerChannelId: hex(
-      required(values['ledger-channel'], '--ledger-channel', '64 hex digits'),
-      32,
-      '--ledger-channel',
-    ),
-    publicKey: hex(required(values['public-key'], '--public-key', '66 hex digits'), 33, '--public-key'),
-    capacity: String(
-      drops(required(values.capacity, '--capacity', 'an amount in drops'), '--capacity', 1n, capacityMax(profile)),
-    ),
-    profile,
-  };
-  if (values.expires !== undefined) opening.expiresAt = isoDate(values.expires, '--expires');
-  if (values.channel !== undefined) opening.channelId = String(drops(values.channel, '--channel', 0n, U64_MAX));
-  return printRow(await admin.openChannel(opening), values.json);
-}
-
-async function importFile(admin: AdminClient, file: string, values: Values): Promise<number> {
-  const startedAt = performance.now();
-  const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
-  const result = await admin.importChannels(file, (total) => {
-    const { opened, unchanged, refusedCount } = total;
-    process.stderr.write(`${seconds()} s: ${opened} opened, ${unchanged} unchanged, ${refusedCount} refused\n`);
+async function importFile(admin: AdminClient, file: string, json: boolean): Promise<number> {
+  const progress = new Progress();
+  const bytesThere = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  const result = await admin.importChannels(file, ({ opened, unchanged, refusedCount }, bytes) => {
+    const counts = `${opened} opened, ${unchanged} unchanged, ${refusedCount} refused`;
+    const rate = countText((opened + unchanged) / progress.seconds);
+    const text = `${countText(opened)} opened, ${countText(unchanged)} unchanged, ${refusedCount} refused, ${rate}/s`;
+    progress.update(bytes / bytesThere, text, `${progress.seconds.toFixed(1)} s: ${counts}`);
   });
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  progress.end();
+  if (json) writeJson(result);
   else process.stdout.write(`${result.opened} opened, ${result.unchanged} unchanged, ${result.refusedCount} refused\n`);
   if (result.refusedCount === 0) return 0;
   for (const { line, code, message } of result.refused) process.stderr.write(`${file}:${line}: ${code} ${message}\n`);
@@ -159,28 +237,16 @@ async function importFile(admin: AdminClient, file: string, values: Values): Pro
   return 1;
 }
 
-async function list(admin: AdminClient, _operand: string, values: Values): Promise<number> {
-  const { state } = values;
-  if (state !== undefined && state !== 'open' && state !== 'closed')
-    usage(`--state: expected open or closed, got ${JSON.stringify(state)}`);
+async function list(admin: AdminClient, state: string | undefined, json: boolean): Promise<number> {
   let count = 0;
   for await (const row of admin.channels(state)) {
-    if (values.json) await write(`${count === 0 ? '[' : ','}\n${JSON.stringify(row)}`);
+    if (json) await write(`${count === 0 ? '[' : ','}\n${JSON.stringify(row)}`);
     else await write(`${count === 0 ? LIST_HEADER : ''}${listLine(row)}`);
     count++;
   }
-  if (values.json) await write(count === 0 ? '[]\n' : '\n]\n');
+  if (json) await write(count === 0 ? '[]\n' : '\n]\n');
   else if (count === 0) await write('no channels\n');
   return 0;
-}
-
-async function update(admin: AdminClient, id: string, values: Values): Promise<number> {
-  const change: { capacity?: string; expiresAt?: string | null } = {};
-  if (values.capacity !== undefined) change.capacity = String(drops(values.capacity, '--capacity', 1n, U64_MAX));
-  if (values.expires !== undefined)
-    change.expiresAt = values.expires === 'never' ? null : isoDate(values.expires, '--expires');
-  if (Object.keys(change).length === 0) usage('channel update: expected --capacity or --expires, got neither');
-  return printRow(await admin.updateChannel(id, change), values.json);
 }
 
 function printRow(row: ChannelJson, json: boolean): number {

@@ -4,93 +4,68 @@
  *
  * Main thread. Commands load when asked for: `claimwire --help` must not map a database.
  */
+import { Command } from 'commander';
 import { ClaimwireError } from '../src/errors.ts';
 import { packageVersion } from '../src/version.ts';
+import { baseCommand } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { output, writeJson } from './output.ts';
+import { didYouMean } from './suggest.ts';
 
 // Node opens a debugger's port on SIGUSR1, for anybody on this machine; a node's operator never asked for one.
 process.on('SIGUSR1', () => {});
 
-interface Command {
-  summary: string;
-  /** It does more than print and end: without a reader it goes on, and ends as it would have. */
-  isLasting?: true;
-  load(): Promise<{ run(args: string[]): Promise<number> }>;
-}
-
-const COMMANDS: Record<string, Command> = {
-  node: { summary: 'runs a node', isLasting: true, load: () => import('./node.ts') },
-  keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
-  channel: {
-    summary: 'opens, imports, lists, shows, updates, closes, removes channels',
-    load: () => import('./channel.ts'),
-  },
-  pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
-  load: {
-    summary: 'loads a node with signed claims and measures it',
-    isLasting: true,
-    load: () => import('./load.ts'),
-  },
-  settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
-  decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
-  journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
-  demo: {
-    summary: 'a node and a payer on this machine, for a look',
-    isLasting: true,
-    load: () => import('./demo.ts'),
-  },
-};
-
-const HELP = `Usage: claimwire COMMAND [ARGUMENTS]
-
-${Object.entries(COMMANDS)
-  .map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}`)
-  .join('\n')}
-
-  claimwire COMMAND --help says what it takes.
-  claimwire --version
-
-Exit code: 0 fine, 1 failed, 2 usage.
-`;
-
 /** A command that lasts does not wait longer for who reads its log; the others wait as long as their reader does. */
 const FLUSH_MS_MAX = 10_000;
 
-async function main([name, ...args]: string[]): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    (name === undefined ? process.stderr : process.stdout).write(HELP);
-    return name === undefined ? 2 : 0;
-  }
-  if (name === '--version') {
+async function main([name = '', ...args]: string[]): Promise<number> {
+  if (name === '--version' || name === '-V') {
     process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
-  if (!Object.hasOwn(COMMANDS, name)) {
-    const names = Object.keys(COMMANDS).join(', ');
-    return report(new ClaimwireError('USAGE', `command: expected one of ${names}, got ${JSON.stringify(name)}`), args);
+  const isHelp = ['--help', '-h', 'help'].includes(name);
+  // "help node" is "node --help".
+  const [word, rest] = name === 'help' && args.length > 0 ? [args[0]!, [...args.slice(1), '--help']] : [name, args];
+  if (word === '' || (isHelp && word === name)) {
+    (isHelp ? process.stdout : process.stderr).write(programHelp());
+    return isHelp ? 0 : 2;
   }
   try {
-    const command = await COMMANDS[name]!.load();
-    return await command.run(args);
+    if (!Object.hasOwn(COMMANDS, word)) throw unknownCommand(word);
+    const { command } = await COMMANDS[word]!.load();
+    return await command.run(rest);
   } catch (error) {
     return report(error, args);
   }
 }
 
+function unknownCommand(word: string): ClaimwireError {
+  const names = Object.keys(COMMANDS);
+  const expected = `command: expected one of ${names.join(', ')}, got ${JSON.stringify(word)}`;
+  return new ClaimwireError('USAGE', `${expected}${didYouMean(word, names)}`);
+}
+
+function programHelp(): string {
+  const program = baseCommand('claimwire').usage('COMMAND [options] | --version');
+  for (const [word, { summary }] of Object.entries(COMMANDS))
+    program.addCommand(new Command(word).description(summary));
+  return `${program.helpInformation()}
+claimwire COMMAND --help says what it takes, with examples.
+
+Exit code: 0 fine, 1 failed, 2 usage.
+`;
+}
+
 function report(error: unknown, args: string[]): number {
   const coded = error instanceof ClaimwireError ? error : undefined;
   const message = error instanceof Error ? error.message : String(error);
-  if (args.includes('--json')) {
-    const fields = coded === undefined ? { code: 'NODE_FAILED' } : { ...coded.details, code: coded.code };
-    process.stdout.write(`${JSON.stringify({ error: { ...fields, message } }, jsonValue)}\n`);
-  }
+  const code = coded?.code ?? 'NODE_FAILED';
+  if (output.json || args.includes('--json')) writeJson({ error: { ...coded?.details, code, message } });
   // A fault of ours keeps its stack: one line would not let anybody find it.
-  const text = coded === undefined && error instanceof Error ? (error.stack ?? message) : message;
+  const text = coded === undefined && error instanceof Error ? (error.stack ?? message) : `${message} (${code})`;
   process.stderr.write(`claimwire: ${text}\n`);
-  return coded?.code === 'USAGE' ? 2 : 1;
-}
-
-function jsonValue(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
+  // A setting that is wrong in itself is a fault of usage, wherever it was found.
+  return code === 'USAGE' || (code === 'CONFIG_INVALID' && coded?.details.setting !== undefined) ? 2 : 1;
 }
 
 /** What was printed is with the system, or its reader is gone. */

@@ -26,24 +26,9 @@ import {
 } from '../protocol/layout.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { looksLikeCapture, PcapReader, type PcapSkipped, type UdpDatagram } from '../src/pcap.ts';
-import { COMMON_FLAGS, readArgs, usage, wholeNumber } from './args.ts';
+import { defineCommand } from './command.ts';
 import { write } from './output.ts';
-
-const HELP = `Usage: claimwire decode HEX|FILE.pcap|- [--json] [--port N]
-
-Prints the claims and acks of a datagram, of the UDP traffic in a capture, or of
-standard input (a capture, or one datagram in hex per line).
-
-  HEX          a datagram in hex; blanks, colons and a leading 0x are fine
-  FILE.pcap    a classic pcap file (pcapng: convert with editcap -F pcap IN OUT)
-  --json       one JSON object per line; amounts and ids as decimal strings
-  --port N     of a capture, only datagrams to or from UDP port N
-  --help       this text
-
-high-s: the signature is refused, unless the channel's key is Ed25519 (where it means nothing).
-
-Exit code: 0 all decoded, 1 something was not a claim or ack (the line says what), 2 usage.
-`;
+import { count } from './units.ts';
 
 const PIECE_BYTES = 1 << 18;
 /** What tells a capture from text. */
@@ -54,25 +39,36 @@ const LINES_HELD = 1_024;
 /** Half the order of secp256k1, rounded down: a larger s is refused. */
 const HALF_ORDER = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
 
-/** Runs the command; resolves to the exit code. Throws ClaimwireError USAGE or INPUT_INVALID. */
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs(args, { ...COMMON_FLAGS, port: { type: 'string' } });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [input] = positionals;
-  if (input === undefined || positionals.length !== 1)
-    usage(`expected one of HEX, FILE.pcap or -, got ${positionals.length} operands; see --help`);
-  const port = values.port === undefined ? undefined : wholeNumber(values.port, '--port', 1, 65_535);
-  const decoder = new Decoder(values.json);
-  try {
-    await decodeInput(input, port, decoder);
-  } finally {
-    await decoder.flush();
-  }
-  return decoder.faults === 0 ? 0 : 1;
-}
+export const command = defineCommand({
+  name: 'decode',
+  summary: 'shows the claims and acks in hex or a capture',
+  description:
+    'prints the claims and acks of a datagram in hex (blanks, colons and a leading 0x are fine), of the UDP traffic in a capture (pcap or pcapng), or of standard input (-): a capture, or one datagram in hex per line.',
+  operands: { name: 'HEX|FILE|-', count: 'one' },
+  options: {
+    port: { value: 'N', description: 'of a capture, only datagrams to or from UDP port N', read: count(1, 65_535) },
+  },
+  examples: [
+    ['claimwire decode capture.pcapng --port 9393', 'the claims and acks that Wireshark has captured'],
+    ['tcpdump -i lo -w - udp port 9393 | claimwire decode -', 'the same while they come'],
+  ],
+  notes: `With --json one object per line; amounts and ids are decimal strings.
+
+high-s: the signature is refused, unless the channel's key is Ed25519 (where it means
+nothing).
+
+Exit code: 0 all decoded, 1 something was not a claim or ack (the line says what), 2 usage.`,
+  act: async ({ port, json }, [input]) => {
+    const decoder = new Decoder(json);
+    try {
+      await decodeInput(input!, port, decoder);
+    } finally {
+      await decoder.flush();
+    }
+    return decoder.faults === 0 ? 0 : 1;
+  },
+});
+export const { run } = command;
 
 async function decodeInput(input: string, port: number | undefined, decoder: Decoder): Promise<void> {
   const hex = parseHex(input);
@@ -86,7 +82,7 @@ async function decodeInput(input: string, port: number | undefined, decoder: Dec
   else if (input === '-') await decodeLines(first, pieces, decoder);
   else {
     await pieces.return();
-    throw new ClaimwireError('INPUT_INVALID', `expected hex (an even number of digits) or a pcap file, got ${input}`);
+    throw new ClaimwireError('INPUT_INVALID', `expected hex (an even number of digits) or a capture, got ${input}`);
   }
 }
 
@@ -253,10 +249,12 @@ class Decoder implements FrameSink {
 
   #locate(captured: UdpDatagram): void {
     const milliseconds = captured.seconds * 1000 + Math.floor(captured.nanoseconds / 1e6);
-    const time = new Date(milliseconds).toISOString();
+    // pcapng has times beyond those of dates.
+    const date = new Date(milliseconds);
+    const time = Number.isNaN(date.getTime()) ? null : date.toISOString();
     const source = endpoint(captured.source, captured.sourcePort);
     const target = endpoint(captured.target, captured.targetPort);
-    this.#prefix = `${time} ${source} > ${target} `;
+    this.#prefix = `${time ?? '-'} ${source} > ${target} `;
     this.#origin = { time, source, target };
   }
 

@@ -6,7 +6,6 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { CLAIM_CHANNEL_ID } from '../protocol/layout.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { type AuditReport, auditSignatures, ChannelKeys } from '../src/journal/audit.ts';
@@ -15,20 +14,10 @@ import type { BadPlace, RecoveryReport } from '../src/journal/report.ts';
 import { segmentNumber } from '../src/journal/segment.ts';
 import { walkJournal } from '../src/journal/walk.ts';
 import { Registry } from '../src/registry/registry.ts';
-
-const HELP = `Usage: claimwire journal verify DIR [--json] [--signatures]
-
-Reads a journal from end to end and says what it holds; changes nothing.
-
-  DIR           a data directory, its journal folder, or the folder of one lane
-  --signatures  also check every claim's signature against the registry beside it
-  --json        one JSON object
-  --help        this text
-
-A torn end is what a loss of power leaves of a group that was not acknowledged. Damage
-done later to the last groups looks the same, though they may have been acknowledged.
-Exit code: 0 whole or torn, 1 corrupt, a bad signature, or not readable, 2 usage.
-`;
+import { defineCommand, defineGroup } from './command.ts';
+import { writeJson } from './output.ts';
+import { Progress } from './progress.ts';
+import { countText } from './units.ts';
 
 interface Lane {
   directory: string;
@@ -40,55 +29,81 @@ interface Lane {
   audit?: AuditReport;
 }
 
-/** Runs the command; resolves to the exit code. */
-export async function run(args: string[]): Promise<number> {
-  let input: { directory: string; json: boolean; signatures: boolean };
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        signatures: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
+const verify = defineCommand({
+  name: 'journal verify',
+  summary: 'reads a journal from end to end and says what it holds',
+  description:
+    'reads a journal from end to end and says what it holds; changes nothing. DIR is a data folder, its journal folder, or the folder of one lane.',
+  operands: { name: 'DIR', count: 'one' },
+  options: {
+    signatures: { description: "also check every claim's signature against the registry beside it" },
+  },
+  examples: [
+    ['claimwire journal verify ./data', 'where each lane ends, and the first byte that is not as it should be'],
+    ['claimwire journal verify ./data --signatures --json', 'every signature too, as one JSON object'],
+  ],
+  notes: `A torn end is what a loss of power leaves of a group that was not acknowledged. Damage
+done later to the last groups looks the same, though they may have been acknowledged.
+
+Exit code: 0 whole or torn, 1 corrupt, a bad signature, or not readable, 2 usage.`,
+  act: async ({ json, signatures }, [directory]) => {
+    const lanes = describeLanes(laneFolders(directory!));
+    if (signatures) await auditLanes(lanes);
+    const sound = lanes.every(isSound);
+    if (json) writeJson({ sound, lanes: lanes.map(laneJson) });
+    else process.stdout.write(lanes.map(laneText).join(''));
+    return sound ? 0 : 1;
+  },
+});
+
+export const command = defineGroup({
+  name: 'journal',
+  summary: 'looks at a journal on the disk',
+  commands: [verify],
+});
+export const { run } = command;
+
+const LINES_EVERY_MS = 5_000;
+
+function describeLanes(directories: readonly string[]): Lane[] {
+  const progress = new Progress({ linesEveryMs: LINES_EVERY_MS });
+  const bytesThere = directories.reduce((sum, directory) => sum + segmentBytes(directory), 0);
+  let claims = 0;
+  const lanes: Lane[] = [];
+  for (const directory of directories) {
+    const lane = describe(directory, (claimsMore) => {
+      claims += claimsMore;
+      const text = `${countText(claims)} claims read, ${countText(claims / progress.seconds)}/s`;
+      // What is preallocated and not written yet counts as done with the last group.
+      if (progress.seconds >= 1) progress.update((claims * RECORD_BYTES) / bytesThere, text);
     });
-    if (values.help) {
-      process.stdout.write(HELP);
-      return 0;
-    }
-    const [command, directory] = positionals;
-    if (command !== 'verify' || directory === undefined || positionals.length !== 2)
-      throw new Error(`got ${positionals.join(' ') || 'nothing'}`);
-    input = { directory, json: values.json, signatures: values.signatures };
-  } catch (error) {
-    process.stderr.write(
-      `claimwire journal: expected verify DIR [--json] [--signatures]: ${(error as Error).message}\n`,
-    );
-    return 2;
+    lanes.push(lane);
   }
-  try {
-    return await verify(input.directory, input.json, input.signatures);
-  } catch (error) {
-    process.stderr.write(`claimwire journal: ${error instanceof Error ? error.message : error}\n`);
-    return 1;
-  }
+  progress.end();
+  return lanes;
 }
 
-async function verify(directory: string, json: boolean, signatures: boolean): Promise<number> {
-  const lanes = laneFolders(directory).map(describe);
-  if (signatures) {
-    const keys = await registeredKeys(lanes[0]!.directory);
+async function auditLanes(lanes: readonly Lane[]): Promise<void> {
+  const keys = await registeredKeys(lanes[0]!.directory);
+  const progress = new Progress({ linesEveryMs: LINES_EVERY_MS });
+  const all = lanes.reduce((sum, { journal }) => sum + journal.claims, 0);
+  let before = 0;
+  for (const lane of lanes) {
     const onProgress = (checked: number) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r${checked} signatures checked`);
+      const done = before + checked;
+      const text = `${countText(done)} signatures checked, ${countText(done / progress.seconds)}/s`;
+      progress.update(done / Math.max(all, 1), text);
     };
-    for (const lane of lanes) lane.audit = await auditSignatures({ directory: lane.directory, keys, onProgress });
-    if (process.stderr.isTTY) process.stderr.write('\n');
+    lane.audit = await auditSignatures({ directory: lane.directory, keys, onProgress });
+    before += lane.audit.checked;
   }
-  const sound = lanes.every(isSound);
-  if (json) process.stdout.write(`${JSON.stringify({ sound, lanes: lanes.map(laneJson) })}\n`);
-  else process.stdout.write(lanes.map(laneText).join(''));
-  return sound ? 0 : 1;
+  progress.end();
+}
+
+function segmentBytes(directory: string): number {
+  return readdirSync(directory)
+    .filter((name) => segmentNumber(name) !== undefined)
+    .reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
 }
 
 function isSound({ journal, audit }: Lane): boolean {
@@ -114,7 +129,8 @@ function laneFolders(directory: string): string[] {
   throw new ClaimwireError('INPUT_INVALID', `expected ${expected}, got ${directory}`);
 }
 
-function describe(directory: string): Lane {
+/** @param onGroup hears how many claims more were read */
+function describe(directory: string, onGroup: (claims: number) => void): Lane {
   const channels = new Set<bigint>();
   let firstTime: number | undefined;
   let lastTime: number | undefined;
@@ -128,6 +144,7 @@ function describe(directory: string): Lane {
     const { bytes, offset, count, time } = step.value;
     firstTime ??= time;
     lastTime = time;
+    onGroup(count);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let index = 0; index < count; index++)
       channels.add(view.getBigUint64(offset + index * RECORD_BYTES + CLAIM_CHANNEL_ID));

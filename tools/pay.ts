@@ -5,86 +5,156 @@
  * Main thread of its own process.
  */
 import { CLAIM_SIGNATURE, type ProfileName, SIGNATURE_BYTES, U64_MAX } from '../protocol/layout.ts';
+import type { ChannelJson } from '../src/channel/parse.ts';
 import type { PaymentChannel } from '../src/client/channel.ts';
 import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { Payer } from '../src/client/payer.ts';
 import { ClaimwireError } from '../src/errors.ts';
-import { COMMON_FLAGS, drops, hex, readArgs, readFile, required, usage, wholeNumber } from './args.ts';
+import { AdminClient } from '../src/http/client.ts';
+import { drops, hex, readFile, usage } from './args.ts';
+import { defineCommand } from './command.ts';
+import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
+import { writeJson } from './output.ts';
+import { count, duration } from './units.ts';
 
-const HELP = `Usage: claimwire pay --to udp://H:P --key FILE --ledger-channel HEX64
-                     (--amount DROPS | --more DROPS) [--state FILE]
-                     [--channel U64] [--profile xrpl|link] [--sequence N]
-                     [--tls-ca FILE] [--timeout MS] [--json]
-
-Signs a claim, sends it until the node answers, and prints the ack.
-
-  --to udp://H:P          the node's address; or tcp://H:P, tls://H:P, or auto://H:P:
-                          UDP, and TCP while UDP gets no answer
-  --tls-ca FILE           PEM certificates to trust instead of the system's; for tls://,
-                          and for auto:// to a node whose TCP is TLS
-  --key FILE              the channel's key file (claimwire keygen --out FILE)
-  --ledger-channel HEX64  the channel's id on the ledger
-  --amount DROPS          cumulative: all that is paid so far, not the increment
-  --more DROPS            the increment: added to what the node holds, which it is asked
-  --state FILE            keeps amounts and sequences over calls, and holds off a second
-                          payer; made where there is none
-  --channel U64           its handle; default: first 8 bytes of the ledger id
-  --profile xrpl|link     what the signature covers; default xrpl
-  --sequence N            of this claim; default 1, for link the Unix time; with --state
-                          the next one
-  --timeout MS            gives up after that long; default 5000
-  --json                  the ack as one JSON object
-  --help                  this text
-
-Exit code: 0 paid, 1 refused, no answer, or nothing paid since the node holds the amount
-already (ALREADY): "status" says which; 2 usage.
-`;
-
-const TIMEOUT_MS_DEFAULT = '5000';
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const SEQUENCE_MAX = 2 ** 32 - 1;
+/** Looking for a key's channel among more than these takes longer than writing its id. */
+const ROWS_MAX = 100_000;
 
-interface PayOptions {
-  to: string;
-  tlsCaFile: string | undefined;
-  keyFile: string;
-  ledgerChannelId: string;
+const anyU64 = (text: string, flag: string) => drops(text, flag, 0n, U64_MAX);
+
+export const command = defineCommand({
+  name: 'pay',
+  summary: 'sends one signed claim and prints its ack',
+  description: 'signs a claim, sends it until the node answers, and prints the ack.',
+  options: {
+    to: {
+      value: 'udp://H:P',
+      description: "the node's address; or tcp://H:P, tls://H:P, or auto://H:P: UDP, and TCP while UDP gets no answer",
+      default: 'udp://127.0.0.1:9393',
+    },
+    key: {
+      value: 'FILE',
+      description: "the channel's key file (claimwire keygen --out FILE)",
+      required: 'a key file',
+    },
+    amount: {
+      value: 'DROPS',
+      description: 'cumulative: all that is paid so far, not the increment',
+      // Any u64: what the node makes of 0 or of too much is its answer to give.
+      read: anyU64,
+    },
+    more: {
+      value: 'DROPS',
+      description: 'the increment: added to what the node holds, which it is asked',
+      read: (text, flag) => drops(text, flag, 1n, U64_MAX),
+    },
+    'ledger-channel': {
+      value: 'HEX64',
+      description:
+        "the channel's id on the ledger; without it, the key's only open channel, which --http and --token-file find at a node of one's own",
+      read: (text, flag) => hex(text, 32, flag),
+    },
+    channel: { value: 'U64', description: 'its handle; without it, the first 8 bytes of the ledger id', read: anyU64 },
+    profile: { value: 'NAME', description: 'what the signature covers', choices: ['xrpl', 'link'], default: 'xrpl' },
+    state: {
+      value: 'FILE',
+      description: 'keeps amounts and sequences over calls, and holds off a second payer; made where there is none',
+    },
+    sequence: {
+      value: 'N',
+      description: 'of this claim',
+      defaultText: '1; for link the Unix time; with --state the next one',
+      read: count(0, SEQUENCE_MAX),
+    },
+    timeout: {
+      value: 'MS',
+      description: 'gives up after that long; 5s is fine too',
+      default: '5000',
+      read: duration('ms', 1, TIMEOUT_MS_MAX),
+    },
+    'tls-ca': {
+      value: 'FILE',
+      description:
+        "PEM certificates to trust instead of the system's; for tls://, and for auto:// to a node whose TCP is TLS",
+    },
+    ...NODE_OPTIONS,
+  },
+  examples: [
+    ['claimwire pay --key payer.json --more 25', 'pays 25 drops over the only open channel of that key'],
+    [
+      'claimwire pay --to auto://node.example:9393 --key payer.json --amount 500',
+      'until 500 drops are paid in all, over TCP where UDP is blocked',
+    ],
+  ],
+  notes: `Exit code: 0 paid, 1 refused, no answer, or nothing paid since the node holds the amount
+already (ALREADY): "status" says which; 2 usage.`,
+  act: async (values) => {
+    const { amount, more, sequence, state } = values;
+    if (amount !== undefined && more !== undefined) usage('--amount: expected it or --more, got both');
+    if (amount === undefined && more === undefined) usage('--amount: expected drops, got nothing');
+    const key = loadKeyFile(values.key);
+    const found = await channelOf(values, key.publicKey);
+    const sequenceDefault = state === undefined && found.profile === 'link' ? Math.floor(Date.now() / 1000) : 1;
+    const payer = await openPayer(values);
+    try {
+      const lastSequence = ((sequence ?? sequenceDefault) - 1) >>> 0;
+      return await pay(payer.channel({ ...found, key, lastSequence }), values);
+    } finally {
+      await payer.close();
+    }
+  },
+});
+export const { run } = command;
+
+interface Amounts {
   amount: bigint | undefined;
   more: bigint | undefined;
-  state: string | undefined;
-  channelId: bigint | undefined;
-  profile: ProfileName;
-  sequence: number;
-  timeoutMs: number;
   json: boolean;
 }
 
-/** Runs the command; resolves to the exit code. */
-export async function run(args: string[]): Promise<number> {
-  const options = readOptions(args);
-  if (options === undefined) {
-    process.stdout.write(HELP);
-    return 0;
+interface FoundChannel {
+  ledgerChannelId: string;
+  channelId?: bigint;
+  profile: ProfileName;
+}
+
+/** The channel that was named, or the key's only open one at the node that --http names. */
+async function channelOf(
+  values: Values<typeof NODE_OPTIONS> & {
+    'ledger-channel': string | undefined;
+    channel: bigint | undefined;
+    profile: ProfileName;
+    key: string;
+  },
+  publicKey: string,
+): Promise<FoundChannel> {
+  const { 'ledger-channel': ledgerChannelId, channel: channelId, profile } = values;
+  if (ledgerChannelId !== undefined) return { ledgerChannelId, profile, ...(channelId !== undefined && { channelId }) };
+  const found: ChannelJson[] = [];
+  let looked = 0;
+  for await (const row of AdminClient.open(adminAddress(values)).channels('open')) {
+    const isRight = channelId === undefined || row.channelId === String(channelId);
+    if (row.publicKey === publicKey && isRight) found.push(row);
+    if (found.length > 1 || ++looked >= ROWS_MAX) break;
   }
-  const { keyFile, ledgerChannelId, channelId, profile, sequence } = options;
-  const key = loadKeyFile(keyFile);
-  const payer = await openPayer(options);
-  try {
-    const channel = payer.channel({
-      ledgerChannelId,
-      ...(channelId === undefined ? {} : { channelId }),
-      key,
-      profile,
-      lastSequence: (sequence - 1) >>> 0,
-    });
-    return await pay(channel, options);
-  } finally {
-    await payer.close();
-  }
+  const [row] = found;
+  if (found.length === 1 && row !== undefined)
+    return { ledgerChannelId: row.ledgerChannelId, channelId: BigInt(row.channelId), profile: row.profile };
+  const got = found.length > 1 ? 'several' : `none among ${looked}`;
+  const help =
+    found.length > 1
+      ? 'say which with --ledger-channel'
+      : `open one with "claimwire channel open --key ${values.key}", or name it with --ledger-channel`;
+  throw new ClaimwireError(
+    'INPUT_INVALID',
+    `channel: expected one open channel of the key in ${values.key} at ${values.http}, got ${got}; ${help}`,
+  );
 }
 
 /** Prints the ack, or how the claim failed: the node's refusal or its silence is this command's answer too. */
-async function pay(channel: PaymentChannel, { amount, more, json }: PayOptions): Promise<number> {
+async function pay(channel: PaymentChannel, { amount, more, json }: Amounts): Promise<number> {
   try {
     if (amount !== undefined && (await isPaidAlready(channel, amount))) {
       print({ status: 'ALREADY', channelId: String(channel.channelId), amount: String(amount) }, json);
@@ -113,61 +183,20 @@ async function isPaidAlready(channel: PaymentChannel, amount: bigint): Promise<b
   });
 }
 
-async function openPayer({ to, tlsCaFile, timeoutMs, state }: PayOptions): Promise<Payer> {
-  const tls = tlsCaFile === undefined ? {} : { tls: { ca: readFile(tlsCaFile, '--tls-ca') } };
+async function openPayer(values: {
+  to: string;
+  'tls-ca': string | undefined;
+  timeout: number;
+  state: string | undefined;
+}): Promise<Payer> {
+  const { to, 'tls-ca': tlsCa, timeout, state } = values;
+  const tls = tlsCa === undefined ? {} : { tls: { ca: readFile(tlsCa, '--tls-ca') } };
   try {
-    return await Payer.open({ to, ackTimeoutMs: timeoutMs, ...tls, ...(state !== undefined && { state }) });
+    return await Payer.open({ to, ackTimeoutMs: timeout, ...tls, ...(state !== undefined && { state }) });
   } catch (error) {
     if (error instanceof ClaimwireError && error.code === 'INPUT_INVALID') usage(`--${error.message}`);
     throw error;
   }
-}
-
-/** Undefined after --help. */
-function readOptions(args: string[]): PayOptions | undefined {
-  const { values, positionals } = readArgs(args, {
-    ...COMMON_FLAGS,
-    to: { type: 'string' },
-    'tls-ca': { type: 'string' },
-    key: { type: 'string' },
-    'ledger-channel': { type: 'string' },
-    amount: { type: 'string' },
-    more: { type: 'string' },
-    state: { type: 'string' },
-    channel: { type: 'string' },
-    profile: { type: 'string', default: 'xrpl' },
-    sequence: { type: 'string' },
-    timeout: { type: 'string', default: TIMEOUT_MS_DEFAULT },
-  });
-  if (values.help) return undefined;
-  if (positionals.length > 0) usage(`pay: expected no operands, got ${positionals.length}`);
-  const { profile, channel, sequence } = values;
-  if (profile !== 'xrpl' && profile !== 'link') return usage(`--profile: expected xrpl or link, got ${profile}`);
-  if (values.amount !== undefined && values.more !== undefined)
-    return usage('--amount: expected it or --more, got both');
-  const sequenceDefault = values.state !== undefined ? 1 : profile === 'link' ? Math.floor(Date.now() / 1000) : 1;
-  return {
-    to: required(values.to, '--to', 'udp://HOST:PORT'),
-    tlsCaFile: values['tls-ca'],
-    keyFile: required(values.key, '--key', 'a key file'),
-    ledgerChannelId: hex(
-      required(values['ledger-channel'], '--ledger-channel', '64 hex digits'),
-      32,
-      '--ledger-channel',
-    ),
-    // Any u64: what the node makes of 0 or of too much is its answer to give.
-    amount:
-      values.more === undefined
-        ? drops(required(values.amount, '--amount', 'drops'), '--amount', 0n, U64_MAX)
-        : undefined,
-    more: values.more === undefined ? undefined : drops(values.more, '--more', 1n, U64_MAX),
-    state: values.state,
-    channelId: channel === undefined ? undefined : drops(channel, '--channel', 0n, U64_MAX),
-    profile,
-    sequence: sequence === undefined ? sequenceDefault : wholeNumber(sequence, '--sequence', 0, SEQUENCE_MAX),
-    timeoutMs: wholeNumber(values.timeout, '--timeout', 1, TIMEOUT_MS_MAX),
-    json: values.json,
-  };
 }
 
 function signatureOf(channel: PaymentChannel): string | undefined {
@@ -176,6 +205,6 @@ function signatureOf(channel: PaymentChannel): string | undefined {
 }
 
 function print(fields: Record<string, unknown>, json: boolean): void {
-  const lines = Object.entries(fields).map(([name, value]) => `${name} ${value}`);
-  process.stdout.write(`${json ? JSON.stringify(fields) : lines.join('\n')}\n`);
+  if (json) writeJson(fields);
+  else for (const [name, value] of Object.entries(fields)) process.stdout.write(`${name} ${value}\n`);
 }

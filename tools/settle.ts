@@ -17,34 +17,10 @@ import {
   redeemAdvice,
   rippleTime,
 } from '../src/ledger/xrpl.ts';
-import { COMMON_FLAGS, drops, NODE_FLAGS, NODE_FLAGS_HELP, readArgs, required, usage } from './args.ts';
+import { drops, usage } from './args.ts';
+import { defineCommand } from './command.ts';
+import { adminAddress, NODE_OPTIONS } from './options.ts';
 import { write } from './output.ts';
-
-const HELP = `Usage: claimwire settle ID --account rPAYEE [--fee DROPS]
-       claimwire settle --all --account rPAYEE [--fee DROPS] [--include-unprofitable]
-
-Prints the unsigned PaymentChannelClaim transaction of a channel's best claim. The payee's
-wallet adds Fee, Sequence and LastLedgerSequence, signs and submits it.
-
-  --account rPAYEE       the payee's classic address
-  --fee DROPS            what the transaction will cost; default 10
-  --all                  every channel worth redeeming
-  --include-unprofitable with --all: also those not worth it (fee too high, or expired)
-${NODE_FLAGS_HELP}
-
-With --json, for an ID one object, for --all an array of them, a line each:
-  {"channelId", "worthRedeeming", "warnings": [text], "expiresAt": ISO|null,
-   "expiration": seconds since 2000-01-01|null, "transaction": {…}}
-A wallet takes "transaction" as it is; a machine checks "worthRedeeming" before, and treats
-any warning as a reason to hurry or to ask a person. What was redeemed earlier is not known
-here: if nothing was committed since, redeeming again pays nothing.
-Channels of the link profile are no matter of the ledger and are left out, and so are
-throw-away channels, which load makes: the ledger knows none of them.
-
-Exit code: 0 fine, 1 nothing redeemable under that ID or the node failed, 2 usage.
-`;
-
-const FEE_DEFAULT = '10';
 
 interface Settlement {
   channelId: string;
@@ -62,36 +38,56 @@ interface Terms {
   now: number;
 }
 
-/** Runs the command; resolves to the exit code. */
-export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = readArgs(args, {
-    ...NODE_FLAGS,
-    ...COMMON_FLAGS,
-    all: { type: 'boolean', default: false },
-    account: { type: 'string' },
-    fee: { type: 'string', default: FEE_DEFAULT },
-    'include-unprofitable': { type: 'boolean', default: false },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (positionals.length !== (values.all ? 0 : 1))
-    usage(`settle: expected one ID or --all, got ${positionals.length} IDs`);
-  const terms: Terms = {
-    account: accountOf(required(values.account, '--account', "the payee's address")),
-    feeDrops: drops(values.fee, '--fee', 0n, DROPS_MAX),
-    now: Math.floor(Date.now() / 1000),
-  };
-  const admin = AdminClient.open({ http: values.http, tokenFile: values['token-file'] });
-  const [id] = positionals;
-  if (id !== undefined) return settleOne(admin, id, terms, values.json);
-  return settleAll(admin, terms, values.json, values['include-unprofitable']);
-}
+export const command = defineCommand({
+  name: 'settle',
+  summary: 'makes the transactions that redeem the best claims',
+  description:
+    "prints the unsigned PaymentChannelClaim transaction of a channel's best claim. The payee's wallet adds Fee, Sequence and LastLedgerSequence, signs and submits it.",
+  operands: { name: 'ID|--all', count: 'any' },
+  options: {
+    account: {
+      value: 'rPAYEE',
+      description: "the payee's classic address",
+      required: "the payee's address",
+      read: accountOf,
+    },
+    fee: {
+      value: 'DROPS',
+      description: 'what the transaction will cost',
+      default: '10',
+      read: (text, flag) => drops(text, flag, 0n, DROPS_MAX),
+    },
+    all: { description: 'every channel worth redeeming' },
+    'include-unprofitable': { description: 'with --all: also those not worth it (fee too high, or expired)' },
+    ...NODE_OPTIONS,
+  },
+  examples: [
+    ['claimwire settle --all --account rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh', 'what is worth redeeming, as an array'],
+  ],
+  notes: `With --json, for an ID one object, for --all an array of them, a line each:
+  {"channelId", "worthRedeeming", "warnings": [text], "expiresAt": ISO|null,
+   "expiration": seconds since 2000-01-01|null, "transaction": {…}}
+A wallet takes "transaction" as it is; a machine checks "worthRedeeming" before, and treats
+any warning as a reason to hurry or to ask a person. What was redeemed earlier is not known
+here: if nothing was committed since, redeeming again pays nothing.
+Channels of the link profile are no matter of the ledger and are left out, and so are
+throw-away channels, which load makes: the ledger knows none of them.
 
-function accountOf(text: string): string {
+Exit code: 0 fine, 1 nothing redeemable under that ID or the node failed, 2 usage.`,
+  act: async (values, operands) => {
+    if (operands.length !== (values.all ? 0 : 1)) usage(`settle: expected one ID or --all, got ${operands.length} IDs`);
+    const terms: Terms = { account: values.account, feeDrops: values.fee, now: Math.floor(Date.now() / 1000) };
+    const admin = AdminClient.open({ ...adminAddress(values), forSignatures: true });
+    const [id] = operands;
+    if (id !== undefined) return settleOne(admin, id, terms, values.json);
+    return settleAll(admin, terms, values.json, values['include-unprofitable']);
+  },
+});
+export const { run } = command;
+
+function accountOf(text: string, flag: string): string {
   try {
-    return parseAddress(text, '--account');
+    return parseAddress(text, flag);
   } catch (error) {
     return usage((error as Error).message);
   }

@@ -30,8 +30,8 @@ export interface ChannelJson {
   capacity: string;
   committed: string;
   sequence: number;
-  /** 128 hex digits r‖s, upper-case; null while nothing is committed. */
-  signature: string | null;
+  /** 128 hex digits r‖s, upper-case; null while nothing is committed. Not there for readers without the token. */
+  signature?: string | null;
   profile: ProfileName;
   state: ChannelState;
   /** ISO 8601, or null for never. */
@@ -194,7 +194,8 @@ export function upperHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex').toUpperCase();
 }
 
-export function channelJson(channel: Channel): ChannelJson {
+export function channelJson(channel: Channel, withSignature = true): ChannelJson {
+  const signature = channel.committed === 0n ? null : upperHex(channel.signature);
   return {
     channelId: channel.channelId.toString(),
     ledgerChannelId: upperHex(channel.ledgerChannelId),
@@ -202,7 +203,7 @@ export function channelJson(channel: Channel): ChannelJson {
     capacity: channel.capacity.toString(),
     committed: channel.committed.toString(),
     sequence: channel.sequence,
-    signature: channel.committed === 0n ? null : upperHex(channel.signature),
+    ...(withSignature && { signature }),
     profile: channel.profile,
     state: channel.state,
     expiresAt: isoTime(channel.expiresAt),

@@ -24,7 +24,7 @@ import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../.
 import { channelJson, isoTime, KeyCheck, parseOpening } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
-import { log } from '../log.ts';
+import { type Logger, stderrLogger } from '../log.ts';
 import type { ControlPort, ControlSession } from '../transport/control-port.ts';
 import { Ed25519Verifier } from '../verify/ed25519.ts';
 import { OpensslVerifier } from '../verify/openssl.ts';
@@ -45,6 +45,7 @@ export interface ControlServerOptions {
   transports: Record<string, number>;
   /** Told to peers that keep connections. */
   idleMsMax: number;
+  logger?: Logger;
 }
 
 export class ControlServer implements ControlPort {
@@ -74,7 +75,9 @@ export class ControlServer implements ControlPort {
     } catch (error) {
       if (error instanceof ControlRefused || error instanceof ClaimwireError)
         return refuseControl(id, error.code, error.message);
-      log('error', `control ${request.type}: ${error instanceof Error ? error.stack : error}`);
+      (this.#options.logger ?? stderrLogger).error(
+        `control ${request.type}: ${error instanceof Error ? error.stack : error}`,
+      );
       return refuseControl(id, 'NODE_FAILED', 'the node failed at this request; its log says more');
     }
   }
@@ -197,5 +200,5 @@ function statusOf(channel: Channel | undefined, nowSeconds: number): StatusResul
 function bestClaim(channel: Channel): BestClaimResult {
   const { channelId, committed, sequence, signature } = channelJson(channel);
   const timestamp = channel.timestampBits.toString(16).padStart(16, '0').toUpperCase();
-  return { channelId, committed, sequence, timestamp, signature };
+  return { channelId, committed, sequence, timestamp, signature: signature ?? null };
 }

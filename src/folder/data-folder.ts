@@ -2,8 +2,9 @@
  * The data folder: made, taken for this node alone, its registry checked and opened, and its channels loaded. Main thread,
  * at start, and once more at the end.
  */
-import { join, resolve } from 'node:path';
-import { log } from '../log.ts';
+import { dirname, join, resolve } from 'node:path';
+import { ClaimwireError, isDiskFull } from '../errors.ts';
+import { type Logger, stderrLogger } from '../log.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
 import { checkRegistry } from '../registry/check.ts';
 import { Registry } from '../registry/registry.ts';
@@ -27,8 +28,9 @@ export interface OwnedFolder {
  * Takes the lock of a data folder and opens its registry. Throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID,
  * changing nothing.
  */
-export async function openFolder(data: string, system: System): Promise<OwnedFolder> {
+export async function openFolder(data: string, system: System, logger = stderrLogger): Promise<OwnedFolder> {
   const { files } = system;
+  expectFolder(files, data);
   makeFolder(files, data, data, 0o700);
   const folder = files.realpathSync(data);
   // Behind a link, the folder's own name lies elsewhere.
@@ -36,9 +38,9 @@ export async function openFolder(data: string, system: System): Promise<OwnedFol
   const lock = await FolderLock.acquire(folder, system.random);
   let registry: Registry | undefined;
   try {
-    removeDrafts(files, folder);
+    removeDrafts(files, folder, logger);
     const directory = join(folder, 'registry');
-    restoreMeta(directory);
+    restoreMeta(directory, logger);
     checkRegistry(directory);
     registry = Registry.open(directory, { system });
     // Versions before the lock file know each other, and us, by this record alone.
@@ -51,34 +53,58 @@ export async function openFolder(data: string, system: System): Promise<OwnedFol
   }
 }
 
+/**
+ * Throws CONFIG_INVALID where there is something else, or no place for a folder. The first folder that is missing is made
+ * alone: under /proc Node's recursive mkdir never ends.
+ */
+function expectFolder(files: Files, data: string): void {
+  let folder = resolve(data);
+  let missing: string | undefined;
+  for (; !files.existsSync(folder); folder = dirname(folder)) missing = folder;
+  try {
+    if (missing === undefined) files.readdirSync(folder);
+    else {
+      files.mkdirSync(missing, { mode: 0o700 });
+      files.rmdirSync(missing);
+    }
+  } catch (error) {
+    if (isDiskFull(error)) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      `data ${data}: expected a folder, or a place to make it, got ${code ?? message}`,
+      { setting: 'data' },
+    );
+  }
+}
+
 /** The folder is this process's by now: what looks half written is not another node's commit under way. */
-function restoreMeta(directory: string): void {
+function restoreMeta(directory: string, logger: Logger): void {
   const kept = restoreTornMeta(directory);
   if (kept === undefined) return;
   const known =
     'a loss of power leaves this of a commit that was not acknowledged, damage done later leaves the same of one that was: the registry does not tell which';
-  log(
-    'warn',
+  logger.warn(
     `registry: a meta page was garbage, going on with the commit of the other one; ${known}; kept in ${kept}`,
   );
 }
 
 /** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */
-function removeDrafts(files: Files, folder: string): void {
+function removeDrafts(files: Files, folder: string, logger: Logger): void {
   for (const name of files.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
     files.rmSync(join(folder, name), { recursive: true, force: true });
-    log('info', `registry: removed ${join(folder, name)}, which a killed run left half made`);
+    logger.info(`registry: removed ${join(folder, name)}, which a killed run left half made`);
   }
 }
 
 /** Nothing of this node touches the folder afterwards: no thread of it runs any more. */
-export async function closeFolder({ registry, lock }: OwnedFolder): Promise<void> {
+export async function closeFolder({ registry, lock }: OwnedFolder, logger = stderrLogger): Promise<void> {
   try {
     registry.releaseLock();
     await registry.close();
   } catch (error) {
     // A disk that fails takes no record either; the process that the record names is found dead by the next start.
-    log('warn', `registry: ${error instanceof Error ? error.message : error}`);
+    logger.warn(`registry: ${error instanceof Error ? error.message : error}`);
   } finally {
     lock.release();
   }

@@ -9,7 +9,7 @@ import { type AddressInfo, createServer as createNetServer, isIP, type Server as
 import type { NodeControl } from '../control/node-control.ts';
 import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
-import { log } from '../log.ts';
+import { type Logger, stderrLogger } from '../log.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { changeChannel, closeChannel, openChannels, removeChannels, showChannel } from './channels.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
@@ -29,11 +29,15 @@ export interface AdminOptions {
   host: string;
   /** 0 picks a free one. */
   port: number;
+  /** Names that clients may call this server by, beside its address and localhost. */
+  hosts?: readonly string[];
   /** From loadAdminToken. */
   token: string;
   control: NodeControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
+  /** By default stderr. */
+  logger?: Logger;
   /** For tests: what clients are given time for. */
   limits?: Partial<ConnectionLimits>;
 }
@@ -50,20 +54,21 @@ interface Route {
   mutates: boolean;
   /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
   takesBody?: true;
-  answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> | void;
+  answer(request: IncomingMessage, response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
 }
 
 /** What routes need. */
 interface Admin extends AdminOptions {
+  logger: Logger;
   connections: AdminConnections;
   listings: Listings;
 }
 
 /** Starts the server. Throws CONFIG_INVALID where the address cannot be had. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control } = options;
+  const { host, port, control, logger = stderrLogger } = options;
   if (!isLoopback(host))
-    log('warn', `http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
+    logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
   const connections = new AdminConnections({
     turns,
@@ -72,10 +77,10 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     answer: (request, response) => void answer(admin, request, response),
   });
   const listings = new Listings(control, turns, () => connections.counters.busy++);
-  const admin: Admin = { ...options, connections, listings };
+  const admin: Admin = { ...options, logger, connections, listings };
   const parser = httpParser(connections);
   const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => connections.accept(socket));
-  await listen(server, host, port);
+  await listen(server, host, port, logger);
   return {
     host,
     port: (server.address() as AddressInfo).port,
@@ -120,7 +125,7 @@ function connectionOf(request: IncomingMessage): AdminConnection {
   return request.socket as unknown as AdminConnection;
 }
 
-function listen(server: NetServer, host: string, port: number): Promise<void> {
+function listen(server: NetServer, host: string, port: number, logger: Logger): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
@@ -132,7 +137,7 @@ function listen(server: NetServer, host: string, port: number): Promise<void> {
     );
     server.listen({ port, host, backlog: BACKLOG }, () => {
       server.removeAllListeners('error');
-      server.on('error', (error) => log('error', `http: ${error.message}`));
+      server.on('error', (error) => logger.error(`http: ${error.message}`));
       resolve();
     });
   });
@@ -143,16 +148,16 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
   try {
     const hasToken = isAuthorized(request.headers.authorization, admin.token);
     if (hasToken) admin.connections.trust(connectionOf(request));
-    checkHost(request, admin.host);
+    checkHost(request, admin);
     const url = urlOf(request);
     const route = routeOf(admin, request.method ?? 'GET', url.pathname, response);
     if (route.mutates && !hasToken)
       throw new ClaimwireError('UNAUTHORIZED', 'authorization: expected "Bearer" and the token in DIR/admin-token');
     checkBody(request, response, route);
-    await route.answer(request, response, url);
+    await route.answer(request, response, url, hasToken);
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
-      log('error', `http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
+      admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
     if (error instanceof ClaimwireError && error.code === 'UNAUTHORIZED')
       response.setHeader('www-authenticate', 'Bearer');
     sendJson(response, statusOf(error), errorJson(error));
@@ -199,9 +204,9 @@ function channelsRoutes({ control, parser, listings }: Admin): Record<string, Ro
   return {
     GET: {
       mutates: false,
-      answer: (request, response, url) => {
+      answer: (request, response, url, hasToken) => {
         const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
-        return listings.list(url, isStream, connectionOf(request).isTrusted, response);
+        return listings.list(url, isStream, { isTrusted: connectionOf(request).isTrusted, hasToken }, response);
       },
     },
     POST: {
@@ -224,7 +229,10 @@ function removalRoutes(control: NodeControl): Record<string, Route> {
 
 function channelRoutes(control: NodeControl, id: string): Record<string, Route> {
   return {
-    GET: { mutates: false, answer: (_request, response) => showChannel(control, id, response) },
+    GET: {
+      mutates: false,
+      answer: (_request, response, _url, hasToken) => showChannel(control, id, hasToken, response),
+    },
     PATCH: {
       mutates: true,
       takesBody: true,
@@ -248,19 +256,19 @@ function healthRoutes({ control, connections }: Admin, path: string): Record<str
  * A page of any web site can have its own host name resolve to 127.0.0.1 and then read what is served there; only the
  * Host header tells such a request from the operator's.
  */
-function checkHost(request: IncomingMessage, listening: string): void {
+function checkHost(request: IncomingMessage, { host, hosts = [] }: Admin): void {
   const header = request.headers.host ?? '';
   const name = header
     .replace(/:\d*$/, '')
     .replace(/^\[(.*)\]$/, '$1')
     .toLowerCase();
-  if (name !== '' && (isLoopback(name) || name === listening.toLowerCase())) return;
+  if (name !== '' && (isLoopback(name) || [host, ...hosts].some((known) => known.toLowerCase() === name))) return;
   // The system is asked for it only where nothing else decides.
   const local = connectionOf(request).localAddress?.replace(/^::ffff:/, '');
   if (name !== '' && name === local) return;
   throw new ClaimwireError(
     'INPUT_INVALID',
-    'host: expected localhost or the address the node listens on, got another name',
+    'host: expected localhost, the address the node listens on or a name given with --http-host, got another name',
   );
 }
 

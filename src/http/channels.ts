@@ -111,8 +111,9 @@ async function openOne(control: NodeControl, body: unknown, response: ServerResp
   sendJson(response, opened === 1 ? 201 : 200, channelJson(channel));
 }
 
-export function showChannel(control: NodeControl, id: string, response: ServerResponse): void {
-  sendJson(response, 200, channelJson(findChannel(control, id)));
+/** GET /channels/ID: the row, with its signature for the token's holder. */
+export function showChannel(control: NodeControl, id: string, hasToken: boolean, response: ServerResponse): void {
+  sendJson(response, 200, channelJson(findChannel(control, id), hasToken));
 }
 
 /** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the row as it is then. */

@@ -28,6 +28,8 @@ export interface AdminClientOptions {
   http: string;
   /** Read at the first request that changes something. */
   tokenFile: string;
+  /** Reads need the token too: without it the node shows no signatures. */
+  forSignatures?: boolean;
 }
 
 /** What POST /channels takes. Amounts in drops. */
@@ -73,13 +75,15 @@ export class AdminClient {
   }
 
   /**
-   * Opens the channels of an NDJSON file, request by request; `progress` hears the total after each. Stops like one request
-   * does, after REFUSED_MAX refused lines.
+   * Opens the channels of an NDJSON file, request by request; `progress` hears the total after each, and
+   * how many bytes of the file that was. Stops like one request does, after REFUSED_MAX refused lines.
    */
-  async importChannels(file: string, progress: (total: BulkResult) => void): Promise<BulkResult> {
+  async importChannels(file: string, progress: (total: BulkResult, bytes: number) => void): Promise<BulkResult> {
     const total: BulkResult = { opened: 0, unchanged: 0, refusedCount: 0, refused: [], stoppedAt: null };
     let lines = 0;
+    let bytes = 0;
     for await (const block of blocksOf(file)) {
+      bytes += block.length;
       const result = (await this.#json('POST', '/channels', block)) as BulkResult;
       total.opened += result.opened;
       total.unchanged += result.unchanged;
@@ -89,7 +93,7 @@ export class AdminClient {
       if (result.stoppedAt !== null) total.stoppedAt = result.stoppedAt + lines;
       for (let at = block.indexOf(NEWLINE); at >= 0; at = block.indexOf(NEWLINE, at + 1)) lines++;
       if (total.refusedCount >= REFUSED_MAX) total.stoppedAt ??= lines;
-      progress(total);
+      progress(total, bytes);
       if (total.stoppedAt !== null) break;
     }
     return total;
@@ -173,9 +177,12 @@ export class AdminClient {
     return response;
   }
 
-  /** Reading needs no token. On this machine it is presented where it can be read: the node keeps places for its holder. */
+  /**
+   * Reading needs no token, except for signatures. On this machine it is presented where it can be read: the node keeps
+   * places for its holder.
+   */
   #authorize(method: string, headers: Record<string, string>): void {
-    if (method !== 'GET') this.#token ??= readToken(this.#options.tokenFile);
+    if (method !== 'GET' || this.#options.forSignatures) this.#token ??= readToken(this.#options.tokenFile);
     else if (isLoopback(new URL(this.#options.http).hostname)) this.#token ??= tokenIfAny(this.#options.tokenFile);
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
   }

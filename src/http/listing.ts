@@ -33,6 +33,14 @@ interface ListQuery {
   from: number;
   limit: number;
   state: string | null;
+  /** Rows have their signatures. */
+  hasToken: boolean;
+}
+
+/** Who asks: over a connection that has presented the token before, and with this request. */
+interface Reader {
+  isTrusted: boolean;
+  hasToken: boolean;
 }
 
 /** Where the rows of an answer begin and end, as positions in the order of opening. */
@@ -57,8 +65,8 @@ export class Listings {
    * A JSON array of `limit` rows at most from position `from`, of one `state` if asked for; the header x-next-from says where the
    * next page begins, and is absent on the last. With `isStream` all rows, one a line. Throws 503 while too many run.
    */
-  async list(url: URL, isStream: boolean, isTrusted: boolean, response: ServerResponse): Promise<void> {
-    const query = listQuery(url);
+  async list(url: URL, isStream: boolean, { isTrusted, hasToken }: Reader, response: ServerResponse): Promise<void> {
+    const query = { ...listQuery(url), hasToken };
     if (!isTrusted && this.#underWay >= LISTINGS_MAX) {
       this.#onBusy();
       response.setHeader('retry-after', RETRY_AFTER_SECONDS);
@@ -76,7 +84,7 @@ export class Listings {
   async #stream(query: ListQuery, isTrusted: boolean, response: ServerResponse): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
     const range = { from: query.from, end: Number.POSITIVE_INFINITY };
-    await this.#write(range, query.state, isTrusted, response, (rows) => rows.map((row) => `${row}\n`).join(''));
+    await this.#write(range, query, isTrusted, response, (rows) => rows.map((row) => `${row}\n`).join(''));
     response.end();
   }
 
@@ -91,7 +99,7 @@ export class Listings {
       ...(isLast ? {} : { [NEXT_FROM_HEADER]: String(range.end) }),
     });
     let separator = '[';
-    await this.#write(range, query.state, isTrusted, response, (rows) => {
+    await this.#write(range, query, isTrusted, response, (rows) => {
       if (rows.length === 0) return '';
       const text = separator + rows.join(',');
       separator = ',';
@@ -119,7 +127,7 @@ export class Listings {
 
   async #write(
     { from, end }: Range,
-    state: string | null,
+    { state, hasToken }: ListQuery,
     isTrusted: boolean,
     response: ServerResponse,
     join: (rows: string[]) => string,
@@ -134,7 +142,9 @@ export class Listings {
         const channels = this.#control.channels(position, Math.min(PIECE_ROWS, end - position));
         position += channels.length;
         const rows = channels.filter((channel) => isListed(channel, state));
-        return channels.length === 0 ? undefined : join(rows.map((channel) => JSON.stringify(channelJson(channel))));
+        return channels.length === 0
+          ? undefined
+          : join(rows.map((channel) => JSON.stringify(channelJson(channel, hasToken))));
       });
       if (piece === undefined) return;
       if (piece !== '' && !response.write(piece)) await drained(response, closed.signal);
@@ -156,7 +166,7 @@ async function drained(response: ServerResponse, signal: AbortSignal): Promise<v
   }
 }
 
-function listQuery(url: URL): ListQuery {
+function listQuery(url: URL): Omit<ListQuery, 'hasToken'> {
   for (const name of url.searchParams.keys())
     if (name !== 'from' && name !== 'limit' && name !== 'state')
       throw new ClaimwireError('INPUT_INVALID', `query: expected from, limit or state, got ${got(name)}`);

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
 import type { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError, isDiskFull } from '../errors.ts';
-import { log } from '../log.ts';
+import { type Logger, stderrLogger } from '../log.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Files } from '../system/files.ts';
 import { makeFolder } from '../system/folders.ts';
@@ -49,6 +49,7 @@ interface ReplayOptions {
   blockBytes: number;
   /** Go on with what is there of a corrupt journal. */
   cut: boolean;
+  logger?: Logger;
 }
 
 export class Journals {
@@ -73,7 +74,7 @@ export class Journals {
    * Throws JOURNAL_CORRUPT or REGISTRY_CORRUPT.
    */
   static replay(options: ReplayOptions, registry: JournalRegistry, table: ReplayTable, system: System): Journals {
-    const { data, segmentBytes, blockBytes } = options;
+    const { data, segmentBytes, blockBytes, cut, logger = stderrLogger } = options;
     const { files } = system;
     const { replayFrom, segmentsThere, journalId: idHex } = registry.meta;
     const journalId = new Uint8Array(Buffer.from(idHex, 'hex'));
@@ -85,9 +86,9 @@ export class Journals {
       // Registries of earlier trees do not say; there, whatever lane they recorded had a folder.
       const isKnown = segmentsThere === undefined ? lane < replayFrom.length : mustHave !== undefined;
       const isThere = files.existsSync(directory);
-      if (!isThere && isKnown) refuseMissing(directory, options.cut);
+      if (!isThere && isKnown) refuseMissing(directory, cut, logger);
       const walk = { fromSegment: from, mustHave, journalId, files };
-      const report = isThere ? replayLane(directory, walk, table, options.cut) : NO_JOURNAL;
+      const report = isThere ? replayLane(directory, walk, table, { cut, logger }) : NO_JOURNAL;
       if (isThere || lane < options.lanes) makeFolder(files, directory, data);
       const segment = Math.max(report.nextSegment, from);
       const start = { directory, segmentBytes, blockBytes, journalId, segment, group: report.lastGroup + 1 };
@@ -186,7 +187,7 @@ function lanesThere(files: Files, data: string): number {
 }
 
 /** A lane's folder is not there although the registry knows of it: to start empty would hide that claims are lost. */
-function refuseMissing(directory: string, cut: boolean): void {
+function refuseMissing(directory: string, cut: boolean, logger: Logger): void {
   const lost = `journal: expected the folder ${directory}, which the registry knows of, got none; claims that were acknowledged since the last checkpoint are in it`;
   if (!cut)
     throw new ClaimwireError(
@@ -194,26 +195,31 @@ function refuseMissing(directory: string, cut: boolean): void {
       `${lost}; nothing was changed; put it back, or start with --cut-journal to go on without it`,
       { directory },
     );
-  log('warn', `${lost}; going on without it, as asked`);
+  logger.warn(`${lost}; going on without it, as asked`);
 }
 
-function replayLane(directory: string, walk: LaneWalk, table: ReplayTable, cut: boolean): RecoveryReport {
+function replayLane(
+  directory: string,
+  walk: LaneWalk,
+  table: ReplayTable,
+  { cut, logger }: { cut: boolean; logger: Logger },
+): RecoveryReport {
   const { files } = walk;
   let report = recoverJournal(directory, replayInto(table), walk);
   if (report.end === 'corrupt') {
     if (!cut) throw corruptJournal(report);
     const moved = cutJournal(files, directory, report);
-    log('warn', `journal: ${describe(report)}; cut as asked, moved aside: ${moved.join(', ') || 'nothing'}`);
+    logger.warn(`journal: ${describe(report)}; cut as asked, moved aside: ${moved.join(', ') || 'nothing'}`);
     report = recoverJournal(directory, replayInto(table), { ...walk, mustHave: undefined });
   }
   if (report.end === 'torn')
-    log('warn', `journal: ${describe(report)}; ${TORN}; ${keptText(files, directory, report)}`);
+    logger.warn(`journal: ${describe(report)}; ${TORN}; ${keptText(files, directory, report)}`);
   for (const { file, offset, reason } of report.harmless)
-    log('warn', `journal: passed over ${file}:${offset}: ${reason}`);
+    logger.warn(`journal: passed over ${file}:${offset}: ${reason}`);
   if (report.claims > 0)
-    log('info', `journal: replayed ${report.claims} claims of ${report.groups} groups in ${report.segments} segments`);
+    logger.info(`journal: replayed ${report.claims} claims of ${report.groups} groups in ${report.segments} segments`);
   const drafts = removeDrafts(files, directory);
-  if (drafts > 0) log('info', `journal: removed ${drafts} half-made segments of a killed run from ${directory}`);
+  if (drafts > 0) logger.info(`journal: removed ${drafts} half-made segments of a killed run from ${directory}`);
   return report;
 }
 

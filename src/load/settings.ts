@@ -19,7 +19,7 @@ export interface Target {
   port: number;
 }
 
-export type SenderChoice = 'auto' | 'native' | 'dgram';
+type SenderChoice = 'auto' | 'native' | 'dgram';
 
 export interface LoadSettings {
   target: Target;

@@ -23,10 +23,8 @@ interface Found {
 
 const require = createRequire(import.meta.url);
 const HERE = dirname(fileURLToPath(import.meta.url));
-/** The root of this package, seen from the source and from dist/. */
-const ROOT = ['../..', '../../..']
-  .map((path) => join(HERE, path))
-  .find((path) => existsSync(join(path, 'package.json')))!;
+/** The root of this package, as seen from its source or, compiled, from dist/. */
+const ROOT = join(HERE, import.meta.url.endsWith('.ts') ? '../..' : '../../..');
 let found: Found | undefined;
 
 /** Throws Error, saying what is missing. */

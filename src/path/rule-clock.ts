@@ -7,7 +7,7 @@
  * while the other one is behind. A start goes by the machine's clock again, so that a clock that was wrongly ahead can be
  * put right.
  */
-import { log } from '../log.ts';
+import { type Logger, stderrLogger } from '../log.ts';
 
 /** A clock behind by less is not worth a line. */
 const REPORTED_MS = 5_000;
@@ -19,12 +19,14 @@ export interface SharedClock {
 
 export class RuleClock {
   readonly #shared: SharedClock;
+  readonly #logger: Logger;
   #time = 0;
   #seenAt = 0;
   #isBehind = false;
 
-  constructor(shared: SharedClock) {
+  constructor(shared: SharedClock, logger = stderrLogger) {
     this.#shared = shared;
+    this.#logger = logger;
   }
 
   /** To be called several times a second. @param wall milliseconds since 1970 @param monotonic milliseconds */
@@ -35,8 +37,7 @@ export class RuleClock {
     this.#time = Math.max(this.#time, shared * 1_000);
     const isBehind = this.#time - wall >= REPORTED_MS;
     if (isBehind && !this.#isBehind)
-      log(
-        'warn',
+      this.#logger.warn(
         `clock: set back by ${Math.round((this.#time - wall) / 1_000)} s; what has expired stays so, by the monotonic clock, until it has caught up or the node is started again`,
       );
     this.#isBehind = isBehind;

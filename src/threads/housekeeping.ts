@@ -4,7 +4,7 @@
  */
 import { isDiskFull } from '../errors.ts';
 import type { Journals } from '../journal/lane-journals.ts';
-import { log } from '../log.ts';
+import { type Logger, stderrLogger } from '../log.ts';
 import { RuleClock } from '../path/rule-clock.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
 import type { Clock } from '../system/system.ts';
@@ -23,12 +23,14 @@ export interface HousekeepingOptions {
   topology: Topology;
   checkpointSeconds: number;
   clock: Clock;
+  logger?: Logger;
   /** The node cannot go on. */
   onFailure: (error: Error) => void;
 }
 
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
+  readonly #logger: Logger;
   readonly #stopTimer: () => void;
   readonly #stalls: StallWatch;
   readonly #ruleClock: RuleClock;
@@ -40,8 +42,9 @@ export class Housekeeping {
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+    this.#logger = options.logger ?? stderrLogger;
     this.#stalls = new StallWatch(options.topology.rings, STALL_MS);
-    this.#ruleClock = new RuleClock(options.topology.control);
+    this.#ruleClock = new RuleClock(options.topology.control, this.#logger);
     this.#checkpointedAt = options.clock.monotonic();
     this.#stopTimer = options.clock.every(PERIOD_MS, () => {
       this.#look();
@@ -66,7 +69,7 @@ export class Housekeeping {
   #look(): void {
     const { clock } = this.#options;
     this.#ruleClock.advance(clock.wall(), clock.monotonic());
-    if (this.#stalls.look(clock.monotonic())) log(this.isStalled ? 'warn' : 'info', this.#stalls.report);
+    if (this.#stalls.look(clock.monotonic())) this.#logger[this.isStalled ? 'warn' : 'info'](this.#stalls.report);
   }
 
   /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
@@ -75,7 +78,7 @@ export class Housekeeping {
     if (this.#retryAt !== undefined && clock.monotonic() < this.#retryAt) return;
     try {
       await this.#makeRoom();
-      if (this.#retryAt !== undefined) log('info', 'disk: there is room again');
+      if (this.#retryAt !== undefined) this.#logger.info('disk: there is room again');
       this.#retryAt = undefined;
     } catch (error) {
       const { message } = error as Error;
@@ -84,7 +87,7 @@ export class Housekeeping {
         return;
       }
       // The writers go on in the segments they have, and fail when they need another and there is no room for it.
-      if (this.#retryAt === undefined) log('warn', `${message}; going on as long as the journal's segments last`);
+      if (this.#retryAt === undefined) this.#logger.warn(`${message}; going on as long as the journal's segments last`);
       this.#retryAt = clock.monotonic() + DISK_FULL_RETRY_MS;
     }
   }

@@ -131,11 +131,12 @@ export interface FakeAdmin {
 export async function startFakeAdmin(
   parser: LineParser = inPlaceParser,
   limits: Partial<ConnectionLimits> = {},
+  more: { hosts?: readonly string[] } = {},
 ): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
   const token = loadAdminToken(folder, nodeSystem);
-  const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser, limits });
+  const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser, limits, ...more });
   return {
     node,
     server,

@@ -59,6 +59,18 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
     expect(resolveConfig(options, capabilities)).toMatchObject({ ...expected, backend: capabilities.backend });
   });
 
+  test('settings that no machine can have name the setting, so that the command line can tell them as usage', () => {
+    const cases: [NodeOptions, string, RegExp][] = [
+      [{ layout: 'pipeline', lanes: 3 }, 'lanes', /lanes: expected layout lanes, got pipeline; give --layout lanes/],
+      [{ ringSlots: 100 }, 'ring-slots', /expected a power of two, got 100/],
+      [{ httpHosts: ['node.example:80'] }, 'http-host', /expected a name like node.example, without a port/],
+    ];
+    for (const [options, setting, message] of cases) {
+      expect(refusal(options)).toMatch(message);
+      expect(() => resolveConfig(options, FULL)).toThrow(expect.objectContaining({ details: { setting } }));
+    }
+  });
+
   test('the safe policies are the defaults', () => {
     expect(resolveConfig({}, FULL)).toMatchObject({
       durability: 'sync',

@@ -133,7 +133,7 @@ describe('readPcap', () => {
     const cases: [Uint8Array, number, string][] = [
       [sound.subarray(0, 23), 0, 'expected a 24-byte pcap header, got 23'],
       [Uint8Array.from([0, ...sound.subarray(1)]), 0, 'expected the magic number'],
-      [Uint8Array.from([0x0a, 0x0d, 0x0d, 0x0a, ...sound.subarray(4)]), 0, 'got pcapng: convert it with'],
+      [Uint8Array.from([0x0a, 0x0d, 0x0d, 0x0a, ...sound.subarray(4)]), 8, 'expected the byte-order magic of pcapng'],
       [linkType, 20, 'got 147'],
       [sound.subarray(0, 30), 24, 'expected a 16-byte record header, got 6'],
       [huge, 32, 'expected a packet of at most 262144 bytes'],

@@ -171,7 +171,7 @@ describe('tools', () => {
     await expect(keygen(['x'])).rejects.toMatchObject({ code: 'USAGE' });
     await expect(keygen(['--type', 'rsa'])).rejects.toMatchObject({
       code: 'USAGE',
-      message: '--type: expected secp256k1 or ed25519, got rsa',
+      message: '--type: expected secp256k1 or ed25519, got "rsa"',
     });
     expect(await keygen(['--help'])).toBe(0);
   });
@@ -230,7 +230,7 @@ describe('tools', () => {
       [{ amount: '1.5' }, '--amount: expected'],
       [{ amount: '18446744073709551616' }, '--amount: expected'],
       [{ 'ledger-channel': 'AB' }, '--ledger-channel: expected'],
-      [{ profile: 'x' }, '--profile: expected xrpl or link, got x'],
+      [{ profile: 'x' }, '--profile: expected xrpl or link, got "x"'],
       [{ to: 'http://x' }, '--to: expected udp://HOST:PORT (or tcp, tls, auto), got http://x'],
       [{ sequence: '4294967296' }, '--sequence: expected a whole number from 0 to 4294967295'],
       [{ timeout: '0' }, '--timeout: expected'],
@@ -240,7 +240,7 @@ describe('tools', () => {
     }
     await expect(pay([])).rejects.toMatchObject({
       code: 'USAGE',
-      message: '--to: expected udp://HOST:PORT, got nothing',
+      message: '--key: expected a key file, got nothing',
     });
     expect(output).toBe('');
     expect(await pay(['--help'])).toBe(0);

@@ -25,6 +25,7 @@ beforeAll(() => {
     'tools/cli.ts',
     'tools/channel.ts',
     'tools/settle.ts',
+    'tools/journal.ts',
     'src/registry/import-pool.ts',
     'src/registry/import-worker.ts',
   ]);
@@ -74,16 +75,18 @@ test('help, version and what is no command', async () => {
   expect(await claimwire()).toMatchObject({ code: 2, stdout: '' });
   const unknown = await claimwire('chanel');
   expect(unknown).toMatchObject({ code: 2, stdout: '' });
-  expect(unknown.stderr).toMatch(/^claimwire: command: expected one of node, .* got "chanel"\n$/);
+  expect(unknown.stderr).toMatch(
+    /^claimwire: command: expected one of node, .* got "chanel"; did you mean "channel"\? \(USAGE\)\n$/,
+  );
   expect((await claimwire('constructor')).code).toBe(2);
 });
 
-test.each([['channel'], ['settle']])('%s --help says what it takes', async (command) => {
-  const { code, stdout, stderr } = await claimwire(command, '--help');
+test.each([['channel open'], ['settle']])('%s --help says what it takes', async (command) => {
+  const { code, stdout, stderr } = await claimwire(...command.split(' '), '--help');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   for (const text of ['Usage: claimwire', '--http URL', '--token-file FILE', '--json', 'Exit code:'])
     expect(stdout).toContain(text);
-  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(90);
 });
 
 test.each([
@@ -91,18 +94,22 @@ test.each([
   [['channel', 'toString'], 'channel: expected one of'],
   [['channel', 'show'], 'channel show: expected one ID, got 0'],
   [['channel', 'list', 'x'], 'channel list: expected no operand, got 1'],
-  [['channel', 'list', '--capacity', '5'], 'channel list: expected no --capacity'],
+  [['channel', 'list', '--capacity', '5'], 'channel list: expected an option that --help shows, got --capacity'],
   [['channel', 'list', '--state', 'shut'], '--state: expected open or closed'],
   [['channel', 'update', '1'], 'channel update: expected --capacity or --expires, got neither'],
-  [['channel', 'open', '--capacity', '5'], '--ledger-channel: expected 64 hex digits, got nothing'],
+  [['channel', 'open', '--capacity', '5'], '--ledger-channel: expected 64 hex digits or random, got nothing'],
   [[...OPEN.slice(0, -1), '1e6'], '--capacity: expected a decimal string of 1..100000000000000000, got "1e6"'],
   [[...OPEN, '--profile', 'xrp'], '--profile: expected xrpl or link'],
   [[...OPEN, '--expires', 'soon'], '--expires: expected an ISO 8601 time'],
   [[...OPEN, '--channel', '-1'], 'channel'],
-  [[...OPEN, '--colour'], "Unknown option '--colour'"],
+  [[...OPEN, '--colour'], 'channel open: expected an option that --help shows, got --colour'],
+  [[...OPEN, '--chanel', '5'], 'got --chanel; did you mean --channel?'],
   [[...OPEN, '--http', 'ftp://x'], '--http: expected a URL like http://127.0.0.1:9394'],
   [['settle', '--account', 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh'], 'settle: expected one ID or --all'],
   [['settle', '1'], "--account: expected the payee's address, got nothing"],
+  [['channel', 'opne'], 'got "opne"; did you mean "open"?'],
+  [[...OPEN, '--profile', 'lnk'], 'got "lnk"; did you mean "link"?'],
+  [[...OPEN, '--channel'], '--channel: expected U64, got nothing'],
   [
     ['settle', '1', '--account', 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTj'],
     '--account: expected a classic XRP Ledger address',
@@ -140,7 +147,7 @@ test('opens, shows, updates, lists and closes a channel', async () => {
 test('an error of the node ends with 1, one line, and as JSON where that was asked for', async () => {
   const plain = await withNode('channel', 'show', '5');
   expect(plain).toMatchObject({ code: 1, stdout: '' });
-  expect(plain.stderr).toMatch(/^claimwire: channel 5: expected an opened channel, got none\n$/);
+  expect(plain.stderr).toMatch(/^claimwire: channel 5: expected an opened channel, got none \(CHANNEL_UNKNOWN\)\n$/);
   const json = await withNode('channel', 'show', '5', '--json');
   expect(json.code).toBe(1);
   expect(JSON.parse(json.stdout)).toEqual({

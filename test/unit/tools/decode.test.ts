@@ -122,7 +122,7 @@ describe('decode', () => {
   it('reads no more of a file without end than it takes to see that it is no capture', async () => {
     const before = process.memoryUsage().rss;
     const { code, errors } = await decode('/dev/zero');
-    expect([code, errors]).toEqual([1, 'expected hex (an even number of digits) or a pcap file, got /dev/zero\n']);
+    expect([code, errors]).toEqual([1, 'expected hex (an even number of digits) or a capture, got /dev/zero\n']);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 << 20);
   });
 
@@ -155,7 +155,7 @@ describe('decode', () => {
       [['--bogus', CLAIM], 2, '--bogus'],
       [['--port', '0', CLAIM], 2, '--port: expected a whole number from 1 to 65535, got "0"'],
       [['abc'], 1, 'expected hex (an even number of digits)'],
-      [[text], 1, 'a pcap file'],
+      [[text], 1, 'a capture'],
       [[directory], 1, 'EISDIR'],
       [['f\u0000g'], 1, 'expected hex'],
     ];

@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ClaimwireError } from '../../../src/errors.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
@@ -20,11 +21,14 @@ async function runCaught(...args: string[]): Promise<{ code: number; out: string
   };
   vi.spyOn(process.stdout, 'write').mockImplementation(catchInto('out'));
   vi.spyOn(process.stderr, 'write').mockImplementation(catchInto('err'));
-  try {
-    return { code: await run(args), ...caught };
-  } finally {
-    vi.restoreAllMocks();
-  }
+  // The command line turns errors into a line and an exit code; here that is done by hand.
+  const code = await run(args).catch((error: unknown) => {
+    if (!(error instanceof ClaimwireError)) throw error;
+    caught.err += `claimwire: ${error.message}\n`;
+    return error.code === 'USAGE' ? 2 : 1;
+  });
+  vi.restoreAllMocks();
+  return { code, ...caught };
 }
 
 function flip(name: string, segment: number, offset: number): string {
@@ -98,7 +102,7 @@ describe('claimwire journal verify', () => {
   });
 
   it('answers misuse in one line, with its exit code', async () => {
-    expect((await runCaught('--help')).out).toMatch(/^Usage: claimwire journal verify DIR/);
+    expect((await runCaught('verify', '--help')).out).toMatch(/^Usage: claimwire journal verify DIR/);
     mkdirSync(join(data, 'empty'));
     const cases: [string[], number][] = [
       [[], 2],
@@ -114,7 +118,7 @@ describe('claimwire journal verify', () => {
     for (const [args, code] of cases) {
       const result = await runCaught(...args);
       expect([result.code, result.out], args.join(' ')).toEqual([code, '']);
-      expect(result.err, args.join(' ')).toMatch(/^claimwire journal: .*expected.*\n$/is);
+      expect(result.err, args.join(' ')).toMatch(/^claimwire: .*expected.*\n$/is);
       expect(result.err.trim().split('\n'), args.join(' ')).toHaveLength(1);
     }
   });

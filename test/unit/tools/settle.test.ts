@@ -45,7 +45,8 @@ afterEach(async () => {
   await admin.close();
 });
 
-const settle = (...args: string[]) => run([...args, '--account', PAYEE, '--http', admin.url]);
+const settle = (...args: string[]) =>
+  run([...args, '--account', PAYEE, '--http', admin.url, '--token-file', admin.tokenFile]);
 const put = (id: bigint, change: Partial<Channel> = {}) => admin.node.rows.set(id, { ...V1, channelId: id, ...change });
 
 test('one channel: the transaction alone for people, with advice for machines; xrpl.js verifies it', async () => {

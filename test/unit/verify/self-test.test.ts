@@ -185,7 +185,7 @@ describe('the environment', () => {
 
   it('CLAIMWIRE_BACKEND with an unknown name is an error', async () => {
     const { ready, code, stderr } = await runNode(ROOT, { CLAIMWIRE_BACKEND: 'fast' });
-    expect({ ready, code }).toEqual({ ready: undefined, code: 1 });
+    expect({ ready, code }).toEqual({ ready: undefined, code: 2 });
     expect(stderr).toContain('CLAIMWIRE_BACKEND: expected auto, native, wasm, noble, got "fast"');
   });
 

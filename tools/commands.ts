@@ -1,0 +1,36 @@
+/** The commands by name. Each loads when asked for: `claimwire --help` must not map a database. */
+import type { CommandGroup, RunnableCommand } from './command.ts';
+
+interface Listed {
+  summary: string;
+  /** It does more than print and end: without a reader it goes on, and ends as it would have. */
+  isLasting?: true;
+  load(): Promise<{ command: RunnableCommand | CommandGroup }>;
+}
+
+export const COMMANDS: Readonly<Record<string, Listed>> = {
+  node: { summary: 'runs a node', isLasting: true, load: () => import('./node.ts') },
+  demo: {
+    summary: 'a node, a payer and full load on this machine, for a look',
+    isLasting: true,
+    load: () => import('./demo.ts'),
+  },
+  keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
+  channel: {
+    summary: 'opens, imports, lists, shows, updates, closes, removes channels',
+    load: () => import('./channel.ts'),
+  },
+  pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
+  load: {
+    summary: 'loads a node with signed claims and measures it',
+    isLasting: true,
+    load: () => import('./load.ts'),
+  },
+  settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
+  decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
+  journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
+  completion: {
+    summary: 'prints what completes commands and options in a shell',
+    load: () => import('./completion.ts'),
+  },
+};

@@ -1,0 +1,118 @@
+/** What `claimwire load` was asked for, as a run (src/load/run.ts): options that belong together are checked together. */
+import { lookup } from 'node:dns/promises';
+import { isIPv4 } from 'node:net';
+import { ClaimwireError } from '../src/errors.ts';
+import { AdminClient } from '../src/http/client.ts';
+import { boundsFor, type LoadBounds } from '../src/load/bounds.ts';
+import type { LoadRun } from '../src/load/run.ts';
+import type { FaultFractions, LoadSettings, Target } from '../src/load/settings.ts';
+import { hostPort, usage } from './args.ts';
+import type { LoadValues } from './load.ts';
+import { adminAddress } from './options.ts';
+
+const KEYS_DEFAULT_MAX = 1_000;
+const SOCKETS_DEFAULT = { udp: 16, tcp: 4 } as const;
+const CORPUS_CLAIMS_MAX = 40_000_000;
+
+/** Throws USAGE, or NODE_UNREACHABLE where the node's name has no address. */
+export async function readRun(values: LoadValues): Promise<LoadRun> {
+  const target = await readTarget(values.to);
+  const settings = readSettings(values, target);
+  if (values.replay !== undefined && (values.ramp !== undefined || settings.corpus !== undefined))
+    usage('--replay: expected neither --ramp nor --corpus beside it, got one');
+  if (values.replay !== undefined && Object.values(settings.faults).some((fraction) => fraction > 0))
+    usage('--replay: expected no faults beside it, got some; a capture is sent as it is');
+  if (settings.corpus !== undefined && settings.faults.stale > 0)
+    usage('--stale: expected no --corpus beside it, got one; its claims are signed already');
+  if (settings.capture !== undefined && (target.protocol !== 'udp' || !isIPv4(target.host)))
+    usage(`--pcap: expected udp over IPv4, got ${values.to}`);
+  return {
+    settings,
+    to: values.to,
+    bounds: readBounds(values),
+    isRamp: values.ramp !== undefined,
+    replayFile: values.replay,
+    keepChannels: values['keep-channels'],
+    admin: AdminClient.open(adminAddress(values)),
+  };
+}
+
+function readBounds(values: LoadValues): LoadBounds {
+  const given: Partial<LoadBounds> = {};
+  if (values['loss-max'] !== undefined) given.lossMax = values['loss-max'];
+  if (values['refused-max'] !== undefined) given.refusedMax = values['refused-max'];
+  if (values.slo !== undefined) given.sloMs = values.slo;
+  return boundsFor(given, values.ramp !== undefined);
+}
+
+function readSettings(values: LoadValues, target: Target): LoadSettings {
+  const { channels } = values;
+  const settings: LoadSettings = {
+    target,
+    sender: values.sender,
+    seed: values.seed,
+    channels,
+    keys: atMost(values.keys ?? Math.min(channels, KEYS_DEFAULT_MAX), channels, '--keys'),
+    rates: readRates(values),
+    durationMs: values.duration,
+    warmupMs: values.warmup,
+    drainMs: values.drain,
+    perDatagram: values['per-datagram'],
+    arrivals: values.arrivals,
+    zipf: values.skew,
+    sockets: atMost(values.sockets ?? Math.min(channels, SOCKETS_DEFAULT[target.protocol]), channels, '--sockets'),
+    window: values.window,
+    inflightMax: values['inflight-max'],
+    faults: readFaults(values),
+    corpus: undefined,
+    capture: undefined,
+  };
+  if (values.corpus !== undefined)
+    settings.corpus = { file: values.corpus, claims: values['corpus-claims'] ?? corpusClaims(settings) };
+  if (values.pcap !== undefined) settings.capture = { file: values.pcap, claims: values['pcap-claims'] };
+  return settings;
+}
+
+function atMost(value: number, channels: number, flag: string): number {
+  return value <= channels ? value : usage(`${flag}: expected at most as many as --channels ${channels}, got ${value}`);
+}
+
+/** HOST:PORT behind the scheme; a name is looked up once. */
+async function readTarget(to: string): Promise<Target> {
+  const parts = /^(udp|tcp):\/\/([^/]+)\/?$/.exec(to);
+  if (parts === null) usage(`--to: expected udp://HOST:PORT or tcp://HOST:PORT, got ${JSON.stringify(to)}`);
+  const { host, port } = hostPort(parts[2]!, '--to');
+  if (port === 0) usage(`--to: expected a port of at least 1, got ${to}`);
+  try {
+    return { protocol: parts[1] as Target['protocol'], host: (await lookup(host)).address, port };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    throw new ClaimwireError('NODE_UNREACHABLE', `--to: expected a host that has an address, got ${code} for ${host}`);
+  }
+}
+
+function readRates({ rate, ramp }: LoadValues): (number | null)[] {
+  if (ramp === undefined) return [rate ?? null];
+  if (rate !== undefined) usage('--ramp: expected no --rate beside it, got one');
+  return ramp;
+}
+
+function readFaults(values: LoadValues): FaultFractions {
+  const { drop, dup, reorder, stale, 'corrupt-signature': corruptSignature } = values;
+  const faults = { drop, dup, reorder, corruptSignature, stale };
+  const sum = Object.values(faults).reduce((total, value) => total + value, 0);
+  return sum <= 1 ? faults : usage(`faults: expected fractions of at most 1 together, got ${sum}`);
+}
+
+/** What the rates need, with the warm-ups; nobody knows for --rate max. */
+function corpusClaims({ rates, durationMs, warmupMs }: LoadSettings): number {
+  let claims = 0;
+  for (const rate of rates) {
+    if (rate === null) return usage('--corpus: expected --corpus-claims N beside --rate max, got none');
+    claims += Math.ceil((rate * (durationMs + warmupMs)) / 1_000);
+  }
+  if (claims <= CORPUS_CLAIMS_MAX) return claims;
+  return usage(
+    `--corpus: expected at most ${CORPUS_CLAIMS_MAX} claims, the rates need ${claims}; give --corpus-claims`,
+  );
+}

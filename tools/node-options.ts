@@ -1,0 +1,218 @@
+/** The options of `claimwire node`, and what they make of a node's settings. */
+import { type Logger, lineLogger } from '../src/log.ts';
+import type { NodeStartOptions } from '../src/node.ts';
+import { BACKEND_NAMES } from '../src/verify/backend.ts';
+import { hostPort, readFile, usage } from './args.ts';
+import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
+import { count, duration, size } from './units.ts';
+
+const ADDRESSES = 'Where it listens:';
+const TLS = 'TCP and TLS:';
+const MACHINE = 'How it uses the machine:';
+const DURABLE = 'What is on the disk:';
+const LOG = 'What it says (on stderr):';
+const CONNECTIONS_MAX = 65_536;
+
+/** Also of `claimwire demo`. */
+export const LOG_OPTIONS = {
+  'log-level': {
+    value: 'LEVEL',
+    description: 'the least that is told',
+    choices: ['info', 'warn', 'error', 'none'],
+    default: 'info',
+    group: LOG,
+  },
+  'log-format': { value: 'NAME', description: 'how', choices: ['text', 'json'], default: 'text', group: LOG },
+} as const satisfies OptionSpecs;
+
+/** Also of `claimwire demo`. */
+export const BACKEND_OPTION = {
+  value: 'NAME',
+  description: 'what verifies signatures; auto is the fastest that passes its self-test',
+  choices: ['auto', ...BACKEND_NAMES],
+  default: 'auto',
+  env: 'CLAIMWIRE_BACKEND',
+  group: MACHINE,
+} as const;
+
+export const SERVER_OPTIONS = {
+  data: DATA_OPTION,
+  udp: {
+    value: 'H:P',
+    description: 'claims; port 0 picks one',
+    default: '127.0.0.1:9393',
+    read: hostPort,
+    group: ADDRESSES,
+  },
+  tcp: {
+    value: 'H:P',
+    description: 'connections',
+    defaultText: 'the UDP address',
+    read: hostPort,
+    group: ADDRESSES,
+  },
+  http: {
+    value: 'H:P',
+    description: 'the admin interface; port 0 picks one',
+    default: '127.0.0.1:9394',
+    env: 'CLAIMWIRE_HTTP',
+    read: (text: string, flag: string) => hostPort(text.replace(/^http:\/\/([^/]*)\/?$/, '$1'), flag),
+    group: ADDRESSES,
+  },
+  'http-host': {
+    value: 'NAME',
+    description: 'a name by which the admin interface may be called, beside its address and localhost; repeatable',
+    repeatable: true,
+    group: ADDRESSES,
+  },
+  'tls-cert': { value: 'FILE', description: 'PEM certificate: with it and its key, TCP is TLS', group: TLS },
+  'tls-key': { value: 'FILE', description: 'PEM key of the certificate', group: TLS },
+  'tcp-connections': {
+    value: 'N',
+    description: 'most connections of a listener, one per lane',
+    defaultText: '4096',
+    read: count(1, CONNECTIONS_MAX),
+    group: TLS,
+  },
+  'tcp-connections-per-address': {
+    value: 'N',
+    description: 'of these from one address',
+    defaultText: '1024',
+    read: count(1, CONNECTIONS_MAX),
+    group: TLS,
+  },
+  backend: BACKEND_OPTION,
+  layout: {
+    value: 'NAME',
+    description:
+      'lanes: each thread runs every step, from its own socket to its own journal. pipeline: net thread, verifiers, commit thread. auto: lanes where sockets and backend are native',
+    choices: ['auto', 'lanes', 'pipeline'],
+    default: 'auto',
+    group: MACHINE,
+  },
+  lanes: {
+    value: 'N',
+    description: 'threads (lanes)',
+    defaultText: 'one per core',
+    read: count(1, 64),
+    group: MACHINE,
+  },
+  verifiers: {
+    value: 'N',
+    description: 'verifier threads (pipeline)',
+    defaultText: 'one per core',
+    read: count(1, 64),
+    group: MACHINE,
+  },
+  sockets: {
+    value: 'NAME',
+    description: "native: batches of datagrams, by the addon. dgram: node's own. auto: native where it is there",
+    choices: ['auto', 'native', 'dgram'],
+    default: 'auto',
+    group: MACHINE,
+  },
+  path: {
+    value: 'NAME',
+    description:
+      "native: plain claims run through the addon's loops. portable: the same in TypeScript. auto: native where it is there",
+    choices: ['auto', 'native', 'portable'],
+    default: 'auto',
+    group: MACHINE,
+  },
+  'key-cache': {
+    value: 'SIZE',
+    description: 'memory for key tables, like 512M',
+    defaultText: 'a quarter of the free memory, at most 1G',
+    read: size,
+    group: MACHINE,
+  },
+  'channels-max': {
+    value: 'N',
+    description: 'room in the channel table, like 4M',
+    defaultText: '2097152, or twice what is stored',
+    read: count(1, 20_000_000),
+    group: MACHINE,
+  },
+  'ring-slots': {
+    value: 'N',
+    description: 'claims in flight, a power of two',
+    defaultText: "by the backend's speed",
+    read: count(16, 65_536),
+    group: MACHINE,
+  },
+  verify: {
+    value: 'NAME',
+    description:
+      "every claim, or newest: of a channel's claims in one batch only the newest, which covers the older ones",
+    choices: ['every', 'newest'],
+    default: 'every',
+    group: MACHINE,
+  },
+  durability: {
+    value: 'NAME',
+    description:
+      'sync: on stable storage before it is acknowledged. os: only written, so a loss of power may take acknowledged claims',
+    choices: ['sync', 'os'],
+    default: 'sync',
+    group: DURABLE,
+  },
+  'journal-block': {
+    value: 'BYTES',
+    description: 'what each write to the journal is aligned to; 512 is for a disk known to write sectors of 512 bytes',
+    choices: ['4096', '512'],
+    default: '4096',
+    group: DURABLE,
+  },
+  'checkpoint-seconds': {
+    value: 'S',
+    description: 'longest time between checkpoints, like 30s',
+    default: '30',
+    read: duration('s', 1, 86_400),
+    group: DURABLE,
+  },
+  'cut-journal': {
+    description:
+      'start on a damaged or missing journal with what lies before the damage; the rest is moved aside, never overwritten',
+    group: DURABLE,
+  },
+  ...LOG_OPTIONS,
+} as const satisfies OptionSpecs;
+
+/** What is left out, the node decides. */
+export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOptions & { logger: Logger } {
+  const tls = readTls(values['tls-cert'], values['tls-key']);
+  const options: NodeStartOptions & { logger: Logger } = {
+    data: values.data,
+    udp: values.udp,
+    tcp: values.tcp,
+    http: values.http,
+    httpHosts: values['http-host'],
+    backend: values.backend,
+    layout: values.layout,
+    sockets: values.sockets,
+    path: values.path,
+    verify: values.verify,
+    durability: values.durability,
+    journalBlockBytes: Number(values['journal-block']),
+    checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
+    cutJournal: values['cut-journal'],
+    logger: lineLogger(values['log-level'], values['log-format']),
+    ...(tls && { tls }),
+  };
+  if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
+  if (values['tcp-connections-per-address'] !== undefined)
+    options.tcpConnectionsPerAddress = values['tcp-connections-per-address'];
+  if (values.lanes !== undefined) options.lanes = values.lanes;
+  if (values.verifiers !== undefined) options.verifiers = values.verifiers;
+  if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];
+  if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
+  if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
+  return options;
+}
+
+function readTls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined) return usage('--tls-cert: expected a PEM file, as --tls-key is there, got nothing');
+  if (key === undefined) return usage('--tls-key: expected a PEM file, as --tls-cert is there, got nothing');
+  return { cert: readFile(cert, '--tls-cert'), key: readFile(key, '--tls-key') };
+}
