@@ -3,6 +3,7 @@
  */
 import { availableParallelism, freemem } from 'node:os';
 import { ClaimwireError } from './errors.ts';
+import type { HostPort } from './host-port.ts';
 import { BLOCK_BYTES, BLOCK_SIZES, SEGMENT_BYTES_MAX } from './journal/record.ts';
 import { powerOfTwoAtLeast } from './ring/arena.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
@@ -18,15 +19,6 @@ export type VerifyPolicy = 'every' | 'newest';
 export type JournalSync = 'inline' | 'overlap' | 'auto';
 /** Native batch I/O needs the addon; dgram is everywhere, one socket. */
 export type SocketKind = 'native' | 'dgram';
-
-export interface HostPort {
-  host: string;
-  port: number;
-}
-
-export function hostPortText({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** What an operator may set; everything has a default. */
 export interface NodeOptions {

@@ -11,7 +11,6 @@ import type { Channel } from './channel/row.ts';
 import { ChannelTable } from './channel/table.ts';
 import {
   backendChoice,
-  hostPortText,
   keyCacheBytes,
   type NodeConfig,
   type NodeOptions,
@@ -23,6 +22,7 @@ import type { NodeControl, NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
+import { hostPortText } from './host-port.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';

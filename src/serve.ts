@@ -3,9 +3,10 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { DEFAULT_HTTP, type HostPort, hostPortText, type NodeOptions } from './config.ts';
+import { DEFAULT_HTTP, type NodeOptions } from './config.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
+import { type HostPort, hostPortText } from './host-port.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
 import { ClaimwireNode, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
@@ -40,10 +41,9 @@ export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
     await Promise.all([parser.close(), node.stop()]);
     throw error;
   }
-  const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;
   return {
     node,
-    http: `${host}:${admin.port}`,
+    http: hostPortText(admin),
     stop: async () => {
       await admin.close();
       return node.stop();

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { CLAIMS_PER_DATAGRAM_MAX } from '../protocol/layout.ts';
 import { ClaimwireError } from '../src/errors.ts';
+import { parseNodeAddress } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { boundsFor, type LoadBounds } from '../src/load/bounds.ts';
 import { parseRamp } from '../src/load/ramp.ts';
@@ -18,7 +19,7 @@ import { type Arrivals, parseArrivals } from '../src/load/schedule.ts';
 import type { FaultFractions, LoadSettings, SenderChoice, Target } from '../src/load/settings.ts';
 import { parseSkew } from '../src/load/skew.ts';
 import { percentileText, resultText } from '../src/load/text.ts';
-import { COMMON_FLAGS, hostPort, NODE_FLAGS, NODE_FLAGS_HELP, readArgs, required, usage, wholeNumber } from './args.ts';
+import { asUsage, COMMON_FLAGS, NODE_FLAGS, NODE_FLAGS_HELP, readArgs, required, usage, wholeNumber } from './args.ts';
 import { expectWritable, save } from './files.ts';
 
 const HELP = `Usage: claimwire load --to udp://H:P|tcp://H:P [--rate R|max] [--duration S]
@@ -221,12 +222,9 @@ function readSettings(values: Values, target: Target): LoadSettings {
 
 /** HOST:PORT behind the scheme; a name is looked up once. */
 async function readTarget(to: string): Promise<Target> {
-  const parts = /^(udp|tcp):\/\/([^/]+)\/?$/.exec(to);
-  if (parts === null) usage(`--to: expected udp://HOST:PORT or tcp://HOST:PORT, got ${JSON.stringify(to)}`);
-  const { host, port } = hostPort(parts[2]!, '--to');
-  if (port === 0) usage(`--to: expected a port of at least 1, got ${to}`);
+  const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp'], '--to'));
   try {
-    return { protocol: parts[1] as Target['protocol'], host: (await lookup(host)).address, port };
+    return { protocol: scheme, host: (await lookup(host)).address, port };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     throw new ClaimwireError('NODE_UNREACHABLE', `--to: expected a host that has an address, got ${code} for ${host}`);

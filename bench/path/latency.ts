@@ -2,6 +2,7 @@
  * One claim at a time: from the datagram's send to its durable ack, at the node and at the floor (floor.ts) in turns,
  * by the same client. Main thread of the bench, which blocks meanwhile: nothing of it may wait on an event.
  */
+
 import { join } from 'node:path';
 import {
   ACK_AMOUNT,
@@ -13,6 +14,7 @@ import {
   STATUS,
 } from '../../protocol/layout.ts';
 import { assert } from '../../src/errors.ts';
+import type { HostPort } from '../../src/host-port.ts';
 import { LoadChannels } from '../../src/load/channels.ts';
 import { openLoadChannels } from '../../src/load/node-side.ts';
 import { NativeSender, READABLE } from '../../src/transport/native-sender.ts';
@@ -76,7 +78,7 @@ class OneAtATime {
   }
 }
 
-async function clientTo({ host, port }: { host: string; port: number }): Promise<OneAtATime> {
+async function clientTo({ host, port }: HostPort): Promise<OneAtATime> {
   return new OneAtATime(await NativeSender.open({ host, port, stagingBytes: CLAIM_BYTES }));
 }
 

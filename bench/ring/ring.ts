@@ -50,7 +50,7 @@ const FOLDER = join('data', `bench-ring-${process.pid}`);
 
 /** Takes acks and forgets them; one packet is enough since it comes straight back. */
 class NullTransport implements Transport {
-  readonly address = 'none';
+  readonly address = { host: '', port: 0 };
   readonly receiveBufferBytes = 0;
   acks = 0;
   readonly #packet: Packet;

@@ -3,7 +3,8 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Durability, HostPort, JournalSync, SocketKind, VerifyPolicy } from '../config.ts';
+import type { Durability, JournalSync, SocketKind, VerifyPolicy } from '../config.ts';
+import type { HostPort } from '../host-port.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
 import type { TcpLimits } from '../transport/tcp-options.ts';

@@ -130,7 +130,7 @@ class Traffic {
 }
 
 class NoTransport implements Transport {
-  readonly address = 'nowhere';
+  readonly address = { host: '', port: 0 };
   readonly receiveBufferBytes = 0;
   readonly #packet: Packet;
 

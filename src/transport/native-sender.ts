@@ -3,6 +3,7 @@
  * batches. Blocking waits: for a thread that has nothing else to do. Belongs to the thread that opened it.
  */
 import { getSystemErrorName } from 'node:util';
+import type { HostPort } from '../host-port.ts';
 import type { TransportSink } from './transport.ts';
 import { MESSAGES_MAX, NativeUdp } from './udp-native.ts';
 
@@ -37,8 +38,8 @@ export class NativeSender {
     return new NativeSender(await NativeUdp.open({ ...rest, peer, sendingBytes: stagingBytes, packetsMax: 0 }));
   }
 
-  /** Where it sends from, as `H:P`. */
-  get address(): string {
+  /** Where it sends from. */
+  get address(): HostPort {
     return this.#udp.address;
   }
   /** Messages the receive buffer had no room for since opening. */

@@ -7,6 +7,7 @@
 import { lookup } from 'node:dns/promises';
 import { getSystemErrorName } from 'node:util';
 import { assert, ClaimwireError } from '../errors.ts';
+import { type HostPort, hostPortText, parseHostPort } from '../host-port.ts';
 import { loadAddon } from '../native/addon.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { TransportSink } from './transport.ts';
@@ -67,16 +68,11 @@ export function nativeUdpFault(): string | undefined {
     : `expected Linux, got ${process.platform}`;
 }
 
-interface HostPort {
-  host: string;
-  port: number;
-}
-
 export interface NativeUdpOptions {
   /** To bind; without it, connecting picks an address. */
-  local?: { host: string; port: number };
+  local?: HostPort;
   /** The only peer. */
-  peer?: { host: string; port: number };
+  peer?: HostPort;
   /** Other sockets of this user may bind the same address, and each peer stays with one of them. */
   reusePort?: boolean;
   /** With `reusePort`: fails where anybody has bound the address before. */
@@ -148,9 +144,9 @@ export class NativeUdp {
     return new NativeUdp(loadAddon<UdpAddon>(), options, host, connectHost);
   }
 
-  /** Bound address as `H:P`. */
-  get address(): string {
-    return this.#addon.udpAddress(this.#handle);
+  /** Where it is bound. */
+  get address(): HostPort {
+    return parseHostPort(this.#addon.udpAddress(this.#handle))!;
   }
   /** As the system granted it. */
   get receiveBufferBytes(): number {
@@ -247,9 +243,9 @@ async function literal(host: string): Promise<string> {
   return (await lookup(host, { family: host.includes(':') ? 6 : 4 })).address;
 }
 
-function checked(result: number, syscall: string, { host, port }: HostPort): number {
+function checked(result: number, syscall: string, local: HostPort): number {
   if (result >= 0) return result;
   const code = getSystemErrorName(result);
-  const error = new Error(`${syscall} ${code} ${host}:${port}`);
-  throw Object.assign(error, { errno: result, code, syscall, address: host, port });
+  const error = new Error(`${syscall} ${code} ${hostPortText(local)}`);
+  throw Object.assign(error, { errno: result, code, syscall, address: local.host, port: local.port });
 }

@@ -44,7 +44,7 @@ export function sourceOf(address: string, port: number): Uint32Array {
 
 /** Collects what is sent, by destination `address:port`, one entry per datagram. */
 class RigTransport implements Transport {
-  readonly address = 'rig';
+  readonly address = { host: '', port: 0 };
   readonly receiveBufferBytes = 0;
   readonly datagrams: { to: string; acks: Ack[]; bytes: Uint8Array }[] = [];
   /** Packets there are; fewer than the acks need stands for a socket that does not keep up. */

@@ -1,7 +1,7 @@
 /** From `--to` and its like to a link. Payer's thread. */
 import { lookup } from 'node:dns/promises';
 import { ClaimwireError } from '../../errors.ts';
-import { hostPortText, type NodeAddress, parseAddress } from '../address.ts';
+import { hostPortText, type NodeAddress, parseNodeAddress } from '../../host-port.ts';
 import type { Clock } from '../clock.ts';
 import { ConnectionPool } from '../pool/pool.ts';
 import { AutoLink } from './link-auto.ts';
@@ -34,7 +34,7 @@ const ASKING_LIMITS = {
 
 /** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). A node need not be listening yet. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
-  const address = parseAddress(options.to);
+  const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto'], 'to');
   const { scheme } = address;
   if (options.tls !== undefined && ((scheme !== 'tls' && scheme !== 'auto') || options.pool !== undefined))
     throw invalid('tls: expected with tls:// or auto://, and without a pool (which has its own)');

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES } from '../../../protocol/layout.ts';
+import type { HostPort } from '../../host-port.ts';
 import { SOURCE_WORDS } from '../../ring/slot.ts';
 import { type LinkOptions, type LoadLink, sleepUs } from './link.ts';
 
@@ -56,9 +57,9 @@ export class DgramLink implements LoadLink {
     return link;
   }
 
-  local(socket: number): string {
-    const { address, port } = this.#sockets[socket]!.address();
-    return `${address}:${port}`;
+  local(socket: number): HostPort {
+    const { address: host, port } = this.#sockets[socket]!.address();
+    return { host, port };
   }
 
   send(socket: number, slots: Uint32Array, count: number): boolean {

@@ -5,6 +5,7 @@
  * Generator thread; owns its sockets and, in them, the memory trains are built in.
  */
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../../protocol/layout.ts';
+import type { HostPort } from '../../host-port.ts';
 import { SLOT_BYTES } from '../../ring/arena.ts';
 import { NativeSender } from '../../transport/native-sender.ts';
 import type { TransportSink } from '../../transport/transport.ts';
@@ -66,7 +67,7 @@ export class NativeLink implements LoadLink {
     return this.#trains.reduce((sum, { sender }) => sum + sender.drops, 0);
   }
 
-  local(socket: number): string {
+  local(socket: number): HostPort {
     return this.#trains[socket]!.sender.address;
   }
 

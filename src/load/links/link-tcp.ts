@@ -8,6 +8,7 @@ import { connect, type Socket } from 'node:net';
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES, STREAM_HEADER_BYTES } from '../../../protocol/layout.ts';
 import { encodeStreamHeader, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
+import type { HostPort } from '../../host-port.ts';
 import { SOURCE_WORDS } from '../../ring/slot.ts';
 import { type LinkOptions, type LoadLink, sleepUs } from './link.ts';
 
@@ -67,9 +68,9 @@ export class TcpLink implements LoadLink {
     return link;
   }
 
-  local(socket: number): string {
+  local(socket: number): HostPort {
     const { localAddress, localPort } = this.#connections[socket]!.socket;
-    return `${localAddress}:${localPort}`;
+    return { host: localAddress!, port: localPort! };
   }
 
   /** A connection that is gone takes everything and loses it: its claims are unanswered. */

@@ -4,12 +4,13 @@
  * Generator thread. One link holds several sockets, all to the same peer: a node that shares its port among lanes
  * (SO_REUSEPORT) spreads sockets over them, not datagrams.
  */
+import type { HostPort } from '../../host-port.ts';
 import type { TransportSink } from '../../transport/transport.ts';
 
 export interface LoadLink {
   readonly name: 'native' | 'dgram' | 'tcp';
-  /** Where socket n sends from, as `H:P`. */
-  local(socket: number): string;
+  /** Where socket n sends from. */
+  local(socket: number): HostPort;
   /**
    * Takes a datagram (or stream payload) of `count` claims, which lie at the byte offsets `slots[0..count)` of the
    * arena, and copies them. It leaves at the latest with the next `flush` that finds room. False where the socket's own
@@ -29,10 +30,8 @@ export interface LoadLink {
   close(): Promise<void>;
 }
 
-export interface LinkOptions {
-  /** A literal address. */
-  host: string;
-  port: number;
+/** The host is a literal address. */
+export interface LinkOptions extends HostPort {
   sockets: number;
   /** Claims in the largest datagram. */
   perDatagram: number;

@@ -2,11 +2,13 @@
  * Native UDP and the thread that owns it: a socket keeps it alive and dies with it, however it ends, and an exception in
  * a sink ends it as any uncaught one does.
  */
+
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import type { HostPort } from '../../../src/host-port.ts';
 import { NativeSender } from '../../../src/transport/native-sender.ts';
 import { describeNative } from '../../support/native-only.ts';
 
@@ -37,7 +39,7 @@ describeNative('native UDP and its thread', () => {
         Array.from({ length: 5 }, async (_, index) => {
           const thread = worker(answer, index === 4 ? 'setInterval(() => {}, 60_000); transport.close();' : '');
           const [address] = await once(thread, 'message');
-          const port = Number(String(address).split(':').at(-1));
+          const { port } = address as HostPort;
           const sender = await NativeSender.open({ host: HOST, port, stagingBytes: 93_000 });
           const ended = once(thread, 'exit');
           for (let count = 0; count < 20; count++) sender.send(0, 93_000, 93);
@@ -57,7 +59,7 @@ describeNative('native UDP and its thread', () => {
     const [address] = await once(thread, 'message');
     const sender = await NativeSender.open({
       host: HOST,
-      port: Number(String(address).split(':')[1]),
+      port: (address as HostPort).port,
       stagingBytes: 64,
     });
     sender.send(0, 1, 1);
@@ -72,7 +74,7 @@ describeNative('native UDP and its thread', () => {
     const [address] = await once(thread, 'message');
     const sender = await NativeSender.open({
       host: HOST,
-      port: Number(String(address).split(':')[1]),
+      port: (address as HostPort).port,
       stagingBytes: 64,
     });
     sender.send(0, 1, 1);

@@ -21,7 +21,6 @@ import { describeNative } from '../../support/native-only.ts';
 import { random } from '../../support/random.ts';
 
 const HOST = '127.0.0.1';
-const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));
 
 async function until(isTrue: () => boolean): Promise<void> {
   const end = Date.now() + 5_000;
@@ -50,7 +49,7 @@ async function pair(options: Partial<BatchUdpOptions> = {}, stagingBytes = 1 << 
   const errors: undefined[] = [];
   const transport = await BatchUdpTransport.open({ host: HOST, port: 0, ...options }, () => errors.push(undefined));
   transport.startReceiving(collector, collector.readable);
-  const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes });
+  const sender = await NativeSender.open({ host: HOST, port: transport.address.port, stagingBytes });
   const close = async () => {
     sender.close();
     await transport.close();
@@ -81,7 +80,7 @@ describeNative('native UDP', () => {
       expect(Buffer.concat(collector.payloads).equals(sent)).toBe(true);
       expect(collector.payloads.slice(0, -1).every(({ length }) => length === segment)).toBe(true);
     }
-    expect(collector.sources).toEqual(new Set([sourceHead(0, portOf(sender))]));
+    expect(collector.sources).toEqual(new Set([sourceHead(0, sender.address.port)]));
     await close();
   });
 
@@ -110,7 +109,7 @@ describeNative('native UDP', () => {
       packet.bytes.fill(index, 0, length);
       packet.length = length;
       // A source's first byte is a claim's last one and means nothing.
-      to[0] = sourceHead(0, portOf(sender)) + index;
+      to[0] = sourceHead(0, sender.address.port) + index;
       transport.send(packet, to, 0);
     }
     transport.flush();
@@ -175,7 +174,7 @@ describeNative('native UDP', () => {
 
   test('one address, several lanes: each peer stays with one, and a stranger is refused', async () => {
     const first = await pair({ reusePort: true, exclusive: true });
-    const port = portOf(first.transport);
+    const port = first.transport.address.port;
     const second = await pair({ port, reusePort: true });
     const peers = await Promise.all(
       Array.from({ length: 32 }, () => NativeSender.open({ host: HOST, port, stagingBytes: 64 })),
@@ -222,7 +221,7 @@ describeNative('native UDP', () => {
     };
     const transport = await BatchUdpTransport.open({ host: HOST, port: 0 }, () => {});
     transport.startReceiving(sink, onReadable);
-    const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes: 93 });
+    const sender = await NativeSender.open({ host: HOST, port: transport.address.port, stagingBytes: 93 });
     transport.coalesceUs = 1_000;
     for (let count = 1; count <= 5; count++) {
       sender.send(0, 93, 93);
@@ -254,7 +253,7 @@ describeNative('native UDP', () => {
 
   test('an error stops no polling', async () => {
     const first = await pair();
-    const port = portOf(first.transport);
+    const port = first.transport.address.port;
     await first.close();
     const polled = await NativeUdp.open({ peer: { host: HOST, port }, sendingBytes: 1, packetsMax: 0 });
     let received = 0;
