@@ -9,7 +9,6 @@
 import { Secp256k1Signer } from '../client/keys/signer.ts';
 import { assert } from '../errors.ts';
 import { SLOT_ROW } from '../ring/slot.ts';
-import { kernelLayout } from '../verify/kernel.ts';
 import { NativeKernel } from '../verify/native.ts';
 import { BATCH_CLAIMS_MAX } from './batch.ts';
 import type { LoadChannels } from './channels.ts';
@@ -34,7 +33,7 @@ export function createSigner(seed: number, keys: number, channels: LoadChannels)
 
 /** Makes the ring of `channels` the one that this thread's addon signs in and gathers from. */
 export function attachAddon(channels: LoadChannels): void {
-  new NativeKernel(CACHE_BYTES).attach(channels.arena, kernelLayout(channels.arena, channels.ring));
+  new NativeKernel(CACHE_BYTES).attach(channels.arena, channels.ring);
 }
 
 class NativeSigner implements LoadSigner {

@@ -6,7 +6,8 @@
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
-import { type ClaimRing, committedOffset } from '../ring/claim-ring.ts';
+import { arenaLayout } from '../ring/arena-layout.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { CommitGroup } from './commit-group.ts';
 import type { DuplicateFilter } from './duplicate-filter.ts';
 
@@ -53,21 +54,10 @@ export class NativePath {
   }
 
   /** Undefined where there is no addon. `filter` is the receive step's. */
-  static open(arena: Arena, ring: ClaimRing, ringNumber: number, filter: DuplicateFilter): NativePath | undefined {
+  static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter): NativePath | undefined {
     const addon = pathAddon();
     if (addon === undefined) return undefined;
-    const { plan } = arena;
-    const layout = Uint32Array.of(
-      ring.base,
-      ring.mask,
-      committedOffset(arena, ringNumber),
-      plan.channelIndex.offset,
-      plan.channelIndex.bytes / 4 - 1,
-      plan.rows.offset,
-      plan.shape.channelsMax,
-      plan.signatures.offset,
-    );
-    return new NativePath(addon, addon.pathOpen(arena.bytes, layout, filter.cells, filter.places));
+    return new NativePath(addon, addon.pathOpen(arena.bytes, arenaLayout(arena, ring), filter.cells, filter.places));
   }
 
   /**

@@ -61,8 +61,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
   }
 
   /** From now on C takes the plain claims, where the addon is there. Returns what does. */
-  useNativePath(arena: Arena, ringNumber: number): NativePath | undefined {
-    this.#path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
+  useNativePath(arena: Arena): NativePath | undefined {
+    this.#path = NativePath.open(arena, this.#ring, this.#filter);
     return this.#path;
   }
 

@@ -100,7 +100,7 @@ export class ThreadParts {
     const sockets = await Sockets.open(this.context, counters);
     const sender = new AckSender(sockets.transports, counters);
     const receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters);
-    const path = receive.useNativePath(this.arena, this.context.ring);
+    const path = receive.useNativePath(this.arena);
     return { sockets, receive, sender, path };
   }
 }

@@ -46,7 +46,7 @@ export function warmUp(): void {
   const receive = new ReceiveStep(arena, ring, table, answers, counters);
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
   for (const isNative of [false, true]) {
-    const path = isNative ? receive.useNativePath(arena, 0) : undefined;
+    const path = isNative ? receive.useNativePath(arena) : undefined;
     const journal = JournalWriter.open({ ...JOURNAL, file: new NoFiles() });
     const clock = new StageClock(counters);
     const durability = 'os';

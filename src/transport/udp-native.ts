@@ -12,18 +12,21 @@ import { loadAddon } from '../native/addon.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { TransportSink } from './transport.ts';
 
-/** As in native/udp.h: messages lie so far apart, and are described by records of so many words. */
-const MESSAGE_STRIDE = 65_536 + 128;
-const RECORD_WORDS = 8;
+/**
+ * How far apart messages lie: a maximum-size datagram or GRO train fits. Two lines off a power of two: at equal distances of
+ * 2^k every message would begin in the same cache set. Records of so many words describe them.
+ */
+export const MESSAGE_STRIDE = 65_536 + 128;
+export const RECORD_WORDS = 8;
 const RECORD_LENGTH = 1;
 const RECORD_SEGMENT = 2;
 const RECORD_SOURCE = 3;
 /** Messages of one system call, at most. */
 export const MESSAGES_MAX = 64;
 
-const FLAG_REUSE = 1;
-const FLAG_EXCLUSIVE = 2;
-const FLAG_GRO = 4;
+export const FLAG_REUSE = 1;
+export const FLAG_EXCLUSIVE = 2;
+export const FLAG_GRO = 4;
 
 /** What src/native/udp_node.c exports. Errors of the system are negative errno values. */
 interface UdpAddon {

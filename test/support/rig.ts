@@ -121,7 +121,7 @@ export class Rig {
     this.sender = new AckSender([this.transport], counters);
     this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters);
     const isNative = (options.path ?? rigDefaults.path) === 'native';
-    this.path = isNative ? this.receive.useNativePath(this.arena, 0) : undefined;
+    this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
     if (isNative && this.path === undefined) throw new Error('expected the addon, got none; make native builds it');
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
     const backend =

@@ -6,7 +6,6 @@
 import { loadAddon } from '../../dist/src/native/addon.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
-import { kernelLayout } from '../../dist/src/verify/kernel.js';
 import { KernelBackend } from '../../dist/src/verify/kernel-backend.js';
 import { NativeKernel } from '../../dist/src/verify/native.js';
 import { WasmKernel, wasmKernelBytes } from '../../dist/src/verify/wasm.js';
@@ -51,7 +50,7 @@ const CALLS = {
   sign({ shape, bytes, privateKeys, nonceSeeds, calls }) {
     const { arena, kernel } = kernelAndArena(shape);
     arena.bytes.set(bytes);
-    kernel.attach(arena, kernelLayout(arena, new ClaimRing(arena, 0)));
+    kernel.attach(arena, new ClaimRing(arena, 0));
     const signer = loadAddon();
     signer.throwawaySigner(privateKeys, nonceSeeds);
     const counts = calls.map(([first, count]) => signer.throwawaySignSlots(first, count));

@@ -15,7 +15,6 @@ import { SourceCodec, sourceHead } from '../../../src/transport/source.ts';
 import type { TransportSink } from '../../../src/transport/transport.ts';
 import { type BatchUdpOptions, BatchUdpTransport } from '../../../src/transport/udp-batch.ts';
 import { NativeUdp } from '../../../src/transport/udp-native.ts';
-import { kernelLayout } from '../../../src/verify/kernel.ts';
 import { NativeKernel } from '../../../src/verify/native.ts';
 import { describeNative } from '../../support/native-only.ts';
 import { random } from '../../support/random.ts';
@@ -283,7 +282,7 @@ describeNative('native UDP', () => {
     arena.bytes.set(random(3).bytes(64 * 128), ring.base);
     const { sender, close } = await pair({}, 93 * 64 + 8);
     const kernel = new NativeKernel(1 << 20);
-    kernel.attach(arena, kernelLayout(arena, ring));
+    kernel.attach(arena, ring);
     for (const [first, count] of [
       [0, 64],
       [60, 10],
