@@ -1,4 +1,4 @@
-/* Tables for VEC keys at once, a key a element. Row i of a window is (2 i + 1) B with B = 2^offset Q: from the chain of all
+/* Tables for VEC keys at once, a key an element. Row i of a window is (2 i + 1) B with B = 2^offset Q: from the chain of all
  * 2^k Q (Jacobian, made affine with one inversion) rows m .. 2m-1 are rows 0 .. m-1 plus 2 m B, for m = 1, 2, 4, ...,
  * all windows together, one inversion a level. No collision is possible: an odd multiple below 2m never equals +-2m. */
 #include "kernel.h"

@@ -1,4 +1,4 @@
-/* The element contract: L independent elements of the field mod p (fe) and of the integers mod n (sc), side by side.
+/* The vector contract: VEC independent numbers mod p (fe) and mod n (sc), side by side; one of them is an element.
  *
  * Everything above this line of the kernel (batch_*.h, hash_vector.h, single.h) is written once against it and compiled
  * once per implementation; an implementation is one header, chosen by the .c file that includes the template:
@@ -9,9 +9,9 @@
  *
  * An implementation defines
  *   VEC           number of elements; a power of two
- *   LN_LIMB_MAX(m)  the largest limb 0..3 of magnitude m (limb 4: m (2^48 + 2^6)); tests go to the edge of it
+ *   VEC_LIMB_MAX(m)  the largest limb 0..3 of magnitude m (limb 4: m (2^48 + 2^6)); tests go to the edge of it
  *   vec_u64       VEC words; + - & | ^ << >> work on it element by element (a GCC vector type, or uint64_t when VEC = 1)
- *   vec_mask      one bit a element, bit i for element i, as an unsigned integer
+ *   vec_mask      one bit an element, bit i for element i, as an unsigned integer
  *   vec_load, vec_store(void *, v)        VEC consecutive words of any type (pointers too), 8-byte alignment is enough
  *   vec_set(x)                           x in every element
  *   vec_bit_mask(v)                      bit 0 of every element

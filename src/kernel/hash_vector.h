@@ -1,7 +1,7 @@
-/* SHA-512 and SHA-256 (FIPS 180-4) of short messages, one message a element. The caller pads. */
+/* SHA-512 and SHA-256 (FIPS 180-4) of short messages, one message an element. The caller pads. */
 #include "kernel.h"
 
-#ifndef LN_HAVE_TERNARY
+#ifndef VEC_HAVE_TERNARY
 CW_INLINE vec_u64 vec_choose(vec_u64 x, vec_u64 y, vec_u64 z) { return z ^ (x & (y ^ z)); }
 CW_INLINE vec_u64 vec_majority(vec_u64 x, vec_u64 y, vec_u64 z) { return (x & y) | (z & (x | y)); }
 CW_INLINE vec_u64 vec_xor3(vec_u64 x, vec_u64 y, vec_u64 z) { return x ^ y ^ z; }

@@ -26,7 +26,7 @@ struct cw_batch {
     struct cw_job job[CW_BATCH];
     uint64_t r[4][CW_POSITIONS] __attribute__((aligned(64)));
     const uint8_t *row[CW_BATCH_NODES] __attribute__((aligned(64))); /* table rows, node by node, element by element */
-    uint8_t negative[CW_BATCH_NODES];                                /* a element mask per node */
+    uint8_t negative[CW_BATCH_NODES];                                /* an element mask per node */
 };
 
 struct cw_throwaway_key;

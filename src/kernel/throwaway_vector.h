@@ -1,4 +1,4 @@
-/* THROW-AWAY signatures, a claim a element: see throwaway_sign.h, above all for which keys. */
+/* THROW-AWAY signatures, a claim an element: see throwaway_sign.h, above all for which keys. */
 #include "kernel.h"
 #include "throwaway_sign.h"
 

@@ -1,4 +1,4 @@
-/* The element contract (fe_vector.h) with four elements: AVX2 and FMA, five limbs of 52 bits.
+/* The vector contract (fe_vector.h) with four elements: AVX2 and FMA, five limbs of 52 bits.
  *
  * AVX2 multiplies 32 bits at most, but a fused multiply-add of doubles sees all 104 bits of a product of two limbs and
  * gives any 53 of them. With a, b in 0 .. 2^52 - 1, P = a b, rounding to nearest (the ABI's mode, never changed here):
@@ -22,8 +22,8 @@
 #include "common.h"
 #include "constants_generated.h"
 #define VEC 4
-#define LN_LIMB_MAX(m) CW_MASK52
-#define LN_LIMB_BITS 0x4330000000000000ULL /* in every limb kept; for tests that look inside */
+#define VEC_LIMB_MAX(m) CW_MASK52
+#define VEC_LIMB_BITS 0x4330000000000000ULL /* in every limb kept; for tests that look inside */
 
 typedef uint64_t vec_u64 __attribute__((vector_size(32)));
 typedef uint8_t vec_mask;

@@ -1,4 +1,4 @@
-/* The element contract (fe_vector.h) with eight elements: AVX-512 IFMA, five limbs of 52 bits.
+/* The vector contract (fe_vector.h) with eight elements: AVX-512 IFMA, five limbs of 52 bits.
  *
  * vpmadd52 silently drops every bit of a factor over 52, so each function returns limbs below 2^52 (limb 4 below
  * m 2^48 + 2^6 for magnitude m <= 15): a limb left one bit too long makes wrong products, not slow ones. The columns of
@@ -9,7 +9,7 @@
 #include "common.h"
 #include "constants_generated.h"
 #define VEC 8
-#define LN_LIMB_MAX(m) CW_MASK52
+#define VEC_LIMB_MAX(m) CW_MASK52
 
 typedef uint64_t vec_u64 __attribute__((vector_size(64)));
 typedef uint8_t vec_mask;
@@ -21,7 +21,7 @@ CW_INLINE void vec_store(void *p, vec_u64 v) { _mm512_storeu_si512(p, (__m512i)v
 CW_INLINE vec_u64 vec_set(uint64_t x) { return (vec_u64)_mm512_set1_epi64((long long)x); }
 CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return _mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(1)); }
 CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (vec_u64)_mm512_movm_epi64(m); }
-#define LN_HAVE_TERNARY
+#define VEC_HAVE_TERNARY
 CW_INLINE vec_u64 vec_choose(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xCA); }
 CW_INLINE vec_u64 vec_majority(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xE8); }
 CW_INLINE vec_u64 vec_xor3(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0x96); }

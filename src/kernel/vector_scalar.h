@@ -1,4 +1,4 @@
-/* The element contract (fe_vector.h) with one element: plain C, five limbs of 52 bits and unsigned __int128.
+/* The vector contract (fe_vector.h) with one element: plain C, five limbs of 52 bits and unsigned __int128.
  * Sums are left uncarried: a limb of magnitude m is at most m (2^52 + 2^46), limb 4 at most m 2^48, so ma * mb <= 40
  * keeps a column of five products with the folds below 2^112, and its top a word. */
 #ifndef CLAIMWIRE_VECTOR_SCALAR_H
@@ -6,7 +6,7 @@
 #include "common.h"
 #include "constants_generated.h"
 #define VEC 1
-#define LN_LIMB_MAX(m) ((m) * ((1ULL << 52) + (1ULL << 46)))
+#define VEC_LIMB_MAX(m) ((m) * ((1ULL << 52) + (1ULL << 46)))
 
 typedef uint64_t vec_u64;
 typedef uint8_t vec_mask;

@@ -1,4 +1,4 @@
-/* The element contract (fe_vector.h) with four elements: WebAssembly SIMD128, twenty limbs of 13 bits.
+/* The vector contract (fe_vector.h) with four elements: WebAssembly SIMD128, twenty limbs of 13 bits.
  *
  * i32x4.dot_i16x8_s is the only multiplication of SIMD128 that is one instruction on x86 (an extmul is three): it adds
  * two products of 16 bits in each of four elements. So a number is ten vectors of eight i16, vector k holding limbs 2k and
@@ -191,7 +191,7 @@ CW_INLINE v128_t vec_square_column(const struct vec_square *s, int n) {
 /* e: subtracted limb by limb, |e| <= 2^15 - 1, so below 2^25 as well. */
 #define FOLDED_MINUS(n) ADD(FOLDED(n), DOT(e[(n) / 2], (n) & 1 ? PAIR(0, -1) : PAIR(-1, 0)))
 
-#define LN_FUNCTION static __attribute__((noinline, unused)) void
+#define VEC_FUNCTION static __attribute__((noinline, unused)) void
 /* One level of Karatsuba: halves of ten limbs, X = 2^130,
  *   a b = low + X (low + high - (a0 - a1)(b0 - b1)) + X^2 high,
  * 150 dot products instead of 200. In 32 bits everything may wrap round but the sums, which are the columns. A half
@@ -200,7 +200,7 @@ CW_INLINE v128_t vec_square_column(const struct vec_square *s, int n) {
 #define HALF (PAIRS / 2)
 #define HALF_COLUMNS 19
 struct vec_columns { v128_t low[HALF_COLUMNS], high[HALF_COLUMNS], middle[HALF_COLUMNS], shared[9], x[HALF], y[HALF]; };
-LN_FUNCTION vec_half_product(v128_t z[HALF_COLUMNS], const v128_t *a, const v128_t *b) {
+VEC_FUNCTION vec_half_product(v128_t z[HALF_COLUMNS], const v128_t *a, const v128_t *b) {
     v128_t x[HALF], t[2 * HALF + 1];
     CW_UNROLL for (int i = 0; i < HALF; i++) x[i] = a[i];
     t[0] = AND(b[0], LOW16);
@@ -230,13 +230,13 @@ CW_INLINE v128_t vec_product_column(const struct vec_columns *z, int n) {
     if (n == 19) return SUB(ADD(z->low[9], z->high[9]), z->middle[9]);
     return n < 19 ? ADD(z->shared[n - 10], SUB(z->low[n - 10], z->middle[n - 10])) : ADD(z->shared[n - 20], SUB(z->high[n - 10], z->middle[n - 10]));
 }
-LN_FUNCTION fe_mul(fe *r, const fe *a, const fe *b) {
+VEC_FUNCTION fe_mul(fe *r, const fe *a, const fe *b) {
     struct vec_columns z;
     vec_product(&z, a->v, b->v);
 #define COLUMN(n) vec_product_column(&z, n)
     PRODUCT(r, COLUMN, PLAIN);
 }
-LN_FUNCTION fe_mul_sub(fe *r, const fe *a, const fe *b, const fe *c) {
+VEC_FUNCTION fe_mul_sub(fe *r, const fe *a, const fe *b, const fe *c) {
     struct vec_columns z;
     v128_t e[PAIRS];
     vec_product(&z, a->v, b->v);
@@ -245,13 +245,13 @@ LN_FUNCTION fe_mul_sub(fe *r, const fe *a, const fe *b, const fe *c) {
 #undef COLUMN
 }
 #define COLUMN(n) vec_square_column(&s, n)
-LN_FUNCTION fe_sqr(fe *r, const fe *a) {
+VEC_FUNCTION fe_sqr(fe *r, const fe *a) {
     struct vec_square s;
     vec_square_pairs(&s, a->v);
     PRODUCT(r, COLUMN, PLAIN);
 }
 /* x has q = 1 and d q <= 2: 2 x + d within 2^14. */
-LN_FUNCTION fe_sqr_sub(fe *r, const fe *a, const fe *x, const fe *d) {
+VEC_FUNCTION fe_sqr_sub(fe *r, const fe *a, const fe *x, const fe *d) {
     struct vec_square s;
     v128_t e[PAIRS];
     CW_UNROLL for (int i = 0; i < PAIRS; i++) e[i] = wasm_i16x8_add(wasm_i16x8_add(x->v[i], x->v[i]), d->v[i]);
@@ -266,7 +266,7 @@ LN_FUNCTION fe_sqr_sub(fe *r, const fe *a, const fe *x, const fe *d) {
 #define SPREAD(l, p) CW_UNROLL for (int k = 0; k < PAIRS; k++) (l)[2 * k] = LIMB_LOW((p)[k]), (l)[2 * k + 1] = LIMB_HIGH((p)[k])
 
 /* Any limbs of 16 bits to q = 1. */
-LN_FUNCTION fe_carry(fe *r, const v128_t p[PAIRS]) {
+VEC_FUNCTION fe_carry(fe *r, const v128_t p[PAIRS]) {
     v128_t c[LIMBS];
     SPREAD(c, p);
 #define COLUMN(n) c[n]
@@ -283,7 +283,7 @@ CW_INLINE void fe_sub(fe *r, const fe *a, const fe *b) {
     CW_UNROLL for (int i = 0; i < PAIRS; i++) r->v[i] = wasm_i16x8_sub(a->v[i], b->v[i]);
 }
 /* k q <= 12 and k <= 8: multiplied in 32 bits. */
-LN_FUNCTION fe_scale(fe *r, const fe *a, unsigned k) {
+VEC_FUNCTION fe_scale(fe *r, const fe *a, unsigned k) {
     const v128_t low = SET((int32_t)k), high = SET((int32_t)(k << 16));
 #define COLUMN(n) DOT(a->v[(n) / 2], (n) & 1 ? high : low)
     fe t;
@@ -303,7 +303,7 @@ CW_INLINE void vec_pack(v128_t p[PAIRS], const v128_t l[LIMBS]) {
 /* With q <= 3 the value is within 3 2^256 + 2^250, so with 4 p it is positive and below 2^259. The first chain leaves
  * 2^256 + 2^36, the second less than 2^256, the third its digits; it is >= p when adding 2^256 - p reaches 2^256.
  * The digits that come out are plain: q = 2 in a product. */
-LN_FUNCTION fe_normal(fe *r, const fe *a) {
+VEC_FUNCTION fe_normal(fe *r, const fe *a) {
     v128_t l[LIMBS], u[LIMBS], carry;
     SPREAD(l, a->v);
     CW_UNROLL for (int i = 0; i < LIMBS; i++) l[i] = ADD(l[i], SET(DIGIT(cw_p_limbs, i) << 2));
@@ -329,7 +329,7 @@ LN_FUNCTION fe_normal(fe *r, const fe *a) {
     CW_UNROLL for (int i = 0; i < LIMBS; i++) l[i] = wasm_v128_bitselect(u[i], l[i], over);
     vec_pack(r->v, l);
 }
-LN_FUNCTION vec_or_all(v128_t *any, const fe *a) {
+VEC_FUNCTION vec_or_all(v128_t *any, const fe *a) {
     *any = a->v[0];
     CW_UNROLL for (int i = 1; i < PAIRS; i++) *any = OR(*any, a->v[i]);
 }
@@ -392,7 +392,7 @@ CW_INLINE void vec_words32(v128_t x[8], const uint64_t *w, size_t stride) {
         x[2 * k + 1] = wasm_i32x4_shuffle(low, high, 1, 3, 5, 7);
     }
 }
-LN_FUNCTION fe_from_words(fe *r, const uint64_t *w, size_t stride) {
+VEC_FUNCTION fe_from_words(fe *r, const uint64_t *w, size_t stride) {
     v128_t x[8];
     vec_words32(x, w, stride);
     vec_balanced_digits(r->v, x);
@@ -426,7 +426,7 @@ CW_INLINE void vec_transpose(v128_t t[4], v128_t a, v128_t b, v128_t c, v128_t d
     t[2] = wasm_i64x2_shuffle(ab2, cd2, 0, 2);
     t[3] = wasm_i64x2_shuffle(ab2, cd2, 1, 3);
 }
-LN_FUNCTION vec_load_halves(v128_t p[PAIRS], const uint8_t *const *row, size_t half) {
+VEC_FUNCTION vec_load_halves(v128_t p[PAIRS], const uint8_t *const *row, size_t half) {
     v128_t w[8];
     const uint8_t *a = row[0] + half, *b = row[1] + half, *c = row[2] + half, *d = row[3] + half;
     vec_transpose(w, wasm_v128_load(a), wasm_v128_load(b), wasm_v128_load(c), wasm_v128_load(d));
@@ -450,7 +450,7 @@ CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
 #define N(i) DIGIT(cw_n_limbs, i)
 /* Montgomery with R = 2^260, two digits of a b + q n cancelled at a time: q0 = -c0/n, q1 from the next column with
  * what q0 adds to it. c: the columns; the upper twenty, carried, are the result. */
-LN_FUNCTION sc_mul(sc *r, const sc *a, const sc *b) {
+VEC_FUNCTION sc_mul(sc *r, const sc *a, const sc *b) {
     v128_t x[PAIRS], t[LIMBS + 1], c[2 * LIMBS + 1], l[LIMBS];
     const v128_t inverse = wasm_i32x4_const_splat(CW_ORDER_NEGATED_INVERSE & 0x1FFF);
     CW_UNROLL for (int i = 0; i < PAIRS; i++) x[i] = a->v[i];
@@ -475,7 +475,7 @@ LN_FUNCTION sc_mul(sc *r, const sc *a, const sc *b) {
     vec_pack(r->v, l);
 }
 /* near is below 2^258 < 5 n */
-LN_FUNCTION sc_normal(sc *r, const sc *a) {
+VEC_FUNCTION sc_normal(sc *r, const sc *a) {
     v128_t t[LIMBS], d[LIMBS];
     SPREAD(t, a->v);
     for (int round = 0; round < 4; round++) {
@@ -490,7 +490,7 @@ LN_FUNCTION sc_normal(sc *r, const sc *a) {
     vec_pack(r->v, t);
 }
 CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { fe_rotate((fe *)r, (const fe *)a, k); }
-LN_FUNCTION sc_from_words(sc *r, const uint64_t *w, size_t stride) {
+VEC_FUNCTION sc_from_words(sc *r, const uint64_t *w, size_t stride) {
     v128_t x[8];
     vec_words32(x, w, stride);
     vec_plain_digits(r->v, x);
@@ -536,7 +536,7 @@ CW_INLINE void sc_half(vec_u64 b[3], const v128_t c1[SPLIT / 2], const uint64_t 
     CW_UNROLL for (int k = 0; k < 3; k++)
         b[k] = vec_join(wasm_i32x4_shuffle(w[2 * k], w[2 * k + 1], 0, 4, 1, 5), wasm_i32x4_shuffle(w[2 * k], w[2 * k + 1], 2, 6, 3, 7));
 }
-LN_FUNCTION sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
+VEC_FUNCTION sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     v128_t l[LIMBS], c1[SPLIT / 2], c2[SPLIT / 2], carry = wasm_i32x4_const_splat(0);
     sc v;
     SPREAD(l, u->v);

@@ -15,15 +15,15 @@ static big p, n;
 static long checks;
 #define EXPECT(condition, ...) do { checks++; if (!(condition)) { printf("FAILED line %d: ", __LINE__); printf(__VA_ARGS__); puts(""); exit(1); } } while (0)
 
-#ifndef LN_LIMB_BITS
-#define LN_LIMB_BITS 0
+#ifndef VEC_LIMB_BITS
+#define VEC_LIMB_BITS 0
 #endif
-static uint64_t limb_at(const void *element, int limb, int element) {
+static uint64_t limb_at(const void *number, int limb, int element) {
     uint64_t v;
-    memcpy(&v, (const uint8_t *)element + 8 * (limb * VEC + element), 8);
-    return v - LN_LIMB_BITS;
+    memcpy(&v, (const uint8_t *)number + 8 * (limb * VEC + element), 8);
+    return v - VEC_LIMB_BITS;
 }
-static void set_limb(void *element, int limb, int element, uint64_t v) { v += LN_LIMB_BITS, memcpy((uint8_t *)element + 8 * (limb * VEC + element), &v, 8); }
+static void set_limb(void *number, int limb, int element, uint64_t v) { v += VEC_LIMB_BITS, memcpy((uint8_t *)number + 8 * (limb * VEC + element), &v, 8); }
 
 /* A limb up to `max`: all ones, zero, one, the modulus's, a power of two or one less (halves that tie), or random. */
 static uint64_t some_limb(uint64_t max, uint64_t of_modulus) {
@@ -36,14 +36,14 @@ static fe some_fe(int magnitude) {
     const unsigned style = random_word() % 4;
     for (int element = 0; element < VEC; element++)
         for (int i = 0; i < 5; i++) {
-            const uint64_t max = i < 4 ? LN_LIMB_MAX((uint64_t)magnitude) : (uint64_t)magnitude * ((1ULL << 48) - 1);
+            const uint64_t max = i < 4 ? VEC_LIMB_MAX((uint64_t)magnitude) : (uint64_t)magnitude * ((1ULL << 48) - 1);
             set_limb(&a, i, element, style == 0 ? max : style == 1 ? cw_p_limbs[i] + (i == 0 ? random_word() % 3 - 1 : 0) : some_limb(max, cw_p_limbs[i]));
         }
     return a;
 }
-static big value(const void *element, int element, const big *modulus) {
+static big value(const void *number, int element, const big *modulus) {
     uint64_t l[5];
-    for (int i = 0; i < 5; i++) l[i] = limb_at(element, i, element);
+    for (int i = 0; i < 5; i++) l[i] = limb_at(number, i, element);
     big v = big_from_limbs(l, 5, 52);
     return modulus ? big_mod(&v, modulus) : v;
 }
@@ -59,7 +59,7 @@ static big times(const big *a, const big *b) {
 static void expect_bounds(const fe *r, int magnitude, const char *what) {
     for (int element = 0; element < VEC; element++)
         for (int i = 0; i < 5; i++) {
-            const uint64_t max = i < 4 ? LN_LIMB_MAX((uint64_t)magnitude) : (uint64_t)magnitude * ((1ULL << 48) + 64);
+            const uint64_t max = i < 4 ? VEC_LIMB_MAX((uint64_t)magnitude) : (uint64_t)magnitude * ((1ULL << 48) + 64);
             EXPECT(limb_at(r, i, element) <= max, "%s: limb %d over magnitude %d: %llx", what, i, magnitude, (unsigned long long)limb_at(r, i, element));
         }
 }
