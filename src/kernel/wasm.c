@@ -30,10 +30,6 @@ struct context *EXPORT(context_new)(void) {
     cw_unmap(context, sizeof *context);
     return 0;
 }
-void EXPORT(context_free)(struct context *context) {
-    cw_thread_free(context->thread);
-    cw_unmap(context, sizeof *context);
-}
 double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     cw_count_only();
     const double stacks = cw_stack_top(threads - 1);
@@ -69,4 +65,3 @@ struct cw_stats *EXPORT(stats_at)(struct context *context) {
     cw_read_stats(&context->stats);
     return &context->stats;
 }
-int EXPORT(elements)(void) { return cw_kernel_elements(); }

@@ -104,20 +104,6 @@ static napi_value verify_many(napi_env env, napi_callback_info info) {
     cw_verify_many(self->thread, (enum cw_path)path, n, data[0], data[1], data[2], data[3]);
     return 0;
 }
-/* verifyOne(digest, signature, key) -> verdict */
-static napi_value verify_one(napi_env env, napi_callback_info info) {
-    size_t argc = 3, length[3];
-    napi_value argv[3], result;
-    uint8_t *data[3], verdict = 0;
-    struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    for (int i = 0; i < 3; i++)
-        if (argc < 3 || !self->thread || !bytes_of(env, argv[i], &data[i], &length[i])) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyOne: expected start() before, and three Uint8Arrays");
-    if (length[0] != 32 || length[1] != 64 || length[2] != 33) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyOne: expected 32, 64 and 33 bytes");
-    cw_verify_many(self->thread, CW_PATH_SINGLE, 1, data[0], data[1], data[2], &verdict);
-    napi_create_uint32(env, verdict, &result);
-    return result;
-}
 static napi_value key_valid(napi_env env, napi_callback_info info) {
     size_t argc = 1, length;
     napi_value argv[1], result;
@@ -220,7 +206,7 @@ NAPI_MODULE_INIT() {
     napi_set_instance_data(env, self, finalize, 0);
     static const struct cw_function functions[] = {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
-        {"verifyMany", verify_many}, {"verifyOne", verify_one}, {"keyValid", key_valid}, {"stats", stats},
+        {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats},
         {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
         {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);

@@ -35,9 +35,9 @@ struct cw_udp {
 };
 
 /* Literal addresses, port 0 as ever; host "" binds only as connecting does, connect_host "" leaves it unconnected.
- * Buffer sizes of 0 keep the system's. Sets fd and family. 0 or -errno. */
+ * A buffer of 0 bytes keeps the system's. Sets fd and family. 0 or -errno. */
 int cw_udp_open(struct cw_udp *socket, const char *host, uint32_t port, const char *connect_host, uint32_t connect_port,
-                uint32_t flags, uint32_t receive_bytes, uint32_t send_bytes);
+                uint32_t flags, uint32_t receive_bytes);
 /* A bound stream socket, to be listened on by whoever takes it: lanes share a TCP port as they share a UDP one. The fd, or
  * -errno. */
 int cw_stream_bind(const char *host, uint32_t port, uint32_t flags);

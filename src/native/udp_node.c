@@ -124,7 +124,7 @@ static void on_readable(cw_uv_handle *poll, int status, int events) {
     napi_close_handle_scope(env, scope);
 }
 
-/* Arguments 5..8 of udpOpen: received, messages, sending, packets; pinned for as long as the socket is open. */
+/* The last four arguments of udpOpen: received, messages, sending, packets; pinned for as long as the socket is open. */
 static int take_memory(napi_env env, struct entry *e, const napi_value *argv) {
     static const napi_typedarray_type types[4] = {napi_uint8_array, napi_uint32_array, napi_uint8_array, napi_uint32_array};
     size_t elements[4];
@@ -140,30 +140,30 @@ static int take_memory(napi_env env, struct entry *e, const napi_value *argv) {
     e->udp.packets_max = (uint32_t)(elements[3] / CW_UDP_RECORD_WORDS);
     return 1;
 }
-/* udpOpen(host, connectHost, port, connectPort, flags, receiveBytes, sendBytes, received, messages, sending, packets)
+/* udpOpen(host, connectHost, port, connectPort, flags, receiveBytes, received, messages, sending, packets)
  * -> handle, or -errno. Hosts are literals or ''. */
 static napi_value udp_open(napi_env env, napi_callback_info info) {
-    size_t argc = 11, length;
-    napi_value argv[11];
+    size_t argc = 10, length;
+    napi_value argv[10];
     char hosts[2][HOST_BYTES];
-    uint32_t v[5], place = 0;
+    uint32_t v[4], place = 0;
     void *data = 0;
     napi_get_cb_info(env, info, &argc, argv, 0, &data);
     struct environment *self = data;
     for (int i = 0; i < 2; i++)
-        if (argc < 11 || napi_get_value_string_utf8(env, argv[i], hosts[i], HOST_BYTES, &length) != napi_ok)
-            return fail(env, "udpOpen: expected two hosts, five integers and four arrays");
-    if (!integers(env, argv, argc, 2, 5, v)) return fail(env, "udpOpen: expected two hosts, five integers and four arrays");
+        if (argc < 10 || napi_get_value_string_utf8(env, argv[i], hosts[i], HOST_BYTES, &length) != napi_ok)
+            return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
+    if (!integers(env, argv, argc, 2, 4, v)) return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
     while (place < SOCKETS_MAX && self->sockets[place]) place++;
     if (place == SOCKETS_MAX) return integer(env, -EMFILE);
     struct entry *e = calloc(1, sizeof *e);
     if (!e) return integer(env, -ENOMEM);
     e->owner = self, e->udp.fd = -1;
-    if (!take_memory(env, e, argv + 7)) {
+    if (!take_memory(env, e, argv + 6)) {
         release(env, e), free(e);
         return fail(env, "udpOpen: expected a Uint8Array and a Uint32Array, twice");
     }
-    const int failed = cw_udp_open(&e->udp, hosts[0], v[0], hosts[1], v[1], v[2], v[3], v[4]);
+    const int failed = cw_udp_open(&e->udp, hosts[0], v[0], hosts[1], v[1], v[2], v[3]);
     if (failed) {
         release(env, e), free(e);
         return integer(env, failed);

@@ -19,8 +19,9 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { Counters } from '../ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../ring/slot.ts';
+import { NoTransport } from '../transport/no-transport.ts';
 import { sourceHead } from '../transport/source.ts';
-import { type Packet, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import { TRANSPORT_UDP } from '../transport/transport.ts';
 
 const CHANNELS = 64;
 const CLAIMS_PER_DATAGRAM = 15;
@@ -127,26 +128,6 @@ class Traffic {
       receive.payload(this.#bytes, this.#view, 0, this.#bytes.length, this.#source);
     }
   }
-}
-
-class NoTransport implements Transport {
-  readonly address = { host: '', port: 0 };
-  readonly receiveBufferBytes = 0;
-  readonly #packet: Packet;
-
-  constructor() {
-    const bytes = new Uint8Array(2_048);
-    this.#packet = { bytes, view: new DataView(bytes.buffer), length: 0 };
-  }
-  startReceiving(): void {}
-  acquire(): Packet {
-    this.#packet.length = 0;
-    return this.#packet;
-  }
-  send(): void {}
-  flush(): void {}
-  stopReceiving(): void {}
-  async close(): Promise<void> {}
 }
 
 /** A disk that takes everything and keeps the first sectors of one segment, which its writer looks at when it opens it. */

@@ -24,6 +24,10 @@ const RECORD_SOURCE = 3;
 /** Messages of one system call, at most. */
 export const MESSAGES_MAX = 64;
 
+/** What `wait` says. */
+export const READABLE = 1;
+export const WRITABLE = 2;
+
 export const FLAG_REUSE = 1;
 export const FLAG_EXCLUSIVE = 2;
 export const FLAG_GRO = 4;
@@ -37,7 +41,6 @@ interface UdpAddon {
     connectPort: number,
     flags: number,
     receiveBytes: number,
-    sendBytes: number,
     received: Uint8Array,
     messages: Uint32Array,
     sending: Uint8Array,
@@ -84,8 +87,6 @@ export interface NativeUdpOptions {
   gro?: boolean;
   /** The system's own without. */
   receiveBufferBytes?: number;
-  /** The system's own without. */
-  sendBufferBytes?: number;
   /** Staging memory for what is sent, and how many packets can be described in one go. */
   sendingBytes: number;
   packetsMax: number;
@@ -93,6 +94,8 @@ export interface NativeUdpOptions {
 
 export class NativeUdp {
   readonly sending: Uint8Array;
+  /** How often the peer's machine said that nobody listens there. */
+  refusals = 0;
   readonly #addon: UdpAddon;
   readonly #handle: number;
   readonly #received: Uint8Array;
@@ -115,7 +118,7 @@ export class NativeUdp {
       this.#sources.push(this.#messages.subarray(at, at + SOURCE_WORDS));
     this.sending = new Uint8Array(options.sendingBytes);
     this.#packets = new Uint32Array(options.packetsMax * RECORD_WORDS);
-    const { local, peer, reusePort, exclusive, gro, receiveBufferBytes, sendBufferBytes } = options;
+    const { local, peer, reusePort, exclusive, gro, receiveBufferBytes } = options;
     const flags = (reusePort ? FLAG_REUSE : 0) | (exclusive ? FLAG_EXCLUSIVE : 0) | (gro === false ? 0 : FLAG_GRO);
     this.#handle = checked(
       addon.udpOpen(
@@ -125,7 +128,6 @@ export class NativeUdp {
         peer?.port ?? 0,
         flags,
         receiveBufferBytes ?? 0,
-        sendBufferBytes ?? 0,
         this.#received,
         this.#messages,
         this.sending,
@@ -145,6 +147,12 @@ export class NativeUdp {
     const host = local === undefined ? '' : await literal(local.host);
     const connectHost = peer === undefined ? '' : await literal(peer.host);
     return new NativeUdp(loadAddon<UdpAddon>(), options, host, connectHost);
+  }
+
+  /** A socket for one peer, with memory to send from. */
+  static connect(peer: HostPort, sendingBytes: number, receiveBufferBytes?: number): Promise<NativeUdp> {
+    const buffer = receiveBufferBytes === undefined ? {} : { receiveBufferBytes };
+    return NativeUdp.open({ peer, sendingBytes, packetsMax: 0, ...buffer });
   }
 
   /** Where it is bound. */
@@ -213,11 +221,19 @@ export class NativeUdp {
     return this.#addon.udpSend(this.#handle, count);
   }
 
-  /** Connected: `bytes` of `sending` as datagrams of `segmentBytes`. Returns datagrams sent, or a negative errno. */
+  /**
+   * Connected: sends `bytes` of `sending` from `offset` as datagrams of `segmentBytes`, the last one shorter. Returns how
+   * many left: fewer when the socket's queue is full. Throws the system's error where none can ever leave.
+   */
   sendSegments(offset: number, bytes: number, segmentBytes: number): number {
-    return this.#addon.udpSendSegments(this.#handle, offset, bytes, segmentBytes);
+    return this.#unlessRefused(this.#addon.udpSendSegments(this.#handle, offset, bytes, segmentBytes), 'send');
   }
-  /** Bit 0: readable; bit 1, if asked for: writable. 0 after `waitUs` (1 s at most) of neither. Blocks the thread. */
+  /** Connected: hands waiting datagrams to the sink, up to `messagesMax` messages of one or more. */
+  receiveInto(sink: TransportSink, messagesMax = MESSAGES_MAX): void {
+    const messages = this.#unlessRefused(this.receive(messagesMax, 0), 'recv');
+    for (let index = 0; index < messages; index++) this.handOver(index, sink);
+  }
+  /** READABLE | WRITABLE, the latter if asked for; 0 after `waitUs` (1 s at most) of neither. Blocks the thread. */
   wait(waitUs: number, wantWrite: boolean): number {
     return this.#addon.udpWait(this.#handle, waitUs, wantWrite ? 1 : 0);
   }
@@ -228,6 +244,14 @@ export class NativeUdp {
 
   close(): void {
     this.#addon.udpClose(this.#handle);
+  }
+
+  #unlessRefused(result: number, syscall: string): number {
+    if (result >= 0) return result;
+    const code = getSystemErrorName(result);
+    if (code !== 'ECONNREFUSED') throw Object.assign(new Error(`${syscall} ${code}`), { errno: result, code, syscall });
+    this.refusals++;
+    return 0;
   }
 }
 

@@ -7,10 +7,10 @@ import dgram from 'node:dgram';
 import { expect, test } from 'vitest';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
-import { NativeSender } from '../../src/transport/native-sender.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { TransportSink } from '../../src/transport/transport.ts';
 import { BatchUdpTransport } from '../../src/transport/udp-batch.ts';
+import { NativeUdp } from '../../src/transport/udp-native.ts';
 import { describeNative } from '../support/native-only.ts';
 import { type Random, random } from '../support/random.ts';
 
@@ -42,15 +42,15 @@ describeNative('native UDP', () => {
     const options = { host: HOST, port: 0, gro, claimsPerTurnMax: 1 + from.below(2_000) };
     const transport = await BatchUdpTransport.open(options, () => {});
     transport.startReceiving(sink, () => {});
-    const open = () => NativeSender.open({ host: HOST, port: transport.address.port, stagingBytes: 30_000 });
+    const open = () => NativeUdp.connect({ host: HOST, port: transport.address.port }, 30_000);
     const senders = await Promise.all([open(), open(), open()]);
     for (let round = 0; round < 100; round++) {
       for (const sender of senders) arrived.set(sender.address.port, []);
       datagrams = 0;
       const sent = senders.map(() => train(from));
       const counts = sent.map(({ bytes, segment }, index) => {
-        senders[index]!.staging.set(bytes);
-        return senders[index]!.send(0, bytes.length, segment);
+        senders[index]!.sending.set(bytes);
+        return senders[index]!.sendSegments(0, bytes.length, segment);
       });
       expect(counts).toEqual(sent.map(({ bytes, segment }) => Math.ceil(bytes.length / segment)));
       await until(() => datagrams === counts.reduce((sum, count) => sum + count, 0) || transport.drops > 0);
@@ -85,9 +85,9 @@ describeNative('native UDP', () => {
     await until(() => received === 300);
     expect(Math.max(...turns)).toBeLessThanOrEqual(10);
     peer.close();
-    const sender = await NativeSender.open({ host: HOST, port: transport.address.port, stagingBytes: 320 });
+    const sender = await NativeUdp.connect({ host: HOST, port: transport.address.port }, 320);
     turns.length = 0;
-    sender.send(0, 320, 1);
+    sender.sendSegments(0, 320, 1);
     await until(() => received === 620);
     // A train is never divided: 64 datagrams of a byte cost what 64 claims do, so there are few in a turn.
     expect(Math.max(...turns)).toBeLessThanOrEqual(64 * 10);

@@ -70,7 +70,8 @@ function expectChecks({ code, output }: Run): void {
   expect(checks.get('vector_scalar.h')).toBeGreaterThan(50_000);
   if (process.arch !== 'x64') return;
   for (const kernel of ['avx2', 'avx512ifma'])
-    if (!new RegExp(`SKIPPED.*${kernel}`).test(output)) expect(checks.get(`vector_${kernel}.h`)).toBeGreaterThan(50_000);
+    if (!new RegExp(`SKIPPED.*${kernel}`).test(output))
+      expect(checks.get(`vector_${kernel}.h`)).toBeGreaterThan(50_000);
 }
 
 describe('C tests', () => {

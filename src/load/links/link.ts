@@ -38,11 +38,27 @@ export interface LinkOptions extends HostPort {
   sink: TransportSink;
 }
 
+/** What links of the event loop have in common: no drops that are known, and nothing to do to receive. */
+export class EventLoopLink {
+  readonly drops = 0;
+  failures = 0;
+  lastFailure: string | undefined;
+
+  receive(): void {}
+  wait(waitUs: number): void {
+    sleepUs(waitUs);
+  }
+
+  protected failed(error: Error): void {
+    this.failures += 1;
+    this.lastFailure = (error as NodeJS.ErrnoException).code ?? error.message;
+  }
+}
+
 /** Below this a sleep costs more than it saves. */
 const SLEEP_US_MIN = 20;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Sleeps some microseconds; for links that have no way to wait for their sockets. */
-export function sleepUs(waitUs: number): void {
+function sleepUs(waitUs: number): void {
   if (waitUs >= SLEEP_US_MIN) Atomics.wait(cell, 0, 0, waitUs / 1_000);
 }

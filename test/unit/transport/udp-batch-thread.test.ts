@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import type { HostPort } from '../../../src/host-port.ts';
-import { NativeSender } from '../../../src/transport/native-sender.ts';
+import { NativeUdp } from '../../../src/transport/udp-native.ts';
 import { describeNative } from '../../support/native-only.ts';
 
 /** A worker of Node 20 runs no TypeScript. */
@@ -40,9 +40,9 @@ describeNative('native UDP and its thread', () => {
           const thread = worker(answer, index === 4 ? 'setInterval(() => {}, 60_000); transport.close();' : '');
           const [address] = await once(thread, 'message');
           const { port } = address as HostPort;
-          const sender = await NativeSender.open({ host: HOST, port, stagingBytes: 93_000 });
+          const sender = await NativeUdp.connect({ host: HOST, port }, 93_000);
           const ended = once(thread, 'exit');
-          for (let count = 0; count < 20; count++) sender.send(0, 93_000, 93);
+          for (let count = 0; count < 20; count++) sender.sendSegments(0, 93_000, 93);
           if (index % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
           await thread.terminate();
           expect(await ended).toEqual([1]);
@@ -57,12 +57,8 @@ describeNative('native UDP and its thread', () => {
     const ended = new Promise((resolve) => thread.once('exit', resolve));
     const failed = new Promise((resolve) => thread.once('error', resolve));
     const [address] = await once(thread, 'message');
-    const sender = await NativeSender.open({
-      host: HOST,
-      port: (address as HostPort).port,
-      stagingBytes: 64,
-    });
-    sender.send(0, 1, 1);
+    const sender = await NativeUdp.connect({ host: HOST, port: (address as HostPort).port }, 64);
+    sender.sendSegments(0, 1, 1);
     expect(await failed).toMatchObject({ message: 'sink fails' });
     expect(await ended).toBe(1);
     sender.close();
@@ -72,12 +68,8 @@ describeNative('native UDP and its thread', () => {
     const thread = worker(`transport.close();`);
     const ended = once(thread, 'exit');
     const [address] = await once(thread, 'message');
-    const sender = await NativeSender.open({
-      host: HOST,
-      port: (address as HostPort).port,
-      stagingBytes: 64,
-    });
-    sender.send(0, 1, 1);
+    const sender = await NativeUdp.connect({ host: HOST, port: (address as HostPort).port }, 64);
+    sender.sendSegments(0, 1, 1);
     expect(await ended).toEqual([0]);
     sender.close();
   });
