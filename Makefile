@@ -1,6 +1,6 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test check bench powerloss build native wasm clean
+.PHONY: help run siege test check bench powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -36,6 +36,22 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
+
+# A platform is built where its compiler is: Debian's gcc-aarch64-linux-gnu and musl-tools. Stripped: a tenth of the size.
+HOST := $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
+PLATFORMS ?= $(patsubst linux-%,linux-%-gnu,$(HOST)) linux-x64-musl linux-arm64-gnu
+prebuild: $(NATIVE) ## the addon for each of PLATFORMS that there is a compiler for, into build/prebuilt/
+	@for platform in $(sort $(PLATFORMS)); do $(MAKE) -s prebuild-$$platform || exit 1; done
+prebuild-linux-x64-musl: CROSS := musl-gcc
+prebuild-linux-arm64-gnu: CROSS := $(if $(filter linux-arm64,$(HOST)),,aarch64-linux-gnu-gcc)
+prebuild-%: $(NATIVE)
+	@mkdir -p build/prebuilt/$*
+	@if [ -z "$(CROSS)" ]; then if [ -f $(NATIVE) ]; then strip -o build/prebuilt/$*/claimwire.node $(NATIVE); fi; \
+	elif command -v $(CROSS) >/dev/null; then $(MAKE) -s -j2 -C src/kernel native CC=$(CROSS) CFLAGS=-O3 LDFLAGS=-s OUT=../../build/prebuilt/$*; \
+	else echo "make: NOT prebuilt for $*: expected the compiler $(CROSS), got none" >&2; fi
+
+packages: $(BUILT) prebuild ## what is published: the tarballs of claimwire and of its platform packages, in build/packages/
+	@node tools/packages.mjs make
 
 wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
 	$(MAKE) -C src/kernel wasm

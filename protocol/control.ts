@@ -3,7 +3,8 @@
  *
  * Any value a peer made can come in here: the checks look at own types only, throw nothing, and copy what they know
  * into a fresh object, so that a field nobody asked for goes no further. Amounts and u64 handles are decimal strings,
- * bytes are hex: the same text as in the admin interface's JSON, and exact in every language.
+ * bytes are hex, written in upper case and read in either: the same text as in the admin interface's JSON, and exact in
+ * every language.
  */
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { LEDGER_CHANNEL_ID_BYTES, type ProfileName } from './layout.ts';
@@ -73,7 +74,7 @@ export interface HelloResult {
 /** What is public of a channel: the state, and what the ledger or an unsigned claim tells anybody. */
 export type StatusResult =
   | { state: 'unknown' }
-  | { state: 'open' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
+  | { state: 'open' | 'expired' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
 
 /** The channel's best claim, for whoever proved the right to see it. */
 export interface BestClaimResult {
@@ -118,6 +119,7 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
   const { id } = value;
   const malformed = (expected: string) => refuseControl(id, CONTROL_CODE.MALFORMED, expected);
   const { type, token, channelId, channel, signature, client, versions } = value;
+  if (typeof type !== 'string') return malformed('type: expected a string');
   const needsToken = type === 'open' || type === 'close' || type === 'stats';
   if (needsToken && !isHex(token, 64)) return malformed('token: expected 64 hex digits');
   const needsChannelId = type === 'close' || type === 'status' || type === 'resume';
@@ -189,7 +191,7 @@ function isNumbers(value: unknown): value is Record<string, number> {
   return isMap(value) && Object.values(value).every((entry) => typeof entry === 'number');
 }
 
-function isU32(value: unknown): value is number {
+export function isU32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= U32_MAX;
 }
 

@@ -14,6 +14,7 @@ export interface NodeStats {
   /** Threads that verify. */
   verifiers: number;
   sockets: string;
+  path: string;
   durability: string;
   verify: string;
   uptimeSeconds: number;
@@ -53,5 +54,7 @@ export interface NodeControl {
    */
   removeChannels(channelIds: readonly bigint[], options?: { force?: boolean }): Promise<RemovalResult>;
   stats(): NodeStats;
+  /** Seconds since 1970 by the clock that channels expire by (path/rule-clock.ts). */
+  readonly ruleSeconds: number;
   readonly ready: boolean;
 }

@@ -3,8 +3,9 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Durability, JournalSync, SocketKind, VerifyPolicy } from '../config.ts';
+import type { Durability, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
 import type { HostPort } from '../host-port.ts';
+import type { LaneStart } from '../journal/segment.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
 import type { TcpLimits } from '../transport/tcp-options.ts';
@@ -12,15 +13,6 @@ import type { BackendName } from '../verify/backend.ts';
 import type { KernelStart } from '../verify/kernel.ts';
 
 export type ThreadRole = 'net' | 'verifier' | 'committer' | 'lane';
-
-export interface JournalStart {
-  directory: string;
-  segmentBytes: number;
-  blockBytes?: number | undefined;
-  journalId: Uint8Array;
-  segment: number;
-  group: number;
-}
 
 /** Where a thread listens for connections. */
 export interface TcpStart {
@@ -36,9 +28,8 @@ export interface ThreadSettings {
   backend: BackendName;
   verify: VerifyPolicy;
   durability: Durability;
-  journalSync: JournalSync;
   sockets: SocketKind;
-  coalesceUs: number;
+  path: PathKind;
   idle: IdleStrategy;
 }
 
@@ -56,7 +47,7 @@ export interface ThreadContext extends ThreadSettings {
   controlPort: MessagePort;
   /** Where claims are taken; threads after the first share the first one's address. */
   udp: HostPort & { isShared: boolean };
-  journal: JournalStart;
+  journal: LaneStart;
 }
 
 /** The thread does its work from here on; one that has sockets says where they listen. */

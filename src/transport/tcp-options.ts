@@ -3,6 +3,8 @@
  */
 import type { HostPort } from '../host-port.ts';
 
+import type { Clock } from '../system/system.ts';
+
 /** Bounds of a listener. A node of several lanes has one listener, and these bounds, per lane. */
 export interface TcpLimits {
   connectionsMax: number;
@@ -38,4 +40,6 @@ export interface TcpOptions {
   /** PEM; with it every connection is TLS, 1.2 at the least. */
   tls?: { cert: string; key: string };
   limits?: Partial<TcpLimits>;
+  /** Default the machine's. */
+  clock?: Pick<Clock, 'monotonic'>;
 }

@@ -53,7 +53,7 @@ interface UdpAddon {
   udpAddress(handle: number): string;
   udpReceiveBufferBytes(handle: number): number;
   udpDrops(handle: number): number;
-  udpReceive(handle: number, messagesMax: number, coalesceUs: number): number;
+  udpReceive(handle: number, messagesMax: number): number;
   udpSend(handle: number, count: number): number;
   udpSendSegments(handle: number, offset: number, bytes: number, segmentBytes: number): number;
   udpWait(handle: number, waitUs: number, wantWrite: number): number;
@@ -179,12 +179,9 @@ export class NativeUdp {
     this.#addon.udpStop(this.#handle);
   }
 
-  /**
-   * Takes up to `messagesMax` (64 at most) waiting messages; with `coalesceUs` and fewer there, waits so long (1 ms at
-   * most) and looks once more. Returns how many, or a negative errno the socket survives.
-   */
-  receive(messagesMax: number, coalesceUs: number): number {
-    return this.#addon.udpReceive(this.#handle, messagesMax, coalesceUs);
+  /** Takes up to `messagesMax` (64 at most) waiting messages. Returns how many, or a negative errno the socket survives. */
+  receive(messagesMax: number): number {
+    return this.#addon.udpReceive(this.#handle, messagesMax);
   }
   /** Bytes of message `index` of the last receive. */
   bytesOf(index: number): number {
@@ -230,7 +227,7 @@ export class NativeUdp {
   }
   /** Connected: hands waiting datagrams to the sink, up to `messagesMax` messages of one or more. */
   receiveInto(sink: TransportSink, messagesMax = MESSAGES_MAX): void {
-    const messages = this.#unlessRefused(this.receive(messagesMax, 0), 'recv');
+    const messages = this.#unlessRefused(this.receive(messagesMax), 'recv');
     for (let index = 0; index < messages; index++) this.handOver(index, sink);
   }
   /** READABLE | WRITABLE, the latter if asked for; 0 after `waitUs` (1 s at most) of neither. Blocks the thread. */

@@ -32,7 +32,7 @@ const ASKING_LIMITS = {
   idleTimeoutMs: 1_000,
 } as const;
 
-/** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). A node need not be listening yet. */
+/** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Whether a node listens there is seen by the first claim. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
   const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto'], 'to');
   const { scheme } = address;

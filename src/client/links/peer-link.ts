@@ -14,8 +14,11 @@ export interface LinkReceiver {
   readonly rtt: Pick<RttEstimator, 'smoothedMs' | 'rtoMs'>;
   /** Frames from the node in `bytes[start, end)`, borrowed for the call. */
   message(bytes: Uint8Array, start: number, end: number): void;
-  /** A fault the link survives (nothing listens at the peer). */
-  fault(error: Error): void;
+  /**
+   * A fault the link survives (nothing listens at the peer).
+   * @param isOnlyWay false where the link has another way to the peer. Default true
+   */
+  fault(error: Error, isOnlyWay?: boolean): void;
   /** What was sent of the channel may be lost: its newest claim is to be sent now if it is unacknowledged. */
   resend(channelId: bigint): void;
   /** The same of all channels. */

@@ -10,6 +10,7 @@ import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
+import { isRefused, unreachableError } from '../claim-errors.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { AskedRequest, LinkReceiver } from '../links/peer-link.ts';
 import { connector } from '../links/tcp-connect.ts';
@@ -155,6 +156,10 @@ export class ConnectionPool implements ConnectionOwner {
     });
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   // --- connections ---
 
   up(connection: Connection): void {
@@ -201,6 +206,9 @@ export class ConnectionPool implements ConnectionOwner {
     const now = this.clock.now();
     this.#lastError = reason instanceof Error ? reason : new Error(`connection cut: ${reason}`);
     for (const { receiver } of this.#owners) receiver.fault(this.#lastError);
+    // As for claims: who was never there is not waited for.
+    if (this.counters.opened === 0 && isRefused(this.#lastError))
+      for (const { reject } of this.#askers.splice(0)) reject(unreachableError(this.peer, this.#lastError));
     // One that was good until now is replaced at once; several that fail together are one failure.
     if (connection.proven || now < this.#openAt) return;
     const delay = Math.min(BACKOFF_MS_FIRST * 2 ** this.#failures, BACKOFF_MS_MAX);
