@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run siege test check bench docs powerloss build native prebuild packages wasm clean
 
-SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built

@@ -4,12 +4,14 @@
  *
  * Whatever is started here ends with the bench, however that ends: children are killed and the folder goes on exit.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { NodeStats } from '../src/control/node-control.ts';
+import { type HostPort, parseHostPort } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
 
 export const CLI = fileURLToPath(new URL('../tools/cli.js', import.meta.url));
@@ -59,18 +61,17 @@ interface ReadyLine {
 export class NodeUnderTest {
   readonly data: string;
   readonly admin: AdminClient;
-  readonly udp: { host: string; port: number };
+  readonly udp: HostPort;
   readonly channels: number;
   /** What `claimwire load` needs to reach it. */
   readonly loadFlags: string[];
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, data: string, { udp, http, channels }: ReadyLine) {
-    const [host, port] = udp.split(':') as [string, string];
     const tokenFile = join(data, 'admin-token');
     this.#child = child;
     this.data = data;
-    this.udp = { host, port: Number(port) };
+    this.udp = parseHostPort(udp)!;
     this.channels = channels;
     this.admin = AdminClient.open({ http: `http://${http}`, tokenFile });
     this.loadFlags = ['--to', `udp://${udp}`, '--http', `http://${http}`, '--token-file', tokenFile];

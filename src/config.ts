@@ -3,6 +3,7 @@
  */
 import { availableParallelism, freemem } from 'node:os';
 import { ClaimwireError } from './errors.ts';
+import type { HostPort } from './host-port.ts';
 import { BLOCK_BYTES, BLOCK_SIZES, SEGMENT_BYTES_MAX } from './journal/record.ts';
 import { powerOfTwoAtLeast } from './ring/arena.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
@@ -19,16 +20,6 @@ export type SocketKind = 'native' | 'dgram';
 
 /** Whose loops plain claims run through: the addon's, or the steps' own, which are everywhere. */
 export type PathKind = 'native' | 'portable';
-
-/** An address to listen on; port 0 picks a free one. */
-export interface HostPort {
-  host: string;
-  port: number;
-}
-
-export function hostPortText({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** What an operator may set; everything has a default. */
 export interface NodeOptions {

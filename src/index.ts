@@ -8,7 +8,6 @@ export type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from
 export type { Channel, ChannelState } from './channel/row.ts';
 export type {
   Durability,
-  HostPort,
   LayoutName,
   NodeConfig,
   NodeOptions,
@@ -18,6 +17,7 @@ export type {
 } from './config.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
+export type { HostPort } from './host-port.ts';
 export {
   type PaymentChannelClaim,
   paymentChannelClaim,

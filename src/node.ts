@@ -11,7 +11,6 @@ import type { Channel } from './channel/row.ts';
 import { ChannelTable } from './channel/table.ts';
 import {
   backendChoice,
-  hostPortText,
   keyCacheBytes,
   type NodeConfig,
   type NodeOptions,
@@ -24,6 +23,7 @@ import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
+import { hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { addonOrigin } from './native/addon.ts';

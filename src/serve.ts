@@ -3,9 +3,10 @@
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { DEFAULT_HTTP, type HostPort, hostPortText } from './config.ts';
+import { DEFAULT_HTTP } from './config.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
+import { type HostPort, hostPortText } from './host-port.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
 import { stderrLogger } from './log.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
@@ -45,10 +46,9 @@ export async function serve(options: NodeStartOptions = {}): Promise<ServingNode
     await Promise.all([parser.close(), node.stop()]);
     throw error;
   }
-  const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;
   return {
     node,
-    http: `${host}:${admin.port}`,
+    http: hostPortText(admin),
     stop: async () => {
       await admin.close();
       return node.stop();

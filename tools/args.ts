@@ -4,8 +4,8 @@
  * Every fault is a ClaimwireError USAGE, "flag: expected X, got Y", which the command line ends with exit code 2.
  */
 import { parseDecimal, parseExpiry, parseHex, upperHex } from '../src/channel/parse.ts';
-import type { HostPort } from '../src/config.ts';
 import { ClaimwireError } from '../src/errors.ts';
+import { type HostPort, parseHostPort } from '../src/host-port.ts';
 import { FileFault, readSmallFile } from '../src/system/regular-file.ts';
 
 export function usage(message: string): never {
@@ -13,7 +13,7 @@ export function usage(message: string): never {
 }
 
 /** Runs a check made for JSON; its INPUT_INVALID becomes USAGE. */
-function asUsage<Result>(check: () => Result): Result {
+export function asUsage<Result>(check: () => Result): Result {
   try {
     return check();
   } catch (error) {
@@ -39,11 +39,8 @@ export function isoDate(text: string, flag: string): string {
 
 /** HOST:PORT or [IPv6]:PORT; port 0 picks a free one. */
 export function hostPort(text: string, flag: string): HostPort {
-  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text);
-  const port = Number(parts?.[3]);
-  if (parts === null || port > 65_535)
-    usage(`${flag}: expected HOST:PORT like 127.0.0.1:9393, got ${JSON.stringify(text)}`);
-  return { host: parts[1] ?? parts[2]!, port };
+  const expected = `${flag}: expected HOST:PORT like 127.0.0.1:9393, got ${JSON.stringify(text)}`;
+  return parseHostPort(text) ?? usage(expected);
 }
 
 /** Certificates, chains and their keys: a bundle of a system's is a quarter of that. */

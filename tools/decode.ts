@@ -25,6 +25,7 @@ import {
   statusName,
 } from '../protocol/layout.ts';
 import { ClaimwireError } from '../src/errors.ts';
+import { hostPortText } from '../src/host-port.ts';
 import { looksLikeCapture, PcapReader, type PcapSkipped, type UdpDatagram } from '../src/pcap.ts';
 import { defineCommand } from './command.ts';
 import { write } from './output.ts';
@@ -252,8 +253,8 @@ class Decoder implements FrameSink {
     // pcapng has times beyond those of dates.
     const date = new Date(milliseconds);
     const time = Number.isNaN(date.getTime()) ? null : date.toISOString();
-    const source = endpoint(captured.source, captured.sourcePort);
-    const target = endpoint(captured.target, captured.targetPort);
+    const source = hostPortText({ host: captured.source, port: captured.sourcePort });
+    const target = hostPortText({ host: captured.target, port: captured.targetPort });
     this.#prefix = `${time ?? '-'} ${source} > ${target} `;
     this.#origin = { time, source, target };
   }
@@ -268,10 +269,6 @@ function whyEnded(walkEnd: WalkEnd, type: number | undefined, missing: number): 
   const lacking = missing === 0 ? '' : `, the capture lacks ${missing} bytes`;
   if (walkEnd === WALK_EMPTY) return `empty datagram${lacking}`;
   return walkEnd === WALK_CUT_FRAME ? `cut frame${lacking}` : `more frames${lacking}`;
-}
-
-function endpoint(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function amounts({ channelId, sequence, amount }: Claim | Ack): string {

@@ -1,92 +1,113 @@
 /**
- * The bytes that the kernel and the node share, as a C header: declared once, in protocol/ and src/, and printed here.
+ * What C shares with the node, as a C header: declared once, in protocol/ and src/, and printed here.
  *
  *   node dist/tools/kernel-layout.js > src/kernel/layout_generated.h      (a test fails when the two differ)
  */
 import { argv, stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
-import {
-  CLAIM_AMOUNT,
-  CLAIM_BYTES,
-  CLAIM_SEQUENCE,
-  CLAIM_SIGNATURE,
-  CLAIM_TIMESTAMP,
-  FRAME_CLAIM,
-  SIGNATURE_BYTES,
-} from '../protocol/layout.ts';
+import * as wire from '../protocol/layout.ts';
 import * as table from '../src/channel/table.ts';
 import { COUNT_RECORDS } from '../src/journal/group.ts';
 import { GROUP_HEADER_BYTES, RECORD_BYTES } from '../src/journal/record.ts';
-import { COUNT_ACCEPTED } from '../src/path/commit-group.ts';
+import { COUNT_ACCEPTED, COUNTS } from '../src/path/commit-group.ts';
+import { FILTER_CELLS } from '../src/path/duplicate-filter.ts';
 import { CHAIN_LOOKUPS_MAX, COUNT_ACKS } from '../src/path/group-acks.ts';
 import { DROPS_MAX_HIGH, DROPS_MAX_LOW } from '../src/path/rules.ts';
 import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, SLOT_BYTES } from '../src/ring/arena.ts';
-import {
-  SLOT_RECEIVED_AT,
-  SLOT_ROW,
-  SLOT_SOURCE,
-  SLOT_VERDICT,
-  SOURCE_BYTES,
-  VERDICT_VALID,
-} from '../src/ring/slot.ts';
+import { ARENA_LAYOUT } from '../src/ring/arena-layout.ts';
+import * as slot from '../src/ring/slot.ts';
+import * as udp from '../src/transport/udp-native.ts';
+import { KERNEL_PATHS, KERNEL_STATS } from '../src/verify/kernel.ts';
 
 const CONSTANTS: [name: string, value: number, meaning: string][] = [
-  ['CW_SLOT_BYTES', SLOT_BYTES, 'a ring slot; the claim lies at 0'],
-  ['CW_SLOT_CHANNEL', SLOT_ROW, 'u32: channel row'],
-  [
-    'CW_SLOT_VERDICT',
-    SLOT_VERDICT,
-    'i32: 0 pending, 1 valid, 2 bad signature, 3 unsupported key; written once, release',
-  ],
-  ['CW_CLAIM_AMOUNT', CLAIM_AMOUNT, 'u64, big-endian'],
-  ['CW_CLAIM_SIGNATURE', CLAIM_SIGNATURE, 'r and s, 32 bytes each'],
-  ['CW_CLAIM_TIMESTAMP', CLAIM_TIMESTAMP, 'f64, big-endian'],
-  ['CW_LEDGER_ID_BYTES', ROW_LEDGER_ID_BYTES, 'a channel row of ledger ids'],
-  ['CW_KEY_ROW_BYTES', KEY_STRIDE_BYTES, 'a key row: 33 of compressed key'],
-  ['CW_FLAG_LINK', table.FLAG_LINK, 'bit of a row’s flags: link profile'],
-  // The claim path's (src/native).
-  ['CW_FLAG_OPEN', table.FLAG_OPEN, 'bit of a row’s flags'],
-  ['CW_CLAIM_BYTES', CLAIM_BYTES, ''],
-  ['CW_CLAIM_SEQUENCE', CLAIM_SEQUENCE, 'u32, big-endian'],
-  ['CW_FRAME_CLAIM', FRAME_CLAIM, 'first byte of a claim'],
-  ['CW_SIGNATURE_BYTES', SIGNATURE_BYTES, ''],
-  ['CW_SLOT_SOURCE', SLOT_SOURCE, 'five words; the first byte is the claim’s last'],
-  ['CW_SOURCE_BYTES', SOURCE_BYTES, ''],
-  ['CW_SLOT_RECEIVED_AT', SLOT_RECEIVED_AT, 'f64'],
-  ['CW_VERDICT_VALID', VERDICT_VALID, ''],
-  ['CW_ROW_HOT_BYTES', ROW_HOT_BYTES, 'a channel row’s hot line, u32 words:'],
-  ['CW_HOT_ID_HIGH', table.HOT_ID_HIGH, ''],
-  ['CW_HOT_ID_LOW', table.HOT_ID_LOW, ''],
-  ['CW_HOT_FLAGS', table.HOT_FLAGS, ''],
-  ['CW_HOT_EXPIRES_AT', table.HOT_EXPIRES_AT, 'unix seconds, 0 never'],
-  ['CW_HOT_CAPACITY_HIGH', table.HOT_CAPACITY_HIGH, ''],
-  ['CW_HOT_CAPACITY_LOW', table.HOT_CAPACITY_LOW, ''],
-  ['CW_HOT_COMMITTED_HIGH', table.HOT_COMMITTED_HIGH, ''],
-  ['CW_HOT_COMMITTED_LOW', table.HOT_COMMITTED_LOW, ''],
-  ['CW_HOT_SEQUENCE', table.HOT_SEQUENCE, ''],
-  ['CW_HOT_TIMESTAMP_HIGH', table.HOT_TIMESTAMP_HIGH, ''],
-  ['CW_HOT_TIMESTAMP_LOW', table.HOT_TIMESTAMP_LOW, ''],
-  ['CW_HOT_VERSION', table.HOT_VERSION, 'odd while locked'],
-  ['CW_HOT_DIRTY', table.HOT_DIRTY, ''],
-  ['CW_HOT_CHANGE', table.HOT_CHANGE, 'odd while the operator’s fields are being changed'],
-  ['CW_DROPS_MAX_HIGH', DROPS_MAX_HIGH, 'most an xrpl claim may be for'],
-  ['CW_DROPS_MAX_LOW', DROPS_MAX_LOW, ''],
-  ['CW_GROUP_HEADER_BYTES', GROUP_HEADER_BYTES, 'of a journal group'],
-  ['CW_RECORD_BYTES', RECORD_BYTES, ''],
-  ['CW_COUNT_RECORDS', COUNT_RECORDS, 'words of a commit group’s counts'],
-  ['CW_COUNT_ACCEPTED', COUNT_ACCEPTED, ''],
-  ['CW_COUNT_ACKS', COUNT_ACKS, ''],
-  ['CW_CHAIN_LOOKUPS_MAX', CHAIN_LOOKUPS_MAX, 'acks of a record that are compared'],
+  ['CLAIM_BYTES', wire.CLAIM_BYTES, ''],
+  ['CLAIM_SEQUENCE', wire.CLAIM_SEQUENCE, 'u32, big-endian'],
+  ['CLAIM_AMOUNT', wire.CLAIM_AMOUNT, 'u64, big-endian'],
+  ['CLAIM_SIGNATURE', wire.CLAIM_SIGNATURE, 'r and s, 32 bytes each'],
+  ['CLAIM_TIMESTAMP', wire.CLAIM_TIMESTAMP, 'f64, big-endian'],
+  ['SIGNATURE_BYTES', wire.SIGNATURE_BYTES, ''],
+  ['FRAME_CLAIM', wire.FRAME_CLAIM, 'first byte of a claim'],
+  ['DATAGRAM_BYTES_MAX', wire.DATAGRAM_BYTES_MAX, ''],
+  ['ED25519_KEY_PREFIX', wire.ED25519_KEY_PREFIX, 'first byte of a key that is not secp256k1’s'],
+  ['DROPS_MAX_HIGH', DROPS_MAX_HIGH, 'most an xrpl claim may be for'],
+  ['DROPS_MAX_LOW', DROPS_MAX_LOW, ''],
+  ['SLOT_BYTES', SLOT_BYTES, 'a ring slot; the claim lies at 0'],
+  ['SLOT_SOURCE', slot.SLOT_SOURCE, 'five words; the first byte is the claim’s last'],
+  ['SOURCE_BYTES', slot.SOURCE_BYTES, ''],
+  ['SOURCE_WORDS', slot.SOURCE_WORDS, ''],
+  ['SLOT_RECEIVED_AT', slot.SLOT_RECEIVED_AT, 'f64'],
+  ['SLOT_CHANNEL', slot.SLOT_ROW, 'u32: channel row'],
+  ['SLOT_VERDICT', slot.SLOT_VERDICT, 'i32, one of enum cw_verdict; written once, release'],
+  ['LEDGER_ID_BYTES', ROW_LEDGER_ID_BYTES, 'a channel row of ledger ids'],
+  ['KEY_ROW_BYTES', KEY_STRIDE_BYTES, 'a key row: 33 of compressed key'],
+  ['FLAG_OPEN', table.FLAG_OPEN, 'bits of a row’s flags'],
+  ['FLAG_LINK', table.FLAG_LINK, 'link profile'],
+  ['ROW_HOT_BYTES', ROW_HOT_BYTES, 'a channel row’s hot line, u32 words:'],
+  ['HOT_ID_HIGH', table.HOT_ID_HIGH, ''],
+  ['HOT_ID_LOW', table.HOT_ID_LOW, ''],
+  ['HOT_FLAGS', table.HOT_FLAGS, ''],
+  ['HOT_EXPIRES_AT', table.HOT_EXPIRES_AT, 'unix seconds, 0 never'],
+  ['HOT_CAPACITY_HIGH', table.HOT_CAPACITY_HIGH, ''],
+  ['HOT_CAPACITY_LOW', table.HOT_CAPACITY_LOW, ''],
+  ['HOT_COMMITTED_HIGH', table.HOT_COMMITTED_HIGH, ''],
+  ['HOT_COMMITTED_LOW', table.HOT_COMMITTED_LOW, ''],
+  ['HOT_SEQUENCE', table.HOT_SEQUENCE, ''],
+  ['HOT_TIMESTAMP_HIGH', table.HOT_TIMESTAMP_HIGH, ''],
+  ['HOT_TIMESTAMP_LOW', table.HOT_TIMESTAMP_LOW, ''],
+  ['HOT_KEY', table.HOT_KEY, 'its key’s row'],
+  ['HOT_VERSION', table.HOT_VERSION, 'odd while locked'],
+  ['HOT_DIRTY', table.HOT_DIRTY, ''],
+  ['HOT_CHANGE', table.HOT_CHANGE, 'odd while the operator’s fields are being changed'],
+  ['HASH_HIGH', table.HASH_HIGH, 'of a handle in the channel index'],
+  ['HASH_BOTH', table.HASH_BOTH, ''],
+  ['HASH_SHIFT', table.HASH_SHIFT, ''],
+  ['HASH_END', table.HASH_END, ''],
+  ['FILTER_CELLS', FILTER_CELLS, 'of the in-flight duplicate filter'],
+  ['GROUP_HEADER_BYTES', GROUP_HEADER_BYTES, 'of a journal group'],
+  ['RECORD_BYTES', RECORD_BYTES, ''],
+  ['COUNTS', COUNTS, 'words of a commit group’s counts:'],
+  ['COUNT_RECORDS', COUNT_RECORDS, ''],
+  ['COUNT_ACCEPTED', COUNT_ACCEPTED, ''],
+  ['COUNT_ACKS', COUNT_ACKS, ''],
+  ['CHAIN_LOOKUPS_MAX', CHAIN_LOOKUPS_MAX, 'acks of a record that are compared'],
+  ['UDP_BATCH', udp.MESSAGES_MAX, 'messages of one system call'],
+  ['UDP_MESSAGE_STRIDE', udp.MESSAGE_STRIDE, 'bytes from message to message'],
+  ['UDP_RECORD_WORDS', udp.RECORD_WORDS, ''],
+  ['UDP_REUSE', udp.FLAG_REUSE, 'flags of a socket'],
+  ['UDP_EXCLUSIVE', udp.FLAG_EXCLUSIVE, ''],
+  ['UDP_GRO', udp.FLAG_GRO, ''],
+  ['ARENA_FIELDS', ARENA_LAYOUT.length, 'u32s of struct cw_arena'],
+  ['STATS', KERNEL_STATS.length, 'u64s of struct cw_stats'],
 ];
 
 /** The text of src/kernel/layout_generated.h. */
 export function kernelLayoutHeader(): string {
-  const lines = CONSTANTS.map(([name, value, meaning]) => `#define ${name} ${value}u${meaning && ` /* ${meaning} */`}`);
+  const line = (text: string, meaning: string) => `${text}${meaning && ` /* ${meaning} */`}`;
+  const verdicts = Object.entries(slot)
+    .filter(([name]) => name.startsWith('VERDICT_'))
+    .sort((left, right) => Number(left[1]) - Number(right[1]));
+  const cases = (entries: [string, unknown][]) => entries.map(([name, value]) => `CW_${name} = ${value}`).join(', ');
+  const paths = Object.entries(KERNEL_PATHS).map(([name, value]) => [`PATH_${name.toUpperCase()}`, value] as const);
+  const stats = KERNEL_STATS.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
   return [
     '/* Generated by tools/kernel-layout.ts from the node’s own constants; do not edit. */',
     '#ifndef CLAIMWIRE_LAYOUT_GENERATED_H',
     '#define CLAIMWIRE_LAYOUT_GENERATED_H',
-    ...lines,
+    '#include <stddef.h>',
+    '#include <stdint.h>',
+    ...CONSTANTS.map(([name, value, meaning]) => line(`#define CW_${name} ${value}u`, meaning)),
+    line(
+      `enum cw_verdict { ${cases(verdicts.map(([name, value]) => [name.replace('VERDICT_', ''), value]))} };`,
+      'ring/slot.ts',
+    ),
+    line(`enum cw_path { ${cases(paths.map(([name, value]) => [name, value]))} };`, 'verify/kernel.ts'),
+    `struct cw_stats { uint64_t ${stats.join(', ')}; };`,
+    '/* One shared memory, and where things lie in it: ring/arena-layout.ts. */',
+    'struct cw_arena {',
+    '    uint8_t *base;',
+    '    size_t bytes;',
+    ...ARENA_LAYOUT.map(([name, , meaning]) => `    uint32_t ${line(`${name};`, meaning)}`),
+    '};',
     '#endif',
     '',
   ].join('\n');

@@ -2,11 +2,12 @@
 import { lookup } from 'node:dns/promises';
 import { isIPv4 } from 'node:net';
 import { ClaimwireError } from '../src/errors.ts';
+import { parseNodeAddress } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { boundsFor, type LoadBounds } from '../src/load/bounds.ts';
 import type { LoadRun } from '../src/load/run.ts';
 import type { FaultFractions, LoadSettings, Target } from '../src/load/settings.ts';
-import { hostPort, usage } from './args.ts';
+import { asUsage, usage } from './args.ts';
 import type { LoadValues } from './load.ts';
 import { adminAddress } from './options.ts';
 
@@ -79,12 +80,9 @@ function atMost(value: number, channels: number, flag: string): number {
 
 /** HOST:PORT behind the scheme; a name is looked up once. */
 async function readTarget(to: string): Promise<Target> {
-  const parts = /^(udp|tcp):\/\/([^/]+)\/?$/.exec(to);
-  if (parts === null) usage(`--to: expected udp://HOST:PORT or tcp://HOST:PORT, got ${JSON.stringify(to)}`);
-  const { host, port } = hostPort(parts[2]!, '--to');
-  if (port === 0) usage(`--to: expected a port of at least 1, got ${to}`);
+  const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp'], '--to'));
   try {
-    return { protocol: parts[1] as Target['protocol'], host: (await lookup(host)).address, port };
+    return { protocol: scheme, host: (await lookup(host)).address, port };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     throw new ClaimwireError('NODE_UNREACHABLE', `--to: expected a host that has an address, got ${code} for ${host}`);

@@ -4,9 +4,11 @@
  * `startSink` is the bench's side; started as a program, this file is the process that counts. Datagrams arrive one by
  * one (no joined trains), so that what the system had no room for is counted in datagrams too.
  */
+
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
+import { hostPortText } from '../../src/host-port.ts';
 import { MESSAGES_MAX, NativeUdp } from '../../src/transport/udp-native.ts';
 import { endsWithBench, within } from '../node-under-test.ts';
 
@@ -66,7 +68,7 @@ async function serve(): Promise<void> {
   });
   process.on('message', () => process.send!({ ...counts, dropped: udp.drops }));
   process.on('disconnect', () => process.exit());
-  process.send!(udp.address);
+  process.send!(hostPortText(udp.address));
 }
 
 if (process.argv[1] === program) await serve();

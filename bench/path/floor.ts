@@ -5,11 +5,13 @@
  *
  * `startFloor` is the bench's side; started as a program, this file is the process that answers. It owns its file.
  */
+
 import { spawn } from 'node:child_process';
 import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ACK_AMOUNT, ACK_BYTES, CLAIM_AMOUNT, FRAME_ACK } from '../../protocol/layout.ts';
+import { hostPortText, parseHostPort } from '../../src/host-port.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
 import { NativeUdp } from '../../src/transport/udp-native.ts';
 import { endsWithBench, within } from '../node-under-test.ts';
@@ -34,10 +36,9 @@ export async function startFloor(path: string): Promise<Floor> {
     createInterface({ input: child.stdout }).once('line', resolve);
     void exit.then(() => reject(new Error('the floor did not start')));
   });
-  const [host, port] = (await within(line, START_MS_MAX, 'the floor to start')).split(':') as [string, string];
+  const address = parseHostPort(await within(line, START_MS_MAX, 'the floor to start'))!;
   return {
-    host,
-    port: Number(port),
+    ...address,
     // It blocks and has no handler: the signal ends it.
     stop: () => {
       child.kill('SIGTERM');
@@ -75,7 +76,7 @@ async function answer(path: string): Promise<void> {
     },
   };
   const parent = process.ppid;
-  writeSync(1, `${udp.address}\n`);
+  writeSync(1, `${hostPortText(udp.address)}\n`);
   while (process.ppid === parent) {
     if (udp.wait(WAIT_US, false) === 0) continue;
     const messages = udp.receive(1);

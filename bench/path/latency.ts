@@ -2,6 +2,7 @@
  * One claim at a time: from the datagram's send to its durable ack, at the node and at the floor (floor.ts) in turns,
  * by the same client. Main thread of the bench, which blocks meanwhile: nothing of it may wait on an event.
  */
+
 import { join } from 'node:path';
 import {
   ACK_AMOUNT,
@@ -13,9 +14,10 @@ import {
   STATUS,
 } from '../../protocol/layout.ts';
 import { assert } from '../../src/errors.ts';
+import type { HostPort } from '../../src/host-port.ts';
 import { LoadChannels } from '../../src/load/channels.ts';
 import { openLoadChannels } from '../../src/load/node-side.ts';
-import { NativeSender, READABLE } from '../../src/transport/native-sender.ts';
+import { NativeUdp, READABLE } from '../../src/transport/udp-native.ts';
 import type { Figures } from '../harness.ts';
 import { NodeUnderTest } from '../node-under-test.ts';
 import { signAhead } from '../pool/signed-ahead.ts';
@@ -34,11 +36,11 @@ const WAITS_MAX = 5;
 
 class OneAtATime {
   readonly microseconds: number[] = [];
-  readonly #sender: NativeSender;
+  readonly #sender: NativeUdp;
   /** Low half of the amount last acknowledged. */
   #acked = 0;
 
-  constructor(sender: NativeSender) {
+  constructor(sender: NativeUdp) {
     this.#sender = sender;
   }
 
@@ -55,12 +57,12 @@ class OneAtATime {
     for (let claim = first; claim < end; claim++) {
       const from = claim * CLAIM_BYTES;
       const amount = view.getUint32(from + CLAIM_AMOUNT + 4);
-      this.#sender.staging.set(claims.subarray(from, from + CLAIM_BYTES));
+      this.#sender.sending.set(claims.subarray(from, from + CLAIM_BYTES));
       const begin = performance.now();
-      assert(this.#sender.send(0, CLAIM_BYTES, CLAIM_BYTES) === 1, 'an empty socket takes a datagram');
+      assert(this.#sender.sendSegments(0, CLAIM_BYTES, CLAIM_BYTES) === 1, 'an empty socket takes a datagram');
       for (let waits = 0; this.#acked !== amount; waits++) {
         assert(waits < WAITS_MAX, `claim ${claim} is answered`);
-        if ((this.#sender.wait(WAIT_US, false) & READABLE) !== 0) this.#sender.receive(this);
+        if ((this.#sender.wait(WAIT_US, false) & READABLE) !== 0) this.#sender.receiveInto(this);
       }
       if (isMeasured) this.microseconds.push((performance.now() - begin) * 1_000);
     }
@@ -76,8 +78,8 @@ class OneAtATime {
   }
 }
 
-async function clientTo({ host, port }: { host: string; port: number }): Promise<OneAtATime> {
-  return new OneAtATime(await NativeSender.open({ host, port, stagingBytes: CLAIM_BYTES }));
+async function clientTo(address: HostPort): Promise<OneAtATime> {
+  return new OneAtATime(await NativeUdp.connect(address, CLAIM_BYTES));
 }
 
 export async function measureLatency(folder: string, isQuick: boolean): Promise<Figures> {

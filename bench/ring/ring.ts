@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ACK_BYTES,
-  ACKS_PER_DATAGRAM_MAX,
   CLAIM_AMOUNT,
   CLAIM_BYTES,
   CLAIM_CHANNEL_ID,
@@ -31,8 +30,9 @@ import { Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { nodeSystem } from '../../src/system/system.ts';
 import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
+import { NoTransport } from '../../src/transport/no-transport.ts';
 import { sourceHead } from '../../src/transport/source.ts';
-import type { Packet, Transport } from '../../src/transport/transport.ts';
+import type { Packet } from '../../src/transport/transport.ts';
 import { type BenchContext, runBench } from '../harness.ts';
 
 const CHANNELS = 1_000;
@@ -49,28 +49,13 @@ const SHAPE: ArenaShape = {
 const DATAGRAMS_PER_TURN = 32;
 const FOLDER = join('data', `bench-ring-${process.pid}`);
 
-/** Takes acks and forgets them; one packet is enough since it comes straight back. */
-class NullTransport implements Transport {
-  readonly address = 'none';
-  readonly receiveBufferBytes = 0;
+/** Counts the acks it forgets. */
+class CountingTransport extends NoTransport {
   acks = 0;
-  readonly #packet: Packet;
 
-  constructor() {
-    const bytes = new Uint8Array(ACK_BYTES * ACKS_PER_DATAGRAM_MAX);
-    this.#packet = { bytes, view: new DataView(bytes.buffer), length: 0 };
-  }
-  startReceiving(): void {}
-  acquire(): Packet {
-    this.#packet.length = 0;
-    return this.#packet;
-  }
-  send(packet: Packet): void {
+  override send(packet: Packet): void {
     this.acks += packet.length / ACK_BYTES;
   }
-  flush(): void {}
-  stopReceiving(): void {}
-  async close(): Promise<void> {}
 }
 
 /** Datagrams that go round the channels; `advance` gives each claim the next amount and sequence. */
@@ -149,7 +134,7 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
   const ring = new ClaimRing(arena, 0);
   const control = new ControlWords(arena);
   const counters = new Counters(arena, 2);
-  const transport = new NullTransport();
+  const transport = new CountingTransport();
   const sender = new AckSender([transport], counters, nodeSystem.random);
   const receive = new ReceiveStep(arena, ring, table, sender, counters, nodeSystem.random);
   const acks = new AckStep(arena, new AckRing(arena, 0), sender);

@@ -25,7 +25,6 @@ import { Arena, powerOfTwoAtLeast } from '../../src/ring/arena.ts';
 import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { SLOT_ROW, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
-import { kernelLayout } from '../../src/verify/kernel.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { secp256k1 } from './peers.ts';
 
@@ -181,7 +180,7 @@ export class SignedRing {
   /** Leaves the addon attached to this arena: a backend made before for another one has to be made again. */
   #signNatively(): number {
     const signer = createRequire(import.meta.url)(addonPath) as ThrowawaySigner;
-    new NativeKernel(KEY_CACHE_BYTES).attach(this.arena, kernelLayout(this.arena, this.ring));
+    new NativeKernel(KEY_CACHE_BYTES).attach(this.arena, this.ring);
     signer.throwawaySigner(this.#privateKeys, this.#nonceSeeds);
     const { next, size } = this.ring;
     const sign = () => assert(signer.throwawaySignSlots(next, size) === size, 'every slot has a channel and a key');

@@ -1,12 +1,15 @@
 /**
  * bench:verify's forced collisions: what one costs a verifier, and how much 300 a second slow others' claims. Main thread
- * of a process, through `verifyMany`: the digests of crafted signatures are given, not those of claims (verify-craft.ts).
+ * of a process, through `verifyMany`: a claim's digest can't be chosen, so its payer has to try claims until one collides. The
+ * digests of crafted signatures are given instead: the kernel at its worst, and more than a payer can do.
  */
+
 import { assert } from '../../src/errors.ts';
 import { KERNEL_PATHS, type Kernel, type KernelPath } from '../../src/verify/kernel.ts';
+import { collidingTuples, orderMeetings, treeMeetings } from '../../test/support/collisions.ts';
+import { modulo, scalar } from '../../test/support/curve.ts';
 import type { Figures } from '../harness.ts';
-import { BATCH, median, type SignedClaim } from './claims.ts';
-import { craftCollisions } from './craft.ts';
+import { BATCH, median, type SignedClaim, seeded } from './claims.ts';
 
 /** Forced claims a payer sends a second; what the node must bear. */
 const PER_SECOND = 300;
@@ -98,6 +101,17 @@ function slowdownOfOthers(kernel: Kernel, honest: readonly SignedClaim[], forced
     return (100 * loss * PER_SECOND) / ((batches / microseconds) * 1e6);
   });
   return median(losses);
+}
+
+/**
+ * A collision for each place where a batch's tree can have one, and one where a signature alone has it. That they happen is
+ * asserted above, so that a kernel which adds in another order is noticed.
+ */
+function craftCollisions(lanes: number): { batch: Claim[]; single: Claim } {
+  const [u1, u2] = [modulo(scalar(seeded('u1'))), modulo(scalar(seeded('u2')))];
+  const made = (meetings: ReturnType<typeof treeMeetings>) =>
+    collidingTuples(meetings, u1, u2).map(({ tuple: { key, ...signed } }) => ({ ...signed, publicKey: key }));
+  return { batch: made(treeMeetings('large', u1, u2)), single: made(orderMeetings(lanes, 'large', u1, u2))[0]! };
 }
 
 /**

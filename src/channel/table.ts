@@ -68,6 +68,12 @@ export const FLAG_ED25519 = 1 << 9;
 const FLAG_THROW_AWAY = 1 << 10;
 const FLAG_REMOVED = 1 << 11;
 
+/** Of the index's hash, which C has as well. */
+export const HASH_HIGH = 0x9e3779b1;
+export const HASH_BOTH = 0x85ebca6b;
+export const HASH_SHIFT = 15;
+export const HASH_END = 0xc2b2ae35;
+
 const ROW_NONE = -1;
 const LOCKED_MS_MAX = 5_000;
 
@@ -82,9 +88,9 @@ export interface RowChange {
 
 /** Spreads a u64 handle over the index: handles may be ledger hashes or an operator's 1, 2, 3. */
 function hashHandle(high: number, low: number): number {
-  let hash = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b);
-  hash ^= hash >>> 15;
-  return Math.imul(hash, 0xc2b2ae35) >>> 0;
+  let hash = Math.imul(low ^ Math.imul(high, HASH_HIGH), HASH_BOTH);
+  hash ^= hash >>> HASH_SHIFT;
+  return Math.imul(hash, HASH_END) >>> 0;
 }
 
 export class ChannelTable {

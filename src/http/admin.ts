@@ -5,10 +5,11 @@
  * a request, holds a bounded number of connections and bytes, and changes nothing without the operator's token.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createNetServer, isIP, type Server as NetServer } from 'node:net';
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
 import type { NodeControl } from '../control/node-control.ts';
 import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
+import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { changeChannel, closeChannel, openChannels, removeChannels, showChannel } from './channels.ts';
@@ -18,6 +19,8 @@ import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { Turns } from './turns.ts';
 
+/** What a Host header without a port says. */
+const DEFAULT_PORT = 80;
 const HEADER_BYTES_MAX = 8 << 10;
 /** Told to clients; connection.ts keeps a silent connection a little longer. */
 const KEEP_ALIVE_MS = 5_000;
@@ -131,7 +134,7 @@ function listen(server: NetServer, host: string, port: number, logger: Logger): 
       reject(
         new ClaimwireError(
           'CONFIG_INVALID',
-          `http ${host}:${port}: expected an address to listen on, got ${error.code}`,
+          `http ${hostPortText({ host, port })}: expected an address to listen on, got ${error.code}`,
         ),
       ),
     );
@@ -257,21 +260,14 @@ function healthRoutes({ control, connections }: Admin, path: string): Record<str
  * Host header tells such a request from the operator's.
  */
 function checkHost(request: IncomingMessage, { host, hosts = [] }: Admin): void {
-  const header = request.headers.host ?? '';
-  const name = header
-    .replace(/:\d*$/, '')
-    .replace(/^\[(.*)\]$/, '$1')
-    .toLowerCase();
-  if (name !== '' && (isLoopback(name) || [host, ...hosts].some((known) => known.toLowerCase() === name))) return;
+  const name = parseHostPort(request.headers.host ?? '', DEFAULT_PORT)?.host.toLowerCase();
+  if (name !== undefined && (isLoopback(name) || [host, ...hosts].some((known) => known.toLowerCase() === name)))
+    return;
   // The system is asked for it only where nothing else decides.
   const local = connectionOf(request).localAddress?.replace(/^::ffff:/, '');
-  if (name !== '' && name === local) return;
+  if (name !== undefined && name === local) return;
   throw new ClaimwireError(
     'INPUT_INVALID',
     'host: expected localhost, the address the node listens on or a name given with --http-host, got another name',
   );
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

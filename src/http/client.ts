@@ -8,6 +8,7 @@ import type { ChannelJson } from '../channel/parse.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { readToken } from '../control/token.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
+import { isLoopback, parseHostPort } from '../host-port.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import { type BulkResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
@@ -45,10 +46,12 @@ export interface OpeningJson {
 
 export class AdminClient {
   readonly #options: AdminClientOptions;
+  readonly #isLocal: boolean;
   #token: string | undefined;
 
   private constructor(options: AdminClientOptions) {
     this.#options = options;
+    this.#isLocal = isLoopback(parseHostPort(new URL(options.http).host, 80)?.host ?? '');
   }
 
   /** Throws USAGE for no http URL. Nothing is sent yet. */
@@ -183,7 +186,7 @@ export class AdminClient {
    */
   #authorize(method: string, headers: Record<string, string>): void {
     if (method !== 'GET' || this.#options.forSignatures) this.#token ??= readToken(this.#options.tokenFile);
-    else if (isLoopback(new URL(this.#options.http).hostname)) this.#token ??= tokenIfAny(this.#options.tokenFile);
+    else if (this.#isLocal) this.#token ??= tokenIfAny(this.#options.tokenFile);
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
   }
 
@@ -211,10 +214,6 @@ export class AdminClient {
       { cause: error },
     );
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || host.startsWith('127.');
 }
 
 function tokenIfAny(file: string): string | undefined {

@@ -6,31 +6,11 @@
 #define CLAIMWIRE_KERNEL_INTERFACE_H
 #include <stddef.h>
 #include <stdint.h>
-#include "layout_generated.h"
+#include "arena.h"
 
-/* One shared memory; offsets in bytes from its base, little-endian machine. */
-struct cw_arena {
-    uint8_t *base;
-    size_t bytes;                /* rows that would end past this are refused, whatever a slot says */
-    uint32_t slots_offset;
-    uint32_t slot_mask;          /* ring size - 1; the ring size is a power of two */
-    uint32_t ledger_ids_offset;  /* 32 bytes a channel row */
-    uint32_t key_indexes_offset; /* u32 a channel row, row_stride apart: its key's row */
-    uint32_t flags_offset;       /* u32 a channel row, row_stride apart; bit 8: link profile */
-    uint32_t row_stride;         /* bytes from one channel row to the next: 64 in the node, where a row is a cache line.
-                                    Every attach (addon.c, wasm.c) takes it between flags and keys, a multiple of 4. */
-    uint32_t keys_offset;        /* 36 bytes a key row: 33 of compressed key */
-};
 #define CW_VERIFY_SLOTS_MAX 4096
 
 struct cw_thread;
-
-struct cw_stats {
-    uint64_t verified, valid, slow_paths;                    /* signatures; of these valid; of these sent the slow path */
-    uint64_t hits_large, hits_small, misses;                 /* lookups of a key's table */
-    uint64_t builds_small, builds_large, evictions, refused; /* refused: no slot was free, table built for one batch only */
-    uint64_t bytes, bytes_used;                              /* of the cache */
-};
 
 /* Choose the kernel (CLAIMWIRE_KERNEL forces one), build the generator's table, map the cache. Once a process:
  * later calls change nothing and succeed. 0, or a message that says what was expected. Thread-safe. */
@@ -49,7 +29,6 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *arena,
 int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *arena, uint32_t sequence);
 
 /* For tests and tools: `count` tuples of digest (32 bytes), signature (64), key (33), any count; verdicts as in slots. */
-enum cw_path { CW_PATH_BATCH, CW_PATH_SLOW /* the specification */, CW_PATH_SINGLE, CW_PATH_COMPLETE /* of the undecided */ };
 void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, const uint8_t *digests, const uint8_t *signatures,
                     const uint8_t *keys, uint8_t *verdicts);
 /* 1: a point of secp256k1 in compressed form. */

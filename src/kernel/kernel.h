@@ -3,14 +3,12 @@
 #define CLAIMWIRE_KERNEL_H
 #include <stdint.h>
 #include <stddef.h>
+#include "layout_generated.h"
 #include "table.h"
 
 #define CW_BATCH 128          /* signatures that share their inversions */
 #define CW_POSITIONS 144      /* the same with the padding of two kinds to whole groups of 8 elements */
 #define CW_BATCH_NODES (CW_POSITIONS * 2 * 42) /* points of a batch where every key has a small table */
-
-/* CW_UNDECIDED: two equal x met, only the slow path may answer. */
-enum cw_verdict { CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_UNDECIDED = 4 };
 
 /* One signature: 0 < r < n, 0 < s < n, z < 2^256 in words, least significant first; the key as its table. */
 struct cw_job {

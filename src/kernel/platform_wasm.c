@@ -107,4 +107,3 @@ int cw_start_wasm(uint32_t kernel_bytes, uint32_t threads, uint32_t table_bytes)
     return atomic_load(&outcome);
 }
 const char *cw_kernel_name(void) { return cw_kernel ? cw_kernel->name : ""; }
-int cw_kernel_elements(void) { return cw_kernel ? cw_kernel->elements : 0; }

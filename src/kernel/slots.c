@@ -96,32 +96,25 @@ static void hash_rest(struct cw_thread *thread) {
 
 struct channel { const uint8_t *ledger_id, *key; uint32_t key_row; int link; };
 
-/* A slot's channel, or 0 when a row would end past the arena. */
+/* A slot's channel, or 0 when its row or its key is none of the arena's: a slot may name any u32. */
 static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct channel *c) {
-    uint32_t row, flags;
+    uint32_t row;
     memcpy(&row, slot + CW_SLOT_CHANNEL, 4);
-    /* 64 bits wherever the kernel runs: a row number is any u32, and must not wrap round to a place inside. */
-    const uint64_t id = a->ledger_ids_offset + (uint64_t)row * CW_LEDGER_ID_BYTES, index = a->key_indexes_offset + (uint64_t)row * a->row_stride,
-                   flag = a->flags_offset + (uint64_t)row * a->row_stride;
-    if (id + 32 > a->bytes || index + 4 > a->bytes || flag + 4 > a->bytes) return 0;
-    memcpy(&c->key_row, a->base + index, 4);
-    memcpy(&flags, a->base + flag, 4);
-    const uint64_t key = a->keys_offset + (uint64_t)c->key_row * CW_KEY_ROW_BYTES;
-    if (key + 33 > a->bytes) return 0;
-    c->ledger_id = a->base + id;
-    c->key = a->base + key;
-    c->link = (flags & CW_FLAG_LINK) != 0;
+    if (row >= a->rows_max) return 0;
+    const uint32_t *hot = cw_arena_hot(a, row);
+    c->key_row = hot[CW_HOT_KEY];
+    if (c->key_row >= a->rows_max) return 0;
+    c->ledger_id = a->base + a->ledger_ids + (size_t)row * CW_LEDGER_ID_BYTES;
+    c->key = a->base + a->keys + (size_t)c->key_row * CW_KEY_ROW_BYTES;
+    c->link = (hot[CW_HOT_FLAGS] & CW_FLAG_LINK) != 0;
     return 1;
-}
-static uint8_t *slot_at(const struct cw_arena *a, uint32_t sequence) {
-    return a->base + a->slots_offset + (size_t)(sequence & a->slot_mask) * CW_SLOT_BYTES;
 }
 static int32_t verdict_of(const uint8_t *slot) { return __atomic_load_n((const int32_t *)(slot + CW_SLOT_VERDICT), __ATOMIC_ACQUIRE); }
 static void set_verdict(uint8_t *slot, int32_t verdict) { __atomic_store_n((int32_t *)(slot + CW_SLOT_VERDICT), verdict, __ATOMIC_RELEASE); }
 
 /* Key bytes that no table is worth looking for. */
 static int key_verdict(const uint8_t *key) {
-    return key[0] == 0xED ? CW_UNSUPPORTED : key[0] == 2 || key[0] == 3 ? CW_PENDING : CW_INVALID;
+    return key[0] == CW_ED25519_KEY_PREFIX ? CW_UNSUPPORTED : key[0] == 2 || key[0] == 3 ? CW_PENDING : CW_INVALID;
 }
 /* r, s of a signature into a job; 0 when out of range. */
 static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
@@ -134,7 +127,7 @@ static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
 static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
     uint32_t n = 0, judged = 0;
     for (; *at != end && n < CW_BATCH; ++*at) {
-        uint8_t *slot = slot_at(a, *at);
+        uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
         if (verdict_of(slot)) continue;
         int verdict = find_channel(a, slot, &c) ? key_verdict(c.key) : CW_INVALID;
@@ -242,7 +235,7 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
 }
 int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *a, uint32_t sequence) {
     cw_verify_slots(thread, a, sequence, 1);
-    return verdict_of(slot_at(a, sequence));
+    return verdict_of(cw_arena_slot(a, sequence));
 }
 
 static void verify_slowly(const uint8_t *digest, const uint8_t *signature, const uint8_t *key, uint8_t *verdict) {
@@ -309,7 +302,7 @@ static uint32_t sign_batch(struct cw_thread *thread, const struct cw_arena *a, u
     const struct cw_throwaway_key *key[CW_BATCH];
     uint32_t n = 0, signed_count = 0;
     for (; *at != end && n < CW_BATCH; ++*at) {
-        uint8_t *slot = slot_at(a, *at);
+        uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
         if (!find_channel(a, slot, &c) || c.key_row >= key_count) continue;
         hash_claim(thread, slot, c.ledger_id, c.link, &w->batch.job[n]);

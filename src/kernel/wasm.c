@@ -33,10 +33,6 @@ struct context *EXPORT(context_new)(void) {
     cw_unmap(context, sizeof *context);
     return 0;
 }
-void EXPORT(context_free)(struct context *context) {
-    cw_thread_free(context->thread);
-    cw_unmap(context, sizeof *context);
-}
 double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     cw_count_only();
     const double stacks = cw_stack_top(threads - 1);
@@ -47,13 +43,11 @@ double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     context_new();
     return stacks + 65536 + shared + threads * ((double)cw_counted() - shared);
 }
-/* 0: misaligned slots or rows, or slots that end outside. */
-int EXPORT(attach)(struct context *context, u32 bytes, u32 slots, u32 slot_mask, u32 ledger_ids, u32 key_indexes, u32 flags, u32 row_stride, u32 keys) {
-    if (slot_mask & (slot_mask + 1) || slots % 4 || slots + ((uint64_t)slot_mask + 1) * CW_SLOT_BYTES > bytes) return 0;
-    if (row_stride < 4 || row_stride % 4) return 0;
-    context->arena = (struct cw_arena){.base = 0, .bytes = bytes, .slots_offset = slots, .slot_mask = slot_mask, .ledger_ids_offset = ledger_ids,
-        .key_indexes_offset = key_indexes, .flags_offset = flags, .row_stride = row_stride, .keys_offset = keys};
-    return 1;
+/* The CW_ARENA_FIELDS words of the layout, which the caller writes and then has checked. 0: they do not fit `bytes` of memory. */
+uint32_t *EXPORT(layout_at)(struct context *context) { return &context->arena.slots; }
+int EXPORT(attach)(struct context *context, u32 bytes) {
+    context->arena.bytes = bytes;
+    return !cw_arena_fault(&context->arena);
 }
 u32 EXPORT(verify_slots)(struct context *context, u32 first, u32 count) { return cw_verify_slots(context->thread, &context->arena, first, count); }
 int EXPORT(verify_slot)(struct context *context, u32 sequence) { return cw_verify_slot(context->thread, &context->arena, sequence); }
@@ -69,12 +63,11 @@ void EXPORT(verify_many)(struct context *context, u32 path, u32 count) {
 }
 /* Of the first key in the inbox. */
 int EXPORT(key_valid)(struct context *context) { return cw_key_valid(context->keys); }
-/* Twelve u64 in the order of struct cw_stats. */
+/* CW_STATS u64. */
 struct cw_stats *EXPORT(stats_at)(struct context *context) {
     cw_read_stats(&context->stats);
     return &context->stats;
 }
-int EXPORT(elements)(void) { return cw_kernel_elements(); }
 
 /* Throw-away signing of the attached slots, for load generation: throwaway_sign.h says what it gives away. Takes as many
  * keys, and then as many nonces, of 32 bytes each; bytes that it needs of the kernel's part of the arena. */

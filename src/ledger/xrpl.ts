@@ -68,34 +68,6 @@ export function derFromCompact(compact: Uint8Array): string {
   return upperHex(Uint8Array.from([0x30, body.length, ...body]));
 }
 
-/** Strict DER (hex, any case) back to compact r‖s. Throws INPUT_INVALID for anything the ledger would not take. */
-export function compactFromDer(der: string): Uint8Array {
-  if (!/^([0-9a-fA-F]{2}){8,72}$/.test(der))
-    bad('signature', '8 to 72 bytes of DER in hex', `${der.length} characters`);
-  const bytes = Uint8Array.from(Buffer.from(der, 'hex'));
-  if (bytes[0] !== 0x30) bad('signature', 'a DER sequence, 30', upperHex(bytes.subarray(0, 1)));
-  if (bytes[1] !== bytes.length - 2) bad('signature', `${bytes.length - 2} bytes in the sequence`, String(bytes[1]));
-  const compact = new Uint8Array(SIGNATURE_BYTES);
-  let offset = 2;
-  for (const [index, name] of ['r', 's'].entries()) {
-    const length = bytes[offset + 1] ?? 0;
-    const end = offset + 2 + length;
-    if (bytes[offset] !== 0x02 || length === 0 || end > bytes.length) bad('signature', `a DER integer ${name}`, 'none');
-    let start = offset + 2;
-    if (bytes[start]! >= 0x80) bad('signature', `a positive ${name}`, 'a negative one');
-    if (bytes[start] === 0) {
-      if (length === 1) bad('signature', `${name} above 0`, '0');
-      if (bytes[start + 1]! < 0x80) bad('signature', `${name} without padding`, 'a needless 00');
-      start++;
-    }
-    if (end - start > SCALAR_BYTES) bad('signature', `${name} of at most ${SCALAR_BYTES} bytes`, String(end - start));
-    compact.set(bytes.subarray(start, end), (index + 1) * SCALAR_BYTES - (end - start));
-    offset = end;
-  }
-  if (offset !== bytes.length) bad('signature', 'nothing after s', `${bytes.length - offset} bytes`);
-  return compact;
-}
-
 /** A classic address (r…), checked down to its checksum. Throws INPUT_INVALID. */
 export function parseAddress(text: string, field: string): string {
   if (isValidClassicAddress(text)) return text;

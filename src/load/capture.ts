@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
+import type { HostPort } from '../host-port.ts';
 import { type Ipv4Datagram, writePcap } from '../pcap.ts';
 import type { Target } from './settings.ts';
 
@@ -21,20 +22,19 @@ export class Capture {
     this.#target = target;
   }
 
-  /** @param from H:P; @param at milliseconds since 1970 */
-  add(from: string, slots: Uint32Array, count: number, at: number): void {
+  /** @param at milliseconds since 1970 */
+  add(from: HostPort, slots: Uint32Array, count: number, at: number): void {
     if (count > this.#left) return;
     this.#left -= count;
     const payload = new Uint8Array(count * CLAIM_BYTES);
     for (let index = 0; index < count; index++)
       payload.set(this.#claims.subarray(slots[index]!, slots[index]! + CLAIM_BYTES), index * CLAIM_BYTES);
-    const colon = from.lastIndexOf(':');
     const nanoseconds = Math.floor((at % 1_000) * 1e6);
     this.#datagrams.push({
       seconds: Math.floor(at / 1_000),
       nanoseconds,
-      source: from.slice(0, colon),
-      sourcePort: Number(from.slice(colon + 1)),
+      source: from.host,
+      sourcePort: from.port,
       target: this.#target.host,
       targetPort: this.#target.port,
       payload,

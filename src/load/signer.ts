@@ -7,7 +7,6 @@
  */
 
 import { assert } from '../errors.ts';
-import { kernelLayout } from '../verify/kernel.ts';
 import { NativeKernel } from '../verify/native.ts';
 import { WasmKernel } from '../verify/wasm.ts';
 import { BATCH_CLAIMS_MAX } from './batch.ts';
@@ -49,11 +48,11 @@ export class KernelSigner implements LoadSigner {
 
 /** Makes the ring of `channels` the one that this thread's addon signs in and gathers from. */
 export function attachAddon(channels: LoadChannels): void {
-  new NativeKernel(SIGNER_KERNEL.cacheBytes).attach(channels.arena, kernelLayout(channels.arena, channels.ring));
+  new NativeKernel(SIGNER_KERNEL.cacheBytes).attach(channels.arena, channels.ring);
 }
 
 function attachWasm({ arena, ring }: LoadChannels): WasmKernel {
   const kernel = new WasmKernel(arena, { ...SIGNER_KERNEL, thread: 0 });
-  kernel.attach(arena, kernelLayout(arena, ring));
+  kernel.attach(arena, ring);
   return kernel;
 }

@@ -4,13 +4,13 @@
  * are checked once, at attach. */
 #define _POSIX_C_SOURCE 200809L
 #define NAPI_VERSION 8
-#include <node_api.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "claimwire_kernel.h"
 #include "throwaway_sign.h"
 #include "claim_path_node.h"
+#include "node_values.h"
 #include "udp_node.h"
 
 struct instance {
@@ -26,21 +26,12 @@ static struct instance *instance_of(napi_env env) {
     napi_get_instance_data(env, &data);
     return data;
 }
-static napi_value fail(napi_env env, const char *code, const char *message) {
-    napi_throw_error(env, code, message);
-    return 0;
-}
 static napi_value number(napi_env env, double value) {
     napi_value v = 0;
     napi_create_double(env, value, &v);
     return v;
 }
-static int bytes_of(napi_env env, napi_value value, uint8_t **data, size_t *length) {
-    napi_typedarray_type type;
-    bool is = false;
-    if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return 0;
-    return napi_get_typedarray_info(env, value, &type, length, (void **)data, 0, 0) == napi_ok && type == napi_uint8_array;
-}
+static int bytes_of(napi_env env, napi_value value, uint8_t **data, size_t *length) { return cw_view(env, value, napi_uint8_array, data, length); }
 
 /* start(cacheBytes): once a process decides; throws when CLAIMWIRE_KERNEL asks for what this CPU lacks. */
 static napi_value start(napi_env env, napi_callback_info info) {
@@ -50,29 +41,21 @@ static napi_value start(napi_env env, napi_callback_info info) {
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc > 0) napi_get_value_double(env, argv[0], &bytes);
     const char *message = cw_start(bytes > 0 ? (size_t)bytes : (size_t)256 << 20);
-    if (message) return fail(env, "ERR_CLAIMWIRE_KERNEL", message);
+    if (message) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", message);
     struct instance *self = instance_of(env);
     if (!self->thread) self->thread = cw_thread_new();
-    if (!self->thread) return fail(env, "ERR_CLAIMWIRE_KERNEL", "kernel: expected memory and at most 256 threads");
+    if (!self->thread) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "kernel: expected memory and at most 256 threads");
     return 0;
 }
-/* attach(arena, slotsOffset, slotMask, ledgerIdsOffset, keyIndexesOffset, flagsOffset, rowStride, keysOffset) */
+/* attach(arena, layout): the arena whose slots this thread verifies, signs and gathers from. */
 static napi_value attach(napi_env env, napi_callback_info info) {
-    size_t argc = 8;
-    napi_value argv[8];
-    uint32_t v[8] = {0};
+    size_t argc = 2;
+    napi_value argv[2];
     struct instance *self = instance_of(env);
     struct cw_arena a = {0};
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (!self->thread) return fail(env, "ERR_CLAIMWIRE_KERNEL", "attach: expected start() before");
-    if (argc < 8 || !bytes_of(env, argv[0], &a.base, &a.bytes)) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected a Uint8Array and seven integers");
-    for (int i = 1; i < 8; i++)
-        if (napi_get_value_uint32(env, argv[i], &v[i]) != napi_ok) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected seven integers");
-    a.slots_offset = v[1], a.slot_mask = v[2], a.ledger_ids_offset = v[3], a.key_indexes_offset = v[4], a.flags_offset = v[5], a.row_stride = v[6], a.keys_offset = v[7];
-    if (a.slot_mask & (a.slot_mask + 1)) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected a slot mask of 2^k - 1");
-    if (a.row_stride < 4 || a.row_stride % 4) return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected a row stride of 4, 8, ... bytes");
-    if (((uintptr_t)a.base + a.slots_offset) % 4 || a.slots_offset + ((size_t)a.slot_mask + 1) * CW_SLOT_BYTES > a.bytes)
-        return fail(env, "ERR_CLAIMWIRE_ARENA", "attach: expected aligned slots inside the arena");
+    const char *fault = !self->thread ? "expected start() before" : argc < 2 ? "expected an arena and its layout" : cw_arena_from(env, argv[0], argv[1], &a);
+    if (fault) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", fault);
     if (self->arena_ref) napi_delete_reference(env, self->arena_ref);
     napi_create_reference(env, argv[0], 1, &self->arena_ref);
     self->arena = a;
@@ -85,7 +68,7 @@ static napi_value verify_slots(napi_env env, napi_callback_info info) {
     uint32_t first = 0, count = 0;
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (!self->arena.base || argc < 2) return fail(env, "ERR_CLAIMWIRE_ARENA", "verifySlots: expected attach() before, and two integers");
+    if (!self->arena.base || argc < 2) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", "verifySlots: expected attach() before, and two integers");
     napi_get_value_uint32(env, argv[0], &first);
     napi_get_value_uint32(env, argv[1], &count);
     napi_create_uint32(env, cw_verify_slots(self->thread, &self->arena, first, count), &result);
@@ -98,7 +81,7 @@ static napi_value verify_slot(napi_env env, napi_callback_info info) {
     uint32_t sequence = 0;
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (!self->arena.base || argc < 1) return fail(env, "ERR_CLAIMWIRE_ARENA", "verifySlot: expected attach() before, and an integer");
+    if (!self->arena.base || argc < 1) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", "verifySlot: expected attach() before, and an integer");
     napi_get_value_uint32(env, argv[0], &sequence);
     napi_create_int32(env, cw_verify_slot(self->thread, &self->arena, sequence), &result);
     return result;
@@ -111,52 +94,37 @@ static napi_value verify_many(napi_env env, napi_callback_info info) {
     uint32_t path = 0;
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (!self->thread) return fail(env, "ERR_CLAIMWIRE_KERNEL", "verifyMany: expected start() before");
+    if (!self->thread) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "verifyMany: expected start() before");
     for (int i = 0; i < 4; i++)
-        if (argc < 4 || !bytes_of(env, argv[i], &data[i], &length[i])) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected four Uint8Arrays");
+        if (argc < 4 || !bytes_of(env, argv[i], &data[i], &length[i])) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected four Uint8Arrays");
     if (argc > 4) napi_get_value_uint32(env, argv[4], &path);
     const size_t n = length[3];
     if (length[0] < 32 * n || length[1] < 64 * n || length[2] < 33 * n || path > CW_PATH_COMPLETE)
-        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected 32, 64 and 33 bytes a verdict, and a path of 0..3");
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected 32, 64 and 33 bytes a verdict, and a path of 0..3");
     cw_verify_many(self->thread, (enum cw_path)path, n, data[0], data[1], data[2], data[3]);
     return 0;
-}
-/* verifyOne(digest, signature, key) -> verdict */
-static napi_value verify_one(napi_env env, napi_callback_info info) {
-    size_t argc = 3, length[3];
-    napi_value argv[3], result;
-    uint8_t *data[3], verdict = 0;
-    struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    for (int i = 0; i < 3; i++)
-        if (argc < 3 || !self->thread || !bytes_of(env, argv[i], &data[i], &length[i])) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyOne: expected start() before, and three Uint8Arrays");
-    if (length[0] != 32 || length[1] != 64 || length[2] != 33) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyOne: expected 32, 64 and 33 bytes");
-    cw_verify_many(self->thread, CW_PATH_SINGLE, 1, data[0], data[1], data[2], &verdict);
-    napi_create_uint32(env, verdict, &result);
-    return result;
 }
 static napi_value key_valid(napi_env env, napi_callback_info info) {
     size_t argc = 1, length;
     napi_value argv[1], result;
     uint8_t *key;
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (argc < 1 || !bytes_of(env, argv[0], &key, &length)) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "keyValid: expected a Uint8Array");
+    if (argc < 1 || !bytes_of(env, argv[0], &key, &length)) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "keyValid: expected a Uint8Array");
     napi_get_boolean(env, length == 33 && cw_key_valid(key), &result);
     return result;
 }
+/* stats(numbers): fills a Float64Array in the order of verify/kernel.ts. */
 static napi_value stats(napi_env env, napi_callback_info info) {
-    (void)info;
-    struct cw_stats s;
-    napi_value object;
-    cw_read_stats(&s);
-    napi_create_object(env, &object);
-    const struct { const char *name; uint64_t value; } fields[] = {
-        {"verified", s.verified}, {"valid", s.valid}, {"slowPaths", s.slow_paths}, {"hitsLarge", s.hits_large},
-        {"hitsSmall", s.hits_small}, {"misses", s.misses}, {"buildsSmall", s.builds_small}, {"buildsLarge", s.builds_large},
-        {"evictions", s.evictions}, {"refused", s.refused}, {"bytes", s.bytes}, {"bytesUsed", s.bytes_used}};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        napi_set_named_property(env, object, fields[i].name, number(env, (double)fields[i].value));
-    return object;
+    size_t argc = 1, count;
+    napi_value argv[1];
+    double *numbers;
+    uint64_t values[CW_STATS];
+    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    if (argc < 1 || !cw_view(env, argv[0], napi_float64_array, &numbers, &count) || count != CW_STATS)
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "stats: expected a Float64Array with a place for each");
+    cw_read_stats((struct cw_stats *)values);
+    for (size_t i = 0; i < CW_STATS; i++) numbers[i] = (double)values[i];
+    return 0;
 }
 static napi_value kernel_name(napi_env env, napi_callback_info info) {
     (void)info;
@@ -173,15 +141,15 @@ static napi_value throwaway_signer(napi_env env, napi_callback_info info) {
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc < 2 || !self->thread || !bytes_of(env, argv[0], &keys, &keys_length) || !bytes_of(env, argv[1], &seeds, &length))
-        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected start() before, and two Uint8Arrays");
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected start() before, and two Uint8Arrays");
     if (keys_length != length || !length || length % 32 || length / 32 > UINT32_MAX)
-        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected 32 bytes of key and as many of nonce a key row");
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected 32 bytes of key and as many of nonce a key row");
     const uint32_t count = (uint32_t)(length / 32);
     struct cw_throwaway_key *prepared = aligned_alloc(64, (count * sizeof *prepared + 63) & ~(size_t)63);
-    if (!prepared) return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected memory");
+    if (!prepared) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected memory");
     if (cw_throwaway_keys(prepared, count, keys, seeds) != count) {
         free(prepared);
-        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected keys and nonces that are not 0 modulo the order");
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected keys and nonces that are not 0 modulo the order");
     }
     free(self->throwaway_keys);
     self->throwaway_keys = prepared;
@@ -195,7 +163,7 @@ static napi_value throwaway_sign_slots(napi_env env, napi_callback_info info) {
     uint32_t first = 0, count = 0;
     struct instance *self = instance_of(env);
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (argc < 2 || !self->arena.base || !self->throwaway_keys) return fail(env, "ERR_CLAIMWIRE_ARENA", "throwawaySignSlots: expected attach() and throwawaySigner() before");
+    if (argc < 2 || !self->arena.base || !self->throwaway_keys) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", "throwawaySignSlots: expected attach() and throwawaySigner() before");
     napi_get_value_uint32(env, argv[0], &first);
     napi_get_value_uint32(env, argv[1], &count);
     napi_create_uint32(env, cw_throwaway_sign_slots(self->thread, &self->arena, first, count, self->throwaway_keys, self->throwaway_count), &result);
@@ -210,7 +178,7 @@ static napi_value throwaway_key(napi_env env, napi_callback_info info) {
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     uint8_t key[33];
     if (argc < 1 || !bytes_of(env, argv[0], &d, &length) || length != 32 || !cw_throwaway_public(key, d))
-        return fail(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawayKey: expected 32 bytes that are not 0 modulo the order");
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawayKey: expected 32 bytes that are not 0 modulo the order");
     napi_create_arraybuffer(env, 33, &out, &buffer);
     memcpy(out, key, 33);
     napi_create_typedarray(env, napi_uint8_array, 33, buffer, 0, &result);
@@ -234,18 +202,14 @@ static void finalize(napi_env env, void *data, void *hint) {
 }
 NAPI_MODULE_INIT() {
     struct instance *self = calloc(1, sizeof *self);
-    if (!self) return fail(env, "ERR_CLAIMWIRE_KERNEL", "kernel: expected memory");
+    if (!self) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "kernel: expected memory");
     napi_set_instance_data(env, self, finalize, 0);
-    const struct { const char *name; napi_callback call; } functions[] = {
+    static const struct cw_function functions[] = {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
-        {"verifyMany", verify_many}, {"verifyOne", verify_one}, {"keyValid", key_valid}, {"stats", stats},
+        {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats},
         {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
         {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        napi_value f;
-        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, 0, &f);
-        napi_set_named_property(env, exports, functions[i].name, f);
-    }
+    cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
     cw_udp_register(env, exports, &self->arena);
     cw_path_register(env, exports);
     return exports;

@@ -1,7 +1,6 @@
 /* See claim_path.h. Words of the arena are little-endian, amounts u64 as two of them; a claim's bytes are big-endian. */
 #include "claim_path.h"
 #include <string.h>
-#include "layout_generated.h"
 
 #define AHEAD 8          /* slots whose rows are fetched before they are needed */
 #define RUN 16           /* claims whose rows are looked up together: a datagram's */
@@ -24,29 +23,23 @@ static uint64_t be64(const uint8_t *bytes) {
 }
 static uint64_t amount_of(const uint8_t *claim) { return be64(claim + CW_CLAIM_AMOUNT); }
 static uint64_t pair(uint32_t high, uint32_t low) { return (uint64_t)high << 32 | low; }
-static uint8_t *slot_at(const struct cw_path *p, uint32_t sequence) {
-    return p->arena + p->at.slots + (size_t)(sequence & p->at.slot_mask) * CW_SLOT_BYTES;
-}
-static uint32_t *hot_at(const struct cw_path *p, uint32_t row) {
-    return (uint32_t *)(p->arena + p->at.rows + (size_t)row * CW_ROW_HOT_BYTES);
-}
-static const uint32_t *index_of(const struct cw_path *p) { return (const uint32_t *)(p->arena + p->at.channel_index); }
+static const uint32_t *index_of(const struct cw_claim_path *p) { return (const uint32_t *)(p->arena.base + p->arena.channel_index); }
 
 /* As hashHandle in channel/table.ts. */
 static uint32_t hash_handle(uint32_t high, uint32_t low) {
-    uint32_t hash = (low ^ high * 0x9e3779b1u) * 0x85ebca6bu;
-    hash ^= hash >> 15;
-    return hash * 0xc2b2ae35u;
+    uint32_t hash = (low ^ high * CW_HASH_HIGH) * CW_HASH_BOTH;
+    hash ^= hash >> CW_HASH_SHIFT;
+    return hash * CW_HASH_END;
 }
 /* Row of a handle whose search begins at `slot`, or rows_max. */
-static uint32_t find_row(const struct cw_path *p, uint32_t slot, uint32_t high, uint32_t low) {
-    for (uint32_t probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & p->at.index_mask) {
+static uint32_t find_row(const struct cw_claim_path *p, uint32_t slot, uint32_t high, uint32_t low) {
+    for (uint32_t probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & p->arena.index_mask) {
         const uint32_t entry = load(&index_of(p)[slot]);
-        if (!entry || entry > p->at.rows_max) return p->at.rows_max;
-        const uint32_t *hot = hot_at(p, entry - 1);
+        if (!entry || entry > p->arena.rows_max) return p->arena.rows_max;
+        const uint32_t *hot = cw_arena_hot(&p->arena, entry - 1);
         if (hot[CW_HOT_ID_LOW] == low && hot[CW_HOT_ID_HIGH] == high) return entry - 1;
     }
-    return p->at.rows_max;
+    return p->arena.rows_max;
 }
 /* Rules 2 and 4 to 6 (path/rules.ts): 1 when all hold and the row was not being changed meanwhile. Every load acquires,
  * so that the second look at the change word comes after all of them. */
@@ -69,30 +62,30 @@ static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
 /* The same claim but for its timestamp, as in path/duplicate-filter.ts; its type has been looked at. */
 static int is_twin(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
 
-uint32_t cw_path_admit(struct cw_path *p, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
+uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
                       double received_at, uint32_t now_seconds) {
-    const uint32_t *cursor = (const uint32_t *)(p->arena + p->at.committed);
+    const uint32_t *cursor = (const uint32_t *)(p->arena.base + p->arena.committed);
     uint32_t admitted = 0;
     for (;;) {
         uint32_t run = 0, start[RUN];
         const uint32_t committed = load(cursor);
         for (; run < RUN; run++) {
             const uint8_t *claim = bytes + (size_t)run * CW_CLAIM_BYTES;
-            if ((size_t)(run + 1) * CW_CLAIM_BYTES > length || claim[0] != CW_FRAME_CLAIM || next + run - committed > p->at.slot_mask) break;
-            start[run] = hash_handle(be32(claim + 1), be32(claim + 5)) & p->at.index_mask;
+            if ((size_t)(run + 1) * CW_CLAIM_BYTES > length || claim[0] != CW_FRAME_CLAIM || next + run - committed > p->arena.slot_mask) break;
+            start[run] = hash_handle(be32(claim + 1), be32(claim + 5)) & p->arena.index_mask;
             __builtin_prefetch(&index_of(p)[start[run]]);
         }
         for (uint32_t i = 0; i < run; i++) {
             const uint32_t entry = load(&index_of(p)[start[i]]);
-            if (entry && entry <= p->at.rows_max) __builtin_prefetch(hot_at(p, entry - 1));
+            if (entry && entry <= p->arena.rows_max) __builtin_prefetch(cw_arena_hot(&p->arena, entry - 1));
         }
         for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, admitted++) {
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
-            if (row >= p->at.rows_max || !admits(hot_at(p, row), amount_of(bytes), now_seconds)) return admitted;
+            if (row >= p->arena.rows_max || !admits(cw_arena_hot(&p->arena, row), amount_of(bytes), now_seconds)) return admitted;
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
-            if (*cell - committed < next - committed && is_twin(bytes, slot_at(p, *cell))) return admitted;
+            if (*cell - committed < next - committed && is_twin(bytes, cw_arena_slot(&p->arena, *cell))) return admitted;
             *cell = next;
-            uint8_t *slot = slot_at(p, next);
+            uint8_t *slot = cw_arena_slot(&p->arena, next);
             memcpy(slot, bytes, CW_CLAIM_BYTES);
             memcpy(slot + CW_CLAIM_BYTES, (const uint8_t *)source + 1, CW_SOURCE_BYTES - 1);
             memcpy(slot + CW_SLOT_RECEIVED_AT, &received_at, 8);
@@ -109,19 +102,19 @@ static uint8_t *record_at(const struct cw_group *g, uint32_t record) {
 static int has_ack_room(const struct cw_group *g) { return g->counts[CW_COUNT_ACKS] < g->acks_max; }
 /* As GroupAcks.add: one ack a channel and source. There is room. */
 static void owe_ack(struct cw_group *g, uint32_t record, const uint8_t *source) {
-    uint32_t word[5];
+    uint32_t word[CW_SOURCE_WORDS];
     memcpy(word, source, sizeof word);
     uint32_t entry = g->ack_heads[record];
     for (uint32_t looked = 0; entry && looked < CW_CHAIN_LOOKUPS_MAX; looked++, entry = g->ack_next[entry - 1]) {
-        const uint32_t *known = g->ack_words + (size_t)(entry - 1) * 5;
-        if (known[0] >> 8 == word[0] >> 8 && !memcmp(known + 1, word + 1, 16)) return;
+        const uint32_t *known = g->ack_words + (size_t)(entry - 1) * CW_SOURCE_WORDS;
+        if (known[0] >> 8 == word[0] >> 8 && !memcmp(known + 1, word + 1, 4 * (CW_SOURCE_WORDS - 1))) return;
     }
     const uint32_t added = g->counts[CW_COUNT_ACKS];
     g->counts[CW_COUNT_ACKS] = added + 1;
     g->ack_records[added] = record;
     g->ack_next[added] = g->ack_heads[record];
     g->ack_heads[record] = added + 1;
-    memcpy(g->ack_words + (size_t)added * 5, word, sizeof word);
+    memcpy(g->ack_words + (size_t)added * CW_SOURCE_WORDS, word, sizeof word);
 }
 static int accept(struct cw_group *g, uint32_t record, const uint8_t *slot) {
     owe_ack(g, record, slot + CW_SLOT_SOURCE);
@@ -155,20 +148,20 @@ static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t
 /* Atomic: the row is also asked for of slots further on, which may be written meanwhile; what comes of it is checked. */
 static uint32_t row_of(const uint8_t *slot) { return __atomic_load_n((const uint32_t *)(slot + CW_SLOT_CHANNEL), __ATOMIC_RELAXED); }
 
-uint32_t cw_path_stage(struct cw_path *p, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
+uint32_t cw_path_stage(struct cw_claim_path *p, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
                         uint32_t now_seconds) {
     uint32_t count = 0;
     for (; next != end; next++, count++) {
-        const uint8_t *slot = slot_at(p, next);
-        const uint32_t ahead = row_of(slot_at(p, next + AHEAD));
-        if (ahead < p->at.rows_max && ahead < open->rows_max) {
-            __builtin_prefetch(hot_at(p, ahead));
+        const uint8_t *slot = cw_arena_slot(&p->arena, next);
+        const uint32_t ahead = row_of(cw_arena_slot(&p->arena, next + AHEAD));
+        if (ahead < p->arena.rows_max && ahead < open->rows_max) {
+            __builtin_prefetch(cw_arena_hot(&p->arena, ahead));
             __builtin_prefetch(&open->record_of_row[ahead]);
         }
-        if (load((const uint32_t *)(slot + CW_SLOT_VERDICT)) != CW_VERDICT_VALID) break;
+        if (load((const uint32_t *)(slot + CW_SLOT_VERDICT)) != CW_VALID) break;
         const uint32_t row = row_of(slot);
-        if (row >= p->at.rows_max || row >= open->rows_max) break;
-        const uint32_t *hot = hot_at(p, row);
+        if (row >= p->arena.rows_max || row >= open->rows_max) break;
+        const uint32_t *hot = cw_arena_hot(&p->arena, row);
         if ((load(&hot[CW_HOT_FLAGS]) & CW_FLAG_LINK) || !admits(hot, amount_of(slot), now_seconds)) break;
         if (!stage_claim(open, syncing, row, slot)) break;
     }
@@ -193,8 +186,8 @@ static void put_claim(uint32_t *hot, uint64_t *signature, const uint8_t *claim, 
     store(&hot[CW_HOT_DIRTY], 1);
 }
 /* As ChannelTable.commit. */
-static void commit_row(struct cw_path *p, uint32_t row, const uint8_t *claim) {
-    uint32_t *hot = hot_at(p, row);
+static void commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *claim) {
+    uint32_t *hot = cw_arena_hot(&p->arena, row);
     uint32_t version;
     do version = load(&hot[CW_HOT_VERSION]) & ~1u;
     while (!__atomic_compare_exchange_n(&hot[CW_HOT_VERSION], &version, version | 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
@@ -204,16 +197,16 @@ static void commit_row(struct cw_path *p, uint32_t row, const uint8_t *claim) {
     __atomic_thread_fence(__ATOMIC_RELEASE);
     const uint64_t amount = amount_of(claim);
     if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
-        put_claim(hot, (uint64_t *)(p->arena + p->at.signatures + (size_t)row * CW_SIGNATURE_BYTES), claim, amount);
+        put_claim(hot, (uint64_t *)(p->arena.base + p->arena.signatures + (size_t)row * CW_SIGNATURE_BYTES), claim, amount);
     store(&hot[CW_HOT_VERSION], version + 2);
 }
-void cw_path_commit(struct cw_path *p, const struct cw_group *g) {
+void cw_path_commit(struct cw_claim_path *p, const struct cw_group *g) {
     const uint32_t records = g->counts[CW_COUNT_RECORDS];
     for (uint32_t record = 0; record < records; record++) {
         if (record + AHEAD < records) {
             const uint32_t ahead = g->row_of_record[record + AHEAD];
-            __builtin_prefetch(hot_at(p, ahead), 1);
-            __builtin_prefetch(p->arena + p->at.signatures + (size_t)ahead * CW_SIGNATURE_BYTES, 1);
+            __builtin_prefetch(cw_arena_hot(&p->arena, ahead), 1);
+            __builtin_prefetch(p->arena.base + p->arena.signatures + (size_t)ahead * CW_SIGNATURE_BYTES, 1);
         }
         commit_row(p, g->row_of_record[record], record_at(g, record));
     }

@@ -5,24 +5,15 @@
  * every claim. So nothing is refused, answered or counted here. Owned by the thread of its ring; nothing allocates. */
 #ifndef CLAIMWIRE_CLAIM_PATH_H
 #define CLAIMWIRE_CLAIM_PATH_H
-#include <stddef.h>
-#include <stdint.h>
+#include "arena.h"
 
-/* Where things lie in the arena: bytes from its base. */
-struct cw_path_layout {
-    uint32_t slots, slot_mask;
-    uint32_t committed; /* the ring's committed cursor */
-    uint32_t channel_index, index_mask;
-    uint32_t rows, rows_max, signatures;
-};
-/* The in-flight duplicate filter (path/duplicate-filter.ts): 65,536 ring sequences, picked by two bytes of a signature. */
+/* The in-flight duplicate filter (path/duplicate-filter.ts): CW_FILTER_CELLS ring sequences, picked by two bytes of a signature. */
 struct cw_filter {
     uint32_t *cells;
     uint32_t r_start, r_shift, s_start, s_shift;
 };
-struct cw_path {
-    uint8_t *arena;
-    struct cw_path_layout at;
+struct cw_claim_path {
+    struct cw_arena arena;
     struct cw_filter filter;
 };
 /* A commit group's memory (path/commit-group.ts). `counts`: see CW_COUNT_*. */
@@ -35,11 +26,11 @@ struct cw_group {
 };
 
 /* Enters the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
-uint32_t cw_path_admit(struct cw_path *path, const uint8_t *bytes, size_t length, const uint32_t source[5], uint32_t next,
+uint32_t cw_path_admit(struct cw_claim_path *path, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
                       double received_at, uint32_t now_seconds);
 /* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing`: the group at the disk, or 0. */
-uint32_t cw_path_stage(struct cw_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
+uint32_t cw_path_stage(struct cw_claim_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
                         uint32_t now_seconds);
 /* Makes every record of a durable group its row's best claim. */
-void cw_path_commit(struct cw_path *path, const struct cw_group *group);
+void cw_path_commit(struct cw_claim_path *path, const struct cw_group *group);
 #endif

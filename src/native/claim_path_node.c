@@ -4,38 +4,32 @@
 #include "claim_path_node.h"
 #include <stdlib.h>
 #include "claim_path.h"
-#include "layout_generated.h"
+#include "node_values.h"
 
 #define VIEWS_MAX 8
 
 struct held {
     union {
-        struct cw_path path;
+        struct cw_claim_path path;
         struct cw_group group;
     } as;
     napi_ref refs[VIEWS_MAX];
     uint32_t count;
 };
 
-static napi_value fail(napi_env env, const char *message) {
-    napi_throw_error(env, "ERR_CLAIMWIRE_PATH", message);
-    return 0;
-}
+static napi_value fail(napi_env env, const char *message) { return cw_throw(env, "ERR_CLAIMWIRE_PATH", message); }
 static void release(napi_env env, void *data, void *hint) {
     (void)hint;
     struct held *h = data;
     for (uint32_t i = 0; i < h->count; i++) napi_delete_reference(env, h->refs[i]);
     free(h);
 }
-/* The elements of a typed array of the type wanted, and how many; `held` keeps it alive. 0 otherwise. */
+/* The elements of a typed array of the type wanted and at least so long; `held` keeps it alive. 0 otherwise. */
 static void *counted_view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h, uint32_t *count) {
-    bool is = false;
-    napi_typedarray_type type;
     size_t length;
     void *data;
-    if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return 0;
-    if (napi_get_typedarray_info(env, value, &type, &length, &data, 0, 0) != napi_ok || type != wanted || length < at_least) return 0;
-    if (h && napi_create_reference(env, value, 1, &h->refs[h->count++]) != napi_ok) return 0;
+    if (!cw_view(env, value, wanted, &data, &length) || length < at_least) return 0;
+    if (napi_create_reference(env, value, 1, &h->refs[h->count++]) != napi_ok) return 0;
     if (count) *count = (uint32_t)length;
     return data;
 }
@@ -52,26 +46,24 @@ static struct held *held_of(napi_env env, napi_value value) {
     return napi_get_value_external(env, value, &data) == napi_ok ? data : 0;
 }
 
-/* pathOpen(arena, layout /8 u32/, filterCells /65,536 u32/, filterPlaces /4 u32/) */
+/* pathOpen(arena, layout, filterCells, filterPlaces /4 u32/) */
 static napi_value path_open(napi_env env, napi_callback_info info) {
     size_t argc = 4;
     napi_value argv[4];
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathOpen: expected memory");
-    const uint32_t *at = argc < 4 ? 0 : view_of(env, argv[1], napi_uint32_array, 8, 0);
-    const uint32_t *places = argc < 4 ? 0 : view_of(env, argv[3], napi_uint32_array, 4, 0);
-    if (at && places) {
-        h->as.path.arena = view_of(env, argv[0], napi_uint8_array, 1, h);
-        h->as.path.filter.cells = view_of(env, argv[2], napi_uint32_array, 1 << 16, h);
-    }
-    if (!h->as.path.arena || !h->as.path.filter.cells) {
+    struct cw_claim_path *p = &h->as.path;
+    const uint32_t *places = 0;
+    const int is_whole = argc == 4 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h) &&
+                         (p->filter.cells = view_of(env, argv[2], napi_uint32_array, CW_FILTER_CELLS, h)) &&
+                         (places = view_of(env, argv[3], napi_uint32_array, 4, h));
+    if (!is_whole) {
         release(env, h, 0);
         return fail(env, "pathOpen: expected the arena, its layout, the filter's cells and places");
     }
-    h->as.path.at = (struct cw_path_layout){at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7]};
-    h->as.path.filter.r_start = places[0], h->as.path.filter.r_shift = places[1];
-    h->as.path.filter.s_start = places[2], h->as.path.filter.s_shift = places[3];
+    p->filter.r_start = places[0], p->filter.r_shift = places[1];
+    p->filter.s_start = places[2], p->filter.s_shift = places[3];
     return wrapped(env, h);
 }
 /* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) */
@@ -87,10 +79,10 @@ static napi_value path_group(napi_env env, napi_callback_info info) {
                          (g->row_of_record = counted_view_of(env, argv[2], words, 1, h, &g->records_max)) &&
                          (g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES + (size_t)g->records_max * CW_RECORD_BYTES, h)) &&
                          (g->ack_records = counted_view_of(env, argv[4], words, 1, h, &g->acks_max)) &&
-                         (g->ack_words = view_of(env, argv[3], words, (size_t)g->acks_max * 5, h)) &&
+                         (g->ack_words = view_of(env, argv[3], words, (size_t)g->acks_max * CW_SOURCE_WORDS, h)) &&
                          (g->ack_next = view_of(env, argv[5], words, g->acks_max, h)) &&
                          (g->ack_heads = view_of(env, argv[6], words, g->records_max, h)) &&
-                         (g->counts = view_of(env, argv[7], words, 3, h));
+                         (g->counts = view_of(env, argv[7], words, CW_COUNTS, h));
     if (!is_whole) {
         release(env, h, 0);
         return fail(env, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
@@ -101,17 +93,16 @@ static napi_value path_group(napi_env env, napi_callback_info info) {
 static napi_value path_admit(napi_env env, napi_callback_info info) {
     size_t argc = 8, length = 0;
     napi_value argv[8], result;
-    napi_typedarray_type type;
     void *bytes = 0, *source = 0;
     uint32_t offset = 0, end = 0, next = 0, now = 0;
     double received_at = 0;
     napi_get_cb_info(env, info, &argc, argv, 0, 0);
     struct held *h = argc < 8 ? 0 : held_of(env, argv[0]);
-    if (!h || napi_get_typedarray_info(env, argv[1], &type, &length, &bytes, 0, 0) != napi_ok) return fail(env, "pathAdmit: expected a path and bytes");
+    if (!h || !cw_view(env, argv[1], napi_uint8_array, &bytes, &length)) return fail(env, "pathAdmit: expected a path and bytes");
     napi_get_value_uint32(env, argv[2], &offset);
     napi_get_value_uint32(env, argv[3], &end);
     if (end > length || offset > end) return fail(env, "pathAdmit: expected a range inside the bytes");
-    if (napi_get_typedarray_info(env, argv[4], &type, &length, &source, 0, 0) != napi_ok || type != napi_uint32_array || length < 5)
+    if (!cw_view(env, argv[4], napi_uint32_array, &source, &length) || length < CW_SOURCE_WORDS)
         return fail(env, "pathAdmit: expected five source words");
     napi_get_value_uint32(env, argv[5], &next);
     napi_get_value_double(env, argv[6], &received_at);
@@ -145,11 +136,7 @@ static napi_value path_commit(napi_env env, napi_callback_info info) {
 }
 
 void cw_path_register(napi_env env, napi_value exports) {
-    const struct { const char *name; napi_callback call; } functions[] = {
+    static const struct cw_function functions[] = {
         {"pathOpen", path_open}, {"pathGroup", path_group}, {"pathAdmit", path_admit}, {"pathStage", path_stage}, {"pathCommit", path_commit}};
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        napi_value f;
-        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, 0, &f);
-        napi_set_named_property(env, exports, functions[i].name, f);
-    }
+    cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
 }

@@ -33,8 +33,8 @@ static struct timespec microseconds(uint32_t us) {
 static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
 
 /* Words as in ring/slot.ts; machine order is little-endian everywhere we run. The transport id of UDP is 0. */
-static void source_of(uint32_t words[CW_UDP_SOURCE_WORDS], const union address *a) {
-    memset(words, 0, 4 * CW_UDP_SOURCE_WORDS);
+static void source_of(uint32_t words[CW_SOURCE_WORDS], const union address *a) {
+    memset(words, 0, 4 * CW_SOURCE_WORDS);
     if (a->any.sa_family == AF_INET) {
         words[0] = (uint32_t)ntohs(a->v4.sin_port) << 16;
         words[3] = 0xffff0000u;
@@ -45,7 +45,7 @@ static void source_of(uint32_t words[CW_UDP_SOURCE_WORDS], const union address *
     }
 }
 /* The length of `a`, or 0 where such a socket cannot send: no port, or IPv6 from an IPv4 socket. */
-static socklen_t address_of(union address *a, int family, const uint32_t words[CW_UDP_SOURCE_WORDS]) {
+static socklen_t address_of(union address *a, int family, const uint32_t words[CW_SOURCE_WORDS]) {
     const uint16_t port = htons((uint16_t)(words[0] >> 16));
     const int is_v4 = words[1] == 0 && words[2] == 0 && words[3] == 0xffff0000u;
     if (port == 0 || (family == AF_INET && !is_v4)) return 0;

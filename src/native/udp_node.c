@@ -10,13 +10,11 @@ void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *ar
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "layout_generated.h"
 #include "libuv.h"
+#include "node_values.h"
 #include "udp.h"
 
-#define CLAIM_BYTES (CW_CLAIM_TIMESTAMP + 8u) /* the timestamp ends a claim */
-#define SOCKETS_MAX 64                        /* of one thread; a power of two */
-#define PACKET_BYTES_MAX 65507u
+#define SOCKETS_MAX 64 /* of one thread; a power of two */
 #define HOST_BYTES 64 /* a literal with its zone fits */
 
 struct environment;
@@ -37,10 +35,7 @@ struct environment {
     napi_async_cleanup_hook_handle leaving;
 };
 
-static napi_value fail(napi_env env, const char *message) {
-    napi_throw_error(env, "ERR_CLAIMWIRE_ARGUMENT", message);
-    return 0;
-}
+static napi_value fail(napi_env env, const char *message) { return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", message); }
 static napi_value integer(napi_env env, int64_t value) {
     napi_value v = 0;
     napi_create_int64(env, value, &v);
@@ -52,12 +47,6 @@ static int integers(napi_env env, const napi_value *argv, size_t argc, size_t fi
     for (size_t i = 0; i < count; i++)
         if (napi_get_value_uint32(env, argv[first + i], &values[i]) != napi_ok) return 0;
     return 1;
-}
-static int memory(napi_env env, napi_value value, napi_typedarray_type type, size_t *elements, void *data) {
-    napi_typedarray_type got;
-    bool is = false;
-    return napi_is_typedarray(env, value, &is) == napi_ok && is &&
-           napi_get_typedarray_info(env, value, &got, elements, data, 0, 0) == napi_ok && got == type;
 }
 
 /* Arguments of a call on a socket: its handle, then `count` integers. Throws and returns 0 where they are not that. */
@@ -135,13 +124,13 @@ static void on_readable(cw_uv_handle *poll, int status, int events) {
     napi_close_handle_scope(env, scope);
 }
 
-/* Arguments 5..8 of udpOpen: received, messages, sending, packets; pinned for as long as the socket is open. */
+/* The last four arguments of udpOpen: received, messages, sending, packets; pinned for as long as the socket is open. */
 static int take_memory(napi_env env, struct entry *e, const napi_value *argv) {
     static const napi_typedarray_type types[4] = {napi_uint8_array, napi_uint32_array, napi_uint8_array, napi_uint32_array};
     size_t elements[4];
     void *data[4];
     for (int i = 0; i < 4; i++)
-        if (!memory(env, argv[i], types[i], &elements[i], &data[i]) || elements[i] > UINT32_MAX) return 0;
+        if (!cw_view(env, argv[i], types[i], &data[i], &elements[i]) || elements[i] > UINT32_MAX) return 0;
     for (int i = 0; i < 4; i++)
         if (napi_create_reference(env, argv[i], 1, &e->pins[i]) != napi_ok) return 0;
     const size_t strides = elements[0] / CW_UDP_MESSAGE_STRIDE, records = elements[1] / CW_UDP_RECORD_WORDS;
@@ -151,30 +140,30 @@ static int take_memory(napi_env env, struct entry *e, const napi_value *argv) {
     e->udp.packets_max = (uint32_t)(elements[3] / CW_UDP_RECORD_WORDS);
     return 1;
 }
-/* udpOpen(host, connectHost, port, connectPort, flags, receiveBytes, sendBytes, received, messages, sending, packets)
+/* udpOpen(host, connectHost, port, connectPort, flags, receiveBytes, received, messages, sending, packets)
  * -> handle, or -errno. Hosts are literals or ''. */
 static napi_value udp_open(napi_env env, napi_callback_info info) {
-    size_t argc = 11, length;
-    napi_value argv[11];
+    size_t argc = 10, length;
+    napi_value argv[10];
     char hosts[2][HOST_BYTES];
-    uint32_t v[5], place = 0;
+    uint32_t v[4], place = 0;
     void *data = 0;
     napi_get_cb_info(env, info, &argc, argv, 0, &data);
     struct environment *self = data;
     for (int i = 0; i < 2; i++)
-        if (argc < 11 || napi_get_value_string_utf8(env, argv[i], hosts[i], HOST_BYTES, &length) != napi_ok)
-            return fail(env, "udpOpen: expected two hosts, five integers and four arrays");
-    if (!integers(env, argv, argc, 2, 5, v)) return fail(env, "udpOpen: expected two hosts, five integers and four arrays");
+        if (argc < 10 || napi_get_value_string_utf8(env, argv[i], hosts[i], HOST_BYTES, &length) != napi_ok)
+            return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
+    if (!integers(env, argv, argc, 2, 4, v)) return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
     while (place < SOCKETS_MAX && self->sockets[place]) place++;
     if (place == SOCKETS_MAX) return integer(env, -EMFILE);
     struct entry *e = calloc(1, sizeof *e);
     if (!e) return integer(env, -ENOMEM);
     e->owner = self, e->udp.fd = -1;
-    if (!take_memory(env, e, argv + 7)) {
+    if (!take_memory(env, e, argv + 6)) {
         release(env, e), free(e);
         return fail(env, "udpOpen: expected a Uint8Array and a Uint32Array, twice");
     }
-    const int failed = cw_udp_open(&e->udp, hosts[0], v[0], hosts[1], v[1], v[2], v[3], v[4]);
+    const int failed = cw_udp_open(&e->udp, hosts[0], v[0], hosts[1], v[1], v[2], v[3]);
     if (failed) {
         release(env, e), free(e);
         return integer(env, failed);
@@ -256,7 +245,7 @@ static napi_value udp_send(napi_env env, napi_callback_info info) {
     if (count > e->udp.packets_max) return fail(env, "udpSend: expected at most as many packets as there are records");
     for (uint32_t i = 0; i < count; i++) {
         const struct cw_udp_packet *p = &e->udp.packets[i];
-        if (p->length > PACKET_BYTES_MAX || (size_t)p->offset + p->length > e->udp.sending_bytes) return fail(env, "udpSend: expected packets inside the sending memory");
+        if (p->length > CW_DATAGRAM_BYTES_MAX || (size_t)p->offset + p->length > e->udp.sending_bytes) return fail(env, "udpSend: expected packets inside the sending memory");
     }
     return integer(env, cw_udp_send(&e->udp, count));
 }
@@ -265,7 +254,7 @@ static napi_value udp_send_segments(napi_env env, napi_callback_info info) {
     uint32_t v[3];
     struct entry *e = called(env, info, 3, v);
     if (!e) return 0;
-    if ((size_t)v[0] + v[1] > e->udp.sending_bytes || v[2] < 1 || v[2] > PACKET_BYTES_MAX) return fail(env, "udpSendSegments: expected bytes inside the sending memory, in segments of 1..65507");
+    if ((size_t)v[0] + v[1] > e->udp.sending_bytes || v[2] < 1 || v[2] > CW_DATAGRAM_BYTES_MAX) return fail(env, "udpSendSegments: expected bytes inside the sending memory, in segments of 1..65507");
     return integer(env, cw_udp_send_segments(&e->udp, v[0], v[1], v[2]));
 }
 /* udpWait(handle, waitUs, wantWrite) -> bits: 1 readable, 2 writable */
@@ -281,13 +270,13 @@ static napi_value udp_gather(napi_env env, napi_callback_info info) {
     struct entry *e = called(env, info, 3, v);
     if (!e) return 0;
     const struct cw_arena *arena = e->owner->arena;
-    if (!arena->base || v[2] > arena->slot_mask + 1 || v[0] + (size_t)v[2] * CLAIM_BYTES > e->udp.sending_bytes)
+    if (!arena->base || v[2] > arena->slot_mask + 1 || v[0] + (size_t)v[2] * CW_CLAIM_BYTES > e->udp.sending_bytes)
         return fail(env, "udpGather: expected attach() before, and room for claims of at most one ring");
     uint8_t *to = e->udp.sending + v[0];
-    for (uint32_t i = 0; i < v[2]; i++, to += CLAIM_BYTES) {
-        const uint8_t *slot = arena->base + arena->slots_offset + (size_t)((v[1] + i) & arena->slot_mask) * CW_SLOT_BYTES;
+    for (uint32_t i = 0; i < v[2]; i++, to += CW_CLAIM_BYTES) {
+        const uint8_t *slot = cw_arena_slot(arena, v[1] + i);
         if (i + 1 < v[2]) memcpy(to, slot, 96);
-        else memcpy(to, slot, CLAIM_BYTES);
+        else memcpy(to, slot, CW_CLAIM_BYTES);
     }
     return 0;
 }
@@ -300,15 +289,11 @@ void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *ar
         free(self);
         return;
     }
-    const struct { const char *name; napi_callback call; } functions[] = {
+    static const struct cw_function functions[] = {
         {"udpOpen", udp_open}, {"udpPoll", udp_poll}, {"udpStop", udp_stop}, {"udpClose", udp_close},
         {"udpAddress", udp_address}, {"udpReceiveBufferBytes", udp_receive_buffer_bytes}, {"udpDrops", udp_drops},
         {"udpReceive", udp_receive}, {"udpSend", udp_send}, {"udpSendSegments", udp_send_segments},
         {"udpWait", udp_wait}, {"udpGather", udp_gather}, {"streamBind", stream_bind}};
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        napi_value f;
-        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, self, &f);
-        napi_set_named_property(env, exports, functions[i].name, f);
-    }
+    cw_export(env, exports, self, functions, sizeof functions / sizeof *functions);
 }
 #endif

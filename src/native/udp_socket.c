@@ -38,7 +38,7 @@ static int bind_to(int fd, const struct sockaddr_storage *address, socklen_t len
 }
 
 static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char *connect_host, uint32_t connect_port,
-                   uint32_t flags, uint32_t receive_bytes, uint32_t send_bytes) {
+                   uint32_t flags, uint32_t receive_bytes) {
     struct sockaddr_storage address, peer;
     socklen_t length = 0, peer_length = 0;
     int failed;
@@ -50,7 +50,6 @@ static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char
     if (s->fd < 0) return -errno;
     if (s->family == AF_INET6 && set(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) return -errno;
     if (receive_bytes && set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)receive_bytes)) return -errno;
-    if (send_bytes && set(s->fd, SOL_SOCKET, SO_SNDBUF, (int)send_bytes)) return -errno;
     /* A kernel before 5.0 has no GRO for UDP: it hands datagrams over one by one then. */
     if (flags & CW_UDP_GRO) set(s->fd, SOL_UDP, UDP_GRO, 1);
     if (length && bind_to(s->fd, &address, length, flags)) return -errno;
@@ -59,9 +58,9 @@ static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char
 }
 
 int cw_udp_open(struct cw_udp *s, const char *host, uint32_t port, const char *connect_host, uint32_t connect_port,
-                uint32_t flags, uint32_t receive_bytes, uint32_t send_bytes) {
+                uint32_t flags, uint32_t receive_bytes) {
     s->fd = -1;
-    const int failed = prepare(s, host, port, connect_host, connect_port, flags, receive_bytes, send_bytes);
+    const int failed = prepare(s, host, port, connect_host, connect_port, flags, receive_bytes);
     if (failed && s->fd >= 0) {
         close(s->fd);
         s->fd = -1;

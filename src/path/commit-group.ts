@@ -10,12 +10,13 @@ import { GroupAcks } from './group-acks.ts';
 /** Claims looked at for one group, records or not: bounds its latency and the acks it owes. */
 export const GROUP_CLAIMS_MAX = 4_096;
 
-/** Word of a group's counts. */
+/** Word of a group's counts, and how many words there are. */
 export const COUNT_ACCEPTED = 1;
+export const COUNTS = 3;
 
 export class CommitGroup {
   /** Words COUNT_*: how many records, accepted claims and acks; C counts there too. */
-  readonly counts = new Uint32Array(3);
+  readonly counts = new Uint32Array(COUNTS);
   readonly journal = new JournalGroup(GROUP_CLAIMS_MAX, this.counts);
   /** While this group is at the disk, as many claims again may find that it covers them. */
   readonly acks = new GroupAcks(GROUP_CLAIMS_MAX * 2, this.counts);

@@ -13,14 +13,14 @@ import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { System } from '../system/system.ts';
 
 /** 16 bits pick a cell: with 8,192 claims in flight one in eight cells is taken, and a false hit costs one compare. */
-const CELLS = 1 << 16;
+export const FILTER_CELLS = 1 << 16;
 /** Whole bytes of r and s that a slice may begin at; s's first byte is left out, low-S biases it. */
 const R_STARTS = 31;
 const S_FIRST = 33;
 const S_STARTS = 30;
 
 export class DuplicateFilter {
-  readonly cells = new Uint32Array(CELLS);
+  readonly cells = new Uint32Array(FILTER_CELLS);
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #ring: ClaimRing;

@@ -7,7 +7,8 @@
 import { ClaimwireError } from '../errors.ts';
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
-import { type ClaimRing, committedOffset } from '../ring/claim-ring.ts';
+import { arenaLayout } from '../ring/arena-layout.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { CommitGroup } from './commit-group.ts';
 import type { DuplicateFilter } from './duplicate-filter.ts';
 
@@ -54,22 +55,11 @@ export class NativePath {
   }
 
   /** `filter` is the receive step's. Throws BACKEND_UNAVAILABLE. */
-  static open(arena: Arena, ring: ClaimRing, ringNumber: number, filter: DuplicateFilter): NativePath {
+  static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter): NativePath {
     const fault = nativePathFault();
     if (fault !== undefined) throw new ClaimwireError('BACKEND_UNAVAILABLE', `path native: ${fault}`);
     const addon = loadAddon<PathAddon>();
-    const { plan } = arena;
-    const layout = Uint32Array.of(
-      ring.base,
-      ring.mask,
-      committedOffset(arena, ringNumber),
-      plan.channelIndex.offset,
-      plan.channelIndex.bytes / 4 - 1,
-      plan.rows.offset,
-      plan.shape.channelsMax,
-      plan.signatures.offset,
-    );
-    return new NativePath(addon, addon.pathOpen(arena.bytes, layout, filter.cells, filter.places));
+    return new NativePath(addon, addon.pathOpen(arena.bytes, arenaLayout(arena, ring), filter.cells, filter.places));
   }
 
   /**

@@ -69,8 +69,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
   }
 
   /** From now on C takes the plain claims. Returns what does. */
-  useNativePath(arena: Arena, ringNumber: number): NativePath {
-    this.path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
+  useNativePath(arena: Arena): NativePath {
+    this.path = NativePath.open(arena, this.#ring, this.#filter);
     return this.path;
   }
 

@@ -28,11 +28,6 @@ export function cursorWord(arena: Arena, ring: number, line: number): number {
   return (arena.plan.cursors.offset + ring * CURSOR_BLOCK_BYTES + line * LINE_BYTES) >>> 2;
 }
 
-/** Byte offset of a ring's committed cursor. */
-export function committedOffset(arena: Arena, ring: number): number {
-  return cursorWord(arena, ring, COMMITTED_LINE) * 4;
-}
-
 /** One thread's handle on a ring. Producer, verifier and consumer parts are each used by that one role. */
 export class ClaimRing {
   readonly size: number;
@@ -69,6 +64,10 @@ export class ClaimRing {
     this.#committedSeen = this.committed;
   }
 
+  /** Byte offset of the committed cursor. */
+  get committedOffset(): number {
+    return this.#committed * 4;
+  }
   /** Byte offset of the slot of a sequence number. */
   slot(sequence: number): number {
     return this.base + (sequence & this.mask) * SLOT_BYTES;

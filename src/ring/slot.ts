@@ -15,7 +15,7 @@ export const SLOT_SOURCE = 92; // 20 bytes, see SOURCE_*
  */
 export const SLOT_RECEIVED_AT = 112;
 export const SLOT_ROW = 120; // u32, channel table row
-export const SLOT_VERDICT = 124; // i32, one of VERDICT_* (3 is the kernel's: a kind of key it does not know)
+export const SLOT_VERDICT = 124; // i32, one of VERDICT_*; written once, release
 
 /**
  * Where an ack goes back to, from the block's start: transport id (u8 at 1), port (u16 at 2), and the address. The
@@ -29,8 +29,12 @@ export const SOURCE_ADDRESS = 4; // 16 bytes as four words; IPv4 as ::ffff:a.b.c
 export const VERDICT_PENDING = 0;
 export const VERDICT_VALID = 1;
 export const VERDICT_INVALID = 2;
+/** The kernel's word for a kind of key that it does not know. */
+export const VERDICT_UNSUPPORTED = 3;
 /** Its batch has a verified newer claim of the same channel (verify/newest-backend.ts). */
 export const VERDICT_SUPERSEDED = 4;
+/** The kernel's own, and never in a slot: two equal x met, so that only its slow path may answer. */
+export const VERDICT_UNDECIDED = 5;
 /** Not judged yet, and the verifier's batch passes it over. */
 export const VERDICT_HELD = -1;
 

@@ -3,7 +3,8 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Durability, HostPort, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
+import type { Durability, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
+import type { HostPort } from '../host-port.ts';
 import type { LaneStart } from '../journal/segment.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';

@@ -106,7 +106,7 @@ export class ThreadParts {
     const { random } = this.system;
     const sender = new AckSender(transports, counters, random);
     const receive = new ReceiveStep(arena, ring, table, sender, counters, random);
-    if (this.context.path === 'native') receive.useNativePath(arena, this.context.ring);
+    if (this.context.path === 'native') receive.useNativePath(arena);
     return { receive, sender };
   }
 }

@@ -1,8 +1,9 @@
 /**
  * The sockets of a net thread or lane: one transport per kind, by transport id, opened and closed together.
  */
-import type { HostPort } from '../config.ts';
+
 import { RemoteControl } from '../control/remote.ts';
+import type { HostPort } from '../host-port.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { Clock } from '../system/system.ts';
 import { TcpTransport } from '../transport/tcp.ts';
@@ -48,7 +49,7 @@ export class Sockets {
     const control = new RemoteControl(context.controlPort);
     const open = (address: HostPort) => openTcp(context, address, clock, counters, control);
     const { listen } = context.tcp;
-    const wanted = listen ?? hostPortOf(udp.address);
+    const wanted = listen ?? udp.address;
     try {
       return new Sockets(udp, await open(wanted), control, counters);
     } catch (error) {
@@ -61,10 +62,10 @@ export class Sockets {
   }
 
   get udp(): HostPort {
-    return hostPortOf(this.#udp.address);
+    return this.#udp.address;
   }
   get tcp(): HostPort {
-    return hostPortOf(this.#tcp.address);
+    return this.#tcp.address;
   }
   get receiveBufferBytes(): number {
     return this.#udp.receiveBufferBytes;
@@ -118,9 +119,4 @@ async function openTcp(
   const listen = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
   const options = tls === undefined ? { listen, limits, clock } : { listen, limits, clock, tls };
   return TcpTransport.open(options, counters, control);
-}
-
-function hostPortOf(address: string): HostPort {
-  const parts = /^\[?([^\]]*)\]?:(\d+)$/.exec(address)!;
-  return { host: parts[1]!, port: Number(parts[2]) };
 }

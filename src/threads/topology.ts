@@ -2,8 +2,9 @@
  * Which threads there are and which steps they run; starts them, stops them, and says when one has failed. Main thread.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { type HostPort, hostPortText, type LayoutName } from '../config.ts';
+import type { LayoutName } from '../config.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
+import { type HostPort, hostPortText } from '../host-port.ts';
 import type { LaneStart } from '../journal/segment.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';

@@ -19,8 +19,9 @@ import { ClaimRing } from '../ring/claim-ring.ts';
 import { Counters } from '../ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../ring/slot.ts';
 import type { JournalFiles } from '../system/files.ts';
+import { NoTransport } from '../transport/no-transport.ts';
 import { sourceHead } from '../transport/source.ts';
-import { type Packet, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import { TRANSPORT_UDP } from '../transport/transport.ts';
 import type { ThreadParts } from './parts.ts';
 
 const CHANNELS = 64;
@@ -48,7 +49,7 @@ export function warmUp({ context, system }: ThreadParts): void {
   const receive = new ReceiveStep(arena, ring, table, answers, counters, random);
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
-    const path = isNative ? receive.useNativePath(arena, 0) : undefined;
+    const path = isNative ? receive.useNativePath(arena) : undefined;
     const journal = JournalWriter.open({ ...JOURNAL, clock, files: new NoFiles() });
     const durability = 'os';
     const commit = new CommitStep({
@@ -128,26 +129,6 @@ class Traffic {
       receive.payload(this.#bytes, this.#view, 0, this.#bytes.length, this.#source);
     }
   }
-}
-
-class NoTransport implements Transport {
-  readonly address = 'nowhere';
-  readonly receiveBufferBytes = 0;
-  readonly #packet: Packet;
-
-  constructor() {
-    const bytes = new Uint8Array(2_048);
-    this.#packet = { bytes, view: new DataView(bytes.buffer), length: 0 };
-  }
-  startReceiving(): void {}
-  acquire(): Packet {
-    this.#packet.length = 0;
-    return this.#packet;
-  }
-  send(): void {}
-  flush(): void {}
-  stopReceiving(): void {}
-  async close(): Promise<void> {}
 }
 
 /** A disk that takes everything and keeps the first sectors of one segment, which its writer looks at when it opens it. */

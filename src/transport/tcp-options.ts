@@ -1,6 +1,7 @@
 /**
  * What a TCP listener can be told, the defaults and their reasons.
  */
+import type { HostPort } from '../host-port.ts';
 
 import type { Clock } from '../system/system.ts';
 
@@ -35,7 +36,7 @@ export const TCP_LIMITS: TcpLimits = {
 
 export interface TcpOptions {
   /** An address, port 0 picking one, or a bound stream socket made elsewhere (SO_REUSEPORT). */
-  listen: { host: string; port: number } | { fd: number };
+  listen: HostPort | { fd: number };
   /** PEM; with it every connection is TLS, 1.2 at the least. */
   tls?: { cert: string; key: string };
   limits?: Partial<TcpLimits>;

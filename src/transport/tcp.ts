@@ -9,6 +9,7 @@ import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { type HostPort, isLoopback } from '../host-port.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { type Clock, nodeSystem } from '../system/system.ts';
 import type { ControlPort } from './control-port.ts';
@@ -56,7 +57,7 @@ const CUT_QUEUES_FULL = counterIndex('tcp.cutQueuesFull');
 const CONNECTION_GONE = counterIndex('dropped.connectionGone');
 
 export class TcpTransport implements Transport, ConnectionHost {
-  readonly address: string;
+  readonly address: HostPort;
   /** The kernel's, per connection, and of its own choosing. */
   readonly receiveBufferBytes = 0;
   sink!: StreamSink;
@@ -108,8 +109,8 @@ export class TcpTransport implements Transport, ConnectionHost {
     this.counters = counters;
     this.control = control;
     this.#addresses = new AddressCounts(limits.connectionsPerAddressMax);
-    const { address, port, family } = server.address() as AddressInfo;
-    this.address = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+    const { address: host, port } = server.address() as AddressInfo;
+    this.address = { host, port };
     server.maxConnections = limits.connectionsMax;
     server.on('connection', (socket) => this.#admit(socket));
     server.on('drop', () => counters.add(REFUSED_FULL, 1));
@@ -331,8 +332,4 @@ function createTlsServer({ cert, key }: { cert: string; key: string }, handshake
     const text = error instanceof Error ? error.message : String(error);
     throw new ClaimwireError('CONFIG_INVALID', `TLS: expected a certificate and its key as PEM, got ${text}`);
   }
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.replace(/^::ffff:/, '').startsWith('127.');
 }

@@ -5,6 +5,7 @@
  * Outgoing packets come from the transport's bounded pool and go back to it by themselves; an empty pool means the
  * socket is not keeping up, and the caller drops and counts.
  */
+import type { HostPort } from '../host-port.ts';
 
 /** A pooled outgoing datagram (or stream payload), in memory the transport owns. */
 export interface Packet {
@@ -36,8 +37,8 @@ export interface StreamSink extends TransportSink {
 }
 
 export interface Transport {
-  /** Bound address as `H:P`. */
-  readonly address: string;
+  /** Where it is bound. */
+  readonly address: HostPort;
   /** Most the kernel may hold for us unread, in bytes, as the system granted it; 0 where that is not ours to say. */
   readonly receiveBufferBytes: number;
   /**

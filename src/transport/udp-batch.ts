@@ -6,16 +6,17 @@
  * in `flush`, those that follow each other to one peer as one message the kernel cuts.
  */
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_BYTES } from '../../protocol/layout.ts';
+import type { HostPort } from '../host-port.ts';
 import { sourcePort } from './source.ts';
 import type { Packet, Transport, TransportSink } from './transport.ts';
-import { PACKETS_MAX, RECEIVE_BUFFER_BYTES, type UdpOptions } from './udp.ts';
+import { PACKETS_MAX, RECEIVE_BUFFER_BYTES } from './udp.ts';
 import { MESSAGES_MAX, NativeUdp } from './udp-native.ts';
 
 const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
 /** About 96 KB: two trains of the longest kind. */
 const CLAIMS_PER_TURN_MAX = 1_024;
 
-export interface BatchUdpOptions extends UdpOptions {
+export interface BatchUdpOptions extends HostPort {
   /** Several lanes bind the same address; each peer stays with one of them. */
   reusePort?: boolean;
   /** The first of them: fails where somebody else has the address. */
@@ -32,7 +33,7 @@ interface BatchPacket extends Packet {
 }
 
 export class BatchUdpTransport implements Transport {
-  readonly address: string;
+  readonly address: HostPort;
   readonly receiveBufferBytes: number;
   readonly #udp: NativeUdp;
   readonly #onSendError: () => void;

@@ -7,22 +7,30 @@
 import { lookup } from 'node:dns/promises';
 import { getSystemErrorName } from 'node:util';
 import { assert, ClaimwireError } from '../errors.ts';
+import { type HostPort, hostPortText, parseHostPort } from '../host-port.ts';
 import { loadAddon } from '../native/addon.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { TransportSink } from './transport.ts';
 
-/** As in native/udp.h: messages lie so far apart, and are described by records of so many words. */
-const MESSAGE_STRIDE = 65_536 + 128;
-const RECORD_WORDS = 8;
+/**
+ * How far apart messages lie: a maximum-size datagram or GRO train fits. Two lines off a power of two: at equal distances of
+ * 2^k every message would begin in the same cache set. Records of so many words describe them.
+ */
+export const MESSAGE_STRIDE = 65_536 + 128;
+export const RECORD_WORDS = 8;
 const RECORD_LENGTH = 1;
 const RECORD_SEGMENT = 2;
 const RECORD_SOURCE = 3;
 /** Messages of one system call, at most. */
 export const MESSAGES_MAX = 64;
 
-const FLAG_REUSE = 1;
-const FLAG_EXCLUSIVE = 2;
-const FLAG_GRO = 4;
+/** What `wait` says. */
+export const READABLE = 1;
+export const WRITABLE = 2;
+
+export const FLAG_REUSE = 1;
+export const FLAG_EXCLUSIVE = 2;
+export const FLAG_GRO = 4;
 
 /** What src/native/udp_node.c exports. Errors of the system are negative errno values. */
 interface UdpAddon {
@@ -33,7 +41,6 @@ interface UdpAddon {
     connectPort: number,
     flags: number,
     receiveBytes: number,
-    sendBytes: number,
     received: Uint8Array,
     messages: Uint32Array,
     sending: Uint8Array,
@@ -67,16 +74,11 @@ export function nativeUdpFault(): string | undefined {
     : `expected Linux, got ${process.platform}`;
 }
 
-interface HostPort {
-  host: string;
-  port: number;
-}
-
 export interface NativeUdpOptions {
   /** To bind; without it, connecting picks an address. */
-  local?: { host: string; port: number };
+  local?: HostPort;
   /** The only peer. */
-  peer?: { host: string; port: number };
+  peer?: HostPort;
   /** Other sockets of this user may bind the same address, and each peer stays with one of them. */
   reusePort?: boolean;
   /** With `reusePort`: fails where anybody has bound the address before. */
@@ -85,8 +87,6 @@ export interface NativeUdpOptions {
   gro?: boolean;
   /** The system's own without. */
   receiveBufferBytes?: number;
-  /** The system's own without. */
-  sendBufferBytes?: number;
   /** Staging memory for what is sent, and how many packets can be described in one go. */
   sendingBytes: number;
   packetsMax: number;
@@ -94,6 +94,8 @@ export interface NativeUdpOptions {
 
 export class NativeUdp {
   readonly sending: Uint8Array;
+  /** How often the peer's machine said that nobody listens there. */
+  refusals = 0;
   readonly #addon: UdpAddon;
   readonly #handle: number;
   readonly #received: Uint8Array;
@@ -116,7 +118,7 @@ export class NativeUdp {
       this.#sources.push(this.#messages.subarray(at, at + SOURCE_WORDS));
     this.sending = new Uint8Array(options.sendingBytes);
     this.#packets = new Uint32Array(options.packetsMax * RECORD_WORDS);
-    const { local, peer, reusePort, exclusive, gro, receiveBufferBytes, sendBufferBytes } = options;
+    const { local, peer, reusePort, exclusive, gro, receiveBufferBytes } = options;
     const flags = (reusePort ? FLAG_REUSE : 0) | (exclusive ? FLAG_EXCLUSIVE : 0) | (gro === false ? 0 : FLAG_GRO);
     this.#handle = checked(
       addon.udpOpen(
@@ -126,7 +128,6 @@ export class NativeUdp {
         peer?.port ?? 0,
         flags,
         receiveBufferBytes ?? 0,
-        sendBufferBytes ?? 0,
         this.#received,
         this.#messages,
         this.sending,
@@ -148,9 +149,15 @@ export class NativeUdp {
     return new NativeUdp(loadAddon<UdpAddon>(), options, host, connectHost);
   }
 
-  /** Bound address as `H:P`. */
-  get address(): string {
-    return this.#addon.udpAddress(this.#handle);
+  /** A socket for one peer, with memory to send from. */
+  static connect(peer: HostPort, sendingBytes: number, receiveBufferBytes?: number): Promise<NativeUdp> {
+    const buffer = receiveBufferBytes === undefined ? {} : { receiveBufferBytes };
+    return NativeUdp.open({ peer, sendingBytes, packetsMax: 0, ...buffer });
+  }
+
+  /** Where it is bound. */
+  get address(): HostPort {
+    return parseHostPort(this.#addon.udpAddress(this.#handle))!;
   }
   /** As the system granted it. */
   get receiveBufferBytes(): number {
@@ -211,11 +218,19 @@ export class NativeUdp {
     return this.#addon.udpSend(this.#handle, count);
   }
 
-  /** Connected: `bytes` of `sending` as datagrams of `segmentBytes`. Returns datagrams sent, or a negative errno. */
+  /**
+   * Connected: sends `bytes` of `sending` from `offset` as datagrams of `segmentBytes`, the last one shorter. Returns how
+   * many left: fewer when the socket's queue is full. Throws the system's error where none can ever leave.
+   */
   sendSegments(offset: number, bytes: number, segmentBytes: number): number {
-    return this.#addon.udpSendSegments(this.#handle, offset, bytes, segmentBytes);
+    return this.#unlessRefused(this.#addon.udpSendSegments(this.#handle, offset, bytes, segmentBytes), 'send');
   }
-  /** Bit 0: readable; bit 1, if asked for: writable. 0 after `waitUs` (1 s at most) of neither. Blocks the thread. */
+  /** Connected: hands waiting datagrams to the sink, up to `messagesMax` messages of one or more. */
+  receiveInto(sink: TransportSink, messagesMax = MESSAGES_MAX): void {
+    const messages = this.#unlessRefused(this.receive(messagesMax), 'recv');
+    for (let index = 0; index < messages; index++) this.handOver(index, sink);
+  }
+  /** READABLE | WRITABLE, the latter if asked for; 0 after `waitUs` (1 s at most) of neither. Blocks the thread. */
   wait(waitUs: number, wantWrite: boolean): number {
     return this.#addon.udpWait(this.#handle, waitUs, wantWrite ? 1 : 0);
   }
@@ -226,6 +241,14 @@ export class NativeUdp {
 
   close(): void {
     this.#addon.udpClose(this.#handle);
+  }
+
+  #unlessRefused(result: number, syscall: string): number {
+    if (result >= 0) return result;
+    const code = getSystemErrorName(result);
+    if (code !== 'ECONNREFUSED') throw Object.assign(new Error(`${syscall} ${code}`), { errno: result, code, syscall });
+    this.refusals++;
+    return 0;
   }
 }
 
@@ -244,9 +267,9 @@ async function literal(host: string): Promise<string> {
   return (await lookup(host, { family: host.includes(':') ? 6 : 4 })).address;
 }
 
-function checked(result: number, syscall: string, { host, port }: HostPort): number {
+function checked(result: number, syscall: string, local: HostPort): number {
   if (result >= 0) return result;
   const code = getSystemErrorName(result);
-  const error = new Error(`${syscall} ${code} ${host}:${port}`);
-  throw Object.assign(error, { errno: result, code, syscall, address: host, port });
+  const error = new Error(`${syscall} ${code} ${hostPortText(local)}`);
+  throw Object.assign(error, { errno: result, code, syscall, address: local.host, port: local.port });
 }

@@ -7,6 +7,7 @@
 import dgram from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
+import type { HostPort } from '../host-port.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import { SourceCodec, sourceHead, sourcePort } from './source.ts';
 import { type Packet, TRANSPORT_UDP, type Transport, type TransportSink } from './transport.ts';
@@ -21,13 +22,8 @@ interface DgramPacket extends Packet {
   readonly sent: () => void;
 }
 
-export interface UdpOptions {
-  host: string;
-  port: number;
-}
-
 export class UdpTransport implements Transport {
-  readonly address: string;
+  readonly address: HostPort;
   readonly receiveBufferBytes: number;
   readonly #socket: dgram.Socket;
   readonly #addresses = new SourceCodec();
@@ -37,17 +33,17 @@ export class UdpTransport implements Transport {
   readonly #v4Prefix: string;
   #made = 0;
 
-  private constructor(socket: dgram.Socket, options: UdpOptions, onSendError: () => void) {
+  private constructor(socket: dgram.Socket, options: HostPort, onSendError: () => void) {
     this.#socket = socket;
     this.#onSendError = onSendError;
     this.#v4Prefix = options.host.includes(':') ? '::ffff:' : '';
-    const { address, port, family } = socket.address();
-    this.address = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+    const { address: host, port } = socket.address();
+    this.address = { host, port };
     this.receiveBufferBytes = socket.getRecvBufferSize();
   }
 
   /** Binds. Rejects with the system's error (EADDRINUSE, EACCES, …). `onSendError` is called once per lost packet. */
-  static async open(options: UdpOptions, onSendError: () => void): Promise<UdpTransport> {
+  static async open(options: HostPort, onSendError: () => void): Promise<UdpTransport> {
     const family = options.host.includes(':') ? 6 : 4;
     const { address } = await lookup(options.host, { family });
     const socket = dgram.createSocket({

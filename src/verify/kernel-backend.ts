@@ -4,7 +4,7 @@
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { BackendName, VerifyBackend } from './backend.ts';
-import { type Kernel, kernelLayout } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
 
 /**
  * Claims of one call, a millisecond or two of work. The kernel shares inversions over 128 of them and fetches the tables
@@ -21,7 +21,7 @@ export class KernelBackend implements VerifyBackend {
     this.name = name;
     this.batchMax = BATCH_MAX[name];
     this.#kernel = kernel;
-    kernel.attach(arena, kernelLayout(arena, ring));
+    kernel.attach(arena, ring);
   }
 
   verifySlots(first: number, count: number): void {

@@ -3,9 +3,7 @@
  *
  * One instance per thread that verifies; behind them one cache of key tables for the whole process.
  */
-import { HOT_FLAGS, HOT_KEY } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
-import { ROW_HOT_BYTES } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 
 /** How the process's key tables are kept, decided once by the main thread. */
@@ -17,45 +15,36 @@ export interface KernelStart {
   thread: number;
 }
 
-/** Where the kernel finds what it reads: offsets in bytes from the arena's start. */
-export interface KernelLayout {
-  slots: number;
-  /** Ring size - 1. */
-  slotMask: number;
-  /** 32 bytes a row. */
-  ledgerIds: number;
-  /** u32s, `rowStride` bytes from row to row. */
-  keyIndexes: number;
-  flags: number;
-  rowStride: number;
-  keys: number;
+/** The key-table cache and the paths taken, since the process began: what C counts, in its order. */
+export const KERNEL_STATS = [
+  'verified',
+  'valid',
+  'slowPaths', // collisions, which only a channel's own payer can make
+  'hitsLarge',
+  'hitsSmall',
+  'misses',
+  'buildsSmall',
+  'buildsLarge',
+  'evictions',
+  'refused', // no place was free: a table built for one batch only
+  'bytes',
+  'bytesUsed',
+] as const;
+export type KernelStats = Record<(typeof KERNEL_STATS)[number], number>;
+
+export function namedStats(numbers: ArrayLike<number | bigint>): KernelStats {
+  return Object.fromEntries(KERNEL_STATS.map((name, index) => [name, Number(numbers[index])])) as KernelStats;
 }
 
-/** The key-table cache and the paths taken, since the process began. */
-export interface KernelStats {
-  verified: number;
-  valid: number;
-  /** Signatures that took the complete path: collisions, which only a channel's own payer can make. */
-  slowPaths: number;
-  hitsLarge: number;
-  hitsSmall: number;
-  misses: number;
-  buildsSmall: number;
-  buildsLarge: number;
-  evictions: number;
-  refused: number;
-  bytes: number;
-  bytesUsed: number;
-}
-
-/** Which road a signature takes, for tests: all give the same verdict. */
-export const KERNEL_PATHS = { batch: 0, slow: 1, single: 2 } as const;
+/** Which road a signature takes, for tests: all give the same verdict. `slow` is the specification. */
+export const KERNEL_PATHS = { batch: 0, slow: 1, single: 2, complete: 3 } as const;
 export type KernelPath = (typeof KERNEL_PATHS)[keyof typeof KERNEL_PATHS];
 
 export interface Kernel {
   /** The instruction set it runs on: avx512ifma, avx2, scalar or wasm. */
   readonly kernelName: string;
-  attach(arena: Arena, layout: KernelLayout): void;
+  /** The ring whose slots are judged from now on. */
+  attach(arena: Arena, ring: ClaimRing): void;
   /** Judges the slots from ring sequence `first` on that have no verdict yet; `count` at most 4,096. */
   verifySlots(first: number, count: number): void;
   /** The same for one slot, spread over the lanes: less latency. */
@@ -71,17 +60,4 @@ export interface Kernel {
   /** Whether 33 bytes are a point of secp256k1. */
   keyValid(publicKey: Uint8Array): boolean;
   stats(): KernelStats;
-}
-
-export function kernelLayout(arena: Arena, ring: ClaimRing): KernelLayout {
-  const { plan } = arena;
-  return {
-    slots: ring.base,
-    slotMask: ring.mask,
-    ledgerIds: plan.ledgerIds.offset,
-    keyIndexes: plan.rows.offset + HOT_KEY * 4,
-    flags: plan.rows.offset + HOT_FLAGS * 4,
-    rowStride: ROW_HOT_BYTES,
-    keys: plan.keys.offset,
-  };
 }

@@ -5,21 +5,15 @@
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
-import type { Kernel, KernelLayout, KernelPath, KernelStats } from './kernel.ts';
+import { arenaLayout } from '../ring/arena-layout.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import { KERNEL_STATS, type Kernel, type KernelPath, type KernelStats, namedStats } from './kernel.ts';
 
 /** What the addon exports (src/native/addon.c). Hot calls take integers only. */
-interface Addon extends Omit<Kernel, 'attach' | 'kernelName'> {
+interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
   start(cacheBytes: number): void;
-  attach(
-    arena: Uint8Array,
-    slots: number,
-    slotMask: number,
-    ledgerIds: number,
-    keyIndexes: number,
-    flags: number,
-    rowStride: number,
-    keys: number,
-  ): void;
+  attach(arena: Uint8Array, layout: Uint32Array): void;
+  stats(numbers: Float64Array): void;
   kernelName(): string;
 }
 
@@ -37,9 +31,8 @@ export class NativeKernel implements Kernel {
     this.kernelName = this.#addon.kernelName();
   }
 
-  attach(arena: Arena, layout: KernelLayout): void {
-    const { slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys } = layout;
-    this.#addon.attach(arena.bytes, slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys);
+  attach(arena: Arena, ring: ClaimRing): void {
+    this.#addon.attach(arena.bytes, arenaLayout(arena, ring));
   }
   verifySlots(first: number, count: number): void {
     this.#addon.verifySlots(first, count);
@@ -60,6 +53,8 @@ export class NativeKernel implements Kernel {
     return this.#addon.keyValid(publicKey);
   }
   stats(): KernelStats {
-    return this.#addon.stats();
+    const numbers = new Float64Array(KERNEL_STATS.length);
+    this.#addon.stats(numbers);
+    return namedStats(numbers);
   }
 }

@@ -10,28 +10,21 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
-import type { Kernel, KernelLayout, KernelPath, KernelStart, KernelStats } from './kernel.ts';
+import { arenaLayout } from '../ring/arena-layout.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import {
+  KERNEL_STATS,
+  type Kernel,
+  type KernelPath,
+  type KernelStart,
+  type KernelStats,
+  namedStats,
+} from './kernel.ts';
 
 const PAGE_BYTES = 65_536;
 const MEMORY_BYTES_MAX = 2 ** 32;
 /** Half of what a wasm memory can have: rings and rows want room as well. */
 const CACHE_BYTES_MAX = 2 ** 31;
-
-/** In the order the kernel keeps them, u64 each (src/kernel/claimwire_kernel.h, struct cw_stats). */
-const STAT_NAMES = [
-  'verified',
-  'valid',
-  'slowPaths',
-  'hitsLarge',
-  'hitsSmall',
-  'misses',
-  'buildsSmall',
-  'buildsLarge',
-  'evictions',
-  'refused',
-  'bytes',
-  'bytesUsed',
-] as const satisfies (keyof KernelStats)[];
 
 /** What src/kernel/wasm.c exports. Addresses and sizes are u32; a context is one thread's place in the memory. */
 interface Exports extends WebAssembly.Exports {
@@ -47,17 +40,8 @@ interface Exports extends WebAssembly.Exports {
   keys_at(context: number): number;
   verdicts_at(context: number): number;
   stats_at(context: number): number;
-  attach(
-    context: number,
-    bytes: number,
-    slots: number,
-    slotMask: number,
-    ledgerIds: number,
-    keyIndexes: number,
-    flags: number,
-    rowStride: number,
-    keys: number,
-  ): number;
+  layout_at(context: number): number;
+  attach(context: number, bytes: number): number;
   verify_slots(context: number, first: number, count: number): number;
   verify_slot(context: number, sequence: number): number;
   verify_many(context: number, path: number, count: number): void;
@@ -120,21 +104,10 @@ export class WasmKernel implements Kernel {
     if (this.#context === 0) throw new Error(`expected room for thread ${thread} of the kernel, got none`);
   }
 
-  attach(_arena: Arena, layout: KernelLayout): void {
+  attach(arena: Arena, ring: ClaimRing): void {
     const bytes = Math.min(this.#memory.buffer.byteLength, MEMORY_BYTES_MAX - 1);
-    const { slots, slotMask, ledgerIds, keyIndexes, flags, rowStride, keys } = layout;
-    const isTaken = this.#exports.attach(
-      this.#context,
-      bytes,
-      slots,
-      slotMask,
-      ledgerIds,
-      keyIndexes,
-      flags,
-      rowStride,
-      keys,
-    );
-    assert(isTaken === 1, 'the kernel takes the layout of the arena');
+    arena.words.set(arenaLayout(arena, ring), this.#exports.layout_at(this.#context) >>> 2);
+    assert(this.#exports.attach(this.#context, bytes) === 1, 'the kernel takes the layout of the arena');
   }
   verifySlots(first: number, count: number): void {
     this.#exports.verify_slots(this.#context, first, count);
@@ -187,15 +160,8 @@ export class WasmKernel implements Kernel {
     return this.#exports.throwaway_sign_slots(this.#context, first, count);
   }
   stats(): KernelStats {
-    const words = new BigUint64Array(
-      this.#memory.buffer,
-      this.#exports.stats_at(this.#context) >>> 0,
-      STAT_NAMES.length,
-    );
-    return Object.fromEntries(STAT_NAMES.map((name, index) => [name, Number(words[index])])) as Record<
-      keyof KernelStats,
-      number
-    >;
+    const at = this.#exports.stats_at(this.#context) >>> 0;
+    return namedStats(new BigUint64Array(this.#memory.buffer, at, KERNEL_STATS.length));
   }
 
   #bytes(at: number, length: number): Uint8Array {

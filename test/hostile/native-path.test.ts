@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../protocol/layout.ts';
+import { HASH_BOTH, HASH_END, HASH_SHIFT } from '../../src/channel/table.ts';
 import { loadAddon } from '../../src/native/addon.ts';
 import { CommitGroup } from '../../src/path/commit-group.ts';
 import type { NativePath } from '../../src/path/native-path.ts';
@@ -86,9 +87,9 @@ describeNative('any bytes', () => {
 function colliding(size: number, count: number): bigint[] {
   const found: bigint[] = [];
   for (let low = 1; found.length < count; low++) {
-    let hash = Math.imul(low, 0x85ebca6b);
-    hash ^= hash >>> 15;
-    if (((Math.imul(hash, 0xc2b2ae35) >>> 0) & (size - 1)) === size - 5) found.push(BigInt(low));
+    let hash = Math.imul(low, HASH_BOTH);
+    hash ^= hash >>> HASH_SHIFT;
+    if (((Math.imul(hash, HASH_END) >>> 0) & (size - 1)) === size - 5) found.push(BigInt(low));
   }
   return found;
 }

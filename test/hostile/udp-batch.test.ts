@@ -7,15 +7,14 @@ import dgram from 'node:dgram';
 import { expect, test } from 'vitest';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
-import { NativeSender } from '../../src/transport/native-sender.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { TransportSink } from '../../src/transport/transport.ts';
 import { BatchUdpTransport } from '../../src/transport/udp-batch.ts';
+import { NativeUdp } from '../../src/transport/udp-native.ts';
 import { describeNative } from '../support/native-only.ts';
 import { type Random, random } from '../support/random.ts';
 
 const HOST = '127.0.0.1';
-const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));
 
 async function until(isTrue: () => boolean): Promise<void> {
   const end = Date.now() + 5_000;
@@ -43,21 +42,21 @@ describeNative('native UDP', () => {
     const options = { host: HOST, port: 0, gro, claimsPerTurnMax: 1 + from.below(2_000) };
     const transport = await BatchUdpTransport.open(options, () => {});
     transport.startReceiving(sink, () => {});
-    const open = () => NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes: 30_000 });
+    const open = () => NativeUdp.connect({ host: HOST, port: transport.address.port }, 30_000);
     const senders = await Promise.all([open(), open(), open()]);
     for (let round = 0; round < 100; round++) {
-      for (const sender of senders) arrived.set(portOf(sender), []);
+      for (const sender of senders) arrived.set(sender.address.port, []);
       datagrams = 0;
       const sent = senders.map(() => train(from));
       const counts = sent.map(({ bytes, segment }, index) => {
-        senders[index]!.staging.set(bytes);
-        return senders[index]!.send(0, bytes.length, segment);
+        senders[index]!.sending.set(bytes);
+        return senders[index]!.sendSegments(0, bytes.length, segment);
       });
       expect(counts).toEqual(sent.map(({ bytes, segment }) => Math.ceil(bytes.length / segment)));
       await until(() => datagrams === counts.reduce((sum, count) => sum + count, 0) || transport.drops > 0);
       if (transport.drops > 0) throw new Error('expected a receive buffer that holds three trains, got drops');
       for (const [index, { bytes, segment }] of sent.entries()) {
-        const payloads = arrived.get(portOf(senders[index]!))!;
+        const payloads = arrived.get(senders[index]!.address.port)!;
         expect(Buffer.concat(payloads).equals(bytes)).toBe(true);
         expect(payloads.slice(0, -1).every(({ length }) => length === segment)).toBe(true);
       }
@@ -80,15 +79,15 @@ describeNative('native UDP', () => {
     const transport = await BatchUdpTransport.open(options, () => {});
     transport.startReceiving(sink, () => turns.push(0));
     const peer = dgram.createSocket('udp4');
-    await new Promise<void>((resolve) => peer.connect(portOf(transport), HOST, resolve));
+    await new Promise<void>((resolve) => peer.connect(transport.address.port, HOST, resolve));
     // Nothing is awaited: the transport finds them all at once.
     for (let count = 0; count < 300; count++) peer.send(new Uint8Array(count % 2));
     await until(() => received === 300);
     expect(Math.max(...turns)).toBeLessThanOrEqual(10);
     peer.close();
-    const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes: 320 });
+    const sender = await NativeUdp.connect({ host: HOST, port: transport.address.port }, 320);
     turns.length = 0;
-    sender.send(0, 320, 1);
+    sender.sendSegments(0, 320, 1);
     await until(() => received === 620);
     // A train is never divided: 64 datagrams of a byte cost what 64 claims do, so there are few in a turn.
     expect(Math.max(...turns)).toBeLessThanOrEqual(64 * 10);
@@ -127,7 +126,7 @@ describeNative('native UDP', () => {
           packet.length = from.below(1_441);
           const to = from.below(8) > 0 ? host : ['255.255.255.255', '::1', '127.0.0.2', '0.0.0.0'][from.below(4)]!;
           codec.parse(to, words);
-          const port = to === host ? portOf(transport) : from.below(2);
+          const port = to === host ? transport.address.port : from.below(2);
           words[0] = sourceHead(0, port) | from.below(256);
           if (to === host) isOwn++;
           transport.send(packet, words, 0);

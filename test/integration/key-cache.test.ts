@@ -15,7 +15,6 @@ import { CLAIM_SIGNATURE } from '../../protocol/layout.ts';
 import { ChannelTable, HOT_KEY } from '../../src/channel/table.ts';
 import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { SLOT_ROW, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
-import { kernelLayout } from '../../src/verify/kernel.ts';
 import { isKey, publicKey, sign } from '../support/curve.ts';
 import { Cache, Crowd, from, lookups, type Rounds, risen, signer, tupleOf, WORKERS } from '../support/key-cache.ts';
 import { packTuples } from '../support/tuples.ts';
@@ -141,7 +140,7 @@ function cacheTests(backend: 'native' | 'wasm'): void {
     const { arena, kernel } = cache;
     const ring = new ClaimRing(arena, 0);
     const table = new ChannelTable(arena);
-    kernel.attach(arena, kernelLayout(arena, ring));
+    kernel.attach(arena, ring);
     const signers = [signer(), signer()];
     const keys = signers.map((privateKey) => publicKey(privateKey));
     const ledgerChannelId = from.bytes(32);

@@ -61,7 +61,7 @@ static int exchange(uint32_t *word, uint32_t *before, uint32_t value) {
 }
 #include "../../src/native/claim_path.c"
 
-static struct cw_path path;
+static struct cw_claim_path path;
 static struct scene {
     const char *name;
     uint64_t committed, first, second; /* amounts: in the row, of one and of the other group */
@@ -163,7 +163,7 @@ static void check_end(void) {
     checks++;
 }
 int main(void) {
-    path = (struct cw_path){.arena = arena, .at = {.slots = SLOTS_AT, .slot_mask = 1, .committed = CURSOR_AT, .channel_index = INDEX_AT, .index_mask = 1,
+    path = (struct cw_claim_path){.arena = {.base = arena, .slots = SLOTS_AT, .slot_mask = 1, .committed = CURSOR_AT, .channel_index = INDEX_AT, .index_mask = 1,
                                                   .rows = ROWS_AT, .rows_max = 1, .signatures = SIGNATURES_AT}};
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
         scene = &scenes[i];

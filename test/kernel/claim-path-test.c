@@ -31,7 +31,7 @@ static uint32_t below(uint32_t bound) { return random_word() % bound; }
 static long checks;
 #define EXPECT(condition, ...) do { checks++; if (!(condition)) { printf("FAILED line %d: ", __LINE__); printf(__VA_ARGS__); puts(""); exit(1); } } while (0)
 
-static struct cw_path path;
+static struct cw_claim_path path;
 static uint8_t *payload_end;
 static uint32_t arena_end;
 /* The next region, behind a gap that nobody may touch. */
@@ -42,47 +42,47 @@ static uint32_t region(uint32_t bytes) {
 }
 static void poison(uint32_t from, uint32_t to) {
 #ifdef POISON
-    __asan_poison_memory_region(path.arena + from, to - from);
+    __asan_poison_memory_region(path.arena.base + from, to - from);
 #else
     (void)from, (void)to;
 #endif
 }
-static uint32_t *word(uint32_t at) { return (uint32_t *)(path.arena + at); }
-static uint32_t *hot(uint32_t row) { return word(path.at.rows + row * CW_ROW_HOT_BYTES); }
-static uint8_t *slot(uint32_t sequence) { return path.arena + path.at.slots + (sequence & path.at.slot_mask) * CW_SLOT_BYTES; }
+static uint32_t *word(uint32_t at) { return (uint32_t *)(path.arena.base + at); }
+static uint32_t *hot(uint32_t row) { return word(path.arena.rows + row * CW_ROW_HOT_BYTES); }
+static uint8_t *slot(uint32_t sequence) { return path.arena.base + path.arena.slots + (sequence & path.arena.slot_mask) * CW_SLOT_BYTES; }
 static uint64_t committed_of(uint32_t row) { return (uint64_t)hot(row)[CW_HOT_COMMITTED_HIGH] << 32 | hot(row)[CW_HOT_COMMITTED_LOW]; }
 
 static void open_path(uint32_t slots) {
     arena_end = 0;
-    path.at.slot_mask = slots - 1, path.at.index_mask = INDEX - 1, path.at.rows_max = ROWS;
-    path.at.committed = region(4);
-    path.at.slots = region(slots * CW_SLOT_BYTES);
-    path.at.channel_index = region(INDEX * 4);
-    path.at.rows = region(ROWS * CW_ROW_HOT_BYTES);
-    path.at.signatures = region(ROWS * CW_SIGNATURE_BYTES);
+    path.arena.slot_mask = slots - 1, path.arena.index_mask = INDEX - 1, path.arena.rows_max = ROWS;
+    path.arena.committed = region(4);
+    path.arena.slots = region(slots * CW_SLOT_BYTES);
+    path.arena.channel_index = region(INDEX * 4);
+    path.arena.rows = region(ROWS * CW_ROW_HOT_BYTES);
+    path.arena.signatures = region(ROWS * CW_SIGNATURE_BYTES);
     const uint32_t bytes = region(0);
-    path.arena = aligned_alloc(128, (bytes + 127) & ~127u);
-    memset(path.arena, 0, bytes);
-    const uint32_t starts[] = {path.at.committed, path.at.slots, path.at.channel_index, path.at.rows, path.at.signatures, bytes};
+    path.arena.base = aligned_alloc(128, (bytes + 127) & ~127u);
+    memset(path.arena.base, 0, bytes);
+    const uint32_t starts[] = {path.arena.committed, path.arena.slots, path.arena.channel_index, path.arena.rows, path.arena.signatures, bytes};
     const uint32_t sizes[] = {0, 4, slots * CW_SLOT_BYTES, INDEX * 4, ROWS * CW_ROW_HOT_BYTES, ROWS * CW_SIGNATURE_BYTES};
     for (int i = 0; i < 6; i++) poison(i ? (starts[i - 1] + sizes[i] + 7) & ~7u : 0, starts[i]);
     path.filter.cells = calloc(CELLS, 4);
     path.filter.r_start = CW_CLAIM_SIGNATURE + below(31), path.filter.r_shift = below(9);
     path.filter.s_start = CW_CLAIM_SIGNATURE + 33 + below(30), path.filter.s_shift = below(9);
     for (uint32_t row = 0; row < ROWS; row++) {
-        uint32_t hash = (row + 1) * 0x85ebca6bu, entry;
-        hash ^= hash >> 15, hash *= 0xc2b2ae35u;
-        for (entry = hash & (INDEX - 1); word(path.at.channel_index)[entry]; entry = (entry + 1) % INDEX);
-        word(path.at.channel_index)[entry] = row + 1;
+        uint32_t hash = (row + 1) * CW_HASH_BOTH, entry;
+        hash ^= hash >> CW_HASH_SHIFT, hash *= CW_HASH_END;
+        for (entry = hash & (INDEX - 1); word(path.arena.channel_index)[entry]; entry = (entry + 1) % INDEX);
+        word(path.arena.channel_index)[entry] = row + 1;
         hot(row)[CW_HOT_ID_LOW] = row + 1, hot(row)[CW_HOT_FLAGS] = CW_FLAG_OPEN;
         hot(row)[CW_HOT_CAPACITY_HIGH] = row % 5 ? 3 : 0, hot(row)[CW_HOT_CAPACITY_LOW] = 1u << 20;
     }
 }
 static void close_path(void) {
 #ifdef POISON
-    __asan_unpoison_memory_region(path.arena, arena_end);
+    __asan_unpoison_memory_region(path.arena.base, arena_end);
 #endif
-    free(path.arena), free(path.filter.cells);
+    free(path.arena.base), free(path.filter.cells);
 }
 static struct cw_group open_group(void) {
     struct cw_group g = {malloc(CW_GROUP_HEADER_BYTES + RECORDS * CW_RECORD_BYTES), calloc(ROWS, 4), calloc(RECORDS, 4), calloc(ACKS * 5, 4),
@@ -113,7 +113,7 @@ static void test_payloads(uint32_t slots, int rounds) {
     struct cw_group groups[2] = {open_group(), open_group()};
     uint32_t first = 0u - below(3000), next = first;
     open_path(slots);
-    *word(path.at.committed) = first;
+    *word(path.arena.committed) = first;
     for (int round = 0; round < rounds; round++) {
         const uint32_t claims = below(round % 50 ? 20 : 700), length = below(8) ? claims * CW_CLAIM_BYTES : below(claims * CW_CLAIM_BYTES + 2);
         uint8_t *bytes = payload_end - length;
@@ -129,7 +129,7 @@ static void test_payloads(uint32_t slots, int rounds) {
             const uint32_t row = *(uint32_t *)(s + CW_SLOT_CHANNEL);
             EXPECT(!memcmp(s, bytes + i * CW_CLAIM_BYTES, CW_CLAIM_BYTES) && !memcmp(s + CW_CLAIM_BYTES, (const uint8_t *)source + 1, 19), "a slot holds its claim");
             EXPECT(row < ROWS && get64(s + 1) == row + 1 && get64(s + CW_CLAIM_AMOUNT) > committed_of(row), "its row is the channel's");
-            *(uint32_t *)(s + CW_SLOT_VERDICT) = below(30) ? CW_VERDICT_VALID : below(5);
+            *(uint32_t *)(s + CW_SLOT_VERDICT) = below(30) ? CW_VALID : below(5);
             if (!below(100)) *(uint32_t *)(s + CW_SLOT_CHANNEL) = below(2) ? ROWS + below(2) : random_word();
         }
         next += taken;
@@ -142,7 +142,7 @@ static void test_payloads(uint32_t slots, int rounds) {
             for (uint32_t i = 0; i < settled; i++) {
                 const uint32_t row = *(uint32_t *)(slot(first + i) + CW_SLOT_CHANNEL);
                 const uint64_t amount = get64(slot(first + i) + CW_CLAIM_AMOUNT);
-                EXPECT(row < ROWS && *(uint32_t *)(slot(first + i) + CW_SLOT_VERDICT) == CW_VERDICT_VALID, "settled what is valid");
+                EXPECT(row < ROWS && *(uint32_t *)(slot(first + i) + CW_SLOT_VERDICT) == CW_VALID, "settled what is valid");
                 if (amount > best[row]) best[row] = amount;
             }
             for (int g = 0; g < 2; g++) EXPECT(groups[g].counts[CW_COUNT_RECORDS] <= RECORDS && groups[g].counts[CW_COUNT_ACKS] <= ACKS, "a group holds what it can");
@@ -152,8 +152,8 @@ static void test_payloads(uint32_t slots, int rounds) {
         }
         for (uint32_t row = 0; row < ROWS; row++)
             EXPECT(committed_of(row) == best[row] && !(hot(row)[CW_HOT_VERSION] & 1), "row %u has its best claim", row);
-        *word(path.at.committed) = first;
-        if (!below(50)) word(path.at.channel_index)[below(INDEX)] = below(2) ? ROWS + 1 : random_word() | 1u << 31;
+        *word(path.arena.committed) = first;
+        if (!below(50)) word(path.arena.channel_index)[below(INDEX)] = below(2) ? ROWS + 1 : random_word() | 1u << 31;
     }
     close_path();
     close_group(&groups[0]), close_group(&groups[1]);

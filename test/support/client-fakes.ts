@@ -2,13 +2,13 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type Ack, ackBytes } from '../../protocol/ack.ts';
-import { type Claim, decodeClaim } from '../../protocol/claim.ts';
+import type { Claim } from '../../protocol/claim.ts';
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
-import { CLAIM_BYTES, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
+import { PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { StreamParser } from '../../protocol/stream.ts';
 import type { Connect } from '../../src/client/pool/connection.ts';
 import { framed, NONCE } from './client-node.ts';
-import { ackOf, type ManualClock } from './payer-fakes.ts';
+import { ackOf, claimsIn, type ManualClock } from './payer-fakes.ts';
 
 export class FakeSocket extends Duplex {
   readonly claims: Claim[] = [];
@@ -59,8 +59,7 @@ export class FakeSocket extends Duplex {
 
   #payload(bytes: Uint8Array, start: number, end: number): void {
     if (bytes[start] !== PAYLOAD_CONTROL) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      for (let offset = start; offset < end; offset += CLAIM_BYTES) this.claims.push(decodeClaim(view, offset));
+      this.claims.push(...claimsIn(bytes, start, end));
       return;
     }
     const request = decodeControl(bytes, start + 1, end) as Record<string, unknown> & { id: number };

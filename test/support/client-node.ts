@@ -7,11 +7,11 @@ import { once } from 'node:events';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { ackBytes } from '../../protocol/ack.ts';
-import { type Claim, decodeClaim } from '../../protocol/claim.ts';
+import type { Claim } from '../../protocol/claim.ts';
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
-import { CLAIM_BYTES, PAYLOAD_CONTROL, STATUS, STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
+import { PAYLOAD_CONTROL, STATUS, STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
 import { StreamParser } from '../../protocol/stream.ts';
-import { ackOf, isQuestion } from './payer-fakes.ts';
+import { ackOf, claimsIn, isQuestion } from './payer-fakes.ts';
 
 export const NONCE = '00112233445566778899aabbccddeeff';
 
@@ -160,13 +160,6 @@ export class ModelNode {
     const answer = request.type === 'hello' ? { ok: true, ...hello } : this.#plan.control!(request);
     return encodeControl({ ...answer, id: request.id } as Parameters<typeof encodeControl>[0]);
   }
-}
-
-function claimsIn(bytes: Uint8Array, start: number, end: number): Claim[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const claims: Claim[] = [];
-  for (let offset = start; offset < end; offset += CLAIM_BYTES) claims.push(decodeClaim(view, offset));
-  return claims;
 }
 
 export function framed(payload: Uint8Array): Uint8Array {

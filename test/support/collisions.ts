@@ -2,7 +2,9 @@
  * Signatures for which the kernel's sums meet: a BigInt twin of how it takes u1 G + u2 Q apart (src/kernel/table.h,
  * batch_scalars.h), and the keys for which two nodes that are added stand for the same point or for opposite ones.
  *
- * A payer who knows its key's logarithm can make these; nobody else can. Any thread.
+ * A payer who knows its key's logarithm can make these; nobody else can. For tests and bench:verify; C has a crafter of its own
+ * (test/kernel/craft.h) for tests without Node, which asks the kernel itself for its digits where this one is told them. Any
+ * thread.
  */
 import { inverse, LAMBDA, modulo, ORDER, type Tuple, withScalars } from './curve.ts';
 

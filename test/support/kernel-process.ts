@@ -14,8 +14,7 @@ export type KernelName = keyof typeof KERNEL_LANES;
 export const KERNELS = Object.keys(KERNEL_LANES) as KernelName[];
 
 /** Roads through the kernel, `complete` among them: what a collision takes, for every signature. */
-const PATHS = { ...KERNEL_PATHS, complete: 3 } as const;
-export type PathName = keyof typeof PATHS;
+export type PathName = keyof typeof KERNEL_PATHS;
 
 const CACHE_BYTES = 64 * 2 ** 20;
 /** What a machine may lack: a C compiler, an instruction set. Any other fault is a failure. */
@@ -66,7 +65,7 @@ export class KernelProcess {
 
   /** Every tuple's verdict, in calls of `sizes` over and over, and the counters afterwards. */
   judge(tuples: PackedTuples, path: PathName, sizes: readonly number[]): Promise<Judged> {
-    return this.#call({ call: 'tuples', ...tuples, sizes, path: PATHS[path] });
+    return this.#call({ call: 'tuples', ...tuples, sizes, path: KERNEL_PATHS[path] });
   }
   /** An arena's content after `calls` of [first sequence, count]. `bytes` begins where the arena's regions do. */
   async slots(shape: ArenaShape, bytes: Uint8Array, calls: [number, number][]): Promise<Uint8Array> {

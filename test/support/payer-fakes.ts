@@ -85,7 +85,7 @@ export class MemorySocket implements DatagramSocket {
 
   /** Claims sent since the last call. */
   takeClaims(): Claim[] {
-    return this.datagrams.splice(0).flatMap(claimsOf);
+    return this.datagrams.splice(0).flatMap((bytes) => claimsIn(bytes));
   }
 
   deliver(...acks: Ack[]): void {
@@ -119,9 +119,11 @@ export const stubSigner: Signer = {
   },
 };
 
-function claimsOf(datagram: Uint8Array): Claim[] {
-  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
-  return Array.from({ length: datagram.length / CLAIM_BYTES }, (_, index) => decodeClaim(view, index * CLAIM_BYTES));
+export function claimsIn(bytes: Uint8Array, start = 0, end = bytes.length): Claim[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: (end - start) / CLAIM_BYTES }, (_, index) =>
+    decodeClaim(view, start + index * CLAIM_BYTES),
+  );
 }
 
 /** The ack a node sends for a claim that it has committed, or for what `changes` say. */
@@ -155,7 +157,7 @@ export async function openUdpNode(answer: Answer, port = 0): Promise<UdpNode> {
   };
   socket.on('message', (bytes, source) => {
     node.datagrams += 1;
-    const claims = claimsOf(bytes);
+    const claims = claimsIn(bytes);
     node.claims.push(...claims.filter((claim) => !isQuestion(claim)));
     const acks = claims
       .map((claim) => {

@@ -4,7 +4,7 @@
  */
 import { type Ack, decodeAck } from '../../protocol/ack.ts';
 import { type Claim, claimBytes } from '../../protocol/claim.ts';
-import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { ACK_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import type { PathKind } from '../../src/config.ts';
@@ -24,8 +24,9 @@ import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../sr
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
+import { emptyPacket, NoTransport } from '../../src/transport/no-transport.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
-import type { Packet, Transport } from '../../src/transport/transport.ts';
+import type { Packet } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { RigFiles } from './rig-files.ts';
 
@@ -45,30 +46,23 @@ export function sourceOf(address: string, port: number): Uint32Array {
 }
 
 /** Collects what is sent, by destination `address:port`, one entry per datagram. */
-export class RigTransport implements Transport {
-  readonly address = 'rig';
-  readonly receiveBufferBytes = 0;
+export class RigTransport extends NoTransport {
   readonly datagrams: { to: string; acks: Ack[]; bytes: Uint8Array }[] = [];
   /** Packets there are; fewer than the acks need stands for a socket that does not keep up. */
   packetsLeft = Number.POSITIVE_INFINITY;
 
-  startReceiving(): void {}
-  acquire(): Packet | undefined {
+  override acquire(): Packet | undefined {
     if (this.packetsLeft <= 0) return undefined;
     this.packetsLeft--;
-    const bytes = new Uint8Array(ACK_BYTES * ACKS_PER_DATAGRAM_MAX);
-    return { bytes, view: new DataView(bytes.buffer), length: 0 };
+    return emptyPacket();
   }
-  send(packet: Packet, words: Uint32Array, at: number): void {
+  override send(packet: Packet, words: Uint32Array, at: number): void {
     const to = `${addresses.format(words, at, '')}:${sourcePort(words[at]!)}`;
     const acks: Ack[] = [];
     for (let offset = 0; offset < packet.length; offset += ACK_BYTES) acks.push(decodeAck(packet.view, offset));
     this.datagrams.push({ to, acks, bytes: packet.bytes.slice(0, packet.length) });
     this.packetsLeft++;
   }
-  flush(): void {}
-  stopReceiving(): void {}
-  async close(): Promise<void> {}
 }
 
 /** Who takes the plain claims where a test does not say: a suite that is run with both says it here, once. */
@@ -129,11 +123,15 @@ export class Rig {
     this.sender = new AckSender([this.transport], counters, random);
     this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random);
     const isNative = (options.path ?? rigDefaults.path) === 'native';
-    this.path = isNative ? this.receive.useNativePath(this.arena, 0) : undefined;
+    this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
+    const verdictOf = (slot: number): number => {
+      const signature = this.arena.bytes.slice(slot + CLAIM_SIGNATURE, slot + CLAIM_SIGNATURE + SIGNATURE_BYTES);
+      return judge(signature) ? VERDICT_VALID : VERDICT_INVALID;
+    };
     const backend =
       options.backend?.(this.arena, this.ring, this.table) ??
-      new StubBackend(this.arena, this.ring, judge, options.batchMax ?? 64);
+      new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
     this.verify = new VerifyStep(this.ring, backend);
     this.journal = JournalWriter.open({
       directory: LANE,
@@ -249,26 +247,29 @@ export function claimOf(fields: Partial<Claim> & { channelId: bigint; amount: bi
   return claimBytes({ sequence: 1, timestamp: 0, signature, ...fields });
 }
 
-class StubBackend implements VerifyBackend {
+/** Writes the verdicts that it is told, slot by slot; none where it is told none. */
+export class StubBackend implements VerifyBackend {
   readonly name = 'noble';
   readonly batchMax: number;
+  afterVerdict: () => void = () => {};
   readonly #arena: Arena;
   readonly #ring: ClaimRing;
-  readonly #judge: (signature: Uint8Array) => boolean;
+  readonly #verdictOf: (slot: number) => number | undefined;
 
-  constructor(arena: Arena, ring: ClaimRing, judge: (signature: Uint8Array) => boolean, batchMax: number) {
+  constructor(arena: Arena, ring: ClaimRing, verdictOf: (slot: number) => number | undefined, batchMax = 64) {
     this.#arena = arena;
     this.#ring = ring;
-    this.#judge = judge;
+    this.#verdictOf = verdictOf;
     this.batchMax = batchMax;
   }
 
   verifySlots(first: number, count: number): void {
     for (let index = 0; index < count; index++) {
       const slot = this.#ring.slot(first + index);
-      const signature = this.#arena.bytes.slice(slot + CLAIM_SIGNATURE, slot + CLAIM_SIGNATURE + SIGNATURE_BYTES);
-      const verdict = this.#judge(signature) ? VERDICT_VALID : VERDICT_INVALID;
+      const verdict = this.#verdictOf(slot);
+      if (verdict === undefined) continue;
       Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, verdict);
+      this.afterVerdict();
     }
   }
 }

@@ -92,7 +92,7 @@ export class TcpRig implements StreamSink {
   }
 
   get port(): number {
-    return Number(this.transport.address.split(':').at(-1));
+    return this.transport.address.port;
   }
 
   counter(name: CounterName): number {

@@ -10,36 +10,42 @@ import { NativePath } from '../../src/path/native-path.ts';
 import { type Arena, SLOT_BYTES } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { readCounters } from '../../src/ring/counters.ts';
-import { SLOT_VERDICT, VERDICT_HELD, VERDICT_INVALID, VERDICT_SUPERSEDED, VERDICT_VALID } from '../../src/ring/slot.ts';
-import type { VerifyBackend } from '../../src/verify/backend.ts';
+import {
+  SLOT_VERDICT,
+  VERDICT_HELD,
+  VERDICT_INVALID,
+  VERDICT_SUPERSEDED,
+  VERDICT_UNSUPPORTED,
+  VERDICT_VALID,
+} from '../../src/ring/slot.ts';
 import type { Random } from './random.ts';
-import { Rig, type RigOptions } from './rig.ts';
+import { Rig, type RigOptions, StubBackend } from './rig.ts';
 
 /** Verdicts by a claim's first signature byte, so that a test may write any: the last are held until `release`. */
-export const VERDICTS = [VERDICT_VALID, VERDICT_INVALID, VERDICT_SUPERSEDED, 3, 0x7fff_ffff, VERDICT_HELD];
+export const VERDICTS = [
+  VERDICT_VALID,
+  VERDICT_INVALID,
+  VERDICT_SUPERSEDED,
+  VERDICT_UNSUPPORTED,
+  0x7fff_ffff,
+  VERDICT_HELD,
+];
 
-class AnyVerdict implements VerifyBackend {
-  readonly name = 'noble';
-  readonly batchMax = 64;
-  readonly #arena: Arena;
-  readonly #ring: ClaimRing;
+class AnyVerdict extends StubBackend {
+  readonly #ints: Int32Array;
   readonly #held: number[] = [];
 
   constructor(arena: Arena, ring: ClaimRing) {
-    this.#arena = arena;
-    this.#ring = ring;
-  }
-  verifySlots(first: number, count: number): void {
-    for (let index = 0; index < count; index++) {
-      const slot = this.#ring.slot(first + index);
-      const verdict = VERDICTS[this.#arena.bytes[slot + 21]! % VERDICTS.length]!;
+    super(arena, ring, (slot) => {
+      const verdict = VERDICTS[arena.bytes[slot + 21]! % VERDICTS.length]!;
       if (verdict === VERDICT_HELD) this.#held.push(slot);
-      Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, verdict);
-    }
+      return verdict;
+    });
+    this.#ints = arena.ints;
   }
   release(): void {
     for (const slot of this.#held.splice(0))
-      Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, slot & 128 ? VERDICT_VALID : VERDICT_INVALID);
+      Atomics.store(this.#ints, (slot + SLOT_VERDICT) >>> 2, slot & 128 ? VERDICT_VALID : VERDICT_INVALID);
   }
 }
 

@@ -6,7 +6,6 @@
 import { loadAddon } from '../../dist/src/native/addon.js';
 import { Arena } from '../../dist/src/ring/arena.js';
 import { ClaimRing } from '../../dist/src/ring/claim-ring.js';
-import { kernelLayout } from '../../dist/src/verify/kernel.js';
 import { KernelBackend } from '../../dist/src/verify/kernel-backend.js';
 import { NativeKernel } from '../../dist/src/verify/native.js';
 import { WasmKernel, wasmKernelBytes } from '../../dist/src/verify/wasm.js';
@@ -53,7 +52,7 @@ const CALLS = {
   sign({ shape, bytes, privateKeys, nonceSeeds, calls }) {
     const { arena, kernel } = kernelAndArena(shape);
     arena.bytes.set(bytes, kernelBytes);
-    kernel.attach(arena, kernelLayout(arena, new ClaimRing(arena, 0)));
+    kernel.attach(arena, new ClaimRing(arena, 0));
     const signer = name === 'wasm' ? kernel : loadAddon();
     signer.throwawaySigner(privateKeys, nonceSeeds);
     const counts = calls.map(([first, count]) => signer.throwawaySignSlots(first, count));

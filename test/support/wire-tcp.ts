@@ -1,11 +1,13 @@
 /**
  * A TCP wire, with or without TLS, and a relay that cuts connections at any byte of either direction. Test's thread.
  */
+
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
+import { parseHostPort } from '../../src/host-port.ts';
 import type { Random } from './random.ts';
 import { AckInbox, type StreamWire } from './wire-client.ts';
 import type { FaultyPath } from './wire-udp.ts';
@@ -18,11 +20,6 @@ const REPLY_MS_MAX = 15_000;
 const pem = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8');
 /** Self-signed for localhost and 127.0.0.1, made for these tests; the key is as public as the certificate. */
 export const TLS_PAIR = { cert: pem('wire-tls-cert.pem'), key: pem('wire-tls-key.pem') };
-
-function hostPort(address: string): { host: string; port: number } {
-  const [host, port] = address.split(':') as [string, string];
-  return { host, port: Number(port) };
-}
 
 /** Takes the length-prefixed payloads of a stream apart, as slowly and plainly as can be. */
 class Deframer {
@@ -89,10 +86,10 @@ export function framed(payload: Uint8Array): Uint8Array {
 }
 
 export const openTcpWire = (address: string): Promise<StreamWire> =>
-  streamWire(net.connect(hostPort(address)), 'connect');
+  streamWire(net.connect(parseHostPort(address)!), 'connect');
 
 export const openTlsWire = (address: string): Promise<StreamWire> =>
-  streamWire(tls.connect({ ...hostPort(address), ca: TLS_PAIR.cert }), 'secureConnect');
+  streamWire(tls.connect({ ...parseHostPort(address)!, ca: TLS_PAIR.cert }), 'secureConnect');
 
 /** Bytes of a connection, both ways together, before it is cut: some within a handshake, most after many frames. */
 const CUT_AFTER_BYTES_MAX = 150_000;
@@ -106,7 +103,7 @@ export async function cuttingRelay(
   const faults = { cut: 0, reset: 0, halves: 0 };
   const sockets = new Set<net.Socket>();
   const server = net.createServer((payer) => {
-    const node = net.connect(hostPort(address));
+    const node = net.connect(parseHostPort(address)!);
     let left = 1 + from.below(cutAfterBytesMax);
     for (const [socket, other] of [
       [payer, node],

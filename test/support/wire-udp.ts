@@ -3,7 +3,9 @@
  *
  * The relay's chance comes from a seed; only when the system hands a datagram over differs from run to run.
  */
+
 import dgram from 'node:dgram';
+import { parseHostPort } from '../../src/host-port.ts';
 import type { Random } from './random.ts';
 import { AckInbox, type Wire } from './wire-client.ts';
 
@@ -12,11 +14,11 @@ const RECEIVE_BUFFER_BYTES = 4 << 20;
 
 async function udpSocket(address: string, onMessage: (bytes: Buffer) => void): Promise<dgram.Socket> {
   const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES });
-  const [host, port] = address.split(':') as [string, string];
+  const { host, port } = parseHostPort(address)!;
   socket.on('message', onMessage);
   // A node that is gone answers with ICMP errors.
   socket.on('error', () => {});
-  await new Promise<void>((resolve) => socket.connect(Number(port), host, resolve));
+  await new Promise<void>((resolve) => socket.connect(port, host, resolve));
   return socket;
 }
 

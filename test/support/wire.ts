@@ -1,11 +1,13 @@
 /**
  * A bare UDP peer for tests: signs claims, sends bytes as they are, remembers every ack. Test's thread.
  */
+
 import dgram from 'node:dgram';
 import { type Ack, decodeAck } from '../../protocol/ack.ts';
 import { claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, type ProfileName } from '../../protocol/layout.ts';
 import { Secp256k1Signer } from '../../src/client/keys/signer.ts';
+import { parseHostPort } from '../../src/host-port.ts';
 
 const SIGNER = new Secp256k1Signer(new Uint8Array(32).fill(7));
 
@@ -62,8 +64,8 @@ export class WirePeer {
   /** A peer whose packets go to `address`, `H:P`. */
   static async to(address: string): Promise<WirePeer> {
     const socket = dgram.createSocket('udp4');
-    const [host, port] = address.split(':') as [string, string];
-    await new Promise<void>((resolve) => socket.connect(Number(port), host, resolve));
+    const { host, port } = parseHostPort(address)!;
+    await new Promise<void>((resolve) => socket.connect(port, host, resolve));
     return new WirePeer(socket);
   }
 

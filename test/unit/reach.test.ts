@@ -17,6 +17,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/path/ack-sender.ts',
     'src/path/status-counters.ts',
     'src/path/stage-clock.ts',
+    'src/transport/no-transport.ts',
   ],
   'test/unit/path/commit-step.test.ts': ['src/path/stage-step.ts', 'src/path/apply-step.ts'],
   'test/integration/node.test.ts': [
@@ -56,7 +57,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/resume.ts',
     'src/client/links/tcp-connect.ts',
   ],
-  'test/unit/client/udp.test.ts': ['src/client/address.ts', 'src/client/links/open-link.ts'],
+  'test/unit/client/udp.test.ts': ['src/client/links/open-link.ts'],
   'test/unit/client/pool.test.ts': [
     'src/client/pool/connection.ts',
     'src/client/pool/pool-stats.ts',
@@ -72,7 +73,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/tcp-intake.ts',
     'src/transport/tcp-outbox.ts',
   ],
-  'test/differential/slots.test.ts': ['src/verify/kernel-backend.ts'],
+  'test/differential/slots.test.ts': ['src/verify/kernel.ts', 'src/verify/kernel-backend.ts'],
   'test/unit/verify/ed25519.test.ts': ['src/verify/key-objects.ts'],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
   'test/unit/load/report.test.ts': [

@@ -1,7 +1,7 @@
 /** From `--to` and its like to a link. Payer's thread. */
 import { lookup } from 'node:dns/promises';
 import { ClaimwireError } from '../../errors.ts';
-import { hostPortText, type NodeAddress, parseAddress } from '../address.ts';
+import { hostPortText, type NodeAddress, parseNodeAddress } from '../../host-port.ts';
 import type { Clock } from '../clock.ts';
 import { ConnectionPool } from '../pool/pool.ts';
 import { AutoLink } from './link-auto.ts';
@@ -35,7 +35,7 @@ const ASKING_LIMITS = {
 
 /** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Whether a node listens there is seen by the first claim. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
-  const address = parseAddress(options.to);
+  const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto'], 'to');
   const { scheme } = address;
   if (options.tls !== undefined && ((scheme !== 'tls' && scheme !== 'auto') || options.pool !== undefined))
     throw invalid('tls: expected with tls:// or auto://, and without a pool (which has its own)');

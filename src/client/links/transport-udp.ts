@@ -9,7 +9,7 @@ import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { ClaimwireError } from '../../errors.ts';
-import { hostPortText, parseAddress } from '../address.ts';
+import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 
 /** Room for a burst of acks while the payer signs; the kernel cuts it to its own limit. */
@@ -20,8 +20,7 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
  * INPUT_INVALID or NODE_UNREACHABLE. A node need not be listening yet.
  */
 export async function openUdpSocket(to: string): Promise<DatagramSocket> {
-  const { scheme, host, port } = parseAddress(to);
-  if (scheme !== 'udp') throw new ClaimwireError('INPUT_INVALID', `to: expected udp://HOST:PORT, got ${to}`);
+  const { host, port } = parseNodeAddress(to, ['udp'], 'to');
   try {
     const { address, family } = await lookup(host);
     const socket = createSocket({

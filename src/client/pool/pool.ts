@@ -9,8 +9,7 @@
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
-
-import { hostPortText, parseAddress } from '../address.ts';
+import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { isRefused, unreachableError } from '../claim-errors.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { AskedRequest, LinkReceiver } from '../links/peer-link.ts';
@@ -72,9 +71,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Opens nothing yet. Throws ClaimwireError INPUT_INVALID. */
   constructor(options: PoolOptions) {
-    const { scheme, host, port } = parseAddress(options.to);
-    if (scheme !== 'tcp' && scheme !== 'tls')
-      throw new ClaimwireError('INPUT_INVALID', `to: expected tcp:// or tls://, got ${options.to}`);
+    const { scheme, host, port } = parseNodeAddress(options.to, ['tcp', 'tls'], 'to');
     this.transport = scheme;
     this.host = host;
     this.port = port;

@@ -8,8 +8,9 @@ import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES } from '../../../protocol/layout.ts';
+import type { HostPort } from '../../host-port.ts';
 import { SOURCE_WORDS } from '../../ring/slot.ts';
-import { type LinkOptions, type LoadLink, sleepUs } from './link.ts';
+import { EventLoopLink, type LinkOptions, type LoadLink } from './link.ts';
 
 /** Datagrams handed to dgram and not sent yet, over all sockets. */
 const PACKETS_MAX = 1_024;
@@ -23,16 +24,14 @@ interface OutgoingPacket {
   readonly sent: (error: Error | null) => void;
 }
 
-export class DgramLink implements LoadLink {
+export class DgramLink extends EventLoopLink implements LoadLink {
   readonly name = 'dgram';
-  readonly drops = 0;
-  failures = 0;
-  lastFailure: string | undefined;
   readonly #claims: DataView;
   readonly #sockets: Socket[] = [];
   readonly #free: OutgoingPacket[] = [];
 
   private constructor(claims: DataView, { perDatagram }: LinkOptions) {
+    super();
     this.#claims = claims;
     while (this.#free.length < PACKETS_MAX) this.#free.push(this.#newPacket(perDatagram));
   }
@@ -46,7 +45,7 @@ export class DgramLink implements LoadLink {
       const socket = createSocket({ type, recvBufferSize: RECEIVE_BUFFER_BYTES });
       socket.connect(port, host);
       await once(socket, 'connect');
-      socket.on('error', (error) => link.#failed(error));
+      socket.on('error', (error) => link.failed(error));
       socket.on('message', (message) => {
         const view = new DataView(message.buffer, message.byteOffset, message.length);
         sink.payload(message, view, 0, message.length, NO_SOURCE);
@@ -56,9 +55,9 @@ export class DgramLink implements LoadLink {
     return link;
   }
 
-  local(socket: number): string {
-    const { address, port } = this.#sockets[socket]!.address();
-    return `${address}:${port}`;
+  local(socket: number): HostPort {
+    const { address: host, port } = this.#sockets[socket]!.address();
+    return { host, port };
   }
 
   send(socket: number, slots: Uint32Array, count: number): boolean {
@@ -71,18 +70,9 @@ export class DgramLink implements LoadLink {
   }
 
   flush(): void {}
-  receive(): void {}
-  wait(waitUs: number): void {
-    sleepUs(waitUs);
-  }
 
   async close(): Promise<void> {
     await Promise.all(this.#sockets.map((socket) => new Promise<void>((done) => socket.close(() => done()))));
-  }
-
-  #failed(error: Error): void {
-    this.failures += 1;
-    this.lastFailure = (error as NodeJS.ErrnoException).code ?? error.message;
   }
 
   #newPacket(claims: number): OutgoingPacket {
@@ -91,7 +81,7 @@ export class DgramLink implements LoadLink {
       bytes,
       view: new DataView(bytes.buffer),
       sent: (error) => {
-        if (error) this.#failed(error);
+        if (error) this.failed(error);
         this.#free.push(packet);
       },
     };

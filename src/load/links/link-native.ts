@@ -5,9 +5,10 @@
  * Generator thread; owns its sockets and, in them, the memory trains are built in.
  */
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../../protocol/layout.ts';
+import type { HostPort } from '../../host-port.ts';
 import { SLOT_BYTES } from '../../ring/arena.ts';
-import { NativeSender } from '../../transport/native-sender.ts';
 import type { TransportSink } from '../../transport/transport.ts';
+import { NativeUdp } from '../../transport/udp-native.ts';
 import type { LoadChannels } from '../channels.ts';
 import { attachAddon } from '../signer.ts';
 import type { LinkOptions, LoadLink } from './link.ts';
@@ -19,7 +20,7 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 /** Datagrams of one length, only the last may be shorter; `start` of its bytes have left already. */
 interface Train {
-  readonly sender: NativeSender;
+  readonly sender: NativeUdp;
   start: number;
   bytes: number;
   segmentBytes: number;
@@ -43,14 +44,8 @@ export class NativeLink implements LoadLink {
     attachAddon(channels);
     const link = new NativeLink(channels, sink);
     while (link.#trains.length < sockets) {
-      const options = { host, port, stagingBytes: TRAIN_BYTES_MAX, receiveBufferBytes: RECEIVE_BUFFER_BYTES };
-      link.#trains.push({
-        sender: await NativeSender.open(options),
-        start: 0,
-        bytes: 0,
-        segmentBytes: 0,
-        datagrams: 0,
-      });
+      const sender = await NativeUdp.connect({ host, port }, TRAIN_BYTES_MAX, RECEIVE_BUFFER_BYTES);
+      link.#trains.push({ sender, start: 0, bytes: 0, segmentBytes: 0, datagrams: 0 });
     }
     return link;
   }
@@ -66,7 +61,7 @@ export class NativeLink implements LoadLink {
     return this.#trains.reduce((sum, { sender }) => sum + sender.drops, 0);
   }
 
-  local(socket: number): string {
+  local(socket: number): HostPort {
     return this.#trains[socket]!.sender.address;
   }
 
@@ -95,7 +90,7 @@ export class NativeLink implements LoadLink {
   }
 
   receive(): void {
-    for (const { sender } of this.#trains) sender.receive(this.#sink);
+    for (const { sender } of this.#trains) sender.receiveInto(this.#sink);
   }
 
   /** At the socket that sent last: exact for one claim at a time; acks at the others are found at the next look. */
@@ -123,7 +118,7 @@ export class NativeLink implements LoadLink {
   #depart(train: Train): void {
     const { sender, start, bytes, segmentBytes } = train;
     const before = sender.refusals;
-    const sent = sender.send(start, bytes - start, segmentBytes);
+    const sent = sender.sendSegments(start, bytes - start, segmentBytes);
     // Refused by the peer's machine (ICMP for an earlier datagram): these count as sent, into the void.
     const end = sender.refusals > before ? bytes : Math.min(bytes, start + sent * segmentBytes);
     if (end < bytes) {

@@ -8,8 +8,9 @@ import { connect, type Socket } from 'node:net';
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES, STREAM_HEADER_BYTES } from '../../../protocol/layout.ts';
 import { encodeStreamHeader, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
+import type { HostPort } from '../../host-port.ts';
 import { SOURCE_WORDS } from '../../ring/slot.ts';
-import { type LinkOptions, type LoadLink, sleepUs } from './link.ts';
+import { EventLoopLink, type LinkOptions, type LoadLink } from './link.ts';
 
 /** Bytes that may wait for a connection before it counts as full. */
 const UNSENT_BYTES_MAX = 256 << 10;
@@ -26,15 +27,13 @@ interface Connection {
   isOpen: boolean;
 }
 
-export class TcpLink implements LoadLink {
+export class TcpLink extends EventLoopLink implements LoadLink {
   readonly name = 'tcp';
-  readonly drops = 0;
-  failures = 0;
-  lastFailure: string | undefined;
   readonly #claims: DataView;
   readonly #connections: Connection[] = [];
 
   private constructor(claims: DataView) {
+    super();
     this.#claims = claims;
   }
 
@@ -57,9 +56,9 @@ export class TcpLink implements LoadLink {
       socket.on('data', (chunk: Buffer) => {
         if (parser.push(chunk, payloads) !== STREAM_SOUND) socket.destroy(new Error('unsound framing'));
       });
-      socket.on('error', (error) => link.#failed(error));
+      socket.on('error', (error) => link.failed(error));
       socket.on('close', () => {
-        if (connection.isOpen) link.#failed(new Error('connection closed by the node'));
+        if (connection.isOpen) link.failed(new Error('connection closed by the node'));
         connection.isOpen = false;
       });
       link.#connections.push(connection);
@@ -67,9 +66,9 @@ export class TcpLink implements LoadLink {
     return link;
   }
 
-  local(socket: number): string {
+  local(socket: number): HostPort {
     const { localAddress, localPort } = this.#connections[socket]!.socket;
-    return `${localAddress}:${localPort}`;
+    return { host: localAddress!, port: localPort! };
   }
 
   /** A connection that is gone takes everything and loses it: its claims are unanswered. */
@@ -95,21 +94,11 @@ export class TcpLink implements LoadLink {
     }
   }
 
-  receive(): void {}
-  wait(waitUs: number): void {
-    sleepUs(waitUs);
-  }
-
   async close(): Promise<void> {
     for (const connection of this.#connections) {
       connection.isOpen = false;
       connection.socket.destroy();
     }
-  }
-
-  #failed(error: Error): void {
-    this.failures += 1;
-    this.lastFailure = (error as NodeJS.ErrnoException).code ?? error.message;
   }
 }
 

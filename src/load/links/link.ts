@@ -4,12 +4,13 @@
  * Generator thread. One link holds several sockets, all to the same peer: a node that shares its port among lanes
  * (SO_REUSEPORT) spreads sockets over them, not datagrams.
  */
+import type { HostPort } from '../../host-port.ts';
 import type { TransportSink } from '../../transport/transport.ts';
 
 export interface LoadLink {
   readonly name: 'native' | 'dgram' | 'tcp';
-  /** Where socket n sends from, as `H:P`. */
-  local(socket: number): string;
+  /** Where socket n sends from. */
+  local(socket: number): HostPort;
   /**
    * Takes a datagram (or stream payload) of `count` claims, which lie at the byte offsets `slots[0..count)` of the
    * arena, and copies them. It leaves at the latest with the next `flush` that finds room. False where the socket's own
@@ -29,21 +30,35 @@ export interface LoadLink {
   close(): Promise<void>;
 }
 
-export interface LinkOptions {
-  /** A literal address. */
-  host: string;
-  port: number;
+/** The host is a literal address. */
+export interface LinkOptions extends HostPort {
   sockets: number;
   /** Claims in the largest datagram. */
   perDatagram: number;
   sink: TransportSink;
 }
 
+/** What links of the event loop have in common: no drops that are known, and nothing to do to receive. */
+export class EventLoopLink {
+  readonly drops = 0;
+  failures = 0;
+  lastFailure: string | undefined;
+
+  receive(): void {}
+  wait(waitUs: number): void {
+    sleepUs(waitUs);
+  }
+
+  protected failed(error: Error): void {
+    this.failures += 1;
+    this.lastFailure = (error as NodeJS.ErrnoException).code ?? error.message;
+  }
+}
+
 /** Below this a sleep costs more than it saves. */
 const SLEEP_US_MIN = 20;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Sleeps some microseconds; for links that have no way to wait for their sockets. */
-export function sleepUs(waitUs: number): void {
+function sleepUs(waitUs: number): void {
   if (waitUs >= SLEEP_US_MIN) Atomics.wait(cell, 0, 0, waitUs / 1_000);
 }

@@ -350,7 +350,7 @@ describe('payers of one pool', () => {
 
 describe('bad use', () => {
   it.each([
-    [{ to: 'udp://h:1' }, 'to: expected tcp:// or tls://, got udp://h:1'],
+    [{ to: 'udp://h:1' }, 'to: expected tcp://HOST:PORT (or tls), got udp://h:1'],
     [{ connectionsMax: 0 }, 'connectionsMax: expected a whole number of at least 1, got 0'],
     [{ connectionsMin: 5, connectionsMax: 4 }, 'connectionsMax: expected a whole number of at least 5'],
     [{ connectionsMin: -1 }, 'connectionsMin: expected'],

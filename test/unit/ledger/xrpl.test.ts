@@ -1,5 +1,5 @@
 /** What goes to the ledger, checked against xrpl.js as an independent peer. */
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { expect, test } from 'vitest';
 import {
   authorizeChannel,
@@ -13,7 +13,6 @@ import {
 } from 'xrpl';
 import { DROPS_MAX } from '../../../protocol/layout.ts';
 import {
-  compactFromDer,
   derFromCompact,
   notRedeemable,
   parseAddress,
@@ -90,77 +89,30 @@ test('xrpl.js takes, encodes and signs the transaction once the wallet filled it
   expect(signed.hash).toBe(hashes.hashSignedTx(signed.tx_blob));
 });
 
-test('DER as OpenSSL writes it comes apart and together again', () => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
+test('OpenSSL takes the DER of any signature', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
   const lengths = new Set<number>();
   for (let index = 0; index < 600; index++) {
-    const der = sign('sha512', Uint8Array.of(index, index >> 8), privateKey);
+    const message = Uint8Array.of(index, index >> 8);
+    const der = bytes(derFromCompact(sign('sha512', message, { key: privateKey, dsaEncoding: 'ieee-p1363' })));
     lengths.add(der.length);
-    expect(derFromCompact(compactFromDer(der.toString('hex')))).toBe(der.toString('hex').toUpperCase());
+    expect(verify('sha512', message, publicKey, der)).toBe(true);
   }
   expect(lengths.size).toBeGreaterThan(2);
 });
 
-test('short scalars lose their zeros and get them back', () => {
-  for (const [r, s] of [
-    ['01', '7F'],
-    ['80', '00FF'],
-    ['0100', '8000'],
-    ['FF'.repeat(32), '01'],
-  ] as const) {
-    const compact = bytes(r.padStart(64, '0') + s.padStart(64, '0'));
-    expect(compactFromDer(derFromCompact(compact))).toEqual(compact);
-  }
-  expect(derFromCompact(bytes(`${'1'.padStart(64, '0')}${'80'.padStart(64, '0')}`))).toBe('300702010102020080');
+test.each([
+  ['01', '7F', '300602010102017F'],
+  ['80', '00FF', '300802020080020200FF'],
+  ['0100', '8000', '300902020100020300' + '8000'],
+  ['FF'.repeat(32), '01', `3026022100${'FF'.repeat(32)}020101`],
+])('short scalars lose their zeros, and a set top bit has one before it: %s, %s', (r, s, der) => {
+  expect(derFromCompact(bytes(r.padStart(64, '0') + s.padStart(64, '0')))).toBe(der);
+});
+
+test('what is no signature has no DER', () => {
   expect(() => derFromCompact(new Uint8Array(64))).toThrow(invalid('r above 0'));
   expect(() => derFromCompact(new Uint8Array(63))).toThrow(invalid('64 bytes'));
-});
-
-test.each([
-  ['nothing', ''],
-  ['odd hex', '300702010102020080F'],
-  ['no hex', '3007020101020200zz'],
-  ['another tag', '310702010102020080'],
-  ['a long-form length', '30810702010102020080'],
-  ['a length too small', '300602010102020080'],
-  ['a length too large', '300802010102020080'],
-  ['a byte after s', '30080201010202008000'],
-  ['a second tag wrong', '300703010102020080'],
-  ['padding', '30080202000102020080'],
-  ['a negative integer', '3006020101020180'],
-  ['zero', '3006020101020100'],
-  ['an empty integer', '30050201010200'],
-  ['an integer past the end', '300702010102050080'],
-  ['33 bytes of r', `3027022301${'01'.repeat(34)}0201FF`],
-  ['r of 33 bytes without a sign byte', `302602210101${'01'.repeat(31)}020101`],
-])('strict DER refuses %s', (_name, der) => {
-  expect(() => compactFromDer(der)).toThrow(invalid('signature: expected'));
-});
-
-test('a DER with any one byte changed, cut or added is refused, or is the one DER of what it says', () => {
-  const der = bytes(derFromCompact(bytes(V1.compact)));
-  const variants: Uint8Array[] = [];
-  for (let at = 0; at < der.length; at++) {
-    for (const value of [0, 1, 0x7f, 0x80, 0xff, der[at]! ^ 1]) variants.push(der.with(at, value));
-    variants.push(Uint8Array.of(...der.subarray(0, at), ...der.subarray(at + 1)));
-    variants.push(Uint8Array.of(...der.subarray(0, at), 0, ...der.subarray(at)));
-    variants.push(der.subarray(0, at));
-  }
-  let taken = 0;
-  for (const variant of variants) {
-    const hex = Buffer.from(variant).toString('hex').toUpperCase();
-    let compact: Uint8Array;
-    try {
-      compact = compactFromDer(hex);
-    } catch (error) {
-      expect((error as { code: string }).code).toBe('INPUT_INVALID');
-      continue;
-    }
-    taken++;
-    expect(derFromCompact(compact)).toBe(hex);
-  }
-  expect(taken).toBeGreaterThan(100);
-  expect(taken).toBeLessThan(variants.length * 0.7);
 });
 
 test('addresses: typos, X-addresses and foreign ones are refused', () => {

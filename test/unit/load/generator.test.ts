@@ -60,8 +60,8 @@ class FullLink implements LoadLink {
     this.#channels = channels;
   }
 
-  local(): string {
-    return '127.0.0.1:2';
+  local(): { host: string; port: number } {
+    return { host: '127.0.0.1', port: 2 };
   }
   send(socket: number, slots: Uint32Array, count: number): boolean {
     if (this.#random.below(3) === 0) return false;

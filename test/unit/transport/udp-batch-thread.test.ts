@@ -2,12 +2,14 @@
  * Native UDP and the thread that owns it: a socket keeps it alive and dies with it, however it ends, and an exception in
  * a sink ends it as any uncaught one does.
  */
+
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { NativeSender } from '../../../src/transport/native-sender.ts';
+import type { HostPort } from '../../../src/host-port.ts';
+import { NativeUdp } from '../../../src/transport/udp-native.ts';
 import { describeNative } from '../../support/native-only.ts';
 
 /** A worker of Node 20 runs no TypeScript. */
@@ -37,10 +39,10 @@ describeNative('native UDP and its thread', () => {
         Array.from({ length: 5 }, async (_, index) => {
           const thread = worker(answer, index === 4 ? 'setInterval(() => {}, 60_000); transport.close();' : '');
           const [address] = await once(thread, 'message');
-          const port = Number(String(address).split(':').at(-1));
-          const sender = await NativeSender.open({ host: HOST, port, stagingBytes: 93_000 });
+          const { port } = address as HostPort;
+          const sender = await NativeUdp.connect({ host: HOST, port }, 93_000);
           const ended = once(thread, 'exit');
-          for (let count = 0; count < 20; count++) sender.send(0, 93_000, 93);
+          for (let count = 0; count < 20; count++) sender.sendSegments(0, 93_000, 93);
           if (index % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
           await thread.terminate();
           expect(await ended).toEqual([1]);
@@ -55,12 +57,8 @@ describeNative('native UDP and its thread', () => {
     const ended = new Promise((resolve) => thread.once('exit', resolve));
     const failed = new Promise((resolve) => thread.once('error', resolve));
     const [address] = await once(thread, 'message');
-    const sender = await NativeSender.open({
-      host: HOST,
-      port: Number(String(address).split(':')[1]),
-      stagingBytes: 64,
-    });
-    sender.send(0, 1, 1);
+    const sender = await NativeUdp.connect({ host: HOST, port: (address as HostPort).port }, 64);
+    sender.sendSegments(0, 1, 1);
     expect(await failed).toMatchObject({ message: 'sink fails' });
     expect(await ended).toBe(1);
     sender.close();
@@ -70,12 +68,8 @@ describeNative('native UDP and its thread', () => {
     const thread = worker(`transport.close();`);
     const ended = once(thread, 'exit');
     const [address] = await once(thread, 'message');
-    const sender = await NativeSender.open({
-      host: HOST,
-      port: Number(String(address).split(':')[1]),
-      stagingBytes: 64,
-    });
-    sender.send(0, 1, 1);
+    const sender = await NativeUdp.connect({ host: HOST, port: (address as HostPort).port }, 64);
+    sender.sendSegments(0, 1, 1);
     expect(await ended).toEqual([0]);
     sender.close();
   });

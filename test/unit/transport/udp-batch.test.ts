@@ -10,18 +10,15 @@ import { loadAddon } from '../../../src/native/addon.ts';
 import { Arena } from '../../../src/ring/arena.ts';
 import { ClaimRing } from '../../../src/ring/claim-ring.ts';
 import { SOURCE_WORDS } from '../../../src/ring/slot.ts';
-import { NativeSender, READABLE, WRITABLE } from '../../../src/transport/native-sender.ts';
 import { SourceCodec, sourceHead } from '../../../src/transport/source.ts';
 import type { TransportSink } from '../../../src/transport/transport.ts';
 import { type BatchUdpOptions, BatchUdpTransport } from '../../../src/transport/udp-batch.ts';
-import { NativeUdp } from '../../../src/transport/udp-native.ts';
-import { kernelLayout } from '../../../src/verify/kernel.ts';
+import { NativeUdp, READABLE, WRITABLE } from '../../../src/transport/udp-native.ts';
 import { NativeKernel } from '../../../src/verify/native.ts';
 import { describeNative } from '../../support/native-only.ts';
 import { random } from '../../support/random.ts';
 
 const HOST = '127.0.0.1';
-const portOf = ({ address }: { address: string }) => Number(address.split(':').at(-1));
 
 async function until(isTrue: () => boolean): Promise<void> {
   const end = Date.now() + 5_000;
@@ -50,7 +47,7 @@ async function pair(options: Partial<BatchUdpOptions> = {}, stagingBytes = 1 << 
   const errors: undefined[] = [];
   const transport = await BatchUdpTransport.open({ host: HOST, port: 0, ...options }, () => errors.push(undefined));
   transport.startReceiving(collector, collector.readable);
-  const sender = await NativeSender.open({ host: HOST, port: portOf(transport), stagingBytes });
+  const sender = await NativeUdp.connect({ host: HOST, port: transport.address.port }, stagingBytes);
   const close = async () => {
     sender.close();
     await transport.close();
@@ -74,23 +71,23 @@ describeNative('native UDP', () => {
     ] as const) {
       collector.payloads.length = 0;
       const sent = from.bytes(bytes);
-      sender.staging.set(sent, 11);
+      sender.sending.set(sent, 11);
       const datagrams = Math.ceil(bytes / segment);
-      expect(sender.send(11, bytes, segment)).toBe(datagrams);
+      expect(sender.sendSegments(11, bytes, segment)).toBe(datagrams);
       await until(() => collector.payloads.length === datagrams);
       expect(Buffer.concat(collector.payloads).equals(sent)).toBe(true);
       expect(collector.payloads.slice(0, -1).every(({ length }) => length === segment)).toBe(true);
     }
-    expect(collector.sources).toEqual(new Set([sourceHead(0, portOf(sender))]));
+    expect(collector.sources).toEqual(new Set([sourceHead(0, sender.address.port)]));
     await close();
   });
 
   test('a turn takes in what it may, to the message, and the next ones bring the rest', async () => {
     const { collector, sender, close } = await pair({ claimsPerTurnMax: 100 });
     // The first turn learns how large messages are.
-    sender.send(0, 1_395, 1_395);
+    sender.sendSegments(0, 1_395, 1_395);
     await until(() => collector.payloads.length === 1);
-    for (let train = 0; train < 20; train++) expect(sender.send(0, 93 * 30, 93)).toBe(30);
+    for (let train = 0; train < 20; train++) expect(sender.sendSegments(0, 93 * 30, 93)).toBe(30);
     await until(() => collector.payloads.length === 601);
     // Rounded up to trains, and once by what the sudden change of size lets through.
     expect(collector.turns.length).toBeGreaterThanOrEqual(5);
@@ -100,7 +97,7 @@ describeNative('native UDP', () => {
 
   test('acks to one peer leave as one train, and a shorter one in between does not tear it', async () => {
     const { collector, transport, sender, errors, close } = await pair();
-    sender.send(0, 1, 1);
+    sender.sendSegments(0, 1, 1);
     await until(() => collector.payloads.length === 1);
     const to = new Uint32Array(SOURCE_WORDS);
     new SourceCodec().parse(HOST, to);
@@ -110,7 +107,7 @@ describeNative('native UDP', () => {
       packet.bytes.fill(index, 0, length);
       packet.length = length;
       // A source's first byte is a claim's last one and means nothing.
-      to[0] = sourceHead(0, portOf(sender)) + index;
+      to[0] = sourceHead(0, sender.address.port) + index;
       transport.send(packet, to, 0);
     }
     transport.flush();
@@ -120,7 +117,7 @@ describeNative('native UDP', () => {
       payload: (bytes, _view, offset, length) => answers.push(Buffer.from(bytes.subarray(offset, offset + length))),
     };
     while (answers.length < lengths.length && sender.wait(1_000_000, false) === READABLE) {
-      sender.receive(sink, 1);
+      sender.receiveInto(sink, 1);
       messages++;
     }
     expect(answers.map(({ length }) => length)).toEqual(lengths);
@@ -163,11 +160,11 @@ describeNative('native UDP', () => {
 
   test('stopped receiving, the loop is left alone', async () => {
     const { collector, transport, sender, close } = await pair();
-    sender.send(0, 93, 93);
+    sender.sendSegments(0, 93, 93);
     await until(() => collector.payloads.length === 1);
     transport.stopReceiving();
     const turns = collector.turns.length;
-    sender.send(0, 93, 93);
+    sender.sendSegments(0, 93, 93);
     for (let count = 0; count < 20; count++) await new Promise((resolve) => setTimeout(resolve, 1));
     expect(collector.turns.length).toBe(turns);
     await close();
@@ -175,12 +172,10 @@ describeNative('native UDP', () => {
 
   test('one address, several lanes: each peer stays with one, and a stranger is refused', async () => {
     const first = await pair({ reusePort: true, exclusive: true });
-    const port = portOf(first.transport);
+    const port = first.transport.address.port;
     const second = await pair({ port, reusePort: true });
-    const peers = await Promise.all(
-      Array.from({ length: 32 }, () => NativeSender.open({ host: HOST, port, stagingBytes: 64 })),
-    );
-    for (const peer of peers) for (let count = 0; count < 10; count++) expect(peer.send(0, 1, 1)).toBe(1);
+    const peers = await Promise.all(Array.from({ length: 32 }, () => NativeUdp.connect({ host: HOST, port }, 64)));
+    for (const peer of peers) for (let count = 0; count < 10; count++) expect(peer.sendSegments(0, 1, 1)).toBe(1);
     await until(() => first.collector.payloads.length + second.collector.payloads.length === 320);
     expect(first.collector.sources.size).toBeGreaterThan(0);
     expect(second.collector.sources.size).toBeGreaterThan(0);
@@ -199,7 +194,7 @@ describeNative('native UDP', () => {
     const { collector, transport, sender, close } = await pair({ receiveBufferBytes: 4_096 });
     expect(transport.receiveBufferBytes).toBeGreaterThanOrEqual(4_096);
     expect(transport.drops).toBe(0);
-    for (let count = 0; count < 100; count++) expect(sender.send(0, 1_000, 1_000)).toBe(1);
+    for (let count = 0; count < 100; count++) expect(sender.sendSegments(0, 1_000, 1_000)).toBe(1);
     const { drops } = transport;
     expect(drops).toBeGreaterThan(0);
     await until(() => collector.payloads.length === 100 - drops);
@@ -213,21 +208,21 @@ describeNative('native UDP', () => {
     expect(sender.wait(1_000, true)).toBe(WRITABLE);
     await transport.close();
     const sink = { payload: () => {} };
-    sender.send(0, 93, 93);
+    sender.sendSegments(0, 93, 93);
     expect(sender.wait(1_000_000, false)).toBe(READABLE);
-    expect(sender.receive(sink)).toBe(0);
+    sender.receiveInto(sink);
     expect(sender.refusals).toBe(1);
-    sender.send(0, 93, 93);
-    expect(sender.send(0, 93, 93)).toBe(0);
+    sender.sendSegments(0, 93, 93);
+    expect(sender.sendSegments(0, 93, 93)).toBe(0);
     expect(sender.refusals).toBe(2);
-    expect(() => sender.send(0, 70_000, 65_508)).toThrow('udpSendSegments');
+    expect(() => sender.sendSegments(0, 70_000, 65_508)).toThrow('udpSendSegments');
     sender.close();
     await expect(close()).rejects.toThrow('udp: expected the handle');
   });
 
   test('an error stops no polling', async () => {
     const first = await pair();
-    const port = portOf(first.transport);
+    const port = first.transport.address.port;
     await first.close();
     const polled = await NativeUdp.open({ peer: { host: HOST, port }, sendingBytes: 1, packetsMax: 0 });
     let received = 0;
@@ -257,7 +252,7 @@ describeNative('native UDP', () => {
     arena.bytes.set(random(3).bytes(64 * 128), ring.base);
     const { sender, close } = await pair({}, 93 * 64 + 8);
     const kernel = new NativeKernel(1 << 20);
-    kernel.attach(arena, kernelLayout(arena, ring));
+    kernel.attach(arena, ring);
     for (const [first, count] of [
       [0, 64],
       [60, 10],
@@ -265,14 +260,14 @@ describeNative('native UDP', () => {
       [5, 1],
       [5, 0],
     ] as const) {
-      sender.staging.fill(0xee);
+      sender.sending.fill(0xee);
       sender.gather(8, first, count);
       for (let index = 0; index < count; index++) {
         const slot = ring.base + ((first + index) % 64) * 128;
         const claim = arena.bytes.subarray(slot, slot + 93);
-        expect(Buffer.compare(claim, sender.staging.subarray(8 + index * 93, 8 + (index + 1) * 93))).toBe(0);
+        expect(Buffer.compare(claim, sender.sending.subarray(8 + index * 93, 8 + (index + 1) * 93))).toBe(0);
       }
-      expect(sender.staging.subarray(8 + count * 93).every((byte) => byte === 0xee)).toBe(true);
+      expect(sender.sending.subarray(8 + count * 93).every((byte) => byte === 0xee)).toBe(true);
     }
     expect(() => sender.gather(9, 0, 64)).toThrow('udpGather');
     expect(() => sender.gather(0, 0, 65)).toThrow('udpGather');
@@ -290,7 +285,7 @@ describeNative('native UDP', () => {
         expect(() => addon[name]!(handle, 1, 1, 1, 1), `${name}(${String(handle)})`).toThrow(/^udp/);
     const arrays = () =>
       [new Uint8Array(65_664), new Uint32Array(8), new Uint8Array(100), new Uint32Array(16)] as const;
-    const open = (...memory: readonly unknown[]) => addon.udpOpen!(HOST, '', 0, 0, 0, 0, 0, ...memory) as number;
+    const open = (...memory: readonly unknown[]) => addon.udpOpen!(HOST, '', 0, 0, 0, 0, ...memory) as number;
     expect(() => open(...arrays().slice(1))).toThrow('udpOpen');
     expect(() => open(...arrays().slice(1), new Uint8Array(1))).toThrow('udpOpen');
     const memory = arrays();
@@ -312,8 +307,8 @@ describeNative('native UDP', () => {
   });
 
   test('the sockets of a thread have a limit', async () => {
-    const senders: NativeSender[] = [];
-    const open = () => NativeSender.open({ host: HOST, port: 9, stagingBytes: 1 });
+    const senders: NativeUdp[] = [];
+    const open = () => NativeUdp.connect({ host: HOST, port: 9 }, 1);
     while (senders.length < 64) senders.push(await open());
     await expect(open()).rejects.toMatchObject({ code: 'EMFILE' });
     for (const sender of senders) sender.close();

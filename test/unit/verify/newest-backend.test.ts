@@ -17,10 +17,9 @@ import {
   VERDICT_PENDING,
   VERDICT_VALID,
 } from '../../../src/ring/slot.ts';
-import type { VerifyBackend } from '../../../src/verify/backend.ts';
 import { NewestBackend } from '../../../src/verify/newest-backend.ts';
 import { createBackend } from '../../../src/verify/select.ts';
-import { claimOf, Rig, sourceOf } from '../../support/rig.ts';
+import { claimOf, Rig, StubBackend, sourceOf } from '../../support/rig.ts';
 import { ThrowawayChannel, withBadSignature } from '../../support/throwaway-claims.ts';
 
 const ALICE = sourceOf('127.0.0.1', 5001);
@@ -28,37 +27,27 @@ const BOB = sourceOf('127.0.0.2', 5002);
 const KERNEL = { cacheBytes: 1, threads: 1, thread: 0 };
 
 /** Judges as the rig's own backend does, but only what is pending, and remembers what it looked at. */
-class RecordingBackend implements VerifyBackend {
-  readonly name = 'noble';
-  readonly batchMax: number;
+class RecordingBackend extends StubBackend {
   /** Signatures judged, by verdict. */
   readonly valid: string[] = [];
   readonly invalid: string[] = [];
   /** Called behind each pass over a batch. */
   afterPass: (first: number) => void = () => {};
-  /** Called behind each verdict. */
-  afterVerdict: () => void = () => {};
   passes = 0;
-  readonly #arena: Arena;
-  readonly #ring: ClaimRing;
 
   constructor(arena: Arena, ring: ClaimRing, batchMax: number) {
-    this.#arena = arena;
-    this.#ring = ring;
-    this.batchMax = batchMax;
+    const verdictOf = (slot: number): number | undefined => {
+      if (Atomics.load(arena.ints, (slot + SLOT_VERDICT) >>> 2) !== VERDICT_PENDING) return undefined;
+      const isValid = (arena.bytes[slot + CLAIM_SIGNATURE]! & 1) === 0;
+      (isValid ? this.valid : this.invalid).push(signatureHex(arena.bytes, slot));
+      return isValid ? VERDICT_VALID : VERDICT_INVALID;
+    };
+    super(arena, ring, verdictOf, batchMax);
   }
 
-  verifySlots(first: number, count: number): void {
+  override verifySlots(first: number, count: number): void {
     this.passes++;
-    for (let index = 0; index < count; index++) {
-      const slot = this.#ring.slot(first + index);
-      const word = (slot + SLOT_VERDICT) >>> 2;
-      if (Atomics.load(this.#arena.ints, word) !== VERDICT_PENDING) continue;
-      const isValid = (this.#arena.bytes[slot + CLAIM_SIGNATURE]! & 1) === 0;
-      (isValid ? this.valid : this.invalid).push(signatureHex(this.#arena.bytes, slot));
-      Atomics.store(this.#arena.ints, word, isValid ? VERDICT_VALID : VERDICT_INVALID);
-      this.afterVerdict();
-    }
+    super.verifySlots(first, count);
     this.afterPass(first);
   }
 }

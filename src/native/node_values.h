@@ -1,0 +1,34 @@
+/* What the addon's three parts ask of Node-API: errors, typed arrays, the arena, functions to export. */
+#ifndef CLAIMWIRE_NODE_VALUES_H
+#define CLAIMWIRE_NODE_VALUES_H
+#include <node_api.h>
+#include <string.h>
+#include "arena.h"
+
+static inline napi_value cw_throw(napi_env env, const char *code, const char *message) {
+    napi_throw_error(env, code, message);
+    return 0;
+}
+/* The elements of a typed array of the type wanted and how many there are; 0 for anything else. */
+static inline int cw_view(napi_env env, napi_value value, napi_typedarray_type wanted, void *data, size_t *count) {
+    napi_typedarray_type type;
+    return napi_get_typedarray_info(env, value, &type, count, data, 0, 0) == napi_ok && type == wanted;
+}
+/* Fills `a` from the arena's bytes and its layout (ring/arena-layout.ts). 0, or what was expected. */
+static inline const char *cw_arena_from(napi_env env, napi_value bytes, napi_value layout, struct cw_arena *a) {
+    uint32_t *words;
+    size_t count;
+    if (!cw_view(env, bytes, napi_uint8_array, &a->base, &a->bytes) || !cw_view(env, layout, napi_uint32_array, &words, &count) || count != CW_ARENA_FIELDS)
+        return "expected the arena's bytes and its layout";
+    memcpy(&a->slots, words, 4 * CW_ARENA_FIELDS);
+    return cw_arena_fault(a);
+}
+struct cw_function { const char *name; napi_callback call; };
+static inline void cw_export(napi_env env, napi_value exports, void *data, const struct cw_function *functions, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        napi_value f;
+        napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, data, &f);
+        napi_set_named_property(env, exports, functions[i].name, f);
+    }
+}
+#endif
