@@ -1,22 +1,25 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test check bench powerloss build native wasm clean
+.PHONY: help run siege test test-fast check bench powerloss build native wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/.built
 CC ?= cc
-KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/native/*.[ch] src/native/*.[ch])
+KERNEL := $(wildcard src/kernel/*.[ch] src/native/*.[ch] src/native/Makefile)
 NATIVE := build/claimwire.node
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BUILT) $(NATIVE) ## a node and a payer exchanging claims for some seconds, then the result
 	@node dist/tools/cli.js demo
 
 test: $(BUILT) $(NATIVE) ## everything that can fail
 	npx vitest run
+
+test-fast: $(BUILT) $(NATIVE) ## in less than a minute: units, and fast twins against slow ones
+	npx vitest run --project fast
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx tsc -p tsconfig.test.json
@@ -38,7 +41,7 @@ siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: 
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
 
 wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
-	$(MAKE) -C src/kernel wasm
+	$(MAKE) -C src/native wasm
 
 clean: ## remove what was built, never data/
 	rm -rf dist build
@@ -56,5 +59,5 @@ $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
 
 # Without a compiler the node runs the wasm kernel, and says so.
 $(NATIVE): $(INSTALLED) $(KERNEL)
-	@if command -v $(CC) >/dev/null; then $(MAKE) -s -j2 -C src/kernel native CC="$(CC)" OUT=../../build; \
+	@if command -v $(CC) >/dev/null; then $(MAKE) -s -j2 -C src/native native CC="$(CC)" OUT=../../build; \
 	else echo 'make: no C compiler ($(CC)): the wasm kernel will verify' >&2; fi
