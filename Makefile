@@ -1,9 +1,10 @@
 # The one door: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test test-fast check bench powerloss build native wasm clean
+.PHONY: help run siege test test-fast check bench docs powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null)
 INSTALLED := node_modules/.package-lock.json
+TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
 CC ?= cc
 KERNEL := $(wildcard src/kernel/*.[ch] src/native/*.[ch] src/native/Makefile)
@@ -29,6 +30,9 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
 	@for name in codec ring journal channels verify load path transport pool; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
+docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
+	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
+
 powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 points under five disk models; Linux, ARGS="--help"
 	@npx tsc -p test/powerloss/tsconfig.json
 	@node build/powerloss/test/powerloss/main.js $(ARGS)
@@ -40,6 +44,22 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
 
+# A platform is built where its compiler is: Debian's gcc-aarch64-linux-gnu and musl-tools. Stripped: a tenth of the size.
+HOST := $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
+PLATFORMS ?= $(patsubst linux-%,linux-%-gnu,$(HOST)) linux-x64-musl linux-arm64-gnu
+prebuild: $(NATIVE) ## the addon for each of PLATFORMS that there is a compiler for, into build/prebuilt/
+	@for platform in $(sort $(PLATFORMS)); do $(MAKE) -s prebuild-$$platform || exit 1; done
+prebuild-linux-x64-musl: CROSS := musl-gcc
+prebuild-linux-arm64-gnu: CROSS := $(if $(filter linux-arm64,$(HOST)),,aarch64-linux-gnu-gcc)
+prebuild-%: $(NATIVE)
+	@mkdir -p build/prebuilt/$*
+	@if [ -z "$(CROSS)" ]; then if [ -f $(NATIVE) ]; then strip -o build/prebuilt/$*/claimwire.node $(NATIVE); fi; \
+	elif command -v $(CROSS) >/dev/null; then $(MAKE) -s -j2 -C src/native native CC=$(CROSS) CFLAGS=-O3 LDFLAGS=-s OUT=../../build/prebuilt/$*; \
+	else echo "make: NOT prebuilt for $*: expected the compiler $(CROSS), got none" >&2; fi
+
+packages: $(BUILT) prebuild ## what is published: the tarballs of claimwire and of its platform packages, in build/packages/
+	@node tools/packages.mjs make
+
 wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
 	$(MAKE) -C src/native wasm
 
@@ -49,6 +69,11 @@ clean: ## remove what was built, never data/
 # Not npm ci: it refuses a lock without the optional packages of every other platform. This takes it, and leaves it as is.
 $(INSTALLED): package-lock.json package.json
 	npm install --no-save --ignore-scripts >&2
+	@touch $@
+
+# typedoc reads sources through the compiler API of TypeScript 6, which 7 no longer has: it is installed apart.
+$(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
+	npm install --prefix docs/typedoc --no-save --ignore-scripts >&2
 	@touch $@
 
 $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json

@@ -26,18 +26,23 @@ export interface Claim {
   timestamp: number;
 }
 
+/** Upper half of the channel handle. */
 export function claimChannelHigh(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_CHANNEL_ID);
 }
+/** Lower half of the channel handle. */
 export function claimChannelLow(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_CHANNEL_ID + 4);
 }
+/** The sequence, a u32. */
 export function claimSequence(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_SEQUENCE);
 }
+/** Upper half of the cumulative amount. */
 export function claimAmountHigh(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_AMOUNT);
 }
+/** Lower half of the cumulative amount. */
 export function claimAmountLow(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_AMOUNT + 4);
 }
@@ -45,6 +50,7 @@ export function claimAmountLow(view: DataView, offset: number): number {
 export function claimTimestampHigh(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_TIMESTAMP);
 }
+/** The lower half, see `claimTimestampHigh`. */
 export function claimTimestampLow(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_TIMESTAMP + 4);
 }
@@ -109,6 +115,7 @@ export function claimBytes(claim: Claim): Uint8Array {
   return bytes;
 }
 
+/** Throws RangeError, naming the field, for a bigint that is no u64. */
 export function expectU64(value: bigint, name: string): void {
   if (value < 0n || value > U64_MAX) throw new RangeError(`${name}: expected 0..2^64-1, got ${value}`);
 }

@@ -2,12 +2,12 @@
  * Control messages as bytes: 0x80, then MessagePack by msgpackr. Any thread; owns nothing but the buffers it returns.
  *
  * msgpackr is not made for hostile bytes: five of them announce an array of 2^25 that it allocates before it misses the
- * elements, two of its extensions define record readers and errors. So it sees only what `isPlain` has walked: nil,
+ * elements, two of its extensions define record readers and errors. So it sees only what `plainEnd` has walked: nil,
  * booleans, numbers, strings, bytes, arrays and maps, all there to the last byte, a few levels deep, no extensions.
  */
 import { Packr } from 'msgpackr/pack';
 import { Unpackr } from 'msgpackr/unpack';
-import type { ControlReply, ControlRequest } from './control.ts';
+import { CONTROL_REQUEST_BYTES_MAX, type ControlReply, type ControlRequest, isU32 } from './control.ts';
 import { PAYLOAD_CONTROL, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
@@ -30,7 +30,7 @@ export function encodeControl(message: ControlRequest | ControlReply): Uint8Arra
 
 /** The value in `bytes[start, end)`, a control payload after its first byte; undefined where it is not plain. Never throws. */
 export function decodeControl(bytes: Uint8Array, start: number, end: number): unknown {
-  if (!isPlain(bytes, start, end)) return undefined;
+  if (plainEnd(bytes, start, end) !== end) return undefined;
   try {
     return unpackr.unpack(bytes.subarray(start, end));
   } catch {
@@ -38,27 +38,58 @@ export function decodeControl(bytes: Uint8Array, start: number, end: number): un
   }
 }
 
+/** Twice as many as any request has: looking at them costs a few microseconds at most. */
+const FIELDS_READ_MAX = 8;
+
+/**
+ * The `id` of a message that is refused whole, so that its asker learns of it: the one among the map's first fields, as
+ * far as they are plain and lie within the bytes a request may have. 0 where there is none. Never throws.
+ */
+export function readControlId(bytes: Uint8Array, start: number, end: number): number {
+  const last = Math.min(end, start + CONTROL_REQUEST_BYTES_MAX);
+  const token = bytes[start];
+  // The header of a map: 16 fields fit its first byte, else a length of 16 or 32 bits follows.
+  const isShort = token !== undefined && token >= 0x80 && token < 0x90;
+  if (start >= last || !(isShort || token === 0xde || token === 0xdf)) return 0;
+  let offset = start + (isShort ? 1 : token === 0xde ? 3 : 5);
+  for (let field = 0; field < FIELDS_READ_MAX && offset < last; field++) {
+    const valueAt = plainEnd(bytes, offset, last);
+    const next = plainEnd(bytes, valueAt, last);
+    if (next > last) return 0;
+    if (decodeControl(bytes, offset, valueAt) === 'id') {
+      const id = decodeControl(bytes, valueAt, next);
+      return isU32(id) ? id : 0;
+    }
+    offset = next;
+  }
+  return 0;
+}
+
 /** Sizes of the values that are their header and a fixed number of bytes: 0xca (float 32) to 0xd3 (int 64). */
 const FIXED_BYTES = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8];
 
-/** Whether exactly one plain value lies in `bytes[start, end)`. https://github.com/msgpack/msgpack/blob/master/spec.md */
-function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+/**
+ * Where the plain value that begins at `start` ends; past `end` where there is none, or only a part of one.
+ * https://github.com/msgpack/msgpack/blob/master/spec.md
+ */
+function plainEnd(bytes: Uint8Array, start: number, end: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const none = end + 1;
   /** Values to come, by level. */
   const open = [1];
   let offset = start;
   /** The length of `size` bytes that stands here; more than there can be where it is cut. */
   const length = (size: number): number => {
     offset += size;
-    if (offset > end) return end + 1;
+    if (offset > end) return none;
     if (size === 1) return bytes[offset - 1]!;
     return size === 2 ? view.getUint16(offset - 2) : view.getUint32(offset - 4);
   };
   for (;;) {
     while (open.at(-1) === 0) open.pop();
-    if (open.length === 0) return offset === end;
+    if (open.length === 0) return offset;
     open[open.length - 1]! -= 1;
-    if (offset >= end) return false;
+    if (offset >= end) return none;
     const token = bytes[offset++]!;
     let values = 0;
     let skipped = 0;
@@ -71,10 +102,10 @@ function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
     else if (token >= 0xd9 && token <= 0xdb) skipped = length(1 << (token - 0xd9));
     else if (token === 0xdc || token === 0xdd) values = length(2 << (token - 0xdc));
     else if (token === 0xde || token === 0xdf) values = 2 * length(2 << (token - 0xde));
-    else return false;
+    else return none;
     offset += skipped;
     // Values that are announced and not there need no rule: the walk runs out of bytes.
-    if (offset > end) return false;
-    if (values > 0 && open.push(values) > DEPTH_MAX) return false;
+    if (offset > end) return none;
+    if (values > 0 && open.push(values) > DEPTH_MAX) return none;
   }
 }

@@ -3,11 +3,13 @@
  *
  * Any value a peer made can come in here: the checks look at own types only, throw nothing, and copy what they know
  * into a fresh object, so that a field nobody asked for goes no further. Amounts and u64 handles are decimal strings,
- * bytes are hex: the same text as in the admin interface's JSON, and exact in every language.
+ * bytes are hex, written in upper case and read in either: the same text as in the admin interface's JSON, and exact in
+ * every language.
  */
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { LEDGER_CHANNEL_ID_BYTES, type ProfileName } from './layout.ts';
 
+/** The version that `hello` agrees on. */
 export const PROTOCOL_VERSION = 1;
 /** A request's MessagePack bytes; a reply takes what a payload holds. */
 export const CONTROL_REQUEST_BYTES_MAX = 4_096;
@@ -15,6 +17,7 @@ export const CONTROL_REQUEST_BYTES_MAX = 4_096;
 export const CONTROL_OUTSTANDING_MAX = 16;
 /** Requests a connection is read for in a second; the rest of its stream waits for the next one. */
 export const CONTROL_PER_SECOND_MAX = 64;
+/** What `hello` hands out for `resume` to sign. */
 export const RESUME_NONCE_BYTES = 16;
 
 /** What the replies that say no say it by. A node adds the codes of its own errors (INPUT_INVALID, CHANNEL_UNKNOWN, …). */
@@ -47,17 +50,22 @@ export type ControlRequest =
   | { id: number; type: 'status'; channelId: string }
   | { id: number; type: 'resume'; channelId: string; signature: string }
   | { id: number; type: 'stats'; token: string };
+/** What a request may ask for. */
 export type ControlType = ControlRequest['type'];
 
+/** A reply that says no. `code` is for programs (CONTROL_CODE), `message` for people. */
 export interface ControlRefusal {
   id: number;
   ok: false;
   code: string;
   message: string;
 }
+/** A reply that says yes; its other fields depend on the request. */
 export type ControlAnswer = { id: number; ok: true } & Record<string, unknown>;
+/** What a request is answered with. */
 export type ControlReply = ControlAnswer | ControlRefusal;
 
+/** The answer to `hello`. */
 export interface HelloResult {
   /** The newest version both ends speak. */
   version: number;
@@ -73,7 +81,7 @@ export interface HelloResult {
 /** What is public of a channel: the state, and what the ledger or an unsigned claim tells anybody. */
 export type StatusResult =
   | { state: 'unknown' }
-  | { state: 'open' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
+  | { state: 'open' | 'expired' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
 
 /** The channel's best claim, for whoever proved the right to see it. */
 export interface BestClaimResult {
@@ -107,6 +115,7 @@ export function resumePreimage(ledgerChannelId: Uint8Array, nonce: Uint8Array): 
   return preimage;
 }
 
+/** The refusal of the request `id`; 0 where its id is not known. */
 export function refuseControl(id: number, code: string, message: string): ControlRefusal {
   return { id, ok: false, code, message };
 }
@@ -118,6 +127,7 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
   const { id } = value;
   const malformed = (expected: string) => refuseControl(id, CONTROL_CODE.MALFORMED, expected);
   const { type, token, channelId, channel, signature, client, versions } = value;
+  if (typeof type !== 'string') return malformed('type: expected a string');
   const needsToken = type === 'open' || type === 'close' || type === 'stats';
   if (needsToken && !isHex(token, 64)) return malformed('token: expected 64 hex digits');
   const needsChannelId = type === 'close' || type === 'status' || type === 'resume';
@@ -189,7 +199,8 @@ function isNumbers(value: unknown): value is Record<string, number> {
   return isMap(value) && Object.values(value).every((entry) => typeof entry === 'number');
 }
 
-function isU32(value: unknown): value is number {
+/** Whether a value that a peer made is a u32. */
+export function isU32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= U32_MAX;
 }
 

@@ -6,16 +6,22 @@
  */
 import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM } from './layout.ts';
 
-/** Why a walk ended. */
+/** Why a walk ended: at the end of a whole frame. */
 export const WALK_WHOLE = 0;
+/** There was nothing to walk over. */
 export const WALK_EMPTY = 1;
+/** A frame of a type that this version does not know. */
 export const WALK_UNKNOWN_TYPE = 2;
+/** The bytes end inside a frame. */
 export const WALK_CUT_FRAME = 3;
+/** One of the WALK constants. */
 export type WalkEnd = typeof WALK_WHOLE | typeof WALK_EMPTY | typeof WALK_UNKNOWN_TYPE | typeof WALK_CUT_FRAME;
 
 /** Takes frames in the order they lie; `bytes[offset]` is the frame's type byte. */
 export interface FrameSink {
+  /** A whole claim. */
   claim(bytes: Uint8Array, offset: number): void;
+  /** A whole ack. */
   ack(bytes: Uint8Array, offset: number): void;
 }
 

@@ -1,4 +1,8 @@
-/** The wire protocol, for both ends. Imports nothing of Node: it runs in a browser. */
+/**
+ * The wire protocol, for both ends. Imports nothing of Node: it runs in a browser.
+ *
+ * @module claimwire/protocol
+ */
 export * from './ack.ts';
 export * from './claim.ts';
 export * from './control.ts';

@@ -7,36 +7,51 @@
 
 /** First byte of a frame. 0x03..0x05 are reserved (Merkle batch, heartbeat, gap request). */
 export const FRAME_CLAIM = 0x01;
+/** First byte of an ack. */
 export const FRAME_ACK = 0x02;
 /** First byte of a TCP payload that is a control message (MessagePack after it), not frames. */
 export const PAYLOAD_CONTROL = 0x80;
 
 /** CLAIM, 93 bytes. */
 export const CLAIM_BYTES = 93;
-export const CLAIM_CHANNEL_ID = 1; // u64
-export const CLAIM_SEQUENCE = 9; // u32
-export const CLAIM_AMOUNT = 13; // u64, cumulative drops
-export const CLAIM_SIGNATURE = 21; // r‖s, or Ed25519
-export const CLAIM_TIMESTAMP = 85; // f64, milliseconds since 1970
+/** U64. */
+export const CLAIM_CHANNEL_ID = 1;
+/** U32. */
+export const CLAIM_SEQUENCE = 9;
+/** U64, cumulative drops. */
+export const CLAIM_AMOUNT = 13;
+/** R‖s, or Ed25519. */
+export const CLAIM_SIGNATURE = 21;
+/** F64, milliseconds since 1970. */
+export const CLAIM_TIMESTAMP = 85;
+/** Length of a signature, of either kind. */
 export const SIGNATURE_BYTES = 64;
 
 /** ACK, 32 bytes. */
 export const ACK_BYTES = 32;
-export const ACK_STATUS = 1; // u8
-export const ACK_RESERVED = 2; // u16, 0
-export const ACK_SEQUENCE = 4; // u32
-export const ACK_CHANNEL_ID = 8; // u64
-export const ACK_AMOUNT = 16; // u64
-export const ACK_TIMESTAMP = 24; // f64, echoed bit for bit
+/** U8. */
+export const ACK_STATUS = 1;
+/** U16, 0. */
+export const ACK_RESERVED = 2;
+/** U32. */
+export const ACK_SEQUENCE = 4;
+/** U64. */
+export const ACK_CHANNEL_ID = 8;
+/** U64. */
+export const ACK_AMOUNT = 16;
+/** F64, echoed bit for bit. */
+export const ACK_TIMESTAMP = 24;
 
 /** What a sender packs into one datagram, so that it fits a 1,500-byte MTU on IPv4 and IPv6. */
 export const CLAIMS_PER_DATAGRAM_MAX = 15;
+/** The same for acks. */
 export const ACKS_PER_DATAGRAM_MAX = 45;
 /** What a receiver takes: the largest UDP payload over IPv4. */
 export const DATAGRAM_BYTES_MAX = 65_507;
 
 /** TCP: `u32 length ‖ payload`, length 1..65,536. */
 export const STREAM_HEADER_BYTES = 4;
+/** Longest payload of a TCP message. */
 export const STREAM_PAYLOAD_BYTES_MAX = 65_536;
 
 /** Ack statuses. 0 and 1 say "durable"; 16 and above are refusals. */
@@ -52,8 +67,11 @@ export const STATUS = {
   /** `link` only: the sequence did not rise. */
   BAD_SEQUENCE: 22,
 } as const;
+/** Name of an ack status. */
 export type StatusName = keyof typeof STATUS;
+/** Number of an ack status. */
 export type Status = (typeof STATUS)[StatusName];
+/** Statuses from here on are refusals. */
 export const STATUS_FIRST_REFUSAL = 16;
 
 const STATUS_NAMES = new Map<number, StatusName>(
@@ -67,15 +85,19 @@ export function statusName(status: number): StatusName | `STATUS_${number}` {
 
 /** Profiles: what a channel's signatures cover. Fixed when the channel is opened. */
 export const PROFILE_XRPL = 0;
+/** The `link` profile: signatures cover the whole claim. */
 export const PROFILE_LINK = 1;
+/** Name of a profile. */
 export type ProfileName = 'xrpl' | 'link';
 
 /** Most drops there can be on the ledger: 100 billion XRP. Larger amounts are BAD_AMOUNT under the `xrpl` profile. */
 export const DROPS_MAX = 100_000_000_000_000_000n;
+/** Largest u64: of handles, and of amounts under the `link` profile. */
 export const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
 /** Sizes of what a channel is known by. */
 export const LEDGER_CHANNEL_ID_BYTES = 32;
+/** A compressed secp256k1 point, or ED and 32 bytes of Ed25519. */
 export const PUBLIC_KEY_BYTES = 33;
 /** First byte of an Ed25519 public key on the XRP Ledger. */
 export const ED25519_KEY_PREFIX = 0xed;

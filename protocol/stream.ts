@@ -9,8 +9,11 @@ import { STREAM_HEADER_BYTES, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
 
 /** What is wrong with a stream. After anything but STREAM_SOUND the reader closes the connection and counts why. */
 export const STREAM_SOUND = 0;
+/** A message without a payload. */
 export const STREAM_LENGTH_ZERO = 1;
+/** A message longer than STREAM_PAYLOAD_BYTES_MAX. */
 export const STREAM_LENGTH_OVER_MAX = 2;
+/** One of the STREAM constants for faults. */
 export type StreamFault = typeof STREAM_SOUND | typeof STREAM_LENGTH_ZERO | typeof STREAM_LENGTH_OVER_MAX;
 
 /** What a parser keeps between payloads to gather the next one in: a datagram's worth. */
@@ -22,9 +25,11 @@ const NOTHING = new Uint8Array(0);
  * not throw.
  */
 export interface PayloadSink {
+  /** One whole payload. */
   payload(bytes: Uint8Array, start: number, end: number): void;
 }
 
+/** Takes one stream apart; see PayloadSink. */
 export class StreamParser {
   #gathered: Uint8Array = NOTHING;
   #gatheredBytes = 0;

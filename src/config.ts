@@ -14,11 +14,13 @@ export type LayoutName = 'pipeline' | 'lanes';
 export type Durability = 'sync' | 'os';
 /** `newest`: of a channel's claims in one batch only the newest is verified (verify/newest-backend.ts). */
 export type VerifyPolicy = 'every' | 'newest';
-/** Where a lane's syncs run: in the lane, beside it in a thread of libuv's pool, or by the group's size. */
-export type JournalSync = 'inline' | 'overlap' | 'auto';
 /** Native batch I/O needs the addon; dgram is everywhere, one socket. */
 export type SocketKind = 'native' | 'dgram';
 
+/** Whose loops plain claims run through: the addon's, or the steps' own, which are everywhere. */
+export type PathKind = 'native' | 'portable';
+
+/** An address to listen on; port 0 picks a free one. */
 export interface HostPort {
   host: string;
   port: number;
@@ -48,11 +50,10 @@ export interface NodeOptions {
   /** Verifier threads (`pipeline`). */
   verifiers?: number;
   sockets?: SocketKind | 'auto';
+  /** `auto`: native where the addon is there. */
+  path?: PathKind | 'auto';
   durability?: Durability;
   verify?: VerifyPolicy;
-  journalSync?: JournalSync;
-  /** Longest a busy native socket waits for more before a turn, microseconds; an idle one never waits. */
-  coalesceUs?: number;
   backend?: BackendChoice;
   /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 1 GiB. */
   keyCacheBytes?: number;
@@ -60,8 +61,6 @@ export interface NodeOptions {
   channelsMax?: number;
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
   ringSlots?: number;
-  /** Empty steps a thread spins before it sleeps; -1 lets the node choose by its cores. */
-  spins?: number;
   segmentBytes?: number;
   /** What groups of the journal are aligned to: 4,096, or 512 for disks known to write sectors of 512 bytes. */
   journalBlockBytes?: number;
@@ -74,6 +73,7 @@ export interface NodeOptions {
 export interface NodeConfig extends Required<NodeOptions> {
   layout: LayoutName;
   sockets: SocketKind;
+  path: PathKind;
   backend: BackendName;
 }
 
@@ -82,17 +82,15 @@ export interface Capabilities {
   backend: BackendName;
   /** Why native sockets can't be had, or undefined. */
   nativeSocketsFault: string | undefined;
+  /** The same of the C path. */
+  nativePathFault: string | undefined;
 }
 
 const DEFAULT_UDP: HostPort = { host: '127.0.0.1', port: 9393 };
 export const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
 const VERIFIERS_MAX = 64;
 const LANES_MAX = 64;
-/** libuv's pool has four threads, and the main thread's files and the registry need one: more lanes would queue there. */
-const OVERLAP_LANES_MAX = 3;
 const TCP_CONNECTIONS_MAX = 65_536;
-const COALESCE_US_MAX = 10_000;
-const COALESCE_US_DEFAULT = 300;
 const RING_SLOTS_MAX = 65_536;
 /** What the kernel takes at the least; a table of a hot key is 130 KB, of a cold one 16. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
@@ -140,15 +138,13 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     lanes,
     verifiers: options.verifiers ?? Math.min(cores, VERIFIERS_MAX),
     sockets,
+    path: pathKind(options, capabilities),
     backend: capabilities.backend,
     durability: options.durability ?? 'sync',
     verify: options.verify ?? 'every',
-    journalSync: options.journalSync ?? (lanes > OVERLAP_LANES_MAX ? 'inline' : 'auto'),
-    coalesceUs: options.coalesceUs ?? COALESCE_US_DEFAULT,
     keyCacheBytes: keyCacheBytes(options),
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
-    spins: options.spins ?? -1,
     segmentBytes: options.segmentBytes ?? 64 * 2 ** 20,
     journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
     checkpointSeconds: options.checkpointSeconds ?? 30,
@@ -160,7 +156,6 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     throw new ClaimwireError('CONFIG_INVALID', `lanes: expected 1 with dgram sockets, got ${config.lanes}`);
   expectRange('tcp-connections', config.tcpConnections, 1, TCP_CONNECTIONS_MAX);
   expectRange('tcp-connections-per-address', config.tcpConnectionsPerAddress, 1, TCP_CONNECTIONS_MAX);
-  expectRange('coalesce', config.coalesceUs, 0, COALESCE_US_MAX);
   expectRange('channels-max', config.channelsMax, 0, 20_000_000);
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
@@ -191,6 +186,14 @@ function socketKind(options: NodeOptions, { nativeSocketsFault }: Capabilities):
   if (options.sockets === 'native')
     throw new ClaimwireError('CONFIG_INVALID', `sockets: expected native ones, got none: ${nativeSocketsFault}`);
   return 'dgram';
+}
+
+function pathKind(options: NodeOptions, { nativePathFault }: Capabilities): PathKind {
+  if (options.path === 'portable') return 'portable';
+  if (nativePathFault === undefined) return 'native';
+  if (options.path === 'native')
+    throw new ClaimwireError('BACKEND_UNAVAILABLE', `path: expected the native one, got none: ${nativePathFault}`);
+  return 'portable';
 }
 
 /** CLAIMWIRE_BACKEND stands in for a flag that is not given. */

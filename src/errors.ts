@@ -39,8 +39,10 @@ export const ERROR_CODES = [
   'STATE_LOCKED',
   'STATE_FAILED',
 ] as const;
+/** What a ClaimwireError is known by. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** An error with a stable code, and a message "expected X, got Y". */
 export class ClaimwireError extends Error {
   override readonly name = 'ClaimwireError';
   readonly code: ErrorCode;

@@ -1,9 +1,31 @@
-/** The package's entry point: run a node. Payers are behind `claimwire/client`, the wire format behind `claimwire/protocol`. */
+/**
+ * The package's entry point: run a node. Payers are behind `claimwire/client`, the wire format behind `claimwire/protocol`.
+ *
+ * @module claimwire
+ */
 
 export type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 export type { Channel, ChannelState } from './channel/row.ts';
-export type { HostPort, NodeConfig, NodeOptions } from './config.ts';
+export type {
+  Durability,
+  HostPort,
+  LayoutName,
+  NodeConfig,
+  NodeOptions,
+  PathKind,
+  SocketKind,
+  VerifyPolicy,
+} from './config.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
+export {
+  type PaymentChannelClaim,
+  paymentChannelClaim,
+  type RedeemAdvice,
+  type Redeemable,
+  redeemAdvice,
+} from './ledger/xrpl.ts';
 export { ClaimwireNode, type NodeTotals } from './node.ts';
 export { type ServingNode, serve } from './serve.ts';
+export type { BackendChoice, BackendName } from './verify/backend.ts';
+export type { KernelStats } from './verify/kernel.ts';

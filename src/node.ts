@@ -23,14 +23,17 @@ import type { NodeControl, NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { log } from './log.ts';
-import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './recovery.ts';
+import { addonOrigin } from './native/addon.ts';
+import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/idle.ts';
+import { nodeSystem } from './system/system.ts';
+import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -48,6 +51,7 @@ export interface NodeTotals {
   counters: NodeStats['counters'];
 }
 
+/** A node in this process. */
 export class ClaimwireNode implements NodeControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
@@ -79,9 +83,11 @@ export class ClaimwireNode implements NodeControl {
     const nativeSocketsFault = nativeUdpFault();
     if (nativeSocketsFault !== undefined && options.sockets !== 'dgram')
       log('warn', `native sockets passed over: ${nativeSocketsFault}`);
-    const config = resolveConfig(options, { backend, nativeSocketsFault });
+    const pathFault = nativePathFault();
+    if (pathFault !== undefined && options.path !== 'portable') log('warn', `native path passed over: ${pathFault}`);
+    const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
-    const folder = await openFolder(config.data);
+    const folder = await openFolder(config.data, nodeSystem);
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder);
@@ -147,6 +153,9 @@ export class ClaimwireNode implements NodeControl {
   get verifiers(): number {
     return this.config.layout === 'lanes' ? this.config.lanes : this.config.verifiers;
   }
+  get ruleSeconds(): number {
+    return this.#topology?.control.advanceClock(Math.floor(Date.now() / 1_000)) ?? 0;
+  }
   get channelCount(): number {
     return this.#store.count;
   }
@@ -157,6 +166,7 @@ export class ClaimwireNode implements NodeControl {
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
   }
+  /** See NodeControl. */
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
@@ -173,6 +183,7 @@ export class ClaimwireNode implements NodeControl {
     return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
   }
 
+  /** See NodeControl. */
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
@@ -181,6 +192,7 @@ export class ClaimwireNode implements NodeControl {
       layout: this.config.layout,
       verifiers: this.verifiers,
       sockets: this.config.sockets,
+      path: this.config.path,
       durability: this.config.durability,
       verify: this.config.verify,
       uptimeSeconds: this.#uptimeSeconds(),
@@ -200,6 +212,11 @@ export class ClaimwireNode implements NodeControl {
     return this.#stopping;
   }
 
+  /** For `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   async #abandon(): Promise<void> {
     await this.#housekeeping?.stop();
     await this.#topology?.terminate();
@@ -208,10 +225,10 @@ export class ClaimwireNode implements NodeControl {
   async #start(): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
-    const token = loadAdminToken(data);
+    const token = loadAdminToken(data, nodeSystem);
     loadChannels(registry, this.#store);
     const options = { data, segmentBytes, blockBytes, lanes: ringsOf(this.config), cut: cutJournal };
-    this.#journals = Journals.replay(options, registry, this.#table);
+    this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
     // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
     await this.#store.checkpoint();
     await this.#journals.begin();
@@ -224,10 +241,9 @@ export class ClaimwireNode implements NodeControl {
     const ports: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
     const threads = rolesOf(config).length;
-    const idle = defaultIdleStrategy(availableParallelism(), threads);
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
-      settings: { ...config, idle: config.spins < 0 ? idle : { ...idle, spins: config.spins } },
+      settings: { ...config, idle: defaultIdleStrategy(availableParallelism(), threads) },
       kernel: this.#kernelStart,
       udp: config.udp,
       tcp: {
@@ -245,6 +261,7 @@ export class ClaimwireNode implements NodeControl {
       journals,
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
+      clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
@@ -266,13 +283,15 @@ export class ClaimwireNode implements NodeControl {
 
   /** What is running, for the log. */
   #description(receiveBufferBytes: number): string {
-    const { layout, lanes, verifiers, sockets, durability, verify, coalesceUs } = this.config;
-    const kernel = this.kernelName === null ? '' : ` (${this.kernelName})`;
+    const { layout, lanes, verifiers, sockets, path, durability, verify } = this.config;
+    const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
+    const kernel = this.kernelName === null ? '' : ` (${this.kernelName}${from})`;
     return [
       `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
       `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
+      `${path} path`,
       `rings of ${ringSlots(this.config)} slots`,
-      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes, waiting up to ${coalesceUs} us when busy`,
+      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes`,
       `channels ${this.channelCount} of ${tableCapacity(this.config, this.channelCount)}`,
       durability === 'sync' ? 'synced before acknowledged' : 'written, NOT synced, before acknowledged',
     ].join(', ');

@@ -9,10 +9,12 @@ import { ClaimwireError } from './errors.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
 import { ClaimwireNode, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
+import { nodeSystem } from './system/system.ts';
 
 /** Cold work beside the claim path: one thread checks a bulk import's lines. */
 const IMPORT_THREADS = 1;
 
+/** A node and its admin interface. */
 export interface ServingNode {
   node: ClaimwireNode;
   /** Where the admin interface listens, `H:P`. */
@@ -32,7 +34,7 @@ export async function serve(options: NodeOptions = {}): Promise<ServingNode> {
     const { data, http } = node.config;
     admin = await startAdmin({
       ...http,
-      token: loadAdminToken(data),
+      token: loadAdminToken(data, nodeSystem),
       control: node,
       parser,
     });

@@ -7,7 +7,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { parseDecimal, parseExpiry, parseHex, upperHex } from '../src/channel/parse.ts';
 import type { HostPort } from '../src/config.ts';
 import { ClaimwireError } from '../src/errors.ts';
-import { FileFault, readSmallFile } from '../src/regular-file.ts';
+import { FileFault, readSmallFile } from '../src/system/regular-file.ts';
 
 /** Flags of every command that talks to a node. */
 export const NODE_FLAGS = {

@@ -212,7 +212,7 @@ class Decoder implements FrameSink {
     this.#end = offset + CLAIM_BYTES;
     const highS = Buffer.compare(claim.signature.subarray(32), HALF_ORDER) > 0;
     const bits = view.getBigUint64(offset + CLAIM_TIMESTAMP);
-    const signature = Buffer.from(claim.signature).toString('hex');
+    const signature = Buffer.from(claim.signature).toString('hex').toUpperCase();
     const text = `claim ${amounts(claim)} ${timeText(claim.timestamp, bits)} signature=${signature}`;
     this.#print(highS ? `${text} high-s` : text, {
       type: 'claim',
@@ -295,5 +295,5 @@ function timeFields(timestamp: number, bits: bigint): Record<string, unknown> {
 }
 
 function hexBits(bits: bigint): string {
-  return `0x${bits.toString(16).padStart(16, '0')}`;
+  return `0x${bits.toString(16).padStart(16, '0').toUpperCase()}`;
 }

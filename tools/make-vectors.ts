@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ackVectors, claimVectors } from './vectors/claims.ts';
+import { controlVectors, resumeVectors, streamVectors } from './vectors/control.ts';
 import { edgeVectors, rfc6979Vectors } from './vectors/ecdsa.ts';
 import { refusalVectors, walkVectors } from './vectors/refusals.ts';
 
@@ -24,6 +25,21 @@ export function makeVectors(): Map<string, string> {
     ['acks.json', file('An ack of every status.', ackVectors())],
     ['refusals.json', file('Claims a node refuses, and their sound neighbours: the status of each.', refusalVectors())],
     ['walks.json', file('Datagrams: frames handed out (c claim, a ack) and how the walk ends.', walkVectors())],
+    ['resume.json', file('Signatures offered for resume: what they cover, and whether they hold.', resumeVectors())],
+    [
+      'control.json',
+      file(
+        'Control messages from their first byte on: the request or reply, or the code of the refusal.',
+        controlVectors(),
+      ),
+    ],
+    [
+      'streams.json',
+      file(
+        'TCP streams: each message as control, or as its frames (c claim, a ack), and where the stream ends.',
+        streamVectors(),
+      ),
+    ],
     ['rfc6979.json', file('Deterministic signatures, SHA-256 of the message, low-S.', rfc6979Vectors())],
     ['ecdsa.json', file('Edges of the signature check; valid means valid and s ≤ n/2.', edgeVectors())],
   ]);

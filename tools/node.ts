@@ -3,7 +3,7 @@
  * stderr.
  */
 
-import type { Durability, JournalSync, LayoutName, NodeOptions, SocketKind, VerifyPolicy } from '../src/config.ts';
+import type { Durability, LayoutName, NodeOptions, PathKind, SocketKind, VerifyPolicy } from '../src/config.ts';
 import { log } from '../src/log.ts';
 import { type ServingNode, serve } from '../src/serve.ts';
 import { BACKEND_NAMES, type BackendChoice } from '../src/verify/backend.ts';
@@ -34,18 +34,16 @@ reads them any more, it goes on without.
   --verifiers N            verifier threads (pipeline); default one per core
   --sockets NAME           native: batches of datagrams, by the addon; dgram: node's own;
                            default auto: native where it is there
+  --path NAME              native: plain claims run through the addon's loops; portable: the
+                           same in TypeScript; default auto: native where it is there
   --durability NAME        sync: on stable storage before it is acknowledged (default)
                            os: only written, so a loss of power may take acknowledged claims
   --verify NAME            every claim (default), or newest: of a channel's claims in one
                            batch only the newest, which settles the older ones
-  --journal-sync NAME      where a lane syncs: inline, overlap (beside it), or auto (default)
-  --coalesce MICROSECONDS  longest a lane near its limit waits for more before it reads;
-                           default 300
   --key-cache SIZE         memory for key tables, like 512M; default a quarter of the
                            free memory, at most 1G
   --channels-max N         room in the channel table; default 2097152, or twice what is stored
   --ring-slots N           claims in flight, a power of two; default by the backend's speed
-  --spins N                empty looks before a thread sleeps; default by cores
   --checkpoint-seconds N   longest time between checkpoints; default 30
   --journal-block BYTES    what each write to the journal is aligned to: 4096 (default), or
                            512 for a disk known to write sectors of 512 bytes
@@ -87,6 +85,7 @@ export async function run(args: string[]): Promise<number> {
     layout: node.config.layout,
     lanes: node.config.lanes,
     sockets: node.config.sockets,
+    path: node.config.path,
     durability: node.config.durability,
     verify: node.config.verify,
   });
@@ -142,14 +141,12 @@ function readOptions(args: string[]): NodeOptions | undefined {
     layout: { type: 'string' },
     lanes: { type: 'string' },
     sockets: { type: 'string' },
+    path: { type: 'string' },
     durability: { type: 'string' },
     verify: { type: 'string' },
-    'journal-sync': { type: 'string' },
-    coalesce: { type: 'string' },
     'key-cache': { type: 'string' },
     'channels-max': { type: 'string' },
     'ring-slots': { type: 'string' },
-    spins: { type: 'string' },
     'checkpoint-seconds': { type: 'string' },
     'journal-block': { type: 'string' },
     'cut-journal': { type: 'boolean' },
@@ -184,18 +181,16 @@ function readOptions(args: string[]): NodeOptions | undefined {
   if (values.lanes !== undefined) options.lanes = wholeNumber(values.lanes, '--lanes', 1, 64);
   if (values.sockets !== undefined)
     options.sockets = oneOf<SocketKind | 'auto'>(values.sockets, '--sockets', ['auto', 'native', 'dgram']);
+  if (values.path !== undefined)
+    options.path = oneOf<PathKind | 'auto'>(values.path, '--path', ['auto', 'native', 'portable']);
   if (values.durability !== undefined)
     options.durability = oneOf<Durability>(values.durability, '--durability', ['sync', 'os']);
   if (values.verify !== undefined) options.verify = oneOf<VerifyPolicy>(values.verify, '--verify', ['every', 'newest']);
-  if (values['journal-sync'] !== undefined)
-    options.journalSync = oneOf<JournalSync>(values['journal-sync'], '--journal-sync', ['auto', 'inline', 'overlap']);
-  if (values.coalesce !== undefined) options.coalesceUs = wholeNumber(values.coalesce, '--coalesce', 0, 10_000);
   if (values['key-cache'] !== undefined) options.keyCacheBytes = byteSize(values['key-cache'], '--key-cache');
   if (values['channels-max'] !== undefined)
     options.channelsMax = wholeNumber(values['channels-max'], '--channels-max', 1, 20_000_000);
   if (values['ring-slots'] !== undefined)
     options.ringSlots = wholeNumber(values['ring-slots'], '--ring-slots', 16, 65_536);
-  if (values.spins !== undefined) options.spins = wholeNumber(values.spins, '--spins', 0, 1_000_000);
   if (values['journal-block'] !== undefined)
     options.journalBlockBytes = Number(oneOf(values['journal-block'], '--journal-block', ['4096', '512']));
   if (values['checkpoint-seconds'] !== undefined)

@@ -17,6 +17,7 @@ import { recoverJournal } from '../../src/journal/recover.ts';
 import type { RecoveryReport } from '../../src/journal/report.ts';
 import { SEGMENT_BYTES } from '../../src/journal/segment.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 
 const CHANNELS = 1000;
@@ -58,6 +59,7 @@ class Load {
       journalId: randomBytes(16),
       segment: 1,
       group: 1,
+      ...nodeSystem,
     });
     for (let slot = 0; slot < SLOTS; slot++) {
       const channelId = BigInt(slot % CHANNELS);

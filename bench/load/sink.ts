@@ -60,7 +60,7 @@ async function serve(): Promise<void> {
     packetsMax: 1,
   });
   udp.poll(() => {
-    const messages = udp.receive(MESSAGES_MAX, 0);
+    const messages = udp.receive(MESSAGES_MAX);
     for (let index = 0; index < messages; index++) if (udp.bytesOf(index) !== CLAIM_BYTES) counts.strange++;
     counts.received += Math.max(0, messages);
   });

@@ -78,7 +78,7 @@ async function answer(path: string): Promise<void> {
   writeSync(1, `${udp.address}\n`);
   while (process.ppid === parent) {
     if (udp.wait(WAIT_US, false) === 0) continue;
-    const messages = udp.receive(1, 0);
+    const messages = udp.receive(1);
     for (let index = 0; index < messages; index++) udp.handOver(index, sink);
   }
   udp.close();

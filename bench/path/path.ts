@@ -21,6 +21,7 @@ const VARIANTS: { name: string; node: string[]; load?: string[]; needsAddon: boo
   { name: 'pipeline', node: ['--layout', 'pipeline'], needsAddon: true },
   { name: 'oneLane', node: ['--lanes', '1'], needsAddon: true },
   { name: 'dgram', node: ['--sockets', 'dgram'], needsAddon: true },
+  { name: 'portable', node: ['--path', 'portable'], needsAddon: true },
   { name: 'os', node: ['--durability', 'os'], needsAddon: true },
   { name: 'newest', node: ['--verify', 'newest'], needsAddon: true },
   { name: 'wasm', node: ['--backend', 'wasm'], needsAddon: false },

@@ -18,7 +18,7 @@ import { ConnectionPool } from '../../src/client/pool/pool.ts';
 import { assert } from '../../src/errors.ts';
 import { LoadChannels } from '../../src/load/channels.ts';
 import { openLoadChannels, reconcile } from '../../src/load/node-side.ts';
-import { createSigner, type LoadSigner } from '../../src/load/signer.ts';
+import { KernelSigner, type LoadSigner } from '../../src/load/signer.ts';
 import { SLOT_ROW } from '../../src/ring/slot.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest, processorSeconds } from '../node-under-test.ts';
@@ -142,7 +142,7 @@ function openRound(payers: readonly Payer[], known: LoadChannels, signer: LoadSi
 
 async function measureNode(node: NodeUnderTest, { quick, note }: BenchContext): Promise<Figures> {
   const known = LoadChannels.derive(SEED, CHANNELS, PAYERS);
-  const signer = createSigner(SEED, PAYERS, known);
+  const signer = new KernelSigner(SEED, PAYERS, known);
   await openLoadChannels(node.admin, known, () => {});
   const to = `tcp://${node.udp.host}:${node.udp.port}`;
   const pool = new ConnectionPool({ to, connectionsMin: 0, connectionsMax: CONNECTIONS_MAX });

@@ -6,7 +6,7 @@ import { copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, FRAME_CLAIM } from '../../protocol/layout.ts';
 import { BATCH_CLAIMS_MAX } from '../../src/load/batch.ts';
 import type { LoadChannels } from '../../src/load/channels.ts';
-import { createSigner } from '../../src/load/signer.ts';
+import { KernelSigner } from '../../src/load/signer.ts';
 import { SLOT_ROW } from '../../src/ring/slot.ts';
 
 /** A load run's handles are the first bytes of the ledger's ids. */
@@ -15,7 +15,7 @@ const HANDLE_BYTES = 8;
 /** `count` claims of 93 bytes back to back: claim i is channel i mod channels', amounts rise by one drop from 1. */
 export function signAhead(seed: number, channels: LoadChannels, count: number): Uint8Array {
   const { arena, ring, table } = channels;
-  const signer = createSigner(seed, channels.count, channels);
+  const signer = new KernelSigner(seed, channels.count, channels);
   const claims = new Uint8Array(count * CLAIM_BYTES);
   const view = new DataView(claims.buffer);
   const batchMax = Math.min(signer.batchMax, BATCH_CLAIMS_MAX);

@@ -29,6 +29,7 @@ import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { ControlWords, PHASE_DRAINING } from '../../src/ring/control-words.ts';
 import { Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
 import { sourceHead } from '../../src/transport/source.ts';
 import type { Packet, Transport } from '../../src/transport/transport.ts';
@@ -120,9 +121,8 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     backend: 'noble',
     verify: 'every',
     durability: 'sync',
-    journalSync: 'inline',
     sockets: 'dgram',
-    coalesceUs: 0,
+    path: 'portable',
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
     udp: { host: '', port: 0, isShared: false },
@@ -150,8 +150,8 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
   const control = new ControlWords(arena);
   const counters = new Counters(arena, 2);
   const transport = new NullTransport();
-  const sender = new AckSender([transport], counters);
-  const receive = new ReceiveStep(arena, ring, table, sender, counters);
+  const sender = new AckSender([transport], counters, nodeSystem.random);
+  const receive = new ReceiveStep(arena, ring, table, sender, counters, nodeSystem.random);
   const acks = new AckStep(arena, new AckRing(arena, 0), sender);
   const threads = [spawn(arena, 'committer', 0), spawn(arena, 'verifier', 1)];
   await Promise.all(threads.map((thread) => thread.ready));

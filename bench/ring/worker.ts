@@ -1,11 +1,12 @@
 /** bench:ring's threads: the node's own verifier and committer loops, with a stub backend and a journal never synced. */
-import * as fs from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { GROUP_CLAIMS_MAX } from '../../src/path/commit-group.ts';
 import { VerifyStep } from '../../src/path/verify-step.ts';
 import { SLOT_BYTES } from '../../src/ring/arena.ts';
 import { SLOT_VERDICT, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { nodeFiles } from '../../src/system/files.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 import { runCommitter } from '../../src/threads/committer.ts';
 import type { ThreadContext } from '../../src/threads/context.ts';
 import { ThreadParts } from '../../src/threads/parts.ts';
@@ -32,8 +33,9 @@ class BenchParts extends ThreadParts {
   }
 
   override openJournal(): JournalWriter {
-    const file = { ...fs, fdatasyncSync: () => {} };
-    const journal = JournalWriter.open({ ...this.context.journal, groupClaimsMax: GROUP_CLAIMS_MAX, file });
+    const files = { ...nodeFiles, fdatasyncSync: () => {} };
+    const start = { ...this.context.journal, ...nodeSystem, files };
+    const journal = JournalWriter.open({ ...start, groupClaimsMax: GROUP_CLAIMS_MAX });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
   }

@@ -17,6 +17,7 @@ export interface ChannelOpening {
   throwAway?: boolean;
 }
 
+/** What of a channel may be changed: drops, and Unix seconds (0 = never). */
 export interface ChannelChange {
   capacity?: bigint;
   expiresAt?: number;

@@ -1,6 +1,7 @@
 /** One payment channel, as its payer sees it. Payer's thread. */
 import { CLAIM_BYTES, U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { type Abortable, abortable } from './abort.ts';
 import { type Committed, type CommittedBounds, learnCommitted } from './committed.ts';
 import type { Flow } from './flow.ts';
 import type { Inflight } from './inflight.ts';
@@ -56,16 +57,19 @@ export class PaymentChannel {
    *
    * Resolves with the first ack that covers the amount: so much is durable at the node, whoever paid it. Rejects with
    * ClaimwireError: CLAIM_REFUSED (`details.status` is the refusal's name), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL,
-   * STATE_FAILED, or INPUT_INVALID where the amount is no u64. After the first four a newer claim may still cover the
-   * amount: `committed` says what is durable.
+   * NODE_UNREACHABLE (nothing ever listened there), STATE_FAILED, or INPUT_INVALID where the amount is no u64; or with the
+   * reason of `signal`. After the first four and the last a newer claim may still cover the amount: `committed` says what
+   * is durable.
    */
-  claim(amount: bigint): Promise<ClaimAck> {
+  claim(amount: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
     const { state } = this.#parts;
-    if (state === undefined || this.#inflight.isShut) return this.#inflight.request(this.#flow, amount);
+    if (state === undefined || this.#inflight.isShut) return this.#inflight.request(this.#flow, amount, signal);
+    if (signal?.aborted) return Promise.reject(signal.reason);
     const written = state.file.record(state.entry, amount, this.#flow);
-    return written === undefined ? this.#inflight.request(this.#flow, amount) : this.#claimWritten(amount, written);
+    if (written === undefined) return this.#inflight.request(this.#flow, amount, signal);
+    return this.#claimWritten(amount, written, signal);
   }
 
   /**
@@ -81,22 +85,23 @@ export class PaymentChannel {
    * node holds something else than `committed` or the state file says), UNAUTHORIZED or NODE_FAILED (see Payer.resume).
    * Nothing is signed then.
    */
-  pay(drops: bigint): Promise<ClaimAck> {
+  pay(drops: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {
     if (typeof drops !== 'bigint' || drops <= 0n)
       return Promise.reject(invalid(`drops: expected a bigint above 0, got ${typeof drops} ${drops}`));
-    if (this.#isKnown) return this.claim(this.#flow.claimed + drops);
-    return this.#inflight.hold(() => this.#learn()).then(() => this.claim(this.#flow.claimed + drops));
+    if (this.#isKnown) return this.claim(this.#flow.claimed + drops, { signal });
+    const learned = abortable(signal, () => this.#inflight.hold(() => this.#learn()));
+    return learned.then(() => this.claim(this.#flow.claimed + drops, { signal }));
   }
 
   /**
    * Asks the node, without paying, whether `amount` drops are durable there. The answer is an ack's worth: not signed.
    * Rejects with ClaimwireError: CLAIM_REFUSED (unknown or closed channel), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL.
    */
-  isDurable(amount: bigint): Promise<boolean> {
+  isDurable(amount: bigint, { signal }: Abortable = {}): Promise<boolean> {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
     if (amount === 0n) return Promise.resolve(true);
-    return this.#inflight.hold(() => this.#inflight.questions.ask(this.channelId, amount));
+    return abortable(signal, () => this.#inflight.hold(() => this.#inflight.questions.ask(this.channelId, amount)));
   }
 
   /** A copy of the 93 bytes of the last claim signed, or undefined before the first. */
@@ -106,10 +111,12 @@ export class PaymentChannel {
   }
 
   /** See Payer.resume. */
-  async resume(): Promise<ResumedChannel> {
-    const best = await this.#parts.prove();
-    await this.#goOn(best);
-    return best;
+  resume({ signal }: Abortable = {}): Promise<ResumedChannel> {
+    return abortable(signal, async () => {
+      const best = await this.#parts.prove();
+      await this.#goOn(best);
+      return best;
+    });
   }
 
   /** One at a time; one that failed is tried anew by the next payment. */
@@ -137,7 +144,7 @@ export class PaymentChannel {
     this.#isKnown = true;
   }
 
-  async #claimWritten(amount: bigint, written: Promise<void>): Promise<ClaimAck> {
+  async #claimWritten(amount: bigint, written: Promise<void>, signal?: AbortSignal): Promise<ClaimAck> {
     const flow = this.#flow;
     // What is asked for next adds to this one, also while it is not yet on the disk.
     if (amount > flow.claimed) flow.claimed = amount;
@@ -145,7 +152,7 @@ export class PaymentChannel {
     await this.#inflight.hold(() => written);
     // Writes end in the order in which they were asked for.
     if (amount === flow.recording) flow.recording = 0n;
-    return await this.#inflight.request(flow, amount);
+    return await this.#inflight.request(flow, amount, signal);
   }
 }
 

@@ -40,6 +40,17 @@ export function timeoutError(
   });
 }
 
+/** Whether nothing listens at the peer. */
+export function isRefused(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+}
+
+export function unreachableError(peer: string, cause: Error): ClaimwireError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const message = `expected a node at ${peer}, got ${code ?? cause.message}, check the address and that the node runs there`;
+  return new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause });
+}
+
 export function closedError(): ClaimwireError {
   return new ClaimwireError('PAYER_CLOSED', 'expected an open payer, got a closed one; the claim may be committed');
 }

@@ -19,6 +19,7 @@ export interface Percentiles {
   maxMs: number;
 }
 
+/** What a payer has sent, heard and waits for. */
 export interface PayerStats extends LinkStats {
   /** Claims sent, sent again ones included. */
   claimsSent: number;

@@ -1,5 +1,10 @@
-/** `claimwire/client`: sign, send and see acknowledged the claims of payment channels. */
+/**
+ * `claimwire/client`: sign, send and see acknowledged the claims of payment channels.
+ *
+ * @module claimwire/client
+ */
 export { ClaimwireError, type ErrorCode } from '../errors.ts';
+export type { Abortable } from './abort.ts';
 export type { PaymentChannel } from './channel.ts';
 export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';

@@ -15,7 +15,7 @@ import {
   STATUS,
   STATUS_FIRST_REFUSAL,
 } from '../../protocol/layout.ts';
-import { closedError, fullError, refusedError, timeoutError } from './claim-errors.ts';
+import { closedError, fullError, isRefused, refusedError, timeoutError, unreachableError } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
@@ -38,6 +38,7 @@ export interface InflightParts {
   readonly window: SendWindow;
   readonly ackTimeoutMs: number;
   readonly waitingMax: number;
+  readonly waitForNode: boolean;
 }
 
 export class Inflight implements FrameSink, LinkReceiver {
@@ -55,6 +56,8 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** When an ack last said that something new is durable. */
   #progressAt = 0;
   #turnScheduled = false;
+  /** The peer has said something. */
+  #hasHeard = false;
   #closed = false;
 
   constructor(parts: InflightParts) {
@@ -101,7 +104,8 @@ export class Inflight implements FrameSink, LinkReceiver {
   }
 
   /** See PaymentChannel.claim. */
-  request(flow: Flow, amount: bigint): Promise<ClaimAck> {
+  request(flow: Flow, amount: bigint, signal?: AbortSignal): Promise<ClaimAck> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.reject(closedError());
     if (this.waiting >= this.#parts.waitingMax) return Promise.reject(fullError(this.waiting));
     return new Promise((resolve, reject) => {
@@ -109,7 +113,8 @@ export class Inflight implements FrameSink, LinkReceiver {
       const deadline = now + this.#parts.ackTimeoutMs;
       const covered = flow.outstanding && amount <= flow.newestAmount;
       const sequence = covered && !this.#line.has(flow) ? flow.lastSequence : undefined;
-      flow.waiters.add({ amount, startedAt: now, deadline, resolve, reject }, sequence);
+      const waiter = flow.waiters.add({ amount, startedAt: now, deadline, resolve, reject }, sequence);
+      if (signal !== undefined) this.#heed(signal, flow, waiter);
       this.waiting += 1;
       this.#heap.set(flow, deadline);
       if (amount > flow.claimed) flow.claimed = amount;
@@ -117,16 +122,47 @@ export class Inflight implements FrameSink, LinkReceiver {
     });
   }
 
+  /** Gives a waiter up when its signal is aborted: a claim that nobody waits for is not sent again. */
+  #heed(signal: AbortSignal, flow: Flow, waiter: Waiter): void {
+    const abort = () => {
+      if (!flow.waiters.remove(waiter)) return;
+      if (flow.waiters.length === 0) this.#settle(flow);
+      this.#rejectAll([waiter], () => signal.reason as Error);
+      this.#fillWindow();
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    const { resolve, reject } = waiter;
+    waiter.resolve = (ack) => {
+      signal.removeEventListener('abort', abort);
+      resolve(ack);
+    };
+    waiter.reject = (error) => {
+      signal.removeEventListener('abort', abort);
+      reject(error);
+    };
+  }
+
   /** Takes a message from the peer: whatever it holds, nothing is thrown. */
   message(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed) return;
+    this.#hasHeard = true;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (walkFrames(bytes, start, end, this) !== WALK_WHOLE) this.#parts.counters.malformed += 1;
     this.#fillWindow();
   }
 
-  fault(error: Error): void {
-    this.#parts.counters.socketFault(error);
+  fault(error: Error, isOnlyWay = true): void {
+    const { counters, link, waitForNode } = this.#parts;
+    counters.socketFault(error);
+    // A node that was there before is waited for, as it may start again; a wrong address is said at once.
+    if (waitForNode || this.#hasHeard || !isOnlyWay || !isRefused(error)) return;
+    const unreachable = () => unreachableError(link.peer, error);
+    this.questions.reject(unreachable);
+    for (const flow of this.#flows.values()) {
+      if (flow.waiters.length === 0) continue;
+      this.#rejectAll(flow.waiters.takeAll(), unreachable);
+      this.#settle(flow);
+    }
   }
 
   resend(channelId: bigint): void {

@@ -12,6 +12,7 @@
  */
 import { LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { type Abortable, abortable } from './abort.ts';
 import { invalid, PaymentChannel } from './channel.ts';
 import { ClaimSlab } from './claim-slab.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -29,6 +30,7 @@ import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
 import { StateFile } from './state/state-file.ts';
 
+/** Bounds of a payer; everything has a default. */
 export interface PayerLimits {
   /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT. */
   window?: number;
@@ -36,13 +38,20 @@ export interface PayerLimits {
   ackTimeoutMs?: number;
   /** Promises unsettled at once; further claims fail with PAYER_FULL. Default 1,000,000. */
   waitingMax?: number;
+  /**
+   * Where nothing listens at the node's address: wait for it as for an ack, instead of failing with NODE_UNREACHABLE at once.
+   * A node that has been there is always waited for. Default false.
+   */
+  waitForNode?: boolean;
   /** Bounds of the retransmission timeout. */
   rto?: Partial<RtoLimits>;
-  /** Time and chance, for simulators. */
+  /** Time, for simulators. */
   clock?: Clock;
+  /** Chance, for simulators: 0 up to 1, like Math.random. */
   random?: () => number;
 }
 
+/** What a payer keeps over restarts. */
 export interface StateOptions {
   /**
    * A file that keeps each channel's amounts and sequences over restarts; made where there is none. It is locked for as
@@ -51,6 +60,7 @@ export interface StateOptions {
   state?: string;
 }
 
+/** A channel and the key that signs its claims. */
 export interface ChannelOptions {
   /** 32 bytes, or 64 hex digits. */
   ledgerChannelId: Uint8Array | string;
@@ -81,6 +91,7 @@ const WINDOW_DEFAULT = 1024;
 const ACK_TIMEOUT_MS_DEFAULT = 10_000;
 const WAITING_MAX_DEFAULT = 1_000_000;
 
+/** Channels to one node. Many payers may share a ConnectionPool. */
 export class Payer {
   readonly #link: PeerLink;
   readonly #counters = new PayerCounters();
@@ -94,9 +105,18 @@ export class Payer {
 
   /**
    * Opens a payer to a node's address. Rejects with INPUT_INVALID, NODE_UNREACHABLE, or what is wrong with the state
-   * file: STATE_LOCKED (another live payer has it), STATE_INVALID (it is damaged, or something else), STATE_FAILED.
+   * file: STATE_LOCKED (another live payer has it), STATE_INVALID (it is damaged, or something else), STATE_FAILED; or with
+   * the reason of `signal`.
    */
-  static async open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
+  static open({ signal, ...options }: PayerLimits & LinkOptions & StateOptions & Abortable): Promise<Payer> {
+    return abortable(
+      signal,
+      () => Payer.#open(options),
+      (payer) => payer.close(),
+    );
+  }
+
+  static async #open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
     const { clock = systemClock, random = Math.random } = options;
     const link = await openLink(options, clock, random);
     let state: StateFile | undefined;
@@ -126,6 +146,7 @@ export class Payer {
       window: this.#window,
       ackTimeoutMs: positive(options.ackTimeoutMs, ACK_TIMEOUT_MS_DEFAULT, 'ackTimeoutMs'),
       waitingMax: positive(options.waitingMax, WAITING_MAX_DEFAULT, 'waitingMax'),
+      waitForNode: options.waitForNode ?? false,
     });
     this.#link.listen(this.#inflight);
   }
@@ -168,8 +189,8 @@ export class Payer {
    * Rejects with ClaimwireError: INPUT_INVALID (a bare socket, or a signer that can not), UNAUTHORIZED, CHANNEL_UNKNOWN,
    * NODE_UNREACHABLE, NODE_FAILED (an answer that does not hold), PAYER_FULL.
    */
-  resume(channel: PaymentChannel): Promise<ResumedChannel> {
-    if (this.#channels.has(channel)) return channel.resume();
+  resume(channel: PaymentChannel, options: Abortable = {}): Promise<ResumedChannel> {
+    if (this.#channels.has(channel)) return channel.resume(options);
     return Promise.reject(invalid('channel: expected one of this payer, got another'));
   }
 
@@ -179,6 +200,7 @@ export class Payer {
     return checkBestClaim(identity, await this.#link.ask((nonce) => resumeRequest(identity, nonce)));
   }
 
+  /** Counters, now. */
   stats(): PayerStats {
     const counters = this.#counters;
     return {
@@ -205,6 +227,11 @@ export class Payer {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** For `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #close(): Promise<void> {

@@ -160,11 +160,16 @@ export class Questions {
 
   close(): void {
     this.#closed = true;
+    this.reject(closedError);
+  }
+
+  /** Ends all of them, also those in line. */
+  reject(error: () => Error): void {
+    for (const { reject } of this.#line.splice(0)) reject(error());
     for (const [bits, question] of this.#open) {
       this.#end(bits, question);
-      question.reject(closedError());
+      question.reject(error());
     }
-    for (const { begin } of this.#line.splice(0)) begin();
   }
 
   #send(bits: bigint): void {

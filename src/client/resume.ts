@@ -27,7 +27,8 @@ export function resumeRequest(identity: FlowIdentity, nonce: string): AskedReque
   if (signer.signMessage === undefined)
     throw new ClaimwireError('INPUT_INVALID', 'resume: expected a signer with signMessage, got one without');
   const signature = signer.signMessage(resumePreimage(ledgerChannelId, Buffer.from(nonce, 'hex')));
-  return { type: 'resume', channelId: String(channelId), signature: Buffer.from(signature).toString('hex') };
+  const hex = Buffer.from(signature).toString('hex').toUpperCase();
+  return { type: 'resume', channelId: String(channelId), signature: hex };
 }
 
 export function checkBestClaim(identity: FlowIdentity, answer: ControlAnswer): ResumedChannel {

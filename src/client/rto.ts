@@ -13,6 +13,7 @@ const VARIATION_SMOOTHING = 1 / 4;
  */
 const ROUND_TRIPS_MIN = 2;
 
+/** Bounds of the retransmission time-out, milliseconds. */
 export interface RtoLimits {
   /** Before the first sample. Sooner than RFC 6298's second: a claim sent twice costs the node one look-up. */
   initialMs: number;

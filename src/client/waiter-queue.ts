@@ -14,8 +14,8 @@ export interface Waiter {
   /** When claim() was called, and when it gives up: milliseconds, the clock's. */
   readonly startedAt: number;
   readonly deadline: number;
-  readonly resolve: (ack: ClaimAck) => void;
-  readonly reject: (error: Error) => void;
+  resolve: (ack: ClaimAck) => void;
+  reject: (error: Error) => void;
   /** Sequence of the first claim sent with this amount or more. */
   sequence: number;
 }
@@ -59,7 +59,7 @@ export class WaiterQueue {
   }
 
   /** @param sequence of the claim on its way that covers it, or undefined */
-  add(waiter: Omit<Waiter, 'sequence'>, sequence: number | undefined): void {
+  add(waiter: Omit<Waiter, 'sequence'>, sequence: number | undefined): Waiter {
     const entry = { ...waiter, sequence: sequence ?? UNSENT };
     if (sequence === undefined) this.#unsent += 1;
     this.earliestDeadline = Math.min(this.earliestDeadline, waiter.deadline);
@@ -67,6 +67,12 @@ export class WaiterQueue {
     while (index > 0 && this.#waiters[index - 1]!.amount > waiter.amount) index -= 1;
     if (index === this.#waiters.length) this.#waiters.push(entry);
     else this.#waiters.splice(index, 0, entry);
+    return entry;
+  }
+
+  /** False where it does not wait any more. */
+  remove(waiter: Waiter): boolean {
+    return this.#take((other) => other === waiter).length > 0;
   }
 
   /** A claim that covers all of them goes out. */

@@ -14,6 +14,7 @@ export interface NodeStats {
   /** Threads that verify. */
   verifiers: number;
   sockets: string;
+  path: string;
   durability: string;
   verify: string;
   uptimeSeconds: number;
@@ -24,6 +25,7 @@ export interface NodeStats {
   keyTables: KernelStats | null;
 }
 
+/** A running node, to its operator. */
 export interface NodeControl {
   /**
    * Opens channels: durable in the registry, then visible to the claim path. The same ledger id with the same
@@ -34,6 +36,7 @@ export interface NodeControl {
   openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult>;
   /** The same for fresh channels as packed registry rows (channel/row.ts), their keys checked: a bulk import's. */
   openRows(rows: Uint8Array): Promise<OpeningResult>;
+  /** The channel of a handle, if it is there. */
   channel(channelId: bigint): Channel | undefined;
   /**
    * Rows by position, in the order they were opened: `limit` of them from position `from`. A removed channel's row keeps
@@ -52,6 +55,9 @@ export interface NodeControl {
    * the same ledger channel, key and profile, and then with the amount it had: claims sent before cannot be paid twice.
    */
   removeChannels(channelIds: readonly bigint[], options?: { force?: boolean }): Promise<RemovalResult>;
+  /** Configuration and counters, now. */
   stats(): NodeStats;
+  /** Seconds since 1970 by the clock that channels expire by (path/rule-clock.ts). */
+  readonly ruleSeconds: number;
   readonly ready: boolean;
 }

@@ -86,7 +86,7 @@ export class ControlServer implements ControlPort {
       case 'hello':
         return this.#hello(request.versions, session);
       case 'status':
-        return statusOf(control.channel(BigInt(request.channelId)));
+        return statusOf(control.channel(BigInt(request.channelId)), control.ruleSeconds);
       case 'resume':
         return this.#resume(request.channelId, request.signature, session);
       case 'stats':
@@ -186,14 +186,16 @@ class ControlRefused extends Error {
   }
 }
 
-function statusOf(channel: Channel | undefined): StatusResult {
+function statusOf(channel: Channel | undefined, nowSeconds: number): StatusResult {
   if (channel === undefined || channel.state === 'removed') return { state: 'unknown' };
-  const { state, profile, capacity, expiresAt } = channel;
+  const { profile, capacity, expiresAt } = channel;
+  const hasExpired = expiresAt !== 0 && nowSeconds >= expiresAt;
+  const state = channel.state === 'open' && hasExpired ? 'expired' : channel.state;
   return { state, profile, capacity: capacity.toString(), expiresAt: isoTime(expiresAt) };
 }
 
 function bestClaim(channel: Channel): BestClaimResult {
   const { channelId, committed, sequence, signature } = channelJson(channel);
-  const timestamp = channel.timestampBits.toString(16).padStart(16, '0');
+  const timestamp = channel.timestampBits.toString(16).padStart(16, '0').toUpperCase();
   return { channelId, committed, sequence, timestamp, signature };
 }

@@ -1,11 +1,13 @@
 /**
  * The operator's token: 32 random bytes in a file that only its owner can read. Main thread.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
-import { FileFault, readSmallFile, type SmallFile } from '../regular-file.ts';
+import { type Files, nodeFiles, withFile, writeWhole } from '../system/files.ts';
+import { syncFolder } from '../system/folders.ts';
+import { FileFault, readSmallFile, type SmallFile } from '../system/regular-file.ts';
+import type { System } from '../system/system.ts';
 
 const TOKEN_BYTES = 32;
 const TOKEN_FILE_BYTES_MAX = 4_096;
@@ -16,14 +18,14 @@ const ADMIN_TOKEN_FILE = 'admin-token';
  * @returns 64 hex digits
  * @throws ClaimwireError CONFIG_INVALID where the file holds something else, or others may read it
  */
-export function loadAdminToken(directory: string): string {
+export function loadAdminToken(directory: string, system: System): string {
   const path = join(directory, ADMIN_TOKEN_FILE);
-  return createToken(path) ?? readToken(path);
+  return createToken(path, system) ?? readToken(path, system.files);
 }
 
 /** Reads a token file of a node. Throws CONFIG_INVALID, saying what was expected. */
-export function readToken(path: string): string {
-  const { bytes, mode } = readTokenFile(path);
+export function readToken(path: string, files: Files = nodeFiles): string {
+  const { bytes, mode } = readTokenFile(path, files);
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
     throw new ClaimwireError(
       'CONFIG_INVALID',
@@ -37,9 +39,9 @@ export function readToken(path: string): string {
   );
 }
 
-function readTokenFile(path: string): SmallFile {
+function readTokenFile(path: string, files: Files): SmallFile {
   try {
-    return readSmallFile(path, TOKEN_FILE_BYTES_MAX);
+    return readSmallFile(path, TOKEN_FILE_BYTES_MAX, files);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
     const help = 'start a node once, or name its file with --token-file';
@@ -50,30 +52,34 @@ function readTokenFile(path: string): SmallFile {
   }
 }
 
-/** Makes the file with a new token; `undefined` where it is there already. */
-function createToken(path: string): string | undefined {
-  let fd: number;
+/**
+ * Makes the file with a new token; `undefined` where it is there already. It gets its name when it is whole and synced:
+ * half a token would refuse every later start.
+ */
+function createToken(path: string, { files, random }: System): string | undefined {
+  if (files.existsSync(path)) return undefined;
+  const token = random(TOKEN_BYTES).toString('hex');
+  const line = Buffer.from(`${token}\n`);
+  const made = `${path}.new`;
   try {
-    fd = openSync(path, 'wx', 0o600);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return undefined;
-    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected to make it, got ${code}`);
-  }
-  try {
-    const token = randomBytes(TOKEN_BYTES).toString('hex');
-    writeSync(fd, `${token}\n`);
-    fsyncSync(fd);
+    const write = (fd: number) => {
+      writeWhole(files, fd, line, line.length, 0);
+      files.fsyncSync(fd);
+    };
+    withFile(files, made, 'w', write, 0o600);
+    files.renameSync(made, path);
+    syncFolder(files, dirname(path));
     return token;
-  } finally {
-    closeSync(fd);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected to make it, got ${code ?? message}`);
   }
 }
 
-/** Whether an Authorization header carries the token. The time it takes says nothing about how much of it is right. */
+/** Whether an Authorization header carries the token, its digits in either case. The time it takes says nothing about how much of it is right. */
 export function isAuthorized(header: string | undefined, token: string): boolean {
   if (header === undefined) return false;
   const given = /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';
   const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given), digest(token)) && given !== '';
+  return timingSafeEqual(digest(given.toLowerCase()), digest(token)) && given !== '';
 }

@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
 import { ROW, STATE_REMOVED, stateOf } from '../channel/row.ts';
+import type { JournalFiles } from '../system/files.ts';
 import { AUDIT, AUDIT_BYTES } from './audit-layout.ts';
 import { RECORD_BYTES } from './record.ts';
 import type { RecoveryReport } from './report.ts';
@@ -41,6 +42,8 @@ export interface AuditReport {
 export interface AuditOptions {
   /** The lane's folder. */
   directory: string;
+  /** Where the journal is; by default the machine's files. */
+  files?: JournalFiles | undefined;
   keys: ChannelKeys;
   /** Threads; by default one per core. */
   workers?: number;
@@ -119,8 +122,7 @@ class Audit {
   readonly #options: AuditOptions;
   readonly #check: (batch: Uint8Array) => Promise<number[]>;
   readonly #underWayMax: number;
-  readonly #underWay = new Set<Promise<void>>();
-  readonly #errors: unknown[] = [];
+  readonly #underWay: Promise<void>[] = [];
   readonly #report = { checked: 0, badSignatures: 0, unknownChannels: 0, failures: [] as AuditFailure[] };
 
   constructor(options: AuditOptions, check: (batch: Uint8Array) => Promise<number[]>, underWayMax: number) {
@@ -130,14 +132,14 @@ class Audit {
   }
 
   async run(): Promise<AuditReport> {
-    const walk = walkJournal(this.#options.directory, { sync: false });
+    const { directory, files } = this.#options;
+    const walk = walkJournal(directory, { sync: false, files });
     let batch = newBatch();
     for (;;) {
       const step = walk.next();
       if (step.done) {
         await this.#start(batch);
         await Promise.all(this.#underWay);
-        this.#throwFirstError();
         return { ...this.#report, journal: step.value };
       }
       const { bytes, offset, count, number } = step.value;
@@ -166,16 +168,14 @@ class Audit {
     batch.count++;
   }
 
-  /** Hands a batch over, once there is room for it. */
+  /** Hands a batch over, once there is room for it; throws what the oldest one failed with. */
   async #start(batch: Batch): Promise<void> {
     if (batch.count === 0) return;
-    while (this.#underWay.size >= this.#underWayMax) await Promise.race(this.#underWay);
-    this.#throwFirstError();
-    // Its own failure is kept, not thrown, since nobody may be waiting for it at that moment.
-    const work: Promise<void> = this.#judge(batch)
-      .catch((error: unknown) => void this.#errors.push(error))
-      .finally(() => void this.#underWay.delete(work));
-    this.#underWay.add(work);
+    if (this.#underWay.length >= this.#underWayMax) await this.#underWay.shift();
+    const work = this.#judge(batch);
+    // Thrown when it is waited for, which may be later.
+    work.catch(() => undefined);
+    this.#underWay.push(work);
   }
 
   async #judge(batch: Batch): Promise<void> {
@@ -185,10 +185,6 @@ class Audit {
     for (const index of failing)
       this.#fail({ ...batch.places[index]!, reason: 'expected a signature by the registered key, got another' });
     this.#options.onProgress?.(this.#report.checked);
-  }
-
-  #throwFirstError(): void {
-    if (this.#errors.length > 0) throw this.#errors[0];
   }
 
   #fail(failure: AuditFailure): void {

@@ -5,35 +5,28 @@
  * never waits for it: where a segment is not there in time, it makes the segment itself, and whichever of the two links
  * the name first wins.
  */
-
-import * as fs from 'node:fs';
-import { type FileHandle, link, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { expectWhole, type Files, hasCode, later } from '../system/files.ts';
+import type { Clock } from '../system/system.ts';
 import { BLOCK_BYTES } from './record.ts';
 import {
   assertSegment,
   draftName,
-  encodeSegmentHeader,
   journalFailed,
-  makeFolder,
+  type LaneJournal,
   segmentName,
   segmentNumber,
-  ZERO_CHUNK_BYTES,
+  segmentWrites,
 } from './segment.ts';
 
-export interface SegmentKeeperOptions {
-  /** The lane's folder; made if it is not there. */
-  directory: string;
-  segmentBytes: number;
-  /** What groups are aligned to (record.ts); default 4,096. */
-  blockBytes?: number | undefined;
-  /** 16 bytes. */
-  journalId: Uint8Array;
+/** The lane's folder is there. */
+interface SegmentKeeperOptions extends LaneJournal {
+  files: Files;
+  clock: Pick<Clock, 'wall'>;
 }
 
 export class SegmentKeeper {
   readonly #options: SegmentKeeperOptions;
-  #isFolderMade = false;
   /** One piece of work at a time, in the order asked for. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -59,74 +52,68 @@ export class SegmentKeeper {
   }
 
   async #prepare(number: number): Promise<void> {
-    const { directory } = this.#options;
+    const { directory, files } = this.#options;
     const path = join(directory, segmentName(number));
     const made = draftName(path, 'keeper');
     try {
-      if (!this.#isFolderMade) makeFolder(fs, directory);
-      this.#isFolderMade = true;
-      if ((await readdir(directory)).includes(segmentName(number))) return;
-      const handle = await open(made, 'w');
-      try {
-        await this.#fill(handle, number);
-      } finally {
-        await handle.close();
-      }
-      await link(made, path).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
+      if ((await this.#names()).includes(segmentName(number))) return;
+      await this.#synced(made, 'w', (fd) => this.#fill(fd, number));
+      await later((done) => files.link(made, path, done)).catch((error) => {
+        if (!hasCode(error, 'EEXIST')) throw error;
       });
-      await syncFolderAsync(directory);
+      await this.#syncFolder();
     } catch (error) {
       throw journalFailed('prepare', path, error);
     } finally {
-      await unlink(made).catch(() => undefined);
+      await later((done) => files.unlink(made, done)).catch(() => undefined);
     }
   }
 
-  async #fill(handle: FileHandle, number: number): Promise<void> {
-    const { segmentBytes, blockBytes = BLOCK_BYTES, journalId } = this.#options;
-    const write = async (bytes: Uint8Array, length: number, position: number) => {
-      const { bytesWritten } = await handle.write(bytes, 0, length, position);
-      if (bytesWritten === length) return;
-      // A file takes less than it was given where the disk is full.
-      const short = new Error(`expected ${length} bytes written, got ${bytesWritten}`);
-      throw Object.assign(short, { code: 'ENOSPC' });
-    };
-    const head = encodeSegmentHeader({ number, segmentBytes, blockBytes, journalId, createdAt: Date.now() });
-    await write(head, head.length, 0);
-    const zeros = new Uint8Array(ZERO_CHUNK_BYTES);
-    for (let offset = head.length; offset < segmentBytes; offset += ZERO_CHUNK_BYTES) {
-      await write(zeros, Math.min(ZERO_CHUNK_BYTES, segmentBytes - offset), offset);
+  async #fill(fd: number, number: number): Promise<void> {
+    const { files, clock, segmentBytes, blockBytes = BLOCK_BYTES, journalId } = this.#options;
+    const header = { number, segmentBytes, blockBytes, journalId, createdAt: clock.wall() };
+    for (const { bytes, length, position } of segmentWrites(header)) {
+      expectWhole(await later<number>((done) => files.write(fd, bytes, 0, length, position, done)), length);
       // Little by little: one sync of it all would hold up the writer's syncs behind it.
-      await handle.datasync();
+      await later((done) => files.fdatasync(fd, done));
     }
-    await handle.sync();
   }
 
   async #removeBelow(number: number): Promise<number> {
-    const { directory } = this.#options;
+    const { directory, files } = this.#options;
     let removed = 0;
     try {
       // Oldest first: a stop in the middle leaves no gap.
-      for (const name of (await readdir(directory)).sort()) {
+      for (const name of (await this.#names()).sort()) {
         const found = segmentNumber(name);
         if (found === undefined || found >= number) continue;
-        await unlink(join(directory, name));
+        await later((done) => files.unlink(join(directory, name), done));
         removed++;
       }
-      if (removed > 0) await syncFolderAsync(directory);
+      if (removed > 0) await this.#syncFolder();
     } catch (error) {
       throw journalFailed('remove old segments from', directory, error);
     }
     return removed;
   }
-}
 
-async function syncFolderAsync(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+  #names(): Promise<string[]> {
+    return later((done) => this.#options.files.readdir(this.#options.directory, done));
+  }
+
+  #syncFolder(): Promise<void> {
+    return this.#synced(this.#options.directory, 'r');
+  }
+
+  /** Opens a file or a folder and syncs it, after `work` on it. */
+  async #synced(path: string, flags: string, work?: (fd: number) => Promise<void>): Promise<void> {
+    const { files } = this.#options;
+    const fd = await later<number>((done) => files.open(path, flags, done));
+    try {
+      await work?.(fd);
+      await later((done) => files.fsync(fd, done));
+    } finally {
+      await later((done) => files.close(fd, done));
+    }
   }
 }

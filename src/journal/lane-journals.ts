@@ -5,32 +5,30 @@
  * A channel's claims may be in any lane's journal, and a balance is a maximum, so lanes are replayed one after the other
  * in any order. A lane that was there in an earlier run and is not used now is replayed and emptied like the others.
  */
-import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
 import type { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError, isDiskFull } from '../errors.ts';
 import { log } from '../log.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import type { Files } from '../system/files.ts';
+import { makeFolder } from '../system/folders.ts';
+import type { System } from '../system/system.ts';
 import { cutJournal } from './cut.ts';
 import { SegmentKeeper } from './keeper.ts';
 import { recoverJournal } from './recover.ts';
 import type { RecoveryReport, WalkOptions } from './report.ts';
-import { makeFolder, removeDrafts } from './segment.ts';
+import { type LaneStart, removeDrafts } from './segment.ts';
 import { keepTorn, TORN_FOLDERS_MAX } from './torn.ts';
 
 /** A checkpoint is due at the latest when a lane's journal has grown by this many segments. */
 const CHECKPOINT_SEGMENTS = 4;
 
-/** Where a lane's writer begins. */
-export interface LaneStart {
-  directory: string;
-  segmentBytes: number;
-  blockBytes: number;
-  journalId: Uint8Array;
-  segment: number;
-  group: number;
-}
+/** What the registry knows of the journals; a change is durable when the call returns. */
+type JournalRegistry = Pick<RegistryStore, 'meta' | 'setMeta'>;
+/** Where replayed claims go. */
+type ReplayTable = Pick<ChannelTable, 'find' | 'commit'>;
+type LaneWalk = WalkOptions & { files: Files };
 
 const NO_JOURNAL = { nextSegment: 1, lastGroup: 0 };
 
@@ -54,14 +52,16 @@ interface ReplayOptions {
 }
 
 export class Journals {
-  readonly #registry: Registry;
+  readonly #files: Files;
+  readonly #registry: JournalRegistry;
   readonly #lanes: Lane[];
   /** How many of the lanes this run uses. */
   readonly #used: number;
   /** What a crash between the record and the removal left has been looked for. */
   #isTidy = false;
 
-  private constructor(registry: Registry, lanes: Lane[], used: number) {
+  private constructor(files: Files, registry: JournalRegistry, lanes: Lane[], used: number) {
+    this.#files = files;
     this.#registry = registry;
     this.#lanes = lanes;
     this.#used = used;
@@ -72,27 +72,28 @@ export class Journals {
    * refused, and so is one that is not there although the registry knows of it, unless the operator asked for the cut.
    * Throws JOURNAL_CORRUPT or REGISTRY_CORRUPT.
    */
-  static replay(options: ReplayOptions, registry: Registry, table: ChannelTable): Journals {
+  static replay(options: ReplayOptions, registry: JournalRegistry, table: ReplayTable, system: System): Journals {
     const { data, segmentBytes, blockBytes } = options;
+    const { files } = system;
     const { replayFrom, segmentsThere, journalId: idHex } = registry.meta;
     const journalId = new Uint8Array(Buffer.from(idHex, 'hex'));
-    const count = Math.max(options.lanes, lanesThere(data), replayFrom.length);
+    const count = Math.max(options.lanes, lanesThere(files, data), replayFrom.length);
     const lanes = Array.from({ length: count }, (_, lane): Lane => {
       const directory = laneFolder(data, lane);
       const from = replayFrom[lane] ?? 1;
       const mustHave = segmentsThere?.[lane] || undefined;
       // Registries of earlier trees do not say; there, whatever lane they recorded had a folder.
       const isKnown = segmentsThere === undefined ? lane < replayFrom.length : mustHave !== undefined;
-      const isThere = fs.existsSync(directory);
+      const isThere = files.existsSync(directory);
       if (!isThere && isKnown) refuseMissing(directory, options.cut);
-      const walk = { fromSegment: from, mustHave, journalId };
+      const walk = { fromSegment: from, mustHave, journalId, files };
       const report = isThere ? replayLane(directory, walk, table, options.cut) : NO_JOURNAL;
-      if (isThere || lane < options.lanes) makeFolder(fs, directory, data);
+      if (isThere || lane < options.lanes) makeFolder(files, directory, data);
       const segment = Math.max(report.nextSegment, from);
       const start = { directory, segmentBytes, blockBytes, journalId, segment, group: report.lastGroup + 1 };
-      return { start, keeper: new SegmentKeeper(start), replayFrom: from, prepared: 0 };
+      return { start, keeper: new SegmentKeeper({ ...start, ...system }), replayFrom: from, prepared: 0 };
     });
-    return new Journals(registry, lanes, options.lanes);
+    return new Journals(files, registry, lanes, options.lanes);
   }
 
   /** Where the writers begin, by lane. */
@@ -127,9 +128,7 @@ export class Journals {
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       // What was replayed is what fills the disk, and is not needed any more.
-      const replayFrom = this.#lanes.map(({ start }) => start.segment);
-      const segmentsThere = this.#lanes.map(() => 0);
-      await this.#record(replayFrom, segmentsThere);
+      await this.#record([], []);
       await this.#prepareFirst(used);
       this.#isTidy = false;
     }
@@ -147,24 +146,25 @@ export class Journals {
    * altogether.
    */
   async release(segments: readonly number[]): Promise<void> {
-    const replayFrom = this.#lanes.map((lane, index) => segments[index] ?? lane.start.segment);
-    const segmentsThere = this.#lanes.map((_, index) => segments[index] ?? 0);
-    await this.#record(replayFrom, segmentsThere);
+    await this.#record(segments, segments);
   }
 
   /** The registry has everything, these segments included: no journal is needed any more. */
   async end(segments: readonly number[]): Promise<void> {
-    const replayFrom = this.#lanes.map((lane, index) => (segments[index] ?? lane.start.segment - 1) + 1);
-    const segmentsThere = this.#lanes.map(() => 0);
-    await this.#record(replayFrom, segmentsThere);
+    await this.#record(
+      segments.map((segment) => segment + 1),
+      [],
+    );
   }
 
-  async #record(replayFrom: number[], segmentsThere: number[]): Promise<void> {
+  /** By lane, where a replay would begin and which segment is there; a lane not named is at its start, with none. */
+  async #record(from: readonly number[], there: readonly number[]): Promise<void> {
+    const replayFrom = this.#lanes.map(({ start }, index) => from[index] ?? start.segment);
     if (this.#isTidy && replayFrom.every((segment, index) => segment === this.#lanes[index]!.replayFrom)) return;
-    this.#registry.setMeta({ replayFrom, segmentsThere });
+    this.#registry.setMeta({ replayFrom, segmentsThere: this.#lanes.map((_, index) => there[index] ?? 0) });
     for (const [index, lane] of this.#lanes.entries()) {
       lane.replayFrom = replayFrom[index]!;
-      if (fs.existsSync(lane.start.directory)) await lane.keeper.removeBelow(lane.replayFrom);
+      if (this.#files.existsSync(lane.start.directory)) await lane.keeper.removeBelow(lane.replayFrom);
     }
     this.#isTidy = true;
   }
@@ -175,10 +175,10 @@ function laneFolder(data: string, lane: number): string {
 }
 
 /** Lanes that have a folder. */
-function lanesThere(data: string): number {
+function lanesThere(files: Files, data: string): number {
   const directory = join(data, 'journal');
-  if (!fs.existsSync(directory)) return 0;
-  const numbers = fs
+  if (!files.existsSync(directory)) return 0;
+  const numbers = files
     .readdirSync(directory)
     .filter((name) => /^\d{1,3}$/.test(name))
     .map(Number);
@@ -197,20 +197,22 @@ function refuseMissing(directory: string, cut: boolean): void {
   log('warn', `${lost}; going on without it, as asked`);
 }
 
-function replayLane(directory: string, walk: WalkOptions, table: ChannelTable, cut: boolean): RecoveryReport {
+function replayLane(directory: string, walk: LaneWalk, table: ReplayTable, cut: boolean): RecoveryReport {
+  const { files } = walk;
   let report = recoverJournal(directory, replayInto(table), walk);
   if (report.end === 'corrupt') {
     if (!cut) throw corruptJournal(report);
-    const moved = cutJournal(directory, report);
+    const moved = cutJournal(files, directory, report);
     log('warn', `journal: ${describe(report)}; cut as asked, moved aside: ${moved.join(', ') || 'nothing'}`);
     report = recoverJournal(directory, replayInto(table), { ...walk, mustHave: undefined });
   }
-  if (report.end === 'torn') log('warn', `journal: ${describe(report)}; ${TORN}; ${keptText(directory, report)}`);
+  if (report.end === 'torn')
+    log('warn', `journal: ${describe(report)}; ${TORN}; ${keptText(files, directory, report)}`);
   for (const { file, offset, reason } of report.harmless)
     log('warn', `journal: passed over ${file}:${offset}: ${reason}`);
   if (report.claims > 0)
     log('info', `journal: replayed ${report.claims} claims of ${report.groups} groups in ${report.segments} segments`);
-  const drafts = removeDrafts(fs, directory);
+  const drafts = removeDrafts(files, directory);
   if (drafts > 0) log('info', `journal: removed ${drafts} half-made segments of a killed run from ${directory}`);
   return report;
 }
@@ -219,14 +221,14 @@ function replayLane(directory: string, walk: WalkOptions, table: ChannelTable, c
 const TORN =
   'a loss of power leaves this of a group that was not acknowledged, damage done later leaves the same of groups that were: the journal does not tell which';
 
-function keptText(directory: string, report: RecoveryReport): string {
-  const folder = keepTorn(directory, report);
+function keptText(files: Files, directory: string, report: RecoveryReport): string {
+  const folder = keepTorn(files, directory, report);
   return folder === undefined
     ? `NOT kept, since ${TORN_FOLDERS_MAX} torn ends are kept in ${directory} already: look at them and remove them`
     : `its segment is kept in ${folder}: remove it when nobody misses a claim`;
 }
 
-function replayInto(table: ChannelTable): (bytes: Uint8Array, offset: number) => void {
+function replayInto(table: ReplayTable): (bytes: Uint8Array, offset: number) => void {
   let view: DataView = new DataView(new ArrayBuffer(0));
   return (bytes, offset) => {
     if (view.buffer !== bytes.buffer || view.byteOffset !== bytes.byteOffset)

@@ -6,6 +6,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../errors.ts';
+import type { JournalFiles } from '../system/files.ts';
 import {
   blockAlign,
   GROUP,
@@ -17,7 +18,7 @@ import {
   groupBytes,
   SECTOR_BYTES,
 } from './record.ts';
-import { hex, type JournalFiles } from './segment.ts';
+import { hex } from './segment.ts';
 
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const COMPARE_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 /**
  * What a reading of a lane's journal is asked, hands out, and reports. Types alone.
  */
-import type { JournalFiles } from './segment.ts';
+import type { JournalFiles } from '../system/files.ts';
 
 /** A place that does not hold what it should. */
 export interface BadPlace {
@@ -47,7 +47,8 @@ export interface WalkOptions {
    * builds on it must not lose it later. A tool that only looks says false.
    */
   sync?: boolean;
-  file?: JournalFiles;
+  /** Where the journal is; by default the machine's files. */
+  files?: JournalFiles | undefined;
 }
 
 /** A sound group; valid until the next one is asked for. */

@@ -8,9 +8,11 @@
  * to convert at each sync). It is linked rather than renamed because a link never replaces a file: the writer and the
  * keeper may make the same segment at the same time.
  */
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert, ClaimwireError } from '../errors.ts';
+import { hasCode, type JournalFiles, withFile, writeWhole } from '../system/files.ts';
+import { syncFolder } from '../system/folders.ts';
 import {
   BLOCK_BYTES,
   BLOCK_SIZES,
@@ -31,26 +33,29 @@ import {
 /** Default size of a segment. */
 export const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** Zeros are written this many bytes at a time. */
-export const ZERO_CHUNK_BYTES = 1024 * 1024;
+const ZERO_CHUNK_BYTES = 1024 * 1024;
 const NAME_DIGITS = 12;
 const NAME = /^(\d{12})\.seg$/;
 /** Segments in the making, by who makes them. A process that is killed leaves its own behind. */
 const DRAFT = /^\d{12}\.seg\.(keeper|writer|cut)\.tmp$/;
 
-/** The file system as the journal uses it; `node:fs` is one. A simulator hands in its own. Calls throw as `node:fs` does. */
-export interface JournalFiles {
-  openSync(path: string, flags: string): number;
-  closeSync(fd: number): void;
-  fstatSync(fd: number): { size: number };
-  readSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
-  writeSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
-  fdatasyncSync(fd: number): void;
-  fdatasync(fd: number, done: (error: Error | null) => void): void;
-  fsyncSync(fd: number): void;
-  linkSync(existing: string, path: string): void;
-  unlinkSync(path: string): void;
-  mkdirSync(path: string, options: { recursive: true; mode?: number | undefined }): string | undefined;
-  readdirSync(path: string): string[];
+/** A lane's journal: its folder, and what its segments are like. */
+export interface LaneJournal {
+  directory: string;
+  /** Size of the segments made, whole blocks up to 1 GiB. */
+  segmentBytes: number;
+  /** What groups are aligned to at the least, 4,096 or 512 (record.ts); default 4,096. */
+  blockBytes?: number | undefined;
+  /** 16 random bytes, the same for the journal's whole life. */
+  journalId: Uint8Array;
+}
+
+/** Where a lane's writer begins. Plain data, since it crosses to the writer's thread. */
+export interface LaneStart extends LaneJournal {
+  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`), passed over where its blocks are too small. */
+  segment: number;
+  /** Number of the first group (`RecoveryReport.lastGroup + 1`). */
+  group: number;
 }
 
 /** What a segment's header says. */
@@ -79,7 +84,7 @@ export function draftName(path: string, maker: 'keeper' | 'writer' | 'cut'): str
 }
 
 /** Removes what a killed process left half made in a lane's folder, up to a whole segment each. Returns how many. */
-export function removeDrafts(files: Pick<JournalFiles, 'readdirSync' | 'unlinkSync'>, directory: string): number {
+export function removeDrafts(files: JournalFiles, directory: string): number {
   const drafts = files.readdirSync(directory).filter((name) => DRAFT.test(name));
   for (const name of drafts) files.unlinkSync(join(directory, name));
   return drafts.length;
@@ -146,32 +151,47 @@ export function hex(value: number): string {
   return value.toString(16).padStart(8, '0');
 }
 
+interface SegmentWrite {
+  bytes: Uint8Array;
+  length: number;
+  position: number;
+}
+
+/** What a new segment holds, as writes of at most 1 MiB: its first block, then zeros. */
+export function* segmentWrites(header: SegmentHeader): Generator<SegmentWrite> {
+  const head = encodeSegmentHeader(header);
+  yield { bytes: head, length: head.length, position: 0 };
+  const bytes = new Uint8Array(Math.min(ZERO_CHUNK_BYTES, header.segmentBytes));
+  for (let position = head.length; position < header.segmentBytes; position += ZERO_CHUNK_BYTES)
+    yield { bytes, length: Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - position), position };
+}
+
 /** Makes a segment file and syncs it and its folder. Leaves a file that already has the name as it is. */
 export function createSegment(files: JournalFiles, directory: string, header: SegmentHeader): void {
   const path = join(directory, segmentName(header.number));
   const made = draftName(path, 'writer');
-  const fd = files.openSync(made, 'w');
   try {
-    const head = encodeSegmentHeader(header);
-    writeWhole(files, fd, head, head.length, 0);
-    const zeros = new Uint8Array(ZERO_CHUNK_BYTES);
-    for (let offset = head.length; offset < header.segmentBytes; offset += ZERO_CHUNK_BYTES)
-      writeWhole(files, fd, zeros, Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - offset), offset);
-    files.fsyncSync(fd);
+    withFile(files, made, 'w', (fd) => {
+      for (const { bytes, length, position } of segmentWrites(header)) writeWhole(files, fd, bytes, length, position);
+      files.fsyncSync(fd);
+    });
   } catch (error) {
     // A full disk would stay full of it.
     tryUnlink(files, made);
     throw error;
-  } finally {
-    files.closeSync(fd);
   }
-  try {
-    files.linkSync(made, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
+  linkOnce(files, made, path);
   files.unlinkSync(made);
   syncFolder(files, directory);
+}
+
+/** Gives a file a second name, unless a file has that name already. */
+export function linkOnce(files: JournalFiles, existing: string, path: string): void {
+  try {
+    files.linkSync(existing, path);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
 }
 
 function tryUnlink(files: JournalFiles, path: string): void {
@@ -180,51 +200,6 @@ function tryUnlink(files: JournalFiles, path: string): void {
   } catch {
     // The next start removes it.
   }
-}
-
-/**
- * Makes a folder, if it is not there, and makes durable its name, those of the folders above it up to `top` (which is
- * above it, or the folder itself), and those of all that were made. A folder that is there already may be what a killed
- * run made and never synced, so being there spares no sync.
- */
-export function makeFolder(files: JournalFiles, directory: string, top: string = directory, mode?: number): void {
-  const folder = resolve(directory);
-  const kept = resolve(top);
-  const made = files.mkdirSync(folder, { recursive: true, mode });
-  const aboveMade = made === undefined ? kept : dirname(resolve(made));
-  // All of these lie above one another, so the shorter name is the higher.
-  const oursLength = Math.min(kept.length, aboveMade.length);
-  const endLength = Math.min(dirname(kept).length, aboveMade.length);
-  for (let parent = dirname(folder); ; parent = dirname(parent)) {
-    syncParent(files, parent, parent.length >= oursLength);
-    if (parent.length <= endLength) return;
-  }
-}
-
-/** A folder that is not ours may be one that this user cannot read, or that knows no sync: it was there before us. */
-function syncParent(files: JournalFiles, parent: string, isOurs: boolean): void {
-  try {
-    syncFolder(files, parent);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (isOurs || !['EACCES', 'EPERM', 'EINVAL'].includes(code ?? '')) throw error;
-  }
-}
-
-/** Makes the names in a folder as durable as the files they name. */
-export function syncFolder(files: JournalFiles, directory: string): void {
-  const fd = files.openSync(directory, 'r');
-  try {
-    files.fsyncSync(fd);
-  } finally {
-    files.closeSync(fd);
-  }
-}
-
-/** Writes `length` bytes in one call. A short write means the disk is full or failing, and is an error. */
-export function writeWhole(files: JournalFiles, fd: number, bytes: Uint8Array, length: number, position: number): void {
-  const written = files.writeSync(fd, bytes, 0, length, position);
-  if (written !== length) throw new Error(`expected ${length} bytes written, got ${written}`);
 }
 
 /** A failure of the disk under the journal, as the operator is told it. */

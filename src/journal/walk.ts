@@ -3,8 +3,8 @@
  *
  * Main thread at start, and the tools. Owns one window over one file at a time; never writes.
  */
-import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { hasCode, type JournalFiles, nodeFiles, withFile } from '../system/files.ts';
 import { SegmentReader } from './reader.ts';
 import {
   blockAlign,
@@ -16,14 +16,7 @@ import {
   SEGMENT_HEADER_BYTES,
 } from './record.ts';
 import type { BadPlace, JournalGroup, RecoveryReport, WalkOptions } from './report.ts';
-import {
-  decodeSegmentHeader,
-  type JournalFiles,
-  journalFailed,
-  type SegmentHeader,
-  segmentName,
-  segmentNumber,
-} from './segment.ts';
+import { decodeSegmentHeader, journalFailed, type SegmentHeader, segmentName, segmentNumber } from './segment.ts';
 
 /** Most places the report lists of those that cost nothing. */
 const HARMLESS_MAX = 16;
@@ -54,7 +47,7 @@ class Walk {
   #corrupt = false;
 
   constructor(directory: string, options: WalkOptions) {
-    this.#files = options.file ?? fs;
+    this.#files = options.files ?? nodeFiles;
     this.reader = new SegmentReader(this.#files);
     this.#directory = directory;
     this.#options = options;
@@ -82,7 +75,7 @@ class Walk {
     try {
       names = this.#files.readdirSync(this.#directory);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw journalFailed('read', this.#directory, error);
+      if (!hasCode(error, 'ENOENT')) throw journalFailed('read', this.#directory, error);
       names = [];
     }
     const numbers = names.map(segmentNumber).filter((number) => number !== undefined && number >= from) as number[];
@@ -128,9 +121,7 @@ class Walk {
     if (this.#options.sync !== false && this.#lastWithGroups > 0) {
       const path = join(this.#directory, segmentName(this.#lastWithGroups));
       try {
-        const fd = this.#files.openSync(path, 'r');
-        this.#files.fdatasyncSync(fd);
-        this.#files.closeSync(fd);
+        withFile(this.#files, path, 'r', (fd) => this.#files.fdatasyncSync(fd));
       } catch (error) {
         throw journalFailed('sync', path, error);
       }

@@ -10,40 +10,29 @@
  * any error of the disk the writer refuses everything: the kernel may have dropped the pages it failed to write, so a
  * retry that "succeeds" proves nothing. The process has to stop.
  */
-import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { assert, ClaimwireError } from '../errors.ts';
+import { hasCode, type JournalFiles, writeWhole } from '../system/files.ts';
+import { makeFolder, syncFolder } from '../system/folders.ts';
+import type { Clock } from '../system/system.ts';
 import type { JournalGroup } from './group.ts';
 import { BLOCK_BYTES, groupSeed, SEGMENT_HEADER_BYTES } from './record.ts';
 import {
   assertSegment,
   createSegment,
   decodeSegmentHeader,
-  type JournalFiles,
   journalFailed,
-  makeFolder,
+  type LaneStart,
   type SegmentHeader,
   segmentName,
-  syncFolder,
-  writeWhole,
 } from './segment.ts';
 
-export interface JournalWriterOptions {
-  /** The lane's folder; made if it is not there. */
-  directory: string;
-  /** Size of the segments made here, whole blocks up to 1 GiB. */
-  segmentBytes: number;
-  /** What groups are aligned to at the least, 4,096 or 512 (record.ts); default 4,096. */
-  blockBytes?: number | undefined;
+/** The lane's folder is made if it is not there. */
+export interface JournalWriterOptions extends LaneStart {
   /** Most claims in one group, 1..65,536. */
   groupClaimsMax: number;
-  /** 16 random bytes, the same for the journal's whole life. */
-  journalId: Uint8Array;
-  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`), passed over where its blocks are too small. */
-  segment: number;
-  /** Number of the first group (`RecoveryReport.lastGroup + 1`). */
-  group: number;
-  file?: JournalFiles;
+  files: JournalFiles;
+  clock: Pick<Clock, 'wall'>;
 }
 
 export class JournalWriter {
@@ -51,12 +40,10 @@ export class JournalWriter {
   bytesWritten = 0;
   syncs = 0;
   readonly #files: JournalFiles;
-  readonly #directory: string;
-  readonly #segmentBytes: number;
+  readonly #options: JournalWriterOptions;
   /** Least block, and that of the open segment. */
   readonly #blockBytesMin: number;
   #blockBytes = 0;
-  readonly #journalId: Uint8Array;
   readonly #seed: number;
   #segment: number;
   #group: number;
@@ -76,15 +63,13 @@ export class JournalWriter {
     this.#blockBytesMin = options.blockBytes ?? BLOCK_BYTES;
     assertSegment(options.segmentBytes, options.groupClaimsMax, options.journalId, this.#blockBytesMin);
     assert(options.segment >= 1 && options.group >= 1, 'segments and groups count from 1');
-    this.#files = options.file ?? fs;
-    this.#directory = options.directory;
-    this.#segmentBytes = options.segmentBytes;
-    this.#journalId = new Uint8Array(options.journalId);
+    this.#files = options.files;
+    this.#options = options;
     this.#seed = groupSeed(options.journalId);
     this.#segment = options.segment;
     this.#group = options.group;
     this.#guard(() => {
-      makeFolder(this.#files, this.#directory);
+      makeFolder(this.#files, this.#options.directory);
       this.#openSegment();
     });
   }
@@ -160,7 +145,7 @@ export class JournalWriter {
         return;
       }
       this.#failed = true;
-      done(journalFailed('sync', join(this.#directory, segmentName(this.#segment)), error));
+      done(journalFailed('sync', join(this.#options.directory, segmentName(this.#segment)), error));
     });
   }
 
@@ -184,7 +169,7 @@ export class JournalWriter {
    */
   #openSegment(): void {
     for (;;) {
-      const path = join(this.#directory, segmentName(this.#segment));
+      const path = join(this.#options.directory, segmentName(this.#segment));
       this.#openFile(path);
       const header = this.#checkedHeader(path);
       this.#blockBytes = header.blockBytes;
@@ -200,15 +185,15 @@ export class JournalWriter {
     try {
       this.#fd = this.#files.openSync(path, 'r+');
       // The keeper may have linked the name and not synced the folder yet.
-      syncFolder(this.#files, this.#directory);
+      syncFolder(this.#files, this.#options.directory);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      createSegment(this.#files, this.#directory, {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      createSegment(this.#files, this.#options.directory, {
         number: this.#segment,
-        segmentBytes: this.#segmentBytes,
+        segmentBytes: this.#options.segmentBytes,
         blockBytes: this.#blockBytesMin,
-        journalId: this.#journalId,
-        createdAt: Date.now(),
+        journalId: this.#options.journalId,
+        createdAt: this.#options.clock.wall(),
       });
       this.#fd = this.#files.openSync(path, 'r+');
     }
@@ -219,8 +204,8 @@ export class JournalWriter {
     const length = this.#files.readSync(this.#fd, bytes, 0, bytes.length, 0);
     const header = decodeSegmentHeader(bytes, length, this.#segment);
     if (typeof header === 'string') throw foreignSegment(path, header);
-    if (Buffer.compare(header.journalId, this.#journalId) !== 0)
-      throw foreignSegment(path, `expected journal ${idHex(this.#journalId)}, got ${idHex(header.journalId)}`);
+    if (Buffer.compare(header.journalId, this.#options.journalId) !== 0)
+      throw foreignSegment(path, `expected journal ${idHex(this.#options.journalId)}, got ${idHex(header.journalId)}`);
     const size = this.#files.fstatSync(this.#fd).size;
     if (size !== header.segmentBytes) throw foreignSegment(path, `expected ${header.segmentBytes} bytes, got ${size}`);
     if (bytes.subarray(SEGMENT_HEADER_BYTES, 2 * header.blockBytes).some((byte) => byte !== 0))
@@ -230,7 +215,8 @@ export class JournalWriter {
 
   /** Throws JOURNAL_FAILED when an earlier call did: nothing may be acknowledged on this journal any more. */
   refuseAfterFailure(): void {
-    if (this.#failed) throw journalFailed('write', this.#directory, 'an earlier failure, or the journal is closed');
+    if (this.#failed)
+      throw journalFailed('write', this.#options.directory, 'an earlier failure, or the journal is closed');
   }
 
   /** Runs disk calls; the first error ends this writer. */
@@ -240,7 +226,7 @@ export class JournalWriter {
     } catch (error) {
       this.#failed = true;
       if (error instanceof ClaimwireError) throw error;
-      throw journalFailed('write', join(this.#directory, segmentName(this.#segment)), error);
+      throw journalFailed('write', join(this.#options.directory, segmentName(this.#segment)), error);
     }
   }
 }

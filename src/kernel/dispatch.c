@@ -70,16 +70,14 @@ const struct cw_kernel *cw_choose_kernel(const char *name, const char **message)
     return 0;
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static size_t wanted_bytes;
 static const char *failure;
 
-static void start(void) {
+static void start(size_t cache_bytes) {
     const struct cw_kernel *kernel = cw_choose_kernel(getenv("CLAIMWIRE_KERNEL"), &failure);
     if (!kernel) return;
     const size_t table_bytes = (size_t)cw_table_rows(CW_GENERATOR) * CW_ROW_BYTES;
     uint8_t *table = cw_map(table_bytes), *scratch = cw_map(kernel->generator_scratch_bytes);
-    if (!table || !scratch || !cw_keys_start(wanted_bytes)) {
+    if (!table || !scratch || !cw_keys_start(cache_bytes)) {
         failure = "kernel tables: expected memory for the key cache and the generator, got none";
         return;
     }
@@ -92,12 +90,14 @@ static void start(void) {
     cw_kernel = kernel;
 }
 
-static pthread_mutex_t size_lock = PTHREAD_MUTEX_INITIALIZER;
+/* Not pthread_once: with glibc 2.34 and later it would ask for that version of glibc, all else for 2.25. */
 const char *cw_start(size_t table_bytes) {
-    pthread_mutex_lock(&size_lock);
-    if (!wanted_bytes) wanted_bytes = table_bytes ? table_bytes : 1;
-    pthread_mutex_unlock(&size_lock);
-    pthread_once(&once, start);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int started;
+    pthread_mutex_lock(&lock);
+    if (!started) start(table_bytes ? table_bytes : 1);
+    started = 1;
+    pthread_mutex_unlock(&lock);
     return failure;
 }
 const char *cw_kernel_name(void) { return cw_kernel ? cw_kernel->name : ""; }

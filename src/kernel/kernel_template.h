@@ -11,9 +11,7 @@
 #include "batch_table.h"
 #include "single.h"
 #include "hash_vector.h"
-#ifndef __wasm__ /* whose module has no signer */
 #include "throwaway_vector.h"
-#endif
 
 #define TREE_BYTES (3 * (CW_BATCH_NODES / VEC) * sizeof(fe))
 #define BUILDER_BYTES(nodes) (sizeof(struct builder) + 4 * (nodes) * sizeof(fe))
@@ -30,7 +28,5 @@ const struct cw_kernel KERNEL(cw_kernel) = {
     .decompress = KERNEL(decompress),
     .sha512_half = KERNEL(sha512_half),
     .sha256 = KERNEL(sha256),
-#ifndef __wasm__
     .throwaway_sign = KERNEL(throwaway_sign),
-#endif
 };

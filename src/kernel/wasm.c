@@ -4,16 +4,19 @@
 #include "dispatch.h"
 #include "keys.h"
 #include "platform_wasm.h"
+#include "throwaway_sign.h"
 
+typedef uint32_t u32;
 #define INBOX 256 /* tuples a call of verify_many */
 struct context {
     struct cw_thread *thread;
     struct cw_arena arena;
     struct cw_stats stats;
+    struct cw_throwaway_key *throwaway_keys;
+    u32 throwaway_count;
     uint8_t digests[INBOX * 32], signatures[INBOX * 64], keys[INBOX * 33], verdicts[INBOX];
 };
 #define EXPORT(name) __attribute__((export_name(#name))) name
-typedef uint32_t u32;
 
 u32 EXPORT(stack_top)(u32 thread) { return cw_stack_top(thread); }
 uint8_t *EXPORT(seed_at)(void) { return cw_seed; }
@@ -72,3 +75,19 @@ struct cw_stats *EXPORT(stats_at)(struct context *context) {
     return &context->stats;
 }
 int EXPORT(elements)(void) { return cw_kernel_elements(); }
+
+/* Throw-away signing of the attached slots, for load generation: throwaway_sign.h says what it gives away. Takes as many
+ * keys, and then as many nonces, of 32 bytes each; bytes that it needs of the kernel's part of the arena. */
+double EXPORT(throwaway_bytes)(u32 count) { return (double)count * (sizeof(struct cw_throwaway_key) + 64) + 8192; }
+/* Where keys and nonces are to be put; 0 when there is no room. Once a context. */
+uint8_t *EXPORT(throwaway_at)(struct context *context, u32 count) {
+    context->throwaway_keys = cw_map(count * sizeof *context->throwaway_keys);
+    return context->throwaway_keys ? cw_map((size_t)count * 64) : 0;
+}
+/* How many could be used: all, or those before the first that is 0 mod n. */
+u32 EXPORT(throwaway_signer)(struct context *context, const uint8_t *secrets, u32 count) {
+    return context->throwaway_count = cw_throwaway_keys(context->throwaway_keys, count, secrets, secrets + 32 * (size_t)count);
+}
+u32 EXPORT(throwaway_sign_slots)(struct context *context, u32 first, u32 count) {
+    return cw_throwaway_sign_slots(context->thread, &context->arena, first, count, context->throwaway_keys, context->throwaway_count);
+}

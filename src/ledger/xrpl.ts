@@ -43,6 +43,7 @@ export type Redeemable = Pick<
   'ledgerChannelId' | 'publicKey' | 'committed' | 'signature' | 'profile' | 'expiresAt'
 >;
 
+/** What `redeemAdvice` says of a channel. */
 export interface RedeemAdvice {
   worthRedeeming: boolean;
   /** For people: why not, or what to mind. */
@@ -158,8 +159,7 @@ function ledgerSignature({ publicKey, signature }: Redeemable, ledgerChannelId: 
 
 /**
  * Whether redeeming pays. What the ledger has paid out before is not known here, so all that is committed counts.
- * @param feeDrops what the transaction will cost
- * @param now Unix seconds
+ * `feeDrops` is what the transaction will cost, `now` Unix seconds.
  */
 export function redeemAdvice(channel: Redeemable, { feeDrops, now }: { feeDrops: bigint; now: number }): RedeemAdvice {
   const warnings: string[] = [];

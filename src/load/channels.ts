@@ -13,7 +13,7 @@ import { Arena, type ArenaShape } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { BATCH_CLAIMS_MAX, HELD_CLAIMS_MAX } from './batch.ts';
 import { seededBytes } from './random.ts';
-import { throwawayPublicKey } from './throwaway-keys.ts';
+import { signerBytes, throwawayPublicKey } from './throwaway-keys.ts';
 
 /** Amounts go up by one drop a claim and are doubles: room for 9 * 10^15 claims a channel. */
 const CAPACITY = DROPS_MAX;
@@ -47,16 +47,16 @@ export class LoadChannels {
     this.#words = new Uint32Array(records.buffer);
   }
 
-  static #empty(count: number): LoadChannels {
+  static #empty(count: number, kernelBytes: number): LoadChannels {
     const ringSlots = BATCH_CLAIMS_MAX + HELD_CLAIMS_MAX;
-    const shape = { kernelBytes: 0, rings: 1, ringSlots, ackSlots: 2, threads: 1, channelsMax: count };
+    const shape = { kernelBytes, rings: 1, ringSlots, ackSlots: 2, threads: 1, channelsMax: count };
     const records = new Float64Array(new SharedArrayBuffer(8 * RECORD_DOUBLES * count));
     return new LoadChannels({ memory: Arena.create(shape).memory, shape, records });
   }
 
   /** `count` channels over `keys` keys: channel i has key i mod keys. */
   static derive(seed: number, count: number, keys: number): LoadChannels {
-    const channels = LoadChannels.#empty(count);
+    const channels = LoadChannels.#empty(count, signerBytes(keys));
     const publicKeys = Array.from({ length: keys }, (_, key) => throwawayPublicKey(seed, key));
     for (let channel = 0; channel < count; channel++)
       channels.#insert(ledgerIdOf(seed, channel), publicKeys[channel % keys]!);
@@ -65,7 +65,7 @@ export class LoadChannels {
 
   /** Channels known by their handles alone, as in a capture: nothing can be signed for them. */
   static known(handles: readonly bigint[]): LoadChannels {
-    const channels = LoadChannels.#empty(Math.max(1, handles.length));
+    const channels = LoadChannels.#empty(Math.max(1, handles.length), 0);
     const ledgerId = new Uint8Array(32);
     for (const handle of handles) {
       new DataView(ledgerId.buffer).setBigUint64(0, handle);

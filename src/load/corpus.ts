@@ -9,7 +9,7 @@ import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, writeSyn
 import { claimAmountHigh, claimAmountLow, copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_BYTES, CLAIM_SEQUENCE } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
-import { FileFault, openRegularFile } from '../regular-file.ts';
+import { FileFault, openRegularFile } from '../system/regular-file.ts';
 import { BATCH_CLAIMS_MAX, Batch } from './batch.ts';
 import type { LoadChannels } from './channels.ts';
 import type { LoadSettings } from './settings.ts';

@@ -17,7 +17,7 @@ import { TcpLink } from './links/link-tcp.ts';
 import { Random } from './random.ts';
 import type { LoadInterval, LoadStep } from './result.ts';
 import type { LoadSettings, ReplayClaims } from './settings.ts';
-import { createSigner } from './signer.ts';
+import { KernelSigner } from './signer.ts';
 import { ChannelPicker } from './skew.ts';
 import { type ClaimSource, SignedSource, StoredSource } from './source.ts';
 
@@ -88,7 +88,7 @@ function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: Repla
   if (replay !== undefined) return new StoredSource(channels, replay.claims, replay, sockets, perDatagram);
   const picker = () => new ChannelPicker(channels.count, sockets, zipf, new Random(seed, 'channels'));
   const signed = () => {
-    const signer = createSigner(seed, keys, channels);
+    const signer = new KernelSigner(seed, keys, channels);
     return new SignedSource(channels, picker(), signer, new Random(seed, 'stale'), perDatagram);
   };
   if (settings.corpus === undefined) return signed();

@@ -5,7 +5,7 @@ import { type FrameSink, walkFrames } from '../../protocol/frames.ts';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import { readPcap, type UdpDatagram } from '../pcap.ts';
-import { FileFault, readSmallFile } from '../regular-file.ts';
+import { FileFault, readSmallFile } from '../system/regular-file.ts';
 import { LoadChannels } from './channels.ts';
 import type { ReplayClaims } from './settings.ts';
 

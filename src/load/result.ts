@@ -133,7 +133,7 @@ export interface LoadResult {
   to: string;
   /** How claims were sent: native (sendmmsg, UDP_SEGMENT), dgram or tcp. */
   sender: string;
-  /** What signed them: native, noble, or corpus or replay, where that was done before. */
+  /** What signed them: native, wasm, or corpus or replay, where that was done before. */
   signer: string;
   /** What the node says of itself in /stats at the end, where its admin interface answered. */
   target: { backend: string; kernel: string | null; layout: string } | null;

@@ -15,7 +15,7 @@ import type { LoadSigner } from './signer.ts';
 import type { ChannelPicker } from './skew.ts';
 
 export interface ClaimSource {
-  readonly name: 'native' | 'noble' | 'corpus' | 'replay';
+  readonly name: 'native' | 'wasm' | 'corpus' | 'replay';
   /** Claims it still has; Infinity for one that makes them. */
   readonly left: number;
   /** Most claims to be asked for at once. */
@@ -32,7 +32,7 @@ const RUN_CLAIMS_MIN = 60;
 const STALE_DEPTH = 16;
 
 export class SignedSource implements ClaimSource {
-  readonly name: 'native' | 'noble';
+  readonly name: 'native' | 'wasm';
   readonly batchMax: number;
   readonly left = Number.POSITIVE_INFINITY;
   readonly isVerbatim = false;

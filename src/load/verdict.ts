@@ -34,10 +34,8 @@ export function judge(outcome: Outcome): Pick<LoadResult, 'knee' | 'checks' | 'o
   for (const step of steps) verdict.push(...stepSentences(step, isRamp, bounds));
   if (isRamp) verdict.push(rampSentence(knee, bounds));
   else if (acked > 0) verdict.push(sloSentence(steps, bounds));
-  if (outcome.signer === 'noble')
-    verdict.push(
-      'Claims were signed by noble, some thousands a second at most, because there is no addon: the generator is slow.',
-    );
+  if (outcome.signer === 'wasm')
+    verdict.push('Claims were signed in WebAssembly, because there is no addon: the generator may be the limit.');
   verdict.push(...deliverySentences(outcome.delivery));
   if (reconciliation !== null) verdict.push(reconcileSentence(reconciliation));
   else if (!outcome.isReplay) verdict.push('Not reconciled: the admin interface did not answer after the run.');

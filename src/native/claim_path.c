@@ -133,7 +133,7 @@ static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot
     memcpy(to, slot, CW_CLAIM_BYTES);
     memset(to + CW_CLAIM_BYTES, 0, CW_RECORD_BYTES - CW_CLAIM_BYTES);
 }
-/* As #stage in commit-step.ts. 0: not plain after all, nothing was done. */
+/* As #stage in stage-step.ts. 0: not plain after all, nothing was done. */
 static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t row, const uint8_t *slot) {
     if (!has_ack_room(open) || (syncing && !has_ack_room(syncing))) return 0;
     const uint64_t amount = amount_of(slot);

@@ -59,9 +59,8 @@ uint32_t cw_udp_drops(const struct cw_udp *socket);
 /* Clears a pending error, as one ICMP leaves on a connected socket. */
 int cw_udp_error(const struct cw_udp *socket);
 
-/* Up to `count` messages into records 0, 1, ...; 0 when there are none. With `coalesce_us` and fewer than that, waits so
- * long and reads once more. */
-int cw_udp_receive(struct cw_udp *socket, uint32_t count, uint32_t coalesce_us);
+/* Up to `count` messages into records 0, 1, ...; 0 when there are none. */
+int cw_udp_receive(struct cw_udp *socket, uint32_t count);
 /* Sends the packets of records 0..count-1; waits a bounded time for a full queue. Returns how many were lost. */
 uint32_t cw_udp_send(struct cw_udp *socket, uint32_t count);
 /* Connected: `bytes` from `offset` as datagrams of `segment` bytes, the last one shorter. Returns datagrams sent, which a

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include "udp.h"
@@ -16,7 +15,6 @@
 /* A full queue: so many waits a call, then what is left is lost. 2 ms in all. */
 #define FULL_WAITS_MAX 8
 #define FULL_WAIT_US 250
-#define COALESCE_US_MAX 1000
 #define WAIT_US_MAX 1000000
 
 union address {
@@ -79,15 +77,7 @@ static void cut_into(struct msghdr *header, union control *control, uint32_t seg
     memcpy(CMSG_DATA(c), &bytes, sizeof bytes);
 }
 
-/* The default slack of a thread's timers, 50 us, is as long as what is waited for. */
-static void nap(uint32_t us) {
-    static _Thread_local int is_sharp;
-    const struct timespec time = microseconds(us < COALESCE_US_MAX ? us : COALESCE_US_MAX);
-    if (!is_sharp) is_sharp = 1, prctl(PR_SET_TIMERSLACK, 1UL);
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, 0);
-}
-
-int cw_udp_receive(struct cw_udp *s, uint32_t count, uint32_t coalesce_us) {
+int cw_udp_receive(struct cw_udp *s, uint32_t count) {
     struct mmsghdr headers[CW_UDP_BATCH];
     struct iovec parts[CW_UDP_BATCH];
     union address sources[CW_UDP_BATCH];
@@ -103,11 +93,6 @@ int cw_udp_receive(struct cw_udp *s, uint32_t count, uint32_t coalesce_us) {
     if (got < 0) {
         if (!is_full(errno) && errno != EINTR) return -errno;
         got = 0;
-    }
-    if (coalesce_us && (uint32_t)got < count) {
-        nap(coalesce_us);
-        const int more = recvmmsg(s->fd, headers + got, count - (uint32_t)got, MSG_DONTWAIT, 0);
-        if (more > 0) got += more;
     }
     for (int i = 0; i < got; i++) {
         struct cw_udp_message *m = &s->messages[i];

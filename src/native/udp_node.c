@@ -242,11 +242,11 @@ static napi_value udp_drops(napi_env env, napi_callback_info info) {
     struct entry *e = called(env, info, 0, 0);
     return e ? integer(env, cw_udp_drops(&e->udp)) : 0;
 }
-/* udpReceive(handle, messagesMax, coalesceUs) -> messages, or -errno */
+/* udpReceive(handle, messagesMax) -> messages, or -errno */
 static napi_value udp_receive(napi_env env, napi_callback_info info) {
-    uint32_t v[2];
-    struct entry *e = called(env, info, 2, v);
-    return e ? integer(env, cw_udp_receive(&e->udp, v[0], v[1])) : 0;
+    uint32_t count;
+    struct entry *e = called(env, info, 1, &count);
+    return e ? integer(env, cw_udp_receive(&e->udp, count)) : 0;
 }
 /* udpSend(handle, count) -> packets lost. Records are JavaScript's, hence checked. */
 static napi_value udp_send(napi_env env, napi_callback_info info) {

@@ -9,6 +9,7 @@ import { writeAckOf } from '../../protocol/ack.ts';
 import { ACK_BYTES, ACK_STATUS, ACKS_PER_DATAGRAM_MAX, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 import { sourceTransport } from '../transport/source.ts';
 import type { Packet, Transport } from '../transport/transport.ts';
 import { RefusalLimiter } from './refusal-limiter.ts';
@@ -46,11 +47,12 @@ export class AckSender implements AnswerSink {
   /** Places in use, so that a flush touches only those. */
   readonly #open = new Uint8Array(OPEN_PACKETS);
   #openCount = 0;
-  readonly #limiter = new RefusalLimiter();
+  readonly #limiter: RefusalLimiter;
   /** Milliseconds; set at the start of each step. */
   now = 0;
 
-  constructor(transports: readonly (Transport | undefined)[], counters: Counters) {
+  constructor(transports: readonly (Transport | undefined)[], counters: Counters, random: System['random']) {
+    this.#limiter = new RefusalLimiter(random);
     this.#transports = transports;
     this.#counters = counters;
   }

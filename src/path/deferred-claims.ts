@@ -7,7 +7,7 @@
 import { SLOT_BYTES } from '../ring/arena.ts';
 import { SLOT_RECEIVED_AT } from '../ring/slot.ts';
 
-/** A duplicate beyond these is dropped and counted: its twin in flight is acknowledged all the same. */
+/** A duplicate beyond these is counted and answered OVERLOADED. */
 const DEFERRED_MAX = 1_024;
 
 export class DeferredClaims {

@@ -10,10 +10,10 @@
  * It belongs to the thread that receives, the net thread or a lane. There C enters plain claims into the same cells
  * (native/claim_path.c). The slots are the arena's.
  */
-import { randomInt } from 'node:crypto';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
+import type { System } from '../system/system.ts';
 
 /** 16 bits pick a cell: with 8,192 claims in flight one in eight cells is taken, and a false hit costs one compare. */
 const CELLS = 1 << 16;
@@ -27,14 +27,21 @@ export class DuplicateFilter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #ring: ClaimRing;
-  readonly #rStart = CLAIM_SIGNATURE + randomInt(R_STARTS);
-  readonly #rShift = randomInt(9);
-  readonly #sStart = CLAIM_SIGNATURE + S_FIRST + randomInt(S_STARTS);
-  readonly #sShift = randomInt(9);
+  readonly #rStart: number;
+  readonly #rShift: number;
+  readonly #sStart: number;
+  readonly #sShift: number;
   /** Where in a claim the two bytes of a cell's number come from: byte and shift of the upper one, then of the lower. */
-  readonly places = Uint32Array.of(this.#rStart, this.#rShift, this.#sStart, this.#sShift);
+  readonly places: Uint32Array;
 
-  constructor(arena: Arena, ring: ClaimRing) {
+  constructor(arena: Arena, ring: ClaimRing, random: System['random']) {
+    const draws = random(8);
+    const below = (limit: number, draw: number) => draws.readUInt16LE(draw * 2) % limit;
+    this.#rStart = CLAIM_SIGNATURE + below(R_STARTS, 0);
+    this.#rShift = below(9, 1);
+    this.#sStart = CLAIM_SIGNATURE + S_FIRST + below(S_STARTS, 2);
+    this.#sShift = below(9, 3);
+    this.places = Uint32Array.of(this.#rStart, this.#rShift, this.#sStart, this.#sShift);
     this.#bytes = arena.bytes;
     this.#view = arena.view;
     this.#ring = ring;

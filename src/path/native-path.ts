@@ -2,8 +2,9 @@
  * The claim path's per-claim loops in C (native/claim_path.c): fast twins of what ReceiveStep and CommitStep do for plain
  * claims. Each takes a run of them and stops before the first that is not plain; that one is the step's own.
  *
- * One instance per ring, for the thread that uses it. Without the addon the steps do everything themselves.
+ * One instance per ring, for the thread that uses it. Without it (`--path portable`, or no addon) the steps do everything.
  */
+import { ClaimwireError } from '../errors.ts';
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import { type ClaimRing, committedOffset } from '../ring/claim-ring.ts';
@@ -52,10 +53,11 @@ export class NativePath {
     this.#path = path;
   }
 
-  /** Undefined where there is no addon. `filter` is the receive step's. */
-  static open(arena: Arena, ring: ClaimRing, ringNumber: number, filter: DuplicateFilter): NativePath | undefined {
-    const addon = pathAddon();
-    if (addon === undefined) return undefined;
+  /** `filter` is the receive step's. Throws BACKEND_UNAVAILABLE. */
+  static open(arena: Arena, ring: ClaimRing, ringNumber: number, filter: DuplicateFilter): NativePath {
+    const fault = nativePathFault();
+    if (fault !== undefined) throw new ClaimwireError('BACKEND_UNAVAILABLE', `path native: ${fault}`);
+    const addon = loadAddon<PathAddon>();
     const { plan } = arena;
     const layout = Uint32Array.of(
       ring.base,
@@ -103,11 +105,14 @@ export class NativePath {
   }
 }
 
-function pathAddon(): PathAddon | undefined {
+/** Why the C path can't be had, or undefined where it can. */
+export function nativePathFault(): string | undefined {
   try {
-    const addon = loadAddon<Partial<PathAddon>>();
-    return addon.pathOpen === undefined ? undefined : (addon as PathAddon);
-  } catch {
-    return undefined;
+    const { pathOpen } = loadAddon<Partial<PathAddon>>();
+    return pathOpen === undefined
+      ? 'expected an addon with the claim path, got an older build; make native builds it'
+      : undefined;
+  } catch (error) {
+    return (error as Error).message;
   }
 }

@@ -13,6 +13,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 import type { StreamSink } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
@@ -24,7 +25,7 @@ import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 const DATAGRAMS = counterIndex('datagrams');
 const RECEIVED = counterIndex('received');
 const DEFERRED = counterIndex('deferred');
-const DEFERRED_FULL = counterIndex('dropped.deferredFull');
+const DEFERRED_FULL = counterIndex('deferredFull');
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
 
 export class ReceiveStep implements StreamSink, FrameSink {
@@ -45,10 +46,17 @@ export class ReceiveStep implements StreamSink, FrameSink {
   #sourceAt = 0;
   #now = 0;
 
-  /** For plain claims, where there is an addon and it is wanted. */
-  #path: NativePath | undefined;
+  /** For plain claims, where it is wanted. */
+  path: NativePath | undefined;
 
-  constructor(arena: Arena, ring: ClaimRing, table: ChannelTable, acks: AckSender, counters: Counters) {
+  constructor(
+    arena: Arena,
+    ring: ClaimRing,
+    table: ChannelTable,
+    acks: AckSender,
+    counters: Counters,
+    random: System['random'],
+  ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
     this.#words = arena.words;
@@ -57,13 +65,13 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#table = table;
     this.#acks = acks;
     this.#counters = counters;
-    this.#filter = new DuplicateFilter(arena, ring);
+    this.#filter = new DuplicateFilter(arena, ring, random);
   }
 
-  /** From now on C takes the plain claims, where the addon is there. Returns what does. */
-  useNativePath(arena: Arena, ringNumber: number): NativePath | undefined {
-    this.#path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
-    return this.#path;
+  /** From now on C takes the plain claims. Returns what does. */
+  useNativePath(arena: Arena, ringNumber: number): NativePath {
+    this.path = NativePath.open(arena, this.#ring, ringNumber, this.#filter);
+    return this.path;
   }
 
   /** Whether a claim that was held back can be looked at now. */
@@ -103,7 +111,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#sourceAt = 0;
     this.#frames = view;
     const end = offset + length;
-    const start = this.#path === undefined ? offset : this.#admitPlain(this.#path, bytes, offset, end, source);
+    const start = this.path === undefined ? offset : this.#admitPlain(this.path, bytes, offset, end, source);
     if (start === end && length > 0) return;
     const fault = walkFrames(bytes, start, end, this);
     if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
@@ -144,13 +152,14 @@ export class ReceiveStep implements StreamSink, FrameSink {
       const at = this.#deferred.shift();
       this.#source = words;
       this.#sourceAt = (at + SLOT_SOURCE) >>> 2;
-      this.#consider(view, at);
+      this.#consider(view, at, true);
       work++;
     }
     return work + this.#ring.publish();
   }
 
-  #consider(frames: DataView, offset: number): void {
+  /** @param hasWaited it was held back, and its twin is decided */
+  #consider(frames: DataView, offset: number, hasWaited = false): void {
     const slot = this.#ring.tryNext();
     if (slot < 0) {
       this.#answer(STATUS.OVERLOADED, frames, offset, 0, 0);
@@ -174,11 +183,11 @@ export class ReceiveStep implements StreamSink, FrameSink {
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
     } else {
-      this.#enter(slot, row);
+      this.#enter(slot, row, hasWaited);
     }
   }
 
-  #enter(slot: number, row: number): void {
+  #enter(slot: number, row: number, hasWaited: boolean): void {
     const word = (slot + SLOT_SOURCE) >>> 2;
     // The first word of a source shares a byte with the claim: keep the claim's.
     const claimByte = this.#words[word]! & 0xff;
@@ -186,9 +195,13 @@ export class ReceiveStep implements StreamSink, FrameSink {
     for (let index = 1; index < SOURCE_WORDS; index++)
       this.#words[word + index] = this.#source[this.#sourceAt + index]!;
     const twin = this.#filter.enter(slot);
-    if (twin >= 0) {
+    // A twin that was refused leaves its copies to be judged. If each waited for the one before it, a thousand copies of
+    // a forged claim would be looked at half a million times.
+    if (twin >= 0 && !hasWaited) {
       const isHeld = this.#deferred.push(this.#bytes, slot, twin);
       this.#counters.add(isHeld ? DEFERRED : DEFERRED_FULL, 1);
+      // Its twin is answered to that one's own source, which need not be this one's.
+      if (!isHeld) this.#answer(STATUS.OVERLOADED, this.#view, slot, 0, 0);
       return;
     }
     this.#doubles[(slot + SLOT_RECEIVED_AT) >>> 3] = this.#now;

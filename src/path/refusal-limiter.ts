@@ -4,8 +4,8 @@
  * Sources are hashed by address, not port, into a fixed number of buckets: spoofed sources cannot grow anything, they
  * only share buckets. Net thread (or lane) only.
  */
-import { randomInt } from 'node:crypto';
 import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
 
 const BUCKET_BITS = 12;
 const BUCKET_SHIFT = 32 - BUCKET_BITS;
@@ -16,8 +16,11 @@ const BURST = 4_000;
 export class RefusalLimiter {
   readonly #tokens = new Float64Array(1 << BUCKET_BITS).fill(BURST);
   readonly #filledAt = new Float64Array(1 << BUCKET_BITS);
-  /** Buckets are not predictable from outside. */
-  readonly #seed = randomInt(2 ** 32) | 0;
+  readonly #seed: number;
+
+  constructor(random: System['random']) {
+    this.#seed = random(4).readInt32LE();
+  }
 
   /** Takes a token of the source at `words[at]`; `now` in milliseconds. */
   allow(words: Uint32Array, at: number, now: number): boolean {

@@ -1,12 +1,13 @@
 /**
  * Where a thread's time goes: microseconds per stage of the claim path, as counters. One per thread.
  *
- * By the thread's own processor time where the addon can tell it, since threads that share cores stand in each other's
- * way; else by the wall clock. The wait for the disk is by the wall clock always. Laps are taken once per step of a turn,
+ * Stages are measured in processor time of the thread where the addon can tell it, since threads may share a core, and
+ * else by the monotonic clock. The wait for the disk is always measured by the monotonic clock. Laps are taken once per step of a turn,
  * not per claim: a turn of some hundred claims pays a nanosecond each for them.
  */
 import { loadAddon } from '../native/addon.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { Clock } from '../system/system.ts';
 
 export const STAGE = {
   receive: counterIndex('busyUs.receive'),
@@ -17,16 +18,17 @@ export const STAGE = {
 } as const;
 const SYNC_WAIT = counterIndex('syncWaitUs');
 
-const wallUs = () => performance.now() * 1_000;
-
 export class StageClock {
   readonly #counters: Counters;
-  readonly #now = processorClock();
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #now: () => number;
   #last = 0;
   #waitingSince = 0;
 
-  constructor(counters: Counters) {
+  constructor(counters: Counters, clock: Pick<Clock, 'monotonic'>) {
     this.#counters = counters;
+    this.#clock = clock;
+    this.#now = processorClock(clock);
   }
 
   /** What comes next is work. */
@@ -43,15 +45,19 @@ export class StageClock {
 
   /** A sync begins, in this thread or beside it. */
   syncBegins(): void {
-    this.#waitingSince = wallUs();
+    this.#waitingSince = this.#clock.monotonic();
   }
-  syncEnds(): void {
-    this.#counters.add(SYNC_WAIT, wallUs() - this.#waitingSince);
+  /** Returns how long the sync took, microseconds. */
+  syncEnds(): number {
+    const us = (this.#clock.monotonic() - this.#waitingSince) * 1_000;
+    this.#counters.add(SYNC_WAIT, us);
+    return us;
   }
 }
 
-/** Microseconds this thread has run, or the wall clock's. */
-function processorClock(): () => number {
+/** Microseconds this thread has run, or the monotonic clock's. */
+function processorClock(clock: Pick<Clock, 'monotonic'>): () => number {
+  const wallUs = () => clock.monotonic() * 1_000;
   try {
     const { threadCpuUs } = loadAddon<{ threadCpuUs?: () => number }>();
     return threadCpuUs ?? wallUs;

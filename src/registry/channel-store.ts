@@ -10,7 +10,7 @@ import { KeyCheck, upperHex } from '../channel/parse.ts';
 import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import { type ChannelTable, highHalf, lowHalf } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
-import type { Registry } from './registry.ts';
+import type { RegistryStore } from './registry-store.ts';
 import {
   earlier,
   expectCovers,
@@ -34,7 +34,7 @@ const CHECKPOINT_ROWS = 8_192;
 
 export class ChannelStore {
   readonly #table: ChannelTable;
-  readonly #registry: Registry;
+  readonly #registry: RegistryStore;
   /** Resolves once no group is open that began before the call. */
   readonly #fence: () => Promise<void>;
   /** Rows whose handle is not the start of their ledger id: the only way one ledger channel could be opened twice. */
@@ -46,7 +46,7 @@ export class ChannelStore {
   #removed = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(table: ChannelTable, registry: Registry, fence: () => Promise<void>) {
+  constructor(table: ChannelTable, registry: RegistryStore, fence: () => Promise<void>) {
     this.#table = table;
     this.#registry = registry;
     this.#fence = fence;

@@ -3,7 +3,7 @@
  *
  * Main thread. A pid alone may be another process by now, so Linux's start time (clock ticks since boot) and boot id go
  * with it; elsewhere the pid decides. Processes in different pid namespaces cannot see each other, so this is no lock by
- * itself (folder-lock.ts is): it is how versions before that lock are told apart from dead ones.
+ * itself (folder/folder-lock.ts is): it is how versions before that lock are told apart from dead ones.
  */
 import { readFileSync } from 'node:fs';
 

@@ -6,39 +6,25 @@
  * appends pages instead of rewriting random ones (a million rows: 1.8 s in place of 20, half the file); two named records.
  * overlappingSync is off, so LMDB syncs the data pages, then the meta page, before a commit counts.
  */
-import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
-import { type Channel, decodeRow, ROW_BYTES, rowFault } from '../channel/row.ts';
+import { ROW_BYTES } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
+import { syncFolder } from '../system/folders.ts';
+import { nodeSystem, type System } from '../system/system.ts';
 import { META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
 import { registryFault, writeFault } from './fault.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
+import type { RegistryMeta, RegistryStore } from './registry-store.ts';
 
 const REGISTRY_FORMAT = 1;
 /** Address space, not memory: 10 million rows take 4 GB after random inserts, and a free list beside them. */
 const MAP_BYTES = 16 * 2 ** 30;
 
-export interface RegistryMeta {
-  format: number;
-  /** ISO time of the first start. */
-  createdAt: string;
-  /** 32 hex digits: which journal belongs to this registry. */
-  journalId: string;
-  /** First journal segment to replay, one per lane; empty before the first checkpoint. */
-  replayFrom: number[];
-  /**
-   * Of each lane a segment that has been on the disk since before this was recorded, or 0 where there may be none. A
-   * lane whose segment is missing has lost its journal. Registries of earlier trees do not have it.
-   */
-  segmentsThere?: number[];
-}
-
 type Database = RootDatabase<Buffer, Buffer>;
 
-export class Registry {
+export class Registry implements RegistryStore {
   readonly directory: string;
   private readonly database: Database;
   private readonly readOnly: boolean;
@@ -56,10 +42,11 @@ export class Registry {
    * its file, so `checkRegistry` comes first.
    * @throws ClaimwireError CONFIG_INVALID (not to be opened), REGISTRY_CORRUPT (no or another format record)
    */
-  static open(directory: string, options: { readOnly?: boolean } = {}): Registry {
-    const readOnly = options.readOnly ?? false;
-    if (!existsSync(directory) && !readOnly) create(directory);
-    if (!existsSync(registryFile(directory)))
+  static open(directory: string, options: { readOnly?: boolean; system?: System } = {}): Registry {
+    const { readOnly = false, system = nodeSystem } = options;
+    const { files } = system;
+    if (!files.existsSync(directory) && !readOnly) create(directory, system);
+    if (!files.existsSync(registryFile(directory)))
       throw new ClaimwireError('CONFIG_INVALID', `registry ${directory}: expected a registry, got none`, { directory });
     const registry = new Registry(directory, readOnly);
     const { format } = registry.meta;
@@ -72,7 +59,6 @@ export class Registry {
     );
   }
 
-  /** Number of channels stored. */
   get count(): number {
     return this.rows;
   }
@@ -84,19 +70,13 @@ export class Registry {
     return meta as unknown as RegistryMeta;
   }
 
-  /** Changes fields of the meta record; durable when it returns. Throws REGISTRY_FULL or REGISTRY_FAILED. */
   setMeta(change: Partial<Omit<RegistryMeta, 'format' | 'createdAt'>>): void {
     this.writeRecords(() => {
       this.database.putSync(Buffer.from(META_KEY), encodeRecord({ ...this.meta, ...change }));
     });
   }
 
-  /**
-   * Hands every row to `visit` by position from 0, checked: page structure, checksum, version, no gap. The row is a view
-   * that is valid during the call. Reads the file itself, so that a million rows do not become resident through the map.
-   * @returns the number of rows
-   * @throws ClaimwireError REGISTRY_CORRUPT naming the row or page
-   */
+  /** Reads the file itself, page by page, so that a million rows do not become resident through the map. */
   forEachRow(visit: (row: Uint8Array) => void): number {
     const count = walkRegistry(this.directory, visit);
     if (count === this.rows) return count;
@@ -106,19 +86,6 @@ export class Registry {
     );
   }
 
-  get(position: number): Channel | undefined {
-    const bytes = this.database.getBinary(rowKey(position));
-    if (bytes === undefined) return undefined;
-    const fault = rowFault(bytes);
-    if (fault === undefined) return decodeRow(bytes);
-    throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${this.directory}: row ${position}: ${fault}`, { position });
-  }
-
-  /**
-   * Replaces the rows at `positions`, all in one commit that is on stable storage when the promise resolves; after a
-   * rejection (REGISTRY_FULL, REGISTRY_FAILED) none is replaced. One call at a time.
-   * @param rows packed rows, ROW_BYTES each; copied before the call returns. Those beyond `positions` are appended
-   */
   replace(positions: readonly number[], rows: Uint8Array): Promise<void> {
     assert(positions.length <= rows.length / ROW_BYTES, 'a row for each position');
     for (const position of positions) assert(position < this.rows, `rows replaced are there, got ${position}`);
@@ -215,33 +182,27 @@ function openDatabase(directory: string, readOnly: boolean): Database {
 }
 
 /** Makes a whole registry beside the place and renames it there, so that a kill leaves either none or a sound one. */
-function create(directory: string): void {
-  const draft = `${directory}.${randomBytes(6).toString('hex')}.new`;
+function create(directory: string, { files, clock, random }: System): void {
+  const draft = `${directory}.${random(6).toString('hex')}.new`;
   const database = openDatabase(draft, false);
   const meta: RegistryMeta = {
     format: REGISTRY_FORMAT,
-    createdAt: new Date().toISOString(),
-    journalId: randomBytes(16).toString('hex'),
+    createdAt: new Date(clock.wall()).toISOString(),
+    journalId: random(16).toString('hex'),
     replayFrom: [],
   };
   database.transactionSync(() => database.putSync(Buffer.from(META_KEY), encodeRecord(meta)));
   void database.close();
   // Closing may end later. The registry then has a lock file of its own: POSIX locks go with any close of their file.
-  rmSync(join(draft, 'lock.mdb'), { force: true });
-  syncDirectory(draft);
+  files.rmSync(join(draft, 'lock.mdb'), { force: true });
+  syncFolder(files, draft);
   try {
-    renameSync(draft, directory);
+    files.renameSync(draft, directory);
   } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
+    files.rmSync(draft, { recursive: true, force: true });
     // Another process made one in the same moment: that one is as good.
-    if (existsSync(registryFile(directory))) return;
+    if (files.existsSync(registryFile(directory))) return;
     throw error;
   }
-  syncDirectory(dirname(directory));
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
+  syncFolder(files, dirname(directory));
 }

@@ -9,9 +9,10 @@
  * and row is sound. A page that became garbage later sets the registry back by one commit; journals whose segments were
  * let go in that commit are found missing then (journal/lane-journals.ts), and the caller says what is known.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
+import { nodeFiles, withFile, writeWhole } from '../system/files.ts';
 import { registryFile, walkRows } from './check.ts';
 import { garbageMeta, LmdbFault, olderMetaPage } from './lmdb-meta.ts';
 
@@ -50,12 +51,8 @@ export function restoreTornMeta(directory: string): string | undefined {
 }
 
 function writePage(file: string, flags: string, page: Uint8Array, position: number): void {
-  const fd = openSync(file, flags);
-  try {
-    const written = writeSync(fd, page, 0, page.length, position);
-    if (written !== page.length) throw new Error(`${written} of ${page.length} bytes written`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  withFile(nodeFiles, file, flags, (fd) => {
+    writeWhole(nodeFiles, fd, page, page.length, position);
+    nodeFiles.fsyncSync(fd);
+  });
 }

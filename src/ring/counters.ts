@@ -17,6 +17,7 @@ const COUNTER_NAMES = [
   'acked', // acks handed to a socket
   'already', // claims at or below what was committed: no signature looked at
   'deferred', // claims held back while an identical one was in flight
+  'deferredFull', // identical claims beyond what is held back, answered OVERLOADED
   'groupCommits',
   'syncs',
   'journalRecords',
@@ -34,7 +35,6 @@ const COUNTER_NAMES = [
   'dropped.cutFrame',
   'dropped.unexpectedAck', // a node is sent no acks
   'dropped.refusalLimited', // refusals over a source's rate: not answered
-  'dropped.deferredFull', // identical claims beyond what is held back
   'dropped.ackRingFull',
   'dropped.sendQueueFull',
   'dropped.sendFailed',

@@ -9,7 +9,11 @@ import { assert } from '../errors.ts';
 import { SLOT_BYTES } from './arena.ts';
 
 export const SLOT_SOURCE = 92; // 20 bytes, see SOURCE_*
-export const SLOT_RECEIVED_AT = 112; // f64, milliseconds
+/**
+ * f64, milliseconds. Nobody reads it yet: it is for histograms of latency, and its store costs 0.1 to 0.4 ns of the 13 that an
+ * admission takes in C, which is less than 0.1 % of what a claim costs its lane.
+ */
+export const SLOT_RECEIVED_AT = 112;
 export const SLOT_ROW = 120; // u32, channel table row
 export const SLOT_VERDICT = 124; // i32, one of VERDICT_* (3 is the kernel's: a kind of key it does not know)
 

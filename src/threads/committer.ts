@@ -9,7 +9,7 @@ import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 
 export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
-  const { control, ring, clock } = parts;
+  const { control, ring, stages } = parts;
   const journal = parts.openJournal();
   const acks = new AckRingWriter(parts.arena, parts.ackRing, parts.counters);
   const commit = parts.commitStep(journal, acks);
@@ -19,7 +19,7 @@ export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) =
   ready({});
   while (!isOver()) {
     passFence(parts);
-    clock.start();
+    stages.start();
     if (commit.step(parts.now()) > 0) {
       acks.publish();
       ring.publishJournalSegment(journal.segment);

@@ -3,7 +3,8 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Durability, HostPort, JournalSync, SocketKind, VerifyPolicy } from '../config.ts';
+import type { Durability, HostPort, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
+import type { LaneStart } from '../journal/segment.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/idle.ts';
 import type { TcpLimits } from '../transport/tcp-options.ts';
@@ -11,15 +12,6 @@ import type { BackendName } from '../verify/backend.ts';
 import type { KernelStart } from '../verify/kernel.ts';
 
 export type ThreadRole = 'net' | 'verifier' | 'committer' | 'lane';
-
-export interface JournalStart {
-  directory: string;
-  segmentBytes: number;
-  blockBytes?: number | undefined;
-  journalId: Uint8Array;
-  segment: number;
-  group: number;
-}
 
 /** Where a thread listens for connections. */
 export interface TcpStart {
@@ -35,9 +27,8 @@ export interface ThreadSettings {
   backend: BackendName;
   verify: VerifyPolicy;
   durability: Durability;
-  journalSync: JournalSync;
   sockets: SocketKind;
-  coalesceUs: number;
+  path: PathKind;
   idle: IdleStrategy;
 }
 
@@ -55,7 +46,7 @@ export interface ThreadContext extends ThreadSettings {
   controlPort: MessagePort;
   /** Where claims are taken; threads after the first share the first one's address. */
   udp: HostPort & { isShared: boolean };
-  journal: JournalStart;
+  journal: LaneStart;
 }
 
 /** The thread does its work from here on; one that has sockets says where they listen. */

@@ -3,85 +3,105 @@
  *
  * The event loop brings payloads; the steps run in the check phase of the same turn, again while there is work, so that
  * what arrived meanwhile joins between two groups. Acks skip the ack ring: the sockets are right here. Batches form by
- * themselves while a lane verifies; a busy lane may be told to wait for more as well, an idle one never does.
+ * themselves while a lane verifies. To wait for more before a read was tried: 300 or 1,000 us made no difference, neither
+ * to a lane near its limit nor on a slow disk.
  */
 
+import type { JournalWriter } from '../journal/writer.ts';
+import type { AckSender } from '../path/ack-sender.ts';
+import type { CommitStep } from '../path/commit-step.ts';
+import type { ReceiveStep } from '../path/receive-step.ts';
 import { STAGE } from '../path/stage-clock.ts';
+import type { VerifyStep } from '../path/verify-step.ts';
 import { PHASE_STOPPING } from '../ring/control-words.ts';
 import { passFence } from './committer.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
+import { type Turn, TurnLoop, type TurnSockets } from './turn-loop.ts';
 import { warmUp } from './warm-up.ts';
 
-/**
- * A turn of so many claims took longer than the wait for more will: the lane is near its limit, and fewer, larger groups
- * save it writes and syncs (on two cores 5 % more claims, two thirds of the syncs). Below that batches form by themselves,
- * and any wait is only latency: from 8 claims on it doubled p50 and p99 at half load.
- */
-const BUSY_CLAIMS = 256;
 /** A slow verifier's turn ends after so long, so that what it has judged is committed meanwhile. Milliseconds. */
 const VERIFY_MS_MAX = 2;
+/** libuv's pool has four threads, and the main thread's files and the registry need one: more lanes would queue there. */
+const OVERLAP_LANES_MAX = 3;
 
-export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
-  const { control, ring, clock, context } = parts;
-  warmUp();
-  const { sockets, receive, sender, path } = await parts.openSockets();
-  let isScheduled = false;
-  let isOver = false;
-  const schedule = () => {
-    if (isScheduled) return;
-    isScheduled = true;
-    clock.start();
-    receive.now = parts.now();
-    setImmediate(() => {
-      isScheduled = false;
-      // The last turn of an abandoned drain asked for another one; by now the journal is closed.
-      if (!isOver) turn();
-    });
-  };
-  const journal = parts.openJournal();
-  const verify = parts.verifyStep();
-  const commit = parts.commitStep(journal, sender, path, schedule);
-  const turn = () => {
-    const now = parts.now();
-    const claims = receive.step(now);
-    clock.lap(STAGE.receive);
-    for (const until = performance.now() + VERIFY_MS_MAX; verify.step() > 0 && performance.now() < until; );
-    clock.lap(STAGE.verify);
+/** Every step of a lane, a turn at a time, in whichever thread calls it. */
+export class LaneTurn implements Turn {
+  readonly receive: ReceiveStep;
+  readonly commit: CommitStep;
+  readonly journal: JournalWriter;
+  readonly #parts: ThreadParts;
+  readonly #sockets: TurnSockets;
+  readonly #sender: AckSender;
+  readonly #verify: VerifyStep;
+
+  /** @param onSynced called when a sync that went on beside the thread has ended: a turn is due */
+  constructor(parts: ThreadParts, sockets: TurnSockets, onSynced: () => void) {
+    const { receive, sender } = parts.receiveStep(sockets.transports);
+    const mayOverlap = parts.arena.plan.shape.rings <= OVERLAP_LANES_MAX;
+    this.#parts = parts;
+    this.#sockets = sockets;
+    this.#sender = sender;
+    this.receive = receive;
+    this.journal = parts.openJournal();
+    this.#verify = parts.verifyStep();
+    this.commit = parts.commitStep(this.journal, sender, receive.path, mayOverlap ? onSynced : undefined);
+  }
+
+  step(now: number): boolean {
+    const { control, ring, stages } = this.#parts;
+    const { receive, commit, journal } = this;
+    receive.step(now);
+    stages.lap(STAGE.receive);
+    this.#verifySome();
+    stages.lap(STAGE.verify);
     commit.isHolding = control.fenceAsked !== ring.fencePassed;
     if (commit.step(now) > 0) ring.publishJournalSegment(journal.segment);
-    if (commit.isHolding && commit.isIdle) passFence(parts);
-    sender.flush();
-    clock.lap(STAGE.send);
-    sockets.afterTurn();
-    sockets.coalesceUs = claims >= BUSY_CLAIMS ? context.coalesceUs : 0;
+    if (commit.isHolding && commit.isIdle) passFence(this.#parts);
+    this.#sender.flush();
+    stages.lap(STAGE.send);
+    this.#sockets.afterTurn();
     commit.isHolding = false;
-    if (commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received) schedule();
-  };
+    return commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received;
+  }
+
+  /** Claims received and not yet answered. */
+  get isBusy(): boolean {
+    return this.#parts.ring.depth > 0 || this.receive.isHolding || !this.commit.isIdle;
+  }
+
+  #verifySome(): void {
+    const { clock } = this.#parts.system;
+    for (const until = clock.monotonic() + VERIFY_MS_MAX; this.#verify.step() > 0 && clock.monotonic() < until; );
+  }
+}
+
+export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
+  const { control, ring } = parts;
+  warmUp(parts);
+  const sockets = await parts.openSockets();
+  const lane = new LaneTurn(parts, sockets, () => loop.schedule());
+  const loop = new TurnLoop(parts, lane);
   // Not before: whatever comes is handed to all of the above.
-  sockets.startReceiving(receive, schedule);
+  sockets.startReceiving(lane.receive, loop.schedule);
   const { udp, tcp, receiveBufferBytes } = sockets;
   ready({ udp, tcp, receiveBufferBytes });
 
-  const wakeUp = () => {
-    clock.start();
-    turn();
-  };
   while (control.phase < PHASE_STOPPING) {
     await ring.netDoorbell.sleepAsync(() => control.fenceAsked !== ring.fencePassed || control.phase >= PHASE_STOPPING);
-    wakeUp();
+    loop.wakeUp();
     // A fence waits for the group at the disk; another may have been asked for since this turn looked.
     if (control.fenceAsked !== ring.fencePassed) await new Promise(setImmediate);
   }
   sockets.stopReceiving();
   do {
-    wakeUp();
+    loop.wakeUp();
     // Syncs beside this thread end, and a transport's packets come back, in the event loop.
     await new Promise(setImmediate);
-  } while ((ring.depth > 0 || receive.isHolding || !commit.isIdle) && !control.isAbandoned);
-  while (journal.isSyncing) await new Promise(setImmediate);
-  isOver = true;
+  } while (lane.isBusy && !control.isAbandoned);
+  while (lane.journal.isSyncing) await new Promise(setImmediate);
+  loop.end();
   passFence(parts);
-  journal.close();
+  lane.journal.close();
   await sockets.close();
 }

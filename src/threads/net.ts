@@ -5,66 +5,77 @@
  * thread never blocks: its event loop is the idle strategy.
  */
 
+import type { AckSender } from '../path/ack-sender.ts';
 import { AckStep } from '../path/ack-step.ts';
+import type { ReceiveStep } from '../path/receive-step.ts';
 import { STAGE } from '../path/stage-clock.ts';
 import { PHASE_DRAINED, PHASE_DRAINING, PHASE_STOPPING } from '../ring/control-words.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
+import { type Turn, TurnLoop, type TurnSockets } from './turn-loop.ts';
+
+/** The steps at the sockets, a turn at a time, in whichever thread calls it. */
+export class NetTurn implements Turn {
+  readonly receive: ReceiveStep;
+  readonly acks: AckStep;
+  readonly sender: AckSender;
+  readonly #parts: ThreadParts;
+  readonly #sockets: TurnSockets;
+
+  constructor(parts: ThreadParts, sockets: TurnSockets) {
+    const { receive, sender } = parts.receiveStep(sockets.transports);
+    this.#parts = parts;
+    this.#sockets = sockets;
+    this.receive = receive;
+    this.sender = sender;
+    this.acks = new AckStep(parts.arena, parts.ackRing, sender);
+  }
+
+  /** Acks that come meanwhile ring the doorbell: no further turn is due. */
+  step(now: number): boolean {
+    const { stages } = this.#parts;
+    this.receive.step(now);
+    stages.lap(STAGE.receive);
+    this.acks.step(now);
+    stages.lap(STAGE.send);
+    this.#sockets.afterTurn();
+    return false;
+  }
+
+  hasWork(): boolean {
+    return this.acks.hasWork() || this.receive.hasWork();
+  }
+}
 
 export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
-  const { control, ring, clock } = parts;
-  const { sockets, receive, sender } = await parts.openSockets();
-  const acks = new AckStep(parts.arena, parts.ackRing, sender);
-  const turn = () => {
-    const now = parts.now();
-    receive.step(now);
-    clock.lap(STAGE.receive);
-    acks.step(now);
-    clock.lap(STAGE.send);
-    sockets.afterTurn();
-  };
-  let isScheduled = false;
-  let isOver = false;
-  const schedule = () => {
-    if (isScheduled) return;
-    isScheduled = true;
-    clock.start();
-    receive.now = parts.now();
-    setImmediate(() => {
-      isScheduled = false;
-      // Asked for by what came just before the end; by now the sockets are closed.
-      if (!isOver) turn();
-    });
-  };
-  const wakeUp = () => {
-    clock.start();
-    turn();
-  };
-  const hasWork = () => acks.hasWork() || receive.hasWork();
+  const { control, ring } = parts;
+  const sockets = await parts.openSockets();
+  const net = new NetTurn(parts, sockets);
+  const loop = new TurnLoop(parts, net);
   // Not before: whatever comes is handed to all of the above.
-  sockets.startReceiving(receive, schedule);
+  sockets.startReceiving(net.receive, loop.schedule);
   const { udp, tcp, receiveBufferBytes } = sockets;
   ready({ udp, tcp, receiveBufferBytes });
 
   while (control.phase < PHASE_STOPPING) {
-    await ring.netDoorbell.sleepAsync(() => hasWork() || control.phase >= PHASE_STOPPING);
-    wakeUp();
+    await ring.netDoorbell.sleepAsync(() => net.hasWork() || control.phase >= PHASE_STOPPING);
+    loop.wakeUp();
   }
   sockets.stopReceiving();
-  wakeUp();
+  loop.wakeUp();
   // A claim held back may still have to go through the ring: nobody there leaves before that.
-  while (receive.isHolding && !control.isAbandoned) {
-    await ring.netDoorbell.sleepAsync(() => hasWork() || control.isAbandoned);
-    wakeUp();
+  while (net.receive.isHolding && !control.isAbandoned) {
+    await ring.netDoorbell.sleepAsync(() => net.hasWork() || control.isAbandoned);
+    loop.wakeUp();
   }
   control.advanceTo(PHASE_DRAINING);
   ring.ringAll();
   while (control.phase < PHASE_DRAINED) {
-    await ring.netDoorbell.sleepAsync(() => hasWork() || control.phase >= PHASE_DRAINED);
-    wakeUp();
+    await ring.netDoorbell.sleepAsync(() => net.hasWork() || control.phase >= PHASE_DRAINED);
+    loop.wakeUp();
   }
-  while (acks.hasWork()) wakeUp();
-  sender.flush();
-  isOver = true;
+  while (net.acks.hasWork()) loop.wakeUp();
+  net.sender.flush();
+  loop.end();
   await sockets.close();
 }

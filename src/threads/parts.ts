@@ -1,5 +1,6 @@
 /**
- * One thread's parts, built from its context: views of the arena, its ring, the table, its counters. Made once.
+ * One thread's parts, built from its context: views of the arena, its ring, the table, its counters, and the steps over
+ * them. Made once. Files, time and random numbers come from the machine, or from a simulator.
  */
 import { ChannelTable } from '../channel/table.ts';
 import { JournalWriter } from '../journal/writer.ts';
@@ -15,6 +16,9 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
 import { Counters } from '../ring/counters.ts';
+import type { JournalFiles } from '../system/files.ts';
+import { type Clock, nodeSystem, type System } from '../system/system.ts';
+import type { Transport } from '../transport/transport.ts';
 import { createBackend } from '../verify/select.ts';
 import type { ThreadContext } from './context.ts';
 import { Sockets } from './sockets.ts';
@@ -22,30 +26,39 @@ import { Sockets } from './sockets.ts';
 /** Of several verifiers none should take what would keep the others busy. */
 const SHARED_CLAIMS_MAX = 128;
 
+/** What a thread takes of the machine besides its sockets. */
+export interface ThreadSystem {
+  files: JournalFiles;
+  clock: Pick<Clock, 'wall' | 'monotonic'>;
+  random: System['random'];
+}
+
 export class ThreadParts {
   readonly context: ThreadContext;
+  readonly system: ThreadSystem;
   readonly arena: Arena;
   readonly ring: ClaimRing;
   readonly ackRing: AckRing;
   readonly table: ChannelTable;
   readonly control: ControlWords;
   readonly counters: Counters;
-  readonly clock: StageClock;
+  readonly stages: StageClock;
 
-  constructor(context: ThreadContext) {
+  constructor(context: ThreadContext, system: ThreadSystem = nodeSystem) {
     this.context = context;
+    this.system = system;
     this.arena = new Arena(context.memory, context.shape);
     this.ring = new ClaimRing(this.arena, context.ring);
     this.ackRing = new AckRing(this.arena, context.ring);
     this.table = new ChannelTable(this.arena);
     this.control = new ControlWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
-    this.clock = new StageClock(this.counters);
+    this.stages = new StageClock(this.counters, system.clock);
   }
 
   /** Milliseconds since 1970, never less than a second that any thread has seen: what has expired stays so. */
   now(): number {
-    const wall = Date.now();
+    const wall = this.system.clock.wall();
     const seconds = Math.floor(wall / 1_000);
     const seen = this.control.advanceClock(seconds);
     return seen > seconds ? seen * 1_000 : wall;
@@ -62,45 +75,38 @@ export class ThreadParts {
   }
 
   openJournal(): JournalWriter {
-    const journal = JournalWriter.open({ ...this.context.journal, groupClaimsMax: GROUP_CLAIMS_MAX });
+    const journal = JournalWriter.open({
+      ...this.context.journal,
+      ...this.system,
+      groupClaimsMax: GROUP_CLAIMS_MAX,
+    });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
   }
 
   /** @param onSynced where syncs may go on beside this thread, see CommitStep */
   commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
-    const { arena, ring, table, counters, clock } = this;
-    const { durability, journalSync } = this.context;
-    return new CommitStep({
-      arena,
-      ring,
-      table,
-      journal,
-      answers,
-      counters,
-      clock,
-      durability,
-      journalSync,
-      path,
-      onSynced,
-    });
+    const { arena, ring, table, counters, stages: clock } = this;
+    const { durability } = this.context;
+    const parts = { arena, ring, table, counters, clock, journal, answers, path };
+    return new CommitStep({ ...parts, durability, onSynced });
   }
 
   /**
-   * Sockets, ack sender and receive step. Nothing is received before `sockets.startReceiving`: a socket may be readable
-   * while another one's address is still looked up.
+   * Nothing is received before `sockets.startReceiving`: a socket may be readable while another one's address is still
+   * looked up.
    */
-  async openSockets(): Promise<{
-    sockets: Sockets;
-    receive: ReceiveStep;
-    sender: AckSender;
-    path: NativePath | undefined;
-  }> {
-    const { counters } = this;
-    const sockets = await Sockets.open(this.context, counters);
-    const sender = new AckSender(sockets.transports, counters);
-    const receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters);
-    const path = receive.useNativePath(this.arena, this.context.ring);
-    return { sockets, receive, sender, path };
+  openSockets(): Promise<Sockets> {
+    return Sockets.open(this.context, this.counters, this.system.clock);
+  }
+
+  /** The receive step, with the C path where it is wanted, and the sender of all answers. Transports by their id. */
+  receiveStep(transports: readonly Transport[]): { receive: ReceiveStep; sender: AckSender } {
+    const { arena, ring, table, counters } = this;
+    const { random } = this.system;
+    const sender = new AckSender(transports, counters, random);
+    const receive = new ReceiveStep(arena, ring, table, sender, counters, random);
+    if (this.context.path === 'native') receive.useNativePath(arena, this.context.ring);
+    return { receive, sender };
   }
 }

@@ -4,6 +4,7 @@
 import type { HostPort } from '../config.ts';
 import { RemoteControl } from '../control/remote.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { Clock } from '../system/system.ts';
 import { TcpTransport } from '../transport/tcp.ts';
 import { type StreamSink, TRANSPORT_TCP, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
 import { UdpTransport } from '../transport/udp.ts';
@@ -42,10 +43,10 @@ export class Sockets {
   }
 
   /** Binds, and receives nothing yet. Throws what the system says of an address that can't be bound. */
-  static async open(context: ThreadContext, counters: Counters): Promise<Sockets> {
+  static async open(context: ThreadContext, counters: Counters, clock: Pick<Clock, 'monotonic'>): Promise<Sockets> {
     const udp = await openUdp(context, counters);
     const control = new RemoteControl(context.controlPort);
-    const open = (address: HostPort) => openTcp(context, address, counters, control);
+    const open = (address: HostPort) => openTcp(context, address, clock, counters, control);
     const { listen } = context.tcp;
     const wanted = listen ?? hostPortOf(udp.address);
     try {
@@ -72,11 +73,6 @@ export class Sockets {
   /** Once, when whatever takes payloads is there. `onPayloads` comes before each run of payloads. */
   startReceiving(sink: StreamSink, onPayloads: () => void): void {
     for (const transport of this.transports) transport.startReceiving(sink, onPayloads);
-  }
-
-  /** How long the next read may wait for more, microseconds. */
-  set coalesceUs(coalesceUs: number) {
-    if (this.#udp instanceof BatchUdpTransport) this.#udp.coalesceUs = coalesceUs;
   }
 
   /** Once a turn, after slots were freed: connections that waited for room go on, and the kernel's drops are counted. */
@@ -113,13 +109,14 @@ async function openUdp(context: ThreadContext, counters: Counters): Promise<UdpT
 async function openTcp(
   context: ThreadContext,
   address: HostPort,
+  clock: Pick<Clock, 'monotonic'>,
   counters: Counters,
   control: RemoteControl,
 ): Promise<TcpTransport> {
   const { isShared, tls, limits } = context.tcp;
   const isLane = context.sockets === 'native' && context.role === 'lane';
   const listen = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
-  const options = tls === undefined ? { listen, limits } : { listen, limits, tls };
+  const options = tls === undefined ? { listen, limits, clock } : { listen, limits, clock, tls };
   return TcpTransport.open(options, counters, control);
 }
 

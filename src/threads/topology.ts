@@ -4,11 +4,12 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type HostPort, hostPortText, type LayoutName } from '../config.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
+import type { LaneStart } from '../journal/segment.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../ring/control-words.ts';
 import type { KernelStart } from '../verify/kernel.ts';
-import type { JournalStart, TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
+import type { TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
 
 export interface TopologyOptions {
   plan: ThreadPlan;
@@ -19,7 +20,7 @@ export interface TopologyOptions {
   /** Takes one end of each thread's way for control messages. */
   onControlPort: (port: MessagePort) => void;
   /** Where each ring's claims are journaled. */
-  journals: readonly JournalStart[];
+  journals: readonly LaneStart[];
   /** Longest wait for claims in flight when stopping, milliseconds. */
   drainMsMax: number;
   /** A thread ended that should not have: the node cannot go on. Called once. */

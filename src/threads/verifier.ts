@@ -9,16 +9,16 @@ import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 
 export function runVerifier(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
-  const { control, ring, clock } = parts;
+  const { control, ring, stages } = parts;
   const verify = parts.verifyStep();
   const idle = new Idle(ring.verifierDoorbell, parts.context.idle);
   const isOver = () => control.phase >= PHASE_DRAINING && (ring.reserved === ring.received || control.isAbandoned);
   const hasWork = () => ring.reserved !== ring.received || isOver();
   ready({});
   while (!isOver()) {
-    clock.start();
+    stages.start();
     if (verify.step() > 0) {
-      clock.lap(STAGE.verify);
+      stages.lap(STAGE.verify);
       idle.reset();
     } else {
       idle.wait(hasWork);

@@ -8,7 +8,6 @@
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, FRAME_CLAIM } from '../../protocol/layout.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { assert } from '../errors.ts';
-import type { JournalFiles } from '../journal/segment.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { AckSender } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
@@ -19,8 +18,10 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { Counters } from '../ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_VALID } from '../ring/slot.ts';
+import type { JournalFiles } from '../system/files.ts';
 import { sourceHead } from '../transport/source.ts';
 import { type Packet, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import type { ThreadParts } from './parts.ts';
 
 const CHANNELS = 64;
 const CLAIMS_PER_DATAGRAM = 15;
@@ -29,10 +30,10 @@ const DATAGRAMS_PER_TURN = 16;
 const TURNS = 300;
 
 /**
- * Runs the steps; takes about 100 ms. CLAIMWIRE_WARM_UP=off leaves it out, for tests that start hundreds of nodes and
- * judge no latency.
+ * Runs the steps as the thread will run them; takes about 100 ms. CLAIMWIRE_WARM_UP=off leaves it out, for tests that
+ * start hundreds of nodes and judge no latency.
  */
-export function warmUp(): void {
+export function warmUp({ context, system }: ThreadParts): void {
   if (process.env.CLAIMWIRE_WARM_UP === 'off') return;
   const arena = Arena.create({
     kernelBytes: 0,
@@ -46,13 +47,13 @@ export function warmUp(): void {
   const table = new ChannelTable(arena);
   for (let id = 1; id <= CHANNELS; id++) table.insert(channelOf(id));
   const counters = new Counters(arena, 0);
-  const answers = new AckSender([new NoTransport()], counters);
-  const receive = new ReceiveStep(arena, ring, table, answers, counters);
+  const { clock, random } = system;
+  const answers = new AckSender([new NoTransport()], counters, random);
+  const receive = new ReceiveStep(arena, ring, table, answers, counters, random);
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
-  for (const isNative of [false, true]) {
+  for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena, 0) : undefined;
-    const journal = JournalWriter.open({ ...JOURNAL, file: new NoFiles() });
-    const clock = new StageClock(counters);
+    const journal = JournalWriter.open({ ...JOURNAL, clock, files: new NoFiles() });
     const durability = 'os';
     const commit = new CommitStep({
       arena,
@@ -61,14 +62,14 @@ export function warmUp(): void {
       journal,
       answers,
       counters,
-      clock,
+      clock: new StageClock(counters, clock),
       durability,
       path,
     });
     const traffic = new Traffic(isNative ? TURNS * DATAGRAMS_PER_TURN * CLAIMS_PER_DATAGRAM : 0);
     for (let turn = 0; turn < TURNS; turn++) {
       traffic.send(receive);
-      const now = Date.now();
+      const now = clock.wall();
       receive.step(now);
       for (let count = ring.reserve(GROUP_CLAIMS_MAX); count > 0; count = ring.reserve(GROUP_CLAIMS_MAX))
         for (let index = 0; index < count; index++)

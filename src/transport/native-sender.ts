@@ -61,7 +61,7 @@ export class NativeSender {
 
   /** Hands waiting datagrams to the sink, up to `messagesMax` messages of one or more. Returns how many datagrams. */
   receive(sink: TransportSink, messagesMax = MESSAGES_MAX): number {
-    const messages = this.#settled(this.#udp.receive(messagesMax, 0), 'recv');
+    const messages = this.#settled(this.#udp.receive(messagesMax), 'recv');
     let datagrams = 0;
     for (let index = 0; index < messages; index++) datagrams += this.#udp.handOver(index, sink);
     return datagrams;

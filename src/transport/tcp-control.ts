@@ -15,7 +15,7 @@ import {
   RESUME_NONCE_BYTES,
   refuseControl,
 } from '../../protocol/control.ts';
-import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
+import { decodeControl, encodeControl, readControlId } from '../../protocol/control-codec.ts';
 import { STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { ControlPort, ControlSession } from './control-port.ts';
@@ -69,18 +69,21 @@ export class ConnectionControl {
 
   #passOn(bytes: Uint8Array, start: number, end: number): ControlReply | undefined {
     const { MALFORMED, OVERLOADED } = CONTROL_CODE;
-    if (end - start > CONTROL_REQUEST_BYTES_MAX)
-      return refuseControl(
-        0,
-        MALFORMED,
-        `message: expected at most ${CONTROL_REQUEST_BYTES_MAX} bytes, got ${end - start}`,
-      );
-    const request = parseControlRequest(decodeControl(bytes, start, end));
+    const length = end - start;
+    const value = length > CONTROL_REQUEST_BYTES_MAX ? undefined : decodeControl(bytes, start, end);
+    if (value === undefined) {
+      const expected = `message: expected at most ${CONTROL_REQUEST_BYTES_MAX} bytes of plain MessagePack`;
+      return refuseControl(readControlId(bytes, start, end), MALFORMED, `${expected}, got ${length} that are not`);
+    }
+    const request = parseControlRequest(value);
     if ('ok' in request) return request;
     if (this.#outstanding === CONTROL_OUTSTANDING_MAX)
       return refuseControl(request.id, OVERLOADED, `requests: expected at most ${CONTROL_OUTSTANDING_MAX} at a time`);
     this.#outstanding++;
-    this.#session ??= { nonce: randomBytes(RESUME_NONCE_BYTES).toString('hex'), isProtected: this.#isProtected };
+    this.#session ??= {
+      nonce: randomBytes(RESUME_NONCE_BYTES).toString('hex').toUpperCase(),
+      isProtected: this.#isProtected,
+    };
     void this.#port.request(request, this.#session).then((reply) => {
       this.#outstanding--;
       this.#reply(reply);

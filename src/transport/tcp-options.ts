@@ -2,6 +2,8 @@
  * What a TCP listener can be told, the defaults and their reasons.
  */
 
+import type { Clock } from '../system/system.ts';
+
 /** Bounds of a listener. A node of several lanes has one listener, and these bounds, per lane. */
 export interface TcpLimits {
   connectionsMax: number;
@@ -37,4 +39,6 @@ export interface TcpOptions {
   /** PEM; with it every connection is TLS, 1.2 at the least. */
   tls?: { cert: string; key: string };
   limits?: Partial<TcpLimits>;
+  /** Default the machine's. */
+  clock?: Pick<Clock, 'monotonic'>;
 }

@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import { type Clock, nodeSystem } from '../system/system.ts';
 import type { ControlPort } from './control-port.ts';
 import { AddressCounts } from './tcp-addresses.ts';
 import { Arrivals } from './tcp-arrivals.ts';
@@ -88,15 +89,19 @@ export class TcpTransport implements Transport, ConnectionHost {
   readonly #timer: NodeJS.Timeout;
   #secondAt = 0;
   #closed: Promise<void> | undefined;
-  now = performance.now();
+  now: number;
+  readonly #clock: Pick<Clock, 'monotonic'>;
 
   private constructor(
     server: Server,
     tlsServer: tls.Server | undefined,
     limits: TcpLimits,
+    clock: Pick<Clock, 'monotonic'>,
     counters: Counters,
     control: ControlPort,
   ) {
+    this.#clock = clock;
+    this.now = clock.monotonic();
     this.#server = server;
     this.#tls = tlsServer;
     this.limits = limits;
@@ -139,7 +144,7 @@ export class TcpTransport implements Transport, ConnectionHost {
         resolve();
       });
     });
-    return new TcpTransport(server, tlsServer, limits, counters, control);
+    return new TcpTransport(server, tlsServer, limits, options.clock ?? nodeSystem.clock, counters, control);
   }
 
   startReceiving(sink: StreamSink, onActivity: () => void): void {
@@ -180,7 +185,7 @@ export class TcpTransport implements Transport, ConnectionHost {
   }
 
   #begin(open: OpenStream, isProtected: boolean): void {
-    this.now = performance.now();
+    this.now = this.#clock.monotonic();
     this.#generation = (this.#generation + 1) >>> 0;
     const slot = this.#freeSlots.pop() ?? this.#connections.length;
     const connection = new TcpConnection(this, open, slot, this.#generation, isProtected);
@@ -197,7 +202,7 @@ export class TcpTransport implements Transport, ConnectionHost {
   }
 
   #tick(): void {
-    this.now = performance.now();
+    this.now = this.#clock.monotonic();
     const isSecond = this.now - this.#secondAt >= 1_000;
     if (isSecond) this.#secondAt = this.now;
     for (const connection of this.#connections) connection?.tick(isSecond);
@@ -208,7 +213,7 @@ export class TcpTransport implements Transport, ConnectionHost {
   // --- in ---
 
   begin(): void {
-    this.now = performance.now();
+    this.now = this.#clock.monotonic();
     this.#onActivity();
   }
 
@@ -228,7 +233,7 @@ export class TcpTransport implements Transport, ConnectionHost {
 
   /** Lets control messages through that were held, as far as their rate goes, and looks again while any are. */
   #openGate(): void {
-    this.gate.release(performance.now(), (intake) => {
+    this.gate.release(this.#clock.monotonic(), (intake) => {
       this.begin();
       intake.letThrough(LET_THROUGH_CLAIMS);
     });

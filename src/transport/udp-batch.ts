@@ -34,8 +34,6 @@ interface BatchPacket extends Packet {
 export class BatchUdpTransport implements Transport {
   readonly address: string;
   readonly receiveBufferBytes: number;
-  /** How long a turn that found less than it may take waits for more; the owner sets it as load asks for. */
-  coalesceUs = 0;
   readonly #udp: NativeUdp;
   readonly #onSendError: () => void;
   readonly #bytesPerTurn: number;
@@ -125,11 +123,9 @@ export class BatchUdpTransport implements Transport {
    */
   #readable(sink: TransportSink): void {
     let left = this.#bytesPerTurn;
-    let { coalesceUs } = this;
     while (left > 0) {
       const wanted = Math.min(MESSAGES_MAX, Math.max(1, Math.floor(left / this.#dearest)));
-      const count = this.#udp.receive(wanted, coalesceUs);
-      coalesceUs = 0;
+      const count = this.#udp.receive(wanted);
       this.#dearest = CLAIM_BYTES;
       for (let index = 0; index < count && this.#isReceiving; index++) {
         const datagrams = this.#udp.handOver(index, sink);

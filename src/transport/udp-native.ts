@@ -46,7 +46,7 @@ interface UdpAddon {
   udpAddress(handle: number): string;
   udpReceiveBufferBytes(handle: number): number;
   udpDrops(handle: number): number;
-  udpReceive(handle: number, messagesMax: number, coalesceUs: number): number;
+  udpReceive(handle: number, messagesMax: number): number;
   udpSend(handle: number, count: number): number;
   udpSendSegments(handle: number, offset: number, bytes: number, segmentBytes: number): number;
   udpWait(handle: number, waitUs: number, wantWrite: number): number;
@@ -172,12 +172,9 @@ export class NativeUdp {
     this.#addon.udpStop(this.#handle);
   }
 
-  /**
-   * Takes up to `messagesMax` (64 at most) waiting messages; with `coalesceUs` and fewer there, waits so long (1 ms at
-   * most) and looks once more. Returns how many, or a negative errno the socket survives.
-   */
-  receive(messagesMax: number, coalesceUs: number): number {
-    return this.#addon.udpReceive(this.#handle, messagesMax, coalesceUs);
+  /** Takes up to `messagesMax` (64 at most) waiting messages. Returns how many, or a negative errno the socket survives. */
+  receive(messagesMax: number): number {
+    return this.#addon.udpReceive(this.#handle, messagesMax);
   }
   /** Bytes of message `index` of the last receive. */
   bytesOf(index: number): number {

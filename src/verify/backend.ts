@@ -14,7 +14,9 @@ export interface VerifyBackend {
 
 /** From the fastest to the reference: the order in which `auto` tries them. */
 export const BACKEND_NAMES = ['native', 'wasm', 'noble'] as const;
+/** What verifies signatures. */
 export type BackendName = (typeof BACKEND_NAMES)[number];
+/** `auto`: the fastest that passes its self-test. */
 export type BackendChoice = BackendName | 'auto';
 
 /** Claims one thread judges per millisecond, roughly: sizes batches and rings, decides nothing else. */

@@ -62,6 +62,10 @@ interface Exports extends WebAssembly.Exports {
   verify_slot(context: number, sequence: number): number;
   verify_many(context: number, path: number, count: number): void;
   key_valid(context: number): number;
+  throwaway_bytes(count: number): number;
+  throwaway_at(context: number, count: number): number;
+  throwaway_signer(context: number, secrets: number, count: number): number;
+  throwaway_sign_slots(context: number, first: number, count: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -80,13 +84,18 @@ function modulePath(): string {
   return path;
 }
 
-/** Bytes at the arena's start that the kernel needs, whole pages. At least 19 MB of key tables are taken. */
-export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thread'>): number {
+/**
+ * Bytes at the arena's start that the kernel needs, whole pages. At least 19 MB of key tables are taken.
+ * @param throwawayKeys how many the load generator signs with
+ */
+export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thread'>, throwawayKeys = 0): number {
   // A trial instance counts what the kernel would take; it writes to its first pages only.
   const memory = new WebAssembly.Memory({ initial: 32, maximum: MEMORY_BYTES_MAX / PAGE_BYTES, shared: true });
   const { exports } = new WebAssembly.Instance(wasmModule(), { env: { memory } }) as { exports: Exports };
   exports.__stack_pointer.value = exports.stack_top(0);
-  return Math.ceil(exports.kernel_bytes(threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) / PAGE_BYTES) * PAGE_BYTES;
+  const bytes =
+    exports.kernel_bytes(threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) + exports.throwaway_bytes(throwawayKeys);
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
 }
 
 export class WasmKernel implements Kernel {
@@ -159,6 +168,23 @@ export class WasmKernel implements Kernel {
     if (publicKey.length !== 33) return false;
     this.#bytes(this.#exports.keys_at(this.#context), 33).set(publicKey);
     return this.#exports.key_valid(this.#context) === 1;
+  }
+
+  /** Throw-away keys of load generation, as the addon's (src/native/addon.c): once an instance. */
+  throwawaySigner(privateKeys: Uint8Array, nonces: Uint8Array): void {
+    const { length } = privateKeys;
+    if (length === 0 || length % 32 !== 0 || nonces.length !== length)
+      throw new RangeError('throwawaySigner: expected 32 bytes of key and as many of nonce a key row');
+    const count = length / 32;
+    const at = this.#exports.throwaway_at(this.#context, count);
+    if (at === 0) throw new Error(`throwawaySigner: expected room for ${count} keys, got none`);
+    this.#bytes(at, length).set(privateKeys);
+    this.#bytes(at + length, length).set(nonces);
+    if (this.#exports.throwaway_signer(this.#context, at, count) !== count)
+      throw new RangeError('throwawaySigner: expected keys and nonces that are not 0 modulo the order');
+  }
+  throwawaySignSlots(first: number, count: number): number {
+    return this.#exports.throwaway_sign_slots(this.#context, first, count);
   }
   stats(): KernelStats {
     const words = new BigUint64Array(

@@ -1,5 +1,5 @@
 /**
- * The throw-away signer of every native kernel on ring slots, against libsecp256k1: complete, different, low-s signatures over
+ * The throw-away signer of every kernel on ring slots, against libsecp256k1: complete, different, low-s signatures over
  * digests of both profiles, in the slots asked for and nowhere else.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -20,9 +20,8 @@ const CHANNELS = 60;
 /** Rows of keys; the signer is not given the last one. */
 const KEYS = 13;
 const FIRST_SEQUENCE = 2 ** 32 - 200;
-/** Around the kernel's batch and its lanes; what is left of the ring stays as it is. */
+/** Around the kernel's batch and its vector's elements; what is left of the ring stays as it is. */
 const COUNTS = [1, 2, 7, 8, 9, 0, 127, 128, 129, 64];
-const NATIVE = KERNELS.filter((name) => name !== 'wasm');
 
 const from = random(4_711);
 const scalars = () => Array.from({ length: KEYS }, () => bytes32((scalar(from.bytes(32)) % (ORDER - 1n)) + 1n));
@@ -93,7 +92,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => kernels?.stop());
 
-describe.each(NATIVE)('%s', (name) => {
+describe.each(KERNELS)('%s', (name) => {
   it('signs every claim that has a key, and touches nothing else', async (context) => {
     const kernel = kernels.get(name, context);
     const { bytes, calls, claims } = fillRing();

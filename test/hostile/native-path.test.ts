@@ -2,7 +2,7 @@
  * C's claim path and what nobody should send or leave in memory: any bytes of any length, rings of one slot, indexes
  * full of collisions, rows and verdicts that are damaged, arguments that are not what they should be.
  */
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../protocol/layout.ts';
 import { loadAddon } from '../../src/native/addon.ts';
 import { CommitGroup } from '../../src/path/commit-group.ts';
@@ -12,11 +12,6 @@ import { describeNative, isNativeTested } from '../support/native-only.ts';
 import { type Random, random } from '../support/random.ts';
 import { claimOf, Rig, sourceOf } from '../support/rig.ts';
 import { TwinRigs } from '../support/twin-rigs.ts';
-
-vi.mock('node:crypto', async (original) => ({
-  ...(await original<typeof import('node:crypto')>()),
-  randomInt: (max: number) => 5 % max,
-}));
 
 const SOURCE = sourceOf('192.0.2.1', 4_000);
 

@@ -124,45 +124,42 @@ test('peers spread over the lanes, each lane has a journal, and every answer com
   expect(ring.depth).toBe(0);
 });
 
-test.each(['inline', 'overlap'] as const)(
-  'a channel paid through many sockets at once never falls and ends at the maximum (%s)',
-  async (journalSync) => {
-    const data = freshFolder();
-    const node = await start(data, { journalSync });
-    const [payer] = payersOf(1) as [ThrowawayChannel];
-    await node.openChannels(openingsOf([payer]));
-    const paying = await peersTo(node.udp, 24);
-    const rounds = 60;
-    const claims = Array.from({ length: rounds * paying.length }, (_, index) => payer.claim(BigInt(index + 1)));
-    let seen = 0n;
-    const look = () => {
-      const { committed } = node.channel(1n)!;
-      expect(committed).toBeGreaterThanOrEqual(seen);
-      seen = committed;
-      // An ack is never ahead of what is durable, whichever lane it came from.
-      const told = acknowledged(paying).get(1n) ?? 0n;
-      expect(node.channel(1n)!.committed).toBeGreaterThanOrEqual(told);
-    };
-    for (let round = 0; round < rounds; round++) {
-      // Amounts of one round go out in any order, so that lanes hold higher and lower ones at the same time.
-      const batch = claims.slice(round * paying.length, (round + 1) * paying.length);
-      await Promise.all(paying.map((peer, index) => peer.send(batch[(index * 7 + round) % batch.length]!)));
-      look();
-      await new Promise(setImmediate);
-      look();
-    }
-    const last = claims.at(-1)!;
-    const end = BigInt(claims.length);
-    await Promise.all(paying.map((peer) => peer.ack(({ amount }) => amount === end, last)));
+test('a channel paid through many sockets at once never falls and ends at the maximum', async () => {
+  const data = freshFolder();
+  const node = await start(data);
+  const [payer] = payersOf(1) as [ThrowawayChannel];
+  await node.openChannels(openingsOf([payer]));
+  const paying = await peersTo(node.udp, 24);
+  const rounds = 60;
+  const claims = Array.from({ length: rounds * paying.length }, (_, index) => payer.claim(BigInt(index + 1)));
+  let seen = 0n;
+  const look = () => {
+    const { committed } = node.channel(1n)!;
+    expect(committed).toBeGreaterThanOrEqual(seen);
+    seen = committed;
+    // An ack is never ahead of what is durable, whichever lane it came from.
+    const told = acknowledged(paying).get(1n) ?? 0n;
+    expect(node.channel(1n)!.committed).toBeGreaterThanOrEqual(told);
+  };
+  for (let round = 0; round < rounds; round++) {
+    // Amounts of one round go out in any order, so that lanes hold higher and lower ones at the same time.
+    const batch = claims.slice(round * paying.length, (round + 1) * paying.length);
+    await Promise.all(paying.map((peer, index) => peer.send(batch[(index * 7 + round) % batch.length]!)));
     look();
-    expect(node.channel(1n)).toMatchObject({ committed: end, signature: last.slice(21, 85) });
-    // More than one lane had a part in it.
-    expect([0, 1, 2].filter((lane) => journaled(data, lane).groups > 0).length).toBeGreaterThan(1);
-    await node.stop();
-    const again = await start(data);
-    expect(again.channel(1n)).toMatchObject({ committed: end, signature: last.slice(21, 85) });
-  },
-);
+    await new Promise(setImmediate);
+    look();
+  }
+  const last = claims.at(-1)!;
+  const end = BigInt(claims.length);
+  await Promise.all(paying.map((peer) => peer.ack(({ amount }) => amount === end, last)));
+  look();
+  expect(node.channel(1n)).toMatchObject({ committed: end, signature: last.slice(21, 85) });
+  // More than one lane had a part in it.
+  expect([0, 1, 2].filter((lane) => journaled(data, lane).groups > 0).length).toBeGreaterThan(1);
+  await node.stop();
+  const again = await start(data);
+  expect(again.channel(1n)).toMatchObject({ committed: end, signature: last.slice(21, 85) });
+});
 
 test('kill -9 and other layouts: 3 lanes, 1, a pipeline, 2: every journal is replayed, then emptied', async () => {
   const data = freshFolder();
@@ -297,9 +294,9 @@ describe('a second node on the same UDP address', () => {
   });
 });
 
-describe.each(['inline', 'overlap', 'auto'] as const)('the fence, syncs %s', (journalSync) => {
+describe('the fence', () => {
   test('what closing and lowering return holds, claims coming in through every lane', async () => {
-    const node = await start(freshFolder(), { journalSync });
+    const node = await start(freshFolder());
     const rounds = 10;
     const payers = payersOf(rounds * 2);
     await node.openChannels(openingsOf(payers));
@@ -348,7 +345,7 @@ describe.each(['inline', 'overlap', 'auto'] as const)('the fence, syncs %s', (jo
   });
 
   test('many at once are all passed, with nothing coming in', async () => {
-    const node = await start(freshFolder(), { journalSync });
+    const node = await start(freshFolder());
     const payers = payersOf(40);
     await node.openChannels(openingsOf(payers));
     const rows = await Promise.all(payers.map(({ channelId }) => node.closeChannel(channelId)));
@@ -397,7 +394,7 @@ describe.each([
       running.delete(node);
       const refused = Object.values(counters.refused).reduce((sum, count) => sum + count, 0);
       const settled = counters.committed! + counters.already! + counters.superseded! + refused;
-      expect(settled + counters.dropped.deferredFull!).toBe(counters.received);
+      expect(settled).toBe(counters.received);
       expect(counters.received).toBeGreaterThan(0);
       if (verify === 'every') expect(counters.superseded).toBe(0);
       else expect(counters.superseded).toBeGreaterThan(0);
@@ -416,7 +413,7 @@ describe.each([
 
 test('a stop under load acknowledges what it took in, and every lane lets go of the address', async () => {
   const data = freshFolder();
-  const node = await start(data, { journalSync: 'overlap' });
+  const node = await start(data);
   const payers = payersOf(12);
   await node.openChannels(openingsOf(payers));
   const paying = await peersTo(node.udp, payers.length);

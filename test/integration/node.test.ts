@@ -50,16 +50,16 @@ async function answer(peer: WirePeer, claim: Uint8Array): Promise<[string, bigin
 }
 
 const LAYOUTS = ['pipeline', 'lanes'] as const;
-/** Each backend, and either kind of socket with a fast backend and with a slow one. */
+/** Each backend, and either kind of socket and path with a fast backend and with a slow one. */
 const PARTS = [
-  { backend: 'native', sockets: 'native' },
-  { backend: 'native', sockets: 'dgram' },
-  { backend: 'wasm', sockets: 'native' },
-  { backend: 'noble', sockets: 'dgram' },
+  { backend: 'native', sockets: 'native', path: 'native' },
+  { backend: 'native', sockets: 'dgram', path: 'portable' },
+  { backend: 'wasm', sockets: 'native', path: 'portable' },
+  { backend: 'noble', sockets: 'dgram', path: 'native' },
 ] as const;
 const COMBINATIONS = LAYOUTS.flatMap((layout) => PARTS.map((parts) => ({ layout, ...parts })));
 
-describe.each(COMBINATIONS)('$layout, $backend, $sockets sockets', (options) => {
+describe.each(COMBINATIONS)('$layout, $backend, $sockets sockets, $path path', (options) => {
   test('opens, commits, refuses, closes; a start again keeps it all', async () => {
     const data = freshFolder();
     const { node, peer } = await start(data, options);

@@ -6,18 +6,19 @@
  */
 
 import { ChannelTable } from '../../dist/src/channel/table.js';
+import { closeFolder, loadChannels, openFolder } from '../../dist/src/folder/data-folder.js';
 import { Journals } from '../../dist/src/journal/lane-journals.js';
 import { BLOCK_BYTES } from '../../dist/src/journal/record.js';
 import { JournalWriter } from '../../dist/src/journal/writer.js';
-import { closeFolder, loadChannels, openFolder } from '../../dist/src/recovery.js';
 import { ChannelStore } from '../../dist/src/registry/channel-store.js';
 import { Arena } from '../../dist/src/ring/arena.js';
+import { nodeSystem } from '../../dist/src/system/system.js';
 
 const SHAPE = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 1024 };
 const GROUP_CLAIMS_MAX = 256;
 
 async function recover({ data, lanes, segmentBytes }) {
-  const folder = await openFolder(data);
+  const folder = await openFolder(data, nodeSystem);
   const { registry } = folder;
   try {
     const table = new ChannelTable(Arena.create(SHAPE));
@@ -27,11 +28,12 @@ async function recover({ data, lanes, segmentBytes }) {
       { data, lanes, segmentBytes, blockBytes: BLOCK_BYTES, cut: false },
       registry,
       table,
+      nodeSystem,
     );
     await store.checkpoint();
     await journals.begin();
     for (const start of journals.starts.slice(0, lanes))
-      JournalWriter.open({ ...start, groupClaimsMax: GROUP_CLAIMS_MAX }).close();
+      JournalWriter.open({ ...start, ...nodeSystem, groupClaimsMax: GROUP_CLAIMS_MAX }).close();
     return store
       .list(0, store.count)
       .map(({ channelId, committed, signature }) => ({ channelId, committed, signature: Buffer.from(signature) }));

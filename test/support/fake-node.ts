@@ -11,8 +11,10 @@ import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
+import { nodeSystem } from '../../src/system/system.ts';
 
 class FakeNode implements NodeControl {
+  readonly ruleSeconds = 1_700_000_000;
   ready = true;
   readonly rows = new Map<bigint, Channel>();
   /** What /stats shows. */
@@ -93,6 +95,7 @@ class FakeNode implements NodeControl {
       keyTables: null,
       layout: 'pipeline',
       sockets: 'dgram',
+      path: 'portable',
       durability: 'sync',
       verify: 'every',
       verifiers: 1,
@@ -131,7 +134,7 @@ export async function startFakeAdmin(
 ): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
-  const token = loadAdminToken(folder);
+  const token = loadAdminToken(folder, nodeSystem);
   const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser, limits });
   return {
     node,

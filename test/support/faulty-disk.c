@@ -1,5 +1,5 @@
 /* Preloaded into a node by tests: writes or syncs of files whose path holds a word fail or do not return, for as long as
- * the file $CLAIMWIRE_TEST_FAULT holds `eio WORD` or `hang WORD`. */
+ * the file $CLAIMWIRE_TEST_FAULT holds `eio WORD` or `hang WORD`; with `slow WORD` they take 2 ms longer. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* 'e', 'h' or 0 for what the fault file says of this descriptor now. */
+/* 'e', 'h', 's' or 0 for what the fault file says of this descriptor now. */
 static char fault(int fd) {
     char text[256] = {0}, link[64], path[4096] = {0};
     const char *file = getenv("CLAIMWIRE_TEST_FAULT");
@@ -29,6 +29,7 @@ static char fault(int fd) {
 static int fails(int fd) {
     char kind;
     while ((kind = fault(fd)) == 'h') usleep(20000);
+    if (kind == 's') usleep(2000);
     if (kind != 'e') return 0;
     errno = EIO;
     return 1;

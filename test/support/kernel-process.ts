@@ -73,7 +73,7 @@ export class KernelProcess {
     const answer = await this.#call<{ bytes: Uint8Array }>({ call: 'slots', shape, bytes, calls });
     return answer.bytes;
   }
-  /** An arena's content after throw-away signing in `calls`, and how many slots each call signed; not for wasm. */
+  /** An arena's content after throw-away signing in `calls`, and how many slots each call signed. */
   sign(
     shape: ArenaShape,
     bytes: Uint8Array,

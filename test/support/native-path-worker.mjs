@@ -15,7 +15,7 @@ const { role, memory, shape, shared, count, lane } = workerData;
 const arena = new Arena(memory, shape);
 const ring = new ClaimRing(arena, 0);
 const table = new ChannelTable(arena);
-const path = NativePath.open(arena, ring, 0, new DuplicateFilter(arena, ring));
+const path = NativePath.open(arena, ring, 0, new DuplicateFilter(arena, ring, (count) => Buffer.alloc(count, 5)));
 const source = new Uint32Array(5);
 const isStopped = () => Atomics.load(shared, 0) === shared[1];
 const stop = () => Atomics.add(shared, 0, 1);

@@ -1,8 +1,8 @@
 /**
- * A disk in memory that is fast rather than faithful (unit/journal-memory-files.ts knows of power loss): files are kept
+ * A disk in memory that is fast rather than faithful (memory-files.ts knows of power loss): files are kept
  * whole, and a test may make the next operation fail. Owned by the rig.
  */
-import type { JournalFiles } from '../../src/journal/segment.ts';
+import type { JournalFiles } from '../../src/system/files.ts';
 
 export class RigFiles implements JournalFiles {
   /** Called before every write and sync; may throw. */

@@ -7,6 +7,7 @@ import { type Claim, claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
+import type { PathKind } from '../../src/config.ts';
 import { recoverJournal } from '../../src/journal/recover.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { AckSender } from '../../src/path/ack-sender.ts';
@@ -22,6 +23,7 @@ import { Arena } from '../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet, Transport } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
@@ -43,7 +45,7 @@ export function sourceOf(address: string, port: number): Uint32Array {
 }
 
 /** Collects what is sent, by destination `address:port`, one entry per datagram. */
-class RigTransport implements Transport {
+export class RigTransport implements Transport {
   readonly address = 'rig';
   readonly receiveBufferBytes = 0;
   readonly datagrams: { to: string; acks: Ack[]; bytes: Uint8Array }[] = [];
@@ -69,9 +71,8 @@ class RigTransport implements Transport {
   async close(): Promise<void> {}
 }
 
-type RigPath = 'typescript' | 'native';
 /** Who takes the plain claims where a test does not say: a suite that is run with both says it here, once. */
-export const rigDefaults: { path: RigPath } = { path: 'typescript' };
+export const rigDefaults: { path: PathKind } = { path: 'portable' };
 
 export interface RigOptions {
   ringSlots?: number;
@@ -83,10 +84,12 @@ export interface RigOptions {
   judge?: (signature: Uint8Array) => boolean;
   batchMax?: number;
   durability?: 'sync' | 'os';
-  /** Syncs go on beside the thread until the test ends them (`files.endSync`). */
-  isOverlapping?: boolean;
+  /** Syncs may go on beside the thread until the test ends them (`files.endSync`): each does, or those of a slow disk. */
+  isOverlapping?: boolean | 'when slow';
   /** Who takes the plain claims: the steps alone, or C with them. */
-  path?: RigPath;
+  path?: PathKind;
+  /** Where the duplicate filter looks, and how the limiter hashes. */
+  random?: System['random'];
   /** A real backend in place of `judge`. */
   backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
@@ -108,6 +111,10 @@ export class Rig {
   readonly ackStep: AckStep;
   /** Milliseconds since 1970. */
   now = 1_700_000_000_000;
+  /** How long each sync seems to take, milliseconds. */
+  syncMs = 0;
+  #monotonic = 0;
+  readonly clock: Pick<Clock, 'wall' | 'monotonic'> = { wall: () => this.now, monotonic: () => this.#monotonic };
 
   constructor(options: RigOptions = {}) {
     const { ringSlots = 256, channelsMax = 64, firstSequence = 0 } = options;
@@ -118,11 +125,11 @@ export class Rig {
     this.ackRing = new AckRing(this.arena, 0);
     this.table = new ChannelTable(this.arena);
     const counters = new Counters(this.arena, 0);
-    this.sender = new AckSender([this.transport], counters);
-    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters);
+    const random = options.random ?? nodeSystem.random;
+    this.sender = new AckSender([this.transport], counters, random);
+    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random);
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena, 0) : undefined;
-    if (isNative && this.path === undefined) throw new Error('expected the addon, got none; make native builds it');
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
     const backend =
       options.backend?.(this.arena, this.ring, this.table) ??
@@ -135,7 +142,8 @@ export class Rig {
       journalId: JOURNAL_ID,
       segment: 1,
       group: 1,
-      file: this.files,
+      clock: this.clock,
+      files: this.files,
     });
     this.ackWriter = new AckRingWriter(this.arena, new AckRing(this.arena, 0), counters);
     const { arena, ring, table, journal, ackWriter } = this;
@@ -146,13 +154,18 @@ export class Rig {
       journal,
       answers: ackWriter,
       counters,
-      clock: new StageClock(counters),
+      clock: new StageClock(counters, this.clock),
       durability: options.durability ?? 'sync',
       path: this.path,
-      journalSync: 'overlap',
       onSynced: options.isOverlapping ? () => {} : undefined,
+      overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });
     this.ackStep = new AckStep(arena, this.ackRing, this.sender);
+    const sync = this.files.fdatasyncSync.bind(this.files);
+    this.files.fdatasyncSync = () => {
+      this.#monotonic += this.syncMs;
+      sync();
+    };
   }
 
   /** Opens a channel with sane defaults; returns its row. */
@@ -217,13 +230,13 @@ export class Rig {
   settled(): number {
     const counters = readCounters(this.arena) as Record<string, number> & Record<string, Record<string, number>>;
     const refused = Object.values(counters.refused!).reduce((sum, count) => sum + count, 0);
-    return counters.committed! + counters.already! + refused + counters.dropped!.deferredFull!;
+    return counters.committed! + counters.already! + refused;
   }
 
   /** What the journal holds, claim by claim, in the order written. */
   journaled(): Uint8Array[] {
     const claims: Uint8Array[] = [];
-    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { file: this.files });
+    recoverJournal(LANE, (bytes, offset) => claims.push(bytes.slice(offset, offset + 93)), { files: this.files });
     return claims;
   }
 }

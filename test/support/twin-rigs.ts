@@ -3,7 +3,7 @@
  * can be observed must be the same, byte for byte: answers and their packing, the slots in flight, cursors, the
  * channel table, counters, the journal.
  *
- * A file that uses this mocks `randomInt` of node:crypto, so that both filters look at the same signature bytes.
+ * Both filters look at the same signature bytes: the rigs get the same draws.
  */
 import { expect } from 'vitest';
 import { NativePath } from '../../src/path/native-path.ts';
@@ -66,15 +66,17 @@ export class TwinRigs {
   readonly #backends: AnyVerdict[] = [];
   readonly #isOverlapping: boolean;
 
-  constructor(options: RigOptions = {}) {
+  /** @param draw picks where both filters look */
+  constructor(options: RigOptions = {}, draw = 5) {
+    const random = (count: number) => Buffer.alloc(count, draw);
     const backend = (arena: Arena, ring: ClaimRing) => {
       const made = new AnyVerdict(arena, ring);
       this.#backends.push(made);
       return made;
     };
-    this.#isOverlapping = options.isOverlapping ?? false;
-    this.plain = new Rig({ backend, ...options, path: 'typescript' });
-    this.native = new Rig({ backend, ...options, path: 'native' });
+    this.#isOverlapping = options.isOverlapping === true;
+    this.plain = new Rig({ backend, random, ...options, path: 'portable' });
+    this.native = new Rig({ backend, random, ...options, path: 'native' });
     this.pair = [this.plain, this.native];
   }
 

@@ -13,7 +13,9 @@ import { WasmKernel, wasmKernelBytes } from '../../dist/src/verify/wasm.js';
 
 const [name, cacheText] = process.argv.slice(2);
 const start = { cacheBytes: Number(cacheText), threads: 1, thread: 0 };
-const kernelBytes = name === 'wasm' ? wasmKernelBytes(start) : 0;
+/** Throw-away keys that a wasm kernel has room for. */
+const THROWAWAY_KEYS = 64;
+const kernelBytes = name === 'wasm' ? wasmKernelBytes(start, THROWAWAY_KEYS) : 0;
 const SMALL = { rings: 1, ringSlots: 8, ackSlots: 8, threads: 1, channelsMax: 8 };
 
 /** A kernel and an arena that it can be attached to. A wasm kernel lives in its arena, a native one in the process. */
@@ -50,12 +52,12 @@ const CALLS = {
   /** An arena's content, signed by [first sequence, count] calls; the content afterwards, and how many each call signed. */
   sign({ shape, bytes, privateKeys, nonceSeeds, calls }) {
     const { arena, kernel } = kernelAndArena(shape);
-    arena.bytes.set(bytes);
+    arena.bytes.set(bytes, kernelBytes);
     kernel.attach(arena, kernelLayout(arena, new ClaimRing(arena, 0)));
-    const signer = loadAddon();
+    const signer = name === 'wasm' ? kernel : loadAddon();
     signer.throwawaySigner(privateKeys, nonceSeeds);
     const counts = calls.map(([first, count]) => signer.throwawaySignSlots(first, count));
-    return { bytes: arena.bytes.slice(0, bytes.length), counts };
+    return { bytes: arena.bytes.slice(kernelBytes, kernelBytes + bytes.length), counts };
   },
 
   keys({ keys }) {

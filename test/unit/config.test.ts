@@ -13,10 +13,11 @@ import { PayerRun } from '../support/payer-run.ts';
 const folder = temporaryFolders();
 const CORES = Math.min(availableParallelism(), 64);
 
-const FULL: Capabilities = { backend: 'native', nativeSocketsFault: undefined };
-const NO_ADDON: Capabilities = { backend: 'wasm', nativeSocketsFault: 'expected build/claimwire.node, got none' };
-const WASM_BESIDE: Capabilities = { backend: 'wasm', nativeSocketsFault: undefined };
-const OTHER_SYSTEM: Capabilities = { backend: 'native', nativeSocketsFault: 'expected Linux, got darwin' };
+const FULL: Capabilities = { backend: 'native', nativeSocketsFault: undefined, nativePathFault: undefined };
+const FAULT = 'expected build/claimwire.node, got none';
+const NO_ADDON: Capabilities = { backend: 'wasm', nativeSocketsFault: FAULT, nativePathFault: FAULT };
+const WASM_BESIDE: Capabilities = { ...FULL, backend: 'wasm' };
+const OTHER_SYSTEM: Capabilities = { ...FULL, nativeSocketsFault: 'expected Linux, got darwin' };
 
 /** The message of the CONFIG_INVALID that these options meet. */
 function refusal(options: NodeOptions, capabilities = FULL): string {
@@ -30,6 +31,12 @@ function refusal(options: NodeOptions, capabilities = FULL): string {
   throw new Error(`expected a refusal of ${JSON.stringify(options)}`);
 }
 
+test('a native path that is not there is refused, as a backend would be', () => {
+  expect(() => resolveConfig({ path: 'native' }, NO_ADDON)).toThrow(
+    expect.objectContaining({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining(FAULT) }),
+  );
+});
+
 describe('layout, sockets and lanes are chosen by what is there', () => {
   const lanes = { layout: 'lanes', sockets: 'native', lanes: CORES };
   const cases: [string, Capabilities, NodeOptions, object][] = [
@@ -42,6 +49,10 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
     ['lanes over dgram', NO_ADDON, { layout: 'lanes' }, { layout: 'lanes', sockets: 'dgram', lanes: 1 }],
     ['lanes with wasm', WASM_BESIDE, { layout: 'lanes' }, lanes],
     ['pipeline asked for', FULL, { layout: 'pipeline' }, { layout: 'pipeline', sockets: 'native' }],
+    ['the path beside native sockets', FULL, { path: 'auto' }, { path: 'native' }],
+    ['the path without an addon', NO_ADDON, {}, { path: 'portable' }],
+    ['the path on another system', OTHER_SYSTEM, { path: 'native' }, { path: 'native', sockets: 'dgram' }],
+    ['the portable path asked for', FULL, { path: 'portable' }, { path: 'portable', sockets: 'native' }],
     ['three lanes', FULL, { lanes: 3 }, { layout: 'lanes', lanes: 3 }],
   ];
   test.each(cases)('%s', (_, capabilities, options, expected) => {
@@ -52,7 +63,6 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
     expect(resolveConfig({}, FULL)).toMatchObject({
       durability: 'sync',
       verify: 'every',
-      journalSync: 'auto',
       verifiers: CORES,
       cutJournal: false,
       journalBlockBytes: 4_096,
@@ -71,7 +81,6 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
 test.each([
   ['verifiers', 1, 64],
   ['lanes', 1, 64],
-  ['coalesceUs', 0, 10_000],
   ['channelsMax', 0, 20_000_000],
   ['checkpointSeconds', 1, 86_400],
   ['keyCacheBytes', 32 * 2 ** 20, 64 * 2 ** 30],
@@ -93,7 +102,7 @@ test('rings are powers of two, segments whole blocks of a size that holds a grou
   expect(refusal({ journalBlockBytes: 1_024 })).toMatch(/journal-block: expected 512 or 4096, got 1024/);
   expect(ringSlots(resolveConfig({ ringSlots: 16 }, FULL))).toBe(16);
   // A slow backend gets a short queue, and a lane's ring is its own verifier's alone.
-  const noble = { backend: 'noble' as const, nativeSocketsFault: undefined };
+  const noble = { ...FULL, backend: 'noble' as const };
   expect(ringSlots(resolveConfig({ layout: 'lanes', lanes: 8 }, noble))).toBe(512);
   expect(ringSlots(resolveConfig({ layout: 'pipeline', verifiers: 16 }, noble))).toBe(2_048);
   expect(ringSlots(resolveConfig({}, FULL))).toBe(8_192);
@@ -139,7 +148,8 @@ describe('a node whose addon is not there', () => {
     const data = folder('no-addon');
     const node = new NodeProcess(data, [], cli);
     const ready = await node.ready;
-    expect(ready).toMatchObject({ backend: 'wasm', layout: 'pipeline', sockets: 'dgram' });
+    expect(ready).toMatchObject({ backend: 'wasm', layout: 'pipeline', sockets: 'dgram', path: 'portable' });
+    expect(node.stderr).toMatch(/native path passed over: expected build\/claimwire\.node, got none/);
     expect(node.stderr).toMatch(/native sockets passed over: expected build\/claimwire\.node, got none/);
     expect(node.stderr).toMatch(/backend native passed over: .*claimwire\.node/);
     expect(node.stderr).toMatch(/dgram sockets with receive buffers/);
@@ -153,6 +163,7 @@ describe('a node whose addon is not there', () => {
 
   test.each([
     [['--sockets', 'native'], /sockets: expected native ones, got none/],
+    [['--path', 'native'], /path: expected the native one, got none: expected build\/claimwire\.node/],
     [['--backend', 'native'], /backend: native: .*claimwire\.node/],
     [['--layout', 'lanes', '--lanes', '2'], /lanes: expected 1 with dgram sockets, got 2/],
   ])('refuses %j', async (flags, message) => {

@@ -12,13 +12,15 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   'src/native': [],
+  'src/system': [],
   'src/ring': ['protocol', 'src/errors.ts'],
-  'src/transport': ['protocol', 'src/native', 'src/ring', 'src/errors.ts'],
+  'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
   'src/ledger': ['protocol', 'src/channel', 'src/errors.ts'],
   'src/verify': ['protocol', 'src/native', 'src/ring', 'src/channel', 'src/errors.ts'],
-  'src/registry': ['src/channel', 'src/errors.ts'],
-  'src/journal': ['protocol', 'src/channel', 'src/verify', 'src/registry', 'src/errors.ts', 'src/log.ts'],
+  'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
+  'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
+  'src/journal': ['protocol', 'src/system', 'src/channel', 'src/verify', 'src/registry', 'src/errors.ts', 'src/log.ts'],
   'src/path': [
     'protocol',
     'src/native',
@@ -27,20 +29,23 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/channel',
     'src/verify',
     'src/journal',
+    'src/system',
+    'src/errors.ts',
     'src/config.ts',
     'src/log.ts',
   ],
   'src/control': [
     'protocol',
+    'src/system',
     'src/transport/control-port.ts',
     'src/channel',
     'src/verify',
     'src/errors.ts',
     'src/log.ts',
-    'src/regular-file.ts',
   ],
   'src/threads': [
     'protocol',
+    'src/system',
     'src/ring',
     'src/transport',
     'src/channel',
@@ -48,13 +53,16 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/journal',
     'src/path',
     'src/control/remote.ts',
+    'src/registry/channel-store.ts',
     'src/errors.ts',
+    'src/log.ts',
     'src/config.ts',
   ],
   'src/http': ['protocol', 'src/channel', 'src/registry', 'src/control', 'src/errors.ts', 'src/log.ts'],
-  'src/client': ['protocol', 'src/errors.ts', 'src/regular-file.ts'],
+  'src/client': ['protocol', 'src/system/regular-file.ts', 'src/errors.ts'],
   'src/load': [
     'protocol',
+    'src/system/regular-file.ts',
     'src/native',
     'src/ring',
     'src/transport',
@@ -64,11 +72,10 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/http/client.ts',
     'src/errors.ts',
     'src/pcap.ts',
-    'src/regular-file.ts',
   ],
 };
-/** Files of src itself that start threads, or watch over them. */
-const THREAD_STARTERS = ['src/node.ts', 'src/housekeeping.ts'];
+/** What runs in a simulator as it is: its files, clock and random numbers are handed in (src/system). */
+const SIMULATED = ['src/system', 'src/folder', 'src/journal', 'src/control/token.ts', 'src/threads/housekeeping.ts'];
 
 function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
@@ -125,9 +132,20 @@ test('only the node imports threads, and nobody imports tools', () => {
       .filter(
         (target) =>
           target.startsWith('tools/') ||
-          (target.startsWith('src/threads/') && !file.startsWith('src/threads/') && !THREAD_STARTERS.includes(file)),
+          (target.startsWith('src/threads/') && !file.startsWith('src/threads/') && file !== 'src/node.ts'),
       )
       .map((target) => `${file} imports ${target}`),
   );
   expect(wrong).toEqual([]);
+});
+
+test('files, time and random numbers come in through src/system alone', () => {
+  const ports = ['src/system/files.ts', 'src/system/system.ts'];
+  const files = sources('src').filter((file) => SIMULATED.some((may) => file === may || file.startsWith(`${may}/`)));
+  expect(files).toEqual(expect.arrayContaining([...ports, 'src/journal/writer.ts', 'src/control/token.ts']));
+  const direct =
+    /'node:fs(\/promises)?'|\brandom(Bytes|Int|UUID)\b|\bDate\.now\b|new Date\(\)|\bperformance\.now\b|Math\.random/;
+  expect(files.filter((file) => direct.test(readFileSync(join(ROOT, file), 'utf8')))).toEqual(ports);
+  const text = readFileSync(join(ROOT, ports[1]!), 'utf8');
+  expect(text).not.toContain('node:fs');
 });

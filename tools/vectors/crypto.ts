@@ -30,6 +30,10 @@ export function unhex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, 'hex'));
 }
 
+export function sha256Hex(bytes: Uint8Array): string {
+  return hex(sha256(bytes));
+}
+
 /** `value` as 32 big-endian bytes in hex. */
 export function hex32(value: bigint): string {
   return value.toString(16).padStart(64, '0');

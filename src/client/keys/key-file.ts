@@ -9,11 +9,12 @@ import { closeSync, fchmodSync, fsyncSync, openSync, writeFileSync } from 'node:
 import { utils } from '@noble/secp256k1';
 import { ED25519_KEY_PREFIX } from '../../../protocol/layout.ts';
 import { ClaimwireError } from '../../errors.ts';
-import { FileFault, readSmallFile, type SmallFile } from '../../regular-file.ts';
+import { FileFault, readSmallFile, type SmallFile } from '../../system/regular-file.ts';
 import { Ed25519Signer } from './ed25519-signer.ts';
 import { Secp256k1Signer, type Signer } from './signer.ts';
 
 export const KEY_TYPES = ['secp256k1', 'ed25519'] as const;
+/** Which curve a key is of. */
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** A key in upper-case hex. */

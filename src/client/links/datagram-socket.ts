@@ -12,5 +12,6 @@ export interface DatagramSocket {
   listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void): void;
   /** Sends one datagram; `sent` says when the bytes may be written again. */
   send(bytes: Uint8Array, offset: number, length: number, sent: (error?: Error | null) => void): void;
+  /** Nothing is heard or sent any more. */
   close(): Promise<void>;
 }

@@ -60,7 +60,7 @@ export class AutoLink implements PeerLink {
         this.#heardUdp();
         receiver.message(bytes, start, end);
       },
-      fault: (error) => receiver.fault(error),
+      fault: (error) => receiver.fault(error, false),
       resend: (channelId) => receiver.resend(channelId),
       resendAll: () => receiver.resendAll(),
     });

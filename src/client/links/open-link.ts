@@ -11,6 +11,7 @@ import type { PeerLink } from './peer-link.ts';
 import type { TlsOptions } from './tcp-connect.ts';
 import { openUdpSocket } from './transport-udp.ts';
 
+/** Which node, and by what. */
 export interface LinkOptions {
   /**
    * `udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `auto://HOST:PORT`: UDP, and TCP on the same port (TLS
@@ -32,7 +33,7 @@ const ASKING_LIMITS = {
   idleTimeoutMs: 1_000,
 } as const;
 
-/** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). A node need not be listening yet. */
+/** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Whether a node listens there is seen by the first claim. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
   const address = parseAddress(options.to);
   const { scheme } = address;

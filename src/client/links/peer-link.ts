@@ -14,14 +14,18 @@ export interface LinkReceiver {
   readonly rtt: Pick<RttEstimator, 'smoothedMs' | 'rtoMs'>;
   /** Frames from the node in `bytes[start, end)`, borrowed for the call. */
   message(bytes: Uint8Array, start: number, end: number): void;
-  /** A fault the link survives (nothing listens at the peer). */
-  fault(error: Error): void;
+  /**
+   * A fault the link survives (nothing listens at the peer).
+   * @param isOnlyWay false where the link has another way to the peer. Default true
+   */
+  fault(error: Error, isOnlyWay?: boolean): void;
   /** What was sent of the channel may be lost: its newest claim is to be sent now if it is unacknowledged. */
   resend(channelId: bigint): void;
   /** The same of all channels. */
   resendAll(): void;
 }
 
+/** What a link has carried. */
 export interface LinkStats {
   /** What carries claims now. */
   transport: 'udp' | 'tcp' | 'tls';
@@ -32,6 +36,7 @@ export interface LinkStats {
   pool?: PoolStats;
 }
 
+/** The way to the node. */
 export interface PeerLink {
   /** The other end, for messages, e.g. `127.0.0.1:9393`. */
   readonly peer: string;
@@ -49,7 +54,9 @@ export interface PeerLink {
    * where the link has no control channel.
    */
   ask?: ((request: (nonce: string) => AskedRequest) => Promise<ControlAnswer>) | undefined;
+  /** Counters, now. */
   stats(): LinkStats;
+  /** Lets go of sockets of its own. */
   close(): Promise<void>;
 }
 

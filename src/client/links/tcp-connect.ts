@@ -5,6 +5,7 @@ import tls from 'node:tls';
 import { ClaimwireError } from '../../errors.ts';
 import type { Connect } from '../pool/connection.ts';
 
+/** Whom a `tls` link trusts. */
 export interface TlsOptions {
   /** PEM certificates to trust, instead of the system's. */
   ca?: string | Buffer;

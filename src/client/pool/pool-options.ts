@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { TlsOptions } from '../links/tcp-connect.ts';
 import type { Connect } from './connection.ts';
 
+/** Which node, and bounds of its connections. */
 export interface PoolOptions {
   /** `tcp://HOST:PORT` or `tls://HOST:PORT`. */
   to: string;
@@ -19,9 +20,11 @@ export interface PoolOptions {
   connectTimeoutMs?: number;
   /** Above the minimum a connection without claims is closed after this long. Default 30,000: half the node's limit. */
   idleTimeoutMs?: number;
-  /** Time, chance and sockets, for simulators. */
+  /** Time, for simulators. */
   clock?: Clock;
+  /** Chance, for simulators: 0 up to 1, like Math.random. */
   random?: () => number;
+  /** @internal Sockets, for simulators. */
   connect?: Connect;
 }
 

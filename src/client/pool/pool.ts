@@ -9,7 +9,9 @@
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
+
 import { hostPortText, parseAddress } from '../address.ts';
+import { isRefused, unreachableError } from '../claim-errors.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { AskedRequest, LinkReceiver } from '../links/peer-link.ts';
 import { connector } from '../links/tcp-connect.ts';
@@ -42,11 +44,14 @@ interface Asker {
   readonly reject: (error: Error) => void;
 }
 
+/** Connections to one node that payers share (`Payer.open({ to, pool })`). Its owner closes it, after the payers. */
 export class ConnectionPool implements ConnectionOwner {
   readonly transport: 'tcp' | 'tls';
   readonly host: string;
   readonly port: number;
+  /** @internal */
   readonly clock: Clock;
+  /** @internal */
   readonly counters = new PoolCounters();
   readonly #connect: Connect;
   readonly #random: () => number;
@@ -85,23 +90,25 @@ export class ConnectionPool implements ConnectionOwner {
 
   // --- payers ---
 
+  /** @internal A payer begins to use it. */
   join(owner: RouteOwner): void {
     if (this.#closed) throw new ClaimwireError('PAYER_CLOSED', 'pool: expected an open one, got a closed one');
     this.#owners.add(owner);
     this.#fill();
   }
 
+  /** @internal A payer is done with it. */
   leave(owner: RouteOwner): void {
     this.#owners.delete(owner);
     this.#router.removeOwner(owner);
   }
 
-  /** False where another payer of the pool has the channel: the acks of both would be one. */
+  /** @internal False where another payer of the pool has the channel: the acks of both would be one. */
   open(channelId: bigint, owner: RouteOwner): boolean {
     return this.#router.add(channelId, owner);
   }
 
-  /** See PeerLink.send. */
+  /** @internal See PeerLink.send. */
   send(claims: DataView, offset: number, receiver: LinkReceiver): boolean {
     if (this.#closed) return false;
     const route = this.#router.route(claims.getBigUint64(offset + CLAIM_CHANNEL_ID));
@@ -129,13 +136,14 @@ export class ConnectionPool implements ConnectionOwner {
     return false;
   }
 
-  /** See PeerLink.ask. */
+  /** @internal See PeerLink.ask. */
   async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
     const connection = await this.#anyConnection();
     connection.expect(PATIENCE_ASK_MS);
     return connection.calls.ask(request);
   }
 
+  /** Counters, now. */
   stats(): PoolStats {
     const { size } = this.#connections;
     let channels = 0;
@@ -157,8 +165,14 @@ export class ConnectionPool implements ConnectionOwner {
     });
   }
 
+  /** For `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   // --- connections ---
 
+  /** @internal It can carry claims. */
   up(connection: Connection): void {
     const now = this.clock.now();
     this.counters.opened += 1;
@@ -171,16 +185,19 @@ export class ConnectionPool implements ConnectionOwner {
     if (connection.routes.size > CHANNELS_PER_CONNECTION && this.#opening === 0) this.#openOne();
   }
 
+  /** @internal The node sent acks. */
   frames(connection: Connection, bytes: Uint8Array, start: number, end: number): void {
     if (!this.#router.dispatch(bytes, start, end)) return;
     connection.proven = true;
     this.#failures = 0;
   }
 
+  /** @internal It takes more. */
   drained(connection: Connection): void {
     this.#router.pump(connection);
   }
 
+  /** @internal It is lost, and what it carried goes to others. */
   down(connection: Connection, reason: CutReason | Error): void {
     this.#connections.delete(connection);
     this.#leaving.add(connection);
@@ -194,6 +211,7 @@ export class ConnectionPool implements ConnectionOwner {
     });
   }
 
+  /** @internal Its socket is closed. */
   gone(connection: Connection): void {
     this.#leaving.delete(connection);
     if (this.#leaving.size === 0) this.#onEmpty?.();
@@ -203,6 +221,9 @@ export class ConnectionPool implements ConnectionOwner {
     const now = this.clock.now();
     this.#lastError = reason instanceof Error ? reason : new Error(`connection cut: ${reason}`);
     for (const { receiver } of this.#owners) receiver.fault(this.#lastError);
+    // As for claims: who was never there is not waited for.
+    if (this.counters.opened === 0 && isRefused(this.#lastError))
+      for (const { reject } of this.#askers.splice(0)) reject(unreachableError(this.peer, this.#lastError));
     // One that was good until now is replaced at once; several that fail together are one failure.
     if (connection.proven || now < this.#openAt) return;
     const delay = Math.min(BACKOFF_MS_FIRST * 2 ** this.#failures, BACKOFF_MS_MAX);

@@ -10,7 +10,7 @@ import { realpathSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ClaimwireError } from '../../errors.ts';
-import { FileFault, readSmallFile } from '../../regular-file.ts';
+import { FileFault, readSmallFile } from '../../system/regular-file.ts';
 import type { CommittedBounds } from '../committed.ts';
 import type { Flow } from '../flow.ts';
 import { lockState } from './state-lock.ts';

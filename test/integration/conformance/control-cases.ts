@@ -24,7 +24,7 @@ async function ask(wire: StreamWire, request: Message): Promise<Message> {
 
 async function nonceOf(wire: StreamWire): Promise<Buffer> {
   const reply = await ask(wire, { type: 'hello', client: 'conformance', versions: [1] });
-  expect(reply).toMatchObject({ ok: true, version: 1, nonce: expect.stringMatching(/^[0-9a-f]{32}$/i) });
+  expect(reply).toMatchObject({ ok: true, version: 1, nonce: expect.stringMatching(/^[0-9A-F]{32}$/) });
   return Buffer.from(reply.nonce as string, 'hex');
 }
 function askToResume(wire: StreamWire, channel: ThrowawayChannel, signature: Buffer): Promise<Message> {
@@ -89,7 +89,9 @@ async function malformed(stage: Stage): Promise<void> {
     ['MALFORMED', 0, Uint8Array.of(0xc1)],
     ['MALFORMED', 0, packr.pack([1, 2, 3])],
     ['MALFORMED', 0, packr.pack({ type: 'hello', client: 'x', versions: [1] })],
-    ['MALFORMED', 0, packr.pack({ id: 7, type: 'hello', client: 'x', versions: [1] }).subarray(0, 9)],
+    ['MALFORMED', 7, packr.pack({ id: 7, type: 'hello', client: 'x', versions: [1] }).subarray(0, 9)],
+    ['MALFORMED', 7, packr.pack({ id: 7, type: 'hello', client: 'x'.repeat(4_096), versions: [1] })],
+    ['MALFORMED', 7, packr.pack({ id: 7 })],
     ['MALFORMED', 7, packr.pack({ id: 7, type: 'resume', channelId: -1, signature: 5 })],
     ['UNKNOWN_TYPE', 7, packr.pack({ id: 7, type: 'nothing' })],
     ['UNSUPPORTED_VERSION', 7, packr.pack({ id: 7, type: 'hello', client: 'x', versions: [99] })],
@@ -102,10 +104,33 @@ async function malformed(stage: Stage): Promise<void> {
   }
 }
 
+/** What anybody may know of a channel. */
+async function status(stage: Stage): Promise<void> {
+  const wire = await stage.streamWire();
+  const past = Math.floor(Date.now() / 1_000);
+  const [open, closed, expired] = [
+    await stage.open({ capacity: 5n, expiresAt: past + 86_400 }),
+    await stage.open({ capacity: 5n, profile: 'link' }),
+    await stage.open({ capacity: 5n, expiresAt: past }),
+  ];
+  await stage.closeChannel(closed);
+  const iso = (seconds: number) => new Date(seconds * 1_000).toISOString().replace('.000Z', 'Z');
+  for (const [channel, expected] of [
+    [open, { state: 'open', profile: 'xrpl', capacity: '5', expiresAt: iso(past + 86_400) }],
+    [closed, { state: 'closed', profile: 'link', capacity: '5', expiresAt: null }],
+    [expired, { state: 'expired', profile: 'xrpl', capacity: '5', expiresAt: iso(past) }],
+    [stage.unopened(), { state: 'unknown' }],
+  ] as const) {
+    const reply = await ask(wire, { type: 'status', channelId: channel.channelId.toString() });
+    expect(reply).toEqual({ id: reply.id, ok: true, ...expected });
+  }
+}
+
 const appliesTo = ({ connectStream }: { connectStream?: unknown }) => connectStream !== undefined;
 
 export const CONTROL_CASES: readonly ConformanceCase[] = [
   { name: 'resume: the committed amount and its signature, for the channel’s key', run: resume, appliesTo },
   { name: 'resume is refused to anybody else', run: resumeRefused, appliesTo },
+  { name: 'status: what anybody may know of a channel', run: status, appliesTo },
   { name: 'a malformed control message is answered with a code', run: malformed, appliesTo },
 ];

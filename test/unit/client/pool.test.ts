@@ -130,7 +130,7 @@ describe('connections', () => {
   });
 
   it('are tried again after a back-off that grows to a bound', async () => {
-    ignore(payMore(channelsOf(openPayer(), 1)[0]!, 1n));
+    ignore(payMore(channelsOf(openPayer({ waitForNode: true }), 1)[0]!, 1n));
     const delays: number[] = [];
     for (let tries = 1; tries <= 8; tries += 1) {
       const from = clock.time;

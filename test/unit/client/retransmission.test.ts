@@ -148,12 +148,33 @@ describe('retransmission', () => {
   });
 
   it('names a socket fault in the timeout', async () => {
-    open({ ackTimeoutMs: 1_000 });
+    open({ ackTimeoutMs: 1_000, waitForNode: true });
     const paid = channel().claim(1n);
     socket.fail(Object.assign(new Error('read'), { code: 'ECONNREFUSED' }));
     clock.advance(1_001);
     await expect(paid).rejects.toThrow('got ECONNREFUSED, check that the node runs there');
     expect(payer.stats().socketErrors).toBe(1);
+  });
+
+  it('fails at once where nothing ever listened, and waits for a node that did', async () => {
+    open({ ackTimeoutMs: 1_000 });
+    const paying = channel();
+    const refused = Object.assign(new Error('read'), { code: 'ECONNREFUSED' });
+    const failed = [paying.claim(1n), paying.isDurable(1n)];
+    socket.fail(refused);
+    for (const promise of failed)
+      await expect(promise).rejects.toMatchObject({
+        code: 'NODE_UNREACHABLE',
+        message: expect.stringMatching(/^expected a node at memory, got ECONNREFUSED/),
+      });
+    expect(payer.stats()).toMatchObject({ waiting: 0, inFlight: 0 });
+    const first = paying.claim(2n);
+    socket.deliver(ackOf(sent().at(-1)!));
+    await first;
+    const second = paying.claim(3n);
+    socket.fail(refused);
+    socket.deliver(ackOf(sent().at(-1)!));
+    expect(await second).toMatchObject({ amount: 3n });
   });
 
   it('a claim made later times out later', async () => {

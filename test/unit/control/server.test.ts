@@ -30,8 +30,8 @@ function channelOf(channelId: bigint, fields: Partial<Channel> = {}): Channel {
     capacity: 2n ** 60n,
     committed: 2n ** 59n + 1n,
     sequence: 41,
-    timestampBits: 0x0102_0304n,
-    signature: new Uint8Array(64).fill(3),
+    timestampBits: 0x0a0b_0c0dn,
+    signature: new Uint8Array(64).fill(0xab),
     profile: 'xrpl',
     state: 'open',
     expiresAt: 0,
@@ -57,8 +57,9 @@ function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}) {
     },
     stats: () =>
       ({ backend: 'noble', counters: { received: 2 ** 40, refused: { badAmount: 1 } } }) as unknown as NodeStats,
-    ...fields,
   } as unknown as NodeControl;
+  // With its getters, which a spread would read once.
+  Object.defineProperties(control, Object.getOwnPropertyDescriptors(fields));
   const transports = { udp: 1, tcp: 2 };
   const server = new ControlServer({ control, token: TOKEN, server: 'claimwire/test', transports, idleMsMax: 60_000 });
   return { server, openings };
@@ -101,6 +102,21 @@ test('status tells a stranger nothing of what was spent', async () => {
   expect(await status('3')).toEqual({ id: 1, ok: true, state: 'unknown' });
 });
 
+test('status says that a channel has expired, from the second of its expiry on, unless it is closed', async () => {
+  let ruleSeconds = 86_399;
+  const channels = [channelOf(1n, { expiresAt: 86_400 }), channelOf(2n, { state: 'closed', expiresAt: 86_400 })];
+  const { server } = serverOver(channels, {
+    get ruleSeconds() {
+      return ruleSeconds;
+    },
+  });
+  const state = async (channelId: string) =>
+    ((await server.request({ id: 1, type: 'status', channelId }, REMOTE)) as unknown as { state: string }).state;
+  expect([await state('1'), await state('2')]).toEqual(['open', 'closed']);
+  ruleSeconds = 86_400;
+  expect([await state('1'), await state('2')]).toEqual(['expired', 'closed']);
+});
+
 test("resume: the channel key's signature over this connection's nonce, and no other", async () => {
   const channel = channelOf(7n);
   const fresh = channelOf(8n, { committed: 0n, signature: new Uint8Array(64) });
@@ -112,8 +128,8 @@ test("resume: the channel key's signature over this connection's nonce, and no o
     channelId: '7',
     committed: (2n ** 59n + 1n).toString(),
     sequence: 41,
-    timestamp: '0000000001020304',
-    signature: '03'.repeat(64),
+    timestamp: '000000000A0B0C0D',
+    signature: 'AB'.repeat(64),
   });
   const ofFresh = await server.request(resume('8', SIGNER.sign(digestOf(fresh, REMOTE.nonce))), REMOTE);
   expect(ofFresh).toMatchObject({ ok: true, committed: '0', signature: null });
@@ -173,7 +189,8 @@ test('open, close and stats take the token, and only where nobody can read it on
   };
   const requests: ControlRequest[] = [
     { id: 1, type: 'open', token: TOKEN, channel },
-    { id: 2, type: 'close', token: TOKEN, channelId: '1' },
+    // Hex is taken in either case.
+    { id: 2, type: 'close', token: TOKEN.toUpperCase(), channelId: '1' },
     { id: 3, type: 'stats', token: TOKEN },
   ];
   for (const request of requests) {

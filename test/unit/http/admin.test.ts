@@ -10,6 +10,7 @@ import { ClaimwireError } from '../../../src/errors.ts';
 import { startAdmin } from '../../../src/http/admin.ts';
 import { emptyResult, LINE_BYTES_MAX, openLines } from '../../../src/http/bulk.ts';
 import { parseLines } from '../../../src/registry/import-lines.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import { type FakeAdmin, inPlaceParser, startFakeAdmin } from '../../support/fake-node.ts';
 
 const KEY = '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7';
@@ -478,18 +479,18 @@ test('the token is made once, with mode 0600 whatever the umask, and read back',
   const path = join(admin.folder, 'admin-token');
   expect(admin.token).toMatch(/^[0-9a-f]{64}$/);
   expect(statSync(path).mode & 0o777).toBe(0o600);
-  expect(loadAdminToken(admin.folder)).toBe(admin.token);
+  expect(loadAdminToken(admin.folder, nodeSystem)).toBe(admin.token);
   expect(readFileSync(path, 'utf8')).toBe(`${admin.token}\n`);
   for (const mode of [0o644, 0o640, 0o604]) {
     chmodSync(path, mode);
-    expect(() => loadAdminToken(admin.folder)).toThrow(
+    expect(() => loadAdminToken(admin.folder, nodeSystem)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('mode 600') }),
     );
   }
   chmodSync(path, 0o600);
   for (const content of ['', 'short', `${admin.token}0`, admin.token.toUpperCase().replace('0', 'G')]) {
     writeFileSync(path, content);
-    expect(() => loadAdminToken(admin.folder)).toThrow(
+    expect(() => loadAdminToken(admin.folder, nodeSystem)).toThrow(
       expect.objectContaining({ message: expect.stringContaining('64 hex digits') }),
     );
   }
@@ -497,7 +498,7 @@ test('the token is made once, with mode 0600 whatever the umask, and read back',
   expect(() => readToken(missing)).toThrow(
     expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('ENOENT') }),
   );
-  expect(() => loadAdminToken(missing)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  expect(() => loadAdminToken(missing, nodeSystem)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
 });
 
 test('an empty token is never right', () => {

@@ -15,6 +15,7 @@ import { AUDIT_BYTES } from '../../../src/journal/audit-layout.ts';
 import checkBatch from '../../../src/journal/audit-worker.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import { JOURNAL_ID, TIME } from './fixtures.ts';
 
 hashes.sha256 = sha256;
@@ -93,6 +94,7 @@ beforeAll(() => {
     journalId: JOURNAL_ID,
     segment: 1,
     group: 1,
+    ...nodeSystem,
   });
   const journalGroup = new JournalGroup(300);
   const commit = () => {

@@ -7,8 +7,8 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { blockAlign, groupBytes, SEGMENT } from '../../../src/journal/record.ts';
 import { decodeSegmentHeader, encodeSegmentHeader, segmentName } from '../../../src/journal/segment.ts';
+import { MemoryFiles } from '../../support/memory-files.ts';
 import { commitGroup, JOURNAL_ID, LANE, openWriter, range, recoverNumbers } from './fixtures.ts';
-import { MemoryFiles } from './memory-files.ts';
 
 const SIZES = [3, 60, 1, 44, 2, 5];
 const total = SIZES.reduce((sum, size) => sum + size, 0);

@@ -7,6 +7,7 @@ import { recoverJournal } from '../../../src/journal/recover.ts';
 import type { RecoveryReport } from '../../../src/journal/report.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import { BLOCK_BYTES, commitGroup, JOURNAL_ID, SEGMENT_BYTES } from './fixtures.ts';
 
 let directory: string;
@@ -22,6 +23,7 @@ function writeFrom({ nextSegment, lastGroup }: Pick<RecoveryReport, 'nextSegment
     journalId: JOURNAL_ID,
     segment: nextSegment,
     group: lastGroup + 1,
+    ...nodeSystem,
   });
   for (let group = 0; group < groups; group++) commitGroup(writer, group * 10, 10);
   writer.close();
@@ -46,7 +48,7 @@ it('keeps the sound groups before the bad place and moves the damaged files asid
   const later = readFileSync(path(3));
   const report = recover();
   expect(report).toMatchObject({ end: 'corrupt', groups: 3, bad: { segment: 2, offset: 1536 } });
-  const moved = cutJournal(directory, report);
+  const moved = cutJournal(nodeSystem.files, directory, report);
   expect(moved).toEqual([2, 3, 4].map((number) => join(directory, 'damaged-1', segmentName(number))));
   expect(readFileSync(moved[0]!)).toEqual(damaged);
   expect(readFileSync(moved[1]!)).toEqual(later);
@@ -57,27 +59,27 @@ it('keeps the sound groups before the bad place and moves the damaged files asid
 
   // A second time, beside the first.
   damage(1, 0);
-  expect(cutJournal(directory, recover())).toHaveLength(4);
+  expect(cutJournal(nodeSystem.files, directory, recover())).toHaveLength(4);
   expect(readdirSync(directory).sort()).toEqual(['damaged-1', 'damaged-2']);
   expect(recover()).toMatchObject({ end: 'whole', groups: 0, nextSegment: 1 });
 });
 
 it('cuts at a missing segment and at a bad header', () => {
   rmSync(path(3));
-  expect(cutJournal(directory, recover())).toEqual([join(directory, 'damaged-1', segmentName(4))]);
+  expect(cutJournal(nodeSystem.files, directory, recover())).toEqual([join(directory, 'damaged-1', segmentName(4))]);
   expect(recover()).toMatchObject({ end: 'whole', groups: 4, nextSegment: 3 });
   damage(2, 508);
-  expect(cutJournal(directory, recover())).toEqual([join(directory, 'damaged-2', segmentName(2))]);
+  expect(cutJournal(nodeSystem.files, directory, recover())).toEqual([join(directory, 'damaged-2', segmentName(2))]);
   expect(recover()).toMatchObject({ end: 'whole', groups: 2, nextSegment: 2 });
 });
 
 it('leaves whole and torn journals alone', () => {
   const names = readdirSync(directory);
-  expect(cutJournal(directory, recover())).toEqual([]);
+  expect(cutJournal(nodeSystem.files, directory, recover())).toEqual([]);
   damage(4, 600);
   const report = recover();
   expect(report.end).toBe('torn');
-  expect(cutJournal(directory, report)).toEqual([]);
+  expect(cutJournal(nodeSystem.files, directory, report)).toEqual([]);
   expect(readdirSync(directory)).toEqual(names);
   writeFrom(report, 2);
   expect(recover()).toMatchObject({ end: 'whole', groups: 8, harmless: [{ segment: 4, offset: 512 }] });

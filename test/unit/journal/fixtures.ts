@@ -5,8 +5,9 @@ import { claimAmountLow, claimBytes } from '../../../protocol/claim.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { recoverJournal } from '../../../src/journal/recover.ts';
 import type { RecoveryReport, WalkOptions } from '../../../src/journal/report.ts';
-import type { JournalFiles } from '../../../src/journal/segment.ts';
 import { JournalWriter, type JournalWriterOptions } from '../../../src/journal/writer.ts';
+import type { JournalFiles } from '../../../src/system/files.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 
 export const LANE = '/data/journal/lane';
 export const JOURNAL_ID = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index);
@@ -26,7 +27,7 @@ export function numberedClaim(number: number): Uint8Array {
   });
 }
 
-export function openWriter(file: JournalFiles, options: Partial<JournalWriterOptions> = {}): JournalWriter {
+export function openWriter(files: JournalFiles, options: Partial<JournalWriterOptions> = {}): JournalWriter {
   return JournalWriter.open({
     directory: LANE,
     segmentBytes: SEGMENT_BYTES,
@@ -35,7 +36,8 @@ export function openWriter(file: JournalFiles, options: Partial<JournalWriterOpt
     journalId: JOURNAL_ID,
     segment: 1,
     group: 1,
-    file,
+    ...nodeSystem,
+    files,
     ...options,
   });
 }
@@ -54,7 +56,7 @@ export function commitGroup(writer: JournalWriter, first: number, count: number)
 
 /** Recovers, and fails unless each claim is bit for bit the one it says it is. Returns the claims' numbers. */
 export function recoverNumbers(
-  file: JournalFiles,
+  files: JournalFiles,
   options: WalkOptions = {},
 ): { numbers: number[]; report: RecoveryReport } {
   const numbers: number[] = [];
@@ -64,7 +66,7 @@ export function recoverNumbers(
       throw new Error(`claim ${number} is not as it was written`);
     numbers.push(number);
   };
-  const report = recoverJournal(LANE, onClaim, { file, ...options });
+  const report = recoverJournal(LANE, onClaim, { files, ...options });
   return { numbers, report };
 }
 

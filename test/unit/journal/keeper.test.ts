@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { SegmentKeeper } from '../../../src/journal/keeper.ts';
 import { recoverJournal } from '../../../src/journal/recover.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import { commitGroup, JOURNAL_ID } from './fixtures.ts';
 
 const SEGMENT_BYTES = 3 * 1024 * 1024 + 4096;
@@ -15,10 +16,12 @@ let directory: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'journal-keeper-'));
   directory = join(folder, 'lane');
+  mkdirSync(directory);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const keeper = () => new SegmentKeeper({ directory, segmentBytes: SEGMENT_BYTES, journalId: JOURNAL_ID });
+const keeper = () =>
+  new SegmentKeeper({ directory, segmentBytes: SEGMENT_BYTES, journalId: JOURNAL_ID, ...nodeSystem });
 const writerFrom = (segment: number) =>
   JournalWriter.open({
     directory,
@@ -27,6 +30,7 @@ const writerFrom = (segment: number) =>
     journalId: JOURNAL_ID,
     segment,
     group: 1,
+    ...nodeSystem,
   });
 
 describe('segment keeper', () => {
@@ -84,10 +88,10 @@ describe('segment keeper', () => {
   });
 
   it('fails with a code where the disk does, and works again afterwards', async () => {
-    writeFileSync(directory, 'a file in the way');
+    rmSync(directory, { recursive: true });
     const one = keeper();
     await expect(one.prepare(1)).rejects.toMatchObject({ code: 'JOURNAL_FAILED' });
-    rmSync(directory);
+    mkdirSync(directory);
     await one.prepare(1);
     expect(readdirSync(directory)).toEqual([segmentName(1)]);
   });

@@ -4,35 +4,34 @@
  */
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
+import { closeFolder, loadChannels, openFolder } from '../../../src/folder/data-folder.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { Journals } from '../../../src/journal/lane-journals.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
-import { closeFolder, loadChannels, openFolder } from '../../../src/recovery.ts';
 import { ChannelStore } from '../../../src/registry/channel-store.ts';
 import { Arena } from '../../../src/ring/arena.ts';
+import { type Files, nodeFiles } from '../../../src/system/files.ts';
+import { nodeSystem, type System } from '../../../src/system/system.ts';
 import { openingOf } from '../../support/wire.ts';
 
 /** A disk that holds so many segments of a lane. */
-const room = vi.hoisted(() => ({ segments: Number.POSITIVE_INFINITY }));
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
-  const { dirname } = await import('node:path');
-  return {
-    ...real,
-    open: async (path: string, flags: string) => {
-      if (path.endsWith('.keeper.tmp')) {
-        const segments = (await real.readdir(dirname(path))).filter((name) => name.endsWith('.seg'));
-        if (segments.length >= room.segments)
-          throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
-      }
-      return real.open(path, flags);
-    },
-  };
-});
+const room = { segments: Number.POSITIVE_INFINITY };
+const files: Files = {
+  ...nodeFiles,
+  open: (path, flags, done) => {
+    if (path.endsWith('.keeper.tmp')) {
+      const segments = fs.readdirSync(dirname(path)).filter((name) => name.endsWith('.seg'));
+      if (segments.length >= room.segments)
+        return done(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }), -1);
+    }
+    nodeFiles.open(path, flags, done);
+  },
+};
+const system: System = { ...nodeSystem, files };
 
 const ROOT = fs.mkdtempSync(join(tmpdir(), 'claimwire-journals-start-'));
 afterAll(() => fs.rmSync(ROOT, { recursive: true, force: true }));
@@ -52,7 +51,7 @@ type Started = Awaited<ReturnType<typeof start>>;
 
 /** A node's start as far as its threads, with a writer for each lane in place of these. */
 async function start(data: string, lanes = 1) {
-  const folder = await openFolder(data);
+  const folder = await openFolder(data, system);
   try {
     const { registry } = folder;
     const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
@@ -60,12 +59,14 @@ async function start(data: string, lanes = 1) {
     const store = new ChannelStore(table, registry, async () => {});
     loadChannels(registry, store);
     const options = { data, lanes, segmentBytes: SEGMENT_BYTES, blockBytes: 4_096, cut: false };
-    const journals = Journals.replay(options, registry, table);
+    const journals = Journals.replay(options, registry, table, system);
     await store.checkpoint();
     await journals.begin();
     store.freeRemoved();
     if (store.count === 0) await store.open([openingOf(CHANNEL)]);
-    const writers = journals.starts.slice(0, lanes).map((lane) => JournalWriter.open({ ...lane, groupClaimsMax: 64 }));
+    const writers = journals.starts
+      .slice(0, lanes)
+      .map((lane) => JournalWriter.open({ ...lane, ...system, groupClaimsMax: 64 }));
     const committed = () => store.get(CHANNEL)!.committed;
     return { folder, table, store, journals, writers, committed };
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * The journals of a data folder as a start finds them: folders made durable, journals and segments that are missing,
- * torn ends kept, drafts removed. Real files, and the fsync calls written down; no thread is started.
+ * torn ends kept, drafts removed. Real files, and the syncs written down; no thread is started.
  */
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,36 +8,44 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
+import { closeFolder, loadChannels, type OwnedFolder, openFolder } from '../../../src/folder/data-folder.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { Journals } from '../../../src/journal/lane-journals.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
 import { TORN_FOLDERS_MAX } from '../../../src/journal/torn.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
-import { closeFolder, loadChannels, type OwnedFolder, openFolder } from '../../../src/recovery.ts';
 import { ChannelStore } from '../../../src/registry/channel-store.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { Arena } from '../../../src/ring/arena.ts';
+import { type Files, nodeFiles } from '../../../src/system/files.ts';
+import { nodeSystem, type System } from '../../../src/system/system.ts';
 import { openingOf } from '../../support/wire.ts';
 
 /** Folders and files in the order they were synced. */
-const synced = vi.hoisted(() => [] as string[]);
-vi.mock('node:fs', async (original) => {
-  const real = await original<typeof import('node:fs')>();
-  const paths = new Map<number, string>();
-  const wrapped = {
-    ...real,
-    openSync: (path: string, ...rest: [string, number?]) => {
-      const fd = real.openSync(path, ...rest);
+const synced: string[] = [];
+const paths = new Map<number, string>();
+const files: Files = {
+  ...nodeFiles,
+  openSync: (path, ...rest) => {
+    const fd = nodeFiles.openSync(path, ...rest);
+    paths.set(fd, path);
+    return fd;
+  },
+  open: (path, flags, done) =>
+    nodeFiles.open(path, flags, (error, fd) => {
       paths.set(fd, path);
-      return fd;
-    },
-    fsyncSync: (fd: number) => {
-      synced.push(paths.get(fd) ?? '');
-      real.fsyncSync(fd);
-    },
-  };
-  return { ...wrapped, default: wrapped };
-});
+      done(error, fd);
+    }),
+  fsyncSync: (fd) => {
+    synced.push(paths.get(fd) ?? '');
+    nodeFiles.fsyncSync(fd);
+  },
+  fsync: (fd, done) => {
+    synced.push(paths.get(fd) ?? '');
+    nodeFiles.fsync(fd, done);
+  },
+};
+const system: System = { ...nodeSystem, files };
 
 const ROOT = fs.mkdtempSync(join(tmpdir(), 'claimwire-journals-'));
 afterAll(() => fs.rmSync(ROOT, { recursive: true, force: true }));
@@ -68,18 +76,20 @@ const CHANNEL = 77n;
 /** A node's start as far as its threads, with a writer for each lane in place of these. */
 async function start(data: string, options: { lanes?: number; cut?: boolean; blockBytes?: number } = {}) {
   const { lanes = 1, cut = false, blockBytes = 4_096 } = options;
-  const folder = await openFolder(data);
+  const folder = await openFolder(data, system);
   const { registry } = folder;
   try {
     const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
     const table = new ChannelTable(Arena.create(shape));
     const store = new ChannelStore(table, registry, async () => {});
     loadChannels(registry, store);
-    const journals = Journals.replay({ data, lanes, segmentBytes: 1 << 20, blockBytes, cut }, registry, table);
+    const journals = Journals.replay({ data, lanes, segmentBytes: 1 << 20, blockBytes, cut }, registry, table, system);
     await store.checkpoint();
     await journals.begin();
     if (store.count === 0) await store.open([openingOf(CHANNEL)]);
-    const writers = journals.starts.slice(0, lanes).map((lane) => JournalWriter.open({ ...lane, groupClaimsMax: 64 }));
+    const writers = journals.starts
+      .slice(0, lanes)
+      .map((lane) => JournalWriter.open({ ...lane, ...system, groupClaimsMax: 64 }));
     return { folder, journals, store, writers, committed: () => store.get(CHANNEL)!.committed } as Started;
   } catch (error) {
     await closeFolder(folder);
@@ -204,7 +214,7 @@ describe('a journal that is not there', () => {
   test('of an earlier tree: a lane it recorded has a folder, which may be empty', async () => {
     const data = await killed(3);
     const forget = async () => {
-      const folder = await openFolder(data);
+      const folder = await openFolder(data, system);
       folder.registry.setMeta({ segmentsThere: undefined as unknown as number[] });
       await closeFolder(folder);
     };

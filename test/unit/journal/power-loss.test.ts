@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { makeFolder } from '../../../src/journal/segment.ts';
 import type { JournalWriter } from '../../../src/journal/writer.ts';
+import { makeFolder } from '../../../src/system/folders.ts';
+import { MemoryFiles, PowerLoss } from '../../support/memory-files.ts';
 import { commitGroup, LANE, numberedGroup, openWriter, range, recoverNumbers, TIME } from './fixtures.ts';
-import { MemoryFiles, PowerLoss } from './memory-files.ts';
 
 /** mulberry32: the same run for the same seed. */
 function seeded(seed: number): () => number {

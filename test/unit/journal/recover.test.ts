@@ -15,6 +15,7 @@ import {
 } from '../../../src/journal/record.ts';
 import { recoverJournal } from '../../../src/journal/recover.ts';
 import { createSegment, segmentName } from '../../../src/journal/segment.ts';
+import { MemoryFiles } from '../../support/memory-files.ts';
 import {
   BLOCK_BYTES,
   commitGroup,
@@ -25,7 +26,6 @@ import {
   recoverNumbers,
   SEGMENT_BYTES,
 } from './fixtures.ts';
-import { MemoryFiles } from './memory-files.ts';
 
 /** Where each group lies, and the claims recovered when everything up to and with it is sound. */
 interface Placed {
@@ -244,6 +244,7 @@ describe('recovery', () => {
     const random = new Uint8Array(4096);
     for (let round = 0; round < 200; round++) {
       const files = new MemoryFiles();
+      files.mkdirSync(LANE, { recursive: true });
       const whole = disk.copy();
       randomFillSync(random);
       const length = random[0]! * 16;

@@ -44,29 +44,35 @@ describe('a claim that is in flight already', () => {
     expect(brief(rig)).toEqual([
       ['5002', STATUS.BAD_SIGNATURE, 5n],
       ['5001', STATUS.COMMITTED, 5n],
-      ['5002', STATUS.ALREADY, 5n],
+      ['5002', STATUS.COMMITTED, 5n],
     ]);
     expect(rig.table.read(0).timestampBits).toBe(new DataView(Float64Array.of(2).buffer).getBigUint64(0, true));
   });
 
-  test('is held back in bounded number', () => {
+  test('is held back in bounded number; beyond it the answer is OVERLOADED, to the source of the copy', () => {
     const rig = new Rig();
     rig.open({ channelId: 1n });
-    for (let count = 0; count < 1_500; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }), BOB);
+    rig.datagram(claimOf({ channelId: 1n, amount: 5n }), ALICE);
+    for (let count = 0; count < 1_499; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }), BOB);
     expect(rig.counter('deferred')).toBe(1_024);
-    expect(rig.counter('dropped.deferredFull')).toBe(475);
+    expect(rig.counter('deferredFull')).toBe(475);
+    expect(rig.counter('refused.overloaded')).toBe(475);
     rig.turn();
-    expect(rig.takeAcks()).toHaveLength(1_025);
+    const acks = rig.takeAcks();
+    expect(acks).toHaveLength(1_500);
+    const overloaded = acks.filter(({ status }) => status === STATUS.OVERLOADED);
+    expect(new Set(overloaded.map(({ to, amount }) => `${to} ${amount}`))).toEqual(new Set(['127.0.0.2:5002 0']));
     expect(rig.settled()).toBe(1_500);
   });
 
-  test('passes through the whole queue again and again when every twin is refused', () => {
+  test('waits only once: copies whose twin was refused are looked at together, not one after the other', () => {
     const rig = new Rig();
     rig.open({ channelId: 1n });
     for (let count = 0; count < 1_200; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }, false), BOB);
     rig.turn();
-    expect(rig.counter('refused.badSignature')).toBe(1_025);
+    expect(rig.counter('deferred')).toBe(1_024);
     expect(rig.settled()).toBe(1_200);
+    expect(rig.counter('refused.badSignature') + rig.counter('refused.overloaded')).toBe(1_200);
     expect(rig.receive.isHolding).toBe(false);
   });
 });
@@ -258,6 +264,34 @@ test('nothing is visible between the write and the end of the sync', () => {
     ['5001', STATUS.COMMITTED, 5n],
     ['5002', STATUS.ALREADY, 5n],
   ]);
+});
+
+test('the disk decides where syncs go: inline while it is fast, beside the thread when slow, measured every 65 groups', () => {
+  const rig = new Rig({ isOverlapping: 'when slow' });
+  rig.open({ channelId: 1n });
+  let amount = 0n;
+  /** Whether the next group went to the disk beside the thread. */
+  const isBeside = () => {
+    rig.datagram(claimOf({ channelId: 1n, amount: ++amount }), ALICE);
+    rig.receive.step(rig.now);
+    rig.verify.step();
+    rig.commitTurn();
+    const { length } = rig.files.syncing;
+    if (length > 0) rig.files.endSync();
+    rig.commitTurn();
+    expect(rig.table.read(0).committed).toBe(amount);
+    return length > 0;
+  };
+  const groups = (count: number) => Array.from({ length: count }, isBeside);
+  rig.syncMs = 0.4;
+  expect(groups(3)).toEqual([false, false, false]);
+  rig.syncMs = 0.6;
+  expect(groups(1)).toEqual([false]);
+  expect(groups(64)).toEqual(new Array(64).fill(true));
+  expect(groups(2)).toEqual([false, true]);
+  rig.syncMs = 0.1;
+  expect(groups(65)).toEqual([...new Array(63).fill(true), false, false]);
+  expect(rig.counter('syncs')).toBe(135);
 });
 
 describe('a sync that goes on beside the thread', () => {

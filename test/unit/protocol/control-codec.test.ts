@@ -13,7 +13,7 @@ import {
   parseControlRequest,
   resumePreimage,
 } from '../../../protocol/control.ts';
-import { decodeControl, encodeControl } from '../../../protocol/control-codec.ts';
+import { decodeControl, encodeControl, readControlId } from '../../../protocol/control-codec.ts';
 import { random } from '../../support/random.ts';
 
 const TOKEN = 'a1'.repeat(32);
@@ -193,7 +193,8 @@ test('each field is asked for by name', () => {
     [{ id: 2 ** 32, type: 'hello' }, 'MALFORMED', 'id'],
     [{ id: 1.5, type: 'hello' }, 'MALFORMED', 'id'],
     [{ id: 1n, type: 'hello' }, 'MALFORMED', 'id'],
-    [{ id: 1 }, 'UNKNOWN_TYPE', 'type'],
+    [{ id: 1 }, 'MALFORMED', 'type: expected a string'],
+    [{ id: 1, type: 5, token: 'x' }, 'MALFORMED', 'type: expected a string'],
     [{ id: 1, type: 'toString' }, 'UNKNOWN_TYPE', 'type'],
     [{ id: 1, type: 'hello', client: 'x'.repeat(65), versions: [1] }, 'MALFORMED', 'client'],
     [{ id: 1, type: 'hello', client: 'x', versions: ['1'] }, 'MALFORMED', 'versions'],
@@ -212,6 +213,25 @@ test('each field is asked for by name', () => {
   }
   for (const value of [undefined, [], { ok: true }, { id: 1 }, { id: 1, ok: false, code: 1, message: '' }])
     expect(parseControlReply(value)).toBe(undefined);
+});
+
+test('the id of a message that is refused whole is read where it stands before the fault', () => {
+  const idIn = (bytes: ArrayLike<number>) => readControlId(Uint8Array.from(bytes), 0, bytes.length);
+  const request = pack({ id: 70_000, type: 'status', channelId: '7' });
+  expect(idIn(request.subarray(0, 12))).toBe(70_000);
+  expect(idIn([...request, 0xc0])).toBe(70_000);
+  // Behind an extension, and behind a value that is cut, nothing can be told apart any more.
+  expect(idIn([0x82, 0xa2, ...Buffer.from('id'), 7, 0xa1, 0x78, 0xd4, 1, 0])).toBe(7);
+  expect(idIn([0x82, 0xa1, 0x78, 0xd4, 1, 0, 0xa2, ...Buffer.from('id'), 7])).toBe(0);
+  expect(idIn(request.subarray(0, 6))).toBe(0);
+  // The first level's own, in whatever way it is written, and only a u32.
+  expect(idIn([0xde, 0, 2, 0xd9, 2, ...Buffer.from('id'), 0xcc, 200])).toBe(200);
+  expect(idIn([0x82, 0xa1, 0x78, 0x81, 0xa2, ...Buffer.from('id'), 7])).toBe(0);
+  expect(idIn([0x82, 0xa2, ...Buffer.from('id'), 0xff, 0xc1])).toBe(0);
+  for (const none of [[], [0xc1], [0x92, 7], [0xde], [0xdf, 0xff, 0xff, 0xff, 0xff]]) expect(idIn(none)).toBe(0);
+  // No longer than a request may be is looked at.
+  const late = pack({ more: 'x'.repeat(4_096), id: 7, type: 'status', channelId: '7' });
+  expect(idIn(late)).toBe(0);
 });
 
 test('answers of a node are looked at before they are believed', () => {

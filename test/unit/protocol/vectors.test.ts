@@ -7,9 +7,20 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeAck } from '../../../protocol/ack.ts';
 import { claimBytes, decodeClaim } from '../../../protocol/claim.ts';
+import {
+  type ControlRequest,
+  isBestClaimResult,
+  isHelloResult,
+  parseControlReply,
+  resumePreimage,
+} from '../../../protocol/control.ts';
+import { decodeControl } from '../../../protocol/control-codec.ts';
 import { linkDigest, linkPreimage, xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
 import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
-import { CLAIM_TIMESTAMP, STATUS, statusName } from '../../../protocol/layout.ts';
+import { CLAIM_TIMESTAMP, PAYLOAD_CONTROL, STATUS, statusName } from '../../../protocol/layout.ts';
+import { STREAM_LENGTH_OVER_MAX, STREAM_LENGTH_ZERO, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
+import type { Counters } from '../../../src/ring/counters.ts';
+import { ConnectionControl } from '../../../src/transport/tcp-control.ts';
 import { verifyDigest } from '../../../src/verify/noble.ts';
 import { makeVectors } from '../../../tools/make-vectors.ts';
 
@@ -33,6 +44,13 @@ interface Vector
   statusName: string;
   frames: string;
   end: 'EMPTY' | 'WHOLE' | 'CUT_FRAME' | 'UNKNOWN_TYPE';
+  nonce: string;
+  payload: string;
+  request: ControlRequest | undefined;
+  refusal: { id: number; code: string } | undefined;
+  reply: Record<string, unknown> | undefined;
+  stream: string;
+  messages: string[];
   valid: boolean;
   channel: { profile: string; ledgerChannelId: string; publicKey: string };
 }
@@ -44,10 +62,49 @@ function load(name: string): Vector[] {
   return vectors;
 }
 
+/** The messages of the spec's worked exchange: their bytes, and their maps as JSON. */
+function workedExchange(): { from: string; wire: Uint8Array; message: Record<string, unknown> }[] {
+  const spec = readFileSync(new URL('../../../protocol/README.md', import.meta.url), 'utf8');
+  const block = /### A worked exchange\n[^`]*(?:`[^`\n]+`[^`]*)*```text\n(.*?)```/s.exec(spec)![1]!;
+  return block.split(/^(?=[<>] )/m).map((text) => {
+    const [hexLines, json] = text.slice(2).split(/^ {2}(?={)/m) as [string, string];
+    const message = JSON.parse(json.replaceAll(/\n */g, ''));
+    return { from: text[0]!, wire: bytes(hexLines.replaceAll(/\s/g, '')), message };
+  });
+}
+
 describe('vectors', () => {
+  it('the worked exchange of the spec: its bytes are its JSON, and both signatures hold', () => {
+    const exchange = workedExchange();
+    for (const { wire, message } of exchange) {
+      expect([viewOf(wire).getUint32(0), wire[4]]).toEqual([wire.length - 4, PAYLOAD_CONTROL]);
+      expect(decodeControl(wire, 5, wire.length)).toEqual(message);
+    }
+    expect(exchange.map(({ from, message }) => `${from} ${message.type ?? message.ok}`)).toEqual([
+      '> hello',
+      '< true',
+      '> resume',
+      '< true',
+    ]);
+    const [, hello, resume, best] = exchange.map(({ message }) => message) as Record<string, string>[];
+    const { publicKey, ledgerChannelId } = load('refusals.json')[0]!.channel;
+    const preimage = resumePreimage(bytes(ledgerChannelId), bytes(hello!.nonce!));
+    const spec = readFileSync(new URL('../../../protocol/README.md', import.meta.url), 'utf8').replaceAll('\n', '');
+    expect(spec).toContain(hex(preimage));
+    const digest = createHash('sha256').update(preimage).digest();
+    expect(spec).toContain(digest.toString('hex'));
+    expect(verifyDigest(bytes(resume!.signature!), digest, bytes(publicKey))).toBe(true);
+    const claim = new Uint8Array(93);
+    claim[0] = 1;
+    viewOf(claim).setBigUint64(1, BigInt(best!.channelId!));
+    viewOf(claim).setBigUint64(13, BigInt(best!.committed!));
+    const signed = xrplDigest(bytes(ledgerChannelId), claim);
+    expect(verifyDigest(bytes(best!.signature!), signed, bytes(publicKey))).toBe(true);
+  });
+
   it('are what the generator makes', () => {
     const made = makeVectors();
-    expect(made.size).toBe(6);
+    expect(made.size).toBe(9);
     for (const [name, text] of made)
       expect(readFileSync(new URL(`../../../protocol/vectors/${name}`, import.meta.url), 'utf8'), name).toBe(text);
   });
@@ -110,6 +167,50 @@ describe('vectors', () => {
     }
   });
 
+  it('resume: the signature holds exactly where it says so', () => {
+    for (const { name, publicKey, ledgerChannelId, nonce, preimage, digest, signature, valid } of load('resume.json')) {
+      const signed = resumePreimage(bytes(ledgerChannelId), bytes(nonce));
+      expect(hex(signed), name).toBe(preimage);
+      if (!publicKey.startsWith('ed')) expect(createHash('sha256').update(signed).digest('hex'), name).toBe(digest);
+      const holds = publicKey.startsWith('ed')
+        ? ed25519Verifies(publicKey, bytes(signature), signed)
+        : verifyDigest(bytes(signature), bytes(digest), bytes(publicKey));
+      expect(holds, name).toBe(valid);
+    }
+  });
+
+  it('control: requests are taken or refused as they say, replies are read as they are', () => {
+    for (const { name, payload, request, refusal, reply } of load('control.json')) {
+      if (reply !== undefined) {
+        expect(parseControlReply(decodeControl(bytes(payload), 1, payload.length / 2)), name).toEqual(reply);
+        if (name === 'hello') expect(isHelloResult(reply), name).toBe(true);
+        if (name.startsWith('resume')) expect(isBestClaimResult(reply), name).toBe(true);
+      } else expect(taken(bytes(payload)), name).toEqual(request ?? { ...refusal, ok: false });
+    }
+  });
+
+  it('streams: the messages, and where the stream ends, however it is cut into chunks', () => {
+    for (const { name, stream, messages, end } of load('streams.json')) {
+      const whole = bytes(stream);
+      for (const size of [1, 3, 97, whole.length + 1]) {
+        const parser = new StreamParser();
+        const seen: string[] = [];
+        let fault: number = STREAM_SOUND;
+        for (let from = 0; from < whole.length; from += size)
+          fault = parser.push(whole.subarray(from, from + size), {
+            payload: (payload, start, stop) => void seen.push(messageText(payload.slice(start, stop))),
+          });
+        expect(seen, name).toEqual(messages);
+        const sound = parser.atBoundary ? 'BOUNDARY' : 'INSIDE';
+        const ends: Record<number, string> = {
+          [STREAM_LENGTH_ZERO]: 'LENGTH_ZERO',
+          [STREAM_LENGTH_OVER_MAX]: 'LENGTH_OVER_MAX',
+        };
+        expect(ends[fault] ?? sound, name).toBe(end);
+      }
+    }
+  });
+
   it('rfc6979: the reference verifier takes the published signatures', () => {
     for (const { message, digest, signature, publicKey } of load('rfc6979.json')) {
       expect(createHash('sha256').update(message).digest('hex')).toBe(digest);
@@ -122,6 +223,32 @@ describe('vectors', () => {
       expect(verifyDigest(bytes(signature), bytes(digest), bytes(publicKey)), name).toBe(valid);
   });
 });
+
+/** What a connection makes of a control payload: the request it passes on, or the refusal it answers, but for its words. */
+function taken(payload: Uint8Array): object | undefined {
+  let result: object | undefined;
+  const port = {
+    request: (request: object) => {
+      result = request;
+      return new Promise<never>(() => {});
+    },
+  };
+  const answer = (framed: Uint8Array) => {
+    const { message: _, ...reply } = decodeControl(framed, 5, framed.length) as { message: string };
+    result = reply;
+  };
+  const control = new ConnectionControl(port, { add() {} } as unknown as Counters, false, answer);
+  control.take(payload, 1, payload.length);
+  return result;
+}
+
+/** `control`, or a letter for each frame. */
+function messageText(payload: Uint8Array): string {
+  if (payload[0] === PAYLOAD_CONTROL) return 'control';
+  const seen: string[] = [];
+  walkFrames(payload, 0, payload.length, { claim: () => void seen.push('c'), ack: () => void seen.push('a') });
+  return seen.join('');
+}
 
 function isSound(claim: Uint8Array, channel: Vector['channel']): boolean {
   const xrpl = channel.profile === 'xrpl';

@@ -10,7 +10,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { ChannelOpening } from '../../../src/channel/changes.ts';
 import { type Channel, decodeRow, encodeRow, ROW, ROW_BYTES, rowFault } from '../../../src/channel/row.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
-import { loadChannels } from '../../../src/recovery.ts';
+import { loadChannels } from '../../../src/folder/data-folder.ts';
 import { ChannelStore } from '../../../src/registry/channel-store.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { Arena } from '../../../src/ring/arena.ts';

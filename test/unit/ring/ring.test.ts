@@ -1,6 +1,7 @@
 /**
  * The claim ring, the ack ring and doorbells in one thread: full, empty, across the wrap of the cursors, several verifiers.
  */
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { DuplicateFilter } from '../../../src/path/duplicate-filter.ts';
 import { AckRing } from '../../../src/ring/ack-ring.ts';
@@ -154,7 +155,7 @@ describe.each(STARTS)('claim ring with cursors from %i', (start) => {
   test('the duplicate filter knows what is in flight, and nothing else', () => {
     const arena = arenaAt(start);
     const ring = new ClaimRing(arena, 0);
-    const filter = new DuplicateFilter(arena, ring);
+    const filter = new DuplicateFilter(arena, ring, randomBytes);
     const { bytes } = random(7);
     const claims = Array.from({ length: 6 }, () => bytes(93));
     const enter = (claim: Uint8Array) => {
@@ -184,7 +185,7 @@ test('a claim that differs in any byte before its timestamp is no duplicate', ()
   for (let byte = 1; byte < 93; byte++) {
     const arena = arenaAt(0);
     const ring = new ClaimRing(arena, 0);
-    const filter = new DuplicateFilter(arena, ring);
+    const filter = new DuplicateFilter(arena, ring, randomBytes);
     arena.bytes.set(claim, ring.tryNext());
     filter.enter(ring.tryNext());
     ring.push();

@@ -80,9 +80,8 @@ function partsOf(role: ThreadRole, sockets: SocketKind, port: number, tcpPort: n
     backend: 'noble',
     verify: 'every',
     durability: 'sync',
-    journalSync: 'overlap',
     sockets,
-    coalesceUs: 0,
+    path: 'portable',
     idle: { spins: 0, sleepMsMax: 100 },
     ring: 0,
     thread: 0,
@@ -150,8 +149,7 @@ test.each(CASES)(
     let turnsAfterClose = 0;
     const openSockets = parts.openSockets.bind(parts);
     parts.openSockets = async () => {
-      const opened = await openSockets();
-      const { sockets } = opened;
+      const sockets = await openSockets();
       const [startReceiving, afterTurn, close] = [sockets.startReceiving, sockets.afterTurn, sockets.close];
       let onPayloads = () => {};
       let isClosed = false;
@@ -168,7 +166,7 @@ test.each(CASES)(
         isClosed = true;
         return close.call(sockets);
       };
-      return opened;
+      return sockets;
     };
     let over = Promise.resolve();
     await new Promise<ThreadReady>((resolve, reject) => {

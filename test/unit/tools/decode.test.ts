@@ -54,7 +54,7 @@ describe('decode', () => {
     expect(code).toBe(0);
     expect(lines).toEqual([
       'claim channel=6750926077978654334 sequence=1 amount=1000000 timestamp=2026-01-02T03:04:05.678Z ' +
-        `signature=${CLAIM.slice(42, 170)}`,
+        `signature=${CLAIM.slice(42, 170).toUpperCase()}`,
       'ack COMMITTED channel=6750926077978654334 sequence=4294967280 amount=9007199254740993 ' +
         'timestamp=2026-01-02T03:04:05.678Z',
     ]);
@@ -64,8 +64,12 @@ describe('decode', () => {
     const nan = vectors('claims.json').find(({ name }) => name.startsWith('xrpl, NaN'))!.wire;
     const { lines } = await decode('--json', nan + ACK);
     const [claim, ack] = lines.map((line) => JSON.parse(line));
-    expect(claim).toMatchObject({ type: 'claim', amount: '6', timestamp: null, timestampBits: '0x7ff4dead0000beef' });
-    expect(claim).toMatchObject({ channelId: '6750926077978654334', signature: nan.slice(42, 170), highS: false });
+    expect(claim).toMatchObject({ type: 'claim', amount: '6', timestamp: null, timestampBits: '0x7FF4DEAD0000BEEF' });
+    expect(claim).toMatchObject({
+      channelId: '6750926077978654334',
+      signature: nan.slice(42, 170).toUpperCase(),
+      highS: false,
+    });
     expect(ack).toMatchObject({ type: 'ack', status: 0, statusName: 'COMMITTED', amount: '9007199254740993' });
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { segmentName } from '../../../src/journal/segment.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import { run } from '../../../tools/journal.ts';
 import { BLOCK_BYTES, commitGroup, JOURNAL_ID, SEGMENT_BYTES, TIME } from '../journal/fixtures.ts';
 
@@ -45,6 +46,7 @@ beforeEach(() => {
       journalId: JOURNAL_ID,
       segment: 1,
       group: 1,
+      ...nodeSystem,
     });
     for (let group = 0; group < 3; group++) commitGroup(writer, group * 10, 10);
     writer.close();

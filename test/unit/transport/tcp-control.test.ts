@@ -67,7 +67,7 @@ test('replies come by id, in any order, beside acks; a connection has one nonce,
   other.write(framed(encodeControl(hello)));
   await until(() => held.requests.length === 17);
   const nonces = held.sessions.map(({ nonce }) => nonce);
-  expect(nonces[0]).toMatch(/^[0-9a-f]{32}$/);
+  expect(nonces[0]).toMatch(/^[0-9A-F]{32}$/);
   expect(new Set(nonces.slice(0, 16)).size).toBe(1);
   expect(new Set(nonces).size).toBe(2);
   // One that has gone does not mind its answer.
@@ -101,20 +101,26 @@ test('malformed messages get an error and keep the connection; those cut or endl
   const rig = await start();
   const peer = await connect(rig);
   const whole = encodeControl(hello);
+  const readable = [
+    encodeControl({ ...status(5), more: 'x'.repeat(4_096) } as never),
+    encodeControl(status(6)).subarray(0, -1),
+  ];
   const bad = [
     Uint8Array.of(0x80),
     Uint8Array.of(0x80, 0xc1),
     Uint8Array.of(0x80, 0xdd, 255, 255, 255, 255),
-    whole.subarray(0, -1),
-    Buffer.concat([whole, Buffer.of(0)]),
+    whole.subarray(0, 4),
+    Buffer.concat([Buffer.of(0x80), Buffer.of(0)]),
     new Uint8Array(4_098).fill(0x80),
     new Uint8Array(65_536).fill(0x80),
-    encodeControl({ ...status(1), more: 'x'.repeat(4_096) } as never),
+    ...readable,
   ];
   for (const payload of bad) peer.write(framed(payload));
   peer.write(framed(encodeControl({ id: 8, type: 'nothing' } as never)));
   await until(() => peer.replies.length === bad.length + 1);
-  for (const reply of peer.replies.slice(0, -1)) expect(reply).toMatchObject({ id: 0, ok: false, code: 'MALFORMED' });
+  for (const reply of peer.replies.slice(0, -1)) expect(reply).toMatchObject({ ok: false, code: 'MALFORMED' });
+  // The id where it stands before the fault.
+  expect(peer.replies.slice(0, -1).map(({ id }) => id)).toEqual([...new Array(bad.length - 2).fill(0), 5, 6]);
   expect(peer.replies.at(-1)).toMatchObject({ id: 8, code: 'UNKNOWN_TYPE' });
   expect(rig.counter('tcp.controlRefused')).toBe(bad.length + 1);
   expect(await peer.control(hello)).toMatchObject({ code: 'NOT_HERE', message: 'hello' });

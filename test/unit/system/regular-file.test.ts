@@ -4,11 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadKeyFile } from '../../src/client/keys/key-file.ts';
-import { readToken } from '../../src/control/token.ts';
-import { readReplay } from '../../src/load/replay.ts';
-import { FileFault, readSmallFile } from '../../src/regular-file.ts';
-import { readFile } from '../../tools/args.ts';
+import { loadKeyFile } from '../../../src/client/keys/key-file.ts';
+import { readToken } from '../../../src/control/token.ts';
+import { readReplay } from '../../../src/load/replay.ts';
+import { FileFault, readSmallFile } from '../../../src/system/regular-file.ts';
+import { readFile } from '../../../tools/args.ts';
 
 let folder: string;
 let strange: [string, string][];
@@ -29,7 +29,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const READERS: [string, (path: string) => unknown][] = [
   ['a key', loadKeyFile],
-  ['a token', readToken],
+  ['a token', (path) => readToken(path)],
   ['a file of a flag', (path) => readFile(path, '--tls-cert')],
   ['a capture to replay', readReplay],
 ];

@@ -2,8 +2,9 @@
  * Housekeeping by a clock of the test's: when a checkpoint is due, what a full disk changes, what ends the node.
  */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { ClaimwireError } from '../../src/errors.ts';
-import { Housekeeping, type HousekeepingOptions } from '../../src/housekeeping.ts';
+import { ClaimwireError } from '../../../src/errors.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
+import { Housekeeping, type HousekeepingOptions } from '../../../src/threads/housekeeping.ts';
 
 const FULL = new ClaimwireError('REGISTRY_FULL', 'registry: full');
 const SEGMENT_FULL = new ClaimwireError(
@@ -31,6 +32,7 @@ function start() {
     journals: { prepare: call('prepare'), release: call('release'), hasGrown: () => false },
     topology: { rings: [ring], journalSegments: [1], control: { advanceClock: (seconds: number) => seconds } },
     checkpointSeconds: 30,
+    clock: nodeSystem.clock,
     onFailure: (error: Error) => failures.push(error),
   } as unknown as HousekeepingOptions;
   return { calls, faults, failures, ring, housekeeping: new Housekeeping(options) };

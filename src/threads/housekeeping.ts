@@ -2,14 +2,14 @@
  * What a running node sees to by itself, several times a second: journal segments ahead of the writers, checkpoints, the
  * rules' clock, and whether claims get on. Main thread.
  */
-
-import { isDiskFull } from './errors.ts';
-import type { Journals } from './journal/lane-journals.ts';
-import { log } from './log.ts';
-import { RuleClock } from './path/rule-clock.ts';
-import type { ChannelStore } from './registry/channel-store.ts';
-import { StallWatch } from './threads/stall-watch.ts';
-import type { Topology } from './threads/topology.ts';
+import { isDiskFull } from '../errors.ts';
+import type { Journals } from '../journal/lane-journals.ts';
+import { log } from '../log.ts';
+import { RuleClock } from '../path/rule-clock.ts';
+import type { ChannelStore } from '../registry/channel-store.ts';
+import type { Clock } from '../system/system.ts';
+import { StallWatch } from './stall-watch.ts';
+import type { Topology } from './topology.ts';
 
 const PERIOD_MS = 250;
 /** A full disk is tried again so often. */
@@ -22,18 +22,19 @@ export interface HousekeepingOptions {
   journals: Journals;
   topology: Topology;
   checkpointSeconds: number;
+  clock: Clock;
   /** The node cannot go on. */
   onFailure: (error: Error) => void;
 }
 
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
-  readonly #timer: NodeJS.Timeout;
+  readonly #stopTimer: () => void;
   readonly #stalls: StallWatch;
   readonly #ruleClock: RuleClock;
   #work: Promise<void> | undefined;
   /** Of the monotonic clock: one that was set back would put checkpoints off for as long. */
-  #checkpointedAt = performance.now();
+  #checkpointedAt: number;
   /** When a full disk is tried again, or undefined. */
   #retryAt: number | undefined;
 
@@ -41,12 +42,13 @@ export class Housekeeping {
     this.#options = options;
     this.#stalls = new StallWatch(options.topology.rings, STALL_MS);
     this.#ruleClock = new RuleClock(options.topology.control);
-    this.#timer = setInterval(() => {
+    this.#checkpointedAt = options.clock.monotonic();
+    this.#stopTimer = options.clock.every(PERIOD_MS, () => {
       this.#look();
       this.#work ??= this.#keep().finally(() => {
         this.#work = undefined;
       });
-    }, PERIOD_MS);
+    });
   }
 
   /** Claims taken in do not get on. */
@@ -56,19 +58,21 @@ export class Housekeeping {
 
   /** Ends what is under way and begins nothing more. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopTimer();
     await this.#work;
   }
 
   /** What waits for nothing. */
   #look(): void {
-    this.#ruleClock.advance(Date.now(), performance.now());
-    if (this.#stalls.look(performance.now())) log(this.isStalled ? 'warn' : 'info', this.#stalls.report);
+    const { clock } = this.#options;
+    this.#ruleClock.advance(clock.wall(), clock.monotonic());
+    if (this.#stalls.look(clock.monotonic())) log(this.isStalled ? 'warn' : 'info', this.#stalls.report);
   }
 
   /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
   async #keep(): Promise<void> {
-    if (this.#retryAt !== undefined && performance.now() < this.#retryAt) return;
+    const { clock } = this.#options;
+    if (this.#retryAt !== undefined && clock.monotonic() < this.#retryAt) return;
     try {
       await this.#makeRoom();
       if (this.#retryAt !== undefined) log('info', 'disk: there is room again');
@@ -81,22 +85,22 @@ export class Housekeeping {
       }
       // The writers go on in the segments they have, and fail when they need another and there is no room for it.
       if (this.#retryAt === undefined) log('warn', `${message}; going on as long as the journal's segments last`);
-      this.#retryAt = performance.now() + DISK_FULL_RETRY_MS;
+      this.#retryAt = clock.monotonic() + DISK_FULL_RETRY_MS;
     }
   }
 
   async #makeRoom(): Promise<void> {
-    const { store, journals, topology, checkpointSeconds } = this.#options;
+    const { store, journals, topology, checkpointSeconds, clock } = this.#options;
     // Read before a checkpoint: what older ones hold is in the table by then.
     const segments = topology.journalSegments;
-    const isDue = performance.now() - this.#checkpointedAt >= checkpointSeconds * 1_000;
+    const isDue = clock.monotonic() - this.#checkpointedAt >= checkpointSeconds * 1_000;
     // The writers should not have to make segments; only on a full disk what lets old ones go comes first.
     const isFull = this.#retryAt !== undefined;
     if (!isFull) await journals.prepare(segments);
     if (isDue || isFull || journals.hasGrown(segments)) {
       await store.checkpoint();
       await journals.release(segments);
-      this.#checkpointedAt = performance.now();
+      this.#checkpointedAt = clock.monotonic();
     }
     if (isFull) await journals.prepare(segments);
   }

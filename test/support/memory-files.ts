@@ -1,13 +1,13 @@
 /**
- * A disk in memory behind the journal's file port: knows what is synced and what is not, fails on demand, loses power.
+ * A disk in memory behind the file port: knows what is synced and what is not, fails on demand, is full, loses power.
  *
- * No permissions, no links of folders. What a loss of power may do: any 512-byte sector of any unsynced write is there
+ * No permissions, no links and no renames of folders. What a loss of power may do: any 512-byte sector of any unsynced write is there
  * or not, any name not yet synced in its folder is there or not, a folder's own name included. A disk of 4,096-byte
  * blocks that tells of sectors may also leave a whole block as rubbish, whoever else wrote in it. `choose` decides each
  * such case.
  */
-import { dirname } from 'node:path';
-import type { JournalFiles } from '../../../src/journal/segment.ts';
+import { basename, dirname } from 'node:path';
+import type { FileStat, Files } from '../../src/system/files.ts';
 
 interface Inode {
   bytes: Uint8Array;
@@ -19,7 +19,7 @@ const SECTOR = 512;
 
 export class PowerLoss extends Error {}
 
-export class MemoryFiles implements JournalFiles {
+export class MemoryFiles implements Files {
   readonly names = new Map<string, Inode>();
   durableNames = new Map<string, Inode>();
   readonly folders = new Set<string>(['/']);
@@ -29,17 +29,19 @@ export class MemoryFiles implements JournalFiles {
   readonly #open = new Map<number, { path: string; inode: Inode | undefined }>();
   #nextFd = 3;
 
-  openSync(path: string, flags: string): number {
+  /** Bytes that all files together may have. */
+  roomBytes = Number.POSITIVE_INFINITY;
+
+  openSync(path: string, flags: string | number): number {
     let inode = this.names.get(path);
-    if (inode === undefined && flags === 'w') {
+    if (inode !== undefined && flags === 'wx') throw coded('EEXIST', path);
+    if (inode !== undefined && String(flags).startsWith('w')) inode.bytes = new Uint8Array(0);
+    if (inode === undefined && String(flags).startsWith('w') && this.folders.has(dirname(path))) {
       this.before('create', path);
       inode = { bytes: new Uint8Array(0), durable: new Uint8Array(0), unsynced: [] };
       this.names.set(path, inode);
-    } else if (inode !== undefined && flags === 'w') {
-      inode.bytes = new Uint8Array(0);
-    } else if (inode === undefined && !this.folders.has(path)) {
-      throw coded('ENOENT', path);
     }
+    if (inode === undefined && !this.folders.has(path)) throw coded('ENOENT', path);
     this.#open.set(this.#nextFd, { path, inode });
     return this.#nextFd++;
   }
@@ -48,8 +50,22 @@ export class MemoryFiles implements JournalFiles {
     if (!this.#open.delete(fd)) throw coded('EBADF', String(fd));
   }
 
-  fstatSync(fd: number): { size: number } {
-    return { size: this.#file(fd).bytes.length };
+  fstatSync(fd: number): FileStat {
+    const { path, inode } = this.#open.get(fd)!;
+    return inode === undefined ? this.statSync(path) : fileStat(inode);
+  }
+
+  statSync(path: string): FileStat {
+    if (!this.existsSync(path)) throw coded('ENOENT', path);
+    return fileStat(this.names.get(path));
+  }
+
+  existsSync(path: string): boolean {
+    return this.names.has(path) || this.folders.has(path);
+  }
+
+  realpathSync(path: string): string {
+    return path;
   }
 
   readSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
@@ -61,24 +77,17 @@ export class MemoryFiles implements JournalFiles {
   writeSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
     this.before('write', this.#open.get(fd)!.path);
     const inode = this.#file(fd);
-    const bytes = buffer.slice(offset, offset + length);
+    const used = [...new Set(this.names.values())].reduce((sum, file) => sum + file.bytes.length, 0);
+    const end = Math.min(position + length, Math.max(inode.bytes.length, this.roomBytes - used + inode.bytes.length));
+    if (end <= position) throw coded('ENOSPC', this.#open.get(fd)!.path);
+    const bytes = buffer.slice(offset, offset + end - position);
     inode.bytes = overlay(inode.bytes, position, bytes);
     inode.unsynced.push({ position, bytes });
-    return length;
+    return bytes.length;
   }
 
   fdatasyncSync(fd: number): void {
     this.fsyncSync(fd);
-  }
-
-  fdatasync(fd: number, done: (error: Error | null) => void): void {
-    try {
-      this.fdatasyncSync(fd);
-    } catch (error) {
-      setImmediate(() => done(error as Error));
-      return;
-    }
-    setImmediate(() => done(null));
   }
 
   fsyncSync(fd: number): void {
@@ -106,7 +115,25 @@ export class MemoryFiles implements JournalFiles {
     if (!this.names.delete(path)) throw coded('ENOENT', path);
   }
 
-  mkdirSync(path: string): string | undefined {
+  renameSync(from: string, to: string): void {
+    this.before('rename', to);
+    const inode = this.names.get(from);
+    if (inode === undefined) throw coded('ENOENT', from);
+    this.names.set(to, inode);
+    this.names.delete(from);
+  }
+
+  rmSync(path: string): void {
+    if (this.names.has(path)) this.unlinkSync(path);
+  }
+
+  rmdirSync(path: string): void {
+    this.before('rmdir', path);
+    this.folders.delete(path);
+  }
+
+  mkdirSync(path: string, options: { recursive?: boolean } = {}): string | undefined {
+    if (!options.recursive && this.existsSync(path)) throw coded('EEXIST', path);
     const missing: string[] = [];
     for (let folder = path; !this.folders.has(folder); folder = dirname(folder)) missing.unshift(folder);
     for (const folder of missing) {
@@ -117,7 +144,36 @@ export class MemoryFiles implements JournalFiles {
   }
 
   readdirSync(path: string): string[] {
-    return [...this.names.keys()].filter((name) => dirname(name) === path).map((name) => name.slice(path.length + 1));
+    if (!this.folders.has(path)) throw coded('ENOENT', path);
+    return [...this.names.keys(), ...this.folders]
+      .filter((name) => dirname(name) === path && name !== path)
+      .map((name) => basename(name));
+  }
+
+  // Beside the thread: each takes place, and ends, in a later turn.
+  fdatasync(fd: number, done: Done<void>): void {
+    beside(done, () => this.fdatasyncSync(fd));
+  }
+  fsync(fd: number, done: Done<void>): void {
+    beside(done, () => this.fsyncSync(fd));
+  }
+  open(path: string, flags: string, done: Done<number>): void {
+    beside(done, () => this.openSync(path, flags));
+  }
+  close(fd: number, done: Done<void>): void {
+    beside(done, () => this.closeSync(fd));
+  }
+  write(fd: number, buffer: Uint8Array, offset: number, length: number, position: number, done: Done<number>): void {
+    beside(done, () => this.writeSync(fd, buffer, offset, length, position));
+  }
+  link(existing: string, path: string, done: Done<void>): void {
+    beside(done, () => this.linkSync(existing, path));
+  }
+  unlink(path: string, done: Done<void>): void {
+    beside(done, () => this.unlinkSync(path));
+  }
+  readdir(path: string, done: Done<string[]>): void {
+    beside(done, () => this.readdirSync(path));
   }
 
   /**
@@ -171,6 +227,27 @@ export class MemoryFiles implements JournalFiles {
     if (inode === undefined) throw coded('EBADF', String(fd));
     return inode;
   }
+}
+
+type Done<Result> = (error: Error | null, result: Result) => void;
+
+function beside<Result>(done: Done<Result>, work: () => Result): void {
+  setImmediate(() => {
+    let result: Result;
+    try {
+      result = work();
+    } catch (error) {
+      done(error as Error, undefined as Result);
+      return;
+    }
+    done(null, result);
+  });
+}
+
+function fileStat(inode: Inode | undefined): FileStat {
+  const isFile = inode !== undefined;
+  const size = inode?.bytes.length ?? 0;
+  return { size, mode: 0o600, isFile: () => isFile, isDirectory: () => !isFile, isFIFO: () => false };
 }
 
 function coded(code: string, path: string): Error {

@@ -16,13 +16,14 @@
  * connects to its own socket under the final name before it believes the rename: that finds the folder of a taker whose
  * socket was cleared away before it listened, and a file system on which sockets do not work.
  *
+ * A socket is the kernel's, so its folder lies on the machine's own disk, whatever files the rest of the node is handed.
  * Processes on several machines (a network file system) do not see each other's sockets: a data folder is for one machine.
  */
-import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
-import { ClaimwireError } from './errors.ts';
+import { ClaimwireError } from '../errors.ts';
+import { nodeFiles as files, hasCode } from '../system/files.ts';
+import type { System } from '../system/system.ts';
 
 const LOCK_FOLDER = 'lock';
 const DRAFT = /^lock\.[0-9a-f]{16}$/;
@@ -51,9 +52,9 @@ export class FolderLock {
    * Takes the lock of the folder `data`, which exists. Throws ClaimwireError DATA_LOCKED while another node has it, and
    * CONFIG_INVALID where the file system can't hold it.
    */
-  static async acquire(data: string): Promise<FolderLock> {
+  static async acquire(data: string, random: System['random']): Promise<FolderLock> {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const lock = await FolderLock.#tryTake(data);
+      const lock = await FolderLock.#tryTake(data, random);
       if (lock === undefined) continue;
       await clearDrafts(data);
       return lock;
@@ -62,13 +63,13 @@ export class FolderLock {
   }
 
   /** Undefined where another taker got in between: the next try finds it, or finds it gone. */
-  static async #tryTake(data: string): Promise<FolderLock | undefined> {
-    const name = randomBytes(8).toString('hex');
+  static async #tryTake(data: string, random: System['random']): Promise<FolderLock | undefined> {
+    const name = random(8).toString('hex');
     const draft = `${LOCK_FOLDER}.${name}`;
     const socket = `${process.pid}-${name}.sock`;
     let server: Server | undefined;
     try {
-      mkdirSync(join(data, draft), { mode: 0o700 });
+      files.mkdirSync(join(data, draft), { mode: 0o700 });
       server = await listen(data, join(draft, socket));
       while (!rename(join(data, draft), join(data, LOCK_FOLDER))) await clearDead(data);
       const answer = await ask(data, join(LOCK_FOLDER, socket));
@@ -79,7 +80,7 @@ export class FolderLock {
       return undefined;
     } catch (error) {
       server?.close();
-      rmSync(join(data, draft), { recursive: true, force: true });
+      files.rmSync(join(data, draft), { recursive: true, force: true });
       if (error instanceof ClaimwireError) throw error;
       throw cannotLock(data, (error as NodeJS.ErrnoException).code ?? String(error));
     }
@@ -89,8 +90,8 @@ export class FolderLock {
   release(): void {
     const folder = join(this.#data, LOCK_FOLDER);
     try {
-      unlinkSync(join(folder, this.#socket));
-      rmdirSync(folder);
+      files.unlinkSync(join(folder, this.#socket));
+      files.rmdirSync(folder);
     } catch {
       // Gone with the folder, or the next owner's already: the socket's end is what counts.
     }
@@ -105,7 +106,7 @@ async function clearDead(data: string): Promise<void> {
     if (pid === undefined) throw cannotLock(data, `a file that is none of its own, ${join(LOCK_FOLDER, file)}`);
     const socket = join(LOCK_FOLDER, file);
     const answer = await ask(data, socket);
-    if (answer === 'dead') unlinkIfThere(join(data, socket));
+    if (answer === 'dead') files.rmSync(join(data, socket), { force: true });
     else if (answer !== 'gone') throw locked(data, Number(pid));
   }
 }
@@ -113,33 +114,32 @@ async function clearDead(data: string): Promise<void> {
 /** Whether the folder has left its old name; false where another that is not empty has the new one. */
 function rename(draft: string, lock: string): boolean {
   try {
-    renameSync(draft, lock);
+    files.renameSync(draft, lock);
     return true;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+    if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
     // An owner that was clearing up removed it altogether: the look at its socket says so.
-    if (code === 'ENOENT') return true;
+    if (hasCode(error, 'ENOENT')) return true;
     throw error;
   }
 }
 
 function filesOf(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    return files.readdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
 }
 
 /** What takers that were killed left. Only the owner clears up, so nobody's rename succeeds meanwhile. */
 async function clearDrafts(data: string): Promise<void> {
-  for (const draft of readdirSync(data).filter((file) => DRAFT.test(file))) {
+  for (const draft of files.readdirSync(data).filter((file) => DRAFT.test(file))) {
     const [socket] = filesOf(join(data, draft)).filter((file) => SOCKET.test(file));
     // Without a socket it is a taker's that has not come to listen yet; should it have been killed there, it stays.
     if (socket === undefined || (await ask(data, join(draft, socket))) !== 'dead') continue;
-    rmSync(join(data, draft), { recursive: true, force: true });
+    files.rmSync(join(data, draft), { recursive: true, force: true });
   }
 }
 
@@ -177,19 +177,11 @@ async function listen(data: string, socket: string): Promise<Server> {
 async function atPath<T>(data: string, socket: string, use: (path: string) => Promise<T>): Promise<T> {
   const path = resolve(data, socket);
   if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return use(path);
-  const fd = openSync(data, 'r');
+  const fd = files.openSync(data, 'r');
   try {
     return await use(`/proc/self/fd/${fd}/${socket}`);
   } finally {
-    closeSync(fd);
-  }
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    files.closeSync(fd);
   }
 }
 

@@ -4,7 +4,7 @@
  * Cold path, synchronous. A path is taken for no more than it says: a pipe that nobody writes to would be waited for, and
  * a device may have no end, so only regular files are read, and no more of them than they may hold.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type Files, nodeFiles, READ_WITHOUT_WAITING } from './files.ts';
 
 /** Why a file was not read; `reason` follows "got". */
 export class FileFault extends Error {
@@ -25,28 +25,28 @@ export interface SmallFile {
 const GROWTH_BYTES = 4_096;
 
 /** Opens a regular file for reading, and waits for nothing. Throws FileFault. */
-export function openRegularFile(path: string): number {
-  const descriptor = guarded(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
+export function openRegularFile(path: string, files: Files = nodeFiles): number {
+  const descriptor = guarded(() => files.openSync(path, READ_WITHOUT_WAITING));
   try {
-    const stat = guarded(() => fstatSync(descriptor));
+    const stat = guarded(() => files.fstatSync(descriptor));
     if (stat.isFile()) return descriptor;
     throw new FileFault(stat.isDirectory() ? 'a folder' : stat.isFIFO() ? 'a pipe' : 'a device');
   } catch (error) {
-    closeSync(descriptor);
+    files.closeSync(descriptor);
     throw error;
   }
 }
 
 /** Reads a regular file of at most `bytesMax` bytes. Throws FileFault. */
-export function readSmallFile(path: string, bytesMax: number): SmallFile {
-  const descriptor = openRegularFile(path);
+export function readSmallFile(path: string, bytesMax: number, files: Files = nodeFiles): SmallFile {
+  const descriptor = openRegularFile(path, files);
   try {
-    const { mode, size } = fstatSync(descriptor);
+    const { mode, size } = files.fstatSync(descriptor);
     // One byte more than there should be: the file may grow while it is read, and those of /proc say 0.
     let bytes = Buffer.alloc(Math.min(size, bytesMax) + 1);
     let length = 0;
     for (;;) {
-      const read = guarded(() => readSync(descriptor, bytes, length, bytes.length - length, null));
+      const read = guarded(() => files.readSync(descriptor, bytes, length, bytes.length - length, length));
       length += read;
       if (read === 0) break;
       if (length > bytesMax) throw new FileFault(`more than ${bytesMax} bytes`);
@@ -54,7 +54,7 @@ export function readSmallFile(path: string, bytesMax: number): SmallFile {
     }
     return { bytes: bytes.subarray(0, length), mode: mode & 0o777 };
   } finally {
-    closeSync(descriptor);
+    files.closeSync(descriptor);
   }
 }
 

@@ -3,31 +3,33 @@
  * the owner is killed the next taker has it, and of many takers one.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { FolderLock } from '../../src/folder-lock.ts';
-import { compiled } from '../support/compiled.ts';
-import { temporaryFolders } from '../support/node-process.ts';
+import { FolderLock } from '../../../src/folder/folder-lock.ts';
+import { compiled } from '../../support/compiled.ts';
+import { temporaryFolders } from '../../support/node-process.ts';
 
 const folder = temporaryFolders();
 const children: ChildProcess[] = [];
 let program = '';
 
 beforeAll(() => {
-  const dist = compiled('folder-lock', ['src/folder-lock.ts']);
+  const dist = compiled('folder-lock', ['src/folder/folder-lock.ts']);
   program = join(dist, 'taker.mjs');
   // Each line of its input is a try: takes the lock if it can, says how that went, and keeps it.
   writeFileSync(
     program,
     `import { createInterface } from 'node:readline';
-     import { FolderLock } from './src/folder-lock.js';
+     import { FolderLock } from './src/folder/folder-lock.js';
+     import { randomBytes } from 'node:crypto';
      console.log('ready');
      for await (const line of createInterface({ input: process.stdin })) {
-       try { await FolderLock.acquire(process.argv[2]); console.log('owner'); } catch (error) { console.log(error.code + ' ' + error.message); }
+       try { await FolderLock.acquire(process.argv[2], randomBytes); console.log('owner'); } catch (error) { console.log(error.code + ' ' + error.message); }
      }`,
   );
 });
@@ -75,10 +77,13 @@ test('another process is refused and told whose it is; kill -9 frees the folder 
 
 test('within one process the second taker is refused until the first lets go; nothing is left', async () => {
   const data = folder('one');
-  const lock = await FolderLock.acquire(data);
-  await expect(FolderLock.acquire(data)).rejects.toMatchObject({ code: 'DATA_LOCKED', details: { pid: process.pid } });
+  const lock = await FolderLock.acquire(data, randomBytes);
+  await expect(FolderLock.acquire(data, randomBytes)).rejects.toMatchObject({
+    code: 'DATA_LOCKED',
+    details: { pid: process.pid },
+  });
   lock.release();
-  const again = await FolderLock.acquire(data);
+  const again = await FolderLock.acquire(data, randomBytes);
   again.release();
   expect(readdirSync(data)).toEqual([]);
 });
@@ -104,7 +109,7 @@ test('takers that come and go at random never have it together', async () => {
   let owned = 0;
   const storm = async () => {
     for (let round = 0; round < 40; round++) {
-      const lock = await FolderLock.acquire(data).catch((error: { code: string }) => error.code);
+      const lock = await FolderLock.acquire(data, randomBytes).catch((error: { code: string }) => error.code);
       if (typeof lock === 'string') {
         expect(lock).toBe('DATA_LOCKED');
         continue;
@@ -152,7 +157,7 @@ test('a path longer than a socket address, and dead takers’ drafts', async () 
   const draft = join(data, 'lock.0123456789abcdef');
   mkdirSync(draft);
   writeFileSync(join(draft, '77-0123456789abcdef.sock'), '');
-  const lock = await FolderLock.acquire(data);
+  const lock = await FolderLock.acquire(data, randomBytes);
   expect(readdirSync(data)).toEqual(['lock']);
   const other = await Taker.of(data);
   expect(await other.take()).toMatch(/^DATA_LOCKED/);
@@ -164,7 +169,7 @@ test('what is not the lock’s own is left alone, and the folder refused with th
   const data = folder('foreign');
   mkdirSync(join(data, 'lock'));
   writeFileSync(join(data, 'lock', 'notes.txt'), 'mine');
-  await expect(FolderLock.acquire(data)).rejects.toMatchObject({
+  await expect(FolderLock.acquire(data, randomBytes)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     message: expect.stringContaining('lock/notes.txt'),
   });
@@ -187,6 +192,6 @@ test('an owner that is stopped counts as alive, also when its queue of connectio
     }),
   );
   expect([...codes]).toEqual(['EAGAIN']);
-  await expect(FolderLock.acquire(data)).rejects.toMatchObject({ code: 'DATA_LOCKED' });
+  await expect(FolderLock.acquire(data, randomBytes)).rejects.toMatchObject({ code: 'DATA_LOCKED' });
   for (const socket of sockets) socket.destroy();
 });

@@ -1,15 +1,18 @@
 /**
- * The registry of a data folder: opened, checked, locked, and loaded into the channel table. Main thread, at start.
+ * The data folder: made, taken for this node alone, its registry checked and opened, and its channels loaded. Main thread,
+ * at start, and once more at the end.
  */
-import * as fs from 'node:fs';
 import { join, resolve } from 'node:path';
+import { log } from '../log.ts';
+import type { ChannelStore } from '../registry/channel-store.ts';
+import { checkRegistry } from '../registry/check.ts';
+import { Registry } from '../registry/registry.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import { restoreTornMeta } from '../registry/restore.ts';
+import type { Files } from '../system/files.ts';
+import { makeFolder } from '../system/folders.ts';
+import type { System } from '../system/system.ts';
 import { FolderLock } from './folder-lock.ts';
-import { makeFolder } from './journal/segment.ts';
-import { log } from './log.ts';
-import type { ChannelStore } from './registry/channel-store.ts';
-import { checkRegistry } from './registry/check.ts';
-import { Registry } from './registry/registry.ts';
-import { restoreTornMeta } from './registry/restore.ts';
 
 /** A registry in the making (registry/registry.ts). */
 const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
@@ -24,19 +27,20 @@ export interface OwnedFolder {
  * Takes the lock of a data folder and opens its registry. Throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID,
  * changing nothing.
  */
-export async function openFolder(data: string): Promise<OwnedFolder> {
-  makeFolder(fs, data, data, 0o700);
-  const folder = fs.realpathSync(data);
+export async function openFolder(data: string, system: System): Promise<OwnedFolder> {
+  const { files } = system;
+  makeFolder(files, data, data, 0o700);
+  const folder = files.realpathSync(data);
   // Behind a link, the folder's own name lies elsewhere.
-  if (folder !== resolve(data)) makeFolder(fs, folder);
-  const lock = await FolderLock.acquire(folder);
+  if (folder !== resolve(data)) makeFolder(files, folder);
+  const lock = await FolderLock.acquire(folder, system.random);
   let registry: Registry | undefined;
   try {
-    removeDrafts(folder);
+    removeDrafts(files, folder);
     const directory = join(folder, 'registry');
     restoreMeta(directory);
     checkRegistry(directory);
-    registry = Registry.open(directory);
+    registry = Registry.open(directory, { system });
     // Versions before the lock file know each other, and us, by this record alone.
     registry.acquireLock();
     return { registry, lock };
@@ -60,9 +64,9 @@ function restoreMeta(directory: string): void {
 }
 
 /** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */
-function removeDrafts(folder: string): void {
-  for (const name of fs.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
-    fs.rmSync(join(folder, name), { recursive: true, force: true });
+function removeDrafts(files: Files, folder: string): void {
+  for (const name of files.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
+    files.rmSync(join(folder, name), { recursive: true, force: true });
     log('info', `registry: removed ${join(folder, name)}, which a killed run left half made`);
   }
 }
@@ -80,7 +84,7 @@ export async function closeFolder({ registry, lock }: OwnedFolder): Promise<void
   }
 }
 
-export function loadChannels(registry: Registry, store: ChannelStore): void {
+export function loadChannels(registry: RegistryStore, store: ChannelStore): void {
   let bytes = new Uint8Array();
   let view = new DataView(bytes.buffer);
   registry.forEachRow((row) => {

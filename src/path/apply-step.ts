@@ -1,0 +1,40 @@
+/**
+ * The apply step: a durable group becomes visible. Commit thread or lane; the only writer of balances (of its lane).
+ *
+ * The order matters: the table moves first, so that a claim sent again is answered ALREADY; then the acks; and then the
+ * slots are free, which also tells the receiver that the claims in them are decided.
+ */
+import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
+import { STATUS } from '../../protocol/layout.ts';
+import { counterIndex } from '../ring/counters.ts';
+import type { CommitGroup } from './commit-group.ts';
+import type { StageStepOptions } from './stage-step.ts';
+
+const COMMITTED = counterIndex('committed');
+
+export class ApplyStep {
+  readonly #parts: Omit<StageStepOptions, 'arena'>;
+
+  constructor(parts: Omit<StageStepOptions, 'arena'>) {
+    this.#parts = parts;
+  }
+
+  /** Only for a group that is on stable storage, or need not be. Empties it. */
+  apply(group: CommitGroup): void {
+    const { ring, table, answers, counters, path } = this.#parts;
+    const { journal, acks } = group;
+    if (path !== undefined) path.commit(group);
+    else
+      for (let record = 0; record < journal.count; record++)
+        table.commit(group.rowOf(record), journal.view, journal.recordOffset(record));
+    for (let ack = 0; ack < acks.count; ack++) {
+      const offset = journal.recordOffset(acks.record(ack));
+      const high = claimAmountHigh(journal.view, offset);
+      const low = claimAmountLow(journal.view, offset);
+      answers.answer(STATUS.COMMITTED, journal.view, offset, high, low, acks.words, acks.source(ack));
+    }
+    counters.add(COMMITTED, group.accepted);
+    ring.release(group.end);
+    group.clear();
+  }
+}

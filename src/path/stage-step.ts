@@ -1,0 +1,175 @@
+/**
+ * The stage step: judged claims, in ring order, join the open commit group or are refused. Commit thread or lane.
+ *
+ * A channel may have moved, filled or closed since the claim was received, so the rules are asked again here, where claims
+ * of one ring stand in one order.
+ */
+import { claimAmountHigh, claimAmountLow, claimSequence } from '../../protocol/claim.ts';
+import { STATUS } from '../../protocol/layout.ts';
+import { type ChannelTable, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
+import { type Counters, counterIndex } from '../ring/counters.ts';
+import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
+import type { AnswerSink } from './ack-sender.ts';
+import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
+import type { NativePath } from './native-path.ts';
+import { ADMITTED, admit } from './rules.ts';
+import { STATUS_COUNTER } from './status-counters.ts';
+
+const VERIFIED = counterIndex('verified');
+const SUPERSEDED = counterIndex('superseded');
+const LINK_GAPS = counterIndex('linkGaps');
+
+/** Claims staged here before C is tried again, after it found none of its own. */
+const OTHERS_RUN = 16;
+
+export interface StageStepOptions {
+  arena: Arena;
+  ring: ClaimRing;
+  table: ChannelTable;
+  answers: AnswerSink;
+  counters: Counters;
+  /** Stages plain claims, where there is one. */
+  path?: NativePath | undefined;
+}
+
+export class StageStep {
+  /** Ring sequence of the next claim to look at. */
+  next: number;
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
+  readonly #ring: ClaimRing;
+  readonly #table: ChannelTable;
+  readonly #answers: AnswerSink;
+  readonly #counters: Counters;
+  readonly #path: NativePath | undefined;
+  /** Of the step under way: the group being filled, and the one at the disk. */
+  #open!: CommitGroup;
+  #syncing: CommitGroup | undefined;
+
+  constructor(options: StageStepOptions) {
+    this.#view = options.arena.view;
+    this.#bytes = options.arena.bytes;
+    this.#words = options.arena.words;
+    this.#ring = options.ring;
+    this.#table = options.table;
+    this.#answers = options.answers;
+    this.#counters = options.counters;
+    this.#path = options.path;
+    this.next = options.ring.committed;
+  }
+
+  /** Whether the next claim has its verdict. */
+  get hasJudged(): boolean {
+    return this.next !== this.#ring.received && isJudged(this.#ring.verdict(this.next));
+  }
+
+  /**
+   * Stages what has been judged, up to the group's bound; returns how many claims were looked at.
+   * @param syncing the group at the disk, whose claims are the best of their channels until `open` has newer ones
+   */
+  step(open: CommitGroup, syncing: CommitGroup | undefined, nowSeconds: number): number {
+    this.#open = open;
+    this.#syncing = syncing;
+    const first = this.next;
+    const end = this.#ring.received;
+    let others = 0;
+    while (this.next !== end && open.looked < GROUP_CLAIMS_MAX) {
+      // A call that found no plain claim is not worth repeating for each of those that follow.
+      if (others === 0 && this.#path !== undefined)
+        others = this.#stagePlain(this.#path, end, nowSeconds) ? 1 : OTHERS_RUN;
+      if (this.next === end || open.looked === GROUP_CLAIMS_MAX) break;
+      const verdict = this.#ring.verdict(this.next);
+      if (!isJudged(verdict)) break;
+      this.#stageOrRefuse(this.#ring.slot(this.next), verdict, nowSeconds);
+      this.next = (this.next + 1) >>> 0;
+      open.looked++;
+      if (others > 0) others--;
+    }
+    return (this.next - first) >>> 0;
+  }
+
+  /** A run of plain, valid claims by C; whether there was any. */
+  #stagePlain(path: NativePath, end: number, nowSeconds: number): boolean {
+    const open = this.#open;
+    const room = Math.min((end - this.next) >>> 0, GROUP_CLAIMS_MAX - open.looked);
+    const count = path.stage(open, this.#syncing, this.next, (this.next + room) >>> 0, nowSeconds);
+    this.next = (this.next + count) >>> 0;
+    open.looked += count;
+    this.#counters.add(VERIFIED, count);
+    return count > 0;
+  }
+
+  /** Rules again, since the channel may have moved since receipt; then signature and sequence; then into the group. */
+  #stageOrRefuse(slot: number, verdict: number, nowSeconds: number): void {
+    const view = this.#view;
+    const row = this.#words[(slot + SLOT_ROW) >>> 2]!;
+    const hot = this.#table.hot(row);
+    const amountHigh = claimAmountHigh(view, slot);
+    const amountLow = claimAmountLow(view, slot);
+    const status = admit(this.#table, hot, amountHigh, amountLow, nowSeconds);
+    if (verdict === VERDICT_VALID) this.#counters.add(VERIFIED, 1);
+    if (status !== ADMITTED) {
+      this.#refuse(status, slot, hot, amountHigh, amountLow);
+      return;
+    }
+    if (verdict === VERDICT_SUPERSEDED) {
+      // A verified newer claim of its batch follows in the ring, and its ack covers this one.
+      this.#counters.add(SUPERSEDED, 1);
+      return;
+    }
+    if (verdict !== VERDICT_VALID) {
+      this.#refuse(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
+      return;
+    }
+    this.#stage(slot, row, hot, amountHigh, amountLow);
+  }
+
+  #stage(slot: number, row: number, hot: number, amountHigh: number, amountLow: number): void {
+    const open = this.#open;
+    const syncing = this.#syncing;
+    const source = (slot + SLOT_SOURCE) >>> 2;
+    const record = open.recordOf(row);
+    // The channel's best claim so far: in this group, in the one at the disk, or in the table.
+    const group = record >= 0 || syncing === undefined ? open : syncing;
+    const best = group === open ? record : group.recordOf(row);
+    if (best >= 0 && !isAboveRecord(group, best, amountHigh, amountLow)) {
+      group.accept(best, this.#words, source);
+      return;
+    }
+    if ((this.#words[hot + HOT_FLAGS]! & FLAG_LINK) !== 0 && !this.#sequenceRises(group, best, hot, slot)) {
+      this.#refuse(STATUS.BAD_SEQUENCE, slot, hot, amountHigh, amountLow);
+      return;
+    }
+    if (record >= 0) open.journal.replace(record, this.#bytes, slot);
+    open.accept(record >= 0 ? record : open.append(row, this.#bytes, slot), this.#words, source);
+  }
+
+  #refuse(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
+    this.#counters.add(STATUS_COUNTER[status]!, 1);
+    const isOver = status === STATUS.OVER_CAPACITY;
+    if (isOver) this.#table.loadCapacity(hot);
+    const high = isOver ? this.#table.capacityHigh : amountHigh;
+    const low = isOver ? this.#table.capacityLow : amountLow;
+    this.#answers.answer(status, this.#view, slot, high, low, this.#words, (slot + SLOT_SOURCE) >>> 2);
+  }
+
+  /** `link`: above the sequence of the channel's best claim, when it has one; numbers left out are counted. */
+  #sequenceRises(group: CommitGroup, record: number, hot: number, slot: number): boolean {
+    if (record < 0 && this.#table.isUnused(hot)) return true;
+    const last =
+      record >= 0 ? claimSequence(group.journal.view, group.journal.recordOffset(record)) : this.#table.sequence(hot);
+    const sequence = claimSequence(this.#view, slot);
+    if (sequence <= last) return false;
+    this.#counters.add(LINK_GAPS, sequence - last - 1);
+    return true;
+  }
+}
+
+function isAboveRecord(group: CommitGroup, record: number, amountHigh: number, amountLow: number): boolean {
+  const { journal } = group;
+  const offset = journal.recordOffset(record);
+  return isAbove(amountHigh, amountLow, claimAmountHigh(journal.view, offset), claimAmountLow(journal.view, offset));
+}

@@ -1,0 +1,80 @@
+/**
+ * The file operations of a node, as a port: `node:fs` is one, a simulator hands in a disk of its own. What has to outlive
+ * a loss of power goes through it. Calls do, and throw, what those of `node:fs` with the same names do.
+ *
+ * Any thread; nothing is owned here.
+ */
+import * as fs from 'node:fs';
+
+/** What the writer and the readers of a journal call. */
+export interface JournalFiles {
+  openSync(path: string, flags: string | number, mode?: number): number;
+  closeSync(fd: number): void;
+  fstatSync(fd: number): { size: number };
+  readSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
+  writeSync(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
+  fdatasyncSync(fd: number): void;
+  fdatasync(fd: number, done: Done): void;
+  fsyncSync(fd: number): void;
+  linkSync(existing: string, path: string): void;
+  unlinkSync(path: string): void;
+  mkdirSync(path: string, options?: { recursive?: boolean; mode?: number | undefined }): string | undefined;
+  readdirSync(path: string): string[];
+}
+
+/** What the main thread calls besides; calls with a `done` go on beside the thread. */
+export interface Files extends JournalFiles {
+  fstatSync(fd: number): FileStat;
+  statSync(path: string): FileStat;
+  existsSync(path: string): boolean;
+  realpathSync(path: string): string;
+  renameSync(from: string, to: string): void;
+  rmSync(path: string, options: { recursive?: boolean; force?: boolean }): void;
+  rmdirSync(path: string): void;
+  open(path: string, flags: string, done: Done<number>): void;
+  close(fd: number, done: Done): void;
+  write(fd: number, buffer: Uint8Array, offset: number, length: number, position: number, done: Done<number>): void;
+  fsync(fd: number, done: Done): void;
+  link(existing: string, path: string, done: Done): void;
+  unlink(path: string, done: Done): void;
+  readdir(path: string, done: Done<string[]>): void;
+}
+
+export type FileStat = Pick<fs.Stats, 'size' | 'mode' | 'isFile' | 'isDirectory' | 'isFIFO'>;
+type Done<Result = void> = (error: Error | null, result: Result) => void;
+
+export const nodeFiles: Files = fs;
+
+/** Opens a pipe that nobody writes to at once. */
+export const READ_WITHOUT_WAITING = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
+
+/** A call that goes on beside the thread, as a promise. */
+export function later<Result = void>(start: (done: Done<Result>) => void): Promise<Result> {
+  return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result))));
+}
+
+/** Opens a file or a folder for `work`, and closes it however that ends. */
+export function withFile(files: JournalFiles, path: string, flags: string, work: (fd: number) => void, mode?: number) {
+  const fd = files.openSync(path, flags, mode);
+  try {
+    work(fd);
+  } finally {
+    files.closeSync(fd);
+  }
+}
+
+/** Writes `length` bytes in one call. */
+export function writeWhole(files: JournalFiles, fd: number, bytes: Uint8Array, length: number, position: number): void {
+  expectWhole(files.writeSync(fd, bytes, 0, length, position), length);
+}
+
+/** A file takes less than it was given where the disk is full. */
+export function expectWhole(written: number, length: number): void {
+  if (written === length) return;
+  throw Object.assign(new Error(`expected ${length} bytes written, got ${written}`), { code: 'ENOSPC' });
+}
+
+/** Whether an error of a file operation has this code. */
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return codes.includes((error as NodeJS.ErrnoException).code ?? '');
+}

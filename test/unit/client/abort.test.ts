@@ -1,0 +1,106 @@
+/** AbortSignals and disposal of what a payer promises; on a clock turned by hand, but for what opens real links. */
+import { getEventListeners } from 'node:events';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Claim } from '../../../protocol/claim.ts';
+import { abortable } from '../../../src/client/abort.ts';
+import type { PaymentChannel } from '../../../src/client/channel.ts';
+import { Payer } from '../../../src/client/payer.ts';
+import { ackOf, ManualClock, MemorySocket, stubSigner } from '../../support/payer-fakes.ts';
+
+const REASON = new Error('no more');
+
+let clock: ManualClock;
+let socket: MemorySocket;
+let payer: Payer;
+let channel: PaymentChannel;
+
+function sent(): Claim[] {
+  clock.turn();
+  return socket.takeClaims();
+}
+
+beforeEach(() => {
+  clock = new ManualClock();
+  socket = new MemorySocket();
+  payer = new Payer({ socket, clock, random: () => 0 });
+  channel = payer.channel({ ledgerChannelId: new Uint8Array(32).fill(7), key: stubSigner, committed: 0n });
+});
+
+describe('a signal', () => {
+  it('aborted before the call lets nothing be signed', async () => {
+    const signal = AbortSignal.abort(REASON);
+    const calls = [
+      channel.claim(1n, { signal }),
+      channel.pay(1n, { signal }),
+      channel.isDurable(1n, { signal }),
+      channel.resume({ signal }),
+      payer.resume(channel, { signal }),
+      Payer.open({ to: 'udp://127.0.0.1:1', signal }),
+    ];
+    for (const call of calls) await expect(call).rejects.toBe(REASON);
+    expect(sent()).toEqual([]);
+    expect(payer.stats().waiting).toBe(0);
+  });
+
+  it('ends the wait of its claim alone, and a claim nobody waits for is not sent again', async () => {
+    const controller = new AbortController();
+    const first = channel.claim(1n, { signal: controller.signal });
+    const second = channel.claim(2n);
+    sent();
+    controller.abort(REASON);
+    await expect(first).rejects.toBe(REASON);
+    expect(payer.stats()).toMatchObject({ waiting: 1, inFlight: 2 });
+    clock.advance(1_000);
+    const [again] = sent();
+    expect(again).toMatchObject({ amount: 2n });
+    socket.deliver(ackOf(again!));
+    expect(await second).toMatchObject({ amount: 2n });
+
+    const alone = new AbortController();
+    const third = channel.claim(3n, { signal: alone.signal });
+    const [claim] = sent();
+    alone.abort(REASON);
+    await expect(third).rejects.toBe(REASON);
+    clock.advance(5_000);
+    expect(sent()).toEqual([]);
+    expect(payer.stats()).toMatchObject({ waiting: 0, inFlight: 0 });
+    // Its ack may come all the same.
+    socket.deliver(ackOf(claim!));
+    expect(channel.committed).toBe(3n);
+  });
+
+  it('is left alone once the promise is settled', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const paid = channel.claim(1n, { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    socket.deliver(ackOf(sent()[0]!));
+    await paid;
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('hands what comes late to whoever cleans up', async () => {
+    const controller = new AbortController();
+    let finish = (_: string): void => {};
+    const late = new Promise<string>((done) => {
+      const work = () =>
+        new Promise<string>((resolve) => {
+          finish = resolve;
+        });
+      abortable(controller.signal, work, done).catch(() => {});
+    });
+    controller.abort(REASON);
+    finish('opened');
+    expect(await late).toBe('opened');
+  });
+});
+
+it('a payer is closed at the end of its block', async () => {
+  let waiting: Promise<unknown>;
+  {
+    await using payer = new Payer({ socket, clock, random: () => 0 });
+    waiting = payer.channel({ ledgerChannelId: new Uint8Array(32).fill(8), key: stubSigner }).claim(1n);
+    waiting.catch(() => {});
+  }
+  await expect(waiting).rejects.toMatchObject({ code: 'PAYER_CLOSED' });
+});

@@ -1,0 +1,40 @@
+/** Claims held back while an identical one is in flight: their order, their bound, and the wrap of the ring's numbers. */
+import { expect, test } from 'vitest';
+import { DeferredClaims } from '../../../src/path/deferred-claims.ts';
+import { SLOT_BYTES } from '../../../src/ring/arena.ts';
+import { SLOT_RECEIVED_AT } from '../../../src/ring/slot.ts';
+
+const MAX = 1_024;
+
+function arenaOf(first: number): Uint8Array {
+  return Uint8Array.from({ length: SLOT_BYTES }, (_, index) => (first + index) & 0xff);
+}
+
+test('the claim and its source come back as they were, first in, first out', () => {
+  const deferred = new DeferredClaims();
+  deferred.push(arenaOf(1), 0, 5);
+  deferred.push(arenaOf(2), 0, 6);
+  for (const first of [1, 2]) {
+    const at = deferred.shift();
+    const bytes = new Uint8Array(deferred.view.buffer, at, SLOT_RECEIVED_AT);
+    expect(bytes).toEqual(arenaOf(first).subarray(0, SLOT_RECEIVED_AT));
+  }
+  expect(deferred.count).toBe(0);
+});
+
+test('a claim is due once its twin is committed, also where the numbers begin anew', () => {
+  for (const twin of [5, 0xffff_ffff]) {
+    const deferred = new DeferredClaims();
+    deferred.push(arenaOf(1), 0, twin);
+    expect(deferred.isDue(twin)).toBe(false);
+    expect(deferred.isDue((twin + 1) >>> 0)).toBe(true);
+  }
+});
+
+test('there is room for so many and no more', () => {
+  const deferred = new DeferredClaims();
+  for (let count = 0; count < MAX; count++) expect(deferred.push(arenaOf(count), 0, count)).toBe(true);
+  expect(deferred.push(arenaOf(0), 0, 0)).toBe(false);
+  deferred.shift();
+  expect(deferred.push(arenaOf(0), 0, 0)).toBe(true);
+});

@@ -1,0 +1,163 @@
+/**
+ * Where each file of src/ is tested. A reader who changes a file should find its tests by its name: a test that mirrors
+ * its path, a test that imports it, or the line of the table below that names the tests which go through it.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** Files that no test imports, by the test that goes through them: parts that only their owner uses. */
+const TESTED_THROUGH: Record<string, string[]> = {
+  'test/unit/path/steps.test.ts': [
+    'src/path/receive-step.ts',
+    'src/path/verify-step.ts',
+    'src/path/ack-step.ts',
+    'src/path/ack-sender.ts',
+    'src/path/status-counters.ts',
+    'src/path/stage-clock.ts',
+  ],
+  'test/unit/path/commit-step.test.ts': ['src/path/stage-step.ts', 'src/path/apply-step.ts'],
+  'test/integration/node.test.ts': [
+    'src/node.ts',
+    'src/threads/boot.ts',
+    'src/threads/committer.ts',
+    'src/threads/verifier.ts',
+    'src/threads/topology.ts',
+  ],
+  'test/integration/node-process.test.ts': ['src/serve.ts', 'src/log.ts'],
+  'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
+  'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
+  'test/unit/pcap.test.ts': ['src/pcap-packet.ts'],
+  'test/unit/channel/parse.test.ts': ['src/channel/ed25519-point.ts'],
+  'test/unit/http/admin.test.ts': ['src/channel/json.ts', 'src/http/channels.ts', 'src/http/message.ts'],
+  'test/unit/http/admin-connections.test.ts': [
+    'src/http/connection.ts',
+    'src/http/connections.ts',
+    'src/http/listing.ts',
+  ],
+  'test/unit/client/payer.test.ts': [
+    'src/client/claim-errors.ts',
+    'src/client/claim-slab.ts',
+    'src/client/clock.ts',
+    'src/client/counters.ts',
+    'src/client/inflight.ts',
+    'src/client/waiter-queue.ts',
+  ],
+  'test/unit/client/retransmission.test.ts': ['src/client/flow.ts'],
+  'test/unit/client/state.test.ts': [
+    'src/client/questions.ts',
+    'src/client/state/state-lock.ts',
+    'src/client/state/state-text.ts',
+  ],
+  'test/unit/client/tcp.test.ts': [
+    'src/client/control-calls.ts',
+    'src/client/resume.ts',
+    'src/client/links/tcp-connect.ts',
+  ],
+  'test/unit/client/udp.test.ts': ['src/client/address.ts', 'src/client/links/open-link.ts'],
+  'test/unit/client/pool.test.ts': [
+    'src/client/pool/connection.ts',
+    'src/client/pool/pool-stats.ts',
+    'src/client/pool/router.ts',
+  ],
+  'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
+  'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
+  'test/unit/registry/registry.test.ts': ['src/registry/record.ts'],
+  'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
+  'test/unit/transport/tcp.test.ts': [
+    'src/transport/tcp-addresses.ts',
+    'src/transport/tcp-arrivals.ts',
+    'src/transport/tcp-intake.ts',
+    'src/transport/tcp-outbox.ts',
+  ],
+  'test/differential/slots.test.ts': ['src/verify/kernel-backend.ts'],
+  'test/unit/verify/ed25519.test.ts': ['src/verify/key-objects.ts'],
+  'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
+  'test/unit/load/report.test.ts': [
+    'src/load/report/charts.ts',
+    'src/load/report/plot.ts',
+    'src/load/report/style.ts',
+    'src/load/report/tables.ts',
+  ],
+  'test/e2e/load.test.ts': [
+    'src/load/acks.ts',
+    'src/load/capture.ts',
+    'src/load/corpus.ts',
+    'src/load/dispatch.ts',
+    'src/load/generator-thread.ts',
+    'src/load/node-side.ts',
+    'src/load/run.ts',
+    'src/load/text.ts',
+    'src/load/throwaway-keys.ts',
+    'src/load/links/link-dgram.ts',
+    'src/load/links/link-native.ts',
+    'src/load/links/link-tcp.ts',
+  ],
+};
+
+/** Files without a line that runs. */
+const TYPES_ALONE = ['src/webassembly.d.ts', 'src/client/links/datagram-socket.ts', 'src/client/links/peer-link.ts'];
+
+function files(folder: string, end: RegExp): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && end.test(entry.name))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
+}
+
+/** A path that compiled code is imported by, as its source. */
+function sourceOf(path: string): string {
+  if (path.startsWith('test/') || path.endsWith('.mjs')) return path;
+  return path.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+}
+
+/** What a file imports or starts as a thread. */
+function imports(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  return [...text.matchAll(/(?:from|import|new URL)\s*\(?\s*'(\.[^']+\.[cm]?[jt]s)'/g)].map((match) =>
+    sourceOf(relative(ROOT, resolve(ROOT, dirname(file), match[1]!))),
+  );
+}
+
+/** What a file compiles, or runs as a program. */
+function programs(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  return [...text.matchAll(/'(?:\.\.\/)*((?:dist\/)?(?:src|tools)\/[^']+\.[jt]s)'/g)].map((match) =>
+    sourceOf(match[1]!),
+  );
+}
+
+/** Every file that a test goes through, near or far. */
+function reachedFrom(test: string): Set<string> {
+  const reached = new Set<string>();
+  const waiting = [test];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (reached.has(file) || !existsSync(join(ROOT, file))) continue;
+    reached.add(file);
+    waiting.push(...imports(file), ...programs(file));
+  }
+  return reached;
+}
+
+test('each file of src/ is mirrored or imported by a test, or the table names the test that goes through it', () => {
+  const imported = new Set(files('test', /\.test\.ts$/).flatMap(imports));
+  const named = new Set([...Object.values(TESTED_THROUGH).flat(), ...TYPES_ALONE]);
+  const untested = files('src', /\.ts$/).filter((file) => {
+    const mirror = file.replace(/^src/, 'test/unit').replace(/\.ts$/, '.test.ts');
+    return !imported.has(file) && !existsSync(join(ROOT, mirror)) && !named.has(file);
+  });
+  expect(untested, 'write a test at the same path in test/unit, or name the test that goes through it').toEqual([]);
+});
+
+test.each(Object.entries(TESTED_THROUGH))('%s goes through the files that it is named for', (name, covered) => {
+  const reached = reachedFrom(name);
+  expect(covered.filter((file) => !reached.has(file))).toEqual([]);
+});
+
+test('what is said to be types alone has no line that runs', () => {
+  const running = TYPES_ALONE.filter((file) =>
+    /^(export )?(const|let|function|class|async)\b/m.test(readFileSync(join(ROOT, file), 'utf8')),
+  );
+  expect(running).toEqual([]);
+});
