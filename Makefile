@@ -1,23 +1,26 @@
-# The one door: each target installs and builds what it lacks.
+# Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run siege test test-fast check bench docs powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
 CC ?= cc
-KERNEL := $(wildcard src/kernel/*.c src/kernel/*.h src/kernel/Makefile src/native/*.[ch] src/native/*.[ch])
+KERNEL := $(wildcard src/kernel/*.[ch] src/native/*.[ch] src/native/Makefile)
 NATIVE := build/claimwire.node
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BUILT) $(NATIVE) ## a node and a payer exchanging claims for some seconds, then the result
 	@node dist/tools/cli.js demo
 
 test: $(BUILT) $(NATIVE) ## everything that can fail
 	npx vitest run
+
+test-fast: $(BUILT) $(NATIVE) ## in less than a minute: units, and fast twins against slow ones
+	npx vitest run --project fast
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx tsc -p tsconfig.test.json
@@ -51,14 +54,14 @@ prebuild-linux-arm64-gnu: CROSS := $(if $(filter linux-arm64,$(HOST)),,aarch64-l
 prebuild-%: $(NATIVE)
 	@mkdir -p build/prebuilt/$*
 	@if [ -z "$(CROSS)" ]; then if [ -f $(NATIVE) ]; then strip -o build/prebuilt/$*/claimwire.node $(NATIVE); fi; \
-	elif command -v $(CROSS) >/dev/null; then $(MAKE) -s -j2 -C src/kernel native CC=$(CROSS) CFLAGS=-O3 LDFLAGS=-s OUT=../../build/prebuilt/$*; \
+	elif command -v $(CROSS) >/dev/null; then $(MAKE) -s -j2 -C src/native native CC=$(CROSS) CFLAGS=-O3 LDFLAGS=-s OUT=../../build/prebuilt/$*; \
 	else echo "make: NOT prebuilt for $*: expected the compiler $(CROSS), got none" >&2; fi
 
 packages: $(BUILT) prebuild ## what is published: the tarballs of claimwire and of its platform packages, in build/packages/
 	@node tools/packages.mjs make
 
 wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
-	$(MAKE) -C src/kernel wasm
+	$(MAKE) -C src/native wasm
 
 clean: ## remove what was built, never data/
 	rm -rf dist build
@@ -81,5 +84,5 @@ $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
 
 # Without a compiler the node runs the wasm kernel, and says so.
 $(NATIVE): $(INSTALLED) $(KERNEL)
-	@if command -v $(CC) >/dev/null; then $(MAKE) -s -j2 -C src/kernel native CC="$(CC)" OUT=../../build; \
+	@if command -v $(CC) >/dev/null; then $(MAKE) -s -j2 -C src/native native CC="$(CC)" OUT=../../build; \
 	else echo 'make: no C compiler ($(CC)): the wasm kernel will verify' >&2; fi

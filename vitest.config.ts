@@ -1,11 +1,75 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Of the folders of quick tests, the files that take five seconds and more. */
+const SLOW = [
+  'test/differential/backends.test.ts',
+  'test/differential/native-path.test.ts',
+  'test/unit/journal/power-loss.test.ts',
+  'test/unit/journal/recover.test.ts',
+  'test/unit/path/native-path-suites.test.ts',
+  'test/unit/registry/damage.test.ts',
+  'test/unit/tools/cli.test.ts',
+  'test/unit/verify/self-test.test.ts',
+];
+
+/** They begin first, so that none of them is still running when all others are done. */
+const LONGEST = [
+  'test/native/c-tests.test.ts',
+  'test/e2e/faults.test.ts',
+  'test/siege/siege.test.ts',
+  'test/integration/conformance/conformance.test.ts',
+  'test/integration/lanes.test.ts',
+  'test/differential/backends.test.ts',
+  'test/e2e/load.test.ts',
+  'test/integration/node-stop.test.ts',
+  'test/unit/path/native-path-suites.test.ts',
+  'test/integration/disk-faults.test.ts',
+  'test/siege/tcp-floods.test.ts',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const found = LONGEST.findIndex((name) => moduleId.endsWith(name));
+      return found < 0 ? LONGEST.length : found;
+    };
+    return (await super.sort(files)).sort((left, right) => place(left) - place(right));
+  }
+}
+
+/** Hundreds of nodes are started where latency does not count: a warm-up each would be a quarter of all the work. */
+const COLD = { CLAIMWIRE_WARM_UP: 'off' };
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Tests start nodes, captures and benchmarks' small cousins: two files at a time is what two cores take.
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // For two cores: what two files at a time leave idle while they wait, a third one uses.
+    maxWorkers: 3,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'fast',
+          include: ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'],
+          exclude: SLOW,
+          env: COLD,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'nodes',
+          include: ['test/{integration,hostile,powerloss}/**/*.test.ts', ...SLOW],
+          env: COLD,
+        },
+      },
+      // As an operator runs them, the warm-up with it.
+      { extends: true, test: { name: 'operator', include: ['test/{e2e,siege}/**/*.test.ts'] } },
+      // The tests that are C, and the WebAssembly module.
+      { extends: true, test: { name: 'c', include: ['test/native/**/*.test.ts'] } },
+    ],
   },
 });

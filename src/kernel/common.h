@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef CW_INLINE /* the sanitized build says it otherwise */
 #define CW_INLINE static inline __attribute__((always_inline, unused))
+#endif
 #define CW_MASK52 0xFFFFFFFFFFFFFULL
 #define CW_MASK48 0xFFFFFFFFFFFFULL
 typedef unsigned __int128 cw_u128;

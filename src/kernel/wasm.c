@@ -1,4 +1,4 @@
-/* The module's exports: what wasm-loader.mjs calls. Plain 32-bit integers; every pointer is an offset in the arena. One
+/* The module's exports: what src/verify/wasm.ts calls. Plain 32-bit integers; every pointer is an offset in the arena. One
  * instance belongs to one thread; its `context` is what that thread owns, and lies in the kernel's part of the arena. */
 #include "claimwire_kernel.h"
 #include "dispatch.h"

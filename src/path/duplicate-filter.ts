@@ -2,10 +2,13 @@
  * The in-flight duplicate filter: spares a second verification of a claim that is still between receipt and the disk.
  *
  * A cell holds the ring sequence of the last claim that went in under it; the cell is picked by signature bits, which
- * are random already, at positions drawn at random per node, so nothing is hashed and nobody outside knows the cells.
+ * are random already, at positions drawn at random per filter, so nothing is hashed and nobody outside knows the cells.
  * A cell's claim is in flight while its sequence lies in [committed, next): nothing is ever cleared. A hit is compared
  * in place with the claim in the slot, so only a true duplicate is held back, and it is never refused for it: once the
- * claim in flight is decided it runs through acceptance like any other. Net thread only; the slots are the arena's.
+ * claim in flight is decided it runs through acceptance like any other.
+ *
+ * It belongs to the thread that receives, the net thread or a lane. There C enters plain claims into the same cells
+ * (native/claim_path.c). The slots are the arena's.
  */
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
 import type { Arena } from '../ring/arena.ts';

@@ -30,8 +30,12 @@ const DATAGRAMS_PER_TURN = 16;
 /** Some 70,000 claims, a tenth of a second: the hot functions are compiled after a few thousand calls. */
 const TURNS = 300;
 
-/** Runs the steps as the thread will run them; takes about 100 ms. */
+/**
+ * Runs the steps as the thread will run them; takes about 100 ms. CLAIMWIRE_WARM_UP=off leaves it out, for tests that
+ * start hundreds of nodes and judge no latency.
+ */
 export function warmUp({ context, system }: ThreadParts): void {
+  if (process.env.CLAIMWIRE_WARM_UP === 'off') return;
   const arena = Arena.create({
     kernelBytes: 0,
     rings: 1,

@@ -1,5 +1,5 @@
 /* Every kernel this CPU runs against the slow path: random, corrupted and edge signatures in all batch sizes, both sizes
- * of table, special keys, and collisions crafted at every node of the tree; throw-away signatures. Then the cache under
+ * of table, special keys, and collisions crafted at every node of the tree; throw-away signatures. And the cache under
  * several threads. */
 #include <pthread.h>
 #include <stdio.h>
@@ -338,29 +338,28 @@ static void test_crowd(void) {
     EXPECT(s.evictions > 0 && s.hits_large > 0 && s.bytes_used <= s.bytes, "the cache did not have to work");
 }
 
+static void test_kernel(const struct cw_kernel *kernel) {
+    struct bench b;
+    open_bench(&b, kernel);
+    test_tables(&b);
+    test_generator_multiple(&b);
+    test_throwaway(&b);
+    test_batches(&b, 11);
+    for (int round = 0; round < 2; round++) test_crowded_collisions(&b);
+    test_second_candidate(&b);
+    test_collisions(&b, CW_LARGE);
+    test_collisions(&b, CW_SMALL);
+    close_bench(&b);
+}
+/* kernel-test KERNEL tests one kernel, kernel-test cache the cache. */
 int main(int argc, char **argv) {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 1;
-    static const char *const names[] = {"scalar", "avx2", "avx512ifma"};
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *message;
-        const struct cw_kernel *kernel = cw_choose_kernel(names[i], &message);
-        if (!kernel) {
-            printf("SKIPPED %s: %s\n", names[i], message);
-            continue;
-        }
-        struct bench b;
-        open_bench(&b, kernel);
-        test_tables(&b);
-        test_generator_multiple(&b);
-        test_throwaway(&b);
-        for (int round = 0; round < rounds; round++) test_batches(&b, 11);
-        for (int round = 0; round < 2 * rounds; round++) test_crowded_collisions(&b);
-        test_second_candidate(&b);
-        test_collisions(&b, CW_LARGE);
-        test_collisions(&b, CW_SMALL);
-        close_bench(&b);
+    const char *message, *name = argc == 2 ? argv[1] : "";
+    if (!strcmp(name, "cache")) test_crowd();
+    else {
+        const struct cw_kernel *kernel = cw_choose_kernel(name, &message);
+        if (!kernel) return printf("SKIPPED %s: %s\n", name, message), 0;
+        test_kernel(kernel);
     }
-    test_crowd();
-    printf("kernel-test: %ld checks\n", checks);
+    printf("kernel-test-%s: %ld checks\n", name, checks);
     return 0;
 }

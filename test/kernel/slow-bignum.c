@@ -48,7 +48,9 @@ big big_multiply(const big *a, const big *b) {
 }
 big big_mod(const big *a, const big *m) {
     big r = {{0}};
-    for (int bit = 32 * WORDS - 1; bit >= 0; bit--) {
+    int bits = 32 * WORDS;
+    while (bits > 0 && a->w[bits / 32 - 1] == 0) bits -= 32;
+    for (int bit = bits - 1; bit >= 0; bit--) {
         r = big_add(&r, &r);
         r.w[0] |= a->w[bit / 32] >> bit % 32 & 1;
         if (big_compare(&r, m) >= 0) r = big_subtract(&r, m);

@@ -1,4 +1,4 @@
-/* Exports of the elements of vector_wasm.h for test/wasm-vector.mjs: operands and results at fixed places, limbs as they are. */
+/* Exports of the elements of vector_wasm.h for wasm-vector.mjs, which lies beside: operands and results at fixed places, limbs as they are. */
 #include "vector_wasm.h"
 #include "modinv.h"
 

@@ -47,6 +47,8 @@ beforeAll(async () => {
   target = await startTarget(data);
   await openMany();
   await payOnce();
+  // Latency under attack is judged against it, and only at length.
+  if (FULL_SECONDS === 0) return;
   quiet = await siege(target, data, SECONDS);
   say(quiet);
 }, 120_000);

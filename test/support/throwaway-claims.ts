@@ -2,17 +2,16 @@
  * Claims signed by the hundred thousand: ECDSA with one nonce per key, so that a signature is a hash and two products.
  *
  * Whoever sees two such signatures knows the key, and nothing here is constant-time: for tests alone. It is written from
- * protocol/README.md and shares nothing with the node's code or its client, which are what the claims are for. Test's thread.
+ * protocol/README.md and shares nothing with the node's code or its client, which are what the claims are for: points are
+ * libsecp256k1's, the rest is here. Test's thread.
  */
-import { createECDH, createHash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { inverse, ORDER as N, publicKey as pointOf } from './curve.ts';
 
 export const CLAIM_SIZE = 93;
 const AMOUNT = 13;
 const SIGNATURE = 21;
 const TIMESTAMP = 85;
-
-/** The group's order. */
-const N = 0xffffffff_ffffffff_ffffffff_fffffffe_baaedce6_af48a03b_bfd25e8c_d0364141n;
 
 export type Profile = 'xrpl' | 'link';
 
@@ -40,10 +39,10 @@ export class ThrowawayChannel {
     new DataView(this.ledgerChannelId.buffer).setBigUint64(0, channelId);
     const key = scalar(`key ${channelId}`);
     const nonce = scalar(`nonce ${channelId}`);
-    this.publicKey = new Uint8Array(pointOf(key));
+    this.publicKey = pointOf(key);
     this.#r = number(pointOf(nonce).subarray(1)) % N;
     this.#rTimesKey = (this.#r * key) % N;
-    this.#nonceInverse = power(nonce, N - 2n);
+    this.#nonceInverse = inverse(nonce);
     const prefix = profile === 'xrpl' ? 'CLM\0' : 'claimwire/link/1';
     this.#preimage = Buffer.concat([
       Buffer.from(prefix),
@@ -118,17 +117,3 @@ const number = (bytes: Uint8Array): bigint =>
   BigInt(`0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')}`);
 const scalar = (name: string): bigint =>
   number(createHash('sha256').update(`claimwire/throwaway/${name}`).digest()) % N;
-
-/** The compressed point of a scalar. */
-function pointOf(value: bigint): Buffer {
-  const ecdh = createECDH('secp256k1');
-  ecdh.setPrivateKey(Buffer.from(hex(value), 'hex'));
-  return ecdh.getPublicKey(null, 'compressed');
-}
-
-function power(base: bigint, exponent: bigint): bigint {
-  let result = 1n;
-  for (let square = base, rest = exponent; rest > 0n; rest >>= 1n, square = (square * square) % N)
-    if (rest & 1n) result = (result * square) % N;
-  return result;
-}
