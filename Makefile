@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test test-fast check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run siege test test-fast test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -11,7 +11,7 @@ KERNEL := $(wildcard src/kernel/*.[ch] src/native/*.[ch] src/native/Makefile)
 NATIVE := build/claimwire.node
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BUILT) $(NATIVE) ## a node and a payer exchanging claims for some seconds, then the result
 	@node dist/tools/cli.js demo
@@ -59,6 +59,12 @@ prebuild-%: $(NATIVE)
 
 packages: $(BUILT) prebuild ## what is published: the tarballs of claimwire and of its platform packages, in build/packages/
 	@node tools/packages.mjs make
+
+test-platforms: $(BUILT) $(NATIVE) ## what is built for other platforms: C tests with musl-gcc, and for arm64 under qemu-user with the demo
+	@node test/platforms/platforms.mjs
+
+test-nodes: $(BUILT) $(NATIVE) ## the fast tests and the demo on Node.js 20, 22, 24 and 26, each from npm; NODES="22 24" chooses
+	@node test/platforms/nodes.mjs
 
 wasm: ## the same kernel as WebAssembly, which is committed; needs clang-19 and lld-19
 	$(MAKE) -C src/native wasm
