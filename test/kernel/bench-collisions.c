@@ -143,7 +143,7 @@ int main(void) {
     }
     printf("one forced in a batch of 128 adds %.1f us (node %d): %d a second take %.2f %% of a core\n", worst / 1e3, worst_node, PER_SECOND, worst * PER_SECOND / 1e7);
     const int tree_nodes = nodes;
-    each_collision_in_order(cw_kernel_elements(), CW_LARGE, u[0], u[1], cw_generator, cw_generator, force, u);
+    each_collision_in_order(cw_kernel->elements, CW_LARGE, u[0], u[1], cw_generator, cw_generator, force, u);
     put(0, tree_nodes);
     for (int i = 0; i < 200; i++) once(CW_PATH_SINGLE, 1, 0);
     const uint64_t before = slow_paths();

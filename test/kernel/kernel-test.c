@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include "claimwire_kernel.h"
 #include "common.h"
-#include "complete.h"
 #include "craft.h"
 #include "dispatch.h"
 #include "kernel.h"

@@ -8,7 +8,6 @@
 #include <string.h>
 #include "claimwire_kernel.h"
 #include "common.h"
-#include "complete.h"
 #include "craft.h"
 #include "dispatch.h"
 #include "slow.h"

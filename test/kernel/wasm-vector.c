@@ -44,7 +44,6 @@ EXPORT(scalar_split)(void) {
 EXPORT(inverse_p)(void) { cw_inverse_p(words[0], words[0]); }
 EXPORT(inverse_n)(void) { cw_inverse_n(words[0], words[0]); }
 __attribute__((export_name("bit_mask"))) unsigned bit_mask(void) { return vec_bit_mask(vec_load(words[0])); }
-EXPORT(mask_words)(unsigned mask) { vec_store(words[0], vec_mask_words((vec_mask)mask)); }
 EXPORT(store_pointers)(void) { vec_store((const uint8_t **)words[1], vec_load(words[0])); }
 /* For a rate: four streams, as the tree has. */
 EXPORT(repeat)(unsigned times, unsigned square) {

@@ -309,8 +309,6 @@ for (let round = 0; round < rounds; round++) {
   e.store_pointers();
   for (let i = 0; i < 4; i++)
     assert.equal(Number(words[i] & 0xffffffffn), new Uint32Array(e.memory.buffer, e.words_at() + 128, 4)[i]);
-  e.mask_words(mask);
-  for (let i = 0; i < 4; i++) assert.equal(words[i], (mask >> i) & 1 ? 2n ** 64n - 1n : 0n);
   for (const [receiver, m] of [
     ['inverse_p', p],
     ['inverse_n', n],
