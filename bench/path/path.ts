@@ -35,7 +35,7 @@ interface Durations {
   channels: number;
   http: number;
   warmup: number;
-  /** A rate that the node meets with cold keys would begin with a backlog. */
+  /** Longer, since a node whose keys are cold would begin this rate with a backlog. */
   halfWarmup: number;
 }
 const FULL: Durations = { main: 10, variant: 3, half: 4, channels: 4, http: 3, warmup: 1, halfWarmup: 2 };
@@ -55,7 +55,7 @@ class PathBench {
   readonly #rates: number[] = [];
   /** Drops committed on the folders that are kept between repeats. */
   readonly #drops = new Map<number, number>();
-  /** What is measured once only, with --quick. */
+  /** Figures that are measured once only, with --quick. */
   readonly #once = new Map<string, Figures>();
 
   async measure(context: BenchContext): Promise<Figures> {
@@ -85,7 +85,7 @@ class PathBench {
     return Math.round(sorted[(sorted.length - 1) >> 1]!);
   }
 
-  /** In every repeat, or in the first one only. */
+  /** Measures in every repeat, or with --quick in the first one only. */
   async #measured(name: string, measure: () => Promise<Figures>, { quick }: BenchContext): Promise<Figures> {
     const known = quick ? this.#once.get(name) : undefined;
     const figures = known ?? (await measure());
@@ -143,7 +143,7 @@ class PathBench {
     };
   }
 
-  /** The generator does not sign meanwhile. Over when the claims are. */
+  /** The generator only reads signed claims here. The load ends when they are used up. */
   async #measureCorpus(context: BenchContext): Promise<Figures> {
     const claims = context.quick ? CORPUS_CLAIMS_QUICK : CORPUS_CLAIMS;
     const corpus = ['--corpus', join(this.#folder, 'claims-signed-ahead'), '--corpus-claims', String(claims)];

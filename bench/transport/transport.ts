@@ -137,7 +137,7 @@ async function measureBoth(node: NodeUnderTest, durations: Durations, context: B
   return { ...figures, 'transport.udpOneUs': udpUs!, 'transport.tcpOneUs': tcpUs! };
 }
 
-/** The lower one of two, as the harness has it. */
+/** The lower median, as in the harness. */
 function middle(values: readonly number[]): number {
   return values.toSorted((left, right) => left - right)[(values.length - 1) >> 1]!;
 }

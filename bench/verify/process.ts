@@ -124,7 +124,7 @@ class Bench {
     };
   }
 
-  /** One pass: after it the keys are known. */
+  /** Measures cold keys in one pass, since afterwards they are known. */
   #coldPerSecond(): number {
     const { keys, coldKeys } = this.#task;
     assert(this.#answers < REPEATS_MAX, 'there are keys never seen left');

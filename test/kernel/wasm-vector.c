@@ -1,4 +1,4 @@
-/* Exports of the elements of vector_wasm.h for wasm-vector.mjs, which lies beside: operands and results at fixed places, limbs as they are. */
+/* Exports the functions of vector_wasm.h for wasm-vector.mjs. Operands and results are at fixed places, limb by limb. */
 #include "vector_wasm.h"
 #include "modinv.h"
 

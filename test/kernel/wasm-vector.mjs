@@ -1,5 +1,6 @@
-// The elements of vector_wasm.h against BigInt: every function of the contract, limbs at the edge of what it allows, random
-// ones, and the values where reductions turn. Then a rate. Run by make check-wasm, which names the module. SEED, ROUNDS.
+// Compares the functions of vector_wasm.h with BigInt: every function of the contract, with limbs at the edge of what it allows,
+// random ones, and the values where reductions wrap round. Then prints rates. make check-wasm runs it and names the module;
+// SEED and ROUNDS are environment variables.
 import assert from 'node:assert';
 import { readFileSync } from 'node:fs';
 
