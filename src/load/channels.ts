@@ -13,7 +13,7 @@ import { Arena, type ArenaShape } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { BATCH_CLAIMS_MAX, HELD_CLAIMS_MAX } from './batch.ts';
 import { seededBytes } from './random.ts';
-import { signerBytes, throwawayPublicKey } from './throwaway-keys.ts';
+import { signerBytes, throwawayPublicKey } from './signer.ts';
 
 /** Amounts go up by one drop a claim and are doubles: room for 9 * 10^15 claims a channel. */
 const CAPACITY = DROPS_MAX;
