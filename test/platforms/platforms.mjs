@@ -45,7 +45,12 @@ function checkC(name, compiler, emulator, ...options) {
     `CC=${compiler}`,
     `OUT=${join(BUILD, name)}`,
   ];
-  run('make', [...args, ...options, 'CFLAGS=-O2', ...(emulator === undefined ? [] : [`RUN=${emulator}`, 'LDFLAGS=-static'])]);
+  run('make', [
+    ...args,
+    ...options,
+    'CFLAGS=-O2',
+    ...(emulator === undefined ? [] : [`RUN=${emulator}`, 'LDFLAGS=-static']),
+  ]);
 }
 
 function demoOnArm() {
