@@ -16,7 +16,7 @@ import { Outstanding } from './outstanding.ts';
 import { Random } from './random.ts';
 import { LATE_MS, Recorder } from './recorder.ts';
 import type { LoadInterval, LoadStep } from './result.ts';
-import { ListedSchedule, RateSchedule, type Schedule } from './schedule.ts';
+import { listedSchedule, RateSchedule, type Schedule } from './schedule.ts';
 import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
 import type { ClaimSource } from './source.ts';
 
@@ -105,12 +105,16 @@ export class Generator {
     const { warmupMs, durationMs, drainMs, arrivals } = settings;
     const startMs = performance.now();
     const measuredFrom = startMs + warmupMs;
-    this.#begin(new Recorder(measuredFrom));
+    const recorder = new Recorder(measuredFrom);
+    this.#recorder = recorder;
+    this.#dispatch.recorder = recorder;
+    this.#acks.recorder = recorder;
+    this.#outstanding.ends = recorder;
     this.#endsAt = measuredFrom + durationMs;
     this.#burstMs = rate !== null && rate >= BURST_RATE_MIN ? BURST_MS : 0;
     this.#sendAfter = 0;
     if (rate !== null) this.#schedule = new RateSchedule(arrivals, rate, startMs, this.#arrivals);
-    else this.#schedule = replay && new ListedSchedule(replay.offsets, startMs);
+    else this.#schedule = replay && listedSchedule(replay.offsets, startMs);
     await turns(() => this.#turn());
     const endedAt = Math.min(this.#endsAt, performance.now());
     // A claim due within the last `LATE_MS` could still have left in time on the next turn.
@@ -121,13 +125,6 @@ export class Generator {
     await turns(() => this.#drain(giveUpAt));
     this.#outstanding.expire(Number.POSITIVE_INFINITY);
     return this.#recorder.step(rate, endedAt, unsent);
-  }
-
-  #begin(recorder: Recorder): void {
-    this.#recorder = recorder;
-    this.#dispatch.recorder = recorder;
-    this.#acks.recorder = recorder;
-    this.#outstanding.ends = recorder;
   }
 
   /** Returns whether the step goes on. */

@@ -27,16 +27,18 @@ function lowestOf(bucket: number): number {
 }
 
 export class LatencyBuckets {
-  readonly counts = new Uint32Array(BUCKETS);
+  readonly #counts = new Uint32Array(BUCKETS);
+  /** The counts at the last call of `sinceLast`. */
+  #before = new Uint32Array(BUCKETS);
 
   record(milliseconds: number): void {
     const us = milliseconds * 1_000;
-    this.counts[bucketOf(us > US_MAX ? US_MAX : us > 0 ? Math.round(us) : 0)]! += 1;
+    this.#counts[bucketOf(us > US_MAX ? US_MAX : us > 0 ? Math.round(us) : 0)]! += 1;
   }
 
   summary(): Latency {
     const histogram = build({ highestTrackableValue: US_MAX, numberOfSignificantValueDigits: 3, autoResize: false });
-    this.counts.forEach((claims, bucket) => {
+    this.#counts.forEach((claims, bucket) => {
       if (claims > 0) histogram.recordValueWithCount(lowestOf(bucket), claims);
     });
     const count = histogram.totalCount;
@@ -54,39 +56,17 @@ export class LatencyBuckets {
       hdr: encodeIntoCompressedBase64(histogram),
     };
   }
-}
 
-/** Summarizes what was recorded since the last call. */
-export class LatencyDifference {
-  readonly #buckets: LatencyBuckets;
-  readonly #before = new Uint32Array(BUCKETS);
-  readonly #since = new Uint32Array(BUCKETS);
-
-  constructor(buckets: LatencyBuckets) {
-    this.#buckets = buckets;
-  }
-
-  next(): { p50Ms: number; p99Ms: number; maxMs: number } {
-    const { counts } = this.#buckets;
-    let total = 0;
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const since = counts[bucket]! - this.#before[bucket]!;
-      this.#since[bucket] = since;
-      total += since;
-    }
-    this.#before.set(counts);
-    if (total === 0) return { p50Ms: 0, p99Ms: 0, maxMs: 0 };
-    const at = (share: number) => this.#value(Math.max(1, Math.ceil(total * share))) / 1_000;
-    return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
-  }
-
-  /** Microseconds of the claim of that rank. */
-  #value(rank: number): number {
-    let seen = 0;
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      seen += this.#since[bucket]!;
-      if (seen >= rank) return lowestOf(bucket);
-    }
-    return 0;
+  /** Percentiles of what was recorded since the last call; 0 where nothing was. */
+  sinceLast(): { p50Ms: number; p99Ms: number; maxMs: number } {
+    const since = this.#counts.map((count, bucket) => count - this.#before[bucket]!);
+    const total = since.reduce((sum, count) => sum + count, 0);
+    this.#before = this.#counts.slice();
+    const at = (share: number) => {
+      let bucket = 0;
+      for (let seen = since[0]!; seen < Math.max(1, Math.ceil(total * share)); seen += since[bucket]!) bucket += 1;
+      return lowestOf(bucket) / 1_000;
+    };
+    return total === 0 ? { p50Ms: 0, p99Ms: 0, maxMs: 0 } : { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
   }
 }

@@ -4,7 +4,7 @@
  * Main thread. The amounts afterwards are the proof: every amount that was acknowledged has to be committed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -32,7 +32,7 @@ export async function openLoadChannels(
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-load-'));
   try {
     const file = join(folder, 'channels.ndjson');
-    await writeOpenings(file, channels);
+    await writeFile(file, openingLines(channels));
     const total = await admin.importChannels(file, ({ opened, unchanged }) =>
       progress(`${opened} channels opened, ${unchanged} were open`),
     );
@@ -183,16 +183,10 @@ async function* committedAmounts(
   }
 }
 
-async function writeOpenings(path: string, channels: LoadChannels): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    for (let first = 0; first < channels.count; first += LINES_PER_WRITE) {
-      let lines = '';
-      for (let channel = first; channel < Math.min(first + LINES_PER_WRITE, channels.count); channel++)
-        lines += `${JSON.stringify(channels.opening(channel))}\n`;
-      await file.write(lines);
-    }
-  } finally {
-    await file.close();
+/** The channels as NDJSON, some thousand lines at a time. */
+function* openingLines(channels: LoadChannels): Generator<string> {
+  for (let first = 0; first < channels.count; first += LINES_PER_WRITE) {
+    const count = Math.min(LINES_PER_WRITE, channels.count - first);
+    yield Array.from({ length: count }, (_, at) => `${JSON.stringify(channels.opening(first + at))}\n`).join('');
   }
 }

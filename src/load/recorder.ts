@@ -4,7 +4,7 @@
  * Generator thread. Claims that were due before `measuredFrom` are warm-up: they are in no figure, however late they end.
  */
 import { statusName } from '../../protocol/layout.ts';
-import { LatencyBuckets, LatencyDifference } from './latency.ts';
+import { LatencyBuckets } from './latency.ts';
 import type { ClaimEnds } from './outstanding.ts';
 import type { FaultCounts, LoadInterval, LoadStep } from './result.ts';
 
@@ -35,7 +35,6 @@ export class Recorder implements ClaimEnds {
   readonly #late = { claims: 0, lateMs: LATE_MS, maxMs: 0, unsent: 0, blocked: 0 };
   readonly #latency = new LatencyBuckets();
   readonly #uncorrected = new LatencyBuckets();
-  readonly #difference = new LatencyDifference(this.#latency);
   /** Refusals by status. */
   readonly #refused = new Float64Array(256);
   readonly #intervals: LoadInterval[] = [];
@@ -114,7 +113,7 @@ export class Recorder implements ClaimEnds {
       atSeconds: (end - this.#measuredFrom) / 1_000,
       sentPerSecond: (sent - before.sent) / seconds,
       ackedPerSecond: (acked - before.acked) / seconds,
-      ...this.#difference.next(),
+      ...this.#latency.sinceLast(),
     };
     this.#interval = { at: end, sent, acked };
     this.#intervals.push(interval);

@@ -12,8 +12,15 @@ const CAPTURE_BYTES_MAX = 1 << 30;
 
 /** Reads the claims and the channels they are of. Throws INPUT_INVALID where there are none. */
 export function readReplay(file: string): { channels: LoadChannels; replay: ReplayClaims } {
+  let bytes: Uint8Array;
+  try {
+    ({ bytes } = readSmallFile(file, CAPTURE_BYTES_MAX));
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    throw new ClaimwireError('INPUT_INVALID', `--replay ${file}: expected a readable capture, got ${error.reason}`);
+  }
   const reader = new ReplayReader();
-  for (const datagram of readPcap(readCapture(file), { notUdp: 0, fragment: 0 })) reader.datagram(datagram);
+  for (const datagram of readPcap(bytes, { notUdp: 0, fragment: 0 })) reader.datagram(datagram);
   if (reader.claims.length === 0)
     throw new ClaimwireError('INPUT_INVALID', `--replay ${file}: expected datagrams with claims, got none`);
   return { channels: LoadChannels.known([...reader.handles.keys()]), replay: reader.result() };
@@ -84,13 +91,4 @@ function numberOf<Key>(numbers: Map<Key, number>, key: Key): number {
   if (known !== undefined) return known;
   numbers.set(key, numbers.size);
   return numbers.size - 1;
-}
-
-function readCapture(file: string): Uint8Array {
-  try {
-    return readSmallFile(file, CAPTURE_BYTES_MAX).bytes;
-  } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
-    throw new ClaimwireError('INPUT_INVALID', `--replay ${file}: expected a readable capture, got ${error.reason}`);
-  }
 }

@@ -64,20 +64,14 @@ export class RateSchedule implements Schedule {
 }
 
 /** The times of a capture: claim n is due `offsets[n]` after the start. */
-export class ListedSchedule implements Schedule {
-  readonly #offsets: Float64Array;
-  readonly #startMs: number;
-  #at = 0;
-
-  constructor(offsets: Float64Array, startMs: number) {
-    this.#offsets = offsets;
-    this.#startMs = startMs;
-  }
-
-  get due(): number {
-    return this.#at < this.#offsets.length ? this.#startMs + this.#offsets[this.#at]! : Number.POSITIVE_INFINITY;
-  }
-  advance(): void {
-    this.#at += 1;
-  }
+export function listedSchedule(offsets: Float64Array, startMs: number): Schedule {
+  let next = 0;
+  return {
+    get due() {
+      return next < offsets.length ? startMs + offsets[next]! : Number.POSITIVE_INFINITY;
+    },
+    advance() {
+      next += 1;
+    },
+  };
 }

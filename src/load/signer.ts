@@ -49,8 +49,10 @@ export class KernelSigner implements LoadSigner {
     const addon = throwawayAddon();
     this.name = addon === undefined ? 'wasm' : 'native';
     this.batchMax = addon === undefined ? WASM_BATCH_MAX : BATCH_CLAIMS_MAX;
-    if (addon !== undefined) attachAddon(channels);
-    this.#kernel = addon ?? wasmKernelFor(channels);
+    const wasm = addon ? undefined : new WasmKernel(channels.arena, { ...KERNEL, thread: 0 });
+    if (wasm === undefined) attachAddon(channels);
+    else wasm.attach(channels.arena, channels.ring);
+    this.#kernel = (addon ?? wasm)!;
     const all = (name: string) =>
       new Uint8Array(Buffer.concat(Array.from({ length: keys }, (_, key) => seededBytes(seed, `${name} ${key}`))));
     this.#kernel.throwawaySigner(all('key'), all('nonce'));
@@ -64,12 +66,6 @@ export class KernelSigner implements LoadSigner {
 /** Makes the ring of `channels` the one that this thread's addon signs in and gathers from. */
 export function attachAddon(channels: LoadChannels): void {
   new NativeKernel(KERNEL.cacheBytes).attach(channels.arena, channels.ring);
-}
-
-function wasmKernelFor({ arena, ring }: LoadChannels): WasmKernel {
-  const kernel = new WasmKernel(arena, { ...KERNEL, thread: 0 });
-  kernel.attach(arena, ring);
-  return kernel;
 }
 
 export function throwawayPublicKey(seed: number, key: number): Uint8Array {

@@ -51,8 +51,7 @@ export class NativeLink implements LoadLink {
   }
 
   get failures(): number {
-    let refusals = 0;
-    for (const { sender } of this.#trains) refusals += sender.refusals;
+    const refusals = this.#trains.reduce((sum, { sender }) => sum + sender.refusals, 0);
     if (refusals > 0) this.lastFailure = 'ECONNREFUSED';
     return refusals;
   }

@@ -103,9 +103,10 @@ ${tile('Acknowledged', ackedRate, `${formatShare(ackedRate, achievedRate)} of se
 </div>`;
 }
 
-/** Percent, 0 where `largest` is 0. */
+/** A bar's length in percent; 0 where the share is not a number. */
 function bar(value: number, largest: number): number {
-  return value > 0 ? Math.round((1000 * value) / largest) / 10 : 0;
+  const share = value / largest;
+  return share > 0 ? Math.round(1000 * share) / 10 : 0;
 }
 
 function renderReconciliation(reconciliation: Reconciliation | null): Markup {
