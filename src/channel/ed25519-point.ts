@@ -1,5 +1,5 @@
 /**
- * Whether 32 bytes decode to a point of edwards25519: RFC 8032, section 5.1.3, in BigInt. Cold path: some 100 µs a key.
+ * Checks that 32 bytes decode to a point of edwards25519 (RFC 8032, section 5.1.3), in BigInt. Cold path: 100 µs a key.
  */
 
 /** The field's prime, 2^255 − 19, and the curve's d in −x² + y² = 1 + d·x²·y². */

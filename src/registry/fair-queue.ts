@@ -1,5 +1,5 @@
 /**
- * Work of several owners for a few workers, one piece of each in turn, whoever brought more. Main thread.
+ * Shares a few workers among several owners of work: one piece of each owner in turn. Main thread.
  */
 
 interface Waiting<Input, Output> {
@@ -11,17 +11,17 @@ interface Waiting<Input, Output> {
 export class FairQueue<Input, Output> {
   readonly #workers: number;
   readonly #work: (input: Input) => Promise<Output>;
-  /** By owner, in the order of their turns. */
+  /** The waiting pieces by owner; the next owner is first. */
   readonly #waiting = new Map<object, Waiting<Input, Output>[]>();
   #running = 0;
 
-  /** @param workers pieces under way at once, at most */
+  /** @param workers most pieces that run at once */
   constructor(workers: number, work: (input: Input) => Promise<Output>) {
     this.#workers = workers;
     this.#work = work;
   }
 
-  /** The pieces of one owner begin in the order they came. */
+  /** Runs a piece of work; the pieces of one owner start in the order of these calls. */
   run(owner: object, input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
       const own = this.#waiting.get(owner);

@@ -1,22 +1,21 @@
 /**
- * The pool of import workers: checks lines off the main thread, which stays free to answer.
- *
- * Main thread. A block given to `parse` is transferred and must not be used again.
+ * The pool of import workers, which parse the lines of bulk imports so that the main thread stays free. Main thread.
  */
 import { Piscina } from 'piscina';
 import { FairQueue } from './fair-queue.ts';
 import type { ParsedLines } from './import-lines.ts';
 
-/** Checks blocks of NDJSON lines; several may be under way at once, and each importer has its turn. */
+/** Parses blocks of NDJSON lines, one block of each importer in turn. */
 export interface LineParser {
+  /** The block is transferred: the caller must not use it again. */
   parse(block: Uint8Array<ArrayBuffer>, importer: object): Promise<ParsedLines>;
   close(): Promise<void>;
 }
 
-/** Importing is rare: a thread starts at the first block and ends after idling. */
+/** Imports are rare: a thread starts with the first block and ends after so much idle time. */
 const IDLE_MS = 5_000;
 
-/** @param threads worker threads at most, 1.. */
+/** @param threads most worker threads, 1 or more */
 export function importPool(threads: number): LineParser {
   const pool = new Piscina<Uint8Array, ParsedLines>({
     filename: new URL('./import-worker.js', import.meta.url).href,

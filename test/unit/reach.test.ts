@@ -65,7 +65,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
-  'test/unit/registry/registry.test.ts': ['src/registry/record.ts'],
   'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
     'src/transport/tcp-addresses.ts',
