@@ -132,19 +132,8 @@ function ipv4Text(view: DataView, offset: number): string {
   return [0, 1, 2, 3].map((index) => view.getUint8(offset + index)).join('.');
 }
 
-/** RFC 5952: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+/** In the form of RFC 5952, which is also that of a URL's host. */
 function ipv6Text(view: DataView, offset: number): string {
   const groups = [0, 1, 2, 3, 4, 5, 6, 7].map((index) => view.getUint16(offset + 2 * index).toString(16));
-  let runStart = 0;
-  let runLength = 1;
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (groups[start + length] === '0') length += 1;
-    if (length > runLength) {
-      runStart = start;
-      runLength = length;
-    }
-  }
-  if (runLength === 1) return groups.join(':');
-  return `${groups.slice(0, runStart).join(':')}::${groups.slice(runStart + runLength).join(':')}`;
+  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }

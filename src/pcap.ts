@@ -105,11 +105,24 @@ function formatOf(view: DataView): CaptureFormat {
 /** Classic pcap: a file header, then records. */
 class PcapFormat implements CaptureFormat {
   packet: Packet | undefined;
-  readonly #header: FileHeader;
+  readonly #littleEndian: boolean;
+  readonly #nanosecondsPerUnit: number;
+  readonly #linkType: number;
   #isHeaderRead = false;
 
   constructor(view: DataView) {
-    this.#header = readFileHeader(view);
+    if (view.byteLength < FILE_HEADER_BYTES)
+      throw captureFault(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
+    const magic = view.getUint32(0);
+    this.#littleEndian = magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS;
+    const oriented = view.getUint32(0, this.#littleEndian);
+    if (oriented !== MAGIC_MICROSECONDS && oriented !== MAGIC_NANOSECONDS)
+      throw captureFault(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
+    this.#nanosecondsPerUnit = oriented === MAGIC_NANOSECONDS ? 1 : 1000;
+    // The upper 16 bits give the length of a frame check sequence, which follows the IP packet and is ignored.
+    this.#linkType = view.getUint32(20, this.#littleEndian) & 0xffff;
+    if (!LINK_TYPES.includes(this.#linkType))
+      throw captureFault(20, `one of the link types ${LINK_TYPES.join(', ')}`, this.#linkType);
   }
 
   next(view: DataView, at: number, offset: number): number {
@@ -119,16 +132,15 @@ class PcapFormat implements CaptureFormat {
       return FILE_HEADER_BYTES;
     }
     if (at + RECORD_HEADER_BYTES > view.byteLength) return 0;
-    const { littleEndian, nanosecondsPerUnit, linkType } = this.#header;
-    const captured = view.getUint32(at + 8, littleEndian);
+    const captured = view.getUint32(at + 8, this.#littleEndian);
     if (captured > PACKET_BYTES_MAX)
       throw captureFault(offset + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
     const start = at + RECORD_HEADER_BYTES;
     if (start + captured > view.byteLength) return 0;
-    const packet = readLink(view, start, start + captured, linkType);
+    const packet = readLink(view, start, start + captured, this.#linkType);
     if (typeof packet !== 'string') {
-      packet.seconds = view.getUint32(at, littleEndian);
-      packet.nanoseconds = view.getUint32(at + 4, littleEndian) * nanosecondsPerUnit;
+      packet.seconds = view.getUint32(at, this.#littleEndian);
+      packet.nanoseconds = view.getUint32(at + 4, this.#littleEndian) * this.#nanosecondsPerUnit;
     }
     this.packet = packet;
     return RECORD_HEADER_BYTES + captured;
@@ -138,31 +150,10 @@ class PcapFormat implements CaptureFormat {
     const length = view.byteLength;
     if (length < RECORD_HEADER_BYTES)
       return captureFault(offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${length} bytes`);
-    const captured = view.getUint32(8, this.#header.littleEndian);
+    const captured = view.getUint32(8, this.#littleEndian);
     const got = `${length - RECORD_HEADER_BYTES} before the end of the file`;
     return captureFault(offset + RECORD_HEADER_BYTES, `${captured} bytes of packet`, got);
   }
-}
-
-interface FileHeader {
-  littleEndian: boolean;
-  nanosecondsPerUnit: number;
-  linkType: number;
-}
-
-function readFileHeader(view: DataView): FileHeader {
-  if (view.byteLength < FILE_HEADER_BYTES)
-    throw captureFault(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
-  const magic = view.getUint32(0);
-  const littleEndian = magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS;
-  const oriented = view.getUint32(0, littleEndian);
-  if (oriented !== MAGIC_MICROSECONDS && oriented !== MAGIC_NANOSECONDS)
-    throw captureFault(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
-  // The upper 16 bits give the length of a frame check sequence, which follows the IP packet and is ignored.
-  const linkType = view.getUint32(20, littleEndian) & 0xffff;
-  if (!LINK_TYPES.includes(linkType))
-    throw captureFault(20, `one of the link types ${LINK_TYPES.join(', ')}`, linkType);
-  return { littleEndian, nanosecondsPerUnit: oriented === MAGIC_NANOSECONDS ? 1 : 1000, linkType };
 }
 
 /** A datagram that can be written to a capture: IPv4 only. */

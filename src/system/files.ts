@@ -1,12 +1,10 @@
 /**
- * The file operations of a node, as a port: `node:fs` is one, a simulator hands in a disk of its own. What has to outlive
- * a loss of power goes through it. Calls do, and throw, what those of `node:fs` with the same names do.
- *
- * Any thread; nothing is owned here.
+ * The interface of a node's file operations, which `node:fs` implements, and so may a simulated disk. All that must survive a
+ * loss of power uses it. The calls do, and throw, the same as those of `node:fs` with their names. Any thread.
  */
 import * as fs from 'node:fs';
 
-/** What the writer and the readers of a journal call. */
+/** The calls of a journal's writer and readers. */
 export interface JournalFiles {
   openSync(path: string, flags: string | number, mode?: number): number;
   closeSync(fd: number): void;
@@ -22,7 +20,7 @@ export interface JournalFiles {
   readdirSync(path: string): string[];
 }
 
-/** What the main thread calls besides; calls with a `done` go on beside the thread. */
+/** The main thread's further calls; those with `done` are asynchronous. */
 export interface Files extends JournalFiles {
   fstatSync(fd: number): FileStat;
   statSync(path: string): FileStat;
@@ -45,15 +43,15 @@ type Done<Result = void> = (error: Error | null, result: Result) => void;
 
 export const nodeFiles: Files = fs;
 
-/** Opens a pipe that nobody writes to at once. */
+/** Flags with which opening a pipe without a writer returns at once. */
 export const READ_WITHOUT_WAITING = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
 
-/** A call that goes on beside the thread, as a promise. */
+/** An asynchronous call as a promise. */
 export function later<Result = void>(start: (done: Done<Result>) => void): Promise<Result> {
   return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result))));
 }
 
-/** Opens a file or a folder for `work`, and closes it however that ends. */
+/** Opens a file or a folder, calls `work`, and closes it, also after an error. */
 export function withFile(files: JournalFiles, path: string, flags: string, work: (fd: number) => void, mode?: number) {
   const fd = files.openSync(path, flags, mode);
   try {
@@ -63,12 +61,12 @@ export function withFile(files: JournalFiles, path: string, flags: string, work:
   }
 }
 
-/** Writes `length` bytes in one call. */
+/** Writes `length` bytes in one call, or throws. */
 export function writeWhole(files: JournalFiles, fd: number, bytes: Uint8Array, length: number, position: number): void {
   expectWhole(files.writeSync(fd, bytes, 0, length, position), length);
 }
 
-/** A file takes less than it was given where the disk is full. */
+/** Throws ENOSPC for a short write, which means a full disk. */
 export function expectWhole(written: number, length: number): void {
   if (written === length) return;
   throw Object.assign(new Error(`expected ${length} bytes written, got ${written}`), { code: 'ENOSPC' });

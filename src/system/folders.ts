@@ -1,20 +1,18 @@
-/**
- * Folders that outlive a loss of power: a name is durable when the folder that holds it has been synced. Any thread.
- */
+/** Makes folders that survive a loss of power: a name is durable once the folder that holds it is synced. Any thread. */
 import { dirname, resolve } from 'node:path';
 import { hasCode, type JournalFiles, withFile } from './files.ts';
 
 /**
- * Makes a folder, if it is not there, and makes durable its name, those of the folders above it up to `top` (which is
- * above it, or the folder itself), and those of all that were made. A folder that is there already may be what a killed
- * run made and never synced, so being there spares no sync.
+ * Makes a folder if it does not exist. Makes durable its name, those of the folders above it up to `top` (the folder itself,
+ * or one above it), and those of all folders that it made. An existing folder is synced too, since a killed run may have
+ * made it without a sync.
  */
 export function makeFolder(files: JournalFiles, directory: string, top: string = directory, mode?: number): void {
   const folder = resolve(directory);
   const kept = resolve(top);
   const made = files.mkdirSync(folder, { recursive: true, mode });
   const aboveMade = made === undefined ? kept : dirname(resolve(made));
-  // All of these lie above one another, so the shorter name is the higher.
+  // These folders contain one another, so the shorter name is the higher folder.
   const oursLength = Math.min(kept.length, aboveMade.length);
   const endLength = Math.min(dirname(kept).length, aboveMade.length);
   for (let parent = dirname(folder); ; parent = dirname(parent)) {
@@ -23,7 +21,7 @@ export function makeFolder(files: JournalFiles, directory: string, top: string =
   }
 }
 
-/** A folder that is not ours may be one that this user cannot read, or that knows no sync: it was there before us. */
+/** Syncs a folder. One that existed before may be unreadable for this user, or not support it; then no sync is needed. */
 function syncParent(files: JournalFiles, parent: string, isOurs: boolean): void {
   try {
     syncFolder(files, parent);
