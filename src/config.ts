@@ -176,20 +176,16 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   return config;
 }
 
-function socketKind(options: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {
-  if (options.sockets === 'dgram') return 'dgram';
-  if (nativeSocketsFault === undefined) return 'native';
-  if (options.sockets === 'native')
+function socketKind({ sockets = 'auto' }: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {
+  if (sockets === 'native' && nativeSocketsFault !== undefined)
     throw new ClaimwireError('CONFIG_INVALID', `sockets: expected native ones, got none: ${nativeSocketsFault}`);
-  return 'dgram';
+  return sockets !== 'auto' ? sockets : nativeSocketsFault === undefined ? 'native' : 'dgram';
 }
 
-function pathKind(options: NodeOptions, { nativePathFault }: Capabilities): PathKind {
-  if (options.path === 'portable') return 'portable';
-  if (nativePathFault === undefined) return 'native';
-  if (options.path === 'native')
+function pathKind({ path = 'auto' }: NodeOptions, { nativePathFault }: Capabilities): PathKind {
+  if (path === 'native' && nativePathFault !== undefined)
     throw new ClaimwireError('BACKEND_UNAVAILABLE', `path: expected the native one, got none: ${nativePathFault}`);
-  return 'portable';
+  return path !== 'auto' ? path : nativePathFault === undefined ? 'native' : 'portable';
 }
 
 /** Rows of the channel table, given the number of channels in the registry. Throws CONFIG_INVALID. */

@@ -10,7 +10,7 @@ import { Registry } from '../registry/registry.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { restoreTornMeta } from '../registry/restore.ts';
 import type { Files } from '../system/files.ts';
-import { makeFolder } from '../system/folders.ts';
+import { makeFolder } from '../system/files.ts';
 import type { System } from '../system/system.ts';
 import { FolderLock } from './folder-lock.ts';
 

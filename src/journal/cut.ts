@@ -12,8 +12,7 @@
  * the node goes on in a new segment.
  */
 import { basename, join } from 'node:path';
-import { type Files, hasCode, type JournalFiles, withFile, writeWhole } from '../system/files.ts';
-import { syncFolder } from '../system/folders.ts';
+import { type Files, hasCode, type JournalFiles, syncFolder, withFile, writeWhole } from '../system/files.ts';
 import { SEGMENT_HEADER_BYTES } from './record.ts';
 import type { RecoveryReport } from './report.ts';
 import { decodeSegmentHeader, draftName, journalFailed, linkOnce, segmentName, segmentNumber } from './segment.ts';

@@ -12,7 +12,7 @@ import { ClaimwireError, isDiskFull } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Files } from '../system/files.ts';
-import { makeFolder } from '../system/folders.ts';
+import { makeFolder } from '../system/files.ts';
 import type { System } from '../system/system.ts';
 import { cutJournal, keepTorn, TORN_FOLDERS_MAX } from './cut.ts';
 import { SegmentKeeper } from './keeper.ts';

@@ -11,8 +11,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert, ClaimwireError } from '../errors.ts';
-import { hasCode, type JournalFiles, withFile, writeWhole } from '../system/files.ts';
-import { syncFolder } from '../system/folders.ts';
+import { hasCode, type JournalFiles, syncFolder, withFile, writeWhole } from '../system/files.ts';
 import {
   BLOCK_BYTES,
   BLOCK_SIZES,

@@ -11,8 +11,7 @@
  */
 import { join } from 'node:path';
 import { assert, ClaimwireError } from '../errors.ts';
-import { hasCode, type JournalFiles, writeWhole } from '../system/files.ts';
-import { makeFolder, syncFolder } from '../system/folders.ts';
+import { hasCode, type JournalFiles, makeFolder, syncFolder, writeWhole } from '../system/files.ts';
 import type { Clock } from '../system/system.ts';
 import type { JournalGroup } from './group.ts';
 import { BLOCK_BYTES, groupSeed, SEGMENT_HEADER_BYTES } from './record.ts';

@@ -56,11 +56,9 @@ export function walkRegistry(directory: string, visit: (row: Uint8Array) => void
         `registry ${directory}: expected to be alone, got another process writing to it; stop that node first`,
         { directory },
       );
-    throw new ClaimwireError(
-      'REGISTRY_CORRUPT',
-      `registry ${file}: ${error.message}; nothing was changed; restore the folder from a backup`,
-      { file, fault: error.message },
-    );
+    const fault = error.message;
+    const advice = 'nothing was changed; restore the folder from a backup';
+    throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: ${fault}; ${advice}`, { file, fault });
   } finally {
     closeSync(fd);
   }
@@ -71,11 +69,11 @@ function openFile(file: string): number {
     return openSync(file, 'r');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT')
-      throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: expected this file, got none; restore it`, {
-        file,
-      });
-    throw new ClaimwireError('CONFIG_INVALID', `registry ${file}: expected a readable file, got ${code}`, { file });
+    const message = `registry ${file}: expected a readable file, got ${code}`;
+    if (code !== 'ENOENT') throw new ClaimwireError('CONFIG_INVALID', message, { file });
+    throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: expected this file, got none; restore it`, {
+      file,
+    });
   }
 }
 

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { ROW_BYTES } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
-import { syncFolder } from '../system/folders.ts';
+import { syncFolder } from '../system/files.ts';
 import { nodeSystem, type System } from '../system/system.ts';
 import { decodeRecord, encodeRecord, META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
 import { registryFault, writeFault } from './fault.ts';

@@ -3,6 +3,7 @@
  * loss of power uses it. The calls do, and throw, the same as those of `node:fs` with their names. Any thread.
  */
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 /** The calls of a journal's writer and readers. */
 export interface JournalFiles {
@@ -48,7 +49,7 @@ export const READ_WITHOUT_WAITING = fs.constants.O_RDONLY | (fs.constants.O_NONB
 
 /** An asynchronous call as a promise. */
 export function later<Result = void>(start: (done: Done<Result>) => void): Promise<Result> {
-  return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result))));
+  return new Promise((settle, reject) => start((error, result) => (error ? reject(error) : settle(result))));
 }
 
 /** Opens a file or a folder, calls `work`, and closes it, also after an error. */
@@ -75,4 +76,37 @@ export function expectWhole(written: number, length: number): void {
 /** Whether an error of a file operation has this code. */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/**
+ * Makes a folder if it does not exist. Makes durable its name, those of the folders above it up to `top` (the folder itself,
+ * or one above it), and those of all folders that it made. An existing folder is synced too, since a killed run may have
+ * made it without a sync.
+ */
+export function makeFolder(files: JournalFiles, directory: string, top: string = directory, mode?: number): void {
+  const folder = resolve(directory);
+  const kept = resolve(top);
+  const made = files.mkdirSync(folder, { recursive: true, mode });
+  const aboveMade = made === undefined ? kept : dirname(resolve(made));
+  // These folders contain one another, so the shorter name is the higher folder.
+  const oursLength = Math.min(kept.length, aboveMade.length);
+  const endLength = Math.min(dirname(kept).length, aboveMade.length);
+  for (let parent = dirname(folder); ; parent = dirname(parent)) {
+    syncParent(files, parent, parent.length >= oursLength);
+    if (parent.length <= endLength) return;
+  }
+}
+
+/** Syncs a folder. One that existed before may be unreadable for this user, or not support it; then no sync is needed. */
+function syncParent(files: JournalFiles, parent: string, isOurs: boolean): void {
+  try {
+    syncFolder(files, parent);
+  } catch (error) {
+    if (isOurs || !hasCode(error, 'EACCES', 'EPERM', 'EINVAL')) throw error;
+  }
+}
+
+/** Makes the names in a folder as durable as the files they name. */
+export function syncFolder(files: JournalFiles, directory: string): void {
+  withFile(files, directory, 'r', (fd) => files.fsyncSync(fd));
 }

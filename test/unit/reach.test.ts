@@ -31,7 +31,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
   'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
   'test/unit/pcap.test.ts': ['src/pcap-packet.ts'],
-  'test/unit/channel/parse.test.ts': ['src/channel/ed25519-point.ts'],
   'test/unit/http/admin.test.ts': ['src/channel/json.ts', 'src/http/channels.ts', 'src/http/message.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
