@@ -11,7 +11,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { claimAmountHigh, claimAmountLow, claimChannelLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { getJson, NodeProcess, openChannels } from '../support/node-process.ts';
 import { ThrowawayChannel, withBadSignature } from '../support/throwaway-claims.ts';
 import { WirePeer } from '../support/wire.ts';
