@@ -75,7 +75,7 @@ export class ThreadParts {
   }
 
   openJournal(): JournalWriter {
-    const journal = JournalWriter.open({
+    const journal = new JournalWriter({
       ...this.context.journal,
       ...this.system,
       groupClaimsMax: GROUP_CLAIMS_MAX,

@@ -54,7 +54,7 @@ export function warmUp({ context, system }: ThreadParts): void {
   // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena) : undefined;
-    const journal = JournalWriter.open({ ...JOURNAL, clock, files: new NoFiles() });
+    const journal = new JournalWriter({ ...JOURNAL, clock, files: new NoFiles() });
     const durability = 'os';
     const commit = new CommitStep({
       arena,

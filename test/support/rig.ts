@@ -8,7 +8,7 @@ import { ACK_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layo
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import type { PathKind } from '../../src/config.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { AckSender } from '../../src/path/ack-sender.ts';
 import { AckRingWriter, AckStep } from '../../src/path/ack-step.ts';
@@ -133,7 +133,7 @@ export class Rig {
       options.backend?.(this.arena, this.ring, this.table) ??
       new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
     this.verify = new VerifyStep(this.ring, backend);
-    this.journal = JournalWriter.open({
+    this.journal = new JournalWriter({
       directory: LANE,
       segmentBytes: 1 << 20,
       groupClaimsMax: GROUP_CLAIMS_MAX,
