@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
+import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import type { Channel } from './channel/row.ts';
 import { ChannelTable } from './channel/table.ts';
 import {
@@ -69,6 +70,7 @@ export class ClaimwireNode implements NodeControl {
   readonly #kernel: Kernel | undefined;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
+  readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -168,8 +170,9 @@ export class ClaimwireNode implements NodeControl {
     return this.#store.count;
   }
 
-  async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
-    return this.#change(() => this.#store.open(openings));
+  /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
+  async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
+    return this.#change(() => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));

@@ -151,7 +151,7 @@ function isSecp256k1Point(key: Uint8Array): boolean {
  * An opening from parsed JSON: `{ledgerChannelId, publicKey, capacity, profile?, expiresAt?, channelId?, throwAway?}`. The
  * handle is by default the first 8 bytes of the ledger channel id.
  */
-export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
+export function parseOpening(value: unknown, keys: KeyCheck = new KeyCheck()): ChannelOpening {
   const fields = objectWith(value, OPENING_FIELDS, 'channel');
   const ledgerChannelId = parseHex(fields.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId');
   const publicKey = keys.check(fields.publicKey, 'publicKey');
@@ -172,6 +172,32 @@ export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
   };
   if (throwAway) opening.throwAway = true;
   return opening;
+}
+
+/** An opening in text, as the command line and the admin interface take it; numbers may be bigints. */
+export interface OpeningText {
+  /** 64 hex digits. */
+  ledgerChannelId: string;
+  /** 66 hex digits. */
+  publicKey: string;
+  /** Drops. */
+  capacity: bigint | string;
+  /** Default `xrpl`. */
+  profile?: string;
+  /** ISO 8601 with a zone; null or left out: never. */
+  expiresAt?: string | null;
+  /** Default the first 8 bytes of the ledger channel id. */
+  channelId?: bigint | string;
+  /** Made to try a node out. Default false. */
+  throwAway?: boolean;
+}
+
+/** What was given, where it is checked already, or the opening that its text says. Throws INPUT_INVALID. */
+export function openingOf(given: ChannelOpening | OpeningText, keys: KeyCheck): ChannelOpening {
+  if (typeof given.ledgerChannelId !== 'string') return given as ChannelOpening;
+  const { channelId, capacity, ...rest } = given as OpeningText;
+  const handle = channelId === undefined ? {} : { channelId: String(channelId) };
+  return parseOpening({ ...rest, ...handle, capacity: String(capacity) }, keys);
 }
 
 /** A change from parsed JSON: `{capacity?, expiresAt?}`, at least one; `profile` is the channel's. */
