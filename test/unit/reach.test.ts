@@ -66,8 +66,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
   'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
-    'src/transport/tcp-addresses.ts',
-    'src/transport/tcp-arrivals.ts',
+    'src/transport/tcp-admission.ts',
     'src/transport/tcp-intake.ts',
     'src/transport/tcp-outbox.ts',
   ],
