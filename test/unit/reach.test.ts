@@ -88,7 +88,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/load/node-side.ts',
     'src/load/run.ts',
     'src/load/text.ts',
-    'src/load/throwaway-keys.ts',
     'src/load/links/link-dgram.ts',
     'src/load/links/link-native.ts',
     'src/load/links/link-tcp.ts',
