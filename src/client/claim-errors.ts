@@ -1,10 +1,8 @@
-/**
- * The errors a claim's promise is rejected with. `details` are ready for JSON: u64 as decimal strings.
- */
+/** The payer's errors. Their `details` are ready for JSON: u64 as decimal strings. */
 import { statusName } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 
-/** What the refusing ack says, and how long the claim had waited. */
+/** What the refusing ack says. */
 export interface Refusal {
   status: number;
   channelId: bigint;
@@ -33,11 +31,8 @@ export function timeoutError(
   const message =
     `expected an ack of ${amount} drops from ${peer} within ${timeoutMs} ms, got ${cause}, ` +
     'check that the node runs there; the claim may be committed';
-  return new ClaimwireError('ACK_TIMEOUT', message, {
-    channelId: String(channelId),
-    amount: String(amount),
-    timeoutMs,
-  });
+  const details = { channelId: String(channelId), amount: String(amount), timeoutMs };
+  return new ClaimwireError('ACK_TIMEOUT', message, details);
 }
 
 /** Whether nothing listens at the peer. */
@@ -49,6 +44,10 @@ export function unreachableError(peer: string, cause: Error): ClaimwireError {
   const { code } = cause as NodeJS.ErrnoException;
   const message = `expected a node at ${peer}, got ${code ?? cause.message}, check the address and that the node runs there`;
   return new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause });
+}
+
+export function invalid(message: string): ClaimwireError {
+  return new ClaimwireError('INPUT_INVALID', message);
 }
 
 export function closedError(): ClaimwireError {

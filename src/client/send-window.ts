@@ -1,11 +1,11 @@
 /**
  * How many claims may be unacknowledged at once, over all channels of one payer.
  *
- * A backlog only adds waiting, so the limit is fixed from above by the user and cut in half each time the node says
- * OVERLOADED, at most once per timeout (the claims of one burst are all answered alike); acks let it grow again.
+ * More claims than the node can handle would only wait there, so the user sets a maximum. OVERLOADED halves the limit, at
+ * most once per timeout, since all claims of one burst get the same answer. Acks raise it again.
  */
 
-/** One datagram's worth: a node that has room again is found at once. */
+/** One full datagram, so that a node with room again is found at once. */
 const LIMIT_MIN = 15;
 /** Growth per acknowledged claim: by an eighth in a round trip. */
 const GROWTH = 1 / 8;
