@@ -24,30 +24,26 @@ export interface ChannelParts {
 /** One payment channel, as its payer sees it. Made by Payer.channel(). A channel has one live payer: see `pay`. */
 export class PaymentChannel {
   readonly #parts: ChannelParts;
-  readonly #flow: Flow;
-  readonly #inflight: Inflight;
   /** Whether it is known what the node held before this payer's first payment; `claimed` is no less than that. */
   #isKnown = false;
   #learning: Promise<void> | undefined;
 
   constructor(parts: ChannelParts) {
     this.#parts = parts;
-    this.#flow = parts.flow;
-    this.#inflight = parts.inflight;
   }
 
   get channelId(): bigint {
-    return this.#flow.identity.channelId;
+    return this.#parts.flow.identity.channelId;
   }
 
   /** Highest amount asked for and not refused, drops. */
   get claimed(): bigint {
-    return this.#flow.claimed;
+    return this.#parts.flow.claimed;
   }
 
   /** Highest amount acknowledged as durable, drops. */
   get committed(): bigint {
-    return this.#flow.committed;
+    return this.#parts.flow.committed;
   }
 
   /**
@@ -65,10 +61,11 @@ export class PaymentChannel {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
     const { state } = this.#parts;
-    if (state === undefined || this.#inflight.isShut) return this.#inflight.request(this.#flow, amount, signal);
+    if (state === undefined || this.#parts.inflight.isShut)
+      return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const written = state.file.record(state.entry, amount, this.#flow);
-    if (written === undefined) return this.#inflight.request(this.#flow, amount, signal);
+    const written = state.file.record(state.entry, amount, this.#parts.flow);
+    if (written === undefined) return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     return this.#claimWritten(amount, written, signal);
   }
 
@@ -88,9 +85,9 @@ export class PaymentChannel {
   pay(drops: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {
     if (typeof drops !== 'bigint' || drops <= 0n)
       return Promise.reject(invalid(`drops: expected a bigint above 0, got ${typeof drops} ${drops}`));
-    if (this.#isKnown) return this.claim(this.#flow.claimed + drops, { signal });
-    const learned = abortable(signal, () => this.#inflight.hold(() => this.#learn()));
-    return learned.then(() => this.claim(this.#flow.claimed + drops, { signal }));
+    if (this.#isKnown) return this.claim(this.#parts.flow.claimed + drops, { signal });
+    const learned = abortable(signal, () => this.#parts.inflight.hold(() => this.#learn()));
+    return learned.then(() => this.claim(this.#parts.flow.claimed + drops, { signal }));
   }
 
   /**
@@ -101,13 +98,15 @@ export class PaymentChannel {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
     if (amount === 0n) return Promise.resolve(true);
-    return abortable(signal, () => this.#inflight.hold(() => this.#inflight.questions.ask(this.channelId, amount)));
+    return abortable(signal, () =>
+      this.#parts.inflight.hold(() => this.#parts.inflight.questions.ask(this.channelId, amount)),
+    );
   }
 
   /** A copy of the 93 bytes of the last claim signed, or undefined before the first. */
   lastClaim(): Uint8Array | undefined {
-    const { bytes, offset } = this.#flow.place;
-    return this.#flow.hasSigned ? bytes.slice(offset, offset + CLAIM_BYTES) : undefined;
+    const { bytes, offset } = this.#parts.flow.place;
+    return this.#parts.flow.hasSigned ? bytes.slice(offset, offset + CLAIM_BYTES) : undefined;
   }
 
   /** See Payer.resume. */
@@ -129,9 +128,10 @@ export class PaymentChannel {
 
   async #askNode(): Promise<void> {
     const { bounds, state, prove } = this.#parts;
-    const { questions } = this.#inflight;
-    const { signed } = this.#flow;
-    const known = state === undefined ? bounds : state.file.bounds(state.entry, bounds);
+    const { questions } = this.#parts.inflight;
+    const { signed } = this.#parts.flow;
+    const found = state?.entry.found;
+    const known = found === undefined ? bounds : { least: found.committed, most: found.signed };
     const most = known.most !== undefined && signed > known.most ? signed : known.most;
     const isHeld = (amount: bigint) => questions.ask(this.channelId, amount);
     await this.#goOn(await learnCommitted({ isHeld, prove }, { ...known, most }));
@@ -139,19 +139,19 @@ export class PaymentChannel {
 
   async #goOn({ committed, sequence }: Committed): Promise<void> {
     const { state } = this.#parts;
-    this.#flow.resume(committed, sequence ?? this.#flow.lastSequence);
-    if (state !== undefined) await state.file.record(state.entry, committed, this.#flow);
+    this.#parts.flow.resume(committed, sequence ?? this.#parts.flow.lastSequence);
+    if (state !== undefined) await state.file.record(state.entry, committed, this.#parts.flow);
     this.#isKnown = true;
   }
 
   async #claimWritten(amount: bigint, written: Promise<void>, signal?: AbortSignal): Promise<ClaimAck> {
-    const flow = this.#flow;
+    const flow = this.#parts.flow;
     // The next payment adds to this amount, even before it is on the disk.
     if (amount > flow.claimed) flow.claimed = amount;
     if (amount > flow.recording) flow.recording = amount;
-    await this.#inflight.hold(() => written);
+    await this.#parts.inflight.hold(() => written);
     // Writes end in the order in which they were asked for.
     if (amount === flow.recording) flow.recording = 0n;
-    return await this.#inflight.request(flow, amount, signal);
+    return await this.#parts.inflight.request(flow, amount, signal);
   }
 }

@@ -46,8 +46,11 @@ export async function learnCommitted(source: CommittedSource, bounds: CommittedB
   if (most === undefined) {
     if (!(await source.isHeld(1n))) return { committed: 0n };
     return await source.prove().catch((error: unknown) => {
-      if (error instanceof ClaimwireError && NO_PROOF.includes(error.code)) throw unknownError(error);
-      throw error;
+      if (!(error instanceof ClaimwireError) || !NO_PROOF.includes(error.code)) throw error;
+      const message =
+        'expected to know what the channel has committed, got something at the node and no proof of how much ' +
+        `(${error.message}); keep a state file (state: FILE), give committed, or pay over tcp://, tls:// or auto://`;
+      throw new ClaimwireError('COMMITTED_UNKNOWN', message, {}, { cause: error });
     });
   }
   const [isOver, isReached] = await Promise.all([
@@ -71,13 +74,6 @@ async function highestHeld(source: CommittedSource, held: bigint, most: bigint):
     else above = middle;
   }
   return low;
-}
-
-function unknownError(cause: ClaimwireError): ClaimwireError {
-  const message =
-    'expected to know what the channel has committed, got something at the node and no proof of how much ' +
-    `(${cause.message}); keep a state file (state: FILE), give committed, or pay over tcp://, tls:// or auto://`;
-  return new ClaimwireError('COMMITTED_UNKNOWN', message, {}, { cause });
 }
 
 function mismatchError({ least, most }: CommittedBounds, got: string): ClaimwireError {

@@ -24,7 +24,7 @@ export class DeadlineHeap<Entry extends HeapEntry> {
   #timerAt = Number.POSITIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
 
-  /** @param onDue called when the earliest deadline has come and ready input is read; it calls `popDue` and `rearm` */
+  /** @param onDue called when the earliest deadline has come and ready input is read; it calls `popDue` */
   constructor(clock: Clock, onDue: () => void) {
     this.#clock = clock;
     this.#onDue = onDue;
@@ -51,11 +51,6 @@ export class DeadlineHeap<Entry extends HeapEntry> {
     return first;
   }
 
-  /** Sets the timer for what is left; called after the last `popDue`. */
-  rearm(): void {
-    if (this.#entries.length > 0) this.#armTimer();
-  }
-
   clear(): void {
     for (const entry of this.#entries) entry.heapIndex = -1;
     this.#entries.length = 0;
@@ -77,6 +72,7 @@ export class DeadlineHeap<Entry extends HeapEntry> {
       this.#clock.afterInput(() => {
         if (this.#cancelTimer === undefined) this.#timerAt = Number.POSITIVE_INFINITY;
         this.#onDue();
+        if (this.#entries.length > 0) this.#armTimer();
       });
     });
   }

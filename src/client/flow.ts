@@ -3,14 +3,29 @@
  * Payer's thread.
  */
 import type { ProfileName } from '../../protocol/layout.ts';
-import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, CLAIM_TIMESTAMP, FRAME_CLAIM } from '../../protocol/layout.ts';
-import type { ClaimPlace } from './claim-slab.ts';
+import {
+  CLAIM_AMOUNT,
+  CLAIM_BYTES,
+  CLAIM_CHANNEL_ID,
+  CLAIM_SEQUENCE,
+  CLAIM_TIMESTAMP,
+  FRAME_CLAIM,
+} from '../../protocol/layout.ts';
 import type { HeapEntry } from './deadline-heap.ts';
 import type { Signer } from './keys/signer.ts';
 import { isUpTo, WaiterQueue } from './waiter-queue.ts';
 
 /** Sequences older than this many would look newer, since u32 wraps around. */
 const SEQUENCES_TELLABLE = 2 ** 31;
+
+const CLAIMS_PER_PAGE = 1024;
+
+/** A claim's bytes, `bytes[offset .. offset + 93)`. */
+interface ClaimPlace {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly offset: number;
+}
 
 /** What a channel is opened with, checked. */
 export interface FlowIdentity {
@@ -116,5 +131,26 @@ export class Flow implements HeapEntry {
   /** Karn's rule: whether an echoed timestamp says which transmission is acknowledged. */
   canTime(sequence: number): boolean {
     return this.#resentSequence === undefined || !isUpTo(sequence, this.#resentSequence);
+  }
+}
+
+/**
+ * Memory for the newest signed claim of each channel, in pages, so that 100,000 channels need 100 buffers and not 100,000.
+ * A place lasts as long as the payer.
+ */
+export class ClaimSlab {
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+  #used = CLAIMS_PER_PAGE;
+
+  next(): ClaimPlace {
+    if (this.#used === CLAIMS_PER_PAGE) {
+      this.#bytes = new Uint8Array(CLAIMS_PER_PAGE * CLAIM_BYTES);
+      this.#view = new DataView(this.#bytes.buffer);
+      this.#used = 0;
+    }
+    const offset = this.#used * CLAIM_BYTES;
+    this.#used += 1;
+    return { bytes: this.#bytes, view: this.#view, offset };
   }
 }

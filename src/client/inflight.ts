@@ -156,7 +156,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   }
 
   resend(channelId: bigint): void {
-    if (this.questions.size > 0) this.questions.resend(channelId);
+    this.questions.resend(channelId);
     const flow = this.#flows.get(channelId);
     if (flow !== undefined && flow.inFlight > 0) this.#sendNewest(flow, this.#parts.clock.now());
   }
@@ -331,15 +331,13 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   #expire(): void {
     if (this.#closed) return;
-    const { link, ackTimeoutMs, counters, clock } = this.#parts;
-    const now = clock.now();
+    const now = this.#parts.clock.now();
     for (;;) {
       const flow = this.#heap.popDue(now);
       if (flow === undefined) break;
       if (flow.waiters.earliestDeadline <= now) {
-        this.#rejectAll(flow.waiters.takeExpired(now), ({ amount }) =>
-          timeoutError(link.peer, flow.identity.channelId, amount, ackTimeoutMs, counters.lastSocketError),
-        );
+        const { channelId } = flow.identity;
+        this.#rejectAll(flow.waiters.takeExpired(now), ({ amount }) => timeoutError(this.#parts, channelId, amount));
         if (flow.waiters.length === 0) this.#finish(flow);
       }
       if (!flow.outstanding) continue;
@@ -347,7 +345,6 @@ export class Inflight implements FrameSink, LinkReceiver {
       else this.#arm(flow);
     }
     this.#fillWindow();
-    this.#heap.rearm();
   }
 
   /** Sends claims of channels in line, a bounded number in each turn. */

@@ -14,10 +14,9 @@ import { ClaimwireError } from '../errors.ts';
 import { type Abortable, abortable } from './abort.ts';
 import { PaymentChannel } from './channel.ts';
 import { invalid } from './claim-errors.ts';
-import { ClaimSlab } from './claim-slab.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
-import { Flow } from './flow.ts';
+import { ClaimSlab, Flow } from './flow.ts';
 import { Inflight } from './inflight.ts';
 import { type KeyPair, keySigner } from './keys/key-file.ts';
 import type { Signer } from './keys/signer.ts';
@@ -160,7 +159,7 @@ export class Payer {
     const identity = { channelId, ledgerChannelId, profile, signer };
     const entry = this.#state?.entry(ledgerChannelId);
     const { committed: base = committed, sequence = 0 } = entry?.found ?? {};
-    const flow = new Flow(identity, this.#slab.take(), base, Math.max(lastSequence, sequence));
+    const flow = new Flow(identity, this.#slab.next(), base, Math.max(lastSequence, sequence));
     if (!this.#inflight.addFlow(flow))
       throw new ClaimwireError('CHANNEL_EXISTS', `channelId: expected a handle not in use, got ${channelId}`);
     const channel = new PaymentChannel({

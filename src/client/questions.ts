@@ -84,11 +84,6 @@ export class Questions {
     this.#parts = parts;
   }
 
-  /** Questions that wait for an answer. */
-  get size(): number {
-    return this.#open.size;
-  }
-
   /**
    * Whether `amount` of the channel is durable at the node. Rejects with ClaimwireError: CLAIM_REFUSED (the channel is
    * unknown or closed), ACK_TIMEOUT, PAYER_CLOSED.
@@ -185,26 +180,20 @@ export class Questions {
   }
 
   #expire(bits: bigint, question: Question): void {
-    const { link, clock, counters, ackTimeoutMs } = this.#parts;
-    if (clock.now() < question.deadline) {
+    const { clock, ackTimeoutMs } = this.#parts;
+    const now = clock.now();
+    if (now < question.deadline) {
       question.backoff += 1;
       this.#send(bits);
       return;
     }
-    const late = ({ channelId, amount }: Pick<Question, 'channelId' | 'amount'>) =>
-      timeoutError(link.peer, channelId, amount, ackTimeoutMs, counters.lastSocketError);
-    if (this.#answeredAt < question.deadline - ackTimeoutMs) this.#giveUpLine(late);
+    const giveUp = ({ channelId, amount, reject }: Pick<Question, 'channelId' | 'amount' | 'reject'>) =>
+      reject(timeoutError(this.#parts, channelId, amount));
+    // A node that answered nothing for a whole time-out is not sent the questions that were in line for so long.
+    if (this.#answeredAt < question.deadline - ackTimeoutMs)
+      while (this.#line.length > 0 && this.#line[0]!.since <= now - ackTimeoutMs) giveUp(this.#line.shift()!);
     this.#end(bits, question);
-    question.reject(late(question));
-  }
-
-  /** The node answered nothing for a whole time-out: questions that were in line for so long are not sent one by one. */
-  #giveUpLine(late: (waiting: InLine) => Error): void {
-    const since = this.#parts.clock.now() - this.#parts.ackTimeoutMs;
-    while (this.#line.length > 0 && this.#line[0]!.since <= since) {
-      const waiting = this.#line.shift()!;
-      waiting.reject(late(waiting));
-    }
+    giveUp(question);
   }
 
   #end(bits: bigint, question: Question): void {

@@ -26,9 +26,9 @@ export interface ResumedChannel {
 export function resumeRequest(identity: FlowIdentity, nonce: string): AskedRequest {
   const { channelId, ledgerChannelId, signer } = identity;
   if (signer.signMessage === undefined) throw invalid('resume: expected a signer with signMessage, got one without');
-  const signature = signer.signMessage(resumePreimage(ledgerChannelId, Buffer.from(nonce, 'hex')));
-  const hex = Buffer.from(signature).toString('hex').toUpperCase();
-  return { type: 'resume', channelId: String(channelId), signature: hex };
+  const bytes = signer.signMessage(resumePreimage(ledgerChannelId, Buffer.from(nonce, 'hex')));
+  const signature = Buffer.from(bytes).toString('hex').toUpperCase();
+  return { type: 'resume', channelId: String(channelId), signature };
 }
 
 export function checkBestClaim(identity: FlowIdentity, answer: ControlAnswer): ResumedChannel {

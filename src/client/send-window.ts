@@ -15,12 +15,10 @@ export class SendWindow {
   used = 0;
   limit: number;
   readonly #max: number;
-  readonly #min: number;
   #shrunkAt = Number.NEGATIVE_INFINITY;
 
   constructor(max: number) {
     this.#max = max;
-    this.#min = Math.min(max, LIMIT_MIN);
     this.limit = max;
   }
 
@@ -35,6 +33,6 @@ export class SendWindow {
   shrink(now: number, timeoutMs: number): void {
     if (now - this.#shrunkAt < timeoutMs) return;
     this.#shrunkAt = now;
-    this.limit = Math.max(this.#min, this.limit / 2);
+    this.limit = Math.max(Math.min(this.#max, LIMIT_MIN), this.limit / 2);
   }
 }

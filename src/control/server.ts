@@ -138,14 +138,14 @@ export class ControlServer implements ControlPort {
     if (++this.#resumes > RESUMES_PER_SECOND_MAX)
       throw new ControlRefused(CONTROL_CODE.OVERLOADED, 'node: too many resumes, try again shortly');
     const preimage = resumePreimage(channel.ledgerChannelId, Buffer.from(session.nonce, 'hex'));
-    if (this.#isSigned(preimage, Buffer.from(signature, 'hex'), channel.publicKey)) return bestClaim(channel);
+    const bytes = Buffer.from(signature, 'hex');
+    const { publicKey } = channel;
+    const isSigned =
+      publicKey[0] === ED25519_KEY_PREFIX
+        ? this.#ed25519.verify(preimage, bytes, publicKey)
+        : this.#ecdsa.verify(PROFILE_LINK, preimage, bytes, publicKey);
+    if (isSigned) return bestClaim(channel);
     throw unauthorized("signature: expected the channel key's over this connection's nonce, got another");
-  }
-
-  #isSigned(preimage: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
-    return publicKey[0] === ED25519_KEY_PREFIX
-      ? this.#ed25519.verify(preimage, signature, publicKey)
-      : this.#ecdsa.verify(PROFILE_LINK, preimage, signature, publicKey);
   }
 
   #authorize(token: string, session: ControlSession): void {

@@ -26,7 +26,15 @@ export function loadAdminToken(directory: string, system: System): string {
 
 /** Reads a token file of a node. Throws CONFIG_INVALID, saying what was expected. */
 export function readToken(path: string, files: Files = nodeFiles): string {
-  const { bytes, mode } = readTokenFile(path, files);
+  let file: SmallFile;
+  try {
+    file = readSmallFile(path, TOKEN_FILE_BYTES_MAX, files);
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    const help = 'start a node once, or name its file with --token-file';
+    throw invalid(path, `expected a readable file, got ${error.reason}; ${help}`);
+  }
+  const { bytes, mode } = file;
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
     throw invalid(path, `expected mode 600, got ${mode.toString(8)}; others may have read it: ${REMEDY}`);
   const token = bytes.toString().trim();
@@ -36,16 +44,6 @@ export function readToken(path: string, files: Files = nodeFiles): string {
 
 function invalid(path: string, message: string): ClaimwireError {
   return new ClaimwireError('CONFIG_INVALID', `token file ${path}: ${message}`);
-}
-
-function readTokenFile(path: string, files: Files): SmallFile {
-  try {
-    return readSmallFile(path, TOKEN_FILE_BYTES_MAX, files);
-  } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
-    const help = 'start a node once, or name its file with --token-file';
-    throw invalid(path, `expected a readable file, got ${error.reason}; ${help}`);
-  }
 }
 
 /**

@@ -58,7 +58,7 @@ interface Route {
   mutates: boolean;
   /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
   takesBody: boolean;
-  answer(request: IncomingMessage, response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
+  answer(response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
 }
 
 const read = (answer: Route['answer']): Route => ({ mutates: false, takesBody: false, answer });
@@ -135,14 +135,10 @@ function connectionOf(request: IncomingMessage): AdminConnection {
 
 function listen(server: NetServer, host: string, port: number, logger: Logger): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new ClaimwireError(
-          'CONFIG_INVALID',
-          `http ${hostPortText({ host, port })}: expected an address to listen on, got ${error.code}`,
-        ),
-      ),
-    );
+    server.once('error', ({ code }: NodeJS.ErrnoException) => {
+      const message = `http ${hostPortText({ host, port })}: expected an address to listen on, got ${code}`;
+      reject(new ClaimwireError('CONFIG_INVALID', message));
+    });
     server.listen({ port, host, backlog: BACKLOG }, () => {
       server.removeAllListeners('error');
       server.on('error', (error) => logger.error(`http: ${error.message}`));
@@ -157,12 +153,15 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
     const hasToken = isAuthorized(request.headers.authorization, admin.token);
     if (hasToken) admin.connections.trust(connectionOf(request));
     checkHost(request, admin);
-    const url = urlOf(request);
+    const target = request.url ?? '/';
+    if (!target.startsWith('/') || !URL.canParse(target, 'http://localhost'))
+      throw new HttpRefusal(400, `path: expected one that begins with a slash`);
+    const url = new URL(target, 'http://localhost');
     const route = routeOf(admin, request.method ?? 'GET', url.pathname, response);
     if (route.mutates && !hasToken)
       throw new ClaimwireError('UNAUTHORIZED', 'authorization: expected "Bearer" and the token in DIR/admin-token');
     checkBody(request, response, route);
-    await route.answer(request, response, url, hasToken);
+    await route.answer(response, url, hasToken);
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
@@ -182,12 +181,6 @@ function checkBody(request: IncomingMessage, response: ServerResponse, route: Ro
   if (expect !== undefined && !request.complete) response.writeContinue();
 }
 
-function urlOf(request: IncomingMessage): URL {
-  const target = request.url ?? '/';
-  if (target.startsWith('/') && URL.canParse(target, 'http://localhost')) return new URL(target, 'http://localhost');
-  throw new HttpRefusal(400, `path: expected one that begins with a slash`);
-}
-
 function routeOf(admin: Admin, method: string, path: string, response: ServerResponse): Route {
   const routes = routesAt(admin, path);
   if (routes === undefined)
@@ -204,29 +197,29 @@ function routesAt({ control, parser, listings, connections }: Admin, path: strin
   switch (path) {
     case '/channels':
       return {
-        GET: read((request, response, url, hasToken) => {
-          const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
-          return listings.list(url, isStream, { isTrusted: connectionOf(request).isTrusted, hasToken }, response);
+        GET: read((response, url, hasToken) => {
+          const isStream = (response.req.headers.accept ?? '').includes('application/x-ndjson');
+          return listings.list(url, isStream, { isTrusted: connectionOf(response.req).isTrusted, hasToken }, response);
         }),
-        POST: change((request, response) => openChannels(control, parser, request, response)),
+        POST: change((response) => openChannels(control, parser, response)),
       };
     case '/channels/remove':
-      return { POST: change((request, response) => removeChannels(control, request, response)) };
+      return { POST: change((response) => removeChannels(control, response)) };
     case '/healthz':
-      return { GET: read((_, response) => sendJson(response, 200, { status: 'ok' })) };
+      return { GET: read((response) => sendJson(response, 200, { status: 'ok' })) };
     case '/readyz':
-      return { GET: read((_, response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready })) };
+      return { GET: read((response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready })) };
     case '/stats':
       return {
-        GET: read((_, response) => sendJson(response, 200, { ...control.stats(), http: connections.counters })),
+        GET: read((response) => sendJson(response, 200, { ...control.stats(), http: connections.counters })),
       };
   }
   const id = /^\/channels\/([^/]+)$/.exec(path)?.[1];
   if (id === undefined) return undefined;
   return {
-    GET: read((_request, response, _url, hasToken) => showChannel(control, id, hasToken, response)),
-    PATCH: change((request, response) => changeChannel(control, id, request, response)),
-    DELETE: { mutates: true, takesBody: false, answer: (_request, response) => closeChannel(control, id, response) },
+    GET: read((response, _url, hasToken) => showChannel(control, id, hasToken, response)),
+    PATCH: change((response) => changeChannel(control, id, response)),
+    DELETE: { mutates: true, takesBody: false, answer: (response) => closeChannel(control, id, response) },
   };
 }
 

@@ -2,7 +2,7 @@
  * The /channels endpoints: open, show, change, close, remove; listing.ts lists. Main thread. admin.ts checks the token,
  * the host and the method before.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../../protocol/layout.ts';
 import type { ChannelOpening } from '../channel/changes.ts';
@@ -34,36 +34,26 @@ const keys = new KeyCheck();
 let imports = 0;
 
 /** POST /channels: one opening, an array of them, or NDJSON of any length. */
-export async function openChannels(
-  control: NodeControl,
-  parser: LineParser,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+export async function openChannels(control: NodeControl, parser: LineParser, response: ServerResponse): Promise<void> {
   expectReady(control);
-  if (mediaType(request) === 'application/x-ndjson') return await openBulk(control, parser, request, response);
-  const body = await readJson(request);
+  if (mediaType(response.req) === 'application/x-ndjson') return await openBulk(control, parser, response);
+  const body = await readJson(response.req);
   if (Array.isArray(body)) await openMany(control, body, response);
   else await openOne(control, body, response);
 }
 
-async function openBulk(
-  control: NodeControl,
-  parser: LineParser,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function openBulk(control: NodeControl, parser: LineParser, response: ServerResponse): Promise<void> {
   const tooMany = `imports: expected at most ${IMPORTS_MAX} at a time, got one more; try later`;
   if (imports >= IMPORTS_MAX) throw new ClaimwireError('NODE_BUSY', tooMany);
   const total = emptyResult();
   imports++;
   try {
-    await openLines(partsOf(request), control, parser, total);
+    await openLines(partsOf(response.req), control, parser, total);
   } catch (error) {
     // The channels opened so far stay open, so the error says how many they are.
     if (error instanceof ClaimwireError)
       throw new ClaimwireError(error.code, error.message, { ...error.details, ...total }, { cause: error });
-    if (request.errored !== null) return;
+    if (response.req.errored !== null) return;
     throw error;
   } finally {
     imports--;
@@ -109,14 +99,9 @@ export function showChannel(control: NodeControl, id: string, hasToken: boolean,
 }
 
 /** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the changed row. */
-export async function changeChannel(
-  control: NodeControl,
-  id: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+export async function changeChannel(control: NodeControl, id: string, response: ServerResponse): Promise<void> {
   expectReady(control);
-  const body = await readJson(request);
+  const body = await readJson(response.req);
   const { channelId, profile } = findChannel(control, id);
   sendJson(response, 200, channelJson(await control.updateChannel(channelId, parseChange(body, profile))));
 }
@@ -137,13 +122,9 @@ export interface RemovalJson {
 }
 
 /** POST /channels/remove: `{ids: [ID, …], force?}`, all in one commit. Answers with the refusals; the others are removed. */
-export async function removeChannels(
-  control: NodeControl,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+export async function removeChannels(control: NodeControl, response: ServerResponse): Promise<void> {
   expectReady(control);
-  const { ids, force } = parseRemoval(await readJson(request));
+  const { ids, force } = parseRemoval(await readJson(response.req));
   const refused: RemovalJson['refused'] = [];
   const found: string[] = [];
   const channelIds: bigint[] = [];

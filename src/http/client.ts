@@ -32,16 +32,10 @@ export interface AdminClientOptions {
   forSignatures?: boolean;
 }
 
-/** What POST /channels takes. Amounts in drops. */
-export interface OpeningJson {
-  ledgerChannelId: string;
-  publicKey: string;
-  capacity: string;
-  profile?: string;
-  expiresAt?: string | null;
-  channelId?: string;
-  throwAway?: boolean;
-}
+type OpeningOption = 'profile' | 'expiresAt' | 'channelId' | 'throwAway';
+/** The body of POST /channels. Amounts in drops. */
+export type OpeningJson = Pick<ChannelJson, 'ledgerChannelId' | 'publicKey' | 'capacity'> &
+  Partial<Pick<ChannelJson, OpeningOption>>;
 
 export class AdminClient {
   readonly #options: AdminClientOptions;
@@ -183,8 +177,12 @@ export class AdminClient {
    * as well if its file is readable, since the node reserves connections for the token's holder.
    */
   #authorize(method: string, headers: Record<string, string>): void {
-    if (method !== 'GET' || this.#options.forSignatures) this.#token ??= readToken(this.#options.tokenFile);
-    else if (this.#isLocal) this.#token ??= tokenIfAny(this.#options.tokenFile);
+    const isRequired = method !== 'GET' || this.#options.forSignatures;
+    try {
+      if (isRequired || this.#isLocal) this.#token ??= readToken(this.#options.tokenFile);
+    } catch (error) {
+      if (isRequired) throw error;
+    }
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
   }
 
@@ -208,14 +206,6 @@ export class AdminClient {
     const remedy = 'start one with "claimwire node" or name it with --http';
     const text = `${this.#options.http}: expected a claimwire node, got ${reason}; ${remedy}`;
     return new ClaimwireError('NODE_UNREACHABLE', text, {}, { cause: error });
-  }
-}
-
-function tokenIfAny(file: string): string | undefined {
-  try {
-    return readToken(file);
-  } catch {
-    return undefined;
   }
 }
 

@@ -54,7 +54,14 @@ export class AdminConnections {
     this.counters.connections++;
     connection.once('close', () => this.#onClose(connection));
     // At least 64 turns of the event loop lie between: what a new connection sends at once has been read by then.
-    if (this.#open.size - this.#trusted > CONNECTIONS_MAX) this.#evictOldest();
+    if (this.#open.size - this.#trusted <= CONNECTIONS_MAX) return;
+    for (const oldest of this.#open) {
+      if (oldest.isTrusted) continue;
+      this.counters.evicted++;
+      this.#onClose(oldest);
+      oldest.destroy();
+      return;
+    }
   }
 
   /** The connection presented the token: from now on it counts among the trusted, unless these are too many. */
@@ -80,16 +87,6 @@ export class AdminConnections {
     if (!this.#open.delete(connection)) return;
     this.counters.connections--;
     if (connection.isTrusted) this.#trusted--;
-  }
-
-  #evictOldest(): void {
-    for (const connection of this.#open) {
-      if (connection.isTrusted) continue;
-      this.counters.evicted++;
-      this.#onClose(connection);
-      connection.destroy();
-      return;
-    }
   }
 
   #endLate(): void {

@@ -50,8 +50,9 @@ export class Turns {
 
   #schedule(): void {
     if (this.#isScheduled) return;
-    const waitMs = this.#waitMs();
-    if (waitMs === Number.POSITIVE_INFINITY) return;
+    const isReady = this.#requests.length + this.#trusted.length > 0;
+    if (!isReady && this.#others.length === 0) return;
+    const waitMs = isReady ? 0 : this.#othersNotBefore - performance.now();
     if (waitMs > 0) {
       // What comes meanwhile is scheduled by itself; a timer that finds nothing to do does nothing.
       setTimeout(() => this.#schedule(), Math.ceil(waitMs));
@@ -63,13 +64,6 @@ export class Turns {
       this.#turn();
       this.#schedule();
     });
-  }
-
-  /** Milliseconds until there is something to do; Infinity where nothing waits. */
-  #waitMs(): number {
-    if (this.#requests.length + this.#trusted.length > 0) return 0;
-    if (this.#others.length === 0) return Number.POSITIVE_INFINITY;
-    return Math.max(0, this.#othersNotBefore - performance.now());
   }
 
   #turn(): void {

@@ -40,7 +40,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/client/payer.test.ts': [
     'src/client/claim-errors.ts',
-    'src/client/claim-slab.ts',
     'src/client/clock.ts',
     'src/client/counters.ts',
     'src/client/inflight.ts',

@@ -48,7 +48,15 @@ export function keySigner(key: KeyPair): Signer {
 
 /** Reads a key file. Throws ClaimwireError KEY_FILE_INVALID where that fails, or others than its owner may access it. */
 export function loadKeyFile(path: string): KeyPair {
-  const { bytes, mode } = readKeyBytes(path);
+  let file: SmallFile;
+  try {
+    file = readSmallFile(path, KEY_FILE_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    const remedy = 'make one with claimwire keygen --out FILE';
+    throw keyError(`expected a readable file, got ${error.reason} for ${path}, ${remedy}`, error);
+  }
+  const { bytes, mode } = file;
   if ((mode & OTHERS_MODE_BITS) !== 0)
     throw keyError(`expected mode 0600, got 0${mode.toString(8)}, do chmod 600 ${path}`);
   let key: unknown;
@@ -78,16 +86,6 @@ export function writeKeyFile(path: string, key: KeyPair): void {
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
-  }
-}
-
-function readKeyBytes(path: string): SmallFile {
-  try {
-    return readSmallFile(path, KEY_FILE_BYTES_MAX);
-  } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
-    const remedy = 'make one with claimwire keygen --out FILE';
-    throw keyError(`expected a readable file, got ${error.reason} for ${path}, ${remedy}`, error);
   }
 }
 

@@ -116,7 +116,10 @@ export class AutoLink implements PeerLink {
     if (this.#current === 'udp' || this.#answered) return;
     this.#answered = true;
     this.#answers += 1;
-    if (this.#answers >= this.#answersNeeded) this.#returnToUdp();
+    if (this.#answers < this.#answersNeeded) return;
+    this.#current = 'udp';
+    this.#switches += 1;
+    this.#returnedAt = this.#clock.now();
   }
 
   /** There is one timer at most, and it is checked when it fires, so that an ack sets none. */
@@ -144,12 +147,6 @@ export class AutoLink implements PeerLink {
     this.#probedAt = now;
     this.#listenTcp();
     this.#receiver!.resendAll();
-  }
-
-  #returnToUdp(): void {
-    this.#current = 'udp';
-    this.#switches += 1;
-    this.#returnedAt = this.#clock.now();
   }
 
   /** Connections are opened when they are first needed. */

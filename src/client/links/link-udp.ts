@@ -5,10 +5,9 @@
  * Runs on the payer's thread and owns the datagram buffers, which are used again once the socket is done with them.
  */
 import { copyClaim } from '../../../protocol/claim.ts';
-import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
-import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 import type { DatagramSocket } from './transport-udp.ts';
 
 /** Buffers kept for reuse; more are in use only while the socket's queue is long. */
@@ -44,7 +43,12 @@ export class UdpLink implements PeerLink {
     this.#socket = socket;
     this.#clock = clock;
     this.#control = control;
-    if (control !== undefined) this.ask = (request) => this.#ask(control, request);
+    if (control === undefined) return;
+    this.ask = async (request) => {
+      if (!this.#controlListens) control.listen(this.#receiver!);
+      this.#controlListens = true;
+      return await control.ask(request);
+    };
   }
 
   get peer(): string {
@@ -85,12 +89,6 @@ export class UdpLink implements PeerLink {
     this.#closed = true;
     this.#open = undefined;
     await Promise.all([this.#socket.close(), this.#control?.close()]);
-  }
-
-  async #ask(control: ControlLink, request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
-    if (!this.#controlListens) control.listen(this.#receiver!);
-    this.#controlListens = true;
-    return await control.ask(request);
   }
 
   #sendOpen(): void {

@@ -1,7 +1,7 @@
 /** Opens the link that an address such as `udp://HOST:PORT` calls for. Payer's thread. */
 import { lookup } from 'node:dns/promises';
 import { ClaimwireError } from '../../errors.ts';
-import { hostPortText, type NodeAddress, parseNodeAddress } from '../../host-port.ts';
+import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { invalid } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
 import { ConnectionPool } from '../pool/pool.ts';
@@ -25,7 +25,10 @@ export interface LinkOptions {
   tls?: TlsOptions;
 }
 
-/** Short limits, since a node may have no TCP on the port: it is not waited for as one that restarts would be. */
+/**
+ * Limits of the connection for requests to a node that is paid by UDP. It uses the same port, where the node may have no
+ * TCP: so it is not waited for as a node that restarts would be.
+ */
 const ASKING_LIMITS = {
   connectionsMin: 0,
   connectionsMax: 1,
@@ -42,7 +45,8 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
     throw invalid('tls: expected with tls:// or auto://, and without a pool (which has its own)');
   if (scheme === 'udp') {
     if (options.pool !== undefined) throw invalid('pool: expected with tcp, tls or auto, got udp');
-    return new UdpLink(await openUdpSocket(options.to), clock, askingLink(address, clock, random));
+    const asking = new ConnectionPool({ to: `tcp://${hostPortText(address)}`, clock, random, ...ASKING_LIMITS });
+    return new UdpLink(await openUdpSocket(options.to), clock, new TcpLink(asking, true));
   }
   const { tls } = options;
   const ownTo = `${scheme === 'tls' || tls !== undefined ? 'tls' : 'tcp'}://${hostPortText(address)}`;
@@ -54,22 +58,12 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
     const socket = await openUdpSocket(`udp://${hostPortText(address)}`);
     return new AutoLink(new UdpLink(socket, clock), tcp, clock);
   }
-  await expectHost(address.host);
-  return tcp;
-}
-
-/** For requests to a node paid by UDP: one connection while there are any, as nodes listen for TCP on the same port. */
-function askingLink(address: NodeAddress, clock: Clock, random: () => number): TcpLink {
-  const to = `tcp://${hostPortText(address)}`;
-  return new TcpLink(new ConnectionPool({ to, clock, random, ...ASKING_LIMITS }), true);
-}
-
-async function expectHost(host: string): Promise<void> {
   try {
-    await lookup(host);
+    await lookup(address.host);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-    const message = `to: expected a host that can be found, got ${reason} for ${host}, check its name`;
+    const message = `to: expected a host that can be found, got ${reason} for ${address.host}, check its name`;
     throw new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause: error });
   }
+  return tcp;
 }

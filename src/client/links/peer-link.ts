@@ -64,8 +64,5 @@ export interface PeerLink {
 export type ControlLink = PeerLink & { ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> };
 
 /** A request without its id, which the connection gives it. */
-export type AskedRequest = ControlRequest extends infer Request
-  ? Request extends ControlRequest
-    ? Omit<Request, 'id'>
-    : never
-  : never;
+export type AskedRequest = WithoutId<ControlRequest>;
+type WithoutId<Request> = Request extends ControlRequest ? Omit<Request, 'id'> : never;

@@ -28,24 +28,18 @@ export function connector(scheme: 'tcp' | 'tls', host: string, port: number, opt
   }
   const { ca, rejectUnauthorized = true, servername } = options ?? {};
   const name = servername ?? (net.isIP(host) === 0 ? host : undefined);
-  const tlsOptions = {
-    secureContext: secureContext(ca),
-    rejectUnauthorized,
-    ...(name !== undefined && { servername: name }),
-  };
-  return () => ({
-    socket: tls.connect({ ...tlsOptions, host, socket: net.connect(socketOptions) }),
-    upEvent: 'secureConnect',
-  });
-}
-
-function secureContext(ca: string | Buffer | undefined): tls.SecureContext {
+  let secureContext: tls.SecureContext;
   try {
     // createSecureContext does not refuse text that is no certificate.
     if (ca !== undefined) new X509Certificate(ca);
-    return tls.createSecureContext({ minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) });
+    secureContext = tls.createSecureContext({ minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) });
   } catch (error) {
     const message = `tls.ca: expected certificates as PEM, got ${(error as Error).message}`;
     throw new ClaimwireError('INPUT_INVALID', message, {}, { cause: error });
   }
+  const tlsOptions = { secureContext, rejectUnauthorized, ...(name !== undefined && { servername: name }) };
+  return () => ({
+    socket: tls.connect({ ...tlsOptions, host, socket: net.connect(socketOptions) }),
+    upEvent: 'secureConnect',
+  });
 }

@@ -225,9 +225,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   get #opening(): number {
-    let opening = 0;
-    for (const { state } of this.#connections) if (state === 'opening') opening += 1;
-    return opening;
+    return [...this.#connections].filter(({ state }) => state === 'opening').length;
   }
 
   #leastLoaded(): Connection | undefined {

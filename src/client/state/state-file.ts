@@ -11,7 +11,6 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ClaimwireError } from '../../errors.ts';
 import { FileFault, readSmallFile } from '../../system/regular-file.ts';
-import type { CommittedBounds } from '../committed.ts';
 import type { Flow } from '../flow.ts';
 import { lockState } from './state-lock.ts';
 import { parseState, type StateRecord, stateError, stateLine, stateText } from './state-text.ts';
@@ -82,12 +81,6 @@ export class StateFile {
     const entry = { ledgerChannelId: id, found, written: { ...record }, next: { ...record }, flow: undefined };
     this.#entries.set(id, entry);
     return entry;
-  }
-
-  /** What is known of the channel's committed amount. */
-  bounds(entry: StateEntry, otherwise: CommittedBounds): CommittedBounds {
-    const { found } = entry;
-    return found === undefined ? otherwise : { least: found.committed, most: found.signed };
   }
 
   /**

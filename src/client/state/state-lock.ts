@@ -41,7 +41,10 @@ export async function lockState(path: string): Promise<() => Promise<void>> {
   };
   try {
     // It gets its name when it listens already, so that one that does not answer is dead, and not about to begin.
-    await listen(server, at(`.${name}`));
+    const listening = once(server, 'listening');
+    server.listen(at(`.${name}`));
+    await listening;
+    server.unref();
     await rename(join(folder, `.${name}`), join(folder, name));
     for (const other of await readdir(folder)) {
       if (!other.startsWith(prefix) || other === name) continue;
@@ -57,13 +60,6 @@ export async function lockState(path: string): Promise<() => Promise<void>> {
   } finally {
     closeSync(descriptor);
   }
-}
-
-async function listen(server: ReturnType<typeof createServer>, path: string): Promise<void> {
-  const listening = once(server, 'listening');
-  server.listen(path);
-  await listening;
-  server.unref();
 }
 
 /** Whether the socket's process lives. A stopped process sends nothing, but its socket accepts connections. */
