@@ -33,7 +33,7 @@ import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
-import { defaultIdleStrategy } from './ring/idle.ts';
+import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';

@@ -24,9 +24,10 @@ import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../sr
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
-import { emptyPacket, NoTransport } from '../../src/transport/no-transport.ts';
+import { NoTransport } from '../../src/transport/no-transport.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet } from '../../src/transport/transport.ts';
+import { emptyPacket } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { RigFiles } from './rig-files.ts';
 

@@ -9,7 +9,7 @@ import { claimBytes } from '../../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, type ProfileName } from '../../../protocol/layout.ts';
 import { type Channel, encodeRow, ROW_BYTES } from '../../../src/channel/row.ts';
-import { Ed25519Signer } from '../../../src/client/keys/ed25519-signer.ts';
+import { Ed25519Signer } from '../../../src/client/keys/signer.ts';
 import { auditSignatures, ChannelKeys } from '../../../src/journal/audit.ts';
 import checkBatch, { AUDIT_BYTES } from '../../../src/journal/audit-worker.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
