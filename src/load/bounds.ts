@@ -5,6 +5,7 @@
  * answered. Acks are cumulative, so the ack of a newer claim may cover a lost one, and only the node's count shows it.
  */
 import type { Delivery, LoadCheck, LoadResult, LoadStep } from './result.ts';
+import type { LoadBounds } from './settings.ts';
 
 /** One claim in a thousand; a sound local network loses none. */
 const LOSS_MAX_DEFAULT = 0.001;
@@ -13,14 +14,6 @@ const REFUSED_MAX_DEFAULT = 0;
 const SLO_MS_DEFAULT = 100;
 /** Lower for a ramp, which looks for the highest rate that the node answers without a queue. */
 const RAMP_SLO_MS_DEFAULT = 10;
-
-export interface LoadBounds {
-  /** Shares of the claims sent, 0..1. */
-  lossMax: number;
-  refusedMax: number;
-  /** p99 of the corrected latency, milliseconds. */
-  sloMs: number;
-}
 
 export function boundsFor(given: Partial<LoadBounds>, isRamp: boolean): LoadBounds {
   return {

@@ -1,6 +1,5 @@
 /** The result of a load run, as `--json` prints it and the report draws it. Rates are claims a second. */
-import type { LoadBounds } from './bounds.ts';
-import type { LoadSettings } from './settings.ts';
+import type { LoadBounds, LoadSettings } from './settings.ts';
 
 /** A latency distribution, milliseconds. */
 export interface Latency {

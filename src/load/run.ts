@@ -5,14 +5,13 @@ import { cpus, release, type } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import type { AdminClient } from '../http/client.ts';
-import type { LoadBounds } from './bounds.ts';
 import { LoadChannels } from './channels.ts';
 import type { GeneratorEnd, GeneratorMessage, GeneratorTask } from './generator-thread.ts';
 import { ifReachable, NodeCounts, openLoadChannels, reconcile, removeLoadChannels } from './node-side.ts';
 import { readReplay } from './replay.ts';
 import type { LoadInterval, LoadResult, LoadStep } from './result.ts';
 import { arrivalsName } from './schedule.ts';
-import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
+import { CONTROL_STOP, type LoadBounds, type LoadSettings, type ReplayClaims } from './settings.ts';
 import { skewName } from './skew.ts';
 import { judge } from './verdict.ts';
 

@@ -17,6 +17,15 @@ export interface Target {
   port: number;
 }
 
+/** The bounds that decide whether a run passes. */
+export interface LoadBounds {
+  /** Shares of the claims sent, 0..1. */
+  lossMax: number;
+  refusedMax: number;
+  /** p99 of the corrected latency, milliseconds. */
+  sloMs: number;
+}
+
 export interface LoadSettings {
   target: Target;
   sender: 'auto' | 'native' | 'dgram';

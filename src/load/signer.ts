@@ -9,10 +9,11 @@
 import { Secp256k1Signer } from '../client/keys/signer.ts';
 import { assert } from '../errors.ts';
 import { loadAddon } from '../native/addon.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { ClaimRing } from '../ring/claim-ring.ts';
 import { NativeKernel } from '../verify/native.ts';
 import { WasmKernel, wasmKernelBytes } from '../verify/wasm.ts';
 import { BATCH_CLAIMS_MAX } from './batch.ts';
-import type { LoadChannels } from './channels.ts';
 import { seededBytes } from './random.ts';
 
 /** The kernel signs here and never verifies, so its cache of key tables is as small as can be. */
@@ -32,6 +33,12 @@ interface ThrowawayAddon extends ThrowawayKernel {
   throwawayKey(privateKey: Uint8Array): Uint8Array;
 }
 
+/** The arena and the ring whose slots hold the claims, as LoadChannels has them. */
+interface Slots {
+  arena: Arena;
+  ring: ClaimRing;
+}
+
 export interface LoadSigner {
   readonly name: 'native' | 'wasm';
   /** How many claims to sign at once, so that a turn takes about a millisecond at most. */
@@ -45,7 +52,7 @@ export class KernelSigner implements LoadSigner {
   readonly batchMax: number;
   readonly #kernel: ThrowawayKernel;
 
-  constructor(seed: number, keys: number, channels: LoadChannels) {
+  constructor(seed: number, keys: number, channels: Slots) {
     const addon = throwawayAddon();
     this.name = addon === undefined ? 'wasm' : 'native';
     this.batchMax = addon === undefined ? WASM_BATCH_MAX : BATCH_CLAIMS_MAX;
@@ -64,7 +71,7 @@ export class KernelSigner implements LoadSigner {
 }
 
 /** Makes the ring of `channels` the one that this thread's addon signs in and gathers from. */
-export function attachAddon(channels: LoadChannels): void {
+export function attachAddon(channels: Slots): void {
   new NativeKernel(KERNEL.cacheBytes).attach(channels.arena, channels.ring);
 }
 

@@ -1,6 +1,7 @@
 /** Whether a run passed, and what its figures mean, in one sentence each. Main thread. */
-import { checksOf, kneeOf, type LoadBounds, lostOf, sumOf, unexpectedRefusals } from './bounds.ts';
+import { checksOf, kneeOf, lostOf, sumOf, unexpectedRefusals } from './bounds.ts';
 import type { Delivery, LoadResult, LoadStep, Reconciliation } from './result.ts';
+import type { LoadBounds } from './settings.ts';
 
 export interface Outcome extends Pick<LoadResult, 'steps' | 'signer' | 'reconciliation' | 'delivery'> {
   isRamp: boolean;
