@@ -4,8 +4,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
-import { type Files, nodeFiles, withFile, writeWhole } from '../system/files.ts';
-import { syncFolder } from '../system/folders.ts';
+import { type Files, nodeFiles, syncFolder, withFile, writeWhole } from '../system/files.ts';
 import { FileFault, readSmallFile, type SmallFile } from '../system/regular-file.ts';
 import type { System } from '../system/system.ts';
 

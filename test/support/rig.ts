@@ -8,7 +8,7 @@ import { ACK_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layo
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import type { PathKind } from '../../src/config.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { AckSender } from '../../src/path/ack-sender.ts';
 import { AckRingWriter, AckStep } from '../../src/path/ack-step.ts';
@@ -24,9 +24,10 @@ import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../sr
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
-import { emptyPacket, NoTransport } from '../../src/transport/no-transport.ts';
+import { NoTransport } from '../../src/transport/no-transport.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet } from '../../src/transport/transport.ts';
+import { emptyPacket } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { RigFiles } from './rig-files.ts';
 
@@ -133,7 +134,7 @@ export class Rig {
       options.backend?.(this.arena, this.ring, this.table) ??
       new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
     this.verify = new VerifyStep(this.ring, backend);
-    this.journal = JournalWriter.open({
+    this.journal = new JournalWriter({
       directory: LANE,
       segmentBytes: 1 << 20,
       groupClaimsMax: GROUP_CLAIMS_MAX,

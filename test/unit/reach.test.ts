@@ -31,7 +31,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
   'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
   'test/unit/pcap.test.ts': ['src/pcap-packet.ts'],
-  'test/unit/channel/parse.test.ts': ['src/channel/ed25519-point.ts'],
   'test/unit/http/admin.test.ts': ['src/channel/json.ts', 'src/http/channels.ts', 'src/http/message.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
@@ -64,11 +63,9 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
-  'test/unit/registry/registry.test.ts': ['src/registry/record.ts'],
   'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
-    'src/transport/tcp-addresses.ts',
-    'src/transport/tcp-arrivals.ts',
+    'src/transport/tcp-admission.ts',
     'src/transport/tcp-intake.ts',
     'src/transport/tcp-outbox.ts',
   ],

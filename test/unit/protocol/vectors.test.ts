@@ -238,7 +238,7 @@ function taken(payload: Uint8Array): object | undefined {
     result = reply;
   };
   const control = new ConnectionControl(port, { add() {} } as unknown as Counters, false, answer);
-  control.take(payload, 1, payload.length);
+  control.handle(payload, 1, payload.length);
   return result;
 }
 
