@@ -1,4 +1,4 @@
-/** Signatures against the published vectors, and keys at rest. */
+/** Signatures, compared with the published vectors, and key files. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
