@@ -1,6 +1,5 @@
 /** Texts of `claimwire load`'s own kinds of options. */
-import { parseRamp } from '../src/load/ramp.ts';
-import { type Arrivals, parseArrivals } from '../src/load/schedule.ts';
+import { type Arrivals, parseArrivals, parseRamp } from '../src/load/schedule.ts';
 import { parseSkew } from '../src/load/skew.ts';
 import { usage } from './args.ts';
 import { type Reader, rate } from './units.ts';

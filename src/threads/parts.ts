@@ -72,7 +72,11 @@ export class ThreadParts {
   }
 
   openJournal(): JournalWriter {
-    const journal = JournalWriter.open({ ...this.context.journal, ...this.system, groupClaimsMax: GROUP_CLAIMS_MAX });
+    const journal = new JournalWriter({
+      ...this.context.journal,
+      ...this.system,
+      groupClaimsMax: GROUP_CLAIMS_MAX,
+    });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
   }

@@ -45,13 +45,7 @@ export function warmUp({ context, system }: ThreadParts): void {
   // The loops in TypeScript are warmed even where C is used: they still handle claims that are not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena) : undefined;
-    const journal = JournalWriter.open({
-      ...SEGMENT,
-      directory: 'nowhere',
-      groupClaimsMax: GROUP_CLAIMS_MAX,
-      clock,
-      files: new NoFiles(),
-    });
+    const journal = new JournalWriter({ ...JOURNAL, clock, files: new NoFiles() });
     const stages = new StageClock(counters, clock);
     const parts = { arena, ring, table, journal, answers, counters, clock: stages, path };
     const commit = new CommitStep({ ...parts, durability: 'os' });
@@ -71,7 +65,14 @@ export function warmUp({ context, system }: ThreadParts): void {
   }
 }
 
-const SEGMENT = { segmentBytes: 64 * 2 ** 20, journalId: new Uint8Array(16), segment: 1, group: 1 };
+const JOURNAL = {
+  directory: 'nowhere',
+  segmentBytes: 64 * 2 ** 20,
+  journalId: new Uint8Array(16),
+  segment: 1,
+  group: 1,
+  groupClaimsMax: GROUP_CLAIMS_MAX,
+};
 
 const KEY = new Uint8Array(33).fill(2);
 
