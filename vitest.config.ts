@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
+const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'];
+
 /** Of the folders of quick tests, the files that take four seconds of processor time and more. */
 const SLOW = [
   'test/differential/acceptance.test.ts',
@@ -17,6 +19,9 @@ const SLOW = [
   'test/unit/verify/newest-backend.test.ts',
   'test/unit/verify/self-test.test.ts',
 ];
+
+/** Quick tests with LMDB, whose read transactions do not outlive the threads of one process that come and go. */
+const LMDB = ['test/unit/registry/**/*.test.ts', 'test/unit/journal/lane-journals*.test.ts'];
 
 /** They begin first, so that none of them is still running when all others are done. */
 const LONGEST = [
@@ -57,17 +62,12 @@ export default defineConfig({
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
     projects: [
+      // A thread for each file costs a third less than a process.
       {
         extends: true,
-        test: {
-          name: 'fast',
-          include: ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'],
-          exclude: SLOW,
-          env: COLD,
-          // A thread for each file costs a quarter less than a process, and nothing here needs a process of its own.
-          pool: 'threads',
-        },
+        test: { name: 'fast', include: FAST, exclude: [...SLOW, ...LMDB], env: COLD, pool: 'threads' },
       },
+      { extends: true, test: { name: 'fast-lmdb', include: LMDB, exclude: SLOW, env: COLD } },
       {
         extends: true,
         test: {
