@@ -38,6 +38,7 @@ export const ERROR_CODES = [
   'STATE_LOCKED',
   'STATE_FAILED',
 ] as const;
+/** Stable: programs go by it, people by the message. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** An error with a stable code, and a message "expected X, got Y". */

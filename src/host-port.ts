@@ -3,6 +3,7 @@
  */
 import { ClaimwireError } from './errors.ts';
 
+/** An address: a name or a literal without brackets, and a port of 0 to 65,535. */
 export interface HostPort {
   host: string;
   port: number;

@@ -2,8 +2,11 @@
 
 /** `console` and the usual loggers have this form. */
 export interface Logger {
+  /** What the node does and runs with. */
   info(message: string): void;
+  /** Something was passed over, repaired or left out; the node goes on. */
   warn(message: string): void;
+  /** Something failed. */
   error(message: string): void;
 }
 

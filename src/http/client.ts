@@ -23,6 +23,7 @@ const ANSWER_MS_MAX = 120_000;
 const PAGE_ROWS = 10_000;
 const NEWLINE = 0x0a;
 
+/** Where an AdminClient finds its node and the node's token. */
 export interface AdminClientOptions {
   /** http://HOST:PORT of the node. */
   http: string;
@@ -37,6 +38,7 @@ type OpeningOption = 'profile' | 'expiresAt' | 'channelId' | 'throwAway';
 export type OpeningJson = Pick<ChannelJson, 'ledgerChannelId' | 'publicKey' | 'capacity'> &
   Partial<Pick<ChannelJson, OpeningOption>>;
 
+/** An operator's client of a node's admin interface. Every call rejects with ClaimwireError: the node's own code, or NODE_UNREACHABLE. */
 export class AdminClient {
   readonly #options: AdminClientOptions;
   readonly #isLocal: boolean;
@@ -96,6 +98,7 @@ export class AdminClient {
   }
 
   /** @param id u64 handle in decimal, or ledger channel id in hex */
+  /** The channel of this handle. Rejects with CHANNEL_UNKNOWN. */
   async channel(id: string): Promise<ChannelJson> {
     return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
   }
@@ -110,10 +113,12 @@ export class AdminClient {
     }
   }
 
+  /** Changes capacity (drops) or expiry (ISO 8601, null for never); the channel afterwards. */
   async updateChannel(id: string, change: { capacity?: string; expiresAt?: string | null }): Promise<ChannelJson> {
     return (await this.#json('PATCH', `/channels/${encodeURIComponent(id)}`, change)) as ChannelJson;
   }
 
+  /** Closes it for good: it takes no more claims. Its best claim stays. */
   async closeChannel(id: string): Promise<ChannelJson> {
     return (await this.#json('DELETE', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
   }
@@ -131,6 +136,7 @@ export class AdminClient {
     return total;
   }
 
+  /** What the node runs with and has counted. */
   async stats(): Promise<NodeStats> {
     return (await this.#json('GET', '/stats')) as NodeStats;
   }

@@ -40,6 +40,7 @@ export interface PaymentChannelClaim {
 
 /** The parts of a channel a redemption needs. */
 type RedeemableField = 'ledgerChannelId' | 'publicKey' | 'committed' | 'signature' | 'profile' | 'expiresAt';
+/** What redeeming needs of a channel. */
 export type Redeemable = Pick<Channel, RedeemableField>;
 
 /** What `redeemAdvice` says of a channel. */

@@ -13,6 +13,7 @@ export interface VerifyBackend {
 
 /** What verifies signatures, from the fastest to the reference: the order in which `auto` tries them. */
 export const BACKEND_NAMES = ['native', 'wasm', 'noble'] as const;
+/** A verification backend. */
 export type BackendName = (typeof BACKEND_NAMES)[number];
 /** `auto`: the fastest that passes its self-test. */
 export type BackendChoice = BackendName | 'auto';

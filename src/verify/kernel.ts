@@ -29,6 +29,7 @@ export const KERNEL_STATS = [
   'bytes',
   'bytesUsed',
 ] as const;
+/** The kernel's counters, since the process began. */
 export type KernelStats = Record<(typeof KERNEL_STATS)[number], number>;
 
 export function namedStats(numbers: ArrayLike<number | bigint>): KernelStats {

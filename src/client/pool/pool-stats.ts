@@ -26,6 +26,7 @@ export class PoolCounters {
   probes = 0;
 }
 
+/** A connection pool's counters, and what it holds now. */
 export interface PoolStats extends PoolCounters {
   /** Connections open now, and being opened. */
   connections: number;
