@@ -20,7 +20,7 @@ test: $(BUILT) $(NATIVE) ## everything that can fail
 	npx vitest run
 
 test-fast: $(BUILT) $(NATIVE) ## in less than a minute: units, and fast twins against slow ones
-	npx vitest run --project fast
+	npx vitest run --project 'fast*'
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx tsc -p tsconfig.test.json

@@ -1,17 +1,27 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Of the folders of quick tests, the files that take five seconds and more. */
+const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'];
+
+/** Of the folders of quick tests, the files that take four seconds of processor time and more. */
 const SLOW = [
+  'test/differential/acceptance.test.ts',
   'test/differential/backends.test.ts',
   'test/differential/native-path.test.ts',
+  'test/differential/slots.test.ts',
+  'test/unit/http/admin.test.ts',
+  'test/unit/journal/crash-points.test.ts',
   'test/unit/journal/power-loss.test.ts',
   'test/unit/journal/recover.test.ts',
   'test/unit/path/native-path-suites.test.ts',
   'test/unit/registry/damage.test.ts',
   'test/unit/tools/cli.test.ts',
+  'test/unit/verify/newest-backend.test.ts',
   'test/unit/verify/self-test.test.ts',
 ];
+
+/** Quick tests with LMDB, whose read transactions do not outlive the threads of one process that come and go. */
+const LMDB = ['test/unit/registry/**/*.test.ts', 'test/unit/journal/lane-journals*.test.ts'];
 
 /** They begin first, so that none of them is still running when all others are done. */
 const LONGEST = [
@@ -38,7 +48,10 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Hundreds of nodes are started where latency does not count: a warm-up each would be a quarter of all the work. */
+/** Nodes as an operator runs them, the warm-up with it. */
+const WARM = ['test/e2e/operator.test.ts', 'test/siege/*.test.ts'];
+
+/** Hundreds of nodes are started where latency does not count: the warm-up would be much of the work. */
 const COLD = { CLAIMWIRE_WARM_UP: 'off' };
 
 export default defineConfig({
@@ -49,27 +62,22 @@ export default defineConfig({
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
     projects: [
+      // A thread for each file costs a third less than a process.
+      {
+        extends: true,
+        test: { name: 'fast', include: FAST, exclude: [...SLOW, ...LMDB], env: COLD, pool: 'threads' },
+      },
+      { extends: true, test: { name: 'fast-lmdb', include: LMDB, exclude: SLOW, env: COLD } },
       {
         extends: true,
         test: {
-          name: 'fast',
-          include: ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'],
-          exclude: SLOW,
+          name: 'slow',
+          include: ['test/{e2e,hostile,integration,native,powerloss}/**/*.test.ts', ...SLOW],
+          exclude: WARM,
           env: COLD,
         },
       },
-      {
-        extends: true,
-        test: {
-          name: 'nodes',
-          include: ['test/{integration,hostile,powerloss}/**/*.test.ts', ...SLOW],
-          env: COLD,
-        },
-      },
-      // As an operator runs them, the warm-up with it.
-      { extends: true, test: { name: 'operator', include: ['test/{e2e,siege}/**/*.test.ts'] } },
-      // The tests that are C, and the WebAssembly module.
-      { extends: true, test: { name: 'c', include: ['test/native/**/*.test.ts'] } },
+      { extends: true, test: { name: 'warm', include: WARM } },
     ],
   },
 });

@@ -17,18 +17,13 @@ const node = await ClaimwireNode.start({ data, udp: { host: '127.0.0.1', port: 0
 
 // The payer's key, and the id that the channel would have on the XRP Ledger: the PaymentChannelCreate that made it.
 const key = generateKey();
-const ledgerChannelId = randomBytes(32);
-// Claims name their channel by a 64-bit handle, which is by default the beginning of its id.
-const channelId = ledgerChannelId.readBigUInt64BE();
+const ledgerChannelId = randomBytes(32).toString('hex');
 
 await node.openChannels([
   {
-    channelId,
     ledgerChannelId,
-    publicKey: Buffer.from(key.publicKey, 'hex'),
+    publicKey: key.publicKey,
     capacity: 1_000_000n, // drops; a million of them are one XRP
-    profile: 'xrpl',
-    expiresAt: 0, // never
   },
 ]);
 
@@ -41,7 +36,7 @@ for (const drops of [25n, 10n, 7n]) {
 }
 await payer.close();
 
-const { committed, capacity } = node.channel(channelId);
+const { committed, capacity } = node.channel(channel.channelId);
 console.log(`the node holds a claim of ${committed} of ${capacity} drops`);
 await node.stop();
 await rm(data, { recursive: true });

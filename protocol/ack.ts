@@ -32,7 +32,7 @@ export interface Ack {
   timestamp: number;
 }
 
-/** Writes an ack at `offset` without allocating. All arguments but `view` and `offset` are u8 or u32 values. */
+/** Writes an ack at `offset` without allocation. All arguments but `view` and `offset` are u8 or u32 values. */
 export function writeAck(
   view: DataView,
   offset: number,
@@ -96,7 +96,7 @@ export function encodeAck(view: DataView, offset: number, ack: Ack): void {
   view.setFloat64(offset + ACK_TIMESTAMP, ack.timestamp);
 }
 
-/** Reads a whole ack at `offset`. Callers have checked that ACK_BYTES bytes lie there. */
+/** Reads a whole ack at `offset`. The caller checks that ACK_BYTES bytes lie there. */
 export function decodeAck(view: DataView, offset: number): Ack {
   const type = view.getUint8(offset);
   if (type !== FRAME_ACK) throw new RangeError(`frame type: expected 0x02 (ack), got 0x${type.toString(16)}`);

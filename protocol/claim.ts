@@ -1,8 +1,8 @@
 /**
  * The 93-byte claim, read and written in place: `(view, offset)` in, numbers out, nothing copied.
  *
- * A u64 travels as two u32 halves on the claim path, because a BigInt allocates; the BigInt forms below are for tools,
- * clients and tests. Callers have checked that CLAIM_BYTES bytes lie at `offset`.
+ * The claim path handles a u64 as two u32 halves, because a BigInt allocates; the BigInt forms below are for tools,
+ * clients and tests. The caller checks that CLAIM_BYTES bytes lie at `offset`.
  */
 import {
   CLAIM_AMOUNT,
@@ -46,22 +46,22 @@ export function claimAmountHigh(view: DataView, offset: number): number {
 export function claimAmountLow(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_AMOUNT + 4);
 }
-/** The timestamp's bits as two u32: copied into an ack this way, since a f64 round trip may change a NaN's bits. */
+/** The upper half of the timestamp's bits. An ack copies them as two u32, since an f64 may change the bits of a NaN. */
 export function claimTimestampHigh(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_TIMESTAMP);
 }
-/** The lower half, see `claimTimestampHigh`. */
+/** The lower half of the timestamp's bits. */
 export function claimTimestampLow(view: DataView, offset: number): number {
   return view.getUint32(offset + CLAIM_TIMESTAMP + 4);
 }
 
-/** What copyClaim moves per turn of its loop, and how far the loop goes: 5 × 16 bytes, then 12 and 1. */
+/** copyClaim moves 5 × 16 bytes in a loop, then 12 and 1. */
 const COPY_STRIDE = 16;
 const COPY_LOOP_END = 80;
 
 /**
- * Copies a claim's 93 bytes. Four times as fast as `set(subarray)`, which makes a view each time. Words and not
- * doubles, though those would be faster still: a double that is a NaN may lose its bits on the way.
+ * Copies a claim's 93 bytes. It is four times as fast as `set(subarray)`, which makes a view each time. Doubles would be
+ * faster still, but the copy of a NaN may have other bits.
  */
 export function copyClaim(source: DataView, sourceOffset: number, target: DataView, targetOffset: number): void {
   let from = sourceOffset;

@@ -1,9 +1,9 @@
 /**
- * Control messages as bytes: 0x80, then MessagePack by msgpackr. Any thread; owns nothing but the buffers it returns.
+ * Control messages as bytes: 0x80, then MessagePack by msgpackr. Any thread; only the returned buffers are allocated here.
  *
- * msgpackr is not made for hostile bytes: five of them announce an array of 2^25 that it allocates before it misses the
- * elements, two of its extensions define record readers and errors. So it sees only what `plainEnd` has walked: nil,
- * booleans, numbers, strings, bytes, arrays and maps, all there to the last byte, a few levels deep, no extensions.
+ * msgpackr is not made for hostile bytes: five bytes can announce an array of 2^25 elements, which it allocates before it
+ * misses them, and two of its extensions define record readers and errors. So it decodes only what `plainEnd` has checked:
+ * nil, booleans, numbers, strings, bytes, arrays and maps, complete, a few levels deep, and without extensions.
  */
 import { Packr } from 'msgpackr/pack';
 import { Unpackr } from 'msgpackr/unpack';
@@ -11,13 +11,13 @@ import { CONTROL_REQUEST_BYTES_MAX, type ControlReply, type ControlRequest, isU3
 import { PAYLOAD_CONTROL, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
-/** An integer written in 64 bits is the same number as one written in fewer, wherever a double holds it exactly. */
+/** An integer in 64 bits decodes as a number where a double holds it exactly. */
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'auto' });
 
-/** A request's channel is the second level; a node's counters, by group, the fourth. */
+/** A request's channel is at the second level, and a node's counters within their groups are at the fourth. */
 const DEPTH_MAX = 6;
 
-/** The message as a stream payload (its length header is the caller's). Throws RangeError where it does not fit one. */
+/** Encodes the message as a stream payload, without the length header. Throws RangeError if it does not fit one. */
 export function encodeControl(message: ControlRequest | ControlReply): Uint8Array {
   const packed = packr.pack(message);
   if (packed.length >= STREAM_PAYLOAD_BYTES_MAX)
@@ -28,7 +28,7 @@ export function encodeControl(message: ControlRequest | ControlReply): Uint8Arra
   return payload;
 }
 
-/** The value in `bytes[start, end)`, a control payload after its first byte; undefined where it is not plain. Never throws. */
+/** Decodes `bytes[start, end)`, a control payload after its first byte; undefined if it is not plain. Never throws. */
 export function decodeControl(bytes: Uint8Array, start: number, end: number): unknown {
   if (plainEnd(bytes, start, end) !== end) return undefined;
   try {
@@ -38,12 +38,12 @@ export function decodeControl(bytes: Uint8Array, start: number, end: number): un
   }
 }
 
-/** Twice as many as any request has: looking at them costs a few microseconds at most. */
+/** Twice as many fields as any request has; looking at them costs a few microseconds at most. */
 const FIELDS_READ_MAX = 8;
 
 /**
- * The `id` of a message that is refused whole, so that its asker learns of it: the one among the map's first fields, as
- * far as they are plain and lie within the bytes a request may have. 0 where there is none. Never throws.
+ * The `id` of a message that is refused whole, so that its sender learns of it. It is looked for among the map's first
+ * fields, as far as they are plain and within the size of a request. 0 if there is none. Never throws.
  */
 export function readControlId(bytes: Uint8Array, start: number, end: number): number {
   const last = Math.min(end, start + CONTROL_REQUEST_BYTES_MAX);
@@ -65,20 +65,20 @@ export function readControlId(bytes: Uint8Array, start: number, end: number): nu
   return 0;
 }
 
-/** Sizes of the values that are their header and a fixed number of bytes: 0xca (float 32) to 0xd3 (int 64). */
+/** How many bytes follow the header of each value of fixed length: 0xca (float 32) to 0xd3 (int 64). */
 const FIXED_BYTES = [4, 8, 1, 2, 4, 8, 1, 2, 4, 8];
 
 /**
- * Where the plain value that begins at `start` ends; past `end` where there is none, or only a part of one.
+ * Where the plain value at `start` ends; a number above `end` if there is none, or only a part of one.
  * https://github.com/msgpack/msgpack/blob/master/spec.md
  */
 function plainEnd(bytes: Uint8Array, start: number, end: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const none = end + 1;
-  /** Values to come, by level. */
+  /** How many values are still to come, by level. */
   const open = [1];
   let offset = start;
-  /** The length of `size` bytes that stands here; more than there can be where it is cut. */
+  /** Reads a length of `size` bytes; the result is larger than what is left if the bytes are cut off. */
   const length = (size: number): number => {
     offset += size;
     if (offset > end) return none;
@@ -104,7 +104,7 @@ function plainEnd(bytes: Uint8Array, start: number, end: number): number {
     else if (token === 0xde || token === 0xdf) values = 2 * length(2 << (token - 0xde));
     else return none;
     offset += skipped;
-    // Values that are announced and not there need no rule: the walk runs out of bytes.
+    // Announced values that are missing need no rule of their own, since the walk then runs out of bytes.
     if (offset > end) return none;
     if (values > 0 && open.push(values) > DEPTH_MAX) return none;
   }

@@ -1,8 +1,8 @@
 /**
  * Control messages: what requests and replies hold, and the checks of them (README.md, "Control messages").
  *
- * Any value a peer made can come in here: the checks look at own types only, throw nothing, and copy what they know
- * into a fresh object, so that a field nobody asked for goes no further. Amounts and u64 handles are decimal strings,
+ * Any value that a peer made can come in here. The checks never throw, and copy the fields that they know into a new
+ * object, so that an unknown field goes no further. Amounts and u64 handles are decimal strings,
  * bytes are hex, written in upper case and read in either: the same text as in the admin interface's JSON, and exact in
  * every language.
  */
@@ -11,24 +11,24 @@ import { LEDGER_CHANNEL_ID_BYTES, type ProfileName } from './layout.ts';
 
 /** The version that `hello` agrees on. */
 export const PROTOCOL_VERSION = 1;
-/** A request's MessagePack bytes; a reply takes what a payload holds. */
+/** The most MessagePack bytes of a request; a reply may fill a payload. */
 export const CONTROL_REQUEST_BYTES_MAX = 4_096;
-/** Requests of one connection that wait for their replies. */
+/** The most requests of one connection that may wait for their replies. */
 export const CONTROL_OUTSTANDING_MAX = 16;
-/** Requests a connection is read for in a second; the rest of its stream waits for the next one. */
+/** The most requests that are read from a connection in a second; the rest of its stream waits for the next second. */
 export const CONTROL_PER_SECOND_MAX = 64;
-/** What `hello` hands out for `resume` to sign. */
+/** Length of the nonce that `hello` returns and `resume` signs. */
 export const RESUME_NONCE_BYTES = 16;
 
-/** What the replies that say no say it by. A node adds the codes of its own errors (INPUT_INVALID, CHANNEL_UNKNOWN, …). */
+/** The codes of refusals. A node adds the codes of its own errors (INPUT_INVALID, CHANNEL_UNKNOWN, …). */
 export const CONTROL_CODE = {
-  /** No MessagePack map, or a field that is missing or of another form. */
+  /** The message is no MessagePack map, or a field is missing or has another form. */
   MALFORMED: 'MALFORMED',
   UNKNOWN_TYPE: 'UNKNOWN_TYPE',
   UNSUPPORTED_VERSION: 'UNSUPPORTED_VERSION',
-  /** Too many at a time: ask again a little later. */
+  /** Too many requests wait: ask again a little later. */
   OVERLOADED: 'OVERLOADED',
-  /** No answer in time; the request may still be carried out. */
+  /** There was no answer in time; the request may still be carried out. */
   TIMED_OUT: 'TIMED_OUT',
 } as const;
 
@@ -42,7 +42,7 @@ export interface ControlOpening {
   channelId?: string;
 }
 
-/** `id` is the asker's, a u32; the reply carries it. */
+/** The sender chooses `id`, a u32; the reply carries it. */
 export type ControlRequest =
   | { id: number; type: 'hello'; client: string; versions: number[] }
   | { id: number; type: 'open'; token: string; channel: ControlOpening }
@@ -53,16 +53,16 @@ export type ControlRequest =
 /** What a request may ask for. */
 export type ControlType = ControlRequest['type'];
 
-/** A reply that says no. `code` is for programs (CONTROL_CODE), `message` for people. */
+/** A refusal. `code` is for programs (CONTROL_CODE), `message` for people. */
 export interface ControlRefusal {
   id: number;
   ok: false;
   code: string;
   message: string;
 }
-/** A reply that says yes; its other fields depend on the request. */
+/** A successful reply; its other fields depend on the request. */
 export type ControlAnswer = { id: number; ok: true } & Record<string, unknown>;
-/** What a request is answered with. */
+/** The reply to a request. */
 export type ControlReply = ControlAnswer | ControlRefusal;
 
 /** The answer to `hello`. */
@@ -70,20 +70,20 @@ export interface HelloResult {
   /** The newest version both ends speak. */
   version: number;
   server: string;
-  /** 32 hex digits, this connection's own: what `resume` signs. */
+  /** 32 hex digits, different for each connection, which `resume` signs. */
   nonce: string;
   profiles: ProfileName[];
-  /** Ports the node takes claims on, by transport: udp, tcp, tls. */
+  /** The ports on which the node receives claims, by transport: udp, tcp, tls. */
   transports: Record<string, number>;
   limits: Record<string, number>;
 }
 
-/** What is public of a channel: the state, and what the ledger or an unsigned claim tells anybody. */
+/** The public facts of a channel: its state, and what the ledger or an unsigned claim shows to anybody. */
 export type StatusResult =
   | { state: 'unknown' }
   | { state: 'open' | 'expired' | 'closed'; profile: ProfileName; capacity: string; expiresAt: string | null };
 
-/** The channel's best claim, for whoever proved the right to see it. */
+/** The channel's best claim, for a peer that proved the right to see it. */
 export interface BestClaimResult {
   channelId: string;
   committed: string;
@@ -120,7 +120,7 @@ export function refuseControl(id: number, code: string, message: string): Contro
   return { id, ok: false, code, message };
 }
 
-/** A request of known form, or the refusal to answer with. Whether the channel, token or signature is right is not looked at. */
+/** Returns a request of known form, or the refusal to send. The channel, token and signature are not checked here. */
 export function parseControlRequest(value: unknown): ControlRequest | ControlRefusal {
   if (!isMap(value)) return refuseControl(0, CONTROL_CODE.MALFORMED, 'message: expected a MessagePack map');
   if (!isU32(value.id)) return refuseControl(0, CONTROL_CODE.MALFORMED, 'id: expected a u32');
@@ -156,7 +156,7 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
   }
 }
 
-/** A reply, or undefined where the value is none. Fields beyond `id`, `ok`, `code` and `message` are not looked at. */
+/** Returns a reply, or undefined if the value is none. Only `id`, `ok`, `code` and `message` are checked. */
 export function parseControlReply(value: unknown): ControlReply | undefined {
   if (!isMap(value) || !isU32(value.id)) return undefined;
   const { id, ok, code, message } = value;
@@ -165,7 +165,7 @@ export function parseControlReply(value: unknown): ControlReply | undefined {
   return { id, ok, code, message };
 }
 
-/** Whether an answer to `hello` is one; `limits` and `transports` may hold names of later versions. */
+/** Whether an answer to `hello` has the right form; `limits` and `transports` may hold names of later versions. */
 export function isHelloResult(value: Record<string, unknown>): value is Record<string, unknown> & HelloResult {
   const { version, server, nonce, profiles, transports, limits } = value;
   return (
@@ -179,7 +179,7 @@ export function isHelloResult(value: Record<string, unknown>): value is Record<s
   );
 }
 
-/** Whether an answer to `resume` or `close` is one. What it says still has to be checked: by its signature. */
+/** Whether an answer to `resume` or `close` has the right form. The caller still checks its signature. */
 export function isBestClaimResult(value: Record<string, unknown>): value is Record<string, unknown> & BestClaimResult {
   const { channelId, committed, sequence, timestamp, signature } = value;
   return (

@@ -1,7 +1,8 @@
 /**
  * What a claim's signature covers, per profile (protocol/README.md, "Profiles").
  *
- * This is the slow, readable twin of what the verification kernel does in lanes. Hashes: noble-hashes.
+ * This is the readable specification; the verification kernel computes the same digests for several claims at a time. The
+ * hashes are those of noble-hashes.
  */
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';

@@ -1,23 +1,23 @@
 /**
  * The walk over a datagram (or a TCP payload): frames back to back, sizes fixed per type.
  *
- * An unknown type or a cut-off frame ends the walk; the frames before it stand. The sink is one long-lived object with
- * monomorphic methods, so that the engine inlines the calls and nothing is allocated per frame.
+ * An unknown type or a cut-off frame ends the walk; the frames before it are valid. The sink is one long-lived object, so
+ * that the engine inlines its methods and nothing is allocated per frame.
  */
 import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM } from './layout.ts';
 
-/** Why a walk ended: at the end of a whole frame. */
+/** The walk ended at the end of a whole frame. */
 export const WALK_WHOLE = 0;
-/** There was nothing to walk over. */
+/** There were no bytes. */
 export const WALK_EMPTY = 1;
-/** A frame of a type that this version does not know. */
+/** The walk ended at a frame of a type that this version does not know. */
 export const WALK_UNKNOWN_TYPE = 2;
-/** The bytes end inside a frame. */
+/** The bytes ended inside a frame. */
 export const WALK_CUT_FRAME = 3;
 /** One of the WALK constants. */
 export type WalkEnd = typeof WALK_WHOLE | typeof WALK_EMPTY | typeof WALK_UNKNOWN_TYPE | typeof WALK_CUT_FRAME;
 
-/** Takes frames in the order they lie; `bytes[offset]` is the frame's type byte. */
+/** Receives the frames in their order; `bytes[offset]` is the frame's type byte. */
 export interface FrameSink {
   /** A whole claim. */
   claim(bytes: Uint8Array, offset: number): void;

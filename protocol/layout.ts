@@ -42,11 +42,11 @@ export const ACK_AMOUNT = 16;
 /** F64, echoed bit for bit. */
 export const ACK_TIMESTAMP = 24;
 
-/** What a sender packs into one datagram, so that it fits a 1,500-byte MTU on IPv4 and IPv6. */
+/** The most claims that a sender packs into one datagram, so that it fits a 1,500-byte MTU on IPv4 and IPv6. */
 export const CLAIMS_PER_DATAGRAM_MAX = 15;
 /** The same for acks. */
 export const ACKS_PER_DATAGRAM_MAX = 45;
-/** What a receiver takes: the largest UDP payload over IPv4. */
+/** The largest datagram that a receiver accepts: the largest UDP payload over IPv4. */
 export const DATAGRAM_BYTES_MAX = 65_507;
 
 /** TCP: `u32 length ‖ payload`, length 1..65,536. */
@@ -90,12 +90,12 @@ export const PROFILE_LINK = 1;
 /** Name of a profile. */
 export type ProfileName = 'xrpl' | 'link';
 
-/** Most drops there can be on the ledger: 100 billion XRP. Larger amounts are BAD_AMOUNT under the `xrpl` profile. */
+/** All drops that exist on the ledger: 100 billion XRP. Larger amounts are BAD_AMOUNT under the `xrpl` profile. */
 export const DROPS_MAX = 100_000_000_000_000_000n;
 /** Largest u64: of handles, and of amounts under the `link` profile. */
 export const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** Sizes of what a channel is known by. */
+/** Sizes of a channel's id and key. */
 export const LEDGER_CHANNEL_ID_BYTES = 32;
 /** A compressed secp256k1 point, or ED and 32 bytes of Ed25519. */
 export const PUBLIC_KEY_BYTES = 33;

@@ -1,13 +1,13 @@
 /**
  * TCP framing, `u32 length ‖ payload`, taken apart as chunks arrive; one parser per connection, owned by its reader.
  *
- * A payload that lies whole inside one chunk is handed out where it lies. Only one that spans chunks is gathered, in a
- * buffer that grows with the bytes that have come, never with the length announced: an idle connection holds next to
- * nothing, and a peer has to send what it wants kept.
+ * A payload that lies whole in one chunk is handed out in place. A payload that spans chunks is gathered in a buffer that
+ * grows with the bytes received, not with the announced length. So an idle connection needs almost no memory, and a peer
+ * cannot make the parser allocate more than a small multiple of what it sends.
  */
 import { STREAM_HEADER_BYTES, STREAM_PAYLOAD_BYTES_MAX } from './layout.ts';
 
-/** What is wrong with a stream. After anything but STREAM_SOUND the reader closes the connection and counts why. */
+/** The faults of a stream. After any but STREAM_SOUND the reader closes the connection and counts the reason. */
 export const STREAM_SOUND = 0;
 /** A message without a payload. */
 export const STREAM_LENGTH_ZERO = 1;
@@ -16,20 +16,20 @@ export const STREAM_LENGTH_OVER_MAX = 2;
 /** One of the STREAM constants for faults. */
 export type StreamFault = typeof STREAM_SOUND | typeof STREAM_LENGTH_ZERO | typeof STREAM_LENGTH_OVER_MAX;
 
-/** What a parser keeps between payloads to gather the next one in: a datagram's worth. */
+/** A parser keeps a buffer of one datagram's size between payloads. */
 const GATHER_KEPT_BYTES = 2_048;
 const NOTHING = new Uint8Array(0);
 
 /**
- * Takes payloads in order; `bytes[start, end)` is valid only during the call, or after `stop` until the next push. Must
- * not throw.
+ * Receives payloads in order. `bytes[start, end)` is valid only during the call, or after `stop` until the next push. The
+ * sink must not throw.
  */
 export interface PayloadSink {
   /** One whole payload. */
   payload(bytes: Uint8Array, start: number, end: number): void;
 }
 
-/** Takes one stream apart; see PayloadSink. */
+/** Splits one stream into payloads for a PayloadSink. */
 export class StreamParser {
   #gathered: Uint8Array = NOTHING;
   #gatheredBytes = 0;
@@ -49,12 +49,12 @@ export class StreamParser {
     return this.#consumed;
   }
 
-  /** For a sink, during `payload`: the push ends after this one. Push the same chunk again from `consumed` to go on. */
+  /** A sink calls this during `payload` to end the push. Push the same chunk again from `consumed` to go on. */
   stop(): void {
     this.#isStopped = true;
   }
 
-  /** Takes the next bytes of the stream, `chunk` from `offset` on. A fault is final: later bytes are not looked at. Never throws. */
+  /** Parses the next bytes of the stream, `chunk` from `offset` on. After a fault later bytes are ignored. Never throws. */
   push(chunk: Uint8Array, sink: PayloadSink, offset = 0): StreamFault {
     this.#isStopped = false;
     this.#consumed = offset;
@@ -66,7 +66,7 @@ export class StreamParser {
   }
 
   #headerByte(byte: number): void {
-    // By multiplication: a shift would make lengths of 2^31 and more negative.
+    // Multiplied, since a shift would make lengths of 2^31 and more negative.
     this.#payloadBytes = this.#payloadBytes * 256 + byte;
     this.#headerBytes += 1;
     if (this.#headerBytes < STREAM_HEADER_BYTES) return;

@@ -9,41 +9,40 @@ import { powerOfTwoAtLeast } from './ring/arena.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { BACKEND_CLAIMS_PER_MS, BACKEND_NAMES, type BackendChoice, type BackendName } from './verify/backend.ts';
 
-/** `pipeline`: a net thread, n verifiers, a commit thread. `lanes`: n threads that each run every step. */
+/** `pipeline`: a net thread, n verifiers and a commit thread. `lanes`: n threads that each run every step. */
 export type LayoutName = 'pipeline' | 'lanes';
-/** `sync`: on stable storage before it is acknowledged. `os`: written; a loss of power may take it. */
+/** `sync`: claims are on stable storage before they are acknowledged. `os`: only written, so a loss of power may lose them. */
 export type Durability = 'sync' | 'os';
-/** `newest`: of a channel's claims in one batch only the newest is verified (verify/newest-backend.ts). */
+/** `newest`: only the newest of a channel's claims in one batch is verified (verify/newest-backend.ts). */
 export type VerifyPolicy = 'every' | 'newest';
-/** Native batch I/O needs the addon; dgram is everywhere, one socket. */
+/** `native`: batched I/O, which needs the addon. `dgram`: Node's own, one socket. */
 export type SocketKind = 'native' | 'dgram';
-
-/** Whose loops plain claims run through: the addon's, or the steps' own, which are everywhere. */
+/** `native`: the addon's loops handle plain claims. `portable`: the steps in TypeScript do. */
 export type PathKind = 'native' | 'portable';
 
-/** What an operator may set; everything has a default. */
+/** The settings of a node; all have defaults. */
 export interface NodeOptions {
   /** Data folder: registry, journal, admin token. */
   data?: string;
   udp?: HostPort;
   /** By default the UDP address. */
   tcp?: HostPort | undefined;
-  /** PEM texts; with them TCP is TLS. */
+  /** PEM texts. With them, TCP connections use TLS. */
   tls?: { cert: string; key: string } | undefined;
   /** Most TCP connections of a listener (each lane has one), in all and from one address. */
   tcpConnections?: number;
   tcpConnectionsPerAddress?: number;
   http?: HostPort;
-  /** Names by which the admin interface may be called, beside its address and localhost. */
+  /** Host names that requests to the admin interface may use, besides its address and localhost. */
   httpHosts?: readonly string[];
   /** `auto`: lanes where sockets and backend are native, else pipeline. */
   layout?: LayoutName | 'auto';
-  /** Lanes (`lanes`), each with a socket, a ring and a journal of its own; more than one needs native sockets. */
+  /** Number of lanes, for layout `lanes`. More than one needs native sockets. */
   lanes?: number;
-  /** Verifier threads (`pipeline`). */
+  /** Number of verifier threads, for layout `pipeline`. */
   verifiers?: number;
   sockets?: SocketKind | 'auto';
-  /** `auto`: native where the addon is there. */
+  /** `auto`: native where the addon loads. */
   path?: PathKind | 'auto';
   durability?: Durability;
   verify?: VerifyPolicy;
@@ -55,14 +54,14 @@ export interface NodeOptions {
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
   ringSlots?: number;
   segmentBytes?: number;
-  /** What groups of the journal are aligned to: 4,096, or 512 for disks known to write sectors of 512 bytes. */
+  /** Block to which the journal's groups are aligned: 4,096, or 512 for disks known to write sectors of 512 bytes. */
   journalBlockBytes?: number;
   checkpointSeconds?: number;
-  /** Start although the journal is corrupt, with what lies before the bad place; the rest is moved aside. */
+  /** Cut a corrupt journal at its bad place: start with what lies before it, and move the rest aside. */
   cutJournal?: boolean;
 }
 
-/** Complete, and everything that was left to the node decided. */
+/** Complete settings: the node has decided all that was left to it. */
 export interface NodeConfig extends Required<NodeOptions> {
   layout: LayoutName;
   sockets: SocketKind;
@@ -70,12 +69,12 @@ export interface NodeConfig extends Required<NodeOptions> {
   backend: BackendName;
 }
 
-/** What this machine offers, found out before the settings are. */
+/** What this machine offers. */
 export interface Capabilities {
   backend: BackendName;
-  /** Why native sockets can't be had, or undefined. */
+  /** Why native sockets are not available, or undefined. */
   nativeSocketsFault: string | undefined;
-  /** The same of the C path. */
+  /** Why the native path is not available, or undefined. */
   nativePathFault: string | undefined;
 }
 
@@ -85,7 +84,7 @@ const VERIFIERS_MAX = 64;
 const LANES_MAX = 64;
 const TCP_CONNECTIONS_MAX = 65_536;
 const RING_SLOTS_MAX = 65_536;
-/** What the kernel takes at the least; a table of a hot key is 130 KB, of a cold one 16. */
+/** The kernel's minimum. The table of a hot key takes 130 KB, that of a cold key 16 KB. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
 const KEY_CACHE_DEFAULT_MAX = 2 ** 30;
 /** A large table for each of half a million keys. */
@@ -93,19 +92,25 @@ const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
 const CHANNELS_MIN = 1 << 21;
-/** Claims may wait in the ring about this long before the receive step answers OVERLOADED: a backlog only adds latency. */
+/** A default ring holds about so much work; beyond it the receive step answers OVERLOADED, since a backlog adds only latency. */
 const RING_MS = 250;
 const RING_SLOTS_MIN = 512;
 const RING_SLOTS_DEFAULT_MAX = 8_192;
 
-/** The backend asked for, before anything else is decided. Throws CONFIG_INVALID. */
+/** The backend asked for, by an option or else by CLAIMWIRE_BACKEND. Throws CONFIG_INVALID. */
 export function backendChoice(options: NodeOptions): BackendChoice {
-  return options.backend ?? environmentBackend();
+  if (options.backend !== undefined) return options.backend;
+  const name = process.env.CLAIMWIRE_BACKEND ?? 'auto';
+  const known = (['auto', ...BACKEND_NAMES] as const).find((choice) => choice === name);
+  if (known !== undefined) return known;
+  const expected = `expected auto, ${BACKEND_NAMES.join(', ')}, got ${JSON.stringify(name)}`;
+  throw new ClaimwireError('CONFIG_INVALID', `CLAIMWIRE_BACKEND: ${expected}`);
 }
 
-/** Bytes for key tables. Throws CONFIG_INVALID. */
+/** Bytes for key tables, by default a quarter of the free memory. Throws CONFIG_INVALID. */
 export function keyCacheBytes(options: NodeOptions): number {
-  const bytes = options.keyCacheBytes || defaultKeyCache();
+  const quarter = Math.max(KEY_CACHE_MIN, Math.min(KEY_CACHE_DEFAULT_MAX, Math.floor(freemem() / 4)));
+  const bytes = options.keyCacheBytes || quarter;
   expectRange('key-cache', bytes, KEY_CACHE_MIN, KEY_CACHE_MAX);
   return bytes;
 }
@@ -115,7 +120,9 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   const cores = availableParallelism();
   const sockets = socketKind(options, capabilities);
   const isNative = sockets === 'native' && capabilities.backend === 'native';
-  const layout = options.layout === undefined || options.layout === 'auto' ? defaultLayout(isNative) : options.layout;
+  const { layout: choice = 'auto' } = options;
+  // One socket and slow verifiers suit a pipeline; native sockets and verifiers suit lanes, a thread per core.
+  const layout = choice === 'auto' ? (isNative ? 'lanes' : 'pipeline') : choice;
   const lanes = options.lanes ?? (sockets === 'native' ? Math.min(cores, LANES_MAX) : 1);
   if (options.lanes !== undefined && layout !== 'lanes')
     throw settingFault('lanes', `expected layout lanes, got ${layout}; give --layout lanes or leave --lanes out`);
@@ -169,43 +176,19 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   return config;
 }
 
-/** One socket and slow verifiers want a pipeline; native sockets and verifiers run to completion, a thread a core. */
-function defaultLayout(isNative: boolean): LayoutName {
-  return isNative ? 'lanes' : 'pipeline';
-}
-
-function socketKind(options: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {
-  if (options.sockets === 'dgram') return 'dgram';
-  if (nativeSocketsFault === undefined) return 'native';
-  if (options.sockets === 'native')
+function socketKind({ sockets = 'auto' }: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {
+  if (sockets === 'native' && nativeSocketsFault !== undefined)
     throw new ClaimwireError('CONFIG_INVALID', `sockets: expected native ones, got none: ${nativeSocketsFault}`);
-  return 'dgram';
+  return sockets !== 'auto' ? sockets : nativeSocketsFault === undefined ? 'native' : 'dgram';
 }
 
-function pathKind(options: NodeOptions, { nativePathFault }: Capabilities): PathKind {
-  if (options.path === 'portable') return 'portable';
-  if (nativePathFault === undefined) return 'native';
-  if (options.path === 'native')
+function pathKind({ path = 'auto' }: NodeOptions, { nativePathFault }: Capabilities): PathKind {
+  if (path === 'native' && nativePathFault !== undefined)
     throw new ClaimwireError('BACKEND_UNAVAILABLE', `path: expected the native one, got none: ${nativePathFault}`);
-  return 'portable';
+  return path !== 'auto' ? path : nativePathFault === undefined ? 'native' : 'portable';
 }
 
-/** CLAIMWIRE_BACKEND stands in for a flag that is not given. */
-function environmentBackend(): BackendChoice {
-  const name = process.env.CLAIMWIRE_BACKEND ?? 'auto';
-  const known = ['auto', ...BACKEND_NAMES].find((choice) => choice === name);
-  if (known !== undefined) return known as BackendChoice;
-  throw new ClaimwireError(
-    'CONFIG_INVALID',
-    `CLAIMWIRE_BACKEND: expected auto, ${BACKEND_NAMES.join(', ')}, got ${JSON.stringify(name)}`,
-  );
-}
-
-function defaultKeyCache(): number {
-  return Math.max(KEY_CACHE_MIN, Math.min(KEY_CACHE_DEFAULT_MAX, Math.floor(freemem() / 4)));
-}
-
-/** Rows the channel table has room for, given how many the registry holds. */
+/** Rows of the channel table, given the number of channels in the registry. Throws CONFIG_INVALID. */
 export function tableCapacity(config: NodeConfig, channels: number): number {
   if (config.channelsMax === 0) return Math.max(CHANNELS_MIN, powerOfTwoAtLeast(channels * 2));
   if (config.channelsMax >= channels) return config.channelsMax;
@@ -215,10 +198,10 @@ export function tableCapacity(config: NodeConfig, channels: number): number {
   );
 }
 
-/** Slots of a claim ring: what its verifiers judge in RING_MS. */
+/** Slots of a claim ring: as many claims as its verifiers check in RING_MS. */
 export function ringSlots(config: NodeConfig): number {
   if (config.ringSlots !== 0) return config.ringSlots;
-  // A lane's ring is its own verifier's alone.
+  // A lane's ring has one verifier, the lane itself.
   const threads = config.layout === 'lanes' ? 1 : config.verifiers;
   const wanted = powerOfTwoAtLeast(BACKEND_CLAIMS_PER_MS[config.backend] * threads * RING_MS);
   return Math.min(RING_SLOTS_DEFAULT_MAX, Math.max(RING_SLOTS_MIN, wanted));
@@ -229,7 +212,7 @@ function expectRange(name: string, value: number, min: number, max: number): voi
     throw settingFault(name, `expected a whole number from ${min} to ${max}, got ${value}`);
 }
 
-/** A setting that is wrong in itself, on any machine: the command line tells it as a fault of usage. */
+/** A setting that is wrong on any machine; the command line reports it as a usage error. */
 function settingFault(setting: string, message: string): ClaimwireError {
   return new ClaimwireError('CONFIG_INVALID', `${setting}: ${message}`, { setting });
 }

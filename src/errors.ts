@@ -1,8 +1,7 @@
 /**
- * Faults of an operator or of a peer's API use: an Error with a stable code and "expected X, got Y, do Z".
+ * The errors of operators and API users: an Error with a stable code and a message "expected X, got Y; do Z".
  *
- * A peer's fault on the wire is never one of these (it is a counted u8, see path/status-counters.ts), nor is a fault of ours (an
- * assertion).
+ * A peer's fault on the wire is a counted status instead (path/status-counters.ts), and a fault of ours is an assertion.
  */
 
 /** Stable codes; scripts may match on them. */
@@ -39,7 +38,7 @@ export const ERROR_CODES = [
   'STATE_LOCKED',
   'STATE_FAILED',
 ] as const;
-/** What a ClaimwireError is known by. */
+/** Stable: programs go by it, people by the message. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** An error with a stable code, and a message "expected X, got Y". */
@@ -56,14 +55,14 @@ export class ClaimwireError extends Error {
   }
 }
 
-/** Whether an error, or what caused it, is a disk (or a quota) without room: what was asked was not done, nothing is damaged. */
+/** Whether an error, or its cause, is that the disk or a quota is full: nothing was done, and nothing is damaged. */
 export function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as NodeJS.ErrnoException;
   return code === 'REGISTRY_FULL' || code === 'ENOSPC' || code === 'EDQUOT' || isDiskFull(error.cause);
 }
 
-/** A promise of ours that does not hold: a bug, so the process stops rather than go on with unknown state. */
+/** Checks an invariant. A violation is a bug, so the process stops rather than continue with unknown state. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`);
 }

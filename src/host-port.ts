@@ -1,10 +1,9 @@
 /**
- * HOST:PORT and the addresses made of it: the one place that reads, writes and judges them.
- *
- * Pure, and without Node's modules: a payer in a browser reads addresses as well.
+ * Parses and prints HOST:PORT, and node addresses made of it. Pure, and without Node's modules, since browsers use it too.
  */
 import { ClaimwireError } from './errors.ts';
 
+/** An address: a name or a literal without brackets, and a port of 0 to 65,535. */
 export interface HostPort {
   host: string;
   port: number;
@@ -17,11 +16,11 @@ export interface NodeAddress<Of extends Scheme = Scheme> extends HostPort {
 }
 
 const PORT_MAX = 65_535;
-/** An IPv6 address in brackets, with its zone if it has one, or a name or an IPv4 address; then the port. */
+/** An IPv6 address in brackets, perhaps with a zone, or a name or an IPv4 address; then the port. */
 const HOST_PORT = /^(?:\[([0-9a-f:.]+)(%[\w.~-]+)?\]|([^\s:/?#@%\\[\]]+))(?::([0-9]{1,5}))?$/i;
 const LOOPBACK_V4 = /^(?:::ffff:)?127(?:\.[0-9]{1,3}){3}$/i;
 
-/** Undefined for anything else than a host and a port of 0 to 65,535, which may lack only where there is a default. */
+/** A host and a port of 0 to 65,535, which may be missing if there is a default. Undefined for any other text. */
 export function parseHostPort(text: string, defaultPort?: number): HostPort | undefined {
   const [, v6, zone = '', name, digits] = HOST_PORT.exec(text) ?? [];
   const port = digits === undefined ? defaultPort : Number(digits);
@@ -36,7 +35,7 @@ export function hostPortText({ host, port }: HostPort): string {
 }
 
 /**
- * Where a node is: one of the schemes, then `://HOST:PORT`, with a port of at least 1. A slash may end it. Throws
+ * Parses a node's address: one of the schemes, then `://HOST:PORT` with a port of at least 1, and perhaps a slash. Throws
  * INPUT_INVALID, which names the field.
  */
 export function parseNodeAddress<Of extends Scheme>(
@@ -53,7 +52,7 @@ export function parseNodeAddress<Of extends Scheme>(
   throw new ClaimwireError('INPUT_INVALID', `${field}: expected ${first}://HOST:PORT${choice}, got ${text}`);
 }
 
-/** Whether a host is this machine by its address, or by the one name that always is. A name is not looked up. */
+/** Whether a host is this machine's loopback address, or `localhost`. Other names are not resolved. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || LOOPBACK_V4.test(host);
 }

@@ -5,6 +5,7 @@
  */
 
 export type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
+export { type ChannelJson, KeyCheck, type OpeningText, parseOpening } from './channel/parse.ts';
 export type { Channel, ChannelState } from './channel/row.ts';
 export type {
   Durability,
@@ -18,6 +19,9 @@ export type {
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
 export type { HostPort } from './host-port.ts';
+export type { BulkResult } from './http/bulk.ts';
+export type { RemovalJson } from './http/channels.ts';
+export { AdminClient, type AdminClientOptions, type OpeningJson } from './http/client.ts';
 export {
   type PaymentChannelClaim,
   paymentChannelClaim,

@@ -1,15 +1,18 @@
-/** What the library says of itself: to the logger of the host, or a line each on stderr. stdout is a command's own. */
+/** Where the library logs to: a logger of the host program, or lines on stderr. Only commands write to stdout. */
 
-/** Whoever is told: `console` and the usual loggers are such. */
+/** `console` and the usual loggers have this form. */
 export interface Logger {
+  /** What the node does and runs with. */
   info(message: string): void;
+  /** Something was passed over, repaired or left out; the node goes on. */
   warn(message: string): void;
+  /** Something failed. */
   error(message: string): void;
 }
 
 const LOG_LEVELS = ['info', 'warn', 'error'] as const;
 
-/** Lines on stderr from `level` on, as text or as JSON: time, level, message. */
+/** Writes messages of at least `level` to stderr, a line each, as text or JSON: time, level, message. */
 export function lineLogger(
   level: (typeof LOG_LEVELS)[number] | 'none' = 'info',
   format: 'text' | 'json' = 'text',

@@ -1,12 +1,14 @@
 /**
- * A claimwire node: data folder in, running threads out, and the operator's controls over them. Main thread.
+ * A claimwire node: it runs threads over a data folder, and has the operator's controls. Main thread.
  *
- * Start = check, lock, load, replay, checkpoint, threads. Stop = take in nothing more, drain, sync, checkpoint, unlock.
+ * Start: check the settings, lock the folder, load channels, replay journals, checkpoint, start threads. Stop: receive nothing
+ * more, drain, sync, checkpoint, unlock.
  */
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
+import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import type { Channel } from './channel/row.ts';
 import { ChannelTable } from './channel/table.ts';
 import {
@@ -31,7 +33,7 @@ import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
-import { defaultIdleStrategy } from './ring/idle.ts';
+import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
@@ -42,18 +44,18 @@ import type { Kernel, KernelStart } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
 import { packageVersion } from './version.ts';
 
-/** Claims still unverified when a stop has taken this long are left to be sent again. */
+/** A stop drops claims that are still unverified after this time; payers send them again. */
 const DRAIN_MS_MAX = 5_000;
-/** What a node did, for its last line. */
+/** What a node did, for its last log line. */
 export interface NodeTotals {
   uptimeSeconds: number;
   channels: number;
   counters: NodeStats['counters'];
 }
 
-/** What a node in this process is started with. */
+/** The settings of a node in this process. */
 export interface NodeStartOptions extends NodeOptions {
-  /** Who hears what the node says of itself; by default lines on stderr. */
+  /** By default the node logs lines to stderr. */
   logger?: Logger;
 }
 
@@ -65,23 +67,24 @@ export class ClaimwireNode implements NodeControl {
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
-  /** The main thread's instance, for its counters. */
+  /** The main thread's instance, for its statistics. */
   readonly #kernel: Kernel | undefined;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
+  readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
   #housekeeping: Housekeeping | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
-  /** Rejects when the node cannot go on; never resolves. Whoever runs the node waits on it, stops it and exits with 1. */
+  /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
   readonly failed: Promise<never>;
   #reject!: (error: Error) => void;
   #failure: Error | undefined;
 
   /**
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
-   * BACKEND_UNAVAILABLE, and what a thread failed with; no thread runs then any more and the folder is free.
+   * BACKEND_UNAVAILABLE, and the error of a failed thread. Afterwards no thread runs, and the folder is unlocked.
    */
   static async start({ logger = stderrLogger, ...options }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -101,8 +104,11 @@ export class ClaimwireNode implements NodeControl {
       await node.#start();
       return node;
     } catch (error) {
-      // A thread that outlived its folder's lock would acknowledge claims beside the next owner.
-      if (node !== undefined) await node.#abandon();
+      // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
+      if (node !== undefined) {
+        await node.#housekeeping?.stop();
+        await node.#topology?.terminate();
+      }
       await closeFolder(folder, logger);
       throw error;
     }
@@ -119,15 +125,12 @@ export class ClaimwireNode implements NodeControl {
       this.#reject = reject;
     });
     this.failed.catch(() => {});
-    this.#kernelStart = {
-      cacheBytes: config.keyCacheBytes,
-      threads: kernelThreads(config),
-    };
+    this.#kernelStart = { cacheBytes: config.keyCacheBytes, threads: kernelThreads(config) };
     this.#arena = Arena.create({
       kernelBytes: backendBytes(backend, this.#kernelStart),
       rings: ringsOf(config),
       ringSlots: ringSlots(config),
-      // Every claim in the ring may be answered before the net thread takes one ack.
+      // Every claim in the ring may be answered before the net thread sends one ack.
       ackSlots: ringSlots(config) * 2,
       threads: rolesOf(config).length,
       channelsMax: tableCapacity(config, registry.count),
@@ -137,27 +140,27 @@ export class ClaimwireNode implements NodeControl {
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
   }
 
-  /** Claims are taken, and those taken get on. */
+  /** Whether claims are received, and the threads make progress. */
   get ready(): boolean {
     return this.#isRunning && this.#housekeeping?.isStalled === false;
   }
-  /** Why the node can't go on, once `failed` has rejected. */
+  /** The reason for which `failed` has rejected. */
   get failure(): Error | undefined {
     return this.#failure;
   }
-  /** Where claims are taken, `H:P`. */
+  /** The UDP address, HOST:PORT. */
   get udp(): string {
     return this.#topology === undefined ? '' : hostPortText(this.#topology.udp);
   }
-  /** Where connections are taken, `H:P`. */
+  /** The TCP address, HOST:PORT. */
   get tcp(): string {
     return this.#topology?.tcp === undefined ? '' : hostPortText(this.#topology.tcp);
   }
-  /** The instruction set the kernel runs on, or null where the backend has none. */
+  /** The instruction set that the kernel uses, or null where the backend has none. */
   get kernelName(): string | null {
     return this.#kernel?.kernelName ?? null;
   }
-  /** Threads that verify. */
+  /** Number of threads that verify. */
   get verifiers(): number {
     return this.config.layout === 'lanes' ? this.config.lanes : this.config.verifiers;
   }
@@ -168,13 +171,13 @@ export class ClaimwireNode implements NodeControl {
     return this.#store.count;
   }
 
-  async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
-    return this.#change(() => this.#store.open(openings));
+  /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
+  async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
+    return this.#change(() => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
   }
-  /** See NodeControl. */
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
@@ -191,7 +194,6 @@ export class ClaimwireNode implements NodeControl {
     return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
   }
 
-  /** See NodeControl. */
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
@@ -203,7 +205,7 @@ export class ClaimwireNode implements NodeControl {
       path: this.config.path,
       durability: this.config.durability,
       verify: this.config.verify,
-      uptimeSeconds: this.#uptimeSeconds(),
+      uptimeSeconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
       channels: this.channelCount,
       ring: {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
@@ -214,7 +216,7 @@ export class ClaimwireNode implements NodeControl {
     };
   }
 
-  /** Drains, syncs, checkpoints and lets go of the data folder. Safe to call more than once. */
+  /** Drains, syncs, checkpoints and unlocks the data folder. Safe to call more than once. */
   stop(): Promise<NodeTotals> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -225,26 +227,15 @@ export class ClaimwireNode implements NodeControl {
     await this.stop();
   }
 
-  async #abandon(): Promise<void> {
-    await this.#housekeeping?.stop();
-    await this.#topology?.terminate();
-  }
-
   async #start(): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
     const token = loadAdminToken(data, nodeSystem);
     loadChannels(registry, this.#store);
-    const options = {
-      data,
-      segmentBytes,
-      blockBytes,
-      lanes: ringsOf(this.config),
-      cut: cutJournal,
-      logger: this.#logger,
-    };
+    const lanes = ringsOf(this.config);
+    const options = { data, segmentBytes, blockBytes, lanes, cut: cutJournal, logger: this.#logger };
     this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
-    // From here on the registry alone says it all, and each journal begins anew behind what was replayed.
+    // After the checkpoint the registry has all claims, and each journal begins anew.
     await this.#store.checkpoint();
     await this.#journals.begin();
     this.#store.freeRemoved();
@@ -281,11 +272,10 @@ export class ClaimwireNode implements NodeControl {
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
-    const { receiveBufferBytes } = this.#topology;
-    this.#logger.info(this.#description(receiveBufferBytes));
+    this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
   }
 
-  /** Control messages of every thread's connections are carried out here. */
+  /** Answers the control messages of all threads' connections. */
   #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): void {
     const server = new ControlServer({
       control: this,
@@ -298,7 +288,7 @@ export class ClaimwireNode implements NodeControl {
     for (const port of ports) server.serve(port);
   }
 
-  /** What is running, for the log. */
+  /** The running configuration, for the log. */
   #description(receiveBufferBytes: number): string {
     const { layout, lanes, verifiers, sockets, path, durability, verify } = this.config;
     const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
@@ -318,11 +308,11 @@ export class ClaimwireNode implements NodeControl {
     await this.#housekeeping?.stop();
     await this.#topology?.stop();
     try {
-      // After a failure the journal stays the last word: the next start replays it.
+      // After a failure the journal stays as it is, and the next start replays it.
       if (this.#failure !== undefined) return this.#totals();
       const segments = this.#topology?.journalSegments ?? [];
       await this.#store.checkpoint();
-      // Every group is in the table and the registry has it: nothing is left to replay.
+      // The registry has every group: nothing is left to replay.
       await this.#journals?.end(segments);
       return this.#totals();
     } finally {
@@ -331,22 +321,15 @@ export class ClaimwireNode implements NodeControl {
   }
 
   #totals(): NodeTotals {
-    return {
-      uptimeSeconds: this.#uptimeSeconds(),
-      channels: this.channelCount,
-      counters: readCounters(this.#arena),
-    };
-  }
-
-  #uptimeSeconds(): number {
-    return Math.round((performance.now() - this.#startedAt) / 100) / 10;
+    const { uptimeSeconds, channels, counters } = this.stats();
+    return { uptimeSeconds, channels, counters };
   }
 
   get #isRunning(): boolean {
     return this.#topology !== undefined && this.#failure === undefined && this.#stopping === undefined;
   }
 
-  /** A change of channels; a registry that fails at it ends the node: what its file holds is not known any more. */
+  /** Makes a change of channels. A failure of the registry stops the node, since it is not known what the file holds. */
   async #change<T>(work: () => Promise<T>): Promise<T> {
     if (!this.#isRunning)
       throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
@@ -364,7 +347,7 @@ export class ClaimwireNode implements NodeControl {
   }
 }
 
-/** Throws CONFIG_INVALID for what every thread would fail with. */
+/** Throws CONFIG_INVALID for a certificate or key that every thread would fail with. */
 function checkTls(tls: NodeConfig['tls']): void {
   if (tls === undefined) return;
   try {

@@ -1,9 +1,9 @@
 /**
- * Captures: UDP datagrams out of pcap and pcapng, and pcap out of UDP datagrams. For tools and tests, never the claim path.
+ * Reads UDP datagrams from pcap and pcapng files, and writes them to pcap. For tools and tests, never the claim path.
  *
- * The reader takes a file piece by piece and works in place (payloads are views of the pieces), so that a capture of any
- * length, or one without end, costs a piece and a packet. The file is hostile input: every length is checked before it is
- * used, and whatever is not a sound capture ends in one INPUT_INVALID that names the offset.
+ * The reader gets a file piece by piece and works in place (payloads are views of the pieces), so that a capture of any
+ * length needs the memory of one piece and one packet. The file is hostile input: every length is checked before it is
+ * used, and the first fault ends in an INPUT_INVALID that names the offset.
  * Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-04.html
  */
 import { ClaimwireError } from './errors.ts';
@@ -14,6 +14,7 @@ import {
   LINK_RAW,
   LINK_TYPES,
   PACKET_BYTES_MAX,
+  type Packet,
   type PcapSkipped,
   PROTOCOL_UDP,
   readLink,
@@ -30,7 +31,7 @@ const RECORD_HEADER_BYTES = 16;
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
 
-/** Whether `bytes` begin like a capture file of either kind (so that a caller can tell one from text). */
+/** Whether `bytes` begin like a capture file of either kind, rather than text. */
 export function looksLikeCapture(bytes: Uint8Array): boolean {
   if (bytes.length < 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, 4);
@@ -40,7 +41,7 @@ export function looksLikeCapture(bytes: Uint8Array): boolean {
 
 /**
  * Yields the UDP datagrams of a whole capture in file order.
- * @param skipped counts what was passed over
+ * @param skipped counts the packets that are no UDP datagrams
  * @throws ClaimwireError INPUT_INVALID, see PcapReader
  */
 export function* readPcap(bytes: Uint8Array, skipped: PcapSkipped): Generator<UdpDatagram, void, undefined> {
@@ -50,22 +51,22 @@ export function* readPcap(bytes: Uint8Array, skipped: PcapSkipped): Generator<Ud
 }
 
 /**
- * A capture as it comes, of either kind. Checksums are not looked at: a capture taken on the sending host holds unfinished
- * ones. Both calls throw ClaimwireError INPUT_INVALID, `details.offset` being the first byte that makes no sense.
+ * Reads a capture of either kind piece by piece. Checksums are not checked: a capture taken on the sending host holds
+ * unfinished ones. Both calls throw ClaimwireError INPUT_INVALID; its `details.offset` is the first faulty byte.
  */
 export class PcapReader {
   readonly #skipped: PcapSkipped;
   #format: CaptureFormat | undefined;
-  /** What is read next, and where it lies in the file. */
+  /** Bytes of the next, still incomplete record, and their offset in the file. */
   #bytes: Uint8Array = new Uint8Array(0);
   #offset = 0;
 
-  /** @param skipped counts what was passed over */
+  /** @param skipped counts the packets that are no UDP datagrams */
   constructor(skipped: PcapSkipped) {
     this.#skipped = skipped;
   }
 
-  /** The datagrams that are whole with this piece, which has to stay as it is until they are used. */
+  /** Yields the datagrams that this piece completes. The piece must not change while they are in use. */
   *push(piece: Uint8Array): Generator<UdpDatagram, void, undefined> {
     const bytes = this.#bytes.length === 0 ? piece : Buffer.concat([this.#bytes, piece]);
     this.#bytes = bytes;
@@ -75,18 +76,19 @@ export class PcapReader {
     const begin = this.#offset;
     let at = 0;
     for (;;) {
-      const read = this.#format.next(view, at, begin + at, this.#skipped);
+      const read = this.#format.next(view, at, begin + at);
       if (read === 0) break;
-      const { datagram } = this.#format;
+      const { packet } = this.#format;
       at += read;
-      if (datagram !== undefined) yield datagram;
+      if (typeof packet === 'string') this.#skipped[packet] += 1;
+      else if (packet !== undefined) yield packet;
     }
-    // A copy, so that the piece can be let go of.
+    // A copy, so that the piece can be freed.
     this.#bytes = Uint8Array.from(bytes.subarray(at));
     this.#offset = begin + at;
   }
 
-  /** The file ends here. */
+  /** Says that the file ends here. */
   end(): void {
     const { length } = this.#bytes;
     const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, length);
@@ -102,32 +104,45 @@ function formatOf(view: DataView): CaptureFormat {
 
 /** Classic pcap: a file header, then records. */
 class PcapFormat implements CaptureFormat {
-  datagram: UdpDatagram | undefined;
-  readonly #header: FileHeader;
+  packet: Packet | undefined;
+  readonly #littleEndian: boolean;
+  readonly #nanosecondsPerUnit: number;
+  readonly #linkType: number;
   #isHeaderRead = false;
 
   constructor(view: DataView) {
-    this.#header = readFileHeader(view);
+    if (view.byteLength < FILE_HEADER_BYTES)
+      throw captureFault(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
+    const magic = view.getUint32(0);
+    this.#littleEndian = magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS;
+    const oriented = view.getUint32(0, this.#littleEndian);
+    if (oriented !== MAGIC_MICROSECONDS && oriented !== MAGIC_NANOSECONDS)
+      throw captureFault(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
+    this.#nanosecondsPerUnit = oriented === MAGIC_NANOSECONDS ? 1 : 1000;
+    // The upper 16 bits give the length of a frame check sequence, which follows the IP packet and is ignored.
+    this.#linkType = view.getUint32(20, this.#littleEndian) & 0xffff;
+    if (!LINK_TYPES.includes(this.#linkType))
+      throw captureFault(20, `one of the link types ${LINK_TYPES.join(', ')}`, this.#linkType);
   }
 
-  next(view: DataView, at: number, offset: number, skipped: PcapSkipped): number {
-    this.datagram = undefined;
+  next(view: DataView, at: number, offset: number): number {
+    this.packet = undefined;
     if (!this.#isHeaderRead) {
       this.#isHeaderRead = true;
       return FILE_HEADER_BYTES;
     }
     if (at + RECORD_HEADER_BYTES > view.byteLength) return 0;
-    const { littleEndian, nanosecondsPerUnit, linkType } = this.#header;
-    const captured = view.getUint32(at + 8, littleEndian);
+    const captured = view.getUint32(at + 8, this.#littleEndian);
     if (captured > PACKET_BYTES_MAX)
       throw captureFault(offset + 8, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
     const start = at + RECORD_HEADER_BYTES;
     if (start + captured > view.byteLength) return 0;
-    this.datagram = readLink(view, start, start + captured, linkType, skipped);
-    if (this.datagram !== undefined) {
-      this.datagram.seconds = view.getUint32(at, littleEndian);
-      this.datagram.nanoseconds = view.getUint32(at + 4, littleEndian) * nanosecondsPerUnit;
+    const packet = readLink(view, start, start + captured, this.#linkType);
+    if (typeof packet !== 'string') {
+      packet.seconds = view.getUint32(at, this.#littleEndian);
+      packet.nanoseconds = view.getUint32(at + 4, this.#littleEndian) * this.#nanosecondsPerUnit;
     }
+    this.packet = packet;
     return RECORD_HEADER_BYTES + captured;
   }
 
@@ -135,34 +150,13 @@ class PcapFormat implements CaptureFormat {
     const length = view.byteLength;
     if (length < RECORD_HEADER_BYTES)
       return captureFault(offset, `a ${RECORD_HEADER_BYTES}-byte record header`, `${length} bytes`);
-    const captured = view.getUint32(8, this.#header.littleEndian);
+    const captured = view.getUint32(8, this.#littleEndian);
     const got = `${length - RECORD_HEADER_BYTES} before the end of the file`;
     return captureFault(offset + RECORD_HEADER_BYTES, `${captured} bytes of packet`, got);
   }
 }
 
-interface FileHeader {
-  littleEndian: boolean;
-  nanosecondsPerUnit: number;
-  linkType: number;
-}
-
-function readFileHeader(view: DataView): FileHeader {
-  if (view.byteLength < FILE_HEADER_BYTES)
-    throw captureFault(0, `a ${FILE_HEADER_BYTES}-byte pcap header`, `${view.byteLength} bytes`);
-  const magic = view.getUint32(0);
-  const littleEndian = magic !== MAGIC_MICROSECONDS && magic !== MAGIC_NANOSECONDS;
-  const oriented = view.getUint32(0, littleEndian);
-  if (oriented !== MAGIC_MICROSECONDS && oriented !== MAGIC_NANOSECONDS)
-    throw captureFault(0, 'the magic number of a pcap file', `0x${magic.toString(16).padStart(8, '0')}`);
-  // The upper 16 bits say how long a frame check sequence is; it lies behind the IP packet, so it does not matter.
-  const linkType = view.getUint32(20, littleEndian) & 0xffff;
-  if (!LINK_TYPES.includes(linkType))
-    throw captureFault(20, `one of the link types ${LINK_TYPES.join(', ')}`, linkType);
-  return { littleEndian, nanosecondsPerUnit: oriented === MAGIC_NANOSECONDS ? 1 : 1000, linkType };
-}
-
-/** What a datagram needs to be written to a capture: IPv4 only. */
+/** A datagram that can be written to a capture: IPv4 only. */
 export type Ipv4Datagram = Omit<UdpDatagram, 'missingBytes'>;
 
 /** A capture file (nanoseconds, raw IP, little-endian) that holds `datagrams`, with sound lengths and checksums. */
@@ -208,7 +202,7 @@ function writeIpv4Udp(view: DataView, ip: number, datagram: Ipv4Datagram): void 
   view.setUint16(udp + 2, datagram.targetPort);
   view.setUint16(udp + 4, udpBytes);
   new Uint8Array(view.buffer, view.byteOffset + udp + UDP_HEADER_BYTES).set(datagram.payload);
-  // The pseudo-header adds both addresses, the protocol and the length. 0 means "none" on the wire, so it is sent as FFFF.
+  // The pseudo-header adds both addresses, the protocol and the length. On the wire 0 means "no checksum", so 0 becomes FFFF.
   view.setUint16(udp + 6, checksum(view, ip + 12, 8 + udpBytes, PROTOCOL_UDP + udpBytes) || 0xffff);
 }
 

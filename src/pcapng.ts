@@ -1,7 +1,7 @@
 /**
- * pcapng, Wireshark's default: sections of blocks. Enhanced and simple packet blocks are read, over any number of interfaces
- * and in either byte order; blocks of other types are skipped. The file is hostile input: every length is checked before it
- * is used. Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
+ * pcapng, Wireshark's default format: sections of blocks. Reads enhanced and simple packet blocks of any number of interfaces
+ * in either byte order, and skips blocks of other types. The file is hostile input: every length is checked before it is
+ * used. Format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
  */
 import type { ClaimwireError } from './errors.ts';
 import {
@@ -9,29 +9,33 @@ import {
   captureFault,
   LINK_TYPES,
   PACKET_BYTES_MAX,
-  type PcapSkipped,
+  type Packet,
   readLink,
-  type UdpDatagram,
 } from './pcap-packet.ts';
 
-/** Reads the same in both byte orders. */
+/** A palindrome: it is the same in both byte orders. */
 export const PCAPNG_SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE = 1;
 const SIMPLE_PACKET = 3;
 const ENHANCED_PACKET = 6;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
-/** Type and length before the body, the length again behind it. */
+/** Type and length come before the body, and the length once more after it. */
 const BLOCK_HEADER_BYTES = 8;
 const BLOCK_BYTES_MIN = 12;
-/** As Wireshark has it. A block is in memory at once. */
+/** Wireshark's limit. A whole block is in memory at once. */
 const BLOCK_BYTES_MAX = 16 << 20;
-/** Of a section. */
+/** Most interfaces of a section. */
 const INTERFACES_MAX = 4_096;
-/** The least each of these blocks takes. */
-const SECTION_BYTES_MIN = 28;
-const INTERFACE_BYTES_MIN = 20;
+/** The length of a packet block without its packet. */
 const SIMPLE_BYTES_MIN = 16;
 const ENHANCED_BYTES_MIN = 32;
+/** The shortest block of each type. */
+const LEAST_BYTES: Readonly<Record<number, number>> = {
+  [PCAPNG_SECTION_HEADER]: 28,
+  [INTERFACE]: 20,
+  [SIMPLE_PACKET]: SIMPLE_BYTES_MIN,
+  [ENHANCED_PACKET]: ENHANCED_BYTES_MIN,
+};
 const OPTION_TIME_RESOLUTION = 9;
 const OPTION_TIME_OFFSET = 14;
 const NANOSECONDS = 1_000_000_000n;
@@ -44,12 +48,12 @@ interface Interface {
 }
 
 export class PcapngFormat implements CaptureFormat {
-  datagram: UdpDatagram | undefined;
+  packet: Packet | undefined;
   #littleEndian = false;
   #interfaces: Interface[] = [];
 
-  next(view: DataView, at: number, offset: number, skipped: PcapSkipped): number {
-    this.datagram = undefined;
+  next(view: DataView, at: number, offset: number): number {
+    this.packet = undefined;
     if (view.byteLength - at < BLOCK_BYTES_MIN) return 0;
     if (view.getUint32(at) === PCAPNG_SECTION_HEADER) this.#beginSection(view, at, offset);
     const length = this.#u32(view, at + 4);
@@ -58,7 +62,7 @@ export class PcapngFormat implements CaptureFormat {
     if (view.byteLength - at < length) return 0;
     const again = this.#u32(view, at + length - 4);
     if (again !== length) throw captureFault(offset + length - 4, `the block's length ${length} again`, again);
-    this.#readBlock(view, at, length, offset, skipped);
+    this.#readBlock(view, at, length, offset);
     return length;
   }
 
@@ -69,7 +73,7 @@ export class PcapngFormat implements CaptureFormat {
     return captureFault(offset, isKnown ? `a block of ${this.#u32(view, 4)} bytes` : 'a whole block', got);
   }
 
-  /** What follows is in the byte order of the machine that wrote it. */
+  /** A section is in the byte order of the machine that wrote it. */
   #beginSection(view: DataView, at: number, offset: number): void {
     const magic = view.getUint32(at + BLOCK_HEADER_BYTES);
     this.#littleEndian = magic !== BYTE_ORDER_MAGIC;
@@ -78,13 +82,13 @@ export class PcapngFormat implements CaptureFormat {
     this.#interfaces = [];
   }
 
-  #readBlock(view: DataView, at: number, length: number, offset: number, skipped: PcapSkipped): void {
+  #readBlock(view: DataView, at: number, length: number, offset: number): void {
     const type = this.#u32(view, at);
     const least = LEAST_BYTES[type] ?? BLOCK_BYTES_MIN;
     if (length < least) throw captureFault(offset + 4, `a block of at least ${least} bytes`, length);
     if (type === INTERFACE) this.#readInterface(view, at, length, offset);
-    else if (type === SIMPLE_PACKET) this.#readSimple(view, at, length, offset, skipped);
-    else if (type === ENHANCED_PACKET) this.#readEnhanced(view, at, length, offset, skipped);
+    else if (type === SIMPLE_PACKET) this.#readSimple(view, at, length, offset);
+    else if (type === ENHANCED_PACKET) this.#readEnhanced(view, at, length, offset);
   }
 
   #readInterface(view: DataView, at: number, length: number, offset: number): void {
@@ -109,39 +113,24 @@ export class PcapngFormat implements CaptureFormat {
     this.#interfaces.push(read);
   }
 
-  /** Of the first interface; it has no time. */
-  #readSimple(view: DataView, at: number, length: number, offset: number, skipped: PcapSkipped): void {
+  /** A simple packet block has no time, and belongs to the section's first interface. */
+  #readSimple(view: DataView, at: number, length: number, offset: number): void {
     const from = this.#interface(0, offset);
     const snapped = from.snapBytes === 0 ? PACKET_BYTES_MAX : from.snapBytes;
     const captured = Math.min(this.#u32(view, at + 8), snapped, length - SIMPLE_BYTES_MIN);
-    this.#readPacket(view, at + 12, captured, from, offset, skipped);
+    this.packet = readPacket(view, at + 12, captured, from, offset);
   }
 
-  #readEnhanced(view: DataView, at: number, length: number, offset: number, skipped: PcapSkipped): void {
+  #readEnhanced(view: DataView, at: number, length: number, offset: number): void {
     const from = this.#interface(this.#u32(view, at + 8), offset);
     const captured = this.#u32(view, at + 20);
     if (captured > length - ENHANCED_BYTES_MIN)
       throw captureFault(offset + 20, `a packet of at most the block's ${length - ENHANCED_BYTES_MIN} bytes`, captured);
-    this.#readPacket(view, at + 28, captured, from, offset, skipped);
-    if (this.datagram === undefined) return;
+    this.packet = readPacket(view, at + 28, captured, from, offset);
+    if (typeof this.packet === 'string') return;
     const units = (BigInt(this.#u32(view, at + 12)) << 32n) | BigInt(this.#u32(view, at + 16));
-    this.datagram.seconds = Number(units / from.unitsPerSecond + from.offsetSeconds);
-    this.datagram.nanoseconds = Number(((units % from.unitsPerSecond) * NANOSECONDS) / from.unitsPerSecond);
-  }
-
-  #readPacket(
-    view: DataView,
-    start: number,
-    captured: number,
-    from: Interface,
-    offset: number,
-    skipped: PcapSkipped,
-  ): void {
-    if (captured > PACKET_BYTES_MAX)
-      throw captureFault(offset, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
-    // Beside an interface that is understood there may be one that is not.
-    if (!LINK_TYPES.includes(from.linkType)) skipped.notUdp += 1;
-    else this.datagram = readLink(view, start, start + captured, from.linkType, skipped);
+    this.packet.seconds = Number(units / from.unitsPerSecond + from.offsetSeconds);
+    this.packet.nanoseconds = Number(((units % from.unitsPerSecond) * NANOSECONDS) / from.unitsPerSecond);
   }
 
   #interface(index: number, offset: number): Interface {
@@ -156,12 +145,12 @@ export class PcapngFormat implements CaptureFormat {
   }
 }
 
-const LEAST_BYTES: Readonly<Record<number, number>> = {
-  [PCAPNG_SECTION_HEADER]: SECTION_BYTES_MIN,
-  [INTERFACE]: INTERFACE_BYTES_MIN,
-  [SIMPLE_PACKET]: SIMPLE_BYTES_MIN,
-  [ENHANCED_PACKET]: ENHANCED_BYTES_MIN,
-};
+function readPacket(view: DataView, start: number, captured: number, from: Interface, offset: number): Packet {
+  if (captured > PACKET_BYTES_MAX)
+    throw captureFault(offset, `a packet of at most ${PACKET_BYTES_MAX} bytes`, captured);
+  // One capture may mix interfaces whose link type is known with others.
+  return LINK_TYPES.includes(from.linkType) ? readLink(view, start, start + captured, from.linkType) : 'notUdp';
+}
 
 /** A power of ten, or of two where the highest bit is set. */
 function unitsPerSecond(resolution: number): bigint {

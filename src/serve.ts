@@ -1,6 +1,4 @@
-/**
- * A node with its HTTP admin interface: what `claimwire node` runs. Main thread.
- */
+/** A node with its HTTP admin interface, as `claimwire node` runs it. Main thread. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { DEFAULT_HTTP } from './config.ts';
@@ -13,7 +11,7 @@ import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
 
-/** Cold work beside the claim path: one thread checks a bulk import's lines. */
+/** One thread parses bulk imports, so that the claim path keeps the other cores. */
 const IMPORT_THREADS = 1;
 
 /** A node and its admin interface. */
@@ -21,13 +19,13 @@ export interface ServingNode {
   node: ClaimwireNode;
   /** Where the admin interface listens, `H:P`. */
   http: string;
-  /** The admin interface first, so that nothing is asked of a node that is going down. */
+  /** Stops the admin interface first, so that no request reaches a stopping node. */
   stop(): Promise<NodeTotals>;
 }
 
 /** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does. */
 export async function serve(options: NodeStartOptions = {}): Promise<ServingNode> {
-  // Before there are threads that take claims; whoever takes the address in between is found out below.
+  // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
   const node = await ClaimwireNode.start(options);
   const parser = importPool(IMPORT_THREADS);
@@ -56,7 +54,7 @@ export async function serve(options: NodeStartOptions = {}): Promise<ServingNode
   };
 }
 
-/** Throws CONFIG_INVALID where nothing can listen. */
+/** Throws CONFIG_INVALID if nothing can listen on the address. */
 async function checkAddress(address: HostPort): Promise<void> {
   const server = createServer();
   try {

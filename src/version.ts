@@ -1,6 +1,4 @@
-/**
- * The package's version, from the nearest package.json above, wherever this was compiled to.
- */
+/** The package's version, from the nearest package.json above this file. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 

@@ -1,6 +1,5 @@
 /** Readers for the texts of options that only `claimwire load` has. */
-import { parseRamp } from '../src/load/ramp.ts';
-import { type Arrivals, parseArrivals } from '../src/load/schedule.ts';
+import { type Arrivals, parseArrivals, parseRamp } from '../src/load/schedule.ts';
 import { parseSkew } from '../src/load/skew.ts';
 import { usage } from './args.ts';
 import { type Reader, rate } from './units.ts';

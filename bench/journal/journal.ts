@@ -13,9 +13,9 @@ import { claimAmountLow, claimBytes } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT } from '../../protocol/layout.ts';
 import { assert } from '../../src/errors.ts';
 import { JournalGroup } from '../../src/journal/group.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
 import type { RecoveryReport } from '../../src/journal/report.ts';
 import { SEGMENT_BYTES } from '../../src/journal/segment.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { nodeSystem } from '../../src/system/system.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
@@ -52,7 +52,7 @@ class Load {
 
   constructor(directory: string) {
     this.directory = directory;
-    this.writer = JournalWriter.open({
+    this.writer = new JournalWriter({
       directory,
       segmentBytes: SEGMENT_BYTES,
       groupClaimsMax: GROUP_CLAIMS_MAX,

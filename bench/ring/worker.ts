@@ -35,7 +35,7 @@ class BenchParts extends ThreadParts {
   override openJournal(): JournalWriter {
     const files = { ...nodeFiles, fdatasyncSync: () => {} };
     const start = { ...this.context.journal, ...nodeSystem, files };
-    const journal = JournalWriter.open({ ...start, groupClaimsMax: GROUP_CLAIMS_MAX });
+    const journal = new JournalWriter({ ...start, groupClaimsMax: GROUP_CLAIMS_MAX });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
   }

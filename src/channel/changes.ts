@@ -1,6 +1,5 @@
 /**
- * What may be asked of channels, and how it went: between whoever asks (HTTP, control messages, the library) and the
- * registry. Types alone.
+ * The changes that HTTP, control messages and the library may ask of the channel store, and their results. Types only.
  */
 import type { ProfileName } from '../../protocol/layout.ts';
 
@@ -13,25 +12,25 @@ export interface ChannelOpening {
   profile: ProfileName;
   /** Unix seconds, 0 = never. */
   expiresAt: number;
-  /** Made to try a node out: never settled, and removed without a question. Default false. */
+  /** True for a channel made to try a node out: it is never settled, and removed without --force. Default false. */
   throwAway?: boolean;
 }
 
-/** What of a channel may be changed: drops, and Unix seconds (0 = never). */
+/** What may change in a channel: drops, and Unix seconds (0 = never). */
 export interface ChannelChange {
   capacity?: bigint;
   expiresAt?: number;
 }
 
-/** How a bulk opening went. A line that could not be opened says why; the others stand. */
+/** The result of a bulk opening. The refused openings change nothing for the others. */
 export interface OpeningResult {
   opened: number;
-  /** Lines that repeat an identical open channel: nothing to do. */
+  /** Openings of channels that are open already with the same parameters. */
   unchanged: number;
   refused: { index: number; code: string; message: string }[];
 }
 
-/** How a removal went. What could not be removed says why; the others are gone. */
+/** The result of a removal. The refused ones change nothing for the others. */
 export interface RemovalResult {
   removed: number;
   refused: { index: number; code: string; message: string }[];

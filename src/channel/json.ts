@@ -1,7 +1,7 @@
 /**
- * JSON from outside, with a limit on its nesting: what is sound here is an array of flat objects at most. Any thread.
+ * Parses JSON from outside, with a limit on its nesting: valid input here is at most an array of flat objects. Any thread.
  *
- * V8 parses any depth, but what later walks a value (JSON.stringify, for one) uses the stack, and overflows.
+ * V8 parses any depth, but functions that walk the value later, like JSON.stringify, recurse and overflow the stack.
  */
 import { ClaimwireError } from '../errors.ts';
 
@@ -10,7 +10,7 @@ const SHOWN_CHARACTERS_MAX = 60;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** Throws INPUT_INVALID for no JSON, or JSON that is nested deeper than DEPTH_MAX. `what` it is, for the message. */
+/** Throws INPUT_INVALID for text that is not JSON, or nested deeper than DEPTH_MAX. The message begins with `what`. */
 export function parseJson(text: string, what: string): unknown {
   if (depthOf(text) > DEPTH_MAX)
     throw new ClaimwireError('INPUT_INVALID', `${what}: expected JSON nested at most ${DEPTH_MAX} deep, got deeper`);
@@ -22,7 +22,7 @@ export function parseJson(text: string, what: string): unknown {
   }
 }
 
-/** How deep brackets outside of strings are nested, at most; for text that is no JSON, any number. */
+/** How deep brackets outside of strings are nested; for text that is not JSON, any number. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;
@@ -33,7 +33,7 @@ function depthOf(text: string): number {
       if (code === BACKSLASH) at++;
       else if (code === QUOTE) isString = false;
     } else if (code === QUOTE) isString = true;
-    // Either kind of bracket: 5b 5d and 7b 7d differ in one bit.
+    // The codes of [ and ] (5b, 5d) and of { and } (7b, 7d) differ in one bit.
     else if ((code | 0x20) === 0x7b) deepest = Math.max(deepest, ++depth);
     else if ((code | 0x20) === 0x7d) depth--;
   }

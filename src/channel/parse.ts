@@ -1,8 +1,8 @@
 /**
- * Channels as JSON: openings and changes come in (strictly), rows go out.
+ * Channels as JSON: strict parsers of openings, changes and rows, and the writer of rows.
  *
- * Main thread and import workers; owns no shared memory. Every refusal is a ClaimwireError INPUT_INVALID that names the
- * field: "expected X, got Y". Amounts and handles are decimal strings, since JSON numbers end at 2^53.
+ * Main thread and import workers. Every error is a ClaimwireError INPUT_INVALID that names the field: "expected X, got Y".
+ * Amounts and handles are decimal strings, since JSON numbers are exact only up to 2^53.
  */
 import { ECDH } from 'node:crypto';
 import {
@@ -16,7 +16,6 @@ import {
 } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { ChannelChange, ChannelOpening } from './changes.ts';
-import { isEd25519Point } from './ed25519-point.ts';
 import type { Channel, ChannelState } from './row.ts';
 
 /** A channel as the admin interface and the tools show it. */
@@ -30,30 +29,34 @@ export interface ChannelJson {
   capacity: string;
   committed: string;
   sequence: number;
-  /** 128 hex digits r‖s, upper-case; null while nothing is committed. Not there for readers without the token. */
+  /** 128 hex digits r‖s, upper-case; null while nothing is committed. Absent for readers without the token. */
   signature?: string | null;
   profile: ProfileName;
   state: ChannelState;
   /** ISO 8601, or null for never. */
   expiresAt: string | null;
-  /** Made to try a node out: never settled. */
+  /** True for a channel made to try a node out: it is never settled. */
   throwAway: boolean;
 }
 
 const OPENING_FIELDS = ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId', 'throwAway'];
 const CHANGE_FIELDS = ['capacity', 'expiresAt'];
 const U32_MAX = 0xffff_ffff;
-/** Distinct keys remembered as points of their curve: 64 Ki keys take about 10 MB. */
+/** Most keys that a KeyCheck remembers: 65,536 keys take about 10 MB. */
 const KEYS_MAX = 65_536;
 const GOT_CHARACTERS_MAX = 80;
+/** edwards25519: the field's prime, and d in −x² + y² = 1 + d·x²·y². */
+const P = 2n ** 255n - 19n;
+const D = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
+const SIGN_BIT = 1n << 255n;
 
 function invalid(field: string, expected: string, actual: unknown): never {
   throw new ClaimwireError('INPUT_INVALID', `${field}: expected ${expected}, got ${got(actual)}`, { field });
 }
 
 /**
- * What was got, short enough for one line. What is nested is not walked: it may be deeper than the stack. It may come
- * from MessagePack, whose integers of 64 bits JSON does not know.
+ * A value as text for "got …", short enough for one line. Nested values are not walked: they may be deeper than the stack.
+ * Values may come from MessagePack, whose 64-bit integers are BigInts.
  */
 export function got(value: unknown): string {
   if (value === undefined) return 'nothing';
@@ -87,7 +90,7 @@ export function parseExpiry(value: unknown, field: string): number {
   if (typeof value !== 'string') invalid(field, expected, value);
   const parts = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.exec(value);
   const milliseconds = parts === null ? Number.NaN : Date.parse(value);
-  // Date.parse takes 30 February as 2 March; the day it makes must be the day that was written.
+  // Date.parse reads 30 February as 2 March, so the day that it makes must be the day that was written.
   if (
     parts === null ||
     Number.isNaN(milliseconds) ||
@@ -116,8 +119,7 @@ function objectWith(value: unknown, fields: readonly string[], what: string): Re
 }
 
 /**
- * Knows which public keys are points of their curve, so that a key is checked once however many channels it has. Forgets
- * the oldest past KEYS_MAX keys.
+ * Checks public keys, and remembers the last KEYS_MAX valid ones, so that a key of many channels is checked once.
  */
 export class KeyCheck {
   private readonly keys = new Map<string, Uint8Array>();
@@ -148,17 +150,47 @@ function isSecp256k1Point(key: Uint8Array): boolean {
 }
 
 /**
+ * Whether 32 bytes are the canonical encoding of a point (RFC 8032, section 5.1.3): y is below p, the curve has an x for it,
+ * and there is no sign bit where that x is 0. Points of small order are points too. Takes about 100 µs.
+ */
+function isEd25519Point(encoded: Uint8Array): boolean {
+  const number = BigInt(`0x${Buffer.from(encoded).reverse().toString('hex')}`);
+  const y = number & (SIGN_BIT - 1n);
+  if (y >= P) return false;
+  const u = (y * y + P - 1n) % P;
+  const v = (D * y * y + 1n) % P;
+  if (u === 0n) return (number & SIGN_BIT) === 0n;
+  // x² = u / v. v is never 0, since −1/d is no square, so u / v is a square where u·v is one (Euler's criterion).
+  return power((u * v) % P, (P - 1n) / 2n) === 1n;
+}
+
+function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  for (const bit of exponent.toString(2)) {
+    result = (result * result) % P;
+    if (bit === '1') result = (result * base) % P;
+  }
+  return result;
+}
+
+function parseProfile(value: unknown): ProfileName {
+  return value === 'xrpl' || value === 'link' ? value : invalid('profile', '"xrpl" or "link"', value);
+}
+
+function parseThrowAway(value: unknown): boolean {
+  const flag = value ?? false;
+  return typeof flag === 'boolean' ? flag : invalid('throwAway', 'true or false', flag);
+}
+
+/**
  * An opening from parsed JSON: `{ledgerChannelId, publicKey, capacity, profile?, expiresAt?, channelId?, throwAway?}`. The
  * handle is by default the first 8 bytes of the ledger channel id.
  */
-export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
+export function parseOpening(value: unknown, keys: KeyCheck = new KeyCheck()): ChannelOpening {
   const fields = objectWith(value, OPENING_FIELDS, 'channel');
   const ledgerChannelId = parseHex(fields.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId');
   const publicKey = keys.check(fields.publicKey, 'publicKey');
-  const profile = fields.profile ?? 'xrpl';
-  if (profile !== 'xrpl' && profile !== 'link') invalid('profile', '"xrpl" or "link"', profile);
-  const throwAway = fields.throwAway ?? false;
-  if (typeof throwAway !== 'boolean') invalid('throwAway', 'true or false', throwAway);
+  const profile = parseProfile(fields.profile ?? 'xrpl');
   const opening: ChannelOpening = {
     channelId:
       fields.channelId === undefined
@@ -170,8 +202,34 @@ export function parseOpening(value: unknown, keys: KeyCheck): ChannelOpening {
     profile,
     expiresAt: parseExpiry(fields.expiresAt ?? null, 'expiresAt'),
   };
-  if (throwAway) opening.throwAway = true;
+  if (parseThrowAway(fields.throwAway)) opening.throwAway = true;
   return opening;
+}
+
+/** An opening in text, as the command line and the admin interface take it; numbers may be bigints. */
+export interface OpeningText {
+  /** 64 hex digits. */
+  ledgerChannelId: string;
+  /** 66 hex digits. */
+  publicKey: string;
+  /** Drops. */
+  capacity: bigint | string;
+  /** Default `xrpl`. */
+  profile?: string;
+  /** ISO 8601 with a zone; null or left out: never. */
+  expiresAt?: string | null;
+  /** Default the first 8 bytes of the ledger channel id. */
+  channelId?: bigint | string;
+  /** Made to try a node out. Default false. */
+  throwAway?: boolean;
+}
+
+/** What was given, where it is checked already, or the opening that its text says. Throws INPUT_INVALID. */
+export function openingOf(given: ChannelOpening | OpeningText, keys: KeyCheck): ChannelOpening {
+  if (typeof given.ledgerChannelId !== 'string') return given as ChannelOpening;
+  const { channelId, capacity, ...rest } = given as OpeningText;
+  const handle = channelId === undefined ? {} : { channelId: String(channelId) };
+  return parseOpening({ ...rest, ...handle, capacity: String(capacity) }, keys);
 }
 
 /** A change from parsed JSON: `{capacity?, expiresAt?}`, at least one; `profile` is the channel's. */
@@ -212,20 +270,17 @@ export function channelJson(channel: Channel, withSignature = true): ChannelJson
 }
 
 /**
- * A row as the admin interface shows it, back as a channel; the best claim's timestamp is not shown and comes out as 0.
- * Throws INPUT_INVALID: an answer from another program must not become a transaction.
+ * A channel from its JSON, in which the best claim's timestamp is missing and becomes 0. Throws INPUT_INVALID: a malformed
+ * answer of another program must not become a transaction on the ledger.
  */
 export function parseRow(value: unknown): Channel {
   if (typeof value !== 'object' || value === null) invalid('row', 'a JSON object', value);
   const row = value as Partial<Record<keyof ChannelJson, unknown>>;
-  const profile = row.profile;
-  if (profile !== 'xrpl' && profile !== 'link') invalid('profile', '"xrpl" or "link"', profile);
+  const profile = parseProfile(row.profile);
   const state = row.state;
   if (state !== 'open' && state !== 'closed') invalid('state', '"open" or "closed"', state);
   const sequence = row.sequence;
   if (typeof sequence !== 'number' || sequence !== sequence >>> 0) invalid('sequence', 'a u32', sequence);
-  const throwAway = row.throwAway ?? false;
-  if (typeof throwAway !== 'boolean') invalid('throwAway', 'true or false', throwAway);
   const capacity = parseDecimal(row.capacity, 1n, capacityMax(profile), 'capacity');
   const committed = parseDecimal(row.committed, 0n, capacity, 'committed');
   const channel: Channel = {
@@ -242,6 +297,6 @@ export function parseRow(value: unknown): Channel {
     state,
     expiresAt: parseExpiry(row.expiresAt, 'expiresAt'),
   };
-  if (throwAway) channel.throwAway = true;
+  if (parseThrowAway(row.throwAway)) channel.throwAway = true;
   return channel;
 }

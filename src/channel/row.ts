@@ -1,15 +1,15 @@
 /**
- * A channel as an object and as its registry row: 176 fixed bytes, little-endian, ending in a CRC-32 of the rest.
+ * A channel as an object, and as its registry row: 176 bytes, little-endian, ending in a CRC-32 of the rest.
  *
- * Main thread only (admin, registry, checkpoints); the claim path works on the channel table instead.
+ * Main thread only (admin, registry, checkpoints); the claim path uses the channel table instead.
  */
 import { crc32 } from 'node:zlib';
 import { type ProfileName, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 
-/** `removed`: forgotten, but its row still has its place; it is found under no handle. */
+/** A `removed` channel is found under no handle; its row stays until another channel reuses it. */
 export type ChannelState = 'open' | 'closed' | 'removed';
 
-/** Everything known of a channel. Amounts in drops; the signature is that of the claim `committed` comes from. */
+/** Everything known of a channel. Amounts are in drops; the signature is that of the claim which stated `committed`. */
 export interface Channel {
   /** u64 handle on the wire; by default the first 8 bytes of the ledger channel id. */
   channelId: bigint;
@@ -28,12 +28,12 @@ export interface Channel {
   state: ChannelState;
   /** Unix seconds, 0 = never. */
   expiresAt: number;
-  /** Made to try a node out, with a key worth nothing: never settled, may be removed at any time. Absent otherwise. */
+  /** True for a channel made to try a node out: it is never settled, and may be removed at any time. Else absent. */
   throwAway?: boolean;
 }
 
 export const ROW_BYTES = 176;
-/** Rows that say what version 1 could not are of version 2: an older program refuses these, and reads all others. */
+/** Only rows that version 1 cannot express have version 2, so an older program refuses those and reads all others. */
 const ROW_VERSION = 1;
 const ROW_VERSION_MAX = 2;
 export const ROW = {
@@ -52,10 +52,19 @@ export const ROW = {
   crc: 172, // u32, CRC-32 of bytes 0..171
 } as const;
 
+/** The fields in which every new channel is the same. */
+export const UNUSED = {
+  committed: 0n,
+  sequence: 0,
+  timestampBits: 0n,
+  signature: new Uint8Array(SIGNATURE_BYTES),
+  state: 'open',
+} as const;
+
 const STATES: readonly ChannelState[] = ['open', 'closed', 'removed'];
-/** States that version 1 has. */
+/** The first states, which version 1 has. */
 const STATES_OF_VERSION_1 = 2;
-/** What the state byte is without its flag. */
+/** Values of the state byte without its flag. */
 export const STATE_OPEN = 0;
 export const STATE_REMOVED = 2;
 export const STATE_THROW_AWAY = 0x80;
@@ -78,6 +87,13 @@ export function encodeRow(channel: Channel, bytes: Uint8Array, offset = 0): void
   view.setUint32(ROW.sequence, channel.sequence, true);
   view.setUint32(ROW.expiresAt, channel.expiresAt, true);
   view.setUint32(ROW.crc, crc32(bytes.subarray(offset, offset + ROW.crc)), true);
+}
+
+/** Channels as rows, one after the other. */
+export function packedRows(channels: readonly Channel[]): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(channels.length * ROW_BYTES);
+  for (const [index, channel] of channels.entries()) encodeRow(channel, rows, index * ROW_BYTES);
+  return rows;
 }
 
 /** Why `bytes` are not a sound row, or `undefined` when they are. */
@@ -122,7 +138,7 @@ export function decodeRow(bytes: Uint8Array): Channel {
   return channel;
 }
 
-/** A copy even of a Buffer, whose own `slice` is a view. */
+/** Copies also from a Buffer, whose own `slice` makes a view. */
 function copyOf(bytes: Uint8Array, start: number, length: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, start + length));
 }

@@ -1,20 +1,20 @@
 /**
- * The channel table: what the claim path knows of every channel, in the arena, never locked by its readers.
+ * The channel table: all that the claim path knows of every channel. It lies in the arena; readers never lock it.
  *
- * Structure of arrays, grouped by who touches them together: a 64-byte hot line (all that acceptance needs, one cache
- * miss), the ledger id (digest), the best claim's signature (commit), and the keys, each stored once. Rows are dense,
- * in the order of opening; an open-addressing index of row numbers finds them by the u64 handle, as u32 pairs.
+ * The fields lie in arrays, grouped by who reads them together: a 64-byte hot line (all that acceptance needs, in one cache
+ * miss), the ledger id (for the digest), the best claim's signature (for the commit), and the keys, each stored once. Rows
+ * are dense and in the order of opening. A hash index with open addressing finds a row by its u64 handle, as two u32.
  *
- * A removed channel's row stays in its place under its handle for as long as threads run, since claims on their way name
- * rows by number and the journal names them by handle; only the next start, once nothing is left to replay, sets it free.
+ * The row of a removed channel keeps its place and its handle while threads run, since claims in flight name rows by number
+ * and the journal names them by handle. The next start frees it, once nothing is left to replay.
  *
- * The main thread opens rows and changes capacity, expiry and state; committers alone move balances. A row's version
- * word is its lock (odd while being written) and lets readers of several fields take a consistent snapshot.
+ * The main thread opens rows and changes capacity, expiry and state; only committers move balances. A row's version word is
+ * its lock (odd while the row is written), and lets readers of several fields take a consistent snapshot.
  *
- * What may change in a row that can be found is loaded and stored with Atomics, word by word, by everybody but the holder of
- * the lock, who may load it plainly. Between two atomic accesses plain ones have no order of their own: where the processor
- * lets them pass each other (ARM), a plain load may come after the version has been looked at for the second time, and a
- * plain store before the version is odd. Atomic ones are in one order for all threads (C's: see claim_path.c).
+ * Once a row can be found, its changing fields are loaded and stored with Atomics, word by word; only the holder of the lock
+ * may load them plainly. Plain accesses between two atomic ones are not ordered: where the processor reorders them (ARM), a
+ * plain load may happen after the second look at the version, and a plain store before the version is odd. Atomic accesses
+ * are in one order for all threads (for C see claim_path.c).
  */
 import {
   CLAIM_AMOUNT,
@@ -27,19 +27,15 @@ import {
   SIGNATURE_BYTES,
 } from '../../protocol/layout.ts';
 import { assert, ClaimwireError } from '../errors.ts';
-import type { Arena } from '../ring/arena.ts';
-import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../ring/arena.ts';
-import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
 import {
-  type Channel,
-  encodeRow,
-  ROW,
-  ROW_BYTES,
-  STATE_OPEN,
-  STATE_REMOVED,
-  STATE_THROW_AWAY,
-  stateOf,
-} from './row.ts';
+  type Arena,
+  KEY_STRIDE_BYTES,
+  ROW_HOT_BYTES,
+  ROW_LEDGER_ID_BYTES,
+  ROW_SIGNATURE_BYTES,
+} from '../ring/arena.ts';
+import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
+import { type Channel, packedRows, ROW, STATE_OPEN, STATE_REMOVED, STATE_THROW_AWAY, stateOf } from './row.ts';
 
 /** Words of the hot line. */
 export const HOT_ID_HIGH = 0;
@@ -60,15 +56,15 @@ export const HOT_CHANGE = 14; // odd while the operator's fields are being chang
 const HOT_WORDS = ROW_HOT_BYTES / 4;
 const SIGNATURE_WORDS = SIGNATURE_BYTES / 4;
 
-/** HOT_FLAGS. A row without FLAG_OPEN accepts nothing; the other flags are set with the row and stay. */
+/** Bits of HOT_FLAGS. A row without FLAG_OPEN accepts nothing; FLAG_LINK and FLAG_ED25519 never change. */
 export const FLAG_OPEN = 1;
 export const FLAG_LINK = 1 << 8;
 export const FLAG_ED25519 = 1 << 9;
-/** For the main thread alone; a removed row is never open, and that is all the others look at. */
+/** Only the main thread reads these two: a removed row is never open, which is enough for the others. */
 const FLAG_THROW_AWAY = 1 << 10;
 const FLAG_REMOVED = 1 << 11;
 
-/** Of the index's hash, which C has as well. */
+/** Constants of the index's hash, which C uses too. */
 export const HASH_HIGH = 0x9e3779b1;
 export const HASH_BOTH = 0x85ebca6b;
 export const HASH_SHIFT = 15;
@@ -77,7 +73,7 @@ export const HASH_END = 0xc2b2ae35;
 const ROW_NONE = -1;
 const LOCKED_MS_MAX = 5_000;
 
-/** What `ChannelTable.change` changes. */
+/** What `ChannelTable.change` changes; an absent field stays as it is. Capacity in drops, expiry in Unix seconds. */
 export interface RowChange {
   capacity?: bigint;
   expiresAt?: number;
@@ -86,7 +82,7 @@ export interface RowChange {
   throwAway?: boolean;
 }
 
-/** Spreads a u64 handle over the index: handles may be ledger hashes or an operator's 1, 2, 3. */
+/** Spreads handles evenly over the index, also those that an operator numbered 1, 2, 3. */
 function hashHandle(high: number, low: number): number {
   let hash = Math.imul(low ^ Math.imul(high, HASH_HIGH), HASH_BOTH);
   hash ^= hash >>> HASH_SHIFT;
@@ -96,7 +92,7 @@ function hashHandle(high: number, low: number): number {
 export class ChannelTable {
   readonly words: Uint32Array;
   /** Word index of row 0's hot line. */
-  readonly hotBase: number;
+  readonly #hotLines: number;
   readonly #ints: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #ledgerIds: number;
@@ -107,10 +103,10 @@ export class ChannelTable {
   readonly #indexMask: number;
   readonly #ed25519: number;
   readonly capacity: number;
-  /** What `loadCapacity` found, halves. */
+  /** The halves of the capacity that `loadCapacity` read. */
   capacityHigh = 0;
   capacityLow = 0;
-  /** Main thread only: rows and keys in use. */
+  /** Rows and keys in use. Main thread only. */
   #rows = 0;
   #keyCount = 0;
 
@@ -119,7 +115,7 @@ export class ChannelTable {
     this.words = arena.words;
     this.#ints = arena.ints;
     this.#bytes = arena.bytes;
-    this.hotBase = plan.rows.offset >>> 2;
+    this.#hotLines = plan.rows.offset >>> 2;
     this.#ledgerIds = plan.ledgerIds.offset;
     this.#signatures = plan.signatures.offset;
     this.#keys = plan.keys.offset;
@@ -133,8 +129,8 @@ export class ChannelTable {
   // --- any thread ---
 
   /**
-   * Row of a handle, or -1. An index entry is stored after its row, and the row's address comes from the entry: no processor
-   * loads from an address before it has it, so a plain load does.
+   * The row of a handle, or -1. An index entry is stored after its row, and the row's address is computed from the entry. No
+   * processor loads from an address before it knows it, so plain loads are enough.
    */
   find(idHigh: number, idLow: number): number {
     const { words } = this;
@@ -150,12 +146,12 @@ export class ChannelTable {
 
   /** Word index of a row's hot line. */
   hot(row: number): number {
-    return this.hotBase + row * HOT_WORDS;
+    return this.#hotLines + row * HOT_WORDS;
   }
 
   /**
-   * Upper half of the committed amount; read it before the lower half, in the order the committer's stores rely on
-   * (see `#storeCommitted`): the pair read is then never above what is durable.
+   * Upper half of the committed amount. Read it before the lower half: then the two are never above the durable amount (see
+   * `#storeCommitted`).
    */
   committedHigh(hot: number): number {
     return Atomics.load(this.words, hot + HOT_COMMITTED_HIGH);
@@ -169,7 +165,7 @@ export class ChannelTable {
     return Atomics.load(this.words, hot + HOT_SEQUENCE);
   }
 
-  /** The capacity into `capacityHigh` and `capacityLow`: halves of one state, also while the operator changes it. */
+  /** Loads `capacityHigh` and `capacityLow`: two halves of one value, even while the operator changes it. */
   loadCapacity(hot: number): void {
     const { words } = this;
     for (;;) {
@@ -180,7 +176,7 @@ export class ChannelTable {
     }
   }
 
-  /** Whether nothing was ever committed on a row; waits for a committer that is at it. */
+  /** Whether nothing was ever committed on a row. Waits while a committer writes the row. */
   isUnused(hot: number): boolean {
     for (;;) {
       const version = Atomics.load(this.#ints, hot + HOT_VERSION);
@@ -189,7 +185,7 @@ export class ChannelTable {
     }
   }
 
-  /** The 32-byte ledger id of a row, as a view of the arena. Cold paths and slow backends. */
+  /** The 32-byte ledger id of a row, as a view of the arena. For cold paths and slow backends. */
   ledgerId(row: number): Uint8Array {
     const start = this.#ledgerIds + row * ROW_LEDGER_ID_BYTES;
     return this.#bytes.subarray(start, start + ROW_LEDGER_ID_BYTES);
@@ -201,7 +197,7 @@ export class ChannelTable {
     return this.#bytes.subarray(start, start + PUBLIC_KEY_BYTES);
   }
 
-  /** Whether any channel has ever had an Ed25519 key: set before the first such row can be found, never taken back. */
+  /** Whether any channel has ever had an Ed25519 key. It is set before the first such row can be found, and stays set. */
   get hasEd25519(): boolean {
     return Atomics.load(this.words, this.#ed25519) !== 0;
   }
@@ -209,8 +205,8 @@ export class ChannelTable {
   // --- committers ---
 
   /**
-   * Makes the claim at `offset` of `view` (93 wire bytes, already durable) the row's best, unless another lane
-   * committed a higher amount meanwhile. Amounts in the wire's order: high and low half.
+   * Makes the claim at `offset` of `view` (93 bytes as on the wire, already durable) the row's best claim, unless another
+   * lane has committed a higher amount meanwhile.
    */
   commit(row: number, view: DataView, offset: number): void {
     const hot = this.hot(row);
@@ -240,23 +236,18 @@ export class ChannelTable {
     return this.#keyCount;
   }
 
-  /** Adds a channel. Callers have checked that its handle is free. Throws TABLE_FULL. Returns the row number. */
+  /** Adds a channel, whose handle the caller has checked to be free. Returns the row number. Throws TABLE_FULL. */
   insert(channel: Channel): number {
-    const row = new Uint8Array(ROW_BYTES);
-    encodeRow(channel, row);
+    const row = packedRows([channel]);
     return this.insertRow(row, new DataView(row.buffer), 0);
   }
 
   /**
-   * The same from a registry row at `offset` of `bytes` (channel/row.ts), without an object in between.
-   * @param row a free one (see `free`), or by default the next
+   * As `insert`, from a registry row at `offset` of `bytes` (row.ts), without making an object.
+   * @param row a free row (see `free`); by default the row after the last
    */
   insertRow(bytes: Uint8Array, view: DataView, offset: number, row = this.#rows): number {
-    if (row === this.capacity)
-      throw new ClaimwireError(
-        'TABLE_FULL',
-        `channel table: expected at most ${this.capacity} channels, got one more; restart the node with a larger --channels-max`,
-      );
+    if (row === this.capacity) throw tableFull(this.capacity);
     const isNew = row === this.#rows;
     const hot = this.hot(row);
     const { words } = this;
@@ -271,7 +262,7 @@ export class ChannelTable {
     words[hot + HOT_EXPIRES_AT] = view.getUint32(offset + ROW.expiresAt, true);
     words[hot + HOT_SEQUENCE] = view.getUint32(offset + ROW.sequence, true);
     const flags = flagsOfRow(bytes, offset);
-    // A removed channel's key takes no room: the row that replaces it brings one of its own.
+    // A removed channel's key is not stored: the row that replaces it has a key of its own.
     words[hot + HOT_KEY] = (flags & FLAG_REMOVED) === 0 ? this.#internKey(bytes, view, offset + ROW.publicKey) : 0;
     const ledgerId = offset + ROW.ledgerChannelId;
     this.#bytes.set(
@@ -279,7 +270,7 @@ export class ChannelTable {
       this.#ledgerIds + row * ROW_LEDGER_ID_BYTES,
     );
     const isUsed = (words[hot + HOT_COMMITTED_HIGH]! | words[hot + HOT_COMMITTED_LOW]!) !== 0;
-    // A fresh row's signature is zero, and so is the arena: its page stays untouched until the first commit.
+    // A new row's signature is zero, and so is the arena: its page stays untouched until the first commit.
     if (isUsed || !isNew) {
       const signature = offset + ROW.signature;
       this.#bytes.set(bytes.subarray(signature, signature + SIGNATURE_BYTES), this.#signature(row));
@@ -295,7 +286,7 @@ export class ChannelTable {
     const hot = this.hot(row);
     const giveUpAt = performance.now() + LOCKED_MS_MAX;
     for (let tries = 1; ; tries++) {
-      // A committer holds a row for some nanoseconds, or for as long as it is off its core; a dead one for ever.
+      // A committer locks a row for nanoseconds, longer if it loses its core meanwhile, and for ever if it dies.
       assert(tries % 1_024 !== 0 || performance.now() < giveUpAt, 'a row is locked by a thread that runs');
       const version = Atomics.load(this.#ints, hot + HOT_VERSION);
       if ((version & 1) === 0) {
@@ -306,8 +297,8 @@ export class ChannelTable {
   }
 
   /**
-   * Lets removed rows be found, where no other row has their handle: for a replay, since the journal may have claims of
-   * them. Before other threads run; `free` undoes it.
+   * Lets `find` find removed rows whose handle no other row has: a replay needs it, since the journal may have claims of
+   * them. Call it before other threads run; `free` undoes it.
    */
   indexRemoved(): void {
     for (let row = 0; row < this.#rows; row++) {
@@ -318,7 +309,7 @@ export class ChannelTable {
   }
 
   /**
-   * Takes all removed rows out of the index, so that `insertRow` may use them again, and returns them in order. Only
+   * Removes all removed rows from the index, so that `insertRow` may reuse them, and returns them in order. Call it only
    * before other threads run, and when no journal has claims of them any more.
    */
   free(): number[] {
@@ -334,12 +325,12 @@ export class ChannelTable {
     return (this.words[this.hot(row) + HOT_FLAGS]! & FLAG_REMOVED) !== 0;
   }
 
-  /** Changes what the operator may change; `undefined` leaves a field as it is. Capacity in drops. */
+  /** Changes what the operator may change. */
   change(row: number, change: RowChange): void {
     const hot = this.hot(row);
     const version = this.#lock(hot);
     const { words } = this;
-    // Acceptance reads these fields without the lock; a capacity of an old and a new half must not let a claim through.
+    // Acceptance reads the capacity without the lock, and must not see a mix of an old and a new half.
     Atomics.add(words, hot + HOT_CHANGE, 1);
     if (change.capacity !== undefined) {
       Atomics.store(words, hot + HOT_CAPACITY_HIGH, highHalf(change.capacity));
@@ -355,7 +346,7 @@ export class ChannelTable {
     this.#unlock(hot, version);
   }
 
-  /** Clears a row's dirty mark and says whether it was set; read the row after, never before. */
+  /** Clears a row's dirty mark and returns whether it was set. Read the row afterwards, never before. */
   takeDirty(row: number): boolean {
     return Atomics.exchange(this.words, this.hot(row) + HOT_DIRTY, 0) === 1;
   }
@@ -386,7 +377,7 @@ export class ChannelTable {
     return (BigInt(Atomics.load(this.words, word)) << 32n) | BigInt(Atomics.load(this.words, word + 1));
   }
   #copySignature(row: number): Uint8Array {
-    // Byte by byte: a second view of the copy would take its buffer out of the heap, some 300 ns.
+    // Byte by byte: a second view of the copy would move its buffer off the JavaScript heap, which costs 300 ns.
     const copy = new Uint8Array(SIGNATURE_BYTES);
     const signature = this.#signature(row) >>> 2;
     for (let word = 0; word < SIGNATURE_WORDS; word++) {
@@ -397,8 +388,8 @@ export class ChannelTable {
   }
 
   /**
-   * A reader without the lock takes the high half, then the low one. When the high half changes, the low half is
-   * zero in between, so that it never pairs a new high with an old low: what it reads is at most what is durable.
+   * A reader without the lock reads the high half, then the low half. When the high half changes, the low half is zero in
+   * between, so that no reader pairs a new high half with an old low one: it reads at most the durable amount.
    */
   #storeCommitted(hot: number, high: number, low: number): void {
     if (high !== this.words[hot + HOT_COMMITTED_HIGH]) {
@@ -408,7 +399,7 @@ export class ChannelTable {
     Atomics.store(this.words, hot + HOT_COMMITTED_LOW, low);
   }
 
-  /** Takes the row's lock; the holder writes a few words, so waiting is spinning. */
+  /** Takes the row's lock. It spins, since the holder writes only a few words. */
   #lock(hot: number): number {
     for (;;) {
       const version = Atomics.load(this.#ints, hot + HOT_VERSION) & ~1;
@@ -430,7 +421,7 @@ export class ChannelTable {
     Atomics.store(this.words, this.#index + slot, row + 1);
   }
 
-  /** Number of the key at `offset`, stored on first sight. An x coordinate is random already: its bytes are the hash. */
+  /** The number of the key at `offset`, which is stored if it is new. Its x coordinate is random, so it serves as the handle. */
   #internKey(source: Uint8Array, view: DataView, offset: number): number {
     const bytes = this.#bytes;
     let slot = hashHandle(view.getUint32(offset + 1), view.getUint32(offset + 5)) & this.#indexMask;
@@ -449,6 +440,11 @@ export class ChannelTable {
     if (source[offset] === ED25519_KEY_PREFIX) Atomics.store(this.words, this.#ed25519, 1);
     return key;
   }
+}
+
+export function tableFull(capacity: number): ClaimwireError {
+  const expected = `expected at most ${capacity} channels, got one more; restart the node with a larger --channels-max`;
+  return new ClaimwireError('TABLE_FULL', `channel table: ${expected}`);
 }
 
 /** `left > right` on u64 halves. */

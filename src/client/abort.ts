@@ -1,12 +1,12 @@
 /** AbortSignals of the client's promises. Payer's thread. */
 
-/** What every promise of the client takes. */
+/** An option of every method of the client that returns a promise. */
 export interface Abortable {
   /** Ends the wait: the promise is rejected with the signal's reason. What was sent already may still be committed. */
   signal?: AbortSignal | undefined;
 }
 
-/** `work`, or a rejection with the signal's reason as soon as that is aborted; then nobody hears of the work any more. */
+/** Resolves as `work` does, or rejects with the signal's reason as soon as it is aborted; then `late` gets the result. */
 export async function abortable<Result>(
   signal: AbortSignal | undefined,
   work: () => Promise<Result>,

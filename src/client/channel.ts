@@ -1,7 +1,7 @@
 /** One payment channel, as its payer sees it. Payer's thread. */
 import { CLAIM_BYTES, U64_MAX } from '../../protocol/layout.ts';
-import { ClaimwireError } from '../errors.ts';
 import { type Abortable, abortable } from './abort.ts';
+import { invalid } from './claim-errors.ts';
 import { type Committed, type CommittedBounds, learnCommitted } from './committed.ts';
 import type { Flow } from './flow.ts';
 import type { Inflight } from './inflight.ts';
@@ -15,99 +15,98 @@ export interface ChannelParts {
   readonly inflight: Inflight;
   /** What is known of the committed amount before the node is asked. */
   readonly bounds: CommittedBounds;
-  /** Where amounts and sequences are kept, if they are. */
+  /** The state file and the channel's entry in it, if there is one. */
   readonly state: { readonly file: StateFile; readonly entry: StateEntry } | undefined;
   /** The node's best claim, its signature checked. */
   readonly prove: () => Promise<ResumedChannel>;
 }
 
-/** One payment channel, as its payer sees it. Made by Payer.channel(). One live payer a channel: see `pay`. */
+/** One payment channel, as its payer sees it. Made by Payer.channel(). A channel has one live payer: see `pay`. */
 export class PaymentChannel {
   readonly #parts: ChannelParts;
-  readonly #flow: Flow;
-  readonly #inflight: Inflight;
-  /** What the node held before this payer's first payment is known, and `claimed` no less. */
+  /** Whether it is known what the node held before this payer's first payment; `claimed` is no less than that. */
   #isKnown = false;
   #learning: Promise<void> | undefined;
 
   constructor(parts: ChannelParts) {
     this.#parts = parts;
-    this.#flow = parts.flow;
-    this.#inflight = parts.inflight;
   }
 
   get channelId(): bigint {
-    return this.#flow.identity.channelId;
+    return this.#parts.flow.identity.channelId;
   }
 
   /** Highest amount asked for and not refused, drops. */
   get claimed(): bigint {
-    return this.#flow.claimed;
+    return this.#parts.flow.claimed;
   }
 
   /** Highest amount acknowledged as durable, drops. */
   get committed(): bigint {
-    return this.#flow.committed;
+    return this.#parts.flow.committed;
   }
 
   /**
-   * Signs a claim of `amount` cumulative drops and sends it until it is acknowledged. Where the window is full only the
-   * channel's newest amount is kept, and it is signed when room comes free. With a state file the amount is on the disk
-   * before it is signed.
+   * Signs a claim of `amount` cumulative drops and sends it until it is acknowledged. While the window is full only the
+   * channel's newest amount is kept, and it is signed when the window has room. With a state file the amount is on the
+   * disk before it is signed.
    *
    * Resolves with the first ack that covers the amount: so much is durable at the node, whoever paid it. Rejects with
    * ClaimwireError: CLAIM_REFUSED (`details.status` is the refusal's name), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL,
    * NODE_UNREACHABLE (nothing ever listened there), STATE_FAILED, or INPUT_INVALID where the amount is no u64; or with the
-   * reason of `signal`. After the first four and the last a newer claim may still cover the amount: `committed` says what
-   * is durable.
+   * reason of `signal`. After the first four, and after an abort, a newer claim may still cover the amount: `committed`
+   * says what is durable.
    */
   claim(amount: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
     const { state } = this.#parts;
-    if (state === undefined || this.#inflight.isShut) return this.#inflight.request(this.#flow, amount, signal);
+    if (state === undefined || this.#parts.inflight.isShut)
+      return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const written = state.file.record(state.entry, amount, this.#flow);
-    if (written === undefined) return this.#inflight.request(this.#flow, amount, signal);
+    const written = state.file.record(state.entry, amount, this.#parts.flow);
+    if (written === undefined) return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     return this.#claimWritten(amount, written, signal);
   }
 
   /**
-   * Pays `drops` more, and resolves when so many more are durable: with the ack of `claim(claimed + drops)`.
+   * Pays `drops` more, and resolves with the ack of `claim(claimed + drops)` when so many more are durable.
    *
-   * Before the channel's first payment the node is asked what it holds already: without paying, over any link. Where it
-   * holds something and there is neither a state file nor `committed`, it has to show the channel's own signature of it,
-   * over TCP (for `udp://` on the same port).
+   * Before the channel's first payment the node is asked what it holds already, which pays nothing and works over any
+   * link. Where it holds something and there is neither a state file nor `committed`, it has to prove that by the channel's
+   * own signature, over TCP (for `udp://` on the same port).
    *
-   * One live payer a channel: two of them cannot tell whose equal amount was paid. A state file holds the second off.
+   * A channel has one live payer: two could not tell whose equal amount was paid. A state file keeps a second one out.
    *
-   * Rejects as `claim` does, or with ClaimwireError: COMMITTED_UNKNOWN (no proof is to be had), COMMITTED_MISMATCH (the
-   * node holds something else than `committed` or the state file says), UNAUTHORIZED or NODE_FAILED (see Payer.resume).
-   * Nothing is signed then.
+   * Rejects as `claim` does, or with ClaimwireError: COMMITTED_UNKNOWN (there is no proof), COMMITTED_MISMATCH (the node
+   * holds something other than `committed` or the state file says), UNAUTHORIZED or NODE_FAILED (see Payer.resume). In
+   * these cases nothing is signed.
    */
   pay(drops: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {
     if (typeof drops !== 'bigint' || drops <= 0n)
       return Promise.reject(invalid(`drops: expected a bigint above 0, got ${typeof drops} ${drops}`));
-    if (this.#isKnown) return this.claim(this.#flow.claimed + drops, { signal });
-    const learned = abortable(signal, () => this.#inflight.hold(() => this.#learn()));
-    return learned.then(() => this.claim(this.#flow.claimed + drops, { signal }));
+    if (this.#isKnown) return this.claim(this.#parts.flow.claimed + drops, { signal });
+    const learned = abortable(signal, () => this.#parts.inflight.hold(() => this.#learn()));
+    return learned.then(() => this.claim(this.#parts.flow.claimed + drops, { signal }));
   }
 
   /**
-   * Asks the node, without paying, whether `amount` drops are durable there. The answer is an ack's worth: not signed.
+   * Asks the node, without paying, whether `amount` drops are durable there. Like an ack, the answer is not signed.
    * Rejects with ClaimwireError: CLAIM_REFUSED (unknown or closed channel), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL.
    */
   isDurable(amount: bigint, { signal }: Abortable = {}): Promise<boolean> {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
     if (amount === 0n) return Promise.resolve(true);
-    return abortable(signal, () => this.#inflight.hold(() => this.#inflight.questions.ask(this.channelId, amount)));
+    return abortable(signal, () =>
+      this.#parts.inflight.hold(() => this.#parts.inflight.questions.ask(this.channelId, amount)),
+    );
   }
 
   /** A copy of the 93 bytes of the last claim signed, or undefined before the first. */
   lastClaim(): Uint8Array | undefined {
-    const { bytes, offset } = this.#flow.place;
-    return this.#flow.hasSigned ? bytes.slice(offset, offset + CLAIM_BYTES) : undefined;
+    const { bytes, offset } = this.#parts.flow.place;
+    return this.#parts.flow.hasSigned ? bytes.slice(offset, offset + CLAIM_BYTES) : undefined;
   }
 
   /** See Payer.resume. */
@@ -119,7 +118,7 @@ export class PaymentChannel {
     });
   }
 
-  /** One at a time; one that failed is tried anew by the next payment. */
+  /** Asks the node, once for all payments that wait. After a failure the next payment asks again. */
   #learn(): Promise<void> {
     this.#learning ??= this.#askNode().finally(() => {
       this.#learning = undefined;
@@ -129,9 +128,10 @@ export class PaymentChannel {
 
   async #askNode(): Promise<void> {
     const { bounds, state, prove } = this.#parts;
-    const { questions } = this.#inflight;
-    const { signed } = this.#flow;
-    const known = state === undefined ? bounds : state.file.bounds(state.entry, bounds);
+    const { questions } = this.#parts.inflight;
+    const { signed } = this.#parts.flow;
+    const found = state?.entry.found;
+    const known = found === undefined ? bounds : { least: found.committed, most: found.signed };
     const most = known.most !== undefined && signed > known.most ? signed : known.most;
     const isHeld = (amount: bigint) => questions.ask(this.channelId, amount);
     await this.#goOn(await learnCommitted({ isHeld, prove }, { ...known, most }));
@@ -139,23 +139,19 @@ export class PaymentChannel {
 
   async #goOn({ committed, sequence }: Committed): Promise<void> {
     const { state } = this.#parts;
-    this.#flow.resume(committed, sequence ?? this.#flow.lastSequence);
-    if (state !== undefined) await state.file.record(state.entry, committed, this.#flow);
+    this.#parts.flow.resume(committed, sequence ?? this.#parts.flow.lastSequence);
+    if (state !== undefined) await state.file.record(state.entry, committed, this.#parts.flow);
     this.#isKnown = true;
   }
 
   async #claimWritten(amount: bigint, written: Promise<void>, signal?: AbortSignal): Promise<ClaimAck> {
-    const flow = this.#flow;
-    // What is asked for next adds to this one, also while it is not yet on the disk.
+    const flow = this.#parts.flow;
+    // The next payment adds to this amount, even before it is on the disk.
     if (amount > flow.claimed) flow.claimed = amount;
     if (amount > flow.recording) flow.recording = amount;
-    await this.#inflight.hold(() => written);
+    await this.#parts.inflight.hold(() => written);
     // Writes end in the order in which they were asked for.
     if (amount === flow.recording) flow.recording = 0n;
-    return await this.#inflight.request(flow, amount, signal);
+    return await this.#parts.inflight.request(flow, amount, signal);
   }
-}
-
-export function invalid(message: string): ClaimwireError {
-  return new ClaimwireError('INPUT_INVALID', message);
 }

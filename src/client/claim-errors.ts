@@ -1,18 +1,10 @@
-/**
- * The errors a claim's promise is rejected with. `details` are ready for JSON: u64 as decimal strings.
- */
+/** The payer's errors. Their `details` are ready for JSON: u64 as decimal strings. */
 import { statusName } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import type { ClaimAck } from './waiter-queue.ts';
 
-/** What the refusing ack says, and how long the claim had waited. */
-export interface Refusal {
-  status: number;
-  channelId: bigint;
-  sequence: number;
-  /** The ack's, see protocol/README.md. */
-  amount: bigint;
-  timestamp: number;
-}
+/** The fields of the refusing ack, see protocol/README.md. */
+type Refusal = Omit<ClaimAck, 'status' | 'rttMs'> & { status: number };
 
 export function refusedError(refusal: Refusal, claimed: bigint, rttMs: number): ClaimwireError {
   const { channelId, sequence, amount, timestamp } = refusal;
@@ -22,22 +14,20 @@ export function refusedError(refusal: Refusal, claimed: bigint, rttMs: number): 
   return new ClaimwireError('CLAIM_REFUSED', message, details);
 }
 
-/** @param cause why the socket last failed, if it did */
-export function timeoutError(
-  peer: string,
-  channelId: bigint,
-  amount: bigint,
-  timeoutMs: number,
-  cause = 'none',
-): ClaimwireError {
+/** What a timeout's message says of the payer: its peer, its limit, and why its socket last failed, if it did. */
+interface Payer {
+  readonly link: { readonly peer: string };
+  readonly ackTimeoutMs: number;
+  readonly counters: { readonly lastSocketError: string | undefined };
+}
+
+export function timeoutError(payer: Payer, channelId: bigint, amount: bigint): ClaimwireError {
+  const { link, ackTimeoutMs, counters } = payer;
   const message =
-    `expected an ack of ${amount} drops from ${peer} within ${timeoutMs} ms, got ${cause}, ` +
-    'check that the node runs there; the claim may be committed';
-  return new ClaimwireError('ACK_TIMEOUT', message, {
-    channelId: String(channelId),
-    amount: String(amount),
-    timeoutMs,
-  });
+    `expected an ack of ${amount} drops from ${link.peer} within ${ackTimeoutMs} ms, ` +
+    `got ${counters.lastSocketError ?? 'none'}, check that the node runs there; the claim may be committed`;
+  const details = { channelId: String(channelId), amount: String(amount), timeoutMs: ackTimeoutMs };
+  return new ClaimwireError('ACK_TIMEOUT', message, details);
 }
 
 /** Whether nothing listens at the peer. */
@@ -49,6 +39,10 @@ export function unreachableError(peer: string, cause: Error): ClaimwireError {
   const { code } = cause as NodeJS.ErrnoException;
   const message = `expected a node at ${peer}, got ${code ?? cause.message}, check the address and that the node runs there`;
   return new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause });
+}
+
+export function invalid(message: string): ClaimwireError {
+  return new ClaimwireError('INPUT_INVALID', message);
 }
 
 export function closedError(): ClaimwireError {

@@ -2,32 +2,31 @@
  * What a node holds of a channel before a payer's first pay(): without it, "25 drops more" cannot be told from 25 that
  * were there already. Cold path, payer's thread.
  *
- * Why pay() may then take ALREADY for an answer. Let C be what was asked for here. Whatever an earlier payer of the
- * channel saw acknowledged was durable before it ended, so C is no less than all that. This payer's first payment claims
- * C + drops, each next one that much more, and one resolves only when the node says that its whole amount is durable.
- * So all payments that ever resolved add up to no more than what the node holds, whichever copy of a claim brought it
- * there: the first, one sent again after its ack was lost (ALREADY), or one that an earlier payer signed and never heard
- * of, for which nobody was told that it had paid. This needs one live payer a channel: two would count from the same C.
+ * Why pay() may then accept ALREADY. Let C be what the node was found to hold. All that earlier payers saw acknowledged was
+ * durable before, so C is no less. This payer's first payment claims C + drops, each next one so much more, and each
+ * resolves only when the node says that its whole amount is durable. So all payments that ever resolved add up to no more
+ * than the node holds, whichever copy of a claim it received: the first, one sent again after its ack was lost (ALREADY),
+ * or one that an earlier payer signed without hearing of it. Two live payers would count from the same C, so there may be
+ * only one.
  *
- * Why nobody can make a payer sign too much. Acks are not signed, and the node gains by a C too high, so one is believed
- * only up to an amount that the payer has signed itself: what its state file says, or the node's best claim with the
- * channel's own signature (`resume`). That nothing is committed, or no more than was said, needs no proof: who lies there
- * makes the payer sign too little.
+ * Why nobody can make a payer sign too much. Acks are not signed, and the node gains by too high a C. So an ack is believed
+ * only up to an amount that the payer has signed itself, by its state file or by the node's best claim with the channel's
+ * own signature (`resume`). A lower answer needs no proof: with it the payer only signs too little.
  */
 import { U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
 
 /** What the payer knows beforehand. */
 export interface CommittedBounds {
-  /** Acknowledged as durable before. */
+  /** The amount acknowledged as durable before. */
   readonly least: bigint;
-  /** The most that may have been signed; undefined where nobody kept it. */
+  /** The most that may have been signed, or undefined if that is not known. */
   readonly most: bigint | undefined;
 }
 
 export interface Committed {
   readonly committed: bigint;
-  /** Of the best claim, where the node told it. */
+  /** The best claim's, if the node told it. */
   readonly sequence?: number;
 }
 
@@ -38,17 +37,20 @@ export interface CommittedSource {
   prove(): Promise<Committed>;
 }
 
-/** Where no proof is to be had, the caller can do something about it. */
+/** Errors that mean that there is no proof, about which the caller can do something. */
 const NO_PROOF: readonly ErrorCode[] = ['NODE_UNREACHABLE', 'INPUT_INVALID', 'PAYER_FULL'];
 
-/** Rejects with ClaimwireError COMMITTED_UNKNOWN, COMMITTED_MISMATCH, or what asking the node can end with. */
+/** Rejects with ClaimwireError COMMITTED_UNKNOWN or COMMITTED_MISMATCH, or as `source` does. */
 export async function learnCommitted(source: CommittedSource, bounds: CommittedBounds): Promise<Committed> {
   const { least, most } = bounds;
   if (most === undefined) {
     if (!(await source.isHeld(1n))) return { committed: 0n };
     return await source.prove().catch((error: unknown) => {
-      if (error instanceof ClaimwireError && NO_PROOF.includes(error.code)) throw unknownError(error);
-      throw error;
+      if (!(error instanceof ClaimwireError) || !NO_PROOF.includes(error.code)) throw error;
+      const message =
+        'expected to know what the channel has committed, got something at the node and no proof of how much ' +
+        `(${error.message}); keep a state file (state: FILE), give committed, or pay over tcp://, tls:// or auto://`;
+      throw new ClaimwireError('COMMITTED_UNKNOWN', message, {}, { cause: error });
     });
   }
   const [isOver, isReached] = await Promise.all([
@@ -60,7 +62,7 @@ export async function learnCommitted(source: CommittedSource, bounds: CommittedB
   return { committed: await highestHeld(source, least, most) };
 }
 
-/** The highest amount in [held, most] that is durable. The ends first: one of them it is after nearly every restart. */
+/** The highest amount in [held, most] that is durable. It tries the ends first: after most restarts it is one of them. */
 async function highestHeld(source: CommittedSource, held: bigint, most: bigint): Promise<bigint> {
   if (held === most || (await source.isHeld(most))) return most;
   let low = held;
@@ -72,13 +74,6 @@ async function highestHeld(source: CommittedSource, held: bigint, most: bigint):
     else above = middle;
   }
   return low;
-}
-
-function unknownError(cause: ClaimwireError): ClaimwireError {
-  const message =
-    'expected to know what the channel has committed, got something at the node and no proof of how much ' +
-    `(${cause.message}); keep a state file (state: FILE), give committed, or pay over tcp://, tls:// or auto://`;
-  return new ClaimwireError('COMMITTED_UNKNOWN', message, {}, { cause });
 }
 
 function mismatchError({ least, most }: CommittedBounds, got: string): ClaimwireError {

@@ -1,6 +1,6 @@
 /**
- * The control requests of one connection: `hello` first, whose nonce it keeps, replies matched by id, as many at a time
- * as a node takes and the others in line, bounded in number and time. Payer's thread.
+ * The control requests of one connection. `hello` comes first, and its nonce is kept. Replies are matched by id. As many
+ * requests are open as a node allows, the others wait in line; their number and time are bounded. Payer's thread.
  */
 import {
   CONTROL_OUTSTANDING_MAX,
@@ -15,10 +15,9 @@ import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import type { Clock } from './clock.ts';
 import type { AskedRequest } from './links/peer-link.ts';
 
-/** The node answers TIMED_OUT sooner. */
+/** A node that lives answers within this time, if only TIMED_OUT. */
 const REPLY_MS_MAX = 10_000;
-const CLIENT_NAME = 'claimwire';
-/** Beyond those that are sent. A node answers 64 a second and connection, so that the last waits for a quarter of a minute. */
+/** Requests in line. A node answers 64 a second on a connection, so the last of them waits for 16 seconds. */
 const LINE_MAX = 1_024;
 
 interface Call {
@@ -45,13 +44,13 @@ export class ControlCalls {
 
   /** Resolves with the connection's nonce, 32 hex digits. */
   async hello(): Promise<string> {
-    const answer = await this.request({ type: 'hello', client: CLIENT_NAME, versions: [PROTOCOL_VERSION] });
+    const answer = await this.request({ type: 'hello', client: 'claimwire', versions: [PROTOCOL_VERSION] });
     if (!isHelloResult(answer))
       throw new ClaimwireError('NODE_FAILED', 'hello: expected version and nonce, got others');
     return answer.nonce;
   }
 
-  /** All that ask at first wait for one `hello`. */
+  /** Sends a request that needs the nonce. Several at once share one `hello`. */
   async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
     this.#nonce ??= this.hello().catch((error: unknown) => {
       this.#nonce = undefined;
@@ -67,17 +66,13 @@ export class ControlCalls {
       await new Promise<void>((resolve) => {
         this.#line.push(resolve);
       });
-    return await this.#send(message);
-  }
-
-  #send(message: AskedRequest): Promise<ControlAnswer> {
-    if (this.#ended) return Promise.reject(lostError());
+    if (this.#ended) throw lostError();
     const id = (this.#lastId + 1) >>> 0;
     this.#lastId = id;
     const payload = encodeControl({ ...message, id });
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       const cancelTimer = this.#clock.after(REPLY_MS_MAX, () => {
-        this.#settled(id);
+        this.#remove(id);
         const expected = `${message.type}: expected a reply within ${REPLY_MS_MAX} ms, got none`;
         reject(new ClaimwireError('NODE_UNREACHABLE', `${expected}, ask again`));
       });
@@ -91,12 +86,12 @@ export class ControlCalls {
     return this.#calls.size === 0;
   }
 
-  /** Takes what lies after the type byte of a control payload. False where it answers nothing. */
+  /** Reads a reply, a control payload without its type byte. Returns false where it answers no request. */
   reply(bytes: Uint8Array, start: number, end: number): boolean {
     const reply = parseControlReply(decodeControl(bytes, start, end));
     const call = reply && this.#calls.get(reply.id);
     if (reply === undefined || call === undefined) return false;
-    this.#settled(reply.id);
+    this.#remove(reply.id);
     call.cancelTimer();
     if (reply.ok) call.resolve(reply);
     else call.reject(refusal(reply));
@@ -114,7 +109,7 @@ export class ControlCalls {
     for (const next of this.#line.splice(0)) next();
   }
 
-  #settled(id: number): void {
+  #remove(id: number): void {
     this.#calls.delete(id);
     this.#line.shift()?.();
   }

@@ -1,11 +1,9 @@
-/**
- * What a payer counts, and the distribution of its claims' waiting times. Payer's thread.
- */
+/** What a payer counts, and the distribution of its claims' waiting times. Payer's thread. */
 import { build } from 'hdr-histogram-js';
 import { statusName } from '../../protocol/layout.ts';
 import type { LinkStats } from './links/peer-link.ts';
 
-/** Microseconds; longer ones are counted here. Three digits up to a minute are 17 buckets of 4 KiB. */
+/** Longer waits count as this one, microseconds. Three digits up to a minute need 17 buckets of 4 KiB. */
 const WAIT_US_MAX = 60_000_000;
 
 /** A distribution of milliseconds. */
@@ -19,19 +17,19 @@ export interface Percentiles {
   maxMs: number;
 }
 
-/** What a payer has sent, heard and waits for. */
+/** What a payer has sent and received, and what it waits for. */
 export interface PayerStats extends LinkStats {
-  /** Claims sent, sent again ones included. */
+  /** Claims sent, retransmissions included. */
   claimsSent: number;
   /** Claims sent again (`xrpl`, `link`), or newer ones sent for them, because no ack came in time or a connection was lost. */
   retransmits: number;
-  /** Times the node was asked what it holds of a channel, sent again ones included: before the first pay() of each. */
+  /** Questions what the node holds of a channel, retransmissions included; asked before each channel's first pay(). */
   questionsSent: number;
-  /** Acks of claims by status name, those that changed nothing included. */
+  /** Acks of claims by the name of their status, also acks that changed nothing. */
   acks: Record<string, number>;
-  /** Acks of channels, sequences or statuses that are not ours. */
+  /** Acks of channels or sequences that are not this payer's, or with an unknown status. */
   unmatched: number;
-  /** Messages that held something else than whole acks. */
+  /** Messages that held something other than whole acks. */
   malformed: number;
   /** Sends, receives and connections that failed, e.g. because nothing listened at the peer. */
   socketErrors: number;

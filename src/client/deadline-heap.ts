@@ -1,19 +1,19 @@
 /**
  * One heap of deadlines for all channels of a payer, and one timer over it.
  *
- * An entry that is to be later stays where it is and is looked at again when it comes up (`set` is then one
- * comparison, which is what every claim sent costs); only an earlier deadline moves it.
+ * Only an earlier deadline moves an entry. One whose deadline is put off keeps its place, and is looked at again when it
+ * comes up: then `set`, which is called for every claim sent, is one comparison.
  */
 import type { Clock } from './clock.ts';
 
-/** What a timer of Node takes at most; no deadline (infinity) is looked at again then. */
+/** The longest delay of Node's timers; an entry without a deadline (infinity) is looked at again after it. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** What lies in the heap keeps its own place and time there; the heap alone writes them. */
+/** An entry keeps its own place and time in the heap, which alone writes them. */
 export interface HeapEntry {
   /** -1 while not in the heap. */
   heapIndex: number;
-  /** Milliseconds, the clock's. */
+  /** Milliseconds of the clock. */
   heapDeadline: number;
 }
 
@@ -24,7 +24,7 @@ export class DeadlineHeap<Entry extends HeapEntry> {
   #timerAt = Number.POSITIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
 
-  /** @param onDue called when the earliest deadline has come and ready input is read; takes entries with `popDue` */
+  /** @param onDue called when the earliest deadline has come and ready input is read; it calls `popDue` */
   constructor(clock: Clock, onDue: () => void) {
     this.#clock = clock;
     this.#onDue = onDue;
@@ -41,7 +41,7 @@ export class DeadlineHeap<Entry extends HeapEntry> {
     if (entry.heapIndex === 0) this.#armTimer();
   }
 
-  /** Takes out the earliest entry if its deadline has come. */
+  /** Removes the earliest entry and returns it, if its deadline has come. */
   popDue(now: number): Entry | undefined {
     const first = this.#entries[0];
     if (first === undefined || first.heapDeadline > now) return undefined;
@@ -49,11 +49,6 @@ export class DeadlineHeap<Entry extends HeapEntry> {
     const last = this.#entries.pop()!;
     if (last !== first) this.#siftDown(last, 0);
     return first;
-  }
-
-  /** Sets the timer for what is left; callers do so after the last `popDue`. */
-  rearm(): void {
-    if (this.#entries.length > 0) this.#armTimer();
   }
 
   clear(): void {
@@ -64,7 +59,7 @@ export class DeadlineHeap<Entry extends HeapEntry> {
     this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
-  /** A timer is good to 1 ms, so a deadline less than that before it is not worth a new one. */
+  /** Timers are exact to 1 ms, so a deadline less than that before the timer's needs no new one. */
   #armTimer(): void {
     const deadline = this.#entries[0]!.heapDeadline;
     if (deadline > this.#timerAt - 1) return;
@@ -73,10 +68,11 @@ export class DeadlineHeap<Entry extends HeapEntry> {
     const delay = Math.min(Math.max(1, Math.ceil(deadline - this.#clock.now())), TIMER_MS_MAX);
     this.#cancelTimer = this.#clock.after(delay, () => {
       this.#cancelTimer = undefined;
-      // After a stall of this thread the acks that came meanwhile are read first: they are no reason to send again.
+      // After a stall of this thread the acks that came meanwhile are read first, so that nothing is sent again for them.
       this.#clock.afterInput(() => {
         if (this.#cancelTimer === undefined) this.#timerAt = Number.POSITIVE_INFINITY;
         this.#onDue();
+        if (this.#entries.length > 0) this.#armTimer();
       });
     });
   }

@@ -1,18 +1,31 @@
 /**
- * What the payer knows of one channel: its newest claim, how far the node has acknowledged, who waits.
- *
- * Payer's thread; inflight.ts alone writes it.
+ * What the payer knows of one channel: its newest claim, what the node has acknowledged, and the promises that wait.
+ * Payer's thread.
  */
-
 import type { ProfileName } from '../../protocol/layout.ts';
-import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, CLAIM_TIMESTAMP, FRAME_CLAIM } from '../../protocol/layout.ts';
-import type { ClaimPlace } from './claim-slab.ts';
+import {
+  CLAIM_AMOUNT,
+  CLAIM_BYTES,
+  CLAIM_CHANNEL_ID,
+  CLAIM_SEQUENCE,
+  CLAIM_TIMESTAMP,
+  FRAME_CLAIM,
+} from '../../protocol/layout.ts';
 import type { HeapEntry } from './deadline-heap.ts';
 import type { Signer } from './keys/signer.ts';
 import { isUpTo, WaiterQueue } from './waiter-queue.ts';
 
-/** Older sequences than these are taken for newer ones when u32 goes round. */
+/** Sequences older than this many would look newer, since u32 wraps around. */
 const SEQUENCES_TELLABLE = 2 ** 31;
+
+const CLAIMS_PER_PAGE = 1024;
+
+/** A claim's bytes, `bytes[offset .. offset + 93)`. */
+interface ClaimPlace {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly offset: number;
+}
 
 /** What a channel is opened with, checked. */
 export interface FlowIdentity {
@@ -27,6 +40,8 @@ export class Flow implements HeapEntry {
   heapDeadline = 0;
 
   readonly identity: FlowIdentity;
+  /** Where the newest signed claim lies. */
+  readonly place: ClaimPlace;
   readonly waiters = new WaiterQueue();
   /** Highest amount asked for and not refused: what pay() adds to. Never raised by an ack, which could be forged. */
   claimed: bigint;
@@ -34,10 +49,10 @@ export class Flow implements HeapEntry {
   committed: bigint;
   /** Highest amount signed since this payer began. */
   signed = 0n;
-  /** Highest amount that is being written to the state file and not asked for yet, 0 for none. */
+  /** Highest amount whose write to the state file is under way, before it is claimed; 0 for none. */
   recording = 0n;
 
-  /** An amount is still to be acknowledged: `newestAmount`. It is signed and sent, or waits for room in the window. */
+  /** Whether `newestAmount` is still to be acknowledged. It was signed and sent, or waits for room in the window. */
   outstanding = false;
   newestAmount = 0n;
 
@@ -46,30 +61,25 @@ export class Flow implements HeapEntry {
   /** Claims sent with a sequence past the acked one and not given up: this channel's share of the window. */
   inFlight = 0;
   sentAt = 0;
-  /** The last transmission is not sent yet: the link had no room or no connection, and asks for it. */
+  /** Whether the link did not accept the last transmission, for want of room or of a connection. It will ask for it. */
   held = false;
-  /** 0..1, drawn per transmission. */
+  /** A random number of 0..1 for each transmission. */
   jitter = 0;
-  /** Transmissions in vain since the last ack. */
+  /** Retransmissions since the last ack. */
   backoff = 0;
 
-  readonly #place: ClaimPlace;
   #sequencesUsed = 0;
   #resentSequence: number | undefined;
 
   constructor(identity: FlowIdentity, place: ClaimPlace, committed: bigint, lastSequence: number) {
     this.identity = identity;
-    this.#place = place;
+    this.place = place;
     this.claimed = committed;
     this.committed = committed;
     this.lastSequence = lastSequence;
     this.ackedSequence = lastSequence;
     place.view.setUint8(place.offset, FRAME_CLAIM);
     place.view.setBigUint64(place.offset + CLAIM_CHANNEL_ID, identity.channelId);
-  }
-
-  get place(): ClaimPlace {
-    return this.#place;
   }
 
   /** Whether a claim has been signed, so that `place` holds one. */
@@ -83,7 +93,7 @@ export class Flow implements HeapEntry {
 
   /** Writes and signs a claim of `newestAmount` with the next sequence. What the signer throws passes through. */
   sign(now: number): void {
-    const { bytes, view, offset } = this.#place;
+    const { bytes, view, offset } = this.place;
     const sequence = (this.lastSequence + 1) >>> 0;
     view.setUint32(offset + CLAIM_SEQUENCE, sequence);
     view.setBigUint64(offset + CLAIM_AMOUNT, this.newestAmount);
@@ -94,7 +104,7 @@ export class Flow implements HeapEntry {
     this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
   }
 
-  /** Goes on from what the node has proved to hold. Sequences of claims sent already stay as they are. */
+  /** Goes on from what the node was found to hold. The sequence stays where a claim has been signed already. */
   resume(committed: bigint, sequence: number): void {
     if (committed > this.committed) this.committed = committed;
     if (committed > this.claimed) this.claimed = committed;
@@ -103,7 +113,7 @@ export class Flow implements HeapEntry {
     this.ackedSequence = sequence;
   }
 
-  /** Takes claims up to `sequence`, newer than `ackedSequence`, off those in flight. Returns how many. */
+  /** Counts the claims up to `sequence` (newer than `ackedSequence`) as no longer in flight. Returns how many they were. */
   acknowledge(sequence: number): number {
     this.ackedSequence = sequence;
     const left = Math.min(this.inFlight, (this.lastSequence - sequence) >>> 0);
@@ -112,14 +122,35 @@ export class Flow implements HeapEntry {
     return gone;
   }
 
-  /** Readies the newest claim to be sent once more: a timestamp of its own, unless the signature covers it. */
+  /** Prepares the newest claim to be sent once more: with a new timestamp, unless the signature covers it. */
   stampAgain(now: number): void {
-    if (this.identity.profile === 'xrpl') this.#place.view.setFloat64(this.#place.offset + CLAIM_TIMESTAMP, now);
+    if (this.identity.profile === 'xrpl') this.place.view.setFloat64(this.place.offset + CLAIM_TIMESTAMP, now);
     else this.#resentSequence = this.lastSequence;
   }
 
   /** Karn's rule: whether an echoed timestamp says which transmission is acknowledged. */
   canTime(sequence: number): boolean {
     return this.#resentSequence === undefined || !isUpTo(sequence, this.#resentSequence);
+  }
+}
+
+/**
+ * Memory for the newest signed claim of each channel, in pages, so that 100,000 channels need 100 buffers and not 100,000.
+ * A place lasts as long as the payer.
+ */
+export class ClaimSlab {
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+  #used = CLAIMS_PER_PAGE;
+
+  next(): ClaimPlace {
+    if (this.#used === CLAIMS_PER_PAGE) {
+      this.#bytes = new Uint8Array(CLAIMS_PER_PAGE * CLAIM_BYTES);
+      this.#view = new DataView(this.#bytes.buffer);
+      this.#used = 0;
+    }
+    const offset = this.#used * CLAIM_BYTES;
+    this.#used += 1;
+    return { bytes: this.#bytes, view: this.#view, offset };
   }
 }

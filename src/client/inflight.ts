@@ -1,10 +1,9 @@
 /**
- * Claims on their way: what is sent, sent again, acknowledged, refused and given up, for all channels of one payer.
+ * Claims in flight: what is sent, sent again, acknowledged, refused and given up, for all channels of one payer.
  *
- * Payer's thread. Per channel only the newest claim is kept; at most a window of claims is unacknowledged, and beyond
- * it channels wait in line, each with its newest amount, so that memory is bounded by channels and open promises.
+ * Payer's thread. Only the newest claim of a channel is kept. At most a window of claims is unacknowledged; beyond it
+ * channels wait in line, each with its newest amount. So memory is bounded by channels and open promises.
  */
-
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
 import {
   ACK_AMOUNT,
@@ -16,27 +15,19 @@ import {
   STATUS_FIRST_REFUSAL,
 } from '../../protocol/layout.ts';
 import { closedError, fullError, isRefused, refusedError, timeoutError, unreachableError } from './claim-errors.ts';
-import type { Clock } from './clock.ts';
-import type { PayerCounters } from './counters.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { Flow } from './flow.ts';
-import type { LinkReceiver, PeerLink } from './links/peer-link.ts';
-import { QUESTION_SEQUENCE, Questions } from './questions.ts';
+import type { LinkReceiver } from './links/peer-link.ts';
+import { QUESTION_SEQUENCE, type QuestionParts, Questions } from './questions.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
 import type { SendWindow } from './send-window.ts';
 import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
 
-/** Signatures made in one turn when room comes free: 64 of noble's are 14 ms, and acks are read in between. */
+/** Signatures made in one turn when the window has room: 64 of noble's need 14 ms, and acks are read in between. */
 const SIGNED_PER_TURN_MAX = 64;
 
-export interface InflightParts {
-  readonly link: PeerLink;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly counters: PayerCounters;
-  readonly rtt: RttEstimator;
+export interface InflightParts extends QuestionParts {
   readonly window: SendWindow;
-  readonly ackTimeoutMs: number;
   readonly waitingMax: number;
   readonly waitForNode: boolean;
 }
@@ -44,19 +35,19 @@ export interface InflightParts {
 export class Inflight implements FrameSink, LinkReceiver {
   /** Promises not yet settled. */
   waiting = 0;
-  /** What is asked of the node beside the claims. */
+  /** Asks the node what it holds. */
   readonly questions: Questions;
   readonly #parts: InflightParts;
   readonly #flows = new Map<bigint, Flow>();
-  /** Channels whose newest amount waits for room, first come first served. */
+  /** Channels whose newest amount waits for room in the window, in order of arrival. */
   readonly #line = new Set<Flow>();
   readonly #heap: DeadlineHeap<Flow>;
-  /** Over the message being read. */
+  /** A view of the message being read. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   /** When an ack last said that something new is durable. */
   #progressAt = 0;
   #turnScheduled = false;
-  /** The peer has said something. */
+  /** Whether the peer has ever sent a message. */
   #hasHeard = false;
   #closed = false;
 
@@ -74,27 +65,22 @@ export class Inflight implements FrameSink, LinkReceiver {
     return this.#parts.rtt;
   }
 
-  flow(channelId: bigint): Flow | undefined {
-    return this.#flows.get(channelId);
-  }
-
-  /** Returns false where the u64 handle is taken. */
+  /** Returns false where the u64 handle is in use. */
   addFlow(flow: Flow): boolean {
     const { channelId } = flow.identity;
     if (this.#flows.has(channelId) || !this.#parts.link.open(channelId)) return false;
-    this.#flows.set(flow.identity.channelId, flow);
+    this.#flows.set(channelId, flow);
     return true;
   }
 
-  /** Whether the next promise is rejected, since the payer is closed or full. */
+  /** Whether the next promise would be rejected, since the payer is closed or full. */
   get isShut(): boolean {
     return this.#closed || this.waiting >= this.#parts.waitingMax;
   }
 
-  /** Counts a promise that is not a claim's yet among those that wait, within their bound. */
+  /** Counts a promise other than a claim's among those that wait, within their bound. */
   async hold<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#closed) throw closedError();
-    if (this.waiting >= this.#parts.waitingMax) throw fullError(this.waiting);
+    this.#expectOpen();
     this.waiting += 1;
     try {
       return await work();
@@ -105,10 +91,9 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** See PaymentChannel.claim. */
   request(flow: Flow, amount: bigint, signal?: AbortSignal): Promise<ClaimAck> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#closed) return Promise.reject(closedError());
-    if (this.waiting >= this.#parts.waitingMax) return Promise.reject(fullError(this.waiting));
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      this.#expectOpen();
       const now = this.#parts.clock.now();
       const deadline = now + this.#parts.ackTimeoutMs;
       const covered = flow.outstanding && amount <= flow.newestAmount;
@@ -122,11 +107,16 @@ export class Inflight implements FrameSink, LinkReceiver {
     });
   }
 
-  /** Gives a waiter up when its signal is aborted: a claim that nobody waits for is not sent again. */
+  #expectOpen(): void {
+    if (this.#closed) throw closedError();
+    if (this.waiting >= this.#parts.waitingMax) throw fullError(this.waiting);
+  }
+
+  /** Removes a waiter when its signal is aborted: a claim that nobody waits for is not sent again. */
   #heed(signal: AbortSignal, flow: Flow, waiter: Waiter): void {
     const abort = () => {
       if (!flow.waiters.remove(waiter)) return;
-      if (flow.waiters.length === 0) this.#settle(flow);
+      if (flow.waiters.length === 0) this.#finish(flow);
       this.#rejectAll([waiter], () => signal.reason as Error);
       this.#fillWindow();
     };
@@ -142,7 +132,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     };
   }
 
-  /** Takes a message from the peer: whatever it holds, nothing is thrown. */
+  /** Reads a message from the peer. Never throws, whatever the message holds. */
   message(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed) return;
     this.#hasHeard = true;
@@ -154,19 +144,19 @@ export class Inflight implements FrameSink, LinkReceiver {
   fault(error: Error, isOnlyWay = true): void {
     const { counters, link, waitForNode } = this.#parts;
     counters.socketFault(error);
-    // A node that was there before is waited for, as it may start again; a wrong address is said at once.
+    // A node that was there before may start again, so it is waited for. A wrong address is reported at once.
     if (waitForNode || this.#hasHeard || !isOnlyWay || !isRefused(error)) return;
     const unreachable = () => unreachableError(link.peer, error);
     this.questions.reject(unreachable);
     for (const flow of this.#flows.values()) {
       if (flow.waiters.length === 0) continue;
       this.#rejectAll(flow.waiters.takeAll(), unreachable);
-      this.#settle(flow);
+      this.#finish(flow);
     }
   }
 
   resend(channelId: bigint): void {
-    if (this.questions.size > 0) this.questions.resend(channelId);
+    this.questions.resend(channelId);
     const flow = this.#flows.get(channelId);
     if (flow !== undefined && flow.inFlight > 0) this.#sendNewest(flow, this.#parts.clock.now());
   }
@@ -222,7 +212,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     }
     const durable = amount < flow.claimed ? amount : flow.claimed;
     if (durable > flow.committed) flow.committed = durable;
-    if (flow.outstanding && amount >= flow.newestAmount) this.#settle(flow);
+    if (flow.outstanding && amount >= flow.newestAmount) this.#finish(flow);
     const name = status === STATUS.COMMITTED ? 'COMMITTED' : 'ALREADY';
     const { channelId } = flow.identity;
     for (const { startedAt, resolve } of flow.waiters.takeCovered(amount)) {
@@ -234,7 +224,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     if (flow.outstanding) this.#arm(flow);
   }
 
-  /** Not final: the newest claim is sent again after a back-off, and less is sent meanwhile. */
+  /** OVERLOADED is not final: the newest claim is sent again after a back-off, and the window is smaller meanwhile. */
   #overloaded(flow: Flow, sequence: number, now: number): void {
     const { window, rtt, random } = this.#parts;
     window.shrink(now, rtt.rtoMs);
@@ -245,8 +235,8 @@ export class Inflight implements FrameSink, LinkReceiver {
   }
 
   /**
-   * Final for the claims up to `sequence` that the status speaks of, and for no newer one: a refusal may come late, and
-   * a commit of an older claim may come after it. What is still waited for rides on a newer claim, or is signed anew.
+   * A refusal is final for those claims up to `sequence` that its status concerns, and for no newer one: it may come late,
+   * and a commit of an older claim may come after it. The other promises wait for a newer claim, or for one signed now.
    */
   #refused(flow: Flow, status: number, sequence: number, amount: bigint, timestamp: number, now: number): void {
     const refused = flow.waiters.takeRefused(sequence, status, amount);
@@ -258,7 +248,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     flow.claimed = highest;
     if (flow.committed > flow.claimed) flow.claimed = flow.committed;
     if (flow.recording > flow.claimed) flow.claimed = flow.recording;
-    if (flow.waiters.length === 0) this.#settle(flow);
+    if (flow.waiters.length === 0) this.#finish(flow);
     else if (sequence === flow.lastSequence && !this.#line.has(flow)) this.#submit(flow, highest, now);
   }
 
@@ -268,8 +258,8 @@ export class Inflight implements FrameSink, LinkReceiver {
     return gone;
   }
 
-  /** Nothing of the channel is to be acknowledged any more. */
-  #settle(flow: Flow): void {
+  /** Nothing of the channel is left to be acknowledged. */
+  #finish(flow: Flow): void {
     flow.outstanding = false;
     this.#line.delete(flow);
     this.#release(flow);
@@ -280,7 +270,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     flow.inFlight = 0;
   }
 
-  /** Makes `amount` the channel's newest claim: out at once where the window has room, in line otherwise. */
+  /** Makes `amount` the channel's newest claim. It is sent at once where the window has room, and waits in line otherwise. */
   #submit(flow: Flow, amount: bigint, now: number): void {
     flow.newestAmount = amount;
     flow.outstanding = true;
@@ -293,7 +283,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     try {
       flow.sign(now);
     } catch (error) {
-      this.#settle(flow);
+      this.#finish(flow);
       this.#rejectAll(flow.waiters.takeAll(), () => error as Error);
       return;
     }
@@ -318,7 +308,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.#sendNewest(flow, now);
   }
 
-  /** What was sent is given up as lost; the newest claim goes in its place, whether or not it was sent before. */
+  /** Gives up as lost what was sent, and sends the newest claim in its place, whether or not it was sent before. */
   #sendNewest(flow: Flow, now: number): void {
     if (!flow.held) this.#parts.counters.retransmits += 1;
     this.#release(flow);
@@ -333,7 +323,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.#heap.set(flow, Math.min(this.#resendAt(flow), flow.waiters.earliestDeadline));
   }
 
-  /** From the timeout as it is now, not as it was when the claim left: a node that has slowed down is waited for. */
+  /** Uses the timeout as it is now, not as it was when the claim was sent, so that a node that has slowed down is waited for. */
   #resendAt(flow: Flow): number {
     if (flow.inFlight === 0 && this.#line.has(flow)) return Number.POSITIVE_INFINITY;
     return flow.sentAt + this.#parts.rtt.delayMs(flow.backoff, flow.jitter);
@@ -346,18 +336,18 @@ export class Inflight implements FrameSink, LinkReceiver {
       const flow = this.#heap.popDue(now);
       if (flow === undefined) break;
       if (flow.waiters.earliestDeadline <= now) {
-        this.#rejectExpired(flow, now);
-        if (flow.waiters.length === 0) this.#settle(flow);
+        const { channelId } = flow.identity;
+        this.#rejectAll(flow.waiters.takeExpired(now), ({ amount }) => timeoutError(this.#parts, channelId, amount));
+        if (flow.waiters.length === 0) this.#finish(flow);
       }
       if (!flow.outstanding) continue;
       if (this.#resendAt(flow) <= now) this.#sendAgain(flow, now);
       else this.#arm(flow);
     }
     this.#fillWindow();
-    this.#heap.rearm();
   }
 
-  /** Lets channels in line send, a bounded number a turn. */
+  /** Sends claims of channels in line, a bounded number in each turn. */
   #fillWindow(): void {
     if (this.#turnScheduled || this.#line.size === 0) return;
     let signed = 0;
@@ -374,13 +364,6 @@ export class Inflight implements FrameSink, LinkReceiver {
       this.#turnScheduled = false;
       this.#fillWindow();
     });
-  }
-
-  #rejectExpired(flow: Flow, now: number): void {
-    const { link, ackTimeoutMs, counters } = this.#parts;
-    this.#rejectAll(flow.waiters.takeExpired(now), ({ amount }) =>
-      timeoutError(link.peer, flow.identity.channelId, amount, ackTimeoutMs, counters.lastSocketError),
-    );
   }
 
   #rejectAll(waiters: readonly Waiter[], error: (waiter: Waiter) => Error): void {

@@ -2,29 +2,28 @@
  * The payer: channels to one node, over one link (UDP, TCP, TLS, or whichever gets through).
  *
  * Runs on the main thread of the user's process and owns all its memory. `claim()` signs and sends at once while the
- * window has room; the promise settles with the ack that covers it.
+ * window has room; its promise resolves with the ack that covers it.
  *
- * What an ack is worth: over UDP it is not authenticated. Who can send with the node's address and port, and knows a
- * channel's handle and a recent sequence, can make a payer believe that an amount is committed, refused, or is to be
- * sent later. It can not make the payer sign more: amounts come from the caller alone. The socket is connected, so that
- * on loopback or a link of one's own nobody else can; elsewhere ask the node (`resume`) before relying on an ack, or pay
- * over TLS.
+ * Over UDP an ack is not authenticated. Whoever can send with the node's address and port, and knows a channel's handle
+ * and a recent sequence, can make a payer believe that an amount is committed, refused, or to be sent later, but can not
+ * make it sign more: amounts come from the caller alone. The socket is connected, so on loopback or a private link nobody
+ * else can do this. Elsewhere ask the node (`resume`) before relying on an ack, or pay over TLS.
  */
 import { LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import { type Abortable, abortable } from './abort.ts';
-import { invalid, PaymentChannel } from './channel.ts';
-import { ClaimSlab } from './claim-slab.ts';
+import { PaymentChannel } from './channel.ts';
+import { invalid } from './claim-errors.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
-import { Flow } from './flow.ts';
+import { ClaimSlab, Flow } from './flow.ts';
 import { Inflight } from './inflight.ts';
 import { type KeyPair, keySigner } from './keys/key-file.ts';
 import type { Signer } from './keys/signer.ts';
-import type { DatagramSocket } from './links/datagram-socket.ts';
 import { UdpLink } from './links/link-udp.ts';
 import { type LinkOptions, openLink } from './links/open-link.ts';
 import type { PeerLink } from './links/peer-link.ts';
+import type { DatagramSocket } from './links/transport-udp.ts';
 import { checkBestClaim, type ResumedChannel, resumeRequest } from './resume.ts';
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendWindow } from './send-window.ts';
@@ -36,11 +35,11 @@ export interface PayerLimits {
   window?: number;
   /** How long a claim waits for its ack before it fails with ACK_TIMEOUT, milliseconds. Default 10,000. */
   ackTimeoutMs?: number;
-  /** Promises unsettled at once; further claims fail with PAYER_FULL. Default 1,000,000. */
+  /** Promises that may wait at once; further claims fail with PAYER_FULL. Default 1,000,000. */
   waitingMax?: number;
   /**
-   * Where nothing listens at the node's address: wait for it as for an ack, instead of failing with NODE_UNREACHABLE at once.
-   * A node that has been there is always waited for. Default false.
+   * Whether to wait for a node where nothing listens yet, instead of failing with NODE_UNREACHABLE at once. A node that has
+   * answered before is always waited for. Default false.
    */
   waitForNode?: boolean;
   /** Bounds of the retransmission timeout. */
@@ -54,8 +53,8 @@ export interface PayerLimits {
 /** What a payer keeps over restarts. */
 export interface StateOptions {
   /**
-   * A file that keeps each channel's amounts and sequences over restarts; made where there is none. It is locked for as
-   * long as the payer lives, so that there is one live payer a channel; what a crash left open the node is asked.
+   * A file that keeps each channel's amounts and sequences over restarts, made where there is none. It is locked while the
+   * payer lives, so that a channel has one live payer. After a crash the node is asked what it holds.
    */
   state?: string;
 }
@@ -71,21 +70,18 @@ export interface ChannelOptions {
   /** Default `xrpl`. */
   profile?: ProfileName;
   /**
-   * Drops committed at the node so far, where the caller knows: checked before the first pay(), which adds to it. By
-   * default the node is asked. Not looked at for a channel that the state file knows.
+   * Drops committed at the node so far, if the caller knows: checked before the first pay(), which adds to it. By default
+   * the node is asked. Ignored for a channel that the state file knows.
    */
   committed?: bigint;
-  /**
-   * Sequence of the last claim sent; the next has one more. A `link` channel's must rise over restarts: the state file
-   * sees to that. Default 0.
-   */
+  /** Sequence of the last claim sent, default 0. A `link` channel's must rise over restarts; a state file ensures it. */
   lastSequence?: number;
 }
 
 /**
- * 69 full datagrams, each charged about 2.3 KB, are 160 KB: they fit the 208 KiB that Linux gives a socket to receive
- * into. Twice as many, sent at once, lost 6 % on loopback before the node had read one. More also only wait at the node.
- * Wrong where `retransmits` grows on a quiet network (too large) or the node idles while claims are `queued` (too small).
+ * 69 full datagrams, each counted as about 2.3 KB, are 160 KB, and fit the 208 KiB of a socket's receive buffer on Linux.
+ * Of twice as many, sent at once, 6 % were lost on loopback before the node had read one; more also only wait at the node.
+ * Too large where `retransmits` grows on a quiet network, too small where the node idles while claims are `queued`.
  */
 const WINDOW_DEFAULT = 1024;
 const ACK_TIMEOUT_MS_DEFAULT = 10_000;
@@ -104,16 +100,12 @@ export class Payer {
   #closing: Promise<void> | undefined;
 
   /**
-   * Opens a payer to a node's address. Rejects with INPUT_INVALID, NODE_UNREACHABLE, or what is wrong with the state
-   * file: STATE_LOCKED (another live payer has it), STATE_INVALID (it is damaged, or something else), STATE_FAILED; or with
-   * the reason of `signal`.
+   * Opens a payer to a node's address. Rejects with INPUT_INVALID or NODE_UNREACHABLE, for the state file with STATE_LOCKED
+   * (another live payer has it), STATE_INVALID (it is damaged or no state file) or STATE_FAILED, or with `signal`'s reason.
    */
   static open({ signal, ...options }: PayerLimits & LinkOptions & StateOptions & Abortable): Promise<Payer> {
-    return abortable(
-      signal,
-      () => Payer.#open(options),
-      (payer) => payer.close(),
-    );
+    const late = (payer: Payer) => payer.close();
+    return abortable(signal, () => Payer.#open(options), late);
   }
 
   static async #open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
@@ -129,14 +121,13 @@ export class Payer {
     }
   }
 
-  /** A payer over a datagram socket or a link of one's own, which it closes with itself. */
+  /** A payer over the caller's datagram socket or link, which is closed with the payer. */
   constructor(options: PayerLimits & ({ socket: DatagramSocket } | { link: PeerLink }), state?: StateFile) {
     this.#state = state;
     const clock = options.clock ?? systemClock;
-    const window = positive(options.window, WINDOW_DEFAULT, 'window');
     this.#link = 'link' in options ? options.link : new UdpLink(options.socket, clock);
     this.#rtt = new RttEstimator({ ...RTO_LIMITS, ...options.rto });
-    this.#window = new SendWindow(Math.floor(window));
+    this.#window = new SendWindow(Math.floor(positive(options.window, WINDOW_DEFAULT, 'window')));
     this.#inflight = new Inflight({
       link: this.#link,
       clock,
@@ -152,8 +143,9 @@ export class Payer {
   }
 
   /**
-   * A channel to pay through; it lasts as long as the payer. Throws ClaimwireError INPUT_INVALID, KEY_FILE_INVALID (a
-   * key whose halves do not match), or CHANNEL_EXISTS where the handle is taken (by any payer of the same pool: their acks would be one another's).
+   * Adds a channel to pay through, for as long as the payer lives. Throws ClaimwireError INPUT_INVALID, KEY_FILE_INVALID (a
+   * key whose halves do not match), or CHANNEL_EXISTS where the handle is in use: payers of one pool could not tell whose
+   * its acks are.
    */
   channel(options: ChannelOptions): PaymentChannel {
     const { key, profile = 'xrpl', committed = 0n, lastSequence = 0 } = options;
@@ -167,7 +159,7 @@ export class Payer {
     const identity = { channelId, ledgerChannelId, profile, signer };
     const entry = this.#state?.entry(ledgerChannelId);
     const { committed: base = committed, sequence = 0 } = entry?.found ?? {};
-    const flow = new Flow(identity, this.#slab.take(), base, Math.max(lastSequence, sequence));
+    const flow = new Flow(identity, this.#slab.next(), base, Math.max(lastSequence, sequence));
     if (!this.#inflight.addFlow(flow))
       throw new ClaimwireError('CHANNEL_EXISTS', `channelId: expected a handle not in use, got ${channelId}`);
     const channel = new PaymentChannel({
@@ -183,11 +175,11 @@ export class Payer {
 
   /**
    * Asks the node for the channel's best claim and goes on from there: for a payer that lost its state, before its first
-   * claim. Over TCP or TLS, for `udp` by TCP on the same port. The answer is checked by the channel's own signature, so nobody can make up an
-   * amount; an older one than the newest could still be told, over an unprotected path.
+   * claim. It goes over TCP or TLS, for `udp` over TCP on the same port. The channel's own signature proves the answer, so
+   * nobody can invent an amount; over an unprotected path somebody could still send an older claim than the newest.
    *
-   * Rejects with ClaimwireError: INPUT_INVALID (a bare socket, or a signer that can not), UNAUTHORIZED, CHANNEL_UNKNOWN,
-   * NODE_UNREACHABLE, NODE_FAILED (an answer that does not hold), PAYER_FULL.
+   * Rejects with ClaimwireError: INPUT_INVALID (a bare socket, or a signer without signMessage), UNAUTHORIZED,
+   * CHANNEL_UNKNOWN, NODE_UNREACHABLE, NODE_FAILED (an answer without a valid signature), PAYER_FULL.
    */
   resume(channel: PaymentChannel, options: Abortable = {}): Promise<ResumedChannel> {
     if (this.#channels.has(channel)) return channel.resume(options);
@@ -223,7 +215,7 @@ export class Payer {
     };
   }
 
-  /** Rejects what still waits with PAYER_CLOSED and closes the link, not a pool it was given; nothing else keeps the process alive. */
+  /** Rejects what still waits with PAYER_CLOSED and closes the link, but not a pool that it was given. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -239,7 +231,7 @@ export class Payer {
     try {
       await this.#link.close();
     } finally {
-      // Where the last acks cannot be written nothing is lost: the next payer asks the node.
+      // Where the last acks cannot be written, nothing is lost: the next payer asks the node.
       await this.#state?.close().catch(() => {});
     }
   }

@@ -1,9 +1,9 @@
 /**
- * Asking a node, over any link, whether it holds so much of a channel already, without paying.
+ * Asks a node, over any link and without paying, whether it already holds a given amount of a channel. Payer's thread.
  *
- * A question is a claim whose signature nobody can have made: rule 6 of the protocol (equal or lower: ALREADY, whatever
- * the signature) stands before rule 7 (the signature), so the node answers ALREADY where it holds the amount and a
- * refusal where it does not. Payer's thread. Answers are known by the question's own timestamp, 52 random bits.
+ * A question is a claim with a signature that is never valid. Rule 6 of the protocol (an amount that is not higher is
+ * ALREADY, whatever the signature) comes before rule 7 (the signature), so the node answers ALREADY where it holds the
+ * amount and a refusal where it does not. The answer is recognised by the question's timestamp, 52 random bits.
  */
 import { randomBytes } from 'node:crypto';
 import { encodeClaim } from '../../protocol/claim.ts';
@@ -35,20 +35,20 @@ export interface QuestionParts {
 }
 
 /**
- * Asked at once; the others wait in line. A node answers 4,000 refusals to one address at once and then 2,000 a second,
- * so more at a time would only be sent again.
+ * Questions open at a time; the others wait in line. A node sends one address 4,000 refusals at once and then 2,000 a
+ * second, so more questions would only be sent again.
  */
 const OPEN_MAX = 64;
-/** r, s and Ed25519's S all lie above their groups' orders: no key, not even one of small order, has this signature. */
-const NOBODYS_SIGNATURE = new Uint8Array(SIGNATURE_BYTES).fill(0xff);
-/** The one a payer's own claims come to last, so that acks of claims are told apart by a look at a number. */
+/** r, s and Ed25519's S are all above their groups' orders: for no key, not even one of small order, is this valid. */
+const INVALID_SIGNATURE = new Uint8Array(SIGNATURE_BYTES).fill(0xff);
+/** A payer's own claims reach this sequence last, so that it tells acks of questions from those of nearly all claims. */
 export const QUESTION_SEQUENCE = 0;
-/** Settled questions whose answers may come again: what is doubled on the way comes soon. */
-const SETTLED_MAX = 1_024;
+/** Ended questions that are remembered, since an answer may come twice; a second copy comes soon. */
+const ENDED_MAX = 1_024;
 /** The upper 12 bits of an f64 in 2^40..2^41: as milliseconds a date between 2004 and 2039. */
 const TIMESTAMP_PREFIX = 0x427n << 52n;
 
-/** What the refusal of a question says: the amount is above what is committed. */
+/** Refusals of a question that mean that the amount is above what is committed. */
 const ABOVE: readonly number[] = [STATUS.BAD_SIGNATURE, STATUS.OVER_CAPACITY, STATUS.BAD_AMOUNT];
 
 interface Question {
@@ -63,21 +63,18 @@ interface Question {
   cancelTimer: () => void;
 }
 
-/** One that is not sent yet. */
-interface InLine {
-  readonly channelId: bigint;
-  readonly amount: bigint;
+/** A question that is not sent yet. */
+interface InLine extends Pick<Question, 'channelId' | 'amount' | 'reject'> {
   readonly since: number;
   readonly begin: () => void;
-  readonly reject: (error: Error) => void;
 }
 
 export class Questions {
   readonly #parts: QuestionParts;
   /** By the bits of their timestamps. */
   readonly #open = new Map<bigint, Question>();
-  /** Of those settled last, in order. */
-  readonly #settled = new Set<bigint>();
+  /** The timestamps of the last ones that ended, in order. */
+  readonly #ended = new Set<bigint>();
   #line: InLine[] = [];
   /** When the node last answered any of them. */
   #answeredAt = Number.NEGATIVE_INFINITY;
@@ -85,11 +82,6 @@ export class Questions {
 
   constructor(parts: QuestionParts) {
     this.#parts = parts;
-  }
-
-  /** Questions that wait for an answer. */
-  get size(): number {
-    return this.#open.size;
   }
 
   /**
@@ -105,26 +97,21 @@ export class Questions {
     return await new Promise<boolean>((resolve, reject) => {
       const bits = TIMESTAMP_PREFIX | (randomBytes(8).readBigUInt64BE() >> 12n);
       const claim = new DataView(new ArrayBuffer(CLAIM_BYTES));
-      encodeClaim(claim, 0, {
-        channelId,
-        sequence: QUESTION_SEQUENCE,
-        amount,
-        signature: NOBODYS_SIGNATURE,
-        timestamp: 0,
-      });
+      const fields = { channelId, sequence: QUESTION_SEQUENCE, amount, signature: INVALID_SIGNATURE, timestamp: 0 };
+      encodeClaim(claim, 0, fields);
       claim.setBigUint64(CLAIM_TIMESTAMP, bits);
       const deadline = this.#parts.clock.now() + this.#parts.ackTimeoutMs;
-      const settle = { resolve, reject, cancelTimer: () => {} };
-      this.#open.set(bits, { channelId, amount, claim, deadline, backoff: 0, sentAt: 0, ...settle });
+      const state = { backoff: 0, sentAt: 0, cancelTimer: () => {} };
+      this.#open.set(bits, { channelId, amount, claim, deadline, resolve, reject, ...state });
       this.#send(bits);
     });
   }
 
-  /** Takes the ack at `offset` if it answers a question. */
+  /** Handles the ack at `offset` and returns true, if it answers a question. */
   answer(view: DataView, offset: number): boolean {
     const bits = view.getBigUint64(offset + ACK_TIMESTAMP);
     const question = this.#open.get(bits);
-    if (question === undefined) return this.#settled.has(bits);
+    if (question === undefined) return this.#ended.has(bits);
     if (view.getBigUint64(offset + ACK_CHANNEL_ID) !== question.channelId) return false;
     const { clock, rtt } = this.#parts;
     const status = view.getUint8(offset + ACK_STATUS);
@@ -140,7 +127,7 @@ export class Questions {
     const isAbove = ABOVE.includes(status);
     if (!isHeld && !isAbove && status < STATUS_FIRST_REFUSAL) return true;
     this.#end(bits, question);
-    // Karn's rule: only what was sent once.
+    // Karn's rule: only questions that were sent once are measured.
     if (question.backoff === 0) rtt.sample(now - question.sentAt);
     if (isHeld || isAbove) question.resolve(isHeld);
     else {
@@ -152,7 +139,7 @@ export class Questions {
     return true;
   }
 
-  /** Sends those of the channel again; of every channel by default. */
+  /** Sends the channel's questions again; by default those of every channel. */
   resend(channelId?: bigint): void {
     for (const [bits, question] of this.#open)
       if (channelId === undefined || question.channelId === channelId) this.#send(bits);
@@ -163,7 +150,7 @@ export class Questions {
     this.reject(closedError);
   }
 
-  /** Ends all of them, also those in line. */
+  /** Rejects all of them, also those in line. */
   reject(error: () => Error): void {
     for (const { reject } of this.#line.splice(0)) reject(error());
     for (const [bits, question] of this.#open) {
@@ -193,33 +180,27 @@ export class Questions {
   }
 
   #expire(bits: bigint, question: Question): void {
-    const { link, clock, counters, ackTimeoutMs } = this.#parts;
-    if (clock.now() < question.deadline) {
+    const { clock, ackTimeoutMs } = this.#parts;
+    const now = clock.now();
+    if (now < question.deadline) {
       question.backoff += 1;
       this.#send(bits);
       return;
     }
-    const late = ({ channelId, amount }: Pick<Question, 'channelId' | 'amount'>) =>
-      timeoutError(link.peer, channelId, amount, ackTimeoutMs, counters.lastSocketError);
-    if (this.#answeredAt < question.deadline - ackTimeoutMs) this.#giveUpLine(late);
+    const giveUp = ({ channelId, amount, reject }: Pick<Question, 'channelId' | 'amount' | 'reject'>) =>
+      reject(timeoutError(this.#parts, channelId, amount));
+    // A node that answered nothing for a whole time-out is not sent the questions that were in line for so long.
+    if (this.#answeredAt < question.deadline - ackTimeoutMs)
+      while (this.#line.length > 0 && this.#line[0]!.since <= now - ackTimeoutMs) giveUp(this.#line.shift()!);
     this.#end(bits, question);
-    question.reject(late(question));
-  }
-
-  /** To a node that answers nothing those in line are not sent one time-out after the other: they have waited for it too. */
-  #giveUpLine(late: (waiting: InLine) => Error): void {
-    const since = this.#parts.clock.now() - this.#parts.ackTimeoutMs;
-    while (this.#line.length > 0 && this.#line[0]!.since <= since) {
-      const waiting = this.#line.shift()!;
-      waiting.reject(late(waiting));
-    }
+    giveUp(question);
   }
 
   #end(bits: bigint, question: Question): void {
     question.cancelTimer();
     this.#open.delete(bits);
-    this.#settled.add(bits);
-    if (this.#settled.size > SETTLED_MAX) for (const oldest of this.#settled) if (this.#settled.delete(oldest)) break;
+    this.#ended.add(bits);
+    if (this.#ended.size > ENDED_MAX) for (const oldest of this.#ended) if (this.#ended.delete(oldest)) break;
     this.#line.shift()?.begin();
   }
 }

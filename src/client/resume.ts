@@ -1,6 +1,6 @@
 /**
- * What a payer that lost its state asks its node for, and how it knows that the answer holds: the best claim carries the
- * payer's own signature. Cold path, payer's thread.
+ * How a payer without state asks its node for the channel's best claim, and checks it by its own signature on it. Cold
+ * path, payer's thread.
  */
 import { createPublicKey, verify as verifyEd25519 } from 'node:crypto';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -8,8 +8,9 @@ import { verify as verifySecp256k1 } from '@noble/secp256k1';
 import { encodeClaim } from '../../protocol/claim.ts';
 import { type ControlAnswer, isBestClaimResult, resumePreimage } from '../../protocol/control.ts';
 import { linkPreimage, xrplDigest, xrplPreimage } from '../../protocol/digest.ts';
-import { CLAIM_BYTES, ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, CLAIM_TIMESTAMP, ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
+import { invalid } from './claim-errors.ts';
 import type { FlowIdentity } from './flow.ts';
 import type { AskedRequest } from './links/peer-link.ts';
 
@@ -24,11 +25,10 @@ export interface ResumedChannel {
 
 export function resumeRequest(identity: FlowIdentity, nonce: string): AskedRequest {
   const { channelId, ledgerChannelId, signer } = identity;
-  if (signer.signMessage === undefined)
-    throw new ClaimwireError('INPUT_INVALID', 'resume: expected a signer with signMessage, got one without');
-  const signature = signer.signMessage(resumePreimage(ledgerChannelId, Buffer.from(nonce, 'hex')));
-  const hex = Buffer.from(signature).toString('hex').toUpperCase();
-  return { type: 'resume', channelId: String(channelId), signature: hex };
+  if (signer.signMessage === undefined) throw invalid('resume: expected a signer with signMessage, got one without');
+  const bytes = signer.signMessage(resumePreimage(ledgerChannelId, Buffer.from(nonce, 'hex')));
+  const signature = Buffer.from(bytes).toString('hex').toUpperCase();
+  return { type: 'resume', channelId: String(channelId), signature };
 }
 
 export function checkBestClaim(identity: FlowIdentity, answer: ControlAnswer): ResumedChannel {
@@ -41,9 +41,8 @@ export function checkBestClaim(identity: FlowIdentity, answer: ControlAnswer): R
   const signature = Buffer.from(answer.signature, 'hex');
   const claim = new Uint8Array(CLAIM_BYTES);
   const view = new DataView(claim.buffer);
-  const timestampBytes = new DataView(Uint8Array.from(Buffer.from(timestamp, 'hex')).buffer);
   encodeClaim(view, 0, { channelId, sequence, amount: committed, signature, timestamp: 0 });
-  view.setBigUint64(CLAIM_BYTES - 8, timestampBytes.getBigUint64(0));
+  view.setBigUint64(CLAIM_TIMESTAMP, BigInt(`0x${timestamp}`));
   if (!holds(identity, claim, signature))
     throw doubtful('expected a claim signed by the channel, got another signature');
   return { committed, sequence, signature: Uint8Array.from(signature) };

@@ -1,7 +1,5 @@
 /**
- * The retransmission timeout, measured as in RFC 6298, for all channels of one payer (they share the path).
- *
- * Pure arithmetic on the payer's thread, times in milliseconds.
+ * The retransmission timeout, measured as in RFC 6298, for all channels of one payer (they share the path). Payer's thread.
  */
 
 /** RFC 6298 section 2: the gains of the smoothed round trip and of its variation. */
@@ -17,9 +15,9 @@ const ROUND_TRIPS_MIN = 2;
 export interface RtoLimits {
   /** Before the first sample. Sooner than RFC 6298's second: a claim sent twice costs the node one look-up. */
   initialMs: number;
-  /** Above a timer's 1 ms, a group commit and a collection pause, so that loopback's 0.2 ms is not taken at its word. */
+  /** Longer than a timer's 1 ms, a group commit and a collection pause, which loopback's 0.2 ms do not cover. */
   minMs: number;
-  /** RFC 6298 (2.5): at least 60 s, so that a node that verifies slowly is waited for. */
+  /** At least 60 s by RFC 6298 (2.5), so that a node that verifies slowly is waited for. */
   maxMs: number;
   /** Bound of the back-off of one claim: a node that restarts is found again within this time. */
   backoffMaxMs: number;
@@ -27,9 +25,9 @@ export interface RtoLimits {
 
 export const RTO_LIMITS: RtoLimits = { initialMs: 250, minMs: 20, maxMs: 60_000, backoffMaxMs: 1_000 };
 
-/** Doublings after which a back-off rests at its bound anyway: 20 ms * 2^10 is 20 s. */
+/** After so many doublings a back-off has reached its bound anyway: 20 ms * 2^10 is 20 s. */
 const BACKOFF_DOUBLINGS_MAX = 10;
-/** Enough where other claims get through: then this one was lost by chance, and the path is neither down nor clogged. */
+/** Doublings where other claims get through: this one was lost by chance, and the path is neither down nor congested. */
 export const BACKOFF_DOUBLINGS_ALIVE_MAX = 3;
 /** A claim waits up to this share longer, at random, so that claims lost together do not come back together. */
 const JITTER = 0.25;
@@ -47,8 +45,8 @@ export class RttEstimator {
   }
 
   /**
-   * Takes the round trip of one transmission; callers leave out those they cannot tell apart (Karn). It comes from an
-   * echo, so what cannot be one (NaN, nothing, hours) is passed over.
+   * Adds the round trip of one transmission; callers leave out those they cannot tell apart (Karn). It comes from an
+   * echoed timestamp, so values that cannot be a round trip (NaN, 0, hours) are ignored.
    */
   sample(roundTripMs: number): void {
     if (!(roundTripMs > 0 && roundTripMs <= this.#limits.maxMs)) return;
@@ -66,7 +64,7 @@ export class RttEstimator {
 
   /**
    * How long a claim waits for its ack, from the timeout as it is now.
-   * @param backoff times it was sent in vain
+   * @param backoff times it was sent again
    * @param random 0..1, drawn once per transmission
    */
   delayMs(backoff: number, random: number): number {

@@ -1,11 +1,11 @@
 /**
  * How many claims may be unacknowledged at once, over all channels of one payer.
  *
- * A backlog only adds waiting, so the limit is fixed from above by the user and cut in half each time the node says
- * OVERLOADED, at most once per timeout (the claims of one burst are all answered alike); acks let it grow again.
+ * More claims than the node can handle would only wait there, so the user sets a maximum. OVERLOADED halves the limit, at
+ * most once per timeout, since all claims of one burst get the same answer. Acks raise it again.
  */
 
-/** One datagram's worth: a node that has room again is found at once. */
+/** One full datagram, so that a node with room again is found at once. */
 const LIMIT_MIN = 15;
 /** Growth per acknowledged claim: by an eighth in a round trip. */
 const GROWTH = 1 / 8;
@@ -15,12 +15,10 @@ export class SendWindow {
   used = 0;
   limit: number;
   readonly #max: number;
-  readonly #min: number;
   #shrunkAt = Number.NEGATIVE_INFINITY;
 
   constructor(max: number) {
     this.#max = max;
-    this.#min = Math.min(max, LIMIT_MIN);
     this.limit = max;
   }
 
@@ -35,6 +33,6 @@ export class SendWindow {
   shrink(now: number, timeoutMs: number): void {
     if (now - this.#shrunkAt < timeoutMs) return;
     this.#shrunkAt = now;
-    this.limit = Math.max(this.#min, this.limit / 2);
+    this.limit = Math.max(Math.min(this.#max, LIMIT_MIN), this.limit / 2);
   }
 }

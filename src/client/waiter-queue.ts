@@ -1,7 +1,6 @@
 /**
- * The promises of one channel that no ack has settled yet, lowest amount first, so that an ack settles a prefix.
- *
- * Payer's thread. Amounts nearly always rise, so that adding is a push.
+ * The promises of one channel that wait for an ack, lowest amount first, so that an ack resolves a prefix of them. Amounts
+ * nearly always rise, so that adding one is a push. Payer's thread.
  */
 import { STATUS } from '../../protocol/layout.ts';
 
@@ -11,7 +10,7 @@ const UNSENT = -1;
 export interface Waiter {
   /** Cumulative, drops. */
   readonly amount: bigint;
-  /** When claim() was called, and when it gives up: milliseconds, the clock's. */
+  /** When claim() was called, and when it times out: milliseconds of the clock. */
   readonly startedAt: number;
   readonly deadline: number;
   resolve: (ack: ClaimAck) => void;
@@ -23,28 +22,28 @@ export interface Waiter {
 /** The ack that covers a claim. */
 export interface ClaimAck {
   /**
-   * ALREADY: so much was durable when the node looked at this copy of the claim. After pay() it was an earlier copy that
-   * brought it there (see committed.ts); after claim() it may have been anybody.
+   * ALREADY: so much was durable when the node received this copy of the claim. After pay() the cause was an earlier copy
+   * (see committed.ts); after claim() it may have been another payer's.
    */
   status: 'COMMITTED' | 'ALREADY';
   channelId: bigint;
-  /** Of the newest claim that the ack covers. */
+  /** The sequence of the newest claim that the ack covers. */
   sequence: number;
   /** Cumulative drops that are durable at the node: the claim's own amount or more. */
   amount: bigint;
-  /** Of that newest claim: milliseconds since 1970, the payer's clock. */
+  /** That claim's timestamp: milliseconds since 1970 by the payer's clock. */
   timestamp: number;
   /** Milliseconds from the call of claim() to this ack. */
   rttMs: number;
 }
 
-/** Whether sequence `a` is `b` or one before it, going round at 2^32. */
+/** Whether sequence `a` is `b` or one before it, modulo 2^32. */
 export function isUpTo(a: number, b: number): boolean {
   return ((b - a) | 0) >= 0;
 }
 
 export class WaiterQueue {
-  /** No waiter's deadline is before this one (it may be that of one already settled). */
+  /** No waiter's deadline is before this one. It may be that of a waiter already removed. */
   earliestDeadline = Number.POSITIVE_INFINITY;
   #waiters: Waiter[] = [];
   #unsent = 0;
@@ -58,7 +57,7 @@ export class WaiterQueue {
     return this.#waiters.at(-1)?.amount ?? 0n;
   }
 
-  /** @param sequence of the claim on its way that covers it, or undefined */
+  /** @param sequence of the claim in flight that covers it, or undefined */
   add(waiter: Omit<Waiter, 'sequence'>, sequence: number | undefined): Waiter {
     const entry = { ...waiter, sequence: sequence ?? UNSENT };
     if (sequence === undefined) this.#unsent += 1;
@@ -70,12 +69,12 @@ export class WaiterQueue {
     return entry;
   }
 
-  /** False where it does not wait any more. */
+  /** Returns false where it no longer waits. */
   remove(waiter: Waiter): boolean {
     return this.#take((other) => other === waiter).length > 0;
   }
 
-  /** A claim that covers all of them goes out. */
+  /** A claim that covers all of them was sent with this sequence. */
   markSent(sequence: number): void {
     for (let index = this.#waiters.length - 1; this.#unsent > 0; index -= 1) {
       const waiter = this.#waiters[index]!;
@@ -96,8 +95,8 @@ export class WaiterQueue {
   }
 
   /**
-   * Those whom a refusal speaks of: sent no later than `sequence`, and over the capacity (OVER_CAPACITY), of the very
-   * amount (BAD_AMOUNT), of no more than it (CHANNEL_CLOSED, BAD_SIGNATURE), or of any (UNKNOWN_CHANNEL, new ones).
+   * Removes those that a refusal concerns: sent no later than `sequence`, and by status above the capacity
+   * (OVER_CAPACITY), of exactly `amount` (BAD_AMOUNT), of at most that (CHANNEL_CLOSED, BAD_SIGNATURE), or all of them.
    * @param amount the ack's, see protocol/README.md
    */
   takeRefused(sequence: number, status: number, amount: bigint): Waiter[] {
@@ -112,10 +111,8 @@ export class WaiterQueue {
 
   takeExpired(now: number): Waiter[] {
     const expired = this.#take((waiter) => waiter.deadline <= now);
-    this.earliestDeadline = this.#waiters.reduce(
-      (earliest, waiter) => Math.min(earliest, waiter.deadline),
-      Number.POSITIVE_INFINITY,
-    );
+    this.earliestDeadline = Number.POSITIVE_INFINITY;
+    for (const { deadline } of this.#waiters) this.earliestDeadline = Math.min(this.earliestDeadline, deadline);
     return expired;
   }
 

@@ -1,8 +1,9 @@
 /**
- * What a running node lets its operator do: the port between the HTTP admin and the node. node.ts implements it.
+ * What a running node lets its operator do, by HTTP (src/http) or by control messages (server.ts). node.ts implements it.
  */
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import type { Channel } from '../channel/row.ts';
+import { ClaimwireError, type ErrorCode } from '../errors.ts';
 import type { KernelStats } from '../verify/kernel.ts';
 
 /** Counters by name, nested one level for reasons, ready for JSON. */
@@ -28,19 +29,19 @@ export interface NodeStats {
 /** A running node, to its operator. */
 export interface NodeControl {
   /**
-   * Opens channels: durable in the registry, then visible to the claim path. The same ledger id with the same
-   * parameters again is `unchanged`; with others, or another ledger id under a taken u64 handle, CHANNEL_EXISTS;
-   * a key that is not a point of the curve, INPUT_INVALID; no room left, TABLE_FULL, or on
-   * the disk, REGISTRY_FULL. A registry that fails, REGISTRY_FAILED, is the node's end.
+   * Opens channels: first durably in the registry, then visibly to the claim path. A channel that is open already with
+   * the same parameters is `unchanged`. One with other parameters, or whose handle is in use, is refused as
+   * CHANNEL_EXISTS, and one whose key is not a point of the curve as INPUT_INVALID. Without room in the table the refusal
+   * is TABLE_FULL, without room on the disk REGISTRY_FULL. A registry that fails (REGISTRY_FAILED) ends the node.
    */
   openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult>;
-  /** The same for fresh channels as packed registry rows (channel/row.ts), their keys checked: a bulk import's. */
+  /** The same for a bulk import's new channels, as packed registry rows (channel/row.ts) whose keys are checked. */
   openRows(rows: Uint8Array): Promise<OpeningResult>;
-  /** The channel of a handle, if it is there. */
+  /** The channel of a handle, or undefined. */
   channel(channelId: bigint): Channel | undefined;
   /**
-   * Rows by position, in the order they were opened: `limit` of them from position `from`. A removed channel's row keeps
-   * its place, with the state `removed`, until a channel opened after a later start takes it.
+   * At most `limit` rows from position `from`, in the order of opening. A removed channel's row keeps its position, with
+   * the state `removed`, until a channel opened after a later start replaces it.
    */
   channels(from: number, limit: number): Channel[];
   /** Throws CHANNEL_UNKNOWN, CHANNEL_CLOSED or CAPACITY_BELOW_COMMITTED; durable when it resolves. */
@@ -48,11 +49,11 @@ export interface NodeControl {
   /** After it resolves no claim of the channel is accepted any more, and its best claim is in the registry. */
   closeChannel(channelId: bigint): Promise<Channel>;
   /**
-   * Closes and forgets channels, all in one commit; durable when it resolves. One with a committed amount is refused,
-   * CHANNEL_UNREDEEMED, unless it is a throw-away channel or `force` says that the loss of its best claim is meant.
+   * Closes and removes channels, all in one commit; durable when it resolves. A channel with a committed amount is refused
+   * as CHANNEL_UNREDEEMED, unless it is a throw-away channel or `force` accepts the loss of its best claim.
    *
-   * Until the node starts again the row counts against the limit of channels, and the same handle opens again only with
-   * the same ledger channel, key and profile, and then with the amount it had: claims sent before cannot be paid twice.
+   * Until the node starts again the row counts towards the limit of channels. Meanwhile the handle opens again only with
+   * the same ledger channel, key and profile, and with the amount it had, so that no earlier claim is paid twice.
    */
   removeChannels(channelIds: readonly bigint[], options?: { force?: boolean }): Promise<RemovalResult>;
   /** Configuration and counters, now. */
@@ -60,4 +61,19 @@ export interface NodeControl {
   /** Seconds since 1970 by the clock that channels expire by (path/rule-clock.ts). */
   readonly ruleSeconds: number;
   readonly ready: boolean;
+}
+
+/** Throws NODE_STOPPING while the node can change nothing. */
+export function expectReady(control: NodeControl): void {
+  if (control.ready) return;
+  const message = 'node: expected it ready, got it starting, stopping or waiting for its disk; try again shortly';
+  throw new ClaimwireError('NODE_STOPPING', message);
+}
+
+/** Opens one channel, and throws where that is refused. Resolves with whether the channel is new. */
+export async function openChannel(control: NodeControl, opening: ChannelOpening): Promise<boolean> {
+  const { opened, refused } = await control.openChannels([opening]);
+  const [refusal] = refused;
+  if (refusal !== undefined) throw new ClaimwireError(refusal.code as ErrorCode, refusal.message);
+  return opened === 1;
 }

@@ -1,18 +1,18 @@
 /**
  * Control messages from a thread that has sockets to the main thread, over a MessagePort of its own.
  *
- * Runs in the net thread or lane. A bounded number is under way, each for a bounded time: the main thread may be busy
- * with a bulk import, and peers may ask as fast as they like.
+ * Runs in the net thread or lane. The number of requests under way and their time are bounded, since the main thread may
+ * be busy with a bulk import while peers ask as fast as they like.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { CONTROL_CODE, type ControlReply, type ControlRequest, refuseControl } from '../../protocol/control.ts';
 import type { ControlPort, ControlSession } from '../transport/control-port.ts';
 
-/** With at most some 0.3 ms each (a resume's signature), the main thread is busy for 20 ms at a stretch. */
+/** Requests under way. Each costs the main thread at most 0.3 ms (a resume's signature), and all of them 20 ms. */
 const OUTSTANDING_MAX = 64;
 const ANSWER_MS_MAX = 10_000;
 
-/** What crosses the port, there and back. `call` tells requests of all connections apart. */
+/** A request on its way to the main thread. `call` tells the requests of all connections apart. */
 export interface ControlCall {
   call: number;
   request: ControlRequest;
@@ -29,7 +29,7 @@ export class RemoteControl implements ControlPort {
   readonly #waiting = new Map<number, (reply: ControlReply) => void>();
   #call = 0;
 
-  /** Takes the port over; it keeps no thread alive. */
+  /** Owns the port from now on, which keeps no thread alive. */
   constructor(port: MessagePort, answerMsMax: number = ANSWER_MS_MAX) {
     this.#port = port;
     this.#answerMsMax = answerMsMax;

@@ -1,9 +1,9 @@
 /**
- * Carries out control messages that came over TCP, against NodeControl. Main thread.
+ * Carries out control messages that came over TCP, by means of NodeControl. Main thread.
  *
- * Anybody may ask. `open`, `close` and `stats` take the operator's token, and only where nobody on a network can read it
- * on its way; `resume` takes a signature of the channel's key over this connection's nonce, since what a channel has
- * spent, and the claim that proves it, is for its payer and the operator. `status` says no more than the ledger does.
+ * Anybody may ask. `open`, `close` and `stats` need the operator's token, which is accepted only where nobody on a network
+ * can read it. `resume` needs a signature of the channel's key over this connection's nonce: what a channel has spent, and
+ * the claim that proves it, is for its payer and the operator only. `status` says no more than the ledger does.
  */
 import type { MessagePort } from 'node:worker_threads';
 import {
@@ -23,12 +23,12 @@ import {
 import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../../protocol/layout.ts';
 import { channelJson, isoTime, KeyCheck, parseOpening } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
-import { ClaimwireError, type ErrorCode } from '../errors.ts';
+import { ClaimwireError } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { ControlPort, ControlSession } from '../transport/control-port.ts';
 import { Ed25519Verifier } from '../verify/ed25519.ts';
 import { OpensslVerifier } from '../verify/openssl.ts';
-import type { NodeControl } from './node-control.ts';
+import { expectReady, type NodeControl, openChannel } from './node-control.ts';
 import type { ControlCall, ControlResult } from './remote.ts';
 import { isAuthorized } from './token.ts';
 
@@ -41,9 +41,9 @@ export interface ControlServerOptions {
   token: string;
   /** Name and version, for `hello`. */
   server: string;
-  /** Ports the node takes claims on: udp, tcp, tls. */
+  /** Ports on which the node receives claims: udp, tcp, tls. */
   transports: Record<string, number>;
-  /** Told to peers that keep connections. */
+  /** How long a connection may be idle, milliseconds; told to peers in `hello`. */
   idleMsMax: number;
   logger?: Logger;
 }
@@ -75,9 +75,8 @@ export class ControlServer implements ControlPort {
     } catch (error) {
       if (error instanceof ControlRefused || error instanceof ClaimwireError)
         return refuseControl(id, error.code, error.message);
-      (this.#options.logger ?? stderrLogger).error(
-        `control ${request.type}: ${error instanceof Error ? error.stack : error}`,
-      );
+      const reason = error instanceof Error ? error.stack : error;
+      (this.#options.logger ?? stderrLogger).error(`control ${request.type}: ${reason}`);
       return refuseControl(id, 'NODE_FAILED', 'the node failed at this request; its log says more');
     }
   }
@@ -95,10 +94,10 @@ export class ControlServer implements ControlPort {
       case 'stats':
         return { stats: control.stats() };
       case 'open':
-        this.#expectReady();
+        expectReady(control);
         return this.#open(request.channel);
       case 'close':
-        this.#expectReady();
+        expectReady(control);
         return bestClaim(await control.closeChannel(this.#channel(request.channelId).channelId));
     }
   }
@@ -125,10 +124,8 @@ export class ControlServer implements ControlPort {
 
   async #open(fields: unknown): Promise<{ opened: boolean; channelId: string }> {
     const opening = parseOpening(fields, this.#keys);
-    const { opened, refused } = await this.#options.control.openChannels([opening]);
-    const [refusal] = refused;
-    if (refusal !== undefined) throw new ClaimwireError(refusal.code as ErrorCode, refusal.message);
-    return { opened: opened === 1, channelId: opening.channelId.toString() };
+    const opened = await openChannel(this.#options.control, opening);
+    return { opened, channelId: opening.channelId.toString() };
   }
 
   #resume(channelId: string, signature: string, session: ControlSession): BestClaimResult {
@@ -141,27 +138,21 @@ export class ControlServer implements ControlPort {
     if (++this.#resumes > RESUMES_PER_SECOND_MAX)
       throw new ControlRefused(CONTROL_CODE.OVERLOADED, 'node: too many resumes, try again shortly');
     const preimage = resumePreimage(channel.ledgerChannelId, Buffer.from(session.nonce, 'hex'));
-    if (this.#isSigned(preimage, Buffer.from(signature, 'hex'), channel.publicKey)) return bestClaim(channel);
-    throw new ClaimwireError(
-      'UNAUTHORIZED',
-      "signature: expected the channel key's over this connection's nonce, got another",
-    );
-  }
-
-  #isSigned(preimage: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
-    return publicKey[0] === ED25519_KEY_PREFIX
-      ? this.#ed25519.verify(preimage, signature, publicKey)
-      : this.#ecdsa.verify(PROFILE_LINK, preimage, signature, publicKey);
+    const bytes = Buffer.from(signature, 'hex');
+    const { publicKey } = channel;
+    const isSigned =
+      publicKey[0] === ED25519_KEY_PREFIX
+        ? this.#ed25519.verify(preimage, bytes, publicKey)
+        : this.#ecdsa.verify(PROFILE_LINK, preimage, bytes, publicKey);
+    if (isSigned) return bestClaim(channel);
+    throw unauthorized("signature: expected the channel key's over this connection's nonce, got another");
   }
 
   #authorize(token: string, session: ControlSession): void {
     if (!session.isProtected)
-      throw new ClaimwireError(
-        'UNAUTHORIZED',
-        "connection: expected TLS or a peer on this machine for the operator's token",
-      );
+      throw unauthorized("connection: expected TLS or a peer on this machine for the operator's token");
     if (!isAuthorized(`Bearer ${token}`, this.#options.token))
-      throw new ClaimwireError('UNAUTHORIZED', 'token: expected the one in DIR/admin-token, got another');
+      throw unauthorized('token: expected the one in DIR/admin-token, got another');
   }
 
   #channel(channelId: string): Channel {
@@ -169,17 +160,9 @@ export class ControlServer implements ControlPort {
     if (channel !== undefined) return channel;
     throw new ClaimwireError('CHANNEL_UNKNOWN', `channelId: expected one of this node's channels, got ${channelId}`);
   }
-
-  #expectReady(): void {
-    if (!this.#options.control.ready)
-      throw new ClaimwireError(
-        'NODE_STOPPING',
-        'node: expected it ready, got it starting, stopping or waiting for its disk',
-      );
-  }
 }
 
-/** A refusal by a code of the protocol rather than of the node. */
+/** A refusal whose code is one of the control protocol, not an ErrorCode. */
 class ControlRefused extends Error {
   readonly code: string;
 
@@ -187,6 +170,10 @@ class ControlRefused extends Error {
     super(message);
     this.code = code;
   }
+}
+
+function unauthorized(message: string): ClaimwireError {
+  return new ClaimwireError('UNAUTHORIZED', message);
 }
 
 function statusOf(channel: Channel | undefined, nowSeconds: number): StatusResult {

@@ -1,17 +1,17 @@
 /**
- * The operator's token: 32 random bytes in a file that only its owner can read. Main thread.
+ * The operator's token: 32 random bytes in a file that only its owner can read. Main thread, and tools.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
-import { type Files, nodeFiles, withFile, writeWhole } from '../system/files.ts';
-import { syncFolder } from '../system/folders.ts';
+import { type Files, nodeFiles, syncFolder, withFile, writeWhole } from '../system/files.ts';
 import { FileFault, readSmallFile, type SmallFile } from '../system/regular-file.ts';
 import type { System } from '../system/system.ts';
 
 const TOKEN_BYTES = 32;
 const TOKEN_FILE_BYTES_MAX = 4_096;
 const ADMIN_TOKEN_FILE = 'admin-token';
+const REMEDY = 'remove it, and the node makes a new one';
 
 /**
  * The token of a data folder, made at the first start.
@@ -25,36 +25,29 @@ export function loadAdminToken(directory: string, system: System): string {
 
 /** Reads a token file of a node. Throws CONFIG_INVALID, saying what was expected. */
 export function readToken(path: string, files: Files = nodeFiles): string {
-  const { bytes, mode } = readTokenFile(path, files);
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
-    throw new ClaimwireError(
-      'CONFIG_INVALID',
-      `token file ${path}: expected mode 600, got ${mode.toString(8)}; others may have read it: remove it, and the node makes a new one`,
-    );
-  const token = bytes.toString().trim();
-  if (/^[0-9a-f]{64}$/.test(token)) return token;
-  throw new ClaimwireError(
-    'CONFIG_INVALID',
-    `token file ${path}: expected 64 hex digits, got ${token.length} characters; remove it, and the node makes a new one`,
-  );
-}
-
-function readTokenFile(path: string, files: Files): SmallFile {
+  let file: SmallFile;
   try {
-    return readSmallFile(path, TOKEN_FILE_BYTES_MAX, files);
+    file = readSmallFile(path, TOKEN_FILE_BYTES_MAX, files);
   } catch (error) {
     if (!(error instanceof FileFault)) throw error;
     const help = 'start a node once, or name its file with --token-file';
-    throw new ClaimwireError(
-      'CONFIG_INVALID',
-      `token file ${path}: expected a readable file, got ${error.reason}; ${help}`,
-    );
+    throw invalid(path, `expected a readable file, got ${error.reason}; ${help}`);
   }
+  const { bytes, mode } = file;
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    throw invalid(path, `expected mode 600, got ${mode.toString(8)}; others may have read it: ${REMEDY}`);
+  const token = bytes.toString().trim();
+  if (/^[0-9a-f]{64}$/.test(token)) return token;
+  throw invalid(path, `expected 64 hex digits, got ${token.length} characters; ${REMEDY}`);
+}
+
+function invalid(path: string, message: string): ClaimwireError {
+  return new ClaimwireError('CONFIG_INVALID', `token file ${path}: ${message}`);
 }
 
 /**
- * Makes the file with a new token; `undefined` where it is there already. It gets its name when it is whole and synced:
- * half a token would refuse every later start.
+ * Makes the file with a new token, and returns undefined where the file exists. The file gets its name when it is whole
+ * and synced, since with half a token no later start would succeed.
  */
 function createToken(path: string, { files, random }: System): string | undefined {
   if (files.existsSync(path)) return undefined;
@@ -72,11 +65,11 @@ function createToken(path: string, { files, random }: System): string | undefine
     return token;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new ClaimwireError('CONFIG_INVALID', `token file ${path}: expected to make it, got ${code ?? message}`);
+    throw invalid(path, `expected to make it, got ${code ?? message}`);
   }
 }
 
-/** Whether an Authorization header carries the token, its digits in either case. The time it takes says nothing about how much of it is right. */
+/** Whether an Authorization header has the token, in either case. The time taken does not tell how much of it is right. */
 export function isAuthorized(header: string | undefined, token: string): boolean {
   if (header === undefined) return false;
   const given = /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';

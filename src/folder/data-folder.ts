@@ -1,6 +1,5 @@
 /**
- * The data folder: made, taken for this node alone, its registry checked and opened, and its channels loaded. Main thread,
- * at start, and once more at the end.
+ * Opens the data folder: makes it, locks it, checks and opens its registry, loads its channels; and closes it. Main thread.
  */
 import { dirname, join, resolve } from 'node:path';
 import { ClaimwireError, isDiskFull } from '../errors.ts';
@@ -11,29 +10,29 @@ import { Registry } from '../registry/registry.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { restoreTornMeta } from '../registry/restore.ts';
 import type { Files } from '../system/files.ts';
-import { makeFolder } from '../system/folders.ts';
+import { makeFolder } from '../system/files.ts';
 import type { System } from '../system/system.ts';
 import { FolderLock } from './folder-lock.ts';
 
-/** A registry in the making (registry/registry.ts). */
+/** An unfinished registry (registry/registry.ts). */
 const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
 
-/** A data folder that is this node's alone, until it is closed. */
+/** A data folder that this node has locked. */
 export interface OwnedFolder {
   registry: Registry;
   lock: FolderLock;
 }
 
 /**
- * Takes the lock of a data folder and opens its registry. Throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID,
- * changing nothing.
+ * Locks a data folder and opens its registry. If it throws REGISTRY_CORRUPT, DATA_LOCKED or CONFIG_INVALID, it has changed
+ * nothing.
  */
 export async function openFolder(data: string, system: System, logger = stderrLogger): Promise<OwnedFolder> {
   const { files } = system;
   expectFolder(files, data);
   makeFolder(files, data, data, 0o700);
   const folder = files.realpathSync(data);
-  // Behind a link, the folder's own name lies elsewhere.
+  // If `data` is a link, the folder's own name must be durable too.
   if (folder !== resolve(data)) makeFolder(files, folder);
   const lock = await FolderLock.acquire(folder, system.random);
   let registry: Registry | undefined;
@@ -43,7 +42,7 @@ export async function openFolder(data: string, system: System, logger = stderrLo
     restoreMeta(directory, logger);
     checkRegistry(directory);
     registry = Registry.open(directory, { system });
-    // Versions before the lock file know each other, and us, by this record alone.
+    // Versions older than the lock know each other, and this process, only by this record.
     registry.acquireLock();
     return { registry, lock };
   } catch (error) {
@@ -54,8 +53,8 @@ export async function openFolder(data: string, system: System, logger = stderrLo
 }
 
 /**
- * Throws CONFIG_INVALID where there is something else, or no place for a folder. The first folder that is missing is made
- * alone: under /proc Node's recursive mkdir never ends.
+ * Throws CONFIG_INVALID if `data` is no folder and cannot become one. It tries to make only the first missing folder, since
+ * under /proc Node's recursive mkdir never ends.
  */
 function expectFolder(files: Files, data: string): void {
   let folder = resolve(data);
@@ -78,7 +77,7 @@ function expectFolder(files: Files, data: string): void {
   }
 }
 
-/** The folder is this process's by now: what looks half written is not another node's commit under way. */
+/** Repairs the registry. The folder is locked, so a half-written page is not another node's unfinished commit. */
 function restoreMeta(directory: string, logger: Logger): void {
   const kept = restoreTornMeta(directory);
   if (kept === undefined) return;
@@ -89,7 +88,7 @@ function restoreMeta(directory: string, logger: Logger): void {
   );
 }
 
-/** Removes registries that a killed process left half made beside ours; the folder is this process's by now. */
+/** Removes unfinished registries of killed processes. The folder is locked, so no other process is making one. */
 function removeDrafts(files: Files, folder: string, logger: Logger): void {
   for (const name of files.readdirSync(folder).filter((entry) => REGISTRY_DRAFT.test(entry))) {
     files.rmSync(join(folder, name), { recursive: true, force: true });
@@ -97,13 +96,13 @@ function removeDrafts(files: Files, folder: string, logger: Logger): void {
   }
 }
 
-/** Nothing of this node touches the folder afterwards: no thread of it runs any more. */
+/** Closes and unlocks the folder. No thread of this node may run any more. */
 export async function closeFolder({ registry, lock }: OwnedFolder, logger = stderrLogger): Promise<void> {
   try {
     registry.releaseLock();
     await registry.close();
   } catch (error) {
-    // A disk that fails takes no record either; the process that the record names is found dead by the next start.
+    // On a failed disk the record of the owner stays. The next start finds that its process is dead.
     logger.warn(`registry: ${error instanceof Error ? error.message : error}`);
   } finally {
     lock.release();
@@ -114,7 +113,7 @@ export function loadChannels(registry: RegistryStore, store: ChannelStore): void
   let bytes = new Uint8Array();
   let view = new DataView(bytes.buffer);
   registry.forEachRow((row) => {
-    // Rows lie in the walk's page buffer: one pair of views serves them all.
+    // Rows lie in the walk's page buffers, so one pair of views serves many rows.
     if (row.buffer !== bytes.buffer) {
       bytes = new Uint8Array(row.buffer as ArrayBuffer);
       view = new DataView(bytes.buffer);

@@ -1,23 +1,24 @@
 /**
- * The lock of a data folder: one node at a time, whatever container, pid namespace or user it runs in. Main thread.
+ * The lock of a data folder: one node at a time, in whatever container, pid namespace or user it runs. Main thread.
  *
- * The owner listens on a Unix socket in the folder `lock`, under a random name. The kernel keeps the lock: a
- * connection to the socket succeeds exactly as long as some process holds the listening descriptor, even a stopped one,
- * and is refused once that process has ended, kill -9 included. Sockets with a path belong to the inode, not to a pid or
- * network namespace, so containers that share the folder see each other.
+ * The owner listens on a Unix socket with a random name in the folder `lock`. A connection to the socket succeeds exactly as
+ * long as some process holds the listening descriptor, even a stopped one, and is refused once that process has ended, also
+ * by kill -9. Such a socket belongs to its inode, not to a pid or network namespace, so containers that share the folder see
+ * each other.
  *
- * Taking it: a folder of one's own, `lock.RANDOM` with a listening socket in it, is renamed to `lock`. POSIX lets a rename
- * replace a folder only while that is empty. If it is not, each socket in it is tried: one that answers belongs to an
- * owner that lives, and the taker gives up; one that refuses is dead, and the taker unlinks it and renames again.
+ * To take the lock, a process makes a draft folder `lock.RANDOM` with a listening socket, and renames it to `lock`. POSIX
+ * lets a rename replace a folder only if that is empty. If it is not, the process connects to each socket in it. If one
+ * accepts, its owner lives, and the process gives up; if one refuses, it is dead, and the process unlinks it and renames
+ * again.
  *
- * Why two takers never both have it: `lock` holds at most the one socket it was renamed with, since nobody adds to it.
- * Names are never used twice, so an unlink after a refusal can only hit the dead socket that refused, never a successor.
- * While the owner lives its socket refuses nobody, so it stays, the folder is not empty, and no rename succeeds. A taker
- * connects to its own socket under the final name before it believes the rename: that finds the folder of a taker whose
- * socket was cleared away before it listened, and a file system on which sockets do not work.
+ * Two processes never both have the lock: `lock` holds only the socket with which it was renamed, since nobody adds to it.
+ * Names are never reused, so an unlink after a refusal hits only the dead socket, never a successor. While the owner lives,
+ * its socket stays, the folder is not empty, and no rename succeeds. After the rename a process connects to its own socket
+ * under the final name. This fails if another process removed its draft before it listened, or on a file system that has no
+ * sockets.
  *
- * A socket is the kernel's, so its folder lies on the machine's own disk, whatever files the rest of the node is handed.
- * Processes on several machines (a network file system) do not see each other's sockets: a data folder is for one machine.
+ * The kernel keeps sockets, so this uses the real file system, even if the rest of the node runs on other files. Machines
+ * that share a network file system do not see each other's sockets: a data folder is for one machine.
  */
 import { connect, createServer, type Server } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -29,12 +30,12 @@ const LOCK_FOLDER = 'lock';
 const DRAFT = /^lock\.[0-9a-f]{16}$/;
 /** The owner's process id, for the message, and the random part. */
 const SOCKET = /^(\d+)-[0-9a-f]{16}\.sock$/;
-/** The shortest sun_path of any system (macOS) less its end; a longer path is cut off without a word. */
+/** The shortest sun_path of any system (macOS) less its terminator. Longer paths are silently cut off. */
 const SOCKET_PATH_BYTES_MAX = 103;
-/** A taker begins anew only where an owner that was clearing up met it in the microseconds before it listened. */
+/** A retry is needed only if the owner removed the draft in the microseconds before its socket listened. */
 const TRIES_MAX = 100;
 
-/** `unclear`: a full queue, a socket of another user's, no descriptor left. Not dead, in any case. */
+/** `unclear`: a full queue, a socket of another user, no descriptor left. The owner may live. */
 type Answer = 'alive' | 'dead' | 'gone' | 'unclear';
 
 export class FolderLock {
@@ -49,7 +50,7 @@ export class FolderLock {
   }
 
   /**
-   * Takes the lock of the folder `data`, which exists. Throws ClaimwireError DATA_LOCKED while another node has it, and
+   * Takes the lock of the existing folder `data`. Throws ClaimwireError DATA_LOCKED while another node has it, and
    * CONFIG_INVALID where the file system can't hold it.
    */
   static async acquire(data: string, random: System['random']): Promise<FolderLock> {
@@ -62,7 +63,7 @@ export class FolderLock {
     throw locked(data);
   }
 
-  /** Undefined where another taker got in between: the next try finds it, or finds it gone. */
+  /** Undefined where another process interfered; the caller tries again. */
   static async #tryTake(data: string, random: System['random']): Promise<FolderLock | undefined> {
     const name = random(8).toString('hex');
     const draft = `${LOCK_FOLDER}.${name}`;
@@ -75,7 +76,7 @@ export class FolderLock {
       const answer = await ask(data, join(LOCK_FOLDER, socket));
       if (answer === 'alive') return new FolderLock(server, data, socket);
       if (answer !== 'gone') throw cannotLock(data, 'one on which no connection succeeds');
-      // An owner that was clearing up took the draft for a dead taker's, and was gone before the rename.
+      // An owner removed the draft as a dead one, and gave up the lock before the rename.
       server.close();
       return undefined;
     } catch (error) {
@@ -86,20 +87,20 @@ export class FolderLock {
     }
   }
 
-  /** Gives it up. Nothing of the folder may be touched afterwards. */
+  /** Gives up the lock. This process may not touch the folder afterwards. */
   release(): void {
     const folder = join(this.#data, LOCK_FOLDER);
     try {
       files.unlinkSync(join(folder, this.#socket));
       files.rmdirSync(folder);
     } catch {
-      // Gone with the folder, or the next owner's already: the socket's end is what counts.
+      // The folder is gone, or the next owner's already. The lock ends with the socket.
     }
     this.#server.close();
   }
 }
 
-/** Unlinks the sockets of owners that have ended. Throws DATA_LOCKED where one lives. */
+/** Unlinks the sockets of dead owners. Throws DATA_LOCKED if an owner lives. */
 async function clearDead(data: string): Promise<void> {
   for (const file of filesOf(join(data, LOCK_FOLDER))) {
     const pid = SOCKET.exec(file)?.[1];
@@ -111,14 +112,14 @@ async function clearDead(data: string): Promise<void> {
   }
 }
 
-/** Whether the folder has left its old name; false where another that is not empty has the new one. */
+/** Renames the draft; false if the lock's folder is not empty. */
 function rename(draft: string, lock: string): boolean {
   try {
     files.renameSync(draft, lock);
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
-    // An owner that was clearing up removed it altogether: the look at its socket says so.
+    // The owner has removed the draft. The connection to its socket will show it.
     if (hasCode(error, 'ENOENT')) return true;
     throw error;
   }
@@ -133,11 +134,11 @@ function filesOf(folder: string): string[] {
   }
 }
 
-/** What takers that were killed left. Only the owner clears up, so nobody's rename succeeds meanwhile. */
+/** Removes drafts of killed processes. Only the owner does this, so no other process gets the lock meanwhile. */
 async function clearDrafts(data: string): Promise<void> {
   for (const draft of files.readdirSync(data).filter((file) => DRAFT.test(file))) {
     const [socket] = filesOf(join(data, draft)).filter((file) => SOCKET.test(file));
-    // Without a socket it is a taker's that has not come to listen yet; should it have been killed there, it stays.
+    // A draft without a socket may be of a process that does not listen yet, so it stays.
     if (socket === undefined || (await ask(data, join(draft, socket))) !== 'dead') continue;
     files.rmSync(join(data, draft), { recursive: true, force: true });
   }
@@ -161,19 +162,19 @@ async function ask(data: string, socket: string): Promise<Answer> {
 
 async function listen(data: string, socket: string): Promise<Server> {
   const server = createServer((connection) => connection.destroy());
-  // In a cluster's worker the listening descriptor would be the primary's, and outlive this process.
+  // `exclusive`: in a cluster's worker the primary would hold the descriptor, which would then outlive this process.
   await atPath(data, socket, (path) => {
     return new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ path, exclusive: true }, resolve);
     });
   });
-  // A connection that could not be accepted (no descriptor left) changes nothing: the kernel has answered it.
+  // An error to accept a connection (no descriptor left) does not matter: the kernel has answered it.
   server.removeAllListeners('error').on('error', () => {});
   return server.unref();
 }
 
-/** Calls `use` with a path that fits a socket address, by way of a descriptor of the folder where its own is too long. */
+/** Calls `use` with a path that fits a socket address; a path too long goes through a descriptor of the folder. */
 async function atPath<T>(data: string, socket: string, use: (path: string) => Promise<T>): Promise<T> {
   const path = resolve(data, socket);
   if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return use(path);

@@ -1,8 +1,8 @@
 /**
  * The operator's HTTP interface: channels, health, counters. node:http on loopback, over NodeControl.
  *
- * Main thread. It may be slow and it may be attacked by any local process or by a browser's page; it never throws out of
- * a request, holds a bounded number of connections and bytes, and changes nothing without the operator's token.
+ * Main thread. Any local process or a web page in a browser may attack it. So no request makes it throw, its connections
+ * and bytes are bounded, and it changes nothing without the operator's token.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
@@ -19,18 +19,18 @@ import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { Turns } from './turns.ts';
 
-/** What a Host header without a port says. */
+/** The port that a Host header without one means. */
 const DEFAULT_PORT = 80;
 const HEADER_BYTES_MAX = 8 << 10;
-/** Told to clients; connection.ts keeps a silent connection a little longer. */
+/** Clients are told this; connection.ts keeps a silent connection a little longer. */
 const KEEP_ALIVE_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
-/** As many as systems allow. Beyond it a client's first packet is dropped, and it tries again only a second later. */
+/** The most that systems allow. Beyond it a client's first packet is dropped, and sent again only a second later. */
 const BACKLOG = 4_096;
 
 export interface AdminOptions {
   host: string;
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   port: number;
   /** Names that clients may call this server by, beside its address and localhost. */
   hosts?: readonly string[];
@@ -39,9 +39,9 @@ export interface AdminOptions {
   control: NodeControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
-  /** By default stderr. */
+  /** Default stderr. */
   logger?: Logger;
-  /** For tests: what clients are given time for. */
+  /** The time that clients are given; for tests. */
   limits?: Partial<ConnectionLimits>;
 }
 
@@ -52,13 +52,17 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** What a request is answered with, and whether it needs the token. */
+/** What answers a request. */
 interface Route {
+  /** Whether the request needs the token. */
   mutates: boolean;
   /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
-  takesBody?: true;
-  answer(request: IncomingMessage, response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
+  takesBody: boolean;
+  answer(response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
 }
+
+const read = (answer: Route['answer']): Route => ({ mutates: false, takesBody: false, answer });
+const change = (answer: Route['answer']): Route => ({ mutates: true, takesBody: true, answer });
 
 /** What routes need. */
 interface Admin extends AdminOptions {
@@ -67,7 +71,7 @@ interface Admin extends AdminOptions {
   listings: Listings;
 }
 
-/** Starts the server. Throws CONFIG_INVALID where the address cannot be had. */
+/** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const { host, port, control, logger = stderrLogger } = options;
   if (!isLoopback(host))
@@ -76,8 +80,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const connections = new AdminConnections({
     turns,
     limits: { ...CONNECTION_LIMITS, ...options.limits },
-    attach: (connection) => parser.emit('connection', connection),
-    answer: (request, response) => void answer(admin, request, response),
+    onFirstBytes: (connection) => parser.emit('connection', connection),
+    onRequest: (request, response) => void answer(admin, request, response),
   });
   const listings = new Listings(control, turns, () => connections.counters.busy++);
   const admin: Admin = { ...options, logger, connections, listings };
@@ -96,23 +100,24 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   };
 }
 
-/** node:http over connections that are handed to it. It listens to nothing, and its time limits are connection.ts's. */
+/** node:http over connections that are given to it. It does not listen itself, and connection.ts has the time limits. */
 function httpParser(connections: AdminConnections): Server {
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: 0,
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // Answered here like everything else, so that no answer passes by the order of its connection.
+    // checkHost refuses a missing one, so that this answer keeps its place among those of the connection.
     requireHostHeader: false,
   });
-  const take = (request: IncomingMessage, response: ServerResponse) => connectionOf(request).handle(request, response);
-  server.on('request', take);
-  server.on('checkContinue', take);
-  server.on('checkExpectation', take);
+  const handle = (request: IncomingMessage, response: ServerResponse) =>
+    connectionOf(request).handle(request, response);
+  server.on('request', handle);
+  server.on('checkContinue', handle);
+  server.on('checkExpectation', handle);
   server.on('connect', (_request, connection) => refuse(connection, '405 Method Not Allowed'));
   server.on('clientError', (error: NodeJS.ErrnoException, connection) => {
-    // Others are the connection's end, not what came over it.
+    // Other codes are errors of the connection, not of what came over it.
     if (error.code?.startsWith('HPE_') === true) connections.counters.malformed++;
     const isTooLong = error.code === 'HPE_HEADER_OVERFLOW';
     refuse(connection, isTooLong ? '431 Request Header Fields Too Large' : '400 Bad Request');
@@ -130,14 +135,10 @@ function connectionOf(request: IncomingMessage): AdminConnection {
 
 function listen(server: NetServer, host: string, port: number, logger: Logger): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new ClaimwireError(
-          'CONFIG_INVALID',
-          `http ${hostPortText({ host, port })}: expected an address to listen on, got ${error.code}`,
-        ),
-      ),
-    );
+    server.once('error', ({ code }: NodeJS.ErrnoException) => {
+      const message = `http ${hostPortText({ host, port })}: expected an address to listen on, got ${code}`;
+      reject(new ClaimwireError('CONFIG_INVALID', message));
+    });
     server.listen({ port, host, backlog: BACKLOG }, () => {
       server.removeAllListeners('error');
       server.on('error', (error) => logger.error(`http: ${error.message}`));
@@ -152,12 +153,15 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
     const hasToken = isAuthorized(request.headers.authorization, admin.token);
     if (hasToken) admin.connections.trust(connectionOf(request));
     checkHost(request, admin);
-    const url = urlOf(request);
+    const target = request.url ?? '/';
+    if (!target.startsWith('/') || !URL.canParse(target, 'http://localhost'))
+      throw new HttpRefusal(400, `path: expected one that begins with a slash`);
+    const url = new URL(target, 'http://localhost');
     const route = routeOf(admin, request.method ?? 'GET', url.pathname, response);
     if (route.mutates && !hasToken)
       throw new ClaimwireError('UNAUTHORIZED', 'authorization: expected "Bearer" and the token in DIR/admin-token');
     checkBody(request, response, route);
-    await route.answer(request, response, url, hasToken);
+    await route.answer(response, url, hasToken);
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
@@ -167,33 +171,18 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
   }
 }
 
-/** Throws HttpRefusal for a body nobody would read, or another expectation than 100-continue. */
+/** Throws HttpRefusal for a body that the route does not read, or an Expect header other than 100-continue. */
 function checkBody(request: IncomingMessage, response: ServerResponse, route: Route): void {
   const { expect } = request.headers;
   if (expect !== undefined && expect.toLowerCase() !== '100-continue')
     throw new HttpRefusal(417, 'expect: expected nothing or 100-continue, got another expectation');
-  if (route.takesBody !== true && !request.complete)
+  if (!route.takesBody && !request.complete)
     throw new HttpRefusal(400, `body: expected none with ${request.method}, got one`);
   if (expect !== undefined && !request.complete) response.writeContinue();
 }
 
-function urlOf(request: IncomingMessage): URL {
-  const target = request.url ?? '/';
-  if (target.startsWith('/') && URL.canParse(target, 'http://localhost')) return new URL(target, 'http://localhost');
-  throw new HttpRefusal(400, `path: expected one that begins with a slash`);
-}
-
 function routeOf(admin: Admin, method: string, path: string, response: ServerResponse): Route {
-  const { control } = admin;
-  const id = /^\/channels\/([^/]+)$/.exec(path)?.[1];
-  const routes: Record<string, Route> | undefined =
-    path === '/channels'
-      ? channelsRoutes(admin)
-      : path === '/channels/remove'
-        ? removalRoutes(control)
-        : id !== undefined
-          ? channelRoutes(control, id)
-          : healthRoutes(admin, path);
+  const routes = routesAt(admin, path);
   if (routes === undefined)
     throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /channels/remove, /stats, /healthz or /readyz`);
   const route = routes[method];
@@ -203,67 +192,46 @@ function routeOf(admin: Admin, method: string, path: string, response: ServerRes
   throw new HttpRefusal(405, `method: expected ${allowed}, got ${method}`);
 }
 
-function channelsRoutes({ control, parser, listings }: Admin): Record<string, Route> {
+/** The routes of a path by method, or undefined for an unknown path. */
+function routesAt({ control, parser, listings, connections }: Admin, path: string): Record<string, Route> | undefined {
+  switch (path) {
+    case '/channels':
+      return {
+        GET: read((response, url, hasToken) => {
+          const isStream = (response.req.headers.accept ?? '').includes('application/x-ndjson');
+          return listings.list(url, isStream, { isTrusted: connectionOf(response.req).isTrusted, hasToken }, response);
+        }),
+        POST: change((response) => openChannels(control, parser, response)),
+      };
+    case '/channels/remove':
+      return { POST: change((response) => removeChannels(control, response)) };
+    case '/healthz':
+      return { GET: read((response) => sendJson(response, 200, { status: 'ok' })) };
+    case '/readyz':
+      return { GET: read((response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready })) };
+    case '/stats':
+      return {
+        GET: read((response) => sendJson(response, 200, { ...control.stats(), http: connections.counters })),
+      };
+  }
+  const id = /^\/channels\/([^/]+)$/.exec(path)?.[1];
+  if (id === undefined) return undefined;
   return {
-    GET: {
-      mutates: false,
-      answer: (request, response, url, hasToken) => {
-        const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
-        return listings.list(url, isStream, { isTrusted: connectionOf(request).isTrusted, hasToken }, response);
-      },
-    },
-    POST: {
-      mutates: true,
-      takesBody: true,
-      answer: (request, response) => openChannels(control, parser, request, response),
-    },
+    GET: read((response, _url, hasToken) => showChannel(control, id, hasToken, response)),
+    PATCH: change((response) => changeChannel(control, id, response)),
+    DELETE: { mutates: true, takesBody: false, answer: (response) => closeChannel(control, id, response) },
   };
-}
-
-function removalRoutes(control: NodeControl): Record<string, Route> {
-  return {
-    POST: {
-      mutates: true,
-      takesBody: true,
-      answer: (request, response) => removeChannels(control, request, response),
-    },
-  };
-}
-
-function channelRoutes(control: NodeControl, id: string): Record<string, Route> {
-  return {
-    GET: {
-      mutates: false,
-      answer: (_request, response, _url, hasToken) => showChannel(control, id, hasToken, response),
-    },
-    PATCH: {
-      mutates: true,
-      takesBody: true,
-      answer: (request, response) => changeChannel(control, id, request, response),
-    },
-    DELETE: { mutates: true, answer: (_request, response) => closeChannel(control, id, response) },
-  };
-}
-
-function healthRoutes({ control, connections }: Admin, path: string): Record<string, Route> | undefined {
-  const get = (answer: Route['answer']) => ({ GET: { mutates: false, answer } });
-  if (path === '/healthz') return get((_request, response) => sendJson(response, 200, { status: 'ok' }));
-  if (path === '/readyz')
-    return get((_request, response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready }));
-  if (path === '/stats')
-    return get((_request, response) => sendJson(response, 200, { ...control.stats(), http: connections.counters }));
-  return undefined;
 }
 
 /**
- * A page of any web site can have its own host name resolve to 127.0.0.1 and then read what is served there; only the
- * Host header tells such a request from the operator's.
+ * Throws where the Host header names another server. A web site can let its own name resolve to 127.0.0.1, so that its
+ * page may read what is served there; only this header tells its requests from the operator's.
  */
 function checkHost(request: IncomingMessage, { host, hosts = [] }: Admin): void {
   const name = parseHostPort(request.headers.host ?? '', DEFAULT_PORT)?.host.toLowerCase();
   if (name !== undefined && (isLoopback(name) || [host, ...hosts].some((known) => known.toLowerCase() === name)))
     return;
-  // The system is asked for it only where nothing else decides.
+  // The address costs a system call, so it is asked for last.
   const local = connectionOf(request).localAddress?.replace(/^::ffff:/, '');
   if (name !== undefined && name === local) return;
   throw new ClaimwireError(

@@ -1,10 +1,9 @@
 /**
  * Bulk opening: an NDJSON body of any length, in bounded memory.
  *
- * Main thread. The body is cut into blocks of whole lines; workers check them, several at once; the node opens them in
- * the order of the lines. The request is read no faster than that goes, so a fast sender waits.
+ * Main thread. The body is cut into blocks of whole lines. Workers check several blocks at once, and the node opens them
+ * in the order of the lines. The request is read no faster, so a fast sender waits.
  */
-
 import type { OpeningResult } from '../channel/changes.ts';
 import { ROW_BYTES } from '../channel/row.ts';
 import type { NodeControl } from '../control/node-control.ts';
@@ -12,24 +11,24 @@ import { type ParsedLines, REFUSED_MAX } from '../registry/import-lines.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 
 /**
- * Some 4,300 lines: large commits cost less per row, but one takes the event loop for some ten milliseconds, and another
- * import waits for a block of this one.
+ * Some 4,300 lines. Larger commits cost less per row, but one of this size keeps the event loop busy for some ten
+ * milliseconds already, and other imports wait for it.
  */
 const BLOCK_BYTES = 1 << 20;
-/** Blocks read but not opened yet: memory is bounded by this many blocks and their rows. */
+/** Blocks read but not opened yet. They and their rows are the memory that an import needs. */
 const BLOCKS_AHEAD = 3;
 /** An opening has at most about 330 bytes. */
 export const LINE_BYTES_MAX = 4096;
 export const REFUSED_LISTED_MAX = 100;
 const NEWLINE = 0x0a;
 
-/** Lines count from 1. At most REFUSED_LISTED_MAX refusals are listed, all are counted. */
+/** Lines count from 1. All refusals are counted, and at most REFUSED_LISTED_MAX are listed. */
 export interface BulkResult {
   opened: number;
   unchanged: number;
   refusedCount: number;
   refused: { line: number; code: string; message: string }[];
-  /** The line after which none was looked at, since REFUSED_MAX or more were refused; null where all were looked at. */
+  /** The last line that was read, where the import stopped at REFUSED_MAX refusals; null where all lines were read. */
   stoppedAt: number | null;
 }
 
@@ -38,7 +37,7 @@ interface Block {
   /** 0-based number of the block's first line. */
   firstLine: number;
   lineCount: number;
-  /** Lines over LINE_BYTES_MAX, as they are counted in the block; empty in `bytes`. At most REFUSED_MAX. */
+  /** Lines over LINE_BYTES_MAX, counted from the block's first; they are empty in `bytes`. At most REFUSED_MAX. */
   tooLong: number[];
 }
 
@@ -59,8 +58,8 @@ export function addRefused(total: BulkResult, line: number, code: string, messag
 }
 
 /**
- * Opens the channels of an NDJSON stream, until REFUSED_MAX lines were refused. `total` is up to date at any time, also
- * after a rejection (of the stream or of the node): what it counts as opened is opened.
+ * Opens the channels of an NDJSON stream, until REFUSED_MAX lines were refused. `total` is always up to date, also after
+ * an error of the stream or the node: the channels that it counts as opened are open.
  */
 export async function openLines(
   source: AsyncIterable<Buffer>,
@@ -77,7 +76,7 @@ export async function openLines(
   try {
     for await (const block of blocksOf(source)) {
       const parsed = parser.parse(block.bytes, importer);
-      // Awaited later, in order; until then a rejection is not an unhandled one.
+      // It is awaited later; without this a rejection before then would end the process.
       parsed.catch(() => {});
       ahead.push({ block, parsed });
       if (ahead.length > BLOCKS_AHEAD) await openNext();
@@ -109,13 +108,13 @@ async function openBlock(parsed: ParsedLines, block: Block, control: NodeControl
   if (total.refusedCount >= REFUSED_MAX) total.stoppedAt ??= firstLine + block.lineCount;
 }
 
-/** Cuts the stream into blocks that end at a line's end; of a line over LINE_BYTES_MAX an empty one is left. */
+/** Cuts the stream into blocks of whole lines. A line over LINE_BYTES_MAX is replaced by an empty one. */
 async function* blocksOf(source: AsyncIterable<Buffer>): AsyncGenerator<Block> {
   let block = new Uint8Array(BLOCK_BYTES + LINE_BYTES_MAX);
   let used = 0;
   let firstLine = 0;
   let line = 0;
-  // Bytes of the line being read that are in the block; -1 while the rest of a too long line is thrown away.
+  // Bytes of the current line that are in the block; -1 while the rest of a too long line is thrown away.
   let lineBytes = 0;
   let tooLong: number[] = [];
   const whole = (lineCount: number): Block => ({ bytes: block.slice(0, used), firstLine, lineCount, tooLong });
@@ -130,7 +129,7 @@ async function* blocksOf(source: AsyncIterable<Buffer>): AsyncGenerator<Block> {
         lineBytes += end - start;
       } else if (lineBytes >= 0) {
         tooLong.push(line - firstLine);
-        // Leaves an empty line behind, so that the lines after it keep their numbers.
+        // The line is left empty, so that the lines after it keep their numbers.
         used -= lineBytes;
         lineBytes = -1;
       }

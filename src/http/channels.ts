@@ -1,8 +1,8 @@
 /**
- * The /channels endpoints: open, show, change, close, remove; listing.ts lists. Main thread; see admin.ts for what is
- * checked before.
+ * The /channels endpoints: open, show, change, close, remove; listing.ts lists. Main thread. admin.ts checks the token,
+ * the host and the method before.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { setImmediate } from 'node:timers/promises';
 import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../../protocol/layout.ts';
 import type { ChannelOpening } from '../channel/changes.ts';
@@ -18,58 +18,42 @@ import {
   upperHex,
 } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
-import type { NodeControl } from '../control/node-control.ts';
-import { ClaimwireError, type ErrorCode } from '../errors.ts';
+import { expectReady, type NodeControl, openChannel } from '../control/node-control.ts';
+import { ClaimwireError } from '../errors.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { addRefused, addResult, emptyResult, openLines, REFUSED_LISTED_MAX } from './bulk.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
 
-/** Openings checked before the event loop has its turn: a new key takes some 0.05 ms. */
+/** Openings checked before the event loop has its turn: each new key costs some 0.05 ms. */
 const TURN_OPENINGS = 64;
-/** Imports under way; each has some blocks and their rows in memory, 10 MB at most. */
+/** Imports under way. Each has a few blocks and their rows in memory, 10 MB at most. */
 const IMPORTS_MAX = 8;
 
 const keys = new KeyCheck();
 let imports = 0;
 
 /** POST /channels: one opening, an array of them, or NDJSON of any length. */
-export async function openChannels(
-  control: NodeControl,
-  parser: LineParser,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+export async function openChannels(control: NodeControl, parser: LineParser, response: ServerResponse): Promise<void> {
   expectReady(control);
-  if (mediaType(request) === 'application/x-ndjson') {
-    await openBulk(control, parser, request, response);
-    return;
-  }
-  const body = await readJson(request);
+  if (mediaType(response.req) === 'application/x-ndjson') return await openBulk(control, parser, response);
+  const body = await readJson(response.req);
   if (Array.isArray(body)) await openMany(control, body, response);
   else await openOne(control, body, response);
 }
 
-async function openBulk(
-  control: NodeControl,
-  parser: LineParser,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  if (imports >= IMPORTS_MAX)
-    throw new ClaimwireError(
-      'NODE_BUSY',
-      `imports: expected at most ${IMPORTS_MAX} at a time, got one more; try later`,
-    );
+async function openBulk(control: NodeControl, parser: LineParser, response: ServerResponse): Promise<void> {
+  const tooMany = `imports: expected at most ${IMPORTS_MAX} at a time, got one more; try later`;
+  if (imports >= IMPORTS_MAX) throw new ClaimwireError('NODE_BUSY', tooMany);
   const total = emptyResult();
   imports++;
   try {
-    await openLines(partsOf(request), control, parser, total);
+    await openLines(partsOf(response.req), control, parser, total);
   } catch (error) {
-    // What was opened stays opened: the answer says how far it went.
+    // The channels opened so far stay open, so the error says how many they are.
     if (error instanceof ClaimwireError)
       throw new ClaimwireError(error.code, error.message, { ...error.details, ...total }, { cause: error });
-    if (request.errored !== null) return;
+    if (response.req.errored !== null) return;
     throw error;
   } finally {
     imports--;
@@ -100,15 +84,13 @@ async function openMany(control: NodeControl, items: unknown[], response: Server
   sendJson(response, 200, total);
 }
 
-/** 201 with the row when it was opened, 200 with it when it was there already. */
+/** Answers with the row: 201 where the channel is new, 200 where it was open already. */
 async function openOne(control: NodeControl, body: unknown, response: ServerResponse): Promise<void> {
   const opening = parseOpening(body, keys);
-  const { opened, refused } = await control.openChannels([opening]);
-  const [refusal] = refused;
-  if (refusal !== undefined) throw new ClaimwireError(refusal.code as ErrorCode, refusal.message);
+  const isNew = await openChannel(control, opening);
   const channel = control.channel(opening.channelId);
   if (channel === undefined) throw new Error(`channel ${opening.channelId}: expected it after opening it, got none`);
-  sendJson(response, opened === 1 ? 201 : 200, channelJson(channel));
+  sendJson(response, isNew ? 201 : 200, channelJson(channel));
 }
 
 /** GET /channels/ID: the row, with its signature for the token's holder. */
@@ -116,15 +98,10 @@ export function showChannel(control: NodeControl, id: string, hasToken: boolean,
   sendJson(response, 200, channelJson(findChannel(control, id), hasToken));
 }
 
-/** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the row as it is then. */
-export async function changeChannel(
-  control: NodeControl,
-  id: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+/** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the changed row. */
+export async function changeChannel(control: NodeControl, id: string, response: ServerResponse): Promise<void> {
   expectReady(control);
-  const body = await readJson(request);
+  const body = await readJson(response.req);
   const { channelId, profile } = findChannel(control, id);
   sendJson(response, 200, channelJson(await control.updateChannel(channelId, parseChange(body, profile))));
 }
@@ -136,23 +113,18 @@ export async function closeChannel(control: NodeControl, id: string, response: S
 }
 
 const REMOVALS_MAX = 10_000;
-const REMOVAL_FIELDS = ['ids', 'force'];
 
-/** What POST /channels/remove answers. At most 100 refusals are listed, all are counted. */
+/** What POST /channels/remove answers. All refusals are counted, and at most REFUSED_LISTED_MAX are listed. */
 export interface RemovalJson {
   removed: number;
   refusedCount: number;
   refused: { id: string; code: string; message: string }[];
 }
 
-/** POST /channels/remove: `{ids: [ID, …], force?}`, all in one commit. What is refused says why; the others are gone. */
-export async function removeChannels(
-  control: NodeControl,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+/** POST /channels/remove: `{ids: [ID, …], force?}`, all in one commit. Answers with the refusals; the others are removed. */
+export async function removeChannels(control: NodeControl, response: ServerResponse): Promise<void> {
   expectReady(control);
-  const { ids, force } = parseRemoval(await readJson(request));
+  const { ids, force } = parseRemoval(await readJson(response.req));
   const refused: RemovalJson['refused'] = [];
   const found: string[] = [];
   const channelIds: bigint[] = [];
@@ -167,18 +139,15 @@ export async function removeChannels(
   }
   const result = await control.removeChannels(channelIds, { force });
   for (const { index, code, message } of result.refused) refused.push({ id: found[index]!, code, message });
-  const answer: RemovalJson = {
-    removed: result.removed,
-    refusedCount: refused.length,
-    refused: refused.slice(0, REFUSED_LISTED_MAX),
-  };
+  const listed = refused.slice(0, REFUSED_LISTED_MAX);
+  const answer: RemovalJson = { removed: result.removed, refusedCount: refused.length, refused: listed };
   sendJson(response, 200, answer);
 }
 
 function parseRemoval(body: unknown): { ids: string[]; force: boolean } {
   const fields = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
-  const { ids, force = false } = fields;
-  const stranger = Object.keys(fields).find((name) => !REMOVAL_FIELDS.includes(name));
+  const { ids, force = false, ...others } = fields;
+  const [stranger] = Object.keys(others);
   if (stranger !== undefined)
     throw new ClaimwireError('INPUT_INVALID', `removal: expected ids and force, got ${got(stranger)}`);
   if (typeof force !== 'boolean')
@@ -189,7 +158,7 @@ function parseRemoval(body: unknown): { ids: string[]; force: boolean } {
   return { ids, force };
 }
 
-/** By handle (u64, decimal) or by ledger channel id (64 hex digits), the latter only for channels with the default handle. */
+/** Finds a channel by its handle (decimal u64), or by its ledger channel id (64 hex digits) if it has the default handle. */
 function findChannel(control: NodeControl, id: string): Channel {
   const ledgerId = id.length === LEDGER_CHANNEL_ID_BYTES * 2 ? parseHex(id, LEDGER_CHANNEL_ID_BYTES, 'ID') : undefined;
   if (ledgerId === undefined && !/^\d+$/.test(id))
@@ -199,15 +168,5 @@ function findChannel(control: NodeControl, id: string): Channel {
   if (channel !== undefined && (ledgerId === undefined || upperHex(channel.ledgerChannelId) === upperHex(ledgerId)))
     return channel;
   const hint = ledgerId === undefined ? '' : '; a channel opened under a handle of its own is found by that handle';
-  throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${id}: expected an opened channel, got none${hint}`, {
-    id,
-  });
-}
-
-function expectReady(control: NodeControl): void {
-  if (!control.ready)
-    throw new ClaimwireError(
-      'NODE_STOPPING',
-      'node: expected it ready, got it starting, stopping or waiting for its disk; try again shortly',
-    );
+  throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${id}: expected an opened channel, got none${hint}`, { id });
 }

@@ -1,6 +1,5 @@
 /**
- * The tools' side of the admin interface: fetch, the token from its file, errors with their codes back.
- *
+ * The tools' side of the admin interface: requests with the token from its file, and the node's errors with their codes.
  * Main thread of a tool's process.
  */
 import { createReadStream } from 'node:fs';
@@ -10,40 +9,36 @@ import { readToken } from '../control/token.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { isLoopback, parseHostPort } from '../host-port.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
-import { type BulkResult, REFUSED_LISTED_MAX } from './bulk.ts';
+import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 
-/** An import goes in requests of about this size: each answer is a line of progress, none takes minutes. */
+/** Size of an import's requests: each answer is a report of progress, and none takes minutes. */
 const IMPORT_BYTES = 16 << 20;
 const REMOVALS_PER_REQUEST = 5_000;
-/** Until the answer begins; an import's request opens some 70,000 channels. */
+/** Time until the answer begins; an import's request opens some 70,000 channels. */
 const ANSWER_MS_MAX = 120_000;
 /** Rows of a page: some 4 MB. */
 const PAGE_ROWS = 10_000;
 const NEWLINE = 0x0a;
 
+/** Where an AdminClient finds its node and the node's token. */
 export interface AdminClientOptions {
   /** http://HOST:PORT of the node. */
   http: string;
   /** Read at the first request that changes something. */
   tokenFile: string;
-  /** Reads need the token too: without it the node shows no signatures. */
+  /** Requires the token for reads too: without it the node shows no signatures. */
   forSignatures?: boolean;
 }
 
-/** What POST /channels takes. Amounts in drops. */
-export interface OpeningJson {
-  ledgerChannelId: string;
-  publicKey: string;
-  capacity: string;
-  profile?: string;
-  expiresAt?: string | null;
-  channelId?: string;
-  throwAway?: boolean;
-}
+type OpeningOption = 'profile' | 'expiresAt' | 'channelId' | 'throwAway';
+/** The body of POST /channels. Amounts in drops. */
+export type OpeningJson = Pick<ChannelJson, 'ledgerChannelId' | 'publicKey' | 'capacity'> &
+  Partial<Pick<ChannelJson, OpeningOption>>;
 
+/** An operator's client of a node's admin interface. Every call rejects with ClaimwireError: the node's own code, or NODE_UNREACHABLE. */
 export class AdminClient {
   readonly #options: AdminClientOptions;
   readonly #isLocal: boolean;
@@ -54,7 +49,7 @@ export class AdminClient {
     this.#isLocal = isLoopback(parseHostPort(new URL(options.http).host, 80)?.host ?? '');
   }
 
-  /** Throws USAGE for no http URL. Nothing is sent yet. */
+  /** Throws USAGE where `http` is not such a URL. Sends nothing yet. */
   static open(options: AdminClientOptions): AdminClient {
     const url = URL.canParse(options.http) ? new URL(options.http) : undefined;
     if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '' || url.username !== '')
@@ -78,11 +73,11 @@ export class AdminClient {
   }
 
   /**
-   * Opens the channels of an NDJSON file, request by request; `progress` hears the total after each, and
-   * how many bytes of the file that was. Stops like one request does, after REFUSED_MAX refused lines.
+   * Opens the channels of an NDJSON file, request by request. After each, `progress` gets the total and the bytes read so
+   * far. It stops after REFUSED_MAX refused lines, as one request does.
    */
   async importChannels(file: string, progress: (total: BulkResult, bytes: number) => void): Promise<BulkResult> {
-    const total: BulkResult = { opened: 0, unchanged: 0, refusedCount: 0, refused: [], stoppedAt: null };
+    const total = emptyResult();
     let lines = 0;
     let bytes = 0;
     for await (const block of blocksOf(file)) {
@@ -103,30 +98,32 @@ export class AdminClient {
   }
 
   /** @param id u64 handle in decimal, or ledger channel id in hex */
+  /** The channel of this handle. Rejects with CHANNEL_UNKNOWN. */
   async channel(id: string): Promise<ChannelJson> {
     return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
   }
 
-  /** All channels, in the order they were opened, page by page: a slow reader keeps no answer waiting in the node. */
+  /** All channels in the order of opening, read page by page, so that a slow reader keeps no answer open in the node. */
   async *channels(state?: string): AsyncGenerator<ChannelJson> {
     const query = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
     for (let from: string | null = '0'; from !== null; ) {
       const response = await this.#fetch('GET', `/channels?from=${from}&limit=${PAGE_ROWS}${query}`, {});
-      const next = response.headers.get(NEXT_FROM_HEADER);
+      from = response.headers.get(NEXT_FROM_HEADER);
       yield* (await this.#body(response)) as ChannelJson[];
-      from = next;
     }
   }
 
+  /** Changes capacity (drops) or expiry (ISO 8601, null for never); the channel afterwards. */
   async updateChannel(id: string, change: { capacity?: string; expiresAt?: string | null }): Promise<ChannelJson> {
     return (await this.#json('PATCH', `/channels/${encodeURIComponent(id)}`, change)) as ChannelJson;
   }
 
+  /** Closes it for good: it takes no more claims. Its best claim stays. */
   async closeChannel(id: string): Promise<ChannelJson> {
     return (await this.#json('DELETE', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
   }
 
-  /** Removes channels, some thousands a request: each is one commit of the node. */
+  /** Removes channels, some thousands in each request, which is one commit of the node. */
   async removeChannels(ids: readonly string[], force = false): Promise<RemovalJson> {
     const total: RemovalJson = { removed: 0, refusedCount: 0, refused: [] };
     for (let first = 0; first < ids.length; first += REMOVALS_PER_REQUEST) {
@@ -139,6 +136,7 @@ export class AdminClient {
     return total;
   }
 
+  /** What the node runs with and has counted. */
   async stats(): Promise<NodeStats> {
     return (await this.#json('GET', '/stats')) as NodeStats;
   }
@@ -181,12 +179,16 @@ export class AdminClient {
   }
 
   /**
-   * Reading needs no token, except for signatures. On this machine it is presented where it can be read: the node keeps
-   * places for its holder.
+   * Adds the token where it is needed: for changes and signatures. To a node on this machine it is added to other reads
+   * as well if its file is readable, since the node reserves connections for the token's holder.
    */
   #authorize(method: string, headers: Record<string, string>): void {
-    if (method !== 'GET' || this.#options.forSignatures) this.#token ??= readToken(this.#options.tokenFile);
-    else if (this.#isLocal) this.#token ??= tokenIfAny(this.#options.tokenFile);
+    const isRequired = method !== 'GET' || this.#options.forSignatures;
+    try {
+      if (isRequired || this.#isLocal) this.#token ??= readToken(this.#options.tokenFile);
+    } catch (error) {
+      if (isRequired) throw error;
+    }
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
   }
 
@@ -207,20 +209,9 @@ export class AdminClient {
   #unreachable(error: unknown): ClaimwireError {
     const { message, cause } = error as Error;
     const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
-    return new ClaimwireError(
-      'NODE_UNREACHABLE',
-      `${this.#options.http}: expected a claimwire node, got ${reason}; start one with "claimwire node" or name it with --http`,
-      {},
-      { cause: error },
-    );
-  }
-}
-
-function tokenIfAny(file: string): string | undefined {
-  try {
-    return readToken(file);
-  } catch {
-    return undefined;
+    const remedy = 'start one with "claimwire node" or name it with --http';
+    const text = `${this.#options.http}: expected a claimwire node, got ${reason}; ${remedy}`;
+    return new ClaimwireError('NODE_UNREACHABLE', text, {}, { cause: error });
   }
 }
 
@@ -228,7 +219,7 @@ function asCode(code: unknown): ErrorCode {
   return (ERROR_CODES as readonly unknown[]).includes(code) ? (code as ErrorCode) : 'NODE_FAILED';
 }
 
-/** A file in blocks of whole lines, about IMPORT_BYTES each. */
+/** Reads a file in blocks of whole lines, about IMPORT_BYTES each. */
 async function* blocksOf(file: string): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
   let length = 0;

@@ -1,26 +1,26 @@
 /**
  * One connection of the admin server, between its socket and node:http's parser. Main thread.
  *
- * node:http parses all it is given and begins every request in it at once: 64 KiB may hold thousands. So it is given only
- * what the request in progress needs. While that one is answered its connection is not read, and what the client sent
- * ahead waits in the kernel's buffers; the next begins in another turn of the event loop, after other connections' ones.
+ * node:http begins at once every request in the bytes it gets, and 64 KiB may hold thousands. So it gets only what the
+ * request in progress needs. While that is answered, its connection is not read and the kernel keeps what the client sent
+ * ahead. The next request begins in a later turn of the event loop, after those of other connections.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** Bytes parsed at a time outside of bodies: a slice ends at most 7 requests, since one has at least 18 bytes. */
+/** Bytes parsed at a time, bodies excepted: a slice ends at most 7 requests, since a request has at least 18 bytes. */
 const SLICE_BYTES = 128;
-/** After the last answer the rest of what a client still sends is thrown away, so that the answer reaches it. */
+/** Bytes thrown away after the last answer. They are read at all because a reset could overtake the answer. */
 const LINGER_BYTES_MAX = 32 << 20;
 
-/** What a client is given time for, in milliseconds. */
+/** How long a client may take, milliseconds. */
 export interface ConnectionLimits {
   /** From a connection's start, or from a head's first byte on a kept one, to the head's end. */
   headMs: number;
-  /** A kept connection on which nothing comes. Clients are told 5 s, so that they let go before. */
+  /** For the first byte of the next request on a kept connection. Clients are told 5 s, so that they close first. */
   idleMs: number;
-  /** In each such window `progressBytes` of a body must come, and something of an answer must be taken. */
+  /** In each such window the client must send `progressBytes` of a body, or read something of the answer. */
   progressMs: number;
   progressBytes: number;
   /** For closing its side after the last answer. */
@@ -41,35 +41,35 @@ interface Exchange {
 }
 
 export interface ConnectionOwner {
-  /** Bytes came for the first time: node:http shall listen to the connection. */
+  /** Called when the first bytes come; node:http is to listen to the connection from then on. */
   onFirstBytes(connection: AdminConnection): void;
-  /** One at a time, the next only after this one's answer went to the kernel. */
+  /** Called for one request at a time: the next follows when the kernel has this one's answer. */
   onRequest(request: IncomingMessage, response: ServerResponse): void;
-  /** Calls back in another turn of the event loop, when the next request may begin. */
+  /** Calls `begin` in a later turn of the event loop, when the next request may begin. */
   onNext(begin: () => void): void;
 }
 
 export class AdminConnection extends Duplex {
-  /** Whether it is one of the operator's slots: it presented the token. Such a connection is never given up for another. */
+  /** Whether it presented the token and counts among the trusted. Such a connection is never closed for another. */
   isTrusted = false;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #limits: ConnectionLimits;
-  /** Read from the socket, not given to the parser. */
+  /** Bytes read from the socket and not yet given to the parser. */
   #held: Buffer = Buffer.alloc(0);
-  /** Whether the parser takes more. */
+  /** Whether the parser wants more bytes. */
   #isWanted = false;
   #isParsed = false;
   #hasEnded = false;
   #isLingering = false;
-  /** The answer to what could not be parsed, given after those to the requests before it. */
+  /** The answer to bytes that are no HTTP request. It follows the answers to the requests before them. */
   #refusal: string | undefined;
   #current: Exchange | undefined;
-  /** Whether the current request was looked at: only then is known whether its body is read. */
+  /** Whether the owner has the current request: only then is it known whether its body is read. */
   #isBegun = false;
   #isAnswered = false;
   readonly #waiting: Exchange[] = [];
-  /** When what is waited for began: a head, a window of progress, the end. */
+  /** When the present wait began: for a head, for progress, or for the client's end. */
   #since = performance.now();
   #sinceBytes = 0;
   #hasHeadBegun = false;
@@ -82,7 +82,7 @@ export class AdminConnection extends Duplex {
     this.#limits = limits;
     socket.on('data', (part: Buffer) => this.#onData(part));
     socket.on('end', () => this.#onEnd());
-    // The reason is the client's own; what matters is that the connection closes.
+    // Whatever the reason, the connection is over.
     socket.on('error', () => this.destroy());
     socket.on('close', () => this.destroy());
     this.on('error', () => {});
@@ -91,25 +91,26 @@ export class AdminConnection extends Duplex {
   get localAddress(): string | undefined {
     return this.#socket.localAddress;
   }
+
   /** Nothing is being answered. */
   get isIdle(): boolean {
     return this.#current === undefined || this.#isLingering;
   }
 
-  /** A request that node:http parsed. It begins now, or after those before it. */
+  /** Begins a request that node:http has parsed, now or after those before it. */
   handle(request: IncomingMessage, response: ServerResponse): void {
     if (this.#current === undefined) this.#begin({ request, response });
     else this.#waiting.push({ request, response });
   }
 
-  /** Takes in nothing more; says why once the requests before are answered. */
+  /** Reads no more requests, and answers `status` once those before are answered. */
   refuse(status: string): void {
     if (this.#refusal !== undefined || this.destroyed) return;
     this.#refusal = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
     if (this.#current === undefined) this.#endRefused();
   }
 
-  /** Ends the connection where its client is too slow at what it has to do. True when it did. */
+  /** Ends the connection if its client is late. Returns whether it was. */
   endIfLate(now: number): boolean {
     if (now - this.#since <= this.#limitMs()) return false;
     const isHead = this.#current === undefined && !this.#isLingering;
@@ -182,24 +183,24 @@ export class AdminConnection extends Duplex {
     else this.#feed();
   }
 
-  /** Gives the parser what it may have now. */
+  /** Gives the parser as much as it may have now. */
   #feed(): void {
     while (this.#isWanted && this.#held.length > 0 && this.#mayParse()) {
-      // Only the token's holder gets a body read; what follows it in the same piece is the holder's own.
+      // Bodies are read only for the token's holder. What follows one in the same piece is the holder's too.
       const isBody = this.#current !== undefined && this.isTrusted;
       const slice = isBody ? this.#held : this.#held.subarray(0, SLICE_BYTES);
       this.#held = this.#held.subarray(slice.length);
-      // The parser runs inside of push.
+      // The parser runs within push.
       this.#isWanted = this.push(slice);
     }
     if (this.#held.length > 0 || this.#isLingering || this.destroyed) return;
     if (!this.#hasEnded) this.#socket.resume();
     else if (this.#current === undefined) this.end();
-    // A body that will never be whole. Whoever reads it hears that it was aborted.
+    // The body will never be whole, and its reader is told that it was aborted.
     else if (!this.#current.request.complete && !this.#current.response.writableEnded) this.destroy();
   }
 
-  /** Not while a whole request waits for its answer. */
+  /** False while a whole request waits for its answer. */
   #mayParse(): boolean {
     if (this.#refusal !== undefined || this.destroyed) return false;
     return this.#current === undefined || (this.#isBegun && !this.#current.request.complete);
@@ -214,7 +215,7 @@ export class AdminConnection extends Duplex {
       this.#isAnswered = true;
       this.#continue();
     });
-    // Later, since the parser says only after this call whether the request is complete.
+    // In a microtask, since the parser knows only after this call whether the request is complete.
     queueMicrotask(() => {
       this.#owner.onRequest(exchange.request, exchange.response);
       this.#isBegun = true;
@@ -228,7 +229,7 @@ export class AdminConnection extends Duplex {
     this.#continue();
   }
 
-  /** Goes on to the next request, in another turn, once the answer is given and with the kernel. */
+  /** Goes on to the next request, in a later turn, once the kernel has the whole answer. */
   #continue(): void {
     if (!this.#isAnswered || this.writableLength > 0 || this.#isLingering) return;
     this.#isAnswered = false;
@@ -257,7 +258,7 @@ export class AdminConnection extends Duplex {
     return this.#isKept && !this.#hasHeadBegun ? idleMs : headMs;
   }
 
-  /** Whether the client has to act: to take what is written, or to send more of a body that is being read. */
+  /** Whether the client has to act: to read what is written, or to send more of a body that is being read. */
   #isClientsTurn(): boolean {
     if (this.writableLength > 0) return true;
     if (this.#current!.request.complete || !this.#isWanted) {

@@ -1,8 +1,8 @@
 /**
  * GET /channels: a page as a JSON array, or all rows as NDJSON, a piece at a time. Main thread.
  *
- * A piece is made when the one before is with the kernel, and none for a client that is gone: a listing holds one piece's
- * memory however long it is.
+ * A piece is made when the kernel has the one before, and none is made for a client that is gone. So a listing of any
+ * length holds the memory of one piece.
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
@@ -16,37 +16,31 @@ const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 10_000;
 /** Rows made into text before the event loop has its turn: about 0.5 ms and 45 KiB. */
 const PIECE_ROWS = 128;
-/** Rows looked at for their state only: about 0.5 ms. */
+/** Rows of which only the state is read before the event loop has its turn: about 0.5 ms. */
 const SCAN_ROWS = 512;
 /** Listings under way for clients without the token. */
 const LISTINGS_MAX = 16;
 const RETRY_AFTER_SECONDS = 1;
 export const NEXT_FROM_HEADER = 'x-next-from';
 
-/** Made once: a stack for each would cost as much as the rest of the answer, and those who flood get most of them. */
+/** Made once: a stack for each would cost as much as the rest of the answer, and a flood gets many. */
 const BUSY = new ClaimwireError(
   'NODE_BUSY',
   `listings: expected at most ${LISTINGS_MAX} at a time, got one more; try again shortly or present the token`,
 );
 
-interface ListQuery {
+interface Reader {
+  /** The connection has presented the token, now or before. */
+  isTrusted: boolean;
+  /** This request has the token, so rows are shown with their signatures. */
+  hasToken: boolean;
+}
+
+interface ListQuery extends Reader {
+  /** A position in the order of opening. */
   from: number;
   limit: number;
   state: string | null;
-  /** Rows have their signatures. */
-  hasToken: boolean;
-}
-
-/** Who asks: over a connection that has presented the token before, and with this request. */
-interface Reader {
-  isTrusted: boolean;
-  hasToken: boolean;
-}
-
-/** Where the rows of an answer begin and end, as positions in the order of opening. */
-interface Range {
-  from: number;
-  end: number;
 }
 
 export class Listings {
@@ -65,8 +59,9 @@ export class Listings {
    * A JSON array of `limit` rows at most from position `from`, of one `state` if asked for; the header x-next-from says where the
    * next page begins, and is absent on the last. With `isStream` all rows, one a line. Throws 503 while too many run.
    */
-  async list(url: URL, isStream: boolean, { isTrusted, hasToken }: Reader, response: ServerResponse): Promise<void> {
-    const query = { ...listQuery(url), hasToken };
+  async list(url: URL, isStream: boolean, reader: Reader, response: ServerResponse): Promise<void> {
+    const query = { ...listQuery(url), ...reader };
+    const { isTrusted } = reader;
     if (!isTrusted && this.#underWay >= LISTINGS_MAX) {
       this.#onBusy();
       response.setHeader('retry-after', RETRY_AFTER_SECONDS);
@@ -74,32 +69,31 @@ export class Listings {
     }
     if (!isTrusted) this.#underWay++;
     try {
-      if (isStream) await this.#stream(query, isTrusted, response);
-      else await this.#page(query, isTrusted, response);
+      if (isStream) await this.#stream(query, response);
+      else await this.#page(query, response);
     } finally {
       if (!isTrusted) this.#underWay--;
     }
   }
 
-  async #stream(query: ListQuery, isTrusted: boolean, response: ServerResponse): Promise<void> {
+  async #stream(query: ListQuery, response: ServerResponse): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-    const range = { from: query.from, end: Number.POSITIVE_INFINITY };
-    await this.#write(range, query, isTrusted, response, (rows) => rows.map((row) => `${row}\n`).join(''));
+    await this.#write(query, Number.POSITIVE_INFINITY, response, (rows) => rows.map((row) => `${row}\n`).join(''));
     response.end();
   }
 
-  async #page(query: ListQuery, isTrusted: boolean, response: ServerResponse): Promise<void> {
-    const range = await this.#rangeOf(query, isTrusted, response);
+  async #page(query: ListQuery, response: ServerResponse): Promise<void> {
+    const end = await this.#endOf(query, response);
     if (response.destroyed) return;
-    const isLast = this.#control.channels(range.end, 1).length === 0;
+    const isLast = this.#control.channels(end, 1).length === 0;
     response.writeHead(200, {
       'content-type': 'application/json',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-      ...(isLast ? {} : { [NEXT_FROM_HEADER]: String(range.end) }),
+      ...(isLast ? {} : { [NEXT_FROM_HEADER]: String(end) }),
     });
     let separator = '[';
-    await this.#write(range, query, isTrusted, response, (rows) => {
+    await this.#write(query, end, response, (rows) => {
       if (rows.length === 0) return '';
       const text = separator + rows.join(',');
       separator = ',';
@@ -108,9 +102,9 @@ export class Listings {
     response.end(separator === '[' ? '[]\n' : ']\n');
   }
 
-  /** The header that says where the next page begins goes first, so rows of another state are counted before any is sent. */
-  async #rangeOf({ from, limit, state }: ListQuery, isTrusted: boolean, response: ServerResponse): Promise<Range> {
-    if (state === null) return { from, end: from + limit };
+  /** Where the page ends. The header that says so comes first, so rows of the state are counted before any is sent. */
+  async #endOf({ from, limit, state, isTrusted }: ListQuery, response: ServerResponse): Promise<number> {
+    if (state === null) return from + limit;
     let end = from;
     for (let found = 0, more = true; more && found < limit && !response.destroyed; )
       await this.#turns.piece(isTrusted, () => {
@@ -122,17 +116,16 @@ export class Listings {
           if (isListed(row, state)) found++;
         }
       });
-    return { from, end };
+    return end;
   }
 
   async #write(
-    { from, end }: Range,
-    { state, hasToken }: ListQuery,
-    isTrusted: boolean,
+    { from, state, isTrusted, hasToken }: ListQuery,
+    end: number,
     response: ServerResponse,
     join: (rows: string[]) => string,
   ): Promise<void> {
-    // A client that left answers this with a reset, before the first piece is made.
+    // A client that is gone answers this with a reset, before the first piece is made.
     response.flushHeaders();
     const closed = new AbortController();
     response.once('close', () => closed.abort());
@@ -142,31 +135,23 @@ export class Listings {
         const channels = this.#control.channels(position, Math.min(PIECE_ROWS, end - position));
         position += channels.length;
         const rows = channels.filter((channel) => isListed(channel, state));
-        return channels.length === 0
-          ? undefined
-          : join(rows.map((channel) => JSON.stringify(channelJson(channel, hasToken))));
+        if (channels.length === 0) return undefined;
+        return join(rows.map((channel) => JSON.stringify(channelJson(channel, hasToken))));
       });
       if (piece === undefined) return;
-      if (piece !== '' && !response.write(piece)) await drained(response, closed.signal);
+      if (piece === '' || response.write(piece)) continue;
+      // Where the reader goes away instead, the loop sees that the response is destroyed.
+      await once(response, 'drain', { signal: closed.signal }).catch(() => {});
     }
   }
 }
 
-/** A removed channel's row has its place still, and is shown to nobody. */
+/** A removed channel's row keeps its position, and is shown to nobody. */
 function isListed(channel: Channel, state: string | null): boolean {
   return channel.state !== 'removed' && (state === null || channel.state === state);
 }
 
-/** Also resolves when the reader went away instead. */
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  try {
-    await once(response, 'drain', { signal });
-  } catch {
-    // Whoever waits sees that the response is destroyed.
-  }
-}
-
-function listQuery(url: URL): Omit<ListQuery, 'hasToken'> {
+function listQuery(url: URL): Omit<ListQuery, keyof Reader> {
   for (const name of url.searchParams.keys())
     if (name !== 'from' && name !== 'limit' && name !== 'state')
       throw new ClaimwireError('INPUT_INVALID', `query: expected from, limit or state, got ${got(name)}`);

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseJson } from '../channel/json.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
 
-/** A JSON body: some 4,000 openings. More goes as NDJSON, which is streamed. */
+/** Limit of a JSON body: some 4,000 openings. More can be sent as NDJSON, which is streamed. */
 export const JSON_BYTES_MAX = 1 << 20;
 const JSON_BODY_MS_MAX = 10_000;
 
@@ -27,7 +27,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   NODE_BUSY: 503,
 };
 
-/** A refusal whose status is not the one its code stands for: 404 for a path, 405, 408, 413, 415. */
+/** A refusal with a status other than that of its code INPUT_INVALID: 404 for a path, 405, 408, 413, 415, 417. */
 export class HttpRefusal extends ClaimwireError {
   readonly status: number;
 
@@ -39,10 +39,10 @@ export class HttpRefusal extends ClaimwireError {
 
 export function statusOf(error: unknown): number {
   if (error instanceof HttpRefusal) return error.status;
-  return error instanceof ClaimwireError ? (STATUS_OF[error.code] ?? 500) : 500;
+  return (error instanceof ClaimwireError && STATUS_OF[error.code]) || 500;
 }
 
-/** The JSON body of an error. What is not a ClaimwireError is a fault of ours: its text stays in the log. */
+/** The JSON body of an error. Any but a ClaimwireError is a fault of ours, whose text is only in the log. */
 export function errorJson(error: unknown): { error: Record<string, unknown> } {
   if (!(error instanceof ClaimwireError))
     return { error: { code: 'NODE_FAILED', message: 'the node failed at this request; its log says more' } };
@@ -55,7 +55,7 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
     return;
   }
   const text = `${JSON.stringify(body)}\n`;
-  // A body that is not read to its end must not be read as the next request.
+  // The rest of an unread body must not be parsed as the next request.
   if (!response.req.complete) response.setHeader('connection', 'close');
   response.writeHead(status, {
     'content-type': 'application/json',
@@ -71,12 +71,12 @@ export function mediaType(request: IncomingMessage): string {
   return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
 }
 
-/** The body's parts. Leaving the loop early leaves the connection alone, so that an answer can still be given. */
+/** The body's parts. Leaving the loop early does not close the connection, so that an answer can still be sent. */
 export function partsOf(request: IncomingMessage): AsyncIterable<Buffer> {
   return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 }
 
-/** Reads and parses a JSON body. Throws HttpRefusal 408, 413, 415, INPUT_INVALID for no JSON. */
+/** Reads and parses a JSON body. Throws HttpRefusal 408, 413 or 415, or INPUT_INVALID where it is not JSON. */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const type = mediaType(request);
   if (type !== 'application/json')

@@ -1,8 +1,9 @@
 /**
- * Checks one batch of the journal audit. Runs in a Piscina worker, as a file of its own; owns the batch handed to it.
+ * Checks one batch of the journal audit. Runs in a Piscina worker, and owns the batch that is transferred to it.
  */
 import { linkPreimage, xrplPreimage } from '../../protocol/digest.ts';
 import {
+  CLAIM_BYTES,
   CLAIM_SIGNATURE,
   ED25519_KEY_PREFIX,
   LEDGER_CHANNEL_ID_BYTES,
@@ -10,14 +11,20 @@ import {
   PUBLIC_KEY_BYTES,
   SIGNATURE_BYTES,
 } from '../../protocol/layout.ts';
+import { assert } from '../errors.ts';
 import { Ed25519Verifier } from '../verify/ed25519.ts';
 import { OpensslVerifier } from '../verify/openssl.ts';
-import { AUDIT, AUDIT_BYTES } from './audit-layout.ts';
+
+/** Offsets in an entry of a batch: the claim, then what its channel is registered with. */
+export const AUDIT = { claim: 0, publicKey: 93, ledgerChannelId: 126, profile: 158 } as const;
+export const AUDIT_BYTES = 160;
+assert(AUDIT.publicKey === CLAIM_BYTES, 'the key follows the claim');
+assert(AUDIT.profile === AUDIT.publicKey + PUBLIC_KEY_BYTES + LEDGER_CHANNEL_ID_BYTES, 'id and profile follow the key');
 
 const secp256k1 = new OpensslVerifier();
 const ed25519 = new Ed25519Verifier();
 
-/** Indexes of the claims in `batch` (audit-layout.ts) whose signature does not hold. */
+/** Indexes of the claims in `batch` whose signature is not valid. */
 export default function checkBatch(batch: Uint8Array): number[] {
   const failing: number[] = [];
   for (let start = 0; start + AUDIT_BYTES <= batch.length; start += AUDIT_BYTES) {

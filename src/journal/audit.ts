@@ -1,25 +1,25 @@
 /**
- * The cold audit of a lane's journal: every record's signature checked against the key its channel is registered with.
+ * The audit of a lane's journal: checks every record's signature against the key with which its channel is registered.
  *
- * Main thread of a tool; the checking runs in Piscina workers (audit-worker.ts). Owns a packed copy of the keys and the
- * batches under way, of which there are at most two per worker, so a journal of any size takes the same memory.
+ * Main thread of a tool; signatures are checked in Piscina workers (audit-worker.ts). It owns a packed copy of the keys, and
+ * at most two batches per worker, so that a journal of any size takes the same memory.
  */
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
 import { ROW, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import type { JournalFiles } from '../system/files.ts';
-import { AUDIT, AUDIT_BYTES } from './audit-layout.ts';
+import { AUDIT, AUDIT_BYTES } from './audit-worker.ts';
 import { RECORD_BYTES } from './record.ts';
 import type { RecoveryReport } from './report.ts';
 import { walkJournal } from './walk.ts';
 
-/** Claims per batch: about 80 ms of work at 3,000 checks a second, so handing it over costs nothing. */
+/** Claims per batch: about 80 ms of work at 3,000 checks a second, so the cost of the transfer does not matter. */
 const BATCH_CLAIMS = 256;
 const BATCHES_PER_WORKER = 2;
 const FAILURES_MAX = 100;
 
-/** A record whose claim does not hold. */
+/** A record whose claim is not valid. */
 interface AuditFailure {
   group: number;
   /** Index in the group. */
@@ -30,38 +30,41 @@ interface AuditFailure {
 
 export interface AuditReport {
   checked: number;
-  /** Records whose signature is not the registered key's, and records of channels that are not registered. */
+  /** Records whose signature is not by the registered key. */
   badSignatures: number;
+  /** Records of channels that are not registered. */
   unknownChannels: number;
-  /** The first 100 of both, in no order across workers. */
+  /** The first 100 of both, in no order. */
   failures: AuditFailure[];
-  /** How the reading itself went. */
+  /** What the journal itself holds. */
   journal: RecoveryReport;
 }
+
+type CheckBatch = (batch: Uint8Array<ArrayBuffer>) => Promise<number[]>;
 
 export interface AuditOptions {
   /** The lane's folder. */
   directory: string;
-  /** Where the journal is; by default the machine's files. */
+  /** By default the machine's files. */
   files?: JournalFiles | undefined;
   keys: ChannelKeys;
   /** Threads; by default one per core. */
   workers?: number;
-  /** Called after each batch with the records judged so far. */
+  /** Called after each batch with the number of records checked so far. */
   onProgress?: (checked: number) => void;
-  /** Checks one batch and returns the indexes that fail; by default in a pool of workers. */
-  check?: (batch: Uint8Array) => Promise<number[]>;
+  /** Checks one batch and returns the indexes that fail; by default a pool of workers does. */
+  check?: CheckBatch;
 }
 
-/** The registered keys by channel: 66 packed bytes each, since there may be millions. */
+/** The registered keys by channel, packed into 66 bytes each, since there may be millions. */
 export class ChannelKeys {
   static readonly #STRIDE = PUBLIC_KEY_BYTES + LEDGER_CHANNEL_ID_BYTES + 1;
   readonly #positions = new Map<bigint, number>();
   #bytes = new Uint8Array(1024 * ChannelKeys.#STRIDE);
 
   /**
-   * Takes what it needs of a sound registry row (channel/row.ts). A removed channel's row keeps its handle until another
-   * channel needs its place, while the handle may live again in another row: the row that lives is the one meant.
+   * Adds the key of a sound registry row (channel/row.ts). A removed channel's row keeps its handle until it is reused,
+   * while another row may have the same handle again; then the row that is not removed counts.
    */
   add(row: Uint8Array): void {
     const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
@@ -81,7 +84,7 @@ export class ChannelKeys {
     this.#bytes[id + LEDGER_CHANNEL_ID_BYTES] = row[ROW.profile]!;
   }
 
-  /** Copies a channel's key, ledger id and profile to `target[offset]`; false when it is not registered. */
+  /** Copies a channel's key, ledger id and profile to `target[offset]`; returns false when it is not registered. */
   copy(channelId: bigint, target: Uint8Array, offset: number): boolean {
     const position = this.#positions.get(channelId);
     if (position === undefined) return false;
@@ -90,42 +93,38 @@ export class ChannelKeys {
   }
 }
 
-/** Checks every sound record of a lane's journal. Rejects when a worker fails; what the journal holds is in the report. */
+/** Checks every sound record of a lane's journal. Rejects when a worker fails; damage of the journal is in the report. */
 export async function auditSignatures(options: AuditOptions): Promise<AuditReport> {
   const workers = options.workers ?? availableParallelism();
-  if (options.check !== undefined) return new Audit(options, options.check, workers * BATCHES_PER_WORKER).run();
+  const underWayMax = workers * BATCHES_PER_WORKER;
+  if (options.check !== undefined) return new Audit(options, options.check, underWayMax).run();
   const pool = new Piscina<Uint8Array, number[]>({
     filename: new URL('./audit-worker.js', import.meta.url).href,
     minThreads: 1,
     maxThreads: workers,
-    maxQueue: workers * BATCHES_PER_WORKER,
+    maxQueue: underWayMax,
   });
   try {
-    const check = (batch: Uint8Array<ArrayBuffer>) => pool.run(batch, { transferList: [batch.buffer] });
-    return await new Audit(
-      options,
-      check as (batch: Uint8Array) => Promise<number[]>,
-      workers * BATCHES_PER_WORKER,
-    ).run();
+    return await new Audit(options, (batch) => pool.run(batch, { transferList: [batch.buffer] }), underWayMax).run();
   } finally {
     await pool.destroy();
   }
 }
 
 interface Batch {
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
   count: number;
   places: { group: number; record: number; channelId: bigint }[];
 }
 
 class Audit {
   readonly #options: AuditOptions;
-  readonly #check: (batch: Uint8Array) => Promise<number[]>;
+  readonly #check: CheckBatch;
   readonly #underWayMax: number;
   readonly #underWay: Promise<void>[] = [];
   readonly #report = { checked: 0, badSignatures: 0, unknownChannels: 0, failures: [] as AuditFailure[] };
 
-  constructor(options: AuditOptions, check: (batch: Uint8Array) => Promise<number[]>, underWayMax: number) {
+  constructor(options: AuditOptions, check: CheckBatch, underWayMax: number) {
     this.#options = options;
     this.#check = check;
     this.#underWayMax = underWayMax;
@@ -147,7 +146,7 @@ class Audit {
       for (let record = 0; record < count; record++) {
         this.#add(batch, bytes, view, offset + record * RECORD_BYTES, number, record);
         if (batch.count < BATCH_CLAIMS) continue;
-        // Waiting here is what bounds the memory; the walk's window stays as it is meanwhile.
+        // Waiting here bounds the memory; the walk's window stays unchanged meanwhile.
         await this.#start(batch);
         batch = newBatch();
       }
@@ -168,12 +167,12 @@ class Audit {
     batch.count++;
   }
 
-  /** Hands a batch over, once there is room for it; throws what the oldest one failed with. */
+  /** Starts to check a batch, once fewer than the most are under way; throws the failure of the oldest one. */
   async #start(batch: Batch): Promise<void> {
     if (batch.count === 0) return;
     if (this.#underWay.length >= this.#underWayMax) await this.#underWay.shift();
     const work = this.#judge(batch);
-    // Thrown when it is waited for, which may be later.
+    // A failure is thrown by the await above or in `run`.
     work.catch(() => undefined);
     this.#underWay.push(work);
   }

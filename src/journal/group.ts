@@ -1,8 +1,8 @@
 /**
- * A group of claims in the making: the bytes that one journal write takes, header at 0, records from 32, 96 bytes apart.
+ * The group of claims that one journal write takes: its header at byte 0, its records from 32, 96 bytes apart.
  *
- * Owned by the thread that commits; plain memory, made once. Two of them let a lane fill one while the other is being
- * synced. Records stay readable after the write, until `clear`. There is room for the zeros that fill the last block.
+ * Owned by the thread that commits; plain memory, made once. A lane has two, to fill one while the other is synced. Records
+ * stay readable after the write, until `clear`. The memory includes the zeros that fill the last block.
  */
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
@@ -16,7 +16,7 @@ import {
   sealGroup,
 } from './record.ts';
 
-/** Word of a group's counts. */
+/** The word of `counts` that holds the number of records. */
 export const COUNT_RECORDS = 0;
 
 const RECORD_WORDS = RECORD_BYTES / 4;
@@ -28,7 +28,7 @@ export class JournalGroup {
   readonly claimsMax: number;
   readonly #counts: Uint32Array;
   readonly #words: Uint32Array;
-  /** The memory claims come from, in words: it is the same ring every time. */
+  /** The memory from which claims are copied, in words: it is the same ring every time. */
   #source = NO_BYTES;
   #sourceWords: Uint32Array = new Uint32Array(0);
   #sourceStart = 0;
@@ -36,10 +36,10 @@ export class JournalGroup {
 
   /**
    * @param claimsMax 1..65,536
-   * @param counts where word COUNT_RECORDS says how many claims there are: memory that C may share
+   * @param counts its word COUNT_RECORDS is the number of claims; C may share this memory
    */
   constructor(claimsMax: number, counts: Uint32Array = new Uint32Array(1)) {
-    assert(claimsMax >= 1 && claimsMax <= GROUP_CLAIMS_LIMIT, 'recovery takes no larger group');
+    assert(claimsMax >= 1 && claimsMax <= GROUP_CLAIMS_LIMIT, 'recovery reads no larger group');
     this.claimsMax = claimsMax;
     this.#counts = counts;
     this.bytes = new Uint8Array(blockAlign(groupBytes(claimsMax), BLOCK_BYTES));
@@ -57,7 +57,7 @@ export class JournalGroup {
     return groupBytes(this.count);
   }
 
-  /** Copies the claim at `source[offset]` behind the others; returns its index. The caller keeps count < claimsMax. */
+  /** Appends a copy of the claim at `source[offset]` and returns its index. The caller keeps count < claimsMax. */
   append(source: Uint8Array, offset: number): number {
     const index = this.count;
     assert(index < this.claimsMax, 'a group has room for the claim');
@@ -66,13 +66,13 @@ export class JournalGroup {
     return index;
   }
 
-  /** Puts the claim at `source[offset]` in place of record `index`: a newer claim of the same channel. */
+  /** Replaces record `index` by a copy of the claim at `source[offset]`, a newer claim of the same channel. */
   replace(index: number, source: Uint8Array, offset: number): void {
     assert(index < this.count, 'the record to replace is in the group');
     this.#copy(GROUP_HEADER_BYTES + index * RECORD_BYTES, source, offset);
   }
 
-  /** Where record `index` lies in `bytes`. */
+  /** The offset of record `index` in `bytes`. */
   recordOffset(index: number): number {
     return GROUP_HEADER_BYTES + index * RECORD_BYTES;
   }
@@ -82,8 +82,8 @@ export class JournalGroup {
   }
 
   /**
-   * Writes the header, and zeros up to the next block, where records of an earlier group may lie; the bytes are ready for
-   * the disk then. `seed` as in record.ts. Returns the bytes a write takes.
+   * Writes the header, and zeros up to the next block, over records of an earlier group; then the bytes are ready for the
+   * disk. `seed` is that of `groupSeed`. Returns the number of bytes to write.
    */
   seal(number: number, nowMs: number, seed: number, blockBytes: number): number {
     sealGroup(this.bytes, this.view, number, this.count, nowMs, seed);
@@ -92,7 +92,7 @@ export class JournalGroup {
     return end;
   }
 
-  /** 93 bytes into a record, in whole words where the source allows it: half the time of `set(subarray)`. */
+  /** Copies 93 bytes into a record, in whole words if the source is aligned: half the time of `set(subarray)`. */
   #copy(target: number, source: Uint8Array, offset: number): void {
     if (source !== this.#source) this.#lookAt(source);
     const start = this.#sourceStart + offset;
@@ -107,7 +107,7 @@ export class JournalGroup {
     for (let pad = target + CLAIM_BYTES; pad < target + RECORD_BYTES; pad++) this.bytes[pad] = 0;
   }
 
-  /** Keeps what copying needs of a source, since asking a view for its buffer costs as much as half a copy. */
+  /** Caches a source's buffer and bounds, since asking a view for its buffer costs half as much as a copy. */
   #lookAt(source: Uint8Array): void {
     this.#source = source;
     this.#sourceStart = source.byteOffset;

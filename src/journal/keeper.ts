@@ -1,9 +1,8 @@
 /**
- * Keeps a lane's segments: prepares the next ones ahead of the writer, removes those a checkpoint has made needless.
+ * Keeps a lane's segments: makes the next ones ahead of the writer, and removes those that a checkpoint has made needless.
  *
- * Main thread, asynchronous, so that filling 64 MiB with zeros delays neither claims nor the event loop. The writer
- * never waits for it: where a segment is not there in time, it makes the segment itself, and whichever of the two links
- * the name first wins.
+ * Main thread, asynchronous, so that filling 64 MiB with zeros delays neither claims nor the event loop. The writer never
+ * waits for it: if a segment is not ready in time, the writer makes it itself, and the first of the two to link it wins.
  */
 import { join } from 'node:path';
 import { expectWhole, type Files, hasCode, later } from '../system/files.ts';
@@ -19,7 +18,7 @@ import {
   segmentWrites,
 } from './segment.ts';
 
-/** The lane's folder is there. */
+/** The lane's folder exists. */
 interface SegmentKeeperOptions extends LaneJournal {
   files: Files;
   clock: Pick<Clock, 'wall'>;
@@ -27,7 +26,7 @@ interface SegmentKeeperOptions extends LaneJournal {
 
 export class SegmentKeeper {
   readonly #options: SegmentKeeperOptions;
-  /** One piece of work at a time, in the order asked for. */
+  /** The end of the last call: calls run one at a time, in their order. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SegmentKeeperOptions) {
@@ -35,12 +34,12 @@ export class SegmentKeeper {
     this.#options = options;
   }
 
-  /** Resolves when the segment is there, zero-filled and synced; at once when it already is. Throws JOURNAL_FAILED. */
+  /** Makes the segment, filled with zeros and synced, unless it exists. Rejects with JOURNAL_FAILED. */
   prepare(nextNumber: number): Promise<void> {
     return this.#queue(() => this.#prepare(nextNumber));
   }
 
-  /** Removes the segments below `number` and resolves to how many there were. Throws JOURNAL_FAILED. */
+  /** Removes the segments below `number` and resolves to their number. Rejects with JOURNAL_FAILED. */
   removeBelow(number: number): Promise<number> {
     return this.#queue(() => this.#removeBelow(number));
   }
@@ -74,7 +73,7 @@ export class SegmentKeeper {
     const header = { number, segmentBytes, blockBytes, journalId, createdAt: clock.wall() };
     for (const { bytes, length, position } of segmentWrites(header)) {
       expectWhole(await later<number>((done) => files.write(fd, bytes, 0, length, position, done)), length);
-      // Little by little: one sync of it all would hold up the writer's syncs behind it.
+      // A sync per chunk: one sync of the whole segment would delay the writer's syncs.
       await later((done) => files.fdatasync(fd, done));
     }
   }
@@ -83,7 +82,7 @@ export class SegmentKeeper {
     const { directory, files } = this.#options;
     let removed = 0;
     try {
-      // Oldest first: a stop in the middle leaves no gap.
+      // Oldest first, so that an interruption leaves no gap.
       for (const name of (await this.#names()).sort()) {
         const found = segmentNumber(name);
         if (found === undefined || found >= number) continue;

@@ -1,9 +1,9 @@
 /**
- * The journals of all lanes, as the main thread sees to them: replayed at start, segments made ahead of the writers, old
- * ones removed once the registry has what they hold.
+ * The journals of all lanes: replayed at start, then kept. Segments are made ahead of the writers, and old ones removed once
+ * the registry has their claims. Main thread.
  *
- * A channel's claims may be in any lane's journal, and a balance is a maximum, so lanes are replayed one after the other
- * in any order. A lane that was there in an earlier run and is not used now is replayed and emptied like the others.
+ * A channel's claims may be in any lane's journal, and a balance is a maximum, so lanes may be replayed in any order. A lane
+ * of an earlier run that this run does not use is replayed and emptied like the others.
  */
 import { join } from 'node:path';
 import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
@@ -12,21 +12,20 @@ import { ClaimwireError, isDiskFull } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Files } from '../system/files.ts';
-import { makeFolder } from '../system/folders.ts';
+import { makeFolder } from '../system/files.ts';
 import type { System } from '../system/system.ts';
-import { cutJournal } from './cut.ts';
+import { cutJournal, keepTorn, TORN_FOLDERS_MAX } from './cut.ts';
 import { SegmentKeeper } from './keeper.ts';
-import { recoverJournal } from './recover.ts';
 import type { RecoveryReport, WalkOptions } from './report.ts';
 import { type LaneStart, removeDrafts } from './segment.ts';
-import { keepTorn, TORN_FOLDERS_MAX } from './torn.ts';
+import { recoverJournal } from './walk.ts';
 
-/** A checkpoint is due at the latest when a lane's journal has grown by this many segments. */
+/** A checkpoint is due when a lane's journal has grown by this many segments. */
 const CHECKPOINT_SEGMENTS = 4;
 
-/** What the registry knows of the journals; a change is durable when the call returns. */
+/** The part of the registry that concerns the journals; a change is durable when the call returns. */
 type JournalRegistry = Pick<RegistryStore, 'meta' | 'setMeta'>;
-/** Where replayed claims go. */
+/** The table into which claims are replayed. */
 type ReplayTable = Pick<ChannelTable, 'find' | 'commit'>;
 type LaneWalk = WalkOptions & { files: Files };
 
@@ -35,8 +34,9 @@ const NO_JOURNAL = { nextSegment: 1, lastGroup: 0 };
 interface Lane {
   readonly start: LaneStart;
   readonly keeper: SegmentKeeper;
-  /** First segment that the registry may be behind on. */
+  /** First segment with claims that the registry may not have. */
   replayFrom: number;
+  /** Last segment that the keeper has made. */
   prepared: number;
 }
 
@@ -47,7 +47,7 @@ interface ReplayOptions {
   segmentBytes: number;
   /** What groups are aligned to, 4,096 or 512. */
   blockBytes: number;
-  /** Go on with what is there of a corrupt journal. */
+  /** Whether to cut a corrupt journal at its bad place, and start with what lies before it. */
   cut: boolean;
   logger?: Logger;
 }
@@ -58,7 +58,7 @@ export class Journals {
   readonly #lanes: Lane[];
   /** How many of the lanes this run uses. */
   readonly #used: number;
-  /** What a crash between the record and the removal left has been looked for. */
+  /** Whether segments that a crash between `setMeta` and their removal may have left are removed. */
   #isTidy = false;
 
   private constructor(files: Files, registry: JournalRegistry, lanes: Lane[], used: number) {
@@ -69,9 +69,9 @@ export class Journals {
   }
 
   /**
-   * Replays every lane's journal into the table. A torn end is left behind, reported and kept; a corrupt journal is
-   * refused, and so is one that is not there although the registry knows of it, unless the operator asked for the cut.
-   * Throws JOURNAL_CORRUPT or REGISTRY_CORRUPT.
+   * Replays every lane's journal into the table. A torn end is reported and kept. A corrupt journal is refused, and so is a
+   * missing one that the registry knows of, unless the operator asked for the cut. Throws JOURNAL_CORRUPT or
+   * REGISTRY_CORRUPT.
    */
   static replay(options: ReplayOptions, registry: JournalRegistry, table: ReplayTable, system: System): Journals {
     const { data, segmentBytes, blockBytes, cut, logger = stderrLogger } = options;
@@ -83,7 +83,7 @@ export class Journals {
       const directory = laneFolder(data, lane);
       const from = replayFrom[lane] ?? 1;
       const mustHave = segmentsThere?.[lane] || undefined;
-      // Registries of earlier trees do not say; there, whatever lane they recorded had a folder.
+      // Registries of earlier versions lack the field; every lane that they recorded had a folder.
       const isKnown = segmentsThere === undefined ? lane < replayFrom.length : mustHave !== undefined;
       const isThere = files.existsSync(directory);
       if (!isThere && isKnown) refuseMissing(directory, cut, logger);
@@ -97,12 +97,12 @@ export class Journals {
     return new Journals(files, registry, lanes, options.lanes);
   }
 
-  /** Where the writers begin, by lane. */
+  /** Where each lane's writer begins. */
   get starts(): LaneStart[] {
     return this.#lanes.map(({ start }) => start);
   }
 
-  /** Makes the segment behind the one each lane writes to. */
+  /** Makes the segment after the one that each lane writes to. */
   async prepare(segments: readonly number[]): Promise<void> {
     for (const [index, segment] of segments.entries()) {
       const lane = this.#lanes[index]!;
@@ -118,8 +118,8 @@ export class Journals {
   }
 
   /**
-   * The registry has everything that was replayed: each lane begins anew. Its first segment is made here, so that the
-   * registry can record that it is there before a claim is acknowledged in it.
+   * Begins each lane's journal anew; the registry has all that was replayed. The first segments are made here, so that the
+   * registry records them before a claim in them is acknowledged.
    */
   async begin(): Promise<void> {
     const used = this.#lanes.slice(0, this.#used);
@@ -128,7 +128,7 @@ export class Journals {
       await this.#prepareFirst(used);
     } catch (error) {
       if (!isDiskFull(error)) throw error;
-      // What was replayed is what fills the disk, and is not needed any more.
+      // The replayed segments may fill the disk, and are not needed any more.
       await this.#record([], []);
       await this.#prepareFirst(used);
       this.#isTidy = false;
@@ -136,21 +136,21 @@ export class Journals {
     await this.release(segments);
   }
 
-  /** A lane that fails does not leave the others at work in a folder that may be given up. */
+  /** Waits for all lanes even if one fails, since the folder may be closed afterwards. */
   async #prepareFirst(lanes: readonly Lane[]): Promise<void> {
     const results = await Promise.allSettled(lanes.map(({ keeper, start }) => keeper.prepare(start.segment)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   /**
-   * The registry has everything that lies below these segments, by lane, which are there; lanes not named are done with
-   * altogether.
+   * Removes the segments below these, by lane, since the registry has their claims. These segments exist; lanes that are
+   * not named are not needed any more.
    */
   async release(segments: readonly number[]): Promise<void> {
     await this.#record(segments, segments);
   }
 
-  /** The registry has everything, these segments included: no journal is needed any more. */
+  /** Removes all segments up to these, since the registry has all claims: no journal is needed any more. */
   async end(segments: readonly number[]): Promise<void> {
     await this.#record(
       segments.map((segment) => segment + 1),
@@ -158,7 +158,7 @@ export class Journals {
     );
   }
 
-  /** By lane, where a replay would begin and which segment is there; a lane not named is at its start, with none. */
+  /** Records, by lane, where a replay begins and which segment exists; a lane not named is at its start, with none. */
   async #record(from: readonly number[], there: readonly number[]): Promise<void> {
     const replayFrom = this.#lanes.map(({ start }, index) => from[index] ?? start.segment);
     if (this.#isTidy && replayFrom.every((segment, index) => segment === this.#lanes[index]!.replayFrom)) return;
@@ -175,7 +175,7 @@ function laneFolder(data: string, lane: number): string {
   return join(data, 'journal', String(lane));
 }
 
-/** Lanes that have a folder. */
+/** One more than the highest lane that has a folder. */
 function lanesThere(files: Files, data: string): number {
   const directory = join(data, 'journal');
   if (!files.existsSync(directory)) return 0;
@@ -186,7 +186,7 @@ function lanesThere(files: Files, data: string): number {
   return Math.max(-1, ...numbers) + 1;
 }
 
-/** A lane's folder is not there although the registry knows of it: to start empty would hide that claims are lost. */
+/** Refuses to start without a lane's folder that the registry knows of: it would hide that claims are lost. */
 function refuseMissing(directory: string, cut: boolean, logger: Logger): void {
   const lost = `journal: expected the folder ${directory}, which the registry knows of, got none; claims that were acknowledged since the last checkpoint are in it`;
   if (!cut)
@@ -223,7 +223,7 @@ function replayLane(
   return report;
 }
 
-/** What is known of a torn end, and what is not. */
+/** What a torn end may mean, for the operator. */
 const TORN =
   'a loss of power leaves this of a group that was not acknowledged, damage done later leaves the same of groups that were: the journal does not tell which';
 

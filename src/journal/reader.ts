@@ -1,8 +1,8 @@
 /**
- * One segment file at a time, read through a window of a fixed size, and judged group by group. Never writes.
+ * Reads one segment file at a time through a window of a fixed size, and checks it group by group. Never writes.
  *
- * Main thread at start, and the tools. Owns the window: what it hands out is valid until the next call. Whatever the
- * bytes say, nothing larger than the window is read or allocated.
+ * Main thread at start, and the tools. Owns the window: what it returns is valid until the next call. Whatever the bytes
+ * say, nothing larger than the window is read or allocated.
  */
 import { crc32 } from 'node:zlib';
 import { assert } from '../errors.ts';
@@ -27,11 +27,11 @@ const ZEROS = Buffer.alloc(COMPARE_BYTES);
 assert(GROUP_BYTES_LIMIT <= WINDOW_BYTES, 'the largest group fits the window');
 
 export class SegmentReader {
-  /** The window, as large as the largest file so far, up to 8 MiB. */
+  /** The window: as large as the largest file so far, at most 8 MiB. */
   bytes = new Uint8Array(0);
   /** Size of the open file. */
   size = 0;
-  /** The group `readGroup` last found sound: where it starts in `bytes`, its number, claims, length and time. */
+  /** The last sound group of `readGroup`: its start in `bytes`, number, claims, length and time. */
   at = 0;
   number = 0;
   count = 0;
@@ -47,7 +47,7 @@ export class SegmentReader {
     this.#files = files;
   }
 
-  /** Opens a file in place of the last one. Throws as `node:fs` does. */
+  /** Closes the last file and opens another. Throws as `node:fs` does. */
   open(path: string): void {
     this.close();
     this.#fd = this.#files.openSync(path, 'r');
@@ -64,7 +64,7 @@ export class SegmentReader {
     this.size = this.#start = this.#end = 0;
   }
 
-  /** Where file bytes [offset, offset + length) lie in `bytes`, or -1 when the file does not have them. */
+  /** Loads file bytes [offset, offset + length) and returns their start in `bytes`, or -1 if the file is shorter. */
   load(offset: number, length: number): number {
     if (offset >= this.#start && offset + length <= this.#end) return offset - this.#start;
     this.#start = this.#end = offset;
@@ -78,7 +78,7 @@ export class SegmentReader {
     return length <= this.#end - offset ? 0 : -1;
   }
 
-  /** Reads the group at `offset`, which must end by `limit`; `undefined` when it is sound, else what is wrong with it. */
+  /** Reads the group at `offset`, which must end by `limit`. Returns undefined when it is sound, else its fault. */
   readGroup(offset: number, limit: number, seed: number): string | undefined {
     if (offset + GROUP_HEADER_BYTES > limit) return `expected a group header, got ${limit - offset} bytes`;
     let at = this.load(offset, GROUP_HEADER_BYTES);
@@ -106,7 +106,7 @@ export class SegmentReader {
     return undefined;
   }
 
-  /** The length that the header at `offset` says, where it is sound as far as it goes and has this number; else 0. */
+  /** The length in the group header at `offset`, if that looks sound and has this number; else 0. */
   headerLength(offset: number, number: number): number {
     const at = this.load(offset, GROUP_HEADER_BYTES);
     if (at < 0) return 0;
@@ -122,7 +122,7 @@ export class SegmentReader {
     return isSound ? length : 0;
   }
 
-  /** First byte that is not zero in file bytes [offset, end), or -1. */
+  /** Offset of the first byte that is not zero in file bytes [offset, end), or -1. */
   firstNonZero(offset: number, end: number): number {
     for (let from = offset; from < end; ) {
       const length = Math.min(COMPARE_BYTES, end - from);
@@ -135,7 +135,7 @@ export class SegmentReader {
     return -1;
   }
 
-  /** How many bytes are not zero in file bytes [offset, end). */
+  /** Number of bytes that are not zero in file bytes [offset, end). */
   countNonZero(offset: number, end: number): number {
     let count = 0;
     for (let from = this.firstNonZero(offset, end); from >= 0; from = this.firstNonZero(from, end)) {
@@ -147,7 +147,7 @@ export class SegmentReader {
     return count;
   }
 
-  /** How many sound groups numbered `first` or higher start in file bytes [offset, end), on any sector. */
+  /** Number of sound groups, numbered `first` or higher, that start on any sector in file bytes [offset, end). */
   countGroups(offset: number, end: number, seed: number, first: number): number {
     let count = 0;
     for (let from = blockAlign(offset, SECTOR_BYTES); from < end; ) {

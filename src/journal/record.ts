@@ -1,6 +1,6 @@
 /**
- * The journal's bytes, declared once: group header, record, segment header. Little-endian, except that a record is the
- * claim itself, as it came over the wire.
+ * The journal's bytes, declared once: group header, record, segment header. They are little-endian, except for records,
+ * which are claims as they came over the wire.
  *
  * Pure functions over memory the caller owns; used by the writer's thread, the main thread and the tools.
  *
@@ -8,27 +8,27 @@
  *   group   = header (32) ‖ count × record (96), then zeros up to the next block
  *   record  = the 93 bytes of the claim ‖ 3 zeros
  *
- * Groups start on blocks and are written in whole blocks, so a block is never written again once it is synced, and what
- * a loss of power leaves of a write lies behind every older group. That holds where a block is no smaller than what the
- * disk writes at a time: many disks that tell of 512-byte sectors read, change and write 4,096 bytes. Hence 4,096 is the
- * default; 512 is for disks known to write sectors of 512. It asks of the file system that it keeps blocks of a file on
- * blocks of the disk, as ext4 and xfs made with blocks of 4,096 do. A segment's header says its block, since an earlier run may
- * have been told another. Group numbers rise by 1 while groups are in the journal, so a missing group shows.
+ * Groups start on blocks and are written in whole blocks, so a block is never written again once it is synced, and a torn
+ * write lies after every older group. This needs a block no smaller than what the disk writes at once: many disks that
+ * report sectors of 512 bytes read, change and write 4,096. Hence 4,096 is the default, and 512 is for disks known to write
+ * 512. It also needs a file system that aligns file blocks to disk blocks, as ext4 and xfs with blocks of 4,096 do. A
+ * segment's header holds its block size, since an earlier run may have had another. Group numbers rise by 1, so a missing
+ * group shows.
  */
 import { crc32 } from 'node:zlib';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
 
-/** What any disk writes whole or not at all; the smallest block. */
+/** Any disk writes a sector whole or not at all. The smallest block. */
 export const SECTOR_BYTES = 512;
-/** What groups are aligned to, unless the operator knows the disk. */
+/** The default block, to which groups are aligned. */
 export const BLOCK_BYTES = 4_096;
-/** Blocks a segment may have. */
+/** Block sizes that a segment may have. */
 export const BLOCK_SIZES: readonly number[] = [SECTOR_BYTES, BLOCK_BYTES];
 
 export const RECORD_BYTES = 96;
 export const GROUP_HEADER_BYTES = 32;
-export const GROUP_MAGIC = 0x50_52_47_43; // "CGRP" as it lies
+export const GROUP_MAGIC = 0x50_52_47_43; // "CGRP" in the file
 /** Offsets in a group's header. The checksum covers everything after it: bytes 8 to `bytes`. */
 export const GROUP = {
   magic: 0, // u32
@@ -38,17 +38,17 @@ export const GROUP = {
   bytes: 20, // u32, header and records without the padding
   time: 24, // f64, milliseconds since 1970, the node's clock
 } as const;
-/** Most claims one group may hold. Recovery never believes a larger count, and its window holds one such group. */
+/** Most claims in a group. Recovery believes no larger count, and its window holds one such group. */
 export const GROUP_CLAIMS_LIMIT = 65_536;
 export const GROUP_BYTES_LIMIT = GROUP_HEADER_BYTES + GROUP_CLAIMS_LIMIT * RECORD_BYTES;
 
 export const JOURNAL_ID_BYTES = 16;
 export const SEGMENT_HEADER_BYTES = 512;
-export const SEGMENT_MAGIC = 0x4c_4e_4a_43; // "CJNL" as it lies
+export const SEGMENT_MAGIC = 0x4c_4e_4a_43; // "CJNL" in the file
 export const SEGMENT_VERSION = 2;
-/** Segments of earlier trees, read and never written: their blocks are sectors and their headers do not say so. */
+/** Segments of earlier versions are read but never written. Their blocks are sectors, which their headers do not say. */
 export const SEGMENT_VERSION_SECTORS = 1;
-/** Offsets in a segment's header; what is between `blockBytes` and `crc` is zero. */
+/** Offsets in a segment's header; the bytes between `blockBytes` and `crc` are zero. */
 export const SEGMENT = {
   magic: 0, // u32
   version: 4, // u32
@@ -59,13 +59,13 @@ export const SEGMENT = {
   blockBytes: 48, // u32, one of BLOCK_SIZES
   crc: 508, // u32, CRC-32 of bytes 0..507
 } as const;
-/** Largest segment: it can be zero-filled within seconds, and no length in a header leads a reader further. */
+/** Largest segment. It can be filled with zeros within seconds, and no header makes a reader go further. */
 export const SEGMENT_BYTES_MAX = 0x4000_0000;
 
 assert(RECORD_BYTES >= CLAIM_BYTES && RECORD_BYTES % 4 === 0, 'a record holds a claim and is copied in whole words');
 assert(GROUP_HEADER_BYTES % 4 === 0, 'records start on a word');
 assert(GROUP.time + 8 === GROUP_HEADER_BYTES, 'a group header has no gap at its end');
-assert(GROUP_HEADER_BYTES <= SECTOR_BYTES, 'a group header is in one sector: it is there whole or not at all');
+assert(GROUP_HEADER_BYTES <= SECTOR_BYTES, 'a group header is in one sector, so it is written whole or not at all');
 assert(
   BLOCK_SIZES.every((size) => size >= SEGMENT_HEADER_BYTES && size % SECTOR_BYTES === 0),
   'a header is in the first block, and blocks are whole sectors',
@@ -78,20 +78,20 @@ export function groupBytes(count: number): number {
   return GROUP_HEADER_BYTES + count * RECORD_BYTES;
 }
 
-/** The next multiple of a block. */
+/** `bytes`, rounded up to a multiple of the block. */
 export function blockAlign(bytes: number, blockBytes: number): number {
   return Math.ceil(bytes / blockBytes) * blockBytes;
 }
 
 /**
- * Where a group's checksum starts from: the journal's id. It tells apart a group that was left on the disk by another
- * journal, and a payer who does not know the id cannot forge a group header inside its claims.
+ * The start value of a group's checksum, from the journal's id. With it, a group of another journal left on the disk is
+ * not sound, and a payer, who does not know the id, cannot forge a group header inside claims.
  */
 export function groupSeed(journalId: Uint8Array): number {
   return crc32(journalId);
 }
 
-/** Writes the header of the group at the start of `bytes`, whose `count` records are in place, and its checksum. */
+/** Writes the header and checksum of the group at the start of `bytes`, whose `count` records are in place. */
 export function sealGroup(bytes: Uint8Array, view: DataView, number: number, count: number, now: number, seed: number) {
   const length = groupBytes(count);
   view.setUint32(GROUP.magic, GROUP_MAGIC, true);
@@ -102,7 +102,7 @@ export function sealGroup(bytes: Uint8Array, view: DataView, number: number, cou
   view.setUint32(GROUP.crc, crc32(bytes.subarray(GROUP.number, length), seed), true);
 }
 
-/** A u64 from its halves; NaN where it is no safe integer, so that it compares equal to nothing. */
+/** Reads a u64; NaN, which equals nothing, where it is no safe integer. */
 export function getU64(view: DataView, offset: number): number {
   const value = view.getUint32(offset + 4, true) * 0x1_0000_0000 + view.getUint32(offset, true);
   return value <= Number.MAX_SAFE_INTEGER ? value : Number.NaN;

@@ -1,9 +1,9 @@
 /**
- * What a reading of a lane's journal is asked, hands out, and reports. Types alone.
+ * The options and results of reading a lane's journal (walk.ts). Types only.
  */
 import type { JournalFiles } from '../system/files.ts';
 
-/** A place that does not hold what it should. */
+/** A place in a segment that does not hold what it should. */
 export interface BadPlace {
   file: string;
   segment: number;
@@ -22,37 +22,37 @@ export interface RecoveryReport {
   /** 0 where there is no group. */
   firstGroup: number;
   lastGroup: number;
-  /** The last segment that is not untouched, 0 where there is none; a writer goes on in `nextSegment`. */
+  /** The last segment that was ever written to, 0 where there is none. A writer continues in `nextSegment`. */
   lastSegment: number;
   nextSegment: number;
   journalId?: Uint8Array;
   end: 'whole' | 'torn' | 'corrupt';
-  /** Where reading stopped; absent when whole. */
+  /** Where the reading stopped; absent when whole. */
   bad?: BadPlace;
-  /** What lies from the bad place on: bytes that are not zero, and sound groups. */
+  /** From the bad place on: bytes that are not zero, and sound groups. */
   dropped: { bytes: number; groups: number };
-  /** Bad places that are passed over: padding, and torn ends that an earlier start reported. The first 16. */
+  /** The first 16 bad places that lose nothing: in padding, and torn ends that an earlier start has reported. */
   harmless: BadPlace[];
 }
 
 export interface WalkOptions {
-  /** Segments below it are left out: a checkpoint holds what they say. */
+  /** Segments below it are not read, since a checkpoint has their claims. */
   fromSegment?: number;
-  /** A segment that must be there, because whoever asks knows that it was made: without it the journal is corrupt. */
+  /** A segment that is known to have been made: without it the journal is corrupt. */
   mustHave?: number | undefined;
   /** 16 bytes every segment must have; by default those of the first. */
   journalId?: Uint8Array;
   /**
-   * Sync the last segment (default true): after a kill, what is read may be in the page cache only, and a node that
-   * builds on it must not lose it later. A tool that only looks says false.
+   * Whether to sync the last segment (default true): after a kill, what is read may be only in the page cache, and a node
+   * that relies on it must not lose it later. Tools that only read say false.
    */
   sync?: boolean;
-  /** Where the journal is; by default the machine's files. */
+  /** By default the machine's files. */
   files?: JournalFiles | undefined;
 }
 
-/** A sound group; valid until the next one is asked for. */
-export interface JournalGroup {
+/** A sound group as read; valid until the next one is read. */
+export interface StoredGroup {
   /** Record i starts at `bytes[offset + 96 * i]`. */
   bytes: Uint8Array;
   offset: number;

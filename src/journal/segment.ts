@@ -1,18 +1,17 @@
 /**
- * Segment files: names, headers, and how one comes to be. A lane's journal is one folder of them.
+ * Segment files: their names, their headers, and how they are made. A lane's journal is one folder of them.
  *
- * Used by the writer's thread (the synchronous half) and by the main thread. Memory: one header or one chunk of zeros.
+ * Used by the writer's thread (synchronous calls) and by the main thread. Memory: one header or one chunk of zeros.
  *
- * A segment is filled with zeros, synced, and only then linked to its name, so a file with a segment's name is always
- * whole, and a sync of a group never has to change the file's metadata (fallocate alone would leave unwritten extents
- * to convert at each sync). It is linked rather than renamed because a link never replaces a file: the writer and the
- * keeper may make the same segment at the same time.
+ * A segment is filled with zeros, synced, and only then linked to its name. So a file with a segment's name is always whole,
+ * and the sync of a group never changes the file's metadata (after fallocate alone, each sync would convert unwritten
+ * extents). It is linked rather than renamed because a link never replaces a file: the writer and the keeper may make the
+ * same segment at the same time.
  */
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert, ClaimwireError } from '../errors.ts';
-import { hasCode, type JournalFiles, withFile, writeWhole } from '../system/files.ts';
-import { syncFolder } from '../system/folders.ts';
+import { hasCode, type JournalFiles, syncFolder, withFile, writeWhole } from '../system/files.ts';
 import {
   BLOCK_BYTES,
   BLOCK_SIZES,
@@ -36,35 +35,35 @@ export const SEGMENT_BYTES = 64 * 1024 * 1024;
 const ZERO_CHUNK_BYTES = 1024 * 1024;
 const NAME_DIGITS = 12;
 const NAME = /^(\d{12})\.seg$/;
-/** Segments in the making, by who makes them. A process that is killed leaves its own behind. */
+/** Unfinished segments, by their maker. A killed process leaves them behind. */
 const DRAFT = /^\d{12}\.seg\.(keeper|writer|cut)\.tmp$/;
 
-/** A lane's journal: its folder, and what its segments are like. */
+/** A lane's journal: its folder, and the form of its segments. */
 export interface LaneJournal {
   directory: string;
-  /** Size of the segments made, whole blocks up to 1 GiB. */
+  /** Size of new segments: whole blocks, at most 1 GiB. */
   segmentBytes: number;
-  /** What groups are aligned to at the least, 4,096 or 512 (record.ts); default 4,096. */
+  /** Smallest block to which groups are aligned, 4,096 or 512 (record.ts); default 4,096. */
   blockBytes?: number | undefined;
   /** 16 random bytes, the same for the journal's whole life. */
   journalId: Uint8Array;
 }
 
-/** Where a lane's writer begins. Plain data, since it crosses to the writer's thread. */
+/** Where a lane's writer begins. Plain data, since it is sent to the writer's thread. */
 export interface LaneStart extends LaneJournal {
-  /** First segment to write to: a fresh one (`RecoveryReport.nextSegment`), passed over where its blocks are too small. */
+  /** First segment to write to, a new one (`RecoveryReport.nextSegment`); skipped if its blocks are too small. */
   segment: number;
   /** Number of the first group (`RecoveryReport.lastGroup + 1`). */
   group: number;
 }
 
-/** What a segment's header says. */
+/** The fields of a segment's header. */
 export interface SegmentHeader {
   number: number;
   segmentBytes: number;
   journalId: Uint8Array;
   createdAt: number;
-  /** Groups start on multiples of it, the first on the second block. */
+  /** Groups start on multiples of it; the first group is on the second block. */
   blockBytes: number;
 }
 
@@ -78,19 +77,19 @@ export function segmentNumber(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Where a segment is made before it gets its name. */
+/** The path at which a segment is made before it gets its name. */
 export function draftName(path: string, maker: 'keeper' | 'writer' | 'cut'): string {
   return `${path}.${maker}.tmp`;
 }
 
-/** Removes what a killed process left half made in a lane's folder, up to a whole segment each. Returns how many. */
+/** Removes the unfinished segments of killed processes from a lane's folder, and returns their number. */
 export function removeDrafts(files: JournalFiles, directory: string): number {
   const drafts = files.readdirSync(directory).filter((name) => DRAFT.test(name));
   for (const name of drafts) files.unlinkSync(join(directory, name));
   return drafts.length;
 }
 
-/** Sizes and ids that hold together: a segment of whole blocks in which the largest group fits. */
+/** Asserts that the sizes fit together: a segment is whole blocks, and the largest group fits in it. */
 export function assertSegment(
   segmentBytes: number,
   groupClaimsMax: number,
@@ -119,7 +118,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   return bytes;
 }
 
-/** The header in the first 512 of `bytes` (of which `length` were read), or what is wrong with it. */
+/** The header in the first 512 of `bytes` (of which `length` were read), or its fault. */
 export function decodeSegmentHeader(bytes: Uint8Array, length: number, number: number): SegmentHeader | string {
   if (length < SEGMENT_HEADER_BYTES) return `expected a header of ${SEGMENT_HEADER_BYTES} bytes, got ${length}`;
   const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT_HEADER_BYTES);
@@ -157,7 +156,7 @@ interface SegmentWrite {
   position: number;
 }
 
-/** What a new segment holds, as writes of at most 1 MiB: its first block, then zeros. */
+/** The contents of a new segment, its first block and then zeros, as writes of at most 1 MiB. */
 export function* segmentWrites(header: SegmentHeader): Generator<SegmentWrite> {
   const head = encodeSegmentHeader(header);
   yield { bytes: head, length: head.length, position: 0 };
@@ -166,7 +165,7 @@ export function* segmentWrites(header: SegmentHeader): Generator<SegmentWrite> {
     yield { bytes, length: Math.min(ZERO_CHUNK_BYTES, header.segmentBytes - position), position };
 }
 
-/** Makes a segment file and syncs it and its folder. Leaves a file that already has the name as it is. */
+/** Makes a segment file, and syncs it and its folder. A file that already has the name stays as it is. */
 export function createSegment(files: JournalFiles, directory: string, header: SegmentHeader): void {
   const path = join(directory, segmentName(header.number));
   const made = draftName(path, 'writer');
@@ -176,8 +175,12 @@ export function createSegment(files: JournalFiles, directory: string, header: Se
       files.fsyncSync(fd);
     });
   } catch (error) {
-    // A full disk would stay full of it.
-    tryUnlink(files, made);
+    try {
+      // A draft left on a full disk would keep it full.
+      files.unlinkSync(made);
+    } catch {
+      // The next start removes it.
+    }
     throw error;
   }
   linkOnce(files, made, path);
@@ -194,15 +197,7 @@ export function linkOnce(files: JournalFiles, existing: string, path: string): v
   }
 }
 
-function tryUnlink(files: JournalFiles, path: string): void {
-  try {
-    files.unlinkSync(path);
-  } catch {
-    // The next start removes it.
-  }
-}
-
-/** A failure of the disk under the journal, as the operator is told it. */
+/** The error for a failure of the journal's disk. */
 export function journalFailed(what: string, path: string, error: unknown): ClaimwireError {
   const reason = error instanceof Error ? error.message : String(error);
   return new ClaimwireError(

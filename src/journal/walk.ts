@@ -1,7 +1,18 @@
 /**
- * Walks through a lane's segments, yields every sound group, and judges where the journal ends (see recover.ts).
+ * Reads a lane's journal: yields every sound group, and reports how the journal ends. Never changes anything.
  *
- * Main thread at start, and the tools. Owns one window over one file at a time; never writes.
+ * Main thread at start, and the tools. Owns one window over one file at a time. Power may have been lost at any instant, so
+ * the last group may be torn, but only that one: each group is synced before the next is written.
+ *
+ *   whole    every group up to the zeros at the end is sound
+ *   torn     the bad place comes after every sound group. A loss of power leaves this of a group that was not
+ *            acknowledged; later damage leaves the same of groups that were. The bytes do not tell which.
+ *   corrupt  sound groups follow the bad place, or other bytes show that a group was written after it, or a segment is
+ *            missing, or a segment header is bad. No loss of power explains these: headers and lengths are synced before
+ *            a segment gets its name.
+ *
+ * After a torn end the next run goes on in a new segment, with the number of the torn group. So a bad place is harmless, and
+ * only listed, if the segment after it starts with just the expected number: an earlier start has reported it.
  */
 import { join } from 'node:path';
 import { hasCode, type JournalFiles, nodeFiles, withFile } from '../system/files.ts';
@@ -11,18 +22,19 @@ import {
   GROUP_HEADER_BYTES,
   groupSeed,
   JOURNAL_ID_BYTES,
+  RECORD_BYTES,
   SEGMENT,
   SEGMENT_BYTES_MAX,
   SEGMENT_HEADER_BYTES,
 } from './record.ts';
-import type { BadPlace, JournalGroup, RecoveryReport, WalkOptions } from './report.ts';
+import type { BadPlace, RecoveryReport, StoredGroup, WalkOptions } from './report.ts';
 import { decodeSegmentHeader, journalFailed, type SegmentHeader, segmentName, segmentNumber } from './segment.ts';
 
-/** Most places the report lists of those that cost nothing. */
+/** Most harmless places that the report lists. */
 const HARMLESS_MAX = 16;
 
-/** A lane's groups in order, then the report; for a reader that has to wait in between. See recoverJournal. */
-export function* walkJournal(directory: string, options: WalkOptions = {}): Generator<JournalGroup, RecoveryReport> {
+/** Yields a lane's groups in order, then returns the report; for readers that wait in between. See `recoverJournal`. */
+export function* walkJournal(directory: string, options: WalkOptions = {}): Generator<StoredGroup, RecoveryReport> {
   const walk = new Walk(directory, options);
   try {
     for (const number of walk.segmentNumbers()) yield* walk.segment(number);
@@ -32,17 +44,35 @@ export function* walkJournal(directory: string, options: WalkOptions = {}): Gene
   return walk.finish();
 }
 
+/**
+ * Calls `onClaim` with every sound claim in the order written: `bytes[offset]` is the claim's type byte. A folder that does
+ * not exist is an empty journal. Throws JOURNAL_FAILED when the last segment cannot be synced; damage is in the report.
+ */
+export function recoverJournal(
+  directory: string,
+  onClaim: (bytes: Uint8Array, offset: number, group: number) => void,
+  options: WalkOptions = {},
+): RecoveryReport {
+  const walk = walkJournal(directory, options);
+  for (;;) {
+    const step = walk.next();
+    if (step.done) return step.value;
+    const { bytes, offset, count, number } = step.value;
+    for (let index = 0; index < count; index++) onClaim(bytes, offset + index * RECORD_BYTES, number);
+  }
+}
+
 class Walk {
   readonly reader: SegmentReader;
   readonly #files: JournalFiles;
   readonly #directory: string;
   readonly #options: WalkOptions;
   readonly #report: RecoveryReport;
-  readonly #group: JournalGroup;
-  /** Number of the segment before, and of the last one with a group; 0 where there is none. */
+  readonly #group: StoredGroup;
+  /** Number of the previous segment, and of the last one with a group; 0 where there is none. */
   #previous: number;
   #lastWithGroups = 0;
-  /** Number the next group must have; any while no group has been seen. */
+  /** Number that the next group must have; 0, for any, until a group has been read. */
   #expected = 0;
   #corrupt = false;
 
@@ -90,7 +120,7 @@ class Walk {
     return numbers;
   }
 
-  *segment(number: number): Generator<JournalGroup> {
+  *segment(number: number): Generator<StoredGroup> {
     const missing = this.#previous + 1;
     if (number !== missing) this.#stop(missing, 0, `expected the segment, got none before segment ${number}`, true);
     this.#previous = number;
@@ -141,7 +171,7 @@ class Walk {
   }
 
   /** All groups of a segment whose header is sound, up to the zeros or the bad place. */
-  *#groups(number: number, limit: number, header: SegmentHeader): Generator<JournalGroup> {
+  *#groups(number: number, limit: number, header: SegmentHeader): Generator<StoredGroup> {
     const { reader } = this;
     const seed = groupSeed(header.journalId);
     let offset = header.blockBytes;
@@ -150,7 +180,7 @@ class Walk {
       if (fault !== undefined) {
         const stray = reader.firstNonZero(offset, limit);
         if (stray < 0) break;
-        // Where no group begins, the byte that breaks the zeros is the bad one.
+        // Where zeros come first, no group begins here, and the first byte that is not zero is the bad one.
         const reason = stray === offset ? fault : 'expected zeros after the last group, got another byte';
         const isFollowed = this.#isFollowed(offset, limit, header.blockBytes);
         const what = isFollowed ? `${reason}; more was written behind it, so this group had been synced` : reason;
@@ -173,22 +203,22 @@ class Walk {
     this.#drop(number, limit, reader.size);
   }
 
-  /** Zeros nobody reads: other bytes there are damage, and cost nothing. */
+  /** Reports bytes of the padding that are not zero: they are damage, but harmless. */
   #padding(number: number, start: number, end: number, where: string): void {
     const bad = this.reader.firstNonZero(start, end);
     if (bad >= 0) this.#harmless(this.#place(number, bad, `expected zeros ${where}, got another byte`));
   }
 
   /**
-   * Whether the group at `offset`, which is not sound, was followed by another. The next is written only when one is
-   * synced, so this one was whole once, and acknowledged. Known only where its header still says how long it is.
+   * Whether the group at `offset`, which is not sound, was followed by another. A group is written only after the one
+   * before is synced, so this one was whole once, and acknowledged. It is known only if the header still has the length.
    */
   #isFollowed(offset: number, limit: number, blockBytes: number): boolean {
     const length = this.reader.headerLength(offset, this.#expected);
     return length > 0 && this.reader.firstNonZero(offset + blockAlign(length, blockBytes), limit) >= 0;
   }
 
-  /** A cut file with no sound group before it: no number tells what was cut off, so nothing may be taken to follow on. */
+  /** A truncated file with no sound group before: no group number tells how much is missing, so the journal is corrupt. */
   #isCutBare(header: SegmentHeader): boolean {
     return this.#expected === 0 && this.reader.size !== header.segmentBytes;
   }
@@ -218,7 +248,7 @@ class Walk {
     group.time = reader.time;
   }
 
-  /** Whether the segment goes on where an earlier start left a torn end behind, and said so then. */
+  /** Whether the segment continues after a torn end that an earlier start left, and reported. */
   #resumes(limit: number, blockBytes: number): boolean {
     const report = this.#report;
     if (this.#corrupt || report.bad === undefined || report.journalId === undefined) return false;
@@ -238,14 +268,14 @@ class Walk {
     return { file: join(this.#directory, segmentName(segment)), segment, offset, reason };
   }
 
-  /** Reading ends here; the first such place is the one reported. */
+  /** Ends the reading here. Only the first such place is reported. */
   #stop(segment: number, offset: number, reason: string, corrupt: boolean): void {
     this.#report.bad ??= this.#place(segment, offset, reason);
     this.#report.lastSegment = Math.max(this.#report.lastSegment, segment);
     if (corrupt) this.#corrupt = true;
   }
 
-  /** Counts what lies behind the bad place; a sound group among it means that the end is not merely torn. */
+  /** Counts what follows the bad place. If a sound group does, the journal is corrupt. */
   #drop(segment: number, offset: number, end: number): void {
     const { reader } = this;
     const { dropped } = this.#report;
@@ -259,7 +289,7 @@ class Walk {
     if (groups > 0) this.#corrupt = true;
   }
 
-  /** The journal's id, or where no sound header told it, what stands in its place in this one. */
+  /** The journal's id; if no sound header gave it, the bytes in its place in this segment's header. */
   #idToCount(): Uint8Array {
     if (this.#report.journalId !== undefined) return this.#report.journalId;
     const at = this.reader.load(0, SEGMENT_HEADER_BYTES);

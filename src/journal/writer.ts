@@ -1,19 +1,17 @@
 /**
  * The journal of one lane: groups of claims, each written once and synced once.
  *
- * Runs in the thread that commits. Owns the open segment; groups are the caller's (group.ts). After `open` nothing is
- * allocated per claim; a group costs one small view for its checksum. Writes and syncs block, but for `syncLater`, which
- * leaves the sync to a thread of libuv's pool.
+ * Runs in the thread that commits. Owns the open segment; the caller owns groups (group.ts). Nothing is allocated per claim;
+ * a group allocates one small view for its checksum. Writes and syncs block, except `syncLater`, which syncs in a thread of
+ * libuv's pool.
  *
- * A group is synced before the next is written, and in blocks of its own, so a loss of power can tear the last group
- * only: recovery relies on it. After
- * any error of the disk the writer refuses everything: the kernel may have dropped the pages it failed to write, so a
- * retry that "succeeds" proves nothing. The process has to stop.
+ * A group is synced before the next is written, and lies in its own blocks, so a loss of power can tear only the last group:
+ * recovery relies on it. After any error of the disk the writer refuses everything, since the kernel may have dropped the
+ * pages that it failed to write, and a retry that "succeeds" proves nothing. The process has to stop.
  */
 import { join } from 'node:path';
 import { assert, ClaimwireError } from '../errors.ts';
-import { hasCode, type JournalFiles, writeWhole } from '../system/files.ts';
-import { makeFolder, syncFolder } from '../system/folders.ts';
+import { hasCode, type JournalFiles, makeFolder, syncFolder, writeWhole } from '../system/files.ts';
 import type { Clock } from '../system/system.ts';
 import type { JournalGroup } from './group.ts';
 import { BLOCK_BYTES, groupSeed, SEGMENT_HEADER_BYTES } from './record.ts';
@@ -27,7 +25,7 @@ import {
   segmentName,
 } from './segment.ts';
 
-/** The lane's folder is made if it is not there. */
+/** The lane's folder is made if it does not exist. */
 export interface JournalWriterOptions extends LaneStart {
   /** Most claims in one group, 1..65,536. */
   groupClaimsMax: number;
@@ -36,12 +34,12 @@ export interface JournalWriterOptions extends LaneStart {
 }
 
 export class JournalWriter {
-  /** Bytes of groups written, without the zeros that fill their blocks, and syncs of them, since `open`. */
+  /** Bytes of the groups written, without the zeros that fill their blocks, and the number of syncs. */
   bytesWritten = 0;
   syncs = 0;
   readonly #files: JournalFiles;
   readonly #options: JournalWriterOptions;
-  /** Least block, and that of the open segment. */
+  /** The smallest block allowed, and the block of the open segment. */
   readonly #blockBytesMin: number;
   #blockBytes = 0;
   readonly #seed: number;
@@ -55,11 +53,7 @@ export class JournalWriter {
   #failed = false;
 
   /** Opens or makes segment `options.segment`. Throws JOURNAL_FAILED, or JOURNAL_CORRUPT for a foreign file in its place. */
-  static open(options: JournalWriterOptions): JournalWriter {
-    return new JournalWriter(options);
-  }
-
-  private constructor(options: JournalWriterOptions) {
+  constructor(options: JournalWriterOptions) {
     this.#blockBytesMin = options.blockBytes ?? BLOCK_BYTES;
     assertSegment(options.segmentBytes, options.groupClaimsMax, options.journalId, this.#blockBytesMin);
     assert(options.segment >= 1 && options.group >= 1, 'segments and groups count from 1');
@@ -79,7 +73,7 @@ export class JournalWriter {
     return this.#segment;
   }
 
-  /** A sync goes on beside this thread: nothing may be written or closed before it has ended. */
+  /** Whether a sync runs in another thread: nothing may be written or closed before it has ended. */
   get isSyncing(): boolean {
     return this.#isSyncing;
   }
@@ -89,14 +83,14 @@ export class JournalWriter {
     return this.#group;
   }
 
-  /** Writes and syncs the group: when it returns, its claims survive a loss of power. Nothing to do when it is empty. */
+  /** Writes and syncs the group: when it returns, its claims survive a loss of power. An empty group is ignored. */
   commit(group: JournalGroup, nowMs: number): void {
     this.write(group, nowMs);
     this.sync();
   }
 
   /**
-   * Writes the group in one call; `sync` or `syncLater` has to follow, and be done, before the next write.
+   * Writes the group in one call. `sync` or `syncLater` has to follow and complete before the next write.
    * @param nowMs wall clock, milliseconds since 1970
    */
   write(group: JournalGroup, nowMs: number): void {
@@ -106,7 +100,7 @@ export class JournalWriter {
     const { length } = group;
     this.#guard(() => {
       while (this.#offset + length > this.#end) this.#roll();
-      // Whole blocks: the kernel then reads nothing back from the disk, and nothing but this group is in them.
+      // Whole blocks, so that the kernel reads nothing from the disk first, and only this group is in them.
       const end = group.seal(this.#group, nowMs, this.#seed, this.#blockBytes);
       writeWhole(this.#files, this.#fd, group.bytes, end, this.#offset);
       this.#offset += end;
@@ -125,13 +119,13 @@ export class JournalWriter {
     this.syncs++;
   }
 
-  /** Gives up durability against loss of power: what was written counts as synced. It survives the process's end. */
+  /** Treats the written group as synced, without a sync: it survives the end of the process, but not a loss of power. */
   skipSync(): void {
     this.refuseAfterFailure();
     this.#unsynced = false;
   }
 
-  /** Makes the written group durable in another thread; `done` is called in this one's event loop, with the error if it failed. */
+  /** Makes the written group durable in another thread. `done` is called in this thread, with the error if it failed. */
   syncLater(done: (error: Error | undefined) => void): void {
     this.refuseAfterFailure();
     assert(this.#unsynced, 'there is a group to sync');
@@ -149,7 +143,7 @@ export class JournalWriter {
     });
   }
 
-  /** Closes the segment, no sync under way. A group not committed is dropped: it was never acknowledged. */
+  /** Closes the segment; no sync may be running. A group not committed is dropped: it was never acknowledged. */
   close(): void {
     if (this.#fd >= 0) this.#files.closeSync(this.#fd);
     this.#fd = -1;
@@ -164,8 +158,8 @@ export class JournalWriter {
   }
 
   /**
-   * Takes the segment the keeper prepared, or makes it. A file that is not that segment is never written to; one that an
-   * earlier run prepared with smaller blocks is left empty.
+   * Opens the segment that the keeper prepared, or makes it. Any other file in its place is never written to; a segment that
+   * an earlier run prepared with smaller blocks stays empty.
    */
   #openSegment(): void {
     for (;;) {
@@ -184,7 +178,7 @@ export class JournalWriter {
   #openFile(path: string): void {
     try {
       this.#fd = this.#files.openSync(path, 'r+');
-      // The keeper may have linked the name and not synced the folder yet.
+      // The keeper may have linked the name but not synced the folder yet.
       syncFolder(this.#files, this.#options.directory);
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
@@ -213,13 +207,13 @@ export class JournalWriter {
     return header;
   }
 
-  /** Throws JOURNAL_FAILED when an earlier call did: nothing may be acknowledged on this journal any more. */
+  /** Throws JOURNAL_FAILED if an earlier call failed: nothing may be acknowledged on this journal any more. */
   refuseAfterFailure(): void {
     if (this.#failed)
       throw journalFailed('write', this.#options.directory, 'an earlier failure, or the journal is closed');
   }
 
-  /** Runs disk calls; the first error ends this writer. */
+  /** Runs calls to the disk; the first error disables this writer. */
   #guard(calls: () => void): void {
     try {
       calls();

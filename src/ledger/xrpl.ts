@@ -1,8 +1,9 @@
 /**
- * From a channel's best claim to what the XRP Ledger takes: signatures, addresses, times, the unsigned transaction.
+ * What the XRP Ledger needs to redeem a channel's best claim: signature, addresses, times, the unsigned transaction.
  *
- * Pure functions, any thread. Facts: a Signature is strict DER in hex, or Ed25519's 64 bytes in hex; Balance and Amount are drops as decimal strings; a
- * time is in seconds since 2000-01-01; whatever touches an expired channel closes it and pays the payee nothing.
+ * Pure functions, any thread. The ledger's rules: a Signature is strict DER or Ed25519's 64 bytes, in hex; Balance and
+ * Amount are drops as decimal strings; a time is in seconds since 2000-01-01; any transaction that touches an expired
+ * channel closes it and pays the payee nothing.
  */
 import { isValidClassicAddress, isValidXAddress } from 'ripple-address-codec';
 import { ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
@@ -13,11 +14,11 @@ import { ClaimwireError } from '../errors.ts';
 /** Unix seconds at 2000-01-01T00:00:00Z. */
 const RIPPLE_EPOCH = 946_684_800;
 const SCALAR_BYTES = SIGNATURE_BYTES / 2;
-/** Redeem at least this long before expiry: room for fee spikes, a node that is behind, and a second try. */
+/** Redeem at least this long before expiry: time for fee spikes, a server that is behind, and a second try. */
 const EXPIRY_WARNING_SECONDS = 24 * 3600;
-/** Half of the order of secp256k1: a larger s is the twin the ledger refuses. */
+/** Half of the order of secp256k1. A signature has a second form with a larger s, which the ledger refuses. */
 const HALF_ORDER = 0x7fff_ffff_ffff_ffff_ffff_ffff_ffff_ffff_5d57_6e73_57a4_501d_dfe9_2f46_681b_20a0n;
-/** Order of Ed25519's group: s at or over it is a second form of a signature, which the ledger refuses too. */
+/** Order of Ed25519's group. Here the second form has an s of at least this, and is refused too. */
 const ED25519_ORDER = 0x1000_0000_0000_0000_0000_0000_0000_0000_14de_f9de_a2f7_9cd6_5812_631a_5cf5_d3edn;
 
 /** An unsigned PaymentChannelClaim; the payee's wallet adds Fee, Sequence and LastLedgerSequence and signs it. */
@@ -38,15 +39,14 @@ export interface PaymentChannelClaim {
 }
 
 /** The parts of a channel a redemption needs. */
-export type Redeemable = Pick<
-  Channel,
-  'ledgerChannelId' | 'publicKey' | 'committed' | 'signature' | 'profile' | 'expiresAt'
->;
+type RedeemableField = 'ledgerChannelId' | 'publicKey' | 'committed' | 'signature' | 'profile' | 'expiresAt';
+/** What redeeming needs of a channel. */
+export type Redeemable = Pick<Channel, RedeemableField>;
 
 /** What `redeemAdvice` says of a channel. */
 export interface RedeemAdvice {
   worthRedeeming: boolean;
-  /** For people: why not, or what to mind. */
+  /** For people: why it is not, or what to watch out for. */
   warnings: string[];
 }
 
@@ -92,13 +92,8 @@ export function notRedeemable(channel: Redeemable): string | undefined {
  * @throws ClaimwireError INPUT_INVALID for a channel with nothing to redeem, a signature the ledger refuses (high s), or a
  *   mistyped address
  */
-export function paymentChannelClaim({
-  account,
-  channel,
-}: {
-  account: string;
-  channel: Redeemable;
-}): PaymentChannelClaim {
+export function paymentChannelClaim(redemption: { account: string; channel: Redeemable }): PaymentChannelClaim {
+  const { account, channel } = redemption;
   const ledgerChannelId = upperHex(channel.ledgerChannelId);
   const reason = notRedeemable(channel);
   if (reason !== undefined) bad(`channel ${ledgerChannelId}`, 'a claim to redeem', reason);
@@ -115,7 +110,7 @@ export function paymentChannelClaim({
   };
 }
 
-/** The signature as a transaction carries it; none that the ledger would refuse for its form. */
+/** The signature as a transaction has it. Throws where the ledger would refuse its form. */
 function ledgerSignature({ publicKey, signature }: Redeemable, ledgerChannelId: string): string {
   const scalar = signature.subarray(SCALAR_BYTES);
   if (publicKey[0] === ED25519_KEY_PREFIX) {
@@ -130,7 +125,7 @@ function ledgerSignature({ publicKey, signature }: Redeemable, ledgerChannelId: 
 }
 
 /**
- * Whether redeeming pays. What the ledger has paid out before is not known here, so all that is committed counts.
+ * Whether redeeming pays. The ledger's earlier payouts are not known here, so the whole committed amount counts.
  * `feeDrops` is what the transaction will cost, `now` Unix seconds.
  */
 export function redeemAdvice(channel: Redeemable, { feeDrops, now }: { feeDrops: bigint; now: number }): RedeemAdvice {
@@ -150,9 +145,6 @@ export function redeemAdvice(channel: Redeemable, { feeDrops, now }: { feeDrops:
 }
 
 function duration(seconds: number): string {
-  return seconds < 120
-    ? `${seconds} s`
-    : seconds < 7200
-      ? `${Math.floor(seconds / 60)} min`
-      : `${Math.floor(seconds / 3600)} h`;
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 }

@@ -1,5 +1,5 @@
 /**
- * Reads acks: finds the claim or channel each one speaks of, and settles what it covers. Generator thread.
+ * Reads acks: finds the claim or channel that each one answers, and ends the claims that it covers. Generator thread.
  *
  * An ack counts only if its channel is one of the run's; anything else is a stray.
  */
@@ -21,7 +21,7 @@ export class AckReader implements TransportSink, FrameSink {
   recorder: Recorder;
   readonly #channels: LoadChannels;
   readonly #outstanding: Outstanding;
-  /** Sequences are the run's own, so an ack leads to its claim. */
+  /** Whether sequences are the run's own, so that an ack leads to its claim. */
   readonly #isSequenced: boolean;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #now = 0;
@@ -36,11 +36,11 @@ export class AckReader implements TransportSink, FrameSink {
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number): void {
     this.#view = view;
     this.#now = performance.now();
-    if (walkFrames(bytes, offset, offset + length, this) !== WALK_WHOLE) this.recorder.strayAcks += 1;
+    if (walkFrames(bytes, offset, offset + length, this) !== WALK_WHOLE) this.recorder.counts.strayAcks += 1;
   }
 
   claim(): void {
-    this.recorder.strayAcks += 1;
+    this.recorder.counts.strayAcks += 1;
   }
 
   ack(_bytes: Uint8Array, offset: number): void {
@@ -53,12 +53,12 @@ export class AckReader implements TransportSink, FrameSink {
       view.getUint32(offset + ACK_CHANNEL_ID + 4),
     );
     if (channel < 0) {
-      this.recorder.strayAcks += 1;
+      this.recorder.counts.strayAcks += 1;
     } else if (status >= STATUS_FIRST_REFUSAL) {
       const isNews = this.#isSequenced
         ? this.#outstanding.refuse(channel, sequence, status)
         : this.#outstanding.refuseOldest(channel, status);
-      if (!isNews) this.recorder.duplicateAcks += 1;
+      if (!isNews) this.recorder.counts.duplicateAcks += 1;
     } else {
       const amount = view.getUint32(offset + ACK_AMOUNT) * 2 ** 32 + view.getUint32(offset + ACK_AMOUNT + 4);
       this.#durable(channel, sequence, amount, status === STATUS.COMMITTED);
@@ -66,18 +66,18 @@ export class AckReader implements TransportSink, FrameSink {
   }
 
   #durable(channel: number, sequence: number, amount: number, isCommitted: boolean): void {
-    let settled = this.#outstanding.cover(channel, amount, isCommitted, this.#now);
-    if (this.#isSequenced) settled += this.#outstanding.answer(channel, sequence, amount, isCommitted, this.#now);
+    let ended = this.#outstanding.cover(channel, amount, isCommitted, this.#now);
+    if (this.#isSequenced) ended += this.#outstanding.answer(channel, sequence, amount, isCommitted, this.#now);
     const before = this.#channels.acknowledged(channel);
     if (amount > before) this.#channels.setAcknowledged(channel, amount);
-    else if (isCommitted && amount < before) this.recorder.outOfOrderAcks += 1;
-    else if (settled === 0) this.recorder.duplicateAcks += 1;
+    else if (isCommitted && amount < before) this.recorder.counts.outOfOrderAcks += 1;
+    else if (ended === 0) this.recorder.counts.duplicateAcks += 1;
   }
 
   #channelOf(sequence: number, high: number, low: number): number {
     const channels = this.#channels;
     const channel = this.#isSequenced ? this.#outstanding.channelOf(sequence) : -1;
-    const isIts = channel >= 0 && channels.handleHigh(channel) === high && channels.handleLow(channel) === low;
-    return isIts ? channel : channels.table.find(high, low);
+    const isSame = channel >= 0 && channels.handleHigh(channel) === high && channels.handleLow(channel) === low;
+    return isSame ? channel : channels.table.find(high, low);
   }
 }

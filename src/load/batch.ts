@@ -1,15 +1,13 @@
-/**
- * The claims of one turn: due, filled and signed in the first slots of the ring, then sent. Generator thread.
- */
+/** The claims of one turn, which are filled and signed in the first slots of the ring and then sent. Generator thread. */
 import type { Random } from './random.ts';
 import type { FaultFractions } from './settings.ts';
 
-/** Claims prepared and signed at once, at most; they lie in the ring's first slots. */
+/** The most claims that are signed at once, in the ring's first slots. */
 export const BATCH_CLAIMS_MAX = 512;
-/** Claims held back to be sent out of order, in the slots behind. */
+/** The most claims that are held back to be reordered, in the slots behind. */
 export const HELD_CLAIMS_MAX = 512;
 
-/** What is done to a claim on purpose. */
+/** The faults that are made on purpose. */
 export const FAULT_NONE = 0;
 export const FAULT_DROP = 1;
 export const FAULT_DUPLICATE = 2;
@@ -23,7 +21,7 @@ export class Batch {
   sent = 0;
   readonly dueAt = new Float64Array(BATCH_CLAIMS_MAX);
   readonly faults = new Uint8Array(BATCH_CLAIMS_MAX);
-  /** By who fills the slots. */
+  /** The source of the claims sets these. */
   readonly channels = new Uint32Array(BATCH_CLAIMS_MAX);
   readonly amounts = new Float64Array(BATCH_CLAIMS_MAX);
   readonly sockets = new Uint16Array(BATCH_CLAIMS_MAX);
@@ -39,10 +37,7 @@ export class FaultDraw {
 
   constructor({ drop, dup, reorder, corruptSignature, stale }: FaultFractions, random: Random) {
     let sum = 0;
-    this.#limits = Float64Array.of(drop, dup, reorder, corruptSignature, stale).map((fraction) => {
-      sum += fraction;
-      return sum;
-    });
+    this.#limits = Float64Array.of(drop, dup, reorder, corruptSignature, stale).map((fraction) => (sum += fraction));
     this.#random = random;
     this.#isActive = sum > 0;
   }

@@ -1,26 +1,19 @@
 /**
- * The bounds a run is judged by, and how its figures compare with them. Pure, any thread.
+ * The bounds that decide whether a run passes, and how its figures compare with them. Pure, any thread.
  *
- * Loss is what never reached the node, by its own count, or was never answered, whichever is more: acks are cumulative,
- * so a lost claim may well be covered by the ack of a newer one, and only the node's count tells.
+ * Loss is the larger of two shares: of claims that never reached the node, by its own count, and of claims that were never
+ * answered. Acks are cumulative, so the ack of a newer claim may cover a lost one, and only the node's count shows it.
  */
 import type { Delivery, LoadCheck, LoadResult, LoadStep } from './result.ts';
+import type { LoadBounds } from './settings.ts';
 
-/** Of all claims sent, one in a thousand; of a local network without a fault one expects none. */
+/** One claim in a thousand; a sound local network loses none. */
 const LOSS_MAX_DEFAULT = 0.001;
-/** A node that turns claims away is past what it can do. */
+/** A node that refuses sound claims is overloaded. */
 const REFUSED_MAX_DEFAULT = 0;
 const SLO_MS_DEFAULT = 100;
-/** A ramp looks for the rate up to which the node answers without a queue. */
+/** Lower for a ramp, which looks for the highest rate that the node answers without a queue. */
 const RAMP_SLO_MS_DEFAULT = 10;
-
-export interface LoadBounds {
-  /** Shares of the claims sent, 0..1. */
-  lossMax: number;
-  refusedMax: number;
-  /** p99 of the corrected latency, milliseconds. */
-  sloMs: number;
-}
 
 export function boundsFor(given: Partial<LoadBounds>, isRamp: boolean): LoadBounds {
   return {
@@ -30,9 +23,14 @@ export function boundsFor(given: Partial<LoadBounds>, isRamp: boolean): LoadBoun
   };
 }
 
+/** All refusals of a step, by whatever reason. */
+export function refusalsOf({ refused }: LoadStep): number {
+  return sumOf(Object.values(refused), (count) => count);
+}
+
 /** Refusals that no fault of the run's own explains. */
-export function unexpectedRefusals({ refused, expectedRefusals }: LoadStep): number {
-  return Object.values(refused).reduce((sum, count) => sum + count, 0) - expectedRefusals;
+export function unexpectedRefusals(step: LoadStep): number {
+  return refusalsOf(step) - step.expectedRefusals;
 }
 
 /** Claims that left and never reached the node. */
@@ -40,29 +38,20 @@ export function lostOf({ sent, received }: Delivery): number {
   return Math.max(0, sent - received);
 }
 
-/** The share of claims that were lost or not answered. */
-function lossOf(steps: readonly LoadStep[]): number {
-  const unanswered = share(
-    sum(steps, (step) => step.unanswered),
-    sum(steps, (step) => step.sent),
-  );
-  const known = steps.flatMap(({ delivery }) => delivery ?? []);
-  return Math.max(
-    unanswered,
-    share(
-      sum(known, lostOf),
-      sum(known, ({ sent }) => sent),
-    ),
-  );
-}
-
-/** Steps against the bounds: all of them together, and the slowest. */
+/** Compares steps with the bounds: loss and refusals of all steps together, the p99 of the slowest. */
 export function checksOf(steps: readonly LoadStep[], { lossMax, refusedMax, sloMs }: LoadBounds): LoadCheck[] {
-  const refused = share(
-    sum(steps, unexpectedRefusals),
-    sum(steps, ({ sent }) => sent),
+  const sent = sumOf(steps, (step) => step.sent);
+  const known = steps.flatMap(({ delivery }) => delivery ?? []);
+  const unanswered = share(
+    sumOf(steps, (step) => step.unanswered),
+    sent,
   );
-  const loss = lossOf(steps);
+  const lost = share(
+    sumOf(known, lostOf),
+    sumOf(known, (delivery) => delivery.sent),
+  );
+  const loss = Math.max(unanswered, lost);
+  const refused = share(sumOf(steps, unexpectedRefusals), sent);
   const measured = steps.filter(({ latency }) => latency.count > 0).map(({ latency }) => latency.p99Ms);
   const p99Ms = measured.length === 0 ? null : Math.max(...measured);
   return [
@@ -72,34 +61,30 @@ export function checksOf(steps: readonly LoadStep[], { lossMax, refusedMax, sloM
   ];
 }
 
-/** Whether a rate was held: everything due left, and all bounds were kept. */
-function holds(step: LoadStep, bounds: LoadBounds): boolean {
-  return step.late.unsent === 0 && checksOf([step], bounds).every(({ held }) => held);
-}
-
-/** The highest rate that holds; null where none does. */
+/** The highest rate at which every claim due was sent and all bounds were kept; null where there is none. */
 export function kneeOf(steps: readonly LoadStep[], bounds: LoadBounds): LoadResult['knee'] {
   let knee: LoadResult['knee'] = null;
   for (const step of steps) {
-    const { requestedRate, ackedRate, latency } = step;
-    if (requestedRate === null || !holds(step, bounds)) continue;
-    if (knee === null || requestedRate > knee.requestedRate) knee = { requestedRate, ackedRate, p99Ms: latency.p99Ms };
+    const { requestedRate, ackedRate, latency, late } = step;
+    if (requestedRate === null || requestedRate <= (knee?.requestedRate ?? 0) || late.unsent > 0) continue;
+    const isHeld = checksOf([step], bounds).every(({ held }) => held);
+    if (isHeld) knee = { requestedRate, ackedRate, p99Ms: latency.p99Ms };
   }
   return knee;
 }
 
-/** "loss 0.02 % (at most 0.1 %)". */
+/** A check as text, such as "loss 0.02 % (at most 0.1 %)". */
 export function checkText({ name, unit, value, bound }: LoadCheck): string {
   const figure = (number: number) => (unit === 'ms' ? `${short(number)} ms` : `${short(number * 100)} %`);
   return `${name} ${value === null ? 'unknown' : figure(value)} (at most ${figure(bound)})`;
 }
 
-/** Three digits, and never a zero for what is none. */
+/** Three significant digits, so that only 0 reads as 0. */
 function short(value: number): string {
-  return value === 0 ? '0' : String(Number(value.toPrecision(3)));
+  return String(Number(value.toPrecision(3)));
 }
 
-function sum<Item>(items: readonly Item[], value: (item: Item) => number): number {
+export function sumOf<Item>(items: readonly Item[], value: (item: Item) => number): number {
   return items.reduce((total, item) => total + value(item), 0);
 }
 

@@ -1,7 +1,6 @@
 /**
- * The first datagrams of a run, kept in memory and written as a capture when it is over. Generator thread.
- *
- * Written down are the bytes as handed to the socket, the socket's own address and the target: IPv4, raw IP, nanoseconds.
+ * The first datagrams of a run, kept in memory and written as a capture at its end, in raw IPv4 with nanoseconds: the
+ * bytes as the socket got them, its own address, and the target. Generator thread.
  */
 import { writeFileSync } from 'node:fs';
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
@@ -15,7 +14,7 @@ export class Capture {
   readonly #datagrams: Ipv4Datagram[] = [];
   #left: number;
 
-  /** @param claims the arena; @param claimsMax what is kept, in whole datagrams */
+  /** @param claims the arena; @param claimsMax how many claims to keep, in whole datagrams */
   constructor(claims: Uint8Array, claimsMax: number, target: Target) {
     this.#claims = claims;
     this.#left = claimsMax;
@@ -29,10 +28,9 @@ export class Capture {
     const payload = new Uint8Array(count * CLAIM_BYTES);
     for (let index = 0; index < count; index++)
       payload.set(this.#claims.subarray(slots[index]!, slots[index]! + CLAIM_BYTES), index * CLAIM_BYTES);
-    const nanoseconds = Math.floor((at % 1_000) * 1e6);
     this.#datagrams.push({
       seconds: Math.floor(at / 1_000),
-      nanoseconds,
+      nanoseconds: Math.floor((at % 1_000) * 1e6),
       source: from.host,
       sourcePort: from.port,
       target: this.#target.host,

@@ -1,9 +1,8 @@
 /**
  * The run's channels: derived from the seed, kept in an arena like a node's, so that the kernel can sign in its slots.
  *
- * The main thread derives and fills; then the generator thread alone writes slots, signed and acknowledged amounts, and
- * the main thread reads these when the run is over. Private keys are made here and nowhere else: throw-away keys, worth
- * nothing, since whoever has the seed has them.
+ * The main thread derives and fills them. Then the generator thread alone writes slots and amounts, and the main thread
+ * reads the amounts when the run is over. The keys are throw-away keys: whoever knows the seed has them.
  */
 import { DROPS_MAX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import { ChannelTable } from '../channel/table.ts';
@@ -13,11 +12,9 @@ import { Arena, type ArenaShape } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { BATCH_CLAIMS_MAX, HELD_CLAIMS_MAX } from './batch.ts';
 import { seededBytes } from './random.ts';
-import { signerBytes, throwawayPublicKey } from './throwaway-keys.ts';
+import { signerBytes, throwawayPublicKey } from './signer.ts';
 
-/** Amounts go up by one drop a claim and are doubles: room for 9 * 10^15 claims a channel. */
-const CAPACITY = DROPS_MAX;
-/** Half of what a double counts exactly. */
+/** Half of what a double counts exactly. Amounts are doubles and rise by one drop a claim. */
 const AMOUNT_START_MAX = 2n ** 52n;
 
 /** What crosses to the generator thread. */
@@ -54,16 +51,16 @@ export class LoadChannels {
     return new LoadChannels({ memory: Arena.create(shape).memory, shape, records });
   }
 
-  /** `count` channels over `keys` keys: channel i has key i mod keys. */
+  /** Derives `count` channels over `keys` keys; channel i has key i mod keys. */
   static derive(seed: number, count: number, keys: number): LoadChannels {
     const channels = LoadChannels.#empty(count, signerBytes(keys));
     const publicKeys = Array.from({ length: keys }, (_, key) => throwawayPublicKey(seed, key));
     for (let channel = 0; channel < count; channel++)
-      channels.#insert(ledgerIdOf(seed, channel), publicKeys[channel % keys]!);
+      channels.#insert(seededBytes(seed, `throw-away channel ${channel}`), publicKeys[channel % keys]!);
     return channels;
   }
 
-  /** Channels known by their handles alone, as in a capture: nothing can be signed for them. */
+  /** Channels of which only the handles are known, as in a capture, so that nothing can be signed for them. */
   static known(handles: readonly bigint[]): LoadChannels {
     const channels = LoadChannels.#empty(Math.max(1, handles.length), 0);
     const ledgerId = new Uint8Array(32);
@@ -81,21 +78,21 @@ export class LoadChannels {
     return { memory: this.arena.memory, shape: this.arena.plan.shape, records: this.#records };
   }
 
-  /** Highest amount a claim was made for: drops, from what the node has at the start. */
+  /** The highest amount that a claim was made for, in drops; at the start what the node has committed. */
   signed(channel: number): number {
     return this.#records[channel * RECORD_DOUBLES]!;
   }
   setSigned(channel: number, amount: number): void {
     this.#records[channel * RECORD_DOUBLES] = amount;
   }
-  /** Highest amount that is acknowledged. */
+  /** The highest amount that was acknowledged. */
   acknowledged(channel: number): number {
     return this.#records[channel * RECORD_DOUBLES + RECORD_ACKNOWLEDGED]!;
   }
   setAcknowledged(channel: number, amount: number): void {
     this.#records[channel * RECORD_DOUBLES + RECORD_ACKNOWLEDGED] = amount;
   }
-  /** Its handle as on the wire. */
+  /** The two halves of the handle. */
   handleHigh(channel: number): number {
     return this.#words[channel * 2 * RECORD_DOUBLES + RECORD_HANDLE_WORD]!;
   }
@@ -110,22 +107,22 @@ export class LoadChannels {
     return {
       ledgerChannelId: hex(ledgerChannelId),
       publicKey: hex(publicKey),
-      capacity: String(CAPACITY),
+      capacity: String(DROPS_MAX),
       throwAway: true,
     };
   }
 
-  /** Its handle as a decimal string. Main thread. */
+  /** The handle as a decimal string. Main thread. */
   handle(channel: number): string {
     return ((BigInt(this.handleHigh(channel)) << 32n) | BigInt(this.handleLow(channel))).toString();
   }
 
-  /** Number of the channel with that handle, or -1. */
+  /** The number of the channel with that handle, or -1. */
   find(handle: bigint): number {
     return this.table.find(Number(handle >> 32n), Number(handle & 0xffff_ffffn));
   }
 
-  /** The node has `drops` of it. Throws INPUT_INVALID where no room is left for claims. */
+  /** Sets the drops that the node has committed. Throws INPUT_INVALID if too little room is left for claims. */
   startAt(channel: number, drops: bigint): void {
     if (drops > AMOUNT_START_MAX)
       throw new ClaimwireError(
@@ -142,7 +139,7 @@ export class LoadChannels {
       channelId: view.getBigUint64(0),
       ledgerChannelId,
       publicKey,
-      capacity: CAPACITY,
+      capacity: DROPS_MAX,
       committed: 0n,
       sequence: 0,
       timestampBits: 0n,
@@ -158,7 +155,3 @@ export class LoadChannels {
 }
 
 const NO_SIGNATURE = new Uint8Array(SIGNATURE_BYTES);
-
-function ledgerIdOf(seed: number, channel: number): Uint8Array {
-  return seededBytes(seed, `throw-away channel ${channel}`);
-}

@@ -1,9 +1,9 @@
 /**
- * Claims signed ahead, kept in a file: a run that sends them needs no time for signing.
+ * Claims signed ahead and kept in a file, so that a run that sends them spends no time on signing.
  *
- * The file is a line of JSON, padded to 256 bytes, then claims of 93 bytes each in the order they are sent, with the
- * number of their channel where the sequence will be. They belong to a seed and to what was committed when they were
- * signed: on a node that has any of them already they would measure replays, so that is an error. Generator thread.
+ * The file is a line of JSON, padded to 256 bytes, and then claims of 93 bytes each in the order of sending, with the
+ * number of the channel in place of the sequence. The claims fit one seed, and the amounts that were committed when they
+ * were signed. A node that has one of them already would answer replays, so that is an error. Generator thread.
  */
 import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { claimAmountHigh, claimAmountLow, copyClaim } from '../../protocol/claim.ts';
@@ -18,7 +18,7 @@ import type { SignedSource } from './source.ts';
 
 const HEADER_BYTES = 256;
 const FORMAT = 'claimwire corpus 2';
-/** One read or write, at most. */
+/** The most bytes of one read. */
 const BLOCK_BYTES = 64 << 20;
 
 interface CorpusHeader {
@@ -30,7 +30,7 @@ interface CorpusHeader {
   skew: string;
 }
 
-/** The file's claims; it is made first where there is none. Throws INPUT_INVALID where it does not fit the run. */
+/** Reads the file's claims, and makes the file first if there is none. Throws INPUT_INVALID if it does not fit the run. */
 export function openCorpus(settings: LoadSettings, channels: LoadChannels, source: () => SignedSource): Uint8Array {
   const { file } = settings.corpus!;
   if (!existsSync(file)) writeCorpus(file, headerFor(settings), channels, source());
@@ -43,7 +43,7 @@ function headerFor({ seed, channels, keys, zipf, corpus }: LoadSettings): Corpus
   return { format: FORMAT, seed, channels, keys, claims: corpus!.claims, skew: skewName(zipf) };
 }
 
-/** Under another name until it is whole. Leaves the signed amounts as they were. */
+/** Writes under another name until the file is whole. The signed amounts stay as they were. */
 function writeCorpus(file: string, header: CorpusHeader, channels: LoadChannels, source: SignedSource): void {
   const { arena, ring } = channels;
   const before = Float64Array.from({ length: channels.count }, (_, channel) => channels.signed(channel));
@@ -53,12 +53,7 @@ function writeCorpus(file: string, header: CorpusHeader, channels: LoadChannels,
   const view = new DataView(bytes.buffer);
   try {
     const handle = openSync(unfinished, 'w');
-    writeSync(
-      handle,
-      JSON.stringify(header)
-        .padEnd(HEADER_BYTES - 1)
-        .concat('\n'),
-    );
+    writeSync(handle, `${JSON.stringify(header).padEnd(HEADER_BYTES - 1)}\n`);
     for (let left = header.claims; left > 0; left -= batch.count) {
       batch.count = Math.min(left, source.batchMax);
       source.fill(batch);
@@ -74,9 +69,7 @@ function writeCorpus(file: string, header: CorpusHeader, channels: LoadChannels,
     rmSync(unfinished, { force: true });
     throw unreadable(file, 'a file that can be written', error);
   }
-  before.forEach((amount, channel) => {
-    channels.setSigned(channel, amount);
-  });
+  for (const [channel, amount] of before.entries()) channels.setSigned(channel, amount);
 }
 
 function readCorpus(file: string, expected: CorpusHeader): Uint8Array {
@@ -89,12 +82,12 @@ function readCorpus(file: string, expected: CorpusHeader): Uint8Array {
   try {
     const head = Buffer.alloc(HEADER_BYTES);
     readSync(handle, head, 0, HEADER_BYTES, 0);
-    const { claims } = checkHeader(file, head.toString(), expected);
+    const claims = claimsOf(file, head.toString(), expected);
     const bytes = new Uint8Array(claims * CLAIM_BYTES);
     let length = 0;
     while (length < bytes.length) {
       const got = readSync(handle, bytes, length, Math.min(BLOCK_BYTES, bytes.length - length), HEADER_BYTES + length);
-      if (got === 0) throw invalid(file, `${claims} claims`, `${Math.floor(length / CLAIM_BYTES)}`);
+      if (got === 0) throw invalid(file, `${claims} claims`, Math.floor(length / CLAIM_BYTES));
       length += got;
     }
     return bytes;
@@ -103,7 +96,8 @@ function readCorpus(file: string, expected: CorpusHeader): Uint8Array {
   }
 }
 
-function checkHeader(file: string, text: string, expected: CorpusHeader): CorpusHeader {
+/** The number of claims by the file's header, which has to fit the run. */
+function claimsOf(file: string, text: string, expected: CorpusHeader): number {
   let header: CorpusHeader;
   try {
     header = JSON.parse(text) as CorpusHeader;
@@ -111,9 +105,9 @@ function checkHeader(file: string, text: string, expected: CorpusHeader): Corpus
     throw invalid(file, 'a corpus', 'another file');
   }
   for (const name of ['format', 'seed', 'channels', 'keys', 'skew'] as const)
-    if (header[name] !== expected[name]) throw invalid(file, `${name} ${expected[name]}`, `${header[name]}`);
-  if (!Number.isSafeInteger(header.claims) || header.claims < 1) throw invalid(file, 'claims', `${header.claims}`);
-  return header;
+    if (header[name] !== expected[name]) throw invalid(file, `${name} ${expected[name]}`, header[name]);
+  if (!Number.isSafeInteger(header.claims) || header.claims < 1) throw invalid(file, 'claims', header.claims);
+  return header.claims;
 }
 
 function expectFresh(file: string, claims: Uint8Array, channels: LoadChannels): void {
@@ -121,7 +115,7 @@ function expectFresh(file: string, claims: Uint8Array, channels: LoadChannels): 
   for (let offset = 0; offset < claims.length; offset += CLAIM_BYTES) {
     const channel = view.getUint32(offset + CLAIM_SEQUENCE);
     const amount = claimAmountHigh(view, offset) * 2 ** 32 + claimAmountLow(view, offset);
-    if (channel >= channels.count) throw invalid(file, `channels below ${channels.count}`, `${channel}`);
+    if (channel >= channels.count) throw invalid(file, `channels below ${channels.count}`, channel);
     const committed = channels.signed(channel);
     if (amount <= committed)
       throw new ClaimwireError(
@@ -131,7 +125,7 @@ function expectFresh(file: string, claims: Uint8Array, channels: LoadChannels): 
   }
 }
 
-function invalid(file: string, expected: string, got: string): ClaimwireError {
+function invalid(file: string, expected: string, got: string | number): ClaimwireError {
   const message = `--corpus ${file}: expected ${expected}, got ${got}; remove the file or give the flags it was made with`;
   return new ClaimwireError('INPUT_INVALID', message);
 }

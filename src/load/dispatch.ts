@@ -1,8 +1,8 @@
 /**
- * From a batch to datagrams: packs claims, makes the faults that were drawn, and enters each claim as outstanding.
+ * Packs a batch into datagrams, makes the faults that were drawn, and enters each claim as outstanding.
  *
- * Generator thread. A claim that is held back to be sent out of order leaves right after its channel's next one, from a
- * slot of its own behind the batch; copies and such late ones go in datagrams of their own.
+ * Generator thread. A claim that is held back to be reordered is copied to a slot behind the batch, and leaves right after
+ * the next claim of its channel. Such claims and duplicates leave in datagrams of their own, as stragglers.
  */
 import { copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, SIGNATURE_BYTES } from '../../protocol/layout.ts';
@@ -12,7 +12,6 @@ import {
   FAULT_CORRUPT,
   FAULT_DROP,
   FAULT_DUPLICATE,
-  FAULT_NONE,
   FAULT_REORDER,
   FAULT_STALE,
   HELD_CLAIMS_MAX,
@@ -24,18 +23,25 @@ import type { Outstanding } from './outstanding.ts';
 import type { Random } from './random.ts';
 import type { Recorder } from './recorder.ts';
 
-export interface DispatchOptions {
+/** Milliseconds since 1970 at 0 of the generator's clock. */
+const CLOCK_ORIGIN = performance.timeOrigin;
+
+export interface DispatchParts {
+  channels: LoadChannels;
+  link: LoadLink;
+  outstanding: Outstanding;
+  /** Draws the bits to corrupt. */
+  random: Random;
   perDatagram: number;
+  /** Whether claims keep their own sequences and timestamps. */
   isVerbatim: boolean;
-  /** Of the generator's clock: milliseconds since 1970 at 0. */
-  clockOrigin: number;
   capture: Capture | undefined;
 }
 
 interface Straggler {
   slot: number;
   socket: number;
-  /** Free again once this one has left; -1 for a copy. */
+  /** The number of the slot that is free once this has left; -1 for a duplicate. */
   held: number;
 }
 
@@ -43,42 +49,28 @@ export class Dispatch {
   recorder: Recorder;
   /** Claims handed to the link, warm-up and copies included. */
   claims = 0;
-  readonly #channels: LoadChannels;
-  readonly #link: LoadLink;
-  readonly #outstanding: Outstanding;
-  readonly #random: Random;
-  readonly #options: DispatchOptions;
+  readonly #parts: DispatchParts;
+  /** The slots of the open datagram. */
   readonly #open: Uint32Array;
   #openCount = 0;
   #openSocket = 0;
   readonly #stragglers: Straggler[] = [];
   readonly #straggler = new Uint32Array(1);
-  /** By channel: the claim held back, and the socket it is for. */
+  /** The claim held back, by channel. */
   readonly #held = new Map<number, Straggler>();
   readonly #free = Array.from({ length: HELD_CLAIMS_MAX }, (_, index) => index);
 
-  constructor(
-    channels: LoadChannels,
-    link: LoadLink,
-    outstanding: Outstanding,
-    recorder: Recorder,
-    random: Random,
-    options: DispatchOptions,
-  ) {
-    this.#channels = channels;
-    this.#link = link;
-    this.#outstanding = outstanding;
+  constructor(parts: DispatchParts, recorder: Recorder) {
+    this.#parts = parts;
     this.recorder = recorder;
-    this.#random = random;
-    this.#options = options;
-    this.#open = new Uint32Array(options.perDatagram);
+    this.#open = new Uint32Array(parts.perDatagram);
   }
 
   /** Sends what is left of the batch. False where a socket is full: call again later, nothing is lost. */
   send(batch: Batch, now: number): boolean {
     while (batch.sent < batch.count) {
       const index = batch.sent;
-      const isFull = this.#openCount === this.#options.perDatagram;
+      const isFull = this.#openCount === this.#parts.perDatagram;
       const isOther = batch.starts[index] === 1 || batch.sockets[index] !== this.#openSocket;
       if ((isFull || isOther || this.#stragglers.length > 0) && !this.#finish(now)) return false;
       batch.sent += 1;
@@ -87,7 +79,7 @@ export class Dispatch {
     return this.#finish(now);
   }
 
-  /** Lets go of what is still held back, as at the end of a step. */
+  /** Sends what is still held back at the end of a step. */
   releaseHeld(): void {
     this.#stragglers.push(...this.#held.values());
     this.#held.clear();
@@ -103,10 +95,10 @@ export class Dispatch {
       return;
     }
     const channel = batch.channels[index]!;
-    const slot = this.#channels.ring.slot(index);
-    if (!this.#options.isVerbatim) this.#stamp(slot, dueAt);
+    const slot = this.#parts.channels.ring.slot(index);
+    if (!this.#parts.isVerbatim) this.#stamp(slot, dueAt);
     if (fault === FAULT_CORRUPT) this.#corrupt(slot);
-    this.#outstanding.add(channel, batch.amounts[index]!, dueAt, now, fault === FAULT_CORRUPT);
+    this.#parts.outstanding.add(channel, batch.amounts[index]!, dueAt, now, fault === FAULT_CORRUPT);
     this.recorder.left(dueAt, now);
     const socket = batch.sockets[index]!;
     if (fault === FAULT_REORDER && this.#hold(channel, slot, socket)) {
@@ -115,35 +107,33 @@ export class Dispatch {
     }
     this.#openSocket = socket;
     this.#open[this.#openCount++] = slot;
-    if (fault !== FAULT_NONE) {
-      if (fault === FAULT_CORRUPT) faults.corrupted += isMeasured;
-      if (fault === FAULT_STALE) faults.stale += isMeasured;
-      if (fault === FAULT_DUPLICATE) {
-        faults.duplicated += isMeasured;
-        this.#stragglers.push({ slot, socket, held: -1 });
-      }
+    if (fault === FAULT_CORRUPT) faults.corrupted += isMeasured;
+    else if (fault === FAULT_STALE) faults.stale += isMeasured;
+    else if (fault === FAULT_DUPLICATE) {
+      faults.duplicated += isMeasured;
+      this.#stragglers.push({ slot, socket, held: -1 });
     }
     if (this.#held.size > 0) this.#release(channel);
   }
 
-  /** Its number is its sequence: see outstanding.ts. */
+  /** The claim's number is its sequence, as outstanding.ts says. */
   #stamp(slot: number, dueAt: number): void {
-    const { view } = this.#channels.arena;
-    view.setUint32(slot + CLAIM_SEQUENCE, this.#outstanding.next >>> 0);
-    view.setFloat64(slot + CLAIM_TIMESTAMP, this.#options.clockOrigin + dueAt);
+    const { view } = this.#parts.channels.arena;
+    view.setUint32(slot + CLAIM_SEQUENCE, this.#parts.outstanding.next >>> 0);
+    view.setFloat64(slot + CLAIM_TIMESTAMP, CLOCK_ORIGIN + dueAt);
   }
 
   #corrupt(slot: number): void {
-    const bit = this.#random.below(SIGNATURE_BYTES * 8);
-    this.#channels.arena.bytes[slot + CLAIM_SIGNATURE + (bit >>> 3)]! ^= 1 << (bit & 7);
+    const bit = this.#parts.random.below(SIGNATURE_BYTES * 8);
+    this.#parts.channels.arena.bytes[slot + CLAIM_SIGNATURE + (bit >>> 3)]! ^= 1 << (bit & 7);
   }
 
-  /** False where the channel has one held back already, or there is no slot left. */
+  /** False where a claim of the channel is held back already, or no slot is left. */
   #hold(channel: number, slot: number, socket: number): boolean {
     if (this.#held.has(channel)) return false;
     const held = this.#free.pop();
     if (held === undefined) return false;
-    const { ring, arena } = this.#channels;
+    const { ring, arena } = this.#parts.channels;
     const to = ring.slot(BATCH_CLAIMS_MAX + held);
     copyClaim(arena.view, slot, arena.view, to);
     this.#held.set(channel, { slot: to, socket, held });
@@ -174,10 +164,10 @@ export class Dispatch {
   }
 
   #datagram(socket: number, slots: Uint32Array, count: number, now: number): boolean {
-    if (!this.#link.send(socket, slots, count)) return false;
+    if (!this.#parts.link.send(socket, slots, count)) return false;
     this.claims += count;
-    if (this.recorder.isMeasured(now)) this.recorder.datagrams += 1;
-    this.#options.capture?.add(this.#link.local(socket), slots, count, this.#options.clockOrigin + now);
+    if (this.recorder.isMeasured(now)) this.recorder.counts.datagrams += 1;
+    this.#parts.capture?.add(this.#parts.link.local(socket), slots, count, CLOCK_ORIGIN + now);
     return true;
   }
 }

@@ -1,6 +1,5 @@
 /**
- * Entry of the generator thread: builds its parts from what the main thread sent, runs the steps, reports each.
- *
+ * The entry of the generator thread: it builds its parts from what the main thread sent, runs the steps and reports each.
  * An exception ends the thread, and with it the run (run.ts).
  */
 import { once } from 'node:events';
@@ -28,24 +27,28 @@ export interface GeneratorTask {
   control: Int32Array;
 }
 
+/** What is known when the run is over. */
+export interface GeneratorEnd {
+  event: 'over';
+  sender: string;
+  signer: string;
+  /** How often the sockets failed, and the system's word for the last failure. */
+  failures: number;
+  lastFailure: string | undefined;
+  /** Why the capture could not be written. */
+  captureFault: string | undefined;
+}
+
 /**
- * What the thread says, in this order: ready, then intervals and a step for each rate, then over. After a step it waits
- * for a message, so that the node can be asked what it counted before the next one begins.
+ * What the thread says: for each rate its intervals and then a step, and the end. After a step it waits for a message, so
+ * that the main thread can ask the node for its counters before the next step begins.
  */
 export type GeneratorMessage =
-  | { event: 'ready'; sender: string; signer: string }
   | { event: 'interval'; interval: LoadInterval; waiting: number }
   | { event: 'step'; step: LoadStep; totals: SendTotals }
-  | {
-      event: 'over';
-      failures: number;
-      lastFailure: string | undefined;
-      /** Why the capture could not be written. */
-      captureFault: string | undefined;
-    };
+  | GeneratorEnd;
 
-const task = workerData as GeneratorTask;
-await run(task, (message) => parentPort?.postMessage(message));
+await run(workerData as GeneratorTask, (message) => parentPort?.postMessage(message));
 
 async function run(
   { settings, channels: shared, replay, control }: GeneratorTask,
@@ -58,7 +61,6 @@ async function run(
   const generator = new Generator({ settings, channels, source, replay, capture, control, onInterval });
   const link = await openLink(settings, channels, generator);
   generator.attach(link);
-  say({ event: 'ready', sender: link.name, signer: source.name });
   for (const rate of settings.rates) {
     if (generator.isStopped) break;
     const step = await generator.step(rate);
@@ -66,12 +68,13 @@ async function run(
     say({ event: 'step', step, totals: generator.totals });
     await goesOn;
   }
-  const { failures, lastFailure } = link;
+  const { name: sender, failures, lastFailure } = link;
   await link.close();
-  say({ event: 'over', failures, lastFailure, captureFault: capture && writeCapture(capture, settings) });
+  const captureFault = capture && writeCapture(capture, settings);
+  say({ event: 'over', sender, signer: source.name, failures, lastFailure, captureFault });
 }
 
-/** A capture that cannot be written must not cost the figures. */
+/** Returns why the capture could not be written; the run's figures must survive that. */
 function writeCapture(capture: Capture, settings: LoadSettings): string | undefined {
   const { file } = settings.capture!;
   try {
@@ -85,14 +88,14 @@ function writeCapture(capture: Capture, settings: LoadSettings): string | undefi
 
 function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: ReplayClaims | undefined): ClaimSource {
   const { seed, keys, zipf, sockets, perDatagram } = settings;
-  if (replay !== undefined) return new StoredSource(channels, replay.claims, replay, sockets, perDatagram);
-  const picker = () => new ChannelPicker(channels.count, sockets, zipf, new Random(seed, 'channels'));
+  if (replay !== undefined) return new StoredSource(channels, replay.claims, replay, settings);
   const signed = () => {
+    const picker = new ChannelPicker(channels.count, sockets, zipf, new Random(seed, 'channels'));
     const signer = new KernelSigner(seed, keys, channels);
-    return new SignedSource(channels, picker(), signer, new Random(seed, 'stale'), perDatagram);
+    return new SignedSource(channels, picker, signer, new Random(seed, 'stale'), perDatagram);
   };
   if (settings.corpus === undefined) return signed();
-  return new StoredSource(channels, openCorpus(settings, channels, signed), undefined, sockets, perDatagram);
+  return new StoredSource(channels, openCorpus(settings, channels, signed), undefined, settings);
 }
 
 function openLink(settings: LoadSettings, channels: LoadChannels, { sink }: Generator): Promise<LoadLink> {

@@ -1,11 +1,10 @@
 /**
- * The load itself: paces, fills, sends, reads acks and records, in turns of the event loop of a thread of its own.
+ * The load itself: it paces, fills and sends claims, reads acks and records, in turns of its own thread's event loop.
  *
- * Open loop: what is due leaves, whatever was answered; late is counted, never skipped. At most once a turn the thread
- * sleeps, until the next claim is due or an ack may be there; at high rates it rests between bursts, because the node
- * may need the core, and latency counts from the intended time anyway.
+ * The loop is open: a claim that is due leaves whatever was answered before, and a late claim is counted, never skipped.
+ * At most once a turn the thread sleeps until the next claim is due or an ack may be there. At high rates it rests between
+ * bursts, because the node may need the core; latency counts from the intended time anyway.
  */
-
 import type { TransportSink } from '../transport/transport.ts';
 import { AckReader } from './acks.ts';
 import { BATCH_CLAIMS_MAX, Batch, FaultDraw } from './batch.ts';
@@ -17,14 +16,14 @@ import { Outstanding } from './outstanding.ts';
 import { Random } from './random.ts';
 import { LATE_MS, Recorder } from './recorder.ts';
 import type { LoadInterval, LoadStep } from './result.ts';
-import { ListedSchedule, RateSchedule, type Schedule } from './schedule.ts';
+import { listedSchedule, RateSchedule, type Schedule } from './schedule.ts';
 import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
 import type { ClaimSource } from './source.ts';
 
-/** Above this many claims a second they leave in bursts this far apart. */
+/** From this many claims a second on, claims leave in bursts this far apart. */
 const BURST_RATE_MIN = 50_000;
 const BURST_MS = 0.1;
-/** Longest sleep while acks may come to a socket that cannot wake us, and while none can. */
+/** The longest sleep while acks are outstanding, some on sockets that cannot wake the thread; and while none are. */
 const SLEEP_MS_MAX = 0.1;
 const IDLE_MS_MAX = 1;
 
@@ -52,14 +51,14 @@ export class Generator {
   readonly #outstanding: Outstanding;
   readonly #acks: AckReader;
   readonly #batch = new Batch();
-  /** The batch is with the link, and its slots are free. */
+  /** Whether the link has the whole batch, so that its slots are free. */
   #hasLeft = true;
   readonly #faults: FaultDraw;
   readonly #arrivals: Random;
   #recorder = new Recorder(0);
   #link!: LoadLink;
   #dispatch!: Dispatch;
-  /** Of the step that runs. */
+  /** What the current step needs. Without a schedule claims leave as fast as the window allows. */
   #schedule: Schedule | undefined;
   #endsAt = 0;
   #sendAfter = 0;
@@ -75,7 +74,7 @@ export class Generator {
     this.#arrivals = new Random(settings.seed, 'arrivals');
   }
 
-  /** Takes what comes in on the link. */
+  /** Receives what comes in on the link. */
   get sink(): TransportSink {
     return this.#acks;
   }
@@ -84,41 +83,41 @@ export class Generator {
     const { settings, channels, source, capture } = this.#parts;
     this.#link = link;
     const random = new Random(settings.seed, 'corruption');
-    const clockOrigin = performance.timeOrigin;
-    const options = { perDatagram: settings.perDatagram, isVerbatim: source.isVerbatim, clockOrigin, capture };
-    this.#dispatch = new Dispatch(channels, link, this.#outstanding, this.#recorder, random, options);
-  }
-
-  /** Claims handed to the sockets so far. */
-  get claimsSent(): number {
-    return this.#dispatch.claims;
+    const { perDatagram } = settings;
+    const { isVerbatim } = source;
+    const parts = { channels, link, outstanding: this.#outstanding, random, perDatagram, isVerbatim, capture };
+    this.#dispatch = new Dispatch(parts, this.#recorder);
   }
 
   /** What was sent and acknowledged so far, warm-up included. */
   get totals(): SendTotals {
     const { acknowledged, acknowledgedByNewer } = this.#outstanding;
-    return { sent: this.claimsSent, acknowledged, acknowledgedByNewer, ackDrops: this.#link.drops };
+    return { sent: this.#dispatch.claims, acknowledged, acknowledgedByNewer, ackDrops: this.#link.drops };
   }
 
   get isStopped(): boolean {
     return Atomics.load(this.#parts.control, CONTROL_STOP) !== 0;
   }
 
-  /** One rate for the run's duration, its warm-up before it, its acks after it. */
+  /** Runs one rate: the warm-up, the run's duration, and the wait for the last acks. */
   async step(rate: number | null): Promise<LoadStep> {
     const { settings, replay } = this.#parts;
     const { warmupMs, durationMs, drainMs, arrivals } = settings;
     const startMs = performance.now();
     const measuredFrom = startMs + warmupMs;
-    this.#begin(new Recorder(measuredFrom));
+    const recorder = new Recorder(measuredFrom);
+    this.#recorder = recorder;
+    this.#dispatch.recorder = recorder;
+    this.#acks.recorder = recorder;
+    this.#outstanding.ends = recorder;
     this.#endsAt = measuredFrom + durationMs;
     this.#burstMs = rate !== null && rate >= BURST_RATE_MIN ? BURST_MS : 0;
     this.#sendAfter = 0;
     if (rate !== null) this.#schedule = new RateSchedule(arrivals, rate, startMs, this.#arrivals);
-    else this.#schedule = replay && new ListedSchedule(replay.offsets, startMs);
+    else this.#schedule = replay && listedSchedule(replay.offsets, startMs);
     await turns(() => this.#turn());
     const endedAt = Math.min(this.#endsAt, performance.now());
-    // What was due in the last moment would have left on the next turn, and on time.
+    // A claim due within the last `LATE_MS` could still have left in time on the next turn.
     const unsent = this.#overdue(endedAt - LATE_MS);
     this.#recorder.lastTick(endedAt, this.#hearInterval);
     this.#dispatch.releaseHeld();
@@ -126,13 +125,6 @@ export class Generator {
     await turns(() => this.#drain(giveUpAt));
     this.#outstanding.expire(Number.POSITIVE_INFINITY);
     return this.#recorder.step(rate, endedAt, unsent);
-  }
-
-  #begin(recorder: Recorder): void {
-    this.#recorder = recorder;
-    this.#dispatch.recorder = recorder;
-    this.#acks.recorder = recorder;
-    this.#outstanding.ends = recorder;
   }
 
   /** Returns whether the step goes on. */
@@ -154,16 +146,16 @@ export class Generator {
       this.#hasLeft = this.#dispatch.send(batch, sentAt);
       if (!this.#hasLeft) this.#recorder.fullAt = sentAt;
       this.#sendAfter = now + this.#burstMs;
-      // A batch that was as large as it can be: more is due.
+      // The batch was as large as it can be, so more claims may be due.
       isFull = this.#hasLeft && batch.count > source.batchMax - settings.perDatagram;
     }
-    // Every turn: a socket that was full has kept datagrams to itself.
+    // Every turn, since a socket that was full still has datagrams to send.
     this.#link.flush();
     if (!isFull) this.#sleep(sentAt);
     return sentAt < this.#endsAt + settings.drainMs;
   }
 
-  /** Puts together what is due, or what the window has room for. */
+  /** Begins a batch of the claims that are due, or of as many as the window has room for. Returns their number. */
   #collect(now: number): number {
     const { settings, source } = this.#parts;
     const batch = this.#batch;
@@ -190,7 +182,7 @@ export class Generator {
     this.#link.wait((next - performance.now()) * 1_000);
   }
 
-  /** Claims that were due by then and never left, and those of them that waited for a full socket. */
+  /** Counts claims that were due by then and never left, and those of them that waited for a full socket. */
   #overdue(until: number): { claims: number; blocked: number } {
     const { dueAt, count } = this.#batch;
     const overdue = { claims: 0, blocked: 0 };
@@ -216,18 +208,18 @@ export class Generator {
   }
 }
 
-/** Room for every claim that may be outstanding, and so much again, that late acks still find their claims. */
+/** Room for every claim that may be outstanding, and for older ones, so that late acks still find their claims. */
 function capacityFor({ rates, window, inflightMax }: LoadSettings): number {
   const most = rates.some((rate) => rate !== null) ? Math.max(inflightMax, window) : window * 4;
   return 2 ** Math.ceil(Math.log2(Math.max(most, 2 * BATCH_CLAIMS_MAX)));
 }
 
-/** Rather a claim less than a datagram that is not full. */
+/** Rounds down to full datagrams where there is at least one. */
 function wholeDatagrams(claims: number, perDatagram: number): number {
   return claims > perDatagram ? claims - (claims % perDatagram) : claims;
 }
 
-/** Calls `turn` once a turn of the event loop until it says no. */
+/** Calls `turn` once in each turn of the event loop until it returns false. */
 function turns(turn: () => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const next = () => {

@@ -1,17 +1,15 @@
 /**
- * Latencies by microsecond in log-linear buckets, as an HDR histogram of three digits has them, for a cost of some
- * nanoseconds each; turned into one of hdr-histogram-js at the end, where each bucket falls into the same bucket.
- *
- * Generator thread.
+ * Counts latencies in the log-linear buckets that an HDR histogram of three digits has, at a cost of some nanoseconds
+ * each. At the end they become a histogram of hdr-histogram-js, with the same buckets. Generator thread.
  */
-import { build, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
+import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import type { Latency } from './result.ts';
 
-/** Values below have a bucket each; above, 2^10 buckets for every doubling. */
+/** Each value below this has a bucket of its own; above, every doubling has 2^10 buckets. */
 const LINEAR = 2_048;
 const LINEAR_BITS = 11;
 const HALF_BITS = LINEAR_BITS - 1;
-/** Some 35 minutes; longer ones are counted there. */
+/** About 35 minutes; longer latencies count as this. */
 const US_MAX = 2 ** 31 - 1;
 const BUCKETS = LINEAR + (31 - LINEAR_BITS) * (LINEAR / 2);
 
@@ -29,27 +27,20 @@ function lowestOf(bucket: number): number {
 }
 
 export class LatencyBuckets {
-  readonly counts = new Uint32Array(BUCKETS);
+  readonly #counts = new Uint32Array(BUCKETS);
+  /** The counts at the last call of `sinceLast`. */
+  #before = new Uint32Array(BUCKETS);
 
   record(milliseconds: number): void {
     const us = milliseconds * 1_000;
-    this.counts[bucketOf(us > US_MAX ? US_MAX : us > 0 ? Math.round(us) : 0)]! += 1;
-  }
-
-  reset(): void {
-    this.counts.fill(0);
-  }
-
-  histogram(): Histogram {
-    const histogram = build({ highestTrackableValue: US_MAX, numberOfSignificantValueDigits: 3, autoResize: false });
-    this.counts.forEach((count, bucket) => {
-      if (count > 0) histogram.recordValueWithCount(lowestOf(bucket), count);
-    });
-    return histogram;
+    this.#counts[bucketOf(us > US_MAX ? US_MAX : us > 0 ? Math.round(us) : 0)]! += 1;
   }
 
   summary(): Latency {
-    const histogram = this.histogram();
+    const histogram = build({ highestTrackableValue: US_MAX, numberOfSignificantValueDigits: 3, autoResize: false });
+    this.#counts.forEach((claims, bucket) => {
+      if (claims > 0) histogram.recordValueWithCount(lowestOf(bucket), claims);
+    });
     const count = histogram.totalCount;
     const at = (percentile: number) => (count === 0 ? 0 : histogram.getValueAtPercentile(percentile) / 1_000);
     return {
@@ -65,38 +56,17 @@ export class LatencyBuckets {
       hdr: encodeIntoCompressedBase64(histogram),
     };
   }
-}
 
-/** What was recorded since the last call. */
-export class LatencyDifference {
-  readonly #buckets: LatencyBuckets;
-  readonly #before = new Uint32Array(BUCKETS);
-  readonly #since = new Uint32Array(BUCKETS);
-
-  constructor(buckets: LatencyBuckets) {
-    this.#buckets = buckets;
-  }
-
-  next(): { p50Ms: number; p99Ms: number; maxMs: number } {
-    const { counts } = this.#buckets;
-    let total = 0;
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const since = counts[bucket]! - this.#before[bucket]!;
-      this.#since[bucket] = since;
-      total += since;
-    }
-    this.#before.set(counts);
-    const at = (share: number) => this.#value(Math.max(1, Math.ceil(total * share))) / 1_000;
+  /** Percentiles of what was recorded since the last call; 0 where nothing was. */
+  sinceLast(): { p50Ms: number; p99Ms: number; maxMs: number } {
+    const since = this.#counts.map((count, bucket) => count - this.#before[bucket]!);
+    const total = since.reduce((sum, count) => sum + count, 0);
+    this.#before = this.#counts.slice();
+    const at = (share: number) => {
+      let bucket = 0;
+      for (let seen = since[0]!; seen < Math.max(1, Math.ceil(total * share)); seen += since[bucket]!) bucket += 1;
+      return lowestOf(bucket) / 1_000;
+    };
     return total === 0 ? { p50Ms: 0, p99Ms: 0, maxMs: 0 } : { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
-  }
-
-  /** Microseconds of the claim of that rank. */
-  #value(rank: number): number {
-    let seen = 0;
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      seen += this.#since[bucket]!;
-      if (seen >= rank) return lowestOf(bucket);
-    }
-    return 0;
   }
 }

@@ -1,10 +1,10 @@
 /**
- * What the run asks of the node's admin interface: channels opened, their amounts before and after, what it is.
+ * What the run asks of the node's admin interface: to open channels, their amounts before and after, and its counters.
  *
- * Main thread. Amounts afterwards are the proof: every amount that was acknowledged has to be there.
+ * Main thread. The amounts afterwards are the proof: every amount that was acknowledged has to be committed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -16,13 +16,13 @@ import type { Delivery, LoadResult, Reconciliation } from './result.ts';
 
 const LINES_PER_WRITE = 10_000;
 
-/** Looks at a node's counters until they stand still, at most so often and so far apart. */
+/** How often, and how far apart, a node's counters are read until they stand still. */
 const LOOKS_MAX = 20;
 const LOOK_MS = 100;
 
 /**
- * Opens the channels that are not open yet, marked as throw-away, and starts each at what the node has committed: also
- * one that was removed and comes back may have an amount.
+ * Opens the channels that are not open yet, marked as throw-away, and starts each at what the node has committed. A
+ * channel that was removed and is opened again may have an amount as well.
  */
 export async function openLoadChannels(
   admin: AdminClient,
@@ -32,7 +32,7 @@ export async function openLoadChannels(
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-load-'));
   try {
     const file = join(folder, 'channels.ndjson');
-    await writeOpenings(file, channels);
+    await writeFile(file, openingLines(channels));
     const total = await admin.importChannels(file, ({ opened, unchanged }) =>
       progress(`${opened} channels opened, ${unchanged} were open`),
     );
@@ -48,7 +48,7 @@ export async function openLoadChannels(
   }
 }
 
-/** Removes the run's channels; says how many are gone. */
+/** Removes the run's channels and reports how many were removed. */
 export async function removeLoadChannels(
   admin: AdminClient,
   channels: LoadChannels,
@@ -83,97 +83,82 @@ export async function reconcile(admin: AdminClient, channels: LoadChannels): Pro
   };
 }
 
-/** What the node says of itself, and has counted so far. */
-interface NodeView {
-  target: NonNullable<LoadResult['target']>;
-  received: number;
-  verified: number;
-  drops: number;
-}
-
-async function viewNode(admin: AdminClient): Promise<NodeView> {
+/** What the node says of itself, and the counters of its side of a delivery. */
+async function viewNode(admin: AdminClient) {
   const { backend, kernel, layout, counters } = await admin.stats();
   const { received, verified, dropped } = counters;
   const count = (value: unknown) => (typeof value === 'number' ? value : 0);
-  const drops = typeof dropped === 'object' ? count(dropped.socketBuffer) : 0;
-  return { target: { backend, kernel, layout }, received: count(received), verified: count(verified), drops };
-}
-
-/** What a node counts while a run's claims are on their way, step by step. */
-export class NodeCounts {
-  readonly #admin: AdminClient;
-  readonly #unreachable: (error: ClaimwireError) => void;
-  #first: NodeView | null;
-  #last: NodeView | null;
-  #totals: SendTotals = NOTHING_SENT;
-
-  private constructor(admin: AdminClient, view: NodeView | null, unreachable: (error: ClaimwireError) => void) {
-    this.#admin = admin;
-    this.#unreachable = unreachable;
-    this.#first = view;
-    this.#last = view;
-  }
-
-  /** @param unreachable hears that the node's admin interface does not answer: then nothing is known of its side */
-  static async begin(admin: AdminClient, unreachable: (error: ClaimwireError) => void): Promise<NodeCounts> {
-    return new NodeCounts(admin, await ifReachable(() => viewNode(admin), unreachable), unreachable);
-  }
-
-  /** What the node last said of itself. */
-  get target(): LoadResult['target'] {
-    return this.#last?.target ?? null;
-  }
-
-  /** Of the claims since the last call, or the beginning. `totals` are the generator's so far. */
-  async step(totals: SendTotals): Promise<Delivery | null> {
-    const [before, sentBefore] = [this.#last, this.#totals];
-    if (before === null) return null;
-    const expected = totals.sent - sentBefore.sent;
-    this.#last = await ifReachable(() => viewSettled(this.#admin, before, expected), this.#unreachable);
-    this.#totals = totals;
-    return deliveryBetween(before, this.#last, sentBefore, totals);
-  }
-
-  /** Of all claims of the steps so far. */
-  get whole(): Delivery | null {
-    return this.#first === null ? null : deliveryBetween(this.#first, this.#last, NOTHING_SENT, this.#totals);
-  }
+  const nodeDrops = typeof dropped === 'object' ? count(dropped.socketBuffer) : 0;
+  const counted = { received: count(received), verified: count(verified), nodeDrops };
+  return { target: { backend, kernel, layout }, counted };
 }
 
 const NOTHING_SENT: SendTotals = { sent: 0, acknowledged: 0, acknowledgedByNewer: 0, ackDrops: 0 };
 
-/** Null where a view is missing, or the node was started anew in between: its counters begin at 0. */
-function deliveryBetween(
-  before: NodeView,
-  after: NodeView | null,
-  sentBefore: SendTotals,
-  sentAfter: SendTotals,
-): Delivery | null {
-  if (after === null || after.received < before.received || after.verified < before.verified) return null;
-  return {
-    sent: sentAfter.sent - sentBefore.sent,
-    received: after.received - before.received,
-    verified: after.verified - before.verified,
-    acknowledged: sentAfter.acknowledged - sentBefore.acknowledged,
-    acknowledgedByNewer: sentAfter.acknowledgedByNewer - sentBefore.acknowledgedByNewer,
-    nodeDrops: after.drops - before.drops,
-    ackDrops: sentAfter.ackDrops - sentBefore.ackDrops,
-  };
+/** What became of a run's claims on their way, step by step: the generator's counters beside the node's. */
+export class NodeCounts {
+  /** What the node last said of itself; null where it did not answer. */
+  target: LoadResult['target'] = null;
+  readonly #admin: AdminClient;
+  readonly #unreachable: (error: ClaimwireError) => void;
+  #first: Delivery | null = null;
+  #last: Delivery | null = null;
+
+  private constructor(admin: AdminClient, unreachable: (error: ClaimwireError) => void) {
+    this.#admin = admin;
+    this.#unreachable = unreachable;
+  }
+
+  /** @param unreachable is called where the node's admin interface does not answer; then its counters are unknown */
+  static async begin(admin: AdminClient, unreachable: (error: ClaimwireError) => void): Promise<NodeCounts> {
+    const counts = new NodeCounts(admin, unreachable);
+    await counts.#look(NOTHING_SENT, 0);
+    counts.#first = counts.#last;
+    return counts;
+  }
+
+  /** The delivery of the claims since the last call, or the beginning. `totals` are the generator's so far. */
+  async step(totals: SendTotals): Promise<Delivery | null> {
+    const before = this.#last;
+    if (before === null) return null;
+    await this.#look(totals, before.received + totals.sent - before.sent);
+    return deliveryBetween(before, this.#last);
+  }
+
+  /** The delivery of all claims of the steps so far. */
+  get whole(): Delivery | null {
+    return deliveryBetween(this.#first, this.#last);
+  }
+
+  async #look(totals: SendTotals, expected: number): Promise<void> {
+    const view = await ifReachable(() => viewAtRest(this.#admin, expected), this.#unreachable);
+    this.target = view?.target ?? null;
+    this.#last = view && { ...totals, ...view.counted };
+  }
 }
 
-/** The node's counters once it has counted the claims `expected` since `before`, or counts no more. */
-async function viewSettled(admin: AdminClient, before: NodeView, expected: number): Promise<NodeView> {
+/** Null where a look is missing, or the node was started anew in between, so that its counters began at 0 again. */
+function deliveryBetween(before: Delivery | null, after: Delivery | null): Delivery | null {
+  if (before === null || after === null) return null;
+  if (after.received < before.received || after.verified < before.verified) return null;
+  const delivery = { ...after };
+  for (const name of Object.keys(delivery) as (keyof Delivery)[]) delivery[name] -= before[name];
+  return delivery;
+}
+
+/** Looks at the node until it has received `expected` claims in all, or receives no more. */
+async function viewAtRest(admin: AdminClient, expected: number) {
   let view = await viewNode(admin);
-  for (let look = 1; look < LOOKS_MAX && view.received - before.received < expected; look++) {
+  for (let look = 1; look < LOOKS_MAX && view.counted.received < expected; look++) {
     await setTimeout(LOOK_MS);
-    const next = await viewNode(admin);
-    if (next.received === view.received) return next;
-    view = next;
+    const before = view.counted.received;
+    view = await viewNode(admin);
+    if (view.counted.received === before) break;
   }
   return view;
 }
 
-/** A node that died meanwhile, or a replay's that has no admin interface here: the result says so by having none. */
+/** Null where the admin interface does not answer: the node died, or a replay's node has none. */
 export async function ifReachable<Answer>(
   ask: () => Promise<Answer>,
   unreachable: (error: ClaimwireError) => void,
@@ -187,7 +172,7 @@ export async function ifReachable<Answer>(
   }
 }
 
-/** Of the run's channels, in the node's order; others are passed over. */
+/** The amounts of the run's channels, in the node's order, without other channels. */
 async function* committedAmounts(
   admin: AdminClient,
   channels: LoadChannels,
@@ -198,16 +183,10 @@ async function* committedAmounts(
   }
 }
 
-async function writeOpenings(path: string, channels: LoadChannels): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    for (let first = 0; first < channels.count; first += LINES_PER_WRITE) {
-      let lines = '';
-      for (let channel = first; channel < Math.min(first + LINES_PER_WRITE, channels.count); channel++)
-        lines += `${JSON.stringify(channels.opening(channel))}\n`;
-      await file.write(lines);
-    }
-  } finally {
-    await file.close();
+/** The channels as NDJSON, some thousand lines at a time. */
+function* openingLines(channels: LoadChannels): Generator<string> {
+  for (let first = 0; first < channels.count; first += LINES_PER_WRITE) {
+    const count = Math.min(LINES_PER_WRITE, channels.count - first);
+    yield Array.from({ length: count }, (_, at) => `${JSON.stringify(channels.opening(first + at))}\n`).join('');
   }
 }

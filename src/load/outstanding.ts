@@ -2,8 +2,8 @@
  * Claims that were sent and not answered yet, and what an ack says about them.
  *
  * Generator thread. Claims are numbered as they are sent; a number is also the claim's sequence on the wire, so an ack
- * leads back to its claim without a search. A claim's facts lie in a ring at its number, and the claims of a channel
- * form a queue through it, oldest first. Acks are cumulative, so one settles a prefix of its channel's queue.
+ * leads back to its claim without a search. What is known of a claim lies in a ring at its number, and the claims of a
+ * channel form a queue through that ring, oldest first. Acks are cumulative, so one ends the first claims of a queue.
  *
  * The ring is bounded: a new claim that needs the place of one still waiting counts that one as unanswered. All older
  * numbers have left their queues by then, so the one that has to go is the first of its queue.
@@ -19,17 +19,17 @@ export interface ClaimEnds {
   committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean): void;
   already(dueAt: number): void;
   refused(dueAt: number, status: number, isExpected: boolean): void;
-  /** Made to be refused, and a newer claim of the channel is durable. */
+  /** The claim was made to be refused, and a newer claim of its channel is durable. */
   covered(dueAt: number): void;
-  /** It was covered, and then refused all the same: counted as that instead. */
+  /** The claim was covered and is refused now: it counts as refused instead. */
   uncovered(dueAt: number): void;
   unanswered(dueAt: number): void;
 }
 
 const NONE = -1;
 
-/** WAITING and DOOMED want an answer, LINGERING had one but lies within its queue; the others are in no queue. */
-const SETTLED = 0;
+/** A claim in WAITING or DOOMED waits for an answer; LINGERING had one but is still in its queue; others are in no queue. */
+const ENDED = 0;
 const WAITING = 1;
 const DOOMED = 2;
 const LINGERING = 3;
@@ -47,7 +47,7 @@ export class Outstanding {
   #oldest = 0;
   readonly #capacity: number;
   readonly #mask: number;
-  /** Of the step that runs. */
+  /** Changes with each step. */
   ends: ClaimEnds;
   readonly #states: Uint8Array;
   readonly #channels: Int32Array;
@@ -96,59 +96,60 @@ export class Outstanding {
     return age < Math.min(this.#capacity, this.next) ? this.#channels[sequence & this.#mask]! : NONE;
   }
 
-  /** At least `amount` of a channel is durable. Returns how many claims that settles. */
+  /** At least `amount` of a channel is durable. Returns how many claims that ends. */
   cover(channel: number, amount: number, isCommitted: boolean, now: number): number {
-    let settled = 0;
+    let ended = 0;
     let entry = this.#queues[2 * channel]!;
     while (entry !== NONE) {
       const state = this.#states[entry]!;
       if (state !== LINGERING) {
         if (this.#amounts[entry]! > amount) break;
-        this.count -= 1;
-        settled += 1;
-        const dueAt = this.#dueAt[entry]!;
-        if (state === DOOMED) this.ends.covered(dueAt);
-        else if (isCommitted) this.#committed(entry, dueAt, this.#amounts[entry]! < amount, now);
-        else this.ends.already(dueAt);
+        this.#end(entry, amount, isCommitted, now);
+        ended += 1;
       }
-      this.#states[entry] = state === DOOMED ? COVERED : SETTLED;
+      this.#states[entry] = state === DOOMED ? COVERED : ENDED;
       entry = this.#successors[entry]!;
     }
     this.#queues[2 * channel] = entry;
     if (entry === NONE) this.#queues[2 * channel + 1] = NONE;
-    return settled;
+    return ended;
   }
 
   /**
-   * The claim of that sequence was answered itself, with `amount`: it ends, also behind one that is not covered, as an
-   * older amount does that is sent after a claim whose signature is still looked at. Returns how many that settles.
+   * The claim of that sequence was itself answered with `amount`, so it ends, even if an older claim of its queue still
+   * waits: a repeated amount is answered at once, while the signature of an older claim is still being verified. Returns
+   * how many claims that ends.
    */
   answer(channel: number, sequence: number, amount: number, isCommitted: boolean, now: number): number {
     const entry = sequence & this.#mask;
     const state = this.#states[entry]!;
     if (this.channelOf(sequence) !== channel || (state !== WAITING && state !== DOOMED)) return 0;
     if (this.#amounts[entry]! > amount) return 0;
+    this.#end(entry, amount, isCommitted, now);
     this.#states[entry] = LINGERING;
-    this.count -= 1;
-    const dueAt = this.#dueAt[entry]!;
-    if (state === DOOMED) this.ends.covered(dueAt);
-    else if (isCommitted) this.#committed(entry, dueAt, this.#amounts[entry]! < amount, now);
-    else this.ends.already(dueAt);
     return 1;
   }
 
-  #committed(entry: number, dueAt: number, isByNewer: boolean, now: number): void {
-    this.acknowledged += 1;
-    if (isByNewer) this.acknowledgedByNewer += 1;
-    this.ends.committed(dueAt, this.#sentAt[entry]!, now, isByNewer);
+  /** An ack for `amount` ends a claim that waits for an answer. The caller sets its new state. */
+  #end(entry: number, amount: number, isCommitted: boolean, now: number): void {
+    this.count -= 1;
+    const dueAt = this.#dueAt[entry]!;
+    const isByNewer = this.#amounts[entry]! < amount;
+    if (this.#states[entry] === DOOMED) this.ends.covered(dueAt);
+    else if (!isCommitted) this.ends.already(dueAt);
+    else {
+      this.acknowledged += 1;
+      if (isByNewer) this.acknowledgedByNewer += 1;
+      this.ends.committed(dueAt, this.#sentAt[entry]!, now, isByNewer);
+    }
   }
 
-  /** The claim of that sequence and channel was refused. False where none of them waits (a copy of it was answered). */
+  /** The claim of that sequence and channel was refused. False where it does not wait, since a copy was answered. */
   refuse(channel: number, sequence: number, status: number): boolean {
     return this.channelOf(sequence) === channel && this.#refuse(sequence & this.#mask, status);
   }
 
-  /** The same where sequences are not ours, as in a replay: the oldest of the channel is meant. */
+  /** The same for a replay, whose sequences are not ours: it means the oldest claim of the channel. */
   refuseOldest(channel: number, status: number): boolean {
     let entry = this.#queues[2 * channel]!;
     while (entry !== NONE && this.#states[entry] === LINGERING) entry = this.#successors[entry]!;
@@ -159,7 +160,7 @@ export class Outstanding {
     const state = this.#states[entry]!;
     const dueAt = this.#dueAt[entry]!;
     if (state === COVERED) {
-      this.#states[entry] = SETTLED;
+      this.#states[entry] = ENDED;
       this.ends.uncovered(dueAt);
     } else if (state === WAITING || state === DOOMED) {
       this.#states[entry] = LINGERING;
@@ -183,8 +184,8 @@ export class Outstanding {
     const entry = this.#oldest & this.#mask;
     const state = this.#states[entry]!;
     this.#oldest += 1;
-    if (state === SETTLED || state === COVERED) return;
-    this.#states[entry] = SETTLED;
+    if (state === ENDED || state === COVERED) return;
+    this.#states[entry] = ENDED;
     const channel = this.#channels[entry]!;
     const successor = this.#successors[entry]!;
     this.#queues[2 * channel] = successor;

@@ -1,5 +1,5 @@
 /**
- * Everything random in a load run comes from its seed, so that the same command does the same again.
+ * Everything random in a load run comes from its seed, so that the same command repeats the same run.
  *
  * Bytes for keys and ids are SHA-256 of seed and name; numbers come from xoshiro128**, which starts from such bytes.
  */

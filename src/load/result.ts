@@ -1,6 +1,5 @@
-/**
- * What a load run found out, as `--json` prints it and the report draws it. Rates are claims a second, times as named.
- */
+/** The result of a load run, as `--json` prints it and the report draws it. Rates are claims a second. */
+import type { LoadBounds, LoadSettings } from './settings.ts';
 
 /** A latency distribution, milliseconds. */
 export interface Latency {
@@ -13,7 +12,7 @@ export interface Latency {
   p999Ms: number;
   p9999Ms: number;
   maxMs: number;
-  /** HDR histogram of microseconds, compressed and base64: mergeable with any other run's. */
+  /** An HDR histogram of microseconds, compressed, in base64. It can be merged with the histograms of other runs. */
   hdr: string;
 }
 
@@ -23,15 +22,15 @@ export interface LoadInterval {
   atSeconds: number;
   sentPerSecond: number;
   ackedPerSecond: number;
-  /** Of claims acknowledged in the interval, from their intended send times; 0 where there were none. */
+  /** Latencies from the intended send time of claims acknowledged in the interval; 0 where there were none. */
   p50Ms: number;
   p99Ms: number;
   maxMs: number;
 }
 
-/** Claims by the fault made of them. */
+/** Numbers of claims by the fault that was made. */
 export interface FaultCounts {
-  /** Signed, counted as a claim of the channel, not sent. */
+  /** Signed and counted as claims of their channels, but not sent. */
   dropped: number;
   duplicated: number;
   reordered: number;
@@ -39,69 +38,62 @@ export interface FaultCounts {
   stale: number;
 }
 
-/** One rate held for one duration: a plain run is one step, a ramp is several. Warm-up is not in any figure. */
+/** One rate for one duration. A plain run is one step, a ramp is several. Warm-up is in no figure. */
 export interface LoadStep {
-  /** Claims a second asked for; null for `--rate max`. */
+  /** The rate asked for; null for `--rate max`. */
   requestedRate: number | null;
-  /** Claims a second that left. */
+  /** The rate at which claims left. */
   achievedRate: number;
-  /** Claims a second acknowledged as COMMITTED, first to last claim of the step. */
+  /** The rate at which claims were acknowledged as COMMITTED. */
   ackedRate: number;
   seconds: number;
-  /**
-   * Claims that left, copies by `--dup` not counted: acked + already + refused + covered + unanswered of them; and the
-   * datagrams (or stream payloads) that left.
-   */
+  /** Claims that left, without copies by `--dup`: the sum of acked, already, refused, covered and unanswered. */
   sent: number;
+  /** Datagrams (or stream payloads) that left. */
   datagrams: number;
-  /**
-   * Claims covered by a COMMITTED ack; and those of them that were covered by a newer claim's: nothing says that these
-   * ever arrived.
-   */
+  /** Claims covered by a COMMITTED ack. */
   acked: number;
+  /** Those of `acked` that only the ack of a newer claim covered, so that they may never have arrived. */
   ackedByNewer: number;
-  /** Claims answered ALREADY, and not covered by a COMMITTED ack before. */
+  /** Claims answered ALREADY that no COMMITTED ack had covered before. */
   already: number;
-  /** Claims refused, by status name; those made to be refused are in `expectedRefusals` as well. */
+  /** Claims refused, by status name; `expectedRefusals` are those of them that were made to be refused. */
   refused: Record<string, number>;
   expectedRefusals: number;
-  /** Claims made to be refused that were not, but a newer claim of their channel is durable: never in `acked`. */
+  /** Claims made to be refused that were not refused, but a newer claim of their channel is durable. Not in `acked`. */
   covered: number;
-  /** Claims nothing was heard of within the time-out. */
+  /** Claims without any answer in time. */
   unanswered: number;
-  /** Acks that said nothing new; acks below an earlier one of their channel. */
+  /** Acks that said nothing new, and acks below an earlier one of their channel. */
   duplicateAcks: number;
   outOfOrderAcks: number;
   /** Frames that were no ack of one of the channels. */
   strayAcks: number;
   /** Faults made on purpose. */
   faults: FaultCounts;
-  /**
-   * Claims that left later than they were meant to, by more than `lateMs`, and those that never left; `blocked` of both
-   * waited for a socket that was full, which is not the generator's slowness.
-   */
+  /** Claims that left more than `lateMs` late, and those that never left; `blocked` of both waited for a full socket. */
   late: { claims: number; lateMs: number; maxMs: number; unsent: number; blocked: number };
-  /** From the intended send time (coordinated omission corrected), and from when it really left. */
+  /** `latency` counts from the intended send time (which corrects coordinated omission), `uncorrected` from the actual. */
   latency: Latency;
   uncorrected: Latency;
   intervals: LoadInterval[];
-  /** What became of the step's claims on their way; null where the node did not say. */
+  /** The delivery of the step's claims; null where the node's admin interface did not answer. */
   delivery: Delivery | null;
 }
 
-/** Whether every acknowledged amount is at the node, asked over its admin interface after the run. */
+/** Whether every acknowledged amount is committed, by the node's admin interface after the run. */
 export interface Reconciliation {
   channels: number;
-  /** Drops acknowledged and drops the node says are committed, over all channels, as decimal strings. */
+  /** Drops acknowledged, and drops committed at the node, over all channels, as decimal strings. */
   acknowledgedDrops: string;
   committedDrops: string;
-  /** Channels whose committed amount is below what was acknowledged: must be 0. */
+  /** Channels that have less committed than was acknowledged: must be 0. */
   short: number;
 }
 
 /**
- * What came of all claims on their way, warm-up included: acks are cumulative, so a lost claim may be acknowledged by a
- * newer one, and only these numbers tell. The node's are what it counted meanwhile, from whomever.
+ * How many claims passed each stage, warm-up included. Acks are cumulative, so the ack of a newer claim may cover a lost
+ * one, and only these numbers show it. The node counts the claims of all its payers.
  */
 export interface Delivery {
   /** Claims handed to the sockets, copies by `--dup` included. */
@@ -111,12 +103,12 @@ export interface Delivery {
   /** Claims covered by a COMMITTED ack, and those of them that only a newer claim's ack covered. */
   acknowledged: number;
   acknowledgedByNewer: number;
-  /** Messages the node's sockets had no room for, and messages with acks that ours had none for. */
+  /** Messages that the node's sockets had no room for, and messages with acks that the generator's had no room for. */
   nodeDrops: number;
   ackDrops: number;
 }
 
-/** A figure beside its bound. */
+/** A figure compared with its bound. */
 export interface LoadCheck {
   name: 'loss' | 'refused' | 'p99';
   unit: 'share' | 'ms';
@@ -133,38 +125,30 @@ export interface LoadResult {
   to: string;
   /** How claims were sent: native (sendmmsg, UDP_SEGMENT), dgram or tcp. */
   sender: string;
-  /** What signed them: native, wasm, or corpus or replay, where that was done before. */
+  /** What signed them: native or wasm, or corpus or replay where they were signed before. */
   signer: string;
-  /** What the node says of itself in /stats at the end, where its admin interface answered. */
+  /** What the node's /stats said at the end; null where its admin interface did not answer. */
   target: { backend: string; kernel: string | null; layout: string } | null;
-  settings: {
-    channels: number;
-    keys: number;
-    perDatagram: number;
-    arrivals: string;
-    skew: string;
-    sockets: number;
-    window: number;
-    seed: number;
-    sloMs: number;
-    lossMax: number;
-    refusedMax: number;
-    durationSeconds: number;
-    warmupSeconds: number;
-    faults: Record<string, number>;
-  };
+  settings: LoadBounds &
+    Pick<LoadSettings, 'channels' | 'keys' | 'perDatagram' | 'sockets' | 'window' | 'seed'> & {
+      arrivals: string;
+      skew: string;
+      durationSeconds: number;
+      warmupSeconds: number;
+      faults: Record<string, number>;
+    };
   steps: LoadStep[];
-  /** Highest rate of a ramp that left whole and kept all bounds; null without a ramp or where none held. */
+  /** The highest rate of a ramp at which all claims left and all bounds were kept; null if there is none. */
   knee: { requestedRate: number; ackedRate: number; p99Ms: number } | null;
   reconciliation: Reconciliation | null;
-  /** Null where the node did not say. */
+  /** Null where the node's admin interface did not answer. */
   delivery: Delivery | null;
-  /** What the verdict comes from: a ramp's are those of its knee, or of its lowest rate where none held. */
+  /** The checks behind the verdict. A ramp's are those of its knee, or of its first rate where there is no knee. */
   checks: LoadCheck[];
-  /** INTERRUPTED whatever the figures say: what was asked for was not done. */
+  /** An interrupted run is INTERRUPTED whatever its figures are. */
   outcome: 'PASS' | 'FAIL' | 'INTERRUPTED';
-  /** Whether the outcome is PASS: all checks held, something was acknowledged and no acknowledged amount is missing. */
+  /** Whether the outcome is PASS: all checks held, a claim was acknowledged, and no acknowledged amount is missing. */
   pass: boolean;
-  /** What limited the run and what was found, one sentence each. */
+  /** What limited the run and what it found, in one sentence each. */
   verdict: string[];
 }

@@ -5,31 +5,30 @@ import { cpus, release, type } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import type { AdminClient } from '../http/client.ts';
-import type { LoadBounds } from './bounds.ts';
 import { LoadChannels } from './channels.ts';
-import type { GeneratorMessage, GeneratorTask } from './generator-thread.ts';
+import type { GeneratorEnd, GeneratorMessage, GeneratorTask } from './generator-thread.ts';
 import { ifReachable, NodeCounts, openLoadChannels, reconcile, removeLoadChannels } from './node-side.ts';
 import { readReplay } from './replay.ts';
 import type { LoadInterval, LoadResult, LoadStep } from './result.ts';
 import { arrivalsName } from './schedule.ts';
-import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
+import { CONTROL_STOP, type LoadBounds, type LoadSettings, type ReplayClaims } from './settings.ts';
 import { skewName } from './skew.ts';
 import { judge } from './verdict.ts';
 
 export interface LoadRun {
   settings: LoadSettings;
-  /** As given, for the result. */
+  /** The target as the user gave it, for the result. */
   to: string;
   bounds: LoadBounds;
   isRamp: boolean;
-  /** A capture to be sent again; then no channels are opened, and none reconciled. */
+  /** A capture to send again; then no channels are opened and nothing is reconciled. */
   replayFile: string | undefined;
   /** Leaves the run's channels at the node, open. */
   keepChannels: boolean;
   admin: AdminClient;
 }
 
-/** Who watches; called while the run goes on. */
+/** Hears of the run while it goes on. */
 export interface LoadWatcher {
   progress(text: string): void;
   /** @param waiting claims without an answer so far */
@@ -39,15 +38,19 @@ export interface LoadWatcher {
   onStop(stop: () => void): void;
 }
 
-/** What a run came to; `captureFault` says why its capture could not be written. */
+/** A run's result, and why its capture could not be written. */
 export interface LoadOutcome {
   result: LoadResult;
   captureFault: string | undefined;
 }
 
-/** Throws NODE_UNREACHABLE, INPUT_INVALID and the like where it could not begin. */
+/** Throws NODE_UNREACHABLE, INPUT_INVALID and similar errors if the run cannot begin. */
 export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadOutcome> {
-  const { channels, replay } = prepare(run);
+  const { seed, channels: count, keys } = run.settings;
+  const { channels, replay } =
+    run.replayFile === undefined
+      ? { channels: LoadChannels.derive(seed, count, keys), replay: undefined }
+      : readReplay(run.replayFile);
   const control = new Int32Array(new SharedArrayBuffer(4));
   watcher.onStop(() => Atomics.store(control, CONTROL_STOP, 1));
   const task = { settings: settingsFor(run.settings, replay), channels: channels.shared, replay, control };
@@ -58,7 +61,7 @@ export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadO
     await openLoadChannels(admin, channels, progress);
     return await measure(run, channels, task, watcher);
   } finally {
-    // Also where the run failed: invented channels must not stay among the operator's.
+    // This happens also when the run failed, since throw-away channels must not stay among the operator's.
     if (!keepChannels)
       await removeLoadChannels(admin, channels, progress).catch((error: Error) =>
         progress(`the run's channels stay at the node: ${error.message}`),
@@ -77,44 +80,28 @@ async function measure(
   const unreachable = (error: ClaimwireError) => watcher.progress(error.message);
   const counts = await NodeCounts.begin(admin, unreachable);
   const startedAt = new Date().toISOString();
-  const heard = await generate(task, counts, watcher);
+  const { steps, end } = await generate(task, counts, watcher);
   const reconciliation = isReplay ? null : await ifReachable(() => reconcile(admin, channels), unreachable);
   const isInterrupted = Atomics.load(task.control, CONTROL_STOP) !== 0;
-  const { steps, sender, signer, failures, lastFailure, captureFault } = heard;
   const delivery = counts.whole;
   const result: LoadResult = {
     startedAt,
     machine: machineName(),
     node: process.version,
     to: run.to,
-    sender,
-    signer,
+    sender: end.sender,
+    signer: end.signer,
     target: counts.target,
     settings: describeSettings(run, channels.count),
     steps,
     reconciliation,
     delivery,
-    ...judge({
-      ...run,
-      steps,
-      signer,
-      isReplay,
-      reconciliation,
-      delivery,
-      failures,
-      lastFailure,
-      isInterrupted,
-    }),
+    ...judge({ ...run, ...end, steps, isReplay, reconciliation, delivery, isInterrupted }),
   };
-  return { result, captureFault };
+  return { result, captureFault: end.captureFault };
 }
 
-function prepare({ settings, replayFile }: LoadRun): { channels: LoadChannels; replay: ReplayClaims | undefined } {
-  if (replayFile !== undefined) return readReplay(replayFile);
-  return { channels: LoadChannels.derive(settings.seed, settings.channels, settings.keys), replay: undefined };
-}
-
-/** A replay lasts as long as its capture, is all measured, and has the capture's datagrams. */
+/** A replay takes its duration and datagrams from the capture, and has no warm-up. */
 function settingsFor(settings: LoadSettings, replay: ReplayClaims | undefined): LoadSettings {
   if (replay === undefined) return settings;
   const isPaced = settings.rates.some((rate) => rate !== null);
@@ -122,26 +109,14 @@ function settingsFor(settings: LoadSettings, replay: ReplayClaims | undefined): 
   return { ...settings, warmupMs: 0, durationMs, perDatagram: replay.perDatagram };
 }
 
-interface Heard {
-  steps: LoadStep[];
-  sender: string;
-  signer: string;
-  failures: number;
-  lastFailure: string | undefined;
-  captureFault: string | undefined;
-}
-
 /** Runs the generator thread to its end. */
-function generate(task: GeneratorTask, counts: NodeCounts, watcher: LoadWatcher): Promise<Heard> {
-  const heard: Heard = {
-    steps: [],
-    sender: '',
-    signer: '',
-    failures: 0,
-    lastFailure: undefined,
-    captureFault: undefined,
-  };
-  let isOver = false;
+function generate(
+  task: GeneratorTask,
+  counts: NodeCounts,
+  watcher: LoadWatcher,
+): Promise<{ steps: LoadStep[]; end: GeneratorEnd }> {
+  const steps: LoadStep[] = [];
+  let end: GeneratorEnd | undefined;
   const worker = new Worker(new URL('./generator-thread.js', import.meta.url), { workerData: task, name: 'generator' });
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
@@ -153,25 +128,22 @@ function generate(task: GeneratorTask, counts: NodeCounts, watcher: LoadWatcher)
       else if (message.event === 'step') {
         const { step, totals } = message;
         const counted = counts.step(totals).then((delivery) => {
-          heard.steps.push({ ...step, delivery });
+          steps.push({ ...step, delivery });
           watcher.step({ ...step, delivery });
           worker.postMessage('next');
         });
         counted.catch(fail);
-      } else {
-        Object.assign(heard, message);
-        isOver = message.event === 'over';
-      }
+      } else end = message;
     });
     worker.once('error', (error) => reject(asRunError(error, task.settings)));
     worker.once('exit', () => {
-      if (isOver) resolve(heard);
+      if (end !== undefined) resolve({ steps, end });
       else reject(new Error('the generator thread ended by itself'));
     });
   });
 }
 
-/** Errors keep their codes across threads, and lose their class. */
+/** An error that crosses threads keeps its code and loses its class. */
 function asRunError(error: Error, { target }: LoadSettings): Error {
   const { code } = error as NodeJS.ErrnoException;
   const known = ERROR_CODES.find((name) => name === code);

@@ -1,11 +1,10 @@
 /**
- * When claims are meant to leave: an open loop's schedule does not know of acks, and never waits for one.
- *
- * Times in milliseconds of the generator's clock. Generator thread.
+ * When claims are meant to leave: an open loop's schedule does not know of acks, and never waits for one. Schedules run
+ * on the generator thread; times are milliseconds of its clock.
  */
 import type { Random } from './random.ts';
 
-/** `constant`: evenly; `poisson`: as if many payers came independently; `burst`: `size` at once, evenly. */
+/** `constant`: at even times; `poisson`: as many independent payers would; `burst`: `size` claims at once, at even times. */
 export type Arrivals = { kind: 'constant' } | { kind: 'poisson' } | { kind: 'burst'; size: number };
 
 export interface Schedule {
@@ -15,8 +14,9 @@ export interface Schedule {
 }
 
 const BURST_MAX = 1_000_000;
+const RAMP_STEPS_MAX = 1_000;
 
-/** Undefined for what is none of constant, poisson, burst:N. */
+/** Undefined where the text is none of constant, poisson, burst:N. */
 export function parseArrivals(text: string): Arrivals | undefined {
   if (text === 'constant' || text === 'poisson') return { kind: text };
   const size = Number(/^burst:(\d{1,7})$/.exec(text)?.[1]);
@@ -25,6 +25,15 @@ export function parseArrivals(text: string): Arrivals | undefined {
 
 export function arrivalsName(arrivals: Arrivals): string {
   return arrivals.kind === 'burst' ? `burst:${arrivals.size}` : arrivals.kind;
+}
+
+/** FROM:TO:STEP in claims a second, TO included where a step meets it. Undefined where the text is no ramp. */
+export function parseRamp(text: string): number[] | undefined {
+  const parts = /^(\d{1,9}):(\d{1,9}):(\d{1,9})$/.exec(text);
+  if (parts === null) return undefined;
+  const [from, to, step] = parts.slice(1).map(Number) as [number, number, number];
+  if (from < 1 || to < from || step < 1 || (to - from) / step >= RAMP_STEPS_MAX) return undefined;
+  return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => from + index * step);
 }
 
 export class RateSchedule implements Schedule {
@@ -48,27 +57,21 @@ export class RateSchedule implements Schedule {
 
   advance(): void {
     this.#claims += 1;
-    // By multiplication: a sum of millions of rounded gaps would drift. An exponential gap has no such anchor.
+    // Multiplied, since a sum of millions of rounded gaps would drift. Random gaps can only be summed.
     if (this.#random !== undefined) this.due -= Math.log(1 - this.#random.next()) * this.#gapMs;
     else this.due = this.#startMs + Math.floor(this.#claims / this.#burst) * this.#burst * this.#gapMs;
   }
 }
 
-/** Times given beforehand, as of a capture: the n-th claim is due `offsets[n]` after the start. */
-export class ListedSchedule implements Schedule {
-  readonly #offsets: Float64Array;
-  readonly #startMs: number;
-  #at = 0;
-
-  constructor(offsets: Float64Array, startMs: number) {
-    this.#offsets = offsets;
-    this.#startMs = startMs;
-  }
-
-  get due(): number {
-    return this.#at < this.#offsets.length ? this.#startMs + this.#offsets[this.#at]! : Number.POSITIVE_INFINITY;
-  }
-  advance(): void {
-    this.#at += 1;
-  }
+/** The times of a capture: claim n is due `offsets[n]` after the start. */
+export function listedSchedule(offsets: Float64Array, startMs: number): Schedule {
+  let next = 0;
+  return {
+    get due() {
+      return next < offsets.length ? startMs + offsets[next]! : Number.POSITIVE_INFINITY;
+    },
+    advance() {
+      next += 1;
+    },
+  };
 }

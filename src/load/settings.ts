@@ -1,9 +1,7 @@
-/**
- * What a load run is asked to do, and the memory its two threads share. Plain data: it crosses to the generator thread.
- */
+/** What a load run is asked to do, as plain data that crosses to the generator thread. */
 import type { Arrivals } from './schedule.ts';
 
-/** Fractions of all claims, 0..1; a claim has one fault at most. */
+/** The fraction of claims, 0..1, that has each fault. A claim has one fault at most. */
 export interface FaultFractions {
   drop: number;
   dup: number;
@@ -12,55 +10,62 @@ export interface FaultFractions {
   stale: number;
 }
 
-/** Where claims go: a literal address. */
+/** The address to which claims go; the host is a literal address. */
 export interface Target {
   protocol: 'udp' | 'tcp';
   host: string;
   port: number;
 }
 
-type SenderChoice = 'auto' | 'native' | 'dgram';
+/** The bounds that decide whether a run passes. */
+export interface LoadBounds {
+  /** Shares of the claims sent, 0..1. */
+  lossMax: number;
+  refusedMax: number;
+  /** p99 of the corrected latency, milliseconds. */
+  sloMs: number;
+}
 
 export interface LoadSettings {
   target: Target;
-  sender: SenderChoice;
+  sender: 'auto' | 'native' | 'dgram';
   seed: number;
   channels: number;
   keys: number;
-  /** One step each: claims a second, or null for as fast as the window allows. */
+  /** The rate of each step in claims a second, or null for as fast as the window allows. */
   rates: (number | null)[];
   durationMs: number;
-  /** Before each step, at its rate, in no figure. */
+  /** The warm-up before each step runs at its rate and is in no figure. */
   warmupMs: number;
-  /** How long after a step's end acks are waited for; and how long a full window waits for any. */
+  /** How long to wait for acks after the end of a step, and while the window is full. */
   drainMs: number;
   perDatagram: number;
   arrivals: Arrivals;
   /** Exponent of Zipf's law over the channels, 0 for uniform. */
   zipf: number;
   sockets: number;
-  /** Most claims unacknowledged when the rate is null. */
+  /** The most claims without an answer when the rate is null. */
   window: number;
-  /** Most claims tracked when it is not. */
+  /** The most claims tracked when it is not. */
   inflightMax: number;
   faults: FaultFractions;
   corpus: { file: string; claims: number } | undefined;
   capture: { file: string; claims: number } | undefined;
 }
 
-/** A captured run to be sent again: claims of 93 bytes back to back, and for each its channel, its source, its time. */
+/** A captured run to send again: claims of 93 bytes back to back, and the channel, source and time of each. */
 export interface ReplayClaims {
   claims: Uint8Array;
   channels: Uint32Array;
   /** Numbers of the sockets that sent them. */
   sources: Uint32Array;
-  /** Milliseconds after the first. */
+  /** When claims are due, in milliseconds after the first. */
   offsets: Float64Array;
   /** 1 where a datagram begins. */
   starts: Uint8Array;
-  /** Claims of the largest one. */
+  /** Claims in the largest datagram. */
   perDatagram: number;
 }
 
-/** Words of `control`, shared with the main thread. */
+/** The word of `control`, shared by both threads, that the main thread sets to stop the run. */
 export const CONTROL_STOP = 0;

@@ -1,14 +1,14 @@
 /**
- * Which channel the next claim is of: uniform, or by Zipf's law (channel i, from 0, with weight 1/(i+1)^s).
+ * Picks the channel of the next claim: uniformly, or by Zipf's law (channel i, from 0, has weight 1/(i+1)^s).
  *
- * A channel always leaves by the same socket (i mod sockets), and a datagram leaves by one. So the socket is drawn
- * first, with the weight of all its channels, and then a channel among these for each claim of the datagram: every
- * single claim is distributed exactly as asked for, whatever the number of sockets. Drawing is O(1), by alias tables
- * (Vose 1991), which decide in steps of 2^-32. Generator thread.
+ * The claims of channel i always leave by socket i mod sockets, and a datagram leaves by one socket. So the socket is
+ * drawn first, with the weight of all its channels, and then one of these channels for each claim of the datagram. Every
+ * claim so has the distribution asked for, whatever the number of sockets. A draw is O(1), by alias tables (Vose 1991) in
+ * steps of 2^-32. Generator thread.
  */
 import type { Random } from './random.ts';
 
-/** 0 is uniform. Undefined for what is none of uniform, zipf:S. */
+/** The exponent, 0 for uniform. Undefined where the text is none of uniform, zipf:S. */
 export function parseSkew(text: string): number | undefined {
   if (text === 'uniform') return 0;
   const exponent = Number(/^zipf:(\d(?:\.\d{1,6})?)$/.exec(text)?.[1]);
@@ -23,7 +23,7 @@ export class ChannelPicker {
   readonly #sockets: number;
   readonly #random: Random;
   readonly #bySocket: AliasTable;
-  /** Of each socket's channels in order; none for a uniform draw. */
+  /** A table for the channels of each socket; none for a uniform draw. */
   readonly #byChannel: AliasTable[] = [];
   readonly #channelsOf: Uint32Array;
 
@@ -49,7 +49,7 @@ export class ChannelPicker {
     return this.#bySocket.draw();
   }
 
-  /** A channel of a socket. */
+  /** Draws a channel of a socket. */
   channel(socket: number): number {
     const table = this.#byChannel[socket];
     const index = table === undefined ? this.#random.below(this.#channelsOf[socket]!) : table.draw();
@@ -57,9 +57,9 @@ export class ChannelPicker {
   }
 }
 
-/** Draws an index in proportion to its weight: each column holds one index up to its threshold, another above it. */
+/** Draws an index in proportion to its weight. Column i stands for index i below its threshold, for another above. */
 class AliasTable {
-  /** Of column i: its threshold in units of 2^-32 at 2i, the other index at 2i + 1. */
+  /** Column i has its threshold in units of 2^-32 at 2i, and the other index at 2i + 1. */
   readonly #columns: Uint32Array;
   readonly #length: number;
   readonly #random: Random;
@@ -73,9 +73,7 @@ class AliasTable {
     const shares = weights.map((weight) => (weight / total) * length);
     const poor: number[] = [];
     const rich: number[] = [];
-    shares.forEach((share, index) => {
-      (share < 1 ? poor : rich).push(index);
-    });
+    for (const [index, share] of shares.entries()) (share < 1 ? poor : rich).push(index);
     while (poor.length > 0 && rich.length > 0) {
       const receiver = poor.pop()!;
       const giver = rich.at(-1)!;
@@ -84,7 +82,7 @@ class AliasTable {
       shares[giver]! -= 1 - shares[receiver]!;
       if (shares[giver]! < 1) poor.push(rich.pop()!);
     }
-    // What is left has a share of 1, but for rounding: it is its own alias.
+    // What is left has a share of 1, apart from rounding, so both indexes are its own.
     for (const index of [...poor, ...rich]) this.#columns[2 * index + 1] = index;
   }
 

@@ -1,8 +1,8 @@
 /**
- * Where claims come from: signed as they are due, taken from a corpus signed ahead, or from a capture.
+ * Where claims come from: signed as they are due, taken from a corpus that was signed ahead, or taken from a capture.
  *
- * Generator thread. A source fills the first slots of the ring and says of each claim its channel, amount and socket;
- * sequence and timestamp, which no `xrpl` signature covers, are written when it leaves.
+ * Generator thread. A source fills the first slots of the ring, and the batch with the channel, amount and socket of each
+ * claim. Sequence and timestamp, which no `xrpl` signature covers, are written when the claim leaves.
  */
 import { claimAmountHigh, claimAmountLow, copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, FRAME_CLAIM } from '../../protocol/layout.ts';
@@ -10,25 +10,25 @@ import { SLOT_ROW } from '../ring/slot.ts';
 import { BATCH_CLAIMS_MAX, type Batch, FAULT_STALE } from './batch.ts';
 import type { LoadChannels } from './channels.ts';
 import type { Random } from './random.ts';
-import type { ReplayClaims } from './settings.ts';
+import type { LoadSettings, ReplayClaims } from './settings.ts';
 import type { LoadSigner } from './signer.ts';
 import type { ChannelPicker } from './skew.ts';
 
 export interface ClaimSource {
   readonly name: 'native' | 'wasm' | 'corpus' | 'replay';
-  /** Claims it still has; Infinity for one that makes them. */
+  /** How many claims are left; Infinity for a source that signs them. */
   readonly left: number;
-  /** Most claims to be asked for at once. */
+  /** The most claims that `fill` can be asked for. */
   readonly batchMax: number;
-  /** The claims' own sequences and timestamps stay as they are. */
+  /** Whether the claims keep their own sequences and timestamps. */
   readonly isVerbatim: boolean;
   /** Fills slots 0..batch.count-1; `dueAt` and `faults` are set, the rest of the batch is set here. */
   fill(batch: Batch): void;
 }
 
-/** Datagrams that follow each other at one socket leave in one system call. */
+/** Datagrams that follow each other on one socket leave in one system call. */
 const RUN_CLAIMS_MIN = 60;
-/** A stale claim repeats one of the last so many amounts of its channel. */
+/** A stale claim repeats one of this many latest amounts of its channel. */
 const STALE_DEPTH = 16;
 
 export class SignedSource implements ClaimSource {
@@ -66,7 +66,7 @@ export class SignedSource implements ClaimSource {
     this.#signer.sign(batch.count);
   }
 
-  /** Apart from the rest, so that with a million channels their cache misses overlap. */
+  /** Picks channels in a loop of its own, so that the cache misses of a million channels overlap. */
   #pick(batch: Batch): void {
     let socket = 0;
     for (let index = 0, inRun = 0; index < batch.count; index++, inRun++) {
@@ -98,7 +98,7 @@ export class SignedSource implements ClaimSource {
   }
 }
 
-/** Claims that lie in memory, one after the other: in a corpus each has its channel's number for a sequence. */
+/** Claims that lie in memory, one after the other. In a corpus the sequence of each is the number of its channel. */
 export class StoredSource implements ClaimSource {
   readonly name: 'corpus' | 'replay';
   readonly batchMax = BATCH_CLAIMS_MAX;
@@ -107,16 +107,15 @@ export class StoredSource implements ClaimSource {
   readonly #claims: DataView;
   readonly #replay: ReplayClaims | undefined;
   readonly #count: number;
-  readonly #sockets: number;
-  readonly #perDatagram: number;
+  readonly #settings: Pick<LoadSettings, 'sockets' | 'perDatagram'>;
   #at = 0;
 
+  /** @param replay whose claims these are; undefined for a corpus */
   constructor(
     channels: LoadChannels,
     claims: Uint8Array,
     replay: ReplayClaims | undefined,
-    sockets: number,
-    perDatagram: number,
+    settings: Pick<LoadSettings, 'sockets' | 'perDatagram'>,
   ) {
     this.name = replay === undefined ? 'corpus' : 'replay';
     this.isVerbatim = replay !== undefined;
@@ -124,8 +123,7 @@ export class StoredSource implements ClaimSource {
     this.#claims = new DataView(claims.buffer, claims.byteOffset, claims.byteLength);
     this.#replay = replay;
     this.#count = claims.byteLength / CLAIM_BYTES;
-    this.#sockets = sockets;
-    this.#perDatagram = perDatagram;
+    this.#settings = settings;
   }
 
   get left(): number {
@@ -135,6 +133,7 @@ export class StoredSource implements ClaimSource {
   fill(batch: Batch): void {
     const channels = this.#channels;
     const { arena, ring } = channels;
+    const { sockets, perDatagram } = this.#settings;
     for (let index = 0; index < batch.count; index++, this.#at++) {
       const from = this.#at * CLAIM_BYTES;
       const channel = this.#replay?.channels[this.#at] ?? this.#claims.getUint32(from + CLAIM_SEQUENCE);
@@ -142,8 +141,8 @@ export class StoredSource implements ClaimSource {
       copyClaim(this.#claims, from, arena.view, ring.slot(index));
       batch.channels[index] = channel;
       batch.amounts[index] = amount;
-      batch.sockets[index] = (this.#replay?.sources[this.#at] ?? channel) % this.#sockets;
-      batch.starts[index] = this.#replay?.starts[this.#at] ?? (this.#at % this.#perDatagram === 0 ? 1 : 0);
+      batch.sockets[index] = (this.#replay?.sources[this.#at] ?? channel) % sockets;
+      batch.starts[index] = this.#replay?.starts[this.#at] ?? (this.#at % perDatagram === 0 ? 1 : 0);
       if (amount > channels.signed(channel)) channels.setSigned(channel, amount);
     }
   }

@@ -1,33 +1,27 @@
-/**
- * What a run's figures mean, one sentence each, and whether it passed. Main thread.
- */
-import { checksOf, kneeOf, type LoadBounds, lostOf, unexpectedRefusals } from './bounds.ts';
+/** Whether a run passed, and what its figures mean, in one sentence each. Main thread. */
+import { checksOf, kneeOf, lostOf, sumOf, unexpectedRefusals } from './bounds.ts';
 import type { Delivery, LoadResult, LoadStep, Reconciliation } from './result.ts';
+import type { LoadBounds } from './settings.ts';
 
-export interface Outcome {
-  steps: readonly LoadStep[];
+export interface Outcome extends Pick<LoadResult, 'steps' | 'signer' | 'reconciliation' | 'delivery'> {
   isRamp: boolean;
   bounds: LoadBounds;
-  signer: string;
   /** A replay has no amounts of its own to reconcile. */
   isReplay: boolean;
-  /** Null where the node did not say. */
-  reconciliation: Reconciliation | null;
-  delivery: Delivery | null;
-  /** What the sockets reported. */
+  /** How often the sockets failed, and the system's word for the last failure. */
   failures: number;
   lastFailure: string | undefined;
   isInterrupted: boolean;
 }
 
-/** Of the claims of a step: more late ones than that, and the figures are not of the node alone. */
+/** With a larger share of late claims in a step, its figures are not those of the node alone. */
 const LATE_SHARE_MAX = 0.01;
 
 export function judge(outcome: Outcome): Pick<LoadResult, 'knee' | 'checks' | 'outcome' | 'pass' | 'verdict'> {
   const { steps, isRamp, reconciliation, bounds } = outcome;
   const knee = isRamp ? kneeOf(steps, bounds) : null;
   const checks = checksOf(isRamp ? judgedStep(steps, knee) : steps, bounds);
-  const acked = steps.reduce((sum, step) => sum + step.acked, 0);
+  const acked = sumOf(steps, (step) => step.acked);
   const verdict: string[] = [];
   if (outcome.isInterrupted) verdict.push('Interrupted: the figures are of what was sent until then.');
   if (acked === 0) verdict.push(nothingAcknowledged(outcome));
@@ -41,19 +35,18 @@ export function judge(outcome: Outcome): Pick<LoadResult, 'knee' | 'checks' | 'o
   else if (!outcome.isReplay) verdict.push('Not reconciled: the admin interface did not answer after the run.');
   const isHeld = isRamp ? knee !== null : checks.every(({ held }) => held);
   const isProven = outcome.isReplay || reconciliation?.short === 0;
-  const hasPassed = acked > 0 && isHeld && isProven;
-  const word = outcome.isInterrupted ? 'INTERRUPTED' : hasPassed ? 'PASS' : 'FAIL';
+  const word = outcome.isInterrupted ? 'INTERRUPTED' : acked > 0 && isHeld && isProven ? 'PASS' : 'FAIL';
   return { knee, checks, outcome: word, pass: word === 'PASS', verdict };
 }
 
-/** The knee's step of a ramp, or where no rate held its first. */
+/** The ramp's step at the knee, or its first step where there is no knee. */
 function judgedStep(steps: readonly LoadStep[], knee: LoadResult['knee']): LoadStep[] {
   const at = knee === null ? steps[0] : steps.find(({ requestedRate }) => requestedRate === knee.requestedRate);
   return at === undefined ? [] : [at];
 }
 
 function nothingAcknowledged({ failures, lastFailure, steps }: Outcome): string {
-  const sent = steps.reduce((sum, step) => sum + step.sent, 0);
+  const sent = sumOf(steps, (step) => step.sent);
   const reason = failures > 0 ? `the sockets failed ${failures} times, last with ${lastFailure}` : 'no ack came';
   return `Nothing was acknowledged of ${sent} claims: ${reason}; check --to and whether the node runs.`;
 }
@@ -74,26 +67,23 @@ function* stepSentences(step: LoadStep, isRamp: boolean, bounds: LoadBounds): Ge
 }
 
 /**
- * Why claims left late or never. The generator was the limit where its sockets had room and the node had capacity left:
- * by its own count it received what was sent, it refused nothing, and it answered, from when claims really left, all within
- * the bounds.
+ * Why claims left late or never. The generator was the limit if its sockets had room and the node had capacity left. The
+ * node had capacity left if loss, refusals, and latency from the actual send time all kept the bounds.
  */
-function lateSentence(step: LoadStep, isRamp: boolean, { lossMax, refusedMax, sloMs }: LoadBounds): string {
+function lateSentence(step: LoadStep, isRamp: boolean, bounds: LoadBounds): string {
   const { late, sent, delivery } = step;
+  const the = isRamp ? 'the' : 'The';
   const what = `${late.claims} of ${sent} claims left more than ${late.lateMs} ms late, the latest by ${ms(late.maxMs)}, and ${late.unsent} never left`;
   if (late.blocked * 2 > late.claims + late.unsent)
-    return `${isRamp ? 'the' : 'The'} sockets were full, so that ${what}: what lies behind them took no more.`;
-  const [loss, refused] = checksOf([step], { lossMax, refusedMax, sloMs });
+    return `${the} sockets were full, so that ${what}: what lies behind them took no more.`;
+  const [loss, refused] = checksOf([step], bounds);
   const isLossless = loss!.held && refused!.held;
-  const isFast = step.uncorrected.p99Ms <= sloMs;
+  const isFast = step.uncorrected.p99Ms <= bounds.sloMs;
   if (delivery !== null && isLossless && isFast)
-    return `${isRamp ? 'the' : 'The'} generator was the limit, not the node, which had capacity left: ${what}.`;
-  const reason =
-    delivery === null
-      ? 'nothing is known of the node'
-      : isLossless
-        ? `the node took ${ms(step.uncorrected.p99Ms)} at p99 from when they left`
-        : 'the node lost or refused claims meanwhile';
+    return `${the} generator was the limit, not the node, which had capacity left: ${what}.`;
+  let reason = 'nothing is known of the node';
+  if (delivery !== null && !isLossless) reason = 'the node lost or refused claims meanwhile';
+  else if (delivery !== null) reason = `the node took ${ms(step.uncorrected.p99Ms)} at p99 from when they left`;
   return `${what}; whether the generator could have kept up is not known, since ${reason}.`;
 }
 
@@ -111,9 +101,8 @@ function* deliverySentences(delivery: Delivery | null): Generator<string> {
 
 function sloSentence(steps: readonly LoadStep[], { sloMs }: LoadBounds): string {
   const p99Ms = Math.max(...steps.map(({ latency }) => latency.p99Ms));
-  return p99Ms > sloMs
-    ? `SLO missed: p99 is ${ms(p99Ms)}, above ${sloMs} ms.`
-    : `SLO met: p99 is ${ms(p99Ms)}, within ${sloMs} ms.`;
+  if (p99Ms > sloMs) return `SLO missed: p99 is ${ms(p99Ms)}, above ${sloMs} ms.`;
+  return `SLO met: p99 is ${ms(p99Ms)}, within ${sloMs} ms.`;
 }
 
 function rampSentence(knee: LoadResult['knee'], { sloMs }: LoadBounds): string {

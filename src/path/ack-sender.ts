@@ -1,9 +1,8 @@
 /**
- * Packs acks into datagrams, up to 45 to one destination. Net thread (or lane); packets are the transport's.
+ * Packs acks into datagrams, up to 45 for one destination. Net thread or lane; the packets' memory is the transport's.
  *
- * COMMITTED and ALREADY always go out; refusals are kept to a rate per source, wherever they were decided.
- * A small direct-mapped set of open packets, keyed by destination: a handful of payers interleaved still share
- * datagrams, and many payers just send theirs earlier. Everything is flushed at the end of a step.
+ * COMMITTED and ALREADY are always sent; refusals are limited per source. Open packets are kept in a small direct-mapped
+ * table by destination, so a few interleaved payers still fill datagrams; with many payers, packets just leave earlier.
  */
 import { writeAckOf } from '../../protocol/ack.ts';
 import { ACK_BYTES, ACK_STATUS, ACKS_PER_DATAGRAM_MAX, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
@@ -16,18 +15,8 @@ import { RefusalLimiter } from './refusal-limiter.ts';
 
 /** Where answers to claims go: straight to the sender, or through the ack ring to the thread that has the socket. */
 export interface AnswerSink {
-  /**
-   * Answers the claim at `offset` of `view`. The amount is a u64 in halves; the destination is five words at `at`.
-   */
-  answer(
-    status: number,
-    view: DataView,
-    offset: number,
-    amountHigh: number,
-    amountLow: number,
-    words: Uint32Array,
-    at: number,
-  ): void;
+  /** Answers the claim at `offset` of `view`. The amount is a u64 in halves; the destination is five words at `to[at]`. */
+  answer(status: number, view: DataView, offset: number, high: number, low: number, to: Uint32Array, at: number): void;
 }
 
 const OPEN_PACKETS = 64;
@@ -44,11 +33,11 @@ export class AckSender implements AnswerSink {
   readonly #packets: (Packet | undefined)[] = new Array(OPEN_PACKETS).fill(undefined);
   /** Destination of each open packet, five words each. */
   readonly #destinations = new Uint32Array(OPEN_PACKETS * SOURCE_WORDS);
-  /** Places in use, so that a flush touches only those. */
+  /** The places that hold a packet, so that a flush visits only those. */
   readonly #open = new Uint8Array(OPEN_PACKETS);
   #openCount = 0;
   readonly #limiter: RefusalLimiter;
-  /** Milliseconds; set at the start of each step. */
+  /** Milliseconds since 1970, for the limit on refusals. Set at the start of each step. */
   now = 0;
 
   constructor(transports: readonly (Transport | undefined)[], counters: Counters, random: System['random']) {
@@ -66,24 +55,14 @@ export class AckSender implements AnswerSink {
     packet.length += ACK_BYTES;
   }
 
-  /** Answers the claim at `offset` of `view` with a status and an amount. */
-  answer(
-    status: number,
-    view: DataView,
-    offset: number,
-    amountHigh: number,
-    amountLow: number,
-    words: Uint32Array,
-    at: number,
-  ): void {
-    if (!this.#allows(status, words, at)) return;
-    const packet = this.#packetFor(words, at);
+  answer(status: number, view: DataView, offset: number, high: number, low: number, to: Uint32Array, at: number): void {
+    if (!this.#allows(status, to, at)) return;
+    const packet = this.#packetFor(to, at);
     if (packet === undefined) return;
-    writeAckOf(packet.view, packet.length, status, amountHigh, amountLow, view, offset);
+    writeAckOf(packet.view, packet.length, status, high, low, view, offset);
     packet.length += ACK_BYTES;
   }
 
-  /** Sends everything that is open. */
   flush(): void {
     for (let index = 0; index < this.#openCount; index++) this.#send(this.#open[index]!);
     this.#openCount = 0;
@@ -97,7 +76,7 @@ export class AckSender implements AnswerSink {
   }
 
   #packetFor(words: Uint32Array, at: number): Packet | undefined {
-    // As in #isFor, without the claim byte: with it one destination would be spread over many packets.
+    // The claim byte is left out, as in #isFor: it would spread one destination over many packets.
     const place =
       (Math.imul((words[at]! >>> 8) ^ Math.imul(words[at + 4]!, 0x9e3779b1), 0x85ebca6b) >>> 26) % OPEN_PACKETS;
     let packet = this.#packets[place];
@@ -126,7 +105,7 @@ export class AckSender implements AnswerSink {
 
   #isFor(place: number, words: Uint32Array, at: number): boolean {
     const base = place * SOURCE_WORDS;
-    // The first byte of a source block is a claim byte: shifted out.
+    // The shift removes the first byte, which belongs to a claim.
     if (this.#destinations[base]! >>> 8 !== words[at]! >>> 8) return false;
     for (let index = 1; index < SOURCE_WORDS; index++)
       if (this.#destinations[base + index] !== words[at + index]) return false;
@@ -141,7 +120,7 @@ export class AckSender implements AnswerSink {
     this.#transports[sourceTransport(this.#destinations[at]!)]!.send(packet, this.#destinations, at);
   }
 
-  /** The place holds nothing after all. */
+  /** Takes `place` off the list of open packets, since the transport had none to give. */
   #forget(place: number): void {
     const index = this.#open.lastIndexOf(place, this.#openCount - 1);
     this.#open[index] = this.#open[--this.#openCount]!;

@@ -1,6 +1,4 @@
-/**
- * The ack step: finished acks from the committer's ring into datagrams. Net thread; and its writer for the committer.
- */
+/** Acks cross from the committer to the net thread: `AckRingWriter` runs in the committer, `AckStep` in the net thread. */
 import { writeAckOf } from '../../protocol/ack.ts';
 import { type AckRing, ENTRY_SOURCE } from '../ring/ack-ring.ts';
 import type { Arena } from '../ring/arena.ts';
@@ -10,7 +8,7 @@ import type { AckSender, AnswerSink } from './ack-sender.ts';
 
 const ACK_RING_FULL = counterIndex('dropped.ackRingFull');
 
-/** Acks taken in one step, so that a burst of them does not keep the thread from its socket. */
+/** Acks sent in one step: a bound, so that a burst does not keep the thread from its socket. */
 const ACKS_PER_STEP_MAX = 4_096;
 
 export class AckStep {
@@ -30,7 +28,7 @@ export class AckStep {
     return this.#ring.read !== this.#ring.written;
   }
 
-  /** Sends what is in the ring and every other open packet; returns how many acks the ring had. */
+  /** Sends the ring's acks and every open packet; returns how many acks came from the ring. */
   step(now: number): number {
     this.#sender.now = now;
     const first = this.#ring.read;
@@ -46,7 +44,7 @@ export class AckStep {
   }
 }
 
-/** The committer's end: answers become entries of the ack ring. `publish` after each step. */
+/** Writes answers into the ack ring. The caller publishes them after each step. */
 export class AckRingWriter implements AnswerSink {
   readonly #view: DataView;
   readonly #words: Uint32Array;
@@ -60,23 +58,15 @@ export class AckRingWriter implements AnswerSink {
     this.#counters = counters;
   }
 
-  answer(
-    status: number,
-    view: DataView,
-    offset: number,
-    amountHigh: number,
-    amountLow: number,
-    words: Uint32Array,
-    at: number,
-  ): void {
+  answer(status: number, view: DataView, offset: number, high: number, low: number, to: Uint32Array, at: number): void {
     const entry = this.#ring.tryNext();
     if (entry < 0) {
       this.#counters.add(ACK_RING_FULL, 1);
       return;
     }
-    writeAckOf(this.#view, entry, status, amountHigh, amountLow, view, offset);
+    writeAckOf(this.#view, entry, status, high, low, view, offset);
     const target = (entry + ENTRY_SOURCE) >>> 2;
-    for (let index = 0; index < SOURCE_WORDS; index++) this.#words[target + index] = words[at + index]!;
+    for (let index = 0; index < SOURCE_WORDS; index++) this.#words[target + index] = to[at + index]!;
     this.#ring.push();
   }
 

@@ -1,8 +1,8 @@
 /**
- * The apply step: a durable group becomes visible. Commit thread or lane; the only writer of balances (of its lane).
+ * The apply step makes a durable group visible. Commit thread or lane; no other step writes balances.
  *
- * The order matters: the table moves first, so that a claim sent again is answered ALREADY; then the acks; and then the
- * slots are free, which also tells the receiver that the claims in them are decided.
+ * The order matters: first the channel table, so that a claim sent again is answered ALREADY; then the acks; last the
+ * slots are freed, which also tells the receiver that their claims are decided.
  */
 import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
@@ -19,7 +19,7 @@ export class ApplyStep {
     this.#parts = parts;
   }
 
-  /** Only for a group that is on stable storage, or need not be. Empties it. */
+  /** Applies and empties `group`, which must be on stable storage unless the durability is `os`. */
   apply(group: CommitGroup): void {
     const { ring, table, answers, counters, path } = this.#parts;
     const { journal, acks } = group;

@@ -1,44 +1,44 @@
 /**
  * A commit group: the last accepted claim of each channel it touches, and the acks it owes. Commit thread or lane.
  *
- * A lane fills one while the other is at the disk. A row's record is found by row number: 4 bytes a row of address space,
- * of which only the rows in use are ever touched.
+ * A lane fills one group while the other is being synced. A row's record is found by row number, which costs 4 bytes of
+ * address space a row; only the pages of rows in use are ever touched.
  */
 import { JournalGroup } from '../journal/group.ts';
 import { GroupAcks } from './group-acks.ts';
 
-/** Claims looked at for one group, records or not: bounds its latency and the acks it owes. */
+/** Claims considered for one group, whether or not they become records: this bounds its latency and its acks. */
 export const GROUP_CLAIMS_MAX = 4_096;
 
-/** Word of a group's counts, and how many words there are. */
+/** The word of `counts` for accepted claims, and the length of `counts`. */
 export const COUNT_ACCEPTED = 1;
 export const COUNTS = 3;
 
 export class CommitGroup {
-  /** Words COUNT_*: how many records, accepted claims and acks; C counts there too. */
+  /** How many records, accepted claims and acks there are, by COUNT_*. C counts here too. */
   readonly counts = new Uint32Array(COUNTS);
   readonly journal = new JournalGroup(GROUP_CLAIMS_MAX, this.counts);
-  /** While this group is at the disk, as many claims again may find that it covers them. */
+  /** Twice the claims: while this group is being synced, as many later claims may be covered by it. */
   readonly acks = new GroupAcks(GROUP_CLAIMS_MAX * 2, this.counts);
-  /** Claims looked at since it was opened. */
+  /** Claims considered since the group was opened. */
   looked = 0;
-  /** Ring sequence behind its last claim. */
+  /** Ring sequence after its last claim. */
   end = 0;
-  /** Per row its record + 1, or 0; per record its row. */
+  /** The record + 1 of each row, or 0; and the row of each record. */
   readonly recordOfRow: Uint32Array;
   readonly rowOfRecord = new Uint32Array(GROUP_CLAIMS_MAX);
 
-  /** @param rows capacity of the channel table */
+  /** @param rows the capacity of the channel table */
   constructor(rows: number) {
     this.recordOfRow = new Uint32Array(rows);
   }
 
-  /** Claims it covers. */
+  /** How many claims it covers. */
   get accepted(): number {
     return this.counts[COUNT_ACCEPTED]!;
   }
 
-  /** Record of a row's claim, or -1. */
+  /** The record of a row's claim, or -1. */
   recordOf(row: number): number {
     return this.recordOfRow[row]! - 1;
   }
@@ -46,7 +46,7 @@ export class CommitGroup {
     return this.rowOfRecord[record]!;
   }
 
-  /** Stages the claim at `bytes[offset]` as the row's first in this group; returns its record. */
+  /** Makes the claim at `bytes[offset]` the row's record in this group; returns the record. */
   append(row: number, bytes: Uint8Array, offset: number): number {
     const record = this.journal.append(bytes, offset);
     this.recordOfRow[row] = record + 1;
@@ -54,7 +54,7 @@ export class CommitGroup {
     return record;
   }
 
-  /** A claim from the source at `words[at]` is covered by `record`. */
+  /** `record` covers a claim from the source at `words[at]`: counts it, and owes it an ack. */
   accept(record: number, words: Uint32Array, at: number): void {
     this.counts[COUNT_ACCEPTED]!++;
     this.acks.add(record, words, at);

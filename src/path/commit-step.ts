@@ -1,13 +1,9 @@
 /**
- * The commit step: judged claims, in ring order, become one journal group, one sync, balances, and acks. Commit thread
- * or lane. It calls its parts in turn: stage-step.ts, the journal, apply-step.ts.
+ * The commit step calls, in turn, the stage step, the journal and the apply step. Commit thread or lane.
  *
- * A group holds the last accepted claim of each channel. Nothing is visible before the sync: the table moves, the acks go
- * out and the slots are freed after it, so "committed" means durable wherever it is read. The group shapes itself:
- * whatever was judged when the step began, up to the group's bound.
- *
- * On a slow disk a lane leaves the sync to another thread and fills a second group meanwhile; a claim that the group at the
- * disk already covers then joins that one's acks.
+ * A group is whatever was judged when the step began, up to a bound, and holds the last accepted claim of each channel. It
+ * is applied only after its sync, so "committed" means durable wherever it is read. On a slow disk a lane leaves the sync
+ * to another thread and fills a second group meanwhile; a claim covered by the group being synced joins that group's acks.
  */
 import type { Durability } from '../config.ts';
 import type { JournalWriter } from '../journal/writer.ts';
@@ -23,30 +19,30 @@ const JOURNAL_RECORDS = counterIndex('journalRecords');
 const JOURNAL_BYTES = counterIndex('journalBytes');
 
 /**
- * A sync that takes longer, microseconds, belongs beside the lane, which verifies meanwhile: on a disk of 5 ms that is 473,000
- * claims/s in place of 206,000. A faster one stays inline, since another thread has to be given a core twice for it: at
- * 150,000 claims/s p50 is 0.43 ms inline and 0.62 beside, and at the maximum rate both are as good.
+ * Microseconds. A sync that takes longer runs in another thread while the lane verifies: on a disk of 5 ms that gives
+ * 473,000 claims/s instead of 206,000. A faster sync stays in the lane, since another thread must be scheduled twice for
+ * it: at 150,000 claims/s p50 is 0.43 ms in the lane and 0.62 ms beside it; at the maximum rate they are equal.
  */
 const SLOW_SYNC_US = 500;
 /**
- * So many groups after a slow sync go to the disk beside the lane, then one inline again: only that one tells how slow the
- * disk is, since the end of a sync beside the lane is seen when the lane's turn is over. Costs a slow disk 1.5 %.
+ * Groups synced beside the lane after a slow sync; the next is synced in the lane, to measure the disk again. A sync beside
+ * the lane does not measure it, since the lane sees its end only after its own turn. Measuring costs a slow disk 1.5 %.
  */
 const OVERLAPPED_GROUPS = 64;
 
 export interface CommitStepOptions extends StageStepOptions {
   journal: JournalWriter;
   clock: StageClock;
-  /** `os`: acknowledged once written; survives the end of the process, not a loss of power. */
+  /** With `os` a claim is acknowledged once written: it survives the end of the process, not a loss of power. */
   durability: Durability;
-  /** Called when a sync that went on beside this thread has ended: a step is due. Without it every sync is inline. */
+  /** Called when a sync beside this thread has ended and a step is due. Without it this thread does every sync. */
   onSynced?: (() => void) | undefined;
-  /** Groups that are synced beside this thread before the disk is measured for the first time; default 0. */
+  /** Groups to sync beside this thread before the disk is measured for the first time; default 0. */
   overlaps?: number;
 }
 
 export class CommitStep {
-  /** While true no claim is taken in: the groups under way end, as a fence asks. */
+  /** While true nothing is staged, so that the groups under way can end, as a fence asks. */
   isHolding = false;
   readonly #stage: StageStep;
   readonly #apply: ApplyStep;
@@ -55,12 +51,12 @@ export class CommitStep {
   readonly #clock: StageClock;
   readonly #durability: Durability;
   readonly #onSynced: (() => void) | undefined;
-  /** Groups that are still to be synced beside this thread before the disk is measured again. */
+  /** Groups still to sync beside this thread before the disk is measured again. */
   #overlaps: number;
-  /** The group being filled, and the one whose turn at the disk is, or will be, next. */
+  /** The group being filled, and the other one, which is empty or being synced. */
   #open: CommitGroup;
   #other: CommitGroup;
-  /** `#other` is being synced beside this thread; and that has ended (a failure is the journal's to tell). */
+  /** Whether `#other` is being synced beside this thread, and whether that has ended. The journal reports a failure. */
   #isSyncing = false;
   #isSynced = false;
 
@@ -82,14 +78,14 @@ export class CommitStep {
     return this.#isSynced || (this.#stage.hasJudged && !this.isHolding && this.#open.looked < GROUP_CLAIMS_MAX);
   }
 
-  /** No group is open and none at the disk. */
+  /** No group is open and none is being synced. */
   get isIdle(): boolean {
     return this.#open.looked === 0 && !this.#isSyncing;
   }
 
   /**
-   * Commits what has been judged; returns how many claims were looked at or made durable. Throws JOURNAL_FAILED when the
-   * disk fails: nothing of the group was acknowledged, and the process must stop.
+   * Commits what has been judged; returns how many claims were considered or made durable. Throws JOURNAL_FAILED when the
+   * disk fails: then nothing of the group was acknowledged, and the process must stop.
    * @param now milliseconds since 1970
    */
   step(now: number): number {
@@ -102,7 +98,7 @@ export class CommitStep {
     return synced + staged;
   }
 
-  /** The open group to the disk: one write, one sync, and the other group is the open one. */
+  /** Writes and syncs the open group; the other group becomes the open one. */
   #flush(now: number): void {
     const group = this.#open;
     group.end = this.#stage.next;
@@ -141,7 +137,7 @@ export class CommitStep {
     this.#clock.lap(STAGE.commit);
   }
 
-  /** A sync beside this thread has ended: its group is durable. */
+  /** Applies the group whose sync beside this thread has ended; returns how many claims that were. */
   #endSync(): number {
     if (!this.#isSynced) return 0;
     this.#isSynced = false;

@@ -1,23 +1,20 @@
 /**
- * The in-flight duplicate filter: spares a second verification of a claim that is still between receipt and the disk.
+ * The filter of duplicates spares the verification of a copy while its original is in flight. Net thread or lane.
  *
- * A cell holds the ring sequence of the last claim that went in under it; the cell is picked by signature bits, which
- * are random already, at positions drawn at random per filter, so nothing is hashed and nobody outside knows the cells.
- * A cell's claim is in flight while its sequence lies in [committed, next): nothing is ever cleared. A hit is compared
- * in place with the claim in the slot, so only a true duplicate is held back, and it is never refused for it: once the
- * claim in flight is decided it runs through acceptance like any other.
- *
- * It belongs to the thread that receives, the net thread or a lane. There C enters plain claims into the same cells
- * (native/claim_path.c). The slots are the arena's.
+ * A cell holds the ring sequence of the last claim entered under it. Bits of the signature pick the cell: they are random
+ * already, so nothing is hashed, and their positions are drawn per filter, so nobody outside knows the cells. A cell's
+ * claim is in flight while its sequence lies in [committed, next), so nothing is ever cleared. A hit is compared with the
+ * claim in the slot, so only a true copy is held back; once its original is decided, it is considered like any other
+ * claim. C enters plain claims into the same cells (native/claim_path.c).
  */
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { System } from '../system/system.ts';
 
-/** 16 bits pick a cell: with 8,192 claims in flight one in eight cells is taken, and a false hit costs one compare. */
+/** With 8,192 claims in flight one cell in eight is in use; a false hit costs one comparison. */
 export const FILTER_CELLS = 1 << 16;
-/** Whole bytes of r and s that a slice may begin at; s's first byte is left out, low-S biases it. */
+/** The bytes of r and s at which the bits may begin. The first byte of s is left out, since low-S biases it. */
 const R_STARTS = 31;
 const S_FIRST = 33;
 const S_STARTS = 30;
@@ -31,7 +28,7 @@ export class DuplicateFilter {
   readonly #rShift: number;
   readonly #sStart: number;
   readonly #sShift: number;
-  /** Where in a claim the two bytes of a cell's number come from: byte and shift of the upper one, then of the lower. */
+  /** Where a cell's number comes from: offset in the claim and shift of its upper byte, then of its lower byte. */
   readonly places: Uint32Array;
 
   constructor(arena: Arena, ring: ClaimRing, random: System['random']) {
@@ -48,8 +45,8 @@ export class DuplicateFilter {
   }
 
   /**
-   * Looks up the claim at `offset` of the arena, which is about to be pushed as `ring.next`.
-   * @returns the ring sequence of its twin in flight, or -1 when there is none (and the claim is now the cell's)
+   * Looks up the claim at `offset` of the arena, which may be pushed as `ring.next`.
+   * @returns the ring sequence of its original in flight, or -1 when there is none; the claim is then entered in its cell
    */
   enter(offset: number): number {
     const cell = this.#cell(offset);
@@ -68,7 +65,7 @@ export class DuplicateFilter {
     return (high << 8) | low;
   }
 
-  /** The same claim but for its timestamp, which a payer sets anew when it sends a claim again. */
+  /** Compares all but the timestamps, since a payer sets a new one when it sends a claim again. */
   #same(left: number, right: number): boolean {
     for (let index = 1; index < CLAIM_TIMESTAMP; index++)
       if (this.#bytes[left + index] !== this.#bytes[right + index]) return false;

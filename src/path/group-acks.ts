@@ -1,29 +1,29 @@
 /**
- * The acks a group owes: one per channel and source, whatever the number of claims. Commit thread or lane.
+ * The acks a group owes: one per channel and source, however many claims it covers. Commit thread or lane.
  *
- * The entries of a record form a chain, newest first. A source is looked for in the chain's first few entries; beyond
- * that it may be owed a second ack of the same group, which still is no more than one per claim.
+ * The entries of a record form a chain, newest first. A source is looked for in the first few entries only; further on it
+ * may be owed a second ack of the same group, which is still at most one per claim.
  */
 import { SOURCE_WORDS } from '../ring/slot.ts';
 
 export const CHAIN_LOOKUPS_MAX = 8;
 const NONE = 0;
-/** Word of a group's counts. */
+/** The word of a group's counts for acks. */
 export const COUNT_ACKS = 2;
 
 export class GroupAcks {
-  /** Sources, five words an entry. */
+  /** The source of each entry, five words. */
   readonly words: Uint32Array;
   readonly records: Uint32Array;
-  /** Entry + 1 of the next older entry of the same record. */
+  /** For each entry, the next older entry of the same record, + 1; or 0. */
   readonly next: Uint32Array;
-  /** Entry + 1 of each record's newest entry. */
+  /** For each record its newest entry, + 1; or 0. */
   readonly heads: Uint32Array;
   readonly #counts: Uint32Array;
 
   /**
-   * @param max claims in a group: most entries and most records there can be
-   * @param counts where word COUNT_ACKS says how many entries there are
+   * @param max the most entries, and the most records, that there can be
+   * @param counts its word COUNT_ACKS is the number of entries
    */
   constructor(max: number, counts: Uint32Array) {
     this.#counts = counts;
@@ -37,7 +37,7 @@ export class GroupAcks {
     return this.#counts[COUNT_ACKS]!;
   }
 
-  /** The source at `words[at]` sent a claim that record `record` covers. */
+  /** Owes an ack of `record` to the source at `words[at]`. */
   add(record: number, words: Uint32Array, at: number): void {
     let entry = this.heads[record]!;
     for (let looked = 0; entry !== NONE && looked < CHAIN_LOOKUPS_MAX; looked++) {
@@ -55,7 +55,7 @@ export class GroupAcks {
   record(entry: number): number {
     return this.records[entry]!;
   }
-  /** Index into `words` of an entry's source. */
+  /** The index into `words` of an entry's source. */
   source(entry: number): number {
     return entry * SOURCE_WORDS;
   }
@@ -67,7 +67,7 @@ export class GroupAcks {
 
   #isSource(entry: number, words: Uint32Array, at: number): boolean {
     const base = entry * SOURCE_WORDS;
-    // The first byte of a source block is a claim byte: shifted out.
+    // The shift removes the first byte, which belongs to a claim.
     if (this.words[base]! >>> 8 !== words[at]! >>> 8) return false;
     for (let index = 1; index < SOURCE_WORDS; index++) if (this.words[base + index] !== words[at + index]) return false;
     return true;

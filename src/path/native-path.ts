@@ -1,6 +1,6 @@
 /**
- * The claim path's per-claim loops in C (native/claim_path.c): fast twins of what ReceiveStep and CommitStep do for plain
- * claims. Each takes a run of them and stops before the first that is not plain; that one is the step's own.
+ * The claim path's loops in C (native/claim_path.c), the fast twins of what the receive, stage and apply steps do for plain
+ * claims. Each handles a run of them and stops before the first that is not plain, which it leaves to the step.
  *
  * One instance per ring, for the thread that uses it. Without it (`--path portable`, or no addon) the steps do everything.
  */
@@ -12,10 +12,10 @@ import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { CommitGroup } from './commit-group.ts';
 import type { DuplicateFilter } from './duplicate-filter.ts';
 
-/** C's seconds end here, as expiries do: a later clock must not begin anew. */
+/** C counts seconds in a u32, as expiries do: a clock beyond it stays at its end instead of wrapping. */
 const U32_MAX = 0xffff_ffff;
 
-/** What pathOpen and pathGroup give: memory of C, named. */
+/** Memory of C, as pathOpen and pathGroup return it. */
 type Handle = object;
 
 interface PathAddon {
@@ -54,7 +54,7 @@ export class NativePath {
     this.#path = path;
   }
 
-  /** `filter` is the receive step's. Throws BACKEND_UNAVAILABLE. */
+  /** `filter` is the receive step's. Throws BACKEND_UNAVAILABLE where C cannot be used. */
   static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter): NativePath {
     const fault = nativePathFault();
     if (fault !== undefined) throw new ClaimwireError('BACKEND_UNAVAILABLE', `path native: ${fault}`);
@@ -71,7 +71,7 @@ export class NativePath {
     return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, receivedAt, seconds);
   }
 
-  /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing` is at the disk. */
+  /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing` is being synced. */
   stage(open: CommitGroup, syncing: CommitGroup | undefined, next: number, end: number, nowSeconds: number): number {
     const beside = syncing === undefined ? null : this.#handle(syncing);
     const seconds = Math.min(nowSeconds, U32_MAX);
@@ -95,13 +95,11 @@ export class NativePath {
   }
 }
 
-/** Why the C path can't be had, or undefined where it can. */
+/** Why the path in C cannot be used, or undefined where it can. */
 export function nativePathFault(): string | undefined {
   try {
-    const { pathOpen } = loadAddon<Partial<PathAddon>>();
-    return pathOpen === undefined
-      ? 'expected an addon with the claim path, got an older build; make native builds it'
-      : undefined;
+    if (loadAddon<Partial<PathAddon>>().pathOpen !== undefined) return undefined;
+    return 'expected an addon with the claim path, got an older build; make native builds it';
   } catch (error) {
     return (error as Error).message;
   }

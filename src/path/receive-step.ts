@@ -1,9 +1,8 @@
 /**
- * The receive step: datagrams in, admitted claims into the ring, everything else answered or counted on receipt.
+ * The receive step admits claims from payloads into the ring, and answers or counts everything else. Net thread or lane.
  *
- * Runs where the socket is (net thread or lane). A claim is copied once, into the next free slot, and judged there by
- * rules 1 to 6; a claim that is turned away simply leaves the slot to the next one. A datagram costs one view, a claim
- * nothing.
+ * A claim is copied once, into the next free slot, and rules 1 to 6 are applied there; a claim that is not admitted leaves
+ * its slot to the next one. Nothing is allocated per claim.
  */
 import { claimAmountHigh, claimAmountLow, claimChannelHigh, claimChannelLow, copyClaim } from '../../protocol/claim.ts';
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
@@ -39,14 +38,14 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #counters: Counters;
   readonly #filter: DuplicateFilter;
   readonly #deferred = new DeferredClaims();
-  /** Over the payload being walked. */
+  /** A view of the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
-  /** Source of the datagram (or deferred claim) being looked at. */
+  /** The source of the payload, or of the deferred claim, that is being considered. */
   #source: Uint32Array = new Uint32Array(SOURCE_WORDS);
   #sourceAt = 0;
   #now = 0;
 
-  /** For plain claims, where it is wanted. */
+  /** Admits plain claims, where there is one. */
   path: NativePath | undefined;
 
   constructor(
@@ -68,18 +67,17 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#filter = new DuplicateFilter(arena, ring, random);
   }
 
-  /** From now on C takes the plain claims. Returns what does. */
+  /** Leaves plain claims to C from now on; returns the path in C. */
   useNativePath(arena: Arena): NativePath {
     this.path = NativePath.open(arena, this.#ring, this.#filter);
     return this.path;
   }
 
-  /** Whether a claim that was held back can be looked at now. */
+  /** Whether a copy that was held back can be considered now. */
   hasWork(): boolean {
     return this.#deferred.isDue(this.#ring.committed);
   }
 
-  /** Claims the ring takes now: streams ask before they hand in. */
   get room(): number {
     return this.#ring.room;
   }
@@ -94,7 +92,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     return this.#ring.committed;
   }
 
-  /** Whether any claim is held back, due or not. */
+  /** Whether any copy is held back, due or not. */
   get isHolding(): boolean {
     return this.#deferred.count > 0;
   }
@@ -117,7 +115,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
   }
 
-  /** Runs of plain claims by C, others between them by `#consider`; returns where the rest begins. */
+  /** Leaves runs of plain claims to C, and considers those between them here; returns where the rest begins. */
   #admitPlain(path: NativePath, bytes: Uint8Array, offset: number, end: number, source: Uint32Array): number {
     let at = offset;
     let admitted = 0;
@@ -129,7 +127,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
       if (bytes[at] !== FRAME_CLAIM || at + CLAIM_BYTES > end) return at;
       this.claim(bytes, at);
       at += CLAIM_BYTES;
-      // Two others in a row: this payload is not worth a call for each claim.
+      // After two others in a row, the rest of this payload is not worth further calls.
     } while (admitted > 0 && at < end);
     return at;
   }
@@ -143,7 +141,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#counters.add(UNEXPECTED_ACK, 1);
   }
 
-  /** Publishes what came in, and looks again at claims whose twin is decided now. Returns the work done. */
+  /** Considers the copies whose originals are decided, and publishes what was admitted. Returns the work done. */
   step(now: number): number {
     this.now = now;
     let work = 0;
@@ -158,7 +156,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     return work + this.#ring.publish();
   }
 
-  /** @param hasWaited it was held back, and its twin is decided */
+  /** @param hasWaited whether it was held back and its original is decided now */
   #consider(frames: DataView, offset: number, hasWaited = false): void {
     const slot = this.#ring.tryNext();
     if (slot < 0) {
@@ -189,18 +187,18 @@ export class ReceiveStep implements StreamSink, FrameSink {
 
   #enter(slot: number, row: number, hasWaited: boolean): void {
     const word = (slot + SLOT_SOURCE) >>> 2;
-    // The first word of a source shares a byte with the claim: keep the claim's.
+    // The first byte of a source belongs to the claim, and is kept.
     const claimByte = this.#words[word]! & 0xff;
     this.#words[word] = (this.#source[this.#sourceAt]! & ~0xff) | claimByte;
     for (let index = 1; index < SOURCE_WORDS; index++)
       this.#words[word + index] = this.#source[this.#sourceAt + index]!;
-    const twin = this.#filter.enter(slot);
-    // A twin that was refused leaves its copies to be judged. If each waited for the one before it, a thousand copies of
-    // a forged claim would be looked at half a million times.
-    if (twin >= 0 && !hasWaited) {
-      const isHeld = this.#deferred.push(this.#bytes, slot, twin);
+    const original = this.#filter.enter(slot);
+    // A copy waits only once: when the original was refused, its copies are verified together. If each waited for the one
+    // before it, a thousand copies of a forged claim would be considered half a million times.
+    if (original >= 0 && !hasWaited) {
+      const isHeld = this.#deferred.push(this.#bytes, slot, original);
       this.#counters.add(isHeld ? DEFERRED : DEFERRED_FULL, 1);
-      // Its twin is answered to that one's own source, which need not be this one's.
+      // The original's ack goes to its own source, which need not be this one.
       if (!isHeld) this.#answer(STATUS.OVERLOADED, this.#view, slot, 0, 0);
       return;
     }

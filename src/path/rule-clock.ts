@@ -1,35 +1,30 @@
 /**
- * The time by which channels expire: never earlier than any thread has seen it, whatever becomes of the machine's clock.
+ * The time by which channels expire: it never falls, even when the machine's clock is set back. Main thread.
  *
- * Main thread. A clock that is set back would open channels again that have expired, and whose claims the ledger may not
- * pay any more. So the seconds the rules go by are a word in shared memory that only rises: each thread raises it to its
- * own clock's time once a turn (ControlWords.advanceClock), and the main thread carries it on by the monotonic clock
- * while the other one is behind. A start goes by the machine's clock again, so that a clock that was wrongly ahead can be
- * put right.
+ * A clock set back would reopen expired channels, whose claims the ledger may no longer pay. So the rules use seconds in
+ * shared memory that only rise: each thread raises them to its own clock's time once a turn (ControlWords.advanceClock),
+ * and while the machine's clock is behind, the main thread advances them by the monotonic clock. A node that starts
+ * believes the machine's clock again, so that a clock that was wrongly ahead can be corrected.
  */
 import { type Logger, stderrLogger } from '../log.ts';
+import type { ControlWords } from '../ring/control-words.ts';
 
-/** A clock behind by less is not worth a line. */
+/** A clock that is behind by less is not reported. */
 const REPORTED_MS = 5_000;
 
-export interface SharedClock {
-  /** Raises the shared seconds to `seconds`, if they are less, and returns them. */
-  advanceClock(seconds: number): number;
-}
-
 export class RuleClock {
-  readonly #shared: SharedClock;
+  readonly #shared: Pick<ControlWords, 'advanceClock'>;
   readonly #logger: Logger;
   #time = 0;
   #seenAt = 0;
   #isBehind = false;
 
-  constructor(shared: SharedClock, logger = stderrLogger) {
+  constructor(shared: Pick<ControlWords, 'advanceClock'>, logger = stderrLogger) {
     this.#shared = shared;
     this.#logger = logger;
   }
 
-  /** To be called several times a second. @param wall milliseconds since 1970 @param monotonic milliseconds */
+  /** Must be called several times a second. @param wall milliseconds since 1970 @param monotonic milliseconds */
   advance(wall: number, monotonic: number): void {
     this.#time = Math.max(wall, this.#time + monotonic - this.#seenAt);
     this.#seenAt = monotonic;

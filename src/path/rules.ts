@@ -1,8 +1,8 @@
 /**
- * Acceptance, rules 2 to 6 of protocol/README.md: cheap before dear, the first rule broken names the refusal.
+ * Rules 2 to 6 of acceptance (protocol/README.md). The first rule that a claim breaks names its refusal.
  *
- * The receiver asks before a claim costs a verification, the committer asks again right before it is staged, since
- * the channel may have moved, filled or closed in between. No allocation, u64 as u32 halves.
+ * They are applied on receipt, before a claim costs a verification, and again right before it is staged, since the channel
+ * may have changed in between. Nothing is allocated; a u64 is two u32 halves.
  */
 import { STATUS } from '../../protocol/layout.ts';
 import {
@@ -17,20 +17,20 @@ import {
   isAbove,
 } from '../channel/table.ts';
 
-/** Not a wire status: the claim may go on. */
+/** The claim breaks none of the rules. Not a status of the wire. */
 export const ADMITTED = -1;
 
-/** 10^17 drops, the ledger's maximum, as halves. */
+/** 10^17 drops, the ledger's maximum, in halves. */
 export const DROPS_MAX_HIGH = 0x0163_4578;
 export const DROPS_MAX_LOW = 0x5d8a_0000;
 
-/** Rules 2 and 3 where the channel is unknown: an amount of 0 is named first. */
+/** Rules 2 and 3 for an unknown channel: an amount of 0 is refused first. */
 export function unknownChannelStatus(amountHigh: number, amountLow: number): number {
   return (amountHigh | amountLow) === 0 ? STATUS.BAD_AMOUNT : STATUS.UNKNOWN_CHANNEL;
 }
 
 /**
- * Rules 2 and 4 to 6 for a known channel, on one state of what the operator may change.
+ * Rules 2 and 4 to 6 for a known channel, on one consistent state of what the operator may change.
  * @param hot word index of the row's hot line
  * @param nowSeconds unix time, whole seconds
  * @returns a refusal status, STATUS.ALREADY, or ADMITTED
@@ -46,12 +46,12 @@ export function admit(
   for (;;) {
     const change = Atomics.load(words, hot + HOT_CHANGE);
     const status = judge(table, hot, amountHigh, amountLow, nowSeconds);
-    // Odd or moved on: the main thread was at it, for as long as a few stores take.
+    // An odd or a new value says that the main thread was changing the row, which takes a few stores: try again.
     if ((change & 1) === 0 && Atomics.load(words, hot + HOT_CHANGE) === change) return status;
   }
 }
 
-/** Loads atomically throughout: plain loads could come after the second look at the change word (see table.ts). */
+/** Every load is atomic: plain ones could be moved behind the second load of the change word (see table.ts). */
 function judge(table: ChannelTable, hot: number, amountHigh: number, amountLow: number, nowSeconds: number): number {
   const { words } = table;
   const flags = Atomics.load(words, hot + HOT_FLAGS);

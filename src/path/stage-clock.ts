@@ -1,9 +1,9 @@
 /**
- * Where a thread's time goes: microseconds per stage of the claim path, as counters. One per thread.
+ * Counts the microseconds that a thread spends in each stage of the claim path. One instance per thread.
  *
- * Stages are measured in processor time of the thread where the addon can tell it, since threads may share a core, and
- * else by the monotonic clock. The wait for the disk is always measured by the monotonic clock. Laps are taken once per step of a turn,
- * not per claim: a turn of some hundred claims pays a nanosecond each for them.
+ * Stages are measured in the thread's processor time where the addon provides it, since threads may share a core, otherwise
+ * by the monotonic clock, which always measures the wait for the disk. A lap is counted once per step of a turn: with some
+ * hundred claims a turn, that costs a nanosecond a claim.
  */
 import { loadAddon } from '../native/addon.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
@@ -31,23 +31,23 @@ export class StageClock {
     this.#now = processorClock(clock);
   }
 
-  /** What comes next is work. */
+  /** Begins the first lap. */
   start(): void {
     this.#last = this.#now();
   }
 
-  /** The time since `start` or the last lap was the stage's (one of STAGE). */
+  /** Counts the time since `start` or the last lap for `stage`, one of STAGE. */
   lap(stage: number): void {
     const now = this.#now();
     this.#counters.add(stage, now - this.#last);
     this.#last = now;
   }
 
-  /** A sync begins, in this thread or beside it. */
+  /** A sync begins, in this thread or in another. */
   syncBegins(): void {
     this.#waitingSince = this.#clock.monotonic();
   }
-  /** Returns how long the sync took, microseconds. */
+  /** Returns how long the sync took, in microseconds. */
   syncEnds(): number {
     const us = (this.#clock.monotonic() - this.#waitingSince) * 1_000;
     this.#counters.add(SYNC_WAIT, us);
@@ -55,12 +55,11 @@ export class StageClock {
   }
 }
 
-/** Microseconds this thread has run, or the monotonic clock's. */
+/** The processor time of this thread in microseconds, or else the monotonic clock's. */
 function processorClock(clock: Pick<Clock, 'monotonic'>): () => number {
   const wallUs = () => clock.monotonic() * 1_000;
   try {
-    const { threadCpuUs } = loadAddon<{ threadCpuUs?: () => number }>();
-    return threadCpuUs ?? wallUs;
+    return loadAddon<{ threadCpuUs?: () => number }>().threadCpuUs ?? wallUs;
   } catch {
     return wallUs;
   }

@@ -1,8 +1,7 @@
 /**
  * The stage step: judged claims, in ring order, join the open commit group or are refused. Commit thread or lane.
  *
- * A channel may have moved, filled or closed since the claim was received, so the rules are asked again here, where claims
- * of one ring stand in one order.
+ * The channel may have changed since the claim was received, so the rules are applied again here.
  */
 import { claimAmountHigh, claimAmountLow, claimSequence } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
@@ -21,7 +20,7 @@ const VERIFIED = counterIndex('verified');
 const SUPERSEDED = counterIndex('superseded');
 const LINK_GAPS = counterIndex('linkGaps');
 
-/** Claims staged here before C is tried again, after it found none of its own. */
+/** After C found no plain claim, so many claims are staged here before C is called again. */
 const OTHERS_RUN = 16;
 
 export interface StageStepOptions {
@@ -35,7 +34,7 @@ export interface StageStepOptions {
 }
 
 export class StageStep {
-  /** Ring sequence of the next claim to look at. */
+  /** The ring sequence of the next claim to consider. */
   next: number;
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
@@ -45,7 +44,7 @@ export class StageStep {
   readonly #answers: AnswerSink;
   readonly #counters: Counters;
   readonly #path: NativePath | undefined;
-  /** Of the step under way: the group being filled, and the one at the disk. */
+  /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
 
@@ -67,8 +66,8 @@ export class StageStep {
   }
 
   /**
-   * Stages what has been judged, up to the group's bound; returns how many claims were looked at.
-   * @param syncing the group at the disk, whose claims are the best of their channels until `open` has newer ones
+   * Stages what has been judged, up to the group's bound; returns how many claims were considered.
+   * @param syncing the group being synced, whose claims are the best of their channels until `open` has newer ones
    */
   step(open: CommitGroup, syncing: CommitGroup | undefined, nowSeconds: number): number {
     this.#open = open;
@@ -77,7 +76,6 @@ export class StageStep {
     const end = this.#ring.received;
     let others = 0;
     while (this.next !== end && open.looked < GROUP_CLAIMS_MAX) {
-      // A call that found no plain claim is not worth repeating for each of those that follow.
       if (others === 0 && this.#path !== undefined)
         others = this.#stagePlain(this.#path, end, nowSeconds) ? 1 : OTHERS_RUN;
       if (this.next === end || open.looked === GROUP_CLAIMS_MAX) break;
@@ -91,7 +89,7 @@ export class StageStep {
     return (this.next - first) >>> 0;
   }
 
-  /** A run of plain, valid claims by C; whether there was any. */
+  /** Lets C stage a run of plain, valid claims; returns whether there was any. */
   #stagePlain(path: NativePath, end: number, nowSeconds: number): boolean {
     const open = this.#open;
     const room = Math.min((end - this.next) >>> 0, GROUP_CLAIMS_MAX - open.looked);
@@ -102,7 +100,7 @@ export class StageStep {
     return count > 0;
   }
 
-  /** Rules again, since the channel may have moved since receipt; then signature and sequence; then into the group. */
+  /** Applies the rules, then the verdict on the signature, then the rule of sequences. */
   #stageOrRefuse(slot: number, verdict: number, nowSeconds: number): void {
     const view = this.#view;
     const row = this.#words[(slot + SLOT_ROW) >>> 2]!;
@@ -116,7 +114,7 @@ export class StageStep {
       return;
     }
     if (verdict === VERDICT_SUPERSEDED) {
-      // A verified newer claim of its batch follows in the ring, and its ack covers this one.
+      // A newer, verified claim of its batch follows in the ring; that claim's ack covers this one.
       this.#counters.add(SUPERSEDED, 1);
       return;
     }
@@ -132,7 +130,7 @@ export class StageStep {
     const syncing = this.#syncing;
     const source = (slot + SLOT_SOURCE) >>> 2;
     const record = open.recordOf(row);
-    // The channel's best claim so far: in this group, in the one at the disk, or in the table.
+    // The channel's best claim so far is in this group, in the one being synced, or in the table.
     const group = record >= 0 || syncing === undefined ? open : syncing;
     const best = group === open ? record : group.recordOf(row);
     if (best >= 0 && !isAboveRecord(group, best, amountHigh, amountLow)) {
@@ -156,7 +154,7 @@ export class StageStep {
     this.#answers.answer(status, this.#view, slot, high, low, this.#words, (slot + SLOT_SOURCE) >>> 2);
   }
 
-  /** `link`: above the sequence of the channel's best claim, when it has one; numbers left out are counted. */
+  /** Rule 8: whether the sequence is above that of the channel's best claim, if any. Counts the numbers left out. */
   #sequenceRises(group: CommitGroup, record: number, hot: number, slot: number): boolean {
     if (record < 0 && this.#table.isUnused(hot)) return true;
     const last =

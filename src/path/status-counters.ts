@@ -1,11 +1,8 @@
-/**
- * A peer's faults: which counter each refusal status and each end of a datagram walk goes to.
- */
+/** The counter of each ack status other than COMMITTED, and of each way in which the walk of a payload can fail. */
 import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE } from '../../protocol/frames.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { type CounterName, counterIndex } from '../ring/counters.ts';
 
-/** Counter index by status byte. */
 export const STATUS_COUNTER: Int32Array = table({
   [STATUS.ALREADY]: 'already',
   [STATUS.UNKNOWN_CHANNEL]: 'refused.unknownChannel',
@@ -17,7 +14,6 @@ export const STATUS_COUNTER: Int32Array = table({
   [STATUS.BAD_SEQUENCE]: 'refused.badSequence',
 });
 
-/** Counter index by how a walk ended. */
 export const WALK_COUNTER: Int32Array = table({
   [WALK_EMPTY]: 'dropped.emptyDatagram',
   [WALK_UNKNOWN_TYPE]: 'dropped.unknownType',

@@ -1,14 +1,13 @@
 /**
- * The channels of a running node: the table the claim path reads and the registry behind it, kept in step. Main thread.
+ * The channels of a running node: keeps the table that the claim path reads, and the registry, in step. Main thread.
  *
- * Every change is durable in the registry before it may let a claim through, and known to the committers before it is
- * reported as done. Changes run one at a time, checkpoints among them, so none overwrites another with an older row.
+ * A change is durable in the registry before a claim can be accepted because of it, and known to the committers before it
+ * is reported as done. Changes and checkpoints run one at a time, so that none overwrites another with an older row.
  */
-
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import { KeyCheck, upperHex } from '../channel/parse.ts';
-import { type Channel, encodeRow, ROW, ROW_BYTES, STATE_REMOVED, stateOf } from '../channel/row.ts';
-import { type ChannelTable, highHalf, lowHalf } from '../channel/table.ts';
+import { type Channel, encodeRow, packedRows, ROW, ROW_BYTES, STATE_REMOVED, stateOf, UNUSED } from '../channel/row.ts';
+import { type ChannelTable, highHalf, lowHalf, type RowChange, tableFull } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { RegistryStore } from './registry-store.ts';
 import {
@@ -18,31 +17,27 @@ import {
   hasDefaultHandle,
   isSame,
   ledgerIdHex,
-  lower,
-  packed,
-  packedRows,
   refusalOf,
   revival,
   rowAt,
-  UNUSED,
   unknown,
   unredeemed,
 } from './store-rules.ts';
 
-/** Rows per registry commit while checkpointing: 1.4 MiB, so that the event loop is never held for long. */
+/** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
 
 export class ChannelStore {
   readonly #table: ChannelTable;
   readonly #registry: RegistryStore;
-  /** Resolves once no group is open that began before the call. */
+  /** Resolves once every group that was open at the call is committed. */
   readonly #fence: () => Promise<void>;
-  /** Rows whose handle is not the start of their ledger id: the only way one ledger channel could be opened twice. */
+  /** Rows whose handle is not the default one: only they could make a second channel of one ledger id. */
   readonly #rowsByLedgerId = new Map<string, number>();
   readonly #keys = new KeyCheck();
-  /** Rows of channels removed before this start, in order: the next openings take them. */
+  /** Rows of channels removed before this start, in order; the next openings reuse them. */
   #free: number[] = [];
-  /** Rows removed since, which have to wait for the next start. */
+  /** Number of rows removed since, which are free only after the next start. */
   #removed = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -56,19 +51,19 @@ export class ChannelStore {
     return this.#table.rows - this.#free.length - this.#removed;
   }
 
-  /** Puts the stored row at `offset` of `bytes` into the table, at start, or a new one in the place of a free one. */
+  /** Puts the registry row at `offset` of `bytes` into the table, at its end or in the row `free`. */
   load(bytes: Uint8Array, view: DataView, offset: number, free?: number): void {
     const row = this.#table.insertRow(bytes, view, offset, free);
     if (stateOf(bytes[offset + ROW.state]!) === STATE_REMOVED) return;
     if (!hasDefaultHandle(view, offset)) this.#rowsByLedgerId.set(ledgerIdHex(bytes, offset), row);
   }
 
-  /** Once all rows are loaded: a replay may meet claims of removed channels. */
+  /** Call it once all rows are loaded: a replay may find claims of removed channels. */
   indexRemoved(): void {
     this.#table.indexRemoved();
   }
 
-  /** Forgets removed channels altogether: at start, when nothing of theirs is left in any journal. */
+  /** Makes the rows of removed channels free: at start, when no journal has claims of them any more. */
   freeRemoved(): void {
     this.#free = this.#table.free();
   }
@@ -95,7 +90,7 @@ export class ChannelStore {
         encodeRow({ ...opening, ...UNUSED }, rows, (sound.push(index) - 1) * ROW_BYTES);
       } catch (error) {
         if (!(error instanceof ClaimwireError)) throw error;
-        refused.push({ index, code: error.code, message: error.message });
+        refused.push(refusalAt(index, error));
       }
     }
     const result = await this.openRows(rows.subarray(0, sound.length * ROW_BYTES));
@@ -104,8 +99,8 @@ export class ChannelStore {
   }
 
   /**
-   * Opens channels given as packed rows of fresh channels, keys checked already: what a bulk import is made of, so
-   * nothing is made per row.
+   * Opens channels given as packed rows, whose keys are checked already. A bulk import calls this, so it makes few objects
+   * per row.
    */
   openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#exclusively(async () => {
@@ -119,12 +114,12 @@ export class ChannelStore {
       let freshRows = 0;
       for (let offset = 0; offset < rows.length; offset += ROW_BYTES) {
         const channelId = view.getBigUint64(offset + ROW.channelId, true);
-        const twin = offsets.get(channelId) ?? batch.offsetOf(offset);
-        const known = twin === undefined ? this.#known(rows, view, offset) : rowAt(rows, twin);
-        const refusal =
-          refusalOf(known, rows, offset) ?? (known === undefined && freshRows === room ? this.#full() : undefined);
+        const earlierRow = offsets.get(channelId) ?? batch.offsetOf(offset);
+        const known = earlierRow === undefined ? this.#known(rows, view, offset) : rowAt(rows, earlierRow);
+        const isFull = known === undefined && freshRows === room;
+        const refusal = isFull ? tableFull(this.#table.capacity) : refusalOf(known, rows, offset);
         if (refusal !== undefined) {
-          result.refused.push({ index: offset / ROW_BYTES, code: refusal.code, message: refusal.message });
+          result.refused.push(refusalAt(offset / ROW_BYTES, refusal));
         } else if (known === undefined) {
           fresh.set(rows.subarray(offset, offset + ROW_BYTES), freshRows++ * ROW_BYTES);
           offsets.set(channelId, offset);
@@ -141,20 +136,13 @@ export class ChannelStore {
     });
   }
 
-  /** Makes new channels, and removed ones that come back, durable in one commit, and then known to the claim path. */
+  /** Makes new channels, and removed ones that are opened again, durable in one commit, and then visible to the claim path. */
   async #write(fresh: Uint8Array<ArrayBuffer>, revived: readonly Revival[]): Promise<void> {
     const count = fresh.length / ROW_BYTES;
     const free = this.#free.slice(0, count);
-    if (revived.length === 0) {
-      await this.#registry.replace(free, fresh);
-    } else {
-      const back = packedRows(revived.map(({ channel }) => channel));
-      const rows = new Uint8Array(back.length + fresh.length);
-      rows.set(back);
-      rows.set(fresh, back.length);
-      await this.#registry.replace([...revived.map(({ row }) => row), ...free], rows);
-    }
-    this.#free = this.#free.slice(free.length);
+    const back = packedRows(revived.map(({ channel }) => channel));
+    await this.#registry.replace([...revived.map(({ row }) => row), ...free], Buffer.concat([back, fresh]));
+    this.#free = this.#free.slice(count);
     const view = new DataView(fresh.buffer);
     for (let index = 0; index < count; index++) this.load(fresh, view, index * ROW_BYTES, free[index]);
     for (const { row, channel } of revived) this.#revive(row, channel);
@@ -176,23 +164,24 @@ export class ChannelStore {
         throw new ClaimwireError('CHANNEL_CLOSED', `channel ${channelId}: expected an open channel, got a closed one`);
       const { capacity = before.capacity, expiresAt = before.expiresAt } = change;
       expectCovers(capacity, before);
+      const old = { capacity: before.capacity, expiresAt: before.expiresAt };
+      const isLower = capacity < old.capacity;
       const narrow = {
-        capacity: lower(capacity, before.capacity),
-        expiresAt: earlier(expiresAt, before.expiresAt),
+        capacity: isLower ? capacity : old.capacity,
+        expiresAt: earlier(expiresAt, old.expiresAt),
       };
-      if (narrow.capacity !== before.capacity || narrow.expiresAt !== before.expiresAt) {
-        // What narrows is in force first; a group that was open meanwhile may have gone above the new capacity.
+      if (narrow.capacity !== old.capacity || narrow.expiresAt !== old.expiresAt) {
+        // A restriction is in force first. A group that was open meanwhile may have passed the new capacity.
         this.#table.change(row, narrow);
         await this.#fence();
         const { committed } = this.#table.read(row);
         if (committed > capacity) {
-          this.#table.change(row, { capacity: before.capacity, expiresAt: before.expiresAt });
+          this.#table.change(row, old);
           expectCovers(capacity, { ...before, committed });
         }
       }
-      // What widens is durable first, so that nothing is accepted on a promise that a crash could take back.
-      const wanted = packed({ ...this.#table.read(row), capacity, expiresAt });
-      await this.#replaceOr(row, wanted, { capacity: before.capacity, expiresAt: before.expiresAt });
+      // An extension is durable first, so that no claim is accepted because of a change that a crash could undo.
+      await this.#replaceOr(row, { ...this.#table.read(row), capacity, expiresAt }, old);
       this.#table.change(row, { capacity, expiresAt });
       return this.#table.read(row);
     });
@@ -205,34 +194,33 @@ export class ChannelStore {
       this.#table.change(row, { open: false });
       await this.#fence();
       const channel = this.#table.read(row);
-      await this.#replaceOr(row, packed(channel), { open: wasOpen });
+      await this.#replaceOr(row, channel, { open: wasOpen });
       return channel;
     });
   }
 
   /**
-   * Removes channels: closed first, then gone from the registry in one commit, all of them with one fence. A kill before
-   * that commit leaves them as they were; after it a replay finds their rows, and what it says of them is forgotten.
+   * Removes channels: closes them, waits for one fence, and marks them removed in the registry in one commit. A kill before
+   * that commit leaves them as they were; after it, a replay still finds their rows, and their claims are then dropped.
    */
   remove(channelIds: readonly bigint[], force: boolean): Promise<RemovalResult> {
     return this.#exclusively(async () => {
       const refused: RemovalResult['refused'] = [];
       const leaving = new Map<number, Leaving>();
       for (const [index, channelId] of channelIds.entries()) {
-        const row = this.#row(channelId);
-        const channel = row < 0 || this.#table.isRemoved(row) ? undefined : this.#table.read(row);
+        const channel = this.get(channelId);
         const refusal = channel === undefined ? unknown(channelId) : unredeemed(channel, force);
-        if (refusal !== undefined) refused.push({ index, code: refusal.code, message: refusal.message });
-        else leaving.set(row, { index, wasOpen: channel!.state === 'open' });
+        if (refusal !== undefined) refused.push(refusalAt(index, refusal));
+        else leaving.set(this.#row(channelId), { index, wasOpen: channel!.state === 'open' });
       }
       try {
         for (const row of leaving.keys()) this.#table.change(row, { open: false });
         if (leaving.size > 0) await this.#fence();
-        // A group that was open meanwhile may have committed the first amount of a channel.
+        // A group that was open meanwhile may have committed a channel's first amount.
         for (const [row, { index, wasOpen }] of leaving) {
           const refusal = unredeemed(this.#table.read(row), force);
           if (refusal === undefined) continue;
-          refused.push({ index, code: refusal.code, message: refusal.message });
+          refused.push(refusalAt(index, refusal));
           this.#table.change(row, { open: wasOpen });
           leaving.delete(row);
         }
@@ -256,7 +244,7 @@ export class ChannelStore {
     if (this.#rowsByLedgerId.get(ledgerId) === row) this.#rowsByLedgerId.delete(ledgerId);
   }
 
-  /** Writes every row the registry is behind on; durable when it resolves. Returns how many there were. */
+  /** Writes every row that changed since its last write; they are durable when it resolves. Returns their number. */
   async checkpoint(): Promise<number> {
     const buffer = new Uint8Array(CHECKPOINT_ROWS * ROW_BYTES);
     const rows: number[] = [];
@@ -271,8 +259,8 @@ export class ChannelStore {
         try {
           await this.#registry.replace(rows, buffer.subarray(0, rows.length * ROW_BYTES));
         } catch (error) {
-          // Still behind: a later checkpoint that passed them over would let their journal go.
-          for (const behind of rows) this.#table.markDirty(behind);
+          // If a later checkpoint skipped these rows, it would remove the journal segments that hold their claims.
+          for (const dirty of rows) this.#table.markDirty(dirty);
           throw error;
         }
         return rows.length;
@@ -281,10 +269,10 @@ export class ChannelStore {
     return written;
   }
 
-  /** Makes a row durable; where the registry has no room for it, the table's row is put back: the caller is told of no change. */
-  async #replaceOr(row: number, bytes: Uint8Array, before: Parameters<ChannelTable['change']>[1]): Promise<void> {
+  /** Makes a row durable. If the registry fails, undoes the change in the table, since the caller is told of the failure. */
+  async #replaceOr(row: number, channel: Channel, before: RowChange): Promise<void> {
     try {
-      await this.#registry.replace([row], bytes);
+      await this.#registry.replace([row], packedRows([channel]));
     } catch (error) {
       this.#table.change(row, before);
       throw error;
@@ -309,11 +297,7 @@ export class ChannelStore {
 
   /** The channel that has this row's handle, removed or not, or its ledger id under another handle. */
   #known(rows: Uint8Array, view: DataView, offset: number): Channel | undefined {
-    const { channelId } = ROW;
-    const byHandle = this.#table.find(
-      view.getUint32(offset + channelId + 4, true),
-      view.getUint32(offset + channelId, true),
-    );
+    const byHandle = this.#row(view.getBigUint64(offset + ROW.channelId, true));
     const isRemoved = byHandle >= 0 && this.#table.isRemoved(byHandle);
     if (byHandle >= 0 && !isRemoved) return this.#table.read(byHandle);
     return this.#knownByLedgerId(rows, view, offset) ?? (isRemoved ? this.#table.read(byHandle) : undefined);
@@ -329,13 +313,11 @@ export class ChannelStore {
     const byDefault = this.get(view.getBigUint64(offset + ROW.ledgerChannelId));
     return byDefault !== undefined && isSame(byDefault.ledgerChannelId, ledgerChannelId) ? byDefault : undefined;
   }
+}
 
-  #full(): ClaimwireError {
-    return new ClaimwireError(
-      'TABLE_FULL',
-      `expected at most ${this.#table.capacity} channels, got one more; restart the node with a larger --channels-max`,
-    );
-  }
+/** An entry of a bulk call's refusals. */
+function refusalAt(index: number, { code, message }: ClaimwireError): OpeningResult['refused'][number] {
+  return { index, code, message };
 }
 
 /** A removed channel that is opened again, as it will be, and its row. */
@@ -344,7 +326,7 @@ interface Revival {
   channel: Channel;
 }
 
-/** A channel being removed: its place in the call, and its state before. */
+/** A channel being removed: its index in the call, and whether it was open. */
 interface Leaving {
   index: number;
   wasOpen: boolean;

@@ -1,31 +1,32 @@
 /**
- * Reads a registry's file without LMDB: is it sound, and what rows does it hold?
+ * Reads a registry's file without LMDB, and checks it.
  *
  * Main thread, at start and in tools; never writes. A row is a record with a 5-byte key, "r" and its position: channels
- * count from 0 in the order they were opened, without a gap. Any other key length is a record of the registry itself.
+ * count from 0 in the order they were opened, without a gap. Keys of other lengths are those of named records.
  */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { rowFault } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 import { LmdbFault, type LmdbMeta, readLmdbMeta } from './lmdb-meta.ts';
 import { walkLmdb } from './lmdb-walk.ts';
-import { decodeRecord } from './record.ts';
 
 const ROW_KEY_BYTES = 5;
 export const META_KEY = 'claimwire/meta';
 export const OWNER_KEY = 'claimwire/owner';
-/** A commit is seen half-written only for microseconds; after this many looks it is damage. */
+/** A commit is half-written only for microseconds; a fault seen this many times is damage. */
 const META_READS_MAX = 3;
 const META_READ_WAIT_MS = 1;
+const CRC_DIGITS = 8;
 
 export function registryFile(directory: string): string {
   return join(directory, 'data.mdb');
 }
 
 /**
- * Checks everything in the registry: each page, each row's checksum and key, the free list. A folder that does not exist
- * is fine (nothing was stored yet).
+ * Checks the whole registry: each page, each row's checksum and key, the free list. A folder that does not exist is an
+ * empty registry.
  * @returns the number of channels
  * @throws ClaimwireError REGISTRY_CORRUPT saying where; DATA_LOCKED when another process writes to it meanwhile
  */
@@ -34,7 +35,7 @@ export function checkRegistry(directory: string): number {
 }
 
 /**
- * Hands every row to `visit` (a view that is valid during the call), by position from 0, checking all on the way.
+ * Calls `visit` with every row by position from 0 (a view that is valid during the call), checking the whole file.
  * @returns the number of rows
  * @throws as `checkRegistry`
  */
@@ -47,19 +48,17 @@ export function walkRegistry(directory: string, visit: (row: Uint8Array) => void
     return walkRows(fd, meta, visit);
   } catch (error) {
     if (!(error instanceof LmdbFault)) throw error;
-    // LMDB reuses a snapshot's pages only two commits later, so a fault in a snapshot that is no longer the newest is
-    // another process writing, not damage.
+    // LMDB reuses a snapshot's pages only two commits later. If this snapshot is no longer the newest, another process is
+    // writing, and the fault is no damage.
     if (meta !== undefined && wasWritten(fd, meta))
       throw new ClaimwireError(
         'DATA_LOCKED',
         `registry ${directory}: expected to be alone, got another process writing to it; stop that node first`,
         { directory },
       );
-    throw new ClaimwireError(
-      'REGISTRY_CORRUPT',
-      `registry ${file}: ${error.message}; nothing was changed; restore the folder from a backup`,
-      { file, fault: error.message },
-    );
+    const fault = error.message;
+    const advice = 'nothing was changed; restore the folder from a backup';
+    throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: ${fault}; ${advice}`, { file, fault });
   } finally {
     closeSync(fd);
   }
@@ -70,11 +69,11 @@ function openFile(file: string): number {
     return openSync(file, 'r');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT')
-      throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: expected this file, got none; restore it`, {
-        file,
-      });
-    throw new ClaimwireError('CONFIG_INVALID', `registry ${file}: expected a readable file, got ${code}`, { file });
+    const message = `registry ${file}: expected a readable file, got ${code}`;
+    if (code !== 'ENOENT') throw new ClaimwireError('CONFIG_INVALID', message, { file });
+    throw new ClaimwireError('REGISTRY_CORRUPT', `registry ${file}: expected this file, got none; restore it`, {
+      file,
+    });
   }
 }
 
@@ -97,7 +96,7 @@ function wasWritten(fd: number, meta: LmdbMeta): boolean {
   }
 }
 
-/** The same over one snapshot of an open file. Throws LmdbFault. */
+/** As `walkRegistry`, over one snapshot of an open file. Throws LmdbFault. */
 export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) => void): number {
   let rows = 0;
   let hasMeta = false;
@@ -120,13 +119,32 @@ export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) =>
   return rows;
 }
 
-/** Why a record of the registry itself cannot be one. JSON has no checksum of its own, so it carries a CRC-32. */
+/** Why a named record is not sound, or undefined when it is. */
 function recordFault(name: string, value: Uint8Array): string | undefined {
   if (name !== META_KEY && name !== OWNER_KEY) return 'expected a record of this version, got another';
   return decodeRecord(value) === undefined ? 'expected JSON with its checksum, got something else' : undefined;
 }
 
-/** Rows sort behind the named records, so that the next one is the last key of all and fills its page. */
+/** A named record: 8 hex digits of CRC-32, since LMDB checks no data, then JSON. */
+export function encodeRecord(value: object): Buffer {
+  const text = JSON.stringify(value);
+  return Buffer.from(crc32(text).toString(16).padStart(CRC_DIGITS, '0') + text);
+}
+
+/** The object in a named record, or undefined where the bytes are not such a record. */
+export function decodeRecord(bytes: Uint8Array): Record<string, unknown> | undefined {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const body = buffer.subarray(CRC_DIGITS);
+  if (buffer.toString('latin1', 0, CRC_DIGITS) !== crc32(body).toString(16).padStart(CRC_DIGITS, '0')) return undefined;
+  try {
+    const value: unknown = JSON.parse(body.toString());
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Rows sort after the named records ("c…"), so that a new row is the last key of all and fills the last page. */
 const ROW_KEY_PREFIX = 0x72;
 
 export function rowKey(position: number): Buffer {

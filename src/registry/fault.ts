@@ -1,26 +1,24 @@
 /**
- * What a write to LMDB failed with, as the operator is told it: a disk without room (the change was not made, nothing
- * else happened), or anything else (what the file holds now is not known, so the node must not go on).
- *
- * Main thread.
+ * The errors of a failed write to LMDB: REGISTRY_FULL where the disk has no room (the change was not made, and nothing is
+ * damaged), or REGISTRY_FAILED (it is not known what the file holds, so the node must stop). Main thread.
  */
 import { statfsSync } from 'node:fs';
 import { ClaimwireError } from '../errors.ts';
 
-/** MDB_MAP_FULL and MDB_TXN_FULL: limits of LMDB itself. The commit was given up as for a full disk. */
+/** ENOSPC, EDQUOT, and LMDB's own limits MDB_MAP_FULL and MDB_TXN_FULL: all abort the commit alike. */
 const FULL_CODES = [28, 122, -30792, -30788];
 const EIO = 5;
-/** A commit may write its rows, the pages above them and the free list; LMDB says EIO where it could write only some. */
+/** Room for the pages above the rows and the free list. LMDB reports EIO where it could write only a part of a commit. */
 const COMMIT_BYTES = 1 << 20;
 
-/** REGISTRY_FULL or REGISTRY_FAILED. @param bytes what was to be written */
+/** REGISTRY_FULL or REGISTRY_FAILED. @param bytes size of the rows to be written */
 export async function registryFault(directory: string, error: unknown, bytes: number): Promise<ClaimwireError> {
-  // lmdb-js rejects every write of a commit alike, with a promise of the reason.
+  // lmdb-js rejects every write of a failed commit with the same error, which has a promise of the reason.
   const { commitError } = error as { commitError?: Promise<never> };
   return writeFault(directory, commitError === undefined ? error : await commitError.catch((reason) => reason), bytes);
 }
 
-/** The same for an error that LMDB gave itself. */
+/** As `registryFault`, for an error that is already the reason. */
 export function writeFault(directory: string, cause: unknown, bytes: number): ClaimwireError {
   if (cause instanceof ClaimwireError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);

@@ -1,13 +1,12 @@
 /**
- * NDJSON lines to openings, as packed registry rows: the pure part of a bulk import.
+ * Parses NDJSON lines of channel openings into packed registry rows: the pure part of a bulk import.
  *
- * Runs in an import worker (or in place, in tests). Rows are the registry's own 176 bytes, because they are packed,
- * transferable and already have a codec; the result's buffers are fresh and belong to the caller.
+ * Runs in an import worker. Rows are the registry's own, since they are packed, transferable and already have a codec. The
+ * result's buffers are new and belong to the caller.
  */
-
 import { parseJson } from '../channel/json.ts';
 import { KeyCheck, parseOpening } from '../channel/parse.ts';
-import { type Channel, encodeRow, ROW_BYTES } from '../channel/row.ts';
+import { encodeRow, ROW_BYTES, UNUSED } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
 export interface ParsedLines {
@@ -15,20 +14,19 @@ export interface ParsedLines {
   rows: Uint8Array<ArrayBuffer>;
   /** For each row its 0-based line within the block. */
   lines: Uint32Array<ArrayBuffer>;
-  /** At most REFUSED_MAX: after so many no further line of the block is looked at. */
+  /** At most REFUSED_MAX; the rest of the block is not parsed then. */
   refused: { line: number; code: string; message: string }[];
 }
 
-/** An import stops after so many refused lines: it is the wrong file, and each costs as much as ten sound ones. */
+/** An import stops after so many refused lines: it is the wrong file, and a refusal costs as much as ten sound lines. */
 export const REFUSED_MAX = 1_000;
-/** The shortest opening: its two hex strings and the names of its three fields. Rows are bounded by the block's bytes. */
+/** Length of the shortest opening, its two hex strings included. It bounds the rows of a block. */
 const OPENING_BYTES_MIN = '{"ledgerChannelId":"","publicKey":"","capacity":"1"}'.length + 64 + 66;
 
-/** One per thread: a key is checked once in each. */
+/** One per thread, so each thread checks a key once. */
 const keys = new KeyCheck();
-const NO_SIGNATURE = new Uint8Array(64);
 
-/** Parses a block of whole lines. Empty lines are skipped. Never throws for what the lines hold. */
+/** Parses a block of whole lines, and skips empty ones. Faulty lines are reported and never throw. */
 export function parseLines(block: Uint8Array): ParsedLines {
   const all = Buffer.from(block.buffer, block.byteOffset, block.length).toString('utf8');
   const rowsMax = Math.floor(block.length / OPENING_BYTES_MIN);
@@ -43,7 +41,7 @@ export function parseLines(block: Uint8Array): ParsedLines {
     start = end + 1;
     if (text === '') continue;
     try {
-      encodeRow(parseLine(text), rows, count * ROW_BYTES);
+      encodeRow({ ...parseOpening(parseJson(text, 'line'), keys), ...UNUSED }, rows, count * ROW_BYTES);
       lines[count++] = line;
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
@@ -51,9 +49,4 @@ export function parseLines(block: Uint8Array): ParsedLines {
     }
   }
   return { rows: rows.slice(0, count * ROW_BYTES), lines: lines.slice(0, count), refused };
-}
-
-function parseLine(text: string): Channel {
-  const opening = parseOpening(parseJson(text, 'line'), keys);
-  return { ...opening, committed: 0n, sequence: 0, timestampBits: 0n, signature: NO_SIGNATURE, state: 'open' };
 }

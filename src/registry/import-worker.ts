@@ -1,7 +1,6 @@
 /**
- * Worker thread of a bulk import: takes a block of NDJSON lines, gives packed rows back (ParsedLines).
- *
- * Owns the block it is handed (transferred in) until it returns, and nothing after: the result is transferred out.
+ * Worker thread of a bulk import: turns a block of NDJSON lines into packed rows (ParsedLines). The block is transferred
+ * in, and the result is transferred out.
  */
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { parseLines } from './import-lines.ts';

@@ -1,5 +1,5 @@
 /**
- * The meta pages of an LMDB data file: which snapshot is the newest, and where its trees begin. See lmdb-walk.ts.
+ * The two meta pages of an LMDB data file, which say what snapshot is the newest and where its trees begin (lmdb-walk.ts).
  *
  * Main thread; reads with pread and never writes.
  */
@@ -12,15 +12,15 @@ const PAGE_META = 0x08;
 const FREE_TREE_FLAGS = 0x08; // integer keys
 /** The root of an empty tree. */
 export const NO_PAGE = 0xffff_ffff_ffff_ffffn;
-/** 10 million rows make a tree of depth 5; a loop of pages would otherwise only end at the used-twice check. */
+/** 10 million rows make a tree of depth 5. The limit ends a loop of pages before it is found by a page used twice. */
 const DEPTH_MAX = 16;
 const META_BYTES = 168;
-/** The pages of the systems we run on. */
+/** The page sizes of the supported systems. */
 const PAGE_SIZES = [4096, 16_384, 65_536];
-/** Larger than any map this program asks for; a flipped high bit would only make mmap fail later. */
+/** Larger than any map this program asks for. With a flipped high bit mmap would fail later. */
 const MAP_BYTES_MAX = 2n ** 44n;
 
-/** What is wrong, and where, in words that begin with the page. */
+/** A fault in the file; the message begins with the page. */
 export class LmdbFault extends Error {
   override readonly name = 'LmdbFault';
 }
@@ -69,14 +69,14 @@ function readTree(view: DataView, offset: number): Tree {
   };
 }
 
-/** Whether the page does not even begin like a meta page: no single flipped bit, and no commit under way, does that. */
+/** Whether the page does not even begin like a meta page, which no single flipped bit and no unfinished commit explains. */
 function isGarbage(fd: number, index: number, pageBytes: number): boolean {
   const view = readAt(fd, new Uint8Array(META_BYTES), index * pageBytes, index);
   const [magic, version, flags] = [view.getUint32(24, true), view.getUint32(28, true), view.getUint16(18, true)];
   return magic !== MAGIC && version !== DATA_VERSION && flags !== PAGE_META;
 }
 
-/** A meta page that is garbage, and the sound one beside it; undefined for any other pair. */
+/** A meta page that is garbage, and the other one if it is sound; undefined for any other pair. */
 export function garbageMeta(fd: number): { index: 0 | 1; sound: LmdbMeta } | undefined {
   for (const pageBytes of PAGE_SIZES)
     for (const index of [0, 1] as const) {
@@ -98,8 +98,8 @@ function soundMeta(fd: number, index: number, pageBytes: number): LmdbMeta | und
 }
 
 /**
- * A meta page to stand at `index` beside the sound one: one transaction older, its trees empty, since nobody knows where
- * they were. LMDB goes by the newer page, and writes the older one anew with its next commit.
+ * Makes the meta page `index` from the sound one: one transaction older, with empty trees, since nobody knows where they
+ * were. LMDB reads the newer page, and overwrites the older one with its next commit.
  */
 export function olderMetaPage(fd: number, index: 0 | 1, { pageBytes, transaction }: LmdbMeta): Uint8Array {
   const page = new Uint8Array(pageBytes);
@@ -140,8 +140,8 @@ function readMeta(fd: number, index: number, pageBytes: number): LmdbMeta {
 }
 
 /**
- * Reads both meta pages and returns the newer one. LMDB writes them in turn, so a sound pair is one transaction apart;
- * any other pair means that the choice of snapshot itself was damaged.
+ * Reads both meta pages and returns the newer one. LMDB writes them in turn, so the two are one transaction apart; in any
+ * other pair it is not known which snapshot is the newest.
  */
 export function readLmdbMeta(fd: number): LmdbMeta {
   const first = readMeta(fd, 0, 0);
@@ -156,7 +156,7 @@ export function readLmdbMeta(fd: number): LmdbMeta {
   return newer;
 }
 
-/** The roots of the older snapshot are as old as it says: otherwise it is the newest one with its number damaged. */
+/** Checks that the older snapshot's roots are no newer than it: else it is the newest one, with a damaged number. */
 function checkRoots(fd: number, meta: LmdbMeta): void {
   for (const { root } of [meta.free, meta.main]) {
     if (root === NO_PAGE) continue;

@@ -1,9 +1,9 @@
 /**
  * Which process owns a data folder, and whether it still lives.
  *
- * Main thread. A pid alone may be another process by now, so Linux's start time (clock ticks since boot) and boot id go
- * with it; elsewhere the pid decides. Processes in different pid namespaces cannot see each other, so this is no lock by
- * itself (folder/folder-lock.ts is): it is how versions before that lock are told apart from dead ones.
+ * Main thread. A pid may be reused, so on Linux the process's start time (clock ticks since boot) and the boot id are
+ * compared too. Processes in different pid namespaces cannot see each other, so this is not the lock (folder/folder-lock.ts
+ * is): it only finds running nodes of versions that are older than the lock.
  */
 import { readFileSync } from 'node:fs';
 
@@ -19,7 +19,7 @@ export function ownerOf(pid: number): Owner {
   return { pid, startTicks: readStat(pid)?.startTicks ?? null, bootId: readText('/proc/sys/kernel/random/boot_id') };
 }
 
-/** Whether `owner` still runs. A zombie does not: it holds no file and writes nothing. */
+/** Whether `owner` still runs. A zombie does not count: it holds no file and writes nothing. */
 export function isOwnerAlive(owner: Owner): boolean {
   if (owner.bootId !== readText('/proc/sys/kernel/random/boot_id')) return false;
   if (owner.startTicks !== null) {
@@ -37,7 +37,7 @@ export function isOwnerAlive(owner: Owner): boolean {
 function readStat(pid: number): { state: string; startTicks: string } | undefined {
   const text = readText(`/proc/${pid}/stat`);
   if (text === null) return undefined;
-  // The command name in brackets may hold anything, brackets and spaces too: fields count from the last bracket.
+  // The command name in brackets may itself contain brackets and spaces, so fields count from the last bracket.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const [state, startTicks] = [fields[0], fields[19]];
   return state === undefined || startTicks === undefined ? undefined : { state, startTicks };

@@ -1,6 +1,5 @@
 /**
- * What is known of every channel at the last checkpoint, as a port: registry.ts keeps it in LMDB, a simulator in memory.
- * Main thread. Taking the folder and giving it up is each implementation's own.
+ * The interface of the registry: registry.ts implements it over LMDB, a simulator in memory. Main thread.
  */
 
 export interface RegistryMeta {
@@ -12,8 +11,8 @@ export interface RegistryMeta {
   /** First journal segment to replay, one per lane; empty before the first checkpoint. */
   replayFrom: number[];
   /**
-   * Of each lane a segment that has been on the disk since before this was recorded, or 0 where there may be none. A
-   * lane whose segment is missing has lost its journal. Registries of earlier trees do not have it.
+   * Of each lane a segment that was on the disk before this was recorded, or 0 where there may be none: a lane whose
+   * segment is missing has lost its journal. Registries of earlier versions lack this field.
    */
   segmentsThere?: number[];
 }
@@ -25,7 +24,7 @@ export interface RegistryStore {
   /** Changes fields of the meta record; durable when it returns. Throws REGISTRY_FULL or REGISTRY_FAILED. */
   setMeta(change: Partial<Omit<RegistryMeta, 'format' | 'createdAt'>>): void;
   /**
-   * Hands every row to `visit` by position from 0, checked. The row is a view that is valid during the call.
+   * Calls `visit` with every row, checked, by position from 0. The row is a view that is valid during the call.
    * @returns the number of rows
    * @throws ClaimwireError REGISTRY_CORRUPT naming the row
    */

@@ -1,25 +1,24 @@
 /**
  * The registry: what is known of every channel at the last checkpoint, in LMDB.
  *
- * Main thread only (LMDB commits in a thread of its own). Rows (row.ts) are packed bytes; nothing is kept per row. One
- * database with binary keys: 5 bytes for a row, "r" and its position in the order of opening, so that a bulk import
- * appends pages instead of rewriting random ones (a million rows: 1.8 s in place of 20, half the file); two named records.
- * overlappingSync is off, so LMDB syncs the data pages, then the meta page, before a commit counts.
+ * Main thread only (LMDB commits in a thread of its own). Rows (channel/row.ts) are packed bytes; nothing is kept in memory
+ * per row. The keys are binary: two named records, and 5 bytes for a row, "r" and its position in the order of opening, so
+ * that a bulk import appends pages instead of rewriting random ones (a million rows: 1.8 s in place of 20 s, and half the
+ * file). overlappingSync is off, so that LMDB syncs the data pages, then the meta page, before a commit counts.
  */
 import { dirname, join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { ROW_BYTES } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
-import { syncFolder } from '../system/folders.ts';
+import { syncFolder } from '../system/files.ts';
 import { nodeSystem, type System } from '../system/system.ts';
-import { META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
+import { decodeRecord, encodeRecord, META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
 import { registryFault, writeFault } from './fault.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
-import { decodeRecord, encodeRecord } from './record.ts';
 import type { RegistryMeta, RegistryStore } from './registry-store.ts';
 
 const REGISTRY_FORMAT = 1;
-/** Address space, not memory: 10 million rows take 4 GB after random inserts, and a free list beside them. */
+/** Address space, not memory: 10 million rows and their free list take 4 GB after random inserts. */
 const MAP_BYTES = 16 * 2 ** 30;
 
 type Database = RootDatabase<Buffer, Buffer>;
@@ -38,9 +37,9 @@ export class Registry implements RegistryStore {
   }
 
   /**
-   * Opens the registry in `directory`; makes an empty one where that does not exist (not when `readOnly`). LMDB trusts
-   * its file, so `checkRegistry` comes first.
-   * @throws ClaimwireError CONFIG_INVALID (not to be opened), REGISTRY_CORRUPT (no or another format record)
+   * Opens the registry in `directory`; makes an empty one where there is none (not when `readOnly`). LMDB trusts its file,
+   * so call `checkRegistry` first.
+   * @throws ClaimwireError CONFIG_INVALID (cannot be opened), REGISTRY_CORRUPT (no format record, or another format)
    */
   static open(directory: string, options: { readOnly?: boolean; system?: System } = {}): Registry {
     const { readOnly = false, system = nodeSystem } = options;
@@ -94,8 +93,8 @@ export class Registry implements RegistryStore {
   }
 
   /**
-   * Makes this process (or `owner`) the owner of the data folder. The check of the recorded owner and the take-over are
-   * one write transaction, which LMDB gives to one process at a time.
+   * Records this process (or `owner`) as the owner of the data folder. The recorded owner is checked and replaced in one
+   * write transaction, and only one process at a time has one.
    * @throws ClaimwireError DATA_LOCKED while the recorded owner lives
    */
   acquireLock(owner: Owner = ownerOf(process.pid)): void {
@@ -111,7 +110,7 @@ export class Registry implements RegistryStore {
     });
   }
 
-  /** Gives up ownership, if it is this process's. */
+  /** Removes the record of the owner, if that is this process. */
   releaseLock(): void {
     this.writeRecords(() => {
       if (this.record(OWNER_KEY)?.pid === process.pid) this.database.removeSync(Buffer.from(OWNER_KEY));
@@ -151,7 +150,7 @@ export class Registry implements RegistryStore {
     return bytes === undefined ? undefined : decodeRecord(bytes);
   }
 
-  /** From LMDB's own count, which `checkRegistry` compares with what is there. */
+  /** From LMDB's own count of entries, which `checkRegistry` has compared with the file. */
   private countRows(): number {
     const { entryCount } = this.database.getStats() as { entryCount: number };
     return entryCount - [META_KEY, OWNER_KEY].filter((key) => this.database.doesExist(Buffer.from(key))).length;
@@ -165,7 +164,7 @@ function openDatabase(directory: string, readOnly: boolean): Database {
       encoding: 'binary',
       noSubdir: false,
       overlappingSync: false,
-      // With it lmdb-js makes a promise of its own for each event turn, whose rejection nobody can handle.
+      // Otherwise lmdb-js makes a promise for each event turn, whose rejection nobody can handle.
       eventTurnBatching: false,
       mapSize: MAP_BYTES,
       readOnly,
@@ -181,7 +180,7 @@ function openDatabase(directory: string, readOnly: boolean): Database {
   }
 }
 
-/** Makes a whole registry beside the place and renames it there, so that a kill leaves either none or a sound one. */
+/** Makes a registry in a draft folder and renames that, so that a kill leaves either no registry or a sound one. */
 function create(directory: string, { files, clock, random }: System): void {
   const draft = `${directory}.${random(6).toString('hex')}.new`;
   const database = openDatabase(draft, false);
@@ -193,14 +192,14 @@ function create(directory: string, { files, clock, random }: System): void {
   };
   database.transactionSync(() => database.putSync(Buffer.from(META_KEY), encodeRecord(meta)));
   void database.close();
-  // Closing may end later. The registry then has a lock file of its own: POSIX locks go with any close of their file.
+  // LMDB may still be closing the draft. Any close of a file drops its POSIX locks, so the registry gets another lock file.
   files.rmSync(join(draft, 'lock.mdb'), { force: true });
   syncFolder(files, draft);
   try {
     files.renameSync(draft, directory);
   } catch (error) {
     files.rmSync(draft, { recursive: true, force: true });
-    // Another process made one in the same moment: that one is as good.
+    // Another process made a registry at the same moment, which serves as well.
     if (files.existsSync(registryFile(directory))) return;
     throw error;
   }

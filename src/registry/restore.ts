@@ -1,13 +1,13 @@
 /**
- * Puts back a meta page of the registry that a loss of power made garbage.
+ * Repairs a meta page of the registry that a loss of power made garbage.
  *
- * Main thread, at start, before LMDB opens the file. LMDB commits by writing the older of its two meta pages. A disk of
- * 4 KiB blocks that is cut off meanwhile may leave garbage there, and LMDB then refuses the file. Nothing is lost: the
- * commit did not count yet, and the one before is whole, since its pages are used again only by the commit after next.
+ * Main thread, at start, before LMDB opens the file. LMDB commits by writing the older of its two meta pages. If the power
+ * fails meanwhile, the disk may leave garbage there, and LMDB refuses the file. Nothing is lost: the commit did not count
+ * yet, and the one before it is whole, since its pages are reused only by the commit after next.
  *
- * Only a page that does not even begin like a meta page is taken for that, and only beside a snapshot in which every page
- * and row is sound. A page that became garbage later sets the registry back by one commit; journals whose segments were
- * let go in that commit are found missing then (journal/lane-journals.ts), and the caller says what is known.
+ * A page is repaired only if it does not even begin like a meta page, and if every page and row of the other snapshot is
+ * sound. If the page became garbage later, this sets the registry back by one commit. Journals whose segments were removed
+ * after that commit are then found missing (journal/lane-journals.ts).
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,8 +17,8 @@ import { registryFile, walkRows } from './check.ts';
 import { garbageMeta, LmdbFault, olderMetaPage } from './lmdb-meta.ts';
 
 /**
- * Changes nothing but a garbage meta page beside a sound snapshot.
- * @returns the file that keeps what was there (the last one of each page), or undefined where there was nothing to do
+ * Changes only a garbage meta page beside a sound snapshot.
+ * @returns the file with a copy of the garbage (only the last of each page is kept), or undefined if nothing was changed
  * @throws ClaimwireError CONFIG_INVALID where the folder cannot be written
  */
 export function restoreTornMeta(directory: string): string | undefined {
@@ -39,7 +39,7 @@ export function restoreTornMeta(directory: string): string | undefined {
     writePage(file, 'r+', page, index * page.length);
     return kept;
   } catch (error) {
-    // The check that follows says what is wrong with the file.
+    // The check that follows reports what is wrong with the file.
     if (error instanceof LmdbFault) return undefined;
     const reason = error instanceof Error ? error.message : String(error);
     throw new ClaimwireError('CONFIG_INVALID', `registry ${file}: expected to read and write it, got ${reason}`, {

@@ -1,14 +1,11 @@
 /**
- * What may be opened, changed and removed beside what is there: the store's rules, and rows as it packs them.
- *
- * Main thread; pure. A refusal is a ClaimwireError with its code, thrown or handed back.
+ * The rules of the channel store: which channels may be opened, changed and removed. Main thread; pure functions.
  */
-
 import { upperHex } from '../channel/parse.ts';
-import { type Channel, decodeRow, encodeRow, ROW, ROW_BYTES } from '../channel/row.ts';
+import { type Channel, decodeRow, ROW, ROW_BYTES } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
-/** Ledger ids opened earlier in the same call; kept only where a handle of it is not its ledger id's own. */
+/** Ledger ids opened earlier in the same call; kept only if one of its rows has a handle that an operator chose. */
 export class FreshLedgerIds {
   readonly #rows: Uint8Array;
   readonly #offsets: Map<string, number> | undefined;
@@ -26,16 +23,7 @@ export class FreshLedgerIds {
   }
 }
 
-/** What every channel begins with. */
-export const UNUSED = {
-  committed: 0n,
-  sequence: 0,
-  timestampBits: 0n,
-  signature: new Uint8Array(64),
-  state: 'open',
-} as const;
-
-/** Whether a row's handle is the first 8 bytes of its ledger id, as it is unless an operator chose one. */
+/** Whether a row's handle is the first 8 bytes of its ledger id, the default. */
 export function hasDefaultHandle(view: DataView, offset: number): boolean {
   return (
     view.getUint32(offset + ROW.channelId, true) === view.getUint32(offset + ROW.ledgerChannelId + 4) &&
@@ -43,7 +31,7 @@ export function hasDefaultHandle(view: DataView, offset: number): boolean {
   );
 }
 
-/** The ledger id in the row at `offset`, as a key of maps. */
+/** The ledger id of the row at `offset`, as the key of a map. */
 export function ledgerIdHex(bytes: Uint8Array, offset: number): string {
   const start = offset + ROW.ledgerChannelId;
   return upperHex(bytes.subarray(start, start + 32));
@@ -51,17 +39,6 @@ export function ledgerIdHex(bytes: Uint8Array, offset: number): string {
 
 export function rowAt(bytes: Uint8Array, offset: number): Channel {
   return decodeRow(bytes.subarray(offset, offset + ROW_BYTES));
-}
-
-/** A channel as its registry row. */
-export function packed(channel: Channel): Uint8Array {
-  return packedRows([channel]);
-}
-
-export function packedRows(channels: readonly Channel[]): Uint8Array<ArrayBuffer> {
-  const rows = new Uint8Array(channels.length * ROW_BYTES);
-  for (const [index, channel] of channels.entries()) encodeRow(channel, rows, index * ROW_BYTES);
-  return rows;
 }
 
 export function unknown(channelId: bigint): ClaimwireError {
@@ -77,7 +54,7 @@ export function unredeemed({ channelId, committed, throwAway }: Channel, force: 
   );
 }
 
-/** Why the row at `offset` can't be opened beside `known`; undefined where it can, or is there already. */
+/** Why the row at `offset` can't be opened beside `known`; undefined where it can, or where it is the same channel. */
 export function refusalOf(known: Channel | undefined, rows: Uint8Array, offset: number): ClaimwireError | undefined {
   if (known === undefined) return undefined;
   const channel = rowAt(rows, offset);
@@ -85,8 +62,8 @@ export function refusalOf(known: Channel | undefined, rows: Uint8Array, offset: 
 }
 
 /**
- * Why `channel` can't take the place of `known`, which was removed since the start; undefined where it can. Claims on
- * their way and in the journal name the row by its handle: they must be as good for the channel that comes.
+ * Why `channel` can't replace `known`, which was removed since the start; undefined where it can. Claims in flight and in
+ * the journal name the row by its handle, so they must be as valid for the new channel.
  */
 function revivalFault(known: Channel, channel: Channel): ClaimwireError | undefined {
   const isItself =
@@ -105,7 +82,7 @@ function revivalFault(known: Channel, channel: Channel): ClaimwireError | undefi
   );
 }
 
-/** A removed channel as it comes back: with the terms of its opening, and the amount it had. */
+/** A removed channel that is opened again: it has the terms of the new opening, and its old amount. */
 export function revival(known: Channel, { capacity, expiresAt, throwAway = false }: Channel): Channel {
   return { ...known, capacity, expiresAt, throwAway, state: 'open' };
 }
@@ -130,11 +107,6 @@ function difference(known: Channel, channel: Channel): ClaimwireError | undefine
   return refusal(`expected a new channel, got one that is ${known.state} with other parameters; use channel update`);
 }
 
-export function lower(left: bigint, right: bigint): bigint {
-  if (left < right) return left;
-  return right;
-}
-
 export function expectCovers(capacity: bigint, channel: Channel): void {
   if (capacity < channel.committed)
     throw new ClaimwireError(
@@ -143,7 +115,7 @@ export function expectCovers(capacity: bigint, channel: Channel): void {
     );
 }
 
-/** The earlier of two expiries; 0 is never. */
+/** The earlier of two expiries, where 0 is never. */
 export function earlier(left: number, right: number): number {
   if (left === 0 || right === 0) return Math.max(left, right);
   return Math.min(left, right);

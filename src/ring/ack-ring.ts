@@ -1,17 +1,16 @@
 /**
- * The ack ring: committer → net thread, one writer, one reader. An entry is a finished ack frame and where it goes.
+ * The ack ring carries finished acks, each with its destination, from the committer to the net thread.
  *
- * A full ring drops the ack and says so: the payer sends its newest claim again and is answered ALREADY, while a
- * committer that waits for its net thread could stall everybody.
+ * With the ring full an ack is dropped and counted: the payer sends its newest claim again and is answered ALREADY, whereas
+ * a committer that waited for the net thread could stall every channel.
  */
 import { ACK_BYTES } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
-import type { Arena } from './arena.ts';
-import { ACK_ENTRY_BYTES } from './arena.ts';
+import { ACK_ENTRY_BYTES, type Arena } from './arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, cursorWord } from './claim-ring.ts';
 import { SOURCE_BYTES } from './slot.ts';
 
-/** Entry: the ack frame, then its destination (see SOURCE_* in slot.ts). */
+/** An entry is the ack frame, then its destination (see SOURCE_* in slot.ts). */
 export const ENTRY_SOURCE = ACK_BYTES;
 assert(ENTRY_SOURCE + SOURCE_BYTES <= ACK_ENTRY_BYTES, 'an ack and its destination fit an entry');
 
@@ -44,7 +43,7 @@ export class AckRing {
     return this.#base + (sequence & (this.#size - 1)) * ACK_ENTRY_BYTES;
   }
 
-  /** Writer: byte offset of the entry to fill, or -1 when the ring is full. */
+  /** Writer: the byte offset of the entry to fill, or -1 when the ring is full. */
   tryNext(): number {
     if ((this.#next - this.#readSeen) >>> 0 >= this.#size) {
       this.#readSeen = this.read;
@@ -53,7 +52,7 @@ export class AckRing {
     return this.entry(this.#next);
   }
 
-  /** Writer: the entry from `tryNext` is filled; visible after `publish`. */
+  /** Writer: the entry from `tryNext` is filled. The reader sees it after `publish`. */
   push(): void {
     this.#next = (this.#next + 1) >>> 0;
   }
@@ -62,7 +61,7 @@ export class AckRing {
     Atomics.store(this.#ints, this.#writtenWord, this.#next | 0);
   }
 
-  /** Reader: every entry below `sequence` has been taken. */
+  /** Reader: frees every entry below `sequence`. */
   release(sequence: number): void {
     Atomics.store(this.#ints, this.#readWord, sequence | 0);
   }

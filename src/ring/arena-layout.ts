@@ -1,7 +1,6 @@
 /**
- * Where C finds what it reads and writes in an arena: one description for the kernel, native and wasm, and the claim path.
- *
- * C keeps it as `struct cw_arena`, which tools/kernel-layout.ts prints from this table: the same fields in the same order.
+ * Where the kernel and the claim path in C find what they use of an arena. tools/kernel-layout.ts prints `struct cw_arena`
+ * from this table, with the same fields in the same order.
  */
 import type { Arena } from './arena.ts';
 import type { ClaimRing } from './claim-ring.ts';

@@ -1,22 +1,22 @@
 /**
  * The arena: one shared WebAssembly.Memory carved into named regions, visible to every thread, to C and to wasm.
  *
- * Planned once from a shape, mapped by each thread. A wasm memory is page-aligned where a SharedArrayBuffer starts 16
- * bytes off, and its pages are not resident before they are touched, so a generous plan costs address space only.
+ * A wasm memory begins at a page, which a SharedArrayBuffer misses by 16 bytes. Its pages are not resident before they are
+ * touched, so a generous plan costs address space only.
  */
 import { assert, ClaimwireError } from '../errors.ts';
 
-/** What the arena has room for. Powers of two where the comment says so. */
+/** What the arena has room for. */
 export interface ArenaShape {
-  /** What the wasm kernel owns at the arena's start, whole pages; 0 without it. */
+  /** Bytes that the wasm kernel owns at the arena's start, whole pages; 0 without it. */
   kernelBytes: number;
-  /** Rings: one per lane (`lanes`), or one (`pipeline`). */
+  /** One per lane (`lanes`), or one (`pipeline`). */
   rings: number;
   /** Slots of each claim ring, a power of two. */
   ringSlots: number;
   /** Entries of each ack ring, a power of two. */
   ackSlots: number;
-  /** Threads that count something: each has its own counter block. */
+  /** Threads with a counter block. */
   threads: number;
   channelsMax: number;
 }
@@ -27,7 +27,7 @@ interface Region {
   readonly bytes: number;
 }
 
-/** Two cache lines: what adjacent-line prefetch treats as one, so no two owners ever share it. */
+/** Two cache lines, which adjacent-line prefetch treats as one: no two owners ever share them. */
 export const LINE_BYTES = 128;
 export const SLOT_BYTES = 128;
 export const ACK_ENTRY_BYTES = 64;
@@ -36,7 +36,7 @@ export const COUNTER_BLOCK_BYTES = 512;
 const CONTROL_BYTES = LINE_BYTES * 8;
 export const CURSOR_BLOCK_BYTES = LINE_BYTES * 8;
 
-/** Channel table, bytes per row: the hot line, the ledger id, the best claim's signature. */
+/** Bytes of the channel table per row: the hot line, the ledger id, the best claim's signature. */
 export const ROW_HOT_BYTES = 64;
 export const ROW_LEDGER_ID_BYTES = 32;
 export const ROW_SIGNATURE_BYTES = 64;
@@ -62,7 +62,7 @@ export interface ArenaPlan {
 const WASM_PAGE_BYTES = 65_536;
 const WASM_PAGES_MAX = 65_536;
 
-/** Where everything lies for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB a wasm memory can have. */
+/** The plan for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB that a wasm memory can have. */
 function planArena(shape: ArenaShape): ArenaPlan {
   assert(isPowerOfTwo(shape.ringSlots) && isPowerOfTwo(shape.ackSlots), 'ring sizes are powers of two');
   let end = shape.kernelBytes;
@@ -71,7 +71,7 @@ function planArena(shape: ArenaShape): ArenaPlan {
     end += Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
     return { offset, bytes };
   };
-  // Open addressing at half load: twice as many entries as rows, one u32 each.
+  // Open addressing at half load: an index has at least two entries of a u32 per row.
   const indexBytes = powerOfTwoAtLeast(shape.channelsMax * 2) * 4;
   const plan = {
     shape,
@@ -96,7 +96,7 @@ function planArena(shape: ArenaShape): ArenaPlan {
   return { ...plan, bytes: pages * WASM_PAGE_BYTES };
 }
 
-/** One thread's views over the arena, made once. `words`, `ints`, `doubles` are indexed in their own units. */
+/** One thread's views of the arena. `words`, `ints` and `doubles` are indexed in their own units. */
 export class Arena {
   readonly memory: WebAssembly.Memory;
   readonly plan: ArenaPlan;

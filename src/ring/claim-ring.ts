@@ -1,23 +1,22 @@
 /**
- * The claim ring: slots written once by the receiver, judged in place by verifiers, freed in order by the committer.
+ * The claim ring: the receiver fills slots, verifiers judge them in place, and the committer frees them in order.
  *
- * Three cursors, u32 sequence numbers compared wrap-safe: received (one producer), reserved (verifiers, compare-and-swap,
- * a batch at a time), committed (one consumer). "Verified" is not a cursor but the verdict in each slot, so verifiers
- * may finish out of order while commits stay in ring order. Model: agrona's OneToOneRingBuffer, the LMAX Disruptor.
+ * It has three cursors, u32 sequence numbers that may wrap: received (one producer), reserved (verifiers, a batch at a time
+ * by compare-and-swap), committed (one consumer). Verdicts are in the slots, so verifiers may finish out of order while
+ * commits stay in ring order. Models: agrona's OneToOneRingBuffer, the LMAX Disruptor.
  */
-import type { Arena } from './arena.ts';
-import { CURSOR_BLOCK_BYTES, LINE_BYTES, SLOT_BYTES } from './arena.ts';
+import { type Arena, CURSOR_BLOCK_BYTES, LINE_BYTES, SLOT_BYTES } from './arena.ts';
 import { Doorbell } from './doorbell.ts';
 import { SLOT_VERDICT, VERDICT_PENDING } from './slot.ts';
 
-/** Lines of a cursor block. Each has one writer (the doorbells: rare writers). */
+/** Lines of a cursor block. Each has one writer, except the doorbells, which are rarely written. */
 const RECEIVED_LINE = 0;
 const RESERVED_LINE = 1;
 const COMMITTED_LINE = 2;
 const VERIFIER_DOORBELL_LINE = 3;
 const COMMITTER_DOORBELL_LINE = 4;
 const NET_DOORBELL_LINE = 5;
-/** Words of the committed line beside the cursor, same writer: what the main thread wants to know of a committer. */
+/** Words that the committer writes beside its cursor for the main thread. */
 const FENCE_WORD = 1;
 const SEGMENT_WORD = 2;
 /** Owned by ack-ring.ts. */
@@ -28,20 +27,19 @@ export function cursorWord(arena: Arena, ring: number, line: number): number {
   return (arena.plan.cursors.offset + ring * CURSOR_BLOCK_BYTES + line * LINE_BYTES) >>> 2;
 }
 
-/** One thread's handle on a ring. Producer, verifier and consumer parts are each used by that one role. */
+/** One thread's handle on a ring. Each part is used by its own role: producer, verifier or consumer. */
 export class ClaimRing {
   readonly size: number;
   readonly mask: number;
-  /** Byte offset of slot 0. */
   readonly base: number;
   readonly verifierDoorbell: Doorbell;
   readonly committerDoorbell: Doorbell;
   readonly netDoorbell: Doorbell;
-  /** Slots filled but not published yet: next = published + filled. Producer only. */
+  /** Producer only. The slots from `#published` to `#next` are filled and not published yet. */
   #next = 0;
   #published = 0;
   #committedSeen = 0;
-  /** Set by `reserve`: the batch's first sequence number. Verifier only. */
+  /** Verifier only. The sequence of the batch's first claim, set by `reserve`. */
   first = 0;
   readonly #ints: Int32Array;
   readonly #received: number;
@@ -64,11 +62,11 @@ export class ClaimRing {
     this.#committedSeen = this.committed;
   }
 
-  /** Byte offset of the committed cursor. */
+  /** The byte offset of the committed cursor. */
   get committedOffset(): number {
     return this.#committed * 4;
   }
-  /** Byte offset of the slot of a sequence number. */
+  /** The byte offset of the slot of `sequence`. */
   slot(sequence: number): number {
     return this.base + (sequence & this.mask) * SLOT_BYTES;
   }
@@ -84,24 +82,24 @@ export class ClaimRing {
   }
   /** Claims received and not yet committed. */
   get depth(): number {
-    // In this order: a committed cursor read later could be ahead of the received one read before it.
+    // The committed cursor is read first: read later, it could be ahead of the received one.
     const committed = this.committed;
     return (this.received - committed) >>> 0;
   }
 
   // --- producer ---
 
-  /** Sequence number of the slot to fill next. */
+  /** The sequence of the slot to fill next. */
   get next(): number {
     return this.#next;
   }
 
-  /** Slots that may be filled now. */
+  /** How many slots may be filled now. */
   get room(): number {
     return this.size - ((this.#next - this.committed) >>> 0);
   }
 
-  /** Byte offset of the slot to fill next, or -1 when the ring is full. */
+  /** The byte offset of the slot to fill next, or -1 when the ring is full. */
   tryNext(): number {
     if ((this.#next - this.#committedSeen) >>> 0 >= this.size) {
       this.#committedSeen = this.committed;
@@ -110,7 +108,7 @@ export class ClaimRing {
     return this.slot(this.#next);
   }
 
-  /** The slot from `tryNext` is filled; it is seen by others after `publish`. */
+  /** The slot from `tryNext` is filled. Others see it after `publish`. */
   push(): void {
     this.#ints[(this.slot(this.#next) + SLOT_VERDICT) >>> 2] = VERDICT_PENDING;
     this.#next = (this.#next + 1) >>> 0;
@@ -119,11 +117,11 @@ export class ClaimRing {
   /** The next `count` slots are filled, their verdicts pending. */
   pushed(count: number): void {
     this.#next = (this.#next + count) >>> 0;
-    // A cursor remembered for 2^32 claims would be one of the future.
+    // Remembered for 2^32 claims, the cursor would seem to lie ahead.
     this.#committedSeen = this.committed;
   }
 
-  /** Makes everything pushed visible; returns how much that was. */
+  /** Makes every pushed claim visible; returns how many that was. */
   publish(): number {
     const count = (this.#next - this.#published) >>> 0;
     if (count === 0) return 0;
@@ -135,12 +133,12 @@ export class ClaimRing {
 
   // --- verifiers ---
 
-  /** Reserves up to `max` received claims for this verifier alone; returns the count, `first` says where they begin. */
+  /** Reserves up to `max` received claims for this verifier alone, from `first` on; returns how many. */
   reserve(max: number): number {
     for (;;) {
       const first = Atomics.load(this.#ints, this.#reserved);
+      // `received` is read after `reserved`; if that has moved since, the exchange below fails.
       const available = (this.received - first) >>> 0;
-      // `received` was read after `reserved`; a reserved cursor that has moved on since fails the exchange below.
       if (available === 0) return 0;
       const count = Math.min(available, max);
       if (Atomics.compareExchange(this.#ints, this.#reserved, first, (first + count) | 0) === first) {
@@ -150,14 +148,14 @@ export class ClaimRing {
     }
   }
 
-  /** The verdicts of a batch are all written. */
+  /** Wakes the committer, after the verdicts of a batch were written. */
   verified(): void {
     this.committerDoorbell.ring();
   }
 
   // --- consumer ---
 
-  /** The verdict in the slot of `sequence`. The caller checks that `sequence` was received: a slot not written yet may hold any. */
+  /** The verdict in the slot of `sequence`. The caller checks that `sequence` was received. */
   verdict(sequence: number): number {
     return Atomics.load(this.#ints, (this.slot(sequence) + SLOT_VERDICT) >>> 2);
   }
@@ -167,7 +165,7 @@ export class ClaimRing {
     Atomics.store(this.#ints, this.#committed, sequence | 0);
   }
 
-  /** No group is open, and everything written before fence `asked` was asked for is known to the next one. */
+  /** Says that no group is open, and that every later one sees what was written before fence `asked` was asked for. */
   passFence(asked: number): void {
     Atomics.store(this.#ints, this.#committed + FENCE_WORD, asked);
   }
@@ -175,7 +173,7 @@ export class ClaimRing {
     return Atomics.load(this.#ints, this.#committed + FENCE_WORD);
   }
 
-  /** Every group in segments below `segment` is in the channel table. */
+  /** Says that every group in segments below `segment` is in the channel table. */
   publishJournalSegment(segment: number): void {
     Atomics.store(this.#ints, this.#committed + SEGMENT_WORD, segment);
   }
@@ -183,7 +181,7 @@ export class ClaimRing {
     return Atomics.load(this.#ints, this.#committed + SEGMENT_WORD);
   }
 
-  /** Wakes whoever sleeps on this ring: a phase changed, or a fence was asked for. */
+  /** Wakes every thread that sleeps on this ring, after a change of phase or a fence was asked for. */
   ringAll(): void {
     this.verifierDoorbell.ring();
     this.committerDoorbell.ring();

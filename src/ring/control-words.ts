@@ -1,13 +1,10 @@
-/**
- * Control words: the few flags every thread looks at. One line each in the arena's control region.
- */
-import type { Arena } from './arena.ts';
-import { LINE_BYTES } from './arena.ts';
+/** Control words: the few flags that every thread reads. Each has a line of the arena's control region. */
+import { type Arena, LINE_BYTES } from './arena.ts';
 import { Doorbell } from './doorbell.ts';
 
 /**
- * Phases of a node, in order. Main asks to stop; the net side then takes in nothing more; the committer has committed
- * all that was in; the net side sends the last acks and closes its socket.
+ * Phases of a node, in order. STOPPING: the main thread asked to stop, so the net thread receives nothing more. DRAINING:
+ * every claim is in the ring. DRAINED: the committer is done; the net thread sends the last acks and closes its sockets.
  */
 export const PHASE_RUNNING = 0;
 export const PHASE_STOPPING = 1;
@@ -27,7 +24,7 @@ export function controlWord(arena: Arena, line: number): number {
 }
 
 export class ControlWords {
-  /** The main thread sleeps here for a fence to be passed. */
+  /** The main thread sleeps here until a fence is passed. */
   readonly mainDoorbell: Doorbell;
   readonly #ints: Int32Array;
   readonly #base: number;
@@ -41,12 +38,12 @@ export class ControlWords {
   get phase(): number {
     return Atomics.load(this.#ints, this.#word(PHASE_LINE));
   }
-  /** Phases only go forward. */
+  /** Phases only advance. */
   advanceTo(phase: number): void {
     if (this.phase < phase) Atomics.store(this.#ints, this.#word(PHASE_LINE), phase);
   }
 
-  /** The drain took too long: what is still in a ring is left there, unacknowledged. */
+  /** Whether stopping took too long: claims still in a ring are dropped, unacknowledged. */
   get isAbandoned(): boolean {
     return Atomics.load(this.#ints, this.#word(ABANDON_LINE)) !== 0;
   }
@@ -55,8 +52,8 @@ export class ControlWords {
   }
 
   /**
-   * Main: asks every committer to pass between two groups; the result is what each ring's `fencePassed` must reach.
-   * What was written to the channel table before is then known to every later group, and every earlier group applied.
+   * Main thread: asks every committer for a moment between two groups. Returns what each ring's `fencePassed` must reach:
+   * then every earlier group is applied, and every later group sees what was written to the channel table before.
    */
   askFence(): number {
     return Atomics.add(this.#ints, this.#word(FENCE_LINE), 1) + 1;
@@ -65,10 +62,7 @@ export class ControlWords {
     return Atomics.load(this.#ints, this.#word(FENCE_LINE));
   }
 
-  /**
-   * The time the rules go by, whole seconds since 1970: raised to `seconds` if it was less, and returned. It never falls,
-   * in any thread, also when the machine's clock does.
-   */
+  /** Raises the rules' time to `seconds` since 1970 if it was less, and returns it. It never falls. */
   advanceClock(seconds: number): number {
     const word = this.#word(CLOCK_LINE);
     for (;;) {

@@ -1,23 +1,22 @@
 /**
- * Counters: one block of doubles per thread in the arena, one writer each, summed by whoever asks.
+ * Counters: each thread writes its own block of doubles in the arena, and a reader sums the blocks.
  *
  * A double counts exactly to 2^53 and costs a plain add; a u32 would wrap after 72 minutes at a million a second.
  */
 import { assert } from '../errors.ts';
-import type { Arena } from './arena.ts';
-import { COUNTER_BLOCK_BYTES } from './arena.ts';
+import { type Arena, COUNTER_BLOCK_BYTES } from './arena.ts';
 
-/** Every counter, once. A dot makes a group in /stats. */
+/** A dot makes a group in /stats. */
 const COUNTER_NAMES = [
   'datagrams', // datagrams taken from a socket
   'received', // claims in them
   'verified', // claims whose signature was found valid
-  'superseded', // claims settled by a verified newer one of the same batch, their own signatures unseen (--verify newest)
+  'superseded', // claims not verified, since a newer one of the same batch and channel was (--verify newest)
   'committed', // claims covered by a synced group (accepted)
   'acked', // acks handed to a socket
-  'already', // claims at or below what was committed: no signature looked at
+  'already', // claims at or below what was committed: their signatures are not verified
   'deferred', // claims held back while an identical one was in flight
-  'deferredFull', // identical claims beyond what is held back, answered OVERLOADED
+  'deferredFull', // identical claims for which there was no room to be held back, answered OVERLOADED
   'groupCommits',
   'syncs',
   'journalRecords',
@@ -33,46 +32,46 @@ const COUNTER_NAMES = [
   'dropped.emptyDatagram',
   'dropped.unknownType',
   'dropped.cutFrame',
-  'dropped.unexpectedAck', // a node is sent no acks
-  'dropped.refusalLimited', // refusals over a source's rate: not answered
+  'dropped.unexpectedAck', // acks sent to the node, which expects none
+  'dropped.refusalLimited', // refusals not sent because their source was over its rate
   'dropped.ackRingFull',
   'dropped.sendQueueFull',
   'dropped.sendFailed',
   'dropped.socketBuffer', // datagrams the kernel dropped because a socket's receive buffer was full
   'syncWaitUs', // microseconds that groups waited for their syncs
-  'busyUs.receive', // processor microseconds per stage, summed over threads (path/stage-clock.ts)
+  'busyUs.receive', // microseconds of processor time in each stage (path/stage-clock.ts)
   'busyUs.verify',
   'busyUs.commit',
   'busyUs.write',
   'busyUs.send',
   'dropped.connectionGone', // acks for a connection that has ended
-  'tcp.accepted', // connections taken in; less `closed`, those open now
-  'tcp.closed', // of those, by either side and for whatever reason
+  'tcp.accepted', // connections accepted; less `closed`, those open now
+  'tcp.closed', // of those, closed by either side for any reason
   'tcp.refusedFull', // connections over the table, closed at once
   'tcp.refusedAddress', // connections over their address's share, closed at once
-  'tcp.acceptFailed', // the system gave none (descriptors, memory)
+  'tcp.acceptFailed', // connections that the system could not accept (descriptors, memory)
   'tcp.tlsFailed', // handshakes that failed or took too long
-  'tcp.paused', // times a connection was not read on: the ring was full, or it was the turn of others
-  'tcp.control', // control messages taken
+  'tcp.paused', // times a connection's reading paused: the ring was full, or it was the turn of others
+  'tcp.control', // control messages accepted
   'tcp.controlRefused', // of those, answered with an error by the transport itself
-  'tcp.controlHeld', // times a connection was not read on because of its rate of control messages, or of everybody's
-  'tcp.cutSlowReader', // over its own write queue
-  'tcp.cutQueuesFull', // the longest queues when all of them together were too long
-  'tcp.cutSilent', // no whole message since the connection began
-  'tcp.cutIdle', // none for long
-  'tcp.cutLength', // length 0 or over 65,536
+  'tcp.controlHeld', // times a connection's reading paused because of its rate of control messages, or of the total rate
+  'tcp.cutSlowReader', // connections cut because their write queue was full
+  'tcp.cutQueuesFull', // connections with the longest write queues, cut because all queues together were too long
+  'tcp.cutSilent', // connections cut because they never sent a whole message
+  'tcp.cutIdle', // connections cut because they sent no whole message for long
+  'tcp.cutLength', // connections cut because a message's length was 0 or over 65,536
   'tcp.endedInside', // connections that ended inside a message
 ] as const;
 export type CounterName = (typeof COUNTER_NAMES)[number];
 
 assert(COUNTER_NAMES.length * 8 <= COUNTER_BLOCK_BYTES, 'the counters fit their block');
 
-/** Index of a counter within a block, resolved once at start. */
+/** The index of a counter within a block. Looked up once, at start, where it is often counted. */
 export function counterIndex(name: CounterName): number {
   return COUNTER_NAMES.indexOf(name);
 }
 
-/** One thread's own block: only that thread adds to it. */
+/** The block of one thread. No other thread adds to it. */
 export class Counters {
   readonly #doubles: Float64Array;
   readonly #base: number;
@@ -85,6 +84,11 @@ export class Counters {
 
   add(index: number, amount: number): void {
     this.#doubles[this.#base + index]! += amount;
+  }
+
+  /** Counts one by name: for what is rare. */
+  count(name: CounterName): void {
+    this.add(counterIndex(name), 1);
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * A ring slot: 128 bytes, two cache lines. The claim's 93 wire bytes first, then what the node knows of it.
+ * A slot of the ring: 128 bytes, two cache lines. First the claim's 93 bytes of the wire, then what the node adds.
  *
- * The receiver fills it, a verifier writes only the verdict, the committer frees it. Fields beyond the claim are in
- * machine order. The source block is copied as five words; its first byte is the claim's last one and means nothing.
+ * The receiver fills it, a verifier writes only the verdict, and the committer frees it. Fields after the claim are in
+ * machine order. A source is copied as five words, of which the first byte is the claim's last one.
  */
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
@@ -10,16 +10,16 @@ import { SLOT_BYTES } from './arena.ts';
 
 export const SLOT_SOURCE = 92; // 20 bytes, see SOURCE_*
 /**
- * f64, milliseconds. Nobody reads it yet: it is for histograms of latency, and its store costs 0.1 to 0.4 ns of the 13 that an
- * admission takes in C, which is less than 0.1 % of what a claim costs its lane.
+ * f64, milliseconds since 1970. Nothing reads it yet: it is meant for histograms of latency. Its store is 0.1 to 0.4 ns of
+ * the 13 that an admission takes in C, and less than 0.1 % of what a claim costs its lane.
  */
 export const SLOT_RECEIVED_AT = 112;
-export const SLOT_ROW = 120; // u32, channel table row
-export const SLOT_VERDICT = 124; // i32, one of VERDICT_*; written once, release
+export const SLOT_ROW = 120; // u32, the row in the channel table
+export const SLOT_VERDICT = 124; // i32, one of VERDICT_*, written last
 
 /**
- * Where an ack goes back to, from the block's start: transport id (u8 at 1), port (u16 at 2), and the address. The
- * first word is put together and taken apart by transport/source.ts.
+ * Where an ack is sent: the transport's id (u8 at 1), the port (u16 at 2) and the address. transport/source.ts encodes and
+ * decodes the first word.
  */
 export const SOURCE_BYTES = 20;
 export const SOURCE_WORDS = 5;
@@ -29,16 +29,16 @@ export const SOURCE_ADDRESS = 4; // 16 bytes as four words; IPv4 as ::ffff:a.b.c
 export const VERDICT_PENDING = 0;
 export const VERDICT_VALID = 1;
 export const VERDICT_INVALID = 2;
-/** The kernel's word for a kind of key that it does not know. */
+/** The kernel's verdict for a kind of key that it does not know. */
 export const VERDICT_UNSUPPORTED = 3;
-/** Its batch has a verified newer claim of the same channel (verify/newest-backend.ts). */
+/** The batch has a newer, verified claim of the same channel (verify/newest-backend.ts). */
 export const VERDICT_SUPERSEDED = 4;
-/** The kernel's own, and never in a slot: two equal x met, so that only its slow path may answer. */
+/** Used within the kernel and never in a slot: two points with the same x met, so only the slow path can decide. */
 export const VERDICT_UNDECIDED = 5;
-/** Not judged yet, and the verifier's batch passes it over. */
+/** Not judged yet, and the verifier skips it (verify/newest-backend.ts). */
 export const VERDICT_HELD = -1;
 
-/** Whether a verdict is final: from then on the slot is the committer's. */
+/** Whether a verdict is final: then the slot belongs to the committer. */
 export function isJudged(verdict: number): boolean {
   return verdict > VERDICT_PENDING;
 }

@@ -1,12 +1,11 @@
 /**
- * The file operations of a node, as a port: `node:fs` is one, a simulator hands in a disk of its own. What has to outlive
- * a loss of power goes through it. Calls do, and throw, what those of `node:fs` with the same names do.
- *
- * Any thread; nothing is owned here.
+ * The interface of a node's file operations, which `node:fs` implements, and so may a simulated disk. All that must survive a
+ * loss of power uses it. The calls do, and throw, the same as those of `node:fs` with their names. Any thread.
  */
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
-/** What the writer and the readers of a journal call. */
+/** The calls of a journal's writer and readers. */
 export interface JournalFiles {
   openSync(path: string, flags: string | number, mode?: number): number;
   closeSync(fd: number): void;
@@ -22,7 +21,7 @@ export interface JournalFiles {
   readdirSync(path: string): string[];
 }
 
-/** What the main thread calls besides; calls with a `done` go on beside the thread. */
+/** The main thread's further calls; those with `done` are asynchronous. */
 export interface Files extends JournalFiles {
   fstatSync(fd: number): FileStat;
   statSync(path: string): FileStat;
@@ -45,15 +44,15 @@ type Done<Result = void> = (error: Error | null, result: Result) => void;
 
 export const nodeFiles: Files = fs;
 
-/** Opens a pipe that nobody writes to at once. */
+/** Flags with which opening a pipe without a writer returns at once. */
 export const READ_WITHOUT_WAITING = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
 
-/** A call that goes on beside the thread, as a promise. */
+/** An asynchronous call as a promise. */
 export function later<Result = void>(start: (done: Done<Result>) => void): Promise<Result> {
-  return new Promise((resolve, reject) => start((error, result) => (error ? reject(error) : resolve(result))));
+  return new Promise((settle, reject) => start((error, result) => (error ? reject(error) : settle(result))));
 }
 
-/** Opens a file or a folder for `work`, and closes it however that ends. */
+/** Opens a file or a folder, calls `work`, and closes it, also after an error. */
 export function withFile(files: JournalFiles, path: string, flags: string, work: (fd: number) => void, mode?: number) {
   const fd = files.openSync(path, flags, mode);
   try {
@@ -63,12 +62,12 @@ export function withFile(files: JournalFiles, path: string, flags: string, work:
   }
 }
 
-/** Writes `length` bytes in one call. */
+/** Writes `length` bytes in one call, or throws. */
 export function writeWhole(files: JournalFiles, fd: number, bytes: Uint8Array, length: number, position: number): void {
   expectWhole(files.writeSync(fd, bytes, 0, length, position), length);
 }
 
-/** A file takes less than it was given where the disk is full. */
+/** Throws ENOSPC for a short write, which means a full disk. */
 export function expectWhole(written: number, length: number): void {
   if (written === length) return;
   throw Object.assign(new Error(`expected ${length} bytes written, got ${written}`), { code: 'ENOSPC' });
@@ -77,4 +76,37 @@ export function expectWhole(written: number, length: number): void {
 /** Whether an error of a file operation has this code. */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+/**
+ * Makes a folder if it does not exist. Makes durable its name, those of the folders above it up to `top` (the folder itself,
+ * or one above it), and those of all folders that it made. An existing folder is synced too, since a killed run may have
+ * made it without a sync.
+ */
+export function makeFolder(files: JournalFiles, directory: string, top: string = directory, mode?: number): void {
+  const folder = resolve(directory);
+  const kept = resolve(top);
+  const made = files.mkdirSync(folder, { recursive: true, mode });
+  const aboveMade = made === undefined ? kept : dirname(resolve(made));
+  // These folders contain one another, so the shorter name is the higher folder.
+  const oursLength = Math.min(kept.length, aboveMade.length);
+  const endLength = Math.min(dirname(kept).length, aboveMade.length);
+  for (let parent = dirname(folder); ; parent = dirname(parent)) {
+    syncParent(files, parent, parent.length >= oursLength);
+    if (parent.length <= endLength) return;
+  }
+}
+
+/** Syncs a folder. One that existed before may be unreadable for this user, or not support it; then no sync is needed. */
+function syncParent(files: JournalFiles, parent: string, isOurs: boolean): void {
+  try {
+    syncFolder(files, parent);
+  } catch (error) {
+    if (isOurs || !hasCode(error, 'EACCES', 'EPERM', 'EINVAL')) throw error;
+  }
+}
+
+/** Makes the names in a folder as durable as the files they name. */
+export function syncFolder(files: JournalFiles, directory: string): void {
+  withFile(files, directory, 'r', (fd) => files.fsyncSync(fd));
 }

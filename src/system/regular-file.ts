@@ -1,8 +1,7 @@
 /**
- * Files that an operator names and that are read whole: keys, tokens, certificates, a payer's state.
+ * Reads whole small files that an operator names: keys, tokens, certificates, a payer's state. Cold path, synchronous.
  *
- * Cold path, synchronous. A path is taken for no more than it says: a pipe that nobody writes to would be waited for, and
- * a device may have no end, so only regular files are read, and no more of them than they may hold.
+ * Only regular files are read, up to a limit: a pipe without a writer would block, and a device may have no end.
  */
 import { type Files, nodeFiles, READ_WITHOUT_WAITING } from './files.ts';
 
@@ -24,7 +23,7 @@ export interface SmallFile {
 
 const GROWTH_BYTES = 4_096;
 
-/** Opens a regular file for reading, and waits for nothing. Throws FileFault. */
+/** Opens a regular file for reading, and never blocks. Throws FileFault. */
 export function openRegularFile(path: string, files: Files = nodeFiles): number {
   const descriptor = guarded(() => files.openSync(path, READ_WITHOUT_WAITING));
   try {
@@ -42,7 +41,7 @@ export function readSmallFile(path: string, bytesMax: number, files: Files = nod
   const descriptor = openRegularFile(path, files);
   try {
     const { mode, size } = files.fstatSync(descriptor);
-    // One byte more than there should be: the file may grow while it is read, and those of /proc say 0.
+    // One byte more than expected: the file may grow meanwhile, and files of /proc have a size of 0.
     let bytes = Buffer.alloc(Math.min(size, bytesMax) + 1);
     let length = 0;
     for (;;) {

@@ -1,12 +1,12 @@
 /**
- * What a node takes from the machine it runs on besides its sockets: files, time and randomness. They are handed in, so
- * that a simulator runs the same code over a disk, a clock and random numbers of its own.
+ * The parts of its machine that a node uses besides sockets: files, time and random numbers. They are parameters, so that a
+ * simulator can run the same code with its own.
  */
 import { randomBytes } from 'node:crypto';
 import { type Files, nodeFiles } from './files.ts';
 
 export interface Clock {
-  /** Milliseconds since 1970, as the operator has set it: it may step back. */
+  /** Milliseconds since 1970. It may step back when the operator sets the clock. */
   wall(): number;
   /** Milliseconds since some instant; never steps back. */
   monotonic(): number;
@@ -17,11 +17,11 @@ export interface Clock {
 export interface System {
   readonly files: Files;
   readonly clock: Clock;
-  /** So many bytes that nobody can guess. */
+  /** Returns `count` bytes that nobody can guess. */
   random(count: number): Buffer;
 }
 
-/** The machine itself. */
+/** The real machine. */
 export const nodeSystem: System = {
   files: nodeFiles,
   clock: {

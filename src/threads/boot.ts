@@ -1,7 +1,5 @@
 /**
- * Entry of every worker thread: builds its parts and runs its role to the end.
- *
- * An exception here is a fault of ours or of the disk: it ends the thread, and with it the node (topology.ts).
+ * The entry of every worker thread: builds its parts and runs its role. An exception ends the thread and with it the node.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { runCommitter } from './committer.ts';

@@ -1,10 +1,7 @@
-/**
- * The commit thread (`pipeline`): judged claims into the journal, the table and the ack ring. Blocks when idle.
- */
-
+/** The commit thread (`pipeline`) commits judged claims and writes their acks into the ack ring. It blocks when idle. */
 import { AckRingWriter } from '../path/ack-step.ts';
 import { PHASE_DRAINED, PHASE_DRAINING } from '../ring/control-words.ts';
-import { Idle } from '../ring/idle.ts';
+import { Idle } from '../ring/doorbell.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 
@@ -35,7 +32,7 @@ export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) =
   ring.ringAll();
 }
 
-/** Between two groups: tells the main thread so, if it asked. */
+/** Called between two groups: tells the main thread so, if it asked. */
 export function passFence(parts: ThreadParts): void {
   const asked = parts.control.fenceAsked;
   if (asked === parts.ring.fencePassed) return;

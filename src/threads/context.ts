@@ -1,13 +1,10 @@
-/**
- * What a worker thread is handed at its start, and what it tells the main thread. Plain data: it crosses by clone.
- */
-
+/** What a worker thread is given at its start, and what it tells the main thread. Plain data, which is cloned. */
 import type { MessagePort } from 'node:worker_threads';
 import type { Durability, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
 import type { HostPort } from '../host-port.ts';
 import type { LaneStart } from '../journal/segment.ts';
 import type { ArenaShape } from '../ring/arena.ts';
-import type { IdleStrategy } from '../ring/idle.ts';
+import type { IdleStrategy } from '../ring/doorbell.ts';
 import type { TcpLimits } from '../transport/tcp-options.ts';
 import type { BackendName } from '../verify/backend.ts';
 import type { KernelStart } from '../verify/kernel.ts';
@@ -16,14 +13,14 @@ export type ThreadRole = 'net' | 'verifier' | 'committer' | 'lane';
 
 /** Where a thread listens for connections. */
 export interface TcpStart {
-  /** Undefined: where UDP is. Threads after the first share the first one's address. */
+  /** Undefined: UDP's address. Threads after the first share the first one's address. */
   listen: HostPort | undefined;
   isShared: boolean;
   tls: { cert: string; key: string } | undefined;
   limits: Partial<TcpLimits>;
 }
 
-/** What all threads of a node are told alike. */
+/** What all threads of a node have in common. */
 export interface ThreadSettings {
   backend: BackendName;
   verify: VerifyPolicy;
@@ -37,20 +34,20 @@ export interface ThreadContext extends ThreadSettings {
   role: ThreadRole;
   memory: WebAssembly.Memory;
   shape: ArenaShape;
-  /** Which ring the thread works on. */
+  /** The ring that the thread works on. */
   ring: number;
-  /** Its counter block. */
+  /** The thread's counter block. */
   thread: number;
   kernel: KernelStart;
   tcp: TcpStart;
-  /** The way of control messages to the main thread. */
+  /** Carries control messages to the main thread. */
   controlPort: MessagePort;
-  /** Where claims are taken; threads after the first share the first one's address. */
+  /** Where claims are received. Threads after the first share the first one's address. */
   udp: HostPort & { isShared: boolean };
   journal: LaneStart;
 }
 
-/** The thread does its work from here on; one that has sockets says where they listen. */
+/** Sent when the thread begins its work. One that has sockets says where they are bound. */
 export interface ThreadReady {
   udp?: HostPort;
   tcp?: HostPort;

@@ -1,6 +1,6 @@
 /**
- * What a running node sees to by itself, several times a second: journal segments ahead of the writers, checkpoints, the
- * rules' clock, and whether claims get on. Main thread.
+ * What a running node does by itself, several times a second: it prepares journal segments, checkpoints, advances the rules'
+ * clock, and notices when claims are stuck. Main thread.
  */
 import { isDiskFull } from '../errors.ts';
 import type { Journals } from '../journal/lane-journals.ts';
@@ -12,9 +12,9 @@ import { StallWatch } from './stall-watch.ts';
 import type { Topology } from './topology.ts';
 
 const PERIOD_MS = 250;
-/** A full disk is tried again so often. */
+/** How often a full disk is tried again. */
 const DISK_FULL_RETRY_MS = 5_000;
-/** Claims that wait so long for the disk (or a verifier) make the node not ready. */
+/** The node is not ready when claims have waited so long for the disk or a verifier. */
 const STALL_MS = 5_000;
 
 export interface HousekeepingOptions {
@@ -24,7 +24,7 @@ export interface HousekeepingOptions {
   checkpointSeconds: number;
   clock: Clock;
   logger?: Logger;
-  /** The node cannot go on. */
+  /** Called when the node cannot continue. */
   onFailure: (error: Error) => void;
 }
 
@@ -35,9 +35,9 @@ export class Housekeeping {
   readonly #stalls: StallWatch;
   readonly #ruleClock: RuleClock;
   #work: Promise<void> | undefined;
-  /** Of the monotonic clock: one that was set back would put checkpoints off for as long. */
+  /** By the monotonic clock: a clock that is set back would delay checkpoints. */
   #checkpointedAt: number;
-  /** When a full disk is tried again, or undefined. */
+  /** When a full disk is tried again; undefined while there is room. */
   #retryAt: number | undefined;
 
   constructor(options: HousekeepingOptions) {
@@ -54,25 +54,25 @@ export class Housekeeping {
     });
   }
 
-  /** Claims taken in do not get on. */
+  /** Whether received claims are stuck. */
   get isStalled(): boolean {
     return this.#stalls.isStalled;
   }
 
-  /** Ends what is under way and begins nothing more. */
+  /** Finishes what is under way and begins nothing more. */
   async stop(): Promise<void> {
     this.#stopTimer();
     await this.#work;
   }
 
-  /** What waits for nothing. */
+  /** Does what never waits. */
   #look(): void {
     const { clock } = this.#options;
     this.#ruleClock.advance(clock.wall(), clock.monotonic());
     if (this.#stalls.look(clock.monotonic())) this.#logger[this.isStalled ? 'warn' : 'info'](this.#stalls.report);
   }
 
-  /** Prepares the next journal segments; checkpoints when one is due, so that old segments can go. */
+  /** Makes room in the journals, unless the disk was full a moment ago. */
   async #keep(): Promise<void> {
     const { clock } = this.#options;
     if (this.#retryAt !== undefined && clock.monotonic() < this.#retryAt) return;
@@ -86,18 +86,19 @@ export class Housekeeping {
         this.#options.onFailure(error as Error);
         return;
       }
-      // The writers go on in the segments they have, and fail when they need another and there is no room for it.
+      // The writers continue in their segments, and fail when they need another that there is no room for.
       if (this.#retryAt === undefined) this.#logger.warn(`${message}; going on as long as the journal's segments last`);
       this.#retryAt = clock.monotonic() + DISK_FULL_RETRY_MS;
     }
   }
 
+  /** Prepares the next journal segments; checkpoints when it is due, so that old segments can be released. */
   async #makeRoom(): Promise<void> {
     const { store, journals, topology, checkpointSeconds, clock } = this.#options;
-    // Read before a checkpoint: what older ones hold is in the table by then.
+    // Read before the checkpoint: the table already has the groups of older segments.
     const segments = topology.journalSegments;
     const isDue = clock.monotonic() - this.#checkpointedAt >= checkpointSeconds * 1_000;
-    // The writers should not have to make segments; only on a full disk what lets old ones go comes first.
+    // Segments come first, so that the writers need not make them; on a full disk old ones must be released first.
     const isFull = this.#retryAt !== undefined;
     if (!isFull) await journals.prepare(segments);
     if (isDue || isFull || journals.hasGrown(segments)) {

@@ -1,12 +1,10 @@
 /**
- * A lane (`lanes`): one thread runs every step, to completion, over its own sockets, ring and journal.
+ * A lane (`lanes`): one thread runs every step over its own sockets, ring and journal.
  *
- * The event loop brings payloads; the steps run in the check phase of the same turn, again while there is work, so that
- * what arrived meanwhile joins between two groups. Acks skip the ack ring: the sockets are right here. Batches form by
- * themselves while a lane verifies. To wait for more before a read was tried: 300 or 1,000 us made no difference, neither
- * to a lane near its limit nor on a slow disk.
+ * The event loop brings payloads, and the steps run in the check phase of the same turn; they run again while there is
+ * work, and the loop brings more between two groups. Acks need no ack ring. Batches form by themselves while a lane
+ * verifies: waiting 300 or 1,000 µs before a read made no difference, neither near the limit nor on a slow disk.
  */
-
 import type { JournalWriter } from '../journal/writer.ts';
 import type { AckSender } from '../path/ack-sender.ts';
 import type { CommitStep } from '../path/commit-step.ts';
@@ -20,9 +18,9 @@ import type { ThreadParts } from './parts.ts';
 import { type Turn, TurnLoop, type TurnSockets } from './turn-loop.ts';
 import { warmUp } from './warm-up.ts';
 
-/** A slow verifier's turn ends after so long, so that what it has judged is committed meanwhile. Milliseconds. */
+/** Milliseconds. With a slow backend verifying stops after this, so that what was judged is committed. */
 const VERIFY_MS_MAX = 2;
-/** libuv's pool has four threads, and the main thread's files and the registry need one: more lanes would queue there. */
+/** libuv's pool has four threads, of which the main thread's files and the registry need one: more lanes would wait. */
 const OVERLAP_LANES_MAX = 3;
 
 /** Every step of a lane, a turn at a time, in whichever thread calls it. */
@@ -35,7 +33,7 @@ export class LaneTurn implements Turn {
   readonly #sender: AckSender;
   readonly #verify: VerifyStep;
 
-  /** @param onSynced called when a sync that went on beside the thread has ended: a turn is due */
+  /** @param onSynced called when a sync beside this thread has ended and a turn is due */
   constructor(parts: ThreadParts, sockets: TurnSockets, onSynced: () => void) {
     const { receive, sender } = parts.receiveStep(sockets.transports);
     const mayOverlap = parts.arena.plan.shape.rings <= OVERLAP_LANES_MAX;
@@ -65,7 +63,7 @@ export class LaneTurn implements Turn {
     return commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received;
   }
 
-  /** Claims received and not yet answered. */
+  /** Whether a received claim is not yet answered. */
   get isBusy(): boolean {
     return this.#parts.ring.depth > 0 || this.receive.isHolding || !this.commit.isIdle;
   }
@@ -82,21 +80,19 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
   const sockets = await parts.openSockets();
   const lane = new LaneTurn(parts, sockets, () => loop.schedule());
   const loop = new TurnLoop(parts, lane);
-  // Not before: whatever comes is handed to all of the above.
   sockets.startReceiving(lane.receive, loop.schedule);
-  const { udp, tcp, receiveBufferBytes } = sockets;
-  ready({ udp, tcp, receiveBufferBytes });
+  ready(sockets.bound);
 
   while (control.phase < PHASE_STOPPING) {
     await ring.netDoorbell.sleepAsync(() => control.fenceAsked !== ring.fencePassed || control.phase >= PHASE_STOPPING);
     loop.wakeUp();
-    // A fence waits for the group at the disk; another may have been asked for since this turn looked.
+    // The fence waits for the group being synced, or it was asked for after this turn looked.
     if (control.fenceAsked !== ring.fencePassed) await new Promise(setImmediate);
   }
   sockets.stopReceiving();
   do {
     loop.wakeUp();
-    // Syncs beside this thread end, and a transport's packets come back, in the event loop.
+    // The event loop brings the ends of syncs beside this thread, and packets that were sent.
     await new Promise(setImmediate);
   } while (lane.isBusy && !control.isAbandoned);
   while (lane.journal.isSyncing) await new Promise(setImmediate);

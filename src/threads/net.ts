@@ -1,10 +1,9 @@
 /**
- * The net thread (`pipeline`): owns the sockets. Payloads into the ring, acks out of the ack ring.
+ * The net thread (`pipeline`) owns the sockets: it receives claims into the ring, and sends the acks of the ack ring.
  *
- * What the event loop brings in a turn is published together in the check phase of that turn. Acks come by doorbell. The
- * thread never blocks: its event loop is the idle strategy.
+ * What the event loop brings in a turn is published together in the check phase of that turn; the committer wakes the
+ * thread for acks. It never blocks: its event loop waits.
  */
-
 import type { AckSender } from '../path/ack-sender.ts';
 import { AckStep } from '../path/ack-step.ts';
 import type { ReceiveStep } from '../path/receive-step.ts';
@@ -31,7 +30,7 @@ export class NetTurn implements Turn {
     this.acks = new AckStep(parts.arena, parts.ackRing, sender);
   }
 
-  /** Acks that come meanwhile ring the doorbell: no further turn is due. */
+  /** No further turn is due, since the committer rings the doorbell for later acks. */
   step(now: number): boolean {
     const { stages } = this.#parts;
     this.receive.step(now);
@@ -52,10 +51,8 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
   const sockets = await parts.openSockets();
   const net = new NetTurn(parts, sockets);
   const loop = new TurnLoop(parts, net);
-  // Not before: whatever comes is handed to all of the above.
   sockets.startReceiving(net.receive, loop.schedule);
-  const { udp, tcp, receiveBufferBytes } = sockets;
-  ready({ udp, tcp, receiveBufferBytes });
+  ready(sockets.bound);
 
   while (control.phase < PHASE_STOPPING) {
     await ring.netDoorbell.sleepAsync(() => net.hasWork() || control.phase >= PHASE_STOPPING);
@@ -63,7 +60,7 @@ export async function runNet(parts: ThreadParts, ready: (message: ThreadReady) =
   }
   sockets.stopReceiving();
   loop.wakeUp();
-  // A claim held back may still have to go through the ring: nobody there leaves before that.
+  // A copy that is held back may still enter the ring, so the other threads must not end before that.
   while (net.receive.isHolding && !control.isAbandoned) {
     await ring.netDoorbell.sleepAsync(() => net.hasWork() || control.isAbandoned);
     loop.wakeUp();

@@ -1,6 +1,6 @@
 /**
- * One thread's parts, built from its context: views of the arena, its ring, the table, its counters, and the steps over
- * them. Made once. Files, time and random numbers come from the machine, or from a simulator.
+ * One thread's parts, built from its context: its views of the arena, and the steps over them. Files, time and random
+ * numbers come from the machine, or from a simulator.
  */
 import { ChannelTable } from '../channel/table.ts';
 import { JournalWriter } from '../journal/writer.ts';
@@ -23,10 +23,10 @@ import { createBackend } from '../verify/select.ts';
 import type { ThreadContext } from './context.ts';
 import { Sockets } from './sockets.ts';
 
-/** Of several verifiers none should take what would keep the others busy. */
+/** The most claims that one of several verifiers reserves at once, so that the others get some. */
 const SHARED_CLAIMS_MAX = 128;
 
-/** What a thread takes of the machine besides its sockets. */
+/** What a thread uses of the machine besides its sockets. */
 export interface ThreadSystem {
   files: JournalFiles;
   clock: Pick<Clock, 'wall' | 'monotonic'>;
@@ -56,7 +56,7 @@ export class ThreadParts {
     this.stages = new StageClock(this.counters, system.clock);
   }
 
-  /** Milliseconds since 1970, never less than a second that any thread has seen: what has expired stays so. */
+  /** Milliseconds since 1970, never before a second that any thread has seen: what has expired stays expired. */
   now(): number {
     const wall = this.system.clock.wall();
     const seconds = Math.floor(wall / 1_000);
@@ -67,15 +67,12 @@ export class ThreadParts {
   verifyStep(): VerifyStep {
     const { backend, kernel, verify, role } = this.context;
     const claimsMax = role === 'lane' ? undefined : SHARED_CLAIMS_MAX;
-    return new VerifyStep(
-      this.ring,
-      createBackend(backend, this.arena, this.ring, this.table, kernel, verify),
-      claimsMax,
-    );
+    const chosen = createBackend(backend, this.arena, this.ring, this.table, kernel, verify);
+    return new VerifyStep(this.ring, chosen, claimsMax);
   }
 
   openJournal(): JournalWriter {
-    const journal = JournalWriter.open({
+    const journal = new JournalWriter({
       ...this.context.journal,
       ...this.system,
       groupClaimsMax: GROUP_CLAIMS_MAX,
@@ -84,23 +81,19 @@ export class ThreadParts {
     return journal;
   }
 
-  /** @param onSynced where syncs may go on beside this thread, see CommitStep */
+  /** @param onSynced given where syncs may run beside this thread, see CommitStep */
   commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
     const { arena, ring, table, counters, stages: clock } = this;
-    const { durability } = this.context;
-    const parts = { arena, ring, table, counters, clock, journal, answers, path };
-    return new CommitStep({ ...parts, durability, onSynced });
+    const parts = { arena, ring, table, counters, clock, journal, answers, path, onSynced };
+    return new CommitStep({ ...parts, durability: this.context.durability });
   }
 
-  /**
-   * Nothing is received before `sockets.startReceiving`: a socket may be readable while another one's address is still
-   * looked up.
-   */
+  /** Binds the sockets. Nothing is received before `sockets.startReceiving`, since the steps may not be ready. */
   openSockets(): Promise<Sockets> {
     return Sockets.open(this.context, this.counters, this.system.clock);
   }
 
-  /** The receive step, with the C path where it is wanted, and the sender of all answers. Transports by their id. */
+  /** The receive step, with the path in C where it is wanted, and the sender of acks. `transports` are by their id. */
   receiveStep(transports: readonly Transport[]): { receive: ReceiveStep; sender: AckSender } {
     const { arena, ring, table, counters } = this;
     const { random } = this.system;

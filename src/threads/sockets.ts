@@ -1,7 +1,4 @@
-/**
- * The sockets of a net thread or lane: one transport per kind, by transport id, opened and closed together.
- */
-
+/** The sockets of a net thread or lane: one transport per kind, opened and closed together. */
 import { RemoteControl } from '../control/remote.ts';
 import type { HostPort } from '../host-port.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
@@ -11,49 +8,48 @@ import { type StreamSink, TRANSPORT_TCP, TRANSPORT_UDP, type Transport } from '.
 import { UdpTransport } from '../transport/udp.ts';
 import { BatchUdpTransport } from '../transport/udp-batch.ts';
 import { bindSharedStream } from '../transport/udp-native.ts';
-import type { ThreadContext } from './context.ts';
+import type { ThreadContext, ThreadReady } from './context.ts';
 
 const SEND_FAILED = counterIndex('dropped.sendFailed');
 const SOCKET_BUFFER = counterIndex('dropped.socketBuffer');
 
+type Udp = UdpTransport | BatchUdpTransport;
+
 export class Sockets {
   /** By transport id. */
   readonly transports: readonly Transport[];
-  readonly #udp: UdpTransport | BatchUdpTransport;
+  readonly #udp: Udp;
   readonly #tcp: TcpTransport;
   readonly #control: RemoteControl;
   readonly #counters: Counters;
   #drops = 0;
-  /** Atomics.waitAsync keeps no event loop going, and neither does a socket that has stopped receiving. */
+  /** Neither Atomics.waitAsync nor a socket that has stopped receiving keeps an event loop running. */
   readonly #keepAlive = setInterval(() => {}, 2 ** 30);
 
-  private constructor(
-    udp: UdpTransport | BatchUdpTransport,
-    tcp: TcpTransport,
-    control: RemoteControl,
-    counters: Counters,
-  ) {
+  private constructor(udp: Udp, tcp: TcpTransport, control: RemoteControl, counters: Counters) {
     this.#udp = udp;
     this.#tcp = tcp;
     this.#control = control;
     this.#counters = counters;
-    const transports: Transport[] = [];
-    transports[TRANSPORT_UDP] = udp;
-    transports[TRANSPORT_TCP] = tcp;
-    this.transports = transports;
+    this.transports = Object.assign([], { [TRANSPORT_UDP]: udp, [TRANSPORT_TCP]: tcp });
   }
 
-  /** Binds, and receives nothing yet. Throws what the system says of an address that can't be bound. */
+  /** Binds, and receives nothing yet. Throws the system's error for an address that cannot be bound. */
   static async open(context: ThreadContext, counters: Counters, clock: Pick<Clock, 'monotonic'>): Promise<Sockets> {
     const udp = await openUdp(context, counters);
     const control = new RemoteControl(context.controlPort);
-    const open = (address: HostPort) => openTcp(context, address, clock, counters, control);
-    const { listen } = context.tcp;
+    const { listen, isShared, tls, limits } = context.tcp;
+    // Lanes share an address, which needs a socket bound by the addon.
+    const isLane = context.sockets === 'native' && context.role === 'lane';
+    const open = async (address: HostPort): Promise<TcpTransport> => {
+      const place = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
+      return TcpTransport.open({ listen: place, limits, clock, ...(tls && { tls }) }, counters, control);
+    };
     const wanted = listen ?? udp.address;
     try {
       return new Sockets(udp, await open(wanted), control, counters);
     } catch (error) {
-      // UDP's port was picked by the system, which did not ask whether TCP has it free.
+      // The system picked a port that is free for UDP, which may not be free for TCP.
       const isPicked = listen === undefined && context.udp.port === 0;
       if (isPicked && (error as NodeJS.ErrnoException).code === 'EADDRINUSE')
         return new Sockets(udp, await open({ ...wanted, port: 0 }), control, counters);
@@ -61,22 +57,17 @@ export class Sockets {
     }
   }
 
-  get udp(): HostPort {
-    return this.#udp.address;
-  }
-  get tcp(): HostPort {
-    return this.#tcp.address;
-  }
-  get receiveBufferBytes(): number {
-    return this.#udp.receiveBufferBytes;
+  get bound(): Required<ThreadReady> {
+    const { address, receiveBufferBytes } = this.#udp;
+    return { udp: address, tcp: this.#tcp.address, receiveBufferBytes };
   }
 
-  /** Once, when whatever takes payloads is there. `onPayloads` comes before each run of payloads. */
+  /** Called once, when the steps are ready. `onPayloads` is called before each run of payloads. */
   startReceiving(sink: StreamSink, onPayloads: () => void): void {
     for (const transport of this.transports) transport.startReceiving(sink, onPayloads);
   }
 
-  /** Once a turn, after slots were freed: connections that waited for room go on, and the kernel's drops are counted. */
+  /** Called once a turn, after slots were freed: resumes connections that waited, and counts the kernel's drops. */
   afterTurn(): void {
     this.#tcp.resume();
     const drops = this.#udp instanceof BatchUdpTransport ? this.#udp.drops : 0;
@@ -96,7 +87,7 @@ export class Sockets {
   }
 }
 
-async function openUdp(context: ThreadContext, counters: Counters): Promise<UdpTransport | BatchUdpTransport> {
+async function openUdp(context: ThreadContext, counters: Counters): Promise<Udp> {
   const { host, port, isShared } = context.udp;
   const onSendError = () => counters.add(SEND_FAILED, 1);
   if (context.sockets === 'native') {
@@ -104,19 +95,4 @@ async function openUdp(context: ThreadContext, counters: Counters): Promise<UdpT
     return BatchUdpTransport.open(options, onSendError);
   }
   return UdpTransport.open({ host, port }, onSendError);
-}
-
-/** Lanes share the address, which Node alone can't. */
-async function openTcp(
-  context: ThreadContext,
-  address: HostPort,
-  clock: Pick<Clock, 'monotonic'>,
-  counters: Counters,
-  control: RemoteControl,
-): Promise<TcpTransport> {
-  const { isShared, tls, limits } = context.tcp;
-  const isLane = context.sockets === 'native' && context.role === 'lane';
-  const listen = isLane ? { fd: await bindSharedStream(address, !isShared) } : address;
-  const options = tls === undefined ? { listen, limits, clock } : { listen, limits, clock, tls };
-  return TcpTransport.open(options, counters, control);
 }

@@ -1,26 +1,17 @@
 /**
- * Whether claims get on: a ring in which some wait, and none has been committed for so long, stands still.
+ * Notices stuck claims: a ring stalls when claims wait in it and none was committed for long. Main thread.
  *
- * Main thread. A sync that never returns blocks its lane, so nobody there can say so; but its claims leave the ring only
- * after it, and the cursors are in shared memory. The claim path does nothing for this.
+ * A sync that never returns blocks its lane, which then cannot report it; but the cursors are in shared memory.
  */
+import type { ClaimRing } from '../ring/claim-ring.ts';
 
-/** What is looked at of a ring (ring/claim-ring.ts). */
-export interface WatchedRing {
-  readonly depth: number;
-  readonly committed: number;
-}
-
-interface Progress {
-  committed: number;
-  /** When the ring was last seen empty or further on. */
-  since: number;
-}
+type WatchedRing = Pick<ClaimRing, 'depth' | 'committed'>;
 
 export class StallWatch {
   readonly #rings: readonly WatchedRing[];
   readonly #msMax: number;
-  readonly #progress: Progress[];
+  /** For each ring its committed cursor, and when it was last seen empty or with a new cursor. */
+  readonly #progress: { committed: number; since: number }[];
   #stalled: number[] = [];
 
   /** @param msMax how long claims may wait */
@@ -34,14 +25,13 @@ export class StallWatch {
     return this.#stalled.length > 0;
   }
 
-  /** For the log. */
   get report(): string {
     if (!this.isStalled) return 'claims get on again: ready';
     const rings = this.#stalled.map((ring) => `${this.#rings[ring]!.depth} in ring ${ring}`).join(', ');
     return `claims wait for ${this.#msMax} ms and more for the disk or a verifier (${rings}): not ready`;
   }
 
-  /** Looks at every ring; whether `isStalled` has changed. `now`: monotonic, milliseconds. */
+  /** Looks at every ring; returns whether `isStalled` has changed. `now` is monotonic, in milliseconds. */
   look(now: number): boolean {
     const wasStalled = this.isStalled;
     this.#stalled = [];

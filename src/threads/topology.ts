@@ -1,6 +1,4 @@
-/**
- * Which threads there are and which steps they run; starts them, stops them, and says when one has failed. Main thread.
- */
+/** Starts a layout's threads, stops them, and reports when one has failed. Main thread. */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { LayoutName } from '../config.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
@@ -18,35 +16,35 @@ export interface TopologyOptions {
   kernel: Omit<KernelStart, 'thread'>;
   udp: HostPort;
   tcp: Omit<TcpStart, 'isShared'>;
-  /** Takes one end of each thread's way for control messages. */
+  /** Called with the main thread's end of each thread's channel for control messages. */
   onControlPort: (port: MessagePort) => void;
   /** Where each ring's claims are journaled. */
   journals: readonly LaneStart[];
-  /** Longest wait for claims in flight when stopping, milliseconds. */
+  /** The longest wait for claims in flight when stopping, milliseconds. */
   drainMsMax: number;
-  /** A thread ended that should not have: the node cannot go on. Called once. */
+  /** Called once when a thread ended that should not have: the node cannot continue. */
   onFailure: (error: Error) => void;
 }
 
-/** What a layout is made of. */
+/** A layout and its numbers of threads. */
 export interface ThreadPlan {
   layout: LayoutName;
   lanes: number;
   verifiers: number;
 }
 
-/** The roles of a layout, in the order their counter blocks are numbered. */
+/** The roles of a layout, in the order of their counter blocks. */
 export function rolesOf({ layout, lanes, verifiers }: ThreadPlan): ThreadRole[] {
   if (layout === 'lanes') return new Array<ThreadRole>(lanes).fill('lane');
   return ['committer', ...new Array<ThreadRole>(verifiers).fill('verifier'), 'net'];
 }
 
-/** Rings, each with a journal: one per lane, or one. */
+/** How many rings there are, each with a journal: one per lane, or one. */
 export function ringsOf({ layout, lanes }: ThreadPlan): number {
   return layout === 'lanes' ? lanes : 1;
 }
 
-/** Threads with an instance of the kernel: those that verify, and the main thread for its counters. */
+/** How many threads have an instance of the kernel: those that verify, and the main thread for its counters. */
 export function kernelThreads(plan: ThreadPlan): number {
   return rolesOf(plan).filter((role) => role === 'verifier' || role === 'lane').length + 1;
 }
@@ -54,7 +52,7 @@ export function kernelThreads(plan: ThreadPlan): number {
 export class Topology {
   readonly rings: readonly ClaimRing[];
   readonly control: ControlWords;
-  /** Where claims are taken. */
+  /** Where claims are received. */
   udp: HostPort;
   tcp: HostPort | undefined;
   /** Of each socket. */
@@ -64,7 +62,7 @@ export class Topology {
   readonly #exits: Promise<void>[] = [];
   readonly #workers: Worker[] = [];
   #failure: ClaimwireError | undefined;
-  /** Rejects with the failure; handled from the beginning, since not everybody waits for it. */
+  /** Rejects with the failure. Its rejection is always handled, since often nobody waits for it. */
   readonly #failed: Promise<never>;
   #fail!: (failure: ClaimwireError) => void;
   #hasStarted = false;
@@ -85,8 +83,8 @@ export class Topology {
   }
 
   /**
-   * Starts the threads, the one with the socket last, so that the first claim finds everybody there. Rejects with the
-   * first thread's failure, ready or not, and only when no thread runs any more.
+   * Starts the threads, the one with the sockets last, so that the others are ready for the first claim. Rejects with the
+   * first failure of a thread, once no thread runs any more.
    */
   static async start(arena: Arena, options: TopologyOptions): Promise<Topology> {
     const topology = new Topology(arena, options);
@@ -101,7 +99,7 @@ export class Topology {
     return topology;
   }
 
-  /** Why the threads are no more, where they did not end as asked. */
+  /** Why the threads have ended, where they were not asked to. */
   get failure(): ClaimwireError | undefined {
     return this.#failure;
   }

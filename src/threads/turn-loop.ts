@@ -1,8 +1,7 @@
 /**
- * Runs a thread's turns from its event loop: what the loop brings in one go is one turn, in the check phase that follows.
+ * Runs the turns of a net thread or lane: after what the event loop brought at once, a turn follows in its check phase.
  *
- * A thread that has sockets (net or lane). The turn itself is the thread's: LaneTurn, NetTurn. Those know nothing of event
- * loops, so a simulator calls `step` itself.
+ * The turns themselves (LaneTurn, NetTurn) do not know event loops, so a simulator can call `step` itself.
  */
 import type { ReceiveStep } from '../path/receive-step.ts';
 import type { ThreadParts } from './parts.ts';
@@ -13,10 +12,10 @@ export type TurnSockets = Pick<Sockets, 'transports' | 'afterTurn'>;
 
 /** One thread's work, a turn at a time. */
 export interface Turn {
-  /** Takes payloads, before the turn that publishes them; its `now` is set first. */
+  /** Receives payloads before the turn that publishes them; its `now` is set first. */
   readonly receive: ReceiveStep;
   /**
-   * Runs every step once; whether another turn is due that nothing will ask for.
+   * Runs every step once; returns whether another turn is due that nothing else would schedule.
    * @param now milliseconds since 1970
    */
   step(now: number): boolean;
@@ -33,7 +32,7 @@ export class TurnLoop {
     this.#turn = turn;
   }
 
-  /** A turn is due. To be called before payloads are handed in, too. */
+  /** Schedules a turn. Must also be called before payloads are handed in. */
   readonly schedule = (): void => {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -45,13 +44,12 @@ export class TurnLoop {
     });
   };
 
-  /** A turn right now. */
   wakeUp(): void {
     this.#parts.stages.start();
     this.#run();
   }
 
-  /** Turns that were asked for just before are not taken: journal and sockets are closed. */
+  /** Cancels a scheduled turn, since journal and sockets are about to be closed. */
   end(): void {
     this.#isOver = true;
   }

@@ -1,10 +1,7 @@
-/**
- * A verifier thread (`pipeline`): takes batches of received claims and judges them in place. Blocks when idle.
- */
-
+/** A verifier thread (`pipeline`) reserves batches of received claims and judges them in place. It blocks when idle. */
 import { STAGE } from '../path/stage-clock.ts';
 import { PHASE_DRAINING } from '../ring/control-words.ts';
-import { Idle } from '../ring/idle.ts';
+import { Idle } from '../ring/doorbell.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 

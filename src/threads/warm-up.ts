@@ -1,9 +1,8 @@
 /**
- * Warm-up before ready: a lane's steps run over a small arena of their own, so that the engine has compiled them when the
- * first real claim comes. Without it the first second's claims wait behind interpreted code, and so does what follows.
+ * Before a lane is ready, its steps run over a small arena of their own, so that the engine has compiled them when the first
+ * claim comes. Without it the claims of the first second wait for interpreted code.
  *
- * Nothing real is touched: no socket, no disk, no row of the node's table. The classes are the lane's own, so the compiled
- * code is too. Signatures are not verified here: the kernel is C, and was compiled long ago.
+ * No socket, disk or row of the node is touched. Signatures are not verified: the kernel is compiled already.
  */
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, FRAME_CLAIM } from '../../protocol/layout.ts';
 import { ChannelTable } from '../channel/table.ts';
@@ -22,51 +21,34 @@ import type { JournalFiles } from '../system/files.ts';
 import { NoTransport } from '../transport/no-transport.ts';
 import { sourceHead } from '../transport/source.ts';
 import { TRANSPORT_UDP } from '../transport/transport.ts';
+import { trialChannel } from '../verify/self-test.ts';
 import type { ThreadParts } from './parts.ts';
 
 const CHANNELS = 64;
 const CLAIMS_PER_DATAGRAM = 15;
 const DATAGRAMS_PER_TURN = 16;
-/** Some 70,000 claims, a tenth of a second: the hot functions are compiled after a few thousand calls. */
+/** In all some 70,000 claims, a tenth of a second: the hot functions are compiled after a few thousand calls. */
 const TURNS = 300;
 
-/**
- * Runs the steps as the thread will run them; takes about 100 ms. CLAIMWIRE_WARM_UP=off leaves it out, for tests that
- * start hundreds of nodes and judge no latency.
- */
+/** Takes about 100 ms. CLAIMWIRE_WARM_UP=off skips it, for tests that start many nodes and measure no latency. */
 export function warmUp({ context, system }: ThreadParts): void {
   if (process.env.CLAIMWIRE_WARM_UP === 'off') return;
-  const arena = Arena.create({
-    kernelBytes: 0,
-    rings: 1,
-    ringSlots: 1_024,
-    ackSlots: 16,
-    threads: 1,
-    channelsMax: 128,
-  });
+  const sizes = { ringSlots: 1_024, ackSlots: 16, channelsMax: 128 };
+  const arena = Arena.create({ ...sizes, kernelBytes: 0, rings: 1, threads: 1 });
   const ring = new ClaimRing(arena, 0);
   const table = new ChannelTable(arena);
-  for (let id = 1; id <= CHANNELS; id++) table.insert(channelOf(id));
+  for (let id = 1; id <= CHANNELS; id++) table.insert(trialChannel(new Uint8Array(32).fill(id, 7, 8), KEY));
   const counters = new Counters(arena, 0);
   const { clock, random } = system;
   const answers = new AckSender([new NoTransport()], counters, random);
   const receive = new ReceiveStep(arena, ring, table, answers, counters, random);
-  // The TypeScript loops are warmed first: with C at hand they still take what is not plain.
+  // The loops in TypeScript are warmed even where C is used: they still handle claims that are not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena) : undefined;
-    const journal = JournalWriter.open({ ...JOURNAL, clock, files: new NoFiles() });
-    const durability = 'os';
-    const commit = new CommitStep({
-      arena,
-      ring,
-      table,
-      journal,
-      answers,
-      counters,
-      clock: new StageClock(counters, clock),
-      durability,
-      path,
-    });
+    const journal = new JournalWriter({ ...JOURNAL, clock, files: new NoFiles() });
+    const stages = new StageClock(counters, clock);
+    const parts = { arena, ring, table, journal, answers, counters, clock: stages, path };
+    const commit = new CommitStep({ ...parts, durability: 'os' });
     const traffic = new Traffic(isNative ? TURNS * DATAGRAMS_PER_TURN * CLAIMS_PER_DATAGRAM : 0);
     for (let turn = 0; turn < TURNS; turn++) {
       traffic.send(receive);
@@ -86,29 +68,15 @@ export function warmUp({ context, system }: ThreadParts): void {
 const JOURNAL = {
   directory: 'nowhere',
   segmentBytes: 64 * 2 ** 20,
-  groupClaimsMax: GROUP_CLAIMS_MAX,
   journalId: new Uint8Array(16),
   segment: 1,
   group: 1,
+  groupClaimsMax: GROUP_CLAIMS_MAX,
 };
 
-function channelOf(id: number): Parameters<ChannelTable['insert']>[0] {
-  return {
-    channelId: BigInt(id),
-    ledgerChannelId: new Uint8Array(32),
-    publicKey: Uint8Array.from({ length: 33 }, () => 2),
-    capacity: 1n << 50n,
-    committed: 0n,
-    sequence: 0,
-    timestampBits: 0n,
-    signature: new Uint8Array(64),
-    profile: 'xrpl',
-    state: 'open',
-    expiresAt: 0,
-  };
-}
+const KEY = new Uint8Array(33).fill(2);
 
-/** Datagrams that go round the channels with rising amounts. */
+/** Datagrams of claims on one channel after the other, with rising amounts. */
 class Traffic {
   readonly #bytes = new Uint8Array(CLAIMS_PER_DATAGRAM * CLAIM_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
@@ -126,7 +94,7 @@ class Traffic {
         this.#bytes[offset] = FRAME_CLAIM;
         this.#view.setUint32(offset + CLAIM_CHANNEL_ID + 4, (claim % CHANNELS) + 1);
         this.#view.setUint32(offset + CLAIM_AMOUNT + 4, claim + 1);
-        // Spread over the filter's cells, whichever signature bytes it looks at.
+        // The claims are spread over the filter's cells, whichever bytes of the signature it uses.
         for (let byte = 0; byte < 64; byte += 4)
           this.#view.setUint32(offset + CLAIM_SIGNATURE + byte, Math.imul(claim + byte, 0x9e3779b1));
       }
@@ -135,7 +103,7 @@ class Traffic {
   }
 }
 
-/** A disk that takes everything and keeps the first sectors of one segment, which its writer looks at when it opens it. */
+/** A disk that keeps only the first sectors of one segment, which the journal's writer reads when it opens it. */
 class NoFiles implements JournalFiles {
   readonly #head = new Uint8Array(1_024);
   #size = 0;
@@ -155,7 +123,7 @@ class NoFiles implements JournalFiles {
     return length;
   }
   writeSync(_fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number {
-    // Only while the segment is made: groups are not kept.
+    // Kept only while the segment is made: the groups are not.
     if (!this.#isLinked && position < this.#head.length)
       this.#head.set(buffer.subarray(offset, offset + Math.min(length, this.#head.length - position)), position);
     this.#size = Math.max(this.#size, position + length);

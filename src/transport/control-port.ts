@@ -1,17 +1,15 @@
-/**
- * Where a stream transport takes control messages: the port to whoever carries them out (src/control).
- */
+/** Through this port a stream transport passes control messages to src/control, which answers them. */
 import type { ControlReply, ControlRequest } from '../../protocol/control.ts';
 
-/** What the answer may depend on beside the request. Plain data: it crosses threads by clone. */
+/** What an answer may depend on besides the request. Plain data, which is cloned between threads. */
 export interface ControlSession {
   /** 32 hex digits, drawn for this connection alone. */
   nonce: string;
-  /** TLS, or a peer on this machine: nobody on a network reads the operator's token. */
+  /** Whether nobody on a network can read the operator's token: with TLS, or from this machine. */
   isProtected: boolean;
 }
 
 export interface ControlPort {
-  /** Never rejects: what goes wrong is a reply too. */
+  /** Never rejects: an error is a reply too. */
   request(request: ControlRequest, session: ControlSession): Promise<ControlReply>;
 }

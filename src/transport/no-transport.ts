@@ -1,6 +1,5 @@
-/** A transport that goes nowhere: it takes packets and forgets them. For the warm-up, the benches and the tests. */
-import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
-import type { Packet, Transport } from './transport.ts';
+/** A transport that drops every packet: for the warm-up, the benches and the tests. */
+import { emptyPacket, type Packet, type Transport } from './transport.ts';
 
 export class NoTransport implements Transport {
   readonly address = { host: '', port: 0 };
@@ -8,7 +7,7 @@ export class NoTransport implements Transport {
   readonly #packet = emptyPacket();
 
   startReceiving(): void {}
-  /** One is enough, since it comes straight back. */
+  /** One packet is enough, since sending drops it at once. */
   acquire(): Packet | undefined {
     this.#packet.length = 0;
     return this.#packet;
@@ -17,10 +16,4 @@ export class NoTransport implements Transport {
   flush(): void {}
   stopReceiving(): void {}
   async close(): Promise<void> {}
-}
-
-/** Room for a datagram of acks. */
-export function emptyPacket(): Packet {
-  const bytes = new Uint8Array(ACK_BYTES * ACKS_PER_DATAGRAM_MAX);
-  return { bytes, view: new DataView(bytes.buffer), length: 0 };
 }

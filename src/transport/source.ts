@@ -1,16 +1,16 @@
 /**
- * Addresses as the five words a slot's source block holds (ring/slot.ts): port and transport, then 16 address bytes.
+ * Sources as five words (ring/slot.ts): port and transport, then the 16 bytes of the address.
  *
- * dgram gives and takes addresses as strings; both directions are cached, bounded, because a peer sends many times.
+ * dgram uses addresses as strings. Both directions are cached, since a peer sends many times.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 
-/** Entries before a cache starts over: bounds what a flood of spoofed sources can make us remember. */
+/** A cache starts over at this size, so that a flood of spoofed sources cannot make it grow. */
 const CACHE_ENTRIES_MAX = 4_096;
-const V4_MAPPED_WORD = 0xffff_0000; // bytes 00 00 ff ff read in machine order
+const V4_MAPPED_WORD = 0xffff_0000; // the bytes 00 00 ff ff in machine order
 
-/** Word 0: one byte that is not ours, the transport id, the port. Machine order is little-endian everywhere we run. */
+/** Word 0: a byte of the claim, the transport's id, the port. Every supported machine is little-endian. */
 export function sourceHead(transportId: number, port: number): number {
   return ((port << 16) | (transportId << 8)) >>> 0;
 }
@@ -36,7 +36,7 @@ export class SourceCodec {
     for (let index = 1; index < SOURCE_WORDS; index++) source[index] = words[index]!;
   }
 
-  /** The address in `words[at..at+4]` as text; an IPv4 one behind `v4Prefix`, the same in every call. */
+  /** The address of the source at `words[at]` as text; `v4Prefix` comes before IPv4 and must not change between calls. */
   format(words: Uint32Array, at: number, v4Prefix: string): string {
     const isV4 = isV4Mapped(words, at);
     const key = isV4 ? words[at + 4]! : `${words[at + 1]}:${words[at + 2]}:${words[at + 3]}:${words[at + 4]}`;
@@ -54,7 +54,7 @@ function isV4Mapped(words: Uint32Array, at: number): boolean {
   return words[at + 1] === 0 && words[at + 2] === 0 && words[at + 3] === V4_MAPPED_WORD;
 }
 
-/** The address as words 1..4; word 0 is left 0. Link-local zones (`%eth0`) are not carried. */
+/** The address as words 1 to 4; word 0 is 0. The zone of a link-local address (`%eth0`) is dropped. */
 function addressWords(address: string): Uint32Array {
   const words = new Uint32Array(SOURCE_WORDS);
   const bytes = new Uint8Array(words.buffer, 4, 16);
@@ -69,19 +69,13 @@ function addressWords(address: string): Uint32Array {
 }
 
 function ipv6Bytes(address: string): number[] {
-  const dotted = address.lastIndexOf('.') > 0 ? address.slice(address.lastIndexOf(':') + 1) : '';
-  const text = dotted === '' ? address : address.slice(0, -dotted.length) + dottedAsHex(dotted);
-  const [head, tail] = text.split('::') as [string, string | undefined];
-  const groups = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
-  const left = groups(head);
-  const right = tail === undefined ? [] : groups(tail);
+  // The URL parser writes a dotted end (`::ffff:10.1.2.3`) in hexadecimal groups as well.
+  const text = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [left = [], right = []] = text
+    .split('::')
+    .map((part) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16))));
   const zeros = new Array<number>(8 - left.length - right.length).fill(0);
   return [...left, ...zeros, ...right].flatMap((group) => [group >>> 8, group & 0xff]);
-}
-
-function dottedAsHex(dotted: string): string {
-  const [a, b, c, d] = dotted.split('.').map(Number) as [number, number, number, number];
-  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
 }
 
 function addressText(words: Uint32Array, at: number): string {

@@ -1,13 +1,12 @@
 /**
- * One TCP (or TLS) connection: its stream, what it brings (tcp-intake.ts), acks and replies out, and its end. Runs in the
- * thread that owns the listener.
+ * One connection of TCP or TLS: its stream, its intake, the acks and replies it is sent, and its end. Listener's thread.
  *
  * Bytes are written without waiting, so a peer that does not read is cut once its queue is over the bound.
  */
 import type { Socket } from 'node:net';
 import { ACK_BYTES, ACK_STATUS, STATUS, STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
 import { encodeStreamHeader } from '../../protocol/stream.ts';
-import { counterIndex } from '../ring/counters.ts';
+import { type CounterName, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { ControlPort } from './control-port.ts';
 import { sourceHead } from './source.ts';
@@ -18,31 +17,26 @@ import { Outbox, type OutboxSum } from './tcp-outbox.ts';
 import type { TakeBytes } from './tcp-reader.ts';
 import { type Packet, TRANSPORT_TCP } from './transport.ts';
 
-/** A source block's address words: which connection an ack goes back on. */
+/** In a source, these words of the address say which connection an ack is sent on. */
 export const SOURCE_GENERATION = 3;
 export const SOURCE_SLOT = 4;
 
 const CONNECTION_GONE = counterIndex('dropped.connectionGone');
-const CUT_SLOW_READER = counterIndex('tcp.cutSlowReader');
-const CUT_SILENT = counterIndex('tcp.cutSilent');
-const CUT_IDLE = counterIndex('tcp.cutIdle');
-const CUT_LENGTH = counterIndex('tcp.cutLength');
-const ENDED_INSIDE = counterIndex('tcp.endedInside');
 
 /** What a connection needs of the listener it belongs to. */
 export interface ConnectionHost extends IntakeHost {
   readonly control: ControlPort;
   readonly limits: TcpLimits;
   readonly outboxes: OutboxSum;
-  /** More is queued for a peer than before. */
+  /** Called when more is queued for a peer than before. */
   checkOutboxes(): void;
-  /** Has packets to write at the next flush. */
+  /** Called when `connection` has packets to write at the next flush. */
   touch(connection: TcpConnection): void;
   giveBack(packet: Packet): void;
   remove(connection: TcpConnection): void;
 }
 
-/** Makes the stream of a connection, which calls `take` with what it reads once it is resumed. */
+/** Makes the stream of a connection, which calls `take` with what it reads once it is resumed (tcp-reader.ts). */
 export type OpenStream = (take: TakeBytes) => Socket;
 
 export class TcpConnection implements IntakeOwner {
@@ -51,7 +45,7 @@ export class TcpConnection implements IntakeOwner {
   readonly #stream: Socket;
   readonly #packets: Packet[] = [];
   readonly #intake: TcpIntake;
-  readonly #outbox: Outbox;
+  readonly outbox: Outbox;
   #isOver = false;
 
   constructor(host: ConnectionHost, open: OpenStream, slot: number, generation: number, isProtected: boolean) {
@@ -63,11 +57,11 @@ export class TcpConnection implements IntakeOwner {
     );
     const stream = open((bytes) => this.#intake.take(bytes));
     this.#stream = stream;
-    this.#outbox = new Outbox(stream, host.outboxes);
+    this.outbox = new Outbox(stream, host.outboxes);
     this.source[0] = sourceHead(TRANSPORT_TCP, stream.remotePort ?? 0);
     this.source[SOURCE_GENERATION] = generation;
     this.source[SOURCE_SLOT] = slot;
-    // Whatever it was, `close` follows.
+    // `close` follows every error.
     stream.on('error', () => {});
     stream.on('close', () => this.#closed());
   }
@@ -80,10 +74,6 @@ export class TcpConnection implements IntakeOwner {
     if (!this.#isOver) this.#stream.resume();
   }
 
-  cutLength(): void {
-    this.cut(CUT_LENGTH);
-  }
-
   // --- out ---
 
   /** Keeps a packet of acks for the next flush. */
@@ -92,10 +82,7 @@ export class TcpConnection implements IntakeOwner {
     if (this.#packets.push(packet) === 1) this.#host.touch(this);
   }
 
-  /**
-   * Writes what is queued in one piece. Copied, so that packets are free again at once, however slowly a peer reads, and
-   * so that one write, or TLS record, carries them.
-   */
+  /** Writes the queued packets as one piece (one TLS record). They are copied, so that they are free again at once. */
   flush(): void {
     let length = 0;
     for (const packet of this.#packets) length += STREAM_HEADER_BYTES + packet.length;
@@ -104,7 +91,7 @@ export class TcpConnection implements IntakeOwner {
       for (const packet of this.#packets.splice(0)) this.#host.giveBack(packet);
       return;
     }
-    const bytes = this.#outbox.next(length);
+    const bytes = this.outbox.next(length);
     const view = new DataView(bytes.buffer, bytes.byteOffset, length);
     let offset = 0;
     for (const packet of this.#packets) {
@@ -117,65 +104,60 @@ export class TcpConnection implements IntakeOwner {
     this.#send();
   }
 
-  /** Bytes that wait for a peer that does not read. */
-  get queuedBytes(): number {
-    return this.#outbox.bytes;
-  }
-
   get #isWritable(): boolean {
     return !this.#isOver && this.#stream.writable;
   }
 
   #write(bytes: Uint8Array): void {
     if (!this.#isWritable) return;
-    this.#outbox.next(bytes.length).set(bytes);
+    this.outbox.next(bytes.length).set(bytes);
     this.#send();
   }
 
   #send(): void {
-    this.#outbox.send();
-    if (this.#outbox.bytes > this.#host.limits.writeQueueBytesMax) this.cut(CUT_SLOW_READER);
+    this.outbox.send();
+    if (this.outbox.bytes > this.#host.limits.writeQueueBytesMax) this.cut('tcp.cutSlowReader');
     else this.#host.checkOutboxes();
   }
 
   // --- end ---
 
-  /** At every tick: cuts what is silent for too long. `isSecond` once a second: the rate of control messages begins anew. */
+  /** Cuts a connection that is silent for too long. `isSecond` is true once a second, and renews the rate of messages. */
   tick(isSecond: boolean): void {
     const { now, limits } = this.#host;
     const intake = this.#intake;
     if (isSecond) intake.refill();
-    // Whom we let wait is not silent.
+    // A peer whose bytes wait here is not silent.
     if (intake.isWaiting) intake.messageAt = now;
     const silentMs = now - intake.messageAt;
-    if (!intake.hasSpoken && silentMs > limits.helloMsMax) this.cut(CUT_SILENT);
-    else if (silentMs > limits.idleMsMax) this.cut(CUT_IDLE);
+    if (!intake.hasSpoken && silentMs > limits.helloMsMax) this.cut('tcp.cutSilent');
+    else if (silentMs > limits.idleMsMax) this.cut('tcp.cutIdle');
   }
 
-  /** Ends the connection now, for the reason the counter stands for. */
-  cut(counter: number): void {
+  /** Ends the connection now and counts the reason. */
+  cut(reason: CounterName): void {
     if (this.#isOver) return;
     this.#stopReading();
-    this.#host.counters.add(counter, 1);
+    this.#host.counters.count(reason);
     this.#stream.destroy();
-    this.#outbox.end();
+    this.outbox.end();
   }
 
-  /** Ends the connection now, where its peer does not. */
+  /** Ends the connection now, since its peer does not. */
   destroy(): void {
     this.#stream.destroy();
   }
 
-  /** Takes in nothing more; what is written still goes out. */
+  /** Receives nothing more; what is written is still sent. */
   stopReceiving(): void {
     this.#stream.pause();
     this.#intake.drop();
   }
 
-  /** After what is written already. Bytes still coming in are read and dropped: closing on them would reset the peer. */
+  /** Ends the connection after what is written. It drops bytes still received: unread, they would cause a reset. */
   end(): void {
     this.#stopReading();
-    this.#outbox.end();
+    this.outbox.end();
     this.#stream.end();
     this.#stream.resume();
   }
@@ -186,14 +168,14 @@ export class TcpConnection implements IntakeOwner {
   }
 
   #closed(): void {
-    if (this.#intake.isInside) this.#host.counters.add(ENDED_INSIDE, 1);
+    if (this.#intake.isInside) this.#host.counters.count('tcp.endedInside');
     this.#stopReading();
-    this.#outbox.end();
+    this.outbox.end();
     this.#host.remove(this);
   }
 }
 
-/** Whether a claim is acknowledged in it as durable. */
+/** Whether the packet has an ack of a committed claim. */
 function isPaid({ bytes, length }: Packet): boolean {
   for (let offset = ACK_STATUS; offset < length; offset += ACK_BYTES)
     if (bytes[offset] === STATUS.COMMITTED) return true;

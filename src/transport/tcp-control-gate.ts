@@ -1,13 +1,12 @@
 /**
- * The rate of control messages over all connections of a listener: many connections within their own rates are still a
- * flood to the thread that takes claims.
+ * Limits the rate of control messages of all a listener's connections, since many within their own rates are still a flood.
  *
- * A message costs that thread some 20 µs: decoding 1.4, a nonce 2.8, the way to the main thread and back 4.4, encoding
- * the reply 2.3, two system calls. So the rate below is 2 % of its time. Over it a connection is held, and those held
- * are let through one by one, in the order they came: an operator among a thousand that flood waits for a second.
+ * A message costs the thread some 20 µs: decoding 1.4, a nonce 2.8, to the main thread and back 4.4, encoding the reply
+ * 2.3, two system calls. So the rate below is 2 % of its time. Connections over it are held, and let through in the order
+ * they came: among a thousand that flood, an operator waits for a second.
  */
 const MESSAGES_PER_SECOND_MAX = 1_000;
-/** A millisecond of them at once. */
+/** Messages at once, some millisecond of work. */
 const BURST = 64;
 
 export class ControlGate<T> {
@@ -15,12 +14,11 @@ export class ControlGate<T> {
   #messages = BURST;
   #filledAt = 0;
 
-  /** How many are held. */
   get held(): number {
     return this.#held.size;
   }
 
-  /** Whether a message of somebody who comes now may be taken. `now` in milliseconds, of any origin. */
+  /** Whether a new message may be accepted. `now` is in milliseconds, of any origin. */
   pass(now: number): boolean {
     this.#fill(now);
     if (this.#held.size > 0 || this.#messages < 1) return false;
@@ -28,7 +26,7 @@ export class ControlGate<T> {
     return true;
   }
 
-  /** Stands behind those held already; who is held keeps its place. */
+  /** Puts `taker` behind those that are held; one that is held already keeps its place. */
   hold(taker: T): void {
     this.#held.add(taker);
   }
@@ -41,7 +39,7 @@ export class ControlGate<T> {
     this.#held.clear();
   }
 
-  /** Calls `serve` with those held, the first first, as many as messages may be taken now: one of each. */
+  /** Calls `serve` with those held, in order, one message each, as far as the rate allows now. */
   release(now: number, serve: (taker: T) => void): void {
     this.#fill(now);
     while (this.#messages >= 1) {

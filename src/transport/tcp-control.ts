@@ -1,8 +1,8 @@
 /**
- * The control messages of one connection: checked, counted, passed on, answered. Runs in the listener's thread.
+ * The control messages of one connection: checked, counted, passed on and answered. Listener's thread.
  *
- * Bounded three ways: a message's size, the requests that wait for an answer, and the messages read in a second, of one
- * connection here and of all of them in tcp-control-gate.ts. Over a rate nothing is dropped: the connection is not read on.
+ * There are limits on a message's size, on the requests that wait for an answer, and on the messages in a second, of this
+ * connection and of all (tcp-control-gate.ts). Over a rate nothing is dropped: the connection is not read meanwhile.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -17,12 +17,8 @@ import {
 } from '../../protocol/control.ts';
 import { decodeControl, encodeControl, readControlId } from '../../protocol/control-codec.ts';
 import { STREAM_HEADER_BYTES } from '../../protocol/layout.ts';
-import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { Counters } from '../ring/counters.ts';
 import type { ControlPort, ControlSession } from './control-port.ts';
-
-const CONTROL = counterIndex('tcp.control');
-const CONTROL_REFUSED = counterIndex('tcp.controlRefused');
-const CONTROL_HELD = counterIndex('tcp.controlHeld');
 
 export class ConnectionControl {
   readonly #port: ControlPort;
@@ -33,7 +29,7 @@ export class ConnectionControl {
   #outstanding = 0;
   #left = CONTROL_PER_SECOND_MAX;
 
-  /** @param write takes a message with its length before it; at any time, also after the connection's end */
+  /** @param write called with a message and its length before it, even after the connection's end */
   constructor(port: ControlPort, counters: Counters, isProtected: boolean, write: (bytes: Uint8Array) => void) {
     this.#port = port;
     this.#counters = counters;
@@ -41,28 +37,23 @@ export class ConnectionControl {
     this.#write = write;
   }
 
-  /** Once a second: the rate begins anew. */
+  /** Called once a second: renews the rate. */
   refill(): void {
     this.#left = CONTROL_PER_SECOND_MAX;
   }
 
-  /** The connection's own rate is used up. */
+  /** Whether the connection's own rate is used up. */
   get isSpent(): boolean {
     return this.#left === 0;
   }
 
-  /** Counts a message that is not taken now. */
-  held(): void {
-    this.#counters.add(CONTROL_HELD, 1);
-  }
-
-  /** Takes the message in `bytes[start, end)`, after its type byte. The caller has seen that the rate is not used up. */
-  take(bytes: Uint8Array, start: number, end: number): void {
+  /** Handles the message in `bytes[start, end)`, after its type byte. The caller checks that the rate is not used up. */
+  handle(bytes: Uint8Array, start: number, end: number): void {
     this.#left--;
-    this.#counters.add(CONTROL, 1);
+    this.#counters.count('tcp.control');
     const refusal = this.#passOn(bytes, start, end);
     if (refusal !== undefined) {
-      this.#counters.add(CONTROL_REFUSED, 1);
+      this.#counters.count('tcp.controlRefused');
       this.#reply(refusal);
     }
   }

@@ -1,23 +1,23 @@
 /**
- * What one connection brings: its stream taken apart, and handed in as its turns allow. Runs in the listener's thread.
+ * Splits one connection's stream into messages and hands them in as its turns allow. Listener's thread.
  *
- * What was read and not handed in is kept: one chunk and one message at the most, and the socket is not read on
- * meanwhile. It waits for its turn, for room in the ring, or at the gate of control messages.
+ * What was read and not handed in is kept, at most one chunk and one message, and the socket is not read meanwhile. It waits
+ * for its turn, for room in the ring, or at the gate of control messages.
  */
 import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { type PayloadSink, STREAM_SOUND, StreamParser } from '../../protocol/stream.ts';
-import { type Counters, counterIndex } from '../ring/counters.ts';
+import { type CounterName, type Counters, counterIndex } from '../ring/counters.ts';
 import type { ConnectionControl } from './tcp-control.ts';
 import type { ControlGate } from './tcp-control-gate.ts';
 import type { KeptBytes } from './tcp-kept.ts';
 import type { Turns, TurnTaker } from './tcp-turns.ts';
 import type { StreamSink } from './transport.ts';
 
-/** What a control message takes of a turn: some 20 µs until it is answered. */
+/** What a control message costs of a turn, in claims: some 20 µs until it is answered. */
 const CONTROL_CLAIMS = 32;
 /**
- * Claims a connection may hand in after one was acknowledged and still go before those that never were: the largest
- * default ring full of them. A flood would have to pay for every so many.
+ * Claims that a connection may hand in after one was committed, and still go before others: the largest default ring full.
+ * A flood would have to pay once for every so many.
  */
 const CLAIMS_PAID_MAX = 8_192;
 
@@ -30,9 +30,9 @@ export interface IntakeHost {
   readonly turns: Turns<TcpIntake>;
   readonly gate: ControlGate<TcpIntake>;
   readonly kept: KeptBytes;
-  /** Milliseconds, of no particular origin; set by `begin`. */
+  /** Milliseconds of the monotonic clock; set by `begin`. */
   readonly now: number;
-  /** Something is about to be handed in. */
+  /** Called before something is handed in. */
   begin(): void;
 }
 
@@ -40,10 +40,10 @@ export interface IntakeHost {
 export interface IntakeOwner {
   readonly source: Uint32Array;
   readonly slot: number;
-  /** Nothing is kept any more: more may come. */
+  /** Resumes reading, since nothing is kept any more. */
   readOn(): void;
-  /** The stream announced a length it may not have. */
-  cutLength(): void;
+  /** Ends the connection and counts the reason. */
+  cut(reason: CounterName): void;
 }
 
 export class TcpIntake implements PayloadSink, TurnTaker {
@@ -51,26 +51,26 @@ export class TcpIntake implements PayloadSink, TurnTaker {
   readonly #owner: IntakeOwner;
   readonly #control: ConnectionControl;
   readonly #parser = new StreamParser();
-  /** The chunk being read, up to `#at`. */
+  /** The chunk being read; it is read up to `#at`. */
   #chunk: Uint8Array | undefined;
   #chunkView: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
-  /** The message being handed in: what is left of it. */
+  /** The message being handed in; what is left of it is from `#start` to `#end`. */
   #message: Uint8Array | undefined;
   #messageView: DataView = this.#chunkView;
   #start = 0;
   #end = 0;
   #isControl = false;
   #isOver = false;
-  /** A control message is over a rate: not read on before it is taken. */
+  /** A control message is over a rate, and nothing is read before it is handled. */
   #isHeld = false;
-  /** The gate counted the message that is next. */
+  /** The gate has counted the next message already. */
   #isLetThrough = false;
-  /** Claims `advance` may still hand in; below 0 for what cannot be divided. */
+  /** Claims that may still be handed in; below 0 after a message that cannot be divided. */
   #claimsLeft = 0;
-  /** Claims handed in since one was acknowledged as durable. */
+  /** Claims handed in since one was committed. */
   #claimsUnpaid = CLAIMS_PAID_MAX;
-  /** When the last whole message came, and whether any has. */
+  /** When the last whole message came, and whether any has come. */
   messageAt: number;
   hasSpoken = false;
 
@@ -84,34 +84,34 @@ export class TcpIntake implements PayloadSink, TurnTaker {
   get isPaying(): boolean {
     return this.#claimsUnpaid < CLAIMS_PAID_MAX;
   }
-  /** Something is kept. */
+  /** Whether something is kept. */
   get isWaiting(): boolean {
     return this.#chunk !== undefined;
   }
-  /** The stream ends within a message. */
+  /** Whether the stream is within a message. */
   get isInside(): boolean {
     return !this.#isOver && !this.#parser.atBoundary;
   }
 
-  /** A claim was acknowledged as durable. */
+  /** A claim of the connection was committed. */
   paid(): void {
     this.#claimsUnpaid = 0;
   }
 
-  /** A second has begun, and with it the rate of control messages. */
+  /** Called once a second: renews the rate of control messages. */
   refill(): void {
     this.#control.refill();
     if (this.#isHeld) this.#host.gate.hold(this);
   }
 
-  /** Drops what is kept, a message that was held with it: nobody lets that through any more, and it is not read on. */
+  /** Drops what is kept, including a control message that is held. */
   drop(): void {
     this.#chunk = undefined;
     this.#message = undefined;
     this.#isHeld = false;
   }
 
-  /** Takes nothing more. */
+  /** Hands in nothing more. */
   end(): void {
     this.#isOver = true;
     this.drop();
@@ -119,7 +119,7 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     this.#host.gate.leave(this);
   }
 
-  /** Bytes from the stream. False when not all could be handed in: the rest is kept, and nothing more read meanwhile. */
+  /** Hands in bytes from the stream. False when the rest had to be kept, and nothing more may be read meanwhile. */
   take(bytes: Uint8Array): boolean {
     if (this.#isOver) return true;
     const { turns, counters } = this.#host;
@@ -134,14 +134,14 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     return false;
   }
 
-  /** Its turn: hands in what was kept, at most `claimsMax` claims of it; reads on, or waits again. */
+  /** Called in its turn: hands in at most `claimsMax` claims of what was kept; then resumes reading, or waits again. */
   advance(claimsMax: number): void {
     this.#isHeld = false;
     if (this.#handInRead(claimsMax)) this.#owner.readOn();
     else if (!this.#isHeld) this.#host.turns.wait(this);
   }
 
-  /** The gate's: the control message that was held is taken now. */
+  /** Called by the gate: the control message that was held may be handled now. */
   letThrough(claimsMax: number): void {
     this.#isLetThrough = true;
     this.advance(claimsMax);
@@ -153,7 +153,7 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     this.#at = 0;
   }
 
-  /** What is left of the chunk goes where it may stay, with the message in it that was begun. */
+  /** Copies what is left of the chunk, with the message that was begun in it, to where it may stay. */
   #keep(): void {
     const chunk = this.#chunk!;
     const isInside = this.#message === chunk;
@@ -167,7 +167,7 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     this.#messageView = this.#chunkView;
   }
 
-  /** Hands in what was read, at most `claimsMax` claims of it. False when something is left. */
+  /** Hands in at most `claimsMax` claims of what was read. False when something is left. */
   #handInRead(claimsMax: number): boolean {
     this.#claimsLeft = claimsMax;
     const isDone = this.#handInMessages();
@@ -180,24 +180,24 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     if (this.#chunk === undefined || this.#isOver) return true;
     const fault = this.#parser.push(this.#chunk, this, this.#at);
     this.#at = this.#parser.consumed;
-    if (fault !== STREAM_SOUND) this.#owner.cutLength();
+    if (fault !== STREAM_SOUND) this.#owner.cut('tcp.cutLength');
     if (this.#message !== undefined) return false;
     this.#chunk = undefined;
     return true;
   }
 
-  /** The parser's: one message. */
+  /** Called by the parser with one message. */
   payload(bytes: Uint8Array, start: number, end: number): void {
     this.messageAt = this.#host.now;
     this.hasSpoken = true;
-    // What is neither is the sink's to count, as in a datagram.
+    // The sink counts messages that are neither control nor claims, as in a datagram.
     this.#isControl = bytes[start] === PAYLOAD_CONTROL;
     this.#message = bytes;
     this.#messageView =
       bytes === this.#chunk ? this.#chunkView : new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#start = start;
     this.#end = end;
-    // Handing in may end the connection: by what it answers, to a peer that does not read.
+    // Handing in may end the connection, by an answer to a peer that does not read.
     if (!this.#handIn() || this.#isOver) this.#parser.stop();
   }
 
@@ -209,17 +209,17 @@ export class TcpIntake implements PayloadSink, TurnTaker {
   }
 
   #handInControl(): boolean {
-    const { gate, now } = this.#host;
+    const { gate, now, counters } = this.#host;
     this.#isHeld = this.#control.isSpent || !(this.#isLetThrough || gate.pass(now));
     this.#isLetThrough = false;
     if (this.#isHeld) {
-      this.#control.held();
-      // Over its own rate it stands there from the next second on.
+      counters.count('tcp.controlHeld');
+      // Over its own rate, it waits at the gate from the next second on (see refill).
       if (!this.#control.isSpent) gate.hold(this);
       return false;
     }
     this.#claimsLeft -= Math.max(CONTROL_CLAIMS, Math.ceil((this.#end - this.#start) / CLAIM_BYTES));
-    this.#control.take(this.#message!, this.#start + 1, this.#end);
+    this.#control.handle(this.#message!, this.#start + 1, this.#end);
     return true;
   }
 
@@ -231,7 +231,7 @@ export class TcpIntake implements PayloadSink, TurnTaker {
       if (end === this.#start) return false;
       const start = this.#start;
       this.#start = end;
-      // A message of a byte is as much work as a claim.
+      // A message of one byte is as much work as a claim.
       const claims = Math.ceil((end - start) / CLAIM_BYTES);
       this.#claimsLeft -= claims;
       this.#claimsUnpaid += claims;
@@ -243,10 +243,7 @@ export class TcpIntake implements PayloadSink, TurnTaker {
   }
 }
 
-/**
- * Where the frames in `bytes[start, end)` end that hold at most `claimsMax` claims. Bytes that are no frame stay with
- * those before them: they are the sink's to count.
- */
+/** Where the first `claimsMax` claims of `bytes[start, end)` end. Bytes that are no frame are left to the sink to count. */
 function framesEnd(bytes: Uint8Array, start: number, end: number, claimsMax: number): number {
   if (end - start < (claimsMax + 1) * CLAIM_BYTES && claimsMax > 0) return end;
   let offset = start;

@@ -1,8 +1,8 @@
 /**
- * Where connections keep what was read and not handed in yet: a place of READ_BYTES for each, by its slot.
+ * Memory for what connections read and could not hand in yet: a place of READ_BYTES for each, by its slot.
  *
- * Made a block of places at a time, when first needed, and kept: under a flood every turn fills places anew, and buffers
- * made for each would be garbage that an idle thread never collects. The system gives pages to the places that are used.
+ * Blocks of places are allocated when first needed, and never freed: under a flood every turn fills places again, and a
+ * buffer for each would be garbage that an idle thread never collects.
  */
 import { READ_BYTES } from './tcp-reader.ts';
 
@@ -11,18 +11,15 @@ const PLACES_PER_BLOCK = 64;
 export class KeptBytes {
   readonly #blocks: (Uint8Array | undefined)[] = [];
 
-  /** A copy of `bytes` in the place of `slot`, which is the caller's until it keeps others there. */
+  /** A copy of `bytes` in the place of `slot`, valid until the next call for that slot. */
   keep(slot: number, bytes: Uint8Array): Uint8Array {
-    // TLS may hand over more in one piece than was read in one.
+    // TLS may deliver more than READ_BYTES in one piece.
     if (bytes.length > READ_BYTES) return bytes.slice();
     const index = Math.floor(slot / PLACES_PER_BLOCK);
-    let block = this.#blocks[index];
-    if (block === undefined) {
-      block = new Uint8Array(PLACES_PER_BLOCK * READ_BYTES);
-      this.#blocks[index] = block;
-    }
+    this.#blocks[index] ??= new Uint8Array(PLACES_PER_BLOCK * READ_BYTES);
+    const block = this.#blocks[index];
     const offset = (slot % PLACES_PER_BLOCK) * READ_BYTES;
-    // From one place into the same one, too: `set` copes with what overlaps.
+    // `bytes` may be in the same place already: `set` allows overlaps.
     block.set(bytes, offset);
     return block.subarray(offset, offset + bytes.length);
   }

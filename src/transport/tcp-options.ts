@@ -1,16 +1,13 @@
-/**
- * What a TCP listener can be told, the defaults and their reasons.
- */
+/** The options of a TCP listener, the defaults and their reasons. */
 import type { HostPort } from '../host-port.ts';
-
 import type { Clock } from '../system/system.ts';
 
-/** Bounds of a listener. A node of several lanes has one listener, and these bounds, per lane. */
+/** Limits of a listener. In a node of several lanes, each lane has a listener with these limits. */
 export interface TcpLimits {
   connectionsMax: number;
   connectionsPerAddressMax: number;
   writeQueueBytesMax: number;
-  /** Over all connections together: the longest queues are cut. */
+  /** All connections together; those with the longest queues are cut. */
   writeQueuesBytesMax: number;
   helloMsMax: number;
   idleMsMax: number;
@@ -18,26 +15,26 @@ export interface TcpLimits {
 
 export const TCP_LIMITS: TcpLimits = {
   /**
-   * With some 5 KB each when idle, 20 MB; the node's descriptors must cover it. At worst a connection holds a message
-   * being gathered and what was read before its turn: 80 KiB, 320 MiB for a full table, write queues apart.
+   * 20 MB at some 5 KB for an idle connection; the limit on descriptors must allow it. A connection holds at most 80 KiB, a
+   * message being gathered and what was read before its turn: 320 MiB for all, besides write queues.
    */
   connectionsMax: 4_096,
-  /** A quarter of the table, so that no single address (IPv6: no /64) takes all of it; a pool of 1,000 fits. */
+  /** A quarter of all, so that one address (IPv6: one /64) leaves room for others; a pool of 1,000 fits. */
   connectionsPerAddressMax: 1_024,
-  /** 8,192 acks, one for every slot of the largest default ring, on top of what the kernel's buffers hold. */
+  /** 8,192 acks, one for every slot of the largest default ring, besides what the system's buffers hold. */
   writeQueueBytesMax: 256 << 10,
-  /** What 32 readers at their bounds may leave waiting. Many small queues are as much memory as a few large ones. */
+  /** The full queues of 32 connections. Many small queues use as much memory as a few large ones. */
   writeQueuesBytesMax: 8 << 20,
-  /** From the connection's beginning to its first whole message, a TLS handshake included. */
+  /** From the connection's beginning to its first whole message, including a TLS handshake. */
   helloMsMax: 10_000,
-  /** Between whole messages: a byte now and then is not activity. */
+  /** Between whole messages: single bytes are not activity. */
   idleMsMax: 60_000,
 };
 
 export interface TcpOptions {
-  /** An address, port 0 picking one, or a bound stream socket made elsewhere (SO_REUSEPORT). */
+  /** An address, where port 0 lets the system pick one, or the descriptor of a bound socket (SO_REUSEPORT). */
   listen: HostPort | { fd: number };
-  /** PEM; with it every connection is TLS, 1.2 at the least. */
+  /** PEM. With it every connection is TLS, version 1.2 or later. */
   tls?: { cert: string; key: string };
   limits?: Partial<TcpLimits>;
   /** Default the machine's. */

@@ -1,8 +1,8 @@
 /**
- * What one connection is still to be sent, and the sum over a listener's connections. Runs in the listener's thread.
+ * What one connection is still to be sent, and the sum of a listener's connections. Listener's thread.
  *
- * A write goes to the kernel at once, in most cases whole. While the kernel takes no more, what follows is gathered here
- * in one piece rather than in the stream's list, where an ack of 36 bytes takes several hundred.
+ * Most writes go to the kernel at once. While the kernel accepts no more, later bytes are gathered here as one piece: in the
+ * stream's list an ack of 36 bytes would use several hundred.
  */
 import type { Socket } from 'node:net';
 
@@ -10,16 +10,14 @@ const NOTHING = new Uint8Array(0);
 const GATHER_BYTES = 2_048;
 
 /** Bytes that wait in all outboxes of a listener. */
-export class OutboxSum {
-  bytes = 0;
-}
+export type OutboxSum = { bytes: number };
 
 export class Outbox {
   readonly #stream: Socket;
   readonly #sum: OutboxSum;
-  /** Handed to the stream and not with the kernel yet. */
+  /** Bytes passed to the stream that the kernel has not accepted yet. */
   #writing = 0;
-  /** To be handed over next: the first `#gatheredBytes`. */
+  /** The next piece: its first `#gatheredBytes` are to be written. */
   #gathered = NOTHING;
   #gatheredBytes = 0;
   #isOver = false;
@@ -29,12 +27,11 @@ export class Outbox {
     this.#sum = sum;
   }
 
-  /** Bytes that wait. */
   get bytes(): number {
     return this.#writing + this.#gatheredBytes;
   }
 
-  /** Memory to write the next `length` bytes into, at once; then `send`. */
+  /** Memory for the next `length` bytes. The caller fills it at once, then calls `send`. */
   next(length: number): Uint8Array {
     if (this.#writing === 0) {
       this.#gathered = Buffer.allocUnsafe(length);
@@ -48,7 +45,7 @@ export class Outbox {
     return this.#gathered.subarray(start, start + length);
   }
 
-  /** What `next` gave memory for is written there. */
+  /** Writes to the stream, unless an earlier write waits. */
   send(): void {
     if (this.#writing > 0 || this.#gatheredBytes === 0) return;
     const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
@@ -60,7 +57,7 @@ export class Outbox {
     this.#sum.bytes += bytes.length;
   }
 
-  /** Nothing waits any more: it leaves behind what is written already, or is dropped with the stream. */
+  /** Passes what waits to the stream, or drops it where the stream has ended. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -72,7 +69,7 @@ export class Outbox {
     this.#gathered = NOTHING;
   }
 
-  /** Also after every write that did not have to wait: there is nothing to do then. */
+  /** Called after every write, also after one that did not have to wait. */
   readonly #onWritten = (): void => {
     if (this.#isOver || this.#writing === 0 || this.#stream.writableLength > 0) return;
     this.#sum.bytes -= this.bytes;

@@ -1,21 +1,20 @@
 /**
- * How the bytes of an accepted connection are read: into one piece of memory all connections of a listener share.
+ * Reads the bytes of an accepted connection into memory that all connections of a listener share.
  *
- * By itself Node makes a 64 KiB buffer for every read, and reads once more after a connection is paused; under a flood
- * that is what a thread's memory goes to. With `onread` a socket reads into memory given to it, no more than fits there
- * at a time, and stops at once when told so. Only its constructor takes that option, and net.Server does not pass it on:
- * so the handle of an accepted socket is given to a socket made with it. Where that can't be, a connection is read by
- * 'data', with the same result at a higher price. TLS is: its bytes are made by the decryption.
+ * By default Node allocates 64 KiB for every read, and reads once more after a pause, which under a flood uses much memory.
+ * With `onread` a socket reads into given memory, and pauses at once. Only the constructor of Socket has that option, and
+ * net.Server does not pass it on, so the handle of an accepted socket is moved to a new one. Where that is impossible, and
+ * with TLS, whose bytes come from the decryption, a connection is read by 'data': the same result at a higher cost.
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 
 /**
- * Bytes of one read, about 170 claims. A connection whose turn is not yet keeps as much, so this bounds what a flood from
- * a thousand connections may hold; larger reads are not measurably faster.
+ * Bytes of one read, about 170 claims. A connection that waits for its turn keeps as much, so this limits the memory of a
+ * flood from a thousand connections. Larger reads are not measurably faster.
  */
 export const READ_BYTES = 16 << 10;
 
-/** Takes bytes, which are valid during the call only. Returns whether to read on; else `resume` of the stream does. */
+/** Receives bytes that are valid during the call. Returns whether to read on; if not, reading needs the stream's `resume`. */
 export type TakeBytes = (bytes: Uint8Array) => boolean;
 
 interface Accepted {
@@ -23,7 +22,7 @@ interface Accepted {
 }
 
 /**
- * The stream to use in place of `socket`, which was accepted with `pauseOnConnect`. It reads nothing before its `resume`.
+ * The stream to use instead of `socket`, which was accepted with `pauseOnConnect`. It reads nothing before its `resume`.
  * @param shared READ_BYTES for the connections of one thread
  */
 export function readInto(socket: Socket, shared: Uint8Array, take: TakeBytes): Socket {
@@ -31,13 +30,13 @@ export function readInto(socket: Socket, shared: Uint8Array, take: TakeBytes): S
   if (handle === undefined || handle === null) return readByData(socket, take);
   const onread: OnReadOpts = { buffer: shared, callback: (count) => take(shared.subarray(0, count)) };
   const stream = new Socket({ handle, onread, readable: true, writable: true } as SocketConstructorOpts);
-  // What is left of the accepted socket stands for the connection in its server's count, until this one is closed.
+  // The accepted socket stays, without its handle, since its server counts it until the connection is closed.
   (socket as Accepted)._handle = null;
   stream.once('close', () => socket.destroy());
   return stream;
 }
 
-/** Has `take` called with what `stream` reads, once it is resumed. */
+/** Calls `take` with what `stream` reads, once it is resumed. */
 export function readByData(stream: Socket, take: TakeBytes): Socket {
   stream.pause();
   stream.on('data', (chunk: Uint8Array) => {

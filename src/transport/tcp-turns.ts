@@ -1,33 +1,26 @@
 /**
  * How much the connections of a listener hand in between two turns of its owner, and in which order.
  *
- * Room in the ring bounds nothing by itself: what is refused on receipt takes none, and the event loop brings every
- * connection that can be read before the owner, and UDP, have their turn again. So there is a budget for each turn, in
- * claims, and whoever comes when it is spent waits. Those that wait are served in rounds, a quantum each: first those
- * that pay, of which a flood's connections are none, but never with more than half of a turn while others wait.
+ * Room in the ring is no limit, since claims refused on receipt use none, and the event loop reads every readable connection
+ * before UDP and the owner's next turn. So each turn has a budget, in claims, and connections wait when it is spent. They
+ * are served in rounds, a quantum each: first those that pay, as those of a flood do not, but with at most half of a turn
+ * while others wait.
  */
+import type { StreamSink } from './transport.ts';
 
-/** A millisecond of claims that are refused on receipt, half of one in C. UDP takes 1,024 in a turn. */
+/** A millisecond of claims that are refused on receipt, or half a millisecond in C. UDP receives 1,024 in a turn. */
 export const CLAIMS_PER_TURN_MAX = 2_048;
-/** A round over 500 connections takes some 10 ms with it, in which a payer of 2,000/s has made 20 claims. */
+/** With it a round of 500 connections takes some 10 ms, in which a payer of 2,000/s makes 20 claims. */
 const QUANTUM_CLAIMS = 32;
 /**
- * Of the ring, what connections leave to UDP, whose claims cannot wait: all it may bring in a turn, of 8,192 slots. By
- * what they have under way and not by the room there is: else a flood of either kind would shut the other out.
+ * The share of the ring that connections leave to UDP, whose claims cannot wait: of 8,192 slots, what UDP receives in a
+ * turn. It is measured by their claims in flight, not by the room, or a flood of either kind would shut out the other.
  */
 const SHARE_LEFT_TO_UDP = 1 / 8;
 
-/** What is asked of the ring: see StreamSink. */
-interface Ring {
-  readonly room: number;
-  readonly slots: number;
-  readonly next: number;
-  readonly committed: number;
-}
-
-/** Somebody with something to hand in. */
+/** A connection with something to hand in. */
 export interface TurnTaker {
-  /** It was acknowledged a durable claim not long ago. */
+  /** Whether a claim of it was committed not long ago. */
   readonly isPaying: boolean;
 }
 
@@ -35,9 +28,9 @@ export class Turns<T extends TurnTaker> {
   readonly #paying = new Set<T>();
   readonly #others = new Set<T>();
   #left = CLAIMS_PER_TURN_MAX;
-  /** What those that pay may still take while others wait. */
+  /** What those that pay may still hand in while others wait. */
   #payingLeft = 0;
-  /** Claims of connections that are under way, in all and by the turn they came in, the oldest first. */
+  /** Claims of connections in flight: all of them, and by the turn they came in, the oldest first. */
   #underWay = 0;
   readonly #entries: { count: number; end: number }[] = [];
   #entered = 0;
@@ -46,17 +39,15 @@ export class Turns<T extends TurnTaker> {
   get left(): number {
     return this.#left;
   }
-  /** How many wait. */
   get waiting(): number {
     return this.#paying.size + this.#others.size;
   }
-  /** Somebody who comes now need not wait. */
+  /** Whether a connection that comes now need not wait. */
   get isFree(): boolean {
     return this.#left > 0 && this.waiting === 0;
   }
 
-  /** A turn begins. */
-  begin({ room, slots, next, committed }: Ring): void {
+  begin({ room, slots, next, committed }: Omit<StreamSink, 'payload'>): void {
     if (this.#entered > 0) this.#entries.push({ count: this.#entered, end: next });
     this.#entered = 0;
     while (this.#entries.length > 0 && ((committed - this.#entries[0]!.end) | 0) >= 0)
@@ -66,18 +57,18 @@ export class Turns<T extends TurnTaker> {
     this.#payingLeft = this.#left / 2;
   }
 
-  /** Slots of the ring were taken for somebody. */
+  /** Counts slots of the ring that were filled. */
   enter(slots: number): void {
     this.#entered += slots;
     this.#underWay += slots;
   }
 
-  /** Work of so many claims was done for somebody. */
+  /** Counts work that was done, in claims. */
   spend(claims: number): void {
     this.#left -= claims;
   }
 
-  /** Stands behind those that wait already. */
+  /** Puts `taker` behind those that wait. */
   wait(taker: T): void {
     (taker.isPaying ? this.#paying : this.#others).add(taker);
   }
@@ -92,10 +83,7 @@ export class Turns<T extends TurnTaker> {
     this.#others.clear();
   }
 
-  /**
-   * Calls `serve` with those that wait, each in its turn and with what it may hand in, until the budget is spent or
-   * nobody waits. Who is not done then waits again.
-   */
+  /** Calls `serve` with each that waits, and with what it may hand in, until the budget is spent or none waits. */
   serve(serve: (taker: T, claimsMax: number) => void): void {
     while (this.#left > 0) {
       const isPaying = this.#paying.size > 0 && (this.#others.size === 0 || this.#payingLeft > 0);
@@ -103,9 +91,9 @@ export class Turns<T extends TurnTaker> {
       if (taker === undefined) return;
       this.leave(taker);
       const before = this.#left;
-      // Few that wait share the turn in larger parts: each call has its price.
+      // A few that wait share the turn in larger parts, since each call has its cost.
       serve(taker, Math.min(before, Math.max(QUANTUM_CLAIMS, Math.ceil(before / (this.waiting + 1)))));
-      // A visit costs something, whatever it brought.
+      // A call that handed in nothing still costs something.
       if (this.#left === before) this.spend(1);
       if (isPaying) this.#payingLeft -= before - this.#left;
     }

@@ -1,20 +1,18 @@
 /**
- * TCP, plain or TLS: a listener, its table of connections, and acks back on the connection their claims came from.
+ * TCP and TLS: a listener and its connections. An ack is sent on the connection that its claim came from.
  *
- * Runs in the thread that owns it (net thread or lane), on that thread's event loop. Everything is bounded: connections
- * in all and per address, what is handed in between two turns, what is read ahead, what waits to be written to one and to
- * all, the time a peer may say nothing.
+ * Runs on the event loop of the thread that owns it, net thread or lane. There are limits on the connections, in all and
+ * per address, on what is handed in per turn, on what waits to be written, and on the time of silence.
  */
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import tls from 'node:tls';
-import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
+import { ACK_BYTES } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import { type HostPort, isLoopback } from '../host-port.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { type Clock, nodeSystem } from '../system/system.ts';
 import type { ControlPort } from './control-port.ts';
-import { AddressCounts } from './tcp-addresses.ts';
-import { Arrivals } from './tcp-arrivals.ts';
+import { AddressCounts, Arrivals } from './tcp-admission.ts';
 import {
   type ConnectionHost,
   type OpenStream,
@@ -26,52 +24,44 @@ import { ControlGate } from './tcp-control-gate.ts';
 import type { TcpIntake } from './tcp-intake.ts';
 import { KeptBytes } from './tcp-kept.ts';
 import { TCP_LIMITS, type TcpLimits, type TcpOptions } from './tcp-options.ts';
-import { OutboxSum } from './tcp-outbox.ts';
+import type { OutboxSum } from './tcp-outbox.ts';
 import { READ_BYTES, readByData, readInto } from './tcp-reader.ts';
 import { Turns } from './tcp-turns.ts';
-import type { Packet, StreamSink, Transport } from './transport.ts';
+import { emptyPacket, type Packet, type StreamSink, type Transport } from './transport.ts';
 
-const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
-/** The ack sender holds 64 open at most; when the others are used up, a flush frees them. */
+/** The ack sender has at most 64 open; when all others are used, a flush frees them. */
 const PACKETS_MAX = 256;
-/** A pool of a thousand connecting at once; the kernel has its own bound. */
+/** Room for a pool of a thousand that connects at once; the kernel has its own limit. */
 const BACKLOG = 1_024;
-/** Finds peers that are gone without a word; the idle rule would too, later. */
+/** Finds peers that vanished, sooner than the limit on idle connections does. */
 const KEEP_ALIVE_MS = 15_000;
-/** What a connection whose control message was held hands in with it. */
+/** Claims that a connection may hand in together with a control message that was held. */
 const LET_THROUGH_CLAIMS = 32;
-/** Those held are looked at so often while nothing else calls for a turn: ten messages' time. */
+/** How often held messages are tried again without a turn: the rate allows ten in this time. */
 const GATE_MS = 10;
-/** When queues are over their bound in all, the longest go until so much of it is left. */
+/** When all queues together are over their limit, the longest are cut down to this share of it. */
 const QUEUES_KEPT = 0.75;
 const TICK_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
 
-const ACCEPTED = counterIndex('tcp.accepted');
-const CLOSED = counterIndex('tcp.closed');
-const REFUSED_FULL = counterIndex('tcp.refusedFull');
-const REFUSED_ADDRESS = counterIndex('tcp.refusedAddress');
-const ACCEPT_FAILED = counterIndex('tcp.acceptFailed');
-const TLS_FAILED = counterIndex('tcp.tlsFailed');
-const CUT_QUEUES_FULL = counterIndex('tcp.cutQueuesFull');
 const CONNECTION_GONE = counterIndex('dropped.connectionGone');
 
 export class TcpTransport implements Transport, ConnectionHost {
   readonly address: HostPort;
-  /** The kernel's, per connection, and of its own choosing. */
+  /** Each connection has a buffer of the system, which chooses its size. */
   readonly receiveBufferBytes = 0;
   sink!: StreamSink;
   readonly counters: Counters;
   readonly control: ControlPort;
   readonly limits: TcpLimits;
   readonly #server: Server;
-  /** Never listens: connections are handed to it. */
+  /** It never listens: accepted connections are passed to it. */
   readonly #tls: tls.Server | undefined;
   #onActivity: () => void = () => {};
   #isReceiving = false;
   readonly #addresses: AddressCounts;
   readonly #arrivals = new Arrivals();
-  /** Every socket of the listener, in a handshake or beyond. */
+  /** Every socket of the listener, including those in a handshake. */
   readonly #sockets = new Set<Socket>();
   /** By slot. */
   readonly #connections: (TcpConnection | undefined)[] = [];
@@ -80,8 +70,8 @@ export class TcpTransport implements Transport, ConnectionHost {
   readonly turns = new Turns<TcpIntake>();
   readonly gate = new ControlGate<TcpIntake>();
   readonly kept = new KeptBytes();
-  readonly outboxes = new OutboxSum();
-  /** What every connection is read into: it is empty again before the next one is read. */
+  readonly outboxes: OutboxSum = { bytes: 0 };
+  /** Every connection is read into this memory, and its bytes are used or copied before the next one is read. */
   readonly #shared = Buffer.allocUnsafeSlow(READ_BYTES);
   #gateTimer: NodeJS.Timeout | undefined;
   readonly #touched: TcpConnection[] = [];
@@ -113,11 +103,11 @@ export class TcpTransport implements Transport, ConnectionHost {
     this.address = { host, port };
     server.maxConnections = limits.connectionsMax;
     server.on('connection', (socket) => this.#admit(socket));
-    server.on('drop', () => counters.add(REFUSED_FULL, 1));
-    server.on('error', () => counters.add(ACCEPT_FAILED, 1));
+    server.on('drop', () => counters.count('tcp.refusedFull'));
+    server.on('error', () => counters.count('tcp.acceptFailed'));
     tlsServer?.on('secureConnection', (socket) => this.#begin((take) => readByData(socket, take), true));
     tlsServer?.on('tlsClientError', (_error, socket) => {
-      counters.add(TLS_FAILED, 1);
+      counters.count('tcp.tlsFailed');
       socket.destroy();
     });
     const tickMs = Math.max(10, Math.min(TICK_MS_MAX, limits.helloMsMax / 4, limits.idleMsMax / 4));
@@ -125,8 +115,8 @@ export class TcpTransport implements Transport, ConnectionHost {
   }
 
   /**
-   * Listens; connections are taken in and not read. Rejects with the system's error (EADDRINUSE, EACCES, …), or
-   * CONFIG_INVALID for a certificate that is none.
+   * Listens; connections are accepted and not read. Rejects with the system's error (EADDRINUSE, EACCES, …), or with
+   * CONFIG_INVALID for a wrong certificate or key.
    */
   static async open(options: TcpOptions, counters: Counters, control: ControlPort): Promise<TcpTransport> {
     const limits = { ...TCP_LIMITS, ...options.limits };
@@ -135,7 +125,7 @@ export class TcpTransport implements Transport, ConnectionHost {
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
-      // A handshake reads by itself.
+      // A TLS handshake must be read at once.
       pauseOnConnect: tlsServer === undefined,
     });
     await new Promise<void>((resolve, reject) => {
@@ -158,15 +148,15 @@ export class TcpTransport implements Transport, ConnectionHost {
   // --- connections ---
 
   #admit(socket: Socket): void {
-    // Before anything else: a reset may be waiting already.
+    // First, since a reset may be waiting already.
     socket.on('error', () => {});
     const address = socket.remoteAddress;
     if (address === undefined || this.#closed !== undefined) {
       socket.destroy();
       return;
     }
-    if (!this.#addresses.take(address)) {
-      this.counters.add(REFUSED_ADDRESS, 1);
+    if (!this.#addresses.add(address)) {
+      this.counters.count('tcp.refusedAddress');
       socket.destroy();
       return;
     }
@@ -179,7 +169,7 @@ export class TcpTransport implements Transport, ConnectionHost {
   }
 
   #setUp(socket: Socket, address: string): void {
-    // Its place is given back already, or by this.
+    // `close` frees its share of the address.
     if (this.#closed !== undefined || socket.destroyed) socket.destroy();
     else if (this.#tls !== undefined) this.#tls.emit('connection', socket);
     else this.#begin((take) => readInto(socket, this.#shared, take), isLoopback(address));
@@ -191,7 +181,7 @@ export class TcpTransport implements Transport, ConnectionHost {
     const slot = this.#freeSlots.pop() ?? this.#connections.length;
     const connection = new TcpConnection(this, open, slot, this.#generation, isProtected);
     this.#connections[slot] = connection;
-    this.counters.add(ACCEPTED, 1);
+    this.counters.count('tcp.accepted');
     if (this.#isReceiving) connection.readOn();
   }
 
@@ -199,7 +189,7 @@ export class TcpTransport implements Transport, ConnectionHost {
     const slot = connection.source[SOURCE_SLOT]!;
     this.#connections[slot] = undefined;
     this.#freeSlots.push(slot);
-    this.counters.add(CLOSED, 1);
+    this.counters.count('tcp.closed');
   }
 
   #tick(): void {
@@ -207,7 +197,7 @@ export class TcpTransport implements Transport, ConnectionHost {
     const isSecond = this.now - this.#secondAt >= 1_000;
     if (isSecond) this.#secondAt = this.now;
     for (const connection of this.#connections) connection?.tick(isSecond);
-    // Those that a new second lets stand at the gate have no other occasion.
+    // Connections that a new second puts at the gate are let through here.
     if (this.gate.held > 0) this.#openGate();
   }
 
@@ -218,21 +208,18 @@ export class TcpTransport implements Transport, ConnectionHost {
     this.#onActivity();
   }
 
-  /**
-   * Goes on with connections that wait, each in its turn, as far as this one's budget and the room go. For the owner to
-   * call once a turn, after slots were freed.
-   */
+  /** Serves the connections that wait, as far as budget and room allow. Called once a turn, after slots were freed. */
   resume(): void {
     if (!this.#isReceiving) return;
     this.turns.begin(this.sink);
     if (this.gate.held > 0) this.#openGate();
     if (this.turns.waiting === 0 || this.turns.left <= 0) return;
-    // What is handed in now is published in the next turn.
+    // The next turn publishes what is handed in now.
     this.begin();
-    this.turns.serve(serve);
+    this.turns.serve((intake, claimsMax) => intake.advance(claimsMax));
   }
 
-  /** Lets control messages through that were held, as far as their rate goes, and looks again while any are. */
+  /** Lets held control messages through as far as their rate allows, and tries again later while any are held. */
   #openGate(): void {
     this.gate.release(this.#clock.monotonic(), (intake) => {
       this.begin();
@@ -252,8 +239,7 @@ export class TcpTransport implements Transport, ConnectionHost {
     const packet = this.#free.pop();
     if (packet !== undefined || this.#packetsMade === PACKETS_MAX) return packet;
     this.#packetsMade++;
-    const bytes = new Uint8Array(PACKET_BYTES);
-    return { bytes, view: new DataView(bytes.buffer), length: 0 };
+    return emptyPacket();
   }
 
   send(packet: Packet, words: Uint32Array, at: number): void {
@@ -278,11 +264,11 @@ export class TcpTransport implements Transport, ConnectionHost {
   checkOutboxes(): void {
     const bytesMax = this.limits.writeQueuesBytesMax;
     if (this.outboxes.bytes <= bytesMax) return;
-    const waiting = this.#connections.filter((connection) => connection !== undefined && connection.queuedBytes > 0);
-    waiting.sort((one, other) => other!.queuedBytes - one!.queuedBytes);
+    const waiting = this.#connections.filter((connection) => connection !== undefined && connection.outbox.bytes > 0);
+    waiting.sort((one, other) => other!.outbox.bytes - one!.outbox.bytes);
     for (const connection of waiting) {
       if (this.outboxes.bytes <= bytesMax * QUEUES_KEPT) return;
-      connection!.cut(CUT_QUEUES_FULL);
+      connection!.cut('tcp.cutQueuesFull');
     }
   }
 
@@ -295,7 +281,7 @@ export class TcpTransport implements Transport, ConnectionHost {
 
   stopReceiving(): void {
     if (this.#closed !== undefined) return;
-    // Resolves when the last connection is gone as well.
+    // It resolves when the last connection is closed as well.
     this.#closed = new Promise((resolve) => this.#server.close(() => resolve()));
     this.#isReceiving = false;
     this.turns.clear();
@@ -315,21 +301,17 @@ export class TcpTransport implements Transport, ConnectionHost {
     }, CLOSE_MS_MAX);
     await this.#closed;
     clearTimeout(timer);
-    // Their own last events come just after the server's.
+    // The last events of sockets and connections come just after the server's.
     const isOpen = () => this.#sockets.size > 0 || this.#connections.some((connection) => connection !== undefined);
     while (isOpen()) await new Promise(setImmediate);
   }
-}
-
-function serve(intake: TcpIntake, claimsMax: number): void {
-  intake.advance(claimsMax);
 }
 
 function createTlsServer({ cert, key }: { cert: string; key: string }, handshakeTimeout: number): tls.Server {
   try {
     return tls.createServer({ cert, key, minVersion: 'TLSv1.2', handshakeTimeout });
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    throw new ClaimwireError('CONFIG_INVALID', `TLS: expected a certificate and its key as PEM, got ${text}`);
+    const { message } = error as Error;
+    throw new ClaimwireError('CONFIG_INVALID', `TLS: expected a certificate and its key as PEM, got ${message}`);
   }
 }

@@ -1,10 +1,10 @@
 /**
- * What a transport does for the thread that owns it (net thread or lane): the contract behind which dgram, native batch
- * I/O and TCP are twins.
+ * What a transport does for the thread that owns it (net thread or lane): the contract of dgram, the addon's UDP, and TCP.
  *
- * Outgoing packets come from the transport's bounded pool and go back to it by themselves; an empty pool means the
- * socket is not keeping up, and the caller drops and counts.
+ * Outgoing packets come from the transport's bounded pool and return to it once sent. An empty pool means that the socket
+ * is not keeping up; the caller then drops the ack and counts it.
  */
+import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import type { HostPort } from '../host-port.ts';
 
 /** A pooled outgoing datagram (or stream payload), in memory the transport owns. */
@@ -15,22 +15,30 @@ export interface Packet {
   length: number;
 }
 
-/** Takes what arrives. */
+/** A packet's memory: room for a datagram of acks. */
+export const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
+
+export function emptyPacket(): Packet {
+  const bytes = new Uint8Array(PACKET_BYTES);
+  return { bytes, view: new DataView(bytes.buffer), length: 0 };
+}
+
+/** Receives what arrives. */
 export interface TransportSink {
   /**
-   * Frames back to back: one datagram, or one stream payload. `length` bytes from `offset`; `view` is over the same
-   * memory, index for index. Both are valid during the call only; `source` is five words as in ring/slot.ts.
+   * Receives frames back to back, `length` bytes from `offset`: one datagram, or one stream payload. `view` is of the same
+   * memory as `bytes`. Both are valid during the call only; `source` is five words as in ring/slot.ts.
    */
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void;
 }
 
-/** What a transport hands what arrives to. A stream asks for the room first, and is not read on while there is none. */
+/** Receives from streams too: they ask for the room first, and are not read while there is none. */
 export interface StreamSink extends TransportSink {
-  /** Claims that can be taken now without one being turned away for want of room. */
+  /** How many claims there is room for now. */
   readonly room: number;
-  /** Claims that can be under way at a time: received and not decided. */
+  /** How many claims can be in flight at a time: received and not decided. */
   readonly slots: number;
-  /** Sequence of the next claim that is taken, u32. */
+  /** The sequence of the next claim that is admitted, u32. */
   readonly next: number;
   /** Every claim before this sequence is decided, u32. */
   readonly committed: number;
@@ -39,28 +47,28 @@ export interface StreamSink extends TransportSink {
 export interface Transport {
   /** Where it is bound. */
   readonly address: HostPort;
-  /** Most the kernel may hold for us unread, in bytes, as the system granted it; 0 where that is not ours to say. */
+  /** Bytes that the system's receive buffer may hold, as granted; 0 where the transport does not choose it. */
   readonly receiveBufferBytes: number;
   /**
-   * From here on what arrives is handed to the sink, and not before: its owner calls this once, when everything that
-   * takes it is there. `onActivity` is called before payloads are handed in: the owner has a turn to take.
+   * What arrives is handed to the sink from now on. Called once, when the owner's steps are ready. `onActivity` is called
+   * before payloads are handed in, so that the owner schedules a turn.
    */
   startReceiving(sink: StreamSink, onActivity: () => void): void;
-  /** An empty packet, or undefined when all are on their way. */
+  /** An empty packet, or undefined when all are being sent. */
   acquire(): Packet | undefined;
   /**
-   * Takes the packet back and sends it, at the latest with the next `flush`. `source` as in ring/slot.ts: five words at
-   * index `at` of `words`.
+   * Sends an acquired packet, at the latest with the next `flush`, to the source (ring/slot.ts) in the five words at index
+   * `at` of `words`.
    */
   send(packet: Packet, words: Uint32Array, at: number): void;
-  /** What was sent so far is on its way when it returns, or in the socket's own queue. Called once per turn. */
+  /** Passes what was sent so far to the socket. Called once per turn. */
   flush(): void;
   /** Nothing more is handed to the sink; sending still works. */
   stopReceiving(): void;
-  /** Resolves when everything sent is on its way and the socket is closed. */
+  /** Resolves when everything sent has left and the socket is closed. */
   close(): Promise<void>;
 }
 
-/** What is in a source block's transport id (transport/source.ts): an ack leaves the way its claim came. */
+/** Transport ids of a source (transport/source.ts): an ack leaves by the transport that its claim came by. */
 export const TRANSPORT_UDP = 0;
 export const TRANSPORT_TCP = 1;

@@ -1,30 +1,25 @@
 /**
- * UDP over the C addon: the fast twin of udp.ts. Runs in the thread that owns it (net thread or lane).
+ * UDP over the C addon: the fast twin of udp.ts. Runs in the thread that owns it, net thread or lane.
  *
- * A readable callback takes in a bounded number of claims and leaves the rest to the loop's next turn (the poll is
- * level-triggered), so that groups stay small and latency with them. Packets are one piece of memory and leave together
- * in `flush`, those that follow each other to one peer as one message the kernel cuts.
+ * A readable callback receives a limited number of claims, and the next turn of the event loop the rest (the poll is
+ * level-triggered), so that groups and latency stay small. Packets leave together in `flush`; consecutive ones to one peer
+ * are one message, which the kernel splits.
  */
-import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_BYTES } from '../../protocol/layout.ts';
+import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import type { HostPort } from '../host-port.ts';
 import { sourcePort } from './source.ts';
-import type { Packet, Transport, TransportSink } from './transport.ts';
+import { PACKET_BYTES, type Packet, type Transport, type TransportSink } from './transport.ts';
 import { PACKETS_MAX, RECEIVE_BUFFER_BYTES } from './udp.ts';
-import { MESSAGES_MAX, NativeUdp } from './udp-native.ts';
+import { MESSAGES_MAX, NativeUdp, type NativeUdpOptions } from './udp-native.ts';
 
-const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
-/** About 96 KB: two trains of the longest kind. */
+/** About 96 KB: two of the longest trains. */
 const CLAIMS_PER_TURN_MAX = 1_024;
 
-export interface BatchUdpOptions extends HostPort {
-  /** Several lanes bind the same address; each peer stays with one of them. */
-  reusePort?: boolean;
-  /** The first of them: fails where somebody else has the address. */
-  exclusive?: boolean;
-  receiveBufferBytes?: number;
-  /** What one readable callback takes in before others get their turn; a message is never divided. */
+export interface BatchUdpOptions
+  extends HostPort,
+    Pick<NativeUdpOptions, 'reusePort' | 'exclusive' | 'receiveBufferBytes' | 'gro'> {
+  /** What one readable callback receives before other work gets its turn. A message is never divided. */
   claimsPerTurnMax?: number;
-  gro?: boolean;
 }
 
 interface BatchPacket extends Packet {
@@ -42,8 +37,8 @@ export class BatchUdpTransport implements Transport {
   readonly #queue: BatchPacket[] = [];
   #made = 0;
   #isReceiving = false;
-  /** The dearest message of the last receive, in bytes: how many the next one may ask for. */
-  #dearest = CLAIM_BYTES;
+  /** The largest message of the last receive, in bytes: says how many the next one may ask for. */
+  #largest = CLAIM_BYTES;
 
   private constructor(udp: NativeUdp, options: BatchUdpOptions, onSendError: () => void) {
     this.#udp = udp;
@@ -66,7 +61,7 @@ export class BatchUdpTransport implements Transport {
     return new BatchUdpTransport(udp, options, onSendError);
   }
 
-  /** What came before waits in the kernel's buffer. */
+  /** What came earlier waits in the kernel's buffer. */
   startReceiving(sink: TransportSink, onActivity: () => void): void {
     this.#isReceiving = true;
     this.#udp.poll(() => {
@@ -75,7 +70,7 @@ export class BatchUdpTransport implements Transport {
     });
   }
 
-  /** Messages the receive buffer had no room for since opening. */
+  /** Messages for which the receive buffer had no room since opening. */
   get drops(): number {
     return this.#udp.drops;
   }
@@ -90,7 +85,7 @@ export class BatchUdpTransport implements Transport {
 
   send(packet: Packet, words: Uint32Array, at: number): void {
     if (sourcePort(words[at]!) === 0) {
-      // A datagram from port 0 can be forged but not answered.
+      // Nobody listens on port 0: the source was forged.
       this.#free.push(emptied(packet as BatchPacket));
       this.#onSendError();
       return;
@@ -119,22 +114,22 @@ export class BatchUdpTransport implements Transport {
   }
 
   /**
-   * A datagram counts as one claim at least, so that empty ones end a turn too. How many messages still fit is judged by
-   * the last ones: only a sudden change of size overshoots, by 63 messages at most, or what the receive buffer holds.
+   * A datagram counts as at least one claim, so that empty ones end a turn too. The largest message of the last receive says
+   * how many still fit, so only a sudden change of size exceeds the limit, by at most 63 messages.
    */
   #readable(sink: TransportSink): void {
     let left = this.#bytesPerTurn;
     while (left > 0) {
-      const wanted = Math.min(MESSAGES_MAX, Math.max(1, Math.floor(left / this.#dearest)));
+      const wanted = Math.min(MESSAGES_MAX, Math.max(1, Math.floor(left / this.#largest)));
       const count = this.#udp.receive(wanted);
-      this.#dearest = CLAIM_BYTES;
+      this.#largest = CLAIM_BYTES;
       for (let index = 0; index < count && this.#isReceiving; index++) {
         const datagrams = this.#udp.handOver(index, sink);
         const cost = Math.max(this.#udp.bytesOf(index), datagrams * CLAIM_BYTES);
-        if (cost > this.#dearest) this.#dearest = cost;
+        if (cost > this.#largest) this.#largest = cost;
         left -= cost;
       }
-      // Fewer than asked for, or an error the socket survives: nothing more is there.
+      // Fewer than asked for, or an error that the socket survives: nothing more waits.
       if (count < wanted || !this.#isReceiving) return;
     }
   }

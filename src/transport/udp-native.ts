@@ -1,8 +1,7 @@
 /**
- * A UDP socket of the C addon (src/native), typed: batches of messages in and out of staging memory. Linux.
+ * A UDP socket of the C addon (src/native): it receives and sends batches of messages. Linux.
  *
- * Belongs to the thread that opened it. The memory is made here once and written by the kernel's calls; what a receive
- * left in it is valid until the next one.
+ * It belongs to the thread that opened it. What a receive wrote to its memory is valid until the next one.
  */
 import { lookup } from 'node:dns/promises';
 import { getSystemErrorName } from 'node:util';
@@ -13,18 +12,18 @@ import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { TransportSink } from './transport.ts';
 
 /**
- * How far apart messages lie: a maximum-size datagram or GRO train fits. Two lines off a power of two: at equal distances of
- * 2^k every message would begin in the same cache set. Records of so many words describe them.
+ * The distance between messages: a datagram or GRO train of maximum size fits. It is not a power of two, or every message
+ * would begin in the same cache set. A record of RECORD_WORDS describes each message.
  */
 export const MESSAGE_STRIDE = 65_536 + 128;
 export const RECORD_WORDS = 8;
 const RECORD_LENGTH = 1;
 const RECORD_SEGMENT = 2;
 const RECORD_SOURCE = 3;
-/** Messages of one system call, at most. */
+/** The most messages of one system call. */
 export const MESSAGES_MAX = 64;
 
-/** What `wait` says. */
+/** The flags that `wait` returns. */
 export const READABLE = 1;
 export const WRITABLE = 2;
 
@@ -32,7 +31,7 @@ export const FLAG_REUSE = 1;
 export const FLAG_EXCLUSIVE = 2;
 export const FLAG_GRO = 4;
 
-/** What src/native/udp_node.c exports. Errors of the system are negative errno values. */
+/** What src/native/udp_node.c exports. Errors are negative errno values. */
 interface UdpAddon {
   udpOpen(
     host: string,
@@ -60,22 +59,20 @@ interface UdpAddon {
   udpGather(handle: number, offset: number, first: number, count: number): void;
 }
 
-/** Why there is no batched UDP here, or undefined where there is. */
+/** Why batched UDP cannot be used here, or undefined where it can. */
 export function nativeUdpFault(): string | undefined {
-  let addon: Partial<UdpAddon>;
   try {
-    addon = loadAddon<Partial<UdpAddon>>();
+    if (loadAddon<Partial<UdpAddon>>().udpOpen !== undefined) return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return (error as Error).message;
   }
-  if (addon.udpOpen !== undefined) return undefined;
   return process.platform === 'linux'
     ? 'expected an addon with UDP, got an older build; make native builds it'
     : `expected Linux, got ${process.platform}`;
 }
 
 export interface NativeUdpOptions {
-  /** To bind; without it, connecting picks an address. */
+  /** The address to bind; without it, connecting picks one. */
   local?: HostPort;
   /** The only peer. */
   peer?: HostPort;
@@ -83,18 +80,18 @@ export interface NativeUdpOptions {
   reusePort?: boolean;
   /** With `reusePort`: fails where anybody has bound the address before. */
   exclusive?: boolean;
-  /** Trains of datagrams arrive as one message: the default. */
+  /** Whether trains of datagrams arrive as one message, as they do by default. */
   gro?: boolean;
-  /** The system's own without. */
+  /** Default the system's. */
   receiveBufferBytes?: number;
-  /** Staging memory for what is sent, and how many packets can be described in one go. */
+  /** The memory for what is sent, and the most packets of one `send`. */
   sendingBytes: number;
   packetsMax: number;
 }
 
 export class NativeUdp {
   readonly sending: Uint8Array;
-  /** How often the peer's machine said that nobody listens there. */
+  /** How often the peer's machine answered that nobody listens there. */
   refusals = 0;
   readonly #addon: UdpAddon;
   readonly #handle: number;
@@ -105,12 +102,12 @@ export class NativeUdp {
   readonly #sources: Uint32Array[] = [];
   readonly #packets: Uint32Array;
   #drops = 0;
-  /** As the system counts them, modulo 2^32. */
+  /** The system's count, modulo 2^32. */
   #dropsLow = 0;
 
   private constructor(addon: UdpAddon, options: NativeUdpOptions, host: string, connectHost: string) {
     this.#addon = addon;
-    // Pages no message reaches are never touched, so 64 maximum-size messages cost address space only.
+    // Pages that no message reaches are never touched, so 64 messages of maximum size cost address space only.
     this.#received = new Uint8Array(MESSAGES_MAX * MESSAGE_STRIDE);
     this.#receivedView = new DataView(this.#received.buffer);
     this.#messages = new Uint32Array(MESSAGES_MAX * RECORD_WORDS);
@@ -155,7 +152,6 @@ export class NativeUdp {
     return NativeUdp.open({ peer, sendingBytes, packetsMax: 0, ...buffer });
   }
 
-  /** Where it is bound. */
   get address(): HostPort {
     return parseHostPort(this.#addon.udpAddress(this.#handle))!;
   }
@@ -163,7 +159,7 @@ export class NativeUdp {
   get receiveBufferBytes(): number {
     return this.#addon.udpReceiveBufferBytes(this.#handle);
   }
-  /** Messages the receive buffer had no room for since opening. A train that was joined counts once. */
+  /** Messages for which the receive buffer had no room since opening. A train counts once. */
   get drops(): number {
     const dropsLow = this.#addon.udpDrops(this.#handle);
     this.#drops += (dropsLow - this.#dropsLow) >>> 0;
@@ -179,15 +175,15 @@ export class NativeUdp {
     this.#addon.udpStop(this.#handle);
   }
 
-  /** Takes up to `messagesMax` (64 at most) waiting messages. Returns how many, or a negative errno the socket survives. */
+  /** Receives up to `messagesMax` (at most 64) messages. Returns how many, or a negative errno that the socket survives. */
   receive(messagesMax: number): number {
     return this.#addon.udpReceive(this.#handle, messagesMax);
   }
-  /** Bytes of message `index` of the last receive. */
+  /** The length of message `index` of the last receive. */
   bytesOf(index: number): number {
     return this.#messages[index * RECORD_WORDS + RECORD_LENGTH]!;
   }
-  /** Hands message `index` of the last receive over, datagram by datagram. Returns how many datagrams it was. */
+  /** Hands the datagrams of message `index` of the last receive to the sink. Returns how many they were. */
   handOver(index: number, sink: TransportSink): number {
     const at = index * RECORD_WORDS;
     const offset = this.#messages[at]!;
@@ -213,24 +209,24 @@ export class NativeUdp {
     packets[record + RECORD_LENGTH] = length;
     for (let word = 0; word < SOURCE_WORDS; word++) packets[record + RECORD_SOURCE + word] = words[at + word]!;
   }
-  /** Sends the packets described as 0 to `count` - 1. Returns how many were lost. */
+  /** Sends the first `count` packets that were described. Returns how many were lost. */
   send(count: number): number {
     return this.#addon.udpSend(this.#handle, count);
   }
 
   /**
-   * Connected: sends `bytes` of `sending` from `offset` as datagrams of `segmentBytes`, the last one shorter. Returns how
-   * many left: fewer when the socket's queue is full. Throws the system's error where none can ever leave.
+   * Connected: sends `bytes` of `sending` from `offset` as datagrams of `segmentBytes`; the last may be shorter. Returns how
+   * many left: fewer when the socket's queue is full. Throws the system's error where none can leave.
    */
   sendSegments(offset: number, bytes: number, segmentBytes: number): number {
     return this.#unlessRefused(this.#addon.udpSendSegments(this.#handle, offset, bytes, segmentBytes), 'send');
   }
-  /** Connected: hands waiting datagrams to the sink, up to `messagesMax` messages of one or more. */
+  /** Connected: receives up to `messagesMax` messages and hands their datagrams to the sink. */
   receiveInto(sink: TransportSink, messagesMax = MESSAGES_MAX): void {
     const messages = this.#unlessRefused(this.receive(messagesMax), 'recv');
     for (let index = 0; index < messages; index++) this.handOver(index, sink);
   }
-  /** READABLE | WRITABLE, the latter if asked for; 0 after `waitUs` (1 s at most) of neither. Blocks the thread. */
+  /** Blocks until READABLE or, if asked for, WRITABLE, and returns these flags; 0 after `waitUs` (1 s at most). */
   wait(waitUs: number, wantWrite: boolean): number {
     return this.#addon.udpWait(this.#handle, waitUs, wantWrite ? 1 : 0);
   }
@@ -252,17 +248,14 @@ export class NativeUdp {
   }
 }
 
-/**
- * A stream socket bound to an address that others of this user may share, for a server to listen on: `exclusive` as for
- * UDP. Returns its descriptor. Throws the system's error.
- */
+/** Binds a stream socket whose address others of this user may share. Returns its descriptor; throws the system's error. */
 export async function bindSharedStream(local: HostPort, exclusive: boolean): Promise<number> {
   const { host, port } = local;
   const flags = FLAG_REUSE | (exclusive ? FLAG_EXCLUSIVE : 0);
   return checked(loadAddon<UdpAddon>().streamBind(await literal(host), port, flags), 'bind', local);
 }
 
-/** As dgram: IPv4 unless it is written as IPv6. */
+/** A host's address: IPv4 unless the host is written as IPv6, as dgram does. */
 async function literal(host: string): Promise<string> {
   return (await lookup(host, { family: host.includes(':') ? 6 : 4 })).address;
 }

@@ -1,21 +1,18 @@
 /**
- * UDP over node:dgram: the portable transport. Runs in the thread that owns it (net thread or lane).
+ * UDP over node:dgram: the portable transport. Runs in the thread that owns it, net thread or lane.
  *
- * One recvmsg and one sendmsg per datagram, a Buffer and an address string each: what dgram costs. A literal address
- * still goes through a lookup on nextTick unless the socket is given one of its own, so it is.
+ * dgram costs a system call, a Buffer and a string of an address per datagram.
  */
 import dgram from 'node:dgram';
 import { lookup } from 'node:dns/promises';
-import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import type { HostPort } from '../host-port.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import { SourceCodec, sourceHead, sourcePort } from './source.ts';
-import { type Packet, TRANSPORT_UDP, type Transport, type TransportSink } from './transport.ts';
+import { emptyPacket, type Packet, TRANSPORT_UDP, type Transport, type TransportSink } from './transport.ts';
 
-const PACKET_BYTES = ACK_BYTES * ACKS_PER_DATAGRAM_MAX;
-/** 1,024 packets of 45 acks: more than a ring of claims can ask for; 1.4 MiB when all are on their way. */
+/** 1,024 packets of 45 acks: more than a ring of claims needs; 1.4 MiB when all are being sent. */
 export const PACKETS_MAX = 1_024;
-/** A deep kernel queue only adds latency: a window of 8 k claims is best, 32 k adds 50 ms (measured). */
+/** A longer queue in the kernel only adds latency: measured, 8 k claims are best, and 32 k add 50 ms. */
 export const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 interface DgramPacket extends Packet {
@@ -29,7 +26,7 @@ export class UdpTransport implements Transport {
   readonly #addresses = new SourceCodec();
   readonly #free: DgramPacket[] = [];
   readonly #onSendError: () => void;
-  /** A udp6 socket takes IPv4 peers by their mapped addresses only. */
+  /** A udp6 socket reaches IPv4 peers only by their mapped addresses. */
   readonly #v4Prefix: string;
   #made = 0;
 
@@ -48,7 +45,7 @@ export class UdpTransport implements Transport {
     const { address } = await lookup(options.host, { family });
     const socket = dgram.createSocket({
       type: family === 6 ? 'udp6' : 'udp4',
-      // Every address we send to is a literal taken from a datagram.
+      // Every address is a literal, which dgram's own lookup would still delay to the next tick.
       lookup: (hostname, _options, callback) => callback(null, hostname, family),
     });
     await new Promise<void>((resolve, reject) => {
@@ -59,12 +56,12 @@ export class UdpTransport implements Transport {
       });
     });
     socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
-    // An ICMP error for some earlier ack must not end the process; sends report their own failures.
+    // An ICMP error for an earlier ack must not end the process; failed sends are reported to their callbacks.
     socket.on('error', () => {});
     return new UdpTransport(socket, options, onSendError);
   }
 
-  /** dgram reads from the moment a socket is bound: what came before is lost, as if nobody had been there yet. */
+  /** dgram reads as soon as a socket is bound, so what came before this call is lost. */
   startReceiving(sink: TransportSink, onActivity: () => void): void {
     const source = new Uint32Array(SOURCE_WORDS);
     this.#socket.on('message', (message, remote) => {
@@ -87,7 +84,7 @@ export class UdpTransport implements Transport {
     const port = sourcePort(words[at]!);
     const { sent } = packet as DgramPacket;
     if (port === 0) {
-      // A datagram from port 0 can be forged but not answered.
+      // Nobody listens on port 0: the source was forged.
       sent();
       this.#onSendError();
       return;
@@ -109,17 +106,12 @@ export class UdpTransport implements Transport {
   }
 
   #newPacket(): DgramPacket {
-    const bytes = new Uint8Array(PACKET_BYTES);
-    const packet: DgramPacket = {
-      bytes,
-      view: new DataView(bytes.buffer),
-      length: 0,
-      sent: (error?: Error | null) => {
-        if (error) this.#onSendError();
-        packet.length = 0;
-        this.#free.push(packet);
-      },
+    const sent = (error?: Error | null): void => {
+      if (error) this.#onSendError();
+      packet.length = 0;
+      this.#free.push(packet);
     };
+    const packet: DgramPacket = { ...emptyPacket(), sent };
     return packet;
   }
 }

@@ -1,10 +1,9 @@
 /**
- * Ed25519 (RFC 8032) by node:crypto, over whole messages. Any thread; an instance belongs to the thread that made it.
+ * Ed25519 (RFC 8032) by node:crypto, over whole messages. Any thread.
  *
- * What OpenSSL holds a signature R‖S to: S below the group's order, so that no second form of it passes (the ledger asks
- * the same), and R byte for byte the encoding of S·B − h·A, so that only its canonical form passes; no cofactor is
- * multiplied in. Of the key A it asks only that it decodes: y at or over the field's prime and points of small order
- * would pass here. Opening a channel is stricter (channel/parse.ts).
+ * OpenSSL requires of a signature R‖S that S is below the group's order, as the ledger does, and that R is byte for byte the
+ * encoding of S·B − h·A, without a cofactor: so no other form of a signature passes. The key A only has to decode; y at or
+ * over the field's prime and points of small order would pass here. Opening a channel is stricter (channel/parse.ts).
  */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ED25519_KEY_PREFIX, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../protocol/layout.ts';
@@ -13,10 +12,7 @@ import { KeyObjects } from './key-objects.ts';
 export class Ed25519Verifier {
   readonly #keys = new KeyObjects(parseKey);
 
-  /**
-   * Whether `signature` (64 bytes) is that of `publicKey` (ED and 32 bytes) over `message`. False for anything
-   * malformed; never throws.
-   */
+  /** Whether `signature` is `publicKey`'s (ED and 32 bytes) over `message`. False for anything malformed; never throws. */
   verify(message: Uint8Array, signature: Uint8Array, publicKey: Uint8Array): boolean {
     if (signature.length !== SIGNATURE_BYTES || publicKey.length !== PUBLIC_KEY_BYTES) return false;
     if (publicKey[0] !== ED25519_KEY_PREFIX) return false;
@@ -25,7 +21,7 @@ export class Ed25519Verifier {
   }
 }
 
-/** A JWK, since reading one takes 9 µs and DER 80. OpenSSL decodes the point when it verifies, not here. */
+/** By JWK, which takes 9 µs to read, and DER 80. OpenSSL decodes the point only when it verifies. */
 function parseKey(publicKey: Uint8Array): KeyObject {
   const x = Buffer.from(publicKey.subarray(1)).toString('base64url');
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });

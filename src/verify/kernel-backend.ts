@@ -1,14 +1,12 @@
-/**
- * The kernel as a verification backend: whole batches of slots in one call, in place. Verifying thread.
- */
+/** The kernel as a backend: it judges a batch of slots in one call. Verifying thread. */
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { BackendName, VerifyBackend } from './backend.ts';
 import type { Kernel } from './kernel.ts';
 
 /**
- * Claims of one call, a millisecond or two of work. The kernel shares inversions over 128 of them and fetches the tables
- * of the next 128 meanwhile, so a call of many is faster than many calls.
+ * Claims of one call, one or two milliseconds of work. The kernel shares inversions among 128 claims and meanwhile fetches
+ * the tables of the next 128, so one call of many is faster than many calls.
  */
 const BATCH_MAX: Readonly<Record<BackendName, number>> = { native: 1_024, wasm: 128, noble: 1 };
 

@@ -1,6 +1,4 @@
-/**
- * Keys parsed for node:crypto, a bounded number per owner: parsing costs as much as several verifications.
- */
+/** A cache of keys parsed for node:crypto, since parsing costs as much as several verifications. */
 import type { KeyObject } from 'node:crypto';
 
 /** About 1 KiB each. */
@@ -10,28 +8,24 @@ export class KeyObjects {
   readonly #keys = new Map<string, KeyObject | null>();
   readonly #parse: (publicKey: Uint8Array) => KeyObject;
 
-  /** @param parse may throw: the key then counts as one that verifies nothing */
+  /** @param parse may throw; then nothing is valid under the key */
   constructor(parse: (publicKey: Uint8Array) => KeyObject) {
     this.#parse = parse;
   }
 
-  /** The key of 33 bytes, or null where they are no key. */
+  /** The key of these 33 bytes, or null where they are no key. */
   get(publicKey: Uint8Array): KeyObject | null {
     const name = Buffer.from(publicKey).toString('latin1');
     let key = this.#keys.get(name);
     if (key === undefined) {
-      key = this.#parsed(publicKey);
+      try {
+        key = this.#parse(publicKey);
+      } catch {
+        key = null;
+      }
       if (this.#keys.size >= KEYS_MAX) this.#keys.delete(this.#keys.keys().next().value!);
       this.#keys.set(name, key);
     }
     return key;
-  }
-
-  #parsed(publicKey: Uint8Array): KeyObject | null {
-    try {
-      return this.#parse(publicKey);
-    } catch {
-      return null;
-    }
   }
 }

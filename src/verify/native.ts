@@ -1,15 +1,14 @@
 /**
- * The kernel as a Node-API addon, built by `make native` into build/. Main thread first, then the verifying threads.
- *
- * The addon's instruction set is chosen once, at load; CLAIMWIRE_KERNEL=avx512ifma|avx2|scalar forces one.
+ * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once,
+ * when the addon is loaded; CLAIMWIRE_KERNEL=avx512ifma|avx2|scalar forces one.
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { KERNEL_STATS, type Kernel, type KernelPath, type KernelStats, namedStats } from './kernel.ts';
+import { KERNEL_STATS, type Kernel, type KernelStats, namedStats } from './kernel.ts';
 
-/** What the addon exports (src/native/addon.c). Hot calls take integers only. */
+/** What the addon exports (src/native/addon.c). Frequent calls have only integers as arguments. */
 interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
   start(cacheBytes: number): void;
   attach(arena: Uint8Array, layout: Uint32Array): void;
@@ -21,10 +20,7 @@ export class NativeKernel implements Kernel {
   readonly kernelName: string;
   readonly #addon: Addon;
 
-  /**
-   * Loads the addon and makes this thread's instance. The first call in a process sets the cache's size.
-   * Throws Error, saying what is missing: no addon was built, or CLAIMWIRE_KERNEL asks for what the CPU lacks.
-   */
+  /** The first instance sets the cache's size. Throws Error without an addon, or when the CPU lacks CLAIMWIRE_KERNEL's set. */
   constructor(cacheBytes: number) {
     this.#addon = loadAddon<Addon>();
     this.#addon.start(cacheBytes);
@@ -40,14 +36,8 @@ export class NativeKernel implements Kernel {
   verifySlot(sequence: number): void {
     this.#addon.verifySlot(sequence);
   }
-  verifyMany(
-    digests: Uint8Array,
-    signatures: Uint8Array,
-    keys: Uint8Array,
-    verdicts: Uint8Array,
-    path: KernelPath,
-  ): void {
-    this.#addon.verifyMany(digests, signatures, keys, verdicts, path);
+  verifyMany(...tuples: Parameters<Kernel['verifyMany']>): void {
+    this.#addon.verifyMany(...tuples);
   }
   keyValid(publicKey: Uint8Array): boolean {
     return this.#addon.keyValid(publicKey);

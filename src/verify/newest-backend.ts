@@ -1,16 +1,15 @@
 /**
- * `--verify newest`: of a batch, each channel's newest claim is verified; when it is valid, the channel's older claims in
- * the batch are settled by it and never counted as verified. Wraps any backend; one instance per verifying thread.
+ * `--verify newest`: of each channel in a batch only the newest claim is verified. When it is valid, it supersedes the older
+ * ones, which are never counted as verified. Wraps any backend; one instance per verifying thread.
  *
- * Sound because a valid newer claim is worth more than any older one of its channel. Only `xrpl` channels: a `link`
- * claim's sequence counts too. When the newest is not valid, every other claim of the batch is verified: a forger costs
- * at most what verifying every claim costs, and two more passes.
+ * This is sound because a valid newer claim is worth more than any older one of its channel. It is only for `xrpl`, since
+ * the sequence of a `link` claim counts too. When the newest is not valid, the older claims are verified after all: a
+ * forger costs at most two more passes than verifying every claim.
  *
- * Only a claim that lies before its channel's newest is held back, so the committer, who goes in ring order, can free
- * neither of the two, nor anything between or behind them, before this thread has judged the first. What lies before the
- * first one held back is the committer's once it has a verdict, and may be another claim's by now: which slots were held
- * is therefore remembered here. A second pass begins behind the first one that has to be verified after all, which stays
- * held back meanwhile, or the committer could free what lies ahead of the pass; that one is verified last, alone.
+ * A claim is held back only when it lies before its channel's newest. The committer frees slots in ring order, so from the
+ * first claim held back on it frees none. Slots before that may already have other claims, so which slots were held is
+ * remembered here. A second pass begins after the first claim that must be verified after all. That one stays held, or the
+ * committer could free slots of the pass, and is verified last.
  */
 import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
 import { type ChannelTable, FLAG_ED25519, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
@@ -27,7 +26,7 @@ import {
 } from '../ring/slot.ts';
 import type { BackendName, VerifyBackend } from './backend.ts';
 
-/** Most claims a verifying thread takes at once (verify-step.ts). */
+/** The most claims that a verifying thread reserves at once (verify-step.ts). */
 const BATCH_LIMIT = 4_096;
 
 export class NewestBackend implements VerifyBackend {
@@ -37,9 +36,9 @@ export class NewestBackend implements VerifyBackend {
   readonly #arena: Arena;
   readonly #ring: ClaimRing;
   readonly #table: ChannelTable;
-  /** Per row: index in the batch of its newest claim, + 1. All zero between two batches. */
+  /** For each row the index in the batch of its newest claim, + 1. All zero between two batches. */
   readonly #newestOfRow: Uint32Array;
-  /** Rows of the batch, by its claims, and which of them were held back; all zero between two batches. */
+  /** For each claim of the batch its row, and whether it is held back, which is zero between two batches. */
   readonly #rows = new Uint32Array(BATCH_LIMIT);
   readonly #held = new Uint8Array(BATCH_LIMIT);
 
@@ -78,7 +77,7 @@ export class NewestBackend implements VerifyBackend {
     this.#backend.verifySlots((first + again) >>> 0, 1);
   }
 
-  /** Holds back the channel's newest claim before this one, if this one is worth more. */
+  /** Holds back the channel's newest claim so far, if this one is worth more. */
   #hold(first: number, index: number): void {
     const slot = this.#ring.slot(first + index);
     const row = this.#arena.words[(slot + SLOT_ROW) >>> 2]!;

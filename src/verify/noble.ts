@@ -1,7 +1,4 @@
-/**
- * The reference: strict ECDSA over secp256k1 by @noble/secp256k1. Slow, readable, and what every backend must agree with.
- */
-
+/** The reference, with which every backend must agree: strict ECDSA over secp256k1 by @noble/secp256k1. */
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hashes, verify } from '@noble/secp256k1';
@@ -14,7 +11,7 @@ const COMPACT_LOW_S = { prehash: false, lowS: true, format: 'compact' } as const
 
 /**
  * Whether `signature` (64 bytes, r‖s, low-S) is `publicKey`'s (33 bytes) over `digest` (32 bytes). False for anything
- * malformed, an off-curve key among it; never throws.
+ * malformed, such as a key that is not on the curve; never throws.
  */
 export function verifyDigest(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean {
   if (signature.length !== SIGNATURE_BYTES) return false;

@@ -1,8 +1,8 @@
 /**
- * ECDSA over secp256k1 by node:crypto: a few times the reference's speed with nothing to build.
+ * ECDSA over secp256k1 by node:crypto, a few times as fast as the reference, and without an addon.
  *
- * OpenSSL accepts high-S signatures, the ledger does not: s ≤ n/2 is checked here. ECDSA cuts a SHA-512 digest to 256
- * bits, which is exactly the ledger's SHA-512Half.
+ * OpenSSL accepts high-S signatures and the ledger does not, so s ≤ n/2 is checked here. ECDSA cuts a SHA-512 digest to 256
+ * bits, which is the ledger's SHA-512Half.
  */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { PROFILE_LINK, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../protocol/layout.ts';

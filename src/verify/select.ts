@@ -1,6 +1,6 @@
 /**
- * Which backend runs: the one asked for, or the fastest that passes its self-test. The main thread decides before the
- * arena is made, since the wasm kernel lives in it; the verifying threads then create theirs.
+ * Chooses the backend: the one asked for, or the fastest that passes its self-test. The main thread chooses before it makes
+ * the arena, since the wasm kernel needs room there; the verifying threads then create their instances.
  */
 import { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -16,13 +16,13 @@ import { ReferenceBackend } from './reference-backend.ts';
 import { selfTestArena, selfTestFault } from './self-test.ts';
 import { WasmKernel, wasmKernelBytes } from './wasm.ts';
 
-/** For the trial only: the smallest cache the kernels take. */
+/** For the trial: the kernel makes the smallest cache that it can. */
 const TRIAL: KernelStart = { cacheBytes: 1, threads: 1, thread: 0 };
 
 /**
  * The backend that `choice` stands for on this machine.
- * @param onPassedOver hears of each one that `auto` passed over, and why
- * Throws BACKEND_UNAVAILABLE where nothing asked for works.
+ * Throws BACKEND_UNAVAILABLE where none works.
+ * @param onPassedOver called with each that `auto` passed over, and the reason
  */
 export function resolveBackend(
   choice: BackendChoice,
@@ -40,7 +40,7 @@ export function resolveBackend(
   throw new ClaimwireError('BACKEND_UNAVAILABLE', `backend: ${reasons.join('; ')}`);
 }
 
-/** Bytes at the arena's start that a backend wants for itself. */
+/** Bytes at the arena's start that a backend needs for itself. */
 export function backendBytes(name: BackendName, start: Omit<KernelStart, 'thread'>): number {
   return name === 'wasm' ? wasmKernelBytes(start) : 0;
 }
@@ -66,10 +66,10 @@ export function createBackend(
   return policy === 'newest' ? new NewestBackend(any, arena, ring, table) : any;
 }
 
-/** Why a backend can't be trusted here, or undefined: it judges known claims in a small arena of its own. */
+/** Why a backend cannot be trusted here, or undefined. It judges known claims in a small arena. */
 function trialFault(name: BackendName, cacheBytes: number): string | undefined {
   try {
-    // The native cache is made once a process, by whoever comes first: with its real size.
+    // The native cache is made once a process, by the first instance, and so with its real size.
     const start = name === 'native' ? { ...TRIAL, cacheBytes } : TRIAL;
     const arena = selfTestArena(backendBytes(name, start));
     const ring = new ClaimRing(arena, 0);

@@ -1,23 +1,17 @@
 /**
- * What a backend has to get right before it is trusted: known claims, valid ones and each wrong in one way, in slots of
- * a small arena. Main thread, at start.
+ * The test that a backend must pass before it is trusted: it judges known claims, valid ones and ones that are wrong in one
+ * way, in a small arena. Main thread, at start.
  */
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_SIGNATURE, FRAME_CLAIM, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import type { Channel } from '../channel/row.ts';
 import type { ChannelTable } from '../channel/table.ts';
 import { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { SLOT_ROW, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
 import type { VerifyBackend } from './backend.ts';
 
-interface KnownClaim {
-  publicKey: string;
-  ledgerChannelId: string;
-  amount: bigint;
-  signature: string;
-}
-
 /** Two claims signed by xrpl.js 5.3 with public test keys. */
-const KNOWN: readonly KnownClaim[] = [
+const KNOWN = [
   {
     publicKey: '0257cf4f3929f535518d624292d62ace47e9da563d7dfa7ea4c6bc24258ab467b7',
     ledgerChannelId: '5db01b7ffed6b67e6b0414ded11e051d2ee2b7619ce0eaa6286d67a3a4d5bdb3',
@@ -36,21 +30,21 @@ const KNOWN: readonly KnownClaim[] = [
   },
 ];
 
-/** Slots of one round: every known claim as it is, then each way of being wrong. */
+/** The slots of one round: each known claim unchanged and wrong in each way, twice. */
 const SLOTS = 16;
 
 export function selfTestArena(kernelBytes: number): Arena {
   return Arena.create({ kernelBytes, rings: 1, ringSlots: SLOTS, ackSlots: SLOTS, threads: 1, channelsMax: SLOTS });
 }
 
-/** Why the backend is wrong, or undefined. Judges all slots in one call, then each alone, as a quiet node does. */
+/** Why the backend is wrong, or undefined. It judges all slots in one call, then each alone, as a quiet node does. */
 export function selfTestFault(
   arena: Arena,
   ring: ClaimRing,
   table: ChannelTable,
   create: () => VerifyBackend,
 ): string | undefined {
-  const rows = KNOWN.map((known) => openChannel(table, known));
+  const rows = KNOWN.map((known) => table.insert(trialChannel(unhex(known.ledgerChannelId), unhex(known.publicKey))));
   const backend = create();
   for (const batch of [SLOTS, 1]) {
     const expected: number[] = [];
@@ -77,7 +71,7 @@ export function selfTestFault(
   return undefined;
 }
 
-/** What is done to a claim: nothing, or one bit of the amount, of r, of s. */
+/** What is changed in a claim: nothing, or one bit of the amount, of r, or of s. */
 const WRONGS: readonly ((claim: Uint8Array) => void)[] = [
   () => {},
   (claim) => flip(claim, CLAIM_AMOUNT + 7),
@@ -85,26 +79,30 @@ const WRONGS: readonly ((claim: Uint8Array) => void)[] = [
   (claim) => flip(claim, CLAIM_SIGNATURE + SIGNATURE_BYTES - 1),
 ];
 
+function unhex(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'hex'));
+}
+
 function flip(claim: Uint8Array, at: number): void {
   claim[at]! ^= 1;
 }
 
-function claimOf(known: KnownClaim, wrong: (claim: Uint8Array) => void): Uint8Array {
+function claimOf(known: (typeof KNOWN)[number], wrong: (claim: Uint8Array) => void): Uint8Array {
   const claim = new Uint8Array(CLAIM_BYTES);
   claim[0] = FRAME_CLAIM;
   new DataView(claim.buffer).setBigUint64(CLAIM_AMOUNT, known.amount);
-  claim.set(Buffer.from(known.signature, 'hex'), CLAIM_SIGNATURE);
+  claim.set(unhex(known.signature), CLAIM_SIGNATURE);
   wrong(claim);
   return claim;
 }
 
-function openChannel(table: ChannelTable, known: KnownClaim): number {
-  const ledgerChannelId = new Uint8Array(Buffer.from(known.ledgerChannelId, 'hex'));
-  return table.insert({
-    channelId: new DataView(ledgerChannelId.buffer).getBigUint64(0),
+/** An open `xrpl` channel on which nothing is committed, for trials. Its handle is the first 8 bytes of its id. */
+export function trialChannel(ledgerChannelId: Uint8Array, publicKey: Uint8Array): Channel {
+  return {
+    channelId: Buffer.from(ledgerChannelId).readBigUInt64BE(),
     ledgerChannelId,
-    publicKey: new Uint8Array(Buffer.from(known.publicKey, 'hex')),
-    capacity: 1n << 60n,
+    publicKey,
+    capacity: 1n << 50n,
     committed: 0n,
     sequence: 0,
     timestampBits: 0n,
@@ -112,5 +110,5 @@ function openChannel(table: ChannelTable, known: KnownClaim): number {
     profile: 'xrpl',
     state: 'open',
     expiresAt: 0,
-  });
+  };
 }

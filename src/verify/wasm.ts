@@ -1,8 +1,8 @@
 /**
- * The kernel as WebAssembly, on the node's own arena: for machines without the native addon. Main and verifying threads.
+ * The kernel as WebAssembly, for machines without the native addon. Main and verifying threads.
  *
- * Every instance runs on the one shared memory. The kernel owns bytes [0, kernelBytes) of it (static data, stacks, key
- * tables, scratch); rings and rows lie above. The first instance builds the generator's table, the others wait for it.
+ * Every instance runs on the node's arena, of which the kernel owns bytes [0, kernelBytes) for its static data, stacks, key
+ * tables and scratch. The first instance builds the generator's table, and the others wait for it.
  */
 import { randomFillSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,21 +12,14 @@ import { assert } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import {
-  KERNEL_STATS,
-  type Kernel,
-  type KernelPath,
-  type KernelStart,
-  type KernelStats,
-  namedStats,
-} from './kernel.ts';
+import { KERNEL_STATS, type Kernel, type KernelStart, type KernelStats, namedStats } from './kernel.ts';
 
 const PAGE_BYTES = 65_536;
 const MEMORY_BYTES_MAX = 2 ** 32;
-/** Half of what a wasm memory can have: rings and rows want room as well. */
+/** Half of what a wasm memory can have, since rings and rows need room as well. */
 const CACHE_BYTES_MAX = 2 ** 31;
 
-/** What src/kernel/wasm.c exports. Addresses and sizes are u32; a context is one thread's place in the memory. */
+/** What src/kernel/wasm.c exports. Addresses and sizes are u32; a context is the address of a thread's data. */
 interface Exports extends WebAssembly.Exports {
   __stack_pointer: WebAssembly.Global;
   stack_top(thread: number): number;
@@ -54,9 +47,12 @@ interface Exports extends WebAssembly.Exports {
 
 let compiled: WebAssembly.Module | undefined;
 
-function wasmModule(): WebAssembly.Module {
+/** An instance of the module over `memory`, on the stack of `thread`. */
+function instance(memory: WebAssembly.Memory, thread: number): Exports {
   compiled ??= new WebAssembly.Module(readFileSync(modulePath()));
-  return compiled;
+  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } }) as { exports: Exports };
+  exports.__stack_pointer.value = exports.stack_top(thread);
+  return exports;
 }
 
 /** The committed module, whether this file runs compiled or as source. */
@@ -69,14 +65,13 @@ function modulePath(): string {
 }
 
 /**
- * Bytes at the arena's start that the kernel needs, whole pages. At least 19 MB of key tables are taken.
+ * Bytes at the arena's start that the kernel needs, whole pages, of which key tables are at least 19 MB.
  * @param throwawayKeys how many the load generator signs with
  */
 export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thread'>, throwawayKeys = 0): number {
-  // A trial instance counts what the kernel would take; it writes to its first pages only.
+  // An instance for this question only, which writes to its first pages only.
   const memory = new WebAssembly.Memory({ initial: 32, maximum: MEMORY_BYTES_MAX / PAGE_BYTES, shared: true });
-  const { exports } = new WebAssembly.Instance(wasmModule(), { env: { memory } }) as { exports: Exports };
-  exports.__stack_pointer.value = exports.stack_top(0);
+  const exports = instance(memory, 0);
   const bytes =
     exports.kernel_bytes(threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) + exports.throwaway_bytes(throwawayKeys);
   return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
@@ -91,11 +86,8 @@ export class WasmKernel implements Kernel {
   /** Throws Error where the memory has no room for the kernel. */
   constructor(arena: Arena, { cacheBytes, threads, thread }: KernelStart) {
     this.#memory = arena.memory;
-    const { exports } = new WebAssembly.Instance(wasmModule(), { env: { memory: arena.memory } }) as {
-      exports: Exports;
-    };
+    const exports = instance(arena.memory, thread);
     this.#exports = exports;
-    exports.__stack_pointer.value = exports.stack_top(thread);
     this.#bytes(exports.seed_at(), 32).set(randomFillSync(new Uint8Array(32)));
     const { kernelBytes } = arena.plan.shape;
     if (exports.start(kernelBytes, threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) !== 0)
@@ -115,13 +107,7 @@ export class WasmKernel implements Kernel {
   verifySlot(sequence: number): void {
     this.#exports.verify_slot(this.#context, sequence);
   }
-  verifyMany(
-    digests: Uint8Array,
-    signatures: Uint8Array,
-    keys: Uint8Array,
-    verdicts: Uint8Array,
-    path: KernelPath,
-  ): void {
+  verifyMany(...[digests, signatures, keys, verdicts, path]: Parameters<Kernel['verifyMany']>): void {
     const { length } = verdicts;
     if (digests.length < 32 * length || signatures.length < 64 * length || keys.length < 33 * length)
       throw new RangeError('verifyMany: expected 32, 64 and 33 bytes a verdict, got fewer');
@@ -143,7 +129,7 @@ export class WasmKernel implements Kernel {
     return this.#exports.key_valid(this.#context) === 1;
   }
 
-  /** Throw-away keys of load generation, as the addon's (src/native/addon.c): once an instance. */
+  /** Makes the throw-away keys of the load generator, once an instance, as the addon does (src/native/addon.c). */
   throwawaySigner(privateKeys: Uint8Array, nonces: Uint8Array): void {
     const { length } = privateKeys;
     if (length === 0 || length % 32 !== 0 || nonces.length !== length)

@@ -1,7 +1,7 @@
 /**
- * The steps against a model of protocol/README.md's acceptance order that shares nothing with them: BigInt, a Map, one
- * claim at a time. First claim by claim, where every ack must be the model's; then in bursts, where groups, duplicates
- * and a full ring come in and the durable state must still be the model's.
+ * The steps against a model of protocol/README.md's acceptance order that shares no code with them: BigInt, a Map, one
+ * claim at a time. First claim by claim, where every ack must be the model's; then in bursts with groups, duplicates and a
+ * full ring, where the durable state must be the model's.
  */
 import { expect, test } from 'vitest';
 import type { Ack } from '../../protocol/ack.ts';
@@ -11,7 +11,7 @@ import { highHalf, lowHalf } from '../../src/channel/table.ts';
 import { type Random, random } from '../support/random.ts';
 import { Rig, sourceOf } from '../support/rig.ts';
 
-/** Statuses as the specification's table has them, by hand. */
+/** The statuses of the specification's table, written by hand. */
 const [COMMITTED, ALREADY, UNKNOWN, BAD_SIGNATURE, OVER_CAPACITY, CLOSED, BAD_AMOUNT, OVERLOADED, BAD_SEQUENCE] = [
   0, 1, 16, 17, 18, 19, 20, 21, 22,
 ] as const;
@@ -100,7 +100,7 @@ function nextClaim(model: Model, from: Random, number: number): Uint8Array {
   return claimBytes(claim);
 }
 
-/** What an operator may do meanwhile, to both. */
+/** What an operator may do meanwhile; it is done to both. */
 function operate(rig: Rig, model: Model, from: Random): void {
   const channelId = IDS[from.below(22)]!;
   const channel = model.channels.get(channelId)!;
@@ -208,7 +208,7 @@ test('in bursts: the durable state is the model’s, and every claim is answered
     for (const { bytes, number, source, isTwin } of claims) {
       const got = answered.get(number);
       if (got !== undefined) reached.add(got);
-      // Not looked at, so the model does not look either.
+      // The steps did not judge this claim, so the model does not either.
       if (got === OVERLOADED) continue;
       const { amount, channelId, signature } = decodeClaim(new DataView(bytes.buffer), 0);
       const { status } = model.judge(bytes, rig.now);

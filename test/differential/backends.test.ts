@@ -1,6 +1,6 @@
 /**
- * Every kernel against libsecp256k1 (npm `secp256k1`), seeded: the same verdict on 200,000 tuples, on every road through
- * a kernel, and where a payer makes its own sums meet. The oracle is `libsecp256k1's verdict and s ≤ n/2`.
+ * Every kernel against libsecp256k1 (npm `secp256k1`), seeded: the same verdict on 200,000 tuples, on every code path of a
+ * kernel, and where a payer makes its own sums collide. The oracle is `libsecp256k1's verdict and s ≤ n/2`.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyDigest } from '../../src/verify/noble.ts';
@@ -29,7 +29,7 @@ const SEED = 20_260_803;
 const TOTAL = 200_000;
 const SIGNED = 60_000;
 const SIZES = Array.from({ length: 300 }, (_, index) => index + 1);
-/** A verdict of the kernel: 3 says that a key is Ed25519's, which is another verifier's matter. */
+/** The kernel's verdict 3 says that the key is an Ed25519 key, which another verifier handles. */
 const VALID = 1;
 const INVALID = 2;
 const UNSUPPORTED = 3;
@@ -113,7 +113,7 @@ describe('200,000 distinct tuples', () => {
     });
   });
 
-  it('noble, 3,125 of them', { timeout: 60_000 }, () => {
+  it('noble, 3,125 of them', { timeout: 180_000 }, () => {
     const positions = every(64);
     expect(new Set(positions.map((index) => tuples.kinds[index])).size).toBe(MUTATION_NAMES.length + 4);
     const wrong = positions.filter((index) => {
@@ -134,7 +134,7 @@ describe('200,000 distinct tuples', () => {
 
 interface Colliding {
   tuples: Tuples;
-  /** Tuples whose sums meet; the others are ordinary neighbours, which must not notice. */
+  /** Tuples whose sums collide, among ordinary ones that must not be affected. */
   count: number;
   /** The nodes where they do. */
   where: Set<string>;
@@ -193,7 +193,7 @@ async function judgeWithTables(kernel: KernelProcess, kind: TableKind, judged: T
 }
 
 describe('sums that meet', () => {
-  /** Roads through a kernel, and in which order each adds: neighbours of a tree, a sum per lane, one sum. */
+  /** Code paths of a kernel, and in which order each adds: neighbours of a tree, a sum per element, one sum. */
   const ROADS: { path: PathName; order: 'tree' | 'lanes' | 'one'; kind: TableKind }[] = [
     { path: 'batch', order: 'tree', kind: 'small' },
     { path: 'batch', order: 'tree', kind: 'large' },
@@ -210,7 +210,7 @@ describe('sums that meet', () => {
     made.set(id, known);
     return known;
   };
-  /** Processes whose caches have room for the large tables this takes. */
+  /** Processes whose caches have room for the large tables that this needs. */
   let fresh: KernelProcesses;
   beforeAll(async () => {
     fresh = await KernelProcesses.start(128 * 2 ** 20);
@@ -231,7 +231,7 @@ describe('sums that meet', () => {
       const expected = oracle(crafted);
       expect(differences(crafted, expected, verdicts)).toEqual([]);
       expect(expected.filter(Boolean).length).toBe(crafted.count - where.size);
-      // Every one of them, and nothing else, was left undecided and took the complete path: they did meet.
+      // All of them, and nothing else, went to the complete path, so they did collide.
       expect(slowPaths).toBe(path === 'complete' ? crafted.count : count);
     });
   });

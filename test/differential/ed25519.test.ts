@@ -6,8 +6,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, statusName } from '../../protocol/layout.ts';
-import { Ed25519Signer } from '../../src/client/keys/ed25519-signer.ts';
-import { Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
+import { Ed25519Signer, Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
 import { Ed25519Backend } from '../../src/verify/ed25519-backend.ts';
 import { ReferenceBackend } from '../../src/verify/reference-backend.ts';
 import { random } from '../support/random.ts';
@@ -87,7 +86,7 @@ test('in mixed bursts every claim is judged by its own key, profile and bytes', 
   for (let burst = 1; burst <= 40; burst++) {
     rig.now += 10_000;
     const expected = new Map<bigint, string>();
-    // One claim of a channel at a time, in an order of its own: none is overtaken, so each has its answer.
+    // One claim of a channel at a time, so that no newer claim covers it and each has its own answer.
     const order = channels.map((channel) => ({ channel, key: from.u32() })).sort((left, right) => left.key - right.key);
     for (const { channel } of order.slice(0, 1 + from.below(20))) {
       const { channelId, profile, ledgerId, kind } = channel;

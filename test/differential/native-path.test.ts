@@ -1,6 +1,6 @@
 /**
- * C's claim path against the steps alone, in lock-step: the same traffic, clock, verdicts and operator for both, any
- * order of steps, and everything observable compared after each of them (support/twin-rigs.ts).
+ * C's claim path against the steps alone, in lock-step: both have the same traffic, clock, verdicts and operator, in any
+ * order of steps, and everything observable is compared after each step (support/twin-rigs.ts).
  */
 import { afterAll, expect, test } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
@@ -100,7 +100,7 @@ class Traffic {
     else if (kind === 5 && from.below(4) === 0) amount = (((committed >> 32n) + 1n) << 32n) | BigInt(from.below(3));
     else if (kind === 6 && from.below(8) === 0) amount = from.u64();
     const signature = from.bytes(64);
-    // Few cells: claims that share one without being twins, too.
+    // The filter has few cells, so that claims share one without being copies.
     if (from.below(3) === 0) signature.fill(from.below(3), 1);
     signature[0] = from.below(this.#validPerOther) === 0 ? from.below(VERDICTS.length) : 0;
     const claim = claimBytes({
@@ -117,7 +117,7 @@ class Traffic {
     return claim;
   }
 
-  /** A claim once more; sometimes with a new timestamp, as a payer does, or with another byte changed, which is no twin. */
+  /** A claim again; sometimes with a new timestamp, as a payer sends it, or with another byte changed, which is no copy. */
   #again(): Uint8Array {
     const from = this.#from;
     const claim = this.#sent.at(-1 - from.below(Math.min(this.#sent.length, 8)))!.slice();
@@ -127,7 +127,7 @@ class Traffic {
     return claim;
   }
 
-  /** Claims back to back, between them sometimes what is none; somewhere in a buffer that goes on with claims. */
+  /** Claims back to back, sometimes with other bytes between them, within a buffer that holds claims around them. */
   payload(claimsMax: number): void {
     const from = this.#from;
     const frames: Uint8Array[] = [];
@@ -141,7 +141,7 @@ class Traffic {
     const bytes = new Uint8Array(Buffer.concat([from.bytes(from.below(9)), ...frames, this.claim(), this.claim()]));
     const offset = bytes.length - 2 * CLAIM_BYTES - frames.reduce((sum, { length }) => sum + length, 0);
     const source = SOURCES[from.below(from.below(4) === 0 ? SOURCES.length : 3)]!.slice();
-    // The lowest byte is no part of a source: the claim's last one takes its place.
+    // The lowest byte is no part of a source: the claim's last byte is there.
     source[0] = (source[0]! & ~0xff) | from.below(256);
     this.#rigs.payload(bytes, offset, bytes.length - 2 * CLAIM_BYTES - offset, source);
   }
@@ -178,7 +178,7 @@ describeNative('C beside the steps', () => {
   test.each(SCENARIOS)('$name', ({ name, claimsMax = 15, packetsLeft = Number.POSITIVE_INFINITY, ...options }) => {
     for (let seed = 1; seed <= 4; seed++) {
       const from = random(seed * 1_000 + name.length);
-      // The filters look elsewhere in each run.
+      // The filters compare other signature bytes in each run.
       const rigs = new TwinRigs({ channelsMax: 64, ...options }, seed * 7);
       for (const rig of rigs.pair) rig.transport.packetsLeft = packetsLeft;
       const traffic = new Traffic(rigs, from, seed === 1 ? 6 : 60);
@@ -212,7 +212,7 @@ describeNative('C beside the steps', () => {
   REACHED.push('dropped.unexpectedAck', 'dropped.ackRingFull');
 
   afterAll(() => {
-    // Else the above compared the steps with themselves, or little of them.
+    // Otherwise C did too little, and the comparison above says nothing.
     expect([...reached].sort()).toEqual([...REACHED].sort());
     expect(byNative.admitted).toBeGreaterThan(5_000);
     expect(byNative.staged).toBeGreaterThan(3_000);
@@ -253,7 +253,7 @@ describeNative('groups at their bound', () => {
     const rigs = opened({ isOverlapping: true }, 5_000);
     const claim = (amount: bigint) => (index: number) => {
       const bytes = claimOf({ channelId: BigInt((index % 4_096) + 1), amount });
-      // Not the twin of the one in flight: its signature differs.
+      // It is no copy of the claim in flight, since its signature differs.
       bytes[40] = Number(amount);
       return bytes;
     };

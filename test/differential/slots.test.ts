@@ -49,7 +49,7 @@ const HOSTILE_ROWS = [
 ];
 /** The sequence numbers' end and the ring's, the ring's middle, and a start where slots and numbers agree. */
 const FIRST_SEQUENCES = [2 ** 32 - 200, 2 ** 32 - 1, 257, 0];
-/** How the ring is judged: every size around the kernel's batch and its lanes, together the whole ring. */
+/** Call sizes around the kernel's batch and its number of elements, together the whole ring. */
 const COUNTS = [1, 2, 3, 4, 5, 8, 9, 16, 63, 64, 65, 128, 129, 0, 15];
 
 const from = random(77);
@@ -129,7 +129,7 @@ interface Round {
   counts: { valid: number; invalid: number; hostile: number; judgedBefore: number };
 }
 
-/** Fills the ring from a sequence number on and lets the reference say what should come of it. */
+/** Fills the ring from a sequence number on; the reference makes the expected verdicts. */
 function round(firstSequence: number): Round {
   const arena = Arena.create(SHAPE);
   const ring = new ClaimRing(arena, 0);

@@ -10,7 +10,7 @@ import { KeyCheck } from '../../src/channel/parse.ts';
 import { Ed25519Verifier } from '../../src/verify/ed25519.ts';
 
 const FILE = new URL('../../../shared/vectors/wycheproof/ed25519_test.json', import.meta.url);
-/** Cases, the valid ones, and those of another length than 64 bytes: as counted once by hand. */
+/** The number of cases, of valid ones, and of ones that are not 64 bytes long, counted by hand. */
 const COUNTED = { cases: 151, valid: 88, otherLength: 12 };
 
 interface Group {

@@ -14,7 +14,7 @@ import { KERNELS, KernelProcesses } from '../support/kernel-process.ts';
 import { packTuples } from '../support/tuples.ts';
 
 const DIRECTORY = new URL('../../../shared/vectors/wycheproof/', import.meta.url);
-/** Every road of a kernel, and calls of one, some and all. */
+/** Every code path of a kernel, with calls of one tuple, some and all. */
 const ROADS = [
   { path: 'batch', sizes: [1, 2, 5, 400] },
   { path: 'single', sizes: [400] },
@@ -64,7 +64,7 @@ function casesOf(hash: string, context: TestContext): Case[] {
   );
 }
 
-/** Cases, those valid but high-S, and those of another length than 64 bytes: as counted once by hand. */
+/** The number of cases, of valid ones with a high s, and of ones that are not 64 bytes long, counted by hand. */
 const FILES = [
   { hash: 'sha256', cases: 252, highS: 72, otherLength: 18 },
   { hash: 'sha512', cases: 322, highS: 107, otherLength: 18 },
@@ -99,7 +99,7 @@ describe.each(FILES)('wycheproof p1363 $hash', ({ hash, ...counted }) => {
   });
 });
 
-// In a slot a signature has 64 bytes by its place; tuples are the one road on which another length can come.
+// A slot has exactly 64 bytes for a signature; only tuples can have signatures of another length.
 it.for(KERNELS)('%s refuses tuples of less than 64 bytes a signature', async (kernel, context) => {
   const process = kernels.get(kernel, context);
   const digest = new Uint8Array(32).fill(1);

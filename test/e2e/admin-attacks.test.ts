@@ -1,6 +1,6 @@
 /**
- * The admin interface of a real node while programs without the token do their worst: its memory stays, it answers, its
- * operator gets in, and afterwards all is as before.
+ * The admin interface of a real node under attack by programs without the token: its memory stays bounded, it answers, its
+ * operator has access, and afterwards everything is as before.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -74,7 +74,7 @@ test.skipIf(process.platform !== 'linux').each([
   expect(asked).toBeGreaterThan(1);
   expect(peak - before).toBeLessThan(GROWTH_BYTES_MAX);
 
-  // Over: every connection but the asker's is gone, and reading needs no token again.
+  // The attack is over: only this connection is left, and reading needs no token again.
   for (let connections = 64; connections > 2; )
     ({ connections } = (await getJson<{ http: { connections: number } }>(ready, '/stats')).http);
   const listed = await claimwire('channel', 'list', '--json', ...adminFlags(ready, data));

@@ -1,5 +1,5 @@
 /**
- * Backups as an operator makes them: which copy of a data folder may be gone back to, and what a payer meets then.
+ * Backups as an operator makes them: which copy of a data folder may be restored, and what a payer sees then.
  */
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ test('the folder of a stopped node, copied: a node on the copy has every amount 
   const run = new PayerRun(20, 11);
   await openChannels(ready, data, run.channels);
   await run.run(ready, 300);
-  // What the claims are worth can be had of a running node as well; amounts below the fee are left out.
+  // A running node can also be asked what its claims are worth; amounts below the fee are left out.
   const account = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
   const { stdout } = await claimwire('settle', '--all', '--account', account, '--json', ...adminFlags(ready, data));
   const redemptions = JSON.parse(stdout.replaceAll('\n', '')) as { transaction: { Amount: string } }[];

@@ -1,6 +1,6 @@
 /**
- * Our payer against a node as an operator runs it, over a network that does not let it: UDP blocked, then open again;
- * a TCP connection cut again and again in the middle of a message. Nothing is lost, and nothing is paid twice.
+ * Our payer against a node as an operator runs it, over a bad network: UDP blocked and then open again; a TCP connection
+ * cut repeatedly in the middle of a message. Nothing is lost, and nothing is paid twice.
  */
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
@@ -50,7 +50,7 @@ test('with UDP blocked an auto:// payer goes on over TCP, and loses nothing', as
   const began = performance.now();
   await Promise.all(channels.map((channel) => channel.pay(3n)));
   const tookMs = performance.now() - began;
-  // Said and not asserted tightly: a loaded machine may take its time.
+  // Printed, and asserted only loosely, since a loaded machine may be slow.
   console.info(
     `auto://: ${channels.length} claims durable over TCP ${tookMs.toFixed(0)} ms after the first went into the hole`,
   );

@@ -1,4 +1,4 @@
-/** Commands as their users meet them: faults in one coded line, JSON where asked, settings from everywhere. Compiled program. */
+/** Commands as users see them: faults in one line with a code, JSON on request, settings from every source. Compiled program. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -11,7 +11,7 @@ const folder = temporaryFolders();
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 const ADDRESSES = ['--udp', '127.0.0.1:0', '--http', '127.0.0.1:0'];
 
-/** Each, with the code and a part of the one line it ends with. */
+/** Each command, with the code and a part of the one line that it prints at its end. */
 const FAULTS: [string, () => string[], string, RegExp][] = [
   [
     'a data folder that is a file',

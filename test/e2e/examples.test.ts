@@ -20,7 +20,7 @@ interface Run {
   stderr: string;
 }
 
-/** Runs a program with its temporary files in a folder of their own, which is returned to be looked at. */
+/** Runs a program with its temporary files in a new folder, and returns that folder. */
 async function run(command: string, args: string[], env: Record<string, string> = {}): Promise<Run & { tmp: string }> {
   const tmp = folder('examples');
   const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, TMPDIR: tmp, ...env } });

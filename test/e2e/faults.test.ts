@@ -15,7 +15,7 @@ async function committed(ready: ReadyLine, run: PayerRun): Promise<bigint[]> {
   return run.channels.map(({ ledgerChannelId }) => byId.get(ledgerChannelId)!);
 }
 
-/** Payers with a socket each, so that several lanes have a part in it. */
+/** Each payer has its own socket, so that claims reach several lanes. */
 const PAYERS = 5;
 const payersOf = (seed: number) => Array.from({ length: PAYERS }, (_, index) => new PayerRun(40, seed + index));
 const channelsOf = (runs: readonly PayerRun[]) => runs.flatMap(({ channels }) => channels);
@@ -73,7 +73,7 @@ test('kill -9 in the middle, 20 times in a row, in all layouts by turns: no ackn
     let killed = false;
     const began = performance.now();
     const isAnswered = () => runs.every(({ acknowledged }, index) => sum(acknowledged) > before[index]!);
-    // Later from round to round, and on a slow machine once everybody has been answered.
+    // The kill comes later from round to round, and on a slow machine only when every payer has been answered.
     const timer = setInterval(() => {
       const elapsedMs = performance.now() - began;
       if (elapsedMs < 300 + round * 40 || (!isAnswered() && elapsedMs < 10_000)) return;

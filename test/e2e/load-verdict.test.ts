@@ -1,6 +1,6 @@
 /**
- * What `claimwire load` makes of runs that went wrong, and what it leaves behind: through a network that drops, against a
- * node that turns claims away, interrupted, with nowhere to write. None of these is a PASS, and no channel stays.
+ * What `claimwire load` reports of runs that went wrong, and what it leaves behind: over a network that drops, against a
+ * node that refuses claims, interrupted, or unable to write. None of these is a PASS, and no channel stays.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
@@ -78,7 +78,7 @@ async function droppingRelay(target: string, every: number): Promise<{ address: 
   };
 }
 
-/** Runs of seconds each, on a machine that may be busy. */
+/** Each run takes seconds, and the machine may be busy. */
 const RUNS_MS_MAX = 120_000;
 
 describe('against a node', { timeout: RUNS_MS_MAX }, () => {
@@ -120,13 +120,13 @@ describe('against a node', { timeout: RUNS_MS_MAX }, () => {
     expect(loss!.value).toBeGreaterThan(0.05);
     expect(delivery!.sent - delivery!.received).toBeGreaterThan(delivery!.sent * 0.05);
     expect(delivery!.verified).toBeLessThanOrEqual(delivery!.received);
-    // This is what hid the loss: more claims count as acknowledged than arrived.
+    // More claims count as acknowledged than arrived, so acks alone would hide the loss.
     expect(delivery!.acknowledged).toBeGreaterThan(delivery!.received);
     expect(delivery!.acknowledgedByNewer).toBeGreaterThan(0);
     expect(steps[0]!.delivery!.sent).toBe(delivery!.sent);
     expect(reconciliation!.short).toBe(0);
     expect(await channels()).toBe(0);
-    // The same run as its operator may allow it.
+    // The same run with bounds that allow it.
     const allowed = await droppingRelay(ready.udp, 10);
     const text = await load(...args, '--to', `udp://${allowed.address}`, '--loss-max', '50%');
     allowed.close();
@@ -167,7 +167,7 @@ describe('against a node', { timeout: RUNS_MS_MAX }, () => {
     const one = await claimwire('settle', rows[0]!.channelId, '--account', PAYEE, ...flags);
     expect(one).toMatchObject({ code: 1, stdout: '' });
     expect(one.stderr).toContain('it is a throw-away channel');
-    // The next run takes them as they are, and clears up.
+    // The next run uses these channels and removes them.
     const next = await load(...args);
     expect(next.code).toBe(0);
     expect(next.stderr).toContain('40 were open');
@@ -197,7 +197,7 @@ describe('against a node', { timeout: RUNS_MS_MAX }, () => {
     writeFileSync(kept, 'of before');
     const usage = await load(...to, '--report', kept, '--hgrm', join(files, 'none', 'x'));
     expect({ code: usage.code, kept: readFileSync(kept, 'utf8') }).toEqual({ code: 2, kept: 'of before' });
-    // A device that opens and takes nothing, where there is one.
+    // A device that can be opened but not written, where there is one.
     if (!existsSync('/dev/full')) return;
     for (const flags of [
       ['--report', '/dev/full'],
@@ -219,7 +219,7 @@ describe('against a peer in this process', () => {
   });
   afterAll(() => admin.close());
 
-  /** Commits every claim but each `refuseEvery`-th, which it turns away. */
+  /** Commits every claim but each `refuseEvery`-th, which it refuses. */
   async function peer(refuseEvery: number): Promise<Socket> {
     const socket = await boundSocket();
     let claims = 0;
@@ -280,7 +280,7 @@ describe('against a peer in this process', () => {
   });
 });
 
-/** Resolves once stderr shows it. */
+/** Resolves once stderr contains the text. */
 function untilSaid(child: ChildProcess, pattern: RegExp): Promise<void> {
   return new Promise((done) => {
     let text = '';

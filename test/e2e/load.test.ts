@@ -1,6 +1,6 @@
 /**
- * `claimwire load` against a node, and against peers that stall, die or never were. Rates are small: what is checked is
- * that the books balance, not how fast it goes.
+ * `claimwire load` against a node, and against peers that stall, die or do not exist. Rates are small: the tests check that
+ * every claim is accounted for, not the speed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -28,7 +28,7 @@ import { adminFlags, claimwire, NodeProcess, type ReadyLine, temporaryFolders } 
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 const folder = temporaryFolders();
-/** What is checked is that the books balance: a busy machine may take its time. */
+/** The tests do not measure speed, so a busy machine has time. */
 const QUICK = ['--duration', '0.5', '--warmup', '0.1', '--slo', '60000'];
 
 interface Ran {
@@ -62,7 +62,7 @@ describe('against a node', () => {
   let files: string;
   let seed = 100;
 
-  /** Flags that reach it, with channels of their own. */
+  /** Options for this node with a new seed, and so with new channels. */
   const fresh = () => [...flags, '--channels', '40', '--seed', String(seed++)];
 
   beforeAll(async () => {
@@ -150,7 +150,7 @@ describe('against a node', () => {
       expect(Math.abs(count / made - 0.1)).toBeLessThan(0.05);
     expect(step.unanswered, JSON.stringify(result.delivery)).toBe(0);
     expect(result.delivery!.sent).toBe(step.sent + duplicated);
-    // A spoilt claim is refused or covered by a newer one, and never acknowledged; nothing else is refused.
+    // A corrupted claim is refused or covered by a newer one, and never acknowledged; nothing else is refused.
     expect(step.expectedRefusals + step.covered).toBe(corrupted);
     expect(step.refused).toEqual({ BAD_SIGNATURE: step.expectedRefusals });
     expect(step.expectedRefusals).toBeGreaterThan(0);
@@ -276,7 +276,7 @@ describe('against a node', () => {
   });
 });
 
-/** Resolves once stderr shows it. */
+/** Resolves once stderr contains the text. */
 function untilLine(child: ChildProcess, pattern: RegExp): Promise<void> {
   return new Promise((done) => {
     let text = '';
@@ -322,7 +322,7 @@ describe('against peers in this process', () => {
   const withAdmin = (...args: string[]) =>
     load('--http', admin.url, '--token-file', admin.tokenFile, '--channels', '8', ...args);
 
-  /** Answers every claim COMMITTED, and makes it so in the fake node's books. */
+  /** Answers every claim COMMITTED, and records it as committed in the fake node. */
   function acksOf(payload: Uint8Array): Uint8Array {
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
     const claims = payload.length / CLAIM_BYTES;
@@ -342,7 +342,7 @@ describe('against peers in this process', () => {
     const socket = createSocket('udp4');
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');
-    // One claim at a time is answered, and after the hundredth none for 200 ms: a peer that takes them in turn.
+    // A peer that answers one claim after the other, and after the hundredth none for 200 ms.
     let answered = 0;
     let stalledUntil = 0;
     socket.on('message', (message, { port, address }) => {
@@ -375,7 +375,7 @@ describe('against peers in this process', () => {
     expectBalanced(step);
     expect(step.late.unsent).toBeGreaterThan(0);
     expect(step.late.claims).toBeGreaterThan(0);
-    // Who was the limit is not known: a socket of this process does not take so many either, and loses some.
+    // The limit is not known: the fake node's socket cannot receive so many either, and loses some.
     expect(result.verdict.join('\n')).not.toContain('The generator was the limit');
     expect(result.verdict.join('\n')).toMatch(/could have kept up is not known|The sockets were full/);
     expect(result.outcome).toBe('FAIL');

@@ -1,5 +1,5 @@
 /**
- * What an operator meets: the first and last line, the lock, signals, corruption, and commands that answer in one line.
+ * What an operator sees: the first and last line, the lock, signals, corruption, and commands that answer in one line.
  */
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { PayerRun } from '../support/payer-run.ts';
 
 const folder = temporaryFolders();
 
-/** A folder whose journal holds claims that no checkpoint has: the node was killed. */
+/** A folder whose journal holds claims after the last checkpoint, because the node was killed. */
 async function killedNode(): Promise<{ data: string; run: PayerRun; segment: string }> {
   const data = folder('killed');
   const node = new NodeProcess(data, ['--lanes', '1']);
@@ -94,7 +94,7 @@ test('a journal damaged in the middle: refused, untouched; with --cut-journal wh
 
 test('a torn end: cut, reported, everything before it kept', async () => {
   const { data, run, segment } = await killedNode();
-  // A group that was being written when the power went: its first sector only.
+  // Only the first sector of a group was written before the power failed.
   const bytes = readFileSync(segment);
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;

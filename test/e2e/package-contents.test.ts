@@ -68,7 +68,7 @@ test('relative links of the packed papers lead to packed files', () => {
     const text = readFileSync(join(ROOT, path), 'utf8');
     for (const [, link] of text.matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)) {
       const target = join(dirname(path), link!);
-      // These are for who reads the repository, and npm's page of the package leads there.
+      // These are for readers of the repository, to which the package's page on npm links.
       if (/^(test|bench|src|\.github)\/|^[A-Z]+\.md$|\.png$/.test(target)) continue;
       const isThere = packed.has(target) || matching(/./).some((entry) => entry.startsWith(`${target}/`));
       if (!isThere) missing.push(`${path} → ${target}`);

@@ -1,4 +1,4 @@
-/** The README's library example is what a reader copies: it runs as it stands and prints what it says. */
+/** Readers copy the README's library example, so it must run as it is and print what it says. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

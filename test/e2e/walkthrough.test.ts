@@ -1,4 +1,4 @@
-/** The walk-through of docs/walkthrough.md, pasted into a shell as it stands. */
+/** The walk-through of docs/walkthrough.md, which is the README's as well, pasted into a shell as it stands. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -22,6 +22,7 @@ async function freePort(): Promise<number> {
 test('the block can be pasted, and ends with the transaction of what was paid', async () => {
   const text = readFileSync(join(ROOT, 'docs/walkthrough.md'), 'utf8');
   const block = /```bash\n([\s\S]*?)```/.exec(text)![1]!;
+  expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(block);
   const cwd = folder('walkthrough');
   // npx as it is where the package is installed; the ports, and nothing else, are this test's own.
   const bin = join(cwd, 'bin');

@@ -1,6 +1,6 @@
 /**
- * xrpl.js as an independent peer: its claims are accepted over UDP, ours pass its verification, and every way a claim
- * can be wrong is refused with its own status.
+ * xrpl.js as an independent peer: its claims are accepted over UDP, ours pass its verification, and each kind of wrong
+ * claim is refused with its own status.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -10,7 +10,7 @@ import { afterAll, expect, test, vi } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
 import { Journals } from '../../dist/src/journal/lane-journals.js';
 import { ChannelStore } from '../../dist/src/registry/channel-store.js';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { ThrowawayChannel } from '../support/throwaway-claims.ts';
 import { WirePeer } from '../support/wire.ts';
 

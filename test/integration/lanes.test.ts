@@ -11,7 +11,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { claimAmountHigh, claimAmountLow, claimChannelLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { getJson, NodeProcess, openChannels } from '../support/node-process.ts';
 import { ThrowawayChannel, withBadSignature } from '../support/throwaway-claims.ts';
 import { WirePeer } from '../support/wire.ts';
@@ -34,7 +34,8 @@ const LOCAL = { host: '127.0.0.1', port: 0 };
 
 async function start(data: string, options: NodeOptions = {}): Promise<ClaimwireNode> {
   const settings = { channelsMax: 4_096, segmentBytes: 1 << 20, checkpointSeconds: 86_400 };
-  const node = await ClaimwireNode.start({ data, udp: LOCAL, lanes: 3, ...settings, ...options });
+  const lanes = options.layout === 'pipeline' ? {} : { lanes: 3 };
+  const node = await ClaimwireNode.start({ data, udp: LOCAL, ...lanes, ...settings, ...options });
   running.add(node);
   return node;
 }
@@ -288,7 +289,7 @@ describe('a second node on the same UDP address', () => {
   });
 
   test('nor may lanes join a node that has one socket', async () => {
-    const node = await start(freshFolder(), { layout: 'pipeline', sockets: 'dgram', lanes: 1 });
+    const node = await start(freshFolder(), { layout: 'pipeline', sockets: 'dgram' });
     const udp = { host: '127.0.0.1', port: Number(node.udp.split(':')[1]) };
     await expect(start(freshFolder(), { udp })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });

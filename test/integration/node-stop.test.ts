@@ -149,7 +149,10 @@ describe.each(LAYOUTS)('$name', ({ name, ...layout }) => {
 
   test('when the journal fails the node says so, ends in bounded time, and keeps what it acknowledged', async () => {
     const data = join(ROOT, `failure-${name}`);
-    const { node, peer } = await start(data, { ...layout, verifiers: 2, lanes: 1 });
+    const { node, peer } = await start(data, {
+      ...layout,
+      ...(layout.layout === 'pipeline' ? { verifiers: 2 } : { lanes: 1 }),
+    });
     const failed = node.failed.catch((error: { code: string; message: string }) => error);
     await node.openChannels(openings);
     // A file that is no segment stands where the next one belongs.

@@ -12,9 +12,8 @@ import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { claimBytes } from '../../protocol/claim.ts';
 import { CLAIM_SIGNATURE, SIGNATURE_BYTES, STATUS } from '../../protocol/layout.ts';
 import type { Channel } from '../../src/channel/row.ts';
-import { Ed25519Signer } from '../../src/client/keys/ed25519-signer.ts';
-import { Secp256k1Signer } from '../../src/client/keys/signer.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { Ed25519Signer, Secp256k1Signer } from '../../src/client/keys/signer.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { claimwire } from '../support/node-process.ts';
 import { WirePeer } from '../support/wire.ts';
 

@@ -34,18 +34,23 @@ function expectTools(...names) {
 }
 
 /** The C tests, by a compiler of that platform and, where need be, under an emulator. */
-function checkC(name, compiler, emulator) {
+function checkC(name, compiler, emulator, ...options) {
   const args = [
     '--no-print-directory',
     '-s',
     '-j2',
     '-C',
-    'src/kernel',
+    'src/native',
     'check',
     `CC=${compiler}`,
     `OUT=${join(BUILD, name)}`,
   ];
-  run('make', [...args, 'CFLAGS=-O2', ...(emulator === undefined ? [] : [`RUN=${emulator}`, 'LDFLAGS=-static'])]);
+  run('make', [
+    ...args,
+    ...options,
+    'CFLAGS=-O2',
+    ...(emulator === undefined ? [] : [`RUN=${emulator}`, 'LDFLAGS=-static']),
+  ]);
 }
 
 function demoOnArm() {
@@ -84,7 +89,8 @@ function demoOnArm() {
 const PLATFORMS = {
   'linux-x64-musl'() {
     expectTools('musl-gcc');
-    checkC('musl', 'musl-gcc');
+    // musl has no swapcontext, by which the orders are made; those tests have run with the local C library.
+    checkC('musl', 'musl-gcc', undefined, 'ORDERS=');
   },
   'linux-arm64-gnu'() {
     expectTools('aarch64-linux-gnu-gcc', 'qemu-aarch64');

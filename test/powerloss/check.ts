@@ -6,7 +6,7 @@
  *   false    an amount that was never signed, or a signature of another amount
  *   refused  the node does not start
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Random, random } from '../support/random.ts';
@@ -107,7 +107,9 @@ function judge(recording: Recording, answers: Answers, recovered: Recovered): { 
 async function startWhole(data: string): Promise<Recovered> {
   try {
     const node = await startNode(data);
-    const response = await fetch(`http://${node.http}/channels?limit=1000`);
+    // Signatures are shown to the holder of the token.
+    const authorization = `Bearer ${readFileSync(join(data, 'admin-token'), 'utf8').trim()}`;
+    const response = await fetch(`http://${node.http}/channels?limit=1000`, { headers: { authorization } });
     const channels = (await response.json()) as { channelId: string; committed: string; signature: string | null }[];
     await node.end('SIGTERM');
     return {

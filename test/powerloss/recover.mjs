@@ -33,7 +33,7 @@ async function recover({ data, lanes, segmentBytes }) {
     await store.checkpoint();
     await journals.begin();
     for (const start of journals.starts.slice(0, lanes))
-      JournalWriter.open({ ...start, ...nodeSystem, groupClaimsMax: GROUP_CLAIMS_MAX }).close();
+      new JournalWriter({ ...start, ...nodeSystem, groupClaimsMax: GROUP_CLAIMS_MAX }).close();
     return store
       .list(0, store.count)
       .map(({ channelId, committed, signature }) => ({ channelId, committed, signature: Buffer.from(signature) }));

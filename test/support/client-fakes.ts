@@ -13,7 +13,7 @@ import { ackOf, claimsIn, type ManualClock } from './payer-fakes.ts';
 export class FakeSocket extends Duplex {
   readonly claims: Claim[] = [];
   readonly controls: Record<string, unknown>[] = [];
-  /** Takes no bytes until `drain()`. */
+  /** Reads no bytes until `drain()`. */
   stalled = false;
   answersHello = true;
   readonly #parser = new StreamParser();
@@ -88,7 +88,7 @@ export class FakeNetwork {
     return this.sockets.filter(({ destroyed }) => !destroyed);
   }
 
-  /** Lets streams and turns run until they have no more to do. */
+  /** Lets streams and turns run until nothing is left to do. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 4; turn += 1) {
       this.#clock.turn();

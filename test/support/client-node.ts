@@ -1,6 +1,6 @@
 /**
- * A model node for tests of the payer: TCP, TLS and UDP on one port of loopback, the best amount of each channel kept,
- * an ack once it is kept. As slow and plain as can be; how it misbehaves is each test's to say.
+ * A model node for tests of the payer: TCP, TLS and UDP on one loopback port. It keeps the best amount of each channel and
+ * then sends an ack. It is slow and simple, and each test decides how it misbehaves.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -20,7 +20,7 @@ export interface NodePlan {
   tls?: { cert: string; key: string };
   /** Whether there is UDP on the port; muted, it is bound and never answers. Default false. */
   udp?: boolean;
-  /** Takes a connection over: return true to let it speak the protocol. */
+  /** Is given each connection; returns true to let it speak the protocol. */
   onConnection?: (socket: Socket, index: number) => boolean;
   /** Bytes after which a connection is cut, read or written; infinity for never. */
   cutAfter?: () => { read: number; written: number };
@@ -60,7 +60,7 @@ export class ModelNode {
     return `${scheme}://${host}:${this.port}`;
   }
 
-  /** Stops taking TCP, and cuts what is there. */
+  /** Stops listening for TCP, and cuts the open connections. */
   async closeTcp(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     const server = this.#server;

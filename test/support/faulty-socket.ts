@@ -3,7 +3,7 @@
  *
  * Chance comes from a seed, so that a run can be had again; only the real socket's timing differs.
  */
-import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
+import type { DatagramSocket } from '../../src/client/links/transport-udp.ts';
 
 export interface Faults {
   /** Shares of the datagrams, 0..1, each way. */

@@ -1,6 +1,7 @@
 /**
- * One thread of the concurrency tests: a producer, a verifier or a committer of a claim ring, or somebody at a channel
- * table. Plain JavaScript over the compiled sources, since a worker of Node 20 runs no TypeScript. Posts what it saw.
+ * One thread of the concurrency tests: a producer, verifier or committer of a claim ring, or a reader or writer of a
+ * channel table. It is JavaScript over the compiled sources, since a worker of Node 20 runs no TypeScript, and posts what
+ * it saw.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ChannelTable } from '../../dist/src/channel/table.js';
@@ -59,7 +60,7 @@ const ROLES = {
     return { taken, wrong };
   },
 
-  /** Takes what lies in the ring, one by one, and counts in each slot how often it was taken. */
+  /** Reserves the claims in the ring one by one, and counts in each slot how often it was reserved. */
   taker() {
     let taken = 0;
     while (ring.reserve(1) === 1) {
@@ -120,7 +121,7 @@ const ROLES = {
     return { reads, wrong };
   },
 
-  /** Reads the balance as acceptance does, and must never find more than what the writer was at. */
+  /** Reads the balance as acceptance does, and must never find more than what the writer has written. */
   halves() {
     const hot = table.hot(0);
     let [reads, wrong] = [0, 0];

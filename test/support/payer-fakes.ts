@@ -9,7 +9,7 @@ import { CLAIM_BYTES, STATUS } from '../../protocol/layout.ts';
 import type { PaymentChannel } from '../../src/client/channel.ts';
 import type { Clock } from '../../src/client/clock.ts';
 import type { Signer } from '../../src/client/keys/signer.ts';
-import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
+import type { DatagramSocket } from '../../src/client/links/transport-udp.ts';
 import type { ClaimAck } from '../../src/client/waiter-queue.ts';
 
 export class ManualClock implements Clock {

@@ -39,8 +39,8 @@ export class PayerRun {
   }
 
   /**
-   * Sends `claims` more, spread over the channels, at most `perChannel` of each unanswered; ends when all are
-   * acknowledged, or, once `isOver()` says so, whatever is.
+   * Sends `claims` more, spread over the channels, with at most `perChannel` unanswered of each. Ends when all are
+   * acknowledged, or when `isOver()` returns true.
    */
   async run(ready: ReadyLine, claims: number, isOver: () => boolean = () => false): Promise<void> {
     const socket = new FaultySocket(await openUdpSocket(`udp://${ready.udp}`), {

@@ -1,6 +1,6 @@
 /**
- * A disk in memory that is fast rather than faithful (memory-files.ts knows of power loss): files are kept
- * whole, and a test may make the next operation fail. Owned by the rig.
+ * A fast disk in memory, without power loss (memory-files.ts has that): files are kept whole, and a test may make the next
+ * operation fail. Owned by the rig.
  */
 import type { JournalFiles } from '../../src/system/files.ts';
 
@@ -45,12 +45,12 @@ export class RigFiles implements JournalFiles {
   fdatasyncSync(): void {
     this.before('sync');
   }
-  /** Syncs that go on beside the thread, until the test ends them: `endSync`. */
+  /** The syncs that run beside the thread until the test ends them with `endSync`. */
   readonly syncing: ((error: Error | null) => void)[] = [];
   fdatasync(_fd: number, done: (error: Error | null) => void): void {
     this.syncing.push(done);
   }
-  /** The oldest sync under way ends: durable, or failed. */
+  /** Ends the oldest running sync, as durable or as failed. */
   endSync(): void {
     const done = this.syncing.shift()!;
     try {

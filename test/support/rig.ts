@@ -8,7 +8,7 @@ import { ACK_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layo
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import type { PathKind } from '../../src/config.ts';
-import { recoverJournal } from '../../src/journal/recover.ts';
+import { recoverJournal } from '../../src/journal/walk.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { AckSender } from '../../src/path/ack-sender.ts';
 import { AckRingWriter, AckStep } from '../../src/path/ack-step.ts';
@@ -24,9 +24,10 @@ import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../sr
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
-import { emptyPacket, NoTransport } from '../../src/transport/no-transport.ts';
+import { NoTransport } from '../../src/transport/no-transport.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet } from '../../src/transport/transport.ts';
+import { emptyPacket } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { RigFiles } from './rig-files.ts';
 
@@ -48,7 +49,7 @@ export function sourceOf(address: string, port: number): Uint32Array {
 /** Collects what is sent, by destination `address:port`, one entry per datagram. */
 export class RigTransport extends NoTransport {
   readonly datagrams: { to: string; acks: Ack[]; bytes: Uint8Array }[] = [];
-  /** Packets there are; fewer than the acks need stands for a socket that does not keep up. */
+  /** How many packets there are; too few for the acks represent a socket that does not keep up. */
   packetsLeft = Number.POSITIVE_INFINITY;
 
   override acquire(): Packet | undefined {
@@ -65,7 +66,7 @@ export class RigTransport extends NoTransport {
   }
 }
 
-/** Who takes the plain claims where a test does not say: a suite that is run with both says it here, once. */
+/** What handles plain claims unless a test says otherwise; a suite that runs with both sets it here once. */
 export const rigDefaults: { path: PathKind } = { path: 'portable' };
 
 export interface RigOptions {
@@ -78,9 +79,9 @@ export interface RigOptions {
   judge?: (signature: Uint8Array) => boolean;
   batchMax?: number;
   durability?: 'sync' | 'os';
-  /** Syncs may go on beside the thread until the test ends them (`files.endSync`): each does, or those of a slow disk. */
+  /** Which syncs run beside the thread until the test ends them (`files.endSync`): each, or those of a slow disk. */
   isOverlapping?: boolean | 'when slow';
-  /** Who takes the plain claims: the steps alone, or C with them. */
+  /** What handles plain claims: the steps alone, or C with them. */
   path?: PathKind;
   /** Where the duplicate filter looks, and how the limiter hashes. */
   random?: System['random'];
@@ -133,7 +134,7 @@ export class Rig {
       options.backend?.(this.arena, this.ring, this.table) ??
       new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
     this.verify = new VerifyStep(this.ring, backend);
-    this.journal = JournalWriter.open({
+    this.journal = new JournalWriter({
       directory: LANE,
       segmentBytes: 1 << 20,
       groupClaimsMax: GROUP_CLAIMS_MAX,
@@ -185,14 +186,14 @@ export class Rig {
     });
   }
 
-  /** One datagram in. Nothing is published before `take` or `turn`. */
+  /** Receives one datagram. Nothing is published before `take` or `turn`. */
   datagram(bytes: Uint8Array, source: Uint32Array): void {
     this.receive.now = this.now;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.receive.payload(bytes, view, 0, bytes.length, source);
   }
 
-  /** One turn of each step, as often as there is work: what is in the ring leaves it. */
+  /** Runs turns of each step while there is work, so that every claim leaves the ring. */
   turn(): void {
     do {
       this.receive.step(this.now);
@@ -247,7 +248,7 @@ export function claimOf(fields: Partial<Claim> & { channelId: bigint; amount: bi
   return claimBytes({ sequence: 1, timestamp: 0, signature, ...fields });
 }
 
-/** Writes the verdicts that it is told, slot by slot; none where it is told none. */
+/** Writes the given verdicts, slot by slot, and none where none is given. */
 export class StubBackend implements VerifyBackend {
   readonly name = 'noble';
   readonly batchMax: number;

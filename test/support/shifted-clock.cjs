@@ -1,5 +1,5 @@
-/* Preloaded into a node by tests (--require, in every thread): the wall clock is off by the milliseconds that the file
- * $CLAIMWIRE_TEST_CLOCK holds. */
+/* Tests preload this into every thread of a node (--require): it shifts the wall clock by the milliseconds in the file
+ * $CLAIMWIRE_TEST_CLOCK. */
 const { readFileSync } = require('node:fs');
 
 const now = Date.now;

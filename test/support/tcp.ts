@@ -22,7 +22,7 @@ import type { TcpOptions } from '../../src/transport/tcp-options.ts';
 import type { StreamSink } from '../../src/transport/transport.ts';
 
 const pem = (name: string) => readFileSync(join(import.meta.dirname, `wire-tls-${name}.pem`), 'utf8');
-/** Self-signed, for localhost, good for a hundred years and for nothing. */
+/** Self-signed, for localhost, valid for a hundred years, for tests alone. */
 export const TEST_TLS = { cert: pem('cert'), key: pem('key') };
 
 /** Answers every request with a refusal that names its type. */
@@ -30,13 +30,13 @@ const REFUSING: ControlPort = {
   request: async ({ id, type }) => refuseControl(id, 'NOT_HERE', type),
 };
 
-/** A claim nobody signed. */
+/** A claim without a valid signature. */
 export function bareClaim(channelId: bigint, sequence: number): Uint8Array {
   const signature = new Uint8Array(64);
   return claimBytes({ channelId, sequence, amount: BigInt(sequence), signature, timestamp: sequence });
 }
 
-/** A payload with its length before it. */
+/** A payload after its length header. */
 export function framed(...parts: Uint8Array[]): Uint8Array {
   const payload = Buffer.concat(parts);
   const message = new Uint8Array(4 + payload.length);
@@ -52,18 +52,18 @@ export async function until(isSo: () => boolean): Promise<void> {
 export class TcpRig implements StreamSink {
   transport!: TcpTransport;
   readonly arena: Arena;
-  /** Claims that may still be handed in; `roomPerTurn` is what a turn makes it again. */
+  /** How many claims may still be handed in; each turn sets it to `roomPerTurn`. */
   room = Number.POSITIVE_INFINITY;
   roomPerTurn = Number.POSITIVE_INFINITY;
-  /** Nothing here is ever under way. */
+  /** There are never claims in flight here. */
   readonly slots = Number.MAX_SAFE_INTEGER;
   readonly next = 0;
   readonly committed = 0;
   acksPerClaim = 1;
-  /** Sequences taken, by channel, in order. */
+  /** The sequences received, by channel, in order. */
   readonly taken = new Map<bigint, number[]>();
   claims = 0;
-  /** Claims that were taken before a channel's first, by channel. */
+  /** Claims received before a channel's first, by channel. */
   readonly claimsBefore = new Map<bigint, number>();
   /** Claims handed in beyond the room. */
   overfull = 0;
@@ -110,7 +110,7 @@ export class TcpRig implements StreamSink {
     });
   }
 
-  /** As a lane does: room is made, answers leave, those that waited go on. */
+  /** Makes room, sends answers and reads from waiting connections again, as a lane does. */
   turn(): void {
     this.turns++;
     this.claimsInTurn = 0;

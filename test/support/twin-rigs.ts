@@ -1,6 +1,6 @@
 /**
- * Two rigs given the same: in one the steps do everything, in the other C takes the plain claims. After each turn what
- * can be observed must be the same, byte for byte: answers and their packing, the slots in flight, cursors, the
+ * Two rigs with the same input: in one the steps do everything, in the other C handles the plain claims. After each turn
+ * everything observable must be the same, byte for byte: answers and their packing, the slots in flight, cursors, the
  * channel table, counters, the journal.
  *
  * Both filters look at the same signature bytes: the rigs get the same draws.
@@ -49,7 +49,7 @@ class AnyVerdict extends StubBackend {
   }
 }
 
-/** How many claims C admitted and how many it staged, of those how many while a group was at the disk. */
+/** How many claims C admitted, how many it staged, and how many of those while a group was being synced. */
 export const byNative = { admitted: 0, staged: 0, besideASync: 0 };
 
 const { admit, stage } = NativePath.prototype;
@@ -91,7 +91,7 @@ export class TwinRigs {
     for (const rig of this.pair) rig.now += time;
   }
 
-  /** The same to both; the results must be the same. */
+  /** Does the same to both; the results must be the same. */
   both<Result>(act: (rig: Rig) => Result): Result {
     const result = act(this.plain);
     expect(act(this.native)).toEqual(result);
@@ -106,7 +106,7 @@ export class TwinRigs {
     });
   }
 
-  /** One step of one kind, any of them. */
+  /** Runs one step of either kind. */
   someStep(from: Random): void {
     const pick = from.below(12);
     if (pick < 3) this.both((rig) => rig.receive.step(rig.now));
@@ -122,7 +122,7 @@ export class TwinRigs {
     if (this.both((rig) => rig.files.syncing.length) > 0) this.both((rig) => rig.files.endSync());
   }
 
-  /** Everything that came in leaves. */
+  /** Runs until no claim is in flight. */
   drain(): void {
     for (let rounds = 0; this.plain.ring.depth > 0 || this.plain.receive.isHolding || rounds < 2; rounds++) {
       expect(rounds).toBeLessThan(10_000);
@@ -154,7 +154,7 @@ export class TwinRigs {
   }
 }
 
-/** All that anybody outside the steps can see; takes the acks. */
+/** Everything that can be observed outside the steps. Removes the acks. */
 function observed(rig: Rig) {
   const { arena, ring, ackRing, receive, commit, journal } = rig;
   const { rows, signatures, cursors } = arena.plan;

@@ -24,7 +24,7 @@ function kernelAndArena(shape) {
 }
 
 const CALLS = {
-  /** Tuples in calls of `sizes`, over and over; a verdict each. */
+  /** Verifies tuples in calls of `sizes`, repeatedly; returns a verdict for each. */
   tuples({ digests, signatures, keys, sizes, path }) {
     const count = keys.length / 33;
     const verdicts = new Uint8Array(count);

@@ -1,7 +1,7 @@
 /**
- * One end of the wire, as the conformance suite sees it: payloads out, acks in, nothing remembered and nothing sent again.
+ * One end of the wire, as the conformance suite sees it: it sends payloads and receives acks, without resending.
  *
- * Written from protocol/README.md, apart from src/client and protocol's codec, so that a fault both would share shows.
+ * It is written from protocol/README.md, without src/client and protocol's codec, so that it does not share their faults.
  * Test's thread.
  */
 export interface WireAck {

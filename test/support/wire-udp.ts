@@ -1,7 +1,7 @@
 /**
  * A UDP wire, and a relay in front of a node's UDP address that loses, doubles, delays and so reorders. Test's thread.
  *
- * The relay's chance comes from a seed; only when the system hands a datagram over differs from run to run.
+ * The relay's random choices come from a seed; only the times at which the system delivers datagrams differ between runs.
  */
 
 import dgram from 'node:dgram';
@@ -39,7 +39,7 @@ export async function openUdpWire(address: string): Promise<Wire> {
   };
 }
 
-/** Each a share of the datagrams in a thousand, either way. */
+/** How many datagrams of a thousand have each fault, in either direction. */
 const DROPPED = 80;
 const DOUBLED = 80;
 const DELAYED = 120;

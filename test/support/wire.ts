@@ -91,7 +91,7 @@ export class WirePeer {
     }
   }
 
-  /** Sends a claim and waits for the ack that carries its timestamp (the amount, see `signedClaim`). */
+  /** Sends a claim and waits for the ack with its timestamp, which is the amount, as in `signedClaim`. */
   async ask(claim: Uint8Array): Promise<Ack> {
     this.acks.length = 0;
     const amount = Number(new DataView(claim.buffer).getFloat64(85));

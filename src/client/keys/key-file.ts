@@ -1,8 +1,6 @@
 /**
- * Keys at rest: `{"privateKey": HEX64, "publicKey": HEX66}`, a file of mode 0600 that is never written over. The public
- * key's first byte says which kind the key is: 02 or 03 secp256k1, ED Ed25519.
- *
- * Cold path, synchronous. No message here ever holds a private key.
+ * Key files: `{"privateKey": HEX64, "publicKey": HEX66}`, of mode 0600 and never overwritten. The public key's first byte
+ * tells its type: 02 or 03 is secp256k1, ED is Ed25519. Cold path, synchronous. No message here ever has a private key.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fchmodSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
@@ -10,8 +8,7 @@ import { utils } from '@noble/secp256k1';
 import { ED25519_KEY_PREFIX } from '../../../protocol/layout.ts';
 import { ClaimwireError } from '../../errors.ts';
 import { FileFault, readSmallFile, type SmallFile } from '../../system/regular-file.ts';
-import { Ed25519Signer } from './ed25519-signer.ts';
-import { Secp256k1Signer, type Signer } from './signer.ts';
+import { Ed25519Signer, Secp256k1Signer, type Signer } from './signer.ts';
 
 export const KEY_TYPES = ['secp256k1', 'ed25519'] as const;
 /** Which curve a key is of. */
@@ -36,7 +33,7 @@ export function generateKey(type: KeyType = 'secp256k1'): KeyPair {
   return { privateKey: hex(privateKey), publicKey: hex(signer.publicKey) };
 }
 
-/** A signer over a key pair. Throws ClaimwireError KEY_FILE_INVALID where the halves are no key or do not match. */
+/** A signer for a key pair. Throws ClaimwireError KEY_FILE_INVALID where a half is no key, or they do not match. */
 export function keySigner(key: KeyPair): Signer {
   const publicKey = checkedDigits(key.publicKey, 'publicKey', 66);
   const isEd25519 = Number.parseInt(publicKey.slice(0, 2), 16) === ED25519_KEY_PREFIX;
@@ -49,12 +46,17 @@ export function keySigner(key: KeyPair): Signer {
   return signer;
 }
 
-/**
- * Reads a key file. Throws ClaimwireError KEY_FILE_INVALID where it cannot be read, others than its owner may touch it,
- * or it holds no key.
- */
+/** Reads a key file. Throws ClaimwireError KEY_FILE_INVALID where that fails, or others than its owner may access it. */
 export function loadKeyFile(path: string): KeyPair {
-  const { bytes, mode } = readKeyBytes(path);
+  let file: SmallFile;
+  try {
+    file = readSmallFile(path, KEY_FILE_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    const remedy = 'make one with claimwire keygen --out FILE';
+    throw keyError(`expected a readable file, got ${error.reason} for ${path}, ${remedy}`, error);
+  }
+  const { bytes, mode } = file;
   if ((mode & OTHERS_MODE_BITS) !== 0)
     throw keyError(`expected mode 0600, got 0${mode.toString(8)}, do chmod 600 ${path}`);
   let key: unknown;
@@ -71,7 +73,13 @@ export function loadKeyFile(path: string): KeyPair {
 
 /** Writes a new key file of mode 0600, synced. Throws ClaimwireError KEY_FILE_INVALID where `path` exists. */
 export function writeKeyFile(path: string, key: KeyPair): void {
-  const descriptor = makeKeyFile(path);
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'wx', 0o600);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'an error';
+    throw keyError(`expected a path where a new file can be made, got ${reason} for ${path}, choose another`, error);
+  }
   try {
     fchmodSync(descriptor, 0o600);
     writeFileSync(descriptor, `${JSON.stringify(key)}\n`);
@@ -81,32 +89,13 @@ export function writeKeyFile(path: string, key: KeyPair): void {
   }
 }
 
-function makeKeyFile(path: string): number {
-  try {
-    return openSync(path, 'wx', 0o600);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'an error';
-    throw keyError(`expected a path where a new file can be made, got ${reason} for ${path}, choose another`, error);
-  }
-}
-
-function readKeyBytes(path: string): SmallFile {
-  try {
-    return readSmallFile(path, KEY_FILE_BYTES_MAX);
-  } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
-    const remedy = 'make one with claimwire keygen --out FILE';
-    throw keyError(`expected a readable file, got ${error.reason} for ${path}, ${remedy}`, error);
-  }
-}
-
 function checkedDigits(value: unknown, name: string, length: number): string {
   if (typeof value === 'string' && value.length === length && /^[0-9A-F]+$/.test(value)) return value;
   const got = typeof value === 'string' ? `${value.length} characters` : typeof value;
   throw keyError(`${name}: expected ${length} hex digits (upper case), got ${got}`);
 }
 
-/** Hex is read in either case; anything else is left for the check to name. */
+/** Hex is read in either case. Anything else is refused by the check that follows. */
 function upper(value: unknown): string {
   return typeof value === 'string' ? value.toUpperCase() : (value as string);
 }

@@ -1,25 +1,25 @@
 /**
  * UDP while it gets through, TCP while it does not. Payer's thread.
  *
- * UDP silent for a few round trips while an answer is due: everything unacknowledged goes out again by TCP. From then on
- * a copy of some claim goes by UDP as well, one a second, and each one while TCP takes none; answers to several in a row
- * are the way back. Nothing needs to be settled at a switch: a claim that came both ways is answered twice, and counts
- * once, since amounts are cumulative.
+ * Where UDP is silent for a few round trips while an answer is due, everything unacknowledged is sent again by TCP. From
+ * then on one claim a second is also sent by UDP, as a probe, and all of them while TCP accepts none. When several probes
+ * in a row are answered, claims go by UDP again. A switch needs no agreement with the node: a claim that came both ways is
+ * answered twice and counts once, since amounts are cumulative.
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import type { Clock } from '../clock.ts';
 import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 
 /**
- * UDP may be silent for this many timeouts of the payer (each at least two round trips), and for this long: no shorter,
- * since a slow sync is not a blocked port; no longer, so that a claim's ten seconds do not pass on a dead path. Before
- * the first measurement it is the shortest.
+ * UDP may be silent for this many timeouts of the payer (each at least two round trips), within these bounds: the lower
+ * since a slow sync is no blocked port, the upper so that a claim's ten seconds do not pass on a dead path. Before the
+ * first measurement it is the lower.
  */
 const SILENCE_RTOS = 2;
 const SILENCE_MS_MIN = 250;
 const SILENCE_MS_MAX = 2_000;
 const PROBE_MS = 1_000;
-/** Answers in a row that lead back to UDP; twice as many each time it failed again within a minute, up to half a minute's. */
+/** Answered probes in a row that lead back to UDP; twice as many each time it failed again within a minute. */
 const ANSWERS_MIN = 3;
 const ANSWERS_MAX = 32;
 const STABLE_MS = 60_000;
@@ -32,7 +32,7 @@ export class AutoLink implements PeerLink {
   #current: 'udp' | 'tcp' = 'udp';
   #listening = false;
   #switches = 0;
-  /** Over UDP: when the first claim left since the node last spoke, 0 where none did. */
+  /** Over UDP: when the first claim since the node's last message was sent, or 0. */
   #unansweredSince = 0;
   #cancelTimer: (() => void) | undefined;
   /** Over TCP: probes. */
@@ -77,15 +77,15 @@ export class AutoLink implements PeerLink {
       this.#armTimer(this.#silenceMs);
       return this.#udp.send(claims, offset);
     }
-    const taken = this.#tcp.send(claims, offset);
+    const isSent = this.#tcp.send(claims, offset);
     const isProbe = now - this.#probedAt >= Math.max(PROBE_MS, this.#silenceMs);
     if (isProbe) {
       if (!this.#answered) this.#answers = 0;
       this.#answered = false;
       this.#probedAt = now;
     }
-    if (isProbe || !taken) this.#udp.send(claims, offset);
-    return taken;
+    if (isProbe || !isSent) this.#udp.send(claims, offset);
+    return isSent;
   }
 
   ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
@@ -116,10 +116,13 @@ export class AutoLink implements PeerLink {
     if (this.#current === 'udp' || this.#answered) return;
     this.#answered = true;
     this.#answers += 1;
-    if (this.#answers >= this.#answersNeeded) this.#returnToUdp();
+    if (this.#answers < this.#answersNeeded) return;
+    this.#current = 'udp';
+    this.#switches += 1;
+    this.#returnedAt = this.#clock.now();
   }
 
-  /** One timer at most, looked at when it fires: acks between two claims cost none. */
+  /** There is one timer at most, and it is checked when it fires, so that an ack sets none. */
   #armTimer(delayMs: number): void {
     this.#cancelTimer ??= this.#clock.after(Math.ceil(delayMs), () => {
       // After a stall of this thread the acks that came meanwhile are read first.
@@ -144,12 +147,6 @@ export class AutoLink implements PeerLink {
     this.#probedAt = now;
     this.#listenTcp();
     this.#receiver!.resendAll();
-  }
-
-  #returnToUdp(): void {
-    this.#current = 'udp';
-    this.#switches += 1;
-    this.#returnedAt = this.#clock.now();
   }
 
   /** Connections are opened when they are first needed. */

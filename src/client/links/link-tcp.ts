@@ -1,4 +1,4 @@
-/** A payer's link over the connections of a pool, its own or one shared with other payers. Payer's thread. */
+/** A payer's link over a pool of connections, its own or one shared with other payers. Payer's thread. */
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { assert } from '../../errors.ts';
 import type { ConnectionPool } from '../pool/pool.ts';
@@ -21,7 +21,7 @@ export class TcpLink implements PeerLink, RouteOwner {
   }
 
   get receiver(): LinkReceiver {
-    assert(this.#receiver !== undefined, 'a link is listened to before it is used');
+    assert(this.#receiver !== undefined, 'listen is called before a link is used');
     return this.#receiver;
   }
 

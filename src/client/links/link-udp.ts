@@ -1,24 +1,23 @@
 /**
- * UDP as a payer's link: claims packed into datagrams, 15 at most, sent when full or when the turn's input has been
- * dealt with. UDP has no control messages: what is asked of the node goes by TCP, where there is a link for it.
+ * UDP as a payer's link. At most 15 claims share a datagram, which is sent when it is full or the turn's input is read.
+ * UDP has no control messages: requests to the node go by TCP, if there is a link for it.
  *
- * Runs on the payer's thread and owns the datagram buffers, which go back to a pool once the socket is done with them.
+ * Runs on the payer's thread and owns the datagram buffers, which are used again once the socket is done with them.
  */
 import { copyClaim } from '../../../protocol/claim.ts';
-import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
-import type { DatagramSocket } from './datagram-socket.ts';
-import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { DatagramSocket } from './transport-udp.ts';
 
-/** Buffers kept for reuse: more are in use only while the socket's queue is long. */
+/** Buffers kept for reuse; more are in use only while the socket's queue is long. */
 const POOL_MAX = 64;
 
 interface Packet {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   claims: number;
-  /** Handed to the socket with each send; made once. */
+  /** The socket's callback for each send; made once. */
   readonly sent: (error?: Error | null) => void;
 }
 
@@ -39,12 +38,17 @@ export class UdpLink implements PeerLink {
   #closed = false;
   #datagramsSent = 0;
 
-  /** @param control carries `ask` alone; it is opened when something is asked, and closed with this link */
+  /** @param control carries only `ask`; it is opened by the first request, and closed with this link */
   constructor(socket: DatagramSocket, clock: Clock, control?: ControlLink) {
     this.#socket = socket;
     this.#clock = clock;
     this.#control = control;
-    if (control !== undefined) this.ask = (request) => this.#ask(control, request);
+    if (control === undefined) return;
+    this.ask = async (request) => {
+      if (!this.#controlListens) control.listen(this.#receiver!);
+      this.#controlListens = true;
+      return await control.ask(request);
+    };
   }
 
   get peer(): string {
@@ -59,7 +63,7 @@ export class UdpLink implements PeerLink {
     );
   }
 
-  /** Acks come to this socket alone. */
+  /** Always true: no other payer shares this socket. */
   open(): boolean {
     return true;
   }
@@ -85,12 +89,6 @@ export class UdpLink implements PeerLink {
     this.#closed = true;
     this.#open = undefined;
     await Promise.all([this.#socket.close(), this.#control?.close()]);
-  }
-
-  async #ask(control: ControlLink, request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
-    if (!this.#controlListens) control.listen(this.#receiver!);
-    this.#controlListens = true;
-    return await control.ask(request);
   }
 
   #sendOpen(): void {

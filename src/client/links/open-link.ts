@@ -1,7 +1,8 @@
-/** From `--to` and its like to a link. Payer's thread. */
+/** Opens the link that an address such as `udp://HOST:PORT` calls for. Payer's thread. */
 import { lookup } from 'node:dns/promises';
 import { ClaimwireError } from '../../errors.ts';
-import { hostPortText, type NodeAddress, parseNodeAddress } from '../../host-port.ts';
+import { hostPortText, parseNodeAddress } from '../../host-port.ts';
+import { invalid } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
 import { ConnectionPool } from '../pool/pool.ts';
 import { AutoLink } from './link-auto.ts';
@@ -11,20 +12,23 @@ import type { PeerLink } from './peer-link.ts';
 import type { TlsOptions } from './tcp-connect.ts';
 import { openUdpSocket } from './transport-udp.ts';
 
-/** Which node, and by what. */
+/** Which node, and how to reach it. */
 export interface LinkOptions {
   /**
    * `udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `auto://HOST:PORT`: UDP, and TCP on the same port (TLS
    * where `tls` is given) while nothing answers by UDP.
    */
   to: string;
-  /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer leaves it open. */
+  /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer does not close it. */
   pool?: ConnectionPool;
   /** For `tls` and `auto`, without a pool. */
   tls?: TlsOptions;
 }
 
-/** A node that has no TCP on the port is not waited for as one that restarts would be. */
+/**
+ * Limits of the connection for requests to a node that is paid by UDP. It uses the same port, where the node may have no
+ * TCP: so it is not waited for as a node that restarts would be.
+ */
 const ASKING_LIMITS = {
   connectionsMin: 0,
   connectionsMax: 1,
@@ -33,7 +37,7 @@ const ASKING_LIMITS = {
   idleTimeoutMs: 1_000,
 } as const;
 
-/** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Whether a node listens there is seen by the first claim. */
+/** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Only the first claim shows whether a node listens. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
   const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto'], 'to');
   const { scheme } = address;
@@ -41,9 +45,12 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
     throw invalid('tls: expected with tls:// or auto://, and without a pool (which has its own)');
   if (scheme === 'udp') {
     if (options.pool !== undefined) throw invalid('pool: expected with tcp, tls or auto, got udp');
-    return new UdpLink(await openUdpSocket(options.to), clock, askingLink(address, clock, random));
+    const asking = new ConnectionPool({ to: `tcp://${hostPortText(address)}`, clock, random, ...ASKING_LIMITS });
+    return new UdpLink(await openUdpSocket(options.to), clock, new TcpLink(asking, true));
   }
-  const pool = options.pool ?? ownPool(address, options.tls, clock, random);
+  const { tls } = options;
+  const ownTo = `${scheme === 'tls' || tls !== undefined ? 'tls' : 'tcp'}://${hostPortText(address)}`;
+  const pool = options.pool ?? new ConnectionPool({ to: ownTo, clock, random, ...(tls && { tls }) });
   if (pool.host !== address.host || pool.port !== address.port || (scheme !== 'auto' && pool.transport !== scheme))
     throw invalid(`pool: expected one to ${options.to}, got one to ${pool.transport}://${pool.peer}`);
   const tcp = new TcpLink(pool, options.pool === undefined);
@@ -51,37 +58,12 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
     const socket = await openUdpSocket(`udp://${hostPortText(address)}`);
     return new AutoLink(new UdpLink(socket, clock), tcp, clock);
   }
-  await expectHost(address.host);
-  return tcp;
-}
-
-/** A node takes TCP on the port of its UDP by default: one connection, for as long as there is something to ask. */
-function askingLink({ host, port }: NodeAddress, clock: Clock, random: () => number): TcpLink {
-  const to = `tcp://${hostPortText({ host, port })}`;
-  return new TcpLink(new ConnectionPool({ to, clock, random, ...ASKING_LIMITS }), true);
-}
-
-function ownPool(
-  { scheme, host, port }: NodeAddress,
-  tls: TlsOptions | undefined,
-  clock: Clock,
-  random: () => number,
-): ConnectionPool {
-  const isTls = scheme === 'tls' || tls !== undefined;
-  const to = `${isTls ? 'tls' : 'tcp'}://${hostPortText({ host, port })}`;
-  return new ConnectionPool({ to, clock, random, ...(tls && { tls }) });
-}
-
-async function expectHost(host: string): Promise<void> {
   try {
-    await lookup(host);
+    await lookup(address.host);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-    const message = `to: expected a host that can be found, got ${reason} for ${host}, check its name`;
+    const message = `to: expected a host that can be found, got ${reason} for ${address.host}, check its name`;
     throw new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause: error });
   }
-}
-
-function invalid(message: string): ClaimwireError {
-  return new ClaimwireError('INPUT_INVALID', message);
+  return tcp;
 }

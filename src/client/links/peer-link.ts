@@ -1,9 +1,9 @@
 /**
- * The payer's port to its node, whatever carries the claims: UDP (link-udp.ts), connections of a pool (link-tcp.ts), or
- * the one that gets through (link-auto.ts). All calls are on the payer's thread.
+ * The payer's way to its node, whatever carries the claims: UDP (link-udp.ts), connections of a pool (link-tcp.ts), or
+ * whichever of them gets through (link-auto.ts). Payer's thread.
  *
- * A link keeps no claim: amounts are cumulative, so what it could not send, or may have lost, is made good by asking the
- * receiver for the channel's newest claim, whose memory is the receiver's.
+ * A link keeps no claims. Amounts are cumulative, so for a claim that it could not send, or may have lost, it asks the
+ * receiver for the channel's newest one.
  */
 import type { ControlAnswer, ControlRequest } from '../../../protocol/control.ts';
 import type { PoolStats } from '../pool/pool-stats.ts';
@@ -15,11 +15,11 @@ export interface LinkReceiver {
   /** Frames from the node in `bytes[start, end)`, borrowed for the call. */
   message(bytes: Uint8Array, start: number, end: number): void;
   /**
-   * A fault the link survives (nothing listens at the peer).
+   * An error that the link survives, such as that nothing listens at the peer.
    * @param isOnlyWay false where the link has another way to the peer. Default true
    */
   fault(error: Error, isOnlyWay?: boolean): void;
-  /** What was sent of the channel may be lost: its newest claim is to be sent now if it is unacknowledged. */
+  /** What was sent of the channel may be lost: send its newest claim now if it is unacknowledged. */
   resend(channelId: bigint): void;
   /** The same of all channels. */
   resendAll(): void;
@@ -27,9 +27,9 @@ export interface LinkReceiver {
 
 /** What a link has carried. */
 export interface LinkStats {
-  /** What carries claims now. */
+  /** What carries the claims now. */
   transport: 'udp' | 'tcp' | 'tls';
-  /** Times an `auto` link changed it. */
+  /** How often an `auto` link changed it. */
   transportSwitches: number;
   datagramsSent: number;
   /** Of all payers of the pool; absent without one. */
@@ -42,11 +42,11 @@ export interface PeerLink {
   readonly peer: string;
   /** Called once, by the payer, before anything else. */
   listen(receiver: LinkReceiver): void;
-  /** Makes the channel known. False where its acks could not be told from those of another payer. */
+  /** Adds a channel. Returns false where its acks could not be told from those of another payer. */
   open(channelId: bigint): boolean;
   /**
-   * Takes a copy of the 93-byte claim at `offset`. False where it could not: `resend` is called when it can, or the
-   * receiver tries again by its own time-out, whichever is first. Never calls the receiver.
+   * Copies and sends the 93-byte claim at `offset`. Returns false where it could not: it calls `resend` when it can, or the
+   * receiver tries again after its own time-out, whichever is first. Never calls the receiver itself.
    */
   send(claims: DataView, offset: number): boolean;
   /**
@@ -56,7 +56,7 @@ export interface PeerLink {
   ask?: ((request: (nonce: string) => AskedRequest) => Promise<ControlAnswer>) | undefined;
   /** Counters, now. */
   stats(): LinkStats;
-  /** Lets go of sockets of its own. */
+  /** Closes the sockets that it owns. */
   close(): Promise<void>;
 }
 
@@ -64,8 +64,5 @@ export interface PeerLink {
 export type ControlLink = PeerLink & { ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> };
 
 /** A request without its id, which the connection gives it. */
-export type AskedRequest = ControlRequest extends infer Request
-  ? Request extends ControlRequest
-    ? Omit<Request, 'id'>
-    : never
-  : never;
+export type AskedRequest = WithoutId<ControlRequest>;
+type WithoutId<Request> = Request extends ControlRequest ? Omit<Request, 'id'> : never;

@@ -1,24 +1,24 @@
-/** How a pool starts its connections: TCP, or TLS over it. Payer's thread. */
+/** Starts a pool's connections: TCP, or TLS over it. Payer's thread. */
 import { X509Certificate } from 'node:crypto';
 import net from 'node:net';
 import tls from 'node:tls';
 import { ClaimwireError } from '../../errors.ts';
 import type { Connect } from '../pool/connection.ts';
 
-/** Whom a `tls` link trusts. */
+/** Which nodes a `tls` link trusts. */
 export interface TlsOptions {
   /** PEM certificates to trust, instead of the system's. */
   ca?: string | Buffer;
-  /** Default true. Without it nobody knows who answers. */
+  /** Default true. With false the node's certificate is not checked. */
   rejectUnauthorized?: boolean;
-  /** The name the node's certificate is to have; default the host of the address. */
+  /** The name that the node's certificate must have; default the host of the address. */
   servername?: string;
 }
 
-/** Finds a node that is gone without a word, between two probes as well. */
+/** Finds a node that vanished without closing the connection, also between two probes. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** Names are looked up at each connection, so a node that moves is found. Throws INPUT_INVALID for a `ca` that is none. */
+/** Each connection looks the name up, so that a node that moved is found. Throws INPUT_INVALID for a `ca` that is no PEM. */
 export function connector(scheme: 'tcp' | 'tls', host: string, port: number, options?: TlsOptions): Connect {
   // Nagle's algorithm would hold a claim back until the one before it is acknowledged: 40 ms with Linux's delayed acks.
   const socketOptions = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
@@ -28,24 +28,18 @@ export function connector(scheme: 'tcp' | 'tls', host: string, port: number, opt
   }
   const { ca, rejectUnauthorized = true, servername } = options ?? {};
   const name = servername ?? (net.isIP(host) === 0 ? host : undefined);
-  const tlsOptions = {
-    secureContext: secureContext(ca),
-    rejectUnauthorized,
-    ...(name === undefined ? {} : { servername: name }),
-  };
-  return () => ({
-    socket: tls.connect({ ...tlsOptions, host, socket: net.connect(socketOptions) }),
-    upEvent: 'secureConnect',
-  });
-}
-
-function secureContext(ca: string | Buffer | undefined): tls.SecureContext {
+  let secureContext: tls.SecureContext;
   try {
-    // A context takes any text without a word.
+    // createSecureContext does not refuse text that is no certificate.
     if (ca !== undefined) new X509Certificate(ca);
-    return tls.createSecureContext({ minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) });
+    secureContext = tls.createSecureContext({ minVersion: 'TLSv1.2', ...(ca !== undefined && { ca }) });
   } catch (error) {
     const message = `tls.ca: expected certificates as PEM, got ${(error as Error).message}`;
     throw new ClaimwireError('INPUT_INVALID', message, {}, { cause: error });
   }
+  const tlsOptions = { secureContext, rejectUnauthorized, ...(name !== undefined && { servername: name }) };
+  return () => ({
+    socket: tls.connect({ ...tlsOptions, host, socket: net.connect(socketOptions) }),
+    upEvent: 'secureConnect',
+  });
 }

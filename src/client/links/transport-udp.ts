@@ -1,16 +1,29 @@
 /**
- * UDP behind the payer's socket port: one dgram socket, connected to its node.
+ * The payer's UDP socket, connected to its node. Payer's thread.
  *
- * Runs on the payer's thread. connect() lets the kernel drop datagrams of any other source, tells us when nothing
- * listens there, and spares each send an address lookup. It does not authenticate: whoever can send with the node's
- * source address can forge an ack (see payer.ts).
+ * A connected socket gets datagrams of its peer only, hears when nothing listens there, and needs no address lookup for
+ * each send. It does not authenticate: whoever can send with the node's address can forge an ack (see payer.ts).
  */
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
-import type { DatagramSocket } from './datagram-socket.ts';
+
+/** A socket with one peer: a UDP socket, or one of a test or simulator. */
+export interface DatagramSocket {
+  /** The other end, for messages, e.g. `127.0.0.1:9393`. */
+  readonly peer: string;
+  /**
+   * Called once, by the payer. `onMessage` borrows the bytes for the call; `onError` gets errors that the socket survives,
+   * such as that nothing listens at the peer.
+   */
+  listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void): void;
+  /** Sends one datagram; calls `sent` when the bytes may be written again. */
+  send(bytes: Uint8Array, offset: number, length: number, sent: (error?: Error | null) => void): void;
+  /** Nothing is heard or sent any more. */
+  close(): Promise<void>;
+}
 
 /** Room for a burst of acks while the payer signs; the kernel cuts it to its own limit. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
@@ -23,10 +36,7 @@ export async function openUdpSocket(to: string): Promise<DatagramSocket> {
   const { host, port } = parseNodeAddress(to, ['udp'], 'to');
   try {
     const { address, family } = await lookup(host);
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      recvBufferSize: RECEIVE_BUFFER_BYTES,
-    });
+    const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES });
     socket.connect(port, address);
     await once(socket, 'connect');
     return {
@@ -35,9 +45,7 @@ export async function openUdpSocket(to: string): Promise<DatagramSocket> {
         socket.on('message', onMessage);
         socket.on('error', onError);
       },
-      send(bytes, offset, length, sent) {
-        socket.send(bytes, offset, length, sent);
-      },
+      send: (bytes, offset, length, sent) => socket.send(bytes, offset, length, sent),
       async close() {
         const closed = once(socket, 'close');
         socket.close();

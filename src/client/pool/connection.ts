@@ -1,9 +1,9 @@
 /**
- * One TCP or TLS connection to a node: claims out in messages, acks and replies in. Payer's thread; a pool (pool.ts)
- * opens it and decides what becomes of it.
+ * One TCP or TLS connection to a node: sends claims in messages, and receives acks and replies. Payer's thread; a pool
+ * (pool.ts) opens and closes it.
  *
- * Owns its output buffers: claims are copied into one, which is written at the end of the turn and comes back when the
- * socket is done with it. What may wait in them is bounded; beyond it `send` says no. Input is read where it lies.
+ * It owns its output buffers. Claims are copied into one, which is written at the end of the turn and used again when the
+ * socket is done with it. Unsent bytes are bounded: beyond the limit `send` returns false. Input is not copied.
  */
 import type { Socket } from 'node:net';
 import { copyClaim } from '../../../protocol/claim.ts';
@@ -14,19 +14,19 @@ import { ControlCalls } from '../control-calls.ts';
 import type { PoolCounters } from './pool-stats.ts';
 import type { Route } from './router.ts';
 
-/** Claims of one message: most lie whole in one read of the node, and the header is a thousandth. */
+/** Claims of one message: most messages are whole in one read of the node, and the header is a thousandth. */
 const CLAIMS_PER_MESSAGE_MAX = 45;
 const MESSAGE_BYTES_MAX = STREAM_HEADER_BYTES + CLAIMS_PER_MESSAGE_MAX * CLAIM_BYTES;
-/** Written at once; above a stream's high-water mark (16 KiB), so that one too many is followed by `drain`. */
+/** Bytes of one write: above a stream's high-water mark (16 KiB), so that `drain` follows a full socket. */
 const BATCH_BYTES = 5 * MESSAGE_BYTES_MAX;
 /**
- * Unsent bytes beyond which claims wait at the payer, where a newer one of the channel replaces them: 2,800 claims,
- * which is 2.7 default windows. Wrong where `held` grows while the node is idle.
+ * Unsent bytes beyond which claims wait at the payer, where a newer one of the channel replaces them: 2,800 claims, or 2.7
+ * default windows. Too small where `held` grows while the node is idle.
  */
 const UNSENT_BYTES_MAX = 256 << 10;
 const SPARE_BATCHES_MAX = 4;
 
-/** Starts a connection; `upEvent` is when it may be written to. */
+/** Starts a connection; after `upEvent` it may be written to. */
 export type Connect = () => { socket: Socket; upEvent: 'connect' | 'secureConnect' };
 
 export type CutReason = 'silent' | 'garbage' | 'evicted' | 'timeout' | 'pool closed';
@@ -37,7 +37,7 @@ export interface ConnectionOwner {
   up(connection: Connection): void;
   /** Frames in `bytes[start, end)`, borrowed for the call. */
   frames(connection: Connection, bytes: Uint8Array, start: number, end: number): void;
-  /** There is room again after `send` said no. */
+  /** There is room again after `send` returned false. */
   drained(connection: Connection): void;
   /** Called once, for every connection. */
   down(connection: Connection, reason: CutReason | Error): void;
@@ -48,7 +48,7 @@ interface Batch {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   length: number;
-  /** Where the message that is being filled begins, and what it holds. */
+  /** Where the message that is being filled begins, and how many claims it has. */
   messageStart: number;
   messageClaims: number;
   readonly done: () => void;
@@ -56,17 +56,17 @@ interface Batch {
 
 export class Connection implements PayloadSink {
   state: 'opening' | 'up' | 'down' = 'opening';
-  /** Channels whose claims go here, and those of them that ask for room. */
+  /** Channels whose claims go here, and those of them that wait for room. */
   readonly routes = new Set<Route<Connection>>();
   readonly held = new Set<Route<Connection>>();
   readonly calls: ControlCalls;
   readonly startedAt: number;
-  /** When something, and when a claim, was last sent. */
+  /** When anything, and when a claim, was last sent. */
   sentAt: number;
   claimAt: number;
-  /** When the node is to have said something, from the first message sent since it last did; 0 where none is open. */
+  /** By when the node must send something, reckoned from the first message sent since it last did; 0 where none was. */
   dueAt = 0;
-  /** It has acknowledged a claim of ours: a node, and not something that takes connections. */
+  /** Whether it has acknowledged a claim, so that the peer is a node and not just something that listens. */
   proven = false;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
@@ -100,7 +100,6 @@ export class Connection implements PayloadSink {
     socket.on('error', (error) => {
       this.#error = error;
     });
-    // A node that ends its half has ended the connection.
     socket.on('end', () => this.#down(new Error('connection ended by the node')));
     socket.on('close', () => {
       this.#down(this.#error ?? new Error('connection closed'));
@@ -112,7 +111,7 @@ export class Connection implements PayloadSink {
     return this.#socket.writableLength + (this.#batch?.length ?? 0) < UNSENT_BYTES_MAX;
   }
 
-  /** Copies the claim into the output. False where too much is unsent. @param patienceMs for an answer */
+  /** Copies the claim into the output. Returns false where too much is unsent. @param patienceMs time for an answer */
   send(claims: DataView, offset: number, patienceMs: number): boolean {
     if (!this.hasRoom) return false;
     if (this.#batch !== undefined && this.#batch.length + STREAM_HEADER_BYTES + CLAIM_BYTES > BATCH_BYTES)
@@ -137,13 +136,13 @@ export class Connection implements PayloadSink {
     return true;
   }
 
-  /** Something was sent that the node is to answer within `patienceMs`. */
+  /** Notes that something was sent which the node must answer within `patienceMs`. */
   expect(patienceMs: number): void {
     this.sentAt = this.#owner.clock.now();
     if (this.dueAt === 0) this.dueAt = this.sentAt + patienceMs;
   }
 
-  /** From the parser. */
+  /** Called by the parser. */
   payload(bytes: Uint8Array, start: number, end: number): void {
     if (this.state !== 'up') return;
     this.dueAt = 0;
@@ -154,7 +153,7 @@ export class Connection implements PayloadSink {
     else this.cut('garbage');
   }
 
-  /** Ends it now; what was not sent is dropped. */
+  /** Ends the connection now. What was not sent is dropped. */
   cut(reason: CutReason): void {
     if (this.state === 'up' && reason === 'silent') this.#owner.counters.cutSilent += 1;
     if (this.state === 'up' && reason === 'garbage') this.#owner.counters.cutGarbage += 1;

@@ -1,33 +1,34 @@
 /** What a pool of connections counts. Payer's thread; pool.ts and router.ts write it. */
 
 export class PoolCounters {
-  /** Connections made; tries that failed; ones that were up and got lost, by whatever end or cut. */
+  /** Connections made, attempts that failed, and connections that were up and were lost or cut. */
   opened = 0;
   openFailures = 0;
   resets = 0;
-  /** Of those resets, the ones cut because the node said nothing, or no protocol of ours. */
+  /** Resets because the node was silent, or sent something other than the protocol. */
   cutSilent = 0;
   cutGarbage = 0;
-  /** Idle ones closed above the minimum. */
+  /** Idle connections closed above the minimum. */
   evicted = 0;
-  /** Channels put on a connection that was there already. */
+  /** Channels put on an existing connection. */
   reused = 0;
-  /** Channels that had to wait for a connection, how long in all, and how many gave up. */
+  /** Channels that waited for a connection, how long in total, and how many waited in vain. */
   waits = 0;
   waitMs = 0;
   waitTimeouts = 0;
-  /** Times a claim found too many bytes of its connection unsent. */
+  /** Claims whose connection had too many unsent bytes. */
   held = 0;
   messagesSent = 0;
-  /** Acks of channels of no payer here; messages that held something else than whole acks. */
+  /** Acks of channels of no payer here, and messages that held something other than whole acks. */
   unmatched = 0;
   malformed = 0;
   /** Health checks sent, as `hello`. */
   probes = 0;
 }
 
+/** A connection pool's counters, and what it holds now. */
 export interface PoolStats extends PoolCounters {
-  /** Open now, and on their way to be. */
+  /** Connections open now, and being opened. */
   connections: number;
   opening: number;
   /** Channels that wait for a connection, and channels on connections. */

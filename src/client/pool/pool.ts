@@ -1,10 +1,10 @@
 /**
  * Connections to one node, shared by the payers of a process: opened when there is something to send, kept alive while
- * there may be, and replaced when they are lost, as far as its limits go.
+ * there may be more, and replaced when they are lost, within the pool's limits.
  *
- * Payer's thread. Which channel goes where is the router's (router.ts), bytes are the connection's (connection.ts).
- * An idle connection is asked `hello`, not left to TCP keep-alive alone: the node closes what says nothing for a minute,
- * and only an answer says that the process, and not just its kernel, is there.
+ * Payer's thread. router.ts decides which channel uses which connection, connection.ts handles the bytes. An idle
+ * connection is sent `hello`, besides TCP keep-alive: the node closes a connection that is silent for a minute, and only
+ * an answer shows that the process, and not just its kernel, lives.
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
@@ -19,19 +19,19 @@ import { type PoolLimits, type PoolOptions, poolLimits } from './pool-options.ts
 import { PoolCounters, type PoolStats } from './pool-stats.ts';
 import { type RouteOwner, Router } from './router.ts';
 
-/** A connection that carries as many gets company, up to the maximum: a payer's usual hundred take two. */
+/** With more channels than this on one connection another is opened, up to the maximum: a hundred channels use two. */
 const CHANNELS_PER_CONNECTION = 64;
-/** The node gives a connection 10 seconds for its first message, and 60 for each next one. */
+/** The node allows a connection 10 seconds until its first message, and 60 until each next one. */
 const PROBE_IDLE_MS = 8_000;
 /**
- * A connection on which the node owes an answer is cut after so many timeouts of the claim's payer, and not before two
- * seconds: a slow sync or a collection is no reason to send everything again.
+ * A connection whose node owes an answer is cut after so many timeouts of the claim's payer, but not before two seconds,
+ * since a slow sync or a collection pause is no reason to send everything again.
  */
 const PATIENCE_RTOS = 4;
 const PATIENCE_MS_MIN = 2_000;
-/** A reply has its own time-out, a little sooner. */
+/** The request's own time-out comes a little sooner. */
 const PATIENCE_ASK_MS = 11_000;
-/** Between tries to connect, doubling from the first: a node that restarts is found again within a second. */
+/** Pause between attempts to connect, doubled each time: a node that restarts is found again within a second. */
 const BACKOFF_MS_FIRST = 50;
 const BACKOFF_MS_MAX = 1_000;
 const TICK_MS = 250;
@@ -58,7 +58,7 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #router = new Router<Connection>(this.counters);
   readonly #owners = new Set<RouteOwner>();
   readonly #connections = new Set<Connection>();
-  /** Down, their sockets not yet closed. */
+  /** Connections that are down, but whose sockets are not yet closed. */
   readonly #leaving = new Set<Connection>();
   #askers: Asker[] = [];
   #failures = 0;
@@ -85,22 +85,20 @@ export class ConnectionPool implements ConnectionOwner {
     return hostPortText(this);
   }
 
-  // --- payers ---
-
-  /** @internal A payer begins to use it. */
+  /** @internal A payer begins to use the pool. */
   join(owner: RouteOwner): void {
     if (this.#closed) throw new ClaimwireError('PAYER_CLOSED', 'pool: expected an open one, got a closed one');
     this.#owners.add(owner);
     this.#fill();
   }
 
-  /** @internal A payer is done with it. */
+  /** @internal A payer no longer uses the pool. */
   leave(owner: RouteOwner): void {
     this.#owners.delete(owner);
     this.#router.removeOwner(owner);
   }
 
-  /** @internal False where another payer of the pool has the channel: the acks of both would be one. */
+  /** @internal Returns false where another payer of the pool has the channel, since their acks could not be told apart. */
   open(channelId: bigint, owner: RouteOwner): boolean {
     return this.#router.add(channelId, owner);
   }
@@ -149,7 +147,7 @@ export class ConnectionPool implements ConnectionOwner {
     return { ...this.counters, connections: size - opening, opening, waiting: this.#router.waiting, channels };
   }
 
-  /** Closes every connection; payers that still use it hear nothing more. Nothing keeps the process alive after. */
+  /** Closes every connection. Payers that still use the pool get nothing more, and it no longer keeps the process alive. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelTick?.();
@@ -167,9 +165,7 @@ export class ConnectionPool implements ConnectionOwner {
     return this.close();
   }
 
-  // --- connections ---
-
-  /** @internal It can carry claims. */
+  /** @internal The connection can carry claims. */
   up(connection: Connection): void {
     const now = this.clock.now();
     this.counters.opened += 1;
@@ -189,19 +185,19 @@ export class ConnectionPool implements ConnectionOwner {
     this.#failures = 0;
   }
 
-  /** @internal It takes more. */
+  /** @internal The connection has room again. */
   drained(connection: Connection): void {
     this.#router.pump(connection);
   }
 
-  /** @internal It is lost, and what it carried goes to others. */
+  /** @internal The connection is lost. Its channels go to others. */
   down(connection: Connection, reason: CutReason | Error): void {
     this.#connections.delete(connection);
     this.#leaving.add(connection);
     const routes = this.#router.release(connection);
     if (this.#closed) return;
     if (reason !== 'evicted') this.#lost(connection, reason);
-    // Not within the call that found the connection lost; and what else is ready to be read may be its last acks.
+    // Not within the call that found the loss, and after the input that is ready, which may be its last acks.
     this.clock.afterInput(() => {
       for (const { owner, channelId } of routes) owner.receiver.resend(channelId);
       this.#fill();
@@ -218,10 +214,10 @@ export class ConnectionPool implements ConnectionOwner {
     const now = this.clock.now();
     this.#lastError = reason instanceof Error ? reason : new Error(`connection cut: ${reason}`);
     for (const { receiver } of this.#owners) receiver.fault(this.#lastError);
-    // As for claims: who was never there is not waited for.
+    // As for claims, a node that was never there is not waited for.
     if (this.counters.opened === 0 && isRefused(this.#lastError))
       for (const { reject } of this.#askers.splice(0)) reject(unreachableError(this.peer, this.#lastError));
-    // One that was good until now is replaced at once; several that fail together are one failure.
+    // A connection that worked is replaced at once. Several that fail together count as one failure.
     if (connection.proven || now < this.#openAt) return;
     const delay = Math.min(BACKOFF_MS_FIRST * 2 ** this.#failures, BACKOFF_MS_MAX);
     if (delay < BACKOFF_MS_MAX) this.#failures += 1;
@@ -229,9 +225,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   get #opening(): number {
-    let opening = 0;
-    for (const { state } of this.#connections) if (state === 'opening') opening += 1;
-    return opening;
+    return [...this.#connections].filter(({ state }) => state === 'opening').length;
   }
 
   #leastLoaded(): Connection | undefined {
@@ -242,7 +236,7 @@ export class ConnectionPool implements ConnectionOwner {
     return least;
   }
 
-  /** Opens what the minimum, or those that wait, call for. */
+  /** Opens connections up to the minimum, or as many as the waiting channels and requests need. */
   #fill(): void {
     if (this.#closed || this.#owners.size === 0) return;
     this.#armTick();
@@ -275,8 +269,6 @@ export class ConnectionPool implements ConnectionOwner {
       this.#fill();
     });
   }
-
-  // --- time ---
 
   #armTick(): void {
     this.#cancelTick ??= this.clock.after(TICK_MS, () => {

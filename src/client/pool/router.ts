@@ -1,9 +1,9 @@
 /**
- * Which connection carries which channel: routes, the line of those that wait for one, and acks back to their payers.
+ * Decides which connection carries which channel, and gives acks to their payers. Part of a pool, payer's thread.
  *
- * Payer's thread; part of a pool. A channel stays on its connection while that lives, so that its claims keep their
- * order; a new one gets the connection with the fewest. No claim is kept here: a channel that waits is asked for its
- * newest one when its turn has come, so the memory is bounded by the channels opened.
+ * A channel stays on its connection while that lives, so that its claims keep their order; a new channel gets the
+ * connection with the fewest. No claim is kept here: a channel that waits for a connection is asked for its newest claim
+ * when it has one, so that memory is bounded by the channels opened.
  */
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
 import { ACK_BYTES, ACK_CHANNEL_ID } from '../../../protocol/layout.ts';
@@ -18,7 +18,7 @@ export interface RouteOwner {
 /** What routes need of a connection. */
 interface Carrier<C> {
   readonly routes: Set<Route<C>>;
-  /** Of these, those whose newest claim found no room. */
+  /** Those of them whose newest claim found no room. */
   readonly held: Set<Route<C>>;
   readonly hasRoom: boolean;
 }
@@ -36,7 +36,7 @@ export class Router<C extends Carrier<C>> implements FrameSink {
   readonly #byOwner = new Map<RouteOwner, Route<C>[]>();
   /** In order of `waitingSince`. */
   readonly #line = new Set<Route<C>>();
-  /** Over the message being read; the acks in `[#runStart, #runEnd)` are all of `#runOwner`. */
+  /** The message being read; its acks in `[#runStart, #runEnd)` are all of `#runOwner`. */
   #bytes: Uint8Array = new Uint8Array(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #runOwner: RouteOwner | undefined;
@@ -88,7 +88,7 @@ export class Router<C extends Carrier<C>> implements FrameSink {
     this.#counters.waits += 1;
   }
 
-  /** Gives all that wait to `pick`'s connections; they are asked for their claims as there is room. */
+  /** Puts all that wait on the connections that `pick` returns, where they are asked for their claims as there is room. */
   admit(now: number, pick: () => C): void {
     for (const route of this.#line) {
       this.#counters.waitMs += now - route.waitingSince;
@@ -99,7 +99,7 @@ export class Router<C extends Carrier<C>> implements FrameSink {
     this.#line.clear();
   }
 
-  /** Ends the wait of those that wait since before `since`. Their claims are tried again by their payers' time-outs. */
+  /** Ends the wait of channels that wait since `since` or longer. Their payers send the claims again after a time-out. */
   giveUp(since: number, now: number, error: Error): void {
     const told = new Set<RouteOwner>();
     for (const route of this.#line) {
@@ -112,7 +112,7 @@ export class Router<C extends Carrier<C>> implements FrameSink {
     for (const owner of told) owner.receiver.fault(error);
   }
 
-  /** Asks for the claims of routes that found no room, while there is some. */
+  /** Asks for the claims of the routes that found no room, while there is room. */
   pump(connection: C): void {
     for (const route of connection.held) {
       if (!connection.hasRoom) return;
@@ -122,8 +122,8 @@ export class Router<C extends Carrier<C>> implements FrameSink {
   }
 
   /**
-   * Moves each connection's share over the mean to a new one. The old one may be lost with a claim of a moved channel on
-   * its way, so each is asked for its newest again.
+   * Moves the channels that each connection has above the mean to a new one. An old connection may be lost with claims
+   * unsent, so each moved channel is asked for its newest claim again.
    */
   rebalance(to: C, from: Iterable<C>, mean: number): void {
     for (const connection of from) {
@@ -137,14 +137,14 @@ export class Router<C extends Carrier<C>> implements FrameSink {
     }
   }
 
-  /** Takes all routes off a connection. Returns them: what they had on it may be lost. */
+  /** Removes all routes from a connection and returns them: claims that it carried may be lost. */
   release(connection: C): Route<C>[] {
     const routes = [...connection.routes];
     for (const route of routes) this.#detach(route);
     return routes;
   }
 
-  /** Hands each payer its acks in `bytes[start, end)`. Returns whether any was somebody's. */
+  /** Gives each payer its acks in `bytes[start, end)`. Returns whether a payer here got any. */
   dispatch(bytes: Uint8Array, start: number, end: number): boolean {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,35 +1,34 @@
 /**
- * What a payer keeps over restarts, for all its channels: the highest amount it may have signed, the highest that was
- * acknowledged, and a sequence that none of its claims is past. Payer's thread.
+ * What a payer keeps over restarts, for each channel: the highest amount it may have signed, the highest that was
+ * acknowledged, and a sequence that no claim has passed. Payer's thread.
  *
- * An amount is on the disk before it is signed, so that whatever a crash leaves, the node holds no more than the file
- * says. All that is asked for while one write is on its way goes with the next, so one sync covers many claims. The
- * exact amounts are kept and not blocks of them ahead: a node that lies could otherwise be paid what nobody asked for.
+ * An amount is on the disk before it is signed, so that after any crash the node holds no more than the file says. All
+ * amounts that come while one write is under way share the next, so one sync covers many claims. The file has the exact
+ * amounts, none reserved ahead: otherwise a node that lies could be paid what nobody asked for.
  */
 import { realpathSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ClaimwireError } from '../../errors.ts';
 import { FileFault, readSmallFile } from '../../system/regular-file.ts';
-import type { CommittedBounds } from '../committed.ts';
 import type { Flow } from '../flow.ts';
 import { lockState } from './state-lock.ts';
 import { parseState, type StateRecord, stateError, stateLine, stateText } from './state-text.ts';
 
 /** Two million channels' worth. */
 const STATE_BYTES_MAX = 256 << 20;
-/** Written behind the last whole copy before the next one is made, at least; and no less than that copy. */
+/** Bytes appended before the file is rewritten: at least so many, and at least as many as the last whole copy has. */
 const APPENDED_BYTES_MIN = 1 << 20;
-/** Sequences set aside ahead, so that most claims need no record for their sequence: lost at a crash, not at a close. */
+/** Sequences reserved ahead, so that most claims need no write for theirs. A crash loses them, a close does not. */
 const SEQUENCES_AHEAD = 1_024;
 const SEQUENCE_MAX = 2 ** 32 - 1;
 
 /** One channel's line, as it is on the disk or about to be. */
 export interface StateEntry {
   readonly ledgerChannelId: string;
-  /** What the file says; undefined for a channel that it does not know yet. */
+  /** What the file said when it was opened; undefined for a new channel. */
   readonly found: StateRecord | undefined;
-  /** What is on the disk, and what is to be there with the next write. */
+  /** What is on the disk, and what the next write will put there. */
   readonly written: StateRecord;
   readonly next: StateRecord;
   flow: Flow | undefined;
@@ -44,7 +43,7 @@ export class StateFile {
   #copyBytes = 0;
   #appendedBytes = 0;
   #dirty = new Set<StateEntry>();
-  /** Settles with the write that takes what is dirty now. */
+  /** The next write, which will include what is dirty now. */
   #group: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failure: ClaimwireError | undefined;
@@ -57,7 +56,7 @@ export class StateFile {
 
   /**
    * Opens the file, or makes it. Rejects with ClaimwireError STATE_LOCKED (another live payer has it), STATE_INVALID
-   * (damaged, or something else), or STATE_FAILED.
+   * (damaged, or no state file), or STATE_FAILED.
    */
   static async open(file: string): Promise<StateFile> {
     const path = realPath(file);
@@ -84,20 +83,14 @@ export class StateFile {
     return entry;
   }
 
-  /** What is known of the channel's committed amount. */
-  bounds(entry: StateEntry, otherwise: CommittedBounds): CommittedBounds {
-    const { found } = entry;
-    return found === undefined ? otherwise : { least: found.committed, most: found.signed };
-  }
-
   /**
-   * Readies a claim of `amount` to be signed. Returns undefined where the disk has all that it needs, else a promise of
-   * it, which rejects with ClaimwireError STATE_FAILED.
+   * Records that a claim of `amount` may be signed. Returns undefined where the disk has all that this needs, otherwise a
+   * promise of the write, which rejects with ClaimwireError STATE_FAILED.
    */
   record(entry: StateEntry, amount: bigint, flow: Flow): Promise<void> | undefined {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { written, next } = entry;
-    // A promise is signed for at most twice: once as it comes, and once after a refusal of what it rode on.
+    // A promise causes at most two signatures: one when it is made, one after a refusal of the claim that it waited for.
     const sequencesNeeded = 2 * (flow.waiters.length + 2);
     if (amount <= written.signed && written.sequence - flow.lastSequence >= sequencesNeeded) return undefined;
     entry.flow = flow;
@@ -108,15 +101,14 @@ export class StateFile {
     return this.#group;
   }
 
-  /** Writes what was acknowledged and which sequences were used, and lets others have the file. */
+  /** Writes what was acknowledged and which sequences were used, and unlocks the file. */
   async close(): Promise<void> {
     await this.#writing;
     try {
       if (this.#failure === undefined) {
         for (const entry of this.#entries.values()) {
-          const { flow, next } = entry;
-          if (flow === undefined) continue;
-          next.sequence = flow.lastSequence;
+          if (entry.flow === undefined) continue;
+          entry.next.sequence = entry.flow.lastSequence;
           this.#dirty.add(entry);
         }
         await this.#guard(() => this.#append());
@@ -128,7 +120,7 @@ export class StateFile {
     }
   }
 
-  /** After the write under way, and not before the turn's other claims are there. */
+  /** Starts a write after the one under way, and after the turn's other claims have come. */
   #nextGroup(): Promise<void> {
     const group = this.#writing.then(() => {
       this.#group = undefined;
@@ -142,16 +134,16 @@ export class StateFile {
     const entries = [...this.#dirty];
     this.#dirty.clear();
     if (entries.length === 0) return;
-    const taken = entries.map((entry) => [entry, snapshot(entry)] as const);
-    const text = stateLine(taken.map(([{ ledgerChannelId }, record]) => [ledgerChannelId, record]));
+    const records = entries.map((entry) => [entry, snapshot(entry)] as const);
+    const text = stateLine(records.map(([{ ledgerChannelId }, record]) => [ledgerChannelId, record]));
     await this.#handle!.appendFile(text);
     await this.#handle!.datasync();
-    for (const [{ written }, record] of taken) Object.assign(written, record);
+    for (const [{ written }, record] of records) Object.assign(written, record);
     this.#appendedBytes += text.length;
     if (this.#appendedBytes > Math.max(APPENDED_BYTES_MIN, this.#copyBytes)) await this.#rewrite();
   }
 
-  /** A whole new copy takes the file's name, synced before and after. */
+  /** Replaces the file by a new copy, synced before and after it gets the name. */
   async #rewrite(): Promise<void> {
     for (const { ledgerChannelId, written, flow } of this.#entries.values())
       if (flow !== undefined) this.#found.set(ledgerChannelId, written);
@@ -174,23 +166,21 @@ export class StateFile {
     this.#appendedBytes = 0;
   }
 
-  /** After a write that failed nothing is known of what the disk holds, so nothing more is signed. */
+  /** After a failed write it is not known what the disk holds, so nothing more is signed. */
   async #guard(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
       await work();
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-      this.#failure = failed(
-        `expected to write ${this.#path}, got ${reason}, mend that and open the payer again`,
-        error,
-      );
+      const message = `expected to write ${this.#path}, got ${reason}, mend that and open the payer again`;
+      this.#failure = failed(message, error);
       throw this.#failure;
     }
   }
 }
 
-/** What is to be written of a channel now: acknowledgements since the last time go along. */
+/** What to write of a channel now, with the acknowledgements since the last write. */
 function snapshot({ next, flow }: StateEntry): StateRecord {
   const acknowledged = flow?.committed ?? 0n;
   if (acknowledged > next.committed) next.committed = acknowledged;
@@ -198,7 +188,7 @@ function snapshot({ next, flow }: StateEntry): StateRecord {
   return { ...next };
 }
 
-/** Through links, so that two names of one file have one lock. */
+/** The path without links, so that two names of one file have one lock. */
 function realPath(file: string): string {
   try {
     return realpathSync(file);
@@ -219,11 +209,7 @@ function read(path: string): Map<string, StateRecord> {
 
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await folder.sync().finally(() => folder.close());
 }
 
 function failed(message: string, cause?: unknown): ClaimwireError {

@@ -1,11 +1,10 @@
 /**
- * One live payer a state file, kept by the system: a Unix socket beside the file that answers for as long as the process
- * lives, whichever way it ends, and in whatever pid namespace. Payer's thread, cold path.
+ * Lets a state file have one live payer. The lock is a Unix socket beside the file, which answers exactly as long as the
+ * process lives, however it ends and in any pid namespace. Payer's thread, cold path.
  *
- * Each contender first puts up a socket of its own, under a name nobody else has, and then looks at all others: of two
- * at the same time each sees the other, so that both may be turned away, but never both let in. A socket that nobody
- * answers on is of a process that is gone, and its name is not used again, so that it can be removed. Not held between
- * machines that share a network file system.
+ * Each payer first makes a socket with a name of its own, and then tries all others. Of two at the same time each sees
+ * the other, so both may be refused, but never both accepted. A socket that does not answer is of a process that ended;
+ * its name is never used again, so it can be removed. The lock does not reach machines that share a network file system.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -16,10 +15,10 @@ import { basename, dirname, join } from 'node:path';
 import { ClaimwireError } from '../../errors.ts';
 import { stateError } from './state-text.ts';
 
-/** A Unix socket's address has 108 bytes, of which the rest of a name and a folder given by its descriptor take 40. */
+/** A Unix socket's address has 108 bytes; the rest of the name and the folder, named by its descriptor, need 40 of them. */
 const NAME_BYTES_MAX = 60;
 
-/** Resolves with what gives the lock back. Rejects with ClaimwireError STATE_LOCKED or STATE_INVALID. */
+/** Resolves with a function that releases the lock. Rejects with ClaimwireError STATE_LOCKED or STATE_INVALID. */
 export async function lockState(path: string): Promise<() => Promise<void>> {
   const folder = dirname(path);
   const prefix = `${basename(path)}.lock.`;
@@ -41,8 +40,11 @@ export async function lockState(path: string): Promise<() => Promise<void>> {
     await new Promise((resolve) => server.close(resolve));
   };
   try {
-    // Under its own name it listens already: one that does not answer is dead, not about to begin.
-    await listen(server, at(`.${name}`));
+    // It gets its name when it listens already, so that one that does not answer is dead, and not about to begin.
+    const listening = once(server, 'listening');
+    server.listen(at(`.${name}`));
+    await listening;
+    server.unref();
     await rename(join(folder, `.${name}`), join(folder, name));
     for (const other of await readdir(folder)) {
       if (!other.startsWith(prefix) || other === name) continue;
@@ -60,14 +62,7 @@ export async function lockState(path: string): Promise<() => Promise<void>> {
   }
 }
 
-async function listen(server: ReturnType<typeof createServer>, path: string): Promise<void> {
-  const listening = once(server, 'listening');
-  server.listen(path);
-  await listening;
-  server.unref();
-}
-
-/** Whatever is not plainly dead is alive: a stopped process answers nothing, but its socket takes the connection. */
+/** Whether the socket's process lives. A stopped process sends nothing, but its socket accepts connections. */
 async function answers(path: string): Promise<boolean> {
   const socket = createConnection(path);
   try {

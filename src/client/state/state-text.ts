@@ -1,13 +1,12 @@
 /**
- * A payer's state file as text: a first line that says what it is, then lines of channels, the last word on a channel
- * being the one that holds.
+ * A payer's state file as text: a title line, then lines with records of channels. A channel's last record is valid.
  *
  *     claimwire payer state 1, LINES #CRC32
  *     LEDGER_ID,COMMITTED,SIGNED,SEQUENCE … #CRC32
  *
- * The first LINES lines were there whole when the file got its name. Each later one was written with one call, and
- * synced before anything in it was signed: where the last one is cut or damaged, nobody has relied on it. Any other
- * damage is refused.
+ * The first LINES lines of records were complete when the file got its name. Each later line was written by one call, and
+ * synced before anything in it was signed. So if the last one is cut or damaged, nobody has relied on it. Any other damage
+ * is refused.
  */
 import { crc32 } from 'node:zlib';
 import { U64_MAX } from '../../../protocol/layout.ts';
@@ -18,11 +17,11 @@ const RECORDS_PER_LINE = 1_000;
 const SEQUENCE_MAX = 2 ** 32 - 1;
 
 export interface StateRecord {
-  /** Acknowledged as durable, drops. */
+  /** Highest amount acknowledged as durable, drops. */
   committed: bigint;
-  /** The most that may have been signed. */
+  /** Highest amount that may have been signed, drops. */
   signed: bigint;
-  /** No claim has a later sequence. */
+  /** No claim has a higher sequence. */
   sequence: number;
 }
 
@@ -35,7 +34,7 @@ export function stateText(records: ReadonlyMap<string, StateRecord>): string {
   return checked(`${STATE_TITLE}, ${lines.length}`) + lines.join('');
 }
 
-/** What is written behind it. */
+/** A line to append. */
 export function stateLine(records: Iterable<readonly [string, StateRecord]>): string {
   const texts: string[] = [];
   for (const [id, { committed, signed, sequence }] of records) texts.push(`${id},${committed},${signed},${sequence}`);
@@ -46,7 +45,7 @@ function checked(text: string): string {
   return `${text} #${crc32(text).toString(16).padStart(8, '0')}\n`;
 }
 
-/** What stands before the checksum, if that is right. */
+/** The text before the checksum, or undefined where that is wrong. */
 function unchecked(line: string): string | undefined {
   const parts = /^(.+) #([0-9a-f]{8})$/.exec(line);
   return parts !== null && crc32(parts[1]!) === Number.parseInt(parts[2]!, 16) ? parts[1] : undefined;
@@ -56,7 +55,7 @@ function unchecked(line: string): string | undefined {
 export function parseState(text: string, path: string): Map<string, StateRecord> {
   const records = new Map<string, StateRecord>();
   const lines = text.split('\n');
-  // After the last newline: nothing, or what a crash left of a write.
+  // After the last newline there is nothing, or what a crash left of a write.
   const isCut = lines.pop() !== '';
   const title = /^(.*), (\d{1,9})$/.exec(unchecked(lines.shift() ?? '') ?? '');
   if (title?.[1] !== STATE_TITLE)

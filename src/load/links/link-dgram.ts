@@ -1,7 +1,7 @@
 /**
- * Claims over node:dgram: the portable link. Each datagram is a system call, a request object and a callback.
+ * The portable link: claims over node:dgram. Each datagram costs a system call, a request object and a callback.
  *
- * Generator thread; owns its sockets and the packets, which come back when dgram has sent them.
+ * Generator thread. The link owns its sockets and its packets, which are free again when dgram has sent them.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import type { HostPort } from '../../host-port.ts';
 import { SOURCE_WORDS } from '../../ring/slot.ts';
 import { EventLoopLink, type LinkOptions, type LoadLink } from './link.ts';
 
-/** Datagrams handed to dgram and not sent yet, over all sockets. */
+/** The most datagrams that dgram has and has not sent yet, over all sockets. */
 const PACKETS_MAX = 1_024;
 /** Room for acks while the generator signs; the kernel cuts it to its own limit. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
@@ -77,14 +77,11 @@ export class DgramLink extends EventLoopLink implements LoadLink {
 
   #newPacket(claims: number): OutgoingPacket {
     const bytes = new Uint8Array(claims * CLAIM_BYTES);
-    const packet: OutgoingPacket = {
-      bytes,
-      view: new DataView(bytes.buffer),
-      sent: (error) => {
-        if (error) this.failed(error);
-        this.#free.push(packet);
-      },
+    const sent = (error: Error | null) => {
+      if (error) this.failed(error);
+      this.#free.push(packet);
     };
+    const packet: OutgoingPacket = { bytes, view: new DataView(bytes.buffer), sent };
     return packet;
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Claims over the addon's sockets: the fast link. The kernel copies claims out of their slots, datagrams of one socket
- * leave as a train that the system cuts (UDP_SEGMENT), acks come in batches.
+ * The fast link: claims over the addon's sockets. C copies claims out of their slots. The datagrams of one socket leave
+ * as a train, which is one message that the system cuts (UDP_SEGMENT), and acks come in batches.
  *
- * Generator thread; owns its sockets and, in them, the memory trains are built in.
+ * Generator thread. The link owns its sockets, and they own the memory in which trains are built.
  */
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../../protocol/layout.ts';
 import type { HostPort } from '../../host-port.ts';
@@ -13,12 +13,12 @@ import type { LoadChannels } from '../channels.ts';
 import { attachAddon } from '../signer.ts';
 import type { LinkOptions, LoadLink } from './link.ts';
 
-/** The longest train: what the system cuts is one message of at most so many bytes. */
+/** The longest train: the system cuts messages of at most so many bytes. */
 const TRAIN_BYTES_MAX = DATAGRAM_BYTES_MAX;
 const TRAIN_DATAGRAMS_MAX = 64;
 const RECEIVE_BUFFER_BYTES = 1 << 20;
 
-/** Datagrams of one length, only the last may be shorter; `start` of its bytes have left already. */
+/** Datagrams of one length, of which only the last may be shorter. `start` of the bytes have left already. */
 interface Train {
   readonly sender: NativeUdp;
   start: number;
@@ -51,8 +51,7 @@ export class NativeLink implements LoadLink {
   }
 
   get failures(): number {
-    let refusals = 0;
-    for (const { sender } of this.#trains) refusals += sender.refusals;
+    const refusals = this.#trains.reduce((sum, { sender }) => sum + sender.refusals, 0);
     if (refusals > 0) this.lastFailure = 'ECONNREFUSED';
     return refusals;
   }
@@ -93,7 +92,7 @@ export class NativeLink implements LoadLink {
     for (const { sender } of this.#trains) sender.receiveInto(this.#sink);
   }
 
-  /** At the socket that sent last: exact for one claim at a time; acks at the others are found at the next look. */
+  /** Waits on the socket that sent last; acks on the other sockets are read on the next turn. */
   wait(waitUs: number): void {
     if (waitUs >= 1) this.#trains[this.#lastSocket]!.sender.wait(Math.round(waitUs), false);
   }
@@ -104,22 +103,16 @@ export class NativeLink implements LoadLink {
 
   #fits({ start, bytes, segmentBytes, datagrams }: Train, more: number): boolean {
     if (bytes === 0) return true;
-    const isWhole = bytes === datagrams * segmentBytes;
-    return (
-      start === 0 &&
-      isWhole &&
-      more <= segmentBytes &&
-      datagrams < TRAIN_DATAGRAMS_MAX &&
-      bytes + more <= TRAIN_BYTES_MAX
-    );
+    if (start !== 0 || bytes !== datagrams * segmentBytes || more > segmentBytes) return false;
+    return datagrams < TRAIN_DATAGRAMS_MAX && bytes + more <= TRAIN_BYTES_MAX;
   }
 
-  /** Sends what there is; what the socket has no room for stays. */
+  /** Sends the train; what the socket has no room for stays. */
   #depart(train: Train): void {
     const { sender, start, bytes, segmentBytes } = train;
     const before = sender.refusals;
     const sent = sender.sendSegments(start, bytes - start, segmentBytes);
-    // Refused by the peer's machine (ICMP for an earlier datagram): these count as sent, into the void.
+    // The peer's machine refused an earlier datagram by ICMP: these datagrams count as sent, and are lost.
     const end = sender.refusals > before ? bytes : Math.min(bytes, start + sent * segmentBytes);
     if (end < bytes) {
       train.start = end;
@@ -131,7 +124,7 @@ export class NativeLink implements LoadLink {
   }
 }
 
-/** How many slots from `index` on follow each other. */
+/** How many slots from `index` on are adjacent. */
 function runLength(slots: Uint32Array, index: number, count: number): number {
   let run = 1;
   while (index + run < count && slots[index + run] === slots[index]! + run * SLOT_BYTES) run++;

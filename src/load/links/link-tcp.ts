@@ -1,7 +1,7 @@
 /**
- * Claims over TCP: `u32 length ‖ claims`, what would be a datagram being one payload; acks come back framed alike.
+ * Claims over TCP, framed as `u32 length ‖ claims`: one payload for what would be a datagram. Acks are framed alike.
  *
- * Generator thread. What a turn sends on a connection is gathered in one buffer and written at its end.
+ * Generator thread. What a turn sends on a connection is gathered in one buffer, which is written at the end of the turn.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -12,9 +12,9 @@ import type { HostPort } from '../../host-port.ts';
 import { SOURCE_WORDS } from '../../ring/slot.ts';
 import { EventLoopLink, type LinkOptions, type LoadLink } from './link.ts';
 
-/** Bytes that may wait for a connection before it counts as full. */
+/** A connection with more unsent bytes than this counts as full. */
 const UNSENT_BYTES_MAX = 256 << 10;
-/** Gathered for one connection before it is written, a turn at most. */
+/** The most bytes that are gathered for one connection in a turn. */
 const GATHERED_BYTES_MAX = 64 << 10;
 const CONNECT_MS_MAX = 10_000;
 const NO_SOURCE = new Uint32Array(SOURCE_WORDS);
@@ -71,7 +71,7 @@ export class TcpLink extends EventLoopLink implements LoadLink {
     return { host: localAddress!, port: localPort! };
   }
 
-  /** A connection that is gone takes everything and loses it: its claims are unanswered. */
+  /** Claims for a closed connection are lost, and so remain unanswered. */
   send(socket: number, slots: Uint32Array, count: number): boolean {
     const connection = this.#connections[socket]!;
     if (!connection.isOpen) return true;
@@ -89,7 +89,7 @@ export class TcpLink extends EventLoopLink implements LoadLink {
     for (const connection of this.#connections) {
       if (connection.length === 0) continue;
       if (connection.isOpen) connection.socket.write(connection.bytes.subarray(0, connection.length));
-      // The written part is node:net's until it has left.
+      // The written buffer belongs to node:net until it is sent.
       Object.assign(connection, emptyBuffer());
     }
   }

@@ -7,25 +7,29 @@
 import type { HostPort } from '../../host-port.ts';
 import type { TransportSink } from '../../transport/transport.ts';
 
+/** A shorter sleep costs more than it saves. */
+const SLEEP_US_MIN = 20;
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
 export interface LoadLink {
   readonly name: 'native' | 'dgram' | 'tcp';
-  /** Where socket n sends from. */
+  /** The address that a socket sends from. */
   local(socket: number): HostPort;
   /**
-   * Takes a datagram (or stream payload) of `count` claims, which lie at the byte offsets `slots[0..count)` of the
-   * arena, and copies them. It leaves at the latest with the next `flush` that finds room. False where the socket's own
-   * queue is full: nothing is taken, try again later.
+   * Copies a datagram (or stream payload) of `count` claims, which lie at the byte offsets `slots[0..count)` of the arena.
+   * It leaves at the latest with the next `flush` that finds room. False where the socket's own queue is full: nothing was
+   * copied, and the caller tries again later.
    */
   send(socket: number, slots: Uint32Array, count: number): boolean;
   flush(): void;
-  /** Hands what has come in to the sink; links of the event loop do so by themselves, between turns. */
+  /** Hands what has come in to the sink. Links of the event loop do so by themselves, between turns. */
   receive(): void;
-  /** Sleeps until something may have come in, at most so long; the event loop does not turn meanwhile. */
+  /** Sleeps until something may have come in, at most so long. The event loop stands still meanwhile. */
   wait(waitUs: number): void;
   /** How often a send or receive failed, and the system's word for the last of them. */
   readonly failures: number;
   readonly lastFailure: string | undefined;
-  /** Messages with acks that the sockets had no room for, where the system says. */
+  /** Messages with acks that the sockets had no room for; 0 where the system does not count them. */
   readonly drops: number;
   close(): Promise<void>;
 }
@@ -38,7 +42,7 @@ export interface LinkOptions extends HostPort {
   sink: TransportSink;
 }
 
-/** What links of the event loop have in common: no drops that are known, and nothing to do to receive. */
+/** What links of the event loop share: they know of no drops, and receive by themselves. */
 export class EventLoopLink {
   readonly drops = 0;
   failures = 0;
@@ -46,19 +50,11 @@ export class EventLoopLink {
 
   receive(): void {}
   wait(waitUs: number): void {
-    sleepUs(waitUs);
+    if (waitUs >= SLEEP_US_MIN) Atomics.wait(cell, 0, 0, waitUs / 1_000);
   }
 
   protected failed(error: Error): void {
     this.failures += 1;
     this.lastFailure = (error as NodeJS.ErrnoException).code ?? error.message;
   }
-}
-
-/** Below this a sleep costs more than it saves. */
-const SLEEP_US_MIN = 20;
-const cell = new Int32Array(new SharedArrayBuffer(4));
-
-function sleepUs(waitUs: number): void {
-  if (waitUs >= SLEEP_US_MIN) Atomics.wait(cell, 0, 0, waitUs / 1_000);
 }

@@ -8,12 +8,12 @@ interface Tick {
 }
 
 export interface Axis {
-  /** 0 at the axis's beginning, 1 at its end; NaN for what cannot be drawn. */
+  /** 0 at the axis's beginning, 1 at its end; NaN for a value that cannot be drawn. */
   position(value: number): number;
   ticks: Tick[];
 }
 
-/** Rounded outwards to whole ticks; `low` = `high` is widened. */
+/** An axis whose ends are rounded outwards to whole ticks; it is widened where `low` = `high`. */
 export function linearAxis(low: number, high: number, label: (value: number) => string, tickCount = 5): Axis {
   const span = high > low ? high - low : Math.abs(high) || 1;
   const step = tickStep(span / tickCount);
@@ -26,20 +26,19 @@ export function linearAxis(low: number, high: number, label: (value: number) => 
   return { position: (value) => (value / step - first) / (last - first), ticks };
 }
 
-/** From the first value to the last, ticks between them only. */
+/** An axis that ends at the last value, with ticks up to there. */
 export function timeAxis(endSeconds: number): Axis & { unit: string } {
   const [unit, seconds] = endSeconds > 7200 ? ['hours', 3600] : endSeconds > 300 ? ['minutes', 60] : ['seconds', 1];
   const end = endSeconds > 0 ? endSeconds : 1;
   const step = tickStep(end / seconds / 10);
-  const ticks: Tick[] = [];
-  for (let index = 0; index * step * seconds <= end * (1 + 1e-9); index++) {
+  const ticks = Array.from({ length: Math.floor((end / seconds / step) * (1 + 1e-9)) + 1 }, (_, index) => {
     const value = Number((index * step).toPrecision(12));
-    ticks.push({ value: value * seconds, label: String(value) });
-  }
+    return { value: value * seconds, label: String(value) };
+  });
   return { position: (value) => value / end, ticks, unit };
 }
 
-/** Ends and ticks at 1, 2 and 5 times powers of ten, ticks over more than three powers at 1 only; both values positive. */
+/** Ends and ticks are at 1, 2 and 5 times powers of ten; over more than three powers ticks are at 1 only. `low` > 0. */
 export function logAxis(low: number, high: number): Axis {
   const rungs: number[] = [];
   for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)) + 1; power++)
@@ -60,7 +59,7 @@ export function logAxis(low: number, high: number): Axis {
   };
 }
 
-/** Milliseconds: from 0, or logarithmic where the values are more than ten apart. */
+/** Milliseconds from 0, or logarithmic where the highest value is more than ten times the lowest. */
 export function latencyAxis(valuesMs: readonly number[]): Axis & { logarithmic: boolean } {
   const positive = valuesMs.filter((value) => value > 0 && Number.isFinite(value));
   const high = positive.reduce((most, value) => Math.max(most, value), 0);
@@ -71,7 +70,7 @@ export function latencyAxis(valuesMs: readonly number[]): Axis & { logarithmic: 
 }
 
 /**
- * Percentiles by how rare what lies beyond them is: values are nines, log10(1 / (1 - p)), so 0 is the minimum,
+ * Percentiles by how rare the values beyond them are. A percentile p is at log10(1 / (1 - p)) nines: 0 is the minimum,
  * 1 is 90 %, 2 is 99 %.
  */
 export function percentileAxis(nines: number): Axis {
@@ -84,7 +83,7 @@ export function percentileAxis(nines: number): Axis {
   return { position: (value) => value / end, ticks };
 }
 
-/** The percentile of so many nines, with as many digits as tell it from its neighbours. */
+/** The percentile of so many nines, with as many digits as distinguish it from its neighbours. */
 export function percentOfNines(nines: number): string {
   return String(Number((100 - 100 * 10 ** -nines).toFixed(Math.floor(nines))));
 }

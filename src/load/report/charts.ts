@@ -3,24 +3,23 @@
  */
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
 import type { Latency, LoadInterval, LoadResult, LoadStep } from '../result.ts';
-import { type Axis, latencyAxis, linearAxis, percentileAxis, percentOfNines, timeAxis } from './axes.ts';
+import { latencyAxis, linearAxis, percentileAxis, percentOfNines, timeAxis } from './axes.ts';
 import { formatCompact, formatCount, formatMs, formatSetMs, html, type Markup, NOTHING } from './html.ts';
-import { type Rule, renderLegend, renderPlot, type Series, type Stretch } from './plot.ts';
+import { type Plot, type Rule, renderLegend, renderPlot, type Series, type Stretch } from './plot.ts';
 
-/** Points of the percentile curve for each factor of ten in rarity. */
+/** Points of the percentile curve for each nine: 90 %, 99 %, 99.9 %, … */
 const POINTS_PER_NINE = 20;
-/** More points over time than this would be narrower than two pixels: neighbours are drawn as one. */
+/** More points over time would be closer than two pixels, so neighbours are merged into one. */
 const TIME_POINTS_MAX = 480;
-/** A level further above everything measured than this is not drawn: it would flatten the curves. */
+/** An SLO more than this many times the highest value is not drawn, since it would flatten the curves. */
 const LEVEL_REACH = 10;
+const NO_LATENCY = html`<p class="empty">Nothing was acknowledged: there is no latency to draw.</p>`;
 
-export function renderPercentiles(step: LoadStep, sloMs: number | null): Markup {
-  const curves = [decode(step.latency), decode(step.uncorrected)] as const;
+export function renderPercentiles(step: LoadStep, sloMs: number): Markup {
   const nines = curveNines(Math.max(step.latency.count, step.uncorrected.count));
-  if (nines.length === 0) return html`<p class="empty">Nothing was acknowledged: there is no latency to draw.</p>`;
-  const [corrected, uncorrected] = curves.map((valueAt) => nines.map(valueAt)) as [number[], number[]];
-  const levels = sloLevel(sloMs, [...corrected, ...uncorrected]);
-  const y = latencyAxis([...corrected, ...uncorrected, ...levels.map(({ value }) => value)]);
+  if (nines.length === 0) return NO_LATENCY;
+  const corrected = nines.map(latencyAt(step.latency));
+  const uncorrected = nines.map(latencyAt(step.uncorrected));
   const series: Series[] = [
     { label: 'from the intended send time (corrected)', ink: 'blue', values: corrected },
     { label: 'from the actual send time (uncorrected)', ink: 'orange dashed', values: uncorrected },
@@ -29,40 +28,38 @@ export function renderPercentiles(step: LoadStep, sloMs: number | null): Markup 
     label: 'Latency by percentile',
     height: 340,
     x: percentileAxis(nines.at(-1)!),
-    y,
     xTitle: 'percentile of claims, each further nine takes the same room',
-    yTitle: latencyTitle(y),
     at: nines,
     tips: nines.map((nine, index) => {
       const name = index === nines.length - 1 ? 'maximum' : index === 0 ? 'minimum' : `${percentOfNines(nine)} %`;
       return `${name}\ncorrected ${formatMs(corrected[index]!)} ms\nuncorrected ${formatMs(uncorrected[index]!)} ms`;
     }),
     series,
-    levels,
+    ...latencyScale([...corrected, ...uncorrected], sloMs, 'latency'),
   })}`;
 }
 
-/** From the minimum on in even steps of nines; the last claim of all, the maximum, ends the curve. */
+/** From the minimum, at 0, in even steps to the maximum, which is the last of `count` claims. */
 function curveNines(count: number): number[] {
   if (count === 0) return [];
   const end = Math.log10(count);
-  const nines: number[] = [];
-  for (let index = 0; index / POINTS_PER_NINE < end; index++) nines.push(index / POINTS_PER_NINE);
-  return [...nines, end];
+  return [...Array.from({ length: Math.ceil(end * POINTS_PER_NINE) }, (_, index) => index / POINTS_PER_NINE), end];
 }
 
-/** Milliseconds at so many nines. A bucket's upper end may lie above the highest value in it. */
-function decode(latency: Latency): (nines: number) => number {
+/** Milliseconds at so many nines. The upper end of a bucket may lie above the highest value in it. */
+function latencyAt(latency: Latency): (nines: number) => number {
   if (latency.count === 0) return () => Number.NaN;
   const histogram = decodeFromCompressedBase64(latency.hdr);
   return (nines) => Math.min(latency.maxMs, histogram.getValueAtPercentile(100 - 100 * 10 ** -nines) / 1000);
 }
 
-/** A point over the whole run. */
+/** An interval of a step, placed in the whole run. */
 interface Moment extends LoadInterval {
   seconds: number;
   requestedRate: number | null;
 }
+
+type OverTime = Pick<Plot, 'x' | 'xTitle' | 'at' | 'stretches'>;
 
 export function renderOverTime({ steps, settings }: LoadResult): { throughput: Markup; latency: Markup } {
   const { moments, stretches, endSeconds } = layOut(steps);
@@ -88,75 +85,56 @@ export function renderOverTime({ steps, settings }: LoadResult): { throughput: M
   };
 }
 
-interface OverTime {
-  x: Axis;
-  xTitle: string;
-  at: number[];
-  stretches?: Stretch[];
-}
-
-function renderThroughput(moments: Moment[], stretches: Stretch[], steps: LoadStep[], common: OverTime): Markup {
-  const series: Series[] = [
-    { label: 'acknowledged', ink: 'blue', values: moments.map(({ ackedPerSecond }) => ackedPerSecond) },
-    { label: 'sent', ink: 'orange dashed', values: moments.map(({ sentPerSecond }) => sentPerSecond) },
-  ];
-  const requested = steps.flatMap(({ requestedRate }) => requestedRate ?? []);
-  const guides = steps.flatMap(({ requestedRate }, index): [number, number][][] => {
+function renderThroughput(
+  moments: readonly Moment[],
+  stretches: Stretch[],
+  steps: LoadStep[],
+  common: OverTime,
+): Markup {
+  const acked: Series = { label: 'acknowledged', ink: 'blue', values: moments.map((moment) => moment.ackedPerSecond) };
+  const sent: Series = { label: 'sent', ink: 'orange dashed', values: moments.map((moment) => moment.sentPerSecond) };
+  const guides = steps.flatMap(({ requestedRate: rate }, index) => {
     const { from, to } = stretches[index]!;
-    return requestedRate === null
-      ? []
-      : [
-          [
-            [from, requestedRate],
-            [to, requestedRate],
-          ],
-        ];
+    return rate === null ? [] : { at: [from, to], values: [rate, rate] };
   });
-  const legend = requested.length > 0 ? [...series, { label: 'requested', ink: 'faint' as const }] : series;
-  const high = most([...requested, ...series.flatMap(({ values }) => values)]);
-  return html`${renderLegend(legend)}${renderPlot({
+  const requested = guides.length > 0 ? [{ label: 'requested', ink: 'faint' as const }] : [];
+  const high = most([...guides, acked, sent].flatMap(({ values }) => values));
+  return html`${renderLegend([acked, sent, ...requested])}${renderPlot({
     label: 'Throughput over time',
     height: 260,
     y: linearAxis(0, high, formatCompact, 6),
     yTitle: 'claims/s',
-    tips: moments.map(({ seconds, sentPerSecond, ackedPerSecond, requestedRate }) =>
-      [
-        `${formatSeconds(seconds)}`,
-        ...(requestedRate === null ? [] : [`requested ${formatCount(requestedRate)}/s`]),
-        `sent ${formatCount(sentPerSecond)}/s`,
-        `acknowledged ${formatCount(ackedPerSecond)}/s`,
-      ].join('\n'),
-    ),
-    // What was acknowledged is drawn over what was sent: where they are one line, all is well.
-    series: series.toReversed(),
+    tips: moments.map(({ seconds, sentPerSecond, ackedPerSecond, requestedRate }) => {
+      const asked = requestedRate === null ? '' : `requested ${formatCount(requestedRate)}/s\n`;
+      return `${formatSeconds(seconds)}\n${asked}sent ${formatCount(sentPerSecond)}/s\nacknowledged ${formatCount(ackedPerSecond)}/s`;
+    }),
+    // The line of what was acknowledged is drawn over the line of what was sent, so one line means all is well.
+    series: [sent, acked],
     guides,
     ...common,
   })}`;
 }
 
-function renderLatency(moments: Moment[], sloMs: number | null, common: OverTime): Markup {
-  const measured = (value: number) => (value > 0 ? value : Number.NaN);
+function renderLatency(moments: readonly Moment[], sloMs: number, common: OverTime): Markup {
+  const valuesOf = (name: 'p50Ms' | 'p99Ms' | 'maxMs') =>
+    moments.map(({ [name]: value }) => (value > 0 ? value : Number.NaN));
   const series: Series[] = [
-    { label: 'p50', ink: 'blue', values: moments.map(({ p50Ms }) => measured(p50Ms)) },
-    { label: 'p99', ink: 'orange', values: moments.map(({ p99Ms }) => measured(p99Ms)) },
-    { label: 'maximum', ink: 'purple dotted', values: moments.map(({ maxMs }) => measured(maxMs)) },
+    { label: 'p50', ink: 'blue', values: valuesOf('p50Ms') },
+    { label: 'p99', ink: 'orange', values: valuesOf('p99Ms') },
+    { label: 'maximum', ink: 'purple dotted', values: valuesOf('maxMs') },
   ];
   const values = series.flatMap((line) => line.values.filter(Number.isFinite));
-  if (values.length === 0) return html`<p class="empty">Nothing was acknowledged: there is no latency to draw.</p>`;
-  const levels = sloLevel(sloMs, values);
-  const y = latencyAxis([...values, ...levels.map(({ value }) => value)]);
+  if (values.length === 0) return NO_LATENCY;
   return html`${renderLegend(series)}${renderPlot({
     label: 'Latency over time',
     height: 300,
-    y,
-    yTitle: latencyTitle(y),
     tips: moments.map(({ seconds, p50Ms, p99Ms, maxMs }) =>
       maxMs > 0
         ? `${formatSeconds(seconds)}\np50 ${formatMs(p50Ms)} ms\np99 ${formatMs(p99Ms)} ms\nmaximum ${formatMs(maxMs)} ms`
         : `${formatSeconds(seconds)}\nnothing acknowledged`,
     ),
     series,
-    levels,
+    ...latencyScale(values, sloMs, 'latency'),
     ...common,
   })}<p class="caption">Corrected, by the interval in which claims were acknowledged; a gap is an interval in which none were.</p>`;
 }
@@ -167,19 +145,15 @@ export function renderRamp({ steps, knee, settings }: LoadResult): Markup {
     .sort((left, right) => left.rate - right.rate);
   const rates = ramp.map(({ rate }) => rate);
   const x = linearAxis(Math.min(...rates), Math.max(...rates), formatCompact, 10);
-  const [first, last] = [x.ticks[0]!.value, x.ticks.at(-1)!.value];
-  const places: Rule[] =
-    knee === null ? [] : [{ value: knee.requestedRate, label: `knee: ${formatCompact(knee.requestedRate)}` }];
+  const ends = [x.ticks[0]!.value, x.ticks.at(-1)!.value];
   const acked: Series = { label: 'acknowledged', ink: 'blue', values: ramp.map(({ step }) => step.ackedRate) };
   const p99Ms = ramp.map(({ step }) => (step.latency.count > 0 ? step.latency.p99Ms : Number.NaN));
   const p99: Series = { label: 'p99, corrected', ink: 'orange', values: p99Ms };
-  const levels = sloLevel(settings.sloMs, p99Ms.filter(Number.isFinite));
-  const y = latencyAxis([...p99Ms, ...levels.map(({ value }) => value)]);
   const common = {
     x,
     at: rates,
     xTitle: 'claims/s requested',
-    places,
+    places: knee === null ? [] : [{ value: knee.requestedRate, label: `knee: ${formatCompact(knee.requestedRate)}` }],
     tips: ramp.map(
       ({ step, rate }) =>
         `requested ${formatCount(rate)}/s\nacknowledged ${formatCount(step.ackedRate)}/s\np99 ${step.latency.count > 0 ? `${formatMs(step.latency.p99Ms)} ms` : 'none'}\nunanswered ${formatCount(step.unanswered)}`,
@@ -188,28 +162,21 @@ export function renderRamp({ steps, knee, settings }: LoadResult): Markup {
   return html`${renderLegend([acked, { label: 'all that was requested', ink: 'faint' }, p99])}${renderPlot({
     label: 'Acknowledged rate by requested rate',
     height: 270,
-    y: linearAxis(0, most([last, ...acked.values]), formatCompact),
+    y: linearAxis(0, most([ends[1]!, ...acked.values]), formatCompact),
     yTitle: 'claims/s acknowledged',
     series: [acked],
-    guides: [
-      [
-        [first, first],
-        [last, last],
-      ],
-    ],
+    guides: [{ at: ends, values: ends }],
     ...common,
   })}${renderPlot({
     label: 'p99 latency by requested rate',
     height: 250,
-    y,
-    yTitle: latencyTitle(y).replace('latency', 'p99 latency'),
     series: [p99],
-    levels,
+    ...latencyScale(p99Ms, settings.sloMs, 'p99 latency'),
     ...common,
   })}`;
 }
 
-/** Steps one after the other; a step lasts to its last interval where that is later than its end. */
+/** Puts the steps one after the other. A step whose last interval ends later than the step lasts until then. */
 function layOut(steps: readonly LoadStep[]): { moments: Moment[]; stretches: Stretch[]; endSeconds: number } {
   let from = 0;
   const moments: Moment[] = [];
@@ -223,9 +190,9 @@ function layOut(steps: readonly LoadStep[]): { moments: Moment[]; stretches: Str
   return { moments, stretches, endSeconds: from };
 }
 
-function merge(moments: readonly Moment[]): Moment[] {
+function merge(moments: readonly Moment[]): readonly Moment[] {
   const group = Math.ceil(moments.length / TIME_POINTS_MAX);
-  if (group <= 1) return [...moments];
+  if (group <= 1) return moments;
   return Array.from({ length: Math.ceil(moments.length / group) }, (_, index) => {
     const members = moments.slice(index * group, (index + 1) * group);
     const mean = (rates: number[]) => rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
@@ -240,20 +207,19 @@ function merge(moments: readonly Moment[]): Moment[] {
   });
 }
 
-function sloLevel(sloMs: number | null, valuesMs: readonly number[]): Rule[] {
-  if (sloMs === null || !(sloMs <= LEVEL_REACH * most(valuesMs))) return [];
-  return [{ value: sloMs, label: `SLO ${formatSetMs(sloMs)}` }];
-}
-
-function latencyTitle({ logarithmic }: { logarithmic: boolean }): string {
-  return logarithmic ? 'latency, ms (logarithmic)' : 'latency, ms';
+/** The y axis of latencies, and the SLO as a level where it is near enough to be drawn. */
+function latencyScale(valuesMs: readonly number[], sloMs: number, name: string) {
+  const isDrawn = sloMs <= LEVEL_REACH * most(valuesMs);
+  const levels: Rule[] = isDrawn ? [{ value: sloMs, label: `SLO ${formatSetMs(sloMs)}` }] : [];
+  const y = latencyAxis([...valuesMs, ...levels.map(({ value }) => value)]);
+  return { y, levels, yTitle: y.logarithmic ? `${name}, ms (logarithmic)` : `${name}, ms` };
 }
 
 function formatSeconds(seconds: number): string {
   return `${Number(seconds.toFixed(3))} s`;
 }
 
-/** 0 for none; what is not finite is left out. */
+/** The highest finite value; 0 where there is none. */
 function most(values: readonly number[]): number {
-  return values.reduce((high, value) => (value > high && Number.isFinite(value) ? value : high), 0);
+  return values.filter(Number.isFinite).reduce((high, value) => Math.max(high, value), 0);
 }

@@ -1,6 +1,6 @@
 /**
- * HTML by template, and how the report writes figures. What a template is given is text and escaped, unless it is
- * Markup, which only a template makes: nothing gets into a page unescaped. Pure, any thread.
+ * HTML by templates, and the formats of the report's figures. A template escapes every value but Markup, which only a
+ * template makes, so nothing gets into a page unescaped. Pure, any thread.
  */
 import assert from 'node:assert/strict';
 
@@ -35,26 +35,26 @@ function render(piece: Piece): string {
   return piece.map((markup) => markup.source).join('\n');
 }
 
-/** What stands where there is no figure. */
+/** Shown where there is no figure. */
 const NO_FIGURE = '–';
 
 export function formatCount(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : NO_FIGURE;
 }
 
-/** Four digits or all before the point, which is more than the histogram's three. */
+/** At least four digits, one more than the histogram's three. */
 export function formatMs(value: number): string {
   if (!Number.isFinite(value)) return NO_FIGURE;
   const decimals = value < 10 ? 3 : value < 100 ? 2 : value < 1000 ? 1 : 0;
   return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
-/** Milliseconds somebody set: no more digits than were given. */
+/** Milliseconds that the user set, with no more digits than were given. */
 export function formatSetMs(value: number): string {
   return `${value.toLocaleString('en-US', { maximumFractionDigits: 6 })} ms`;
 }
 
-/** A part of a whole; what is not nothing and not all never reads as 0 or 100. */
+/** A part of a whole in percent; only nothing reads as 0, and only all as 100. */
 export function formatShare(part: number, whole: number): string {
   if (!(whole > 0) || !Number.isFinite(part)) return NO_FIGURE;
   const percent = (100 * part) / whole;

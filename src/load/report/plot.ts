@@ -1,21 +1,21 @@
 /**
- * One SVG plot of lines over a common x. Every x has a band that shows its points and, in a tooltip, its values: no
- * script. Lines break at values that cannot be drawn. Pure, any thread.
+ * One SVG plot of lines over common values of x. Around each x lies a band that shows the points there and, in a tooltip,
+ * their values, without a script. A line breaks at values that cannot be drawn. Pure, any thread.
  */
 import type { Axis } from './axes.ts';
 import { html, type Markup, NOTHING } from './html.ts';
 
 const WIDTH = 960;
 const LEFT = 62;
-/** Room for the names of levels, which would lie on the lines otherwise. */
+/** Room for the names of levels beside the lines. */
 const RIGHT = 84;
 const TOP = 30;
 const BOTTOM = 42;
 
-/** Fewer points than this are shown; more only where the pointer is. */
+/** From this many points on, a point is shown only while the pointer is in its band. */
 const SHOWN_POINTS_MAX = 40;
 
-/** Classes of the style sheet, for lines and points. */
+/** Classes of the style sheet for lines and points. */
 type Ink = 'blue' | 'orange' | 'orange dashed' | 'purple dotted' | 'faint';
 
 export interface Series {
@@ -24,13 +24,13 @@ export interface Series {
   values: readonly number[];
 }
 
-/** A level or a place marked across the plot. */
+/** A line across the whole plot: a level at a value of y, or a place at a value of x. */
 export interface Rule {
   value: number;
   label: string;
 }
 
-/** A stretch of x with its own name, e.g. a step of a ramp. */
+/** A part of the x axis with a name, such as a step of a ramp. */
 export interface Stretch {
   from: number;
   to: number;
@@ -44,13 +44,12 @@ export interface Plot {
   y: Axis;
   xTitle: string;
   yTitle: string;
-  /** x of every point, ascending; each series has a value for each. */
+  /** The x of every point, ascending. Each series has a value for each, and so have the tooltips. */
   at: readonly number[];
-  /** Tooltip of every point. */
   tips: readonly string[];
   series: readonly Series[];
-  /** Lines without points, as pairs of x and y. */
-  guides?: readonly [number, number][][];
+  /** Faint lines without points. */
+  guides?: readonly { at: readonly number[]; values: readonly number[] }[];
   levels?: readonly Rule[];
   places?: readonly Rule[];
   stretches?: readonly Stretch[];
@@ -75,16 +74,10 @@ export function renderPlot(plot: Plot): Markup {
   return html`<svg viewBox="0 0 ${WIDTH} ${plot.height}" role="img" aria-label="${plot.label}">
 ${renderAxes(plot, area)}
 ${(plot.stretches ?? []).map((stretch) => renderStretch(stretch, area))}
-${(plot.guides ?? []).map((guide) => renderLine('faint', guide, area))}
-${plot.series.map(({ ink, values }) =>
-  renderLine(
-    ink,
-    plot.at.map((x, index) => [x, values[index]!]),
-    area,
-  ),
-)}
-${(plot.levels ?? []).map(({ value, label }) => renderLevel(value, label, area))}
-${(plot.places ?? []).map(({ value, label }) => renderPlace(value, label, area))}
+${(plot.guides ?? []).map(({ at, values }) => renderLine('faint', at, values, area))}
+${plot.series.map(({ ink, values }) => renderLine(ink, plot.at, values, area))}
+${(plot.levels ?? []).map((level) => renderLevel(level, area))}
+${(plot.places ?? []).map((place) => renderPlace(place, area))}
 ${plot.at.map((_, index) => renderBand(plot, index, area))}
 </svg>`;
 }
@@ -110,34 +103,30 @@ ${x.ticks.map(({ value, label }) => {
 <path class="axis" d="M${LEFT} ${area.bottom}H${WIDTH - RIGHT}"/>`;
 }
 
-/** A value with no drawable neighbour makes no line: its point is shown. */
-function renderLine(ink: string, points: readonly (readonly [number, number])[], area: Area): Markup {
+/** A point without a neighbour that can be drawn has no line; its band shows it. */
+function renderLine(ink: string, at: readonly number[], values: readonly number[], area: Area): Markup {
   let path = '';
   let pen = 'M';
-  for (const [x, y] of points) {
-    const down = area.y(y);
-    if (!Number.isFinite(down)) {
-      pen = 'M';
-      continue;
-    }
-    path += `${pen}${area.x(x)} ${down}`;
-    pen = 'L';
+  for (const [index, value] of values.entries()) {
+    const y = area.y(value);
+    if (Number.isFinite(y)) path += `${pen}${area.x(at[index]!)} ${y}`;
+    pen = Number.isFinite(y) ? 'L' : 'M';
   }
   return path === '' ? NOTHING : html`<path class="line ${ink}" d="${path}"/>`;
 }
 
-function renderLevel(value: number, label: string, area: Area): Markup {
+function renderLevel({ value, label }: Rule, area: Area): Markup {
   const at = area.y(value);
   return html`<path class="rule" d="M${LEFT} ${at}H${WIDTH - RIGHT}"/><text class="note" x="${WIDTH - RIGHT + 6}" y="${at + 4}">${label}</text>`;
 }
 
-function renderPlace(value: number, label: string, area: Area): Markup {
+function renderPlace({ value, label }: Rule, area: Area): Markup {
   const at = area.x(value);
   const left = at > WIDTH / 2;
   return html`<path class="place" d="M${at} ${area.top - 14}V${area.bottom}"/><text class="note" x="${left ? at - 6 : at + 6}" y="${area.top - 6}" text-anchor="${left ? 'end' : 'start'}">${label}</text>`;
 }
 
-/** Named only where the name has room. */
+/** The name appears only where it has room. */
 function renderStretch({ from, to, label }: Stretch, area: Area): Markup {
   const [left, right] = [area.x(from), area.x(to)];
   const name =
@@ -147,21 +136,16 @@ function renderStretch({ from, to, label }: Stretch, area: Area): Markup {
   return html`<path class="grid" d="M${right} ${area.top - 16}V${area.bottom}"/>${name}`;
 }
 
-/** As wide as half the way to the neighbours. */
+/** A band reaches half the way to each neighbour. */
 function renderBand({ at, tips, series }: Plot, index: number, area: Area): Markup {
   const x = area.x(at[index]!);
   const from = index === 0 ? LEFT : (area.x(at[index - 1]!) + x) / 2;
   const to = index === at.length - 1 ? WIDTH - RIGHT : (x + area.x(at[index + 1]!)) / 2;
   const dots = series.map(({ ink, values }) => {
-    const [before, y, after] = [index - 1, index, index + 1].map((near) => area.y(values[near] ?? Number.NaN)) as [
-      number,
-      number,
-      number,
-    ];
-    const shown = at.length < SHOWN_POINTS_MAX || !(Number.isFinite(before) || Number.isFinite(after));
-    return Number.isFinite(y)
-      ? html`<circle class="${ink}${shown ? ' shown' : ''}" cx="${x}" cy="${y}" r="3.5"/>`
-      : NOTHING;
+    const isDrawn = (near: number) => Number.isFinite(area.y(values[near] ?? Number.NaN));
+    if (!isDrawn(index)) return NOTHING;
+    const isShown = at.length < SHOWN_POINTS_MAX || !(isDrawn(index - 1) || isDrawn(index + 1));
+    return html`<circle class="${ink}${isShown ? ' shown' : ''}" cx="${x}" cy="${area.y(values[index]!)}" r="3.5"/>`;
   });
   return html`<g class="band"><title>${tips[index]!}</title><rect x="${round(from)}" y="${area.top}" width="${round(Math.max(0, to - from))}" height="${area.bottom - area.top}"/><path d="M${x} ${area.top}V${area.bottom}"/>${dots}</g>`;
 }

@@ -1,7 +1,5 @@
-/**
- * A load run as one page that needs nothing else: no script, no network, inline style and SVG. Pure, any thread.
- */
-import { checkText } from '../bounds.ts';
+/** A load run as one page of HTML with inline style and SVG, without script or network. Pure, any thread. */
+import { checkText, sumOf } from '../bounds.ts';
 import type { LoadResult, LoadStep, Reconciliation } from '../result.ts';
 import { renderOverTime, renderPercentiles, renderRamp } from './charts.ts';
 import {
@@ -22,7 +20,6 @@ const WORDS = { PASS: 'Pass', FAIL: 'Fail', INTERRUPTED: 'Interrupted' } as cons
 
 export function renderReport(result: LoadResult): string {
   const word = WORDS[result.outcome];
-  const tone = result.pass ? 'pass' : 'fail';
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -38,7 +35,7 @@ export function renderReport(result: LoadResult): string {
 <h1>Load run against ${result.to}</h1>
 <p>${describe(result)}</p>
 </header>
-<div class="verdict ${tone}"><strong>${word}</strong><ul><li>${result.checks.map(checkText).join(', ')}</li>${result.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></div>
+<div class="verdict ${result.pass ? 'pass' : 'fail'}"><strong>${word}</strong><ul><li>${result.checks.map(checkText).join(', ')}</li>${result.verdict.map((sentence) => html`<li>${sentence}</li>`)}</ul></div>
 ${renderMeasured(result)}
 ${section('On the way', renderDelivery(result.delivery))}
 ${section('Reconciliation', renderReconciliation(result.reconciliation))}
@@ -67,7 +64,7 @@ ${section('Throughput over time', chart(overTime.throughput))}
 ${section('Latency over time', chart(overTime.latency))}`;
 }
 
-/** The one step, a ramp's knee, or where no rate held the step that got the most acknowledged. */
+/** The step at the knee, or the step with the highest acknowledged rate where there is no knee. */
 function shownStep({ steps, knee }: LoadResult): LoadStep | undefined {
   const atKnee = steps.find(({ requestedRate }) => knee !== null && requestedRate === knee.requestedRate);
   return atKnee ?? steps.toSorted((left, right) => right.ackedRate - left.ackedRate)[0];
@@ -79,11 +76,9 @@ function shownStepName({ knee }: LoadResult, { requestedRate, achievedRate }: Lo
 }
 
 function describe({ steps, sender, startedAt, settings, target }: LoadResult): string {
-  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
+  const seconds = sumOf(steps, (step) => step.seconds);
   return [
-    steps.length > 1
-      ? `${steps.length} steps, ${formatCount(seconds)} s measured`
-      : `${formatCount(seconds)} s measured`,
+    `${steps.length > 1 ? `${steps.length} steps, ` : ''}${formatCount(seconds)} s measured`,
     `${formatCount(settings.channels)} channels`,
     `sender ${sender}`,
     ...(target === null ? [] : [`backend ${target.backend}`, `layout ${target.layout}`]),
@@ -91,18 +86,15 @@ function describe({ steps, sender, startedAt, settings, target }: LoadResult): s
   ].join(' · ');
 }
 
-/** Bars are on one scale, the largest of the three rates. */
-function renderTiles(step: LoadStep, sloMs: number | null, at: string): Markup {
+/** The bars share one scale, up to the largest of the three rates. */
+function renderTiles(step: LoadStep, sloMs: number, at: string): Markup {
   const { requestedRate, achievedRate, ackedRate, latency } = step;
   const largest = Math.max(requestedRate ?? 0, achievedRate, ackedRate);
   const tile = (name: string, rate: number | null, note: string) =>
     html`<div class="tile"><span>${name}</span><b>${rate === null ? 'max' : formatCount(rate)}</b><i><u style="width:${bar(rate ?? largest, largest)}%"></u></i><span>${note}</span></div>`;
-  const over = sloMs !== null && latency.p99Ms > sloMs;
-  const sloBar =
-    sloMs === null
-      ? NOTHING
-      : html`<i><u class="${over ? 'over' : ''}" style="width:${bar(Math.min(latency.p99Ms, sloMs), sloMs)}%"></u></i>`;
-  const slo = sloMs === null ? 'no SLO was set' : `${over ? 'over' : 'within'} the SLO of ${formatSetMs(sloMs)}`;
+  const over = latency.p99Ms > sloMs;
+  const sloBar = html`<i><u class="${over ? 'over' : ''}" style="width:${bar(Math.min(latency.p99Ms, sloMs), sloMs)}%"></u></i>`;
+  const slo = `${over ? 'over' : 'within'} the SLO of ${formatSetMs(sloMs)}`;
   return html`<div class="tiles">
 ${tile('Requested', requestedRate, requestedRate === null ? 'as fast as it goes' : `claims/s${at}`)}
 ${tile('Sent', achievedRate, requestedRate === null ? 'claims/s' : `${formatShare(achievedRate, requestedRate)} of requested`)}
@@ -111,6 +103,7 @@ ${tile('Acknowledged', ackedRate, `${formatShare(ackedRate, achievedRate)} of se
 </div>`;
 }
 
+/** A bar's length in percent; 0 where the share is not a number. */
 function bar(value: number, largest: number): number {
   const share = value / largest;
   return share > 0 ? Math.round(1000 * share) / 10 : 0;

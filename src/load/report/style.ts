@@ -1,6 +1,6 @@
 /**
- * The report's style sheet: light, dark and print, system fonts, nothing from elsewhere. Line colours keep 4.5 : 1
- * against their background; lines that may lie on each other differ in dash as well.
+ * The report's style sheet for light, dark and print, with system fonts alone. Lines have a contrast of 4.5 : 1 against
+ * their background, and lines that may cover each other have different dashes.
  */
 import { html } from './html.ts';
 

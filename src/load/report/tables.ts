@@ -1,98 +1,93 @@
 /**
  * The report's tables: what became of the claims, latencies, a ramp's steps, settings. Pure, any thread.
  */
-
-import { lostOf } from '../bounds.ts';
+import { lostOf, refusalsOf, sumOf } from '../bounds.ts';
 import type { Delivery, Latency, LoadResult, LoadStep } from '../result.ts';
 import { formatCount, formatMs, formatSetMs, formatShare, html, type Markup, NOTHING } from './html.ts';
 
-/** Of all steps together. */
-export function renderCounts(steps: readonly LoadStep[]): Markup {
-  const total = (count: (step: LoadStep) => number) => steps.reduce((sum, step) => sum + count(step), 0);
-  const sent = total((step) => step.sent);
-  const row = (name: string, count: number, share = formatShare(count, sent), kind = '') =>
-    html`<tr class="${kind}"><th scope="row">${name}</th><td>${formatCount(count)}</td><td>${share}</td></tr>`;
-  const part = (name: string, count: number, share?: string) => (count > 0 ? row(name, count, share, 'part') : NOTHING);
-  const reasons = refusalsByReason(steps);
-  const refused = reasons.reduce((sum, [, count]) => sum + count, 0);
-  const acked = total((step) => step.acked);
-  const already = total((step) => step.already);
-  const covered = total((step) => step.covered);
-  const unanswered = total((step) => step.unanswered);
-  const missing = sent - acked - already - refused - covered - unanswered;
-  const lateMs = Math.max(...steps.map((step) => step.late.lateMs));
-  const latestMs = Math.max(...steps.map((step) => step.late.maxMs));
-  const late = total((step) => step.late.claims);
-  const faults = (['dropped', 'duplicated', 'reordered', 'corrupted', 'stale'] as const).map(
-    (fault) => [fault, total((step) => step.faults[fault])] as const,
-  );
+/** The figures of a step that are plain numbers. */
+type Figure = { [Name in keyof LoadStep]: LoadStep[Name] extends number ? Name : never }[keyof LoadStep];
+
+/** A figure of all steps together, beside its share of the claims sent. A part of the row above is indented. */
+function countRow(name: string, count: number, share: string, kind: 'part' | '' = ''): Markup {
+  return html`<tr class="${kind}"><th scope="row">${name}</th><td>${formatCount(count)}</td><td>${share}</td></tr>`;
+}
+
+function countTable(rows: readonly Markup[]): Markup {
   return html`<table><thead><tr><th>Claims</th><th>count</th><th>of sent</th></tr></thead><tbody>
-${row('Sent', sent, '')}
-${part(
-  'in datagrams or payloads',
-  total((step) => step.datagrams),
-  '',
-)}
-${row('Acknowledged', acked)}
-${part(
-  'by a newer claim’s ack alone',
-  total((step) => step.ackedByNewer),
-)}
-${already > 0 ? row('Answered ALREADY', already) : NOTHING}
-${row('Refused', refused)}
-${reasons.map(([reason, count]) => part(reason, count))}
-${part(
-  'of these made to be refused',
-  total((step) => step.expectedRefusals),
-)}
-${covered > 0 ? row('Due to be refused, but covered', covered) : NOTHING}
-${row('Unanswered', unanswered)}
-${missing === 0 ? NOTHING : row('Not accounted for', missing)}
-${row(`Sent more than ${formatSetMs(lateMs)} late`, late)}
-${late > 0 ? html`<tr class="part"><th scope="row">the latest by</th><td>${formatMs(latestMs)} ms</td><td></td></tr>` : NOTHING}
-${part(
-  'never sent',
-  total((step) => step.late.unsent),
-)}
-${row(
-  'Duplicate acks',
-  total((step) => step.duplicateAcks),
-  '',
-)}
-${row(
-  'Acks out of order',
-  total((step) => step.outOfOrderAcks),
-  '',
-)}
-${row(
-  'Frames that were no ack of ours',
-  total((step) => step.strayAcks),
-  '',
-)}
-${faults.some(([, count]) => count > 0) ? html`<tr><th scope="row">Faults made on purpose</th><td></td><td></td></tr>` : NOTHING}
-${faults.map(([fault, count]) => part(fault, count))}
+${rows}
 </tbody></table>`;
 }
 
-/** Each stage of a claim's way apart: an ack alone does not say that a claim arrived. */
+/** Of all steps together. */
+export function renderCounts(steps: readonly LoadStep[]): Markup {
+  const total = (name: Figure) => sumOf(steps, (step) => step[name]);
+  const lateBy = (name: keyof LoadStep['late']) => steps.map(({ late }) => late[name]);
+  const sent = total('sent');
+  const refused = sumOf(steps, refusalsOf);
+  const [acked, already, covered, unanswered] = [
+    total('acked'),
+    total('already'),
+    total('covered'),
+    total('unanswered'),
+  ];
+  const missing = sent - acked - already - refused - covered - unanswered;
+  const late = sumOf(steps, (step) => step.late.claims);
+  const row = (name: string, count: number) => countRow(name, count, formatShare(count, sent));
+  const rare = (name: string, count: number) => (count === 0 ? NOTHING : row(name, count));
+  const part = (name: string, count: number, share = formatShare(count, sent)) =>
+    count > 0 ? countRow(name, count, share, 'part') : NOTHING;
+  const faults = (['dropped', 'duplicated', 'reordered', 'corrupted', 'stale'] as const).map(
+    (fault) => [fault, sumOf(steps, (step) => step.faults[fault])] as const,
+  );
+  return countTable([
+    countRow('Sent', sent, ''),
+    part('in datagrams or payloads', total('datagrams'), ''),
+    row('Acknowledged', acked),
+    part('by a newer claim’s ack alone', total('ackedByNewer')),
+    rare('Answered ALREADY', already),
+    row('Refused', refused),
+    ...refusalsByReason(steps).map(([reason, count]) => part(reason, count)),
+    part('of these made to be refused', total('expectedRefusals')),
+    rare('Due to be refused, but covered', covered),
+    row('Unanswered', unanswered),
+    rare('Not accounted for', missing),
+    row(`Sent more than ${formatSetMs(Math.max(...lateBy('lateMs')))} late`, late),
+    late > 0
+      ? html`<tr class="part"><th scope="row">the latest by</th><td>${formatMs(Math.max(...lateBy('maxMs')))} ms</td><td></td></tr>`
+      : NOTHING,
+    part(
+      'never sent',
+      sumOf(steps, (step) => step.late.unsent),
+    ),
+    countRow('Duplicate acks', total('duplicateAcks'), ''),
+    countRow('Acks out of order', total('outOfOrderAcks'), ''),
+    countRow('Frames that were no ack of ours', total('strayAcks'), ''),
+    faults.some(([, count]) => count > 0)
+      ? html`<tr><th scope="row">Faults made on purpose</th><td></td><td></td></tr>`
+      : NOTHING,
+    ...faults.map(([fault, count]) => part(fault, count)),
+  ]);
+}
+
+/** Shows each stage that a claim passes, since an ack alone does not say that a claim arrived. */
 export function renderDelivery(delivery: Delivery | null): Markup {
   if (delivery === null)
     return html`<p>The node’s side is not known: its admin interface did not answer, so nobody can say how many claims reached it.</p>`;
   const { sent, received, verified, acknowledged, acknowledgedByNewer, nodeDrops } = delivery;
-  const row = (name: string, count: number, kind = '') =>
-    html`<tr class="${kind}"><th scope="row">${name}</th><td>${formatCount(count)}</td><td>${formatShare(count, sent)}</td></tr>`;
-  return html`<table><thead><tr><th>Claims</th><th>count</th><th>of sent</th></tr></thead><tbody>
-${row('Sent, warm-up and copies included', sent)}
-${row('Received by the node', received)}
-${row('Never reached it', lostOf(delivery), 'part')}
-${row('Verified by the node', verified)}
-${row('Acknowledged', acknowledged)}
-${row('by a newer claim’s ack alone', acknowledgedByNewer, 'part')}
-</tbody></table>
+  const row = (name: string, count: number, kind?: 'part') => countRow(name, count, formatShare(count, sent), kind);
+  return html`${countTable([
+    row('Sent, warm-up and copies included', sent),
+    row('Received by the node', received),
+    row('Never reached it', lostOf(delivery), 'part'),
+    row('Verified by the node', verified),
+    row('Acknowledged', acknowledged),
+    row('by a newer claim’s ack alone', acknowledgedByNewer, 'part'),
+  ])}
 <p class="caption">The node counts what anybody sends it; its sockets had no room for ${formatCount(nodeDrops)} messages. Acks are cumulative, so a claim that was lost may be acknowledged by a newer one’s.</p>`;
 }
 
-/** The most frequent first. */
+/** Sorted by their number, the most frequent reason first. */
 function refusalsByReason(steps: readonly LoadStep[]): [string, number][] {
   const counts = new Map<string, number>();
   for (const { refused } of steps)
@@ -100,23 +95,23 @@ function refusalsByReason(steps: readonly LoadStep[]): [string, number][] {
   return [...counts].filter(([, count]) => count > 0).sort(([, left], [, right]) => right - left);
 }
 
-export function renderLatencyTable({ latency, uncorrected }: LoadStep, sloMs: number | null): Markup {
-  const rows: [string, (of: Latency) => number][] = [
-    ['Minimum', (of) => of.minMs],
-    ['Mean', (of) => of.meanMs],
-    ['p50', (of) => of.p50Ms],
-    ['p90', (of) => of.p90Ms],
-    ['p99', (of) => of.p99Ms],
-    ['p99.9', (of) => of.p999Ms],
-    ['p99.99', (of) => of.p9999Ms],
-    ['Maximum', (of) => of.maxMs],
-  ];
-  const figure = (of: Latency, value: (of: Latency) => number) => formatMs(of.count > 0 ? value(of) : Number.NaN);
-  const missed = sloMs !== null && latency.count > 0 && latency.p99Ms > sloMs;
+export function renderLatencyTable({ latency, uncorrected }: LoadStep, sloMs: number): Markup {
+  const rows = {
+    Minimum: 'minMs',
+    Mean: 'meanMs',
+    p50: 'p50Ms',
+    p90: 'p90Ms',
+    p99: 'p99Ms',
+    'p99.9': 'p999Ms',
+    'p99.99': 'p9999Ms',
+    Maximum: 'maxMs',
+  } as const;
+  const figure = (of: Latency, key: Exclude<keyof Latency, 'hdr'>) => formatMs(of.count > 0 ? of[key] : Number.NaN);
+  const missed = latency.count > 0 && latency.p99Ms > sloMs;
   return html`<table><thead><tr><th>Milliseconds</th><th>corrected</th><th>uncorrected</th></tr></thead><tbody>
-${rows.map(([name, value]) => {
+${Object.entries(rows).map(([name, key]) => {
   const bad = missed && name === 'p99';
-  return html`<tr><th scope="row">${bad ? 'p99, over the SLO' : name}</th><td class="${bad ? 'bad' : ''}">${figure(latency, value)}</td><td>${figure(uncorrected, value)}</td></tr>`;
+  return html`<tr><th scope="row">${bad ? 'p99, over the SLO' : name}</th><td class="${bad ? 'bad' : ''}">${figure(latency, key)}</td><td>${figure(uncorrected, key)}</td></tr>`;
 })}
 <tr><th scope="row">Claims</th><td>${formatCount(latency.count)}</td><td>${formatCount(uncorrected.count)}</td></tr>
 </tbody></table>
@@ -131,9 +126,8 @@ ${steps.map((step) => {
   const { latency, requestedRate } = step;
   const atKnee = knee !== null && knee.requestedRate === requestedRate;
   const figure = (value: number) => formatMs(latency.count > 0 ? value : Number.NaN);
-  const over = sloMs !== null && latency.p99Ms > sloMs;
-  const refused = Object.values(step.refused).reduce((sum, refusals) => sum + refusals, 0);
-  return html`<tr class="${atKnee ? 'knee' : ''}"><th scope="row">${requestedRate === null ? 'max' : formatCount(requestedRate)}${atKnee ? ' (knee)' : ''}</th>${rate(step.achievedRate)}${rate(step.ackedRate)}<td>${figure(latency.p50Ms)}</td><td class="${over ? 'bad' : ''}">${figure(latency.p99Ms)}</td><td>${figure(latency.p999Ms)}</td><td>${figure(latency.maxMs)}</td>${step.delivery === null ? html`<td>–</td>` : count(lostOf(step.delivery))}${count(step.unanswered)}${rate(refused)}${rate(step.late.claims)}</tr>`;
+  const over = latency.p99Ms > sloMs;
+  return html`<tr class="${atKnee ? 'knee' : ''}"><th scope="row">${requestedRate === null ? 'max' : formatCount(requestedRate)}${atKnee ? ' (knee)' : ''}</th>${rate(step.achievedRate)}${rate(step.ackedRate)}<td>${figure(latency.p50Ms)}</td><td class="${over ? 'bad' : ''}">${figure(latency.p99Ms)}</td><td>${figure(latency.p999Ms)}</td><td>${figure(latency.maxMs)}</td>${step.delivery === null ? html`<td>–</td>` : count(lostOf(step.delivery))}${count(step.unanswered)}${rate(refusalsOf(step))}${rate(step.late.claims)}</tr>`;
 })}
 </tbody></table></div>`;
 }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import {
   channelJson,
   KeyCheck,
+  openingOf,
   parseChange,
   parseDecimal,
   parseExpiry,
@@ -39,6 +40,16 @@ test('an opening has defaults, hex of any case, and the ledger id’s first 8 by
     profile: 'link',
     expiresAt: 1893456000,
   });
+});
+
+test('the library takes an opening in text, numbers as bigints too, and leaves one of bytes as it is', () => {
+  const keys = new KeyCheck();
+  const bytes = open({});
+  expect(openingOf(bytes, keys)).toBe(bytes);
+  expect(openingOf({ ...opening, capacity: 1000n, channelId: 7n }, keys)).toEqual({ ...bytes, channelId: 7n });
+  expect(openingOf(opening, keys)).toEqual(bytes);
+  expect(() => openingOf({ ...opening, capacity: -1n }, keys)).toThrow(refusal('capacity: expected a decimal string'));
+  expect(() => openingOf({ ...opening, publicKey: 'ED' }, keys)).toThrow(refusal('publicKey: expected 66 hex digits'));
 });
 
 test.each([

@@ -1,4 +1,4 @@
-/** AbortSignals and disposal of what a payer promises; on a clock turned by hand, but for what opens real links. */
+/** AbortSignals of a payer's promises, and its disposal; on a manual clock, except where real links are opened. */
 import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../../protocol/claim.ts';

@@ -1,4 +1,4 @@
-/** `auto://`: UDP while it gets through, TCP while it does not; on a clock turned by hand, and on loopback. */
+/** `auto://`: UDP while it gets through, TCP while it does not; on a manual clock, and on loopback. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../../protocol/claim.ts';
 import type { PaymentChannel } from '../../../src/client/channel.ts';

@@ -1,4 +1,4 @@
-/** The heap of deadlines against a sorted list, on a clock turned by hand. */
+/** The heap of deadlines, compared with a sorted list on a manual clock. */
 import { expect, test } from 'vitest';
 import { DeadlineHeap, type HeapEntry } from '../../../src/client/deadline-heap.ts';
 import { ManualClock } from '../../support/payer-fakes.ts';

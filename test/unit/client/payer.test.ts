@@ -1,4 +1,4 @@
-/** The payer's rules, on a clock turned by hand and a socket in memory: no chance, no waiting. */
+/** The payer's rules, on a manual clock and a socket in memory, so that nothing is random and no test waits. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { STATUS } from '../../../protocol/layout.ts';
 import type { PaymentChannel } from '../../../src/client/channel.ts';

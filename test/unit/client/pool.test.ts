@@ -1,4 +1,4 @@
-/** The pool's rules, on a clock turned by hand and sockets in memory. */
+/** The pool's rules, on a manual clock and sockets in memory. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STATUS } from '../../../protocol/layout.ts';
 import type { PaymentChannel } from '../../../src/client/channel.ts';

@@ -1,4 +1,4 @@
-/** When the payer sends again, how much it has on the way, and when it gives up; on a clock turned by hand. */
+/** When the payer sends again, how many claims it has in flight, and when it gives up; on a manual clock. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Claim } from '../../../protocol/claim.ts';
 import { STATUS } from '../../../protocol/layout.ts';

@@ -1,4 +1,4 @@
-/** Signatures against the published vectors, and keys at rest. */
+/** Signatures, compared with the published vectors, and key files. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../../protocol/layout.ts';
-import { Ed25519Signer } from '../../../src/client/keys/ed25519-signer.ts';
 import { generateKey, keySigner, loadKeyFile, writeKeyFile } from '../../../src/client/keys/key-file.ts';
-import { Secp256k1Signer } from '../../../src/client/keys/signer.ts';
+import { Ed25519Signer, Secp256k1Signer } from '../../../src/client/keys/signer.ts';
 
 const VECTORS = [
   {

@@ -1,4 +1,4 @@
-/** What a payer keeps over restarts: the file, its lock, and what is asked of the node with it. */
+/** What a payer keeps over restarts: the file, its lock, and the questions that the payer asks the node. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 /**
- * Control messages carried out: who may ask what, by token, signature and connection; and the way between threads.
+ * Control messages carried out: who may ask what, by token, signature and connection; and how messages cross between threads.
  */
 import { createHash, createPrivateKey, sign } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** The token of a data folder, its making broken off at every operation of the disk. */
+/** The token of a data folder, with a loss of power at every disk operation of its making. */
 import { expect, test } from 'vitest';
 import { loadAdminToken } from '../../../src/control/token.ts';
 import { nodeSystem } from '../../../src/system/system.ts';

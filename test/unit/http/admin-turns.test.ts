@@ -1,4 +1,4 @@
-/** The admin server's turns: one piece each, token holders first, requests in the order they wait. */
+/** The admin server's turns: one piece in each, token holders first, requests in the order of arrival. */
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Turns } from '../../../src/http/turns.ts';

@@ -1,4 +1,4 @@
-/** Whom the tools' HTTP client shows its token when it only reads: the node on this machine, and nobody else. */
+/** To whom the tools' HTTP client shows its token when it only reads: only to a node on this machine. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -9,10 +9,9 @@ import { claimBytes } from '../../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, type ProfileName } from '../../../protocol/layout.ts';
 import { type Channel, encodeRow, ROW_BYTES } from '../../../src/channel/row.ts';
-import { Ed25519Signer } from '../../../src/client/keys/ed25519-signer.ts';
+import { Ed25519Signer } from '../../../src/client/keys/signer.ts';
 import { auditSignatures, ChannelKeys } from '../../../src/journal/audit.ts';
-import { AUDIT_BYTES } from '../../../src/journal/audit-layout.ts';
-import checkBatch from '../../../src/journal/audit-worker.ts';
+import checkBatch, { AUDIT_BYTES } from '../../../src/journal/audit-worker.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
@@ -87,7 +86,7 @@ beforeAll(() => {
   // The sequence is covered under `link` only.
   claims[0]![12] = 99;
   claims[4]![20] = 6;
-  const writer = JournalWriter.open({
+  const writer = new JournalWriter({
     directory: folder,
     segmentBytes: 1024 * 1024,
     groupClaimsMax: 300,

@@ -71,7 +71,7 @@ class Run {
     const balance = this.#balance;
     this.checkpoint();
     await journals.begin();
-    const writers = journals.starts.map((start) => JournalWriter.open({ ...start, ...system, groupClaimsMax: 4 }));
+    const writers = journals.starts.map((start) => new JournalWriter({ ...start, ...system, groupClaimsMax: 4 }));
     return { balance, journals, writers };
   }
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { cutJournal } from '../../../src/journal/cut.ts';
-import { recoverJournal } from '../../../src/journal/recover.ts';
 import type { RecoveryReport } from '../../../src/journal/report.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
+import { recoverJournal } from '../../../src/journal/walk.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import { BLOCK_BYTES, commitGroup, JOURNAL_ID, SEGMENT_BYTES } from './fixtures.ts';
@@ -15,7 +15,7 @@ const path = (segment: number) => join(directory, segmentName(segment));
 const recover = () => recoverJournal(directory, () => {});
 
 function writeFrom({ nextSegment, lastGroup }: Pick<RecoveryReport, 'nextSegment' | 'lastGroup'>, groups: number) {
-  const writer = JournalWriter.open({
+  const writer = new JournalWriter({
     directory,
     segmentBytes: SEGMENT_BYTES,
     blockBytes: BLOCK_BYTES,

@@ -3,8 +3,8 @@
  */
 import { claimAmountLow, claimBytes } from '../../../protocol/claim.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
-import { recoverJournal } from '../../../src/journal/recover.ts';
 import type { RecoveryReport, WalkOptions } from '../../../src/journal/report.ts';
+import { recoverJournal } from '../../../src/journal/walk.ts';
 import { JournalWriter, type JournalWriterOptions } from '../../../src/journal/writer.ts';
 import type { JournalFiles } from '../../../src/system/files.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
@@ -28,7 +28,7 @@ export function numberedClaim(number: number): Uint8Array {
 }
 
 export function openWriter(files: JournalFiles, options: Partial<JournalWriterOptions> = {}): JournalWriter {
-  return JournalWriter.open({
+  return new JournalWriter({
     directory: LANE,
     segmentBytes: SEGMENT_BYTES,
     blockBytes: BLOCK_BYTES,

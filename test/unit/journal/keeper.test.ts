@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SegmentKeeper } from '../../../src/journal/keeper.ts';
-import { recoverJournal } from '../../../src/journal/recover.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
+import { recoverJournal } from '../../../src/journal/walk.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import { commitGroup, JOURNAL_ID } from './fixtures.ts';
@@ -23,7 +23,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const keeper = () =>
   new SegmentKeeper({ directory, segmentBytes: SEGMENT_BYTES, journalId: JOURNAL_ID, ...nodeSystem });
 const writerFrom = (segment: number) =>
-  JournalWriter.open({
+  new JournalWriter({
     directory,
     segmentBytes: SEGMENT_BYTES,
     groupClaimsMax: 4096,

@@ -66,7 +66,7 @@ async function start(data: string, lanes = 1) {
     if (store.count === 0) await store.open([openingOf(CHANNEL)]);
     const writers = journals.starts
       .slice(0, lanes)
-      .map((lane) => JournalWriter.open({ ...lane, ...system, groupClaimsMax: 64 }));
+      .map((lane) => new JournalWriter({ ...lane, ...system, groupClaimsMax: 64 }));
     const committed = () => store.get(CHANNEL)!.committed;
     return { folder, table, store, journals, writers, committed };
   } catch (error) {

@@ -9,10 +9,10 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from '../../../src/folder/data-folder.ts';
+import { TORN_FOLDERS_MAX } from '../../../src/journal/cut.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { Journals } from '../../../src/journal/lane-journals.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
-import { TORN_FOLDERS_MAX } from '../../../src/journal/torn.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
 import { ChannelStore } from '../../../src/registry/channel-store.ts';
 import { Registry } from '../../../src/registry/registry.ts';
@@ -89,7 +89,7 @@ async function start(data: string, options: { lanes?: number; cut?: boolean; blo
     if (store.count === 0) await store.open([openingOf(CHANNEL)]);
     const writers = journals.starts
       .slice(0, lanes)
-      .map((lane) => JournalWriter.open({ ...lane, ...system, groupClaimsMax: 64 }));
+      .map((lane) => new JournalWriter({ ...lane, ...system, groupClaimsMax: 64 }));
     return { folder, journals, store, writers, committed: () => store.get(CHANNEL)!.committed } as Started;
   } catch (error) {
     await closeFolder(folder);

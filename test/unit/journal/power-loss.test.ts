@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JournalWriter } from '../../../src/journal/writer.ts';
-import { makeFolder } from '../../../src/system/folders.ts';
+import { makeFolder } from '../../../src/system/files.ts';
 import { MemoryFiles, PowerLoss } from '../../support/memory-files.ts';
 import { commitGroup, LANE, numberedGroup, openWriter, range, recoverNumbers, TIME } from './fixtures.ts';
 

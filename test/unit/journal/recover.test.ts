@@ -13,8 +13,8 @@ import {
   groupSeed,
   setU64,
 } from '../../../src/journal/record.ts';
-import { recoverJournal } from '../../../src/journal/recover.ts';
 import { createSegment, segmentName } from '../../../src/journal/segment.ts';
+import { recoverJournal } from '../../../src/journal/walk.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 import {
   BLOCK_BYTES,

@@ -13,7 +13,7 @@ const BOB = sourceOf('127.0.0.2', 5002);
 const brief = (rig: Rig) => rig.takeAcks().map(({ to, status, amount }) => [to.slice(-4), status, amount]);
 
 describe('a claim that is in flight already', () => {
-  test('waits for its twin, then is ALREADY', () => {
+  test('waits for its original, then is ALREADY', () => {
     const rig = new Rig();
     rig.open({ channelId: 1n });
     rig.datagram(claimOf({ channelId: 1n, amount: 5n, timestamp: 1 }), ALICE);
@@ -32,9 +32,9 @@ describe('a claim that is in flight already', () => {
     expect(rig.receive.isHolding).toBe(false);
   });
 
-  test('is judged itself when its twin was refused', () => {
+  test('is judged itself when its original was refused', () => {
     let judged = 0;
-    // The first look says no: what a `link` claim sees whose twin carried another timestamp.
+    // The first look says no: what a `link` claim sees whose original carried another timestamp.
     const rig = new Rig({ judge: () => judged++ > 0 });
     rig.open({ channelId: 1n, profile: 'link' });
     rig.datagram(claimOf({ channelId: 1n, amount: 5n, timestamp: 1 }), BOB);
@@ -65,7 +65,7 @@ describe('a claim that is in flight already', () => {
     expect(rig.settled()).toBe(1_500);
   });
 
-  test('waits only once: copies whose twin was refused are looked at together, not one after the other', () => {
+  test('waits only once: copies whose original was refused are considered together, not one after the other', () => {
     const rig = new Rig();
     rig.open({ channelId: 1n });
     for (let count = 0; count < 1_200; count++) rig.datagram(claimOf({ channelId: 1n, amount: 5n }, false), BOB);

@@ -22,12 +22,12 @@ test('the claim and its source come back as they were, first in, first out', () 
   expect(deferred.count).toBe(0);
 });
 
-test('a claim is due once its twin is committed, also where the numbers begin anew', () => {
-  for (const twin of [5, 0xffff_ffff]) {
+test('a claim is due once its original is committed, also where the numbers begin anew', () => {
+  for (const original of [5, 0xffff_ffff]) {
     const deferred = new DeferredClaims();
-    deferred.push(arenaOf(1), 0, twin);
-    expect(deferred.isDue(twin)).toBe(false);
-    expect(deferred.isDue((twin + 1) >>> 0)).toBe(true);
+    deferred.push(arenaOf(1), 0, original);
+    expect(deferred.isDue(original)).toBe(false);
+    expect(deferred.isDue((original + 1) >>> 0)).toBe(true);
   }
 });
 

@@ -237,8 +237,8 @@ function taken(payload: Uint8Array): object | undefined {
     const { message: _, ...reply } = decodeControl(framed, 5, framed.length) as { message: string };
     result = reply;
   };
-  const control = new ConnectionControl(port, { add() {} } as unknown as Counters, false, answer);
-  control.take(payload, 1, payload.length);
+  const control = new ConnectionControl(port, { count() {} } as unknown as Counters, false, answer);
+  control.handle(payload, 1, payload.length);
   return result;
 }
 

@@ -8,8 +8,7 @@ import { AckRing } from '../../../src/ring/ack-ring.ts';
 import { Arena, type ArenaShape } from '../../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../../src/ring/claim-ring.ts';
 import { ControlWords, PHASE_DRAINED, PHASE_RUNNING, PHASE_STOPPING } from '../../../src/ring/control-words.ts';
-import { Doorbell } from '../../../src/ring/doorbell.ts';
-import { Idle } from '../../../src/ring/idle.ts';
+import { Doorbell, Idle } from '../../../src/ring/doorbell.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_PENDING, VERDICT_VALID } from '../../../src/ring/slot.ts';
 import { random } from '../../support/random.ts';
 

@@ -42,7 +42,7 @@ function flip(name: string, segment: number, offset: number): string {
 beforeEach(() => {
   data = mkdtempSync(join(tmpdir(), 'journal-tool-'));
   for (const name of ['0', '1']) {
-    const writer = JournalWriter.open({
+    const writer = new JournalWriter({
       directory: lane(name),
       segmentBytes: SEGMENT_BYTES,
       blockBytes: BLOCK_BYTES,

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { KeyCheck } from '../../../src/channel/parse.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
-import { Ed25519Signer } from '../../../src/client/keys/ed25519-signer.ts';
+import { Ed25519Signer } from '../../../src/client/keys/signer.ts';
 import { SLOT_ROW, SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../../src/ring/slot.ts';
 import { Ed25519Verifier } from '../../../src/verify/ed25519.ts';
 import { Ed25519Backend } from '../../../src/verify/ed25519-backend.ts';

@@ -86,7 +86,7 @@ function together(rig: Rig, claims: readonly Uint8Array[], from = ALICE): void {
 const statuses = (rig: Rig) => rig.takeAcks().map(({ status, amount }) => [status, amount]);
 
 describe('of a channel’s claims in one batch', () => {
-  test('the newest alone is verified, and settles the older ones', () => {
+  test('the newest alone is verified, and supersedes the older ones', () => {
     const { rig, judged } = rigOf('newest');
     rig.open({ channelId: 1n });
     rig.open({ channelId: 2n });

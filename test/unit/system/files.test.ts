@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { makeFolder } from '../../../src/system/folders.ts';
+import { makeFolder } from '../../../src/system/files.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
 
 describe('makeFolder', () => {

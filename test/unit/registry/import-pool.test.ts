@@ -1,6 +1,6 @@
 /** Pieces of several owners for a few workers: whose turn it is, and that a failure is its owner's alone. */
 import { expect, test } from 'vitest';
-import { FairQueue } from '../../../src/registry/fair-queue.ts';
+import { FairQueue } from '../../../src/registry/import-pool.ts';
 
 test('owners take turns, however many pieces each has brought', async () => {
   const order: string[] = [];
