@@ -1,4 +1,4 @@
-/** The parts of autocannon's interface used here; it comes without types. */
+/** The parts of autocannon's interface that are used here; the package has no types. */
 declare module 'autocannon' {
   interface Options {
     url: string;
@@ -8,7 +8,7 @@ declare module 'autocannon' {
     requests: { method: string; headers: Record<string, string>; body: Buffer }[];
   }
   interface Result {
-    /** Seconds it really took. */
+    /** Seconds that it took. */
     duration: number;
     errors: number;
     timeouts: number;

@@ -1,5 +1,5 @@
 /**
- * What every bench shares: flags, repeats, medians, and one way of printing.
+ * What all benches share: flags, repeats, medians and printing.
  *
  * Main thread. `--json` prints exactly one object on stdout; otherwise a table. Notes (checksums of the work, the
  * filesystem, the floor measured beside a figure) go with the table, or to stderr under `--json`.
@@ -11,20 +11,20 @@ import { parseArgs } from 'node:util';
 export type Figures = Record<string, number>;
 
 export interface BenchContext {
-  /** `--quick`: the whole bench, all repeats, takes under 50 s. */
+  /** `--quick`: the whole bench with all repeats takes less than 50 s. */
   readonly quick: boolean;
   /** 0-based number of this repeat. */
   readonly repeat: number;
-  /** Says something about the run that is not a figure. */
+  /** Prints something about the run that is not a figure. */
   note(line: string): void;
 }
 
 export interface BenchOptions {
   /** The subject, as in `bench:NAME`. */
   name: string;
-  /** Verification backend measured, `none` where no signature is checked. */
+  /** The verification backend that is measured; `none` where no signature is checked. */
   backend?: string;
-  /** Repeats a figure's median is taken over; fewer (3) with `--quick`. */
+  /** How many repeats a figure is the median of; 3 with `--quick`. */
   repeats?: number;
 }
 
@@ -81,7 +81,7 @@ function parseFlags(name: string): { json: boolean; quick: boolean } | undefined
 }
 
 function sorted(runs: readonly Figures[], name: string): number[] {
-  // A repeat may have no figure for what it could not measure.
+  // A repeat lacks the figures that it could not measure.
   const values = runs.map((run) => run[name]).filter((value) => value !== undefined && Number.isFinite(value));
   return (values as number[]).sort((left, right) => left - right);
 }
@@ -91,7 +91,7 @@ function middle(values: readonly number[]): number {
   return values[(values.length - 1) >> 1] ?? Number.NaN;
 }
 
-/** Of figures that some repeat could measure. */
+/** The medians of all figures that at least one repeat could measure. */
 function namesOf(runs: readonly Figures[]): string[] {
   return [...new Set(runs.flatMap((run) => Object.keys(run)))].filter((name) => sorted(runs, name).length > 0);
 }

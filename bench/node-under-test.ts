@@ -1,8 +1,8 @@
 /**
- * A node as an operator runs it, for the benches that measure it from outside: a process of its own over a data folder
- * that is removed afterwards. Main thread of the bench.
+ * A node as an operator runs it, for the benches that measure it from outside: a process of its own with a data folder that
+ * is removed afterwards. Runs in the main thread of the bench.
  *
- * Whatever is started here ends with the bench, however that ends: children are killed and the folder goes on exit.
+ * On exit, however the bench ends, its children are killed and its folder is removed.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,7 +15,7 @@ import { type HostPort, parseHostPort } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
 
 export const CLI = fileURLToPath(new URL('../tools/cli.js', import.meta.url));
-/** Longest a node may take to start, and to stop; a million channels take two seconds. */
+/** The longest a node may take to start or to stop; a million channels take two seconds. */
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 const STDERR_CHARS_MAX = 16_384;
@@ -30,7 +30,7 @@ export function endsWithBench<Child extends ChildProcess>(child: Child): Child {
   return child;
 }
 
-/** A folder of this bench under ./data, gone when it ends; so are its children, whatever ends it. */
+/** Makes a folder for this bench under ./data. It is removed, and child processes are killed, when the bench ends. */
 export function benchFolder(name: string): string {
   const folder = join('data', `bench-${name}-${process.pid}`);
   mkdirSync(folder, { recursive: true });
@@ -63,7 +63,7 @@ export class NodeUnderTest {
   readonly admin: AdminClient;
   readonly udp: HostPort;
   readonly channels: number;
-  /** What `claimwire load` needs to reach it. */
+  /** The arguments with which `claimwire load` reaches it. */
   readonly loadFlags: string[];
   readonly #child: ChildProcess;
 
@@ -78,8 +78,8 @@ export class NodeUnderTest {
   }
 
   /**
-   * Runs `work` with a node over `data`, which stays when it is over. Throws what `work` throws, and shows what the node
-   * printed.
+   * Runs `work` with a node over `data`, which is kept afterwards. Throws what `work` throws, and then prints the node's
+   * output.
    */
   static async run<Result>(
     data: string,
@@ -127,7 +127,7 @@ function readyLine(child: ChildProcess, exit: Promise<number | null>): Promise<R
   return within(line, START_MS_MAX, 'the node to start');
 }
 
-/** Rejects where `promise` takes longer. */
+/** Rejects when `promise` takes longer than the time allowed. */
 export async function within<Result>(promise: Promise<Result>, milliseconds: number, what: string): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -1,7 +1,7 @@
 /**
  * Checks of single values of a command line.
  *
- * Every fault is a ClaimwireError USAGE, "flag: expected X, got Y", which the command line ends with exit code 2.
+ * Every fault is a ClaimwireError USAGE, "flag: expected X, got Y", for which the program exits with code 2.
  */
 import { parseDecimal, parseExpiry, parseHex, upperHex } from '../src/channel/parse.ts';
 import { ClaimwireError } from '../src/errors.ts';
@@ -43,7 +43,7 @@ export function hostPort(text: string, flag: string): HostPort {
   return parseHostPort(text) ?? usage(expected);
 }
 
-/** Certificates, chains and their keys: a bundle of a system's is a quarter of that. */
+/** For certificates, chains and keys; a system's whole bundle is a quarter of that. */
 const FLAG_FILE_BYTES_MAX = 1 << 20;
 
 /** A text file named by a flag. */

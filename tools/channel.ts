@@ -80,7 +80,7 @@ const open = defineCommand({
   },
 });
 
-/** Of --public-key, or of --key's file. */
+/** The public key given by --public-key, or by --key's file. */
 function publicKeyOf(values: { 'public-key': string | undefined; key: string | undefined }): string {
   const { 'public-key': given, key } = values;
   if (given !== undefined && key !== undefined) return usage('--public-key: expected it or --key, got both');

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * `claimwire`: finds the command, runs it, turns errors into one line and an exit code. 0 fine, 1 failed, 2 usage.
+ * `claimwire`: finds the command, runs it, and turns errors into one line and an exit code: 0 success, 1 failure, 2 usage.
  *
- * Main thread. Commands load when asked for: `claimwire --help` must not map a database.
+ * Main thread. A command's module is loaded only when it runs, so that `claimwire --help` maps no database.
  */
 import { Command } from 'commander';
 import { ClaimwireError } from '../src/errors.ts';
@@ -12,10 +12,10 @@ import { COMMANDS } from './commands.ts';
 import { output, writeJson } from './output.ts';
 import { didYouMean } from './suggest.ts';
 
-// Node opens a debugger's port on SIGUSR1, for anybody on this machine; a node's operator never asked for one.
+// On SIGUSR1 Node.js would open a debugger's port to anybody on this machine; a node's operator did not ask for one.
 process.on('SIGUSR1', () => {});
 
-/** A command that lasts does not wait longer for who reads its log; the others wait as long as their reader does. */
+/** How long a lasting command waits for the reader of its log; other commands wait as long as their reader needs. */
 const FLUSH_MS_MAX = 10_000;
 
 async function main([name = '', ...args]: string[]): Promise<number> {
@@ -24,7 +24,7 @@ async function main([name = '', ...args]: string[]): Promise<number> {
     return 0;
   }
   const isHelp = ['--help', '-h', 'help'].includes(name);
-  // "help node" is "node --help".
+  // "help node" means "node --help".
   const [word, rest] = name === 'help' && args.length > 0 ? [args[0]!, [...args.slice(1), '--help']] : [name, args];
   if (word === '' || (isHelp && word === name)) {
     (isHelp ? process.stdout : process.stderr).write(programHelp());
@@ -61,14 +61,14 @@ function report(error: unknown, args: string[]): number {
   const message = error instanceof Error ? error.message : String(error);
   const code = coded?.code ?? 'NODE_FAILED';
   if (output.json || args.includes('--json')) writeJson({ error: { ...coded?.details, code, message } });
-  // A fault of ours keeps its stack: one line would not let anybody find it.
+  // A defect of this program keeps its stack, without which nobody could find it.
   const text = coded === undefined && error instanceof Error ? (error.stack ?? message) : `${message} (${code})`;
   process.stderr.write(`claimwire: ${text}\n`);
-  // A setting that is wrong in itself is a fault of usage, wherever it was found.
+  // A wrong setting is a usage error, wherever it was found.
   return code === 'USAGE' || (code === 'CONFIG_INVALID' && coded?.details.setting !== undefined) ? 2 : 1;
 }
 
-/** What was printed is with the system, or its reader is gone. */
+/** Resolves when the system has what was printed, or its reader is gone. */
 async function flushed(): Promise<void> {
   const written = [process.stdout, process.stderr].map(
     (stream) => new Promise<void>((resolve) => stream.write('', () => resolve())),
@@ -82,12 +82,12 @@ const isLasting = name !== undefined && Object.hasOwn(COMMANDS, name) && COMMAND
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (isLasting) return;
-    // A reader that has seen enough (`claimwire channel list | head`) closes the pipe: that is no failure.
+    // A reader that has enough (`claimwire channel list | head`) closes the pipe, which is no failure.
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
 
 const code = await main(process.argv.slice(2));
 await flushed();
-// Whatever a command left open: it has ended.
+// The command has ended, whatever it left open.
 process.exit(code);

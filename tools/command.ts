@@ -1,6 +1,6 @@
 /**
- * Commands: what one says of itself, its help, and how its command line becomes a call. Commander parses and formats; every
- * fault becomes a ClaimwireError USAGE in one line, which the command line ends with exit code 2.
+ * Commands: what each declares, its help, and how its command line becomes a call. Commander parses and formats; every fault
+ * becomes a ClaimwireError USAGE in one line, for which the program exits with code 2.
  */
 import { Command, CommanderError, Option } from 'commander';
 import { usage } from './args.ts';
@@ -13,30 +13,30 @@ const HELP_COLUMNS_MAX = 100;
 const HELP_COLUMNS_DEFAULT = 80;
 
 export interface Operands {
-  /** As help shows it: ID, FILE.ndjson, HEX|FILE.pcap|-. */
+  /** Its name in help: ID, FILE.ndjson, HEX|FILE.pcap|-. */
   name: string;
-  /** `some`: one or more. `any`: the command looks itself. */
+  /** `some`: one or more. `any`: the command checks the number itself. */
   count: 'one' | 'some' | 'any';
 }
 
 export interface CommandSpec<Specs extends OptionSpecs> {
-  /** With its group's: "channel open". */
+  /** Includes the group's name: "channel open". */
   name: string;
   /** One line, for the list of commands. */
   summary: string;
-  /** More of it, above its options. */
+  /** More text, above its options. */
   description?: string;
   operands?: Operands;
   options: Specs;
   /** Command lines to copy, and what each does. */
   examples: readonly (readonly [line: string, what: string])[];
-  /** Below its options: formats, exit codes. */
+  /** Text below its options, such as formats and exit codes. */
   notes: string;
   /** Resolves to the exit code. */
   act(values: Values<Specs & typeof COMMON_OPTIONS>, operands: string[]): Promise<number>;
 }
 
-/** One command, whatever its options: what cli.ts runs and completion.ts lists. */
+/** A command with any options, as cli.ts runs it and completion.ts lists it. */
 export interface RunnableCommand {
   name: string;
   summary: string;
@@ -45,7 +45,7 @@ export interface RunnableCommand {
   run(args: string[]): Promise<number>;
 }
 
-/** Commands with a first word in common. */
+/** Commands whose first word is the same. */
 export interface CommandGroup {
   name: string;
   commands: Readonly<Record<string, RunnableCommand>>;
@@ -62,7 +62,7 @@ export function defineCommand<const Specs extends OptionSpecs>(spec: CommandSpec
     run: async (args) => {
       const command = commanderOf(spec, options);
       if (!parse(command, args, options)) return 0;
-      // First of all, so that an error among the values is told in the same way.
+      // Set first, so that an error in another value is printed in the same form.
       output.json = readValues(command, { json: options.json, config: options.config }, options).json;
       const values = readValues(command, options);
       checkOperands(spec, command.args);
@@ -80,7 +80,7 @@ export function defineGroup(
     name: group.name,
     commands,
     run: async (args) => {
-      // Options may stand before the word that says which command it is.
+      // Options may precede the word that names the command.
       const at = args.findIndex((word) => Object.hasOwn(commands, word));
       const [first = ''] = args;
       if (at === 0 || (at > 0 && first.startsWith('-'))) return commands[args[at]!]!.run(args.toSpliced(at, 1));
@@ -118,7 +118,7 @@ function helpColumns(): number {
   return Math.min(process.stdout.columns ?? HELP_COLUMNS_DEFAULT, HELP_COLUMNS_MAX);
 }
 
-/** What it is, what it may be, what it is otherwise. */
+/** An option's help: its meaning, its choices and its default. */
 function optionDescription({ description, argChoices, defaultValueDescription, envVar }: Option): string {
   const facts: string[] = [];
   if (argChoices !== undefined) facts.push(argChoices.join(', '));
@@ -127,7 +127,7 @@ function optionDescription({ description, argChoices, defaultValueDescription, e
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
 }
 
-/** A commander command as this program wants it: no exit, no text of its own, help that fits. */
+/** A commander command that neither exits nor prints by itself, and whose help fits the terminal. */
 export function baseCommand(name: string): Command {
   return new Command(name)
     .exitOverride()
@@ -159,7 +159,7 @@ function commanderOf<Specs extends OptionSpecs>(spec: CommandSpec<Specs>, option
   return command;
 }
 
-/** False after --help. */
+/** Returns false after --help. */
 function parse(command: Command, args: string[], options: OptionSpecs): boolean {
   try {
     command.action(() => {}).parse(args, { from: 'user' });
@@ -168,7 +168,7 @@ function parse(command: Command, args: string[], options: OptionSpecs): boolean 
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return false;
     const flag = /'(--?[^' =]+)/.exec(error.message)?.[1] ?? '';
-    // A switch with a value is unknown to commander.
+    // Commander does not know a switch with a value.
     if (Object.hasOwn(options, flag.slice(2)) && error.code === 'commander.unknownOption')
       return usage(`${flag}: expected no value, got one`);
     if (error.code === 'commander.unknownOption')

@@ -1,9 +1,9 @@
-/** The commands by name. Each loads when asked for: `claimwire --help` must not map a database. */
+/** The commands by name. Each is loaded when it runs, so that `claimwire --help` maps no database. */
 import type { CommandGroup, RunnableCommand } from './command.ts';
 
 interface Listed {
   summary: string;
-  /** It does more than print and end: without a reader it goes on, and ends as it would have. */
+  /** A lasting command does more than print: it goes on without a reader of its output. */
   isLasting?: true;
   load(): Promise<{ command: RunnableCommand | CommandGroup }>;
 }

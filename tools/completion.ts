@@ -78,7 +78,7 @@ function wordsOf({ name, options, operands }: RunnableCommand): string {
   return [...shells, ...Object.keys(options).map((option) => `--${option}`), '--help'].join(' ');
 }
 
-/** What an option's value may be: its choices, or a file; anything else is for the user to say. */
+/** How an option's value is completed: by its choices or as a file; anything else is not completed. */
 function valueCase(name: string, option: string, { value, choices }: OptionSpec): string[] {
   if (value === undefined) return [];
   const made =

@@ -1,8 +1,8 @@
 /**
- * `claimwire decode HEX|FILE.pcap|-`: claims and acks in words, one line each, and why anything else is none.
+ * `claimwire decode HEX|FILE.pcap|-`: prints claims and acks in words, one line each, and why anything else is neither.
  *
- * Main thread of its own process. Input is hostile: whatever it holds ends in a line and an exit code, and however much
- * there is of it, a piece at a time is in memory.
+ * Main thread of its own process. Input is hostile: whatever it contains leads to a line and an exit code, and only one
+ * piece of it at a time is in memory.
  */
 import { createReadStream } from 'node:fs';
 import { type Ack, decodeAck } from '../protocol/ack.ts';
@@ -32,7 +32,7 @@ import { write } from './output.ts';
 import { count } from './units.ts';
 
 const PIECE_BYTES = 1 << 18;
-/** What tells a capture from text. */
+/** The first bytes by which a capture differs from text. */
 const MAGIC_BYTES = 4;
 /** Twice the largest UDP payload's digits. */
 const LINE_LENGTH_MAX = 1 << 18;
@@ -115,7 +115,7 @@ async function decodeLines(first: Buffer, pieces: Pieces, decoder: Decoder): Pro
     throw new ClaimwireError('INPUT_INVALID', 'standard input: expected a pcap file or datagrams in hex, got nothing');
 }
 
-/** The bytes `text` spells, or undefined when it is no hex. */
+/** The bytes of `text`, or undefined when it is not hex. */
 function parseHex(text: string): Buffer | undefined {
   const digits = text.trim().replace(/^0x/i, '').replace(/[\s:]/g, '');
   if (digits === '' || digits.length % 2 !== 0 || /[^0-9a-f]/i.test(digits)) return undefined;
@@ -140,7 +140,7 @@ async function nextPiece(pieces: Pieces): Promise<Buffer | undefined> {
   return value ?? undefined;
 }
 
-/** As much as it takes to tell what the input is, or all that there is of it. */
+/** Reads enough to tell what the input is, or all of it. */
 async function firstPiece(pieces: Pieces): Promise<Buffer> {
   let first = Buffer.alloc(0);
   while (first.length < MAGIC_BYTES) {
@@ -172,7 +172,7 @@ async function decodeCapture(first: Buffer, pieces: Pieces, port: number | undef
   );
 }
 
-/** Walks datagrams and prints what they hold. */
+/** Walks datagrams and prints the frames in them. */
 class Decoder implements FrameSink {
   faults = 0;
   readonly #json: boolean;
@@ -237,12 +237,12 @@ class Decoder implements FrameSink {
     });
   }
 
-  /** Output goes out in large pieces: a capture may hold millions of lines. */
+  /** Buffers output into large pieces, as a capture may produce millions of lines. */
   get isFull(): boolean {
     return this.#lines.length >= LINES_HELD;
   }
 
-  /** Writes what is held back. */
+  /** Writes what is buffered. */
   async flush(): Promise<void> {
     const lines = this.#lines.splice(0);
     if (lines.length > 0) await write(`${lines.join('\n')}\n`);
@@ -250,7 +250,7 @@ class Decoder implements FrameSink {
 
   #locate(captured: UdpDatagram): void {
     const milliseconds = captured.seconds * 1000 + Math.floor(captured.nanoseconds / 1e6);
-    // pcapng has times beyond those of dates.
+    // A time in pcapng may be outside of a Date's range.
     const date = new Date(milliseconds);
     const time = Number.isNaN(date.getTime()) ? null : date.toISOString();
     const source = hostPortText({ host: captured.source, port: captured.sourcePort });
@@ -279,7 +279,7 @@ function fields({ channelId, sequence, amount }: Claim | Ack): Record<string, un
   return { channelId: String(channelId), sequence, amount: String(amount) };
 }
 
-/** A timestamp as a date where it is one; the bits otherwise, since they are what an ack echoes. */
+/** A timestamp as a date where it is one, otherwise its bits, since an ack echoes those. */
 function timeText(timestamp: number, bits: bigint): string {
   const date = new Date(timestamp);
   return `timestamp=${Number.isNaN(date.getTime()) ? hexBits(bits) : date.toISOString()}`;

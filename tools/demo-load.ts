@@ -1,6 +1,6 @@
 /**
- * The second half of `claimwire demo`: the node at full load by the generator of `claimwire load`, and a table of what that
- * came to, what limited it and what would make it faster on this machine. Main thread of the demo's process.
+ * The second half of `claimwire demo`: the generator of `claimwire load` loads the node fully, and a table shows the result,
+ * what limited it and what would make it faster on this machine. Main thread of the demo's process.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, type CpuInfo, cpus } from 'node:os';
@@ -20,11 +20,11 @@ import { countText, durationText } from './units.ts';
 const CHANNELS = 1_000;
 const WARMUP_MS = 1_000;
 const DRAIN_MS = 1_000;
-/** Of the processor time of all cores, whoever uses it: from there on nothing else can be the limit. */
+/** The share of all cores' time, used by any program, above which the processor is the limit. */
 const BUSY_SHARE = 0.85;
-/** Used by neither of the two: worth a word. */
+/** The share used by other programs that is worth mentioning. */
 const OTHERS_SHARE = 0.2;
-/** Of the time of the threads that sync. */
+/** The share of the syncing threads' time above which the disk is the limit. */
 const SYNC_SHARE = 0.3;
 /** Clock ticks of /proc; 100 wherever Node runs. */
 const TICK_MS = 10;
@@ -35,10 +35,10 @@ export type Say = (label: string, text: string) => void;
 /** Processor time and counters at one moment. */
 interface Sample {
   at: number;
-  /** Null where the system does not say. */
+  /** Null where the system does not report it. */
   nodeMs: number | null;
   generatorMs: number;
-  /** Of all cores and all programs, together. */
+  /** The sum over all cores and all programs. */
   busyMs: number;
   idleMs: number;
   syncWaitMs: number;
@@ -57,7 +57,7 @@ export interface FullLoad {
   fasterWith: string[];
 }
 
-/** Runs it and prints the table. Throws NODE_FAILED where an acknowledged amount is missing at the node. */
+/** Runs the load and prints the table. Throws NODE_FAILED when an acknowledged amount is missing at the node. */
 export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs: number, say: Say): Promise<FullLoad> {
   // The first is replaced until claims are sent; from then on there is one a second.
   let first = sample(ready.pid, admin);
@@ -111,7 +111,7 @@ function settingsFor(ready: ReadyLine, durationMs: number): LoadSettings {
   return {
     target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
     sender: 'auto',
-    // Another one each time: the amounts of a run before would be replays.
+    // A new seed each time, since claims with an earlier run's amounts would be replays.
     seed: Math.floor(Math.random() * 2 ** 32),
     channels: CHANNELS,
     keys: CHANNELS,
@@ -152,10 +152,10 @@ function total(part: (times: CpuInfo['times']) => number): number {
   return cpus().reduce((sum, { times }) => sum + part(times), 0);
 }
 
-/** Processor time of another process so far, where /proc tells. */
+/** Processor time of another process so far, where there is /proc. */
 function processorMs(pid: number): number | null {
   try {
-    // The name in brackets may hold anything; user and system time are the 12th and 13th word behind it.
+    // The name in brackets may contain anything; user and system time are the 12th and 13th word after it.
     const words = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)!.split(' ');
     return (Number(words[11]) + Number(words[12])) * TICK_MS;
   } catch {
@@ -163,7 +163,7 @@ function processorMs(pid: number): number | null {
   }
 }
 
-/** What the samples say was the limit, and what would move it. */
+/** What limited the rate according to the samples, and what would raise it. */
 function limitOf(
   { backend, kernel, sockets, verifiers }: ReadyLine,
   { signer }: LoadResult,

@@ -6,7 +6,7 @@ import { ClaimwireError } from '../src/errors.ts';
 
 const STOP_MS_MAX = 15_000;
 
-/** What `claimwire node` prints first. */
+/** The first line that `claimwire node` prints. */
 export interface ReadyLine {
   event: 'ready';
   udp: string;
@@ -20,7 +20,7 @@ export interface ReadyLine {
   pid: number;
 }
 
-/** The node as an operator runs it: its own process, its first and last line read from stdout. */
+/** A node in a process of its own, whose first and last lines are read from its stdout. */
 export class NodeProcess {
   readonly ready: Promise<ReadyLine>;
   readonly #child: ChildProcess;
@@ -49,7 +49,7 @@ export class NodeProcess {
     return this.#child.pid;
   }
 
-  /** SIGTERM, then the node's last line. */
+  /** Sends SIGTERM and resolves to the node's last line. */
   async stop(): Promise<string> {
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS_MAX);

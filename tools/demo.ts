@@ -1,8 +1,8 @@
 /**
  * `claimwire demo` (what `make run` runs): a node in a process of its own and a payer in this one, over loopback.
  *
- * The payer opens fresh channels through the admin interface, streams signed claims, each channel its next one when the
- * last is durable, and ends with what the node committed and one transaction that redeems a channel's best claim.
+ * The payer opens new channels through the admin interface and streams signed claims: each channel's next one goes out when
+ * the last is durable. It ends with what the node committed and a transaction that redeems a channel's best claim.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ import { rowText, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { count, countText, duration, durationText } from './units.ts';
 
-/** One key, many channels: as a payer has it. */
+/** One key with many channels, like a payer's. */
 const CAPACITY = 1_000_000_000n;
 const DROPS_PER_CLAIM = 25n;
 /** The ledger's genesis account stands in for the payee. */
@@ -88,14 +88,14 @@ function stoppedText(line: string): string {
   return `after ${uptimeSeconds} s: ${counters.received} claims received, ${counters.committed} committed, ${counters.syncs} syncs`;
 }
 
-/** The node's last line; how it ended where there is none. */
+/** The node's last line, or how it ended when there is none. */
 function asJson(line: string): unknown {
   return line.startsWith('{') ? JSON.parse(line) : line;
 }
 
 interface StreamOptions {
   ms: number;
-  /** Channels. */
+  /** How many channels pay. */
   count: number;
   json: boolean;
 }
@@ -140,8 +140,8 @@ async function stream(ready: ReadyLine, admin: AdminClient, options: StreamOptio
 }
 
 /**
- * The next claim of a channel goes out when the last one is durable. That nothing is committed at first is known, since
- * the channels were opened a moment ago: pay() would ask the node.
+ * Sends a channel's next claim when the last one is durable. It starts from 0, since the channels are new; pay() would ask the
+ * node what is committed.
  */
 async function payUntil(channel: PaymentChannel, endsAt: number, claims: { acknowledged: number }): Promise<void> {
   while (performance.now() < endsAt) {

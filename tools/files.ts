@@ -1,12 +1,12 @@
-/** Files that a command writes at its end: tried before it begins, and no loss to what it printed. Main thread. */
+/** Files that a command writes when it ends. They are tried before it starts, and a failure loses nothing printed. Main thread. */
 import { closeSync, constants, existsSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { usage } from './args.ts';
 
-/** Opens the file as the end of the run will: a path that cannot be written must not cost a run. Leaves it as it was. */
+/** Checks that the file can be opened for writing, so that a wrong path does not waste a run. Leaves it as it was. */
 export function expectWritable(file: string, flag: string): void {
   const isThere = existsSync(file);
   try {
-    // A FIFO without a reader would wait for one.
+    // Opening a FIFO without a reader would block.
     closeSync(openSync(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK));
     if (!isThere) unlinkSync(file);
   } catch (error) {
@@ -14,7 +14,7 @@ export function expectWritable(file: string, flag: string): void {
   }
 }
 
-/** What went wrong, if anything: the result is printed by now, and the next file may be fine. */
+/** Returns what went wrong, if anything, rather than throw: the next file may still be written. */
 export function save(file: string, flag: string, text: string): string[] {
   try {
     writeFileSync(file, text);

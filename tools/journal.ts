@@ -1,5 +1,5 @@
 /**
- * `claimwire journal verify DIR`: what a journal holds, and the first byte that is not as it should be.
+ * `claimwire journal verify DIR`: what a journal contains, and the first byte that is wrong.
  *
  * Main thread of its own process; the signature audit adds worker threads. Reads only, so it may look at a running
  * node's journal: the group being written at that moment may then show as a torn end.
@@ -23,7 +23,7 @@ interface Lane {
   directory: string;
   journal: RecoveryReport;
   channels: number;
-  /** Node's clock at the first and last group, milliseconds since 1970. */
+  /** The node's clock at the first and last group, milliseconds since 1970. */
   firstTime?: number;
   lastTime?: number;
   audit?: AuditReport;
@@ -74,7 +74,7 @@ function describeLanes(directories: readonly string[]): Lane[] {
     const lane = describe(directory, (claimsMore) => {
       claims += claimsMore;
       const text = `${countText(claims)} claims read, ${countText(claims / progress.seconds)}/s`;
-      // What is preallocated and not written yet counts as done with the last group.
+      // With the last group, the preallocated bytes after it count as done.
       if (progress.seconds >= 1) progress.update((claims * RECORD_BYTES) / bytesThere, text);
     });
     lanes.push(lane);
@@ -110,7 +110,7 @@ function isSound({ journal, audit }: Lane): boolean {
   return journal.end !== 'corrupt' && (audit === undefined || audit.badSignatures + audit.unknownChannels === 0);
 }
 
-/** The lane folders `directory` stands for. */
+/** The folders of the lanes' journals in `directory`, which may be one itself. */
 function laneFolders(directory: string): string[] {
   const names = (folder: string) => readdirSync(folder, { withFileTypes: true });
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
@@ -129,7 +129,7 @@ function laneFolders(directory: string): string[] {
   throw new ClaimwireError('INPUT_INVALID', `expected ${expected}, got ${directory}`);
 }
 
-/** @param onGroup hears how many claims more were read */
+/** @param onGroup is called with how many more claims were read */
 function describe(directory: string, onGroup: (claims: number) => void): Lane {
   const channels = new Set<bigint>();
   let firstTime: number | undefined;
@@ -151,7 +151,7 @@ function describe(directory: string, onGroup: (claims: number) => void): Lane {
   }
 }
 
-/** The registry lies beside the journal folder: `<data>/registry`, with the lane in `<data>/journal/<lane>`. */
+/** The registry is beside the journals' folder: `<data>/registry`, while a lane's journal is `<data>/journal/<lane>`. */
 async function registeredKeys(laneDirectory: string): Promise<ChannelKeys> {
   const registry = Registry.open(join(dirname(dirname(resolve(laneDirectory))), 'registry'), { readOnly: true });
   try {
@@ -212,7 +212,7 @@ function placeText({ file, offset, reason }: BadPlace): string {
   return `${file}:${offset}: ${reason}`;
 }
 
-/** ISO 8601, or the number itself where it is no date: the time is read from a file. */
+/** ISO 8601, or the number itself where it is not a date, as the time comes from a file. */
 function timeText(time: number | undefined): string | undefined {
   if (time === undefined) return undefined;
   return Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : String(time);

@@ -40,7 +40,7 @@ const multiply = (k, P) => {
   }
   return R;
 };
-/** Math.max takes no BigInt. */
+/** Math.max does not accept a BigInt. */
 const larger = (a, b) => {
   if (a > b) return a;
   return b;
@@ -89,7 +89,7 @@ const G = [gx, gy];
 assert(mod(gy * gy - gx ** 3n - 7n, p) === 0n && multiply(n, G) === null);
 let lambda, beta;
 for (const l of [mod((root3n - 1n) * inv(2n, n), n), mod((-root3n - 1n) * inv(2n, n), n)]) {
-  if (l >> 252n === 5n) lambda = l; // the 0x5363... root, as everybody else takes
+  if (l >> 252n === 5n) lambda = l; // the 0x5363... root, as in other libraries
 }
 for (const b of [mod((sqrt(-3n) - 1n) * inv(2n, p), p), mod((-sqrt(-3n) - 1n) * inv(2n, p), p)]) {
   if (multiply(lambda, G)[0] === (b * gx) % p) beta = b;
@@ -119,7 +119,7 @@ const g1 = rounded(B2 << SHIFT, n),
   g2 = rounded(-B1 << SHIFT, n);
 assert(g1 > 0n && g2 > 0n && g1 < 2n ** 260n && g2 < 2n ** 260n);
 // |k1| <= (|a1|+|a2|)(1/2 + e), |k2| <= (|b1|+|b2|)(1/2 + e), where e < 2^-40 covers the rounding of g, the columns the
-// lanes leave out and v up to 4n. The bound in units of 2^120 says how long the top window of a table is.
+// elements leave out and v up to 4n. The bound in units of 2^120 says how long the top window of a table is.
 const abs = (a) => (a < 0n ? -a : a);
 const bound = (x) => ((x >> 1n) + (x >> 40n)) / 2n ** 120n + 1n;
 const k = [bound(abs(A1) + abs(A2)), bound(abs(B1) + abs(B2))];

@@ -1,5 +1,5 @@
 /**
- * What C shares with the node, as a C header: declared once, in protocol/ and src/, and printed here.
+ * Prints, as a C header, the layouts and constants that C shares with the node. They are declared in protocol/ and src/.
  *
  *   node dist/tools/kernel-layout.js > src/kernel/layout_generated.h      (a test fails when the two differ)
  */

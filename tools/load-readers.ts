@@ -1,4 +1,4 @@
-/** Texts of `claimwire load`'s own kinds of options. */
+/** Readers for the texts of options that only `claimwire load` has. */
 import { type Arrivals, parseArrivals, parseRamp } from '../src/load/schedule.ts';
 import { parseSkew } from '../src/load/skew.ts';
 import { usage } from './args.ts';
@@ -8,7 +8,7 @@ const RATE_MAX = 100_000_000;
 
 export const readRate = rate(0.001, RATE_MAX);
 
-/** FROM:TO:STEP, each like 50k. */
+/** Reads FROM:TO:STEP, each like 50k. */
 export function readRamp(text: string, flag: string): number[] {
   const plain = text.replace(/[^:]+/g, (part) => (/^\d.*[a-z]$/i.test(part) ? String(readRate(part, flag)) : part));
   return (
@@ -32,7 +32,7 @@ export function decimal(minimum: number, maximum: number): Reader<number> {
   };
 }
 
-/** A fraction of 0 to 1, or a percentage of 0 to 100 with its sign. */
+/** Reads a fraction from 0 to 1, or a percentage from 0% to 100%. */
 export function share(text: string, flag: string): number {
   return text.endsWith('%') ? decimal(0, 100)(text.slice(0, -1), flag) / 100 : decimal(0, 1)(text, flag);
 }

@@ -1,4 +1,4 @@
-/** What `claimwire load` was asked for, as a run (src/load/run.ts): options that belong together are checked together. */
+/** Makes a run (src/load/run.ts) of the options of `claimwire load`, and checks options that depend on each other. */
 import { lookup } from 'node:dns/promises';
 import { isIPv4 } from 'node:net';
 import { ClaimwireError } from '../src/errors.ts';
@@ -15,7 +15,7 @@ const KEYS_DEFAULT_MAX = 1_000;
 const SOCKETS_DEFAULT = { udp: 16, tcp: 4 } as const;
 const CORPUS_CLAIMS_MAX = 40_000_000;
 
-/** Throws USAGE, or NODE_UNREACHABLE where the node's name has no address. */
+/** Throws USAGE, or NODE_UNREACHABLE when the node's name has no address. */
 export async function readRun(values: LoadValues): Promise<LoadRun> {
   const target = await readTarget(values.to);
   const settings = readSettings(values, target);
@@ -78,7 +78,7 @@ function atMost(value: number, channels: number, flag: string): number {
   return value <= channels ? value : usage(`${flag}: expected at most as many as --channels ${channels}, got ${value}`);
 }
 
-/** HOST:PORT behind the scheme; a name is looked up once. */
+/** Reads HOST:PORT after the scheme; a name is looked up once. */
 async function readTarget(to: string): Promise<Target> {
   const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp'], '--to'));
   try {
@@ -102,7 +102,7 @@ function readFaults(values: LoadValues): FaultFractions {
   return sum <= 1 ? faults : usage(`faults: expected fractions of at most 1 together, got ${sum}`);
 }
 
-/** What the rates need, with the warm-ups; nobody knows for --rate max. */
+/** How many claims the rates and warm-ups need; unknown for --rate max. */
 function corpusClaims({ rates, durationMs, warmupMs }: LoadSettings): number {
   let claims = 0;
   for (const rate of rates) {

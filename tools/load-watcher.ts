@@ -1,10 +1,13 @@
-/** What a load run says of itself while it goes on: on stderr, whatever stdout is for. */
+/** Shows the progress of a load run, always on stderr. */
 import type { LoadInterval } from '../src/load/result.ts';
 import type { LoadWatcher } from '../src/load/run.ts';
 import { Progress } from './progress.ts';
 import { countText } from './units.ts';
 
-/** @param rates how many steps there will be, of @param durationMs each */
+/**
+ * @param rates how many steps there will be
+ * @param durationMs how long each of them takes
+ */
 export function loadWatcher(rates: number, durationMs: number, progress = new Progress()): LoadWatcher {
   let step = 0;
   return {

@@ -1,5 +1,5 @@
 /**
- * `claimwire load`: loads a node with signed claims at a pace of its own, and says what came of every one.
+ * `claimwire load`: loads a node with signed claims at a chosen rate, and reports the result of every one.
  *
  * Main thread of its own process; the load itself runs in a thread (src/load/generator-thread.ts).
  */
@@ -214,7 +214,7 @@ Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 us
     const load = await readRun(values);
     for (const flag of ['hgrm', 'report', 'pcap'] as const)
       if (values[flag] !== undefined) expectWritable(values[flag], `--${flag}`);
-    // A corpus that is there is read.
+    // A corpus that exists is read.
     if (values.corpus !== undefined && !existsSync(values.corpus)) expectWritable(values.corpus, '--corpus');
     const { result, captureFault } = await runLoad(
       load,

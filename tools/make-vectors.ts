@@ -1,5 +1,5 @@
 /**
- * Writes protocol/vectors: `node dist/tools/make-vectors.js [DIR]`. Deterministic; a test compares what is checked in.
+ * Writes protocol/vectors: `node dist/tools/make-vectors.js [DIR]`. Deterministic: a test compares the committed files.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The options of `claimwire node`, and what they make of a node's settings. */
+/** The options of `claimwire node`, and the settings they make. */
 import { type Logger, lineLogger } from '../src/log.ts';
 import type { NodeStartOptions } from '../src/node.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
@@ -13,7 +13,7 @@ const DURABLE = 'What is on the disk:';
 const LOG = 'What it says (on stderr):';
 const CONNECTIONS_MAX = 65_536;
 
-/** Also of `claimwire demo`. */
+/** `claimwire demo` has these too. */
 export const LOG_OPTIONS = {
   'log-level': {
     value: 'LEVEL',
@@ -25,7 +25,7 @@ export const LOG_OPTIONS = {
   'log-format': { value: 'NAME', description: 'how', choices: ['text', 'json'], default: 'text', group: LOG },
 } as const satisfies OptionSpecs;
 
-/** Also of `claimwire demo`. */
+/** `claimwire demo` has these too. */
 export const BACKEND_OPTION = {
   value: 'NAME',
   description: 'what verifies signatures; auto is the fastest that passes its self-test',
@@ -178,7 +178,7 @@ export const SERVER_OPTIONS = {
   ...LOG_OPTIONS,
 } as const satisfies OptionSpecs;
 
-/** What is left out, the node decides. */
+/** Settings that are left out are decided by the node. */
 export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOptions & { logger: Logger } {
   const tls = readTls(values['tls-cert'], values['tls-key']);
   const options: NodeStartOptions & { logger: Logger } = {

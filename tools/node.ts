@@ -27,15 +27,15 @@ Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
 export const { run } = command;
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
-/** While draining these end the process at once. A closing terminal may say SIGHUP twice. */
+/** While the node drains, these signals end the process at once. A closing terminal may send SIGHUP twice. */
 const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** After a failure the drain may be what fails: longer than a drain takes that does not. */
+/** After a failure the drain itself may hang, so it gets this long: more than a working drain needs. */
 const FAILED_STOP_MS_MAX = 15_000;
 
 async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<number> {
   const serving = await serve(options);
   const { node, http } = serving;
-  // Before the ready line: whoever reads it may ask for a stop at once.
+  // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
   print({
     event: 'ready',
@@ -68,7 +68,7 @@ async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
   for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
   if (reason instanceof Error) {
-    // What is in the ring is still committed and acknowledged; nothing else is saved: recovery reads the journal.
+    // Claims in the ring are still committed and acknowledged. Nothing else has to be saved: recovery reads the journal.
     logger.error(reason.message);
     const late = setTimeout(endAtOnce, FAILED_STOP_MS_MAX);
     await stop();
@@ -85,10 +85,10 @@ async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>
   return 0;
 }
 
-/** process.exit waits for every thread, and one may wait for a disk that does not answer. The journal bears kill -9. */
+/** process.exit would wait for every thread, and one may wait for a disk that does not answer. The journal survives SIGKILL. */
 function endAtOnce(): void {
   process.kill(process.pid, 'SIGKILL');
-  // A container's first process can't do that to itself.
+  // The first process of a container cannot kill itself.
   process.exit(1);
 }
 

@@ -2,34 +2,34 @@
  * Options of commands: each is declared once, as an OptionSpec, and from that come its parsing, its type, its help, its
  * environment variable, its key in a --config file and its completion.
  *
- * What is given on the command line goes before the environment, that before the file of --config, that before the default.
+ * The command line has precedence over the environment, then comes the file of --config, then the default.
  */
 import { type Command, Option } from 'commander';
 import { readFile, usage } from './args.ts';
 import { didYouMean } from './suggest.ts';
 
 export interface OptionSpec {
-  /** What follows the flag, as help shows it; a switch has none. */
+  /** The name of its value in help; a switch has none. */
   value?: string;
   description: string;
-  /** As a user would write it. */
+  /** In the form in which a user would write it. */
   default?: string;
-  /** What help says of a default that is worked out. */
+  /** How help describes a default that is computed. */
   defaultText?: string;
-  /** What is expected where the option must be given. */
+  /** For an option that is required: what the error message says is expected. */
   required?: string;
   /** The environment variable that stands in for the flag. */
   env?: string;
-  /** The only texts it takes. */
+  /** The only texts that are allowed. */
   choices?: readonly string[];
-  /** Turns its text into its value, or throws USAGE; `flag` is what to call it. Without it, the text is the value. */
+  /** Turns its text into its value, or throws USAGE, where `flag` names it. Without this, the text is the value. */
   read?: (text: string, flag: string) => unknown;
-  /** May be given several times. */
+  /** Whether it may be given several times. */
   repeatable?: true;
-  /** The heading of help under which it stands. */
+  /** Its heading in help. */
   group?: string;
 }
-/** By their names, which are their keys in a --config file too. */
+/** The options by name, which is also their key in a --config file. */
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 type TextOf<Spec> = Spec extends { choices: readonly (infer Choice)[] } ? Choice : string;
@@ -55,7 +55,7 @@ export const COMMON_OPTIONS = {
   },
 } as const satisfies OptionSpecs;
 
-/** Where the data folder is, unless it is named. */
+/** Where the data folder is by default. */
 export const DATA_OPTION = {
   value: 'DIR',
   description: "the node's data folder: registry, journal, admin token",
@@ -83,13 +83,13 @@ export const NODE_OPTIONS = {
   },
 } as const satisfies OptionSpecs;
 
-/** What AdminClient.open takes. */
+/** The arguments of AdminClient.open. */
 export function adminAddress(values: Values<typeof NODE_OPTIONS>): { http: string; tokenFile: string } {
   const data = process.env[DATA_OPTION.env] || DATA_OPTION.default;
   return { http: values.http, tokenFile: values['token-file'] ?? `${data}/admin-token` };
 }
 
-/** Declares the options to commander. Their values stay text: readValues reads them and knows where they came from. */
+/** Declares the options to commander. Their values stay text, since readValues reads them and knows their origin. */
 export function addOptions(command: Command, specs: OptionSpecs): void {
   for (const [name, spec] of Object.entries(specs)) {
     const option = new Option(spec.value === undefined ? `--${name}` : `--${name} <${spec.value}>`, spec.description);
@@ -103,14 +103,14 @@ export function addOptions(command: Command, specs: OptionSpecs): void {
   }
 }
 
-/** A text that was given, and what to call it in an error. */
+/** A text that was given, and its name in an error. */
 interface Given {
   texts: readonly string[];
   flag: string;
 }
 
 /**
- * The values of a parsed command. Throws USAGE for the first that makes no sense.
+ * The values of a parsed command. Throws USAGE for the first that is wrong.
  * @param known all options of the command, where `specs` are some of them
  */
 export function readValues<Specs extends OptionSpecs>(
@@ -130,7 +130,7 @@ export function readValues<Specs extends OptionSpecs>(
   return values as Values<Specs>;
 }
 
-/** By precedence: flag, environment, file, default. A variable that is empty is none. */
+/** Looks in the order of precedence: flag, environment, file, default. An empty variable counts as unset. */
 function givenFor(command: Command, name: string, spec: OptionSpec, configured: Map<string, Given>): Given | undefined {
   const attribute = new Option(`--${name}`).attributeName();
   const source = command.getOptionValueSource(attribute);
@@ -153,12 +153,12 @@ function readText(spec: OptionSpec, text: string, flag: string): unknown {
   return spec.read === undefined ? text : spec.read(text, flag);
 }
 
-/** "a", "a or b", "a, b or c". */
+/** Formats a list: "a", "a or b", "a, b or c". */
 function listText(names: readonly string[]): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }
 
-/** What a --config file gives, as texts: numbers and switches as JSON has them, so that no quotes are needed. */
+/** The values of a --config file, as texts. Numbers and switches may be JSON numbers and booleans. */
 function readConfig(file: string | undefined, specs: OptionSpecs): Map<string, Given> {
   const given = new Map<string, Given>();
   if (file === undefined) return given;

@@ -1,15 +1,15 @@
-/** What commands print, and how. */
+/** How commands print. */
 import { once } from 'node:events';
 
-/** Whether the command that runs was asked for JSON, by its flag or by its --config file. */
+/** Whether the command prints JSON, by its flag or its --config file. */
 export const output = { json: false };
 
-/** Printing long lists: a million rows must not pile up in memory before a slow reader. */
+/** Prints a long list without keeping it in memory while its reader is slow. */
 export async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }
 
-/** One JSON line; amounts beyond a number's are texts. */
+/** One JSON line; a BigInt becomes a text. */
 export function writeJson(value: unknown): void {
   process.stdout.write(
     `${JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? String(item) : item))}\n`,
@@ -19,13 +19,13 @@ export function writeJson(value: unknown): void {
 const ROW_COLUMNS_MAX = 100;
 const LABEL_COLUMNS = 9;
 
-/** A label and its text beside it, in lines that fit the terminal. */
+/** A label with its text beside it, in lines that fit the terminal. */
 export function rowText(label: string, text: string): string {
   const columns = Math.min(process.stdout.columns ?? ROW_COLUMNS_MAX, ROW_COLUMNS_MAX) - LABEL_COLUMNS;
   return label.padEnd(LABEL_COLUMNS) + wrapped(text, columns).replaceAll('\n', `\n${' '.repeat(LABEL_COLUMNS)}`);
 }
 
-/** Words in lines of less than `columns`. */
+/** Breaks text between words into lines of less than `columns`. */
 export function wrapped(text: string, columns: number): string {
   let line = '';
   const lines: string[] = [];
@@ -38,7 +38,7 @@ export function wrapped(text: string, columns: number): string {
   return [...lines, line].join('\n');
 }
 
-/** Paragraphs in lines that fit; lines that are indented stay as they are. */
+/** Breaks paragraphs into lines that fit; indented lines stay as they are. */
 export function paragraphs(text: string, columns: number): string {
   return text.trim().replace(/(?<=^|\n)\S[^\n]*(?:\n(?!\s)[^\n]+)*/g, (paragraph) => wrapped(paragraph, columns));
 }
@@ -48,11 +48,11 @@ const LABEL = /^ {0,2}[a-z]+(?: [a-z]+)* {2,}/;
 const HANGING = '  ';
 
 /**
- * Text made for machines and wide windows, as a terminal shows it well: large figures have their thousands apart, and long
- * lines are broken between words and go on below their text.
+ * Formats text for a terminal: large figures get thousands separators, and long lines are broken between words and continued
+ * with the indentation of their text.
  */
 export function forTerminal(text: string, columns: number): string {
-  // Ports and addresses are no figures.
+  // Ports and addresses are left as they are.
   const apart = text.replace(/(?<![\d.:/])\d{5,}/g, (digits) => digits.replace(/\B(?=(\d{3})+$)/g, ','));
   return apart
     .split('\n')

@@ -2,8 +2,8 @@
 //   node tools/packages.mjs make      build/packages/NAME/ of every build/prebuilt/NAME/claimwire.node, and their tarballs
 //   node tools/packages.mjs stamp     prepack: writes their versions into package.json, their hashes into dist/
 //   node tools/packages.mjs restore   postpack: takes both out again
-// The platform packages stand in package.json only while it is packed: no npm install in a checkout asks a registry for
-// names that somebody else might have.
+// The platform packages are in package.json only while it is packed, so that npm install in a checkout never asks a registry
+// for names that somebody else might own.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 const PREBUILT = join(ROOT, 'build/prebuilt');
 const PACKAGES = join(ROOT, 'build/packages');
 const MANIFEST = join(ROOT, 'package.json');
-/** package.json as it is, while it is packed. */
+/** The original package.json, kept while it is packed. */
 const UNSTAMPED = join(ROOT, 'build/package.json');
 const HASHES = join(ROOT, 'dist/platform-packages.json');
 const SCOPE = '@claimwire/';
@@ -24,7 +24,7 @@ const platforms = () =>
     ? readdirSync(PREBUILT).filter((name) => existsSync(join(PREBUILT, name, 'claimwire.node')))
     : [];
 
-/** linux-x64-musl: what npm compares with the machine it installs on. */
+/** The fields that npm compares with the machine it installs on, from a name like linux-x64-musl. */
 function constraints(name) {
   const [os, cpu, libc] = name.split('-');
   return { os: [os], cpu: [cpu], ...(libc === undefined ? {} : { libc: [libc === 'gnu' ? 'glibc' : libc] }) };

@@ -1,6 +1,6 @@
 /**
- * `claimwire pay`: signs one claim, sends it until it is acknowledged, prints the ack. Says paid only where this claim
- * paid: a node that holds the amount already is told apart.
+ * `claimwire pay`: signs one claim, sends it until it is acknowledged, and prints the ack. It says "paid" only when this claim
+ * paid, and says so when the node had the amount already.
  *
  * Main thread of its own process.
  */
@@ -19,7 +19,7 @@ import { count, duration } from './units.ts';
 
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const SEQUENCE_MAX = 2 ** 32 - 1;
-/** Looking for a key's channel among more than these takes longer than writing its id. */
+/** Searching more channels than these for a key's takes longer than writing its id. */
 const ROWS_MAX = 100_000;
 
 const anyU64 = (text: string, flag: string) => drops(text, flag, 0n, U64_MAX);
@@ -42,7 +42,7 @@ export const command = defineCommand({
     amount: {
       value: 'DROPS',
       description: 'cumulative: all that is paid so far, not the increment',
-      // Any u64: what the node makes of 0 or of too much is its answer to give.
+      // Any u64 is sent: the node answers an amount of 0 or one that is too large.
       read: anyU64,
     },
     more: {
@@ -153,7 +153,7 @@ async function channelOf(
   );
 }
 
-/** Prints the ack, or how the claim failed: the node's refusal or its silence is this command's answer too. */
+/** Prints the ack, or how the claim failed: refused by the node or not answered. */
 async function pay(channel: PaymentChannel, { amount, more, json }: Amounts): Promise<number> {
   try {
     if (amount !== undefined && (await isPaidAlready(channel, amount))) {
@@ -174,7 +174,7 @@ async function pay(channel: PaymentChannel, { amount, more, json }: Amounts): Pr
   }
 }
 
-/** Whether the amount was durable before this claim. A refusal of the channel is left for the claim to be told. */
+/** Whether the amount was durable before this claim. If the channel is refused here, the claim will report it. */
 async function isPaidAlready(channel: PaymentChannel, amount: bigint): Promise<boolean> {
   if (amount === 0n) return false;
   return await channel.isDurable(amount).catch((error: unknown) => {

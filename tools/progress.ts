@@ -1,17 +1,17 @@
 /**
- * How long work goes on: on a terminal one line with a bar, a rate and the time left, rewritten in place; elsewhere plain
- * lines. Always on stderr, since stdout is what machines read.
+ * Shows progress: on a terminal one line with a bar, a rate and the time left, rewritten in place; elsewhere plain lines.
+ * Always on stderr, since programs read stdout.
  */
 import { durationText } from './units.ts';
 
 const BAR_CELLS_MAX = 30;
 const BAR_CELLS_MIN = 8;
-/** A terminal is redrawn no more often: faster is not readable. */
+/** The shortest time between two redraws, as faster ones are not readable. */
 const REDRAW_MS = 100;
-/** A share below this says little about the time that is left. */
+/** Below this share the time left cannot be estimated. */
 const SHARE_MIN = 0.02;
 
-/** What a terminal is to Progress; tests give their own. */
+/** The parts of a terminal that Progress uses; tests provide their own. */
 export interface ProgressStream {
   isTTY?: boolean;
   columns?: number;
@@ -20,7 +20,7 @@ export interface ProgressStream {
 
 export interface ProgressOptions {
   stream?: ProgressStream;
-  /** Where there is no terminal: least time between two lines; 0 prints them all. */
+  /** Without a terminal, the least time between two lines; 0 prints them all. */
   linesEveryMs?: number;
   /** Milliseconds, monotonic. */
   now?: () => number;
@@ -48,8 +48,8 @@ export class Progress {
   /**
    * @param share done so far, 0..1
    * @param text what is done, for the terminal
-   * @param plain the line elsewhere
-   * @param leftMs where it is known better than by what was done since this began
+   * @param plain the line without a terminal
+   * @param leftMs the time left, where it is known better than from the share done so far
    */
   update(share: number, text: string, plain: string = text, leftMs?: number): void {
     const { isTTY = false } = this.#stream;
@@ -61,7 +61,7 @@ export class Progress {
     this.#isDrawn = isTTY;
   }
 
-  /** A line that stays. */
+  /** Prints a line that stays. */
   line(text: string): void {
     this.end();
     this.#stream.write(`${text}\n`);
@@ -76,7 +76,7 @@ export class Progress {
   #barLine(share: number, text: string, leftMs = this.#leftMs(share)): string {
     const left = share >= 1 || leftMs === Number.POSITIVE_INFINITY ? '' : `  ${durationText(leftMs)} left`;
     const figures = `${String(Math.floor(share * 100)).padStart(3)} %  ${text}${left}`;
-    // The last column stays free: a terminal would wrap there.
+    // The last column stays free, since a terminal would wrap there.
     const columns = (this.#stream.columns ?? 80) - 1;
     const cells = Math.min(columns - figures.length - 3, BAR_CELLS_MAX);
     if (cells < BAR_CELLS_MIN) return figures.slice(0, columns);

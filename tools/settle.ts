@@ -27,7 +27,7 @@ interface Settlement {
   worthRedeeming: boolean;
   warnings: string[];
   expiresAt: string | null;
-  /** As the ledger shows it in a channel's Expiration and CancelAfter. */
+  /** The value of the channel's Expiration or CancelAfter on the ledger. */
   expiration: number | null;
   transaction: PaymentChannelClaim;
 }

@@ -1,6 +1,6 @@
-/** "Did you mean": the word that a mistyped one is nearest to. */
+/** "Did you mean": finds the word that is nearest to a mistyped one. */
 
-/** A word further away than this is another word, not a slip. */
+/** A word at a greater distance is a different word, not a mistyped one. */
 const DISTANCE_MAX = 3;
 
 /** `; did you mean "X"?`, or nothing where no candidate is near. */
@@ -17,7 +17,7 @@ export function didYouMean(word: string, candidates: readonly string[], quote = 
   return nearest === undefined ? '' : `; did you mean ${quote}${nearest}${quote}?`;
 }
 
-/** Letters to insert, remove, replace or swap with their neighbour (the restricted Damerau–Levenshtein distance). */
+/** The number of letters to insert, remove, replace or swap with their neighbour (the restricted Damerau–Levenshtein distance). */
 function distance(from: string, to: string): number {
   let older: number[] = [];
   let old = Array.from({ length: to.length + 1 }, (_, index) => index);

@@ -1,19 +1,19 @@
 /**
- * Figures with units: as people write them on the command line, and as they read them on a terminal.
+ * Figures with units: reads them from the command line, and formats them for a terminal.
  *
- * Counts and rates go by thousands (1k, 2M), sizes by 1,024 (512M, 1G), durations have ms, s, m, h or d behind them. A figure
- * without a unit means what it always meant: the option says so.
+ * Counts and rates go by thousands (1k, 2M), sizes by 1,024 (512M, 1G), durations end in ms, s, m, h or d. Each option
+ * says what a figure without a unit means.
  */
 import { usage } from './args.ts';
 
 const COUNT_UNITS: Record<string, number> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
 const SIZE_UNITS: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 const MS_UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
-/** Up to there a figure is written out. */
+/** Smaller figures are written out. */
 const PORT_MAX = 65_535;
 const LETTERS = ['', 'k', 'M', 'G'];
 
-/** A reader for the text of an option (options.ts). */
+/** Reads the text of an option (options.ts). */
 export type Reader<Value> = (text: string, flag: string) => Value;
 
 /** A whole number, like 1000, 1k or 2M. */
@@ -49,7 +49,7 @@ export function size(text: string, flag: string): number {
 /**
  * Milliseconds of a duration, like 500ms, 5s, 2m or 1h.
  * @param bare the unit of a figure without one
- * @param minimum and maximum, in that unit too
+ * @param minimum and `maximum` are in that unit too
  */
 export function duration(bare: 'ms' | 's', minimum: number, maximum: number): Reader<number> {
   return (text, flag) => {
@@ -62,7 +62,7 @@ export function duration(bare: 'ms' | 's', minimum: number, maximum: number): Re
   };
 }
 
-/** A number and the letter behind it; undefined where the text is something else. */
+/** A number and the unit after it; undefined when the text is something else. */
 function scaled(text: string, units: Record<string, number>): number | undefined {
   const [, digits, letter] = /^(\d{1,15}(?:\.\d{1,9})?)([a-z]?)$/i.exec(text) ?? [];
   const unit = units[letter?.toLowerCase() ?? 'none'];

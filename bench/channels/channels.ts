@@ -1,6 +1,6 @@
 /**
- * bench:channels: a million channels over a thousand keys: how long their import and a start take, what each costs in
- * memory, and what a node at rest costs in processor time.
+ * bench:channels: measures a node with a million channels of a thousand keys: how long their import and a start take, how
+ * much memory a channel costs, and how much processor time the node uses at rest.
  *
  * Drives `claimwire node` and `claimwire channel import` as an operator does. Memory is the growth of VmRSS between an
  * empty node and one with the channels, both freshly started and left alone for two seconds.
@@ -58,7 +58,7 @@ async function startNode(data: string): Promise<RunningNode> {
   };
 }
 
-/** A file of channels to import, and the SHA-256 of their ledger ids: what the node must give back. */
+/** A file of channels to import, and the SHA-256 of their ledger ids, which the node must give back. */
 async function writeChannels(path: string, count: number): Promise<void> {
   const keys = Array.from({ length: KEYS }, () => {
     const ecdh = createECDH('secp256k1');
@@ -89,7 +89,7 @@ async function settled(pid: number): Promise<number> {
   return residentBytes(pid);
 }
 
-/** Share of one core, per cent, with no traffic. */
+/** The share of one core that a node without traffic uses, in per cent. */
 async function restPercent(pid: number): Promise<number> {
   const before = processorSeconds(pid);
   await new Promise((resolve) => setTimeout(resolve, REST_MS));

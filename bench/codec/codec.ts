@@ -1,5 +1,5 @@
 /**
- * What reading, writing and answering a claim costs, per claim, beside JSON doing the same (`npm run bench:codec`).
+ * bench:codec: the cost of reading, writing and answering one claim, beside JSON doing the same.
  *
  * Main thread. Decoding does what the receive path does: walk a datagram of 15 claims, copy each into a 128-byte slot of
  * shared memory, read every field there as u32 halves. The work is checked against BigInt arithmetic after each repeat.
@@ -24,19 +24,19 @@ import { assert } from '../../src/errors.ts';
 import { SLOT_BYTES } from '../../src/ring/arena.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 
-/** 64 datagrams of claims: 87 KiB, so that neither one cache line nor one branch pattern carries the figure. */
+/** 64 datagrams of claims are 87 KiB: too much for one cache line or one branch pattern to decide the figure. */
 const DATAGRAMS = 64;
 const CLAIMS = DATAGRAMS * CLAIMS_PER_DATAGRAM_MAX;
-/** A power of two: 512 KiB of slots, as a busy ring touches them. */
+/** A power of two. These are 512 KiB of slots, as many as a busy ring touches. */
 const SLOTS = 4096;
 const WARM_PASSES = 200;
 const PASSES = 4_000;
 const PASSES_QUICK = 1_000;
-/** Divides every number of passes, the 50 of quick JSON too. */
+/** Divides every number of passes, even the 50 of JSON with --quick. */
 const BATCHES = 25;
 const WASM_PAGE_BYTES = 65_536;
 
-/** Claims with fields of full width; the generator only has to be the same on every run. */
+/** Claims with fields of full width. The generator only has to be the same on every run. */
 function sampleClaims(): Claim[] {
   let state = 0x9e37_79b9_7f4a_7c15n;
   const next = (): bigint => {
@@ -52,7 +52,7 @@ function sampleClaims(): Claim[] {
   }));
 }
 
-/** The receive path's half of the work: into a slot, then every field from there. */
+/** The receive path's half of the work: copies a claim into a slot, then reads every field there. */
 class SlotSink implements FrameSink {
   readonly #slots = new DataView(
     new WebAssembly.Memory({
@@ -86,7 +86,7 @@ class SlotSink implements FrameSink {
   }
 }
 
-/** The same sum by BigInt from the objects: if it differs, the bench did other work than it says. */
+/** The same sum by BigInt from the objects: if it differs, the bench did not do the work that it claims. */
 function expectedChecksum(claims: readonly Claim[], passes: number): number {
   const bits = new DataView(new ArrayBuffer(8));
   const fold = (value: bigint): number => Number(value >> 32n) ^ Number(value & 0xffff_ffffn);
@@ -99,8 +99,8 @@ function expectedChecksum(claims: readonly Claim[], passes: number): number {
 }
 
 /**
- * Nanoseconds per `units` of work in one pass: the median of BATCHES batches after warming, so that being preempted
- * now and then does not count as work.
+ * Nanoseconds per unit, of `units` of work in one pass: the median of BATCHES batches after a warm-up, so that an occasional
+ * preemption does not count.
  */
 function perUnitNs(passes: number, units: number, pass: () => void): number {
   for (let warm = 0; warm < WARM_PASSES; warm++) pass();
@@ -151,7 +151,7 @@ function ackNs(passes: number): { ns: number; checksum: number } {
   return { ns, checksum: sumOf(new Uint8Array(view.buffer)) };
 }
 
-/** The peer: the same fields as JSON text, u64 as strings (a JSON number loses them), the signature in hex. */
+/** The peer: the same fields as JSON text, with u64 as strings (a JSON number is not exact) and the signature in hex. */
 function jsonDecodeNs(claims: readonly Claim[], passes: number): { ns: number; checksum: number } {
   const texts = claims.map(({ channelId, sequence, amount, signature, timestamp }) => {
     const hex = Buffer.from(signature).toString('hex');

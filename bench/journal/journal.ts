@@ -1,8 +1,8 @@
 /**
- * The journal by itself: syncs a second, claims a sync, bytes a second, and recovery.
+ * bench:journal: the journal alone: syncs per second, claims per sync, bytes per second, and recovery.
  *
  * Main thread, synchronous, one lane. The floor (one 128-byte write + fdatasync into a preallocated, zero-filled file)
- * is measured in turns with the journal in the same run, because disks change their mind. The folder lies under the
+ * and the journal are measured in turns, because a disk's speed changes. The folder lies under the
  * current directory: a temporary folder may be memory, where a sync is free. Everything written is read back through
  * recovery at the end, and its sum compared.
  */
@@ -25,9 +25,9 @@ const CHANNELS = 1000;
 const SLOTS = 8192;
 const SLOT_BYTES = 128;
 const GROUP_CLAIMS_MAX = 4096;
-/** What arrives while the busy committer syncs, claims per second. */
+/** Claims per second that arrive while the busy committer syncs. */
 const ARRIVALS_PER_SECOND = 1_000_000;
-/** Journal and floor take turns of this many syncs. */
+/** Journal and floor alternate after this many syncs. */
 const TURN_SYNCS = 100;
 const FLOOR_WRITE_BYTES = 128;
 
@@ -39,7 +39,7 @@ const FILESYSTEMS: Record<number, string> = {
   16914836: 'tmpfs (memory: a sync costs nothing here, these figures mean nothing)',
 };
 
-/** A source of claims in shared slots, and a journal with the sum of the amounts it should give back. */
+/** A source of claims in shared slots, and a journal with the sum of the amounts that recovery should give back. */
 class Load {
   readonly slots = new Uint8Array(new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true }).buffer);
   readonly view = new DataView(this.slots.buffer);
@@ -71,7 +71,7 @@ class Load {
     }
   }
 
-  /** The next slot with a new amount in it: where its claim lies. */
+  /** Writes a new amount into the next slot, and returns where its claim lies. */
   arrive(): number {
     const offset = (this.#next & (SLOTS - 1)) * SLOT_BYTES;
     this.view.setUint32(offset + CLAIM_AMOUNT + 4, this.#next++);
@@ -124,8 +124,8 @@ function measureSyncs(load: Load, seconds: number): Figures {
 }
 
 /**
- * A busy committer: each turn it takes what arrived during the last one (simulated by the clock at a fixed rate, at most
- * what a group may hold), keeps the newest claim of each channel, and commits.
+ * A busy committer. In each turn it commits the newest claim of each channel among those that arrived during the last turn:
+ * simulated at a fixed rate of the clock, and at most as many as a group holds.
  */
 function measureBusy(load: Load, seconds: number): Figures {
   const { writer, group } = load;
@@ -157,7 +157,7 @@ function measureBusy(load: Load, seconds: number): Figures {
   };
 }
 
-/** Full groups back to back; the time of making new segments is in it. */
+/** Full groups back to back, which includes the time to make new segments. */
 function measureBytes(load: Load, bytes: number): Figures {
   const { writer, group } = load;
   const end = writer.bytesWritten + bytes;

@@ -1,8 +1,8 @@
 /**
- * bench:load: separate datagrams of one claim each, as fast as `claimwire load` sends them, every one accounted for.
+ * bench:load: how fast `claimwire load` sends separate datagrams of one claim each, with every claim accounted for.
  *
  * Main thread; the load, its peer and the node are processes of their own. At the node the load keeps its window, and
- * each claim is verified, durable and acknowledged; at the sink (load-sink.ts) nothing holds the generator back.
+ * each claim is verified, durable and acknowledged; at the sink (sink.ts) nothing holds the generator back.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,11 +15,11 @@ import { startSink } from './sink.ts';
 
 const SECONDS = 5;
 const SECONDS_QUICK = 2;
-/** The generator's cost is taken between the ends of two seconds: the second one has to end before the run does. */
+/** The generator's cost is measured from the end of one second to the end of another; the run must outlast both. */
 const SECONDS_QUICK_COST = 2.3;
-/** Claims a second no generator reaches: it sends as fast as it can, open loop. */
+/** More claims per second than any generator reaches, so it sends as fast as it can, without waiting for acks. */
 const RATE_BEYOND = 5_000_000;
-/** For the sink to take what still lies in its buffer. */
+/** Time for the sink to read what is still in its buffer. */
 const SETTLE_MS = 100;
 
 const folder = benchFolder('load');
@@ -44,7 +44,7 @@ async function measureNode(sender: string, { quick, note }: BenchContext): Promi
   return { datagramsPerSecond: datagrams / step.seconds, acceptedPerSecond: perSecond, generatorNs };
 }
 
-/** The channels are opened at a node that gets none of the claims. */
+/** The channels are opened at a node that receives none of the claims. */
 async function measureSink(sender: string, { quick, note }: BenchContext): Promise<Figures> {
   const data = join(folder, 'idle');
   const sink = await startSink();
@@ -89,7 +89,7 @@ async function measure(context: BenchContext): Promise<Figures> {
     'load.sinkReceivedPerSecond': sink.receivedPerSecond!,
     'load.dgramSinkDatagramsPerSecond': dgramSink.datagramsPerSecond!,
   };
-  // Where the system has no /proc, cost is not known, and no figure.
+  // Where the system has no /proc, the cost is unknown and left out.
   return Object.fromEntries(Object.entries(figures).filter(([, value]) => Number.isFinite(value)));
 }
 

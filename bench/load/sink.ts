@@ -1,8 +1,8 @@
 /**
- * A UDP socket that counts what it is sent and answers nothing: what the load generator does when no node is in its way.
+ * A UDP socket that counts what it receives and answers nothing: it shows how fast the load generator is without a node.
  *
- * `startSink` is the bench's side; started as a program, this file is the process that counts. Datagrams arrive one by
- * one (no joined trains), so that what the system had no room for is counted in datagrams too.
+ * `startSink` is the bench's side; started as a program, this file is the process that counts. The kernel does not join
+ * datagrams here, so that what it drops is counted in datagrams too.
  */
 
 import { fork } from 'node:child_process';
@@ -20,7 +20,7 @@ export interface SinkCounts {
   received: number;
   /** Datagrams the receive buffer had no room for. */
   dropped: number;
-  /** Of those received, how many were no single claim. */
+  /** How many of those received were not a single claim. */
   strange: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The least that a durable answer to a datagram costs: receive, write 128 bytes into a preallocated zero-filled file,
- * fdatasync, answer. With the node's own native sockets and blocking waits, so that nothing but the verification, the
- * protocol and the event loop can make the node slower.
+ * fdatasync, answer. It uses the node's own native sockets with blocking waits, so that only
+ * verification, the protocol and the event loop make the node slower.
  *
  * `startFloor` is the bench's side; started as a program, this file is the process that answers. It owns its file.
  */
@@ -28,7 +28,7 @@ export interface Floor {
   stop: () => Promise<void>;
 }
 
-/** Starts one that writes to `path`. */
+/** Starts a process that writes to `path`. */
 export async function startFloor(path: string): Promise<Floor> {
   const child = endsWithBench(spawn(process.execPath, [program, path], { stdio: ['ignore', 'pipe', 'inherit'] }));
   const exit = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -39,7 +39,7 @@ export async function startFloor(path: string): Promise<Floor> {
   const address = parseHostPort(await within(line, START_MS_MAX, 'the floor to start'))!;
   return {
     ...address,
-    // It blocks and has no handler: the signal ends it.
+    // It blocks and has no handler, so the signal ends it.
     stop: () => {
       child.kill('SIGTERM');
       return exit;
@@ -47,7 +47,7 @@ export async function startFloor(path: string): Promise<Floor> {
   };
 }
 
-/** Until its parent is gone or a signal ends it. */
+/** Runs until its parent is gone or a signal ends it. */
 async function answer(path: string): Promise<void> {
   const file = openSync(path, 'w');
   writeSync(file, new Uint8Array(FILE_BYTES));

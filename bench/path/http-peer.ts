@@ -1,6 +1,6 @@
 /**
- * The same claims over HTTP: each the body of a POST to a plain node:http handler with the node's own verification
- * kernel, driven by autocannon. It answers once the signature is found valid and the channel's best claim is kept in
+ * The same claims over HTTP: each is the body of a POST to a plain node:http handler with the node's own verification
+ * kernel. autocannon sends them. It answers once the signature is found valid and the channel's best claim is kept in
  * memory: nothing is written to disk, which flatters HTTP.
  *
  * `measureHttp` is the bench's side, where autocannon runs; started as a program, this file is the server.
@@ -27,14 +27,14 @@ import { signAhead } from '../pool/signed-ahead.ts';
 
 const program = fileURLToPath(import.meta.url);
 const SEED = 9;
-/** One body each; a body posted again is verified again. */
+/** Each is one body. A body that is posted again is verified again. */
 const CHANNELS = 256;
 const CONNECTIONS = 50;
 const CACHE_BYTES = 256 * 2 ** 20;
 const WARM_SECONDS = 1;
 const ANSWER_MS_MAX = 20_000;
 
-/** Claims a second, and whole milliseconds: a closed loop, a request a connection. */
+/** Claims per second, and latency in whole milliseconds: a closed loop with one request per connection. */
 interface HttpRate {
   perSecond: number;
   p50Ms: number;
@@ -89,7 +89,7 @@ function countOf(server: ChildProcess): Promise<number> {
   return answer;
 }
 
-/** One claim at a time through the kernel, as a handler has them. */
+/** Verifies one claim at a time in the kernel, as a handler receives them. */
 class Handler {
   verified = 0;
   readonly #kernel = new NativeKernel(CACHE_BYTES);

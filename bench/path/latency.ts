@@ -1,6 +1,6 @@
 /**
- * One claim at a time: from the datagram's send to its durable ack, at the node and at the floor (floor.ts) in turns,
- * by the same client. Main thread of the bench, which blocks meanwhile: nothing of it may wait on an event.
+ * One claim at a time, from sending the datagram to its durable ack, at the node and at the floor (floor.ts) in turns, by the
+ * same client. Runs in the main thread of the bench and blocks it, so nothing else there may wait for an event.
  */
 
 import { join } from 'node:path';
@@ -28,10 +28,10 @@ const SEED = 7;
 const ROUNDS = 8;
 const ROUND_CLAIMS = 500;
 const ROUND_CLAIMS_QUICK = 60;
-/** Before the clock runs, of each. */
+/** Claims of each before the clock runs. */
 const WARM_CLAIMS = 200;
 const WAIT_US = 1_000_000;
-/** Seconds of silence until a claim counts as lost: on loopback, one at a time, none is. */
+/** Seconds of silence until a claim counts as lost; none is lost on loopback, one at a time. */
 const WAITS_MAX = 5;
 
 class OneAtATime {
@@ -51,7 +51,7 @@ class OneAtATime {
     this.#acked = view.getUint32(offset + ACK_AMOUNT + 4);
   }
 
-  /** Claims `first` up to `end`, each after the ack of the one before. */
+  /** Sends the claims from `first` up to `end`, each after the ack of the one before. */
   send(claims: Uint8Array, first: number, end: number, isMeasured: boolean): void {
     const view = new DataView(claims.buffer);
     for (let claim = first; claim < end; claim++) {

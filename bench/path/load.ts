@@ -1,6 +1,6 @@
 /**
- * `claimwire load` against a node under test, and the proof that what it says was acknowledged was done. Main thread of
- * the bench; the load is a process of its own.
+ * Runs `claimwire load` against a node under test, and checks that all the claims it counts as acknowledged were verified and
+ * committed. Main thread of the bench; the load is a process of its own.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -9,7 +9,7 @@ import { assert } from '../../src/errors.ts';
 import type { LoadResult, LoadStep } from '../../src/load/result.ts';
 import { CLI, endsWithBench, type NodeUnderTest, processorSeconds } from '../node-under-test.ts';
 
-/** A line of progress: a second is over. */
+/** A line of progress, printed at the end of each second. */
 const SECOND = /^\s*\d+ s {2}sent \d+\/s/;
 
 /** Differences of the node's counters over a run. */
@@ -23,7 +23,7 @@ export interface NodeWork {
   already: number;
   socketDrops: number;
   overloaded: number;
-  /** Processor time of its threads by stage, as far as the system tells; `sync` is what groups waited, by the clock. */
+  /** Processor time of its threads by stage, where the system reports it; `sync` is the wall time that groups waited. */
   stageUs: Record<string, number>;
 }
 
@@ -36,9 +36,9 @@ export interface ProvenLoad {
    * after a later one of its channel, which covers it, is acknowledged, but is not counted.
    */
   perSecond: number;
-  /** Drops committed so far on the node: the checksum. */
+  /** Drops committed on the node so far, as a checksum. */
   committedDrops: number;
-  /** Processor time a claim of the generator's process and the node's, whole seconds of the run; NaN if too few. */
+  /** Processor time per claim of the generator's process and the node's, over whole seconds; NaN if there are too few. */
   generatorNs: number;
   nodeNs: number;
 }
@@ -96,12 +96,12 @@ interface Sample {
   node: number;
 }
 
-/** Exit code 1 says that the load found fault with the run: the result says with what, and whoever asked judges. */
+/** Exit code 1 says that the load found a fault. The result names it, and the caller decides what it means. */
 export async function runLoad(
   node: NodeUnderTest,
   flags: readonly string[],
 ): Promise<{ result: LoadResult; cost: { generatorNs: number; nodeNs: number } }> {
-  // Kept, since a later run on the same folder goes on from their amounts.
+  // The channels are kept, since a later run on the same folder continues from their amounts.
   const command = [CLI, 'load', ...node.loadFlags, '--json', '--keep-channels', ...flags];
   const child = endsWithBench(spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] }));
   const samples: Sample[] = [];

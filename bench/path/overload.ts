@@ -1,8 +1,9 @@
 /**
- * Twice what the node can do, and right after it half of that: memory, what still gets through, how fast it is well again.
+ * Loads the node with twice its maximum rate and right afterwards with half of it: memory, what still gets through, and how
+ * soon it works normally again.
  *
- * Main thread of the bench. The load is `claimwire load`'s own run with two rates one after the other, which its
- * command line does not have; its generator is a thread of this process, and this thread only samples.
+ * Main thread of the bench. The load is a run of `claimwire load` with two rates in succession, which its
+ * command line cannot express; its generator is a thread of this process, and this thread only samples.
  */
 import { join } from 'node:path';
 import { assert } from '../../src/errors.ts';
@@ -15,15 +16,15 @@ import { NodeUnderTest } from '../node-under-test.ts';
 
 const SECONDS = 20;
 const SECONDS_QUICK = 3;
-/** From here on memory has to stay what it is. */
+/** From this second on memory must not grow. */
 const SETTLED_SECONDS = 5;
 const SETTLED_SECONDS_QUICK = 1;
-/** The second step is cut short when it has shown so many seconds. */
+/** The second step ends after this many seconds. */
 const AFTERWARDS_SECONDS = 3;
 const AFTERWARDS_SECONDS_QUICK = 1;
-/** Between the last claim of the overload and the first one after it. */
+/** The pause between the last claim of the overload and the first one after it. */
 const DRAIN_MS = 100;
-/** What half of the maximum rate is held to. */
+/** The latency that half of the maximum rate must meet. */
 const BAR_MS = 8;
 
 interface Sample {
@@ -32,7 +33,7 @@ interface Sample {
   committed: number;
 }
 
-/** @param maximum claims a second the node does at best */
+/** @param maximum the node's highest rate in claims per second */
 export async function measureOverload(folder: string, maximum: number, context: BenchContext): Promise<Figures> {
   const seconds = context.quick ? SECONDS_QUICK : SECONDS;
   return await NodeUnderTest.run(join(folder, 'overload'), [], async (node) => {
@@ -57,7 +58,7 @@ async function overload(
   const begin = performance.now();
   const sample = async () => {
     const residentMiB = node.residentMiB();
-    // A sample that fails is missing: the run itself says why.
+    // A sample that fails is left out; the run itself reports why.
     const { counters } = await node.stats();
     const atSeconds = (performance.now() - begin) / 1_000;
     samples.push({ atSeconds, residentMiB, committed: counters.committed as number });
@@ -139,7 +140,7 @@ function figuresOf({ result, samples }: OverloadRun, maximum: number, { quick, n
   };
 }
 
-/** From the end of the overload to the begin of the first second in which all is answered and p99 is within the bar. */
+/** From the end of the overload to the start of the first second in which all is answered and p99 is within the limit. */
 function recoverySeconds({ requestedRate, intervals }: LoadStep, note: (line: string) => void): number {
   const inFlightMax = (requestedRate! * 2 * BAR_MS) / 1_000;
   const unanswered: number[] = [];

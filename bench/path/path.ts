@@ -3,8 +3,8 @@
  * on the same machine.
  *
  * Main thread; node, load, floor and HTTP server are processes of their own. Every claim is individually signed, and all
- * that is acknowledged is reconciled and compared with the node's own counters (path-load.ts), or the bench fails. Each
- * repeat measures everything once, on fresh data folders, so that ratios are of figures taken together.
+ * that is acknowledged is reconciled and compared with the node's own counters (load.ts), or the bench fails. Each
+ * repeat measures everything once, on fresh data folders, so that ratios are of figures from the same repeat.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { measureLatency } from './latency.ts';
 import { type ProvenLoad, provenLoad } from './load.ts';
 import { measureOverload } from './overload.ts';
 
-/** The same node with one thing different. Slow verifiers are not asked for more than they hold in flight. */
+/** Variants of the node that differ in one setting. A slow verifier gets no more than it can hold in flight. */
 const VARIANTS: { name: string; node: string[]; load?: string[]; needsAddon: boolean }[] = [
   { name: 'pipeline', node: ['--layout', 'pipeline'], needsAddon: true },
   { name: 'oneLane', node: ['--lanes', '1'], needsAddon: true },
@@ -35,12 +35,12 @@ interface Durations {
   channels: number;
   http: number;
   warmup: number;
-  /** A rate that the node meets with cold keys would begin with a backlog. */
+  /** Longer, since a node whose keys are cold would begin this rate with a backlog. */
   halfWarmup: number;
 }
 const FULL: Durations = { main: 10, variant: 3, half: 4, channels: 4, http: 3, warmup: 1, halfWarmup: 2 };
 const QUICK: Durations = { main: 2.2, variant: 0.4, half: 1, channels: 0.6, http: 1, warmup: 0.2, halfWarmup: 0.6 };
-/** Signed ahead: some seconds of the maximum rate, read into memory before the clock runs. */
+/** Claims signed ahead: some seconds of the maximum rate, read into memory before the clock runs. */
 const CORPUS_CLAIMS = 4_000_000;
 const CORPUS_CLAIMS_QUICK = 400_000;
 const MANY_CHANNELS = 100_000;
@@ -51,11 +51,11 @@ const hasAddon = nativeUdpFault() === undefined;
 
 class PathBench {
   readonly #folder = benchFolder('path');
-  /** Of each repeat so far, claims a second. */
+  /** Claims per second of each repeat so far. */
   readonly #rates: number[] = [];
-  /** Drops committed on the folders that are kept from repeat to repeat. */
+  /** Drops committed on the folders that are kept between repeats. */
   readonly #drops = new Map<number, number>();
-  /** What is measured once only, with --quick. */
+  /** Figures that are measured once only, with --quick. */
   readonly #once = new Map<string, Figures>();
 
   async measure(context: BenchContext): Promise<Figures> {
@@ -79,13 +79,13 @@ class PathBench {
     return { ...figures, ...(await this.#measured('variants', variants, context)) };
   }
 
-  /** Claims a second, the median of this run so far. */
+  /** Claims per second: the median of this run so far. */
   get #maximum(): number {
     const sorted = this.#rates.toSorted((left, right) => left - right);
     return Math.round(sorted[(sorted.length - 1) >> 1]!);
   }
 
-  /** In every repeat, or in the first one only. */
+  /** Measures in every repeat, or with --quick in the first one only. */
   async #measured(name: string, measure: () => Promise<Figures>, { quick }: BenchContext): Promise<Figures> {
     const known = quick ? this.#once.get(name) : undefined;
     const figures = known ?? (await measure());
@@ -93,7 +93,7 @@ class PathBench {
     return figures;
   }
 
-  /** A load on a node over a folder of its own, which goes afterwards. */
+  /** Loads a node over a folder of its own, which is removed afterwards. */
   async #load(name: string, node: string[], flags: string[], { note }: BenchContext): Promise<ProvenLoad> {
     const data = join(this.#folder, name);
     const load = await NodeUnderTest.run(data, node, (node) => provenLoad(node, flags));
@@ -143,7 +143,7 @@ class PathBench {
     };
   }
 
-  /** The generator does not sign meanwhile. Over when the claims are. */
+  /** The generator only reads signed claims here. The load ends when they are used up. */
   async #measureCorpus(context: BenchContext): Promise<Figures> {
     const claims = context.quick ? CORPUS_CLAIMS_QUICK : CORPUS_CLAIMS;
     const corpus = ['--corpus', join(this.#folder, 'claims-signed-ahead'), '--corpus-claims', String(claims)];
@@ -161,7 +161,7 @@ class PathBench {
     return figures;
   }
 
-  /** Folders stay: their channels are opened once, and amounts go on from repeat to repeat. */
+  /** The folders are kept: channels are opened once, and amounts continue from repeat to repeat. */
   async #measureChannels(durations: Durations, rate: number, { quick, note }: BenchContext): Promise<Figures> {
     const most = quick ? MANY_CHANNELS : MOST_CHANNELS;
     if (quick) note(`quick: path.millionChannels is of ${most} channels`);

@@ -1,9 +1,9 @@
 /**
- * bench:pool: a thousand payers of a hundred channels each, all over the connections of one pool, for half a minute.
+ * bench:pool: a thousand payers with a hundred channels each pay over the connections of one pool for half a minute.
  *
- * Main thread, where all payers run; the node is a process of its own. A claim's latency counts from when it was meant to
- * be made. The payers sign with throw-away keys by the addon, since the client's constant-time signing (some 4,500 a
- * second) would be all that is measured; without the addon they sign as the client does, at a rate that it meets.
+ * Main thread, where all payers run; the node is a process of its own. A claim's latency counts from the time it was due.
+ * The payers sign with throw-away keys in the addon, since the client's constant-time signing (some 4,500 per second) would
+ * dominate the result; without the addon they sign as the client does, at a rate it can meet.
  * Exit code 1 where a claim fails, a connection is lost, or an amount is missing at the node.
  */
 import { rmSync } from 'node:fs';
@@ -33,15 +33,15 @@ const SECONDS_QUICK = 5;
 /** Each channel is paid once in five seconds. */
 const CLAIMS_PER_SECOND = 20_000;
 const CLAIMS_PER_SECOND_NOBLE = 2_000;
-/** Four times the default, so that there is something to open and to share; none before the first claim, which waits. */
+/** Four times the default, so that there are connections to open and to share. The first claim opens the first one. */
 const CONNECTIONS_MAX = 16;
-/** Claims made in one turn at most: acks are read in between, however late this thread is. */
+/** The most claims made in one turn, so that acks are read in between however late this thread is. */
 const TURN_CLAIMS_MAX = 100;
-/** While connections are opened and code is compiled: in every figure but p50 and p99. */
+/** The time in which connections are opened and code is compiled. It counts in every figure but p50 and p99. */
 const WARM_SECONDS = 1;
 const LATENCY_US_MAX = 60_000_000;
 
-/** A payer's key, all its claims signed in the first slot of the ring of `channels`. */
+/** A payer's key. It signs all its claims in the first slot of the ring of `channels`. */
 class ThrowawaySigner implements Signer {
   readonly publicKey: Uint8Array;
   readonly #channels: LoadChannels;
@@ -65,27 +65,27 @@ class ThrowawaySigner implements Signer {
   }
 }
 
-/** Pays one drop after the other, each at its time, round the payers and round the channels of each. */
+/** Makes claims of one drop, each when it is due, for one payer after the other and one channel of each after the other. */
 class Round {
-  /** Of claims after the warm-up. */
+  /** Latencies of claims after the warm-up. */
   readonly latencyUs = build({ highestTrackableValue: LATENCY_US_MAX, numberOfSignificantValueDigits: 3 });
   readonly channels: PaymentChannel[];
   acknowledged = 0;
   failed = 0;
-  /** The first one's reason. */
+  /** The reason of the first failure. */
   failure: string | undefined;
-  /** Of all claims. */
+  /** Over all claims. */
   lateMsMax = 0;
   latencyUsMax = 0;
   #measuredFrom = 0;
   #settled: () => void = () => {};
 
-  /** @param channels channel i is of payer i mod PAYERS */
+  /** @param channels channel i belongs to payer i mod PAYERS */
   constructor(channels: PaymentChannel[]) {
     this.channels = channels;
   }
 
-  /** Resolves when every claim has its end: the payers give up what is not acknowledged. */
+  /** Resolves when every claim is acknowledged, or its payer has given up. */
   async pay(perSecond: number, total: number): Promise<void> {
     const allSettled = new Promise<void>((resolve) => {
       this.#settled = () => {
@@ -105,7 +105,7 @@ class Round {
 
   #payOne(claim: number, dueAt: number): void {
     this.lateMsMax = Math.max(this.lateMsMax, performance.now() - dueAt);
-    // The channels are new: nothing of them is committed, and none is asked about.
+    // The channels are new, so nothing is committed and there is nothing to ask the node.
     const channel = this.channels[claim % CHANNELS]!;
     channel.claim(channel.claimed + 1n).then(
       () => {
@@ -128,7 +128,7 @@ async function openPayers(pool: ConnectionPool, to: string): Promise<Payer[]> {
   return await Promise.all(Array.from({ length: PAYERS }, () => Payer.open({ to, pool })));
 }
 
-/** Channel i of `known` is of payer and key i mod PAYERS. */
+/** Channel i of `known` belongs to payer and key i mod PAYERS. */
 function openRound(payers: readonly Payer[], known: LoadChannels, signer: LoadSigner): Round {
   const signers = payers.map((_, key) => new ThrowawaySigner(known.table.read(key).publicKey, known, signer));
   const channels = Array.from({ length: CHANNELS }, (_, index) =>

@@ -1,6 +1,6 @@
 /**
- * Claims signed before the clock runs, for clients that do nothing but send. Main thread of the bench; the keys are
- * those of a load run with the same seed: throw-away.
+ * Claims signed before the clock runs, for clients that only send. Main thread of the bench. The keys are the throw-away keys
+ * of a load run with the same seed.
  */
 import { copyClaim } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, FRAME_CLAIM } from '../../protocol/layout.ts';

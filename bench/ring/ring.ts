@@ -1,9 +1,9 @@
 /**
- * bench:ring: what the node costs without signatures and disk: datagrams → receive step → ring → verifier thread (a
+ * bench:ring: the cost of a node without signatures and disk: datagrams → receive step → ring → verifier thread (a
  * stub that only reads the claim) → commit thread (journal written, never synced) → ack ring → packets.
  *
  * The production loops of src/threads run in their own threads; this main thread is the net side. The peer in the same
- * run is the ring alone, driven by one thread without rules, journal or acks: what the cursors themselves allow.
+ * run is the ring alone, driven by one thread without rules, journal or acks: the limit that the cursors set.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -45,11 +45,11 @@ const SHAPE: ArenaShape = {
   threads: 3,
   channelsMax: 1 << 11,
 };
-/** Datagrams taken in before they are published, as one turn of the event loop does. */
+/** Datagrams received before their claims are published, as in one turn of the event loop. */
 const DATAGRAMS_PER_TURN = 32;
 const FOLDER = join('data', `bench-ring-${process.pid}`);
 
-/** Counts the acks it forgets. */
+/** Counts the acks and drops them. */
 class CountingTransport extends NoTransport {
   acks = 0;
 
@@ -58,7 +58,7 @@ class CountingTransport extends NoTransport {
   }
 }
 
-/** Datagrams that go round the channels; `advance` gives each claim the next amount and sequence. */
+/** Datagrams with claims of all channels in turn; `advance` gives each claim the next amount and sequence. */
 class Traffic {
   readonly bytes = new Uint8Array(PER_DATAGRAM * CLAIM_BYTES);
   readonly view = new DataView(this.bytes.buffer);
@@ -177,7 +177,7 @@ async function measurePath(seconds: number, note: (line: string) => void): Promi
   return rate;
 }
 
-/** Every claim sent was verified and committed once, and the balances add up. */
+/** Checks that every claim sent was verified and committed once, and that the balances add up. */
 function prove(arena: Arena, table: ChannelTable, sent: number, acks: number, note: (line: string) => void): void {
   const { verified, committed, groupCommits } = readCounters(arena);
   let sum = 0n;
@@ -190,7 +190,7 @@ function prove(arena: Arena, table: ChannelTable, sent: number, acks: number, no
   );
 }
 
-/** The ring alone, one thread: fill, publish, take, judge, release. */
+/** The ring alone, in one thread: fills, publishes, reserves, judges and frees slots. */
 function measureRing(seconds: number): number {
   const arena = Arena.create(SHAPE);
   const ring = new ClaimRing(arena, 0);

@@ -14,7 +14,7 @@ import { runVerifier } from '../../src/threads/verifier.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 
 class BenchParts extends ThreadParts {
-  /** Says yes to everything after reading the claim: the ring is measured, not a curve. */
+  /** Accepts every claim after reading it, since the ring is measured, not the curve. */
   override verifyStep(): VerifyStep {
     const { arena, ring } = this;
     const stub: VerifyBackend = {

@@ -1,8 +1,8 @@
 /**
  * One claim at a time over UDP, TCP and TLS: from the write to the durable ack, by the same event loop and bare sockets.
  *
- * Main thread of the bench. Claims are signed before the clock runs; transports that reach one node take turns at one
- * channel. Each claim is verified and committed by itself, by the node's own counters.
+ * Main thread of the bench. Claims are signed before the clock runs; transports that reach one node take turns on one
+ * channel. The node's own counters confirm that each claim was verified and committed by itself.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -30,12 +30,12 @@ export type OneTransport = 'udp' | 'tcp' | 'tls';
 
 const SEED = 7;
 const ROUNDS = 4;
-/** Before the clock runs, of each transport. */
+/** Claims of each transport before the clock runs. */
 const WARM_CLAIMS = 100;
 const ANSWER_MS_MAX = 10_000;
 
 interface Wire {
-  /** The 93 bytes of a claim, framed as the transport has it. */
+  /** The 93 bytes of a claim in the transport's framing. */
   send(claim: Uint8Array): void;
   close(): void;
 }
@@ -54,7 +54,7 @@ class OneAtATime {
     return client;
   }
 
-  /** Claims `first` up to `end`, each after the ack of the one before. */
+  /** Sends the claims from `first` up to `end`, each after the ack of the one before. */
   async send(claims: Uint8Array, first: number, end: number, isMeasured: boolean): Promise<void> {
     const view = new DataView(claims.buffer);
     for (let claim = first; claim < end; claim++) {
@@ -95,7 +95,7 @@ async function openUdp(host: string, port: number, onAnswer: OnAnswer): Promise<
 }
 
 async function openStream(transport: 'tcp' | 'tls', host: string, port: number, onAnswer: OnAnswer): Promise<Wire> {
-  // Nobody is to be believed here: the certificate is the tests'.
+  // The certificate is the one of the tests, so it is not checked.
   const socket: Socket =
     transport === 'tcp' ? connectTcp({ host, port }) : connectTls({ host, port, rejectUnauthorized: false });
   await once(socket, transport === 'tcp' ? 'connect' : 'secureConnect');

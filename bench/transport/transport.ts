@@ -1,9 +1,9 @@
 /**
  * bench:transport: the same claims over UDP, TCP and HTTP POST, verified by the same kernel.
  *
- * Main thread; node, load and HTTP server are processes of their own. UDP and TCP take turns at one node, so that what
- * else the machine does hits both; ratios are of neighbouring turns. All that is acknowledged is reconciled and compared
- * with the node's own counters (path-load.ts), or the bench fails.
+ * Main thread; node, load and HTTP server are processes of their own. UDP and TCP take turns at one node, so that
+ * other load on the machine affects both; ratios are of neighbouring turns. All that is acknowledged is reconciled and compared
+ * with the node's own counters (path/load.ts), or the bench fails.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ interface Durations {
 }
 const FULL: Durations = { turns: 3, maximum: 3, paced: 3, http: 3, warmup: 1, perRound: 250 };
 const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, warmup: 0.3, perRound: 50 };
-/** Claims a second both transports meet with room to spare, so that latency is no queue's. */
+/** A rate that both transports exceed easily, so that latency does not come from a queue. */
 const PACED_RATE = 100_000;
 
 const TRANSPORTS = ['udp', 'tcp'] as const;
@@ -39,7 +39,7 @@ const hasAddon = nativeUdpFault() === undefined;
 const pem = (name: string) => fileURLToPath(new URL(`../../../test/support/${name}`, import.meta.url));
 const TLS_FLAGS = ['--tls-cert', pem('wire-tls-cert.pem'), '--tls-key', pem('wire-tls-key.pem')];
 
-/** Loads on one node, whose amounts go on from one to the next. */
+/** Runs loads on one node, each continuing from the amounts of the last. */
 class Turns {
   readonly #node: NodeUnderTest;
   readonly #context: BenchContext;
@@ -51,7 +51,7 @@ class Turns {
     this.#context = context;
   }
 
-  /** Both transports with the same flags, the other one first each time. */
+  /** Runs both transports with the same flags, in alternating order. */
   async take(name: string, flags: readonly string[]): Promise<Turn> {
     const isSwapped = (this.#taken++ + this.#context.repeat) % 2 === 1;
     const turn: Partial<Turn> = {};
@@ -76,7 +76,7 @@ class Turns {
 
 class TransportBench {
   readonly #folder = benchFolder('transport');
-  /** Measured in the first repeat only. */
+  /** These are measured in the first repeat only. */
   #pipeline: Figures | undefined;
 
   async measure(context: BenchContext): Promise<Figures> {
@@ -105,7 +105,7 @@ class TransportBench {
     return { ...figures, ...this.#pipeline };
   }
 
-  /** A node over a folder of its own, which goes afterwards. */
+  /** Runs a node over a folder of its own, which is removed afterwards. */
   async #run<Result>(name: string, flags: string[], work: (node: NodeUnderTest) => Promise<Result>): Promise<Result> {
     const data = join(this.#folder, name);
     const result = await NodeUnderTest.run(data, flags, work);
@@ -116,7 +116,7 @@ class TransportBench {
 
 async function measureBoth(node: NodeUnderTest, durations: Durations, context: BenchContext): Promise<Figures> {
   const turns = new Turns(node, context);
-  // Whoever is first meets cold keys and code not compiled yet.
+  // A warm-up, as the first run meets cold keys and code that is not compiled yet.
   await turns.take('not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
   const atMaximum: Turn[] = [];
   while (atMaximum.length < durations.turns) atMaximum.push(await turns.take('max', maxRate(durations)));
@@ -137,7 +137,7 @@ async function measureBoth(node: NodeUnderTest, durations: Durations, context: B
   return { ...figures, 'transport.udpOneUs': udpUs!, 'transport.tcpOneUs': tcpUs! };
 }
 
-/** The lower one of two, as the harness has it. */
+/** The lower median, as in the harness. */
 function middle(values: readonly number[]): number {
   return values.toSorted((left, right) => left - right)[(values.length - 1) >> 1]!;
 }

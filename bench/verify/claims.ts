@@ -1,5 +1,5 @@
 /**
- * bench:verify's material: keys from a seed, and a ring of a real arena full of claims they signed, one in eight spoilt.
+ * bench:verify's test data: keys from a seed, and the ring of a real arena full of claims they signed, one in eight of them invalid.
  *
  * Main thread of a process; owns the arena it makes. Claims stay in their slots and are judged again and again: a pass
  * publishes them anew, times the backend alone, and then compares every verdict with the one that must come out.
@@ -28,21 +28,21 @@ import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { secp256k1 } from './peers.ts';
 
-/** Most that a verifier takes at once from its ring (KernelBackend). */
+/** The most claims that a verifier reserves at once (KernelBackend). */
 export const BATCH = 128;
 /** The node's default: 1 GiB, or a quarter of the memory. */
 export const KEY_CACHE_BYTES = Math.min(2 ** 30, Math.floor(totalmem() / 4));
-/** Repeats of the bench, at most: keys to be seen once are made for so many. */
+/** The most repeats of the bench: there are keys to be seen once for so many. */
 export const REPEATS_MAX = 5;
 /** Slots of the node's ring by default. */
 const RING_SLOTS = 8_192;
-/** Signing a ring is a matter of a millisecond or less: its time is the median of so many. */
+/** Signing a ring takes a millisecond or less, so its time is the median of this many. */
 const SIGN_ROUNDS = 5;
-/** One claim in so many is spoilt: every batch of 8 has one. */
+/** One claim in so many is invalid, so every batch of 8 has one. */
 const SPOILT_EVERY = 8;
-/** Claims of a key before its table is the one it keeps: 64 make it hot (src/kernel/keys.c). */
+/** After this many claims a key has the table that it keeps; 64 make it hot (src/kernel/keys.c). */
 const WARM_CLAIMS = 90;
-/** A call makes one large table at most, so while warming up calls are small. */
+/** A call makes at most one large table, so calls are small during the warm-up. */
 const WARM_BATCH = 16;
 
 export interface SignedClaim {
@@ -52,18 +52,18 @@ export interface SignedClaim {
   isValid: boolean;
 }
 
-/** The addon's signer for load: variable time, one nonce a key, which gives the key away. For throw-away keys only. */
+/** The addon's signer for load generation: for throw-away keys only, as its one nonce per key gives the key away. */
 interface ThrowawaySigner {
-  /** 32 bytes a key row of each. */
+  /** Each has 32 bytes for every key row. */
   throwawaySigner(privateKeys: Uint8Array, nonceSeeds: Uint8Array): void;
-  /** How many were signed. */
+  /** Returns how many were signed. */
   throwawaySignSlots(first: number, count: number): number;
 }
 
 const addonPath = fileURLToPath(new URL('../../../build/claimwire.node', import.meta.url));
 export const hasAddon = existsSync(addonPath);
 
-/** 32 bytes that depend on the name alone. */
+/** Returns 32 bytes that depend only on the name. */
 export function seeded(name: string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(`bench:verify/${name}`).digest());
 }
@@ -73,8 +73,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Seconds of a core that `work` took: other programs on a shared machine do not count, what the system did for this one
- * does. Nothing here waits for anything, so on an idle machine it is the time of day.
+ * Seconds of processor time that `work` took. Other programs on a shared machine do not count, while the system's work for
+ * this one does. Nothing here waits, so on an idle machine it equals wall time.
  */
 export function coreSeconds(work: () => void): number {
   const before = process.cpuUsage();
@@ -108,15 +108,15 @@ export class SignedRing {
   /** By slot. */
   readonly #isValid: boolean[] = [];
   readonly #sum: VerdictSum;
-  /** Of the generator that picks keys: the same in every run. */
+  /** State of the generator that picks keys, which is the same in every run. */
   #state = 12_345;
-  /** Seconds of a core the signer took for the ring's claims. */
+  /** Seconds of processor time that signing the ring's claims took. */
   signSeconds = 0;
 
   /**
-   * One channel per key; the ring has a slot for each hot one.
-   * @param coldKeys after the hot ones
-   * @param kernelBytes what the wasm kernel wants of the arena, 0 for others
+   * There is one channel per key, and the ring has a slot for each hot key.
+   * @param coldKeys how many follow the hot ones
+   * @param kernelBytes how much of the arena the wasm kernel needs; 0 for others
    */
   constructor(sum: VerdictSum, hotKeys: number, coldKeys: number, kernelBytes = 0) {
     const keys = hotKeys + coldKeys;
@@ -197,7 +197,7 @@ export class SignedRing {
     }
   }
 
-  /** One bit of the amount, of r or of s: wrong, yet as much work as a right one. */
+  /** Flips one bit of the amount, of r or of s: the claim is invalid, yet as much work as a valid one. */
   #spoil(index: number): void {
     const slot = this.ring.slot(this.ring.next + index);
     const isValid = index % SPOILT_EVERY !== SPOILT_EVERY - 3;
@@ -207,7 +207,7 @@ export class SignedRing {
     this.arena.bytes[slot + ends[Math.floor(index / SPOILT_EVERY) % ends.length]! - 1]! ^= 1;
   }
 
-  /** The `count` claims that follow, as tuples for verifiers that know nothing of rings. */
+  /** The next `count` claims, as tuples for verifiers that do not read rings. */
   sample(count: number): SignedClaim[] {
     return Array.from({ length: count }, (_, index) => {
       const slot = this.ring.slot(this.ring.next + index);
@@ -222,7 +222,7 @@ export class SignedRing {
     });
   }
 
-  /** The `claims` claims that follow, pending again and to be had by `take`. */
+  /** Makes the next `claims` claims pending again, so that they can be reserved. */
   publish(claims: number): void {
     for (let index = 0; index < claims; index++) {
       assert(this.ring.tryNext() >= 0, 'a pass fits the ring');
@@ -246,7 +246,7 @@ export class SignedRing {
     this.ring.release(this.ring.next);
   }
 
-  /** Claims a second of a core, of one pass. */
+  /** Claims per second of processor time, in one pass. */
   pass(backend: VerifyBackend, batch: number, claims: number, counted = true): number {
     const { ring } = this;
     this.publish(claims);
@@ -273,9 +273,9 @@ export class SignedRing {
   }
 
   /**
-   * Makes each of the first `keys` keys as hot as it gets, in at most `seconds` of a core, and leaves claims of theirs in the
-   * ring.
-   * @param backendOf signing takes the addon from the backend it was attached for: this makes it anew
+   * Makes each of the first `keys` keys as hot as possible, in at most `seconds` of processor time, and leaves claims of theirs
+   * in the ring.
+   * @param backendOf makes the backend anew, since signing attaches the addon to another arena
    */
   warm(backendOf: (signed: SignedRing) => VerifyBackend, keys: number, seconds: number): VerifyBackend {
     this.signInOrder(keys);

@@ -1,7 +1,7 @@
 /**
- * bench:verify's forced collisions: what one costs a verifier, and how much 300 a second slow others' claims. Main thread
- * of a process, through `verifyMany`: a claim's digest can't be chosen, so its payer has to try claims until one collides. The
- * digests of crafted signatures are given instead: the kernel at its worst, and more than a payer can do.
+ * bench:verify's forced collisions: the cost of one for a verifier, and how much 300 a second slow other claims. Runs in the
+ * main thread of a process. A payer cannot choose a claim's digest, and has to try claims until one collides. Here
+ * `verifyMany` is given crafted digests instead, which is the kernel's worst case, and more than a payer can do.
  */
 
 import { assert } from '../../src/errors.ts';
@@ -11,19 +11,19 @@ import { modulo, scalar } from '../../test/support/curve.ts';
 import type { Figures } from '../harness.ts';
 import { BATCH, median, type SignedClaim, seeded } from './claims.ts';
 
-/** Forced claims a payer sends a second; what the node must bear. */
+/** Forced claims per second that a payer may send, and that the node must tolerate. */
 const PER_SECOND = 300;
 const ROUNDS = 5;
 /** Of one batch, of which the median counts. */
 const CALLS = 15;
 /** Claims of a key before its table is large, whatever else the cache does. */
 const WARM_ROUNDS = 2;
-/** Lanes of each kernel (src/kernel/vector_*.h). */
+/** Elements of each kernel (VEC in src/kernel/vector_*.h). */
 const LANES: Readonly<Record<string, number>> = { avx512ifma: 8, avx2: 4, scalar: 1, wasm: 4 };
 
 type Claim = Omit<SignedClaim, 'isValid'>;
 
-/** Claims in a row, as `verifyMany` takes them. */
+/** Claims one after the other, in the form of `verifyMany`. */
 class Tuples {
   readonly #digests: Uint8Array;
   readonly #signatures: Uint8Array;
@@ -73,7 +73,7 @@ function filled(claim: Claim): SignedClaim[] {
   return new Array<SignedClaim>(BATCH).fill({ ...claim, isValid: true });
 }
 
-/** Microseconds that `forced` adds to a batch of honest claims, whose own cost is known by turns. */
+/** Microseconds that `forced` adds to a batch of honest claims. The batch is timed with and without it in turns. */
 function addedToBatch(kernel: Kernel, honest: readonly SignedClaim[], forced: Claim): number {
   const plain = new Tuples(kernel, honest.slice(0, BATCH));
   const mixed = new Tuples(kernel, honest.slice(0, BATCH));
@@ -87,7 +87,7 @@ function addedToBatch(kernel: Kernel, honest: readonly SignedClaim[], forced: Cl
   return median(differences);
 }
 
-/** Percent that others lose while one claim of each batch is forced, brought down from that rate to PER_SECOND. */
+/** By how many percent other claims slow down: measured with one forced claim in each batch, and scaled to PER_SECOND. */
 function slowdownOfOthers(kernel: Kernel, honest: readonly SignedClaim[], forced: Claim): number {
   const batches = Math.floor(honest.length / BATCH);
   const plain = new Tuples(kernel, honest);
@@ -104,8 +104,8 @@ function slowdownOfOthers(kernel: Kernel, honest: readonly SignedClaim[], forced
 }
 
 /**
- * A collision for each place where a batch's tree can have one, and one where a signature alone has it. That they happen is
- * asserted above, so that a kernel which adds in another order is noticed.
+ * A collision for each place where a batch's tree can have one, and one where a signature alone has it. The code above asserts
+ * that they happen, so that a kernel which adds in another order is noticed.
  */
 function craftCollisions(lanes: number): { batch: Claim[]; single: Claim } {
   const [u1, u2] = [modulo(scalar(seeded('u1'))), modulo(scalar(seeded('u2')))];

@@ -17,7 +17,7 @@ interface TinySecp256k1 {
 }
 
 const require = createRequire(import.meta.url);
-/** The C library, not what the package falls back to in JavaScript: that would be no peer. */
+/** The C library. The package's JavaScript fallback would be no fair comparison. */
 export const secp256k1 = require('secp256k1/bindings') as Secp256k1;
 const tinySecp256k1 = require('tiny-secp256k1') as TinySecp256k1;
 
@@ -35,7 +35,7 @@ export function peerVersions(): string {
   return names.map((name) => `${name} ${version(name)}`).join(', ');
 }
 
-/** Claims a second of a core, of one pass over `claims`; every verdict is compared. */
+/** Claims per second of processor time, in one pass over `claims`; every verdict is compared. */
 export function peerPass(verify: Verify, claims: readonly SignedClaim[]): number {
   let wrong = 0;
   const seconds = coreSeconds(() => {

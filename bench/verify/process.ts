@@ -1,5 +1,5 @@
 /**
- * bench:verify in a process of its own: a kernel is chosen once a process, and so is the cache a number of keys fills.
+ * bench:verify in a process of its own, since the kernel and the size of its cache are chosen once per process.
  *
  * `HotKeys` is the side that runs it, in the main process; when started as a program this file is the other side.
  * Between them: one `Start`, then 'measure' and `HotRates` as often as asked.
@@ -17,33 +17,33 @@ const file = fileURLToPath(import.meta.url);
 const ROUNDS = 5;
 const PASS_CLAIMS = 8_192;
 const PEER_CLAIMS = 512;
-/** 10,000 keys are never all hot in the cache's default size; they are given this long. */
+/** 10,000 keys never all become hot in a cache of the default size, so the warm-up ends after this time. */
 const WARM_SECONDS = 4;
 
 export interface HotRates {
   kernel: string;
   perSecond: number;
   peerPerSecond: number;
-  /** Of the look-ups of a key's table since the start, how many found a large one, and any, percent. */
+  /** Percent of the look-ups since the start that found a large table, and that found any. */
   largePercent: number;
   hitPercent: number;
-  /** Of keys never seen, while others fill the cache; undefined where none were asked for. */
+  /** The rate of keys never seen, while others fill the cache; undefined where none were asked for. */
   coldPerSecond: number | undefined;
   verdicts: string;
 }
-/** What a process says once: that it is ready, or why this machine can't have its kernel. */
+/** What a process reports once: that it is ready, or why its kernel cannot run on this machine. */
 type Start = { ready: true } | { unavailable: string };
 
 interface Task {
-  /** Hot ones. */
+  /** How many keys are hot. */
   keys: number;
-  /** Keys each seen once, in every answer others. */
+  /** How many keys are seen once; other ones in each answer. */
   coldKeys: number;
 }
 
 /** A process that verifies claims of hot keys, then of cold ones, with the kernel given or the best one. */
 export class HotKeys {
-  /** Why there is no `measure`, set by `ready`. */
+  /** Why it cannot measure; set by `ready`. */
   unavailable: string | undefined;
   readonly #process: ChildProcess;
 
@@ -52,7 +52,7 @@ export class HotKeys {
     this.#process = fork(file, [String(keys), String(coldKeys)], { env });
   }
 
-  /** Until its keys are hot. */
+  /** Resolves when its keys are hot. */
   async ready(): Promise<void> {
     const start = (await this.#answer()) as Start;
     if ('unavailable' in start) this.unavailable = start.unavailable;
@@ -124,7 +124,7 @@ class Bench {
     };
   }
 
-  /** One pass: after it the keys are known. */
+  /** Measures cold keys in one pass, since afterwards they are known. */
   #coldPerSecond(): number {
     const { keys, coldKeys } = this.#task;
     assert(this.#answers < REPEATS_MAX, 'there are keys never seen left');
@@ -133,7 +133,7 @@ class Bench {
   }
 }
 
-/** Why the kernel asked for can't run here, or the kernel. */
+/** The kernel, or why the one asked for cannot run here. */
 function startKernel(): NativeKernel | string {
   try {
     return new NativeKernel(KEY_CACHE_BYTES);

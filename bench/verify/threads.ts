@@ -7,14 +7,14 @@ import { coreSeconds, KEY_CACHE_BYTES, median, type SignedRing } from './claims.
 
 /** Words of the control block. */
 export const GO = 0; // rises by one for each pass
-export const ACTIVE = 1; // workers that take part in it
-export const DONE = 2; // of these, how many found the ring empty
+export const ACTIVE = 1; // how many workers take part
+export const DONE = 2; // how many of these found the ring empty
 const CONTROL_WORDS = 3;
 const THREADS = 2;
-/** Passes of each kind that a figure wants, and how long to try for them. */
+/** How many passes of each kind a figure needs, and how long to try for them. */
 const PASSES = 9;
 const TRY_MS = 1_000;
-/** Share of the cores' time that the threads must have had: no other program was in their way. */
+/** The share of the cores' time that the threads must have had for a pass to count as undisturbed by other programs. */
 const UNDISTURBED = 0.9;
 const PASS_MS_MAX = 10_000;
 
@@ -29,7 +29,7 @@ export interface ThreadTask {
 interface Pass {
   /** Claims a second. */
   rate: number;
-  /** What it would be had the threads had their cores all the time. */
+  /** The rate if the threads had had their cores all the time. */
   undisturbedRate: number;
   isDisturbed: boolean;
 }
@@ -57,7 +57,7 @@ function pass(signed: SignedRing, control: Int32Array, active: number): Pass {
   };
 }
 
-/** Passes of one thread and of two in turns, until enough of each were undisturbed or the time is over. */
+/** Runs passes of one thread and of two in turns, until enough of each were undisturbed or the time is over. */
 function measurePasses(signed: SignedRing, control: Int32Array): [Pass[], Pass[]] {
   const passes: [Pass[], Pass[]] = [[], []];
   const end = performance.now() + TRY_MS;
@@ -72,7 +72,7 @@ function undisturbed(passes: readonly Pass[]): Pass[] {
   return passes.filter((one) => !one.isDisturbed);
 }
 
-/** Rates of one thread and of two by the clock; where too few passes were undisturbed, by their own time, and says so. */
+/** Rates of one thread and of two by wall time. With too few undisturbed passes it uses thread time, and says so. */
 function ratesOf(passes: readonly [Pass[], Pass[]], note: (line: string) => void): number[] {
   const good = passes.map(undisturbed);
   if (good.every((list) => list.length >= PASSES)) return good.map((list) => median(list.map((one) => one.rate)));
@@ -81,7 +81,7 @@ function ratesOf(passes: readonly [Pass[], Pass[]], note: (line: string) => void
   return passes.map((list) => median(list.map((one) => one.undisturbedRate)));
 }
 
-/** What two threads do in a second, and that over what one does. */
+/** The rate of two threads, and its ratio to the rate of one. */
 export async function measureThreads(
   signed: SignedRing,
   note: (line: string) => void,

@@ -1,9 +1,9 @@
 /**
  * bench:verify: signatures a second of every backend on claims in ring slots, digest included, beside libsecp256k1.
  *
- * Rates are per second of a core (verify-claims.ts), those of two threads per second of the clock. This process measures up to 1,000 hot keys, batch sizes, cold keys, latency, wasm,
- * noble, two threads and forced collisions; others measure the kernels that are not this CPU's best and the larger
- * numbers of keys. A peer's figure is its verify call alone, given digest, signature and key; ours includes taking
+ * Rates are per second of processor time (claims.ts), those of two threads per second of wall time. This process measures up
+ * to 1,000 hot keys, batch sizes, cold keys, latency, wasm, noble, two threads and forced collisions; other processes measure
+ * the kernels that are not this CPU's best and the larger numbers of keys. A peer's figure is its verify call alone, given digest, signature and key; ours includes taking
  * claims from the ring, finding the channel, hashing and writing the verdict. Both judge the same claims in turns.
  */
 import type { BackendName, VerifyBackend } from '../../src/verify/backend.ts';
@@ -20,11 +20,11 @@ import { measureThreads } from './threads.ts';
 const HOT_KEYS = 1_000;
 const FEW_KEYS = [1, 100];
 const MANY_KEYS = [10_000, 100_000];
-/** With so many, keys never seen find the cache full. */
+/** With so many keys, ones never seen find the cache full. */
 const CACHE_FILLED = 100_000;
 const BATCHES = [1, 8, 32, 64, 128, 256];
 const OTHER_KERNELS = ['scalar', 'avx2'];
-/** Keys each seen once, of each repeat; every repeat has its own. */
+/** How many keys are seen once in each repeat; every repeat has its own. */
 const COLD_KEYS = 4_096;
 const ROUNDS = 7;
 const ROUNDS_QUICK = 5;
@@ -40,7 +40,7 @@ function backendOf(name: BackendName): (signed: SignedRing) => VerifyBackend {
   return ({ arena, ring, table }) => createBackend(name, arena, ring, table, START);
 }
 
-/** The medians of `rounds` rounds in which each of the measurements has its turn. */
+/** The medians of `rounds` rounds, each of which runs every measurement once. */
 function inTurns(rounds: number, ...measurements: (() => number)[]): number[] {
   const results = measurements.map((): number[] => []);
   for (let round = 0; round < rounds; round++)
@@ -133,7 +133,7 @@ class VerifyBench {
     );
   }
 
-  /** While the cache fills, memory never touched comes with each table; one pass, after which the keys are known. */
+  /** While the cache fills, each table touches new memory. One pass only: afterwards the keys are known. */
   #measureColdAtFirst(repeat: number): number {
     this.#native.signInOrder(COLD_KEYS, HOT_KEYS + repeat * COLD_KEYS);
     return this.#native.pass(backendOf('native')(this.#native), BATCH, COLD_KEYS);

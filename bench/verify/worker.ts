@@ -1,4 +1,4 @@
-/** bench:verify's threads: the node's verify step over the native kernel, one pass at a time. Worker; owns nothing. */
+/** bench:verify's threads: the node's verify step over the native kernel, one pass at a time. A worker thread that owns no memory. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ChannelTable } from '../../src/channel/table.ts';
 import { VerifyStep } from '../../src/path/verify-step.ts';

@@ -1,5 +1,6 @@
-/* The arena as C sees it: struct cw_arena is in layout_generated.h, offsets in bytes from its base, little-endian machine.
- * Whoever fills one has it checked here, once; after that only row and key numbers are compared with rows_max. */
+/* The arena as C sees it. struct cw_arena is in layout_generated.h; its offsets are bytes from `base`, on a little-endian
+ * machine. Code that fills in a struct cw_arena checks it here once; after that, row and key numbers are compared with
+ * rows_max, and nothing else is checked. */
 #ifndef CLAIMWIRE_ARENA_H
 #define CLAIMWIRE_ARENA_H
 #include "layout_generated.h"
@@ -7,7 +8,7 @@
 static inline int cw_arena_inside(const struct cw_arena *a, uint32_t offset, uint64_t count, uint32_t bytes) {
     return ((uintptr_t)a->base + offset) % 4 == 0 && offset + count * bytes <= a->bytes;
 }
-/* 0, or what was expected. */
+/* Returns 0 for a sound arena, otherwise a text that says what was expected. */
 static inline const char *cw_arena_fault(const struct cw_arena *a) {
     if (a->slot_mask & (a->slot_mask + 1) || a->index_mask & (a->index_mask + 1)) return "expected masks of 2^k - 1";
     if (!cw_arena_inside(a, a->slots, (uint64_t)a->slot_mask + 1, CW_SLOT_BYTES) || !cw_arena_inside(a, a->committed, 1, 4))

@@ -6,8 +6,6 @@
 #include "kernel.h"
 #include "modinv.h"
 
-#define CW_SC_CONSTANT(r, limbs) sc_broadcast(&(r), limbs)
-
 /* x[i] <- R / (2 x[i]) mod n for all groups: Montgomery's trick along the groups, then across the elements. */
 static void invert_scalars(sc *x, sc *prefix, int groups) {
     sc across[8], total = x[0], inverse, constant;
@@ -26,7 +24,7 @@ static void invert_scalars(sc *x, sc *prefix, int groups) {
     cw_inverse_n(words, words);
     cw_limbs_from_words(limbs, words);
     sc_broadcast(&inverse, limbs);
-    CW_SC_CONSTANT(constant, cw_half_r2);
+    sc_broadcast(&constant, cw_half_r2);
     sc_mul(&inverse, &inverse, &constant);
     for (int i = 0; i < steps; i++) sc_mul(&inverse, &inverse, &across[i]);
     for (int i = groups - 1; i > 0; i--) {
@@ -52,7 +50,7 @@ CW_INLINE void put_rows(int kind, const vec_u64 half[3], vec_u64 table, const ui
     }
 }
 
-/* All rows of one group: half 0 at unit, half 1 (the lambda half) at unit + 1; node j of a unit at j * units + unit. */
+/* All rows of one group. Half 0 is at unit, half 1 (the lambda half) at unit + 1; node j of a unit is at j * units + unit. */
 CW_INLINE void put_group(int kind, const sc *u1, const sc *u2, vec_u64 table, vec_u64 generator, const uint8_t **row,
                          uint8_t *negative, size_t units) {
     vec_u64 g[2][3], q[2][3];
@@ -65,7 +63,8 @@ CW_INLINE void put_group(int kind, const sc *u1, const sc *u2, vec_u64 table, ve
     }
 }
 
-/* Order the jobs by kind of table, each kind padded to whole groups with a copy of its first job (elements do not meet). */
+/* Orders the jobs by kind of table. Each kind is padded to whole groups with copies of its first job, which is harmless as
+ * elements do not affect each other. */
 static int place_jobs(struct cw_batch *batch) {
     int position = 0;
     for (uint32_t kind = 0; kind < 2; kind++) {

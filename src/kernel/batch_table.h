@@ -1,4 +1,4 @@
-/* Tables for VEC keys at once, a key an element. Row i of a window is (2 i + 1) B with B = 2^offset Q: from the chain of all
+/* Tables for VEC keys at once, one key in each element. Row i of a window is (2 i + 1) B with B = 2^offset Q: from the chain of all
  * 2^k Q (Jacobian, made affine with one inversion) rows m .. 2m-1 are rows 0 .. m-1 plus 2 m B, for m = 1, 2, 4, ...,
  * all windows together, one inversion a level. No collision is possible: an odd multiple below 2m never equals +-2m. */
 #include "kernel.h"
@@ -11,7 +11,7 @@ struct builder {
     fe nodes[]; /* x, y, d, prefix: four arrays of the same length */
 };
 
-/* One over a product: in every element at once; the caller knows it is not zero. */
+/* Replaces a product by its inverse, in every element at once. The caller knows that it is not zero. */
 static void invert_elements(fe *product) {
     fe run[STREAMS];
     start_chains(run);
@@ -21,9 +21,8 @@ static void invert_elements(fe *product) {
 }
 
 static void double_chain(struct builder *b, const fe *x, const fe *y) {
-    static const uint64_t one[4] = {1, 0, 0, 0};
     struct jacobian p = {*x, *y, *x};
-    fe_broadcast(&p.z, one);
+    fe_broadcast(&p.z, cw_one_words);
     fe product = p.z;
     for (int i = 0; i < CW_HALF_BITS; i++) {
         b->x[i] = p.x, b->y[i] = p.y, b->z[i] = p.z, b->run[i] = product;
@@ -98,7 +97,7 @@ static void KERNEL(build)(int kind, int count, const uint64_t (*x)[4], const uin
     const int together = (int)(nodes / stride);
     uint64_t wx[4][VEC], wy[4][VEC];
     uint8_t *out[VEC];
-    for (int element = 0; element < VEC; element++) { /* spare elements repeat the first key, into the same memory */
+    for (int element = 0; element < VEC; element++) { /* unused elements repeat the first key, into the same memory */
         const int from = element < count ? element : 0;
         for (int k = 0; k < 4; k++) wx[k][element] = x[from][k], wy[k][element] = y[from][k];
         out[element] = table[from];
@@ -118,7 +117,7 @@ static void KERNEL(build)(int kind, int count, const uint64_t (*x)[4], const uin
     }
 }
 
-/* a^(2^count) */
+/* r = a^(2^count) */
 static void square_times(fe *r, const fe *a, int count) {
     *r = *a;
     for (int i = 0; i < count; i++) fe_sqr(r, r);
@@ -142,7 +141,7 @@ static void square_root(fe *r, const fe *a) {
     square_times(r, &t, 2);
 }
 static uint32_t KERNEL(decompress)(int count, const uint64_t (*x)[4], const uint8_t *odd, uint64_t (*y)[4]) {
-    static const uint64_t seven_words[4] = {7, 0, 0, 0}, zero_words[4] = {0, 0, 0, 0};
+    static const uint64_t seven_words[4] = {7, 0, 0, 0};
     uint64_t w[4][VEC];
     vec_mask wanted = 0;
     for (int element = 0; element < VEC; element++)
@@ -150,7 +149,7 @@ static uint32_t KERNEL(decompress)(int count, const uint64_t (*x)[4], const uint
     for (int element = 0; element < count; element++) wanted |= (vec_mask)((odd[element] & 1) << element);
     fe px, right, root, t, seven, zero;
     fe_broadcast(&seven, seven_words);
-    fe_broadcast(&zero, zero_words);
+    fe_broadcast(&zero, cw_zero_words);
     fe_from_words(&px, w[0], VEC);
     fe_sqr(&t, &px);
     fe_mul(&t, &t, &px);

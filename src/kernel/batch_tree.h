@@ -6,8 +6,8 @@
  * Layout: the points of a kind of table are `count` rows of `units` nodes; a unit is one half (plain or lambda) of VEC
  * signatures. A level adds rows 2j and 2j+1 into row j, in place; with an odd count row 0 waits: (2j+1, 2j+2) -> j+1.
  *
- * Equal x (d = 0) makes the level's product zero: one test a level. Only then the culprits are looked for, by halving
- * along the chain; their d becomes 1 so that the others go on, and the signature is left undecided. */
+ * Equal x (d = 0) makes the level's product zero, so one test a level finds it. Only then are the culprits looked for, by
+ * halving along the chain. Their d becomes 1 so that the others can go on, and their signatures are left undecided. */
 #include "kernel.h"
 #include "modinv.h"
 
@@ -29,7 +29,7 @@ CW_INLINE void prefetch_some(struct prefetcher *p, int count) {
     p->next += count;
 }
 
-/* Differences of one level (written over x2; x1 stored too at the leaves), and the running products before each. */
+/* The differences of one level, written over x2, and the running product before each. At the leaves x1 is stored too. */
 CW_INLINE void chain_differences(const struct part *p, fe run[STREAMS], int streams, int leaves) {
     const size_t odd = p->count & 1, pairs = p->count / 2;
     for (size_t j = pairs; j-- > 0;)
@@ -89,7 +89,7 @@ CW_INLINE void add_pairs(const struct part *p, fe run[STREAMS], int streams, int
         }
 }
 
-/* run[k] <- 1/run[k] in every element from one inversion; 0 when the product of all is 0 (run is then left as it is). */
+/* run[k] <- 1/run[k] in every element, from one inversion. Returns 0, and leaves run as it is, when the product of all is 0. */
 static int invert_chains(fe run[STREAMS]) {
     fe across[8], low, high, total;
     fe_mul(&low, &run[0], &run[1]);
@@ -120,8 +120,7 @@ static int invert_chains(fe run[STREAMS]) {
 }
 
 static void start_chains(fe run[STREAMS]) {
-    static const uint64_t one[4] = {1, 0, 0, 0};
-    for (int k = 0; k < STREAMS; k++) fe_broadcast(&run[k], one);
+    for (int k = 0; k < STREAMS; k++) fe_broadcast(&run[k], cw_one_words);
 }
 
 /* Stream k of a part: its pairs in the order of the chain, from the last pair to the first. */
@@ -144,8 +143,8 @@ static void chain_again(const struct stream *s, size_t step, fe *run) {
         fe_mul(run, run, difference_of(s, step));
     }
 }
-/* The product of a stream from `start` on became zero, and stays so: the first place is found by halving, its signature
- * marked, 1 put for its difference, the rest of the stream chained again; until none is left. */
+/* Once a difference is zero, so is the running product from there on. The first such place is found by halving, its
+ * signature is marked, its difference becomes 1, and the rest of the stream is chained again, until no zero is left. */
 static void mend_stream(const struct stream *s, fe *run) {
     for (vec_mask zero; (zero = fe_zero(run)) != 0;) {
         size_t before = 0, after = s->steps; /* no element zero before a step, some element before the other */
@@ -154,9 +153,8 @@ static void mend_stream(const struct stream *s, fe *run) {
             if (fe_zero(running(s, middle, run))) after = middle;
             else before = middle;
         }
-        static const uint64_t one_words[4] = {1, 0, 0, 0};
         fe one, *d = difference_of(s, before);
-        fe_broadcast(&one, one_words);
+        fe_broadcast(&one, cw_one_words);
         zero = fe_zero(running(s, after, run));
         s->part->undecided[pair_of(s, before) % s->part->units / 2] |= zero;
         fe_select(d, zero, &one, d);
@@ -164,8 +162,8 @@ static void mend_stream(const struct stream *s, fe *run) {
         chain_again(s, before, run);
     }
 }
-/* A difference was zero somewhere in this level: mend the streams it is in, in both parts. Rare, hence one at a time, but
- * nothing is done again that is not behind a collision: a payer must not slow down what shares its batch. */
+/* A difference was zero somewhere in this level: mends the streams it is in, in both parts. This is rare, hence one stream
+ * at a time. Only what is chained behind a collision is done again: a payer must not slow down what shares its batch. */
 static __attribute__((noinline)) void set_collisions_aside(const struct part part[2], fe run[STREAMS]) {
     for (size_t k = 0; k < STREAMS; k++) {
         if (!fe_zero(&run[k])) continue;
@@ -211,7 +209,7 @@ static void add_level(struct part part[2], int leaves, struct prefetcher *ahead)
 
 /* R = (x1, y1) + lambda (x2, y2) has x = r:  (y2 - y1)^2 = (r + x1 + x2)(x2 - x1)^2, with x2 taken times beta.
  * x2 = x1 would make both sides zero for the doubling: undecided. r < p - n (`small`) has r + n for a second candidate:
- * anybody can send such an r, so it must not cost the slow path. */
+ * anybody can send such an r, so it must not lead to the slow path. */
 CW_INLINE vec_mask ends_well(const struct part *p, size_t unit, const fe *r, vec_mask small, vec_mask *undecided) {
     fe beta, order, x2, d, sum, left, right, t;
     fe_broadcast(&beta, cw_beta_words);

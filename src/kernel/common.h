@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifndef CW_INLINE /* the sanitized build says it otherwise */
+#ifndef CW_INLINE /* the sanitized build defines it without forced inlining */
 #define CW_INLINE static inline __attribute__((always_inline, unused))
 #endif
 #define CW_MASK52 0xFFFFFFFFFFFFFULL
@@ -28,6 +28,7 @@ CW_INLINE void cw_words_from_be(uint64_t w[4], const uint8_t bytes[32]) {
 CW_INLINE void cw_words_to_be(uint8_t bytes[32], const uint64_t w[4]) {
     for (int i = 0; i < 4; i++) cw_write_be64(bytes + 24 - 8 * i, w[i]);
 }
+static const uint64_t cw_zero_words[4] = {0, 0, 0, 0}, cw_one_words[4] = {1, 0, 0, 0};
 CW_INLINE int cw_words_zero(const uint64_t w[4]) { return (w[0] | w[1] | w[2] | w[3]) == 0; }
 CW_INLINE int cw_words_less(const uint64_t a[4], const uint64_t b[4]) {
     for (int i = 3; i > 0; i--)

@@ -1,34 +1,27 @@
-/* One signature from the rows of its tables, every case of the group law: what a batch or `single` leaves undecided. No
- * doublings: the same 52 (or 84) points as there, one after the other. Called by the thread that owns the job. */
-#include "complete.h"
+/* The slow path: decides one signature that a batch or `single` left undecided. It adds the same 52 (or 84) table rows one
+ * after the other, in every case of the group law. Called by the thread that owns the job. */
 #include "vector_scalar.h"
 #include "jacobian.h"
+#include "kernel.h"
 #include "slow.h"
 
 struct sum { struct jacobian at; int infinite; };
 
 /* sum += (x, +-y), a point that is not infinity; x and y of magnitude 1. */
 static void add_row(struct sum *sum, const fe *x, const fe *y, int negative) {
-    static const uint64_t one[4] = {1, 0, 0, 0};
     static const fe zero = {{0}};
     struct jacobian *p = &sum->at, q;
-    fe z2, h, e, t;
+    fe h, e, t;
     if (sum->infinite) {
         p->x = *x;
-        fe_broadcast(&p->z, one);
+        fe_broadcast(&p->z, cw_one_words);
         fe_negate_elements(&t, y, (vec_mask)negative);
         fe_sub(&t, &t, &zero);
         fe_mul(&p->y, &t, &p->z);
         sum->infinite = 0;
         return;
     }
-    fe_sqr(&z2, &p->z);
-    fe_mul(&h, x, &z2);
-    fe_sub(&h, &h, &p->x);
-    fe_mul(&t, &z2, &p->z);
-    fe_mul(&e, y, &t);
-    fe_negate_elements(&e, &e, (vec_mask)negative);
-    fe_sub(&e, &e, &p->y);
+    jacobian_begin_affine(&h, &e, p, x, y, (vec_mask)negative);
     if (fe_zero(&h)) { /* the same point, or opposite ones; none has y = 0 */
         if (fe_zero(&e)) jacobian_double(&q, p), *p = q;
         else sum->infinite = 1;

@@ -1,4 +1,4 @@
-/* Start-up: which instruction set, the generator's table, the memory of the cache. Runs once, before any verification. */
+/* Start-up: chooses the instruction set, builds the generator's table and maps the cache. Runs once, before any verification. */
 #define _GNU_SOURCE
 #include "dispatch.h"
 #include <pthread.h>
@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "claimwire_kernel.h"
-#include "keys.h"
 
 const struct cw_kernel *cw_kernel;
 const uint8_t *cw_generator;
@@ -15,7 +14,7 @@ const uint8_t *cw_generator;
 static size_t rounded(size_t bytes) { return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); }
 
 void *cw_map(size_t bytes) {
-    /* One huge page more than asked, so that the part returned can start on a 2 MB boundary. */
+    /* One huge page more than asked for, so that the part returned can start on a 2 MB boundary. */
     const size_t size = rounded(bytes);
     uint8_t *raw = mmap(0, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (raw == MAP_FAILED) return 0;
@@ -30,42 +29,28 @@ void cw_unmap(void *memory, size_t bytes) {
     if (memory) munmap(memory, rounded(bytes));
 }
 
-static int has_avx512ifma(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("bmi2");
-#else
-    return 0;
-#endif
-}
-
-static int has_avx2(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-#else
-    return 0;
-#endif
-}
-
 const struct cw_kernel *cw_choose_kernel(const char *name, const char **message) {
     *message = 0;
-    const int vector = has_avx512ifma();
-    if (!name || !*name) name = vector ? "avx512ifma" : has_avx2() ? "avx2" : "scalar";
-    if (!strcmp(name, "scalar")) return &cw_kernel_scalar;
+    if (!name) name = "";
 #if defined(__x86_64__)
+    __builtin_cpu_init();
+    const int has_bmi2 = __builtin_cpu_supports("bmi2"), has_avx2 = has_bmi2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const int has_avx512ifma = has_bmi2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512ifma");
+    if (!*name && has_avx512ifma) return &cw_kernel_avx512ifma;
+    if (!*name && has_avx2) return &cw_kernel_avx2;
     if (!strcmp(name, "avx512ifma")) {
-        if (vector) return &cw_kernel_avx512ifma;
+        if (has_avx512ifma) return &cw_kernel_avx512ifma;
         *message = "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got avx512ifma (no AVX-512 IFMA here)";
         return 0;
     }
     if (!strcmp(name, "avx2")) {
-        if (has_avx2()) return &cw_kernel_avx2;
+        if (has_avx2) return &cw_kernel_avx2;
         *message = "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got avx2 (no AVX2 with FMA here)";
         return 0;
     }
 #endif
+    if (!*name || !strcmp(name, "scalar")) return &cw_kernel_scalar;
     *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx2 or scalar, got a name that is not built in";
     return 0;
 }
@@ -75,22 +60,11 @@ static const char *failure;
 static void start(size_t cache_bytes) {
     const struct cw_kernel *kernel = cw_choose_kernel(getenv("CLAIMWIRE_KERNEL"), &failure);
     if (!kernel) return;
-    const size_t table_bytes = (size_t)cw_table_rows(CW_GENERATOR) * CW_ROW_BYTES;
-    uint8_t *table = cw_map(table_bytes), *scratch = cw_map(kernel->generator_scratch_bytes);
-    if (!table || !scratch || !cw_keys_start(cache_bytes)) {
-        failure = "kernel tables: expected memory for the key cache and the generator, got none";
-        return;
-    }
-    uint64_t x[1][4], y[1][4];
-    memcpy(x[0], cw_generator_x, 32);
-    memcpy(y[0], cw_generator_y, 32);
-    kernel->build(CW_GENERATOR, 1, (const uint64_t(*)[4])x, (const uint64_t(*)[4])y, &table, scratch);
-    cw_unmap(scratch, kernel->generator_scratch_bytes);
-    cw_generator = table;
-    cw_kernel = kernel;
+    if (cw_start_tables(kernel, cache_bytes)) cw_kernel = kernel;
+    else failure = "kernel tables: expected memory for the key cache and the generator, got none";
 }
 
-/* Not pthread_once: with glibc 2.34 and later it would ask for that version of glibc, all else for 2.25. */
+/* A lock rather than pthread_once, which would need glibc 2.34 where it was built with that; all else needs only 2.25. */
 const char *cw_start(size_t table_bytes) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static int started;
@@ -101,4 +75,3 @@ const char *cw_start(size_t table_bytes) {
     return failure;
 }
 const char *cw_kernel_name(void) { return cw_kernel ? cw_kernel->name : ""; }
-int cw_kernel_elements(void) { return cw_kernel ? cw_kernel->elements : 0; }

@@ -1,9 +1,11 @@
-/* The vector contract: VEC independent numbers mod p (fe) and mod n (sc), side by side; one of them is an element.
+/* The vector contract: VEC independent numbers mod p (fe) or mod n (sc) lie side by side; each of them is an element.
  *
- * Everything above this line of the kernel (batch_*.h, hash_vector.h, single.h) is written once against it and compiled
- * once per implementation; an implementation is one header, chosen by the .c file that includes the template:
+ * The algorithms (batch_*.h, hash_vector.h, single.h) are written once against this contract and compiled once for each
+ * implementation. An implementation is one header, chosen by the .c file that includes kernel_template.h; a .c file includes
+ * only one of them, since their short macro names stay defined:
  *
  *   kernel_avx512ifma.c  vector_avx512ifma.h   8 elements, five limbs of 52 bits, vpmadd52
+ *   kernel_avx2.c        vector_avx2.h         4 elements, five limbs of 52 bits, fused multiply-add of doubles
  *   kernel_scalar.c      vector_scalar.h       1 element, five limbs of 52 bits, unsigned __int128
  *   kernel_wasm.c        vector_wasm.h         4 elements, twenty limbs of 13 bits, SIMD128's i32x4.dot_i16x8_s
  *
@@ -15,10 +17,9 @@
  *   vec_load, vec_store(void *, v)        VEC consecutive words of any type (pointers too), 8-byte alignment is enough
  *   vec_set(x)                           x in every element
  *   vec_bit_mask(v)                      bit 0 of every element
- *   vec_mask_words(m)                    all ones in the elements of m, zero elsewhere
  *
  * MAGNITUDE. An fe has magnitude m when its value is at most m (2^256 + 2^215) and every limb is at most m times that
- * of a canonical number of that width; products leave magnitude 1. `loose` is the result of fe_negate_elements: it may be
+ * of a canonical number of that width; products have magnitude 1. `loose` is the result of fe_negate_elements: it may be
  * used in fe_sub (both sides) and as c of fe_mul_sub, nowhere else, and counts as magnitude 2.
  *
  *   function                          in                            out      value
@@ -54,4 +55,14 @@
 #endif
 #if VEC & (VEC - 1)
 #error "the number of elements must be a power of two"
+#endif
+
+/* Functions that only move limbs are the same for an fe and an sc: an implementation defines vec_*, for the limbs of both. */
+CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
+CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
+CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
+CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
+#ifndef VEC_DIFFERENT_LIMBS /* an fe and an sc of the same words have different limbs */
+CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
+CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
 #endif

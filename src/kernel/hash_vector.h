@@ -1,4 +1,4 @@
-/* SHA-512 and SHA-256 (FIPS 180-4) of short messages, one message an element. The caller pads. */
+/* SHA-512 and SHA-256 (FIPS 180-4) of short messages, one message in each element. The caller pads them. */
 #include "kernel.h"
 
 #ifndef VEC_HAVE_TERNARY
@@ -102,8 +102,3 @@ static void KERNEL(sha256)(int count, const uint8_t (*block)[128], uint64_t (*di
         }
     }
 }
-#undef BIG0
-#undef BIG1
-#undef SMALL0
-#undef SMALL1
-#undef ROTATE32

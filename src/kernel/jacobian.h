@@ -33,34 +33,39 @@ CW_INLINE void jacobian_finish(struct jacobian *r, const fe *h, const fe *e, con
     fe_sub(&v, &v, &r->x);
     fe_mul_sub(&r->y, e, &v, &t);
 }
+/* The beginning of p + (x, y), with y negated in the elements of `negative`: H and e as in jacobian_finish, where U1 and S1
+ * are then p's x and y. */
+CW_INLINE void jacobian_begin_affine(fe *h, fe *e, const struct jacobian *p, const fe *x, const fe *y, vec_mask negative) {
+    fe z2, t;
+    fe_sqr(&z2, &p->z);
+    fe_mul(h, x, &z2);
+    fe_sub(h, h, &p->x);
+    fe_mul(&t, &z2, &p->z);
+    fe_mul(e, y, &t);
+    fe_negate_elements(e, e, negative);
+    fe_sub(e, e, &p->y);
+}
 /* r = p + (x, y), y negated in the elements of `negative`. */
 CW_INLINE void jacobian_add_affine(struct jacobian *r, const struct jacobian *p, const fe *x, const fe *y, vec_mask negative) {
-    fe z2, h, e, t;
-    fe_sqr(&z2, &p->z);
-    fe_mul(&h, x, &z2);
-    fe_sub(&h, &h, &p->x);
-    fe_mul(&t, &z2, &p->z);
-    fe_mul(&e, y, &t);
-    fe_negate_elements(&e, &e, negative);
-    fe_sub(&e, &e, &p->y);
+    fe h, e;
     struct jacobian q;
+    jacobian_begin_affine(&h, &e, p, x, y, negative);
     fe_mul(&q.z, &p->z, &h);
     jacobian_finish(&q, &h, &e, &p->x, &p->y);
     *r = q;
 }
-/* r = +-(x1, y1) +- (x2, y2). Its z has magnitude 5, which an addition takes. */
+/* r = +-(x1, y1) +- (x2, y2). Its z has magnitude 5, which an addition accepts. */
 CW_INLINE void jacobian_add_two_affine(struct jacobian *r, const fe *x1, fe y1, vec_mask negative1, const fe *x2, fe y2, vec_mask negative2) {
     fe e, s1, zero;
-    static const uint64_t none[4] = {0, 0, 0, 0};
-    fe_broadcast(&zero, none);
+    fe_broadcast(&zero, cw_zero_words);
     fe_negate_elements(&y1, &y1, negative1);
     fe_negate_elements(&y2, &y2, negative2);
     fe_sub(&r->z, x2, x1);
     fe_sub(&e, &y2, &y1);
-    fe_sub(&s1, &y1, &zero); /* loose no more */
+    fe_sub(&s1, &y1, &zero); /* makes it no longer loose */
     jacobian_finish(r, &r->z, &e, x1, &s1);
 }
-/* The beginning of p + q: z, and H, e, U1, S1 as above. */
+/* The beginning of p + q: z, and H, e, U1, S1 as in jacobian_finish. */
 CW_INLINE void jacobian_begin(fe *z, fe *h, fe *e, fe *u1, fe *s1, const struct jacobian *p, const struct jacobian *q) {
     fe pz2, qz2, t;
     fe_sqr(&pz2, &p->z);

@@ -1,4 +1,4 @@
-/* What a compiled kernel (one instruction set) offers to the rest: slots, keys, tests. No state but what is passed in. */
+/* What a compiled kernel (one instruction set) offers to slots.c, keys.c and the tests. It has no state but its arguments. */
 #ifndef CLAIMWIRE_KERNEL_H
 #define CLAIMWIRE_KERNEL_H
 #include <stdint.h>
@@ -33,17 +33,17 @@ struct cw_throwaway_key;
 struct cw_kernel {
     const char *name;
     int elements;
-    /* Bytes of 64-byte aligned scratch that prepare, finish and build want, and build for the generator's table. */
+    /* Bytes of 64-byte aligned scratch that prepare, finish and build need, and that build needs for the generator's table. */
     size_t scratch_bytes, generator_scratch_bytes;
     /* Jobs -> table rows to add up. `generator` is the table of kind CW_GENERATOR. */
     void (*prepare)(struct cw_batch *batch, const uint8_t *generator, void *scratch);
-    /* Adds up and sets job[].verdict; prefetches the rows of `next` (may be 0) while at it. */
+    /* Adds up the rows and sets job[].verdict; prefetches the rows of `next` (may be 0) meanwhile. */
     void (*finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch);
     /* One signature alone, for latency: valid, invalid or undecided. */
     int (*single)(const struct cw_job *job, const uint8_t *generator);
     /* Tables for `count` <= elements points (canonical words), into `table[]` (64-byte aligned). */
     void (*build)(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch);
-    /* x and parity of y -> y for `count` <= elements points; returns a bit for each that is on the curve. */
+    /* y from x and the parity of y for `count` <= elements points; returns a bit for each that is on the curve. */
     uint32_t (*decompress)(int count, const uint64_t (*x)[4], const uint8_t *odd, uint64_t (*y)[4]);
     /* First 32 bytes of SHA-512 (one padded block of 128 bytes) and SHA-256 (two of 64) for `count` <= elements messages;
      * out: words, least significant first. */
@@ -55,10 +55,13 @@ struct cw_kernel {
 
 extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512ifma;
 
-/* Rows of a lone signature, prefetched, lambda half first, then plain: cw_half_points each. Returns how many; the arrays have room for
- * a vector more. */
+/* Finds and prefetches the rows of a lone signature: the lambda half, then the plain half, cw_half_points each. Returns how
+ * many; the arrays have room for one vector more. */
 #define CW_SINGLE_ROWS (2 * 42 + 8)
 int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative);
-/* x of k G, canonical; 0 when only the slow path can tell. For the throw-away signer. */
+/* The slow path (complete.c): returns 1 when the signature is valid. The job's table is set; r, s and z may be anything, and
+ * range and low s are checked. slow.h is the specification it is tested against. */
+int cw_complete_verify(const struct cw_job *job, const uint8_t *generator);
+/* For the throw-away signer: x of k G, canonical. Returns 0 when only the slow path can tell. */
 int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *generator);
 #endif

@@ -17,7 +17,7 @@ int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uin
     uint64_t k[2][3];
     const uint64_t table = (uint64_t)(uintptr_t)job->table, generators = (uint64_t)(uintptr_t)generator;
     const int kind = (int)job->kind, half = cw_half_points(kind), windows = cw_windows(kind);
-    sc_split(k[0], k[1], &r); /* the key's rows first: they are the ones far away */
+    sc_split(k[0], k[1], &r); /* the key's rows first, as they are the least likely to be in a cache */
     for (int h = 0; h < 2; h++) {
         const int at = h ? 0 : half;
         if (kind == CW_SMALL) put_rows(CW_SMALL, k[h], table, row + at, 1, negative + at, 1);
@@ -33,9 +33,8 @@ int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uin
     return 2 * half;
 }
 
-/* For the throw-away signer: x(k G) from the generator's table, 20 additions. 0 in the cases only the slow path decides. */
 int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *generator) {
-    static const uint64_t one[4] = {1, 0, 0, 0}, half_one[4] = {0xDFE92F46681B20A1ULL, 0x5D576E7357A4501DULL, (uint64_t)-1, 0x7FFFFFFFFFFFFFFFULL};
+    static const uint64_t half_one[4] = {0xDFE92F46681B20A1ULL, 0x5D576E7357A4501DULL, (uint64_t)-1, 0x7FFFFFFFFFFFFFFFULL};
     uint64_t half[2][3], w[4];
     sc u, constant;
     sc_from_words(&u, half_one, 1); /* 1/2 mod n */
@@ -55,7 +54,7 @@ int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *g
     fe_load_y(&py, row);
     fe_negate_elements(&py, &py, negative[0]);
     fe_sub(&py, &py, &zero);
-    fe_broadcast(&sum.z, one);
+    fe_broadcast(&sum.z, cw_one_words);
     fe_mul(&sum.y, &py, &sum.z);
     fe_broadcast(&beta, cw_beta_words);
     for (int i = 1; i < 2 * windows; i++) {

@@ -1,4 +1,4 @@
-/* The whole of a kernel, compiled against the vector contract in scope. The .c file that includes it says KERNEL_NAME. */
+/* A whole kernel, compiled against the vector contract in scope. The .c file that includes it defines KERNEL_NAME. */
 #define KERNEL_JOIN_(a, b) a##_##b
 #define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
 #define KERNEL(function) KERNEL_JOIN(function, KERNEL_NAME)

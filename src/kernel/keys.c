@@ -1,14 +1,14 @@
 /* Key tables in two sizes from two pools mapped at start: every key seen gets a small one, a hot key a large one.
  *
- * Look-up is lock-free: an index of buckets of eight words, (tag, slot number + 1), each published with release after
- * slot and table are complete. A slot taken out of the index may still be read by a thread that found it before, so it
+ * Look-up is lock-free: an index has buckets of eight words (tag, slot number + 1), each published with release after
+ * its slot and table are complete. A slot taken out of the index may still be read by a thread that found it before, so it
  * waits in limbo: each thread announces the epoch in which its oldest batch began, taking a slot out advances the epoch,
- * and a slot is reused when every announced epoch is later than its own. Nobody waits for anybody: when no slot can be
- * had, the table is built into memory of the thread and used for that batch alone (counted as refused).
+ * and a slot is reused when every announced epoch is later than its own. Nobody waits for anybody: when no slot is
+ * free, the table is built into memory of the thread and used for that batch alone (counted as refused).
  *
- * The order that makes it right. Reader: takes the epoch, announces it, reads the index. Writer: stores to the index, then
+ * Why the order of operations is right. Reader: loads the epoch, announces it, reads the index. Writer: stores to the index, then
  * advances the epoch, later reads what is announced. A reader that still found the slot in the index read it before that
- * store, so it took its epoch before the advance: what it announced is not later than the slot's epoch, and it was announced
+ * store, so it loaded the epoch before the advance: what it announced is not later than the slot's epoch, and it was announced
  * before the writer looks. All of these are sequentially consistent: the reader's announcement must be seen before its
  * look at the index (a store before a load, which release and acquire let pass each other, on x86 too).
  * test/kernel/keys-order-test.c goes through the orders in which threads can meet.
@@ -26,7 +26,7 @@
 #define WAYS 8
 #define PROMOTE_HEAT 64   /* a large table costs about 40 verifications and saves 0.4 of one each time */
 #define PROMOTE_TURN 64   /* of so many promotions into a full pool one may evict; bounds churn to about 1 % of the time */
-#define SCAN_MAX 16       /* slots the clock looks at before it gives up or takes the coldest seen */
+#define SCAN_MAX 16       /* slots the clock looks at before it gives up or evicts the coldest one seen */
 #define SMALL_MIN 1024    /* so that two batches in flight cannot pin the pool */
 #define LARGE_MIN 16
 
@@ -38,8 +38,8 @@ struct slot {
 } __attribute__((aligned(64)));
 
 struct pool {
-    uint32_t first, count, fresh; /* slot numbers first .. first+count-1; `fresh` were never used from there on */
-    uint32_t hand, asked; /* asked: how often a slot was wanted from the full pool */
+    uint32_t first, count, fresh; /* slot numbers first .. first+count-1; those from `fresh` on were never used */
+    uint32_t hand, asked; /* `asked`: how often a slot of the full pool was requested */
     uint64_t limbo_head, limbo_tail; /* ring of `count` slot numbers; these never wrap, `count` is no power of two */
     uint32_t *limbo;
     uint8_t *tables;
@@ -52,7 +52,7 @@ static _Atomic uint64_t (*buckets)[WAYS];
 static uint64_t bucket_mask, hash_key[4];
 static _Atomic uint64_t epoch = 1;
 static struct { _Atomic uint64_t epoch; char pad[56]; } announced[THREADS_MAX]; /* 0: not reading; own cache line each */
-static _Atomic int taken[THREADS_MAX], places; /* places: one more than the highest ever taken */
+static _Atomic int taken[THREADS_MAX], places; /* places: one more than the highest place ever taken */
 static atomic_flag lock = ATOMIC_FLAG_INIT;
 static _Atomic uint64_t hits_large, hits_small, misses, builds_small, builds_large, evictions, refused, used[2];
 
@@ -72,7 +72,7 @@ static uint8_t *slot_table(uint32_t id) {
     return p->tables + (id - p->first) * p->table_bytes;
 }
 
-/* Room for `counts` tables of each kind, found through `sets` buckets (a power of two). */
+/* Maps room for `counts` tables of each kind, found through `sets` buckets (a power of two). */
 static int open_pools(const uint32_t counts[2], uint64_t sets) {
     uint32_t total = 0;
     for (int kind = 0; kind < 2; kind++) {
@@ -146,7 +146,7 @@ static uint64_t hash(const uint8_t *key) {
     return (uint64_t)a ^ (uint64_t)(a >> 64);
 }
 
-/* The place of a key in the index, or 0. */
+/* Returns the place of a key in the index, or 0. */
 static _Atomic uint64_t *lookup(uint64_t h, const uint8_t *key, uint32_t *id) {
     _Atomic uint64_t *bucket = buckets[h & bucket_mask];
     for (int i = 0; i < WAYS; i++) {
@@ -158,7 +158,7 @@ static _Atomic uint64_t *lookup(uint64_t h, const uint8_t *key, uint32_t *id) {
     return 0;
 }
 
-/* Under the lock. Slot `id`, which the index does not lead to (any more), may be used again when all present readers are gone. */
+/* Under the lock. The index leads to slot `id` no more, or never did: it may be used again when all present readers are gone. */
 static void retire(uint32_t id) {
     struct pool *p = &pools[id >= pools[CW_LARGE].first];
     slots[id].retired = atomic_fetch_add(&epoch, 1);
@@ -172,7 +172,7 @@ static void replace(_Atomic uint64_t *word, uint64_t value) {
     atomic_store(word, value);
     if (before) retire(before - 1);
 }
-/* Under the lock. Take slot `id` out of the index, if it is there. */
+/* Under the lock. Takes slot `id` out of the index, if it is there. */
 static void unlink_slot(uint32_t id) {
     uint32_t found;
     _Atomic uint64_t *word = lookup(slots[id].hash, slots[id].key, &found);
@@ -193,7 +193,7 @@ static void evict_one(struct pool *p, uint32_t heat) {
     }
     if (lowest < heat) unlink_slot(coldest);
 }
-/* A slot to build into, or -1. Evicts ahead, so that limbo has something ripe for the batches to come. */
+/* Returns a slot to build into, or -1. Evicts ahead of need, so that later batches find a reusable slot in limbo. */
 static int64_t take_slot(int kind, uint32_t heat) {
     struct pool *p = &pools[kind];
     int64_t id = -1;
@@ -201,8 +201,8 @@ static int64_t take_slot(int kind, uint32_t heat) {
     if (p->fresh < p->first + p->count) {
         id = p->fresh++;
     } else {
-        /* Halving is what makes the large ones look cold: only a fraction of the requests may do it, or equally hot keys
-         * would take each other's places for ever. A miss, though, needs its slot. */
+        /* Halving makes the large ones look cold. So only a fraction of the requests may halve, or equally hot keys would
+         * replace each other for ever. A miss, though, needs its slot. */
         const int turn = kind == CW_SMALL || p->asked++ % PROMOTE_TURN == 0;
         if (turn && p->limbo_tail - p->limbo_head < p->count / 2) evict_one(p, heat);
         if (p->limbo_head != p->limbo_tail) {
@@ -214,7 +214,7 @@ static int64_t take_slot(int kind, uint32_t heat) {
     release();
     return id;
 }
-/* Make slot `id`, whose table is complete, findable as that of `key`, in place of an older one. */
+/* Puts slot `id`, whose table is complete, into the index for `key`, in place of an older one. */
 static void publish(uint32_t id, const uint8_t *key, uint64_t h, int kind, uint32_t heat) {
     struct slot *s = &slots[id];
     uint32_t old;
@@ -254,7 +254,7 @@ struct pending {
     uint8_t *table[8];
 };
 
-/* Small tables for the keys collected; key[i]'s table into out[i], 0 for bytes that are no key. */
+/* Builds small tables for the keys collected: key[i]'s table goes into out[i], and 0 for bytes that are no key. */
 static void build_small(struct cw_keys_thread *thread, struct pending *p, const uint8_t **out) {
     const uint32_t good = cw_kernel->decompress(p->count, (const uint64_t(*)[4])p->x, p->odd, p->y);
     int n = 0, at[8];
@@ -277,12 +277,11 @@ static void build_small(struct cw_keys_thread *thread, struct pending *p, const 
     for (int k = 0; k < n; k++) {
         const int i = at[k];
         out[i] = table[k];
-        if (p->id[i] < 0) continue;
-        publish((uint32_t)p->id[i], p->key[i], p->hash[i], CW_SMALL, 1);
+        if (p->id[i] >= 0) publish((uint32_t)p->id[i], p->key[i], p->hash[i], CW_SMALL, 1);
     }
 }
 
-/* All keys of a batch that have no table: each distinct one once, VEC at a time. */
+/* Builds tables for all keys of a batch that have none: each distinct key once, VEC at a time. */
 static void build_missing(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, const uint64_t *h,
                           const uint8_t *missing, uint32_t count, int parity) {
     uint8_t *spare = thread->spare + (size_t)parity * CW_BATCH * pools[CW_SMALL].table_bytes;
@@ -322,7 +321,7 @@ static void build_missing(struct cw_keys_thread *thread, struct cw_job *job, con
     for (uint32_t m = 0; m < count; m++) job[missing[m]].table = job[first_with[m]].table;
 }
 
-/* Large tables for keys found hot in this batch; the batch itself still uses the small ones. */
+/* Builds large tables for keys found hot in this batch, which itself still uses the small ones. */
 static void promote(struct cw_keys_thread *thread, const uint32_t *hot, int count) {
     uint64_t x[8][4], y[8][4];
     uint8_t *table[8];

@@ -112,10 +112,9 @@ static void inverse(uint64_t r[4], const uint64_t a[4], const int64_t m[5], uint
     int negative = 0;
     for (int i = 4; i >= 0 && !negative; i--) negative = f[i] < 0;
     if (negative) { /* top limb in use holds the sign */
-        int64_t z[5] = {0};
         i128 c = 0;
         for (int i = 0; i < 5; i++) {
-            c += (i128)z[i] - d[i];
+            c -= d[i];
             d[i] = i < 4 ? (int64_t)((uint64_t)c & MASK62) : (int64_t)c;
             c >>= 62;
         }

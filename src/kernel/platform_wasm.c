@@ -6,7 +6,6 @@
 #include <sys/random.h>
 #include "claimwire_kernel.h"
 #include "dispatch.h"
-#include "keys.h"
 
 extern const struct cw_kernel cw_kernel_wasm;
 extern uint8_t __heap_base; /* from the linker: the end of static data */
@@ -83,17 +82,9 @@ uint64_t cw_counted(void) { return counted; }
 static int start(uint32_t kernel_bytes, uint32_t threads, uint32_t table_bytes) {
     next = ((uint64_t)cw_stack_top(threads - 1) + BLOCK - 1) & ~(uint64_t)(BLOCK - 1);
     limit = kernel_bytes;
-    const size_t bytes = (size_t)cw_table_rows(CW_GENERATOR) * CW_ROW_BYTES;
-    uint8_t *table = cw_map(bytes), *scratch = cw_map(cw_kernel_wasm.generator_scratch_bytes);
-    if (!table || !scratch || !cw_keys_start(table_bytes)) return CW_START_NO_ROOM;
-    uint64_t x[1][4], y[1][4];
-    memcpy(x[0], cw_generator_x, 32);
-    memcpy(y[0], cw_generator_y, 32);
-    cw_kernel_wasm.build(CW_GENERATOR, 1, (const uint64_t(*)[4])x, (const uint64_t(*)[4])y, &table, scratch);
-    cw_unmap(scratch, cw_kernel_wasm.generator_scratch_bytes);
-    cw_generator = table;
+    if (!cw_start_tables(&cw_kernel_wasm, table_bytes)) return 1;
     cw_kernel = &cw_kernel_wasm;
-    return CW_START_OK;
+    return 0;
 }
 int cw_start_wasm(uint32_t kernel_bytes, uint32_t threads, uint32_t table_bytes) {
     enum { FRESH, STARTING, DONE };

@@ -12,14 +12,12 @@
 #include <stdint.h>
 #define CW_STACK_BYTES (64u << 10) /* the tests see 15 KB in use, and fail when it is more than half */
 #define CW_SEED_BYTES 32
-#define CW_START_OK 0
-#define CW_START_NO_ROOM 1
 extern uint8_t cw_seed[CW_SEED_BYTES];
 uint32_t cw_stack_top(uint32_t thread);
-/* Thread-safe; the first call decides, later ones wait for it and return what it did. */
+/* Returns 0, or 1 when there is no room. Thread-safe: the first call starts, later ones wait for it and return the same. */
 int cw_start_wasm(uint32_t kernel_bytes, uint32_t threads, uint32_t table_bytes);
-/* Counts instead of handing out: from now on cw_map returns the same place again and again. For a memory of which
- * nothing else is wanted than the answer of cw_counted. */
+/* From now on cw_map counts bytes instead of handing them out, and returns the same place again and again. For a memory that
+ * is used for nothing but the answer of cw_counted. */
 void cw_count_only(void);
 uint64_t cw_counted(void);
 #endif

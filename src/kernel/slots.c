@@ -1,17 +1,16 @@
-/* From slots of the ring to verdicts, in batches: claim -> digest, key -> table, rows -> sum. One cw_thread a thread;
- * it owns two batches, so that the table rows of the next one are prefetched while the present one is added up.
- * Everything in a slot is hostile: numbers are only used as bytes to hash, and row numbers are checked. */
+/* From slots of the ring to verdicts, in batches: claim -> digest, key -> table, rows -> sum. Each thread has a cw_thread
+ * with two batches, so that the table rows of the next one are prefetched while the present one is added up.
+ * Everything in a slot is hostile: its bytes are only hashed or parsed as r and s, and row numbers are checked. */
 #define _GNU_SOURCE
 #include <stdatomic.h>
 #include "claimwire_kernel.h"
 #include "common.h"
-#include "complete.h"
 #include "dispatch.h"
 #include "keys.h"
 #include "slow.h"
 #include "throwaway_sign.h"
 
-#define SINGLE_MAX 3 /* so few are faster one by one, each spread over the elements */
+#define SINGLE_MAX 3 /* so few are faster one by one, each signature spread over the elements */
 
 /* A batch and where its answers go: slot[i]'s verdict for job i, or verdicts[index[i]] for cw_verify_many. */
 struct work {
@@ -42,7 +41,7 @@ struct cw_thread *cw_thread_new(void) {
     struct cw_thread *thread = cw_map(bytes);
     if (!thread) return 0;
     thread->scratch = (uint8_t *)thread + thread_bytes();
-    for (int i = 0; i < 8; i++) { /* what every preimage of a profile has in common, padding included */
+    for (int i = 0; i < 8; i++) { /* what all preimages of a profile have in common, padding included */
         memcpy(thread->xrpl.block[i], "CLM", 4);
         thread->xrpl.block[i][44] = 0x80;
         cw_write_be64(thread->xrpl.block[i] + 120, 44 * 8);
@@ -59,21 +58,14 @@ void cw_thread_free(struct cw_thread *thread) {
     cw_unmap(thread, thread_bytes() + cw_kernel->scratch_bytes);
 }
 
-static void hash_xrpl(struct hasher *h) {
+static void hash_queued(struct hasher *h, void (*hash)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4])) {
     uint64_t digest[8][4];
     if (!h->count) return;
-    cw_kernel->sha512_half((int)h->count, (const uint8_t(*)[128])h->block, digest);
+    hash((int)h->count, (const uint8_t(*)[128])h->block, digest);
     for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
     h->count = 0;
 }
-static void hash_link(struct hasher *h) {
-    uint64_t digest[8][4];
-    if (!h->count) return;
-    cw_kernel->sha256((int)h->count, (const uint8_t(*)[128])h->block, digest);
-    for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
-    h->count = 0;
-}
-/* Queue a claim's preimage; job->z is there after the queue is full or flushed by hash_rest. */
+/* Queues a claim's preimage. job->z is set when the queue is full, or by hash_rest. */
 static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uint8_t *ledger_id, int link, struct cw_job *job) {
     struct hasher *h = link ? &thread->link : &thread->xrpl;
     uint8_t *block = h->block[h->count];
@@ -82,21 +74,21 @@ static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uin
         memcpy(block + 16, ledger_id, 32);
         memcpy(block + 48, claim, CW_CLAIM_SIGNATURE); /* all that lies before it */
         memcpy(block + 69, claim + CW_CLAIM_TIMESTAMP, 8);
-        if (h->count == (uint32_t)cw_kernel->elements) hash_link(h);
+        if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, cw_kernel->sha256);
     } else {
         memcpy(block + 4, ledger_id, 32);
         memcpy(block + 36, claim + CW_CLAIM_AMOUNT, 8);
-        if (h->count == (uint32_t)cw_kernel->elements) hash_xrpl(h);
+        if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, cw_kernel->sha512_half);
     }
 }
 static void hash_rest(struct cw_thread *thread) {
-    hash_xrpl(&thread->xrpl);
-    hash_link(&thread->link);
+    hash_queued(&thread->xrpl, cw_kernel->sha512_half);
+    hash_queued(&thread->link, cw_kernel->sha256);
 }
 
 struct channel { const uint8_t *ledger_id, *key; uint32_t key_row; int link; };
 
-/* A slot's channel, or 0 when its row or its key is none of the arena's: a slot may name any u32. */
+/* Finds a slot's channel. Returns 0 when its row or its key is outside of the arena: a slot may name any u32. */
 static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct channel *c) {
     uint32_t row;
     memcpy(&row, slot + CW_SLOT_CHANNEL, 4);
@@ -112,18 +104,18 @@ static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct ch
 static int32_t verdict_of(const uint8_t *slot) { return __atomic_load_n((const int32_t *)(slot + CW_SLOT_VERDICT), __ATOMIC_ACQUIRE); }
 static void set_verdict(uint8_t *slot, int32_t verdict) { __atomic_store_n((int32_t *)(slot + CW_SLOT_VERDICT), verdict, __ATOMIC_RELEASE); }
 
-/* Key bytes that no table is worth looking for. */
+/* The verdict that a key's first byte alone decides, or CW_PENDING. */
 static int key_verdict(const uint8_t *key) {
     return key[0] == CW_ED25519_KEY_PREFIX ? CW_UNSUPPORTED : key[0] == 2 || key[0] == 3 ? CW_PENDING : CW_INVALID;
 }
-/* r, s of a signature into a job; 0 when out of range. */
+/* Reads r and s of a signature into a job. Returns 0 when they are out of range. */
 static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
     cw_words_from_be(job->r, signature);
     cw_words_from_be(job->s, signature + 32);
     return cw_signature_in_range(job->r, job->s);
 }
 
-/* Fill a batch from slots `*at` on, stopping before `end`; slots that need no curve get their verdict here. */
+/* Fills a batch from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict here. */
 static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
     uint32_t n = 0, judged = 0;
     for (; *at != end && n < CW_BATCH; ++*at) {
@@ -146,7 +138,7 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
     return judged;
 }
 
-/* Tables for the batch; jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. */
+/* Finds the tables for a batch. Jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. */
 static uint32_t find_tables(struct cw_thread *thread, struct work *w, const struct work *older, uint8_t *verdicts, uint32_t *index) {
     w->epoch = cw_keys_now();
     cw_keys_enter(&thread->keys, older ? older->epoch : w->epoch);
@@ -229,7 +221,7 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
         judged += publish_slots(pending);
     }
     cw_keys_exit(&thread->keys);
-    /* The caller looks next whether the committer sleeps (ring/doorbell.ts): the verdicts have to be seen before that. */
+    /* Next the caller looks whether the committer sleeps (ring/doorbell.ts): the verdicts must be visible before that. */
     atomic_thread_fence(memory_order_seq_cst);
     return judged;
 }

@@ -5,12 +5,11 @@
 #include "modinv.h"
 
 struct point { fe x, y, z; int infinite; };
-static const uint64_t one_words[4] = {1, 0, 0, 0};
 
 static void point_set(struct point *p, const uint64_t x[4], const uint64_t y[4]) {
     fe_broadcast(&p->x, x);
     fe_broadcast(&p->y, y);
-    fe_broadcast(&p->z, one_words);
+    fe_broadcast(&p->z, cw_one_words);
     p->infinite = 0;
 }
 static int equal(const fe *a, const fe *b) {
@@ -124,7 +123,7 @@ int cw_slow_verify(const uint64_t r[4], const uint64_t s[4], const uint64_t z[4]
 }
 
 int cw_slow_decompress(uint64_t y[4], const uint64_t x[4], int odd) {
-    static const uint64_t seven[4] = {7, 0, 0, 0}, none[4] = {0, 0, 0, 0};
+    static const uint64_t seven[4] = {7, 0, 0, 0};
     if (!cw_words_less(x, cw_p_words)) return 0;
     fe px, right, root, t;
     fe_broadcast(&px, x);
@@ -133,7 +132,7 @@ int cw_slow_decompress(uint64_t y[4], const uint64_t x[4], int odd) {
     fe_mul(&t, &t, &px);
     fe_add(&right, &right, &t);
     /* root = right^((p + 1)/4); (p + 1)/4 = 2^254 - 2^30 - 244. */
-    fe_broadcast(&root, one_words);
+    fe_broadcast(&root, cw_one_words);
     uint64_t e[4] = {0xFFFFFFFFBFFFFF0CULL, (uint64_t)-1, (uint64_t)-1, 0x3FFFFFFFFFFFFFFFULL};
     for (int i = 253; i >= 0; i--) {
         fe_sqr(&root, &root);
@@ -143,7 +142,7 @@ int cw_slow_decompress(uint64_t y[4], const uint64_t x[4], int odd) {
     if (!equal(&t, &right)) return 0;
     fe_normal(&root, &root);
     if ((int)(root.v[0] & 1) != odd) {
-        fe_broadcast(&t, none);
+        fe_broadcast(&t, cw_zero_words);
         fe_sub(&root, &t, &root);
         fe_normal(&root, &root);
     }
@@ -156,11 +155,10 @@ int cw_slow_parse_key(uint64_t x[4], uint64_t y[4], const uint8_t key[33]) {
     return cw_slow_decompress(y, x, key[0] & 1);
 }
 void cw_slow_multiply_generator(uint64_t x[4], uint64_t y[4], const uint64_t k[4]) {
-    static const uint64_t none[4] = {0, 0, 0, 0};
     struct point g, twice, r;
     point_set(&g, cw_generator_x, cw_generator_y);
     point_double(&twice, &g);
-    multiply_two(&r, k, &g, none, &twice);
+    multiply_two(&r, k, &g, cw_zero_words, &twice);
     uint64_t w[4];
     fe zi, t;
     fe_normal(&zi, &r.z);

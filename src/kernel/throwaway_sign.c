@@ -1,4 +1,4 @@
-/* See throwaway_sign.h: what is done once a key. The product a claim is throwaway_vector.h. */
+/* See throwaway_sign.h. This file does what is done once for a key; throwaway_vector.h does the product for each claim. */
 #include "throwaway_sign.h"
 #include "kernel.h"
 #include "vector_scalar.h"

@@ -1,4 +1,4 @@
-/* THROW-AWAY signatures, a claim an element: see throwaway_sign.h, above all for which keys. */
+/* THROW-AWAY signatures, one claim in each element. throwaway_sign.h says which keys may be used. */
 #include "kernel.h"
 #include "throwaway_sign.h"
 
@@ -28,7 +28,7 @@ static void KERNEL(throwaway_sign)(int count, struct cw_job *job, const struct c
         for (int i = 0; i < 4; i++) w.z[i][element] = job[at].z[i], w.rd[i][element] = key[at]->rd[i], w.k_inverse[i][element] = key[at]->k_inverse[i];
     }
     for (int i = 0; i < 4; i++) a[i] = vec_load(w.z[i]), b[i] = vec_load(w.rd[i]), n[i] = vec_set(cw_n_words[i]);
-    /* z + r d without the bit over 2^256: less n it is below z, as r d is below n. */
+    /* Where z + r d reaches 2^256, that bit is dropped and n subtracted: the result is below z, as r d is below n. */
     const vec_u64 over = 0 - add_words(a, a, b);
     for (int i = 0; i < 4; i++) b[i] = n[i] & over;
     subtract_words(a, a, b);

@@ -8,8 +8,8 @@
  * q <= 2^52 - 2; low is exact since its size is within 2^52 .. 2^53, the last place of which is 1. Read as integers,
  *     q = bits(high) - HIGH_BITS,    r = LOW_BITS - bits(low),    P = q 2^52 + r:
  * three operations for a whole product and two to add its halves to integer columns; the constants of all products of a
- * column are one constant, put in beforehand. So it is the code of vpmadd52 at 2.5 times its instructions, and two
- * thirds of those of ten limbs of 26 bits by vpmuludq (25 products of 5 here, 100 of 2 and a longer reduction there).
+ * column are one constant, put in beforehand. So this is the code for vpmadd52 with 2.5 times its instructions, and
+ * two thirds of those for ten limbs of 26 bits with vpmuludq (25 products of 5 here, 100 of 2 and a longer reduction there).
  *
  * A limb is kept as the bits of the double 2^52 + limb (`KEPT | limb`): integer sums and differences of limbs need no
  * conversion, a factor one subtraction. Every function but fe_negate_elements returns limbs 0..3 in 0 .. 2^52 - 1 and
@@ -23,7 +23,7 @@
 #include "constants_generated.h"
 #define VEC 4
 #define VEC_LIMB_MAX(m) CW_MASK52
-#define VEC_LIMB_BITS 0x4330000000000000ULL /* in every limb kept; for tests that look inside */
+#define VEC_LIMB_BITS 0x4330000000000000ULL /* set in every limb that is kept; for tests that look inside */
 
 typedef uint64_t vec_u64 __attribute__((vector_size(32)));
 typedef uint8_t vec_mask;
@@ -99,13 +99,12 @@ CW_INLINE vec_u64 vec_set(uint64_t x) { return (vec_u64)SET(x); }
 CW_INLINE vec_mask vec_signs(__m256i v) { return (vec_mask)_mm256_movemask_pd(_mm256_castsi256_pd(v)); }
 CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return vec_signs(SHL((__m256i)v, 63)); }
 CW_INLINE __m256i vec_spread(vec_mask m) { return _mm256_cmpeq_epi64(AND(SET(m), K(element_bit)), K(element_bit)); }
-CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (vec_u64)vec_spread(m); }
 CW_INLINE __m256i vec_choice(__m256i mask, __m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, mask); }
 
 #define BITS _mm256_castpd_si256
 #define HIGH(a, b) _mm256_fmadd_pd(a, b, KD(high))
 #define LOW(a, b, high) _mm256_fmadd_pd(a, b, _mm256_sub_pd(KD(low), high))
-/* No instruction, but sums in the order written: reassociated, they would keep many halves waiting, in memory. */
+/* Emits no instruction, but keeps sums in the order written: reassociated, they would leave many halves waiting in memory. */
 #define IN_ORDER(l, h) __asm__ volatile("" : "+x"(l), "+x"(h))
 /* low column, high column += a b */
 #define MULTIPLY(l, h, a, b) do { \
@@ -132,7 +131,7 @@ CW_INLINE __m256i vec_choice(__m256i mask, __m256i a, __m256i b) { return _mm256
     l = SUB(l, BITS(_mm256_fmadd_pd(limb_, KD(fold_##at), _mm256_sub_pd(KD(low_##at), high_)))); \
     h = ADD(h, BITS(high_)); \
     IN_ORDER(l, h); } while (0)
-/* Columns of a product -> r, in three parts with products between, for something to do while one waits for another.
+/* The columns of a product become r in three parts, with products in between, so that there is work while one waits for another.
  * Without their constants c0..c3 are above -5.5 2^52 in the end (at most five r, and 3 2^52 subtracted), c4 above
  * -3.5 2^52, all below 2^56; c5..c9 are in sum not negative (their r have their q with them) and below 2^254.
  * 1: c5..c9 complete: carry, so that c9 is in 0 .. 2^50. */
@@ -273,6 +272,7 @@ CW_INLINE void vec_rotate(__m256i r[5], const __m256i a[5], int k) {
     for (int i = 0; i < 5; i++) r[i] = _mm256_permutevar8x32_epi32(a[i], pairs);
 }
 CW_INLINE void fe_rotate(fe *r, const fe *a, int k) { vec_rotate(r->v, a->v, k); }
+CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { vec_rotate(r->v, a->v, k); }
 CW_INLINE void vec_limbs(__m256i l[5], __m256i w0, __m256i w1, __m256i w2, __m256i w3) {
     l[0] = KEEP(w0);
     l[1] = KEEP(OR(SHR(w0, 52), SHL(w1, 12)));
@@ -291,7 +291,6 @@ CW_INLINE void vec_words(__m256i w[4], const __m256i l[5]) {
 CW_INLINE void vec_from_words(__m256i l[5], const uint64_t *w, size_t stride) {
     vec_limbs(l, (__m256i)vec_load(w), (__m256i)vec_load(w + stride), (__m256i)vec_load(w + 2 * stride), (__m256i)vec_load(w + 3 * stride));
 }
-CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
 CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     __m256i t[4];
     vec_words(t, a->v);
@@ -302,7 +301,6 @@ CW_INLINE void vec_element_words(uint64_t w[4], const __m256i l[5]) {
     for (int i = 0; i < 5; i++) t[i] = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(l[i])) & CW_MASK52;
     cw_words_from_limbs(w, t);
 }
-CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) {
     uint64_t t[5];
     cw_limbs_from_words(t, w);
@@ -318,8 +316,6 @@ CW_INLINE void vec_load_halves(__m256i l[5], const uint8_t *const *row, size_t h
     const __m256i c = vec_two_quarters(row[0] + half + 16, row[2] + half + 16), d = vec_two_quarters(row[1] + half + 16, row[3] + half + 16);
     vec_limbs(l, _mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b), _mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
 }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     for (size_t half = 0; half < 64; half += 32) {
         __m256i w[4];
@@ -376,9 +372,6 @@ CW_INLINE void sc_normal(sc *r, const sc *a) {
     }
     *r = t;
 }
-CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { vec_rotate(r->v, a->v, k); }
-CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
-CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) {
     for (int i = 0; i < 5; i++) r->v[i] = SET(limbs[i] | KEPT);
 }
@@ -431,36 +424,5 @@ CW_INLINE void sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
         b[2] = (vec_u64)SHR(k[2], 24);
     }
 }
-#undef SET
-#undef ADD
-#undef SUB
-#undef AND
-#undef OR
-#undef XOR
-#undef SHR
-#undef SHL
-#undef M52
-#undef KEPT
-#undef HIGH_BITS
-#undef LOW_BITS
-#undef START
-#undef LIFT
-#undef DROP
-#undef C2
-#undef FOUR
-#undef FIVE
-#undef K
-#undef KD
-#undef BITS
-#undef HIGH
-#undef LOW
-#undef IN_ORDER
-#undef FACTOR
-#undef LIMB
-#undef KEEP
-#undef LIMB_51
-#undef DOUBLE
-#undef FOLD
-#undef CARRY
 #include "fe_vector.h"
 #endif

@@ -1,7 +1,7 @@
 /* The vector contract (fe_vector.h) with eight elements: AVX-512 IFMA, five limbs of 52 bits.
  *
  * vpmadd52 silently drops every bit of a factor over 52, so each function returns limbs below 2^52 (limb 4 below
- * m 2^48 + 2^6 for magnitude m <= 15): a limb left one bit too long makes wrong products, not slow ones. The columns of
+ * m 2^48 + 2^6 for magnitude m <= 15): a limb that is one bit too long gives wrong products, not slow ones. The columns of
  * an accumulator hold at most 2^57. `loose` limbs are signed. */
 #ifndef CLAIMWIRE_VECTOR_AVX512IFMA_H
 #define CLAIMWIRE_VECTOR_AVX512IFMA_H
@@ -20,7 +20,6 @@ CW_INLINE vec_u64 vec_load(const void *p) { return (vec_u64)_mm512_loadu_si512(p
 CW_INLINE void vec_store(void *p, vec_u64 v) { _mm512_storeu_si512(p, (__m512i)v); }
 CW_INLINE vec_u64 vec_set(uint64_t x) { return (vec_u64)_mm512_set1_epi64((long long)x); }
 CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return _mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(1)); }
-CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (vec_u64)_mm512_movm_epi64(m); }
 #define VEC_HAVE_TERNARY
 CW_INLINE vec_u64 vec_choose(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xCA); }
 CW_INLINE vec_u64 vec_majority(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xE8); }
@@ -167,6 +166,9 @@ CW_INLINE __m512i vec_rotation(int k) {
 CW_INLINE void fe_rotate(fe *r, const fe *a, int k) {
     for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(vec_rotation(k), a->v[i]);
 }
+CW_INLINE void sc_rotate(sc *r, const sc *a, int k) {
+    for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(vec_rotation(k), a->v[i]);
+}
 CW_INLINE void vec_limbs(__m512i l[5], __m512i w0, __m512i w1, __m512i w2, __m512i w3) {
     l[0] = AND(w0, M52);
     l[1] = AND(_mm512_or_si512(SHR(w0, 52), SHL(w1, 12)), M52);
@@ -180,9 +182,8 @@ CW_INLINE void vec_words(__m512i w[4], const __m512i l[5]) {
     w[2] = _mm512_or_si512(SHR(l[2], 24), SHL(l[3], 28));
     w[3] = _mm512_or_si512(SHR(l[3], 36), SHL(l[4], 16));
 }
-CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) {
-    vec_limbs(r->v, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride),
-             _mm512_loadu_si512(w + 3 * stride));
+CW_INLINE void vec_from_words(__m512i l[5], const uint64_t *w, size_t stride) {
+    vec_limbs(l, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride), _mm512_loadu_si512(w + 3 * stride));
 }
 CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     __m512i t[4];
@@ -194,7 +195,6 @@ CW_INLINE void vec_element_words(uint64_t w[4], const __m512i l[5]) {
     for (int i = 0; i < 5; i++) t[i] = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(l[i]));
     cw_words_from_limbs(w, t);
 }
-CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) {
     uint64_t t[5];
     cw_limbs_from_words(t, w);
@@ -212,8 +212,6 @@ CW_INLINE void vec_load_halves(__m512i l[5], const uint8_t *const *row, size_t h
     vec_limbs(l, _mm512_shuffle_i64x2(even0, even1, 0x88), _mm512_shuffle_i64x2(odd0, odd1, 0x88),
              _mm512_shuffle_i64x2(even0, even1, 0xDD), _mm512_shuffle_i64x2(odd0, odd1, 0xDD));
 }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     __m512i w[8], t[8];
     vec_words(w, x->v);
@@ -265,14 +263,6 @@ CW_INLINE void sc_normal(sc *r, const sc *a) {
     }
     *r = t;
 }
-CW_INLINE void sc_rotate(sc *r, const sc *a, int k) {
-    for (int i = 0; i < 5; i++) r->v[i] = _mm512_permutexvar_epi64(vec_rotation(k), a->v[i]);
-}
-CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) {
-    vec_limbs(r->v, _mm512_loadu_si512(w), _mm512_loadu_si512(w + stride), _mm512_loadu_si512(w + 2 * stride),
-             _mm512_loadu_si512(w + 3 * stride));
-}
-CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) {
     for (int i = 0; i < 5; i++) r->v[i] = SET(limbs[i]);
 }
@@ -323,16 +313,5 @@ CW_INLINE void sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
         b[2] = (vec_u64)SHR(k[2], 24);
     }
 }
-#undef SET
-#undef ADD
-#undef SUB
-#undef AND
-#undef SHR
-#undef SHL
-#undef LO
-#undef HI
-#undef M52
-#undef M48
-#undef P
 #include "fe_vector.h"
 #endif

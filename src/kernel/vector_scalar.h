@@ -24,7 +24,6 @@ CW_INLINE void vec_store_pointer(const uint8_t **p, vec_u64 v) { *p = (const uin
 #define vec_store(p, v) _Generic((p), const uint8_t **: vec_store_pointer, default: vec_store_word)(p, v)
 CW_INLINE vec_u64 vec_set(uint64_t x) { return x; }
 CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return v & 1; }
-CW_INLINE vec_u64 vec_mask_words(vec_mask m) { return (uint64_t)0 - m; }
 
 #define W(a, b) ((cw_u128)(a) * (b))
 
@@ -101,7 +100,7 @@ CW_INLINE void fe_scale(fe *r, const fe *a, unsigned k) {
     for (int i = 0; i < 5; i++) r->v[i] = a->v[i] * k;
 }
 CW_INLINE void fe_negate_elements(fe *r, const fe *a, vec_mask m) {
-    uint64_t w = vec_mask_words(m);
+    uint64_t w = (uint64_t)0 - m;
     for (int i = 0; i < 5; i++) r->v[i] = (a->v[i] ^ w) + (w & (2 * cw_p_limbs[i] + 1));
 }
 /* One carry through all limbs, the bits over 2^256 folded back; twice makes the value below 2^256 + 2^33. */
@@ -133,30 +132,23 @@ CW_INLINE vec_mask fe_zero(const fe *a) {
     return (t.v[0] | t.v[1] | t.v[2] | t.v[3] | t.v[4]) == 0;
 }
 CW_INLINE void fe_select(fe *r, vec_mask m, const fe *a, const fe *b) { *r = m ? *a : *b; }
-CW_INLINE void fe_rotate(fe *r, const fe *a, int k) {
-    (void)k;
-    *r = *a;
-}
-CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) {
+CW_INLINE void fe_rotate(fe *r, const fe *a, int k) { (void)k, *r = *a; }
+CW_INLINE void sc_rotate(sc *r, const sc *a, int k) { (void)k, *r = *a; }
+CW_INLINE void vec_from_words(uint64_t l[5], const uint64_t *w, size_t stride) {
     uint64_t t[4] = {w[0], w[stride], w[2 * stride], w[3 * stride]};
-    cw_limbs_from_words(r->v, t);
+    cw_limbs_from_words(l, t);
 }
 CW_INLINE void fe_to_words(uint64_t *w, size_t stride, const fe *a) {
     uint64_t t[4];
     cw_words_from_limbs(t, a->v);
     for (int i = 0; i < 4; i++) w[i * stride] = t[i];
 }
-CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { cw_words_from_limbs(w, a->v); }
+CW_INLINE void vec_element_words(uint64_t w[4], const uint64_t l[5]) { cw_words_from_limbs(w, l); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) { cw_limbs_from_words(r->v, w); }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) {
+CW_INLINE void vec_load_halves(uint64_t l[5], const uint8_t *const *row, size_t half) {
     uint64_t w[4];
-    memcpy(w, row[0], 32);
-    cw_limbs_from_words(r->v, w);
-}
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) {
-    uint64_t w[4];
-    memcpy(w, row[0] + 32, 32);
-    cw_limbs_from_words(r->v, w);
+    memcpy(w, row[0] + half, 32);
+    cw_limbs_from_words(l, w);
 }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     uint64_t w[8];
@@ -195,15 +187,6 @@ CW_INLINE void sc_normal(sc *r, const sc *a) {
     }
     *r = t;
 }
-CW_INLINE void sc_rotate(sc *r, const sc *a, int k) {
-    (void)k;
-    *r = *a;
-}
-CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) {
-    uint64_t t[4] = {w[0], w[stride], w[2 * stride], w[3 * stride]};
-    cw_limbs_from_words(r->v, t);
-}
-CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { cw_words_from_limbs(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) { memcpy(r->v, limbs, 40); }
 
 /* c = round(v g / 2^364), 129 bits in limbs of 52. */
@@ -245,6 +228,5 @@ CW_INLINE void sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
         b[2] = k[2] >> 24;
     }
 }
-#undef W
 #include "fe_vector.h"
 #endif

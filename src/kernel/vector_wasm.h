@@ -2,8 +2,8 @@
  *
  * i32x4.dot_i16x8_s is the only multiplication of SIMD128 that is one instruction on x86 (an extmul is three): it adds
  * two products of 16 bits in each of four elements. So a number is ten vectors of eight i16, vector k holding limbs 2k and
- * 2k+1 of each element side by side, radix 2^13. (On ARM a dot is three instructions and an extmul one: there this works,
- * but ten limbs of 26 bits would be faster.)
+ * 2k+1 of each element side by side, radix 2^13. (On ARM a dot is three instructions and an extmul one: this code works
+ * there, but ten limbs of 26 bits would be faster.)
  *
  * REAL MAGNITUDE. Limbs are signed. An fe has real magnitude q when limbs 0..18 are within q 2^12 and limb 19 within
  * q 513. Products, sums and multiples come out carried to balanced digits: q = 1. Only a subtraction is left as it
@@ -21,6 +21,7 @@
 #define VEC 4
 #define LIMBS 20
 #define PAIRS 10
+#define VEC_DIFFERENT_LIMBS
 
 typedef uint64_t vec_u64 __attribute__((vector_size(32)));
 typedef uint64_t vec_half __attribute__((vector_size(16)));
@@ -64,10 +65,6 @@ CW_INLINE vec_mask vec_bit_mask(vec_u64 v) {
 CW_INLINE v128_t vec_mask_elements(vec_mask m) {
     const v128_t bits = wasm_i32x4_const(1, 2, 4, 8);
     return wasm_i32x4_eq(AND(SET(m), bits), bits);
-}
-CW_INLINE vec_u64 vec_mask_words(vec_mask m) {
-    const v128_t w = vec_mask_elements(m);
-    return vec_join(wasm_i32x4_shuffle(w, w, 0, 0, 1, 1), wasm_i32x4_shuffle(w, w, 2, 2, 3, 3));
 }
 
 /* (b_1, b_0), (b_0, c_1) of pairs b = (b_0, b_1) and c = (c_0, c_1). */
@@ -196,7 +193,7 @@ CW_INLINE v128_t vec_square_column(const struct vec_square *s, int n) {
  *   a b = low + X (low + high - (a0 - a1)(b0 - b1)) + X^2 high,
  * 150 dot products instead of 200. In 32 bits everything may wrap round but the sums, which are the columns. A half
  * product is a function and its columns lie in memory because nineteen columns, five pairs of a and eleven of b are what
- * an engine can keep in registers; it does worse with the whole in sight. (a0 - a1: q <= 3 gives 6 2^12, below 2^15.) */
+ * an engine can keep in registers; it does worse when the whole is inlined. (a0 - a1: q <= 3 gives 6 2^12, below 2^15.) */
 #define HALF (PAIRS / 2)
 #define HALF_COLUMNS 19
 struct vec_columns { v128_t low[HALF_COLUMNS], high[HALF_COLUMNS], middle[HALF_COLUMNS], shared[9], x[HALF], y[HALF]; };
@@ -411,7 +408,6 @@ CW_INLINE void vec_element_words(uint64_t w[4], const v128_t p[PAIRS]) {
     CW_UNROLL for (int k = 0; k < 4; k++)
         w[k] = (uint32_t)wasm_i32x4_extract_lane(x[2 * k], 0) | (uint64_t)(uint32_t)wasm_i32x4_extract_lane(x[2 * k + 1], 0) << 32;
 }
-CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void fe_broadcast(fe *r, const uint64_t w[4]) {
     v128_t x[8];
     CW_UNROLL for (int k = 0; k < 4; k++) x[2 * k] = SET((int32_t)w[k]), x[2 * k + 1] = SET((int32_t)(w[k] >> 32));
@@ -433,8 +429,6 @@ VEC_FUNCTION vec_load_halves(v128_t p[PAIRS], const uint8_t *const *row, size_t 
     vec_transpose(w + 4, wasm_v128_load(a + 16), wasm_v128_load(b + 16), wasm_v128_load(c + 16), wasm_v128_load(d + 16));
     vec_balanced_digits(p, w);
 }
-CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
-CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_store_rows(uint8_t *const *row, const fe *x, const fe *y) {
     v128_t w[8], t[4];
     for (int half = 0; half < 2; half++) {
@@ -495,7 +489,6 @@ VEC_FUNCTION sc_from_words(sc *r, const uint64_t *w, size_t stride) {
     vec_words32(x, w, stride);
     vec_plain_digits(r->v, x);
 }
-CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_broadcast(sc *r, const uint64_t limbs[5]) {
     CW_UNROLL for (int k = 0; k < PAIRS; k++) r->v[k] = SET(DIGIT(limbs, 2 * k) | DIGIT(limbs, 2 * k + 1) << 16);
 }
@@ -555,17 +548,5 @@ VEC_FUNCTION sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     CW_UNROLL for (int i = 0; i < SPLIT; i++) start[i] = SET(i == 9 ? 1 << 11 : 0);
     sc_half(b2, c1, cw_minus_b1, c2, cw_minus_b2, start);
 }
-#undef CROSS
-#undef N
-#undef SPLIT
-#undef DOT
-#undef ADD
-#undef SUB
-#undef AND
-#undef OR
-#undef SAR
-#undef SHR
-#undef SHL
-#undef SET
 #include "fe_vector.h"
 #endif

@@ -20,11 +20,9 @@ struct context {
 
 u32 EXPORT(stack_top)(u32 thread) { return cw_stack_top(thread); }
 uint8_t *EXPORT(seed_at)(void) { return cw_seed; }
-/* K for so many threads and bytes of cache, in a memory that is thrown away afterwards. */
-double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes);
 int EXPORT(start)(u32 kernel_bytes, u32 threads, u32 table_bytes) { return cw_start_wasm(kernel_bytes, threads, table_bytes); }
 
-/* 0 when there is no room. */
+/* Returns 0 when there is no room. */
 struct context *EXPORT(context_new)(void) {
     struct context *context = cw_map(sizeof *context);
     if (!context) return 0;
@@ -33,6 +31,7 @@ struct context *EXPORT(context_new)(void) {
     cw_unmap(context, sizeof *context);
     return 0;
 }
+/* How many bytes K the kernel needs for so many threads and bytes of cache. Runs in a memory that is thrown away afterwards. */
 double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     cw_count_only();
     const double stacks = cw_stack_top(threads - 1);
@@ -43,7 +42,8 @@ double EXPORT(kernel_bytes)(u32 threads, u32 table_bytes) {
     context_new();
     return stacks + 65536 + shared + threads * ((double)cw_counted() - shared);
 }
-/* The CW_ARENA_FIELDS words of the layout, which the caller writes and then has checked. 0: they do not fit `bytes` of memory. */
+/* Where the caller writes the CW_ARENA_FIELDS words of the layout, before `attach` checks them: it returns 0 when they do not
+ * fit `bytes` of memory. */
 uint32_t *EXPORT(layout_at)(struct context *context) { return &context->arena.slots; }
 int EXPORT(attach)(struct context *context, u32 bytes) {
     context->arena.bytes = bytes;
@@ -61,23 +61,23 @@ uint8_t *EXPORT(verdicts_at)(struct context *context) { return context->verdicts
 void EXPORT(verify_many)(struct context *context, u32 path, u32 count) {
     cw_verify_many(context->thread, (enum cw_path)path, count < INBOX ? count : INBOX, context->digests, context->signatures, context->keys, context->verdicts);
 }
-/* Of the first key in the inbox. */
+/* Whether the first key in the inbox is valid. */
 int EXPORT(key_valid)(struct context *context) { return cw_key_valid(context->keys); }
-/* CW_STATS u64. */
+/* CW_STATS numbers, u64 each. */
 struct cw_stats *EXPORT(stats_at)(struct context *context) {
     cw_read_stats(&context->stats);
     return &context->stats;
 }
 
-/* Throw-away signing of the attached slots, for load generation: throwaway_sign.h says what it gives away. Takes as many
- * keys, and then as many nonces, of 32 bytes each; bytes that it needs of the kernel's part of the arena. */
+/* Throw-away signing of the attached slots, for load generation: throwaway_sign.h says what it gives away. This is
+ * how many bytes `count` keys need of the kernel's part of the arena. */
 double EXPORT(throwaway_bytes)(u32 count) { return (double)count * (sizeof(struct cw_throwaway_key) + 64) + 8192; }
-/* Where keys and nonces are to be put; 0 when there is no room. Once a context. */
+/* Where the caller puts `count` keys and then as many nonces, 32 bytes each; 0 when there is no room. Once per context. */
 uint8_t *EXPORT(throwaway_at)(struct context *context, u32 count) {
     context->throwaway_keys = cw_map(count * sizeof *context->throwaway_keys);
     return context->throwaway_keys ? cw_map((size_t)count * 64) : 0;
 }
-/* How many could be used: all, or those before the first that is 0 mod n. */
+/* Returns how many could be used: all, or those before the first that is 0 mod n. */
 u32 EXPORT(throwaway_signer)(struct context *context, const uint8_t *secrets, u32 count) {
     return context->throwaway_count = cw_throwaway_keys(context->throwaway_keys, count, secrets, secrets + 32 * (size_t)count);
 }

@@ -1,7 +1,7 @@
-/* The Node-API binding of the kernel. Loaded in the main thread and in workers alike: what an environment owns (its arena,
- * its cw_thread, its throw-away signer) hangs on the environment; the rest is process-global and behind cw_start.
- * Hot calls (verifySlots, verifySlot) take integers only. JavaScript is trusted to attach the arena it means, so sizes
- * are checked once, at attach. */
+/* The Node-API binding of the kernel. Loaded in the main thread and in workers alike: its arena, cw_thread and
+ * throw-away signer belong to the environment; the rest is global to the process and started by cw_start. Hot calls
+ * (verifySlots, verifySlot) take integers only. JavaScript is trusted to attach the right arena, so sizes are checked
+ * once, by attach. */
 #define _POSIX_C_SOURCE 200809L
 #define NAPI_VERSION 8
 #include <stdlib.h>
@@ -9,9 +9,7 @@
 #include <time.h>
 #include "claimwire_kernel.h"
 #include "throwaway_sign.h"
-#include "claim_path_node.h"
 #include "node_values.h"
-#include "udp_node.h"
 
 struct instance {
     struct cw_arena arena;
@@ -26,19 +24,12 @@ static struct instance *instance_of(napi_env env) {
     napi_get_instance_data(env, &data);
     return data;
 }
-static napi_value number(napi_env env, double value) {
-    napi_value v = 0;
-    napi_create_double(env, value, &v);
-    return v;
-}
 static int bytes_of(napi_env env, napi_value value, uint8_t **data, size_t *length) { return cw_view(env, value, napi_uint8_array, data, length); }
 
-/* start(cacheBytes): once a process decides; throws when CLAIMWIRE_KERNEL asks for what this CPU lacks. */
+/* start(cacheBytes): the first call in a process decides. Throws when CLAIMWIRE_KERNEL asks for what this CPU lacks. */
 static napi_value start(napi_env env, napi_callback_info info) {
-    size_t argc = 1;
-    napi_value argv[1];
+    CW_ARGUMENTS(1);
     double bytes = 0;
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc > 0) napi_get_value_double(env, argv[0], &bytes);
     const char *message = cw_start(bytes > 0 ? (size_t)bytes : (size_t)256 << 20);
     if (message) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", message);
@@ -49,11 +40,9 @@ static napi_value start(napi_env env, napi_callback_info info) {
 }
 /* attach(arena, layout): the arena whose slots this thread verifies, signs and gathers from. */
 static napi_value attach(napi_env env, napi_callback_info info) {
-    size_t argc = 2;
-    napi_value argv[2];
+    CW_ARGUMENTS(2);
     struct instance *self = instance_of(env);
     struct cw_arena a = {0};
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     const char *fault = !self->thread ? "expected start() before" : argc < 2 ? "expected an arena and its layout" : cw_arena_from(env, argv[0], argv[1], &a);
     if (fault) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", fault);
     if (self->arena_ref) napi_delete_reference(env, self->arena_ref);
@@ -63,11 +52,10 @@ static napi_value attach(napi_env env, napi_callback_info info) {
 }
 /* verifySlots(first, count) -> verdicts written */
 static napi_value verify_slots(napi_env env, napi_callback_info info) {
-    size_t argc = 2;
-    napi_value argv[2], result;
+    CW_ARGUMENTS(2);
+    napi_value result;
     uint32_t first = 0, count = 0;
     struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (!self->arena.base || argc < 2) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", "verifySlots: expected attach() before, and two integers");
     napi_get_value_uint32(env, argv[0], &first);
     napi_get_value_uint32(env, argv[1], &count);
@@ -76,11 +64,10 @@ static napi_value verify_slots(napi_env env, napi_callback_info info) {
 }
 /* verifySlot(sequence) -> verdict */
 static napi_value verify_slot(napi_env env, napi_callback_info info) {
-    size_t argc = 1;
-    napi_value argv[1], result;
+    CW_ARGUMENTS(1);
+    napi_value result;
     uint32_t sequence = 0;
     struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (!self->arena.base || argc < 1) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", "verifySlot: expected attach() before, and an integer");
     napi_get_value_uint32(env, argv[0], &sequence);
     napi_create_int32(env, cw_verify_slot(self->thread, &self->arena, sequence), &result);
@@ -88,12 +75,11 @@ static napi_value verify_slot(napi_env env, napi_callback_info info) {
 }
 /* verifyMany(digests, signatures, keys, verdicts, path): path 0 batch, 1 slow, 2 single, 3 complete; verdicts.length tuples */
 static napi_value verify_many(napi_env env, napi_callback_info info) {
-    size_t argc = 5, length[4];
-    napi_value argv[5];
+    CW_ARGUMENTS(5);
+    size_t length[4];
     uint8_t *data[4];
     uint32_t path = 0;
     struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (!self->thread) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "verifyMany: expected start() before");
     for (int i = 0; i < 4; i++)
         if (argc < 4 || !bytes_of(env, argv[i], &data[i], &length[i])) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "verifyMany: expected four Uint8Arrays");
@@ -105,21 +91,20 @@ static napi_value verify_many(napi_env env, napi_callback_info info) {
     return 0;
 }
 static napi_value key_valid(napi_env env, napi_callback_info info) {
-    size_t argc = 1, length;
-    napi_value argv[1], result;
+    CW_ARGUMENTS(1);
+    size_t length;
+    napi_value result;
     uint8_t *key;
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc < 1 || !bytes_of(env, argv[0], &key, &length)) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "keyValid: expected a Uint8Array");
     napi_get_boolean(env, length == 33 && cw_key_valid(key), &result);
     return result;
 }
-/* stats(numbers): fills a Float64Array in the order of verify/kernel.ts. */
+/* stats(numbers): fills a Float64Array, in the order of verify/kernel.ts. */
 static napi_value stats(napi_env env, napi_callback_info info) {
-    size_t argc = 1, count;
-    napi_value argv[1];
+    CW_ARGUMENTS(1);
+    size_t count;
     double *numbers;
     uint64_t values[CW_STATS];
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc < 1 || !cw_view(env, argv[0], napi_float64_array, &numbers, &count) || count != CW_STATS)
         return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "stats: expected a Float64Array with a place for each");
     cw_read_stats((struct cw_stats *)values);
@@ -132,14 +117,13 @@ static napi_value kernel_name(napi_env env, napi_callback_info info) {
     napi_create_string_utf8(env, cw_kernel_name(), NAPI_AUTO_LENGTH, &v);
     return v;
 }
-/* throwawaySigner(privateKeys, nonceSeeds): 32 bytes a key row of each, none 0 mod n. THROW-AWAY keys of load generation
- * only, never one from a key file: variable time, and the nonce used again and again gives the private key away. */
+/* throwawaySigner(privateKeys, nonces): 32 bytes of each for every key row, none of them 0 mod n. For THROW-AWAY keys of
+ * load generation only, never for one from a key file: it takes variable time, and reusing a nonce gives away the key. */
 static napi_value throwaway_signer(napi_env env, napi_callback_info info) {
-    size_t argc = 2, keys_length, length;
-    napi_value argv[2];
+    CW_ARGUMENTS(2);
+    size_t keys_length, length;
     uint8_t *keys, *seeds;
     struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc < 2 || !self->thread || !bytes_of(env, argv[0], &keys, &keys_length) || !bytes_of(env, argv[1], &seeds, &length))
         return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawaySigner: expected start() before, and two Uint8Arrays");
     if (keys_length != length || !length || length % 32 || length / 32 > UINT32_MAX)
@@ -158,11 +142,10 @@ static napi_value throwaway_signer(napi_env env, napi_callback_info info) {
 }
 /* throwawaySignSlots(first, count) -> how many were signed: not those whose channel or key row is out of range */
 static napi_value throwaway_sign_slots(napi_env env, napi_callback_info info) {
-    size_t argc = 2;
-    napi_value argv[2], result;
+    CW_ARGUMENTS(2);
+    napi_value result;
     uint32_t first = 0, count = 0;
     struct instance *self = instance_of(env);
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc < 2 || !self->arena.base || !self->throwaway_keys) return cw_throw(env, "ERR_CLAIMWIRE_ARENA", "throwawaySignSlots: expected attach() and throwawaySigner() before");
     napi_get_value_uint32(env, argv[0], &first);
     napi_get_value_uint32(env, argv[1], &count);
@@ -171,26 +154,26 @@ static napi_value throwaway_sign_slots(napi_env env, napi_callback_info info) {
 }
 /* throwawayKey(privateKey) -> 33 bytes */
 static napi_value throwaway_key(napi_env env, napi_callback_info info) {
-    size_t argc = 1, length;
-    napi_value argv[1], buffer, result;
+    CW_ARGUMENTS(1);
+    size_t length;
+    napi_value buffer, result;
     uint8_t *d;
-    void *out;
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    uint8_t key[33];
+    void *key;
+    if (napi_create_arraybuffer(env, 33, &key, &buffer) != napi_ok) return 0;
     if (argc < 1 || !bytes_of(env, argv[0], &d, &length) || length != 32 || !cw_throwaway_public(key, d))
         return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "throwawayKey: expected 32 bytes that are not 0 modulo the order");
-    napi_create_arraybuffer(env, 33, &out, &buffer);
-    memcpy(out, key, 33);
     napi_create_typedarray(env, napi_uint8_array, 33, buffer, 0, &result);
     return result;
 }
 
-/* threadCpuUs() -> microseconds this thread has run: what a stage cost, whoever else had the core meanwhile. */
+/* threadCpuUs() -> microseconds this thread has run: the cost of a stage, even where other programs share the core. */
 static napi_value thread_cpu_us(napi_env env, napi_callback_info info) {
     (void)info;
+    napi_value us = 0;
     struct timespec t = {0, 0};
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return number(env, (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3);
+    napi_create_double(env, (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3, &us);
+    return us;
 }
 
 static void finalize(napi_env env, void *data, void *hint) {

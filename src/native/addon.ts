@@ -2,38 +2,37 @@
  * Finds and loads the C addon: build/claimwire.node where this package was built here, else the one of the platform package
  * (@claimwire/linux-x64-gnu and the like) that npm installed beside it. Main thread first, then any worker.
  *
- * Which platform packages belong to this one is written down when it is packed (tools/packages.mjs), with the SHA-256 of
- * each addon: a checkout knows of none, so no package of such a name is ever loaded there, and an addon that is not the one
- * packed is refused. What the addon exports is typed by who uses it: verify/native.ts, transport/udp-native.ts.
+ * When this package is packed (tools/packages.mjs), the names of its platform packages and the SHA-256 of each addon are
+ * written into it. A checkout has no such list, so it never loads a package of such a name, and an addon that is not the
+ * one packed is refused. The modules that use the addon type its exports: verify/native.ts, transport/udp-native.ts.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** By package name, the SHA-256 of its claimwire.node in hex. */
 type PackedAddons = Record<string, string>;
 
-/** Where an addon was found; `package` is the platform package's name and version, or undefined for one built here. */
+/** Where an addon was found. `package` is the name and version of its platform package; undefined for one built here. */
 interface Found {
   path: string;
   package?: string;
 }
 
 const require = createRequire(import.meta.url);
-const HERE = dirname(fileURLToPath(import.meta.url));
 /** The root of this package, as seen from its source or, compiled, from dist/. */
-const ROOT = join(HERE, import.meta.url.endsWith('.ts') ? '../..' : '../../..');
+const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
 let found: Found | undefined;
 
-/** Throws Error, saying what is missing. */
+/** Loads the addon, or throws an Error that says what is missing. */
 export function loadAddon<Exports>(): Exports {
   found ??= findAddon();
   return require(found.path) as Exports;
 }
 
-/** What was loaded, for people: `build/claimwire.node`, or `@claimwire/linux-x64-gnu 0.1.0`. Undefined: nothing yet. */
+/** What was loaded, for people: `build/claimwire.node`, or `@claimwire/linux-x64-gnu 0.1.0`; undefined before that. */
 export function addonOrigin(): string | undefined {
   return found && (found.package ?? 'build/claimwire.node');
 }

@@ -1,27 +1,22 @@
-/* See claim_path.h. Words of the arena are little-endian, amounts u64 as two of them; a claim's bytes are big-endian. */
+/* See claim_path.h. Words of the arena are little-endian, and an amount is two of them; a claim's bytes are big-endian. */
 #include "claim_path.h"
-#include <string.h>
+#include "common.h"
 
-#define AHEAD 8          /* slots whose rows are fetched before they are needed */
+#define AHEAD 8          /* how many slots or records ahead rows are prefetched */
 #define RUN 16           /* claims whose rows are looked up together: a datagram's */
 #define DROPS_MAX ((uint64_t)CW_DROPS_MAX_HIGH << 32 | CW_DROPS_MAX_LOW)
-#define PROBES_MAX 1024u /* of a table at most half full: more means it is not ours to judge */
+#define PROBES_MAX 1024u /* the table is at most half full; a longer search is left to TypeScript */
 
 static uint32_t load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static void store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
-/* In no order but what a fence before and a release after give it. */
+/* Ordered only by a fence before it and a release after it. */
 static void put(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
 static uint32_t be32(const uint8_t *bytes) {
     uint32_t v;
     memcpy(&v, bytes, 4);
     return __builtin_bswap32(v);
 }
-static uint64_t be64(const uint8_t *bytes) {
-    uint64_t v;
-    memcpy(&v, bytes, 8);
-    return __builtin_bswap64(v);
-}
-static uint64_t amount_of(const uint8_t *claim) { return be64(claim + CW_CLAIM_AMOUNT); }
+static uint64_t amount_of(const uint8_t *claim) { return cw_read_be64(claim + CW_CLAIM_AMOUNT); }
 static uint64_t pair(uint32_t high, uint32_t low) { return (uint64_t)high << 32 | low; }
 static const uint32_t *index_of(const struct cw_claim_path *p) { return (const uint32_t *)(p->arena.base + p->arena.channel_index); }
 
@@ -31,7 +26,7 @@ static uint32_t hash_handle(uint32_t high, uint32_t low) {
     hash ^= hash >> CW_HASH_SHIFT;
     return hash * CW_HASH_END;
 }
-/* Row of a handle whose search begins at `slot`, or rows_max. */
+/* The row of a handle, searched for from `slot` on, or rows_max. */
 static uint32_t find_row(const struct cw_claim_path *p, uint32_t slot, uint32_t high, uint32_t low) {
     for (uint32_t probe = 0; probe < PROBES_MAX; probe++, slot = (slot + 1) & p->arena.index_mask) {
         const uint32_t entry = load(&index_of(p)[slot]);
@@ -41,8 +36,8 @@ static uint32_t find_row(const struct cw_claim_path *p, uint32_t slot, uint32_t 
     }
     return p->arena.rows_max;
 }
-/* Rules 2 and 4 to 6 (path/rules.ts): 1 when all hold and the row was not being changed meanwhile. Every load acquires,
- * so that the second look at the change word comes after all of them. */
+/* Rules 2 and 4 to 6 (path/rules.ts). Returns 1 when all hold and the row was not being changed meanwhile. Every load
+ * acquires, so that the change word is read again after all of them. */
 static int admits(const uint32_t *hot, uint64_t amount, uint32_t now_seconds) {
     const uint32_t change = load(&hot[CW_HOT_CHANGE]);
     const uint32_t flags = load(&hot[CW_HOT_FLAGS]), expires_at = load(&hot[CW_HOT_EXPIRES_AT]);
@@ -59,8 +54,8 @@ static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
     return (r >> f->r_shift & 0xff) << 8 | (s >> f->s_shift & 0xff);
 }
 
-/* The same claim but for its timestamp, as in path/duplicate-filter.ts; its type has been looked at. */
-static int is_twin(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
+/* Whether a slot holds the same claim, except for its timestamp, as in path/duplicate-filter.ts. The caller checked the type. */
+static int is_copy(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
 
 uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
                       double received_at, uint32_t now_seconds) {
@@ -83,7 +78,7 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
             if (row >= p->arena.rows_max || !admits(cw_arena_hot(&p->arena, row), amount_of(bytes), now_seconds)) return admitted;
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
-            if (*cell - committed < next - committed && is_twin(bytes, cw_arena_slot(&p->arena, *cell))) return admitted;
+            if (*cell - committed < next - committed && is_copy(bytes, cw_arena_slot(&p->arena, *cell))) return admitted;
             *cell = next;
             uint8_t *slot = cw_arena_slot(&p->arena, next);
             memcpy(slot, bytes, CW_CLAIM_BYTES);
@@ -100,7 +95,7 @@ static uint8_t *record_at(const struct cw_group *g, uint32_t record) {
     return g->journal + CW_GROUP_HEADER_BYTES + (size_t)record * CW_RECORD_BYTES;
 }
 static int has_ack_room(const struct cw_group *g) { return g->counts[CW_COUNT_ACKS] < g->acks_max; }
-/* As GroupAcks.add: one ack a channel and source. There is room. */
+/* As GroupAcks.add: one ack for each channel and source. The caller checked that there is room. */
 static void owe_ack(struct cw_group *g, uint32_t record, const uint8_t *source) {
     uint32_t word[CW_SOURCE_WORDS];
     memcpy(word, source, sizeof word);
@@ -126,7 +121,7 @@ static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot
     memcpy(to, slot, CW_CLAIM_BYTES);
     memset(to + CW_CLAIM_BYTES, 0, CW_RECORD_BYTES - CW_CLAIM_BYTES);
 }
-/* As #stage in stage-step.ts. 0: not plain after all, nothing was done. */
+/* As #stage in stage-step.ts. Returns 0, with nothing done, when the groups have no room for the claim. */
 static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t row, const uint8_t *slot) {
     if (!has_ack_room(open) || (syncing && !has_ack_room(syncing))) return 0;
     const uint64_t amount = amount_of(slot);
@@ -145,7 +140,7 @@ static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t
     copy_record(open, record, slot);
     return accept(open, record, slot);
 }
-/* Atomic: the row is also asked for of slots further on, which may be written meanwhile; what comes of it is checked. */
+/* Atomic, since the row is also read from slots further on, which may be written meanwhile; each value is checked. */
 static uint32_t row_of(const uint8_t *slot) { return __atomic_load_n((const uint32_t *)(slot + CW_SLOT_CHANNEL), __ATOMIC_RELAXED); }
 
 uint32_t cw_path_stage(struct cw_claim_path *p, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
@@ -168,7 +163,7 @@ uint32_t cw_path_stage(struct cw_claim_path *p, struct cw_group *open, struct cw
     return count;
 }
 
-/* Everything before the release of the version word, so that whoever reads it even has them all. */
+/* All stores come before the release of the version word, so that a reader who finds it even sees all of them. */
 static void put_claim(uint32_t *hot, uint64_t *signature, const uint8_t *claim, uint64_t amount) {
     if ((uint32_t)(amount >> 32) != hot[CW_HOT_COMMITTED_HIGH]) {
         store(&hot[CW_HOT_COMMITTED_LOW], 0);
@@ -191,9 +186,8 @@ static void commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *cla
     uint32_t version;
     do version = load(&hot[CW_HOT_VERSION]) & ~1u;
     while (!__atomic_compare_exchange_n(&hot[CW_HOT_VERSION], &version, version | 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-    /* Readers that see any store below find the version odd; free on x86, not where an exchange is a load and a store.
-     * Readers load each word atomically (table.ts): a word of ours with this fence before it, read with acquire, puts their
-     * second look at the version after the exchange. */
+    /* A reader that sees any store below finds the version odd when it looks again: it loads each word with acquire
+     * (table.ts), which pairs with this fence. The fence is free on x86, but needed where an exchange is a load and a store. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     const uint64_t amount = amount_of(claim);
     if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))

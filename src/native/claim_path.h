@@ -1,8 +1,9 @@
 /* The claim path's two per-claim loops in C: the receive step's admission, and the commit step's staging and table writes.
  *
- * Each takes a run of plain claims and stops before the first that is anything else (a refusal, a twin in flight, a link
- * channel, a row being changed): that one is the TypeScript step's, which is the specification and does the same for
- * every claim. So nothing is refused, answered or counted here. Owned by the thread of its ring; nothing allocates. */
+ * Each handles a run of plain claims and stops before the first that is not plain (a refusal, a copy of a claim in flight, a
+ * link channel, a row being changed). That one is left to the TypeScript step, which is the specification and does the same
+ * for every claim. So nothing is refused, answered or counted here. A path belongs to the thread of its ring; nothing
+ * allocates. */
 #ifndef CLAIMWIRE_CLAIM_PATH_H
 #define CLAIMWIRE_CLAIM_PATH_H
 #include "arena.h"
@@ -25,10 +26,11 @@ struct cw_group {
     uint32_t rows_max, records_max, acks_max;
 };
 
-/* Enters the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
+/* Copies the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
 uint32_t cw_path_admit(struct cw_claim_path *path, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
                       double received_at, uint32_t now_seconds);
-/* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing`: the group at the disk, or 0. */
+/* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing`: the group being
+ * written to the disk, or 0. */
 uint32_t cw_path_stage(struct cw_claim_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
                         uint32_t now_seconds);
 /* Makes every record of a durable group its row's best claim. */

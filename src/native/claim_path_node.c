@@ -1,7 +1,6 @@
-/* The Node-API binding of claim_path.c. Memory is JavaScript's: typed arrays, referenced for as long as the object lives.
- * JavaScript is trusted to name the arena's regions as they are (tools/kernel-layout.ts); lengths are checked once, here. */
+/* The Node-API binding of claim_path.c. The memory is JavaScript's: typed arrays, referenced for as long as the object lives.
+ * JavaScript is trusted to give the arena's true layout (tools/kernel-layout.ts); lengths are checked once, here. */
 #define NAPI_VERSION 8
-#include "claim_path_node.h"
 #include <stdlib.h>
 #include "claim_path.h"
 #include "node_values.h"
@@ -24,8 +23,9 @@ static void release(napi_env env, void *data, void *hint) {
     for (uint32_t i = 0; i < h->count; i++) napi_delete_reference(env, h->refs[i]);
     free(h);
 }
-/* The elements of a typed array of the type wanted and at least so long; `held` keeps it alive. 0 otherwise. */
-static void *counted_view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h, uint32_t *count) {
+/* The elements of a typed array of the wanted type with `at_least` elements, and in `count`, if given, how many there are.
+ * `h` keeps the array alive. 0 for anything else. */
+static void *view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h, uint32_t *count) {
     size_t length;
     void *data;
     if (!cw_view(env, value, wanted, &data, &length) || length < at_least) return 0;
@@ -33,12 +33,11 @@ static void *counted_view_of(napi_env env, napi_value value, napi_typedarray_typ
     if (count) *count = (uint32_t)length;
     return data;
 }
-static void *view_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t at_least, struct held *h) {
-    return counted_view_of(env, value, wanted, at_least, h, 0);
-}
-static napi_value wrapped(napi_env env, struct held *h) {
-    napi_value external;
-    napi_create_external(env, h, release, 0, &external);
+/* The object for JavaScript, or where it is not whole an error with `message`. */
+static napi_value wrapped(napi_env env, struct held *h, int is_whole, const char *message) {
+    napi_value external = 0;
+    if (is_whole) napi_create_external(env, h, release, 0, &external);
+    else release(env, h, 0), fail(env, message);
     return external;
 }
 static struct held *held_of(napi_env env, napi_value value) {
@@ -46,57 +45,44 @@ static struct held *held_of(napi_env env, napi_value value) {
     return napi_get_value_external(env, value, &data) == napi_ok ? data : 0;
 }
 
-/* pathOpen(arena, layout, filterCells, filterPlaces /4 u32/) */
+/* pathOpen(arena, layout, filterCells, filterPlaces) -> path. filterPlaces: the last four fields of struct cw_filter. */
 static napi_value path_open(napi_env env, napi_callback_info info) {
-    size_t argc = 4;
-    napi_value argv[4];
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    CW_ARGUMENTS(4);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathOpen: expected memory");
     struct cw_claim_path *p = &h->as.path;
     const uint32_t *places = 0;
-    const int is_whole = argc == 4 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h) &&
-                         (p->filter.cells = view_of(env, argv[2], napi_uint32_array, CW_FILTER_CELLS, h)) &&
-                         (places = view_of(env, argv[3], napi_uint32_array, 4, h));
-    if (!is_whole) {
-        release(env, h, 0);
-        return fail(env, "pathOpen: expected the arena, its layout, the filter's cells and places");
-    }
-    p->filter.r_start = places[0], p->filter.r_shift = places[1];
-    p->filter.s_start = places[2], p->filter.s_shift = places[3];
-    return wrapped(env, h);
+    const int is_whole = argc == 4 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h, 0) &&
+                         (p->filter.cells = view_of(env, argv[2], napi_uint32_array, CW_FILTER_CELLS, h, 0)) &&
+                         (places = view_of(env, argv[3], napi_uint32_array, 4, h, 0));
+    if (is_whole) memcpy(&p->filter.r_start, places, 16);
+    return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places");
 }
-/* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) */
+/* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) -> group: the fields of struct cw_group. */
 static napi_value path_group(napi_env env, napi_callback_info info) {
-    size_t argc = 8;
-    napi_value argv[8];
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    CW_ARGUMENTS(8);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathGroup: expected memory");
     struct cw_group *g = &h->as.group;
     const napi_typedarray_type words = napi_uint32_array;
-    const int is_whole = argc == 8 && (g->record_of_row = counted_view_of(env, argv[1], words, 1, h, &g->rows_max)) &&
-                         (g->row_of_record = counted_view_of(env, argv[2], words, 1, h, &g->records_max)) &&
-                         (g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES + (size_t)g->records_max * CW_RECORD_BYTES, h)) &&
-                         (g->ack_records = counted_view_of(env, argv[4], words, 1, h, &g->acks_max)) &&
-                         (g->ack_words = view_of(env, argv[3], words, (size_t)g->acks_max * CW_SOURCE_WORDS, h)) &&
-                         (g->ack_next = view_of(env, argv[5], words, g->acks_max, h)) &&
-                         (g->ack_heads = view_of(env, argv[6], words, g->records_max, h)) &&
-                         (g->counts = view_of(env, argv[7], words, CW_COUNTS, h));
-    if (!is_whole) {
-        release(env, h, 0);
-        return fail(env, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
-    }
-    return wrapped(env, h);
+    const int is_whole = argc == 8 && (g->record_of_row = view_of(env, argv[1], words, 1, h, &g->rows_max)) &&
+                         (g->row_of_record = view_of(env, argv[2], words, 1, h, &g->records_max)) &&
+                         (g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES + (size_t)g->records_max * CW_RECORD_BYTES, h, 0)) &&
+                         (g->ack_records = view_of(env, argv[4], words, 1, h, &g->acks_max)) &&
+                         (g->ack_words = view_of(env, argv[3], words, (size_t)g->acks_max * CW_SOURCE_WORDS, h, 0)) &&
+                         (g->ack_next = view_of(env, argv[5], words, g->acks_max, h, 0)) &&
+                         (g->ack_heads = view_of(env, argv[6], words, g->records_max, h, 0)) &&
+                         (g->counts = view_of(env, argv[7], words, CW_COUNTS, h, 0));
+    return wrapped(env, h, is_whole, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
 }
 /* pathAdmit(path, bytes, offset, end, source, next, receivedAt, nowSeconds) -> claims */
 static napi_value path_admit(napi_env env, napi_callback_info info) {
-    size_t argc = 8, length = 0;
-    napi_value argv[8], result;
+    CW_ARGUMENTS(8);
+    size_t length = 0;
+    napi_value result;
     void *bytes = 0, *source = 0;
     uint32_t offset = 0, end = 0, next = 0, now = 0;
     double received_at = 0;
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     struct held *h = argc < 8 ? 0 : held_of(env, argv[0]);
     if (!h || !cw_view(env, argv[1], napi_uint8_array, &bytes, &length)) return fail(env, "pathAdmit: expected a path and bytes");
     napi_get_value_uint32(env, argv[2], &offset);
@@ -112,10 +98,9 @@ static napi_value path_admit(napi_env env, napi_callback_info info) {
 }
 /* pathStage(path, open, syncing or null, next, end, nowSeconds) -> claims */
 static napi_value path_stage(napi_env env, napi_callback_info info) {
-    size_t argc = 6;
-    napi_value argv[6], result;
+    CW_ARGUMENTS(6);
+    napi_value result;
     uint32_t next = 0, end = 0, now = 0;
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     struct held *h = argc < 6 ? 0 : held_of(env, argv[0]), *open = argc < 6 ? 0 : held_of(env, argv[1]), *syncing = argc < 6 ? 0 : held_of(env, argv[2]);
     if (!h || !open) return fail(env, "pathStage: expected a path and a group");
     napi_get_value_uint32(env, argv[3], &next);
@@ -126,9 +111,7 @@ static napi_value path_stage(napi_env env, napi_callback_info info) {
 }
 /* pathCommit(path, group) */
 static napi_value path_commit(napi_env env, napi_callback_info info) {
-    size_t argc = 2;
-    napi_value argv[2];
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
+    CW_ARGUMENTS(2);
     struct held *h = argc < 2 ? 0 : held_of(env, argv[0]), *group = argc < 2 ? 0 : held_of(env, argv[1]);
     if (!h || !group) return fail(env, "pathCommit: expected a path and a group");
     cw_path_commit(&h->as.path, &group->as.group);

@@ -1,5 +1,5 @@
-/* The few calls of libuv this addon makes, declared by hand: node-api-headers carries no uv.h, node exports the symbols,
- * and their ABI has not changed within libuv 1.x, which a handle allocated by uv_handle_size does not depend on either. */
+/* The few functions of libuv that this addon calls, declared by hand, since node-api-headers has no uv.h. Node exports them,
+ * and their ABI has not changed within libuv 1.x. The size of a handle is asked for at run time (uv_handle_size). */
 #ifndef CLAIMWIRE_LIBUV_H
 #define CLAIMWIRE_LIBUV_H
 #include <stddef.h>

@@ -1,6 +1,6 @@
-/* UDP in batches: what one socket is, and what can be done with it. Linux; no Node-API here (udp_node.c binds it).
+/* UDP in batches on Linux: a socket and its operations, without Node-API (udp_node.c binds it).
  *
- * A socket belongs to the thread that opened it. Its staging memory is JavaScript's, pinned by whoever opens. Results are
+ * A socket belongs to the thread that opened it. Its staging memory is JavaScript's; the opener keeps it alive. Results are
  * counts, or -errno. Messages and packets are described in records of CW_UDP_RECORD_WORDS u32 words. */
 #ifndef CLAIMWIRE_UDP_H
 #define CLAIMWIRE_UDP_H
@@ -8,23 +8,38 @@
 #include <stdint.h>
 #include "layout_generated.h"
 
-/* Received: where it lies, its length, the length of each datagram but the last where the kernel joined several (else 0),
- * the source. Written by cw_udp_receive. */
+/* Numbers of Linux that older C libraries do not name. The system's headers have to be included before this file. */
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+enum { CW_SK_MEMINFO_DROPS = 8, CW_SK_MEMINFO_VARS = 9 };
+
+/* A received message, written by cw_udp_receive: its place and length, its source, and in `segment`, where the kernel joined
+ * several datagrams, the length of each but the last (otherwise 0). */
 struct cw_udp_message {
     uint32_t offset, length, segment;
     uint32_t source[CW_SOURCE_WORDS];
 };
-/* To be sent: `destination` means what `source` does. */
+/* A packet to be sent. `destination` has the form of `source`. */
 struct cw_udp_packet {
     uint32_t offset, length, unused;
     uint32_t destination[CW_SOURCE_WORDS];
 };
 
-/* Flags: CW_UDP_REUSE, others may bind the same address with it and share what arrives; CW_UDP_EXCLUSIVE, but nobody has
- * done so before; CW_UDP_GRO, datagrams of one source may arrive joined. */
+/* Flags. CW_UDP_REUSE: other sockets with this flag may bind the same address and share what arrives. CW_UDP_EXCLUSIVE: but
+ * this one must be the first. CW_UDP_GRO: datagrams of one source may arrive joined. */
 struct cw_udp {
     int fd, family;
-    int refuses_segments; /* the kernel or the device will not cut (UDP_SEGMENT): datagram by datagram then */
+    int refuses_segments; /* the kernel or device does not support UDP_SEGMENT: each datagram is sent alone */
     uint8_t *received;    /* `messages_max` strides */
     struct cw_udp_message *messages;
     uint32_t messages_max;
@@ -34,28 +49,28 @@ struct cw_udp {
     uint32_t packets_max;
 };
 
-/* Literal addresses, port 0 as ever; host "" binds only as connecting does, connect_host "" leaves it unconnected.
- * A buffer of 0 bytes keeps the system's. Sets fd and family. 0 or -errno. */
+/* Hosts are literal addresses; port 0 lets the system choose. An empty host leaves the address to connect, an empty
+ * connect_host leaves the socket unconnected. receive_bytes 0 keeps the system's buffer size. Sets fd and family. Returns 0
+ * or -errno. */
 int cw_udp_open(struct cw_udp *socket, const char *host, uint32_t port, const char *connect_host, uint32_t connect_port,
                 uint32_t flags, uint32_t receive_bytes);
-/* A bound stream socket, to be listened on by whoever takes it: lanes share a TCP port as they share a UDP one. The fd, or
- * -errno. */
+/* Returns the fd of a bound stream socket for the caller to listen on, or -errno. So lanes share a TCP port as they do UDP. */
 int cw_stream_bind(const char *host, uint32_t port, uint32_t flags);
 /* The bound address as H:P or [H]:P; `text` has room for 64. */
 int cw_udp_address(const struct cw_udp *socket, char *text);
 int cw_udp_receive_buffer_bytes(const struct cw_udp *socket);
 /* Messages the kernel had no room for, modulo 2^32. */
 uint32_t cw_udp_drops(const struct cw_udp *socket);
-/* Clears a pending error, as one ICMP leaves on a connected socket. */
+/* Returns and clears a pending error, such as ICMP leaves on a connected socket. */
 int cw_udp_error(const struct cw_udp *socket);
 
-/* Up to `count` messages into records 0, 1, ...; 0 when there are none. */
+/* Receives up to `count` messages into records 0, 1, ... Returns how many; 0 when there are none. */
 int cw_udp_receive(struct cw_udp *socket, uint32_t count);
 /* Sends the packets of records 0..count-1; waits a bounded time for a full queue. Returns how many were lost. */
 uint32_t cw_udp_send(struct cw_udp *socket, uint32_t count);
-/* Connected: `bytes` from `offset` as datagrams of `segment` bytes, the last one shorter. Returns datagrams sent, which a
- * full queue makes fewer. */
+/* For a connected socket: sends `bytes` from `offset` as datagrams of `segment` bytes, the last one shorter. Returns how many
+ * were sent: fewer when the queue is full. */
 int cw_udp_send_segments(struct cw_udp *socket, size_t offset, size_t bytes, uint32_t segment);
-/* Bit 0: readable, or an error to be read; bit 1: writable. */
+/* Waits at most wait_us. Returns bit 0: readable, or there is an error to read; bit 1: writable. */
 int cw_udp_wait(const struct cw_udp *socket, uint32_t wait_us, int want_write);
 #endif

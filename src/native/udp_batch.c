@@ -1,4 +1,4 @@
-/* Many datagrams a system call: recvmmsg, sendmmsg, and the kernel's own joining (UDP_GRO) and cutting (UDP_SEGMENT). */
+/* Many datagrams per system call: recvmmsg, sendmmsg, and the kernel's joining (UDP_GRO) and cutting (UDP_SEGMENT). */
 #ifdef __linux__
 #define _GNU_SOURCE
 #include <errno.h>
@@ -8,11 +8,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include "udp.h"
-#include "udp_linux.h"
 
-#define PAYLOAD_BYTES_MAX 65507
-#define SEGMENTS_MAX 64 /* of one message; newer kernels take 128 */
-/* A full queue: so many waits a call, then what is left is lost. 2 ms in all. */
+#define SEGMENTS_MAX 64 /* of one message; newer kernels allow 128 */
+/* While the queue is full, a call waits this often (2 ms in all); then the packets that are left are lost. */
 #define FULL_WAITS_MAX 8
 #define FULL_WAIT_US 250
 #define WAIT_US_MAX 1000000
@@ -27,12 +25,9 @@ union control {
     char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-static struct timespec microseconds(uint32_t us) {
-    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
-}
 static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
 
-/* Words as in ring/slot.ts; machine order is little-endian everywhere we run. The transport id of UDP is 0. */
+/* Words as in ring/slot.ts. All machines that are supported are little-endian. The transport id of UDP is 0. */
 static void source_of(uint32_t words[CW_SOURCE_WORDS], const union address *a) {
     memset(words, 0, 4 * CW_SOURCE_WORDS);
     if (a->any.sa_family == AF_INET) {
@@ -44,7 +39,7 @@ static void source_of(uint32_t words[CW_SOURCE_WORDS], const union address *a) {
         memcpy(words + 1, &a->v6.sin6_addr, 16);
     }
 }
-/* The length of `a`, or 0 where such a socket cannot send: no port, or IPv6 from an IPv4 socket. */
+/* Returns the length of `a`, or 0 where the socket cannot send there: no port, or IPv6 from an IPv4 socket. */
 static socklen_t address_of(union address *a, int family, const uint32_t words[CW_SOURCE_WORDS]) {
     const uint16_t port = htons((uint16_t)(words[0] >> 16));
     const int is_v4 = words[1] == 0 && words[2] == 0 && words[3] == 0xffff0000u;
@@ -104,16 +99,16 @@ int cw_udp_receive(struct cw_udp *s, uint32_t count) {
     return got;
 }
 
-/* Whether `next` can follow in one message to be cut into segments of `first`'s length: all equal, only the last shorter.
- * A source's lowest byte is not the transport's. */
+/* Whether `next` may follow in one message that is cut into segments of `first`'s length: only the last may be shorter. The
+ * lowest byte of a source is not part of the address. */
 static int follows(const struct cw_udp_packet *first, const struct cw_udp_packet *last, const struct cw_udp_packet *next) {
     return last->length == first->length && next->length && next->length <= first->length &&
            (first->destination[0] ^ next->destination[0]) >> 8 == 0 &&
            memcmp(first->destination + 1, next->destination + 1, 16) == 0;
 }
 
-/* One message out of the packets from `at` on: as many as follow each other, at most `room`, 1 where `room` is. Returns
- * how many; 0 where the first cannot be sent from this socket. */
+/* Makes one message of the packets from `at` on: as many as may follow each other, at most `room`. Returns how many; 0 when
+ * the first cannot be sent from this socket. */
 static uint32_t join(struct cw_udp *s, uint32_t at, uint32_t room, struct mmsghdr *message, struct iovec *parts,
                      union address *name, union control *control) {
     const struct cw_udp_packet *first = &s->packets[at];
@@ -124,7 +119,7 @@ static uint32_t join(struct cw_udp *s, uint32_t at, uint32_t room, struct mmsghd
         const struct cw_udp_packet *packet = &first[used];
         parts[used++] = (struct iovec){s->sending + packet->offset, packet->length};
         bytes += packet->length;
-    } while (used < room && used < SEGMENTS_MAX && bytes + first->length <= PAYLOAD_BYTES_MAX &&
+    } while (used < room && used < SEGMENTS_MAX && bytes + first->length <= CW_DATAGRAM_BYTES_MAX &&
              follows(first, &first[used - 1], &first[used]));
     message->msg_hdr = (struct msghdr){.msg_name = name, .msg_namelen = name_length, .msg_iov = parts, .msg_iovlen = used};
     if (used > 1) cut_into(&message->msg_hdr, control, first->length);
@@ -138,7 +133,7 @@ uint32_t cw_udp_send(struct cw_udp *s, uint32_t count) {
     union address names[CW_UDP_BATCH];
     union control controls[CW_UDP_BATCH];
     uint32_t packets[CW_UDP_BATCH]; /* of each message */
-    /* Packets before this index go alone: a message of several was refused, so each is tried by itself. */
+    /* Packets before this index are sent alone, since a message with several of them was refused. */
     uint32_t alone_until = 0, at = 0, lost = 0, waits = 0;
     if (count > s->packets_max) count = s->packets_max;
     while (at < count) {
@@ -172,7 +167,7 @@ int cw_udp_send_segments(struct cw_udp *s, size_t offset, size_t bytes, uint32_t
     union control controls[CW_UDP_BATCH];
     int datagrams = 0;
     while (bytes > 0) {
-        const uint32_t fit = PAYLOAD_BYTES_MAX / segment;
+        const uint32_t fit = CW_DATAGRAM_BYTES_MAX / segment;
         const size_t most = (size_t)segment * (s->refuses_segments ? 1 : fit < SEGMENTS_MAX ? fit : SEGMENTS_MAX);
         unsigned messages = 0;
         for (size_t at = 0; at < bytes && messages < CW_UDP_BATCH; messages++, at += most) {
@@ -199,8 +194,9 @@ int cw_udp_send_segments(struct cw_udp *s, size_t offset, size_t bytes, uint32_t
 }
 
 int cw_udp_wait(const struct cw_udp *s, uint32_t wait_us, int want_write) {
+    if (wait_us > WAIT_US_MAX) wait_us = WAIT_US_MAX;
     struct pollfd p = {.fd = s->fd, .events = (short)(POLLIN | (want_write ? POLLOUT : 0))};
-    const struct timespec time = microseconds(wait_us < WAIT_US_MAX ? wait_us : WAIT_US_MAX);
+    const struct timespec time = {.tv_sec = wait_us / 1000000, .tv_nsec = (long)(wait_us % 1000000) * 1000};
     if (ppoll(&p, 1, &time, 0) <= 0) return 0;
     return (p.revents & (POLLIN | POLLERR) ? 1 : 0) | (p.revents & POLLOUT ? 2 : 0);
 }

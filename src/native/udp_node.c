@@ -1,8 +1,8 @@
 /* The Node-API binding of batched UDP. Each environment (thread) has its own table of sockets, so no socket is ever seen by
- * two threads. Readiness comes from uv_poll on the thread's own loop. What a call is given in bytes is checked here, at
- * open or per call; JavaScript is trusted not to detach the memory it gave. */
+ * two threads. Readiness comes from uv_poll on the thread's own loop. Lengths are checked here, at open or
+ * per call; JavaScript is trusted not to detach the memory it gave. */
 #define NAPI_VERSION 8
-#include "udp_node.h"
+#include "node_values.h"
 #ifndef __linux__
 void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *arena) { (void)env, (void)exports, (void)arena; }
 #else
@@ -11,7 +11,6 @@ void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *ar
 #include <string.h>
 #include <unistd.h>
 #include "libuv.h"
-#include "node_values.h"
 #include "udp.h"
 
 #define SOCKETS_MAX 64 /* of one thread; a power of two */
@@ -23,7 +22,7 @@ struct entry {
     struct environment *owner;
     cw_uv_handle *poll;
     napi_ref callback, pins[4];
-    uint32_t handle; /* what JavaScript calls it: place + SOCKETS_MAX * a number that is never used twice */
+    uint32_t handle; /* how JavaScript names it: place + SOCKETS_MAX * a number that is not used twice */
 };
 struct environment {
     napi_env env;
@@ -41,7 +40,7 @@ static napi_value integer(napi_env env, int64_t value) {
     napi_create_int64(env, value, &v);
     return v;
 }
-/* Reads `count` integers from argument `first` on; 0 where there are fewer. */
+/* Reads `count` integers from argument `first` on. Returns 0 where there are fewer. */
 static int integers(napi_env env, const napi_value *argv, size_t argc, size_t first, size_t count, uint32_t *values) {
     if (argc < first + count) return 0;
     for (size_t i = 0; i < count; i++)
@@ -49,7 +48,7 @@ static int integers(napi_env env, const napi_value *argv, size_t argc, size_t fi
     return 1;
 }
 
-/* Arguments of a call on a socket: its handle, then `count` integers. Throws and returns 0 where they are not that. */
+/* Reads the arguments of a call on a socket: its handle, then `count` integers. Throws and returns 0 if they are not that. */
 static struct entry *called(napi_env env, napi_callback_info info, size_t count, uint32_t *values) {
     size_t argc = 5;
     napi_value argv[5];
@@ -92,7 +91,7 @@ static void release(napi_env env, struct entry *e) {
     for (size_t i = 0; i < sizeof e->pins / sizeof *e->pins; i++)
         if (e->pins[i]) napi_delete_reference(env, e->pins[i]);
 }
-/* The thread ends, terminated or not: its loop still runs until every close callback came, and then may be freed. */
+/* The thread ends, terminated or not. Its loop still runs until every close callback has come; then memory may be freed. */
 static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
     struct environment *self = data;
     self->leaving = hook;
@@ -101,7 +100,7 @@ static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
     leave(self);
 }
 
-/* An error stops a poll: what it was is read (ICMP, on a connected socket), and polling goes on. */
+/* An error (ICMP, on a connected socket) stops a poll: it is read, and polling goes on. */
 static void on_readable(cw_uv_handle *poll, int status, int events) {
     (void)events;
     struct entry *e = uv_handle_get_data(poll);
@@ -115,7 +114,7 @@ static void on_readable(cw_uv_handle *poll, int status, int events) {
         return;
     }
     if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-    /* From the call on `e` may be gone. Its exception is nobody's to catch, as in any callback of the loop. */
+    /* The call may free `e`. Nobody can catch its exception, as in any callback of the loop. */
     if (napi_get_reference_value(env, e->callback, &callback) == napi_ok && napi_get_global(env, &receiver) == napi_ok &&
         napi_make_callback(env, 0, receiver, callback, 0, 0, 0) != napi_ok &&
         napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
@@ -124,8 +123,8 @@ static void on_readable(cw_uv_handle *poll, int status, int events) {
     napi_close_handle_scope(env, scope);
 }
 
-/* The last four arguments of udpOpen: received, messages, sending, packets; pinned for as long as the socket is open. */
-static int take_memory(napi_env env, struct entry *e, const napi_value *argv) {
+/* The last four arguments of udpOpen: received, messages, sending, packets. They are kept alive while the socket is open. */
+static int use_memory(napi_env env, struct entry *e, const napi_value *argv) {
     static const napi_typedarray_type types[4] = {napi_uint8_array, napi_uint32_array, napi_uint8_array, napi_uint32_array};
     size_t elements[4];
     void *data[4];
@@ -140,33 +139,33 @@ static int take_memory(napi_env env, struct entry *e, const napi_value *argv) {
     e->udp.packets_max = (uint32_t)(elements[3] / CW_UDP_RECORD_WORDS);
     return 1;
 }
+/* Reads a literal address, or ''. */
+static int host_of(napi_env env, napi_value value, char *host) {
+    size_t length;
+    return napi_get_value_string_utf8(env, value, host, HOST_BYTES, &length) == napi_ok;
+}
 /* udpOpen(host, connectHost, port, connectPort, flags, receiveBytes, received, messages, sending, packets)
  * -> handle, or -errno. Hosts are literals or ''. */
 static napi_value udp_open(napi_env env, napi_callback_info info) {
-    size_t argc = 10, length;
+    size_t argc = 10;
     napi_value argv[10];
     char hosts[2][HOST_BYTES];
     uint32_t v[4], place = 0;
     void *data = 0;
     napi_get_cb_info(env, info, &argc, argv, 0, &data);
     struct environment *self = data;
-    for (int i = 0; i < 2; i++)
-        if (argc < 10 || napi_get_value_string_utf8(env, argv[i], hosts[i], HOST_BYTES, &length) != napi_ok)
-            return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
-    if (!integers(env, argv, argc, 2, 4, v)) return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
+    if (argc < 10 || !host_of(env, argv[0], hosts[0]) || !host_of(env, argv[1], hosts[1]) || !integers(env, argv, argc, 2, 4, v))
+        return fail(env, "udpOpen: expected two hosts, four integers and four arrays");
     while (place < SOCKETS_MAX && self->sockets[place]) place++;
     if (place == SOCKETS_MAX) return integer(env, -EMFILE);
     struct entry *e = calloc(1, sizeof *e);
     if (!e) return integer(env, -ENOMEM);
     e->owner = self, e->udp.fd = -1;
-    if (!take_memory(env, e, argv + 6)) {
-        release(env, e), free(e);
-        return fail(env, "udpOpen: expected a Uint8Array and a Uint32Array, twice");
-    }
-    const int failed = cw_udp_open(&e->udp, hosts[0], v[0], hosts[1], v[1], v[2], v[3]);
+    const int has_memory = use_memory(env, e, argv + 6);
+    const int failed = has_memory ? cw_udp_open(&e->udp, hosts[0], v[0], hosts[1], v[1], v[2], v[3]) : -EINVAL;
     if (failed) {
         release(env, e), free(e);
-        return integer(env, failed);
+        return has_memory ? integer(env, failed) : fail(env, "udpOpen: expected a Uint8Array and a Uint32Array, twice");
     }
     e->handle = place + SOCKETS_MAX * (self->opened++ & 0x1ffffff);
     self->sockets[place] = e;
@@ -174,23 +173,19 @@ static napi_value udp_open(napi_env env, napi_callback_info info) {
 }
 /* streamBind(host, port, flags) -> fd, or -errno. The host is a literal. */
 static napi_value stream_bind(napi_env env, napi_callback_info info) {
-    size_t argc = 3, length;
-    napi_value argv[3];
+    CW_ARGUMENTS(3);
     char host[HOST_BYTES];
     uint32_t v[2];
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
-    if (argc < 3 || napi_get_value_string_utf8(env, argv[0], host, HOST_BYTES, &length) != napi_ok || !integers(env, argv, argc, 1, 2, v))
+    if (argc < 3 || !host_of(env, argv[0], host) || !integers(env, argv, argc, 1, 2, v))
         return fail(env, "streamBind: expected a host and two integers");
     return integer(env, cw_stream_bind(host, v[0], v[1]));
 }
-/* udpPoll(handle, callback): from now on called whenever something is to be read, until udpStop. 0 or -errno. */
+/* udpPoll(handle, callback): calls it whenever there is something to read, until udpStop. Returns 0 or -errno. */
 static napi_value udp_poll(napi_env env, napi_callback_info info) {
-    size_t argc = 2;
-    napi_value argv[2];
+    CW_ARGUMENTS(2);
     napi_valuetype type;
     struct entry *e = called(env, info, 0, 0);
     if (!e) return 0;
-    napi_get_cb_info(env, info, &argc, argv, 0, 0);
     if (argc < 2 || e->poll || napi_typeof(env, argv[1], &type) != napi_ok || type != napi_function) return fail(env, "udpPoll: expected a function, once");
     cw_uv_handle *poll = calloc(1, uv_handle_size(CW_UV_POLL));
     if (!poll) return integer(env, -ENOMEM);
@@ -237,7 +232,7 @@ static napi_value udp_receive(napi_env env, napi_callback_info info) {
     struct entry *e = called(env, info, 1, &count);
     return e ? integer(env, cw_udp_receive(&e->udp, count)) : 0;
 }
-/* udpSend(handle, count) -> packets lost. Records are JavaScript's, hence checked. */
+/* udpSend(handle, count) -> packets lost. The records are JavaScript's, so they are checked. */
 static napi_value udp_send(napi_env env, napi_callback_info info) {
     uint32_t count;
     struct entry *e = called(env, info, 1, &count);
@@ -263,8 +258,8 @@ static napi_value udp_wait(napi_env env, napi_callback_info info) {
     struct entry *e = called(env, info, 2, v);
     return e ? integer(env, cw_udp_wait(&e->udp, v[0], v[1] != 0)) : 0;
 }
-/* udpGather(handle, offset, firstSequence, count): claims out of the attached ring's slots into the sending memory, back
- * to back. Three more bytes than a claim make six vector copies of it; the next claim overwrites them. */
+/* udpGather(handle, offset, firstSequence, count): copies claims from the attached ring's slots into the sending memory, back
+ * to back. A copy of 96 bytes, three more than a claim, is six vector moves; the next claim overwrites the three. */
 static napi_value udp_gather(napi_env env, napi_callback_info info) {
     uint32_t v[3];
     struct entry *e = called(env, info, 3, v);

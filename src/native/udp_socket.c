@@ -1,4 +1,4 @@
-/* Opening sockets, and what can be asked of one. Nothing here is hot. */
+/* Opens sockets and reads their properties. Nothing here is hot. */
 #ifdef __linux__
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,11 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "udp.h"
-#include "udp_linux.h"
 
 static int set(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value); }
 
-/* A literal address of `family` (AF_UNSPEC: either). 0 or -EADDRNOTAVAIL. */
+/* Parses a literal address of `family` (AF_UNSPEC: either). Returns 0 or -EADDRNOTAVAIL. */
 static int parse(const char *host, uint32_t port, int family, struct sockaddr_storage *address, socklen_t *length) {
     struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *found = 0;
@@ -28,8 +27,8 @@ static int parse(const char *host, uint32_t port, int family, struct sockaddr_st
     return 0;
 }
 
-/* SO_REUSEPORT set before bind joins whoever has the address, another node too. Set after bind it only lets others
- * join: the bind itself was refused if anybody was there. */
+/* SO_REUSEPORT set before bind joins sockets that have the address, even another node's. Set after bind it only lets others
+ * join later: the bind itself fails if the address is in use. */
 static int bind_to(int fd, const struct sockaddr_storage *address, socklen_t length, uint32_t flags) {
     const int shares = (flags & CW_UDP_REUSE) != 0, first = (flags & CW_UDP_EXCLUSIVE) != 0;
     if (shares && !first && set(fd, SOL_SOCKET, SO_REUSEPORT, 1)) return -1;
@@ -50,7 +49,7 @@ static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char
     if (s->fd < 0) return -errno;
     if (s->family == AF_INET6 && set(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) return -errno;
     if (receive_bytes && set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)receive_bytes)) return -errno;
-    /* A kernel before 5.0 has no GRO for UDP: it hands datagrams over one by one then. */
+    /* A kernel before 5.0 has no GRO for UDP and delivers datagrams one by one. */
     if (flags & CW_UDP_GRO) set(s->fd, SOL_UDP, UDP_GRO, 1);
     if (length && bind_to(s->fd, &address, length, flags)) return -errno;
     if (peer_length && connect(s->fd, (const struct sockaddr *)&peer, peer_length)) return -errno;
@@ -75,7 +74,7 @@ int cw_stream_bind(const char *host, uint32_t port, uint32_t flags) {
     if (failed) return failed;
     const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
-    /* A port that only waits out old connections is free. */
+    /* SO_REUSEADDR: a port with nothing but old connections in TIME_WAIT is free. */
     if (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1) && (address.ss_family != AF_INET6 || !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) &&
         !bind_to(fd, &address, length, flags))
         return fd;
@@ -103,7 +102,7 @@ static int ask(const struct cw_udp *s, int option) {
 int cw_udp_receive_buffer_bytes(const struct cw_udp *s) { return ask(s, SO_RCVBUF); }
 int cw_udp_error(const struct cw_udp *s) { return -ask(s, SO_ERROR); }
 
-/* The counter itself rather than SO_RXQ_OVFL, which tells only with the next datagram that fits. */
+/* Reads the counter itself rather than SO_RXQ_OVFL, which is reported only with the next datagram that fits. */
 uint32_t cw_udp_drops(const struct cw_udp *s) {
     uint32_t info[CW_SK_MEMINFO_VARS] = {0};
     socklen_t length = sizeof info;

@@ -1,6 +1,7 @@
-/* What forced collisions cost: a payer who knows its key's logarithm sends claims in whose sum two equal x meet. Prints the
+/* The cost of forced collisions: a payer who knows its key's logarithm sends claims in whose sum two equal x meet. Prints the
  * time of each path alone, what one such claim adds to a batch of 128 (at the costliest node), the share of a core that
- * 300 of them a second take, and how much they slow others at that rate. Medians; digests given. MS: time of a round. */
+ * 300 of them a second use, and how much they slow others at that rate. Figures are medians; digests are given, not
+ * computed. The environment variable MS is the time of a round. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@ static uint64_t round_ns = 100000000, checksum;
 
 static uint64_t now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* of a core; other programs do not count */
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* processor time: other programs do not count */
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 static number random_number(void) {
@@ -80,7 +81,7 @@ static uint64_t slow_paths(void) {
     cw_read_stats(&s);
     return s.slow_paths;
 }
-/* ns a claim; every verdict must be valid. */
+/* Nanoseconds per claim; every verdict must be valid. */
 static double once(enum cw_path path, size_t count, uint64_t limit) {
     uint64_t done = 0, begin = now(), end;
     do {
@@ -104,7 +105,7 @@ static double median(enum cw_path path, size_t count) {
     for (int i = 0; i < ROUNDS; i++) list[i] = once(path, count, round_ns / 4);
     return middle(list);
 }
-/* ns a forced claim adds to `count` claims when it stands at `at`: rounds with and without by turns. */
+/* Nanoseconds that a forced claim at `at` adds to `count` claims, from rounds with and without it in turns. */
 static double added(size_t count, int at, int node, double *plain) {
     double with[ROUNDS], without[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {
@@ -143,7 +144,7 @@ int main(void) {
     }
     printf("one forced in a batch of 128 adds %.1f us (node %d): %d a second take %.2f %% of a core\n", worst / 1e3, worst_node, PER_SECOND, worst * PER_SECOND / 1e7);
     const int tree_nodes = nodes;
-    each_collision_in_order(cw_kernel_elements(), CW_LARGE, u[0], u[1], cw_generator, cw_generator, force, u);
+    each_collision_in_order(cw_kernel->elements, CW_LARGE, u[0], u[1], cw_generator, cw_generator, force, u);
     put(0, tree_nodes);
     for (int i = 0; i < 200; i++) once(CW_PATH_SINGLE, 1, 0);
     const uint64_t before = slow_paths();

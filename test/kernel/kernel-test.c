@@ -1,12 +1,11 @@
-/* Every kernel this CPU runs against the slow path: random, corrupted and edge signatures in all batch sizes, both sizes
- * of table, special keys, and collisions crafted at every node of the tree; throw-away signatures. And the cache under
- * several threads. */
+/* Compares every kernel that this CPU runs with the slow path: random, corrupted and edge signatures in all batch sizes, both
+ * sizes of table, special keys, collisions crafted at every node of the tree, and throw-away signatures. Also tests the cache
+ * under several threads. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "claimwire_kernel.h"
 #include "common.h"
-#include "complete.h"
 #include "craft.h"
 #include "dispatch.h"
 #include "kernel.h"
@@ -63,7 +62,7 @@ static void close_bench(struct bench *b) {
         for (int i = 0; i < KEYS; i++) free(b->table[kind][i]);
 }
 
-/* Rows of tables are what they claim: row i of window j is (2i + 1) 2^offset Q, for a sample. */
+/* Checks a sample of rows: row i of window j is (2i + 1) 2^offset Q. */
 static void test_tables(struct bench *b) {
     for (int kind = 0; kind < CW_KINDS; kind++)
         for (int round = 0; round < 60; round++) {
@@ -138,7 +137,7 @@ static void test_batches(struct bench *b, int step) {
     }
 }
 
-/* One crafted signature amid ordinary ones; it must be seen as a collision and not disturb the others. */
+/* One crafted signature among ordinary ones. It must be recognized as a collision, and not disturb the others. */
 struct meeting { struct bench *b; int kind, met, elements; number u1, u2; };
 static void collide(void *context, number d) {
     struct meeting *m = context;
@@ -284,7 +283,7 @@ static void test_throwaway(struct bench *b) {
     EXPECT(!cw_throwaway_public(public, zero) && !cw_throwaway_public(public, order), "public key of 0");
 }
 
-/* Threads verify through the interface with a cache far too small for their keys. */
+/* Several threads verify through the interface, with a cache far too small for their keys. */
 #define CROWD 3000
 static uint8_t crowd_key[CROWD][33], crowd_signature[CROWD][64], crowd_digest[CROWD][32];
 static void *verify_crowd(void *argument) {

@@ -1,12 +1,13 @@
-/* The cache of key tables in every order in which its threads can meet: keys.c itself, its atomic operations made points
- * where any other thread may go on (interleave.h). Nobody may build into a table that another thread may still read, no slot
- * is both free and reachable, none is lost; for each way in which a slot leaves the index or comes back unused. */
+/* Runs the cache of key tables in every order in which its threads can meet. It is keys.c itself, in which any other thread may
+ * continue at each atomic operation (interleave.h). For each way in which a slot leaves the index or comes back unused, it
+ * checks that nobody builds into a table that another thread may still read, that no slot is both free and reachable, and
+ * that none is lost. */
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include "interleave.h"
 
-/* Words of the cache that some actor has written, and who: a load of any other word needs no step, it commutes. */
+/* Words of the cache that some actor has written, and which one. A load of any other word commutes, so it needs no step. */
 enum { WRITTEN_MAX = 64 };
 static struct { const volatile void *word; unsigned by; } written[WRITTEN_MAX];
 static int written_count, has_new_writer;
@@ -28,8 +29,8 @@ static void unlocking(void);
 
 static int is_advice(const volatile void *word);
 
-/* The operations keys.c uses to talk to other threads. Explicitly ordered stores are for heat and counters, which decide
- * nothing here: a weaker store to a word of the protocol is a change of what was argued for in keys.c. */
+/* The operations keys.c uses to talk to other threads. Stores with an explicit order are for heat and counters, which
+ * decide nothing here: a weaker store to another word would break the argument in keys.c. */
 #undef atomic_load
 #undef atomic_store
 #undef atomic_store_explicit
@@ -52,7 +53,7 @@ enum { SMALL_ROOM = 12, LARGE_ROOM = 4, KEYS = 16, NO_KEY = KEYS };
 static uint8_t keys[KEYS + 1][33]; /* the last one is no point */
 static long checks, reused;
 
-/* A thread as slots.c has it: the batch it fills and perhaps an older one, whose tables it still reads. */
+/* A thread as in slots.c: the batch it fills, and perhaps an older one whose tables it still reads. */
 struct batch {
     uint64_t epoch;
     uint32_t count;
@@ -61,7 +62,7 @@ struct batch {
     uint64_t seen; /* slots whose number it has read in the index, or whose table it built: it may look at any of them */
 };
 static struct { struct cw_keys_thread keys; struct batch batch[2]; int now, pending; } threads[ACTORS_MAX + 1];
-static int self(void) { return current < 0 ? ACTORS_MAX : current; } /* the last one sets the scene */
+static int self(void) { return current < 0 ? ACTORS_MAX : current; } /* the last one prepares the cache */
 
 static int is_advice(const volatile void *word) {
     return (const uint8_t *)word >= (const uint8_t *)slots && (const uint8_t *)word < (const uint8_t *)(slots + SMALL_ROOM + LARGE_ROOM);
@@ -72,7 +73,7 @@ static void see(const volatile void *word) {
     const uint32_t id = (uint32_t)buckets[0][(w - first) / (ptrdiff_t)sizeof **buckets];
     if (id) threads[self()].batch[threads[self()].now].seen |= 1ull << (id - 1);
 }
-/* What the index leads to, and what waits in limbo: never the same, nothing twice. */
+/* No slot is both in the index and in limbo, and none is twice in either. */
 static uint64_t reachable(void) {
     uint64_t set = 0;
     for (uint64_t b = 0; b <= bucket_mask; b++)
@@ -193,7 +194,7 @@ static void find_one(int key) { find(key, -1, 0); }
 static void find_two(int first, int second) { find(first, second, 0); }
 static void find_on(int key) { find(key, -1, 1); }
 
-/* What actors do; they are in the cache already, but for the late one. */
+/* The programs of the actors. All but the late one have joined the cache before. */
 #define PROGRAM(name, ...) static void name(int t) { (void)t; __VA_ARGS__; leave(); }
 PROGRAM(reads_0_and_2, find_two(0, 2))
 PROGRAM(reads_2_twice, find_one(2); find_one(2))

@@ -1,4 +1,4 @@
-/* Numbers of up to 512 bits as 32-bit words, by the definitions only: the independent witness of the element tests. */
+/* Numbers of up to 512 bits as 32-bit words, computed by the definitions only: the independent reference of the element tests. */
 #ifndef SLOW_BIGNUM_H
 #define SLOW_BIGNUM_H
 #include <stdint.h>

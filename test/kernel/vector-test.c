@@ -1,5 +1,5 @@
-/* One implementation of the element contract against slow-bignum: every function at the edge of its magnitudes, values and
- * bounds of the result. Compiled once per implementation with -DVECTOR='"vector_x.h"'. */
+/* Compares one implementation of the vector contract with slow-bignum: the value and the bounds of the result of every
+ * function, at the edge of its magnitudes. Compiled once per implementation with -DVECTOR='"vector_x.h"'. */
 #include VECTOR
 #include <stdio.h>
 #include <stdlib.h>

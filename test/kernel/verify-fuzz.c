@@ -1,14 +1,14 @@
-/* libFuzzer target: every kernel the CPU has, batch and alone, and the complete path against the specification.
+/* libFuzzer target: compares every kernel that the CPU runs, in batches and alone, and the complete path with the specification.
  *
  * The input is a list of records, one signature each; any bytes make a list (they count as zeros past the end). A record
- * chooses a key of known logarithm and a way to make r, s, z: raw, or to order from u1 and u2, or so that two nodes of the
- * addition meet (valid, or with a wrong r); then what to corrupt. The same signatures then go through the public interface with their keys as bytes. */
+ * chooses a key of known logarithm and a way to make r, s, z: raw, or crafted from u1 and u2, or so that two nodes of the
+ * addition meet (valid, or with a wrong r); then what to corrupt. Afterwards the same signatures go through the public
+ * interface, with their keys as bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "claimwire_kernel.h"
 #include "common.h"
-#include "complete.h"
 #include "craft.h"
 #include "dispatch.h"
 #include "slow.h"
@@ -185,7 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input_end = data + size;
     while (input < input_end && count < RECORDS_MAX) {
         key[count] = make(&job[count], &made, &kind[count]);
-        if (cw_signature_in_range(job[count].r, job[count].s)) { /* what slots.c lets through */
+        if (cw_signature_in_range(job[count].r, job[count].s)) { /* only these pass slots.c */
             fit[fits] = job[count];
             fit_key[fits] = key[count];
             fit_kind[fits] = kind[count];

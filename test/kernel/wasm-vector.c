@@ -1,4 +1,4 @@
-/* Exports of the elements of vector_wasm.h for wasm-vector.mjs, which lies beside: operands and results at fixed places, limbs as they are. */
+/* Exports the functions of vector_wasm.h for wasm-vector.mjs. Operands and results are at fixed places, limb by limb. */
 #include "vector_wasm.h"
 #include "modinv.h"
 
@@ -44,7 +44,6 @@ EXPORT(scalar_split)(void) {
 EXPORT(inverse_p)(void) { cw_inverse_p(words[0], words[0]); }
 EXPORT(inverse_n)(void) { cw_inverse_n(words[0], words[0]); }
 __attribute__((export_name("bit_mask"))) unsigned bit_mask(void) { return vec_bit_mask(vec_load(words[0])); }
-EXPORT(mask_words)(unsigned mask) { vec_store(words[0], vec_mask_words((vec_mask)mask)); }
 EXPORT(store_pointers)(void) { vec_store((const uint8_t **)words[1], vec_load(words[0])); }
 /* For a rate: four streams, as the tree has. */
 EXPORT(repeat)(unsigned times, unsigned square) {

@@ -1,5 +1,6 @@
-// The elements of vector_wasm.h against BigInt: every function of the contract, limbs at the edge of what it allows, random
-// ones, and the values where reductions turn. Then a rate. Run by make check-wasm, which names the module. SEED, ROUNDS.
+// Compares the functions of vector_wasm.h with BigInt: every function of the contract, with limbs at the edge of what it allows,
+// random ones, and the values where reductions wrap round. Then prints rates. make check-wasm runs it and names the module;
+// SEED and ROUNDS are environment variables.
 import assert from 'node:assert';
 import { readFileSync } from 'node:fs';
 
@@ -309,8 +310,6 @@ for (let round = 0; round < rounds; round++) {
   e.store_pointers();
   for (let i = 0; i < 4; i++)
     assert.equal(Number(words[i] & 0xffffffffn), new Uint32Array(e.memory.buffer, e.words_at() + 128, 4)[i]);
-  e.mask_words(mask);
-  for (let i = 0; i < 4; i++) assert.equal(words[i], (mask >> i) & 1 ? 2n ** 64n - 1n : 0n);
   for (const [receiver, m] of [
     ['inverse_p', p],
     ['inverse_n', n],

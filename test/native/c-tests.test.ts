@@ -1,6 +1,6 @@
 /**
- * The tests that are C: the kernel's field, scalars, tables, trees and cache, the claim path's loops, and the orders in
- * which threads can meet, plain and under ASan and UBSan; then some seconds of libFuzzer.
+ * Runs the tests that are written in C, plain and under ASan and UBSan: the kernel's field, scalars, tables, trees and cache,
+ * the claim path's loops, and the orders in which threads can meet. Then runs libFuzzer for some seconds.
  */
 import { beforeAll, expect, it } from 'vitest';
 import { compiles, expectTool, MINUTES, make } from '../support/native-make.ts';
@@ -10,7 +10,7 @@ const PROGRAM = 'int main(void) { return 0; }';
 const FUZZ_TARGET = 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return (void)d, (void)n, 0; }';
 const SANITIZERS = '-fsanitize=address,undefined';
 
-/** What every run has to have checked, at the least; a CPU may lack some instruction sets. */
+/** The least number of checks that each program must report; a CPU may lack some instruction sets. */
 const CHECKS_MIN = {
   'kernel-test-scalar': 10_000,
   'kernel-test-cache': 3_000,
@@ -31,7 +31,7 @@ beforeAll(async () => {
   has.fuzzer = has.cc && (await compiles('clang-19', FUZZ_TARGET, '-fsanitize=fuzzer,address,undefined'));
 });
 
-/** Holds the counts that the programs print, `name: N checks`, against the least; instruction sets this CPU lacks are said. */
+/** Compares the counts that the programs print (`name: N checks`) with the least; prints which instruction sets are missing. */
 function expectChecks({ code, output }: Awaited<ReturnType<typeof make>>): void {
   expect(code, output.slice(-2_000)).toBe(0);
   const checks = new Map(
@@ -53,7 +53,7 @@ it('pass', { timeout: 6 * MINUTES }, async (context) => {
 
 it('pass under ASan and UBSan', { timeout: 10 * MINUTES }, async (context) => {
   expectTool(has.sanitizers, `a C compiler (cc) with ${SANITIZERS}`, context);
-  // clang takes half of gcc's time for it, and the fuzzer is of the same build.
+  // clang needs half of gcc's time for this, and the fuzzer uses the same build.
   expectChecks(await make('check-sanitized', ...(has.fuzzer ? ['CC=clang-19'] : [])));
 });
 

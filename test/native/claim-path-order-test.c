@@ -1,9 +1,9 @@
-/* A row of the channel table in every order in which those who change and read it can meet: claim_path.c itself, its atomic
- * operations made points where any other thread may go on (interleave.h), and readers as channel/table.ts has them. A
- * snapshot taken under an even version is one claim's, its amount with its own signature, and the row is marked dirty.
+/* Changes and reads a row of the channel table in every order in which threads can meet. It is claim_path.c itself, in which any
+ * other thread may continue at each atomic operation (interleave.h), and readers as in channel/table.ts. A snapshot read
+ * under an even version must be of one claim, its amount with its own signature, and the row must be marked dirty.
  *
- * Also what keeps that true where stores pass each other (ARM): every store of a row lies behind a release fence that lies
- * behind the exchange which took the lock, nothing is stored otherwise than atomically, and the version is released last. */
+ * It also checks what keeps that true where stores are reordered (ARM): every store of a row comes after a release fence, which
+ * comes after the exchange that locked the row; all stores are atomic; and the version is released last. */
 #include <stdint.h>
 #include <string.h>
 #include "interleave.h"
@@ -14,7 +14,7 @@ static _Alignas(128) uint8_t arena[ARENA];
 static uint32_t *const hot = (uint32_t *)(arena + ROWS_AT), *const signature = (uint32_t *)(arena + SIGNATURES_AT);
 static long checks;
 
-/* The row as atomic stores made it; and per actor whether its stores are fenced off from the exchange before. */
+/* The row as atomic stores left it, and per actor whether a fence separates its stores from the exchange before. */
 static uint8_t expected[SIGNATURES_AT + CW_SIGNATURE_BYTES];
 static int is_fenced[ACTORS_MAX];
 static int is_row(const volatile void *at) { return (const uint8_t *)at >= arena + ROWS_AT && (const uint8_t *)at < arena + SIGNATURES_AT + CW_SIGNATURE_BYTES; }
@@ -39,7 +39,7 @@ static void may_store(const volatile void *at, int order) {
 static void released(const volatile void *at) {
     if (at == &hot[CW_HOT_VERSION]) interleave_unlock();
 }
-/* A failed exchange is tried again by the one who is next. */
+/* A failed exchange is tried again by the next actor. */
 static void may_exchange(const volatile void *at) {
     meet(at);
     if (current >= 0 && lock_holder != current) interleave_lock();
@@ -69,7 +69,7 @@ static struct scene {
 } const *scene;
 
 static void put64(uint8_t *to, uint64_t v) { for (int i = 7; i >= 0; i--, v >>= 8) to[i] = (uint8_t)v; }
-/* Everything in it follows from its amount. */
+/* Every byte of it follows from its amount. */
 static void make_claim(uint8_t claim[CW_CLAIM_BYTES], uint64_t amount) {
     memset(claim, (int)(amount % 251), CW_CLAIM_BYTES);
     claim[0] = CW_FRAME_CLAIM;
@@ -110,7 +110,7 @@ static void reads(int a) {
         return;
     }
 }
-/* Receipt beside commits: what it takes for committed is never above what is. */
+/* Receipt beside commits: the committed amount that it reads is never above the true one. */
 static void asks_above_both(int a) {
     (void)a;
     const uint64_t most = scene->first > scene->second ? scene->first : scene->second;

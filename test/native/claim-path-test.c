@@ -1,6 +1,6 @@
-/* The claim path's loops over memory that ends where it should: payloads up to a page that cannot be read, an arena whose
- * regions have poisoned gaps between them (ASan), groups of exact size, damaged slots and indexes. What they do with whole
- * claims is compared with the steps in test/differential/native-path.test.ts; here it is a few lines of model. */
+/* Runs the claim path's loops over memory that shows any access out of bounds: payloads that end at a page which cannot be read,
+ * an arena with poisoned gaps between its regions (ASan), groups of exact size, damaged slots and indexes. Results are
+ * checked by a small model here; test/differential/native-path.test.ts compares them with the steps. */
 #define _DEFAULT_SOURCE
 #include "../../src/native/claim_path.h"
 #include <pthread.h>
@@ -34,7 +34,7 @@ static long checks;
 static struct cw_claim_path path;
 static uint8_t *payload_end;
 static uint32_t arena_end;
-/* The next region, behind a gap that nobody may touch. */
+/* The next region, after a gap that nobody may touch. */
 static uint32_t region(uint32_t bytes) {
     const uint32_t at = (arena_end + GAP + 127) & ~127u;
     arena_end = at + bytes;
@@ -107,7 +107,7 @@ static void some_claim(uint8_t *claim) {
     put64(claim + CW_CLAIM_AMOUNT, (row < ROWS ? committed_of(row) : 0) + below(30));
 }
 
-/* Any bytes, up to a page that is not there; whole claims, cut at any byte. */
+/* Random bytes, or whole claims cut at any byte, which end at a page that cannot be read. */
 static void test_payloads(uint32_t slots, int rounds) {
     const uint32_t source[5] = {0x01020304, 1, 2, 3, 4};
     struct cw_group groups[2] = {open_group(), open_group()};
@@ -137,16 +137,16 @@ static void test_payloads(uint32_t slots, int rounds) {
         for (uint32_t row = 0; row < ROWS; row++) best[row] = committed_of(row);
         while (first != next) {
             const uint32_t open = below(2);
-            const uint32_t settled = cw_path_stage(&path, &groups[open], below(2) ? &groups[!open] : 0, first, next, 1500000000);
-            EXPECT(settled <= next - first, "%u settled", settled);
-            for (uint32_t i = 0; i < settled; i++) {
+            const uint32_t staged = cw_path_stage(&path, &groups[open], below(2) ? &groups[!open] : 0, first, next, 1500000000);
+            EXPECT(staged <= next - first, "%u staged", staged);
+            for (uint32_t i = 0; i < staged; i++) {
                 const uint32_t row = *(uint32_t *)(slot(first + i) + CW_SLOT_CHANNEL);
                 const uint64_t amount = get64(slot(first + i) + CW_CLAIM_AMOUNT);
-                EXPECT(row < ROWS && *(uint32_t *)(slot(first + i) + CW_SLOT_VERDICT) == CW_VALID, "settled what is valid");
+                EXPECT(row < ROWS && *(uint32_t *)(slot(first + i) + CW_SLOT_VERDICT) == CW_VALID, "staged what is valid");
                 if (amount > best[row]) best[row] = amount;
             }
             for (int g = 0; g < 2; g++) EXPECT(groups[g].counts[CW_COUNT_RECORDS] <= RECORDS && groups[g].counts[CW_COUNT_ACKS] <= ACKS, "a group holds what it can");
-            first += settled + (first + settled != next); /* the next one is the step's */
+            first += staged + (first + staged != next); /* the next one is left to the step */
             for (int g = 0; g < 2; g++)
                 if (first == next || groups[g].counts[CW_COUNT_ACKS] == ACKS) cw_path_commit(&path, &groups[g]), clear_group(&groups[g]);
         }

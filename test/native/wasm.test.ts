@@ -1,4 +1,4 @@
-/** The kernel as WebAssembly: the committed module, rebuilt, and its elements against BigInt. */
+/** The kernel as WebAssembly: rebuilds the committed module and compares the bytes, and its functions with BigInt. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';

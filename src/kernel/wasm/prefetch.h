@@ -1,5 +1,5 @@
-/* WebAssembly has no prefetch, and clang drops __builtin_prefetch. A load whose value nobody wants brings the line as
- * well; unlike a prefetch it can trap, so it stays inside the memory. Included before everything else (wasm.mk). */
+/* WebAssembly has no prefetch, and clang drops __builtin_prefetch. A load whose value is dropped brings the line
+ * as well; unlike a prefetch it can trap, so it stays inside the memory. The Makefile includes this file before all else. */
 #ifndef CLAIMWIRE_WASM_PREFETCH_H
 #define CLAIMWIRE_WASM_PREFETCH_H
 #include <stdint.h>

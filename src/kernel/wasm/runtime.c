@@ -1,4 +1,4 @@
-/* What clang and the kernel expect of a C library and of compiler-rt, for a target that has neither. */
+/* The functions of a C library and of compiler-rt that clang and the kernel need, for a target that has neither. */
 #include <stdint.h>
 #include "string.h"
 
