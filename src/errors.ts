@@ -37,6 +37,12 @@ export const ERROR_CODES = [
   'STATE_INVALID',
   'STATE_LOCKED',
   'STATE_FAILED',
+  'LEDGER_UNREACHABLE',
+  'LEDGER_REFUSED',
+  'WALLET_INVALID',
+  'DEPENDENCY_MISSING',
+  'PAYMENT_REQUIRED',
+  'CHARGE_CONFLICT',
 ] as const;
 /** Stable: programs go by it, people by the message. */
 export type ErrorCode = (typeof ERROR_CODES)[number];

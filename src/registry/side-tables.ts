@@ -1,0 +1,26 @@
+/**
+ * Small tables beside the channels, for what few channels or callers need: views of the ledger, redemptions, charges. The
+ * interface: LMDB implements it in the data folder, a simulator in memory. Main thread, never on the claim path.
+ */
+
+/** One change of a commit. Without a value the entry is removed; removing what is not there changes nothing. */
+export interface SideChange {
+  /** Name of the table: lower-case letters, digits and hyphens, at most 32. A table exists once it has an entry. */
+  table: string;
+  /** 1 to 128 bytes. */
+  key: Uint8Array;
+  /** At most 64 KiB. */
+  value?: Uint8Array | undefined;
+}
+
+export interface SideTables {
+  /** A copy of the value that was committed last, or undefined. */
+  get(table: string, key: Uint8Array): Uint8Array | undefined;
+  /** Copies of a table's entries in the order of their keys' bytes, from key `from` on where it is given. */
+  entries(table: string, from?: Uint8Array): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /**
+   * Makes changes, all in one commit that is on stable storage when the promise resolves; after a rejection (REGISTRY_FULL,
+   * REGISTRY_FAILED) none is made. Calls take effect in their order, and those that wait share the next sync.
+   */
+  commit(changes: readonly SideChange[]): Promise<void>;
+}
