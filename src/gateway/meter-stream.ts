@@ -1,0 +1,51 @@
+/**
+ * Counts what a streamed answer costs: bytes, or events of an event stream (text/event-stream, HTML standard section 9.2).
+ * Pure but for its state.
+ */
+import type { PriceUnit } from './routes.ts';
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+export class UnitCounter {
+  /** Units begun or whole, so far. */
+  count = 0;
+  readonly #per: PriceUnit;
+  /** Whether the line so far is empty, and whether the event so far has a line. */
+  #isLineEmpty = true;
+  #isEventEmpty = true;
+  #afterReturn = false;
+
+  constructor(per: PriceUnit) {
+    this.#per = per;
+  }
+
+  /** Whether the stream stands between two events, where one more may be written. */
+  get isBetweenEvents(): boolean {
+    return this.#isEventEmpty && this.#isLineEmpty;
+  }
+
+  /** Adds a piece of the answer; the units afterwards. */
+  add(chunk: Uint8Array): number {
+    if (this.#per === 'byte') this.count += chunk.length;
+    if (this.#per === 'event') for (const byte of chunk) this.#addByte(byte);
+    return this.count;
+  }
+
+  /** An event counts from its first byte on, so that none is sent before it is paid. */
+  #addByte(byte: number): void {
+    if (byte === LINE_FEED && this.#afterReturn) {
+      this.#afterReturn = false;
+      return;
+    }
+    this.#afterReturn = byte === CARRIAGE_RETURN;
+    if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
+      if (this.#isEventEmpty && this.#isLineEmpty) this.count++;
+      this.#isLineEmpty = false;
+      return;
+    }
+    if (this.#isLineEmpty) this.#isEventEmpty = true;
+    else this.#isEventEmpty = false;
+    this.#isLineEmpty = true;
+  }
+}
