@@ -25,11 +25,20 @@ export class UnitCounter {
     return this.#isEventEmpty && this.#isLineEmpty;
   }
 
-  /** Adds a piece of the answer; the units afterwards. */
-  add(chunk: Uint8Array): number {
-    if (this.#per === 'byte') this.count += chunk.length;
-    if (this.#per === 'event') for (const byte of chunk) this.#addByte(byte);
-    return this.count;
+  /** Adds a piece of the answer. Returns how many of its bytes lie within the first `limit` units of the stream. */
+  add(chunk: Uint8Array, limit = Number.POSITIVE_INFINITY): number {
+    if (this.#per === 'request') return chunk.length;
+    if (this.#per === 'byte') {
+      const room = Math.max(limit - this.count, 0);
+      this.count += chunk.length;
+      return Math.min(room, chunk.length);
+    }
+    let within = chunk.length;
+    for (let at = 0; at < chunk.length; at++) {
+      this.#addByte(chunk[at]!);
+      if (this.count > limit && within === chunk.length) within = at;
+    }
+    return within;
   }
 
   /** An event counts from its first byte on, so that none is sent before it is paid. */

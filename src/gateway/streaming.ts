@@ -51,12 +51,12 @@ export class Streaming {
     response.once('close', onClose);
     try {
       for await (const chunk of body as AsyncIterable<Buffer>) {
-        const isWhole = counter.isBetweenEvents;
-        const units = counter.add(chunk);
-        if (units > paidFor) {
-          const blocks = Math.ceil((units - paidFor) / price.ahead);
+        const isBetween = counter.isBetweenEvents;
+        const within = counter.add(chunk, paidFor);
+        if (within < chunk.length) {
+          const blocks = Math.ceil((counter.count - paidFor) / price.ahead);
           if (!(await this.#pay(paying, BigInt(blocks * price.ahead) * price.drops, gone.signal))) {
-            this.#end(response, price, isWhole);
+            this.#end(response, price, chunk.subarray(0, within), isBetween || within > 0);
             return;
           }
           paidFor += blocks * price.ahead;
@@ -88,12 +88,17 @@ export class Streaming {
     }
   }
 
-  /** The stream's last word, where the client can read one; otherwise the connection breaks off, so that no part passes for the whole. */
-  #end(response: ServerResponse, { per }: Price, isWhole: boolean): void {
-    if (per !== 'event' || !isWhole) {
-      response.destroy();
+  /**
+   * Sends what was paid for. Then comes the stream's last word, where the client can read one; otherwise the connection
+   * breaks off, so that nobody takes the part for the whole.
+   */
+  #end(response: ServerResponse, { per }: Price, rest: Uint8Array, isBetween: boolean): void {
+    if (per !== 'event' || !isBetween) {
+      if (rest.length === 0) response.destroy();
+      else response.write(rest, () => response.destroy());
       return;
     }
+    response.write(rest);
     const problem = problemText('payment-required', 'the stream stops here, as nobody paid for more of it');
     response.end(`event: payment-required\ndata: ${problem}\n\n`);
   }

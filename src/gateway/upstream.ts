@@ -93,7 +93,8 @@ export class Upstream {
         if (response.writableFinished) return;
         fault ??= { kind: 'gone' };
         outgoing.destroy();
-        resolve(fault);
+        // What passes the answer on ends by itself, and settles what was paid.
+        if (!hasHead) resolve(fault);
       };
       const outgoing = this.#send(forwarding);
       response.once('close', onGone);
@@ -196,6 +197,7 @@ async function pass(forwarding: Forwarding, incoming: IncomingMessage): Promise<
     incoming.on('error', onCut);
     incoming.on('aborted', onCut);
     response.on('finish', () => resolve({ kind: 'answered' }));
+    response.on('close', () => resolve({ kind: 'cut' }));
     incoming.pipe(response);
   });
 }
