@@ -62,6 +62,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/pool/router.ts',
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
+  'test/unit/registry/registry.test.ts': ['src/registry/environment.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
   'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
