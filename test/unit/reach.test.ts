@@ -108,7 +108,6 @@ const TYPES_ALONE = [
   'src/control/ledger-control.ts',
   'src/control/meter-control.ts',
   'src/ledger/ledger-port.ts',
-  'src/registry/side-tables.ts',
 ];
 
 function files(folder: string, end: RegExp): string[] {
