@@ -67,6 +67,8 @@ export interface AdminOptions {
 export interface AdminServer {
   host: string;
   port: number;
+  /** What it answers, as protocol/openapi.json describes it. */
+  routes: readonly Pick<Route, 'method' | 'path' | 'scope' | 'takesBody'>[];
   /** Stops listening, gives requests under way CLOSE_MS_MAX, then cuts them off. */
   close(): Promise<void>;
 }
@@ -106,6 +108,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   return {
     host,
     port: (server.address() as AddressInfo).port,
+    routes: router.routes,
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       holds.close();
