@@ -92,9 +92,7 @@ export class Answers {
     const now = new Date().toISOString();
     const added = ['Payment-Receipt', receiptText(id, payment.spent, now, payment.challengeId)];
     if (payment.by === 'voucher') added.push('WWW-Authenticate', this.#challenges.issue(price, id, payment.spent).text);
-    if (!headers.some((text, at) => at % 2 === 0 && text.toLowerCase() === 'cache-control'))
-      added.push('Cache-Control', 'private');
-    return { ...head, headers: headers.concat(added) };
+    return { ...head, headers: privately(headers).concat(added) };
   }
 
   /** Who paid, for the service. */
@@ -135,4 +133,13 @@ function send(
 
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** What was paid for is no shared cache's to give to others. */
+function privately(headers: readonly string[]): string[] {
+  const at = headers.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'cache-control');
+  if (at < 0) return headers.concat('Cache-Control', 'private');
+  const value = headers[at + 1]!;
+  const isPrivate = value.split(',').some((directive) => directive.trim().toLowerCase() === 'private');
+  return isPrivate ? [...headers] : headers.with(at + 1, `${value}, private`);
 }

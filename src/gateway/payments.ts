@@ -138,9 +138,17 @@ export class Payments {
   async #byCredential(text: string, price: bigint): Promise<Verdict> {
     const credential = parseCredential(text);
     if (typeof credential === 'string') return refused('malformed-credential', credential);
+    return await this.takeCredential(credential, price);
+  }
+
+  /**
+   * The same for a credential whose shape was checked.
+   * @param isKnown whether the caller has found the challenge to be its own, and for this price
+   */
+  async takeCredential(credential: Credential, price: bigint, isKnown = false): Promise<Verdict> {
     const payload = parsePayload(credential.payload);
     if (typeof payload === 'string') return refused('malformed-credential', payload);
-    const fault = this.#challenges.fault(credential.challenge, price);
+    const fault = isKnown ? undefined : this.#challenges.fault(credential.challenge, price);
     if (fault !== undefined) return refused('invalid-challenge', fault);
     if (payload.action === 'open') return this.#ledger.open(payload.transaction);
     const channel = await this.#ledger.channel(payload);
