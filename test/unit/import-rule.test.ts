@@ -16,7 +16,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/ring': ['protocol', 'src/errors.ts'],
   'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts', 'src/host-port.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
-  'src/ledger': ['protocol', 'src/channel', 'src/errors.ts'],
+  'src/ledger': ['protocol', 'src/system', 'src/channel', 'src/errors.ts', 'src/log.ts'],
   'src/verify': ['protocol', 'src/native', 'src/ring', 'src/channel', 'src/errors.ts'],
   'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
   'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
