@@ -5,8 +5,7 @@
  * then not again for some time, in which further growth of the same channels costs next to nothing: 1 ms while somebody
  * waits for an amount, 10 ms for who only watches.
  */
-import type { ChannelTable } from '../channel/table.ts';
-import { HOT_ID_HIGH, HOT_ID_LOW } from '../channel/table.ts';
+import { type ChannelTable, HOT_ID_HIGH, HOT_ID_LOW, highHalf, lowHalf } from '../channel/table.ts';
 import type { CommittedBatch } from '../control/meter-control.ts';
 import type { Arena } from '../ring/arena.ts';
 import { GrownRowsReader } from '../ring/grown-rows.ts';
@@ -67,9 +66,19 @@ export class CommittedFeed {
     this.#listeners.clear();
   }
 
-  /** Drops committed on a row; durable. */
-  committed(row: number): bigint {
-    return amountAt(this.#table, row);
+  /** Drops committed on a channel, durable; undefined where there is no such channel. */
+  committed(channelId: bigint): bigint | undefined {
+    const row = this.#row(channelId);
+    return row < 0 ? undefined : amountAt(this.#table, row);
+  }
+  /** The 32 bytes by which the ledger knows a channel; undefined where there is none. */
+  ledgerChannelId(channelId: bigint): Uint8Array | undefined {
+    const row = this.#row(channelId);
+    return row < 0 ? undefined : this.#table.ledgerId(row).slice();
+  }
+  #row(channelId: bigint): number {
+    const row = this.#table.find(highHalf(channelId), lowHalf(channelId));
+    return row < 0 || this.#table.isRemoved(row) ? -1 : row;
   }
 
   async #run(): Promise<void> {
