@@ -30,8 +30,8 @@ import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folde
 import { hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
-import { addonOrigin } from './native/addon.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
+import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import type { SideTables } from './registry/side-tables.ts';
@@ -229,7 +229,11 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     return this.#meter.spent(channelId);
   }
   /** See MeterControl. */
-  async waitForAmount(channelId: bigint, drops: bigint, options?: { signal?: AbortSignal | undefined }): Promise<bigint> {
+  async waitForAmount(
+    channelId: bigint,
+    drops: bigint,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<bigint> {
     this.#expectRunning();
     return this.#meter.waitForAmount(channelId, drops, options);
   }

@@ -10,8 +10,8 @@ import {
   decodeCharge,
   encodeCharge,
   FINGERPRINT_BYTES,
-  type LoggedCharge,
   LOG_TABLE,
+  type LoggedCharge,
   logKey,
   logNumber,
 } from './charge-record.ts';

@@ -220,7 +220,11 @@ export class Charges {
     const spent = round.spent.get(account) ?? account.spent;
     const decide = () => this.#decideSoon(account);
     try {
-      account.unwatch = this.#watch.add(first.channelId, { drops: spent + first.drops, reached: decide, failed: decide });
+      account.unwatch = this.#watch.add(first.channelId, {
+        drops: spent + first.drops,
+        reached: decide,
+        failed: decide,
+      });
     } catch (error) {
       account.remove(first);
       this.#refuse(first, error);

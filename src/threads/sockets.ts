@@ -5,7 +5,13 @@ import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { Clock } from '../system/system.ts';
 import { LocalTransport } from '../transport/local.ts';
 import { TcpTransport } from '../transport/tcp.ts';
-import { type StreamSink, TRANSPORT_LOCAL, TRANSPORT_TCP, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import {
+  type StreamSink,
+  TRANSPORT_LOCAL,
+  TRANSPORT_TCP,
+  TRANSPORT_UDP,
+  type Transport,
+} from '../transport/transport.ts';
 import { UdpTransport } from '../transport/udp.ts';
 import { BatchUdpTransport } from '../transport/udp-batch.ts';
 import { bindSharedStream } from '../transport/udp-native.ts';

@@ -9,7 +9,7 @@ import { ClaimwireError } from '../errors.ts';
 import type { LocalAnswers, LocalClaims } from './local.ts';
 
 /** Claims in flight: 400 KB. At a sync of 5 ms this is 400,000 claims a second. */
-export const CALLS_MAX = 4_096;
+const CALLS_MAX = 4_096;
 
 interface Call {
   resolve: (status: number) => void;

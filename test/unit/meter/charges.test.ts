@@ -50,7 +50,13 @@ async function stateOf(promise: Promise<unknown>): Promise<unknown> {
 
 test('charges add up, and a start again knows them', async () => {
   const subject = new Subject();
-  expect(await subject.charge(30n)).toEqual({ channelId: 1n, drops: 30n, spent: 30n, committed: 100n, repeated: false });
+  expect(await subject.charge(30n)).toEqual({
+    channelId: 1n,
+    drops: 30n,
+    spent: 30n,
+    committed: 100n,
+    repeated: false,
+  });
   expect(await subject.charge(70n)).toMatchObject({ spent: 100n });
   expect(await subject.charge(0n)).toMatchObject({ spent: 100n });
   expect(subject.charges.spent(1n)).toBe(100n);
@@ -79,12 +85,7 @@ test('what nobody can pay for is refused at once; what may be paid waits, in the
       ({ spent }) => settled.push(`${name} ${spent}`),
       ({ code, details }) => settled.push(`${name} ${code} ${details.missing}`),
     );
-  const all = [
-    charge('large', 150n),
-    charge('small', 20n),
-    charge('hasty', 5n, { wait: false }),
-    charge('last', 10n),
-  ];
+  const all = [charge('large', 150n), charge('small', 20n), charge('hasty', 5n, { wait: false }), charge('last', 10n)];
   await stateOf(all[2]!);
   // A small one does not overtake the large one, which might otherwise wait for ever.
   expect(settled).toEqual(['hasty PAYMENT_REQUIRED 75']);
@@ -241,7 +242,8 @@ describe('a channel', () => {
 test('nonsense is refused', async () => {
   const subject = new Subject();
   const invalid = expect.objectContaining({ code: 'INPUT_INVALID' });
-  for (const drops of [10n ** 17n + 1n, -(10n ** 17n) - 1n]) await expect(subject.charge(drops)).rejects.toEqual(invalid);
+  for (const drops of [10n ** 17n + 1n, -(10n ** 17n) - 1n])
+    await expect(subject.charge(drops)).rejects.toEqual(invalid);
   for (const key of ['', 'x'.repeat(65)]) await expect(subject.charge(1n, { key })).rejects.toEqual(invalid);
 });
 
