@@ -79,6 +79,8 @@ export class ClaimwireNode implements NodeControl, MeterControl {
   readonly #feed: CommittedFeed;
   readonly #meter: Meter;
   readonly #keys = new KeyCheck();
+  /** Counters of what runs beside the node in this process, by name. */
+  readonly #beside = new Map<string, () => object>();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -256,9 +258,15 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
   }
 
+  /** Shows counters of a service in this process among the node's own, under `name`. */
+  addStats(name: string, counters: () => object): void {
+    this.#beside.set(name, counters);
+  }
+
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
+      ...Object.fromEntries([...this.#beside].map(([name, counters]) => [name, counters()])),
       backend: this.backend,
       kernel: this.kernelName,
       layout: this.config.layout,

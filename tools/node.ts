@@ -34,11 +34,15 @@ const FAILED_STOP_MS_MAX = 15_000;
 
 async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<number> {
   const serving = await serve(options);
-  const { node, http } = serving;
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  print({
-    event: 'ready',
+  print({ event: 'ready', ...readyFacts(serving) });
+  return await untilStopped(serving, signal, options.logger);
+}
+
+/** What the ready line says of a node. */
+export function readyFacts({ node, http }: ServingNode): object {
+  return {
     udp: node.udp,
     tcp: node.tcp,
     tls: node.config.tls !== undefined,
@@ -54,17 +58,21 @@ async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<
     path: node.config.path,
     durability: node.config.durability,
     verify: node.config.verify,
-  });
-  return await untilStopped(serving, signal, options.logger);
+  };
 }
 
-function nextSignal(): Promise<string> {
+export function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const name of SIGNALS) process.on(name, () => resolve(name));
   });
 }
 
-async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>, logger: Logger): Promise<number> {
+/** Runs until a signal or a failure. Resolves to the exit code. */
+export async function untilStopped(
+  { node, stop }: Pick<ServingNode, 'node' | 'stop'>,
+  signal: Promise<string>,
+  logger: Logger,
+): Promise<number> {
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
   for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
   if (reason instanceof Error) {
@@ -92,6 +100,6 @@ function endAtOnce(): void {
   process.exit(1);
 }
 
-function print(line: object): void {
+export function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -269,7 +269,12 @@ export class Payments {
     if (isNew) {
       this.#sequence = (this.#sequence + 1) >>> 0;
       const claim = claimOf(voucher, signature, this.#sequence, this.#clock.wall());
-      const { status } = await this.#parts.meter.submit(claim);
+      let status: string;
+      try {
+        ({ status } = await this.#parts.meter.submit(claim));
+      } catch (error) {
+        return this.#chargeFault(error, channel, 0n);
+      }
       if (status !== 'COMMITTED' && status !== 'ALREADY') return this.#statusFault(status, channel);
     }
     // A node answers ALREADY without a look at the signature, and one answer may cover several claims. So it is this claim
