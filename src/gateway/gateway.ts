@@ -81,6 +81,8 @@ export class Gateway {
   readonly #streaming: Streaming;
   readonly #server: Server;
   #requests = 0;
+  /** Called when no request is under way. */
+  #onIdle: () => void = () => {};
 
   /** Starts a gateway. Throws CONFIG_INVALID where it can not listen, or a setting is wrong. */
   static async start(options: GatewayOptions): Promise<Gateway> {
@@ -137,6 +139,11 @@ export class Gateway {
     await closed;
     clearTimeout(late);
     this.#upstream.close();
+    // What was charged for nothing is given back while the node still runs.
+    if (this.#requests > 0)
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
   }
 
   #createServer(): Server {
@@ -182,7 +189,7 @@ export class Gateway {
       if (expectsGo) response.writeContinue();
       await this.#forwardPaid(request, response, verdict.payment, price);
     } finally {
-      this.#requests--;
+      if (--this.#requests === 0) this.#onIdle();
     }
   }
 
