@@ -4,10 +4,10 @@ import { upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type { Challenges } from './challenges.ts';
 import type { GatewayCounters } from './counters.ts';
-import type { Payment, Refusal } from './payments.ts';
 import type { StoredReply } from './replies.ts';
 import { problemText, receiptText } from './scheme.ts';
 import type { AnswerHead } from './upstream.ts';
+import type { Payment, Refusal } from './verdict.ts';
 
 const PROBLEM = 'application/problem+json';
 const RETRY_SECONDS = '1';

@@ -14,12 +14,13 @@ import { nodeSystem, type System } from '../system/system.ts';
 import { Answers } from './answers.ts';
 import { Challenges, type Merchant } from './challenges.ts';
 import { countersJson, type GatewayCounters, newCounters } from './counters.ts';
-import { type GatewayNode, type Payment, type PaymentSettings, Payments, type Verdict } from './payments.ts';
+import { Payments } from './payments.ts';
 import { repeatKeyOf } from './repeat-key.ts';
 import { REPLY_LIMITS, Replies, type ReplyKey, type ReplyLimits } from './replies.ts';
 import { type Price, plainPath, priceAhead, type Routes } from './routes.ts';
 import { Streaming } from './streaming.ts';
 import { type AnswerHead, type Outcome, UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts';
+import type { GatewayNode, Payment, PaymentSettings, Verdict } from './verdict.ts';
 
 export interface GatewayLimits {
   connectionsMax: number;

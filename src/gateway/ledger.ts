@@ -5,8 +5,8 @@
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Clock } from '../system/system.ts';
-import type { GatewayNode, Verdict } from './payments.ts';
 import { isSame } from './sessions.ts';
+import type { GatewayNode, Verdict } from './verdict.ts';
 import type { Voucher } from './voucher.ts';
 
 /** Questions to the ledger in a second, from all clients. */

@@ -7,10 +7,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ClaimwireError } from '../errors.ts';
 import type { GatewayCounters } from './counters.ts';
 import { UnitCounter } from './meter-stream.ts';
-import type { Payment, Payments } from './payments.ts';
+import type { Payments } from './payments.ts';
 import type { Price } from './routes.ts';
 import { problemText } from './scheme.ts';
 import type { AnswerHead } from './upstream.ts';
+import type { Payment } from './verdict.ts';
 
 /** The request that streams. */
 interface Paying {

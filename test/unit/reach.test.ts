@@ -65,6 +65,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/gateway/ledger.ts',
     'src/gateway/replies.ts',
     'src/gateway/scheme.ts',
+    'src/gateway/verdict.ts',
   ],
   'test/unit/gateway/sessions.test.ts': ['src/gateway/repeat-key.ts', 'src/gateway/signature-check.ts'],
   'test/unit/gateway/gateway.test.ts': ['src/gateway/headers.ts', 'src/gateway/upstream.ts'],
