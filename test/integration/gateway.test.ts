@@ -7,12 +7,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { ClaimwireNode, Gateway, Routes } from 'claimwire';
+import { Payer, paidFetch, sessionAuthorization } from 'claimwire/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { paidFetch, sessionAuthorization } from '../../src/client/paid-fetch.ts';
-import { Payer } from '../../src/client/payer.ts';
-import { Gateway } from '../../src/gateway/gateway.ts';
-import { Routes } from '../../src/gateway/routes.ts';
-import { ClaimwireNode } from '../../src/node.ts';
 import { ask, challengesOf, listening, RECIPIENT, requestOf, TestPayer } from '../support/gateway-rig.ts';
 import { temporaryFolders } from '../support/node-process.ts';
 
