@@ -25,20 +25,19 @@ export class UnitCounter {
     return this.#isEventEmpty && this.#isLineEmpty;
   }
 
-  /** Adds a piece of the answer. Returns how many of its bytes lie within the first `limit` units of the stream. */
-  add(chunk: Uint8Array, limit = Number.POSITIVE_INFINITY): number {
-    if (this.#per === 'request') return chunk.length;
+  /** Takes as much of a piece of the answer as lies within the first `limit` units of the stream; so many bytes. */
+  take(piece: Uint8Array, limit = Number.POSITIVE_INFINITY): number {
+    if (this.#per === 'request') return piece.length;
     if (this.#per === 'byte') {
-      const room = Math.max(limit - this.count, 0);
-      this.count += chunk.length;
-      return Math.min(room, chunk.length);
+      const bytes = Math.min(limit - this.count, piece.length);
+      this.count += bytes;
+      return bytes;
     }
-    let within = chunk.length;
-    for (let at = 0; at < chunk.length; at++) {
-      this.#addByte(chunk[at]!);
-      if (this.count > limit && within === chunk.length) within = at;
+    for (let at = 0; at < piece.length; at++) {
+      if (this.count >= limit && this.isBetweenEvents && !isLineEnd(piece[at]!)) return at;
+      this.#addByte(piece[at]!);
     }
-    return within;
+    return piece.length;
   }
 
   /** An event counts from its first byte on, so that none is sent before it is paid. */
@@ -48,7 +47,7 @@ export class UnitCounter {
       return;
     }
     this.#afterReturn = byte === CARRIAGE_RETURN;
-    if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
+    if (!isLineEnd(byte)) {
       if (this.#isEventEmpty && this.#isLineEmpty) this.count++;
       this.#isLineEmpty = false;
       return;
@@ -57,4 +56,8 @@ export class UnitCounter {
     else this.#isEventEmpty = false;
     this.#isLineEmpty = true;
   }
+}
+
+function isLineEnd(byte: number): boolean {
+  return byte === LINE_FEED || byte === CARRIAGE_RETURN;
 }

@@ -8,7 +8,7 @@ import { ClaimwireError } from '../errors.ts';
 import type { GatewayCounters } from './counters.ts';
 import { UnitCounter } from './meter-stream.ts';
 import type { Payments } from './payments.ts';
-import type { Price } from './routes.ts';
+import { type Price, priceAhead } from './routes.ts';
 import { problemText } from './scheme.ts';
 import type { AnswerHead } from './upstream.ts';
 import type { Payment } from './verdict.ts';
@@ -52,18 +52,17 @@ export class Streaming {
     response.once('close', onClose);
     try {
       for await (const chunk of body as AsyncIterable<Buffer>) {
-        const isBetween = counter.isBetweenEvents;
-        const within = counter.add(chunk, paidFor);
-        if (within < chunk.length) {
-          const blocks = Math.ceil((counter.count - paidFor) / price.ahead);
-          if (!(await this.#pay(paying, BigInt(blocks * price.ahead) * price.drops, gone.signal))) {
-            this.#end(response, price, chunk.subarray(0, within), isBetween || within > 0);
-            return;
-          }
-          paidFor += blocks * price.ahead;
+        for (let rest = chunk; ; ) {
+          const bytes = counter.take(rest, paidFor);
+          // What is paid for goes out before more is asked for: the client may pay as it reads.
+          if (bytes > 0 && !response.write(rest.subarray(0, bytes)))
+            await once(response, 'drain', { signal: gone.signal });
+          if (response.destroyed) return;
+          rest = rest.subarray(bytes);
+          if (rest.length === 0) break;
+          if (!(await this.#pay(paying, gone.signal))) return this.#end(response, price, counter);
+          paidFor += price.ahead;
         }
-        if (!response.write(chunk)) await once(response, 'drain', { signal: gone.signal });
-        if (response.destroyed) return;
       }
       response.end();
     } finally {
@@ -75,8 +74,9 @@ export class Streaming {
     }
   }
 
-  /** Whether more was paid. */
-  async #pay({ payment }: Paying, drops: bigint, gone: AbortSignal): Promise<boolean> {
+  /** Whether as much again was paid. */
+  async #pay({ payment, price }: Paying, gone: AbortSignal): Promise<boolean> {
+    const drops = priceAhead(price);
     try {
       const signal = AbortSignal.any([gone, AbortSignal.timeout(this.#topUpMs)]);
       await this.#payments.more(payment, drops, signal);
@@ -89,17 +89,12 @@ export class Streaming {
     }
   }
 
-  /**
-   * Sends what was paid for. Then comes the stream's last word, where the client can read one; otherwise the connection
-   * breaks off, so that nobody takes the part for the whole.
-   */
-  #end(response: ServerResponse, { per }: Price, rest: Uint8Array, isBetween: boolean): void {
-    if (per !== 'event' || !isBetween) {
-      if (rest.length === 0) response.destroy();
-      else response.write(rest, () => response.destroy());
+  /** The stream's last word, where the client can read one; otherwise it breaks off, so that nobody takes the part for the whole. */
+  #end(response: ServerResponse, { per }: Price, counter: UnitCounter): void {
+    if (per !== 'event' || !counter.isBetweenEvents) {
+      response.destroy();
       return;
     }
-    response.write(rest);
     const problem = problemText('payment-required', 'the stream stops here, as nobody paid for more of it');
     response.end(`event: payment-required\ndata: ${problem}\n\n`);
   }

@@ -7,7 +7,7 @@ import { gatewayRig, type Rig, requestOf, TestPayer } from '../../support/gatewa
 
 function units(per: 'byte' | 'event', ...pieces: string[]): number {
   const counter = new UnitCounter(per);
-  for (const piece of pieces) counter.add(Buffer.from(piece));
+  for (const piece of pieces) counter.take(Buffer.from(piece));
   return counter.count;
 }
 
@@ -17,6 +17,15 @@ test('events are counted as the standard divides them, wherever the pieces are c
   expect(units('event', ...stream)).toBe(5);
   expect(units('event', '\n\n\n')).toBe(0);
   expect(units('byte', 'abc', 'de')).toBe(5);
+});
+
+test('a piece is cut where the paid units end', () => {
+  const counter = new UnitCounter('event');
+  expect(counter.take(Buffer.from('data: a\n\ndata: b\n\ndata: c\n\n'), 2)).toBe(18);
+  expect([counter.count, counter.isBetweenEvents]).toEqual([2, true]);
+  expect(counter.take(Buffer.from('data: c'), 3)).toBe(7);
+  expect([counter.count, counter.isBetweenEvents]).toEqual([3, false]);
+  expect(new UnitCounter('byte').take(Buffer.from('abcdef'), 4)).toBe(4);
 });
 
 /** Sends an event when the test says so. */
