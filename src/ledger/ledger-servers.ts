@@ -52,6 +52,8 @@ export class LedgerServers {
   private progressed = false;
   private progressedAt = 0;
   private failures: string[] = [];
+  /** Why every URL failed, during the pause after that. */
+  private pausedFor: string | undefined;
   private stopping = false;
   private endPause: () => void = () => {};
 
@@ -70,6 +72,7 @@ export class LedgerServers {
     signal?.throwIfAborted();
     if (this.current !== undefined) return Promise.resolve(this.current);
     if (this.stopping) return Promise.reject(this.unreachable('the connection is closed'));
+    if (this.pausedFor !== undefined) return Promise.reject(this.unreachable(this.pausedFor));
     if (this.waiting.size >= WAITING_MAX) return Promise.reject(this.unreachable(`${WAITING_MAX} questions wait`));
     return new Promise((resolve, reject) => {
       const abort = () => {
@@ -143,8 +146,10 @@ export class LedgerServers {
       logger.warn(`ledger server ${url}: ${reason}`);
       this.failures = [...this.failures, `${url}: ${reason}`].slice(-urls.length);
       if (failed === 0 || failed % urls.length !== 0) continue;
-      this.failWaiting(this.failures.join('; '));
+      this.pausedFor = this.failures.join('; ');
+      this.failWaiting(this.pausedFor);
       await this.pause(Math.min(PAUSE_MS * 2 ** (failed / urls.length - 1), PAUSE_MS_MAX));
+      this.pausedFor = undefined;
     }
     this.failWaiting('the connection is closed');
   }
