@@ -78,7 +78,7 @@ export class XrplSession {
   private endedFor: string | undefined;
   private resolveGone: (reason: string) => void = () => {};
 
-  private constructor({ xrpl, url, clock, timeoutMs, onLedgerClosed, onTransaction }: SessionOptions) {
+  constructor({ xrpl, url, clock, timeoutMs, onLedgerClosed, onTransaction }: SessionOptions) {
     this.url = url;
     this.clock = clock;
     this.timeoutMs = timeoutMs;
@@ -98,14 +98,12 @@ export class XrplSession {
     });
   }
 
-  static async open(options: SessionOptions): Promise<XrplSession> {
-    const session = new XrplSession(options);
+  async connect(): Promise<void> {
     try {
-      await session.within('connect', session.client.connection.connect());
-      return session;
+      await this.within('connect', this.client.connection.connect());
     } catch (error) {
-      session.end(short((error as Error).message));
-      throw session.asOurs('connect', error);
+      this.end(short((error as Error).message));
+      throw this.asOurs('connect', error);
     }
   }
 

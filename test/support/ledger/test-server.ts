@@ -5,16 +5,8 @@
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Chain } from './chain.ts';
-import {
-  affectedAccounts,
-  COMMANDS,
-  CommandError,
-  completeLedgers,
-  type Fields,
-  ledgerMessage,
-  transactionMessage,
-  type View,
-} from './commands.ts';
+import { COMMANDS, CommandError, completeLedgers, type Fields, type View } from './commands.ts';
+import { affectedAccounts, ledgerMessage, transactionMessage } from './streams.ts';
 
 interface Subscription {
   ledgers: boolean;

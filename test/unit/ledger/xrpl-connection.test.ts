@@ -245,16 +245,56 @@ describe('a bad server gives way', () => {
     expect([first.connections, second.connections]).toEqual([0, 1]);
   });
 
+  test('an account that is followed while a server is being admitted', async () => {
+    const touched: Uint8Array[] = [];
+    first.forge = ({ command }) => {
+      if (command === 'subscribe' && touched.length === 0 && first.requests.length === 2)
+        connection.onChannelTouched(payee.address, (id) => touched.push(id));
+      return undefined;
+    };
+    await connected();
+    await soon(() => expect(first.requests.at(-1)).toMatchObject({ accounts: [payee.address] }));
+    ledger.submit(claim(5n));
+    ledger.closeLedger();
+    await soon(() => expect(touched).toEqual([bytes(channel)]));
+  });
+
+  test('what a server tells before it is admitted is not believed', async () => {
+    first.forge = ({ command }) => {
+      if (command === 'server_info') first.sendRaw('{"type":"ledgerClosed","ledger_index":4000000000,"ledger_time":1}');
+      return undefined;
+    };
+    await connected();
+    expect(connection.validated!.index).toBe(1001);
+  });
+
+  test('closing does not wait for a server that hangs', async () => {
+    first.hung = true;
+    await connect([first, second]);
+    await soon(() => expect(first.requests).toHaveLength(1));
+    await connection.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  test('xrpl.js does not go back by itself to a server that was left', async () => {
+    await connected();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    first.dropConnections();
+    await soon(() => expect(connection.url).toBe(second.url));
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+  });
+
   test('one URL: after a pause, which grows', async () => {
     await connect([first]);
     await connection.networkId();
     first.refusing = true;
     ledger.dropConnections();
+    await soon(() => expect(warnings).toHaveLength(1));
     for (const pauseMs of [PAUSE_MS, 2 * PAUSE_MS, 4 * PAUSE_MS]) {
       const told = warnings.length;
-      await soon(() => expect(clock.pending).toBe(1));
       clock.advance(pauseMs - 1);
-      expect(warnings).toHaveLength(told);
+      expect(clock.pending, 'the pause goes on').toBe(1);
       if (pauseMs === 4 * PAUSE_MS) first.refusing = false;
       clock.advance(1);
       if (first.refusing) await soon(() => expect(warnings).toHaveLength(told + 1));
@@ -501,12 +541,16 @@ describe('a hostile server', () => {
 
   test('pages of different ledgers are not put together', async () => {
     let index = 1001;
-    ledger.server.forge = (request) => {
-      const result = { ...seen, ledger_index: index, account_objects: [], marker: 'more', ledger: { close_time: 5 } };
-      if (request.command === 'account_objects') index += 1;
+    ledger.server.forge = ({ command, ledger_index }) => {
+      const named = { ...seen, ledger_index };
+      if (command === 'ledger') return { status: 'success', result: { ...named, ledger: { close_time: 5 } } };
+      const more = index < 1004 ? { marker: 'more' } : {};
+      const result = { ...seen, ledger_index: index, account_objects: [], ...more };
+      index += 1;
       return { status: 'success', result };
     };
-    await expect(connection.channelsTo(payee.address)).rejects.toMatchObject({ code: 'LEDGER_REFUSED' });
+    const refused = { code: 'LEDGER_REFUSED', details: { field: 'ledger_index' } };
+    await expect(connection.channelsTo(payee.address)).rejects.toMatchObject(refused);
   });
 });
 
