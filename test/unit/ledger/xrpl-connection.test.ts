@@ -370,6 +370,22 @@ describe('a bad server gives way', () => {
     await soon(() => expect(connection.url).toBe(second.url));
   });
 
+  test('a server that lags is used while there is none better, and misses no ledger', async () => {
+    ledger.closeLedger(2);
+    first.lagLedgers = 2;
+    first.answerDelayMs = 5;
+    await connect([first]);
+    const ledgers: number[] = [];
+    connection.onLedger(({ index }) => ledgers.push(index));
+    expect((await connection.channel(bytes(channel))).ledger.index).toBe(1001);
+    ledger.closeLedger();
+    first.standStill();
+    ledger.closeLedger(2);
+    expect((await connection.channel(bytes(channel))).ledger.index).toBe(1002);
+    first.goOn();
+    await soon(() => expect(ledgers).toEqual([1001, 1002, 1003, 1004]));
+  });
+
   test('a server on another network than the one given', async () => {
     const other = await TestLedger.start({ accounts: {}, networkId: 1 });
     await connect([other.server, second], 0);
