@@ -27,6 +27,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/verifier.ts',
     'src/threads/topology.ts',
   ],
+  'test/integration/meter.test.ts': [
+    'src/meter/meter.ts',
+    'src/threads/committed-feed.ts',
+    'src/transport/local.ts',
+    'src/transport/local-calls.ts',
+  ],
+  'test/unit/meter/charges.test.ts': ['src/meter/account.ts', 'src/meter/deferred.ts'],
   'test/integration/node-process.test.ts': ['src/serve.ts', 'src/log.ts'],
   'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
@@ -88,6 +95,12 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/differential/slots.test.ts': ['src/verify/kernel.ts', 'src/verify/kernel-backend.ts'],
   'test/unit/verify/ed25519.test.ts': ['src/verify/key-objects.ts'],
+  'test/unit/ledger/xrpl-connection.test.ts': [
+    'src/ledger/ledger-answer.ts',
+    'src/ledger/ledger-servers.ts',
+    'src/ledger/xrpl-library.ts',
+    'src/ledger/xrpl-session.ts',
+  ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
   'test/unit/load/report.test.ts': [
     'src/load/report/charts.ts',
@@ -116,6 +129,7 @@ const TYPES_ALONE = [
   'src/client/links/peer-link.ts',
   'src/control/ledger-control.ts',
   'src/control/meter-control.ts',
+  'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
 ];
 
