@@ -41,6 +41,7 @@ export async function serve(options: NodeStartOptions = {}): Promise<ServingNode
       tokens: new ScopedTokens(data, nodeSystem, logger),
       token: loadAdminToken(data, nodeSystem),
       control: node,
+      meter: node,
       parser,
     });
   } catch (error) {

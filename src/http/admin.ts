@@ -52,8 +52,7 @@ export interface AdminOptions {
   /** Tokens of other scopes. */
   tokens?: ScopedTokens | undefined;
   control: NodeControl;
-  /** Without it there are no routes to charge, wait, listen or submit. */
-  meter?: MeterControl | undefined;
+  meter: MeterControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
@@ -82,7 +81,7 @@ interface Admin extends AdminOptions {
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control, meter, logger = stderrLogger } = options;
+  const { host, port, control, logger = stderrLogger } = options;
   if (!isLoopback(host))
     logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
@@ -97,7 +96,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const holds = new Holds(counters);
   const router = new Router([
     ...channelRoutes(control, options.parser, listings),
-    ...(meter === undefined ? [] : meterRoutes({ ...options, meter, turns, holds, counters })),
+    ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters),
     ...openapiRoutes(),
   ]);
