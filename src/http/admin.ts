@@ -18,6 +18,7 @@ import { channelRoutes } from './channels.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { healthRoutes } from './health.ts';
+import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { type Route, Router } from './route.ts';
@@ -44,6 +45,8 @@ export interface AdminOptions {
   /** Tokens of other scopes. */
   tokens?: ScopedTokens | undefined;
   control: NodeControl;
+  /** Where the node is connected to the XRP Ledger. */
+  ledger?: Ledger | undefined;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
@@ -68,7 +71,7 @@ interface Admin extends AdminOptions {
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control, logger = stderrLogger } = options;
+  const { host, port, control, ledger, logger = stderrLogger } = options;
   if (!isLoopback(host))
     logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
@@ -78,10 +81,11 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     onFirstBytes: (connection) => parser.emit('connection', connection),
     onRequest: (request, response) => void answer(admin, request, response),
   });
-  const listings = new Listings(control, turns, () => connections.counters.busy++);
+  const listings = new Listings(control, ledger, turns, () => connections.counters.busy++);
   const router = new Router([
-    ...channelRoutes(control, options.parser, listings),
-    ...healthRoutes(control, connections.counters),
+    ...channelRoutes(control, ledger, options.parser, listings),
+    ...healthRoutes(control, connections.counters, ledger),
+    ...ledgerRoutes(ledger),
   ]);
   const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);
