@@ -39,6 +39,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/route.ts',
   ],
   'test/unit/http/admin-access.test.ts': ['src/control/access.ts'],
+  'test/unit/http/metering.test.ts': [
+    'src/http/charges.ts',
+    'src/http/claims.ts',
+    'src/http/holds.ts',
+    'src/http/waits.ts',
+  ],
+  'test/unit/http/events.test.ts': ['src/http/event-stream.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',
@@ -79,6 +86,12 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/differential/slots.test.ts': ['src/verify/kernel.ts', 'src/verify/kernel-backend.ts'],
   'test/unit/verify/ed25519.test.ts': ['src/verify/key-objects.ts'],
+  'test/unit/ledger/xrpl-connection.test.ts': [
+    'src/ledger/ledger-answer.ts',
+    'src/ledger/ledger-servers.ts',
+    'src/ledger/xrpl-library.ts',
+    'src/ledger/xrpl-session.ts',
+  ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
   'test/unit/load/report.test.ts': [
     'src/load/report/charts.ts',
