@@ -39,7 +39,11 @@ export interface ServingNode {
 }
 
 /** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does, and DEPENDENCY_MISSING where the ledger's library is. */
-export async function serve({ ledger: wanted, connect = connectXrpl, ...options }: ServeOptions = {}): Promise<ServingNode> {
+export async function serve({
+  ledger: wanted,
+  connect = connectXrpl,
+  ...options
+}: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);

@@ -1,6 +1,7 @@
 /** The options of `claimwire node`, and the settings they make. */
-import { type Logger, lineLogger } from '../src/log.ts';
+
 import type { LedgerOptions } from '../src/ledger/settings.ts';
+import { type Logger, lineLogger } from '../src/log.ts';
 import type { ServeOptions } from '../src/serve.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { hostPort, readFile, usage } from './args.ts';
@@ -253,7 +254,8 @@ function ledgerOptions(values: Values<typeof SERVER_OPTIONS>): LedgerOptions | u
   const urls = values.ledger.flat();
   if (urls.length === 0 && account === undefined && !values['auto-open']) return undefined;
   if (urls.length === 0) return usage('--ledger: expected a server, as --account or --auto-open is there, got nothing');
-  if (account === undefined) return usage('--account: expected the address that channels pay, as --ledger is there, got nothing');
+  if (account === undefined)
+    return usage('--account: expected the address that channels pay, as --ledger is there, got nothing');
   return {
     urls,
     account,
