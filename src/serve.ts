@@ -76,6 +76,7 @@ export async function serve({
       token: loadAdminToken(data, nodeSystem),
       control: node,
       ledger,
+      meter: node,
       parser,
     });
   } catch (error) {
