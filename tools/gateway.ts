@@ -10,8 +10,7 @@ import { Routes } from '../src/gateway/routes.ts';
 import { hostPortText } from '../src/host-port.ts';
 import { parseAddress } from '../src/ledger/xrpl.ts';
 import type { Logger } from '../src/log.ts';
-import type { NodeStartOptions } from '../src/node.ts';
-import { serve } from '../src/serve.ts';
+import { type ServeOptions, serve } from '../src/serve.ts';
 import { hostPort, readFile, usage } from './args.ts';
 import { defineCommand } from './command.ts';
 import { nextSignal, print, readyFacts, untilStopped } from './node.ts';
@@ -147,13 +146,13 @@ function network(text: string): string {
   return /^[\w-]{1,32}$/.test(text) ? text : usage(`--network: expected a name like testnet or a number, got ${text}`);
 }
 
-async function runGateway(options: NodeStartOptions & { logger: Logger }, settings: Settings): Promise<number> {
+async function runGateway(options: ServeOptions & { logger: Logger }, settings: Settings): Promise<number> {
   const { logger } = options;
   const serving = await serve(options);
   const { node } = serving;
   let gateway: Gateway;
   try {
-    gateway = await Gateway.start({ ...settings, node, meter: node, logger });
+    gateway = await Gateway.start({ ...settings, node, meter: node, ledger: serving.ledger, logger });
   } catch (error) {
     await serving.stop();
     throw error;

@@ -5,7 +5,7 @@ import { DROPS_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** What a price is for: the whole answer, each byte of its body, or each event of its event stream. */
-export const PRICE_UNITS = ['request', 'byte', 'event'] as const;
+const PRICE_UNITS = ['request', 'byte', 'event'] as const;
 export type PriceUnit = (typeof PRICE_UNITS)[number];
 
 export interface Price {

@@ -6,7 +6,7 @@
  */
 
 /** A credential is a few hundred bytes; whatever is longer is not read. */
-export const CREDENTIAL_CHARACTERS_MAX = 8 << 10;
+const CREDENTIAL_CHARACTERS_MAX = 8 << 10;
 const BASE64URL = /^[A-Za-z0-9_-]+={0,2}$/;
 const PROBLEMS = 'https://paymentauth.org/problems/';
 

@@ -19,7 +19,7 @@ const problemOf = (reply: Reply): string => PROBLEM.exec(JSON.parse(reply.body).
 const receiptOf = (reply: Reply) =>
   JSON.parse(Buffer.from(String(reply.headers['payment-receipt']), 'base64url').toString());
 
-async function rigWithPayer(name = 'alice', type?: 'ed25519') {
+async function rigWithPayer(name = 'alice', type: 'secp256k1' | 'ed25519' = 'secp256k1') {
   const rig = await gatewayRig();
   const payer = new TestPayer(name, type);
   rig.node.open(payer);
@@ -189,6 +189,15 @@ test('a node that answers COMMITTED for a claim that is not in its books is not 
     return { status: 'COMMITTED', committed: 5_000n };
   };
   const forged = payer.pay(await rig.challenge(), 4_000n, { signature: new TestPayer('stranger').sign(4_000n) });
+  expect(problemOf(await paid(rig, forged))).toBe('session/invalid-signature');
+  expect(rig.node.spent(payer.channelId)).toBe(0n);
+});
+
+test('an amount that was raised without a claim is spent by nobody with a signature of zeros', async () => {
+  const { rig, payer } = await rigWithPayer('carol', 'ed25519');
+  await using _ = rig;
+  rig.node.commit([payer.channelId, 500n]);
+  const forged = payer.pay(await rig.challenge(), 500n, { signature: '00'.repeat(64) });
   expect(problemOf(await paid(rig, forged))).toBe('session/invalid-signature');
   expect(rig.node.spent(payer.channelId)).toBe(0n);
 });
