@@ -1,5 +1,6 @@
 /** Vouchers in the header: what is asked, what is taken, what is refused and why, and that nobody is charged twice. */
 import { expect, test } from 'vitest';
+import { Routes } from '../../../src/gateway/routes.ts';
 import { addressOf } from '../../../src/gateway/voucher.ts';
 import { derFromCompact } from '../../../src/ledger/xrpl.ts';
 import {
@@ -261,4 +262,31 @@ test('open and close without a ledger say what the server lacks', async () => {
   expect(problemOf(open)).toBe('session/channel-not-found');
   expect(open.body).toContain('--ledger');
   expect((await paid(rig, payer.pay(challenge, 25n, { action: 'close' }))).status).toBe(403);
+});
+
+test('a voucher pays up to its amount, whatever else is charged while it is looked at', async () => {
+  const { rig, payer } = await rigWithPayer();
+  await using _ = rig;
+  await rig.node.submit(payer.claim(1_000n));
+  const { charge } = rig.node;
+  rig.node.charge = async (...call) => {
+    rig.node.charge = charge;
+    await charge.call(rig.node, payer.channelId, 25n);
+    return charge.call(rig.node, ...call);
+  };
+  expect(problemOf(await paid(rig, payer.pay(await rig.challenge(), 25n)))).toBe('session/delta-too-small');
+  expect([rig.node.spent(payer.channelId), rig.seen.length, rig.gateway.counters.drops]).toEqual([25n, 0, 0n]);
+});
+
+test('the challenge of a cheap resource pays for no dear one', async () => {
+  const routes = Routes.parse([
+    { path: '/cheap', price: 1 },
+    { path: '/dear', price: 25 },
+  ]);
+  await using rig = await gatewayRig({ routes });
+  const payer = new TestPayer('alice');
+  rig.node.open(payer);
+  const header = payer.pay(await rig.challenge('/cheap'), 25n);
+  expect(problemOf(await paid(rig, header, '/dear'))).toBe('invalid-challenge');
+  expect((await paid(rig, header, '/cheap')).status).toBe(200);
 });
