@@ -112,6 +112,16 @@ test('a snapshot tells of everything first, and says where it ends', async () =>
   ]);
 });
 
+test('a node that cannot read its table ends the stream, and nothing else', async () => {
+  admin.node.channels = () => {
+    throw new Error('a fault of the table');
+  };
+  const reader = await listening('?snapshot=1');
+  await reader.closed;
+  await until(() => admin.meter.listeners.size === 0);
+  expect((await stats()).held).toBe(0);
+});
+
 test('a slow reader misses steps and no amount, and is told of all channels again where too many have changed', async () => {
   rows(11, 10_000);
   const slow = await listening();
