@@ -11,6 +11,7 @@ import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
 import { type CommittedJson, readEvents } from './event-reader.ts';
+import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 import { type AdminClientOptions, asCode, Requests } from './requests.ts';
@@ -45,6 +46,11 @@ export class AdminClient {
   /** Opens one channel, or finds it open with the same parameters. */
   async openChannel(opening: OpeningJson): Promise<ChannelJson> {
     return (await this.#requests.json('POST', '/channels', opening)) as ChannelJson;
+  }
+
+  /** Opens a channel with what a validated ledger says of it. The node needs --ledger. */
+  async openFromLedger(ledgerChannelId: string): Promise<RowJson> {
+    return (await this.#requests.json('POST', '/channels', { ledgerChannelId })) as RowJson;
   }
 
   /** Opens some (up to a few thousand, as JSON); throws the first refusal if there is one. */
@@ -84,17 +90,17 @@ export class AdminClient {
 
   /** @param id u64 handle in decimal, or ledger channel id in hex */
   /** The channel of this handle. Rejects with CHANNEL_UNKNOWN. */
-  async channel(id: string): Promise<ChannelJson> {
-    return (await this.#requests.json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+  async channel(id: string): Promise<RowJson> {
+    return (await this.#requests.json('GET', `/channels/${encodeURIComponent(id)}`)) as RowJson;
   }
 
   /** All channels in the order of opening, read page by page, so that a slow reader keeps no answer open in the node. */
-  async *channels(state?: string): AsyncGenerator<ChannelJson> {
+  async *channels(state?: string): AsyncGenerator<RowJson> {
     const query = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
     for (let from: string | null = '0'; from !== null; ) {
       const response = await this.#requests.fetch('GET', `/channels?from=${from}&limit=${PAGE_ROWS}${query}`);
       from = response.headers.get(NEXT_FROM_HEADER);
-      yield* (await this.#requests.body(response)) as ChannelJson[];
+      yield* (await this.#requests.body(response)) as RowJson[];
     }
   }
 
