@@ -9,7 +9,7 @@ import type { Clock } from '../system/system.ts';
 import { type Fields, fieldsOf, timeOf, u32Of } from './ledger-answer.ts';
 import type { ValidatedLedger } from './ledger-port.ts';
 import type { XrplLibrary } from './xrpl-library.ts';
-import { XrplSession } from './xrpl-session.ts';
+import { shownUrl, XrplSession } from './xrpl-session.ts';
 
 const PAUSE_MS = 500;
 const PAUSE_MS_MAX = 30_000;
@@ -146,8 +146,8 @@ export class LedgerServers {
       if (this.stopping) break;
       if (this.progressed) failed = 0;
       else failed += 1;
-      logger.warn(`ledger server ${url}: ${reason}`);
-      this.failures = [...this.failures, `${url}: ${reason}`].slice(-urls.length);
+      logger.warn(`ledger server ${shownUrl(url)}: ${reason}`);
+      this.failures = [...this.failures, `${shownUrl(url)}: ${reason}`].slice(-urls.length);
       if (failed === 0 || failed % urls.length !== 0) continue;
       this.pausedFor = this.failures.join('; ');
       this.failWaiting(this.pausedFor);
@@ -175,7 +175,9 @@ export class LedgerServers {
     try {
       await session.connect();
       await this.admit(session);
-      logger.info(`ledger server ${url}: connected, network ${this.networkId}, ledger ${this.validated!.index}`);
+      logger.info(
+        `ledger server ${session.url}: connected, network ${this.networkId}, ledger ${this.validated!.index}`,
+      );
       endWatch = clock.every(staleMs / STALE_CHECKS, () => {
         if (clock.monotonic() - this.progressedAt >= staleMs)
           session.end(`its validated ledger has stood still at ${this.validated!.index} for ${staleMs} ms`);
@@ -264,7 +266,7 @@ export class LedgerServers {
 
   private unreachable(reason: string): ClaimwireError {
     const message = `expected a ledger server, got none (${reason}); check the URLs and the network`;
-    return new ClaimwireError('LEDGER_UNREACHABLE', message, { urls: this.options.urls });
+    return new ClaimwireError('LEDGER_UNREACHABLE', message, { urls: this.options.urls.map(shownUrl) });
   }
 
   private pause(forMs: number): Promise<void> {

@@ -67,7 +67,14 @@ function short(text: unknown): string {
   return String(text).slice(0, REASON_CHARACTERS_MAX);
 }
 
+/** A server's URL as it may be shown and logged: paths and user names often are secrets. */
+export function shownUrl(url: string): string {
+  const { protocol, host } = new URL(url);
+  return `${protocol}//${host}`;
+}
+
 export class XrplSession {
+  /** As it may be shown. */
   readonly url: string;
   /** Resolves with the reason once the session ended. */
   readonly gone: Promise<string>;
@@ -79,7 +86,7 @@ export class XrplSession {
   private resolveGone: (reason: string) => void = () => {};
 
   constructor({ xrpl, url, clock, timeoutMs, onLedgerClosed, onTransaction }: SessionOptions) {
-    this.url = url;
+    this.url = shownUrl(url);
     this.clock = clock;
     this.timeoutMs = timeoutMs;
     this.gone = new Promise((resolve) => {

@@ -52,7 +52,7 @@ async function connect(servers: TestServer[] = ledger.servers, networkId?: numbe
 }
 /** Waits for what comes over a socket. */
 function soon(check: () => void): Promise<void> {
-  return vi.waitFor(check, { interval: 2, timeout: 5000 });
+  return vi.waitFor(check, { interval: 2, timeout: 20_000 });
 }
 
 beforeEach(async () => {
@@ -311,6 +311,24 @@ describe('a bad server gives way', () => {
     // And none waits for the end of the pause.
     await expect(connection.fee()).rejects.toMatchObject(failure);
     expect(connection.url).toBeUndefined();
+  });
+
+  test('secrets in URLs are shown nowhere', async () => {
+    const told: string[] = [];
+    const tell = (message: string) => told.push(message);
+    const url = `${first.url.replace('ws://', 'ws://name:secret@')}/secret?key=secret`;
+    connection = await connectLedger({ urls: [url], logger: { info: tell, warn: tell, error: tell }, clock });
+    await connection.networkId();
+    expect(connection.url).toBe(first.url);
+    first.hung = true;
+    const asked = connection.fee().catch((error) => told.push(JSON.stringify(error), error.message));
+    first.dropConnections();
+    await asked;
+    first.refusing = true;
+    await connection.fee().catch((error) => told.push(JSON.stringify(error), error.message));
+    expect(told.length).toBeGreaterThan(4);
+    expect(told.join()).not.toContain('secret');
+    expect(told.join()).toContain(first.url);
   });
 
   test('a hung server', async () => {
