@@ -15,7 +15,7 @@ import { nativeUdpFault } from '../../src/transport/udp-native.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
 import { provenLoad } from '../path/load.ts';
-import type { ChargeRun, FeedRun, ServiceCommand } from './service.ts';
+import type { ChargeRun, FeedRun, FeedTurn, ServiceCommand } from './service.ts';
 
 const CLAIMS_PER_SECOND = 100_000;
 const SECONDS = 5;
@@ -88,11 +88,20 @@ async function measure({ quick, note }: BenchContext): Promise<Figures> {
   };
   if (nativeUdpFault() !== undefined) return figures;
   const { answer: feed } = await beside<FeedRun>('max', seconds, 'feed');
-  const pairs = feed.on.slice(0, feed.off.length).map((on, index) => on / feed.off[index]!);
+  const count = Math.min(feed.on.length, feed.off.length);
+  const ratios = (of: (on: FeedTurn, off: FeedTurn) => number) =>
+    median(Array.from({ length: count }, (_, index) => of(feed.on[index]!, feed.off[index]!)));
+  const rate = median(feed.off.map(({ perSecond }) => perSecond));
   note(
-    `listener on ${Math.round(median(feed.on))}/s, off ${Math.round(median(feed.off))}/s, ${pairs.length} pairs; told ${feed.told} times of a channel, sum ${feed.sum}`,
+    `${count} pairs of turns without and with a listener, ${Math.round(rate)} claims/s without; told ${feed.told} times of a channel, sum ${feed.sum}`,
   );
-  return { ...figures, 'meter.feedOnVsOff': median(pairs), 'meter.claimsPerSecondFeedOff': median(feed.off) };
+  return {
+    ...figures,
+    'meter.feedClaimsPerSecond': rate,
+    'meter.feedOnVsOff': ratios((on, off) => on.perSecond / off.perSecond),
+    // Of the processor time that a claim takes: it says the same on a machine that has other work too.
+    'meter.feedOnVsOffByCost': ratios((on, off) => off.nsPerClaim / on.nsPerClaim),
+  };
 }
 
 await runBench({ name: 'meter', backend: 'native' }, measure);

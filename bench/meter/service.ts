@@ -7,7 +7,7 @@ import { parseHostPort } from '../../src/host-port.ts';
 import { serve } from '../../src/serve.ts';
 
 /** Charges under way, as of a service with so many requests at a time. */
-const CHARGES_AT_A_TIME = 512;
+const CHARGES_AT_A_TIME = 2_048;
 /** How long the listener is on, then off. */
 const TURN_MS = 200;
 
@@ -20,10 +20,15 @@ export interface ChargeRun {
   answeredDrops: number;
   spentDrops: number;
 }
-/** Claims committed per second in each turn, with the listener on and off, in pairs. */
+/** What the path did in a turn: claims committed per second, and processor time of the whole process per claim. */
+export interface FeedTurn {
+  perSecond: number;
+  nsPerClaim: number;
+}
+/** Turns with the listener on and off, in pairs. */
 export interface FeedRun {
-  on: number[];
-  off: number[];
+  on: FeedTurn[];
+  off: FeedTurn[];
   /** Channels told of while it was on, and the sum of their amounts modulo 2^53. */
   told: number;
   sum: number;
@@ -78,22 +83,27 @@ async function charge(seconds: number): Promise<ChargeRun> {
 /** Alternates a listener that reads every entry with none. */
 async function feed(seconds: number): Promise<FeedRun> {
   const result: FeedRun = { on: [], off: [], told: 0, sum: 0 };
-  const rate = async () => {
-    const [before, startedAt] = [committed(), performance.now()];
+  const turn = async (): Promise<FeedTurn> => {
+    const [before, startedAt, cost] = [committed(), performance.now(), process.cpuUsage()];
     await new Promise((resolve) => setTimeout(resolve, TURN_MS));
-    return ((committed() - before) * 1_000) / (performance.now() - startedAt);
+    const claims = committed() - before;
+    const { user, system } = process.cpuUsage(cost);
+    return {
+      perSecond: (claims * 1_000) / (performance.now() - startedAt),
+      nsPerClaim: ((user + system) * 1_000) / claims,
+    };
   };
-  const turns: Record<'on' | 'off', () => Promise<number>> = {
-    off: rate,
+  const turns: Record<'on' | 'off', () => Promise<FeedTurn>> = {
+    off: turn,
     on: async () => {
       const unlisten = node.onCommitted((batch) => {
         result.told += batch.length;
         for (let index = 0; index < batch.length; index++)
           result.sum = (result.sum + Number(batch.channelId(index) & 0xffn) + Number(batch.committed(index))) % 2 ** 53;
       });
-      const perSecond = await rate();
+      const measured = await turn();
       unlisten();
-      return perSecond;
+      return measured;
     },
   };
   const until = performance.now() + seconds * 1_000;
