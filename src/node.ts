@@ -21,8 +21,9 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
+import type { LedgeredNode } from './control/ledger-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
-import type { NodeControl, NodeStats } from './control/node-control.ts';
+import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
@@ -34,6 +35,7 @@ import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
+import { RaisedAmounts } from './registry/raised.ts';
 import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
@@ -62,10 +64,12 @@ export interface NodeTotals {
 export interface NodeStartOptions extends NodeOptions {
   /** By default the node logs lines to stderr. */
   logger?: Logger;
+  /** Called when the channels are known, before any claim is received: what is leased here is leased from the first claim on. */
+  beforeReceiving?: (node: ClaimwireNode) => void;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements NodeControl, MeterControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -77,6 +81,7 @@ export class ClaimwireNode implements NodeControl, MeterControl {
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #feed: CommittedFeed;
+  readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
   readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
@@ -95,7 +100,11 @@ export class ClaimwireNode implements NodeControl, MeterControl {
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
    * BACKEND_UNAVAILABLE, and the error of a failed thread. Afterwards no thread runs, and the folder is unlocked.
    */
-  static async start({ logger = stderrLogger, ...options }: NodeStartOptions = {}): Promise<ClaimwireNode> {
+  static async start({
+    logger = stderrLogger,
+    beforeReceiving = () => {},
+    ...options
+  }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
       logger.warn(`backend ${name} passed over: ${reason}`),
     );
@@ -110,7 +119,7 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder, logger);
-      await node.#start();
+      await node.#start(beforeReceiving);
       return node;
     } catch (error) {
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
@@ -153,7 +162,8 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     this.#table = new ChannelTable(this.#arena);
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
     this.#feed = new CommittedFeed(this.#arena, this.#table);
-    this.#meter = new Meter(this.#feed, this.sideTables);
+    this.#raised = new RaisedAmounts(this.sideTables);
+    this.#meter = new Meter(this.#feed, this.sideTables, this.#raised);
   }
 
   /** Whether claims are received, and the threads make progress. */
@@ -189,7 +199,12 @@ export class ClaimwireNode implements NodeControl, MeterControl {
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(() => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
+    return this.#change(async () => {
+      const checked = openings.map((opening) => openingOf(opening, this.#keys));
+      for (const { channelId, ledgerChannelId, committed = 0n } of checked)
+        if (this.channel(channelId) === undefined) await this.#recordRaise(ledgerChannelId, 0n, committed);
+      return this.#store.open(checked);
+    });
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
@@ -205,6 +220,16 @@ export class ClaimwireNode implements NodeControl, MeterControl {
   }
   async closeChannel(channelId: bigint): Promise<Channel> {
     return this.#change(() => this.#store.close(channelId));
+  }
+  leaseChannel(channelId: bigint, until: number): void {
+    this.#store.lease(channelId, until);
+  }
+  async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
+    return this.#change(async () => {
+      const channel = this.#store.get(channelId);
+      if (channel !== undefined) await this.#recordRaise(channel.ledgerChannelId, channel.committed, drops);
+      return this.#store.raise(channelId, drops);
+    });
   }
   async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
     const result = await this.#change(() => this.#store.remove(channelIds, options.force ?? false));
@@ -256,6 +281,12 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
   }
 
+  /** What was spent was paid to this node, also where the channel was removed meanwhile and its amount is gone. */
+  async #recordRaise(ledgerChannelId: Uint8Array, committed: bigint, to: bigint): Promise<void> {
+    const spent = this.#meter.spentOf(ledgerChannelId);
+    await this.#raised.record(ledgerChannelId, spent > committed ? spent : committed, to);
+  }
+
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
@@ -289,7 +320,7 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     await this.stop();
   }
 
-  async #start(): Promise<void> {
+  async #start(beforeReceiving: (node: ClaimwireNode) => void): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
     const token = loadAdminToken(data, nodeSystem);
@@ -301,6 +332,7 @@ export class ClaimwireNode implements NodeControl, MeterControl {
     await this.#store.checkpoint();
     await this.#journals.begin();
     this.#store.freeRemoved();
+    beforeReceiving(this);
     await this.#startThreads(this.#journals, token);
   }
 

@@ -52,7 +52,9 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/holds.ts',
     'src/http/waits.ts',
   ],
-  'test/unit/http/events.test.ts': ['src/http/event-stream.ts'],
+  'test/unit/http/events.test.ts': ['src/http/event-stream.ts', 'src/http/events.ts'],
+  'test/unit/http/client-metering.test.ts': ['src/http/requests.ts'],
+  'test/unit/http/openapi.test.ts': ['src/http/openapi.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',
@@ -84,6 +86,8 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
   'test/unit/registry/registry.test.ts': ['src/registry/environment.ts'],
+  'test/unit/ledger/service.test.ts': ['src/ledger/network.ts', 'src/ledger/reader.ts', 'src/ledger/view.ts'],
+  'test/unit/ledger/watcher.test.ts': ['src/ledger/reconcile.ts', 'src/ledger/views.ts', 'src/registry/leases.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
   'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
