@@ -31,6 +31,7 @@ import { type Logger, stderrLogger } from './log.ts';
 import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
+import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/doorbell.ts';
@@ -79,6 +80,8 @@ export class ClaimwireNode implements NodeControl {
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
   readonly failed: Promise<never>;
+  /** Small durable tables beside the channels (`DIR/side`), until the node has stopped. A commit that fails with REGISTRY_FAILED stops it. */
+  readonly sideTables: SideTables;
   #reject!: (error: Error) => void;
   #failure: Error | undefined;
 
@@ -120,7 +123,12 @@ export class ClaimwireNode implements NodeControl {
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
-    const { registry } = folder;
+    const { registry, side } = folder;
+    this.sideTables = {
+      get: (table, key) => side.get(table, key),
+      entries: (table, from) => side.entries(table, from),
+      commit: (changes) => this.#stopIfFailed(side.commit(changes)),
+    };
     this.failed = new Promise((_, reject) => {
       this.#reject = reject;
     });
@@ -333,8 +341,12 @@ export class ClaimwireNode implements NodeControl {
   async #change<T>(work: () => Promise<T>): Promise<T> {
     if (!this.#isRunning)
       throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
+    return this.#stopIfFailed(work());
+  }
+
+  async #stopIfFailed<T>(change: Promise<T>): Promise<T> {
     try {
-      return await work();
+      return await change;
     } catch (error) {
       if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.#failBy(error);
       throw error;

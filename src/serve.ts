@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { DEFAULT_HTTP } from './config.ts';
+import { ScopedTokens } from './control/scoped-tokens.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
@@ -32,10 +33,12 @@ export async function serve(options: NodeStartOptions = {}): Promise<ServingNode
   let admin: AdminServer;
   try {
     const { data, http, httpHosts } = node.config;
+    const { logger = stderrLogger } = options;
     admin = await startAdmin({
       ...http,
       hosts: httpHosts,
-      logger: options.logger ?? stderrLogger,
+      logger,
+      tokens: new ScopedTokens(data, nodeSystem, logger),
       token: loadAdminToken(data, nodeSystem),
       control: node,
       parser,

@@ -2,21 +2,25 @@
  * The operator's HTTP interface: channels, health, counters. node:http on loopback, over NodeControl.
  *
  * Main thread. Any local process or a web page in a browser may attack it. So no request makes it throw, its connections
- * and bytes are bounded, and it changes nothing without the operator's token.
+ * and bytes are bounded, and it changes nothing without a token of the scope that the route asks for.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
+import { type Access, expectScope } from '../control/access.ts';
 import type { NodeControl } from '../control/node-control.ts';
+import type { ScopedTokens } from '../control/scoped-tokens.ts';
 import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
 import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { LineParser } from '../registry/import-pool.ts';
-import { changeChannel, closeChannel, openChannels, removeChannels, showChannel } from './channels.ts';
+import { channelRoutes } from './channels.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
+import { healthRoutes } from './health.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
+import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
 
 /** The port that a Host header without one means. */
@@ -27,6 +31,7 @@ const KEEP_ALIVE_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
 /** The most that systems allow. Beyond it a client's first packet is dropped, and sent again only a second later. */
 const BACKLOG = 4_096;
+const ADMIN_ACCESS: Access = { scope: 'admin', name: 'admin', channels: null };
 
 export interface AdminOptions {
   host: string;
@@ -36,6 +41,8 @@ export interface AdminOptions {
   hosts?: readonly string[];
   /** From loadAdminToken. */
   token: string;
+  /** Tokens of other scopes. */
+  tokens?: ScopedTokens | undefined;
   control: NodeControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
@@ -52,23 +59,11 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** What answers a request. */
-interface Route {
-  /** Whether the request needs the token. */
-  mutates: boolean;
-  /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
-  takesBody: boolean;
-  answer(response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
-}
-
-const read = (answer: Route['answer']): Route => ({ mutates: false, takesBody: false, answer });
-const change = (answer: Route['answer']): Route => ({ mutates: true, takesBody: true, answer });
-
-/** What routes need. */
+/** What the answer to a request needs. */
 interface Admin extends AdminOptions {
   logger: Logger;
   connections: AdminConnections;
-  listings: Listings;
+  router: Router;
 }
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
@@ -84,7 +79,11 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     onRequest: (request, response) => void answer(admin, request, response),
   });
   const listings = new Listings(control, turns, () => connections.counters.busy++);
-  const admin: Admin = { ...options, logger, connections, listings };
+  const router = new Router([
+    ...channelRoutes(control, options.parser, listings),
+    ...healthRoutes(control, connections.counters),
+  ]);
+  const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);
   const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => connections.accept(socket));
   await listen(server, host, port, logger);
@@ -150,18 +149,18 @@ function listen(server: NetServer, host: string, port: number, logger: Logger): 
 async function answer(admin: Admin, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.on('error', () => {});
   try {
-    const hasToken = isAuthorized(request.headers.authorization, admin.token);
-    if (hasToken) admin.connections.trust(connectionOf(request));
+    const connection = connectionOf(request);
+    const access = accessOf(request.headers.authorization, admin);
+    if (access !== undefined) admin.connections.trust(connection, access.scope === 'admin' ? 'operator' : 'holder');
     checkHost(request, admin);
     const target = request.url ?? '/';
     if (!target.startsWith('/') || !URL.canParse(target, 'http://localhost'))
       throw new HttpRefusal(400, `path: expected one that begins with a slash`);
     const url = new URL(target, 'http://localhost');
-    const route = routeOf(admin, request.method ?? 'GET', url.pathname, response);
-    if (route.mutates && !hasToken)
-      throw new ClaimwireError('UNAUTHORIZED', 'authorization: expected "Bearer" and the token in DIR/admin-token');
+    const { route, id } = admin.router.find(request.method ?? 'GET', url.pathname, response);
+    if (route.scope !== undefined) expectScope(access, route.scope);
     checkBody(request, response, route);
-    await route.answer(response, url, hasToken);
+    await route.answer({ request, response, url, id, access, connection });
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
@@ -169,6 +168,12 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
       response.setHeader('www-authenticate', 'Bearer');
     sendJson(response, statusOf(error), errorJson(error));
   }
+}
+
+/** What a request's token allows, or undefined for one without a known token. */
+function accessOf(header: string | undefined, { token, tokens }: Admin): Access | undefined {
+  if (isAuthorized(header, token)) return ADMIN_ACCESS;
+  return tokens?.find(header);
 }
 
 /** Throws HttpRefusal for a body that the route does not read, or an Expect header other than 100-continue. */
@@ -179,48 +184,6 @@ function checkBody(request: IncomingMessage, response: ServerResponse, route: Ro
   if (!route.takesBody && !request.complete)
     throw new HttpRefusal(400, `body: expected none with ${request.method}, got one`);
   if (expect !== undefined && !request.complete) response.writeContinue();
-}
-
-function routeOf(admin: Admin, method: string, path: string, response: ServerResponse): Route {
-  const routes = routesAt(admin, path);
-  if (routes === undefined)
-    throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /channels/remove, /stats, /healthz or /readyz`);
-  const route = routes[method];
-  if (route !== undefined) return route;
-  const allowed = Object.keys(routes).join(', ');
-  response.setHeader('allow', allowed);
-  throw new HttpRefusal(405, `method: expected ${allowed}, got ${method}`);
-}
-
-/** The routes of a path by method, or undefined for an unknown path. */
-function routesAt({ control, parser, listings, connections }: Admin, path: string): Record<string, Route> | undefined {
-  switch (path) {
-    case '/channels':
-      return {
-        GET: read((response, url, hasToken) => {
-          const isStream = (response.req.headers.accept ?? '').includes('application/x-ndjson');
-          return listings.list(url, isStream, { isTrusted: connectionOf(response.req).isTrusted, hasToken }, response);
-        }),
-        POST: change((response) => openChannels(control, parser, response)),
-      };
-    case '/channels/remove':
-      return { POST: change((response) => removeChannels(control, response)) };
-    case '/healthz':
-      return { GET: read((response) => sendJson(response, 200, { status: 'ok' })) };
-    case '/readyz':
-      return { GET: read((response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready })) };
-    case '/stats':
-      return {
-        GET: read((response) => sendJson(response, 200, { ...control.stats(), http: connections.counters })),
-      };
-  }
-  const id = /^\/channels\/([^/]+)$/.exec(path)?.[1];
-  if (id === undefined) return undefined;
-  return {
-    GET: read((response, _url, hasToken) => showChannel(control, id, hasToken, response)),
-    PATCH: change((response) => changeChannel(control, id, response)),
-    DELETE: { mutates: true, takesBody: false, answer: (response) => closeChannel(control, id, response) },
-  };
 }
 
 /**

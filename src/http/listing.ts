@@ -8,8 +8,10 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { channelJson, got, parseDecimal } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
+import { type Access, covers, includes } from '../control/access.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import type { Call } from './route.ts';
 import type { Turns } from './turns.ts';
 
 const LIMIT_DEFAULT = 100;
@@ -30,10 +32,10 @@ const BUSY = new ClaimwireError(
 );
 
 interface Reader {
-  /** The connection has presented the token, now or before. */
+  /** The connection has presented the operator's token, now or before. */
   isTrusted: boolean;
-  /** This request has the token, so rows are shown with their signatures. */
-  hasToken: boolean;
+  /** What this request's token allows. */
+  access: Access | undefined;
 }
 
 interface ListQuery extends Reader {
@@ -57,11 +59,12 @@ export class Listings {
 
   /**
    * A JSON array of `limit` rows at most from position `from`, of one `state` if asked for; the header x-next-from says where the
-   * next page begins, and is absent on the last. With `isStream` all rows, one a line. Throws 503 while too many run.
+   * next page begins, and is absent on the last. Who accepts NDJSON gets all rows, one a line. Throws 503 while too many run.
    */
-  async list(url: URL, isStream: boolean, reader: Reader, response: ServerResponse): Promise<void> {
-    const query = { ...listQuery(url), ...reader };
-    const { isTrusted } = reader;
+  async list({ request, response, url, access, connection }: Call): Promise<void> {
+    const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
+    const isTrusted = connection.place === 'operator';
+    const query = { ...listQuery(url), isTrusted, access };
     if (!isTrusted && this.#underWay >= LISTINGS_MAX) {
       this.#onBusy();
       response.setHeader('retry-after', RETRY_AFTER_SECONDS);
@@ -120,7 +123,7 @@ export class Listings {
   }
 
   async #write(
-    { from, state, isTrusted, hasToken }: ListQuery,
+    { from, state, isTrusted, access }: ListQuery,
     end: number,
     response: ServerResponse,
     join: (rows: string[]) => string,
@@ -136,7 +139,7 @@ export class Listings {
         position += channels.length;
         const rows = channels.filter((channel) => isListed(channel, state));
         if (channels.length === 0) return undefined;
-        return join(rows.map((channel) => JSON.stringify(channelJson(channel, hasToken))));
+        return join(rows.map((channel) => rowText(channel, access)));
       });
       if (piece === undefined) return;
       if (piece === '' || response.write(piece)) continue;
@@ -144,6 +147,15 @@ export class Listings {
       await once(response, 'drain', { signal: closed.signal }).catch(() => {});
     }
   }
+}
+
+function rowText(channel: Channel, access: Access | undefined): string {
+  return JSON.stringify(channelJson(channel, seesSignature(access, channel.channelId)));
+}
+
+/** Signatures are for holders of a token, each for the channels that it is for. */
+export function seesSignature(access: Access | undefined, channelId: bigint): boolean {
+  return covers(access, 'read') && includes(access!, channelId);
 }
 
 /** A removed channel's row keeps its position, and is shown to nobody. */
