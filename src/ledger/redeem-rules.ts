@@ -59,7 +59,8 @@ export function whyNotNow(facts: RedemptionFacts): string | undefined {
 
 /** The channel's Balance after redeeming: what the ledger pays out in all. A claim over the deposit would pay nothing. */
 export function balanceAfter(row: Pick<Channel, 'committed'>, channel: LedgerChannel): bigint {
-  return row.committed < channel.amount ? row.committed : channel.amount;
+  const { amount } = channel;
+  return row.committed > amount ? amount : row.committed;
 }
 
 type CloseAlone = { TransactionType: 'PaymentChannelClaim'; Account: string; Channel: string; Flags: number };

@@ -3,7 +3,7 @@ import type { Channel } from '../../src/channel/row.ts';
 import type { NodeControl } from '../../src/control/node-control.ts';
 import { Redeemer, type RedeemerOptions } from '../../src/ledger/redeemer.ts';
 import type { Logger } from '../../src/log.ts';
-import { type ChainConnection, idOf, LedgerRig, signature } from './ledger-rig.ts';
+import { type ChainConnection, idOf, LedgerRig, signature } from './chain-rig.ts';
 import { MemorySideTables } from './memory-side-tables.ts';
 
 const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };

@@ -9,7 +9,7 @@ import {
   redemptionDue,
 } from '../../../src/ledger/redeem-policy.ts';
 import type { Redeemer } from '../../../src/ledger/redeemer.ts';
-import { type ChainConnection, PAYEE, settled } from '../../support/ledger-rig.ts';
+import { type ChainConnection, PAYEE, settled } from '../../support/chain-rig.ts';
 import { RedeemRig } from '../../support/redeem-rig.ts';
 import { SteeredClock } from '../../support/steered-clock.ts';
 

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import type { Redeemer } from '../../../src/ledger/redeemer.ts';
-import { PAYEE, settled } from '../../support/ledger-rig.ts';
+import { PAYEE, settled } from '../../support/chain-rig.ts';
 import { RedeemRig } from '../../support/redeem-rig.ts';
 
 const DROPS = 5_000_000n;

@@ -1,6 +1,6 @@
 /** Redeeming on the test ledger's rules: what is paid, what is refused, and what becomes of a transaction that is lost. */
 import { expect, test } from 'vitest';
-import { idOf, PAYEE, PAYER, signature } from '../../support/ledger-rig.ts';
+import { idOf, PAYEE, PAYER, signature } from '../../support/chain-rig.ts';
 import { RedeemRig } from '../../support/redeem-rig.ts';
 
 const XRP = 1_000_000n;

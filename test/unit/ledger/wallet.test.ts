@@ -7,7 +7,6 @@ import * as xrpl from 'xrpl';
 import { checkSigned, type LedgerTransaction } from '../../../src/ledger/signed-transaction.ts';
 import { fileWallet } from '../../../src/ledger/wallet.ts';
 import { commandWallet } from '../../../src/ledger/wallet-command.ts';
-import { loadXrpl } from '../../../src/ledger/xrpl-library.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'claimwire-wallet-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -145,14 +144,4 @@ test('a command that fails, says too much, or nothing in time is ended, and its 
   await expect(sign('echo PASS=hunter2; exit 1')).rejects.not.toThrow(/hunter2/);
   const stop = AbortSignal.abort();
   await expect(commandWallet('sleep 20', ADDRESS, xrpl).sign(transaction(), stop)).rejects.toThrow(invalid('a stop'));
-});
-
-test('without the package the error says what to install', async () => {
-  const missing = async () => {
-    throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
-  };
-  await expect(loadXrpl(missing)).rejects.toThrow(
-    expect.objectContaining({ code: 'DEPENDENCY_MISSING', message: expect.stringContaining('npm install xrpl@5') }),
-  );
-  expect((await loadXrpl()).decode).toBeTypeOf('function');
 });
