@@ -20,7 +20,8 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
-import type { NodeControl, NodeStats } from './control/node-control.ts';
+import type { LedgeredNode } from './control/ledger-control.ts';
+import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
@@ -58,10 +59,12 @@ export interface NodeTotals {
 export interface NodeStartOptions extends NodeOptions {
   /** By default the node logs lines to stderr. */
   logger?: Logger;
+  /** Called when the channels are known, before any claim is received: what is leased here is leased from the first claim on. */
+  beforeReceiving?: (node: ClaimwireNode) => void;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements NodeControl {
+export class ClaimwireNode implements LedgeredNode {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -89,7 +92,11 @@ export class ClaimwireNode implements NodeControl {
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
    * BACKEND_UNAVAILABLE, and the error of a failed thread. Afterwards no thread runs, and the folder is unlocked.
    */
-  static async start({ logger = stderrLogger, ...options }: NodeStartOptions = {}): Promise<ClaimwireNode> {
+  static async start({
+    logger = stderrLogger,
+    beforeReceiving = () => {},
+    ...options
+  }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
       logger.warn(`backend ${name} passed over: ${reason}`),
     );
@@ -104,7 +111,7 @@ export class ClaimwireNode implements NodeControl {
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder, logger);
-      await node.#start();
+      await node.#start(beforeReceiving);
       return node;
     } catch (error) {
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
@@ -198,6 +205,12 @@ export class ClaimwireNode implements NodeControl {
   async closeChannel(channelId: bigint): Promise<Channel> {
     return this.#change(() => this.#store.close(channelId));
   }
+  leaseChannel(channelId: bigint, until: number): void {
+    this.#store.lease(channelId, until);
+  }
+  async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
+    return this.#change(() => this.#store.raise(channelId, drops));
+  }
   async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
     return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
   }
@@ -235,7 +248,7 @@ export class ClaimwireNode implements NodeControl {
     await this.stop();
   }
 
-  async #start(): Promise<void> {
+  async #start(beforeReceiving: (node: ClaimwireNode) => void): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
     const token = loadAdminToken(data, nodeSystem);
@@ -247,6 +260,7 @@ export class ClaimwireNode implements NodeControl {
     await this.#store.checkpoint();
     await this.#journals.begin();
     this.#store.freeRemoved();
+    beforeReceiving(this);
     await this.#startThreads(this.#journals, token);
   }
 
