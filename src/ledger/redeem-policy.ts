@@ -7,7 +7,7 @@
 import type { RedemptionResult } from '../control/ledger-control.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../system/system.ts';
-import { endOf } from './redeem-rules.ts';
+import { endOf } from './view.ts';
 
 /** What the policy goes by. Amounts in drops, times in Unix seconds (0 = never). */
 export interface PolicyChannel {

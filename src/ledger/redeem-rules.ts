@@ -8,6 +8,7 @@
 import { upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type { LedgerChannel, ValidatedLedger } from './ledger-port.ts';
+import { endOf } from './view.ts';
 import { notRedeemable, type PaymentChannelClaim, paymentChannelClaim } from './xrpl.ts';
 
 /** Closes the channel after it has paid; the rest goes back to the payer. */
@@ -27,12 +28,6 @@ export interface RedemptionFacts {
   /** Unix seconds by the machine's clock. */
   now: number;
   close: boolean;
-}
-
-/** When a channel ends on the ledger, in Unix seconds; 0 = never. */
-export function endOf({ expiration, cancelAfter }: Pick<LedgerChannel, 'expiration' | 'cancelAfter'>): number {
-  if (expiration === 0 || cancelAfter === 0) return expiration + cancelAfter;
-  return Math.min(expiration, cancelAfter);
 }
 
 /** Why nothing of this row will ever be redeemed, or undefined. Asks the ledger nothing. */

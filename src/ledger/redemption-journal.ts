@@ -2,44 +2,26 @@
  * Redemptions on stable storage: what is about to be submitted is written first, with its hash, so that a process that ends
  * at any instant finds it again and never pays a second fee for it. A side table; the newest HISTORY_MAX stay. Main thread.
  */
+import type { RedemptionRecord } from '../control/ledger-control.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import type { SideChange, SideTables } from '../registry/side-tables.ts';
 
-/** `pending`: it may still be validated. `never`: it can no longer be, and cost nothing. */
-export type RedemptionState = 'pending' | 'paid' | 'nothing' | 'failed' | 'never';
-
 /** One transaction, from before its submission on. Amounts in drops. */
-export interface Redemption {
+export interface Redemption extends RedemptionRecord {
   /** Counts up, and is the entry's key. */
   id: bigint;
-  channelId: bigint;
-  /** 64 hex digits, upper-case. */
-  ledgerChannelId: string;
-  hash: string;
-  /** The signed transaction; empty once it is final. */
+  /** Signed, in hex; empty once it is final. */
   blob: string;
-  sequence: number;
-  /** It cannot be in a ledger before this one, nor after `lastLedger`. */
+  /** It cannot be in an earlier ledger. */
   firstLedger: number;
-  lastLedger: number;
   /** The channel's Balance before, and what it shall be after. */
   balanceBefore: bigint;
   balance: bigint;
-  feeDrops: bigint;
-  close: boolean;
-  state: RedemptionState;
-  /** Drops that it brought. */
-  paid: bigint;
-  /** For people: why. */
-  reason: string;
-  /** Unix seconds of the intent, and of its end (0 before). */
-  startedAt: number;
-  endedAt: number;
 }
 
 /** What is known once a redemption is final. */
 export type RedemptionEnd = Pick<Redemption, 'paid' | 'reason' | 'endedAt' | 'feeDrops'> & {
-  state: Exclude<RedemptionState, 'pending'>;
+  state: Exclude<Redemption['state'], 'pending'>;
 };
 
 const TABLE = 'redemptions';
