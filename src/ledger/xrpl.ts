@@ -12,7 +12,7 @@ import { type Channel, hasClaim } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** Unix seconds at 2000-01-01T00:00:00Z. */
-const RIPPLE_EPOCH = 946_684_800;
+export const RIPPLE_EPOCH = 946_684_800;
 const SCALAR_BYTES = SIGNATURE_BYTES / 2;
 /** Redeem at least this long before expiry: time for fee spikes, a server that is behind, and a second try. */
 const EXPIRY_WARNING_SECONDS = 24 * 3600;

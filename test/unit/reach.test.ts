@@ -79,6 +79,12 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/differential/slots.test.ts': ['src/verify/kernel.ts', 'src/verify/kernel-backend.ts'],
   'test/unit/verify/ed25519.test.ts': ['src/verify/key-objects.ts'],
+  'test/unit/ledger/xrpl-connection.test.ts': [
+    'src/ledger/ledger-answer.ts',
+    'src/ledger/ledger-servers.ts',
+    'src/ledger/xrpl-library.ts',
+    'src/ledger/xrpl-session.ts',
+  ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
   'test/unit/load/report.test.ts': [
     'src/load/report/charts.ts',

@@ -51,7 +51,7 @@ export const COMMANDS: Record<string, (view: View, request: Fields) => Fields> =
   tx,
 };
 
-export function isoTime(closeTime: number): string {
+function isoTime(closeTime: number): string {
   return new Date((closeTime + RIPPLE_EPOCH) * 1000).toISOString().replace('.000Z', 'Z');
 }
 
