@@ -10,6 +10,7 @@ import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { Clock } from '../system/system.ts';
+import { fillIn } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
 import type { FinalTransaction, LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import { Places } from './places.ts';
@@ -28,17 +29,10 @@ export interface RedeemerOptions {
   feeMaxDrops: bigint;
 }
 
-/** A ledger closes every 3 to 5 s: a transaction has a minute or more to get in. */
-const LEDGERS_TO_LIVE = 20;
-/** For a server that is behind, more; never more than this, or a lost one would be waited for too long. */
-const LEDGERS_TO_LIVE_MAX = 100;
-const LEDGER_SECONDS_MIN = 3;
 /** A server queues ten transactions of an account; the others of these wait here. */
 const IN_FLIGHT_MAX = 8;
 /** Transactions made for one redemption, each after the one before could no longer be validated and so cost nothing. */
 const ATTEMPTS_MAX = 5;
-/** Networks with a higher id want it in each transaction. */
-const NETWORK_ID_UNNAMED_MAX = 1_024;
 
 interface Running {
   close: boolean;
@@ -153,14 +147,7 @@ export class Redeemer {
     return this.#account.run(async () => {
       const networkId = await connection.networkId(signal);
       const sequence = await this.#sequence(account);
-      const lastLedger = lastLedgerOf(ledger.index, now - ledger.closedAt);
-      const complete = {
-        ...transaction,
-        ...(networkId > NETWORK_ID_UNNAMED_MAX && { NetworkID: networkId }),
-        Fee: feeDrops.toString(),
-        Sequence: sequence,
-        LastLedgerSequence: lastLedger,
-      };
+      const complete = fillIn({ ...transaction }, { feeDrops, sequence, networkId, ledger, now });
       const { blob, hash } = await wallet.sign(complete, signal);
       return this.#journal.begin({
         channelId,
@@ -169,7 +156,7 @@ export class Redeemer {
         blob,
         sequence,
         firstLedger: ledger.index,
-        lastLedger,
+        lastLedger: complete.LastLedgerSequence,
         balanceBefore: channel!.balance,
         balance: balanceAfter(row, channel!),
         feeDrops,
@@ -231,12 +218,6 @@ export class Redeemer {
 
 function stateOf({ ledgerChannelId, amount, balance }: LedgerChannel): NonNullable<FinalTransaction['channel']> {
   return { ledgerChannelId, amount, balance, deleted: false };
-}
-
-/** A server that is behind counts from a ledger that others left long ago. */
-function lastLedgerOf(index: number, secondsBehind: number): number {
-  const behind = Math.max(0, Math.ceil(secondsBehind / LEDGER_SECONDS_MIN));
-  return index + Math.min(LEDGERS_TO_LIVE + behind, LEDGERS_TO_LIVE_MAX);
 }
 
 type End = Omit<RedemptionEnd, 'endedAt'>;
