@@ -114,7 +114,8 @@ export function capacityMax(profile: ProfileName): bigint {
   return profile === 'xrpl' ? DROPS_MAX : U64_MAX;
 }
 
-function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
+/** The fields of a JSON object that has no others. Throws INPUT_INVALID. */
+export function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) invalid(what, 'a JSON object', value);
   for (const field of Object.keys(value))
     if (!fields.includes(field)) invalid(what, `only ${fields.join(', ')}`, field);

@@ -6,7 +6,8 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
-import { type Access, expectScope } from '../control/access.ts';
+import { type Access, covers, expectScope } from '../control/access.ts';
+import type { MeterControl } from '../control/meter-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import type { ScopedTokens } from '../control/scoped-tokens.ts';
 import { isAuthorized } from '../control/token.ts';
@@ -15,13 +16,19 @@ import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { channelRoutes } from './channels.ts';
+import { Charges } from './charges.ts';
+import { claimRoutes } from './claims.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
+import { Events } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { Holds } from './holds.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
+import { openapiRoutes } from './openapi.ts';
 import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
+import { waitRoutes } from './waits.ts';
 
 /** The port that a Host header without one means. */
 const DEFAULT_PORT = 80;
@@ -31,6 +38,7 @@ const KEEP_ALIVE_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
 /** The most that systems allow. Beyond it a client's first packet is dropped, and sent again only a second later. */
 const BACKLOG = 4_096;
+const RETRY_AFTER_SECONDS = 1;
 const ADMIN_ACCESS: Access = { scope: 'admin', name: 'admin', channels: null };
 
 export interface AdminOptions {
@@ -44,17 +52,23 @@ export interface AdminOptions {
   /** Tokens of other scopes. */
   tokens?: ScopedTokens | undefined;
   control: NodeControl;
+  /** Without it there are no routes to charge, wait, listen or submit. */
+  meter?: MeterControl | undefined;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
   logger?: Logger;
   /** The time that clients are given; for tests. */
   limits?: Partial<ConnectionLimits>;
+  /** Between signs of life of an event stream; for tests. */
+  heartbeatMs?: number | undefined;
 }
 
 export interface AdminServer {
   host: string;
   port: number;
+  /** What it answers, as protocol/openapi.json describes it. */
+  routes: readonly Pick<Route, 'method' | 'path' | 'scope' | 'takesBody'>[];
   /** Stops listening, gives requests under way CLOSE_MS_MAX, then cuts them off. */
   close(): Promise<void>;
 }
@@ -68,7 +82,7 @@ interface Admin extends AdminOptions {
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control, logger = stderrLogger } = options;
+  const { host, port, control, meter, logger = stderrLogger } = options;
   if (!isLoopback(host))
     logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
@@ -79,9 +93,13 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     onRequest: (request, response) => void answer(admin, request, response),
   });
   const listings = new Listings(control, turns, () => connections.counters.busy++);
+  const { counters } = connections;
+  const holds = new Holds(counters);
   const router = new Router([
     ...channelRoutes(control, options.parser, listings),
-    ...healthRoutes(control, connections.counters),
+    ...(meter === undefined ? [] : meterRoutes({ ...options, meter, turns, holds, counters })),
+    ...healthRoutes(control, counters),
+    ...openapiRoutes(),
   ]);
   const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);
@@ -90,13 +108,35 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   return {
     host,
     port: (server.address() as AddressInfo).port,
+    routes: router.routes,
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
+      holds.close();
       await connections.close(CLOSE_MS_MAX);
       await closed;
       await options.parser.close();
     },
   };
+}
+
+/** What services use: they charge, wait for amounts, listen for them, and hand claims in. */
+function meterRoutes(parts: {
+  control: NodeControl;
+  meter: MeterControl;
+  turns: Turns;
+  holds: Holds;
+  counters: AdminConnections['counters'];
+  heartbeatMs?: number | undefined;
+}): Route[] {
+  const { control, meter, holds, counters } = parts;
+  const onBusy = () => counters.busy++;
+  const onSweep = () => counters.sweeps++;
+  return [
+    ...waitRoutes(control, meter, holds),
+    ...new Charges(control, meter, holds).routes(),
+    ...claimRoutes(control, meter),
+    ...new Events({ ...parts, onBusy, onSweep }).routes(),
+  ];
 }
 
 /** node:http over connections that are given to it. It does not listen itself, and connection.ts has the time limits. */
@@ -160,14 +200,21 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
     const { route, id } = admin.router.find(request.method ?? 'GET', url.pathname, response);
     if (route.scope !== undefined) expectScope(access, route.scope);
     checkBody(request, response, route);
-    await route.answer({ request, response, url, id, access, connection });
+    const isStillAllowed = () =>
+      route.scope === undefined || covers(accessOf(request.headers.authorization, admin), route.scope);
+    await route.answer({ request, response, url, id, access, connection, isStillAllowed });
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
-    if (error instanceof ClaimwireError && error.code === 'UNAUTHORIZED')
-      response.setHeader('www-authenticate', 'Bearer');
+    if (error instanceof ClaimwireError && !response.headersSent) hint(error, response);
     sendJson(response, statusOf(error), errorJson(error));
   }
+}
+
+/** Headers that tell a client what to do about an error. */
+function hint({ code }: ClaimwireError, response: ServerResponse): void {
+  if (code === 'UNAUTHORIZED') response.setHeader('www-authenticate', 'Bearer');
+  if (code === 'NODE_BUSY') response.setHeader('retry-after', RETRY_AFTER_SECONDS);
 }
 
 /** What a request's token allows, or undefined for one without a known token. */

@@ -95,6 +95,11 @@ export class AdminConnection extends Duplex {
     return this.#socket.localAddress;
   }
 
+  /** Whether the client has closed its side. The event `clientEnd` tells when it does. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   /** Nothing is being answered. */
   get isIdle(): boolean {
     return this.#current === undefined || this.#isLingering;
@@ -182,6 +187,7 @@ export class AdminConnection extends Duplex {
 
   #onEnd(): void {
     this.#hasEnded = true;
+    this.emit('clientEnd');
     if (this.#isLingering) this.destroy();
     else this.#feed();
   }

@@ -30,8 +30,12 @@ export class AdminConnections {
     late: 0,
     /** Connections that sent something other than an HTTP request. */
     malformed: 0,
-    /** Listings answered 503 because too many were under way. */
+    /** Requests answered 503 because too many of their kind were under way. */
     busy: 0,
+    /** Requests held open now: long polls, charges that wait, event streams. */
+    held: 0,
+    /** Event streams that were too far behind and were told of all channels again. */
+    sweeps: 0,
   };
   readonly #options: ConnectionsOptions;
   /** In the order in which they were accepted. */

@@ -22,7 +22,6 @@ const PIECE_ROWS = 128;
 const SCAN_ROWS = 512;
 /** Listings under way for clients without the token. */
 const LISTINGS_MAX = 16;
-const RETRY_AFTER_SECONDS = 1;
 export const NEXT_FROM_HEADER = 'x-next-from';
 
 /** Made once: a stack for each would cost as much as the rest of the answer, and a flood gets many. */
@@ -67,7 +66,6 @@ export class Listings {
     const query = { ...listQuery(url), isTrusted, access };
     if (!isTrusted && this.#underWay >= LISTINGS_MAX) {
       this.#onBusy();
-      response.setHeader('retry-after', RETRY_AFTER_SECONDS);
       throw BUSY;
     }
     if (!isTrusted) this.#underWay++;

@@ -46,10 +46,20 @@ export function statusOf(error: unknown): number {
 }
 
 /** The JSON body of an error. Any but a ClaimwireError is a fault of ours, whose text is only in the log. */
-export function errorJson(error: unknown): { error: Record<string, unknown> } {
+export function errorJson(error: unknown): { error: { code: string; message: string } } {
   if (!(error instanceof ClaimwireError))
     return { error: { code: 'NODE_FAILED', message: 'the node failed at this request; its log says more' } };
-  return { error: { ...error.details, code: error.code, message: error.message } };
+  const details = Object.entries(error.details).map(([name, value]) => [
+    name,
+    typeof value === 'bigint' ? String(value) : value,
+  ]);
+  return { error: { ...Object.fromEntries(details), code: error.code, message: error.message } };
+}
+
+/** An answer without a body: 204. */
+export function sendNothing(response: ServerResponse): void {
+  response.writeHead(204, { 'cache-control': 'no-store' });
+  response.end();
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
@@ -80,12 +90,18 @@ export function partsOf(request: IncomingMessage): AsyncIterable<Buffer> {
 }
 
 /** Reads and parses a JSON body. Throws HttpRefusal 408, 413 or 415, or INPUT_INVALID where it is not JSON. */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
+export async function readJson(request: IncomingMessage, bytesMax = JSON_BYTES_MAX): Promise<unknown> {
   const type = mediaType(request);
   if (type !== 'application/json')
     throw new HttpRefusal(415, `content-type: expected application/json, got ${type || 'none'}`);
-  const tooLarge = `body: expected at most ${JSON_BYTES_MAX} bytes of JSON; send more as application/x-ndjson`;
-  if (Number(request.headers['content-length'] ?? 0) > JSON_BYTES_MAX) throw new HttpRefusal(413, tooLarge);
+  return parseJson((await readBody(request, bytesMax)).toString('utf8'), 'body');
+}
+
+/** Reads a body of at most `bytesMax` bytes. Throws HttpRefusal 408 or 413. */
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const more = bytesMax === JSON_BYTES_MAX ? ' of JSON; send more as application/x-ndjson where that is taken' : '';
+  const tooLarge = `body: expected at most ${bytesMax} bytes${more}`;
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw new HttpRefusal(413, tooLarge);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -96,7 +112,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     for await (const part of partsOf(request)) {
       length += part.length;
-      if (length > JSON_BYTES_MAX) throw new HttpRefusal(413, tooLarge);
+      if (length > bytesMax) throw new HttpRefusal(413, tooLarge);
       parts.push(part);
     }
   } catch (error) {
@@ -105,5 +121,5 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   } finally {
     clearTimeout(timer);
   }
-  return parseJson(Buffer.concat(parts).toString('utf8'), 'body');
+  return Buffer.concat(parts);
 }

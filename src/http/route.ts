@@ -21,6 +21,8 @@ export interface Call {
   /** What the request's own token allows; undefined without a known one. */
   readonly access: Access | undefined;
   readonly connection: AdminConnection;
+  /** Whether the token still allows what it did: for answers that last. */
+  isStillAllowed(): boolean;
 }
 
 export interface Route {

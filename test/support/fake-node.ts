@@ -14,6 +14,7 @@ import { stderrLogger } from '../../src/log.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
+import { FakeMeter } from './fake-meter.ts';
 
 class FakeNode implements NodeControl {
   readonly ruleSeconds = 1_700_000_000;
@@ -122,6 +123,7 @@ export const inPlaceParser: LineParser = {
 
 export interface FakeAdmin {
   node: FakeNode;
+  meter: FakeMeter;
   server: AdminServer;
   url: string;
   folder: string;
@@ -135,10 +137,11 @@ export interface FakeAdmin {
 export async function startFakeAdmin(
   parser: LineParser = inPlaceParser,
   limits: Partial<ConnectionLimits> = {},
-  more: { hosts?: readonly string[] } = {},
+  more: { hosts?: readonly string[]; heartbeatMs?: number } = {},
 ): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
+  const meter = new FakeMeter(node.rows);
   const token = loadAdminToken(folder, nodeSystem);
   const logger = stderrLogger;
   const tokens = new ScopedTokens(folder, nodeSystem, logger);
@@ -148,12 +151,14 @@ export async function startFakeAdmin(
     token,
     tokens,
     control: node,
+    meter,
     parser,
     limits,
     ...more,
   });
   return {
     node,
+    meter,
     server,
     url: `http://127.0.0.1:${server.port}`,
     folder,

@@ -39,6 +39,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/route.ts',
   ],
   'test/unit/http/admin-access.test.ts': ['src/control/access.ts'],
+  'test/unit/http/metering.test.ts': [
+    'src/http/charges.ts',
+    'src/http/claims.ts',
+    'src/http/holds.ts',
+    'src/http/waits.ts',
+  ],
+  'test/unit/http/events.test.ts': ['src/http/event-stream.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',
