@@ -23,6 +23,7 @@ import { AdminConnections } from './connections.ts';
 import { Events } from './events.ts';
 import { healthRoutes } from './health.ts';
 import { Holds } from './holds.ts';
+import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { openapiRoutes } from './openapi.ts';
@@ -52,6 +53,8 @@ export interface AdminOptions {
   /** Tokens of other scopes. */
   tokens?: ScopedTokens | undefined;
   control: NodeControl;
+  /** Where the node is connected to the XRP Ledger. */
+  ledger?: Ledger | undefined;
   /** Without it there are no routes to charge, wait, listen or submit. */
   meter?: MeterControl | undefined;
   /** Checks the lines of bulk bodies; closed with the server. */
@@ -82,7 +85,7 @@ interface Admin extends AdminOptions {
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control, meter, logger = stderrLogger } = options;
+  const { host, port, control, ledger, meter, logger = stderrLogger } = options;
   if (!isLoopback(host))
     logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
@@ -92,13 +95,14 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     onFirstBytes: (connection) => parser.emit('connection', connection),
     onRequest: (request, response) => void answer(admin, request, response),
   });
-  const listings = new Listings(control, turns, () => connections.counters.busy++);
+  const listings = new Listings(control, ledger, turns, () => connections.counters.busy++);
   const { counters } = connections;
   const holds = new Holds(counters);
   const router = new Router([
-    ...channelRoutes(control, options.parser, listings),
+    ...channelRoutes(control, ledger, options.parser, listings),
     ...(meter === undefined ? [] : meterRoutes({ ...options, meter, turns, holds, counters })),
-    ...healthRoutes(control, counters),
+    ...healthRoutes(control, counters, ledger),
+    ...ledgerRoutes(ledger),
     ...openapiRoutes(),
   ]);
   const admin: Admin = { ...options, logger, connections, router };

@@ -23,6 +23,7 @@ import { ClaimwireError } from '../errors.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { addRefused, addResult, emptyResult, openLines, REFUSED_LISTED_MAX } from './bulk.ts';
+import { type Ledger, rowJson } from './ledger.ts';
 import { type Listings, seesSignature } from './listing.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
 import type { Call, Route } from './route.ts';
@@ -38,17 +39,27 @@ let imports = 0;
 const READ = { scope: undefined, takesBody: false } as const;
 const CHANGE = { scope: 'admin', takesBody: true } as const;
 
-export function channelRoutes(control: NodeControl, parser: LineParser, listings: Listings): Route[] {
+export function channelRoutes(
+  control: NodeControl,
+  ledger: Ledger | undefined,
+  parser: LineParser,
+  listings: Listings,
+): Route[] {
   return [
     { method: 'GET', path: '/channels', ...READ, answer: (call) => listings.list(call) },
-    { method: 'POST', path: '/channels', ...CHANGE, answer: ({ response }) => openChannels(control, parser, response) },
+    {
+      method: 'POST',
+      path: '/channels',
+      ...CHANGE,
+      answer: ({ response }) => openChannels(control, ledger, parser, response),
+    },
     {
       method: 'POST',
       path: '/channels/remove',
       ...CHANGE,
       answer: ({ response }) => removeChannels(control, response),
     },
-    { method: 'GET', path: '/channels/{id}', ...READ, answer: (call) => showChannel(control, call) },
+    { method: 'GET', path: '/channels/{id}', ...READ, answer: (call) => showChannel(control, ledger, call) },
     { method: 'PATCH', path: '/channels/{id}', ...CHANGE, answer: (call) => changeChannel(control, call) },
     {
       method: 'DELETE',
@@ -60,12 +71,18 @@ export function channelRoutes(control: NodeControl, parser: LineParser, listings
   ];
 }
 
-/** POST /channels: one opening, an array of them, or NDJSON of any length. */
-async function openChannels(control: NodeControl, parser: LineParser, response: ServerResponse): Promise<void> {
+/** POST /channels: one opening, an array of them, or NDJSON of any length; an id on the ledger alone is looked up there. */
+async function openChannels(
+  control: NodeControl,
+  ledger: Ledger | undefined,
+  parser: LineParser,
+  response: ServerResponse,
+): Promise<void> {
   expectReady(control);
   if (mediaType(response.req) === 'application/x-ndjson') return await openBulk(control, parser, response);
   const body = await readJson(response.req);
   if (Array.isArray(body)) await openMany(control, body, response);
+  else if (isLedgerIdAlone(body)) await openFromLedger(control, ledger, body, response);
   else await openOne(control, body, response);
 }
 
@@ -120,10 +137,33 @@ async function openOne(control: NodeControl, body: unknown, response: ServerResp
   sendJson(response, isNew ? 201 : 200, channelJson(channel));
 }
 
+function isLedgerIdAlone(body: unknown): body is { ledgerChannelId: unknown } {
+  return typeof body === 'object' && body !== null && Object.keys(body).join() === 'ledgerChannelId';
+}
+
+/** Opens a channel with the terms that a validated ledger has. Answers with the row: 201 where it is new, else 200. */
+async function openFromLedger(
+  control: NodeControl,
+  ledger: Ledger | undefined,
+  body: { ledgerChannelId: unknown },
+  response: ServerResponse,
+): Promise<void> {
+  const ledgerChannelId = parseHex(body.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId');
+  if (ledger === undefined)
+    throw new ClaimwireError(
+      'INPUT_INVALID',
+      'publicKey: expected it and the capacity, or a node started with --ledger that looks them up, got neither',
+    );
+  const isNew = control.channel(defaultChannelId(ledgerChannelId)) === undefined;
+  const channel = await ledger.openFromLedger(ledgerChannelId);
+  sendJson(response, isNew ? 201 : 200, rowJson(channel, true, ledger, control.ruleSeconds));
+}
+
 /** GET /channels/ID: the row, with its signature for holders of a token for it. */
-function showChannel(control: NodeControl, { id, access, response }: Call): void {
+function showChannel(control: NodeControl, ledger: Ledger | undefined, { id, access, response }: Call): void {
   const channel = findChannel(control, id);
-  sendJson(response, 200, channelJson(channel, seesSignature(access, channel.channelId)));
+  const withSignature = seesSignature(access, channel.channelId);
+  sendJson(response, 200, rowJson(channel, withSignature, ledger, control.ruleSeconds));
 }
 
 /** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the changed row. */

@@ -11,6 +11,7 @@ import { isLoopback, parseHostPort } from '../host-port.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
+import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 
@@ -62,6 +63,11 @@ export class AdminClient {
     return (await this.#json('POST', '/channels', opening)) as ChannelJson;
   }
 
+  /** Opens a channel with what a validated ledger says of it. The node needs --ledger. */
+  async openFromLedger(ledgerChannelId: string): Promise<RowJson> {
+    return (await this.#json('POST', '/channels', { ledgerChannelId })) as RowJson;
+  }
+
   /** Opens some (up to a few thousand, as JSON); throws the first refusal if there is one. */
   async openChannels(openings: readonly OpeningJson[]): Promise<BulkResult> {
     if (JSON.stringify(openings).length > JSON_BYTES_MAX)
@@ -99,17 +105,17 @@ export class AdminClient {
 
   /** @param id u64 handle in decimal, or ledger channel id in hex */
   /** The channel of this handle. Rejects with CHANNEL_UNKNOWN. */
-  async channel(id: string): Promise<ChannelJson> {
-    return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+  async channel(id: string): Promise<RowJson> {
+    return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as RowJson;
   }
 
   /** All channels in the order of opening, read page by page, so that a slow reader keeps no answer open in the node. */
-  async *channels(state?: string): AsyncGenerator<ChannelJson> {
+  async *channels(state?: string): AsyncGenerator<RowJson> {
     const query = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
     for (let from: string | null = '0'; from !== null; ) {
       const response = await this.#fetch('GET', `/channels?from=${from}&limit=${PAGE_ROWS}${query}`, {});
       from = response.headers.get(NEXT_FROM_HEADER);
-      yield* (await this.#body(response)) as ChannelJson[];
+      yield* (await this.#body(response)) as RowJson[];
     }
   }
 

@@ -6,11 +6,12 @@
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { channelJson, got, parseDecimal } from '../channel/parse.ts';
+import { got, parseDecimal } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import { type Access, covers, includes } from '../control/access.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import { type Ledger, rowJson } from './ledger.ts';
 import type { Call } from './route.ts';
 import type { Turns } from './turns.ts';
 
@@ -46,12 +47,14 @@ interface ListQuery extends Reader {
 
 export class Listings {
   readonly #control: NodeControl;
+  readonly #ledger: Ledger | undefined;
   readonly #turns: Turns;
   readonly #onBusy: () => void;
   #underWay = 0;
 
-  constructor(control: NodeControl, turns: Turns, onBusy: () => void) {
+  constructor(control: NodeControl, ledger: Ledger | undefined, turns: Turns, onBusy: () => void) {
     this.#control = control;
+    this.#ledger = ledger;
     this.#turns = turns;
     this.#onBusy = onBusy;
   }
@@ -137,7 +140,7 @@ export class Listings {
         position += channels.length;
         const rows = channels.filter((channel) => isListed(channel, state));
         if (channels.length === 0) return undefined;
-        return join(rows.map((channel) => rowText(channel, access)));
+        return join(rows.map((channel) => this.#text(channel, access)));
       });
       if (piece === undefined) return;
       if (piece === '' || response.write(piece)) continue;
@@ -145,10 +148,11 @@ export class Listings {
       await once(response, 'drain', { signal: closed.signal }).catch(() => {});
     }
   }
-}
 
-function rowText(channel: Channel, access: Access | undefined): string {
-  return JSON.stringify(channelJson(channel, seesSignature(access, channel.channelId)));
+  #text(channel: Channel, access: Access | undefined): string {
+    const withSignature = seesSignature(access, channel.channelId);
+    return JSON.stringify(rowJson(channel, withSignature, this.#ledger, this.#control.ruleSeconds));
+  }
 }
 
 /** Signatures are for holders of a token, each for the channels that it is for. */

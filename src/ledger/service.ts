@@ -31,6 +31,9 @@ import { endOf, type LedgerView, openingFault, type Sight, viewOf } from './view
 import { LedgerViews } from './views.ts';
 import { LedgerWatcher } from './watcher.ts';
 
+/** A node starts without its ledger where that does not answer in this time; leases end what was not seen for too long. */
+const START_MS_MAX = 5_000;
+
 /** Makes redemptions. It is started after the watcher and stopped before it. */
 export interface LedgerRedeemer {
   redeem: LedgerControl['redeem'];
@@ -92,7 +95,7 @@ export class LedgerService implements LedgerControl {
   /** Begins to watch. An unreachable ledger is tried again; another network than the pinned one throws CONFIG_INVALID. */
   async start(): Promise<void> {
     try {
-      await this.#reader.checkNetwork();
+      await this.#reader.checkNetwork(START_MS_MAX);
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
       if (error.code === 'LEDGER_REFUSED')
