@@ -51,7 +51,13 @@ interface Form {
   line(row: RowJson): string;
 }
 
-const JSON_FORM: Form = { header: '[\n', none: '[]\n', between: ',\n', end: '\n]\n', line: (row) => JSON.stringify(row) };
+const JSON_FORM: Form = {
+  header: '[\n',
+  none: '[]\n',
+  between: ',\n',
+  end: '\n]\n',
+  line: (row) => JSON.stringify(row),
+};
 
 const CSV_FIELDS = {
   channelId: (row: RowJson) => row.channelId,

@@ -1,11 +1,11 @@
 /** POST and GET /redemptions: redeems a claim on the ledger and waits for it, and lists what was redeemed. Main thread. */
-import type { ServerResponse } from 'node:http';
 import { got, isoTime } from '../channel/parse.ts';
 import type { LedgerControl, RedemptionRecord, RedemptionResult } from '../control/ledger-control.ts';
 import { expectReady, type NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import { findChannel } from './channels.ts';
-import { errorJson, readJson, sendJson } from './message.ts';
+import type { Hold, Holds } from './holds.ts';
+import { errorJson, HttpRefusal, readJson, sendJson } from './message.ts';
 import type { Call, Route } from './route.ts';
 
 /** What POST /redemptions answers. Drops as decimal strings. */
@@ -27,60 +27,62 @@ export type RedemptionJson = Omit<RedemptionRecord, 'channelId' | 'paid' | 'feeD
   endedAt: string | null;
 };
 
-/** Requests that wait: each keeps a connection. */
-const WAITING_MAX = 64;
 /** A redemption takes seconds, or as long as the ledger is away. Meanwhile white space tells the client that it goes on. */
 const SIGN_OF_LIFE_MS = 10_000;
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
 
+/** Of a node without a ledger undefined stands for it. */
+type Redeemed = Pick<LedgerControl, 'redeem' | 'redemptions'>;
+
 export function redemptionRoutes(
   control: NodeControl,
-  ledger: LedgerControl,
+  ledger: Redeemed | undefined,
+  holds: Holds,
   signOfLifeMs: number = SIGN_OF_LIFE_MS,
 ): Route[] {
-  let waiting = 0;
-  const post = async ({ response }: Call) => {
-    if (waiting >= WAITING_MAX)
-      throw new ClaimwireError('NODE_BUSY', `redemptions: expected at most ${WAITING_MAX} at a time, got one more`);
-    waiting++;
-    try {
-      await redeem(control, ledger, response, signOfLifeMs);
-    } finally {
-      waiting--;
-    }
-  };
+  const path = '/redemptions';
+  const post = (call: Call) => redeem(control, expectLedger(ledger), holds.begin(call), call, signOfLifeMs);
+  const get = (call: Call) => list(expectLedger(ledger), call);
   return [
-    { method: 'POST', path: '/redemptions', scope: 'admin', takesBody: true, answer: post },
-    { method: 'GET', path: '/redemptions', scope: 'admin', takesBody: false, answer: (call) => list(ledger, call) },
+    { method: 'POST', path, scope: 'admin', takesBody: true, answer: post },
+    { method: 'GET', path, scope: 'admin', takesBody: false, answer: get },
   ];
 }
 
+function expectLedger(ledger: Redeemed | undefined): Redeemed {
+  if (ledger !== undefined) return ledger;
+  throw new HttpRefusal(404, 'redemptions: expected a node started with --ledger, got one without');
+}
+
 /** `{id, close?}`. The redemption goes on where its client leaves. */
-async function redeem(control: NodeControl, ledger: LedgerControl, response: ServerResponse, signOfLifeMs: number) {
-  expectReady(control);
-  const { id, close } = parseBody(await readJson(response.req));
-  const { channelId } = findChannel(control, id);
-  const left = new AbortController();
-  const leave = () => left.abort(new Error('the client has left'));
-  response.once('close', leave);
+async function redeem(
+  control: NodeControl,
+  ledger: Redeemed,
+  hold: Hold,
+  { response }: Call,
+  signOfLifeMs: number,
+): Promise<void> {
   const timer = setInterval(() => {
     if (!response.headersSent)
       response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.write('\n');
   }, signOfLifeMs);
   try {
-    const result = resultJson(await ledger.redeem(channelId, { close, signal: left.signal }));
+    expectReady(control);
+    const { id, close } = parseBody(await readJson(response.req));
+    const { channelId } = findChannel(control, id);
+    const result = resultJson(await ledger.redeem(channelId, { close, signal: hold.signal }));
     if (response.headersSent) response.end(`${JSON.stringify(result)}\n`);
     else sendJson(response, 200, result);
   } catch (error) {
-    if (left.signal.aborted) return;
+    if (hold.end === 'gone') response.destroy();
     // The status is sent already, so the body alone says what went wrong.
-    if (!response.headersSent) throw error;
-    response.end(`${JSON.stringify(errorJson(error))}\n`);
+    else if (response.headersSent) response.end(`${JSON.stringify(errorJson(error))}\n`);
+    else throw error;
   } finally {
     clearInterval(timer);
-    response.off('close', leave);
+    hold.release();
   }
 }
 
@@ -97,7 +99,7 @@ function parseBody(body: unknown): { id: string; close: boolean } {
   return { id, close };
 }
 
-function list(ledger: LedgerControl, { url, response }: Call): void {
+function list(ledger: Redeemed, { url, response }: Call): void {
   const text = url.searchParams.get('limit') ?? String(LIMIT_DEFAULT);
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (limit < 1 || limit > LIMIT_MAX)

@@ -53,9 +53,9 @@ export function whyNotNow(facts: RedemptionFacts): string | undefined {
 }
 
 /** The channel's Balance after redeeming: what the ledger pays out in all. A claim over the deposit would pay nothing. */
-export function balanceAfter(row: Pick<Channel, 'committed'>, channel: LedgerChannel): bigint {
-  const { amount } = channel;
-  return row.committed > amount ? amount : row.committed;
+export function balanceAfter({ committed }: Pick<Channel, 'committed'>, { amount }: LedgerChannel): bigint {
+  if (committed > amount) return amount;
+  return committed;
 }
 
 type CloseAlone = { TransactionType: 'PaymentChannelClaim'; Account: string; Channel: string; Flags: number };
