@@ -16,6 +16,7 @@ export type {
   SocketKind,
   VerifyPolicy,
 } from './config.ts';
+export type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
 export type { HostPort } from './host-port.ts';
@@ -30,6 +31,7 @@ export {
   redeemAdvice,
 } from './ledger/xrpl.ts';
 export type { Logger } from './log.ts';
+export type { CommittedAmount } from './meter/meter.ts';
 export { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 export { type ServingNode, serve } from './serve.ts';
 export type { BackendChoice, BackendName } from './verify/backend.ts';

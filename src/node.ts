@@ -7,6 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
+import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import type { Channel } from './channel/row.ts';
@@ -21,6 +22,7 @@ import {
   tableCapacity,
 } from './config.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
+import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
@@ -29,6 +31,7 @@ import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folde
 import { hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
+import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
@@ -37,6 +40,7 @@ import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
+import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
@@ -64,7 +68,7 @@ export interface NodeStartOptions extends NodeOptions {
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode {
+export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -75,6 +79,8 @@ export class ClaimwireNode implements LedgeredNode {
   readonly #kernel: Kernel | undefined;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
+  readonly #feed: CommittedFeed;
+  readonly #meter: Meter;
   readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
@@ -153,6 +159,8 @@ export class ClaimwireNode implements LedgeredNode {
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
+    this.#feed = new CommittedFeed(this.#arena, this.#table);
+    this.#meter = new Meter(this.#feed, this.sideTables);
   }
 
   /** Whether claims are received, and the threads make progress. */
@@ -212,7 +220,53 @@ export class ClaimwireNode implements LedgeredNode {
     return this.#change(() => this.#store.raise(channelId, drops));
   }
   async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
-    return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
+    const result = await this.#change(() => this.#store.remove(channelIds, options.force ?? false));
+    this.#meter.recheck(channelIds);
+    return result;
+  }
+
+  /**
+   * Charges a channel, see MeterControl. What was spent is kept by ledger channel, for good. A charge with a key is known
+   * as long as it is among the node's latest 1,048,576 charges with keys.
+   */
+  async charge(
+    channelId: bigint,
+    drops: bigint,
+    options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
+  ): Promise<ChargeResult> {
+    this.#expectRunning();
+    return this.#meter.charge(channelId, drops, options);
+  }
+  /** Drops charged on a channel in all. Throws CHANNEL_UNKNOWN. */
+  spent(channelId: bigint): bigint {
+    return this.#meter.spent(channelId);
+  }
+  /** See MeterControl. */
+  async waitForAmount(
+    channelId: bigint,
+    drops: bigint,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<bigint> {
+    this.#expectRunning();
+    return this.#meter.waitForAmount(channelId, drops, options);
+  }
+  /**
+   * Calls `listener` with batches of channels whose committed amount has grown, from now on; an error that it throws is
+   * uncaught. Returns a function that ends it. The claim path does nothing for it while nobody listens.
+   */
+  onCommitted(listener: (batch: CommittedBatch) => void): () => void {
+    return this.#meter.onCommitted(listener);
+  }
+  /** The same as an iteration, which ends with the signal or the node: `for await (const grown of node.committed()) …`. */
+  committed(options?: { signal?: AbortSignal | undefined }): AsyncIterable<CommittedAmount[]> {
+    return this.#meter.committed(options);
+  }
+  /** See MeterControl. */
+  async submit(claim: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<SubmitResult> {
+    this.#expectRunning();
+    const status = await this.#topology!.local.submit(claim, options?.signal);
+    const channelId = new DataView(claim.buffer, claim.byteOffset).getBigUint64(CLAIM_CHANNEL_ID);
+    return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
   }
 
   stats(): NodeStats {
@@ -329,6 +383,8 @@ export class ClaimwireNode implements LedgeredNode {
   async #stop(): Promise<NodeTotals> {
     await this.#housekeeping?.stop();
     await this.#topology?.stop();
+    await this.#feed.stop();
+    await this.#meter.stop();
     try {
       // After a failure the journal stays as it is, and the next start replays it.
       if (this.#failure !== undefined) return this.#totals();
@@ -353,9 +409,13 @@ export class ClaimwireNode implements LedgeredNode {
 
   /** Makes a change of channels. A failure of the registry stops the node, since it is not known what the file holds. */
   async #change<T>(work: () => Promise<T>): Promise<T> {
-    if (!this.#isRunning)
-      throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
+    this.#expectRunning();
     return this.#stopIfFailed(work());
+  }
+
+  #expectRunning(): void {
+    if (this.#isRunning) return;
+    throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
   }
 
   async #stopIfFailed<T>(change: Promise<T>): Promise<T> {

@@ -53,6 +53,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/host-port.ts',
     'src/log.ts',
   ],
+  'src/meter': ['protocol', 'src/registry/side-tables.ts', 'src/control', 'src/errors.ts'],
   'src/threads': [
     'protocol',
     'src/system',
@@ -63,6 +64,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/journal',
     'src/path',
     'src/control/remote.ts',
+    'src/control/meter-control.ts',
     'src/registry/channel-store.ts',
     'src/errors.ts',
     'src/host-port.ts',

@@ -27,6 +27,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/verifier.ts',
     'src/threads/topology.ts',
   ],
+  'test/integration/meter.test.ts': [
+    'src/meter/meter.ts',
+    'src/threads/committed-feed.ts',
+    'src/transport/local.ts',
+    'src/transport/local-calls.ts',
+  ],
+  'test/unit/meter/charges.test.ts': ['src/meter/account.ts', 'src/meter/deferred.ts'],
   'test/integration/node-process.test.ts': ['src/serve.ts', 'src/log.ts'],
   'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
@@ -120,6 +127,7 @@ const TYPES_ALONE = [
   'src/client/links/peer-link.ts',
   'src/control/ledger-control.ts',
   'src/control/meter-control.ts',
+  'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
 ];
 
