@@ -1,5 +1,4 @@
 /** The options of `claimwire node`, and the settings they make. */
-
 import { DROPS_MAX } from '../protocol/layout.ts';
 import { FEE_MAX_DROPS, type RedeemOptions } from '../src/ledger/redeem-options.ts';
 import type { LedgerOptions } from '../src/ledger/settings.ts';

@@ -257,7 +257,7 @@ export function upperHex(bytes: Uint8Array): string {
 }
 
 export function channelJson(channel: Channel, withSignature = true): ChannelJson {
-  const signature = hasClaim(channel) ? upperHex(channel.signature) : null;
+  const signature = channel.committed !== 0n && hasClaim(channel) ? upperHex(channel.signature) : null;
   return {
     channelId: channel.channelId.toString(),
     ledgerChannelId: upperHex(channel.ledgerChannelId),

@@ -14,6 +14,7 @@ import { stderrLogger } from '../../src/log.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
+import type { FakeLedgerControl } from './fake-ledger-control.ts';
 import { FakeMeter } from './fake-meter.ts';
 
 class FakeNode implements NodeControl {
@@ -137,11 +138,12 @@ export interface FakeAdmin {
 export async function startFakeAdmin(
   parser: LineParser = inPlaceParser,
   limits: Partial<ConnectionLimits> = {},
-  more: { hosts?: readonly string[]; heartbeatMs?: number } = {},
+  more: { hosts?: readonly string[]; heartbeatMs?: number; ledger?: FakeLedgerControl } = {},
 ): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
   const meter = new FakeMeter(node.rows);
+  if (more.ledger !== undefined) more.ledger.rows = node.rows;
   const token = loadAdminToken(folder, nodeSystem);
   const logger = stderrLogger;
   const tokens = new ScopedTokens(folder, nodeSystem, logger);

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
+import { FakeLedgerControl } from '../../support/fake-ledger-control.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -50,7 +51,7 @@ function expectValid(schema: object, value: unknown, what: string): void {
 
 let admin: FakeAdmin;
 beforeAll(async () => {
-  admin = await startFakeAdmin();
+  admin = await startFakeAdmin(undefined, undefined, { ledger: new FakeLedgerControl() });
 });
 afterAll(() => admin.close());
 
@@ -131,6 +132,8 @@ test('what each route answers is what the file says', async () => {
   await ask('POST', '/channels', '/channels', [opening(2), { ...opening(2), capacity: '5' }]);
   await ask('POST', '/channels', '/channels', JSON.stringify(opening(3)), { type: 'application/x-ndjson' });
   await ask('POST', '/channels', '/channels', { ...opening(1), capacity: '5' });
+  await ask('POST', '/channels', '/channels', { ledgerChannelId: opening(1).ledgerChannelId });
+  await ask('POST', '/channels', '/channels', { ledgerChannelId: ledgerId(6) });
   await ask('GET', '/channels', '/channels');
   await ask('GET', '/channels?limit=x', '/channels');
   await ask('GET', '/channels/1', one);
@@ -157,7 +160,7 @@ test('what each route answers is what the file says', async () => {
   await ask('GET', '/channels/1/wait', '/channels/{id}/wait');
   await ask('DELETE', '/channels/3', one);
   await ask('POST', '/channels/remove', '/channels/remove', { ids: ['1', '3', '99'] });
-  for (const path of ['/healthz', '/readyz', '/stats', '/openapi.json']) await ask('GET', path, path);
+  for (const path of ['/healthz', '/readyz', '/stats', '/ledger', '/openapi.json']) await ask('GET', path, path);
   admin.node.ready = false;
   await ask('GET', '/readyz', '/readyz');
   await ask('POST', '/channels', '/channels', opening(5));
