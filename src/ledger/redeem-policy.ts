@@ -64,6 +64,8 @@ interface DueFacts {
   startedAt: number;
   /** When this Expiration was seen first. */
   noticedAt: number;
+  /** No redemption has begun since. */
+  isNew: boolean;
 }
 
 /**
@@ -73,7 +75,7 @@ interface DueFacts {
 export function redemptionDue(
   channel: PolicyChannel,
   { aboveDrops, everySeconds, marginSeconds = MARGIN_SECONDS }: RedeemPolicySettings,
-  { now, paidAt, startedAt, noticedAt }: DueFacts,
+  { now, paidAt, startedAt, noticedAt, isNew }: DueFacts,
 ): Due | undefined {
   const exposure = channel.committed - channel.redeemed;
   if (exposure <= 0n) return undefined;
@@ -83,7 +85,7 @@ export function redemptionDue(
   if (end !== 0) {
     const isAsked = channel.expiration === end;
     const begin = isAsked ? noticedAt : end - marginSeconds;
-    const from = paidAt < begin ? begin : paidAt + (end - paidAt) / 2;
+    const from = paidAt < begin || (isAsked && isNew) ? begin : paidAt + (end - paidAt) / 2;
     const reason = isAsked ? 'the payer asked to close it' : 'it is cancelled soon';
     if (now >= from) return { reason, end };
   }
@@ -98,6 +100,7 @@ interface Known {
   /** The Expiration that was seen, and when first. */
   expiration: number;
   noticedAt: number;
+  isNew: boolean;
   failures: number;
   notBefore: number;
 }
@@ -124,12 +127,13 @@ export class RedeemPolicy {
     const { channelId, expiration } = channel;
     let known = this.#known.get(channelId);
     if (expiration !== 0 && known?.expiration !== expiration) {
-      known = { expiration, noticedAt: now, failures: 0, notBefore: 0 };
+      known = { expiration, noticedAt: now, isNew: true, failures: 0, notBefore: 0 };
       this.#known.set(channelId, known);
     }
     if (this.#running.has(channelId) || now < (known?.notBefore ?? 0)) return;
     const facts = { now, paidAt: this.#options.paidAt(channelId), startedAt: this.#startedAt };
-    const due = redemptionDue(channel, this.#options, { ...facts, noticedAt: known?.noticedAt ?? now });
+    const { noticedAt = now, isNew = false } = known ?? {};
+    const due = redemptionDue(channel, this.#options, { ...facts, noticedAt, isNew });
     if (due === undefined || this.#running.size >= (due.end !== 0 ? URGENT_MAX : RUNNING_MAX)) return;
     void this.#redeem(channelId, due);
   }
@@ -166,6 +170,8 @@ export class RedeemPolicy {
   async #redeem(channelId: bigint, { reason, end }: Due): Promise<void> {
     const { redeem, logger } = this.#options;
     this.#running.add(channelId);
+    const known = this.#known.get(channelId);
+    if (known !== undefined) known.isNew = false;
     logger.info(`redeem ${channelId}: begins, as ${reason}`);
     try {
       const { outcome, reason: why } = await redeem(channelId);
@@ -187,7 +193,13 @@ export class RedeemPolicy {
   #failed(channelId: bigint, end: number, kind: keyof typeof RETRY_SECONDS, why: string): void {
     if (this.#isStopped) return;
     const now = this.#now();
-    const known = this.#known.get(channelId) ?? { expiration: 0, noticedAt: 0, failures: 0, notBefore: 0 };
+    const known = this.#known.get(channelId) ?? {
+      expiration: 0,
+      noticedAt: 0,
+      isNew: false,
+      failures: 0,
+      notBefore: 0,
+    };
     let seconds = Math.min(RETRY_SECONDS[kind] * 2 ** known.failures, RETRY_SECONDS_MAX[kind]);
     if (end !== 0) seconds = Math.max(1, Math.min(seconds, Math.floor((end - now) / TRIES_LEFT)));
     known.failures = Math.min(known.failures + 1, 30);

@@ -36,6 +36,8 @@ const ATTEMPTS_MAX = 5;
 
 interface Running {
   close: boolean;
+  /** The best claim was taken: a call that comes now may mean a newer one. */
+  hasClaim: boolean;
   result: Promise<RedemptionResult>;
 }
 
@@ -66,7 +68,7 @@ export class Redeemer {
 
   /**
    * Redeems the best claim of a channel and waits for the final result. The signal ends the waiting only: the redemption
-   * goes on. A call for a channel that is being redeemed joins it.
+   * goes on. A call for a channel that waits to be redeemed joins it; one that comes later follows it with what is new.
    * @throws ClaimwireError CHANNEL_UNKNOWN, LEDGER_UNREACHABLE, LEDGER_REFUSED, WALLET_INVALID, REGISTRY_FULL, NODE_STOPPING
    */
   redeem(
@@ -74,7 +76,7 @@ export class Redeemer {
     { close = false, signal }: { close?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<RedemptionResult> {
     const running = this.#running.get(channelId);
-    const isJoined = running !== undefined && (running.close || !close);
+    const isJoined = running !== undefined && !running.hasClaim && (running.close || !close);
     return unlessAborted(isJoined ? running.result : this.#start(channelId, close, false), signal);
   }
 
@@ -97,11 +99,13 @@ export class Redeemer {
   /** Begins after what the channel has running; one channel has one transaction at a time. */
   #start(channelId: bigint, close: boolean, isResumed: boolean): Promise<RedemptionResult> {
     const previous = this.#running.get(channelId)?.result;
+    const entry: Running = { close, hasClaim: false, result: Promise.resolve(nothing(channelId, '')) };
     const begin = async () => {
-      await previous?.catch(() => {});
-      return this.#inFlight.run(() => this.#redeem(channelId, close, isResumed));
+      const before = await previous?.catch(() => undefined);
+      const result = await this.#inFlight.run(() => this.#redeem(channelId, entry, isResumed));
+      return result.outcome === 'nothing' && before?.outcome === 'paid' && !close ? before : result;
     };
-    const entry: Running = { close, result: begin() };
+    entry.result = begin();
     this.#running.set(channelId, entry);
     const forget = () => {
       if (this.#running.get(channelId) === entry) this.#running.delete(channelId);
@@ -110,11 +114,13 @@ export class Redeemer {
     return entry.result;
   }
 
-  async #redeem(channelId: bigint, close: boolean, isResumed: boolean): Promise<RedemptionResult> {
+  async #redeem(channelId: bigint, entry: Running, isResumed: boolean): Promise<RedemptionResult> {
+    const { close } = entry;
     let last: Redemption | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       this.#end.signal.throwIfAborted();
       const earlier = this.#journal.pendingOf(channelId);
+      entry.hasClaim = true;
       const begun = earlier ?? (await this.#begin(channelId, close));
       // After one of an earlier run there may be nothing left to do.
       if (typeof begun === 'string') return last?.state === 'paid' ? resultOf(last) : nothing(channelId, begun);

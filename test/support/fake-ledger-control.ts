@@ -66,3 +66,22 @@ export class FakeLedgerControl implements LedgerControl {
     return this.records.slice(0, limit);
   }
 }
+
+/** A redemption's transaction that was validated. */
+export function record(channelId: bigint, change: Partial<RedemptionRecord> = {}): RedemptionRecord {
+  return {
+    channelId,
+    ledgerChannelId: channelId.toString(16).padStart(64, '0').toUpperCase(),
+    state: 'paid',
+    reason: 'tesSUCCESS',
+    paid: 5n,
+    feeDrops: 10n,
+    close: false,
+    hash: 'A'.repeat(64),
+    sequence: 7,
+    lastLedger: 1_020,
+    startedAt: 1_700_000_000,
+    endedAt: 1_700_000_004,
+    ...change,
+  };
+}

@@ -22,7 +22,7 @@ function channel(change: Partial<PolicyChannel> = {}): PolicyChannel {
   return { channelId: 1n, committed: 5n * XRP, redeemed: 2n * XRP, expiration: 0, cancelAfter: 0, ...change };
 }
 
-const NO_FACTS = { now: NOW, paidAt: 0, startedAt: NOW - DAY, noticedAt: NOW };
+const NO_FACTS = { now: NOW, paidAt: 0, startedAt: NOW - DAY, noticedAt: NOW, isNew: false };
 
 test('it is due when the payer asked to close, at once', () => {
   const due = (change: Partial<PolicyChannel>, facts = {}) =>
@@ -31,6 +31,8 @@ test('it is due when the payer asked to close, at once', () => {
   expect(due({ expiration: NOW + 30 * DAY })).toMatchObject({ reason: 'the payer asked to close it' });
   expect(due({ expiration: NOW + 30 * DAY, committed: 2n * XRP })).toBeUndefined();
   expect(due({ expiration: NOW })).toBeUndefined();
+  // Paid in the very second in which the payer asked, for another reason.
+  expect(due({ expiration: NOW + 3_600 }, { paidAt: NOW, isNew: true })).toBeDefined();
 });
 
 test('a payer that goes on paying meanwhile has it redeemed again when half of what was left has passed', () => {
@@ -140,6 +142,21 @@ test('a ledger that is 60 s behind, with three dropped connections: still before
   expect(rig.now).toBeLessThan(end - 60);
   await pass(rig, 120);
   expect(rig.transactionsOf(PAYEE.address)).toHaveLength(1);
+  policy.stop();
+});
+
+test('a payer that asks while a redemption is under way: what is new is redeemed right after it', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ committed: 5n * XRP });
+  const { policy } = watch(rig, { aboveDrops: 5n * XRP });
+  rig.chain.holdSubmissions = true;
+  await pass(rig, 12);
+  rig.rows.commit(row, 9n * XRP);
+  rig.chain.holdSubmissions = false;
+  await rig.askToClose(row);
+  expect(rig.paidOut(row)).toBe(5n * XRP);
+  await pass(rig, 12);
+  expect(rig.paidOut(row)).toBe(9n * XRP);
   policy.stop();
 });
 

@@ -227,6 +227,27 @@ test('calls for one channel share one transaction, and other channels have other
   expect(rig.transactionsOf(PAYEE.address).map(({ tx }) => tx.Sequence)).toEqual([1, 2, 3]);
 });
 
+test('a call that comes after the claim was taken redeems what is new since', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ committed: 5n * XRP });
+  const redeemer = rig.redeemer();
+  const first = redeemer.redeem(row.channelId);
+  rig.chain.holdSubmissions = true;
+  await rig.step();
+  const same = redeemer.redeem(row.channelId);
+  rig.chain.holdSubmissions = false;
+  expect(await rig.until(same)).toEqual(await first);
+  rig.chain.holdSubmissions = true;
+  rig.rows.commit(row, 6n * XRP);
+  const third = redeemer.redeem(row.channelId);
+  await rig.step();
+  rig.rows.commit(row, 9n * XRP);
+  const fourth = redeemer.redeem(row.channelId);
+  rig.chain.holdSubmissions = false;
+  expect(await rig.until(Promise.all([third, fourth]))).toMatchObject([{ paid: XRP }, { paid: 3n * XRP }]);
+  expect(fees(rig)).toBe(3);
+});
+
 test('more channels than a server queues are redeemed in turns', async () => {
   const rig = new RedeemRig();
   const rows = [];
