@@ -28,7 +28,7 @@ const MARGIN_SECONDS_MAX = 600;
 /** Of a short SettleDelay it is a quarter. */
 const MARGIN_PART = 4;
 
-export function marginOf({ settleDelay }: Pick<LedgerState, 'settleDelay'>): number {
+function marginOf({ settleDelay }: Pick<LedgerState, 'settleDelay'>): number {
   return Math.min(MARGIN_SECONDS_MAX, Math.floor(settleDelay / MARGIN_PART));
 }
 

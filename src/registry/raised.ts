@@ -6,7 +6,7 @@
 import { assert } from '../errors.ts';
 import type { SideChange, SideTables } from './side-tables.ts';
 
-export const RAISED_TABLE = 'ledger-raised';
+const RAISED_TABLE = 'ledger-raised';
 
 /**
  * Value of an entry: version byte, then u64 big-endian each. `drops` includes the last raise, `from` and `to` are what was

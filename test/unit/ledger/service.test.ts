@@ -1,5 +1,5 @@
 /** Opening channels from the ledger: what is taken from it, and what is refused with which reason. Test's thread. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Secp256k1Signer } from '../../../src/client/keys/signer.ts';
 import { raisedDrops } from '../../../src/registry/raised.ts';
 import { LedgerRig } from '../../support/ledger-rig.ts';
@@ -25,7 +25,10 @@ test('a channel is opened with what a validated ledger says of it', async () => 
 
 test('(b) what the ledger has paid out already is no payment: only more is accepted', async () => {
   const rig = await LedgerRig.start();
+  const opening = vi.spyOn(rig.node, 'openChannels');
   const channel = await rig.open(7n, { amount: 5_000n, balance: 2_000n });
+  // From the first moment on, not by a change that comes after it.
+  expect(opening).toHaveBeenCalledWith([expect.objectContaining({ capacity: 5_000n, committed: 2_000n })]);
   expect(channel.committed).toBe(2_000n);
   expect(rig.judge(7n, 2_000n)).toBe('ALREADY');
   expect(rig.judge(7n, 2_001n)).toBe('ADMITTED');
