@@ -22,7 +22,7 @@ export const PAYER = testWallet('payer');
 export const PAYEE = testWallet('payee');
 const STARTS_AT = 1_900_000_000;
 const FIRST_INDEX = 1_000;
-export const CLOSE_SECONDS = 4;
+const CLOSE_SECONDS = 4;
 const XRP = 1_000_000n;
 
 const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));

@@ -9,7 +9,7 @@ import { MemorySideTables } from './memory-side-tables.ts';
 const silent: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** The rows of a node, as its claim path committed them. */
-export class Rows implements Pick<NodeControl, 'channel' | 'closeChannel'> {
+class Rows implements Pick<NodeControl, 'channel' | 'closeChannel'> {
   readonly #rows = new Map<bigint, Channel>();
 
   set(row: Channel): void {
