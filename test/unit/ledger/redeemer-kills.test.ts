@@ -142,7 +142,7 @@ test('nothing is submitted before its intent is on stable storage', async () => 
   const rig = new RedeemRig();
   const row = await rig.opened();
   rig.tables.failures = 1;
-  await expect(rig.redeemer().redeem(row.channelId)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+  await expect(rig.until(rig.redeemer().redeem(row.channelId))).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
   expect(rig.connection.calls).not.toContain('submit');
   const order: string[] = [];
   const { connection, tables } = rig;
