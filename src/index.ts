@@ -22,7 +22,11 @@ export { ClaimwireError, type ErrorCode } from './errors.ts';
 export type { HostPort } from './host-port.ts';
 export type { BulkResult } from './http/bulk.ts';
 export type { RemovalJson } from './http/channels.ts';
-export { AdminClient, type AdminClientOptions, type OpeningJson } from './http/client.ts';
+export type { ChargeItemJson, ChargeJson } from './http/charges.ts';
+export type { SubmitJson } from './http/claims.ts';
+export { AdminClient, type OpeningJson } from './http/client.ts';
+export type { CommittedJson } from './http/event-reader.ts';
+export type { AdminClientOptions } from './http/requests.ts';
 export {
   type PaymentChannelClaim,
   paymentChannelClaim,

@@ -35,6 +35,7 @@ import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
+import { RaisedAmounts } from './registry/raised.ts';
 import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
@@ -80,6 +81,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #feed: CommittedFeed;
+  readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
   readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
@@ -160,7 +162,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     this.#table = new ChannelTable(this.#arena);
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
     this.#feed = new CommittedFeed(this.#arena, this.#table);
-    this.#meter = new Meter(this.#feed, this.sideTables);
+    this.#raised = new RaisedAmounts(this.sideTables);
+    this.#meter = new Meter(this.#feed, this.sideTables, this.#raised);
   }
 
   /** Whether claims are received, and the threads make progress. */
@@ -196,7 +199,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(() => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
+    return this.#change(async () => {
+      const checked = openings.map((opening) => openingOf(opening, this.#keys));
+      for (const { channelId, ledgerChannelId, committed = 0n } of checked)
+        if (this.channel(channelId) === undefined) await this.#recordRaise(ledgerChannelId, 0n, committed);
+      return this.#store.open(checked);
+    });
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
@@ -217,7 +225,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     this.#store.lease(channelId, until);
   }
   async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
-    return this.#change(() => this.#store.raise(channelId, drops));
+    return this.#change(async () => {
+      const channel = this.#store.get(channelId);
+      if (channel !== undefined) await this.#recordRaise(channel.ledgerChannelId, channel.committed, drops);
+      return this.#store.raise(channelId, drops);
+    });
   }
   async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
     const result = await this.#change(() => this.#store.remove(channelIds, options.force ?? false));
@@ -267,6 +279,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     const status = await this.#topology!.local.submit(claim, options?.signal);
     const channelId = new DataView(claim.buffer, claim.byteOffset).getBigUint64(CLAIM_CHANNEL_ID);
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
+  }
+
+  /** What was spent was paid to this node, also where the channel was removed meanwhile and its amount is gone. */
+  async #recordRaise(ledgerChannelId: Uint8Array, committed: bigint, to: bigint): Promise<void> {
+    const spent = this.#meter.spentOf(ledgerChannelId);
+    await this.#raised.record(ledgerChannelId, spent > committed ? spent : committed, to);
   }
 
   stats(): NodeStats {

@@ -84,6 +84,7 @@ export async function serve({
       token: loadAdminToken(data, nodeSystem),
       control: node,
       ledger,
+      meter: node,
       parser,
     });
   } catch (error) {

@@ -56,8 +56,7 @@ export interface AdminOptions {
   control: NodeControl;
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
-  /** Without it there are no routes to charge, wait, listen or submit. */
-  meter?: MeterControl | undefined;
+  meter: MeterControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
@@ -86,7 +85,7 @@ interface Admin extends AdminOptions {
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control, ledger, meter, logger = stderrLogger } = options;
+  const { host, port, control, ledger, logger = stderrLogger } = options;
   if (!isLoopback(host))
     logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
@@ -101,7 +100,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const holds = new Holds(counters);
   const router = new Router([
     ...channelRoutes(control, ledger, options.parser, listings),
-    ...(meter === undefined ? [] : meterRoutes({ ...options, meter, turns, holds, counters })),
+    ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),

@@ -18,7 +18,7 @@ const BUSY = new ClaimwireError(
 );
 
 /** Why a hold has ended: its time is over, its client has left, or the server stops. */
-export type HoldEnd = 'late' | 'gone' | 'stopping';
+type HoldEnd = 'late' | 'gone' | 'stopping';
 
 export interface Hold {
   /** Aborts when the hold ends before `release` was called. */

@@ -9,7 +9,7 @@ import type { Clock } from '../system/system.ts';
 import { type Fields, fieldsOf, timeOf, u32Of } from './ledger-answer.ts';
 import type { ValidatedLedger } from './ledger-port.ts';
 import type { XrplLibrary } from './xrpl-library.ts';
-import { XrplSession } from './xrpl-session.ts';
+import { shownUrl, XrplSession } from './xrpl-session.ts';
 
 const PAUSE_MS = 500;
 const PAUSE_MS_MAX = 30_000;
@@ -47,11 +47,16 @@ export class LedgerServers {
   private readonly transactionListeners = new Set<(message: Fields) => void>();
   private readonly waiting = new Set<{ resolve(session: XrplSession): void; reject(error: Error): void }>();
   private readonly running: Promise<void>;
+  /** The session in use, once it is admitted. */
   private current: XrplSession | undefined;
+  /** The same, or one that is being admitted. */
+  private candidate: XrplSession | undefined;
   /** Whether the current server has told of a new ledger since it was connected. */
   private progressed = false;
   private progressedAt = 0;
   private failures: string[] = [];
+  /** Why every URL failed, during the pause after that. */
+  private pausedFor: string | undefined;
   private stopping = false;
   private endPause: () => void = () => {};
 
@@ -70,6 +75,7 @@ export class LedgerServers {
     signal?.throwIfAborted();
     if (this.current !== undefined) return Promise.resolve(this.current);
     if (this.stopping) return Promise.reject(this.unreachable('the connection is closed'));
+    if (this.pausedFor !== undefined) return Promise.reject(this.unreachable(this.pausedFor));
     if (this.waiting.size >= WAITING_MAX) return Promise.reject(this.unreachable(`${WAITING_MAX} questions wait`));
     return new Promise((resolve, reject) => {
       const abort = () => {
@@ -125,7 +131,7 @@ export class LedgerServers {
 
   async close(): Promise<void> {
     this.stopping = true;
-    this.current?.end('the connection is closed');
+    this.candidate?.end('the connection is closed');
     this.endPause();
     this.failWaiting('the connection is closed');
     await this.running;
@@ -140,11 +146,13 @@ export class LedgerServers {
       if (this.stopping) break;
       if (this.progressed) failed = 0;
       else failed += 1;
-      logger.warn(`ledger server ${url}: ${reason}`);
-      this.failures = [...this.failures, `${url}: ${reason}`].slice(-urls.length);
+      logger.warn(`ledger server ${shownUrl(url)}: ${reason}`);
+      this.failures = [...this.failures, `${shownUrl(url)}: ${reason}`].slice(-urls.length);
       if (failed === 0 || failed % urls.length !== 0) continue;
-      this.failWaiting(this.failures.join('; '));
+      this.pausedFor = this.failures.join('; ');
+      this.failWaiting(this.pausedFor);
       await this.pause(Math.min(PAUSE_MS * 2 ** (failed / urls.length - 1), PAUSE_MS_MAX));
+      this.pausedFor = undefined;
     }
     this.failWaiting('the connection is closed');
   }
@@ -153,22 +161,23 @@ export class LedgerServers {
   private async serve(url: string): Promise<string> {
     const { xrpl, clock, timeoutMs, staleMs, logger } = this.options;
     this.progressed = false;
-    let opened: XrplSession | undefined;
     let endWatch = () => {};
+    // What a server tells before it is admitted, nobody believes.
+    const session: XrplSession = new XrplSession({
+      xrpl,
+      url,
+      clock,
+      timeoutMs,
+      onLedgerClosed: (message) => this.current === session && this.note(readLedger(message)),
+      onTransaction: (message) => this.current === session && this.sawTransaction(message),
+    });
+    this.candidate = session;
     try {
-      const session = await XrplSession.open({
-        xrpl,
-        url,
-        clock,
-        timeoutMs,
-        onLedgerClosed: (message) => this.sawLedger(message),
-        onTransaction: (message) => this.sawTransaction(message),
-      });
-      opened = session;
+      await session.connect();
       await this.admit(session);
-      if (this.stopping) throw this.unreachable('the connection is closed');
-      this.use(session);
-      logger.info(`ledger server ${url}: connected, network ${this.networkId}, ledger ${this.validated!.index}`);
+      logger.info(
+        `ledger server ${session.url}: connected, network ${this.networkId}, ledger ${this.validated!.index}`,
+      );
       endWatch = clock.every(staleMs / STALE_CHECKS, () => {
         if (clock.monotonic() - this.progressedAt >= staleMs)
           session.end(`its validated ledger has stood still at ${this.validated!.index} for ${staleMs} ms`);
@@ -176,7 +185,7 @@ export class LedgerServers {
       return await session.gone;
     } catch (error) {
       const { message } = error as Error;
-      opened?.end(message);
+      session.end(message);
       return message;
     } finally {
       endWatch();
@@ -184,7 +193,7 @@ export class LedgerServers {
     }
   }
 
-  /** Throws where a server is not to be used. */
+  /** Uses a server, or throws where it is not to be used. */
   private async admit(session: XrplSession): Promise<void> {
     const info = fieldsOf((await session.request('server_info')).info, 'info');
     // A server of the main network may leave its id out.
@@ -192,37 +201,33 @@ export class LedgerServers {
     if (this.networkId !== undefined && networkId !== this.networkId)
       throw new ClaimwireError('LEDGER_REFUSED', `expected network ${this.networkId}, got ${networkId}`);
     const accounts = [...this.accounts.keys()];
-    const newest = await session.request('subscribe', {
-      streams: ['ledger'],
-      ...(accounts.length > 0 && { accounts }),
-    });
+    const followed = accounts.length === 0 ? {} : { accounts };
+    const newest = await session.request('subscribe', { streams: ['ledger'], ...followed });
     const ledger = readLedger(newest);
     if (this.validated !== undefined && ledger.index < this.validated.index) {
       const message = `it is behind: its validated ledger is ${ledger.index}, and ${this.validated.index} was seen`;
       throw new ClaimwireError('LEDGER_UNREACHABLE', message);
     }
+    if (this.stopping) throw this.unreachable('the connection is closed');
     this.networkId = networkId;
     this.note(ledger);
     this.progressed = false;
     this.progressedAt = this.options.clock.monotonic();
+    this.use(session, accounts);
   }
 
-  private use(session: XrplSession): void {
+  private use(session: XrplSession, followed: string[]): void {
     this.current = session;
     for (const { resolve } of this.waiting) resolve(session);
     this.waiting.clear();
-    // Accounts that were added while the server was being admitted.
-    this.subscribeAccounts([...this.accounts.keys()]);
+    // Those that were added while the server was being admitted.
+    this.subscribeAccounts([...this.accounts.keys()].filter((account) => !followed.includes(account)));
   }
 
   private subscribeAccounts(accounts: string[]): void {
     const session = this.current;
     if (session === undefined || accounts.length === 0) return;
     session.request('subscribe', { accounts }).catch((error) => session.end((error as Error).message));
-  }
-
-  private sawLedger(message: Fields): void {
-    this.note(readLedger(message));
   }
 
   private note(ledger: ValidatedLedger): void {
@@ -261,7 +266,7 @@ export class LedgerServers {
 
   private unreachable(reason: string): ClaimwireError {
     const message = `expected a ledger server, got none (${reason}); check the URLs and the network`;
-    return new ClaimwireError('LEDGER_UNREACHABLE', message, { urls: this.options.urls });
+    return new ClaimwireError('LEDGER_UNREACHABLE', message, { urls: this.options.urls.map(shownUrl) });
   }
 
   private pause(forMs: number): Promise<void> {

@@ -6,7 +6,6 @@
 import type { Channel } from '../channel/row.ts';
 import type { LedgeredNode } from '../control/ledger-control.ts';
 import type { Logger } from '../log.ts';
-import { raise } from '../registry/raised.ts';
 import { acceptUntil, endOf, type LedgerView } from './view.ts';
 import { type LedgerViews, nameOf } from './views.ts';
 
@@ -48,13 +47,12 @@ export class Reconciler {
 
   /** What the ledger has paid is at least committed, so that no claim of as much, or less, counts as a payment. */
   async #raise(view: LedgerView, channel: Channel): Promise<Channel> {
-    const { node, views, logger } = this.#options;
+    const { node, logger } = this.#options;
     const { channelId, redeemed } = view;
     if (redeemed <= channel.committed) return channel;
     logger.error(
       `ledger: ${nameOf(view)}: expected at most the ${channel.committed} drops committed here to be paid out, got ${redeemed}: somebody redeemed a newer claim than this node knows; claims of no more are refused from now on`,
     );
-    await views.tables.commit([raise(views.tables, channelId, channel.committed, redeemed)]);
     return node.raiseCommitted(channelId, redeemed);
   }
 

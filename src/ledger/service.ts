@@ -18,7 +18,6 @@ import type {
 import { openChannel } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { raise } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { Clock } from '../system/system.ts';
 import { AutoOpener } from './auto-open.ts';
@@ -189,7 +188,7 @@ export class LedgerService implements LedgerControl {
    * committed from the first moment on, so that no claim of as much is taken for a payment.
    */
   async #open(channel: LedgerChannel, sight: Sight): Promise<Channel> {
-    const { node, tables, settings, logger } = this.#options;
+    const { node, settings, logger } = this.#options;
     const { ledgerChannelId, publicKey } = channel;
     const fault = openingFault(channel, sight, settings);
     if (fault !== undefined) throw refusal(ledgerChannelId, fault);
@@ -197,9 +196,8 @@ export class LedgerService implements LedgerControl {
     const { channelId, redeemed } = view;
     const known = node.channel(channelId);
     if (known !== undefined) this.#expectSame(known, channel);
-    const committed = known?.committed ?? 0n;
     // Stored before the channel is open: one that claims come for is watched, also after a kill in between.
-    await this.#views.add(view, redeemed > committed ? [raise(tables, channelId, committed, redeemed)] : []);
+    await this.#views.add(view);
     if (known === undefined) {
       const terms = { capacity: channel.amount, profile: 'xrpl', expiresAt: endOf(view) } as const;
       await openChannel(node, { channelId, ledgerChannelId, publicKey, committed: redeemed, ...terms });

@@ -16,14 +16,14 @@ const POLLED_KEY = Buffer.from('polled');
 const VIEWS_MAX = 100_000;
 
 export class LedgerViews {
-  readonly tables: SideTables;
+  readonly #tables: SideTables;
   readonly #views = new Map<bigint, LedgerView>();
   /** Views whose stored form is behind. */
   readonly #unsaved = new Set<bigint>();
   #polled: Omit<Sight, 'ledgerIndex'> | undefined;
 
   constructor(tables: SideTables) {
-    this.tables = tables;
+    this.#tables = tables;
     const polled = tables.get(META_TABLE, POLLED_KEY);
     if (polled !== undefined) this.#polled = unversioned(polled, 'the last poll') as Omit<Sight, 'ledgerIndex'>;
     for (const [key, value] of tables.entries(VIEWS_TABLE)) {
@@ -56,22 +56,22 @@ export class LedgerViews {
     this.#views.set(view.channelId, view);
   }
 
-  /** Stores all that is not stored yet, and `changes`, in one commit. */
-  async save(changes: readonly SideChange[] = []): Promise<void> {
+  /** Stores all that is not stored yet, in one commit. */
+  async save(): Promise<void> {
     const unsaved = [...this.#unsaved].map((channelId) => this.#views.get(channelId)!);
-    if (unsaved.length + changes.length === 0) return;
-    await this.tables.commit([...unsaved.map(changeOf), ...changes]);
+    if (unsaved.length === 0) return;
+    await this.#tables.commit(unsaved.map(changeOf));
     for (const view of unsaved) if (this.#views.get(view.channelId) === view) this.#unsaved.delete(view.channelId);
   }
 
   /** Stores a new channel's view. Throws LEDGER_REFUSED where too many are watched. */
-  async add(view: LedgerView, changes: readonly SideChange[]): Promise<void> {
+  async add(view: LedgerView): Promise<void> {
     if (this.count >= VIEWS_MAX && !this.#views.has(view.channelId))
       throw new ClaimwireError(
         'LEDGER_REFUSED',
         `ledger: expected at most ${VIEWS_MAX} watched channels, got one more; remove some`,
       );
-    await this.tables.commit([changeOf(view), ...changes]);
+    await this.#tables.commit([changeOf(view)]);
     this.#views.set(view.channelId, view);
     this.#unsaved.delete(view.channelId);
   }
@@ -79,7 +79,7 @@ export class LedgerViews {
   async remove(view: LedgerView): Promise<void> {
     this.#views.delete(view.channelId);
     this.#unsaved.delete(view.channelId);
-    await this.tables.commit([{ table: VIEWS_TABLE, key: view.ledgerChannelId }]);
+    await this.#tables.commit([{ table: VIEWS_TABLE, key: view.ledgerChannelId }]);
   }
 
   /** Every channel of the account was looked at, and all that was new is stored. */
@@ -88,7 +88,7 @@ export class LedgerViews {
     const seen = this.all().filter(({ exists, destination }) => exists && destination === account);
     const seenAt = seen.reduce((oldest, view) => Math.min(oldest, view.seenAt), Number.POSITIVE_INFINITY);
     if (seen.length === 0 || seenAt <= this.polledAt) return;
-    await this.tables.commit([{ table: META_TABLE, key: POLLED_KEY, value: versioned({ seenAt, clockBehind }) }]);
+    await this.#tables.commit([{ table: META_TABLE, key: POLLED_KEY, value: versioned({ seenAt, clockBehind }) }]);
     this.#polled = { seenAt, clockBehind };
   }
 }

@@ -14,7 +14,7 @@ const API_VERSION = 2;
 const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Requests without an answer at one time. */
 const REQUESTS_MAX = 256;
-/** xrpl.js pings at the interval of its own time limit, and reconnects by itself when that fails; this is never. */
+/** For the time limits of xrpl.js, which go by the machine's clock, and by which it also pings and reconnects by itself. */
 const NEVER_MS = 0x7fff_ffff;
 const REASON_CHARACTERS_MAX = 200;
 /** Errors by which a server says that it cannot be relied on now; another one may. */
@@ -67,7 +67,14 @@ function short(text: unknown): string {
   return String(text).slice(0, REASON_CHARACTERS_MAX);
 }
 
+/** A server's URL as it may be shown and logged: paths and user names often are secrets. */
+export function shownUrl(url: string): string {
+  const { protocol, host } = new URL(url);
+  return `${protocol}//${host}`;
+}
+
 export class XrplSession {
+  /** As it may be shown. */
   readonly url: string;
   /** Resolves with the reason once the session ended. */
   readonly gone: Promise<string>;
@@ -78,14 +85,14 @@ export class XrplSession {
   private endedFor: string | undefined;
   private resolveGone: (reason: string) => void = () => {};
 
-  private constructor({ xrpl, url, clock, timeoutMs, onLedgerClosed, onTransaction }: SessionOptions) {
-    this.url = url;
+  constructor({ xrpl, url, clock, timeoutMs, onLedgerClosed, onTransaction }: SessionOptions) {
+    this.url = shownUrl(url);
     this.clock = clock;
     this.timeoutMs = timeoutMs;
     this.gone = new Promise((resolve) => {
       this.resolveGone = resolve;
     });
-    this.client = new xrpl.Client(url, { timeout: NEVER_MS, connectionTimeout: timeoutMs });
+    this.client = new xrpl.Client(url, { timeout: NEVER_MS, connectionTimeout: NEVER_MS });
     const { connection } = this.client;
     this.guardMessages();
     connection.on('ledgerClosed', (message) => this.pass(onLedgerClosed, message));
@@ -98,14 +105,12 @@ export class XrplSession {
     });
   }
 
-  static async open(options: SessionOptions): Promise<XrplSession> {
-    const session = new XrplSession(options);
+  async connect(): Promise<void> {
     try {
-      await session.within('connect', session.client.connection.connect());
-      return session;
+      await this.within('connect', this.client.connection.connect());
     } catch (error) {
-      session.end(short((error as Error).message));
-      throw session.asOurs('connect', error);
+      this.end(short((error as Error).message));
+      throw this.asOurs('connect', error);
     }
   }
 

@@ -10,6 +10,7 @@
 import { DROPS_MAX } from '../../protocol/layout.ts';
 import type { ChargeResult } from '../control/meter-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import { RaisedAmounts } from '../registry/raised.ts';
 import type { SideChange, SideTables } from '../registry/side-tables.ts';
 import { Account, type Charge } from './account.ts';
 import { type AmountWatch, stopping, tooMany, unknownChannel, WAITERS_MAX } from './amount-watch.ts';
@@ -51,6 +52,8 @@ export class Charges {
   readonly #source: CommittedSource;
   readonly #tables: SideTables;
   readonly #watch: AmountWatch;
+  /** Drops that are committed, but that no claim to this node paid: nothing can be bought with them. */
+  readonly #raised: RaisedAmounts;
   readonly #log: ChargeLog;
   readonly #limits: ChargeLimits;
   /** By ledger channel id, in hex; the least recently used first. */
@@ -61,7 +64,14 @@ export class Charges {
   #running: Promise<void> | undefined;
   #isStopped = false;
 
-  constructor(source: CommittedSource, tables: SideTables, watch: AmountWatch, limits: Partial<ChargeLimits> = {}) {
+  constructor(
+    source: CommittedSource,
+    tables: SideTables,
+    watch: AmountWatch,
+    limits: Partial<ChargeLimits> = {},
+    raised = new RaisedAmounts(tables),
+  ) {
+    this.#raised = raised;
     this.#source = source;
     this.#tables = tables;
     this.#watch = watch;
@@ -102,6 +112,11 @@ export class Charges {
   spent(channelId: bigint): bigint {
     const ledgerChannelId = this.#source.ledgerChannelId(channelId);
     if (ledgerChannelId === undefined) throw unknownChannel(channelId);
+    return this.#account(ledgerChannelId).spent;
+  }
+
+  /** The same by the channel's id on the ledger, also where it is not open. */
+  spentOf(ledgerChannelId: Uint8Array): bigint {
     return this.#account(ledgerChannelId).spent;
   }
 
@@ -191,9 +206,10 @@ export class Charges {
     }
     const after = spent + drops;
     if (after < 0n) return this.#refuse(charge, overRefund(channelId, drops, spent));
-    if (drops >= 0n && after + ahead > committed) {
+    const raised = this.#raised.of(account.ledgerChannelId);
+    if (drops >= 0n && after + ahead + raised > committed) {
       if (waits) return false;
-      return this.#refuse(charge, paymentRequired(channelId, drops, { spent, ahead, committed }));
+      return this.#refuse(charge, paymentRequired(channelId, drops, { spent, ahead, raised, committed }));
     }
     account.isBusy = true;
     round.spent.set(account, after);
@@ -221,7 +237,7 @@ export class Charges {
     const decide = () => this.#decideSoon(account);
     try {
       account.unwatch = this.#watch.add(first.channelId, {
-        drops: spent + first.drops,
+        drops: spent + this.#raised.of(account.ledgerChannelId) + first.drops,
         reached: decide,
         failed: decide,
       });
@@ -290,16 +306,17 @@ function conflict(channelId: bigint, drops: bigint, earlier: bigint): ClaimwireE
   );
 }
 
-/** @param amounts drops spent, of charges that wait before it, and committed */
+/** @param amounts drops spent, of charges that wait before it, raised without a claim, and committed */
 function paymentRequired(
   channelId: bigint,
   drops: bigint,
-  { spent, ahead, committed }: { spent: bigint; ahead: bigint; committed: bigint },
+  { spent, ahead, raised, committed }: { spent: bigint; ahead: bigint; raised: bigint; committed: bigint },
 ): ClaimwireError {
-  const missing = spent + ahead + drops - committed;
+  const needed = spent + ahead + raised + drops;
+  const missing = needed - committed;
   return new ClaimwireError(
     'PAYMENT_REQUIRED',
-    `channel ${channelId}: expected ${spent + ahead + drops} drops committed, got ${committed}; claim ${missing} more`,
+    `channel ${channelId}: expected ${needed} drops committed, got ${committed}; claim ${missing} more`,
     { missing: String(missing), spent: String(spent), committed: String(committed) },
   );
 }

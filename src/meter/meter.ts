@@ -2,6 +2,7 @@
  * What a service does with committed claims: it watches them, waits for them, and charges against them. Main thread.
  */
 import type { ChargeResult, CommittedBatch } from '../control/meter-control.ts';
+import type { RaisedAmounts } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import { AmountWatch } from './amount-watch.ts';
 import { type ChargeOptions, Charges } from './charges.ts';
@@ -21,10 +22,10 @@ export class Meter {
   /** Aborted by `stop`. */
   readonly #ended = new AbortController();
 
-  constructor(source: CommittedSource, tables: SideTables) {
+  constructor(source: CommittedSource, tables: SideTables, raised: RaisedAmounts) {
     this.#source = source;
     this.#watch = new AmountWatch(source);
-    this.#charges = new Charges(source, tables, this.#watch);
+    this.#charges = new Charges(source, tables, this.#watch, {}, raised);
   }
 
   charge(channelId: bigint, drops: bigint, options?: ChargeOptions): Promise<ChargeResult> {
@@ -33,6 +34,10 @@ export class Meter {
 
   spent(channelId: bigint): bigint {
     return this.#charges.spent(channelId);
+  }
+  /** The same by the channel's id on the ledger, also where it is not open. */
+  spentOf(ledgerChannelId: Uint8Array): bigint {
+    return this.#charges.spentOf(ledgerChannelId);
   }
 
   async waitForAmount(channelId: bigint, drops: bigint, options: { signal?: AbortSignal | undefined } = {}) {

@@ -14,6 +14,7 @@ import { type LedgerOptions, resolveLedger } from '../../src/ledger/settings.ts'
 import type { Logger } from '../../src/log.ts';
 import { ADMITTED, admit } from '../../src/path/rules.ts';
 import { ChannelStore } from '../../src/registry/channel-store.ts';
+import { RaisedAmounts } from '../../src/registry/raised.ts';
 import { Arena } from '../../src/ring/arena.ts';
 import { FakeClock, FakeLedger, type FakeLedgerConnection, settle } from './fake-ledger.ts';
 import { MemoryRegistry } from './memory-registry.ts';
@@ -48,8 +49,11 @@ class StoreNode implements LedgeredNode {
   readonly table = new ChannelTable(Arena.create(SHAPE));
   readonly #store: ChannelStore;
   readonly #clock: FakeClock;
+  /** As node.ts does it. */
+  readonly raised: RaisedAmounts;
 
-  constructor(clock: FakeClock, registry: MemoryRegistry) {
+  constructor(clock: FakeClock, registry: MemoryRegistry, tables: MemorySideTables) {
+    this.raised = new RaisedAmounts(tables);
     this.#clock = clock;
     this.#store = new ChannelStore(this.table, registry, async () => {});
     registry.forEachRow((row) => {
@@ -61,7 +65,9 @@ class StoreNode implements LedgeredNode {
   get ruleSeconds(): number {
     return this.#clock.seconds;
   }
-  openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
+  async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
+    for (const { ledgerChannelId, committed = 0n } of openings)
+      await this.raised.record(ledgerChannelId, 0n, committed);
     return this.#store.open(openings);
   }
   openRows(rows: Uint8Array): Promise<OpeningResult> {
@@ -85,7 +91,9 @@ class StoreNode implements LedgeredNode {
   leaseChannel(channelId: bigint, until: number): void {
     this.#store.lease(channelId, until);
   }
-  raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
+  async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
+    const { ledgerChannelId, committed } = this.channel(channelId)!;
+    await this.raised.record(ledgerChannelId, committed, drops);
     return this.#store.raise(channelId, drops);
   }
   checkpoint(): Promise<number> {
@@ -116,7 +124,7 @@ export class LedgerRig {
     this.registry = before?.registry.kill() ?? new MemoryRegistry();
     this.tables = before?.tables.kill() ?? new MemorySideTables();
     this.connection = this.ledger.connect();
-    this.node = new StoreNode(this.clock, this.registry);
+    this.node = new StoreNode(this.clock, this.registry, this.tables);
     const settings = resolveLedger({ urls: ['wss://fake-1'], account: PAYEE, ...options });
     const write = (level: string) => (message: string) => void this.log.push(`${level} ${message}`);
     const logger: Logger = { info: write('info'), warn: write('warn'), error: write('error') };
@@ -163,6 +171,11 @@ export class LedgerRig {
     if (row < 0) return 'UNKNOWN_CHANNEL';
     const status = admit(table, table.hot(row), highHalf(amount), lowHalf(amount), this.clock.seconds);
     return status === ADMITTED ? 'ADMITTED' : statusName(status);
+  }
+
+  /** Drops that are committed without a claim. */
+  raised(channelId: bigint): bigint {
+    return this.node.raised.of(openingOf(channelId).ledgerChannelId);
   }
 
   /** Commits a claim, as the path does. */

@@ -59,7 +59,9 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/holds.ts',
     'src/http/waits.ts',
   ],
-  'test/unit/http/events.test.ts': ['src/http/event-stream.ts'],
+  'test/unit/http/events.test.ts': ['src/http/event-stream.ts', 'src/http/events.ts'],
+  'test/unit/http/client-metering.test.ts': ['src/http/requests.ts'],
+  'test/unit/http/openapi.test.ts': ['src/http/openapi.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',

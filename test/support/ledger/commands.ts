@@ -3,7 +3,7 @@
  * nothing here reads (tree hashes, peers, load in detail) are left out.
  */
 
-import { type Applied, type Chain, channelsOf, type Ledger, RIPPLE_EPOCH } from './chain.ts';
+import { type Chain, channelsOf, type Ledger, RIPPLE_EPOCH } from './chain.ts';
 import { accountIndex, type ChannelEntry, type Entry } from './entries.ts';
 
 export type Fields = Record<string, unknown>;
@@ -51,7 +51,7 @@ export const COMMANDS: Record<string, (view: View, request: Fields) => Fields> =
   tx,
 };
 
-function isoTime(closeTime: number): string {
+export function isoTime(closeTime: number): string {
   return new Date((closeTime + RIPPLE_EPOCH) * 1000).toISOString().replace('.000Z', 'Z');
 }
 
@@ -285,49 +285,4 @@ function tx(view: View, request: Fields): Fields {
     ...(closed !== undefined && { close_time_iso: isoTime(closed.closeTime), ledger_hash: closed.hash }),
     validated,
   };
-}
-
-/** The messages of the streams for a ledger that was validated. */
-export function ledgerMessage(view: View, closed: Ledger): Fields {
-  const { baseFee, reserveBase, reserveIncrement, networkId } = view.chain.rules;
-  return {
-    type: 'ledgerClosed',
-    fee_base: Number(baseFee),
-    ledger_hash: closed.hash,
-    ledger_index: closed.index,
-    ledger_time: closed.closeTime,
-    network_id: networkId,
-    reserve_base: Number(reserveBase),
-    reserve_inc: Number(reserveIncrement),
-    txn_count: closed.transactions.length,
-    validated_ledgers: completeLedgers(view),
-  };
-}
-
-export function transactionMessage(applied: Applied, closed: Ledger): Fields {
-  return {
-    type: 'transaction',
-    close_time_iso: isoTime(closed.closeTime),
-    engine_result: applied.result,
-    engine_result_code: applied.result === 'tesSUCCESS' ? 0 : 100,
-    engine_result_message: applied.result,
-    hash: applied.hash,
-    ledger_hash: closed.hash,
-    ledger_index: closed.index,
-    meta: applied.meta,
-    status: 'closed',
-    tx_json: { ...applied.tx, date: closed.closeTime, ledger_index: closed.index },
-    validated: true,
-  };
-}
-
-/** Accounts that a transaction affected, which subscribers to them are told of. */
-export function affectedAccounts(applied: Applied): Set<string> {
-  const accounts = new Set<string>([applied.tx.Account]);
-  for (const node of applied.meta.AffectedNodes) {
-    const { FinalFields, NewFields } = Object.values(node)[0]!;
-    const fields = (FinalFields ?? NewFields ?? {}) as { Account?: string; Destination?: string };
-    for (const address of [fields.Account, fields.Destination]) if (address !== undefined) accounts.add(address);
-  }
-  return accounts;
 }

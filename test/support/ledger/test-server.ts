@@ -5,16 +5,8 @@
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Chain } from './chain.ts';
-import {
-  affectedAccounts,
-  COMMANDS,
-  CommandError,
-  completeLedgers,
-  type Fields,
-  ledgerMessage,
-  transactionMessage,
-  type View,
-} from './commands.ts';
+import { COMMANDS, CommandError, completeLedgers, type Fields, type View } from './commands.ts';
+import { affectedAccounts, ledgerMessage, transactionMessage } from './streams.ts';
 
 interface Subscription {
   ledgers: boolean;
@@ -23,8 +15,6 @@ interface Subscription {
 
 export class TestServer implements View {
   readonly chain: Chain;
-  /** Ledgers that its validated ledger is behind the newest one. */
-  lagLedgers = 0;
   /** Answers and streams come this much later, in real time. */
   answerDelayMs = 0;
   /** Takes requests and answers none; streams are silent. */
@@ -40,6 +30,7 @@ export class TestServer implements View {
   readonly forgotten = new Set<number>();
   private readonly validationDelay: number;
   private readonly sockets = new Map<WebSocket, Subscription>();
+  private lag = 0;
   private stoppedAt: number | undefined;
   private published: number;
   private listener: WebSocketServer | undefined;
@@ -74,7 +65,14 @@ export class TestServer implements View {
 
   get validatedIndex(): number {
     const first = this.chain.ledgers[0]!.index;
-    return this.stoppedAt ?? Math.max(first, this.chain.last.index - this.validationDelay - this.lagLedgers);
+    return this.stoppedAt ?? Math.max(first, this.chain.last.index - this.validationDelay - this.lag);
+  }
+
+  /** Its validated ledger is this many ledgers behind the newest one, and its streams with it. */
+  set lagLedgers(ledgers: number) {
+    this.lag = ledgers;
+    this.published = Math.min(this.published, this.validatedIndex);
+    this.publish();
   }
 
   /** Its validated ledger stands still, while others go on. */

@@ -220,6 +220,31 @@ test('a thousand pollers: a bounded number waits, the others are told to come ag
   await until(() => admin.meter.waiters.size === 0);
 });
 
+test('the operator’s own long polls leave it places for other requests', async () => {
+  const polls = Array.from({ length: 40 }, (_, index) => client(waiting(index % 10, admin.token)));
+  await until(() => polls.filter(({ statuses }) => statuses.length > 0).length === 8);
+  expect(polls.flatMap(({ statuses }) => statuses)).toEqual(Array.from({ length: 8 }, () => 503));
+  expect(admin.meter.waiters.size).toBe(32);
+});
+
+test('requests with many charges are bounded while they are under way', async () => {
+  const { charge: real } = admin.meter;
+  let go = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  admin.meter.commit([1n, 100n]);
+  admin.meter.charge = async (...args) => {
+    await gate;
+    return real.apply(admin.meter, args);
+  };
+  const many = Array.from({ length: 9 }, () => call('POST', '/charges', { charges: [{ channelId: '1', drops: '1' }] }));
+  const refused = await Promise.race(many);
+  expect(refused).toMatchObject({ status: 503, body: { error: { code: 'NODE_BUSY' } } });
+  go();
+  expect((await Promise.all(many)).map(({ status }) => status).sort()).toEqual([...Array(8).fill(200), 503]);
+});
+
 test('a node that stops ends what waits at once, and says so', async () => {
   const waits = [client(waiting(1)), client(waiting(2))];
   await until(() => admin.meter.waiters.size === 2);

@@ -1,7 +1,6 @@
 /** Opening channels from the ledger: what is taken from it, and what is refused with which reason. Test's thread. */
 import { expect, test, vi } from 'vitest';
 import { Secp256k1Signer } from '../../../src/client/keys/signer.ts';
-import { raisedDrops } from '../../../src/registry/raised.ts';
 import { LedgerRig } from '../../support/ledger-rig.ts';
 import { openingOf } from '../../support/wire.ts';
 
@@ -33,7 +32,7 @@ test('(b) what the ledger has paid out already is no payment: only more is accep
   expect(rig.judge(7n, 2_000n)).toBe('ALREADY');
   expect(rig.judge(7n, 2_001n)).toBe('ADMITTED');
   // A service may not spend what was paid elsewhere.
-  expect(raisedDrops(rig.tables, 7n)).toBe(2_000n);
+  expect(rig.raised(7n)).toBe(2_000n);
 });
 
 test('a channel that is not on the ledger, or whose claims would be worth nothing, is refused with the reason', async () => {
@@ -116,7 +115,7 @@ test('a kill between what is stored and what is done loses neither, and raises n
   expect(rig.log.at(-1)).toMatch(/warn ledger: could not look at it, trying again/);
   const next = await LedgerRig.start({}, rig);
   expect(next.node.channel(7n)).toMatchObject({ committed: 300n });
-  expect(raisedDrops(next.tables, 7n)).toBe(200n);
+  expect(next.raised(7n)).toBe(200n);
 });
 
 test('health tells the server, the network, the newest ledger and its age', async () => {

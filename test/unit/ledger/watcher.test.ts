@@ -1,6 +1,5 @@
 /** What a channel's changes on the ledger do to it here, and what happens while the ledger is not seen. Test's thread. */
 import { expect, test } from 'vitest';
-import { raisedDrops } from '../../../src/registry/raised.ts';
 import { settle } from '../../support/fake-ledger.ts';
 import { LedgerRig, ledgerChannel } from '../../support/ledger-rig.ts';
 import { openingOf } from '../../support/wire.ts';
@@ -80,10 +79,10 @@ test('(b) a payout that runs ahead of what is committed is believed, and told lo
   expect(rig.judge(7n, 901n)).toBe('ADMITTED');
   // The claim of 400 drops is worth nothing any more, and none of 900 is here.
   expect(rig.node.channel(7n)).toMatchObject({ committed: 900n, signature: new Uint8Array(64) });
-  expect(raisedDrops(rig.tables, 7n)).toBe(500n);
+  expect(rig.raised(7n)).toBe(500n);
   rig.commit(7n, 1_000n);
   await rig.change(7n, { balance: 1_500n });
-  expect(raisedDrops(rig.tables, 7n)).toBe(1_000n);
+  expect(rig.raised(7n)).toBe(1_000n);
 });
 
 test('a look that fails is made again, not forgotten', async () => {

@@ -4,6 +4,7 @@ import { AmountWatch } from '../../../src/meter/amount-watch.ts';
 import { ChargeLog } from '../../../src/meter/charge-log.ts';
 import { fingerprintOf, SPENT_TABLE } from '../../../src/meter/charge-record.ts';
 import { type ChargeLimits, type ChargeOptions, Charges } from '../../../src/meter/charges.ts';
+import { RaisedAmounts } from '../../../src/registry/raised.ts';
 import { MemorySideTables } from '../../support/memory-side-tables.ts';
 import { FakeSource, ledgerIdOf } from './fake-source.ts';
 
@@ -47,6 +48,27 @@ async function stateOf(promise: Promise<unknown>): Promise<unknown> {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
   return state;
 }
+
+test('drops that the ledger paid for a claim which this node never had buy nothing', async () => {
+  const source = new FakeSource();
+  source.commit([1n, 100n]);
+  const tables = new MemorySideTables();
+  const raised = new RaisedAmounts(tables);
+  const charges = new Charges(source, tables, new AmountWatch(source), {}, raised);
+  await raised.record(ledgerIdOf(1n), 40n, 100n);
+  expect(await charges.charge(1n, 40n)).toMatchObject({ spent: 40n, committed: 100n });
+  await expect(charges.charge(1n, 5n, { wait: false })).rejects.toMatchObject({
+    code: 'PAYMENT_REQUIRED',
+    message: expect.stringMatching(/expected 105 drops committed, got 100; claim 5 more/),
+  });
+  const waiting = charges.charge(1n, 5n);
+  expect(await stateOf(waiting)).toBe('waits');
+  source.commit([1n, 104n]);
+  expect(await stateOf(waiting)).toBe('waits');
+  source.commit([1n, 105n]);
+  expect(await waiting).toMatchObject({ spent: 45n });
+  await charges.stop();
+});
 
 test('charges add up, and a start again knows them', async () => {
   const subject = new Subject();
