@@ -170,3 +170,10 @@ test('files, time and random numbers come in through src/system alone', () => {
   const text = readFileSync(join(ROOT, ports[1]!), 'utf8');
   expect(text).not.toContain('node:fs');
 });
+
+test('xrpl.js is optional: one file imports it, and only when asked', () => {
+  const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  const files = [...sources('src'), ...sources('tools')];
+  expect(files.filter((file) => /^import (?!type\b).*from 'xrpl'/m.test(text(file)))).toEqual([]);
+  expect(files.filter((file) => text(file).includes("await import('xrpl')"))).toEqual(['src/ledger/xrpl-library.ts']);
+});
