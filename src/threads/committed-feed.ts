@@ -3,7 +3,7 @@
  *
  * Committers mark rows only while somebody listens (ring/grown-rows.ts). The marks are taken when a committer rings, and
  * then not again for some time, in which further growth of the same channels costs next to nothing: 1 ms while somebody
- * waits for an amount, 50 ms for who only watches: at the full rate a look at a thousand channels costs as much as some hundred claims.
+ * waits for an amount, 50 ms for who only watches.
  */
 import { type ChannelTable, HOT_ID_HIGH, HOT_ID_LOW, highHalf, lowHalf } from '../channel/table.ts';
 import type { CommittedBatch } from '../control/meter-control.ts';
