@@ -80,17 +80,21 @@ export class NodeUnderTest {
   /**
    * Runs `work` with a node over `data`, which is kept afterwards. Throws what `work` throws, and then prints the node's
    * output.
+   * @param program a program with a node in it, in place of the command line's; it is asked by `ask`
    */
   static async run<Result>(
     data: string,
     flags: readonly string[],
     work: (node: NodeUnderTest) => Promise<Result>,
+    program?: string,
   ): Promise<Result> {
-    const command = [CLI, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
-    const child = endsWithBench(spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    const begin = program === undefined ? [CLI, 'node'] : [program];
+    const command = [...begin, '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
+    const stdio = ['ignore', 'pipe', 'pipe', ...(program === undefined ? [] : ['ipc' as const])] as const;
+    const child = endsWithBench(spawn(process.execPath, command, { stdio: [...stdio] }));
     const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
     let stderr = '';
-    child.stderr.on('data', (text) => {
+    child.stderr!.on('data', (text) => {
       stderr = (stderr + String(text)).slice(-STDERR_CHARS_MAX);
     });
     try {
@@ -109,6 +113,12 @@ export class NodeUnderTest {
 
   get pid(): number {
     return this.#child.pid!;
+  }
+  /** Sends a message to a program of its own; resolves with the next one that comes back. */
+  ask<Answer>(message: object): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve) => this.#child.once('message', (got) => resolve(got as Answer)));
+    this.#child.send(message);
+    return answer;
   }
   stats(): Promise<NodeStats> {
     return this.admin.stats();
