@@ -15,7 +15,7 @@ import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 
 const ATTACKERS = join(import.meta.dirname, 'attackers');
 /** Claims of each payer, and how long apart. */
-const CLAIMS = 300;
+const CLAIMS = 100;
 const APART_MS = 10;
 const PAID = 1n;
 const BY_UDP = 2n;
