@@ -118,7 +118,7 @@ test('a node takes its settings from the environment and from a file, and logs a
 
 test('the demo pays, loads the node, says what limits it, and leaves no channel behind', async () => {
   const data = join(folder('demo'), 'data');
-  const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--channels', '4');
+  const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--channels', '4');
   expect(plain.code, plain.stderr).toBe(0);
   for (const row of [
     'claims/s ',
@@ -129,7 +129,7 @@ test('the demo pays, loads the node, says what limits it, and leaves no channel 
     'stopped  after ',
   ])
     expect(plain.stdout).toContain(`\n${row}`);
-  const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--json');
+  const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--json');
   const { payer, load, redeem, stopped } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;
   expect(payer!.acknowledged).toBeGreaterThan(0);
   expect(load!.claimsPerSecond).toBeGreaterThan(0);

@@ -3,9 +3,10 @@
  * the claim path's loops, and the orders in which threads can meet. Then runs libFuzzer for some seconds.
  */
 import { beforeAll, expect, it } from 'vitest';
+import { brieflyOrAtLength } from '../support/length.ts';
 import { compiles, expectTool, MINUTES, make } from '../support/native-make.ts';
 
-const FUZZ_SECONDS = 4;
+const FUZZ_SECONDS = brieflyOrAtLength(4, 60);
 const PROGRAM = 'int main(void) { return 0; }';
 const FUZZ_TARGET = 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return (void)d, (void)n, 0; }';
 const SANITIZERS = '-fsanitize=address,undefined';
