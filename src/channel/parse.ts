@@ -16,7 +16,7 @@ import {
 } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { ChannelChange, ChannelOpening } from './changes.ts';
-import type { Channel, ChannelState } from './row.ts';
+import { type Channel, type ChannelState, hasClaim } from './row.ts';
 
 /** A channel as the admin interface and the tools show it. */
 export interface ChannelJson {
@@ -29,7 +29,10 @@ export interface ChannelJson {
   capacity: string;
   committed: string;
   sequence: number;
-  /** 128 hex digits r‖s, upper-case; null while nothing is committed. Absent for readers without the token. */
+  /**
+   * 128 hex digits r‖s, upper-case; null while nothing is committed, or where the ledger paid a claim that this node never
+   * had. Absent for readers without the token.
+   */
   signature?: string | null;
   profile: ProfileName;
   state: ChannelState;
@@ -111,7 +114,8 @@ export function capacityMax(profile: ProfileName): bigint {
   return profile === 'xrpl' ? DROPS_MAX : U64_MAX;
 }
 
-function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
+/** The fields of a JSON object that has no others. Throws INPUT_INVALID. */
+export function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) invalid(what, 'a JSON object', value);
   for (const field of Object.keys(value))
     if (!fields.includes(field)) invalid(what, `only ${fields.join(', ')}`, field);
@@ -253,7 +257,7 @@ export function upperHex(bytes: Uint8Array): string {
 }
 
 export function channelJson(channel: Channel, withSignature = true): ChannelJson {
-  const signature = channel.committed === 0n ? null : upperHex(channel.signature);
+  const signature = channel.committed !== 0n && hasClaim(channel) ? upperHex(channel.signature) : null;
   return {
     channelId: channel.channelId.toString(),
     ledgerChannelId: upperHex(channel.ledgerChannelId),
@@ -292,7 +296,9 @@ export function parseRow(value: unknown): Channel {
     sequence,
     timestampBits: 0n,
     signature:
-      committed === 0n ? new Uint8Array(SIGNATURE_BYTES) : parseHex(row.signature, SIGNATURE_BYTES, 'signature'),
+      committed === 0n || row.signature === null
+        ? new Uint8Array(SIGNATURE_BYTES)
+        : parseHex(row.signature, SIGNATURE_BYTES, 'signature'),
     profile,
     state,
     expiresAt: parseExpiry(row.expiresAt, 'expiresAt'),

@@ -80,7 +80,22 @@ test('a journal that is not there fails, as JSON where asked', async () => {
 });
 
 test('every command has --json, examples and its exit codes in its help, in 80 columns', async () => {
-  const commands = ['node', 'demo', 'keygen', 'pay', 'load', 'settle', 'decode', 'completion', 'journal verify'];
+  const commands = [
+    'node',
+    'demo',
+    'keygen',
+    'pay',
+    'load',
+    'settle',
+    'decode',
+    'completion',
+    'journal verify',
+    'charge',
+    'events',
+    'token create',
+    'token list',
+    'token revoke',
+  ];
   const actions = ['open', 'import', 'list', 'show', 'update', 'close', 'remove'].map((name) => `channel ${name}`);
   for (const command of [...commands, ...actions]) {
     const { code, stdout } = await claimwire(...command.split(' '), '--help');
@@ -176,7 +191,7 @@ describe('completion', () => {
   }
 
   test.each([
-    [['claimwire', 'ch'], ['channel']],
+    [['claimwire', 'chan'], ['channel']],
     [['claimwire', 'channel', 're'], ['remove']],
     [['claimwire', 'channel', 'open', '--led'], ['--ledger-channel']],
     [['claimwire', 'node', '--lay'], ['--layout']],
@@ -200,6 +215,9 @@ describe('completion', () => {
       'keygen',
       'channel',
       'pay',
+      'charge',
+      'events',
+      'token',
       'load',
       'settle',
       'decode',
