@@ -76,7 +76,7 @@ beforeAll(async () => {
   kernels = await KernelProcesses.start();
   tuples = generate();
   valid = oracle(tuples);
-}, 120_000);
+}, 600_000);
 afterAll(() => kernels?.stop());
 
 describe(`${TOTAL} distinct tuples`, () => {
