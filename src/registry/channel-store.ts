@@ -269,6 +269,7 @@ export class ChannelStore {
 
   #forget(row: number): void {
     this.#leases.change(row, { removed: true });
+    this.#leases.drop(row);
     this.#removed += 1;
     const ledgerId = upperHex(this.#table.ledgerId(row));
     if (this.#rowsByLedgerId.get(ledgerId) === row) this.#rowsByLedgerId.delete(ledgerId);
