@@ -137,7 +137,7 @@ test('a change has at least one field and no other', () => {
   expect(parseChange({ capacity: '100000000000000001' }, 'link').capacity).toBe(10n ** 17n + 1n);
 });
 
-test('Ed25519: what decodes by RFC 8032’s own recipe is taken, nothing else', () => {
+test('Ed25519: what decodes by RFC 8032’s own recipe and is not of small order is taken, nothing else', () => {
   const check = (encoded: Buffer) => {
     try {
       return new KeyCheck().check(`ED${encoded.toString('hex')}`, 'publicKey')[0] === 0xed;
@@ -163,7 +163,9 @@ test('Ed25519: what decodes by RFC 8032’s own recipe is taken, nothing else', 
     for (const y of [low, low + 2n ** 255n - 19n].filter((y) => y >= 0n && y < 2n ** 255n))
       for (const sign of [0n, 1n << 255n]) {
         const encoded = Buffer.from((y | sign).toString(16).padStart(64, '0'), 'hex').reverse();
-        expect(check(encoded), encoded.toString('hex')).toBe(decodes(encoded));
+        // Of orders 4, 1 and 2.
+        const isSmall = [0n, 1n, 2n ** 255n - 20n].includes(y);
+        expect(check(encoded), encoded.toString('hex')).toBe(decodes(encoded) && !isSmall);
       }
 });
 
