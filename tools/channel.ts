@@ -113,7 +113,11 @@ const listing = defineCommand({
   name: 'channel list',
   summary: 'lists channels',
   options: {
-    state: { value: 'NAME', description: 'only those that are open, or closed', choices: ['open', 'closed'] },
+    state: {
+      value: 'NAME',
+      description: 'only those that are open, expired or closed',
+      choices: ['open', 'expired', 'closed'],
+    },
     ...NODE_OPTIONS,
   },
   examples: [['claimwire channel list --state open', 'a line for each open channel']],
@@ -257,10 +261,10 @@ function printRow(row: ChannelJson, json: boolean): number {
   return 0;
 }
 
-const LIST_HEADER = `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(6)} ${'PROFILE'.padEnd(7)} ${'COMMITTED'.padStart(18)} ${'CAPACITY'.padStart(18)} EXPIRES\n`;
+const LIST_HEADER = `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(7)} ${'PROFILE'.padEnd(7)} ${'COMMITTED'.padStart(18)} ${'CAPACITY'.padStart(18)} EXPIRES\n`;
 
 function listLine(row: ChannelJson): string {
   const { channelId, state, profile, committed, capacity, expiresAt, throwAway } = row;
   const amounts = `${committed.padStart(18)} ${capacity.padStart(18)}`;
-  return `${channelId.padEnd(20)} ${state.padEnd(6)} ${profile.padEnd(7)} ${amounts} ${expiresAt ?? '-'}${throwAway ? ' throw-away' : ''}\n`;
+  return `${channelId.padEnd(20)} ${state.padEnd(7)} ${profile.padEnd(7)} ${amounts} ${expiresAt ?? '-'}${throwAway ? ' throw-away' : ''}\n`;
 }

@@ -19,6 +19,9 @@ import type { ChannelChange, ChannelOpening } from './changes.ts';
 import { isEd25519Point, isSmallOrder } from './ed25519-point.ts';
 import type { Channel, ChannelState } from './row.ts';
 
+/** What a reader is told of a state: `expired` is an open channel whose time is over, so that its claims are refused. */
+export type ShownState = ChannelState | 'expired';
+
 /** A channel as the admin interface and the tools show it. */
 export interface ChannelJson {
   channelId: string;
@@ -33,7 +36,7 @@ export interface ChannelJson {
   /** 128 hex digits r‖s, upper-case; null while nothing is committed. Absent for readers without the token. */
   signature?: string | null;
   profile: ProfileName;
-  state: ChannelState;
+  state: ShownState;
   /** ISO 8601, or null for never. */
   expiresAt: string | null;
   /** True for a channel made to try a node out: it is never settled. */
@@ -228,7 +231,13 @@ export function upperHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex').toUpperCase();
 }
 
-export function channelJson(channel: Channel, withSignature = true): ChannelJson {
+/** The state of a channel as it is shown at a time, in seconds since 1970. */
+export function stateAt({ state, expiresAt }: Channel, nowSeconds: number): ShownState {
+  return state === 'open' && expiresAt !== 0 && nowSeconds >= expiresAt ? 'expired' : state;
+}
+
+/** @param nowSeconds the time by which channels expire; left out, none is shown as expired */
+export function channelJson(channel: Channel, withSignature = true, nowSeconds = 0): ChannelJson {
   const signature = channel.committed === 0n ? null : upperHex(channel.signature);
   return {
     channelId: channel.channelId.toString(),
@@ -239,22 +248,23 @@ export function channelJson(channel: Channel, withSignature = true): ChannelJson
     sequence: channel.sequence,
     ...(withSignature && { signature }),
     profile: channel.profile,
-    state: channel.state,
+    state: stateAt(channel, nowSeconds),
     expiresAt: isoTime(channel.expiresAt),
     throwAway: channel.throwAway ?? false,
   };
 }
 
 /**
- * A channel from its JSON, in which the best claim's timestamp is missing and becomes 0. Throws INPUT_INVALID: a malformed
+ * A channel from its JSON, in which the best claim's timestamp is missing and becomes 0. An expired one is an open one with
+ * its `expiresAt`. Throws INPUT_INVALID: a malformed
  * answer of another program must not become a transaction on the ledger.
  */
 export function parseRow(value: unknown): Channel {
   if (typeof value !== 'object' || value === null) invalid('row', 'a JSON object', value);
   const row = value as Partial<Record<keyof ChannelJson, unknown>>;
   const profile = parseProfile(row.profile);
-  const state = row.state;
-  if (state !== 'open' && state !== 'closed') invalid('state', '"open" or "closed"', state);
+  const state = row.state === 'expired' ? 'open' : row.state;
+  if (state !== 'open' && state !== 'closed') invalid('state', '"open", "expired" or "closed"', row.state);
   const sequence = row.sequence;
   if (typeof sequence !== 'number' || sequence !== sequence >>> 0) invalid('sequence', 'a u32', sequence);
   const capacity = parseDecimal(row.capacity, 1n, capacityMax(profile), 'capacity');

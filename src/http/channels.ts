@@ -90,12 +90,12 @@ async function openOne(control: NodeControl, body: unknown, response: ServerResp
   const isNew = await openChannel(control, opening);
   const channel = control.channel(opening.channelId);
   if (channel === undefined) throw new Error(`channel ${opening.channelId}: expected it after opening it, got none`);
-  sendJson(response, isNew ? 201 : 200, channelJson(channel));
+  sendJson(response, isNew ? 201 : 200, channelJson(channel, true, control.ruleSeconds));
 }
 
 /** GET /channels/ID: the row, with its signature for the token's holder. */
 export function showChannel(control: NodeControl, id: string, hasToken: boolean, response: ServerResponse): void {
-  sendJson(response, 200, channelJson(findChannel(control, id), hasToken));
+  sendJson(response, 200, channelJson(findChannel(control, id), hasToken, control.ruleSeconds));
 }
 
 /** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the changed row. */
@@ -103,7 +103,8 @@ export async function changeChannel(control: NodeControl, id: string, response: 
   expectReady(control);
   const body = await readJson(response.req);
   const { channelId, profile } = findChannel(control, id);
-  sendJson(response, 200, channelJson(await control.updateChannel(channelId, parseChange(body, profile))));
+  const channel = await control.updateChannel(channelId, parseChange(body, profile));
+  sendJson(response, 200, channelJson(channel, true, control.ruleSeconds));
 }
 
 export async function closeChannel(control: NodeControl, id: string, response: ServerResponse): Promise<void> {

@@ -228,6 +228,26 @@ test('a row survives the way to JSON and back', () => {
   expect(() => parseRow({ ...json, signature: null })).toThrow(refusal('signature'));
 });
 
+test('a row says expired from its second on, and comes back as the open channel that it is', () => {
+  const channel: Channel = {
+    ...open({ expiresAt: '2031-05-06T07:08:09Z' }),
+    committed: 0n,
+    sequence: 0,
+    timestampBits: 0n,
+    signature: new Uint8Array(64),
+    state: 'open',
+  };
+  expect(channelJson(channel, true, channel.expiresAt - 1).state).toBe('open');
+  const json = channelJson(channel, true, channel.expiresAt);
+  expect(json.state).toBe('expired');
+  expect(parseRow(JSON.parse(JSON.stringify(json)))).toEqual(channel);
+  expect(channelJson({ ...channel, state: 'closed' }, true, channel.expiresAt).state).toBe('closed');
+  expect(channelJson({ ...channel, expiresAt: 0 }, true, 2 ** 32).state).toBe('open');
+  expect(() => parseRow({ ...json, state: 'removed' })).toThrow(
+    refusal('state: expected "open", "expired" or "closed"'),
+  );
+});
+
 test('lines become packed rows; each bad line is refused by its number, the others stand', () => {
   const text = [
     JSON.stringify(opening),
