@@ -4,22 +4,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, type CpuInfo, cpus } from 'node:os';
-import { CLAIMS_PER_DATAGRAM_MAX } from '../protocol/layout.ts';
 import type { NodeStats } from '../src/control/node-control.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import type { AdminClient } from '../src/http/client.ts';
 import type { LoadResult } from '../src/load/result.ts';
 import { type LoadWatcher, runLoad } from '../src/load/run.ts';
-import type { LoadSettings } from '../src/load/settings.ts';
+import { LOAD_DEFAULTS, type LoadSettings } from '../src/load/settings.ts';
 import { hostPort } from './args.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { loadWatcher } from './load-watcher.ts';
 import { Progress } from './progress.ts';
 import { countText, durationText } from './units.ts';
 
-const CHANNELS = 1_000;
-const WARMUP_MS = 1_000;
-const DRAIN_MS = 1_000;
 /** The share of all cores' time, used by any program, above which the processor is the limit. */
 const BUSY_SHARE = 0.85;
 /** The share used by other programs that is worth mentioning. */
@@ -108,26 +104,14 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
 }
 
 function settingsFor(ready: ReadyLine, durationMs: number): LoadSettings {
+  // A new seed each time, since claims with an earlier run's amounts would be replays.
+  const seed = Math.floor(Math.random() * 2 ** 32);
   return {
-    target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
-    sender: 'auto',
-    // A new seed each time, since claims with an earlier run's amounts would be replays.
-    seed: Math.floor(Math.random() * 2 ** 32),
-    channels: CHANNELS,
-    keys: CHANNELS,
+    ...LOAD_DEFAULTS,
     rates: [null],
+    target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
+    seed,
     durationMs,
-    warmupMs: WARMUP_MS,
-    drainMs: DRAIN_MS,
-    perDatagram: CLAIMS_PER_DATAGRAM_MAX,
-    arrivals: { kind: 'constant' },
-    zipf: 0,
-    sockets: 16,
-    window: 6_000,
-    inflightMax: 2 ** 21,
-    faults: { drop: 0, dup: 0, reorder: 0, corruptSignature: 0, stale: 0 },
-    corpus: undefined,
-    capture: undefined,
   };
 }
 
@@ -210,7 +194,7 @@ function table(full: FullLoad, durationMs: number): [string, string][] {
   return [
     [
       'claims/s',
-      `${claimsPerSecond} (${countText(claimsPerSecond)}): each verified, synced to the disk and acknowledged; ${CHANNELS} channels, ${durationText(durationMs)}, every drop found again`,
+      `${claimsPerSecond} (${countText(claimsPerSecond)}): each verified, synced to the disk and acknowledged; ${LOAD_DEFAULTS.channels} channels, ${durationText(durationMs)}, every drop found again`,
     ],
     ['latency', `p50 ${durationText(full.p50Ms)}, p99 ${durationText(full.p99Ms)} at this rate`],
     [
