@@ -14,7 +14,7 @@ import { AdminClient, type OpeningJson } from '../src/http/client.ts';
 import { drops, hex, isoDate, usage } from './args.ts';
 import { defineCommand, defineGroup } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
-import { write, writeJson } from './output.ts';
+import { complain, fieldLines, say, write, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { countText } from './units.ts';
 
@@ -213,8 +213,8 @@ function adminOf(values: Values<typeof NODE_OPTIONS>): AdminClient {
 async function remove(admin: AdminClient, ids: string[], force: boolean, json: boolean): Promise<number> {
   const result = await admin.removeChannels(ids, force);
   if (json) writeJson(result);
-  else process.stdout.write(`${result.removed} removed, ${result.refusedCount} refused\n`);
-  for (const { id, code, message } of result.refused) process.stderr.write(`${id}: ${code} ${message}\n`);
+  else say(`${result.removed} removed, ${result.refusedCount} refused\n`);
+  for (const { id, code, message } of result.refused) complain(`${id}: ${code} ${message}`);
   return result.refusedCount === 0 ? 0 : 1;
 }
 
@@ -229,14 +229,14 @@ async function importFile(admin: AdminClient, file: string, json: boolean): Prom
   });
   progress.end();
   if (json) writeJson(result);
-  else process.stdout.write(`${result.opened} opened, ${result.unchanged} unchanged, ${result.refusedCount} refused\n`);
+  else say(`${result.opened} opened, ${result.unchanged} unchanged, ${result.refusedCount} refused\n`);
   if (result.refusedCount === 0) return 0;
-  for (const { line, code, message } of result.refused) process.stderr.write(`${file}:${line}: ${code} ${message}\n`);
+  for (const { line, code, message } of result.refused) complain(`${file}:${line}: ${code} ${message}`);
   const unlisted = result.refusedCount - result.refused.length;
-  if (unlisted > 0) process.stderr.write(`and ${unlisted} more\n`);
+  if (unlisted > 0) complain(`and ${unlisted} more`);
   if (result.stoppedAt !== null)
-    process.stderr.write(
-      `${file}:${result.stoppedAt}: stopped here, since ${result.refusedCount} lines were refused; no line after it was looked at\n`,
+    complain(
+      `${file}:${result.stoppedAt}: stopped here, since ${result.refusedCount} lines were refused; no line after it was looked at`,
     );
   return 1;
 }
@@ -256,15 +256,18 @@ async function list(admin: AdminClient, state: string | undefined, json: boolean
 function printRow(row: ChannelJson, json: boolean): number {
   if (typeof row !== 'object' || row === null)
     throw new ClaimwireError('NODE_FAILED', 'node: expected a row, got none');
-  const lines = Object.entries(row).map(([name, value]) => `${name.padEnd(16)} ${value ?? '-'}`);
-  process.stdout.write(`${json ? JSON.stringify(row) : lines.join('\n')}\n`);
+  process.stdout.write(json ? `${JSON.stringify(row)}\n` : fieldLines(row));
   return 0;
 }
 
-const LIST_HEADER = `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(7)} ${'PROFILE'.padEnd(7)} ${'COMMITTED'.padStart(18)} ${'CAPACITY'.padStart(18)} EXPIRES\n`;
+/** Then the list has 78 columns, with amounts of up to 10,000 XRP and whole minutes; larger ones take more. */
+const isNarrow = (process.stdout.columns ?? 100) < 100;
+const amount = (text: string) => text.padStart(isNarrow ? 11 : 18);
+const expiry = (text: string) => (isNarrow ? text.replace(/:00Z$/, 'Z') : text);
+const LIST_HEADER = `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(7)} ${'PROFILE'.padEnd(7)} ${amount('COMMITTED')} ${amount('CAPACITY')} EXPIRES\n`;
 
 function listLine(row: ChannelJson): string {
   const { channelId, state, profile, committed, capacity, expiresAt, throwAway } = row;
-  const amounts = `${committed.padStart(18)} ${capacity.padStart(18)}`;
-  return `${channelId.padEnd(20)} ${state.padEnd(7)} ${profile.padEnd(7)} ${amounts} ${expiresAt ?? '-'}${throwAway ? ' throw-away' : ''}\n`;
+  const amounts = `${amount(committed)} ${amount(capacity)}`;
+  return `${channelId.padEnd(20)} ${state.padEnd(7)} ${profile.padEnd(7)} ${amounts} ${expiry(expiresAt ?? '-')}${throwAway ? ' throw-away' : ''}\n`;
 }

@@ -10,14 +10,20 @@ const STOP_MS_MAX = 15_000;
 export interface ReadyLine {
   event: 'ready';
   udp: string;
+  tcp: string;
+  tls: boolean;
   http: string;
   backend: string;
   kernel: string | null;
-  layout: string;
-  sockets: string;
   verifiers: number;
   channels: number;
   pid: number;
+  layout: string;
+  lanes: number;
+  sockets: string;
+  path: string;
+  durability: string;
+  verify: string;
 }
 
 /** A node in a process of its own, whose first and last lines are read from its stdout. */

@@ -15,7 +15,7 @@ import { decimal, readArrivals, readRamp, readRate, readSkew, share } from './lo
 import { readRun } from './load-run.ts';
 import { loadWatcher } from './load-watcher.ts';
 import { NODE_OPTIONS, type OptionSpecs, type Values } from './options.ts';
-import { forTerminal, writeJson } from './output.ts';
+import { complain, say, writeJson } from './output.ts';
 import { count, duration } from './units.ts';
 
 const CHANNELS_MAX = 4_000_000;
@@ -228,14 +228,12 @@ Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 us
       load,
       loadWatcher(load.settings.rates.length, load.settings.durationMs),
     );
-    const { isTTY, columns } = process.stdout;
-    const text = resultText(result);
     if (values.json) writeJson(result);
-    else process.stdout.write(isTTY ? forTerminal(text, columns) : text);
+    else say(resultText(result));
     const faults = captureFault === undefined ? [] : [`--pcap ${captureFault}`];
     if (values.hgrm !== undefined) faults.push(...save(values.hgrm, '--hgrm', percentileText(result)));
     if (values.report !== undefined) faults.push(...save(values.report, '--report', renderReport(result)));
-    for (const fault of faults) process.stderr.write(`claimwire: ${fault}\n`);
+    for (const fault of faults) complain(`claimwire: ${fault}`);
     return result.pass && faults.length === 0 ? 0 : 1;
   },
 });

@@ -4,6 +4,7 @@ import type { NodeStartOptions } from '../src/node.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
+import { complain } from './output.ts';
 import { count, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
@@ -196,7 +197,11 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOpt
     journalBlockBytes: Number(values['journal-block']),
     checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
     cutJournal: values['cut-journal'],
-    logger: lineLogger(values['log-level'], values['log-format']),
+    logger: lineLogger(
+      values['log-level'],
+      values['log-format'],
+      values['log-format'] === 'text' ? complain : undefined,
+    ),
     ...(tls && { tls }),
   };
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];

@@ -6,7 +6,10 @@ import type { Logger } from '../src/log.ts';
 import type { NodeStartOptions } from '../src/node.ts';
 import { type ServingNode, serve } from '../src/serve.ts';
 import { defineCommand } from './command.ts';
+import type { ReadyLine } from './demo-node.ts';
 import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
+import { readyRows, stoppedText } from './node-text.ts';
+import { rowText } from './output.ts';
 
 export const command = defineCommand({
   name: 'node',
@@ -18,11 +21,12 @@ export const command = defineCommand({
     ['claimwire node --udp 0.0.0.0:9393 --log-format json', 'claims from a network'],
     ['claimwire node --config node.json --lanes 4', 'settings of a file, and one that goes before it'],
   ],
-  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}, with or
-without --json; logs go to stderr. Where nobody reads them any more, it goes on without.
+  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}; on a
+terminal they are text, unless --json is given. Logs go to stderr. Where nobody reads them
+any more, it goes on without.
 
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
-  act: async (values) => runNode(nodeOptions(values)),
+  act: async (values) => runNode(nodeOptions(values), values.json || !process.stdout.isTTY),
 });
 export const { run } = command;
 
@@ -32,12 +36,13 @@ const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** After a failure the drain itself may hang, so it gets this long: more than a working drain needs. */
 const FAILED_STOP_MS_MAX = 15_000;
 
-async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<number> {
+/** @param forPrograms whether stdout gets JSON */
+async function runNode(options: NodeStartOptions & { logger: Logger }, forPrograms: boolean): Promise<number> {
   const serving = await serve(options);
   const { node, http } = serving;
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  print({
+  const ready: ReadyLine = {
     event: 'ready',
     udp: node.udp,
     tcp: node.tcp,
@@ -54,8 +59,10 @@ async function runNode(options: NodeStartOptions & { logger: Logger }): Promise<
     path: node.config.path,
     durability: node.config.durability,
     verify: node.config.verify,
-  });
-  return await untilStopped(serving, signal, options.logger);
+  };
+  if (forPrograms) print(ready);
+  else printRows(readyRows(ready));
+  return await untilStopped(serving, signal, options.logger, forPrograms);
 }
 
 function nextSignal(): Promise<string> {
@@ -64,7 +71,12 @@ function nextSignal(): Promise<string> {
   });
 }
 
-async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>, logger: Logger): Promise<number> {
+async function untilStopped(
+  { node, stop }: ServingNode,
+  signal: Promise<string>,
+  logger: Logger,
+  forPrograms: boolean,
+): Promise<number> {
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
   for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
   if (reason instanceof Error) {
@@ -81,7 +93,8 @@ async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>
     logger.error(`while draining: ${node.failure.message}`);
     return 1;
   }
-  print({ event: 'stopped', ...totals });
+  if (forPrograms) print({ event: 'stopped', ...totals });
+  else printRows([['stopped', stoppedText(totals)]]);
   return 0;
 }
 
@@ -94,4 +107,8 @@ function endAtOnce(): void {
 
 function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function printRows(rows: [string, string][]): void {
+  process.stdout.write(rows.map(([label, text]) => `${rowText(label, text)}\n`).join(''));
 }
