@@ -28,6 +28,8 @@ export interface AdminClientOptions {
   tokenFile: string;
   /** Requires the token for reads too: without it the node shows no signatures. */
   forSignatures?: boolean;
+  /** Ends every call under way, and lets no other begin: they are rejected with its reason. */
+  signal?: AbortSignal | undefined;
 }
 
 type OpeningOption = 'profile' | 'expiresAt' | 'channelId' | 'throwAway';
@@ -158,6 +160,7 @@ export class AdminClient {
   }
 
   async #fetch(method: string, path: string, headers: Record<string, string>, body?: object): Promise<Response> {
+    this.#options.signal?.throwIfAborted();
     this.#authorize(method, headers);
     const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
     const timeout = new AbortController();
@@ -169,7 +172,10 @@ export class AdminClient {
         headers,
         body: (payload as string | Uint8Array<ArrayBuffer> | undefined) ?? null,
         redirect: 'error',
-        signal: timeout.signal,
+        signal: AbortSignal.any([
+          timeout.signal,
+          ...(this.#options.signal === undefined ? [] : [this.#options.signal]),
+        ]),
       });
     } catch (error) {
       throw this.#unreachable(error);
@@ -208,7 +214,9 @@ export class AdminClient {
     }
   }
 
+  /** Throws the reason of the caller's signal instead, where that ended the request. */
   #unreachable(error: unknown): ClaimwireError {
+    this.#options.signal?.throwIfAborted();
     const { message, cause } = error as Error;
     const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
     const remedy = 'start one with "claimwire node" or name it with --http';
