@@ -67,6 +67,18 @@ export function processorSeconds(pid: number): number {
   }
 }
 
+/** The same, with what it started: npx runs the program it is asked for in a process of its own. */
+export function treeSeconds(pid: number): number {
+  let seconds = processorSeconds(pid);
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    for (const child of children) seconds += treeSeconds(Number(child));
+  } catch {
+    // Systems without this file have no npx to look through here.
+  }
+  return seconds;
+}
+
 interface ReadyLine {
   udp: string;
   http: string;

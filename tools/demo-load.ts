@@ -7,9 +7,9 @@ import { availableParallelism, type CpuInfo, cpus } from 'node:os';
 import type { NodeStats } from '../src/control/node-control.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import type { AdminClient } from '../src/http/client.ts';
-import type { LoadResult } from '../src/load/result.ts';
 import { type LoadWatcher, runLoad } from '../src/load/run.ts';
 import { LOAD_DEFAULTS, type LoadSettings } from '../src/load/settings.ts';
+import { addonFault } from '../src/native/addon.ts';
 import { hostPort } from './args.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { loadWatcher } from './load-watcher.ts';
@@ -49,6 +49,8 @@ export interface FullLoad {
   kernel: string | null;
   sockets: string;
   layout: string;
+  /** What signed the claims: native or wasm. */
+  signer: string;
   limitedBy: string;
   fasterWith: string[];
 }
@@ -88,7 +90,7 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
       'NODE_FAILED',
       `load: expected every acknowledged drop at the node, got: ${result.verdict.join(' ')}`,
     );
-  const limit = limitOf(ready, result, await first, await (samples.at(-1) ?? first));
+  const limit = limitOf(ready, await first, await (samples.at(-1) ?? first));
   const full: FullLoad = {
     claimsPerSecond: Math.round(step.ackedRate),
     p50Ms: step.latency.p50Ms,
@@ -97,6 +99,7 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
     kernel: ready.kernel,
     sockets: ready.sockets,
     layout: ready.layout,
+    signer: result.signer,
     ...limit,
   };
   for (const [label, text] of table(full, durationMs)) say(label, text);
@@ -150,15 +153,13 @@ function processorMs(pid: number): number | null {
 /** What limited the rate according to the samples, and what would raise it. */
 function limitOf(
   { backend, kernel, sockets, verifiers }: ReadyLine,
-  { signer }: LoadResult,
   first: Sample,
   last: Sample,
 ): Pick<FullLoad, 'limitedBy' | 'fasterWith'> {
   const faster: string[] = [];
-  if (backend !== 'native') faster.push('the native kernel (a C compiler and `make native`)');
+  if (backend !== 'native') faster.push(`the native kernel (${addonFault() ?? '--backend auto'})`);
   else if (kernel !== 'avx512ifma') faster.push(`a processor with AVX-512 IFMA (the kernel here is ${kernel})`);
   if (sockets !== 'native') faster.push('native sockets (Linux, and the same addon)');
-  if (signer === 'noble') return { limitedBy: 'the generator, which signs in JavaScript here', fasterWith: faster };
   const ms = Math.max(last.at - first.at, 1);
   const spent = (of: keyof Sample) => Number(last[of]) - Number(first[of]);
   const cores = availableParallelism();
