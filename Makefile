@@ -74,13 +74,14 @@ clean: ## remove what was built, never data/
 	rm -rf dist build
 
 # Not npm ci: it refuses a lock without the optional packages of every other platform. This takes it, and leaves it as is.
+# npm pack --dry-run runs this too, with its own flag in the environment: what is to be packed has to be built all the same.
 $(INSTALLED): package-lock.json package.json
-	npm install --no-save --ignore-scripts >&2
+	npm install --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
 # typedoc reads sources through the compiler API of TypeScript 6, which 7 no longer has: it is installed apart.
 $(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
-	npm install --prefix docs/typedoc --no-save --ignore-scripts >&2
+	npm install --prefix docs/typedoc --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
 $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
