@@ -23,12 +23,17 @@ export type {
   SocketKind,
   VerifyPolicy,
 } from './config.ts';
+export type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
 export type { HostPort } from './host-port.ts';
 export type { BulkResult } from './http/bulk.ts';
 export type { RemovalJson } from './http/channels.ts';
-export { AdminClient, type AdminClientOptions, type OpeningJson } from './http/client.ts';
+export type { ChargeItemJson, ChargeJson } from './http/charges.ts';
+export type { SubmitJson } from './http/claims.ts';
+export { AdminClient, type OpeningJson } from './http/client.ts';
+export type { CommittedJson } from './http/event-reader.ts';
+export type { AdminClientOptions } from './http/requests.ts';
 export {
   type PaymentChannelClaim,
   paymentChannelClaim,
@@ -37,6 +42,7 @@ export {
   redeemAdvice,
 } from './ledger/xrpl.ts';
 export type { Logger } from './log.ts';
+export type { CommittedAmount } from './meter/meter.ts';
 export { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 export { type ServingNode, serve } from './serve.ts';
 export type { BackendChoice, BackendName } from './verify/backend.ts';

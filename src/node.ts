@@ -7,6 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
+import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import type { Channel } from './channel/row.ts';
@@ -20,7 +21,9 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
-import type { NodeControl, NodeStats } from './control/node-control.ts';
+import type { LedgeredNode } from './control/ledger-control.ts';
+import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
+import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
@@ -28,13 +31,17 @@ import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folde
 import { hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
+import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonOrigin } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
+import { RaisedAmounts } from './registry/raised.ts';
+import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
+import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
@@ -57,10 +64,12 @@ export interface NodeTotals {
 export interface NodeStartOptions extends NodeOptions {
   /** By default the node logs lines to stderr. */
   logger?: Logger;
+  /** Called when the channels are known, before any claim is received: what is leased here is leased from the first claim on. */
+  beforeReceiving?: (node: ClaimwireNode) => void;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements NodeControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -71,6 +80,9 @@ export class ClaimwireNode implements NodeControl {
   readonly #kernel: Kernel | undefined;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
+  readonly #feed: CommittedFeed;
+  readonly #raised: RaisedAmounts;
+  readonly #meter: Meter;
   readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
@@ -79,6 +91,8 @@ export class ClaimwireNode implements NodeControl {
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
   readonly failed: Promise<never>;
+  /** Small durable tables beside the channels (`DIR/side`), until the node has stopped. A commit that fails with REGISTRY_FAILED stops it. */
+  readonly sideTables: SideTables;
   #reject!: (error: Error) => void;
   #failure: Error | undefined;
 
@@ -86,7 +100,11 @@ export class ClaimwireNode implements NodeControl {
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
    * BACKEND_UNAVAILABLE, and the error of a failed thread. Afterwards no thread runs, and the folder is unlocked.
    */
-  static async start({ logger = stderrLogger, ...options }: NodeStartOptions = {}): Promise<ClaimwireNode> {
+  static async start({
+    logger = stderrLogger,
+    beforeReceiving = () => {},
+    ...options
+  }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
       logger.warn(`backend ${name} passed over: ${reason}`),
     );
@@ -101,7 +119,7 @@ export class ClaimwireNode implements NodeControl {
     let node: ClaimwireNode | undefined;
     try {
       node = new ClaimwireNode(config, folder, logger);
-      await node.#start();
+      await node.#start(beforeReceiving);
       return node;
     } catch (error) {
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
@@ -120,7 +138,12 @@ export class ClaimwireNode implements NodeControl {
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
-    const { registry } = folder;
+    const { registry, side } = folder;
+    this.sideTables = {
+      get: (table, key) => side.get(table, key),
+      entries: (table, from) => side.entries(table, from),
+      commit: (changes) => this.#stopIfFailed(side.commit(changes)),
+    };
     this.failed = new Promise((_, reject) => {
       this.#reject = reject;
     });
@@ -138,6 +161,9 @@ export class ClaimwireNode implements NodeControl {
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
     this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
+    this.#feed = new CommittedFeed(this.#arena, this.#table);
+    this.#raised = new RaisedAmounts(this.sideTables);
+    this.#meter = new Meter(this.#feed, this.sideTables, this.#raised);
   }
 
   /** Whether claims are received, and the threads make progress. */
@@ -173,7 +199,12 @@ export class ClaimwireNode implements NodeControl {
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(() => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
+    return this.#change(async () => {
+      const checked = openings.map((opening) => openingOf(opening, this.#keys));
+      for (const { channelId, ledgerChannelId, committed = 0n } of checked)
+        if (this.channel(channelId) === undefined) await this.#recordRaise(ledgerChannelId, 0n, committed);
+      return this.#store.open(checked);
+    });
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
@@ -190,8 +221,70 @@ export class ClaimwireNode implements NodeControl {
   async closeChannel(channelId: bigint): Promise<Channel> {
     return this.#change(() => this.#store.close(channelId));
   }
+  leaseChannel(channelId: bigint, until: number): void {
+    this.#store.lease(channelId, until);
+  }
+  async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
+    return this.#change(async () => {
+      const channel = this.#store.get(channelId);
+      if (channel !== undefined) await this.#recordRaise(channel.ledgerChannelId, channel.committed, drops);
+      return this.#store.raise(channelId, drops);
+    });
+  }
   async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
-    return this.#change(() => this.#store.remove(channelIds, options.force ?? false));
+    const result = await this.#change(() => this.#store.remove(channelIds, options.force ?? false));
+    this.#meter.recheck(channelIds);
+    return result;
+  }
+
+  /**
+   * Charges a channel, see MeterControl. What was spent is kept by ledger channel, for good. A charge with a key is known
+   * as long as it is among the node's latest 1,048,576 charges with keys.
+   */
+  async charge(
+    channelId: bigint,
+    drops: bigint,
+    options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
+  ): Promise<ChargeResult> {
+    this.#expectRunning();
+    return this.#meter.charge(channelId, drops, options);
+  }
+  /** Drops charged on a channel in all. Throws CHANNEL_UNKNOWN. */
+  spent(channelId: bigint): bigint {
+    return this.#meter.spent(channelId);
+  }
+  /** See MeterControl. */
+  async waitForAmount(
+    channelId: bigint,
+    drops: bigint,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<bigint> {
+    this.#expectRunning();
+    return this.#meter.waitForAmount(channelId, drops, options);
+  }
+  /**
+   * Calls `listener` with batches of channels whose committed amount has grown, from now on; an error that it throws is
+   * uncaught. Returns a function that ends it. The claim path does nothing for it while nobody listens.
+   */
+  onCommitted(listener: (batch: CommittedBatch) => void): () => void {
+    return this.#meter.onCommitted(listener);
+  }
+  /** The same as an iteration, which ends with the signal or the node: `for await (const grown of node.committed()) …`. */
+  committed(options?: { signal?: AbortSignal | undefined }): AsyncIterable<CommittedAmount[]> {
+    return this.#meter.committed(options);
+  }
+  /** See MeterControl. */
+  async submit(claim: Uint8Array, options?: { signal?: AbortSignal | undefined }): Promise<SubmitResult> {
+    this.#expectRunning();
+    const status = await this.#topology!.local.submit(claim, options?.signal);
+    const channelId = new DataView(claim.buffer, claim.byteOffset).getBigUint64(CLAIM_CHANNEL_ID);
+    return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
+  }
+
+  /** What was spent was paid to this node, also where the channel was removed meanwhile and its amount is gone. */
+  async #recordRaise(ledgerChannelId: Uint8Array, committed: bigint, to: bigint): Promise<void> {
+    const spent = this.#meter.spentOf(ledgerChannelId);
+    await this.#raised.record(ledgerChannelId, spent > committed ? spent : committed, to);
   }
 
   stats(): NodeStats {
@@ -227,7 +320,7 @@ export class ClaimwireNode implements NodeControl {
     await this.stop();
   }
 
-  async #start(): Promise<void> {
+  async #start(beforeReceiving: (node: ClaimwireNode) => void): Promise<void> {
     const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
     const { registry } = this.#folder;
     const token = loadAdminToken(data, nodeSystem);
@@ -239,6 +332,7 @@ export class ClaimwireNode implements NodeControl {
     await this.#store.checkpoint();
     await this.#journals.begin();
     this.#store.freeRemoved();
+    beforeReceiving(this);
     await this.#startThreads(this.#journals, token);
   }
 
@@ -307,6 +401,8 @@ export class ClaimwireNode implements NodeControl {
   async #stop(): Promise<NodeTotals> {
     await this.#housekeeping?.stop();
     await this.#topology?.stop();
+    await this.#feed.stop();
+    await this.#meter.stop();
     try {
       // After a failure the journal stays as it is, and the next start replays it.
       if (this.#failure !== undefined) return this.#totals();
@@ -331,10 +427,18 @@ export class ClaimwireNode implements NodeControl {
 
   /** Makes a change of channels. A failure of the registry stops the node, since it is not known what the file holds. */
   async #change<T>(work: () => Promise<T>): Promise<T> {
-    if (!this.#isRunning)
-      throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
+    this.#expectRunning();
+    return this.#stopIfFailed(work());
+  }
+
+  #expectRunning(): void {
+    if (this.#isRunning) return;
+    throw new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is starting or stopping');
+  }
+
+  async #stopIfFailed<T>(change: Promise<T>): Promise<T> {
     try {
-      return await work();
+      return await change;
     } catch (error) {
       if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.#failBy(error);
       throw error;

@@ -2,11 +2,16 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { DEFAULT_HTTP } from './config.ts';
+import { ScopedTokens } from './control/scoped-tokens.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
-import { stderrLogger } from './log.ts';
+import type { LedgerConnection } from './ledger/ledger-port.ts';
+import { LedgerService } from './ledger/service.ts';
+import { type LedgerOptions, type LedgerSettings, resolveLedger } from './ledger/settings.ts';
+import { connectLedger } from './ledger/xrpl-connection.ts';
+import { type Logger, stderrLogger } from './log.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
@@ -14,44 +19,98 @@ import { nodeSystem } from './system/system.ts';
 /** One thread parses bulk imports, so that the claim path keeps the other cores. */
 const IMPORT_THREADS = 1;
 
+/** The settings of a node with its admin interface, and of its connection to the XRP Ledger. */
+export interface ServeOptions extends NodeStartOptions {
+  /** Left out: channels are opened by hand alone, and nothing is watched or redeemed. */
+  ledger?: LedgerOptions | undefined;
+  /** Connects to the ledger's servers; default over xrpl.js. */
+  connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
+}
+
 /** A node and its admin interface. */
 export interface ServingNode {
   node: ClaimwireNode;
+  /** Where the node is connected to the XRP Ledger. */
+  ledger: LedgerService | undefined;
   /** Where the admin interface listens, `H:P`. */
   http: string;
   /** Stops the admin interface first, so that no request reaches a stopping node. */
   stop(): Promise<NodeTotals>;
 }
 
-/** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does. */
-export async function serve(options: NodeStartOptions = {}): Promise<ServingNode> {
+/** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does, and DEPENDENCY_MISSING where the ledger's library is. */
+export async function serve({
+  ledger: wanted,
+  connect = connectXrpl,
+  ...options
+}: ServeOptions = {}): Promise<ServingNode> {
+  const { logger = stderrLogger } = options;
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
-  const node = await ClaimwireNode.start(options);
+  const settings = wanted && resolveLedger(wanted);
+  const connection = settings && (await connect(settings, logger));
+  let ledger: LedgerService | undefined;
+  let node: ClaimwireNode;
+  try {
+    node = await ClaimwireNode.start({
+      ...options,
+      beforeReceiving: (started) => {
+        ledger = settings && connection && ledgerService(started, settings, connection, logger);
+        options.beforeReceiving?.(started);
+      },
+    });
+  } catch (error) {
+    await connection?.close();
+    throw error;
+  }
   const parser = importPool(IMPORT_THREADS);
   let admin: AdminServer;
   try {
+    await ledger?.start();
     const { data, http, httpHosts } = node.config;
     admin = await startAdmin({
       ...http,
       hosts: httpHosts,
-      logger: options.logger ?? stderrLogger,
+      logger,
+      tokens: new ScopedTokens(data, nodeSystem, logger),
       token: loadAdminToken(data, nodeSystem),
       control: node,
+      ledger,
+      meter: node,
       parser,
     });
   } catch (error) {
+    await ledger?.stop();
     await Promise.all([parser.close(), node.stop()]);
     throw error;
   }
   return {
     node,
+    ledger,
     http: hostPortText(admin),
     stop: async () => {
       await admin.close();
+      await ledger?.stop();
       return node.stop();
     },
   };
+}
+
+/** The node's side of the ledger, which has leased every channel for as long as what is stored allows. */
+function ledgerService(
+  node: ClaimwireNode,
+  settings: LedgerSettings,
+  connection: LedgerConnection,
+  logger: Logger,
+): LedgerService {
+  const { sideTables: tables } = node;
+  const service = new LedgerService({ settings, connection, tables, node, clock: nodeSystem.clock, logger });
+  service.restore();
+  return service;
+}
+
+function connectXrpl({ urls, networkId }: LedgerSettings, logger: Logger): Promise<LedgerConnection> {
+  return connectLedger({ urls, networkId, logger });
 }
 
 /** Throws CONFIG_INVALID if nothing can listen on the address. */

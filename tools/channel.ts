@@ -6,15 +6,16 @@
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../protocol/layout.ts';
-import type { ChannelJson } from '../src/channel/parse.ts';
 import { capacityMax, upperHex } from '../src/channel/parse.ts';
 import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient, type OpeningJson } from '../src/http/client.ts';
+import type { RowJson } from '../src/http/ledger.ts';
 import { drops, hex, isoDate, usage } from './args.ts';
+import { listing } from './channel-list.ts';
 import { defineCommand, defineGroup } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
-import { complain, fieldLines, say, write, writeJson } from './output.ts';
+import { complain, fieldLines, say, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { countText } from './units.ts';
 
@@ -38,7 +39,8 @@ const expires = {
 const open = defineCommand({
   name: 'channel open',
   summary: 'opens a channel',
-  description: 'opens a channel at a running node, or finds it open with the same terms, and prints its row.',
+  description:
+    'opens a channel at a running node, or finds it open with the same terms, and prints its row. With --ledger-channel alone, a node that was started with --ledger takes all of its terms from there.',
   options: {
     'ledger-channel': {
       value: 'HEX64|random',
@@ -52,7 +54,7 @@ const open = defineCommand({
       read: (text, flag) => hex(text, 33, flag),
     },
     key: { value: 'FILE', description: "takes the public key from the payer's key file instead" },
-    capacity: { value: 'DROPS', description: 'what the channel holds', required: 'an amount in drops' },
+    capacity: { value: 'DROPS', description: 'what the channel holds' },
     expires,
     profile: PROFILE,
     channel: {
@@ -63,11 +65,16 @@ const open = defineCommand({
     ...NODE_OPTIONS,
   },
   examples: [
+    ['claimwire channel open --ledger-channel HEX64', 'a channel of the XRP Ledger, with its terms there'],
     ['claimwire channel open --ledger-channel random --key me.json --capacity 10000', 'a channel for a trial'],
   ],
   notes: `${ROW_NOTE}\n\n${EXIT_NOTE}`,
   act: async (values) => {
     const { profile, expires: expiresAt, channel: channelId } = values;
+    const given = [values['public-key'], values.key, values.capacity, expiresAt, channelId];
+    if (given.every((value) => value === undefined) && profile === 'xrpl')
+      return printRow(await adminOf(values).openFromLedger(values['ledger-channel']), values.json);
+    if (values.capacity === undefined) return usage('--capacity: expected an amount in drops, got nothing');
     const opening: OpeningJson = {
       ledgerChannelId: values['ledger-channel'],
       publicKey: publicKeyOf(values),
@@ -107,22 +114,6 @@ stoppedAt: LINE|null} with at most 100 refusals.
 
 ${EXIT_NOTE}`,
   act: (values, [file]) => importFile(adminOf(values), file!, values.json),
-});
-
-const listing = defineCommand({
-  name: 'channel list',
-  summary: 'lists channels',
-  options: {
-    state: {
-      value: 'NAME',
-      description: 'only those that are open, expired or closed',
-      choices: ['open', 'expired', 'closed'],
-    },
-    ...NODE_OPTIONS,
-  },
-  examples: [['claimwire channel list --state open', 'a line for each open channel']],
-  notes: `With --json an array, a row a line. Without the node's token rows have no signatures.\n\n${EXIT_NOTE}`,
-  act: (values) => list(adminOf(values), values.state, values.json),
 });
 
 const show = defineCommand({
@@ -241,33 +232,10 @@ async function importFile(admin: AdminClient, file: string, json: boolean): Prom
   return 1;
 }
 
-async function list(admin: AdminClient, state: string | undefined, json: boolean): Promise<number> {
-  let count = 0;
-  for await (const row of admin.channels(state)) {
-    if (json) await write(`${count === 0 ? '[' : ','}\n${JSON.stringify(row)}`);
-    else await write(`${count === 0 ? LIST_HEADER : ''}${listLine(row)}`);
-    count++;
-  }
-  if (json) await write(count === 0 ? '[]\n' : '\n]\n');
-  else if (count === 0) await write('no channels\n');
-  return 0;
-}
-
-function printRow(row: ChannelJson, json: boolean): number {
+function printRow(row: RowJson, json: boolean): number {
   if (typeof row !== 'object' || row === null)
     throw new ClaimwireError('NODE_FAILED', 'node: expected a row, got none');
-  process.stdout.write(json ? `${JSON.stringify(row)}\n` : fieldLines(row));
+  const { ledger = {}, ...channel } = row;
+  process.stdout.write(json ? `${JSON.stringify(row)}\n` : fieldLines(channel) + fieldLines(ledger, 'ledger.'));
   return 0;
-}
-
-/** Then the list has 78 columns, with amounts of up to 10,000 XRP and whole minutes; larger ones take more. */
-const isNarrow = (process.stdout.columns ?? 100) < 100;
-const amount = (text: string) => text.padStart(isNarrow ? 11 : 18);
-const expiry = (text: string) => (isNarrow ? text.replace(/:00Z$/, 'Z') : text);
-const LIST_HEADER = `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(7)} ${'PROFILE'.padEnd(7)} ${amount('COMMITTED')} ${amount('CAPACITY')} EXPIRES\n`;
-
-function listLine(row: ChannelJson): string {
-  const { channelId, state, profile, committed, capacity, expiresAt, throwAway } = row;
-  const amounts = `${amount(committed)} ${amount(capacity)}`;
-  return `${channelId.padEnd(20)} ${state.padEnd(7)} ${profile.padEnd(7)} ${amounts} ${expiry(expiresAt ?? '-')}${throwAway ? ' throw-away' : ''}\n`;
 }

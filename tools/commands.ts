@@ -21,6 +21,9 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     load: () => import('./channel.ts'),
   },
   pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
+  charge: { summary: 'charges drops on a channel, or refunds them', load: () => import('./charge.ts') },
+  events: { summary: 'prints committed amounts as they grow', load: () => import('./events.ts') },
+  token: { summary: 'makes, lists, revokes tokens for services', load: () => import('./token.ts') },
   load: {
     summary: 'loads a node with signed claims and measures it',
     isLasting: true,

@@ -24,6 +24,8 @@ export interface ReadyLine {
   path: string;
   durability: string;
   verify: string;
+  /** The connection to the ledger; null without one. */
+  ledger: object | null;
 }
 
 /** A node in a process of its own, whose first and last lines are read from its stdout. */

@@ -1,6 +1,8 @@
 /** The options of `claimwire node`, and the settings they make. */
+
+import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { type Logger, lineLogger } from '../src/log.ts';
-import type { NodeStartOptions } from '../src/node.ts';
+import type { ServeOptions } from '../src/serve.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
@@ -11,6 +13,7 @@ const ADDRESSES = 'Where it listens:';
 const TLS = 'TCP and TLS:';
 const MACHINE = 'How it uses the machine:';
 const DURABLE = 'What is on the disk:';
+const LEDGER = 'The XRP Ledger (docs/ledger.md):';
 const LOG = 'What it says (on stderr):';
 const CONNECTIONS_MAX = 65_536;
 
@@ -176,13 +179,48 @@ export const SERVER_OPTIONS = {
       'start on a damaged or missing journal with what lies before the damage; the rest is moved aside, never overwritten',
     group: DURABLE,
   },
+  ledger: {
+    value: 'URL',
+    description:
+      'a server, like wss://s1.ripple.com: channels are opened from the ledger and watched there; repeatable, or a list with commas, where the next one stands in for one that fails',
+    repeatable: true,
+    read: (text: string) => text.split(','),
+    env: 'CLAIMWIRE_LEDGER',
+    group: LEDGER,
+  },
+  account: { value: 'rADDRESS', description: 'the account that the channels pay', group: LEDGER },
+  'min-settle-delay': {
+    value: 'S',
+    description: 'shortest SettleDelay of a channel that is opened, like 1h',
+    default: '3600',
+    read: duration('s', 1, 0xffff_ffff),
+    group: LEDGER,
+  },
+  'ledger-poll': {
+    value: 'S',
+    description: 'how often every channel is looked at, beside what the servers tell',
+    default: '60',
+    read: duration('s', 1, 86_400),
+    group: LEDGER,
+  },
+  'auto-open': {
+    description: 'open channels that pay the account by themselves, once claims of an unknown channel come',
+    group: LEDGER,
+  },
+  'ledger-network': {
+    value: 'ID',
+    description: 'the only network that is believed',
+    defaultText: 'the one that is seen first',
+    read: count(0, 0xffff_ffff),
+    group: LEDGER,
+  },
   ...LOG_OPTIONS,
 } as const satisfies OptionSpecs;
 
 /** Settings that are left out are decided by the node. */
-export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOptions & { logger: Logger } {
+export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions & { logger: Logger } {
   const tls = readTls(values['tls-cert'], values['tls-key']);
-  const options: NodeStartOptions & { logger: Logger } = {
+  const options: ServeOptions & { logger: Logger } = {
     data: values.data,
     udp: values.udp,
     tcp: values.tcp,
@@ -203,6 +241,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOpt
       values['log-format'] === 'text' ? complain : undefined,
     ),
     ...(tls && { tls }),
+    ledger: ledgerOptions(values),
   };
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)
@@ -213,6 +252,23 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): NodeStartOpt
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
   return options;
+}
+
+function ledgerOptions(values: Values<typeof SERVER_OPTIONS>): LedgerOptions | undefined {
+  const { account } = values;
+  const urls = values.ledger.flat();
+  if (urls.length === 0 && account === undefined && !values['auto-open']) return undefined;
+  if (urls.length === 0) return usage('--ledger: expected a server, as --account or --auto-open is there, got nothing');
+  if (account === undefined)
+    return usage('--account: expected the address that channels pay, as --ledger is there, got nothing');
+  return {
+    urls,
+    account,
+    minSettleDelaySeconds: Math.round(values['min-settle-delay'] / 1_000),
+    pollSeconds: Math.round(values['ledger-poll'] / 1_000),
+    autoOpen: values['auto-open'],
+    networkId: values['ledger-network'],
+  };
 }
 
 function readTls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {

@@ -3,8 +3,7 @@
  * stderr.
  */
 import type { Logger } from '../src/log.ts';
-import type { NodeStartOptions } from '../src/node.ts';
-import { type ServingNode, serve } from '../src/serve.ts';
+import { type ServeOptions, type ServingNode, serve } from '../src/serve.ts';
 import { defineCommand } from './command.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
@@ -19,6 +18,7 @@ export const command = defineCommand({
   examples: [
     ['claimwire node', 'claims on UDP port 9393, admin on HTTP port 9394, data in ./data'],
     ['claimwire node --udp 0.0.0.0:9393 --log-format json', 'claims from a network'],
+    ['claimwire node --ledger wss://s1.ripple.com --account rPAYEE', 'opens channels from the ledger and watches them'],
     ['claimwire node --config node.json --lanes 4', 'settings of a file, and one that goes before it'],
   ],
   notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}; on a
@@ -37,9 +37,9 @@ const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 const FAILED_STOP_MS_MAX = 15_000;
 
 /** @param forPrograms whether stdout gets JSON */
-async function runNode(options: NodeStartOptions & { logger: Logger }, forPrograms: boolean): Promise<number> {
+async function runNode(options: ServeOptions & { logger: Logger }, forPrograms: boolean): Promise<number> {
   const serving = await serve(options);
-  const { node, http } = serving;
+  const { node, http, ledger } = serving;
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
   const ready: ReadyLine = {
@@ -59,6 +59,7 @@ async function runNode(options: NodeStartOptions & { logger: Logger }, forProgra
     path: node.config.path,
     durability: node.config.durability,
     verify: node.config.verify,
+    ledger: ledger?.health() ?? null,
   };
   if (forPrograms) print(ready);
   else printRows(readyRows(ready));

@@ -34,9 +34,9 @@ export function complain(text: string, stream: TextStream = process.stderr): voi
 }
 
 /** Fields of one thing, a line each, their values below each other. */
-export function fieldLines(fields: object): string {
+export function fieldLines(fields: object, prefix = ''): string {
   return Object.entries(fields)
-    .map(([name, value]) => `${name.padEnd(FIELD_COLUMNS)} ${value ?? '-'}\n`)
+    .map(([name, value]) => `${(prefix + name).padEnd(FIELD_COLUMNS + (prefix === '' ? 0 : 2))} ${value ?? '-'}\n`)
     .join('');
 }
 

@@ -14,6 +14,8 @@ export interface ChannelOpening {
   expiresAt: number;
   /** True for a channel made to try a node out: it is never settled, and removed without --force. Default false. */
   throwAway?: boolean;
+  /** Paid out already, so that claims of no more are refused: drops, default 0. No signature belongs to it. */
+  committed?: bigint;
 }
 
 /** What may change in a channel: drops, and Unix seconds (0 = never). */

@@ -17,7 +17,7 @@ import {
 import { ClaimwireError } from '../errors.ts';
 import type { ChannelChange, ChannelOpening } from './changes.ts';
 import { isEd25519Point, isSmallOrder } from './ed25519-point.ts';
-import type { Channel, ChannelState } from './row.ts';
+import { type Channel, type ChannelState, hasClaim } from './row.ts';
 
 /** What a reader is told of a state: `expired` is an open channel whose time is over, so that its claims are refused. */
 export type ShownState = ChannelState | 'expired';
@@ -33,7 +33,10 @@ export interface ChannelJson {
   capacity: string;
   committed: string;
   sequence: number;
-  /** 128 hex digits r‖s, upper-case; null while nothing is committed. Absent for readers without the token. */
+  /**
+   * 128 hex digits r‖s, upper-case; null while nothing is committed, or where the ledger paid a claim that this node never
+   * had. Absent for readers without the token.
+   */
   signature?: string | null;
   profile: ProfileName;
   state: ShownState;
@@ -112,7 +115,8 @@ export function capacityMax(profile: ProfileName): bigint {
   return profile === 'xrpl' ? DROPS_MAX : U64_MAX;
 }
 
-function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
+/** The fields of a JSON object that has no others. Throws INPUT_INVALID. */
+export function objectWith(value: unknown, fields: readonly string[], what: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) invalid(what, 'a JSON object', value);
   for (const field of Object.keys(value))
     if (!fields.includes(field)) invalid(what, `only ${fields.join(', ')}`, field);
@@ -238,7 +242,7 @@ export function stateAt({ state, expiresAt }: Channel, nowSeconds: number): Show
 
 /** @param nowSeconds the time by which channels expire; left out, none is shown as expired */
 export function channelJson(channel: Channel, withSignature = true, nowSeconds = 0): ChannelJson {
-  const signature = channel.committed === 0n ? null : upperHex(channel.signature);
+  const signature = channel.committed !== 0n && hasClaim(channel) ? upperHex(channel.signature) : null;
   return {
     channelId: channel.channelId.toString(),
     ledgerChannelId: upperHex(channel.ledgerChannelId),
@@ -278,7 +282,9 @@ export function parseRow(value: unknown): Channel {
     sequence,
     timestampBits: 0n,
     signature:
-      committed === 0n ? new Uint8Array(SIGNATURE_BYTES) : parseHex(row.signature, SIGNATURE_BYTES, 'signature'),
+      committed === 0n || row.signature === null
+        ? new Uint8Array(SIGNATURE_BYTES)
+        : parseHex(row.signature, SIGNATURE_BYTES, 'signature'),
     profile,
     state,
     expiresAt: parseExpiry(row.expiresAt, 'expiresAt'),

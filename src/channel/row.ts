@@ -22,7 +22,7 @@ export interface Channel {
   sequence: number;
   /** The best claim's timestamp, as its 8 wire bytes read big-endian: a `link` signature covers it bit for bit. */
   timestampBits: bigint;
-  /** 64 bytes, zero while nothing is committed. */
+  /** 64 bytes; zero while nothing is committed, or where the ledger paid a claim that this node never had. */
   signature: Uint8Array;
   profile: ProfileName;
   state: ChannelState;
@@ -30,6 +30,17 @@ export interface Channel {
   expiresAt: number;
   /** True for a channel made to try a node out: it is never settled, and may be removed at any time. Else absent. */
   throwAway?: boolean;
+}
+
+/** Whether a channel has the claim that stated what is committed. */
+export function hasClaim({ signature }: Pick<Channel, 'signature'>): boolean {
+  return signature.some((byte) => byte !== 0);
+}
+
+/** The earlier of two expiries, where 0 is never. */
+export function earlier(left: number, right: number): number {
+  if (left === 0 || right === 0) return Math.max(left, right);
+  return Math.min(left, right);
 }
 
 export const ROW_BYTES = 176;

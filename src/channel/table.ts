@@ -8,8 +8,9 @@
  * The row of a removed channel keeps its place and its handle while threads run, since claims in flight name rows by number
  * and the journal names them by handle. The next start frees it, once nothing is left to replay.
  *
- * The main thread opens rows and changes capacity, expiry and state; only committers move balances. A row's version word is
- * its lock (odd while the row is written), and lets readers of several fields take a consistent snapshot.
+ * The main thread opens rows and changes capacity, expiry and state. Committers move balances; the main thread does so only
+ * where the ledger has paid more than is committed. A row's version word is its lock (odd while the row is written), and
+ * lets readers of several fields take a consistent snapshot.
  *
  * Once a row can be found, its changing fields are loaded and stored with Atomics, word by word; only the holder of the lock
  * may load them plainly. Plain accesses between two atomic ones are not ordered: where the processor reorders them (ARM), a
@@ -344,6 +345,26 @@ export class ChannelTable {
     Atomics.store(words, hot + HOT_FLAGS, flags);
     Atomics.add(words, hot + HOT_CHANGE, 1);
     this.#unlock(hot, version);
+  }
+
+  /**
+   * Raises the committed amount, and clears the signature, which was for less. For an amount that was paid by a claim which
+   * this node never had. Returns whether less was committed before.
+   */
+  raise(row: number, amount: bigint): boolean {
+    const hot = this.hot(row);
+    const version = this.#lock(hot);
+    const { words } = this;
+    const [high, low] = [highHalf(amount), lowHalf(amount)];
+    const isHigher = isAbove(high, low, words[hot + HOT_COMMITTED_HIGH]!, words[hot + HOT_COMMITTED_LOW]!);
+    if (isHigher) {
+      this.#storeCommitted(hot, high, low);
+      const signature = this.#signature(row) >>> 2;
+      for (let word = 0; word < SIGNATURE_WORDS; word++) Atomics.store(words, signature + word, 0);
+      Atomics.store(words, hot + HOT_DIRTY, 1);
+    }
+    this.#unlock(hot, version);
+    return isHigher;
   }
 
   /** Clears a row's dirty mark and returns whether it was set. Read the row afterwards, never before. */

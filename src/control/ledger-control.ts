@@ -2,6 +2,40 @@
  * What a running node that is connected to the XRP Ledger lets its operator do there. src/ledger implements it. Main thread.
  */
 import type { Channel } from '../channel/row.ts';
+import type { NodeControl } from './node-control.ts';
+
+/** What the ledger's side may ask of a node, beside what an operator may. node.ts implements it. */
+export interface LedgeredNode extends NodeControl {
+  /**
+   * Refuses a channel's claims from `until` on, Unix seconds by the clock of `ruleSeconds`, however late the channel's own
+   * expiry is; 0 takes that back. In force when it returns, writes nothing to disk, and is gone after a restart.
+   * Throws CHANNEL_UNKNOWN.
+   */
+  leaseChannel(channelId: bigint, until: number): void;
+  /**
+   * Raises a channel's committed amount to what the ledger paid out for a claim that this node never had: claims of no more
+   * are worth nothing. The channel then has no signature until a higher claim comes. In force at once, durable when it
+   * resolves; changes nothing where as much is committed. Rejects with CHANNEL_UNKNOWN.
+   */
+  raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel>;
+}
+
+/** The connection to the ledger, for an operator and for watching. Times in Unix seconds, by the ledger's clock. */
+export interface LedgerHealth {
+  /** The server in use. */
+  url: string | null;
+  networkId: number | null;
+  /** The newest validated ledger that was seen, and how long ago it closed. */
+  ledgerIndex: number | null;
+  ageSeconds: number | null;
+  /** Channels that are watched; of these, those whose claims are refused since the ledger was not seen for too long. */
+  watched: number;
+  stale: number;
+  /** When all watched channels were last seen, each in one ledger or a newer one; null before the first time. */
+  polledAt: string | null;
+  /** Why the last attempt to ask the ledger failed; null where it did not. */
+  failure: string | null;
+}
 
 /** What the ledger is known to say of a channel. Amounts in drops, times in Unix seconds (0 = never). */
 export interface LedgerState {
@@ -32,7 +66,7 @@ export interface RedemptionResult {
 
 export interface LedgerControl {
   /** The server in use and how old the newest validated ledger is. */
-  health(): { url: string | null; networkId: number | null; ledgerIndex: number | null; ageSeconds: number | null };
+  health(): LedgerHealth;
   state(channelId: bigint): LedgerState | undefined;
   /** Opens the channel of a ledger id with what a validated ledger says of it; refuses it with the reason otherwise. */
   openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel>;

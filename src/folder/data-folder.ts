@@ -9,17 +9,20 @@ import { checkRegistry } from '../registry/check.ts';
 import { Registry } from '../registry/registry.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { restoreTornMeta } from '../registry/restore.ts';
+import { checkSideTables, walkSideEntries } from '../registry/side-check.ts';
+import { SideStore, sideFolder } from '../registry/side-store.ts';
 import type { Files } from '../system/files.ts';
 import { makeFolder } from '../system/files.ts';
 import type { System } from '../system/system.ts';
 import { FolderLock } from './folder-lock.ts';
 
-/** An unfinished registry (registry/registry.ts). */
-const REGISTRY_DRAFT = /^registry\.[0-9a-f]{12}\.new$/;
+/** An unfinished registry, or unfinished side tables (registry/environment.ts). */
+const REGISTRY_DRAFT = /^(registry|side)\.[0-9a-f]{12}\.new$/;
 
 /** A data folder that this node has locked. */
 export interface OwnedFolder {
   registry: Registry;
+  side: SideStore;
   lock: FolderLock;
 }
 
@@ -41,10 +44,13 @@ export async function openFolder(data: string, system: System, logger = stderrLo
     const directory = join(folder, 'registry');
     restoreMeta(directory, logger);
     checkRegistry(directory);
+    const sides = sideFolder(folder);
+    restoreMeta(sides, logger, walkSideEntries);
+    checkSideTables(sides);
     registry = Registry.open(directory, { system });
     // Versions older than the lock know each other, and this process, only by this record.
     registry.acquireLock();
-    return { registry, lock };
+    return { registry, side: SideStore.open(sides, system), lock };
   } catch (error) {
     await registry?.close();
     lock.release();
@@ -78,8 +84,8 @@ function expectFolder(files: Files, data: string): void {
 }
 
 /** Repairs the registry. The folder is locked, so a half-written page is not another node's unfinished commit. */
-function restoreMeta(directory: string, logger: Logger): void {
-  const kept = restoreTornMeta(directory);
+function restoreMeta(directory: string, logger: Logger, walk?: Parameters<typeof restoreTornMeta>[1]): void {
+  const kept = restoreTornMeta(directory, walk);
   if (kept === undefined) return;
   const known =
     'a loss of power leaves this of a commit that was not acknowledged, damage done later leaves the same of one that was: the registry does not tell which';
@@ -97,8 +103,9 @@ function removeDrafts(files: Files, folder: string, logger: Logger): void {
 }
 
 /** Closes and unlocks the folder. No thread of this node may run any more. */
-export async function closeFolder({ registry, lock }: OwnedFolder, logger = stderrLogger): Promise<void> {
+export async function closeFolder({ registry, side, lock }: OwnedFolder, logger = stderrLogger): Promise<void> {
   try {
+    await side.close();
     registry.releaseLock();
     await registry.close();
   } catch (error) {

@@ -2,22 +2,34 @@
  * The operator's HTTP interface: channels, health, counters. node:http on loopback, over NodeControl.
  *
  * Main thread. Any local process or a web page in a browser may attack it. So no request makes it throw, its connections
- * and bytes are bounded, and it changes nothing without the operator's token.
+ * and bytes are bounded, and it changes nothing without a token of the scope that the route asks for.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
+import { type Access, covers, expectScope } from '../control/access.ts';
+import type { MeterControl } from '../control/meter-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
+import type { ScopedTokens } from '../control/scoped-tokens.ts';
 import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
 import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { LineParser } from '../registry/import-pool.ts';
-import { changeChannel, closeChannel, openChannels, removeChannels, showChannel } from './channels.ts';
+import { channelRoutes } from './channels.ts';
+import { Charges } from './charges.ts';
+import { claimRoutes } from './claims.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
+import { Events } from './events.ts';
+import { healthRoutes } from './health.ts';
+import { Holds } from './holds.ts';
+import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
+import { openapiRoutes } from './openapi.ts';
+import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
+import { waitRoutes } from './waits.ts';
 
 /** The port that a Host header without one means. */
 const DEFAULT_PORT = 80;
@@ -27,6 +39,8 @@ const KEEP_ALIVE_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
 /** The most that systems allow. Beyond it a client's first packet is dropped, and sent again only a second later. */
 const BACKLOG = 4_096;
+const RETRY_AFTER_SECONDS = 1;
+const ADMIN_ACCESS: Access = { scope: 'admin', name: 'admin', channels: null };
 
 export interface AdminOptions {
   host: string;
@@ -36,44 +50,41 @@ export interface AdminOptions {
   hosts?: readonly string[];
   /** From loadAdminToken. */
   token: string;
+  /** Tokens of other scopes. */
+  tokens?: ScopedTokens | undefined;
   control: NodeControl;
+  /** Where the node is connected to the XRP Ledger. */
+  ledger?: Ledger | undefined;
+  meter: MeterControl;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
   logger?: Logger;
   /** The time that clients are given; for tests. */
   limits?: Partial<ConnectionLimits>;
+  /** Between signs of life of an event stream; for tests. */
+  heartbeatMs?: number | undefined;
 }
 
 export interface AdminServer {
   host: string;
   port: number;
+  /** What it answers, as protocol/openapi.json describes it. */
+  routes: readonly Pick<Route, 'method' | 'path' | 'scope' | 'takesBody'>[];
   /** Stops listening, gives requests under way CLOSE_MS_MAX, then cuts them off. */
   close(): Promise<void>;
 }
 
-/** What answers a request. */
-interface Route {
-  /** Whether the request needs the token. */
-  mutates: boolean;
-  /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
-  takesBody: boolean;
-  answer(response: ServerResponse, url: URL, hasToken: boolean): Promise<void> | void;
-}
-
-const read = (answer: Route['answer']): Route => ({ mutates: false, takesBody: false, answer });
-const change = (answer: Route['answer']): Route => ({ mutates: true, takesBody: true, answer });
-
-/** What routes need. */
+/** What the answer to a request needs. */
 interface Admin extends AdminOptions {
   logger: Logger;
   connections: AdminConnections;
-  listings: Listings;
+  router: Router;
 }
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
 export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, control, logger = stderrLogger } = options;
+  const { host, port, control, ledger, logger = stderrLogger } = options;
   if (!isLoopback(host))
     logger.warn(`http: ${host} is not loopback: the admin interface has no TLS, keep it off networks`);
   const turns = new Turns();
@@ -83,21 +94,52 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     onFirstBytes: (connection) => parser.emit('connection', connection),
     onRequest: (request, response) => void answer(admin, request, response),
   });
-  const listings = new Listings(control, turns, () => connections.counters.busy++);
-  const admin: Admin = { ...options, logger, connections, listings };
+  const listings = new Listings(control, ledger, turns, () => connections.counters.busy++);
+  const { counters } = connections;
+  const holds = new Holds(counters);
+  const router = new Router([
+    ...channelRoutes(control, ledger, options.parser, listings),
+    ...meterRoutes({ ...options, turns, holds, counters }),
+    ...healthRoutes(control, counters, ledger),
+    ...ledgerRoutes(ledger),
+    ...openapiRoutes(),
+  ]);
+  const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);
   const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => connections.accept(socket));
   await listen(server, host, port, logger);
   return {
     host,
     port: (server.address() as AddressInfo).port,
+    routes: router.routes,
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
+      holds.close();
       await connections.close(CLOSE_MS_MAX);
       await closed;
       await options.parser.close();
     },
   };
+}
+
+/** What services use: they charge, wait for amounts, listen for them, and hand claims in. */
+function meterRoutes(parts: {
+  control: NodeControl;
+  meter: MeterControl;
+  turns: Turns;
+  holds: Holds;
+  counters: AdminConnections['counters'];
+  heartbeatMs?: number | undefined;
+}): Route[] {
+  const { control, meter, holds, counters } = parts;
+  const onBusy = () => counters.busy++;
+  const onSweep = () => counters.sweeps++;
+  return [
+    ...waitRoutes(control, meter, holds),
+    ...new Charges(control, meter, holds).routes(),
+    ...claimRoutes(control, meter),
+    ...new Events({ ...parts, onBusy, onSweep }).routes(),
+  ];
 }
 
 /** node:http over connections that are given to it. It does not listen itself, and connection.ts has the time limits. */
@@ -150,25 +192,38 @@ function listen(server: NetServer, host: string, port: number, logger: Logger): 
 async function answer(admin: Admin, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.on('error', () => {});
   try {
-    const hasToken = isAuthorized(request.headers.authorization, admin.token);
-    if (hasToken) admin.connections.trust(connectionOf(request));
+    const connection = connectionOf(request);
+    const access = accessOf(request.headers.authorization, admin);
+    if (access !== undefined) admin.connections.trust(connection, access.scope === 'admin' ? 'operator' : 'holder');
     checkHost(request, admin);
     const target = request.url ?? '/';
     if (!target.startsWith('/') || !URL.canParse(target, 'http://localhost'))
       throw new HttpRefusal(400, `path: expected one that begins with a slash`);
     const url = new URL(target, 'http://localhost');
-    const route = routeOf(admin, request.method ?? 'GET', url.pathname, response);
-    if (route.mutates && !hasToken)
-      throw new ClaimwireError('UNAUTHORIZED', 'authorization: expected "Bearer" and the token in DIR/admin-token');
+    const { route, id } = admin.router.find(request.method ?? 'GET', url.pathname, response);
+    if (route.scope !== undefined) expectScope(access, route.scope);
     checkBody(request, response, route);
-    await route.answer(response, url, hasToken);
+    const isStillAllowed = () =>
+      route.scope === undefined || covers(accessOf(request.headers.authorization, admin), route.scope);
+    await route.answer({ request, response, url, id, access, connection, isStillAllowed });
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
-    if (error instanceof ClaimwireError && error.code === 'UNAUTHORIZED')
-      response.setHeader('www-authenticate', 'Bearer');
+    if (error instanceof ClaimwireError && !response.headersSent) hint(error, response);
     sendJson(response, statusOf(error), errorJson(error));
   }
+}
+
+/** Headers that tell a client what to do about an error. */
+function hint({ code }: ClaimwireError, response: ServerResponse): void {
+  if (code === 'UNAUTHORIZED') response.setHeader('www-authenticate', 'Bearer');
+  if (code === 'NODE_BUSY') response.setHeader('retry-after', RETRY_AFTER_SECONDS);
+}
+
+/** What a request's token allows, or undefined for one without a known token. */
+function accessOf(header: string | undefined, { token, tokens }: Admin): Access | undefined {
+  if (isAuthorized(header, token)) return ADMIN_ACCESS;
+  return tokens?.find(header);
 }
 
 /** Throws HttpRefusal for a body that the route does not read, or an Expect header other than 100-continue. */
@@ -179,48 +234,6 @@ function checkBody(request: IncomingMessage, response: ServerResponse, route: Ro
   if (!route.takesBody && !request.complete)
     throw new HttpRefusal(400, `body: expected none with ${request.method}, got one`);
   if (expect !== undefined && !request.complete) response.writeContinue();
-}
-
-function routeOf(admin: Admin, method: string, path: string, response: ServerResponse): Route {
-  const routes = routesAt(admin, path);
-  if (routes === undefined)
-    throw new HttpRefusal(404, `path: expected /channels, /channels/ID, /channels/remove, /stats, /healthz or /readyz`);
-  const route = routes[method];
-  if (route !== undefined) return route;
-  const allowed = Object.keys(routes).join(', ');
-  response.setHeader('allow', allowed);
-  throw new HttpRefusal(405, `method: expected ${allowed}, got ${method}`);
-}
-
-/** The routes of a path by method, or undefined for an unknown path. */
-function routesAt({ control, parser, listings, connections }: Admin, path: string): Record<string, Route> | undefined {
-  switch (path) {
-    case '/channels':
-      return {
-        GET: read((response, url, hasToken) => {
-          const isStream = (response.req.headers.accept ?? '').includes('application/x-ndjson');
-          return listings.list(url, isStream, { isTrusted: connectionOf(response.req).isTrusted, hasToken }, response);
-        }),
-        POST: change((response) => openChannels(control, parser, response)),
-      };
-    case '/channels/remove':
-      return { POST: change((response) => removeChannels(control, response)) };
-    case '/healthz':
-      return { GET: read((response) => sendJson(response, 200, { status: 'ok' })) };
-    case '/readyz':
-      return { GET: read((response) => sendJson(response, control.ready ? 200 : 503, { ready: control.ready })) };
-    case '/stats':
-      return {
-        GET: read((response) => sendJson(response, 200, { ...control.stats(), http: connections.counters })),
-      };
-  }
-  const id = /^\/channels\/([^/]+)$/.exec(path)?.[1];
-  if (id === undefined) return undefined;
-  return {
-    GET: read((response, _url, hasToken) => showChannel(control, id, hasToken, response)),
-    PATCH: change((response) => changeChannel(control, id, response)),
-    DELETE: { mutates: true, takesBody: false, answer: (response) => closeChannel(control, id, response) },
-  };
 }
 
 /**

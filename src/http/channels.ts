@@ -23,7 +23,10 @@ import { ClaimwireError } from '../errors.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { addRefused, addResult, emptyResult, openLines, REFUSED_LISTED_MAX } from './bulk.ts';
+import { type Ledger, rowJson } from './ledger.ts';
+import { type Listings, seesSignature } from './listing.ts';
 import { HttpRefusal, mediaType, partsOf, readJson, sendJson } from './message.ts';
+import type { Call, Route } from './route.ts';
 
 /** Openings checked before the event loop has its turn: each new key costs some 0.05 ms. */
 const TURN_OPENINGS = 64;
@@ -33,12 +36,53 @@ const IMPORTS_MAX = 8;
 const keys = new KeyCheck();
 let imports = 0;
 
-/** POST /channels: one opening, an array of them, or NDJSON of any length. */
-export async function openChannels(control: NodeControl, parser: LineParser, response: ServerResponse): Promise<void> {
+const READ = { scope: undefined, takesBody: false } as const;
+const CHANGE = { scope: 'admin', takesBody: true } as const;
+
+export function channelRoutes(
+  control: NodeControl,
+  ledger: Ledger | undefined,
+  parser: LineParser,
+  listings: Listings,
+): Route[] {
+  return [
+    { method: 'GET', path: '/channels', ...READ, answer: (call) => listings.list(call) },
+    {
+      method: 'POST',
+      path: '/channels',
+      ...CHANGE,
+      answer: ({ response }) => openChannels(control, ledger, parser, response),
+    },
+    {
+      method: 'POST',
+      path: '/channels/remove',
+      ...CHANGE,
+      answer: ({ response }) => removeChannels(control, response),
+    },
+    { method: 'GET', path: '/channels/{id}', ...READ, answer: (call) => showChannel(control, ledger, call) },
+    { method: 'PATCH', path: '/channels/{id}', ...CHANGE, answer: (call) => changeChannel(control, call) },
+    {
+      method: 'DELETE',
+      path: '/channels/{id}',
+      ...CHANGE,
+      takesBody: false,
+      answer: (call) => closeChannel(control, call),
+    },
+  ];
+}
+
+/** POST /channels: one opening, an array of them, or NDJSON of any length; an id on the ledger alone is looked up there. */
+async function openChannels(
+  control: NodeControl,
+  ledger: Ledger | undefined,
+  parser: LineParser,
+  response: ServerResponse,
+): Promise<void> {
   expectReady(control);
   if (mediaType(response.req) === 'application/x-ndjson') return await openBulk(control, parser, response);
   const body = await readJson(response.req);
   if (Array.isArray(body)) await openMany(control, body, response);
+  else if (isLedgerIdAlone(body)) await openFromLedger(control, ledger, body, response);
   else await openOne(control, body, response);
 }
 
@@ -93,21 +137,45 @@ async function openOne(control: NodeControl, body: unknown, response: ServerResp
   sendJson(response, isNew ? 201 : 200, channelJson(channel, true, control.ruleSeconds));
 }
 
-/** GET /channels/ID: the row, with its signature for the token's holder. */
-export function showChannel(control: NodeControl, id: string, hasToken: boolean, response: ServerResponse): void {
-  sendJson(response, 200, channelJson(findChannel(control, id), hasToken, control.ruleSeconds));
+function isLedgerIdAlone(body: unknown): body is { ledgerChannelId: unknown } {
+  return typeof body === 'object' && body !== null && Object.keys(body).join() === 'ledgerChannelId';
+}
+
+/** Opens a channel with the terms that a validated ledger has. Answers with the row: 201 where it is new, else 200. */
+async function openFromLedger(
+  control: NodeControl,
+  ledger: Ledger | undefined,
+  body: { ledgerChannelId: unknown },
+  response: ServerResponse,
+): Promise<void> {
+  const ledgerChannelId = parseHex(body.ledgerChannelId, LEDGER_CHANNEL_ID_BYTES, 'ledgerChannelId');
+  if (ledger === undefined)
+    throw new ClaimwireError(
+      'INPUT_INVALID',
+      'publicKey: expected it and the capacity, or a node started with --ledger that looks them up, got neither',
+    );
+  const isNew = control.channel(defaultChannelId(ledgerChannelId)) === undefined;
+  const channel = await ledger.openFromLedger(ledgerChannelId);
+  sendJson(response, isNew ? 201 : 200, rowJson(channel, true, ledger, control.ruleSeconds));
+}
+
+/** GET /channels/ID: the row, with its signature for holders of a token for it. */
+function showChannel(control: NodeControl, ledger: Ledger | undefined, { id, access, response }: Call): void {
+  const channel = findChannel(control, id);
+  const withSignature = seesSignature(access, channel.channelId);
+  sendJson(response, 200, rowJson(channel, withSignature, ledger, control.ruleSeconds));
 }
 
 /** PATCH /channels/ID: `{capacity?, expiresAt?}`. Answers with the changed row. */
-export async function changeChannel(control: NodeControl, id: string, response: ServerResponse): Promise<void> {
+async function changeChannel(control: NodeControl, { id, request, response }: Call): Promise<void> {
   expectReady(control);
-  const body = await readJson(response.req);
+  const body = await readJson(request);
   const { channelId, profile } = findChannel(control, id);
   const channel = await control.updateChannel(channelId, parseChange(body, profile));
   sendJson(response, 200, channelJson(channel, true, control.ruleSeconds));
 }
 
-export async function closeChannel(control: NodeControl, id: string, response: ServerResponse): Promise<void> {
+async function closeChannel(control: NodeControl, { id, response }: Call): Promise<void> {
   expectReady(control);
   const { channelId } = findChannel(control, id);
   sendJson(response, 200, channelJson(await control.closeChannel(channelId)));
@@ -123,7 +191,7 @@ export interface RemovalJson {
 }
 
 /** POST /channels/remove: `{ids: [ID, …], force?}`, all in one commit. Answers with the refusals; the others are removed. */
-export async function removeChannels(control: NodeControl, response: ServerResponse): Promise<void> {
+async function removeChannels(control: NodeControl, response: ServerResponse): Promise<void> {
   expectReady(control);
   const { ids, force } = parseRemoval(await readJson(response.req));
   const refused: RemovalJson['refused'] = [];
@@ -160,7 +228,7 @@ function parseRemoval(body: unknown): { ids: string[]; force: boolean } {
 }
 
 /** Finds a channel by its handle (decimal u64), or by its ledger channel id (64 hex digits) if it has the default handle. */
-function findChannel(control: NodeControl, id: string): Channel {
+export function findChannel(control: NodeControl, id: string): Channel {
   const ledgerId = id.length === LEDGER_CHANNEL_ID_BYTES * 2 ? parseHex(id, LEDGER_CHANNEL_ID_BYTES, 'ID') : undefined;
   if (ledgerId === undefined && !/^\d+$/.test(id))
     throw new HttpRefusal(400, `ID: expected a u64 in decimal or 64 hex digits, got ${got(id)}`);

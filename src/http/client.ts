@@ -1,36 +1,26 @@
 /**
- * The tools' side of the admin interface: requests with the token from its file, and the node's errors with their codes.
- * Main thread of a tool's process.
+ * The tools' and services' side of the HTTP interface: a method for each route. Main thread of their process.
  */
 import type { ChannelJson } from '../channel/parse.ts';
 import type { NodeStats } from '../control/node-control.ts';
-import { readToken } from '../control/token.ts';
-import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
-import { isLoopback, parseHostPort } from '../host-port.ts';
+import { ClaimwireError } from '../errors.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
+import type { ChargeItemJson, ChargeJson } from './charges.ts';
+import type { SubmitJson } from './claims.ts';
+import { type CommittedJson, readEvents } from './event-reader.ts';
 import { blocksOf, NEWLINE } from './import-blocks.ts';
+import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
+import { type AdminClientOptions, asCode, Requests } from './requests.ts';
 
 const REMOVALS_PER_REQUEST = 5_000;
-/** Time until the answer begins; an import's request opens some 70,000 channels. */
-const ANSWER_MS_MAX = 120_000;
+/** A long poll at a time: shorter than what proxies bear. */
+const POLL_MS = 30_000;
 /** Rows of a page: some 4 MB. */
 const PAGE_ROWS = 10_000;
-
-/** Where an AdminClient finds its node and the node's token. */
-export interface AdminClientOptions {
-  /** http://HOST:PORT of the node. */
-  http: string;
-  /** Read at the first request that changes something. */
-  tokenFile: string;
-  /** Requires the token for reads too: without it the node shows no signatures. */
-  forSignatures?: boolean;
-  /** Ends every call under way, and lets no other begin: they are rejected with its reason. */
-  signal?: AbortSignal | undefined;
-}
 
 type OpeningOption = 'profile' | 'expiresAt' | 'channelId' | 'throwAway';
 /** The body of POST /channels. Amounts in drops. */
@@ -39,33 +29,32 @@ export type OpeningJson = Pick<ChannelJson, 'ledgerChannelId' | 'publicKey' | 'c
 
 /** An operator's client of a node's admin interface. Every call rejects with ClaimwireError: the node's own code, or NODE_UNREACHABLE. */
 export class AdminClient {
-  readonly #options: AdminClientOptions;
-  readonly #isLocal: boolean;
-  #token: string | undefined;
+  readonly #requests: Requests;
 
   private constructor(options: AdminClientOptions) {
-    this.#options = options;
-    this.#isLocal = isLoopback(parseHostPort(new URL(options.http).host, 80)?.host ?? '');
+    this.#requests = new Requests(options);
   }
 
   /** Throws USAGE where `http` is not such a URL. Sends nothing yet. */
   static open(options: AdminClientOptions): AdminClient {
-    const url = URL.canParse(options.http) ? new URL(options.http) : undefined;
-    if (url?.protocol !== 'http:' || url.pathname !== '/' || url.search !== '' || url.username !== '')
-      throw new ClaimwireError('USAGE', `--http: expected a URL like http://127.0.0.1:9394, got ${options.http}`);
-    return new AdminClient({ ...options, http: url.origin });
+    return new AdminClient(options);
   }
 
   /** Opens one channel, or finds it open with the same parameters. */
   async openChannel(opening: OpeningJson): Promise<ChannelJson> {
-    return (await this.#json('POST', '/channels', opening)) as ChannelJson;
+    return (await this.#requests.json('POST', '/channels', opening)) as ChannelJson;
+  }
+
+  /** Opens a channel with what a validated ledger says of it. The node needs --ledger. */
+  async openFromLedger(ledgerChannelId: string): Promise<RowJson> {
+    return (await this.#requests.json('POST', '/channels', { ledgerChannelId })) as RowJson;
   }
 
   /** Opens some (up to a few thousand, as JSON); throws the first refusal if there is one. */
   async openChannels(openings: readonly OpeningJson[]): Promise<BulkResult> {
     if (JSON.stringify(openings).length > JSON_BYTES_MAX)
       throw new ClaimwireError('INPUT_INVALID', 'openings: expected at most 1 MiB of them; importChannels takes more');
-    const result = (await this.#json('POST', '/channels', openings)) as BulkResult;
+    const result = (await this.#requests.json('POST', '/channels', openings)) as BulkResult;
     const [refusal] = result.refused;
     if (refusal === undefined) return result;
     throw new ClaimwireError(asCode(refusal.code), refusal.message, { ...result });
@@ -86,7 +75,7 @@ export class AdminClient {
     let bytes = 0;
     for await (const block of blocksOf(source)) {
       bytes += block.length;
-      const result = (await this.#json('POST', '/channels', block)) as BulkResult;
+      const result = (await this.#requests.json('POST', '/channels', block)) as BulkResult;
       total.opened += result.opened;
       total.unchanged += result.unchanged;
       total.refusedCount += result.refusedCount;
@@ -103,28 +92,28 @@ export class AdminClient {
 
   /** @param id u64 handle in decimal, or ledger channel id in hex */
   /** The channel of this handle. Rejects with CHANNEL_UNKNOWN. */
-  async channel(id: string): Promise<ChannelJson> {
-    return (await this.#json('GET', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+  async channel(id: string): Promise<RowJson> {
+    return (await this.#requests.json('GET', `/channels/${encodeURIComponent(id)}`)) as RowJson;
   }
 
   /** All channels in the order of opening, read page by page, so that a slow reader keeps no answer open in the node. */
-  async *channels(state?: string): AsyncGenerator<ChannelJson> {
+  async *channels(state?: string): AsyncGenerator<RowJson> {
     const query = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
     for (let from: string | null = '0'; from !== null; ) {
-      const response = await this.#fetch('GET', `/channels?from=${from}&limit=${PAGE_ROWS}${query}`, {});
+      const response = await this.#requests.fetch('GET', `/channels?from=${from}&limit=${PAGE_ROWS}${query}`);
       from = response.headers.get(NEXT_FROM_HEADER);
-      yield* (await this.#body(response)) as ChannelJson[];
+      yield* (await this.#requests.body(response)) as RowJson[];
     }
   }
 
   /** Changes capacity (drops) or expiry (ISO 8601, null for never); the channel afterwards. */
   async updateChannel(id: string, change: { capacity?: string; expiresAt?: string | null }): Promise<ChannelJson> {
-    return (await this.#json('PATCH', `/channels/${encodeURIComponent(id)}`, change)) as ChannelJson;
+    return (await this.#requests.json('PATCH', `/channels/${encodeURIComponent(id)}`, change)) as ChannelJson;
   }
 
   /** Closes it for good: it takes no more claims. Its best claim stays. */
   async closeChannel(id: string): Promise<ChannelJson> {
-    return (await this.#json('DELETE', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
+    return (await this.#requests.json('DELETE', `/channels/${encodeURIComponent(id)}`)) as ChannelJson;
   }
 
   /** Removes channels, some thousands in each request, which is one commit of the node. */
@@ -132,7 +121,7 @@ export class AdminClient {
     const total: RemovalJson = { removed: 0, refusedCount: 0, refused: [] };
     for (let first = 0; first < ids.length; first += REMOVALS_PER_REQUEST) {
       const some = ids.slice(first, first + REMOVALS_PER_REQUEST);
-      const result = (await this.#json('POST', '/channels/remove', { ids: some, force })) as RemovalJson;
+      const result = (await this.#requests.json('POST', '/channels/remove', { ids: some, force })) as RemovalJson;
       total.removed += result.removed;
       total.refusedCount += result.refusedCount;
       total.refused.push(...result.refused.slice(0, REFUSED_LISTED_MAX - total.refused.length));
@@ -142,89 +131,70 @@ export class AdminClient {
 
   /** What the node runs with and has counted. */
   async stats(): Promise<NodeStats> {
-    return (await this.#json('GET', '/stats')) as NodeStats;
-  }
-
-  async #json(method: string, path: string, body?: object): Promise<unknown> {
-    const type = body instanceof Uint8Array ? 'application/x-ndjson' : 'application/json';
-    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': type };
-    return this.#body(await this.#fetch(method, path, headers, body));
-  }
-
-  async #body(response: Response): Promise<unknown> {
-    try {
-      return await response.json();
-    } catch (error) {
-      throw this.#unreachable(error);
-    }
-  }
-
-  async #fetch(method: string, path: string, headers: Record<string, string>, body?: object): Promise<Response> {
-    this.#options.signal?.throwIfAborted();
-    this.#authorize(method, headers);
-    const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
-    let response: Response;
-    try {
-      response = await fetch(this.#options.http + path, {
-        method,
-        headers,
-        body: (payload as string | Uint8Array<ArrayBuffer> | undefined) ?? null,
-        redirect: 'error',
-        signal: AbortSignal.any([
-          timeout.signal,
-          ...(this.#options.signal === undefined ? [] : [this.#options.signal]),
-        ]),
-      });
-    } catch (error) {
-      throw this.#unreachable(error);
-    } finally {
-      clearTimeout(timer);
-    }
-    if (!response.ok) throw await this.#refusal(response);
-    return response;
+    return (await this.#requests.json('GET', '/stats')) as NodeStats;
   }
 
   /**
-   * Adds the token where it is needed: for changes and signatures. To a node on this machine it is added to other reads
-   * as well if its file is readable, since the node reserves connections for the token's holder.
+   * Charges drops on a channel; a negative amount refunds. Rejects with PAYMENT_REQUIRED, whose details say what is missing,
+   * CHARGE_CONFLICT or CHANNEL_UNKNOWN. After NODE_UNREACHABLE it is not known whether the charge was made: with a key it may
+   * be repeated.
+   * @param options.wait how long to wait for claims that cover it, like 30s, 60s at most; by default not at all
    */
-  #authorize(method: string, headers: Record<string, string>): void {
-    const isRequired = method !== 'GET' || this.#options.forSignatures;
+  async charge(id: string, drops: bigint | string, options: { key?: string; wait?: string } = {}): Promise<ChargeJson> {
+    const body = { channelId: id, drops: String(drops), ...options };
+    return (await this.#requests.json('POST', '/charge', body)) as ChargeJson;
+  }
+
+  /** Up to 5,000 charges, none of which waits: a result or an error for each, in their order. */
+  async chargeMany(charges: readonly { channelId: string; drops: string; key?: string }[]): Promise<ChargeItemJson[]> {
+    const { results } = (await this.#requests.json('POST', '/charges', { charges })) as { results: ChargeItemJson[] };
+    return results;
+  }
+
+  /**
+   * Waits until so many drops are committed on a channel. Resolves with the committed amount, or undefined after `timeoutMs`
+   * (by default it waits for ever).
+   */
+  async wait(
+    id: string,
+    amount: bigint | string,
+    { timeoutMs = Number.POSITIVE_INFINITY, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<string | undefined> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const ms = Math.max(1, Math.min(POLL_MS, Math.ceil(deadline - performance.now())));
+      const path = `/channels/${encodeURIComponent(id)}/wait?amount=${amount}&timeout=${ms}ms`;
+      const response = await this.#requests.fetch('GET', path, { needsToken: true, signal });
+      if (response.status !== 204) return ((await this.#requests.body(response)) as CommittedJson).committed;
+      if (performance.now() >= deadline) return undefined;
+    }
+  }
+
+  /**
+   * Channels whose committed amount grows, as it does. It ends when the node stops or `signal` aborts, and throws
+   * NODE_UNREACHABLE where the connection breaks; amounts are cumulative, so a new call with `snapshot` misses nothing.
+   * @param options.channels only these; by default all
+   * @param options.snapshot tells of the present amounts first
+   */
+  async *events(
+    options: { channels?: readonly string[]; snapshot?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<CommittedJson> {
+    const { channels = [], snapshot = false, signal } = options;
+    const query = new URLSearchParams();
+    if (channels.length > 0) query.set('channels', channels.join(','));
+    if (snapshot) query.set('snapshot', '1');
     try {
-      if (isRequired || this.#isLocal) this.#token ??= readToken(this.#options.tokenFile);
+      const response = await this.#requests.fetch('GET', `/events?${query}`, { needsToken: true, signal });
+      yield* readEvents(response.body as AsyncIterable<Uint8Array>);
     } catch (error) {
-      if (isRequired) throw error;
-    }
-    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
-  }
-
-  async #refusal(response: Response): Promise<ClaimwireError> {
-    try {
-      const { code, message, ...details } = ((await response.json()) as { error: Record<string, unknown> }).error;
-      if (code === 'UNAUTHORIZED')
-        return new ClaimwireError(
-          'UNAUTHORIZED',
-          `the node did not take the token in ${this.#options.tokenFile}; name its DATA/admin-token with --token-file`,
-        );
-      return new ClaimwireError(asCode(code), String(message), details);
-    } catch {
-      return this.#unreachable(new Error(`HTTP status ${response.status}, not an answer of a claimwire node`));
+      if (signal?.aborted) return;
+      throw error instanceof ClaimwireError ? error : this.#requests.unreachable(error);
     }
   }
 
-  /** Throws the reason of the caller's signal instead, where that ended the request. */
-  #unreachable(error: unknown): ClaimwireError {
-    this.#options.signal?.throwIfAborted();
-    const { message, cause } = error as Error;
-    const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
-    const remedy = 'start one with "claimwire node" or name it with --http';
-    const text = `${this.#options.http}: expected a claimwire node, got ${reason}; ${remedy}`;
-    return new ClaimwireError('NODE_UNREACHABLE', text, {}, { cause: error });
+  /** Hands in a claim of 93 bytes. Needs no token. Resolves with its status: COMMITTED, ALREADY or a refusal. */
+  async submit(claim: Uint8Array): Promise<SubmitJson> {
+    const body = { claim: Buffer.from(claim).toString('hex') };
+    return (await this.#requests.json('POST', '/claims', body, { needsToken: false })) as SubmitJson;
   }
-}
-
-function asCode(code: unknown): ErrorCode {
-  return (ERROR_CODES as readonly unknown[]).includes(code) ? (code as ErrorCode) : 'NODE_FAILED';
 }

@@ -40,6 +40,9 @@ interface Exchange {
   response: ServerResponse;
 }
 
+/** Whose a connection is, by the token that it presented: the operator's own, or one of a smaller scope. */
+export type Place = 'operator' | 'holder';
+
 export interface ConnectionOwner {
   /** Called when the first bytes come; node:http is to listen to the connection from then on. */
   onFirstBytes(connection: AdminConnection): void;
@@ -50,8 +53,8 @@ export interface ConnectionOwner {
 }
 
 export class AdminConnection extends Duplex {
-  /** Whether it presented the token and counts among the trusted. Such a connection is never closed for another. */
-  isTrusted = false;
+  /** Its place, once it has presented a token. Such a connection is never closed for another. */
+  place: Place | undefined;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #limits: ConnectionLimits;
@@ -90,6 +93,11 @@ export class AdminConnection extends Duplex {
 
   get localAddress(): string | undefined {
     return this.#socket.localAddress;
+  }
+
+  /** Whether the client has closed its side. The event `clientEnd` tells when it does. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   /** Nothing is being answered. */
@@ -179,6 +187,7 @@ export class AdminConnection extends Duplex {
 
   #onEnd(): void {
     this.#hasEnded = true;
+    this.emit('clientEnd');
     if (this.#isLingering) this.destroy();
     else this.#feed();
   }
@@ -186,8 +195,8 @@ export class AdminConnection extends Duplex {
   /** Gives the parser as much as it may have now. */
   #feed(): void {
     while (this.#isWanted && this.#held.length > 0 && this.#mayParse()) {
-      // Bodies are read only for the token's holder. What follows one in the same piece is the holder's too.
-      const isBody = this.#current !== undefined && this.isTrusted;
+      // Only holders of a token send long bodies. What follows one in the same piece is the holder's too.
+      const isBody = this.#current !== undefined && this.place !== undefined;
       const slice = isBody ? this.#held : this.#held.subarray(0, SLICE_BYTES);
       this.#held = this.#held.subarray(slice.length);
       // The parser runs within push.

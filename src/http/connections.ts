@@ -2,15 +2,15 @@
  * The admin server's connections: how many there may be, and which are closed for a new one or for being late. Main thread.
  *
  * Only the token of a request tells whose a connection is. So every connection is accepted, and beyond the limit the oldest
- * without the token is closed. Connections with the token have a limit of their own, so that others never keep the
- * operator out.
+ * without a token is closed. Connections with the operator's token have places of their own, and those with other tokens
+ * have theirs, so that neither ever keeps the operator out.
  */
 import type { Socket } from 'node:net';
-import { AdminConnection, type ConnectionLimits, type ConnectionOwner } from './connection.ts';
+import { AdminConnection, type ConnectionLimits, type ConnectionOwner, type Place } from './connection.ts';
 import type { Turns } from './turns.ts';
 
 const CONNECTIONS_MAX = 64;
-const TRUSTED_MAX = 64;
+const PLACES_MAX: Readonly<Record<Place, number>> = { operator: 64, holder: 256 };
 const SWEEP_MS_MAX = 500;
 
 interface ConnectionsOptions extends Pick<ConnectionOwner, 'onFirstBytes' | 'onRequest'> {
@@ -30,13 +30,17 @@ export class AdminConnections {
     late: 0,
     /** Connections that sent something other than an HTTP request. */
     malformed: 0,
-    /** Listings answered 503 because too many were under way. */
+    /** Requests answered 503 because too many of their kind were under way. */
     busy: 0,
+    /** Requests held open now: long polls, charges that wait, event streams. */
+    held: 0,
+    /** Event streams that were too far behind and were told of all channels again. */
+    sweeps: 0,
   };
   readonly #options: ConnectionsOptions;
   /** In the order in which they were accepted. */
   readonly #open = new Set<AdminConnection>();
-  #trusted = 0;
+  readonly #taken: Record<Place, number> = { operator: 0, holder: 0 };
   #sweep: NodeJS.Timeout | undefined;
 
   constructor(options: ConnectionsOptions) {
@@ -54,9 +58,9 @@ export class AdminConnections {
     this.counters.connections++;
     connection.once('close', () => this.#onClose(connection));
     // At least 64 turns of the event loop lie between: what a new connection sends at once has been read by then.
-    if (this.#open.size - this.#trusted <= CONNECTIONS_MAX) return;
+    if (this.#open.size - this.#taken.operator - this.#taken.holder <= CONNECTIONS_MAX) return;
     for (const oldest of this.#open) {
-      if (oldest.isTrusted) continue;
+      if (oldest.place !== undefined) continue;
       this.counters.evicted++;
       this.#onClose(oldest);
       oldest.destroy();
@@ -64,11 +68,13 @@ export class AdminConnections {
     }
   }
 
-  /** The connection presented the token: from now on it counts among the trusted, unless these are too many. */
-  trust(connection: AdminConnection): void {
-    if (connection.isTrusted || connection.destroyed || this.#trusted >= TRUSTED_MAX) return;
-    connection.isTrusted = true;
-    this.#trusted++;
+  /** The connection presented a token: from now on it has a place among its like, unless these are too many. */
+  trust(connection: AdminConnection, place: Place): void {
+    if (connection.place === 'operator' || connection.place === place || connection.destroyed) return;
+    if (this.#taken[place] >= PLACES_MAX[place]) return;
+    if (connection.place !== undefined) this.#taken[connection.place]--;
+    connection.place = place;
+    this.#taken[place]++;
   }
 
   /** Closes idle connections now, and the others when their answer is given or `graceMs` have passed. */
@@ -86,7 +92,7 @@ export class AdminConnections {
   #onClose(connection: AdminConnection): void {
     if (!this.#open.delete(connection)) return;
     this.counters.connections--;
-    if (connection.isTrusted) this.#trusted--;
+    if (connection.place !== undefined) this.#taken[connection.place]--;
   }
 
   #endLate(): void {

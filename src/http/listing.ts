@@ -6,10 +6,13 @@
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { channelJson, got, parseDecimal, stateAt } from '../channel/parse.ts';
+import { got, parseDecimal, stateAt } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
+import { type Access, covers, includes } from '../control/access.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import { type Ledger, rowJson } from './ledger.ts';
+import type { Call } from './route.ts';
 import type { Turns } from './turns.ts';
 
 const LIMIT_DEFAULT = 100;
@@ -20,7 +23,6 @@ const PIECE_ROWS = 128;
 const SCAN_ROWS = 512;
 /** Listings under way for clients without the token. */
 const LISTINGS_MAX = 16;
-const RETRY_AFTER_SECONDS = 1;
 export const NEXT_FROM_HEADER = 'x-next-from';
 
 /** Made once: a stack for each would cost as much as the rest of the answer, and a flood gets many. */
@@ -30,10 +32,10 @@ const BUSY = new ClaimwireError(
 );
 
 interface Reader {
-  /** The connection has presented the token, now or before. */
+  /** The connection has presented the operator's token, now or before. */
   isTrusted: boolean;
-  /** This request has the token, so rows are shown with their signatures. */
-  hasToken: boolean;
+  /** What this request's token allows. */
+  access: Access | undefined;
 }
 
 interface ListQuery extends Reader {
@@ -45,26 +47,28 @@ interface ListQuery extends Reader {
 
 export class Listings {
   readonly #control: NodeControl;
+  readonly #ledger: Ledger | undefined;
   readonly #turns: Turns;
   readonly #onBusy: () => void;
   #underWay = 0;
 
-  constructor(control: NodeControl, turns: Turns, onBusy: () => void) {
+  constructor(control: NodeControl, ledger: Ledger | undefined, turns: Turns, onBusy: () => void) {
     this.#control = control;
+    this.#ledger = ledger;
     this.#turns = turns;
     this.#onBusy = onBusy;
   }
 
   /**
    * A JSON array of `limit` rows at most from position `from`, of one `state` if asked for; the header x-next-from says where the
-   * next page begins, and is absent on the last. With `isStream` all rows, one a line. Throws 503 while too many run.
+   * next page begins, and is absent on the last. Who accepts NDJSON gets all rows, one a line. Throws 503 while too many run.
    */
-  async list(url: URL, isStream: boolean, reader: Reader, response: ServerResponse): Promise<void> {
-    const query = { ...listQuery(url), ...reader };
-    const { isTrusted } = reader;
+  async list({ request, response, url, access, connection }: Call): Promise<void> {
+    const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
+    const isTrusted = connection.place === 'operator';
+    const query = { ...listQuery(url), isTrusted, access };
     if (!isTrusted && this.#underWay >= LISTINGS_MAX) {
       this.#onBusy();
-      response.setHeader('retry-after', RETRY_AFTER_SECONDS);
       throw BUSY;
     }
     if (!isTrusted) this.#underWay++;
@@ -120,7 +124,7 @@ export class Listings {
   }
 
   async #write(
-    { from, state, isTrusted, hasToken }: ListQuery,
+    { from, state, isTrusted, access }: ListQuery,
     end: number,
     response: ServerResponse,
     join: (rows: string[]) => string,
@@ -137,7 +141,7 @@ export class Listings {
         const now = this.#control.ruleSeconds;
         const rows = channels.filter((channel) => isListed(channel, state, now));
         if (channels.length === 0) return undefined;
-        return join(rows.map((channel) => JSON.stringify(channelJson(channel, hasToken, now))));
+        return join(rows.map((channel) => this.#text(channel, access)));
       });
       if (piece === undefined) return;
       if (piece === '' || response.write(piece)) continue;
@@ -145,6 +149,16 @@ export class Listings {
       await once(response, 'drain', { signal: closed.signal }).catch(() => {});
     }
   }
+
+  #text(channel: Channel, access: Access | undefined): string {
+    const withSignature = seesSignature(access, channel.channelId);
+    return JSON.stringify(rowJson(channel, withSignature, this.#ledger, this.#control.ruleSeconds));
+  }
+}
+
+/** Signatures are for holders of a token, each for the channels that it is for. */
+export function seesSignature(access: Access | undefined, channelId: bigint): boolean {
+  return covers(access, 'read') && includes(access!, channelId);
 }
 
 /** A removed channel's row keeps its position, and is shown to nobody. */

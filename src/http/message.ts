@@ -13,8 +13,11 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   USAGE: 400,
   INPUT_INVALID: 400,
   UNAUTHORIZED: 401,
+  PAYMENT_REQUIRED: 402,
+  FORBIDDEN: 403,
   CHANNEL_UNKNOWN: 404,
   CHANNEL_EXISTS: 409,
+  CHARGE_CONFLICT: 409,
   CHANNEL_CLOSED: 409,
   CHANNEL_UNREDEEMED: 409,
   CAPACITY_BELOW_COMMITTED: 409,
@@ -25,6 +28,8 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   NODE_STOPPING: 503,
   NODE_FAILED: 503,
   NODE_BUSY: 503,
+  LEDGER_UNREACHABLE: 503,
+  LEDGER_REFUSED: 409,
 };
 
 /** A refusal with a status other than that of its code INPUT_INVALID: 404 for a path, 405, 408, 413, 415, 417. */
@@ -43,10 +48,20 @@ export function statusOf(error: unknown): number {
 }
 
 /** The JSON body of an error. Any but a ClaimwireError is a fault of ours, whose text is only in the log. */
-export function errorJson(error: unknown): { error: Record<string, unknown> } {
+export function errorJson(error: unknown): { error: { code: string; message: string } } {
   if (!(error instanceof ClaimwireError))
     return { error: { code: 'NODE_FAILED', message: 'the node failed at this request; its log says more' } };
-  return { error: { ...error.details, code: error.code, message: error.message } };
+  const details = Object.entries(error.details).map(([name, value]) => [
+    name,
+    typeof value === 'bigint' ? String(value) : value,
+  ]);
+  return { error: { ...Object.fromEntries(details), code: error.code, message: error.message } };
+}
+
+/** An answer without a body: 204. */
+export function sendNothing(response: ServerResponse): void {
+  response.writeHead(204, { 'cache-control': 'no-store' });
+  response.end();
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
@@ -77,12 +92,18 @@ export function partsOf(request: IncomingMessage): AsyncIterable<Buffer> {
 }
 
 /** Reads and parses a JSON body. Throws HttpRefusal 408, 413 or 415, or INPUT_INVALID where it is not JSON. */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
+export async function readJson(request: IncomingMessage, bytesMax = JSON_BYTES_MAX): Promise<unknown> {
   const type = mediaType(request);
   if (type !== 'application/json')
     throw new HttpRefusal(415, `content-type: expected application/json, got ${type || 'none'}`);
-  const tooLarge = `body: expected at most ${JSON_BYTES_MAX} bytes of JSON; send more as application/x-ndjson`;
-  if (Number(request.headers['content-length'] ?? 0) > JSON_BYTES_MAX) throw new HttpRefusal(413, tooLarge);
+  return parseJson((await readBody(request, bytesMax)).toString('utf8'), 'body');
+}
+
+/** Reads a body of at most `bytesMax` bytes. Throws HttpRefusal 408 or 413. */
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const more = bytesMax === JSON_BYTES_MAX ? ' of JSON; send more as application/x-ndjson where that is taken' : '';
+  const tooLarge = `body: expected at most ${bytesMax} bytes${more}`;
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw new HttpRefusal(413, tooLarge);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -93,7 +114,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     for await (const part of partsOf(request)) {
       length += part.length;
-      if (length > JSON_BYTES_MAX) throw new HttpRefusal(413, tooLarge);
+      if (length > bytesMax) throw new HttpRefusal(413, tooLarge);
       parts.push(part);
     }
   } catch (error) {
@@ -102,5 +123,5 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   } finally {
     clearTimeout(timer);
   }
-  return parseJson(Buffer.concat(parts).toString('utf8'), 'body');
+  return Buffer.concat(parts);
 }

@@ -8,11 +8,11 @@
 import { isValidClassicAddress, isValidXAddress } from 'ripple-address-codec';
 import { ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import { isoTime, upperHex } from '../channel/parse.ts';
-import type { Channel } from '../channel/row.ts';
+import { type Channel, hasClaim } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** Unix seconds at 2000-01-01T00:00:00Z. */
-const RIPPLE_EPOCH = 946_684_800;
+export const RIPPLE_EPOCH = 946_684_800;
 const SCALAR_BYTES = SIGNATURE_BYTES / 2;
 /** Redeem at least this long before expiry: time for fee spikes, a server that is behind, and a second try. */
 const EXPIRY_WARNING_SECONDS = 24 * 3600;
@@ -84,6 +84,7 @@ export function rippleTime(unixSeconds: number): number {
 export function notRedeemable(channel: Redeemable): string | undefined {
   if (channel.profile !== 'xrpl') return `its profile is ${channel.profile}, which the ledger does not know`;
   if (channel.committed === 0n) return 'nothing is committed';
+  if (!hasClaim(channel)) return 'what is committed was paid out by the ledger already';
   return undefined;
 }
 

@@ -10,7 +10,7 @@ import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import { sourceTransport } from '../transport/source.ts';
-import type { Packet, Transport } from '../transport/transport.ts';
+import { type Packet, TRANSPORT_LOCAL, type Transport } from '../transport/transport.ts';
 import { RefusalLimiter } from './refusal-limiter.ts';
 
 /** Where answers to claims go: straight to the sender, or through the ack ring to the thread that has the socket. */
@@ -71,6 +71,8 @@ export class AckSender implements AnswerSink {
 
   #allows(status: number, words: Uint32Array, at: number): boolean {
     if (status < STATUS_FIRST_REFUSAL || this.#limiter.allow(words, at, this.now)) return true;
+    // The node's own program is always answered: it waits for each of its claims, and bounds them itself.
+    if (sourceTransport(words[at]!) === TRANSPORT_LOCAL) return true;
     this.#counters.add(REFUSAL_LIMITED, 1);
     return false;
   }

@@ -1,8 +1,9 @@
 /**
  * The apply step makes a durable group visible. Commit thread or lane; no other step writes balances.
  *
- * The order matters: first the channel table, so that a claim sent again is answered ALREADY; then the acks; last the
- * slots are freed, which also tells the receiver that their claims are decided.
+ * The order matters: first the channel table, so that a claim sent again is answered ALREADY; then the acks; then the
+ * slots are freed, which also tells the receiver that their claims are decided. That is a sequentially consistent store,
+ * which the marks of rows that have grown must come after.
  */
 import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
@@ -21,7 +22,7 @@ export class ApplyStep {
 
   /** Applies and empties `group`, which must be on stable storage unless the durability is `os`. */
   apply(group: CommitGroup): void {
-    const { ring, table, answers, counters, path } = this.#parts;
+    const { ring, table, answers, counters, path, grown } = this.#parts;
     const { journal, acks } = group;
     if (path !== undefined) path.commit(group);
     else
@@ -35,6 +36,7 @@ export class ApplyStep {
     }
     counters.add(COMMITTED, group.accepted);
     ring.release(group.end);
+    grown?.mark(group.rowOfRecord, journal.count);
     group.clear();
   }
 }

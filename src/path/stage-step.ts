@@ -9,6 +9,7 @@ import { type ChannelTable, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/tab
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { GrownRows } from '../ring/grown-rows.ts';
 import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
 import type { AnswerSink } from './ack-sender.ts';
 import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
@@ -31,6 +32,8 @@ export interface StageStepOptions {
   counters: Counters;
   /** Stages plain claims, where there is one. */
   path?: NativePath | undefined;
+  /** Where rows that have grown are marked, for who listens. */
+  grown?: GrownRows | undefined;
 }
 
 export class StageStep {

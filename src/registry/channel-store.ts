@@ -6,12 +6,22 @@
  */
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import { KeyCheck, upperHex } from '../channel/parse.ts';
-import { type Channel, encodeRow, packedRows, ROW, ROW_BYTES, STATE_REMOVED, stateOf, UNUSED } from '../channel/row.ts';
+import {
+  type Channel,
+  earlier,
+  encodeRow,
+  packedRows,
+  ROW,
+  ROW_BYTES,
+  STATE_REMOVED,
+  stateOf,
+  UNUSED,
+} from '../channel/row.ts';
 import { type ChannelTable, highHalf, lowHalf, type RowChange, tableFull } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
+import { Leases } from './leases.ts';
 import type { RegistryStore } from './registry-store.ts';
 import {
-  earlier,
   expectCovers,
   FreshLedgerIds,
   hasDefaultHandle,
@@ -30,6 +40,7 @@ const CHECKPOINT_ROWS = 8_192;
 export class ChannelStore {
   readonly #table: ChannelTable;
   readonly #registry: RegistryStore;
+  readonly #leases: Leases;
   /** Resolves once every group that was open at the call is committed. */
   readonly #fence: () => Promise<void>;
   /** Rows whose handle is not the default one: only they could make a second channel of one ledger id. */
@@ -43,6 +54,7 @@ export class ChannelStore {
 
   constructor(table: ChannelTable, registry: RegistryStore, fence: () => Promise<void>) {
     this.#table = table;
+    this.#leases = new Leases(table);
     this.#registry = registry;
     this.#fence = fence;
   }
@@ -70,13 +82,13 @@ export class ChannelStore {
 
   get(channelId: bigint): Channel | undefined {
     const row = this.#row(channelId);
-    return row < 0 || this.#table.isRemoved(row) ? undefined : this.#table.read(row);
+    return row < 0 || this.#table.isRemoved(row) ? undefined : this.#leases.read(row);
   }
 
   list(from: number, limit: number): Channel[] {
     const end = Math.min(this.#table.rows, from + limit);
     const result: Channel[] = [];
-    for (let row = from; row < end; row++) result.push(this.#table.read(row));
+    for (let row = from; row < end; row++) result.push(this.#leases.read(row));
     return result;
   }
 
@@ -87,7 +99,8 @@ export class ChannelStore {
     for (const [index, opening] of openings.entries()) {
       try {
         this.#keys.check(upperHex(opening.publicKey), 'publicKey');
-        encodeRow({ ...opening, ...UNUSED }, rows, (sound.push(index) - 1) * ROW_BYTES);
+        const { committed = 0n } = opening;
+        encodeRow({ ...opening, ...UNUSED, committed }, rows, (sound.push(index) - 1) * ROW_BYTES);
       } catch (error) {
         if (!(error instanceof ClaimwireError)) throw error;
         refused.push(refusalAt(index, error));
@@ -150,7 +163,7 @@ export class ChannelStore {
 
   #revive(row: number, channel: Channel): void {
     const { capacity, expiresAt, throwAway = false } = channel;
-    this.#table.change(row, { capacity, expiresAt, throwAway, removed: false, open: true });
+    this.#leases.change(row, { capacity, expiresAt, throwAway, removed: false, open: true });
     this.#removed -= 1;
     const bytes = packedRows([channel]);
     if (!hasDefaultHandle(new DataView(bytes.buffer), 0)) this.#rowsByLedgerId.set(ledgerIdHex(bytes, 0), row);
@@ -159,7 +172,7 @@ export class ChannelStore {
   update(channelId: bigint, change: ChannelChange): Promise<Channel> {
     return this.#exclusively(async () => {
       const row = this.#expectRow(channelId);
-      const before = this.#table.read(row);
+      const before = this.#leases.read(row);
       if (before.state !== 'open')
         throw new ClaimwireError('CHANNEL_CLOSED', `channel ${channelId}: expected an open channel, got a closed one`);
       const { capacity = before.capacity, expiresAt = before.expiresAt } = change;
@@ -172,30 +185,47 @@ export class ChannelStore {
       };
       if (narrow.capacity !== old.capacity || narrow.expiresAt !== old.expiresAt) {
         // A restriction is in force first. A group that was open meanwhile may have passed the new capacity.
-        this.#table.change(row, narrow);
+        this.#leases.change(row, narrow);
         await this.#fence();
-        const { committed } = this.#table.read(row);
+        const { committed } = this.#leases.read(row);
         if (committed > capacity) {
-          this.#table.change(row, old);
+          this.#leases.change(row, old);
           expectCovers(capacity, { ...before, committed });
         }
       }
       // An extension is durable first, so that no claim is accepted because of a change that a crash could undo.
-      await this.#replaceOr(row, { ...this.#table.read(row), capacity, expiresAt }, old);
-      this.#table.change(row, { capacity, expiresAt });
-      return this.#table.read(row);
+      await this.#replaceOr(row, { ...this.#leases.read(row), capacity, expiresAt }, old);
+      this.#leases.change(row, { capacity, expiresAt });
+      return this.#leases.read(row);
     });
   }
 
   close(channelId: bigint): Promise<Channel> {
     return this.#exclusively(async () => {
       const row = this.#expectRow(channelId);
-      const wasOpen = this.#table.read(row).state === 'open';
-      this.#table.change(row, { open: false });
+      const wasOpen = this.#leases.read(row).state === 'open';
+      this.#leases.change(row, { open: false });
       await this.#fence();
-      const channel = this.#table.read(row);
+      const channel = this.#leases.read(row);
       await this.#replaceOr(row, channel, { open: wasOpen });
       return channel;
+    });
+  }
+
+  /** Refuses a channel's claims from `until` on, Unix seconds; 0 takes that back. In force when it returns, never stored. */
+  lease(channelId: bigint, until: number): void {
+    this.#leases.set(this.#expectRow(channelId), until);
+  }
+
+  /**
+   * Raises a channel's committed amount to what was paid for a claim that this node never had, so it has no signature then.
+   * In force at once, for it only restricts; durable when it resolves. Changes nothing where as much is committed.
+   */
+  raise(channelId: bigint, committed: bigint): Promise<Channel> {
+    return this.#exclusively(async () => {
+      const row = this.#expectRow(channelId);
+      if (this.#table.raise(row, committed)) await this.#registry.replace([row], packedRows([this.#leases.read(row)]));
+      return this.#leases.read(row);
     });
   }
 
@@ -214,21 +244,21 @@ export class ChannelStore {
         else leaving.set(this.#row(channelId), { index, wasOpen: channel!.state === 'open' });
       }
       try {
-        for (const row of leaving.keys()) this.#table.change(row, { open: false });
+        for (const row of leaving.keys()) this.#leases.change(row, { open: false });
         if (leaving.size > 0) await this.#fence();
         // A group that was open meanwhile may have committed a channel's first amount.
         for (const [row, { index, wasOpen }] of leaving) {
-          const refusal = unredeemed(this.#table.read(row), force);
+          const refusal = unredeemed(this.#leases.read(row), force);
           if (refusal === undefined) continue;
           refused.push(refusalAt(index, refusal));
-          this.#table.change(row, { open: wasOpen });
+          this.#leases.change(row, { open: wasOpen });
           leaving.delete(row);
         }
         const rows = [...leaving.keys()];
-        const gone = rows.map((row): Channel => ({ ...this.#table.read(row), state: 'removed' }));
+        const gone = rows.map((row): Channel => ({ ...this.#leases.read(row), state: 'removed' }));
         await this.#registry.replace(rows, packedRows(gone));
       } catch (error) {
-        for (const [row, { wasOpen }] of leaving) this.#table.change(row, { open: wasOpen });
+        for (const [row, { wasOpen }] of leaving) this.#leases.change(row, { open: wasOpen });
         throw error;
       }
       for (const row of leaving.keys()) this.#forget(row);
@@ -238,7 +268,7 @@ export class ChannelStore {
   }
 
   #forget(row: number): void {
-    this.#table.change(row, { removed: true });
+    this.#leases.change(row, { removed: true });
     this.#removed += 1;
     const ledgerId = upperHex(this.#table.ledgerId(row));
     if (this.#rowsByLedgerId.get(ledgerId) === row) this.#rowsByLedgerId.delete(ledgerId);
@@ -254,7 +284,7 @@ export class ChannelStore {
       written += await this.#exclusively(async () => {
         rows.length = 0;
         for (; row < this.#table.rows && rows.length < CHECKPOINT_ROWS; row++) {
-          if (this.#table.takeDirty(row)) encodeRow(this.#table.read(row), buffer, (rows.push(row) - 1) * ROW_BYTES);
+          if (this.#table.takeDirty(row)) encodeRow(this.#leases.read(row), buffer, (rows.push(row) - 1) * ROW_BYTES);
         }
         try {
           await this.#registry.replace(rows, buffer.subarray(0, rows.length * ROW_BYTES));
@@ -274,7 +304,7 @@ export class ChannelStore {
     try {
       await this.#registry.replace([row], packedRows([channel]));
     } catch (error) {
-      this.#table.change(row, before);
+      this.#leases.change(row, before);
       throw error;
     }
   }
@@ -299,15 +329,15 @@ export class ChannelStore {
   #known(rows: Uint8Array, view: DataView, offset: number): Channel | undefined {
     const byHandle = this.#row(view.getBigUint64(offset + ROW.channelId, true));
     const isRemoved = byHandle >= 0 && this.#table.isRemoved(byHandle);
-    if (byHandle >= 0 && !isRemoved) return this.#table.read(byHandle);
-    return this.#knownByLedgerId(rows, view, offset) ?? (isRemoved ? this.#table.read(byHandle) : undefined);
+    if (byHandle >= 0 && !isRemoved) return this.#leases.read(byHandle);
+    return this.#knownByLedgerId(rows, view, offset) ?? (isRemoved ? this.#leases.read(byHandle) : undefined);
   }
 
   #knownByLedgerId(rows: Uint8Array, view: DataView, offset: number): Channel | undefined {
     const isDefault = hasDefaultHandle(view, offset);
     if (isDefault && this.#rowsByLedgerId.size === 0) return undefined;
     const byLedgerId = this.#rowsByLedgerId.get(ledgerIdHex(rows, offset));
-    if (byLedgerId !== undefined) return this.#table.read(byLedgerId);
+    if (byLedgerId !== undefined) return this.#leases.read(byLedgerId);
     if (isDefault) return undefined;
     const { ledgerChannelId } = rowAt(rows, offset);
     const byDefault = this.get(view.getBigUint64(offset + ROW.ledgerChannelId));

@@ -40,12 +40,20 @@ export function checkRegistry(directory: string): number {
  * @throws as `checkRegistry`
  */
 export function walkRegistry(directory: string, visit: (row: Uint8Array) => void): number {
+  return walkFile(directory, (fd, meta) => walkRows(fd, meta, visit));
+}
+
+/**
+ * Calls `walk` with the newest snapshot of a folder's file.
+ * @throws as `checkRegistry`, for an LmdbFault of `walk`
+ */
+export function walkFile<T>(directory: string, walk: (fd: number, meta: LmdbMeta) => T): T {
   const file = registryFile(directory);
   const fd = openFile(file);
   let meta: LmdbMeta | undefined;
   try {
     meta = settledMeta(fd);
-    return walkRows(fd, meta, visit);
+    return walk(fd, meta);
   } catch (error) {
     if (!(error instanceof LmdbFault)) throw error;
     // LMDB reuses a snapshot's pages only two commits later. If this snapshot is no longer the newest, another process is

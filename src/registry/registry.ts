@@ -4,15 +4,14 @@
  * Main thread only (LMDB commits in a thread of its own). Rows (channel/row.ts) are packed bytes; nothing is kept in memory
  * per row. The keys are binary: two named records, and 5 bytes for a row, "r" and its position in the order of opening, so
  * that a bulk import appends pages instead of rewriting random ones (a million rows: 1.8 s in place of 20 s, and half the
- * file). overlappingSync is off, so that LMDB syncs the data pages, then the meta page, before a commit counts.
+ * file).
  */
-import { dirname, join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import { dirname } from 'node:path';
 import { ROW_BYTES } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
-import { syncFolder } from '../system/files.ts';
 import { nodeSystem, type System } from '../system/system.ts';
 import { decodeRecord, encodeRecord, META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
+import { createEnvironment, type Database, openEnvironment } from './environment.ts';
 import { registryFault, writeFault } from './fault.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
 import type { RegistryMeta, RegistryStore } from './registry-store.ts';
@@ -20,8 +19,6 @@ import type { RegistryMeta, RegistryStore } from './registry-store.ts';
 const REGISTRY_FORMAT = 1;
 /** Address space, not memory: 10 million rows and their free list take 4 GB after random inserts. */
 const MAP_BYTES = 16 * 2 ** 30;
-
-type Database = RootDatabase<Buffer, Buffer>;
 
 export class Registry implements RegistryStore {
   readonly directory: string;
@@ -33,7 +30,7 @@ export class Registry implements RegistryStore {
   private constructor(directory: string, readOnly: boolean) {
     this.directory = directory;
     this.readOnly = readOnly;
-    this.database = openDatabase(directory, readOnly);
+    this.database = openEnvironment(directory, MAP_BYTES, readOnly);
     this.rows = this.countRows();
   }
 
@@ -162,51 +159,14 @@ export class Registry implements RegistryStore {
   }
 }
 
-function openDatabase(directory: string, readOnly: boolean): Database {
-  try {
-    return open<Buffer, Buffer>(directory, {
-      keyEncoding: 'binary',
-      encoding: 'binary',
-      noSubdir: false,
-      overlappingSync: false,
-      // Otherwise lmdb-js makes a promise for each event turn, whose rejection nobody can handle.
-      eventTurnBatching: false,
-      mapSize: MAP_BYTES,
-      readOnly,
-    });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ClaimwireError(
-      'CONFIG_INVALID',
-      `registry ${directory}: expected a folder this user can read${readOnly ? '' : ' and write'}, got: ${reason}`,
-      { directory },
-      { cause: error },
-    );
-  }
-}
-
-/** Makes a registry in a draft folder and renames that, so that a kill leaves either no registry or a sound one. */
-function create(directory: string, { files, clock, random }: System): void {
-  const draft = `${directory}.${random(6).toString('hex')}.new`;
-  const database = openDatabase(draft, false);
+/** Makes an empty registry. */
+function create(directory: string, system: System): void {
+  const { clock, random } = system;
   const meta: RegistryMeta = {
     format: REGISTRY_FORMAT,
     createdAt: new Date(clock.wall()).toISOString(),
     journalId: random(16).toString('hex'),
     replayFrom: [],
   };
-  database.transactionSync(() => database.putSync(Buffer.from(META_KEY), encodeRecord(meta)));
-  void database.close();
-  // LMDB may still be closing the draft. Any close of a file drops its POSIX locks, so the registry gets another lock file.
-  files.rmSync(join(draft, 'lock.mdb'), { force: true });
-  syncFolder(files, draft);
-  try {
-    files.renameSync(draft, directory);
-  } catch (error) {
-    files.rmSync(draft, { recursive: true, force: true });
-    // Another process made a registry at the same moment, which serves as well.
-    if (files.existsSync(registryFile(directory))) return;
-    throw error;
-  }
-  syncFolder(files, dirname(directory));
+  createEnvironment(directory, MAP_BYTES, [Buffer.from(META_KEY), encodeRecord(meta)], system);
 }

@@ -14,14 +14,18 @@ import { join } from 'node:path';
 import { ClaimwireError } from '../errors.ts';
 import { nodeFiles, withFile, writeWhole } from '../system/files.ts';
 import { registryFile, walkRows } from './check.ts';
-import { garbageMeta, LmdbFault, olderMetaPage } from './lmdb-meta.ts';
+import { garbageMeta, LmdbFault, type LmdbMeta, olderMetaPage } from './lmdb-meta.ts';
 
 /**
  * Changes only a garbage meta page beside a sound snapshot.
+ * @param walk checks that snapshot: the rows of the registry, or the side tables' entries
  * @returns the file with a copy of the garbage (only the last of each page is kept), or undefined if nothing was changed
  * @throws ClaimwireError CONFIG_INVALID where the folder cannot be written
  */
-export function restoreTornMeta(directory: string): string | undefined {
+export function restoreTornMeta(
+  directory: string,
+  walk: (fd: number, meta: LmdbMeta) => unknown = (fd, meta) => walkRows(fd, meta, () => {}),
+): string | undefined {
   const file = registryFile(directory);
   if (!existsSync(file)) return undefined;
   let fd: number | undefined;
@@ -30,7 +34,7 @@ export function restoreTornMeta(directory: string): string | undefined {
     const torn = garbageMeta(fd);
     if (torn === undefined) return undefined;
     const { index, sound } = torn;
-    walkRows(fd, sound, () => {});
+    walk(fd, sound);
     const page = olderMetaPage(fd, index, sound);
     const garbage = new Uint8Array(page.length);
     readSync(fd, garbage, 0, garbage.length, index * page.length);

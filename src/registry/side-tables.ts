@@ -3,6 +3,14 @@
  * interface: LMDB implements it in the data folder, a simulator in memory. Main thread, never on the claim path.
  */
 
+/** What an entry may be, and how many bytes of changes may wait for a commit. */
+export const SIDE_LIMITS = {
+  tableNameMax: 32,
+  keyBytesMax: 128,
+  valueBytesMax: 65_536,
+  waitingBytesMax: 64 * 2 ** 20,
+} as const;
+
 /** One change of a commit. Without a value the entry is removed; removing what is not there changes nothing. */
 export interface SideChange {
   /** Name of the table: lower-case letters, digits and hyphens, at most 32. A table exists once it has an entry. */
@@ -20,7 +28,8 @@ export interface SideTables {
   entries(table: string, from?: Uint8Array): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
   /**
    * Makes changes, all in one commit that is on stable storage when the promise resolves; after a rejection (REGISTRY_FULL,
-   * REGISTRY_FAILED) none is made. Calls take effect in their order, and those that wait share the next sync.
+   * REGISTRY_FAILED, or NODE_BUSY where 64 MiB of changes wait already) none is made. Calls take effect in their order, and
+   * those that wait share the next sync.
    */
   commit(changes: readonly SideChange[]): Promise<void>;
 }

@@ -115,12 +115,6 @@ export function expectCovers(capacity: bigint, channel: Channel): void {
     );
 }
 
-/** The earlier of two expiries, where 0 is never. */
-export function earlier(left: number, right: number): number {
-  if (left === 0 || right === 0) return Math.max(left, right);
-  return Math.min(left, right);
-}
-
 export function isSame(left: Uint8Array, right: Uint8Array): boolean {
   return Buffer.compare(left, right) === 0;
 }

@@ -57,6 +57,19 @@ export interface ArenaPlan {
   readonly ledgerIds: Region;
   readonly signatures: Region;
   readonly keys: Region;
+  /** Marks of rows that have grown, for each ring (grown-rows.ts). */
+  readonly grown: Region;
+}
+
+/** Rows that have their marks in one word of a ring's bitmap. */
+export const GROWN_WORD_ROWS = 32;
+
+/** Words of a ring's bitmap of rows, whole blocks of 32; of its bitmap of blocks; and the bytes of both, whole lines. */
+export function grownWords(channelsMax: number): { words: number; blockWords: number; bytes: number } {
+  const blocks = Math.ceil(channelsMax / GROWN_WORD_ROWS / 32);
+  const blockWords = Math.ceil(blocks / 32);
+  const bytes = Math.ceil(((blocks * 32 + blockWords) * 4) / LINE_BYTES) * LINE_BYTES;
+  return { words: blocks * 32, blockWords, bytes };
 }
 
 const WASM_PAGE_BYTES = 65_536;
@@ -86,6 +99,7 @@ function planArena(shape: ArenaShape): ArenaPlan {
     ledgerIds: region(ROW_LEDGER_ID_BYTES * shape.channelsMax),
     signatures: region(ROW_SIGNATURE_BYTES * shape.channelsMax),
     keys: region(KEY_STRIDE_BYTES * shape.channelsMax),
+    grown: region(grownWords(shape.channelsMax).bytes * shape.rings),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)

@@ -18,6 +18,8 @@ const MAIN_DOORBELL_LINE = 3;
 /** Owned by channel/table.ts. */
 export const ED25519_LINE = 4;
 const CLOCK_LINE = 5;
+/** Owned by grown-rows.ts. */
+export const FEED_LINE = 6;
 
 export function controlWord(arena: Arena, line: number): number {
   return (arena.plan.control.offset + line * LINE_BYTES) >>> 2;

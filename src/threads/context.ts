@@ -42,6 +42,8 @@ export interface ThreadContext extends ThreadSettings {
   tcp: TcpStart;
   /** Carries control messages to the main thread. */
   controlPort: MessagePort;
+  /** Brings claims that the node's own program submits, to the first thread with sockets. */
+  localPort?: MessagePort | undefined;
   /** Where claims are received. Threads after the first share the first one's address. */
   udp: HostPort & { isShared: boolean };
   journal: LaneStart;

@@ -16,6 +16,7 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
 import { Counters } from '../ring/counters.ts';
+import { GrownRows } from '../ring/grown-rows.ts';
 import type { JournalFiles } from '../system/files.ts';
 import { type Clock, nodeSystem, type System } from '../system/system.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -84,7 +85,8 @@ export class ThreadParts {
   /** @param onSynced given where syncs may run beside this thread, see CommitStep */
   commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
     const { arena, ring, table, counters, stages: clock } = this;
-    const parts = { arena, ring, table, counters, clock, journal, answers, path, onSynced };
+    const grown = new GrownRows(arena, this.context.ring);
+    const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced };
     return new CommitStep({ ...parts, durability: this.context.durability });
   }
 

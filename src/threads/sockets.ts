@@ -3,8 +3,15 @@ import { RemoteControl } from '../control/remote.ts';
 import type { HostPort } from '../host-port.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { Clock } from '../system/system.ts';
+import { LocalTransport } from '../transport/local.ts';
 import { TcpTransport } from '../transport/tcp.ts';
-import { type StreamSink, TRANSPORT_TCP, TRANSPORT_UDP, type Transport } from '../transport/transport.ts';
+import {
+  type StreamSink,
+  TRANSPORT_LOCAL,
+  TRANSPORT_TCP,
+  TRANSPORT_UDP,
+  type Transport,
+} from '../transport/transport.ts';
 import { UdpTransport } from '../transport/udp.ts';
 import { BatchUdpTransport } from '../transport/udp-batch.ts';
 import { bindSharedStream } from '../transport/udp-native.ts';
@@ -20,18 +27,31 @@ export class Sockets {
   readonly transports: readonly Transport[];
   readonly #udp: Udp;
   readonly #tcp: TcpTransport;
+  /** Of the first thread with sockets. */
+  readonly #local: LocalTransport | undefined;
   readonly #control: RemoteControl;
   readonly #counters: Counters;
   #drops = 0;
   /** Neither Atomics.waitAsync nor a socket that has stopped receiving keeps an event loop running. */
   readonly #keepAlive = setInterval(() => {}, 2 ** 30);
 
-  private constructor(udp: Udp, tcp: TcpTransport, control: RemoteControl, counters: Counters) {
+  private constructor(
+    udp: Udp,
+    tcp: TcpTransport,
+    local: LocalTransport | undefined,
+    control: RemoteControl,
+    counters: Counters,
+  ) {
     this.#udp = udp;
+    this.#local = local;
     this.#tcp = tcp;
     this.#control = control;
     this.#counters = counters;
-    this.transports = Object.assign([], { [TRANSPORT_UDP]: udp, [TRANSPORT_TCP]: tcp });
+    this.transports = Object.assign([], {
+      [TRANSPORT_UDP]: udp,
+      [TRANSPORT_TCP]: tcp,
+      ...(local && { [TRANSPORT_LOCAL]: local }),
+    });
   }
 
   /** Binds, and receives nothing yet. Throws the system's error for an address that cannot be bound. */
@@ -46,13 +66,14 @@ export class Sockets {
       return TcpTransport.open({ listen: place, limits, clock, ...(tls && { tls }) }, counters, control);
     };
     const wanted = listen ?? udp.address;
+    const local = context.localPort && new LocalTransport(context.localPort);
     try {
-      return new Sockets(udp, await open(wanted), control, counters);
+      return new Sockets(udp, await open(wanted), local, control, counters);
     } catch (error) {
       // The system picked a port that is free for UDP, which may not be free for TCP.
       const isPicked = listen === undefined && context.udp.port === 0;
       if (isPicked && (error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-        return new Sockets(udp, await open({ ...wanted, port: 0 }), control, counters);
+        return new Sockets(udp, await open({ ...wanted, port: 0 }), local, control, counters);
       throw Object.assign(error as Error, { flag: '--tcp' });
     }
   }
@@ -70,6 +91,7 @@ export class Sockets {
   /** Called once a turn, after slots were freed: resumes connections that waited, and counts the kernel's drops. */
   afterTurn(): void {
     this.#tcp.resume();
+    this.#local?.resume();
     const drops = this.#udp instanceof BatchUdpTransport ? this.#udp.drops : 0;
     if (drops === this.#drops) return;
     this.#counters.add(SOCKET_BUFFER, drops - this.#drops);

@@ -7,6 +7,7 @@ import type { LaneStart } from '../journal/segment.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../ring/control-words.ts';
+import { LocalCalls } from '../transport/local-calls.ts';
 import type { KernelStart } from '../verify/kernel.ts';
 import type { TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
 
@@ -57,6 +58,9 @@ export class Topology {
   tcp: HostPort | undefined;
   /** Of each socket. */
   receiveBufferBytes = 0;
+  /** Where the node's own program submits claims. */
+  readonly local: LocalCalls;
+  readonly #localPort: MessagePort;
   readonly #arena: Arena;
   readonly #options: TopologyOptions;
   readonly #exits: Promise<void>[] = [];
@@ -75,6 +79,9 @@ export class Topology {
     this.udp = options.udp;
     this.tcp = options.tcp.listen;
     this.control = new ControlWords(arena);
+    const { port1, port2 } = new MessageChannel();
+    this.local = new LocalCalls(port1);
+    this.#localPort = port2;
     this.rings = Array.from({ length: arena.plan.shape.rings }, (_, ring) => new ClaimRing(arena, ring));
     this.#failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -129,6 +136,8 @@ export class Topology {
     }, this.#options.drainMsMax);
     await Promise.all(this.#exits);
     clearTimeout(deadline);
+    // The last answers to submitted claims may still be on their way.
+    await new Promise(setImmediate);
     this.#end();
   }
 
@@ -143,11 +152,13 @@ export class Topology {
 
   #end(): void {
     this.#hasEnded = true;
+    this.local.stop();
     this.control.mainDoorbell.ring();
   }
 
   async #spawn(role: ThreadRole, thread: number): Promise<void> {
     const ring = role === 'lane' ? thread : 0;
+    const isFirst = role === 'net' || (role === 'lane' && ring === 0);
     const { port1, port2 } = new MessageChannel();
     this.#options.onControlPort(port1);
     const context: ThreadContext = {
@@ -163,11 +174,12 @@ export class Topology {
       udp: { ...this.udp, isShared: ring > 0 },
       tcp: { ...this.#options.tcp, listen: this.tcp, isShared: ring > 0 },
       controlPort: port2,
+      localPort: isFirst ? this.#localPort : undefined,
       journal: this.#options.journals[ring]!,
     };
     const worker = new Worker(new URL('./boot.js', import.meta.url), {
       workerData: context,
-      transferList: [port2],
+      transferList: isFirst ? [port2, this.#localPort] : [port2],
       name: role,
     });
     this.#workers.push(worker);

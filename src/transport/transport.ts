@@ -72,3 +72,4 @@ export interface Transport {
 /** Transport ids of a source (transport/source.ts): an ack leaves by the transport that its claim came by. */
 export const TRANSPORT_UDP = 0;
 export const TRANSPORT_TCP = 1;
+export const TRANSPORT_LOCAL = 2;

@@ -83,6 +83,7 @@ test('a journal that is not there fails, as JSON where asked', async () => {
 
 const COMMANDS = [
   ...['node', 'demo', 'keygen', 'pay', 'load', 'settle', 'decode', 'completion', 'journal verify'],
+  ...['charge', 'events', 'token create', 'token list', 'token revoke'],
   ...['open', 'import', 'list', 'show', 'update', 'close', 'remove'].map((name) => `channel ${name}`),
 ];
 
@@ -207,7 +208,7 @@ describe('completion', () => {
   }
 
   test.each([
-    [['claimwire', 'ch'], ['channel']],
+    [['claimwire', 'chan'], ['channel']],
     [['claimwire', 'channel', 're'], ['remove']],
     [['claimwire', 'channel', 'open', '--led'], ['--ledger-channel']],
     [['claimwire', 'node', '--lay'], ['--layout']],
@@ -230,6 +231,9 @@ describe('completion', () => {
       'keygen',
       'channel',
       'pay',
+      'charge',
+      'events',
+      'token',
       'load',
       'settle',
       'decode',

@@ -5,13 +5,17 @@ import { join } from 'node:path';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../../src/channel/changes.ts';
 import { type Channel, decodeRow, ROW_BYTES } from '../../src/channel/row.ts';
 import type { NodeControl, NodeStats } from '../../src/control/node-control.ts';
+import { createToken, ScopedTokens } from '../../src/control/scoped-tokens.ts';
 import { loadAdminToken } from '../../src/control/token.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
+import { stderrLogger } from '../../src/log.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
+import type { FakeLedgerControl } from './fake-ledger-control.ts';
+import { FakeMeter } from './fake-meter.ts';
 
 class FakeNode implements NodeControl {
   readonly ruleSeconds = 1_700_000_000;
@@ -120,30 +124,49 @@ export const inPlaceParser: LineParser = {
 
 export interface FakeAdmin {
   node: FakeNode;
+  meter: FakeMeter;
   server: AdminServer;
   url: string;
   folder: string;
   token: string;
   tokenFile: string;
+  /** A new token of a smaller scope. The server knows those made before its first request with such a token. */
+  tokenOf(scope: 'read' | 'charge', channels?: bigint[] | null): string;
   close(): Promise<void>;
 }
 
 export async function startFakeAdmin(
   parser: LineParser = inPlaceParser,
   limits: Partial<ConnectionLimits> = {},
-  more: { hosts?: readonly string[] } = {},
+  more: { hosts?: readonly string[]; heartbeatMs?: number; ledger?: FakeLedgerControl } = {},
 ): Promise<FakeAdmin> {
   const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
+  const meter = new FakeMeter(node.rows);
+  if (more.ledger !== undefined) more.ledger.rows = node.rows;
   const token = loadAdminToken(folder, nodeSystem);
-  const server = await startAdmin({ host: '127.0.0.1', port: 0, token, control: node, parser, limits, ...more });
+  const logger = stderrLogger;
+  const tokens = new ScopedTokens(folder, nodeSystem, logger);
+  const server = await startAdmin({
+    host: '127.0.0.1',
+    port: 0,
+    token,
+    tokens,
+    control: node,
+    meter,
+    parser,
+    limits,
+    ...more,
+  });
   return {
     node,
+    meter,
     server,
     url: `http://127.0.0.1:${server.port}`,
     folder,
     token,
     tokenFile: join(folder, 'admin-token'),
+    tokenOf: (scope, channels = null) => createToken(folder, { scope, channels }, nodeSystem).token,
     close: async () => {
       await server.close();
       rmSync(folder, { recursive: true, force: true });

@@ -16,7 +16,6 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/ring': ['protocol', 'src/errors.ts'],
   'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts', 'src/host-port.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
-  'src/ledger': ['protocol', 'src/channel', 'src/errors.ts'],
   'src/verify': ['protocol', 'src/native', 'src/ring', 'src/channel', 'src/errors.ts'],
   'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
   'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
@@ -43,6 +42,17 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/errors.ts',
     'src/log.ts',
   ],
+  'src/ledger': [
+    'protocol',
+    'src/system',
+    'src/channel',
+    'src/registry/side-tables.ts',
+    'src/control',
+    'src/errors.ts',
+    'src/host-port.ts',
+    'src/log.ts',
+  ],
+  'src/meter': ['protocol', 'src/registry/side-tables.ts', 'src/registry/raised.ts', 'src/control', 'src/errors.ts'],
   'src/threads': [
     'protocol',
     'src/system',
@@ -53,6 +63,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/journal',
     'src/path',
     'src/control/remote.ts',
+    'src/control/meter-control.ts',
     'src/registry/channel-store.ts',
     'src/errors.ts',
     'src/host-port.ts',
@@ -158,4 +169,11 @@ test('files, time and random numbers come in through src/system alone', () => {
   expect(files.filter((file) => direct.test(readFileSync(join(ROOT, file), 'utf8')))).toEqual(ports);
   const text = readFileSync(join(ROOT, ports[1]!), 'utf8');
   expect(text).not.toContain('node:fs');
+});
+
+test('xrpl.js is optional: one file imports it, and only when asked', () => {
+  const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  const files = [...sources('src'), ...sources('tools')];
+  expect(files.filter((file) => /^import (?!type\b).*from 'xrpl'/m.test(text(file)))).toEqual([]);
+  expect(files.filter((file) => text(file).includes("await import('xrpl')"))).toEqual(['src/ledger/xrpl-library.ts']);
 });

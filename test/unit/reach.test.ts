@@ -27,11 +27,34 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/verifier.ts',
     'src/threads/topology.ts',
   ],
+  'test/integration/meter.test.ts': [
+    'src/meter/meter.ts',
+    'src/threads/committed-feed.ts',
+    'src/transport/local.ts',
+    'src/transport/local-calls.ts',
+  ],
+  'test/unit/meter/charges.test.ts': ['src/meter/account.ts', 'src/meter/deferred.ts'],
   'test/integration/node-process.test.ts': ['src/serve.ts', 'src/log.ts'],
   'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
   'test/unit/pcap.test.ts': ['src/pcap-packet.ts'],
-  'test/unit/http/admin.test.ts': ['src/channel/json.ts', 'src/http/channels.ts', 'src/http/message.ts'],
+  'test/unit/http/admin.test.ts': [
+    'src/channel/json.ts',
+    'src/http/channels.ts',
+    'src/http/health.ts',
+    'src/http/message.ts',
+    'src/http/route.ts',
+  ],
+  'test/unit/http/admin-access.test.ts': ['src/control/access.ts'],
+  'test/unit/http/metering.test.ts': [
+    'src/http/charges.ts',
+    'src/http/claims.ts',
+    'src/http/holds.ts',
+    'src/http/waits.ts',
+  ],
+  'test/unit/http/events.test.ts': ['src/http/event-stream.ts', 'src/http/events.ts'],
+  'test/unit/http/client-metering.test.ts': ['src/http/requests.ts'],
+  'test/unit/http/openapi.test.ts': ['src/http/openapi.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',
@@ -62,6 +85,9 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/pool/router.ts',
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
+  'test/unit/registry/registry.test.ts': ['src/registry/environment.ts'],
+  'test/unit/ledger/service.test.ts': ['src/ledger/network.ts', 'src/ledger/reader.ts', 'src/ledger/view.ts'],
+  'test/unit/ledger/watcher.test.ts': ['src/ledger/reconcile.ts', 'src/ledger/views.ts', 'src/registry/leases.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
   'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
@@ -71,6 +97,12 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/differential/slots.test.ts': ['src/verify/kernel.ts', 'src/verify/kernel-backend.ts'],
   'test/unit/verify/ed25519.test.ts': ['src/verify/key-objects.ts'],
+  'test/unit/ledger/xrpl-connection.test.ts': [
+    'src/ledger/ledger-answer.ts',
+    'src/ledger/ledger-servers.ts',
+    'src/ledger/xrpl-library.ts',
+    'src/ledger/xrpl-session.ts',
+  ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
   'test/unit/load/report.test.ts': [
     'src/load/report/charts.ts',
@@ -94,7 +126,14 @@ const TESTED_THROUGH: Record<string, string[]> = {
 };
 
 /** Files without a line that runs. */
-const TYPES_ALONE = ['src/webassembly.d.ts', 'src/client/links/peer-link.ts'];
+const TYPES_ALONE = [
+  'src/webassembly.d.ts',
+  'src/client/links/peer-link.ts',
+  'src/control/ledger-control.ts',
+  'src/control/meter-control.ts',
+  'src/meter/committed-source.ts',
+  'src/ledger/ledger-port.ts',
+];
 
 function files(folder: string, end: RegExp): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })

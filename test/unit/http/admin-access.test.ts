@@ -71,3 +71,25 @@ test('the server goes by the names that were configured, and by no others', asyn
   for (const host of ['example', 'x.node.example', 'node.example.org', ''])
     expect(await withHost(host), host).toBe(400);
 });
+
+test('a token of scope read shows signatures, of its channels only, and changes nothing', async () => {
+  admin.node.rows.set(8n, { ...admin.node.rows.get(7n)!, channelId: 8n });
+  const [all, one] = [admin.tokenOf('read'), admin.tokenOf('charge', [7n])];
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+  expect(await read('/channels', bearer(all))).toMatchObject([{ signature: SIGNATURE }, { signature: SIGNATURE }]);
+  const [seven, eight] = (await read('/channels', bearer(one))) as object[];
+  expect(seven).toHaveProperty('signature');
+  expect(eight).not.toHaveProperty('signature');
+  expect(await read('/channels/8', bearer(one))).not.toHaveProperty('signature');
+  const refused = await fetch(`${admin.url}/channels/7`, { method: 'DELETE', headers: bearer(one) });
+  expect(refused.status).toBe(403);
+  expect(await refused.json()).toEqual({
+    error: {
+      code: 'FORBIDDEN',
+      message: 'authorization: expected a token of scope admin, got one of scope charge',
+      expected: 'admin',
+      scope: 'charge',
+    },
+  });
+  expect(admin.node.rows.get(7n)!.state).toBe('open');
+});

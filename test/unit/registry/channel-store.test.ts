@@ -8,6 +8,12 @@ import { Arena } from '../../../src/ring/arena.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
 import { openingOf } from '../../support/wire.ts';
 
+function storeOf(registry: MemoryRegistry) {
+  const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
+  const table = new ChannelTable(Arena.create(shape));
+  return { table, store: new ChannelStore(table, registry, async () => {}) };
+}
+
 function committed(registry: MemoryRegistry): bigint[] {
   const amounts: bigint[] = [];
   registry.forEachRow((row) => amounts.push(decodeRow(row).committed));
@@ -15,10 +21,8 @@ function committed(registry: MemoryRegistry): bigint[] {
 }
 
 test('rows of a checkpoint that failed are written by the next one, and by it alone', async () => {
-  const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
-  const table = new ChannelTable(Arena.create(shape));
   const registry = new MemoryRegistry();
-  const store = new ChannelStore(table, registry, async () => {});
+  const { table, store } = storeOf(registry);
   await store.open([1n, 2n, 3n].map((channelId) => openingOf(channelId)));
   const commit = (row: number, amount: bigint) => {
     const channelId = BigInt(row + 1);
@@ -34,4 +38,52 @@ test('rows of a checkpoint that failed are written by the next one, and by it al
   expect(await store.checkpoint()).toBe(2);
   expect(committed(registry)).toEqual([10n, 0n, 31n]);
   expect(await store.checkpoint()).toBe(0);
+});
+
+test('a lease ends claims before the expiry, and is in no row that is read or stored', async () => {
+  const registry = new MemoryRegistry();
+  const { table, store } = storeOf(registry);
+  await store.open([openingOf(1n, { expiresAt: 1_000 }), openingOf(2n)]);
+  const ends = (row: number) => table.read(row).expiresAt;
+  store.lease(1n, 500);
+  store.lease(2n, 600);
+  expect([ends(0), ends(1)]).toEqual([500, 600]);
+  expect(store.list(0, 2).map(({ expiresAt }) => expiresAt)).toEqual([1_000, 0]);
+  await store.update(1n, { expiresAt: 400 });
+  await store.update(2n, { capacity: 2_000_000n });
+  expect([ends(0), ends(1)]).toEqual([400, 600]);
+  await store.update(1n, { expiresAt: 0 });
+  store.lease(2n, 0);
+  expect([ends(0), ends(1)]).toEqual([500, 0]);
+  await store.remove([1n], false);
+  await store.open([openingOf(1n, { expiresAt: 2_000 })]);
+  expect(ends(0)).toBe(500);
+  const stored: number[] = [];
+  registry.forEachRow((row) => stored.push(decodeRow(row).expiresAt));
+  expect(stored).toEqual([2_000, 0]);
+  expect(() => store.lease(3n, 5)).toThrow(/channel 3: expected an open channel/);
+});
+
+test('a committed amount is raised without a claim, durably, and never lowered', async () => {
+  const registry = new MemoryRegistry();
+  const { table, store } = storeOf(registry);
+  await store.open([{ ...openingOf(1n), committed: 70n }]);
+  expect(committed(registry)).toEqual([70n]);
+  expect(await store.raise(1n, 60n)).toMatchObject({ committed: 70n });
+  const claim = claimBytes({
+    channelId: 1n,
+    sequence: 1,
+    amount: 80n,
+    signature: new Uint8Array(64).fill(1),
+    timestamp: 0,
+  });
+  table.commit(0, new DataView(claim.buffer), 0);
+  expect(await store.raise(1n, 90n)).toMatchObject({ committed: 90n, signature: new Uint8Array(64) });
+  expect(committed(registry)).toEqual([90n]);
+  // A full disk does not let worthless claims in, and the next checkpoint makes it durable.
+  registry.failures = 1;
+  await expect(store.raise(1n, 100n)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+  expect(store.get(1n)!.committed).toBe(100n);
+  await store.checkpoint();
+  expect(committed(registry)).toEqual([100n]);
 });

@@ -1,0 +1,233 @@
+/**
+ * A running node's side of the XRP Ledger: opens channels from it, watches them, tells what it knows of them, and hands
+ * redemptions to the one who makes them. Main thread, beside the claim path.
+ *
+ * The order of a start: made before the node (what is stored is checked), `restore` before the node receives claims, `start`
+ * after it. `stop` comes before the node's.
+ */
+import { defaultChannelId, isoTime, upperHex } from '../channel/parse.ts';
+import type { Channel } from '../channel/row.ts';
+import type {
+  LedgerControl,
+  LedgeredNode,
+  LedgerHealth,
+  LedgerState,
+  RedemptionResult,
+} from '../control/ledger-control.ts';
+import { openChannel } from '../control/node-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { SideTables } from '../registry/side-tables.ts';
+import type { Clock } from '../system/system.ts';
+import { AutoOpener } from './auto-open.ts';
+import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
+import { NetworkPin } from './network.ts';
+import { LedgerReader } from './reader.ts';
+import { Reconciler } from './reconcile.ts';
+import type { LedgerSettings } from './settings.ts';
+import { endOf, type LedgerView, openingFault, type Sight, viewOf } from './view.ts';
+import { LedgerViews } from './views.ts';
+import { LedgerWatcher } from './watcher.ts';
+
+/** A node starts without its ledger where that does not answer in this time; leases end what was not seen for too long. */
+const START_MS_MAX = 5_000;
+
+/** Makes redemptions. It is started after the watcher and stopped before it. */
+export interface LedgerRedeemer {
+  redeem: LedgerControl['redeem'];
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface LedgerServiceOptions {
+  settings: LedgerSettings;
+  /** Closed by `stop`. */
+  connection: LedgerConnection;
+  tables: SideTables;
+  node: LedgeredNode;
+  clock: Clock;
+  logger: Logger;
+  /** Makes the redeemer of this service; without it nothing is redeemed. */
+  redeemer?: ((service: LedgerService) => LedgerRedeemer) | undefined;
+}
+
+export class LedgerService implements LedgerControl {
+  readonly #options: LedgerServiceOptions;
+  readonly #network: NetworkPin;
+  readonly #views: LedgerViews;
+  readonly #reader: LedgerReader;
+  readonly #reconciler: Reconciler;
+  readonly #watcher: LedgerWatcher;
+  readonly #redeemer: LedgerRedeemer | undefined;
+  readonly #ended = new AbortController();
+  readonly #listeners = new Set<(view: LedgerView) => void>();
+
+  /** Reads what is stored. Throws CONFIG_INVALID where that is of another network than the settings want. */
+  constructor(options: LedgerServiceOptions) {
+    this.#options = options;
+    const { tables, settings, connection, node, logger } = options;
+    this.#network = new NetworkPin(tables, settings.networkId);
+    const views = new LedgerViews(tables);
+    this.#views = views;
+    const nowSeconds = () => node.ruleSeconds;
+    this.#reader = new LedgerReader({ connection, network: this.#network, nowSeconds, signal: this.#ended.signal });
+    const reconciler = new Reconciler({ node, views, logger });
+    this.#reconciler = reconciler;
+    const { pollSeconds } = settings;
+    const open = (channel: LedgerChannel, sight: Sight) => this.#open(channel, sight);
+    const autoOpener = settings.autoOpen ? new AutoOpener({ node, pollSeconds, logger, open }) : undefined;
+    const onChange = (view: LedgerView) => this.#tell(view);
+    this.#watcher = new LedgerWatcher({ ...options, reader: this.#reader, views, reconciler, autoOpener, onChange });
+    this.#redeemer = options.redeemer?.(this);
+  }
+
+  /**
+   * Leases every channel for as long as what is stored of it allows. Called before the node receives claims: those of a
+   * channel that was not seen for too long are refused from the first one on.
+   */
+  restore(): void {
+    for (const view of this.#views.all()) this.#reconciler.lease(view);
+  }
+
+  /** Begins to watch. An unreachable ledger is tried again; another network than the pinned one throws CONFIG_INVALID. */
+  async start(): Promise<void> {
+    try {
+      await this.#reader.checkNetwork(START_MS_MAX);
+    } catch (error) {
+      if (!(error instanceof ClaimwireError)) throw error;
+      if (error.code === 'LEDGER_REFUSED')
+        throw new ClaimwireError('CONFIG_INVALID', error.message, { setting: 'ledger' });
+      this.#options.logger.warn(`ledger: not reached yet: ${error.message}`);
+    }
+    await this.#watcher.exclusively(() => this.#catchUp());
+    this.#watcher.start();
+    this.#redeemer?.start();
+  }
+
+  /** Makes what a process that ended had stored, but not done. What fails here is done by the first poll. */
+  async #catchUp(): Promise<void> {
+    const { settings, logger } = this.#options;
+    const views = this.#views.all();
+    const foreign = views.filter(({ destination }) => destination !== settings.account).length;
+    if (foreign > 0)
+      logger.warn(
+        `ledger: ${foreign} channels pay another account than ${settings.account}: they are not watched, and their claims are refused once they were not seen for too long`,
+      );
+    try {
+      for (const view of views) await this.#reconciler.reconcile(view);
+    } catch (error) {
+      if (!(error instanceof ClaimwireError)) throw error;
+      logger.warn(`ledger: ${error.message}`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#redeemer?.stop();
+    this.#ended.abort(new ClaimwireError('NODE_STOPPING', 'ledger: expected a running node, got one that is stopping'));
+    await this.#watcher.stop();
+    await this.#options.connection.close();
+  }
+
+  health(): LedgerHealth {
+    const { connection, node } = this.#options;
+    const { validated } = connection;
+    return {
+      url: connection.url ?? null,
+      networkId: this.#network.networkId ?? null,
+      ledgerIndex: validated?.index ?? null,
+      ageSeconds: validated === undefined ? null : Math.max(0, node.ruleSeconds - validated.closedAt),
+      watched: this.#views.count,
+      stale: this.#watcher.stale,
+      polledAt: isoTime(this.#views.polledAt),
+      failure: this.#watcher.failure ?? null,
+    };
+  }
+
+  state(channelId: bigint): LedgerState | undefined {
+    return this.#views.get(channelId);
+  }
+
+  /** Calls `listener` with each channel of which the ledger says something new. Returns a function that ends it. */
+  onChange(listener: (channelId: bigint, state: LedgerState) => void): () => void {
+    const tell = (view: LedgerView) => listener(view.channelId, view);
+    this.#listeners.add(tell);
+    return () => this.#listeners.delete(tell);
+  }
+
+  async openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel> {
+    const { sight, channel } = await this.#reader.channel(ledgerChannelId);
+    if (channel === undefined)
+      throw refusal(
+        ledgerChannelId,
+        `expected it in validated ledger ${sight.ledgerIndex}, got none: it is closed, or its Create is not validated yet`,
+      );
+    return this.#watcher.exclusively(() => this.#open(channel, sight));
+  }
+
+  async redeem(channelId: bigint, options?: Parameters<LedgerControl['redeem']>[1]): Promise<RedemptionResult> {
+    if (this.#redeemer !== undefined) return this.#redeemer.redeem(channelId, options);
+    throw new ClaimwireError(
+      'LEDGER_REFUSED',
+      'redeem: expected a node with the wallet of its account, got one without; start it with --wallet',
+    );
+  }
+
+  /**
+   * Opens a channel, or takes one that was opened by hand under watch. What the ledger has paid out of it counts as
+   * committed from the first moment on, so that no claim of as much is taken for a payment.
+   */
+  async #open(channel: LedgerChannel, sight: Sight): Promise<Channel> {
+    const { node, settings, logger } = this.#options;
+    const { ledgerChannelId, publicKey } = channel;
+    const fault = openingFault(channel, sight, settings);
+    if (fault !== undefined) throw refusal(ledgerChannelId, fault);
+    const view = viewOf(channel, sight);
+    const { channelId, redeemed } = view;
+    const known = node.channel(channelId);
+    if (known !== undefined) this.#expectSame(known, channel);
+    // Stored before the channel is open: one that claims come for is watched, also after a kill in between.
+    await this.#views.add(view);
+    if (known === undefined) {
+      const terms = { capacity: channel.amount, profile: 'xrpl', expiresAt: endOf(view) } as const;
+      await openChannel(node, { channelId, ledgerChannelId, publicKey, committed: redeemed, ...terms });
+      logger.info(`ledger: channel ${channelId} (${upperHex(ledgerChannelId)}) opened with ${channel.amount} drops`);
+    }
+    this.#reconciler.lease(view);
+    await this.#reconciler.reconcile(view);
+    this.#tell(view);
+    return node.channel(channelId)!;
+  }
+
+  /** Throws where a channel of this handle is open, but cannot be this one. */
+  #expectSame(known: Channel, { ledgerChannelId, publicKey }: LedgerChannel): void {
+    if (upperHex(known.ledgerChannelId) !== upperHex(ledgerChannelId))
+      throw refusal(
+        ledgerChannelId,
+        `expected a free handle, got ${known.channelId}, which channel ${upperHex(known.ledgerChannelId)} has; open it by hand with --channel`,
+      );
+    if (upperHex(known.publicKey) !== upperHex(publicKey))
+      throw refusal(
+        ledgerChannelId,
+        `expected the key ${upperHex(known.publicKey)}, with which it is open, got ${upperHex(publicKey)}: its claims are worth nothing; remove it and open it from the ledger`,
+      );
+    if (known.profile !== 'xrpl')
+      throw refusal(
+        ledgerChannelId,
+        `expected it open with profile xrpl, got ${known.profile}, which the ledger does not pay`,
+      );
+    if (known.state !== 'open')
+      throw refusal(ledgerChannelId, `expected an open channel, got one that is ${known.state} here`);
+  }
+
+  #tell(view: LedgerView): void {
+    for (const listener of this.#listeners) listener(view);
+  }
+}
+
+function refusal(ledgerChannelId: Uint8Array, reason: string): ClaimwireError {
+  const id = upperHex(ledgerChannelId);
+  return new ClaimwireError('LEDGER_REFUSED', `ledger channel ${id}: ${reason}`, {
+    ledgerChannelId: id,
+    channelId: defaultChannelId(ledgerChannelId).toString(),
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * What a node knows of a channel on the ledger, its form in the side tables, and the rules that follow from it. Pure
+ * functions, main thread. Amounts in drops; times in Unix seconds by the ledger's clock, 0 = never.
+ */
+import { defaultChannelId, isoTime, upperHex } from '../channel/parse.ts';
+import { earlier } from '../channel/row.ts';
+import type { LedgerState } from '../control/ledger-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { LedgerChannel, ValidatedLedger } from './ledger-port.ts';
+
+/** A channel as it was last seen in a validated ledger. */
+export interface LedgerView extends LedgerState {
+  channelId: bigint;
+  ledgerChannelId: Uint8Array;
+  /** The payee that the channel pays. */
+  destination: string;
+  /** Index of the ledger in which it was seen; not stored, 0 after a restart. */
+  ledgerIndex: number;
+  /** By how many seconds this machine's clock was behind the ledger's when it was seen. */
+  clockBehind: number;
+}
+
+/** When and by which clock something was seen. */
+export type Sight = Pick<LedgerView, 'seenAt' | 'ledgerIndex' | 'clockBehind'>;
+
+/** A redemption needs this long: for fees that rise, servers that are behind, a second try. Claims are refused that long before the end. */
+const MARGIN_SECONDS_MAX = 600;
+/** Of a short SettleDelay it is a quarter. */
+const MARGIN_PART = 4;
+
+function marginOf({ settleDelay }: Pick<LedgerState, 'settleDelay'>): number {
+  return Math.min(MARGIN_SECONDS_MAX, Math.floor(settleDelay / MARGIN_PART));
+}
+
+/** The channel's end as the ledger has it: the earlier of Expiration and CancelAfter; 0 = never. */
+export function endOf({ expiration, cancelAfter }: Pick<LedgerState, 'expiration' | 'cancelAfter'>): number {
+  return earlier(expiration, cancelAfter);
+}
+
+/**
+ * Until when claims may be accepted, by this machine's clock: as long as each can still be redeemed. The payer may have asked
+ * to close right after the channel was seen, so that without newer news it may end SettleDelay later.
+ */
+export function acceptUntil(view: LedgerView): number {
+  if (!view.exists) return 1;
+  const end = earlier(endOf(view), view.seenAt + view.settleDelay);
+  return Math.max(1, end - marginOf(view) - view.clockBehind);
+}
+
+export function viewOf(channel: LedgerChannel, sight: Sight): LedgerView {
+  const { ledgerChannelId, destination, settleDelay, expiration, cancelAfter } = channel;
+  return {
+    ...sight,
+    channelId: defaultChannelId(ledgerChannelId),
+    ledgerChannelId,
+    destination,
+    deposited: channel.amount,
+    redeemed: channel.balance,
+    settleDelay,
+    expiration,
+    cancelAfter,
+    exists: true,
+  };
+}
+
+/** What is asked of a channel before it is opened. */
+export interface OpeningTerms {
+  account: string;
+  minSettleDelaySeconds: number;
+}
+
+/** Why a channel of the ledger is not opened; undefined where it is. */
+export function openingFault(channel: LedgerChannel, sight: Sight, terms: OpeningTerms): string | undefined {
+  const view = viewOf(channel, sight);
+  const { account, minSettleDelaySeconds } = terms;
+  if (channel.destination !== account)
+    return `expected one that pays ${account}, got one that pays ${channel.destination}: its claims are worth nothing here`;
+  if (channel.settleDelay < minSettleDelaySeconds)
+    return `expected a SettleDelay of at least ${minSettleDelaySeconds} s, got ${channel.settleDelay} s: its payer could close it before its claims are redeemed; ask for a new channel, or lower --min-settle-delay`;
+  if (channel.balance >= channel.amount)
+    return `expected drops that are not paid out, got all ${channel.amount} paid; its payer may deposit more`;
+  const end = endOf(view);
+  if (end !== 0 && acceptUntil(view) <= sight.seenAt - sight.clockBehind)
+    return `expected one that ends more than ${marginOf(view)} s from now, got one that ends at ${isoTime(end)}: its claims could not be redeemed in time`;
+  return undefined;
+}
+
+/** Now, as a ledger is seen. @param nowSeconds by the clock that channels expire by */
+export function sightOf({ index, closedAt }: ValidatedLedger, nowSeconds: number): Sight {
+  return { seenAt: closedAt, ledgerIndex: index, clockBehind: Math.max(0, closedAt - nowSeconds) };
+}
+
+/** A stored view is this byte and JSON. */
+const VERSION = 1;
+
+export function encodeView(view: LedgerView): Uint8Array {
+  const { ledgerChannelId: _key, ledgerIndex: _index, channelId, deposited, redeemed, ...plain } = view;
+  const texts = { channelId: String(channelId), deposited: String(deposited), redeemed: String(redeemed) };
+  return versioned({ ...texts, ...plain });
+}
+
+export function decodeView(key: Uint8Array, value: Uint8Array): LedgerView {
+  const { channelId, deposited, redeemed, ...plain } = unversioned(value, `view of ${upperHex(key)}`) as Record<
+    string,
+    string
+  >;
+  const amounts = { channelId: BigInt(channelId!), deposited: BigInt(deposited!), redeemed: BigInt(redeemed!) };
+  return { ...(plain as unknown as LedgerView), ...amounts, ledgerChannelId: key, ledgerIndex: 0 };
+}
+
+/** JSON behind a version byte. */
+export function versioned(value: object): Uint8Array {
+  return Buffer.concat([Uint8Array.of(VERSION), Buffer.from(JSON.stringify(value))]);
+}
+
+/** Throws REGISTRY_CORRUPT where a later version has written the value. */
+export function unversioned(value: Uint8Array, what: string): unknown {
+  if (value[0] === VERSION) return JSON.parse(Buffer.from(value.subarray(1)).toString());
+  const message = `side tables: ${what}: expected version ${VERSION}, got ${value[0]}; start the claimwire that wrote it`;
+  throw new ClaimwireError('REGISTRY_CORRUPT', message);
+}

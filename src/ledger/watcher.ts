@@ -1,0 +1,195 @@
+/**
+ * Watches the ledger's channels: looks at each when a transaction touched it, and at all of them at an interval far below
+ * their SettleDelay. A look that fails is made again. Main thread, never on the claim path.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { defaultChannelId, upperHex } from '../channel/parse.ts';
+import type { LedgeredNode } from '../control/ledger-control.ts';
+import type { Logger } from '../log.ts';
+import type { Clock } from '../system/system.ts';
+import type { AutoOpener } from './auto-open.ts';
+import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
+import type { LedgerReader } from './reader.ts';
+import type { Reconciler } from './reconcile.ts';
+import type { LedgerSettings } from './settings.ts';
+import { acceptUntil, type LedgerView, type Sight, viewOf } from './view.ts';
+import { isNews, type LedgerViews } from './views.ts';
+
+const TICK_MS = 250;
+/** After a failure, unless the interval between polls is shorter. */
+const RETRY_MS = 5_000;
+const COUNT_STALE_MS = 1_000;
+/** Channels that a poll compares before the event loop has its turn: about 1 ms. */
+const TURN_CHANNELS = 256;
+
+export interface LedgerWatcherOptions {
+  node: LedgeredNode;
+  connection: LedgerConnection;
+  reader: LedgerReader;
+  views: LedgerViews;
+  reconciler: Reconciler;
+  settings: LedgerSettings;
+  clock: Clock;
+  logger: Logger;
+  /** Undefined where channels are opened by hand alone. */
+  autoOpener: AutoOpener | undefined;
+  onChange: (view: LedgerView) => void;
+}
+
+export class LedgerWatcher {
+  readonly #options: LedgerWatcherOptions;
+  /** Channels, by their ids in hex, that a transaction has touched since they were looked at. At most as many as are watched. */
+  readonly #touched = new Map<string, LedgerView>();
+  readonly #endings: (() => void)[] = [];
+  #nextPollAt = 0;
+  #retryAt = 0;
+  #staleCountedAt = Number.NEGATIVE_INFINITY;
+  #work: Promise<void> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #failure: string | undefined;
+  #stale = 0;
+  #isStopped = false;
+
+  constructor(options: LedgerWatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Why the last look failed; undefined where it did not. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+  /** Channels whose claims are refused, since the ledger was not seen for too long. */
+  get stale(): number {
+    return this.#stale;
+  }
+
+  start(): void {
+    const { connection, settings, clock } = this.#options;
+    this.#endings.push(
+      connection.onChannelTouched(settings.account, (ledgerChannelId) => this.#touch(ledgerChannelId)),
+      clock.every(TICK_MS, () => this.#tick()),
+    );
+    this.#tick();
+  }
+
+  /** Begins nothing more, and waits for what is under way. The caller ends the questions to the ledger before. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const end of this.#endings) end();
+    await this.#work;
+    await this.#last;
+  }
+
+  /** Changes views, and the channels that follow them, one at a time: no older view overwrites a newer one. */
+  exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  #touch(ledgerChannelId: Uint8Array): void {
+    const { views, autoOpener } = this.#options;
+    const id = upperHex(ledgerChannelId);
+    const view = views.get(defaultChannelId(ledgerChannelId));
+    if (view === undefined) autoOpener?.notice();
+    else this.#touched.set(id, view);
+    this.#tick();
+  }
+
+  #tick(): void {
+    if (this.#isStopped) return;
+    const now = this.#options.clock.monotonic();
+    this.#countStale(now);
+    if (this.#work !== undefined) return;
+    if (now < this.#retryAt) return;
+    const isPollDue = now >= this.#nextPollAt || this.#options.autoOpener?.isDue(now) === true;
+    const isLookDue = this.#touched.size > 0;
+    if (!isPollDue && !isLookDue) return;
+    this.#work = this.#attempt(() => (isLookDue ? this.#lookAtTouched() : this.#poll())).finally(() => {
+      this.#work = undefined;
+    });
+  }
+
+  async #attempt(look: () => Promise<void>): Promise<void> {
+    const { logger, settings, clock } = this.#options;
+    try {
+      await look();
+      if (this.#failure !== undefined) logger.info('ledger: it answers again');
+      this.#failure = undefined;
+    } catch (error) {
+      if (this.#isStopped) return;
+      const { message } = error as Error;
+      if (this.#failure !== message) logger.warn(`ledger: could not look at it, trying again: ${message}`);
+      this.#failure = message;
+      this.#retryAt = clock.monotonic() + Math.min(RETRY_MS, settings.pollSeconds * 1_000);
+      this.#nextPollAt = this.#retryAt;
+    }
+  }
+
+  async #lookAtTouched(): Promise<void> {
+    for (const [id, view] of this.#touched) {
+      // Removed before the question: a transaction that comes meanwhile touches it again.
+      this.#touched.delete(id);
+      try {
+        await this.#look(view);
+      } catch (error) {
+        this.#touched.set(id, view);
+        throw error;
+      }
+    }
+  }
+
+  async #look(view: LedgerView): Promise<void> {
+    const { sight, channel } = await this.#options.reader.channel(view.ledgerChannelId);
+    await this.exclusively(() => this.#apply(view.channelId, sight, channel));
+  }
+
+  /** Looks at all channels, in one question where the payee's list has them. */
+  async #poll(): Promise<void> {
+    const { reader, settings, views, clock, autoOpener } = this.#options;
+    this.#nextPollAt = clock.monotonic() + settings.pollSeconds * 1_000;
+    const { sight, channels } = await reader.channelsTo(settings.account);
+    const found = new Map(channels.map((channel) => [upperHex(channel.ledgerChannelId), channel]));
+    let compared = 0;
+    for (const view of views.all()) {
+      if (!view.exists || view.destination !== settings.account) continue;
+      const channel = found.get(upperHex(view.ledgerChannelId));
+      if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
+      // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
+      else await this.#look(view);
+      if (++compared % TURN_CHANNELS === 0) await setImmediate();
+    }
+    await views.polled(sight.clockBehind, settings.account);
+    if (autoOpener !== undefined) await this.exclusively(() => autoOpener.consider(channels, sight, clock.monotonic()));
+  }
+
+  /** Takes note of a channel as a ledger had it; an older ledger than the one known tells nothing. */
+  async #apply(channelId: bigint, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
+    const { views, reconciler, onChange } = this.#options;
+    const before = views.get(channelId);
+    if (before === undefined || sight.seenAt < before.seenAt || sight.ledgerIndex < before.ledgerIndex) return;
+    const view = channel === undefined ? { ...before, ...sight, exists: false } : viewOf(channel, sight);
+    views.set(view);
+    // A restriction is in force before anything is written.
+    reconciler.lease(view);
+    await views.save();
+    await reconciler.reconcile(view);
+    if (isNews(before, view)) onChange(view);
+  }
+
+  #countStale(now: number): void {
+    if (now - this.#staleCountedAt < COUNT_STALE_MS) return;
+    this.#staleCountedAt = now;
+    const { node, views, logger } = this.#options;
+    const { ruleSeconds } = node;
+    const stale = views.all().filter((view) => view.exists && isStale(view, ruleSeconds)).length;
+    if (stale > this.#stale)
+      logger.error(`ledger: not seen for too long: claims of ${stale} channels are refused until it is seen again`);
+    this.#stale = stale;
+  }
+}
+
+/** Whether claims are refused for want of a newer look: with one, they could be accepted. */
+function isStale(view: LedgerView, nowSeconds: number): boolean {
+  return nowSeconds >= acceptUntil(view) && nowSeconds < acceptUntil({ ...view, seenAt: nowSeconds });
+}

@@ -1,0 +1,52 @@
+/**
+ * Leases: until when a channel's claims are accepted without fresh news of it, where that is before its own expiry. Main thread.
+ *
+ * Only the table's expiry word, which the claim path reads anyway, has the earlier of the two. The channel's own expiry is
+ * kept here, and is what the registry and every reader get: a lease is never stored, and extending it writes nothing to disk.
+ */
+import { type Channel, earlier } from '../channel/row.ts';
+import type { ChannelTable, RowChange } from '../channel/table.ts';
+
+interface Lease {
+  /** Unix seconds. */
+  until: number;
+  /** The channel's own expiry: Unix seconds, 0 = never. */
+  expiresAt: number;
+}
+
+export class Leases {
+  readonly #table: ChannelTable;
+  /** By row. */
+  readonly #leases = new Map<number, Lease>();
+
+  constructor(table: ChannelTable) {
+    this.#table = table;
+  }
+
+  /** The row as `ChannelTable.read` has it, with the channel's own expiry. */
+  read(row: number): Channel {
+    const channel = this.#table.read(row);
+    const lease = this.#leases.get(row);
+    if (lease !== undefined) channel.expiresAt = lease.expiresAt;
+    return channel;
+  }
+
+  /** As `ChannelTable.change`; an expiry in it is the channel's own. */
+  change(row: number, change: RowChange): void {
+    const lease = this.#leases.get(row);
+    if (lease === undefined || change.expiresAt === undefined) {
+      this.#table.change(row, change);
+      return;
+    }
+    lease.expiresAt = change.expiresAt;
+    this.#table.change(row, { ...change, expiresAt: earlier(change.expiresAt, lease.until) });
+  }
+
+  /** Sets when the row's lease ends, Unix seconds; 0 takes the lease away. In force when it returns. */
+  set(row: number, until: number): void {
+    const { expiresAt } = this.read(row);
+    if (until === 0) this.#leases.delete(row);
+    else this.#leases.set(row, { until, expiresAt });
+    this.#table.change(row, { expiresAt: earlier(expiresAt, until) });
+  }
+}

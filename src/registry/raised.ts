@@ -1,0 +1,70 @@
+/**
+ * By how much each channel's committed amount was raised without a claim, since the ledger had paid for one that this node
+ * never had. Nobody paid this node for these drops: a service may not spend them, so the meter takes them off what is
+ * committed. By ledger channel, as what was spent is. Side tables; main thread.
+ */
+import { assert } from '../errors.ts';
+import type { SideTables } from './side-tables.ts';
+
+const TABLE = 'ledger-raised';
+
+/**
+ * Value of an entry: version byte, then u64 big-endian each. `drops` includes the last raise, `from` and `to` are what counted
+ * before and after that one. They tell a raise that was recorded, but not made before the process ended.
+ */
+const VERSION = 1;
+const VALUE_BYTES = 25;
+interface Raised {
+  drops: bigint;
+  from: bigint;
+  to: bigint;
+}
+const NONE: Raised = { drops: 0n, from: 0n, to: 0n };
+
+export class RaisedAmounts {
+  readonly #tables: SideTables;
+  /** All entries, by ledger channel id in hex: few channels have one. */
+  readonly #raised = new Map<string, Raised>();
+
+  constructor(tables: SideTables) {
+    this.#tables = tables;
+    for (const [key, value] of tables.entries(TABLE)) this.#raised.set(hex(key), decode(value));
+  }
+
+  /** Drops of a channel's committed amount that no claim to this node paid. */
+  of(ledgerChannelId: Uint8Array): bigint {
+    return this.#raised.size === 0 ? 0n : (this.#raised.get(hex(ledgerChannelId)) ?? NONE).drops;
+  }
+
+  /** Records a raise from what was paid to this node, or raised before, to `to`. It comes before the raise itself. */
+  async record(ledgerChannelId: Uint8Array, from: bigint, to: bigint): Promise<void> {
+    if (to <= from) return;
+    const last = this.#raised.get(hex(ledgerChannelId)) ?? NONE;
+    // A committed amount never falls, so less than the last raise's end says that it was never made.
+    const made = from < last.to ? last.drops - (last.to - last.from) : last.drops;
+    const raised = { drops: made + to - from, from, to };
+    // In force before it is durable, since it only restricts.
+    this.#raised.set(hex(ledgerChannelId), raised);
+    await this.#tables.commit([{ table: TABLE, key: ledgerChannelId, value: encode(raised) }]);
+  }
+}
+
+function encode({ drops, from, to }: Raised): Uint8Array {
+  const value = new Uint8Array(VALUE_BYTES);
+  const view = new DataView(value.buffer);
+  view.setUint8(0, VERSION);
+  view.setBigUint64(1, drops);
+  view.setBigUint64(9, from);
+  view.setBigUint64(17, to);
+  return value;
+}
+
+function decode(value: Uint8Array): Raised {
+  assert(value.length === VALUE_BYTES && value[0] === VERSION, 'a raise is stored in a known form');
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  return { drops: view.getBigUint64(1), from: view.getBigUint64(9), to: view.getBigUint64(17) };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}

@@ -1,0 +1,215 @@
+/** What a channel's changes on the ledger do to it here, and what happens while the ledger is not seen. Test's thread. */
+import { expect, test } from 'vitest';
+import { settle } from '../../support/fake-ledger.ts';
+import { LedgerRig, ledgerChannel } from '../../support/ledger-rig.ts';
+import { openingOf } from '../../support/wire.ts';
+
+/** A channel of 1,000,000 drops with a SettleDelay of an hour: a redemption has its last 600 s to itself. */
+async function opened(): Promise<LedgerRig> {
+  const rig = await LedgerRig.start();
+  await rig.open(7n);
+  return rig;
+}
+
+test('a deposit raises the capacity as soon as it is validated', async () => {
+  const rig = await opened();
+  await rig.change(7n, { amount: 3_000_000n });
+  expect(rig.node.channel(7n)!.capacity).toBe(3_000_000n);
+  expect(rig.judge(7n, 3_000_000n)).toBe('ADMITTED');
+});
+
+test('(c) what no subscription told is found by the next poll', async () => {
+  const rig = await opened();
+  rig.connection.isSubscribed = false;
+  await rig.change(7n, { expiration: rig.clock.seconds + 3_600 });
+  expect(rig.node.channel(7n)!.expiresAt).toBe(0);
+  await rig.pass(60);
+  expect(rig.node.channel(7n)!.expiresAt).toBe(rig.clock.seconds - 60 + 3_600);
+});
+
+test("a payer's close shrinks the expiry at once; claims that could not be redeemed in time are refused", async () => {
+  const rig = await opened();
+  const end = rig.clock.seconds + 3_600;
+  await rig.change(7n, { expiration: end });
+  expect(rig.node.channel(7n)!.expiresAt).toBe(end);
+  for (let minutes = 0; minutes < 49; minutes++) await rig.pass(60);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+  await rig.pass(60);
+  expect(rig.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+  // The payer changes his mind.
+  await rig.change(7n, { expiration: 0 });
+  expect(rig.node.channel(7n)!.expiresAt).toBe(0);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+});
+
+test('a channel that is gone from the ledger is closed', async () => {
+  const rig = await opened();
+  await rig.change(7n, undefined);
+  expect(rig.node.channel(7n)!.state).toBe('closed');
+  expect(rig.service.state(7n)!.exists).toBe(false);
+  expect(rig.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+});
+
+test('a channel that is gone is found by a poll too, and one that the list lacks is not taken for gone', async () => {
+  const rig = await opened();
+  rig.connection.isSubscribed = false;
+  await rig.change(7n, {});
+  // As a channel from before lists had what pays an account.
+  const { channelsTo } = rig.connection;
+  rig.connection.channelsTo = async (account) => ({
+    ...(await channelsTo.call(rig.connection, account)),
+    channels: [],
+  });
+  await rig.pass(60);
+  expect(rig.node.channel(7n)!.state).toBe('open');
+  await rig.change(7n, undefined);
+  await rig.pass(60);
+  expect(rig.node.channel(7n)!.state).toBe('closed');
+});
+
+test('(b) a payout that runs ahead of what is committed is believed, and told loudly', async () => {
+  const rig = await opened();
+  rig.commit(7n, 400n);
+  await rig.change(7n, { balance: 400n });
+  expect(rig.log.filter((line) => line.startsWith('error'))).toEqual([]);
+  expect(rig.node.channel(7n)!.signature).not.toEqual(new Uint8Array(64));
+  await rig.change(7n, { balance: 900n });
+  expect(rig.log.at(-1)).toMatch(/error ledger: channel 7 .*expected at most the 400 drops .*got 900/);
+  expect(rig.judge(7n, 900n)).toBe('ALREADY');
+  expect(rig.judge(7n, 901n)).toBe('ADMITTED');
+  // The claim of 400 drops is worth nothing any more, and none of 900 is here.
+  expect(rig.node.channel(7n)).toMatchObject({ committed: 900n, signature: new Uint8Array(64) });
+  expect(rig.raised(7n)).toBe(500n);
+  rig.commit(7n, 1_000n);
+  await rig.change(7n, { balance: 1_500n });
+  expect(rig.raised(7n)).toBe(1_000n);
+});
+
+test('a look that fails is made again, not forgotten', async () => {
+  const rig = await opened();
+  rig.connection.failures = 2;
+  await rig.change(7n, { expiration: rig.clock.seconds + 3_600 });
+  expect(rig.node.channel(7n)!.expiresAt).toBe(0);
+  expect(rig.service.health().failure).toMatch(/expected a server/);
+  await rig.clock.advance(5);
+  await rig.clock.advance(5);
+  expect(rig.node.channel(7n)!.expiresAt).toBe(rig.clock.seconds - 10 + 3_600);
+  expect(rig.service.health().failure).toBeNull();
+});
+
+test('what the disk had no room for is made good by the next look', async () => {
+  const rig = await opened();
+  rig.tables.failures = 1;
+  await rig.change(7n, { expiration: rig.clock.seconds + 3_600, amount: 2_000_000n });
+  expect(rig.node.channel(7n)!.capacity).toBe(1_000_000n);
+  await rig.pass(5);
+  expect(rig.node.channel(7n)!.capacity).toBe(2_000_000n);
+  const next = await LedgerRig.start({}, rig);
+  expect(next.service.state(7n)).toMatchObject({ expiration: rig.clock.seconds - 5 + 3_600, deposited: 2_000_000n });
+});
+
+test('an answer of a server that is behind tells nothing new, and extends nothing', async () => {
+  const rig = await opened();
+  const behind = { validated: rig.ledger.validated, channels: [...rig.ledger.channels.values()] };
+  const end = rig.clock.seconds + 3_600;
+  await rig.change(7n, { expiration: end, amount: 2_000_000n });
+  rig.connection.behind = behind;
+  await rig.pass(60);
+  await rig.pass(60);
+  expect(rig.node.channel(7n)).toMatchObject({ expiresAt: end, capacity: 2_000_000n });
+});
+
+test('(c) while the ledger is not seen for as long as SettleDelay allows, claims are refused; then they are accepted again', async () => {
+  const rig = await opened();
+  rig.connection.isReachable = false;
+  for (let minutes = 0; minutes < 49; minutes++) await rig.pass(60);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+  expect(rig.service.health().stale).toBe(0);
+  await rig.pass(60);
+  await rig.pass(60);
+  expect(rig.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+  expect(rig.service.health().stale).toBe(1);
+  // The lease is not the channel's own expiry.
+  expect(rig.node.channel(7n)!.expiresAt).toBe(0);
+  rig.connection.isReachable = true;
+  await rig.pass(60);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+  await rig.clock.advance(1);
+  expect(rig.service.health()).toMatchObject({ stale: 0, failure: null });
+});
+
+test('a restart while the ledger is not reached extends nothing', async () => {
+  const rig = await opened();
+  for (let minutes = 0; minutes < 30; minutes++) await rig.pass(60);
+  rig.connection.isReachable = false;
+  await rig.pass(2_400);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+  const next = new LedgerRig({}, rig);
+  next.connection.isReachable = false;
+  // The last poll's time was stored, for all channels together.
+  expect(next.judge(7n, 1n)).toBe('ADMITTED');
+  await next.clock.advance(700);
+  const last = new LedgerRig({}, next);
+  last.connection.isReachable = false;
+  await last.service.start();
+  await settle();
+  expect(last.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+  last.connection.isReachable = true;
+  await last.pass(60);
+  expect(last.judge(7n, 1n)).toBe('ADMITTED');
+});
+
+test('a lease is not stored as the expiry of its channel', async () => {
+  const rig = await opened();
+  rig.commit(7n, 5n);
+  await rig.node.checkpoint();
+  await rig.node.updateChannel(7n, { capacity: 2_000_000n });
+  const next = new LedgerRig({}, rig);
+  expect(next.node.channel(7n)).toMatchObject({ expiresAt: 0, committed: 5n });
+});
+
+test("a machine whose clock is behind the ledger's ends its leases by the ledger's", async () => {
+  const rig = await LedgerRig.start();
+  const channel = ledgerChannel(7n);
+  await rig.clock.advance(1_000);
+  rig.ledger.put(channel.ledgerChannelId, channel);
+  await rig.service.openFromLedger(channel.ledgerChannelId);
+  // The same, seen by a node that is 1,000 s behind.
+  const late = await LedgerRig.start();
+  late.ledger.channels.set('7', channel);
+  const { validated } = rig.ledger;
+  late.connection.behind = { validated, channels: [channel] };
+  await late.service.openFromLedger(channel.ledgerChannelId);
+  late.connection.isReachable = false;
+  await late.clock.advance(2_999);
+  expect(late.judge(7n, 1n)).toBe('ADMITTED');
+  await late.clock.advance(1);
+  expect(late.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+});
+
+test('a channel that the operator removed is watched no longer', async () => {
+  const rig = await opened();
+  await rig.node.removeChannels([7n]);
+  await rig.pass(60);
+  expect(rig.service.state(7n)).toBeUndefined();
+  expect([...rig.tables.entries('ledger-channels')]).toEqual([]);
+});
+
+test('an account other than the one before does not extend the channels of that one', async () => {
+  const rig = await opened();
+  const next = await LedgerRig.start({ account: 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe' }, rig);
+  expect(next.log[0]).toMatch(/warn ledger: 1 channels pay another account/);
+  for (let minutes = 0; minutes < 51; minutes++) await next.pass(60);
+  expect(next.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+});
+
+test('a deposit below what is committed here is told, and no more is accepted', async () => {
+  const rig = await LedgerRig.start();
+  await rig.node.openChannels([openingOf(7n, { capacity: 9_000_000n })]);
+  rig.commit(7n, 5_000_000n);
+  await rig.open(7n);
+  expect(rig.log.some((line) => /error .*expected a deposit of at least the 5000000 drops committed/.test(line))).toBe(
+    true,
+  );
+  expect(rig.judge(7n, 5_000_001n)).toBe('OVER_CAPACITY');
+});

@@ -1,0 +1,291 @@
+/** What a charge promises: within what was committed, once for each key, durable before it is answered. Test's thread. */
+import { describe, expect, test } from 'vitest';
+import { AmountWatch } from '../../../src/meter/amount-watch.ts';
+import { ChargeLog } from '../../../src/meter/charge-log.ts';
+import { fingerprintOf, SPENT_TABLE } from '../../../src/meter/charge-record.ts';
+import { type ChargeLimits, type ChargeOptions, Charges } from '../../../src/meter/charges.ts';
+import { RaisedAmounts } from '../../../src/registry/raised.ts';
+import { MemorySideTables } from '../../support/memory-side-tables.ts';
+import { FakeSource, ledgerIdOf } from './fake-source.ts';
+
+/** A node's meter, which can be killed and started again. */
+class Subject {
+  readonly source = new FakeSource();
+  tables = new MemorySideTables();
+  watch!: AmountWatch;
+  charges!: Charges;
+  readonly #limits: Partial<ChargeLimits>;
+
+  constructor(limits: Partial<ChargeLimits> = {}) {
+    this.#limits = limits;
+    this.source.commit([1n, 100n]);
+    this.#start();
+  }
+  #start(): void {
+    this.watch = new AmountWatch(this.source);
+    this.charges = new Charges(this.source, this.tables, this.watch, this.#limits);
+  }
+  charge(drops: bigint, options?: ChargeOptions) {
+    return this.charges.charge(1n, drops, options);
+  }
+  kill(): void {
+    this.tables = this.tables.kill();
+    this.#start();
+  }
+}
+
+/** What became of a promise by now. */
+async function stateOf(promise: Promise<unknown>): Promise<unknown> {
+  let state: unknown = 'waits';
+  promise.then(
+    (result) => {
+      state = result;
+    },
+    (error) => {
+      state = error.code ?? error;
+    },
+  );
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  return state;
+}
+
+test('drops that the ledger paid for a claim which this node never had buy nothing', async () => {
+  const source = new FakeSource();
+  source.commit([1n, 100n]);
+  const tables = new MemorySideTables();
+  const raised = new RaisedAmounts(tables);
+  const charges = new Charges(source, tables, new AmountWatch(source), {}, raised);
+  await raised.record(ledgerIdOf(1n), 40n, 100n);
+  expect(await charges.charge(1n, 40n)).toMatchObject({ spent: 40n, committed: 100n });
+  await expect(charges.charge(1n, 5n, { wait: false })).rejects.toMatchObject({
+    code: 'PAYMENT_REQUIRED',
+    message: expect.stringMatching(/expected 105 drops committed, got 100; claim 5 more/),
+  });
+  const waiting = charges.charge(1n, 5n);
+  expect(await stateOf(waiting)).toBe('waits');
+  source.commit([1n, 104n]);
+  expect(await stateOf(waiting)).toBe('waits');
+  source.commit([1n, 105n]);
+  expect(await waiting).toMatchObject({ spent: 45n });
+  await charges.stop();
+});
+
+test('charges add up, and a start again knows them', async () => {
+  const subject = new Subject();
+  expect(await subject.charge(30n)).toEqual({
+    channelId: 1n,
+    drops: 30n,
+    spent: 30n,
+    committed: 100n,
+    repeated: false,
+  });
+  expect(await subject.charge(70n)).toMatchObject({ spent: 100n });
+  expect(await subject.charge(0n)).toMatchObject({ spent: 100n });
+  expect(subject.charges.spent(1n)).toBe(100n);
+  subject.kill();
+  expect(subject.charges.spent(1n)).toBe(100n);
+  await expect(subject.charge(1n, { wait: false })).rejects.toMatchObject({
+    code: 'PAYMENT_REQUIRED',
+    details: { missing: '1', spent: '100', committed: '100' },
+  });
+});
+
+test('a charge is answered only once it is durable', async () => {
+  const subject = new Subject();
+  let spent: Uint8Array | undefined;
+  await subject.charge(30n).then(() => {
+    spent = subject.tables.kill().get(SPENT_TABLE, ledgerIdOf(1n));
+  });
+  expect(Buffer.from(spent!).readBigUInt64BE()).toBe(30n);
+});
+
+test('what nobody can pay for is refused at once; what may be paid waits, in the order of the calls', async () => {
+  const subject = new Subject();
+  const settled: string[] = [];
+  const charge = (name: string, drops: bigint, options?: ChargeOptions) =>
+    subject.charge(drops, options).then(
+      ({ spent }) => settled.push(`${name} ${spent}`),
+      ({ code, details }) => settled.push(`${name} ${code} ${details.missing}`),
+    );
+  const all = [charge('large', 150n), charge('small', 20n), charge('hasty', 5n, { wait: false }), charge('last', 10n)];
+  await stateOf(all[2]!);
+  // A small one does not overtake the large one, which might otherwise wait for ever.
+  expect(settled).toEqual(['hasty PAYMENT_REQUIRED 75']);
+  subject.source.commit([1n, 149n]);
+  await stateOf(all[0]!);
+  expect(settled).toHaveLength(1);
+  subject.source.commit([1n, 175n]);
+  await stateOf(all[1]!);
+  expect(settled.slice(1)).toEqual(['large 150', 'small 170']);
+  subject.source.commit([1n, 1_000n]);
+  await Promise.all(all);
+  expect(settled.slice(3)).toEqual(['last 180']);
+  expect(subject.source.listeners.size).toBe(0);
+});
+
+test('an aborted charge is not made, and those behind it go on; one that is being committed is made', async () => {
+  const subject = new Subject();
+  const waits = new AbortController();
+  const large = subject.charge(150n, { signal: waits.signal });
+  const small = subject.charge(20n);
+  expect(await stateOf(small)).toBe('waits');
+  waits.abort(new Error('no more'));
+  await expect(large).rejects.toThrow('no more');
+  expect(await small).toMatchObject({ spent: 20n });
+  const booked = new AbortController();
+  const made = subject.charge(10n, { signal: booked.signal });
+  await new Promise(setImmediate);
+  booked.abort();
+  expect(await made).toMatchObject({ spent: 30n });
+  await expect(subject.charge(1n, { signal: AbortSignal.abort() })).rejects.toThrow();
+});
+
+describe('a key', () => {
+  test('is charged once, also at the same time, after a start again, and for the same drops alone', async () => {
+    const subject = new Subject();
+    const both = await Promise.all([subject.charge(30n, { key: 'a' }), subject.charge(30n, { key: 'a' })]);
+    expect(both.map(({ repeated }) => repeated)).toEqual([false, true]);
+    subject.kill();
+    expect(await subject.charge(30n, { key: 'a' })).toMatchObject({ repeated: true, spent: 30n });
+    await expect(subject.charge(31n, { key: 'a' })).rejects.toMatchObject({ code: 'CHARGE_CONFLICT' });
+    expect(await subject.charge(30n, { key: 'b' })).toMatchObject({ repeated: false, spent: 60n });
+    expect(subject.charges.spent(1n)).toBe(60n);
+  });
+
+  test('is charged once while both calls wait for the money', async () => {
+    const subject = new Subject();
+    const both = [subject.charge(130n, { key: 'a' }), subject.charge(130n, { key: 'a' })];
+    const other = subject.charge(131n, { key: 'a' });
+    expect(await stateOf(both[0]!)).toBe('waits');
+    subject.source.commit([1n, 1_000n]);
+    expect((await Promise.all(both)).map(({ spent }) => spent)).toEqual([130n, 130n]);
+    await expect(other).rejects.toMatchObject({ code: 'CHARGE_CONFLICT' });
+  });
+
+  test('belongs to its channel', async () => {
+    const subject = new Subject();
+    subject.source.commit([2n, 50n]);
+    expect(await subject.charge(5n, { key: 'a' })).toMatchObject({ repeated: false });
+    expect(await subject.charges.charge(2n, 6n, { key: 'a' })).toMatchObject({ repeated: false, spent: 6n });
+  });
+
+  test('is known as long as it is among the latest, and the log holds no more', async () => {
+    const subject = new Subject({ kept: 3 });
+    for (const key of ['a', 'b', 'c']) await subject.charge(1n, { key });
+    expect(await subject.charge(1n, { key: 'a' })).toMatchObject({ repeated: true });
+    await subject.charge(1n, { key: 'd' });
+    for (const turn of ['running', 'started again']) {
+      for (const key of ['b', 'c', 'd'])
+        expect(await subject.charge(1n, { key }), `${key}, ${turn}`).toMatchObject({ repeated: true });
+      expect([...subject.tables.entries('charges')], turn).toHaveLength(3);
+      subject.kill();
+    }
+    expect(await subject.charge(1n, { key: 'a' })).toMatchObject({ repeated: false, spent: 5n });
+  });
+
+  test('is found among many, in memory that is made anew and does not grow for ever', async () => {
+    const tables = new MemorySideTables();
+    const log = new ChargeLog(tables, 1_500);
+    const prints = Array.from({ length: 5_000 }, (_, index) => fingerprintOf(ledgerIdOf(1n), String(index)));
+    for (let first = 0; first < prints.length; first += 100) {
+      const charges = prints.slice(first, first + 100).map((fingerprint) => ({ fingerprint, drops: 1n, spent: 1n }));
+      await tables.commit(log.changes(charges));
+      log.added(charges);
+    }
+    for (const known of [log, new ChargeLog(tables, 1_500)]) {
+      const found = prints.map((fingerprint) => known.find(fingerprint)?.fingerprint.equals(fingerprint) ?? false);
+      expect([found.indexOf(true), found.filter(Boolean).length]).toEqual([3_500, 1_500]);
+    }
+    expect([...tables.entries('charges')]).toHaveLength(1_500);
+  });
+});
+
+describe('a refund', () => {
+  test('gives back at most what was charged, and pays for what waits', async () => {
+    const subject = new Subject();
+    await subject.charge(90n);
+    const waiting = subject.charge(20n);
+    expect(await stateOf(waiting)).toBe('waits');
+    expect(await subject.charge(-30n, { key: 'back' })).toMatchObject({ drops: -30n, spent: 60n });
+    expect(await waiting).toMatchObject({ spent: 80n });
+    expect(await subject.charge(-30n, { key: 'back' })).toMatchObject({ repeated: true, spent: 80n });
+    await expect(subject.charge(-81n)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    expect(await subject.charge(-80n)).toMatchObject({ spent: 0n });
+  });
+});
+
+describe('a disk that is full', () => {
+  test('refuses the charges of that commit, spends nothing, and what waits goes on', async () => {
+    const subject = new Subject();
+    await subject.charge(10n, { key: 'a' });
+    subject.tables.failures = 1;
+    const failed = [subject.charge(80n, { key: 'b' }), subject.charge(5n)];
+    const waiting = subject.charge(90n);
+    for (const charge of failed) await expect(charge).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+    expect(await waiting).toMatchObject({ spent: 100n });
+    expect(subject.charges.spent(1n)).toBe(100n);
+    subject.source.commit([1n, 200n]);
+    // Its key was not used up.
+    expect(await subject.charge(80n, { key: 'b' })).toMatchObject({ repeated: false, spent: 180n });
+  });
+});
+
+describe('a channel', () => {
+  test('that is unknown or was removed is not charged; who waits is told', async () => {
+    const subject = new Subject();
+    await expect(subject.charges.charge(9n, 1n)).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+    expect(() => subject.charges.spent(9n)).toThrow('channel 9: expected an open channel');
+    const waiting = subject.charge(500n);
+    expect(await stateOf(waiting)).toBe('waits');
+    subject.source.amounts.delete(1n);
+    subject.watch.recheck(1n);
+    await expect(waiting).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  });
+
+  test('keeps what it spent when it is removed and opened again, under whatever handle', async () => {
+    const subject = new Subject();
+    await subject.charge(60n);
+    subject.source.amounts.delete(1n);
+    subject.source.commit([1n, 0n]);
+    expect(subject.charges.spent(1n)).toBe(60n);
+    await expect(subject.charge(1n, { wait: false })).rejects.toMatchObject({ details: { missing: '61' } });
+    subject.source.amounts.delete(1n);
+    subject.source.ledgerIds.set(7n, ledgerIdOf(1n));
+    subject.source.commit([7n, 70n]);
+    expect(subject.charges.spent(7n)).toBe(60n);
+    // Another ledger channel under the old handle begins at nothing.
+    subject.source.ledgerIds.set(1n, ledgerIdOf(99n));
+    subject.source.commit([1n, 10n]);
+    expect(await subject.charge(10n)).toMatchObject({ spent: 10n });
+    expect(subject.charges.spent(7n)).toBe(60n);
+  });
+});
+
+test('nonsense is refused', async () => {
+  const subject = new Subject();
+  const invalid = expect.objectContaining({ code: 'INPUT_INVALID' });
+  for (const drops of [10n ** 17n + 1n, -(10n ** 17n) - 1n])
+    await expect(subject.charge(drops)).rejects.toEqual(invalid);
+  for (const key of ['', 'x'.repeat(65)]) await expect(subject.charge(1n, { key })).rejects.toEqual(invalid);
+});
+
+test('only so many charges wait', async () => {
+  const subject = new Subject({ undecidedMax: 3 });
+  const waiting = [1, 2, 3].map(() => subject.charge(200n));
+  await expect(subject.charge(1n)).rejects.toMatchObject({ code: 'NODE_BUSY' });
+  subject.source.commit([1n, 600n]);
+  await Promise.all(waiting);
+  expect(await subject.charge(0n)).toMatchObject({ spent: 600n });
+});
+
+test('a stop finishes what is being committed, and refuses what waits and what comes', async () => {
+  const subject = new Subject();
+  const made = subject.charge(10n);
+  const waiting = subject.charge(500n).catch((error) => error.code);
+  await new Promise(setImmediate);
+  await subject.charges.stop();
+  subject.watch.stop();
+  expect(await made).toMatchObject({ spent: 10n });
+  expect(await waiting).toBe('NODE_STOPPING');
+  await expect(subject.charge(1n)).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+});

@@ -1,0 +1,48 @@
+/** Options of `claimwire node` that need each other: those of the ledger. Test's thread. */
+import { expect, test } from 'vitest';
+import type { ServeOptions } from '../../../src/serve.ts';
+import { defineCommand } from '../../../tools/command.ts';
+import { nodeOptions, SERVER_OPTIONS } from '../../../tools/node-options.ts';
+
+const PAYEE = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
+
+let seen: ServeOptions | undefined;
+const command = defineCommand({
+  name: 'node',
+  summary: 'reads options',
+  options: SERVER_OPTIONS,
+  examples: [],
+  notes: '',
+  act: async (values) => {
+    seen = nodeOptions(values);
+    return 0;
+  },
+});
+async function ledgerOf(...args: string[]) {
+  await command.run(args);
+  return seen!.ledger;
+}
+
+test('servers come as a list or one by one, times with units', async () => {
+  expect(await ledgerOf()).toBeUndefined();
+  const servers = ['--ledger', 'wss://a.example,wss://b.example', '--ledger', 'wss://c.example'];
+  const times = ['--min-settle-delay', '2h', '--ledger-poll', '30s', '--ledger-network', '1'];
+  expect(await ledgerOf(...servers, '--account', PAYEE, ...times, '--auto-open')).toEqual({
+    urls: ['wss://a.example', 'wss://b.example', 'wss://c.example'],
+    account: PAYEE,
+    minSettleDelaySeconds: 7_200,
+    pollSeconds: 30,
+    autoOpen: true,
+    networkId: 1,
+  });
+});
+
+test('one without the other is told', async () => {
+  await expect(ledgerOf('--ledger', 'wss://a.example')).rejects.toThrow(
+    /--account: expected the address that channels pay/,
+  );
+  await expect(ledgerOf('--account', PAYEE)).rejects.toThrow(
+    /--ledger: expected a server, as --account or --auto-open/,
+  );
+  await expect(ledgerOf('--auto-open')).rejects.toThrow(/--ledger: expected a server/);
+});
