@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege test test-fast test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run siege meter-crash test test-fast test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -28,7 +28,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool meter package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
@@ -43,6 +43,9 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
+
+meter-crash: $(BUILT) $(NATIVE) ## kill -9 twenty times in the middle of 10,000 charges: nothing is sold twice
+	METER_KILLS=20 METER_CHARGES=10000 npx vitest run test/integration/meter-crash.test.ts --reporter=verbose
 
 # A platform is built where its compiler is: Debian's gcc-aarch64-linux-gnu and musl-tools. Stripped: a tenth of the size; not on
 # macOS, where a library that was changed after it was signed is not loaded.

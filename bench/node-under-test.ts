@@ -109,19 +109,23 @@ export class NodeUnderTest {
   /**
    * Runs `work` with a node over `data`, which is kept afterwards. Throws what `work` throws, and then prints the node's
    * output.
+   * @param of another installed claimwire, or the path of a program with a node in it, which is asked by `ask`
    */
   static async run<Result>(
     data: string,
     flags: readonly string[],
     work: (node: NodeUnderTest) => Promise<Result>,
-    program: Program = CHECKOUT,
+    of: Program | string = CHECKOUT,
   ): Promise<Result> {
+    // A program of a bench's own, by its path, is a child with a channel for messages.
+    const program = typeof of === 'string' ? { ...CHECKOUT, node: [process.execPath, of] } : of;
     const own = ['--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0'];
     const [command = '', ...args] = [...program.node, ...own, ...flags];
-    const child = endsWithBench(spawn(command, args, { ...program.options, stdio: ['ignore', 'pipe', 'pipe'] }));
+    const stdio = ['ignore', 'pipe', 'pipe', ...(typeof of === 'string' ? ['ipc' as const] : [])] as const;
+    const child = endsWithBench(spawn(command, args, { ...program.options, stdio: [...stdio] }));
     const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
     let stderr = '';
-    child.stderr.on('data', (text) => {
+    child.stderr!.on('data', (text) => {
       stderr = (stderr + String(text)).slice(-STDERR_CHARS_MAX);
     });
     try {
@@ -140,6 +144,12 @@ export class NodeUnderTest {
 
   get pid(): number {
     return this.#child.pid!;
+  }
+  /** Sends a message to a program of its own; resolves with the next one that comes back. */
+  ask<Answer>(message: object): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve) => this.#child.once('message', (got) => resolve(got as Answer)));
+    this.#child.send(message);
+    return answer;
   }
   stats(): Promise<NodeStats> {
     return this.admin.stats();

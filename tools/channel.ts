@@ -12,6 +12,7 @@ import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient, type OpeningJson } from '../src/http/client.ts';
 import type { RowJson } from '../src/http/ledger.ts';
 import { drops, hex, isoDate, usage } from './args.ts';
+import { create, fund } from './channel-fund.ts';
 import { listing } from './channel-list.ts';
 import { defineCommand, defineGroup } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
@@ -192,7 +193,7 @@ ${EXIT_NOTE}`,
 export const command = defineGroup({
   name: 'channel',
   summary: "opens, looks at, changes and forgets a node's channels over its admin interface",
-  commands: [open, importing, listing, show, updating, closing, removing],
+  commands: [open, importing, listing, show, updating, closing, removing, create, fund],
   notes: `${ID_NOTE}\n\n${EXIT_NOTE}`,
 });
 export const { run } = command;

@@ -29,7 +29,8 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     isLasting: true,
     load: () => import('./load.ts'),
   },
-  settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
+  redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
+  settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
   journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
   completion: {

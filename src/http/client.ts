@@ -14,6 +14,7 @@ import { blocksOf, NEWLINE } from './import-blocks.ts';
 import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
+import type { RedemptionJson, RedemptionResultJson } from './redemptions.ts';
 import { type AdminClientOptions, asCode, Requests } from './requests.ts';
 
 const REMOVALS_PER_REQUEST = 5_000;
@@ -127,6 +128,22 @@ export class AdminClient {
       total.refused.push(...result.refused.slice(0, REFUSED_LISTED_MAX - total.refused.length));
     }
     return total;
+  }
+
+  /** Redeems a channel's best claim, and waits for the final result: seconds, or as long as the ledger is away. */
+  async redeem(id: string, close: boolean): Promise<RedemptionResultJson> {
+    const answer = (await this.#requests.json('POST', '/redemptions', { id, close })) as Record<string, unknown>;
+    // After a long wait the status was sent before what went wrong.
+    const { error } = answer as { error?: { code: string; message: string } };
+    if (error !== undefined) throw new ClaimwireError(asCode(error.code), error.message);
+    return answer as unknown as RedemptionResultJson;
+  }
+
+  /** The newest redemptions, newest first. */
+  async redemptions(limit: number): Promise<RedemptionJson[]> {
+    return (await this.#requests.json('GET', `/redemptions?limit=${limit}`, undefined, {
+      needsToken: true,
+    })) as RedemptionJson[];
   }
 
   /** What the node runs with and has counted. */

@@ -83,6 +83,9 @@ export class EventStream {
         if (text !== '' && !this.#response.destroyed && !this.#response.writableEnded && !this.#response.write(text))
           await once(this.#response, 'drain', { signal: this.#closed.signal }).catch(() => {});
       }
+    } catch {
+      // The table could not be read: its reader asks again, and finds out what the node says then.
+      this.#response.destroy();
     } finally {
       this.#isPumping = false;
     }

@@ -30,7 +30,7 @@ export interface RowJson extends ChannelJson {
 }
 
 /** Of a node without a ledger undefined stands for it. */
-export type Ledger = Pick<LedgerControl, 'health' | 'state' | 'openFromLedger'>;
+export type Ledger = Pick<LedgerControl, 'health' | 'state' | 'openFromLedger' | 'redeem' | 'redemptions'>;
 
 export function rowJson(channel: Channel, withSignature: boolean, ledger: Ledger | undefined, now: number): RowJson {
   const row = channelJson(channel, withSignature, now);

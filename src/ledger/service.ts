@@ -12,6 +12,7 @@ import type {
   LedgeredNode,
   LedgerHealth,
   LedgerState,
+  RedemptionRecord,
   RedemptionResult,
 } from '../control/ledger-control.ts';
 import { openChannel } from '../control/node-control.ts';
@@ -35,6 +36,7 @@ const START_MS_MAX = 5_000;
 /** Makes redemptions. It is started after the watcher and stopped before it. */
 export interface LedgerRedeemer {
   redeem: LedgerControl['redeem'];
+  redemptions: LedgerControl['redemptions'];
   start(): void;
   stop(): Promise<void>;
 }
@@ -147,6 +149,11 @@ export class LedgerService implements LedgerControl {
     return this.#views.get(channelId);
   }
 
+  /** Of every watched channel. */
+  states(): (LedgerState & { channelId: bigint })[] {
+    return this.#views.all();
+  }
+
   /** Calls `listener` with each channel of which the ledger says something new. Returns a function that ends it. */
   onChange(listener: (channelId: bigint, state: LedgerState) => void): () => void {
     const tell = (view: LedgerView) => listener(view.channelId, view);
@@ -170,6 +177,10 @@ export class LedgerService implements LedgerControl {
       'LEDGER_REFUSED',
       'redeem: expected a node with the wallet of its account, got one without; start it with --wallet',
     );
+  }
+
+  redemptions(limit: number): RedemptionRecord[] {
+    return this.#redeemer?.redemptions(limit) ?? [];
   }
 
   /**

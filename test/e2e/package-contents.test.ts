@@ -61,6 +61,7 @@ test('every file that a packed module imports or loads by its path', () => {
   }
   expect(missing).toEqual([]);
   expect(packed).toContain('src/kernel/claimwire.wasm');
+  expect(packed).toContain('protocol/openapi.json');
 });
 
 test('relative links of the packed papers lead to packed files', () => {

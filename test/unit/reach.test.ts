@@ -10,6 +10,13 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Files that no test imports, by the test that goes through them: parts that only their owner uses. */
 const TESTED_THROUGH: Record<string, string[]> = {
+  'test/unit/ledger/redeemer.test.ts': [
+    'src/ledger/fill-in.ts',
+    'src/ledger/finality.ts',
+    'src/ledger/places.ts',
+    'src/ledger/redeem-rules.ts',
+  ],
+  'test/integration/ledger-redeem.test.ts': ['src/ledger/auto-redeemer.ts', 'src/ledger/redeem-options.ts'],
   'test/unit/path/steps.test.ts': [
     'src/path/receive-step.ts',
     'src/path/verify-step.ts',

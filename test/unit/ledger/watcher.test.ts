@@ -97,6 +97,17 @@ test('a look that fails is made again, not forgotten', async () => {
   expect(rig.service.health().failure).toBeNull();
 });
 
+test('a look that fails with one channel at every poll does not end the leases of the others', async () => {
+  const rig = await opened();
+  await rig.open(8n);
+  rig.ledger.channels.delete(Buffer.from(openingOf(7n).ledgerChannelId).toString('hex'));
+  rig.connection.channel = () => Promise.reject(new Error('no answer for this one'));
+  rig.connection.touch(openingOf(7n).ledgerChannelId);
+  for (let minutes = 0; minutes < 55; minutes++) await rig.pass(60);
+  expect(rig.service.health().failure).toMatch(/no answer for this one/);
+  expect([rig.judge(7n, 1n), rig.judge(8n, 1n)]).toEqual(['CHANNEL_CLOSED', 'ADMITTED']);
+});
+
 test('what the disk had no room for is made good by the next look', async () => {
   const rig = await opened();
   rig.tables.failures = 1;

@@ -261,6 +261,23 @@ describe('a channel', () => {
   });
 });
 
+test('accounts beyond the limit are read again, but never one that is being changed', async () => {
+  const subject = new Subject({ accountsMax: 4 });
+  const ids = Array.from({ length: 40 }, (_, index) => BigInt(index + 1));
+  subject.source.commit(...ids.map((id): [bigint, bigint] => [id, 1_000n]));
+  const charged = ids.slice(0, 3);
+  const commit = subject.tables.commit.bind(subject.tables);
+  subject.tables.commit = async (changes) => {
+    // While a commit is under way others are asked for, which drops what is idle; then those that are being changed.
+    for (const id of [...ids.slice(3), ...charged]) subject.charges.spent(id);
+    await commit(changes);
+  };
+  for (let round = 1n; round <= 3n; round++) {
+    const results = await Promise.all(charged.map((id) => subject.charges.charge(id, 10n)));
+    expect(results.map(({ spent }) => spent)).toEqual(charged.map(() => round * 10n));
+  }
+});
+
 test('nonsense is refused', async () => {
   const subject = new Subject();
   const invalid = expect.objectContaining({ code: 'INPUT_INVALID' });
