@@ -84,6 +84,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
   readonly #keys = new KeyCheck();
+  /** Counters of what runs beside the node in this process, by name. */
+  readonly #beside = new Map<string, () => object>();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -281,6 +283,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
   }
 
+  /** Shows counters of a service in this process among the node's own, under `name`. */
+  addStats(name: string, counters: () => object): void {
+    this.#beside.set(name, counters);
+  }
+
   /** What was spent was paid to this node, also where the channel was removed meanwhile and its amount is gone. */
   async #recordRaise(ledgerChannelId: Uint8Array, committed: bigint, to: bigint): Promise<void> {
     const spent = this.#meter.spentOf(ledgerChannelId);
@@ -290,6 +297,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
+      ...Object.fromEntries([...this.#beside].map(([name, counters]) => [name, counters()])),
       backend: this.backend,
       kernel: this.kernelName,
       layout: this.config.layout,

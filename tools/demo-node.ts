@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { LedgerHealth } from '../src/control/ledger-control.ts';
 import { ClaimwireError } from '../src/errors.ts';
 
 const STOP_MS_MAX = 15_000;
@@ -25,7 +26,7 @@ export interface ReadyLine {
   durability: string;
   verify: string;
   /** The connection to the ledger; null without one. */
-  ledger: object | null;
+  ledger: LedgerHealth | null;
 }
 
 /** A node in a process of its own, whose first and last lines are read from its stdout. */

@@ -1,4 +1,5 @@
 /** What `claimwire node` tells a person on a terminal, where programs get JSON. */
+import type { LedgerHealth } from '../src/control/ledger-control.ts';
 import type { NodeTotals } from '../src/node.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { durationText } from './units.ts';
@@ -17,6 +18,7 @@ export function readyRows(ready: ReadyLine): [string, string][] {
       '',
       `${count(ready.channels, 'channel')}; backend ${backend}${kernel === null ? '' : ` (${kernel})`}, ${threads}, ${sockets} sockets`,
     ],
+    ...(ready.ledger === null ? [] : [['', ledgerText(ready.ledger)] as [string, string]]),
     ...cautions.map((text): [string, string] => ['', text]),
     ['', `pid ${ready.pid}; Ctrl-C stops it`],
   ];
@@ -25,6 +27,11 @@ export function readyRows(ready: ReadyLine): [string, string][] {
 export function stoppedText({ uptimeSeconds, counters }: NodeTotals): string {
   const { received, committed, syncs } = counters;
   return `after ${durationText(uptimeSeconds * 1_000)}: ${received} claims received, ${committed} committed, ${syncs} syncs`;
+}
+
+function ledgerText({ url, networkId, ledgerIndex, watched }: LedgerHealth): string {
+  if (url === null) return 'the ledger is not reached yet; it is tried again';
+  return `ledger ${url}, network ${networkId}, validated ledger ${ledgerIndex}; ${count(watched, 'channel')} watched`;
 }
 
 function count(number: number, what: string): string {

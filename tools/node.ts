@@ -36,13 +36,19 @@ const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** After a failure the drain itself may hang, so it gets this long: more than a working drain needs. */
 const FAILED_STOP_MS_MAX = 15_000;
 
-/** @param forPrograms whether stdout gets JSON */
 async function runNode(options: ServeOptions & { logger: Logger }, forPrograms: boolean): Promise<number> {
   const serving = await serve(options);
-  const { node, http, ledger } = serving;
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  const ready: ReadyLine = {
+  const ready = readyLine(serving);
+  if (forPrograms) print(ready);
+  else printRows(readyRows(ready));
+  return await untilStopped(serving, signal, options.logger, forPrograms);
+}
+
+/** What the ready line says of a node. */
+export function readyLine({ node, http, ledger }: ServingNode): ReadyLine {
+  return {
     event: 'ready',
     udp: node.udp,
     tcp: node.tcp,
@@ -61,19 +67,20 @@ async function runNode(options: ServeOptions & { logger: Logger }, forPrograms: 
     verify: node.config.verify,
     ledger: ledger?.health() ?? null,
   };
-  if (forPrograms) print(ready);
-  else printRows(readyRows(ready));
-  return await untilStopped(serving, signal, options.logger, forPrograms);
 }
 
-function nextSignal(): Promise<string> {
+export function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const name of SIGNALS) process.on(name, () => resolve(name));
   });
 }
 
-async function untilStopped(
-  { node, stop }: ServingNode,
+/**
+ * Runs until a signal or a failure. Resolves to the exit code.
+ * @param forPrograms whether stdout gets JSON
+ */
+export async function untilStopped(
+  { node, stop }: Pick<ServingNode, 'node' | 'stop'>,
   signal: Promise<string>,
   logger: Logger,
   forPrograms: boolean,
@@ -106,10 +113,10 @@ function endAtOnce(): void {
   process.exit(1);
 }
 
-function print(line: object): void {
+export function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function printRows(rows: [string, string][]): void {
+export function printRows(rows: [string, string][]): void {
   process.stdout.write(rows.map(([label, text]) => `${rowText(label, text)}\n`).join(''));
 }

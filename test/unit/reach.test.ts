@@ -67,6 +67,17 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/connections.ts',
     'src/http/listing.ts',
   ],
+  'test/unit/gateway/payments.test.ts': [
+    'src/gateway/answers.ts',
+    'src/gateway/challenges.ts',
+    'src/gateway/counters.ts',
+    'src/gateway/ledger.ts',
+    'src/gateway/replies.ts',
+    'src/gateway/scheme.ts',
+    'src/gateway/verdict.ts',
+  ],
+  'test/unit/gateway/sessions.test.ts': ['src/gateway/repeat-key.ts', 'src/gateway/signature-check.ts'],
+  'test/unit/gateway/gateway.test.ts': ['src/gateway/headers.ts', 'src/gateway/upstream.ts'],
   'test/unit/client/payer.test.ts': [
     'src/client/claim-errors.ts',
     'src/client/clock.ts',
