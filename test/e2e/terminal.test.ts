@@ -63,7 +63,7 @@ describe.skipIf(!hasScript)('on a terminal of 80 columns', () => {
         env: { TERM: 'dumb' },
       });
       expect(dumb.text).not.toContain('\x1b');
-      expect(dumb.text).toMatch(/^ {3}1 s {2}sent 1\d\d\d\/s/m);
+      expect(dumb.text).toMatch(/^ {3}1 s {2}sent [\d,]+\/s/m);
       const list = await onTerminal(['channel', 'list', ...at]);
       expect(list.text).toContain('COMMITTED');
       const fault = await onTerminal(['channel', 'show', '5', '--http', 'http://127.0.0.1:1']);
