@@ -17,6 +17,8 @@ export interface AdminClientOptions {
   tokenFile: string;
   /** Requires the token for reads too: without it the node shows no signatures. */
   forSignatures?: boolean;
+  /** Ends every call under way, and lets no other begin: they are rejected with its reason. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions {
@@ -60,6 +62,7 @@ export class Requests {
   /** An answer with a status of 200 to 299. Rejects with the node's error, NODE_UNREACHABLE, or the signal's reason. */
   async fetch(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const { body, signal, headers = {}, needsToken = method !== 'GET' } = options;
+    this.#options.signal?.throwIfAborted();
     this.#authorize(needsToken || this.#options.forSignatures === true, headers);
     const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
     const timeout = new AbortController();
@@ -71,7 +74,7 @@ export class Requests {
         headers,
         body: (payload as string | Uint8Array<ArrayBuffer> | undefined) ?? null,
         redirect: 'error',
-        signal: signal === undefined ? timeout.signal : AbortSignal.any([timeout.signal, signal]),
+        signal: AbortSignal.any([timeout.signal, signal, this.#options.signal].filter((each) => each !== undefined)),
       });
     } catch (error) {
       signal?.throwIfAborted();
@@ -83,7 +86,9 @@ export class Requests {
     return response;
   }
 
+  /** Throws the reason of the client's own signal instead, where that ended the request. */
   unreachable(error: unknown): ClaimwireError {
+    this.#options.signal?.throwIfAborted();
     const { message, cause } = error as Error;
     const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
     const remedy = 'start one with "claimwire node" or name it with --http';

@@ -161,6 +161,19 @@ describeNative('the tarballs', () => {
     },
   );
 
+  it('go on as WebAssembly without the platform package, signing too, and say what brings it', {
+    timeout: MINUTES,
+  }, async () => {
+    rmSync(join(app, 'node_modules/@claimwire'), { recursive: true });
+    const options = ['--seconds', '1', '--load-seconds', '1', '--channels', '4', '--data', join(app, 'wasm'), '--json'];
+    const { stdout, stderr } = await claimwire('demo', ...options);
+    const remedy = /expected the package @claimwire\/\S+, got none; npm install without --omit=optional brings it/;
+    expect(stderr).toMatch(remedy);
+    const { load } = JSON.parse(stdout);
+    expect(load).toMatchObject({ backend: 'wasm', sockets: 'dgram', signer: 'wasm' });
+    expect(load.fasterWith[0]).toMatch(remedy);
+  });
+
   it('have a client and a protocol that load without store, pool or anything native', {
     timeout: MINUTES,
   }, async () => {
