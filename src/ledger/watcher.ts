@@ -155,11 +155,12 @@ export class LedgerWatcher {
     let compared = 0;
     const failures: unknown[] = [];
     for (const view of views.all()) {
-      const isRemoved = node.channel(view.channelId) === undefined;
-      if (!isRemoved && (!view.exists || view.destination !== settings.account)) continue;
+      // Nothing new will be seen of these, but what failed at the last look is made good.
+      const isOver = !view.exists || node.channel(view.channelId) === undefined;
+      if (!isOver && view.destination !== settings.account) continue;
       const channel = found.get(upperHex(view.ledgerChannelId));
       try {
-        if (isRemoved) await this.exclusively(() => reconciler.reconcile(view));
+        if (isOver) await this.exclusively(() => reconciler.reconcile(view));
         else if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
         // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
         else await this.#look(view);
