@@ -58,16 +58,22 @@ export interface FullLoad {
 /** Runs the load and prints the table. Throws NODE_FAILED when an acknowledged amount is missing at the node. */
 export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs: number, say: Say): Promise<FullLoad> {
   // The first is replaced until claims are sent; from then on there is one a second.
-  let first = sample(ready.pid, admin);
+  const take = () => {
+    const taken = sample(ready.pid, admin);
+    // It is awaited only after the load; where that fails first, its error is the one to tell.
+    taken.catch(() => {});
+    return taken;
+  };
+  let first = take();
   const samples: Promise<Sample>[] = [];
   const watcher = loadWatcher(1, durationMs, new Progress());
   const sampling: LoadWatcher = {
     ...watcher,
     progress: () => {
-      if (samples.length === 0) first = sample(ready.pid, admin);
+      if (samples.length === 0) first = take();
     },
     interval: (interval, waiting) => {
-      samples.push(sample(ready.pid, admin));
+      samples.push(take());
       watcher.interval(interval, waiting);
     },
   };

@@ -76,7 +76,7 @@ export class AdminClient {
     let bytes = 0;
     for await (const block of blocksOf(source)) {
       bytes += block.length;
-      const result = (await this.#requests.json('POST', '/channels', block)) as BulkResult;
+      const result = (await this.#requests.json('POST', '/channels', block, { isRepeatable: true })) as BulkResult;
       total.opened += result.opened;
       total.unchanged += result.unchanged;
       total.refusedCount += result.refusedCount;

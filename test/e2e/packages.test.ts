@@ -151,6 +151,7 @@ describeNative('the tarballs', () => {
         "import { ClaimwireNode } from 'claimwire';",
         "import { Payer } from 'claimwire/client';",
         "import { claimBytes } from 'claimwire/protocol';",
+        "import { xrplSession } from 'claimwire/mpp';",
         'export const all: { start: unknown }[] = [ClaimwireNode]; export const others = [Payer, claimBytes];',
       ];
       writeFileSync(join(app, 'types.mts'), source.join('\n'));

@@ -45,6 +45,28 @@ test.each(['http://127.example.org:9394', 'http://127.0.0.1.nip.io', 'http://192
   },
 );
 
+test('a connection that the node closed under a request costs a read nothing, and is the error of a change', async () => {
+  let closing = 0;
+  const node = createServer((request, response) => {
+    if (closing-- > 0) request.socket.destroy();
+    else response.end('{"opened":1,"unchanged":0,"refusedCount":0,"refused":[]}');
+  }).listen(0, '127.0.0.1');
+  await once(node, 'listening');
+  const http = `http://127.0.0.1:${(node.address() as AddressInfo).port}`;
+  const admin = AdminClient.open({ http, tokenFile: join(folder, 'admin-token') });
+  closing = 1;
+  expect(await admin.stats()).toMatchObject({ opened: 1 });
+  const opening = { ledgerChannelId: '00'.repeat(32), publicKey: '02'.repeat(33), capacity: '1' };
+  closing = 1;
+  expect(await admin.importChannels([opening], () => {})).toMatchObject({ opened: 1 });
+  closing = 2;
+  await expect(admin.stats()).rejects.toMatchObject({ code: 'NODE_UNREACHABLE' });
+  closing = 1;
+  await expect(admin.closeChannel('1')).rejects.toMatchObject({ code: 'NODE_UNREACHABLE' });
+  node.closeAllConnections();
+  node.close();
+});
+
 test('a signal ends the call under way with its reason, and lets none begin after it', async () => {
   const requests: string[] = [];
   const silent = createServer((request) => requests.push(request.url!)).listen(0, '127.0.0.1');
