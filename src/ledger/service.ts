@@ -76,7 +76,7 @@ export class LedgerService implements LedgerControl {
     const reconciler = new Reconciler({ node, views, logger });
     this.#reconciler = reconciler;
     const { pollSeconds } = settings;
-    const open = (channel: LedgerChannel, sight: Sight) => this.#open(channel, sight);
+    const open = (channel: LedgerChannel, sight: Sight) => this.#watcher.exclusively(() => this.#open(channel, sight));
     const autoOpener = settings.autoOpen ? new AutoOpener({ node, pollSeconds, logger, open }) : undefined;
     const onChange = (view: LedgerView) => this.#tell(view);
     this.#watcher = new LedgerWatcher({ ...options, reader: this.#reader, views, reconciler, autoOpener, onChange });

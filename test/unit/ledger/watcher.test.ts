@@ -1,7 +1,7 @@
 /** What a channel's changes on the ledger do to it here, and what happens while the ledger is not seen. Test's thread. */
 import { expect, test } from 'vitest';
 import { settle } from '../../support/fake-ledger.ts';
-import { LedgerRig, ledgerChannel } from '../../support/ledger-rig.ts';
+import { LedgerRig, ledgerChannel, PAYEE } from '../../support/ledger-rig.ts';
 import { openingOf } from '../../support/wire.ts';
 
 /** A channel of 1,000,000 drops with a SettleDelay of an hour: a redemption has its last 600 s to itself. */
@@ -40,6 +40,28 @@ test("a payer's close shrinks the expiry at once; claims that could not be redee
   await rig.change(7n, { expiration: 0 });
   expect(rig.node.channel(7n)!.expiresAt).toBe(0);
   expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+});
+
+test("a payer's close is seen while a list of many pages is on its way; the list, which is older, takes nothing back", async () => {
+  const rig = await opened();
+  const { channelsTo } = rig.connection;
+  const list = await channelsTo.call(rig.connection, PAYEE);
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  rig.connection.channelsTo = async () => {
+    await answered;
+    return list;
+  };
+  await rig.pass(60);
+  const end = rig.clock.seconds + 3_600;
+  await rig.change(7n, { expiration: end });
+  await rig.clock.advance(1);
+  expect(rig.node.channel(7n)!.expiresAt).toBe(end);
+  answer();
+  await settle();
+  expect(rig.node.channel(7n)!.expiresAt).toBe(end);
 });
 
 test('a channel that is gone from the ledger is closed', async () => {
