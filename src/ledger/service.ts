@@ -120,6 +120,7 @@ export class LedgerService implements LedgerControl {
       );
     try {
       for (const view of views) await this.#reconciler.reconcile(view);
+      await this.#views.save();
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
       logger.warn(`ledger: ${error.message}`);
@@ -208,6 +209,7 @@ export class LedgerService implements LedgerControl {
     }
     this.#reconciler.lease(view);
     await this.#reconciler.reconcile(view);
+    await this.#views.save();
     this.#tell(view);
     return node.channel(channelId)!;
   }

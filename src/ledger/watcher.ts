@@ -190,16 +190,19 @@ export class LedgerWatcher {
   }
 
   /** Takes note of a channel as a ledger had it; an older ledger than the one known tells nothing. */
-  async #apply(channelId: bigint, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
+  async #apply(handle: bigint, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
     const { views, reconciler, onChange } = this.#options;
-    const before = views.get(channelId);
+    const before = views.get(handle);
     if (before === undefined || sight.seenAt < before.seenAt || sight.ledgerIndex < before.ledgerIndex) return;
-    const view = channel === undefined ? { ...before, ...sight, exists: false } : viewOf(channel, sight);
+    const { channelId, followed } = before;
+    const seen = channel === undefined ? { ...before, exists: false } : viewOf(channel, sight);
+    const view = { ...seen, ...sight, channelId, followed };
     views.set(view);
     // A restriction is in force before anything is written.
     reconciler.lease(view);
     await views.save();
     await reconciler.reconcile(view);
+    await views.save();
     if (isNews(before, view)) onChange(view);
   }
 
