@@ -7,6 +7,7 @@
  */
 
 import { SESSION_SCHEME } from '../../protocol/session.ts';
+import { upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type { ChargeResult, MeterControl } from '../control/meter-control.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -18,7 +19,7 @@ import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
 import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
-import { claimOf, compactSignature, parsePayload, Sources, type Voucher } from './voucher.ts';
+import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
 
 const BUSY: Verdict = { kind: 'busy' };
 
@@ -97,7 +98,7 @@ export class Payments {
     if (typeof payload === 'string') return refused('malformed-credential', payload);
     const fault = isKnown ? undefined : this.#challenges.fault(credential.challenge, price);
     if (fault !== undefined) return refused('invalid-challenge', fault);
-    if (payload.action === 'open') return this.#ledger.open(payload.transaction);
+    if (payload.action === 'open') return this.#open(payload, credential, price);
     const channel = await this.#ledger.channel(payload);
     if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
     const refusal = this.#stateFault(channel) ?? this.#sourceFault(credential, channel);
@@ -270,6 +271,32 @@ export class Payments {
   #sourceFault({ source }: Credential, channel: Channel): Verdict | undefined {
     if (source === undefined || this.#sources.isOf(source, channel)) return undefined;
     return refused('verification-failed', "the source is not the address of the channel's key on this network");
+  }
+
+  /**
+   * Opens the channel that a payer creates. Its first claim pays for the request where it is one of this channel; the SDK's
+   * client does not know the channel's id yet and signs another, so that its next voucher pays.
+   */
+  async #open(
+    { transaction, amount, signature }: OpenPayload,
+    credential: Credential,
+    price: bigint,
+  ): Promise<Verdict> {
+    const opened = await this.#ledger.open(transaction, price);
+    if ('kind' in opened) return opened;
+    this.#counters.opened++;
+    const channelId = upperHex(opened.ledgerChannelId);
+    const first = parsePayload({ action: 'voucher', channelId, amount, signature });
+    if (typeof first !== 'string' && first.action !== 'open') {
+      const compact = compactSignature(first.signature, opened.publicKey);
+      if (compact !== undefined && this.#verify(first, compact, opened) === 'valid') {
+        const payload = { action: 'voucher', channelId, amount, signature };
+        return this.takeCredential({ ...credential, payload }, price, true);
+      }
+    }
+    // The transaction is the ledger's for all to see, so that it shows nobody what was spent since.
+    const isFresh = this.#parts.meter.spent(opened.channelId) === 0n;
+    return refused('payment-required', `the channel is open; this costs ${price} drops`, isFresh ? opened : undefined);
   }
 
   async #close(voucher: Voucher, signature: Uint8Array, channel: Channel): Promise<Verdict> {
