@@ -15,6 +15,7 @@ import type { System } from '../system/system.ts';
 import type { Challenges } from './challenges.ts';
 import type { GatewayCounters } from './counters.ts';
 import { Ledger } from './ledger.ts';
+import { short, statusRefusal, unpaid, wrongSignature } from './refusals.ts';
 import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
@@ -223,7 +224,8 @@ export class Payments {
       } catch (error) {
         return this.#chargeFault(error, channel, 0n);
       }
-      if (status !== 'COMMITTED' && status !== 'ALREADY') return this.#statusFault(status, channel);
+      if (status !== 'COMMITTED' && status !== 'ALREADY')
+        return statusRefusal(status, channel, this.#ledger.notFound());
     }
     // A node answers ALREADY without a look at the signature, and one answer may cover several claims. So it is this claim
     // that must stand in the node's books, or its signature is checked here.
@@ -241,24 +243,7 @@ export class Payments {
   #signatureFault(verdict: SignatureVerdict): Verdict | undefined {
     if (verdict === 'valid') return undefined;
     if (verdict === 'busy') return BUSY;
-    return refused('session/invalid-signature', 'the voucher is not signed by the key of its channel');
-  }
-
-  #statusFault(status: string, channel: Channel): Verdict {
-    switch (status) {
-      case 'BAD_SIGNATURE':
-        return this.#signatureFault('invalid')!;
-      case 'OVER_CAPACITY':
-        return refused('session/amount-exceeds-deposit', `the channel holds ${channel.capacity} drops`);
-      case 'CHANNEL_CLOSED':
-        return refused('session/channel-finalized', 'the channel is closed or has expired');
-      case 'UNKNOWN_CHANNEL':
-        return refused('session/channel-not-found', this.#ledger.notFound());
-      case 'OVERLOADED':
-        return BUSY;
-      default:
-        return refused('verification-failed', `the node refused the claim: ${status}`);
-    }
+    return wrongSignature();
   }
 
   #stateFault({ state, expiresAt, profile }: Channel): Verdict | undefined {
@@ -304,13 +289,4 @@ export class Payments {
     if (fault !== undefined) return fault;
     return this.#ledger.close(channel, voucher.amount);
   }
-}
-
-function unpaid(channel: Channel, price: bigint): Verdict {
-  return refused('payment-required', `this costs ${price} drops, and less is left of what was paid`, channel);
-}
-
-function short(voucher: Voucher, spent: bigint, price: bigint, channel: Channel): Verdict {
-  const detail = `expected a voucher of ${spent + price} drops, got ${voucher.amount}`;
-  return refused('session/delta-too-small', detail, channel);
 }

@@ -1,4 +1,5 @@
 /** Channels that payers create through a node: checked before they are submitted, made once, and found again. */
+import { decode, encode } from 'ripple-binary-codec';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { defaultChannelId } from '../../../src/channel/parse.ts';
 import type { Channel } from '../../../src/channel/row.ts';
@@ -98,7 +99,12 @@ test('refused before it is submitted: bytes of no transaction, a broken signatur
   const { creator, connection } = process();
   const sound = creation();
   const other = creation({ Account: PAYER.address }, testWallet('stranger'));
-  for (const blob of ['00', sound.slice(0, -2), sound.replace(/7447?../, '744630'), other, 'AB'.repeat(5_000)])
+  const { TxnSignature, ...fields } = decode(sound) as Record<string, string>;
+  const forged = encode({
+    ...fields,
+    TxnSignature: TxnSignature!.replace(/..$/, (end) => (end === '00' ? '01' : '00')),
+  });
+  for (const blob of ['00', sound.slice(0, -2), forged, other, 'AB'.repeat(5_000)])
     await expect(creator.create(blob)).rejects.toMatchObject({ code: 'LEDGER_REFUSED' });
   expect(connection.calls).not.toContain('submit');
 });
@@ -145,6 +151,8 @@ test.each(Array.from({ length: 24 }, (_, at) => at))(
     const next = process();
     next.creator.start();
     for (let ledgers = 0; ledgers < 3; ledgers++) await rig.step();
+    // What was submitted is opened even if its payer never comes again.
+    expect(rows.size).toBe(made().length);
     const channel = await rig.until(next.creator.create(blob));
     expect(channel.capacity).toBe(DEPOSIT);
     expect([...rows.keys()]).toEqual([channel.channelId]);
