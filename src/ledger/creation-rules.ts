@@ -8,7 +8,8 @@ import { KeyCheck } from '../channel/parse.ts';
 import { ClaimwireError } from '../errors.ts';
 import { ledgerChannelIdOf } from './funding.ts';
 import type { LedgerChannel } from './ledger-port.ts';
-import { BLOB_DIGITS_MAX, type SignedTransaction } from './signed-transaction.ts';
+import { BLOB_DIGITS_MAX } from './signed-transaction.ts';
+import type { SignedTransaction } from './signing.ts';
 import { parseAddress, RIPPLE_EPOCH } from './xrpl.ts';
 import type { XrplLibrary } from './xrpl-library.ts';
 

@@ -23,7 +23,7 @@ import { openingFault, sightOf } from './view.ts';
 import { loadXrpl } from './xrpl-library.ts';
 
 /** What the creator asks of the ledger service that it belongs to. */
-export interface CreatorService {
+interface CreatorService {
   openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel>;
   /** Throws where the ledger's servers are not on the pinned network. */
   expectNetwork(): Promise<void>;
