@@ -37,10 +37,12 @@ class Payer:
         """Finds a way to the node, and what the channel has paid."""
         try:
             self.link = Udp(self.address)
-            if self.anything_durable(): self.resume(Tcp(self.address))
+            anything = self.anything_durable()
         except (TimeoutError, ConnectionRefusedError):  # UDP is blocked, or nobody listens there
             self.link = Tcp(self.address)
             self.resume(self.link)
+        else:
+            if anything: self.resume(Tcp(self.address))
         self.first = self.acked = self.amount
 
     def anything_durable(self):
@@ -160,4 +162,6 @@ def main(node, ledger_id, key_file, drops, claims, profile="xrpl"):
     paid = payer.acked - payer.first
     print(f"reconciled: {claims} claims paid {paid} drops over {payer.link.name}; {payer.acked} in all are durable")
 
-if __name__ == "__main__": main(*sys.argv[1:])
+if __name__ == "__main__":
+    try: main(*sys.argv[1:])
+    except OSError as error: raise SystemExit(f"the node cannot be reached: {error}")
