@@ -156,7 +156,8 @@ export class PeerWire implements FrameSink {
       const message = 'connection: expected the operator at the node itself, got a peer';
       const refusal = refuseControl(readControlId(bytes, start + 1, end), 'UNAUTHORIZED', message);
       const payload = encodeControl(refusal);
-      this.write(framed(payload, 0, payload.length));
+      // A peer that asks and does not read would fill the memory.
+      if (!this.write(framed(payload, 0, payload.length))) this.destroy();
     } else this.#toNode(framed(bytes, start, end));
   }
 
@@ -180,7 +181,7 @@ export class PeerWire implements FrameSink {
 
   /** Of the requests that are passed on, only `resume` is answered by a best claim, and only with its key's signature. */
   #seeReply(bytes: Uint8Array, start: number, end: number): void {
-    const value = decodeControl(bytes, start, end) as Record<string, unknown>;
+    const value = (decodeControl(bytes, start, end) ?? {}) as Record<string, unknown>;
     if (value.ok === true && isBestClaimResult(value)) this.#owner.proved(this, BigInt(value.channelId));
   }
 }

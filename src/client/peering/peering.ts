@@ -21,7 +21,7 @@ import { resumeRequest } from '../resume.ts';
 import { framed, PayerEnd, PeerWire, type WireOwner } from './peer-wire.ts';
 
 /** A stranger may try its luck for so long; the node gives a first message as much time. */
-const PROOF_MS_MAX = 10_000;
+const PROOF_MS_DEFAULT = 10_000;
 const CONNECTIONS_MAX_DEFAULT = 256;
 
 export interface PeeringOptions {
@@ -33,6 +33,8 @@ export interface PeeringOptions {
   listen?: HostPort;
   /** Connections of peers and strangers at a time. Default 256; those beyond are closed and counted. */
   connectionsMax?: number;
+  /** How long one that dials in may take to prove which peer it is, milliseconds. Default 10,000. */
+  proofMsMax?: number;
 }
 
 /** Which peer, and the channel by which we pay it: its key proves to the peer who we are. */
@@ -88,7 +90,8 @@ export class Peering {
     return new Peering(options, server);
   }
 
-  private constructor({ node, tls, connectionsMax = CONNECTIONS_MAX_DEFAULT }: PeeringOptions, server?: Server) {
+  private constructor(options: PeeringOptions, server?: Server) {
+    const { node, tls, connectionsMax = CONNECTIONS_MAX_DEFAULT, proofMsMax = PROOF_MS_DEFAULT } = options;
     const { scheme, host, port } = parseNodeAddress(node, ['tcp', 'tls'], 'node');
     this.#connectNode = connector(scheme, host, port, tls);
     this.#server = server;
@@ -97,7 +100,7 @@ export class Peering {
     server.on('drop', () => {
       this.#stats.refusedFull += 1;
     });
-    server.on('connection', (socket) => this.#admit(socket));
+    server.on('connection', (socket) => this.#admit(socket, proofMsMax));
   }
 
   /** Where peers may dial in, HOST:PORT; empty where they may not. */
@@ -187,13 +190,13 @@ export class Peering {
     return payer;
   }
 
-  #admit(socket: net.Socket): void {
+  #admit(socket: net.Socket, proofMsMax: number): void {
     const wire = this.#open(socket);
     const timer = setTimeout(() => {
       if (wire.hasPayer) return;
       this.#stats.unproven += 1;
       wire.destroy();
-    }, PROOF_MS_MAX);
+    }, proofMsMax);
     socket.once('close', () => clearTimeout(timer));
   }
 
