@@ -75,6 +75,19 @@ const PRINTS: Record<string, (string | RegExp)[]> = {
     /^claim: 93 bytes, 01[0-9a-f]{16}0000000100000000000000fa…$/,
     'ack: COMMITTED, sequence 1, 250 drops are durable',
   ],
+  'peers/peers.mjs': [
+    'connections between them: 1',
+    '',
+    'Ann',
+    'peer  owed  acknowledged  earned  redeemable  net',
+    'Ben    100           100     150         150   50',
+    'all    100           100     150         150   50',
+    '',
+    'Ben',
+    'peer  owed  acknowledged  earned  redeemable  net',
+    'Ann    150           150     100         100  -50',
+    'all    150           150     100         100  -50',
+  ],
   'operator.mjs': [
     'ready: true',
     'capacity: 2000000 drops',
@@ -215,8 +228,8 @@ describe('the payer in Python', () => {
 test('every example is run here and named in the README', () => {
   const readme = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   const programs = readdirSync(EXAMPLES).filter((name) => name !== 'README.md');
-  const folders = ['python'];
+  const own = Object.keys(PRINTS).map((name) => name.split('/')[0]!);
   // charge.py is run by metering.test.ts.
-  expect(programs.sort()).toEqual([...Object.keys(PRINTS), 'load.sh', 'charge.py', ...folders].sort());
-  for (const name of programs) expect(readme).toContain(`(${name}`);
+  expect(programs.sort()).toEqual([...own, 'load.sh', 'charge.py', 'python'].sort());
+  for (const name of programs) expect(readme).toMatch(new RegExp(`\\(${name}[/)]`));
 });

@@ -5,7 +5,8 @@
  * Whoever dials proves first, by `resume`, that it holds the key of a channel at the other node. The other end takes the
  * connection for the peer that this channel is of, and pays it over the same connection. Lost connections are dialled again.
  */
-import net, { type AddressInfo, type Server } from 'node:net';
+import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import tls from 'node:tls';
 import { ClaimwireError } from '../../errors.ts';
 import { type HostPort, hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { invalid } from '../claim-errors.ts';
@@ -31,6 +32,8 @@ export interface PeeringOptions {
   tls?: TlsOptions;
   /** Where peers may dial in; by default nowhere. */
   listen?: HostPort;
+  /** Where peers dial by `tls://`: certificate and key, PEM. */
+  listenTls?: { cert: string | Buffer; key: string | Buffer };
   /** Connections of peers and strangers at a time. Default 256; those beyond are closed and counted. */
   connectionsMax?: number;
   /** How long one that dials in may take to prove which peer it is, milliseconds. Default 10,000. */
@@ -57,6 +60,8 @@ export interface PeeringStats {
   connections: number;
   /** Connections that were closed since there were too many. */
   refusedFull: number;
+  /** Connections that the system could not hand over, for instance for want of file descriptors. */
+  acceptFailed: number;
   /** Connections whose peer did not prove in time that it is one. */
   unproven: number;
   /** Requests that only the operator may make. */
@@ -73,34 +78,49 @@ interface Expected {
 export class Peering {
   readonly #connectNode: Connect;
   readonly #server: Server | undefined;
+  readonly #sockets = new Set<Socket>();
   readonly #wires = new Set<PeerWire>();
   readonly #expected = new Map<bigint, Expected>();
   readonly #payers = new Set<Payer>();
-  readonly #stats = { refusedFull: 0, unproven: 0, refusedRequests: 0 };
+  readonly #stats = { refusedFull: 0, acceptFailed: 0, unproven: 0, refusedRequests: 0 };
 
   /** Rejects with ClaimwireError INPUT_INVALID, or the system's error where it cannot listen. */
   static async open(options: PeeringOptions): Promise<Peering> {
     const { listen } = options;
-    if (listen === undefined) return new Peering(options, undefined);
-    const server = net.createServer({ noDelay: true, keepAlive: true });
+    if (listen === undefined) return new Peering(options);
+    const server = createServer(options);
+    const peering = new Peering(options, server);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(listen, resolve);
+      server.listen(listen, () => {
+        server.off('error', reject);
+        resolve();
+      });
     });
-    return new Peering(options, server);
+    return peering;
   }
 
   private constructor(options: PeeringOptions, server?: Server) {
-    const { node, tls, connectionsMax = CONNECTIONS_MAX_DEFAULT, proofMsMax = PROOF_MS_DEFAULT } = options;
+    const { node, connectionsMax = CONNECTIONS_MAX_DEFAULT, proofMsMax = PROOF_MS_DEFAULT } = options;
     const { scheme, host, port } = parseNodeAddress(node, ['tcp', 'tls'], 'node');
-    this.#connectNode = connector(scheme, host, port, tls);
+    this.#connectNode = connector(scheme, host, port, options.tls);
     this.#server = server;
     if (server === undefined) return;
     server.maxConnections = connectionsMax;
     server.on('drop', () => {
       this.#stats.refusedFull += 1;
     });
-    server.on('connection', (socket) => this.#admit(socket, proofMsMax));
+    server.on('error', () => {
+      this.#stats.acceptFailed += 1;
+    });
+    // Those in a handshake are among them.
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    server.on(server instanceof tls.Server ? 'secureConnection' : 'connection', (socket) =>
+      this.#admit(socket, proofMsMax),
+    );
   }
 
   /** Where peers may dial in, HOST:PORT; empty where they may not. */
@@ -175,6 +195,7 @@ export class Peering {
     const closed = listening && new Promise((resolve) => listening.close(resolve));
     await Promise.all([...this.#payers].map((payer) => payer.close()));
     for (const wire of this.#wires) wire.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
@@ -190,7 +211,7 @@ export class Peering {
     return payer;
   }
 
-  #admit(socket: net.Socket, proofMsMax: number): void {
+  #admit(socket: Socket, proofMsMax: number): void {
     const wire = this.#open(socket);
     const timer = setTimeout(() => {
       if (wire.hasPayer) return;
@@ -221,6 +242,17 @@ export class Peering {
     if (expected.wire !== wire) expected.wire?.destroy();
     expected.wire = wire;
     meet(expected);
+  }
+}
+
+function createServer({ listenTls, proofMsMax = PROOF_MS_DEFAULT }: PeeringOptions): Server {
+  const options = { noDelay: true, keepAlive: true };
+  if (listenTls === undefined) return net.createServer(options);
+  try {
+    const server = tls.createServer({ ...options, ...listenTls, minVersion: 'TLSv1.2', handshakeTimeout: proofMsMax });
+    return server.on('tlsClientError', (_error, socket) => socket.destroy());
+  } catch (error) {
+    throw invalid(`listenTls: expected a certificate and its key as PEM, got ${(error as Error).message}`);
   }
 }
 

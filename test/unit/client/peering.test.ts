@@ -15,6 +15,7 @@ import { Peering, type PeeringOptions } from '../../../src/client/peering/peerin
 import { ledgerId, ModelNode, until } from '../../support/client-node.ts';
 import { ackOf, claimsIn } from '../../support/payer-fakes.ts';
 import { signedClaim } from '../../support/wire.ts';
+import { TLS_PAIR } from '../../support/wire-tcp.ts';
 
 const toClose: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
@@ -85,10 +86,24 @@ describe('two nodes that pay each other', () => {
     await Promise.all(both);
     expect([annNode.best, benNode.best]).toEqual([new Map([[handleOf(2), 100n]]), new Map([[handleOf(1), 60n]])]);
     expect([ann.stats(), ben.stats()]).toEqual([
-      { connections: 1, refusedFull: 0, unproven: 0, refusedRequests: 0 },
-      { connections: 1, refusedFull: 0, unproven: 0, refusedRequests: 0 },
+      { connections: 1, refusedFull: 0, acceptFailed: 0, unproven: 0, refusedRequests: 0 },
+      { connections: 1, refusedFull: 0, acceptFailed: 0, unproven: 0, refusedRequests: 0 },
     ]);
     expect([annNode.connections, benNode.connections]).toEqual([1, 1]);
+  });
+
+  it('do so over TLS, where nobody can stand between them', async () => {
+    const annNode = await openNode();
+    const benNode = await openNode();
+    const ann = await openPeering(annNode, { listen: LOCAL, listenTls: TLS_PAIR });
+    const ben = await openPeering(benNode);
+    const trust = { tls: { ca: TLS_PAIR.cert, servername: 'localhost' } };
+    const toAnn = ben.dial({ to: `tls://${ann.address}`, proof: BEN_PAYS, ...trust }).channel(BEN_PAYS);
+    const toBen = ann.accept({ channelId: handleOf(2) }).channel(ANN_PAYS);
+    await Promise.all([toAnn.pay(2n), toBen.pay(3n)]);
+    expect([annNode.best.get(handleOf(2)), benNode.best.get(handleOf(1))]).toEqual([2n, 3n]);
+    // One in the midst of its handshake does not keep it from closing.
+    await stranger(ann.address);
   });
 
   it('go on after a lost connection, and pay nothing twice', async () => {
@@ -245,6 +260,8 @@ describe('Peering', () => {
     );
     const listener = await openPeering(node, { listen: LOCAL });
     listener.accept({ channelId: 1n });
+    const notPem = { listen: LOCAL, listenTls: { cert: 'x', key: 'y' } };
+    await expect(openPeering(node, notPem)).rejects.toMatchObject({ code: 'INPUT_INVALID' });
     expect(() => listener.accept({ channelId: 1n })).toThrow(expect.objectContaining({ code: 'CHANNEL_EXISTS' }));
   });
 });
