@@ -16,6 +16,13 @@ export type { LinkReceiver, LinkStats, PeerLink } from './links/peer-link.ts';
 export type { TlsOptions } from './links/tcp-connect.ts';
 export { type DatagramSocket, openUdpSocket } from './links/transport-udp.ts';
 export { type NettingLine, type NettingPeer, type NettingReport, netting, nettingText } from './netting.ts';
+export {
+  type PaidFetch,
+  type PaidFetchOptions,
+  paidFetch,
+  type SessionOptions,
+  sessionAuthorization,
+} from './paid-fetch.ts';
 export { type ChannelOptions, Payer, type PayerLimits, type StateOptions } from './payer.ts';
 export {
   type AcceptOptions,
