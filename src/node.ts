@@ -245,11 +245,18 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
   ): Promise<ChargeResult> {
     this.#expectRunning();
-    return this.#meter.charge(channelId, drops, options);
+    const made = this.#meter.charge(channelId, drops, options);
+    if (this.#raised.isEmpty) return made;
+    const result = await made;
+    return { ...result, spent: result.spent + this.#raisedOf(channelId) };
   }
-  /** Drops charged on a channel in all. Throws CHANNEL_UNKNOWN. */
+  /** Drops of a channel that buy nothing more: charged, or paid by the ledger for claims made elsewhere. Throws CHANNEL_UNKNOWN. */
   spent(channelId: bigint): bigint {
-    return this.#meter.spent(channelId);
+    return this.#meter.spent(channelId) + this.#raisedOf(channelId);
+  }
+  #raisedOf(channelId: bigint): bigint {
+    const id = this.#raised.isEmpty ? undefined : this.#feed.ledgerChannelId(channelId);
+    return id === undefined ? 0n : this.#raised.of(id);
   }
   /** See MeterControl. */
   async waitForAmount(

@@ -31,9 +31,13 @@ export class RaisedAmounts {
     for (const [key, value] of tables.entries(TABLE)) this.#raised.set(hex(key), decode(value));
   }
 
+  get isEmpty(): boolean {
+    return this.#raised.size === 0;
+  }
+
   /** Drops of a channel's committed amount that no claim to this node paid. */
   of(ledgerChannelId: Uint8Array): bigint {
-    return this.#raised.size === 0 ? 0n : (this.#raised.get(hex(ledgerChannelId)) ?? NONE).drops;
+    return this.isEmpty ? 0n : (this.#raised.get(hex(ledgerChannelId)) ?? NONE).drops;
   }
 
   /**
