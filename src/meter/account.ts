@@ -27,6 +27,8 @@ export class Account {
   booked: bigint;
   /** Whether a commit under way changes it. */
   isBusy = false;
+  /** Whether the log says that it has spent more than is committed. */
+  isBehindTold = false;
   /** Not looked at yet, in the order of their calls. */
   readonly fresh = new Set<Charge>();
   /** Those that wait for money, in the same order. */

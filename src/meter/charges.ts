@@ -13,6 +13,7 @@ import type { SideTables } from '../registry/side-tables.ts';
 import type { Account, Charge } from './account.ts';
 import { Accounts } from './accounts.ts';
 import { type AmountWatch, stopping, tooMany, unknownChannel, WAITERS_MAX } from './amount-watch.ts';
+import { BehindLog } from './behind-log.ts';
 import { CHARGES_KEPT, ChargeLog } from './charge-log.ts';
 import { encodeSpent, fingerprintOf, SPENT_TABLE } from './charge-record.ts';
 import { checkCharge, conflict, overRefund, paymentRequired } from './charge-refusal.ts';
@@ -60,6 +61,7 @@ export class Charges {
   readonly #accounts: Accounts;
   /** Accounts with something to decide. */
   readonly #due = new Set<Account>();
+  readonly #behind: BehindLog;
   #undecided = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -70,7 +72,9 @@ export class Charges {
     watch: AmountWatch,
     limits: Partial<ChargeLimits> = {},
     raised = new RaisedAmounts(tables),
+    warn: (line: string) => void = () => {},
   ) {
+    this.#behind = new BehindLog(warn);
     this.#raised = raised;
     this.#source = source;
     this.#tables = tables;
@@ -82,7 +86,7 @@ export class Charges {
 
   /** See MeterControl. */
   charge(channelId: bigint, drops: bigint, { key, wait = true, signal }: ChargeOptions = {}): Promise<ChargeResult> {
-    // What is thrown here rejects. One promise and one object a charge: at 20,000 a second more of them are felt.
+    // What is thrown here rejects.
     return new Promise((resolve, reject) => {
       checkCharge(drops, key);
       signal?.throwIfAborted();
@@ -203,6 +207,7 @@ export class Charges {
     if (after < 0n) return this.#refuse(charge, overRefund(channelId, drops, spent));
     const raised = this.#raised.of(account.ledgerChannelId);
     if (drops >= 0n && after + ahead + raised > committed) {
+      if (spent > committed) this.#behind.tell(account, channelId, committed);
       if (waits) return false;
       return this.#refuse(charge, paymentRequired(channelId, drops, { spent, ahead, raised, committed }));
     }
@@ -222,9 +227,7 @@ export class Charges {
   #answerRepeated(charge: Charge, earlier: bigint, committed: bigint): true {
     const { account, channelId, drops } = charge;
     if (earlier !== drops) return this.#refuse(charge, conflict(channelId, drops, earlier));
-    this.#undecided--;
-    charge.resolve({ channelId, drops, spent: account.spent, committed, repeated: true });
-    return true;
+    return this.#answer(charge, { channelId, drops, spent: account.spent, committed, repeated: true });
   }
 
   /** Looks at the account again when the committed amount covers the first charge that waits. */
@@ -266,13 +269,16 @@ export class Charges {
       if (account.waiting.size > 0) this.#due.add(account);
     }
     for (const charge of booked) {
-      if (!isCommitted) this.#refuse(charge, failure);
-      else {
-        this.#undecided--;
-        const { channelId, drops, spent, committed } = charge;
-        charge.resolve({ channelId, drops, spent, committed, repeated: false });
-      }
+      const { channelId, drops, spent, committed } = charge;
+      if (isCommitted) this.#answer(charge, { channelId, drops, spent, committed, repeated: false });
+      else this.#refuse(charge, failure);
     }
+  }
+
+  #answer(charge: Charge, result: ChargeResult): true {
+    this.#undecided--;
+    charge.resolve(result);
+    return true;
   }
 
   #refuse(charge: Charge, error: unknown): true {

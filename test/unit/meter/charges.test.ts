@@ -217,6 +217,8 @@ describe('a key', () => {
     const log = new ChargeLog(tables, 500);
     await add(log, prints.slice(1_900));
     expect(prints.map((name) => log.find(name) !== undefined).indexOf(true)).toBe(1_500);
+    // Entries that went are not removed again.
+    expect(log.changes([])).toEqual([]);
     expect([...tables.entries(LOG_TABLE)].length).toBeLessThanOrEqual(500 / ROW_CHARGES + 2);
   });
 });
@@ -282,6 +284,26 @@ describe('a channel', () => {
   });
 });
 
+test('where a loss of power took claims that were spent, nothing is sold until claims cover them again', async () => {
+  const subject = new Subject();
+  await subject.charge(60n, { key: 'a' });
+  // What the registry and a journal that was not synced have left.
+  const source = new FakeSource();
+  source.commit([1n, 40n]);
+  const warned: string[] = [];
+  const raised = new RaisedAmounts(subject.tables);
+  const charges = new Charges(source, subject.tables, new AmountWatch(source), {}, raised, (line) => warned.push(line));
+  expect(await charges.charge(1n, 60n, { key: 'a' })).toMatchObject({ repeated: true, spent: 60n, committed: 40n });
+  await expect(charges.charge(1n, 5n, { wait: false })).rejects.toMatchObject({ details: { missing: '25' } });
+  await expect(charges.charge(1n, 0n, { wait: false })).rejects.toMatchObject({ details: { missing: '20' } });
+  const waiting = charges.charge(1n, 5n);
+  source.commit([1n, 64n]);
+  expect(await stateOf(waiting)).toBe('waits');
+  source.commit([1n, 65n]);
+  expect(await waiting).toMatchObject({ spent: 65n, committed: 65n });
+  expect(warned).toEqual([expect.stringMatching(/^channel 1: expected the 60 drops spent .* got 40; .* charges wait until/)]);
+});
+
 test('accounts beyond the limit are read again, but never one that is being changed', async () => {
   const subject = new Subject({ accountsMax: 4 });
   const ids = Array.from({ length: 40 }, (_, index) => BigInt(index + 1));
@@ -305,6 +327,16 @@ test('nonsense is refused', async () => {
   for (const drops of [10n ** 17n + 1n, -(10n ** 17n) - 1n])
     await expect(subject.charge(drops)).rejects.toEqual(invalid);
   for (const key of ['', 'x'.repeat(65)]) await expect(subject.charge(1n, { key })).rejects.toEqual(invalid);
+});
+
+test('an amount that is there already is not waited for', () => {
+  const { watch, source } = new Subject();
+  const reached: bigint[] = [];
+  const failed = (error: unknown) => {
+    throw error;
+  };
+  watch.add(1n, { drops: 100n, reached: (committed) => reached.push(committed), failed });
+  expect([reached, source.listeners.size]).toEqual([[100n], 0]);
 });
 
 test('only so many charges wait', async () => {
