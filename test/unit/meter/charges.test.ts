@@ -1,4 +1,5 @@
 /** What a charge promises: within what was committed, once for each key, durable before it is answered. Test's thread. */
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { AmountWatch } from '../../../src/meter/amount-watch.ts';
 import { ChargeLog } from '../../../src/meter/charge-log.ts';
@@ -138,6 +139,8 @@ test('an aborted charge is not made, and those behind it go on; one that is bein
   booked.abort();
   expect(await made).toMatchObject({ spent: 30n });
   await expect(subject.charge(1n, { signal: AbortSignal.abort() })).rejects.toThrow();
+  // A signal that lives for long keeps nothing of charges that are settled.
+  for (const { signal } of [waits, booked]) expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
 describe('a key', () => {
@@ -301,7 +304,9 @@ test('where a loss of power took claims that were spent, nothing is sold until c
   expect(await stateOf(waiting)).toBe('waits');
   source.commit([1n, 65n]);
   expect(await waiting).toMatchObject({ spent: 65n, committed: 65n });
-  expect(warned).toEqual([expect.stringMatching(/^channel 1: expected the 60 drops spent .* got 40; .* charges wait until/)]);
+  expect(warned).toEqual([
+    expect.stringMatching(/^channel 1: expected the 60 drops spent .* got 40; .* charges wait until/),
+  ]);
 });
 
 test('accounts beyond the limit are read again, but never one that is being changed', async () => {
