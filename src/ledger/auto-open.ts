@@ -27,6 +27,8 @@ export interface AutoOpenerOptions {
   node: LedgeredNode;
   pollSeconds: number;
   logger: Logger;
+  /** Whether a channel is watched already, or was removed by its operator: only that one opens it again. */
+  isSettled: (ledgerChannelId: Uint8Array) => boolean;
   /** Opens a channel as the ledger has it. Throws LEDGER_REFUSED with the reason where it may not be opened. */
   open: (channel: LedgerChannel, sight: Sight) => Promise<unknown>;
 }
@@ -67,7 +69,7 @@ export class AutoOpener {
   /** Opens what may be opened of a list, which has every channel that pays this account. */
   async consider(channels: readonly LedgerChannel[], sight: Sight, now: number): Promise<void> {
     this.#isWanted = false;
-    const { node } = this.#options;
+    const { node, isSettled } = this.#options;
     const byHandle = new Map<bigint, LedgerChannel[]>();
     for (const channel of channels) {
       const handle = defaultChannelId(channel.ledgerChannelId);
@@ -75,7 +77,7 @@ export class AutoOpener {
     }
     let opened = 0;
     for (const [handle, [first, ...others]] of byHandle) {
-      if (node.channel(handle) !== undefined) continue;
+      if (node.channel(handle) !== undefined || isSettled(first!.ledgerChannelId)) continue;
       if (opened >= OPENED_PER_LIST_MAX) {
         this.#isWanted = true;
         break;

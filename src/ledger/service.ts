@@ -21,6 +21,7 @@ import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { Clock } from '../system/system.ts';
+import { Adopter } from './adopter.ts';
 import { AutoOpener } from './auto-open.ts';
 import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import { NetworkPin } from './network.ts';
@@ -88,9 +89,13 @@ export class LedgerService implements LedgerControl {
     this.#reconciler = reconciler;
     const { pollSeconds } = settings;
     const open = (channel: LedgerChannel, sight: Sight) => this.#watcher.exclusively(() => this.#open(channel, sight));
-    const autoOpener = settings.autoOpen ? new AutoOpener({ node, pollSeconds, logger, open }) : undefined;
+    const isSettled = (id: Uint8Array) => views.isRemoved(id) || views.ofLedgerId(id) !== undefined;
+    const autoOpener = settings.autoOpen ? new AutoOpener({ node, pollSeconds, logger, open, isSettled }) : undefined;
     const onChange = (view: LedgerView) => this.#tell(view);
-    this.#watcher = new LedgerWatcher({ ...options, reader: this.#reader, views, reconciler, autoOpener, onChange });
+    const reader = this.#reader;
+    const parts = { node, settings, logger, reader, views, reconciler, onChange };
+    const adopter = new Adopter({ ...parts, exclusively: (work) => this.#watcher.exclusively(work) });
+    this.#watcher = new LedgerWatcher({ ...parts, connection, clock: options.clock, adopter, autoOpener });
     this.#redeemer = options.redeemer?.(this);
     this.#creator = options.creator?.(this);
   }
@@ -219,7 +224,7 @@ export class LedgerService implements LedgerControl {
     const { ledgerChannelId, publicKey } = channel;
     const fault = openingFault(channel, sight, settings);
     if (fault !== undefined) throw refusal(ledgerChannelId, fault);
-    const view = viewOf(channel, sight);
+    const view = { ...viewOf(channel, sight), channelId: this.#handleOf(ledgerChannelId) };
     const { channelId, redeemed } = view;
     const known = node.channel(channelId);
     if (known !== undefined) this.#expectSame(known, channel);
@@ -235,6 +240,15 @@ export class LedgerService implements LedgerControl {
     await this.#views.save();
     this.#tell(view);
     return node.channel(channelId)!;
+  }
+
+  /** That of the default, unless the channel is open under another one. */
+  #handleOf(ledgerChannelId: Uint8Array): bigint {
+    const handle = this.#views.ofLedgerId(ledgerChannelId)?.channelId;
+    const known = handle === undefined ? undefined : this.#options.node.channel(handle);
+    return known !== undefined && upperHex(known.ledgerChannelId) === upperHex(ledgerChannelId)
+      ? known.channelId
+      : defaultChannelId(ledgerChannelId);
   }
 
   /** Throws where a channel of this handle is open, but cannot be this one. */

@@ -4,10 +4,11 @@
  * counts. A look that fails is made again. Main thread, never on the claim path.
  */
 import { setImmediate } from 'node:timers/promises';
-import { defaultChannelId, upperHex } from '../channel/parse.ts';
+import { upperHex } from '../channel/parse.ts';
 import type { LedgeredNode } from '../control/ledger-control.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../system/system.ts';
+import type { Adopter, SeenChannels } from './adopter.ts';
 import type { AutoOpener } from './auto-open.ts';
 import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import type { LedgerReader } from './reader.ts';
@@ -42,6 +43,7 @@ export interface LedgerWatcherOptions {
   settings: LedgerSettings;
   clock: Clock;
   logger: Logger;
+  adopter: Adopter;
   /** Undefined where channels are opened by hand alone. */
   autoOpener: AutoOpener | undefined;
   onChange: (view: LedgerView) => void;
@@ -100,7 +102,7 @@ export class LedgerWatcher {
   #touch(ledgerChannelId: Uint8Array): void {
     const { views, autoOpener } = this.#options;
     const id = upperHex(ledgerChannelId);
-    const view = views.get(defaultChannelId(ledgerChannelId));
+    const view = views.ofLedgerId(ledgerChannelId);
     if (view === undefined) autoOpener?.notice();
     else this.#touched.set(id, view);
     this.#tick();
@@ -157,17 +159,30 @@ export class LedgerWatcher {
 
   async #look(view: LedgerView): Promise<void> {
     const { sight, channel } = await this.#options.reader.channel(view.ledgerChannelId);
-    await this.exclusively(() => this.#apply(view.channelId, sight, channel));
+    await this.exclusively(() => this.#apply(view, sight, channel));
   }
 
   /** Looks at all channels, in one question where the payee's list has them. */
   async #poll(): Promise<void> {
-    const { node, reader, settings, views, reconciler, clock, autoOpener } = this.#options;
+    const { reader, settings, views, clock, autoOpener } = this.#options;
     this.#nextPollAt = clock.monotonic() + settings.pollSeconds * 1_000;
     const { sight, channels } = await reader.channelsTo(settings.account);
     const found = new Map(channels.map((channel) => [upperHex(channel.ledgerChannelId), channel]));
-    let compared = 0;
+    const failures = await this.#compare({ found, sight });
+    if (failures.length > 0) throw failures[0];
+    await views.polled(sight.clockBehind, settings.account);
+    await this.exclusively(() => views.forgetRemoved((id) => found.has(id), sight));
+    await autoOpener?.consider(channels, sight, clock.monotonic());
+  }
+
+  /** Compares every watched channel with a list, and takes those under watch that are not yet. Returns what failed. */
+  async #compare(seen: SeenChannels): Promise<unknown[]> {
+    const { node, settings, views, reconciler, adopter } = this.#options;
+    const { found, sight } = seen;
     const failures: unknown[] = [];
+    // What fails with one channel must not end the leases of all others.
+    await adopter.adopt(seen).catch((error) => failures.push(error));
+    let compared = 0;
     for (const view of views.all()) {
       // Nothing new will be seen of these, but what failed at the last look is made good.
       const isOver = !view.exists || node.channel(view.channelId) === undefined;
@@ -175,24 +190,21 @@ export class LedgerWatcher {
       const channel = found.get(upperHex(view.ledgerChannelId));
       try {
         if (isOver) await this.exclusively(() => reconciler.reconcile(view));
-        else if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
+        else if (channel !== undefined) await this.exclusively(() => this.#apply(view, sight, channel));
         // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
         else await this.#look(view);
       } catch (error) {
-        // What fails with one channel must not end the leases of all others.
-        if (failures.push(error) === LOOK_FAILURES_MAX) break;
+        if (failures.push(error) >= LOOK_FAILURES_MAX) break;
       }
       if (++compared % TURN_CHANNELS === 0) await setImmediate();
     }
-    if (failures.length > 0) throw failures[0];
-    await views.polled(sight.clockBehind, settings.account);
-    await autoOpener?.consider(channels, sight, clock.monotonic());
+    return failures;
   }
 
   /** Takes note of a channel as a ledger had it; an older ledger than the one known tells nothing. */
-  async #apply(handle: bigint, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
+  async #apply({ ledgerChannelId }: LedgerView, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
     const { views, reconciler, onChange } = this.#options;
-    const before = views.get(handle);
+    const before = views.ofLedgerId(ledgerChannelId);
     if (before === undefined || sight.seenAt < before.seenAt || sight.ledgerIndex < before.ledgerIndex) return;
     const { channelId, followed } = before;
     const seen = channel === undefined ? { ...before, exists: false } : viewOf(channel, sight);

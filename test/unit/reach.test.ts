@@ -115,6 +115,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
   'test/unit/registry/registry.test.ts': ['src/registry/environment.ts'],
+  'test/unit/ledger/adopter.test.ts': ['src/ledger/adopter.ts'],
   'test/unit/ledger/service.test.ts': ['src/ledger/network.ts', 'src/ledger/reader.ts', 'src/ledger/view.ts'],
   'test/unit/ledger/watcher.test.ts': ['src/ledger/reconcile.ts', 'src/ledger/views.ts', 'src/registry/leases.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],

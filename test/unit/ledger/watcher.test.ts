@@ -233,14 +233,15 @@ test('a channel that is gone from the ledger and removed here is not watched any
   expect([...rig.tables.entries('ledger-channels')]).toEqual([]);
 });
 
-test('a channel that is removed and opened again by hand has no lease', async () => {
+test('a channel that is removed and opened again by hand is watched anew, and keeps its own earlier expiry', async () => {
   const rig = await opened();
-  const opening = openingOf(7n);
+  const opening = openingOf(7n, { expiresAt: rig.clock.seconds + 10_000 });
   await rig.node.removeChannels([7n]);
   await rig.pass(60);
   expect(rig.service.health().watched).toBe(0);
   await rig.node.openChannels([opening]);
   await rig.pass(7_200);
+  await rig.pass(60);
   expect(rig.node.channel(7n)!.expiresAt).toBe(opening.expiresAt);
   expect(rig.judge(7n, 1n)).toBe('ADMITTED');
 });
