@@ -11,6 +11,7 @@ import { RIPPLE_EPOCH } from './xrpl.ts';
 export type Fields = Record<string, unknown>;
 
 const U32_MAX = 0xffff_ffff;
+const RANGES_CHARACTERS_MAX = 65_536;
 
 export function refuse(field: string, expected: string, actual: unknown): never {
   const message = `the ledger server's ${field}: expected ${expected}, got ${got(actual)}`;
@@ -56,4 +57,14 @@ export function timeOf(value: unknown, field: string): number {
 /** The same where a missing field says "never", which is 0. */
 export function optionalTimeOf(value: unknown, field: string): number {
   return value === undefined ? 0 : timeOf(value, field);
+}
+
+/** Whether ranges such as `7,9-20` have every ledger from `first` to `last`. */
+export function covers(ranges: unknown, first: number, last: number): boolean {
+  if (typeof ranges !== 'string' || ranges.length > RANGES_CHARACTERS_MAX)
+    refuse('complete_ledgers', `ranges in at most ${RANGES_CHARACTERS_MAX} characters`, ranges);
+  return ranges.split(',').some((range) => {
+    const bounds = /^(\d{1,10})(?:-(\d{1,10}))?$/.exec(range.trim());
+    return bounds !== null && Number(bounds[1]) <= first && last <= Number(bounds[2] ?? bounds[1]);
+  });
 }

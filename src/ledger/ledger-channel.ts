@@ -3,6 +3,7 @@
  * touched one. Pure functions. Every error is LEDGER_REFUSED and names the field.
  */
 import { LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
+import { ClaimwireError } from '../errors.ts';
 import {
   addressOf,
   dropsOf,
@@ -23,6 +24,9 @@ const HASH_HEX_DIGITS = 64;
 export function parseLedgerChannel(value: unknown): LedgerChannel {
   const entry = fieldsOf(value, 'PayChannel');
   if (entry.LedgerEntryType !== PAY_CHANNEL) refuse('LedgerEntryType', PAY_CHANNEL, entry.LedgerEntryType);
+  // No fault of the server, so it names no field.
+  if (isOtherAsset(entry))
+    throw new ClaimwireError('LEDGER_REFUSED', 'ledger channel: expected one of XRP, got one of another asset');
   const amount = dropsOf(entry.Amount, 'Amount');
   const balance = dropsOf(entry.Balance, 'Balance');
   if (balance > amount) refuse('Balance', `at most the Amount of ${amount}`, entry.Balance);
@@ -37,6 +41,32 @@ export function parseLedgerChannel(value: unknown): LedgerChannel {
     expiration: optionalTimeOf(entry.Expiration, 'Expiration'),
     cancelAfter: optionalTimeOf(entry.CancelAfter, 'CancelAfter'),
   };
+}
+
+/** Whether an entry's deposit is not in XRP, which ledgers write as an object. */
+function isOtherAsset({ Amount }: Fields): boolean {
+  return typeof Amount === 'object' && Amount !== null;
+}
+
+/**
+ * The channels of a list's page. An entry that is not read, such as a channel of another asset, is counted: the others must not
+ * be lost with it. Throws where the answer as a whole is not a list of channels.
+ */
+export function parseLedgerChannels(list: unknown): { channels: LedgerChannel[]; skipped: number } {
+  const channels: LedgerChannel[] = [];
+  let skipped = 0;
+  for (const object of listOf(list, 'account_objects')) {
+    const entry = fieldsOf(object, PAY_CHANNEL);
+    if (entry.LedgerEntryType !== PAY_CHANNEL) refuse('LedgerEntryType', PAY_CHANNEL, entry.LedgerEntryType);
+    hexOf(entry.index, LEDGER_CHANNEL_ID_BYTES, 'index');
+    try {
+      channels.push(parseLedgerChannel(entry));
+    } catch (error) {
+      if (!(error instanceof ClaimwireError)) throw error;
+      skipped++;
+    }
+  }
+  return { channels, skipped };
 }
 
 /** What a validated transaction did to a payment channel. */
@@ -58,17 +88,21 @@ export function touchedChannels(meta: unknown): TouchedChannel[] {
     if (kinds.length !== 1) refuse('AffectedNodes', 'one kind of change for each', wrapped);
     const [kind, node] = kinds[0]!;
     const fields = fieldsOf(node, kind);
-    if (fields.LedgerEntryType === PAY_CHANNEL) touched.push(touchedChannel(kind, fields));
+    if (fields.LedgerEntryType !== PAY_CHANNEL) continue;
+    const channel = touchedChannel(kind, fields);
+    if (channel !== undefined) touched.push(channel);
   }
   return touched;
 }
 
-function touchedChannel(kind: string, node: Fields): TouchedChannel {
+/** Undefined for a channel of another asset. */
+function touchedChannel(kind: string, node: Fields): TouchedChannel | undefined {
   const deleted = kind === 'DeletedNode';
   if (!deleted && kind !== 'ModifiedNode' && kind !== 'CreatedNode')
     refuse('AffectedNodes', 'CreatedNode, ModifiedNode or DeletedNode', kind);
   const created = kind === 'CreatedNode';
   const fields = fieldsOf(created ? node.NewFields : node.FinalFields, created ? 'NewFields' : 'FinalFields');
+  if (isOtherAsset(fields)) return undefined;
   // A new entry's fields leave out what is zero.
   const balance = created ? (fields.Balance ?? '0') : fields.Balance;
   return {

@@ -72,8 +72,11 @@ export interface LedgerConnection {
     ledgerChannelId: Uint8Array,
     signal?: AbortSignal,
   ): Promise<{ ledger: ValidatedLedger; channel: LedgerChannel | undefined }>;
-  /** Every channel whose destination is `account`, all from one validated ledger. */
-  channelsTo(account: string, signal?: AbortSignal): Promise<{ ledger: ValidatedLedger; channels: LedgerChannel[] }>;
+  /** Every channel whose destination is `account`, all from one validated ledger; and how many entries are not channels of XRP. */
+  channelsTo(
+    account: string,
+    signal?: AbortSignal,
+  ): Promise<{ ledger: ValidatedLedger; channels: LedgerChannel[]; skipped?: number }>;
   /** Undefined where the account does not exist. */
   account(address: string, signal?: AbortSignal): Promise<LedgerAccount | undefined>;
   /** What a plain transaction costs now, in drops. */

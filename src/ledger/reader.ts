@@ -35,10 +35,10 @@ export class LedgerReader {
   }
 
   /** All channels that pay `account`. Throws as `channel` does. */
-  async channelsTo(account: string): Promise<{ sight: Sight; channels: LedgerChannel[] }> {
+  async channelsTo(account: string): Promise<{ sight: Sight; channels: LedgerChannel[]; skipped: number }> {
     const { connection, nowSeconds } = this.#options;
-    const { ledger, channels } = await this.#ask((signal) => connection.channelsTo(account, signal));
-    return { sight: sightOf(ledger, nowSeconds()), channels };
+    const { ledger, channels, skipped = 0 } = await this.#ask((signal) => connection.channelsTo(account, signal));
+    return { sight: sightOf(ledger, nowSeconds()), channels, skipped };
   }
 
   /** Asks for the network alone, and waits `waitMsMax` at most. Throws as `channel` does. */

@@ -60,6 +60,8 @@ export class LedgerWatcher {
   #staleCountedAt = Number.NEGATIVE_INFINITY;
   #last: Promise<unknown> = Promise.resolve();
   #stale = 0;
+  /** Entries of the last list that were not read. */
+  #skipped = 0;
   #isStopped = false;
 
   constructor(options: LedgerWatcherOptions) {
@@ -166,13 +168,22 @@ export class LedgerWatcher {
   async #poll(): Promise<void> {
     const { reader, settings, views, clock, autoOpener } = this.#options;
     this.#nextPollAt = clock.monotonic() + settings.pollSeconds * 1_000;
-    const { sight, channels } = await reader.channelsTo(settings.account);
+    const { sight, channels, skipped } = await reader.channelsTo(settings.account);
+    this.#tellSkipped(skipped);
     const found = new Map(channels.map((channel) => [upperHex(channel.ledgerChannelId), channel]));
     const failures = await this.#compare({ found, sight });
     if (failures.length > 0) throw failures[0];
     await views.polled(sight.clockBehind, settings.account);
     await this.exclusively(() => views.forgetRemoved((id) => found.has(id), sight));
     await autoOpener?.consider(channels, sight, clock.monotonic());
+  }
+
+  #tellSkipped(skipped: number): void {
+    if (skipped > this.#skipped)
+      this.#options.logger.warn(
+        `ledger: ${skipped} channels in the list are not read, such as those of another asset than XRP: they are not opened`,
+      );
+    this.#skipped = skipped;
   }
 
   /** Compares every watched channel with a list, and takes those under watch that are not yet. Returns what failed. */

@@ -7,8 +7,14 @@ import { upperHex } from '../channel/parse.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { type Clock, nodeSystem } from '../system/system.ts';
-import { dropsOf, type Fields, fieldsOf, listOf, refuse, timeOf, u32Of } from './ledger-answer.ts';
-import { parseFinalTransaction, parseLedgerChannel, touchedChannels, transactionHashOf } from './ledger-channel.ts';
+import { covers, dropsOf, type Fields, fieldsOf, refuse, timeOf, u32Of } from './ledger-answer.ts';
+import {
+  parseFinalTransaction,
+  parseLedgerChannel,
+  parseLedgerChannels,
+  touchedChannels,
+  transactionHashOf,
+} from './ledger-channel.ts';
 import type {
   FinalTransaction,
   LedgerAccount,
@@ -20,7 +26,7 @@ import type {
 import { LedgerServers } from './ledger-servers.ts';
 import { parseAddress } from './xrpl.ts';
 import { loadXrpl } from './xrpl-library.ts';
-import { AnsweredError, type XrplSession } from './xrpl-session.ts';
+import { AnsweredError, orGiveWay, type XrplSession } from './xrpl-session.ts';
 
 const TIMEOUT_MS = 10_000;
 /** Ledgers close every four seconds or so; ten of them missing is not bad luck. */
@@ -29,7 +35,6 @@ const URLS_MAX = 16;
 /** The most that a server gives at once, and pages of one account: 102,400 channels, each of which cost its payer a reserve. */
 const PAGE_OBJECTS = 400;
 const PAGES_MAX = 256;
-const RANGES_CHARACTERS_MAX = 65_536;
 
 export interface ConnectLedgerOptions {
   /** ws:// or wss://, in the order in which they are tried. */
@@ -87,34 +92,35 @@ class XrplConnection implements LedgerConnection {
   async channel(ledgerChannelId: Uint8Array, signal?: AbortSignal) {
     const index = upperHex(ledgerChannelId);
     const session = await this.servers.session(signal);
-    const found = await this.entry(session, index, signal);
-    if (found.node === undefined) return { ledger: found.ledger, channel: undefined };
-    const node = fieldsOf(found.node, 'node');
-    if (node.index !== index) refuse('index', index, node.index);
-    return { ledger: found.ledger, channel: parseLedgerChannel(node) };
+    return orGiveWay(session, async () => {
+      const found = await this.entry(session, index, signal);
+      if (found.node === undefined) return { ledger: found.ledger, channel: undefined };
+      const node = fieldsOf(found.node, 'node');
+      if (node.index !== index) refuse('index', index, node.index);
+      return { ledger: found.ledger, channel: parseLedgerChannel(node) };
+    });
   }
 
   async channelsTo(account: string, signal?: AbortSignal) {
     parseAddress(account, 'account');
     const session = await this.servers.session(signal);
+    return orGiveWay(session, () => this.pages(session, account, signal));
+  }
+
+  private async pages(session: XrplSession, account: string, signal: AbortSignal | undefined) {
     const channels: LedgerChannel[] = [];
+    let skipped = 0;
     const question: Fields = { account, type: 'payment_channel', limit: PAGE_OBJECTS };
     let from: ValidatedLedger | undefined;
     for (let page = 0; page < PAGES_MAX; page += 1) {
-      const named: Fields = from === undefined ? {} : { ledger_index: from.index };
-      const { answer, ledger } = await this.validatedAnswer(
-        session,
-        'account_objects',
-        { ...question, ...named },
-        signal,
-      );
+      const fields = from === undefined ? question : { ...question, ledger_index: from.index };
+      const { answer, ledger } = await this.validatedAnswer(session, 'account_objects', fields, signal);
       from ??= ledger;
       if (ledger.index !== from.index) refuse('ledger_index', String(from.index), ledger.index);
-      for (const object of listOf(answer.account_objects, 'account_objects')) {
-        const channel = parseLedgerChannel(object);
-        if (channel.destination === account) channels.push(channel);
-      }
-      if (answer.marker === undefined) return { ledger: from, channels };
+      const read = parseLedgerChannels(answer.account_objects);
+      skipped += read.skipped;
+      for (const channel of read.channels) if (channel.destination === account) channels.push(channel);
+      if (answer.marker === undefined) return { ledger: from, channels, skipped };
       question.marker = answer.marker;
     }
     throw new ClaimwireError(
@@ -271,16 +277,6 @@ class XrplConnection implements LedgerConnection {
     this.servers.remember({ index, closedAt });
     return closedAt;
   }
-}
-
-/** Whether ranges such as `7,9-20` have every ledger from `first` to `last`. */
-function covers(ranges: unknown, first: number, last: number): boolean {
-  if (typeof ranges !== 'string' || ranges.length > RANGES_CHARACTERS_MAX)
-    refuse('complete_ledgers', `ranges in at most ${RANGES_CHARACTERS_MAX} characters`, ranges);
-  return ranges.split(',').some((range) => {
-    const bounds = /^(\d{1,10})(?:-(\d{1,10}))?$/.exec(range.trim());
-    return bounds !== null && Number(bounds[1]) <= first && last <= Number(bounds[2] ?? bounds[1]);
-  });
 }
 
 /** A promise that rejects when the signal says so; the question stays asked, and its answer is dropped. */

@@ -52,6 +52,17 @@ export class AnsweredError extends ClaimwireError {
   }
 }
 
+/** Reads a server's answer; where a field of it is malformed the server gives way to the next one. */
+export async function orGiveWay<Result>(session: XrplSession, read: () => Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof ClaimwireError && error.code === 'LEDGER_REFUSED' && error.details?.field !== undefined)
+      session.end(error.message);
+    throw error;
+  }
+}
+
 export interface SessionOptions {
   xrpl: XrplLibrary;
   url: string;

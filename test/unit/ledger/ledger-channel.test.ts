@@ -1,6 +1,11 @@
 /** PayChannel entries and metadata are read strictly: a malformed answer must not become a channel or a payment. */
 import { describe, expect, test } from 'vitest';
-import { parseFinalTransaction, parseLedgerChannel, touchedChannels } from '../../../src/ledger/ledger-channel.ts';
+import {
+  parseFinalTransaction,
+  parseLedgerChannel,
+  parseLedgerChannels,
+  touchedChannels,
+} from '../../../src/ledger/ledger-channel.ts';
 
 const ID = '5DB01B7FFED6B67E6B0414DED11E051D2EE2B7619CE0EAA6286D67A3A4D5BDB3';
 const HASH = 'AB'.repeat(32);
@@ -35,7 +40,6 @@ describe('a channel', () => {
     ['Amount', '01'],
     ['Amount', '1e6'],
     ['Amount', '100000000000000001'],
-    ['Amount', { currency: 'USD', value: '1', issuer: ENTRY.Account }],
     ['Balance', '1000001'],
     ['Balance', undefined],
     ['SettleDelay', '3600'],
@@ -48,6 +52,17 @@ describe('a channel', () => {
     const parse = () => parseLedgerChannel({ ...ENTRY, [field]: value });
     expect(parse).toThrow(expect.objectContaining({ code: 'LEDGER_REFUSED', details: { field } }));
   });
+});
+
+const OTHER_ASSET = { currency: 'USD', value: '1', issuer: ENTRY.Account };
+test('a channel of another asset is no fault of the server: it names no field, and a list or a transaction with it is read', () => {
+  const other = { ...ENTRY, Amount: OTHER_ASSET };
+  expect(() => parseLedgerChannel(other)).toThrow(
+    expect.objectContaining({ message: expect.stringMatching(/of XRP, got one of another asset/), details: {} }),
+  );
+  expect(parseLedgerChannels([other, ENTRY])).toEqual({ channels: [parseLedgerChannel(ENTRY)], skipped: 1 });
+  const touched = { LedgerEntryType: 'PayChannel', LedgerIndex: ID, FinalFields: other };
+  expect(touchedChannels({ AffectedNodes: [{ ModifiedNode: touched }] })).toEqual([]);
 });
 
 describe('metadata', () => {

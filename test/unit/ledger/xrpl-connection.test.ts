@@ -519,11 +519,6 @@ describe('a hostile server', () => {
   };
   const seen = { validated: true, ledger_index: 1001 };
   const wrong: [question: string, field: string, result: unknown][] = [
-    ['channel', 'node', { ...seen, node: 7 }],
-    ['channel', 'index', { ...seen, node: { LedgerEntryType: 'PayChannel', index: 'AB'.repeat(32) } }],
-    ['channel', 'ledger_index', { validated: true, ledger_index: '1001', node: {} }],
-    ['channelsTo', 'account_objects', { ...seen, account_objects: {} }],
-    ['channelsTo', 'PayChannel', { ...seen, account_objects: [null] }],
     ['account', 'Account', { ...seen, account_data: { Account: payer.address, Balance: '1', Sequence: 1 } }],
     ['account', 'Sequence', { ...seen, account_data: { Account: payee.address, Balance: '1', Sequence: -1 } }],
     ['account', 'Balance', { ...seen, account_data: { Account: payee.address, Balance: 1, Sequence: 1 } }],
@@ -535,8 +530,6 @@ describe('a hostile server', () => {
     ['transaction', 'meta', { validated: true, hash: 'AB'.repeat(32), meta: 'unavailable' }],
     ['knowsLedgers', 'info', { info: [] }],
     ['knowsLedgers', 'complete_ledgers', { info: { complete_ledgers: 5 } }],
-    // Ends the session, and so is the last one.
-    ['channel', 'validated', { ledger_index: 1001, validated: 'true', node: {} }],
   ];
   test('a wrong field is refused by name', async () => {
     for (const [question, field, result] of wrong) {
@@ -544,6 +537,20 @@ describe('a hostile server', () => {
       const refused = { code: 'LEDGER_REFUSED', details: { field } };
       await expect(ask[question]!(), JSON.stringify(result)).rejects.toMatchObject(refused);
     }
+  });
+
+  test.each<[question: string, field: string, result: unknown]>([
+    ['channel', 'node', { ...seen, node: 7 }],
+    ['channel', 'index', { ...seen, node: { LedgerEntryType: 'PayChannel', index: 'AB'.repeat(32) } }],
+    ['channel', 'ledger_index', { validated: true, ledger_index: '1001', node: {} }],
+    ['channelsTo', 'account_objects', { ...seen, account_objects: {} }],
+    ['channelsTo', 'PayChannel', { ...seen, account_objects: [null] }],
+    ['channel', 'validated', { ledger_index: 1001, validated: 'true', node: {} }],
+  ])('a server whose %s has a malformed %s gives way to the next one', async (question, field, result) => {
+    ledger.server.forge = () => ({ status: 'success', result });
+    await expect(ask[question]!()).rejects.toMatchObject({ code: 'LEDGER_REFUSED', details: { field } });
+    await expect(ask[question]!()).resolves.toBeDefined();
+    expect(connection.url).toBe(second.url);
   });
 
   test.each<[string, unknown]>([
@@ -564,6 +571,24 @@ describe('a hostile server', () => {
       expect(error).toMatchObject({ code: expect.stringMatching(/^LEDGER_/) });
       expect(error.message.length).toBeLessThan(600);
     }
+  });
+
+  test('a channel of another asset costs no other channel, and no server', async () => {
+    const other = { LedgerEntryType: 'PayChannel', index: 'AB'.repeat(32), Amount: { value: '5', currency: 'USD' } };
+    ledger.server.forge = ({ command }, honest) => {
+      if (command === 'ledger_entry') return { status: 'success', result: { ...seen, node: other } };
+      if (command !== 'account_objects') return undefined;
+      const { account_objects: objects, ...result } = honest.result as { account_objects: unknown[] };
+      return { status: 'success', result: { ...result, account_objects: [other, ...objects] } };
+    };
+    const { channels, skipped } = await connection.channelsTo(payee.address);
+    expect(channels.map(({ ledgerChannelId }) => ledgerChannelId)).toEqual([bytes(channel)]);
+    expect(skipped).toBe(1);
+    await expect(connection.channel(bytes(other.index))).rejects.toThrow(
+      /expected one of XRP, got one of another asset/,
+    );
+    expect(connection.url).toBe(ledger.url);
+    expect(warnings).toEqual([]);
   });
 
   test('pages without end are not read for ever', async () => {
