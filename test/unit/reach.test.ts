@@ -89,6 +89,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/claim-errors.ts',
     'src/client/clock.ts',
     'src/client/counters.ts',
+    'src/client/identity.ts',
     'src/client/inflight.ts',
     'src/client/waiter-queue.ts',
   ],
