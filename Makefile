@@ -32,7 +32,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool meter gateway; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool meter gateway package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
@@ -51,7 +51,8 @@ siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: 
 meter-crash: $(BUILT) $(NATIVE) ## kill -9 twenty times in the middle of 10,000 charges: nothing is sold twice
 	METER_KILLS=20 METER_CHARGES=10000 npx vitest run test/integration/meter-crash.test.ts --reporter=verbose
 
-# A platform is built where its compiler is: Debian's gcc-aarch64-linux-gnu and musl-tools. Stripped: a tenth of the size.
+# A platform is built where its compiler is: Debian's gcc-aarch64-linux-gnu and musl-tools. Stripped: a tenth of the size; not on
+# macOS, where a library that was changed after it was signed is not loaded.
 HOST := $(shell uname -s | tr A-Z a-z)-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
 PLATFORMS ?= $(patsubst linux-%,linux-%-gnu,$(HOST)) linux-x64-musl linux-arm64-gnu
 prebuild: $(NATIVE) ## the addon for each of PLATFORMS that there is a compiler for, into build/prebuilt/
@@ -60,7 +61,7 @@ prebuild-linux-x64-musl: CROSS := musl-gcc
 prebuild-linux-arm64-gnu: CROSS := $(if $(filter linux-arm64,$(HOST)),,aarch64-linux-gnu-gcc)
 prebuild-%: $(NATIVE)
 	@mkdir -p build/prebuilt/$*
-	@if [ -z "$(CROSS)" ]; then if [ -f $(NATIVE) ]; then strip -o build/prebuilt/$*/claimwire.node $(NATIVE); fi; \
+	@if [ -z "$(CROSS)" ]; then if [ -f $(NATIVE) ]; then $(if $(filter darwin-%,$*),cp $(NATIVE),strip -o) build/prebuilt/$*/claimwire.node $(if $(filter darwin-%,$*),,$(NATIVE)); fi; \
 	elif command -v $(CROSS) >/dev/null; then $(MAKE) -s -j2 -C src/native native CC=$(CROSS) CFLAGS=-O3 LDFLAGS=-s OUT=../../build/prebuilt/$*; \
 	else echo "make: NOT prebuilt for $*: expected the compiler $(CROSS), got none" >&2; fi
 
@@ -80,13 +81,14 @@ clean: ## remove what was built, never data/
 	rm -rf dist build
 
 # Not npm ci: it refuses a lock without the optional packages of every other platform. This takes it, and leaves it as is.
+# npm pack --dry-run runs this too, with its own flag in the environment: what is to be packed has to be built all the same.
 $(INSTALLED): package-lock.json package.json
-	npm install --no-save --ignore-scripts >&2
+	npm install --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
 # typedoc reads sources through the compiler API of TypeScript 6, which 7 no longer has: it is installed apart.
 $(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
-	npm install --prefix docs/typedoc --no-save --ignore-scripts >&2
+	npm install --prefix docs/typedoc --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
 $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json rolldown.config.js

@@ -5,7 +5,14 @@
  */
 
 export type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
-export { type ChannelJson, KeyCheck, type OpeningText, parseOpening } from './channel/parse.ts';
+export {
+  type ChannelJson,
+  KeyCheck,
+  type OpeningText,
+  parseOpening,
+  parseRow,
+  type ShownState,
+} from './channel/parse.ts';
 export type { Channel, ChannelState } from './channel/row.ts';
 export type {
   Durability,

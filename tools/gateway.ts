@@ -13,8 +13,9 @@ import type { Logger } from '../src/log.ts';
 import { type ServeOptions, serve } from '../src/serve.ts';
 import { hostPort, readFile, usage } from './args.ts';
 import { defineCommand } from './command.ts';
-import { nextSignal, print, readyFacts, untilStopped } from './node.ts';
+import { nextSignal, print, printRows, readyLine, untilStopped } from './node.ts';
 import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
+import { readyRows } from './node-text.ts';
 import type { OptionSpecs, Values } from './options.ts';
 import { duration } from './units.ts';
 
@@ -100,7 +101,7 @@ GET /stats of the admin interface shows the gateway's counters under "gateway". 
 plain HTTP: put a server with TLS before it, since a token or a credential is worth money.
 
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
-  act: async (values) => runGateway(nodeOptions(values), gatewayOptions(values)),
+  act: async (values) => runGateway(nodeOptions(values), gatewayOptions(values), values.json || !process.stdout.isTTY),
 });
 export const { run } = command;
 
@@ -146,7 +147,11 @@ function network(text: string): string {
   return /^[\w-]{1,32}$/.test(text) ? text : usage(`--network: expected a name like testnet or a number, got ${text}`);
 }
 
-async function runGateway(options: ServeOptions & { logger: Logger }, settings: Settings): Promise<number> {
+async function runGateway(
+  options: ServeOptions & { logger: Logger },
+  settings: Settings,
+  forPrograms: boolean,
+): Promise<number> {
   const { logger } = options;
   const serving = await serve(options);
   const { node } = serving;
@@ -160,10 +165,13 @@ async function runGateway(options: ServeOptions & { logger: Logger }, settings: 
   node.addStats('gateway', () => gateway.stats());
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  print({ event: 'ready', gateway: hostPortText(gateway.address), ...readyFacts(serving) });
+  const address = hostPortText(gateway.address);
+  const ready = readyLine(serving);
+  if (forPrograms) print({ ...ready, gateway: address });
+  else printRows([['gateway', `http://${address}`], ...readyRows(ready)]);
   const stop = async () => {
     await gateway.close();
     return serving.stop();
   };
-  return await untilStopped({ node, stop }, signal, logger);
+  return await untilStopped({ node, stop }, signal, logger, forPrograms);
 }

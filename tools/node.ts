@@ -5,7 +5,10 @@
 import type { Logger } from '../src/log.ts';
 import { type ServeOptions, type ServingNode, serve } from '../src/serve.ts';
 import { defineCommand } from './command.ts';
+import type { ReadyLine } from './demo-node.ts';
 import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
+import { readyRows, stoppedText } from './node-text.ts';
+import { rowText } from './output.ts';
 
 export const command = defineCommand({
   name: 'node',
@@ -18,11 +21,12 @@ export const command = defineCommand({
     ['claimwire node --ledger wss://s1.ripple.com --account rPAYEE', 'opens channels from the ledger and watches them'],
     ['claimwire node --config node.json --lanes 4', 'settings of a file, and one that goes before it'],
   ],
-  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}, with or
-without --json; logs go to stderr. Where nobody reads them any more, it goes on without.
+  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}; on a
+terminal they are text, unless --json is given. Logs go to stderr. Where nobody reads them
+any more, it goes on without.
 
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
-  act: async (values) => runNode(nodeOptions(values)),
+  act: async (values) => runNode(nodeOptions(values), values.json || !process.stdout.isTTY),
 });
 export const { run } = command;
 
@@ -32,17 +36,20 @@ const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** After a failure the drain itself may hang, so it gets this long: more than a working drain needs. */
 const FAILED_STOP_MS_MAX = 15_000;
 
-async function runNode(options: ServeOptions & { logger: Logger }): Promise<number> {
+async function runNode(options: ServeOptions & { logger: Logger }, forPrograms: boolean): Promise<number> {
   const serving = await serve(options);
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  print({ event: 'ready', ...readyFacts(serving) });
-  return await untilStopped(serving, signal, options.logger);
+  const ready = readyLine(serving);
+  if (forPrograms) print(ready);
+  else printRows(readyRows(ready));
+  return await untilStopped(serving, signal, options.logger, forPrograms);
 }
 
 /** What the ready line says of a node. */
-export function readyFacts({ node, http, ledger }: ServingNode): object {
+export function readyLine({ node, http, ledger }: ServingNode): ReadyLine {
   return {
+    event: 'ready',
     udp: node.udp,
     tcp: node.tcp,
     tls: node.config.tls !== undefined,
@@ -68,11 +75,15 @@ export function nextSignal(): Promise<string> {
   });
 }
 
-/** Runs until a signal or a failure. Resolves to the exit code. */
+/**
+ * Runs until a signal or a failure. Resolves to the exit code.
+ * @param forPrograms whether stdout gets JSON
+ */
 export async function untilStopped(
   { node, stop }: Pick<ServingNode, 'node' | 'stop'>,
   signal: Promise<string>,
   logger: Logger,
+  forPrograms: boolean,
 ): Promise<number> {
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
   for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
@@ -90,7 +101,8 @@ export async function untilStopped(
     logger.error(`while draining: ${node.failure.message}`);
     return 1;
   }
-  print({ event: 'stopped', ...totals });
+  if (forPrograms) print({ event: 'stopped', ...totals });
+  else printRows([['stopped', stoppedText(totals)]]);
   return 0;
 }
 
@@ -103,4 +115,8 @@ function endAtOnce(): void {
 
 export function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+export function printRows(rows: [string, string][]): void {
+  process.stdout.write(rows.map(([label, text]) => `${rowText(label, text)}\n`).join(''));
 }

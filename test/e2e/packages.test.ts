@@ -151,6 +151,7 @@ describeNative('the tarballs', () => {
         "import { ClaimwireNode } from 'claimwire';",
         "import { Payer } from 'claimwire/client';",
         "import { claimBytes } from 'claimwire/protocol';",
+        "import { xrplSession } from 'claimwire/mpp';",
         'export const all: { start: unknown }[] = [ClaimwireNode]; export const others = [Payer, claimBytes];',
       ];
       writeFileSync(join(app, 'types.mts'), source.join('\n'));
@@ -160,6 +161,19 @@ describeNative('the tarballs', () => {
       await run(tsc, [...options, '--module', module, '--moduleResolution', name, 'types.mts'], { cwd: app });
     },
   );
+
+  it('go on as WebAssembly without the platform package, signing too, and say what brings it', {
+    timeout: MINUTES,
+  }, async () => {
+    rmSync(join(app, 'node_modules/@claimwire'), { recursive: true });
+    const options = ['--seconds', '1', '--load-seconds', '1', '--channels', '4', '--data', join(app, 'wasm'), '--json'];
+    const { stdout, stderr } = await claimwire('demo', ...options);
+    const remedy = /expected the package @claimwire\/\S+, got none; npm install without --omit=optional brings it/;
+    expect(stderr).toMatch(remedy);
+    const { load } = JSON.parse(stdout);
+    expect(load).toMatchObject({ backend: 'wasm', sockets: 'dgram', signer: 'wasm' });
+    expect(load.fasterWith[0]).toMatch(remedy);
+  });
 
   it('have a client and a protocol that load without store, pool or anything native', {
     timeout: MINUTES,
