@@ -91,9 +91,11 @@ $(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
 	npm install --prefix docs/typedoc --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
-$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
+$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json rolldown.config.js
 	@rm -rf dist
 	npx tsc -p tsconfig.json
+	@npx rolldown -c --log-level warn
+	@rm dist/src/threads/boot.js.map dist/src/load/generator-thread.js.map
 	@chmod +x dist/tools/cli.js
 	@touch $@
 

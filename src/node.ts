@@ -51,7 +51,6 @@ import type { Kernel, KernelStart } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
 import { packageVersion } from './version.ts';
 
-/** A stop drops claims that are still unverified after this time; payers send them again. */
 const DRAIN_MS_MAX = 5_000;
 /** What a node did, for its last log line. */
 export interface NodeTotals {
@@ -66,6 +65,8 @@ export interface NodeStartOptions extends NodeOptions {
   logger?: Logger;
   /** Called when the channels are known, before any claim is received: what is leased here is leased from the first claim on. */
   beforeReceiving?: (node: ClaimwireNode) => void;
+  /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
+  drainMsMax?: number;
 }
 
 /** A node in this process. */
@@ -73,6 +74,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
+  readonly #drainMsMax: number;
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
@@ -105,6 +107,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   static async start({
     logger = stderrLogger,
     beforeReceiving = () => {},
+    drainMsMax = DRAIN_MS_MAX,
     ...options
   }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -120,7 +123,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
-      node = new ClaimwireNode(config, folder, logger);
+      node = new ClaimwireNode(config, folder, logger, drainMsMax);
       await node.#start(beforeReceiving);
       return node;
     } catch (error) {
@@ -134,9 +137,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     }
   }
 
-  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger) {
+  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger, drainMsMax: number) {
     const { backend } = config;
     this.#logger = logger;
+    this.#drainMsMax = drainMsMax;
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
@@ -358,7 +362,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       },
       onControlPort: (port) => ports.push(port),
       journals: journals.starts,
-      drainMsMax: DRAIN_MS_MAX,
+      drainMsMax: this.#drainMsMax,
       onFailure: (error) => this.#failBy(error),
     });
     this.#housekeeping = new Housekeeping({

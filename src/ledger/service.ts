@@ -87,7 +87,7 @@ export class LedgerService implements LedgerControl {
     const reconciler = new Reconciler({ node, views, logger });
     this.#reconciler = reconciler;
     const { pollSeconds } = settings;
-    const open = (channel: LedgerChannel, sight: Sight) => this.#open(channel, sight);
+    const open = (channel: LedgerChannel, sight: Sight) => this.#watcher.exclusively(() => this.#open(channel, sight));
     const autoOpener = settings.autoOpen ? new AutoOpener({ node, pollSeconds, logger, open }) : undefined;
     const onChange = (view: LedgerView) => this.#tell(view);
     this.#watcher = new LedgerWatcher({ ...options, reader: this.#reader, views, reconciler, autoOpener, onChange });
@@ -133,6 +133,7 @@ export class LedgerService implements LedgerControl {
       );
     try {
       for (const view of views) await this.#reconciler.reconcile(view);
+      await this.#views.save();
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
       logger.warn(`ledger: ${error.message}`);
@@ -231,6 +232,7 @@ export class LedgerService implements LedgerControl {
     }
     this.#reconciler.lease(view);
     await this.#reconciler.reconcile(view);
+    await this.#views.save();
     this.#tell(view);
     return node.channel(channelId)!;
   }

@@ -9,6 +9,9 @@ import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 type Layout = 'pipeline' | 'lanes';
+/** A transport's faults are the same for both layouts, and the layouts' steps the same for all transports: udp has the most in both. */
+const CLAIMS = 100_000;
+const CLAIMS_AGAIN = 30_000;
 
 export interface TransportEntry {
   name: string;
@@ -21,6 +24,8 @@ export interface TransportEntry {
   connectStream?: (address: string) => Promise<StreamWire>;
   /** A way to the address that does the worst the transport allows for. */
   faultyPath(address: string, from: Random): Promise<FaultyPath>;
+  /** How many claims are reconciled after faults. */
+  claims: number;
   /** Of each fault the path knows, so many are done to 100,000 claims at the least. */
   faultsMin: number;
   /** Most bytes in a payload. */
@@ -35,6 +40,7 @@ const udp = (layout: Layout): TransportEntry => ({
   address: (node) => node.udp,
   connect: openUdpWire,
   faultyPath: lossyRelay,
+  claims: CLAIMS,
   faultsMin: 300,
   payloadBytesMax: 65_507,
   hasBackpressure: false,
@@ -47,6 +53,7 @@ const stream = (name: string, layout: Layout, connect: typeof openTcpWire, optio
   connect,
   connectStream: connect,
   faultyPath: cuttingRelay,
+  claims: layout === 'lanes' ? CLAIMS : CLAIMS_AGAIN,
   faultsMin: 25,
   payloadBytesMax: 65_536,
   hasBackpressure: true,
