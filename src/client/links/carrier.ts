@@ -50,7 +50,12 @@ export class CarrierSocket implements DatagramSocket {
   #onError: (error: Error) => void = () => {};
   #onOpen: () => void = () => {};
 
-  private constructor(peer: string, connect: ConnectCarrier, clock: Pick<Clock, 'after' | 'now'>, random: () => number) {
+  private constructor(
+    peer: string,
+    connect: ConnectCarrier,
+    clock: Pick<Clock, 'after' | 'now'>,
+    random: () => number,
+  ) {
     this.peer = peer;
     this.#connect = connect;
     this.#clock = clock;
