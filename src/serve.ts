@@ -7,9 +7,12 @@ import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
+import { autoRedeemer } from './ledger/auto-redeemer.ts';
 import type { LedgerConnection } from './ledger/ledger-port.ts';
+import { FEE_MAX_DROPS, openWallet, type RedeemOptions } from './ledger/redeem-options.ts';
 import { LedgerService } from './ledger/service.ts';
 import { type LedgerOptions, type LedgerSettings, resolveLedger } from './ledger/settings.ts';
+import type { Wallet } from './ledger/signing.ts';
 import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
@@ -23,6 +26,8 @@ const IMPORT_THREADS = 1;
 export interface ServeOptions extends NodeStartOptions {
   /** Left out: channels are opened by hand alone, and nothing is watched or redeemed. */
   ledger?: LedgerOptions | undefined;
+  /** Left out: claims of the ledger's channels are redeemed by hand alone. */
+  redeem?: RedeemOptions | undefined;
   /** Connects to the ledger's servers; default over xrpl.js. */
   connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
 }
@@ -41,6 +46,7 @@ export interface ServingNode {
 /** Starts both, or neither. Throws ClaimwireError as ClaimwireNode.start does, and DEPENDENCY_MISSING where the ledger's library is. */
 export async function serve({
   ledger: wanted,
+  redeem,
   connect = connectXrpl,
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
@@ -48,6 +54,7 @@ export async function serve({
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
   const settings = wanted && resolveLedger(wanted);
+  const wallet = settings && redeem && (await openWallet(redeem.wallet, settings.account));
   const connection = settings && (await connect(settings, logger));
   let ledger: LedgerService | undefined;
   let node: ClaimwireNode;
@@ -55,7 +62,8 @@ export async function serve({
     node = await ClaimwireNode.start({
       ...options,
       beforeReceiving: (started) => {
-        ledger = settings && connection && ledgerService(started, settings, connection, logger);
+        const redeeming = wallet && redeem && { ...redeem, wallet };
+        ledger = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
         options.beforeReceiving?.(started);
       },
     });
@@ -102,9 +110,15 @@ function ledgerService(
   settings: LedgerSettings,
   connection: LedgerConnection,
   logger: Logger,
+  redeeming: (Omit<RedeemOptions, 'wallet'> & { wallet: Wallet }) | undefined,
 ): LedgerService {
   const { sideTables: tables } = node;
-  const service = new LedgerService({ settings, connection, tables, node, clock: nodeSystem.clock, logger });
+  const { clock } = nodeSystem;
+  const parts = { connection, tables, clock, logger };
+  const { wallet, feeMaxDrops = FEE_MAX_DROPS, ...policy } = redeeming ?? {};
+  const redeemer =
+    wallet && ((of: LedgerService) => autoRedeemer({ ...parts, control: node, wallet, feeMaxDrops, policy }, of));
+  const service = new LedgerService({ ...parts, settings, node, redeemer });
   service.restore();
   return service;
 }

@@ -10,6 +10,11 @@ interface Listed {
 
 export const COMMANDS: Readonly<Record<string, Listed>> = {
   node: { summary: 'runs a node', isLasting: true, load: () => import('./node.ts') },
+  gateway: {
+    summary: 'a node, and a proxy that puts a price before a web service',
+    isLasting: true,
+    load: () => import('./gateway.ts'),
+  },
   demo: {
     summary: 'a node, a payer and full load on this machine, for a look',
     isLasting: true,
@@ -29,7 +34,8 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     isLasting: true,
     load: () => import('./load.ts'),
   },
-  settle: { summary: 'makes the transactions that redeem the best claims', load: () => import('./settle.ts') },
+  redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
+  settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
   journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
   completion: {

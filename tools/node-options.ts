@@ -1,11 +1,13 @@
 /** The options of `claimwire node`, and the settings they make. */
-
+import { DROPS_MAX } from '../protocol/layout.ts';
+import { FEE_MAX_DROPS, type RedeemOptions } from '../src/ledger/redeem-options.ts';
 import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { type Logger, lineLogger } from '../src/log.ts';
 import type { ServeOptions } from '../src/serve.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
-import { hostPort, readFile, usage } from './args.ts';
+import { drops, hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
+import { complain } from './output.ts';
 import { count, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
@@ -27,6 +29,27 @@ export const LOG_OPTIONS = {
     group: LOG,
   },
   'log-format': { value: 'NAME', description: 'how', choices: ['text', 'json'], default: 'text', group: LOG },
+} as const satisfies OptionSpecs;
+
+/** What signs for an account of the ledger. Payers' commands have these too. */
+export const WALLET_OPTIONS = {
+  wallet: {
+    value: 'FILE',
+    description: "the account's key: a file of mode 0600 with a seed or a private key; with it claims are redeemed",
+    group: LEDGER,
+  },
+  'wallet-command': {
+    value: 'CMD',
+    description: 'a command that signs instead: a transaction as JSON on its stdin, {"tx_blob", "hash"} on its stdout',
+    group: LEDGER,
+  },
+  'max-fee': {
+    value: 'DROPS',
+    description: 'the most that a transaction may cost',
+    default: String(FEE_MAX_DROPS),
+    read: (text: string, flag: string) => drops(text, flag, 1n, DROPS_MAX),
+    group: LEDGER,
+  },
 } as const satisfies OptionSpecs;
 
 /** `claimwire demo` has these too. */
@@ -255,6 +278,19 @@ export const SERVER_OPTIONS = {
     read: count(0, 0xffff_ffff),
     group: LEDGER,
   },
+  ...WALLET_OPTIONS,
+  'redeem-above': {
+    value: 'DROPS',
+    description: 'redeem a channel once so much of it is committed and not paid out',
+    read: (text: string, flag: string) => drops(text, flag, 1n, DROPS_MAX),
+    group: LEDGER,
+  },
+  'redeem-every': {
+    value: 'S',
+    description: 'redeem what is committed at this interval, like 1d',
+    read: duration('s', 60, 0xffff_ffff),
+    group: LEDGER,
+  },
   ...LOG_OPTIONS,
 } as const satisfies OptionSpecs;
 
@@ -280,9 +316,14 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     journalBlockBytes: Number(values['journal-block']),
     checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
     cutJournal: values['cut-journal'],
-    logger: lineLogger(values['log-level'], values['log-format']),
+    logger: lineLogger(
+      values['log-level'],
+      values['log-format'],
+      values['log-format'] === 'text' ? complain : undefined,
+    ),
     ...(tls && { tls }),
     ledger: ledgerOptions(values),
+    redeem: redeemOptions(values),
   };
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)
@@ -313,6 +354,20 @@ function ledgerOptions(values: Values<typeof SERVER_OPTIONS>): LedgerOptions | u
     autoOpen: values['auto-open'],
     networkId: values['ledger-network'],
   };
+}
+
+function redeemOptions(values: Values<typeof SERVER_OPTIONS>): RedeemOptions | undefined {
+  const { wallet: file, 'wallet-command': command, 'redeem-above': aboveDrops, 'redeem-every': everyMs } = values;
+  if (file === undefined && command === undefined) {
+    if (aboveDrops === undefined && everyMs === undefined) return undefined;
+    return usage(
+      '--wallet: expected it or --wallet-command, as --redeem-above or --redeem-every is there, got nothing',
+    );
+  }
+  if (file !== undefined && command !== undefined) return usage('--wallet: expected it or --wallet-command, got both');
+  if (values.ledger.flat().length === 0) return usage('--ledger: expected a server, as a wallet is there, got nothing');
+  const everySeconds = everyMs === undefined ? undefined : Math.round(everyMs / 1_000);
+  return { wallet: { file, command }, feeMaxDrops: values['max-fee'], aboveDrops, everySeconds };
 }
 
 function readTls(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {

@@ -40,7 +40,7 @@ interface Terms {
 
 export const command = defineCommand({
   name: 'settle',
-  summary: 'makes the transactions that redeem the best claims',
+  summary: 'makes the transactions that redeem the best claims, offline',
   description:
     "prints the unsigned PaymentChannelClaim transaction of a channel's best claim. The payee's wallet adds Fee, Sequence and LastLedgerSequence, signs and submits it.",
   operands: { name: 'ID|--all', count: 'any' },
@@ -70,6 +70,8 @@ export const command = defineCommand({
 A wallet takes "transaction" as it is; a machine checks "worthRedeeming" before, and treats
 any warning as a reason to hurry or to ask a person. What was redeemed earlier is not known
 here: if nothing was committed since, redeeming again pays nothing.
+A node that runs with --ledger and --wallet does all of it by itself, knows what was
+redeemed, and survives a loss of power on the way: claimwire redeem.
 Channels of the link profile are no matter of the ledger and are left out, and so are
 throw-away channels, which load makes: the ledger knows none of them.
 

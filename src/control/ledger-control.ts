@@ -64,6 +64,28 @@ export interface RedemptionResult {
   hash: string | null;
 }
 
+/** One transaction that redeems a claim. Amounts in drops, times in Unix seconds. */
+export interface RedemptionRecord {
+  channelId: bigint;
+  /** 64 hex digits, upper-case. */
+  ledgerChannelId: string;
+  /** `pending`: it may still be validated. `never`: it can no longer be, and cost nothing. */
+  state: 'pending' | RedemptionResult['outcome'] | 'never';
+  /** For people: why. */
+  reason: string;
+  /** Drops that it brought. */
+  paid: bigint;
+  feeDrops: bigint;
+  close: boolean;
+  hash: string;
+  sequence: number;
+  /** It cannot be in a later ledger. */
+  lastLedger: number;
+  startedAt: number;
+  /** 0 while it is pending. */
+  endedAt: number;
+}
+
 export interface LedgerControl {
   /** The server in use and how old the newest validated ledger is. */
   health(): LedgerHealth;
@@ -72,4 +94,6 @@ export interface LedgerControl {
   openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel>;
   /** Redeems the best claim of a channel and waits for the final result. With `close` the rest goes back to the payer. */
   redeem(channelId: bigint, options?: { close?: boolean; signal?: AbortSignal | undefined }): Promise<RedemptionResult>;
+  /** The newest transactions that redeem claims, newest first. */
+  redemptions(limit: number): RedemptionRecord[];
 }

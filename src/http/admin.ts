@@ -27,6 +27,7 @@ import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { openapiRoutes } from './openapi.ts';
+import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
 import { waitRoutes } from './waits.ts';
@@ -102,6 +103,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
     ...ledgerRoutes(ledger),
+    ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
   ]);
   const admin: Admin = { ...options, logger, connections, router };

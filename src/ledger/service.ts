@@ -12,6 +12,7 @@ import type {
   LedgeredNode,
   LedgerHealth,
   LedgerState,
+  RedemptionRecord,
   RedemptionResult,
 } from '../control/ledger-control.ts';
 import { openChannel } from '../control/node-control.ts';
@@ -35,6 +36,7 @@ const START_MS_MAX = 5_000;
 /** Makes redemptions. It is started after the watcher and stopped before it. */
 export interface LedgerRedeemer {
   redeem: LedgerControl['redeem'];
+  redemptions: LedgerControl['redemptions'];
   start(): void;
   stop(): Promise<void>;
 }
@@ -83,10 +85,13 @@ export class LedgerService implements LedgerControl {
 
   /**
    * Leases every channel for as long as what is stored of it allows. Called before the node receives claims: those of a
-   * channel that was not seen for too long are refused from the first one on.
+   * channel that was not seen for too long are refused from the first one on. A clock that says it is earlier than what was
+   * seen was set back, and by at least that much the leases end sooner.
    */
   restore(): void {
-    for (const view of this.#views.all()) this.#reconciler.lease(view);
+    const now = Math.floor(this.#options.clock.wall() / 1_000);
+    for (const view of this.#views.all())
+      this.#reconciler.lease({ ...view, clockBehind: Math.max(view.clockBehind, view.seenAt - now) });
   }
 
   /** Begins to watch. An unreachable ledger is tried again; another network than the pinned one throws CONFIG_INVALID. */
@@ -147,6 +152,11 @@ export class LedgerService implements LedgerControl {
     return this.#views.get(channelId);
   }
 
+  /** Of every watched channel. */
+  states(): (LedgerState & { channelId: bigint })[] {
+    return this.#views.all();
+  }
+
   /** Calls `listener` with each channel of which the ledger says something new. Returns a function that ends it. */
   onChange(listener: (channelId: bigint, state: LedgerState) => void): () => void {
     const tell = (view: LedgerView) => listener(view.channelId, view);
@@ -170,6 +180,10 @@ export class LedgerService implements LedgerControl {
       'LEDGER_REFUSED',
       'redeem: expected a node with the wallet of its account, got one without; start it with --wallet',
     );
+  }
+
+  redemptions(limit: number): RedemptionRecord[] {
+    return this.#redeemer?.redemptions(limit) ?? [];
   }
 
   /**

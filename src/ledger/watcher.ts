@@ -19,6 +19,8 @@ const TICK_MS = 250;
 /** After a failure, unless the interval between polls is shorter. */
 const RETRY_MS = 5_000;
 const COUNT_STALE_MS = 1_000;
+/** A poll that fails with so many channels in it ends: the server or the disk is at fault, not a channel. */
+const POLL_FAILURES_MAX = 3;
 /** Channels that a poll compares before the event loop has its turn: about 1 ms. */
 const TURN_CHANNELS = 256;
 
@@ -105,7 +107,7 @@ export class LedgerWatcher {
     const isPollDue = now >= this.#nextPollAt || this.#options.autoOpener?.isDue(now) === true;
     const isLookDue = this.#touched.size > 0;
     if (!isPollDue && !isLookDue) return;
-    this.#work = this.#attempt(() => (isLookDue ? this.#lookAtTouched() : this.#poll())).finally(() => {
+    this.#work = this.#attempt(() => (isPollDue ? this.#poll() : this.#lookAtTouched())).finally(() => {
       this.#work = undefined;
     });
   }
@@ -146,19 +148,29 @@ export class LedgerWatcher {
 
   /** Looks at all channels, in one question where the payee's list has them. */
   async #poll(): Promise<void> {
-    const { reader, settings, views, clock, autoOpener } = this.#options;
+    const { node, reader, settings, views, reconciler, clock, autoOpener } = this.#options;
     this.#nextPollAt = clock.monotonic() + settings.pollSeconds * 1_000;
     const { sight, channels } = await reader.channelsTo(settings.account);
     const found = new Map(channels.map((channel) => [upperHex(channel.ledgerChannelId), channel]));
     let compared = 0;
+    const failures: unknown[] = [];
     for (const view of views.all()) {
-      if (!view.exists || view.destination !== settings.account) continue;
+      // Nothing new will be seen of these, but what failed at the last look is made good.
+      const isOver = !view.exists || node.channel(view.channelId) === undefined;
+      if (!isOver && view.destination !== settings.account) continue;
       const channel = found.get(upperHex(view.ledgerChannelId));
-      if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
-      // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
-      else await this.#look(view);
+      try {
+        if (isOver) await this.exclusively(() => reconciler.reconcile(view));
+        else if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
+        // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
+        else await this.#look(view);
+      } catch (error) {
+        // What fails with one channel must not end the leases of all others.
+        if (failures.push(error) === POLL_FAILURES_MAX) break;
+      }
       if (++compared % TURN_CHANNELS === 0) await setImmediate();
     }
+    if (failures.length > 0) throw failures[0];
     await views.polled(sight.clockBehind, settings.account);
     if (autoOpener !== undefined) await this.exclusively(() => autoOpener.consider(channels, sight, clock.monotonic()));
   }

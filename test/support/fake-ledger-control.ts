@@ -1,7 +1,13 @@
 /** A node's side of the ledger in memory, for what shows it: a channel is on the ledger where its handle is even. Test's thread. */
 import { defaultChannelId } from '../../src/channel/parse.ts';
 import type { Channel } from '../../src/channel/row.ts';
-import type { LedgerControl, LedgerHealth, LedgerState, RedemptionResult } from '../../src/control/ledger-control.ts';
+import type {
+  LedgerControl,
+  LedgerHealth,
+  LedgerState,
+  RedemptionRecord,
+  RedemptionResult,
+} from '../../src/control/ledger-control.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { openingOf } from './wire.ts';
 
@@ -47,7 +53,35 @@ export class FakeLedgerControl implements LedgerControl {
     return channel;
   }
 
-  redeem(): Promise<RedemptionResult> {
-    throw new Error('not here');
+  /** What a redemption comes to; it may take its time. */
+  outcome: (channelId: bigint, options?: Parameters<LedgerControl['redeem']>[1]) => Promise<RedemptionResult> = () =>
+    Promise.reject(new Error('not here'));
+  records: RedemptionRecord[] = [];
+
+  redeem(channelId: bigint, options?: Parameters<LedgerControl['redeem']>[1]): Promise<RedemptionResult> {
+    return this.outcome(channelId, options);
   }
+
+  redemptions(limit: number): RedemptionRecord[] {
+    return this.records.slice(0, limit);
+  }
+}
+
+/** A redemption's transaction that was validated. */
+export function record(channelId: bigint, change: Partial<RedemptionRecord> = {}): RedemptionRecord {
+  return {
+    channelId,
+    ledgerChannelId: channelId.toString(16).padStart(64, '0').toUpperCase(),
+    state: 'paid',
+    reason: 'tesSUCCESS',
+    paid: 5n,
+    feeDrops: 10n,
+    close: false,
+    hash: 'A'.repeat(64),
+    sequence: 7,
+    lastLedger: 1_020,
+    startedAt: 1_700_000_000,
+    endedAt: 1_700_000_004,
+    ...change,
+  };
 }

@@ -10,6 +10,13 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Files that no test imports, by the test that goes through them: parts that only their owner uses. */
 const TESTED_THROUGH: Record<string, string[]> = {
+  'test/unit/ledger/redeemer.test.ts': [
+    'src/ledger/fill-in.ts',
+    'src/ledger/finality.ts',
+    'src/ledger/places.ts',
+    'src/ledger/redeem-rules.ts',
+  ],
+  'test/integration/ledger-redeem.test.ts': ['src/ledger/auto-redeemer.ts', 'src/ledger/redeem-options.ts'],
   'test/unit/path/steps.test.ts': [
     'src/path/receive-step.ts',
     'src/path/verify-step.ts',
@@ -80,6 +87,17 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/connections.ts',
     'src/http/listing.ts',
   ],
+  'test/unit/gateway/payments.test.ts': [
+    'src/gateway/answers.ts',
+    'src/gateway/challenges.ts',
+    'src/gateway/counters.ts',
+    'src/gateway/ledger.ts',
+    'src/gateway/replies.ts',
+    'src/gateway/scheme.ts',
+    'src/gateway/verdict.ts',
+  ],
+  'test/unit/gateway/sessions.test.ts': ['src/gateway/repeat-key.ts', 'src/gateway/signature-check.ts'],
+  'test/unit/gateway/gateway.test.ts': ['src/gateway/headers.ts', 'src/gateway/upstream.ts'],
   'test/unit/client/payer.test.ts': [
     'src/client/claim-errors.ts',
     'src/client/clock.ts',

@@ -17,7 +17,7 @@ export interface Carrier {
   close(): void;
 }
 
-export interface CarrierEvents {
+interface CarrierEvents {
   message(bytes: Uint8Array): void;
   /** Called once, when the carrier is of no use any more, whoever closed it. */
   closed(): void;

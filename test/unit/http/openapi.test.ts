@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
-import { FakeLedgerControl } from '../../support/fake-ledger-control.ts';
+import { FakeLedgerControl, record } from '../../support/fake-ledger-control.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -49,9 +49,10 @@ function expectValid(schema: object, value: unknown, what: string): void {
   expect(isValid ? [] : ajv.errors, `${what}: ${JSON.stringify(value)}`).toEqual([]);
 }
 
+const ledger = new FakeLedgerControl();
 let admin: FakeAdmin;
 beforeAll(async () => {
-  admin = await startFakeAdmin(undefined, undefined, { ledger: new FakeLedgerControl() });
+  admin = await startFakeAdmin(undefined, undefined, { ledger });
 });
 afterAll(() => admin.close());
 
@@ -160,6 +161,20 @@ test('what each route answers is what the file says', async () => {
   await ask('GET', '/channels/1/wait', '/channels/{id}/wait');
   await ask('DELETE', '/channels/3', one);
   await ask('POST', '/channels/remove', '/channels/remove', { ids: ['1', '3', '99'] });
+  ledger.outcome = async (channelId) => ({
+    channelId,
+    outcome: 'paid',
+    reason: 'tesSUCCESS',
+    paid: 5n,
+    feeDrops: 10n,
+    hash: 'A'.repeat(64),
+  });
+  ledger.records = [record(2n)];
+  await ask('POST', '/redemptions', '/redemptions', { id: '2', close: true });
+  await ask('POST', '/redemptions', '/redemptions', { id: '99' });
+  await ask('POST', '/redemptions', '/redemptions', { id: '2' }, { bearer: admin.tokenOf('charge') });
+  await ask('GET', '/redemptions?limit=5', '/redemptions');
+  await ask('GET', '/redemptions?limit=0', '/redemptions');
   for (const path of ['/healthz', '/readyz', '/stats', '/ledger', '/openapi.json']) await ask('GET', path, path);
   admin.node.ready = false;
   await ask('GET', '/readyz', '/readyz');
