@@ -28,7 +28,7 @@ import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
-import { hostPortText } from './host-port.ts';
+import { type HostPort, hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
@@ -44,12 +44,14 @@ import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { WebProcess } from './threads/web-process.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
 import type { Kernel, KernelStart } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
 import { packageVersion } from './version.ts';
+import { zeroCounts } from './web/counters.ts';
 
 const DRAIN_MS_MAX = 5_000;
 /** What a node did, for its last log line. */
@@ -90,6 +92,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #beside = new Map<string, () => object>();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
+  #web: WebProcess | undefined;
   #housekeeping: Housekeeping | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
@@ -131,6 +134,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       if (node !== undefined) {
         await node.#housekeeping?.stop();
         await node.#topology?.terminate();
+        await node.#web?.terminate();
       }
       await closeFolder(folder, logger);
       throw error;
@@ -192,6 +196,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   /** The TCP address, HOST:PORT. */
   get tcp(): string {
     return this.#topology?.tcp === undefined ? '' : hostPortText(this.#topology.tcp);
+  }
+  /** The address of WebSocket and WebRTC peers, HOST:PORT; empty without one. */
+  get web(): string {
+    return this.#web === undefined ? '' : hostPortText(this.#web.address);
   }
   /** The instruction set that the kernel uses, or null where the backend has none. */
   get kernelName(): string | null {
@@ -313,7 +321,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
-      counters: readCounters(this.#arena),
+      counters: { ...readCounters(this.#arena), web: this.#web?.counts ?? zeroCounts() },
       keyTables: this.#kernel?.stats() ?? null,
     };
   }
@@ -348,6 +356,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   async #startThreads(journals: Journals, token: string): Promise<void> {
     const { config } = this;
     const ports: MessagePort[] = [];
+    const webPorts: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
     const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
@@ -361,6 +370,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
         limits: { connectionsMax: tcpConnections, connectionsPerAddressMax: tcpConnectionsPerAddress },
       },
       onControlPort: (port) => ports.push(port),
+      ...(config.web && { onWebPort: (port: MessagePort) => webPorts.push(port) }),
       journals: journals.starts,
       drainMsMax: this.#drainMsMax,
       onFailure: (error) => this.#failBy(error),
@@ -375,7 +385,26 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
+    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
+  }
+
+  #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
+    const {
+      tls,
+      webOrigins: origins,
+      webrtc,
+      iceServers,
+      webPeers,
+      webPeersPerAddress,
+      webOffersPerSecond,
+    } = this.config;
+    const limits = {
+      peersMax: webPeers,
+      peersPerAddressMax: webPeersPerAddress,
+      offersPerSecond: webOffersPerSecond,
+    };
+    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, this.#logger);
   }
 
   /** Answers the control messages of all threads' connections. */
@@ -409,7 +438,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
 
   async #stop(): Promise<NodeTotals> {
     await this.#housekeeping?.stop();
+    this.#web?.stopReceiving();
     await this.#topology?.stop();
+    await this.#web?.close();
     await this.#feed.stop();
     await this.#meter.stop();
     try {

@@ -20,8 +20,8 @@ import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
 import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
-import { VoucherMarks } from './voucher-marks.ts';
 import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
+import { VoucherMarks } from './voucher-marks.ts';
 
 const BUSY: Verdict = { kind: 'busy' };
 

@@ -41,6 +41,26 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/local.ts',
     'src/transport/local-calls.ts',
   ],
+  'test/hostile/web.test.ts': [
+    'src/optional-libraries.ts',
+    'src/web/counters.ts',
+    'src/web/feed.ts',
+    'src/web/offers.ts',
+    'src/web/peer.ts',
+    'src/web/peers.ts',
+    'src/web/webrtc.ts',
+    'src/web/websocket.ts',
+  ],
+  'test/integration/web.test.ts': [
+    'src/client/links/carrier-webrtc.ts',
+    'src/client/links/carrier-websocket.ts',
+    'src/client/links/carrier.ts',
+    'src/client/links/open-carrier.ts',
+    'src/threads/web-process.ts',
+    'src/transport/frames-end.ts',
+    'src/transport/web.ts',
+    'src/web/main.ts',
+  ],
   'test/unit/meter/charges.test.ts': [
     'src/meter/account.ts',
     'src/meter/accounts.ts',
@@ -145,6 +165,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/load/corpus.ts',
     'src/load/dispatch.ts',
     'src/load/generator-thread.ts',
+    'src/load/links/link-carrier.ts',
     'src/load/node-side.ts',
     'src/load/run.ts',
     'src/load/text.ts',
@@ -162,6 +183,7 @@ const TYPES_ALONE = [
   'src/control/meter-control.ts',
   'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
+  'src/web/messages.ts',
 ];
 
 function files(folder: string, end: RegExp): string[] {

@@ -28,7 +28,7 @@ export interface LinkReceiver {
 /** What a link has carried. */
 export interface LinkStats {
   /** What carries the claims now. */
-  transport: 'udp' | 'tcp' | 'tls';
+  transport: 'udp' | 'tcp' | 'tls' | 'websocket' | 'webrtc';
   /** How often an `auto` link changed it. */
   transportSwitches: number;
   datagramsSent: number;

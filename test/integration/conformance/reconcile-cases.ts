@@ -25,7 +25,7 @@ const ROUND_MS_MAX = 60;
 const MOST = 0.8;
 const SETTLE_MS_MAX = 60_000;
 
-/** Signed once, at first use: every transport has the same claims. */
+/** Signed once, at first use: every transport has the same claims, or as many of them from the first on. */
 let signed: ClaimPlan | undefined;
 const plan = (): ClaimPlan => {
   signed ??= new ClaimPlan(CLAIMS_MAX, CHANNELS, 5_2026);
@@ -113,8 +113,8 @@ class Payer {
 async function reconcile(stage: Stage): Promise<void> {
   const claims = plan();
   await stage.openThese(claims.channels, { capacity: PLAN_CAPACITY, expiresAt: 0 });
-  const judge = new Judge(claims);
   const path = await stage.entry.faultyPath(stage.address!, random(100_000));
+  const judge = new Judge(claims, path.isUnordered !== true);
   const payer = new Payer(stage, path, claims, judge);
   try {
     await payer.run();

@@ -6,6 +6,7 @@ import type { Random } from '../../support/random.ts';
 import type { StreamWire, Wire } from '../../support/wire-client.ts';
 import { cuttingRelay, openTcpWire, openTlsWire, TLS_PAIR } from '../../support/wire-tcp.ts';
 import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp.ts';
+import { openRtcWire, openWebSocketWire } from '../../support/wire-web.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 type Layout = 'pipeline' | 'lanes';
@@ -59,6 +60,27 @@ const stream = (name: string, layout: Layout, connect: typeof openTcpWire, optio
   hasBackpressure: true,
 });
 
+/** Below DTLS and SCTP: the answer is as the node gave it, but for the port, which is the relay's. */
+async function lossyRtcPath(address: string, from: Random): Promise<FaultyPath> {
+  const relay = await lossyRelay(address, from);
+  return { ...relay, address: `${address}/${relay.address}`, witness: undefined, isUnordered: true };
+}
+
+const web = (
+  name: string,
+  layout: Layout,
+  parts: Pick<TransportEntry, 'connect' | 'faultyPath' | 'faultsMin' | 'claims'>,
+): TransportEntry => ({
+  name: `${name}, ${layout}`,
+  options: { layout, web: ANY_PORT, webrtc: name === 'webrtc', webOffersPerSecond: 10_000 },
+  address: (node) => node.web,
+  ...parts,
+  payloadBytesMax: 65_536,
+  hasBackpressure: true,
+});
+const websocket = { connect: openWebSocketWire, faultyPath: cuttingRelay, faultsMin: 5 };
+const webrtc = { connect: openRtcWire, faultyPath: lossyRtcPath, faultsMin: 100 };
+
 export const TRANSPORTS: readonly TransportEntry[] = [
   udp('pipeline'),
   udp('lanes'),
@@ -66,4 +88,8 @@ export const TRANSPORTS: readonly TransportEntry[] = [
   stream('tcp', 'lanes', openTcpWire),
   stream('tls', 'pipeline', openTlsWire, { tls: TLS_PAIR }),
   stream('tls', 'lanes', openTlsWire, { tls: TLS_PAIR }),
+  web('websocket', 'pipeline', { ...websocket, claims: CLAIMS_AGAIN }),
+  web('websocket', 'lanes', { ...websocket, claims: CLAIMS }),
+  web('webrtc', 'pipeline', { ...webrtc, claims: CLAIMS_AGAIN }),
+  web('webrtc', 'lanes', { ...webrtc, claims: CLAIMS }),
 ];
