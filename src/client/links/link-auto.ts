@@ -94,10 +94,10 @@ export class AutoLink implements PeerLink {
   }
 
   stats(): LinkStats {
-    const { datagramsSent } = this.#udp.stats();
-    const { transport, pool } = this.#tcp.stats();
-    const current = this.#current === 'udp' ? 'udp' : transport;
-    return { transport: current, transportSwitches: this.#switches, datagramsSent, ...(pool && { pool }) };
+    const udp = this.#udp.stats();
+    const tcp = this.#tcp.stats();
+    const { transport } = this.#current === 'udp' ? udp : tcp;
+    return { ...udp, ...tcp, transport, transportSwitches: this.#switches, datagramsSent: udp.datagramsSent };
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,292 @@
+/**
+ * A link over one connection that carries whole messages: a WebSocket, or a WebRTC data channel. It runs in Node and in a
+ * page alike; who opens the socket differs. Payer's thread.
+ *
+ * Each message is one payload, as in a TCP stream but without its length: claims back to back, or a control message. A
+ * connection is opened when there is something to send, and again after a pause when it was lost. What it may have lost
+ * is sent again, since amounts are cumulative.
+ */
+import { copyClaim } from '../../../protocol/claim.ts';
+import type { ControlAnswer } from '../../../protocol/control.ts';
+import { CLAIM_BYTES, CLAIM_CHANNEL_ID, PAYLOAD_CONTROL } from '../../../protocol/layout.ts';
+import { ClaimwireError } from '../../errors.ts';
+import type { Clock } from '../clock.ts';
+import { ControlCalls } from '../control-calls.ts';
+import type { AskedRequest, ControlLink, LinkReceiver, LinkStats } from './peer-link.ts';
+
+/** A connection, as the link uses it. */
+export interface MessageSocket {
+  /** Bytes handed to it and not yet sent. */
+  readonly bufferedAmount: number;
+  /** Sends one message. The bytes are the socket's from now on. */
+  send(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Ends it now; no event follows. */
+  close(): void;
+}
+
+/** What a connection tells its link: `opened`, then messages, then `closed`; or `closed` alone where it cannot be opened. */
+export interface MessageSocketEvents {
+  opened(): void;
+  /** The bytes are borrowed for the call. */
+  message(bytes: Uint8Array): void;
+  closed(error: Error): void;
+}
+
+/** Starts a connection. It never throws, and calls no event before it returns. */
+export type OpenMessageSocket = (events: MessageSocketEvents) => MessageSocket;
+
+/** How a link differs from another one. */
+export interface MessageLinkOptions {
+  readonly transport: 'websocket' | 'webrtc';
+  /** The other end, for messages. */
+  readonly peer: string;
+  readonly open: OpenMessageSocket;
+  readonly claimsPerMessageMax: number;
+  readonly clock: Clock;
+  /** 0 up to 1. */
+  readonly random: () => number;
+}
+
+/** Unsent bytes beyond which claims wait at the payer, where a newer one of the channel replaces them: 700 claims. */
+const UNSENT_BYTES_MAX = 64 << 10;
+/** How soon it is looked at whether the socket has room again. Browsers do not tell that of a WebSocket. */
+const ROOM_MS = 5;
+const CONNECT_MS_MAX = 8_000;
+/** Pause between attempts to connect, doubled each time: a node that restarts is found again within a second or two. */
+const BACKOFF_MS_FIRST = 50;
+const BACKOFF_MS_MAX = 2_000;
+/**
+ * A connection whose node owes an answer is cut after so many timeouts of the payer, but not before two seconds, since a
+ * slow sync is no reason to send everything again.
+ */
+const PATIENCE_RTOS = 4;
+const PATIENCE_MS_MIN = 2_000;
+const PATIENCE_ASK_MS = 11_000;
+
+interface Connection {
+  readonly socket: MessageSocket;
+  readonly calls: ControlCalls;
+  isOpen: boolean;
+  /** By when it must be open, or the node must send something; 0 where nothing is due. */
+  dueAt: number;
+}
+
+export class MessageLink implements ControlLink {
+  readonly #options: MessageLinkOptions;
+  /** Channels whose newest claim found no room, or no connection. */
+  readonly #held = new Set<bigint>();
+  readonly #flush = (): void => {
+    this.#flushScheduled = false;
+    this.#sendBatch();
+  };
+  #receiver: LinkReceiver | undefined;
+  #connection: Connection | undefined;
+  #batch: { bytes: Uint8Array<ArrayBuffer>; view: DataView; claims: number } | undefined;
+  #flushScheduled = false;
+  #cancelRoom: (() => void) | undefined;
+  #cancelDue: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #askers: { begin: (calls: ControlCalls) => void; fail: (error: Error) => void }[] = [];
+  #failures = 0;
+  #closed = false;
+  readonly #counts = { messagesSent: 0, opened: 0, openFailures: 0, lost: 0 };
+
+  constructor(options: MessageLinkOptions) {
+    this.#options = options;
+  }
+
+  get peer(): string {
+    return this.#options.peer;
+  }
+
+  listen(receiver: LinkReceiver): void {
+    this.#receiver = receiver;
+    // So that the first claim need not wait for a handshake.
+    this.#connect();
+  }
+
+  /** Always true: no other payer shares the connection. */
+  open(): boolean {
+    return true;
+  }
+
+  send(claims: DataView, offset: number): boolean {
+    const connection = this.#connection;
+    const channelId = claims.getBigUint64(offset + CLAIM_CHANNEL_ID);
+    if (connection === undefined || !connection.isOpen) {
+      this.#held.add(channelId);
+      this.#connect();
+      return false;
+    }
+    if (connection.socket.bufferedAmount >= UNSENT_BYTES_MAX) {
+      this.#held.add(channelId);
+      this.#awaitRoom();
+      return false;
+    }
+    this.#held.delete(channelId);
+    this.#batch ??= this.#newBatch();
+    const batch = this.#batch;
+    copyClaim(claims, offset, batch.view, batch.claims * CLAIM_BYTES);
+    batch.claims += 1;
+    if (batch.claims === this.#options.claimsPerMessageMax) this.#sendBatch();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      this.#options.clock.afterInput(this.#flush);
+    }
+    this.#expect(connection, Math.max(PATIENCE_MS_MIN, PATIENCE_RTOS * this.#receiver!.rtt.rtoMs));
+    return true;
+  }
+
+  async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+    const calls = await new Promise<ControlCalls>((begin, fail) => {
+      if (this.#closed) throw closedError();
+      if (this.#connection?.isOpen) begin(this.#connection.calls);
+      else {
+        this.#askers.push({ begin, fail });
+        this.#connect();
+      }
+    });
+    return await calls.ask(request);
+  }
+
+  stats(): LinkStats {
+    const { transport } = this.#options;
+    return { transport, transportSwitches: 0, datagramsSent: 0, messages: { ...this.#counts } };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelRetry?.();
+    for (const { fail } of this.#askers.splice(0)) fail(closedError());
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (connection.isOpen) this.#sendBatch();
+    this.#end(connection);
+  }
+
+  #connect(): void {
+    if (this.#closed || this.#connection !== undefined || this.#cancelRetry !== undefined) return;
+    const { clock, open } = this.#options;
+    const isCurrent = () => this.#connection === connection;
+    const socket = open({
+      opened: () => {
+        if (isCurrent()) this.#opened(connection);
+      },
+      message: (bytes) => {
+        if (isCurrent()) this.#message(connection, bytes);
+      },
+      closed: (error) => {
+        if (isCurrent()) this.#lost(connection, error);
+      },
+    });
+    const calls = new ControlCalls(clock, (payload) => {
+      this.#sendBatch();
+      this.#counts.messagesSent += 1;
+      socket.send(payload.slice());
+      this.#expect(connection, PATIENCE_ASK_MS);
+    });
+    const connection: Connection = { socket, calls, isOpen: false, dueAt: 0 };
+    this.#connection = connection;
+    this.#expect(connection, CONNECT_MS_MAX);
+  }
+
+  #opened(connection: Connection): void {
+    connection.isOpen = true;
+    connection.dueAt = 0;
+    this.#counts.opened += 1;
+    for (const { begin } of this.#askers.splice(0)) begin(connection.calls);
+    this.#sendHeld();
+  }
+
+  #message(connection: Connection, bytes: Uint8Array): void {
+    connection.dueAt = 0;
+    this.#failures = 0;
+    if (bytes[0] === PAYLOAD_CONTROL) connection.calls.reply(bytes, 1, bytes.length);
+    else this.#receiver!.message(bytes, 0, bytes.length);
+  }
+
+  /** The connection could not be opened, ended, or does not answer. */
+  #lost(connection: Connection, error: Error): void {
+    if (connection.isOpen) this.#counts.lost += 1;
+    else this.#counts.openFailures += 1;
+    const { peer, clock, random } = this.#options;
+    const cause = connection.isOpen ? error : Object.assign(error, { code: 'CONNECT_FAILED' });
+    this.#end(connection);
+    for (const { fail } of this.#askers.splice(0))
+      fail(new ClaimwireError('NODE_UNREACHABLE', `expected a connection to ${peer}, got ${error.message}`));
+    const pauseMs = Math.min(BACKOFF_MS_FIRST * 2 ** this.#failures, BACKOFF_MS_MAX) * (0.5 + random());
+    this.#failures += 1;
+    this.#cancelRetry = clock.after(Math.ceil(pauseMs), () => {
+      this.#cancelRetry = undefined;
+      // Whatever is unacknowledged is handed in again, which opens a connection. Where nothing is, none is needed.
+      this.#receiver!.resendAll();
+    });
+    this.#receiver!.fault(cause);
+  }
+
+  #end(connection: Connection): void {
+    this.#connection = undefined;
+    this.#batch = undefined;
+    this.#held.clear();
+    this.#cancelRoom?.();
+    this.#cancelRoom = undefined;
+    this.#cancelDue?.();
+    this.#cancelDue = undefined;
+    connection.socket.close();
+    connection.calls.end();
+  }
+
+  #sendBatch(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    this.#counts.messagesSent += 1;
+    this.#connection?.socket.send(batch.bytes.slice(0, batch.claims * CLAIM_BYTES));
+  }
+
+  #sendHeld(): void {
+    for (const channelId of [...this.#held]) {
+      if (this.#connection === undefined || this.#connection.socket.bufferedAmount >= UNSENT_BYTES_MAX) break;
+      this.#held.delete(channelId);
+      this.#receiver!.resend(channelId);
+    }
+    if (this.#held.size > 0) this.#awaitRoom();
+  }
+
+  #awaitRoom(): void {
+    this.#cancelRoom ??= this.#options.clock.after(ROOM_MS, () => {
+      this.#cancelRoom = undefined;
+      if (this.#connection?.isOpen) this.#sendHeld();
+    });
+  }
+
+  /** Something was sent, or begun, which must show a result within `patienceMs`. */
+  #expect(connection: Connection, patienceMs: number): void {
+    if (connection.dueAt === 0) connection.dueAt = this.#options.clock.now() + patienceMs;
+    this.#armDue(connection);
+  }
+
+  /** There is one timer at most, and it is checked when it fires, so that a message sets none. */
+  #armDue(connection: Connection): void {
+    const { clock } = this.#options;
+    this.#cancelDue ??= clock.after(Math.max(1, Math.ceil(connection.dueAt - clock.now())), () => {
+      // After a stall of this thread the messages that came meanwhile are read first.
+      clock.afterInput(() => {
+        if (this.#connection !== connection) return;
+        this.#cancelDue = undefined;
+        if (connection.dueAt === 0) return;
+        if (connection.dueAt > clock.now()) this.#armDue(connection);
+        else this.#lost(connection, new Error(connection.isOpen ? 'no answer in time' : 'no connection in time'));
+      });
+    });
+  }
+
+  #newBatch() {
+    const bytes = new Uint8Array(this.#options.claimsPerMessageMax * CLAIM_BYTES);
+    return { bytes, view: new DataView(bytes.buffer), claims: 0 };
+  }
+}
+
+function closedError(): ClaimwireError {
+  return new ClaimwireError('PAYER_CLOSED', 'expected an open payer, got a closed one');
+}
