@@ -28,7 +28,7 @@ import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
-import { hostPortText } from './host-port.ts';
+import { type HostPort, hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
@@ -44,12 +44,14 @@ import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { WebProcess } from './threads/web-process.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
 import type { Kernel, KernelStart } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
 import { packageVersion } from './version.ts';
+import { zeroCounts } from './web/counters.ts';
 
 /** A stop drops claims that are still unverified after this time; payers send them again. */
 const DRAIN_MS_MAX = 5_000;
@@ -86,6 +88,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #keys = new KeyCheck();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
+  #web: WebProcess | undefined;
   #housekeeping: Housekeeping | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
@@ -126,6 +129,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       if (node !== undefined) {
         await node.#housekeeping?.stop();
         await node.#topology?.terminate();
+        await node.#web?.terminate();
       }
       await closeFolder(folder, logger);
       throw error;
@@ -181,6 +185,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   /** The TCP address, HOST:PORT. */
   get tcp(): string {
     return this.#topology?.tcp === undefined ? '' : hostPortText(this.#topology.tcp);
+  }
+  /** The address of WebSocket and WebRTC peers, HOST:PORT; empty without one. */
+  get web(): string {
+    return this.#web === undefined ? '' : hostPortText(this.#web.address);
   }
   /** The instruction set that the kernel uses, or null where the backend has none. */
   get kernelName(): string | null {
@@ -304,7 +312,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
-      counters: readCounters(this.#arena),
+      counters: { ...readCounters(this.#arena), web: this.#web?.counts ?? zeroCounts() },
       keyTables: this.#kernel?.stats() ?? null,
     };
   }
@@ -339,6 +347,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   async #startThreads(journals: Journals, token: string): Promise<void> {
     const { config } = this;
     const ports: MessagePort[] = [];
+    const webPorts: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
     const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
@@ -352,6 +361,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
         limits: { connectionsMax: tcpConnections, connectionsPerAddressMax: tcpConnectionsPerAddress },
       },
       onControlPort: (port) => ports.push(port),
+      ...(config.web && { onWebPort: (port: MessagePort) => webPorts.push(port) }),
       journals: journals.starts,
       drainMsMax: DRAIN_MS_MAX,
       onFailure: (error) => this.#failBy(error),
@@ -366,7 +376,18 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
+    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
+  }
+
+  #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
+    const { tls, webOrigins: origins, webrtc, iceServers, webPeers, webPeersPerAddress, webOffersPerSecond } = this.config;
+    const limits = {
+      peersMax: webPeers,
+      peersPerAddressMax: webPeersPerAddress,
+      offersPerSecond: webOffersPerSecond,
+    };
+    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, this.#logger);
   }
 
   /** Answers the control messages of all threads' connections. */
@@ -400,7 +421,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
 
   async #stop(): Promise<NodeTotals> {
     await this.#housekeeping?.stop();
+    this.#web?.stopReceiving();
     await this.#topology?.stop();
+    await this.#web?.close();
     await this.#feed.stop();
     await this.#meter.stop();
     try {

@@ -6,6 +6,7 @@ import type { Random } from '../../support/random.ts';
 import type { StreamWire, Wire } from '../../support/wire-client.ts';
 import { cuttingRelay, openTcpWire, openTlsWire, TLS_PAIR } from '../../support/wire-tcp.ts';
 import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp.ts';
+import { openRtcWire, openWebSocketWire } from '../../support/wire-web.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 type Layout = 'pipeline' | 'lanes';
@@ -52,6 +53,23 @@ const stream = (name: string, layout: Layout, connect: typeof openTcpWire, optio
   hasBackpressure: true,
 });
 
+/** Below DTLS and SCTP: the answer is as the node gave it, but for the port, which is the relay's. */
+async function lossyRtcPath(address: string, from: Random): Promise<FaultyPath> {
+  const relay = await lossyRelay(address, from);
+  return { ...relay, address: `${address}/${relay.address}`, witness: undefined };
+}
+
+const web = (name: string, layout: Layout, parts: Pick<TransportEntry, 'connect' | 'faultyPath' | 'faultsMin'>): TransportEntry => ({
+  name: `${name}, ${layout}`,
+  options: { layout, web: ANY_PORT, webrtc: name === 'webrtc', webOffersPerSecond: 10_000 },
+  address: (node) => node.web,
+  ...parts,
+  payloadBytesMax: 65_536,
+  hasBackpressure: true,
+});
+const websocket = { connect: openWebSocketWire, faultyPath: cuttingRelay, faultsMin: 25 };
+const webrtc = { connect: openRtcWire, faultyPath: lossyRtcPath, faultsMin: 300 };
+
 export const TRANSPORTS: readonly TransportEntry[] = [
   udp('pipeline'),
   udp('lanes'),
@@ -59,4 +77,8 @@ export const TRANSPORTS: readonly TransportEntry[] = [
   stream('tcp', 'lanes', openTcpWire),
   stream('tls', 'pipeline', openTlsWire, { tls: TLS_PAIR }),
   stream('tls', 'lanes', openTlsWire, { tls: TLS_PAIR }),
+  web('websocket', 'pipeline', websocket),
+  web('websocket', 'lanes', websocket),
+  web('webrtc', 'pipeline', webrtc),
+  web('webrtc', 'lanes', webrtc),
 ];
