@@ -164,7 +164,7 @@ export class PayerCore {
 
   async #prove({ identity }: Flow): Promise<ResumedChannel> {
     if (this.#link.ask === undefined)
-      throw invalid('resume: expected a link with a control channel, got a bare socket');
+      throw invalid('resume: expected a link with a control channel (tcp, tls, udp, auto), got one without');
     const answer = await this.#link.ask((nonce) => resumeRequest(identity, nonce));
     return await checkBestClaim(identity, answer, this.#parts.verifyEd25519);
   }

@@ -2,17 +2,13 @@
  * A link over one connection that carries whole messages: a WebSocket, or a WebRTC data channel. It runs in Node and in a
  * page alike; who opens the socket differs. Payer's thread.
  *
- * Each message is one payload, as in a TCP stream but without its length: claims back to back, or a control message. A
- * connection is opened when there is something to send, and again after a pause when it was lost. What it may have lost
- * is sent again, since amounts are cumulative.
+ * Each message is what a datagram is: claims back to back. A connection is opened when there is something to send, and
+ * again after a pause when it was lost. What it may have lost is sent again, since amounts are cumulative.
  */
 import { copyClaim } from '../../../protocol/claim.ts';
-import type { ControlAnswer } from '../../../protocol/control.ts';
-import { CLAIM_BYTES, CLAIM_CHANNEL_ID, PAYLOAD_CONTROL } from '../../../protocol/layout.ts';
-import { ClaimwireError } from '../../errors.ts';
+import { CLAIM_BYTES, CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
-import { ControlCalls } from '../control-calls.ts';
-import type { AskedRequest, ControlLink, LinkReceiver, LinkStats } from './peer-link.ts';
+import type { LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 
 /** A connection, as the link uses it. */
 export interface MessageSocket {
@@ -61,17 +57,15 @@ const BACKOFF_MS_MAX = 2_000;
  */
 const PATIENCE_RTOS = 4;
 const PATIENCE_MS_MIN = 2_000;
-const PATIENCE_ASK_MS = 11_000;
 
 interface Connection {
   readonly socket: MessageSocket;
-  readonly calls: ControlCalls;
   isOpen: boolean;
   /** By when it must be open, or the node must send something; 0 where nothing is due. */
   dueAt: number;
 }
 
-export class MessageLink implements ControlLink {
+export class MessageLink implements PeerLink {
   readonly #options: MessageLinkOptions;
   /** Channels whose newest claim found no room, or no connection. */
   readonly #held = new Set<bigint>();
@@ -86,7 +80,6 @@ export class MessageLink implements ControlLink {
   #cancelRoom: (() => void) | undefined;
   #cancelDue: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
-  #askers: { begin: (calls: ControlCalls) => void; fail: (error: Error) => void }[] = [];
   #failures = 0;
   #closed = false;
   readonly #counts = { messagesSent: 0, opened: 0, openFailures: 0, lost: 0 };
@@ -137,18 +130,6 @@ export class MessageLink implements ControlLink {
     return true;
   }
 
-  async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
-    const calls = await new Promise<ControlCalls>((begin, fail) => {
-      if (this.#closed) throw closedError();
-      if (this.#connection?.isOpen) begin(this.#connection.calls);
-      else {
-        this.#askers.push({ begin, fail });
-        this.#connect();
-      }
-    });
-    return await calls.ask(request);
-  }
-
   stats(): LinkStats {
     const { transport } = this.#options;
     return { transport, transportSwitches: 0, datagramsSent: 0, messages: { ...this.#counts } };
@@ -157,7 +138,6 @@ export class MessageLink implements ControlLink {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelRetry?.();
-    for (const { fail } of this.#askers.splice(0)) fail(closedError());
     const connection = this.#connection;
     if (connection === undefined) return;
     if (connection.isOpen) this.#sendBatch();
@@ -166,7 +146,7 @@ export class MessageLink implements ControlLink {
 
   #connect(): void {
     if (this.#closed || this.#connection !== undefined || this.#cancelRetry !== undefined) return;
-    const { clock, open } = this.#options;
+    const { open } = this.#options;
     const isCurrent = () => this.#connection === connection;
     const socket = open({
       opened: () => {
@@ -179,13 +159,7 @@ export class MessageLink implements ControlLink {
         if (isCurrent()) this.#lost(connection, error);
       },
     });
-    const calls = new ControlCalls(clock, (payload) => {
-      this.#sendBatch();
-      this.#counts.messagesSent += 1;
-      socket.send(payload.slice());
-      this.#expect(connection, PATIENCE_ASK_MS);
-    });
-    const connection: Connection = { socket, calls, isOpen: false, dueAt: 0 };
+    const connection: Connection = { socket, isOpen: false, dueAt: 0 };
     this.#connection = connection;
     this.#expect(connection, CONNECT_MS_MAX);
   }
@@ -194,26 +168,22 @@ export class MessageLink implements ControlLink {
     connection.isOpen = true;
     connection.dueAt = 0;
     this.#counts.opened += 1;
-    for (const { begin } of this.#askers.splice(0)) begin(connection.calls);
     this.#sendHeld();
   }
 
   #message(connection: Connection, bytes: Uint8Array): void {
     connection.dueAt = 0;
     this.#failures = 0;
-    if (bytes[0] === PAYLOAD_CONTROL) connection.calls.reply(bytes, 1, bytes.length);
-    else this.#receiver!.message(bytes, 0, bytes.length);
+    this.#receiver!.message(bytes, 0, bytes.length);
   }
 
   /** The connection could not be opened, ended, or does not answer. */
   #lost(connection: Connection, error: Error): void {
     if (connection.isOpen) this.#counts.lost += 1;
     else this.#counts.openFailures += 1;
-    const { peer, clock, random } = this.#options;
+    const { clock, random } = this.#options;
     const cause = connection.isOpen ? error : Object.assign(error, { code: 'CONNECT_FAILED' });
     this.#end(connection);
-    for (const { fail } of this.#askers.splice(0))
-      fail(new ClaimwireError('NODE_UNREACHABLE', `expected a connection to ${peer}, got ${error.message}`));
     const pauseMs = Math.min(BACKOFF_MS_FIRST * 2 ** this.#failures, BACKOFF_MS_MAX) * (0.5 + random());
     this.#failures += 1;
     this.#cancelRetry = clock.after(Math.ceil(pauseMs), () => {
@@ -233,7 +203,6 @@ export class MessageLink implements ControlLink {
     this.#cancelDue?.();
     this.#cancelDue = undefined;
     connection.socket.close();
-    connection.calls.end();
   }
 
   #sendBatch(): void {
@@ -285,8 +254,4 @@ export class MessageLink implements ControlLink {
     const bytes = new Uint8Array(this.#options.claimsPerMessageMax * CLAIM_BYTES);
     return { bytes, view: new DataView(bytes.buffer), claims: 0 };
   }
-}
-
-function closedError(): ClaimwireError {
-  return new ClaimwireError('PAYER_CLOSED', 'expected an open payer, got a closed one');
 }
