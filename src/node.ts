@@ -381,7 +381,15 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   }
 
   #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
-    const { tls, webOrigins: origins, webrtc, iceServers, webPeers, webPeersPerAddress, webOffersPerSecond } = this.config;
+    const {
+      tls,
+      webOrigins: origins,
+      webrtc,
+      iceServers,
+      webPeers,
+      webPeersPerAddress,
+      webOffersPerSecond,
+    } = this.config;
     const limits = {
       peersMax: webPeers,
       peersPerAddressMax: webPeersPerAddress,

@@ -12,7 +12,7 @@ import type { LoadValues } from './load.ts';
 import { adminAddress } from './options.ts';
 
 const KEYS_DEFAULT_MAX = 1_000;
-const SOCKETS_DEFAULT = { udp: 16, tcp: 4 } as const;
+const SOCKETS_DEFAULT = { udp: 16, tcp: 4, ws: 4, 'webrtc+http': 4 } as const;
 const CORPUS_CLAIMS_MAX = 40_000_000;
 
 /** Throws USAGE, or NODE_UNREACHABLE when the node's name has no address. */
@@ -80,7 +80,7 @@ function atMost(value: number, channels: number, flag: string): number {
 
 /** Reads HOST:PORT after the scheme; a name is looked up once. */
 async function readTarget(to: string): Promise<Target> {
-  const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp'], '--to'));
+  const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp', 'ws', 'webrtc+http'], '--to'));
   try {
     return { protocol: scheme, host: (await lookup(host)).address, port };
   } catch (error) {

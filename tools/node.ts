@@ -42,6 +42,7 @@ async function runNode(options: ServeOptions & { logger: Logger }): Promise<numb
     udp: node.udp,
     tcp: node.tcp,
     tls: node.config.tls !== undefined,
+    web: node.web === '' ? null : node.web,
     http,
     backend: node.backend,
     kernel: node.kernelName,

@@ -92,7 +92,9 @@ export class Sockets {
 
   /** Called once, when the steps are ready. `onPayloads` is called before each run of payloads. */
   startReceiving(sink: StreamSink, onPayloads: () => void): void {
-    this.transports.forEach((transport) => transport.startReceiving(sink, onPayloads));
+    this.transports.forEach((transport) => {
+      transport.startReceiving(sink, onPayloads);
+    });
   }
 
   /** Called once a turn, after slots were freed: resumes connections that waited, and counts the kernel's drops. */
@@ -107,7 +109,9 @@ export class Sockets {
   }
 
   stopReceiving(): void {
-    this.transports.forEach((transport) => transport.stopReceiving());
+    this.transports.forEach((transport) => {
+      transport.stopReceiving();
+    });
   }
 
   async close(): Promise<void> {

@@ -67,7 +67,10 @@ export class Front {
     });
     this.#server.on('request', (request, response) => void this.#request(request, response));
     this.#server.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head));
-    this.#timer = setInterval(() => this.peers.tick(), Math.max(10, Math.min(TICK_MS_MAX, helloMsMax / 4, idleMsMax / 4)));
+    this.#timer = setInterval(
+      () => this.peers.tick(),
+      Math.max(10, Math.min(TICK_MS_MAX, helloMsMax / 4, idleMsMax / 4)),
+    );
   }
 
   /** Listens. Rejects with the system's error, or with DEPENDENCY_MISSING. */

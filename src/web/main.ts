@@ -57,5 +57,4 @@ process.on('message', (message: ToWeb) => {
 // The node has ended, in whatever way.
 process.on('disconnect', () => process.exit(0));
 // An operator's Ctrl-C reaches the whole group: the node decides when this process ends.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});

@@ -149,9 +149,11 @@ export class Peer implements FeedSource {
   end(): void {
     if (this.#isOver) return;
     const socket = this.#socket;
-    if (socket === undefined) return this.gone();
-    this.#leave();
-    socket.end();
+    if (socket === undefined) this.gone();
+    else {
+      this.#leave();
+      socket.end();
+    }
   }
 
   /** It has ended, or ends now. */

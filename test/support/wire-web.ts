@@ -40,7 +40,11 @@ export interface RtcSession {
 export async function openRtcSession(address: string): Promise<RtcSession> {
   const [node, relay] = address.split('/');
   const { default: library } = await import('node-datachannel');
-  const connection = new library.PeerConnection('test', { iceServers: [], bindAddress: '127.0.0.1', maxMessageSize: 65_536 });
+  const connection = new library.PeerConnection('test', {
+    iceServers: [],
+    bindAddress: '127.0.0.1',
+    maxMessageSize: 65_536,
+  });
   const gathered = new Promise<void>((resolve) =>
     connection.onGatheringStateChange((state) => state === 'complete' && resolve()),
   );

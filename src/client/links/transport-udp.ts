@@ -16,9 +16,9 @@ export interface DatagramSocket {
   readonly peer: string;
   /**
    * Called once, by the payer. `onMessage` borrows the bytes for the call; `onError` gets errors that the socket survives,
-   * such as that nothing listens at the peer.
+   * such as that nothing listens at the peer. `onOpen` says that a connection was replaced: what it carried may be lost.
    */
-  listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void): void;
+  listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void, onOpen: () => void): void;
   /** Sends one datagram; calls `sent` when the bytes may be written again. */
   send(bytes: Uint8Array, offset: number, length: number, sent: (error?: Error | null) => void): void;
   /** Nothing is heard or sent any more. */

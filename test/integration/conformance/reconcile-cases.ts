@@ -1,5 +1,5 @@
 /**
- * 100,000 claims over 200 channels by the worst way there is to the node, and then the books: the model, every ack on the
+ * 100,000 claims (fewer where a transport's other layout has had them) over 200 channels by the worst way there is to the node, and then the books: the model, every ack on the
  * way, GET /channels, and the same once more after a restart.
  *
  * The payer sends each claim once, in rounds, and at the end again the newest of each channel until it is durable: a
@@ -24,7 +24,7 @@ const ROUND_MS_MAX = 60;
 const MOST = 0.8;
 const SETTLE_MS_MAX = 60_000;
 
-/** Signed once, at first use: every transport has the same claims. */
+/** Signed once, at first use: every transport has the same claims, or as many of them from the first on. */
 let signed: ClaimPlan | undefined;
 const plan = (): ClaimPlan => {
   signed ??= new ClaimPlan(CLAIMS, CHANNELS, 5_2026);
@@ -50,8 +50,9 @@ class Payer {
   }
 
   async run(): Promise<void> {
-    for (let first = 0; first < CLAIMS; first += CLAIMS_PER_ROUND) {
-      const last = Math.min(first + CLAIMS_PER_ROUND, CLAIMS);
+    const { claims = CLAIMS } = this.#stage.entry;
+    for (let first = 0; first < claims; first += CLAIMS_PER_ROUND) {
+      const last = Math.min(first + CLAIMS_PER_ROUND, claims);
       for (let at = first; at < last; at += CLAIMS_PER_PAYLOAD)
         await this.#send(at, Math.min(at + CLAIMS_PER_PAYLOAD, last));
       await this.#wait(Math.floor(CHANNELS * (1 - MOST)), ROUND_MS_MAX);
@@ -111,8 +112,8 @@ class Payer {
 async function reconcile(stage: Stage): Promise<void> {
   const claims = plan();
   await stage.openThese(claims.channels, { capacity: PLAN_CAPACITY, expiresAt: 0 });
-  const judge = new Judge(claims);
   const path = await stage.entry.faultyPath(stage.address!, random(100_000));
+  const judge = new Judge(claims, path.isUnordered !== true);
   const payer = new Payer(stage, path, claims, judge);
   try {
     await payer.run();
@@ -131,5 +132,5 @@ async function reconcile(stage: Stage): Promise<void> {
 }
 
 export const RECONCILE_CASES: readonly ConformanceCase[] = [
-  { name: `reconciles ${CLAIMS} claims with faults`, run: reconcile, ownNode: {} },
+  { name: 'reconciles 100,000 claims with faults, or what its transport says', run: reconcile, ownNode: {} },
 ];
