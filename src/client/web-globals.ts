@@ -3,57 +3,17 @@
  * no other file can use a page's globals. `tsconfig.browser.json` checks that the DOM has all of this.
  */
 
+import type { PeerConnectionLike } from './links/carrier-webrtc.ts';
+import type { WebSocketLike } from './links/carrier-websocket.ts';
+
 /** It is called with an event. `never` lets the DOM's own types fit. */
 type Handler = ((event: never) => void) | null;
-
-/** An event with a message. */
-export interface MessageEventLike {
-  readonly data: unknown;
-}
-
-/** A WebSocket. */
-export interface WebSocketLike {
-  binaryType: string;
-  readonly bufferedAmount: number;
-  onopen: Handler;
-  onmessage: Handler;
-  onclose: Handler;
-  send(bytes: Uint8Array<ArrayBuffer>): void;
-  close(): void;
-}
-
-export interface DataChannelLike {
-  binaryType: string;
-  readonly readyState: string;
-  readonly bufferedAmount: number;
-  onopen: Handler;
-  onmessage: Handler;
-  onclose: Handler;
-  send(bytes: Uint8Array<ArrayBuffer>): void;
-}
-
-interface SessionDescription {
-  type: 'answer' | 'offer' | 'pranswer' | 'rollback';
-  sdp: string;
-}
 
 /** A STUN or TURN server, as RTCPeerConnection takes it. */
 export interface IceServer {
   urls: string | string[];
   username?: string;
   credential?: string;
-}
-
-export interface PeerConnectionLike {
-  readonly iceGatheringState: string;
-  readonly connectionState: string;
-  readonly localDescription: { readonly sdp: string } | null;
-  onicegatheringstatechange: Handler;
-  onconnectionstatechange: Handler;
-  createDataChannel(label: string, options: { ordered: boolean; maxRetransmits: number; protocol: string }): DataChannelLike;
-  setLocalDescription(): Promise<void>;
-  setRemoteDescription(description: SessionDescription): Promise<void>;
-  close(): void;
 }
 
 interface RequestLike<Result> {

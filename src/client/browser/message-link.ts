@@ -1,42 +1,21 @@
 /**
- * A link over one connection that carries whole messages: a WebSocket, or a WebRTC data channel. It runs in Node and in a
- * page alike; who opens the socket differs. Payer's thread.
+ * A page's link over one carrier: a WebSocket, or a WebRTC data channel. Payer's thread.
  *
- * Each message is what a datagram is: claims back to back. A connection is opened when there is something to send, and
+ * Each message is what a datagram is: claims back to back. A carrier is connected when there is something to send, and
  * again after a pause when it was lost. What it may have lost is sent again, since amounts are cumulative.
  */
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
-import type { LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
-
-/** A connection, as the link uses it. */
-export interface MessageSocket {
-  /** Bytes handed to it and not yet sent. */
-  readonly bufferedAmount: number;
-  /** Sends one message. The bytes are the socket's from now on. */
-  send(bytes: Uint8Array<ArrayBuffer>): void;
-  /** Ends it now; no event follows. */
-  close(): void;
-}
-
-/** What a connection tells its link: `opened`, then messages, then `closed`; or `closed` alone where it cannot be opened. */
-export interface MessageSocketEvents {
-  opened(): void;
-  /** The bytes are borrowed for the call. */
-  message(bytes: Uint8Array): void;
-  closed(error: Error): void;
-}
-
-/** Starts a connection. It never throws, and calls no event before it returns. */
-export type OpenMessageSocket = (events: MessageSocketEvents) => MessageSocket;
+import type { Carrier, ConnectCarrier } from '../links/carrier.ts';
+import type { LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';
 
 /** How a link differs from another one. */
 export interface MessageLinkOptions {
   readonly transport: 'websocket' | 'webrtc';
   /** The other end, for messages. */
   readonly peer: string;
-  readonly open: OpenMessageSocket;
+  readonly connect: ConnectCarrier;
   readonly claimsPerMessageMax: number;
   readonly clock: Clock;
   /** 0 up to 1. */
@@ -45,29 +24,28 @@ export interface MessageLinkOptions {
 
 /** Unsent bytes beyond which claims wait at the payer, where a newer one of the channel replaces them: 700 claims. */
 const UNSENT_BYTES_MAX = 64 << 10;
-/** How soon it is looked at whether the socket has room again. Browsers do not tell that of a WebSocket. */
+/** How soon it is looked at whether there is room again. Browsers do not tell that of a WebSocket. */
 const ROOM_MS = 5;
-const CONNECT_MS_MAX = 8_000;
 /** Pause between attempts to connect, doubled each time: a node that restarts is found again within a second or two. */
 const BACKOFF_MS_FIRST = 50;
 const BACKOFF_MS_MAX = 2_000;
 /**
- * A connection whose node owes an answer is cut after so many timeouts of the payer, but not before two seconds, since a
+ * A carrier whose node owes an answer is given up after so many timeouts of the payer, but not before two seconds, since a
  * slow sync is no reason to send everything again.
  */
 const PATIENCE_RTOS = 4;
 const PATIENCE_MS_MIN = 2_000;
 
 interface Connection {
-  readonly socket: MessageSocket;
-  isOpen: boolean;
-  /** By when it must be open, or the node must send something; 0 where nothing is due. */
+  /** Undefined until it is open. */
+  carrier: Carrier | undefined;
+  /** By when the node must send something; 0 where nothing is due. */
   dueAt: number;
 }
 
 export class MessageLink implements PeerLink {
   readonly #options: MessageLinkOptions;
-  /** Channels whose newest claim found no room, or no connection. */
+  /** Channels whose newest claim found no room, or no carrier. */
   readonly #held = new Set<bigint>();
   readonly #flush = (): void => {
     this.#flushScheduled = false;
@@ -98,7 +76,7 @@ export class MessageLink implements PeerLink {
     this.#connect();
   }
 
-  /** Always true: no other payer shares the connection. */
+  /** Always true: no other payer shares the carrier. */
   open(): boolean {
     return true;
   }
@@ -106,12 +84,12 @@ export class MessageLink implements PeerLink {
   send(claims: DataView, offset: number): boolean {
     const connection = this.#connection;
     const channelId = claims.getBigUint64(offset + CLAIM_CHANNEL_ID);
-    if (connection === undefined || !connection.isOpen) {
+    if (connection?.carrier === undefined) {
       this.#held.add(channelId);
       this.#connect();
       return false;
     }
-    if (connection.socket.bufferedAmount >= UNSENT_BYTES_MAX) {
+    if (connection.carrier.unsentBytes >= UNSENT_BYTES_MAX) {
       this.#held.add(channelId);
       this.#awaitRoom();
       return false;
@@ -138,35 +116,38 @@ export class MessageLink implements PeerLink {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelRetry?.();
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    if (connection.isOpen) this.#sendBatch();
-    this.#end(connection);
+    if (this.#connection === undefined) return;
+    this.#sendBatch();
+    this.#end(this.#connection);
   }
 
   #connect(): void {
     if (this.#closed || this.#connection !== undefined || this.#cancelRetry !== undefined) return;
-    const { open } = this.#options;
+    const connection: Connection = { carrier: undefined, dueAt: 0 };
+    this.#connection = connection;
     const isCurrent = () => this.#connection === connection;
-    const socket = open({
-      opened: () => {
-        if (isCurrent()) this.#opened(connection);
-      },
-      message: (bytes) => {
+    const events = {
+      message: (bytes: Uint8Array) => {
         if (isCurrent()) this.#message(connection, bytes);
       },
-      closed: (error) => {
-        if (isCurrent()) this.#lost(connection, error);
+      closed: () => {
+        // Before it is open the promise is rejected as well, and with a reason.
+        if (isCurrent() && connection.carrier !== undefined) this.#lost(connection, new Error('a lost connection'));
       },
-    });
-    const connection: Connection = { socket, isOpen: false, dueAt: 0 };
-    this.#connection = connection;
-    this.#expect(connection, CONNECT_MS_MAX);
+    };
+    this.#options.connect(events).then(
+      (carrier) => {
+        if (isCurrent()) this.#opened(connection, carrier);
+        else carrier.close();
+      },
+      (error: Error) => {
+        if (isCurrent()) this.#lost(connection, Object.assign(error, { code: 'CONNECT_FAILED' }));
+      },
+    );
   }
 
-  #opened(connection: Connection): void {
-    connection.isOpen = true;
-    connection.dueAt = 0;
+  #opened(connection: Connection, carrier: Carrier): void {
+    connection.carrier = carrier;
     this.#counts.opened += 1;
     this.#sendHeld();
   }
@@ -177,21 +158,20 @@ export class MessageLink implements PeerLink {
     this.#receiver!.message(bytes, 0, bytes.length);
   }
 
-  /** The connection could not be opened, ended, or does not answer. */
+  /** There is no carrier, it ended, or its node does not answer. */
   #lost(connection: Connection, error: Error): void {
-    if (connection.isOpen) this.#counts.lost += 1;
-    else this.#counts.openFailures += 1;
+    if (connection.carrier === undefined) this.#counts.openFailures += 1;
+    else this.#counts.lost += 1;
     const { clock, random } = this.#options;
-    const cause = connection.isOpen ? error : Object.assign(error, { code: 'CONNECT_FAILED' });
     this.#end(connection);
     const pauseMs = Math.min(BACKOFF_MS_FIRST * 2 ** this.#failures, BACKOFF_MS_MAX) * (0.5 + random());
     this.#failures += 1;
     this.#cancelRetry = clock.after(Math.ceil(pauseMs), () => {
       this.#cancelRetry = undefined;
-      // Whatever is unacknowledged is handed in again, which opens a connection. Where nothing is, none is needed.
+      // Whatever is unacknowledged is handed in again, which connects a carrier. Where nothing is, none is needed.
       this.#receiver!.resendAll();
     });
-    this.#receiver!.fault(cause);
+    this.#receiver!.fault(error);
   }
 
   #end(connection: Connection): void {
@@ -202,7 +182,7 @@ export class MessageLink implements PeerLink {
     this.#cancelRoom = undefined;
     this.#cancelDue?.();
     this.#cancelDue = undefined;
-    connection.socket.close();
+    connection.carrier?.close();
   }
 
   #sendBatch(): void {
@@ -210,12 +190,13 @@ export class MessageLink implements PeerLink {
     if (batch === undefined) return;
     this.#batch = undefined;
     this.#counts.messagesSent += 1;
-    this.#connection?.socket.send(batch.bytes.slice(0, batch.claims * CLAIM_BYTES));
+    this.#connection?.carrier?.send(batch.bytes.slice(0, batch.claims * CLAIM_BYTES));
   }
 
   #sendHeld(): void {
     for (const channelId of [...this.#held]) {
-      if (this.#connection === undefined || this.#connection.socket.bufferedAmount >= UNSENT_BYTES_MAX) break;
+      const { unsentBytes = UNSENT_BYTES_MAX } = this.#connection?.carrier ?? {};
+      if (unsentBytes >= UNSENT_BYTES_MAX) break;
       this.#held.delete(channelId);
       this.#receiver!.resend(channelId);
     }
@@ -225,11 +206,11 @@ export class MessageLink implements PeerLink {
   #awaitRoom(): void {
     this.#cancelRoom ??= this.#options.clock.after(ROOM_MS, () => {
       this.#cancelRoom = undefined;
-      if (this.#connection?.isOpen) this.#sendHeld();
+      if (this.#connection?.carrier !== undefined) this.#sendHeld();
     });
   }
 
-  /** Something was sent, or begun, which must show a result within `patienceMs`. */
+  /** Something was sent, which the node must answer within `patienceMs`. */
   #expect(connection: Connection, patienceMs: number): void {
     if (connection.dueAt === 0) connection.dueAt = this.#options.clock.now() + patienceMs;
     this.#armDue(connection);
@@ -245,7 +226,7 @@ export class MessageLink implements PeerLink {
         this.#cancelDue = undefined;
         if (connection.dueAt === 0) return;
         if (connection.dueAt > clock.now()) this.#armDue(connection);
-        else this.#lost(connection, new Error(connection.isOpen ? 'no answer in time' : 'no connection in time'));
+        else this.#lost(connection, new Error('no answer in time'));
       });
     });
   }

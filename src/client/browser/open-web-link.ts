@@ -1,14 +1,17 @@
 /** Opens the link that an address such as `https://HOST:PORT` calls for in a page. */
-import { OFFER_PATH } from '../../../protocol/web.ts';
+import { CLAIMS_PER_DATAGRAM_MAX } from '../../../protocol/layout.ts';
 import { hostPortText, parseHostPort } from '../../host-port.ts';
 import { invalid } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
-import { DATA_CHANNEL_CLAIMS_MAX, dataChannelOpener } from '../links/data-channel.ts';
+import { webRtcCarrier } from '../links/carrier-webrtc.ts';
+import { webSocketCarrier } from '../links/carrier-websocket.ts';
 import { AutoLink } from '../links/link-auto.ts';
-import { MessageLink } from '../links/message-link.ts';
 import type { PeerLink } from '../links/peer-link.ts';
-import { WEB_SOCKET_CLAIMS_MAX, webSocketOpener } from '../links/web-socket.ts';
 import { type IceServer, type WebGlobals, web } from '../web-globals.ts';
+import { MessageLink } from './message-link.ts';
+
+/** As many claims as a message over TCP has. */
+const CLAIMS_PER_MESSAGE_MAX = 45;
 
 /** Which node, and how to reach it. */
 export interface WebLinkOptions {
@@ -42,19 +45,23 @@ export function openWebLink(
     new MessageLink({
       ...common,
       transport: 'websocket',
-      open: webSocketOpener(`ws${s}://${host}/`, globals.WebSocket),
-      claimsPerMessageMax: WEB_SOCKET_CLAIMS_MAX,
+      connect: webSocketCarrier((protocol) => new globals.WebSocket(`ws${s}://${host}/`, protocol)),
+      claimsPerMessageMax: CLAIMS_PER_MESSAGE_MAX,
     });
   const PeerConnection = globals.RTCPeerConnection;
   if (by === 'websocket' || (by === 'both' && PeerConnection === undefined)) return websocket();
   if (PeerConnection === undefined)
     throw invalid(`to: expected a browser with WebRTC for ${options.to}, got one without; use http${s}://${host}`);
-  const parts = { PeerConnection, fetch: globalThis.fetch.bind(globalThis), iceServers: options.iceServers ?? [] };
+  const { iceServers = [] } = options;
   const webrtc = new MessageLink({
     ...common,
     transport: 'webrtc',
-    open: dataChannelOpener(`http${s}://${host}${OFFER_PATH}`, parts),
-    claimsPerMessageMax: DATA_CHANNEL_CLAIMS_MAX,
+    connect: webRtcCarrier({
+      url: `http${s}://${host}`,
+      open: () => new PeerConnection({ iceServers }),
+      fetch: (url, init) => fetch(url, init),
+    }),
+    claimsPerMessageMax: CLAIMS_PER_DATAGRAM_MAX,
   });
   return by === 'webrtc' ? webrtc : new AutoLink(webrtc, websocket(), clock);
 }
