@@ -30,14 +30,14 @@ export async function openWebSocketWire(address: string): Promise<Wire> {
 }
 
 /** An open data channel to the node at `address`, and its connection. */
-export interface RtcSession {
+interface RtcSession {
   connection: PeerConnection;
   channel: DataChannel;
   close(): void;
 }
 
 /** @param address HOST:PORT, and perhaps `/HOST:PORT` of a relay in front of the node's UDP port */
-export async function openRtcSession(address: string): Promise<RtcSession> {
+async function openRtcSession(address: string): Promise<RtcSession> {
   const [node, relay] = address.split('/');
   const { default: library } = await import('node-datachannel');
   const connection = new library.PeerConnection('test', {

@@ -28,23 +28,29 @@ export type ConnectCarrier = (events: CarrierEvents) => Promise<Carrier>;
 
 /** A message is dropped while so much is unsent: it would only be late. */
 const UNSENT_BYTES_MAX = 256 << 10;
+/** A carrier that answers nothing for so long, while claims are sent, is replaced: a data channel itself notices after half a minute. */
+const SILENCE_MS_MAX = 3_000;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 10_000;
 
 export class CarrierSocket implements DatagramSocket {
   readonly peer: string;
   readonly #connect: ConnectCarrier;
-  readonly #clock: Pick<Clock, 'after'>;
+  readonly #clock: Pick<Clock, 'after' | 'now'>;
   readonly #random: () => number;
   #carrier: Carrier | undefined;
   #retryMs = RETRY_MS_MIN;
   #cancelRetry: (() => void) | undefined;
   #isClosed = false;
+  /** When the first message since the node's last one was sent, or 0. */
+  #unansweredSince = 0;
+  /** Ends the carrier as if the other end had. */
+  #drop: () => void = () => {};
   #onMessage: (bytes: Uint8Array) => void = () => {};
   #onError: (error: Error) => void = () => {};
   #onOpen: () => void = () => {};
 
-  private constructor(peer: string, connect: ConnectCarrier, clock: Pick<Clock, 'after'>, random: () => number) {
+  private constructor(peer: string, connect: ConnectCarrier, clock: Pick<Clock, 'after' | 'now'>, random: () => number) {
     this.peer = peer;
     this.#connect = connect;
     this.#clock = clock;
@@ -55,7 +61,7 @@ export class CarrierSocket implements DatagramSocket {
   static async open(
     peer: string,
     connect: ConnectCarrier,
-    clock: Pick<Clock, 'after'>,
+    clock: Pick<Clock, 'after' | 'now'>,
     random: () => number,
   ): Promise<CarrierSocket> {
     const socket = new CarrierSocket(peer, connect, clock, random);
@@ -75,8 +81,12 @@ export class CarrierSocket implements DatagramSocket {
 
   send(bytes: Uint8Array, offset: number, length: number, sent: (error?: Error | null) => void): void {
     const carrier = this.#carrier;
-    if (carrier !== undefined && carrier.unsentBytes <= UNSENT_BYTES_MAX)
-      carrier.send(bytes.slice(offset, offset + length));
+    if (carrier !== undefined) {
+      if (carrier.unsentBytes <= UNSENT_BYTES_MAX) carrier.send(bytes.slice(offset, offset + length));
+      const now = this.#clock.now();
+      if (this.#unansweredSince === 0) this.#unansweredSince = now;
+      else if (now - this.#unansweredSince > SILENCE_MS_MAX) this.#drop();
+    }
     sent();
   }
 
@@ -88,17 +98,27 @@ export class CarrierSocket implements DatagramSocket {
 
   async #open(): Promise<void> {
     let isOver = false;
-    const carrier = await this.#connect({
-      message: (bytes) => this.#onMessage(bytes),
-      closed: () => {
-        if (isOver) return;
-        isOver = true;
-        this.#carrier = undefined;
-        this.#retry(new Error('its end'));
-      },
-    });
-    if (this.#isClosed || isOver) carrier.close();
-    else this.#carrier = carrier;
+    const closed = () => {
+      if (isOver) return;
+      isOver = true;
+      // Before it was open, the attempt itself fails.
+      if (this.#carrier === undefined) return;
+      this.#carrier = undefined;
+      this.#retry(new Error('its end'));
+    };
+    const message = (bytes: Uint8Array) => {
+      this.#unansweredSince = 0;
+      this.#onMessage(bytes);
+    };
+    const carrier = await this.#connect({ message, closed });
+    if (this.#isClosed) carrier.close();
+    if (isOver) throw new Error('its end');
+    this.#unansweredSince = 0;
+    this.#carrier = carrier;
+    this.#drop = () => {
+      closed();
+      carrier.close();
+    };
   }
 
   #retry(reason: Error): void {
