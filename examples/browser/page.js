@@ -12,6 +12,10 @@ const PRICE = 10n; // drops a payment
 const WAITING_MAX = 256;
 const TICK_MS = 20;
 
+/** `?by=webrtc` and `?by=websocket` allow one way to the node; otherwise it is whichever gets through. */
+const SCHEMES = { webrtc: 'webrtc+http', websocket: 'ws' };
+const SCHEME = SCHEMES[new URLSearchParams(location.search).get('by')] ?? 'http';
+
 const element = (id) => document.getElementById(id);
 const chart = new Chart(element('chart'));
 let acknowledged = 0;
@@ -35,7 +39,7 @@ async function begin() {
   const response = await fetch('/channel', { method: 'POST', body: key.publicKey });
   if (!response.ok) throw new Error(`The server opened no channel: ${await response.text()}`);
   const { ledgerChannelId, deposit, node } = await response.json();
-  const payer = await Payer.open({ to: node, state: 'example' });
+  const payer = await Payer.open({ to: node.replace('http', SCHEME), state: 'example' });
   const channel = payer.channel({ ledgerChannelId, key });
   const left = () => BigInt(deposit) - channel.claimed;
 

@@ -49,11 +49,12 @@ const { admin, token, web, end } = await findNode();
 const opened = new Map();
 
 async function answer(request, response) {
-  const { method, url, headers } = request;
+  const { method, headers } = request;
+  const [url] = request.url.split('?');
   if (method === 'GET' && Object.hasOwn(FILES, url)) {
     const [type, body] = FILES[url];
     const connect = `'self' ${web} ${web.replace('http', 'ws')}`;
-    const policy = `default-src 'none'; script-src 'self'; style-src 'self'; connect-src ${connect}`;
+    const policy = `default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src ${connect}`;
     response.writeHead(200, { 'content-type': type, 'content-security-policy': policy, 'cache-control': 'no-store' });
     return response.end(body);
   }

@@ -46,7 +46,8 @@ export class Chromium {
     this.#profile = mkdtempSync(join(tmpdir(), 'claimwire-chromium-'));
     const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] as const;
     const flags = [...FLAGS, `--user-data-dir=${this.#profile}`, 'about:blank'];
-    this.#process = spawn(program, flags, { stdio: [...stdio] });
+    // In a group of its own, since helpers of it outlive it for a moment.
+    this.#process = spawn(program, flags, { stdio: [...stdio], detached: true });
     this.#out = this.#process.stdio[3] as Writable;
     (this.#process.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.#read(text));
   }
@@ -79,9 +80,9 @@ export class Chromium {
   }
 
   async close(): Promise<void> {
-    const closed = once(this.#process, 'close');
-    this.#process.kill('SIGKILL');
-    await closed;
+    const exited = once(this.#process, 'exit');
+    process.kill(-this.#process.pid!, 'SIGKILL');
+    await exited;
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
