@@ -5,7 +5,13 @@ declare module 'autocannon' {
     connections: number;
     /** Seconds. */
     duration: number;
-    requests: { method: string; headers: Record<string, string>; body: Buffer }[];
+    requests: {
+      method: string;
+      headers?: Record<string, string>;
+      body?: Buffer;
+      /** Called for each request that is sent. */
+      setupRequest?: (request: { headers: Record<string, string> }) => { headers: Record<string, string> };
+    }[];
   }
   interface Result {
     /** Seconds that it took. */

@@ -5,7 +5,7 @@
  * On exit, however the bench ends, its children are killed and its folder is removed.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,7 +14,22 @@ import type { NodeStats } from '../src/control/node-control.ts';
 import { type HostPort, parseHostPort } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
 
-export const CLI = fileURLToPath(new URL('../tools/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../tools/cli.js', import.meta.url));
+
+/** A claimwire that is installed somewhere: the commands of its node and its load, and how they are started. */
+export interface Program {
+  node: readonly string[];
+  load: readonly string[];
+  options: Pick<SpawnOptions, 'cwd' | 'env'>;
+}
+
+/** The one of this checkout. */
+const CHECKOUT: Program = {
+  node: [process.execPath, CLI, 'node'],
+  load: [process.execPath, CLI, 'load'],
+  options: {},
+};
+
 /** The longest a node may take to start or to stop; a million channels take two seconds. */
 const START_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
@@ -52,8 +67,21 @@ export function processorSeconds(pid: number): number {
   }
 }
 
+/** The same, with what it started: npx runs the program it is asked for in a process of its own. */
+export function treeSeconds(pid: number): number {
+  let seconds = processorSeconds(pid);
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+    for (const child of children) seconds += treeSeconds(Number(child));
+  } catch {
+    // Systems without this file have no npx to look through here.
+  }
+  return seconds;
+}
+
 interface ReadyLine {
   udp: string;
+  web: string | null;
   http: string;
   channels: number;
 }
@@ -62,16 +90,21 @@ export class NodeUnderTest {
   readonly data: string;
   readonly admin: AdminClient;
   readonly udp: HostPort;
+  /** Where it takes WebSocket and WebRTC peers. */
+  readonly web: HostPort | undefined;
   readonly channels: number;
   /** The arguments with which `claimwire load` reaches it. */
   readonly loadFlags: string[];
+  readonly program: Program;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, data: string, { udp, http, channels }: ReadyLine) {
+  private constructor(child: ChildProcess, data: string, { udp, web, http, channels }: ReadyLine, program: Program) {
     const tokenFile = join(data, 'admin-token');
     this.#child = child;
+    this.program = program;
     this.data = data;
     this.udp = parseHostPort(udp)!;
+    this.web = web === null ? undefined : parseHostPort(web);
     this.channels = channels;
     this.admin = AdminClient.open({ http: `http://${http}`, tokenFile });
     this.loadFlags = ['--to', `udp://${udp}`, '--http', `http://${http}`, '--token-file', tokenFile];
@@ -80,21 +113,27 @@ export class NodeUnderTest {
   /**
    * Runs `work` with a node over `data`, which is kept afterwards. Throws what `work` throws, and then prints the node's
    * output.
+   * @param of another installed claimwire, or the path of a program with a node in it, which is asked by `ask`
    */
   static async run<Result>(
     data: string,
     flags: readonly string[],
     work: (node: NodeUnderTest) => Promise<Result>,
+    of: Program | string = CHECKOUT,
   ): Promise<Result> {
-    const command = [CLI, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
-    const child = endsWithBench(spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    // A program of a bench's own, by its path, is a child with a channel for messages.
+    const program = typeof of === 'string' ? { ...CHECKOUT, node: [process.execPath, of] } : of;
+    const own = ['--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+    const [command = '', ...args] = [...program.node, ...own, ...flags];
+    const stdio = ['ignore', 'pipe', 'pipe', ...(typeof of === 'string' ? ['ipc' as const] : [])] as const;
+    const child = endsWithBench(spawn(command, args, { ...program.options, stdio: [...stdio] }));
     const exit = new Promise<number | null>((resolve) => child.once('close', resolve));
     let stderr = '';
-    child.stderr.on('data', (text) => {
+    child.stderr!.on('data', (text) => {
       stderr = (stderr + String(text)).slice(-STDERR_CHARS_MAX);
     });
     try {
-      const result = await work(new NodeUnderTest(child, data, await readyLine(child, exit)));
+      const result = await work(new NodeUnderTest(child, data, await readyLine(child, exit), program));
       child.kill('SIGTERM');
       const code = await within(exit, STOP_MS_MAX, 'the node to stop');
       if (code !== 0) throw new Error(`expected the node to stop with code 0, got ${code}`);
@@ -109,6 +148,12 @@ export class NodeUnderTest {
 
   get pid(): number {
     return this.#child.pid!;
+  }
+  /** Sends a message to a program of its own; resolves with the next one that comes back. */
+  ask<Answer>(message: object): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve) => this.#child.once('message', (got) => resolve(got as Answer)));
+    this.#child.send(message);
+    return answer;
   }
   stats(): Promise<NodeStats> {
     return this.admin.stats();

@@ -10,4 +10,5 @@ export * from './control-codec.ts';
 export * from './digest.ts';
 export * from './frames.ts';
 export * from './layout.ts';
+export * from './session.ts';
 export * from './stream.ts';

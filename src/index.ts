@@ -5,7 +5,14 @@
  */
 
 export type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
-export { type ChannelJson, KeyCheck, type OpeningText, parseOpening } from './channel/parse.ts';
+export {
+  type ChannelJson,
+  KeyCheck,
+  type OpeningText,
+  parseOpening,
+  parseRow,
+  type ShownState,
+} from './channel/parse.ts';
 export type { Channel, ChannelState } from './channel/row.ts';
 export type {
   Durability,
@@ -19,6 +26,9 @@ export type {
 export type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
+export { Gateway, type GatewayLimits, type GatewayOptions } from './gateway/gateway.ts';
+export { type PriceUnit, type RouteRule, Routes } from './gateway/routes.ts';
+export type { GatewayNode, PaymentSettings } from './gateway/verdict.ts';
 export type { HostPort } from './host-port.ts';
 export type { BulkResult } from './http/bulk.ts';
 export type { RemovalJson } from './http/channels.ts';

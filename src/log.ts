@@ -12,10 +12,14 @@ export interface Logger {
 
 const LOG_LEVELS = ['info', 'warn', 'error'] as const;
 
-/** Writes messages of at least `level` to stderr, a line each, as text or JSON: time, level, message. */
+/**
+ * Writes messages of at least `level`, a line each, as text or JSON: time, level, message.
+ * @param write takes each line, without its end; by default it goes to stderr
+ */
 export function lineLogger(
   level: (typeof LOG_LEVELS)[number] | 'none' = 'info',
   format: 'text' | 'json' = 'text',
+  write: (line: string) => void = (line) => void process.stderr.write(`${line}\n`),
 ): Logger {
   const first = level === 'none' ? LOG_LEVELS.length : LOG_LEVELS.indexOf(level);
   const [info, warn, error] = LOG_LEVELS.map((name, index) => (message: string) => {
@@ -23,7 +27,7 @@ export function lineLogger(
     const time = new Date().toISOString();
     const line =
       format === 'json' ? JSON.stringify({ time, level: name, message }) : `${time} ${name.padEnd(5)} ${message}`;
-    process.stderr.write(`${line}\n`);
+    write(line);
   });
   return { info: info!, warn: warn!, error: error! };
 }

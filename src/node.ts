@@ -86,6 +86,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
   readonly #keys = new KeyCheck();
+  /** Counters of what runs beside the node in this process, by name. */
+  readonly #beside = new Map<string, () => object>();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
   #web: WebProcess | undefined;
@@ -164,7 +166,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     });
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
-    this.#store = new ChannelStore(this.#table, registry, () => this.#topology?.fence() ?? Promise.resolve());
+    this.#store = new ChannelStore(
+      this.#table,
+      registry,
+      () => this.#topology?.fence() ?? Promise.resolve(),
+      (id, committed, to) => this.#raised.record(id, { committed, spent: this.#meter.spentOf(id), to }),
+    );
     this.#feed = new CommittedFeed(this.#arena, this.#table);
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised);
@@ -207,12 +214,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(async () => {
-      const checked = openings.map((opening) => openingOf(opening, this.#keys));
-      for (const { channelId, ledgerChannelId, committed = 0n } of checked)
-        if (this.channel(channelId) === undefined) await this.#recordRaise(ledgerChannelId, 0n, committed);
-      return this.#store.open(checked);
-    });
+    return this.#change(async () => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#change(() => this.#store.openRows(rows));
@@ -233,11 +235,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     this.#store.lease(channelId, until);
   }
   async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
-    return this.#change(async () => {
-      const channel = this.#store.get(channelId);
-      if (channel !== undefined) await this.#recordRaise(channel.ledgerChannelId, channel.committed, drops);
-      return this.#store.raise(channelId, drops);
-    });
+    return this.#change(() => this.#store.raise(channelId, drops));
   }
   async removeChannels(channelIds: readonly bigint[], options: { force?: boolean } = {}): Promise<RemovalResult> {
     const result = await this.#change(() => this.#store.remove(channelIds, options.force ?? false));
@@ -255,11 +253,18 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
   ): Promise<ChargeResult> {
     this.#expectRunning();
-    return this.#meter.charge(channelId, drops, options);
+    const made = this.#meter.charge(channelId, drops, options);
+    if (this.#raised.isEmpty) return made;
+    const result = await made;
+    return { ...result, spent: result.spent + this.#raisedOf(channelId) };
   }
-  /** Drops charged on a channel in all. Throws CHANNEL_UNKNOWN. */
+  /** Drops of a channel that buy nothing more: charged, or paid by the ledger for claims made elsewhere. Throws CHANNEL_UNKNOWN. */
   spent(channelId: bigint): bigint {
-    return this.#meter.spent(channelId);
+    return this.#meter.spent(channelId) + this.#raisedOf(channelId);
+  }
+  #raisedOf(channelId: bigint): bigint {
+    const id = this.#raised.isEmpty ? undefined : this.#feed.ledgerChannelId(channelId);
+    return id === undefined ? 0n : this.#raised.of(id);
   }
   /** See MeterControl. */
   async waitForAmount(
@@ -289,15 +294,15 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
   }
 
-  /** What was spent was paid to this node, also where the channel was removed meanwhile and its amount is gone. */
-  async #recordRaise(ledgerChannelId: Uint8Array, committed: bigint, to: bigint): Promise<void> {
-    const spent = this.#meter.spentOf(ledgerChannelId);
-    await this.#raised.record(ledgerChannelId, spent > committed ? spent : committed, to);
+  /** Shows counters of a service in this process among the node's own, under `name`. */
+  addStats(name: string, counters: () => object): void {
+    this.#beside.set(name, counters);
   }
 
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
+      ...Object.fromEntries([...this.#beside].map(([name, counters]) => [name, counters()])),
       backend: this.backend,
       kernel: this.kernelName,
       layout: this.config.layout,

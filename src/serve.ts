@@ -12,7 +12,7 @@ import type { LedgerConnection } from './ledger/ledger-port.ts';
 import { FEE_MAX_DROPS, openWallet, type RedeemOptions } from './ledger/redeem-options.ts';
 import { LedgerService } from './ledger/service.ts';
 import { type LedgerOptions, type LedgerSettings, resolveLedger } from './ledger/settings.ts';
-import type { Wallet } from './ledger/wallet.ts';
+import type { Wallet } from './ledger/signing.ts';
 import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';

@@ -13,7 +13,11 @@ export const listing = defineCommand({
   name: 'channel list',
   summary: 'lists channels',
   options: {
-    state: { value: 'NAME', description: 'only those that are open, or closed', choices: ['open', 'closed'] },
+    state: {
+      value: 'NAME',
+      description: 'only those that are open, expired or closed',
+      choices: ['open', 'expired', 'closed'],
+    },
     sort: {
       value: 'NAME',
       description: 'exposure and committed: the most drops first. expiry: the earliest first, those without one last',
@@ -84,16 +88,22 @@ const CSV_FORM: Form = {
       .join(),
 };
 
+/** A terminal of 80 columns has no room for profiles and sightings; larger amounts than of ten digits take more. */
+const isNarrow = (process.stdout.columns ?? 200) < 140;
+const amountText = (amount: string) => amount.padStart(isNarrow ? 10 : 18);
+const wide = (text: string, columns: number) => (isNarrow ? '' : `${text.padEnd(columns)} `);
+
 const TEXT_FORM: Form = {
-  header: `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(6)} ${'PROFILE'.padEnd(7)} ${'COMMITTED'.padStart(18)} ${'CAPACITY'.padStart(18)} ${'EXPOSURE'.padStart(18)} ${'SEEN'.padEnd(12)} EXPIRES\n`,
+  header: `${'CHANNEL'.padEnd(20)} ${'STATE'.padEnd(7)} ${wide('PROFILE', 7)}${['COMMITTED', 'CAPACITY', 'EXPOSURE'].map(amountText).join(' ')} ${wide('SEEN', 12)}EXPIRES\n`,
   none: 'no channels\n',
   between: '\n',
   end: '\n',
   line: (row) => {
     const { channelId, state, profile, committed, capacity, expiresAt, throwAway, ledger } = row;
-    const amounts = [committed, capacity, String(exposureOf(row))].map((amount) => amount.padStart(18)).join(' ');
+    const amounts = [committed, capacity, String(exposureOf(row))].map(amountText).join(' ');
     const seen = ledger === undefined ? '-' : ledger.exists ? durationText(ledger.ageSeconds * 1_000) : 'gone';
-    return `${channelId.padEnd(20)} ${state.padEnd(6)} ${profile.padEnd(7)} ${amounts} ${seen.padEnd(12)} ${expiresAt ?? '-'}${throwAway ? ' throw-away' : ''}`;
+    const expiry = isNarrow ? expiresAt?.replace(/:00Z$/, 'Z') : expiresAt;
+    return `${channelId.padEnd(20)} ${state.padEnd(7)} ${wide(profile, 7)}${amounts} ${wide(seen, 12)}${expiry ?? '-'}${throwAway ? ' throw-away' : ''}`;
   },
 };
 

@@ -16,7 +16,7 @@ import { create, fund } from './channel-fund.ts';
 import { listing } from './channel-list.ts';
 import { defineCommand, defineGroup } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
-import { writeJson } from './output.ts';
+import { complain, fieldLines, say, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 import { countText } from './units.ts';
 
@@ -205,8 +205,8 @@ function adminOf(values: Values<typeof NODE_OPTIONS>): AdminClient {
 async function remove(admin: AdminClient, ids: string[], force: boolean, json: boolean): Promise<number> {
   const result = await admin.removeChannels(ids, force);
   if (json) writeJson(result);
-  else process.stdout.write(`${result.removed} removed, ${result.refusedCount} refused\n`);
-  for (const { id, code, message } of result.refused) process.stderr.write(`${id}: ${code} ${message}\n`);
+  else say(`${result.removed} removed, ${result.refusedCount} refused\n`);
+  for (const { id, code, message } of result.refused) complain(`${id}: ${code} ${message}`);
   return result.refusedCount === 0 ? 0 : 1;
 }
 
@@ -221,14 +221,14 @@ async function importFile(admin: AdminClient, file: string, json: boolean): Prom
   });
   progress.end();
   if (json) writeJson(result);
-  else process.stdout.write(`${result.opened} opened, ${result.unchanged} unchanged, ${result.refusedCount} refused\n`);
+  else say(`${result.opened} opened, ${result.unchanged} unchanged, ${result.refusedCount} refused\n`);
   if (result.refusedCount === 0) return 0;
-  for (const { line, code, message } of result.refused) process.stderr.write(`${file}:${line}: ${code} ${message}\n`);
+  for (const { line, code, message } of result.refused) complain(`${file}:${line}: ${code} ${message}`);
   const unlisted = result.refusedCount - result.refused.length;
-  if (unlisted > 0) process.stderr.write(`and ${unlisted} more\n`);
+  if (unlisted > 0) complain(`and ${unlisted} more`);
   if (result.stoppedAt !== null)
-    process.stderr.write(
-      `${file}:${result.stoppedAt}: stopped here, since ${result.refusedCount} lines were refused; no line after it was looked at\n`,
+    complain(
+      `${file}:${result.stoppedAt}: stopped here, since ${result.refusedCount} lines were refused; no line after it was looked at`,
     );
   return 1;
 }
@@ -237,11 +237,6 @@ function printRow(row: RowJson, json: boolean): number {
   if (typeof row !== 'object' || row === null)
     throw new ClaimwireError('NODE_FAILED', 'node: expected a row, got none');
   const { ledger = {}, ...channel } = row;
-  const lines = [...fieldLines(channel, 16), ...fieldLines(ledger, 18, 'ledger.')];
-  process.stdout.write(`${json ? JSON.stringify(row) : lines.join('\n')}\n`);
+  process.stdout.write(json ? `${JSON.stringify(row)}\n` : fieldLines(channel) + fieldLines(ledger, 'ledger.'));
   return 0;
-}
-
-function fieldLines(fields: object, width: number, prefix = ''): string[] {
-  return Object.entries(fields).map(([name, value]) => `${(prefix + name).padEnd(width)} ${value ?? '-'}`);
 }

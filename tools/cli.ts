@@ -9,7 +9,7 @@ import { ClaimwireError } from '../src/errors.ts';
 import { packageVersion } from '../src/version.ts';
 import { baseCommand } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { output, writeJson } from './output.ts';
+import { complain, output, writeJson } from './output.ts';
 import { didYouMean } from './suggest.ts';
 
 // On SIGUSR1 Node.js would open a debugger's port to anybody on this machine; a node's operator did not ask for one.
@@ -63,7 +63,9 @@ function report(error: unknown, args: string[]): number {
   if (output.json || args.includes('--json')) writeJson({ error: { ...coded?.details, code, message } });
   // A defect of this program keeps its stack, without which nobody could find it.
   const text = coded === undefined && error instanceof Error ? (error.stack ?? message) : `${message} (${code})`;
-  process.stderr.write(`claimwire: ${text}\n`);
+  // Lines of a stack are left whole.
+  if (text.includes('\n')) process.stderr.write(`claimwire: ${text}\n`);
+  else complain(`claimwire: ${text}`);
   // A wrong setting is a usage error, wherever it was found.
   return code === 'USAGE' || (code === 'CONFIG_INVALID' && coded?.details.setting !== undefined) ? 2 : 1;
 }

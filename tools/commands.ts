@@ -10,6 +10,11 @@ interface Listed {
 
 export const COMMANDS: Readonly<Record<string, Listed>> = {
   node: { summary: 'runs a node', isLasting: true, load: () => import('./node.ts') },
+  gateway: {
+    summary: 'a node, and a proxy that puts a price before a web service',
+    isLasting: true,
+    load: () => import('./gateway.ts'),
+  },
   demo: {
     summary: 'a node, a payer and full load on this machine, for a look',
     isLasting: true,

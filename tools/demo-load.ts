@@ -4,22 +4,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, type CpuInfo, cpus } from 'node:os';
-import { CLAIMS_PER_DATAGRAM_MAX } from '../protocol/layout.ts';
 import type { NodeStats } from '../src/control/node-control.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import type { AdminClient } from '../src/http/client.ts';
-import type { LoadResult } from '../src/load/result.ts';
 import { type LoadWatcher, runLoad } from '../src/load/run.ts';
-import type { LoadSettings } from '../src/load/settings.ts';
+import { LOAD_DEFAULTS, type LoadSettings } from '../src/load/settings.ts';
+import { addonFault } from '../src/native/addon.ts';
 import { hostPort } from './args.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { loadWatcher } from './load-watcher.ts';
 import { Progress } from './progress.ts';
 import { countText, durationText } from './units.ts';
 
-const CHANNELS = 1_000;
-const WARMUP_MS = 1_000;
-const DRAIN_MS = 1_000;
 /** The share of all cores' time, used by any program, above which the processor is the limit. */
 const BUSY_SHARE = 0.85;
 /** The share used by other programs that is worth mentioning. */
@@ -53,6 +49,8 @@ export interface FullLoad {
   kernel: string | null;
   sockets: string;
   layout: string;
+  /** What signed the claims: native or wasm. */
+  signer: string;
   limitedBy: string;
   fasterWith: string[];
 }
@@ -60,16 +58,22 @@ export interface FullLoad {
 /** Runs the load and prints the table. Throws NODE_FAILED when an acknowledged amount is missing at the node. */
 export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs: number, say: Say): Promise<FullLoad> {
   // The first is replaced until claims are sent; from then on there is one a second.
-  let first = sample(ready.pid, admin);
+  const take = () => {
+    const taken = sample(ready.pid, admin);
+    // It is awaited only after the load; where that fails first, its error is the one to tell.
+    taken.catch(() => {});
+    return taken;
+  };
+  let first = take();
   const samples: Promise<Sample>[] = [];
   const watcher = loadWatcher(1, durationMs, new Progress());
   const sampling: LoadWatcher = {
     ...watcher,
     progress: () => {
-      if (samples.length === 0) first = sample(ready.pid, admin);
+      if (samples.length === 0) first = take();
     },
     interval: (interval, waiting) => {
-      samples.push(sample(ready.pid, admin));
+      samples.push(take());
       watcher.interval(interval, waiting);
     },
   };
@@ -92,7 +96,7 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
       'NODE_FAILED',
       `load: expected every acknowledged drop at the node, got: ${result.verdict.join(' ')}`,
     );
-  const limit = limitOf(ready, result, await first, await (samples.at(-1) ?? first));
+  const limit = limitOf(ready, await first, await (samples.at(-1) ?? first));
   const full: FullLoad = {
     claimsPerSecond: Math.round(step.ackedRate),
     p50Ms: step.latency.p50Ms,
@@ -101,6 +105,7 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
     kernel: ready.kernel,
     sockets: ready.sockets,
     layout: ready.layout,
+    signer: result.signer,
     ...limit,
   };
   for (const [label, text] of table(full, durationMs)) say(label, text);
@@ -108,26 +113,14 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
 }
 
 function settingsFor(ready: ReadyLine, durationMs: number): LoadSettings {
+  // A new seed each time, since claims with an earlier run's amounts would be replays.
+  const seed = Math.floor(Math.random() * 2 ** 32);
   return {
-    target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
-    sender: 'auto',
-    // A new seed each time, since claims with an earlier run's amounts would be replays.
-    seed: Math.floor(Math.random() * 2 ** 32),
-    channels: CHANNELS,
-    keys: CHANNELS,
+    ...LOAD_DEFAULTS,
     rates: [null],
+    target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
+    seed,
     durationMs,
-    warmupMs: WARMUP_MS,
-    drainMs: DRAIN_MS,
-    perDatagram: CLAIMS_PER_DATAGRAM_MAX,
-    arrivals: { kind: 'constant' },
-    zipf: 0,
-    sockets: 16,
-    window: 6_000,
-    inflightMax: 2 ** 21,
-    faults: { drop: 0, dup: 0, reorder: 0, corruptSignature: 0, stale: 0 },
-    corpus: undefined,
-    capture: undefined,
   };
 }
 
@@ -166,15 +159,13 @@ function processorMs(pid: number): number | null {
 /** What limited the rate according to the samples, and what would raise it. */
 function limitOf(
   { backend, kernel, sockets, verifiers }: ReadyLine,
-  { signer }: LoadResult,
   first: Sample,
   last: Sample,
 ): Pick<FullLoad, 'limitedBy' | 'fasterWith'> {
   const faster: string[] = [];
-  if (backend !== 'native') faster.push('the native kernel (a C compiler and `make native`)');
+  if (backend !== 'native') faster.push(`the native kernel (${addonFault() ?? '--backend auto'})`);
   else if (kernel !== 'avx512ifma') faster.push(`a processor with AVX-512 IFMA (the kernel here is ${kernel})`);
   if (sockets !== 'native') faster.push('native sockets (Linux, and the same addon)');
-  if (signer === 'noble') return { limitedBy: 'the generator, which signs in JavaScript here', fasterWith: faster };
   const ms = Math.max(last.at - first.at, 1);
   const spent = (of: keyof Sample) => Number(last[of]) - Number(first[of]);
   const cores = availableParallelism();
@@ -210,7 +201,7 @@ function table(full: FullLoad, durationMs: number): [string, string][] {
   return [
     [
       'claims/s',
-      `${claimsPerSecond} (${countText(claimsPerSecond)}): each verified, synced to the disk and acknowledged; ${CHANNELS} channels, ${durationText(durationMs)}, every drop found again`,
+      `${claimsPerSecond} (${countText(claimsPerSecond)}): each verified, synced to the disk and acknowledged; ${LOAD_DEFAULTS.channels} channels, ${durationText(durationMs)}, every drop found again`,
     ],
     ['latency', `p50 ${durationText(full.p50Ms)}, p99 ${durationText(full.p99Ms)} at this rate`],
     [

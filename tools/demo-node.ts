@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { LedgerHealth } from '../src/control/ledger-control.ts';
 import { ClaimwireError } from '../src/errors.ts';
 
 const STOP_MS_MAX = 15_000;
@@ -10,14 +11,24 @@ const STOP_MS_MAX = 15_000;
 export interface ReadyLine {
   event: 'ready';
   udp: string;
+  tcp: string;
+  tls: boolean;
+  /** Where WebSocket and WebRTC peers connect. */
+  web: string | null;
   http: string;
   backend: string;
   kernel: string | null;
-  layout: string;
-  sockets: string;
   verifiers: number;
   channels: number;
   pid: number;
+  layout: string;
+  lanes: number;
+  sockets: string;
+  path: string;
+  durability: string;
+  verify: string;
+  /** The connection to the ledger; null without one. */
+  ledger: LedgerHealth | null;
 }
 
 /** A node in a process of its own, whose first and last lines are read from its stdout. */

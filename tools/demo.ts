@@ -16,6 +16,7 @@ import { defineCommand } from './command.ts';
 import { fullLoad, type Say } from './demo-load.ts';
 import { NodeProcess, type ReadyLine } from './demo-node.ts';
 import { BACKEND_OPTION, LOG_OPTIONS } from './node-options.ts';
+import { stoppedText } from './node-text.ts';
 import { DATA_OPTION } from './options.ts';
 import { rowText, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
@@ -74,19 +75,13 @@ Exit code: 0 fine, 1 failed, 2 usage.`,
     } finally {
       const last = await node.stop();
       result.stopped = asJson(last);
-      say('stopped', stoppedText(last));
+      say('stopped', last.startsWith('{') ? stoppedText(JSON.parse(last) as NodeTotals) : last);
     }
     if (json) writeJson(result);
     return 0;
   },
 });
 export const { run } = command;
-
-function stoppedText(line: string): string {
-  if (!line.startsWith('{')) return line;
-  const { uptimeSeconds, counters } = JSON.parse(line) as NodeTotals;
-  return `after ${uptimeSeconds} s: ${counters.received} claims received, ${counters.committed} committed, ${counters.syncs} syncs`;
-}
 
 /** The node's last line, or how it ended when there is none. */
 function asJson(line: string): unknown {
@@ -118,17 +113,17 @@ async function stream(ready: ReadyLine, admin: AdminClient, options: StreamOptio
   const progress = new Progress();
   const show = () => {
     const rate = Math.round(claims.acknowledged / elapsed());
-    const trip = `${rate}/s  round trip ${payer.stats().smoothedRttMs.toFixed(1)} ms`;
-    const plain = `         ${elapsed().toFixed(0)} s  ${claims.acknowledged} claims durable  ${trip}`;
-    progress.update((elapsed() * 1_000) / ms, `${countText(claims.acknowledged)} durable  ${trip}`, plain);
+    const trip = `p50 ${payer.stats().rtt.p50Ms.toFixed(1)} ms`;
+    const plain = `         ${elapsed().toFixed(0)} s  ${claims.acknowledged} claims durable  ${rate}/s  ${trip}`;
+    const bar = `${countText(claims.acknowledged)} durable  ${countText(rate)}/s  ${trip}`;
+    progress.update((elapsed() * 1_000) / ms, bar, plain);
   };
   const timer = setInterval(show, 1_000);
   try {
     await Promise.all(channels.map((channel) => payUntil(channel, endsAt, claims)));
   } finally {
     clearInterval(timer);
-    show();
-    progress.end();
+    progress.clear();
   }
   const took = elapsed();
   const { rtt } = payer.stats();

@@ -6,7 +6,7 @@
 import { generateKey, KEY_TYPES, writeKeyFile } from '../src/client/keys/key-file.ts';
 import { usage } from './args.ts';
 import { defineCommand } from './command.ts';
-import { writeJson } from './output.ts';
+import { fieldLines, writeJson } from './output.ts';
 
 export const command = defineCommand({
   name: 'keygen',
@@ -37,7 +37,7 @@ Exit code: 0 fine, 1 the file could not be written, 2 usage.`,
     const key = generateKey(type);
     if (out !== undefined) writeKeyFile(out, key);
     if (json) writeJson(out === undefined ? key : { ...key, path: out });
-    else printLines(out === undefined ? { ...key } : { publicKey: key.publicKey, path: out });
+    else process.stdout.write(fieldLines(out === undefined ? key : { publicKey: key.publicKey, path: out }));
     return 0;
   },
 });
@@ -45,12 +45,4 @@ export const { run } = command;
 
 function path(text: string, flag: string): string {
   return text === '' ? usage(`${flag}: expected a path, got nothing`) : text;
-}
-
-function printLines(fields: Record<string, string>): void {
-  process.stdout.write(
-    Object.entries(fields)
-      .map(([name, value]) => `${name} ${value}\n`)
-      .join(''),
-  );
 }

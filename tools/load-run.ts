@@ -6,13 +6,18 @@ import { parseNodeAddress } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { boundsFor } from '../src/load/bounds.ts';
 import type { LoadRun } from '../src/load/run.ts';
-import type { FaultFractions, LoadBounds, LoadSettings, Target } from '../src/load/settings.ts';
+import {
+  type FaultFractions,
+  LOAD_DEFAULTS,
+  type LoadBounds,
+  type LoadSettings,
+  type Target,
+} from '../src/load/settings.ts';
 import { asUsage, usage } from './args.ts';
 import type { LoadValues } from './load.ts';
 import { adminAddress } from './options.ts';
 
-const KEYS_DEFAULT_MAX = 1_000;
-const SOCKETS_DEFAULT = { udp: 16, tcp: 4, ws: 4, 'webrtc+http': 4 } as const;
+const SOCKETS_DEFAULT = { udp: LOAD_DEFAULTS.sockets, tcp: 4, ws: 4, 'webrtc+http': 4 } as const;
 const CORPUS_CLAIMS_MAX = 40_000_000;
 
 /** Throws USAGE, or NODE_UNREACHABLE when the node's name has no address. */
@@ -49,11 +54,12 @@ function readBounds(values: LoadValues): LoadBounds {
 function readSettings(values: LoadValues, target: Target): LoadSettings {
   const { channels } = values;
   const settings: LoadSettings = {
+    ...LOAD_DEFAULTS,
     target,
     sender: values.sender,
     seed: values.seed,
     channels,
-    keys: atMost(values.keys ?? Math.min(channels, KEYS_DEFAULT_MAX), channels, '--keys'),
+    keys: atMost(values.keys ?? Math.min(channels, LOAD_DEFAULTS.keys), channels, '--keys'),
     rates: readRates(values),
     durationMs: values.duration,
     warmupMs: values.warmup,
@@ -65,8 +71,6 @@ function readSettings(values: LoadValues, target: Target): LoadSettings {
     window: values.window,
     inflightMax: values['inflight-max'],
     faults: readFaults(values),
-    corpus: undefined,
-    capture: undefined,
   };
   if (values.corpus !== undefined)
     settings.corpus = { file: values.corpus, claims: values['corpus-claims'] ?? corpusClaims(settings) };

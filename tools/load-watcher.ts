@@ -18,7 +18,7 @@ export function loadWatcher(rates: number, durationMs: number, progress = new Pr
     },
     step: ({ requestedRate, ackedRate, latency, unanswered }) => {
       step += 1;
-      if (step === rates) progress.end();
+      if (step === rates) progress.clear();
       if (requestedRate !== null)
         progress.line(
           `at ${requestedRate}/s: ${Math.round(ackedRate)}/s acked, p99 ${latency.p99Ms.toFixed(2)} ms, ${unanswered} unanswered`,

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { CLAIMS_PER_DATAGRAM_MAX } from '../protocol/layout.ts';
 import { renderReport } from '../src/load/report/report.ts';
 import { runLoad } from '../src/load/run.ts';
+import { LOAD_DEFAULTS } from '../src/load/settings.ts';
 import { percentileText, resultText } from '../src/load/text.ts';
 import { defineCommand } from './command.ts';
 import { expectWritable, save } from './files.ts';
@@ -14,7 +15,7 @@ import { decimal, readArrivals, readRamp, readRate, readSkew, share } from './lo
 import { readRun } from './load-run.ts';
 import { loadWatcher } from './load-watcher.ts';
 import { NODE_OPTIONS, type OptionSpecs, type Values } from './options.ts';
-import { forTerminal, writeJson } from './output.ts';
+import { complain, say, writeJson } from './output.ts';
 import { count, duration } from './units.ts';
 
 const CHANNELS_MAX = 4_000_000;
@@ -29,6 +30,7 @@ const TRAFFIC = 'What is sent:';
 const BOUNDS = 'When the run has passed:';
 const FAULTS = 'Faults, each of a fraction of the claims:';
 const FILES = 'Files:';
+const seconds = (ms: number) => String(ms / 1_000);
 const fraction = (description: string) =>
   ({ value: 'F', description, default: '0', read: decimal(0, 1), group: FAULTS }) as const;
 const anyOption = (value: string, description: string, group: string) => ({ value, description, group }) as const;
@@ -49,21 +51,21 @@ const OPTIONS = {
   duration: {
     value: 'S',
     description: 'how long each rate is measured, like 10s or 2m',
-    default: '10',
+    default: seconds(LOAD_DEFAULTS.durationMs),
     read: duration('s', 0.001, SECONDS_MAX),
     group: TRAFFIC,
   },
   warmup: {
     value: 'S',
     description: 'seconds before that, in no figure',
-    default: '1',
+    default: seconds(LOAD_DEFAULTS.warmupMs),
     read: duration('s', 0, SECONDS_MAX),
     group: TRAFFIC,
   },
   drain: {
     value: 'S',
     description: 'seconds acks are waited for at the end',
-    default: '1',
+    default: seconds(LOAD_DEFAULTS.drainMs),
     read: duration('s', 0, SECONDS_MAX),
     group: TRAFFIC,
   },
@@ -80,7 +82,13 @@ const OPTIONS = {
     read: readArrivals,
     group: TRAFFIC,
   },
-  channels: { value: 'N', description: 'like 1k', default: '1000', read: count(1, CHANNELS_MAX), group: TRAFFIC },
+  channels: {
+    value: 'N',
+    description: 'like 1k',
+    default: String(LOAD_DEFAULTS.channels),
+    read: count(1, CHANNELS_MAX),
+    group: TRAFFIC,
+  },
   keys: {
     value: 'N',
     description: 'keys of the channels',
@@ -98,21 +106,21 @@ const OPTIONS = {
   'per-datagram': {
     value: 'N',
     description: `claims in a datagram, at most, 1 to ${CLAIMS_PER_DATAGRAM_MAX}`,
-    default: String(CLAIMS_PER_DATAGRAM_MAX),
+    default: String(LOAD_DEFAULTS.perDatagram),
     read: count(1, CLAIMS_PER_DATAGRAM_MAX),
     group: TRAFFIC,
   },
   window: {
     value: 'N',
     description: 'claims unacknowledged under --rate max',
-    default: '6000',
+    default: String(LOAD_DEFAULTS.window),
     read: count(1, INFLIGHT_MAX),
     group: TRAFFIC,
   },
   'inflight-max': {
     value: 'N',
     description: 'claims tracked under a rate, older ones are given up',
-    default: String(2 ** 21),
+    default: String(LOAD_DEFAULTS.inflightMax),
     read: count(1, INFLIGHT_MAX),
     group: TRAFFIC,
   },
@@ -220,14 +228,12 @@ Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 us
       load,
       loadWatcher(load.settings.rates.length, load.settings.durationMs),
     );
-    const { isTTY, columns } = process.stdout;
-    const text = resultText(result);
     if (values.json) writeJson(result);
-    else process.stdout.write(isTTY ? forTerminal(text, columns) : text);
+    else say(resultText(result));
     const faults = captureFault === undefined ? [] : [`--pcap ${captureFault}`];
     if (values.hgrm !== undefined) faults.push(...save(values.hgrm, '--hgrm', percentileText(result)));
     if (values.report !== undefined) faults.push(...save(values.report, '--report', renderReport(result)));
-    for (const fault of faults) process.stderr.write(`claimwire: ${fault}\n`);
+    for (const fault of faults) complain(`claimwire: ${fault}`);
     return result.pass && faults.length === 0 ? 0 : 1;
   },
 });

@@ -8,6 +8,7 @@ import { ackVectors, claimVectors } from './vectors/claims.ts';
 import { controlVectors, resumeVectors, streamVectors } from './vectors/control.ts';
 import { edgeVectors, rfc6979Vectors } from './vectors/ecdsa.ts';
 import { refusalVectors, walkVectors } from './vectors/refusals.ts';
+import { sessionVectors } from './vectors/session.ts';
 
 const WARNING = 'Every key here is public: never fund one. Bytes are hex; u64 fields are decimal strings.';
 
@@ -26,6 +27,7 @@ export function makeVectors(): Map<string, string> {
     ['refusals.json', file('Claims a node refuses, and their sound neighbours: the status of each.', refusalVectors())],
     ['walks.json', file('Datagrams: frames handed out (c claim, a ack) and how the walk ends.', walkVectors())],
     ['resume.json', file('Signatures offered for resume: what they cover, and whether they hold.', resumeVectors())],
+    ['session.json', file('Session tokens, what they cover, and whether they hold.', sessionVectors())],
     [
       'control.json',
       file(

@@ -7,6 +7,7 @@ import type { ServeOptions } from '../src/serve.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { drops, hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
+import { complain } from './output.ts';
 import { count, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
@@ -315,7 +316,11 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     journalBlockBytes: Number(values['journal-block']),
     checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
     cutJournal: values['cut-journal'],
-    logger: lineLogger(values['log-level'], values['log-format']),
+    logger: lineLogger(
+      values['log-level'],
+      values['log-format'],
+      values['log-format'] === 'text' ? complain : undefined,
+    ),
     ...(tls && { tls }),
     ledger: ledgerOptions(values),
     redeem: redeemOptions(values),

@@ -5,7 +5,10 @@
 import type { Logger } from '../src/log.ts';
 import { type ServeOptions, type ServingNode, serve } from '../src/serve.ts';
 import { defineCommand } from './command.ts';
+import type { ReadyLine } from './demo-node.ts';
 import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
+import { readyRows, stoppedText } from './node-text.ts';
+import { rowText } from './output.ts';
 
 export const command = defineCommand({
   name: 'node',
@@ -18,11 +21,12 @@ export const command = defineCommand({
     ['claimwire node --ledger wss://s1.ripple.com --account rPAYEE', 'opens channels from the ledger and watches them'],
     ['claimwire node --config node.json --lanes 4', 'settings of a file, and one that goes before it'],
   ],
-  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}, with or
-without --json; logs go to stderr. Where nobody reads them any more, it goes on without.
+  notes: `The first line on stdout is {"event":"ready",…}, the last {"event":"stopped",…}; on a
+terminal they are text, unless --json is given. Logs go to stderr. Where nobody reads them
+any more, it goes on without.
 
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
-  act: async (values) => runNode(nodeOptions(values)),
+  act: async (values) => runNode(nodeOptions(values), values.json || !process.stdout.isTTY),
 });
 export const { run } = command;
 
@@ -32,12 +36,19 @@ const CUTTING_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** After a failure the drain itself may hang, so it gets this long: more than a working drain needs. */
 const FAILED_STOP_MS_MAX = 15_000;
 
-async function runNode(options: ServeOptions & { logger: Logger }): Promise<number> {
+async function runNode(options: ServeOptions & { logger: Logger }, forPrograms: boolean): Promise<number> {
   const serving = await serve(options);
-  const { node, http, ledger } = serving;
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  print({
+  const ready = readyLine(serving);
+  if (forPrograms) print(ready);
+  else printRows(readyRows(ready));
+  return await untilStopped(serving, signal, options.logger, forPrograms);
+}
+
+/** What the ready line says of a node. */
+export function readyLine({ node, http, ledger }: ServingNode): ReadyLine {
+  return {
     event: 'ready',
     udp: node.udp,
     tcp: node.tcp,
@@ -56,17 +67,25 @@ async function runNode(options: ServeOptions & { logger: Logger }): Promise<numb
     durability: node.config.durability,
     verify: node.config.verify,
     ledger: ledger?.health() ?? null,
-  });
-  return await untilStopped(serving, signal, options.logger);
+  };
 }
 
-function nextSignal(): Promise<string> {
+export function nextSignal(): Promise<string> {
   return new Promise((resolve) => {
     for (const name of SIGNALS) process.on(name, () => resolve(name));
   });
 }
 
-async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>, logger: Logger): Promise<number> {
+/**
+ * Runs until a signal or a failure. Resolves to the exit code.
+ * @param forPrograms whether stdout gets JSON
+ */
+export async function untilStopped(
+  { node, stop }: Pick<ServingNode, 'node' | 'stop'>,
+  signal: Promise<string>,
+  logger: Logger,
+  forPrograms: boolean,
+): Promise<number> {
   const reason = await Promise.race([signal, node.failed.catch((error: Error) => error)]);
   for (const name of CUTTING_SIGNALS) process.once(name, endAtOnce);
   if (reason instanceof Error) {
@@ -83,7 +102,8 @@ async function untilStopped({ node, stop }: ServingNode, signal: Promise<string>
     logger.error(`while draining: ${node.failure.message}`);
     return 1;
   }
-  print({ event: 'stopped', ...totals });
+  if (forPrograms) print({ event: 'stopped', ...totals });
+  else printRows([['stopped', stoppedText(totals)]]);
   return 0;
 }
 
@@ -94,6 +114,10 @@ function endAtOnce(): void {
   process.exit(1);
 }
 
-function print(line: object): void {
+export function print(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+export function printRows(rows: [string, string][]): void {
+  process.stdout.write(rows.map(([label, text]) => `${rowText(label, text)}\n`).join(''));
 }

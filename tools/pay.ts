@@ -14,7 +14,7 @@ import { AdminClient } from '../src/http/client.ts';
 import { drops, hex, readFile, usage } from './args.ts';
 import { defineCommand } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
-import { writeJson } from './output.ts';
+import { complain, fieldLines, writeJson } from './output.ts';
 import { count, duration } from './units.ts';
 
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
@@ -160,7 +160,7 @@ async function pay(channel: PaymentChannel, { amount, more, json }: Amounts): Pr
     if (amount !== undefined && (await isPaidAlready(channel, amount))) {
       print({ status: 'ALREADY', channelId: String(channel.channelId), amount: String(amount) }, json);
       const remedy = '--amount is cumulative: choose a higher one, or pay --more';
-      process.stderr.write(`claimwire: nothing was paid, the node holds ${amount} drops or more already; ${remedy}\n`);
+      complain(`claimwire: nothing was paid, the node holds ${amount} drops or more already; ${remedy}`);
       return 1;
     }
     const ack = await (amount === undefined ? channel.pay(more!) : channel.claim(amount));
@@ -170,7 +170,7 @@ async function pay(channel: PaymentChannel, { amount, more, json }: Amounts): Pr
   } catch (error) {
     if (!(error instanceof ClaimwireError)) throw error;
     print({ status: error.code, ...error.details, signature: signatureOf(channel) }, json);
-    process.stderr.write(`claimwire: ${error.message}\n`);
+    complain(`claimwire: ${error.message}`);
     return 1;
   }
 }
@@ -207,5 +207,14 @@ function signatureOf(channel: PaymentChannel): string | undefined {
 
 function print(fields: Record<string, unknown>, json: boolean): void {
   if (json) writeJson(fields);
-  else for (const [name, value] of Object.entries(fields)) process.stdout.write(`${name} ${value}\n`);
+  else process.stdout.write(fieldLines(readable(fields)));
+}
+
+/** An ack's fields as people read them: the time of the claim as a date, the round trip in tenths. */
+function readable(fields: Record<string, unknown>): Record<string, unknown> {
+  const { timestamp, rttMs, ...others } = fields;
+  const shown = { ...others };
+  if (typeof timestamp === 'number') shown.timestamp = new Date(timestamp).toISOString();
+  if (typeof rttMs === 'number') shown.rttMs = rttMs.toFixed(1);
+  return Object.fromEntries(Object.keys(fields).map((name) => [name, shown[name]]));
 }

@@ -2,24 +2,22 @@
  * Shows progress: on a terminal one line with a bar, a rate and the time left, rewritten in place; elsewhere plain lines.
  * Always on stderr, since programs read stdout.
  */
+import { complain, type TextStream } from './output.ts';
 import { durationText } from './units.ts';
 
 const BAR_CELLS_MAX = 30;
 const BAR_CELLS_MIN = 8;
 /** The shortest time between two redraws, as faster ones are not readable. */
 const REDRAW_MS = 100;
+/** Back to the beginning of the line, which is emptied. */
+const ERASE = '\r\x1b[K';
 /** Below this share the time left cannot be estimated. */
 const SHARE_MIN = 0.02;
 
-/** The parts of a terminal that Progress uses; tests provide their own. */
-export interface ProgressStream {
-  isTTY?: boolean;
-  columns?: number;
-  write(text: string): unknown;
-}
-
 export interface ProgressOptions {
-  stream?: ProgressStream;
+  stream?: TextStream;
+  /** The kind of terminal, as TERM names it: a dumb one cannot rewrite a line. */
+  term?: string | undefined;
   /** Without a terminal, the least time between two lines; 0 prints them all. */
   linesEveryMs?: number;
   /** Milliseconds, monotonic. */
@@ -27,15 +25,22 @@ export interface ProgressOptions {
 }
 
 export class Progress {
-  readonly #stream: ProgressStream;
+  readonly #stream: TextStream;
+  readonly #isLive: boolean;
   readonly #linesEveryMs: number;
   readonly #now: () => number;
   readonly #startedAt: number;
   #printedAt = Number.NEGATIVE_INFINITY;
   #isDrawn = false;
 
-  constructor({ stream = process.stderr, linesEveryMs = 0, now = () => performance.now() }: ProgressOptions = {}) {
+  constructor({
+    stream = process.stderr,
+    term = process.env.TERM,
+    linesEveryMs = 0,
+    now = () => performance.now(),
+  }: ProgressOptions = {}) {
     this.#stream = stream;
+    this.#isLive = stream.isTTY === true && term !== 'dumb';
     this.#linesEveryMs = linesEveryMs;
     this.#now = now;
     this.#startedAt = now();
@@ -52,19 +57,24 @@ export class Progress {
    * @param leftMs the time left, where it is known better than from the share done so far
    */
   update(share: number, text: string, plain: string = text, leftMs?: number): void {
-    const { isTTY = false } = this.#stream;
     const now = this.#now();
-    if (share < 1 && now - this.#printedAt < (isTTY ? REDRAW_MS : this.#linesEveryMs)) return;
+    if (share < 1 && now - this.#printedAt < (this.#isLive ? REDRAW_MS : this.#linesEveryMs)) return;
     this.#printedAt = now;
-    if (!isTTY) this.#stream.write(`${plain}\n`);
-    else this.#stream.write(`\r\x1b[K${this.#barLine(Math.min(Math.max(share, 0), 1), text, leftMs)}`);
-    this.#isDrawn = isTTY;
+    if (!this.#isLive) this.#stream.write(`${plain}\n`);
+    else this.#stream.write(`${ERASE}${this.#barLine(Math.min(Math.max(share, 0), 1), text, leftMs)}`);
+    this.#isDrawn = this.#isLive;
   }
 
-  /** Prints a line that stays. */
+  /** Prints a line that stays, in the place of the bar, which the next update draws below it. */
   line(text: string): void {
-    this.end();
-    this.#stream.write(`${text}\n`);
+    this.clear();
+    complain(text, this.#stream);
+  }
+
+  /** Removes the bar, whose last figures are not the result. */
+  clear(): void {
+    if (this.#isDrawn) this.#stream.write(ERASE);
+    this.#isDrawn = false;
   }
 
   /** Leaves the bar as it is and goes to the next line. */

@@ -10,7 +10,7 @@ import { assert } from '../../src/errors.ts';
 import { boundsFor } from '../../src/load/bounds.ts';
 import type { LoadResult, LoadStep } from '../../src/load/result.ts';
 import { runLoad } from '../../src/load/run.ts';
-import type { LoadSettings } from '../../src/load/settings.ts';
+import { LOAD_DEFAULTS, type LoadSettings } from '../../src/load/settings.ts';
 import type { BenchContext, Figures } from '../harness.ts';
 import { NodeUnderTest } from '../node-under-test.ts';
 
@@ -95,26 +95,8 @@ async function overload(
 }
 
 function settingsFor(node: NodeUnderTest, rates: number[], seconds: number): LoadSettings {
-  return {
-    target: { protocol: 'udp', ...node.udp },
-    sender: 'auto',
-    seed: 1,
-    channels: 1_000,
-    keys: 1_000,
-    rates,
-    durationMs: seconds * 1_000,
-    warmupMs: 0,
-    drainMs: DRAIN_MS,
-    perDatagram: 15,
-    arrivals: { kind: 'constant' },
-    zipf: 0,
-    sockets: 16,
-    window: 6_000,
-    inflightMax: 2 ** 21,
-    faults: { drop: 0, dup: 0, reorder: 0, corruptSignature: 0, stale: 0 },
-    corpus: undefined,
-    capture: undefined,
-  };
+  const target = { protocol: 'udp', ...node.udp } as const;
+  return { ...LOAD_DEFAULTS, target, seed: 1, rates, durationMs: seconds * 1_000, warmupMs: 0, drainMs: DRAIN_MS };
 }
 
 function figuresOf({ result, samples }: OverloadRun, maximum: number, { quick, note }: BenchContext): Figures {

@@ -16,7 +16,11 @@ import {
 } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { ChannelChange, ChannelOpening } from './changes.ts';
+import { isEd25519Point, isSmallOrder } from './ed25519-point.ts';
 import { type Channel, type ChannelState, hasClaim } from './row.ts';
+
+/** What a reader is told of a state: `expired` is an open channel whose time is over, so that its claims are refused. */
+export type ShownState = ChannelState | 'expired';
 
 /** A channel as the admin interface and the tools show it. */
 export interface ChannelJson {
@@ -35,7 +39,7 @@ export interface ChannelJson {
    */
   signature?: string | null;
   profile: ProfileName;
-  state: ChannelState;
+  state: ShownState;
   /** ISO 8601, or null for never. */
   expiresAt: string | null;
   /** True for a channel made to try a node out: it is never settled. */
@@ -49,9 +53,6 @@ const U32_MAX = 0xffff_ffff;
 const KEYS_MAX = 65_536;
 const GOT_CHARACTERS_MAX = 80;
 /** edwards25519: the field's prime, and d in −x² + y² = 1 + d·x²·y². */
-const P = 2n ** 255n - 19n;
-const D = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
-const SIGN_BIT = 1n << 255n;
 
 function invalid(field: string, expected: string, actual: unknown): never {
   throw new ClaimwireError('INPUT_INVALID', `${field}: expected ${expected}, got ${got(actual)}`, { field });
@@ -135,6 +136,8 @@ export class KeyCheck {
     const key = parseHex(value, PUBLIC_KEY_BYTES, field);
     if (key[0] === ED25519_KEY_PREFIX) {
       if (!isEd25519Point(key.subarray(1))) invalid(field, 'ED and a point of the curve edwards25519', value);
+      if (isSmallOrder(key, 1))
+        invalid(field, 'ED and a point of the curve edwards25519 that is not of small order', value);
     } else if (key[0] !== 2 && key[0] !== 3)
       invalid(field, 'a secp256k1 key beginning 02 or 03, or an Ed25519 key beginning ED', value);
     else if (!isSecp256k1Point(key)) invalid(field, 'a point of the curve secp256k1', value);
@@ -151,30 +154,6 @@ function isSecp256k1Point(key: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-/**
- * Whether 32 bytes are the canonical encoding of a point (RFC 8032, section 5.1.3): y is below p, the curve has an x for it,
- * and there is no sign bit where that x is 0. Points of small order are points too. Takes about 100 µs.
- */
-function isEd25519Point(encoded: Uint8Array): boolean {
-  const number = BigInt(`0x${Buffer.from(encoded).reverse().toString('hex')}`);
-  const y = number & (SIGN_BIT - 1n);
-  if (y >= P) return false;
-  const u = (y * y + P - 1n) % P;
-  const v = (D * y * y + 1n) % P;
-  if (u === 0n) return (number & SIGN_BIT) === 0n;
-  // x² = u / v. v is never 0, since −1/d is no square, so u / v is a square where u·v is one (Euler's criterion).
-  return power((u * v) % P, (P - 1n) / 2n) === 1n;
-}
-
-function power(base: bigint, exponent: bigint): bigint {
-  let result = 1n;
-  for (const bit of exponent.toString(2)) {
-    result = (result * result) % P;
-    if (bit === '1') result = (result * base) % P;
-  }
-  return result;
 }
 
 function parseProfile(value: unknown): ProfileName {
@@ -256,7 +235,13 @@ export function upperHex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex').toUpperCase();
 }
 
-export function channelJson(channel: Channel, withSignature = true): ChannelJson {
+/** The state of a channel as it is shown at a time, in seconds since 1970. */
+export function stateAt({ state, expiresAt }: Channel, nowSeconds: number): ShownState {
+  return state === 'open' && expiresAt !== 0 && nowSeconds >= expiresAt ? 'expired' : state;
+}
+
+/** @param nowSeconds the time by which channels expire; left out, none is shown as expired */
+export function channelJson(channel: Channel, withSignature = true, nowSeconds = 0): ChannelJson {
   const signature = channel.committed !== 0n && hasClaim(channel) ? upperHex(channel.signature) : null;
   return {
     channelId: channel.channelId.toString(),
@@ -267,22 +252,23 @@ export function channelJson(channel: Channel, withSignature = true): ChannelJson
     sequence: channel.sequence,
     ...(withSignature && { signature }),
     profile: channel.profile,
-    state: channel.state,
+    state: stateAt(channel, nowSeconds),
     expiresAt: isoTime(channel.expiresAt),
     throwAway: channel.throwAway ?? false,
   };
 }
 
 /**
- * A channel from its JSON, in which the best claim's timestamp is missing and becomes 0. Throws INPUT_INVALID: a malformed
+ * A channel from its JSON, in which the best claim's timestamp is missing and becomes 0. An expired one is an open one with
+ * its `expiresAt`. Throws INPUT_INVALID: a malformed
  * answer of another program must not become a transaction on the ledger.
  */
 export function parseRow(value: unknown): Channel {
   if (typeof value !== 'object' || value === null) invalid('row', 'a JSON object', value);
   const row = value as Partial<Record<keyof ChannelJson, unknown>>;
   const profile = parseProfile(row.profile);
-  const state = row.state;
-  if (state !== 'open' && state !== 'closed') invalid('state', '"open" or "closed"', state);
+  const state = row.state === 'expired' ? 'open' : row.state;
+  if (state !== 'open' && state !== 'closed') invalid('state', '"open", "expired" or "closed"', row.state);
   const sequence = row.sequence;
   if (typeof sequence !== 'number' || sequence !== sequence >>> 0) invalid('sequence', 'a u32', sequence);
   const capacity = parseDecimal(row.capacity, 1n, capacityMax(profile), 'capacity');

@@ -66,7 +66,7 @@ export class PaymentChannel {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const written = state.kept.record(state.entry, amount, this.#parts.flow);
     if (written === undefined) return this.#parts.inflight.request(this.#parts.flow, amount, signal);
-    return this.#claimWritten(amount, written, signal);
+    return abortable(signal, () => this.#claimWritten(amount, written, signal));
   }
 
   /**

@@ -14,6 +14,13 @@ export type { LinkOptions } from './links/open-link.ts';
 export type { LinkReceiver, LinkStats, PeerLink } from './links/peer-link.ts';
 export type { TlsOptions } from './links/tcp-connect.ts';
 export { type DatagramSocket, openUdpSocket } from './links/transport-udp.ts';
+export {
+  type PaidFetch,
+  type PaidFetchOptions,
+  paidFetch,
+  type SessionOptions,
+  sessionAuthorization,
+} from './paid-fetch.ts';
 export { type ChannelOptions, Payer, type PayerLimits, type StateOptions } from './payer.ts';
 export { ConnectionPool } from './pool/pool.ts';
 export type { PoolOptions } from './pool/pool-options.ts';

@@ -16,7 +16,7 @@ export interface ChargeResult {
   channelId: bigint;
   /** Drops of this charge; negative for a refund. */
   drops: bigint;
-  /** Drops charged on the channel in all, this charge included. Never above `committed`. */
+  /** As `spent` tells it, this charge included. Never above `committed`. */
   spent: bigint;
   committed: bigint;
   /** True where a charge with this key had been made before: nothing was charged again. */
@@ -46,7 +46,10 @@ export interface MeterControl {
     drops: bigint,
     options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
   ): Promise<ChargeResult>;
-  /** Drops charged on a channel in all. */
+  /**
+   * Drops of a channel that buy nothing more: charged in all, or paid out by the ledger for claims that were made elsewhere.
+   * Who claims a price more than this can pay that price.
+   */
   spent(channelId: bigint): bigint;
   /** Resolves with the committed amount once it is at least `drops`. Rejects with CHANNEL_UNKNOWN, NODE_BUSY or the signal's reason. */
   waitForAmount(channelId: bigint, drops: bigint, options?: { signal?: AbortSignal | undefined }): Promise<bigint>;

@@ -21,7 +21,7 @@ import {
   type StatusResult,
 } from '../../protocol/control.ts';
 import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../../protocol/layout.ts';
-import { channelJson, isoTime, KeyCheck, parseOpening } from '../channel/parse.ts';
+import { channelJson, isoTime, KeyCheck, parseOpening, stateAt } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
@@ -179,8 +179,7 @@ function unauthorized(message: string): ClaimwireError {
 function statusOf(channel: Channel | undefined, nowSeconds: number): StatusResult {
   if (channel === undefined || channel.state === 'removed') return { state: 'unknown' };
   const { profile, capacity, expiresAt } = channel;
-  const hasExpired = expiresAt !== 0 && nowSeconds >= expiresAt;
-  const state = channel.state === 'open' && hasExpired ? 'expired' : channel.state;
+  const state = stateAt(channel, nowSeconds) as 'open' | 'expired' | 'closed';
   return { state, profile, capacity: capacity.toString(), expiresAt: isoTime(expiresAt) };
 }
 

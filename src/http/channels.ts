@@ -134,7 +134,7 @@ async function openOne(control: NodeControl, body: unknown, response: ServerResp
   const isNew = await openChannel(control, opening);
   const channel = control.channel(opening.channelId);
   if (channel === undefined) throw new Error(`channel ${opening.channelId}: expected it after opening it, got none`);
-  sendJson(response, isNew ? 201 : 200, channelJson(channel));
+  sendJson(response, isNew ? 201 : 200, channelJson(channel, true, control.ruleSeconds));
 }
 
 function isLedgerIdAlone(body: unknown): body is { ledgerChannelId: unknown } {
@@ -171,7 +171,8 @@ async function changeChannel(control: NodeControl, { id, request, response }: Ca
   expectReady(control);
   const body = await readJson(request);
   const { channelId, profile } = findChannel(control, id);
-  sendJson(response, 200, channelJson(await control.updateChannel(channelId, parseChange(body, profile))));
+  const channel = await control.updateChannel(channelId, parseChange(body, profile));
+  sendJson(response, 200, channelJson(channel, true, control.ruleSeconds));
 }
 
 async function closeChannel(control: NodeControl, { id, response }: Call): Promise<void> {

@@ -99,7 +99,10 @@ export class Charges {
       const results: Promise<ChargeItemJson>[] = [];
       for (const [index, item] of charges.entries()) {
         if (index % TURN_CHARGES === TURN_CHARGES - 1) await setImmediate();
-        results.push(this.#item(item, access!));
+        const result = this.#item(item, access!);
+        // One that fails before all are begun is seen by the end of this request, and is no rejection that nobody handles.
+        result.catch(() => {});
+        results.push(result);
       }
       sendJson(response, 200, { results: await Promise.all(results) });
     } finally {

@@ -1,7 +1,6 @@
 /**
  * The tools' and services' side of the HTTP interface: a method for each route. Main thread of their process.
  */
-import { createReadStream } from 'node:fs';
 import type { ChannelJson } from '../channel/parse.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -11,20 +10,18 @@ import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
 import { type CommittedJson, readEvents } from './event-reader.ts';
+import { blocksOf, NEWLINE } from './import-blocks.ts';
 import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 import type { RedemptionJson, RedemptionResultJson } from './redemptions.ts';
 import { type AdminClientOptions, asCode, Requests } from './requests.ts';
 
-/** Size of an import's requests: each answer is a report of progress, and none takes minutes. */
-const IMPORT_BYTES = 16 << 20;
 const REMOVALS_PER_REQUEST = 5_000;
 /** A long poll at a time: shorter than what proxies bear. */
 const POLL_MS = 30_000;
 /** Rows of a page: some 4 MB. */
 const PAGE_ROWS = 10_000;
-const NEWLINE = 0x0a;
 
 type OpeningOption = 'profile' | 'expiresAt' | 'channelId' | 'throwAway';
 /** The body of POST /channels. Amounts in drops. */
@@ -57,7 +54,7 @@ export class AdminClient {
   /** Opens some (up to a few thousand, as JSON); throws the first refusal if there is one. */
   async openChannels(openings: readonly OpeningJson[]): Promise<BulkResult> {
     if (JSON.stringify(openings).length > JSON_BYTES_MAX)
-      throw new ClaimwireError('INPUT_INVALID', 'openings: expected at most 1 MiB of them; import more from a file');
+      throw new ClaimwireError('INPUT_INVALID', 'openings: expected at most 1 MiB of them; importChannels takes more');
     const result = (await this.#requests.json('POST', '/channels', openings)) as BulkResult;
     const [refusal] = result.refused;
     if (refusal === undefined) return result;
@@ -65,16 +62,21 @@ export class AdminClient {
   }
 
   /**
-   * Opens the channels of an NDJSON file, request by request. After each, `progress` gets the total and the bytes read so
-   * far. It stops after REFUSED_MAX refused lines, as one request does.
+   * Opens any number of channels, request by request: those of an NDJSON file, or openings that are given one by one, of which
+   * a request's worth is in memory. After each request `progress` gets the total and the bytes sent so far. It stops after
+   * REFUSED_MAX refused ones, as one request does. A refusal's line is the opening's number, from 1.
+   * @param source a path, or openings, which may come as they are made
    */
-  async importChannels(file: string, progress: (total: BulkResult, bytes: number) => void): Promise<BulkResult> {
+  async importChannels(
+    source: string | Iterable<OpeningJson> | AsyncIterable<OpeningJson>,
+    progress: (total: BulkResult, bytes: number) => void = () => {},
+  ): Promise<BulkResult> {
     const total = emptyResult();
     let lines = 0;
     let bytes = 0;
-    for await (const block of blocksOf(file)) {
+    for await (const block of blocksOf(source)) {
       bytes += block.length;
-      const result = (await this.#requests.json('POST', '/channels', block)) as BulkResult;
+      const result = (await this.#requests.json('POST', '/channels', block, { isRepeatable: true })) as BulkResult;
       total.opened += result.opened;
       total.unchanged += result.unchanged;
       total.refusedCount += result.refusedCount;
@@ -212,30 +214,4 @@ export class AdminClient {
     const body = { claim: Buffer.from(claim).toString('hex') };
     return (await this.#requests.json('POST', '/claims', body, { needsToken: false })) as SubmitJson;
   }
-}
-
-/** Reads a file in blocks of whole lines, about IMPORT_BYTES each. */
-async function* blocksOf(file: string): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const part of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
-      const end = part.lastIndexOf(NEWLINE) + 1;
-      if (end === 0 && length > IMPORT_BYTES)
-        throw new ClaimwireError('INPUT_INVALID', `${file}: expected JSON objects, one a line, got a line over 16 MiB`);
-      if (length + end < IMPORT_BYTES || end === 0) {
-        parts.push(part);
-        length += part.length;
-        continue;
-      }
-      yield Buffer.concat([...parts, part.subarray(0, end)]);
-      parts = [part.subarray(end)];
-      length = part.length - end;
-    }
-  } catch (error) {
-    if (error instanceof ClaimwireError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new ClaimwireError('INPUT_INVALID', `${file}: expected a readable NDJSON file, got ${code ?? message}`);
-  }
-  if (length > 0) yield Buffer.concat(parts);
 }

@@ -112,8 +112,11 @@ export class Events {
       for (const { beat } of this.#readers) beat();
     }, heartbeatMs).unref();
     const endListening = meter.onCommitted((batch) => {
-      for (const { stream } of this.#readers)
-        for (let index = 0; index < batch.length; index++) stream.add(batch.channelId(index), batch.committed(index));
+      for (let index = 0; index < batch.length; index++) {
+        const channelId = batch.channelId(index);
+        const committed = batch.committed(index);
+        for (const { stream } of this.#readers) stream.add(channelId, committed);
+      }
       this.#scheduleFlush();
     });
     this.#end = () => {

@@ -33,7 +33,7 @@ export interface RowJson extends ChannelJson {
 export type Ledger = Pick<LedgerControl, 'health' | 'state' | 'openFromLedger' | 'redeem' | 'redemptions'>;
 
 export function rowJson(channel: Channel, withSignature: boolean, ledger: Ledger | undefined, now: number): RowJson {
-  const row = channelJson(channel, withSignature);
+  const row = channelJson(channel, withSignature, now);
   const state = ledger?.state(channel.channelId);
   if (state === undefined) return row;
   const { deposited, redeemed, settleDelay, expiration, cancelAfter, seenAt, exists } = state;

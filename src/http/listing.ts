@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { got, parseDecimal } from '../channel/parse.ts';
+import { got, parseDecimal, stateAt } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import { type Access, covers, includes } from '../control/access.ts';
 import type { NodeControl } from '../control/node-control.ts';
@@ -117,7 +117,7 @@ export class Listings {
         for (const row of rows) {
           if (found >= limit) break;
           end++;
-          if (isListed(row, state)) found++;
+          if (isListed(row, state, this.#control.ruleSeconds)) found++;
         }
       });
     return end;
@@ -138,7 +138,8 @@ export class Listings {
         if (response.destroyed) return undefined;
         const channels = this.#control.channels(position, Math.min(PIECE_ROWS, end - position));
         position += channels.length;
-        const rows = channels.filter((channel) => isListed(channel, state));
+        const now = this.#control.ruleSeconds;
+        const rows = channels.filter((channel) => isListed(channel, state, now));
         if (channels.length === 0) return undefined;
         return join(rows.map((channel) => this.#text(channel, access)));
       });
@@ -161,8 +162,8 @@ export function seesSignature(access: Access | undefined, channelId: bigint): bo
 }
 
 /** A removed channel's row keeps its position, and is shown to nobody. */
-function isListed(channel: Channel, state: string | null): boolean {
-  return channel.state !== 'removed' && (state === null || channel.state === state);
+function isListed(channel: Channel, state: string | null, nowSeconds: number): boolean {
+  return channel.state !== 'removed' && (state === null || stateAt(channel, nowSeconds) === state);
 }
 
 function listQuery(url: URL): Omit<ListQuery, keyof Reader> {
@@ -170,8 +171,8 @@ function listQuery(url: URL): Omit<ListQuery, keyof Reader> {
     if (name !== 'from' && name !== 'limit' && name !== 'state')
       throw new ClaimwireError('INPUT_INVALID', `query: expected from, limit or state, got ${got(name)}`);
   const state = url.searchParams.get('state');
-  if (state !== null && state !== 'open' && state !== 'closed')
-    throw new ClaimwireError('INPUT_INVALID', `state: expected open or closed, got ${got(state)}`);
+  if (state !== null && state !== 'open' && state !== 'expired' && state !== 'closed')
+    throw new ClaimwireError('INPUT_INVALID', `state: expected open, expired or closed, got ${got(state)}`);
   const number = (name: string, byDefault: number, minimum: bigint, maximum: bigint) => {
     const text = url.searchParams.get(name);
     return text === null ? byDefault : Number(parseDecimal(text, minimum, maximum, name));

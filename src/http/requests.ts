@@ -17,6 +17,8 @@ export interface AdminClientOptions {
   tokenFile: string;
   /** Requires the token for reads too: without it the node shows no signatures. */
   forSignatures?: boolean;
+  /** Ends every call under way, and lets no other begin: they are rejected with its reason. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface RequestOptions {
@@ -24,8 +26,12 @@ export interface RequestOptions {
   body?: object | undefined;
   /** Whether the route needs a token. By default all but GET do. */
   needsToken?: boolean;
+  /** Whether the node may get the request twice. By default GET alone. */
+  isRepeatable?: boolean;
   signal?: AbortSignal | undefined;
 }
+
+type Body = string | Uint8Array<ArrayBuffer>;
 
 export class Requests {
   readonly #options: AdminClientOptions;
@@ -59,31 +65,45 @@ export class Requests {
 
   /** An answer with a status of 200 to 299. Rejects with the node's error, NODE_UNREACHABLE, or the signal's reason. */
   async fetch(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
-    const { body, signal, headers = {}, needsToken = method !== 'GET' } = options;
+    const { body, signal, headers = {}, needsToken = method !== 'GET', isRepeatable = method === 'GET' } = options;
+    this.#options.signal?.throwIfAborted();
     this.#authorize(needsToken || this.#options.forSignatures === true, headers);
     const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
-    let response: Response;
-    try {
-      response = await fetch(this.#options.http + path, {
-        method,
-        headers,
-        body: (payload as string | Uint8Array<ArrayBuffer> | undefined) ?? null,
-        redirect: 'error',
-        signal: signal === undefined ? timeout.signal : AbortSignal.any([timeout.signal, signal]),
+    const send = () => this.#send(path, { method, headers, body: payload as Body | undefined }, signal);
+    const response = await send()
+      .catch((error: unknown) => {
+        signal?.throwIfAborted();
+        this.#options.signal?.throwIfAborted();
+        if (isRepeatable && isConnectionLost(error)) return send();
+        throw error;
+      })
+      .catch((error: unknown) => {
+        signal?.throwIfAborted();
+        throw this.unreachable(error);
       });
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw this.unreachable(error);
-    } finally {
-      clearTimeout(timer);
-    }
     if (!response.ok) throw await this.#refusal(response);
     return response;
   }
 
+  async #send(
+    path: string,
+    { body, ...request }: { method: string; headers: Record<string, string>; body: Body | undefined },
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
+    const signals = [timeout.signal, signal, this.#options.signal].filter((each) => each !== undefined);
+    try {
+      const options = { ...request, body: body ?? null, redirect: 'error', signal: AbortSignal.any(signals) } as const;
+      return await fetch(this.#options.http + path, options);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Throws the reason of the client's own signal instead, where that ended the request. */
   unreachable(error: unknown): ClaimwireError {
+    this.#options.signal?.throwIfAborted();
     const { message, cause } = error as Error;
     const reason = cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : message;
     const remedy = 'start one with "claimwire node" or name it with --http';
@@ -117,6 +137,15 @@ export class Requests {
       return this.unreachable(new Error(`HTTP status ${response.status}, not an answer of a claimwire node`));
     }
   }
+}
+
+/**
+ * Whether the node closed the connection under a request. It closes one that is idle, and a program that was busy for
+ * seconds sends on it before it has seen that.
+ */
+function isConnectionLost(error: unknown): boolean {
+  const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
 }
 
 /** A code of an answer, as one that this version knows. */

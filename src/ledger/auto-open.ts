@@ -20,6 +20,9 @@ const OPENED_PER_LIST_MAX = 256;
 /** Refusals that are remembered, so that each is told once. */
 const TOLD_MAX = 10_000;
 
+/** Refusals that say nothing of other channels. */
+const OF_ONE_CHANNEL: ReadonlySet<string> = new Set(['LEDGER_REFUSED', 'CHANNEL_EXISTS', 'INPUT_INVALID']);
+
 export interface AutoOpenerOptions {
   node: LedgeredNode;
   pollSeconds: number;
@@ -78,20 +81,26 @@ export class AutoOpener {
         break;
       }
       if (others.length > 0) this.#tell(first!, `its handle ${handle} is that of ${others.length} more channels`);
-      else if (await this.#open(first!, sight)) opened++;
+      else {
+        const fault = await this.#open(first!, sight);
+        if (fault === undefined) opened++;
+        // The table or the disk is full, or the node stops: the others would fail the same way, each after a write.
+        else if (!OF_ONE_CHANNEL.has(fault.code)) break;
+      }
     }
     this.#waitMs = opened > 0 ? Math.min(WAIT_MS_MIN, this.#waitMsMax) : Math.min(this.#waitMs * 2, this.#waitMsMax);
     this.#nextListAt = now + this.#waitMs;
   }
 
-  async #open(channel: LedgerChannel, sight: Sight): Promise<boolean> {
+  /** Returns why a channel was not opened; undefined where it was. */
+  async #open(channel: LedgerChannel, sight: Sight): Promise<ClaimwireError | undefined> {
     try {
       await this.#options.open(channel, sight);
-      return true;
+      return undefined;
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
       this.#tell(channel, error.message);
-      return false;
+      return error;
     }
   }
 

@@ -1,6 +1,6 @@
 /** What a transaction needs beside its own fields before it can be signed. Pure, any thread. */
 import type { ValidatedLedger } from './ledger-port.ts';
-import type { LedgerTransaction } from './signed-transaction.ts';
+import type { LedgerTransaction } from './signing.ts';
 
 /** A ledger closes every 3 to 5 s: a transaction has a minute or more to get in. */
 const LEDGERS_TO_LIVE = 20;

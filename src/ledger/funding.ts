@@ -10,7 +10,7 @@ import type { Clock } from '../system/system.ts';
 import { fillIn, type Unfilled } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
 import type { FinalTransaction, LedgerConnection } from './ledger-port.ts';
-import type { LedgerTransaction, SignedTransaction } from './signed-transaction.ts';
+import type { LedgerTransaction, SignedTransaction } from './signing.ts';
 import { endOf } from './view.ts';
 import { rippleTime } from './xrpl.ts';
 

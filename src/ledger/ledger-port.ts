@@ -83,8 +83,8 @@ export interface LedgerConnection {
   /** The transaction where it is validated; otherwise undefined: not seen yet, or never. */
   transaction(hash: string, signal?: AbortSignal): Promise<FinalTransaction | undefined>;
   /**
-   * Whether a ledger from `fromLedger` to `toLedger` may be missing from what the server knows: then a transaction that was
-   * not found may still have been validated in one of them.
+   * Whether the server knows every ledger from `fromLedger` to `toLedger`. Where it does not, a transaction that was not found
+   * may still have been validated in one of them.
    */
   knowsLedgers(fromLedger: number, toLedger: number, signal?: AbortSignal): Promise<boolean>;
   /** Calls `listener` for each validated ledger. Returns a function that ends it. */

@@ -1,7 +1,8 @@
 /** How a node redeems: its wallet and its policy. Checked once, at start. */
 import { ClaimwireError } from '../errors.ts';
 import type { RedeemPolicySettings } from './redeem-policy.ts';
-import { fileWallet, type Wallet } from './wallet.ts';
+import type { Wallet } from './signing.ts';
+import { fileWallet } from './wallet.ts';
 import { commandWallet } from './wallet-command.ts';
 import { loadXrpl } from './xrpl-library.ts';
 

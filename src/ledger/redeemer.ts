@@ -16,7 +16,7 @@ import type { FinalTransaction, LedgerChannel, LedgerConnection } from './ledger
 import { Places } from './places.ts';
 import { balanceAfter, neverRedeemed, redeemTransaction, whyNotNow } from './redeem-rules.ts';
 import { type Redemption, type RedemptionEnd, RedemptionJournal } from './redemption-journal.ts';
-import type { Wallet } from './wallet.ts';
+import type { Wallet } from './signing.ts';
 
 export interface RedeemerOptions {
   control: Pick<NodeControl, 'channel' | 'closeChannel'>;

@@ -85,10 +85,13 @@ export class LedgerService implements LedgerControl {
 
   /**
    * Leases every channel for as long as what is stored of it allows. Called before the node receives claims: those of a
-   * channel that was not seen for too long are refused from the first one on.
+   * channel that was not seen for too long are refused from the first one on. A clock that says it is earlier than what was
+   * seen was set back, and by at least that much the leases end sooner.
    */
   restore(): void {
-    for (const view of this.#views.all()) this.#reconciler.lease(view);
+    const now = Math.floor(this.#options.clock.wall() / 1_000);
+    for (const view of this.#views.all())
+      this.#reconciler.lease({ ...view, clockBehind: Math.max(view.clockBehind, view.seenAt - now) });
   }
 
   /** Begins to watch. An unreachable ledger is tried again; another network than the pinned one throws CONFIG_INVALID. */

@@ -2,27 +2,8 @@
  * Transactions before and after signing, and the check that what was signed is what was asked for. Pure, any thread.
  */
 import { ClaimwireError } from '../errors.ts';
+import type { LedgerTransaction, SignedTransaction } from './signing.ts';
 import type { XrplLibrary } from './xrpl-library.ts';
-
-/** A complete unsigned transaction as JSON, without SigningPubKey. Amounts are decimal strings of drops. */
-export interface LedgerTransaction {
-  TransactionType: string;
-  /** A classic address. */
-  Account: string;
-  Fee: string;
-  Sequence: number;
-  LastLedgerSequence: number;
-  Flags: number;
-  NetworkID?: number;
-  readonly [field: string]: string | number | undefined;
-}
-
-export interface SignedTransaction {
-  /** Upper-case hex, as a server takes it. */
-  blob: string;
-  /** 64 upper-case hex digits: known before submission, so that it can be looked up after. */
-  hash: string;
-}
 
 /** Our transactions have some 500 bytes. */
 export const BLOB_DIGITS_MAX = 8_192;

@@ -27,6 +27,13 @@ export type Sight = Pick<LedgerView, 'seenAt' | 'ledgerIndex' | 'clockBehind'>;
 const MARGIN_SECONDS_MAX = 600;
 /** Of a short SettleDelay it is a quarter. */
 const MARGIN_PART = 4;
+/**
+ * Ten years. The ledger adds SettleDelay to its time in 32 bits: with a very long one the sum begins again at 0, and a payer's
+ * close ends the channel at once.
+ */
+const SETTLE_DELAY_MAX = 315_360_000;
+/** The last second that a row can hold, in the year 2106; the ledger's times go further. */
+const TIME_MAX = 0xffff_ffff;
 
 function marginOf({ settleDelay }: Pick<LedgerState, 'settleDelay'>): number {
   return Math.min(MARGIN_SECONDS_MAX, Math.floor(settleDelay / MARGIN_PART));
@@ -34,7 +41,7 @@ function marginOf({ settleDelay }: Pick<LedgerState, 'settleDelay'>): number {
 
 /** The channel's end as the ledger has it: the earlier of Expiration and CancelAfter; 0 = never. */
 export function endOf({ expiration, cancelAfter }: Pick<LedgerState, 'expiration' | 'cancelAfter'>): number {
-  return earlier(expiration, cancelAfter);
+  return Math.min(earlier(expiration, cancelAfter), TIME_MAX);
 }
 
 /**
@@ -77,6 +84,8 @@ export function openingFault(channel: LedgerChannel, sight: Sight, terms: Openin
     return `expected one that pays ${account}, got one that pays ${channel.destination}: its claims are worth nothing here`;
   if (channel.settleDelay < minSettleDelaySeconds)
     return `expected a SettleDelay of at least ${minSettleDelaySeconds} s, got ${channel.settleDelay} s: its payer could close it before its claims are redeemed; ask for a new channel, or lower --min-settle-delay`;
+  if (channel.settleDelay > SETTLE_DELAY_MAX)
+    return `expected a SettleDelay of at most ${SETTLE_DELAY_MAX} s, got ${channel.settleDelay} s: added to the ledger's time it may overflow, and the channel would end as soon as its payer closes it`;
   if (channel.balance >= channel.amount)
     return `expected drops that are not paid out, got all ${channel.amount} paid; its payer may deposit more`;
   const end = endOf(view);

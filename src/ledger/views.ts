@@ -12,6 +12,8 @@ import { decodeView, encodeView, type LedgerView, type Sight, unversioned, versi
 const VIEWS_TABLE = 'ledger-channels';
 export const META_TABLE = 'ledger-meta';
 const POLLED_KEY = Buffer.from('polled');
+/** When all channels of an account were seen last. */
+type Polled = Pick<Sight, 'seenAt' | 'clockBehind'> & { account: string };
 /** Each takes about 1 KB of memory, and a moment of every poll. */
 const VIEWS_MAX = 100_000;
 
@@ -20,18 +22,23 @@ export class LedgerViews {
   readonly #views = new Map<bigint, LedgerView>();
   /** Views whose stored form is behind. */
   readonly #unsaved = new Set<bigint>();
-  #polled: Omit<Sight, 'ledgerIndex'> | undefined;
+  #polled: Polled | undefined;
 
   constructor(tables: SideTables) {
     this.#tables = tables;
     const polled = tables.get(META_TABLE, POLLED_KEY);
-    if (polled !== undefined) this.#polled = unversioned(polled, 'the last poll') as Omit<Sight, 'ledgerIndex'>;
+    if (polled !== undefined) this.#polled = unversioned(polled, 'the last poll') as Polled;
     for (const [key, value] of tables.entries(VIEWS_TABLE)) {
       const view = decodeView(key, value);
-      // The last complete poll saw every channel that was there.
-      const isNewer = view.exists && this.#polled !== undefined && this.#polled.seenAt > view.seenAt;
-      this.#views.set(view.channelId, isNewer ? { ...view, ...this.#polled } : view);
+      this.#views.set(view.channelId, this.#asPolled(view));
     }
+  }
+
+  /** The last complete poll saw every channel of its account that was there; of others it tells nothing. */
+  #asPolled(view: LedgerView): LedgerView {
+    const polled = this.#polled;
+    if (!view.exists || polled?.account !== view.destination || polled.seenAt <= view.seenAt) return view;
+    return { ...view, seenAt: polled.seenAt, clockBehind: polled.clockBehind };
   }
 
   get count(): number {
@@ -88,8 +95,9 @@ export class LedgerViews {
     const seen = this.all().filter(({ exists, destination }) => exists && destination === account);
     const seenAt = seen.reduce((oldest, view) => Math.min(oldest, view.seenAt), Number.POSITIVE_INFINITY);
     if (seen.length === 0 || seenAt <= this.polledAt) return;
-    await this.#tables.commit([{ table: META_TABLE, key: POLLED_KEY, value: versioned({ seenAt, clockBehind }) }]);
-    this.#polled = { seenAt, clockBehind };
+    const polled = { seenAt, clockBehind, account };
+    await this.#tables.commit([{ table: META_TABLE, key: POLLED_KEY, value: versioned(polled) }]);
+    this.#polled = polled;
   }
 }
 

@@ -4,8 +4,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { parseJson } from '../channel/json.ts';
-import { BLOB_DIGITS_MAX, checkSigned, type LedgerTransaction, type SignedTransaction } from './signed-transaction.ts';
-import { type Wallet, walletError } from './wallet.ts';
+import { BLOB_DIGITS_MAX, checkSigned } from './signed-transaction.ts';
+import type { LedgerTransaction, SignedTransaction, Wallet } from './signing.ts';
+import { walletError } from './wallet.ts';
 import type { XrplLibrary } from './xrpl-library.ts';
 
 /** A person may have to press a button of a device; LastLedgerSequence is counted from before the signing. */

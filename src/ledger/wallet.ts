@@ -10,18 +10,9 @@ import { getPublicKey, utils } from '@noble/secp256k1';
 import { upperHex } from '../channel/parse.ts';
 import { ClaimwireError } from '../errors.ts';
 import { FileFault, readSmallFile, type SmallFile } from '../system/regular-file.ts';
-import { checkSigned, type LedgerTransaction, type SignedTransaction } from './signed-transaction.ts';
+import { checkSigned } from './signed-transaction.ts';
+import type { Wallet } from './signing.ts';
 import type { XrplLibrary } from './xrpl-library.ts';
-
-export interface Wallet {
-  /** The classic address of the account that it signs for. */
-  readonly address: string;
-  /**
-   * Signs exactly this transaction; what comes back has been compared with it.
-   * @throws ClaimwireError WALLET_INVALID
-   */
-  sign(transaction: LedgerTransaction, signal?: AbortSignal): Promise<SignedTransaction>;
-}
 
 const WALLET_FILE_BYTES_MAX = 4_096;
 const OTHERS_MODE_BITS = 0o077;

@@ -148,17 +148,20 @@ export class LedgerWatcher {
 
   /** Looks at all channels, in one question where the payee's list has them. */
   async #poll(): Promise<void> {
-    const { reader, settings, views, clock, autoOpener } = this.#options;
+    const { node, reader, settings, views, reconciler, clock, autoOpener } = this.#options;
     this.#nextPollAt = clock.monotonic() + settings.pollSeconds * 1_000;
     const { sight, channels } = await reader.channelsTo(settings.account);
     const found = new Map(channels.map((channel) => [upperHex(channel.ledgerChannelId), channel]));
     let compared = 0;
     const failures: unknown[] = [];
     for (const view of views.all()) {
-      if (!view.exists || view.destination !== settings.account) continue;
+      // Nothing new will be seen of these, but what failed at the last look is made good.
+      const isOver = !view.exists || node.channel(view.channelId) === undefined;
+      if (!isOver && view.destination !== settings.account) continue;
       const channel = found.get(upperHex(view.ledgerChannelId));
       try {
-        if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
+        if (isOver) await this.exclusively(() => reconciler.reconcile(view));
+        else if (channel !== undefined) await this.exclusively(() => this.#apply(view.channelId, sight, channel));
         // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
         else await this.#look(view);
       } catch (error) {

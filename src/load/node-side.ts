@@ -3,18 +3,12 @@
  *
  * Main thread. The amounts afterwards are the proof: every amount that was acknowledged has to be committed.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { ClaimwireError } from '../errors.ts';
-import type { AdminClient } from '../http/client.ts';
+import type { AdminClient, OpeningJson } from '../http/client.ts';
 import type { LoadChannels } from './channels.ts';
 import type { SendTotals } from './generator.ts';
 import type { Delivery, LoadResult, Reconciliation } from './result.ts';
-
-const LINES_PER_WRITE = 10_000;
 
 /** How often, and how far apart, a node's counters are read until they stand still. */
 const LOOKS_MAX = 20;
@@ -29,23 +23,16 @@ export async function openLoadChannels(
   channels: LoadChannels,
   progress: (text: string) => void,
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'claimwire-load-'));
-  try {
-    const file = join(folder, 'channels.ndjson');
-    await writeFile(file, openingLines(channels));
-    const total = await admin.importChannels(file, ({ opened, unchanged }) =>
-      progress(`${opened} channels opened, ${unchanged} were open`),
+  const total = await admin.importChannels(openings(channels), ({ opened, unchanged }) =>
+    progress(`${opened} channels opened, ${unchanged} were open`),
+  );
+  const [refusal] = total.refused;
+  if (refusal !== undefined)
+    throw new ClaimwireError(
+      'INPUT_INVALID',
+      `channels: expected the node to open all ${channels.count}, got ${total.refusedCount} refused, the first ${refusal.code}: ${refusal.message}; take another --seed`,
     );
-    const [refusal] = total.refused;
-    if (refusal !== undefined)
-      throw new ClaimwireError(
-        'INPUT_INVALID',
-        `channels: expected the node to open all ${channels.count}, got ${total.refusedCount} refused, the first ${refusal.code}: ${refusal.message}; take another --seed`,
-      );
-    for await (const { channel, committed } of committedAmounts(admin, channels)) channels.startAt(channel, committed);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  for await (const { channel, committed } of committedAmounts(admin, channels)) channels.startAt(channel, committed);
 }
 
 /** Removes the run's channels and reports how many were removed. */
@@ -183,10 +170,6 @@ async function* committedAmounts(
   }
 }
 
-/** The channels as NDJSON, some thousand lines at a time. */
-function* openingLines(channels: LoadChannels): Generator<string> {
-  for (let first = 0; first < channels.count; first += LINES_PER_WRITE) {
-    const count = Math.min(LINES_PER_WRITE, channels.count - first);
-    yield Array.from({ length: count }, (_, at) => `${JSON.stringify(channels.opening(first + at))}\n`).join('');
-  }
+function* openings(channels: LoadChannels): Generator<OpeningJson> {
+  for (let channel = 0; channel < channels.count; channel++) yield channels.opening(channel);
 }

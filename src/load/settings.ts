@@ -1,4 +1,5 @@
 /** What a load run is asked to do, as plain data that crosses to the generator thread. */
+import { CLAIMS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
 import type { Arrivals } from './schedule.ts';
 
 /** The fraction of claims, 0..1, that has each fault. A claim has one fault at most. */
@@ -52,6 +53,26 @@ export interface LoadSettings {
   corpus: { file: string; claims: number } | undefined;
   capture: { file: string; claims: number } | undefined;
 }
+
+/** What a run does where nothing else is said. A target and a seed are always the caller's. */
+export const LOAD_DEFAULTS: Readonly<Omit<LoadSettings, 'target' | 'seed'>> = {
+  sender: 'auto',
+  channels: 1_000,
+  keys: 1_000,
+  rates: [null],
+  durationMs: 10_000,
+  warmupMs: 1_000,
+  drainMs: 1_000,
+  perDatagram: CLAIMS_PER_DATAGRAM_MAX,
+  arrivals: { kind: 'constant' },
+  zipf: 0,
+  sockets: 16,
+  window: 6_000,
+  inflightMax: 2 ** 21,
+  faults: { drop: 0, dup: 0, reorder: 0, corruptSignature: 0, stale: 0 },
+  corpus: undefined,
+  capture: undefined,
+};
 
 /** A captured run to send again: claims of 93 bytes back to back, and the channel, source and time of each. */
 export interface ReplayClaims {

@@ -53,19 +53,21 @@ function stepLines(step: LoadStep): string[] {
 
 /** Shows each stage that a claim passes, since an ack alone does not say that a claim arrived. */
 function deliveryLines(delivery: Delivery | null): string[] {
-  if (delivery === null) return ['on the way   the node’s side is not known'];
+  if (delivery === null) return ['on the way      the node’s side is not known'];
   const { sent, received, verified, acknowledged, acknowledgedByNewer } = delivery;
   const of = (claims: number) => `${claims} (${sent === 0 ? '-' : ((claims * 100) / sent).toFixed(2)} %)`;
   return [
-    'on the way     all claims, warm-up and copies included; the node counts what anybody sends it',
-    `  sent         ${sent}`,
-    `  received     ${of(received)} by the node; ${lostOf(delivery)} never reached it`,
-    `  verified     ${of(verified)} by the node`,
-    `  acknowledged ${of(acknowledged)}; ${acknowledged - acknowledgedByNewer} by an ack of their own, ${acknowledgedByNewer} by a newer claim's`,
+    'on the way      all claims, warm-up and copies included; the node counts what anybody sends it',
+    `  sent          ${sent}`,
+    `  received      ${of(received)} by the node; ${lostOf(delivery)} never reached it`,
+    `  verified      ${of(verified)} by the node`,
+    `  acknowledged  ${of(acknowledged)}; ${acknowledged - acknowledgedByNewer} by an ack of their own, ${acknowledgedByNewer} by a newer claim's`,
   ];
 }
 
-const RAMP_HEADS = 'asked/s,sent/s,acked/s,p50 ms,p99 ms,max ms,lost,unanswered,refused,late'.split(',');
+const RAMP_HEADS = 'asked/s,sent/s,acked/s,p50 ms,p99 ms,max ms,lost,no ack,refused,late'.split(',');
+/** Rows no wider than this fit every terminal; then columns are two spaces apart, else one. */
+const ROW_COLUMNS = 79;
 
 function rampLines(steps: readonly LoadStep[]): string[] {
   const rows = steps.map((step) => {
@@ -77,7 +79,15 @@ function rampLines(steps: readonly LoadStep[]): string[] {
       ...[step.unanswered, unexpectedRefusals(step), late.claims + late.unsent],
     ];
   });
-  return [RAMP_HEADS, ...rows].map((row) => row.map((cell) => String(cell).padStart(10)).join('  '));
+  const cells = [RAMP_HEADS, ...rows.map((row) => row.map(String))];
+  const widths = RAMP_HEADS.map((_, column) => Math.max(...cells.map((row) => widthOf(row[column]!))));
+  const isWide = widths.reduce((sum, width) => sum + width + 2, 0) > ROW_COLUMNS;
+  return cells.map((row) => row.map((cell, column) => cell.padStart(widths[column]!)).join(isWide ? ' ' : '  '));
+}
+
+/** With the separators that a terminal shows in figures of five digits and more. */
+function widthOf(cell: string): number {
+  return cell.length + (/^\d{5,}$/.test(cell) ? Math.floor((cell.length - 1) / 3) : 0);
 }
 
 function latencyText({ p50Ms, p90Ms, p99Ms, p999Ms, p9999Ms, maxMs }: Latency): string {

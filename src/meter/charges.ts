@@ -21,8 +21,8 @@ import { deferred } from './deferred.ts';
 
 /** Charges of a round: it bounds how long the event loop is busy, and a commit. */
 const ROUND_CHARGES_MAX = 4_096;
-/** Idle accounts kept in memory; the others are read again, which takes microseconds. */
-const IDLE_ACCOUNTS_MAX = 16_384;
+/** Accounts kept in memory, besides those with something to decide; others are read again, which takes microseconds. */
+const ACCOUNTS_MAX = 16_384;
 const KEY_CHARACTERS_MAX = 64;
 
 export interface ChargeOptions {
@@ -36,6 +36,8 @@ export interface ChargeLimits {
   kept: number;
   /** How many charges may wait, for money or for the disk. */
   undecidedMax: number;
+  /** How many accounts are kept in memory, if they are idle. */
+  accountsMax: number;
 }
 
 /** What a round has booked, before it is durable. */
@@ -75,7 +77,7 @@ export class Charges {
     this.#source = source;
     this.#tables = tables;
     this.#watch = watch;
-    this.#limits = { kept: CHARGES_KEPT, undecidedMax: WAITERS_MAX, ...limits };
+    this.#limits = { kept: CHARGES_KEPT, undecidedMax: WAITERS_MAX, accountsMax: ACCOUNTS_MAX, ...limits };
     this.#log = new ChargeLog(tables, this.#limits.kept);
   }
 
@@ -134,7 +136,7 @@ export class Charges {
     let account = this.#accounts.get(id);
     if (account === undefined) {
       account = new Account(ledgerChannelId, decodeSpent(this.#tables.get(SPENT_TABLE, ledgerChannelId)));
-      if (this.#accounts.size >= IDLE_ACCOUNTS_MAX) this.#dropIdle();
+      if (this.#accounts.size >= this.#limits.accountsMax) this.#dropIdle();
     } else this.#accounts.delete(id);
     this.#accounts.set(id, account);
     return account;
@@ -144,7 +146,7 @@ export class Charges {
   #dropIdle(): void {
     let looked = 0;
     for (const [id, account] of this.#accounts) {
-      if (++looked > IDLE_ACCOUNTS_MAX / 2) return;
+      if (++looked > this.#limits.accountsMax / 2) return;
       if (account.isIdle) this.#accounts.delete(id);
     }
   }

@@ -32,6 +32,16 @@ export function loadAddon<Exports>(): Exports {
   return require(found.path) as Exports;
 }
 
+/** Why there is no addon and what brings one, or undefined where there is one. */
+export function addonFault(): string | undefined {
+  try {
+    loadAddon();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** What was loaded, for people: `build/claimwire.node`, or `@claimwire/linux-x64-gnu 0.1.0`; undefined before that. */
 export function addonOrigin(): string | undefined {
   return found && (found.package ?? 'build/claimwire.node');

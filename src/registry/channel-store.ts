@@ -37,6 +37,8 @@ import {
 /** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
 
+type BeforeRaise = (ledgerChannelId: Uint8Array, committed: bigint, to: bigint) => Promise<void>;
+
 export class ChannelStore {
   readonly #table: ChannelTable;
   readonly #registry: RegistryStore;
@@ -52,8 +54,17 @@ export class ChannelStore {
   #removed = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(table: ChannelTable, registry: RegistryStore, fence: () => Promise<void>) {
+  /** Resolves once it is recorded that a committed amount is raised without a claim, from one to another. */
+  readonly #beforeRaise: BeforeRaise;
+
+  constructor(
+    table: ChannelTable,
+    registry: RegistryStore,
+    fence: () => Promise<void>,
+    beforeRaise: BeforeRaise = async () => {},
+  ) {
     this.#table = table;
+    this.#beforeRaise = beforeRaise;
     this.#leases = new Leases(table);
     this.#registry = registry;
     this.#fence = fence;
@@ -138,7 +149,11 @@ export class ChannelStore {
           offsets.set(channelId, offset);
           batch.add(offset);
         } else if (known.state === 'removed') {
-          revived.push({ row: this.#row(channelId), channel: revival(known, rowAt(rows, offset)) });
+          revived.push({
+            row: this.#row(channelId),
+            channel: revival(known, rowAt(rows, offset)),
+            before: known.committed,
+          });
           offsets.set(channelId, offset);
           batch.add(offset);
         } else result.unchanged++;
@@ -152,6 +167,7 @@ export class ChannelStore {
   /** Makes new channels, and removed ones that are opened again, durable in one commit, and then visible to the claim path. */
   async #write(fresh: Uint8Array<ArrayBuffer>, revived: readonly Revival[]): Promise<void> {
     const count = fresh.length / ROW_BYTES;
+    await this.#recordRaises(fresh, revived);
     const free = this.#free.slice(0, count);
     const back = packedRows(revived.map(({ channel }) => channel));
     await this.#registry.replace([...revived.map(({ row }) => row), ...free], Buffer.concat([back, fresh]));
@@ -161,7 +177,20 @@ export class ChannelStore {
     for (const { row, channel } of revived) this.#revive(row, channel);
   }
 
+  /** What is committed from the start was paid by no claim to this node. */
+  async #recordRaises(fresh: Uint8Array<ArrayBuffer>, revived: readonly Revival[]): Promise<void> {
+    const view = new DataView(fresh.buffer);
+    for (let offset = 0; offset < fresh.length; offset += ROW_BYTES) {
+      if (view.getUint32(offset + ROW.committed) === 0 && view.getUint32(offset + ROW.committed + 4) === 0) continue;
+      const { ledgerChannelId, committed } = rowAt(fresh, offset);
+      await this.#beforeRaise(ledgerChannelId, 0n, committed);
+    }
+    for (const { channel, before } of revived)
+      if (channel.committed > before) await this.#beforeRaise(channel.ledgerChannelId, before, channel.committed);
+  }
+
   #revive(row: number, channel: Channel): void {
+    this.#table.raise(row, channel.committed);
     const { capacity, expiresAt, throwAway = false } = channel;
     this.#leases.change(row, { capacity, expiresAt, throwAway, removed: false, open: true });
     this.#removed -= 1;
@@ -224,6 +253,8 @@ export class ChannelStore {
   raise(channelId: bigint, committed: bigint): Promise<Channel> {
     return this.#exclusively(async () => {
       const row = this.#expectRow(channelId);
+      const before = this.#leases.read(row);
+      if (committed > before.committed) await this.#beforeRaise(before.ledgerChannelId, before.committed, committed);
       if (this.#table.raise(row, committed)) await this.#registry.replace([row], packedRows([this.#leases.read(row)]));
       return this.#leases.read(row);
     });
@@ -269,6 +300,7 @@ export class ChannelStore {
 
   #forget(row: number): void {
     this.#leases.change(row, { removed: true });
+    this.#leases.drop(row);
     this.#removed += 1;
     const ledgerId = upperHex(this.#table.ledgerId(row));
     if (this.#rowsByLedgerId.get(ledgerId) === row) this.#rowsByLedgerId.delete(ledgerId);
@@ -354,6 +386,8 @@ function refusalAt(index: number, { code, message }: ClaimwireError): OpeningRes
 interface Revival {
   row: number;
   channel: Channel;
+  /** Drops that were committed when it was removed. */
+  before: bigint;
 }
 
 /** A channel being removed: its index in the call, and whether it was open. */

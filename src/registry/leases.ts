@@ -42,6 +42,11 @@ export class Leases {
     this.#table.change(row, { ...change, expiresAt: earlier(change.expiresAt, lease.until) });
   }
 
+  /** Forgets the lease of a row whose channel is removed: who opens it again begins without one. */
+  drop(row: number): void {
+    this.#leases.delete(row);
+  }
+
   /** Sets when the row's lease ends, Unix seconds; 0 takes the lease away. In force when it returns. */
   set(row: number, until: number): void {
     const { expiresAt } = this.read(row);

@@ -10,7 +10,7 @@ const TABLE = 'ledger-raised';
 
 /**
  * Value of an entry: version byte, then u64 big-endian each. `drops` includes the last raise, `from` and `to` are what counted
- * before and after that one. They tell a raise that was recorded, but not made before the process ended.
+ * before and after that one.
  */
 const VERSION = 1;
 const VALUE_BYTES = 25;
@@ -31,21 +31,38 @@ export class RaisedAmounts {
     for (const [key, value] of tables.entries(TABLE)) this.#raised.set(hex(key), decode(value));
   }
 
-  /** Drops of a channel's committed amount that no claim to this node paid. */
-  of(ledgerChannelId: Uint8Array): bigint {
-    return this.#raised.size === 0 ? 0n : (this.#raised.get(hex(ledgerChannelId)) ?? NONE).drops;
+  get isEmpty(): boolean {
+    return this.#raised.size === 0;
   }
 
-  /** Records a raise from what was paid to this node, or raised before, to `to`. It comes before the raise itself. */
-  async record(ledgerChannelId: Uint8Array, from: bigint, to: bigint): Promise<void> {
-    if (to <= from) return;
+  /** Drops of a channel's committed amount that no claim to this node paid. */
+  of(ledgerChannelId: Uint8Array): bigint {
+    return this.isEmpty ? 0n : (this.#raised.get(hex(ledgerChannelId)) ?? NONE).drops;
+  }
+
+  /**
+   * Records a raise to `to`. It comes before the raise itself.
+   *
+   * What was paid to this node, or raised before, is not raised again: what is committed, and what was spent and raised
+   * where that is more, since a removed channel's committed amount is forgotten. Nor are claims that came up to the end of
+   * the last raise: the ledger had paid as much already, also where the process ended before that raise was made.
+   */
+  async record(
+    ledgerChannelId: Uint8Array,
+    { committed, spent, to }: { committed: bigint; spent: bigint; to: bigint },
+  ): Promise<void> {
     const last = this.#raised.get(hex(ledgerChannelId)) ?? NONE;
-    // A committed amount never falls, so less than the last raise's end says that it was never made.
-    const made = from < last.to ? last.drops - (last.to - last.from) : last.drops;
-    const raised = { drops: made + to - from, from, to };
-    // In force before it is durable, since it only restricts.
+    const from = [last.to, spent + last.drops].reduce((most, each) => (each > most ? each : most), committed);
+    if (to <= from) return;
+    const raised = { drops: last.drops + to - from, from, to };
+    // In force before it is durable, since it only restricts; what failed is recorded by the next try.
     this.#raised.set(hex(ledgerChannelId), raised);
-    await this.#tables.commit([{ table: TABLE, key: ledgerChannelId, value: encode(raised) }]);
+    try {
+      await this.#tables.commit([{ table: TABLE, key: ledgerChannelId, value: encode(raised) }]);
+    } catch (error) {
+      this.#raised.set(hex(ledgerChannelId), last);
+      throw error;
+    }
   }
 }
 

@@ -25,6 +25,7 @@ export class Registry implements RegistryStore {
   private readonly database: Database;
   private readonly readOnly: boolean;
   private rows: number;
+  private underWay: Promise<void> = Promise.resolve();
 
   private constructor(directory: string, readOnly: boolean) {
     this.directory = directory;
@@ -86,7 +87,9 @@ export class Registry implements RegistryStore {
     assert(positions.length <= rows.length / ROW_BYTES, 'a row for each position');
     for (const position of positions) assert(position < this.rows, `rows replaced are there, got ${position}`);
     const behind = this.rows - positions.length;
-    return this.write(rows, (index) => positions[index] ?? behind + index);
+    const written = this.write(rows, (index) => positions[index] ?? behind + index);
+    this.underWay = written.catch(() => {});
+    return written;
   }
 
   /**
@@ -114,7 +117,9 @@ export class Registry implements RegistryStore {
     });
   }
 
+  /** Waits for the commit under way, if there is one. */
   async close(): Promise<void> {
+    await this.underWay;
     await this.database.close();
   }
 

@@ -18,13 +18,20 @@ export const SIDE_FORMAT = 1;
 export const FORMAT_KEY = Buffer.from('\0claimwire/side');
 const TABLE_NAME = /^[a-z0-9-]+$/;
 
-/** The keys of a table begin with this. */
+/** Prefixes made before. Names are constants of the code, so there are few. */
+const prefixes = new Map<string, Buffer>();
+
+/** The keys of a table begin with this. Not to be changed. */
 export function tablePrefix(table: string): Buffer {
+  const known = prefixes.get(table);
+  if (known !== undefined) return known;
   assert(
     TABLE_NAME.test(table) && table.length <= SIDE_LIMITS.tableNameMax,
     `a side table's name is 1 to ${SIDE_LIMITS.tableNameMax} of a-z, 0-9 and "-", got ${JSON.stringify(table)}`,
   );
-  return Buffer.concat([Buffer.of(table.length), Buffer.from(table, 'latin1')]);
+  const prefix = Buffer.concat([Buffer.of(table.length), Buffer.from(table, 'latin1')]);
+  prefixes.set(table, prefix);
+  return prefix;
 }
 
 export function entryKey(table: string, key: Uint8Array): Buffer {

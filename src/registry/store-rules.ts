@@ -82,9 +82,14 @@ function revivalFault(known: Channel, channel: Channel): ClaimwireError | undefi
   );
 }
 
-/** A removed channel that is opened again: it has the terms of the new opening, and its old amount. */
-export function revival(known: Channel, { capacity, expiresAt, throwAway = false }: Channel): Channel {
-  return { ...known, capacity, expiresAt, throwAway, state: 'open' };
+/**
+ * A removed channel that is opened again: it has the terms of the new opening, and its old amount, unless the ledger has paid
+ * more since.
+ */
+export function revival(known: Channel, { capacity, expiresAt, committed, throwAway = false }: Channel): Channel {
+  const revived: Channel = { ...known, capacity, expiresAt, throwAway, state: 'open' };
+  if (committed <= known.committed) return revived;
+  return { ...revived, committed, signature: new Uint8Array(known.signature.length) };
 }
 
 /** Why `channel` can't be opened beside `known`, which has its handle or its ledger id; undefined when it is the same. */

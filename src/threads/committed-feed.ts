@@ -3,7 +3,7 @@
  *
  * Committers mark rows only while somebody listens (ring/grown-rows.ts). The marks are taken when a committer rings, and
  * then not again for some time, in which further growth of the same channels costs next to nothing: 1 ms while somebody
- * waits for an amount, 10 ms for who only watches.
+ * waits for an amount, 50 ms for who only watches.
  */
 import { type ChannelTable, HOT_ID_HIGH, HOT_ID_LOW, highHalf, lowHalf } from '../channel/table.ts';
 import type { CommittedBatch } from '../control/meter-control.ts';
@@ -11,7 +11,7 @@ import type { Arena } from '../ring/arena.ts';
 import { GrownRowsReader } from '../ring/grown-rows.ts';
 
 const SOON_MS = 1;
-const BULK_MS = 10;
+const BULK_MS = 50;
 
 export interface FeedOptions {
   /** Whether to be called within a millisecond or two, rather than in larger batches. */

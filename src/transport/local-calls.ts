@@ -52,11 +52,13 @@ export class LocalCalls {
     const call = this.#next;
     this.#next = (call + 1) >>> 0;
     if (this.#outbox.push(claim.slice()) === 1) setImmediate(() => this.#send());
-    const abort = () => this.#take(call)?.reject(signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
+    let abort = () => {};
     try {
       return await new Promise<number>((resolve, reject) => {
         this.#calls.set(call, { resolve, reject });
+        // Its claim stays in flight, and counts until it is answered.
+        abort = () => reject(signal?.reason);
+        signal?.addEventListener('abort', abort, { once: true });
       });
     } finally {
       signal?.removeEventListener('abort', abort);

@@ -18,7 +18,7 @@ import {
 } from '../support/node-process.ts';
 
 const ATTACKERS = resolve(import.meta.dirname, '../siege/attackers');
-const SECONDS = 4;
+const SECONDS = 2;
 const CHANNELS = 20_000;
 const GROWTH_BYTES_MAX = 128 << 20;
 const KEY = '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7';

@@ -1,8 +1,10 @@
 /** Commands as users see them: faults in one line with a code, JSON on request, settings from every source. Compiled program. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { join, resolve } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { claimwire, NodeProcess, temporaryFolders } from '../support/node-process.ts';
 
 // Programs start slowly on a busy machine.
@@ -79,25 +81,14 @@ test('a journal that is not there fails, as JSON where asked', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'INPUT_INVALID' } });
 });
 
+const COMMANDS = [
+  ...['node', 'demo', 'keygen', 'pay', 'load', 'settle', 'decode', 'completion', 'journal verify'],
+  ...['charge', 'events', 'token create', 'token list', 'token revoke'],
+  ...['open', 'import', 'list', 'show', 'update', 'close', 'remove'].map((name) => `channel ${name}`),
+];
+
 test('every command has --json, examples and its exit codes in its help, in 80 columns', async () => {
-  const commands = [
-    'node',
-    'demo',
-    'keygen',
-    'pay',
-    'load',
-    'settle',
-    'decode',
-    'completion',
-    'journal verify',
-    'charge',
-    'events',
-    'token create',
-    'token list',
-    'token revoke',
-  ];
-  const actions = ['open', 'import', 'list', 'show', 'update', 'close', 'remove'].map((name) => `channel ${name}`);
-  for (const command of [...commands, ...actions]) {
+  for (const command of COMMANDS) {
     const { code, stdout } = await claimwire(...command.split(' '), '--help');
     expect(code, command).toBe(0);
     for (const text of [`Usage: claimwire ${command}`, '--json', '--config FILE', 'Examples:', 'Exit code:'])
@@ -110,15 +101,38 @@ test('every command has --json, examples and its exit codes in its help, in 80 c
 test('a node takes its settings from the environment and from a file, and logs as asked', async () => {
   const data = join(folder('env'), 'data');
   const file = join(folder('config'), 'node.json');
-  writeFileSync(file, JSON.stringify({ 'log-format': 'json', layout: 'pipeline', verifiers: 1, sockets: 'dgram' }));
+  writeFileSync(
+    file,
+    JSON.stringify({
+      'log-format': 'json',
+      layout: 'pipeline',
+      verifiers: 1,
+      sockets: 'dgram',
+      'http-host': ['node.example'],
+    }),
+  );
   const env = { CLAIMWIRE_BACKEND: 'noble' };
   const node = new NodeProcess(data, ['--config', file], CLI, { env });
   expect(await node.ready).toMatchObject({ backend: 'noble', layout: 'pipeline', verifiers: 1 });
-  const status = spawnSync(process.execPath, [CLI, 'channel', 'list', '--json'], {
-    encoding: 'utf8',
-    env: { ...process.env, CLAIMWIRE_HTTP: (await node.ready).http, CLAIMWIRE_DATA: data },
-  });
-  expect(status).toMatchObject({ status: 0, stdout: '[]\n' });
+  const { http } = await node.ready;
+  const asUser = (variables: Record<string, string>, ...args: string[]) =>
+    spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', env: { ...process.env, ...variables } });
+  expect(asUser({ CLAIMWIRE_HTTP: http }, 'channel', 'list', '--json')).toMatchObject({ status: 0, stdout: '[]\n' });
+  // Opening takes the token, which is in the data folder, or where its own variable says.
+  const key = '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7';
+  const opening = ['channel', 'open', '--ledger-channel', 'random', '--public-key', key, '--capacity', '5', '--json'];
+  expect(asUser({ CLAIMWIRE_HTTP: http, CLAIMWIRE_DATA: data }, ...opening)).toMatchObject({ status: 0, stderr: '' });
+  const tokenFile = join(data, 'admin-token');
+  expect(asUser({ CLAIMWIRE_HTTP: http, CLAIMWIRE_TOKEN_FILE: tokenFile }, ...opening)).toMatchObject({ status: 0 });
+  expect(asUser({ CLAIMWIRE_HTTP: http }, ...opening)).toMatchObject({ status: 1 });
+  expect(asUser({ CLAIMWIRE_DATA: '/proc/claimwire/data' }, 'node').stderr).toContain('/proc/claimwire/data');
+  const [host = '', port = ''] = http.split(':');
+  for (const [name, status] of [
+    [`node.example:${port}`, 200],
+    [`localhost:${port}`, 200],
+    [`evil.example:${port}`, 400],
+  ] as const)
+    expect(await statusFor(host, Number(port), name), name).toBe(status);
   await node.stop();
   const lines = node.stderr
     .trim()
@@ -133,7 +147,7 @@ test('a node takes its settings from the environment and from a file, and logs a
 
 test('the demo pays, loads the node, says what limits it, and leaves no channel behind', async () => {
   const data = join(folder('demo'), 'data');
-  const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--channels', '4');
+  const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--channels', '4');
   expect(plain.code, plain.stderr).toBe(0);
   for (const row of [
     'claims/s ',
@@ -144,10 +158,11 @@ test('the demo pays, loads the node, says what limits it, and leaves no channel 
     'stopped  after ',
   ])
     expect(plain.stdout).toContain(`\n${row}`);
-  const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '1s', '--json');
+  const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--json');
   const { payer, load, redeem, stopped } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;
   expect(payer!.acknowledged).toBeGreaterThan(0);
   expect(load!.claimsPerSecond).toBeGreaterThan(0);
+  expect(load!.signer).not.toBe('noble');
   expect(load).toMatchObject({ sockets: expect.any(String), limitedBy: expect.any(String) });
   expect(redeem).toMatchObject({ TransactionType: 'PaymentChannelClaim' });
   expect(stopped).toMatchObject({ event: 'stopped', channels: 0 });
@@ -167,13 +182,27 @@ test('CLAIMWIRE_TOKEN_FILE and CLAIMWIRE_HTTP are where a command looks', () => 
   expect(list.stderr).toContain('expected a URL like http://127.0.0.1:9394, got nonsense://x');
 });
 
+/** The HTTP status of GET /channels under a Host header, as a browser sends one for a page's name. */
+async function statusFor(host: string, port: number, name: string): Promise<number | undefined> {
+  const asked = get({ host, port, path: '/channels', headers: { host: name }, agent: false });
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  response.resume();
+  return response.statusCode;
+}
+
 describe('completion', () => {
+  let program = '';
+  beforeAll(() => {
+    program = join(folder('completion'), 'claimwire.bash');
+    const { stdout } = spawnSync(process.execPath, [CLI, 'completion', 'bash'], { encoding: 'utf8' });
+    writeFileSync(program, stdout);
+  });
   /** What bash offers for the words, the last of which is being typed. */
   function offered(...words: string[]): string[] {
     const cwd = folder('complete');
     mkdirSync(join(cwd, 'payers'), { recursive: true });
     const script = `
-      eval "$("${process.execPath}" "${CLI}" completion bash)"
+      eval "$(cat '${program}')"
       complete -p claimwire >&2
       COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')})
       COMP_CWORD=${words.length - 1}
@@ -202,6 +231,7 @@ describe('completion', () => {
   ])('bash completes %j', (words, expected) => expect(offered(...words)).toEqual(expected));
 
   test('bash completes every command', () => {
+    const words = offered('claimwire', '');
     for (const name of [
       'node',
       'demo',
@@ -217,7 +247,7 @@ describe('completion', () => {
       'journal',
       'completion',
     ])
-      expect(offered('claimwire', '')).toContain(name);
+      expect(words).toContain(name);
   });
 
   test('is a value of JSON too, and has one for zsh', async () => {

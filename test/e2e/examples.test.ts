@@ -60,6 +60,19 @@ const PRINTS: Record<string, (string | RegExp)[]> = {
     'more than the channel holds: 402 expected a claim that the node accepts, got OVER_CAPACITY',
     'the service holds a claim of 20 drops',
   ],
+  'paid-api.mjs': [
+    'without paying: 402, free: 200',
+    'the answer to /ask/why is 42',
+    'the answer to /ask/how is 42',
+    'charged 50 drops; the customer has signed for 50',
+  ],
+  'llm-stream.mjs': ['money that moves as fast as the words it pays for needs no invoice', '14 tokens cost 42 drops'],
+  'paid-fetch.mjs': [
+    'GET /cat: 200, signed for 10 drops so far',
+    'POST /dog: 200, signed for 20 drops so far',
+    'GET /owl: 200, signed for 30 drops so far',
+    'PAYMENT_REQUIRED: budget: expected at most 30 drops signed in all, got 40',
+  ],
   'settle.mjs': [
     'PaymentChannelClaim of 1234560 drops',
     'xrpl.js says that the claim is valid',

@@ -22,7 +22,7 @@ import {
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 const folder = temporaryFolders();
-const PACE = ['--rate', '2000', '--duration', '1', '--warmup', '0.1', '--channels', '40', '--slo', '60000'];
+const PACE = ['--rate', '2000', '--duration', '0.4', '--warmup', '0.1', '--channels', '40', '--slo', '60000'];
 const PAYEE = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
 
 interface Ran {
@@ -108,7 +108,7 @@ describe('against a node', { timeout: RUNS_MS_MAX }, () => {
       '--per-datagram',
       '1',
       '--drain',
-      '4',
+      '2',
     ];
     const ran = await load('--json', ...args, '--seed', '7');
     const result = resultOf(ran);

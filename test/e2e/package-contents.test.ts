@@ -16,6 +16,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as
   files: string[];
   repository: { url: string };
   keywords: string[];
+  scripts: Record<string, string>;
 };
 /** Paths in the tarball. */
 let packed = new Set<string>();
@@ -76,6 +77,13 @@ test('relative links of the packed papers lead to packed files', () => {
     }
   }
   expect(missing).toEqual([]);
+});
+
+test('nothing runs when the package is installed', () => {
+  // npm runs these by their names, and node-gyp for a binding.gyp.
+  const names = ['preinstall', 'install', 'postinstall', 'prepare', 'preprepare', 'postprepare'];
+  expect(Object.keys(manifest.scripts).filter((name) => names.includes(name))).toEqual([]);
+  expect(matching(/binding\.gyp$/)).toEqual([]);
 });
 
 test('a manifest that says where the package comes from, and no path twice', () => {

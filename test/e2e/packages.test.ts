@@ -35,7 +35,9 @@ describeNative('the tarballs', () => {
   const bin = join(folder, 'bin');
   const app = join(folder, 'app');
   const env = { ...process.env, PATH: bin };
-  const claimwire = (...args: string[]) => run('npx', ['--offline', 'claimwire', ...args], { cwd: app, env });
+  const byNpx = (...args: string[]) => run('npx', ['--offline', 'claimwire', ...args], { cwd: app, env });
+  /** What npx runs. */
+  const claimwire = (...args: string[]) => run(join(app, 'node_modules/.bin/claimwire'), args, { cwd: app, env });
   const addon = () => {
     const scope = join(app, 'node_modules/@claimwire');
     return join(scope, readdirSync(scope)[0]!, 'claimwire.node');
@@ -79,7 +81,7 @@ describeNative('the tarballs', () => {
   it('run natively without a compiler: node, demo and load generator', { timeout: 2 * MINUTES }, async () => {
     const compilers = 'command -v cc || command -v gcc || command -v clang || command -v make';
     await expect(run('sh', ['-c', compilers], { env })).rejects.toThrow();
-    const demo = await claimwire('demo', '--seconds', '1', '--data', join(app, 'demo'));
+    const demo = await byNpx('demo', '--seconds', '1', '--load-seconds', '0.4s', '--data', join(app, 'demo'));
     expect(demo.stdout).toContain('backend native');
     const cli = join(app, 'node_modules/claimwire/dist/tools/cli.js');
     const options = ['--data', join(app, 'data'), '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0'];
@@ -149,6 +151,7 @@ describeNative('the tarballs', () => {
         "import { ClaimwireNode } from 'claimwire';",
         "import { Payer } from 'claimwire/client';",
         "import { claimBytes } from 'claimwire/protocol';",
+        "import { xrplSession } from 'claimwire/mpp';",
         'export const all: { start: unknown }[] = [ClaimwireNode]; export const others = [Payer, claimBytes];',
       ];
       writeFileSync(join(app, 'types.mts'), source.join('\n'));
@@ -158,6 +161,19 @@ describeNative('the tarballs', () => {
       await run(tsc, [...options, '--module', module, '--moduleResolution', name, 'types.mts'], { cwd: app });
     },
   );
+
+  it('go on as WebAssembly without the platform package, signing too, and say what brings it', {
+    timeout: MINUTES,
+  }, async () => {
+    rmSync(join(app, 'node_modules/@claimwire'), { recursive: true });
+    const options = ['--seconds', '1', '--load-seconds', '1', '--channels', '4', '--data', join(app, 'wasm'), '--json'];
+    const { stdout, stderr } = await claimwire('demo', ...options);
+    const remedy = /expected the package @claimwire\/\S+, got none; npm install without --omit=optional brings it/;
+    expect(stderr).toMatch(remedy);
+    const { load } = JSON.parse(stdout);
+    expect(load).toMatchObject({ backend: 'wasm', sockets: 'dgram', signer: 'wasm' });
+    expect(load.fasterWith[0]).toMatch(remedy);
+  });
 
   it('have a client and a protocol that load without store, pool or anything native', {
     timeout: MINUTES,

@@ -40,7 +40,7 @@ test('the block can be pasted, and ends with the transaction of what was paid', 
     env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, CLAIMWIRE_HTTP: `127.0.0.1:${http}` },
   });
   expect(run.stdout).toContain('no channels\n');
-  expect(run.stdout.match(/^status COMMITTED$/gm)?.length, run.stdout + run.stderr).toBe(2);
+  expect(run.stdout.match(/^status +COMMITTED$/gm)?.length, run.stdout + run.stderr).toBe(2);
   const [transaction] = JSON.parse(/^\[\n[\s\S]*?^\]$/m.exec(run.stdout)![0]) as object[];
   expect(transaction).toMatchObject({
     TransactionType: 'PaymentChannelClaim',

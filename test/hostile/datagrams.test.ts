@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../protocol/layout.ts';
+import { brieflyOrAtLength } from '../support/length.ts';
 import { type Random, random } from '../support/random.ts';
 import { claimOf, Rig, sourceOf } from '../support/rig.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
@@ -37,7 +38,10 @@ function hostileDatagram(from: Random, claim: () => Uint8Array): Uint8Array {
   return bytes;
 }
 
-test('100,000 hostile datagrams through the steps', () => {
+/** With C taking the plain claims (native-path-suites.test.ts) as many once more. */
+const DATAGRAMS = brieflyOrAtLength(40_000, 100_000);
+
+test(`${DATAGRAMS} hostile datagrams through the steps`, () => {
   const from = random(66);
   const rig = new Rig({ ringSlots: 32, batchMax: 16 });
   for (let id = 1n; id <= 30n; id++)
@@ -52,7 +56,7 @@ test('100,000 hostile datagrams through the steps', () => {
     last = claimOf({ channelId: BigInt(from.below(32)), amount, sequence: from.u32() }, from.below(10) > 0);
     return last;
   };
-  for (let count = 0; count < 100_000; count++) {
+  for (let count = 0; count < DATAGRAMS; count++) {
     const source = sourceOf(`10.${from.below(3)}.0.1`, from.below(65_536));
     rig.datagram(hostileDatagram(from, sound), source);
     rig.now += from.below(3);
@@ -78,9 +82,9 @@ test('100,000 hostile datagrams through the steps', () => {
   const sent = rig.takeAcks();
   expect(rig.counter('acked')).toBe(sent.length);
   expect(sent.length).toBeLessThanOrEqual(rig.counter('received'));
-  expect(rig.counter('datagrams')).toBe(100_000);
+  expect(rig.counter('datagrams')).toBe(DATAGRAMS);
   for (const reason of ['unknownType', 'cutFrame', 'emptyDatagram', 'unexpectedAck'] as const)
-    expect(rig.counter(`dropped.${reason}`), reason).toBeGreaterThan(100);
+    expect(rig.counter(`dropped.${reason}`), reason).toBeGreaterThan(40);
   for (const reason of [
     'unknownChannel',
     'badSignature',

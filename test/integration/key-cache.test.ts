@@ -108,7 +108,7 @@ function cacheTests(backend: 'native' | 'wasm'): void {
     const crowd = new Crowd(KEYS, 2);
     // Calls of many keys, as the ring makes them: neighbours from a random place on; every third round hot ones.
     const roundsOf = (): Rounds =>
-      Array.from({ length: 60 }, (_, round) =>
+      Array.from({ length: 40 }, (_, round) =>
         Array.from({ length: 4 }, (): [number, number] => {
           const count = 1 + from.below(300);
           return round % 3 === 0 ? [2 * from.below(20), count] : [from.below(KEYS * 2 - count), count];
@@ -118,7 +118,7 @@ function cacheTests(backend: 'native' | 'wasm'): void {
     const { wrong, rise, samples } = await cache.together(crowd, rounds);
     const judged = rounds.flat(2).reduce((sum, [, count]) => sum + count, 0);
     expect(wrong).toBe(0);
-    expect(judged).toBeGreaterThan(50_000);
+    expect(judged).toBeGreaterThan(35_000);
     expect(lookups(rise)).toBe(judged);
     expect(rise.verified).toBe(judged);
     expect(rise.evictions).toBeGreaterThan(1_000);

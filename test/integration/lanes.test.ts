@@ -370,7 +370,7 @@ describe.each([
       const paying = await peersTo(node.udp, 6);
       const forged = new Set<string>();
       const highest = new Map<bigint, bigint>();
-      const datagrams = Array.from({ length: 400 }, (__, round) => {
+      const datagrams = Array.from({ length: 200 }, (__, round) => {
         const claims: Uint8Array[] = [];
         for (let index = 0; index < 12; index++) {
           const payer = payers[(round + (index >> 2)) % payers.length]!;

@@ -92,10 +92,10 @@ test('a channel is opened by its id alone, and follows its deposit, its payouts,
   expect(await pay(channel, 1_999n)).toBe('ALREADY');
   expect(await pay(channel, 2_500n)).toBe('COMMITTED');
   expect((await admin.channel(channel)).ledger).toMatchObject({ redeemed: '2000', exposure: '500' });
-  // Of 2,500 drops 999 were paid to somebody else: a service may sell the rest.
+  // Of 2,500 drops 999 were paid to somebody else: a service may sell the rest, and then all is spent.
   const { node } = serving!;
   const handle = BigInt(`0x${channel.slice(0, 16)}`);
-  expect(await node.charge(handle, 1_501n)).toMatchObject({ spent: 1_501n });
+  expect(await node.charge(handle, 1_501n)).toMatchObject({ drops: 1_501n, spent: 2_500n });
   await expect(node.charge(handle, 1n, { wait: false })).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });
   const before = ledger.now;
   transact({ TransactionType: 'PaymentChannelClaim', Channel: channel, Flags: 0x20000 });

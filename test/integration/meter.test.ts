@@ -91,6 +91,13 @@ describe.each(['lanes', 'pipeline'] as const)('%s', (layout) => {
     expect(again.spent(1n)).toBe(150n);
     expect(await again.charge(1n, 150n, { key: 'request 1' })).toMatchObject({ repeated: true, spent: 150n });
     await expect(again.charge(1n, 51n, { wait: false })).rejects.toMatchObject({ details: { missing: '1' } });
+
+    // What the ledger paid elsewhere is spent: who claims what is spent and a price more can pay that price.
+    await again.raiseCommitted(2n, 500n);
+    expect(again.spent(2n)).toBe(492n);
+    expect(await again.charge(2n, 8n, { wait: false })).toMatchObject({ spent: 500n, committed: 500n });
+    await again.submit(signedClaim(2n, again.spent(2n) + 3n));
+    expect(await again.charge(2n, 3n, { wait: false })).toMatchObject({ spent: 503n, committed: 503n });
   });
 });
 

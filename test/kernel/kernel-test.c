@@ -12,6 +12,13 @@
 #include "slow.h"
 #include "throwaway_sign.h"
 
+/* A sanitizer looks at memory and arithmetic: every road once, where the plain build has more values on it. */
+#ifdef CW_SANITIZED
+enum { SIZE_STEP = 37, CROWDED_ROUNDS = 1, NEIGHBOURS = 8, CACHE_ROUNDS = 20 };
+#else
+enum { SIZE_STEP = 11, CROWDED_ROUNDS = 2, NEIGHBOURS = 20, CACHE_ROUNDS = 60 };
+#endif
+
 static __thread uint64_t state = 0x9E3779B97F4A7C15ULL;
 static uint64_t random_word(void) {
     state ^= state << 13, state ^= state >> 7, state ^= state << 17;
@@ -128,9 +135,9 @@ static void run(struct bench *b, const int *key, int *undecided, const char *wha
         EXPECT(settle(b, job, single, key[i], undecided) == wanted, "%s, %s: single, key %d, kind %u: expected %d, got %d", b->kernel->name, what, key[i], job->kind, wanted, single);
     }
 }
-static void test_batches(struct bench *b, int step) {
+static void test_batches(struct bench *b) {
     int key[CW_BATCH], undecided = 0;
-    for (int size = 1; size <= CW_BATCH; size += size < 20 || size > 120 ? 1 : step) {
+    for (int size = 1; size <= CW_BATCH; size += size < 20 || size > 120 ? 1 : SIZE_STEP) {
         b->batch->count = (uint32_t)size;
         for (int i = 0; i < size; i++) some_job(b, &b->batch->job[i], &key[i]);
         run(b, key, &undecided, "batch");
@@ -148,7 +155,7 @@ static void collide(void *context, number d) {
     if (is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
     if (!valid) forge(&job, m->u1, m->u2, random_number());
     set_key(b, KEYS - 1, d);
-    b->batch->count = 20;
+    b->batch->count = NEIGHBOURS;
     for (uint32_t i = 0; i < b->batch->count; i++) some_job(b, &b->batch->job[i], &key[i]);
     const uint32_t at = (uint32_t)(random_word() % b->batch->count);
     job.kind = (uint32_t)m->kind;
@@ -291,7 +298,7 @@ static void *verify_crowd(void *argument) {
     state += 77 * (uint64_t)(uintptr_t)argument;
     enum { N = 500 };
     static __thread uint8_t digest[N][32], signature[N][64], key[N][33], verdict[N], wanted[N];
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < CACHE_ROUNDS; round++) {
         const int hot = round % 3 == 0 ? CROWD : 40;
         for (int i = 0; i < N; i++) {
             const int k = (int)(random_word() % (uint64_t)hot);
@@ -343,8 +350,8 @@ static void test_kernel(const struct cw_kernel *kernel) {
     test_tables(&b);
     test_generator_multiple(&b);
     test_throwaway(&b);
-    test_batches(&b, 11);
-    for (int round = 0; round < 2; round++) test_crowded_collisions(&b);
+    test_batches(&b);
+    for (int round = 0; round < CROWDED_ROUNDS; round++) test_crowded_collisions(&b);
     test_second_candidate(&b);
     test_collisions(&b, CW_LARGE);
     test_collisions(&b, CW_SMALL);

@@ -260,7 +260,11 @@ static void set_scene(void) {
     memset(slots, 0, (SMALL_ROOM + LARGE_ROOM) * sizeof *slots);
     memset(buckets, 0, sizeof *buckets);
     memset(announced, 0, (ACTORS_MAX + 1) * sizeof *announced);
-    memset(threads, 0, sizeof threads);
+    for (int t = 0; t <= ACTORS_MAX; t++) { /* all but the jobs, of which `count` many are valid */
+        memset(&threads[t].keys, 0, sizeof threads[t].keys);
+        threads[t].now = threads[t].pending = 0;
+        for (int b = 0; b < 2; b++) threads[t].batch[b].epoch = threads[t].batch[b].seen = threads[t].batch[b].count = 0;
+    }
     epoch = 1;
     places = 0;
     for (int place = 0; place <= ACTORS_MAX; place++) taken[place] = 0;

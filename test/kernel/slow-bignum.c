@@ -5,13 +5,13 @@
 big big_from_words(const uint64_t *words, int count) { return big_from_limbs(words, count, 64); }
 big big_from_limbs(const uint64_t *limbs, int count, int bits) {
     big r = {{0}};
-    for (int i = 0; i < count; i++)
-        for (int k = 0; k < 64; k++) {
-            if (!(limbs[i] >> k & 1)) continue;
-            big one = {{0}};
-            one.w[(bits * i + k) / 32] = 1u << (bits * i + k) % 32;
-            r = big_add(&r, &one);
-        }
+    for (int i = 0; i < count; i++) { /* a limb may be wider than its place: it is added there, in three words */
+        const int word = bits * i / 32, shift = bits * i % 32;
+        big limb = {{0}};
+        const uint64_t high = shift ? limbs[i] >> (64 - shift) : 0;
+        limb.w[word] = (uint32_t)(limbs[i] << shift), limb.w[word + 1] = (uint32_t)(limbs[i] << shift >> 32), limb.w[word + 2] = (uint32_t)high;
+        r = big_add(&r, &limb);
+    }
     return r;
 }
 void big_to_words(uint64_t words[4], const big *a) {
@@ -46,14 +46,26 @@ big big_multiply(const big *a, const big *b) {
     }
     return r;
 }
+/* Bit by bit. The remainder and its double lie in the nine lowest words: the moduli are of 256 bits, so the highest 224 bits
+ * of `a` are a remainder already. */
 big big_mod(const big *a, const big *m) {
+    enum { LOW = 9, BEGUN = 7 };
     big r = {{0}};
-    int bits = 32 * WORDS;
-    while (bits > 0 && a->w[bits / 32 - 1] == 0) bits -= 32;
-    for (int bit = bits - 1; bit >= 0; bit--) {
-        r = big_add(&r, &r);
-        r.w[0] |= a->w[bit / 32] >> bit % 32 & 1;
-        if (big_compare(&r, m) >= 0) r = big_subtract(&r, m);
+    int words = WORDS;
+    while (words > BEGUN && a->w[words - 1] == 0) words--;
+    memcpy(r.w, &a->w[words - BEGUN], BEGUN * sizeof *r.w);
+    for (int bit = 32 * (words - BEGUN) - 1; bit >= 0; bit--) {
+        uint32_t carry = a->w[bit / 32] >> bit % 32 & 1, reduced[LOW];
+        for (int i = 0; i < LOW; i++) {
+            const uint32_t next = r.w[i] >> 31;
+            r.w[i] = r.w[i] << 1 | carry, carry = next;
+        }
+        uint64_t borrow = 0;
+        for (int i = 0; i < LOW; i++) {
+            const uint64_t d = (uint64_t)r.w[i] - m->w[i] - borrow;
+            reduced[i] = (uint32_t)d, borrow = d >> 63;
+        }
+        if (!borrow) memcpy(r.w, reduced, sizeof reduced);
     }
     return r;
 }

@@ -98,7 +98,7 @@ const expect = (what, slot, wanted, q) => {
 };
 const zip = (f, ...lists) => lists[0].map((_, i) => f(...lists.map((l) => l[i])));
 
-const rounds = Number(process.env.ROUNDS ?? 1500);
+const rounds = Number(process.env.ROUNDS ?? 500);
 for (let round = 0; round < rounds; round++) {
   const [qa, qb] = [
     [1, 1],

@@ -19,6 +19,34 @@ function run(command, args, options = {}) {
   return error === undefined && status === 0;
 }
 
+/** What is wrong with the figures of a demo, or nothing. Bounds that any machine keeps, so that only nonsense is found. */
+function faultsOf({ status, stdout, stderr }) {
+  if (status !== 0) return [`exit code ${status}: ${stderr}`];
+  const { payer, load, redeem, stopped } = JSON.parse(stdout);
+  const checks = {
+    'no warning of Node.js': !/Warning:/.test(stderr),
+    'the payer was acknowledged': payer.acknowledged > 0 && payer.perSecond > 10,
+    'every drop of it is committed': BigInt(payer.committedDrops) === 25n * BigInt(payer.acknowledged),
+    'its latencies rise': payer.rtt.p50Ms > 0 && payer.rtt.p50Ms <= payer.rtt.p99Ms && payer.rtt.p99Ms < 5_000,
+    'full load is faster than one payer': load.claimsPerSecond > payer.perSecond,
+    'the latencies of the load rise': load.p50Ms > 0 && load.p50Ms <= load.p99Ms,
+    'the addon is used': load.backend === 'native' && load.sockets === 'native',
+    'the claim redeems the right amount': BigInt(redeem.Balance) > 0n && redeem.Balance === redeem.Amount,
+    'the node counts what was sent': stopped.counters.received >= payer.acknowledged && stopped.channels === 0,
+  };
+  const wrong = Object.keys(checks).filter((name) => !checks[name]);
+  const figures = `${payer.perSecond}/s by the payer, ${load.claimsPerSecond}/s under load, p50 ${load.p50Ms.toFixed(1)} ms, p99 ${load.p99Ms.toFixed(1)} ms`;
+  console.log(`demo: ${figures}, ${load.backend} ${load.kernel}, ${load.sockets} sockets`);
+  return wrong.length === 0 ? [] : [`expected: ${wrong.join('; ')}; got ${stdout}${stderr}`];
+}
+
+function demo(node, env, data) {
+  const args = ['--pending-deprecation', 'dist/tools/cli.js', 'demo', '--seconds', '2', '--data', data, '--json'];
+  const faults = faultsOf(spawnSync(node, args, { cwd: ROOT, env, encoding: 'utf8' }));
+  for (const fault of faults) console.error(`demo: ${fault}`);
+  return faults.length === 0;
+}
+
 /** The folder of that version's `node`, installed where it is not yet. */
 function binOf(version) {
   const folder = join(ROOT, 'build/nodes', version);
@@ -41,9 +69,11 @@ const failed = VERSIONS.filter((version) => {
   const node = join(bin, 'node');
   console.log(`\n# Node.js ${spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim()}`);
   const data = join(ROOT, 'build/nodes', version, 'data');
-  const isFine =
-    run(node, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'fast*'], { env }) &&
-    run(node, ['dist/tools/cli.js', 'demo', '--seconds', '2', '--data', data], { env });
+  const areFine = [
+    run(node, ['node_modules/vitest/vitest.mjs', 'run', '--project', 'fast*', '--reporter', 'dot'], { env }),
+    demo(node, env, data),
+  ];
+  const isFine = areFine.every(Boolean);
   if (!isFine) console.error(`NODE ${version} NOT PASSED`);
   return !isFine;
 });

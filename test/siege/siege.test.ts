@@ -9,11 +9,18 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openChannels, removeFolder, temporaryFolder } from '../support/node-process.ts';
 import { ThrowawayChannel } from '../support/throwaway-claims.ts';
 import { openUdpWire } from '../support/wire-udp.ts';
-import { type Attack, MEMORY_BYTES_MAX, RATE_PER_PAYER, type SiegeReport, siege, startTarget } from './siege.ts';
+import {
+  type Attack,
+  BESIDE_SECONDS,
+  MEMORY_BYTES_MAX,
+  RATE_PER_PAYER,
+  type SiegeReport,
+  siege,
+  startTarget,
+} from './siege.ts';
 
 /** Set by `make siege`: seconds of each attack, with latency judged. */
 const FULL_SECONDS = Number(process.env.SIEGE_SECONDS ?? 0);
-const SECONDS = FULL_SECONDS || 5;
 const P99_MS_MAX = 50;
 const HEALTHZ_MS_MAX = 100;
 const CHANNELS = 20_000;
@@ -21,23 +28,51 @@ const CHANNELS = 20_000;
 /** A channel on which something is committed, so that any claim of one drop is ALREADY. */
 const PAID = new ThrowawayChannel(7n);
 
-const ATTACKS: Attack[] = [
-  { name: 'listings, hundreds in one write', script: 'pipelined-listings.mjs', options: {} },
-  { name: 'requests without an end', script: 'endless-bodies.mjs', options: {} },
-  { name: 'hello over 300 connections', script: 'hello-flood.mjs', options: {} },
-  { name: 'claims of no channel over 20 connections', script: 'tcp-claims.mjs', options: { connections: 20 } },
-  { name: 'claims of no channel over 300 connections', script: 'tcp-claims.mjs', options: { connections: 300 } },
+/** What each needs to start, connect, and go on for a second at half of the time. */
+const BRIEF_SECONDS = 1.5;
+const MANY_CONNECTIONS_SECONDS = 2.5;
+const KNOWN = [
+  { name: 'listings, hundreds in one write', script: 'pipelined-listings.mjs', options: {}, seconds: BRIEF_SECONDS },
+  { name: 'requests without an end', script: 'endless-bodies.mjs', options: {}, seconds: BRIEF_SECONDS },
+  { name: 'hello over 300 connections', script: 'hello-flood.mjs', options: {}, seconds: BRIEF_SECONDS },
+  {
+    name: 'claims of no channel over 20 connections',
+    script: 'tcp-claims.mjs',
+    options: { connections: 20 },
+    seconds: BRIEF_SECONDS,
+  },
+  {
+    name: 'claims of no channel over 300 connections',
+    script: 'tcp-claims.mjs',
+    options: { connections: 300 },
+    seconds: BRIEF_SECONDS,
+  },
   {
     name: 'claims long paid over 1,000 connections of 8 addresses',
     script: 'tcp-claims.mjs',
     options: { kind: 'already', connections: 1_000, addresses: 8 },
+    seconds: MANY_CONNECTIONS_SECONDS,
   },
   {
     name: '2,000 connections that claim and never read',
     script: 'never-read.mjs',
     options: { connections: 2_000, addresses: 8 },
+    seconds: MANY_CONNECTIONS_SECONDS,
   },
 ];
+
+const ATTACKS: Attack[] = KNOWN.map((attack) => ({
+  ...attack,
+  options: { channelId: '7', ...attack.options },
+  seconds: FULL_SECONDS === 0 ? attack.seconds : FULL_SECONDS - BESIDE_SECONDS,
+}));
+/** At length each attack has payers of its own; briefly the same payers go through all of them. */
+const SIEGES: { name: string; attacks: Attack[] }[] =
+  FULL_SECONDS === 0
+    ? [{ name: 'every attack, one after another', attacks: ATTACKS }]
+    : ATTACKS.map((attack) => ({ name: attack.name, attacks: [attack] }));
+const secondsOf = (attacks: readonly Attack[]) =>
+  Math.ceil(attacks.reduce((sum, { seconds }) => sum + seconds, BESIDE_SECONDS));
 
 const data = temporaryFolder('siege');
 let target: Awaited<ReturnType<typeof startTarget>>;
@@ -49,7 +84,7 @@ beforeAll(async () => {
   await payOnce();
   // Latency under attack is judged against it, and only at length.
   if (FULL_SECONDS === 0) return;
-  quiet = await siege(target, data, SECONDS);
+  quiet = await siege(target, data, FULL_SECONDS);
   say(quiet);
 }, 120_000);
 afterAll(async () => {
@@ -89,7 +124,7 @@ async function payOnce(): Promise<void> {
   wire.close();
 }
 
-function say({ name, udp, tcp, healthz, operator, rss, attacker }: SiegeReport): void {
+function say({ name, udp, tcp, healthz, operator, rss, attackers }: SiegeReport): void {
   const payer = (view: SiegeReport['udp']) =>
     `${view.sent} sent, ${view.unanswered} unanswered, p50 ${view.p50Ms.toFixed(2)} ms, p99 ${view.p99Ms.toFixed(1)} ms`;
   const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
@@ -103,18 +138,20 @@ function say({ name, udp, tcp, healthz, operator, rss, attacker }: SiegeReport):
       `  healthz   ${probe(healthz)}`,
       `  operator  ${probe(operator)}`,
       `  memory    ${mib(rss.before)} before, at most ${mib(rss.peak)}, ${mib(rss.after)} after`,
-      ...(attacker === '' ? [] : [`  attacker  ${attacker}`]),
+      ...attackers.map((attacker) => `  attacker  ${attacker}`),
     ].join('\n'),
   );
 }
 
 describe('honest payers and the operator', () => {
-  test.each(ATTACKS)('go on under $name', { timeout: (SECONDS + 60) * 1_000 }, async (attack) => {
-    const report = await siege(target, data, SECONDS, { ...attack, options: { channelId: '7', ...attack.options } });
+  test.each(SIEGES)('go on under $name', { timeout: 120_000 + FULL_SECONDS * 1_000 }, async ({ attacks }) => {
+    const seconds = secondsOf(attacks);
+    const report = await siege(target, data, seconds, attacks);
     say(report);
-    expect(report.attacker, 'the attacker ends by itself and says what it did').toMatch(/\}$/);
+    for (const [index, attacker] of report.attackers.entries())
+      expect(attacker, `${attacks[index]!.name}: the attacker ends by itself and says what it did`).toMatch(/\}$/);
     for (const payer of [report.udp, report.tcp]) {
-      expect(payer.sent).toBeGreaterThanOrEqual(RATE_PER_PAYER * SECONDS * 0.99);
+      expect(payer.sent).toBeGreaterThanOrEqual(RATE_PER_PAYER * seconds * 0.99);
       expect(payer.unanswered).toBe(0);
     }
     expect(report.healthz.failed).toBe(0);

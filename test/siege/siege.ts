@@ -25,6 +25,8 @@ export interface Attack {
   script: string;
   /** Beside target and seconds. */
   options: Record<string, unknown>;
+  /** How long it goes on. */
+  seconds: number;
 }
 
 /** What one honest payer saw. */
@@ -45,8 +47,8 @@ export interface SiegeReport {
   operator: { asked: number; failed: number; maxMs: number };
   /** Resident bytes of the node: before, at most meanwhile, and after. */
   rss: { before: number; peak: number; after: number };
-  /** What the attacker printed: proof that it did something. */
-  attacker: string;
+  /** What each attacker printed: proof that it did something. */
+  attackers: string[];
 }
 
 export const RATE_PER_PAYER = 2_000;
@@ -66,12 +68,15 @@ export async function startTarget(data: string): Promise<{ node: NodeProcess; re
   return { node, ready: (await node.ready) as ReadyLine & Target };
 }
 
-/** Honest payers for `seconds`, and from their start to just before their end `attack`, if any. */
+/** How much longer than the attacks the payers go on. */
+export const BESIDE_SECONDS = 2;
+
+/** Honest payers for `seconds`, and from their start to just before their end the attacks, one after another, if any. */
 export async function siege(
   { node, ready }: { node: NodeProcess; ready: ReadyLine & Target },
   data: string,
   seconds: number,
-  attack?: Attack,
+  attacks: readonly Attack[] = [],
 ): Promise<SiegeReport> {
   const before = residentBytes(node.pid);
   const payers = ['udp', 'tcp'].map((scheme, index) => honestPayer(ready, data, scheme, seconds, index + 1));
@@ -79,19 +84,20 @@ export async function siege(
   for (const payer of payers) payer.catch(() => {});
   await sleep(LEAD_MS);
   const watch = new Watch(node.pid, ready, readFileSync(join(data, 'admin-token'), 'utf8').trim());
-  const attacker = attack && new Attacker(attack, ready, seconds - 2);
-  const printed = await (attacker?.ended ?? sleep((seconds - 2) * 1_000).then(() => ''));
+  const attackers: string[] = [];
+  for (const attack of attacks) attackers.push((await new Attacker(attack, ready).ended).trim());
+  if (attacks.length === 0) await sleep((seconds - BESIDE_SECONDS) * 1_000);
   const { healthz, operator, peak } = await watch.stop();
   const [udp, tcp] = (await Promise.all(payers)) as [PayerView, PayerView];
   const after = await settledBytes(node.pid, before + MEMORY_BYTES_MAX);
   return {
-    name: attack?.name ?? 'quiet',
+    name: attacks.map(({ name }) => name).join('; ') || 'quiet',
     udp,
     tcp,
     healthz,
     operator,
     rss: { before, peak, after },
-    attacker: printed.trim(),
+    attackers,
   };
 }
 
@@ -121,11 +127,11 @@ async function honestPayer(
 class Attacker {
   readonly ended: Promise<string>;
 
-  constructor(attack: Attack, { tcp, http }: Target, seconds: number) {
-    const script = resolve(import.meta.dirname, 'attackers', attack.script);
+  constructor({ script: name, options, seconds }: Attack, { tcp, http }: Target) {
+    const script = resolve(import.meta.dirname, 'attackers', name);
     // Held to its share from outside: it need not do so itself.
     const own = { port: Number(tcp.split(':').at(-1)), http: `http://${http}`, seconds, share: 1 };
-    const given = JSON.stringify({ ...own, ...attack.options });
+    const given = JSON.stringify({ ...own, ...options });
     const child: ChildProcess = spawn(process.execPath, [script, given], { stdio: ['ignore', 'pipe', 'pipe'] });
     let printed = '';
     for (const stream of [child.stdout!, child.stderr!])

@@ -11,8 +11,7 @@ import type {
   Submission,
   ValidatedLedger,
 } from '../../src/ledger/ledger-port.ts';
-import type { LedgerTransaction } from '../../src/ledger/signed-transaction.ts';
-import type { Wallet } from '../../src/ledger/wallet.ts';
+import type { LedgerTransaction, Wallet } from '../../src/ledger/signing.ts';
 import { type Applied, Chain, channelsOf, type Ledger, RIPPLE_EPOCH } from './ledger/chain.ts';
 import { accountIndex, type ChannelEntry, channelIndex, transactionHash } from './ledger/entries.ts';
 import { type TestWallet, testWallet } from './ledger/test-wallet.ts';

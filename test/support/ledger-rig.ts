@@ -55,7 +55,12 @@ class StoreNode implements LedgeredNode {
   constructor(clock: FakeClock, registry: MemoryRegistry, tables: MemorySideTables) {
     this.raised = new RaisedAmounts(tables);
     this.#clock = clock;
-    this.#store = new ChannelStore(this.table, registry, async () => {});
+    this.#store = new ChannelStore(
+      this.table,
+      registry,
+      async () => {},
+      (id, committed, to) => this.raised.record(id, { committed, spent: 0n, to }),
+    );
     registry.forEachRow((row) => {
       const bytes = new Uint8Array(row);
       this.#store.load(bytes, new DataView(bytes.buffer), 0);
@@ -66,8 +71,6 @@ class StoreNode implements LedgeredNode {
     return this.#clock.seconds;
   }
   async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
-    for (const { ledgerChannelId, committed = 0n } of openings)
-      await this.raised.record(ledgerChannelId, 0n, committed);
     return this.#store.open(openings);
   }
   openRows(rows: Uint8Array): Promise<OpeningResult> {
@@ -92,8 +95,6 @@ class StoreNode implements LedgeredNode {
     this.#store.lease(channelId, until);
   }
   async raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel> {
-    const { ledgerChannelId, committed } = this.channel(channelId)!;
-    await this.raised.record(ledgerChannelId, committed, drops);
     return this.#store.raise(channelId, drops);
   }
   checkpoint(): Promise<number> {

@@ -2,9 +2,10 @@
  * A payer that sends many claims over many channels through a faulty socket, and what it was told.
  */
 import { randomBytes } from 'node:crypto';
-import { generateKey, keySigner, openUdpSocket, Payer } from '../../src/client/index.ts';
+import { generateKey, openUdpSocket, Payer } from '../../src/client/index.ts';
 import { FaultySocket } from './faulty-socket.ts';
 import type { ReadyLine } from './node-process.ts';
+import { testSigner } from './test-signer.ts';
 
 /** A tenth of the datagrams each. */
 const FAULTS = { drop: 0.1, duplicate: 0.1, reorder: 0.1 };
@@ -48,7 +49,7 @@ export class PayerRun {
       seed: this.#seed + this.sent,
     });
     const payer = new Payer({ socket, ackTimeoutMs: 60_000 });
-    const signer = keySigner(this.key);
+    const signer = testSigner(Buffer.from(this.key.privateKey, 'hex'));
     const flows = this.channels.map(({ ledgerChannelId }, index) =>
       payer.channel({ ledgerChannelId, key: signer, committed: this.acknowledged[index]! }),
     );

@@ -6,10 +6,10 @@ import dgram from 'node:dgram';
 import { type Ack, decodeAck } from '../../protocol/ack.ts';
 import { claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, type ProfileName } from '../../protocol/layout.ts';
-import { Secp256k1Signer } from '../../src/client/keys/signer.ts';
 import { parseHostPort } from '../../src/host-port.ts';
+import { testSigner } from './test-signer.ts';
 
-const SIGNER = new Secp256k1Signer(new Uint8Array(32).fill(7));
+const SIGNER = testSigner(new Uint8Array(32).fill(7));
 
 /** What ChannelOpening asks for; the ledger id begins with the handle. */
 export function openingOf(

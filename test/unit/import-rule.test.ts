@@ -82,6 +82,16 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/host-port.ts',
     'src/log.ts',
   ],
+  'src/gateway': [
+    'protocol',
+    'src/system',
+    'src/channel',
+    'src/verify',
+    'src/control',
+    'src/errors.ts',
+    'src/host-port.ts',
+    'src/log.ts',
+  ],
   'src/client': [
     'protocol',
     'src/system/regular-file.ts',

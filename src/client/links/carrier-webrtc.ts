@@ -6,7 +6,7 @@ import { OFFER_PATH, SDP_TYPE, WEB_PROTOCOL } from '../../../protocol/web.ts';
 import type { Carrier, ConnectCarrier } from './carrier.ts';
 
 /** What is used of an RTCDataChannel. */
-export interface DataChannelLike {
+interface DataChannelLike {
   binaryType: string;
   readonly bufferedAmount: number;
   onopen: ((event: never) => void) | null;
@@ -35,7 +35,7 @@ export interface PeerConnectionLike {
   close(): void;
 }
 /** What is used of `fetch`. */
-export type FetchLike = (
+type FetchLike = (
   url: string,
   options: { method: 'POST'; headers: Record<string, string>; body: string; signal: AbortSignal },
 ) => Promise<{ readonly ok: boolean; readonly status: number; text(): Promise<string> }>;

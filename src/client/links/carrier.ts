@@ -17,7 +17,7 @@ export interface Carrier {
   close(): void;
 }
 
-export interface CarrierEvents {
+interface CarrierEvents {
   message(bytes: Uint8Array): void;
   /** Called once, when the carrier is of no use any more, whoever closed it. */
   closed(): void;
@@ -50,7 +50,12 @@ export class CarrierSocket implements DatagramSocket {
   #onError: (error: Error) => void = () => {};
   #onOpen: () => void = () => {};
 
-  private constructor(peer: string, connect: ConnectCarrier, clock: Pick<Clock, 'after' | 'now'>, random: () => number) {
+  private constructor(
+    peer: string,
+    connect: ConnectCarrier,
+    clock: Pick<Clock, 'after' | 'now'>,
+    random: () => number,
+  ) {
     this.peer = peer;
     this.#connect = connect;
     this.#clock = clock;

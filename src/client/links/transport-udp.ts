@@ -9,6 +9,7 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
+import { type Abortable, abortable } from '../abort.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
 
 export type { DatagramSocket } from './datagram-socket.ts';
@@ -18,9 +19,17 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
 
 /**
  * Opens a socket to `udp://HOST:PORT` (a name is looked up once; IPv6 in brackets). Rejects with ClaimwireError
- * INPUT_INVALID or NODE_UNREACHABLE. A node need not be listening yet.
+ * INPUT_INVALID or NODE_UNREACHABLE, or with the reason of `signal`. A node need not be listening yet.
  */
-export async function openUdpSocket(to: string): Promise<DatagramSocket> {
+export function openUdpSocket(to: string, { signal }: Abortable = {}): Promise<DatagramSocket> {
+  return abortable(
+    signal,
+    () => connect(to),
+    (socket) => socket.close(),
+  );
+}
+
+async function connect(to: string): Promise<DatagramSocket> {
   const { host, port } = parseNodeAddress(to, ['udp'], 'to');
   try {
     const { address, family } = await lookup(host);

@@ -53,7 +53,10 @@ export function connectAll({ host, port, connections, addresses = 1 }, open) {
   }
 }
 
-/** Writes what `next` gives, again and again, as fast as the node reads. */
+/**
+ * Writes what `next` gives, again and again, as fast as the node reads. Each connection has its turn: a 'drain' comes before
+ * timers do, so a connection that the node reads quickly would keep the end of the attack and all others waiting.
+ */
 export function pour(socket, next, written) {
   const more = () => {
     while (!socket.destroyed) {
@@ -62,6 +65,6 @@ export function pour(socket, next, written) {
       if (!socket.write(bytes)) return;
     }
   };
-  socket.on('drain', more);
+  socket.on('drain', () => setImmediate(more));
   more();
 }

@@ -132,7 +132,7 @@ export function claim(box: Sandbox, tx: Transaction): string {
   }
   if (flags & TF_CLOSE) {
     if (!isOwner || next.Balance === next.Amount) return close(box, next);
-    const settled = box.parentCloseTime + channel.SettleDelay;
+    const settled = (box.parentCloseTime + channel.SettleDelay) >>> 0;
     if (next.Expiration === undefined || next.Expiration > settled) next = { ...next, Expiration: settled };
   }
   box.put(next);

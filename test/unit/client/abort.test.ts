@@ -1,10 +1,17 @@
 /** AbortSignals of a payer's promises, and its disposal; on a manual clock, except where real links are opened. */
-import { getEventListeners } from 'node:events';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { getEventListeners, once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Claim } from '../../../protocol/claim.ts';
 import { abortable } from '../../../src/client/abort.ts';
 import type { PaymentChannel } from '../../../src/client/channel.ts';
+import { openUdpSocket } from '../../../src/client/links/transport-udp.ts';
 import { Payer } from '../../../src/client/payer.ts';
+import { StateFile } from '../../../src/client/state/state-file.ts';
 import { ackOf, ManualClock, MemorySocket, stubSigner } from '../../support/payer-fakes.ts';
 
 const REASON = new Error('no more');
@@ -36,6 +43,7 @@ describe('a signal', () => {
       channel.resume({ signal }),
       payer.resume(channel, { signal }),
       Payer.open({ to: 'udp://127.0.0.1:1', signal }),
+      openUdpSocket('udp://127.0.0.1:1', { signal }),
     ];
     for (const call of calls) await expect(call).rejects.toBe(REASON);
     expect(sent()).toEqual([]);
@@ -77,6 +85,66 @@ describe('a signal', () => {
     socket.deliver(ackOf(sent()[0]!));
     await paid;
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('ends every wait at once, also while nothing answers: payer, channel, socket and state file', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((peer) => sockets.push(peer)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const folder = mkdtempSync(join(tmpdir(), 'claimwire-abort-'));
+    const state = await StateFile.open(join(folder, 'payer.state'));
+    vi.spyOn(state, 'record').mockReturnValue(new Promise(() => {}));
+    const recording = new Payer({ socket: new MemorySocket(), clock, random: () => 0 }, state);
+    const connected = await Payer.open({ to: `tcp://127.0.0.1:${port}` });
+    try {
+      const ledgerChannelId = new Uint8Array(32).fill(9);
+      const other = payer.channel({ ledgerChannelId, key: stubSigner });
+      const distant = connected.channel({ ledgerChannelId, key: stubSigner });
+      const recorded = recording.channel({ ledgerChannelId, key: stubSigner });
+      const calls: Record<string, (signal: AbortSignal) => Promise<unknown>> = {
+        claim: (signal) => channel.claim(1n, { signal }),
+        'pay, which asks first': (signal) => other.pay(1n, { signal }),
+        isDurable: (signal) => channel.isDurable(5n, { signal }),
+        'channel.resume': (signal) => distant.resume({ signal }),
+        'payer.resume': (signal) => connected.resume(distant, { signal }),
+        'a claim that is being written down': (signal) => recorded.claim(1n, { signal }),
+        'open a payer': (signal) => Payer.open({ to: 'udp://localhost:9', signal }),
+        'open a socket': (signal) => openUdpSocket('udp://localhost:9', { signal }),
+      };
+      for (const [name, call] of Object.entries(calls)) {
+        const controller = new AbortController();
+        let ended: unknown;
+        call(controller.signal).then(
+          () => (ended = 'resolved'),
+          (error: unknown) => (ended = error),
+        );
+        // The look-up of a name is over soon.
+        if (!name.startsWith('open')) await turn();
+        expect(ended, name).toBe(undefined);
+        controller.abort(REASON);
+        await turn();
+        expect(ended, name).toBe(REASON);
+      }
+    } finally {
+      for (const peer of sockets) peer.destroy();
+      silent.close();
+      await connected.close();
+      await state.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('is an option of everything in claimwire/client that makes one wait, but for closing', () => {
+    const files = ['channel.ts', 'payer.ts', 'links/transport-udp.ts'];
+    const waits = files.flatMap((file) => {
+      const text = readFileSync(new URL(`../../../src/client/${file}`, import.meta.url), 'utf8');
+      return text.match(
+        /^(?: {2}(?:static )?(?:async )?[a-z]\w*|export (?:async )?function \w+)\([^)]*\): Promise<.*$/gm,
+      )!;
+    });
+    expect(waits.length).toBeGreaterThan(6);
+    expect(waits.filter((line) => !line.includes('Abortable') && !/\bclose\(/.test(line))).toEqual([]);
   });
 
   it('hands what comes late to whoever cleans up', async () => {

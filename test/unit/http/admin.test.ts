@@ -342,6 +342,24 @@ test('the list comes in pages, filtered, or as a stream of all', async () => {
   expect((await open.text()).trimEnd().split('\n').length).toBe(2500 - 834);
 });
 
+test('an expired channel is shown as such wherever a row is shown, and listed under that state', async () => {
+  // The fake node's clock stands at 2023-11-14T22:13:20Z.
+  const [past, now, future] = ['2023-11-14T22:13:19Z', '2023-11-14T22:13:20Z', '2023-11-14T22:13:21Z'];
+  for (const [index, expiresAt] of [past, now, future, null].entries())
+    await call('POST', '/channels', opening(index, { expiresAt }));
+  const statesOf = async (query: string) =>
+    (await call('GET', `/channels${query}`)).body.map(({ state }: ChannelJson) => state);
+  expect(await statesOf('')).toEqual(['expired', 'expired', 'open', 'open']);
+  expect(await statesOf('?state=expired')).toEqual(['expired', 'expired']);
+  expect(await statesOf('?state=open')).toEqual(['open', 'open']);
+  const stream = await fetch(`${admin.url}/channels?state=expired`, { headers: { accept: 'application/x-ndjson' } });
+  expect((await stream.text()).match(/"state":"expired"/g)).toHaveLength(2);
+  expect((await call('GET', '/channels/0')).body).toMatchObject({ state: 'expired', expiresAt: past });
+  expect((await call('PATCH', '/channels/0', { capacity: '1001' })).body).toMatchObject({ state: 'expired' });
+  expect((await call('PATCH', '/channels/0', { expiresAt: future })).body).toMatchObject({ state: 'open' });
+  expect((await call('DELETE', '/channels/1')).body).toMatchObject({ state: 'closed' });
+});
+
 test('a body too large or of another type is refused without reading it', async () => {
   expect((await call('POST', '/channels', `[${' '.repeat(1 << 20)}]`)).status).toBe(413);
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', ''])

@@ -245,6 +245,19 @@ test('requests with many charges are bounded while they are under way', async ()
   expect((await Promise.all(many)).map(({ status }) => status).sort()).toEqual([...Array(8).fill(200), 503]);
 });
 
+test('a fault at one of many charges is answered, and is no rejection that nobody handles', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => void unhandled.push(reason);
+  const others = process.rawListeners('unhandledRejection') as ((reason: unknown) => void)[];
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', note);
+  admin.meter.charge = () => Promise.reject(new Error('broken'));
+  const charges = Array.from({ length: 300 }, () => ({ channelId: '1', drops: '1' }));
+  expect(await call('POST', '/charges', { charges })).toMatchObject({ status: 500 });
+  process.removeAllListeners('unhandledRejection');
+  for (const other of others) process.on('unhandledRejection', other);
+  expect(unhandled).toEqual([]);
+});
+
 test('a node that stops ends what waits at once, and says so', async () => {
   const waits = [client(waiting(1)), client(waiting(2))];
   await until(() => admin.meter.waiters.size === 2);

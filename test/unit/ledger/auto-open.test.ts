@@ -1,5 +1,6 @@
 /** Channels that open by themselves once claims of unknown channels come: which, how often, and which not. Test's thread. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { settle } from '../../support/fake-ledger.ts';
 import { LedgerRig, ledgerChannel } from '../../support/ledger-rig.ts';
 
 const lists = (rig: LedgerRig) => rig.connection.asked.filter((name) => name === 'channelsTo').length;
@@ -62,4 +63,19 @@ test('a channel that a transaction of this account made is opened without a clai
   rig.ledger.put(channel.ledgerChannelId, channel);
   await rig.clock.advance(10);
   expect(rig.node.channel(7n)).toBeDefined();
+});
+
+test('a full table is found out by one opening of a list, not by all of them', async () => {
+  const rig = await LedgerRig.start({ autoOpen: true });
+  await rig.pass(30);
+  const opening = vi.spyOn(rig.node, 'openChannels').mockResolvedValue({
+    opened: 0,
+    unchanged: 0,
+    refused: [{ index: 0, code: 'TABLE_FULL', message: 'expected room, got none' }],
+  });
+  putQuietly(rig, ...Array.from({ length: 300 }, (_, index) => ledgerChannel(BigInt(index + 7))));
+  rig.node.unknownChannel = 1;
+  await rig.clock.advance(30);
+  await settle();
+  expect(opening.mock.calls.length).toBe(1);
 });

@@ -9,7 +9,7 @@ import {
   prepareFund,
   submitFunding,
 } from '../../../src/ledger/funding.ts';
-import type { LedgerTransaction } from '../../../src/ledger/signed-transaction.ts';
+import type { LedgerTransaction } from '../../../src/ledger/signing.ts';
 import { type ChainConnection, LedgerRig, PAYEE, PAYER } from '../../support/chain-rig.ts';
 import { testWallet } from '../../support/ledger/test-wallet.ts';
 

@@ -44,6 +44,8 @@ test('a channel that is not on the ledger, or whose claims would be worth nothin
   const cases: [Parameters<LedgerRig['open']>[1], RegExp][] = [
     [{ destination: OTHER_ACCOUNT }, /expected one that pays rHb9\S+, got one that pays rPT1/],
     [{ settleDelay: 3_599 }, /expected a SettleDelay of at least 3600 s, got 3599 s/],
+    // The ledger adds it to the time in 32 bits: a payer's close would end the channel at once.
+    [{ settleDelay: 0xffff_ffff }, /expected a SettleDelay of at most 315360000 s, got 4294967295 s/],
     [{ balance: 1_000_000n }, /expected drops that are not paid out, got all 1000000 paid/],
     [{ expiration: now + 600 }, /expected one that ends more than 600 s from now, got one that ends at/],
     [{ cancelAfter: now - 5 }, /expected one that ends more than 600 s from now/],
@@ -54,6 +56,13 @@ test('a channel that is not on the ledger, or whose claims would be worth nothin
     expect(rig.node.channel(channelId)).toBeUndefined();
     expect(rig.service.state(channelId)).toBeUndefined();
   }
+});
+
+test('a channel that is cancelled after the last second that a row can hold ends with that second', async () => {
+  const rig = await LedgerRig.start();
+  const channel = await rig.open(7n, { cancelAfter: 0xffff_ffff + 946_684_800 });
+  expect(channel.expiresAt).toBe(0xffff_ffff);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
 });
 
 test('(e) a channel that is open by hand is taken under watch; with another key than on the ledger it is refused', async () => {

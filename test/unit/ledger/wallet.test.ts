@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import * as xrpl from 'xrpl';
-import { checkSigned, type LedgerTransaction } from '../../../src/ledger/signed-transaction.ts';
+import { checkSigned } from '../../../src/ledger/signed-transaction.ts';
+import type { LedgerTransaction } from '../../../src/ledger/signing.ts';
 import { fileWallet } from '../../../src/ledger/wallet.ts';
 import { commandWallet } from '../../../src/ledger/wallet-command.ts';
 

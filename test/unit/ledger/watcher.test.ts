@@ -170,6 +170,55 @@ test('a restart while the ledger is not reached extends nothing', async () => {
   expect(last.judge(7n, 1n)).toBe('ADMITTED');
 });
 
+test('polls for another account extend no lease, also not by a restart', async () => {
+  const rig = await opened();
+  await rig.pass(60);
+  const other = await LedgerRig.start({ account: 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe' }, rig);
+  const theirs = ledgerChannel(8n, { destination: 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe' });
+  other.ledger.put(theirs.ledgerChannelId, theirs);
+  await other.service.openFromLedger(theirs.ledgerChannelId);
+  for (let minutes = 0; minutes < 55; minutes++) await other.pass(60);
+  expect([other.judge(7n, 1n), other.judge(8n, 1n)]).toEqual(['CHANNEL_CLOSED', 'ADMITTED']);
+  const next = new LedgerRig({ account: 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe' }, other);
+  expect([next.judge(7n, 1n), next.judge(8n, 1n)]).toEqual(['CHANNEL_CLOSED', 'ADMITTED']);
+});
+
+test('a start whose clock was set back before what was seen last ends its leases no later', async () => {
+  const rig = await opened();
+  await rig.pass(60);
+  rig.connection.isReachable = false;
+  await rig.clock.advance(-1_860);
+  const next = new LedgerRig({}, rig);
+  next.connection.isReachable = false;
+  await next.service.start();
+  await next.clock.advance(2_950);
+  expect(next.judge(7n, 1n)).toBe('ADMITTED');
+  await next.clock.advance(100);
+  expect(next.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+});
+
+test('a channel that is gone from the ledger and removed here is not watched any more', async () => {
+  const rig = await opened();
+  await rig.change(7n, undefined);
+  expect(rig.service.health().watched).toBe(1);
+  await rig.node.removeChannels([7n]);
+  await rig.pass(60);
+  expect(rig.service.health().watched).toBe(0);
+  expect([...rig.tables.entries('ledger-channels')]).toEqual([]);
+});
+
+test('a channel that is removed and opened again by hand has no lease', async () => {
+  const rig = await opened();
+  const opening = openingOf(7n);
+  await rig.node.removeChannels([7n]);
+  await rig.pass(60);
+  expect(rig.service.health().watched).toBe(0);
+  await rig.node.openChannels([opening]);
+  await rig.pass(7_200);
+  expect(rig.node.channel(7n)!.expiresAt).toBe(opening.expiresAt);
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+});
+
 test('a lease is not stored as the expiry of its channel', async () => {
   const rig = await opened();
   rig.commit(7n, 5n);

@@ -55,7 +55,7 @@ test('drops that the ledger paid for a claim which this node never had buy nothi
   const tables = new MemorySideTables();
   const raised = new RaisedAmounts(tables);
   const charges = new Charges(source, tables, new AmountWatch(source), {}, raised);
-  await raised.record(ledgerIdOf(1n), 40n, 100n);
+  await raised.record(ledgerIdOf(1n), { committed: 40n, spent: 0n, to: 100n });
   expect(await charges.charge(1n, 40n)).toMatchObject({ spent: 40n, committed: 100n });
   await expect(charges.charge(1n, 5n, { wait: false })).rejects.toMatchObject({
     code: 'PAYMENT_REQUIRED',
@@ -259,6 +259,23 @@ describe('a channel', () => {
     expect(await subject.charge(10n)).toMatchObject({ spent: 10n });
     expect(subject.charges.spent(7n)).toBe(60n);
   });
+});
+
+test('accounts beyond the limit are read again, but never one that is being changed', async () => {
+  const subject = new Subject({ accountsMax: 4 });
+  const ids = Array.from({ length: 40 }, (_, index) => BigInt(index + 1));
+  subject.source.commit(...ids.map((id): [bigint, bigint] => [id, 1_000n]));
+  const charged = ids.slice(0, 3);
+  const commit = subject.tables.commit.bind(subject.tables);
+  subject.tables.commit = async (changes) => {
+    // While a commit is under way others are asked for, which drops what is idle; then those that are being changed.
+    for (const id of [...ids.slice(3), ...charged]) subject.charges.spent(id);
+    await commit(changes);
+  };
+  for (let round = 1n; round <= 3n; round++) {
+    const results = await Promise.all(charged.map((id) => subject.charges.charge(id, 10n)));
+    expect(results.map(({ spent }) => spent)).toEqual(charged.map(() => round * 10n));
+  }
 });
 
 test('nonsense is refused', async () => {

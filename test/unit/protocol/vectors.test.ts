@@ -18,6 +18,7 @@ import { decodeControl } from '../../../protocol/control-codec.ts';
 import { linkDigest, linkPreimage, xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
 import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
 import { CLAIM_TIMESTAMP, PAYLOAD_CONTROL, STATUS, statusName } from '../../../protocol/layout.ts';
+import { decodeSessionToken, encodeSessionToken, sessionPreimage } from '../../../protocol/session.ts';
 import { STREAM_LENGTH_OVER_MAX, STREAM_LENGTH_ZERO, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
 import type { Counters } from '../../../src/ring/counters.ts';
 import { ConnectionControl } from '../../../src/transport/tcp-control.ts';
@@ -45,6 +46,8 @@ interface Vector
   frames: string;
   end: 'EMPTY' | 'WHOLE' | 'CUT_FRAME' | 'UNKNOWN_TYPE';
   nonce: string;
+  realm: string;
+  token: string;
   payload: string;
   request: ControlRequest | undefined;
   refusal: { id: number; code: string } | undefined;
@@ -104,7 +107,7 @@ describe('vectors', () => {
 
   it('are what the generator makes', () => {
     const made = makeVectors();
-    expect(made.size).toBe(9);
+    expect(made.size).toBe(10);
     for (const [name, text] of made)
       expect(readFileSync(new URL(`../../../protocol/vectors/${name}`, import.meta.url), 'utf8'), name).toBe(text);
   });
@@ -177,6 +180,21 @@ describe('vectors', () => {
         : verifyDigest(bytes(signature), bytes(digest), bytes(publicKey));
       expect(holds, name).toBe(valid);
     }
+  });
+
+  it('session: the token says what it says, and holds exactly where it says so', () => {
+    for (const { name, publicKey, realm, token, preimage, valid } of load('session.json')) {
+      const said = decodeSessionToken(bytes(token))!;
+      expect(hex(encodeSessionToken(said)), name).toBe(token);
+      const signed = sessionPreimage(said, realm);
+      expect(hex(signed), name).toBe(preimage);
+      const holds = publicKey.startsWith('ed')
+        ? ed25519Verifies(publicKey, said.signature, signed)
+        : verifyDigest(said.signature, createHash('sha256').update(signed).digest(), bytes(publicKey));
+      expect(holds, name).toBe(valid);
+    }
+    expect(decodeSessionToken(new Uint8Array(136))).toBeUndefined();
+    expect(decodeSessionToken(new Uint8Array(137))).toBeUndefined();
   });
 
   it('control: requests are taken or refused as they say, replies are read as they are', () => {

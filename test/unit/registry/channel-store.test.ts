@@ -11,7 +11,11 @@ import { openingOf } from '../../support/wire.ts';
 function storeOf(registry: MemoryRegistry) {
   const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
   const table = new ChannelTable(Arena.create(shape));
-  return { table, store: new ChannelStore(table, registry, async () => {}) };
+  /** Amounts before and after, of each raise. */
+  const raises: [bigint, bigint][] = [];
+  const beforeRaise = async (_ledgerChannelId: Uint8Array, before: bigint, after: bigint) =>
+    void raises.push([before, after]);
+  return { table, raises, store: new ChannelStore(table, registry, async () => {}, beforeRaise) };
 }
 
 function committed(registry: MemoryRegistry): bigint[] {
@@ -57,7 +61,8 @@ test('a lease ends claims before the expiry, and is in no row that is read or st
   expect([ends(0), ends(1)]).toEqual([500, 0]);
   await store.remove([1n], false);
   await store.open([openingOf(1n, { expiresAt: 2_000 })]);
-  expect(ends(0)).toBe(500);
+  // Who watched it may have stopped doing so, and would extend nothing.
+  expect(ends(0)).toBe(2_000);
   const stored: number[] = [];
   registry.forEachRow((row) => stored.push(decodeRow(row).expiresAt));
   expect(stored).toEqual([2_000, 0]);
@@ -86,4 +91,41 @@ test('a committed amount is raised without a claim, durably, and never lowered',
   expect(store.get(1n)!.committed).toBe(100n);
   await store.checkpoint();
   expect(committed(registry)).toEqual([100n]);
+});
+
+test('a raise is told before it is made, and none is told of a channel that is refused', async () => {
+  const registry = new MemoryRegistry();
+  const { table, store, raises } = storeOf(registry);
+  const { ledgerChannelId } = openingOf(1n);
+  await store.open([{ ...openingOf(1n), channelId: 5n }]);
+  // The ledger's side opens channels by their default handles: this one is open under another.
+  const { refused } = await store.open([{ ...openingOf(1n), committed: 70n }]);
+  expect(refused).toMatchObject([{ code: 'CHANNEL_EXISTS' }]);
+  expect(raises).toEqual([]);
+  await store.raise(5n, 30n);
+  await store.raise(5n, 20n);
+  expect(raises).toEqual([[0n, 30n]]);
+  expect(table.ledgerId(0)).toEqual(ledgerChannelId);
+});
+
+test('a removed channel comes back with what the ledger has paid since', async () => {
+  const registry = new MemoryRegistry();
+  const { table, store, raises } = storeOf(registry);
+  await store.open([openingOf(1n)]);
+  const claim = claimBytes({
+    channelId: 1n,
+    sequence: 1,
+    amount: 50n,
+    signature: new Uint8Array(64).fill(7),
+    timestamp: 0,
+  });
+  table.commit(0, new DataView(claim.buffer), 0);
+  await store.remove([1n], true);
+  await store.open([{ ...openingOf(1n), committed: 40n }]);
+  expect(store.get(1n)).toMatchObject({ committed: 50n, signature: new Uint8Array(64).fill(7) });
+  await store.remove([1n], true);
+  await store.open([{ ...openingOf(1n), committed: 90n }]);
+  expect(store.get(1n)).toMatchObject({ committed: 90n, signature: new Uint8Array(64), state: 'open' });
+  expect(committed(registry)).toEqual([90n]);
+  expect(raises).toEqual([[50n, 90n]]);
 });

@@ -214,3 +214,20 @@ test('read-only opening makes nothing', () => {
   expect(existsSync(directory)).toBe(false);
   expect(checkRegistry(directory)).toBe(0);
 });
+
+test('closing waits for the commit under way, whose rows are counted in the open database', async () => {
+  const registry = Registry.open(join(work, 'closing'));
+  const { database } = registry as unknown as { database: { batch(act: () => void): Promise<boolean> } };
+  const batch = database.batch.bind(database);
+  // On a busy machine the answer to a commit comes late.
+  database.batch = async (act) => {
+    const isDone = await batch(act);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return isDone;
+  };
+  const row = new Uint8Array(ROW_BYTES);
+  const written = registry.replace([], row);
+  const closed = registry.close();
+  expect(await Promise.allSettled([written, closed])).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
+  expect(registry.count).toBe(1);
+});

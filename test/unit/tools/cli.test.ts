@@ -95,7 +95,7 @@ test.each([
   [['channel', 'show'], 'channel show: expected one ID, got 0'],
   [['channel', 'list', 'x'], 'channel list: expected no operand, got 1'],
   [['channel', 'list', '--capacity', '5'], 'channel list: expected an option that --help shows, got --capacity'],
-  [['channel', 'list', '--state', 'shut'], '--state: expected open or closed'],
+  [['channel', 'list', '--state', 'shut'], '--state: expected open, expired or closed'],
   [['channel', 'update', '1'], 'channel update: expected --capacity or --expires, got neither'],
   [['channel', 'open', '--capacity', '5'], '--ledger-channel: expected 64 hex digits or random, got nothing'],
   [[...OPEN.slice(0, -1), '1e6'], '--capacity: expected a decimal string of 1..100000000000000000, got "1e6"'],

@@ -1,6 +1,6 @@
 /** Text for terminals. */
 import { describe, expect, it } from 'vitest';
-import { forTerminal, wrapped } from '../../../tools/output.ts';
+import { complain, fieldLines, forTerminal, wrapped } from '../../../tools/output.ts';
 
 const RESULT = `load udp://127.0.0.1:56082: backend native; some processor, 2 cores, Node v20.20.2
 rate         2000000 asked, 20000 sent, 1234 acknowledged a second over 3.0 s
@@ -23,5 +23,33 @@ describe('a result on a terminal', () => {
     expect(forTerminal('x'.repeat(50), 20)).toBe('x'.repeat(50));
   });
 });
+
+describe('a table on a terminal', () => {
+  it('keeps its columns below each other where figures get separators', () => {
+    const table = '   asked/s  late\n      5000     3\n    150000 12345\n1234567890     0\n';
+    expect(forTerminal(table, 80)).toBe('   asked/s  late\n      5000     3\n   150,000 12,345\n1,234,567,890     0\n');
+  });
+});
+
+it('leaves process ids and handles alone, and separates drops', () => {
+  const text = 'pid 12345, channel 5515662257852798203 of 1000000000 drops on 127.0.0.1:19393';
+  expect(forTerminal(text, 100)).toBe(text.replace('1000000000', '1,000,000,000'));
+});
+
+it('breaks complaints on a terminal only, and changes no figure of theirs', () => {
+  const written: string[] = [];
+  const stream = { columns: 30, write: (text: string) => written.push(text) };
+  complain('claimwire: channel 12345: expected an opened channel', stream);
+  complain('claimwire: channel 12345: expected an opened channel', { ...stream, isTTY: true });
+  expect(written).toEqual([
+    'claimwire: channel 12345: expected an opened channel\n',
+    'claimwire: channel 12345:\n  expected an opened channel\n',
+  ]);
+});
+
+it('puts the values of fields below each other', () =>
+  expect(fieldLines({ path: 'a', publicKey: 'b', signature: null })).toBe(
+    'path             a\npublicKey        b\nsignature        -\n',
+  ));
 
 it('wraps words', () => expect(wrapped('aa bb cc', 6)).toBe('aa bb\ncc'));

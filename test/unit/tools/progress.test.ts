@@ -5,9 +5,9 @@ import { Progress, type ProgressOptions } from '../../../tools/progress.ts';
 function setUp(options: ProgressOptions & { isTTY?: boolean; columns?: number } = {}) {
   const written: string[] = [];
   const clock = { now: 0 };
-  const { isTTY = false, columns = 80, ...rest } = options;
+  const { isTTY = false, columns = 80, term = 'xterm', ...rest } = options;
   const stream = { isTTY, columns, write: (text: string) => written.push(text) };
-  return { written, clock, progress: new Progress({ stream, now: () => clock.now, ...rest }) };
+  return { written, clock, progress: new Progress({ stream, term, now: () => clock.now, ...rest }) };
 }
 
 describe('on a terminal', () => {
@@ -40,12 +40,28 @@ describe('on a terminal', () => {
     expect(written.at(-1)).toContain('100 %');
   });
 
-  it('puts a line that stays below the bar', () => {
-    const { written, progress } = setUp({ isTTY: true });
+  it('puts a line that stays in the place of the bar, broken between words', () => {
+    const { written, progress } = setUp({ isTTY: true, columns: 20 });
     progress.update(0.5, 'half');
-    progress.line('a fault');
-    expect(written.slice(1)).toEqual(['\n', 'a fault\n']);
+    progress.line('a fault of twenty columns and more');
+    expect(written.slice(1)).toEqual(['\r\x1b[K', 'a fault of twenty\n  columns and more\n']);
   });
+
+  it('leaves no bar whose last figures would pass for the result', () => {
+    const { written, progress } = setUp({ isTTY: true });
+    progress.update(1, '300k/s');
+    progress.clear();
+    progress.end();
+    expect(written.slice(1)).toEqual(['\r\x1b[K']);
+  });
+});
+
+it('rewrites nothing on a dumb terminal', () => {
+  const { written, progress } = setUp({ isTTY: true, term: 'dumb' });
+  progress.update(0.5, 'for a terminal', 'half');
+  progress.line('a fault');
+  progress.end();
+  expect(written).toEqual(['half\n', 'a fault\n']);
 });
 
 describe('elsewhere', () => {

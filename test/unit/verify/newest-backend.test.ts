@@ -168,7 +168,7 @@ test.each([2, 7, 64])('random batches of up to %d commit what `every` commits, o
       });
   const best = new Array<number>(channels).fill(5);
   let received = 0;
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < 120; round++) {
     const claims: Uint8Array[] = [];
     for (let count = 1 + below(24); count > 0; count--) {
       const channel = below(channels);
@@ -194,7 +194,7 @@ test.each([2, 7, 64])('random batches of up to %d commit what `every` commits, o
   }
   expect([every.rig.counter('superseded'), newest.rig.counter('linkGaps')]).toEqual([0, every.rig.counter('linkGaps')]);
   // A batch of two hardly ever has two claims of one channel, the newer one sound.
-  expect(newest.rig.counter('superseded')).toBeGreaterThan(batchMax === 2 ? 10 : 150);
+  expect(newest.rig.counter('superseded')).toBeGreaterThan(batchMax === 2 ? 4 : 60);
   expect(newest.judged.valid.length).toBeLessThan(every.judged.valid.length);
 });
 
@@ -278,7 +278,7 @@ describe.each([
 test('slots that are freed and filled again as soon as the ring’s order allows are never judged for another batch', () => {
   const below = generator(11);
   let again = 0;
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 100; round++) {
     const { rig, judged } = rigOf('newest');
     const channels = 1 + below(3);
     const count = 2 + below(8);
@@ -304,5 +304,5 @@ test('slots that are freed and filled again as soon as the ring’s order allows
     expect(freed).toBe(count);
     again += judged.passes > 1 ? 1 : 0;
   }
-  expect(again).toBeGreaterThan(50);
+  expect(again).toBeGreaterThan(25);
 });

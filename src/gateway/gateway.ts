@@ -1,0 +1,357 @@
+/**
+ * The gateway: an HTTP server that asks the price of a request before it passes it on. Main thread.
+ *
+ * In order: is there such a resource; what does it cost; was it paid (payments.ts); then it is forwarded (upstream.ts). A
+ * request is charged before it is forwarded, and gets its money back when the service fails before its first byte. Clients
+ * and the service may send anything: every wait, size and number here is bounded, and no fault of theirs throws.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { ClaimwireError } from '../errors.ts';
+import { type HostPort, hostPortText } from '../host-port.ts';
+import { type Logger, stderrLogger } from '../log.ts';
+import { nodeSystem, type System } from '../system/system.ts';
+import { Answers } from './answers.ts';
+import { Challenges, type Merchant } from './challenges.ts';
+import { countersJson, type GatewayCounters, newCounters } from './counters.ts';
+import { Payments } from './payments.ts';
+import { repeatKeyOf } from './repeat-key.ts';
+import { REPLY_LIMITS, Replies, type ReplyKey, type ReplyLimits } from './replies.ts';
+import { type Price, plainPath, priceAhead, type Routes } from './routes.ts';
+import { Streaming } from './streaming.ts';
+import { type AnswerHead, type Outcome, UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts';
+import type { GatewayNode, Payment, PaymentSettings, Verdict } from './verdict.ts';
+
+export interface GatewayLimits {
+  connectionsMax: number;
+  /** Requests under way. More are answered 503. */
+  requestsMax: number;
+  headerBytesMax: number;
+  /** For a request's head. */
+  headMs: number;
+  /** For the whole request, its body included. */
+  requestMs: number;
+  keepAliveMs: number;
+}
+
+export interface GatewayOptions extends GatewayNode {
+  listen: HostPort;
+  /** The service behind the gateway, http:// or https://. */
+  upstream: string;
+  routes: Routes;
+  merchant: Merchant;
+  /** 32 bytes; by default new at each start, which ends all challenges and sessions. */
+  secret?: Uint8Array | undefined;
+  challengeSeconds?: number;
+  sessionSeconds?: number;
+  payments?: Partial<PaymentSettings>;
+  limits?: Partial<GatewayLimits>;
+  upstreamLimits?: Partial<UpstreamLimits>;
+  replyLimits?: Partial<ReplyLimits>;
+  /** How long a stream waits for more money. */
+  topUpMs?: number;
+  logger?: Logger;
+  system?: Pick<System, 'random' | 'clock'>;
+}
+
+const LIMITS: GatewayLimits = {
+  connectionsMax: 8_192,
+  requestsMax: 8_192,
+  headerBytesMax: 16 << 10,
+  headMs: 10_000,
+  requestMs: 300_000,
+  keepAliveMs: 60_000,
+};
+const SECRET_BYTES = 32;
+const CHALLENGE_SECONDS = 300;
+const SESSION_SECONDS = 600;
+const PAYMENTS: PaymentSettings = { settleMarginSeconds: 300, claimWaitMs: 2_000 };
+const TOP_UP_MS = 5_000;
+const CLOSE_MS_MAX = 2_000;
+const BACKLOG = 4_096;
+
+export class Gateway {
+  readonly counters: GatewayCounters = newCounters();
+  readonly #options: GatewayOptions;
+  readonly #limits: GatewayLimits;
+  readonly #logger: Logger;
+  readonly #payments: Payments;
+  readonly #answers: Answers;
+  readonly #replies: Replies;
+  readonly #upstream: Upstream;
+  readonly #streaming: Streaming;
+  readonly #server: Server;
+  #requests = 0;
+  /** Called when no request is under way. */
+  #onIdle: () => void = () => {};
+
+  /** Starts a gateway. Throws CONFIG_INVALID where it can not listen, or a setting is wrong. */
+  static async start(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options);
+    const { host, port } = options.listen;
+    await new Promise<void>((resolve, reject) => {
+      gateway.#server.once('error', (error: NodeJS.ErrnoException) => {
+        const message = `listen ${hostPortText(options.listen)}: expected an address to listen on, got ${error.code}`;
+        reject(new ClaimwireError('CONFIG_INVALID', message));
+      });
+      gateway.#server.listen({ host, port, backlog: BACKLOG }, resolve);
+    });
+    return gateway;
+  }
+
+  private constructor(options: GatewayOptions) {
+    const { merchant, secret, system = nodeSystem } = options;
+    this.#options = options;
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#logger = options.logger ?? stderrLogger;
+    const challenges = new Challenges({
+      merchant,
+      secret: secret ?? system.random(SECRET_BYTES),
+      challengeSeconds: options.challengeSeconds ?? CHALLENGE_SECONDS,
+      sessionSeconds: options.sessionSeconds ?? SESSION_SECONDS,
+      system,
+    });
+    const settings = { ...PAYMENTS, ...options.payments };
+    this.#payments = new Payments(options, challenges, settings, this.counters, system.clock);
+    this.#answers = new Answers(challenges, this.counters, ({ channelId }) => options.meter.spent(channelId));
+    this.#replies = new Replies({ ...REPLY_LIMITS, ...options.replyLimits });
+    this.#upstream = new Upstream(options.upstream, { ...UPSTREAM_LIMITS, ...options.upstreamLimits });
+    this.#streaming = new Streaming(this.#payments, this.counters, options.topUpMs ?? TOP_UP_MS);
+    this.#server = this.#createServer();
+  }
+
+  /** Where it listens. */
+  get address(): HostPort {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return { host: address, port };
+  }
+
+  /** For the admin interface. */
+  stats(): Record<string, unknown> {
+    const { size, bytes } = this.#replies;
+    return { ...countersJson(this.counters), underWay: this.#requests, replies: size, replyBytes: bytes };
+  }
+
+  /** Stops listening, lets requests under way end for a moment, and cuts them off. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeIdleConnections();
+    const late = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS_MAX);
+    await closed;
+    clearTimeout(late);
+    this.#upstream.close();
+    // What was charged for nothing is given back while the node still runs.
+    if (this.#requests > 0)
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+  }
+
+  #createServer(): Server {
+    const { headerBytesMax, headMs, requestMs, keepAliveMs, connectionsMax } = this.#limits;
+    const server = createServer({
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: headMs,
+      requestTimeout: requestMs,
+      keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval: 1_000,
+      noDelay: true,
+    });
+    server.maxConnections = connectionsMax;
+    const serve = (request: IncomingMessage, response: ServerResponse, expectsGo: boolean) => {
+      this.#serve(request, response, expectsGo).catch((error: Error) => this.#fail(request, response, error));
+    };
+    server.on('request', (request, response) => serve(request, response, false));
+    // The client sends its body when it is told to: after it has paid.
+    server.on('checkContinue', (request, response) => serve(request, response, true));
+    server.on('upgrade', (_request, socket: Socket) => this.#refuseUpgrade(socket));
+    server.on('connect', (_request, socket: Socket) => this.#refuseUpgrade(socket));
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuseBytes(error, socket));
+    return server;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, expectsGo: boolean): Promise<void> {
+    this.counters.requests++;
+    request.on('error', () => {});
+    response.on('error', () => {});
+    if (this.#requests >= this.#limits.requestsMax) return this.#answers.busy(request, response);
+    this.#requests++;
+    try {
+      const price = this.#priceOf(request, response);
+      if (price === undefined) return;
+      if (price.drops === 0n) {
+        this.counters.free++;
+        if (expectsGo) response.writeContinue();
+        return await this.#forwardFree(request, response);
+      }
+      const ahead = priceAhead(price);
+      const verdict = await this.#payments.take(request.headers.authorization, ahead, repeatKeyOf(request));
+      if (verdict.kind !== 'paid') return await this.#answer(verdict, ahead, request, response);
+      if (expectsGo) response.writeContinue();
+      await this.#forwardPaid(request, response, verdict.payment, price);
+    } finally {
+      if (--this.#requests === 0) this.#onIdle();
+    }
+  }
+
+  #priceOf(request: IncomingMessage, response: ServerResponse): Price | undefined {
+    const { routes } = this.#options;
+    const target = request.url!;
+    const path = routes.isFlat && target.startsWith('/') ? '/' : plainPath(target);
+    if (path === undefined) {
+      this.#answers.plain(request, response, 400, 'expected a plain path, of which there is one spelling');
+      return undefined;
+    }
+    const price = routes.find(request.method!, path);
+    if (price === undefined) {
+      this.counters.notFound++;
+      this.#answers.plain(request, response, 404, 'there is no such resource');
+    }
+    return price;
+  }
+
+  async #answer(
+    verdict: Exclude<Verdict, { kind: 'paid' }>,
+    price: bigint,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    switch (verdict.kind) {
+      case 'busy':
+        return this.#answers.busy(request, response);
+      case 'denied':
+        return this.#answers.plain(request, response, 403, verdict.detail);
+      case 'done':
+        return this.#answers.done(response, verdict);
+      case 'refused':
+        return this.#answers.refuse(request, response, verdict.refusal, price);
+      case 'repeated': {
+        const { key, proof, channel } = verdict;
+        const reply = await this.#replies.find({ charge: key, proof, request: nameOf(request) });
+        if (reply !== undefined) return this.#answers.again(response, reply);
+        const detail = 'what this credential pays was charged before; sign a higher amount';
+        return this.#answers.refuse(request, response, { problem: 'verification-failed', detail, channel }, price);
+      }
+    }
+  }
+
+  async #forwardFree(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const outcome = await this.#upstream.forward({
+      request,
+      response,
+      headers: [],
+      isPlain: false,
+      onHead: ({ status, headers }) => {
+        response.writeHead(status, headers);
+        return undefined;
+      },
+    });
+    this.#count(outcome);
+    if (outcome.kind === 'failed') this.#answers.plain(request, response, outcome.status, outcome.reason);
+  }
+
+  async #forwardPaid(
+    request: IncomingMessage,
+    response: ServerResponse,
+    payment: Payment,
+    price: Price,
+  ): Promise<void> {
+    const recording = this.#record(request, payment);
+    const isStream = price.per !== 'request';
+    // It was charged and goes nowhere: its client is gone already.
+    if (response.destroyed) return await this.#giveBack(payment, recording.drop);
+    const outcome = await this.#upstream.forward({
+      request,
+      response,
+      headers: this.#answers.payerHeaders(payment),
+      isPlain: price.per === 'event',
+      onHead: (head) => {
+        const paid = this.#answers.paidHead(head, payment, priceAhead(price));
+        if (isStream) return this.#streaming.begin(head, paid, { response, payment, price });
+        response.writeHead(paid.status, paid.headers);
+        recording.head(paid);
+        return undefined;
+      },
+      onBody: isStream ? undefined : recording.body,
+    });
+    this.#count(outcome);
+    if (outcome.kind === 'answered') return recording.keep();
+    if (outcome.kind !== 'failed') return recording.drop();
+    await this.#giveBack(payment, recording.drop);
+    this.#answers.failed(request, response, outcome, payment, priceAhead(price));
+  }
+
+  async #giveBack(payment: Payment, drop: () => void): Promise<void> {
+    drop();
+    this.counters.refunded++;
+    await this.#payments.refund(payment, payment.drops);
+  }
+
+  /** Keeps a copy of a short answer while it goes out, for a client that asks again. */
+  #record(request: IncomingMessage, { key, proof }: Payment) {
+    if (key === undefined) return NOT_RECORDED;
+    const replyKey: ReplyKey = { charge: key, proof, request: nameOf(request) };
+    const settle = this.#replies.begin(replyKey);
+    const { replyBytesMax } = this.#replies.limits;
+    let head: AnswerHead | undefined;
+    let chunks: Buffer[] = [];
+    let bytes = 0;
+    return {
+      head: (answer: AnswerHead) => {
+        head = answer;
+      },
+      body: (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes <= replyBytesMax) chunks.push(chunk);
+        else chunks = [];
+      },
+      keep: () => {
+        if (head === undefined || bytes > replyBytesMax) return settle();
+        settle({ status: head.status, headers: head.headers, body: Buffer.concat(chunks) });
+      },
+      drop: () => settle(),
+    };
+  }
+
+  #count(outcome: Outcome): void {
+    if (outcome.kind === 'failed') this.counters.upstreamFailed++;
+    if (outcome.kind === 'cut') this.counters.upstreamCut++;
+    if (outcome.kind === 'gone') this.counters.clientGone++;
+  }
+
+  #fail(request: IncomingMessage, response: ServerResponse, error: Error): void {
+    this.counters.failed++;
+    this.#logger.error(`gateway: ${request.method} ${request.url}: ${error.stack ?? error.message}`);
+    if (response.headersSent) response.destroy();
+    else this.#answers.plain(request, response, 500, 'the gateway failed at this request');
+  }
+
+  #refuseUpgrade(socket: Socket): void {
+    this.counters.upgradesRefused++;
+    const text = 'This gateway charges for requests: it passes on neither upgrades (WebSocket) nor tunnels.\n';
+    endWith(socket, 501, text);
+  }
+
+  #refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.counters.badRequests++;
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+    endWith(socket, status, '');
+  }
+}
+
+const NOTHING = (): void => {};
+const NOT_RECORDED = { head: NOTHING, body: undefined, keep: NOTHING, drop: NOTHING };
+
+function nameOf({ method, url }: IncomingMessage): string {
+  return `${method} ${url}`;
+}
+
+function endWith(socket: Socket, status: number, text: string): void {
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n`;
+  socket.on('error', () => {});
+  socket.end(`${head}Content-Length: ${text.length}\r\n\r\n${text}`, () => socket.destroy());
+}

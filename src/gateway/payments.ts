@@ -1,0 +1,289 @@
+/**
+ * Takes the payment of a request: reads what its Authorization says, checks it, and charges the channel. Main thread.
+ *
+ * The order of the checks: size and shape; is the challenge ours, and for this price; the channel and its state; the source;
+ * the signature; and then compare and set on what was charged so far. Nothing is told of a channel before the signature is
+ * found to be its key's.
+ */
+
+import { SESSION_SCHEME } from '../../protocol/session.ts';
+import type { Channel } from '../channel/row.ts';
+import type { ChargeResult, MeterControl } from '../control/meter-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { System } from '../system/system.ts';
+import type { Challenges } from './challenges.ts';
+import type { GatewayCounters } from './counters.ts';
+import { Ledger } from './ledger.ts';
+import { type Credential, credentialOf, parseCredential } from './scheme.ts';
+import { Sessions } from './sessions.ts';
+import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
+import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
+import { claimOf, compactSignature, parsePayload, Sources, type Voucher } from './voucher.ts';
+
+const BUSY: Verdict = { kind: 'busy' };
+
+export class Payments {
+  readonly #parts: GatewayNode;
+  readonly #challenges: Challenges;
+  readonly #settings: PaymentSettings;
+  readonly #counters: GatewayCounters;
+  readonly #clock: System['clock'];
+  readonly #signatures: SignatureCheck;
+  readonly #sessions: Sessions;
+  readonly #sources: Sources;
+  readonly #ledger: Ledger;
+  #sequence = 0;
+
+  constructor(
+    parts: GatewayNode,
+    challenges: Challenges,
+    settings: PaymentSettings,
+    counters: GatewayCounters,
+    clock: System['clock'],
+  ) {
+    this.#parts = parts;
+    this.#challenges = challenges;
+    this.#settings = settings;
+    this.#counters = counters;
+    this.#clock = clock;
+    this.#signatures = new SignatureCheck(clock);
+    this.#sessions = new Sessions(parts.node, challenges, this.#signatures);
+    this.#sources = new Sources(challenges.merchant.network);
+    this.#ledger = new Ledger(parts, clock);
+  }
+
+  /**
+   * Charges `price` drops to whom the header names.
+   * @param repeatKey what the client calls this request, where it pays by a session: charged once
+   */
+  async take(authorization: string | undefined, price: bigint, repeatKey?: string): Promise<Verdict> {
+    const credential = credentialOf(authorization, 'Payment');
+    if (credential !== undefined) return this.#byCredential(credential, price);
+    const token = credentialOf(authorization, SESSION_SCHEME);
+    if (token !== undefined) return this.#bySession(token, price, repeatKey);
+    return refused('payment-required', `this costs ${price} drops`);
+  }
+
+  /** More for the same request, while it streams: charged to its channel as soon as claims cover it, or PAYMENT_REQUIRED. */
+  async more(payment: Payment, drops: bigint, signal: AbortSignal): Promise<void> {
+    const { channelId } = payment.channel;
+    const result = await this.#charge(channelId, drops, { signal });
+    this.#counters.drops += drops;
+    payment.drops += drops;
+    payment.spent = result.spent;
+  }
+
+  /** Gives back what was charged for nothing. `key` makes it once. */
+  async refund(payment: Payment, drops: bigint): Promise<void> {
+    if (drops <= 0n) return;
+    const key = payment.key === undefined ? undefined : `${payment.key}-r`;
+    await this.#parts.meter.charge(payment.channel.channelId, -drops, { key });
+    payment.drops -= drops;
+    this.#counters.drops -= drops;
+  }
+
+  async #byCredential(text: string, price: bigint): Promise<Verdict> {
+    const credential = parseCredential(text);
+    if (typeof credential === 'string') return refused('malformed-credential', credential);
+    return await this.takeCredential(credential, price);
+  }
+
+  /**
+   * The same for a credential whose shape was checked.
+   * @param isKnown whether the caller has found the challenge to be its own, and for this price
+   */
+  async takeCredential(credential: Credential, price: bigint, isKnown = false): Promise<Verdict> {
+    const payload = parsePayload(credential.payload);
+    if (typeof payload === 'string') return refused('malformed-credential', payload);
+    const fault = isKnown ? undefined : this.#challenges.fault(credential.challenge, price);
+    if (fault !== undefined) return refused('invalid-challenge', fault);
+    if (payload.action === 'open') return this.#ledger.open(payload.transaction);
+    const channel = await this.#ledger.channel(payload);
+    if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
+    const refusal = this.#stateFault(channel) ?? this.#sourceFault(credential, channel);
+    if (refusal !== undefined) return refusal;
+    const signature = compactSignature(payload.signature, channel.publicKey);
+    if (signature === undefined) return refused('session/invalid-signature', 'expected strict DER, or Ed25519 in hex');
+    if (payload.amount > channel.capacity)
+      return refused('session/amount-exceeds-deposit', `the channel holds ${channel.capacity} drops`);
+    if (payload.action === 'close') return this.#close(payload, signature, channel);
+    return this.#byVoucher(payload, signature, channel, price, credential.challenge.id);
+  }
+
+  async #byVoucher(
+    voucher: Voucher,
+    signature: Uint8Array,
+    channel: Channel,
+    price: bigint,
+    challengeId: string,
+  ): Promise<Verdict> {
+    const key = `${challengeId}:${voucher.amount.toString(36)}`;
+    const proof = voucher.signature;
+    if (voucher.amount < this.#parts.meter.spent(channel.channelId) + price) {
+      const fault = this.#signatureFault(this.#verify(voucher, signature, channel));
+      if (fault !== undefined) return fault;
+      // The same credential again: its answer may be stored. Otherwise what it pays was spent.
+      const spent = this.#parts.meter.spent(channel.channelId);
+      if (voucher.amount <= spent) return { kind: 'repeated', key, proof, channel };
+      return short(voucher, spent, price, channel);
+    }
+    const fault = await this.#commit(voucher, signature, channel);
+    if (fault !== undefined) return fault;
+    return await this.#settle(voucher, channel, price, { key, proof, challengeId });
+  }
+
+  async #settle(
+    voucher: Voucher,
+    channel: Channel,
+    price: bigint,
+    { key, proof, challengeId }: { key: string; proof: string; challengeId: string },
+  ): Promise<Verdict> {
+    let result: ChargeResult;
+    try {
+      result = await this.#charge(channel.channelId, price, { key, wait: false });
+    } catch (error) {
+      return this.#chargeFault(error, channel, price);
+    }
+    if (result.repeated) return { kind: 'repeated', key, proof, channel };
+    this.#counters.drops += price;
+    const payment: Payment = { by: 'voucher', channel, drops: price, spent: result.spent, key, proof, challengeId };
+    // Another request of this channel was charged meanwhile. A voucher pays up to its amount, whatever else is committed.
+    if (result.spent > voucher.amount) {
+      await this.refund(payment, price);
+      return short(voucher, result.spent - price, price, channel);
+    }
+    this.#counters.paidByVoucher++;
+    return { kind: 'paid', payment };
+  }
+
+  async #bySession(token: string, price: bigint, repeatKey: string | undefined): Promise<Verdict> {
+    const session = this.#sessions.find(token);
+    if (session === 'busy') return BUSY;
+    if ('problem' in session) return refused(session.problem, session.detail);
+    const channel = this.#parts.node.channel(session.handle);
+    if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
+    const state = this.#stateFault(channel);
+    if (state !== undefined) return state;
+    let result: ChargeResult;
+    try {
+      result = await this.#chargeSoon(channel.channelId, price, repeatKey);
+    } catch (error) {
+      return this.#chargeFault(error, channel, price);
+    }
+    if (result.repeated) return { kind: 'repeated', key: repeatKey!, proof: token, channel };
+    this.#counters.drops += price;
+    this.#counters.paidBySession++;
+    const { spent } = result;
+    const payment = { by: 'session', channel, drops: price, spent, key: repeatKey, proof: token } as const;
+    return { kind: 'paid', payment: { ...payment, challengeId: undefined } };
+  }
+
+  /** Claims and requests go different ways, so that a request may be here before the claim that pays it. */
+  async #chargeSoon(channelId: bigint, price: bigint, key: string | undefined): Promise<ChargeResult> {
+    try {
+      return await this.#charge(channelId, price, { key, wait: false });
+    } catch (error) {
+      if (!(error instanceof ClaimwireError) || error.code !== 'PAYMENT_REQUIRED') throw error;
+      return await this.#charge(channelId, price, { key, signal: AbortSignal.timeout(this.#settings.claimWaitMs) });
+    }
+  }
+
+  #charge(channelId: bigint, drops: bigint, options: Parameters<MeterControl['charge']>[2]): Promise<ChargeResult> {
+    return this.#parts.meter.charge(channelId, drops, options);
+  }
+
+  #chargeFault(error: unknown, channel: Channel, price: bigint): Verdict {
+    if (error instanceof DOMException && error.name === 'TimeoutError') return unpaid(channel, price);
+    if (!(error instanceof ClaimwireError)) throw error;
+    switch (error.code) {
+      case 'PAYMENT_REQUIRED':
+        return unpaid(channel, price);
+      case 'CHARGE_CONFLICT':
+        return refused('verification-failed', 'this credential has paid another price');
+      case 'CHANNEL_UNKNOWN':
+        return refused('session/channel-not-found', this.#ledger.notFound());
+      case 'NODE_BUSY':
+      case 'NODE_STOPPING':
+        return BUSY;
+      default:
+        throw error;
+    }
+  }
+
+  /** Sees that the voucher's own signature is sound and its amount durable; otherwise says why not. */
+  async #commit(voucher: Voucher, signature: Uint8Array, channel: Channel): Promise<Verdict | undefined> {
+    const isNew = voucher.amount > channel.committed;
+    if (isNew) {
+      this.#sequence = (this.#sequence + 1) >>> 0;
+      const claim = claimOf(voucher, signature, this.#sequence, this.#clock.wall());
+      let status: string;
+      try {
+        ({ status } = await this.#parts.meter.submit(claim));
+      } catch (error) {
+        return this.#chargeFault(error, channel, 0n);
+      }
+      if (status !== 'COMMITTED' && status !== 'ALREADY') return this.#statusFault(status, channel);
+    }
+    // A node answers ALREADY without a look at the signature, and one answer may cover several claims. So it is this claim
+    // that must stand in the node's books, or its signature is checked here.
+    const now = isNew ? (this.#parts.node.channel(channel.channelId) ?? channel) : channel;
+    // An amount that was raised without a claim has 64 zeros there, which are nobody's signature.
+    const isInBooks = now.committed === voucher.amount && Buffer.compare(now.signature, signature) === 0;
+    if (isInBooks && signature.some((byte) => byte !== 0)) return undefined;
+    return this.#signatureFault(this.#verify(voucher, signature, channel));
+  }
+
+  #verify(voucher: Voucher, signature: Uint8Array, { ledgerChannelId, publicKey }: Channel): SignatureVerdict {
+    return this.#signatures.claim(ledgerChannelId, voucher.amount, signature, publicKey);
+  }
+
+  #signatureFault(verdict: SignatureVerdict): Verdict | undefined {
+    if (verdict === 'valid') return undefined;
+    if (verdict === 'busy') return BUSY;
+    return refused('session/invalid-signature', 'the voucher is not signed by the key of its channel');
+  }
+
+  #statusFault(status: string, channel: Channel): Verdict {
+    switch (status) {
+      case 'BAD_SIGNATURE':
+        return this.#signatureFault('invalid')!;
+      case 'OVER_CAPACITY':
+        return refused('session/amount-exceeds-deposit', `the channel holds ${channel.capacity} drops`);
+      case 'CHANNEL_CLOSED':
+        return refused('session/channel-finalized', 'the channel is closed or has expired');
+      case 'UNKNOWN_CHANNEL':
+        return refused('session/channel-not-found', this.#ledger.notFound());
+      case 'OVERLOADED':
+        return BUSY;
+      default:
+        return refused('verification-failed', `the node refused the claim: ${status}`);
+    }
+  }
+
+  #stateFault({ state, expiresAt, profile }: Channel): Verdict | undefined {
+    if (profile !== 'xrpl') return refused('verification-failed', 'the channel is not one of the XRP Ledger');
+    const end = this.#parts.node.ruleSeconds + this.#settings.settleMarginSeconds;
+    if (state === 'open' && (expiresAt === 0 || expiresAt > end)) return undefined;
+    return refused('session/channel-finalized', 'the channel is closed, or ends too soon to be redeemed');
+  }
+
+  #sourceFault({ source }: Credential, channel: Channel): Verdict | undefined {
+    if (source === undefined || this.#sources.isOf(source, channel)) return undefined;
+    return refused('verification-failed', "the source is not the address of the channel's key on this network");
+  }
+
+  async #close(voucher: Voucher, signature: Uint8Array, channel: Channel): Promise<Verdict> {
+    const fault = await this.#commit(voucher, signature, channel);
+    if (fault !== undefined) return fault;
+    return this.#ledger.close(channel, voucher.amount);
+  }
+}
+
+function unpaid(channel: Channel, price: bigint): Verdict {
+  return refused('payment-required', `this costs ${price} drops, and less is left of what was paid`, channel);
+}
+
+function short(voucher: Voucher, spent: bigint, price: bigint, channel: Channel): Verdict {
+  const detail = `expected a voucher of ${spent + price} drops, got ${voucher.amount}`;
+  return refused('session/delta-too-small', detail, channel);
+}

@@ -1,0 +1,177 @@
+/**
+ * `claimwire gateway`: a node, and in the same process a reverse proxy that asks the price of each request before it passes
+ * it on. stdout carries the lines of `claimwire node`, the first with the gateway's address.
+ */
+
+import { DROPS_MAX } from '../protocol/layout.ts';
+import { parseDecimal } from '../src/channel/parse.ts';
+import { Gateway, type GatewayOptions } from '../src/gateway/gateway.ts';
+import { Routes } from '../src/gateway/routes.ts';
+import { hostPortText } from '../src/host-port.ts';
+import { parseAddress } from '../src/ledger/xrpl.ts';
+import type { Logger } from '../src/log.ts';
+import { type ServeOptions, serve } from '../src/serve.ts';
+import { hostPort, readFile, usage } from './args.ts';
+import { defineCommand } from './command.ts';
+import { nextSignal, print, printRows, readyLine, untilStopped } from './node.ts';
+import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
+import { readyRows } from './node-text.ts';
+import type { OptionSpecs, Values } from './options.ts';
+import { duration } from './units.ts';
+
+const SELLS = 'What it sells:';
+const SECRET_CHARACTERS = 64;
+
+const GATEWAY_OPTIONS = {
+  upstream: {
+    value: 'URL',
+    description: 'the service behind it, http:// or https://',
+    required: 'the address of the service, like http://127.0.0.1:3000',
+    group: SELLS,
+  },
+  recipient: {
+    value: 'ADDRESS',
+    description: "the payee's address on the ledger, r…: what channels must pay to",
+    required: "the payee's address, like rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh",
+    read: (text: string) => parseAddress(text, '--recipient'),
+    group: SELLS,
+  },
+  price: {
+    value: 'DROPS',
+    description: 'for a request that no route names; 0 is free. Without it such requests are answered 404',
+    read: (text: string) => parseDecimal(text, 0n, DROPS_MAX, '--price'),
+    group: SELLS,
+  },
+  routes: { value: 'FILE', description: 'JSON: prices by path and method (docs/gateway.md)', group: SELLS },
+  listen: {
+    value: 'H:P',
+    description: 'HTTP for customers; port 0 picks one',
+    default: '127.0.0.1:9402',
+    read: hostPort,
+    group: SELLS,
+  },
+  realm: {
+    value: 'NAME',
+    description: 'the host name that customers call it by',
+    defaultText: 'the host of --listen',
+    read: realm,
+    group: SELLS,
+  },
+  network: {
+    value: 'NAME',
+    description: "the ledger's network: mainnet, testnet, devnet, or its number",
+    default: 'mainnet',
+    read: network,
+    group: SELLS,
+  },
+  'secret-file': {
+    value: 'FILE',
+    description: '64 hex digits that sign its challenges; gateways with one secret know each other’s',
+    defaultText: 'new at each start',
+    group: SELLS,
+  },
+  'settle-margin': {
+    value: 'S',
+    description: 'how long before its end a channel is not taken any more, like 5m',
+    default: '300',
+    read: duration('s', 0, 30 * 86_400),
+    group: SELLS,
+  },
+} as const satisfies OptionSpecs;
+
+export const command = defineCommand({
+  name: 'gateway',
+  summary: 'a node, and a proxy that puts a price before a web service',
+  description: 'runs a node, and a reverse proxy before a web service that answers 402 until a request is paid.',
+  options: { ...GATEWAY_OPTIONS, ...SERVER_OPTIONS },
+  examples: [
+    [
+      'claimwire gateway --upstream http://127.0.0.1:3000 --price 25 --recipient rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh',
+      '25 drops for each request',
+    ],
+    [
+      'claimwire gateway --upstream http://127.0.0.1:3000 --routes routes.json --realm api.example.com --recipient r…',
+      'prices by path; no other path is there',
+    ],
+  ],
+  notes: `The routes file is an array of rules, of which the first that fits counts:
+{"path": "/files/*", "method": "GET", "price": "25"} with "per" request, byte or event.
+
+GET /stats of the admin interface shows the gateway's counters under "gateway". It listens for
+plain HTTP: put a server with TLS before it, since a token or a credential is worth money.
+
+Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
+  act: async (values) => runGateway(nodeOptions(values), gatewayOptions(values), values.json || !process.stdout.isTTY),
+});
+export const { run } = command;
+
+type Settings = Pick<GatewayOptions, 'listen' | 'upstream' | 'routes' | 'merchant' | 'secret' | 'payments'>;
+
+function gatewayOptions(values: Values<typeof GATEWAY_OPTIONS>): Settings {
+  const { upstream, recipient, listen } = values;
+  const file = values['secret-file'];
+  return {
+    listen,
+    upstream: upstream!,
+    routes: routesOf(values.routes, values.price),
+    merchant: { realm: values.realm ?? listen.host, recipient: recipient!, network: values.network },
+    secret: file === undefined ? undefined : secretOf(file),
+    payments: { settleMarginSeconds: Math.round(values['settle-margin'] / 1_000) },
+  };
+}
+
+function routesOf(file: string | undefined, price: bigint | undefined): Routes {
+  if (file === undefined)
+    return price === undefined ? usage('--price: expected it or --routes, got neither') : Routes.flat(price);
+  const text = readFile(file, '--routes');
+  let rules: unknown;
+  try {
+    rules = JSON.parse(text);
+  } catch (error) {
+    return usage(`--routes ${file}: expected JSON, got what JSON does not know: ${(error as Error).message}`);
+  }
+  return Routes.parse(rules, price);
+}
+
+function secretOf(file: string): Uint8Array {
+  const text = readFile(file, '--secret-file').trim();
+  if (text.length === SECRET_CHARACTERS && /^[0-9a-fA-F]+$/.test(text)) return Buffer.from(text, 'hex');
+  return usage(`--secret-file ${file}: expected ${SECRET_CHARACTERS} hex digits, got ${text.length} characters`);
+}
+
+function realm(text: string): string {
+  return /^[\w.:[\]-]{1,255}$/.test(text) ? text : usage(`--realm: expected a host name, got ${text}`);
+}
+
+function network(text: string): string {
+  return /^[\w-]{1,32}$/.test(text) ? text : usage(`--network: expected a name like testnet or a number, got ${text}`);
+}
+
+async function runGateway(
+  options: ServeOptions & { logger: Logger },
+  settings: Settings,
+  forPrograms: boolean,
+): Promise<number> {
+  const { logger } = options;
+  const serving = await serve(options);
+  const { node } = serving;
+  let gateway: Gateway;
+  try {
+    gateway = await Gateway.start({ ...settings, node, meter: node, ledger: serving.ledger, logger });
+  } catch (error) {
+    await serving.stop();
+    throw error;
+  }
+  node.addStats('gateway', () => gateway.stats());
+  // Installed before the ready line is printed, as its reader may stop the node at once.
+  const signal = nextSignal();
+  const address = hostPortText(gateway.address);
+  const ready = readyLine(serving);
+  if (forPrograms) print({ ...ready, gateway: address });
+  else printRows([['gateway', `http://${address}`], ...readyRows(ready)]);
+  const stop = async () => {
+    await gateway.close();
+    return serving.stop();
+  };
+  return await untilStopped({ node, stop }, signal, logger, forPrograms);
+}
