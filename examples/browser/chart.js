@@ -21,7 +21,7 @@ export class Chart {
     this.#area = add('path', { class: 'area' });
     this.#curve = add('path', { class: 'curve' });
     this.#label = add('text', { x: 4, y: 16 });
-    this.#text = svg.querySelector('desc');
+    this.#text = svg.querySelector('title');
   }
 
   /** Adds the figure of one second. */

@@ -32,7 +32,10 @@ const key = await keptKey('example');
 try {
   await begin();
 } catch (error) {
-  say(error.code === 'STATE_LOCKED' ? 'This page pays in another tab. Close that one and reload.' : error.message, true);
+  say(
+    error.code === 'STATE_LOCKED' ? 'This page pays in another tab. Close that one and reload.' : error.message,
+    true,
+  );
 }
 
 async function begin() {

@@ -33,11 +33,7 @@ export function resumeRequest(identity: FlowIdentity, nonce: string): AskedReque
 }
 
 /** Checks an Ed25519 signature. @param key 32 bytes */
-export type VerifyEd25519 = (
-  message: Uint8Array,
-  signature: Uint8Array,
-  key: Uint8Array,
-) => boolean | Promise<boolean>;
+export type VerifyEd25519 = (message: Uint8Array, signature: Uint8Array, key: Uint8Array) => boolean | Promise<boolean>;
 
 export async function checkBestClaim(
   identity: FlowIdentity,

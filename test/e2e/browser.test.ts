@@ -44,7 +44,10 @@ describe.skipIf(program === undefined)('a page', () => {
     const { web } = ready as unknown as { web: string };
     middle = await WebMiddle.open(Number(web.split(':')[1]));
     const args = [SERVER, `http://${ready.http}`, join(data, 'admin-token'), middle.url];
-    const server = spawn(process.execPath, args, { env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const server = spawn(process.execPath, args, {
+      env: { ...process.env, PORT: '0' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     toEnd.push(() => server.kill('SIGKILL'));
     const [line] = (await once(createInterface(server.stdout), 'line')) as [string];
     origin = /http:\/\/[\d.:]+/.exec(line)![0];
@@ -105,7 +108,10 @@ describe.skipIf(program === undefined)('a page', () => {
     await page.evaluate(`document.getElementById('stream').click()`);
     await page.evaluate(`document.getElementById('count').value = 500, document.getElementById('burst').click()`);
     const isAll = `Number(document.getElementById('left').textContent.replaceAll(',', '')) + Number(document.getElementById('paid').textContent.replaceAll(',', '')) === 1000000`;
-    await page.until(`Number(document.getElementById('acknowledged').textContent.replaceAll(',', '')) >= 600 && ${isAll}`, 30_000);
+    await page.until(
+      `Number(document.getElementById('acknowledged').textContent.replaceAll(',', '')) >= 600 && ${isAll}`,
+      30_000,
+    );
     expect(await text('transport')).toBe('WebSocket');
     expect(middle.blocked).toBeGreaterThan(0);
     const acknowledged = await number('acknowledged');

@@ -119,7 +119,7 @@ test('load.sh: a ramp, its verdict, and the report', async () => {
 test('every example is run here and named in the README', () => {
   const readme = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   const programs = readdirSync(EXAMPLES).filter((name) => name !== 'README.md');
-  // charge.py is run by metering.test.ts.
-  expect(programs.sort()).toEqual([...Object.keys(PRINTS), 'load.sh', 'charge.py'].sort());
+  // charge.py is run by metering.test.ts, and browser/ by browser.test.ts.
+  expect(programs.sort()).toEqual([...Object.keys(PRINTS), 'load.sh', 'charge.py', 'browser'].sort());
   for (const name of programs) expect(readme).toContain(`(${name})`);
 });

@@ -3,7 +3,14 @@ import { realpathSync } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { FileFault, readSmallFile } from '../../system/regular-file.ts';
-import { type KeptRecord, PayerState, type StateRecord, type StateStore, stateError, writeFailed } from './payer-state.ts';
+import {
+  type KeptRecord,
+  PayerState,
+  type StateRecord,
+  type StateStore,
+  stateError,
+  writeFailed,
+} from './payer-state.ts';
 import { lockState } from './state-lock.ts';
 import { parseState, stateLine, stateText } from './state-text.ts';
 

@@ -128,7 +128,8 @@ export class Page {
   async until(expression: string, msMax = CALL_MS_MAX): Promise<void> {
     const end = Date.now() + msMax;
     while (!(await this.evaluate<boolean>(expression).catch(() => false))) {
-      if (Date.now() > end) throw new Error(`expected ${expression}; the page has ${this.faults.join('; ') || 'no fault'}`);
+      if (Date.now() > end)
+        throw new Error(`expected ${expression}; the page has ${this.faults.join('; ') || 'no fault'}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

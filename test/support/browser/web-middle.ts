@@ -63,13 +63,17 @@ export class WebMiddle {
   #upgrade({ url, rawHeaders }: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
     const onward = net.connect(this.#nodePort, HOST);
     let text = `GET ${url} HTTP/1.1\r\n`;
-    for (let index = 0; index < rawHeaders.length; index += 2) text += `${rawHeaders[index]}: ${rawHeaders[index + 1]}\r\n`;
+    for (let index = 0; index < rawHeaders.length; index += 2)
+      text += `${rawHeaders[index]}: ${rawHeaders[index + 1]}\r\n`;
     onward.write(`${text}\r\n`);
     onward.write(head);
     socket.pipe(onward).pipe(socket);
     for (const stream of [socket, onward]) {
       this.#streams.add(stream);
-      stream.on('error', () => {}).on('close', () => [socket, onward].forEach((both) => both.destroy()));
+      stream.on('error', () => {}).on('close', () => {
+        socket.destroy();
+        onward.destroy();
+      });
     }
   }
 

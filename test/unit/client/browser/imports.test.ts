@@ -38,6 +38,8 @@ it('uses no global of Node either', () => {
   const files = [...graph(['src/client/browser/index.ts']).keys()].filter((name) => existsSync(join(ROOT, name)));
   expect(files.length).toBeGreaterThan(20);
   const code = (file: string) => readFileSync(join(ROOT, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
-  const users = files.filter((file) => /\bBuffer\b(?!>)|\bprocess\.|\bsetImmediate\b|\brequire\(|\bNodeJS\./.test(code(file)));
+  const users = files.filter((file) =>
+    /\bBuffer\b(?!>)|\bprocess\.|\bsetImmediate\b|\brequire\(|\bNodeJS\./.test(code(file)),
+  );
   expect(users).toEqual([]);
 });

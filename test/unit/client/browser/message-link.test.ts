@@ -1,11 +1,13 @@
 /** A page's link over a carrier in memory: when it connects, what it holds back, and what it sends again. */
 import { expect, it } from 'vitest';
+import { ackBytes } from '../../../../protocol/ack.ts';
 import { CLAIM_BYTES, STATUS } from '../../../../protocol/layout.ts';
 import { MessageLink } from '../../../../src/client/browser/message-link.ts';
-import type { Carrier, CarrierEvents } from '../../../../src/client/links/carrier.ts';
+import type { Carrier, ConnectCarrier } from '../../../../src/client/links/carrier.ts';
 import { Payer } from '../../../../src/client/payer.ts';
 import { ackOf, claimsIn, isQuestion, ManualClock, stubSigner } from '../../../support/payer-fakes.ts';
-import { ackBytes } from '../../../../protocol/ack.ts';
+
+type CarrierEvents = Parameters<ConnectCarrier>[0];
 
 class MemoryCarrier implements Carrier {
   unsentBytes = 0;
@@ -31,7 +33,7 @@ class Rig {
   attempts = 0;
   readonly payer: Payer;
 
-  constructor(isBlocked = false) {
+  constructor({ isBlocked = false, waitForNode = false } = {}) {
     const link = new MessageLink({
       transport: 'websocket',
       peer: 'memory',
@@ -46,7 +48,7 @@ class Rig {
       clock: this.clock,
       random: () => 0.5,
     });
-    this.payer = new Payer({ link, clock: this.clock, window: 64, random: () => 0.5 });
+    this.payer = new Payer({ link, clock: this.clock, window: 64, waitForNode, random: () => 0.5 });
   }
 
   channel(number: number) {
@@ -115,8 +117,10 @@ it('replaces a carrier whose node does not answer, but not one that is idle', as
   const patienceMs = Math.max(2_000, 4 * rig.payer.stats().rtoMs);
   rig.clock.advance(patienceMs - 100);
   expect(rig.carrier.isClosed).toBe(false);
+  const silent = rig.carrier;
   rig.clock.advance(200);
-  expect(rig.carrier.isClosed).toBe(true);
+  expect(silent.isClosed).toBe(true);
+  expect(rig.attempts).toBe(2);
   await rig.payer.close();
 });
 
@@ -136,16 +140,26 @@ it('keeps claims at the payer while the carrier has much unsent, and sends the n
   await rig.payer.close();
 });
 
-it('says at once that nothing is there, and pauses longer and longer between attempts', async () => {
-  const rig = new Rig(true);
+it('says at once that nothing is there', async () => {
+  const rig = new Rig({ isBlocked: true });
+  const message = expect.stringContaining('a node at memory') as string;
+  await expect(rig.channel(1).claim(5n)).rejects.toMatchObject({ code: 'NODE_UNREACHABLE', message });
+  await rig.payer.close();
+});
+
+it('pauses longer and longer between attempts, up to three seconds', async () => {
+  const rig = new Rig({ isBlocked: true, waitForNode: true });
   const claim = rig.channel(1).claim(5n);
-  await expect(claim).rejects.toMatchObject({ code: 'NODE_UNREACHABLE', message: expect.stringContaining('a node at memory') });
-  void rig.channel(2).claim(1n).catch(() => {});
-  for (let step = 0; step < 400; step += 1) {
+  claim.catch(() => {});
+  const times: number[] = [];
+  for (let step = 0; step < 450; step += 1) {
     rig.clock.advance(20);
-    await Promise.resolve().then(() => {});
+    await settled();
+    if (rig.attempts > times.length) times.push(rig.clock.time);
   }
-  expect(rig.attempts).toBeGreaterThan(2);
-  expect(rig.attempts).toBeLessThan(15);
+  const pauses = times.slice(1).map((time, index) => time - times[index]!);
+  expect(pauses.length).toBeGreaterThan(5);
+  expect(pauses).toEqual(pauses.toSorted((left, right) => left - right));
+  expect(pauses.at(-1)).toBeLessThanOrEqual(3_000);
   await rig.payer.close();
 });

@@ -6,7 +6,8 @@ import { MemoryBrowser } from '../../../support/browser/memory-browser.ts';
 
 const ID = new Uint8Array(32).fill(7);
 const KEY = '07'.repeat(32);
-const flow = (fields: Partial<Flow> = {}) => ({ waiters: { length: 0 }, lastSequence: 0, committed: 0n, ...fields }) as Flow;
+const flow = (fields: Partial<Flow> = {}) =>
+  ({ waiters: { length: 0 }, lastSequence: 0, committed: 0n, ...fields }) as Flow;
 
 it('keeps an amount before it is signed, and the acks when it is closed', async () => {
   const browser = new MemoryBrowser();
@@ -14,7 +15,11 @@ it('keeps an amount before it is signed, and the acks when it is closed', async 
   const entry = state.entry(ID);
   expect(entry.found).toBeUndefined();
   await state.record(entry, 30n, flow());
-  expect(browser.stored('claimwire:shop', 'states').get(KEY)).toEqual({ committed: '0', signed: '30', sequence: 1_028 });
+  expect(browser.stored('claimwire:shop', 'states').get(KEY)).toEqual({
+    committed: '0',
+    signed: '30',
+    sequence: 1_028,
+  });
   expect(browser.durabilities).toEqual(['strict']);
   expect(state.record(entry, 30n, flow())).toBeUndefined();
   await state.record(entry, 40n, flow({ committed: 30n, lastSequence: 4 }));
