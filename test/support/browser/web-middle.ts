@@ -70,10 +70,12 @@ export class WebMiddle {
     socket.pipe(onward).pipe(socket);
     for (const stream of [socket, onward]) {
       this.#streams.add(stream);
-      stream.on('error', () => {}).on('close', () => {
-        socket.destroy();
-        onward.destroy();
-      });
+      stream
+        .on('error', () => {})
+        .on('close', () => {
+          socket.destroy();
+          onward.destroy();
+        });
     }
   }
 
