@@ -26,7 +26,8 @@ export type {
 export type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 export type { NodeControl, NodeStats } from './control/node-control.ts';
 export { ClaimwireError, type ErrorCode } from './errors.ts';
-export { Gateway, type GatewayLimits, type GatewayOptions } from './gateway/gateway.ts';
+export { Gateway, type GatewayOptions } from './gateway/gateway.ts';
+export type { GatewayLimits } from './gateway/listener.ts';
 export { type PriceUnit, type RouteRule, Routes } from './gateway/routes.ts';
 export type { GatewayNode, PaymentSettings } from './gateway/verdict.ts';
 export type { HostPort } from './host-port.ts';

@@ -174,7 +174,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     );
     this.#feed = new CommittedFeed(this.#arena, this.#table);
     this.#raised = new RaisedAmounts(this.sideTables);
-    this.#meter = new Meter(this.#feed, this.sideTables, this.#raised);
+    this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
   }
 
   /** Whether claims are received, and the threads make progress. */

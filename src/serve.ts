@@ -8,6 +8,7 @@ import { ClaimwireError } from './errors.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
 import { autoRedeemer } from './ledger/auto-redeemer.ts';
+import { ChannelCreator } from './ledger/creator.ts';
 import type { LedgerConnection } from './ledger/ledger-port.ts';
 import { FEE_MAX_DROPS, openWallet, type RedeemOptions } from './ledger/redeem-options.ts';
 import { LedgerService } from './ledger/service.ts';
@@ -118,7 +119,8 @@ function ledgerService(
   const { wallet, feeMaxDrops = FEE_MAX_DROPS, ...policy } = redeeming ?? {};
   const redeemer =
     wallet && ((of: LedgerService) => autoRedeemer({ ...parts, control: node, wallet, feeMaxDrops, policy }, of));
-  const service = new LedgerService({ ...parts, settings, node, redeemer });
+  const creator = (of: LedgerService) => new ChannelCreator({ ...parts, settings, node, service: of });
+  const service = new LedgerService({ ...parts, settings, node, redeemer, creator });
   service.restore();
   return service;
 }

@@ -101,7 +101,15 @@ GET /stats of the admin interface shows the gateway's counters under "gateway". 
 plain HTTP: put a server with TLS before it, since a token or a credential is worth money.
 
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
-  act: async (values) => runGateway(nodeOptions(values), gatewayOptions(values), values.json || !process.stdout.isTTY),
+  act: async (values) => {
+    const [node, gateway] = [nodeOptions(values), gatewayOptions(values)];
+    const account = node.ledger?.account;
+    const { recipient } = gateway.merchant;
+    // Customers would create channels that nobody here can redeem.
+    if (account !== undefined && account !== recipient)
+      return usage(`--recipient: expected ${account}, which the node redeems for (--account), got ${recipient}`);
+    return runGateway(node, gateway, values.json || !process.stdout.isTTY);
+  },
 });
 export const { run } = command;
 

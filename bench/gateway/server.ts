@@ -9,7 +9,7 @@ import { Routes } from '../../src/gateway/routes.ts';
 import { LoadChannels } from '../../src/load/channels.ts';
 import { lineLogger } from '../../src/log.ts';
 import { ClaimwireNode } from '../../src/node.ts';
-import { CHANNELS, MERCHANT, PRICE, SEED } from './shared.ts';
+import { CHANNELS, MERCHANT, PRICE, SEED, UDP_SEED } from './shared.ts';
 
 const CAPACITY = 1_000_000_000n;
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
@@ -17,13 +17,15 @@ const LOOPBACK = { host: '127.0.0.1', port: 0 };
 const [data, upstream] = process.argv.slice(2) as [string, string];
 const logger = lineLogger('warn');
 const node = await ClaimwireNode.start({ data, udp: LOOPBACK, logger });
-const channels = LoadChannels.derive(SEED, CHANNELS, CHANNELS);
-const openings = Array.from({ length: CHANNELS }, (_, row) => {
-  const { channelId, ledgerChannelId, publicKey } = channels.table.read(row);
-  return { channelId, ledgerChannelId, publicKey, capacity: CAPACITY, profile: 'xrpl' as const, expiresAt: 0 };
+const openings = [SEED, UDP_SEED].flatMap((seed) => {
+  const { table } = LoadChannels.derive(seed, CHANNELS, CHANNELS);
+  return Array.from({ length: CHANNELS }, (_, row) => {
+    const { channelId, ledgerChannelId, publicKey } = table.read(row);
+    return { channelId, ledgerChannelId, publicKey, capacity: CAPACITY, profile: 'xrpl' as const, expiresAt: 0 };
+  });
 });
 const { opened } = await node.openChannels(openings);
-assert(opened === CHANNELS, `${CHANNELS} channels are opened, got ${opened}`);
+assert(opened === openings.length, `${openings.length} channels are opened, got ${opened}`);
 
 const common = { node, meter: node, listen: LOOPBACK, upstream, merchant: MERCHANT, challengeSeconds: 3_600, logger };
 const paid = await Gateway.start({ ...common, routes: Routes.flat(PRICE), sessionSeconds: 3_600 });

@@ -2,6 +2,7 @@
  * A service with a node in its process, for bench:meter: it charges as fast as it can, or listens to what is committed, when
  * the bench asks for it. A process of its own.
  */
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parseHostPort } from '../../src/host-port.ts';
 import { serve } from '../../src/serve.ts';
@@ -10,9 +11,14 @@ import { serve } from '../../src/serve.ts';
 const CHARGES_AT_A_TIME = 2_048;
 /** How long the listener is on, then off. */
 const TURN_MS = 200;
+/** Charges before those that are measured, until the code is compiled. */
+const WARM_UP_MS = 1_000;
+const TICKS_PER_SECOND = 100;
 
 export interface ChargeRun {
   perSecond: number;
+  /** Processor time of the main thread per charge: lanes have threads of their own, and so has the commit of LMDB. NaN off Linux. */
+  cpuUs: number;
   p50Ms: number;
   p99Ms: number;
   made: number;
@@ -29,7 +35,7 @@ export interface FeedTurn {
 export interface FeedRun {
   on: FeedTurn[];
   off: FeedTurn[];
-  /** Channels told of while it was on, and the sum of their amounts modulo 2^53. */
+  /** Channels told of while it was on, and the a checksum over handles and amounts. */
   told: number;
   sum: number;
 }
@@ -52,32 +58,42 @@ async function charge(seconds: number): Promise<ChargeRun> {
   const spent = () => ids.reduce((sum, id) => sum + Number(node.spent(id)), 0);
   const before = spent();
   const run = runs++;
-  const latencies: number[] = [];
-  const startedAt = performance.now();
-  const until = startedAt + seconds * 1_000;
+  let latencies: number[] = [];
   let number = 0;
   let answeredDrops = 0;
-  const work = async () => {
-    while (performance.now() < until) {
-      const [id, begunAt] = [ids[number % ids.length]!, performance.now()];
-      const { drops } = await node.charge(id, 1n, { key: `${run} ${number++}` });
+  const from = performance.now() + WARM_UP_MS;
+  const until = from + seconds * 1_000;
+  const workers = Array.from({ length: CHARGES_AT_A_TIME }, async () => {
+    for (let begunAt = performance.now(); begunAt < until; begunAt = performance.now()) {
+      const { drops } = await node.charge(ids[number % ids.length]!, 1n, { key: `${run} ${number++}` });
       answeredDrops += Number(drops);
       latencies.push(performance.now() - begunAt);
     }
-  };
-  await Promise.all(Array.from({ length: CHARGES_AT_A_TIME }, work));
-  const elapsed = (performance.now() - startedAt) / 1_000;
+  });
+  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
+  latencies = [];
+  const [measuredFrom, cost] = [performance.now(), mainThreadSeconds()];
+  await Promise.all(workers);
+  const elapsed = performance.now() - measuredFrom;
+  const cpuSeconds = mainThreadSeconds() - cost;
   const sorted = Float64Array.from(latencies).sort();
   const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]!;
-  const made = sorted.length;
   return {
-    perSecond: made / elapsed,
+    perSecond: (sorted.length * 1_000) / elapsed,
+    cpuUs: (cpuSeconds * 1e6) / sorted.length,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
-    made,
+    made: sorted.length,
     answeredDrops,
     spentDrops: spent() - before,
   };
+}
+
+/** Processor time of the main thread so far: fields 14 and 15 of its line, after the name in parentheses. */
+function mainThreadSeconds(): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  const fields = readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
 /** Alternates a listener that reads every entry with none. */
@@ -99,7 +115,7 @@ async function feed(seconds: number): Promise<FeedRun> {
       const unlisten = node.onCommitted((batch) => {
         result.told += batch.length;
         for (let index = 0; index < batch.length; index++)
-          result.sum = (result.sum + Number(batch.channelId(index) & 0xffn) + Number(batch.committed(index))) % 2 ** 53;
+          result.sum = (result.sum + Number(batch.channelId(index)) + Number(batch.committed(index))) | 0;
       });
       const measured = await turn();
       unlisten();

@@ -8,12 +8,14 @@ export type { Abortable } from './abort.ts';
 export type { PaymentChannel } from './channel.ts';
 export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';
+export type { ChannelIdentityOptions } from './identity.ts';
 export { generateKey, type KeyPair, type KeyType, keySigner, loadKeyFile, writeKeyFile } from './keys/key-file.ts';
 export { Ed25519Signer, Secp256k1Signer, type Signer } from './keys/signer.ts';
 export type { LinkOptions } from './links/open-link.ts';
 export type { LinkReceiver, LinkStats, PeerLink } from './links/peer-link.ts';
 export type { TlsOptions } from './links/tcp-connect.ts';
 export { type DatagramSocket, openUdpSocket } from './links/transport-udp.ts';
+export { type NettingLine, type NettingPeer, type NettingReport, netting, nettingText } from './netting.ts';
 export {
   type PaidFetch,
   type PaidFetchOptions,
@@ -22,6 +24,13 @@ export {
   sessionAuthorization,
 } from './paid-fetch.ts';
 export { type ChannelOptions, Payer, type PayerLimits, type StateOptions } from './payer.ts';
+export {
+  type AcceptOptions,
+  type DialOptions,
+  Peering,
+  type PeeringOptions,
+  type PeeringStats,
+} from './peering/peering.ts';
 export { ConnectionPool } from './pool/pool.ts';
 export type { PoolOptions } from './pool/pool-options.ts';
 export type { PoolStats } from './pool/pool-stats.ts';

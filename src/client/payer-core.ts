@@ -9,8 +9,6 @@
  * make it sign more: amounts come from the caller alone. The socket is connected, so on loopback or a private link nobody
  * else can do this. Elsewhere ask the node (`resume`) before relying on an ack, or pay over TLS.
  */
-import { hexToBytes } from '@noble/hashes/utils.js';
-import { LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Abortable } from './abort.ts';
 import { PaymentChannel } from './channel.ts';
@@ -18,6 +16,7 @@ import { invalid } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
 import { ClaimSlab, Flow } from './flow.ts';
+import { type ChannelIdentityOptions, channelIdentity, expectU64 } from './identity.ts';
 import { Inflight } from './inflight.ts';
 import type { KeyPair } from './keys/key-pair.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
@@ -48,16 +47,8 @@ export interface PayerLimits {
   random?: () => number;
 }
 
-/** A channel and the key that signs its claims. */
-export interface ChannelOptions {
-  /** 32 bytes, or 64 hex digits. */
-  ledgerChannelId: Uint8Array | string;
-  /** The u64 handle; by default the first 8 bytes of the ledger channel id. */
-  channelId?: bigint;
-  /** secp256k1 or Ed25519. Channels of one key share a Signer (keySigner), since a key pair is checked each time. */
-  key: KeyPair | Signer;
-  /** Default `xrpl`. */
-  profile?: ProfileName;
+/** A channel, the key that signs its claims, and what is known of it. */
+export interface ChannelOptions extends ChannelIdentityOptions {
   /**
    * Drops committed at the node so far, if the caller knows: checked before the first pay(), which adds to it. By default
    * the node is asked. Ignored for a channel that the state file knows.
@@ -123,15 +114,11 @@ export class PayerCore {
    * its acks are.
    */
   channel(options: ChannelOptions): PaymentChannel {
-    const { key, profile = 'xrpl', committed = 0n, lastSequence = 0 } = options;
-    const ledgerChannelId = ledgerIdBytes(options.ledgerChannelId);
-    const channelId = options.channelId ?? new DataView(ledgerChannelId.buffer).getBigUint64(0);
-    if (profile !== 'xrpl' && profile !== 'link') throw invalid(`profile: expected xrpl or link, got ${profile}`);
-    expectU64(channelId, 'channelId');
+    const { committed = 0n, lastSequence = 0 } = options;
+    const identity = channelIdentity(options, this.#parts.keySigner);
+    const { channelId, ledgerChannelId } = identity;
     expectU64(committed, 'committed');
     if (lastSequence !== lastSequence >>> 0) throw invalid(`lastSequence: expected a u32, got ${lastSequence}`);
-    const signer = 'signClaim' in key ? key : this.#parts.keySigner(key);
-    const identity = { channelId, ledgerChannelId, profile, signer };
     const { state } = this.#parts;
     const entry = state?.entry(ledgerChannelId);
     const { committed: base = committed, sequence = 0 } = entry?.found ?? {};
@@ -212,19 +199,6 @@ export class PayerCore {
       await this.#parts.state?.close().catch(() => {});
     }
   }
-}
-
-function ledgerIdBytes(id: Uint8Array | string): Uint8Array {
-  if (typeof id === 'string') {
-    if (/^[0-9a-f]{64}$/i.test(id)) return hexToBytes(id);
-    throw invalid(`ledgerChannelId: expected 64 hex digits, got ${id.length} characters`);
-  }
-  if (id.length === LEDGER_CHANNEL_ID_BYTES) return id.slice();
-  throw invalid(`ledgerChannelId: expected ${LEDGER_CHANNEL_ID_BYTES} bytes, got ${id.length}`);
-}
-
-function expectU64(value: bigint, name: string): void {
-  if (value < 0n || value > U64_MAX) throw invalid(`${name}: expected 0..2^64-1, got ${value}`);
 }
 
 function positive(value: number | undefined, otherwise: number, name: string): number {

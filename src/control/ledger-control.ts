@@ -86,12 +86,25 @@ export interface RedemptionRecord {
   endedAt: number;
 }
 
+export interface CreateOptions {
+  /** Smallest deposit that is of use, in drops. */
+  amountMin?: bigint;
+  /** Ends the waiting: the transaction may still be validated, and its channel opened. */
+  signal?: AbortSignal | undefined;
+}
+
 export interface LedgerControl {
   /** The server in use and how old the newest validated ledger is. */
   health(): LedgerHealth;
   state(channelId: bigint): LedgerState | undefined;
   /** Opens the channel of a ledger id with what a validated ledger says of it; refuses it with the reason otherwise. */
   openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel>;
+  /**
+   * Submits a payer's signed PaymentChannelCreate, in hex, waits until it is validated, and opens its channel. The same one
+   * again is not submitted twice, and a payer that has a channel from here which nobody paid on gets that one. Throws
+   * LEDGER_REFUSED with the field that is wrong, before anything is submitted.
+   */
+  createChannel(transaction: string, options?: CreateOptions): Promise<Channel>;
   /** Redeems the best claim of a channel and waits for the final result. With `close` the rest goes back to the payer. */
   redeem(channelId: bigint, options?: { close?: boolean; signal?: AbortSignal | undefined }): Promise<RedemptionResult>;
   /** The newest transactions that redeem claims, newest first. */

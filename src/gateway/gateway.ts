@@ -5,8 +5,8 @@
  * request is charged before it is forwarded, and gets its money back when the service fails before its first byte. Clients
  * and the service may send anything: every wait, size and number here is bounded, and no fault of theirs throws.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { ClaimwireError } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
@@ -14,25 +14,15 @@ import { nodeSystem, type System } from '../system/system.ts';
 import { Answers } from './answers.ts';
 import { Challenges, type Merchant } from './challenges.ts';
 import { countersJson, type GatewayCounters, newCounters } from './counters.ts';
+import { createListener, type GatewayLimits, LISTENER_LIMITS } from './listener.ts';
 import { Payments } from './payments.ts';
+import { recordingOf } from './recording.ts';
 import { repeatKeyOf } from './repeat-key.ts';
-import { REPLY_LIMITS, Replies, type ReplyKey, type ReplyLimits } from './replies.ts';
+import { REPLY_LIMITS, Replies, type ReplyLimits } from './replies.ts';
 import { type Price, plainPath, priceAhead, type Routes } from './routes.ts';
 import { Streaming } from './streaming.ts';
-import { type AnswerHead, type Outcome, UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts';
+import { type Outcome, UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts';
 import type { GatewayNode, Payment, PaymentSettings, Verdict } from './verdict.ts';
-
-export interface GatewayLimits {
-  connectionsMax: number;
-  /** Requests under way. More are answered 503. */
-  requestsMax: number;
-  headerBytesMax: number;
-  /** For a request's head. */
-  headMs: number;
-  /** For the whole request, its body included. */
-  requestMs: number;
-  keepAliveMs: number;
-}
 
 export interface GatewayOptions extends GatewayNode {
   listen: HostPort;
@@ -54,14 +44,6 @@ export interface GatewayOptions extends GatewayNode {
   system?: Pick<System, 'random' | 'clock'>;
 }
 
-const LIMITS: GatewayLimits = {
-  connectionsMax: 8_192,
-  requestsMax: 8_192,
-  headerBytesMax: 16 << 10,
-  headMs: 10_000,
-  requestMs: 300_000,
-  keepAliveMs: 60_000,
-};
 const SECRET_BYTES = 32;
 const CHALLENGE_SECONDS = 300;
 const SESSION_SECONDS = 600;
@@ -102,7 +84,7 @@ export class Gateway {
   private constructor(options: GatewayOptions) {
     const { merchant, secret, system = nodeSystem } = options;
     this.#options = options;
-    this.#limits = { ...LIMITS, ...options.limits };
+    this.#limits = { ...LISTENER_LIMITS, ...options.limits };
     this.#logger = options.logger ?? stderrLogger;
     const challenges = new Challenges({
       merchant,
@@ -117,7 +99,9 @@ export class Gateway {
     this.#replies = new Replies({ ...REPLY_LIMITS, ...options.replyLimits });
     this.#upstream = new Upstream(options.upstream, { ...UPSTREAM_LIMITS, ...options.upstreamLimits });
     this.#streaming = new Streaming(this.#payments, this.counters, options.topUpMs ?? TOP_UP_MS);
-    this.#server = this.#createServer();
+    this.#server = createListener(this.#limits, this.counters, (request, response, expectsGo) => {
+      this.#serve(request, response, expectsGo).catch((error: Error) => this.#fail(request, response, error));
+    });
   }
 
   /** Where it listens. */
@@ -145,29 +129,6 @@ export class Gateway {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;
       });
-  }
-
-  #createServer(): Server {
-    const { headerBytesMax, headMs, requestMs, keepAliveMs, connectionsMax } = this.#limits;
-    const server = createServer({
-      maxHeaderSize: headerBytesMax,
-      headersTimeout: headMs,
-      requestTimeout: requestMs,
-      keepAliveTimeout: keepAliveMs,
-      connectionsCheckingInterval: 1_000,
-      noDelay: true,
-    });
-    server.maxConnections = connectionsMax;
-    const serve = (request: IncomingMessage, response: ServerResponse, expectsGo: boolean) => {
-      this.#serve(request, response, expectsGo).catch((error: Error) => this.#fail(request, response, error));
-    };
-    server.on('request', (request, response) => serve(request, response, false));
-    // The client sends its body when it is told to: after it has paid.
-    server.on('checkContinue', (request, response) => serve(request, response, true));
-    server.on('upgrade', (_request, socket: Socket) => this.#refuseUpgrade(socket));
-    server.on('connect', (_request, socket: Socket) => this.#refuseUpgrade(socket));
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuseBytes(error, socket));
-    return server;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, expectsGo: boolean): Promise<void> {
@@ -256,7 +217,7 @@ export class Gateway {
     payment: Payment,
     price: Price,
   ): Promise<void> {
-    const recording = this.#record(request, payment);
+    const recording = recordingOf(this.#replies, nameOf(request), payment);
     const isStream = price.per !== 'request';
     // It was charged and goes nowhere: its client is gone already.
     if (response.destroyed) return await this.#giveBack(payment, recording.drop);
@@ -287,32 +248,6 @@ export class Gateway {
     await this.#payments.refund(payment, payment.drops);
   }
 
-  /** Keeps a copy of a short answer while it goes out, for a client that asks again. */
-  #record(request: IncomingMessage, { key, proof }: Payment) {
-    if (key === undefined) return NOT_RECORDED;
-    const replyKey: ReplyKey = { charge: key, proof, request: nameOf(request) };
-    const settle = this.#replies.begin(replyKey);
-    const { replyBytesMax } = this.#replies.limits;
-    let head: AnswerHead | undefined;
-    let chunks: Buffer[] = [];
-    let bytes = 0;
-    return {
-      head: (answer: AnswerHead) => {
-        head = answer;
-      },
-      body: (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes <= replyBytesMax) chunks.push(chunk);
-        else chunks = [];
-      },
-      keep: () => {
-        if (head === undefined || bytes > replyBytesMax) return settle();
-        settle({ status: head.status, headers: head.headers, body: Buffer.concat(chunks) });
-      },
-      drop: () => settle(),
-    };
-  }
-
   #count(outcome: Outcome): void {
     if (outcome.kind === 'failed') this.counters.upstreamFailed++;
     if (outcome.kind === 'cut') this.counters.upstreamCut++;
@@ -325,33 +260,8 @@ export class Gateway {
     if (response.headersSent) response.destroy();
     else this.#answers.plain(request, response, 500, 'the gateway failed at this request');
   }
-
-  #refuseUpgrade(socket: Socket): void {
-    this.counters.upgradesRefused++;
-    const text = 'This gateway charges for requests: it passes on neither upgrades (WebSocket) nor tunnels.\n';
-    endWith(socket, 501, text);
-  }
-
-  #refuseBytes(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy();
-      return;
-    }
-    this.counters.badRequests++;
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-    endWith(socket, status, '');
-  }
 }
-
-const NOTHING = (): void => {};
-const NOT_RECORDED = { head: NOTHING, body: undefined, keep: NOTHING, drop: NOTHING };
 
 function nameOf({ method, url }: IncomingMessage): string {
   return `${method} ${url}`;
-}
-
-function endWith(socket: Socket, status: number, text: string): void {
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n`;
-  socket.on('error', () => {});
-  socket.end(`${head}Content-Length: ${text.length}\r\n\r\n${text}`, () => socket.destroy());
 }

@@ -13,7 +13,11 @@ import type { Voucher } from './voucher.ts';
 const PER_SECOND_MAX = 4;
 const MISSING_MS = 30_000;
 const MISSING_MAX = 4_096;
+/** How long a request waits for the ledger. What was submitted goes on, and the same request again joins it. */
 const LEDGER_MS_MAX = 60_000;
+/** The ledger, or the way to it, has no time now. */
+const BUSY_CODES = ['LEDGER_UNREACHABLE', 'NODE_BUSY', 'NODE_STOPPING', 'REGISTRY_FULL'];
+const BUSY: Verdict = { kind: 'busy' };
 
 export class Ledger {
   readonly #parts: GatewayNode;
@@ -52,18 +56,18 @@ export class Ledger {
     }
   }
 
-  /** Submits what creates a channel. Nothing is forwarded: the voucher that pays for the request comes next. */
-  async open(transaction: string): Promise<Verdict> {
-    const { createChannel } = this.#parts;
-    if (createChannel === undefined) return notFound(this.notFound());
-    if (!this.#mayAsk()) return { kind: 'busy' };
+  /** Submits what creates a channel, and opens that; or says why not. */
+  async open(transaction: string, price: bigint): Promise<Channel | Verdict> {
+    const { ledger } = this.#parts;
+    if (ledger === undefined) return notFound(this.notFound());
+    if (!this.#mayAsk()) return BUSY;
     try {
-      const channel = await createChannel(transaction, AbortSignal.timeout(LEDGER_MS_MAX));
-      // The way to the voucher: a challenge that names the channel.
-      return { kind: 'refused', refusal: { problem: 'payment-required', detail: 'the channel is open', channel } };
+      const channel = await ledger.createChannel(transaction, { amountMin: price, signal: soon() });
+      // It may have been asked for too early.
+      this.#missing.delete(Buffer.from(channel.ledgerChannelId).toString('latin1'));
+      return channel;
     } catch (error) {
-      if (error instanceof ClaimwireError) return notFound(error.message);
-      throw error;
+      return isBusy(error) ? BUSY : notFound(messageOf(error));
     }
   }
 
@@ -72,11 +76,16 @@ export class Ledger {
     const { ledger } = this.#parts;
     if (ledger === undefined)
       return { kind: 'denied', detail: 'this server is not connected to the ledger; its operator redeems and closes' };
-    if (!this.#mayAsk()) return { kind: 'busy' };
-    const signal = AbortSignal.timeout(LEDGER_MS_MAX);
-    const { outcome, reason, paid, hash } = await ledger.redeem(channel.channelId, { close: true, signal });
-    if (outcome === 'failed') return { kind: 'denied', detail: `the ledger did not close the channel: ${reason}` };
-    return { kind: 'done', channel, cumulative, body: { closed: outcome === 'paid', paid: String(paid), hash } };
+    if (!this.#mayAsk()) return BUSY;
+    try {
+      const { outcome, reason, paid, hash } = await ledger.redeem(channel.channelId, { close: true, signal: soon() });
+      if (outcome === 'failed') return notClosed(reason);
+      const isClosed = outcome === 'paid' || hash !== null;
+      if (!isClosed) return notClosed(reason);
+      return { kind: 'done', channel, cumulative, body: { closed: true, paid: String(paid), hash } };
+    } catch (error) {
+      return isBusy(error) ? BUSY : notClosed(messageOf(error));
+    }
   }
 
   #mayAsk(): boolean {
@@ -89,6 +98,26 @@ export class Ledger {
   }
 }
 
+function soon(): AbortSignal {
+  return AbortSignal.timeout(LEDGER_MS_MAX);
+}
+
+/** Whether the same request may do better in a while. */
+function isBusy(error: unknown): boolean {
+  if (error instanceof DOMException) return error.name === 'TimeoutError';
+  return error instanceof ClaimwireError && BUSY_CODES.includes(error.code);
+}
+
+/** Of an error that its sender may read. Throws every other one. */
+function messageOf(error: unknown): string {
+  if (error instanceof ClaimwireError) return error.message;
+  throw error;
+}
+
 function notFound(detail: string): Verdict {
   return { kind: 'refused', refusal: { problem: 'session/channel-not-found', detail } };
+}
+
+function notClosed(reason: string): Verdict {
+  return { kind: 'denied', detail: `the ledger did not close the channel: ${reason}` };
 }

@@ -7,6 +7,7 @@
  */
 
 import { SESSION_SCHEME } from '../../protocol/session.ts';
+import { upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type { ChargeResult, MeterControl } from '../control/meter-control.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -14,11 +15,12 @@ import type { System } from '../system/system.ts';
 import type { Challenges } from './challenges.ts';
 import type { GatewayCounters } from './counters.ts';
 import { Ledger } from './ledger.ts';
+import { short, statusRefusal, unpaid, wrongSignature } from './refusals.ts';
 import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
 import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
-import { claimOf, compactSignature, parsePayload, Sources, type Voucher } from './voucher.ts';
+import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
 
 const BUSY: Verdict = { kind: 'busy' };
 
@@ -97,7 +99,7 @@ export class Payments {
     if (typeof payload === 'string') return refused('malformed-credential', payload);
     const fault = isKnown ? undefined : this.#challenges.fault(credential.challenge, price);
     if (fault !== undefined) return refused('invalid-challenge', fault);
-    if (payload.action === 'open') return this.#ledger.open(payload.transaction);
+    if (payload.action === 'open') return this.#open(payload, credential, price);
     const channel = await this.#ledger.channel(payload);
     if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
     const refusal = this.#stateFault(channel) ?? this.#sourceFault(credential, channel);
@@ -222,7 +224,8 @@ export class Payments {
       } catch (error) {
         return this.#chargeFault(error, channel, 0n);
       }
-      if (status !== 'COMMITTED' && status !== 'ALREADY') return this.#statusFault(status, channel);
+      if (status !== 'COMMITTED' && status !== 'ALREADY')
+        return statusRefusal(status, channel, this.#ledger.notFound());
     }
     // A node answers ALREADY without a look at the signature, and one answer may cover several claims. So it is this claim
     // that must stand in the node's books, or its signature is checked here.
@@ -240,24 +243,7 @@ export class Payments {
   #signatureFault(verdict: SignatureVerdict): Verdict | undefined {
     if (verdict === 'valid') return undefined;
     if (verdict === 'busy') return BUSY;
-    return refused('session/invalid-signature', 'the voucher is not signed by the key of its channel');
-  }
-
-  #statusFault(status: string, channel: Channel): Verdict {
-    switch (status) {
-      case 'BAD_SIGNATURE':
-        return this.#signatureFault('invalid')!;
-      case 'OVER_CAPACITY':
-        return refused('session/amount-exceeds-deposit', `the channel holds ${channel.capacity} drops`);
-      case 'CHANNEL_CLOSED':
-        return refused('session/channel-finalized', 'the channel is closed or has expired');
-      case 'UNKNOWN_CHANNEL':
-        return refused('session/channel-not-found', this.#ledger.notFound());
-      case 'OVERLOADED':
-        return BUSY;
-      default:
-        return refused('verification-failed', `the node refused the claim: ${status}`);
-    }
+    return wrongSignature();
   }
 
   #stateFault({ state, expiresAt, profile }: Channel): Verdict | undefined {
@@ -272,18 +258,35 @@ export class Payments {
     return refused('verification-failed', "the source is not the address of the channel's key on this network");
   }
 
+  /**
+   * Opens the channel that a payer creates. Its first claim pays for the request where it is one of this channel; the SDK's
+   * client does not know the channel's id yet and signs another, so that its next voucher pays.
+   */
+  async #open(
+    { transaction, amount, signature }: OpenPayload,
+    credential: Credential,
+    price: bigint,
+  ): Promise<Verdict> {
+    const opened = await this.#ledger.open(transaction, price);
+    if ('kind' in opened) return opened;
+    this.#counters.opened++;
+    const channelId = upperHex(opened.ledgerChannelId);
+    const first = parsePayload({ action: 'voucher', channelId, amount, signature });
+    if (typeof first !== 'string' && first.action !== 'open') {
+      const compact = compactSignature(first.signature, opened.publicKey);
+      if (compact !== undefined && this.#verify(first, compact, opened) === 'valid') {
+        const payload = { action: 'voucher', channelId, amount, signature };
+        return this.takeCredential({ ...credential, payload }, price, true);
+      }
+    }
+    // The transaction is the ledger's for all to see, so that it shows nobody what was spent since.
+    const isFresh = this.#parts.meter.spent(opened.channelId) === 0n;
+    return refused('payment-required', `the channel is open; this costs ${price} drops`, isFresh ? opened : undefined);
+  }
+
   async #close(voucher: Voucher, signature: Uint8Array, channel: Channel): Promise<Verdict> {
     const fault = await this.#commit(voucher, signature, channel);
     if (fault !== undefined) return fault;
     return this.#ledger.close(channel, voucher.amount);
   }
-}
-
-function unpaid(channel: Channel, price: bigint): Verdict {
-  return refused('payment-required', `this costs ${price} drops, and less is left of what was paid`, channel);
-}
-
-function short(voucher: Voucher, spent: bigint, price: bigint, channel: Channel): Verdict {
-  const detail = `expected a voucher of ${spent + price} drops, got ${voucher.amount}`;
-  return refused('session/delta-too-small', detail, channel);
 }

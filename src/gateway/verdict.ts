@@ -9,9 +9,8 @@ import type { ProblemType } from './scheme.ts';
 export interface GatewayNode {
   node: Pick<NodeControl, 'channel' | 'ruleSeconds'>;
   meter: MeterControl;
-  ledger?: LedgerControl | undefined;
-  /** Submits a signed PaymentChannelCreate, and opens the channel that it made. */
-  createChannel?: ((transaction: string, signal: AbortSignal) => Promise<Channel>) | undefined;
+  /** Left out: no payer opens or closes a channel over HTTP. */
+  ledger?: Pick<LedgerControl, 'openFromLedger' | 'createChannel' | 'redeem'> | undefined;
 }
 
 export interface PaymentSettings {

@@ -27,20 +27,24 @@ export interface Voucher {
   signature: string;
 }
 
-/** A request to open a channel: the signed transaction that creates it, in hex. */
+/** A request to open a channel: the signed transaction that creates it, in hex, and the first claim where there is one. */
 export interface OpenPayload {
   action: 'open';
   transaction: string;
+  amount: string | undefined;
+  signature: string | undefined;
 }
 
 /** Reads a payload, or says what is wrong with it. */
 export function parsePayload(payload: Record<string, unknown>): Voucher | OpenPayload | string {
   const { action } = payload;
   if (action === 'open') {
-    const { transaction } = payload;
+    const { transaction, amount, signature } = payload;
     if (typeof transaction !== 'string' || transaction.length > TRANSACTION_HEX_MAX || !HEX.test(transaction))
       return 'payload.transaction: expected a signed transaction in hex';
-    return { action, transaction: transaction.toUpperCase() };
+    for (const [name, value] of Object.entries({ amount, signature }))
+      if (value !== undefined && typeof value !== 'string') return `payload.${name}: expected a string`;
+    return { action, transaction: transaction.toUpperCase(), amount, signature } as OpenPayload;
   }
   if (action !== 'voucher' && action !== 'close') return 'payload.action: expected voucher, open or close';
   const { channelId, amount, signature } = payload;

@@ -23,6 +23,11 @@ export interface FillIn {
 export type Unfilled = Pick<LedgerTransaction, 'TransactionType' | 'Account' | 'Flags'> &
   Record<string, string | number | undefined>;
 
+/** What a transaction on this network has as its NetworkID. */
+export function networkField(networkId: number): number | undefined {
+  return networkId > NETWORK_ID_UNNAMED_MAX ? networkId : undefined;
+}
+
 /** The transaction with Fee, Sequence, LastLedgerSequence and, where the network wants it, NetworkID. */
 export function fillIn(transaction: Unfilled, facts: FillIn): LedgerTransaction {
   const { feeDrops, sequence, networkId, ledger, now } = facts;
@@ -30,7 +35,7 @@ export function fillIn(transaction: Unfilled, facts: FillIn): LedgerTransaction 
   const behind = Math.max(0, Math.ceil((now - ledger.closedAt) / LEDGER_SECONDS_MIN));
   return {
     ...transaction,
-    ...(networkId > NETWORK_ID_UNNAMED_MAX && { NetworkID: networkId }),
+    ...(networkField(networkId) !== undefined && { NetworkID: networkId }),
     Fee: feeDrops.toString(),
     Sequence: sequence,
     LastLedgerSequence: ledger.index + Math.min(LEDGERS_TO_LIVE + behind, LEDGERS_TO_LIVE_MAX),

@@ -8,6 +8,7 @@
 import { defaultChannelId, isoTime, upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type {
+  CreateOptions,
   LedgerControl,
   LedgeredNode,
   LedgerHealth,
@@ -41,6 +42,13 @@ export interface LedgerRedeemer {
   stop(): Promise<void>;
 }
 
+/** Submits payers' transactions that create channels. It is started after the watcher and stopped before it. */
+export interface LedgerCreator {
+  create: LedgerControl['createChannel'];
+  start(): void;
+  stop(): Promise<void>;
+}
+
 export interface LedgerServiceOptions {
   settings: LedgerSettings;
   /** Closed by `stop`. */
@@ -51,6 +59,8 @@ export interface LedgerServiceOptions {
   logger: Logger;
   /** Makes the redeemer of this service; without it nothing is redeemed. */
   redeemer?: ((service: LedgerService) => LedgerRedeemer) | undefined;
+  /** Makes the creator of this service; without it no channel is created for payers. */
+  creator?: ((service: LedgerService) => LedgerCreator) | undefined;
 }
 
 export class LedgerService implements LedgerControl {
@@ -61,6 +71,7 @@ export class LedgerService implements LedgerControl {
   readonly #reconciler: Reconciler;
   readonly #watcher: LedgerWatcher;
   readonly #redeemer: LedgerRedeemer | undefined;
+  readonly #creator: LedgerCreator | undefined;
   readonly #ended = new AbortController();
   readonly #listeners = new Set<(view: LedgerView) => void>();
 
@@ -76,11 +87,12 @@ export class LedgerService implements LedgerControl {
     const reconciler = new Reconciler({ node, views, logger });
     this.#reconciler = reconciler;
     const { pollSeconds } = settings;
-    const open = (channel: LedgerChannel, sight: Sight) => this.#open(channel, sight);
+    const open = (channel: LedgerChannel, sight: Sight) => this.#watcher.exclusively(() => this.#open(channel, sight));
     const autoOpener = settings.autoOpen ? new AutoOpener({ node, pollSeconds, logger, open }) : undefined;
     const onChange = (view: LedgerView) => this.#tell(view);
     this.#watcher = new LedgerWatcher({ ...options, reader: this.#reader, views, reconciler, autoOpener, onChange });
     this.#redeemer = options.redeemer?.(this);
+    this.#creator = options.creator?.(this);
   }
 
   /**
@@ -107,6 +119,7 @@ export class LedgerService implements LedgerControl {
     await this.#watcher.exclusively(() => this.#catchUp());
     this.#watcher.start();
     this.#redeemer?.start();
+    this.#creator?.start();
   }
 
   /** Makes what a process that ended had stored, but not done. What fails here is done by the first poll. */
@@ -120,6 +133,7 @@ export class LedgerService implements LedgerControl {
       );
     try {
       for (const view of views) await this.#reconciler.reconcile(view);
+      await this.#views.save();
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
       logger.warn(`ledger: ${error.message}`);
@@ -127,7 +141,7 @@ export class LedgerService implements LedgerControl {
   }
 
   async stop(): Promise<void> {
-    await this.#redeemer?.stop();
+    await Promise.all([this.#redeemer?.stop(), this.#creator?.stop()]);
     this.#ended.abort(new ClaimwireError('NODE_STOPPING', 'ledger: expected a running node, got one that is stopping'));
     await this.#watcher.stop();
     await this.#options.connection.close();
@@ -174,6 +188,16 @@ export class LedgerService implements LedgerControl {
     return this.#watcher.exclusively(() => this.#open(channel, sight));
   }
 
+  /** Throws where the ledger's servers are not on the pinned network. */
+  expectNetwork(): Promise<void> {
+    return this.#reader.checkNetwork(START_MS_MAX);
+  }
+
+  async createChannel(transaction: string, options?: CreateOptions): Promise<Channel> {
+    if (this.#creator !== undefined) return this.#creator.create(transaction, options);
+    throw new ClaimwireError('LEDGER_REFUSED', 'create: expected a node that submits for payers, got another');
+  }
+
   async redeem(channelId: bigint, options?: Parameters<LedgerControl['redeem']>[1]): Promise<RedemptionResult> {
     if (this.#redeemer !== undefined) return this.#redeemer.redeem(channelId, options);
     throw new ClaimwireError(
@@ -208,6 +232,7 @@ export class LedgerService implements LedgerControl {
     }
     this.#reconciler.lease(view);
     await this.#reconciler.reconcile(view);
+    await this.#views.save();
     this.#tell(view);
     return node.channel(channelId)!;
   }

@@ -8,12 +8,28 @@ import type { LedgerState } from '../control/ledger-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { LedgerChannel, ValidatedLedger } from './ledger-port.ts';
 
+/**
+ * What the node's channel was brought to. Where it is found otherwise, its operator changed it: a lower capacity or an earlier
+ * expiry than the ledger's is kept as a limit, and anything else takes the limit back.
+ */
+export interface Followed {
+  capacity: bigint;
+  expiresAt: number;
+  /** The operator's limits; undefined where there are none. */
+  capacityMax?: bigint | undefined;
+  expiresAtMax?: number | undefined;
+}
+
 /** A channel as it was last seen in a validated ledger. */
 export interface LedgerView extends LedgerState {
   channelId: bigint;
   ledgerChannelId: Uint8Array;
   /** The payee that the channel pays. */
   destination: string;
+  /** Upper-case hex; undefined in a view that an earlier version stored, until the next look. */
+  publicKey?: string | undefined;
+  /** Undefined until the node's channel has followed this view once. */
+  followed?: Followed | undefined;
   /** Index of the ledger in which it was seen; not stored, 0 after a restart. */
   ledgerIndex: number;
   /** By how many seconds this machine's clock was behind the ledger's when it was seen. */
@@ -54,6 +70,18 @@ export function acceptUntil(view: LedgerView): number {
   return Math.max(1, end - marginOf(view) - view.clockBehind);
 }
 
+/** The operator's limits in a channel of the node, beside what the ledger says of it. */
+export function limitsOf(
+  { capacity, expiresAt }: Pick<Followed, 'capacity' | 'expiresAt'>,
+  view: LedgerView,
+): Pick<Followed, 'capacityMax' | 'expiresAtMax'> {
+  const end = endOf(view);
+  return {
+    ...(capacity < view.deposited && { capacityMax: capacity }),
+    ...(expiresAt !== 0 && (end === 0 || expiresAt < end) && { expiresAtMax: expiresAt }),
+  };
+}
+
 export function viewOf(channel: LedgerChannel, sight: Sight): LedgerView {
   const { ledgerChannelId, destination, settleDelay, expiration, cancelAfter } = channel;
   return {
@@ -61,6 +89,7 @@ export function viewOf(channel: LedgerChannel, sight: Sight): LedgerView {
     channelId: defaultChannelId(ledgerChannelId),
     ledgerChannelId,
     destination,
+    publicKey: upperHex(channel.publicKey),
     deposited: channel.amount,
     redeemed: channel.balance,
     settleDelay,
@@ -103,18 +132,26 @@ export function sightOf({ index, closedAt }: ValidatedLedger, nowSeconds: number
 const VERSION = 1;
 
 export function encodeView(view: LedgerView): Uint8Array {
-  const { ledgerChannelId: _key, ledgerIndex: _index, channelId, deposited, redeemed, ...plain } = view;
+  const { ledgerChannelId: _key, ledgerIndex: _index, channelId, deposited, redeemed, followed, ...plain } = view;
   const texts = { channelId: String(channelId), deposited: String(deposited), redeemed: String(redeemed) };
-  return versioned({ ...texts, ...plain });
+  return versioned({ ...texts, ...plain, ...(followed !== undefined && { followed: followedText(followed) }) });
+}
+
+function followedText({ capacity, capacityMax, expiresAt, expiresAtMax }: Followed): object {
+  return { capacity: String(capacity), capacityMax: capacityMax?.toString(), expiresAt, expiresAtMax };
 }
 
 export function decodeView(key: Uint8Array, value: Uint8Array): LedgerView {
-  const { channelId, deposited, redeemed, ...plain } = unversioned(value, `view of ${upperHex(key)}`) as Record<
-    string,
-    string
-  >;
+  const { channelId, deposited, redeemed, followed, ...plain } = unversioned(
+    value,
+    `view of ${upperHex(key)}`,
+  ) as Record<string, string> & { followed?: ReturnType<typeof followedText> };
   const amounts = { channelId: BigInt(channelId!), deposited: BigInt(deposited!), redeemed: BigInt(redeemed!) };
-  return { ...(plain as unknown as LedgerView), ...amounts, ledgerChannelId: key, ledgerIndex: 0 };
+  const view = { ...(plain as unknown as LedgerView), ...amounts, ledgerChannelId: key, ledgerIndex: 0 };
+  if (followed === undefined) return view;
+  const { capacity, capacityMax, ...times } = followed as Record<keyof Followed, string>;
+  const max = capacityMax === undefined ? {} : { capacityMax: BigInt(capacityMax) };
+  return { ...view, followed: { ...(times as unknown as Followed), capacity: BigInt(capacity), ...max } };
 }
 
 /** JSON behind a version byte. */

@@ -59,7 +59,7 @@ export class LedgerViews {
   /** Puts a view in memory; `save` stores what is new in it. */
   set(view: LedgerView): void {
     const before = this.#views.get(view.channelId);
-    if (before === undefined || isNews(before, view)) this.#unsaved.add(view.channelId);
+    if (before === undefined || isNews(before, view) || isOtherHere(before, view)) this.#unsaved.add(view.channelId);
     this.#views.set(view.channelId, view);
   }
 
@@ -116,6 +116,11 @@ export function isNews(before: LedgerView, after: LedgerView): boolean {
     before.destination !== after.destination ||
     before.exists !== after.exists
   );
+}
+
+/** Whether what is known beside the ledger's state differs. */
+function isOtherHere(before: LedgerView, after: LedgerView): boolean {
+  return before.publicKey !== after.publicKey || before.followed !== after.followed;
 }
 
 /** For messages. */

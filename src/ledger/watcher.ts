@@ -1,6 +1,7 @@
 /**
  * Watches the ledger's channels: looks at each when a transaction touched it, and at all of them at an interval far below
- * their SettleDelay. A look that fails is made again. Main thread, never on the claim path.
+ * their SettleDelay. A list of all may take a minute, so channels that were touched are looked at beside it: the newer ledger
+ * counts. A look that fails is made again. Main thread, never on the claim path.
  */
 import { setImmediate } from 'node:timers/promises';
 import { defaultChannelId, upperHex } from '../channel/parse.ts';
@@ -19,10 +20,18 @@ const TICK_MS = 250;
 /** After a failure, unless the interval between polls is shorter. */
 const RETRY_MS = 5_000;
 const COUNT_STALE_MS = 1_000;
-/** A poll that fails with so many channels in it ends: the server or the disk is at fault, not a channel. */
-const POLL_FAILURES_MAX = 3;
+/** Looks that fail with so many channels in them end: the server or the disk is at fault, not a channel. */
+const LOOK_FAILURES_MAX = 3;
 /** Channels that a poll compares before the event loop has its turn: about 1 ms. */
 const TURN_CHANNELS = 256;
+
+/** Work of one kind: there is one at a time, and a pause after it failed. */
+interface Attempts {
+  work: Promise<void> | undefined;
+  retryAt: number;
+  /** Why the last one failed; undefined where it did not. */
+  failure: string | undefined;
+}
 
 export interface LedgerWatcherOptions {
   node: LedgeredNode;
@@ -44,11 +53,10 @@ export class LedgerWatcher {
   readonly #touched = new Map<string, LedgerView>();
   readonly #endings: (() => void)[] = [];
   #nextPollAt = 0;
-  #retryAt = 0;
+  readonly #polls: Attempts = { work: undefined, retryAt: 0, failure: undefined };
+  readonly #looks: Attempts = { work: undefined, retryAt: 0, failure: undefined };
   #staleCountedAt = Number.NEGATIVE_INFINITY;
-  #work: Promise<void> | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  #failure: string | undefined;
   #stale = 0;
   #isStopped = false;
 
@@ -58,7 +66,7 @@ export class LedgerWatcher {
 
   /** Why the last look failed; undefined where it did not. */
   get failure(): string | undefined {
-    return this.#failure;
+    return this.#polls.failure ?? this.#looks.failure;
   }
   /** Channels whose claims are refused, since the ledger was not seen for too long. */
   get stale(): number {
@@ -78,7 +86,7 @@ export class LedgerWatcher {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const end of this.#endings) end();
-    await this.#work;
+    await Promise.all([this.#polls.work, this.#looks.work]);
     await this.#last;
   }
 
@@ -102,43 +110,49 @@ export class LedgerWatcher {
     if (this.#isStopped) return;
     const now = this.#options.clock.monotonic();
     this.#countStale(now);
-    if (this.#work !== undefined) return;
-    if (now < this.#retryAt) return;
-    const isPollDue = now >= this.#nextPollAt || this.#options.autoOpener?.isDue(now) === true;
-    const isLookDue = this.#touched.size > 0;
-    if (!isPollDue && !isLookDue) return;
-    this.#work = this.#attempt(() => (isPollDue ? this.#poll() : this.#lookAtTouched())).finally(() => {
-      this.#work = undefined;
+    if (now >= this.#nextPollAt || this.#options.autoOpener?.isDue(now) === true)
+      this.#begin(this.#polls, now, () => this.#poll());
+    if (this.#touched.size > 0) this.#begin(this.#looks, now, () => this.#lookAtTouched());
+  }
+
+  #begin(attempts: Attempts, now: number, look: () => Promise<void>): void {
+    if (attempts.work !== undefined || now < attempts.retryAt) return;
+    attempts.work = this.#attempt(attempts, look).finally(() => {
+      attempts.work = undefined;
     });
   }
 
-  async #attempt(look: () => Promise<void>): Promise<void> {
+  async #attempt(attempts: Attempts, look: () => Promise<void>): Promise<void> {
     const { logger, settings, clock } = this.#options;
+    const before = this.failure;
     try {
       await look();
-      if (this.#failure !== undefined) logger.info('ledger: it answers again');
-      this.#failure = undefined;
+      attempts.failure = undefined;
+      if (before !== undefined && this.failure === undefined) logger.info('ledger: it answers again');
     } catch (error) {
       if (this.#isStopped) return;
       const { message } = error as Error;
-      if (this.#failure !== message) logger.warn(`ledger: could not look at it, trying again: ${message}`);
-      this.#failure = message;
-      this.#retryAt = clock.monotonic() + Math.min(RETRY_MS, settings.pollSeconds * 1_000);
-      this.#nextPollAt = this.#retryAt;
+      if (this.failure !== message) logger.warn(`ledger: could not look at it, trying again: ${message}`);
+      attempts.failure = message;
+      attempts.retryAt = clock.monotonic() + Math.min(RETRY_MS, settings.pollSeconds * 1_000);
+      if (attempts === this.#polls) this.#nextPollAt = attempts.retryAt;
     }
   }
 
+  /** Looks at those that are touched now; what is touched meanwhile has the next turn. */
   async #lookAtTouched(): Promise<void> {
-    for (const [id, view] of this.#touched) {
+    const failures: unknown[] = [];
+    for (const [id, view] of [...this.#touched]) {
       // Removed before the question: a transaction that comes meanwhile touches it again.
       this.#touched.delete(id);
       try {
         await this.#look(view);
       } catch (error) {
         this.#touched.set(id, view);
-        throw error;
+        if (failures.push(error) === LOOK_FAILURES_MAX) break;
       }
     }
+    if (failures.length > 0) throw failures[0];
   }
 
   async #look(view: LedgerView): Promise<void> {
@@ -166,26 +180,29 @@ export class LedgerWatcher {
         else await this.#look(view);
       } catch (error) {
         // What fails with one channel must not end the leases of all others.
-        if (failures.push(error) === POLL_FAILURES_MAX) break;
+        if (failures.push(error) === LOOK_FAILURES_MAX) break;
       }
       if (++compared % TURN_CHANNELS === 0) await setImmediate();
     }
     if (failures.length > 0) throw failures[0];
     await views.polled(sight.clockBehind, settings.account);
-    if (autoOpener !== undefined) await this.exclusively(() => autoOpener.consider(channels, sight, clock.monotonic()));
+    await autoOpener?.consider(channels, sight, clock.monotonic());
   }
 
   /** Takes note of a channel as a ledger had it; an older ledger than the one known tells nothing. */
-  async #apply(channelId: bigint, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
+  async #apply(handle: bigint, sight: Sight, channel: LedgerChannel | undefined): Promise<void> {
     const { views, reconciler, onChange } = this.#options;
-    const before = views.get(channelId);
+    const before = views.get(handle);
     if (before === undefined || sight.seenAt < before.seenAt || sight.ledgerIndex < before.ledgerIndex) return;
-    const view = channel === undefined ? { ...before, ...sight, exists: false } : viewOf(channel, sight);
+    const { channelId, followed } = before;
+    const seen = channel === undefined ? { ...before, exists: false } : viewOf(channel, sight);
+    const view = { ...seen, ...sight, channelId, followed };
     views.set(view);
     // A restriction is in force before anything is written.
     reconciler.lease(view);
     await views.save();
     await reconciler.reconcile(view);
+    await views.save();
     if (isNews(before, view)) onChange(view);
   }
 

@@ -7,23 +7,22 @@
  * spent. Committed amounts are durable before they are visible, and never fall; so a crash at any moment leaves spent
  * at most committed, and each charge either made and remembered with its key, or not made.
  */
-import { DROPS_MAX } from '../../protocol/layout.ts';
 import type { ChargeResult } from '../control/meter-control.ts';
-import { ClaimwireError } from '../errors.ts';
 import { RaisedAmounts } from '../registry/raised.ts';
-import type { SideChange, SideTables } from '../registry/side-tables.ts';
-import { Account, type Charge } from './account.ts';
+import type { SideTables } from '../registry/side-tables.ts';
+import type { Account, Charge } from './account.ts';
+import { Accounts } from './accounts.ts';
 import { type AmountWatch, stopping, tooMany, unknownChannel, WAITERS_MAX } from './amount-watch.ts';
+import { BehindLog } from './behind-log.ts';
 import { CHARGES_KEPT, ChargeLog } from './charge-log.ts';
-import { decodeSpent, encodeSpent, fingerprintOf, type LoggedCharge, SPENT_TABLE } from './charge-record.ts';
+import { encodeSpent, fingerprintOf, SPENT_TABLE } from './charge-record.ts';
+import { checkCharge, conflict, overRefund, paymentRequired } from './charge-refusal.ts';
 import type { CommittedSource } from './committed-source.ts';
-import { deferred } from './deferred.ts';
 
 /** Charges of a round: it bounds how long the event loop is busy, and a commit. */
 const ROUND_CHARGES_MAX = 4_096;
-/** Accounts kept in memory, besides those with something to decide; others are read again, which takes microseconds. */
+/** Accounts kept in memory. */
 const ACCOUNTS_MAX = 16_384;
-const KEY_CHARACTERS_MAX = 64;
 
 export interface ChargeOptions {
   key?: string | undefined;
@@ -42,12 +41,13 @@ export interface ChargeLimits {
 
 /** What a round has booked, before it is durable. */
 interface Round {
-  booked: { account: Account; charge: Charge; result: ChargeResult }[];
-  logged: LoggedCharge[];
-  /** Of accounts that the round has changed. */
-  spent: Map<Account, bigint>;
-  /** The names of charges whose outcome this round decides. */
+  booked: Charge[];
+  /** Those of them that have a key. */
+  logged: Charge[];
+  /** The names of these: their outcome is decided by this round. */
   names: Set<string>;
+  /** Accounts that the round has changed. */
+  accounts: Account[];
 }
 
 export class Charges {
@@ -58,10 +58,10 @@ export class Charges {
   readonly #raised: RaisedAmounts;
   readonly #log: ChargeLog;
   readonly #limits: ChargeLimits;
-  /** By ledger channel id, in hex; the least recently used first. */
-  readonly #accounts = new Map<string, Account>();
+  readonly #accounts: Accounts;
   /** Accounts with something to decide. */
   readonly #due = new Set<Account>();
+  readonly #behind: BehindLog;
   #undecided = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -72,83 +72,80 @@ export class Charges {
     watch: AmountWatch,
     limits: Partial<ChargeLimits> = {},
     raised = new RaisedAmounts(tables),
+    warn: (line: string) => void = () => {},
   ) {
+    this.#behind = new BehindLog(warn);
     this.#raised = raised;
     this.#source = source;
     this.#tables = tables;
     this.#watch = watch;
     this.#limits = { kept: CHARGES_KEPT, undecidedMax: WAITERS_MAX, accountsMax: ACCOUNTS_MAX, ...limits };
+    this.#accounts = new Accounts(tables, this.#limits.accountsMax);
     this.#log = new ChargeLog(tables, this.#limits.kept);
   }
 
   /** See MeterControl. */
-  async charge(channelId: bigint, drops: bigint, options: ChargeOptions = {}): Promise<ChargeResult> {
-    const { key, wait = true, signal } = options;
-    checkCharge(drops, key);
-    signal?.throwIfAborted();
-    if (this.#isStopped) throw stopping();
-    if (this.#undecided >= this.#limits.undecidedMax) throw tooMany();
-    const ledgerChannelId = this.#source.ledgerChannelId(channelId);
-    if (ledgerChannelId === undefined) throw unknownChannel(channelId);
-    const account = this.#account(ledgerChannelId);
-    const fingerprint = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
-    const name = fingerprint?.toString('latin1');
-    const decided = deferred<ChargeResult>();
-    const { resolve, reject } = decided;
-    const charge: Charge = { channelId, drops, fingerprint, name, waits: wait, resolve, reject };
-    this.#undecided++;
-    account.fresh.add(charge);
-    this.#decideSoon(account);
-    if (signal === undefined) return decided.promise;
+  charge(channelId: bigint, drops: bigint, { key, wait = true, signal }: ChargeOptions = {}): Promise<ChargeResult> {
+    // What is thrown here rejects.
+    return new Promise((resolve, reject) => {
+      checkCharge(drops, key);
+      signal?.throwIfAborted();
+      if (this.#isStopped) throw stopping();
+      if (this.#undecided >= this.#limits.undecidedMax) throw tooMany();
+      const ledgerChannelId = this.#source.ledgerChannelId(channelId);
+      if (ledgerChannelId === undefined) throw unknownChannel(channelId);
+      const account = this.#accounts.get(ledgerChannelId);
+      const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
+      const charge = { account, channelId, drops, name, waits: wait, resolve, reject, spent: 0n, committed: 0n };
+      this.#undecided++;
+      account.fresh.add(signal === undefined ? charge : this.#abortable(charge, signal));
+      this.#decideSoon(account);
+    });
+  }
+
+  /** A charge that is refused when the signal is aborted, unless it is being committed: then it is made, and its call resolves. */
+  #abortable(charge: Charge, signal: AbortSignal): Charge {
+    const { account } = charge;
     const abort = () => {
-      // A charge that is being committed is made, and its call resolves.
-      if (!account.remove(charge)) return;
-      this.#refuse(charge, signal.reason);
+      if (!account.remove(abortable)) return;
+      this.#refuse(abortable, signal.reason);
       this.#decideSoon(account);
     };
+    const settled = () => signal.removeEventListener('abort', abort);
+    const abortable: Charge = {
+      ...charge,
+      resolve: (result) => {
+        settled();
+        charge.resolve(result);
+      },
+      reject: (error) => {
+        settled();
+        charge.reject(error);
+      },
+    };
     signal.addEventListener('abort', abort, { once: true });
-    return decided.promise.finally(() => signal.removeEventListener('abort', abort));
+    return abortable;
   }
 
   /** Drops charged on a channel in all, durable. */
   spent(channelId: bigint): bigint {
     const ledgerChannelId = this.#source.ledgerChannelId(channelId);
     if (ledgerChannelId === undefined) throw unknownChannel(channelId);
-    return this.#account(ledgerChannelId).spent;
+    return this.#accounts.get(ledgerChannelId).spent;
   }
 
   /** The same by the channel's id on the ledger, also where it is not open. */
   spentOf(ledgerChannelId: Uint8Array): bigint {
-    return this.#account(ledgerChannelId).spent;
+    return this.#accounts.get(ledgerChannelId).spent;
   }
 
   /** Refuses what waits, and waits for the commit under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#running;
-    for (const account of this.#accounts.values())
+    for (const account of this.#accounts)
       for (const charge of [...account.fresh, ...account.waiting])
         if (account.remove(charge)) this.#refuse(charge, stopping());
-  }
-
-  #account(ledgerChannelId: Uint8Array): Account {
-    const id = Buffer.from(ledgerChannelId).toString('hex');
-    let account = this.#accounts.get(id);
-    if (account === undefined) {
-      account = new Account(ledgerChannelId, decodeSpent(this.#tables.get(SPENT_TABLE, ledgerChannelId)));
-      if (this.#accounts.size >= this.#limits.accountsMax) this.#dropIdle();
-    } else this.#accounts.delete(id);
-    this.#accounts.set(id, account);
-    return account;
-  }
-
-  /** Forgets the older half of the accounts, but those with something to decide. */
-  #dropIdle(): void {
-    let looked = 0;
-    for (const [id, account] of this.#accounts) {
-      if (++looked > this.#limits.accountsMax / 2) return;
-      if (account.isIdle) this.#accounts.delete(id);
-    }
   }
 
   #decideSoon(account: Account): void {
@@ -160,7 +157,7 @@ export class Charges {
     // Calls of one event turn share the first round.
     await new Promise(setImmediate);
     while (this.#due.size > 0 && !this.#isStopped) {
-      const round: Round = { booked: [], logged: [], spent: new Map(), names: new Set() };
+      const round: Round = { booked: [], logged: [], names: new Set(), accounts: [] };
       const due = [...this.#due];
       this.#due.clear();
       for (const account of due) {
@@ -189,7 +186,7 @@ export class Charges {
       account.remove(charge);
       if (!this.#decideOne(account, charge, round, account.ahead)) account.wait(charge);
     }
-    this.#watchFirst(account, round);
+    this.#watchFirst(account);
   }
 
   /**
@@ -197,49 +194,50 @@ export class Charges {
    * @param ahead drops of the charges before it that wait
    */
   #decideOne(account: Account, charge: Charge, round: Round, ahead: bigint): boolean {
-    const { channelId, drops, fingerprint, name, waits } = charge;
+    const { channelId, drops, name, waits } = charge;
     const committed = this.#source.committed(channelId);
     if (committed === undefined) return this.#refuse(charge, unknownChannel(channelId));
-    const spent = round.spent.get(account) ?? account.spent;
-    if (fingerprint !== undefined) {
-      if (round.names.has(name!)) return false;
-      const earlier = this.#log.find(fingerprint);
-      if (earlier !== undefined) return this.#answerRepeated(charge, earlier, account, committed);
+    if (name !== undefined) {
+      if (round.names.has(name)) return false;
+      const earlier = this.#log.find(name);
+      if (earlier !== undefined) return this.#answerRepeated(charge, earlier, committed);
     }
+    const spent = account.booked;
     const after = spent + drops;
     if (after < 0n) return this.#refuse(charge, overRefund(channelId, drops, spent));
     const raised = this.#raised.of(account.ledgerChannelId);
     if (drops >= 0n && after + ahead + raised > committed) {
+      if (spent > committed) this.#behind.tell(account, channelId, committed);
       if (waits) return false;
       return this.#refuse(charge, paymentRequired(channelId, drops, { spent, ahead, raised, committed }));
     }
+    if (!account.isBusy) round.accounts.push(account);
     account.isBusy = true;
-    round.spent.set(account, after);
-    round.booked.push({ account, charge, result: { channelId, drops, spent: after, committed, repeated: false } });
-    if (fingerprint !== undefined) {
-      round.logged.push({ fingerprint, drops, spent: after });
-      round.names.add(name!);
+    account.booked = after;
+    charge.spent = after;
+    charge.committed = committed;
+    round.booked.push(charge);
+    if (name !== undefined) {
+      round.logged.push(charge);
+      round.names.add(name);
     }
     return true;
   }
 
-  #answerRepeated(charge: Charge, earlier: LoggedCharge, account: Account, committed: bigint): true {
-    const { channelId, drops } = charge;
-    if (earlier.drops !== drops) return this.#refuse(charge, conflict(channelId, drops, earlier.drops));
-    this.#undecided--;
-    charge.resolve({ channelId, drops, spent: account.spent, committed, repeated: true });
-    return true;
+  #answerRepeated(charge: Charge, earlier: bigint, committed: bigint): true {
+    const { account, channelId, drops } = charge;
+    if (earlier !== drops) return this.#refuse(charge, conflict(channelId, drops, earlier));
+    return this.#answer(charge, { channelId, drops, spent: account.spent, committed, repeated: true });
   }
 
   /** Looks at the account again when the committed amount covers the first charge that waits. */
-  #watchFirst(account: Account, round: Round): void {
+  #watchFirst(account: Account): void {
     const [first] = account.waiting;
     if (first === undefined) return;
-    const spent = round.spent.get(account) ?? account.spent;
     const decide = () => this.#decideSoon(account);
     try {
       account.unwatch = this.#watch.add(first.channelId, {
-        drops: spent + this.#raised.of(account.ledgerChannelId) + first.drops,
+        drops: account.booked + this.#raised.of(account.ledgerChannelId) + first.drops,
         reached: decide,
         failed: decide,
       });
@@ -250,9 +248,9 @@ export class Charges {
     }
   }
 
-  async #commit({ booked, logged, spent }: Round): Promise<void> {
-    const changes: SideChange[] = this.#log.changes(logged);
-    for (const [{ ledgerChannelId }, drops] of spent)
+  async #commit({ booked, logged, accounts }: Round): Promise<void> {
+    const changes = this.#log.changes(logged);
+    for (const { ledgerChannelId, booked: drops } of accounts)
       changes.push({ table: SPENT_TABLE, key: ledgerChannelId, value: encodeSpent(drops) });
     let failure: unknown;
     let isCommitted = false;
@@ -263,19 +261,24 @@ export class Charges {
     } catch (error) {
       failure = error;
     }
-    for (const [account, drops] of spent) {
-      if (isCommitted) account.spent = drops;
+    for (const account of accounts) {
+      if (isCommitted) account.spent = account.booked;
+      else account.booked = account.spent;
       account.isBusy = false;
       // A refund, or a charge that failed, leaves money to the first that waits.
       if (account.waiting.size > 0) this.#due.add(account);
     }
-    for (const { charge, result } of booked) {
-      if (!isCommitted) this.#refuse(charge, failure);
-      else {
-        this.#undecided--;
-        charge.resolve(result);
-      }
+    for (const charge of booked) {
+      const { channelId, drops, spent, committed } = charge;
+      if (isCommitted) this.#answer(charge, { channelId, drops, spent, committed, repeated: false });
+      else this.#refuse(charge, failure);
     }
+  }
+
+  #answer(charge: Charge, result: ChargeResult): true {
+    this.#undecided--;
+    charge.resolve(result);
+    return true;
   }
 
   #refuse(charge: Charge, error: unknown): true {
@@ -283,42 +286,4 @@ export class Charges {
     charge.reject(error);
     return true;
   }
-}
-
-function checkCharge(drops: bigint, key: string | undefined): void {
-  if (drops > DROPS_MAX || drops < -DROPS_MAX)
-    throw new ClaimwireError('INPUT_INVALID', `drops: expected at most ${DROPS_MAX} either way, got ${drops}`);
-  if (key !== undefined && (key.length === 0 || key.length > KEY_CHARACTERS_MAX))
-    throw new ClaimwireError('INPUT_INVALID', `key: expected 1 to ${KEY_CHARACTERS_MAX} characters, got ${key.length}`);
-}
-
-function overRefund(channelId: bigint, drops: bigint, spent: bigint): ClaimwireError {
-  return new ClaimwireError(
-    'INPUT_INVALID',
-    `channel ${channelId}: expected a refund of at most the ${spent} drops charged, got ${-drops}`,
-    { spent: String(spent) },
-  );
-}
-
-function conflict(channelId: bigint, drops: bigint, earlier: bigint): ClaimwireError {
-  return new ClaimwireError(
-    'CHARGE_CONFLICT',
-    `channel ${channelId}: expected ${earlier} drops, as the charge with this key had, got ${drops}; use another key`,
-    { drops: String(earlier) },
-  );
-}
-
-/** @param amounts drops spent, of charges that wait before it, raised without a claim, and committed */
-function paymentRequired(
-  channelId: bigint,
-  drops: bigint,
-  { spent, ahead, raised, committed }: { spent: bigint; ahead: bigint; raised: bigint; committed: bigint },
-): ClaimwireError {
-  const needed = spent + ahead + raised + drops;
-  const missing = needed - committed;
-  return new ClaimwireError(
-    'PAYMENT_REQUIRED',
-    `channel ${channelId}: expected ${needed} drops committed, got ${committed}; claim ${missing} more`,
-    { missing: String(missing), spent: String(spent), committed: String(committed) },
-  );
 }

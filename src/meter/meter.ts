@@ -22,10 +22,10 @@ export class Meter {
   /** Aborted by `stop`. */
   readonly #ended = new AbortController();
 
-  constructor(source: CommittedSource, tables: SideTables, raised: RaisedAmounts) {
+  constructor(source: CommittedSource, tables: SideTables, raised: RaisedAmounts, warn: (line: string) => void) {
     this.#source = source;
     this.#watch = new AmountWatch(source);
-    this.#charges = new Charges(source, tables, this.#watch, {}, raised);
+    this.#charges = new Charges(source, tables, this.#watch, {}, raised, warn);
   }
 
   charge(channelId: bigint, drops: bigint, options?: ChargeOptions): Promise<ChargeResult> {

@@ -37,7 +37,12 @@ export function tablePrefix(table: string): Buffer {
 export function entryKey(table: string, key: Uint8Array): Buffer {
   const { keyBytesMax } = SIDE_LIMITS;
   assert(key.length > 0 && key.length <= keyBytesMax, `a side key has 1 to ${keyBytesMax} bytes, got ${key.length}`);
-  return Buffer.concat([tablePrefix(table), key]);
+  // Not Buffer.concat, which costs a microsecond: a service's charges make tens of thousands of keys a second.
+  const prefix = tablePrefix(table);
+  const whole = Buffer.allocUnsafe(prefix.length + key.length);
+  whole.set(prefix);
+  whole.set(key, prefix.length);
+  return whole;
 }
 
 /** A value as it is stored: its checksum, then its bytes. */

@@ -49,15 +49,16 @@ export class GrownRows {
   mark(rows: Uint32Array, count: number): void {
     const ints = this.#ints;
     if (Atomics.load(ints, this.#wanted) === 0) return;
+    const [firstWord, firstBlock] = [this.#rows, this.#blocks];
     let hasMarked = false;
     for (let index = 0; index < count; index++) {
       const row = rows[index]!;
       const word = row >>> 5;
       const bit = 1 << (row & 31);
-      if ((Atomics.load(ints, this.#rows + word) & bit) !== 0) continue;
-      Atomics.or(ints, this.#rows + word, bit);
+      if ((Atomics.load(ints, firstWord + word) & bit) !== 0) continue;
+      Atomics.or(ints, firstWord + word, bit);
       hasMarked = true;
-      const block = this.#blocks + (word >>> 10);
+      const block = firstBlock + (word >>> 10);
       const blockBit = 1 << ((word >>> 5) & 31);
       if ((Atomics.load(ints, block) & blockBit) === 0) Atomics.or(ints, block, blockBit);
     }

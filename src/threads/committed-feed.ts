@@ -131,7 +131,7 @@ class RowBatch implements CommittedBatch {
   }
   channelId(index: number): bigint {
     const hot = this.#table.hot(this.#rows[index]!);
-    return (BigInt(this.#table.words[hot + HOT_ID_HIGH]!) << 32n) | BigInt(this.#table.words[hot + HOT_ID_LOW]!);
+    return joined(this.#table.words[hot + HOT_ID_HIGH]!, this.#table.words[hot + HOT_ID_LOW]!);
   }
   committed(index: number): bigint {
     return amountAt(this.#table, this.#rows[index]!);
@@ -141,5 +141,14 @@ class RowBatch implements CommittedBatch {
 function amountAt(table: ChannelTable, row: number): bigint {
   const hot = table.hot(row);
   const high = table.committedHigh(hot);
-  return (BigInt(high) << 32n) | BigInt(table.committedLow(hot));
+  return joined(high, table.committedLow(hot));
+}
+
+const halves = new DataView(new ArrayBuffer(8));
+
+/** A shift and an "or" of bigints would cost twice as much, for each channel that a listener is told of. */
+function joined(high: number, low: number): bigint {
+  halves.setUint32(0, high);
+  halves.setUint32(4, low);
+  return halves.getBigUint64(0);
 }

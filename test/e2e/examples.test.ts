@@ -2,9 +2,15 @@
  * The examples as a user runs them: `node examples/NAME.mjs` in a process of its own, and what they print.
  */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import net from 'node:net';
 import { join, resolve } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ClaimwireNode } from '../../dist/src/index.js';
+import { generateKey, writeKeyFile } from '../../src/client/index.ts';
 import { temporaryFolders } from '../support/node-process.ts';
 
 // Each starts a node, and nodes start slowly on a busy machine.
@@ -60,6 +66,12 @@ const PRINTS: Record<string, (string | RegExp)[]> = {
     'more than the channel holds: 402 expected a claim that the node accepts, got OVER_CAPACITY',
     'the service holds a claim of 20 drops',
   ],
+  'metered-service.mjs': [
+    'order 1: paid now, 25 drops spent',
+    'order 1: paid before, 25 drops spent',
+    'order 2: paid now, 50 drops spent',
+    'without money: PAYMENT_REQUIRED, 25 drops missing',
+  ],
   'paid-api.mjs': [
     'without paying: 402, free: 200',
     'the answer to /ask/why is 42',
@@ -81,6 +93,19 @@ const PRINTS: Record<string, (string | RegExp)[]> = {
   'raw-udp.mjs': [
     /^claim: 93 bytes, 01[0-9a-f]{16}0000000100000000000000fa…$/,
     'ack: COMMITTED, sequence 1, 250 drops are durable',
+  ],
+  'peers/peers.mjs': [
+    'connections between them: 1',
+    '',
+    'Ann',
+    'peer  owed  acknowledged  earned  redeemable  net',
+    'Ben    100           100     150         150   50',
+    'all    100           100     150         150   50',
+    '',
+    'Ben',
+    'peer  owed  acknowledged  earned  redeemable  net',
+    'Ann    150           150     100         100  -50',
+    'all    150           150     100         100  -50',
   ],
   'operator.mjs': [
     'ready: true',
@@ -116,10 +141,114 @@ test('load.sh: a ramp, its verdict, and the report', async () => {
   expect(readdirSync(tmp), 'what the script left behind').toEqual([]);
 });
 
+describe('the payer in Python', () => {
+  const PYTHON = join(EXAMPLES, 'python');
+  const WITHOUT_CACHE = { PYTHONDONTWRITEBYTECODE: '1' };
+
+  let node: ClaimwireNode;
+  beforeAll(async () => {
+    node = await ClaimwireNode.start({
+      data: folder('python'),
+      udp: { host: '127.0.0.1', port: 0 },
+      logger: { info: () => {}, warn: () => {}, error: () => {} },
+      backend: 'native',
+      layout: 'lanes',
+      lanes: 1,
+      channelsMax: 256,
+      segmentBytes: 1 << 20,
+    });
+  });
+  afterAll(() => node.stop());
+
+  /** Runs of payer.py over a new channel, and what they print. */
+  async function payerOf(profile: 'xrpl' | 'link') {
+    const key = generateKey();
+    const ledgerChannelId = randomBytes(32).toString('hex');
+    await node.openChannels([{ ledgerChannelId, publicKey: key.publicKey, capacity: 1_000n, profile }]);
+    const keyFile = join(folder('python-key'), 'key.json');
+    writeKeyFile(keyFile, key);
+    const channelId = BigInt(`0x${ledgerChannelId.slice(0, 16)}`);
+    const pay = async (to: string, drops: number, claims: number) => {
+      const args = [join(PYTHON, 'payer.py'), to, ledgerChannelId, keyFile, `${drops}`, `${claims}`, profile];
+      const { code, lines, stderr } = await run('python3', args, WITHOUT_CACHE);
+      return { code, printed: lines.join('\n'), stderr, committed: node.channel(channelId)!.committed };
+    };
+    return { pay };
+  }
+
+  test('signs, packs and reads what the vectors say', async () => {
+    const { code, lines, stderr } = await run('python3', [join(PYTHON, 'test_vectors.py')], WITHOUT_CACHE);
+    expect(code, stderr).toBe(0);
+    expect(lines).toEqual([expect.stringMatching(/^1\d\d checks against the vectors hold$/)]);
+  });
+
+  test.each(['xrpl', 'link'] as const)('pays over UDP, and goes on from what is committed: %s', async (profile) => {
+    const { pay } = await payerOf(profile);
+    expect(await pay(node.udp, 7, 20)).toEqual({
+      code: 0,
+      printed: 'reconciled: 20 claims paid 140 drops over udp; 140 in all are durable',
+      stderr: '',
+      committed: 140n,
+    });
+    expect(await pay(node.udp, 2, 5)).toMatchObject({
+      code: 0,
+      printed: 'reconciled: 5 claims paid 10 drops over udp; 150 in all are durable',
+      committed: 150n,
+    });
+    expect(await pay(node.udp, 1_000, 1)).toMatchObject({
+      code: 1,
+      stderr: 'refused: OVER_CAPACITY, with 1000; 150 drops are durable\n',
+      committed: 150n,
+    });
+  });
+
+  /** A way to the node that loses the datagrams (numbered both ways) that it is told to lose; its TCP port loses nothing. */
+  async function lossyWay(isLost: (datagram: number) => boolean): Promise<string> {
+    const [host, text] = node.udp.split(':');
+    const port = Number(text);
+    const relay = net.createServer((from) => from.pipe(net.connect(port, host)).pipe(from));
+    relay.listen(0, host);
+    await once(relay, 'listening');
+    const front = dgram.createSocket('udp4').bind((relay.address() as net.AddressInfo).port, host);
+    const back = dgram.createSocket('udp4');
+    let datagrams = 0;
+    let payer = 0;
+    front.on('message', (bytes, source) => {
+      payer = source.port;
+      if (!isLost(datagrams++)) back.send(bytes, port, host);
+    });
+    back.on('message', (bytes) => {
+      if (!isLost(datagrams++)) front.send(bytes, payer, host);
+    });
+    await once(front, 'listening');
+    onTestFinished(() => {
+      front.close();
+      back.close();
+      relay.close();
+    });
+    return `${host}:${front.address().port}`;
+  }
+
+  test.each([
+    { way: 'loses every third datagram', isLost: (datagram: number) => datagram % 3 === 0, by: 'udp' },
+    { way: 'is blocked for UDP', isLost: () => true, by: 'tcp' },
+    { way: 'is blocked for UDP after a while', isLost: (datagram: number) => datagram > 5, by: 'tcp' },
+  ])('pays where the way $way', async ({ isLost, by }) => {
+    const { pay } = await payerOf('xrpl');
+    expect(await pay(await lossyWay(isLost), 3, 10)).toEqual({
+      code: 0,
+      printed: `reconciled: 10 claims paid 30 drops over ${by}; 30 in all are durable`,
+      stderr: '',
+      committed: 30n,
+    });
+  });
+});
+
 test('every example is run here and named in the README', () => {
   const readme = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   const programs = readdirSync(EXAMPLES).filter((name) => name !== 'README.md');
+  const own = Object.keys(PRINTS).map((name) => name.split('/')[0]!);
   // charge.py is run by metering.test.ts, and browser/ by browser.test.ts.
-  expect(programs.sort()).toEqual([...Object.keys(PRINTS), 'load.sh', 'charge.py', 'browser'].sort());
-  for (const name of programs) expect(readme).toContain(`(${name})`);
+  expect(programs.sort()).toEqual([...own, 'load.sh', 'charge.py', 'python', 'browser'].sort());
+  for (const name of programs) expect(readme).toMatch(new RegExp(`\\(${name}[/)]`));
 });

@@ -53,6 +53,10 @@ export class FakeLedgerControl implements LedgerControl {
     return channel;
   }
 
+  createChannel(): Promise<Channel> {
+    return Promise.reject(new Error('not here'));
+  }
+
   /** What a redemption comes to; it may take its time. */
   outcome: (channelId: bigint, options?: Parameters<LedgerControl['redeem']>[1]) => Promise<RedemptionResult> = () =>
     Promise.reject(new Error('not here'));

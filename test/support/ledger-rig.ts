@@ -65,6 +65,7 @@ class StoreNode implements LedgeredNode {
       const bytes = new Uint8Array(row);
       this.#store.load(bytes, new DataView(bytes.buffer), 0);
     });
+    this.#store.freeRemoved();
   }
 
   get ruleSeconds(): number {

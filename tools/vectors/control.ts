@@ -10,7 +10,7 @@ import {
 } from '../../protocol/control.ts';
 import { encodeControl } from '../../protocol/control-codec.ts';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
-import { type ClaimInput, LEDGER_CHANNEL_ID, signedWire, TIMESTAMP_BITS } from './claims.ts';
+import { ackVectors, type ClaimInput, LEDGER_CHANNEL_ID, signedWire, TIMESTAMP_BITS } from './claims.ts';
 import { hex, highSTwin, publicKeyOf, sha256Hex, signDigest, signEd25519, TEST_KEYS, unhex } from './crypto.ts';
 
 const NONCE = '000102030405060708090a0b0c0d0e0f';
@@ -177,6 +177,8 @@ export function controlVectors() {
 export function streamVectors() {
   const claim = hex(signedWire(CLAIM));
   const ask = hex(encodeControl(REQUESTS[1]!));
+  const reply = hex(encodeControl(REPLIES[1]![1]));
+  const { wire: ack } = ackVectors()[0]!;
   const framed = (payload: string) => (payload.length / 2).toString(16).padStart(8, '0') + payload;
   const stream = (name: string, bytes: string, messages: string[], end: string) => ({
     name,
@@ -192,6 +194,12 @@ export function streamVectors() {
       'claims around a control message',
       framed(claim) + framed(ask) + framed(claim),
       ['c', 'control', 'c'],
+      'BOUNDARY',
+    ),
+    stream(
+      'a peer that pays and is paid: claims, acks, a request and a reply',
+      framed(claim) + framed(ack + ack) + framed(ask) + framed(reply) + framed(claim + ack),
+      ['c', 'aa', 'control', 'control', 'ca'],
       'BOUNDARY',
     ),
     stream('a frame that is cut by its message', framed(claim.slice(0, -2)) + framed(claim), ['', 'c'], 'BOUNDARY'),

@@ -9,6 +9,7 @@ export type { Abortable } from '../abort.ts';
 export type { PaymentChannel } from '../channel.ts';
 export type { Clock } from '../clock.ts';
 export type { PayerStats, Percentiles } from '../counters.ts';
+export type { ChannelIdentityOptions } from '../identity.ts';
 export { type KeyPair, pairSigner as keySigner, secp256k1Key as generateKey } from '../keys/key-pair.ts';
 export { Secp256k1Signer, type Signer } from '../keys/secp256k1-signer.ts';
 export type { LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';

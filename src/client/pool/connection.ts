@@ -5,7 +5,7 @@
  * It owns its output buffers. Claims are copied into one, which is written at the end of the turn and used again when the
  * socket is done with it. Unsent bytes are bounded: beyond the limit `send` returns false. Input is not copied.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES, PAYLOAD_CONTROL, STREAM_HEADER_BYTES } from '../../../protocol/layout.ts';
 import { encodeStreamHeader, type PayloadSink, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
@@ -27,7 +27,7 @@ const UNSENT_BYTES_MAX = 256 << 10;
 const SPARE_BATCHES_MAX = 4;
 
 /** Starts a connection; after `upEvent` it may be written to. */
-export type Connect = () => { socket: Socket; upEvent: 'connect' | 'secureConnect' };
+export type Connect = () => { socket: Duplex; upEvent: 'connect' | 'secureConnect' };
 
 export type CutReason = 'silent' | 'garbage' | 'evicted' | 'timeout' | 'pool closed';
 
@@ -68,7 +68,7 @@ export class Connection implements PayloadSink {
   dueAt = 0;
   /** Whether it has acknowledged a claim, so that the peer is a node and not just something that listens. */
   proven = false;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #owner: ConnectionOwner;
   readonly #parser = new StreamParser();
   readonly #spare: Batch[] = [];

@@ -8,7 +8,7 @@ import { cuttingRelay, openTcpWire, openTlsWire, TLS_PAIR } from '../../support/
 import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp.ts';
 import { openRtcWire, openWebSocketWire } from '../../support/wire-web.ts';
 
-const FEWER_CLAIMS = 12_000;
+const FEWER_CLAIMS = 24_000;
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 type Layout = 'pipeline' | 'lanes';
 
@@ -84,7 +84,7 @@ export const TRANSPORTS: readonly TransportEntry[] = [
   stream('tcp', 'lanes', openTcpWire),
   stream('tls', 'pipeline', openTlsWire, { tls: TLS_PAIR }),
   stream('tls', 'lanes', openTlsWire, { tls: TLS_PAIR }),
-  // All claims once by each, and an eighth of them in the layout whose steps the other transports have been through.
+  // All claims once by each, and a quarter of them in the layout whose steps the other transports have been through.
   web('websocket', 'pipeline', { ...websocket, claims: FEWER_CLAIMS }),
   web('websocket', 'lanes', websocket),
   web('webrtc', 'pipeline', { ...webrtc, claims: FEWER_CLAIMS }),

@@ -160,7 +160,7 @@ describe('tools', () => {
     output = '';
     expect(await keygen(['--out', `${keyFile}-plain`])).toBe(0);
     const plain = loadKeyFile(`${keyFile}-plain`);
-    expect(output).toBe(`publicKey ${plain.publicKey}\npath ${keyFile}-plain\n`);
+    expect(output.replaceAll(/ +/g, ' ')).toBe(`publicKey ${plain.publicKey}\npath ${keyFile}-plain\n`);
     output = '';
     expect(await keygen(['--out', keyFile, '--json'])).toBe(0);
     const { publicKey, privateKey } = loadKeyFile(keyFile);

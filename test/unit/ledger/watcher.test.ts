@@ -1,8 +1,12 @@
 /** What a channel's changes on the ledger do to it here, and what happens while the ledger is not seen. Test's thread. */
 import { expect, test } from 'vitest';
+import type { ChannelOpening } from '../../../src/channel/changes.ts';
+import { Secp256k1Signer } from '../../../src/client/keys/signer.ts';
 import { settle } from '../../support/fake-ledger.ts';
-import { LedgerRig, ledgerChannel } from '../../support/ledger-rig.ts';
+import { LedgerRig, ledgerChannel, PAYEE } from '../../support/ledger-rig.ts';
 import { openingOf } from '../../support/wire.ts';
+
+const otherKey = new Secp256k1Signer(new Uint8Array(32).fill(9)).publicKey;
 
 /** A channel of 1,000,000 drops with a SettleDelay of an hour: a redemption has its last 600 s to itself. */
 async function opened(): Promise<LedgerRig> {
@@ -40,6 +44,28 @@ test("a payer's close shrinks the expiry at once; claims that could not be redee
   await rig.change(7n, { expiration: 0 });
   expect(rig.node.channel(7n)!.expiresAt).toBe(0);
   expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+});
+
+test("a payer's close is seen while a list of many pages is on its way; the list, which is older, takes nothing back", async () => {
+  const rig = await opened();
+  const { channelsTo } = rig.connection;
+  const list = await channelsTo.call(rig.connection, PAYEE);
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  rig.connection.channelsTo = async () => {
+    await answered;
+    return list;
+  };
+  await rig.pass(60);
+  const end = rig.clock.seconds + 3_600;
+  await rig.change(7n, { expiration: end });
+  await rig.clock.advance(1);
+  expect(rig.node.channel(7n)!.expiresAt).toBe(end);
+  answer();
+  await settle();
+  expect(rig.node.channel(7n)!.expiresAt).toBe(end);
 });
 
 test('a channel that is gone from the ledger is closed', async () => {
@@ -272,4 +298,59 @@ test('a deposit below what is committed here is told, and no more is accepted', 
     true,
   );
   expect(rig.judge(7n, 5_000_001n)).toBe('OVER_CAPACITY');
+});
+
+test("an operator's lower capacity and earlier expiry count beside the ledger's, also after a restart, until they are raised again", async () => {
+  const rig = await opened();
+  await rig.node.updateChannel(7n, { capacity: 400n });
+  await rig.change(7n, { amount: 2_000_000n });
+  expect(rig.node.channel(7n)).toMatchObject({ capacity: 400n, expiresAt: 0 });
+  const end = rig.clock.seconds + 7_200;
+  await rig.node.updateChannel(7n, { expiresAt: end });
+  await rig.pass(60);
+  const next = await LedgerRig.start({}, rig);
+  await next.change(7n, { amount: 3_000_000n, expiration: end + 3_600 });
+  expect(next.node.channel(7n)).toMatchObject({ capacity: 400n, expiresAt: end });
+  // The ledger's own earlier end counts.
+  await next.change(7n, { expiration: end - 60 });
+  expect(next.node.channel(7n)).toMatchObject({ expiresAt: end - 60 });
+  await next.change(7n, { expiration: 0 });
+  expect(next.node.channel(7n)).toMatchObject({ expiresAt: end });
+  await next.node.updateChannel(7n, { capacity: 9_000_000n, expiresAt: 0 });
+  await next.pass(60);
+  expect(next.node.channel(7n)).toMatchObject({ capacity: 3_000_000n, expiresAt: 0 });
+  await next.change(7n, { amount: 4_000_000n, expiration: end + 3_600 });
+  expect(next.node.channel(7n)).toMatchObject({ capacity: 4_000_000n, expiresAt: end + 3_600 });
+});
+
+/** Channel 7 was watched; then, while nobody watched, it was removed and something else was opened by hand. */
+async function openedAnew(opening: ChannelOpening): Promise<LedgerRig> {
+  const rig = await opened();
+  await rig.node.removeChannels([7n]);
+  const unwatched = new LedgerRig({}, rig);
+  await unwatched.node.openChannels([opening]);
+  return unwatched;
+}
+
+test('a channel that is opened again with another key than on the ledger accepts no claim', async () => {
+  const unwatched = await openedAnew({ ...openingOf(7n), publicKey: otherKey });
+  expect(unwatched.judge(7n, 1n)).toBe('ADMITTED');
+  const rig = new LedgerRig({}, unwatched);
+  expect(rig.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+  await rig.service.start();
+  await rig.pass(60);
+  await rig.pass(60);
+  expect(rig.judge(7n, 1n)).toBe('CHANNEL_CLOSED');
+  expect(rig.log.filter((line) => /error .*expected the key [0-9A-F]{66} of the ledger, got/.test(line))).toHaveLength(
+    1,
+  );
+});
+
+test('a handle that went to a channel of another ledger id does not follow the channel that had it', async () => {
+  const ledgerChannelId = openingOf(7n).ledgerChannelId.fill(0xee, 8);
+  const rig = await LedgerRig.start({}, await openedAnew({ ...openingOf(7n), ledgerChannelId }));
+  await rig.change(7n, { amount: 2_000_000n, expiration: rig.clock.seconds + 60 });
+  expect(rig.node.channel(7n)).toMatchObject({ capacity: 1_000_000n, expiresAt: 0 });
+  expect(rig.judge(7n, 1n)).toBe('ADMITTED');
+  expect(rig.log[0]).toMatch(/error ledger: channel 7 .*its handle is now that of channel 0{15}7(EE){24}:/);
 });

@@ -1,8 +1,9 @@
 /** What a charge promises: within what was committed, once for each key, durable before it is answered. Test's thread. */
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { AmountWatch } from '../../../src/meter/amount-watch.ts';
 import { ChargeLog } from '../../../src/meter/charge-log.ts';
-import { fingerprintOf, SPENT_TABLE } from '../../../src/meter/charge-record.ts';
+import { fingerprintOf, LOG_TABLE, ROW_CHARGES, SPENT_TABLE } from '../../../src/meter/charge-record.ts';
 import { type ChargeLimits, type ChargeOptions, Charges } from '../../../src/meter/charges.ts';
 import { RaisedAmounts } from '../../../src/registry/raised.ts';
 import { MemorySideTables } from '../../support/memory-side-tables.ts';
@@ -138,6 +139,11 @@ test('an aborted charge is not made, and those behind it go on; one that is bein
   booked.abort();
   expect(await made).toMatchObject({ spent: 30n });
   await expect(subject.charge(1n, { signal: AbortSignal.abort() })).rejects.toThrow();
+  // A signal that lives for long keeps nothing of charges that are settled.
+  const { signal } = new AbortController();
+  await subject.charge(1n, { signal });
+  await subject.charge(1_000n, { signal, wait: false }).catch(() => {});
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
 describe('a key', () => {
@@ -169,7 +175,7 @@ describe('a key', () => {
     expect(await subject.charges.charge(2n, 6n, { key: 'a' })).toMatchObject({ repeated: false, spent: 6n });
   });
 
-  test('is known as long as it is among the latest, and the log holds no more', async () => {
+  test('is known as long as it is among the latest', async () => {
     const subject = new Subject({ kept: 3 });
     for (const key of ['a', 'b', 'c']) await subject.charge(1n, { key });
     expect(await subject.charge(1n, { key: 'a' })).toMatchObject({ repeated: true });
@@ -177,7 +183,6 @@ describe('a key', () => {
     for (const turn of ['running', 'started again']) {
       for (const key of ['b', 'c', 'd'])
         expect(await subject.charge(1n, { key }), `${key}, ${turn}`).toMatchObject({ repeated: true });
-      expect([...subject.tables.entries('charges')], turn).toHaveLength(3);
       subject.kill();
     }
     expect(await subject.charge(1n, { key: 'a' })).toMatchObject({ repeated: false, spent: 5n });
@@ -185,18 +190,42 @@ describe('a key', () => {
 
   test('is found among many, in memory that is made anew and does not grow for ever', async () => {
     const tables = new MemorySideTables();
-    const log = new ChargeLog(tables, 1_500);
+    const kept = 10 * ROW_CHARGES + 7;
+    const log = new ChargeLog(tables, kept);
     const prints = Array.from({ length: 5_000 }, (_, index) => fingerprintOf(ledgerIdOf(1n), String(index)));
-    for (let first = 0; first < prints.length; first += 100) {
-      const charges = prints.slice(first, first + 100).map((fingerprint) => ({ fingerprint, drops: 1n, spent: 1n }));
+    for (let first = 0; first < prints.length; ) {
+      // Rows are filled by one commit, by several, and several by one.
+      const count = [1, 100, 3, 400][first % 4]!;
+      const charges = prints.slice(first, first + count).map((name, index) => ({ name, drops: BigInt(first + index) }));
+      // A commit that fails leaves nothing.
+      if (first % 3 === 0) log.changes(charges.map(({ name }) => ({ name, drops: -1n })));
       await tables.commit(log.changes(charges));
       log.added(charges);
+      first += count;
     }
-    for (const known of [log, new ChargeLog(tables, 1_500)]) {
-      const found = prints.map((fingerprint) => known.find(fingerprint)?.fingerprint.equals(fingerprint) ?? false);
-      expect([found.indexOf(true), found.filter(Boolean).length]).toEqual([3_500, 1_500]);
+    for (const known of [log, new ChargeLog(tables, kept)]) {
+      const found = prints.map((name) => known.find(name));
+      expect(found).toEqual(prints.map((_, index) => (index < prints.length - kept ? undefined : BigInt(index))));
     }
-    expect([...tables.entries('charges')]).toHaveLength(1_500);
+    // Full entries, but the first, which has some that are forgotten, and the last.
+    expect([...tables.entries(LOG_TABLE)].length).toBeLessThanOrEqual(12);
+  });
+
+  test('is found in a log that was written when more were kept, whose first entries then go', async () => {
+    const tables = new MemorySideTables();
+    const prints = Array.from({ length: 2_000 }, (_, index) => fingerprintOf(ledgerIdOf(1n), String(index)));
+    const add = async (log: ChargeLog, names: string[]) => {
+      const charges = names.map((name) => ({ name, drops: 1n }));
+      await tables.commit(log.changes(charges));
+      log.added(charges);
+    };
+    await add(new ChargeLog(tables, 2_000), prints.slice(0, 1_900));
+    const log = new ChargeLog(tables, 500);
+    await add(log, prints.slice(1_900));
+    expect(prints.map((name) => log.find(name) !== undefined).indexOf(true)).toBe(1_500);
+    // Entries that went are not removed again.
+    expect(log.changes([])).toEqual([]);
+    expect([...tables.entries(LOG_TABLE)].length).toBeLessThanOrEqual(500 / ROW_CHARGES + 2);
   });
 });
 
@@ -261,6 +290,28 @@ describe('a channel', () => {
   });
 });
 
+test('where a loss of power took claims that were spent, nothing is sold until claims cover them again', async () => {
+  const subject = new Subject();
+  await subject.charge(60n, { key: 'a' });
+  // What the registry and a journal that was not synced have left.
+  const source = new FakeSource();
+  source.commit([1n, 40n]);
+  const warned: string[] = [];
+  const raised = new RaisedAmounts(subject.tables);
+  const charges = new Charges(source, subject.tables, new AmountWatch(source), {}, raised, (line) => warned.push(line));
+  expect(await charges.charge(1n, 60n, { key: 'a' })).toMatchObject({ repeated: true, spent: 60n, committed: 40n });
+  await expect(charges.charge(1n, 5n, { wait: false })).rejects.toMatchObject({ details: { missing: '25' } });
+  await expect(charges.charge(1n, 0n, { wait: false })).rejects.toMatchObject({ details: { missing: '20' } });
+  const waiting = charges.charge(1n, 5n);
+  source.commit([1n, 64n]);
+  expect(await stateOf(waiting)).toBe('waits');
+  source.commit([1n, 65n]);
+  expect(await waiting).toMatchObject({ spent: 65n, committed: 65n });
+  expect(warned).toEqual([
+    expect.stringMatching(/^channel 1: expected the 60 drops spent .* got 40; .* charges wait until/),
+  ]);
+});
+
 test('accounts beyond the limit are read again, but never one that is being changed', async () => {
   const subject = new Subject({ accountsMax: 4 });
   const ids = Array.from({ length: 40 }, (_, index) => BigInt(index + 1));
@@ -284,6 +335,16 @@ test('nonsense is refused', async () => {
   for (const drops of [10n ** 17n + 1n, -(10n ** 17n) - 1n])
     await expect(subject.charge(drops)).rejects.toEqual(invalid);
   for (const key of ['', 'x'.repeat(65)]) await expect(subject.charge(1n, { key })).rejects.toEqual(invalid);
+});
+
+test('an amount that is there already is not waited for', () => {
+  const { watch, source } = new Subject();
+  const reached: bigint[] = [];
+  const failed = (error: unknown) => {
+    throw error;
+  };
+  watch.add(1n, { drops: 100n, reached: (committed) => reached.push(committed), failed });
+  expect([reached, source.listeners.size]).toEqual([[100n], 0]);
 });
 
 test('only so many charges wait', async () => {
