@@ -28,6 +28,7 @@ test-long: $(BUILT) $(NATIVE) ## the tests of random cases with all the cases th
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx tsc -p tsconfig.test.json
+	npx tsc -p tsconfig.browser.json
 	npx biome ci .
 	npx knip
 

@@ -248,7 +248,7 @@ test('every example is run here and named in the README', () => {
   const readme = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   const programs = readdirSync(EXAMPLES).filter((name) => name !== 'README.md');
   const own = Object.keys(PRINTS).map((name) => name.split('/')[0]!);
-  // charge.py is run by metering.test.ts.
-  expect(programs.sort()).toEqual([...own, 'load.sh', 'charge.py', 'python'].sort());
+  // charge.py is run by metering.test.ts, and browser/ by browser.test.ts.
+  expect(programs.sort()).toEqual([...own, 'load.sh', 'charge.py', 'python', 'browser'].sort());
   for (const name of programs) expect(readme).toMatch(new RegExp(`\\(${name}[/)]`));
 });

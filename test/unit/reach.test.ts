@@ -114,11 +114,17 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/counters.ts',
     'src/client/identity.ts',
     'src/client/inflight.ts',
+    'src/client/payer-core.ts',
+    'src/client/system-clock.ts',
     'src/client/waiter-queue.ts',
   ],
+  'test/unit/client/signer.test.ts': ['src/client/keys/key-pair.ts', 'src/client/keys/secp256k1-signer.ts'],
+  'test/unit/client/browser/page-state.test.ts': ['src/client/browser/database.ts'],
+  'test/unit/client/browser/open-web-link.test.ts': ['src/client/browser/payer.ts'],
   'test/unit/client/retransmission.test.ts': ['src/client/flow.ts'],
   'test/unit/client/state.test.ts': [
     'src/client/questions.ts',
+    'src/client/state/payer-state.ts',
     'src/client/state/state-lock.ts',
     'src/client/state/state-text.ts',
   ],
@@ -178,6 +184,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
 /** Files without a line that runs. */
 const TYPES_ALONE = [
   'src/webassembly.d.ts',
+  'src/client/links/datagram-socket.ts',
   'src/client/links/peer-link.ts',
   'src/control/ledger-control.ts',
   'src/control/meter-control.ts',

@@ -11,8 +11,12 @@ interface DataChannelLike {
   readonly bufferedAmount: number;
   onopen: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
+  onmessage: ((event: never) => void) | null;
   send(bytes: Uint8Array<ArrayBuffer>): void;
+}
+interface SessionDescription {
+  type: 'answer' | 'offer' | 'pranswer' | 'rollback';
+  sdp?: string;
 }
 /** What is used of an RTCPeerConnection. */
 export interface PeerConnectionLike {
@@ -25,8 +29,8 @@ export interface PeerConnectionLike {
     label: string,
     options: { ordered: boolean; maxRetransmits: number; protocol: string },
   ): DataChannelLike;
-  createOffer(): Promise<{ type: string; sdp?: string }>;
-  setLocalDescription(description: { type: string; sdp?: string }): Promise<void>;
+  createOffer(): Promise<SessionDescription>;
+  setLocalDescription(description: SessionDescription): Promise<void>;
   setRemoteDescription(description: { type: 'answer'; sdp: string }): Promise<void>;
   close(): void;
 }
@@ -62,7 +66,7 @@ export function webRtcCarrier({ url, open, fetch }: WebRtcOptions): ConnectCarri
       const options = { ordered: false, maxRetransmits: 0, protocol: WEB_PROTOCOL };
       const channel = connection.createDataChannel('claims', options);
       channel.binaryType = 'arraybuffer';
-      channel.onmessage = ({ data }) => {
+      channel.onmessage = ({ data }: { data: unknown }) => {
         if (data instanceof ArrayBuffer) events.message(new Uint8Array(data));
       };
       const opened = new Promise<void>((resolve, reject) => {

@@ -9,7 +9,7 @@ export interface WebSocketLike {
   onopen: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
+  onmessage: ((event: never) => void) | null;
   send(bytes: Uint8Array<ArrayBuffer>): void;
   close(): void;
 }
@@ -26,7 +26,7 @@ export function webSocketCarrier(open: (protocol: string) => WebSocketLike): Con
       socket.binaryType = 'arraybuffer';
       const timer = setTimeout(() => socket.close(), OPEN_MS_MAX);
       let fault = 'a connection that was refused';
-      socket.onmessage = ({ data }) => {
+      socket.onmessage = ({ data }: { data: unknown }) => {
         if (data instanceof ArrayBuffer) events.message(new Uint8Array(data));
       };
       socket.onerror = (event: { message?: string }) => {

@@ -6,7 +6,7 @@
  */
 import { ClaimwireError } from '../../errors.ts';
 import type { Clock } from '../clock.ts';
-import type { DatagramSocket } from './transport-udp.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
 
 /** An open connection. */
 export interface Carrier {

@@ -29,9 +29,11 @@ export interface LinkReceiver {
 export interface LinkStats {
   /** What carries the claims now. */
   transport: 'udp' | 'tcp' | 'tls' | 'websocket' | 'webrtc';
-  /** How often an `auto` link changed it. */
+  /** How often a link with two ways changed it. */
   transportSwitches: number;
   datagramsSent: number;
+  /** Of a WebSocket or data channel: messages sent; connections opened, not opened, and lost. */
+  messages?: { messagesSent: number; opened: number; openFailures: number; lost: number };
   /** Of all payers of the pool; absent without one. */
   pool?: PoolStats;
 }
