@@ -28,6 +28,7 @@ test-long: $(BUILT) $(NATIVE) ## the tests of random cases with all the cases th
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx tsc -p tsconfig.test.json
+	npx tsc -p tsconfig.browser.json
 	npx biome ci .
 	npx knip
 
@@ -91,9 +92,11 @@ $(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
 	npm install --prefix docs/typedoc --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
-$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json
+$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json rolldown.config.js
 	@rm -rf dist
 	npx tsc -p tsconfig.json
+	@npx rolldown -c --log-level warn
+	@rm dist/src/threads/boot.js.map dist/src/load/generator-thread.js.map
 	@chmod +x dist/tools/cli.js
 	@touch $@
 

@@ -81,6 +81,7 @@ export function treeSeconds(pid: number): number {
 
 interface ReadyLine {
   udp: string;
+  web: string | null;
   http: string;
   channels: number;
 }
@@ -89,18 +90,21 @@ export class NodeUnderTest {
   readonly data: string;
   readonly admin: AdminClient;
   readonly udp: HostPort;
+  /** Where it takes WebSocket and WebRTC peers. */
+  readonly web: HostPort | undefined;
   readonly channels: number;
   /** The arguments with which `claimwire load` reaches it. */
   readonly loadFlags: string[];
   readonly program: Program;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, data: string, { udp, http, channels }: ReadyLine, program: Program) {
+  private constructor(child: ChildProcess, data: string, { udp, web, http, channels }: ReadyLine, program: Program) {
     const tokenFile = join(data, 'admin-token');
     this.#child = child;
     this.program = program;
     this.data = data;
     this.udp = parseHostPort(udp)!;
+    this.web = web === null ? undefined : parseHostPort(web);
     this.channels = channels;
     this.admin = AdminClient.open({ http: `http://${http}`, tokenFile });
     this.loadFlags = ['--to', `udp://${udp}`, '--http', `http://${http}`, '--token-file', tokenFile];

@@ -8,6 +8,7 @@ import { BLOCK_BYTES, BLOCK_SIZES, SEGMENT_BYTES_MAX } from './journal/record.ts
 import { powerOfTwoAtLeast } from './ring/arena.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { BACKEND_CLAIMS_PER_MS, BACKEND_NAMES, type BackendChoice, type BackendName } from './verify/backend.ts';
+import { WEB_LIMITS } from './web/limits.ts';
 
 /** `pipeline`: a net thread, n verifiers and a commit thread. `lanes`: n threads that each run every step. */
 export type LayoutName = 'pipeline' | 'lanes';
@@ -32,6 +33,19 @@ export interface NodeOptions {
   /** Most TCP connections of a listener (each lane has one), in all and from one address. */
   tcpConnections?: number;
   tcpConnectionsPerAddress?: number;
+  /** Where WebSocket and WebRTC peers connect; by default nowhere. Needs the library `ws`. */
+  web?: HostPort | undefined;
+  /** Origins of pages that may connect there, like `https://shop.example`, or `*`. Programs send none, and are always let in. */
+  webOrigins?: readonly string[];
+  /** Takes WebRTC peers there as well, on the UDP port of the same number. Needs the library `node-datachannel`. */
+  webrtc?: boolean;
+  /** For a node that is itself behind NAT: `stun:HOST:PORT`, `turn:USER:PASSWORD@HOST:PORT`. */
+  iceServers?: readonly string[];
+  /** Most WebSocket and WebRTC peers, in all and from one address. */
+  webPeers?: number;
+  webPeersPerAddress?: number;
+  /** WebRTC offers that are answered in a second, in all; a quarter of them for one address. */
+  webOffersPerSecond?: number;
   http?: HostPort;
   /** Host names that requests to the admin interface may use, besides its address and localhost. */
   httpHosts?: readonly string[];
@@ -83,6 +97,8 @@ export const DEFAULT_HTTP: HostPort = { host: '127.0.0.1', port: 9394 };
 const VERIFIERS_MAX = 64;
 const LANES_MAX = 64;
 const TCP_CONNECTIONS_MAX = 65_536;
+/** Peers share one process. */
+const WEB_PEERS_MAX = 65_536;
 const RING_SLOTS_MAX = 65_536;
 /** The kernel's minimum. The table of a hot key takes 130 KB, that of a cold key 16 KB. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
@@ -133,6 +149,13 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     tls: options.tls,
     tcpConnections: options.tcpConnections ?? TCP_LIMITS.connectionsMax,
     tcpConnectionsPerAddress: options.tcpConnectionsPerAddress ?? TCP_LIMITS.connectionsPerAddressMax,
+    web: options.web,
+    webOrigins: options.webOrigins ?? [],
+    webrtc: options.webrtc ?? false,
+    iceServers: options.iceServers ?? [],
+    webPeers: options.webPeers ?? WEB_LIMITS.peersMax,
+    webPeersPerAddress: options.webPeersPerAddress ?? WEB_LIMITS.peersPerAddressMax,
+    webOffersPerSecond: options.webOffersPerSecond ?? WEB_LIMITS.offersPerSecond,
     http: options.http ?? DEFAULT_HTTP,
     httpHosts: options.httpHosts ?? [],
     layout,
@@ -157,6 +180,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     throw new ClaimwireError('CONFIG_INVALID', `lanes: expected 1 with dgram sockets, got ${config.lanes}`);
   expectRange('tcp-connections', config.tcpConnections, 1, TCP_CONNECTIONS_MAX);
   expectRange('tcp-connections-per-address', config.tcpConnectionsPerAddress, 1, TCP_CONNECTIONS_MAX);
+  expectWeb(config);
   expectRange('channels-max', config.channelsMax, 0, 20_000_000);
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
@@ -174,6 +198,21 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
       throw settingFault('http-host', `expected a name like node.example, without a port, got ${JSON.stringify(name)}`);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
   return config;
+}
+
+/** Throws CONFIG_INVALID. */
+function expectWeb({ web, webOrigins, webrtc, iceServers, ...config }: NodeConfig): void {
+  if (web === undefined && (webrtc || webOrigins.length > 0 || iceServers.length > 0))
+    throw settingFault('web', 'expected an address, as there are other settings of it, got none; give --web H:P');
+  expectRange('web-peers', config.webPeers, 1, WEB_PEERS_MAX);
+  expectRange('web-peers-per-address', config.webPeersPerAddress, 1, WEB_PEERS_MAX);
+  expectRange('web-offers', config.webOffersPerSecond, 1, 10_000);
+  for (const origin of webOrigins)
+    if (origin !== '*' && (!URL.canParse(origin) || new URL(origin).origin !== origin))
+      throw settingFault('web-origin', `expected an origin like https://shop.example, or *, got ${origin}`);
+  for (const server of iceServers)
+    if (!/^(stun:|turns?:([^\s:@]+:[^\s@]+@)?)[^\s:@]+:[0-9]{1,5}$/.test(server))
+      throw settingFault('ice-server', 'expected stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, got another text');
 }
 
 function socketKind({ sockets = 'auto' }: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {

@@ -65,7 +65,7 @@ export class ClaimwireError extends Error {
 /** Whether an error, or its cause, is that the disk or a quota is full: nothing was done, and nothing is damaged. */
 export function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code } = error as NodeJS.ErrnoException;
+  const { code } = error as { code?: string };
   return code === 'REGISTRY_FULL' || code === 'ENOSPC' || code === 'EDQUOT' || isDiskFull(error.cause);
 }
 

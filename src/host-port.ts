@@ -9,7 +9,7 @@ export interface HostPort {
   port: number;
 }
 
-type Scheme = 'udp' | 'tcp' | 'tls' | 'auto';
+type Scheme = 'udp' | 'tcp' | 'tls' | 'auto' | 'ws' | 'wss' | 'webrtc+http' | 'webrtc+https';
 
 export interface NodeAddress<Of extends Scheme = Scheme> extends HostPort {
   scheme: Of;
@@ -43,7 +43,7 @@ export function parseNodeAddress<Of extends Scheme>(
   schemes: readonly Of[],
   field: string,
 ): NodeAddress<Of> {
-  const [, prefix, rest = ''] = /^([a-z]+):\/\/(.*?)\/?$/i.exec(text) ?? [];
+  const [, prefix, rest = ''] = /^([a-z+]+):\/\/(.*?)\/?$/i.exec(text) ?? [];
   const scheme = schemes.find((known) => known === prefix?.toLowerCase());
   const address = parseHostPort(rest);
   if (scheme !== undefined && address !== undefined && address.port > 0) return { scheme, ...address };

@@ -28,7 +28,7 @@ import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
-import { hostPortText } from './host-port.ts';
+import { type HostPort, hostPortText } from './host-port.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
@@ -44,14 +44,15 @@ import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { WebProcess } from './threads/web-process.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
 import type { Kernel, KernelStart } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
 import { packageVersion } from './version.ts';
+import { zeroCounts } from './web/counters.ts';
 
-/** A stop drops claims that are still unverified after this time; payers send them again. */
 const DRAIN_MS_MAX = 5_000;
 /** What a node did, for its last log line. */
 export interface NodeTotals {
@@ -66,6 +67,8 @@ export interface NodeStartOptions extends NodeOptions {
   logger?: Logger;
   /** Called when the channels are known, before any claim is received: what is leased here is leased from the first claim on. */
   beforeReceiving?: (node: ClaimwireNode) => void;
+  /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
+  drainMsMax?: number;
 }
 
 /** A node in this process. */
@@ -73,6 +76,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
+  readonly #drainMsMax: number;
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
@@ -88,6 +92,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #beside = new Map<string, () => object>();
   #journals: Journals | undefined;
   #topology: Topology | undefined;
+  #web: WebProcess | undefined;
   #housekeeping: Housekeeping | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
@@ -105,6 +110,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   static async start({
     logger = stderrLogger,
     beforeReceiving = () => {},
+    drainMsMax = DRAIN_MS_MAX,
     ...options
   }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -120,7 +126,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
-      node = new ClaimwireNode(config, folder, logger);
+      node = new ClaimwireNode(config, folder, logger, drainMsMax);
       await node.#start(beforeReceiving);
       return node;
     } catch (error) {
@@ -128,15 +134,17 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       if (node !== undefined) {
         await node.#housekeeping?.stop();
         await node.#topology?.terminate();
+        await node.#web?.terminate();
       }
       await closeFolder(folder, logger);
       throw error;
     }
   }
 
-  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger) {
+  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger, drainMsMax: number) {
     const { backend } = config;
     this.#logger = logger;
+    this.#drainMsMax = drainMsMax;
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
@@ -188,6 +196,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   /** The TCP address, HOST:PORT. */
   get tcp(): string {
     return this.#topology?.tcp === undefined ? '' : hostPortText(this.#topology.tcp);
+  }
+  /** The address of WebSocket and WebRTC peers, HOST:PORT; empty without one. */
+  get web(): string {
+    return this.#web === undefined ? '' : hostPortText(this.#web.address);
   }
   /** The instruction set that the kernel uses, or null where the backend has none. */
   get kernelName(): string | null {
@@ -309,7 +321,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
-      counters: readCounters(this.#arena),
+      counters: { ...readCounters(this.#arena), web: this.#web?.counts ?? zeroCounts() },
       keyTables: this.#kernel?.stats() ?? null,
     };
   }
@@ -344,6 +356,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   async #startThreads(journals: Journals, token: string): Promise<void> {
     const { config } = this;
     const ports: MessagePort[] = [];
+    const webPorts: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
     const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
@@ -357,8 +370,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
         limits: { connectionsMax: tcpConnections, connectionsPerAddressMax: tcpConnectionsPerAddress },
       },
       onControlPort: (port) => ports.push(port),
+      ...(config.web && { onWebPort: (port: MessagePort) => webPorts.push(port) }),
       journals: journals.starts,
-      drainMsMax: DRAIN_MS_MAX,
+      drainMsMax: this.#drainMsMax,
       onFailure: (error) => this.#failBy(error),
     });
     this.#housekeeping = new Housekeeping({
@@ -371,7 +385,26 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       onFailure: (error) => this.#failBy(error),
     });
     this.#serveControl(this.#topology, ports, token);
+    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
+  }
+
+  #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
+    const {
+      tls,
+      webOrigins: origins,
+      webrtc,
+      iceServers,
+      webPeers,
+      webPeersPerAddress,
+      webOffersPerSecond,
+    } = this.config;
+    const limits = {
+      peersMax: webPeers,
+      peersPerAddressMax: webPeersPerAddress,
+      offersPerSecond: webOffersPerSecond,
+    };
+    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, this.#logger);
   }
 
   /** Answers the control messages of all threads' connections. */
@@ -405,7 +438,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
 
   async #stop(): Promise<NodeTotals> {
     await this.#housekeeping?.stop();
+    this.#web?.stopReceiving();
     await this.#topology?.stop();
+    await this.#web?.close();
     await this.#feed.stop();
     await this.#meter.stop();
     try {

@@ -13,6 +13,8 @@ export interface ReadyLine {
   udp: string;
   tcp: string;
   tls: boolean;
+  /** Where WebSocket and WebRTC peers connect. */
+  web: string | null;
   http: string;
   backend: string;
   kernel: string | null;

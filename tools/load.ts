@@ -38,8 +38,8 @@ const anyOption = (value: string, description: string, group: string) => ({ valu
 const OPTIONS = {
   to: {
     value: 'udp://H:P',
-    description: 'where the node takes claims; or tcp://H:P',
-    required: 'udp://HOST:PORT or tcp://HOST:PORT',
+    description: 'where the node takes claims; or tcp://H:P, ws://H:P, webrtc+http://H:P',
+    required: 'udp://HOST:PORT, tcp://HOST:PORT, ws://HOST:PORT or webrtc+http://HOST:PORT',
   },
   rate: {
     value: 'R|max',
@@ -127,7 +127,7 @@ const OPTIONS = {
   sockets: {
     value: 'N',
     description: 'a channel stays with its own',
-    defaultText: '16, tcp 4',
+    defaultText: '16, others 4',
     read: count(1, SOCKETS_MAX),
     group: TRAFFIC,
   },

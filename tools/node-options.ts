@@ -12,6 +12,7 @@ import { count, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
 const TLS = 'TCP and TLS:';
+const WEB = 'WebSocket and WebRTC (docs/transports.md):';
 const MACHINE = 'How it uses the machine:';
 const DURABLE = 'What is on the disk:';
 const LEDGER = 'The XRP Ledger (docs/ledger.md):';
@@ -90,6 +91,47 @@ export const SERVER_OPTIONS = {
     description: 'a name by which the admin interface may be called, beside its address and localhost; repeatable',
     repeatable: true,
     group: ADDRESSES,
+  },
+  web: {
+    value: 'H:P',
+    description: 'WebSocket and WebRTC peers, never the admin address; TLS where TCP has it; port 0 picks one',
+    defaultText: 'none',
+    read: hostPort,
+    group: WEB,
+  },
+  'web-origin': {
+    value: 'ORIGIN',
+    description: 'a page that may connect there, like https://shop.example, or * for any; repeatable',
+    repeatable: true,
+    group: WEB,
+  },
+  webrtc: { description: 'takes WebRTC peers too, on the UDP port of the same number', group: WEB },
+  'ice-server': {
+    value: 'URL',
+    description: 'stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, for a node that is itself behind NAT; repeatable',
+    repeatable: true,
+    group: WEB,
+  },
+  'web-peers': {
+    value: 'N',
+    description: 'most peers there',
+    defaultText: '4096',
+    read: count(1, CONNECTIONS_MAX),
+    group: WEB,
+  },
+  'web-peers-per-address': {
+    value: 'N',
+    description: 'of these from one address',
+    defaultText: '1024',
+    read: count(1, CONNECTIONS_MAX),
+    group: WEB,
+  },
+  'web-offers': {
+    value: 'N',
+    description: 'WebRTC offers answered in a second, a quarter of them for one address',
+    defaultText: '100',
+    read: count(1, 10_000),
+    group: WEB,
   },
   'tls-cert': { value: 'FILE', description: 'PEM certificate: with it and its key, TCP is TLS', group: TLS },
   'tls-key': { value: 'FILE', description: 'PEM key of the certificate', group: TLS },
@@ -261,6 +303,10 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     tcp: values.tcp,
     http: values.http,
     httpHosts: values['http-host'],
+    web: values.web,
+    webOrigins: values['web-origin'],
+    webrtc: values.webrtc,
+    iceServers: values['ice-server'],
     backend: values.backend,
     layout: values.layout,
     sockets: values.sockets,
@@ -282,6 +328,9 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)
     options.tcpConnectionsPerAddress = values['tcp-connections-per-address'];
+  if (values['web-peers'] !== undefined) options.webPeers = values['web-peers'];
+  if (values['web-peers-per-address'] !== undefined) options.webPeersPerAddress = values['web-peers-per-address'];
+  if (values['web-offers'] !== undefined) options.webOffersPerSecond = values['web-offers'];
   if (values.lanes !== undefined) options.lanes = values.lanes;
   if (values.verifiers !== undefined) options.verifiers = values.verifiers;
   if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];

@@ -53,6 +53,7 @@ export function readyLine({ node, http, ledger }: ServingNode): ReadyLine {
     udp: node.udp,
     tcp: node.tcp,
     tls: node.config.tls !== undefined,
+    web: node.web === '' ? null : node.web,
     http,
     backend: node.backend,
     kernel: node.kernelName,

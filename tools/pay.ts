@@ -31,7 +31,8 @@ export const command = defineCommand({
   options: {
     to: {
       value: 'udp://H:P',
-      description: "the node's address; or tcp://H:P, tls://H:P, or auto://H:P: UDP, and TCP while UDP gets no answer",
+      description:
+        "the node's address; or tcp://H:P, tls://H:P, or auto://H:P: UDP, and TCP while UDP gets no answer; ws://, wss://, webrtc+http:// and webrtc+https:// reach its --web address",
       default: 'udp://127.0.0.1:9393',
     },
     key: {

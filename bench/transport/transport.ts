@@ -1,5 +1,5 @@
 /**
- * bench:transport: the same claims over UDP, TCP and HTTP POST, verified by the same kernel.
+ * bench:transport: the same claims over UDP, TCP, WebSocket, WebRTC and HTTP POST, verified by the same kernel.
  *
  * Main thread; node, load and HTTP server are processes of their own. UDP and TCP take turns at one node, so that
  * other load on the machine affects both; ratios are of neighbouring turns. All that is acknowledged is reconciled and compared
@@ -8,13 +8,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { assert } from '../../src/errors.ts';
 import { nativeUdpFault } from '../../src/transport/udp-native.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
 import { measureHttp } from '../path/http-peer.ts';
-import { type ProvenLoad, provenLoad } from '../path/load.ts';
 import { measureOne } from './one.ts';
+import { type Turn, Turns } from './turns.ts';
+import { measureWeb, WEB_FLAGS } from './web.ts';
 
 interface Durations {
   /** Of UDP and TCP each, a repeat. */
@@ -32,47 +32,11 @@ const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, warmup: 0.
 const PACED_RATE = 100_000;
 
 const TRANSPORTS = ['udp', 'tcp'] as const;
-type Transport = (typeof TRANSPORTS)[number];
-type Turn = Record<Transport, ProvenLoad>;
+type BothTurn = Turn<(typeof TRANSPORTS)[number]>;
 
 const hasAddon = nativeUdpFault() === undefined;
 const pem = (name: string) => fileURLToPath(new URL(`../../../test/support/${name}`, import.meta.url));
 const TLS_FLAGS = ['--tls-cert', pem('wire-tls-cert.pem'), '--tls-key', pem('wire-tls-key.pem')];
-
-/** Runs loads on one node, each continuing from the amounts of the last. */
-class Turns {
-  readonly #node: NodeUnderTest;
-  readonly #context: BenchContext;
-  #drops = 0;
-  #taken = 0;
-
-  constructor(node: NodeUnderTest, context: BenchContext) {
-    this.#node = node;
-    this.#context = context;
-  }
-
-  /** Runs both transports with the same flags, in alternating order. */
-  async take(name: string, flags: readonly string[]): Promise<Turn> {
-    const isSwapped = (this.#taken++ + this.#context.repeat) % 2 === 1;
-    const turn: Partial<Turn> = {};
-    for (const transport of isSwapped ? TRANSPORTS.toReversed() : TRANSPORTS)
-      turn[transport] = await this.#load(transport, name, flags);
-    return turn as Turn;
-  }
-
-  async #load(transport: Transport, name: string, flags: readonly string[]): Promise<ProvenLoad> {
-    const { host, port } = this.#node.udp;
-    const load = await provenLoad(this.#node, ['--to', `${transport}://${host}:${port}`, ...flags], this.#drops);
-    const { result, step, work, perSecond, committedDrops } = load;
-    const { sender, reconciliation, target } = result;
-    assert((sender === 'tcp') === (transport === 'tcp'), `claims go by ${transport}, not by ${sender}`);
-    this.#drops = committedDrops;
-    this.#context.note(
-      `${name}, ${transport}: ${target!.layout}, ${target!.backend}, ${Math.round(perSecond)}/s; ${committedDrops} drops committed, all ${reconciliation!.acknowledgedDrops} acknowledged there; ${work.verified} verified, ${work.superseded} superseded, ${work.already} already covered, ${work.socketDrops} datagrams dropped by the system, ${step.unanswered} unanswered, ${step.late.claims} late`,
-    );
-    return load;
-  }
-}
 
 class TransportBench {
   readonly #folder = benchFolder('transport');
@@ -84,6 +48,7 @@ class TransportBench {
     const figures = await this.#run('node', [], (node) => measureBoth(node, durations, context));
     const [tlsUs] = await this.#run('tls', TLS_FLAGS, (node) => measureOne(node, ['tls'], durations.perRound));
     figures['transport.tlsOneUs'] = tlsUs!;
+    Object.assign(figures, await this.#run('web', WEB_FLAGS, (node) => measureWeb(node, webRuns(durations), context)));
     if (hasAddon) {
       const { perSecond, p50Ms, p99Ms } = await measureHttp(durations.http, context.note);
       figures['transport.httpClaimsPerSecond'] = perSecond;
@@ -95,8 +60,8 @@ class TransportBench {
     if (context.quick) return figures;
     this.#pipeline ??= await this.#run('pipeline', ['--layout', 'pipeline'], async (node) => {
       const turns = new Turns(node, context);
-      await turns.take('not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
-      const { udp, tcp } = await turns.take('pipeline', maxRate(durations));
+      await turns.take(TRANSPORTS, 'not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
+      const { udp, tcp } = await turns.take(TRANSPORTS, 'pipeline', maxRate(durations));
       return {
         'transport.pipelineUdpClaimsPerSecond': udp.perSecond,
         'transport.pipelineTcpClaimsPerSecond': tcp.perSecond,
@@ -117,13 +82,13 @@ class TransportBench {
 async function measureBoth(node: NodeUnderTest, durations: Durations, context: BenchContext): Promise<Figures> {
   const turns = new Turns(node, context);
   // A warm-up, as the first run meets cold keys and code that is not compiled yet.
-  await turns.take('not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
-  const atMaximum: Turn[] = [];
-  while (atMaximum.length < durations.turns) atMaximum.push(await turns.take('max', maxRate(durations)));
+  await turns.take(TRANSPORTS, 'not counted', ['--rate', 'max', ...seconds(0.2, 0)]);
+  const atMaximum: BothTurn[] = [];
+  while (atMaximum.length < durations.turns) atMaximum.push(await turns.take(TRANSPORTS, 'max', maxRate(durations)));
   const rate = ['--rate', String(PACED_RATE), ...seconds(durations.paced, durations.warmup)];
-  const paced = await turns.take('paced', rate);
+  const paced = await turns.take(TRANSPORTS, 'paced', rate);
   const [udpUs, tcpUs] = await measureOne(node, TRANSPORTS, durations.perRound);
-  const middleOf = (value: (turn: Turn) => number) => middle(atMaximum.map(value));
+  const middleOf = (value: (turn: BothTurn) => number) => middle(atMaximum.map(value));
   const figures: Figures = { 'transport.tcpVsUdp': middleOf(({ udp, tcp }) => tcp.perSecond / udp.perSecond) };
   for (const transport of TRANSPORTS) {
     const name = `transport.${transport}`;
@@ -143,6 +108,13 @@ function middle(values: readonly number[]): number {
 }
 function seconds(duration: number, warmup: number): string[] {
   return ['--duration', String(duration), '--warmup', String(warmup)];
+}
+function webRuns(durations: Durations): { maximum: string[]; paced: string[]; warm: string[] } {
+  return {
+    maximum: maxRate(durations),
+    paced: seconds(durations.paced, durations.warmup),
+    warm: ['--rate', 'max', ...seconds(0.2, 0)],
+  };
 }
 function maxRate({ maximum, warmup }: Durations): string[] {
   return ['--rate', 'max', ...seconds(maximum, warmup)];

@@ -6,7 +6,7 @@ import { type Committed, type CommittedBounds, learnCommitted } from './committe
 import type { Flow } from './flow.ts';
 import type { Inflight } from './inflight.ts';
 import type { ResumedChannel } from './resume.ts';
-import type { StateEntry, StateFile } from './state/state-file.ts';
+import type { PayerState, StateEntry } from './state/payer-state.ts';
 import type { ClaimAck } from './waiter-queue.ts';
 
 /** What a channel needs of its payer. */
@@ -15,8 +15,8 @@ export interface ChannelParts {
   readonly inflight: Inflight;
   /** What is known of the committed amount before the node is asked. */
   readonly bounds: CommittedBounds;
-  /** The state file and the channel's entry in it, if there is one. */
-  readonly state: { readonly file: StateFile; readonly entry: StateEntry } | undefined;
+  /** What is kept over restarts and the channel's entry in it, if it is. */
+  readonly state: { readonly kept: PayerState; readonly entry: StateEntry } | undefined;
   /** The node's best claim, its signature checked. */
   readonly prove: () => Promise<ResumedChannel>;
 }
@@ -64,7 +64,7 @@ export class PaymentChannel {
     if (state === undefined || this.#parts.inflight.isShut)
       return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const written = state.file.record(state.entry, amount, this.#parts.flow);
+    const written = state.kept.record(state.entry, amount, this.#parts.flow);
     if (written === undefined) return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     return abortable(signal, () => this.#claimWritten(amount, written, signal));
   }
@@ -140,7 +140,7 @@ export class PaymentChannel {
   async #goOn({ committed, sequence }: Committed): Promise<void> {
     const { state } = this.#parts;
     this.#parts.flow.resume(committed, sequence ?? this.#parts.flow.lastSequence);
-    if (state !== undefined) await state.file.record(state.entry, committed, this.#parts.flow);
+    if (state !== undefined) await state.kept.record(state.entry, committed, this.#parts.flow);
     this.#isKnown = true;
   }
 

@@ -32,11 +32,13 @@ export function timeoutError(payer: Payer, channelId: bigint, amount: bigint): C
 
 /** Whether nothing listens at the peer. */
 export function isRefused(error: Error): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+  const { code } = error as { code?: string };
+  // A browser does not say why there is no connection.
+  return code === 'ECONNREFUSED' || code === 'CONNECT_FAILED';
 }
 
 export function unreachableError(peer: string, cause: Error): ClaimwireError {
-  const { code } = cause as NodeJS.ErrnoException;
+  const { code } = cause as { code?: string };
   const message = `expected a node at ${peer}, got ${code ?? cause.message}, check the address and that the node runs there`;
   return new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause });
 }

@@ -7,14 +7,3 @@ export interface Clock {
   /** Calls back after the input that is ready now has been read. */
   afterInput(callback: () => void): void;
 }
-
-export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-  afterInput(callback) {
-    setImmediate(callback);
-  },
-};

@@ -1,10 +1,7 @@
 /** What a payer counts, and the distribution of its claims' waiting times. Payer's thread. */
-import { build } from 'hdr-histogram-js';
 import { statusName } from '../../protocol/layout.ts';
 import type { LinkStats } from './links/peer-link.ts';
-
-/** Longer waits count as this one, microseconds. Three digits up to a minute need 17 buckets of 4 KiB. */
-const WAIT_US_MAX = 60_000_000;
+import { WaitHistogram } from './wait-histogram.ts';
 
 /** A distribution of milliseconds. */
 export interface Percentiles {
@@ -56,15 +53,15 @@ export class PayerCounters {
   /** Why the socket last failed, for the message of a timeout; cleared by any ack. */
   lastSocketError: string | undefined;
   readonly acksByStatus = new Float64Array(256);
-  readonly #waits = build({ highestTrackableValue: WAIT_US_MAX, numberOfSignificantValueDigits: 3, autoResize: false });
+  readonly #waits = new WaitHistogram();
 
   socketFault(error: Error): void {
     this.socketErrors += 1;
-    this.lastSocketError = (error as NodeJS.ErrnoException).code ?? error.message;
+    this.lastSocketError = (error as { code?: string }).code ?? error.message;
   }
 
   waited(milliseconds: number): void {
-    this.#waits.recordValue(Math.min(Math.max(Math.round(milliseconds * 1000), 1), WAIT_US_MAX));
+    this.#waits.record(milliseconds * 1000);
   }
 
   acks(): Record<string, number> {
@@ -77,16 +74,15 @@ export class PayerCounters {
 
   rtt(): Percentiles {
     const waits = this.#waits;
-    const count = waits.totalCount;
-    const at = (percentile: number): number => (count === 0 ? 0 : waits.getValueAtPercentile(percentile) / 1000);
+    const at = (percent: number): number => waits.percentile(percent) / 1000;
     return {
-      count,
-      minMs: count === 0 ? 0 : waits.minNonZeroValue / 1000,
+      count: waits.count,
+      minMs: waits.min / 1000,
       p50Ms: at(50),
       p90Ms: at(90),
       p99Ms: at(99),
       p999Ms: at(99.9),
-      maxMs: count === 0 ? 0 : waits.maxValue / 1000,
+      maxMs: waits.max / 1000,
     };
   }
 }

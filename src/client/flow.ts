@@ -12,7 +12,7 @@ import {
   FRAME_CLAIM,
 } from '../../protocol/layout.ts';
 import type { HeapEntry } from './deadline-heap.ts';
-import type { Signer } from './keys/signer.ts';
+import type { Signer } from './keys/secp256k1-signer.ts';
 import { isUpTo, WaiterQueue } from './waiter-queue.ts';
 
 /** Sequences older than this many would look newer, since u32 wraps around. */

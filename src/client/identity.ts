@@ -1,9 +1,10 @@
 /** What a channel is opened with, checked. Payer's thread. */
+import { hexToBytes } from '@noble/hashes/utils.js';
 import { LEDGER_CHANNEL_ID_BYTES, type ProfileName, U64_MAX } from '../../protocol/layout.ts';
 import { invalid } from './claim-errors.ts';
 import type { FlowIdentity } from './flow.ts';
-import { type KeyPair, keySigner } from './keys/key-file.ts';
-import type { Signer } from './keys/signer.ts';
+import type { KeyPair } from './keys/key-pair.ts';
+import type { Signer } from './keys/secp256k1-signer.ts';
 
 /** A channel and the key that signs its claims. */
 export interface ChannelIdentityOptions {
@@ -17,10 +18,16 @@ export interface ChannelIdentityOptions {
   profile?: ProfileName;
 }
 
-/** Throws ClaimwireError INPUT_INVALID or KEY_FILE_INVALID (a key whose halves do not match). */
-export function channelIdentity({ key, profile = 'xrpl', ...options }: ChannelIdentityOptions): FlowIdentity {
+/**
+ * Throws ClaimwireError INPUT_INVALID or KEY_FILE_INVALID (a key whose halves do not match).
+ * @param keySigner differs between Node and a page
+ */
+export function channelIdentity(
+  { key, profile = 'xrpl', ...options }: ChannelIdentityOptions,
+  keySigner: (key: KeyPair) => Signer,
+): FlowIdentity {
   const ledgerChannelId = ledgerIdBytes(options.ledgerChannelId);
-  const channelId = options.channelId ?? Buffer.from(ledgerChannelId).readBigUInt64BE(0);
+  const channelId = options.channelId ?? new DataView(ledgerChannelId.buffer).getBigUint64(0);
   if (profile !== 'xrpl' && profile !== 'link') throw invalid(`profile: expected xrpl or link, got ${profile}`);
   expectU64(channelId, 'channelId');
   return { channelId, ledgerChannelId, profile, signer: 'signClaim' in key ? key : keySigner(key) };
@@ -32,7 +39,7 @@ export function expectU64(value: bigint, name: string): void {
 
 function ledgerIdBytes(id: Uint8Array | string): Uint8Array {
   if (typeof id === 'string') {
-    if (/^[0-9a-f]{64}$/i.test(id)) return Uint8Array.from(Buffer.from(id, 'hex'));
+    if (/^[0-9a-f]{64}$/i.test(id)) return hexToBytes(id);
     throw invalid(`ledgerChannelId: expected 64 hex digits, got ${id.length} characters`);
   }
   if (id.length === LEDGER_CHANNEL_ID_BYTES) return id.slice();

@@ -5,7 +5,6 @@
  * ALREADY, whatever the signature) comes before rule 7 (the signature), so the node answers ALREADY where it holds the
  * amount and a refusal where it does not. The answer is recognised by the question's timestamp, 52 random bits.
  */
-import { randomBytes } from 'node:crypto';
 import { encodeClaim } from '../../protocol/claim.ts';
 import {
   ACK_AMOUNT,
@@ -95,7 +94,8 @@ export class Questions {
       });
     if (this.#closed) throw closedError();
     return await new Promise<boolean>((resolve, reject) => {
-      const bits = TIMESTAMP_PREFIX | (randomBytes(8).readBigUInt64BE() >> 12n);
+      const [random] = crypto.getRandomValues(new BigUint64Array(1));
+      const bits = TIMESTAMP_PREFIX | (random! >> 12n);
       const claim = new DataView(new ArrayBuffer(CLAIM_BYTES));
       const fields = { channelId, sequence: QUESTION_SEQUENCE, amount, signature: INVALID_SIGNATURE, timestamp: 0 };
       encodeClaim(claim, 0, fields);

@@ -17,13 +17,13 @@ const LINGER_MS = 1_000;
 export class Answers {
   readonly #challenges: Challenges;
   readonly #counters: GatewayCounters;
-  readonly #spentOf: (channel: Channel) => bigint;
+  readonly #baseOf: (channel: Channel) => bigint;
 
-  /** @param spentOf drops charged on a channel so far */
-  constructor(challenges: Challenges, counters: GatewayCounters, spentOf: (channel: Channel) => bigint) {
+  /** @param baseOf the drops that a channel's next voucher counts from */
+  constructor(challenges: Challenges, counters: GatewayCounters, baseOf: (channel: Channel) => bigint) {
     this.#challenges = challenges;
     this.#counters = counters;
-    this.#spentOf = spentOf;
+    this.#baseOf = baseOf;
   }
 
   /** 402 with a fresh challenge. Drops spent are told to nobody but the channel's own payer. */
@@ -61,7 +61,7 @@ export class Answers {
     { channel }: Payment,
     price: bigint,
   ): void {
-    const challenge = this.#challenges.issue(price, upperHex(channel.ledgerChannelId), this.#spentOf(channel));
+    const challenge = this.#challenges.issue(price, upperHex(channel.ledgerChannelId), this.#baseOf(channel));
     const detail = `${reason}; nothing was charged`;
     const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail });
     const headers = ['WWW-Authenticate', challenge.text, 'Cache-Control', 'no-store', 'Content-Type', PROBLEM];
@@ -102,7 +102,7 @@ export class Answers {
 
   #challenge(price: bigint, channel: Channel | undefined): { id: string; text: string } {
     if (channel === undefined) return this.#challenges.issue(price, '', 0n);
-    return this.#challenges.issue(price, upperHex(channel.ledgerChannelId), this.#spentOf(channel));
+    return this.#challenges.issue(price, upperHex(channel.ledgerChannelId), this.#baseOf(channel));
   }
 }
 

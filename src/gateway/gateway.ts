@@ -95,7 +95,7 @@ export class Gateway {
     });
     const settings = { ...PAYMENTS, ...options.payments };
     this.#payments = new Payments(options, challenges, settings, this.counters, system.clock);
-    this.#answers = new Answers(challenges, this.counters, ({ channelId }) => options.meter.spent(channelId));
+    this.#answers = new Answers(challenges, this.counters, ({ channelId }) => this.#payments.voucherBase(channelId));
     this.#replies = new Replies({ ...REPLY_LIMITS, ...options.replyLimits });
     this.#upstream = new Upstream(options.upstream, { ...UPSTREAM_LIMITS, ...options.upstreamLimits });
     this.#streaming = new Streaming(this.#payments, this.counters, options.topUpMs ?? TOP_UP_MS);

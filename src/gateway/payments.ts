@@ -21,6 +21,7 @@ import { Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
 import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
 import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
+import { VoucherMarks } from './voucher-marks.ts';
 
 const BUSY: Verdict = { kind: 'busy' };
 
@@ -34,6 +35,7 @@ export class Payments {
   readonly #sessions: Sessions;
   readonly #sources: Sources;
   readonly #ledger: Ledger;
+  readonly #marks = new VoucherMarks();
   #sequence = 0;
 
   constructor(
@@ -64,6 +66,16 @@ export class Payments {
     const token = credentialOf(authorization, SESSION_SCHEME);
     if (token !== undefined) return this.#bySession(token, price, repeatKey);
     return refused('payment-required', `this costs ${price} drops`);
+  }
+
+  /**
+   * The amount that the next voucher of a channel counts from: what was charged, and where claims came another way, what
+   * they have committed.
+   */
+  voucherBase(channelId: bigint): bigint {
+    const spent = this.#parts.meter.spent(channelId);
+    const committed = this.#parts.node.channel(channelId)?.committed ?? 0n;
+    return committed > this.#marks.of(channelId) && committed > spent ? committed : spent;
   }
 
   /** More for the same request, while it streams: charged to its channel as soon as claims cover it, or PAYMENT_REQUIRED. */
@@ -121,16 +133,19 @@ export class Payments {
   ): Promise<Verdict> {
     const key = `${challengeId}:${voucher.amount.toString(36)}`;
     const proof = voucher.signature;
-    if (voucher.amount < this.#parts.meter.spent(channel.channelId) + price) {
+    const { channelId } = channel;
+    const isLate = voucher.amount <= channel.committed && voucher.amount > this.#marks.of(channelId);
+    if (isLate || voucher.amount < this.#parts.meter.spent(channelId) + price) {
       const fault = this.#signatureFault(this.#verify(voucher, signature, channel));
       if (fault !== undefined) return fault;
       // The same credential again: its answer may be stored. Otherwise what it pays was spent.
-      const spent = this.#parts.meter.spent(channel.channelId);
-      if (voucher.amount <= spent) return { kind: 'repeated', key, proof, channel };
-      return short(voucher, spent, price, channel);
+      if (voucher.amount <= this.#parts.meter.spent(channelId)) return { kind: 'repeated', key, proof, channel };
+      return short(voucher, this.voucherBase(channelId), price, channel);
     }
     const fault = await this.#commit(voucher, signature, channel);
     if (fault !== undefined) return fault;
+    // The same claim came another way meanwhile.
+    if (voucher.amount > this.#marks.of(channelId)) return short(voucher, this.voucherBase(channelId), price, channel);
     return await this.#settle(voucher, channel, price, { key, proof, challengeId });
   }
 
@@ -215,6 +230,7 @@ export class Payments {
   /** Sees that the voucher's own signature is sound and its amount durable; otherwise says why not. */
   async #commit(voucher: Voucher, signature: Uint8Array, channel: Channel): Promise<Verdict | undefined> {
     const isNew = voucher.amount > channel.committed;
+    let isFirst = false;
     if (isNew) {
       this.#sequence = (this.#sequence + 1) >>> 0;
       const claim = claimOf(voucher, signature, this.#sequence, this.#clock.wall());
@@ -226,14 +242,17 @@ export class Payments {
       }
       if (status !== 'COMMITTED' && status !== 'ALREADY')
         return statusRefusal(status, channel, this.#ledger.notFound());
+      isFirst = status === 'COMMITTED';
     }
     // A node answers ALREADY without a look at the signature, and one answer may cover several claims. So it is this claim
     // that must stand in the node's books, or its signature is checked here.
     const now = isNew ? (this.#parts.node.channel(channel.channelId) ?? channel) : channel;
     // An amount that was raised without a claim has 64 zeros there, which are nobody's signature.
     const isInBooks = now.committed === voucher.amount && Buffer.compare(now.signature, signature) === 0;
-    if (isInBooks && signature.some((byte) => byte !== 0)) return undefined;
-    return this.#signatureFault(this.#verify(voucher, signature, channel));
+    const isSound = isInBooks && signature.some((byte) => byte !== 0);
+    const fault = isSound ? undefined : this.#signatureFault(this.#verify(voucher, signature, channel));
+    if (fault === undefined && isFirst) this.#marks.note(channel.channelId, voucher.amount);
+    return fault;
   }
 
   #verify(voucher: Voucher, signature: Uint8Array, { ledgerChannelId, publicKey }: Channel): SignatureVerdict {

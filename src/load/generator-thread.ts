@@ -10,6 +10,7 @@ import { LoadChannels, type SharedChannels } from './channels.ts';
 import { openCorpus } from './corpus.ts';
 import { Generator, type SendTotals } from './generator.ts';
 import type { LinkOptions, LoadLink } from './links/link.ts';
+import { CarrierLink } from './links/link-carrier.ts';
 import { DgramLink } from './links/link-dgram.ts';
 import { NativeLink } from './links/link-native.ts';
 import { TcpLink } from './links/link-tcp.ts';
@@ -102,6 +103,7 @@ function openLink(settings: LoadSettings, channels: LoadChannels, { sink }: Gene
   const { target, sender, sockets, perDatagram } = settings;
   const options: LinkOptions = { host: target.host, port: target.port, sockets, perDatagram, sink };
   if (target.protocol === 'tcp') return TcpLink.open(channels.arena.view, options);
+  if (target.protocol !== 'udp') return CarrierLink.open(channels.arena.view, target.protocol, options);
   const isNative = sender === 'native' || (sender === 'auto' && nativeUdpFault() === undefined);
   return isNative ? NativeLink.open(channels, options) : DgramLink.open(channels.arena.view, options);
 }

@@ -1,7 +1,7 @@
 /**
  * The pool of import workers, which parse the lines of bulk imports so that the main thread stays free. Main thread.
  */
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { ParsedLines } from './import-lines.ts';
 
 /** Parses blocks of NDJSON lines, one block of each importer in turn. */
@@ -14,21 +14,30 @@ export interface LineParser {
 /** Imports are rare: a thread starts with the first block and ends after so much idle time. */
 const IDLE_MS = 5_000;
 
+type Pool = Piscina<Uint8Array, ParsedLines>;
+
 /** @param threads most worker threads, 1 or more */
 export function importPool(threads: number): LineParser {
-  const pool = new Piscina<Uint8Array, ParsedLines>({
+  let pool: Promise<Pool> | undefined;
+  const queue = new FairQueue(threads, async (block: Uint8Array<ArrayBuffer>) => {
+    pool ??= openPool(threads);
+    return (await pool).run(block, { transferList: [block.buffer] });
+  });
+  return {
+    parse: (block, importer) => queue.run(importer, block),
+    close: async () => (await pool)?.destroy(),
+  };
+}
+
+/** The library is loaded with the first import: most nodes see none between a start and a stop. */
+async function openPool(threads: number): Promise<Pool> {
+  const { Piscina } = await import('piscina');
+  return new Piscina({
     filename: new URL('./import-worker.js', import.meta.url).href,
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: IDLE_MS,
   });
-  const queue = new FairQueue(threads, (block: Uint8Array<ArrayBuffer>) =>
-    pool.run(block, { transferList: [block.buffer] }),
-  );
-  return {
-    parse: (block, importer) => queue.run(importer, block),
-    close: () => pool.destroy(),
-  };
 }
 
 interface Waiting<Input, Output> {

@@ -44,6 +44,8 @@ export interface ThreadContext extends ThreadSettings {
   controlPort: MessagePort;
   /** Brings claims that the node's own program submits, to the first thread with sockets. */
   localPort?: MessagePort | undefined;
+  /** Brings claims of the web process (src/web). */
+  webPort?: MessagePort | undefined;
   /** Where claims are received. Threads after the first share the first one's address. */
   udp: HostPort & { isShared: boolean };
   journal: LaneStart;

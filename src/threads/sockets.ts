@@ -10,11 +10,13 @@ import {
   TRANSPORT_LOCAL,
   TRANSPORT_TCP,
   TRANSPORT_UDP,
+  TRANSPORT_WEB,
   type Transport,
 } from '../transport/transport.ts';
 import { UdpTransport } from '../transport/udp.ts';
 import { BatchUdpTransport } from '../transport/udp-batch.ts';
 import { bindSharedStream } from '../transport/udp-native.ts';
+import { WebTransport } from '../transport/web.ts';
 import type { ThreadContext, ThreadReady } from './context.ts';
 
 const SEND_FAILED = counterIndex('dropped.sendFailed');
@@ -23,12 +25,14 @@ const SOCKET_BUFFER = counterIndex('dropped.socketBuffer');
 type Udp = UdpTransport | BatchUdpTransport;
 
 export class Sockets {
-  /** By transport id. */
+  /** By transport id, with holes: so it is gone through by methods, which pass over them. */
   readonly transports: readonly Transport[];
   readonly #udp: Udp;
   readonly #tcp: TcpTransport;
   /** Of the first thread with sockets. */
   readonly #local: LocalTransport | undefined;
+  /** Where the node has a web process. */
+  readonly #web: WebTransport | undefined;
   readonly #control: RemoteControl;
   readonly #counters: Counters;
   #drops = 0;
@@ -38,12 +42,15 @@ export class Sockets {
   private constructor(
     udp: Udp,
     tcp: TcpTransport,
-    local: LocalTransport | undefined,
+    { localPort, webPort }: ThreadContext,
     control: RemoteControl,
     counters: Counters,
   ) {
     this.#udp = udp;
+    const local = localPort && new LocalTransport(localPort);
+    const web = webPort && new WebTransport(webPort);
     this.#local = local;
+    this.#web = web;
     this.#tcp = tcp;
     this.#control = control;
     this.#counters = counters;
@@ -51,6 +58,7 @@ export class Sockets {
       [TRANSPORT_UDP]: udp,
       [TRANSPORT_TCP]: tcp,
       ...(local && { [TRANSPORT_LOCAL]: local }),
+      ...(web && { [TRANSPORT_WEB]: web }),
     });
   }
 
@@ -66,14 +74,13 @@ export class Sockets {
       return TcpTransport.open({ listen: place, limits, clock, ...(tls && { tls }) }, counters, control);
     };
     const wanted = listen ?? udp.address;
-    const local = context.localPort && new LocalTransport(context.localPort);
     try {
-      return new Sockets(udp, await open(wanted), local, control, counters);
+      return new Sockets(udp, await open(wanted), context, control, counters);
     } catch (error) {
       // The system picked a port that is free for UDP, which may not be free for TCP.
       const isPicked = listen === undefined && context.udp.port === 0;
       if (isPicked && (error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-        return new Sockets(udp, await open({ ...wanted, port: 0 }), local, control, counters);
+        return new Sockets(udp, await open({ ...wanted, port: 0 }), context, control, counters);
       throw Object.assign(error as Error, { flag: '--tcp' });
     }
   }
@@ -85,13 +92,16 @@ export class Sockets {
 
   /** Called once, when the steps are ready. `onPayloads` is called before each run of payloads. */
   startReceiving(sink: StreamSink, onPayloads: () => void): void {
-    for (const transport of this.transports) transport.startReceiving(sink, onPayloads);
+    this.transports.forEach((transport) => {
+      transport.startReceiving(sink, onPayloads);
+    });
   }
 
   /** Called once a turn, after slots were freed: resumes connections that waited, and counts the kernel's drops. */
   afterTurn(): void {
     this.#tcp.resume();
     this.#local?.resume();
+    this.#web?.resume();
     const drops = this.#udp instanceof BatchUdpTransport ? this.#udp.drops : 0;
     if (drops === this.#drops) return;
     this.#counters.add(SOCKET_BUFFER, drops - this.#drops);
@@ -99,7 +109,9 @@ export class Sockets {
   }
 
   stopReceiving(): void {
-    for (const transport of this.transports) transport.stopReceiving();
+    this.transports.forEach((transport) => {
+      transport.stopReceiving();
+    });
   }
 
   async close(): Promise<void> {

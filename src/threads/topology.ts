@@ -19,6 +19,8 @@ export interface TopologyOptions {
   tcp: Omit<TcpStart, 'isShared'>;
   /** Called with the main thread's end of each thread's channel for control messages. */
   onControlPort: (port: MessagePort) => void;
+  /** Called with the main thread's end of each thread's port for the web process, in the order of rings. */
+  onWebPort?: ((port: MessagePort) => void) | undefined;
   /** Where each ring's claims are journaled. */
   journals: readonly LaneStart[];
   /** The longest wait for claims in flight when stopping, milliseconds. */
@@ -161,6 +163,7 @@ export class Topology {
     const isFirst = role === 'net' || (role === 'lane' && ring === 0);
     const { port1, port2 } = new MessageChannel();
     this.#options.onControlPort(port1);
+    const webPort = role === 'net' || role === 'lane' ? this.#openWebPort() : undefined;
     const context: ThreadContext = {
       role,
       memory: this.#arena.memory,
@@ -175,11 +178,12 @@ export class Topology {
       tcp: { ...this.#options.tcp, listen: this.tcp, isShared: ring > 0 },
       controlPort: port2,
       localPort: isFirst ? this.#localPort : undefined,
+      webPort,
       journal: this.#options.journals[ring]!,
     };
     const worker = new Worker(new URL('./boot.js', import.meta.url), {
       workerData: context,
-      transferList: isFirst ? [port2, this.#localPort] : [port2],
+      transferList: [port2, ...(isFirst ? [this.#localPort] : []), ...(webPort ? [webPort] : [])],
       name: role,
     });
     this.#workers.push(worker);
@@ -189,6 +193,14 @@ export class Topology {
       this.tcp = message.tcp;
       this.receiveBufferBytes = message.receiveBufferBytes ?? 0;
     }
+  }
+
+  #openWebPort(): MessagePort | undefined {
+    const { onWebPort } = this.#options;
+    if (onWebPort === undefined) return undefined;
+    const { port1, port2 } = new MessageChannel();
+    onWebPort(port1);
+    return port2;
   }
 
   /** Resolves when the thread is ready; from the first moment on its failure is the topology's. */

@@ -4,9 +4,10 @@
  * What was read and not handed in is kept, at most one chunk and one message, and the socket is not read meanwhile. It waits
  * for its turn, for room in the ring, or at the gate of control messages.
  */
-import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { type PayloadSink, STREAM_SOUND, StreamParser } from '../../protocol/stream.ts';
 import { type CounterName, type Counters, counterIndex } from '../ring/counters.ts';
+import { framesEnd } from './frames-end.ts';
 import type { ConnectionControl } from './tcp-control.ts';
 import type { ControlGate } from './tcp-control-gate.ts';
 import type { KeptBytes } from './tcp-kept.ts';
@@ -241,21 +242,4 @@ export class TcpIntake implements PayloadSink, TurnTaker {
     }
     return true;
   }
-}
-
-/** Where the first `claimsMax` claims of `bytes[start, end)` end. Bytes that are no frame are left to the sink to count. */
-function framesEnd(bytes: Uint8Array, start: number, end: number, claimsMax: number): number {
-  if (end - start < (claimsMax + 1) * CLAIM_BYTES && claimsMax > 0) return end;
-  let offset = start;
-  for (let claims = 0; offset < end; ) {
-    if (bytes[offset] === FRAME_CLAIM) {
-      if (claims++ >= claimsMax) return offset;
-      offset += CLAIM_BYTES;
-    } else if (bytes[offset] === FRAME_ACK) {
-      offset += ACK_BYTES;
-    } else {
-      return end;
-    }
-  }
-  return end;
 }

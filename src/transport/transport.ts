@@ -73,3 +73,4 @@ export interface Transport {
 export const TRANSPORT_UDP = 0;
 export const TRANSPORT_TCP = 1;
 export const TRANSPORT_LOCAL = 2;
+export const TRANSPORT_WEB = 3;

@@ -5,7 +5,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { claimwire, NodeProcess, temporaryFolders } from '../support/node-process.ts';
+import { claimwire } from '../support/command-line.ts';
+import { claimwire as claimwireProcess, NodeProcess, temporaryFolders } from '../support/node-process.ts';
 
 // Programs start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -147,7 +148,17 @@ test('a node takes its settings from the environment and from a file, and logs a
 
 test('the demo pays, loads the node, says what limits it, and leaves no channel behind', async () => {
   const data = join(folder('demo'), 'data');
-  const plain = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--channels', '4');
+  const plain = await claimwireProcess(
+    'demo',
+    '--data',
+    data,
+    '--seconds',
+    '1',
+    '--load-seconds',
+    '0.4s',
+    '--channels',
+    '4',
+  );
   expect(plain.code, plain.stderr).toBe(0);
   for (const row of [
     'claims/s ',
@@ -158,7 +169,7 @@ test('the demo pays, loads the node, says what limits it, and leaves no channel 
     'stopped  after ',
   ])
     expect(plain.stdout).toContain(`\n${row}`);
-  const json = await claimwire('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--json');
+  const json = await claimwireProcess('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--json');
   const { payer, load, redeem, stopped } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;
   expect(payer!.acknowledged).toBeGreaterThan(0);
   expect(load!.claimsPerSecond).toBeGreaterThan(0);
@@ -192,10 +203,9 @@ async function statusFor(host: string, port: number, name: string): Promise<numb
 
 describe('completion', () => {
   let program = '';
-  beforeAll(() => {
+  beforeAll(async () => {
     program = join(folder('completion'), 'claimwire.bash');
-    const { stdout } = spawnSync(process.execPath, [CLI, 'completion', 'bash'], { encoding: 'utf8' });
-    writeFileSync(program, stdout);
+    writeFileSync(program, (await claimwire('completion', 'bash')).stdout);
   });
   /** What bash offers for the words, the last of which is being typed. */
   function offered(...words: string[]): string[] {

@@ -66,6 +66,12 @@ const PRINTS: Record<string, (string | RegExp)[]> = {
     'more than the channel holds: 402 expected a claim that the node accepts, got OVER_CAPACITY',
     'the service holds a claim of 20 drops',
   ],
+  'metered-service.mjs': [
+    'order 1: paid now, 25 drops spent',
+    'order 1: paid before, 25 drops spent',
+    'order 2: paid now, 50 drops spent',
+    'without money: PAYMENT_REQUIRED, 25 drops missing',
+  ],
   'paid-api.mjs': [
     'without paying: 402, free: 200',
     'the answer to /ask/why is 42',
@@ -242,7 +248,7 @@ test('every example is run here and named in the README', () => {
   const readme = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   const programs = readdirSync(EXAMPLES).filter((name) => name !== 'README.md');
   const own = Object.keys(PRINTS).map((name) => name.split('/')[0]!);
-  // charge.py is run by metering.test.ts.
-  expect(programs.sort()).toEqual([...own, 'load.sh', 'charge.py', 'python'].sort());
+  // charge.py is run by metering.test.ts, and browser/ by browser.test.ts.
+  expect(programs.sort()).toEqual([...own, 'load.sh', 'charge.py', 'python', 'browser'].sort());
   for (const name of programs) expect(readme).toMatch(new RegExp(`\\(${name}[/)]`));
 });

@@ -10,42 +10,31 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ACK_BYTES, CLAIM_BYTES, decodeClaim, encodeAck, STATUS } from '../../protocol/index.ts';
 import type { LoadResult } from '../../src/load/result.ts';
+import { claimwire, type Ended } from '../support/command-line.ts';
 import { type FakeAdmin, startFakeAdmin } from '../support/fake-node.ts';
-import {
-  adminFlags,
-  claimwire,
-  getJson,
-  NodeProcess,
-  type ReadyLine,
-  temporaryFolders,
-} from '../support/node-process.ts';
+import { adminFlags, getJson, NodeProcess, type ReadyLine, temporaryFolders } from '../support/node-process.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 const folder = temporaryFolders();
 const PACE = ['--rate', '2000', '--duration', '0.4', '--warmup', '0.1', '--channels', '40', '--slo', '60000'];
 const PAYEE = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
 
-interface Ran {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function start(...args: string[]): { child: ChildProcess; ended: Promise<Ran> } {
+/** As a process of its own, which can be sent signals. */
+function start(...args: string[]): { child: ChildProcess; ended: Promise<Ended> } {
   const child = spawn(process.execPath, [CLI, 'load', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ran: Ran = { code: null, stdout: '', stderr: '' };
+  const ran: Ended = { code: -1, stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => {
     ran.stdout += chunk;
   });
   child.stderr.on('data', (chunk) => {
     ran.stderr += chunk;
   });
-  const ended = once(child, 'close').then(([code]) => Object.assign(ran, { code: code as number | null }));
+  const ended = once(child, 'close').then(([code]) => Object.assign(ran, { code: code as number }));
   return { child, ended };
 }
 
-const load = (...args: string[]) => start(...args).ended;
-const resultOf = ({ stdout, stderr }: Ran): LoadResult => {
+const load = (...args: string[]) => claimwire('load', ...args);
+const resultOf = ({ stdout, stderr }: Ended): LoadResult => {
   if (!stdout.includes('"steps"')) throw new Error(`expected a result, got ${stdout}${stderr}`);
   return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as LoadResult;
 };

@@ -23,8 +23,9 @@ import {
 import type { LoadResult, LoadStep } from '../../src/load/result.ts';
 import { readPcap } from '../../src/pcap.ts';
 import { nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { claimwire } from '../support/command-line.ts';
 import { type FakeAdmin, startFakeAdmin } from '../support/fake-node.ts';
-import { adminFlags, claimwire, NodeProcess, type ReadyLine, temporaryFolders } from '../support/node-process.ts';
+import { adminFlags, NodeProcess, type ReadyLine, temporaryFolders } from '../support/node-process.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 const folder = temporaryFolders();
@@ -163,7 +164,7 @@ describe('against a node', () => {
     const { result } = await load(...fresh(), ...QUICK, '--ramp', '500:1500:500', '--slo', '5000', ...outputs);
     expect(result.steps.map(({ requestedRate }) => requestedRate)).toEqual([500, 1_000, 1_500]);
     result.steps.forEach(expectBalanced);
-    expect(result.pass).toBe(true);
+    expect(result.pass, result.verdict.join('\n')).toBe(true);
     expect([500, 1_000, 1_500]).toContain(result.knee!.requestedRate);
     expect(readFileSync(hgrm, 'utf8')).toMatch(/Value\s+Percentile\s+TotalCount/);
     expect(readFileSync(page, 'utf8')).toMatch(/^<!doctype html>/i);
@@ -439,7 +440,7 @@ describe('against peers in this process', () => {
 
   test.each([
     [[], '--to: expected'],
-    [['--to', 'http://127.0.0.1:1'], '--to: expected udp://HOST:PORT (or tcp)'],
+    [['--to', 'http://127.0.0.1:1'], '--to: expected udp://HOST:PORT (or tcp, ws, webrtc+http)'],
     [['--to', 'udp://127.0.0.1:0'], '--to: expected udp://HOST:PORT'],
     [['--to', 'udp://127.0.0.1:1', '--rate', '0'], '--rate: expected'],
     [['--to', 'udp://127.0.0.1:1', '--rate', '5', '--ramp', '1:2:1'], '--ramp: expected no --rate'],

@@ -4,7 +4,8 @@
 import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { claimwire, getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
+import { claimwire } from '../support/command-line.ts';
+import { getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
 import { PayerRun } from '../support/payer-run.ts';
 
 const folder = temporaryFolders();

@@ -47,7 +47,14 @@ test('every entry point, its types and the command line', () => {
     ...Object.values(manifest.bin),
   ];
   for (const target of targets) expect(packed).toContain(normalize(target));
-  expect(Object.keys(manifest.exports)).toEqual(['.', './protocol', './client', './mpp', './package.json']);
+  expect(Object.keys(manifest.exports)).toEqual([
+    '.',
+    './protocol',
+    './client',
+    './browser',
+    './mpp',
+    './package.json',
+  ]);
 });
 
 test('every file that a packed module imports or loads by its path', () => {

@@ -38,8 +38,8 @@ export class FaultySocket implements DatagramSocket {
     this.#random = mulberry32(faults.seed);
   }
 
-  listen(onMessage: Deliver, onError: (error: Error) => void): void {
-    this.#inner.listen((bytes) => this.#pass(this.#inward, bytes, onMessage), onError);
+  listen(onMessage: Deliver, onError: (error: Error) => void, onOpen: () => void): void {
+    this.#inner.listen((bytes) => this.#pass(this.#inward, bytes, onMessage), onError, onOpen);
   }
 
   send(bytes: Uint8Array, offset: number, length: number, sent: () => void): void {

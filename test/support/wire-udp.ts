@@ -51,6 +51,8 @@ export interface FaultyPath {
   readonly faults: Record<string, number>;
   /** What the node said, before any fault; undefined where the wires hear all that the node says, in order. */
   readonly witness: AckInbox | undefined;
+  /** The wires hear what the node says in any order. */
+  readonly isUnordered?: boolean;
   close(): Promise<void>;
 }
 

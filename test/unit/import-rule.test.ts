@@ -15,6 +15,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/system': [],
   'src/ring': ['protocol', 'src/errors.ts'],
   'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts', 'src/host-port.ts'],
+  'src/web': ['protocol', 'src/transport', 'src/errors.ts', 'src/host-port.ts', 'src/optional-libraries.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
   'src/verify': ['protocol', 'src/native', 'src/ring', 'src/channel', 'src/errors.ts'],
   'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
@@ -62,6 +63,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/verify',
     'src/journal',
     'src/path',
+    'src/web/counters.ts',
+    'src/web/messages.ts',
     'src/control/remote.ts',
     'src/control/meter-control.ts',
     'src/registry/channel-store.ts',
@@ -89,7 +92,13 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/host-port.ts',
     'src/log.ts',
   ],
-  'src/client': ['protocol', 'src/system/regular-file.ts', 'src/errors.ts', 'src/host-port.ts'],
+  'src/client': [
+    'protocol',
+    'src/system/regular-file.ts',
+    'src/errors.ts',
+    'src/host-port.ts',
+    'src/optional-libraries.ts',
+  ],
   'src/load': [
     'protocol',
     'src/system/regular-file.ts',
@@ -99,6 +108,8 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/channel/table.ts',
     'src/verify',
     'src/client/keys/signer.ts',
+    'src/client/links/carrier.ts',
+    'src/client/links/open-carrier.ts',
     'src/http/client.ts',
     'src/errors.ts',
     'src/host-port.ts',
@@ -186,4 +197,19 @@ test('xrpl.js is optional: one file imports it, and only when asked', () => {
   const files = [...sources('src'), ...sources('tools')];
   expect(files.filter((file) => /^import (?!type\b).*from 'xrpl'/m.test(text(file)))).toEqual([]);
   expect(files.filter((file) => text(file).includes("await import('xrpl')"))).toEqual(['src/ledger/xrpl-library.ts']);
+});
+
+test('ws and node-datachannel are optional: one file imports them, and only when asked', () => {
+  const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  const files = [...sources('src'), ...sources('tools')];
+  const library = "'(ws|node-datachannel(/polyfill)?)'";
+  expect(files.filter((file) => new RegExp(`^import (?!type\\b).*from ${library}`, 'm').test(text(file)))).toEqual([]);
+  const dynamic = new RegExp(`=> import\\(${library}\\)`);
+  expect(files.filter((file) => dynamic.test(text(file)))).toEqual(['src/optional-libraries.ts']);
+});
+
+test('carriers run in browsers: no modules of Node', () => {
+  const text = (file: string) => readFileSync(join(ROOT, 'src/client/links', file), 'utf8');
+  for (const file of ['carrier.ts', 'carrier-websocket.ts', 'carrier-webrtc.ts', 'link-udp.ts', 'peer-link.ts'])
+    expect(text(file), file).not.toMatch(/^import (?!type\b).*from '(node:|\.\/transport-udp)/m);
 });

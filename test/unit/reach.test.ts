@@ -41,6 +41,26 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/local.ts',
     'src/transport/local-calls.ts',
   ],
+  'test/hostile/web.test.ts': [
+    'src/optional-libraries.ts',
+    'src/web/counters.ts',
+    'src/web/feed.ts',
+    'src/web/offers.ts',
+    'src/web/peer.ts',
+    'src/web/peers.ts',
+    'src/web/webrtc.ts',
+    'src/web/websocket.ts',
+  ],
+  'test/integration/web.test.ts': [
+    'src/client/links/carrier-webrtc.ts',
+    'src/client/links/carrier-websocket.ts',
+    'src/client/links/carrier.ts',
+    'src/client/links/open-carrier.ts',
+    'src/threads/web-process.ts',
+    'src/transport/frames-end.ts',
+    'src/transport/web.ts',
+    'src/web/main.ts',
+  ],
   'test/unit/meter/charges.test.ts': [
     'src/meter/account.ts',
     'src/meter/accounts.ts',
@@ -94,11 +114,17 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/counters.ts',
     'src/client/identity.ts',
     'src/client/inflight.ts',
+    'src/client/payer-core.ts',
+    'src/client/system-clock.ts',
     'src/client/waiter-queue.ts',
   ],
+  'test/unit/client/signer.test.ts': ['src/client/keys/key-pair.ts', 'src/client/keys/secp256k1-signer.ts'],
+  'test/unit/client/browser/page-state.test.ts': ['src/client/browser/database.ts'],
+  'test/unit/client/browser/open-web-link.test.ts': ['src/client/browser/payer.ts'],
   'test/unit/client/retransmission.test.ts': ['src/client/flow.ts'],
   'test/unit/client/state.test.ts': [
     'src/client/questions.ts',
+    'src/client/state/payer-state.ts',
     'src/client/state/state-lock.ts',
     'src/client/state/state-text.ts',
   ],
@@ -146,6 +172,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/load/corpus.ts',
     'src/load/dispatch.ts',
     'src/load/generator-thread.ts',
+    'src/load/links/link-carrier.ts',
     'src/load/node-side.ts',
     'src/load/run.ts',
     'src/load/text.ts',
@@ -158,11 +185,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
 /** Files without a line that runs. */
 const TYPES_ALONE = [
   'src/webassembly.d.ts',
+  'src/client/links/datagram-socket.ts',
   'src/client/links/peer-link.ts',
   'src/control/ledger-control.ts',
   'src/control/meter-control.ts',
   'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
+  'src/web/messages.ts',
 ];
 
 function files(folder: string, end: RegExp): string[] {

@@ -1,14 +1,13 @@
 /**
- * UDP while it gets through, TCP while it does not. Payer's thread.
+ * UDP while it gets through, TCP while it does not. In a page the same goes for WebRTC and a WebSocket. Payer's thread.
  *
  * Where UDP is silent for a few round trips while an answer is due, everything unacknowledged is sent again by TCP. From
  * then on one claim a second is also sent by UDP, as a probe, and all of them while TCP accepts none. When several probes
  * in a row are answered, claims go by UDP again. A switch needs no agreement with the node: a claim that came both ways is
  * answered twice and counts once, since amounts are cumulative.
  */
-import type { ControlAnswer } from '../../../protocol/control.ts';
 import type { Clock } from '../clock.ts';
-import type { AskedRequest, ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 
 /**
  * UDP may be silent for this many timeouts of the payer (each at least two round trips), within these bounds: the lower
@@ -26,7 +25,8 @@ const STABLE_MS = 60_000;
 
 export class AutoLink implements PeerLink {
   readonly #udp: PeerLink;
-  readonly #tcp: ControlLink;
+  readonly #tcp: PeerLink;
+  readonly ask: PeerLink['ask'];
   readonly #clock: Clock;
   #receiver: LinkReceiver | undefined;
   #current: 'udp' | 'tcp' = 'udp';
@@ -42,10 +42,17 @@ export class AutoLink implements PeerLink {
   #answersNeeded = ANSWERS_MIN;
   #returnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(udp: PeerLink, tcp: ControlLink, clock: Clock) {
+  constructor(udp: PeerLink, tcp: PeerLink, clock: Clock) {
     this.#udp = udp;
     this.#tcp = tcp;
     this.#clock = clock;
+    const ask = tcp.ask?.bind(tcp);
+    this.ask =
+      ask &&
+      ((request) => {
+        this.#listenTcp();
+        return ask(request);
+      });
   }
 
   get peer(): string {
@@ -88,16 +95,11 @@ export class AutoLink implements PeerLink {
     return isSent;
   }
 
-  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
-    this.#listenTcp();
-    return this.#tcp.ask(request);
-  }
-
   stats(): LinkStats {
-    const { datagramsSent } = this.#udp.stats();
-    const { transport, pool } = this.#tcp.stats();
-    const current = this.#current === 'udp' ? 'udp' : transport;
-    return { transport: current, transportSwitches: this.#switches, datagramsSent, ...(pool && { pool }) };
+    const udp = this.#udp.stats();
+    const tcp = this.#tcp.stats();
+    const { transport } = this.#current === 'udp' ? udp : tcp;
+    return { ...udp, ...tcp, transport, transportSwitches: this.#switches, datagramsSent: udp.datagramsSent };
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * UDP as a payer's link. At most 15 claims share a datagram, which is sent when it is full or the turn's input is read.
+ * UDP, or a socket that carries messages like datagrams (carrier.ts), as a payer's link. At most 15 claims share a datagram, which is sent when it is full or the turn's input is read.
  * UDP has no control messages: requests to the node go by TCP, if there is a link for it.
  *
  * Runs on the payer's thread and owns the datagram buffers, which are used again once the socket is done with them.
@@ -24,6 +24,7 @@ interface Packet {
 export class UdpLink implements PeerLink {
   readonly #socket: DatagramSocket;
   readonly #clock: Clock;
+  readonly #transport: LinkStats['transport'];
   readonly #control: ControlLink | undefined;
   readonly ask: ControlLink['ask'] | undefined;
   readonly #pool: Packet[] = [];
@@ -39,8 +40,9 @@ export class UdpLink implements PeerLink {
   #datagramsSent = 0;
 
   /** @param control carries only `ask`; it is opened by the first request, and closed with this link */
-  constructor(socket: DatagramSocket, clock: Clock, control?: ControlLink) {
+  constructor(socket: DatagramSocket, clock: Clock, control?: ControlLink, transport: LinkStats['transport'] = 'udp') {
     this.#socket = socket;
+    this.#transport = transport;
     this.#clock = clock;
     this.#control = control;
     if (control === undefined) return;
@@ -60,6 +62,7 @@ export class UdpLink implements PeerLink {
     this.#socket.listen(
       (bytes) => receiver.message(bytes, 0, bytes.length),
       (error) => receiver.fault(error),
+      () => receiver.resendAll(),
     );
   }
 
@@ -82,7 +85,7 @@ export class UdpLink implements PeerLink {
   }
 
   stats(): LinkStats {
-    return { transport: 'udp', transportSwitches: 0, datagramsSent: this.#datagramsSent };
+    return { transport: this.#transport, transportSwitches: 0, datagramsSent: this.#datagramsSent };
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,7 @@ import { ConnectionPool } from '../pool/pool.ts';
 import { AutoLink } from './link-auto.ts';
 import { TcpLink } from './link-tcp.ts';
 import { UdpLink } from './link-udp.ts';
+import { CARRIER_SCHEMES, type CarrierScheme, openCarrierSocket } from './open-carrier.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { TlsOptions } from './tcp-connect.ts';
 import { openUdpSocket } from './transport-udp.ts';
@@ -16,12 +17,14 @@ import { openUdpSocket } from './transport-udp.ts';
 export interface LinkOptions {
   /**
    * `udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `auto://HOST:PORT`: UDP, and TCP on the same port (TLS
-   * where `tls` is given) while nothing answers by UDP.
+   * where `tls` is given) while nothing answers by UDP. Where neither gets through, and the node has `--web`:
+   * `ws://HOST:PORT`, `wss://HOST:PORT` (library `ws`), `webrtc+http://HOST:PORT`, `webrtc+https://HOST:PORT` (library
+   * `node-datachannel`, which one thread of a process may use); these have no requests to the node.
    */
   to: string;
   /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer does not close it. */
   pool?: ConnectionPool;
-  /** For `tls` and `auto`, without a pool. */
+  /** For `tls`, `auto` and `wss`, without a pool. */
   tls?: TlsOptions;
 }
 
@@ -39,10 +42,16 @@ const ASKING_LIMITS = {
 
 /** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Only the first claim shows whether a node listens. */
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
-  const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto'], 'to');
+  const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto', ...CARRIER_SCHEMES], 'to');
   const { scheme } = address;
-  if (options.tls !== undefined && ((scheme !== 'tls' && scheme !== 'auto') || options.pool !== undefined))
-    throw invalid('tls: expected with tls:// or auto://, and without a pool (which has its own)');
+  const takesTls = scheme === 'tls' || scheme === 'auto' || scheme === 'wss';
+  if (options.tls !== undefined && (!takesTls || options.pool !== undefined))
+    throw invalid('tls: expected with tls://, auto:// or wss://, and without a pool (which has its own)');
+  if (isCarrier(scheme)) {
+    if (options.pool !== undefined) throw invalid(`pool: expected with tcp, tls or auto, got ${scheme}`);
+    const socket = await openCarrierSocket(scheme, address, options.tls, clock, random);
+    return new UdpLink(socket, clock, undefined, scheme.startsWith('webrtc') ? 'webrtc' : 'websocket');
+  }
   if (scheme === 'udp') {
     if (options.pool !== undefined) throw invalid('pool: expected with tcp, tls or auto, got udp');
     const asking = new ConnectionPool({ to: `tcp://${hostPortText(address)}`, clock, random, ...ASKING_LIMITS });
@@ -66,4 +75,8 @@ export async function openLink(options: LinkOptions, clock: Clock, random: () =>
     throw new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause: error });
   }
   return tcp;
+}
+
+function isCarrier(scheme: string): scheme is CarrierScheme {
+  return CARRIER_SCHEMES.some((known) => known === scheme);
 }

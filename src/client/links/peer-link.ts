@@ -28,10 +28,12 @@ export interface LinkReceiver {
 /** What a link has carried. */
 export interface LinkStats {
   /** What carries the claims now. */
-  transport: 'udp' | 'tcp' | 'tls';
-  /** How often an `auto` link changed it. */
+  transport: 'udp' | 'tcp' | 'tls' | 'websocket' | 'webrtc';
+  /** How often a link with two ways changed it. */
   transportSwitches: number;
   datagramsSent: number;
+  /** Of a WebSocket or data channel: messages sent; connections opened, not opened, and lost. */
+  messages?: { messagesSent: number; opened: number; openFailures: number; lost: number };
   /** Of all payers of the pool; absent without one. */
   pool?: PoolStats;
 }

@@ -10,21 +10,9 @@ import { once } from 'node:events';
 import { ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { type Abortable, abortable } from '../abort.ts';
+import type { DatagramSocket } from './datagram-socket.ts';
 
-/** A socket with one peer: a UDP socket, or one of a test or simulator. */
-export interface DatagramSocket {
-  /** The other end, for messages, e.g. `127.0.0.1:9393`. */
-  readonly peer: string;
-  /**
-   * Called once, by the payer. `onMessage` borrows the bytes for the call; `onError` gets errors that the socket survives,
-   * such as that nothing listens at the peer.
-   */
-  listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void): void;
-  /** Sends one datagram; calls `sent` when the bytes may be written again. */
-  send(bytes: Uint8Array, offset: number, length: number, sent: (error?: Error | null) => void): void;
-  /** Nothing is heard or sent any more. */
-  close(): Promise<void>;
-}
+export type { DatagramSocket } from './datagram-socket.ts';
 
 /** Room for a burst of acks while the payer signs; the kernel cuts it to its own limit. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;

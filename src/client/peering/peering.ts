@@ -10,15 +10,16 @@ import tls from 'node:tls';
 import { ClaimwireError } from '../../errors.ts';
 import { type HostPort, hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { invalid } from '../claim-errors.ts';
-import { systemClock } from '../clock.ts';
 import { ControlCalls } from '../control-calls.ts';
 import { type ChannelIdentityOptions, channelIdentity } from '../identity.ts';
+import { keySigner } from '../keys/key-file.ts';
 import { TcpLink } from '../links/link-tcp.ts';
 import { connector, type TlsOptions } from '../links/tcp-connect.ts';
 import { Payer, type PayerLimits } from '../payer.ts';
 import type { Connect } from '../pool/connection.ts';
 import { ConnectionPool } from '../pool/pool.ts';
 import { resumeRequest } from '../resume.ts';
+import { systemClock } from '../system-clock.ts';
 import { framed, PayerEnd, PeerWire, type WireOwner } from './peer-wire.ts';
 
 /** A stranger may try its luck for so long; the node gives a first message as much time. */
@@ -136,7 +137,7 @@ export class Peering {
    */
   dial({ to, tls, proof, ...limits }: DialOptions): Payer {
     const { scheme, host, port } = parseNodeAddress(to, ['tcp', 'tls'], 'to');
-    const identity = channelIdentity(proof);
+    const identity = channelIdentity(proof, keySigner);
     const connect = connector(scheme, host, port, tls);
     return this.#payer(to, limits, () => {
       const end = new PayerEnd();

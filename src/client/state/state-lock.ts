@@ -13,7 +13,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { ClaimwireError } from '../../errors.ts';
-import { stateError } from './state-text.ts';
+import { stateError } from './payer-state.ts';
 
 /** A Unix socket's address has 108 bytes; the rest of the name and the folder, named by its descriptor, need 40 of them. */
 const NAME_BYTES_MAX = 60;

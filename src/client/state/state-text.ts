@@ -10,20 +10,11 @@
  */
 import { crc32 } from 'node:zlib';
 import { U64_MAX } from '../../../protocol/layout.ts';
-import { ClaimwireError } from '../../errors.ts';
+import { type StateRecord, stateError } from './payer-state.ts';
 
 const STATE_TITLE = 'claimwire payer state 1';
 const RECORDS_PER_LINE = 1_000;
 const SEQUENCE_MAX = 2 ** 32 - 1;
-
-export interface StateRecord {
-  /** Highest amount acknowledged as durable, drops. */
-  committed: bigint;
-  /** Highest amount that may have been signed, drops. */
-  signed: bigint;
-  /** No claim has a higher sequence. */
-  sequence: number;
-}
 
 /** A whole file. @param records by ledger channel id, 64 upper-case hex digits */
 export function stateText(records: ReadonlyMap<string, StateRecord>): string {
@@ -72,7 +63,7 @@ export function parseState(text: string, path: string): Map<string, StateRecord>
   return records;
 }
 
-function damaged(fault: string, path: string): ClaimwireError {
+function damaged(fault: string, path: string): Error {
   const remedy = 'remove the file only where resume() can ask the node, which has the newest claim';
   return stateError(`expected ${fault} in ${path}; ${remedy}`);
 }
@@ -89,8 +80,4 @@ function parseLine(line: string): [string, StateRecord][] | undefined {
     found.push([fields[1]!, record]);
   }
   return found;
-}
-
-export function stateError(message: string, cause?: unknown): ClaimwireError {
-  return new ClaimwireError('STATE_INVALID', `state: ${message}`, {}, { cause });
 }

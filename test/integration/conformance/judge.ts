@@ -38,8 +38,12 @@ export class Judge {
   readonly #statuses = new Map<number, number>();
   readonly #faults: string[] = [];
 
-  constructor(plan: ClaimPlan) {
+  readonly #isOrdered: boolean;
+
+  /** @param isOrdered whether acks are told in the order in which the node sent them */
+  constructor(plan: ClaimPlan, isOrdered: boolean) {
     this.#plan = plan;
+    this.#isOrdered = isOrdered;
     this.best = new BigUint64Array(plan.channels.length);
     this.newest = new Uint32Array(plan.channels.length);
     this.#committed = new BigUint64Array(plan.channels.length);
@@ -57,7 +61,7 @@ export class Judge {
     this.newest[channel] = number;
   }
 
-  /** An ack, in the order the node sent them. */
+  /** An ack. */
   ack(ack: WireAck): void {
     this.acks++;
     this.#statuses.set(ack.status, (this.#statuses.get(ack.status) ?? 0) + 1);
@@ -87,7 +91,8 @@ export class Judge {
     if (amount > this.best[channel]!) return 'more than was sent';
     // ALREADY is answered on receipt, so it may overtake a COMMITTED of less that is on its way out.
     if (status === ALREADY) return undefined;
-    if (amount < this.#committed[channel]!) return `below ${this.#committed[channel]}, COMMITTED before`;
+    if (amount < this.#committed[channel]! && this.#isOrdered)
+      return `below ${this.#committed[channel]}, COMMITTED before`;
     this.#committed[channel] = amount;
     return undefined;
   }
@@ -95,8 +100,9 @@ export class Judge {
   /** No ack was wrong, and each kind of claim was answered. */
   expectSound(): void {
     expect(this.#faults).toEqual([]);
+    const sent = this.#isSent.reduce((sum, isSent) => sum + isSent, 0);
     for (const status of [COMMITTED, ALREADY, ...Object.values(REFUSAL)])
-      expect(this.#statuses.get(status) ?? 0, `acks of status ${status}`).toBeGreaterThan(100);
+      expect(this.#statuses.get(status) ?? 0, `acks of status ${status}`).toBeGreaterThan(sent / 1_000);
   }
 
   /** Every channel is paid what the model says, to the drop. */

@@ -1,5 +1,5 @@
 /**
- * 100,000 claims over 200 channels by the worst way there is to the node, and then the books: the model, every ack on the
+ * 100,000 claims (or some less, see transports.ts) over 200 channels by the worst way there is to the node, and then the books: the model, every ack on the
  * way, GET /channels, and the same once more after a restart.
  *
  * The payer sends each claim once, in rounds, and at the end again the newest of each channel until it is durable: a
@@ -14,7 +14,8 @@ import { ClaimPlan, PLAN_CAPACITY } from './claim-plan.ts';
 import { Judge } from './judge.ts';
 import type { Stage } from './stage.ts';
 
-const CLAIMS = 100_000;
+/** As many as the plan has; a transport sends these, or the first of them. */
+const CLAIMS_MAX = 100_000;
 const CHANNELS = 200;
 const CLAIMS_PER_ROUND = 600;
 /** A datagram's worth; on a stream the path cuts and splits as it likes. */
@@ -24,10 +25,10 @@ const ROUND_MS_MAX = 60;
 const MOST = 0.8;
 const SETTLE_MS_MAX = 60_000;
 
-/** Signed once, at first use: every transport has the same claims. */
+/** Signed once, at first use: every transport has the same claims, or as many of them from the first on. */
 let signed: ClaimPlan | undefined;
 const plan = (): ClaimPlan => {
-  signed ??= new ClaimPlan(CLAIMS, CHANNELS, 5_2026);
+  signed ??= new ClaimPlan(CLAIMS_MAX, CHANNELS, 5_2026);
   return signed;
 };
 
@@ -50,8 +51,9 @@ class Payer {
   }
 
   async run(): Promise<void> {
-    for (let first = 0; first < CLAIMS; first += CLAIMS_PER_ROUND) {
-      const last = Math.min(first + CLAIMS_PER_ROUND, CLAIMS);
+    const { claims } = this.#stage.entry;
+    for (let first = 0; first < claims; first += CLAIMS_PER_ROUND) {
+      const last = Math.min(first + CLAIMS_PER_ROUND, claims);
       for (let at = first; at < last; at += CLAIMS_PER_PAYLOAD)
         await this.#send(at, Math.min(at + CLAIMS_PER_PAYLOAD, last));
       await this.#wait(Math.floor(CHANNELS * (1 - MOST)), ROUND_MS_MAX);
@@ -111,8 +113,8 @@ class Payer {
 async function reconcile(stage: Stage): Promise<void> {
   const claims = plan();
   await stage.openThese(claims.channels, { capacity: PLAN_CAPACITY, expiresAt: 0 });
-  const judge = new Judge(claims);
   const path = await stage.entry.faultyPath(stage.address!, random(100_000));
+  const judge = new Judge(claims, path.isUnordered !== true);
   const payer = new Payer(stage, path, claims, judge);
   try {
     await payer.run();
@@ -124,12 +126,12 @@ async function reconcile(stage: Stage): Promise<void> {
   expect(judge.acks).toBeLessThanOrEqual(stage.counter('received'));
   judge.expectAmounts(await stage.amounts());
   expect(path.witness?.faults ?? []).toEqual([]);
-  for (const [fault, times] of Object.entries(path.faults))
-    expect(times, fault).toBeGreaterThanOrEqual(stage.entry.faultsMin);
+  const faultsMin = (stage.entry.faultsMin * stage.entry.claims) / CLAIMS_MAX;
+  for (const [fault, times] of Object.entries(path.faults)) expect(times, fault).toBeGreaterThanOrEqual(faultsMin);
   await stage.restart();
   judge.expectAmounts(await stage.amounts());
 }
 
 export const RECONCILE_CASES: readonly ConformanceCase[] = [
-  { name: `reconciles ${CLAIMS} claims with faults`, run: reconcile, ownNode: {} },
+  { name: 'reconciles claims with faults, to the drop', run: reconcile, ownNode: {} },
 ];

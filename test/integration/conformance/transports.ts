@@ -6,9 +6,13 @@ import type { Random } from '../../support/random.ts';
 import type { StreamWire, Wire } from '../../support/wire-client.ts';
 import { cuttingRelay, openTcpWire, openTlsWire, TLS_PAIR } from '../../support/wire-tcp.ts';
 import { type FaultyPath, lossyRelay, openUdpWire } from '../../support/wire-udp.ts';
+import { openRtcWire, openWebSocketWire } from '../../support/wire-web.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
 type Layout = 'pipeline' | 'lanes';
+/** A transport's faults are the same for both layouts, and the layouts' steps the same for all transports: udp has the most in both. */
+const CLAIMS = 100_000;
+const CLAIMS_AGAIN = 30_000;
 
 export interface TransportEntry {
   name: string;
@@ -21,6 +25,8 @@ export interface TransportEntry {
   connectStream?: (address: string) => Promise<StreamWire>;
   /** A way to the address that does the worst the transport allows for. */
   faultyPath(address: string, from: Random): Promise<FaultyPath>;
+  /** How many claims are reconciled after faults. */
+  claims: number;
   /** Of each fault the path knows, so many are done to 100,000 claims at the least. */
   faultsMin: number;
   /** Most bytes in a payload. */
@@ -35,6 +41,7 @@ const udp = (layout: Layout): TransportEntry => ({
   address: (node) => node.udp,
   connect: openUdpWire,
   faultyPath: lossyRelay,
+  claims: CLAIMS,
   faultsMin: 300,
   payloadBytesMax: 65_507,
   hasBackpressure: false,
@@ -47,10 +54,32 @@ const stream = (name: string, layout: Layout, connect: typeof openTcpWire, optio
   connect,
   connectStream: connect,
   faultyPath: cuttingRelay,
+  claims: layout === 'lanes' ? CLAIMS : CLAIMS_AGAIN,
   faultsMin: 25,
   payloadBytesMax: 65_536,
   hasBackpressure: true,
 });
+
+/** Below DTLS and SCTP: the answer is as the node gave it, but for the port, which is the relay's. */
+async function lossyRtcPath(address: string, from: Random): Promise<FaultyPath> {
+  const relay = await lossyRelay(address, from);
+  return { ...relay, address: `${address}/${relay.address}`, witness: undefined, isUnordered: true };
+}
+
+const web = (
+  name: string,
+  layout: Layout,
+  parts: Pick<TransportEntry, 'connect' | 'faultyPath' | 'faultsMin' | 'claims'>,
+): TransportEntry => ({
+  name: `${name}, ${layout}`,
+  options: { layout, web: ANY_PORT, webrtc: name === 'webrtc', webOffersPerSecond: 10_000 },
+  address: (node) => node.web,
+  ...parts,
+  payloadBytesMax: 65_536,
+  hasBackpressure: true,
+});
+const websocket = { connect: openWebSocketWire, faultyPath: cuttingRelay, faultsMin: 5 };
+const webrtc = { connect: openRtcWire, faultyPath: lossyRtcPath, faultsMin: 100 };
 
 export const TRANSPORTS: readonly TransportEntry[] = [
   udp('pipeline'),
@@ -59,4 +88,8 @@ export const TRANSPORTS: readonly TransportEntry[] = [
   stream('tcp', 'lanes', openTcpWire),
   stream('tls', 'pipeline', openTlsWire, { tls: TLS_PAIR }),
   stream('tls', 'lanes', openTlsWire, { tls: TLS_PAIR }),
+  web('websocket', 'pipeline', { ...websocket, claims: CLAIMS_AGAIN }),
+  web('websocket', 'lanes', { ...websocket, claims: CLAIMS }),
+  web('webrtc', 'pipeline', { ...webrtc, claims: CLAIMS_AGAIN }),
+  web('webrtc', 'lanes', { ...webrtc, claims: CLAIMS }),
 ];

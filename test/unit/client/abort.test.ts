@@ -136,7 +136,7 @@ describe('a signal', () => {
   });
 
   it('is an option of everything in claimwire/client that makes one wait, but for closing', () => {
-    const files = ['channel.ts', 'payer.ts', 'links/transport-udp.ts'];
+    const files = ['channel.ts', 'payer.ts', 'payer-core.ts', 'browser/payer.ts', 'links/transport-udp.ts'];
     const waits = files.flatMap((file) => {
       const text = readFileSync(new URL(`../../../src/client/${file}`, import.meta.url), 'utf8');
       return text.match(

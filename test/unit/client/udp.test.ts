@@ -122,7 +122,7 @@ describe('payer over UDP', () => {
     async (to) => {
       await expect(Payer.open({ to })).rejects.toMatchObject({
         code: 'INPUT_INVALID',
-        message: `to: expected udp://HOST:PORT (or tcp, tls, auto), got ${to}`,
+        message: `to: expected udp://HOST:PORT (or tcp, tls, auto, ws, wss, webrtc+http, webrtc+https), got ${to}`,
       });
     },
   );
@@ -232,7 +232,10 @@ describe('tools', () => {
       [{ amount: '18446744073709551616' }, '--amount: expected'],
       [{ 'ledger-channel': 'AB' }, '--ledger-channel: expected'],
       [{ profile: 'x' }, '--profile: expected xrpl or link, got "x"'],
-      [{ to: 'http://x' }, '--to: expected udp://HOST:PORT (or tcp, tls, auto), got http://x'],
+      [
+        { to: 'http://x' },
+        '--to: expected udp://HOST:PORT (or tcp, tls, auto, ws, wss, webrtc+http, webrtc+https), got http://x',
+      ],
       [{ sequence: '4294967296' }, '--sequence: expected a whole number from 0 to 4294967295'],
       [{ timeout: '0' }, '--timeout: expected'],
     ] as const) {

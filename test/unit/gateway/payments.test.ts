@@ -176,9 +176,21 @@ test('committed money is not spent by who has another signature: the node says A
   const challenge = await rig.challenge();
   const forged = payer.pay(challenge, 500n, { signature: new TestPayer('stranger').sign(500n) });
   expect(problemOf(await paid(rig, forged))).toBe('session/invalid-signature');
-  // The payer itself may pay by an older voucher, up to its amount.
-  expect((await paid(rig, payer.pay(challenge, 25n))).status).toBe(200);
-  expect(problemOf(await paid(rig, payer.pay({ ...(await rig.challenge()) }, 25n)))).toBe('verification-failed');
+  expect(rig.node.spent(payer.channelId)).toBe(0n);
+});
+
+test('a claim that was read on its way by UDP, or on the ledger, is no voucher; its payer pays by a newer one', async () => {
+  const { rig, payer } = await rigWithPayer();
+  await using _ = rig;
+  await rig.node.submit(payer.claim(500n));
+  await rig.node.submit(payer.claim(1_000n));
+  for (const amount of [500n, 1_000n]) {
+    const reply = await paid(rig, payer.pay(await rig.challenge(), amount));
+    expect(problemOf(reply)).toBe('session/delta-too-small');
+    expect(requestOf(challengesOf(reply).Payment!)).toMatchObject({ methodDetails: { cumulativeAmount: '1000' } });
+  }
+  expect(rig.node.spent(payer.channelId)).toBe(0n);
+  expect((await paid(rig, payer.pay(await rig.challenge(), 1_025n))).status).toBe(200);
   expect(rig.node.spent(payer.channelId)).toBe(25n);
 });
 
@@ -230,7 +242,6 @@ test('a long answer is not stored: its credential is refused when it comes again
 test('two requests with one amount: one is served, the other gets its money back', async () => {
   const { rig, payer } = await rigWithPayer();
   await using _ = rig;
-  await rig.node.submit(payer.claim(1_000n));
   const headers = [payer.pay(await rig.challenge(), 25n), payer.pay(await rig.challenge(), 25n)];
   const statuses = (await Promise.all(headers.map((header) => paid(rig, header)))).map(({ status }) => status);
   expect(statuses.sort()).toEqual([200, 402]);
@@ -267,15 +278,15 @@ test('open and close without a ledger say what the server lacks', async () => {
 test('a voucher pays up to its amount, whatever else is charged while it is looked at', async () => {
   const { rig, payer } = await rigWithPayer();
   await using _ = rig;
-  await rig.node.submit(payer.claim(1_000n));
+  expect((await paid(rig, payer.pay(await rig.challenge(), 1_000n))).status).toBe(200);
   const { charge } = rig.node;
   rig.node.charge = async (...call) => {
     rig.node.charge = charge;
     await charge.call(rig.node, payer.channelId, 25n);
     return charge.call(rig.node, ...call);
   };
-  expect(problemOf(await paid(rig, payer.pay(await rig.challenge(), 25n)))).toBe('session/delta-too-small');
-  expect([rig.node.spent(payer.channelId), rig.seen.length, rig.gateway.counters.drops]).toEqual([25n, 0, 0n]);
+  expect(problemOf(await paid(rig, payer.pay(await rig.challenge(), 50n)))).toBe('session/delta-too-small');
+  expect([rig.node.spent(payer.channelId), rig.seen.length, rig.gateway.counters.drops]).toEqual([50n, 1, 25n]);
 });
 
 test('the challenge of a cheap resource pays for no dear one', async () => {

@@ -1,15 +1,14 @@
-/** The command line as a program: compiled, spawned, against the admin server of a fake node. */
+/** The command line, compiled, against the admin server of a fake node; as a process of its own where it is about pipes. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { importPool } from '../../../dist/src/registry/import-pool.js';
 import type { ChannelJson } from '../../../src/channel/parse.ts';
-import type { LineParser } from '../../../src/registry/import-pool.ts';
-import { compiled } from '../../support/compiled.ts';
+import { claimwire } from '../../support/command-line.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 
 const KEY = '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7';
@@ -17,49 +16,23 @@ const LEDGER_ID = '5DB01B7FFED6B67E6B0414DED11E051D2EE2B7619CE0EAA6286D67A3A4D5B
 const HANDLE = '6750926077978654334';
 const OPEN = ['channel', 'open', '--ledger-channel', LEDGER_ID, '--public-key', KEY, '--capacity', '1000000'];
 
-let dist = '';
+const CLI = resolve(import.meta.dirname, '../../../dist/tools/cli.js');
+const before = process.cwd();
 let work = '';
 let admin: FakeAdmin;
 beforeAll(() => {
-  dist = compiled('cli', [
-    'tools/cli.ts',
-    'tools/channel.ts',
-    'tools/settle.ts',
-    'tools/journal.ts',
-    'src/registry/import-pool.ts',
-    'src/registry/import-worker.ts',
-  ]);
   work = mkdtempSync(join(tmpdir(), 'claimwire-cli-'));
-}, 60_000);
-afterAll(() => rmSync(work, { recursive: true, force: true }));
+  // The commands look for a token in ./data.
+  process.chdir(work);
+});
+afterAll(() => {
+  process.chdir(before);
+  rmSync(work, { recursive: true, force: true });
+});
 beforeEach(async () => {
   admin = await startFakeAdmin();
 });
 afterEach(() => admin.close());
-
-interface Ended {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs the program; the server it talks to is in this process, so this must not block. */
-async function claimwire(...args: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [join(dist, 'tools/cli.js'), ...args], {
-    cwd: work,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 30_000,
-  });
-  const ended: Ended = { code: null, stdout: '', stderr: '' };
-  child.stdout.on('data', (data) => {
-    ended.stdout += data;
-  });
-  child.stderr.on('data', (data) => {
-    ended.stderr += data;
-  });
-  [ended.code] = (await once(child, 'close')) as [number | null];
-  return ended;
-}
 
 const withNode = (...args: string[]) => claimwire(...args, '--http', admin.url, '--token-file', admin.tokenFile);
 
@@ -253,7 +226,7 @@ async function startLongList(): Promise<ChildProcessByStdio<null, Readable, Read
       ledgerChannelId: new Uint8Array(32),
     })),
   );
-  const args = [join(dist, 'tools/cli.js'), 'channel', 'list', '--json', '--http', admin.url];
+  const args = [CLI, 'channel', 'list', '--json', '--http', admin.url];
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
@@ -282,9 +255,6 @@ test('a list whose reader takes its time comes whole', async () => {
 });
 
 test('the import pool checks lines in worker threads, in order, without stopping this one', async () => {
-  const { importPool } = (await import(pathToFileURL(join(dist, 'src/registry/import-pool.js')).href)) as {
-    importPool(threads: number): LineParser;
-  };
   const pooled = await startFakeAdmin(importPool(2));
   const count = 60_000;
   const body = Array.from({ length: count }, (_, index) =>
@@ -308,9 +278,6 @@ test('the import pool checks lines in worker threads, in order, without stopping
 });
 
 test('an import of many blocks leaves the one worker to another import in between', async () => {
-  const { importPool } = (await import(pathToFileURL(join(dist, 'src/registry/import-pool.js')).href)) as {
-    importPool(threads: number): LineParser;
-  };
   const pool = importPool(1);
   const block = () => new Uint8Array(Buffer.from(`{"publicKey":"${KEY}"}\n`.repeat(900)));
   const ended: string[] = [];

@@ -1,0 +1,34 @@
+/**
+ * The optional libraries of the web transports, `ws` and `node-datachannel`: this file alone imports them, when asked.
+ *
+ * node-datachannel may be used by one thread of a process only: a second thread that loads it aborts the process.
+ */
+import { ClaimwireError } from './errors.ts';
+
+export type WebSocketLibrary = typeof import('ws');
+export type DataChannelLibrary = typeof import('node-datachannel');
+
+/** Rejects with DEPENDENCY_MISSING. */
+export async function loadWebSocket(): Promise<WebSocketLibrary> {
+  return await loaded('ws', () => import('ws'));
+}
+
+/** Rejects with DEPENDENCY_MISSING. */
+export async function loadDataChannel(): Promise<DataChannelLibrary> {
+  return await loaded('node-datachannel', () => import('node-datachannel'));
+}
+
+/** The browser's RTCPeerConnection over node-datachannel. Rejects with DEPENDENCY_MISSING. */
+export async function loadPeerConnection(): Promise<typeof import('node-datachannel/polyfill').RTCPeerConnection> {
+  const library = await loaded('node-datachannel', () => import('node-datachannel/polyfill'));
+  return library.RTCPeerConnection;
+}
+
+async function loaded<Library>(name: string, load: () => Promise<Library>): Promise<Library> {
+  try {
+    return await load();
+  } catch (error) {
+    const message = `expected the optional library ${name}, got ${(error as Error).message}; run npm install ${name}`;
+    throw new ClaimwireError('DEPENDENCY_MISSING', message, { library: name }, { cause: error });
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Payloads of all peers on their way to one thread of the node, in turns: a message of each peer that has one. Web process.
+ *
+ * The thread is sent a fixed number of bytes ahead of what it has taken. What does not fit waits at its peer, which is not
+ * read meanwhile or loses messages (peers.ts). So a peer that floods delays another by one message a round.
+ */
+import { BatchWriter, RECORD_HEADER_BYTES } from '../transport/web-batch.ts';
+import { WINDOW_BYTES } from './limits.ts';
+
+/** A peer's messages that wait to be sent on. */
+export interface FeedSource {
+  readonly slot: number;
+  readonly generation: number;
+  readonly waiting: Uint8Array[];
+  waitingBytes: number;
+  /** Called when nothing waits any more. */
+  drained(): void;
+}
+
+export class Feed {
+  readonly #send: (batch: Uint8Array) => void;
+  readonly #turns: FeedSource[] = [];
+  readonly #batch = new BatchWriter();
+  #window = WINDOW_BYTES;
+  #isScheduled = false;
+
+  /** @param send given batches as in transport/web-batch.ts */
+  constructor(send: (batch: Uint8Array) => void) {
+    this.#send = send;
+  }
+
+  /** Adds a message of `source`, in memory that stays as it is. */
+  add(source: FeedSource, message: Uint8Array): void {
+    if (source.waiting.push(message) === 1) this.#turns.push(source);
+    source.waitingBytes += message.length;
+    this.#schedule();
+  }
+
+  /** The thread needs room for so many bytes no longer. */
+  taken(bytes: number): void {
+    this.#window += bytes;
+    if (this.#turns.length > 0) this.#schedule();
+  }
+
+  /** Drops what waits of `source`. */
+  leave(source: FeedSource): void {
+    source.waiting.length = 0;
+    source.waitingBytes = 0;
+    const place = this.#turns.indexOf(source);
+    if (place >= 0) this.#turns.splice(place, 1);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#window <= 0) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#round();
+    });
+  }
+
+  /** The window may be overrun by one message. */
+  #round(): void {
+    while (this.#window > 0) {
+      const source = this.#turns.shift();
+      if (source === undefined) break;
+      const message = source.waiting.shift()!;
+      source.waitingBytes -= message.length;
+      this.#window -= message.length + RECORD_HEADER_BYTES;
+      this.#batch.add(source.slot, source.generation, message, 0, message.length);
+      if (source.waiting.length > 0) this.#turns.push(source);
+      else source.drained();
+    }
+    if (this.#batch.length > 0) this.#send(this.#batch.take());
+  }
+}

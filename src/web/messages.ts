@@ -1,0 +1,32 @@
+/** What the node and its web process tell each other. Plain data, which is serialized between the processes. */
+import type { HostPort } from '../host-port.ts';
+import type { WebCounts } from './counters.ts';
+import type { WebLimits } from './limits.ts';
+
+export interface WebSettings {
+  listen: HostPort;
+  tls: { cert: string; key: string } | undefined;
+  /** Origins of pages that may connect, or `*`. */
+  origins: readonly string[];
+  webrtc: boolean;
+  /** URLs, as `stun:HOST:PORT` or `turn:USER:PASSWORD@HOST:PORT`. */
+  iceServers: readonly string[];
+  /** Threads of the node that take claims. */
+  rings: number;
+  limits: Partial<WebLimits>;
+}
+
+export type ToWeb =
+  | { event: 'start'; settings: WebSettings }
+  /** Of thread `ring`: it has taken so many bytes, and sends acks. */
+  | { event: 'answers'; ring: number; taken: number; acks: Uint8Array }
+  | { event: 'stopReceiving' }
+  | { event: 'close' };
+
+export type FromWeb =
+  | { event: 'ready'; address: HostPort }
+  /** Where nothing can listen, or a library is missing. */
+  | { event: 'fault'; code: string; message: string }
+  | { event: 'claims'; ring: number; batch: Uint8Array }
+  /** On top of what was told before. */
+  | { event: 'counts'; counts: Partial<WebCounts> };

@@ -1,0 +1,283 @@
+/**
+ * Any peer at the web listener: every one accounted for, nothing thrown, an honest peer beside them served.
+ *
+ *   accepted = closed + open now; every refusal and every cut by the node has its counter
+ *
+ * The front runs in this process, over a stand-in for the node that answers each claim. WEB_CHURN=10000 connects and
+ * disconnects that often and looks at the memory.
+ */
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import WebSocket from 'ws';
+import { BatchWriter, eachRecord } from '../../src/transport/web-batch.ts';
+import { Front } from '../../src/web/front.ts';
+import { WAITING_BYTES_MAX, type WebLimits, WINDOW_BYTES } from '../../src/web/limits.ts';
+import { random } from '../support/random.ts';
+import type { Wire } from '../support/wire-client.ts';
+import { openRtcWire, openWebSocketWire } from '../support/wire-web.ts';
+
+const CHURN = Number(process.env.WEB_CHURN ?? 200);
+const ORIGIN = 'https://shop.example';
+const CLAIM = new Uint8Array(93).fill(1);
+
+/** Answers every claim of a payload at once with one ack of 32 bytes. */
+class StandIn {
+  isTaking = true;
+  bytes = 0;
+  acksPerMessage = 1;
+  front!: Front;
+
+  readonly take = (ring: number, batch: Uint8Array): void => {
+    this.bytes += batch.length;
+    if (!this.isTaking) return;
+    const acks = new BatchWriter();
+    const ack = new Uint8Array(32 * this.acksPerMessage);
+    for (let offset = 0; offset < ack.length; offset += 32) ack[offset] = 2;
+    eachRecord(batch, (slot, generation) => acks.add(slot, generation, ack, 0, ack.length));
+    this.front.peers.answers(ring, batch.length, acks.take());
+  };
+}
+
+let node: StandIn;
+let front: Front;
+let place: string;
+
+async function start(limits: Partial<WebLimits> = {}, webrtc = false): Promise<void> {
+  node = new StandIn();
+  const listen = { host: '127.0.0.1', port: 0 };
+  const settings = { listen, tls: undefined, origins: [ORIGIN], webrtc, iceServers: [], rings: 2, limits };
+  front = await Front.open(settings, node.take);
+  node.front = front;
+  place = `127.0.0.1:${front.address.port}`;
+}
+
+afterEach(async () => {
+  await front.close();
+  expect(front.peers.peerCount).toBe(0);
+  expect(front.counts.closed).toBe(front.counts.accepted);
+});
+
+async function expectServed(wire: Wire): Promise<void> {
+  const before = wire.inbox.acks.length;
+  await wire.send(CLAIM);
+  await expect.poll(() => wire.inbox.acks.length).toBeGreaterThan(before);
+}
+
+/** The status of an upgrade that is refused. */
+async function statusOf(path: string, protocol: string, origin?: string): Promise<number | undefined> {
+  const socket = new WebSocket(`ws://${place}${path}`, protocol, { ...(origin && { origin }) });
+  const [, response] = await once(socket, 'unexpected-response');
+  socket.on('error', () => {});
+  socket.terminate();
+  return response.statusCode;
+}
+
+function offer(body: string | Uint8Array, headers: Record<string, string> = {}, path = '/rtc'): Promise<number> {
+  return fetch(`http://${place}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/sdp', ...headers },
+    body,
+  }).then(
+    ({ status }) => status,
+    () => 0,
+  );
+}
+
+test('peers that say nothing are cut, and those that speak are not', async () => {
+  await start({ helloMsMax: 300, idleMsMax: 600 });
+  const honest = await openWebSocketWire(place);
+  await expectServed(honest);
+  const mute = Array.from({ length: 20 }, () => net.connect(front.address.port));
+  for (const socket of mute) socket.on('error', () => {});
+  const silent = await Promise.all(Array.from({ length: 20 }, () => openWebSocketWire(place)));
+  const idle = await openWebSocketWire(place);
+  await expectServed(idle);
+  await expect
+    .poll(
+      async () => {
+        await honest.send(CLAIM);
+        return [front.counts.cutSilent, front.counts.cutIdle, mute.every(({ readyState }) => readyState === 'closed')];
+      },
+      { timeout: 10_000, interval: 100 },
+    )
+    .toEqual([20, 1, true]);
+  expect(silent.some(({ isOpen }) => isOpen)).toBe(false);
+  await expectServed(honest);
+  honest.close();
+});
+
+test('requests that are none, of pages that are not listed, and junk', async () => {
+  await start({}, true);
+  const honest = await openWebSocketWire(place);
+  expect(await statusOf('/other', 'claimwire.1')).toBe(404);
+  expect(await statusOf('/', 'other.1')).toBe(400);
+  expect(await statusOf('/', 'claimwire.1', 'https://evil.example')).toBe(403);
+  expect(await offer('v=0', { origin: 'https://evil.example' })).toBe(403);
+  expect(await offer('v=0', { 'content-type': 'text/plain' })).toBe(415);
+  expect(await offer('v=0', {}, '/stats')).toBe(404);
+  expect(await offer('x'.repeat(17_000))).toBe(413);
+  expect(front.counts).toMatchObject({ refusedOrigin: 2, refusedRequest: 5 });
+  const page = new WebSocket(`ws://${place}/`, 'claimwire.1', { origin: ORIGIN });
+  await once(page, 'open');
+  page.terminate();
+  const from = random(13);
+  for (let count = 0; count < 50; count++) {
+    const socket = net.connect(front.address.port, '127.0.0.1');
+    socket.on('error', () => {});
+    const head = count % 2 === 0 ? '' : 'GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n';
+    socket.write(Buffer.concat([Buffer.from(head), from.bytes(1 + from.below(2_000))]));
+    // Some close in the middle of the handshake.
+    if (count % 3 === 0) socket.destroySoon();
+    else setTimeout(() => socket.destroy(), 50);
+  }
+  await expectServed(honest);
+  await expect.poll(() => front.counts.refusedRequest).toBeGreaterThan(25);
+  honest.close();
+});
+
+test('unsound frames, texts and messages that are too long end that connection and no other', async () => {
+  await start();
+  const honest = await openWebSocketWire(place);
+  const attacks: ((socket: WebSocket) => void)[] = [
+    (socket) => socket.send('a text'),
+    (socket) => socket.send(new Uint8Array(65_537)),
+    // Not masked, a reserved bit, a length of 2^63.
+    (socket) => rawOf(socket).write(Uint8Array.of(0x82, 0x01, 0xff)),
+    (socket) => rawOf(socket).write(Uint8Array.of(0xc2, 0x81, 0, 0, 0, 0, 1)),
+    (socket) => rawOf(socket).write(Uint8Array.of(0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4)),
+  ];
+  for (const attack of attacks) {
+    const socket = new WebSocket(`ws://${place}/`, 'claimwire.1');
+    socket.on('error', () => {});
+    await once(socket, 'open');
+    attack(socket);
+    await once(socket, 'close');
+    await expectServed(honest);
+  }
+  expect(front.counts.cutUnsound).toBe(attacks.length);
+  const largest = await openWebSocketWire(place);
+  await largest.send(new Uint8Array(65_536).fill(1));
+  await expect.poll(() => largest.inbox.acks.length).toBe(1);
+  honest.close();
+  largest.close();
+});
+
+test('a peer that does not read loses acks, not memory', async () => {
+  await start();
+  const honest = await openWebSocketWire(place);
+  const deaf = await openWebSocketWire(place);
+  node.acksPerMessage = 45;
+  const socket = new WebSocket(`ws://${place}/`, 'claimwire.1', { perMessageDeflate: false });
+  await once(socket, 'open');
+  socket.pause();
+  for (let count = 0; count < 20_000 && front.counts.acksDropped === 0; count++) {
+    socket.send(CLAIM);
+    if (count % 500 === 0) await new Promise(setImmediate);
+  }
+  await expect.poll(() => front.counts.acksDropped, { timeout: 10_000 }).toBeGreaterThan(0);
+  await expectServed(honest);
+  socket.terminate();
+  deaf.close();
+  honest.close();
+});
+
+test('while the node takes nothing, WebSockets wait, data channels lose, and a fixed number of bytes is on its way', async () => {
+  await start({}, true);
+  node.isTaking = false;
+  const message = new Uint8Array(60_000).fill(1);
+  const [socket, channel] = [await openWebSocketWire(place), await openRtcWire(place)];
+  for (let count = 0; count < 40; count++) {
+    void socket.send(message);
+    void channel.send(message);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await expect
+    .poll(() => [front.counts.paused, front.counts.messagesDropped > 0], { timeout: 10_000 })
+    .toEqual([1, true]);
+  // Each peer is served by the thread of its slot; a window may be overrun by one message.
+  expect(node.bytes).toBeLessThanOrEqual(2 * (WINDOW_BYTES + WAITING_BYTES_MAX / 2));
+  socket.close();
+  channel.close();
+});
+
+test('offers over the rate, unsound ones, and peers that never connect', async () => {
+  await start({ offersPerSecond: 40, rtcPeersMax: 6, helloMsMax: 2_000 }, true);
+  const honest = await openWebSocketWire(place);
+  await expectServed(honest);
+  const junk = random(14);
+  const statuses = await Promise.all(
+    Array.from({ length: 300 }, (_, count) => offer(count % 2 === 0 ? junk.bytes(200) : 'v=0\r\no=- 1 1 IN IP4 x\r\n')),
+  );
+  const tally = (status: number) => statuses.filter((other) => other === status).length;
+  expect(tally(429)).toBeGreaterThan(200);
+  expect(tally(400)).toBeGreaterThan(10);
+  expect(tally(200)).toBe(0);
+  expect(front.counts).toMatchObject({ refusedRate: tally(429), refusedOffer: tally(400) });
+  expect(front.peers.peerCount).toBe(1);
+  await expectServed(honest);
+  // Sound offers, and nothing after them.
+  await expect
+    .poll(async () => (await offer(await soundOffer())) === 503, { timeout: 10_000, interval: 60 })
+    .toBe(true);
+  expect(front.peers.peerCount).toBe(7);
+  await expect
+    .poll(
+      async () => {
+        await honest.send(CLAIM);
+        return front.peers.peerCount;
+      },
+      { timeout: 10_000, interval: 100 },
+    )
+    .toBe(1);
+  expect(front.counts.cutSilent).toBe(6);
+  honest.close();
+});
+
+test('each address has its share', async () => {
+  await start({ peersPerAddressMax: 3 });
+  const wires = await Promise.all([1, 2, 3].map(() => openWebSocketWire(place)));
+  expect(await statusOf('/', 'claimwire.1')).toBe(503);
+  expect(front.counts.refusedAddress).toBe(1);
+  wires[0]!.close();
+  await expect.poll(() => front.peers.peerCount).toBe(2);
+  const next = await openWebSocketWire(place);
+  await expectServed(next);
+  for (const wire of [...wires, next]) wire.close();
+});
+
+test(`${CHURN} connects and disconnects leave nothing behind`, { timeout: 30_000 + 40 * CHURN }, async () => {
+  await start({ offersPerSecond: 10_000 }, true);
+  const rss: number[] = [];
+  for (let count = 0; count < CHURN; count++) {
+    const isRtc = count % 10 === 0;
+    const wire = isRtc ? await openRtcWire(place) : await openWebSocketWire(place);
+    if (count % 20 < 10) await expectServed(wire);
+    wire.close();
+    if (count % Math.ceil(CHURN / 10) === 0) rss.push(process.memoryUsage.rss() / 2 ** 20);
+  }
+  await expect.poll(() => front.peers.peerCount, { timeout: 10_000 }).toBe(0);
+  expect(front.counts).toMatchObject({ accepted: CHURN, closed: CHURN, webrtcAccepted: CHURN / 10 });
+  if (CHURN >= 10_000) {
+    console.info(`resident MiB by tenth: ${rss.map(Math.round).join(' ')}`);
+    // The clients and the library's halves of both ends are in this process too: 34 MiB were seen.
+    expect(rss.at(-1)! - rss[3]!).toBeLessThan(64);
+  }
+});
+
+function rawOf(socket: WebSocket): net.Socket {
+  return (socket as unknown as { _socket: net.Socket })._socket;
+}
+
+async function soundOffer(): Promise<string> {
+  const { default: library } = await import('node-datachannel');
+  const connection = new library.PeerConnection('never', { iceServers: [], bindAddress: '127.0.0.1' });
+  const gathered = new Promise<void>((resolve) =>
+    connection.onGatheringStateChange((state) => state === 'complete' && resolve()),
+  );
+  connection.createDataChannel('claims', { protocol: 'claimwire.1' });
+  await gathered;
+  const { sdp } = connection.localDescription()!;
+  connection.close();
+  return sdp;
+}

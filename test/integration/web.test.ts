@@ -1,0 +1,67 @@
+/** Payers over WebSocket and WebRTC at a node, whose web process is then killed. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ClaimwireNode } from '../../dist/src/index.js';
+import { generateKey, keySigner } from '../../src/client/keys/key-file.ts';
+import { Payer } from '../../src/client/payer.ts';
+
+const ANY = { host: '127.0.0.1', port: 0 };
+const silent = { info() {}, warn() {}, error() {} };
+let folder: string;
+let node: ClaimwireNode;
+const payers: Payer[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'claimwire-web-'));
+});
+afterEach(async () => {
+  await Promise.all(payers.splice(0).map((payer) => payer.close()));
+  await node?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function openPayer(scheme: string, number: number) {
+  const payer = await Payer.open({ to: `${scheme}://${scheme === 'udp' ? node.udp : node.web}` });
+  payers.push(payer);
+  const key = keySigner(generateKey());
+  const ledgerChannelId = new Uint8Array(32).fill(number);
+  const channelId = new DataView(ledgerChannelId.buffer).getBigUint64(0);
+  await node.openChannels([
+    { channelId, ledgerChannelId, publicKey: key.publicKey, profile: 'xrpl', capacity: 1_000_000n, expiresAt: 0 },
+  ]);
+  return { payer, channel: payer.channel({ ledgerChannelId, key }), channelId };
+}
+
+test('payers pay, and go on after the web process was killed', { timeout: 30_000 }, async () => {
+  node = await ClaimwireNode.start({
+    data: folder,
+    udp: ANY,
+    web: ANY,
+    webrtc: true,
+    channelsMax: 4_096,
+    logger: silent,
+  });
+  const sides = [];
+  for (const [index, scheme] of ['ws', 'webrtc+http', 'udp'].entries()) sides.push(await openPayer(scheme, index + 1));
+  expect(sides.map(({ payer }) => payer.stats().transport)).toEqual(['websocket', 'webrtc', 'udp']);
+  await Promise.all(sides.flatMap(({ channel }) => Array.from({ length: 50 }, () => channel.pay(1n))));
+  for (const { channelId } of sides) expect(node.channel(channelId)!.committed).toBe(50n);
+  const web = (node.stats().counters as { web: Record<string, number> }).web;
+  await expect.poll(() => web).toMatchObject({ accepted: 2, websocketAccepted: 1, webrtcAccepted: 1 });
+
+  process.kill(
+    Number(readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').split(' ')[0]),
+    'SIGKILL',
+  );
+  await Promise.all(sides.map(({ channel }) => channel.pay(1n)));
+  for (const { channelId } of sides) expect(node.channel(channelId)!.committed).toBe(51n);
+  expect(web.restarts).toBe(1);
+
+  // An address that is taken is said.
+  const other = join(folder, 'other');
+  const port = Number(node.web.split(':')[1]);
+  const options = { data: other, udp: ANY, web: { ...ANY, port }, channelsMax: 4_096, logger: silent };
+  await expect(ClaimwireNode.start(options)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});
