@@ -104,6 +104,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/gateway/replies.ts',
     'src/gateway/scheme.ts',
     'src/gateway/verdict.ts',
+    'src/gateway/voucher-marks.ts',
   ],
   'test/unit/gateway/sessions.test.ts': ['src/gateway/repeat-key.ts', 'src/gateway/signature-check.ts'],
   'test/unit/gateway/gateway.test.ts': ['src/gateway/headers.ts', 'src/gateway/listener.ts', 'src/gateway/upstream.ts'],
