@@ -2,12 +2,16 @@
  * Requests to a node's HTTP interface: the token from its file where it is needed, and the node's errors with their codes.
  * Main thread of a tool's or a service's process.
  */
+import { setImmediate } from 'node:timers/promises';
 import { readToken } from '../control/token.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import { isLoopback, parseHostPort } from '../host-port.ts';
 
 /** Time until the answer begins; an import's request opens some 70,000 channels, and no long poll takes more than a minute. */
 const ANSWER_MS_MAX = 120_000;
+
+/** A client may hold several connections that the node has closed. */
+const ATTEMPTS_MAX = 3;
 
 /** Where an AdminClient finds its node and the token that it presents. */
 export interface AdminClientOptions {
@@ -70,17 +74,15 @@ export class Requests {
     this.#authorize(needsToken || this.#options.forSignatures === true, headers);
     const payload = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
     const send = () => this.#send(path, { method, headers, body: payload as Body | undefined }, signal);
-    const response = await send()
-      .catch((error: unknown) => {
+    let response: Response | undefined;
+    for (let attempt = 1; response === undefined; attempt++) {
+      try {
+        response = await send();
+      } catch (error) {
         signal?.throwIfAborted();
-        this.#options.signal?.throwIfAborted();
-        if (isRepeatable && isConnectionLost(error)) return send();
-        throw error;
-      })
-      .catch((error: unknown) => {
-        signal?.throwIfAborted();
-        throw this.unreachable(error);
-      });
+        if (!isRepeatable || attempt === ATTEMPTS_MAX || !isConnectionLost(error)) throw this.unreachable(error);
+      }
+    }
     if (!response.ok) throw await this.#refusal(response);
     return response;
   }
@@ -90,6 +92,8 @@ export class Requests {
     { body, ...request }: { method: string; headers: Record<string, string>; body: Body | undefined },
     signal: AbortSignal | undefined,
   ): Promise<Response> {
+    // A program that was busy for seconds sees here that the node has closed an idle connection, before it is used again.
+    for (let turn = 0; turn < 2; turn++) await setImmediate();
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(new Error(`no answer in ${ANSWER_MS_MAX} ms`)), ANSWER_MS_MAX);
     const signals = [timeout.signal, signal, this.#options.signal].filter((each) => each !== undefined);

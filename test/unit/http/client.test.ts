@@ -59,7 +59,7 @@ test('a connection that the node closed under a request costs a read nothing, an
   const opening = { ledgerChannelId: '00'.repeat(32), publicKey: '02'.repeat(33), capacity: '1' };
   closing = 1;
   expect(await admin.importChannels([opening], () => {})).toMatchObject({ opened: 1 });
-  closing = 2;
+  closing = 3;
   await expect(admin.stats()).rejects.toMatchObject({ code: 'NODE_UNREACHABLE' });
   closing = 1;
   await expect(admin.closeChannel('1')).rejects.toMatchObject({ code: 'NODE_UNREACHABLE' });
