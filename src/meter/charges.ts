@@ -7,7 +7,6 @@
  * spent. Committed amounts are durable before they are visible, and never fall; so a crash at any moment leaves spent
  * at most committed, and each charge either made and remembered with its key, or not made.
  */
-import { setTimeout } from 'node:timers/promises';
 import type { ChargeResult } from '../control/meter-control.ts';
 import { RaisedAmounts } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
@@ -22,12 +21,6 @@ import type { CommittedSource } from './committed-source.ts';
 
 /** Charges of a round: it bounds how long the event loop is busy, and a commit. */
 const ROUND_CHARGES_MAX = 4_096;
-/**
- * A commit costs about as much for one charge as for fifty. So where charges come many at a time the next round waits this
- * long for more of them; one caller that charges one after the other is not held up.
- */
-const MANY_CHARGES = 4;
-const PAUSE_MS = 2;
 /** Accounts kept in memory. */
 const ACCOUNTS_MAX = 16_384;
 
@@ -172,7 +165,6 @@ export class Charges {
         else this.#due.add(account);
       }
       if (round.booked.length > 0) await this.#commit(round);
-      if (round.booked.length >= MANY_CHARGES) await setTimeout(PAUSE_MS);
     }
     this.#running = undefined;
   }
