@@ -19,6 +19,7 @@ import { networkField } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
 import type { FinalTransaction, LedgerConnection } from './ledger-port.ts';
 import type { LedgerSettings } from './settings.ts';
+import { unlessAborted } from './unless-aborted.ts';
 import { openingFault, sightOf } from './view.ts';
 import { loadXrpl } from './xrpl-library.ts';
 
@@ -231,15 +232,4 @@ function bytesOf(hex: string): Uint8Array {
 
 function isRefusal(error: unknown): boolean {
   return error instanceof ClaimwireError && error.code === 'LEDGER_REFUSED';
-}
-
-/** Rejects with the signal's reason, and leaves the work alone. */
-function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }

@@ -17,6 +17,7 @@ import { Places } from './places.ts';
 import { balanceAfter, neverRedeemed, redeemTransaction, whyNotNow } from './redeem-rules.ts';
 import { type Redemption, type RedemptionEnd, RedemptionJournal } from './redemption-journal.ts';
 import type { Wallet } from './signing.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface RedeemerOptions {
   control: Pick<NodeControl, 'channel' | 'closeChannel'>;
@@ -250,15 +251,4 @@ function nothing(channelId: bigint, reason: string): RedemptionResult {
 function resultOf({ channelId, state, reason, paid, feeDrops, hash }: Redemption): RedemptionResult {
   const outcome = state === 'paid' || state === 'nothing' ? state : 'failed';
   return { channelId, outcome, reason, paid, feeDrops, hash };
-}
-
-/** Rejects with the signal's reason, and leaves the work alone. */
-function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }

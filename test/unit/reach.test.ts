@@ -15,6 +15,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/ledger/finality.ts',
     'src/ledger/places.ts',
     'src/ledger/redeem-rules.ts',
+    'src/ledger/unless-aborted.ts',
   ],
   'test/integration/ledger-redeem.test.ts': ['src/ledger/auto-redeemer.ts', 'src/ledger/redeem-options.ts'],
   'test/unit/path/steps.test.ts': [
