@@ -1,0 +1,67 @@
+/**
+ * One look at a running node: what happened since the look before, and how things stand. The live page, `claimwire top` and
+ * the optimiser read these; GET /feed sends one a second. All of it is JSON.
+ */
+import type { Stage } from '../control/measure-control.ts';
+
+/** Percentiles of what was seen since the last sample, in milliseconds; all 0 where `count` is. */
+export interface Percentiles {
+  readonly count: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+export interface LaneSample {
+  readonly ring: { readonly depth: number; readonly slots: number };
+  readonly ack: Percentiles;
+}
+
+export interface Sample {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Seconds since the last sample, by the monotonic clock: what the rates below are over. */
+  readonly seconds: number;
+  readonly uptimeSeconds: number;
+  readonly ready: boolean;
+  /** Per second, over the last sample's time. */
+  readonly rates: {
+    readonly datagrams: number;
+    readonly received: number;
+    readonly committed: number;
+    readonly already: number;
+    readonly acked: number;
+    readonly refused: number;
+    readonly dropped: number;
+    readonly groups: number;
+    readonly syncs: number;
+    readonly journalBytes: number;
+    readonly charges: number;
+  };
+  /** The reasons of `refused` and `dropped`, per second; those above 0 alone. */
+  readonly refused: Readonly<Record<string, number>>;
+  readonly dropped: Readonly<Record<string, number>>;
+  /** From a claim's arrival to its ack, over all lanes. */
+  readonly ack: Percentiles;
+  /** Where that time goes. */
+  readonly stages: Readonly<Record<Stage, Percentiles>>;
+  readonly sync: Percentiles;
+  /** Claims a group commit: mean of this sample. */
+  readonly groupClaims: number;
+  /** Shares of one core that the threads were busy with each stage; together up to the number of threads. */
+  readonly busy: Readonly<Record<'receive' | 'verify' | 'commit' | 'write' | 'send', number>>;
+  readonly ring: { readonly depth: number; readonly slots: number };
+  readonly lanes: readonly LaneSample[];
+  readonly channels: { readonly open: number; readonly max: number };
+  /** Drops, decimal: committed and not yet redeemed, over all channels. */
+  readonly exposureDrops: string;
+  /** The cache of key tables (verify/kernel.ts); null where the backend has none. */
+  readonly keyTables: Readonly<Record<string, number>> | null;
+  readonly connections: { readonly tcp: number; readonly websocket: number; readonly webrtc: number };
+  /** Bytes; `limit` is the machine's or the container's. */
+  readonly memory: { readonly resident: number; readonly limit: number };
+  /** The ledger connection's health as GET /stats shows it; null without one. */
+  readonly ledger: unknown;
+}
