@@ -88,7 +88,10 @@ export class TwinRigs {
 
   /** Time passes, milliseconds. */
   pass(time: number): void {
-    for (const rig of this.pair) rig.now += time;
+    for (const rig of this.pair) {
+      rig.now += time;
+      rig.monotonic += time;
+    }
   }
 
   /** Does the same to both; the results must be the same. */
@@ -157,7 +160,7 @@ export class TwinRigs {
 /** Everything that can be observed outside the steps. Removes the acks. */
 function observed(rig: Rig) {
   const { arena, ring, ackRing, receive, commit, journal } = rig;
-  const { rows, signatures, cursors } = arena.plan;
+  const { rows, signatures, cursors, histograms } = arena.plan;
   const region = (offset: number, bytes: number) => Buffer.from(arena.bytes.buffer, offset, bytes);
   const slots: Buffer[] = [];
   for (let sequence = ring.committed; sequence !== ring.next; sequence = (sequence + 1) >>> 0)
@@ -176,6 +179,7 @@ function observed(rig: Rig) {
       rows: region(rows.offset, rows.bytes),
       signatures: region(signatures.offset, signatures.bytes),
       cursors: region(cursors.offset, cursors.bytes),
+      histograms: region(histograms.offset, histograms.bytes),
       slots: Buffer.concat(slots),
       acks: Buffer.concat(sent.map(({ bytes }) => bytes)),
     },
