@@ -7,7 +7,7 @@ export type Counts = ReadonlyMap<number, number>;
 export function countsOf(distributions: readonly PlainDistribution[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const { bounds, counts: of } of distributions)
-    bounds.forEach((bound, index) => counts.set(bound, (counts.get(bound) ?? 0) + of[index]!));
+    for (const [index, bound] of bounds.entries()) counts.set(bound, (counts.get(bound) ?? 0) + of[index]!);
   return counts;
 }
 
