@@ -105,6 +105,7 @@ class FakeNode implements NodeControl {
       verifiers: 1,
       uptimeSeconds: 1,
       channels: this.rows.size,
+      channelsMax: 1_024,
       ring: { depth: 0, slots: 8 },
       counters: { ...this.counters },
     };
