@@ -14,6 +14,7 @@ import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
 import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
+import type { Exposition } from '../metrics/exposition.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { channelRoutes } from './channels.ts';
 import { Charges } from './charges.ts';
@@ -26,6 +27,7 @@ import { Holds } from './holds.ts';
 import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
+import { metricsRoutes } from './metrics.ts';
 import { openapiRoutes } from './openapi.ts';
 import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
@@ -57,6 +59,8 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** What GET /metrics tells. */
+  exposition: Exposition;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
@@ -102,6 +106,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...channelRoutes(control, ledger, options.parser, listings),
     ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
+    ...metricsRoutes(options.exposition, counters),
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),

@@ -11,10 +11,13 @@ import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { stderrLogger } from '../../src/log.ts';
+import { Exposition } from '../../src/metrics/exposition.ts';
+import { Machine } from '../../src/metrics/machine.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
 import type { FakeLedgerControl } from './fake-ledger-control.ts';
+import { FakeMeasures } from './fake-measures.ts';
 import { FakeMeter } from './fake-meter.ts';
 
 class FakeNode implements NodeControl {
@@ -126,6 +129,7 @@ export const inPlaceParser: LineParser = {
 export interface FakeAdmin {
   node: FakeNode;
   meter: FakeMeter;
+  exposition: Exposition;
   server: AdminServer;
   url: string;
   folder: string;
@@ -134,6 +138,14 @@ export interface FakeAdmin {
   /** A new token of a smaller scope. The server knows those made before its first request with such a token. */
   tokenOf(scope: 'read' | 'charge', channels?: bigint[] | null): string;
   close(): Promise<void>;
+}
+
+/** GET /metrics over a fake node, with latencies. */
+function exposing(node: FakeNode, ledger: FakeLedgerControl | undefined): Exposition {
+  const ending = [{ seconds: 3_600, drops: 5n, channels: 1 }];
+  const exposure = { exposure: () => ({ drops: 25n, ending, ageSeconds: 0.5 }) };
+  const parts = { control: node, exposure, ledger, clock: nodeSystem.clock, version: '0.0.0' };
+  return new Exposition({ ...parts, measures: new FakeMeasures(), machine: new Machine(undefined) });
 }
 
 export async function startFakeAdmin(
@@ -145,6 +157,7 @@ export async function startFakeAdmin(
   const node = new FakeNode();
   const meter = new FakeMeter(node.rows);
   if (more.ledger !== undefined) more.ledger.rows = node.rows;
+  const exposition = exposing(node, more.ledger);
   const token = loadAdminToken(folder, nodeSystem);
   const logger = stderrLogger;
   const tokens = new ScopedTokens(folder, nodeSystem, logger);
@@ -155,6 +168,7 @@ export async function startFakeAdmin(
     tokens,
     control: node,
     meter,
+    exposition,
     parser,
     limits,
     ...more,
@@ -162,6 +176,7 @@ export async function startFakeAdmin(
   return {
     node,
     meter,
+    exposition,
     server,
     url: `http://127.0.0.1:${server.port}`,
     folder,
