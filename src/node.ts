@@ -317,11 +317,16 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       verify: this.config.verify,
       uptimeSeconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
       channels: this.channelCount,
+      channelsMax: this.#table.capacity,
       ring: {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
-      counters: { ...readCounters(this.#arena), web: this.#web?.counts ?? zeroCounts() },
+      counters: {
+        ...readCounters(this.#arena),
+        charges: this.#meter.charges,
+        web: this.#web?.counts ?? zeroCounts(),
+      },
       keyTables: this.#kernel?.stats() ?? null,
     };
   }

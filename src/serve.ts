@@ -16,6 +16,7 @@ import { type LedgerOptions, type LedgerSettings, resolveLedger } from './ledger
 import type { Wallet } from './ledger/signing.ts';
 import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
+import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
@@ -87,6 +88,7 @@ export async function serve({
       ledger,
       meter: node,
       parser,
+      sampler: new Sampler({ control: node, ledger, clock: nodeSystem.clock, memory: nodeSystem.memory }),
     });
   } catch (error) {
     await ledger?.stop();

@@ -11,11 +11,14 @@ import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { stderrLogger } from '../../src/log.ts';
+import { Sampler } from '../../src/metrics/sampler.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
 import type { FakeLedgerControl } from './fake-ledger-control.ts';
+import { FakeMeasures } from './fake-measures.ts';
 import { FakeMeter } from './fake-meter.ts';
+import { ManualClock } from './manual-clock.ts';
 
 class FakeNode implements NodeControl {
   readonly ruleSeconds = 1_700_000_000;
@@ -105,6 +108,7 @@ class FakeNode implements NodeControl {
       verifiers: 1,
       uptimeSeconds: 1,
       channels: this.rows.size,
+      channelsMax: 1_024,
       ring: { depth: 0, slots: 8 },
       counters: { ...this.counters },
     };
@@ -125,6 +129,10 @@ export const inPlaceParser: LineParser = {
 export interface FakeAdmin {
   node: FakeNode;
   meter: FakeMeter;
+  measures: FakeMeasures;
+  sampler: Sampler;
+  /** The sampler's: it moves when a test moves it. */
+  clock: ManualClock;
   server: AdminServer;
   url: string;
   folder: string;
@@ -144,6 +152,10 @@ export async function startFakeAdmin(
   const node = new FakeNode();
   const meter = new FakeMeter(node.rows);
   if (more.ledger !== undefined) more.ledger.rows = node.rows;
+  const measures = new FakeMeasures();
+  const clock = new ManualClock();
+  const memory = () => ({ resident: 1 << 28, limit: 1 << 32 });
+  const sampler = new Sampler({ control: node, measures, ledger: more.ledger, clock, memory });
   const token = loadAdminToken(folder, nodeSystem);
   const logger = stderrLogger;
   const tokens = new ScopedTokens(folder, nodeSystem, logger);
@@ -155,12 +167,16 @@ export async function startFakeAdmin(
     control: node,
     meter,
     parser,
+    sampler,
     limits,
     ...more,
   });
   return {
     node,
     meter,
+    measures,
+    sampler,
+    clock,
     server,
     url: `http://127.0.0.1:${server.port}`,
     folder,

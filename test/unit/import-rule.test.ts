@@ -73,11 +73,13 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/log.ts',
     'src/config.ts',
   ],
+  'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
   'src/http': [
     'protocol',
     'src/channel',
     'src/registry',
     'src/control',
+    'src/metrics',
     'src/errors.ts',
     'src/host-port.ts',
     'src/log.ts',

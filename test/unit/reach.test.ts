@@ -89,6 +89,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/http/events.test.ts': ['src/http/event-stream.ts', 'src/http/events.ts'],
   'test/unit/http/client-metering.test.ts': ['src/http/requests.ts'],
+  'test/unit/metrics/sampler.test.ts': ['src/metrics/look.ts', 'src/metrics/seen-since.ts'],
   'test/unit/http/openapi.test.ts': ['src/http/openapi.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
