@@ -65,7 +65,9 @@ export async function serve({
       ...options,
       beforeReceiving: (started) => {
         const redeeming = wallet && redeem && { ...redeem, wallet };
-        ledger = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        const service = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        if (service !== undefined) started.useLedgerStates((channelId) => service.state(channelId));
+        ledger = service;
         options.beforeReceiving?.(started);
       },
     });

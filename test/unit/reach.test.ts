@@ -194,6 +194,7 @@ const TYPES_ALONE = [
   'src/control/meter-control.ts',
   'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
+  'src/metrics/sample.ts',
   'src/web/messages.ts',
 ];
 
