@@ -90,7 +90,13 @@ export async function serve({
       ledger,
       meter: node,
       parser,
-      sampler: new Sampler({ control: node, ledger, clock: nodeSystem.clock, memory: nodeSystem.memory }),
+      sampler: new Sampler({
+        control: node,
+        exposure: node,
+        ledger,
+        clock: nodeSystem.clock,
+        memory: nodeSystem.memory,
+      }),
     });
   } catch (error) {
     await ledger?.stop();

@@ -5,6 +5,7 @@
  * Nothing is looked at while nobody listens. The last ten minutes of looking are kept, so that who comes second begins with
  * a chart.
  */
+import type { ExposureTotals } from '../control/exposure.ts';
 import type { LedgerControl } from '../control/ledger-control.ts';
 import type { LaneMeasures, MeasureControl } from '../control/measure-control.ts';
 import type { NodeControl, NodeStats } from '../control/node-control.ts';
@@ -21,7 +22,7 @@ export interface SamplerOptions {
   /** Left out: latencies are not measured, and shown as none. */
   measures?: MeasureControl | undefined;
   /** Left out: exposure is shown as none. */
-  exposure?: { exposure(): { readonly drops: bigint } } | undefined;
+  exposure?: { exposure(): Pick<ExposureTotals, 'drops'> } | undefined;
   ledger?: Pick<LedgerControl, 'health'> | undefined;
   clock: Clock;
   /** Of this process and its machine, or container. */
