@@ -18,6 +18,7 @@ import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { Exposition } from './metrics/exposition.ts';
 import { Machine } from './metrics/machine.ts';
+import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
@@ -93,6 +94,13 @@ export async function serve({
       meter: node,
       parser,
       exposition: expositionOf(node, ledger),
+      sampler: new Sampler({
+        control: node,
+        exposure: node,
+        ledger,
+        clock: nodeSystem.clock,
+        memory: nodeSystem.memory,
+      }),
     });
   } catch (error) {
     await ledger?.stop();

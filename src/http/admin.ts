@@ -15,6 +15,7 @@ import { ClaimwireError } from '../errors.ts';
 import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { Exposition } from '../metrics/exposition.ts';
+import type { Sampler } from '../metrics/sampler.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { channelRoutes } from './channels.ts';
 import { Charges } from './charges.ts';
@@ -22,6 +23,7 @@ import { claimRoutes } from './claims.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { Events } from './events.ts';
+import { Feed } from './feed.ts';
 import { healthRoutes } from './health.ts';
 import { Holds } from './holds.ts';
 import { type Ledger, ledgerRoutes } from './ledger.ts';
@@ -61,6 +63,8 @@ export interface AdminOptions {
   meter: MeterControl;
   /** What GET /metrics tells. */
   exposition: Exposition;
+  /** What GET /feed tells. */
+  sampler: Sampler;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
@@ -107,6 +111,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
     ...metricsRoutes(options.exposition, counters),
+    ...feedRoutes(options.sampler, holds, counters),
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
@@ -127,6 +132,10 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
       await options.parser.close();
     },
   };
+}
+
+function feedRoutes(sampler: Sampler, holds: Holds, counters: AdminConnections['counters']): Route[] {
+  return new Feed({ sampler, holds, onBusy: () => counters.busy++, onCut: () => counters.feedCut++ }).routes();
 }
 
 /** What services use: they charge, wait for amounts, listen for them, and hand claims in. */

@@ -1,7 +1,7 @@
 /** What a node's process has of its machine, or of its container: memory against its limit, room on the disk. Main thread. */
 import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { totalmem } from 'node:os';
+import { nodeSystem, type System } from '../system/system.ts';
 
 /** All in bytes. */
 export interface MachineState {
@@ -16,10 +16,7 @@ export interface MachineState {
 export interface MachineSource {
   /** The text of /proc/self/status, or undefined where there is none. */
   status(): string | undefined;
-  resident(): number;
-  total(): number;
-  /** The container's limit; 0, undefined or something huge where there is none. */
-  constrained(): number | undefined;
+  memory: System['memory'];
   statfs(path: string): Promise<{ bsize: number; blocks: number; bavail: number }>;
 }
 
@@ -31,9 +28,7 @@ const realMachine: MachineSource = {
       return undefined;
     }
   },
-  resident: () => process.memoryUsage.rss(),
-  total: totalmem,
-  constrained: () => process.constrainedMemory?.(),
+  memory: nodeSystem.memory,
   statfs,
 };
 
@@ -53,20 +48,15 @@ export class Machine {
   /** The disk's state is that of the call before: a disk that hangs makes nobody wait. */
   state(): MachineState {
     this.#askDisk();
-    return { memoryUsed: this.#memoryUsed(), memoryLimit: this.#memoryLimit(), disk: this.#disk };
+    const { resident, limit } = this.#source.memory();
+    return { memoryUsed: this.#memoryUsed() ?? resident, memoryLimit: limit, disk: this.#disk };
   }
 
-  #memoryUsed(): number {
+  #memoryUsed(): number | undefined {
     const status = this.#source.status();
     const kibibytes = (field: string) => Number(status?.match(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm'))?.[1]);
     const used = (kibibytes('RssAnon') + kibibytes('RssShmem')) * 1_024;
-    return Number.isNaN(used) ? this.#source.resident() : used;
-  }
-
-  #memoryLimit(): number {
-    const constrained = this.#source.constrained() ?? 0;
-    const total = this.#source.total();
-    return constrained > 0 ? Math.min(constrained, total) : total;
+    return Number.isNaN(used) ? undefined : used;
   }
 
   #askDisk(): void {

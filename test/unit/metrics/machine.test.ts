@@ -6,9 +6,7 @@ const GIB = 2 ** 30;
 const STATUS = 'Name:\tnode\nVmRSS:\t 5000 kB\nRssAnon:\t    3000 kB\nRssFile:\t    1900 kB\nRssShmem:\t     100 kB\n';
 const source = (change: Partial<MachineSource> = {}): MachineSource => ({
   status: () => STATUS,
-  resident: () => 7,
-  total: () => 8 * GIB,
-  constrained: () => 0,
+  memory: () => ({ resident: 7, limit: 8 * GIB }),
   statfs: async () => ({ bsize: 4_096, blocks: 1_000, bavail: 250 }),
   ...change,
 });
@@ -16,12 +14,6 @@ const source = (change: Partial<MachineSource> = {}): MachineSource => ({
 test('pages of files are no used memory, since the system can take them back; without /proc it is the resident set', () => {
   expect(new Machine('/data', source()).state().memoryUsed).toBe(3_100 * 1_024);
   expect(new Machine('/data', source({ status: () => undefined })).state().memoryUsed).toBe(7);
-});
-
-test("the limit is the container's where it is one: not 0, nothing, or more than the machine has", () => {
-  const limit = (constrained: number | undefined) =>
-    new Machine('/data', source({ constrained: () => constrained })).state().memoryLimit;
-  expect([0, undefined, 2 ** 63, GIB].map(limit)).toEqual([8 * GIB, 8 * GIB, 8 * GIB, GIB]);
 });
 
 test('the real machine has memory, a limit above what is used, and a disk', async () => {
