@@ -126,17 +126,16 @@ export class CommitStep {
       this.#clock.syncBegins();
       this.#journal.syncLater(() => {
         this.#isSynced = true;
-        const us = this.#clock.syncEnds();
-        this.#measures?.synced(group, us);
+        this.#clock.syncEnds();
+        this.#measures?.synced(group);
         this.#onSynced!();
       });
       return;
     } else {
       this.#clock.syncBegins();
       this.#journal.sync();
-      const us = this.#clock.syncEnds();
-      this.#measures?.synced(group, us);
-      const isSlow = us >= SLOW_SYNC_US;
+      const isSlow = this.#clock.syncEnds() >= SLOW_SYNC_US;
+      this.#measures?.synced(group);
       if (isSlow && this.#onSynced !== undefined) this.#overlaps = OVERLAPPED_GROUPS;
       this.#counters.add(SYNCS, 1);
       this.#clock.lap(STAGE.write);

@@ -11,7 +11,7 @@ import { AnswerMarks } from '../ring/answer-marks.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ArrivalReader, ArrivalWriter } from '../ring/arrival-marks.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { Histograms, MEASURE, VALUE_MAX } from '../ring/histogram.ts';
+import { Histograms, MEASURE } from '../ring/histogram.ts';
 import { SLOT_JUDGED_AT, SLOT_JUDGED_END } from '../ring/slot.ts';
 import type { Clock } from '../system/system.ts';
 import type { CommitGroup } from './commit-group.ts';
@@ -75,10 +75,10 @@ export class PathMeasures {
     group.durableAt = group.writtenAt;
   }
 
-  /** The group's sync has ended, which took `us`. */
-  synced(group: CommitGroup, us: number): void {
+  /** The group's sync, which followed, has ended. */
+  synced(group: CommitGroup): void {
     group.durableAt = this.now();
-    this.#histograms.add(MEASURE.journalSync, us > VALUE_MAX ? VALUE_MAX : Math.floor(us), 1);
+    this.#histograms.add(MEASURE.journalSync, elapsed(group.writtenAt, group.durableAt), 1);
   }
 
   /** The group is applied, and its slots are not free yet. Groups are applied in the order of their claims. */

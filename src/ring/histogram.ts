@@ -54,7 +54,7 @@ export class Histograms {
   }
 }
 
-/** How often which values were seen: the buckets that are not empty, by their highest values times `unit`. Any thread. */
+/** How often which values were seen: the buckets that are not empty, by their highest values divided by `unit`. Any thread. */
 export function readHistogram(
   arena: Arena,
   ring: number,
@@ -68,13 +68,13 @@ export function readHistogram(
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     const times = arena.doubles[base + FIRST_BUCKET + bucket]!;
     if (times === 0) continue;
-    bounds.push(highestOf(bucket, BITS) * unit);
+    bounds.push(highestOf(bucket, BITS) / unit);
     counts.push(times);
     count += times;
   }
   return {
     count,
-    sum: arena.doubles[base]! * unit,
+    sum: arena.doubles[base]! / unit,
     bounds: Float64Array.from(bounds),
     counts: Float64Array.from(counts),
   };

@@ -4,12 +4,12 @@ import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { MEASURE, readHistogram } from '../ring/histogram.ts';
 
-const SECONDS = 1e-6;
+const US_PER_SECOND = 1e6;
 
 /** @param rings of the arena, in their order */
 export function readMeasures(arena: Arena, rings: readonly ClaimRing[]): LaneMeasures[] {
   return rings.map((ring, number) => {
-    const times = (measure: number): Distribution => readHistogram(arena, number, measure, SECONDS);
+    const times = (measure: number): Distribution => readHistogram(arena, number, measure, US_PER_SECOND);
     return {
       ringDepth: ring.depth,
       ringSlots: ring.size,

@@ -1,7 +1,7 @@
 /**
  * Two rigs with the same input: in one the steps do everything, in the other C handles the plain claims. After each turn
  * everything observable must be the same, byte for byte: answers and their packing, the slots in flight, cursors, the
- * channel table, counters, the journal.
+ * channel table, counters, the histograms of times, the journal.
  *
  * Both filters look at the same signature bytes: the rigs get the same draws.
  */
@@ -105,12 +105,14 @@ export class TwinRigs {
   payload(bytes: Uint8Array, offset: number, length: number, source: Uint32Array): void {
     this.both((rig) => {
       rig.receive.now = rig.now;
+      rig.receive.waited(length * 7);
       rig.receive.payload(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, length, source);
     });
   }
 
   /** Runs one step of either kind. */
   someStep(from: Random): void {
+    for (const rig of this.pair) rig.monotonic += 0.137;
     const pick = from.below(12);
     if (pick < 3) this.both((rig) => rig.receive.step(rig.now));
     else if (pick < 6) this.both((rig) => rig.verify.step());
