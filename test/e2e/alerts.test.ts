@@ -33,7 +33,6 @@ const both = (...names: string[]) => names.flatMap((name) => [`${name} warning`,
 const RECORDED = [
   ...both('ClaimwireMemory', 'ClaimwireDisk', 'ClaimwireDescriptors', 'ClaimwireMainThread', 'ClaimwireRestarting'),
   ...both('ClaimwireAcksDropped', 'ClaimwireKeyCache', 'ClaimwireConnectionsRefused', 'ClaimwireGatewayFailing'),
-  ...both('ClaimwireAckSlow', 'ClaimwireSyncSlow'),
   'ClaimwireChannelsStale critical',
 ];
 /** By what was done to the node before. */
@@ -47,6 +46,7 @@ const REAL = {
     ...both('ClaimwireNotReady', 'ClaimwireRingFilling', 'ClaimwireOverloaded'),
     'ClaimwireStalled critical',
   ],
+  'the disk answers again': both('ClaimwireAckSlow', 'ClaimwireSyncSlow'),
 };
 
 /** The text of the exporter: as the exposition has it, with counters that move by the second. */
@@ -69,11 +69,6 @@ function recorded(): string {
     `claimwire_gateway_requests_total ${rate(100)}`,
     `claimwire_gateway_answers_total{outcome="upstreamFailed"} ${rate(90)}`,
     'claimwire_ledger_stale_channels 2',
-    ...['ack', 'sync'].flatMap((name) => [
-      `claimwire_${name}_seconds_bucket{le="1"} 5`,
-      `claimwire_${name}_seconds_bucket{le="2"} ${rate(100)}`,
-      `claimwire_${name}_seconds_bucket{le="+Inf"} ${rate(100)}`,
-    ]),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -189,8 +184,8 @@ describe.runIf(isTried)('a real Prometheus', () => {
       claim.writeUInt32BE(nonce++, CLAIM_SIGNATURE);
       return claim;
     };
-    const { 'a disk that hangs under load': _later, ...now } = REAL;
-    await untilFiring([...RECORDED, ...Object.values(now).flat()], () => {
+    const now = Object.values(REAL).slice(0, 2).flat();
+    await untilFiring([...RECORDED, ...now], () => {
       for (let packet = 0; packet < 30; packet++) {
         send(Buffer.concat(Array.from({ length: 10 }, forged)));
         send(Buffer.of(0xff, 0xff));
@@ -205,7 +200,13 @@ describe.runIf(isTried)('a real Prometheus', () => {
     disk.set('hang', 'journal');
     let next = 0;
     await untilFiring(REAL['a disk that hangs under load'], () => send(claims[next++ % claims.length]!));
+  });
+
+  test('the disk answers again: the sync was slow, and so were the claims that waited for it', {
+    timeout: 60_000,
+  }, async () => {
     disk.mend();
+    await untilFiring(REAL['the disk answers again'], () => {});
   });
 
   test('Alertmanager tells its receiver, by the routes that are shipped', async () => {
