@@ -11,7 +11,7 @@ import type { Clock } from '../system/system.ts';
 import type { LedgerState } from './ledger-control.ts';
 
 /** Windows for what ends soon, in seconds, ascending. */
-export const EXPOSURE_WINDOWS = [3_600, 86_400] as const;
+const EXPOSURE_WINDOWS = [3_600, 86_400] as const;
 
 /** Amounts in drops. Throw-away channels, and those that are gone from the ledger, have no exposure. */
 export interface ExposureTotals {

@@ -13,7 +13,7 @@ const DEPLOY = resolve(import.meta.dirname, '../../deploy');
 const EVERY = '300ms';
 
 /** The shipped rules: each window of a rate and each `for` is short, and every expression is the same. */
-export function quickened(rules: string): string {
+function quickened(rules: string): string {
   return rules.replaceAll(/\[\d+[smhd]\]/g, '[3s]').replaceAll(/^( +for): \S+$/gm, '$1: 300ms');
 }
 
