@@ -139,7 +139,10 @@ describe.runIf(isTried)('a real Prometheus', () => {
   });
   afterAll(async () => {
     socket.close();
+    // A node that still writes would make its folder come back.
+    const ended = child === undefined || child.exitCode !== null ? undefined : once(child, 'exit');
     child?.kill('SIGKILL');
+    await ended;
     await monitoring?.stop();
     exporter.close();
     hook.close();
