@@ -45,7 +45,7 @@ export class PathMeasures {
     this.#acks = acks;
     this.#clock = clock;
     this.#ints = arena.ints;
-    this.arrivals = new ArrivalWriter(arena, number, ring);
+    this.arrivals = new ArrivalWriter(arena, number, ring, () => this.now());
     this.#histograms = new Histograms(arena, number);
     this.#runs = new ArrivalReader(arena, number, ring);
     this.#answers = new AnswerMarks(arena, number);
