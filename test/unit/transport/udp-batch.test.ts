@@ -160,6 +160,25 @@ describeNative('native UDP', () => {
     }
   });
 
+  test('a sink hears that something was read, its wait, its payload, and then that what others bring has no wait', async () => {
+    const heard: string[] = [];
+    const transport = await BatchUdpTransport.open({ host: HOST, port: 0, times: true }, () => {});
+    const sink: TransportSink = {
+      read: () => heard.push('read'),
+      waited: (us) => heard.push(us === 0 ? 'no wait' : 'wait'),
+      payload: () => heard.push('payload'),
+    };
+    transport.startReceiving(sink, () => {});
+    const sender = await NativeUdp.connect(transport.address, 64);
+    sender.sendSegments(0, 1, 1);
+    await until(() => heard.includes('payload'));
+    expect(heard.filter((what) => what !== 'wait')).toEqual(
+      heard.includes('wait') ? ['read', 'payload', 'no wait'] : ['read', 'no wait', 'payload', 'no wait'],
+    );
+    sender.close();
+    await transport.close();
+  });
+
   test('peers with one port at two addresses each get their own', async () => {
     const { transport, errors, close } = await pair();
     const got: string[][] = [[], []];
