@@ -33,7 +33,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool meter gateway package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool meter measures gateway package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
