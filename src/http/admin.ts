@@ -29,6 +29,7 @@ import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { openapiRoutes } from './openapi.ts';
+import { pageRoutes } from './page.ts';
 import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
@@ -110,6 +111,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
+    ...pageRoutes(),
   ]);
   const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);
