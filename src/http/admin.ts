@@ -14,6 +14,7 @@ import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
 import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
+import type { Exposition } from '../metrics/exposition.ts';
 import type { Sampler } from '../metrics/sampler.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { channelRoutes } from './channels.ts';
@@ -28,6 +29,7 @@ import { Holds } from './holds.ts';
 import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
+import { metricsRoutes } from './metrics.ts';
 import { openapiRoutes } from './openapi.ts';
 import { pageRoutes } from './page.ts';
 import { redemptionRoutes } from './redemptions.ts';
@@ -60,6 +62,8 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** What GET /metrics tells. */
+  exposition: Exposition;
   /** What GET /feed tells. */
   sampler: Sampler;
   /** Checks the lines of bulk bodies; closed with the server. */
@@ -107,6 +111,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...channelRoutes(control, ledger, options.parser, listings),
     ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
+    ...metricsRoutes(options.exposition, counters),
     ...feedRoutes(options.sampler, holds, counters),
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),

@@ -1,5 +1,5 @@
 /** What a web process counts; it tells the node what has come on top. */
-const WEB_COUNTER_NAMES = [
+export const WEB_COUNTER_NAMES = [
   'accepted', // peers connected; less `closed`, those connected now
   'closed',
   'websocketAccepted', // of those accepted, WebSocket connections

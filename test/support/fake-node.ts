@@ -11,6 +11,8 @@ import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { stderrLogger } from '../../src/log.ts';
+import { Exposition } from '../../src/metrics/exposition.ts';
+import { Machine } from '../../src/metrics/machine.ts';
 import { Sampler } from '../../src/metrics/sampler.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
@@ -129,6 +131,7 @@ export const inPlaceParser: LineParser = {
 export interface FakeAdmin {
   node: FakeNode;
   meter: FakeMeter;
+  exposition: Exposition;
   measures: FakeMeasures;
   sampler: Sampler;
   /** The sampler's: it moves when a test moves it. */
@@ -143,6 +146,14 @@ export interface FakeAdmin {
   close(): Promise<void>;
 }
 
+/** GET /metrics over a fake node, with latencies. */
+function exposing(node: FakeNode, measures: FakeMeasures, ledger: FakeLedgerControl | undefined): Exposition {
+  const ending = [{ seconds: 3_600, drops: 5n, channels: 1 }];
+  const exposure = { exposure: () => ({ drops: 25n, ending, ageSeconds: 0.5 }) };
+  const parts = { control: node, exposure, ledger, clock: nodeSystem.clock, version: '0.0.0' };
+  return new Exposition({ ...parts, measures, machine: new Machine(undefined) });
+}
+
 export async function startFakeAdmin(
   parser: LineParser = inPlaceParser,
   limits: Partial<ConnectionLimits> = {},
@@ -153,6 +164,7 @@ export async function startFakeAdmin(
   const meter = new FakeMeter(node.rows);
   if (more.ledger !== undefined) more.ledger.rows = node.rows;
   const measures = new FakeMeasures();
+  const exposition = exposing(node, measures, more.ledger);
   const clock = new ManualClock();
   const memory = () => ({ resident: 1 << 28, limit: 1 << 32 });
   const sampler = new Sampler({ control: node, measures, ledger: more.ledger, clock, memory });
@@ -166,6 +178,7 @@ export async function startFakeAdmin(
     tokens,
     control: node,
     meter,
+    exposition,
     parser,
     sampler,
     limits,
@@ -174,6 +187,7 @@ export async function startFakeAdmin(
   return {
     node,
     meter,
+    exposition,
     measures,
     sampler,
     clock,

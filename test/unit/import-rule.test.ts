@@ -201,6 +201,13 @@ test('xrpl.js is optional: one file imports it, and only when asked', () => {
   expect(files.filter((file) => text(file).includes("await import('xrpl')"))).toEqual(['src/ledger/xrpl-library.ts']);
 });
 
+test('prom-client, and with it what watches the process, is loaded by the first scrape: one file imports it', () => {
+  const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  const files = [...sources('src'), ...sources('tools')];
+  expect(files.filter((file) => /^import (?!type\b).*from 'prom-client'/m.test(text(file)))).toEqual([]);
+  expect(files.filter((file) => text(file).includes("import('prom-client')"))).toEqual(['src/metrics/exposition.ts']);
+});
+
 test('ws and node-datachannel are optional: one file imports them, and only when asked', () => {
   const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
   const files = [...sources('src'), ...sources('tools')];

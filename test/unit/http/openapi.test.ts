@@ -175,7 +175,8 @@ test('what each route answers is what the file says', async () => {
   await ask('POST', '/redemptions', '/redemptions', { id: '2' }, { bearer: admin.tokenOf('charge') });
   await ask('GET', '/redemptions?limit=5', '/redemptions');
   await ask('GET', '/redemptions?limit=0', '/redemptions');
-  for (const path of ['/healthz', '/readyz', '/stats', '/ledger', '/openapi.json']) await ask('GET', path, path);
+  for (const path of ['/healthz', '/readyz', '/stats', '/metrics', '/ledger', '/openapi.json'])
+    await ask('GET', path, path);
   admin.node.ready = false;
   await ask('GET', '/readyz', '/readyz');
   await ask('POST', '/channels', '/channels', opening(5));
