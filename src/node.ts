@@ -23,6 +23,7 @@ import {
 } from './config.ts';
 import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
+import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
@@ -44,6 +45,7 @@ import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
+import { readMeasures } from './threads/lane-measures.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { WebProcess } from './threads/web-process.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
@@ -70,14 +72,17 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
+  /** Not a setting for use: `false` measures no times, so that bench:measures can show what measuring costs. By default true. */
+  measuring?: boolean;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, ExposureControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
   readonly #drainMsMax: number;
+  readonly #measuring: boolean;
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
@@ -113,6 +118,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureContro
     logger = stderrLogger,
     beforeReceiving = () => {},
     drainMsMax = DRAIN_MS_MAX,
+    measuring = true,
     ...options
   }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -128,7 +134,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureContro
     const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
-      node = new ClaimwireNode(config, folder, logger, drainMsMax);
+      node = new ClaimwireNode(config, folder, logger, { drainMsMax, measuring });
       await node.#start(beforeReceiving);
       return node;
     } catch (error) {
@@ -143,10 +149,16 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureContro
     }
   }
 
-  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger, drainMsMax: number) {
+  private constructor(
+    config: NodeConfig,
+    folder: OwnedFolder,
+    logger: Logger,
+    { drainMsMax, measuring }: { drainMsMax: number; measuring: boolean },
+  ) {
     const { backend } = config;
     this.#logger = logger;
     this.#drainMsMax = drainMsMax;
+    this.#measuring = measuring;
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
@@ -334,6 +346,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureContro
     };
   }
 
+  /** See MeasureControl: of the lanes since their start, in their order. */
+  measures(): LaneMeasures[] {
+    return readMeasures(this.#arena, this.#topology?.rings ?? []);
+  }
+
   /** See ExposureControl. */
   exposure(): ExposureTotals {
     return this.#exposure.exposure();
@@ -378,7 +395,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureContro
     const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
-      settings: { ...config, idle: defaultIdleStrategy(availableParallelism(), threads) },
+      settings: {
+        ...config,
+        idle: defaultIdleStrategy(availableParallelism(), threads),
+        measuring: this.#measuring,
+      },
       kernel: this.#kernelStart,
       udp: config.udp,
       tcp: {

@@ -35,6 +35,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/verifier.ts',
     'src/threads/topology.ts',
   ],
+  'test/unit/path/path-measures.test.ts': ['src/ring/answer-marks.ts', 'src/ring/arrival-marks.ts'],
   'test/integration/meter.test.ts': [
     'src/meter/deferred.ts',
     'src/meter/meter.ts',
