@@ -2,7 +2,7 @@
  * The live page in a real Chromium, over a node under a little load: its figures move, it finds channels, exports the best
  * claim, asks nobody else for anything, and can be used by keyboard, in the dark and while its node is away.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { verify } from '@noble/secp256k1';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -59,6 +59,7 @@ describe.skipIf(program === undefined)('the live page', () => {
   };
 
   beforeAll(async () => {
+    if (!existsSync('dist/src/page/main.js')) throw new Error('expected the compiled page, got none; run make build');
     data = folder('page');
     node = await start(0);
     token = createToken(data, { scope: 'read', channels: null }, nodeSystem).token;
@@ -242,24 +243,5 @@ describe.skipIf(program === undefined)('the live page', () => {
     expect(page.requests.filter((url) => url.includes(token))).toEqual([]);
     // The browser itself notes answers that the test provoked: 401, 404, and a node that is away.
     expect(page.faults.filter((fault) => !/net::ERR_|status of 40[14]/.test(fault))).toEqual([]);
-  });
-
-  test('is not framed, runs no other script, and keeps to its files', async () => {
-    const base = `http://${node.http}`;
-    const index = await fetch(`${base}/`);
-    const policy = index.headers.get('content-security-policy')!;
-    for (const part of ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"])
-      expect(policy).toContain(part);
-    expect(policy).not.toContain('unsafe');
-    const html = await index.text();
-    expect(html).not.toMatch(/https?:|<style|style=|\son\w+=|<script>/);
-    const files = [...html.matchAll(/"(\/page\/[^"]+)"/g)].map(([, path]) => path!);
-    for (const path of files) expect((await fetch(base + path, { method: 'HEAD' })).status, path).toBe(200);
-    const etag = index.headers.get('etag')!;
-    expect((await fetch(`${base}/`, { headers: { 'if-none-match': etag } })).status).toBe(304);
-    for (const path of ['/page/none.js', '/page/..%2fserve.js', '/page/__proto__', '/page/'])
-      expect((await fetch(base + path)).status, path).toBe(404);
-    expect((await fetch(`${base}/page/none.js`, { method: 'HEAD' })).status).toBe(404);
-    expect((await fetch(`${base}/`, { method: 'POST' })).status).toBe(405);
   });
 });
