@@ -40,7 +40,7 @@ function usedText({ committed, capacity }: ChannelRow): string {
 
 const COLUMNS: readonly Column[] = [
   { title: 'Handle', text: ({ channelId }) => channelId, key: ({ channelId }) => BigInt(channelId) },
-  { title: 'Ledger id', text: ({ ledgerChannelId: id }) => `${id.slice(0, 8)}…${id.slice(-4)}`, kind: 'id left' },
+  { title: 'Ledger id', text: ({ ledgerChannelId: id }) => `${id.slice(0, 8)}…${id.slice(-4)}`, kind: 'id left wide' },
   {
     title: 'State',
     text: ({ state, throwAway }) => (throwAway ? `${state}, throw-away` : state),
@@ -50,7 +50,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'Exposure', text: (row) => dropsText(String(exposureOf(row))), key: exposureOf },
   { title: 'Committed', text: ({ committed }) => dropsText(committed), key: ({ committed }) => BigInt(committed) },
   { title: 'Capacity', text: ({ capacity }) => dropsText(capacity), key: ({ capacity }) => BigInt(capacity) },
-  { title: 'Used', text: usedText },
+  { title: 'Used', text: usedText, kind: 'wide' },
   { title: 'Ends', text: ({ expiresAt }) => endText(expiresAt), key: ({ expiresAt }) => expiresAt ?? '9999' },
 ];
 
@@ -126,7 +126,7 @@ export class ChannelList {
   #head({ title, key, kind = '' }: Column, index: number): HTMLTableCellElement {
     const cell = make('th');
     cell.scope = 'col';
-    cell.className = kind.includes('left') ? 'left' : '';
+    cell.className = kind.replace('id ', '');
     if (key === undefined) {
       cell.append(title);
       return cell;

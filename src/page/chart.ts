@@ -22,6 +22,8 @@ interface ChartOptions {
   title: string;
   series: readonly Series[];
   text: (value: number) => string;
+  /** Values lie far apart: each power of ten has as much room. */
+  isLogarithmic?: boolean;
   /** Of the axis, which has less room. */
   tick: (value: number) => string;
 }
@@ -63,7 +65,8 @@ export class Chart {
     this.#plot.setData(columns as uPlotType.AlignedData, false);
     this.#plot.batch(() => {
       this.#plot!.setScale('x', { min: end - this.#secondsOf(columns[0]), max: end });
-      this.#plot!.setScale('y', { min: 0, max: topOf(columns.slice(1) as (number | null)[][]) });
+      const values = (columns.slice(1) as (number | null)[][]).flat().filter((value) => value !== null);
+      this.#plot!.setScale('y', this.#options.isLogarithmic ? powersAround(values) : { min: 0, max: topOf(values) });
     });
     this.#tell(columns.slice(1) as (number | null)[][]);
   }
@@ -106,7 +109,7 @@ export class Chart {
   }
 
   #make(data: [number[], ...(number | null)[][]]): uPlotType {
-    const { host, series, tick } = this.#options;
+    const { host, series, tick, isLogarithmic } = this.#options;
     const [line, soft] = [colourOf(host, 'var(--line)'), colourOf(host, 'var(--soft)')];
     const grid = { stroke: line, width: 1 };
     const axis = { stroke: soft, font: FONT, grid, ticks: { show: false } };
@@ -115,10 +118,16 @@ export class Chart {
         ...this.#size(),
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-        scales: { x: { time: true }, y: {} },
+        scales: { x: { time: true }, y: isLogarithmic ? { distr: 3, log: 10 } : {} },
         axes: [
           { ...axis, space: 70, size: 26, values: (_, times) => times.map(timeText) },
-          { ...axis, space: 34, size: 54, values: (_, values) => values.map((value) => tick(value)) },
+          {
+            ...axis,
+            ...(isLogarithmic ? { splits: (_, __, low, high) => powersFrom(low, high) } : {}),
+            space: 34,
+            size: 54,
+            values: (_, values) => values.map((value) => (value === null ? '' : tick(value))),
+          },
         ],
         series: [
           {},
@@ -145,9 +154,25 @@ export class Chart {
   }
 }
 
+/** The powers of ten below and above all values, at least one of room between them. */
+function powersAround(values: readonly number[]): { min: number; max: number } {
+  const logs = values.filter((value) => value > 0).map((value) => Math.log10(value));
+  if (logs.length === 0) return { min: 0.1, max: 10 };
+  const low = logs.reduce((least, value) => Math.min(least, value));
+  const high = logs.reduce((most, value) => Math.max(most, value));
+  const min = Math.floor(low);
+  return { min: 10 ** min, max: 10 ** Math.max(min + 1, Math.ceil(high)) };
+}
+
+/** A line of the grid for each power of ten, and none between. */
+function powersFrom(low: number, high: number): number[] {
+  const first = Math.round(Math.log10(low));
+  return Array.from({ length: Math.round(Math.log10(high)) - first + 1 }, (_, index) => 10 ** (first + index));
+}
+
 /** A round number above all values, so that the axis does not move with each sample. */
-function topOf(rows: readonly (readonly (number | null)[])[]): number {
-  const most = rows.flat().reduce<number>((high, value) => Math.max(high, value ?? 0), 0);
+function topOf(values: readonly number[]): number {
+  const most = values.reduce((high, value) => Math.max(high, value), 0);
   if (most === 0) return 1;
   const power = 10 ** Math.floor(Math.log10(most));
   const step = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((each) => each * power >= most * 1.05) ?? 15;

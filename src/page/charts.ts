@@ -30,8 +30,9 @@ export function startCharts(history: History): Chart[] {
       host: byId('latency-chart'),
       legend: byId('latency-legend'),
       title: 'Ack latency in milliseconds',
+      isLogarithmic: true,
       text: msText,
-      tick: (value) => (value === 0 ? '0' : msText(value)),
+      tick: (value) => Number(value.toPrecision(1)).toLocaleString('en'),
       series: [
         // Of no claims there is no latency: a gap, not a zero.
         { name: 'p99', pick: ({ ack }) => (ack.count === 0 ? null : ack.p99), colour: 'series-soft', isDashed: true },

@@ -44,7 +44,7 @@ export function startPanels(history: History): Panels {
   const lanes = new LiveTable(
     byId('lanes'),
     'Claims that wait, by lane',
-    ['Lane', '', 'Wait', 'Acks/s', 'p50', 'p99'],
+    ['Lane', '', 'Wait', 'Claims/s', 'p50', 'p99'],
     'No lane has measured anything yet.',
   );
   const reasons = new LiveTable(
@@ -103,18 +103,16 @@ function busyRows({ busy }: Sample): Cell[][] {
   return [...rows, [{ text: 'together' }, { text: '' }, { text: percentText(total) }]];
 }
 
-function laneRows({ lanes, ring, rates, ack, seconds }: Sample): Cell[][] {
-  const row = (name: string, depth: number, slots: number, acks: number, times: Percentiles): Cell[] => [
+function laneRows({ lanes, ring, ack, seconds }: Sample): Cell[][] {
+  const row = (name: string, depth: number, slots: number, times: Percentiles): Cell[] => [
     { text: name },
     { text: '', kind: 'track-cell', bar: slots === 0 ? 0 : depth / slots },
     { text: countText(depth), kind: depth === 0 ? 'zero' : '' },
-    { text: countText(acks) },
+    { text: countText(Math.round(times.count / seconds)) },
     ...latency(times),
   ];
-  const rows = lanes.map((lane, index) =>
-    row(`${index}`, lane.ring.depth, lane.ring.slots, Math.round(lane.ack.count / seconds), lane.ack),
-  );
-  return [...rows, row(`all, of ${countText(ring.slots)}`, ring.depth, ring.slots, Math.round(rates.acked), ack)];
+  const rows = lanes.map((lane, index) => row(`${index}`, lane.ring.depth, lane.ring.slots, lane.ack));
+  return [...rows, row(`all, of ${countText(ring.slots)}`, ring.depth, ring.slots, ack)];
 }
 
 function reasonRows(sample: Sample, history: History, stats: Stats | undefined): Cell[][] {
