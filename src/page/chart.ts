@@ -7,7 +7,7 @@ import type { History } from './history.ts';
 /** Loaded by a script of its own, before the modules. */
 declare const uPlot: typeof uPlotType;
 
-export interface Series {
+interface Series {
   name: string;
   pick: (sample: Sample) => number | null;
   /** The class that has its colour. */

@@ -86,13 +86,13 @@ function showCell(element: HTMLElement, { text, kind = '', bar }: Cell): void {
 }
 
 /** A bar beside a figure, which says the same: it is not read out. */
-export function barOf(): HTMLElement {
+function barOf(): HTMLElement {
   const bar = make('span.track', make('span'));
   bar.setAttribute('aria-hidden', 'true');
   return bar;
 }
 
-export function setBar(bar: HTMLElement, share: number): void {
+function setBar(bar: HTMLElement, share: number): void {
   const bounded = Math.min(1, Math.max(0, share));
   bar.classList.toggle('full', bounded >= 0.9);
   (bar.firstElementChild as HTMLElement).style.width = `${(bounded * 100).toFixed(1)}%`;
