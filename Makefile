@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run siege meter-crash test test-fast test-long test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
-SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
@@ -92,9 +92,11 @@ $(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
 	npm install --prefix docs/typedoc --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
-$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json rolldown.config.js
+$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json tsconfig.page.json rolldown.config.js
 	@rm -rf dist
+	npx tsc -p tsconfig.page.json
 	npx tsc -p tsconfig.json
+	@cp src/page/*.html src/page/*.css src/page/*.svg dist/src/page/
 	@npx rolldown -c --log-level warn
 	@rm dist/src/threads/boot.js.map dist/src/load/generator-thread.js.map
 	@chmod +x dist/tools/cli.js

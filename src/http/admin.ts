@@ -31,6 +31,7 @@ import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { metricsRoutes } from './metrics.ts';
 import { openapiRoutes } from './openapi.ts';
+import { pageRoutes } from './page.ts';
 import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
@@ -115,6 +116,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
+    ...pageRoutes(),
   ]);
   const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);

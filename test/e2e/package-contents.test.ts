@@ -68,6 +68,9 @@ test('every file that a packed module imports or loads by its path', () => {
   }
   expect(missing).toEqual([]);
   expect(packed).toContain('src/kernel/claimwire.wasm');
+  // The live page is served from the package, and uPlot from the package of its own.
+  for (const name of ['index.html', 'style.css', 'layout.css', 'icon.svg', 'main.js'])
+    expect(packed).toContain(`dist/src/page/${name}`);
   expect(packed).toContain('protocol/openapi.json');
 });
 

@@ -75,6 +75,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/config.ts',
   ],
   'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
+  'src/page': ['src/metrics/sample.ts'],
   'src/http': [
     'protocol',
     'src/channel',

@@ -186,6 +186,12 @@ test('what each route answers is what the file says', async () => {
   expect(description.paths['/events']!.get!.responses['200']!.content).toHaveProperty('text/event-stream');
   await stream.body!.cancel();
   answered.set('GET /events', new Set([200]));
+  for (const method of ['GET', 'HEAD']) {
+    await ask(method, '/', '/');
+    await ask(method, '/page/style.css', '/page/{id}');
+  }
+  await ask('GET', '/page/none.css', '/page/{id}');
+  await ask('GET', '/channels?sort=exposure&limit=3', '/channels');
   admin.sampler.listen(() => {});
   admin.clock.advance(1_000);
   const feed = await fetch(`${admin.url}/feed?history=1`);
