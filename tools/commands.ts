@@ -34,6 +34,7 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     isLasting: true,
     load: () => import('./load.ts'),
   },
+  doctor: { summary: 'checks this machine for a node, and says what mends it', load: () => import('./doctor.ts') },
   redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
   settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
