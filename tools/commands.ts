@@ -34,6 +34,8 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     isLasting: true,
     load: () => import('./load.ts'),
   },
+  top: { summary: 'shows a running node, live in the terminal', load: () => import('./top.ts') },
+  stats: { summary: 'prints counters, rates and latency of a node', load: () => import('./stats.ts') },
   doctor: { summary: 'checks this machine for a node, and says what mends it', load: () => import('./doctor.ts') },
   redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
   settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },

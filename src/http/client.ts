@@ -4,18 +4,19 @@
 import type { ChannelJson } from '../channel/parse.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import type { Sample } from '../metrics/sample.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
-import { type CommittedJson, readEvents } from './event-reader.ts';
+import { type CommittedJson, readEvents, readObjects } from './event-reader.ts';
 import { blocksOf, NEWLINE } from './import-blocks.ts';
 import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 import type { RedemptionJson, RedemptionResultJson } from './redemptions.ts';
-import { type AdminClientOptions, asCode, Requests } from './requests.ts';
+import { type AdminClientOptions, asCode, type RequestOptions, Requests } from './requests.ts';
 
 const REMOVALS_PER_REQUEST = 5_000;
 /** A long poll at a time: shorter than what proxies bear. */
@@ -200,12 +201,40 @@ export class AdminClient {
     const query = new URLSearchParams();
     if (channels.length > 0) query.set('channels', channels.join(','));
     if (snapshot) query.set('snapshot', '1');
+    yield* readEvents(this.#parts('GET', `/events?${query}`, { needsToken: true, signal }));
+  }
+
+  /**
+   * Looks at the node, one a second, after up to `history` of the past. It ends when the node stops or `signal` aborts, and
+   * throws NODE_UNREACHABLE where the connection breaks.
+   */
+  async *samples(options: { history?: number; signal?: AbortSignal } = {}): AsyncGenerator<Sample> {
+    const { history = 0, signal } = options;
+    const parts = this.#parts('GET', `/feed?history=${history}`, { signal });
+    for await (const { value } of readObjects(parts, 'sample')) yield value as Sample;
+  }
+
+  /**
+   * What an answer that lasts brings, part by part, until `signal` aborts. The reader is cancelled here: a signal made of
+   * others (AbortSignal.any), as a request's is, may be collected as garbage while its answer goes on, and then ends nothing.
+   */
+  async *#parts(method: string, path: string, options: RequestOptions): AsyncGenerator<Uint8Array> {
+    const { signal } = options;
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    const end = () => void reader?.cancel().catch(() => {});
     try {
-      const response = await this.#requests.fetch('GET', `/events?${query}`, { needsToken: true, signal });
-      yield* readEvents(response.body as AsyncIterable<Uint8Array>);
+      const response = await this.#requests.fetch(method, path, options);
+      reader = response.body!.getReader();
+      signal?.addEventListener('abort', end);
+      if (signal?.aborted) return;
+      for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
     } catch (error) {
       if (signal?.aborted) return;
       throw error instanceof ClaimwireError ? error : this.#requests.unreachable(error);
+    } finally {
+      signal?.removeEventListener('abort', end);
+      // Whoever leaves the loop early ends the answer too.
+      end();
     }
   }
 
