@@ -21,6 +21,7 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
+import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
@@ -72,7 +73,7 @@ export interface NodeStartOptions extends NodeOptions {
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl, ExposureControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -87,6 +88,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #feed: CommittedFeed;
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
+  readonly #exposure: ExposureWalk;
   readonly #keys = new KeyCheck();
   /** Counters of what runs beside the node in this process, by name. */
   readonly #beside = new Map<string, () => object>();
@@ -170,6 +172,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     });
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
+    this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
       this.#table,
       registry,
@@ -317,13 +320,27 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       verify: this.config.verify,
       uptimeSeconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
       channels: this.channelCount,
+      channelsMax: this.#table.capacity,
       ring: {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
-      counters: { ...readCounters(this.#arena), web: this.#web?.counts ?? zeroCounts() },
+      counters: {
+        ...readCounters(this.#arena),
+        charges: this.#meter.charges,
+        web: this.#web?.counts ?? zeroCounts(),
+      },
       keyTables: this.#kernel?.stats() ?? null,
     };
+  }
+
+  /** See ExposureControl. */
+  exposure(): ExposureTotals {
+    return this.#exposure.exposure();
+  }
+  /** What the ledger has paid out is no exposure any more. */
+  useLedgerStates(states: LedgerStates): void {
+    this.#exposure.useLedger(states);
   }
 
   /** Drains, syncs, checkpoints and unlocks the data folder. Safe to call more than once. */
@@ -386,6 +403,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     });
     this.#serveControl(this.#topology, ports, token);
     if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
+    this.#exposure.start();
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
   }
 
@@ -437,6 +455,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   }
 
   async #stop(): Promise<NodeTotals> {
+    this.#exposure.stop();
     await this.#housekeeping?.stop();
     this.#web?.stopReceiving();
     await this.#topology?.stop();

@@ -3,6 +3,7 @@
  * simulator can run the same code with its own.
  */
 import { randomBytes } from 'node:crypto';
+import { totalmem } from 'node:os';
 import { type Files, nodeFiles } from './files.ts';
 
 export interface Clock {
@@ -14,11 +15,18 @@ export interface Clock {
   every(periodMs: number, callback: () => void): () => void;
 }
 
+/** Bytes of this process that are in memory, and what the machine or its container has of it. */
+interface Memory {
+  readonly resident: number;
+  readonly limit: number;
+}
+
 export interface System {
   readonly files: Files;
   readonly clock: Clock;
   /** Returns `count` bytes that nobody can guess. */
   random(count: number): Buffer;
+  memory(): Memory;
 }
 
 /** The real machine. */
@@ -33,4 +41,11 @@ export const nodeSystem: System = {
     },
   },
   random: randomBytes,
+  memory: () => ({ resident: process.memoryUsage.rss(), limit: memoryLimit() }),
 };
+
+/** The container's limit, where it has one below the machine's memory. Without one the system tells 0 or a huge number. */
+function memoryLimit(): number {
+  const limit = process.constrainedMemory() ?? 0;
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}

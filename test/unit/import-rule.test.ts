@@ -73,11 +73,13 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/log.ts',
     'src/config.ts',
   ],
+  'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
   'src/http': [
     'protocol',
     'src/channel',
     'src/registry',
     'src/control',
+    'src/metrics',
     'src/errors.ts',
     'src/host-port.ts',
     'src/log.ts',
@@ -197,6 +199,13 @@ test('xrpl.js is optional: one file imports it, and only when asked', () => {
   const files = [...sources('src'), ...sources('tools')];
   expect(files.filter((file) => /^import (?!type\b).*from 'xrpl'/m.test(text(file)))).toEqual([]);
   expect(files.filter((file) => text(file).includes("await import('xrpl')"))).toEqual(['src/ledger/xrpl-library.ts']);
+});
+
+test('prom-client, and with it what watches the process, is loaded by the first scrape: one file imports it', () => {
+  const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  const files = [...sources('src'), ...sources('tools')];
+  expect(files.filter((file) => /^import (?!type\b).*from 'prom-client'/m.test(text(file)))).toEqual([]);
+  expect(files.filter((file) => text(file).includes("import('prom-client')"))).toEqual(['src/metrics/exposition.ts']);
 });
 
 test('ws and node-datachannel are optional: one file imports them, and only when asked', () => {
