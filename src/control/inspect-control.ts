@@ -87,7 +87,9 @@ export interface NodeProfile {
   readonly seconds: number;
   readonly nodeVersion: string;
   readonly threads: readonly ThreadProfile[];
-  /** Threads that did not answer in time, and why they may not. */
+  /** Functions of the addon in C: V8 sees one entry for all of them, and names it after any. */
+  readonly addonFunctions: readonly string[];
+  /** Threads that did not answer in time. */
   readonly silent: readonly string[];
 }
 

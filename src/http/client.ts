@@ -2,6 +2,7 @@
  * The tools' and services' side of the HTTP interface: a method for each route. Main thread of their process.
  */
 import type { ChannelJson } from '../channel/parse.ts';
+import type { NodeProfile, TracedClaim, TraceSummary } from '../control/inspect-control.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Sample } from '../metrics/sample.ts';
@@ -212,6 +213,25 @@ export class AdminClient {
     const { history = 0, signal } = options;
     const parts = this.#parts('GET', `/feed?history=${history}`, { signal });
     for await (const { value } of readObjects(parts, 'sample')) yield value as Sample;
+  }
+
+  /**
+   * Follows a channel's claims through the node for some seconds, 300 at most: claims as they leave their ring, and at the end
+   * the summary. Needs the operator's token. Throws CHANNEL_UNKNOWN or NODE_BUSY.
+   */
+  async *trace(
+    id: string,
+    options: { seconds: number; signal?: AbortSignal },
+  ): AsyncGenerator<{ claim: TracedClaim } | { summary: TraceSummary }> {
+    const path = `/channels/${encodeURIComponent(id)}/trace?seconds=${options.seconds}`;
+    const parts = this.#parts('GET', path, { needsToken: true, signal: options.signal });
+    for await (const { name, value } of readObjects(parts, 'claim', 'summary'))
+      yield name === 'claim' ? { claim: value as TracedClaim } : { summary: value as TraceSummary };
+  }
+
+  /** A CPU profile of all threads of the node over some seconds, 60 at most. Needs the operator's token. Throws NODE_BUSY. */
+  async profile(seconds: number): Promise<NodeProfile> {
+    return (await this.#requests.json('POST', `/profile?seconds=${seconds}`)) as NodeProfile;
   }
 
   /**

@@ -21,8 +21,6 @@ interface Inspected {
   control: NodeControl;
   inspect: InspectControl;
   holds: Holds;
-  /** The functions of Node-API addons, by which the page tells C of an addon from C++ of Node. */
-  addonNames: ReadonlySet<string>;
 }
 
 export function inspectionRoutes(inspected: Inspected): Route[] {
@@ -69,7 +67,7 @@ function begin({ response }: Call): void {
   response.flushHeaders();
 }
 
-async function profile(call: Call, { inspect, holds, addonNames }: Inspected): Promise<void> {
+async function profile(call: Call, { inspect, holds }: Inspected): Promise<void> {
   const { response, url } = call;
   const seconds = secondsOf(url, PROFILE_SECONDS_MAX, ['format']);
   const format = url.searchParams.get('format') ?? 'json';
@@ -85,7 +83,7 @@ async function profile(call: Call, { inspect, holds, addonNames }: Inspected): P
   if (hold.end === 'gone') response.destroy();
   else if (format === 'json') sendJson(response, 200, made);
   else {
-    const page = flamePage(made, addonNames);
+    const page = flamePage(made);
     response.writeHead(200, {
       'content-type': 'text/html; charset=utf-8',
       'content-length': Buffer.byteLength(page),
@@ -99,6 +97,9 @@ async function profile(call: Call, { inspect, holds, addonNames }: Inspected): P
 function secondsOf({ searchParams }: URL, most: number, others: readonly string[]): number {
   for (const name of searchParams.keys())
     if (name !== 'seconds' && !others.includes(name))
-      throw new ClaimwireError('INPUT_INVALID', `query: expected ${['seconds', ...others].join(' or ')}, got ${got(name)}`);
+      throw new ClaimwireError(
+        'INPUT_INVALID',
+        `query: expected ${['seconds', ...others].join(' or ')}, got ${got(name)}`,
+      );
   return Number(parseDecimal(searchParams.get('seconds') ?? SECONDS_DEFAULT, 1n, BigInt(most), 'seconds'));
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { NodeProfile } from '../control/inspect-control.ts';
 import { FRAME_KINDS, flameTree } from './flame-tree.ts';
 
-const PLACE = '/*PROFILE*/';
+const PLACE = '"PROFILE"';
 
-/** @param addonNames the functions of Node-API addons */
-export function flamePage(profile: NodeProfile, addonNames: ReadonlySet<string>): string {
+export function flamePage(profile: NodeProfile): string {
+  const addonNames = new Set(profile.addonFunctions);
   const { at, seconds, nodeVersion, silent } = profile;
   const threads = profile.threads.map(({ name, profile: each }) => ({ name, ...flameTree(each, addonNames) }));
   const data = JSON.stringify({ at, seconds, nodeVersion, silent, kinds: FRAME_KINDS, threads });

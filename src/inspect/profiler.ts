@@ -29,8 +29,12 @@ interface Attached {
 let isBusy = false;
 
 /** Profiles all threads for some seconds, or until `signal` aborts. Throws NODE_BUSY while another profile is made. */
-export async function profileThreads(seconds: number, signal?: AbortSignal): Promise<NodeProfile> {
-  if (isBusy) throw new ClaimwireError('NODE_BUSY', 'profiles: expected one at a time, got one more; try again shortly');
+export async function profileThreads(
+  seconds: number,
+  signal?: AbortSignal,
+): Promise<Omit<NodeProfile, 'addonFunctions'>> {
+  if (isBusy)
+    throw new ClaimwireError('NODE_BUSY', 'profiles: expected one at a time, got one more; try again shortly');
   isBusy = true;
   const session = new Session();
   session.connect();
@@ -90,16 +94,20 @@ async function targetsOf(session: Session): Promise<Target[]> {
   });
   await post('NodeWorker.enable', { waitForDebuggerOnStart: false });
   let id = 0;
-  const send = (sessionId: string) => (method: string, params: object = {}) =>
-    new Promise<unknown>((resolve, reject) => {
-      const key = `${sessionId} ${++id}`;
-      answers.set(key, ({ result, error }) => {
-        answers.delete(key);
-        if (error === undefined) resolve(result);
-        else reject(asError(error));
+  const send =
+    (sessionId: string) =>
+    (method: string, params: object = {}) =>
+      new Promise<unknown>((resolve, reject) => {
+        const key = `${sessionId} ${++id}`;
+        answers.set(key, ({ result, error }) => {
+          answers.delete(key);
+          if (error === undefined) resolve(result);
+          else reject(asError(error));
+        });
+        post('NodeWorker.sendMessageToWorker', { sessionId, message: JSON.stringify({ id, method, params }) }).catch(
+          reject,
+        );
       });
-      post('NodeWorker.sendMessageToWorker', { sessionId, message: JSON.stringify({ id, method, params }) }).catch(reject);
-    });
   const names = namesOf(attached.map(({ workerInfo }) => workerInfo.title));
   const workers = attached.map(({ sessionId }, index) => ({ ...names[index]!, post: send(sessionId) }));
   return [{ name: 'main', post }, ...workers.sort((a, b) => a.thread - b.thread)];

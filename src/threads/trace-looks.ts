@@ -132,7 +132,11 @@ export class TraceLooks {
     return isOver;
   }
 
-  #told({ amount, sequence, from, seenAt, judgedAt, verdict, resolution }: Followed, lane: number, now: number): TracedClaim {
+  #told(
+    { amount, sequence, from, seenAt, judgedAt, verdict, resolution }: Followed,
+    lane: number,
+    now: number,
+  ): TracedClaim {
     const hot = this.#table.hot(this.#row);
     const high = this.#table.committedHigh(hot);
     const committed = (BigInt(high) << 32n) | BigInt(this.#table.committedLow(hot));
