@@ -2,17 +2,18 @@
  * A CPU profile of every thread of this process. Main thread; the threads have no code for it.
  *
  * Node's inspector, in this process and without a port, reaches each worker through its domain NodeWorker. A message stops
- * the worker's JavaScript at its next check, also in a loop that never returns to its event loop. A thread that sleeps in
- * Atomics.wait takes it when it wakes, within a second (ring/doorbell.ts); one that waits for a disk, when that answers.
- * A thread that has not answered by then is told as silent.
+ * the worker's JavaScript at its next check, also in a loop that never returns to its event loop, and wakes it from
+ * Atomics.wait, which then goes on. A thread that is in C meanwhile, or waits for a disk, takes it when that returns; one
+ * that has not answered by then is told as silent.
  */
 import { Session } from 'node:inspector';
+import { isMainThread } from 'node:worker_threads';
 import type { CpuProfile, NodeProfile, ThreadProfile } from '../control/inspect-control.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** Between two samples of a thread. Each costs it some microseconds. */
 const SAMPLE_US = 1_000;
-/** More than the longest sleep of a thread. */
+/** More than a batch of signatures, or a sync of a slow disk. */
 const START_MS_MAX = 2_000;
 const STOP_MS_MAX = 4_000;
 
@@ -66,7 +67,7 @@ export async function profileThreads(
     return { at, seconds: Math.round(taken * 1_000) / 1_000, nodeVersion: process.versions.node, threads, silent };
   } finally {
     // A thread that did not answer ends its profile when it takes this.
-    session.post('NodeWorker.disable');
+    if (isMainThread) session.post('NodeWorker.disable');
     session.disconnect();
     isBusy = false;
   }
@@ -92,6 +93,11 @@ async function targetsOf(session: Session): Promise<Target[]> {
     const message = JSON.parse(params.message);
     answers.get(`${params.sessionId} ${message.id}`)?.(message);
   });
+  if (!isMainThread)
+    throw new ClaimwireError(
+      'NODE_FAILED',
+      'profile: expected a node that was started in the main thread of its process, got one in a worker, which cannot reach other threads',
+    );
   await post('NodeWorker.enable', { waitForDebuggerOnStart: false });
   let id = 0;
   const send =
