@@ -79,8 +79,8 @@ function describe(
 ): { label: string; place: string; kind: FrameKind } {
   const { functionName, url, lineNumber } = callFrame;
   const name = functionName || '(anonymous)';
-  if (WAITING.has(name)) return { label: name, place: '', kind: 'wait' };
-  if (name === '(garbage collector)') return { label: name, place: '', kind: 'gc' };
+  if (url === '' && WAITING.has(name)) return { label: name, place: '', kind: 'wait' };
+  if (url === '' && name === '(garbage collector)') return { label: name, place: '', kind: 'gc' };
   if (name.startsWith('(') && url === '' && name !== '(anonymous)')
     return { label: name, place: 'outside JavaScript: V8, the system', kind: 'other' };
   if (url === '') {
