@@ -24,6 +24,7 @@ import {
 import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
 import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from './control/inspect-control.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
+import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
@@ -46,6 +47,7 @@ import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
+import { readMeasures } from './threads/lane-measures.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { Tracer } from './threads/tracer.ts';
 import { WebProcess } from './threads/web-process.ts';
@@ -73,14 +75,17 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
+  /** Not a setting for use: `false` measures no times, so that bench:measures can show what measuring costs. By default true. */
+  measuring?: boolean;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl, InspectControl, ExposureControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, InspectControl, ExposureControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
   readonly #drainMsMax: number;
+  readonly #measuring: boolean;
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
@@ -117,6 +122,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, InspectControl
     logger = stderrLogger,
     beforeReceiving = () => {},
     drainMsMax = DRAIN_MS_MAX,
+    measuring = true,
     ...options
   }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -132,7 +138,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, InspectControl
     const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
-      node = new ClaimwireNode(config, folder, logger, drainMsMax);
+      node = new ClaimwireNode(config, folder, logger, { drainMsMax, measuring });
       await node.#start(beforeReceiving);
       return node;
     } catch (error) {
@@ -147,10 +153,16 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, InspectControl
     }
   }
 
-  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger, drainMsMax: number) {
+  private constructor(
+    config: NodeConfig,
+    folder: OwnedFolder,
+    logger: Logger,
+    { drainMsMax, measuring }: { drainMsMax: number; measuring: boolean },
+  ) {
     const { backend } = config;
     this.#logger = logger;
     this.#drainMsMax = drainMsMax;
+    this.#measuring = measuring;
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
@@ -354,6 +366,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, InspectControl
     };
   }
 
+  /** See MeasureControl: of the lanes since their start, in their order. */
+  measures(): LaneMeasures[] {
+    return readMeasures(this.#arena, this.#topology?.rings ?? []);
+  }
+
   /** See ExposureControl. */
   exposure(): ExposureTotals {
     return this.#exposure.exposure();
@@ -398,7 +415,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, InspectControl
     const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
-      settings: { ...config, idle: defaultIdleStrategy(availableParallelism(), threads) },
+      settings: {
+        ...config,
+        idle: defaultIdleStrategy(availableParallelism(), threads),
+        measuring: this.#measuring,
+      },
       kernel: this.#kernelStart,
       udp: config.udp,
       tcp: {

@@ -98,6 +98,7 @@ export async function serve({
       sampler: new Sampler({
         control: node,
         exposure: node,
+        measures: node,
         ledger,
         clock: nodeSystem.clock,
         memory: nodeSystem.memory,
@@ -141,7 +142,14 @@ function ledgerService(
 }
 
 function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): Exposition {
-  const parts = { control: node, exposure: node, ledger, clock: nodeSystem.clock, version: packageVersion() };
+  const parts = {
+    control: node,
+    exposure: node,
+    measures: node,
+    ledger,
+    clock: nodeSystem.clock,
+    version: packageVersion(),
+  };
   return new Exposition({ ...parts, machine: new Machine(node.config.data) });
 }
 

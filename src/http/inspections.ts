@@ -11,8 +11,8 @@ import type { Holds } from './holds.ts';
 import { sendJson } from './message.ts';
 import type { Call, Route } from './route.ts';
 
-export const TRACE_SECONDS_MAX = 300;
-export const PROFILE_SECONDS_MAX = 60;
+const TRACE_SECONDS_MAX = 300;
+const PROFILE_SECONDS_MAX = 60;
 const SECONDS_DEFAULT = '10';
 /** Waiting for a reader that is slow; what comes beyond it is left out, and counted. */
 const UNSENT_BYTES_MAX = 1 << 20;

@@ -9,7 +9,7 @@ import { type Files, nodeFiles } from './files.ts';
 export interface Clock {
   /** Milliseconds since 1970. It may step back when the operator sets the clock. */
   wall(): number;
-  /** Milliseconds since some instant; never steps back. */
+  /** Milliseconds since some instant, the same in every thread of the process; never steps back. */
   monotonic(): number;
   /** Calls back every `periodMs`, until the function returned is called. */
   every(periodMs: number, callback: () => void): () => void;
@@ -29,12 +29,15 @@ export interface System {
   memory(): Memory;
 }
 
+/** A worker's performance.now() begins at its own start. Both count the system's monotonic clock. */
+const MONOTONIC_ORIGIN = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 /** The real machine. */
 export const nodeSystem: System = {
   files: nodeFiles,
   clock: {
     wall: () => Date.now(),
-    monotonic: () => performance.now(),
+    monotonic: () => MONOTONIC_ORIGIN + performance.now(),
     every(periodMs, callback) {
       const timer = setInterval(callback, periodMs);
       return () => clearInterval(timer);

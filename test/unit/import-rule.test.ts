@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   'src/native': [],
   'src/system': [],
-  'src/ring': ['protocol', 'src/errors.ts'],
+  'src/ring': ['protocol', 'src/errors.ts', 'src/log-buckets.ts'],
   'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts', 'src/host-port.ts'],
   'src/web': ['protocol', 'src/transport', 'src/errors.ts', 'src/host-port.ts', 'src/optional-libraries.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
@@ -68,6 +68,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/control/remote.ts',
     'src/control/inspect-control.ts',
     'src/control/meter-control.ts',
+    'src/control/measure-control.ts',
     'src/registry/channel-store.ts',
     'src/errors.ts',
     'src/host-port.ts',
@@ -102,6 +103,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/system/regular-file.ts',
     'src/errors.ts',
     'src/host-port.ts',
+    'src/log-buckets.ts',
     'src/optional-libraries.ts',
   ],
   'src/load': [
@@ -118,6 +120,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/http/client.ts',
     'src/errors.ts',
     'src/host-port.ts',
+    'src/log-buckets.ts',
     'src/pcap.ts',
   ],
 };

@@ -35,6 +35,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/verifier.ts',
     'src/threads/topology.ts',
   ],
+  'test/unit/path/path-measures.test.ts': ['src/ring/answer-marks.ts', 'src/ring/arrival-marks.ts'],
   'test/integration/meter.test.ts': [
     'src/meter/deferred.ts',
     'src/meter/meter.ts',
@@ -62,6 +63,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/web.ts',
     'src/web/main.ts',
   ],
+  'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [
     'src/meter/account.ts',
     'src/meter/accounts.ts',

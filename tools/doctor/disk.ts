@@ -73,7 +73,7 @@ export const space: Check = (machine, { data }) => {
   return ok(`${text}.`, facts);
 };
 
-export const SYNCS = 50;
+const SYNCS = 50;
 /** Group commit hides a few milliseconds; above this every ack waits long. */
 const SYNC_P50_MS_SLOW = 5;
 const SYNC_P99_MS_SLOW = 25;

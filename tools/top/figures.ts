@@ -46,7 +46,7 @@ export function dropsText(drops: string): string {
 }
 
 const PERCENTILES = ['p50', 'p90', 'p99', 'p999', 'max'] as const satisfies readonly (keyof Percentiles)[];
-export const PERCENTILE_HEADS = ['p50', 'p90', 'p99', 'p99.9', 'max'];
+const PERCENTILE_HEADS = ['p50', 'p90', 'p99', 'p99.9', 'max'];
 const TIME_COLUMNS = 9;
 
 /** The percentiles below their heads, each at the right end of its column. */

@@ -1,6 +1,6 @@
 /** Lines of a screen: pieces of text, each in a style, cut to the width of the terminal. */
 
-export type Style = 'plain' | 'title' | 'label' | 'good' | 'warn' | 'bad' | 'bars';
+type Style = 'plain' | 'title' | 'label' | 'good' | 'warn' | 'bad' | 'bars';
 export type Piece = string | readonly [text: string, style: Style];
 export type Line = readonly Piece[];
 
@@ -20,7 +20,7 @@ function textOf(piece: Piece): string {
   return (typeof piece === 'string' ? piece : piece[0]).replace(CONTROL, '');
 }
 
-export function lengthOf(line: Line): number {
+function lengthOf(line: Line): number {
   return line.reduce((sum, piece) => sum + textOf(piece).length, 0);
 }
 

@@ -8,7 +8,7 @@ import { screenLines, type View } from './screen.ts';
 import type { openTerminal, Terminal } from './terminal.ts';
 
 /** Looks that are kept: a bar each, and no terminal is wider. */
-export const HISTORY_LOOKS = 240;
+const HISTORY_LOOKS = 240;
 const CHANNELS_EVERY_MS = 5_000;
 
 export interface LiveOptions {
