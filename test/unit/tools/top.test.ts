@@ -215,8 +215,11 @@ test('a silent node is lost after a while; a wrong address fails at once', async
   feed.history = [sampleAt(0)];
   const ended = new AbortController();
   const looks = follow(client(), { history: 1, signal: ended.signal, silentMsMax: 50, retryMs: 5 });
-  await looks.next();
-  expect(await looks.next()).toMatchObject({ value: { lost: 'no sign of the node for 0.05 s' } });
+  const next = async () => (await looks.next()).value as Look;
+  // On a busy machine it may seem silent before its first look as well.
+  let look = await next();
+  while ('lost' in look) look = await next();
+  expect(await next()).toEqual({ lost: 'no sign of the node for 0.05 s' });
   ended.abort();
   const nowhere = AdminClient.open({ http: 'http://127.0.0.1:1', tokenFile: '/none' });
   await expect(follow(nowhere, { history: 0, signal: ended.signal }).next()).resolves.toMatchObject({ done: true });
