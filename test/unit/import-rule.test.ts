@@ -66,6 +66,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/web/counters.ts',
     'src/web/messages.ts',
     'src/control/remote.ts',
+    'src/control/inspect-control.ts',
     'src/control/meter-control.ts',
     'src/control/measure-control.ts',
     'src/registry/channel-store.ts',
@@ -74,6 +75,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/log.ts',
     'src/config.ts',
   ],
+  'src/inspect': ['src/control/inspect-control.ts', 'src/errors.ts'],
   'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
   'src/page': ['src/metrics/sample.ts'],
   'src/http': [
@@ -81,6 +83,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/channel',
     'src/registry',
     'src/control',
+    'src/inspect',
     'src/metrics',
     'src/errors.ts',
     'src/host-port.ts',

@@ -63,6 +63,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/web.ts',
     'src/web/main.ts',
   ],
+  'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [
     'src/meter/account.ts',
     'src/meter/accounts.ts',
