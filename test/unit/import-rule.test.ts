@@ -54,6 +54,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/log.ts',
   ],
   'src/meter': ['protocol', 'src/registry/side-tables.ts', 'src/registry/raised.ts', 'src/control', 'src/errors.ts'],
+  'src/metrics': ['src/control', 'src/errors.ts'],
   'src/threads': [
     'protocol',
     'src/system',
