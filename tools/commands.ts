@@ -34,6 +34,11 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     isLasting: true,
     load: () => import('./load.ts'),
   },
+  bench: {
+    summary: 'measures this machine, part by part, and compares reports',
+    isLasting: true,
+    load: () => import('./bench.ts'),
+  },
   redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
   settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },

@@ -44,7 +44,7 @@ export type PartName = keyof typeof PARTS;
 
 /** Throws when the part fails, or takes more than `secondsMax`. */
 export async function runPart(name: PartName, args: PartArgs, secondsMax: number): Promise<PartResult> {
-  const child = endsWithBench(spawn(process.execPath, [program, name, JSON.stringify(args)]));
+  const child = endsWithBench(spawn(process.execPath, ['--expose-gc', program, name, JSON.stringify(args)]));
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text) => {

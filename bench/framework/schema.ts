@@ -116,7 +116,7 @@ export interface BenchReport {
   optimisations: OptimisationReport[];
   curves: CurveReport[];
   extrapolation: Extrapolation | null;
-  readiness: { limits: LimitReport[]; failures: { what: string; then: string }[]; alarms: string };
+  readiness: { limits: LimitReport[]; failures: { what: string; does: string }[]; alarms: string };
   /** Of the node at full load. */
   bottleneck: Bottleneck | null;
   /** What was left out, and why. */

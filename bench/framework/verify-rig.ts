@@ -4,7 +4,13 @@
  *
  * Main thread of a process; owns its arena. Addon and cache belong to the process: its first rig sets the cache's size.
  */
-import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, FRAME_CLAIM, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import {
+  CLAIM_AMOUNT,
+  CLAIM_CHANNEL_ID,
+  CLAIM_SIGNATURE,
+  FRAME_CLAIM,
+  SIGNATURE_BYTES,
+} from '../../protocol/layout.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import { assert } from '../../src/errors.ts';
 import { Random, seededBytes } from '../../src/load/random.ts';
@@ -37,7 +43,14 @@ export class VerifyRig {
     this.kernel = new NativeKernel(cacheBytes);
     this.keys = keys;
     this.slots = slots;
-    this.arena = Arena.create({ kernelBytes: 0, rings: RINGS, ringSlots: slots, ackSlots: 2, threads: 1, channelsMax: keys });
+    this.arena = Arena.create({
+      kernelBytes: 0,
+      rings: RINGS,
+      ringSlots: slots,
+      ackSlots: 2,
+      threads: 1,
+      channelsMax: keys,
+    });
     this.ring = new ClaimRing(this.arena, 0);
     this.other = new ClaimRing(this.arena, 1);
     this.table = new ChannelTable(this.arena);
@@ -101,8 +114,7 @@ export class VerifyRig {
       for (let count = ring.reserve(batch); count > 0; count = ring.reserve(batch))
         this.kernel.verifySlots(ring.first, count);
     });
-    for (let index = 0; index < slots; index++)
-      assert(isJudged(ring.verdict(index)), `claim ${index} has a verdict`);
+    for (let index = 0; index < slots; index++) assert(isJudged(ring.verdict(index)), `claim ${index} has a verdict`);
     ring.release(ring.next);
     return seconds;
   }

@@ -30,7 +30,12 @@ class Lane {
 
   constructor(directory: string) {
     this.directory = directory;
-    const lane = { directory, segmentBytes: SEGMENT_BYTES, groupClaimsMax: GROUP_CLAIMS_MAX, journalId: randomBytes(16) };
+    const lane = {
+      directory,
+      segmentBytes: SEGMENT_BYTES,
+      groupClaimsMax: GROUP_CLAIMS_MAX,
+      journalId: randomBytes(16),
+    };
     this.writer = new JournalWriter({ ...lane, segment: 1, group: 1, ...nodeSystem });
   }
 
@@ -80,7 +85,12 @@ export async function measureDisk({ effort, seconds, folder }: PartArgs): Promis
   const higher = { better: 'higher' as const };
   const values = await inTurns(
     [
-      { ...higher, name: 'disk.floorSyncsPerSecond', unit: 'syncs/s', measure: () => perSecond(seconds, bareWrite).rate },
+      {
+        ...higher,
+        name: 'disk.floorSyncsPerSecond',
+        unit: 'syncs/s',
+        measure: () => perSecond(seconds, bareWrite).rate,
+      },
       { ...higher, name: 'journal.oneClaimAGroupPerSecond', unit: 'claims/s', measure: one },
       { better: 'lower', name: 'journal.syncMs', unit: 'ms', measure: () => median(oneMs) },
       {

@@ -2,7 +2,13 @@
  * UDP on loopback in one thread: datagrams and acks a second of processor time, with each batching of the system on and off.
  * A process of its own.
  */
-import { ACK_BYTES, ACKS_PER_DATAGRAM_MAX, CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX, STATUS } from '../../../protocol/layout.ts';
+import {
+  ACK_BYTES,
+  ACKS_PER_DATAGRAM_MAX,
+  CLAIM_BYTES,
+  CLAIMS_PER_DATAGRAM_MAX,
+  STATUS,
+} from '../../../protocol/layout.ts';
 import { assert } from '../../../src/errors.ts';
 import { AckSender } from '../../../src/path/ack-sender.ts';
 import { Arena } from '../../../src/ring/arena.ts';
@@ -68,7 +74,8 @@ class Pair {
     while (this.#bytes < all) {
       const count = this.#receiver.receive(messages);
       for (let index = 0; index < count; index++) this.#receiver.handOver(index, this);
-      if (count <= 0) assert(this.#receiver.wait(WAIT_US, false) !== 0, 'nothing is lost between two sockets of loopback');
+      if (count <= 0)
+        assert(this.#receiver.wait(WAIT_US, false) !== 0, 'nothing is lost between two sockets of loopback');
     }
     return DATAGRAMS;
   }
@@ -80,7 +87,9 @@ class Pair {
 }
 
 export async function measureSockets({ effort, seconds }: PartArgs): Promise<PartResult> {
-  const pairs = await Promise.all(Object.entries(WAYS).map(async ([name, way]) => ({ name, pair: await Pair.open(way) })));
+  const pairs = await Promise.all(
+    Object.entries(WAYS).map(async ([name, way]) => ({ name, pair: await Pair.open(way) })),
+  );
   const values = await inTurns(
     pairs.map(({ name, pair }) => ({
       name,

@@ -1,4 +1,6 @@
 /** Verification in one thread, and what each idea behind it buys. Processes of their own. */
+
+import { xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
 import {
   CLAIM_BYTES,
   CLAIM_SIGNATURE,
@@ -6,7 +8,6 @@ import {
   PROFILE_XRPL,
   SIGNATURE_BYTES,
 } from '../../../protocol/layout.ts';
-import { xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
 import { assert } from '../../../src/errors.ts';
 import { DuplicateFilter } from '../../../src/path/duplicate-filter.ts';
 import { SLOT_BYTES } from '../../../src/ring/arena.ts';
@@ -189,7 +190,11 @@ export function measureKeyTables({ effort }: PartArgs): PartResult {
 export function measureKeys({ effort, quick }: PartArgs): PartResult {
   const counts = quick ? [1, 10, 100, 1_000, 4_000] : [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000];
   const most = counts.at(-1)!;
-  const rig = new VerifyRig(most, quick ? CACHE_BYTES : 4 * CACHE_BYTES, Math.max(8_192, 2 ** Math.ceil(Math.log2(most))));
+  const rig = new VerifyRig(
+    most,
+    quick ? CACHE_BYTES : 4 * CACHE_BYTES,
+    Math.max(8_192, 2 ** Math.ceil(Math.log2(most))),
+  );
   const result: Required<PartResult> = { keys: [], perSecond: [] };
   const end = performance.now() + effort.seconds * 1_000;
   for (const keys of counts) {
