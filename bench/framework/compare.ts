@@ -61,12 +61,12 @@ export function compare(before: BenchReport, after: BenchReport): Comparison {
         ? []
         : [
             {
+              ...measured.gain,
               part: 'optimisations',
               name: `gain of ${name}`,
               unit: 'times',
               better: 'higher' as const,
               floor: 'without it',
-              ...measured.gain,
             },
           ],
     );

@@ -77,7 +77,7 @@ function threadCurves(values: Values, seed: number): CurveReport[] {
   const [cores = 1] = values.get('cores') ?? [];
   const own = threads.map((count) => point(count, values.get(`own.${count}`)!, seed, 'own'));
   const wall = threads
-    .filter((count) => count <= cores)
+    .filter((count) => count <= cores && (values.get(`wall.${count}`) ?? []).length > 0)
     .map((count) => point(count, values.get(`wall.${count}`)!, seed, 'wall'));
   return [
     ...curve(

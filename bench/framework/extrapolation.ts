@@ -30,12 +30,14 @@ export function extrapolate(
   const speedUp = (n: number) => n / (1 + sigma * (n - 1) + kappa * n * (n - 1));
   const oneCore = 1e9 / laneNs;
   const rateOf = (n: number) => oneCore * speedUp(n);
-  const each = (name: string, unit: number) => {
+  const costOf = (name: string) => {
     const parameters = model(name)?.parameters;
-    return (rate: number) => (parameters === undefined ? 0 : parameters.start! + parameters.each! * rate) * unit;
+    return (rate: number) => (parameters === undefined ? null : parameters.start! + parameters.each! * rate);
   };
-  const [inMbit, outMbit, disk] = [each('offered.in', 1), each('offered.out', 1), each('offered.disk', 1)];
-  const memory = (figure('node.residentMiB') ?? 0) + (model('memory')?.parameters.each ?? 0) * CHANNELS;
+  const [inMbit, outMbit, disk] = [costOf('offered.in'), costOf('offered.out'), costOf('offered.disk')];
+  const [resident, channelMiB] = [figure('node.residentMiB'), model('memory')?.parameters.each];
+  const memoryGiB =
+    resident === undefined || channelMiB === undefined ? null : (resident + channelMiB * CHANNELS) / 1_024;
   return {
     byCores: CORES.map((count) => ({
       cores: count,
@@ -48,7 +50,7 @@ export function extrapolate(
       inMbitPerSecond: inMbit(rate),
       outMbitPerSecond: outMbit(rate),
       diskMBPerSecond: disk(rate),
-      memoryGiB: memory / 1_024,
+      memoryGiB,
     })),
     assumptions: [
       `One core takes ${Math.round(oneCore).toLocaleString('en-US')} claims/s through the whole path: ${Math.round(laneNs)} ns of processor time a claim at full load, all cores for the node alone.`,

@@ -28,7 +28,7 @@ export interface Plan {
 }
 
 export const QUICK: Plan = {
-  totalSeconds: 150,
+  totalSeconds: 140,
   micro: { seconds: 2, roundsMin: 3, roundsMax: 15 },
   microSeconds: 0.03,
   ringSeconds: 0.25,

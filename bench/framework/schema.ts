@@ -79,10 +79,11 @@ export interface Extrapolation {
   byRate: {
     claimsPerSecond: number;
     cores: number | null;
-    inMbitPerSecond: number;
-    outMbitPerSecond: number;
-    diskMBPerSecond: number;
-    memoryGiB: number;
+    /** Null where this run has no model of it. */
+    inMbitPerSecond: number | null;
+    outMbitPerSecond: number | null;
+    diskMBPerSecond: number | null;
+    memoryGiB: number | null;
   }[];
   assumptions: string[];
 }

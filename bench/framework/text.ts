@@ -1,5 +1,6 @@
 /** A report for the terminal. Pure. */
 import { figure, share, times } from './page/numbers.ts';
+import { gainText, RUNS_MIN } from './page/tables.ts';
 import type { BenchReport } from './schema.ts';
 
 export function reportText({
@@ -18,14 +19,14 @@ export function reportText({
   ];
   for (const { name, median, interval, unit, runs } of figures)
     lines.push(
-      `${name.padEnd(34)} ${figure(median).padStart(12)} ${unit} (${figure(interval.low)} to ${figure(interval.high)}, ${runs} runs)`,
+      `${name.padEnd(34)} ${figure(median).padStart(12)} ${unit} (${runs < RUNS_MIN ? 'no interval' : `${figure(interval.low)} to ${figure(interval.high)}`}, ${runs} runs)`,
     );
   lines.push('', 'Gains, with a 95 % interval:');
   for (const { name, measured, why } of optimisations)
     lines.push(
       measured === undefined
         ? `  ${name}: ${why}`
-        : `  ${name}: ${times(measured.gain.median)} (${times(measured.gain.interval.low)} to ${times(measured.gain.interval.high)})`,
+        : `  ${name}: ${times(measured.gain.median)} (${gainText(measured.gain)})`,
     );
   lines.push('', 'Models:');
   for (const { name, model } of curves)

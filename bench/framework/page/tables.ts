@@ -5,6 +5,8 @@ import type { Summary } from '../statistics.ts';
 import { figure, times } from './numbers.ts';
 
 const GAIN_WIDTH = 170;
+/** Of fewer rounds an interval says nothing. */
+export const RUNS_MIN = 3;
 /** The ends of the drawing of gains, logarithmic. */
 const GAIN_LOW = 0.5;
 const GAIN_HIGH = 64;
@@ -20,7 +22,7 @@ ${parts.map((part) => html`<tr class="part"><th colspan="${COLUMNS.length}" scop
 function renderFigure({ name, unit, floor, runs, outliers, mean, sd, min, max, ...rest }: FigureReport): Markup {
   const cells = [
     figure(rest.median),
-    intervalText(rest),
+    intervalText({ ...rest, runs }),
     figure(mean),
     figure(sd),
     figure(min),
@@ -65,7 +67,14 @@ function renderOptimisation({
   const { gain, unit } = measured;
   const side = (what: string, summary: Summary) =>
     html`<td class="text wide">${figure(summary.median)} ${unit}<br><span class="small">${what}</span></td>`;
-  return html`<tr><th scope="row" class="text">${name}</th><td><b>${times(gain.median)}</b><br><span class="small">${times(gain.interval.low)} to ${times(gain.interval.high)}</span></td><td>${renderGain(gain)}</td>${side(on, measured.with)}${side(off, measured.without)}${costs}</tr>`;
+  return html`<tr><th scope="row" class="text">${name}</th><td><b>${times(gain.median)}</b><br><span class="small">${gainText(gain)}</span></td><td>${gain.runs < RUNS_MIN ? NOTHING : renderGain(gain)}</td>${side(on, measured.with)}${side(off, measured.without)}${costs}</tr>`;
+}
+
+/** The interval of a gain, or why there is none. */
+export function gainText({ runs, interval }: Summary): string {
+  return runs < RUNS_MIN
+    ? `${runs} ${runs === 1 ? 'round' : 'rounds'}: too few for an interval`
+    : `${times(interval.low)} to ${times(interval.high)}`;
 }
 
 function renderGain({ median, interval }: Summary): Markup {
@@ -77,7 +86,8 @@ function renderGain({ median, interval }: Summary): Markup {
   return html`<svg class="gain" viewBox="0 0 ${GAIN_WIDTH} 18" role="img" aria-label="${label}"><path class="one" d="M${x(1)} 0V18"/><path d="M${x(interval.low)} 9H${x(interval.high)}"/><circle cx="${x(median)}" cy="9" r="4"/></svg>`;
 }
 
-function intervalText({ interval }: Pick<Summary, 'interval'>): string {
+function intervalText({ interval, runs }: Pick<Summary, 'interval' | 'runs'>): string {
+  if (runs < RUNS_MIN) return 'too few runs';
   return `${figure(interval.low)} – ${figure(interval.high)}`;
 }
 
@@ -90,18 +100,18 @@ export function renderExtrapolation({ extrapolation, machine }: BenchReport): Ma
 <p>Measured were ${machine.cores} cores. Every line in italics is beyond that: what the models say, not what was seen.</p>
 <div class="pair">
 <table><thead><tr><th scope="col">Cores</th><th scope="col">claims/s</th></tr></thead><tbody>
-${byCores.map(({ cores, claimsPerSecond, isExtrapolation }) => html`<tr class="${isExtrapolation ? 'extrapolated' : ''}"><th scope="row">${cores}</th><td>${figure(roundly(claimsPerSecond))}${isExtrapolation ? ' extrapolated' : ''}</td></tr>`)}
+${byCores.map(({ cores, claimsPerSecond, isExtrapolation }) => html`<tr class="${isExtrapolation ? 'extrapolated' : ''}"><th scope="row">${cores}</th><td>${roundly(claimsPerSecond)}${isExtrapolation ? ' extrapolated' : ''}</td></tr>`)}
 </tbody></table>
 <div class="scroll"><table><thead><tr>${rates.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>
-${byRate.map(({ claimsPerSecond, cores, ...rest }) => html`<tr class="${cores === null || cores > machine.cores ? 'extrapolated' : ''}"><th scope="row">${figure(claimsPerSecond)}</th><td>${cores ?? 'over 128'}</td><td>${figure(roundly(rest.inMbitPerSecond))}</td><td>${figure(roundly(rest.outMbitPerSecond))}</td><td>${figure(roundly(rest.diskMBPerSecond))}</td><td>${figure(roundly(rest.memoryGiB))}</td></tr>`)}
+${byRate.map(({ claimsPerSecond, cores, ...rest }) => html`<tr class="${cores === null || cores > machine.cores ? 'extrapolated' : ''}"><th scope="row">${figure(claimsPerSecond)}</th><td>${cores ?? 'over 128'}</td><td>${roundly(rest.inMbitPerSecond)}</td><td>${roundly(rest.outMbitPerSecond)}</td><td>${roundly(rest.diskMBPerSecond)}</td><td>${roundly(rest.memoryGiB)}</td></tr>`)}
 </tbody></table></div>
 </div>
 <div class="caption"><ul>${assumptions.map((line) => html`<li>${line}</li>`)}</ul></div>`;
 }
 
-/** Two digits: an extrapolation has no more. */
-function roundly(value: number): number {
-  return Number(value.toPrecision(2));
+/** Two digits, since an extrapolation has no more; a dash where there is no model. */
+function roundly(value: number | null): string {
+  return value === null ? '–' : figure(Number(value.toPrecision(2)));
 }
 
 export function renderReadiness({ limits, failures, alarms }: BenchReport['readiness']): Markup {
