@@ -20,6 +20,8 @@ import { sampleBetween } from './live-sample.ts';
 const HEADER_BYTES = 28;
 const CLAIM_BYTES = 93;
 const ACK_BYTES = 32;
+/** How often a node is asked whether a load has begun. */
+const LOOK_MS = 100;
 
 export interface LoadRun {
   /** Claims verified, durable and acknowledged a second. */
@@ -81,11 +83,18 @@ export class LoadedNode {
     };
   }
 
-  /** What holds the node back while a load with these flags runs; looks at it for `seconds` after `afterSeconds`. */
+  /** What holds the node back while a load with these flags runs; looks for `seconds`, `afterSeconds` after its first claims. */
   async bottleneck(flags: readonly string[], afterSeconds: number, seconds: number): Promise<Bottleneck> {
     const load = this.load(flags);
     // A load that fails is reported below, after the look.
-    load.catch(() => {});
+    const idle = counted((await this.look()).stats, 'received');
+    let isRunning = true;
+    void load
+      .catch(() => {})
+      .finally(() => {
+        isRunning = false;
+      });
+    while (isRunning && counted((await this.look()).stats, 'received') === idle) await sleep(LOOK_MS);
     await sleep(afterSeconds * 1_000);
     const before = await this.look();
     await sleep(seconds * 1_000);

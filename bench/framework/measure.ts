@@ -40,6 +40,8 @@ export interface Ratio {
   name: string;
   of: string;
   to: string;
+  /** Which of the two is the floor; of times, what is measured is below the line, so that more is better. */
+  floor: string;
 }
 
 /** Figures of the measurements and, from the same rounds, their ratios to what is measured beside them. */
@@ -57,9 +59,9 @@ export function figuresOf(
     better,
     ...summarize(values.get(name)!, seed, name),
   }));
-  const compared = ratios.map(({ name, of, to }) => {
+  const compared = ratios.map(({ name, of, to, floor }) => {
     const pairs = ratiosOf(values.get(of)!, values.get(to)!);
-    return { part, name, unit: `of ${to}`, better: 'higher' as const, ...summarize(pairs, seed, name), floor: to };
+    return { part, name, unit: 'ratio', better: 'higher' as const, ...summarize(pairs, seed, name), floor };
   });
   return [...own, ...compared];
 }

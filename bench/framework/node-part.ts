@@ -137,7 +137,7 @@ export class NodePart {
     const { perSecond } = await node.load(this.#maxRate());
     result.bottleneck = await node.bottleneck(
       this.#maxRate({ duration: load.duration + 1, warmup: load.warmup }),
-      load.warmup + 0.7,
+      load.warmup,
       Math.max(0.5, load.duration),
     );
     result.residentMiB = node.node.residentMiB();

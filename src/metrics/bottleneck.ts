@@ -42,6 +42,9 @@ const MEMORY_FULL = 0.9;
 const BUSY = 0.75;
 /** Share of the time in which a thread waits for its disk from which the disk decides the rate. */
 const SYNCING = 0.65;
+/** The same where groups have many claims, which came while the disk was waited for: writes block as well, uncounted. */
+const SYNCING_GROUPS = 0.4;
+const GROUP_CLAIMS = 8;
 /** Of what the disk was measured to write. */
 const DISK_FULL = 0.8;
 /** Of the ring's slots. */
@@ -66,6 +69,8 @@ interface Picture {
   busy: number;
   /** The same as a share of what the threads could have had. */
   load: number;
+  /** The same, with the time that threads were ready without getting a core: what they would have used. */
+  wanted: number;
   /** Share of the threads' time in which a sync was under way. */
   syncing: number;
   ringFill: number;
@@ -82,6 +87,7 @@ export function bottleneckOf(sample: Sample, machine: MachineFigures): Bottlenec
     machine,
     busy,
     load: busy / Math.max(1, Math.min(machine.threads, machine.cores)),
+    wanted: (busy + machine.waitedCores) / Math.max(1, Math.min(machine.threads, machine.cores)),
     syncing: (sample.rates.syncs * syncMs(sample, machine)) / 1_000 / Math.max(1, machine.committers),
     ringFill: Math.max(...rings.map(({ depth, slots }) => (slots > 0 ? depth / slots : 0))),
   };
@@ -132,7 +138,8 @@ const diskThroughput: Rule = ({ sample, machine, load }) => {
 };
 
 const diskSync: Rule = ({ sample, machine, load, syncing }) => {
-  if (syncing < SYNCING || load >= BUSY) return undefined;
+  const isWaitedFor = syncing >= SYNCING || (syncing >= SYNCING_GROUPS && sample.groupClaims >= GROUP_CLAIMS);
+  if (!isWaitedFor || load >= BUSY) return undefined;
   return {
     kind: 'disk-sync',
     says: 'The threads wait for the disk to say that claims are durable.',
@@ -161,10 +168,10 @@ const ring: Rule = ({ sample, load, ringFill }) => {
   };
 };
 
-const keyTables: Rule = ({ sample, machine, load }) => {
+const keyTables: Rule = ({ sample, machine, wanted }) => {
   const { lookups, misses, evictions } = machine.keyTables;
   const { verify } = sample.busy;
-  if (load < BUSY || lookups <= 0 || misses / lookups < MISSING || verify < largest(sample)[1]) return undefined;
+  if (wanted < BUSY || lookups <= 0 || misses / lookups < MISSING || verify < largest(sample)[1]) return undefined;
   return {
     kind: 'key-tables',
     says: 'The tables of the keys do not fit their cache, and are made again and again.',
@@ -177,10 +184,8 @@ const keyTables: Rule = ({ sample, machine, load }) => {
   };
 };
 
-const coreTaken: Rule = ({ machine, busy }) => {
-  const { cores, threads, otherCores, waitedCores } = machine;
-  // What the threads used and what they waited for is what they wanted.
-  const wanted = (busy + waitedCores) / Math.min(cores, threads);
+const coreTaken: Rule = ({ machine, wanted }) => {
+  const { cores, otherCores, waitedCores } = machine;
   if (waitedCores < WAITED || otherCores < TAKEN || wanted < BUSY) return undefined;
   return {
     kind: 'core-taken',

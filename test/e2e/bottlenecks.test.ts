@@ -39,7 +39,7 @@ async function found(flags: string[], load: string[], { env = {}, begun }: Held 
       const loaded = new LoadedNode(running);
       await loaded.load(['--rate', 'max', '--duration', '0.5', '--warmup', '0']);
       begun?.(running);
-      return await loaded.bottleneck([...load], 2, 2);
+      return await loaded.bottleneck(load, 1.5, 2);
     },
     program,
   );

@@ -8,6 +8,7 @@ import { renderExtrapolation, renderFigures, renderOptimisations, renderReadines
 
 /** What this page has beside the look of the load report. */
 const OWN_STYLE = html`
+main{max-width:1280px}
 nav{margin-top:14px;display:flex;flex-wrap:wrap;gap:4px 18px}
 a{color:var(--blue)}
 h3{font-size:15px;margin:26px 0 6px}

@@ -29,7 +29,7 @@ function renderFigure({ name, unit, floor, runs, outliers, mean, sd, min, max, .
     figure(max),
     String(runs),
   ];
-  return html`<tr><th scope="row">${floor === undefined ? name : html`<b>${name}</b>`}</th><td>${unit}</td>${cells.map((cell) => html`<td>${cell}</td>`)}<td>${outliers.length === 0 ? 'none' : `${outliers.length}: ${outliers.slice(0, 3).map(figure).join(', ')}${outliers.length > 3 ? ' …' : ''}`}</td></tr>`;
+  return html`<tr><th scope="row">${floor === undefined ? name : html`<b>${name}</b><br><span class="small">to ${floor}</span>`}</th><td>${unit}</td>${cells.map((cell) => html`<td>${cell}</td>`)}<td>${outliers.length === 0 ? 'none' : `${outliers.length}: ${outliers.slice(0, 3).map(figure).join(', ')}${outliers.length > 3 ? ' …' : ''}`}</td></tr>`;
 }
 
 export function renderOptimisations(optimisations: readonly OptimisationReport[]): Markup {

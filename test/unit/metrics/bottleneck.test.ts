@@ -85,6 +85,20 @@ const PROFILES: [string, BottleneckKind, Partial<Sample>, Partial<MachineFigures
     /syncs faster/,
   ],
   [
+    'disk sync-bound: writes block as long as syncs',
+    'disk-sync',
+    { sync: { ...QUIET.sync, p50: 2.1 }, groupClaims: 40, ...rates({ syncs: 950, groups: 950 }) },
+    {},
+    /syncs faster/,
+  ],
+  [
+    'a claim a group at a low rate: the disk is not waited for',
+    'payers',
+    { sync: { ...QUIET.sync, p50: 2.1 }, groupClaims: 1.2, ...rates({ syncs: 950, groups: 950 }) },
+    {},
+    /Nothing/,
+  ],
+  [
     'disk sync-bound: sockets overflow and rings fill because of it',
     'disk-sync',
     {

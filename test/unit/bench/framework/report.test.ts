@@ -109,7 +109,7 @@ describe('the extrapolation', () => {
 test('the rate of a node is also a share of what its cores could verify', () => {
   const share = nodeFigures(NODE, VALUES, 2, 1).find(({ name }) => name === 'path.shareOfVerify')!;
   expect(share.median).toBeCloseTo(0.5, 9);
-  expect(share.floor).toBe('verify.perSecond');
+  expect(share.floor).toBe('verify.perSecond on every core');
 });
 
 test('an optimisation has its gain by rounds, or the reason why there is none; never a figure that was not measured', () => {
@@ -134,7 +134,7 @@ test('measurements take turns until their time is over, but as often as asked fo
   const values = await inTurns([named('a'), named('b')], { seconds: 0, roundsMin: 3, roundsMax: 9 });
   expect(order.join('')).toBe('abbaab');
   expect(values.get('a')).toHaveLength(3);
-  const figures = figuresOf('part', [named('a'), named('b')], values, [{ name: 'r', of: 'a', to: 'b' }], 1);
+  const figures = figuresOf('part', [named('a'), named('b')], values, [{ name: 'r', of: 'a', to: 'b', floor: 'b' }], 1);
   expect(figures.map(({ name, floor }) => [name, floor])).toEqual([
     ['a', undefined],
     ['b', undefined],
