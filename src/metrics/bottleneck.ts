@@ -137,9 +137,10 @@ const diskThroughput: Rule = ({ sample, machine, load }) => {
   };
 };
 
-const diskSync: Rule = ({ sample, machine, load, syncing }) => {
-  const isWaitedFor = syncing >= SYNCING || (syncing >= SYNCING_GROUPS && sample.groupClaims >= GROUP_CLAIMS);
-  if (!isWaitedFor || load >= BUSY) return undefined;
+const diskSync: Rule = ({ sample, machine, load, wanted, syncing }) => {
+  // A thread that waits for a core sees its syncs end late.
+  const isBlocked = syncing >= SYNCING_GROUPS && sample.groupClaims >= GROUP_CLAIMS && wanted < BUSY;
+  if ((syncing < SYNCING && !isBlocked) || load >= BUSY) return undefined;
   return {
     kind: 'disk-sync',
     says: 'The threads wait for the disk to say that claims are durable.',

@@ -7,7 +7,7 @@ import { figure, share } from './numbers.ts';
 
 const HEIGHT = 280;
 /** What a model may be off on points that it never saw. */
-export const ERROR_MAX = 0.15;
+const ERROR_MAX = 0.15;
 
 export function renderCurve(curve: CurveReport): Markup {
   const { title, xName, yName, note, points, model, isLog } = curve;

@@ -175,6 +175,13 @@ const PROFILES: [string, BottleneckKind, Partial<Sample>, Partial<MachineFigures
     /taskset/,
   ],
   [
+    'cores are taken, and syncs end late because of it',
+    'core-taken',
+    { sync: { ...QUIET.sync, p50: 35 }, groupClaims: 600, ...rates({ syncs: 52, groups: 52 }) },
+    { otherCores: 3.5, waitedCores: 3.2 },
+    /taskset/,
+  ],
+  [
     'main thread busy with requests',
     'main-thread',
     { ...rates({ charges: 9_000 }) },
