@@ -39,6 +39,7 @@ export function sampleBetween(before: Look, after: Look): Sample {
       syncs: rate('syncs'),
       journalBytes: rate('journalBytes'),
       charges: 0,
+      linkGaps: rate('linkGaps'),
     },
     refused,
     dropped,

@@ -22,6 +22,7 @@ const QUIET: Sample = {
     syncs: 800,
     journalBytes: 4e6,
     charges: 0,
+    linkGaps: 0,
   },
   refused: {},
   dropped: {},
