@@ -81,10 +81,11 @@ describe.runIf(IS_ASKED_FOR)('live nodes held back on purpose', () => {
   });
 
   test('one core taken: two busy processes pinned to it', async () => {
+    // Without syncs, since a disk that others use at the same time would be a second cause.
     const busy = () => {
       for (let hog = 0; hog < 2; hog++) hogs.push(spawn('taskset', ['-c', '1', 'sh', '-c', 'while :; do :; done']));
     };
-    const bottleneck = await found([], MAX, { begun: busy });
+    const bottleneck = await found(['--durability', 'os'], MAX, { begun: busy });
     expect(bottleneck, JSON.stringify(bottleneck)).toMatchObject({ kind: 'core-taken' });
   });
 
