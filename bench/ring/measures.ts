@@ -109,7 +109,8 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     path: 'portable',
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
-    measuring: true,
+    // The net side, which is this thread, measures nothing: threads that did would wait for times that never come.
+    measuring: false,
     udp: { host: '', port: 0, isShared: false },
     tcp: { listen: undefined, isShared: false, tls: undefined, limits: {} },
     controlPort: port2,
