@@ -39,6 +39,11 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   doctor: { summary: 'checks this machine for a node, and says what mends it', load: () => import('./doctor.ts') },
   trace: { summary: "follows one channel's claims through the node", load: () => import('./trace.ts') },
   profile: { summary: 'a CPU profile of a node as a flame graph', load: () => import('./profile.ts') },
+  bench: {
+    summary: 'measures this machine, part by part, and compares reports',
+    isLasting: true,
+    load: () => import('./bench.ts'),
+  },
   redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
   settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
