@@ -45,6 +45,7 @@ import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { WebProcess } from './threads/web-process.ts';
+import type { ControlPort } from './transport/control-port.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
@@ -384,12 +385,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
-    this.#serveControl(this.#topology, ports, token);
-    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
+    const control = this.#serveControl(this.#topology, ports, token);
+    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts, control);
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
   }
 
-  #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
+  #startWeb(listen: HostPort, ports: readonly MessagePort[], control: ControlPort): Promise<WebProcess> {
     const {
       tls,
       webOrigins: origins,
@@ -404,11 +405,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       peersPerAddressMax: webPeersPerAddress,
       offersPerSecond: webOffersPerSecond,
     };
-    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, this.#logger);
+    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);
   }
 
   /** Answers the control messages of all threads' connections. */
-  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): void {
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): ControlServer {
     const server = new ControlServer({
       control: this,
       token,
@@ -418,6 +419,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       logger: this.#logger,
     });
     for (const port of ports) server.serve(port);
+    return server;
   }
 
   /** The running configuration, for the log. */

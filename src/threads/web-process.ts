@@ -4,12 +4,14 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { MessagePort } from 'node:worker_threads';
+import { parseControlRequest } from '../../protocol/control.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
 import type { Logger } from '../log.ts';
+import type { ControlPort } from '../transport/control-port.ts';
 import type { WebAnswers, WebClaims } from '../transport/web.ts';
 import { type WebCounterName, type WebCounts, zeroCounts } from '../web/counters.ts';
-import type { FromWeb, ToWeb, WebSettings } from '../web/messages.ts';
+import type { FromWeb, ToWeb, WebCall, WebSettings } from '../web/messages.ts';
 
 /** Before it is started again: longer each time that it failed within a minute, up to the second. */
 const RESTART_MS_MIN = 100;
@@ -23,6 +25,7 @@ export class WebProcess {
   address: HostPort;
   readonly #settings: WebSettings;
   readonly #ports: readonly MessagePort[];
+  readonly #control: ControlPort;
   readonly #logger: Logger;
   #child: ChildProcess | undefined;
   #exited: Promise<void> = Promise.resolve();
@@ -32,7 +35,8 @@ export class WebProcess {
   #isReceiving = true;
   #isOver = false;
 
-  private constructor(settings: WebSettings, ports: readonly MessagePort[], logger: Logger) {
+  private constructor(settings: WebSettings, ports: readonly MessagePort[], control: ControlPort, logger: Logger) {
+    this.#control = control;
     this.#settings = settings;
     this.#ports = ports;
     this.#logger = logger;
@@ -46,13 +50,15 @@ export class WebProcess {
   /**
    * Resolves when it listens. Rejects with CONFIG_INVALID for an address that cannot be bound, and with DEPENDENCY_MISSING.
    * @param ports to the threads that take claims
+   * @param control answers the peers' control messages
    */
   static async start(
     settings: Omit<WebSettings, 'rings'>,
     ports: readonly MessagePort[],
+    control: ControlPort,
     logger: Logger,
   ): Promise<WebProcess> {
-    const web = new WebProcess({ ...settings, rings: ports.length }, ports, logger);
+    const web = new WebProcess({ ...settings, rings: ports.length }, ports, control, logger);
     try {
       await web.#start();
       return web;
@@ -111,6 +117,7 @@ export class WebProcess {
       child.once('exit', ended);
       child.on('message', (message: FromWeb) => {
         if (message.event === 'claims') this.#pass(message.ring, message.batch);
+        else if (message.event === 'control') void this.#answer(message);
         else if (message.event === 'counts') this.#count(message.counts);
         else if (message.event === 'fault') reject(startFault(this.#settings.listen, message.code, message.message));
         else {
@@ -129,6 +136,17 @@ export class WebProcess {
     if (!this.#isReceiving) return;
     const claims: WebClaims = new Uint8Array(batch);
     this.#ports[ring]?.postMessage(claims, [claims.buffer]);
+  }
+
+  /**
+   * What another process says that it has checked is checked again. Its peers are never trusted with the operator's token,
+   * whatever protects their connection: pages are where it must not be.
+   */
+  async #answer({ call, request, nonce }: WebCall): Promise<void> {
+    const checked = parseControlRequest(request);
+    const session = { nonce, isProtected: false };
+    const reply = 'ok' in checked ? checked : await this.#control.request(checked, session);
+    this.#tell({ event: 'reply', call, reply });
   }
 
   #count(counts: Partial<WebCounts>): void {

@@ -31,7 +31,10 @@ function tellCounts(): void {
 
 async function start(settings: WebSettings): Promise<void> {
   try {
-    front = await Front.open(settings, (ring, batch) => tell({ event: 'claims', ring, batch }));
+    front = await Front.open(settings, {
+      send: (ring, batch) => tell({ event: 'claims', ring, batch }),
+      ask: (call) => tell({ event: 'control', ...call }),
+    });
   } catch (error) {
     const { code = 'NODE_FAILED', message } = error as NodeJS.ErrnoException;
     tell({ event: 'fault', code, message });
@@ -50,6 +53,7 @@ async function close(): Promise<void> {
 
 process.on('message', (message: ToWeb) => {
   if (message.event === 'answers') front?.peers.answers(message.ring, message.taken, message.acks);
+  else if (message.event === 'reply') front?.peers.control.answer(message.call, message.reply);
   else if (message.event === 'start') void start(message.settings);
   else if (message.event === 'stopReceiving') front?.stopReceiving();
   else void close();

@@ -10,9 +10,12 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import type { ControlReply } from '../../protocol/control.ts';
+import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { BatchWriter, eachRecord } from '../../src/transport/web-batch.ts';
 import { Front } from '../../src/web/front.ts';
 import { WAITING_BYTES_MAX, type WebLimits, WINDOW_BYTES } from '../../src/web/limits.ts';
+import type { WebCall } from '../../src/web/messages.ts';
 import { random } from '../support/random.ts';
 import type { Wire } from '../support/wire-client.ts';
 import { openRtcWire, openWebSocketWire } from '../support/wire-web.ts';
@@ -25,8 +28,14 @@ const CLAIM = new Uint8Array(93).fill(1);
 class StandIn {
   isTaking = true;
   bytes = 0;
+  calls = 0;
   acksPerMessage = 1;
   front!: Front;
+
+  readonly ask = ({ call, request, nonce }: WebCall): void => {
+    this.calls++;
+    if (this.isTaking) this.front.peers.control.answer(call, { id: request.id, ok: true, nonce });
+  };
 
   readonly take = (ring: number, batch: Uint8Array): void => {
     this.bytes += batch.length;
@@ -47,7 +56,7 @@ async function start(limits: Partial<WebLimits> = {}, webrtc = false): Promise<v
   node = new StandIn();
   const listen = { host: '127.0.0.1', port: 0 };
   const settings = { listen, tls: undefined, origins: [ORIGIN], webrtc, iceServers: [], rings: 2, limits };
-  front = await Front.open(settings, node.take);
+  front = await Front.open(settings, { send: node.take, ask: node.ask });
   node.front = front;
   place = `127.0.0.1:${front.address.port}`;
 }
@@ -231,6 +240,43 @@ test('offers over the rate, unsound ones, and peers that never connect', async (
     )
     .toBe(1);
   expect(front.counts.cutSilent).toBe(6);
+  honest.close();
+});
+
+test('control messages: junk, floods, and more at a time than are answered', async () => {
+  await start();
+  const honest = await openWebSocketWire(place);
+  await expectServed(honest);
+  const from = random(15);
+  const hello = (id: number) => encodeControl({ id, type: 'hello', client: '', versions: [1] });
+  const replies: ControlReply[] = [];
+  const socket = new WebSocket(`ws://${place}/`, 'claimwire.1');
+  await once(socket, 'open');
+  socket.on('message', (bytes: Buffer) => replies.push(decodeControl(bytes, 1, bytes.length) as ControlReply));
+  const codes = () => replies.map((reply) => (reply.ok ? 'ok' : reply.code));
+  socket.send(hello(7));
+  await expect.poll(() => replies).toMatchObject([{ id: 7, ok: true, nonce: expect.stringMatching(/^[0-9A-F]{32}$/) }]);
+  for (const length of [0, 1, 40, 4_097, 65_535]) socket.send(Buffer.concat([Uint8Array.of(0x80), from.bytes(length)]));
+  await expect.poll(() => replies.length).toBe(6);
+  expect(codes().slice(1)).toEqual(Array(5).fill('MALFORMED'));
+  expect([node.calls, front.counts.control, front.counts.controlRefused]).toEqual([1, 6, 5]);
+
+  // The node does not answer: sixteen wait, and the next is told so. Claims go on beside them.
+  node.isTaking = false;
+  for (let id = 0; id < 17; id++) socket.send(hello(id));
+  await expect.poll(() => replies.at(-1)).toMatchObject({ id: 16, code: 'OVERLOADED' });
+  expect(node.calls).toBe(17);
+  node.isTaking = true;
+  await expectServed(honest);
+
+  // Over the rate they are told so, and over twice the rate not even that.
+  const { controlDropped } = front.counts;
+  for (let id = 0; id < 300; id++) socket.send(hello(id));
+  await expect.poll(() => front.counts.control + front.counts.controlDropped - controlDropped).toBe(6 + 17 + 300);
+  expect(front.counts.controlDropped).toBeGreaterThan(20);
+  expect(node.calls).toBeLessThanOrEqual(3 * 64);
+  await expectServed(honest);
+  socket.terminate();
   honest.close();
 });
 

@@ -19,7 +19,7 @@ export interface LinkOptions {
    * `udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `auto://HOST:PORT`: UDP, and TCP on the same port (TLS
    * where `tls` is given) while nothing answers by UDP. Where neither gets through, and the node has `--web`:
    * `ws://HOST:PORT`, `wss://HOST:PORT` (library `ws`), `webrtc+http://HOST:PORT`, `webrtc+https://HOST:PORT` (library
-   * `node-datachannel`, which one thread of a process may use); these have no requests to the node.
+   * `node-datachannel`, which one thread of a process may use).
    */
   to: string;
   /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer does not close it. */
