@@ -3,8 +3,8 @@
  *
  *   accepted = closed + open now; every refusal and every cut by the node has its counter
  *
- * The front runs in this process, over a stand-in for the node that answers each claim. WEB_CHURN=10000 connects and
- * disconnects that often and looks at the memory.
+ * The front runs in this process, over a stand-in for the node that answers each claim. Those that come and go by the
+ * thousand are in web-churn.test.ts.
  */
 import { once } from 'node:events';
 import net from 'node:net';
@@ -20,7 +20,6 @@ import { random } from '../support/random.ts';
 import type { Wire } from '../support/wire-client.ts';
 import { openRtcWire, openWebSocketWire } from '../support/wire-web.ts';
 
-const CHURN = Number(process.env.WEB_CHURN ?? 200);
 const ORIGIN = 'https://shop.example';
 const CLAIM = new Uint8Array(93).fill(1);
 
@@ -290,25 +289,6 @@ test('each address has its share', async () => {
   const next = await openWebSocketWire(place);
   await expectServed(next);
   for (const wire of [...wires, next]) wire.close();
-});
-
-test(`${CHURN} connects and disconnects leave nothing behind`, { timeout: 30_000 + 40 * CHURN }, async () => {
-  await start({ offersPerSecond: 10_000 }, true);
-  const rss: number[] = [];
-  for (let count = 0; count < CHURN; count++) {
-    const isRtc = count % 10 === 0;
-    const wire = isRtc ? await openRtcWire(place) : await openWebSocketWire(place);
-    if (count % 20 < 10) await expectServed(wire);
-    wire.close();
-    if (count % Math.ceil(CHURN / 10) === 0) rss.push(process.memoryUsage.rss() / 2 ** 20);
-  }
-  await expect.poll(() => front.peers.peerCount, { timeout: 10_000 }).toBe(0);
-  expect(front.counts).toMatchObject({ accepted: CHURN, closed: CHURN, webrtcAccepted: CHURN / 10 });
-  if (CHURN >= 10_000) {
-    console.info(`resident MiB by tenth: ${rss.map(Math.round).join(' ')}`);
-    // The clients and the library's halves of both ends are in this process too: 34 MiB were seen.
-    expect(rss.at(-1)! - rss[3]!).toBeLessThan(64);
-  }
 });
 
 function rawOf(socket: WebSocket): net.Socket {
