@@ -18,7 +18,7 @@ import { WAITING_BYTES_MAX, type WebLimits, WINDOW_BYTES } from '../../src/web/l
 import type { WebCall } from '../../src/web/messages.ts';
 import { random } from '../support/random.ts';
 import type { Wire } from '../support/wire-client.ts';
-import { openRtcWire, openWebSocketWire } from '../support/wire-web.ts';
+import { openRtcWire, openWebSocketWire, soundOffer } from '../support/wire-web.ts';
 
 const ORIGIN = 'https://shop.example';
 const CLAIM = new Uint8Array(93).fill(1);
@@ -293,17 +293,4 @@ test('each address has its share', async () => {
 
 function rawOf(socket: WebSocket): net.Socket {
   return (socket as unknown as { _socket: net.Socket })._socket;
-}
-
-async function soundOffer(): Promise<string> {
-  const { default: library } = await import('node-datachannel');
-  const connection = new library.PeerConnection('never', { iceServers: [], bindAddress: '127.0.0.1' });
-  const gathered = new Promise<void>((resolve) =>
-    connection.onGatheringStateChange((state) => state === 'complete' && resolve()),
-  );
-  connection.createDataChannel('claims', { protocol: 'claimwire.1' });
-  await gathered;
-  const { sdp } = connection.localDescription()!;
-  connection.close();
-  return sdp;
 }
