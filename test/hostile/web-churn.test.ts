@@ -15,7 +15,7 @@ import { openRtcWire, openWebSocketWire } from '../support/wire-web.ts';
 const PEERS = brieflyOrAtLength(48, 10_000);
 const AT_A_TIME = 8;
 /** What a node of a fixed table and ring may gain while peers come and go: buffers, and code that is compiled late. */
-const GROWTH_MIB_MAX = 24;
+const GROWTH_MIB_MAX = 32;
 const SAMPLES = 10;
 const QUESTION = new Uint8Array(93).fill(1);
 
