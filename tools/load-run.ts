@@ -84,7 +84,9 @@ function atMost(value: number, channels: number, flag: string): number {
 
 /** Reads HOST:PORT after the scheme; a name is looked up once. */
 async function readTarget(to: string): Promise<Target> {
-  const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp', 'tls', 'ws', 'webrtc+http'], '--to'));
+  const { scheme, host, port } = asUsage(() =>
+    parseNodeAddress(to, ['udp', 'tcp', 'tls', 'ws', 'webrtc+http'], '--to'),
+  );
   try {
     return { protocol: scheme, host: (await lookup(host)).address, port };
   } catch (error) {

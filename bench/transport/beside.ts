@@ -15,8 +15,8 @@ import { runLoad } from '../path/load.ts';
 const PEERS = 100;
 const CLAIMS_PER_PEER = 100;
 const EXTRA_RATE = PEERS * CLAIMS_PER_PEER;
-/** Below that the hundred were not there. */
-const EXTRA_SHARE_MIN = 0.9;
+/** Below that the hundred were not there; how many of their claims were is a figure. */
+const EXTRA_SHARE_MIN = 0.5;
 const YIELDING = ['nice', '-n', '10'];
 /** The load that stands for them is ended with the run that is measured. */
 const EXTRA_SECONDS_MAX = 120;
@@ -45,6 +45,8 @@ export async function measureBeside(node: NodeUnderTest, seconds: number, contex
     'beside.udpP99Ms': alone.latency.p99Ms,
     'beside.udpExtraP99Ms': udpExtra.step.latency.p99Ms,
     'beside.webrtcExtraP99Ms': rtcExtra.step.latency.p99Ms,
+    'beside.udpExtraPaid': udpExtra.extraRate / EXTRA_RATE,
+    'beside.webrtcExtraPaid': rtcExtra.extraRate / EXTRA_RATE,
     'beside.udpRateWithWebrtc': rtcExtra.step.ackedRate / alone.ackedRate,
     'beside.p99WebrtcVsUdp': rtcExtra.step.latency.p99Ms / udpExtra.step.latency.p99Ms,
   };

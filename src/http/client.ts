@@ -9,6 +9,7 @@ import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
+import type { EventsOptions } from './event-follower.ts';
 import { type CommittedJson, readEvents } from './event-reader.ts';
 import { blocksOf, NEWLINE } from './import-blocks.ts';
 import type { RowJson } from './ledger.ts';
@@ -192,16 +193,16 @@ export class AdminClient {
    * NODE_UNREACHABLE where the connection breaks; amounts are cumulative, so a new call with `snapshot` misses nothing.
    * @param options.channels only these; by default all
    * @param options.snapshot tells of the present amounts first
+   * @param options.onOpen called when the node has begun to answer
    */
-  async *events(
-    options: { channels?: readonly string[]; snapshot?: boolean; signal?: AbortSignal } = {},
-  ): AsyncGenerator<CommittedJson> {
-    const { channels = [], snapshot = false, signal } = options;
+  async *events(options: EventsOptions = {}): AsyncGenerator<CommittedJson> {
+    const { channels = [], snapshot = false, signal, onOpen } = options;
     const query = new URLSearchParams();
     if (channels.length > 0) query.set('channels', channels.join(','));
     if (snapshot) query.set('snapshot', '1');
     try {
       const response = await this.#requests.fetch('GET', `/events?${query}`, { needsToken: true, signal });
+      onOpen?.();
       yield* readEvents(response.body as AsyncIterable<Uint8Array>);
     } catch (error) {
       if (signal?.aborted) return;

@@ -18,6 +18,14 @@ const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 10_000;
 const STABLE_MS = 60_000;
 const CLOSE_MS_MAX = 5_000;
+/** Between two messages of answers, as between those of claims (web/limits.ts): each is a wake-up of two processes. */
+const ANSWERS_MS = 1;
+
+/** Of one thread, on their way to the web process. */
+interface Answers {
+  taken: number;
+  acks: Uint8Array[];
+}
 
 export class WebProcess {
   readonly counts: WebCounts = zeroCounts();
@@ -34,6 +42,9 @@ export class WebProcess {
   #startedAt = 0;
   #isReceiving = true;
   #isOver = false;
+  /** By thread. */
+  readonly #waiting: Answers[];
+  #isResting = false;
 
   private constructor(settings: WebSettings, ports: readonly MessagePort[], control: ControlPort, logger: Logger) {
     this.#control = control;
@@ -41,8 +52,9 @@ export class WebProcess {
     this.#ports = ports;
     this.#logger = logger;
     this.address = settings.listen;
+    this.#waiting = ports.map(() => ({ taken: 0, acks: [] }));
     ports.forEach((port, ring) => {
-      port.on('message', ({ taken, acks }: WebAnswers) => this.#tell({ event: 'answers', ring, taken, acks }));
+      port.on('message', (answers: WebAnswers) => this.#answers(ring, answers));
       port.unref();
     });
   }
@@ -68,6 +80,25 @@ export class WebProcess {
     }
   }
 
+  /** Sends at once what comes after a rest, and what comes in it together. */
+  #answers(ring: number, { taken, acks }: WebAnswers): void {
+    const waiting = this.#waiting[ring]!;
+    waiting.taken += taken;
+    waiting.acks.push(acks);
+    if (!this.#isResting) this.#tellAnswers();
+  }
+
+  #tellAnswers(): void {
+    this.#isResting = false;
+    for (const [ring, { taken, acks }] of this.#waiting.entries()) {
+      if (acks.length === 0) continue;
+      this.#tell({ event: 'answers', ring, taken, acks: acks.length === 1 ? acks[0]! : Buffer.concat(acks) });
+      this.#waiting[ring] = { taken: 0, acks: [] };
+      this.#isResting = true;
+    }
+    if (this.#isResting) setTimeout(() => this.#tellAnswers(), ANSWERS_MS);
+  }
+
   /** Nothing more comes from peers; acks still leave. */
   stopReceiving(): void {
     this.#isReceiving = false;
@@ -79,6 +110,7 @@ export class WebProcess {
   async close(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    this.#tellAnswers();
     this.#tell({ event: 'close' });
     const timer = setTimeout(() => this.#child?.kill('SIGKILL'), CLOSE_MS_MAX);
     await this.#exited;

@@ -4,11 +4,17 @@
  * A library of a million lines that reads strangers' packets is not in the process that holds the channels: when it fails,
  * the node goes on, and starts this process again. It has no file, key or table of the node.
  */
+import { setPriority } from 'node:os';
 import { type WebCounterName, zeroCounts } from './counters.ts';
 import { Front } from './front.ts';
 import type { FromWeb, ToWeb, WebSettings } from './messages.ts';
 
 const COUNTS_MS = 100;
+/**
+ * Where cores are short, the threads that verify and commit come first: handshakes and packets of strangers wait, and not the
+ * claims that are in the node already. Threads of the library, which come later, inherit it.
+ */
+const NICE = 5;
 
 let front: Front | undefined;
 const told = zeroCounts();
@@ -49,6 +55,12 @@ async function close(): Promise<void> {
   tellCounts();
   // The library has threads of its own, which an exit by the event loop's end would wait for.
   process.send!({ event: 'counts', counts: {} } satisfies FromWeb, () => process.exit(0));
+}
+
+try {
+  setPriority(NICE);
+} catch {
+  // A system that does not allow it lets them share alike.
 }
 
 process.on('message', (message: ToWeb) => {
