@@ -48,8 +48,7 @@ export class TcpLink extends EventLoopLink implements LoadLink {
     const link = new TcpLink(name, claims);
     while (link.#connections.length < sockets) {
       const options = { host, port, noDelay: true, keepAlive: true };
-      const [socket, upEvent] =
-        name === 'tcp' ? [connect(options), 'connect'] : [connectTls(options), 'secureConnect'];
+      const [socket, upEvent] = name === 'tcp' ? [connect(options), 'connect'] : [connectTls(options), 'secureConnect'];
       await once(socket, upEvent, { signal: AbortSignal.timeout(CONNECT_MS_MAX) });
       const parser = new StreamParser();
       let view: DataView = new DataView(new ArrayBuffer(0));
