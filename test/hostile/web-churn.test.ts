@@ -10,10 +10,12 @@ import { afterAll, expect, test } from 'vitest';
 import { brieflyOrAtLength } from '../support/length.ts';
 import { NodeProcess, temporaryFolders } from '../support/node-process.ts';
 import type { Wire } from '../support/wire-client.ts';
-import { openRtcWire, openWebSocketWire } from '../support/wire-web.ts';
+import { openRtcWire, openWebSocketWire, soundOffer } from '../support/wire-web.ts';
 
 const PEERS = brieflyOrAtLength(48, 10_000);
 const AT_A_TIME = 8;
+/** A thousand a second. */
+const OFFERS = brieflyOrAtLength(400, 10_000);
 /** What a node of a fixed table and ring may gain while peers come and go: buffers, and code that is compiled late. */
 const GROWTH_MIB_MAX = 32;
 const SAMPLES = 10;
@@ -21,7 +23,8 @@ const QUESTION = new Uint8Array(93).fill(1);
 
 const folder = temporaryFolders();
 let node: NodeProcess | undefined;
-afterAll(() => node?.stop());
+let flooded: NodeProcess | undefined;
+afterAll(() => Promise.all([node?.stop(), flooded?.stop()]));
 
 function residentMiB(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024;
@@ -30,6 +33,11 @@ function residentMiB(pid: number): number {
 /** The web process is the node's only child. */
 function webPid(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+}
+
+async function webCounts(http: string): Promise<Record<string, number>> {
+  const response = await fetch(`http://${http}/stats`);
+  return ((await response.json()) as { counters: { web: Record<string, number> } }).counters.web;
 }
 
 async function comeAndGo(open: () => Promise<Wire>, number: number, port: number): Promise<void> {
@@ -65,18 +73,14 @@ test.each(kinds)(`${PEERS} peers come and go by %s`, { timeout: 60_000 + 100 * P
     if (done >= (memory.length * PEERS) / SAMPLES)
       memory.push({ node: residentMiB(pid), web: residentMiB(webPid(pid)) });
   }
-  const counts = async () => {
-    const response = await fetch(`http://${http}/stats`);
-    return ((await response.json()) as { counters: { web: Record<string, number> } }).counters.web;
-  };
   // One that leaves at once may be gone before its data channel is there.
   const seen = async () => {
-    const { accepted, closed, offers, websocketAccepted, webrtcAccepted } = await counts();
+    const { accepted, closed, offers, websocketAccepted, webrtcAccepted } = await webCounts(http);
     const [begun, paying] = kind === 'webrtc' ? [offers!, webrtcAccepted!] : [websocketAccepted!, websocketAccepted!];
     return { open: accepted! - closed!, begun, arePaying: paying >= PEERS / 2 };
   };
   await expect.poll(seen, { timeout: 20_000 }).toEqual({ open: 0, begun: PEERS, arePaying: true });
-  expect((await counts()).restarts).toBe(0);
+  expect((await webCounts(http)).restarts).toBe(0);
   if (PEERS < 1_000) return;
   for (const process of ['node', 'web'] as const)
     console.info(`${kind}, ${process}: ${memory.map((at) => Math.round(at[process])).join(' ')} MiB by tenth`);
@@ -84,4 +88,43 @@ test.each(kinds)(`${PEERS} peers come and go by %s`, { timeout: 60_000 + 100 * P
   const [third, last] = [memory[2]!, memory.at(-1)!];
   expect(last.node - third.node).toBeLessThan(GROWTH_MIB_MAX);
   expect(last.web - third.web).toBeLessThan(GROWTH_MIB_MAX);
+});
+
+test(`${OFFERS} offers, a thousand a second, leave honest peers alone`, { timeout: 60_000 }, async () => {
+  flooded = new NodeProcess(folder('offers'), ['--web', '127.0.0.1:0', '--webrtc']);
+  const { web: place, http } = (await flooded.ready) as Awaited<NodeProcess['ready']> & { web: string };
+  const honest = await Promise.all([openWebSocketWire(place), openRtcWire(place)]);
+  const body = await soundOffer();
+  const statuses = new Map<number, number>();
+  const offer = async () => {
+    const headers = { 'content-type': 'application/sdp' };
+    const status = await fetch(`http://${place}/rtc`, { method: 'POST', headers, body }).then(
+      (response) => response.status,
+      () => 0,
+    );
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  };
+  const offers: Promise<void>[] = [];
+  const began = performance.now();
+  for (let asked = 0; offers.length < OFFERS; asked++) {
+    const due = Math.min(OFFERS, performance.now() - began);
+    while (offers.length < due) offers.push(offer());
+    // Each is answered while the flood goes on.
+    for (const wire of honest) {
+      const before = wire.inbox.acks.length;
+      await wire.send(QUESTION);
+      if (asked % 10 === 0) await expect.poll(() => wire.inbox.acks.length, { interval: 5 }).toBeGreaterThan(before);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await Promise.all(offers);
+  const seconds = (performance.now() - began) / 1_000;
+  // For one address a quarter of 100 a second, and those of two seconds at once.
+  expect(statuses.get(200) ?? 0).toBeLessThanOrEqual(50 + 25 * (seconds + 1));
+  const refused = { refusedRate: statuses.get(429), restarts: 0, closed: 0 };
+  await expect.poll(() => webCounts(http), { timeout: 10_000 }).toMatchObject(refused);
+  for (const wire of honest) {
+    expect(wire.isOpen).toBe(true);
+    wire.close();
+  }
 });

@@ -6,6 +6,7 @@
  * The front runs in this process, over a stand-in for the node that answers each claim. Those that come and go by the
  * thousand are in web-churn.test.ts.
  */
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -277,6 +278,34 @@ test('control messages: junk, floods, and more at a time than are answered', asy
   await expectServed(honest);
   socket.terminate();
   honest.close();
+});
+
+test('there is room for so many peers, and for the next one when one has gone', async () => {
+  await start({ peersMax: 3 });
+  const wires = await Promise.all([1, 2, 3].map(() => openWebSocketWire(place)));
+  expect(await statusOf('/', 'claimwire.1')).toBe(503);
+  expect(front.counts).toMatchObject({ refusedFull: 1, refusedAddress: 0 });
+  wires.pop()!.close();
+  await expect.poll(() => front.peers.peerCount).toBe(2);
+  wires.push(await openWebSocketWire(place));
+  await expectServed(wires.at(-1)!);
+  for (const wire of wires) wire.close();
+});
+
+test('nobody makes the node send packets to an address of their choice', async () => {
+  await start({}, true);
+  const victim = createSocket('udp4');
+  let packets = 0;
+  victim.on('message', () => packets++);
+  victim.bind(0, '127.0.0.1');
+  await once(victim, 'listening');
+  const candidate = `a=candidate:1 1 UDP 2114977791 127.0.0.1 ${victim.address().port} typ host\r\n`;
+  const named = (await soundOffer()).replace(/a=candidate:.*\r\n/g, '') + candidate;
+  expect(await offer(named)).toBe(200);
+  // The library would try it within 50 ms, and again every 50.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(packets).toBe(0);
+  victim.close();
 });
 
 test('each address has its share', async () => {
