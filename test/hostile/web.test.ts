@@ -11,7 +11,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import type { ControlReply } from '../../protocol/control.ts';
+import type { ControlReply, ControlRequest } from '../../protocol/control.ts';
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { BatchWriter, eachRecord } from '../../src/transport/web-batch.ts';
 import { Front } from '../../src/web/front.ts';
@@ -256,7 +256,10 @@ test('control messages: junk, floods, and more at a time than are answered', asy
   const codes = () => replies.map((reply) => (reply.ok ? 'ok' : reply.code));
   socket.send(hello(7));
   await expect.poll(() => replies).toMatchObject([{ id: 7, ok: true, nonce: expect.stringMatching(/^[0-9A-F]{32}$/) }]);
-  for (const length of [0, 1, 40, 4_097, 65_535]) socket.send(Buffer.concat([Uint8Array.of(0x80), from.bytes(length)]));
+  // Sound, and too long.
+  const sound: ControlRequest = { id: 8, type: 'hello', client: '', versions: [1] };
+  socket.send(encodeControl(Object.assign(sound, { more: 'x'.repeat(4_097) })));
+  for (const length of [0, 1, 40, 65_535]) socket.send(Buffer.concat([Uint8Array.of(0x80), from.bytes(length)]));
   await expect.poll(() => replies.length).toBe(6);
   expect(codes().slice(1)).toEqual(Array(5).fill('MALFORMED'));
   expect([node.calls, front.counts.control, front.counts.controlRefused]).toEqual([1, 6, 5]);
