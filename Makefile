@@ -6,7 +6,7 @@ SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(add
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
-LONG_TESTS := test/differential/backends.test.ts test/hostile/datagrams.test.ts test/hostile/web-churn.test.ts test/native/c-tests.test.ts
+LONG_TESTS = $(shell grep -rl --include="*.test.ts" brieflyOrAtLength test) test/integration/conformance/conformance.test.ts
 CC ?= cc
 KERNEL := $(wildcard src/kernel/*.[ch] src/native/*.[ch] src/native/Makefile)
 NATIVE := build/claimwire.node
@@ -23,7 +23,7 @@ test: $(BUILT) $(NATIVE) ## everything that can fail
 test-fast: $(BUILT) $(NATIVE) ## in less than a minute: units, and fast twins against slow ones
 	npx vitest run --project 'fast*'
 
-test-long: $(BUILT) $(NATIVE) ## the tests of random cases with all the cases they are for: 200,000 signatures, a minute of fuzzing
+test-long: $(BUILT) $(NATIVE) ## what make test does briefly, with all the cases that it is for: 100,000 claims each way, 200,000 signatures
 	CLAIMWIRE_TEST_LENGTH=long npx vitest run $(LONG_TESTS)
 
 check: $(BUILT) ## types, lint and format, imports, dead exports

@@ -400,7 +400,7 @@ describe.each([
       if (verify === 'every') expect(counters.superseded).toBe(0);
       else expect(counters.superseded).toBeGreaterThan(0);
       const told = acknowledged(paying);
-      const again = await start(data, { lanes: 3 });
+      const again = await start(data, { lanes: 1 });
       for (const { channelId } of payers) {
         const { committed, signature } = again.channel(channelId)!;
         expect(committed).toBeGreaterThanOrEqual(told.get(channelId) ?? 0n);
