@@ -54,17 +54,9 @@ class TransportBench {
     if (context.flags.has('beside'))
       return await this.#run('beside', BESIDE_FLAGS, (node) => measureBeside(node, durations.beside, context));
     const figures = await this.#run('node', [], (node) => measureBoth(node, durations, context));
-    const runs = compareRuns(durations);
-    const byTls = await this.#run('tls', TLS_FLAGS, async (node) => {
-      const [tlsUs] = await measureOne(node, ['tls'], durations.perRound);
-      return { ...(await compareToUdp(node, ['tls'], runs, context)), 'transport.tlsOneUs': tlsUs! };
-    });
-    const byWeb = await this.#run('web', WEB_FLAGS, (node) =>
-      compareToUdp(node, ['tcp', 'websocket', 'webrtc'], runs, context),
-    );
-    // What two of them have measured is taken of the one where most transports took turns, and of the first, which has
-    // several turns, where that measured it.
-    Object.assign(figures, { ...byTls, ...byWeb, ...figures });
+    // Thirty loads, which a brief run takes once.
+    if (!context.quick || context.repeat === 0)
+      Object.assign(figures, { ...(await this.#compare(durations, context)), ...figures });
     if (hasAddon) {
       const { perSecond, p50Ms, p99Ms } = await measureHttp(durations.http, context.note);
       figures['transport.httpClaimsPerSecond'] = perSecond;
@@ -84,6 +76,20 @@ class TransportBench {
       };
     });
     return { ...figures, ...this.#pipeline };
+  }
+
+  /** All transports against UDP, each at a node where it takes turns with it. */
+  async #compare(durations: Durations, context: BenchContext): Promise<Figures> {
+    const runs = compareRuns(durations);
+    const byTls = await this.#run('tls', TLS_FLAGS, async (node) => {
+      const [tlsUs] = await measureOne(node, ['tls'], durations.perRound);
+      return { ...(await compareToUdp(node, ['tls'], runs, context)), 'transport.tlsOneUs': tlsUs! };
+    });
+    const byWeb = await this.#run('web', WEB_FLAGS, (node) =>
+      compareToUdp(node, ['tcp', 'websocket', 'webrtc'], runs, context),
+    );
+    // What both have measured is taken of the one where most transports took turns.
+    return { ...byTls, ...byWeb };
   }
 
   /** Runs a node over a folder of its own, which is removed afterwards. */
