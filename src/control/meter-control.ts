@@ -6,6 +6,7 @@
 /** Channels whose committed amount has grown, each once with its newest amount. Valid during the listener's call only. */
 export interface CommittedBatch {
   readonly length: number;
+  /** The handle of the channel at `index`. */
   channelId(index: number): bigint;
   /** Drops, cumulative and durable. */
   committed(index: number): bigint;
@@ -31,6 +32,7 @@ export interface SubmitResult {
   committed: bigint;
 }
 
+/** Charges against committed amounts, and news of them. */
 export interface MeterControl {
   /**
    * Charges `drops` on a channel: resolves when the committed amount covers everything charged so far and this, and the

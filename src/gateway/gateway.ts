@@ -52,6 +52,7 @@ const TOP_UP_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
 const BACKLOG = 4_096;
 
+/** A price before a web service: it answers 402 until a request is paid, and then hands it to the service behind it. */
 export class Gateway {
   readonly counters: GatewayCounters = newCounters();
   readonly #options: GatewayOptions;

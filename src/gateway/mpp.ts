@@ -56,7 +56,9 @@ export interface XrplSessionMethod {
   intent: 'session';
   // biome-ignore lint/suspicious/noExplicitAny: schemas of zod, which is mppx's dependency and not ours
   schema: any;
+  /** What is asked of a payer who comes without. */
   request(call: { request: XrplSessionRequest }): object;
+  /** Takes the payment that came, or rejects. */
   verify(call: Call): Promise<XrplReceipt>;
 }
 

@@ -13,6 +13,7 @@ import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { ClaimwireError } from '../errors.ts';
 import { framing, requestHeaders, responseHeaders } from './headers.ts';
 
+/** Bounds of the connections to the service behind a gateway. */
 export interface UpstreamLimits {
   /** Sockets to the service. Requests beyond wait for one. */
   socketsMax: number;

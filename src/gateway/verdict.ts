@@ -13,6 +13,7 @@ export interface GatewayNode {
   ledger?: Pick<LedgerControl, 'openFromLedger' | 'createChannel' | 'redeem'> | undefined;
 }
 
+/** How a gateway takes payments. */
 export interface PaymentSettings {
   /** A channel is not taken any more so long before its end: time to redeem it. */
   settleMarginSeconds: number;

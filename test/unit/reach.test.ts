@@ -45,6 +45,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/hostile/web.test.ts': [
     'src/optional-libraries.ts',
+    'src/web/control.ts',
     'src/web/counters.ts',
     'src/web/feed.ts',
     'src/web/offers.ts',
@@ -146,6 +147,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/client/signer.test.ts': ['src/client/keys/key-pair.ts', 'src/client/keys/secp256k1-signer.ts'],
   'test/unit/client/browser/page-state.test.ts': ['src/client/browser/database.ts'],
+  'test/unit/client/browser/message-link.test.ts': ['src/client/links/carrier-calls.ts'],
   'test/unit/client/browser/open-web-link.test.ts': ['src/client/browser/payer.ts'],
   'test/unit/client/retransmission.test.ts': ['src/client/flow.ts'],
   'test/unit/client/state.test.ts': [
