@@ -19,6 +19,7 @@ import { CHARGES_KEPT, ChargeLog } from './charge-log.ts';
 import { encodeSpent, fingerprintOf, SPENT_TABLE } from './charge-record.ts';
 import { checkCharge, conflict, overRefund, paymentRequired } from './charge-refusal.ts';
 import type { CommittedSource } from './committed-source.ts';
+import { Pace } from './pace.ts';
 import { reservation } from './reservation.ts';
 
 /** Charges of a round: it bounds how long the event loop is busy, and a commit. */
@@ -67,6 +68,7 @@ export class Charges {
   /** Accounts with something to decide. */
   readonly #due = new Set<Account>();
   readonly #behind: BehindLog;
+  readonly #pace = new Pace();
   #undecided = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -114,7 +116,7 @@ export class Charges {
         this.#decideSoon(account);
       };
       account.fresh.add(signal === undefined ? charge : abortable(charge, signal, abort));
-      this.#decideSoon(account);
+      this.#decideSoon(account, reserved !== undefined);
       if (reserved !== undefined) onReserved!(reserved);
     });
   }
@@ -142,14 +144,16 @@ export class Charges {
   /** Refuses what waits, and waits for the commit under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#pace.hurry();
     await this.#running;
     for (const account of this.#accounts)
       for (const charge of [...account.fresh, ...account.waiting])
         if (account.remove(charge)) this.#refuse(charge, stopping());
   }
 
-  #decideSoon(account: Account): void {
+  #decideSoon(account: Account, isReserved = false): void {
     this.#due.add(account);
+    if (!isReserved) this.#pace.hurry();
     if (!this.#isStopped) this.#running ??= this.#run();
   }
 
@@ -157,14 +161,17 @@ export class Charges {
     // Calls of one event turn share the first round.
     await new Promise(setImmediate);
     while (this.#due.size > 0 && !this.#isStopped) {
+      this.#pace.begin();
       const round: Round = { booked: [], logged: [], names: new Set(), accounts: [] };
       const due = [...this.#due];
       this.#due.clear();
       for (const account of due) {
         if (round.booked.length < ROUND_CHARGES_MAX) this.#decide(account, round);
-        else this.#due.add(account);
+        else this.#decideSoon(account);
       }
-      if (round.booked.length > 0) await this.#commit(round);
+      if (round.booked.length === 0) continue;
+      await this.#commit(round);
+      if (this.#due.size > 0) await this.#pace.pause();
     }
     this.#running = undefined;
   }
@@ -180,7 +187,7 @@ export class Charges {
     for (const charge of account.fresh) {
       if (round.booked.length >= ROUND_CHARGES_MAX || (charge.name !== undefined && round.names.has(charge.name))) {
         // Its namesake's outcome is not durable yet: the next round will know.
-        this.#due.add(account);
+        this.#decideSoon(account);
         break;
       }
       account.remove(charge);
@@ -253,7 +260,7 @@ export class Charges {
     } catch (error) {
       account.remove(first);
       this.#refuse(first, error);
-      this.#due.add(account);
+      this.#decideSoon(account);
     }
   }
 
@@ -278,7 +285,7 @@ export class Charges {
       else account.booked = account.spent;
       account.isBusy = false;
       // A refund, or a charge that failed, leaves money to the first that waits.
-      if (account.waiting.size > 0) this.#due.add(account);
+      if (account.waiting.size > 0) this.#decideSoon(account);
     }
     for (const charge of booked) {
       const { channelId, drops, spent, committed } = charge;
