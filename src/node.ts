@@ -21,7 +21,9 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
+import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
+import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
@@ -43,6 +45,7 @@ import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
+import { readMeasures } from './threads/lane-measures.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { WebProcess } from './threads/web-process.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
@@ -69,14 +72,17 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
+  /** Not a setting for use: `false` measures no times, so that bench:measures can show what measuring costs. By default true. */
+  measuring?: boolean;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, ExposureControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
   readonly #drainMsMax: number;
+  readonly #measuring: boolean;
   readonly #folder: OwnedFolder;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
@@ -87,6 +93,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   readonly #feed: CommittedFeed;
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
+  readonly #exposure: ExposureWalk;
   readonly #keys = new KeyCheck();
   /** Counters of what runs beside the node in this process, by name. */
   readonly #beside = new Map<string, () => object>();
@@ -111,6 +118,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     logger = stderrLogger,
     beforeReceiving = () => {},
     drainMsMax = DRAIN_MS_MAX,
+    measuring = true,
     ...options
   }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -126,7 +134,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
     try {
-      node = new ClaimwireNode(config, folder, logger, drainMsMax);
+      node = new ClaimwireNode(config, folder, logger, { drainMsMax, measuring });
       await node.#start(beforeReceiving);
       return node;
     } catch (error) {
@@ -141,10 +149,16 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     }
   }
 
-  private constructor(config: NodeConfig, folder: OwnedFolder, logger: Logger, drainMsMax: number) {
+  private constructor(
+    config: NodeConfig,
+    folder: OwnedFolder,
+    logger: Logger,
+    { drainMsMax, measuring }: { drainMsMax: number; measuring: boolean },
+  ) {
     const { backend } = config;
     this.#logger = logger;
     this.#drainMsMax = drainMsMax;
+    this.#measuring = measuring;
     this.config = config;
     this.backend = backend;
     this.#folder = folder;
@@ -170,6 +184,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     });
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     this.#table = new ChannelTable(this.#arena);
+    this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
       this.#table,
       registry,
@@ -317,13 +332,32 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
       verify: this.config.verify,
       uptimeSeconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
       channels: this.channelCount,
+      channelsMax: this.#table.capacity,
       ring: {
         depth: rings.reduce((sum, ring) => sum + ring.depth, 0),
         slots: rings.reduce((sum, ring) => sum + ring.size, 0),
       },
-      counters: { ...readCounters(this.#arena), web: this.#web?.counts ?? zeroCounts() },
+      counters: {
+        ...readCounters(this.#arena),
+        charges: this.#meter.charges,
+        web: this.#web?.counts ?? zeroCounts(),
+      },
       keyTables: this.#kernel?.stats() ?? null,
     };
+  }
+
+  /** See MeasureControl: of the lanes since their start, in their order. */
+  measures(): LaneMeasures[] {
+    return readMeasures(this.#arena, this.#topology?.rings ?? []);
+  }
+
+  /** See ExposureControl. */
+  exposure(): ExposureTotals {
+    return this.#exposure.exposure();
+  }
+  /** What the ledger has paid out is no exposure any more. */
+  useLedgerStates(states: LedgerStates): void {
+    this.#exposure.useLedger(states);
   }
 
   /** Drains, syncs, checkpoints and unlocks the data folder. Safe to call more than once. */
@@ -361,7 +395,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
-      settings: { ...config, idle: defaultIdleStrategy(availableParallelism(), threads) },
+      settings: {
+        ...config,
+        idle: defaultIdleStrategy(availableParallelism(), threads),
+        measuring: this.#measuring,
+      },
       kernel: this.#kernelStart,
       udp: config.udp,
       tcp: {
@@ -386,6 +424,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
     });
     this.#serveControl(this.#topology, ports, token);
     if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
+    this.#exposure.start();
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
   }
 
@@ -437,6 +476,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl {
   }
 
   async #stop(): Promise<NodeTotals> {
+    this.#exposure.stop();
     await this.#housekeeping?.stop();
     this.#web?.stopReceiving();
     await this.#topology?.stop();

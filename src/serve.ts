@@ -16,9 +16,13 @@ import { type LedgerOptions, type LedgerSettings, resolveLedger } from './ledger
 import type { Wallet } from './ledger/signing.ts';
 import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
+import { Exposition } from './metrics/exposition.ts';
+import { Machine } from './metrics/machine.ts';
+import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
+import { packageVersion } from './version.ts';
 
 /** One thread parses bulk imports, so that the claim path keeps the other cores. */
 const IMPORT_THREADS = 1;
@@ -64,7 +68,9 @@ export async function serve({
       ...options,
       beforeReceiving: (started) => {
         const redeeming = wallet && redeem && { ...redeem, wallet };
-        ledger = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        const service = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        if (service !== undefined) started.useLedgerStates((channelId) => service.state(channelId));
+        ledger = service;
         options.beforeReceiving?.(started);
       },
     });
@@ -87,6 +93,15 @@ export async function serve({
       ledger,
       meter: node,
       parser,
+      exposition: expositionOf(node, ledger),
+      sampler: new Sampler({
+        control: node,
+        exposure: node,
+        measures: node,
+        ledger,
+        clock: nodeSystem.clock,
+        memory: nodeSystem.memory,
+      }),
     });
   } catch (error) {
     await ledger?.stop();
@@ -123,6 +138,18 @@ function ledgerService(
   const service = new LedgerService({ ...parts, settings, node, redeemer, creator });
   service.restore();
   return service;
+}
+
+function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): Exposition {
+  const parts = {
+    control: node,
+    exposure: node,
+    measures: node,
+    ledger,
+    clock: nodeSystem.clock,
+    version: packageVersion(),
+  };
+  return new Exposition({ ...parts, machine: new Machine(node.config.data) });
 }
 
 function connectXrpl({ urls, networkId }: LedgerSettings, logger: Logger): Promise<LedgerConnection> {

@@ -35,7 +35,6 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['SLOT_SOURCE', slot.SLOT_SOURCE, 'five words; the first byte is the claim’s last'],
   ['SOURCE_BYTES', slot.SOURCE_BYTES, ''],
   ['SOURCE_WORDS', slot.SOURCE_WORDS, ''],
-  ['SLOT_RECEIVED_AT', slot.SLOT_RECEIVED_AT, 'f64'],
   ['SLOT_CHANNEL', slot.SLOT_ROW, 'u32: channel row'],
   ['SLOT_VERDICT', slot.SLOT_VERDICT, 'i32, one of enum cw_verdict; written once, release'],
   ['LEDGER_ID_BYTES', ROW_LEDGER_ID_BYTES, 'a channel row of ledger ids'],
@@ -76,6 +75,7 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['UDP_REUSE', udp.FLAG_REUSE, 'flags of a socket'],
   ['UDP_EXCLUSIVE', udp.FLAG_EXCLUSIVE, ''],
   ['UDP_GRO', udp.FLAG_GRO, ''],
+  ['UDP_TIMES', udp.FLAG_TIMES, ''],
   ['ARENA_FIELDS', ARENA_LAYOUT.length, 'u32s of struct cw_arena'],
   ['STATS', KERNEL_STATS.length, 'u64s of struct cw_stats'],
 ];

@@ -110,6 +110,7 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     path: 'portable',
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
+    measuring: true,
     udp: { host: '', port: 0, isShared: false },
     tcp: { listen: undefined, isShared: false, tls: undefined, limits: {} },
     controlPort: port2,

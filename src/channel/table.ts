@@ -325,6 +325,10 @@ export class ChannelTable {
   isRemoved(row: number): boolean {
     return (this.words[this.hot(row) + HOT_FLAGS]! & FLAG_REMOVED) !== 0;
   }
+  /** Whether a row's best claim is worth nothing: the channel was made to try the node out, or it is removed. */
+  isNeverRedeemed(row: number): boolean {
+    return (this.words[this.hot(row) + HOT_FLAGS]! & (FLAG_REMOVED | FLAG_THROW_AWAY)) !== 0;
+  }
 
   /** Changes what the operator may change. */
   change(row: number, change: RowChange): void {

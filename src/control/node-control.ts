@@ -20,6 +20,8 @@ export interface NodeStats {
   verify: string;
   uptimeSeconds: number;
   channels: number;
+  /** Channels that there is room for. */
+  channelsMax: number;
   ring: { depth: number; slots: number };
   counters: Record<string, number | Record<string, number>>;
   /** The cache of key tables; null where the backend has none. */

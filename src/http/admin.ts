@@ -14,6 +14,8 @@ import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
 import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
+import type { Exposition } from '../metrics/exposition.ts';
+import type { Sampler } from '../metrics/sampler.ts';
 import type { LineParser } from '../registry/import-pool.ts';
 import { channelRoutes } from './channels.ts';
 import { Charges } from './charges.ts';
@@ -21,11 +23,13 @@ import { claimRoutes } from './claims.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { Events } from './events.ts';
+import { Feed } from './feed.ts';
 import { healthRoutes } from './health.ts';
 import { Holds } from './holds.ts';
 import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
+import { metricsRoutes } from './metrics.ts';
 import { openapiRoutes } from './openapi.ts';
 import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
@@ -57,6 +61,10 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** What GET /metrics tells. */
+  exposition: Exposition;
+  /** What GET /feed tells. */
+  sampler: Sampler;
   /** Checks the lines of bulk bodies; closed with the server. */
   parser: LineParser;
   /** Default stderr. */
@@ -102,6 +110,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...channelRoutes(control, ledger, options.parser, listings),
     ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
+    ...metricsRoutes(options.exposition, counters),
+    ...feedRoutes(options.sampler, holds, counters),
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
@@ -122,6 +132,10 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
       await options.parser.close();
     },
   };
+}
+
+function feedRoutes(sampler: Sampler, holds: Holds, counters: AdminConnections['counters']): Route[] {
+  return new Feed({ sampler, holds, onBusy: () => counters.busy++, onCut: () => counters.feedCut++ }).routes();
 }
 
 /** What services use: they charge, wait for amounts, listen for them, and hand claims in. */

@@ -34,6 +34,8 @@ export class AdminConnections {
     busy: 0,
     /** Requests held open now: long polls, charges that wait, event streams. */
     held: 0,
+    /** Readers of the feed that were cut because they did not keep up with it. */
+    feedCut: 0,
     /** Event streams that were too far behind and were told of all channels again. */
     sweeps: 0,
   };

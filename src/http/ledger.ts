@@ -3,6 +3,7 @@
  */
 import { type ChannelJson, channelJson, isoTime } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
+import { exposureOf } from '../control/exposure.ts';
 import type { LedgerControl } from '../control/ledger-control.ts';
 import { HttpRefusal, sendJson } from './message.ts';
 import type { Route } from './route.ts';
@@ -37,13 +38,12 @@ export function rowJson(channel: Channel, withSignature: boolean, ledger: Ledger
   const state = ledger?.state(channel.channelId);
   if (state === undefined) return row;
   const { deposited, redeemed, settleDelay, expiration, cancelAfter, seenAt, exists } = state;
-  const exposure = channel.committed > redeemed ? channel.committed - redeemed : 0n;
   return {
     ...row,
     ledger: {
       deposited: String(deposited),
       redeemed: String(redeemed),
-      exposure: String(exposure),
+      exposure: String(exposureOf(channel.committed, state)),
       settleDelaySeconds: settleDelay,
       expiration: isoTime(expiration),
       cancelAfter: isoTime(cancelAfter),

@@ -65,15 +65,18 @@ export function sendNothing(response: ServerResponse): void {
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  sendText(response, status, 'application/json', `${JSON.stringify(body)}\n`);
+}
+
+export function sendText(response: ServerResponse, status: number, type: string, text: string): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const text = `${JSON.stringify(body)}\n`;
   // The rest of an unread body must not be parsed as the next request.
   if (!response.req.complete) response.setHeader('connection', 'close');
   response.writeHead(status, {
-    'content-type': 'application/json',
+    'content-type': type,
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',

@@ -18,7 +18,6 @@
 #define CW_SLOT_SOURCE 92u /* five words; the first byte is the claim’s last */
 #define CW_SOURCE_BYTES 20u
 #define CW_SOURCE_WORDS 5u
-#define CW_SLOT_RECEIVED_AT 112u /* f64 */
 #define CW_SLOT_CHANNEL 120u /* u32: channel row */
 #define CW_SLOT_VERDICT 124u /* i32, one of enum cw_verdict; written once, release */
 #define CW_LEDGER_ID_BYTES 32u /* a channel row of ledger ids */
@@ -55,10 +54,11 @@
 #define CW_CHAIN_LOOKUPS_MAX 8u /* acks of a record that are compared */
 #define CW_UDP_BATCH 64u /* messages of one system call */
 #define CW_UDP_MESSAGE_STRIDE 65664u /* bytes from message to message */
-#define CW_UDP_RECORD_WORDS 8u
+#define CW_UDP_RECORD_WORDS 9u
 #define CW_UDP_REUSE 1u /* flags of a socket */
 #define CW_UDP_EXCLUSIVE 2u
 #define CW_UDP_GRO 4u
+#define CW_UDP_TIMES 8u
 #define CW_ARENA_FIELDS 10u /* u32s of struct cw_arena */
 #define CW_STATS 12u /* u64s of struct cw_stats */
 enum cw_verdict { CW_HELD = -1, CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_SUPERSEDED = 4, CW_UNDECIDED = 5 }; /* ring/slot.ts */

@@ -70,6 +70,7 @@ export class Charges {
   readonly #behind: BehindLog;
   readonly #pace = new Pace();
   #undecided = 0;
+  #made = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
   /** The names of the commit under way. */
@@ -93,6 +94,11 @@ export class Charges {
     this.#limits = { kept: CHARGES_KEPT, undecidedMax: WAITERS_MAX, accountsMax: ACCOUNTS_MAX, ...limits };
     this.#accounts = new Accounts(tables, this.#limits.accountsMax);
     this.#log = new ChargeLog(tables, this.#limits.kept);
+  }
+
+  /** Durable ones since the start, refunds among them. */
+  get made(): number {
+    return this.#made;
   }
 
   /** See MeterControl. */
@@ -287,6 +293,7 @@ export class Charges {
       // A refund, or a charge that failed, leaves money to the first that waits.
       if (account.waiting.size > 0) this.#decideSoon(account);
     }
+    if (isCommitted) this.#made += booked.length;
     for (const charge of booked) {
       const { channelId, drops, spent, committed } = charge;
       if (isCommitted) this.#answer(charge, { channelId, drops, spent, committed, repeated: false });

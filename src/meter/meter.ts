@@ -28,6 +28,11 @@ export class Meter {
     this.#charges = new Charges(source, tables, this.#watch, {}, raised, warn);
   }
 
+  /** Charges made since the start. */
+  get charges(): number {
+    return this.#charges.made;
+  }
+
   charge(channelId: bigint, drops: bigint, options?: ChargeOptions): Promise<ChargeResult> {
     return this.#charges.charge(channelId, drops, options);
   }

@@ -39,6 +39,8 @@ export interface Sample {
     readonly syncs: number;
     readonly journalBytes: number;
     readonly charges: number;
+    /** Sequence numbers that `link` channels missed: claims that were lost on their way. */
+    readonly linkGaps: number;
   };
   /** The reasons of `refused` and `dropped`, per second; those above 0 alone. */
   readonly refused: Readonly<Record<string, number>>;

@@ -58,7 +58,7 @@ static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
 static int is_copy(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
 
 uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
-                      double received_at, uint32_t now_seconds) {
+                      uint32_t now_seconds) {
     const uint32_t *cursor = (const uint32_t *)(p->arena.base + p->arena.committed);
     uint32_t admitted = 0;
     for (;;) {
@@ -83,7 +83,6 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
             uint8_t *slot = cw_arena_slot(&p->arena, next);
             memcpy(slot, bytes, CW_CLAIM_BYTES);
             memcpy(slot + CW_CLAIM_BYTES, (const uint8_t *)source + 1, CW_SOURCE_BYTES - 1);
-            memcpy(slot + CW_SLOT_RECEIVED_AT, &received_at, 8);
             memcpy(slot + CW_SLOT_CHANNEL, &row, 4);
             memset(slot + CW_SLOT_VERDICT, 0, 4);
         }

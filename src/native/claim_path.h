@@ -28,7 +28,7 @@ struct cw_group {
 
 /* Copies the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
 uint32_t cw_path_admit(struct cw_claim_path *path, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
-                      double received_at, uint32_t now_seconds);
+                      uint32_t now_seconds);
 /* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing`: the group being
  * written to the disk, or 0. */
 uint32_t cw_path_stage(struct cw_claim_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,

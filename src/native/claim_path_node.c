@@ -75,15 +75,14 @@ static napi_value path_group(napi_env env, napi_callback_info info) {
                          (g->counts = view_of(env, argv[7], words, CW_COUNTS, h, 0));
     return wrapped(env, h, is_whole, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
 }
-/* pathAdmit(path, bytes, offset, end, source, next, receivedAt, nowSeconds) -> claims */
+/* pathAdmit(path, bytes, offset, end, source, next, nowSeconds) -> claims */
 static napi_value path_admit(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(8);
+    CW_ARGUMENTS(7);
     size_t length = 0;
     napi_value result;
     void *bytes = 0, *source = 0;
     uint32_t offset = 0, end = 0, next = 0, now = 0;
-    double received_at = 0;
-    struct held *h = argc < 8 ? 0 : held_of(env, argv[0]);
+    struct held *h = argc < 7 ? 0 : held_of(env, argv[0]);
     if (!h || !cw_view(env, argv[1], napi_uint8_array, &bytes, &length)) return fail(env, "pathAdmit: expected a path and bytes");
     napi_get_value_uint32(env, argv[2], &offset);
     napi_get_value_uint32(env, argv[3], &end);
@@ -91,9 +90,8 @@ static napi_value path_admit(napi_env env, napi_callback_info info) {
     if (!cw_view(env, argv[4], napi_uint32_array, &source, &length) || length < CW_SOURCE_WORDS)
         return fail(env, "pathAdmit: expected five source words");
     napi_get_value_uint32(env, argv[5], &next);
-    napi_get_value_double(env, argv[6], &received_at);
-    napi_get_value_uint32(env, argv[7], &now);
-    napi_create_uint32(env, cw_path_admit(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, received_at, now), &result);
+    napi_get_value_uint32(env, argv[6], &now);
+    napi_create_uint32(env, cw_path_admit(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, now), &result);
     return result;
 }
 /* pathStage(path, open, syncing or null, next, end, nowSeconds) -> claims */

@@ -28,17 +28,22 @@ enum { CW_SK_MEMINFO_DROPS = 8, CW_SK_MEMINFO_VARS = 9 };
 struct cw_udp_message {
     uint32_t offset, length, segment;
     uint32_t source[CW_SOURCE_WORDS];
+    uint32_t waited_us; /* in the socket, where it was opened with CW_UDP_TIMES; otherwise 0 */
 };
 /* A packet to be sent. `destination` has the form of `source`. */
 struct cw_udp_packet {
     uint32_t offset, length, unused;
     uint32_t destination[CW_SOURCE_WORDS];
+    uint32_t unused_too;
 };
 
 /* Flags. CW_UDP_REUSE: other sockets with this flag may bind the same address and share what arrives. CW_UDP_EXCLUSIVE: but
- * this one must be the first. CW_UDP_GRO: datagrams of one source may arrive joined. */
+ * this one must be the first. CW_UDP_GRO: datagrams of one source may arrive joined. CW_UDP_TIMES: the kernel notes when
+ * each arrived. */
 struct cw_udp {
     int fd, family;
+    int has_times;        /* opened with CW_UDP_TIMES */
+    int64_t empty_at_ns;  /* nothing that is read now arrived before this, by CLOCK_MONOTONIC_COARSE */
     int refuses_segments; /* the kernel or device does not support UDP_SEGMENT: each datagram is sent alone */
     uint8_t *received;    /* `messages_max` strides */
     struct cw_udp_message *messages;

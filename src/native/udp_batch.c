@@ -24,6 +24,11 @@ union control {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof(int))];
 };
+/* What the kernel says of a received message: where datagrams were joined, and when it arrived. */
+union received {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec))];
+};
 
 static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
 
@@ -54,14 +59,35 @@ static socklen_t address_of(union address *a, int family, const uint32_t words[C
     return sizeof a->v6;
 }
 
-static uint32_t segment_of(struct msghdr *header) {
+#define COARSE_NS 10000000 /* how far a coarse clock may be behind */
+#define WAITED_US_MAX 0x7fffffff
+static int64_t ns_of(const struct timespec *t) { return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec; }
+static int64_t clock_ns(clockid_t clock) {
+    struct timespec now = {0, 0};
+    clock_gettime(clock, &now);
+    return ns_of(&now);
+}
+/* The system's clock, by which the kernel notes arrivals, may be set meanwhile: then a wait seems negative, or hours. So
+ * none is longer than the time since the socket was last seen empty, which the monotonic clock measures. */
+static uint32_t waited_us(int64_t ns, int64_t most_ns) {
+    if (ns > most_ns) ns = most_ns;
+    return ns <= 0 ? 0 : ns / 1000 > WAITED_US_MAX ? WAITED_US_MAX : (uint32_t)(ns / 1000);
+}
+/* Reads what came with a message. Returns when it arrived, or `now`. */
+static int64_t read_control(struct msghdr *header, struct cw_udp_message *m, int64_t now) {
+    m->segment = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
         int bytes;
-        if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO) continue;
-        memcpy(&bytes, CMSG_DATA(c), sizeof bytes);
-        return bytes > 0 ? (uint32_t)bytes : 0;
+        struct timespec arrived;
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            memcpy(&bytes, CMSG_DATA(c), sizeof bytes);
+            m->segment = bytes > 0 ? (uint32_t)bytes : 0;
+        } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            memcpy(&arrived, CMSG_DATA(c), sizeof arrived);
+            now = ns_of(&arrived);
+        }
     }
-    return 0;
+    return now;
 }
 static void cut_into(struct msghdr *header, union control *control, uint32_t segment) {
     const uint16_t bytes = (uint16_t)segment;
@@ -76,7 +102,7 @@ int cw_udp_receive(struct cw_udp *s, uint32_t count) {
     struct mmsghdr headers[CW_UDP_BATCH];
     struct iovec parts[CW_UDP_BATCH];
     union address sources[CW_UDP_BATCH];
-    union control controls[CW_UDP_BATCH];
+    union received controls[CW_UDP_BATCH];
     if (count > CW_UDP_BATCH) count = CW_UDP_BATCH;
     if (count > s->messages_max) count = s->messages_max;
     for (uint32_t i = 0; i < count; i++) {
@@ -84,18 +110,22 @@ int cw_udp_receive(struct cw_udp *s, uint32_t count) {
         headers[i].msg_hdr = (struct msghdr){.msg_name = &sources[i], .msg_namelen = sizeof sources[i], .msg_iov = &parts[i],
                                              .msg_iovlen = 1, .msg_control = &controls[i], .msg_controllen = sizeof controls[i]};
     }
+    const int64_t coarse = s->has_times ? clock_ns(CLOCK_MONOTONIC_COARSE) : 0;
     int got = recvmmsg(s->fd, headers, count, MSG_DONTWAIT, 0);
     if (got < 0) {
         if (!is_full(errno) && errno != EINTR) return -errno;
         got = 0;
     }
+    const int64_t now = s->has_times && got ? clock_ns(CLOCK_REALTIME) : 0, most = coarse - s->empty_at_ns + COARSE_NS;
     for (int i = 0; i < got; i++) {
         struct cw_udp_message *m = &s->messages[i];
         m->offset = (uint32_t)((size_t)i * CW_UDP_MESSAGE_STRIDE), m->length = headers[i].msg_len;
-        m->segment = segment_of(&headers[i].msg_hdr);
+        m->waited_us = waited_us(now - read_control(&headers[i].msg_hdr, m, now), most);
         if (!headers[i].msg_hdr.msg_namelen) sources[i].any.sa_family = AF_UNSPEC;
         source_of(m->source, &sources[i]);
     }
+    /* What comes next was not there when this call began. */
+    if ((uint32_t)got < count) s->empty_at_ns = coarse;
     return got;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include "udp.h"
 
@@ -51,6 +52,12 @@ static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char
     if (receive_bytes && set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)receive_bytes)) return -errno;
     /* A kernel before 5.0 has no GRO for UDP and delivers datagrams one by one. */
     if (flags & CW_UDP_GRO) set(s->fd, SOL_UDP, UDP_GRO, 1);
+    if (flags & CW_UDP_TIMES) {
+        struct timespec now = {0, 0};
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+        s->empty_at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+        s->has_times = !set(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+    }
     if (length && bind_to(s->fd, &address, length, flags)) return -errno;
     if (peer_length && connect(s->fd, (const struct sockaddr *)&peer, peer_length)) return -errno;
     return 0;

@@ -5,6 +5,7 @@ import type { Arena } from '../ring/arena.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { AckSender, AnswerSink } from './ack-sender.ts';
+import type { PathMeasures } from './path-measures.ts';
 
 const ACK_RING_FULL = counterIndex('dropped.ackRingFull');
 
@@ -16,12 +17,14 @@ export class AckStep {
   readonly #words: Uint32Array;
   readonly #ring: AckRing;
   readonly #sender: AckSender;
+  readonly #measures: PathMeasures | undefined;
 
-  constructor(arena: Arena, ring: AckRing, sender: AckSender) {
+  constructor(arena: Arena, ring: AckRing, sender: AckSender, measures?: PathMeasures) {
     this.#bytes = arena.bytes;
     this.#words = arena.words;
     this.#ring = ring;
     this.#sender = sender;
+    this.#measures = measures;
   }
 
   hasWork(): boolean {
@@ -40,6 +43,7 @@ export class AckStep {
     }
     if (count > 0) this.#ring.release(first + count);
     this.#sender.flush();
+    this.#measures?.answered((first + count) >>> 0);
     return count;
   }
 }

@@ -22,7 +22,7 @@ export class ApplyStep {
 
   /** Applies and empties `group`, which must be on stable storage unless the durability is `os`. */
   apply(group: CommitGroup): void {
-    const { ring, table, answers, counters, path, grown } = this.#parts;
+    const { ring, table, answers, counters, path, grown, measures } = this.#parts;
     const { journal, acks } = group;
     if (path !== undefined) path.commit(group);
     else
@@ -35,6 +35,8 @@ export class ApplyStep {
       answers.answer(STATUS.COMMITTED, journal.view, offset, high, low, acks.words, acks.source(ack));
     }
     counters.add(COMMITTED, group.accepted);
+    // Read before the slots are free, since what marks them is then written over.
+    measures?.applied(group);
     ring.release(group.end);
     grown?.mark(group.rowOfRecord, journal.count);
     group.clear();

@@ -24,6 +24,12 @@ export class CommitGroup {
   looked = 0;
   /** Ring sequence after its last claim. */
   end = 0;
+  /** When it was written and durable, as PathMeasures.now says. */
+  writtenAt = 0;
+  durableAt = 0;
+  /** The sequences of the claims that were looked at and not accepted, ascending. */
+  readonly passed = new Uint32Array(GROUP_CLAIMS_MAX);
+  passedCount = 0;
   /** The record + 1 of each row, or 0; and the row of each record. */
   readonly recordOfRow: Uint32Array;
   readonly rowOfRecord = new Uint32Array(GROUP_CLAIMS_MAX);
@@ -60,11 +66,17 @@ export class CommitGroup {
     this.acks.add(record, words, at);
   }
 
+  /** The claim of this sequence is refused, or leaves its place to a newer one. */
+  passOver(sequence: number): void {
+    this.passed[this.passedCount++] = sequence;
+  }
+
   clear(): void {
     for (let record = 0; record < this.journal.count; record++) this.recordOfRow[this.rowOfRecord[record]!] = 0;
     this.journal.clear();
     this.acks.clear();
     this.counts[COUNT_ACCEPTED] = 0;
     this.looked = 0;
+    this.passedCount = 0;
   }
 }

@@ -10,6 +10,7 @@ import type { JournalWriter } from '../journal/writer.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { ApplyStep } from './apply-step.ts';
 import { CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
+import type { PathMeasures } from './path-measures.ts';
 import { STAGE, type StageClock } from './stage-clock.ts';
 import { StageStep, type StageStepOptions } from './stage-step.ts';
 
@@ -50,6 +51,7 @@ export class CommitStep {
   readonly #counters: Counters;
   readonly #clock: StageClock;
   readonly #durability: Durability;
+  readonly #measures: PathMeasures | undefined;
   readonly #onSynced: (() => void) | undefined;
   /** Groups still to sync beside this thread before the disk is measured again. */
   #overlaps: number;
@@ -67,6 +69,7 @@ export class CommitStep {
     this.#counters = options.counters;
     this.#clock = options.clock;
     this.#durability = options.durability;
+    this.#measures = options.measures;
     this.#onSynced = options.onSynced;
     this.#overlaps = options.overlaps ?? 0;
     this.#open = new CommitGroup(options.table.capacity);
@@ -105,6 +108,7 @@ export class CommitStep {
     this.#open = this.#other;
     this.#other = group;
     if (group.journal.count === 0) {
+      this.#measures?.written(group);
       this.#apply.apply(group);
       return;
     }
@@ -114,6 +118,7 @@ export class CommitStep {
     this.#counters.add(JOURNAL_RECORDS, group.journal.count);
     this.#counters.add(JOURNAL_BYTES, this.#journal.bytesWritten - bytesBefore);
     this.#clock.lap(STAGE.write);
+    this.#measures?.written(group);
     if (this.#durability === 'os') this.#journal.skipSync();
     else if (this.#overlaps > 0 && !this.isHolding) {
       this.#overlaps--;
@@ -122,6 +127,7 @@ export class CommitStep {
       this.#journal.syncLater(() => {
         this.#isSynced = true;
         this.#clock.syncEnds();
+        this.#measures?.synced(group);
         this.#onSynced!();
       });
       return;
@@ -129,6 +135,7 @@ export class CommitStep {
       this.#clock.syncBegins();
       this.#journal.sync();
       const isSlow = this.#clock.syncEnds() >= SLOW_SYNC_US;
+      this.#measures?.synced(group);
       if (isSlow && this.#onSynced !== undefined) this.#overlaps = OVERLAPPED_GROUPS;
       this.#counters.add(SYNCS, 1);
       this.#clock.lap(STAGE.write);

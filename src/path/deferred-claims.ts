@@ -5,7 +5,7 @@
  * due; a copy behind it waits at most one group commit longer.
  */
 import { SLOT_BYTES } from '../ring/arena.ts';
-import { SLOT_RECEIVED_AT } from '../ring/slot.ts';
+import { SLOT_SOURCE, SOURCE_BYTES } from '../ring/slot.ts';
 
 /** A copy beyond these is counted and answered OVERLOADED. */
 const DEFERRED_MAX = 1_024;
@@ -27,7 +27,7 @@ export class DeferredClaims {
   push(arena: Uint8Array, slot: number, original: number): boolean {
     if (this.count === DEFERRED_MAX) return false;
     const place = this.#tail++ % DEFERRED_MAX;
-    this.#bytes.set(arena.subarray(slot, slot + SLOT_RECEIVED_AT), place * SLOT_BYTES);
+    this.#bytes.set(arena.subarray(slot, slot + SLOT_SOURCE + SOURCE_BYTES), place * SLOT_BYTES);
     this.#originals[place] = original;
     return true;
   }

@@ -37,7 +37,6 @@ interface PathAddon {
     end: number,
     source: Uint32Array,
     next: number,
-    receivedAt: number,
     nowSeconds: number,
   ): number;
   pathStage(path: Handle, open: Handle, syncing: Handle | null, next: number, end: number, nowSeconds: number): number;
@@ -62,13 +61,10 @@ export class NativePath {
     return new NativePath(addon, addon.pathOpen(arena.bytes, arenaLayout(arena, ring), filter.cells, filter.places));
   }
 
-  /**
-   * Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many.
-   * @param receivedAt milliseconds since 1970
-   */
-  admit(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, receivedAt: number): number {
-    const seconds = Math.min(Math.floor(receivedAt / 1_000), U32_MAX);
-    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, receivedAt, seconds);
+  /** Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many. */
+  admit(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, nowSeconds: number): number {
+    const seconds = Math.min(nowSeconds, U32_MAX);
+    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, seconds);
   }
 
   /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing` is being synced. */

@@ -11,13 +11,14 @@ import type { ChannelTable } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
-import { SLOT_RECEIVED_AT, SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
+import { SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import type { StreamSink } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
 import { DuplicateFilter } from './duplicate-filter.ts';
 import { NativePath } from './native-path.ts';
+import type { PathMeasures } from './path-measures.ts';
 import { ADMITTED, admit, unknownChannelStatus } from './rules.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 
@@ -31,12 +32,12 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #words: Uint32Array;
-  readonly #doubles: Float64Array;
   readonly #ring: ClaimRing;
   readonly #table: ChannelTable;
   readonly #acks: AckSender;
   readonly #counters: Counters;
   readonly #filter: DuplicateFilter;
+  readonly #measures: PathMeasures | undefined;
   readonly #deferred = new DeferredClaims();
   /** A view of the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
@@ -55,16 +56,17 @@ export class ReceiveStep implements StreamSink, FrameSink {
     acks: AckSender,
     counters: Counters,
     random: System['random'],
+    measures?: PathMeasures,
   ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
     this.#words = arena.words;
-    this.#doubles = arena.doubles;
     this.#ring = ring;
     this.#table = table;
     this.#acks = acks;
     this.#counters = counters;
     this.#filter = new DuplicateFilter(arena, ring, random);
+    this.#measures = measures;
   }
 
   /** Leaves plain claims to C from now on; returns the path in C. */
@@ -101,6 +103,16 @@ export class ReceiveStep implements StreamSink, FrameSink {
   set now(now: number) {
     this.#now = now;
     this.#acks.now = now;
+    this.#measures?.arrivals.read(this.#measures.now());
+  }
+
+  /** What is handed in from now on was read just now. */
+  read(): void {
+    this.#measures?.arrivals.read(this.#measures.now());
+  }
+  /** What is handed in from now on waited so many microseconds until it was read. */
+  waited(us: number): void {
+    this.#measures?.arrivals.waited(us);
   }
 
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void {
@@ -120,7 +132,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     let at = offset;
     let admitted = 0;
     do {
-      admitted = path.admit(bytes, at, end, source, this.#ring.next, this.#now);
+      admitted = path.admit(bytes, at, end, source, this.#ring.next, Math.floor(this.#now / 1_000));
       this.#ring.pushed(admitted);
       this.#counters.add(RECEIVED, admitted);
       at += admitted * CLAIM_BYTES;
@@ -153,6 +165,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
       this.#consider(view, at, true);
       work++;
     }
+    this.#measures?.arrivals.publish(this.#measures.now());
     return work + this.#ring.publish();
   }
 
@@ -202,7 +215,6 @@ export class ReceiveStep implements StreamSink, FrameSink {
       if (!isHeld) this.#answer(STATUS.OVERLOADED, this.#view, slot, 0, 0);
       return;
     }
-    this.#doubles[(slot + SLOT_RECEIVED_AT) >>> 3] = this.#now;
     this.#words[(slot + SLOT_ROW) >>> 2] = row;
     this.#ring.push();
   }

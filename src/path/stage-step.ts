@@ -14,6 +14,7 @@ import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } fr
 import type { AnswerSink } from './ack-sender.ts';
 import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
 import type { NativePath } from './native-path.ts';
+import type { PathMeasures } from './path-measures.ts';
 import { ADMITTED, admit } from './rules.ts';
 import { STATUS_COUNTER } from './status-counters.ts';
 
@@ -34,6 +35,7 @@ export interface StageStepOptions {
   path?: NativePath | undefined;
   /** Where rows that have grown are marked, for who listens. */
   grown?: GrownRows | undefined;
+  measures?: PathMeasures | undefined;
 }
 
 export class StageStep {
@@ -119,6 +121,7 @@ export class StageStep {
     if (verdict === VERDICT_SUPERSEDED) {
       // A newer, verified claim of its batch follows in the ring; that claim's ack covers this one.
       this.#counters.add(SUPERSEDED, 1);
+      this.#open.passOver(this.next);
       return;
     }
     if (verdict !== VERDICT_VALID) {
@@ -150,6 +153,7 @@ export class StageStep {
 
   #refuse(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
     this.#counters.add(STATUS_COUNTER[status]!, 1);
+    this.#open.passOver(this.next);
     const isOver = status === STATUS.OVER_CAPACITY;
     if (isOver) this.#table.loadCapacity(hot);
     const high = isOver ? this.#table.capacityHigh : amountHigh;

@@ -1,16 +1,24 @@
 /** The verify step reserves a batch of received claims, judges it in place and wakes the committer. Verifier or lane. */
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { VerifyBackend } from '../verify/backend.ts';
+import type { PathMeasures } from './path-measures.ts';
 
 export class VerifyStep {
   readonly #ring: ClaimRing;
   readonly #backend: VerifyBackend;
   readonly #claimsMax: number;
+  readonly #measures: PathMeasures | undefined;
 
   /** @param claimsMax the most claims to reserve at once, so that other verifiers get some; the backend has its own limit */
-  constructor(ring: ClaimRing, backend: VerifyBackend, claimsMax: number = Number.POSITIVE_INFINITY) {
+  constructor(
+    ring: ClaimRing,
+    backend: VerifyBackend,
+    claimsMax: number = Number.POSITIVE_INFINITY,
+    measures?: PathMeasures,
+  ) {
     this.#ring = ring;
     this.#backend = backend;
+    this.#measures = measures;
     this.#claimsMax = Math.min(backend.batchMax, claimsMax);
   }
 
@@ -19,6 +27,7 @@ export class VerifyStep {
     const count = this.#ring.reserve(this.#claimsMax);
     if (count === 0) return 0;
     this.#backend.verifySlots(this.#ring.first, count);
+    this.#measures?.judged(this.#ring.first, count);
     this.#ring.verified();
     return count;
   }

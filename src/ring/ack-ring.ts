@@ -39,6 +39,10 @@ export class AckRing {
   get read(): number {
     return Atomics.load(this.#ints, this.#readWord) >>> 0;
   }
+  /** Writer: the sequence of the entry to fill next. */
+  get next(): number {
+    return this.#next;
+  }
   entry(sequence: number): number {
     return this.#base + (sequence & (this.#size - 1)) * ACK_ENTRY_BYTES;
   }

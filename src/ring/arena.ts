@@ -43,6 +43,18 @@ export const ROW_SIGNATURE_BYTES = 64;
 /** Keys, 33 bytes each, at a stride that keeps them on word boundaries. */
 export const KEY_STRIDE_BYTES = 36;
 
+/** The histograms of a ring (histogram.ts), whole lines each. */
+export const HISTOGRAMS_PER_RING = 9;
+export const HISTOGRAM_BYTES = LINE_BYTES * 201;
+/** Marks of when claims arrived, a slot each (arrival-marks.ts), and of when they were durable (answer-marks.ts). */
+export const ARRIVAL_MARK_BYTES = 16;
+export const ANSWER_MARK_BYTES = 16;
+
+/** Two cursors, then as many marks as the ring has slots. */
+export function answerMarksBytes(ringSlots: number): number {
+  return 2 * LINE_BYTES + ANSWER_MARK_BYTES * ringSlots;
+}
+
 export interface ArenaPlan {
   readonly shape: ArenaShape;
   readonly bytes: number;
@@ -59,6 +71,9 @@ export interface ArenaPlan {
   readonly keys: Region;
   /** Marks of rows that have grown, for each ring (grown-rows.ts). */
   readonly grown: Region;
+  readonly histograms: Region;
+  readonly arrivals: Region;
+  readonly answers: Region;
 }
 
 /** Rows that have their marks in one word of a ring's bitmap. */
@@ -100,6 +115,9 @@ function planArena(shape: ArenaShape): ArenaPlan {
     signatures: region(ROW_SIGNATURE_BYTES * shape.channelsMax),
     keys: region(KEY_STRIDE_BYTES * shape.channelsMax),
     grown: region(grownWords(shape.channelsMax).bytes * shape.rings),
+    histograms: region(HISTOGRAM_BYTES * HISTOGRAMS_PER_RING * shape.rings),
+    arrivals: region(ARRIVAL_MARK_BYTES * shape.ringSlots * shape.rings),
+    answers: region(answerMarksBytes(shape.ringSlots) * shape.rings),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)

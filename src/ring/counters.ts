@@ -7,7 +7,7 @@ import { assert } from '../errors.ts';
 import { type Arena, COUNTER_BLOCK_BYTES } from './arena.ts';
 
 /** A dot makes a group in /stats. */
-const COUNTER_NAMES = [
+export const COUNTER_NAMES = [
   'datagrams', // datagrams taken from a socket
   'received', // claims in them
   'verified', // claims whose signature was found valid

@@ -1,7 +1,7 @@
 /**
  * A slot of the ring: 128 bytes, two cache lines. First the claim's 93 bytes of the wire, then what the node adds.
  *
- * The receiver fills it, a verifier writes only the verdict, and the committer frees it. Fields after the claim are in
+ * The receiver fills it, a verifier writes only the verdict and when that was, and the committer frees it. Fields after the claim are in
  * machine order. A source is copied as five words, of which the first byte is the claim's last one.
  */
 import { CLAIM_BYTES } from '../../protocol/layout.ts';
@@ -10,10 +10,11 @@ import { SLOT_BYTES } from './arena.ts';
 
 export const SLOT_SOURCE = 92; // 20 bytes, see SOURCE_*
 /**
- * f64, milliseconds since 1970. Nothing reads it yet: it is meant for histograms of latency. Its store is 0.1 to 0.4 ns of
- * the 13 that an admission takes in C, and less than 0.1 % of what a claim costs its lane.
+ * In the first slot of a batch, once it is judged: the sequence after the batch's last claim, and when that was, as in
+ * arrival-marks.ts. In other slots there is what was there before.
  */
-export const SLOT_RECEIVED_AT = 112;
+export const SLOT_JUDGED_END = 112; // u32, written after the time
+export const SLOT_JUDGED_AT = 116; // u32
 export const SLOT_ROW = 120; // u32, the row in the channel table
 export const SLOT_VERDICT = 124; // i32, one of VERDICT_*, written last
 
@@ -44,5 +45,5 @@ export function isJudged(verdict: number): boolean {
 }
 
 assert(SLOT_SOURCE + SOURCE_TRANSPORT === CLAIM_BYTES, 'the source begins where the claim ends');
-assert(SLOT_SOURCE % 4 === 0 && SLOT_SOURCE + SOURCE_BYTES === SLOT_RECEIVED_AT, 'the source is copied in words');
-assert(SLOT_RECEIVED_AT % 8 === 0 && SLOT_VERDICT + 4 === SLOT_BYTES, 'the slot is full and aligned');
+assert(SLOT_SOURCE % 4 === 0 && SLOT_SOURCE + SOURCE_BYTES === SLOT_JUDGED_END, 'the source is copied in words');
+assert(SLOT_VERDICT + 4 === SLOT_BYTES, 'the slot is full and aligned');

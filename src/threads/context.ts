@@ -28,6 +28,8 @@ export interface ThreadSettings {
   sockets: SocketKind;
   path: PathKind;
   idle: IdleStrategy;
+  /** Whether the times of claims are measured (path/path-measures.ts). */
+  measuring: boolean;
 }
 
 export interface ThreadContext extends ThreadSettings {

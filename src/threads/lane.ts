@@ -57,6 +57,7 @@ export class LaneTurn implements Turn {
     if (commit.step(now) > 0) ring.publishJournalSegment(journal.segment);
     if (commit.isHolding && commit.isIdle) passFence(this.#parts);
     this.#sender.flush();
+    this.#parts.measures?.answered(0);
     stages.lap(STAGE.send);
     this.#sockets.afterTurn();
     commit.isHolding = false;

@@ -27,7 +27,7 @@ export class NetTurn implements Turn {
     this.#sockets = sockets;
     this.receive = receive;
     this.sender = sender;
-    this.acks = new AckStep(parts.arena, parts.ackRing, sender);
+    this.acks = new AckStep(parts.arena, parts.ackRing, sender, parts.measures);
   }
 
   /** No further turn is due, since the committer rings the doorbell for later acks. */

@@ -8,6 +8,7 @@ import { AckSender, type AnswerSink } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
 import { CommitStep } from '../path/commit-step.ts';
 import type { NativePath } from '../path/native-path.ts';
+import { PathMeasures } from '../path/path-measures.ts';
 import { ReceiveStep } from '../path/receive-step.ts';
 import { StageClock } from '../path/stage-clock.ts';
 import { VerifyStep } from '../path/verify-step.ts';
@@ -44,6 +45,7 @@ export class ThreadParts {
   readonly control: ControlWords;
   readonly counters: Counters;
   readonly stages: StageClock;
+  readonly measures: PathMeasures | undefined;
 
   constructor(context: ThreadContext, system: ThreadSystem = nodeSystem) {
     this.context = context;
@@ -55,6 +57,11 @@ export class ThreadParts {
     this.control = new ControlWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
     this.stages = new StageClock(this.counters, system.clock);
+    const { arena, ring, ackRing } = this;
+    // A lane's acks go straight to its sockets.
+    const acks = context.role === 'lane' ? undefined : ackRing;
+    if (context.measuring)
+      this.measures = new PathMeasures({ arena, number: context.ring, ring, acks, clock: system.clock });
   }
 
   /** Milliseconds since 1970, never before a second that any thread has seen: what has expired stays expired. */
@@ -69,7 +76,7 @@ export class ThreadParts {
     const { backend, kernel, verify, role } = this.context;
     const claimsMax = role === 'lane' ? undefined : SHARED_CLAIMS_MAX;
     const chosen = createBackend(backend, this.arena, this.ring, this.table, kernel, verify);
-    return new VerifyStep(this.ring, chosen, claimsMax);
+    return new VerifyStep(this.ring, chosen, claimsMax, this.measures);
   }
 
   openJournal(): JournalWriter {
@@ -84,9 +91,9 @@ export class ThreadParts {
 
   /** @param onSynced given where syncs may run beside this thread, see CommitStep */
   commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
-    const { arena, ring, table, counters, stages: clock } = this;
+    const { arena, ring, table, counters, stages: clock, measures } = this;
     const grown = new GrownRows(arena, this.context.ring);
-    const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced };
+    const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced, measures };
     return new CommitStep({ ...parts, durability: this.context.durability });
   }
 
@@ -97,10 +104,10 @@ export class ThreadParts {
 
   /** The receive step, with the path in C where it is wanted, and the sender of acks. `transports` are by their id. */
   receiveStep(transports: readonly Transport[]): { receive: ReceiveStep; sender: AckSender } {
-    const { arena, ring, table, counters } = this;
+    const { arena, ring, table, counters, measures } = this;
     const { random } = this.system;
     const sender = new AckSender(transports, counters, random);
-    const receive = new ReceiveStep(arena, ring, table, sender, counters, random);
+    const receive = new ReceiveStep(arena, ring, table, sender, counters, random, measures);
     if (this.context.path === 'native') receive.useNativePath(arena);
     return { receive, sender };
   }

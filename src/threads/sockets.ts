@@ -125,7 +125,8 @@ async function openUdp(context: ThreadContext, counters: Counters): Promise<Udp>
   const { host, port, isShared } = context.udp;
   const onSendError = () => counters.add(SEND_FAILED, 1);
   if (context.sockets === 'native') {
-    const options = { host, port, reusePort: context.role === 'lane', exclusive: !isShared };
+    const { role, measuring: times } = context;
+    const options = { host, port, reusePort: role === 'lane', exclusive: !isShared, times };
     return BatchUdpTransport.open(options, onSendError);
   }
   return UdpTransport.open({ host, port }, onSendError);

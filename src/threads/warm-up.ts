@@ -11,6 +11,7 @@ import { JournalWriter } from '../journal/writer.ts';
 import { AckSender } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
 import { CommitStep } from '../path/commit-step.ts';
+import { PathMeasures } from '../path/path-measures.ts';
 import { ReceiveStep } from '../path/receive-step.ts';
 import { StageClock } from '../path/stage-clock.ts';
 import { Arena } from '../ring/arena.ts';
@@ -41,24 +42,28 @@ export function warmUp({ context, system }: ThreadParts): void {
   const counters = new Counters(arena, 0);
   const { clock, random } = system;
   const answers = new AckSender([new NoTransport()], counters, random);
-  const receive = new ReceiveStep(arena, ring, table, answers, counters, random);
+  const measures = context.measuring ? new PathMeasures({ arena, number: 0, ring, clock }) : undefined;
+  const receive = new ReceiveStep(arena, ring, table, answers, counters, random, measures);
   // The loops in TypeScript are warmed even where C is used: they still handle claims that are not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
     const path = isNative ? receive.useNativePath(arena) : undefined;
     const journal = new JournalWriter({ ...JOURNAL, clock, files: new NoFiles() });
     const stages = new StageClock(counters, clock);
-    const parts = { arena, ring, table, journal, answers, counters, clock: stages, path };
+    const parts = { arena, ring, table, journal, answers, counters, clock: stages, path, measures };
     const commit = new CommitStep({ ...parts, durability: 'os' });
     const traffic = new Traffic(isNative ? TURNS * DATAGRAMS_PER_TURN * CLAIMS_PER_DATAGRAM : 0);
     for (let turn = 0; turn < TURNS; turn++) {
       traffic.send(receive);
       const now = clock.wall();
       receive.step(now);
-      for (let count = ring.reserve(GROUP_CLAIMS_MAX); count > 0; count = ring.reserve(GROUP_CLAIMS_MAX))
+      for (let count = ring.reserve(GROUP_CLAIMS_MAX); count > 0; count = ring.reserve(GROUP_CLAIMS_MAX)) {
         for (let index = 0; index < count; index++)
           Atomics.store(arena.ints, (ring.slot(ring.first + index) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
+        measures?.judged(ring.first, count);
+      }
       commit.step(now);
       answers.flush();
+      measures?.answered(0);
     }
     journal.close();
     assert(ring.depth === 0 && journal.bytesWritten > 0, 'the warm-up went through every step');

@@ -30,6 +30,10 @@ export interface TransportSink {
    * memory as `bytes`. Both are valid during the call only; `source` is five words as in ring/slot.ts.
    */
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void;
+  /** Called where payloads that follow were read just now, rather than at the activity that was told before. */
+  read?(): void;
+  /** Called after `read` where it is known: payloads that follow waited so many microseconds in their socket, 0..2^31 - 1. */
+  waited?(us: number): void;
 }
 
 /** Receives from streams too: they ask for the room first, and are not read while there is none. */

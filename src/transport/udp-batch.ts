@@ -17,7 +17,7 @@ const CLAIMS_PER_TURN_MAX = 1_024;
 
 export interface BatchUdpOptions
   extends HostPort,
-    Pick<NativeUdpOptions, 'reusePort' | 'exclusive' | 'receiveBufferBytes' | 'gro'> {
+    Pick<NativeUdpOptions, 'reusePort' | 'exclusive' | 'receiveBufferBytes' | 'gro' | 'times'> {
   /** What one readable callback receives before other work gets its turn. A message is never divided. */
   claimsPerTurnMax?: number;
 }
@@ -122,6 +122,7 @@ export class BatchUdpTransport implements Transport {
     while (left > 0) {
       const wanted = Math.min(MESSAGES_MAX, Math.max(1, Math.floor(left / this.#largest)));
       const count = this.#udp.receive(wanted);
+      sink.read?.();
       this.#largest = CLAIM_BYTES;
       for (let index = 0; index < count && this.#isReceiving; index++) {
         const datagrams = this.#udp.handOver(index, sink);
@@ -129,6 +130,8 @@ export class BatchUdpTransport implements Transport {
         if (cost > this.#largest) this.#largest = cost;
         left -= cost;
       }
+      // What another transport hands in next has no such time.
+      sink.waited?.(0);
       // Fewer than asked for, or an error that the socket survives: nothing more waits.
       if (count < wanted || !this.#isReceiving) return;
     }

@@ -16,10 +16,11 @@ import type { TransportSink } from './transport.ts';
  * would begin in the same cache set. A record of RECORD_WORDS describes each message.
  */
 export const MESSAGE_STRIDE = 65_536 + 128;
-export const RECORD_WORDS = 8;
+export const RECORD_WORDS = 9;
 const RECORD_LENGTH = 1;
 const RECORD_SEGMENT = 2;
 const RECORD_SOURCE = 3;
+const RECORD_WAITED = 8;
 /** The most messages of one system call. */
 export const MESSAGES_MAX = 64;
 
@@ -30,6 +31,7 @@ export const WRITABLE = 2;
 export const FLAG_REUSE = 1;
 export const FLAG_EXCLUSIVE = 2;
 export const FLAG_GRO = 4;
+export const FLAG_TIMES = 8;
 
 /** What src/native/udp_node.c exports. Errors are negative errno values. */
 interface UdpAddon {
@@ -82,6 +84,8 @@ export interface NativeUdpOptions {
   exclusive?: boolean;
   /** Whether trains of datagrams arrive as one message, as they do by default. */
   gro?: boolean;
+  /** Whether the sink is told how long messages waited in the socket; by default not. */
+  times?: boolean;
   /** Default the system's. */
   receiveBufferBytes?: number;
   /** The memory for what is sent, and the most packets of one `send`. */
@@ -101,6 +105,7 @@ export class NativeUdp {
   /** The source words of each record. */
   readonly #sources: Uint32Array[] = [];
   readonly #packets: Uint32Array;
+  readonly #hasTimes: boolean;
   #drops = 0;
   /** The system's count, modulo 2^32. */
   #dropsLow = 0;
@@ -115,8 +120,13 @@ export class NativeUdp {
       this.#sources.push(this.#messages.subarray(at, at + SOURCE_WORDS));
     this.sending = new Uint8Array(options.sendingBytes);
     this.#packets = new Uint32Array(options.packetsMax * RECORD_WORDS);
-    const { local, peer, reusePort, exclusive, gro, receiveBufferBytes } = options;
-    const flags = (reusePort ? FLAG_REUSE : 0) | (exclusive ? FLAG_EXCLUSIVE : 0) | (gro === false ? 0 : FLAG_GRO);
+    const { local, peer, reusePort, exclusive, gro, times, receiveBufferBytes } = options;
+    this.#hasTimes = times === true;
+    const flags =
+      (reusePort ? FLAG_REUSE : 0) |
+      (exclusive ? FLAG_EXCLUSIVE : 0) |
+      (gro === false ? 0 : FLAG_GRO) |
+      (times ? FLAG_TIMES : 0);
     this.#handle = checked(
       addon.udpOpen(
         host,
@@ -190,6 +200,7 @@ export class NativeUdp {
     const length = this.#messages[at + RECORD_LENGTH]!;
     const source = this.#sources[index]!;
     const segment = this.#messages[at + RECORD_SEGMENT]! || length;
+    if (this.#hasTimes) sink.waited?.(this.#messages[at + RECORD_WAITED]!);
     let datagrams = 0;
     let done = 0;
     do {

@@ -1,8 +1,9 @@
 /** What a web process counts; it tells the node what has come on top. */
-const WEB_COUNTER_NAMES = [
+export const WEB_COUNTER_NAMES = [
   'accepted', // peers connected; less `closed`, those connected now
   'closed',
   'websocketAccepted', // of those accepted, WebSocket connections
+  'websocketClosed',
   'webrtcAccepted', // of those accepted, WebRTC peers with an open data channel
   'messages', // messages of claims
   'messagesDropped', // messages of WebRTC peers for which there was no room

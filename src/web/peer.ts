@@ -167,7 +167,10 @@ export class Peer implements FeedSource {
   #leave(): void {
     this.#isOver = true;
     this.place.feed.leave(this);
-    if (this.#socket !== undefined) this.#host.counts.closed++;
+    if (this.#socket !== undefined) {
+      this.#host.counts.closed++;
+      if (this.place.kind === 'websocket') this.#host.counts.websocketClosed++;
+    }
     this.#host.remove(this);
   }
 }

@@ -11,11 +11,16 @@ import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
 import { stderrLogger } from '../../src/log.ts';
+import { Exposition } from '../../src/metrics/exposition.ts';
+import { Machine } from '../../src/metrics/machine.ts';
+import { Sampler } from '../../src/metrics/sampler.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
 import type { FakeLedgerControl } from './fake-ledger-control.ts';
+import { FakeMeasures } from './fake-measures.ts';
 import { FakeMeter } from './fake-meter.ts';
+import { ManualClock } from './manual-clock.ts';
 
 class FakeNode implements NodeControl {
   readonly ruleSeconds = 1_700_000_000;
@@ -105,6 +110,7 @@ class FakeNode implements NodeControl {
       verifiers: 1,
       uptimeSeconds: 1,
       channels: this.rows.size,
+      channelsMax: 1_024,
       ring: { depth: 0, slots: 8 },
       counters: { ...this.counters },
     };
@@ -125,6 +131,11 @@ export const inPlaceParser: LineParser = {
 export interface FakeAdmin {
   node: FakeNode;
   meter: FakeMeter;
+  exposition: Exposition;
+  measures: FakeMeasures;
+  sampler: Sampler;
+  /** The sampler's: it moves when a test moves it. */
+  clock: ManualClock;
   server: AdminServer;
   url: string;
   folder: string;
@@ -133,6 +144,14 @@ export interface FakeAdmin {
   /** A new token of a smaller scope. The server knows those made before its first request with such a token. */
   tokenOf(scope: 'read' | 'charge', channels?: bigint[] | null): string;
   close(): Promise<void>;
+}
+
+/** GET /metrics over a fake node, with latencies. */
+function exposing(node: FakeNode, measures: FakeMeasures, ledger: FakeLedgerControl | undefined): Exposition {
+  const ending = [{ seconds: 3_600, drops: 5n, channels: 1 }];
+  const exposure = { exposure: () => ({ drops: 25n, ending, ageSeconds: 0.5 }) };
+  const parts = { control: node, exposure, ledger, clock: nodeSystem.clock, version: '0.0.0' };
+  return new Exposition({ ...parts, measures, machine: new Machine(undefined) });
 }
 
 export async function startFakeAdmin(
@@ -144,6 +163,11 @@ export async function startFakeAdmin(
   const node = new FakeNode();
   const meter = new FakeMeter(node.rows);
   if (more.ledger !== undefined) more.ledger.rows = node.rows;
+  const measures = new FakeMeasures();
+  const exposition = exposing(node, measures, more.ledger);
+  const clock = new ManualClock();
+  const memory = () => ({ resident: 1 << 28, limit: 1 << 32 });
+  const sampler = new Sampler({ control: node, measures, ledger: more.ledger, clock, memory });
   const token = loadAdminToken(folder, nodeSystem);
   const logger = stderrLogger;
   const tokens = new ScopedTokens(folder, nodeSystem, logger);
@@ -154,13 +178,19 @@ export async function startFakeAdmin(
     tokens,
     control: node,
     meter,
+    exposition,
     parser,
+    sampler,
     limits,
     ...more,
   });
   return {
     node,
     meter,
+    exposition,
+    measures,
+    sampler,
+    clock,
     server,
     url: `http://127.0.0.1:${server.port}`,
     folder,

@@ -15,6 +15,7 @@ import { AckRingWriter, AckStep } from '../../src/path/ack-step.ts';
 import { GROUP_CLAIMS_MAX } from '../../src/path/commit-group.ts';
 import { CommitStep } from '../../src/path/commit-step.ts';
 import type { NativePath } from '../../src/path/native-path.ts';
+import { PathMeasures } from '../../src/path/path-measures.ts';
 import { ReceiveStep } from '../../src/path/receive-step.ts';
 import { StageClock } from '../../src/path/stage-clock.ts';
 import { VerifyStep } from '../../src/path/verify-step.ts';
@@ -98,6 +99,7 @@ export class Rig {
   readonly transport = new RigTransport();
   readonly sender: AckSender;
   readonly receive: ReceiveStep;
+  readonly measures: PathMeasures;
   readonly path: NativePath | undefined;
   readonly verify: VerifyStep;
   readonly journal: JournalWriter;
@@ -108,8 +110,9 @@ export class Rig {
   now = 1_700_000_000_000;
   /** How long each sync seems to take, milliseconds. */
   syncMs = 0;
-  #monotonic = 0;
-  readonly clock: Pick<Clock, 'wall' | 'monotonic'> = { wall: () => this.now, monotonic: () => this.#monotonic };
+  /** Milliseconds of the monotonic clock. */
+  monotonic = 0;
+  readonly clock: Pick<Clock, 'wall' | 'monotonic'> = { wall: () => this.now, monotonic: () => this.monotonic };
 
   constructor(options: RigOptions = {}) {
     const { ringSlots = 256, channelsMax = 64, firstSequence = 0 } = options;
@@ -122,7 +125,10 @@ export class Rig {
     const counters = new Counters(this.arena, 0);
     const random = options.random ?? nodeSystem.random;
     this.sender = new AckSender([this.transport], counters, random);
-    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random);
+    const acks = new AckRing(this.arena, 0);
+    const measures = new PathMeasures({ arena: this.arena, number: 0, ring: this.ring, acks, clock: this.clock });
+    this.measures = measures;
+    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random, measures);
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
@@ -133,7 +139,7 @@ export class Rig {
     const backend =
       options.backend?.(this.arena, this.ring, this.table) ??
       new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
-    this.verify = new VerifyStep(this.ring, backend);
+    this.verify = new VerifyStep(this.ring, backend, undefined, measures);
     this.journal = new JournalWriter({
       directory: LANE,
       segmentBytes: 1 << 20,
@@ -144,7 +150,7 @@ export class Rig {
       clock: this.clock,
       files: this.files,
     });
-    this.ackWriter = new AckRingWriter(this.arena, new AckRing(this.arena, 0), counters);
+    this.ackWriter = new AckRingWriter(this.arena, acks, counters);
     const { arena, ring, table, journal, ackWriter } = this;
     this.commit = new CommitStep({
       arena,
@@ -156,13 +162,14 @@ export class Rig {
       clock: new StageClock(counters, this.clock),
       durability: options.durability ?? 'sync',
       path: this.path,
+      measures,
       onSynced: options.isOverlapping ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });
-    this.ackStep = new AckStep(arena, this.ackRing, this.sender);
+    this.ackStep = new AckStep(arena, this.ackRing, this.sender, measures);
     const sync = this.files.fdatasyncSync.bind(this.files);
     this.files.fdatasyncSync = () => {
-      this.#monotonic += this.syncMs;
+      this.monotonic += this.syncMs;
       sync();
     };
   }

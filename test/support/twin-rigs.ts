@@ -1,7 +1,7 @@
 /**
  * Two rigs with the same input: in one the steps do everything, in the other C handles the plain claims. After each turn
  * everything observable must be the same, byte for byte: answers and their packing, the slots in flight, cursors, the
- * channel table, counters, the journal.
+ * channel table, counters, the histograms of times, the journal.
  *
  * Both filters look at the same signature bytes: the rigs get the same draws.
  */
@@ -88,7 +88,10 @@ export class TwinRigs {
 
   /** Time passes, milliseconds. */
   pass(time: number): void {
-    for (const rig of this.pair) rig.now += time;
+    for (const rig of this.pair) {
+      rig.now += time;
+      rig.monotonic += time;
+    }
   }
 
   /** Does the same to both; the results must be the same. */
@@ -102,12 +105,14 @@ export class TwinRigs {
   payload(bytes: Uint8Array, offset: number, length: number, source: Uint32Array): void {
     this.both((rig) => {
       rig.receive.now = rig.now;
+      rig.receive.waited(length * 7);
       rig.receive.payload(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset, length, source);
     });
   }
 
   /** Runs one step of either kind. */
   someStep(from: Random): void {
+    for (const rig of this.pair) rig.monotonic += 0.137;
     const pick = from.below(12);
     if (pick < 3) this.both((rig) => rig.receive.step(rig.now));
     else if (pick < 6) this.both((rig) => rig.verify.step());
@@ -157,7 +162,7 @@ export class TwinRigs {
 /** Everything that can be observed outside the steps. Removes the acks. */
 function observed(rig: Rig) {
   const { arena, ring, ackRing, receive, commit, journal } = rig;
-  const { rows, signatures, cursors } = arena.plan;
+  const { rows, signatures, cursors, histograms } = arena.plan;
   const region = (offset: number, bytes: number) => Buffer.from(arena.bytes.buffer, offset, bytes);
   const slots: Buffer[] = [];
   for (let sequence = ring.committed; sequence !== ring.next; sequence = (sequence + 1) >>> 0)
@@ -176,6 +181,7 @@ function observed(rig: Rig) {
       rows: region(rows.offset, rows.bytes),
       signatures: region(signatures.offset, signatures.bytes),
       cursors: region(cursors.offset, cursors.bytes),
+      histograms: region(histograms.offset, histograms.bytes),
       slots: Buffer.concat(slots),
       acks: Buffer.concat(sent.map(({ bytes }) => bytes)),
     },

@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
   'src/native': [],
   'src/system': [],
-  'src/ring': ['protocol', 'src/errors.ts'],
+  'src/ring': ['protocol', 'src/errors.ts', 'src/log-buckets.ts'],
   'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts', 'src/host-port.ts'],
   'src/web': ['protocol', 'src/transport', 'src/errors.ts', 'src/host-port.ts', 'src/optional-libraries.ts'],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
@@ -67,17 +67,20 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/web/messages.ts',
     'src/control/remote.ts',
     'src/control/meter-control.ts',
+    'src/control/measure-control.ts',
     'src/registry/channel-store.ts',
     'src/errors.ts',
     'src/host-port.ts',
     'src/log.ts',
     'src/config.ts',
   ],
+  'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
   'src/http': [
     'protocol',
     'src/channel',
     'src/registry',
     'src/control',
+    'src/metrics',
     'src/errors.ts',
     'src/host-port.ts',
     'src/log.ts',
@@ -97,6 +100,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/system/regular-file.ts',
     'src/errors.ts',
     'src/host-port.ts',
+    'src/log-buckets.ts',
     'src/optional-libraries.ts',
   ],
   'src/load': [
@@ -113,6 +117,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/http/client.ts',
     'src/errors.ts',
     'src/host-port.ts',
+    'src/log-buckets.ts',
     'src/pcap.ts',
   ],
 };
@@ -197,6 +202,13 @@ test('xrpl.js is optional: one file imports it, and only when asked', () => {
   const files = [...sources('src'), ...sources('tools')];
   expect(files.filter((file) => /^import (?!type\b).*from 'xrpl'/m.test(text(file)))).toEqual([]);
   expect(files.filter((file) => text(file).includes("await import('xrpl')"))).toEqual(['src/ledger/xrpl-library.ts']);
+});
+
+test('prom-client, and with it what watches the process, is loaded by the first scrape: one file imports it', () => {
+  const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  const files = [...sources('src'), ...sources('tools')];
+  expect(files.filter((file) => /^import (?!type\b).*from 'prom-client'/m.test(text(file)))).toEqual([]);
+  expect(files.filter((file) => text(file).includes("import('prom-client')"))).toEqual(['src/metrics/exposition.ts']);
 });
 
 test('ws and node-datachannel are optional: one file imports them, and only when asked', () => {

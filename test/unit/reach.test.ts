@@ -35,6 +35,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/verifier.ts',
     'src/threads/topology.ts',
   ],
+  'test/unit/path/path-measures.test.ts': ['src/ring/answer-marks.ts', 'src/ring/arrival-marks.ts'],
   'test/integration/meter.test.ts': [
     'src/meter/deferred.ts',
     'src/meter/meter.ts',
@@ -81,6 +82,11 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/http/route.ts',
   ],
   'test/unit/http/admin-access.test.ts': ['src/control/access.ts'],
+  'test/unit/metrics/exposition.test.ts': [
+    'src/metrics/families.ts',
+    'src/metrics/family.ts',
+    'src/metrics/peer-families.ts',
+  ],
   'test/unit/http/metering.test.ts': [
     'src/http/charges.ts',
     'src/http/claims.ts',
@@ -89,7 +95,8 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/http/events.test.ts': ['src/http/event-stream.ts', 'src/http/events.ts'],
   'test/unit/http/client-metering.test.ts': ['src/http/requests.ts'],
-  'test/unit/http/openapi.test.ts': ['src/http/openapi.ts'],
+  'test/unit/metrics/sampler.test.ts': ['src/metrics/look.ts', 'src/metrics/seen-since.ts'],
+  'test/unit/http/openapi.test.ts': ['src/http/metrics.ts', 'src/http/openapi.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',
@@ -193,6 +200,7 @@ const TYPES_ALONE = [
   'src/control/meter-control.ts',
   'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
+  'src/metrics/sample.ts',
   'src/web/messages.ts',
 ];
 

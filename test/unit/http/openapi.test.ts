@@ -175,7 +175,8 @@ test('what each route answers is what the file says', async () => {
   await ask('POST', '/redemptions', '/redemptions', { id: '2' }, { bearer: admin.tokenOf('charge') });
   await ask('GET', '/redemptions?limit=5', '/redemptions');
   await ask('GET', '/redemptions?limit=0', '/redemptions');
-  for (const path of ['/healthz', '/readyz', '/stats', '/ledger', '/openapi.json']) await ask('GET', path, path);
+  for (const path of ['/healthz', '/readyz', '/stats', '/metrics', '/ledger', '/openapi.json'])
+    await ask('GET', path, path);
   admin.node.ready = false;
   await ask('GET', '/readyz', '/readyz');
   await ask('POST', '/channels', '/channels', opening(5));
@@ -185,6 +186,13 @@ test('what each route answers is what the file says', async () => {
   expect(description.paths['/events']!.get!.responses['200']!.content).toHaveProperty('text/event-stream');
   await stream.body!.cancel();
   answered.set('GET /events', new Set([200]));
+  admin.sampler.listen(() => {});
+  admin.clock.advance(1_000);
+  const feed = await fetch(`${admin.url}/feed?history=1`);
+  expect(feed.headers.get('content-type')).toBe('text/event-stream');
+  const [, sample] = /^data: (.*)$/m.exec(Buffer.from((await feed.body!.getReader().read()).value!).toString())!;
+  expectValid({ $ref: '#/components/schemas/Sample' }, JSON.parse(sample!), 'a sample');
+  answered.set('GET /feed', new Set([200]));
   const operations = admin.server.routes.map(({ method, path }) => `${method} ${path}`);
   expect(operations.filter((name) => ![...(answered.get(name) ?? [])].some((status) => status < 300))).toEqual([]);
 });

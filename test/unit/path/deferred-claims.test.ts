@@ -2,9 +2,11 @@
 import { expect, test } from 'vitest';
 import { DeferredClaims } from '../../../src/path/deferred-claims.ts';
 import { SLOT_BYTES } from '../../../src/ring/arena.ts';
-import { SLOT_RECEIVED_AT } from '../../../src/ring/slot.ts';
+import { SLOT_SOURCE, SOURCE_BYTES } from '../../../src/ring/slot.ts';
 
 const MAX = 1_024;
+/** The claim and its source. */
+const KEPT_BYTES = SLOT_SOURCE + SOURCE_BYTES;
 
 function arenaOf(first: number): Uint8Array {
   return Uint8Array.from({ length: SLOT_BYTES }, (_, index) => (first + index) & 0xff);
@@ -16,8 +18,8 @@ test('the claim and its source come back as they were, first in, first out', () 
   deferred.push(arenaOf(2), 0, 6);
   for (const first of [1, 2]) {
     const at = deferred.shift();
-    const bytes = new Uint8Array(deferred.view.buffer, at, SLOT_RECEIVED_AT);
-    expect(bytes).toEqual(arenaOf(first).subarray(0, SLOT_RECEIVED_AT));
+    const bytes = new Uint8Array(deferred.view.buffer, at, KEPT_BYTES);
+    expect(bytes).toEqual(arenaOf(first).subarray(0, KEPT_BYTES));
   }
   expect(deferred.count).toBe(0);
 });

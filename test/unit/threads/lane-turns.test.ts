@@ -85,6 +85,7 @@ function contextOf(arena: Arena, ring: number): ThreadContext {
     sockets: 'dgram',
     path: 'portable',
     idle: { spins: 0, sleepMsMax: 100 },
+    measuring: true,
     ring,
     thread: ring,
     kernel: { cacheBytes: 1, threads: 1, thread: 0 },

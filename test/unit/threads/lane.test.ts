@@ -55,6 +55,7 @@ async function startLane(settings: Partial<ThreadContext> = {}, channels = 4): P
       sockets: 'dgram',
       path: 'portable',
       idle: { spins: 0, sleepMsMax: 100 },
+      measuring: true,
       ring: 0,
       thread: 0,
       kernel: { cacheBytes: 1, threads: 1, thread: 0 },

@@ -83,6 +83,7 @@ function partsOf(role: ThreadRole, sockets: SocketKind, port: number, tcpPort: n
     sockets,
     path: 'portable',
     idle: { spins: 0, sleepMsMax: 100 },
+    measuring: true,
     ring: 0,
     thread: 0,
     kernel: { cacheBytes: 1, threads: 1, thread: 0 },
