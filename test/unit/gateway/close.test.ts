@@ -27,8 +27,7 @@ async function closing(redeem: (call: number) => Partial<RedemptionResult>) {
   const payer = new TestPayer('alice');
   rig.node.open(payer);
   const challenge = await rig.challenge();
-  const close = () =>
-    rig.get('/', { headers: { authorization: payer.pay(challenge, 25n, { action: 'close' }) } });
+  const close = () => rig.get('/', { headers: { authorization: payer.pay(challenge, 25n, { action: 'close' }) } });
   return { rig, payer, calls, clock, close };
 }
 
@@ -65,7 +64,9 @@ test.each<[string, (call: number) => Partial<RedemptionResult>]>([
 
 test('503 and a time to come again where the ledger has none now; then the same request closes it', async () => {
   const faults = [
-    ...(['LEDGER_UNREACHABLE', 'NODE_BUSY', 'REGISTRY_FULL'] as const).map((code) => new ClaimwireError(code, 'not now')),
+    ...(['LEDGER_UNREACHABLE', 'NODE_BUSY', 'REGISTRY_FULL'] as const).map(
+      (code) => new ClaimwireError(code, 'not now'),
+    ),
     new DOMException('late', 'TimeoutError'),
   ];
   const { rig, clock, close } = await closing((call) => {
