@@ -188,3 +188,22 @@ test('two requests with one amount: the second is not forwarded on the strength 
   expect([(await first.reply).status, (await second.reply).status].sort()).toEqual([200, 402]);
   expect(node.spent(payer.channelId)).toBe(25n);
 });
+
+test('a voucher whose amount the charges under way use up is not forwarded, though more is committed', async () => {
+  const { rig, node, payer } = await slowRig();
+  await using _ = rig;
+  const vouchers = [1_000n, 50n, 50n];
+  const challenges = await Promise.all(vouchers.map(() => rig.challenge()));
+  const [large, ...both] = vouchers.map((amount, at) => ({ authorization: payer.pay(challenges[at]!, amount) }));
+  const paid = begin(rig, large!);
+  await until(() => node.commits.length === 1);
+  node.commits[0]!.resolve();
+  await paid.reply;
+  const replies = both.map((headers) => begin(rig, headers).reply);
+  await until(() => node.commits.length === 3);
+  await turns();
+  expect(rig.seen).toHaveLength(2);
+  for (const commit of node.commits) commit.resolve();
+  expect((await Promise.all(replies)).map(({ status }) => status).sort()).toEqual([200, 402]);
+  expect([node.spent(payer.channelId), rig.seen.length]).toEqual([50n, 2]);
+});
