@@ -314,11 +314,14 @@ describe('a reservation', () => {
     expect(reserving(subject, 10n, { key: 'known' }).told).toEqual([]);
     const twins = [reserving(subject, 10n, { key: 'twin' }), reserving(subject, 10n, { key: 'twin' })];
     expect(twins.map(({ told }) => told.length)).toEqual([1, 0]);
-    await new Promise(setImmediate);
-    // Its namesake is being committed.
-    expect(reserving(subject, 10n, { key: 'twin' }).told).toEqual([]);
     expect(reserving(subject, -5n).told).toEqual([]);
     await Promise.all(twins.map(({ made }) => made));
+    const alone = reserving(subject, 10n, { key: 'alone' });
+    await new Promise(setImmediate);
+    // Its namesake is being committed.
+    const again = reserving(subject, 10n, { key: 'alone' });
+    expect([alone.told.length, again.told.length]).toEqual([1, 0]);
+    expect(await again.made).toMatchObject({ repeated: true });
     const waiting = subject.charge(500n);
     await stateOf(waiting);
     const behind = reserving(subject, 1n, { wait: true });
