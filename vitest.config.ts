@@ -32,17 +32,20 @@ const LMDB = ['test/unit/registry/**/*.test.ts', 'test/unit/journal/lane-journal
 
 /** They begin first, so that none of them is still running when all others are done. */
 const LONGEST = [
-  'test/native/c-tests.test.ts',
-  'test/e2e/faults.test.ts',
-  'test/siege/siege.test.ts',
   'test/integration/conformance/conformance.test.ts',
-  'test/integration/lanes.test.ts',
-  'test/differential/backends.test.ts',
-  'test/e2e/load.test.ts',
-  'test/integration/node-stop.test.ts',
-  'test/unit/path/native-path-suites.test.ts',
+  'test/native/c-tests.test.ts',
+  'test/siege/siege.test.ts',
+  'test/e2e/packages.test.ts',
   'test/integration/disk-faults.test.ts',
-  'test/siege/tcp-floods.test.ts',
+  'test/e2e/faults.test.ts',
+  'test/integration/lanes.test.ts',
+  'test/e2e/load.test.ts',
+  'test/e2e/examples.test.ts',
+  'test/e2e/backup.test.ts',
+  'test/differential/backends.test.ts',
+  'test/integration/node-process.test.ts',
+  'test/unit/path/native-path-suites.test.ts',
+  'test/integration/node-stop.test.ts',
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -11,7 +11,7 @@ import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import type { Channel } from './channel/row.ts';
-import { ChannelTable } from './channel/table.ts';
+import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
 import {
   backendChoice,
   keyCacheBytes,
@@ -22,6 +22,7 @@ import {
   tableCapacity,
 } from './config.ts';
 import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
+import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from './control/inspect-control.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
 import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
@@ -31,10 +32,11 @@ import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
+import { profileThreads } from './inspect/profiler.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
-import { addonOrigin } from './native/addon.ts';
+import { addonFault, addonOrigin, loadAddon } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { RaisedAmounts } from './registry/raised.ts';
@@ -47,6 +49,7 @@ import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { readMeasures } from './threads/lane-measures.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { Tracer } from './threads/tracer.ts';
 import { WebProcess } from './threads/web-process.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
@@ -77,7 +80,7 @@ export interface NodeStartOptions extends NodeOptions {
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, ExposureControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, InspectControl, ExposureControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -91,6 +94,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #feed: CommittedFeed;
+  readonly #tracer: Tracer;
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
   readonly #exposure: ExposureWalk;
@@ -192,6 +196,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       (id, committed, to) => this.#raised.record(id, { committed, spent: this.#meter.spentOf(id), to }),
     );
     this.#feed = new CommittedFeed(this.#arena, this.#table);
+    this.#tracer = new Tracer(this.#arena);
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
   }
@@ -311,6 +316,21 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const status = await this.#topology!.local.submit(claim, options?.signal);
     const channelId = new DataView(claim.buffer, claim.byteOffset).getBigUint64(CLAIM_CHANNEL_ID);
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
+  }
+
+  /** See InspectControl. */
+  async trace(channelId: bigint, options: TraceOptions): Promise<TraceSummary> {
+    this.#expectRunning();
+    const row = this.#table.find(highHalf(channelId), lowHalf(channelId));
+    if (row < 0 || this.#table.isRemoved(row))
+      throw new ClaimwireError('CHANNEL_UNKNOWN', `channel: expected one that is open, got ${channelId}`);
+    return this.#tracer.trace(row, options);
+  }
+  /** See InspectControl. */
+  async profile(seconds: number, signal?: AbortSignal): Promise<NodeProfile> {
+    this.#expectRunning();
+    const addonFunctions = addonFault() === undefined ? Object.keys(loadAddon<object>()) : [];
+    return { ...(await profileThreads(seconds, signal)), addonFunctions };
   }
 
   /** Shows counters of a service in this process among the node's own, under `name`. */
@@ -477,6 +497,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   async #stop(): Promise<NodeTotals> {
     this.#exposure.stop();
+    this.#tracer.stop();
     await this.#housekeeping?.stop();
     this.#web?.stopReceiving();
     await this.#topology?.stop();

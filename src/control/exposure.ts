@@ -11,7 +11,7 @@ import type { Clock } from '../system/system.ts';
 import type { LedgerState } from './ledger-control.ts';
 
 /** Windows for what ends soon, in seconds, ascending. */
-export const EXPOSURE_WINDOWS = [3_600, 86_400] as const;
+const EXPOSURE_WINDOWS = [3_600, 86_400] as const;
 
 /** Amounts in drops. Throw-away channels, and those that are gone from the ledger, have no exposure. */
 export interface ExposureTotals {
@@ -35,8 +35,8 @@ export type LedgerStates = (
 const TICK_MS = 100;
 /** A new walk begins so long after the last one began, or later. */
 const WALK_MS_MIN = 1_000;
-/** Of a slice, in rows: some 0.3 ms. Ten million channels are walked in half a minute. */
-const SLICE_ROWS = 32_768;
+/** Of a slice, in rows: 0.2 ms on an idle machine, 0.7 ms on a busy one. Ten million channels are walked in a minute. */
+const SLICE_ROWS = 16_384;
 /** A look at the ledger's state of a channel costs as much as so many rows. */
 const STATE_ROWS = 16;
 const HALF = 2 ** 32;
@@ -51,7 +51,7 @@ class DropSum {
     this.#high += high;
     this.#low += low;
   }
-  /** Takes the doubles into the total. 32,768 halves below 2^32 are far below 2^53. */
+  /** Takes the doubles into the total. 16,384 halves below 2^32 are far below 2^53. */
   carry(): void {
     this.#total += BigInt(this.#high) * BigInt(HALF) + BigInt(this.#low);
     this.#high = 0;

@@ -23,7 +23,7 @@ export interface Facts {
   readonly version: string;
 }
 
-export interface Value {
+interface Value {
   readonly value: number;
   readonly labels?: Readonly<Record<string, string>>;
   /** Where it is not the family's own: the parts of a histogram. */

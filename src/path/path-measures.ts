@@ -45,7 +45,7 @@ export class PathMeasures {
     this.#acks = acks;
     this.#clock = clock;
     this.#ints = arena.ints;
-    this.arrivals = new ArrivalWriter(arena, number, ring);
+    this.arrivals = new ArrivalWriter(arena, number, ring, () => this.now());
     this.#histograms = new Histograms(arena, number);
     this.#runs = new ArrivalReader(arena, number, ring);
     this.#answers = new AnswerMarks(arena, number);
@@ -104,10 +104,12 @@ export class PathMeasures {
   #count(claims: number, { writtenAt, durableAt }: CommitGroup): void {
     const { arrived, readAt, published } = this.#runs;
     const histograms = this.#histograms;
+    // A verifier may say when it was done after a committer has written the last of its claims.
+    const judgedAt = ((this.#judgedAt - writtenAt) | 0) > 0 ? writtenAt : this.#judgedAt;
     histograms.add(MEASURE.queue, elapsed(arrived, readAt), claims);
     histograms.add(MEASURE.receive, elapsed(readAt, published), claims);
-    histograms.add(MEASURE.verify, elapsed(published, this.#judgedAt), claims);
-    histograms.add(MEASURE.commit, elapsed(this.#judgedAt, writtenAt), claims);
+    histograms.add(MEASURE.verify, elapsed(published, judgedAt), claims);
+    histograms.add(MEASURE.commit, elapsed(judgedAt, writtenAt), claims);
     histograms.add(MEASURE.sync, elapsed(writtenAt, durableAt), claims);
     this.#answers.add(this.#acks?.next ?? 0, claims, arrived, durableAt);
   }
@@ -136,7 +138,7 @@ export class PathMeasures {
   }
 }
 
-/** Microseconds, 0 to VALUE_MAX: no clock of one thread is ahead of another's, but a time may be taken to be early. */
+/** Microseconds, 0 to VALUE_MAX. No clock of one thread is ahead of another's; a thread that was stopped for an hour counts as 0. */
 function elapsed(from: number, to: number): number {
   return Math.max(0, (to - from) | 0);
 }

@@ -9,6 +9,7 @@ import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts
 import { CLAIM_BYTES, FRAME_CLAIM, STATUS } from '../../protocol/layout.ts';
 import type { ChannelTable } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
+import type { ArrivalWriter } from '../ring/arrival-marks.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
@@ -37,7 +38,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #acks: AckSender;
   readonly #counters: Counters;
   readonly #filter: DuplicateFilter;
-  readonly #measures: PathMeasures | undefined;
+  readonly #arrivals: ArrivalWriter | undefined;
   readonly #deferred = new DeferredClaims();
   /** A view of the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
@@ -66,7 +67,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#acks = acks;
     this.#counters = counters;
     this.#filter = new DuplicateFilter(arena, ring, random);
-    this.#measures = measures;
+    this.#arrivals = measures?.arrivals;
   }
 
   /** Leaves plain claims to C from now on; returns the path in C. */
@@ -103,20 +104,21 @@ export class ReceiveStep implements StreamSink, FrameSink {
   set now(now: number) {
     this.#now = now;
     this.#acks.now = now;
-    this.#measures?.arrivals.read(this.#measures.now());
+    this.#arrivals?.read();
   }
 
   /** What is handed in from now on was read just now. */
   read(): void {
-    this.#measures?.arrivals.read(this.#measures.now());
+    this.#arrivals?.read();
   }
   /** What is handed in from now on waited so many microseconds until it was read. */
   waited(us: number): void {
-    this.#measures?.arrivals.waited(us);
+    this.#arrivals?.waited(us);
   }
 
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void {
     this.#counters.add(DATAGRAMS, 1);
+    this.#arrivals?.enter();
     this.#source = source;
     this.#sourceAt = 0;
     this.#frames = view;
@@ -158,6 +160,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.now = now;
     let work = 0;
     while (this.#deferred.isDue(this.#ring.committed)) {
+      this.#arrivals?.enter();
       const { words, view } = this.#deferred;
       const at = this.#deferred.shift();
       this.#source = words;
@@ -165,7 +168,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
       this.#consider(view, at, true);
       work++;
     }
-    this.#measures?.arrivals.publish(this.#measures.now());
+    this.#arrivals?.publish();
     return work + this.#ring.publish();
   }
 

@@ -26,13 +26,17 @@ export class ArrivalWriter {
   readonly #ring: ClaimRing;
   readonly #words: Uint32Array;
   readonly #base: number;
+  readonly #now: () => number;
+  /** Whether something was read, and the time not taken yet. */
+  #isDue = true;
   #readAt = 0;
   #waited = 0;
   /** The first claim of the run that is open, and of those that are not published. */
   #first: number;
   #published: number;
 
-  constructor(arena: Arena, ring: number, claims: ClaimRing) {
+  constructor(arena: Arena, ring: number, claims: ClaimRing, now: () => number) {
+    this.#now = now;
     this.#ring = claims;
     this.#words = arena.words;
     this.#base = firstWord(arena, ring);
@@ -40,24 +44,34 @@ export class ArrivalWriter {
     this.#published = claims.next;
   }
 
-  /** What comes now was read at `at`. Unless `waited` says otherwise, that counts as its arrival. */
-  read(at: number): void {
+  /** What comes now was read when `enter` is called first. Unless `waited` says otherwise, that counts as its arrival. */
+  read(): void {
     this.#close();
-    this.#readAt = at;
+    this.#isDue = true;
     this.#waited = 0;
+  }
+
+  /** Claims may be pushed now. */
+  enter(): void {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    this.#readAt = this.#now();
   }
 
   /** What comes now waited so many microseconds until it was read. */
   waited(us: number): void {
+    this.enter();
     if (Math.abs(us - this.#waited) <= this.#waited >>> NEAR_SHIFT) return;
     this.#close();
     this.#waited = us;
   }
 
-  /** All claims that were pushed are about to be published, at `at`. */
-  publish(at: number): void {
+  /** All claims that were pushed are about to be published. */
+  publish(): void {
     this.#close();
     const { next } = this.#ring;
+    if (this.#published === next) return;
+    const at = this.#now();
     while (this.#published !== next) {
       const mark = this.#mark(this.#published);
       this.#words[mark + PUBLISHED] = at;

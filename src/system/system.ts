@@ -29,15 +29,16 @@ export interface System {
   memory(): Memory;
 }
 
-/** A worker's performance.now() begins at its own start. Both count the system's monotonic clock. */
-const MONOTONIC_ORIGIN = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
 /** The real machine. */
 export const nodeSystem: System = {
   files: nodeFiles,
   clock: {
     wall: () => Date.now(),
-    monotonic: () => MONOTONIC_ORIGIN + performance.now(),
+    // Not performance.now, which begins at each thread's own start. It takes as long.
+    monotonic: () => {
+      const [seconds, nanoseconds] = process.hrtime();
+      return seconds * 1e3 + nanoseconds / 1e6;
+    },
     every(periodMs, callback) {
       const timer = setInterval(callback, periodMs);
       return () => clearInterval(timer);

@@ -4,6 +4,7 @@
 import { afterAll, expect, test } from 'vitest';
 import type { ChannelJson } from '../../src/channel/parse.ts';
 import { FaultyDisk } from '../support/faulty-disk.ts';
+import { brieflyOrAtLength } from '../support/length.ts';
 import { getJson, NodeProcess, openChannels, type ReadyLine, temporaryFolders } from '../support/node-process.ts';
 import { PayerRun } from '../support/payer-run.ts';
 
@@ -15,8 +16,11 @@ async function committed(ready: ReadyLine, run: PayerRun): Promise<bigint[]> {
   return run.channels.map(({ ledgerChannelId }) => byId.get(ledgerChannelId)!);
 }
 
-/** Each payer has its own socket, so that claims reach several lanes. The four layouts together see 20,000 claims. */
+/** Each payer has its own socket, so that claims reach several lanes. At length the four layouts together see 20,000 claims. */
 const PAYERS = 5;
+const CLAIMS_EACH = brieflyOrAtLength(300, 1_000);
+/** Two in each layout, or five. */
+const KILLS = brieflyOrAtLength(8, 20);
 const payersOf = (seed: number) => Array.from({ length: PAYERS }, (_, index) => new PayerRun(40, seed + index));
 const channelsOf = (runs: readonly PayerRun[]) => runs.flatMap(({ channels }) => channels);
 const sum = (amounts: readonly bigint[]) => amounts.reduce((total, amount) => total + amount, 0n);
@@ -36,7 +40,7 @@ function startNode(data: string, flags: string[]): NodeProcess {
 }
 
 test.each(LAYOUTS.map((flags) => ({ flags, name: flags.join(' ') })))(
-  '5,000 claims over 200 channels through faulty sockets: every final amount is committed ($name)',
+  `${PAYERS * CLAIMS_EACH} claims over 200 channels through faulty sockets: every final amount is committed ($name)`,
   { timeout: 180_000 },
   async ({ flags }) => {
     const data = folder('faults');
@@ -44,23 +48,23 @@ test.each(LAYOUTS.map((flags) => ({ flags, name: flags.join(' ') })))(
     const ready = await node.ready;
     const runs = payersOf(1);
     await openChannels(ready, data, channelsOf(runs));
-    await Promise.all(runs.map((run) => run.run(ready, 1_000)));
+    await Promise.all(runs.map((run) => run.run(ready, CLAIMS_EACH)));
     for (const run of runs) {
-      expect(run.sent).toBe(1_000);
+      expect(run.sent).toBe(CLAIMS_EACH);
       expect(await committed(ready, run)).toEqual(run.claimed);
     }
     for (const kind of ['dropped', 'duplicated', 'reordered'] as const)
-      expect(runs.reduce((count, { faults }) => count + faults[kind], 0)).toBeGreaterThan(50);
+      expect(runs.reduce((count, { faults }) => count + faults[kind], 0)).toBeGreaterThan((PAYERS * CLAIMS_EACH) / 100);
     await node.stop();
   },
 );
 
-test('kill -9 in the middle, 20 times in a row, in all layouts by turns: no acknowledged amount is ever missing', {
+test(`kill -9 in the middle, ${KILLS} times in a row, in all layouts by turns: no acknowledged amount is ever missing`, {
   timeout: 300_000,
 }, async () => {
   const data = folder('kill');
   const runs = payersOf(100);
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < KILLS; round++) {
     const node = startNode(data, LAYOUTS[round % LAYOUTS.length]!);
     const ready = await node.ready;
     if (round === 0) await openChannels(ready, data, channelsOf(runs));
@@ -76,7 +80,7 @@ test('kill -9 in the middle, 20 times in a row, in all layouts by turns: no ackn
     // The kill comes later from round to round, and on a slow machine only when every payer has been answered.
     const timer = setInterval(() => {
       const elapsedMs = performance.now() - began;
-      if (elapsedMs < 40 + round * 15 || (!isAnswered() && elapsedMs < 10_000)) return;
+      if (elapsedMs < 40 + round * (300 / KILLS) || (!isAnswered() && elapsedMs < 10_000)) return;
       killed = true;
       node.kill('SIGKILL');
       clearInterval(timer);

@@ -396,11 +396,14 @@ describe.each([
       const refused = Object.values(counters.refused).reduce((sum, count) => sum + count, 0);
       const settled = counters.committed! + counters.already! + counters.superseded! + refused;
       expect(settled).toBe(counters.received);
+      const measured = node.measures().map(({ stages, group }) => [stages.sync.count, group.sum]);
+      const total = (which: number) => measured.reduce((sum, counts) => sum + counts[which]!, 0);
+      expect([total(0), total(1)]).toEqual([counters.committed, counters.committed]);
       expect(counters.received).toBeGreaterThan(0);
       if (verify === 'every') expect(counters.superseded).toBe(0);
       else expect(counters.superseded).toBeGreaterThan(0);
       const told = acknowledged(paying);
-      const again = await start(data, { lanes: 3 });
+      const again = await start(data, { lanes: 1 });
       for (const { channelId } of payers) {
         const { committed, signature } = again.channel(channelId)!;
         expect(committed).toBeGreaterThanOrEqual(told.get(channelId) ?? 0n);

@@ -59,6 +59,17 @@ const PARTS = [
 ] as const;
 const COMBINATIONS = LAYOUTS.flatMap((layout) => PARTS.map((parts) => ({ layout, ...parts })));
 
+/** Each claim that was committed has its time in every stage, and the stages add up to its way: threads share one clock. */
+function expectMeasured(node: ClaimwireNode, committed: number): void {
+  for (const { ack, stages, sync, group, ringDepth } of node.measures().filter((lane) => lane.group.count > 0)) {
+    expect([ringDepth, ack.count, group.sum]).toEqual([0, committed, committed]);
+    expect(Object.values(stages).map(({ count }) => count)).toEqual(new Array(6).fill(committed));
+    expect(Object.values(stages).reduce((sum, stage) => sum + stage.sum, 0)).toBeCloseTo(ack.sum, 9);
+    expect(sync.count).toBe(group.count);
+    expect(stages.queue.sum === 0).toBe(node.config.sockets === 'dgram' || stages.queue.bounds.every((us) => us === 0));
+  }
+}
+
 describe.each(COMBINATIONS)('$layout, $backend, $sockets sockets, $path path', (options) => {
   test('opens, commits, refuses, closes; a start again keeps it all', async () => {
     const data = freshFolder();
@@ -84,6 +95,7 @@ describe.each(COMBINATIONS)('$layout, $backend, $sockets sockets, $path path', (
     expect(await answer(peer, signedClaim(3n, 30n))).toEqual(['COMMITTED', 30n]);
     expect(await node.closeChannel(3n)).toMatchObject({ state: 'closed', committed: 30n });
     expect(await answer(peer, signedClaim(3n, 40n))).toEqual(['CHANNEL_CLOSED', 40n]);
+    expectMeasured(node, 3);
     const rows = node.channels(0, 10);
     const { counters } = (await node.stop()) as { counters: Record<string, unknown> };
     expect(counters.committed).toBe(3);

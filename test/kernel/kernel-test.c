@@ -14,9 +14,9 @@
 
 /* A sanitizer looks at memory and arithmetic: every road once, where the plain build has more values on it. */
 #ifdef CW_SANITIZED
-enum { SIZE_STEP = 37, CROWDED_ROUNDS = 1, NEIGHBOURS = 8, CACHE_ROUNDS = 20 };
+enum { ROWS_TRIED = 20, MULTIPLES = 60, EACH_SIZE_TO = 10, SIZE_STEP = 37, CROWDED_ROUNDS = 1, NEIGHBOURS = 4, CACHE_ROUNDS = 10, IS_BRIEF = 1 };
 #else
-enum { SIZE_STEP = 11, CROWDED_ROUNDS = 2, NEIGHBOURS = 20, CACHE_ROUNDS = 60 };
+enum { ROWS_TRIED = 60, MULTIPLES = 200, EACH_SIZE_TO = 20, SIZE_STEP = 11, CROWDED_ROUNDS = 2, NEIGHBOURS = 20, CACHE_ROUNDS = 60, IS_BRIEF = 0 };
 #endif
 
 static __thread uint64_t state = 0x9E3779B97F4A7C15ULL;
@@ -72,7 +72,7 @@ static void close_bench(struct bench *b) {
 /* Checks a sample of rows: row i of window j is (2i + 1) 2^offset Q. */
 static void test_tables(struct bench *b) {
     for (int kind = 0; kind < CW_KINDS; kind++)
-        for (int round = 0; round < 60; round++) {
+        for (int round = 0; round < ROWS_TRIED; round++) {
             const int key = (int)(random_word() % KEYS), j = (int)(random_word() % cw_windows(kind));
             const int last = cw_window_rows(kind, j) - 1, i = round % 3 == 0 ? last : (int)(random_word() % (uint64_t)(last + 1));
             number k = small_number(2 * (uint64_t)i + 1), two = small_number(2);
@@ -86,7 +86,7 @@ static void test_tables(struct bench *b) {
 }
 
 static void test_generator_multiple(struct bench *b) {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < MULTIPLES; i++) {
         const number k = i < 20 ? small_number((uint64_t)i + 1) : i < 40 ? negate(small_number((uint64_t)i - 19)) : random_number();
         uint64_t fast[4], x[4], y[4];
         cw_slow_multiply_generator(x, y, k.w);
@@ -137,7 +137,7 @@ static void run(struct bench *b, const int *key, int *undecided, const char *wha
 }
 static void test_batches(struct bench *b) {
     int key[CW_BATCH], undecided = 0;
-    for (int size = 1; size <= CW_BATCH; size += size < 20 || size > 120 ? 1 : SIZE_STEP) {
+    for (int size = 1; size <= CW_BATCH; size += size < EACH_SIZE_TO || size > CW_BATCH - 4 ? 1 : SIZE_STEP) {
         b->batch->count = (uint32_t)size;
         for (int i = 0; i < size; i++) some_job(b, &b->batch->job[i], &key[i]);
         run(b, key, &undecided, "batch");
@@ -182,7 +182,9 @@ static void collide_in_order(void *context, number d) {
 }
 static void test_collisions(struct bench *b, int kind) {
     struct meeting m = {b, kind, 0, 1, random_number(), random_number()};
-    for (int all = 0; all < 2; all++) { /* complete.c adds in one sum, single.h in as many as there are elements */
+    /* complete.c adds in one sum, single.h in as many as there are elements. Briefly the scalar kernel alone shows complete.c,
+     * which is the same code for all of them. */
+    for (int all = IS_BRIEF || b->kernel->elements == 1; all < 2; all++) {
         m.met = 0;
         m.elements = all ? b->kernel->elements : 1;
         each_collision_in_order(m.elements, kind, m.u1, m.u2, b->table[kind][0], b->generator, collide_in_order, &m);

@@ -28,9 +28,9 @@ const CHANNELS = 20_000;
 /** A channel on which something is committed, so that any claim of one drop is ALREADY. */
 const PAID = new ThrowawayChannel(7n);
 
-/** What each needs to start, connect, and go on for a second at half of the time. */
-const BRIEF_SECONDS = 1.5;
-const MANY_CONNECTIONS_SECONDS = 2.5;
+/** What each needs to start, connect, and go on for a while at half of the time. */
+const BRIEF_SECONDS = 1;
+const MANY_CONNECTIONS_SECONDS = 1.8;
 const KNOWN = [
   { name: 'listings, hundreds in one write', script: 'pipelined-listings.mjs', options: {}, seconds: BRIEF_SECONDS },
   { name: 'requests without an end', script: 'endless-bodies.mjs', options: {}, seconds: BRIEF_SECONDS },

@@ -5,29 +5,48 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Ack } from '../../protocol/ack.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { upperHex } from '../../src/channel/parse.ts';
-import { getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
+import { brieflyOrAtLength } from '../support/length.ts';
+import { getJson, NodeProcess, openChannels, type ReadyLine, temporaryFolders } from '../support/node-process.ts';
 import { framed, TcpPeer, until } from '../support/tcp.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 
 const ATTACKERS = join(import.meta.dirname, 'attackers');
 /** Claims of each payer, and how long apart. */
-const CLAIMS = 100;
+const CLAIMS = brieflyOrAtLength(60, 300);
 const APART_MS = 10;
 const PAID = 1n;
-const BY_UDP = 2n;
-const BY_TCP = 3n;
 
 const folder = temporaryFolders();
-const running: { node?: NodeProcess; attacker?: ChildProcess } = {};
-afterEach(async () => {
-  running.attacker?.kill('SIGKILL');
-  running.node?.kill('SIGKILL');
-  await running.node?.exit;
+const running: { attacker?: ChildProcess } = {};
+afterEach(() => running.attacker?.kill('SIGKILL'));
+
+/** One node goes through all floods; the payers of each have channels of their own. */
+let node: NodeProcess;
+let ready: ReadyLine;
+let data: string;
+let paidChannels = PAID;
+beforeAll(async () => {
+  data = folder('siege');
+  node = new NodeProcess(data, ['--backend', 'native'], undefined, { env: { CLAIMWIRE_WARM_UP: 'off' } });
+  ready = await node.ready;
+  await openThese([PAID]);
 });
+afterAll(async () => {
+  node.kill('SIGKILL');
+  await node.exit;
+});
+
+async function openThese(ids: readonly bigint[]): Promise<void> {
+  const openings = ids.map((id) => {
+    const { ledgerChannelId, publicKey } = openingOf(id);
+    return { ledgerChannelId: upperHex(ledgerChannelId), publicKey: upperHex(publicKey), capacity: '1000000000' };
+  });
+  await openChannels(ready, data, openings);
+}
 
 async function attack(name: string, options: object): Promise<ChildProcess> {
   const attacker = spawn(process.execPath, [join(ATTACKERS, `${name}.mjs`), JSON.stringify(options)], {
@@ -46,22 +65,15 @@ test.each([
   ['hello-flood', { connections: 200 }],
   ['never-read', { connections: 200 }],
 ])('%s %o: both payers are answered, every claim', async (name, options) => {
-  const data = folder('siege');
-  const node = new NodeProcess(data, ['--backend', 'native'], undefined, { env: { CLAIMWIRE_WARM_UP: 'off' } });
-  running.node = node;
-  const ready = await node.ready;
-  const openings = [PAID, BY_UDP, BY_TCP].map((id) => {
-    const { ledgerChannelId, publicKey } = openingOf(id);
-    return { ledgerChannelId: upperHex(ledgerChannelId), publicKey: upperHex(publicKey), capacity: '1000000000' };
-  });
-  await openChannels(ready, data, openings);
+  const [udpChannel, tcpChannel] = [++paidChannels, ++paidChannels];
+  await openThese([udpChannel, tcpChannel]);
   const udp = await WirePeer.to(ready.udp);
-  expect((await udp.ask(signedClaim(PAID, 5n))).status).toBe(STATUS.COMMITTED);
+  expect((await udp.ask(signedClaim(PAID, 5n))).status).toBeLessThanOrEqual(STATUS.ALREADY);
   const port = Number(ready.udp.split(':')[1]);
   const tcp = await TcpPeer.to(port);
   const claims = (id: bigint) =>
     Array.from({ length: CLAIMS }, (_, index) => signedClaim(id, BigInt(index + 1), index + 1));
-  const [byUdp, byTcp] = [claims(BY_UDP), claims(BY_TCP)];
+  const [byUdp, byTcp] = [claims(udpChannel), claims(tcpChannel)];
   udp.acks.length = 0;
   const attacker = await attack(name, { port, seconds: (CLAIMS * APART_MS) / 1_000 + 2, channelId: '1', ...options });
   for (let index = 0; index < CLAIMS; index++) {
@@ -79,5 +91,4 @@ test.each([
   expect(counters.refused.overloaded).toBe(0);
   udp.close();
   tcp.close();
-  await node.stop();
 });

@@ -25,8 +25,8 @@ export class FaultyDisk {
   get env(): Record<string, string> {
     return { LD_PRELOAD: this.#library, CLAIMWIRE_TEST_FAULT: this.#fault };
   }
-  /** From now on calls for files whose path holds `word` fail with EIO, hang, or take 2 ms. */
-  set(kind: 'eio' | 'hang' | 'slow', word: string): void {
+  /** From now on calls for files whose path holds `word` fail with EIO, hang, or take 2 ms; `late`: its syncs take 1.2 s. */
+  set(kind: 'eio' | 'hang' | 'slow' | 'late', word: string): void {
     writeFileSync(this.#fault, `${kind} ${word}\n`);
   }
   mend(): void {

@@ -3,7 +3,7 @@
  */
 import type { NodeOptions } from '../../../dist/src/index.js';
 import { ACCEPTANCE_CASES } from './acceptance-cases.ts';
-import { ACK_CASES } from './ack-cases.ts';
+import { ACK_CASES, OVERLOAD_CASES, REFUSAL_CASES } from './ack-cases.ts';
 import { CONTROL_CASES } from './control-cases.ts';
 import { FRAME_CASES } from './frame-cases.ts';
 import { RECONCILE_CASES } from './reconcile-cases.ts';
@@ -14,8 +14,8 @@ import type { TransportEntry } from './transports.ts';
 export interface ConformanceCase {
   name: string;
   run(stage: Stage): Promise<void>;
-  /** A node of its own, with these options; else the transport's cases share one. */
-  ownNode?: NodeOptions;
+  /** What the node is started with beside the transport's options; the cases share one as long as these are the same. */
+  options?: NodeOptions;
   /** Whether the transport has what the case is about; without it every one has. */
   appliesTo?: (entry: TransportEntry) => boolean;
 }
@@ -26,5 +26,9 @@ export const CASES: readonly ConformanceCase[] = [
   ...FRAME_CASES,
   ...STREAM_CASES,
   ...CONTROL_CASES,
+  // They use up the refusals of an address, which come back in two seconds.
+  ...REFUSAL_CASES,
+  // It restarts the node with what the last case wants.
   ...RECONCILE_CASES,
+  ...OVERLOAD_CASES,
 ];

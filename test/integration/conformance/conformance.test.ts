@@ -7,21 +7,20 @@ import { Stage } from './stage.ts';
 import { TRANSPORTS } from './transports.ts';
 
 describe.each(TRANSPORTS)('$name', (entry) => {
-  let shared: Stage;
+  let stage: Stage;
   beforeAll(async () => {
-    shared = await Stage.start(entry);
+    stage = await Stage.start(entry);
   });
-  afterAll(() => shared.stop());
+  afterAll(() => stage.stop());
 
   const cases = CASES.filter(({ appliesTo }) => appliesTo === undefined || appliesTo(entry));
-  test.for(cases)('$name', { timeout: 120_000 }, async ({ run, ownNode }) => {
-    const stage = ownNode === undefined ? shared : await Stage.start(entry, ownNode);
+  test.for(cases)('$name', { timeout: 120_000 }, async ({ run, options }) => {
     try {
+      await stage.runWith(options);
       await run(stage);
       stage.expectNoFaults();
     } finally {
       stage.closeWires();
-      if (stage !== shared) await stage.stop();
     }
   });
 });

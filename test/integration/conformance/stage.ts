@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { type NodeOptions, type ServingNode, serve } from '../../../dist/src/index.js';
 import { type ClaimFields, type Profile, ThrowawayChannel } from '../../support/throwaway-claims.ts';
@@ -33,10 +34,12 @@ export class Stage {
   readonly entry: TransportEntry;
   readonly #folder: string;
   readonly #options: NodeOptions;
+  /** What a case wanted beside them. */
+  #more: NodeOptions = {};
   #serving: ServingNode;
   readonly #wires = new Set<Wire>();
 
-  static async start(entry: TransportEntry, options: NodeOptions = {}): Promise<Stage> {
+  static async start(entry: TransportEntry): Promise<Stage> {
     const folder = mkdtempSync(join(tmpdir(), 'claimwire-conformance-'));
     const all = {
       data: folder,
@@ -45,7 +48,6 @@ export class Stage {
       verifiers: 2,
       channelsMax: 4_096,
       ...entry.options,
-      ...options,
     };
     return new Stage(entry, folder, all, await serve(all));
   }
@@ -165,7 +167,9 @@ export class Stage {
     return new Map(rows.map(({ channelId, committed }) => [BigInt(channelId), BigInt(committed)]));
   }
   async expectAmount(channel: ThrowawayChannel, amount: bigint): Promise<void> {
-    expect((await this.amounts()).get(channel.channelId)).toBe(amount);
+    const response = await fetch(`http://${this.#serving.http}/channels/${channel.channelId}`);
+    const { committed } = (await response.json()) as { committed: string };
+    expect(committed).toBe(String(amount));
   }
 
   /** A counter, `a.b` as in /stats. */
@@ -190,10 +194,15 @@ export class Stage {
     this.#wires.clear();
   }
 
-  /** The same data folder under a node started anew. */
-  async restart(): Promise<void> {
+  /** The same data folder under a node started anew, with these options more. */
+  async restart(more: NodeOptions = {}): Promise<void> {
     await this.#serving.stop();
-    this.#serving = await serve(this.#options);
+    this.#more = more;
+    this.#serving = await serve({ ...this.#options, ...more });
+  }
+  /** Started anew with these options more, unless it runs with them. */
+  async runWith(more: NodeOptions = {}): Promise<void> {
+    if (!isDeepStrictEqual(more, this.#more)) await this.restart(more);
   }
   async stop(): Promise<void> {
     await this.#serving.stop();

@@ -9,6 +9,7 @@ import { ChannelTable, HOT_COMMITTED_LOW, highHalf, isAbove, lowHalf } from '../
 import { ClaimwireError } from '../../../src/errors.ts';
 import { ADMITTED, admit } from '../../../src/path/rules.ts';
 import { Arena } from '../../../src/ring/arena.ts';
+import { brieflyOrAtLength } from '../../support/length.ts';
 import { type Random, random } from '../../support/random.ts';
 
 function tableOf(channelsMax: number): ChannelTable {
@@ -37,6 +38,8 @@ function channelOf(channelId: bigint, from: Random, keys: Uint8Array[]): Channel
 const commit = (table: ChannelTable, row: number, claim: Uint8Array) =>
   table.commit(row, new DataView(claim.buffer), 0);
 
+const OPERATIONS = brieflyOrAtLength(3_000, 8_000);
+
 test('a table does what a Map does, under random operations', () => {
   const from = random(42);
   const table = tableOf(2_000);
@@ -47,7 +50,7 @@ test('a table does what a Map does, under random operations', () => {
   const ids: bigint[] = [];
   const freshId = () =>
     [BigInt(ids.length), from.u64(), BigInt(from.below(9)) << 32n, from.u64() & ~0xffffn][from.below(4)]!;
-  for (let operation = 0; operation < 8_000; operation++) {
+  for (let operation = 0; operation < OPERATIONS; operation++) {
     const kind = from.below(10);
     if (kind < 2 && ids.length < 2_000) {
       const channelId = freshId();

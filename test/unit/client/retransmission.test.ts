@@ -5,6 +5,7 @@ import { STATUS } from '../../../protocol/layout.ts';
 import type { PaymentChannel } from '../../../src/client/channel.ts';
 import { Payer, type PayerLimits } from '../../../src/client/payer.ts';
 import { RttEstimator } from '../../../src/client/rto.ts';
+import { brieflyOrAtLength } from '../../support/length.ts';
 import { ackOf, ManualClock, MemorySocket, payMore, stubSigner } from '../../support/payer-fakes.ts';
 
 let clock: ManualClock;
@@ -252,8 +253,9 @@ describe('window', () => {
     await expect(paying.claim(3n)).rejects.toMatchObject({ code: 'PAYER_FULL' });
   });
 
-  it('carries 100,000 channels on one timer', async () => {
-    const channels = Array.from({ length: 100_000 }, (_, index) => channel(index));
+  const CHANNELS = brieflyOrAtLength(20_000, 100_000);
+  it(`carries ${CHANNELS} channels on one timer`, async () => {
+    const channels = Array.from({ length: CHANNELS }, (_, index) => channel(index));
     const all = channels.map((paying) => paying.claim(7n));
     let answered = 0;
     for (let turn = 0; turn < 10_000 && payer.stats().waiting > 0; turn += 1) {
@@ -270,7 +272,7 @@ describe('window', () => {
     }
     await Promise.all(all);
     expect(payer.stats()).toMatchObject({ waiting: 0, inFlight: 0, queued: 0 });
-    expect(payer.stats().retransmits).toBeGreaterThan(10_000);
+    expect(payer.stats().retransmits).toBeGreaterThan(CHANNELS / 10);
   });
 });
 

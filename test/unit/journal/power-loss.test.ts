@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JournalWriter } from '../../../src/journal/writer.ts';
 import { makeFolder } from '../../../src/system/files.ts';
+import { brieflyOrAtLength } from '../../support/length.ts';
 import { MemoryFiles, PowerLoss } from '../../support/memory-files.ts';
 import { commitGroup, LANE, numberedGroup, openWriter, range, recoverNumbers, TIME } from './fixtures.ts';
 
@@ -34,11 +35,14 @@ describe('loss of power', () => {
     }
   });
 
+  const SEEDS = brieflyOrAtLength(16, 40);
+  const LIVES = brieflyOrAtLength(120, 300);
+
   it.each([512, 4_096])(
     'keeps every committed group, of blocks of %d, through hundreds of losses, at any operation, one after the other',
     (blockBytes) => {
       let harmless = 0;
-      for (let seed = 1; seed <= 40; seed++) {
+      for (let seed = 1; seed <= SEEDS; seed++) {
         const random = seeded(seed);
         let files = new MemoryFiles();
         let committed: number[] = [];
@@ -55,15 +59,15 @@ describe('loss of power', () => {
           committed = numbers;
         }
       }
-      expect(harmless).toBeGreaterThan(50);
+      expect(harmless).toBeGreaterThan(SEEDS);
     },
     60_000,
   );
 
-  /** How many lives of 300 left fewer claims than were committed, on a disk that spoils blocks of 4,096 bytes. */
+  /** How many of LIVES left fewer claims than were committed, on a disk that spoils blocks of 4,096 bytes. */
   function livesThatLost(blockBytes: number): number {
     let lost = 0;
-    for (let seed = 1; seed <= 300; seed++) {
+    for (let seed = 1; seed <= LIVES; seed++) {
       const random = seeded(seed);
       const files = new MemoryFiles();
       const { done } = liveUntilLoss(files, 0, random, blockBytes);

@@ -316,8 +316,16 @@ describe('a reservation', () => {
     expect(twins.map(({ told }) => told.length)).toEqual([1, 0]);
     expect(reserving(subject, -5n).told).toEqual([]);
     await Promise.all(twins.map(({ made }) => made));
+    const { tables } = subject;
+    const commit = tables.commit.bind(tables);
+    const committing = new Promise<void>((resolve) => {
+      tables.commit = (changes) => {
+        resolve();
+        return commit(changes);
+      };
+    });
     const alone = reserving(subject, 10n, { key: 'alone' });
-    await new Promise(setImmediate);
+    await committing;
     // Its namesake is being committed.
     const again = reserving(subject, 10n, { key: 'alone' });
     expect([alone.told.length, again.told.length]).toEqual([1, 0]);

@@ -2,12 +2,12 @@
  * What is measured of claims, against a plain computation: a log of each claim's times, from which every bucket is counted
  * claim by claim. The steps run in any order under a steered clock, with and without C, with syncs in the thread and beside.
  */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { bucketOf, highestOf } from '../../../src/log-buckets.ts';
 import { nativePathFault } from '../../../src/path/native-path.ts';
 import { VerifyStep } from '../../../src/path/verify-step.ts';
 import { ClaimRing } from '../../../src/ring/claim-ring.ts';
-import { MEASURE, readHistogram } from '../../../src/ring/histogram.ts';
+import { Histograms, MEASURE, readHistogram } from '../../../src/ring/histogram.ts';
 import { SLOT_VERDICT, VERDICT_VALID } from '../../../src/ring/slot.ts';
 import { random } from '../../support/random.ts';
 import { claimOf, Rig, type RigOptions, StubBackend, sourceOf } from '../../support/rig.ts';
@@ -46,7 +46,8 @@ class LoggedRig {
     // A clock whose microseconds are about to wrap.
     this.rig.monotonic = 2 ** 32 / 1_000 - 3;
     for (let channelId = 1n; channelId <= CHANNELS; channelId++) this.rig.open({ channelId, capacity: 10n ** 15n });
-    const { journal, ring, files } = this.rig;
+    const { arena, journal, ring, files } = this.rig;
+    const markOf = (sequence: number) => arena.plan.arrivals.offset / 4 + (sequence & ring.mask) * 4;
     const [write, release] = [journal.write.bind(journal), ring.release.bind(ring)];
     journal.write = (group, now) => {
       write(group, now);
@@ -54,7 +55,11 @@ class LoggedRig {
     };
     ring.release = (sequence) => {
       this.#apply((sequence - ring.committed) >>> 0);
+      const freed = ring.committed;
       release(sequence);
+      // Who still reads the marks of free slots finds what another thread may have written there.
+      for (let at = freed; at !== sequence; at = (at + 1) >>> 0)
+        arena.words.fill(0xaaaaaaaa, markOf(at), markOf(at) + 4);
     };
     let began = 0;
     const [sync, syncLater, endSync] = [files.fdatasyncSync, files.fdatasync.bind(files), files.endSync.bind(files)];
@@ -80,15 +85,15 @@ class LoggedRig {
     this.rig.monotonic += us / 1_000;
   }
 
-  /** A datagram of claims that rise, each valid or not, which waited in the socket. */
-  datagram(valid: readonly boolean[], waited: number): void {
+  /** A datagram of claims that rise, each valid or not, which waited in the socket; read with the one before, or by itself. */
+  datagram(valid: readonly boolean[], waited: number, isReadAlone = true): void {
     const { receive, ring } = this.rig;
     const claims = valid.map((isValid) =>
       claimOf({ channelId: (this.#amount % CHANNELS) + 1n, amount: ++this.#amount }, isValid),
     );
     const bytes = new Uint8Array(Buffer.concat(claims));
     const before = ring.next;
-    receive.now = this.rig.now;
+    if (isReadAlone) receive.now = this.rig.now;
     receive.waited(waited);
     receive.payload(bytes, new DataView(bytes.buffer), 0, bytes.length, PAYER);
     const entered = (ring.next - before) >>> 0;
@@ -210,8 +215,12 @@ describe.each(PATHS)('path %s', (path) => {
 test('datagrams that waited nearly as long share a mark, which is off by a 64th at most', () => {
   const logged = new LoggedRig({ ringSlots: 1_024 });
   logged.pass(50_000);
-  for (let waited = 20_000; waited > 0; waited -= 61) logged.datagram([true], waited);
+  for (let waited = 20_000; waited > 0; waited -= 61) logged.datagram([true], waited, false);
+  const add = vi.spyOn(Histograms.prototype, 'add');
   logged.drain();
+  const runs = add.mock.calls.filter(([measure]) => measure === MEASURE.queue).length;
+  add.mockRestore();
+  expect(runs).toBeLessThan(logged.ways.length * 0.8);
   const { bounds, counts } = readHistogram(logged.rig.arena, 0, MEASURE.queue);
   expect(bounds.length).toBeGreaterThan(100);
   const seen = Array.from(bounds).flatMap((bound, index) => new Array<number>(counts[index]!).fill(bound));
@@ -306,4 +315,41 @@ test('a sender that is far behind: claims are left out of what is measured, and 
   rig.ackTurn();
   expect(readHistogram(rig.arena, 0, MEASURE.whole).count).toBe(5);
   expect(readHistogram(rig.arena, 0, MEASURE.sync).count).toBe(11);
+});
+
+test('a verifier that says when after its claims are written: they were judged by then', () => {
+  const rig = new Rig({ batchMax: 4 });
+  rig.open({ channelId: 1n });
+  for (let amount = 1n; amount <= 4n; amount++) rig.datagram(claimOf({ channelId: 1n, amount }), PAYER);
+  rig.receive.step(rig.now);
+  rig.ring.reserve(4);
+  for (let sequence = 0; sequence < 4; sequence++)
+    Atomics.store(rig.arena.ints, (rig.ring.slot(sequence) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
+  rig.monotonic = 2;
+  rig.files.before = (operation) => {
+    if (operation !== 'sync') return;
+    rig.monotonic = 3;
+    rig.measures.judged(0, 4);
+    rig.monotonic = 4;
+  };
+  rig.commitTurn();
+  const { verify, commit, sync } = measured(rig);
+  expect([verify, commit, sync]).toEqual([[[2_007, 4]], [[0, 4]], [[2_007, 4]]]);
+});
+
+test('a claim is on its way until its ack has crossed to the thread that sends it', () => {
+  const rig = new Rig();
+  rig.open({ channelId: 1n });
+  rig.datagram(claimOf({ channelId: 1n, amount: 1n }), PAYER);
+  rig.receive.step(rig.now);
+  rig.verify.step();
+  // Applied, and the ack is not published yet.
+  rig.commit.step(rig.now);
+  rig.monotonic = 1;
+  rig.ackStep.step(rig.now);
+  expect(measured(rig).whole).toEqual([]);
+  rig.ackWriter.publish();
+  rig.monotonic = 3;
+  rig.ackStep.step(rig.now);
+  expect(measured(rig).whole).toEqual([[3_007, 1]]);
 });

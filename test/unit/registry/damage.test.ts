@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeRow, ROW_BYTES } from '../../../src/channel/row.ts';
 import { checkRegistry, walkRegistry } from '../../../src/registry/check.ts';
 import { Registry } from '../../../src/registry/registry.ts';
+import { brieflyOrAtLength } from '../../support/length.ts';
 
 const PAGE = 4096;
 const ROWS = 400;
@@ -77,6 +78,13 @@ function copyWith(data: Uint8Array): string {
   return directory;
 }
 
+/** Every bit of both meta pages at length; briefly one or two of each byte. */
+const META_BIT_STEP = brieflyOrAtLength(5, 1);
+/** Which snapshot is the newer one is said by the last bytes of the transaction number, which stands here. */
+const TRANSACTION_BITS = 152 * 8;
+const TRIALS = brieflyOrAtLength(300, 1_500);
+const COMMITTED_OVER = brieflyOrAtLength(15, 60);
+
 const corrupt = expect.objectContaining({ code: 'REGISTRY_CORRUPT' });
 
 test('a sound copy passes', () => {
@@ -115,11 +123,15 @@ test('a zeroed page is refused, or it was free', () => {
 
 test('no flipped bit in a meta page sets the registry back to an older snapshot', { timeout: 60_000 }, async () => {
   for (const page of [0, 1])
-    for (let bit = 0; bit < 168 * 8; bit++) {
+    for (
+      let bit = 0;
+      bit < 168 * 8;
+      bit += bit >= TRANSACTION_BITS - META_BIT_STEP && bit < TRANSACTION_BITS + 64 ? 1 : META_BIT_STEP
+    ) {
       const data = Buffer.from(bytes);
       data[page * PAGE + (bit >> 3)]! ^= 1 << (bit & 7);
       const directory = copyWith(data);
-      if (refusedOrSame(directory, `meta page ${page}, bit ${bit}`) || bit % 11 !== 0) continue;
+      if (refusedOrSame(directory, `meta page ${page}, bit ${bit}`) || bit % (11 * META_BIT_STEP) !== 0) continue;
       const registry = Registry.open(directory);
       await registry.replace([], packed(5000, 1, 77n));
       expect(registry.forEachRow(() => {})).toBe(ROWS + 1);
@@ -132,17 +144,17 @@ test('flipped bits anywhere are refused, or the rows are what they were and stay
 }, async () => {
   const accepted: string[] = [];
   let refused = 0;
-  for (let trial = 0; trial < 1500; trial++) {
+  for (let trial = 0; trial < TRIALS; trial++) {
     const data = Buffer.from(bytes);
     const bit = random(bytes.length * 8);
     data[bit >> 3]! ^= 1 << (bit & 7);
     const directory = copyWith(data);
     if (refusedOrSame(directory, `bit ${bit}`)) refused++;
-    else if (accepted.length < 60) accepted.push(directory);
+    else if (accepted.length < COMMITTED_OVER) accepted.push(directory);
     else rmSync(directory, { recursive: true });
   }
-  expect(refused).toBeGreaterThan(150);
-  expect(accepted.length).toBe(60);
+  expect(refused).toBeGreaterThan(TRIALS / 10);
+  expect(accepted.length).toBe(COMMITTED_OVER);
   for (const directory of accepted) {
     const registry = Registry.open(directory);
     await registry.replace([], packed(5000, 30, 77n));

@@ -127,6 +127,58 @@ describeNative('native UDP', () => {
     await close();
   });
 
+  test('how long each message waited in the socket is told before its payload, where it was asked for', async () => {
+    const waits: number[] = [];
+    const sink = { payload: () => {}, waited: (us: number) => waits.push(us) };
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    const local = { host: HOST, port: 0 };
+    const memory = { sendingBytes: 64, packetsMax: 1 };
+    const timed = await NativeUdp.open({ local, ...memory, times: true });
+    const plain = await NativeUdp.open({ local, ...memory });
+    for (const socket of [timed, plain]) {
+      const sender = await NativeUdp.connect(socket.address, 64);
+      // The system begins to note times a moment after the first socket asked for them.
+      for (let tries = 0; tries < 50 && (waits[0] ?? 0) < 15_000; tries++) {
+        waits.length = 0;
+        const began = performance.now();
+        sender.sendSegments(0, 1, 1);
+        Atomics.wait(pause, 0, 0, 20);
+        sender.sendSegments(0, 2, 2);
+        expect(socket.wait(1_000_000, false)).toBe(READABLE);
+        socket.receiveInto(sink);
+        const elapsedUs = (performance.now() - began) * 1_000;
+        for (const us of waits) expect(us).toBeLessThanOrEqual(elapsedUs);
+        if (socket === plain) break;
+      }
+      if (socket === timed) {
+        expect(waits.length).toBe(2);
+        expect(waits[0]! - waits[1]!).toBeGreaterThanOrEqual(15_000);
+      } else expect(waits).toEqual([]);
+      waits.length = 0;
+      sender.close();
+      socket.close();
+    }
+  });
+
+  test('a sink hears that something was read, its wait, its payload, and then that what others bring has no wait', async () => {
+    const heard: string[] = [];
+    const transport = await BatchUdpTransport.open({ host: HOST, port: 0, times: true }, () => {});
+    const sink: TransportSink = {
+      read: () => heard.push('read'),
+      waited: (us) => heard.push(us === 0 ? 'no wait' : 'wait'),
+      payload: () => heard.push('payload'),
+    };
+    transport.startReceiving(sink, () => {});
+    const sender = await NativeUdp.connect(transport.address, 64);
+    sender.sendSegments(0, 1, 1);
+    await until(() => heard.includes('payload'));
+    expect(heard.filter((what) => what !== 'wait')).toEqual(
+      heard.includes('wait') ? ['read', 'payload', 'no wait'] : ['read', 'no wait', 'payload', 'no wait'],
+    );
+    sender.close();
+    await transport.close();
+  });
+
   test('peers with one port at two addresses each get their own', async () => {
     const { transport, errors, close } = await pair();
     const got: string[][] = [[], []];
