@@ -275,11 +275,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   async charge(
     channelId: bigint,
     drops: bigint,
-    options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
+    options?: Parameters<MeterControl['charge']>[2],
   ): Promise<ChargeResult> {
     this.#expectRunning();
-    const made = this.#meter.charge(channelId, drops, options);
-    if (this.#raised.isEmpty) return made;
+    if (this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
+    const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };
   }
