@@ -21,6 +21,7 @@ import { ChannelTable } from '../../src/channel/table.ts';
 import { assert } from '../../src/errors.ts';
 import { AckSender } from '../../src/path/ack-sender.ts';
 import { AckStep } from '../../src/path/ack-step.ts';
+import { PathMeasures } from '../../src/path/path-measures.ts';
 import { ReceiveStep } from '../../src/path/receive-step.ts';
 import { AckRing } from '../../src/ring/ack-ring.ts';
 import { Arena, type ArenaShape } from '../../src/ring/arena.ts';
@@ -109,8 +110,7 @@ function spawn(arena: Arena, role: ThreadRole, thread: number): { ready: Promise
     path: 'portable',
     kernel: { cacheBytes: 0, threads: 0, thread: 0 },
     idle: { spins: 0, sleepMsMax: 1_000 },
-    // The net side, which is this thread, measures nothing: threads that did would wait for times that never come.
-    measuring: false,
+    measuring: true,
     udp: { host: '', port: 0, isShared: false },
     tcp: { listen: undefined, isShared: false, tls: undefined, limits: {} },
     controlPort: port2,
@@ -137,8 +137,11 @@ export async function measurePath(seconds: number, note: (line: string) => void)
   const counters = new Counters(arena, 2);
   const transport = new CountingTransport();
   const sender = new AckSender([transport], counters, nodeSystem.random);
-  const receive = new ReceiveStep(arena, ring, table, sender, counters, nodeSystem.random);
-  const acks = new AckStep(arena, new AckRing(arena, 0), sender);
+  const ackRing = new AckRing(arena, 0);
+  // The committer reads the marks of the receiver, so both measure or neither does.
+  const measures = new PathMeasures({ arena, number: 0, ring, acks: ackRing, clock: nodeSystem.clock, counters });
+  const receive = new ReceiveStep(arena, ring, table, sender, counters, nodeSystem.random, measures);
+  const acks = new AckStep(arena, ackRing, sender, measures);
   const threads = [spawn(arena, 'committer', 0), spawn(arena, 'verifier', 1)];
   await Promise.all(threads.map((thread) => thread.ready));
 

@@ -11,6 +11,7 @@ import { AnswerMarks } from '../ring/answer-marks.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ArrivalReader, ArrivalWriter } from '../ring/arrival-marks.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
+import { type Counters, counterIndex } from '../ring/counters.ts';
 import { Histograms, MEASURE } from '../ring/histogram.ts';
 import { SLOT_JUDGED_AT, SLOT_JUDGED_END } from '../ring/slot.ts';
 import type { Clock } from '../system/system.ts';
@@ -24,13 +25,19 @@ export interface PathMeasuresOptions {
   /** Where acks go to another thread. */
   acks?: AckRing | undefined;
   clock: Pick<Clock, 'monotonic'>;
+  counters: Counters;
 }
+
+const UNMEASURED = counterIndex('unmeasured');
+/** In place of the time at which a batch was judged. */
+const NOT_YET = 0;
 
 export class PathMeasures {
   readonly arrivals: ArrivalWriter;
   readonly #ring: ClaimRing;
   readonly #acks: AckRing | undefined;
   readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #counters: Counters;
   readonly #ints: Int32Array;
   readonly #histograms: Histograms;
   readonly #runs: ArrivalReader;
@@ -40,10 +47,11 @@ export class PathMeasures {
   #batchEnd: number;
   #judgedAt = 0;
 
-  constructor({ arena, number, ring, acks, clock }: PathMeasuresOptions) {
+  constructor({ arena, number, ring, acks, clock, counters }: PathMeasuresOptions) {
     this.#ring = ring;
     this.#acks = acks;
     this.#clock = clock;
+    this.#counters = counters;
     this.#ints = arena.ints;
     this.arrivals = new ArrivalWriter(arena, number, ring, () => this.now());
     this.#histograms = new Histograms(arena, number);
@@ -60,11 +68,16 @@ export class PathMeasures {
 
   // --- verifier ---
 
-  /** The batch has its verdicts, of which a committer may have seen some already. */
-  judged(first: number, count: number): void {
+  /** The batch is about to be judged. A committer may see its verdicts one by one, and must know where it ends. */
+  judging(first: number, count: number): void {
     const slot = this.#ring.slot(first);
-    this.#ints[(slot + SLOT_JUDGED_AT) >>> 2] = this.now();
-    Atomics.store(this.#ints, (slot + SLOT_JUDGED_END) >>> 2, (first + count) | 0);
+    this.#ints[(slot + SLOT_JUDGED_END) >>> 2] = (first + count) | 0;
+    this.#ints[(slot + SLOT_JUDGED_AT) >>> 2] = NOT_YET;
+  }
+
+  /** The batch has its verdicts, of which a committer may have seen some already. */
+  judged(first: number): void {
+    Atomics.store(this.#ints, (this.#ring.slot(first) + SLOT_JUDGED_AT) >>> 2, (this.now() || 1) | 0);
   }
 
   // --- committer ---
@@ -83,45 +96,72 @@ export class PathMeasures {
 
   /** The group is applied, and its slots are not free yet. Groups are applied in the order of their claims. */
   applied(group: CommitGroup): void {
-    const { end, passed, passedCount } = group;
+    const { end, passed, passedCount, writtenAt, durableAt } = group;
     const runs = this.#runs;
     let passedSeen = 0;
+    let ofGroup = 0;
+    let ofRun = 0;
+    let ofBatch = 0;
     while (this.#at !== end) {
-      if (this.#at === runs.end) runs.next();
-      if (this.#at === this.#batchEnd) this.#nextBatch(group.writtenAt);
+      if (this.#at === runs.end) {
+        ofRun = this.#endRun(ofRun, durableAt);
+        runs.next();
+      }
+      if (this.#at === this.#batchEnd) {
+        ofBatch = this.#endBatch(ofBatch, writtenAt);
+        this.#nextBatch(writtenAt);
+      }
       const upToRun = (runs.end - this.#at) >>> 0;
       const upToBatch = (this.#batchEnd - this.#at) >>> 0;
       const looked = Math.min(upToRun, upToBatch, (end - this.#at) >>> 0);
       let claims = looked;
       for (; passedSeen < passedCount && (passed[passedSeen]! - this.#at) >>> 0 < looked; passedSeen++) claims--;
-      if (claims > 0) this.#count(claims, group);
+      if (claims > 0) {
+        this.#histograms.add(MEASURE.verify, elapsed(runs.published, this.#judgedBy(writtenAt)), claims);
+        ofRun += claims;
+        ofBatch += claims;
+        ofGroup += claims;
+      }
       this.#at = (this.#at + looked) >>> 0;
     }
+    this.#endRun(ofRun, durableAt);
+    this.#endBatch(ofBatch, writtenAt);
+    this.#answers.publish();
+    if (ofGroup > 0) this.#histograms.add(MEASURE.sync, elapsed(writtenAt, durableAt), ofGroup);
     if (group.journal.count > 0) this.#histograms.add(MEASURE.group, group.accepted, 1);
   }
 
-  /** Counts claims of the run and the batch at hand. */
-  #count(claims: number, { writtenAt, durableAt }: CommitGroup): void {
+  /** Counts claims of the run at hand. */
+  #endRun(claims: number, durableAt: number): number {
+    if (claims === 0) return 0;
     const { arrived, readAt, published } = this.#runs;
-    const histograms = this.#histograms;
-    // A verifier may say when it was done after a committer has written the last of its claims.
-    const judgedAt = ((this.#judgedAt - writtenAt) | 0) > 0 ? writtenAt : this.#judgedAt;
-    histograms.add(MEASURE.queue, elapsed(arrived, readAt), claims);
-    histograms.add(MEASURE.receive, elapsed(readAt, published), claims);
-    histograms.add(MEASURE.verify, elapsed(published, judgedAt), claims);
-    histograms.add(MEASURE.commit, elapsed(judgedAt, writtenAt), claims);
-    histograms.add(MEASURE.sync, elapsed(writtenAt, durableAt), claims);
-    this.#answers.add(this.#acks?.next ?? 0, claims, arrived, durableAt);
+    this.#histograms.add(MEASURE.queue, elapsed(arrived, readAt), claims);
+    this.#histograms.add(MEASURE.receive, elapsed(readAt, published), claims);
+    if (!this.#answers.add(this.#acks?.next ?? 0, claims, arrived, durableAt)) this.#counters.add(UNMEASURED, claims);
+    return 0;
   }
 
-  /** Finds the batch that begins here. A verifier that was not quick enough to say so judged this claim at the latest then. */
+  /** Counts claims of the batch at hand. */
+  #endBatch(claims: number, writtenAt: number): number {
+    if (claims > 0) this.#histograms.add(MEASURE.commit, elapsed(this.#judgedBy(writtenAt), writtenAt), claims);
+    return 0;
+  }
+
+  /** When the batch was judged. A verifier may say so only after a committer has written the last of its claims. */
+  #judgedBy(writtenAt: number): number {
+    return ((this.#judgedAt - writtenAt) | 0) > 0 ? writtenAt : this.#judgedAt;
+  }
+
+  /** Finds the batch that begins here. If its verifier has not said when it was done, it was by `latest`. */
   #nextBatch(latest: number): void {
     const slot = this.#ring.slot(this.#at);
-    const end = Atomics.load(this.#ints, (slot + SLOT_JUDGED_END) >>> 2) >>> 0;
+    const end = this.#ints[(slot + SLOT_JUDGED_END) >>> 2]! >>> 0;
     const claims = (end - this.#at) >>> 0;
+    // Without a verifier that says so, a claim is a batch of its own.
     const isThere = claims > 0 && claims <= this.#ring.size;
+    const at = isThere ? Atomics.load(this.#ints, (slot + SLOT_JUDGED_AT) >>> 2) : NOT_YET;
     this.#batchEnd = isThere ? end : (this.#at + 1) >>> 0;
-    this.#judgedAt = isThere ? this.#ints[(slot + SLOT_JUDGED_AT) >>> 2]! >>> 0 : latest;
+    this.#judgedAt = at === NOT_YET ? latest : at >>> 0;
   }
 
   // --- sender ---
@@ -135,6 +175,7 @@ export class PathMeasures {
       this.#histograms.add(MEASURE.ack, elapsed(answers.durable, now), answers.claims);
       this.#histograms.add(MEASURE.whole, elapsed(answers.arrived, now), answers.claims);
     } while (answers.next(acksEnd));
+    answers.release();
   }
 }
 

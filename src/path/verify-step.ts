@@ -26,8 +26,10 @@ export class VerifyStep {
   step(): number {
     const count = this.#ring.reserve(this.#claimsMax);
     if (count === 0) return 0;
-    this.#backend.verifySlots(this.#ring.first, count);
-    this.#measures?.judged(this.#ring.first, count);
+    const { first } = this.#ring;
+    this.#measures?.judging(first, count);
+    this.#backend.verifySlots(first, count);
+    this.#measures?.judged(first);
     this.#ring.verified();
     return count;
   }

@@ -5,6 +5,7 @@
  * The receiver writes a run's mark before it publishes its claims; the committer, which passes every claim in order, reads
  * it before it frees them. Times are microseconds of the monotonic clock modulo 2^32.
  */
+import { assert } from '../errors.ts';
 import { ARRIVAL_MARK_BYTES, type Arena } from './arena.ts';
 import type { ClaimRing } from './claim-ring.ts';
 
@@ -115,7 +116,11 @@ export class ArrivalReader {
   /** Goes on to the run that begins where this one ends. */
   next(): void {
     const mark = this.#base + (this.end & this.#mask) * WORDS;
-    this.end = this.#words[mark + END]!;
+    const end = this.#words[mark + END]!;
+    const claims = (end - this.end) >>> 0;
+    // Without this a receiver that marks nothing would keep the committer here for ever.
+    assert(claims > 0 && claims <= this.#mask + 1, 'the receiver marks every run of claims');
+    this.end = end;
     this.arrived = this.#words[mark + ARRIVED]!;
     this.readAt = this.#words[mark + READ]!;
     this.published = this.#words[mark + PUBLISHED]!;

@@ -21,6 +21,7 @@ export const COUNTER_NAMES = [
   'syncs',
   'journalRecords',
   'journalBytes',
+  'unmeasured', // committed claims whose way to their ack is not measured, since the sending side was too far behind
   'linkGaps', // sequence numbers missing on link channels
   'refused.unknownChannel',
   'refused.badSignature',

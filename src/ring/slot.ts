@@ -10,10 +10,10 @@ import { SLOT_BYTES } from './arena.ts';
 
 export const SLOT_SOURCE = 92; // 20 bytes, see SOURCE_*
 /**
- * In the first slot of a batch, once it is judged: the sequence after the batch's last claim, and when that was, as in
- * arrival-marks.ts. In other slots there is what was there before.
+ * In the first slot of a batch: the sequence after the batch's last claim, which its verifier writes before any verdict; and
+ * when the last verdict was there, as in arrival-marks.ts, which is 0 until then. In other slots there is what was there before.
  */
-export const SLOT_JUDGED_END = 112; // u32, written after the time
+export const SLOT_JUDGED_END = 112; // u32
 export const SLOT_JUDGED_AT = 116; // u32
 export const SLOT_ROW = 120; // u32, the row in the channel table
 export const SLOT_VERDICT = 124; // i32, one of VERDICT_*, written last

@@ -61,7 +61,14 @@ export class ThreadParts {
     // A lane's acks go straight to its sockets.
     const acks = context.role === 'lane' ? undefined : ackRing;
     if (context.measuring)
-      this.measures = new PathMeasures({ arena, number: context.ring, ring, acks, clock: system.clock });
+      this.measures = new PathMeasures({
+        arena,
+        number: context.ring,
+        ring,
+        acks,
+        clock: system.clock,
+        counters: this.counters,
+      });
   }
 
   /** Milliseconds since 1970, never before a second that any thread has seen: what has expired stays expired. */

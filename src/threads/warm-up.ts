@@ -42,7 +42,7 @@ export function warmUp({ context, system }: ThreadParts): void {
   const counters = new Counters(arena, 0);
   const { clock, random } = system;
   const answers = new AckSender([new NoTransport()], counters, random);
-  const measures = context.measuring ? new PathMeasures({ arena, number: 0, ring, clock }) : undefined;
+  const measures = context.measuring ? new PathMeasures({ arena, number: 0, ring, clock, counters }) : undefined;
   const receive = new ReceiveStep(arena, ring, table, answers, counters, random, measures);
   // The loops in TypeScript are warmed even where C is used: they still handle claims that are not plain.
   for (const isNative of context.path === 'native' ? [false, true] : [false]) {
@@ -57,9 +57,10 @@ export function warmUp({ context, system }: ThreadParts): void {
       const now = clock.wall();
       receive.step(now);
       for (let count = ring.reserve(GROUP_CLAIMS_MAX); count > 0; count = ring.reserve(GROUP_CLAIMS_MAX)) {
+        measures?.judging(ring.first, count);
         for (let index = 0; index < count; index++)
           Atomics.store(arena.ints, (ring.slot(ring.first + index) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
-        measures?.judged(ring.first, count);
+        measures?.judged(ring.first);
       }
       commit.step(now);
       answers.flush();

@@ -126,7 +126,8 @@ export class Rig {
     const random = options.random ?? nodeSystem.random;
     this.sender = new AckSender([this.transport], counters, random);
     const acks = new AckRing(this.arena, 0);
-    const measures = new PathMeasures({ arena: this.arena, number: 0, ring: this.ring, acks, clock: this.clock });
+    const measuring = { arena: this.arena, number: 0, ring: this.ring, acks, clock: this.clock, counters };
+    const measures = new PathMeasures(measuring);
     this.measures = measures;
     this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random, measures);
     const isNative = (options.path ?? rigDefaults.path) === 'native';

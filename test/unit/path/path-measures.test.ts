@@ -5,10 +5,13 @@
 import { describe, expect, test, vi } from 'vitest';
 import { bucketOf, highestOf } from '../../../src/log-buckets.ts';
 import { nativePathFault } from '../../../src/path/native-path.ts';
+import { ReceiveStep } from '../../../src/path/receive-step.ts';
 import { VerifyStep } from '../../../src/path/verify-step.ts';
 import { ClaimRing } from '../../../src/ring/claim-ring.ts';
+import { Counters } from '../../../src/ring/counters.ts';
 import { Histograms, MEASURE, readHistogram } from '../../../src/ring/histogram.ts';
 import { SLOT_VERDICT, VERDICT_VALID } from '../../../src/ring/slot.ts';
+import { nodeSystem } from '../../../src/system/system.ts';
 import { random } from '../../support/random.ts';
 import { claimOf, Rig, type RigOptions, StubBackend, sourceOf } from '../../support/rig.ts';
 
@@ -280,6 +283,7 @@ test('a committer that is quicker than the verifier says when: the group’s tim
   for (let amount = 1n; amount <= 8n; amount++) rig.datagram(claimOf({ channelId: 1n, amount }), PAYER);
   rig.receive.step(rig.now);
   rig.ring.reserve(4);
+  rig.measures.judging(0, 4);
   for (let sequence = 0; sequence < 4; sequence++)
     Atomics.store(rig.arena.ints, (rig.ring.slot(sequence) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
   rig.monotonic = 2;
@@ -315,6 +319,7 @@ test('a sender that is far behind: claims are left out of what is measured, and 
   rig.ackTurn();
   expect(readHistogram(rig.arena, 0, MEASURE.whole).count).toBe(5);
   expect(readHistogram(rig.arena, 0, MEASURE.sync).count).toBe(11);
+  expect(rig.counter('unmeasured')).toBe(6);
 });
 
 test('a verifier that says when after its claims are written: they were judged by then', () => {
@@ -323,13 +328,14 @@ test('a verifier that says when after its claims are written: they were judged b
   for (let amount = 1n; amount <= 4n; amount++) rig.datagram(claimOf({ channelId: 1n, amount }), PAYER);
   rig.receive.step(rig.now);
   rig.ring.reserve(4);
+  rig.measures.judging(0, 4);
   for (let sequence = 0; sequence < 4; sequence++)
     Atomics.store(rig.arena.ints, (rig.ring.slot(sequence) + SLOT_VERDICT) >>> 2, VERDICT_VALID);
   rig.monotonic = 2;
   rig.files.before = (operation) => {
     if (operation !== 'sync') return;
     rig.monotonic = 3;
-    rig.measures.judged(0, 4);
+    rig.measures.judged(0);
     rig.monotonic = 4;
   };
   rig.commitTurn();
@@ -352,4 +358,35 @@ test('a claim is on its way until its ack has crossed to the thread that sends i
   rig.monotonic = 3;
   rig.ackStep.step(rig.now);
   expect(measured(rig).whole).toEqual([[3_007, 1]]);
+});
+
+test('a committer that sees a batch’s verdicts before its verifier is done counts the batch as a whole', () => {
+  const rig = new Rig({ ringSlots: 1_024, batchMax: 200 });
+  rig.open({ channelId: 1n });
+  const claims = Array.from({ length: 200 }, (_, index) => claimOf({ channelId: 1n, amount: BigInt(index) + 1n }));
+  rig.datagram(new Uint8Array(Buffer.concat(claims)), PAYER);
+  rig.receive.step(rig.now);
+  const add = vi.spyOn(Histograms.prototype, 'add');
+  rig.measures.judged = () => {};
+  rig.verify.step();
+  rig.commitTurn();
+  const adds = add.mock.calls.length;
+  add.mockRestore();
+  expect(readHistogram(rig.arena, 0, MEASURE.commit).count).toBe(200);
+  // Six stages and the group, not six for each claim.
+  expect(adds).toBeLessThan(10);
+});
+
+test('a receiver that measures nothing before a committer that does: it is told, and does not wait for ever', () => {
+  const rig = new Rig();
+  rig.open({ channelId: 1n });
+  rig.receive.step(rig.now);
+  const { arena, ring, table, sender } = rig;
+  const receive = new ReceiveStep(arena, ring, table, sender, new Counters(arena, 0), nodeSystem.random);
+  const bytes = new Uint8Array(claimOf({ channelId: 1n, amount: 1n }));
+  receive.now = rig.now;
+  receive.payload(bytes, new DataView(bytes.buffer), 0, bytes.length, PAYER);
+  receive.step(rig.now);
+  rig.verify.step();
+  expect(() => rig.commitTurn()).toThrow('the receiver marks every run of claims');
 });
