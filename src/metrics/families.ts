@@ -81,6 +81,11 @@ const claims: Family[] = [
     (facts) => countedEach(facts, 'dropped', ACKS_DROPPED),
   ),
   path('claimwire_link_gaps_total', 'Sequence numbers missing on link channels: claims lost on their way.', 'linkGaps'),
+  path(
+    'claimwire_unmeasured_claims_total',
+    'Committed claims that claimwire_ack_seconds leaves out: the sending side was too far behind.',
+    'unmeasured',
+  ),
 ];
 
 const latencies: Family[] = [
