@@ -191,6 +191,7 @@ export class WebProcess {
     if (this.#isOver || !this.#isReceiving) return;
     this.counts.restarts++;
     this.counts.closed = this.counts.accepted;
+    this.counts.websocketClosed = this.counts.websocketAccepted;
     if (performance.now() - this.#startedAt > STABLE_MS) this.#restartMs = RESTART_MS_MIN;
     this.#logger.warn(`web: its process ended (${how}); it is started again in ${this.#restartMs} ms`);
     this.#timer = setTimeout(() => {

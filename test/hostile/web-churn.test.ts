@@ -105,6 +105,10 @@ test(`${OFFERS} offers, a thousand a second, leave honest peers alone`, { timeou
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
   };
   const offers: Promise<void>[] = [];
+  const { pid } = await flooded.ready;
+  const memory = () => `${Math.round(residentMiB(pid))} + ${Math.round(residentMiB(webPid(pid)))} MiB`;
+  const memoryBefore = memory();
+  const answerMs: number[] = [];
   const began = performance.now();
   for (let asked = 0; offers.length < OFFERS; asked++) {
     const due = Math.min(OFFERS, performance.now() - began);
@@ -112,8 +116,11 @@ test(`${OFFERS} offers, a thousand a second, leave honest peers alone`, { timeou
     // Each is answered while the flood goes on.
     for (const wire of honest) {
       const before = wire.inbox.acks.length;
+      const sentAt = performance.now();
       await wire.send(QUESTION);
-      if (asked % 10 === 0) await expect.poll(() => wire.inbox.acks.length, { interval: 5 }).toBeGreaterThan(before);
+      if (asked % 10 !== 0) continue;
+      await expect.poll(() => wire.inbox.acks.length, { interval: 5 }).toBeGreaterThan(before);
+      answerMs.push(performance.now() - sentAt);
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -123,6 +130,15 @@ test(`${OFFERS} offers, a thousand a second, leave honest peers alone`, { timeou
   expect(statuses.get(200) ?? 0).toBeLessThanOrEqual(50 + 25 * (seconds + 1));
   const refused = { refusedRate: statuses.get(429), restarts: 0, closed: 0 };
   await expect.poll(() => webCounts(http), { timeout: 10_000 }).toMatchObject(refused);
+  if (OFFERS >= 1_000) {
+    const slowest = answerMs.sort((a, b) => a - b).at(-1)!;
+    const median = answerMs[answerMs.length >> 1]!;
+    console.info(`${OFFERS} offers in ${seconds.toFixed(1)} s: ${JSON.stringify(Object.fromEntries(statuses))}`);
+    console.info(`memory of node + web process: ${memoryBefore}, then ${memory()}`);
+    console.info(
+      `${answerMs.length} answers to honest peers: median ${median.toFixed(1)} ms, slowest ${slowest.toFixed(1)}`,
+    );
+  }
   for (const wire of honest) {
     expect(wire.isOpen).toBe(true);
     wire.close();
