@@ -61,6 +61,16 @@ export async function runLive({ admin, http, hasToken, inColour, open }: LiveOpt
   const draw = () => {
     if (!ended.signal.aborted) terminal.draw(screenLines(view, terminal.columns, terminal.rows, inColour));
   };
+  let isDue = false;
+  /** Looks of the past come together, and are drawn as one. By the node's clock they could not be told: it may be another. */
+  const drawSoon = () => {
+    if (isDue) return;
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      draw();
+    });
+  };
   const refresh = async () => {
     // What fails here, fails at the feed too, which tells it.
     if (hasToken) view.channels = await readChannels(admin, SORTS[view.sort]!).catch(() => view.channels);
@@ -80,9 +90,8 @@ export async function runLive({ admin, http, hasToken, inColour, open }: LiveOpt
       else {
         view.lost = undefined;
         view.add(look.value.sample);
-        if (look.value.isPast) continue;
       }
-      draw();
+      drawSoon();
     }
     return 0;
   } finally {

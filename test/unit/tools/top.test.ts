@@ -177,6 +177,24 @@ test('live: keys pause, sort, explain and leave, a new size is drawn, and the te
   expect(listeners()).toEqual(before);
 });
 
+test('a node whose clock is behind is drawn as its looks come', async () => {
+  const terminal = fakeTerminal();
+  const behind = (index: number, received: number) => {
+    const sample = sampleAt(index);
+    return { ...sample, at: Date.now() - 600_000 + index * 1_000, rates: { ...sample.rates, received } };
+  };
+  feed.history = [behind(0, 1)];
+  const ended = runLive({ admin: client(), http: feed.url, hasToken: false, inColour: false, open: terminal.open });
+  await until(() => /received +1\/s/.test(terminal.shown()));
+  const since = performance.now();
+  feed.send(behind(1, 77));
+  await until(() => /received +77\/s/.test(terminal.shown()));
+  // The list of channels is drawn every five seconds, and everything else with it.
+  expect(performance.now() - since).toBeLessThan(3_000);
+  terminal.input.emit('data', 'q');
+  expect(await ended).toBe(0);
+});
+
 test.each([
   ['SIGTERM', (_: ReturnType<typeof fakeTerminal>) => process.emit('SIGTERM')],
   ['a broken pipe', ({ out }: ReturnType<typeof fakeTerminal>) => out.emit('error', new Error('EPIPE'))],
@@ -198,7 +216,7 @@ test('a node that goes away is told and waited for; looks of the past come once'
   const { port } = feed;
   const looks = follow(client(), { history: 9, signal: ended.signal, retryMs: 5, silentMsMax: 10_000 });
   const next = async () => (await looks.next()).value as Look;
-  expect(await next()).toMatchObject({ sample: { at: sampleAt(0).at }, isPast: true });
+  expect(await next()).toMatchObject({ sample: { at: sampleAt(0).at } });
   await feed.stop();
   expect(await next()).toMatchObject({ lost: expect.stringMatching(/expected a claimwire node|ended the connection/) });
   expect(await next()).toMatchObject({ lost: expect.stringContaining('ECONNREFUSED') });
@@ -209,6 +227,17 @@ test('a node that goes away is told and waited for; looks of the past come once'
   expect(look).toMatchObject({ sample: { at: sampleAt(1).at } });
   ended.abort();
   expect(await looks.next()).toMatchObject({ done: true });
+});
+
+test("a node's clock that is set back hides no look", async () => {
+  const ended = new AbortController();
+  feed.history = [sampleAt(100)];
+  const looks = follow(client(), { history: 9, signal: ended.signal });
+  const at = async () => ((await looks.next()).value as { sample: { at: number } }).sample.at;
+  expect(await at()).toBe(sampleAt(100).at);
+  feed.send(sampleAt(5), sampleAt(101));
+  expect([await at(), await at()]).toEqual([sampleAt(5).at, sampleAt(101).at]);
+  ended.abort();
 });
 
 test('a silent node is lost after a while; a wrong address fails at once', async () => {
