@@ -27,7 +27,7 @@ export interface View {
   /** The looks until then, the oldest first. */
   readonly history: readonly Sample[];
   readonly stats: NodeStats | undefined;
-  /** Undefined where there is no token. */
+  /** Undefined before they are known. */
   readonly channels: ChannelView | undefined;
   readonly isPaused: boolean;
   /** Why the node is not heard of now. */
@@ -251,8 +251,7 @@ function channelLines({ channels }: View, sample: Sample, columns: number, rows:
   const lines: Line[] = [
     labelled('channels', `${grouped(open)} of ${grouped(max)}   exposure ${dropsText(sample.exposureDrops)}`),
   ];
-  if (channels === undefined)
-    return [...lines, labelled('', ["their rows need the node's token (--token-file)", 'label'])];
+  if (channels === undefined) return lines;
   const isWide = columns >= 100;
   const amount = (text: string) => text.padStart(isWide ? 18 : 15);
   const cells = (id: string, state: string, ...amounts: string[]) =>

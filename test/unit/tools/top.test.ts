@@ -88,12 +88,11 @@ test('colours are asked for, and text of a server never steers the terminal', ()
   }
 });
 
-test('a lost, a paused and an unready node are told; without a token channels are not', () => {
+test('a lost, a paused and an unready node are told', () => {
   const text = (more: Partial<View>) => screenLines({ ...VIEW, ...more }, 100, 45, false).join('\n');
   expect(text({ lost: 'ECONNREFUSED' })).toMatch(/ LOST .*lost the node: ECONNREFUSED; trying again/s);
   expect(text({ isPaused: true })).toContain(' PAUSED ');
   expect(text({ sample: sampleAt(1, { ready: false }) })).toContain(' NOT READY ');
-  expect(text({ channels: undefined })).toContain("their rows need the node's token");
 });
 
 test('figures', () => {
@@ -151,7 +150,7 @@ test('live: keys pause, sort, explain and leave, a new size is drawn, and the te
   const before = listeners();
   const { input, out, open, shown } = fakeTerminal();
   feed.history = [sampleAt(0), sampleAt(1)];
-  const ended = runLive({ admin: client(), http: feed.url, hasToken: true, inColour: false, open });
+  const ended = runLive({ admin: client(), http: feed.url, inColour: false, open });
   await until(() => shown().includes('90000000'));
   expect(input.isRaw).toBe(true);
   expect(out.text.startsWith('\x1b[?1049h\x1b[?25l')).toBe(true);
@@ -184,7 +183,7 @@ test('a node whose clock is behind is drawn as its looks come', async () => {
     return { ...sample, at: Date.now() - 600_000 + index * 1_000, rates: { ...sample.rates, received } };
   };
   feed.history = [behind(0, 1)];
-  const ended = runLive({ admin: client(), http: feed.url, hasToken: false, inColour: false, open: terminal.open });
+  const ended = runLive({ admin: client(), http: feed.url, inColour: false, open: terminal.open });
   await until(() => /received +1\/s/.test(terminal.shown()));
   const since = performance.now();
   feed.send(behind(1, 77));
@@ -202,7 +201,7 @@ test.each([
 ])('live: %s leaves the terminal as it was', async (_name, end) => {
   const terminal = fakeTerminal();
   feed.history = [sampleAt(0)];
-  const ended = runLive({ admin: client(), http: feed.url, hasToken: false, inColour: false, open: terminal.open });
+  const ended = runLive({ admin: client(), http: feed.url, inColour: false, open: terminal.open });
   await until(() => terminal.shown().includes('received'));
   end(terminal);
   expect(await ended).toBe(0);
