@@ -193,6 +193,7 @@ function threadLines(sample: Sample): Line[] {
     .map(([name, count]) => `${count} ${name}`);
   return [
     labelled('busy', shares.join('  ')),
+    ...limitLines(sample),
     labelled('ring', ...ringPieces(ring)),
     ...laneLines(lanes),
     labelled('refused', reasons(refused)),
@@ -205,6 +206,12 @@ function threadLines(sample: Sample): Line[] {
     ...ledgerLines(sample),
     [],
   ];
+}
+
+/** What holds the node back; a node before this version does not say. */
+function limitLines({ bottleneck }: Sample): Line[] {
+  if (typeof bottleneck?.text !== 'string') return [];
+  return [labelled('limit', bottleneck.cause === 'payers' ? bottleneck.text : [bottleneck.text, 'warn'])];
 }
 
 function reasons(rates: Readonly<Record<string, number>>): Piece {
