@@ -1,5 +1,7 @@
 /** `claimwire top` and `stats`, against a fake of GET /feed: the screen, keys, lines, a node that goes away, and what hostile text does. */
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { stripVTControlCharacters } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -254,6 +256,22 @@ test('a silent node is lost after a while; a wrong address fails at once', async
   await expect(follow(nowhere, { history: 0, signal: new AbortController().signal }).next()).rejects.toMatchObject({
     code: 'NODE_UNREACHABLE',
   });
+});
+
+test('a node of an earlier release, which has no feed, is named as such', async () => {
+  const old = createServer((_, response) => {
+    response.writeHead(404, { 'content-type': 'application/json' });
+    response.end('{"error":{"code":"INPUT_INVALID","message":"path: expected one of /channels, /stats"}}');
+  }).listen(0, '127.0.0.1');
+  await once(old, 'listening');
+  const admin = AdminClient.open({
+    http: `http://127.0.0.1:${(old.address() as AddressInfo).port}`,
+    tokenFile: '/none',
+  });
+  await expect(follow(admin, { history: 0, signal: new AbortController().signal }).next()).rejects.toThrow(
+    /expected a node that answers GET \/feed, got one without; it is of an earlier release/,
+  );
+  old.close();
 });
 
 test('what is no sample ends it, coded', async () => {
