@@ -94,7 +94,9 @@ test('throw-away and link channels, and those with nothing committed, are never 
   const rig = new RedeemRig();
   const row = await rig.opened();
   const redeemer = rig.redeemer();
-  for (const change of [{ throwAway: true }, { profile: 'link' as const }, { committed: 0n }]) {
+  // What the ledger paid for a claim that this node never had is committed without a signature.
+  const raised = { committed: 3n * XRP, signature: new Uint8Array(64) };
+  for (const change of [{ throwAway: true }, { profile: 'link' as const }, { committed: 0n }, raised]) {
     rig.rows.set({ ...row, ...change });
     expect(await rig.until(redeemer.redeem(row.channelId))).toMatchObject({ outcome: 'nothing', hash: null });
   }
