@@ -69,6 +69,15 @@ test('an expired channel is left alone: tesSUCCESS would pay nothing', async () 
   expect(fees(rig)).toBe(0);
 });
 
+test('a server that is behind does not make an expired channel look open', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ settleDelay: 600 });
+  await rig.askToClose(row);
+  rig.clock.advance(700_000);
+  expect((await rig.redeemer().redeem(row.channelId)).reason).toContain('it has expired');
+  expect(fees(rig)).toBe(0);
+});
+
 test('tesSUCCESS on a channel that expired meanwhile is believed only by what it delivered', async () => {
   const rig = new RedeemRig();
   const row = await rig.opened({ settleDelay: 60 });
