@@ -68,6 +68,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/control/remote.ts',
     'src/control/meter-control.ts',
     'src/control/measure-control.ts',
+    'src/control/tune-control.ts',
     'src/registry/channel-store.ts',
     'src/errors.ts',
     'src/host-port.ts',
@@ -75,6 +76,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/config.ts',
   ],
   'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
+  'src/tune': ['src/system', 'src/control', 'src/metrics', 'src/errors.ts', 'src/log.ts'],
   'src/http': [
     'protocol',
     'src/channel',
