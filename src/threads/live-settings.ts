@@ -9,6 +9,8 @@ import type { Kernel } from '../verify/kernel.ts';
 import { BATCH_MAX } from '../verify/kernel-backend.ts';
 import { SHARED_CLAIMS_MAX } from './parts.ts';
 
+/** With fewer a lane would be nothing but syncs, and answer too late for anybody to send the next claim. */
+const GROUP_CLAIMS_MIN = 64;
 /** A group that waited for longer would be most of what a payer waits for. */
 const GROUP_WAIT_MS_MAX = 16;
 /** Some 100 µs of empty turns where Atomics.pause is there. */
@@ -31,7 +33,7 @@ export class LiveSettings implements TuneControl {
     const batch = Math.min(BATCH_MAX[config.backend], isShared ? SHARED_CLAIMS_MAX : BATCH_MAX[config.backend]);
     const bounds: Partial<Record<SettingName, Bounds>> = {
       verifyBatch: { value: batch, min: 1, max: batch },
-      groupClaims: { value: GROUP_CLAIMS_MAX, min: 1, max: GROUP_CLAIMS_MAX },
+      groupClaims: { value: GROUP_CLAIMS_MAX, min: GROUP_CLAIMS_MIN, max: GROUP_CLAIMS_MAX },
       groupWaitMs: { value: 0, min: 0, max: GROUP_WAIT_MS_MAX },
       ...(isShared && { idleSpins: { value: idleSpins, min: 0, max: IDLE_SPINS_MAX } }),
     };

@@ -8,7 +8,7 @@ import type { Sample } from '../metrics/sample.ts';
 import type { Sampler } from '../metrics/sampler.ts';
 import type { Files } from '../system/files.ts';
 import { type Advice, adviceOf, type Layout } from './advice.ts';
-import type { Targets } from './score.ts';
+import type { Score, Targets } from './score.ts';
 import { loadState, saveState } from './state-file.ts';
 import { type Decision, Tuner } from './tuner.ts';
 
@@ -155,11 +155,13 @@ export class AutoTune {
   }
 }
 
-function textOf({ kind, name, before = 0, after = 0 }: Decision, from?: number, to?: number): string {
+function textOf({ kind, name, before, after }: Decision, from?: number, to?: number): string {
   if (kind === 'rest') return 'rests: nothing that it can change makes it better';
   if (kind === 'wake') return 'goes on: the load, or what a claim costs, is another';
   if (kind === 'bound') return `${name} ${from} -> ${to}: the target for memory leaves no more`;
   const [old, tried] = kind === 'keep' ? [from, to] : [to, from];
-  const figures = `${Math.round(before)} -> ${Math.round(after)} claims a second of processor time, targets counted in`;
+  const range = (of: (score: Score) => string) => `${before && of(before)} -> ${after && of(after)}`;
+  const rates = range(({ perCpuSecond }) => Math.round(perCpuSecond).toLocaleString('en-US'));
+  const figures = `${rates} claims a second of processor time, p99 ${range(({ p99Ms }) => p99Ms.toFixed(1))} ms`;
   return `${name} ${old} -> ${tried}: ${figures}: ${kind === 'keep' ? 'kept' : `undone, ${old} again`}`;
 }

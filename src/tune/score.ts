@@ -1,4 +1,4 @@
-/** What the optimiser goes by: one number for how a node does. Pure. */
+/** What the optimiser goes by: the processor time of a claim, while the targets are kept. Pure. */
 
 /** What the operator wants. A target that is left out is none. */
 export interface Targets {
@@ -34,9 +34,17 @@ export function cpuUsOf({ committed, cpu }: Observation): number {
   return (cpu * 1e6) / committed;
 }
 
-/** Claims for a second of processor time, and less by the factor by which a target is missed. More is better. */
-export function scoreOf(observation: Observation, { p99Ms, cpu }: Targets): number {
-  const late = Math.min(1, p99Ms / Math.max(observation.p99Ms, Number.MIN_VALUE));
-  const heavy = cpu === undefined ? 1 : Math.min(1, cpu / observation.cpu);
-  return (observation.committed / observation.cpu) * late * heavy;
+/** What intervals are compared by. */
+export interface Score {
+  /** Claims for a second of processor time: more is better. */
+  readonly perCpuSecond: number;
+  readonly p99Ms: number;
+  /** By what factor targets are missed; 1 where none is. */
+  readonly excess: number;
+}
+
+export function scoreOf({ committed, cpu, p99Ms }: Observation, targets: Targets): Score {
+  const late = Math.max(1, p99Ms / targets.p99Ms);
+  const heavy = targets.cpu === undefined ? 1 : Math.max(1, cpu / targets.cpu);
+  return { perCpuSecond: committed / cpu, p99Ms, excess: late * heavy };
 }

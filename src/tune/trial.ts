@@ -5,9 +5,14 @@
  * measured on both sides of the new one; a change counts when it makes more of a difference than that.
  */
 
-export const GAIN_MIN = 0.02;
+import type { Score } from './score.ts';
+
+const GAIN_MIN = 0.02;
 /** So much better is not noise: the old setting is not measured again. */
 const GAIN_CLEAR = 0.5;
+/** The factor by which targets are missed less, or more. For less of it so much more processor time is not too much. */
+const CLEARLY = 1.25;
+const LOSS_MAX = 0.1;
 /** Old intervals that differ by more were not under the same load. */
 const LIKE = 0.2;
 const PAIRS_MAX = 4;
@@ -38,43 +43,65 @@ export type Verdict = 'old' | 'new' | 'keep' | 'undo' | 'unlike';
 
 export class Trial {
   readonly #noise: Noise;
-  readonly #old: number[];
-  readonly #new: number[] = [];
+  readonly #old: Score[];
+  readonly #new: Score[] = [];
 
-  /** @param before the score under the old setting, of the interval that has just ended */
-  constructor(before: number, noise: Noise) {
+  /** @param before of the interval under the old setting that has just ended */
+  constructor(before: Score, noise: Noise) {
     this.#old = [before];
     this.#noise = noise;
   }
 
-  get before(): number {
+  get before(): Score {
     return mean(this.#old);
   }
-  get after(): number {
+  get after(): Score {
     return mean(this.#new);
   }
 
   /** After an interval with the new setting. */
-  tried(score: number): Verdict {
+  tried(score: Score): Verdict {
     this.#new.push(score);
-    const gain = this.after / this.before - 1;
-    return gain > GAIN_CLEAR && gain > 4 * this.#noise.value ? 'keep' : 'old';
+    const isClear = this.#gain > GAIN_CLEAR && this.#gain > 4 * this.#noise.value && !this.#isWorse;
+    return isClear ? 'keep' : 'old';
   }
 
   /** After an interval with the old setting again. */
-  checked(score: number): Verdict {
-    const last = this.#old.at(-1)!;
-    const noise = this.#noise.value;
-    if (Math.abs(score / last - 1) > Math.max(LIKE, 3 * noise)) return 'unlike';
-    this.#noise.add(last, score);
+  checked(score: Score): Verdict {
+    const last = this.#old.at(-1)!.perCpuSecond;
+    const isUnlike = Math.abs(score.perCpuSecond / last - 1) > Math.max(LIKE, 3 * this.#noise.value);
+    this.#noise.add(last, score.perCpuSecond);
+    if (isUnlike) return 'unlike';
     this.#old.push(score);
-    const gain = this.after / this.before - 1;
-    const error = this.#noise.value * Math.sqrt(1 / this.#old.length + 1 / this.#new.length);
-    if (gain > Math.max(GAIN_MIN, 2 * error)) return 'keep';
-    return gain < GAIN_MIN || this.#new.length >= PAIRS_MAX ? 'undo' : 'new';
+    const pairs = this.#new.length;
+    if (this.#isWorse) return 'undo';
+    // Percentiles under too much load are little but noise, so that one pair of intervals does not show that they fell.
+    if (this.#isBetter && this.#gain > -LOSS_MAX) return pairs >= 2 ? 'keep' : 'new';
+    const error = this.#noise.value * Math.sqrt(1 / this.#old.length + 1 / pairs);
+    if (this.#gain > Math.max(GAIN_MIN, 2 * error)) return 'keep';
+    return this.#gain < GAIN_MIN || pairs >= PAIRS_MAX ? 'undo' : 'new';
+  }
+
+  get #gain(): number {
+    return this.after.perCpuSecond / this.before.perCpuSecond - 1;
+  }
+  /** Whether every interval with the new setting missed the targets by clearly more, or less, than every other one. */
+  get #isWorse(): boolean {
+    return least(this.#new) > CLEARLY * most(this.#old);
+  }
+  get #isBetter(): boolean {
+    return CLEARLY * most(this.#new) < least(this.#old);
   }
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+function least(scores: readonly Score[]): number {
+  return Math.min(...scores.map(({ excess }) => excess));
+}
+function most(scores: readonly Score[]): number {
+  return Math.max(...scores.map(({ excess }) => excess));
+}
+
+function mean(scores: readonly Score[]): Score {
+  const of = (name: keyof Score) => scores.reduce((sum, score) => sum + score[name], 0) / scores.length;
+  return { perCpuSecond: of('perCpuSecond'), p99Ms: of('p99Ms'), excess: of('excess') };
 }

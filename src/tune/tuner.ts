@@ -6,7 +6,7 @@
  * round over all settings found nothing better it rests, until the load or the cost of a claim is another one.
  */
 import type { Setting, SettingName } from '../control/tune-control.ts';
-import { cpuUsOf, isTelling, type Observation, scoreOf, type Targets } from './score.ts';
+import { cpuUsOf, isTelling, type Observation, type Score, scoreOf, type Targets } from './score.ts';
 import { type Candidate, Search } from './search.ts';
 import { Noise, Trial, type Verdict } from './trial.ts';
 
@@ -16,8 +16,9 @@ const WINDOWS_UNLIKE = 2;
 const WAKE = 0.2;
 /** A candidate is given up when the load changes under its trial so often. */
 const UNLIKE_MAX = 3;
-/** Intervals left out after a change of the key cache, whose tables are made anew. */
+/** Intervals left out after a change of the key cache, whose tables are made anew; and when load begins: claims wait for tables. */
 const SETTLE = 1;
+const SETTLE_BEGIN = 3;
 
 /** What a rest began with: claims a second, and processor time for a claim. */
 export interface Reference {
@@ -35,9 +36,9 @@ export interface Decision {
   readonly from?: number;
   /** What the setting is from now on. */
   readonly to?: number;
-  /** Scores under the old and the new value. */
-  readonly before?: number;
-  readonly after?: number;
+  /** With the old and with the new value, means over the trial. */
+  readonly before?: Score;
+  readonly after?: Score;
 }
 
 export interface TunerState {
@@ -59,7 +60,7 @@ export class Tuner {
   #trial: Trial | undefined;
   #isNew = false;
   #unlike = 0;
-  #settle = 0;
+  #settle = SETTLE_BEGIN;
   #isResting: boolean;
   #reference: Reference | null;
   #window: Observation[] = [];
@@ -103,11 +104,12 @@ export class Tuner {
   observe(observation: Observation): Decision[] {
     const bound = this.#bound(observation);
     if (bound !== undefined) return bound;
-    if (this.#settle > 0) {
+    if (this.#settle > 0 && isTelling(observation)) {
       this.#settle--;
       return [];
     }
     if (!isTelling(observation)) {
+      this.#settle = SETTLE_BEGIN;
       const back = this.abandon();
       return back === undefined ? [] : [back];
     }
@@ -118,7 +120,7 @@ export class Tuner {
     return this.#go(verdict, this.#trial, this.#candidate!, score);
   }
 
-  #go(verdict: Verdict, trial: Trial, candidate: Candidate, score: number): Decision[] {
+  #go(verdict: Verdict, trial: Trial, candidate: Candidate, score: Score): Decision[] {
     const { name, from, to } = candidate;
     if (verdict === 'old') return [this.#set(false, 'back', name, to, from)];
     if (verdict === 'new') return [this.#set(true, 'try', name, from, to)];
@@ -150,7 +152,7 @@ export class Tuner {
   }
 
   /** Starts the next trial, `score` being that of the interval that has just ended; or rests. */
-  #begin(score: number): Decision[] {
+  #begin(score: Score): Decision[] {
     const candidate = this.#search.next();
     if (candidate === undefined) {
       this.#isResting = true;
