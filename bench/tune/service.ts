@@ -14,11 +14,16 @@ const { values } = parseArgs({
     set: { type: 'string', multiple: true, default: [] },
   },
 });
+/** What the optimiser told, for the bench to print. */
+const told: string[] = [];
 const serving = await serve({
   data: values.data!,
   udp: parseHostPort(values.udp!)!,
   http: parseHostPort(values.http!)!,
-  logger: lineLogger('info', 'text', (line) => process.stderr.write(`${line}\n`)),
+  logger: lineLogger('info', 'text', (line) => {
+    process.stderr.write(`${line}\n`);
+    if (line.includes('tuning: ')) told.push(line);
+  }),
   ...(values.tune && { tune: {} }),
   beforeReceiving: ({ tuning }) => {
     for (const setting of values.set) {
@@ -29,7 +34,7 @@ const serving = await serve({
 });
 const { node, http } = serving;
 
-process.on('message', () => process.send!(node.tuning.settings()));
+process.on('message', () => process.send!({ settings: node.tuning.settings(), told }));
 process.once('SIGTERM', () => {
   void serving.stop().then(() => process.exit(0));
 });

@@ -12,7 +12,7 @@ import type { Score, Targets } from './score.ts';
 import { loadState, saveState } from './state-file.ts';
 import { type Decision, Tuner } from './tuner.ts';
 
-/** Changes after which the state is saved; it is saved at the end too. */
+/** Changes after which the state is saved. It is saved with each rest, and at the end, too. */
 const SAVED_EVERY = 20;
 /** Samples in a row that must give the same advice before it is told, so that one busy second is none. */
 const ADVICE_SAMPLES = 30;
@@ -117,7 +117,8 @@ export class AutoTune {
       tables: sample.keyTables?.bytesUsed ?? 0,
     });
     for (const decision of decisions) this.#apply(decision);
-    if (this.#tuner.changes >= this.#saved + SAVED_EVERY) this.#save();
+    const hasEnded = decisions.some(({ kind }) => kind === 'rest');
+    if (hasEnded || this.#tuner.changes >= this.#saved + SAVED_EVERY) this.#save();
   }
 
   #apply(decision: Decision): void {

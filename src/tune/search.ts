@@ -1,6 +1,9 @@
 /**
  * Which setting to change to which value next: a climb along one setting at a time, with longer steps while it gets better and
  * both directions tried before it goes on to the next. Pure.
+ *
+ * Where more is mostly better, the most is tried first: a key cache that is too small for the keys in use is not better for being
+ * four times as large, and still too small.
  */
 import type { Setting, SettingName } from '../control/tune-control.ts';
 import { ladderOf } from './ladder.ts';
@@ -8,6 +11,16 @@ import { ladderOf } from './ladder.ts';
 /** Changes of one climb: after so many the settings stay, whatever was found. */
 const TRIES_MAX = 60;
 const STRIDE_MAX = 8;
+/** In the order of what they are worth. */
+const ORDER: readonly SettingName[] = [
+  'keyCacheBytes',
+  'verifyBatch',
+  'groupClaims',
+  'groupWaitMs',
+  'idleSpins',
+  'keyCacheLargePercent',
+];
+const MOST_FIRST: readonly SettingName[] = ['keyCacheBytes', 'verifyBatch', 'groupClaims'];
 /** Ladders of more steps begin with two at a time. */
 const SHORT_LADDER = 6;
 
@@ -32,6 +45,7 @@ export class Search {
   /** The setting whose turn it is, and of its visit: the step, whether one was kept, and directions found useless. */
   #visited = 0;
   #stride = 1;
+  #isMost = false;
   #hasRisen = false;
   #refusals = 0;
   #tries = 0;
@@ -39,7 +53,8 @@ export class Search {
   #isOver = false;
 
   constructor(settings: readonly Setting[]) {
-    this.#climbs = settings.map((setting) => {
+    const ordered = settings.toSorted((left, right) => ORDER.indexOf(left.name) - ORDER.indexOf(right.name));
+    this.#climbs = ordered.map((setting) => {
       const ladder = ladderOf(setting);
       return { name: setting.name, ladder, at: ladder.indexOf(setting.value), direction: 1 };
     });
@@ -93,12 +108,18 @@ export class Search {
     climb.at = this.#goal(climb);
     this.#hasRisen = true;
     this.#hasImproved = true;
-    this.#stride = Math.min(STRIDE_MAX, this.#stride * 2);
+    if (this.#isMost) climb.direction = -1;
+    else this.#stride = Math.min(STRIDE_MAX, this.#stride * 2);
+    this.#isMost = false;
   }
 
   /** It is not. */
   refused(): void {
     const climb = this.#climbs[this.#visited]!;
+    if (this.#isMost) {
+      this.#isMost = false;
+      return;
+    }
     // Where a long step was too long, a short one may not be.
     if (this.#hasRisen && this.#stride > 1) this.#stride = Math.max(1, Math.floor(this.#stride / 4));
     else if (this.#hasRisen || ++this.#refusals === 2) this.#visit(this.#visited + 1);
@@ -107,7 +128,8 @@ export class Search {
 
   #goal({ at, direction, ladder, name }: Climb): number {
     const limit = this.#limits.get(name) ?? Number.POSITIVE_INFINITY;
-    let to = Math.min(ladder.length - 1, Math.max(0, at + direction * this.#stride));
+    const wanted = this.#isMost ? ladder.length - 1 : at + direction * this.#stride;
+    let to = Math.min(ladder.length - 1, Math.max(0, wanted));
     while (to > at && ladder[to]! > limit) to--;
     return to;
   }
@@ -119,7 +141,9 @@ export class Search {
       this.#hasImproved = false;
     }
     this.#visited = index % Math.max(1, this.#climbs.length);
-    this.#stride = (this.#climbs[this.#visited]?.ladder.length ?? 0) > SHORT_LADDER ? 2 : 1;
+    const climb = this.#climbs[this.#visited];
+    this.#stride = (climb?.ladder.length ?? 0) > SHORT_LADDER ? 2 : 1;
+    this.#isMost = climb !== undefined && MOST_FIRST.includes(climb.name);
     this.#hasRisen = false;
     this.#refusals = 0;
   }

@@ -17,7 +17,7 @@ const WAKE = 0.2;
 /** A candidate is given up when the load changes under its trial so often. */
 const UNLIKE_MAX = 3;
 /** Intervals left out after a change of the key cache, whose tables are made anew; and when load begins: claims wait for tables. */
-const SETTLE = 1;
+const SETTLE = 2;
 const SETTLE_BEGIN = 3;
 
 /** What a rest began with: claims a second, and processor time for a claim. */

@@ -76,7 +76,7 @@ test('each change is told once, with what was before and after, and the state is
   tuner.stop();
   const { kept, undone, settings } = tuner.stats();
   const figures = '[0-9,]+ -> [0-9,]+ claims a second of processor time, p99 [0-9.]+ -> [0-9.]+ ms';
-  expect(logged[0]).toMatch(new RegExp(`^tuning: verifyBatch 1 -> 4: ${figures}: kept$`));
+  expect(logged[0]).toMatch(new RegExp(`^tuning: keyCacheBytes 1048576 -> 1073741824: ${figures}: kept$`));
   expect(logged.filter((line) => line.endsWith('kept'))).toHaveLength(kept);
   const undoing = new RegExp(`^tuning: [a-zA-Z]+ [0-9]+ -> [0-9]+: ${figures}: undone, [0-9]+ again$`);
   expect(logged.filter((line) => undoing.test(line))).toHaveLength(undone);
@@ -84,17 +84,20 @@ test('each change is told once, with what was before and after, and the state is
   expect(node.share).toBeGreaterThan(0.8);
 });
 
-test('it is saved after every 20 changes, and when it stops, without what was being tried', () => {
-  const node = new SyntheticNode(BAD);
+test('it is saved after every 20 changes, in a rest, and when it stops, without what was being tried', () => {
+  const node = new SyntheticNode({ ...BAD, groupWaitMs: 0, idleSpins: 0, keyCacheLargePercent: 75 });
   const tuner = tuned(node);
   tuner.start();
   const saves: number[] = [];
+  let rests = 0;
   files.before = (operation) => {
-    if (operation === 'rename') saves.push(tuner.stats().kept + tuner.stats().undone);
+    if (operation !== 'rename') return;
+    if (tuner.stats().isResting) rests++;
+    else saves.push(tuner.stats().kept + tuner.stats().undone);
   };
   const trying = () => [...node.values].some(([name, value]) => saved().settings[name] !== value);
   seconds(node, 400);
-  expect(saves.length).toBeGreaterThan(0);
+  expect([saves.length, rests]).toEqual([2, 1]);
   for (const [index, changes] of saves.entries()) expect(changes - (saves[index - 1] ?? 0)).toBeGreaterThanOrEqual(20);
   for (const [index, changes] of saves.entries()) expect(changes - (saves[index - 1] ?? 0)).toBeLessThan(23);
   seconds(node, 1);
