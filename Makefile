@@ -1,8 +1,8 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege meter-crash test test-fast test-long test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run siege meter-crash test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
-SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(addprefix test/support/,collisions.ts curve.ts)
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
@@ -49,6 +49,9 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
 
+bottlenecks: $(BUILT) $(NATIVE) ## live nodes held back on purpose, by disk, network, cores and key tables: what the bottleneck finder says
+	BOTTLENECKS=1 npx vitest run test/e2e/bottlenecks.test.ts --reporter=verbose
+
 meter-crash: $(BUILT) $(NATIVE) ## kill -9 twenty times in the middle of 10,000 charges: nothing is sold twice
 	METER_KILLS=20 METER_CHARGES=10000 npx vitest run test/integration/meter-crash.test.ts --reporter=verbose
 
@@ -92,9 +95,11 @@ $(TYPEDOC): $(INSTALLED) docs/typedoc/package-lock.json
 	npm install --prefix docs/typedoc --no-save --ignore-scripts --dry-run=false >&2
 	@touch $@
 
-$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json rolldown.config.js
+$(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json tsconfig.page.json rolldown.config.js
 	@rm -rf dist
+	npx tsc -p tsconfig.page.json
 	npx tsc -p tsconfig.json
+	@cp src/page/*.html src/page/*.css src/page/*.svg dist/src/page/
 	@npx rolldown -c --log-level warn
 	@rm dist/src/threads/boot.js.map dist/src/load/generator-thread.js.map
 	@chmod +x dist/tools/cli.js

@@ -11,7 +11,7 @@ import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import type { Channel } from './channel/row.ts';
-import { ChannelTable } from './channel/table.ts';
+import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
 import {
   backendChoice,
   keyCacheBytes,
@@ -22,6 +22,7 @@ import {
   tableCapacity,
 } from './config.ts';
 import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
+import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from './control/inspect-control.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
 import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
@@ -32,10 +33,11 @@ import type { TuneControl } from './control/tune-control.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
+import { profileThreads } from './inspect/profiler.ts';
 import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
-import { addonOrigin } from './native/addon.ts';
+import { addonFault, addonOrigin, loadAddon } from './native/addon.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { RaisedAmounts } from './registry/raised.ts';
@@ -49,7 +51,9 @@ import { Housekeeping } from './threads/housekeeping.ts';
 import { readMeasures } from './threads/lane-measures.ts';
 import { LiveSettings } from './threads/live-settings.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { Tracer } from './threads/tracer.ts';
 import { WebProcess } from './threads/web-process.ts';
+import type { ControlPort } from './transport/control-port.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
@@ -79,7 +83,7 @@ export interface NodeStartOptions extends NodeOptions {
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, ExposureControl {
+export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, InspectControl, ExposureControl {
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -95,6 +99,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #feed: CommittedFeed;
+  readonly #tracer: Tracer;
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
   readonly #exposure: ExposureWalk;
@@ -198,6 +203,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       (id, committed, to) => this.#raised.record(id, { committed, spent: this.#meter.spentOf(id), to }),
     );
     this.#feed = new CommittedFeed(this.#arena, this.#table);
+    this.#tracer = new Tracer(this.#arena);
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
   }
@@ -275,11 +281,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   async charge(
     channelId: bigint,
     drops: bigint,
-    options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
+    options?: Parameters<MeterControl['charge']>[2],
   ): Promise<ChargeResult> {
     this.#expectRunning();
-    const made = this.#meter.charge(channelId, drops, options);
-    if (this.#raised.isEmpty) return made;
+    if (this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
+    const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };
   }
@@ -317,6 +323,21 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const status = await this.#topology!.local.submit(claim, options?.signal);
     const channelId = new DataView(claim.buffer, claim.byteOffset).getBigUint64(CLAIM_CHANNEL_ID);
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
+  }
+
+  /** See InspectControl. */
+  async trace(channelId: bigint, options: TraceOptions): Promise<TraceSummary> {
+    this.#expectRunning();
+    const row = this.#table.find(highHalf(channelId), lowHalf(channelId));
+    if (row < 0 || this.#table.isRemoved(row))
+      throw new ClaimwireError('CHANNEL_UNKNOWN', `channel: expected one that is open, got ${channelId}`);
+    return this.#tracer.trace(row, options);
+  }
+  /** See InspectControl. */
+  async profile(seconds: number, signal?: AbortSignal): Promise<NodeProfile> {
+    this.#expectRunning();
+    const addonFunctions = addonFault() === undefined ? Object.keys(loadAddon<object>()) : [];
+    return { ...(await profileThreads(seconds, signal)), addonFunctions };
   }
 
   /** Shows counters of a service in this process among the node's own, under `name`. */
@@ -427,8 +448,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
-    this.#serveControl(this.#topology, ports, token);
-    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
+    const control = this.#serveControl(this.#topology, ports, token);
+    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts, control);
     this.#exposure.start();
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
   }
@@ -437,7 +458,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     return defaultIdleStrategy(availableParallelism(), rolesOf(this.config).length);
   }
 
-  #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
+  #startWeb(listen: HostPort, ports: readonly MessagePort[], control: ControlPort): Promise<WebProcess> {
     const {
       tls,
       webOrigins: origins,
@@ -452,11 +473,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       peersPerAddressMax: webPeersPerAddress,
       offersPerSecond: webOffersPerSecond,
     };
-    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, this.#logger);
+    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);
   }
 
   /** Answers the control messages of all threads' connections. */
-  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): void {
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): ControlServer {
     const server = new ControlServer({
       control: this,
       token,
@@ -466,6 +487,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       logger: this.#logger,
     });
     for (const port of ports) server.serve(port);
+    return server;
   }
 
   /** The running configuration, for the log. */
@@ -486,6 +508,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   async #stop(): Promise<NodeTotals> {
     this.#exposure.stop();
+    this.#tracer.stop();
     await this.#housekeeping?.stop();
     this.#web?.stopReceiving();
     await this.#topology?.stop();

@@ -106,6 +106,7 @@ export async function serve({
       control: node,
       ledger,
       meter: node,
+      inspect: node,
       parser,
       exposition: expositionOf(node, ledger),
       sampler,

@@ -7,7 +7,7 @@ import { adminAddress, NODE_OPTIONS } from './options.ts';
 import { write } from './output.ts';
 import { durationText } from './units.ts';
 
-type SortName = 'exposure' | 'committed' | 'expiry';
+export type SortName = 'exposure' | 'committed' | 'expiry';
 
 export const listing = defineCommand({
   name: 'channel list',
@@ -120,7 +120,12 @@ async function print(rows: AsyncIterable<RowJson> | Iterable<RowJson>, form: For
 async function sorted(rows: AsyncIterable<RowJson>, by: SortName): Promise<RowJson[]> {
   const all: RowJson[] = [];
   for await (const row of rows) all.push(row);
-  return all.sort((left, right) => compare(sortKey(left, by), sortKey(right, by)));
+  return all.sort((left, right) => compareRows(left, right, by));
+}
+
+/** For a sort: the first row is the one to look at. */
+export function compareRows(left: RowJson, right: RowJson, by: SortName): number {
+  return compare(sortKey(left, by), sortKey(right, by));
 }
 
 /** The smallest key comes first. */
@@ -134,7 +139,8 @@ function compare(left: bigint, right: bigint): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-function exposureOf({ ledger, committed, throwAway, profile }: RowJson): bigint {
+/** Drops that are committed and not paid out. */
+export function exposureOf({ ledger, committed, throwAway, profile }: RowJson): bigint {
   if (ledger !== undefined) return BigInt(ledger.exposure);
   return throwAway || profile !== 'xrpl' ? 0n : BigInt(committed);
 }

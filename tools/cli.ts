@@ -27,6 +27,8 @@ for (const stream of [process.stdout, process.stderr])
     if (isLasting) return;
     // A reader that has enough (`claimwire channel list | head`) closes the pipe, which is no failure.
     if (error.code === 'EPIPE') process.exit(0);
+    // The terminal itself is gone. Node.js wants to set it back when it ends, and aborts with a dump where that fails.
+    if (error.code === 'EIO') process.kill(process.pid, 'SIGKILL');
     throw error;
   });
 

@@ -7,6 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
 import { type Access, covers, expectScope } from '../control/access.ts';
+import type { InspectControl } from '../control/inspect-control.ts';
 import type { MeterControl } from '../control/meter-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import type { ScopedTokens } from '../control/scoped-tokens.ts';
@@ -26,11 +27,13 @@ import { Events } from './events.ts';
 import { Feed } from './feed.ts';
 import { healthRoutes } from './health.ts';
 import { Holds } from './holds.ts';
+import { inspectionRoutes } from './inspections.ts';
 import { type Ledger, ledgerRoutes } from './ledger.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { metricsRoutes } from './metrics.ts';
 import { openapiRoutes } from './openapi.ts';
+import { pageRoutes } from './page.ts';
 import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
@@ -61,6 +64,8 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** What traces and profiles come from. */
+  inspect: InspectControl;
   /** What GET /metrics tells. */
   exposition: Exposition;
   /** What GET /feed tells. */
@@ -112,9 +117,11 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...healthRoutes(control, counters, ledger),
     ...metricsRoutes(options.exposition, counters),
     ...feedRoutes(options.sampler, holds, counters),
+    ...inspectionRoutes({ control, inspect: options.inspect, holds }),
     ...ledgerRoutes(ledger),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
+    ...pageRoutes(),
   ]);
   const admin: Admin = { ...options, logger, connections, router };
   const parser = httpParser(connections);

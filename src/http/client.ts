@@ -2,20 +2,23 @@
  * The tools' and services' side of the HTTP interface: a method for each route. Main thread of their process.
  */
 import type { ChannelJson } from '../channel/parse.ts';
+import type { NodeProfile, TracedClaim, TraceSummary } from '../control/inspect-control.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import type { Sample } from '../metrics/sample.ts';
 import { REFUSED_MAX } from '../registry/import-lines.ts';
 import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
-import { type CommittedJson, readEvents } from './event-reader.ts';
+import type { EventsOptions } from './event-follower.ts';
+import { type CommittedJson, readEvents, readObjects } from './event-reader.ts';
 import { blocksOf, NEWLINE } from './import-blocks.ts';
 import type { RowJson } from './ledger.ts';
 import { NEXT_FROM_HEADER } from './listing.ts';
 import { JSON_BYTES_MAX } from './message.ts';
 import type { RedemptionJson, RedemptionResultJson } from './redemptions.ts';
-import { type AdminClientOptions, asCode, Requests } from './requests.ts';
+import { type AdminClientOptions, asCode, type RequestOptions, Requests } from './requests.ts';
 
 const REMOVALS_PER_REQUEST = 5_000;
 /** A long poll at a time: shorter than what proxies bear. */
@@ -192,20 +195,72 @@ export class AdminClient {
    * NODE_UNREACHABLE where the connection breaks; amounts are cumulative, so a new call with `snapshot` misses nothing.
    * @param options.channels only these; by default all
    * @param options.snapshot tells of the present amounts first
+   * @param options.onOpen called when the node has begun to answer
    */
-  async *events(
-    options: { channels?: readonly string[]; snapshot?: boolean; signal?: AbortSignal } = {},
-  ): AsyncGenerator<CommittedJson> {
-    const { channels = [], snapshot = false, signal } = options;
+  async *events(options: EventsOptions = {}): AsyncGenerator<CommittedJson> {
+    const { channels = [], snapshot = false, signal, onOpen } = options;
     const query = new URLSearchParams();
     if (channels.length > 0) query.set('channels', channels.join(','));
     if (snapshot) query.set('snapshot', '1');
+    yield* readEvents(this.#parts('GET', `/events?${query}`, { needsToken: true, signal }, onOpen));
+  }
+
+  /**
+   * Looks at the node, one a second, after up to `history` of the past. It ends when the node stops or `signal` aborts, and
+   * throws NODE_UNREACHABLE where the connection breaks.
+   */
+  async *samples(options: { history?: number; signal?: AbortSignal } = {}): AsyncGenerator<Sample> {
+    const { history = 0, signal } = options;
+    const parts = this.#parts('GET', `/feed?history=${history}`, { signal });
+    for await (const { value } of readObjects(parts, 'sample')) yield value as Sample;
+  }
+
+  /**
+   * Follows a channel's claims through the node for some seconds, 300 at most: claims as they leave their ring, and at the end
+   * the summary. Needs the operator's token. Throws CHANNEL_UNKNOWN or NODE_BUSY.
+   */
+  async *trace(
+    id: string,
+    options: { seconds: number; signal?: AbortSignal },
+  ): AsyncGenerator<{ claim: TracedClaim } | { summary: TraceSummary }> {
+    const path = `/channels/${encodeURIComponent(id)}/trace?seconds=${options.seconds}`;
+    const parts = this.#parts('GET', path, { needsToken: true, signal: options.signal });
+    for await (const { name, value } of readObjects(parts, 'claim', 'summary'))
+      yield name === 'claim' ? { claim: value as TracedClaim } : { summary: value as TraceSummary };
+  }
+
+  /** A CPU profile of all threads of the node over some seconds, 60 at most. Needs the operator's token. Throws NODE_BUSY. */
+  async profile(seconds: number): Promise<NodeProfile> {
+    return (await this.#requests.json('POST', `/profile?seconds=${seconds}`)) as NodeProfile;
+  }
+
+  /**
+   * What an answer that lasts brings, part by part, until `signal` aborts. The reader is cancelled here: a signal made of
+   * others (AbortSignal.any), as a request's is, may be collected as garbage while its answer goes on, and then ends nothing.
+   */
+  async *#parts(
+    method: string,
+    path: string,
+    options: RequestOptions,
+    onOpen?: () => void,
+  ): AsyncGenerator<Uint8Array> {
+    const { signal } = options;
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    const end = () => void reader?.cancel().catch(() => {});
     try {
-      const response = await this.#requests.fetch('GET', `/events?${query}`, { needsToken: true, signal });
-      yield* readEvents(response.body as AsyncIterable<Uint8Array>);
+      const response = await this.#requests.fetch(method, path, options);
+      onOpen?.();
+      reader = response.body!.getReader();
+      signal?.addEventListener('abort', end);
+      if (signal?.aborted) return;
+      for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
     } catch (error) {
       if (signal?.aborted) return;
       throw error instanceof ClaimwireError ? error : this.#requests.unreachable(error);
+    } finally {
+      signal?.removeEventListener('abort', end);
+      // Whoever leaves the loop early ends the answer too.
+      end();
     }
   }
 

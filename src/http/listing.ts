@@ -11,6 +11,7 @@ import type { Channel } from '../channel/row.ts';
 import { type Access, covers, includes } from '../control/access.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import { LARGEST_MAX, Largest } from './largest.ts';
 import { type Ledger, rowJson } from './ledger.ts';
 import type { Call } from './route.ts';
 import type { Turns } from './turns.ts';
@@ -43,6 +44,8 @@ interface ListQuery extends Reader {
   from: number;
   limit: number;
   state: string | null;
+  /** Whether the rows with the largest exposure are listed, of all channels, instead of a page in the order of opening. */
+  isByExposure: boolean;
 }
 
 export class Listings {
@@ -61,7 +64,8 @@ export class Listings {
 
   /**
    * A JSON array of `limit` rows at most from position `from`, of one `state` if asked for; the header x-next-from says where the
-   * next page begins, and is absent on the last. Who accepts NDJSON gets all rows, one a line. Throws 503 while too many run.
+   * next page begins, and is absent on the last. Who accepts NDJSON gets all rows, one a line. With `sort=exposure` the rows
+   * with the largest exposure come instead, of all channels. Throws 503 while too many run.
    */
   async list({ request, response, url, access, connection }: Call): Promise<void> {
     const isStream = (request.headers.accept ?? '').includes('application/x-ndjson');
@@ -73,7 +77,8 @@ export class Listings {
     }
     if (!isTrusted) this.#underWay++;
     try {
-      if (isStream) await this.#stream(query, response);
+      if (query.isByExposure) await this.#largest(query, response);
+      else if (isStream) await this.#stream(query, response);
       else await this.#page(query, response);
     } finally {
       if (!isTrusted) this.#underWay--;
@@ -104,6 +109,31 @@ export class Listings {
       return text;
     });
     response.end(separator === '[' ? '[]\n' : ']\n');
+  }
+
+  /** Walks over all rows, and lists those with the largest exposure. */
+  async #largest({ limit, state, isTrusted, access }: ListQuery, response: ServerResponse): Promise<void> {
+    const largest = new Largest(limit, this.#ledger);
+    for (let position = 0, more = true; more && !response.destroyed; )
+      more = await this.#turns.piece(isTrusted, () => {
+        const rows = this.#control.channels(position, PIECE_ROWS);
+        const now = this.#control.ruleSeconds;
+        for (const row of rows) {
+          if (isListed(row, state, now)) largest.add(row, position);
+          position++;
+        }
+        return rows.length > 0;
+      });
+    const rows = largest.positions.flatMap((position) => this.#control.channels(position, 1));
+    const texts = rows
+      .filter((row) => isListed(row, state, this.#control.ruleSeconds))
+      .map((row) => this.#text(row, access));
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(`[${texts.join(',')}]\n`);
   }
 
   /** Where the page ends. The header that says so comes first, so rows of the state are counted before any is sent. */
@@ -168,8 +198,8 @@ function isListed(channel: Channel, state: string | null, nowSeconds: number): b
 
 function listQuery(url: URL): Omit<ListQuery, keyof Reader> {
   for (const name of url.searchParams.keys())
-    if (name !== 'from' && name !== 'limit' && name !== 'state')
-      throw new ClaimwireError('INPUT_INVALID', `query: expected from, limit or state, got ${got(name)}`);
+    if (name !== 'from' && name !== 'limit' && name !== 'state' && name !== 'sort')
+      throw new ClaimwireError('INPUT_INVALID', `query: expected from, limit, state or sort, got ${got(name)}`);
   const state = url.searchParams.get('state');
   if (state !== null && state !== 'open' && state !== 'expired' && state !== 'closed')
     throw new ClaimwireError('INPUT_INVALID', `state: expected open, expired or closed, got ${got(state)}`);
@@ -177,9 +207,16 @@ function listQuery(url: URL): Omit<ListQuery, keyof Reader> {
     const text = url.searchParams.get(name);
     return text === null ? byDefault : Number(parseDecimal(text, minimum, maximum, name));
   };
+  const sort = url.searchParams.get('sort');
+  if (sort !== null && sort !== 'exposure')
+    throw new ClaimwireError('INPUT_INVALID', `sort: expected exposure, got ${got(sort)}`);
+  const isByExposure = sort !== null;
+  if (isByExposure && url.searchParams.has('from'))
+    throw new ClaimwireError('INPUT_INVALID', 'from: expected none with sort, which lists the largest of all channels');
   return {
     from: number('from', 0, 0n, BigInt(2 ** 32)),
-    limit: number('limit', LIMIT_DEFAULT, 1n, BigInt(LIMIT_MAX)),
+    limit: number('limit', LIMIT_DEFAULT, 1n, BigInt(isByExposure ? LARGEST_MAX : LIMIT_MAX)),
     state,
+    isByExposure,
   };
 }

@@ -9,7 +9,7 @@ import type { Access, Scope } from '../control/access.ts';
 import type { AdminConnection } from './connection.ts';
 import { HttpRefusal } from './message.ts';
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'DELETE';
 
 /** One request, once its host, its route and its token are checked. */
 export interface Call {

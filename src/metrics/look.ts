@@ -73,6 +73,15 @@ function laneSamples(before: Look, now: Look): LaneSample[] {
   }));
 }
 
+/** Of the lanes, where they are measured: a sum that is read at another instant would not be theirs. */
+function ringOf({ lanes, stats }: Look): Sample['ring'] {
+  if (lanes.length === 0) return stats.ring;
+  return {
+    depth: lanes.reduce((total, { ringDepth }) => total + ringDepth, 0),
+    slots: lanes.reduce((total, { ringSlots }) => total + ringSlots, 0),
+  };
+}
+
 function connectionsOf(counters: Counters): Sample['connections'] {
   const tcp = group(counters, 'tcp');
   const web = group(counters, 'web');
@@ -124,7 +133,7 @@ export function sampleOf(before: Look, now: Look): Sample {
     busy: Object.fromEntries(
       BUSY.map((stage) => [stage, rounded(((busyNow[stage] ?? 0) - (busyOld[stage] ?? 0)) / 1e6 / seconds)]),
     ) as Sample['busy'],
-    ring: stats.ring,
+    ring: ringOf(now),
     lanes: laneSamples(before, now),
     channels: { open: stats.channels, max: stats.channelsMax },
     exposureDrops: String(now.exposureDrops),

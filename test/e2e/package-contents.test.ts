@@ -31,9 +31,18 @@ beforeAll(async () => {
 
 const matching = (pattern: RegExp) => [...packed].filter((path) => pattern.test(path));
 
-test('no benchmarks, tests, source maps, or tools that only this repository needs', () => {
+test('no benchmarks beside peers, tests, source maps, or tools that only this repository needs', () => {
   expect(matching(/\.map$/)).toEqual([]);
-  expect(matching(/(^|\/)(bench|test)\//)).toEqual([]);
+  expect(matching(/(^|\/)test\//)).toEqual([]);
+  // What `claimwire bench` measures needs no library that is not installed with the package.
+  const own =
+    /^dist\/bench\/(framework\/|node-under-test|(codec|ring)\/measures|ring\/worker|path\/(load|latency|floor)|pool\/signed-ahead)/;
+  expect(matching(/(^|\/)bench\//).filter((path) => !own.test(path))).toEqual([]);
+  const harness = /harness\.js|autocannon|secp256k1\/bindings|tiny-secp256k1/;
+  const importing = matching(/^dist\/bench\/.*\.js$/).filter((path) =>
+    harness.test(readFileSync(join(ROOT, path), 'utf8')),
+  );
+  expect(importing).toEqual([]);
   expect(matching(/make-vectors|kernel-layout|\.built$|tsconfig|node_modules/)).toEqual([]);
   // Sources in TypeScript are published as JavaScript with its declarations.
   expect(matching(/(?<!\.d)\.ts$/)).toEqual([]);
@@ -68,6 +77,9 @@ test('every file that a packed module imports or loads by its path', () => {
   }
   expect(missing).toEqual([]);
   expect(packed).toContain('src/kernel/claimwire.wasm');
+  // The live page is served from the package, and uPlot from the package of its own.
+  for (const name of ['index.html', 'style.css', 'layout.css', 'icon.svg', 'main.js'])
+    expect(packed).toContain(`dist/src/page/${name}`);
   expect(packed).toContain('protocol/openapi.json');
 });
 

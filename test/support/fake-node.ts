@@ -17,6 +17,7 @@ import { Sampler } from '../../src/metrics/sampler.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
+import { FakeInspect } from './fake-inspect.ts';
 import type { FakeLedgerControl } from './fake-ledger-control.ts';
 import { FakeMeasures } from './fake-measures.ts';
 import { FakeMeter } from './fake-meter.ts';
@@ -133,6 +134,7 @@ export interface FakeAdmin {
   meter: FakeMeter;
   exposition: Exposition;
   measures: FakeMeasures;
+  inspect: FakeInspect;
   sampler: Sampler;
   /** The sampler's: it moves when a test moves it. */
   clock: ManualClock;
@@ -164,6 +166,7 @@ export async function startFakeAdmin(
   const meter = new FakeMeter(node.rows);
   if (more.ledger !== undefined) more.ledger.rows = node.rows;
   const measures = new FakeMeasures();
+  const inspect = new FakeInspect();
   const exposition = exposing(node, measures, more.ledger);
   const clock = new ManualClock();
   const memory = () => ({ resident: 1 << 28, limit: 1 << 32 });
@@ -178,6 +181,7 @@ export async function startFakeAdmin(
     tokens,
     control: node,
     meter,
+    inspect,
     exposition,
     parser,
     sampler,
@@ -189,6 +193,7 @@ export async function startFakeAdmin(
     meter,
     exposition,
     measures,
+    inspect,
     sampler,
     clock,
     server,

@@ -102,6 +102,8 @@ export class Chromium {
 export class Page {
   /** Errors in the console, and exceptions that nobody caught. */
   readonly faults: string[] = [];
+  /** Addresses that were asked for, once the domain `Network` is enabled. */
+  readonly requests: string[] = [];
   readonly #browser: Chromium;
   readonly #sessionId: string;
   readonly #targetId: string;
@@ -145,6 +147,7 @@ export class Page {
 
   event({ method, params = {} }: Message): void {
     if (method === 'Runtime.exceptionThrown') this.faults.push(JSON.stringify(params.exceptionDetails));
+    if (method === 'Network.requestWillBeSent') this.requests.push((params.request as { url: string }).url);
     if (method === 'Log.entryAdded') {
       const { level, text } = params.entry as { level: string; text: string };
       if (level === 'error') this.faults.push(text);

@@ -484,8 +484,8 @@ test('connections are bounded', async () => {
 });
 
 test('an address in use or not ours is a coded error', async () => {
-  const { token, node: control, meter, exposition, sampler } = admin;
-  const options = { token, control, meter, exposition, sampler, parser: inPlaceParser };
+  const { token, node: control, meter, inspect, exposition, sampler } = admin;
+  const options = { token, control, meter, inspect, exposition, sampler, parser: inPlaceParser };
   const invalid = expect.objectContaining({
     code: 'CONFIG_INVALID',
     message: expect.stringContaining('expected an address'),

@@ -186,6 +186,12 @@ test('what each route answers is what the file says', async () => {
   expect(description.paths['/events']!.get!.responses['200']!.content).toHaveProperty('text/event-stream');
   await stream.body!.cancel();
   answered.set('GET /events', new Set([200]));
+  for (const method of ['GET', 'HEAD']) {
+    await ask(method, '/', '/');
+    await ask(method, '/page/style.css', '/page/{id}');
+  }
+  await ask('GET', '/page/none.css', '/page/{id}');
+  await ask('GET', '/channels?sort=exposure&limit=3', '/channels');
   admin.sampler.listen(() => {});
   admin.clock.advance(1_000);
   const feed = await fetch(`${admin.url}/feed?history=1`);
@@ -193,6 +199,18 @@ test('what each route answers is what the file says', async () => {
   const [, sample] = /^data: (.*)$/m.exec(Buffer.from((await feed.body!.getReader().read()).value!).toString())!;
   expectValid({ $ref: '#/components/schemas/Sample' }, JSON.parse(sample!), 'a sample');
   answered.set('GET /feed', new Set([200]));
+  await ask('POST', '/profile?seconds=1', '/profile');
+  await ask('POST', '/profile?format=html', '/profile');
+  await ask('POST', '/profile?seconds=61', '/profile');
+  await ask('POST', '/profile', '/profile', undefined, { bearer: admin.tokenOf('charge') });
+  const headers = { authorization: `Bearer ${admin.token}` };
+  const trace = await (await fetch(`${admin.url}/channels/2/trace?seconds=1`, { headers })).text();
+  const told = [...trace.matchAll(/^event: (\w+)\ndata: (.*)$/gm)].map(([, name, data]) => [name!, data!] as const);
+  expect(told.map(([name]) => name)).toEqual(['claim', 'summary']);
+  const schemas = { claim: 'TracedClaim', summary: 'TraceSummary' } as Record<string, string>;
+  for (const [name, data] of told)
+    expectValid({ $ref: `#/components/schemas/${schemas[name]}` }, JSON.parse(data), `a ${name}`);
+  answered.set('GET /channels/{id}/trace', new Set([200]));
   const operations = admin.server.routes.map(({ method, path }) => `${method} ${path}`);
   expect(operations.filter((name) => ![...(answered.get(name) ?? [])].some((status) => status < 300))).toEqual([]);
 });

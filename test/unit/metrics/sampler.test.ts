@@ -92,6 +92,7 @@ test('percentiles are of what is new, over all lanes, in milliseconds', () => {
     [95, 2, 0],
     [5, 500, 7],
   ]);
+  expect(sample.ring).toEqual({ depth: 7, slots: 8_192 });
   expect(sample.groupClaims).toBe(20);
   expect(Object.keys(sample.stages)).toEqual([...STAGES]);
   expect(sample.stages.sync).toEqual({ count: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 });

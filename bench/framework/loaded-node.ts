@@ -1,0 +1,140 @@
+/**
+ * A running node of the report, and loads on it: rates, what each claim cost it, and what held it back. Main thread; node and
+ * load are processes of their own. What is acknowledged is reconciled each time (path/load.ts).
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NodeStats } from '../../src/control/node-control.ts';
+import { type Bottleneck, bottleneckOf } from '../../src/metrics/bottleneck.ts';
+import {
+  coresBetween,
+  lookAtProcessors,
+  type MachineFigures,
+  type ProcessorLook,
+} from '../../src/metrics/machine-figures.ts';
+import type { NodeUnderTest } from '../node-under-test.ts';
+import { provenLoad } from '../path/load.ts';
+import { sampleBetween } from './live-sample.ts';
+
+/** Headers of IPv4 and UDP. */
+const HEADER_BYTES = 28;
+const CLAIM_BYTES = 93;
+const ACK_BYTES = 32;
+/** How often a node is asked whether a load has begun. */
+const LOOK_MS = 100;
+
+export interface LoadRun {
+  /** Claims verified, durable and acknowledged a second. */
+  perSecond: number;
+  /** Processor nanoseconds of the claim path's stages a claim. */
+  cpuNs: number;
+  p50Ms: number;
+  p99Ms: number;
+  claimsAGroup: number;
+  claimsADatagram: number;
+  /** Bytes of datagrams with their headers a claim, in and out; acks share datagrams of 45 at best, which is assumed. */
+  inBytes: number;
+  outBytes: number;
+  /** Bytes that the process gave to the disk a claim. */
+  diskBytes: number;
+}
+
+/** Everything that is counted of a node at one moment. */
+export interface Look {
+  stats: NodeStats;
+  processors: ProcessorLook;
+  atMs: number;
+  writtenBytes: number;
+}
+
+export class LoadedNode {
+  readonly node: NodeUnderTest;
+  #drops = 0;
+
+  constructor(node: NodeUnderTest) {
+    this.node = node;
+  }
+
+  async look(): Promise<Look> {
+    const stats = await this.node.stats();
+    const processors = lookAtProcessors(this.node.pid);
+    return { stats, processors, atMs: performance.now(), writtenBytes: writtenBytes(this.node.pid) };
+  }
+
+  /** Runs `claimwire load` with these flags to its end. */
+  async load(flags: readonly string[]): Promise<LoadRun> {
+    const before = await this.look();
+    const { perSecond, step, work, committedDrops } = await provenLoad(this.node, flags, this.#drops);
+    const after = await this.look();
+    this.#drops = committedDrops;
+    const grown = (name: string) => counted(after.stats, name) - counted(before.stats, name);
+    const claims = Math.max(1, work.committed);
+    const { sync: _, ...stages } = work.stageUs;
+    return {
+      perSecond,
+      cpuNs: (Object.values(stages).reduce((sum, us) => sum + us, 0) * 1_000) / claims,
+      p50Ms: step.latency.p50Ms,
+      p99Ms: step.latency.p99Ms,
+      claimsAGroup: claims / Math.max(1, work.groups),
+      claimsADatagram: grown('received') / Math.max(1, work.datagrams),
+      inBytes: CLAIM_BYTES + (HEADER_BYTES * work.datagrams) / Math.max(1, grown('received')),
+      outBytes: ((ACK_BYTES + HEADER_BYTES / 45) * grown('acked')) / claims,
+      diskBytes: (after.writtenBytes - before.writtenBytes) / claims,
+    };
+  }
+
+  /** What holds the node back while a load with these flags runs; looks for `seconds`, `afterSeconds` after its first claims. */
+  async bottleneck(flags: readonly string[], afterSeconds: number, seconds: number): Promise<Bottleneck> {
+    const load = this.load(flags);
+    // A load that fails is reported below, after the look.
+    const idle = counted((await this.look()).stats, 'received');
+    let isRunning = true;
+    void load
+      .catch(() => {})
+      .finally(() => {
+        isRunning = false;
+      });
+    while (isRunning && counted((await this.look()).stats, 'received') === idle) await sleep(LOOK_MS);
+    await sleep(afterSeconds * 1_000);
+    const before = await this.look();
+    await sleep(seconds * 1_000);
+    const after = await this.look();
+    await load;
+    return bottleneckOf(sampleBetween(before, after), machineBetween(before, after));
+  }
+}
+
+/** The machine's figures between two looks. */
+export function machineBetween(before: Look, after: Look): MachineFigures {
+  const { verifiers, layout } = after.stats;
+  const seconds = (after.atMs - before.atMs) / 1_000;
+  const grown = (name: string) => counted(after.stats, name) - counted(before.stats, name);
+  const tables = (name: 'hitsLarge' | 'hitsSmall' | 'misses' | 'evictions') =>
+    ((after.stats.keyTables?.[name] ?? 0) - (before.stats.keyTables?.[name] ?? 0)) / seconds;
+  const misses = tables('misses');
+  const syncs = grown('syncs');
+  return {
+    ...coresBetween(before.processors, after.processors),
+    threads: verifiers,
+    committers: layout === 'lanes' ? verifiers : 1,
+    keyTables: { lookups: tables('hitsLarge') + tables('hitsSmall') + misses, misses, evictions: tables('evictions') },
+    syncMeanMs: syncs > 0 ? grown('syncWaitUs') / syncs / 1_000 : undefined,
+  };
+}
+
+/** A counter by its name in /stats, `group.reason` for those of a group; 0 where there is none. */
+export function counted({ counters }: NodeStats, name: string): number {
+  const [group, reason] = name.split('.') as [string, string | undefined];
+  const value =
+    reason === undefined ? counters[group] : (counters[group] as Record<string, number> | undefined)?.[reason];
+  return typeof value === 'number' ? value : 0;
+}
+
+/** What a process made the system write so far; 0 where the system does not say. */
+function writtenBytes(pid: number): number {
+  try {
+    return Number(/^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}

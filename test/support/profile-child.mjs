@@ -1,0 +1,30 @@
+/** Profiles threads that compute, sleep, or wait for another program, and prints what came of it. Run by test/unit/inspect/profiler.test.ts. */
+import { Worker } from 'node:worker_threads';
+import { profileThreads } from '../../dist/src/inspect/profiler.js';
+
+const BEGIN = `const { parentPort } = require('node:worker_threads');
+const word = new Int32Array(new SharedArrayBuffer(4));
+const sleep = (ms) => Atomics.wait(word, 0, 0, ms);
+function compute() { for (const at = performance.now(); performance.now() - at < 5; ); }
+parentPort.postMessage(0);
+`;
+for (const [name, code] of [
+  ['busy', 'for (;;) { compute(); sleep(5); }'],
+  ['asleep', 'sleep(600000);'],
+  ['gone', "require('node:child_process').execFileSync('sleep', ['3']);"],
+]) {
+  const worker = new Worker(BEGIN + code, { eval: true, name });
+  await new Promise((resolve) => worker.once('message', resolve));
+}
+const summary = ({ threads, silent, seconds }) => ({
+  silent,
+  seconds,
+  names: threads.map(({ name }) => name),
+  functions: threads.flatMap(({ profile }) => profile.nodes.map(({ callFrame }) => callFrame.functionName)),
+  matches: threads.map(({ profile }) => profile.samples.length === profile.timeDeltas.length),
+});
+const running = profileThreads(0.2);
+const second = await profileThreads(0.2).catch(({ code }) => code);
+const first = summary(await running);
+const aborted = summary(await profileThreads(60, AbortSignal.timeout(50)));
+process.stdout.write(JSON.stringify({ first, second, aborted }), () => process.exit());
