@@ -108,9 +108,9 @@ export class Search {
     climb.at = this.#goal(climb);
     this.#hasRisen = true;
     this.#hasImproved = true;
-    if (this.#isMost) climb.direction = -1;
-    else this.#stride = Math.min(STRIDE_MAX, this.#stride * 2);
-    this.#isMost = false;
+    this.#stride = Math.min(STRIDE_MAX, this.#stride * 2);
+    // Whether less is better still can wait for the next round: other settings may be as bad as this one was.
+    if (this.#isMost) this.#visit(this.#visited + 1);
   }
 
   /** It is not. */
