@@ -15,12 +15,14 @@ export interface Advice {
   readonly because: string;
 }
 
+/** Where more of a ring than this waits, threads are not idle: others have their cores. */
+const DEPTH_IDLE = 0.02;
 /** Of a thread's time: above it another thread helps, below it one fewer does, which makes larger batches. */
 const BUSY_HIGH = 0.85;
 const BUSY_LOW = 0.3;
 
 export function adviceOf(
-  { busy, rates }: Pick<Sample, 'busy' | 'rates'>,
+  { busy, rates, ring }: Pick<Sample, 'busy' | 'rates' | 'ring'>,
   { layout, verifiers, cores }: Layout,
 ): Advice | null {
   const isLanes = layout === 'lanes';
@@ -35,7 +37,8 @@ export function adviceOf(
       to: verifiers + 1,
       because: `they are busy ${percent}, and there are ${cores} cores`,
     };
-  if (share < BUSY_LOW && verifiers > 1 && rates.committed > 0 && total / (verifiers - 1) < BUSY_HIGH / 2)
+  const isIdle = share < BUSY_LOW && ring.depth < ring.slots * DEPTH_IDLE && rates.committed > 0;
+  if (isIdle && verifiers > 1 && total / (verifiers - 1) < BUSY_HIGH / 2)
     return { option, from: verifiers, to: verifiers - 1, because: `they are busy ${percent}` };
   return null;
 }

@@ -50,7 +50,7 @@ function tuned(node: SyntheticNode, options: TuneOptions = {}): AutoTune {
 }
 
 /** So many seconds of a loaded node. */
-function seconds(node: SyntheticNode, count: number, busy: Sample['busy'] = IDLE): void {
+function seconds(node: SyntheticNode, count: number, busy: Sample['busy'] = IDLE, waiting = 0): void {
   for (let second = 0; second < count; second++) {
     const { committed, cpu, p99Ms, resident, tables } = node.observe();
     cpuSeconds += cpu;
@@ -60,6 +60,7 @@ function seconds(node: SyntheticNode, count: number, busy: Sample['busy'] = IDLE
       rates: { committed },
       ack: { p99: p99Ms },
       busy,
+      ring: { depth: waiting, slots: 16_384 },
       memory: { resident, limit: 1e9 },
       keyTables: { bytesUsed: tables },
     } as unknown as Sample;
@@ -214,4 +215,10 @@ test('what only a start can change is advice, told when it has lasted', () => {
   expect(logged.at(-1)).toBe(`tuning: at the next start try --lanes 3 instead of 2: ${advice.because}`);
   seconds(node, 30);
   expect(tuner.stats().advice).toBeNull();
+  // One thread would do for so little; but not where claims wait, since others have the cores.
+  const calm = { ...IDLE, verify: 0.1 };
+  seconds(node, 60, calm, 4_000);
+  expect(tuner.stats().advice).toBeNull();
+  seconds(node, 60, calm);
+  expect(tuner.stats().advice).toMatchObject({ option: '--lanes', from: 2, to: 1 });
 });
