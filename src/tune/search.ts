@@ -40,6 +40,8 @@ interface Climb {
 
 export class Search {
   readonly #climbs: readonly Climb[];
+  /** How many of them are worth much; they come first. */
+  readonly #coarse: number;
   /** What may not be passed upwards, by name. */
   readonly #limits = new Map<SettingName, number>();
   /** The setting whose turn it is, and of its visit: the step, whether one was kept, and directions found useless. */
@@ -58,6 +60,7 @@ export class Search {
       const ladder = ladderOf(setting);
       return { name: setting.name, ladder, at: ladder.indexOf(setting.value), direction: 1 };
     });
+    this.#coarse = ordered.filter(({ name }) => MOST_FIRST.includes(name)).length;
     this.begin();
   }
 
@@ -65,8 +68,8 @@ export class Search {
   begin(): void {
     this.#tries = 0;
     this.#isOver = this.#climbs.length === 0;
-    this.#visit(0);
     this.#hasImproved = false;
+    this.#visit(0);
   }
 
   get values(): Record<string, number> {
@@ -134,7 +137,9 @@ export class Search {
     return to;
   }
 
-  #visit(index: number): void {
+  #visit(next: number): void {
+    // What is worth little waits until what is worth much has come to its end.
+    const index = this.#hasImproved && next === this.#coarse ? this.#climbs.length : next;
     if (index === this.#climbs.length) {
       // A round in which nothing helped is the last one.
       this.#isOver = !this.#hasImproved;
