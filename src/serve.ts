@@ -19,6 +19,7 @@ import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { Exposition } from './metrics/exposition.ts';
 import { Machine } from './metrics/machine.ts';
+import { lookAtProcessors } from './metrics/machine-figures.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
@@ -84,13 +85,15 @@ export async function serve({
     throw error;
   }
   const parser = importPool(IMPORT_THREADS);
+  const machine = new Machine(node.config.data);
   const sampler = new Sampler({
     control: node,
     exposure: node,
     measures: node,
     ledger,
     clock: nodeSystem.clock,
-    memory: nodeSystem.memory,
+    memory: () => memoryOf(machine),
+    processors: lookAtProcessors,
   });
   const tuner = tune && autoTune(node, sampler, tune, logger);
   let admin: AdminServer;
@@ -108,7 +111,7 @@ export async function serve({
       meter: node,
       inspect: node,
       parser,
-      exposition: expositionOf(node, ledger),
+      exposition: expositionOf(node, ledger, machine),
       sampler,
     });
     tuner?.start();
@@ -169,7 +172,13 @@ function autoTune(node: ClaimwireNode, sampler: Sampler, options: TuneOptions, l
   return tuner;
 }
 
-function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): Exposition {
+/** As GET /metrics tells it: pages of the registry's file, which the system takes back, do not count. */
+function memoryOf(machine: Machine): { resident: number; limit: number } {
+  const { memoryUsed, memoryLimit } = machine.state();
+  return { resident: memoryUsed, limit: memoryLimit };
+}
+
+function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined, machine: Machine): Exposition {
   const parts = {
     control: node,
     exposure: node,
@@ -178,7 +187,7 @@ function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): E
     clock: nodeSystem.clock,
     version: packageVersion(),
   };
-  return new Exposition({ ...parts, machine: new Machine(node.config.data) });
+  return new Exposition({ ...parts, machine });
 }
 
 function connectXrpl({ urls, networkId }: LedgerSettings, logger: Logger): Promise<LedgerConnection> {
