@@ -1,6 +1,7 @@
 /** A node with its HTTP admin interface, as `claimwire node` runs it. Main thread. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { DEFAULT_HTTP } from './config.ts';
 import { ScopedTokens } from './control/scoped-tokens.ts';
 import { loadAdminToken } from './control/token.ts';
@@ -23,6 +24,7 @@ import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { nodeSystem } from './system/system.ts';
+import { AutoTune, type TuneOptions } from './tune/auto-tune.ts';
 import { packageVersion } from './version.ts';
 
 /** One thread parses bulk imports, so that the claim path keeps the other cores. */
@@ -34,6 +36,8 @@ export interface ServeOptions extends NodeStartOptions {
   ledger?: LedgerOptions | undefined;
   /** Left out: claims of the ledger's channels are redeemed by hand alone. */
   redeem?: RedeemOptions | undefined;
+  /** Changes settings while the node runs, towards these targets (docs/tuning.md). Left out: settings stay. */
+  tune?: TuneOptions | undefined;
   /** Connects to the ledger's servers; default over xrpl.js. */
   connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
 }
@@ -53,6 +57,7 @@ export interface ServingNode {
 export async function serve({
   ledger: wanted,
   redeem,
+  tune,
   connect = connectXrpl,
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
@@ -80,11 +85,21 @@ export async function serve({
     throw error;
   }
   const parser = importPool(IMPORT_THREADS);
+  const machine = new Machine(node.config.data);
+  const sampler = new Sampler({
+    control: node,
+    exposure: node,
+    measures: node,
+    ledger,
+    clock: nodeSystem.clock,
+    memory: () => memoryOf(machine),
+    processors: lookAtProcessors,
+  });
+  const tuner = tune && autoTune(node, sampler, tune, logger);
   let admin: AdminServer;
   try {
     await ledger?.start();
     const { data, http, httpHosts } = node.config;
-    const machine = new Machine(data);
     admin = await startAdmin({
       ...http,
       hosts: httpHosts,
@@ -97,16 +112,9 @@ export async function serve({
       inspect: node,
       parser,
       exposition: expositionOf(node, ledger, machine),
-      sampler: new Sampler({
-        control: node,
-        exposure: node,
-        measures: node,
-        ledger,
-        clock: nodeSystem.clock,
-        memory: () => memoryOf(machine),
-        processors: lookAtProcessors,
-      }),
+      sampler,
     });
+    tuner?.start();
   } catch (error) {
     await ledger?.stop();
     await Promise.all([parser.close(), node.stop()]);
@@ -117,6 +125,7 @@ export async function serve({
     ledger,
     http: hostPortText(admin),
     stop: async () => {
+      tuner?.stop();
       await admin.close();
       await ledger?.stop();
       return node.stop();
@@ -142,6 +151,25 @@ function ledgerService(
   const service = new LedgerService({ ...parts, settings, node, redeemer, creator });
   service.restore();
   return service;
+}
+
+function autoTune(node: ClaimwireNode, sampler: Sampler, options: TuneOptions, logger: Logger): AutoTune {
+  const { layout, data } = node.config;
+  const tuner = new AutoTune({
+    tuning: node.tuning,
+    sampler,
+    options,
+    layout: { layout, verifiers: node.verifiers, cores: availableParallelism() },
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    },
+    files: nodeSystem.files,
+    data,
+    logger,
+  });
+  node.addStats('tuning', () => tuner.stats());
+  return tuner;
 }
 
 /** As GET /metrics tells it: pages of the registry's file, which the system takes back, do not count. */

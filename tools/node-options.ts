@@ -4,11 +4,12 @@ import { FEE_MAX_DROPS, type RedeemOptions } from '../src/ledger/redeem-options.
 import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { type Logger, lineLogger } from '../src/log.ts';
 import type { ServeOptions } from '../src/serve.ts';
+import type { TuneOptions } from '../src/tune/auto-tune.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { drops, hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
 import { complain } from './output.ts';
-import { count, duration, size } from './units.ts';
+import { count, decimal, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
 const TLS = 'TCP and TLS:';
@@ -16,6 +17,7 @@ const WEB = 'WebSocket and WebRTC (docs/transports.md):';
 const MACHINE = 'How it uses the machine:';
 const DURABLE = 'What is on the disk:';
 const LEDGER = 'The XRP Ledger (docs/ledger.md):';
+const TUNE = 'Tuning itself (docs/tuning.md):';
 const LOG = 'What it says (on stderr):';
 const CONNECTIONS_MAX = 65_536;
 
@@ -208,6 +210,32 @@ export const SERVER_OPTIONS = {
     read: count(16, 65_536),
     group: MACHINE,
   },
+  'auto-tune': {
+    description:
+      'changes batches, waits and the key cache while it runs, keeps what measures better, and undoes the rest',
+    group: TUNE,
+  },
+  'target-p99': {
+    value: 'MS',
+    description: 'what 99 of 100 claims should take from arrival to ack, like 20ms',
+    defaultText: '100ms',
+    read: duration('ms', 1, 60_000),
+    group: TUNE,
+  },
+  'target-cpu': {
+    value: 'CORES',
+    description: 'cores that the process should not exceed, like 1.5',
+    defaultText: 'none',
+    read: decimal(0.05, 1_024),
+    group: TUNE,
+  },
+  'target-memory': {
+    value: 'SIZE',
+    description: 'memory of the process that the key cache should leave in bounds, like 2G',
+    defaultText: 'none',
+    read: size,
+    group: TUNE,
+  },
   verify: {
     value: 'NAME',
     description:
@@ -324,6 +352,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     ...(tls && { tls }),
     ledger: ledgerOptions(values),
     redeem: redeemOptions(values),
+    tune: tuneOptions(values),
   };
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)
@@ -337,6 +366,13 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
   return options;
+}
+
+function tuneOptions(values: Values<typeof SERVER_OPTIONS>): TuneOptions | undefined {
+  const { 'target-p99': targetP99Ms, 'target-cpu': targetCpu, 'target-memory': targetMemory } = values;
+  if (values['auto-tune']) return { targetP99Ms, targetCpu, targetMemory };
+  if (targetP99Ms === undefined && targetCpu === undefined && targetMemory === undefined) return undefined;
+  return usage('--auto-tune: expected it, as a --target- is there, got nothing');
 }
 
 function ledgerOptions(values: Values<typeof SERVER_OPTIONS>): LedgerOptions | undefined {

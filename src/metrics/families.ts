@@ -190,6 +190,37 @@ const keyCache: Family[] = [
   ),
 ];
 
+/** What src/tune shows in /stats, where it is on. */
+interface Tuning {
+  readonly settings: readonly { readonly name: string; readonly value: number }[];
+  readonly kept: number;
+  readonly undone: number;
+}
+
+function tuningOf({ beside }: Facts): Tuning | undefined {
+  return beside.tuning as Tuning | undefined;
+}
+
+const tuning: Family[] = [
+  labelled(
+    'gauge',
+    'claimwire_tuning_setting',
+    'Settings that --auto-tune may change, as they are now.',
+    'setting',
+    (facts) => tuningOf(facts)?.settings.map(({ name, value }) => [name, value] as const) ?? [],
+  ),
+  labelled(
+    'counter',
+    'claimwire_tuning_changes_total',
+    'Changes that --auto-tune has tried, by what became of them, those of earlier starts included.',
+    'outcome',
+    (facts) => [
+      ['kept', tuningOf(facts)?.kept],
+      ['undone', tuningOf(facts)?.undone],
+    ],
+  ),
+];
+
 const money: Family[] = [
   gauge('claimwire_channels', 'Channels that the node has.', ({ stats }) => stats.channels),
   gauge('claimwire_channels_max', 'Channels that there is room for.', ({ stats }) => stats.channelsMax),
@@ -274,4 +305,12 @@ function seconds(microseconds: number | undefined): number | undefined {
   return microseconds === undefined ? undefined : microseconds / MICROSECONDS;
 }
 
-export const NODE_FAMILIES: readonly Family[] = [...process_, ...claims, ...latencies, ...store, ...keyCache, ...money];
+export const NODE_FAMILIES: readonly Family[] = [
+  ...process_,
+  ...claims,
+  ...latencies,
+  ...store,
+  ...keyCache,
+  ...tuning,
+  ...money,
+];

@@ -69,6 +69,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/control/inspect-control.ts',
     'src/control/meter-control.ts',
     'src/control/measure-control.ts',
+    'src/control/tune-control.ts',
     'src/registry/channel-store.ts',
     'src/errors.ts',
     'src/host-port.ts',
@@ -77,6 +78,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'src/inspect': ['src/control/inspect-control.ts', 'src/errors.ts'],
   'src/metrics': ['src/system', 'src/control', 'src/errors.ts'],
+  'src/tune': ['src/system', 'src/control', 'src/metrics', 'src/errors.ts', 'src/log.ts'],
   'src/page': ['src/metrics/sample.ts'],
   'src/http': [
     'protocol',
