@@ -28,6 +28,8 @@ export interface RedeemerOptions {
   logger: Logger;
   /** Drops that a redemption may cost. */
   feeMaxDrops: bigint;
+  /** Called with a channel that was paid, and the drops paid in all. Must not throw. */
+  onPaid?: (ledgerChannelId: Uint8Array, drops: bigint) => void;
 }
 
 /** A server queues ten transactions of an account; the others of these wait here. */
@@ -205,6 +207,8 @@ export class Redeemer {
     const endedAt = Math.floor(clock.wall() / 1_000);
     const end = final === 'never' ? neverValidated(preliminary) : endOfFinal(pending, final);
     const ended = await this.#journal.end(pending, { ...end, endedAt });
+    if (ended.state === 'paid')
+      this.#options.onPaid?.(Buffer.from(pending.ledgerChannelId, 'hex'), pending.balanceBefore + ended.paid);
     const text = `redeem ${ended.channelId}: ${ended.state}, ${ended.paid} drops, ${ended.reason}, ${ended.hash}`;
     if (ended.state === 'failed') logger.error(text);
     else logger.info(text);

@@ -183,6 +183,11 @@ export class LedgerService implements LedgerControl {
     return () => this.#listeners.delete(tell);
   }
 
+  /** To be told what a redemption has paid: drops in all, as its metadata has it. */
+  paid(ledgerChannelId: Uint8Array, drops: bigint): Promise<void> {
+    return this.#watcher.paid(ledgerChannelId, drops);
+  }
+
   async openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel> {
     const { sight, channel } = await this.#reader.channel(ledgerChannelId);
     if (channel === undefined)

@@ -14,8 +14,8 @@ const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 /** Where nodes are started cold (vitest.config.ts), one has a single lane, unless its test has a say in its threads. */
 const LANES = process.env.CLAIMWIRE_WARM_UP === 'off' && nativeUdpFault() === undefined ? ['--lanes', '1'] : [];
 /** Flags, and variables of the environment, that choose threads or that lanes cannot be with. */
-const THREADS_FLAG = /^--(lanes|layout|verifiers|config|backend|sockets)\b/;
-const THREADS_VARIABLE = /^CLAIMWIRE_(LANES|LAYOUT|VERIFIERS|CONFIG|BACKEND|SOCKETS)$/;
+const THREADS_FLAG = /^--(lanes|layout|verifiers|config|backend|sockets|path)\b/;
+const THREADS_VARIABLE = /^CLAIMWIRE_(LANES|LAYOUT|VERIFIERS|CONFIG|BACKEND|SOCKETS|PATH)$/;
 
 export interface ReadyLine {
   event: 'ready';
@@ -64,8 +64,11 @@ export class NodeProcess {
   ) {
     if (!existsSync(cli)) throw new Error(`${cli}: expected the compiled command line, got nothing; run make build`);
     const env = { ...process.env, ...options.env };
+    // Another copy of the program may lack what lanes need.
     const isChosen =
-      flags.some((flag) => THREADS_FLAG.test(flag)) || Object.keys(env).some((name) => THREADS_VARIABLE.test(name));
+      cli !== CLI ||
+      flags.some((flag) => THREADS_FLAG.test(flag)) ||
+      Object.keys(env).some((name) => THREADS_VARIABLE.test(name));
     const lanes = isChosen ? [] : LANES;
     const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...lanes, ...flags];
     const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
