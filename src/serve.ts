@@ -21,6 +21,8 @@ import { Machine } from './metrics/machine.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
+import { type ExportedSpans, openSpans } from './spans/open-telemetry.ts';
+import type { SpanOptions } from './spans/settings.ts';
 import { nodeSystem } from './system/system.ts';
 import { packageVersion } from './version.ts';
 
@@ -33,6 +35,8 @@ export interface ServeOptions extends NodeStartOptions {
   ledger?: LedgerOptions | undefined;
   /** Left out: claims of the ledger's channels are redeemed by hand alone. */
   redeem?: RedeemOptions | undefined;
+  /** Left out: no spans. With it, those of charges and redemptions go to a collector of OpenTelemetry. */
+  otel?: SpanOptions | undefined;
   /** Connects to the ledger's servers; default over xrpl.js. */
   connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
 }
@@ -42,6 +46,8 @@ export interface ServingNode {
   node: ClaimwireNode;
   /** Where the node is connected to the XRP Ledger. */
   ledger: LedgerService | undefined;
+  /** Where spans are asked for. */
+  spans: ExportedSpans | undefined;
   /** Where the admin interface listens, `H:P`. */
   http: string;
   /** Stops the admin interface first, so that no request reaches a stopping node. */
@@ -52,12 +58,15 @@ export interface ServingNode {
 export async function serve({
   ledger: wanted,
   redeem,
+  otel,
   connect = connectXrpl,
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
+  const warn = (line: string) => logger.warn(line);
+  const spans = otel && (await openSpans(otel, { warn, version: packageVersion() }));
   const settings = wanted && resolveLedger(wanted);
   const wallet = settings && redeem && (await openWallet(redeem.wallet, settings.account));
   const connection = settings && (await connect(settings, logger));
@@ -68,14 +77,17 @@ export async function serve({
       ...options,
       beforeReceiving: (started) => {
         const redeeming = wallet && redeem && { ...redeem, wallet };
-        const service = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        const parts = { connection: connection!, logger, spans };
+        const service = settings && ledgerService(started, settings, parts, redeeming);
         if (service !== undefined) started.useLedgerStates((channelId) => service.state(channelId));
+        if (service !== undefined && redeeming) started.addStats('redemptions', () => service.redemptionTotals() ?? {});
+        if (spans !== undefined) started.useSpans(spans);
         ledger = service;
         options.beforeReceiving?.(started);
       },
     });
   } catch (error) {
-    await connection?.close();
+    await Promise.all([connection?.close(), spans?.close()]);
     throw error;
   }
   const parser = importPool(IMPORT_THREADS);
@@ -92,6 +104,7 @@ export async function serve({
       control: node,
       ledger,
       meter: node,
+      spans,
       inspect: node,
       parser,
       exposition: expositionOf(node, ledger),
@@ -106,17 +119,20 @@ export async function serve({
     });
   } catch (error) {
     await ledger?.stop();
-    await Promise.all([parser.close(), node.stop()]);
+    await Promise.all([parser.close(), node.stop(), spans?.close()]);
     throw error;
   }
   return {
     node,
     ledger,
+    spans,
     http: hostPortText(admin),
     stop: async () => {
       await admin.close();
       await ledger?.stop();
-      return node.stop();
+      const totals = await node.stop();
+      await spans?.close();
+      return totals;
     },
   };
 }
@@ -125,8 +141,7 @@ export async function serve({
 function ledgerService(
   node: ClaimwireNode,
   settings: LedgerSettings,
-  connection: LedgerConnection,
-  logger: Logger,
+  { connection, logger, spans }: { connection: LedgerConnection; logger: Logger; spans: ExportedSpans | undefined },
   redeeming: (Omit<RedeemOptions, 'wallet'> & { wallet: Wallet }) | undefined,
 ): LedgerService {
   const { sideTables: tables } = node;
@@ -134,7 +149,8 @@ function ledgerService(
   const parts = { connection, tables, clock, logger };
   const { wallet, feeMaxDrops = FEE_MAX_DROPS, ...policy } = redeeming ?? {};
   const redeemer =
-    wallet && ((of: LedgerService) => autoRedeemer({ ...parts, control: node, wallet, feeMaxDrops, policy }, of));
+    wallet &&
+    ((of: LedgerService) => autoRedeemer({ ...parts, spans, control: node, wallet, feeMaxDrops, policy }, of));
   const creator = (of: LedgerService) => new ChannelCreator({ ...parts, settings, node, service: of });
   const service = new LedgerService({ ...parts, settings, node, redeemer, creator });
   service.restore();

@@ -28,6 +28,8 @@ export interface ChargeOptions {
   key?: string | undefined;
   wait?: boolean;
   signal?: AbortSignal | undefined;
+  /** See Charge. */
+  committing?: Charge['committing'];
 }
 
 export interface ChargeLimits {
@@ -64,6 +66,7 @@ export class Charges {
   readonly #behind: BehindLog;
   #undecided = 0;
   #made = 0;
+  #refunded = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
 
@@ -89,9 +92,17 @@ export class Charges {
   get made(): number {
     return this.#made;
   }
+  /** The refunds among them. */
+  get refunded(): number {
+    return this.#refunded;
+  }
 
   /** See MeterControl. */
-  charge(channelId: bigint, drops: bigint, { key, wait = true, signal }: ChargeOptions = {}): Promise<ChargeResult> {
+  charge(
+    channelId: bigint,
+    drops: bigint,
+    { key, wait = true, signal, committing }: ChargeOptions = {},
+  ): Promise<ChargeResult> {
     // What is thrown here rejects.
     return new Promise((resolve, reject) => {
       checkCharge(drops, key);
@@ -102,7 +113,18 @@ export class Charges {
       if (ledgerChannelId === undefined) throw unknownChannel(channelId);
       const account = this.#accounts.get(ledgerChannelId);
       const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
-      const charge = { account, channelId, drops, name, waits: wait, resolve, reject, spent: 0n, committed: 0n };
+      const charge = {
+        account,
+        channelId,
+        drops,
+        name,
+        waits: wait,
+        resolve,
+        reject,
+        committing,
+        spent: 0n,
+        committed: 0n,
+      };
       this.#undecided++;
       account.fresh.add(signal === undefined ? charge : this.#abortable(charge, signal));
       this.#decideSoon(account);
@@ -255,6 +277,7 @@ export class Charges {
   }
 
   async #commit({ booked, logged, accounts }: Round): Promise<void> {
+    for (const { committing } of booked) committing?.(booked.length);
     const changes = this.#log.changes(logged);
     for (const { ledgerChannelId, booked: drops } of accounts)
       changes.push({ table: SPENT_TABLE, key: ledgerChannelId, value: encodeSpent(drops) });
@@ -277,6 +300,7 @@ export class Charges {
     if (isCommitted) this.#made += booked.length;
     for (const charge of booked) {
       const { channelId, drops, spent, committed } = charge;
+      if (isCommitted && drops < 0n) this.#refunded++;
       if (isCommitted) this.#answer(charge, { channelId, drops, spent, committed, repeated: false });
       else this.#refuse(charge, failure);
     }
