@@ -132,6 +132,7 @@ class OpenTelemetrySpans implements ExportedSpans {
   }
 
   async close(): Promise<void> {
+    this.#sampler.stop();
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, CLOSE_MS_MAX);

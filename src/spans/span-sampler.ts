@@ -2,7 +2,7 @@
  * Which of the operations get a span. A node may make 20,000 charges a second; of these a share is taken, and never more than
  * so many in a second. Main thread.
  */
-import type { System } from '../system/system.ts';
+import type { Clock } from '../system/system.ts';
 import type { TraceContext } from './trace-context.ts';
 
 export interface SamplingSettings {
@@ -14,31 +14,28 @@ export interface SamplingSettings {
 
 export class SpanSampler {
   readonly #settings: SamplingSettings;
-  readonly #clock: Pick<System['clock'], 'monotonic'>;
   readonly #chance: () => number;
-  /** When the second began, and what it has left. */
-  #since: number;
+  /** What the second has left. */
   #left: number;
   /** Operations that their share or their caller chose, and that the limit left out. */
   limited = 0;
+  /** Ends the counting of seconds. */
+  readonly stop: () => void;
 
   /** @param chance from 0 to below 1 */
-  constructor(settings: SamplingSettings, clock: Pick<System['clock'], 'monotonic'>, chance: () => number) {
+  constructor(settings: SamplingSettings, clock: Pick<Clock, 'every'>, chance: () => number) {
     this.#settings = settings;
-    this.#clock = clock;
     this.#chance = chance;
-    this.#since = clock.monotonic();
     this.#left = settings.perSecondMax;
+    // A timer, since to ask the clock would be most of what a charge without a span costs.
+    this.stop = clock.every(1_000, () => {
+      this.#left = settings.perSecondMax;
+    });
   }
 
   /** A caller that takes spans decides for us as well, within the limit. */
   takes(caller: TraceContext | undefined): boolean {
     if (caller === undefined ? this.#chance() >= this.#settings.ratio : !caller.isSampled) return false;
-    const now = this.#clock.monotonic();
-    if (now - this.#since >= 1_000) {
-      this.#since = now;
-      this.#left = this.#settings.perSecondMax;
-    }
     if (this.#left > 0) {
       this.#left--;
       return true;

@@ -58,3 +58,20 @@ test('a few spans leave within a second; a fault is told once until it is mended
   await turn();
   expect(queue.counters).toMatchObject({ failed: 3, exported: 1 });
 });
+
+test('at the end a collector that refuses is not asked for each batch that waits', async () => {
+  let asked = 0;
+  const queue = new SpanQueue<number>(
+    async () => {
+      asked++;
+      throw new Error('refused');
+    },
+    new ManualClock(),
+    () => {},
+  );
+  for (let span = 0; span < 3_000; span++) queue.add(span);
+  await turn();
+  const before = asked;
+  await queue.close();
+  expect(asked - before).toBeLessThanOrEqual(1);
+});
