@@ -19,6 +19,8 @@ declare module 'autocannon' {
     errors: number;
     timeouts: number;
     non2xx: number;
+    /** By status code. */
+    statusCodeStats: Record<string, { count: number }>;
     '2xx': number;
     /** Milliseconds, whole. */
     latency: { p50: number; p99: number };

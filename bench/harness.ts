@@ -13,6 +13,8 @@ export type Figures = Record<string, number>;
 export interface BenchContext {
   /** `--quick`: the whole bench with all repeats takes less than 50 s. */
   readonly quick: boolean;
+  /** Flags of the bench's own that were given. */
+  readonly flags: ReadonlySet<string>;
   /** 0-based number of this repeat. */
   readonly repeat: number;
   /** Prints something about the run that is not a figure. */
@@ -26,6 +28,17 @@ export interface BenchOptions {
   backend?: string;
   /** How many repeats a figure is the median of; 3 with `--quick`. */
   repeats?: number;
+  /** Flags of its own, without the dashes. */
+  flags?: readonly string[];
+  /** The figures as a table of the docs, for `--markdown`. */
+  markdown?: (figures: Figures) => string;
+}
+
+interface Flags {
+  json: boolean;
+  quick: boolean;
+  markdown: boolean;
+  own: ReadonlySet<string>;
 }
 
 const REPEATS = 5;
@@ -39,13 +52,14 @@ export async function runBench(
   options: BenchOptions,
   measure: (context: BenchContext) => Figures | Promise<Figures>,
 ): Promise<void> {
-  const flags = parseFlags(options.name);
+  const flags = parseFlags(options);
   if (flags === undefined) return;
   const repeats = Math.min(options.repeats ?? REPEATS, flags.quick ? REPEATS_QUICK : Number.POSITIVE_INFINITY);
-  const note = (line: string) => (flags.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const note = (line: string) => (flags.json || flags.markdown ? process.stderr : process.stdout).write(`${line}\n`);
   const runs: Figures[] = [];
   try {
-    for (let repeat = 0; repeat < repeats; repeat++) runs.push(await measure({ quick: flags.quick, repeat, note }));
+    for (let repeat = 0; repeat < repeats; repeat++)
+      runs.push(await measure({ quick: flags.quick, flags: flags.own, repeat, note }));
   } catch (error) {
     process.stderr.write(`bench ${options.name}: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
     process.exitCode = 1;
@@ -53,6 +67,7 @@ export async function runBench(
   }
   const subject = { machine: machineName(), node: process.version, backend: options.backend ?? 'none' };
   if (flags.json) process.stdout.write(`${JSON.stringify({ ...subject, figures: medians(runs) })}\n`);
+  else if (flags.markdown) printMarkdown(options, subject, medians(runs));
   else printTable(options.name, subject, runs);
 }
 
@@ -62,22 +77,31 @@ function machineName(): string {
   return `${cores[0]?.model.trim() ?? 'unknown CPU'}, ${cores.length} cores, ${type()} ${release()}`;
 }
 
-function parseFlags(name: string): { json: boolean; quick: boolean } | undefined {
+function parseFlags({ name, flags = [], markdown }: BenchOptions): Flags | undefined {
+  const known = ['json', 'quick', ...(markdown ? ['markdown'] : []), ...flags];
+  const usage = known.map((flag) => `[--${flag}]`).join(' ');
   try {
     const { values } = parseArgs({
       options: {
-        json: { type: 'boolean', default: false },
-        quick: { type: 'boolean', default: false },
+        ...Object.fromEntries(known.map((flag) => [flag, { type: 'boolean' as const, default: false }])),
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
-    if (!values.help) return { json: values.json, quick: values.quick };
-    process.stdout.write(`usage: npm run bench:${name} -- [--json] [--quick]\n`);
+    const given = new Set(Object.keys(values).filter((flag) => values[flag as keyof typeof values]));
+    const own = new Set(flags.filter((flag) => given.has(flag)));
+    if (!given.has('help'))
+      return { json: given.has('json'), quick: given.has('quick'), markdown: given.has('markdown'), own };
+    process.stdout.write(`usage: npm run bench:${name} -- ${usage}\n`);
   } catch (error) {
-    process.stderr.write(`bench ${name}: expected [--json] [--quick]: ${(error as Error).message}\n`);
+    process.stderr.write(`bench ${name}: expected ${usage}: ${(error as Error).message}\n`);
     process.exitCode = 2;
   }
   return undefined;
+}
+
+function printMarkdown({ name, markdown }: BenchOptions, subject: Record<string, string>, figures: Figures): void {
+  const from = `${subject.machine}, Node ${subject.node}, backend ${subject.backend}`;
+  process.stdout.write(`${markdown!(figures)}\n\n\`npm run bench:${name}\` on ${from}.\n`);
 }
 
 function sorted(runs: readonly Figures[], name: string): number[] {
@@ -114,7 +138,7 @@ function printTable(name: string, subject: Record<string, string>, runs: readonl
 }
 
 /** Four significant digits below 10,000, whole numbers with separators above. */
-function readable(value: number): string {
+export function readable(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   return Math.abs(value) >= 10_000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(4)));
 }

@@ -52,6 +52,7 @@ import { readMeasures } from './threads/lane-measures.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { Tracer } from './threads/tracer.ts';
 import { WebProcess } from './threads/web-process.ts';
+import type { ControlPort } from './transport/control-port.ts';
 import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
@@ -275,11 +276,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   async charge(
     channelId: bigint,
     drops: bigint,
-    options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
+    options?: Parameters<MeterControl['charge']>[2],
   ): Promise<ChargeResult> {
     this.#expectRunning();
-    const made = this.#meter.charge(channelId, drops, options);
-    if (this.#raised.isEmpty) return made;
+    if (this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
+    const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };
   }
@@ -450,13 +451,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       clock: nodeSystem.clock,
       onFailure: (error) => this.#failBy(error),
     });
-    this.#serveControl(this.#topology, ports, token);
-    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts);
+    const control = this.#serveControl(this.#topology, ports, token);
+    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts, control);
     this.#exposure.start();
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
   }
 
-  #startWeb(listen: HostPort, ports: readonly MessagePort[]): Promise<WebProcess> {
+  #startWeb(listen: HostPort, ports: readonly MessagePort[], control: ControlPort): Promise<WebProcess> {
     const {
       tls,
       webOrigins: origins,
@@ -471,11 +472,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       peersPerAddressMax: webPeersPerAddress,
       offersPerSecond: webOffersPerSecond,
     };
-    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, this.#logger);
+    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);
   }
 
   /** Answers the control messages of all threads' connections. */
-  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): void {
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): ControlServer {
     const server = new ControlServer({
       control: this,
       token,
@@ -485,6 +486,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       logger: this.#logger,
     });
     for (const port of ports) server.serve(port);
+    return server;
   }
 
   /** The running configuration, for the log. */

@@ -17,7 +17,7 @@ import { asUsage, usage } from './args.ts';
 import type { LoadValues } from './load.ts';
 import { adminAddress } from './options.ts';
 
-const SOCKETS_DEFAULT = { udp: LOAD_DEFAULTS.sockets, tcp: 4, ws: 4, 'webrtc+http': 4 } as const;
+const SOCKETS_DEFAULT = { udp: LOAD_DEFAULTS.sockets, tcp: 4, tls: 4, ws: 4, 'webrtc+http': 4 } as const;
 const CORPUS_CLAIMS_MAX = 40_000_000;
 
 /** Throws USAGE, or NODE_UNREACHABLE when the node's name has no address. */
@@ -84,7 +84,9 @@ function atMost(value: number, channels: number, flag: string): number {
 
 /** Reads HOST:PORT after the scheme; a name is looked up once. */
 async function readTarget(to: string): Promise<Target> {
-  const { scheme, host, port } = asUsage(() => parseNodeAddress(to, ['udp', 'tcp', 'ws', 'webrtc+http'], '--to'));
+  const { scheme, host, port } = asUsage(() =>
+    parseNodeAddress(to, ['udp', 'tcp', 'tls', 'ws', 'webrtc+http'], '--to'),
+  );
   try {
     return { protocol: scheme, host: (await lookup(host)).address, port };
   } catch (error) {

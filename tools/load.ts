@@ -38,8 +38,8 @@ const anyOption = (value: string, description: string, group: string) => ({ valu
 const OPTIONS = {
   to: {
     value: 'udp://H:P',
-    description: 'where the node takes claims; or tcp://H:P, ws://H:P, webrtc+http://H:P',
-    required: 'udp://HOST:PORT, tcp://HOST:PORT, ws://HOST:PORT or webrtc+http://HOST:PORT',
+    description: 'where the node takes claims; or tcp://H:P, tls://H:P, ws://H:P, webrtc+http://H:P',
+    required: 'udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or webrtc+http://HOST:PORT',
   },
   rate: {
     value: 'R|max',

@@ -78,7 +78,7 @@ export const command = defineCommand({
     'tls-ca': {
       value: 'FILE',
       description:
-        "PEM certificates to trust instead of the system's; for tls://, and for auto:// to a node whose TCP is TLS",
+        "PEM certificates to trust instead of the system's; for tls://, wss://, webrtc+https://, and for auto:// to a node whose TCP is TLS",
     },
     ...NODE_OPTIONS,
   },

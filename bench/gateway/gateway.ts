@@ -14,9 +14,8 @@ import { assert } from '../../src/errors.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, endsWithBench, within } from '../node-under-test.ts';
 import { type Headers, UdpPayer, Vouchers } from './payers.ts';
-import { PRICE, SEED, UDP_SEED } from './shared.ts';
+import { CONNECTIONS, PRICE, SEED, UDP_SEED } from './shared.ts';
 
-const CONNECTIONS = 64;
 const WARM_REQUESTS = 2_048;
 const WARM_LOADS_MAX = 2;
 const WARM_SECONDS = 2;
@@ -39,6 +38,7 @@ async function measure({ quick, note, repeat }: BenchContext): Promise<Figures> 
   const [rounds, seconds] = quick ? [1, 2] : [3, 3];
   const count = (WARM_LOADS_MAX * WARM_SECONDS + rounds * seconds) * REQUESTS_PER_SECOND_MAX;
   const children: ChildProcess[] = [];
+  let udp: UdpPayer | undefined;
   const start = async (name: string, args: string[] = []): Promise<[ChildProcess, Answer]> => {
     const child = endsWithBench(fork(fileURLToPath(new URL(name, import.meta.url)), args));
     children.push(child);
@@ -57,19 +57,19 @@ async function measure({ quick, note, repeat }: BenchContext): Promise<Figures> 
     // The same bytes: the free gateway takes no vouchers.
     const unused = vouchers.again().by(await challengeOf(paid));
     const peerHeader = vouchers.again().by(await challengeOf(peerUrl));
-    const udp = await UdpPayer.start(paid, Vouchers.signed(UDP_SEED, count), String(at.udp));
+    const streaming = await UdpPayer.start(paid, Vouchers.signed(UDP_SEED, count), String(at.udp));
+    udp = streaming;
     const variants: Variant[] = [
-      { url: unpaid, headers: unused, seller: undefined },
-      { url: paid, headers: header, seller: gateway },
-      { url: paid, headers: () => udp.header(), seller: gateway },
-      { url: peerUrl, headers: peerHeader, seller: peer },
+      { name: 'free', url: unpaid, headers: unused, seller: undefined },
+      { name: 'paid by header', url: paid, headers: header, seller: gateway },
+      { name: 'paid by UDP', url: paid, headers: () => streaming.header(), seller: gateway },
+      { name: "mppx's own", url: peerUrl, headers: peerHeader, seller: peer },
     ];
-    await udp.begin(paid);
+    await streaming.begin(paid);
     for (const variant of variants) await warm(variant);
     const slices: Rate[][] = variants.map(() => []);
     for (let round = 0; round < rounds; round++)
       for (const [index, variant] of variants.entries()) slices[index]!.push(await charged(variant, seconds));
-    udp.close();
     const [free, voucher, byUdp, own] = slices.map(together) as [Rate, Rate, Rate, Rate];
     const books = await booksOf(gateway);
     note(`drops charged ${books.spent}, committed ${books.committed}; peer's ${(await booksOf(peer)).spent}`);
@@ -89,29 +89,36 @@ async function measure({ quick, note, repeat }: BenchContext): Promise<Figures> 
       'gateway.udpP99Ms': byUdp.p99Ms,
     };
   } finally {
+    // A socket that is open would keep a bench that has failed from ending.
+    udp?.close();
     for (const child of children) if (child.connected) child.disconnect();
   }
 }
 
 /** What is loaded: whose drops are charged for it, where anybody's are. */
 interface Variant {
+  name: string;
   url: string;
   headers: () => Headers;
   seller: ChildProcess | undefined;
 }
 
 /** So many requests before the first that counts, or so much time. */
-async function warm({ url, headers }: Variant): Promise<void> {
+async function warm(variant: Variant): Promise<void> {
   let served = 0;
-  for (let loads = 0; loads < WARM_LOADS_MAX && served < WARM_REQUESTS; loads++)
-    served += (await load(url, WARM_SECONDS, headers)).served;
+  for (let loads = 0; loads < WARM_LOADS_MAX && served < WARM_REQUESTS; loads++) {
+    served += (await load(variant, WARM_SECONDS)).served;
+    // A slow seller still works on what this load left under way, and would serve nobody in the next one.
+    if (variant.seller !== undefined) await settledSpent(variant.seller);
+  }
 }
 
 /** Loads a variant, and compares the drops charged meanwhile with the answers that were served. */
-async function charged({ url, headers, seller }: Variant, seconds: number): Promise<Rate> {
-  if (seller === undefined) return load(url, seconds, headers);
+async function charged(variant: Variant, seconds: number): Promise<Rate> {
+  const { seller } = variant;
+  if (seller === undefined) return load(variant, seconds);
   const before = await settledSpent(seller);
-  const rate = await load(url, seconds, headers);
+  const rate = await load(variant, seconds);
   const drops = (await settledSpent(seller)) - before;
   // What is under way when the time is over has no answer.
   const [least, most] = [BigInt(rate.served) * PRICE, BigInt(rate.served + CONNECTIONS) * PRICE];
@@ -150,7 +157,7 @@ async function challengeOf(url: string): Promise<Record<string, string>> {
   return Object.fromEntries([...text.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]));
 }
 
-async function load(url: string, seconds: number, headers: () => Headers): Promise<Rate> {
+async function load({ name, url, headers }: Variant, seconds: number): Promise<Rate> {
   const {
     duration,
     errors,
@@ -158,6 +165,7 @@ async function load(url: string, seconds: number, headers: () => Headers): Promi
     non2xx,
     '2xx': served,
     latency,
+    statusCodeStats,
   } = await autocannon({
     url,
     connections: CONNECTIONS,
@@ -175,7 +183,7 @@ async function load(url: string, seconds: number, headers: () => Headers): Promi
   // A request under way at the end has no answer.
   assert(
     errors === 0 && timeouts === 0 && non2xx === 0 && served > 0,
-    `every request is answered: ${errors} errors, ${timeouts} timeouts, ${non2xx} refused, ${served} served`,
+    `${name}: every request is answered: ${errors} errors, ${timeouts} timeouts, ${non2xx} refused, ${served} served (${JSON.stringify(statusCodeStats)})`,
   );
   return { perSecond: served / duration, p50Ms: latency.p50, p99Ms: latency.p99, served };
 }

@@ -104,14 +104,23 @@ interface Sample {
   node: number;
 }
 
+/** What runs beside a load of another process. */
+export interface LoadSteering {
+  /** A command that the load is run with, as `nice`. */
+  within?: readonly string[];
+  /** Called when a second has been measured, with what ends the load early. */
+  onSecond?: (stop: () => void) => void;
+}
+
 /** Exit code 1 says that the load found a fault. The result names it, and the caller decides what it means. */
 export async function runLoad(
   node: NodeUnderTest,
   flags: readonly string[],
+  { within = [], onSecond }: LoadSteering = {},
 ): Promise<{ result: LoadResult; cost: { generatorNs: number; nodeNs: number } }> {
   // The channels are kept, since a later run on the same folder continues from their amounts.
   const { load, options } = node.program;
-  const [command = '', ...args] = [...load, ...node.loadFlags, '--json', '--keep-channels', ...flags];
+  const [command = '', ...args] = [...within, ...load, ...node.loadFlags, '--json', '--keep-channels', ...flags];
   const child = endsWithBench(spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] }));
   const samples: Sample[] = [];
   let stdout = '';
@@ -121,7 +130,9 @@ export async function runLoad(
   });
   createInterface({ input: child.stderr }).on('line', (line) => {
     stderr += `${line}\n`;
-    if (SECOND.test(line)) samples.push({ generator: treeSeconds(child.pid!), node: processorSeconds(node.pid) });
+    if (!SECOND.test(line)) return;
+    samples.push({ generator: treeSeconds(child.pid!), node: processorSeconds(node.pid) });
+    onSecond?.(() => child.kill('SIGINT'));
   });
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
   const line = stdout.trimEnd().split('\n').at(-1)!;

@@ -1,5 +1,6 @@
 /**
- * bench:transport: the same claims over UDP, TCP, WebSocket, WebRTC and HTTP POST, verified by the same kernel.
+ * bench:transport: the same claims over UDP, TCP, TLS, WebSocket, WebRTC and HTTP POST, verified by the same kernel.
+ * With --beside what a hundred WebRTC peers cost UDP (beside.ts) instead, and with --markdown the table of the docs.
  *
  * Main thread; node, load and HTTP server are processes of their own. UDP and TCP take turns at one node, so that
  * other load on the machine affects both; ratios are of neighbouring turns. All that is acknowledged is reconciled and compared
@@ -12,9 +13,11 @@ import { nativeUdpFault } from '../../src/transport/udp-native.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
 import { measureHttp } from '../path/http-peer.ts';
+import { BESIDE_FLAGS, measureBeside } from './beside.ts';
 import { measureOne } from './one.ts';
+import { transportTable } from './table.ts';
 import { type Turn, Turns } from './turns.ts';
-import { measureWeb, WEB_FLAGS } from './web.ts';
+import { type CompareRuns, compareToUdp, WEB_FLAGS } from './web.ts';
 
 interface Durations {
   /** Of UDP and TCP each, a repeat. */
@@ -22,12 +25,13 @@ interface Durations {
   maximum: number;
   paced: number;
   http: number;
+  beside: number;
   warmup: number;
   /** Claims of a round, one at a time. */
   perRound: number;
 }
-const FULL: Durations = { turns: 3, maximum: 3, paced: 3, http: 3, warmup: 1, perRound: 250 };
-const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, warmup: 0.3, perRound: 50 };
+const FULL: Durations = { turns: 3, maximum: 3, paced: 3, http: 3, beside: 5, warmup: 1, perRound: 250 };
+const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, beside: 1.5, warmup: 0.3, perRound: 50 };
 /** A rate that both transports exceed easily, so that latency does not come from a queue. */
 const PACED_RATE = 100_000;
 
@@ -36,6 +40,8 @@ type BothTurn = Turn<(typeof TRANSPORTS)[number]>;
 
 const hasAddon = nativeUdpFault() === undefined;
 const pem = (name: string) => fileURLToPath(new URL(`../../../test/support/${name}`, import.meta.url));
+// The loads inherit it: the system trusts no certificate that was made for tests.
+process.env.NODE_EXTRA_CA_CERTS = pem('wire-tls-cert.pem');
 const TLS_FLAGS = ['--tls-cert', pem('wire-tls-cert.pem'), '--tls-key', pem('wire-tls-key.pem')];
 
 class TransportBench {
@@ -45,10 +51,12 @@ class TransportBench {
 
   async measure(context: BenchContext): Promise<Figures> {
     const durations = context.quick ? QUICK : FULL;
+    if (context.flags.has('beside'))
+      return await this.#run('beside', BESIDE_FLAGS, (node) => measureBeside(node, durations.beside, context));
     const figures = await this.#run('node', [], (node) => measureBoth(node, durations, context));
-    const [tlsUs] = await this.#run('tls', TLS_FLAGS, (node) => measureOne(node, ['tls'], durations.perRound));
-    figures['transport.tlsOneUs'] = tlsUs!;
-    Object.assign(figures, await this.#run('web', WEB_FLAGS, (node) => measureWeb(node, webRuns(durations), context)));
+    // Thirty loads, which a brief run takes once.
+    if (!context.quick || context.repeat === 0)
+      Object.assign(figures, { ...(await this.#compare(durations, context)), ...figures });
     if (hasAddon) {
       const { perSecond, p50Ms, p99Ms } = await measureHttp(durations.http, context.note);
       figures['transport.httpClaimsPerSecond'] = perSecond;
@@ -68,6 +76,20 @@ class TransportBench {
       };
     });
     return { ...figures, ...this.#pipeline };
+  }
+
+  /** All transports against UDP, each at a node where it takes turns with it. */
+  async #compare(durations: Durations, context: BenchContext): Promise<Figures> {
+    const runs = compareRuns(durations);
+    const byTls = await this.#run('tls', TLS_FLAGS, async (node) => {
+      const [tlsUs] = await measureOne(node, ['tls'], durations.perRound);
+      return { ...(await compareToUdp(node, ['tls'], runs, context)), 'transport.tlsOneUs': tlsUs! };
+    });
+    const byWeb = await this.#run('web', WEB_FLAGS, (node) =>
+      compareToUdp(node, ['tcp', 'websocket', 'webrtc'], runs, context),
+    );
+    // What both have measured is taken of the one where most transports took turns.
+    return { ...byTls, ...byWeb };
   }
 
   /** Runs a node over a folder of its own, which is removed afterwards. */
@@ -109,7 +131,7 @@ function middle(values: readonly number[]): number {
 function seconds(duration: number, warmup: number): string[] {
   return ['--duration', String(duration), '--warmup', String(warmup)];
 }
-function webRuns(durations: Durations): { maximum: string[]; paced: string[]; warm: string[] } {
+function compareRuns(durations: Durations): CompareRuns {
   return {
     maximum: maxRate(durations),
     paced: seconds(durations.paced, durations.warmup),
@@ -121,7 +143,8 @@ function maxRate({ maximum, warmup }: Durations): string[] {
 }
 
 let bench: TransportBench | undefined;
-await runBench({ name: 'transport', backend: hasAddon ? 'native' : 'native ABSENT' }, async (context) => {
+const options = { name: 'transport', backend: hasAddon ? 'native' : 'native ABSENT', flags: ['beside'] };
+await runBench({ ...options, markdown: transportTable }, async (context) => {
   if (bench === undefined) {
     bench = new TransportBench();
     if (!hasAddon) context.note('ABSENT: no native addon (build/claimwire.node): no HTTP, and UDP is not batched');

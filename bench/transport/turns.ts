@@ -5,10 +5,10 @@ import type { BenchContext } from '../harness.ts';
 import type { NodeUnderTest } from '../node-under-test.ts';
 import { type ProvenLoad, provenLoad } from '../path/load.ts';
 
-export type Transport = 'udp' | 'tcp' | 'websocket' | 'webrtc';
+export type Transport = 'udp' | 'tcp' | 'tls' | 'websocket' | 'webrtc';
 export type Turn<Of extends Transport> = Record<Of, ProvenLoad>;
 
-const SCHEMES = { udp: 'udp', tcp: 'tcp', websocket: 'ws', webrtc: 'webrtc+http' } as const;
+const SCHEMES = { udp: 'udp', tcp: 'tcp', tls: 'tls', websocket: 'ws', webrtc: 'webrtc+http' } as const;
 
 /** Runs loads on one node, each continuing from the amounts of the last. */
 export class Turns {
@@ -36,7 +36,7 @@ export class Turns {
   }
 
   async #load(transport: Transport, name: string, flags: readonly string[]): Promise<ProvenLoad> {
-    const address = transport === 'udp' || transport === 'tcp' ? this.#node.udp : this.#node.web;
+    const address = transport === 'websocket' || transport === 'webrtc' ? this.#node.web : this.#node.udp;
     assert(address !== undefined, `the node takes ${transport}`);
     const to = `${SCHEMES[transport]}://${hostPortText(address)}`;
     const load = await provenLoad(this.#node, ['--to', to, ...flags], this.#drops, transport === 'webrtc');

@@ -74,7 +74,7 @@ export class PaymentChannel {
    *
    * Before the channel's first payment the node is asked what it holds already, which pays nothing and works over any
    * link. Where it holds something and there is neither a state file nor `committed`, it has to prove that by the channel's
-   * own signature, over TCP (for `udp://` on the same port).
+   * own signature (for `udp://` over TCP on the same port).
    *
    * A channel has one live payer: two could not tell whose equal amount was paid. A state file keeps a second one out.
    *

@@ -3,6 +3,7 @@
  * requests are open as a node allows, the others wait in line; their number and time are bounded. Payer's thread.
  */
 import {
+  CONTROL_CODE,
   CONTROL_OUTSTANDING_MAX,
   type ControlAnswer,
   type ControlReply,
@@ -27,7 +28,8 @@ interface Call {
 }
 
 export class ControlCalls {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'after'>;
+  readonly #againMs: number | undefined;
   readonly #write: (payload: Uint8Array) => void;
   readonly #calls = new Map<number, Call>();
   #lastId = 0;
@@ -36,8 +38,13 @@ export class ControlCalls {
   #nonce: Promise<string> | undefined;
   #ended = false;
 
-  /** @param write takes a control payload, without its length */
-  constructor(clock: Clock, write: (payload: Uint8Array) => void) {
+  /**
+   * @param write takes a control payload, without its length
+   * @param againMs where messages may be lost: after so long without an answer, or with that the node is busy, a request is
+   * sent again
+   */
+  constructor(clock: Pick<Clock, 'after'>, write: (payload: Uint8Array) => void, againMs?: number) {
+    this.#againMs = againMs;
     this.#clock = clock;
     this.#write = write;
   }
@@ -71,13 +78,23 @@ export class ControlCalls {
     this.#lastId = id;
     const payload = encodeControl({ ...message, id });
     return await new Promise((resolve, reject) => {
-      const cancelTimer = this.#clock.after(REPLY_MS_MAX, () => {
+      const cancelLast = this.#clock.after(REPLY_MS_MAX, () => {
+        cancelTimer();
         this.#remove(id);
         const expected = `${message.type}: expected a reply within ${REPLY_MS_MAX} ms, got none`;
         reject(new ClaimwireError('NODE_UNREACHABLE', `${expected}, ask again`));
       });
+      let cancelAgain = () => {};
+      const cancelTimer = () => {
+        cancelLast();
+        cancelAgain();
+      };
       this.#calls.set(id, { resolve, reject, cancelTimer });
-      this.#write(payload);
+      const send = () => {
+        this.#write(payload);
+        if (this.#againMs !== undefined) cancelAgain = this.#clock.after(this.#againMs, send);
+      };
+      send();
     });
   }
 
@@ -91,6 +108,8 @@ export class ControlCalls {
     const reply = parseControlReply(decodeControl(bytes, start, end));
     const call = reply && this.#calls.get(reply.id);
     if (reply === undefined || call === undefined) return false;
+    // It is asked again soon.
+    if (!reply.ok && reply.code === CONTROL_CODE.OVERLOADED && this.#againMs !== undefined) return true;
     this.#remove(reply.id);
     call.cancelTimer();
     if (reply.ok) call.resolve(reply);

@@ -138,7 +138,7 @@ export class PayerCore {
 
   /**
    * Asks the node for the channel's best claim and goes on from there: for a payer that lost its state, before its first
-   * claim. It goes over TCP or TLS, for `udp` over TCP on the same port. The channel's own signature proves the answer, so
+   * claim. It goes the way of the claims, for `udp` over TCP on the same port. The channel's own signature proves the answer, so
    * nobody can invent an amount; over an unprotected path somebody could still send an older claim than the newest.
    *
    * Rejects with ClaimwireError: INPUT_INVALID (a bare socket, or a signer without signMessage), UNAUTHORIZED,
@@ -151,7 +151,7 @@ export class PayerCore {
 
   async #prove({ identity }: Flow): Promise<ResumedChannel> {
     if (this.#link.ask === undefined)
-      throw invalid('resume: expected a link with a control channel (tcp, tls, udp, auto), got one without');
+      throw invalid('resume: expected a link that carries requests (any but a bare socket), got one without');
     const answer = await this.#link.ask((nonce) => resumeRequest(identity, nonce));
     return await checkBestClaim(identity, answer, this.#parts.verifyEd25519);
   }

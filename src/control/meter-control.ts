@@ -6,6 +6,7 @@
 /** Channels whose committed amount has grown, each once with its newest amount. Valid during the listener's call only. */
 export interface CommittedBatch {
   readonly length: number;
+  /** The handle of the channel at `index`. */
   channelId(index: number): bigint;
   /** Drops, cumulative and durable. */
   committed(index: number): bigint;
@@ -31,6 +32,7 @@ export interface SubmitResult {
   committed: bigint;
 }
 
+/** Charges against committed amounts, and news of them. */
 export interface MeterControl {
   /**
    * Charges `drops` on a channel: resolves when the committed amount covers everything charged so far and this, and the
@@ -39,12 +41,19 @@ export interface MeterControl {
    * @param options.key idempotency key, 1 to 64 characters: a charge with the same channel and key is made once. The same
    *   key with other drops rejects with CHARGE_CONFLICT
    * @param options.wait false: rejects at once with PAYMENT_REQUIRED, which tells what is missing, instead of waiting for it
+   * @param options.onReserved is called before this call returns, where the charge will be made unless its commit fails: with
+   *   what is then spent, or less. For who can begin what was paid for, and hold it back until this resolves
    * @throws ClaimwireError CHANNEL_UNKNOWN, INPUT_INVALID, PAYMENT_REQUIRED, CHARGE_CONFLICT, NODE_BUSY (too many wait)
    */
   charge(
     channelId: bigint,
     drops: bigint,
-    options?: { key?: string | undefined; wait?: boolean; signal?: AbortSignal | undefined },
+    options?: {
+      key?: string | undefined;
+      wait?: boolean;
+      signal?: AbortSignal | undefined;
+      onReserved?: ((spent: bigint) => void) | undefined;
+    },
   ): Promise<ChargeResult>;
   /**
    * Drops of a channel that buy nothing more: charged in all, or paid out by the ledger for claims that were made elsewhere.

@@ -1,5 +1,5 @@
 /**
- * Carries out control messages that came over TCP, by means of NodeControl. Main thread.
+ * Carries out control messages that came over TCP, WebSocket or WebRTC, by means of NodeControl. Main thread.
  *
  * Anybody may ask. `open`, `close` and `stats` need the operator's token, which is accepted only where nobody on a network
  * can read it. `resume` needs a signature of the channel's key over this connection's nonce: what a channel has spent, and

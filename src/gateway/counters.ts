@@ -24,6 +24,8 @@ export interface GatewayCounters {
   upstreamCut: number;
   /** The client went before it had the whole answer. */
   clientGone: number;
+  /** The upstream's answer was thrown away: its charge was reserved, and its commit failed. */
+  withheld: number;
   /** Streams that ended because nobody paid for more. */
   streamsUnpaid: number;
   upgradesRefused: number;
@@ -52,6 +54,7 @@ export function newCounters(): GatewayCounters {
     upstreamFailed: 0,
     upstreamCut: 0,
     clientGone: 0,
+    withheld: 0,
     streamsUnpaid: 0,
     upgradesRefused: 0,
     badRequests: 0,

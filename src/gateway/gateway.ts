@@ -2,12 +2,13 @@
  * The gateway: an HTTP server that asks the price of a request before it passes it on. Main thread.
  *
  * In order: is there such a resource; what does it cost; was it paid (payments.ts); then it is forwarded (upstream.ts). A
- * request is charged before it is forwarded, and gets its money back when the service fails before its first byte. Clients
+ * request is charged before it is forwarded, and gets its money back when the service fails before its first byte. What
+ * only reads is forwarded while its charge becomes durable, since all that it buys is the answer, and that waits. Clients
  * and the service may send anything: every wait, size and number here is bounded, and no fault of theirs throws.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ClaimwireError } from '../errors.ts';
+import { assert, ClaimwireError } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { Span, Spans } from '../spans/spans.ts';
@@ -24,7 +25,7 @@ import { spannedRequest, verdictFacts } from './request-span.ts';
 import { type Price, plainPath, priceAhead, type Routes } from './routes.ts';
 import { Streaming } from './streaming.ts';
 import { type Outcome, UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts';
-import type { GatewayNode, Payment, PaymentSettings, Verdict } from './verdict.ts';
+import type { GatewayNode, Payment, PaymentSettings, Unpaid } from './verdict.ts';
 
 export interface GatewayOptions extends GatewayNode {
   listen: HostPort;
@@ -55,7 +56,10 @@ const PAYMENTS: PaymentSettings = { settleMarginSeconds: 300, claimWaitMs: 2_000
 const TOP_UP_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
 const BACKLOG = 4_096;
+/** They change nothing at the service (RFC 9110, section 9.2.1): what is sold is the answer. */
+const SAFE_METHODS = ['GET', 'HEAD'];
 
+/** A price before a web service: it answers 402 until a request is paid, and then hands it to the service behind it. */
 export class Gateway {
   readonly counters: GatewayCounters = newCounters();
   readonly #options: GatewayOptions;
@@ -102,7 +106,7 @@ export class Gateway {
     this.#answers = new Answers(challenges, this.counters, ({ channelId }) => this.#payments.voucherBase(channelId));
     this.#replies = new Replies({ ...REPLY_LIMITS, ...options.replyLimits });
     this.#upstream = new Upstream(options.upstream, { ...UPSTREAM_LIMITS, ...options.upstreamLimits });
-    this.#streaming = new Streaming(this.#payments, this.counters, options.topUpMs ?? TOP_UP_MS);
+    this.#streaming = new Streaming(this.#payments.charging, this.counters, options.topUpMs ?? TOP_UP_MS);
     this.#server = createListener(this.#limits, this.counters, (request, response, expectsGo) => {
       const { spans } = options;
       const served =
@@ -160,7 +164,9 @@ export class Gateway {
         return await this.#forwardFree(request, response, span);
       }
       const ahead = priceAhead(price);
-      const verdict = await this.#payments.take(request.headers.authorization, ahead, repeatKeyOf(request));
+      const mayReserve = SAFE_METHODS.includes(request.method!) && !expectsGo;
+      const options = { repeatKey: repeatKeyOf(request), mayReserve };
+      const verdict = await this.#payments.take(request.headers.authorization, ahead, options);
       span?.set(verdictFacts(verdict, ahead));
       if (verdict.kind !== 'paid') return await this.#answer(verdict, ahead, request, response);
       if (expectsGo) response.writeContinue();
@@ -186,12 +192,7 @@ export class Gateway {
     return price;
   }
 
-  async #answer(
-    verdict: Exclude<Verdict, { kind: 'paid' }>,
-    price: bigint,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
+  async #answer(verdict: Unpaid, price: bigint, request: IncomingMessage, response: ServerResponse): Promise<void> {
     switch (verdict.kind) {
       case 'busy':
         return this.#answers.busy(request, response);
@@ -244,6 +245,10 @@ export class Gateway {
       headers: this.#answers.payerHeaders(payment),
       traceparent: span?.traceparent,
       isPlain: price.per === 'event',
+      ready: payment.settled?.then(
+        (unpaid) => unpaid === undefined,
+        () => false,
+      ),
       onHead: (head) => {
         const paid = this.#answers.paidHead(head, payment, priceAhead(price));
         if (isStream) return this.#streaming.begin(head, paid, { response, payment, price });
@@ -255,15 +260,32 @@ export class Gateway {
     });
     this.#count(outcome);
     if (outcome.kind === 'answered') return recording.keep();
+    if (outcome.kind === 'withheld') return this.#withhold(request, response, payment, recording.drop);
     if (outcome.kind !== 'failed') return recording.drop();
     await this.#giveBack(payment, recording.drop);
     this.#answers.failed(request, response, outcome, payment, priceAhead(price));
   }
 
+  /** The charge was reserved and could not be made: the client gets nothing of the answer, and is told why. */
+  async #withhold(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { settled, drops }: Payment,
+    drop: () => void,
+  ): Promise<void> {
+    drop();
+    this.counters.withheld++;
+    const unpaid = await settled;
+    assert(unpaid !== undefined, 'an answer is withheld where it was not paid');
+    return await this.#answer(unpaid, drops, request, response);
+  }
+
   async #giveBack(payment: Payment, drop: () => void): Promise<void> {
     drop();
+    // What was not made is not given back.
+    if ((await payment.settled) !== undefined) return;
     this.counters.refunded++;
-    await this.#payments.refund(payment, payment.drops);
+    await this.#payments.charging.refund(payment, payment.drops);
   }
 
   #count(outcome: Outcome): void {

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { Socket } from 'node:net';
 import type { GatewayCounters } from './counters.ts';
 
+/** Bounds of the gateway's listener. */
 export interface GatewayLimits {
   connectionsMax: number;
   /** Requests under way. More are answered 503. */

@@ -12,7 +12,7 @@ import { Challenges } from './challenges.ts';
 import { newCounters } from './counters.ts';
 import { Payments } from './payments.ts';
 import { PROBLEM_TITLES, type ProblemType } from './scheme.ts';
-import type { GatewayNode, PaymentSettings, Verdict } from './verdict.ts';
+import type { GatewayNode, PaymentSettings, Unpaid } from './verdict.ts';
 
 /** Which node takes the payments, and for whom. */
 export interface XrplSessionOptions extends GatewayNode {
@@ -56,7 +56,9 @@ export interface XrplSessionMethod {
   intent: 'session';
   // biome-ignore lint/suspicious/noExplicitAny: schemas of zod, which is mppx's dependency and not ours
   schema: any;
+  /** What is asked of a payer who comes without. */
   request(call: { request: XrplSessionRequest }): object;
+  /** Takes the payment that came, or rejects. */
   verify(call: Call): Promise<XrplReceipt>;
 }
 
@@ -137,13 +139,13 @@ async function paymentError(): Promise<ErrorClass> {
   throw new ClaimwireError('DEPENDENCY_MISSING', 'mppx: expected version 0.11, got one with other errors');
 }
 
-function problemOf(PaymentError: ErrorClass, verdict: Exclude<Verdict, { kind: 'paid' }>): Error {
+function problemOf(PaymentError: ErrorClass, verdict: Unpaid): Error {
   const [type, detail] = wordsOf(verdict);
   const error = new PaymentError(detail);
   return Object.assign(error, { type: `https://paymentauth.org/problems/${type}`, title: PROBLEM_TITLES[type] });
 }
 
-function wordsOf(verdict: Exclude<Verdict, { kind: 'paid' }>): [ProblemType, string] {
+function wordsOf(verdict: Unpaid): [ProblemType, string] {
   switch (verdict.kind) {
     case 'refused':
       return [verdict.refusal.problem, verdict.refusal.detail];

@@ -9,17 +9,16 @@
 import { SESSION_SCHEME } from '../../protocol/session.ts';
 import { upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
-import type { ChargeResult, MeterControl } from '../control/meter-control.ts';
-import { ClaimwireError } from '../errors.ts';
 import type { System } from '../system/system.ts';
 import type { Challenges } from './challenges.ts';
+import { Charging } from './charging.ts';
 import type { GatewayCounters } from './counters.ts';
 import { Ledger } from './ledger.ts';
-import { short, statusRefusal, unpaid, wrongSignature } from './refusals.ts';
+import { short, statusRefusal, wrongSignature } from './refusals.ts';
 import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
-import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
+import { type GatewayNode, type PaymentSettings, refused, type Verdict } from './verdict.ts';
 import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
 import { VoucherMarks } from './voucher-marks.ts';
 
@@ -30,6 +29,8 @@ export class Payments {
   readonly #challenges: Challenges;
   readonly #settings: PaymentSettings;
   readonly #counters: GatewayCounters;
+  /** What was taken can be added to, and given back. */
+  readonly charging: Charging;
   readonly #clock: System['clock'];
   readonly #signatures: SignatureCheck;
   readonly #sessions: Sessions;
@@ -54,17 +55,23 @@ export class Payments {
     this.#sessions = new Sessions(parts.node, challenges, this.#signatures);
     this.#sources = new Sources(challenges.merchant.network);
     this.#ledger = new Ledger(parts, clock);
+    this.charging = new Charging(parts.meter, counters, () => this.#ledger.notFound());
   }
 
   /**
    * Charges `price` drops to whom the header names.
    * @param repeatKey what the client calls this request, where it pays by a session: charged once
+   * @param mayReserve whether a charge that is not durable yet will do: see `Payment.settled`
    */
-  async take(authorization: string | undefined, price: bigint, repeatKey?: string): Promise<Verdict> {
+  async take(
+    authorization: string | undefined,
+    price: bigint,
+    { repeatKey, mayReserve = false }: { repeatKey?: string | undefined; mayReserve?: boolean } = {},
+  ): Promise<Verdict> {
     const credential = credentialOf(authorization, 'Payment');
-    if (credential !== undefined) return this.#byCredential(credential, price);
+    if (credential !== undefined) return this.#byCredential(credential, price, mayReserve);
     const token = credentialOf(authorization, SESSION_SCHEME);
-    if (token !== undefined) return this.#bySession(token, price, repeatKey);
+    if (token !== undefined) return this.#bySession(token, price, repeatKey, mayReserve);
     return refused('payment-required', `this costs ${price} drops`);
   }
 
@@ -78,35 +85,17 @@ export class Payments {
     return committed > this.#marks.of(channelId) && committed > spent ? committed : spent;
   }
 
-  /** More for the same request, while it streams: charged to its channel as soon as claims cover it, or PAYMENT_REQUIRED. */
-  async more(payment: Payment, drops: bigint, signal: AbortSignal): Promise<void> {
-    const { channelId } = payment.channel;
-    const result = await this.#charge(channelId, drops, { signal });
-    this.#counters.drops += drops;
-    payment.drops += drops;
-    payment.spent = result.spent;
-  }
-
-  /** Gives back what was charged for nothing. `key` makes it once. */
-  async refund(payment: Payment, drops: bigint): Promise<void> {
-    if (drops <= 0n) return;
-    const key = payment.key === undefined ? undefined : `${payment.key}-r`;
-    await this.#parts.meter.charge(payment.channel.channelId, -drops, { key });
-    payment.drops -= drops;
-    this.#counters.drops -= drops;
-  }
-
-  async #byCredential(text: string, price: bigint): Promise<Verdict> {
+  async #byCredential(text: string, price: bigint, mayReserve: boolean): Promise<Verdict> {
     const credential = parseCredential(text);
     if (typeof credential === 'string') return refused('malformed-credential', credential);
-    return await this.takeCredential(credential, price);
+    return await this.takeCredential(credential, price, false, mayReserve);
   }
 
   /**
    * The same for a credential whose shape was checked.
    * @param isKnown whether the caller has found the challenge to be its own, and for this price
    */
-  async takeCredential(credential: Credential, price: bigint, isKnown = false): Promise<Verdict> {
+  async takeCredential(credential: Credential, price: bigint, isKnown = false, mayReserve = false): Promise<Verdict> {
     const payload = parsePayload(credential.payload);
     if (typeof payload === 'string') return refused('malformed-credential', payload);
     const fault = isKnown ? undefined : this.#challenges.fault(credential.challenge, price);
@@ -121,15 +110,15 @@ export class Payments {
     if (payload.amount > channel.capacity)
       return refused('session/amount-exceeds-deposit', `the channel holds ${channel.capacity} drops`);
     if (payload.action === 'close') return this.#close(payload, signature, channel);
-    return this.#byVoucher(payload, signature, channel, price, credential.challenge.id);
+    const { id } = credential.challenge;
+    return this.#byVoucher(payload, signature, channel, { price, challengeId: id, mayReserve });
   }
 
   async #byVoucher(
     voucher: Voucher,
     signature: Uint8Array,
     channel: Channel,
-    price: bigint,
-    challengeId: string,
+    { price, challengeId, mayReserve }: { price: bigint; challengeId: string; mayReserve: boolean },
   ): Promise<Verdict> {
     const key = `${challengeId}:${voucher.amount.toString(36)}`;
     const proof = voucher.signature;
@@ -146,34 +135,11 @@ export class Payments {
     if (fault !== undefined) return fault;
     // The same claim came another way meanwhile.
     if (voucher.amount > this.#marks.of(channelId)) return short(voucher, this.voucherBase(channelId), price, channel);
-    return await this.#settle(voucher, channel, price, { key, proof, challengeId });
+    const asked = { by: 'voucher', channel, drops: price, key, proof, challengeId } as const;
+    return this.charging.byVoucher(asked, voucher, mayReserve);
   }
 
-  async #settle(
-    voucher: Voucher,
-    channel: Channel,
-    price: bigint,
-    { key, proof, challengeId }: { key: string; proof: string; challengeId: string },
-  ): Promise<Verdict> {
-    let result: ChargeResult;
-    try {
-      result = await this.#charge(channel.channelId, price, { key, wait: false });
-    } catch (error) {
-      return this.#chargeFault(error, channel, price);
-    }
-    if (result.repeated) return { kind: 'repeated', key, proof, channel };
-    this.#counters.drops += price;
-    const payment: Payment = { by: 'voucher', channel, drops: price, spent: result.spent, key, proof, challengeId };
-    // Another request of this channel was charged meanwhile. A voucher pays up to its amount, whatever else is committed.
-    if (result.spent > voucher.amount) {
-      await this.refund(payment, price);
-      return short(voucher, result.spent - price, price, channel);
-    }
-    this.#counters.paidByVoucher++;
-    return { kind: 'paid', payment };
-  }
-
-  async #bySession(token: string, price: bigint, repeatKey: string | undefined): Promise<Verdict> {
+  async #bySession(token: string, price: bigint, repeatKey: string | undefined, mayReserve: boolean): Promise<Verdict> {
     const session = this.#sessions.find(token);
     if (session === 'busy') return BUSY;
     if ('problem' in session) return refused(session.problem, session.detail);
@@ -181,50 +147,8 @@ export class Payments {
     if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
     const state = this.#stateFault(channel);
     if (state !== undefined) return state;
-    let result: ChargeResult;
-    try {
-      result = await this.#chargeSoon(channel.channelId, price, repeatKey);
-    } catch (error) {
-      return this.#chargeFault(error, channel, price);
-    }
-    if (result.repeated) return { kind: 'repeated', key: repeatKey!, proof: token, channel };
-    this.#counters.drops += price;
-    this.#counters.paidBySession++;
-    const { spent } = result;
-    const payment = { by: 'session', channel, drops: price, spent, key: repeatKey, proof: token } as const;
-    return { kind: 'paid', payment: { ...payment, challengeId: undefined } };
-  }
-
-  /** Claims and requests go different ways, so that a request may be here before the claim that pays it. */
-  async #chargeSoon(channelId: bigint, price: bigint, key: string | undefined): Promise<ChargeResult> {
-    try {
-      return await this.#charge(channelId, price, { key, wait: false });
-    } catch (error) {
-      if (!(error instanceof ClaimwireError) || error.code !== 'PAYMENT_REQUIRED') throw error;
-      return await this.#charge(channelId, price, { key, signal: AbortSignal.timeout(this.#settings.claimWaitMs) });
-    }
-  }
-
-  #charge(channelId: bigint, drops: bigint, options: Parameters<MeterControl['charge']>[2]): Promise<ChargeResult> {
-    return this.#parts.meter.charge(channelId, drops, options);
-  }
-
-  #chargeFault(error: unknown, channel: Channel, price: bigint): Verdict {
-    if (error instanceof DOMException && error.name === 'TimeoutError') return unpaid(channel, price);
-    if (!(error instanceof ClaimwireError)) throw error;
-    switch (error.code) {
-      case 'PAYMENT_REQUIRED':
-        return unpaid(channel, price);
-      case 'CHARGE_CONFLICT':
-        return refused('verification-failed', 'this credential has paid another price');
-      case 'CHANNEL_UNKNOWN':
-        return refused('session/channel-not-found', this.#ledger.notFound());
-      case 'NODE_BUSY':
-      case 'NODE_STOPPING':
-        return BUSY;
-      default:
-        throw error;
-    }
+    const paying = { by: 'session', channel, drops: price, key: repeatKey, proof: token } as const;
+    return this.charging.bySession({ ...paying, challengeId: undefined }, this.#settings.claimWaitMs, mayReserve);
   }
 
   /** Sees that the voucher's own signature is sound and its amount durable; otherwise says why not. */
@@ -238,7 +162,7 @@ export class Payments {
       try {
         ({ status } = await this.#parts.meter.submit(claim));
       } catch (error) {
-        return this.#chargeFault(error, channel, 0n);
+        return this.charging.fault(error, channel, 0n);
       }
       if (status !== 'COMMITTED' && status !== 'ALREADY')
         return statusRefusal(status, channel, this.#ledger.notFound());

@@ -21,6 +21,7 @@ export interface ReplyKey {
   request: string;
 }
 
+/** Bounds of the answers that are kept, to be given again to a request that is repeated. */
 export interface ReplyLimits {
   bytesMax: number;
   entriesMax: number;

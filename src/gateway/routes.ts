@@ -6,8 +6,10 @@ import { ClaimwireError } from '../errors.ts';
 
 /** What a price is for: the whole answer, each byte of its body, or each event of its event stream. */
 const PRICE_UNITS = ['request', 'byte', 'event'] as const;
+/** What a price is for. */
 export type PriceUnit = (typeof PRICE_UNITS)[number];
 
+/** What a route costs. */
 export interface Price {
   /** Drops; 0 is free. */
   drops: bigint;
@@ -46,6 +48,7 @@ const AHEAD_MAX = 1 << 30;
 /** What is asked ahead must be an amount that the ledger knows. */
 const PRICE_MAX = DROPS_MAX;
 
+/** The prices of a service, by method and path. */
 export class Routes {
   readonly #routes: readonly Route[];
 

@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ClaimwireError } from '../errors.ts';
+import type { Charging } from './charging.ts';
 import type { GatewayCounters } from './counters.ts';
 import { UnitCounter } from './meter-stream.ts';
-import type { Payments } from './payments.ts';
 import { type Price, priceAhead } from './routes.ts';
 import { problemText } from './scheme.ts';
 import type { AnswerHead } from './upstream.ts';
@@ -21,12 +21,12 @@ interface Paying {
 }
 
 export class Streaming {
-  readonly #payments: Payments;
+  readonly #charging: Charging;
   readonly #counters: GatewayCounters;
   readonly #topUpMs: number;
 
-  constructor(payments: Payments, counters: GatewayCounters, topUpMs: number) {
-    this.#payments = payments;
+  constructor(charging: Charging, counters: GatewayCounters, topUpMs: number) {
+    this.#charging = charging;
     this.#counters = counters;
     this.#topUpMs = topUpMs;
   }
@@ -70,7 +70,7 @@ export class Streaming {
       // An answer that is none, such as an error, cost nothing by the event; a good one costs one at least.
       const least = head.status >= 200 && head.status <= 299 ? 1 : 0;
       const used = Math.max(Math.min(counter.count, paidFor), least);
-      await this.#payments.refund(payment, BigInt(paidFor - used) * price.drops);
+      await this.#charging.refund(payment, BigInt(paidFor - used) * price.drops);
     }
   }
 
@@ -79,7 +79,7 @@ export class Streaming {
     const drops = priceAhead(price);
     try {
       const signal = AbortSignal.any([gone, AbortSignal.timeout(this.#topUpMs)]);
-      await this.#payments.more(payment, drops, signal);
+      await this.#charging.more(payment, drops, signal);
       return true;
     } catch (error) {
       const isLate = error instanceof DOMException && error.name === 'TimeoutError';

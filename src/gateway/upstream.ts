@@ -13,6 +13,7 @@ import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { ClaimwireError } from '../errors.ts';
 import { framing, requestHeaders, responseHeaders } from './headers.ts';
 
+/** Bounds of the connections to the service behind a gateway. */
 export interface UpstreamLimits {
   /** Sockets to the service. Requests beyond wait for one. */
   socketsMax: number;
@@ -41,14 +42,21 @@ export interface Forwarding {
   traceparent?: string | undefined;
   /** Whether the answer must not be compressed, as its events are to be counted. */
   isPlain: boolean;
+  /** The answer's first byte goes out when this resolves with true; with false it is thrown away. */
+  ready?: Promise<boolean> | undefined;
   /** Called with the answer's head; writes it. The body is piped afterwards, unless this returns its own way to pass it. */
   onHead(head: AnswerHead): ((body: IncomingMessage) => Promise<void>) | undefined;
   /** Called with each piece of a piped body. */
   onBody?: ((chunk: Buffer) => void) | undefined;
 }
 
-/** `failed`: nothing was answered, and the client has got nothing. `cut`: the answer broke off. `gone`: the client went. */
-export type Outcome = { kind: 'answered' | 'cut' | 'gone' } | { kind: 'failed'; status: 502 | 504; reason: string };
+/**
+ * `failed`: nothing was answered, and the client has got nothing. `cut`: the answer broke off. `gone`: the client went.
+ * `withheld`: there was an answer, and the client has got nothing of it.
+ */
+export type Outcome =
+  | { kind: 'answered' | 'cut' | 'gone' | 'withheld' }
+  | { kind: 'failed'; status: 502 | 504; reason: string };
 
 export class Upstream {
   readonly #url: URL;
@@ -106,7 +114,7 @@ export class Upstream {
       };
       outgoing.on('response', (incoming) => {
         hasHead = true;
-        void pass(forwarding, incoming).then((outcome) => {
+        void passWhenReady(forwarding, incoming).then((outcome) => {
           if (outcome.kind !== 'answered') outgoing.destroy();
           end(outcome);
         });
@@ -159,6 +167,17 @@ export class Upstream {
 
 function without(headers: readonly string[], name: string): string[] {
   return headers.filter((_, at) => headers[at - (at % 2)]!.toLowerCase() !== name);
+}
+
+async function passWhenReady(forwarding: Forwarding, incoming: IncomingMessage): Promise<Outcome> {
+  const { ready, response } = forwarding;
+  if (ready === undefined) return pass(forwarding, incoming);
+  incoming.on('error', () => {});
+  if (!(await ready)) return { kind: 'withheld' };
+  if (response.destroyed) return { kind: 'gone' };
+  if (!incoming.destroyed) return pass(forwarding, incoming);
+  response.destroy();
+  return { kind: 'cut' };
 }
 
 /** Passes the answer on. Resolves when the client has it all, or when that can not be. */

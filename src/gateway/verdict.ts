@@ -13,6 +13,7 @@ export interface GatewayNode {
   ledger?: Pick<LedgerControl, 'openFromLedger' | 'createChannel' | 'redeem'> | undefined;
 }
 
+/** How a gateway takes payments. */
 export interface PaymentSettings {
   /** A channel is not taken any more so long before its end: time to redeem it. */
   settleMarginSeconds: number;
@@ -33,6 +34,11 @@ export interface Payment {
   /** What a repeated request must show: signature or token. */
   proof: string;
   challengeId: string | undefined;
+  /**
+   * There while the charge is reserved and not durable yet. Resolves with undefined once it is, and `spent` says so; with the
+   * answer to the request where it could not be made. Nothing of what was paid for goes out before.
+   */
+  settled?: Promise<Unpaid | undefined> | undefined;
 }
 
 /** Why a request is not served, and what the next challenge may tell its sender. */
@@ -52,6 +58,8 @@ export type Verdict =
   | { kind: 'denied'; detail: string }
   | { kind: 'busy' };
 
-export function refused(problem: ProblemType, detail: string, channel?: Channel): Verdict {
+export type Unpaid = Exclude<Verdict, { kind: 'paid' }>;
+
+export function refused(problem: ProblemType, detail: string, channel?: Channel): Unpaid {
   return { kind: 'refused', refusal: { problem, detail, channel } };
 }

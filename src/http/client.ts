@@ -11,6 +11,7 @@ import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
+import type { EventsOptions } from './event-follower.ts';
 import { type CommittedJson, readEvents, readObjects } from './event-reader.ts';
 import { blocksOf, NEWLINE } from './import-blocks.ts';
 import type { RowJson } from './ledger.ts';
@@ -194,15 +195,14 @@ export class AdminClient {
    * NODE_UNREACHABLE where the connection breaks; amounts are cumulative, so a new call with `snapshot` misses nothing.
    * @param options.channels only these; by default all
    * @param options.snapshot tells of the present amounts first
+   * @param options.onOpen called when the node has begun to answer
    */
-  async *events(
-    options: { channels?: readonly string[]; snapshot?: boolean; signal?: AbortSignal } = {},
-  ): AsyncGenerator<CommittedJson> {
-    const { channels = [], snapshot = false, signal } = options;
+  async *events(options: EventsOptions = {}): AsyncGenerator<CommittedJson> {
+    const { channels = [], snapshot = false, signal, onOpen } = options;
     const query = new URLSearchParams();
     if (channels.length > 0) query.set('channels', channels.join(','));
     if (snapshot) query.set('snapshot', '1');
-    yield* readEvents(this.#parts('GET', `/events?${query}`, { needsToken: true, signal }));
+    yield* readEvents(this.#parts('GET', `/events?${query}`, { needsToken: true, signal }, onOpen));
   }
 
   /**
@@ -238,12 +238,18 @@ export class AdminClient {
    * What an answer that lasts brings, part by part, until `signal` aborts. The reader is cancelled here: a signal made of
    * others (AbortSignal.any), as a request's is, may be collected as garbage while its answer goes on, and then ends nothing.
    */
-  async *#parts(method: string, path: string, options: RequestOptions): AsyncGenerator<Uint8Array> {
+  async *#parts(
+    method: string,
+    path: string,
+    options: RequestOptions,
+    onOpen?: () => void,
+  ): AsyncGenerator<Uint8Array> {
     const { signal } = options;
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     const end = () => void reader?.cancel().catch(() => {});
     try {
       const response = await this.#requests.fetch(method, path, options);
+      onOpen?.();
       reader = response.body!.getReader();
       signal?.addEventListener('abort', end);
       if (signal?.aborted) return;

@@ -9,7 +9,7 @@ import { HttpRefusal, sendJson } from './message.ts';
 import type { Route } from './route.ts';
 
 /** A channel as a validated ledger had it. Amounts in drops, times in ISO 8601 by the ledger's clock, or null for never. */
-interface ChannelLedgerJson {
+export interface ChannelLedgerJson {
   deposited: string;
   /** Paid out. */
   redeemed: string;

@@ -102,8 +102,9 @@ function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: Repla
 function openLink(settings: LoadSettings, channels: LoadChannels, { sink }: Generator): Promise<LoadLink> {
   const { target, sender, sockets, perDatagram } = settings;
   const options: LinkOptions = { host: target.host, port: target.port, sockets, perDatagram, sink };
-  if (target.protocol === 'tcp') return TcpLink.open(channels.arena.view, options);
-  if (target.protocol !== 'udp') return CarrierLink.open(channels.arena.view, target.protocol, options);
+  const { protocol } = target;
+  if (protocol === 'tcp' || protocol === 'tls') return TcpLink.open(protocol, channels.arena.view, options);
+  if (protocol !== 'udp') return CarrierLink.open(channels.arena.view, protocol, options);
   const isNative = sender === 'native' || (sender === 'auto' && nativeUdpFault() === undefined);
   return isNative ? NativeLink.open(channels, options) : DgramLink.open(channels.arena.view, options);
 }

@@ -13,7 +13,7 @@ export interface FaultFractions {
 
 /** The address to which claims go; the host is a literal address. */
 export interface Target {
-  protocol: 'udp' | 'tcp' | 'ws' | 'webrtc+http';
+  protocol: 'udp' | 'tcp' | 'tls' | 'ws' | 'webrtc+http';
   host: string;
   port: number;
 }

@@ -10,6 +10,7 @@
 import type { ChargeResult } from '../control/meter-control.ts';
 import { RaisedAmounts } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
+import { abortable } from './abortable.ts';
 import type { Account, Charge } from './account.ts';
 import { Accounts } from './accounts.ts';
 import { type AmountWatch, stopping, tooMany, unknownChannel, WAITERS_MAX } from './amount-watch.ts';
@@ -18,11 +19,15 @@ import { CHARGES_KEPT, ChargeLog } from './charge-log.ts';
 import { encodeSpent, fingerprintOf, SPENT_TABLE } from './charge-record.ts';
 import { checkCharge, conflict, overRefund, paymentRequired } from './charge-refusal.ts';
 import type { CommittedSource } from './committed-source.ts';
+import { Pace } from './pace.ts';
+import { reservation } from './reservation.ts';
 
 /** Charges of a round: it bounds how long the event loop is busy, and a commit. */
 const ROUND_CHARGES_MAX = 4_096;
 /** Accounts kept in memory. */
 const ACCOUNTS_MAX = 16_384;
+
+const NO_NAMES: ReadonlySet<string> = new Set();
 
 export interface ChargeOptions {
   key?: string | undefined;
@@ -30,6 +35,7 @@ export interface ChargeOptions {
   signal?: AbortSignal | undefined;
   /** See Charge. */
   committing?: Charge['committing'];
+  onReserved?: ((spent: bigint) => void) | undefined;
 }
 
 export interface ChargeLimits {
@@ -64,11 +70,16 @@ export class Charges {
   /** Accounts with something to decide. */
   readonly #due = new Set<Account>();
   readonly #behind: BehindLog;
+  readonly #pace = new Pace();
   #undecided = 0;
   #made = 0;
   #refunded = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
+  /** The names of the commit under way. */
+  #committing = NO_NAMES;
+  /** Whether the last commit succeeded: otherwise nothing is reserved. */
+  #isWriting = true;
 
   constructor(
     source: CommittedSource,
@@ -98,11 +109,8 @@ export class Charges {
   }
 
   /** See MeterControl. */
-  charge(
-    channelId: bigint,
-    drops: bigint,
-    { key, wait = true, signal, committing }: ChargeOptions = {},
-  ): Promise<ChargeResult> {
+  charge(channelId: bigint, drops: bigint, options: ChargeOptions = {}): Promise<ChargeResult> {
+    const { key, wait = true, signal, onReserved, committing } = options;
     // What is thrown here rejects.
     return new Promise((resolve, reject) => {
       checkCharge(drops, key);
@@ -113,46 +121,26 @@ export class Charges {
       if (ledgerChannelId === undefined) throw unknownChannel(channelId);
       const account = this.#accounts.get(ledgerChannelId);
       const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
-      const charge = {
-        account,
-        channelId,
-        drops,
-        name,
-        waits: wait,
-        resolve,
-        reject,
-        committing,
-        spent: 0n,
-        committed: 0n,
-      };
+      const decision = { waits: wait, resolve, reject, committing };
+      const charge = { account, channelId, drops, name, ...decision, spent: 0n, committed: 0n };
+      const reserved = onReserved === undefined ? undefined : this.#reservation(charge);
       this.#undecided++;
-      account.fresh.add(signal === undefined ? charge : this.#abortable(charge, signal));
-      this.#decideSoon(account);
+      const abort = (aborted: Charge) => {
+        this.#refuse(aborted, signal!.reason);
+        this.#decideSoon(account);
+      };
+      account.fresh.add(signal === undefined ? charge : abortable(charge, signal, abort));
+      this.#decideSoon(account, reserved !== undefined);
+      if (reserved !== undefined) onReserved!(reserved);
     });
   }
 
-  /** A charge that is refused when the signal is aborted, unless it is being committed: then it is made, and its call resolves. */
-  #abortable(charge: Charge, signal: AbortSignal): Charge {
-    const { account } = charge;
-    const abort = () => {
-      if (!account.remove(abortable)) return;
-      this.#refuse(abortable, signal.reason);
-      this.#decideSoon(account);
-    };
-    const settled = () => signal.removeEventListener('abort', abort);
-    const abortable: Charge = {
-      ...charge,
-      resolve: (result) => {
-        settled();
-        charge.resolve(result);
-      },
-      reject: (error) => {
-        settled();
-        charge.reject(error);
-      },
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    return abortable;
+  #reservation(charge: Charge): bigint | undefined {
+    const { account, channelId, name } = charge;
+    const committed = this.#source.committed(channelId);
+    if (!this.#isWriting || committed === undefined) return undefined;
+    if (name !== undefined && (this.#committing.has(name) || this.#log.find(name) !== undefined)) return undefined;
+    return reservation(charge, committed - this.#raised.of(account.ledgerChannelId));
   }
 
   /** Drops charged on a channel in all, durable. */
@@ -170,14 +158,16 @@ export class Charges {
   /** Refuses what waits, and waits for the commit under way. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#pace.hurry();
     await this.#running;
     for (const account of this.#accounts)
       for (const charge of [...account.fresh, ...account.waiting])
         if (account.remove(charge)) this.#refuse(charge, stopping());
   }
 
-  #decideSoon(account: Account): void {
+  #decideSoon(account: Account, isReserved = false): void {
     this.#due.add(account);
+    if (!isReserved) this.#pace.hurry();
     if (!this.#isStopped) this.#running ??= this.#run();
   }
 
@@ -185,14 +175,17 @@ export class Charges {
     // Calls of one event turn share the first round.
     await new Promise(setImmediate);
     while (this.#due.size > 0 && !this.#isStopped) {
+      this.#pace.begin();
       const round: Round = { booked: [], logged: [], names: new Set(), accounts: [] };
       const due = [...this.#due];
       this.#due.clear();
       for (const account of due) {
         if (round.booked.length < ROUND_CHARGES_MAX) this.#decide(account, round);
-        else this.#due.add(account);
+        else this.#decideSoon(account);
       }
-      if (round.booked.length > 0) await this.#commit(round);
+      if (round.booked.length === 0) continue;
+      await this.#commit(round);
+      if (this.#due.size > 0) await this.#pace.pause();
     }
     this.#running = undefined;
   }
@@ -208,7 +201,7 @@ export class Charges {
     for (const charge of account.fresh) {
       if (round.booked.length >= ROUND_CHARGES_MAX || (charge.name !== undefined && round.names.has(charge.name))) {
         // Its namesake's outcome is not durable yet: the next round will know.
-        this.#due.add(account);
+        this.#decideSoon(account);
         break;
       }
       account.remove(charge);
@@ -217,11 +210,20 @@ export class Charges {
     this.#watchFirst(account);
   }
 
+  /** A table that can not be read is the fault of the one charge that needs it. */
+  #decideOne(account: Account, charge: Charge, round: Round, ahead: bigint): boolean {
+    try {
+      return this.#book(account, charge, round, ahead);
+    } catch (error) {
+      return this.#refuse(charge, error);
+    }
+  }
+
   /**
-   * Books, answers or refuses a charge; returns false where it has to wait.
+   * Books, answers or refuses a charge; returns false where it has to wait. What throws has booked nothing.
    * @param ahead drops of the charges before it that wait
    */
-  #decideOne(account: Account, charge: Charge, round: Round, ahead: bigint): boolean {
+  #book(account: Account, charge: Charge, round: Round, ahead: bigint): boolean {
     const { channelId, drops, name, waits } = charge;
     const committed = this.#source.committed(channelId);
     if (committed === undefined) return this.#refuse(charge, unknownChannel(channelId));
@@ -272,30 +274,33 @@ export class Charges {
     } catch (error) {
       account.remove(first);
       this.#refuse(first, error);
-      this.#due.add(account);
+      this.#decideSoon(account);
     }
   }
 
-  async #commit({ booked, logged, accounts }: Round): Promise<void> {
-    for (const { committing } of booked) committing?.(booked.length);
-    const changes = this.#log.changes(logged);
-    for (const { ledgerChannelId, booked: drops } of accounts)
-      changes.push({ table: SPENT_TABLE, key: ledgerChannelId, value: encodeSpent(drops) });
+  async #commit({ booked, logged, names, accounts }: Round): Promise<void> {
     let failure: unknown;
     let isCommitted = false;
+    this.#committing = names;
+    for (const { committing } of booked) committing?.(booked.length);
     try {
+      const changes = this.#log.changes(logged);
+      for (const { ledgerChannelId, booked: drops } of accounts)
+        changes.push({ table: SPENT_TABLE, key: ledgerChannelId, value: encodeSpent(drops) });
       await this.#tables.commit(changes);
       isCommitted = true;
       this.#log.added(logged);
     } catch (error) {
       failure = error;
     }
+    this.#committing = NO_NAMES;
+    this.#isWriting = isCommitted;
     for (const account of accounts) {
       if (isCommitted) account.spent = account.booked;
       else account.booked = account.spent;
       account.isBusy = false;
       // A refund, or a charge that failed, leaves money to the first that waits.
-      if (account.waiting.size > 0) this.#due.add(account);
+      if (account.waiting.size > 0) this.#decideSoon(account);
     }
     if (isCommitted) this.#made += booked.length;
     for (const charge of booked) {

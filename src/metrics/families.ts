@@ -310,4 +310,12 @@ const spans: Family[] = [
   ),
 ];
 
-export const NODE_FAMILIES: readonly Family[] = [...process_, ...claims, ...latencies, ...store, ...keyCache, ...money, ...spans];
+export const NODE_FAMILIES: readonly Family[] = [
+  ...process_,
+  ...claims,
+  ...latencies,
+  ...store,
+  ...keyCache,
+  ...money,
+  ...spans,
+];

@@ -13,7 +13,7 @@ const WEB_REFUSED = [
   'tlsFailed',
 ];
 const WEB_CUT = ['cutSilent', 'cutIdle', 'cutUnsound'];
-const WEB_DROPPED = ['messagesDropped', 'acksDropped', 'acksGone'];
+const WEB_DROPPED = ['messagesDropped', 'acksDropped', 'acksGone', 'controlDropped'];
 const GATEWAY_ANSWERS = [
   'free',
   'paidByVoucher',
@@ -88,12 +88,18 @@ const web: Family[] = [
   ]),
   path('claimwire_web_messages_total', 'Messages of claims from such peers.', 'web.messages'),
   path('claimwire_web_paused_total', 'Times that a WebSocket was not read on.', 'web.paused'),
+  path('claimwire_web_control_total', 'Control messages of such peers.', 'web.control'),
+  path(
+    'claimwire_web_control_refused_total',
+    'Of these, those that the web process itself answered with an error.',
+    'web.controlRefused',
+  ),
   path('claimwire_web_offers_total', 'WebRTC offers answered.', 'web.offers'),
   each('claimwire_web_refused_total', 'Peers and requests refused, by reason.', 'web', WEB_REFUSED),
   each('claimwire_web_cut_total', 'Peers that were cut, by reason.', 'web', WEB_CUT),
   each(
     'claimwire_web_dropped_total',
-    'Messages and acks of such peers that were dropped, by kind.',
+    'Messages, acks, requests and replies of such peers that were dropped, by kind.',
     'web',
     WEB_DROPPED,
   ),

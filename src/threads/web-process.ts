@@ -4,18 +4,28 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { MessagePort } from 'node:worker_threads';
+import { parseControlRequest } from '../../protocol/control.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
 import type { Logger } from '../log.ts';
+import type { ControlPort } from '../transport/control-port.ts';
 import type { WebAnswers, WebClaims } from '../transport/web.ts';
 import { type WebCounterName, type WebCounts, zeroCounts } from '../web/counters.ts';
-import type { FromWeb, ToWeb, WebSettings } from '../web/messages.ts';
+import type { FromWeb, ToWeb, WebCall, WebSettings } from '../web/messages.ts';
 
 /** Before it is started again: longer each time that it failed within a minute, up to the second. */
 const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 10_000;
 const STABLE_MS = 60_000;
 const CLOSE_MS_MAX = 5_000;
+/** Between two messages of answers, as between those of claims (web/limits.ts): each is a wake-up of two processes. */
+const ANSWERS_MS = 1;
+
+/** Of one thread, on their way to the web process. */
+interface Answers {
+  taken: number;
+  acks: Uint8Array[];
+}
 
 export class WebProcess {
   readonly counts: WebCounts = zeroCounts();
@@ -23,6 +33,7 @@ export class WebProcess {
   address: HostPort;
   readonly #settings: WebSettings;
   readonly #ports: readonly MessagePort[];
+  readonly #control: ControlPort;
   readonly #logger: Logger;
   #child: ChildProcess | undefined;
   #exited: Promise<void> = Promise.resolve();
@@ -31,14 +42,19 @@ export class WebProcess {
   #startedAt = 0;
   #isReceiving = true;
   #isOver = false;
+  /** By thread. */
+  readonly #waiting: Answers[];
+  #isResting = false;
 
-  private constructor(settings: WebSettings, ports: readonly MessagePort[], logger: Logger) {
+  private constructor(settings: WebSettings, ports: readonly MessagePort[], control: ControlPort, logger: Logger) {
+    this.#control = control;
     this.#settings = settings;
     this.#ports = ports;
     this.#logger = logger;
     this.address = settings.listen;
+    this.#waiting = ports.map(() => ({ taken: 0, acks: [] }));
     ports.forEach((port, ring) => {
-      port.on('message', ({ taken, acks }: WebAnswers) => this.#tell({ event: 'answers', ring, taken, acks }));
+      port.on('message', (answers: WebAnswers) => this.#answers(ring, answers));
       port.unref();
     });
   }
@@ -46,13 +62,15 @@ export class WebProcess {
   /**
    * Resolves when it listens. Rejects with CONFIG_INVALID for an address that cannot be bound, and with DEPENDENCY_MISSING.
    * @param ports to the threads that take claims
+   * @param control answers the peers' control messages
    */
   static async start(
     settings: Omit<WebSettings, 'rings'>,
     ports: readonly MessagePort[],
+    control: ControlPort,
     logger: Logger,
   ): Promise<WebProcess> {
-    const web = new WebProcess({ ...settings, rings: ports.length }, ports, logger);
+    const web = new WebProcess({ ...settings, rings: ports.length }, ports, control, logger);
     try {
       await web.#start();
       return web;
@@ -60,6 +78,25 @@ export class WebProcess {
       await web.terminate();
       throw error;
     }
+  }
+
+  /** Sends at once what comes after a rest, and what comes in it together. */
+  #answers(ring: number, { taken, acks }: WebAnswers): void {
+    const waiting = this.#waiting[ring]!;
+    waiting.taken += taken;
+    waiting.acks.push(acks);
+    if (!this.#isResting) this.#tellAnswers();
+  }
+
+  #tellAnswers(): void {
+    this.#isResting = false;
+    for (const [ring, { taken, acks }] of this.#waiting.entries()) {
+      if (acks.length === 0) continue;
+      this.#tell({ event: 'answers', ring, taken, acks: acks.length === 1 ? acks[0]! : Buffer.concat(acks) });
+      this.#waiting[ring] = { taken: 0, acks: [] };
+      this.#isResting = true;
+    }
+    if (this.#isResting) setTimeout(() => this.#tellAnswers(), ANSWERS_MS);
   }
 
   /** Nothing more comes from peers; acks still leave. */
@@ -73,6 +110,7 @@ export class WebProcess {
   async close(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    this.#tellAnswers();
     this.#tell({ event: 'close' });
     const timer = setTimeout(() => this.#child?.kill('SIGKILL'), CLOSE_MS_MAX);
     await this.#exited;
@@ -111,6 +149,7 @@ export class WebProcess {
       child.once('exit', ended);
       child.on('message', (message: FromWeb) => {
         if (message.event === 'claims') this.#pass(message.ring, message.batch);
+        else if (message.event === 'control') void this.#answer(message);
         else if (message.event === 'counts') this.#count(message.counts);
         else if (message.event === 'fault') reject(startFault(this.#settings.listen, message.code, message.message));
         else {
@@ -129,6 +168,17 @@ export class WebProcess {
     if (!this.#isReceiving) return;
     const claims: WebClaims = new Uint8Array(batch);
     this.#ports[ring]?.postMessage(claims, [claims.buffer]);
+  }
+
+  /**
+   * What another process says that it has checked is checked again. Its peers are never trusted with the operator's token,
+   * whatever protects their connection: pages are where it must not be.
+   */
+  async #answer({ call, request, nonce }: WebCall): Promise<void> {
+    const checked = parseControlRequest(request);
+    const session = { nonce, isProtected: false };
+    const reply = 'ok' in checked ? checked : await this.#control.request(checked, session);
+    this.#tell({ event: 'reply', call, reply });
   }
 
   #count(counts: Partial<WebCounts>): void {

@@ -8,6 +8,9 @@ export const WEB_COUNTER_NAMES = [
   'messages', // messages of claims
   'messagesDropped', // messages of WebRTC peers for which there was no room
   'paused', // times a WebSocket was not read on, since the node had not taken what it sent
+  'control', // control messages
+  'controlRefused', // of these, refused here: malformed, or over a limit
+  'controlDropped', // control messages over twice a peer's rate
   'acksDropped', // acks for a peer that does not read
   'acksGone', // acks for a peer that has gone
   'refusedFull', // peers over the table

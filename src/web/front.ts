@@ -10,7 +10,7 @@ import type { HostPort } from '../host-port.ts';
 import { loadDataChannel, loadWebSocket } from '../optional-libraries.ts';
 import { type WebCounts, zeroCounts } from './counters.ts';
 import { OFFER_BYTES_MAX, WEB_LIMITS, type WebLimits } from './limits.ts';
-import type { WebSettings } from './messages.ts';
+import type { WebCall, WebSettings } from './messages.ts';
 import { OfferRate } from './offers.ts';
 import { Peers } from './peers.ts';
 import { WebRtcPeers } from './webrtc.ts';
@@ -22,6 +22,14 @@ const CLOSE_MS_MAX = 1_000;
 const REQUESTS_EXTRA = 256;
 /** The system may pick a port that another program has for UDP. */
 const PICKS_MAX = 8;
+
+/** The node, as the front sees it. */
+export interface FrontNode {
+  /** Given batches as in transport/web-batch.ts for one of the threads. */
+  send: (ring: number, batch: Uint8Array) => void;
+  /** Given requests, which are answered by `peers.control.answer`. */
+  ask: (call: WebCall) => void;
+}
 
 export class Front {
   readonly counts: WebCounts;
@@ -35,14 +43,14 @@ export class Front {
   #webrtc: WebRtcPeers | undefined;
   address!: HostPort;
 
-  private constructor(settings: WebSettings, send: (ring: number, batch: Uint8Array) => void) {
+  private constructor(settings: WebSettings, node: FrontNode) {
     this.#settings = settings;
     this.counts = zeroCounts();
     this.#limits = { ...WEB_LIMITS, ...settings.limits };
     const { peersMax, helloMsMax, idleMsMax, offersPerSecond } = this.#limits;
     const { rings, tls } = settings;
     const clock = () => performance.now();
-    this.peers = new Peers({ limits: this.#limits, counts: this.counts, rings, send, clock });
+    this.peers = new Peers({ limits: this.#limits, counts: this.counts, rings, clock, ...node });
     this.#rate = new OfferRate(offersPerSecond);
     const options = {
       maxHeaderSize: 8_192,
@@ -74,8 +82,8 @@ export class Front {
   }
 
   /** Listens. Rejects with the system's error, or with DEPENDENCY_MISSING. */
-  static async open(settings: WebSettings, send: (ring: number, batch: Uint8Array) => void): Promise<Front> {
-    const front = new Front(settings, send);
+  static async open(settings: WebSettings, node: FrontNode): Promise<Front> {
+    const front = new Front(settings, node);
     try {
       front.#websockets = new WebSocketPeers(await loadWebSocket(), front.peers);
       const library = settings.webrtc ? await loadDataChannel() : undefined;

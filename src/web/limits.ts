@@ -32,6 +32,9 @@ export const OFFER_BYTES_MAX = 16_384;
 export const WAITING_BYTES_MAX = 2 * MESSAGE_BYTES_MAX;
 /** Bytes on their way to one thread: 2,800 claims, some 3 ms of its work. */
 export const WINDOW_BYTES = 256 << 10;
+/** Between two batches for a thread, unless so many bytes wait: 350 claims. */
+export const BATCH_MS = 1;
+export const BATCH_BYTES = 32 << 10;
 /** Acks that wait in a peer's socket: 2,048, or fewer where many peers share the memory for them. */
 const UNSENT_BYTES_MAX = 64 << 10;
 const UNSENT_BYTES_MIN = 4 << 10;

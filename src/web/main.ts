@@ -4,11 +4,17 @@
  * A library of a million lines that reads strangers' packets is not in the process that holds the channels: when it fails,
  * the node goes on, and starts this process again. It has no file, key or table of the node.
  */
+import { setPriority } from 'node:os';
 import { type WebCounterName, zeroCounts } from './counters.ts';
 import { Front } from './front.ts';
 import type { FromWeb, ToWeb, WebSettings } from './messages.ts';
 
 const COUNTS_MS = 100;
+/**
+ * Where cores are short, the threads that verify and commit come first: handshakes and packets of strangers wait, and not the
+ * claims that are in the node already. Threads of the library, which come later, inherit it.
+ */
+const NICE = 5;
 
 let front: Front | undefined;
 const told = zeroCounts();
@@ -31,7 +37,10 @@ function tellCounts(): void {
 
 async function start(settings: WebSettings): Promise<void> {
   try {
-    front = await Front.open(settings, (ring, batch) => tell({ event: 'claims', ring, batch }));
+    front = await Front.open(settings, {
+      send: (ring, batch) => tell({ event: 'claims', ring, batch }),
+      ask: (call) => tell({ event: 'control', ...call }),
+    });
   } catch (error) {
     const { code = 'NODE_FAILED', message } = error as NodeJS.ErrnoException;
     tell({ event: 'fault', code, message });
@@ -48,8 +57,15 @@ async function close(): Promise<void> {
   process.send!({ event: 'counts', counts: {} } satisfies FromWeb, () => process.exit(0));
 }
 
+try {
+  setPriority(NICE);
+} catch {
+  // A system that does not allow it lets them share alike.
+}
+
 process.on('message', (message: ToWeb) => {
   if (message.event === 'answers') front?.peers.answers(message.ring, message.taken, message.acks);
+  else if (message.event === 'reply') front?.peers.control.answer(message.call, message.reply);
   else if (message.event === 'start') void start(message.settings);
   else if (message.event === 'stopReceiving') front?.stopReceiving();
   else void close();

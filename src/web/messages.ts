@@ -1,4 +1,5 @@
 /** What the node and its web process tell each other. Plain data, which is serialized between the processes. */
+import type { ControlReply, ControlRequest } from '../../protocol/control.ts';
 import type { HostPort } from '../host-port.ts';
 import type { WebCounts } from './counters.ts';
 import type { WebLimits } from './limits.ts';
@@ -16,10 +17,20 @@ export interface WebSettings {
   limits: Partial<WebLimits>;
 }
 
+/** A peer's request on its way to the node. */
+export interface WebCall {
+  call: number;
+  request: ControlRequest;
+  /** Of the peer's connection, 32 hex digits. */
+  nonce: string;
+}
+
 export type ToWeb =
   | { event: 'start'; settings: WebSettings }
   /** Of thread `ring`: it has taken so many bytes, and sends acks. */
   | { event: 'answers'; ring: number; taken: number; acks: Uint8Array }
+  /** To the request with this `call`. */
+  | { event: 'reply'; call: number; reply: ControlReply }
   | { event: 'stopReceiving' }
   | { event: 'close' };
 
@@ -28,5 +39,7 @@ export type FromWeb =
   /** Where nothing can listen, or a library is missing. */
   | { event: 'fault'; code: string; message: string }
   | { event: 'claims'; ring: number; batch: Uint8Array }
+  /** A peer's control message, of known form. */
+  | ({ event: 'control' } & WebCall)
   /** On top of what was told before. */
   | { event: 'counts'; counts: Partial<WebCounts> };

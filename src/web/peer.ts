@@ -1,5 +1,6 @@
 /** One peer of a web process, whatever carries its messages. */
-import { ACK_BYTES } from '../../protocol/layout.ts';
+import { ACK_BYTES, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
+import { type ControlDesk, PeerControl } from './control.ts';
 import type { WebCounterName, WebCounts } from './counters.ts';
 import type { Feed, FeedSource } from './feed.ts';
 import { unsentBytesMax, WAITING_BYTES_MAX, type WebLimits } from './limits.ts';
@@ -24,6 +25,7 @@ export interface PeerHost {
   readonly limits: WebLimits;
   readonly counts: WebCounts;
   readonly peerCount: number;
+  readonly control: ControlDesk;
   /** Milliseconds of the monotonic clock. */
   readonly now: number;
   remove(peer: Peer): void;
@@ -46,6 +48,7 @@ export class Peer implements FeedSource {
   /** Undefined while it connects. */
   #socket: PeerSocket | undefined;
   readonly #onCut: () => void;
+  #control: PeerControl | undefined;
   #hasSpoken = false;
   #spokeAt: number;
   #isPaused = false;
@@ -90,6 +93,11 @@ export class Peer implements FeedSource {
     const { counts, now } = this.#host;
     this.#hasSpoken = true;
     this.#spokeAt = now;
+    if (bytes[0] === PAYLOAD_CONTROL) {
+      this.#control ??= new PeerControl(this.#host.control, (reply) => this.#reply(reply));
+      this.#control.message(bytes, now);
+      return;
+    }
     const pause = this.#socket?.pause;
     if (pause === undefined && this.waitingBytes + bytes.length > WAITING_BYTES_MAX) {
       counts.messagesDropped++;
@@ -125,6 +133,14 @@ export class Peer implements FeedSource {
     const socket = this.#socket;
     if (socket === undefined || this.#isOver) counts.acksGone += bytes.length / ACK_BYTES;
     else if (socket.unsentBytes > unsentBytesMax(peerCount)) counts.acksDropped += bytes.length / ACK_BYTES;
+    else socket.send(bytes);
+  }
+
+  /** Sends a reply, or drops it where the peer does not read: it asks again. */
+  #reply(bytes: Uint8Array): void {
+    const { counts, peerCount } = this.#host;
+    const socket = this.#socket;
+    if (socket === undefined || this.#isOver || socket.unsentBytes > unsentBytesMax(peerCount)) counts.controlDropped++;
     else socket.send(bytes);
   }
 

@@ -2,9 +2,11 @@
 import { ACK_BYTES } from '../../protocol/layout.ts';
 import { AddressCounts } from '../transport/tcp-admission.ts';
 import { eachRecord } from '../transport/web-batch.ts';
+import { ControlDesk } from './control.ts';
 import type { WebCounts } from './counters.ts';
 import { Feed } from './feed.ts';
 import type { WebLimits } from './limits.ts';
+import type { WebCall } from './messages.ts';
 import { Peer, type PeerHost, type PeerKind } from './peer.ts';
 
 export interface PeersOptions {
@@ -14,6 +16,8 @@ export interface PeersOptions {
   rings: number;
   /** Given batches as in transport/web-batch.ts for one of them. */
   send: (ring: number, batch: Uint8Array) => void;
+  /** Passes a control message to the node, which answers by `control.answer`. */
+  ask: (call: WebCall) => void;
   /** Milliseconds of a monotonic clock. */
   clock: () => number;
 }
@@ -21,6 +25,7 @@ export interface PeersOptions {
 export class Peers implements PeerHost {
   readonly limits: WebLimits;
   readonly counts: WebCounts;
+  readonly control: ControlDesk;
   readonly #clock: () => number;
   readonly #feeds: Feed[];
   readonly #addresses: AddressCounts;
@@ -32,7 +37,8 @@ export class Peers implements PeerHost {
   peerCount = 0;
   #isReceiving = true;
 
-  constructor({ limits, counts, rings, send, clock }: PeersOptions) {
+  constructor({ limits, counts, rings, send, ask, clock }: PeersOptions) {
+    this.control = new ControlDesk(counts, ask);
     this.limits = limits;
     this.counts = counts;
     this.#clock = clock;

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
+import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { generateKey, keySigner } from '../../src/client/keys/key-file.ts';
+import type { ConnectCarrier } from '../../src/client/links/carrier.ts';
+import { carrierTo } from '../../src/client/links/open-carrier.ts';
 import { Payer } from '../../src/client/payer.ts';
 
 const ANY = { host: '127.0.0.1', port: 0 };
@@ -31,7 +34,14 @@ async function openPayer(scheme: string, number: number) {
   await node.openChannels([
     { channelId, ledgerChannelId, publicKey: key.publicKey, profile: 'xrpl', capacity: 1_000_000n, expiresAt: 0 },
   ]);
-  return { payer, channel: payer.channel({ ledgerChannelId, key }), channelId };
+  return { payer, channel: payer.channel({ ledgerChannelId, key }), channelId, ledgerChannelId, key };
+}
+
+/** A carrier whose control messages are collected. */
+function collected() {
+  const answers: unknown[] = [];
+  const message = (bytes: Uint8Array) => answers.push(decodeControl(bytes, 1, bytes.length));
+  return { answers, connect: (to: ConnectCarrier) => to({ message, closed() {} }) };
 }
 
 test('payers pay, and go on after the web process was killed', { timeout: 30_000 }, async () => {
@@ -58,6 +68,26 @@ test('payers pay, and go on after the web process was killed', { timeout: 30_000
   await Promise.all(sides.map(({ channel }) => channel.pay(1n)));
   for (const { channelId } of sides) expect(node.channel(channelId)!.committed).toBe(51n);
   expect(web.restarts).toBe(1);
+
+  // A payer that lost its state asks what is committed the same way, and goes on from there.
+  for (const [index, scheme] of ['ws', 'webrtc+http'].entries()) {
+    const { key, ledgerChannelId } = sides[index]!;
+    const payer = await Payer.open({ to: `${scheme}://${node.web}` });
+    payers.push(payer);
+    const again = payer.channel({ ledgerChannelId, key });
+    expect(await again.resume()).toMatchObject({ committed: 51n });
+    await again.pay(4n);
+    expect(node.channel(again.channelId)!.committed).toBe(55n);
+    const stranger = payer.channel({ ledgerChannelId: new Uint8Array(32).fill(9), key });
+    await expect(stranger.resume()).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  }
+  // No token is taken here, not even the right one and from this machine.
+  const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim();
+  const { connect, answers } = collected();
+  const carrier = await connect(await carrierTo('ws', { host: '127.0.0.1', port: Number(node.web.split(':')[1]) }));
+  carrier.send(encodeControl({ id: 1, type: 'stats', token }).slice());
+  await expect.poll(() => answers).toMatchObject([{ id: 1, ok: false, code: 'UNAUTHORIZED' }]);
+  carrier.close();
 
   // An address that is taken is said.
   const other = join(folder, 'other');

@@ -99,3 +99,17 @@ export async function openRtcWire(address: string): Promise<Wire> {
     },
   };
 }
+
+/** An offer that a node can answer, of a peer that never connects. */
+export async function soundOffer(): Promise<string> {
+  const { default: library } = await import('node-datachannel');
+  const connection = new library.PeerConnection('never', { iceServers: [], bindAddress: '127.0.0.1' });
+  const gathered = new Promise<void>((resolve) =>
+    connection.onGatheringStateChange((state) => state === 'complete' && resolve()),
+  );
+  connection.createDataChannel('claims', { protocol: 'claimwire.1' });
+  await gathered;
+  const { sdp } = connection.localDescription()!;
+  connection.close();
+  return sdp;
+}

@@ -46,6 +46,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/hostile/web.test.ts': [
     'src/optional-libraries.ts',
+    'src/web/control.ts',
     'src/web/counters.ts',
     'src/web/feed.ts',
     'src/web/offers.ts',
@@ -66,11 +67,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [
+    'src/meter/abortable.ts',
     'src/meter/account.ts',
     'src/meter/accounts.ts',
     'src/meter/behind-log.ts',
     'src/meter/charge-refusal.ts',
     'src/meter/fingerprint-index.ts',
+    'src/meter/reservation.ts',
   ],
   'test/integration/node-process.test.ts': ['src/serve.ts', 'src/log.ts'],
   'test/unit/threads/lane.test.ts': ['src/threads/sockets.ts', 'src/threads/turn-loop.ts', 'src/threads/warm-up.ts'],
@@ -124,7 +127,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/gateway/answers.ts',
     'src/gateway/challenges.ts',
     'src/gateway/counters.ts',
-    'src/gateway/ledger.ts',
     'src/gateway/recording.ts',
     'src/gateway/refusals.ts',
     'src/gateway/replies.ts',
@@ -147,6 +149,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/client/signer.test.ts': ['src/client/keys/key-pair.ts', 'src/client/keys/secp256k1-signer.ts'],
   'test/unit/client/browser/page-state.test.ts': ['src/client/browser/database.ts'],
+  'test/unit/client/browser/message-link.test.ts': ['src/client/links/carrier-calls.ts'],
   'test/unit/client/browser/open-web-link.test.ts': ['src/client/browser/payer.ts'],
   'test/unit/client/retransmission.test.ts': ['src/client/flow.ts'],
   'test/unit/client/state.test.ts': [

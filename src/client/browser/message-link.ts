@@ -5,10 +5,12 @@
  * again after a pause when it was lost. What it may have lost is sent again, since amounts are cumulative.
  */
 import { copyClaim } from '../../../protocol/claim.ts';
+import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
 import type { Carrier, ConnectCarrier } from '../links/carrier.ts';
-import type { LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';
+import { CarrierCalls } from '../links/carrier-calls.ts';
+import type { AskedRequest, LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';
 
 /** How a link differs from another one. */
 export interface MessageLinkOptions {
@@ -35,6 +37,8 @@ const BACKOFF_MS_MAX = 2_000;
  */
 const PATIENCE_RTOS = 4;
 const PATIENCE_MS_MIN = 2_000;
+/** The same for a request, which the node's main thread answers: it may be busy with an import. */
+const REPLY_PATIENCE_MS = 5_000;
 
 interface Connection {
   /** Undefined until it is open. */
@@ -60,10 +64,12 @@ export class MessageLink implements PeerLink {
   #cancelRetry: (() => void) | undefined;
   #failures = 0;
   #closed = false;
+  readonly #calls: CarrierCalls;
   readonly #counts = { messagesSent: 0, opened: 0, openFailures: 0, lost: 0 };
 
   constructor(options: MessageLinkOptions) {
     this.#options = options;
+    this.#calls = new CarrierCalls(options.clock, options.peer);
   }
 
   get peer(): string {
@@ -108,6 +114,11 @@ export class MessageLink implements PeerLink {
     return true;
   }
 
+  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+    this.#connect();
+    return this.#calls.ask(request);
+  }
+
   stats(): LinkStats {
     const { transport } = this.#options;
     return { transport, transportSwitches: 0, datagramsSent: 0, messages: { ...this.#counts } };
@@ -115,6 +126,7 @@ export class MessageLink implements PeerLink {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#calls.close();
     this.#cancelRetry?.();
     if (this.#connection === undefined) return;
     this.#sendBatch();
@@ -149,13 +161,17 @@ export class MessageLink implements PeerLink {
   #opened(connection: Connection, carrier: Carrier): void {
     connection.carrier = carrier;
     this.#counts.opened += 1;
+    this.#calls.opened((payload) => {
+      carrier.send(payload);
+      this.#expect(connection, REPLY_PATIENCE_MS);
+    });
     this.#sendHeld();
   }
 
   #message(connection: Connection, bytes: Uint8Array): void {
     connection.dueAt = 0;
     this.#failures = 0;
-    this.#receiver!.message(bytes, 0, bytes.length);
+    if (!this.#calls.message(bytes)) this.#receiver!.message(bytes, 0, bytes.length);
   }
 
   /** There is no carrier, it ended, or its node does not answer. */
@@ -170,12 +186,14 @@ export class MessageLink implements PeerLink {
       this.#cancelRetry = undefined;
       // Whatever is unacknowledged is handed in again, which connects a carrier. Where nothing is, none is needed.
       this.#receiver!.resendAll();
+      if (this.#calls.isWaiting) this.#connect();
     });
     this.#receiver!.fault(error);
   }
 
   #end(connection: Connection): void {
     this.#connection = undefined;
+    this.#calls.lost();
     this.#batch = undefined;
     this.#held.clear();
     this.#cancelRoom?.();

@@ -35,7 +35,7 @@ export interface PeerConnectionLike {
   close(): void;
 }
 /** What is used of `fetch`. */
-type FetchLike = (
+export type FetchLike = (
   url: string,
   options: { method: 'POST'; headers: Record<string, string>; body: string; signal: AbortSignal },
 ) => Promise<{ readonly ok: boolean; readonly status: number; text(): Promise<string> }>;

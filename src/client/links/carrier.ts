@@ -4,9 +4,12 @@
  * A carrier that ends is connected anew, longer apart each time; what is sent meanwhile is lost like a datagram, and the
  * payer sends it again. No modules of Node, since browsers use it too.
  */
+import type { ControlAnswer } from '../../../protocol/control.ts';
 import { ClaimwireError } from '../../errors.ts';
 import type { Clock } from '../clock.ts';
+import { CarrierCalls } from './carrier-calls.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
+import type { AskedRequest } from './peer-link.ts';
 
 /** An open connection. */
 export interface Carrier {
@@ -34,6 +37,7 @@ const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 10_000;
 
 export class CarrierSocket implements DatagramSocket {
+  readonly #calls: CarrierCalls;
   readonly peer: string;
   readonly #connect: ConnectCarrier;
   readonly #clock: Pick<Clock, 'after' | 'now'>;
@@ -57,6 +61,7 @@ export class CarrierSocket implements DatagramSocket {
     random: () => number,
   ) {
     this.peer = peer;
+    this.#calls = new CarrierCalls(clock, peer);
     this.#connect = connect;
     this.#clock = clock;
     this.#random = random;
@@ -95,8 +100,13 @@ export class CarrierSocket implements DatagramSocket {
     sent();
   }
 
+  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+    return this.#calls.ask(request);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#calls.close();
     this.#cancelRetry?.();
     this.#carrier?.close();
   }
@@ -109,17 +119,19 @@ export class CarrierSocket implements DatagramSocket {
       // Before it was open, the attempt itself fails.
       if (this.#carrier === undefined) return;
       this.#carrier = undefined;
+      this.#calls.lost();
       this.#retry(new Error('its end'));
     };
     const message = (bytes: Uint8Array) => {
       this.#unansweredSince = 0;
-      this.#onMessage(bytes);
+      if (!this.#calls.message(bytes)) this.#onMessage(bytes);
     };
     const carrier = await this.#connect({ message, closed });
     if (this.#isClosed) carrier.close();
     if (isOver) throw new Error('its end');
     this.#unansweredSince = 0;
     this.#carrier = carrier;
+    if (!this.#isClosed) this.#calls.opened((payload) => carrier.send(payload));
     this.#drop = () => {
       closed();
       carrier.close();

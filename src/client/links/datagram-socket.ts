@@ -1,4 +1,5 @@
 /** What a payer's UdpLink needs of a socket, without Node's modules. */
+import type { PeerLink } from './peer-link.ts';
 
 /** A socket with one peer: a UDP socket, or one of a test or simulator. */
 export interface DatagramSocket {
@@ -11,6 +12,8 @@ export interface DatagramSocket {
   listen(onMessage: (bytes: Uint8Array) => void, onError: (error: Error) => void, onOpen: () => void): void;
   /** Sends one datagram; calls `sent` when the bytes may be written again. */
   send(bytes: Uint8Array, offset: number, length: number, sent: (error?: Error | null) => void): void;
+  /** Asks the node, where the socket carries requests too. */
+  ask?: PeerLink['ask'];
   /** Nothing is heard or sent any more. */
   close(): Promise<void>;
 }

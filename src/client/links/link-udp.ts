@@ -1,6 +1,6 @@
 /**
  * UDP, or a socket that carries messages like datagrams (carrier.ts), as a payer's link. At most 15 claims share a datagram, which is sent when it is full or the turn's input is read.
- * UDP has no control messages: requests to the node go by TCP, if there is a link for it.
+ * UDP has no control messages: requests to the node go by TCP, if there is a link for it. The other sockets have them.
  *
  * Runs on the payer's thread and owns the datagram buffers, which are used again once the socket is done with them.
  */
@@ -45,6 +45,7 @@ export class UdpLink implements PeerLink {
     this.#transport = transport;
     this.#clock = clock;
     this.#control = control;
+    this.ask = socket.ask?.bind(socket);
     if (control === undefined) return;
     this.ask = async (request) => {
       if (!this.#controlListens) control.listen(this.#receiver!);

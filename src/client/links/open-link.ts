@@ -19,12 +19,12 @@ export interface LinkOptions {
    * `udp://HOST:PORT`, `tcp://HOST:PORT`, `tls://HOST:PORT`, or `auto://HOST:PORT`: UDP, and TCP on the same port (TLS
    * where `tls` is given) while nothing answers by UDP. Where neither gets through, and the node has `--web`:
    * `ws://HOST:PORT`, `wss://HOST:PORT` (library `ws`), `webrtc+http://HOST:PORT`, `webrtc+https://HOST:PORT` (library
-   * `node-datachannel`, which one thread of a process may use); these have no requests to the node.
+   * `node-datachannel`, which one thread of a process may use).
    */
   to: string;
   /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer does not close it. */
   pool?: ConnectionPool;
-  /** For `tls`, `auto` and `wss`, without a pool. */
+  /** For `tls`, `auto`, `wss` and `webrtc+https`, without a pool. */
   tls?: TlsOptions;
 }
 
@@ -44,9 +44,11 @@ const ASKING_LIMITS = {
 export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
   const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto', ...CARRIER_SCHEMES], 'to');
   const { scheme } = address;
-  const takesTls = scheme === 'tls' || scheme === 'auto' || scheme === 'wss';
+  const takesTls = scheme === 'tls' || scheme === 'auto' || scheme === 'wss' || scheme === 'webrtc+https';
   if (options.tls !== undefined && (!takesTls || options.pool !== undefined))
-    throw invalid('tls: expected with tls://, auto:// or wss://, and without a pool (which has its own)');
+    throw invalid(
+      'tls: expected with tls://, auto://, wss:// or webrtc+https://, and without a pool (which has its own)',
+    );
   if (isCarrier(scheme)) {
     if (options.pool !== undefined) throw invalid(`pool: expected with tcp, tls or auto, got ${scheme}`);
     const socket = await openCarrierSocket(scheme, address, options.tls, clock, random);

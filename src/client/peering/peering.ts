@@ -26,6 +26,7 @@ import { framed, PayerEnd, PeerWire, type WireOwner } from './peer-wire.ts';
 const PROOF_MS_DEFAULT = 10_000;
 const CONNECTIONS_MAX_DEFAULT = 256;
 
+/** Where a node pays and is paid by its peers. */
 export interface PeeringOptions {
   /** Our own node, `tcp://HOST:PORT` (or `tls://`): what peers send is passed on to it. */
   node: string;
@@ -56,6 +57,7 @@ export interface AcceptOptions extends Omit<PayerLimits, 'clock' | 'random'> {
   channelId: bigint;
 }
 
+/** What a peering has seen. */
 export interface PeeringStats {
   /** Connections that are open, whoever opened them. */
   connections: number;

@@ -1,10 +1,11 @@
 /**
- * Claims over TCP, framed as `u32 length ‖ claims`: one payload for what would be a datagram. Acks are framed alike.
+ * Claims over TCP or TLS, framed as `u32 length ‖ claims`: one payload for what would be a datagram. Acks are framed alike.
  *
  * Generator thread. What a turn sends on a connection is gathered in one buffer, which is written at the end of the turn.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { copyClaim } from '../../../protocol/claim.ts';
 import { CLAIM_BYTES, STREAM_HEADER_BYTES } from '../../../protocol/layout.ts';
 import { encodeStreamHeader, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
@@ -28,21 +29,27 @@ interface Connection {
 }
 
 export class TcpLink extends EventLoopLink implements LoadLink {
-  readonly name = 'tcp';
+  readonly name: 'tcp' | 'tls';
   readonly #claims: DataView;
   readonly #connections: Connection[] = [];
 
-  private constructor(claims: DataView) {
+  private constructor(name: 'tcp' | 'tls', claims: DataView) {
     super();
+    this.name = name;
     this.#claims = claims;
   }
 
-  /** Rejects with the system's error where nobody listens. */
-  static async open(claims: DataView, { host, port, sockets, sink }: LinkOptions): Promise<TcpLink> {
-    const link = new TcpLink(claims);
+  /** Rejects with the system's error where nobody listens, or where the node's certificate is not trusted. */
+  static async open(
+    name: 'tcp' | 'tls',
+    claims: DataView,
+    { host, port, sockets, sink }: LinkOptions,
+  ): Promise<TcpLink> {
+    const link = new TcpLink(name, claims);
     while (link.#connections.length < sockets) {
-      const socket = connect({ host, port, noDelay: true, keepAlive: true });
-      await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_MS_MAX) });
+      const options = { host, port, noDelay: true, keepAlive: true };
+      const [socket, upEvent] = name === 'tcp' ? [connect(options), 'connect'] : [connectTls(options), 'secureConnect'];
+      await once(socket, upEvent, { signal: AbortSignal.timeout(CONNECT_MS_MAX) });
       const parser = new StreamParser();
       let view: DataView = new DataView(new ArrayBuffer(0));
       const payloads = {

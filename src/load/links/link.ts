@@ -12,7 +12,7 @@ const SLEEP_US_MIN = 20;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 export interface LoadLink {
-  readonly name: 'native' | 'dgram' | 'tcp' | 'websocket' | 'webrtc';
+  readonly name: 'native' | 'dgram' | 'tcp' | 'tls' | 'websocket' | 'webrtc';
   /** The address that a socket sends from. */
   local(socket: number): HostPort;
   /**

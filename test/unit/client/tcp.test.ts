@@ -188,7 +188,10 @@ describe('payer over TCP', () => {
   });
 
   it.each([
-    [{ to: 'udp://127.0.0.1:1', tls: {} }, 'tls: expected with tls://, auto:// or wss://, and without a pool'],
+    [
+      { to: 'udp://127.0.0.1:1', tls: {} },
+      'tls: expected with tls://, auto://, wss:// or webrtc+https://, and without a pool',
+    ],
     [{ to: 'tls://127.0.0.1:1', tls: { ca: 'none' } }, 'tls.ca: expected certificates as PEM'],
     [{ to: 'udp://127.0.0.1:1', pool: new ConnectionPool({ to: 'tcp://127.0.0.1:1' }) }, 'pool: expected with tcp'],
     [{ to: 'tcp://127.0.0.1:2', pool: new ConnectionPool({ to: 'tcp://127.0.0.1:1' }) }, 'pool: expected one to tcp'],

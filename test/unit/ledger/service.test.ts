@@ -10,13 +10,15 @@ const refused = (message: RegExp) => ({ code: 'LEDGER_REFUSED', message: expect.
 
 test('a channel is opened with what a validated ledger says of it', async () => {
   const rig = await LedgerRig.start();
+  const opening = vi.spyOn(rig.node, 'openChannels');
   const now = rig.clock.seconds;
   const channel = await rig.open(7n, { amount: 5_000n, expiration: now + 90_000, cancelAfter: now + 80_000 });
   expect(channel).toMatchObject({ channelId: 7n, capacity: 5_000n, committed: 0n, profile: 'xrpl', state: 'open' });
   expect(channel.expiresAt).toBe(now + 80_000);
   expect(channel.publicKey).toEqual(openingOf(7n).publicKey);
   expect(rig.service.state(7n)).toMatchObject({ deposited: 5_000n, redeemed: 0n, settleDelay: 3_600, exists: true });
-  // (a) The deposit is all that the ledger can pay.
+  // (a) The deposit is all that the ledger can pay, from the first moment on: no claim over it gets in before a later look.
+  expect(opening).toHaveBeenCalledWith([expect.objectContaining({ capacity: 5_000n })]);
   expect(rig.judge(7n, 5_000n)).toBe('ADMITTED');
   expect(rig.judge(7n, 5_001n)).toBe('OVER_CAPACITY');
   expect(await rig.service.openFromLedger(channel.ledgerChannelId)).toEqual(channel);

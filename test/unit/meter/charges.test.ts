@@ -259,6 +259,114 @@ describe('a disk that is full', () => {
   });
 });
 
+describe('a table that can not be read', () => {
+  test('refuses the charge that needs it, and no other; the next one is looked at as ever', async () => {
+    const subject = new Subject();
+    await subject.charge(10n, { key: 'a' });
+    const { tables } = subject;
+    const read = tables.get.bind(tables);
+    tables.get = (table, key) => {
+      if (table === LOG_TABLE) throw new Error('expected a sound entry');
+      return read(table, key);
+    };
+    const repeated = subject.charge(10n, { key: 'a' });
+    const other = subject.charge(20n);
+    await expect(repeated).rejects.toThrow('expected a sound entry');
+    expect(await other).toMatchObject({ spent: 30n });
+    tables.get = read;
+    expect(await subject.charge(10n, { key: 'a' })).toMatchObject({ repeated: true, spent: 30n });
+  });
+});
+
+describe('a reservation', () => {
+  /** A charge, and what it was told before it was decided. */
+  function reserving(subject: Subject, drops: bigint, options: ChargeOptions = {}) {
+    const told: bigint[] = [];
+    const made = subject.charge(drops, { wait: false, ...options, onReserved: (spent) => told.push(spent) });
+    return { told: [...told], made };
+  }
+
+  test('is told at once, before the charge is durable, and counts those before it', async () => {
+    const subject = new Subject();
+    const first = reserving(subject, 30n, { key: 'a' });
+    const second = reserving(subject, 70n);
+    expect([first.told, second.told, subject.charges.spent(1n)]).toEqual([[30n], [100n], 0n]);
+    // Those under way have taken it all.
+    expect(reserving(subject, 1n, { wait: true }).told).toEqual([]);
+    expect(await first.made).toMatchObject({ spent: 30n });
+    expect(await second.made).toMatchObject({ spent: 100n });
+  });
+
+  test('counts what is being committed', async () => {
+    const subject = new Subject();
+    const first = reserving(subject, 60n);
+    await new Promise(setImmediate);
+    expect(subject.charges.spent(1n)).toBe(0n);
+    const [second, third] = [reserving(subject, 40n), reserving(subject, 1n)];
+    expect([second.told, third.told]).toEqual([[100n], []]);
+    await expect(third.made).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });
+    expect([await first.made, await second.made]).toMatchObject([{ spent: 60n }, { spent: 100n }]);
+  });
+
+  test('is none for what may be a repetition, for a refund, and behind one that waits', async () => {
+    const subject = new Subject();
+    await subject.charge(10n, { key: 'known' });
+    expect(reserving(subject, 10n, { key: 'known' }).told).toEqual([]);
+    const twins = [reserving(subject, 10n, { key: 'twin' }), reserving(subject, 10n, { key: 'twin' })];
+    expect(twins.map(({ told }) => told.length)).toEqual([1, 0]);
+    expect(reserving(subject, -5n).told).toEqual([]);
+    await Promise.all(twins.map(({ made }) => made));
+    const { tables } = subject;
+    const commit = tables.commit.bind(tables);
+    const committing = new Promise<void>((resolve) => {
+      tables.commit = (changes) => {
+        resolve();
+        return commit(changes);
+      };
+    });
+    const alone = reserving(subject, 10n, { key: 'alone' });
+    await committing;
+    // Its namesake is being committed.
+    const again = reserving(subject, 10n, { key: 'alone' });
+    expect([alone.told.length, again.told.length]).toEqual([1, 0]);
+    expect(await again.made).toMatchObject({ repeated: true });
+    const waiting = subject.charge(500n);
+    await stateOf(waiting);
+    const behind = reserving(subject, 1n, { wait: true });
+    expect(behind.told).toEqual([]);
+    subject.source.commit([1n, 1_000n]);
+    await Promise.all([waiting, behind.made]);
+  });
+
+  test('is none for drops that the ledger paid for a claim which this node never had', async () => {
+    const source = new FakeSource();
+    source.commit([1n, 100n]);
+    const tables = new MemorySideTables();
+    const raised = new RaisedAmounts(tables);
+    const charges = new Charges(source, tables, new AmountWatch(source), {}, raised);
+    await raised.record(ledgerIdOf(1n), { committed: 40n, spent: 0n, to: 100n });
+    const told: bigint[] = [];
+    const options = { wait: false, onReserved: (spent: bigint) => told.push(spent) };
+    await expect(charges.charge(1n, 41n, options)).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });
+    expect(told).toEqual([]);
+    await charges.charge(1n, 40n, options);
+    expect(told).toEqual([40n]);
+    await charges.stop();
+  });
+
+  test('ends where the commit fails, and there is no other before one has succeeded', async () => {
+    const subject = new Subject();
+    subject.tables.failures = 1;
+    const failed = reserving(subject, 10n);
+    expect(failed.told).toEqual([10n]);
+    await expect(failed.made).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+    const careful = reserving(subject, 10n);
+    expect(careful.told).toEqual([]);
+    expect(await careful.made).toMatchObject({ spent: 10n });
+    expect(reserving(subject, 10n).told).toEqual([20n]);
+  });
+});
+
 describe('a channel', () => {
   test('that is unknown or was removed is not charged; who waits is told', async () => {
     const subject = new Subject();

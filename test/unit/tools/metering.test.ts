@@ -88,8 +88,17 @@ test('a token whose file cannot be written is not there', async () => {
   await expect(token.run(['create', '--scope', 'admin', ...data])).rejects.toMatchObject({ code: 'USAGE' });
 });
 
-test('events are printed, a change a line, until the node stops', async () => {
-  const reading = events.run(['--snapshot', '--channels', '7', '--http', admin.url, '--token-file', admin.tokenFile]);
+test('events --once are printed, a change a line, until the node stops', async () => {
+  const reading = events.run([
+    '--once',
+    '--snapshot',
+    '--channels',
+    '7',
+    '--http',
+    admin.url,
+    '--token-file',
+    admin.tokenFile,
+  ]);
   await until(() => printed.includes('7 100\n'));
   admin.meter.commit([7n, 101n]);
   await until(() => printed.includes('7 101\n'));

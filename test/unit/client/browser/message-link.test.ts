@@ -1,8 +1,11 @@
 /** A page's link over a carrier in memory: when it connects, what it holds back, and what it sends again. */
 import { expect, it } from 'vitest';
 import { ackBytes } from '../../../../protocol/ack.ts';
+import type { ControlRequest } from '../../../../protocol/control.ts';
+import { decodeControl, encodeControl } from '../../../../protocol/control-codec.ts';
 import { CLAIM_BYTES, STATUS } from '../../../../protocol/layout.ts';
 import { MessageLink } from '../../../../src/client/browser/message-link.ts';
+import { generateKey, keySigner } from '../../../../src/client/keys/key-file.ts';
 import type { Carrier, ConnectCarrier } from '../../../../src/client/links/carrier.ts';
 import { Payer } from '../../../../src/client/payer.ts';
 import { ackOf, claimsIn, isQuestion, ManualClock, stubSigner } from '../../../support/payer-fakes.ts';
@@ -162,4 +165,76 @@ it('pauses longer and longer between attempts, up to three seconds', async () =>
   expect(pauses).toEqual(pauses.toSorted((left, right) => left - right));
   expect(pauses.at(-1)).toBeLessThanOrEqual(3_000);
   await rig.payer.close();
+});
+
+/** The requests that the carrier was given, as they are. */
+function requestsIn(carrier: MemoryCarrier) {
+  return carrier.messages.splice(0).map((bytes) => decodeControl(bytes, 1, bytes.length) as ControlRequest);
+}
+
+const HELLO = {
+  version: 1,
+  server: 'memory',
+  profiles: ['xrpl'],
+  transports: {},
+  limits: {},
+};
+const KEY = generateKey();
+
+/** Answers `hello` and `resume`, the latter with that nothing is committed. Returns the signatures. */
+function answerRequests(carrier: MemoryCarrier, nonce: string): string[] {
+  const signatures: string[] = [];
+  for (const request of requestsIn(carrier)) {
+    const { id } = request;
+    if (request.type === 'resume') signatures.push(request.signature);
+    const best = { committed: '0', sequence: 0, timestamp: '0'.repeat(16), signature: null };
+    const channelId = request.type === 'resume' ? request.channelId : '';
+    const fields = request.type === 'hello' ? { ...HELLO, nonce } : { ...best, channelId };
+    carrier.events.message(encodeControl({ ...fields, id, ok: true }));
+  }
+  return signatures;
+}
+
+it('asks the node beside its claims, and again where a message is lost, the node is busy, or the carrier ends', async () => {
+  const rig = new Rig();
+  const channel = rig.payer.channel({ ledgerChannelId: new Uint8Array(32).fill(7), key: keySigner(KEY) });
+  const resumed = channel.resume();
+  await settled();
+  const [lost] = requestsIn(rig.carrier);
+  expect(lost).toMatchObject({ type: 'hello' });
+  rig.clock.advance(500);
+  const [hello] = requestsIn(rig.carrier);
+  expect(hello).toEqual(lost);
+  rig.carrier.events.message(encodeControl({ id: hello!.id, ok: false, code: 'OVERLOADED', message: 'busy' }));
+  await settled();
+  rig.clock.advance(500);
+  answerRequests(rig.carrier, 'A'.repeat(32));
+  await settled();
+  expect(requestsIn(rig.carrier)).toMatchObject([{ type: 'resume' }]);
+
+  // Its end comes before the answer: the next one has another nonce, which is asked for first.
+  rig.carrier.events.closed();
+  await settled();
+  rig.clock.advance(200);
+  await settled();
+  expect(rig.carriers).toHaveLength(2);
+  answerRequests(rig.carrier, 'B'.repeat(32));
+  await settled();
+  expect(answerRequests(rig.carrier, 'B'.repeat(32))).toHaveLength(1);
+  expect(await resumed).toMatchObject({ committed: 0n });
+  expect(rig.payer.stats()).toMatchObject({ malformed: 0, unmatched: 0 });
+});
+
+it('a question to a node that answers none ends, and so does one of a payer that closes', async () => {
+  const rig = new Rig({ isBlocked: true });
+  const channel = rig.payer.channel({ ledgerChannelId: new Uint8Array(32).fill(7), key: keySigner(KEY) });
+  const late = channel.resume().catch((error: unknown) => error);
+  const closed = channel.resume().catch((error: unknown) => error);
+  await settled();
+  rig.clock.advance(10_001);
+  expect(await late).toMatchObject({ code: 'NODE_UNREACHABLE' });
+  await closed;
+  const last = channel.resume().catch((error: unknown) => error);
+  await rig.payer.close();
+  expect(await last).toMatchObject({ code: 'PAYER_CLOSED' });
 });

@@ -1,0 +1,209 @@
+/**
+ * A request that only reads is forwarded while its charge becomes durable. What this must not change: nothing of an answer goes
+ * out unpaid, nothing is charged without an answer, and what may change something at the service waits for the disk.
+ */
+import { request } from 'node:http';
+import { expect, test } from 'vitest';
+import type { ChargeResult, MeterControl } from '../../../src/control/meter-control.ts';
+import { ClaimwireError } from '../../../src/errors.ts';
+import { Routes } from '../../../src/gateway/routes.ts';
+import { type Deferred, deferred } from '../../../src/meter/deferred.ts';
+import { ask, FakePaidNode, gatewayRig, type Rig, TestPayer } from '../../support/gateway-rig.ts';
+
+/** Its charges become durable when the test says so; a refund at once. */
+class SlowDisk extends FakePaidNode {
+  /** Commits under way. */
+  readonly commits: Deferred<void>[] = [];
+  /** Of the commits under way, all of one channel. */
+  #reserved = 0n;
+
+  override async charge(
+    ...[channelId, drops, options = {}]: Parameters<MeterControl['charge']>
+  ): Promise<ChargeResult> {
+    if (drops < 0n) return super.charge(channelId, drops, options);
+    this.#reserved += drops;
+    const spent = this.spent(channelId) + this.#reserved;
+    const row = this.rows.get(channelId)!;
+    if (spent <= row.committed) options.onReserved?.(spent);
+    const commit = deferred<void>();
+    this.commits.push(commit);
+    await commit.promise.finally(() => {
+      this.#reserved -= drops;
+    });
+    return super.charge(channelId, drops, options);
+  }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Enough turns for what may go out to have gone out. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+type Options = Parameters<typeof gatewayRig>[0];
+
+async function slowRig(options: Options = {}) {
+  const node = new SlowDisk();
+  const rig = await gatewayRig({ ...options, node });
+  const payer = new TestPayer('alice');
+  node.open(payer);
+  const headers = { authorization: payer.pay(await rig.challenge(), 25n) };
+  return { rig, node, payer, headers };
+}
+
+/** A request, and whether any of its answer has come. */
+function begin(rig: Rig, headers: Record<string, string>, path = '/', method = 'GET') {
+  let hasCome = false;
+  const reply = ask(rig.port, path, { method, headers }).finally(() => {
+    hasCome = true;
+  });
+  return { reply, hasCome: () => hasCome };
+}
+
+test('a GET is at the service before its charge is durable, and none of its answer is out before', async () => {
+  const { rig, node, payer, headers } = await slowRig();
+  await using _ = rig;
+  const { reply, hasCome } = begin(rig, headers);
+  await until(() => rig.seen.length === 1);
+  await turns();
+  expect([hasCome(), node.spent(payer.channelId), rig.gateway.counters.paidByVoucher]).toEqual([false, 0n, 0]);
+  node.commits[0]!.resolve();
+  const { status, body, headers: answered } = await reply;
+  expect([status, body, node.spent(payer.channelId)]).toEqual([200, 'hello ', 25n]);
+  const receipt = JSON.parse(Buffer.from(String(answered['payment-receipt']), 'base64url').toString());
+  expect(receipt).toMatchObject({ status: 'success', reference: expect.stringMatching(/25$/) });
+  expect(rig.gateway.counters).toMatchObject({ paidByVoucher: 1, drops: 25n, withheld: 0 });
+});
+
+test('what may change something at the service waits until its charge is durable', async () => {
+  const { rig, node, headers } = await slowRig();
+  await using _ = rig;
+  const { reply } = begin(rig, headers, '/', 'POST');
+  await until(() => node.commits.length === 1);
+  await turns();
+  expect(rig.seen).toEqual([]);
+  node.commits[0]!.resolve();
+  expect((await reply).status).toBe(200);
+});
+
+test('a charge that the disk refuses: its answer is withheld, and nothing is charged or given back', async () => {
+  const { rig, node, payer, headers } = await slowRig();
+  await using _ = rig;
+  const refused = begin(rig, headers);
+  await until(() => rig.seen.length === 1);
+  node.commits[0]!.reject(new ClaimwireError('REGISTRY_FULL', 'expected room on the disk, got none'));
+  expect(await refused.reply).toMatchObject({ status: 500, body: expect.not.stringContaining('hello') });
+  const busy = begin(rig, headers);
+  await until(() => rig.seen.length === 2);
+  node.commits[1]!.reject(new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is stopping'));
+  expect((await busy.reply).status).toBe(503);
+  expect(rig.gateway.counters).toMatchObject({ withheld: 2, drops: 0n, refunded: 0, paidByVoucher: 0 });
+  expect(node.spent(payer.channelId)).toBe(0n);
+  // The answer is not in the store either.
+  const again = begin(rig, headers);
+  await until(() => node.commits.length === 3);
+  node.commits[2]!.resolve();
+  expect(await again.reply).toMatchObject({ status: 200, body: 'hello ' });
+});
+
+test('a service that fails before the charge is durable: it is given back once it is', async () => {
+  const { rig, node, payer, headers } = await slowRig({ service: (incoming) => incoming.socket.destroy() });
+  await using _ = rig;
+  const { reply, hasCome } = begin(rig, headers, '/dies');
+  await until(() => rig.gateway.counters.upstreamFailed === 1);
+  await turns();
+  expect([hasCome(), rig.gateway.counters.refunded]).toEqual([false, 0]);
+  node.commits[0]!.resolve();
+  expect([(await reply).status, node.spent(payer.channelId), rig.gateway.counters.refunded]).toEqual([502, 0n, 1]);
+});
+
+test('a service that fails, and a charge that fails too: nothing is given back', async () => {
+  const { rig, node, payer, headers } = await slowRig({ service: (incoming) => incoming.socket.destroy() });
+  await using _ = rig;
+  const { reply } = begin(rig, headers, '/dies');
+  await until(() => rig.gateway.counters.upstreamFailed === 1);
+  node.commits[0]!.reject(new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is stopping'));
+  expect([(await reply).status, node.spent(payer.channelId), rig.gateway.counters.refunded]).toEqual([502, 0n, 0]);
+});
+
+test('an answer that breaks off while it is held breaks off for the client', async () => {
+  const { rig, node, headers } = await slowRig({
+    service: (_, response) => {
+      response.writeHead(200, { 'content-length': '100' }).write('some of it');
+      setTimeout(() => response.destroy(), 5);
+    },
+  });
+  await using _ = rig;
+  const { reply } = begin(rig, headers);
+  reply.catch(() => {});
+  await until(() => rig.seen.length === 1);
+  await turns();
+  node.commits[0]!.resolve();
+  await expect(reply).rejects.toThrow();
+  await until(() => rig.gateway.counters.upstreamCut === 1);
+});
+
+test('a client that goes while its answer is held takes it along, and its request ends', async () => {
+  const { rig, node, headers } = await slowRig();
+  await using _ = rig;
+  const outgoing = request({ host: '127.0.0.1', port: rig.port, headers, agent: false });
+  outgoing.on('error', () => {});
+  outgoing.end();
+  await until(() => rig.seen.length === 1);
+  await turns();
+  outgoing.destroy();
+  await turns();
+  node.commits[0]!.resolve();
+  await until(() => rig.gateway.stats().underWay === 0);
+  expect(rig.gateway.counters).toMatchObject({ clientGone: 1, failed: 0 });
+});
+
+test('a stream is held as any answer: no event before the charge is durable', async () => {
+  const { rig, node, headers } = await slowRig({
+    routes: Routes.parse([{ path: '/*', price: '25', per: 'event', ahead: 1 }]),
+    service: (_, response) => response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: one\n\n'),
+  });
+  await using _ = rig;
+  const { reply, hasCome } = begin(rig, headers);
+  await until(() => rig.seen.length === 1);
+  await turns();
+  expect(hasCome()).toBe(false);
+  node.commits[0]!.resolve();
+  expect((await reply).body).toBe('data: one\n\n');
+});
+
+test('two requests with one amount: the second is not forwarded on the strength of the first', async () => {
+  const { rig, node, payer, headers } = await slowRig();
+  await using _ = rig;
+  const other = { authorization: payer.pay(await rig.challenge(), 25n) };
+  const [first, second] = [begin(rig, headers), begin(rig, other)];
+  await until(() => node.commits.length === 2);
+  await turns();
+  expect(rig.seen).toHaveLength(1);
+  for (const commit of node.commits) commit.resolve();
+  expect([(await first.reply).status, (await second.reply).status].sort()).toEqual([200, 402]);
+  expect(node.spent(payer.channelId)).toBe(25n);
+});
+
+test('a voucher whose amount the charges under way use up is not forwarded, though more is committed', async () => {
+  const { rig, node, payer } = await slowRig();
+  await using _ = rig;
+  const vouchers = [1_000n, 50n, 50n];
+  const challenges = await Promise.all(vouchers.map(() => rig.challenge()));
+  const [large, ...both] = vouchers.map((amount, at) => ({ authorization: payer.pay(challenges[at]!, amount) }));
+  const paid = begin(rig, large!);
+  await until(() => node.commits.length === 1);
+  node.commits[0]!.resolve();
+  await paid.reply;
+  const replies = both.map((headers) => begin(rig, headers).reply);
+  await until(() => node.commits.length === 3);
+  await turns();
+  expect(rig.seen).toHaveLength(2);
+  for (const commit of node.commits) commit.resolve();
+  expect((await Promise.all(replies)).map(({ status }) => status).sort()).toEqual([200, 402]);
+  expect([node.spent(payer.channelId), rig.seen.length]).toEqual([50n, 2]);
+});

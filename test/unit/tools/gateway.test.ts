@@ -1,0 +1,21 @@
+/** Options of `claimwire gateway` that must agree. Test's thread. */
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { run } from '../../../tools/gateway.ts';
+
+const PAYEE = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
+const OTHER = 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe';
+
+test('customers are not asked to pay an account that the node does not redeem for', async () => {
+  const data = join(tmpdir(), `claimwire-recipient-${process.pid}`);
+  const ledger = ['--ledger', 'ws://127.0.0.1:1', '--account', PAYEE];
+  const sells = ['--upstream', 'http://127.0.0.1:1', '--price', '25', '--recipient', OTHER];
+  const started = run(['--data', data, '--udp', '127.0.0.1:0', '--listen', '127.0.0.1:0', ...ledger, ...sells]);
+  await expect(started).rejects.toMatchObject({
+    code: 'USAGE',
+    message: `--recipient: expected ${PAYEE}, which the node redeems for (--account), got ${OTHER}`,
+  });
+  expect(existsSync(data)).toBe(false);
+});
