@@ -2,6 +2,7 @@
 import { ClaimwireError } from '../errors.ts';
 import type { SamplingSettings } from './span-sampler.ts';
 
+/** Where spans go, and how many of them. */
 export interface SpanOptions extends Partial<SamplingSettings> {
   /**
    * The collector's address for OTLP over HTTP, http:// or https://; `/v1/traces` is added where it has no path. `env`: what
