@@ -18,6 +18,7 @@ import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { Exposition } from './metrics/exposition.ts';
 import { Machine } from './metrics/machine.ts';
+import { lookAtProcessors } from './metrics/machine-figures.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
@@ -95,6 +96,7 @@ export async function serve({
   try {
     await ledger?.start();
     const { data, http, httpHosts } = node.config;
+    const machine = new Machine(data);
     admin = await startAdmin({
       ...http,
       hosts: httpHosts,
@@ -107,14 +109,15 @@ export async function serve({
       spans,
       inspect: node,
       parser,
-      exposition: expositionOf(node, ledger),
+      exposition: expositionOf(node, ledger, machine),
       sampler: new Sampler({
         control: node,
         exposure: node,
         measures: node,
         ledger,
         clock: nodeSystem.clock,
-        memory: nodeSystem.memory,
+        memory: () => memoryOf(machine),
+        processors: lookAtProcessors,
       }),
     });
   } catch (error) {
@@ -157,7 +160,13 @@ function ledgerService(
   return service;
 }
 
-function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): Exposition {
+/** As GET /metrics tells it: pages of the registry's file, which the system takes back, do not count. */
+function memoryOf(machine: Machine): { resident: number; limit: number } {
+  const { memoryUsed, memoryLimit } = machine.state();
+  return { resident: memoryUsed, limit: memoryLimit };
+}
+
+function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined, machine: Machine): Exposition {
   const parts = {
     control: node,
     exposure: node,
@@ -166,7 +175,7 @@ function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): E
     clock: nodeSystem.clock,
     version: packageVersion(),
   };
-  return new Exposition({ ...parts, machine: new Machine(node.config.data) });
+  return new Exposition({ ...parts, machine });
 }
 
 function connectXrpl({ urls, networkId }: LedgerSettings, logger: Logger): Promise<LedgerConnection> {

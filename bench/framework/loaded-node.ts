@@ -6,12 +6,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeStats } from '../../src/control/node-control.ts';
 import { type Bottleneck, bottleneckOf } from '../../src/metrics/bottleneck.ts';
-import {
-  coresBetween,
-  lookAtProcessors,
-  type MachineFigures,
-  type ProcessorLook,
-} from '../../src/metrics/machine-figures.ts';
+import { figuresBetween, lookAtProcessors, type ProcessorLook } from '../../src/metrics/machine-figures.ts';
 import type { NodeUnderTest } from '../node-under-test.ts';
 import { provenLoad } from '../path/load.ts';
 import { sampleBetween } from './live-sample.ts';
@@ -119,25 +114,7 @@ export class LoadedNode {
 }
 
 function bottleneckBetween(before: Look, after: Look): Bottleneck {
-  return bottleneckOf(sampleBetween(before, after), machineBetween(before, after));
-}
-
-/** The machine's figures between two looks. */
-export function machineBetween(before: Look, after: Look): MachineFigures {
-  const { verifiers, layout } = after.stats;
-  const seconds = (after.atMs - before.atMs) / 1_000;
-  const grown = (name: string) => counted(after.stats, name) - counted(before.stats, name);
-  const tables = (name: 'hitsLarge' | 'hitsSmall' | 'misses' | 'evictions') =>
-    ((after.stats.keyTables?.[name] ?? 0) - (before.stats.keyTables?.[name] ?? 0)) / seconds;
-  const misses = tables('misses');
-  const syncs = grown('syncs');
-  return {
-    ...coresBetween(before.processors, after.processors),
-    threads: verifiers,
-    committers: layout === 'lanes' ? verifiers : 1,
-    keyTables: { lookups: tables('hitsLarge') + tables('hitsSmall') + misses, misses, evictions: tables('evictions') },
-    syncMeanMs: syncs > 0 ? grown('syncWaitUs') / syncs / 1_000 : undefined,
-  };
+  return bottleneckOf(sampleBetween(before, after), figuresBetween(before, after));
 }
 
 /** A counter by its name in /stats, `group.reason` for those of a group; 0 where there is none. */

@@ -23,6 +23,7 @@ const GATEWAY_ANSWERS = [
   'busy',
   'upstreamFailed',
   'upstreamCut',
+  'withheld',
   'clientGone',
   'streamsUnpaid',
   'upgradesRefused',
@@ -161,11 +162,6 @@ const gateway: Family[] = [
   // Refunds are taken off, so that it may fall.
   gauge('claimwire_gateway_charged_drops', 'Drops charged less drops refunded.', ofGateway('drops')),
   counter('claimwire_gateway_refunded_total', 'Charges taken back because the upstream failed.', ofGateway('refunded')),
-  counter(
-    'claimwire_gateway_withheld_total',
-    'Answers of the upstream that were withheld, since their charge was not made after all.',
-    ofGateway('withheld'),
-  ),
   counter('claimwire_gateway_opened_total', 'Channels opened through the gateway.', ofGateway('opened')),
   counter('claimwire_gateway_closed_total', 'Channels closed through the gateway.', ofGateway('closed')),
   gauge('claimwire_gateway_requests_under_way', 'Requests that are being answered.', ofGateway('underWay')),

@@ -78,7 +78,7 @@ test.each([
   [[...OPEN, '--colour'], 'channel open: expected an option that --help shows, got --colour'],
   [[...OPEN, '--chanel', '5'], 'got --chanel; did you mean --channel?'],
   [[...OPEN, '--http', 'ftp://x'], '--http: expected a URL like http://127.0.0.1:9394'],
-  [['settle', '--account', 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh'], 'settle: expected one ID or --all'],
+  [['settle', '--account', 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh'], 'settle: expected one ID, --all or --claim FILE'],
   [['settle', '1'], "--account: expected the payee's address, got nothing"],
   [['channel', 'opne'], 'got "opne"; did you mean "open"?'],
   [[...OPEN, '--profile', 'lnk'], 'got "lnk"; did you mean "link"?'],
