@@ -45,6 +45,7 @@ import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy, type IdleStrategy } from './ring/doorbell.ts';
+import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
@@ -345,6 +346,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#beside.set(name, counters);
   }
 
+  /** Charges have spans from now on, and those are counted among the node's counters. */
+  useSpans(spans: ExportedSpans): void {
+    this.#meter.useSpans(spans);
+    this.addStats('spans', () => spans.counters);
+  }
+
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
@@ -367,6 +374,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       counters: {
         ...readCounters(this.#arena),
         charges: this.#meter.charges,
+        refunds: this.#meter.refunds,
         web: this.#web?.counts ?? zeroCounts(),
       },
       keyTables: this.#kernel?.stats() ?? null,

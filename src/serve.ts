@@ -23,6 +23,8 @@ import { lookAtProcessors } from './metrics/machine-figures.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
+import { type ExportedSpans, openSpans } from './spans/open-telemetry.ts';
+import type { SpanOptions } from './spans/settings.ts';
 import { nodeSystem } from './system/system.ts';
 import { AutoTune, type TuneOptions } from './tune/auto-tune.ts';
 import { packageVersion } from './version.ts';
@@ -38,6 +40,8 @@ export interface ServeOptions extends NodeStartOptions {
   redeem?: RedeemOptions | undefined;
   /** Changes settings while the node runs, towards these targets (docs/tuning.md). Left out: settings stay. */
   tune?: TuneOptions | undefined;
+  /** Left out: no spans. With it, those of charges and redemptions go to a collector of OpenTelemetry. */
+  otel?: SpanOptions | undefined;
   /** Connects to the ledger's servers; default over xrpl.js. */
   connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
 }
@@ -47,6 +51,8 @@ export interface ServingNode {
   node: ClaimwireNode;
   /** Where the node is connected to the XRP Ledger. */
   ledger: LedgerService | undefined;
+  /** Where spans are asked for. */
+  spans: ExportedSpans | undefined;
   /** Where the admin interface listens, `H:P`. */
   http: string;
   /** Stops the admin interface first, so that no request reaches a stopping node. */
@@ -58,12 +64,15 @@ export async function serve({
   ledger: wanted,
   redeem,
   tune,
+  otel,
   connect = connectXrpl,
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
+  const warn = (line: string) => logger.warn(line);
+  const spans = otel && (await openSpans(otel, { warn, version: packageVersion() }));
   const settings = wanted && resolveLedger(wanted);
   const wallet = settings && redeem && (await openWallet(redeem.wallet, settings.account));
   const connection = settings && (await connect(settings, logger));
@@ -74,14 +83,17 @@ export async function serve({
       ...options,
       beforeReceiving: (started) => {
         const redeeming = wallet && redeem && { ...redeem, wallet };
-        const service = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        const parts = { connection: connection!, logger, spans };
+        const service = settings && ledgerService(started, settings, parts, redeeming);
         if (service !== undefined) started.useLedgerStates((channelId) => service.state(channelId));
+        if (service !== undefined && redeeming) started.addStats('redemptions', () => service.redemptionTotals() ?? {});
+        if (spans !== undefined) started.useSpans(spans);
         ledger = service;
         options.beforeReceiving?.(started);
       },
     });
   } catch (error) {
-    await connection?.close();
+    await Promise.all([connection?.close(), spans?.close()]);
     throw error;
   }
   const parser = importPool(IMPORT_THREADS);
@@ -109,6 +121,7 @@ export async function serve({
       control: node,
       ledger,
       meter: node,
+      spans,
       inspect: node,
       parser,
       exposition: expositionOf(node, ledger, machine),
@@ -117,18 +130,21 @@ export async function serve({
     tuner?.start();
   } catch (error) {
     await ledger?.stop();
-    await Promise.all([parser.close(), node.stop()]);
+    await Promise.all([parser.close(), node.stop(), spans?.close()]);
     throw error;
   }
   return {
     node,
     ledger,
+    spans,
     http: hostPortText(admin),
     stop: async () => {
       tuner?.stop();
       await admin.close();
       await ledger?.stop();
-      return node.stop();
+      const totals = await node.stop();
+      await spans?.close();
+      return totals;
     },
   };
 }
@@ -137,8 +153,7 @@ export async function serve({
 function ledgerService(
   node: ClaimwireNode,
   settings: LedgerSettings,
-  connection: LedgerConnection,
-  logger: Logger,
+  { connection, logger, spans }: { connection: LedgerConnection; logger: Logger; spans: ExportedSpans | undefined },
   redeeming: (Omit<RedeemOptions, 'wallet'> & { wallet: Wallet }) | undefined,
 ): LedgerService {
   const { sideTables: tables } = node;
@@ -146,7 +161,8 @@ function ledgerService(
   const parts = { connection, tables, clock, logger };
   const { wallet, feeMaxDrops = FEE_MAX_DROPS, ...policy } = redeeming ?? {};
   const redeemer =
-    wallet && ((of: LedgerService) => autoRedeemer({ ...parts, control: node, wallet, feeMaxDrops, policy }, of));
+    wallet &&
+    ((of: LedgerService) => autoRedeemer({ ...parts, spans, control: node, wallet, feeMaxDrops, policy }, of));
   const creator = (of: LedgerService) => new ChannelCreator({ ...parts, settings, node, service: of });
   const service = new LedgerService({ ...parts, settings, node, redeemer, creator });
   service.restore();

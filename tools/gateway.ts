@@ -182,7 +182,14 @@ async function runGateway(
   const { node } = serving;
   let gateway: Gateway;
   try {
-    gateway = await Gateway.start({ ...settings, node, meter: node, ledger: serving.ledger, logger });
+    gateway = await Gateway.start({
+      ...settings,
+      node,
+      meter: node,
+      ledger: serving.ledger,
+      spans: serving.spans,
+      logger,
+    });
   } catch (error) {
     await serving.stop();
     throw error;

@@ -18,6 +18,7 @@ const MACHINE = 'How it uses the machine:';
 const DURABLE = 'What is on the disk:';
 const LEDGER = 'The XRP Ledger (docs/ledger.md):';
 const TUNE = 'Tuning itself (docs/tuning.md):';
+const SPANS = 'Spans of OpenTelemetry (docs/watching.md):';
 const LOG = 'What it says (on stderr):';
 const CONNECTIONS_MAX = 65_536;
 
@@ -319,6 +320,29 @@ export const SERVER_OPTIONS = {
     read: duration('s', 60, 0xffff_ffff),
     group: LEDGER,
   },
+  otel: {
+    value: 'URL',
+    description:
+      'a collector, like http://127.0.0.1:4318 (OTLP over HTTP): gets spans of charges, redemptions and requests of the gateway; env: the one of OTEL_EXPORTER_OTLP_ENDPOINT',
+    group: SPANS,
+  },
+  'otel-ratio': {
+    value: 'R',
+    description: 'share of charges and requests that get a span, unless their caller decides',
+    default: '1',
+    read: (text: string, flag: string) =>
+      /^(0|1|[01]?[.][0-9]+)$/.test(text) && Number(text) <= 1
+        ? Number(text)
+        : usage(`${flag}: expected a share from 0 to 1, got ${text}`),
+    group: SPANS,
+  },
+  'otel-rate': {
+    value: 'N',
+    description: 'most of them in a second',
+    default: '100',
+    read: count(1, 10_000),
+    group: SPANS,
+  },
   ...LOG_OPTIONS,
 } as const satisfies OptionSpecs;
 
@@ -353,6 +377,9 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     ledger: ledgerOptions(values),
     redeem: redeemOptions(values),
     tune: tuneOptions(values),
+    ...(values.otel !== undefined && {
+      otel: { url: values.otel, ratio: values['otel-ratio'], perSecondMax: values['otel-rate'] },
+    }),
   };
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)

@@ -10,6 +10,7 @@ import { figuresBetween, lookAtProcessors, type ProcessorLook } from '../../src/
 import type { NodeUnderTest } from '../node-under-test.ts';
 import { provenLoad } from '../path/load.ts';
 import { sampleBetween } from './live-sample.ts';
+import { type SteadyBottleneck, steadyBottleneck } from './steady-bottleneck.ts';
 
 /** Headers of IPv4 and UDP. */
 const HEADER_BYTES = 28;
@@ -78,10 +79,18 @@ export class LoadedNode {
     };
   }
 
-  /** What holds the node back while a load with these flags runs; looks for `seconds`, `afterSeconds` after its first claims. */
-  async bottleneck(flags: readonly string[], afterSeconds: number, seconds: number): Promise<Bottleneck> {
+  /**
+   * What holds the node back while a load with these flags runs: what most of `looks` say, each over `seconds`, the first of
+   * them `afterSeconds` after the load's first claims.
+   */
+  async bottleneck(
+    flags: readonly string[],
+    afterSeconds: number,
+    seconds: number,
+    looks = 1,
+  ): Promise<SteadyBottleneck> {
     const load = this.load(flags);
-    // A load that fails is reported below, after the look.
+    // A load that fails is reported below, after the looks.
     const idle = counted((await this.look()).stats, 'received');
     let isRunning = true;
     void load
@@ -91,12 +100,21 @@ export class LoadedNode {
       });
     while (isRunning && counted((await this.look()).stats, 'received') === idle) await sleep(LOOK_MS);
     await sleep(afterSeconds * 1_000);
-    const before = await this.look();
-    await sleep(seconds * 1_000);
-    const after = await this.look();
+    const seen = [await this.look()];
+    for (let count = 0; count < looks; count++) {
+      await sleep(seconds * 1_000);
+      // The node behind a load that has ended waits for payers, which is not what is asked.
+      if (count > 0 && !isRunning) break;
+      seen.push(await this.look());
+    }
     await load;
-    return bottleneckOf(sampleBetween(before, after), figuresBetween(before, after));
+    const found = seen.slice(1).map((after, index) => bottleneckBetween(seen[index]!, after));
+    return steadyBottleneck(found, bottleneckBetween(seen[0]!, seen.at(-1)!));
   }
+}
+
+function bottleneckBetween(before: Look, after: Look): Bottleneck {
+  return bottleneckOf(sampleBetween(before, after), figuresBetween(before, after));
 }
 
 /** A counter by its name in /stats, `group.reason` for those of a group; 0 where there is none. */

@@ -40,6 +40,7 @@ export function autoRedeemer(options: AutoRedeemerOptions, service: LedgerStates
   return {
     redeem: (channelId, how) => redeemer.redeem(channelId, how),
     redemptions: (limit) => redeemer.history(limit),
+    totals: () => redeemer.totals,
     start: () => {
       redeemer.resume();
       policy = new RedeemPolicy({

@@ -254,7 +254,24 @@ const money: Family[] = [
         ? []
         : exposure.ending.map(({ seconds, channels }) => [String(seconds), channels] as const),
   ),
-  path('claimwire_charges_total', 'Durable charges and refunds.', 'charges'),
+  path('claimwire_charges_total', 'Durable charges, refunds among them.', 'charges'),
+  path('claimwire_refunds_total', 'Durable refunds: charges of less than nothing.', 'refunds'),
+  labelled(
+    'counter',
+    'claimwire_redemptions_total',
+    'Transactions that redeem claims and are final, by result. never: it can no longer be validated, and cost nothing.',
+    'result',
+    (facts) => ['paid', 'nothing', 'failed', 'never'].map((result) => [result, redeemed(facts, result)] as const),
+  ),
+  gauge('claimwire_redemptions_pending', 'Transactions that are written down and not final yet.', (facts) =>
+    redeemed(facts, 'pending'),
+  ),
+  counter('claimwire_redeemed_drops_total', 'Drops that redemptions brought, by validated metadata.', (facts) =>
+    redeemed(facts, 'drops'),
+  ),
+  counter('claimwire_redemption_fee_drops_total', 'Drops that redemptions cost.', (facts) =>
+    redeemed(facts, 'feeDrops'),
+  ),
   gauge(
     'claimwire_ledger_age_seconds',
     'Since the newest validated ledger that was seen closed; since the start where none was seen.',
@@ -305,6 +322,25 @@ function seconds(microseconds: number | undefined): number | undefined {
   return microseconds === undefined ? undefined : microseconds / MICROSECONDS;
 }
 
+/** Undefined for a node that redeems nothing. */
+function redeemed({ beside }: Facts, name: string): number | undefined {
+  const value = (beside.redemptions as Record<string, number | string> | undefined)?.[name];
+  return value === undefined ? undefined : Number(value);
+}
+
+const spans: Family[] = [
+  labelled(
+    'counter',
+    'claimwire_spans_total',
+    'Spans of --otel that have ended, by what became of them. dropped: the queue was full. failed: the collector did not take them.',
+    'result',
+    ({ beside }) => {
+      const counters = beside.spans as Record<string, number> | undefined;
+      return ['exported', 'dropped', 'failed'].map((result) => [result, counters?.[result]] as const);
+    },
+  ),
+];
+
 export const NODE_FAMILIES: readonly Family[] = [
   ...process_,
   ...claims,
@@ -313,4 +349,5 @@ export const NODE_FAMILIES: readonly Family[] = [
   ...keyCache,
   ...tuning,
   ...money,
+  ...spans,
 ];

@@ -47,7 +47,7 @@ async function faultOf(line: string): Promise<string | undefined> {
     chosen = command.commands[name]!;
     rest.shift();
   }
-  const flags = rest.flatMap((each) => each.match(/^--[a-z][a-z-]*/) ?? []);
+  const flags = rest.flatMap((each) => each.match(/^--[a-z][a-z0-9-]*/) ?? []);
   return flags.find((flag) => flag !== '--help' && !Object.hasOwn(chosen.options, flag.slice(2)));
 }
 

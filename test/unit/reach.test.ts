@@ -20,6 +20,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/ledger/redeem-rules.ts',
     'src/ledger/unless-aborted.ts',
   ],
+  'test/unit/spans/open-telemetry.test.ts': ['src/gateway/request-span.ts'],
   'test/integration/ledger-redeem.test.ts': ['src/ledger/auto-redeemer.ts', 'src/ledger/redeem-options.ts'],
   'test/unit/path/steps.test.ts': [
     'src/path/receive-step.ts',

@@ -26,7 +26,7 @@ const valued = (names: readonly string[], prefix: string) =>
   );
 
 function nested(): NodeStats['counters'] {
-  const counters: Record<string, number | Record<string, number>> = { ...valued(['charges'], '') };
+  const counters: Record<string, number | Record<string, number>> = { ...valued(['charges', 'refunds'], '') };
   for (const [name, value] of Object.entries(valued(COUNTER_NAMES, ''))) {
     const [group, reason] = name.split('.') as [string, string | undefined];
     if (reason === undefined) counters[group] = value;
@@ -42,8 +42,13 @@ const gateway = {
   problems,
 };
 const http = valued(Object.keys(new AdminConnections({} as never).counters), 'http.');
+const redemptions = valued(['paid', 'nothing', 'failed', 'never', 'pending', 'drops', 'feeDrops'], 'redemptions.');
+const spans = valued(['exported', 'dropped', 'failed'], 'spans.');
 const stats = {
   gateway,
+  // As /stats has amounts.
+  redemptions: { ...redemptions, drops: String(redemptions.drops), feeDrops: String(redemptions.feeDrops) },
+  spans,
   backend: 'native',
   kernel: 'avx2',
   layout: 'lanes',
