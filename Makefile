@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run siege meter-crash test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run ledger siege meter-crash test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -16,6 +16,10 @@ help: ## what there is
 
 run: $(BUILT) $(NATIVE) ## a node and a payer exchanging claims for some seconds, then the result
 	@node dist/tools/cli.js demo
+
+ledger: $(INSTALLED) ## a test double of the XRP Ledger on loopback, to try the commands that want one
+	@npx esbuild test/support/ledger/try.ts --bundle --platform=node --format=esm --packages=external --outfile=build/try-ledger/try.mjs --log-level=warning
+	@node build/try-ledger/try.mjs
 
 test: $(BUILT) $(NATIVE) ## everything that can fail
 	npx vitest run

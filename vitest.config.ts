@@ -3,27 +3,22 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'];
 
-/** Of the folders of quick tests, the files that take four seconds of processor time and more. */
+/** Of the folders of quick tests, the files that take most of the processor's time, mock modules, or change what other files share. */
 const SLOW = [
   'test/differential/acceptance.test.ts',
   'test/differential/backends.test.ts',
-  'test/differential/ed25519.test.ts',
   'test/differential/native-path.test.ts',
   'test/differential/slots.test.ts',
-  'test/unit/channel/table.test.ts',
   'test/unit/client/udp.test.ts',
   'test/unit/folder/folder-lock.test.ts',
   'test/unit/http/admin.test.ts',
   'test/unit/http/admin-connections.test.ts',
   'test/unit/journal/crash-points.test.ts',
-  'test/unit/journal/power-loss.test.ts',
-  'test/unit/journal/recover.test.ts',
   'test/unit/path/native-path-suites.test.ts',
   'test/unit/path/native-path-threads.test.ts',
   'test/unit/registry/damage.test.ts',
   'test/unit/tools/cli.test.ts',
   'test/unit/transport/tcp-flood.test.ts',
-  'test/unit/verify/newest-backend.test.ts',
   'test/unit/verify/self-test.test.ts',
 ];
 

@@ -29,6 +29,7 @@ import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from '.
 import type { NodeStats } from './control/node-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
+import type { TuneControl } from './control/tune-control.ts';
 import { ClaimwireError } from './errors.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
@@ -43,11 +44,13 @@ import { RaisedAmounts } from './registry/raised.ts';
 import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
-import { defaultIdleStrategy } from './ring/doorbell.ts';
+import { defaultIdleStrategy, type IdleStrategy } from './ring/doorbell.ts';
+import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
 import { readMeasures } from './threads/lane-measures.ts';
+import { LiveSettings } from './threads/live-settings.ts';
 import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
 import { Tracer } from './threads/tracer.ts';
 import { WebProcess } from './threads/web-process.ts';
@@ -92,6 +95,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #arena: Arena;
   /** The main thread's instance, for its statistics. */
   readonly #kernel: Kernel | undefined;
+  /** Settings that may be changed while the node runs: none of them is a rule or durability. */
+  readonly tuning: TuneControl;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #feed: CommittedFeed;
@@ -188,6 +193,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       channelsMax: tableCapacity(config, registry.count),
     });
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
+    const { spins } = this.#idle();
+    this.tuning = new LiveSettings(config, this.#arena, this.#kernel, spins);
     this.#table = new ChannelTable(this.#arena);
     this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
@@ -339,6 +346,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#beside.set(name, counters);
   }
 
+  /** Charges have spans from now on, and those are counted among the node's counters. */
+  useSpans(spans: ExportedSpans): void {
+    this.#meter.useSpans(spans);
+    this.addStats('spans', () => spans.counters);
+  }
+
   stats(): NodeStats {
     const rings = this.#topology?.rings ?? [];
     return {
@@ -361,6 +374,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       counters: {
         ...readCounters(this.#arena),
         charges: this.#meter.charges,
+        refunds: this.#meter.refunds,
         web: this.#web?.counts ?? zeroCounts(),
       },
       keyTables: this.#kernel?.stats() ?? null,
@@ -413,12 +427,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const ports: MessagePort[] = [];
     const webPorts: MessagePort[] = [];
     const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
-    const threads = rolesOf(config).length;
     this.#topology = await Topology.start(this.#arena, {
       plan: config,
       settings: {
         ...config,
-        idle: defaultIdleStrategy(availableParallelism(), threads),
+        idle: this.#idle(),
         measuring: this.#measuring,
       },
       kernel: this.#kernelStart,
@@ -447,6 +460,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts, control);
     this.#exposure.start();
     this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
+  }
+
+  #idle(): IdleStrategy {
+    return defaultIdleStrategy(availableParallelism(), rolesOf(this.config).length);
   }
 
   #startWeb(listen: HostPort, ports: readonly MessagePort[], control: ControlPort): Promise<WebProcess> {

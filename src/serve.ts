@@ -1,6 +1,7 @@
 /** A node with its HTTP admin interface, as `claimwire node` runs it. Main thread. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { DEFAULT_HTTP } from './config.ts';
 import { ScopedTokens } from './control/scoped-tokens.ts';
 import { loadAdminToken } from './control/token.ts';
@@ -18,10 +19,14 @@ import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { Exposition } from './metrics/exposition.ts';
 import { Machine } from './metrics/machine.ts';
+import { lookAtProcessors } from './metrics/machine-figures.ts';
 import { Sampler } from './metrics/sampler.ts';
 import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
 import { importPool } from './registry/import-pool.ts';
+import { type ExportedSpans, openSpans } from './spans/open-telemetry.ts';
+import type { SpanOptions } from './spans/settings.ts';
 import { nodeSystem } from './system/system.ts';
+import { AutoTune, type TuneOptions } from './tune/auto-tune.ts';
 import { packageVersion } from './version.ts';
 
 /** One thread parses bulk imports, so that the claim path keeps the other cores. */
@@ -33,6 +38,10 @@ export interface ServeOptions extends NodeStartOptions {
   ledger?: LedgerOptions | undefined;
   /** Left out: claims of the ledger's channels are redeemed by hand alone. */
   redeem?: RedeemOptions | undefined;
+  /** Changes settings while the node runs, towards these targets (docs/tuning.md). Left out: settings stay. */
+  tune?: TuneOptions | undefined;
+  /** Left out: no spans. With it, those of charges and redemptions go to a collector of OpenTelemetry. */
+  otel?: SpanOptions | undefined;
   /** Connects to the ledger's servers; default over xrpl.js. */
   connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
 }
@@ -42,6 +51,8 @@ export interface ServingNode {
   node: ClaimwireNode;
   /** Where the node is connected to the XRP Ledger. */
   ledger: LedgerService | undefined;
+  /** Where spans are asked for. */
+  spans: ExportedSpans | undefined;
   /** Where the admin interface listens, `H:P`. */
   http: string;
   /** Stops the admin interface first, so that no request reaches a stopping node. */
@@ -52,12 +63,16 @@ export interface ServingNode {
 export async function serve({
   ledger: wanted,
   redeem,
+  tune,
+  otel,
   connect = connectXrpl,
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
+  const warn = (line: string) => logger.warn(line);
+  const spans = otel && (await openSpans(otel, { warn, version: packageVersion() }));
   const settings = wanted && resolveLedger(wanted);
   const wallet = settings && redeem && (await openWallet(redeem.wallet, settings.account));
   const connection = settings && (await connect(settings, logger));
@@ -68,17 +83,31 @@ export async function serve({
       ...options,
       beforeReceiving: (started) => {
         const redeeming = wallet && redeem && { ...redeem, wallet };
-        const service = settings && connection && ledgerService(started, settings, connection, logger, redeeming);
+        const parts = { connection: connection!, logger, spans };
+        const service = settings && ledgerService(started, settings, parts, redeeming);
         if (service !== undefined) started.useLedgerStates((channelId) => service.state(channelId));
+        if (service !== undefined && redeeming) started.addStats('redemptions', () => service.redemptionTotals() ?? {});
+        if (spans !== undefined) started.useSpans(spans);
         ledger = service;
         options.beforeReceiving?.(started);
       },
     });
   } catch (error) {
-    await connection?.close();
+    await Promise.all([connection?.close(), spans?.close()]);
     throw error;
   }
   const parser = importPool(IMPORT_THREADS);
+  const machine = new Machine(node.config.data);
+  const sampler = new Sampler({
+    control: node,
+    exposure: node,
+    measures: node,
+    ledger,
+    clock: nodeSystem.clock,
+    memory: () => memoryOf(machine),
+    processors: lookAtProcessors,
+  });
+  const tuner = tune && autoTune(node, sampler, tune, logger);
   let admin: AdminServer;
   try {
     await ledger?.start();
@@ -92,31 +121,30 @@ export async function serve({
       control: node,
       ledger,
       meter: node,
+      spans,
       inspect: node,
       parser,
-      exposition: expositionOf(node, ledger),
-      sampler: new Sampler({
-        control: node,
-        exposure: node,
-        measures: node,
-        ledger,
-        clock: nodeSystem.clock,
-        memory: nodeSystem.memory,
-      }),
+      exposition: expositionOf(node, ledger, machine),
+      sampler,
     });
+    tuner?.start();
   } catch (error) {
     await ledger?.stop();
-    await Promise.all([parser.close(), node.stop()]);
+    await Promise.all([parser.close(), node.stop(), spans?.close()]);
     throw error;
   }
   return {
     node,
     ledger,
+    spans,
     http: hostPortText(admin),
     stop: async () => {
+      tuner?.stop();
       await admin.close();
       await ledger?.stop();
-      return node.stop();
+      const totals = await node.stop();
+      await spans?.close();
+      return totals;
     },
   };
 }
@@ -125,8 +153,7 @@ export async function serve({
 function ledgerService(
   node: ClaimwireNode,
   settings: LedgerSettings,
-  connection: LedgerConnection,
-  logger: Logger,
+  { connection, logger, spans }: { connection: LedgerConnection; logger: Logger; spans: ExportedSpans | undefined },
   redeeming: (Omit<RedeemOptions, 'wallet'> & { wallet: Wallet }) | undefined,
 ): LedgerService {
   const { sideTables: tables } = node;
@@ -134,14 +161,40 @@ function ledgerService(
   const parts = { connection, tables, clock, logger };
   const { wallet, feeMaxDrops = FEE_MAX_DROPS, ...policy } = redeeming ?? {};
   const redeemer =
-    wallet && ((of: LedgerService) => autoRedeemer({ ...parts, control: node, wallet, feeMaxDrops, policy }, of));
+    wallet &&
+    ((of: LedgerService) => autoRedeemer({ ...parts, spans, control: node, wallet, feeMaxDrops, policy }, of));
   const creator = (of: LedgerService) => new ChannelCreator({ ...parts, settings, node, service: of });
   const service = new LedgerService({ ...parts, settings, node, redeemer, creator });
   service.restore();
   return service;
 }
 
-function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): Exposition {
+function autoTune(node: ClaimwireNode, sampler: Sampler, options: TuneOptions, logger: Logger): AutoTune {
+  const { layout, data } = node.config;
+  const tuner = new AutoTune({
+    tuning: node.tuning,
+    sampler,
+    options,
+    layout: { layout, verifiers: node.verifiers, cores: availableParallelism() },
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    },
+    files: nodeSystem.files,
+    data,
+    logger,
+  });
+  node.addStats('tuning', () => tuner.stats());
+  return tuner;
+}
+
+/** As GET /metrics tells it: pages of the registry's file, which the system takes back, do not count. */
+function memoryOf(machine: Machine): { resident: number; limit: number } {
+  const { memoryUsed, memoryLimit } = machine.state();
+  return { resident: memoryUsed, limit: memoryLimit };
+}
+
+function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined, machine: Machine): Exposition {
   const parts = {
     control: node,
     exposure: node,
@@ -150,7 +203,7 @@ function expositionOf(node: ClaimwireNode, ledger: LedgerService | undefined): E
     clock: nodeSystem.clock,
     version: packageVersion(),
   };
-  return new Exposition({ ...parts, machine: new Machine(node.config.data) });
+  return new Exposition({ ...parts, machine });
 }
 
 function connectXrpl({ urls, networkId }: LedgerSettings, logger: Logger): Promise<LedgerConnection> {

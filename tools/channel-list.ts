@@ -139,8 +139,7 @@ function compare(left: bigint, right: bigint): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** Drops that are committed and not paid out. */
-export function exposureOf({ ledger, committed, throwAway, profile }: RowJson): bigint {
-  if (ledger !== undefined) return BigInt(ledger.exposure);
-  return throwAway || profile !== 'xrpl' ? 0n : BigInt(committed);
+/** Drops that are committed and not paid out, as the node sums them up. */
+export function exposureOf({ ledger, committed, throwAway }: RowJson): bigint {
+  return BigInt(ledger?.exposure ?? (throwAway ? '0' : committed));
 }

@@ -8,6 +8,7 @@ import { parseDecimal } from '../src/channel/parse.ts';
 import { Gateway, type GatewayOptions } from '../src/gateway/gateway.ts';
 import { Routes } from '../src/gateway/routes.ts';
 import { hostPortText } from '../src/host-port.ts';
+import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { parseAddress } from '../src/ledger/xrpl.ts';
 import type { Logger } from '../src/log.ts';
 import { type ServeOptions, serve } from '../src/serve.ts';
@@ -108,10 +109,26 @@ Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
     // Customers would create channels that nobody here can redeem.
     if (account !== undefined && account !== recipient)
       return usage(`--recipient: expected ${account}, which the node redeems for (--account), got ${recipient}`);
+    if (node.ledger !== undefined) node.ledger = onNetwork(node.ledger, values.network);
     return runGateway(node, gateway, values.json || !process.stdout.isTTY);
   },
 });
 export const { run } = command;
+
+const NETWORK_IDS = new Map([
+  ['mainnet', 0],
+  ['testnet', 1],
+  ['devnet', 2],
+]);
+
+/** A ledger that is believed on one network alone: that which customers are told, where its name says which it is. */
+export function onNetwork(ledger: LedgerOptions, network: string): LedgerOptions {
+  const networkId = /^\d+$/.test(network) ? Number(network) : NETWORK_IDS.get(network);
+  if (networkId === undefined) return ledger;
+  if (ledger.networkId !== undefined && ledger.networkId !== networkId)
+    return usage(`--network: expected the network of --ledger-network ${ledger.networkId}, got ${network}`);
+  return { ...ledger, networkId };
+}
 
 type Settings = Pick<GatewayOptions, 'listen' | 'upstream' | 'routes' | 'merchant' | 'secret' | 'payments'>;
 
@@ -165,7 +182,14 @@ async function runGateway(
   const { node } = serving;
   let gateway: Gateway;
   try {
-    gateway = await Gateway.start({ ...settings, node, meter: node, ledger: serving.ledger, logger });
+    gateway = await Gateway.start({
+      ...settings,
+      node,
+      meter: node,
+      ledger: serving.ledger,
+      spans: serving.spans,
+      logger,
+    });
   } catch (error) {
     await serving.stop();
     throw error;

@@ -4,11 +4,12 @@ import { FEE_MAX_DROPS, type RedeemOptions } from '../src/ledger/redeem-options.
 import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { type Logger, lineLogger } from '../src/log.ts';
 import type { ServeOptions } from '../src/serve.ts';
+import type { TuneOptions } from '../src/tune/auto-tune.ts';
 import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { drops, hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
 import { complain } from './output.ts';
-import { count, duration, size } from './units.ts';
+import { count, decimal, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
 const TLS = 'TCP and TLS:';
@@ -16,6 +17,8 @@ const WEB = 'WebSocket and WebRTC (docs/transports.md):';
 const MACHINE = 'How it uses the machine:';
 const DURABLE = 'What is on the disk:';
 const LEDGER = 'The XRP Ledger (docs/ledger.md):';
+const TUNE = 'Tuning itself (docs/tuning.md):';
+const SPANS = 'Spans of OpenTelemetry (docs/watching.md):';
 const LOG = 'What it says (on stderr):';
 const CONNECTIONS_MAX = 65_536;
 
@@ -208,6 +211,32 @@ export const SERVER_OPTIONS = {
     read: count(16, 65_536),
     group: MACHINE,
   },
+  'auto-tune': {
+    description:
+      'changes batches, waits and the key cache while it runs, keeps what measures better, and undoes the rest',
+    group: TUNE,
+  },
+  'target-p99': {
+    value: 'MS',
+    description: 'what 99 of 100 claims should take from arrival to ack, like 20ms',
+    defaultText: '100ms',
+    read: duration('ms', 1, 60_000),
+    group: TUNE,
+  },
+  'target-cpu': {
+    value: 'CORES',
+    description: 'cores that the process should not exceed, like 1.5',
+    defaultText: 'none',
+    read: decimal(0.05, 1_024),
+    group: TUNE,
+  },
+  'target-memory': {
+    value: 'SIZE',
+    description: 'memory of the process that the key cache should leave in bounds, like 2G',
+    defaultText: 'none',
+    read: size,
+    group: TUNE,
+  },
   verify: {
     value: 'NAME',
     description:
@@ -291,6 +320,29 @@ export const SERVER_OPTIONS = {
     read: duration('s', 60, 0xffff_ffff),
     group: LEDGER,
   },
+  otel: {
+    value: 'URL',
+    description:
+      'a collector, like http://127.0.0.1:4318 (OTLP over HTTP): gets spans of charges, redemptions and requests of the gateway; env: the one of OTEL_EXPORTER_OTLP_ENDPOINT',
+    group: SPANS,
+  },
+  'otel-ratio': {
+    value: 'R',
+    description: 'share of charges and requests that get a span, unless their caller decides',
+    default: '1',
+    read: (text: string, flag: string) =>
+      /^(0|1|[01]?[.][0-9]+)$/.test(text) && Number(text) <= 1
+        ? Number(text)
+        : usage(`${flag}: expected a share from 0 to 1, got ${text}`),
+    group: SPANS,
+  },
+  'otel-rate': {
+    value: 'N',
+    description: 'most of them in a second',
+    default: '100',
+    read: count(1, 10_000),
+    group: SPANS,
+  },
   ...LOG_OPTIONS,
 } as const satisfies OptionSpecs;
 
@@ -324,6 +376,10 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     ...(tls && { tls }),
     ledger: ledgerOptions(values),
     redeem: redeemOptions(values),
+    tune: tuneOptions(values),
+    ...(values.otel !== undefined && {
+      otel: { url: values.otel, ratio: values['otel-ratio'], perSecondMax: values['otel-rate'] },
+    }),
   };
   if (values['tcp-connections'] !== undefined) options.tcpConnections = values['tcp-connections'];
   if (values['tcp-connections-per-address'] !== undefined)
@@ -337,6 +393,13 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
   return options;
+}
+
+function tuneOptions(values: Values<typeof SERVER_OPTIONS>): TuneOptions | undefined {
+  const { 'target-p99': targetP99Ms, 'target-cpu': targetCpu, 'target-memory': targetMemory } = values;
+  if (values['auto-tune']) return { targetP99Ms, targetCpu, targetMemory };
+  if (targetP99Ms === undefined && targetCpu === undefined && targetMemory === undefined) return undefined;
+  return usage('--auto-tune: expected it, as a --target- is there, got nothing');
 }
 
 function ledgerOptions(values: Values<typeof SERVER_OPTIONS>): LedgerOptions | undefined {

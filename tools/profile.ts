@@ -31,7 +31,7 @@ export const command = defineCommand({
     ['claimwire profile --json | jq ".threads[1].profile" > lane.cpuprofile', "a thread for Chrome's developer tools"],
   ],
   notes: `Every thread is sampled a thousand times a second: main, lanes or net, verifiers and committer. Frames in C
-stand below the JavaScript that called them. The threads pause for some tens of milliseconds as the profile begins
+stand below the JavaScript that called them. The threads pause for 100 to 200 milliseconds as the profile begins
 and ends, so latencies of these moments are not the node's usual ones. It needs the operator's token.
 
 With --json the profile itself, and no file is written; protocol/openapi.json describes it.

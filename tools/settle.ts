@@ -19,6 +19,7 @@ import {
 } from '../src/ledger/xrpl.ts';
 import { drops, usage } from './args.ts';
 import { defineCommand } from './command.ts';
+import { readExportedClaim } from './exported-claim.ts';
 import { adminAddress, NODE_OPTIONS } from './options.ts';
 import { write } from './output.ts';
 
@@ -43,7 +44,7 @@ export const command = defineCommand({
   summary: 'makes the transactions that redeem the best claims, offline',
   description:
     "prints the unsigned PaymentChannelClaim transaction of a channel's best claim. The payee's wallet adds Fee, Sequence and LastLedgerSequence, signs and submits it.",
-  operands: { name: 'ID|--all', count: 'any' },
+  operands: { name: 'ID|--all|--claim FILE', count: 'any' },
   options: {
     account: {
       value: 'rPAYEE',
@@ -58,11 +59,13 @@ export const command = defineCommand({
       read: (text, flag) => drops(text, flag, 0n, DROPS_MAX),
     },
     all: { description: 'every channel worth redeeming' },
+    claim: { value: 'FILE', description: 'a best claim that the live page has exported; no node is asked' },
     'include-unprofitable': { description: 'with --all: also those not worth it (fee too high, or expired)' },
     ...NODE_OPTIONS,
   },
   examples: [
     ['claimwire settle --all --account rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh', 'what is worth redeeming, as an array'],
+    ['claimwire settle --claim claim-7.json --account rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh', 'where there is no node'],
   ],
   notes: `With --json, for an ID one object, for --all an array of them, a line each:
   {"channelId", "worthRedeeming", "warnings": [text], "expiresAt": ISO|null,
@@ -77,8 +80,12 @@ throw-away channels, which load makes: the ledger knows none of them.
 
 Exit code: 0 fine, 1 nothing redeemable under that ID or the node failed, 2 usage.`,
   act: async (values, operands) => {
-    if (operands.length !== (values.all ? 0 : 1)) usage(`settle: expected one ID or --all, got ${operands.length} IDs`);
+    const { claim } = values;
+    if (claim !== undefined && values.all) usage('settle: expected --claim or --all, got both');
+    if (operands.length !== (values.all || claim !== undefined ? 0 : 1))
+      usage(`settle: expected one ID, --all or --claim FILE, got ${operands.length} IDs`);
     const terms: Terms = { account: values.account, feeDrops: values.fee, now: Math.floor(Date.now() / 1000) };
+    if (claim !== undefined) return settleExported(claim, terms, values.json);
     const admin = AdminClient.open({ ...adminAddress(values), forSignatures: true });
     const [id] = operands;
     if (id !== undefined) return settleOne(admin, id, terms, values.json);
@@ -96,7 +103,16 @@ function accountOf(text: string, flag: string): string {
 }
 
 async function settleOne(admin: AdminClient, id: string, terms: Terms, json: boolean): Promise<number> {
-  const channel = parseRow(await admin.channel(id));
+  return settleChannel(id, parseRow(await admin.channel(id)), terms, json);
+}
+
+function settleExported(file: string, terms: Terms, json: boolean): number {
+  const channel = readExportedClaim(file);
+  process.stderr.write(`${file}: when the channel ends is not known from a file; a late claim pays nothing\n`);
+  return settleChannel(String(channel.channelId), channel, terms, json);
+}
+
+function settleChannel(id: string, channel: Channel, terms: Terms, json: boolean): number {
   const reason = channel.throwAway ? THROW_AWAY : notRedeemable(channel);
   if (reason !== undefined)
     throw new ClaimwireError('INPUT_INVALID', `channel ${id}: expected a claim to redeem, got none: ${reason}`, { id });

@@ -68,6 +68,7 @@ function statsText(http: string, stats: NodeStats, sample: Sample | undefined): 
 
 function sampleRows(sample: Sample): [string, string][] {
   const { rates, refused, dropped, ack, stages, sync, groupClaims, ring, channels, exposureDrops, memory } = sample;
+  const { bottleneck } = sample;
   return [
     [
       'rates',
@@ -89,6 +90,7 @@ function sampleRows(sample: Sample): [string, string][] {
     ['ring', `${ring.depth} of ${ring.slots}`],
     ['channels', `${channels.open} of ${channels.max}, exposure ${dropsText(exposureDrops)}`],
     ['memory', `${bytesText(memory.resident)} of ${bytesText(memory.limit)}`],
+    ...(bottleneck ? [['limit', `${bottleneck.text} ${bottleneck.change}`] satisfies [string, string]] : []),
   ];
 }
 

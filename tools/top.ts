@@ -3,7 +3,6 @@
  *
  * Main thread of its own process.
  */
-import { readToken } from '../src/control/token.ts';
 import { AdminClient } from '../src/http/client.ts';
 import type { Sample } from '../src/metrics/sample.ts';
 import { defineCommand } from './command.ts';
@@ -24,8 +23,8 @@ export const command = defineCommand({
     ['claimwire top --http 127.0.0.1:9394 | tee top.log', 'a line a second, for a log'],
     ['claimwire top --json | jq .ack.p99', 'a JSON object a second'],
   ],
-  notes: `Keys: q leaves, p pauses, s sorts the channels another way, ? explains the words. Channels are shown
-with the node's token alone. A node that goes away is waited for. With NO_COLOR it has no colours.
+  notes: `Keys: q leaves, p pauses, s sorts the channels another way, ? explains the words. It needs no
+token. A node that goes away is waited for. With NO_COLOR it has no colours.
 
 With --json a sample a line, as GET /feed sends it (protocol/openapi.json).
 
@@ -34,20 +33,12 @@ Exit code: 0 left by a key or a signal, 1 no node there, 2 usage.`,
     const address = adminAddress(values);
     const admin = AdminClient.open(address);
     if (values.json || !process.stdout.isTTY || process.env.TERM === 'dumb') return runLines(admin, values.json);
-    const { http, tokenFile } = address;
+    const { http } = address;
     const inColour = !process.env.NO_COLOR;
-    return runLive({ admin, http, hasToken: hasToken(tokenFile), inColour, open: openTerminal });
+    return runLive({ admin, http, inColour, open: openTerminal });
   },
 });
 export const { run } = command;
-
-function hasToken(file: string): boolean {
-  try {
-    return readToken(file) !== '';
-  } catch {
-    return false;
-  }
-}
 
 /** Until nobody reads any more, or a signal ends the process. */
 async function runLines(admin: AdminClient, inJson: boolean): Promise<number> {

@@ -39,6 +39,15 @@ export function rate(minimum: number, maximum: number): Reader<number> {
   };
 }
 
+/** A number within bounds, like 0.5 or 2. */
+export function decimal(minimum: number, maximum: number): Reader<number> {
+  return (text, flag) => {
+    const value = scaled(text, { '': 1 });
+    if (value !== undefined && value >= minimum && value <= maximum) return value;
+    return usage(`${flag}: expected a number from ${minimum} to ${maximum}, like 1.5, got ${JSON.stringify(text)}`);
+  };
+}
+
 /** Bytes, like 4096, 512M or 1G: powers of 1,024. */
 export function size(text: string, flag: string): number {
   const value = scaled(text.replace(/(?<=[kmgt])i?b$/i, ''), SIZE_UNITS);

@@ -62,5 +62,6 @@ export function sampleBetween(before: Look, after: Look): Sample {
     connections: { tcp: 0, websocket: 0, webrtc: 0 },
     memory: { resident: 0, limit: totalmem() },
     ledger: null,
+    bottleneck: null,
   };
 }

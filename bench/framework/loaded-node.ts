@@ -6,15 +6,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeStats } from '../../src/control/node-control.ts';
 import { type Bottleneck, bottleneckOf } from '../../src/metrics/bottleneck.ts';
-import {
-  coresBetween,
-  lookAtProcessors,
-  type MachineFigures,
-  type ProcessorLook,
-} from '../../src/metrics/machine-figures.ts';
+import { figuresBetween, lookAtProcessors, type ProcessorLook } from '../../src/metrics/machine-figures.ts';
 import type { NodeUnderTest } from '../node-under-test.ts';
 import { provenLoad } from '../path/load.ts';
 import { sampleBetween } from './live-sample.ts';
+import { type SteadyBottleneck, steadyBottleneck } from './steady-bottleneck.ts';
 
 /** Headers of IPv4 and UDP. */
 const HEADER_BYTES = 28;
@@ -83,10 +79,18 @@ export class LoadedNode {
     };
   }
 
-  /** What holds the node back while a load with these flags runs; looks for `seconds`, `afterSeconds` after its first claims. */
-  async bottleneck(flags: readonly string[], afterSeconds: number, seconds: number): Promise<Bottleneck> {
+  /**
+   * What holds the node back while a load with these flags runs: what most of `looks` say, each over `seconds`, the first of
+   * them `afterSeconds` after the load's first claims.
+   */
+  async bottleneck(
+    flags: readonly string[],
+    afterSeconds: number,
+    seconds: number,
+    looks = 1,
+  ): Promise<SteadyBottleneck> {
     const load = this.load(flags);
-    // A load that fails is reported below, after the look.
+    // A load that fails is reported below, after the looks.
     const idle = counted((await this.look()).stats, 'received');
     let isRunning = true;
     void load
@@ -96,30 +100,21 @@ export class LoadedNode {
       });
     while (isRunning && counted((await this.look()).stats, 'received') === idle) await sleep(LOOK_MS);
     await sleep(afterSeconds * 1_000);
-    const before = await this.look();
-    await sleep(seconds * 1_000);
-    const after = await this.look();
+    const seen = [await this.look()];
+    for (let count = 0; count < looks; count++) {
+      await sleep(seconds * 1_000);
+      // The node behind a load that has ended waits for payers, which is not what is asked.
+      if (count > 0 && !isRunning) break;
+      seen.push(await this.look());
+    }
     await load;
-    return bottleneckOf(sampleBetween(before, after), machineBetween(before, after));
+    const found = seen.slice(1).map((after, index) => bottleneckBetween(seen[index]!, after));
+    return steadyBottleneck(found, bottleneckBetween(seen[0]!, seen.at(-1)!));
   }
 }
 
-/** The machine's figures between two looks. */
-export function machineBetween(before: Look, after: Look): MachineFigures {
-  const { verifiers, layout } = after.stats;
-  const seconds = (after.atMs - before.atMs) / 1_000;
-  const grown = (name: string) => counted(after.stats, name) - counted(before.stats, name);
-  const tables = (name: 'hitsLarge' | 'hitsSmall' | 'misses' | 'evictions') =>
-    ((after.stats.keyTables?.[name] ?? 0) - (before.stats.keyTables?.[name] ?? 0)) / seconds;
-  const misses = tables('misses');
-  const syncs = grown('syncs');
-  return {
-    ...coresBetween(before.processors, after.processors),
-    threads: verifiers,
-    committers: layout === 'lanes' ? verifiers : 1,
-    keyTables: { lookups: tables('hitsLarge') + tables('hitsSmall') + misses, misses, evictions: tables('evictions') },
-    syncMeanMs: syncs > 0 ? grown('syncWaitUs') / syncs / 1_000 : undefined,
-  };
+function bottleneckBetween(before: Look, after: Look): Bottleneck {
+  return bottleneckOf(sampleBetween(before, after), figuresBetween(before, after));
 }
 
 /** A counter by its name in /stats, `group.reason` for those of a group; 0 where there is none. */

@@ -28,6 +28,8 @@ const PER_DATAGRAM = [1, 2, 3, 4, 6, 8, 11, 15];
 const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8];
 /** Places of both lists in the order in which they are measured. */
 const ORDER = [0, 7, 3, 5, 1, 6, 2, 4];
+/** For the bottleneck, which most of them must name. */
+const BOTTLENECK_LOOKS = 3;
 /** A start, a load of a second, and a stop. */
 const NODE_SECONDS = 5;
 
@@ -136,9 +138,10 @@ export class NodePart {
     result.delays = await measureDelay(node.node, delay.rounds, delay.seconds);
     const { perSecond } = await node.load(this.#maxRate());
     result.bottleneck = await node.bottleneck(
-      this.#maxRate({ duration: load.duration + 1, warmup: load.warmup }),
+      this.#maxRate({ duration: BOTTLENECK_LOOKS * load.duration + 1, warmup: load.warmup }),
       load.warmup,
-      Math.max(0.5, load.duration),
+      load.duration,
+      BOTTLENECK_LOOKS,
     );
     result.residentMiB = node.node.residentMiB();
     const isOver = () => performance.now() > end || this.#clock.left < NODE_SECONDS;

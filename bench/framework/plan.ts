@@ -28,13 +28,14 @@ export interface Plan {
 }
 
 export const QUICK: Plan = {
-  totalSeconds: 140,
+  totalSeconds: 158,
   micro: { seconds: 2, roundsMin: 3, roundsMax: 15 },
   microSeconds: 0.03,
   ringSeconds: 0.25,
   scanSeconds: 4,
-  node: { seconds: 24, roundsMin: 2, roundsMax: 3 },
-  load: { duration: 0.5, warmup: 0.2 },
+  // Three rounds at least: of fewer an interval says nothing.
+  node: { seconds: 40, roundsMin: 3, roundsMax: 5 },
+  load: { duration: 0.7, warmup: 0.2 },
   delay: { rounds: 40, seconds: 3 },
   aloneSeconds: 36,
   curveRounds: 1,

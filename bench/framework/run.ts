@@ -96,7 +96,7 @@ async function measureParts(plan: Plan, clock: Clock, folder: string, quick: boo
     ['ring', { ...micro, roundsMax: 7 }, ringSeconds],
     ['table', micro, microSeconds],
     ['verify', { ...micro, seconds: micro.seconds * 1.5 }, microSeconds],
-    ['keyTables', { ...micro, roundsMax: 15 }, microSeconds],
+    ['keyTables', { ...micro, seconds: micro.seconds * 3, roundsMax: 15 }, microSeconds],
     ['sockets', micro, microSeconds],
     ['acks', micro, microSeconds],
     ['disk', { ...micro, seconds: micro.seconds * 1.5 }, microSeconds * 3],

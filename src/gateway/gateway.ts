@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { assert, ClaimwireError } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
+import type { Span, Spans } from '../spans/spans.ts';
 import { nodeSystem, type System } from '../system/system.ts';
 import { Answers } from './answers.ts';
 import { Challenges, type Merchant } from './challenges.ts';
@@ -20,6 +21,7 @@ import { Payments } from './payments.ts';
 import { recordingOf } from './recording.ts';
 import { repeatKeyOf } from './repeat-key.ts';
 import { REPLY_LIMITS, Replies, type ReplyLimits } from './replies.ts';
+import { spannedRequest, verdictFacts } from './request-span.ts';
 import { type Price, plainPath, priceAhead, type Routes } from './routes.ts';
 import { Streaming } from './streaming.ts';
 import { type Outcome, UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts';
@@ -43,6 +45,8 @@ export interface GatewayOptions extends GatewayNode {
   topUpMs?: number;
   logger?: Logger;
   system?: Pick<System, 'random' | 'clock'>;
+  /** Each request gets a span there, as far as they are taken. */
+  spans?: Spans | undefined;
 }
 
 const SECRET_BYTES = 32;
@@ -104,7 +108,12 @@ export class Gateway {
     this.#upstream = new Upstream(options.upstream, { ...UPSTREAM_LIMITS, ...options.upstreamLimits });
     this.#streaming = new Streaming(this.#payments.charging, this.counters, options.topUpMs ?? TOP_UP_MS);
     this.#server = createListener(this.#limits, this.counters, (request, response, expectsGo) => {
-      this.#serve(request, response, expectsGo).catch((error: Error) => this.#fail(request, response, error));
+      const { spans } = options;
+      const served =
+        spans === undefined
+          ? this.#serve(request, response, expectsGo)
+          : spannedRequest(spans, request, response, (span) => this.#serve(request, response, expectsGo, span));
+      served.catch((error: Error) => this.#fail(request, response, error));
     });
   }
 
@@ -135,7 +144,12 @@ export class Gateway {
       });
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse, expectsGo: boolean): Promise<void> {
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsGo: boolean,
+    span?: Span | undefined,
+  ): Promise<void> {
     this.counters.requests++;
     request.on('error', () => {});
     response.on('error', () => {});
@@ -147,15 +161,16 @@ export class Gateway {
       if (price.drops === 0n) {
         this.counters.free++;
         if (expectsGo) response.writeContinue();
-        return await this.#forwardFree(request, response);
+        return await this.#forwardFree(request, response, span);
       }
       const ahead = priceAhead(price);
       const mayReserve = SAFE_METHODS.includes(request.method!) && !expectsGo;
       const options = { repeatKey: repeatKeyOf(request), mayReserve };
       const verdict = await this.#payments.take(request.headers.authorization, ahead, options);
+      span?.set(verdictFacts(verdict, ahead));
       if (verdict.kind !== 'paid') return await this.#answer(verdict, ahead, request, response);
       if (expectsGo) response.writeContinue();
-      await this.#forwardPaid(request, response, verdict.payment, price);
+      await this.#forwardPaid(request, response, verdict.payment, price, span);
     } finally {
       if (--this.#requests === 0) this.#onIdle();
     }
@@ -197,11 +212,12 @@ export class Gateway {
     }
   }
 
-  async #forwardFree(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #forwardFree(request: IncomingMessage, response: ServerResponse, span: Span | undefined): Promise<void> {
     const outcome = await this.#upstream.forward({
       request,
       response,
       headers: [],
+      traceparent: span?.traceparent,
       isPlain: false,
       onHead: ({ status, headers }) => {
         response.writeHead(status, headers);
@@ -217,6 +233,7 @@ export class Gateway {
     response: ServerResponse,
     payment: Payment,
     price: Price,
+    span: Span | undefined,
   ): Promise<void> {
     const recording = recordingOf(this.#replies, nameOf(request), payment);
     const isStream = price.per !== 'request';
@@ -226,6 +243,7 @@ export class Gateway {
       request,
       response,
       headers: this.#answers.payerHeaders(payment),
+      traceparent: span?.traceparent,
       isPlain: price.per === 'event',
       ready: payment.settled?.then(
         (unpaid) => unpaid === undefined,

@@ -38,6 +38,8 @@ export interface Forwarding {
   response: ServerResponse;
   /** Headers that the gateway adds to the request, names and values in turn. */
   headers: readonly string[];
+  /** Stands for the client's own, where this request has a span. */
+  traceparent?: string | undefined;
   /** Whether the answer must not be compressed, as its events are to be counted. */
   isPlain: boolean;
   /** The answer's first byte goes out when this resolves with true; with false it is thrown away. */
@@ -134,10 +136,11 @@ export class Upstream {
     });
   }
 
-  #send({ request, headers, isPlain }: Forwarding): ClientRequest {
+  #send({ request, headers, traceparent, isPlain }: Forwarding): ClientRequest {
     const frame = framing(request.headers);
     const passed = requestHeaders(request.rawHeaders, request.headers.connection);
-    const kept = isPlain ? withoutEncoding(passed) : passed;
+    const plain = isPlain ? without(passed, 'accept-encoding') : passed;
+    const kept = traceparent === undefined ? plain : [...without(plain, 'traceparent'), 'traceparent', traceparent];
     const earlier = request.headers['x-forwarded-for'];
     const from = request.socket.remoteAddress ?? 'unknown';
     const outgoing = (this.#isTls ? requestTls : requestHttp)({
@@ -162,8 +165,8 @@ export class Upstream {
   }
 }
 
-function withoutEncoding(headers: readonly string[]): string[] {
-  return headers.filter((_, at) => headers[at - (at % 2)]!.toLowerCase() !== 'accept-encoding');
+function without(headers: readonly string[], name: string): string[] {
+  return headers.filter((_, at) => headers[at - (at % 2)]!.toLowerCase() !== name);
 }
 
 async function passWhenReady(forwarding: Forwarding, incoming: IncomingMessage): Promise<Outcome> {

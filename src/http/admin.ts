@@ -18,6 +18,7 @@ import { type Logger, stderrLogger } from '../log.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { Sampler } from '../metrics/sampler.ts';
 import type { LineParser } from '../registry/import-pool.ts';
+import type { Spans } from '../spans/spans.ts';
 import { channelRoutes } from './channels.ts';
 import { Charges } from './charges.ts';
 import { claimRoutes } from './claims.ts';
@@ -64,6 +65,8 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** Where charges have spans: a caller's `traceparent` is that of the charge. */
+  spans?: Spans | undefined;
   /** What traces and profiles come from. */
   inspect: InspectControl;
   /** What GET /metrics tells. */
@@ -152,14 +155,15 @@ function meterRoutes(parts: {
   turns: Turns;
   holds: Holds;
   counters: AdminConnections['counters'];
+  spans?: Spans | undefined;
   heartbeatMs?: number | undefined;
 }): Route[] {
-  const { control, meter, holds, counters } = parts;
+  const { control, meter, holds, counters, spans } = parts;
   const onBusy = () => counters.busy++;
   const onSweep = () => counters.sweeps++;
   return [
     ...waitRoutes(control, meter, holds),
-    ...new Charges(control, meter, holds).routes(),
+    ...new Charges(control, meter, holds, spans).routes(),
     ...claimRoutes(control, meter),
     ...new Events({ ...parts, onBusy, onSweep }).routes(),
   ];

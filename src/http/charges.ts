@@ -6,6 +6,7 @@ import { type Access, expectChannel } from '../control/access.ts';
 import type { ChargeResult, MeterControl } from '../control/meter-control.ts';
 import { expectReady, type NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
+import type { Spans } from '../spans/spans.ts';
 import { findChannel } from './channels.ts';
 import type { Holds } from './holds.ts';
 import { errorJson, readJson, sendJson } from './message.ts';
@@ -43,9 +44,11 @@ export class Charges {
   readonly #control: NodeControl;
   readonly #meter: MeterControl;
   readonly #holds: Holds;
+  readonly #spans: Spans | undefined;
   #bulks = 0;
 
-  constructor(control: NodeControl, meter: MeterControl, holds: Holds) {
+  constructor(control: NodeControl, meter: MeterControl, holds: Holds, spans?: Spans) {
+    this.#spans = spans;
     this.#control = control;
     this.#meter = meter;
     this.#holds = holds;
@@ -55,7 +58,15 @@ export class Charges {
     const post = (path: string, answer: Route['answer']): Route => {
       return { method: 'POST', path, scope: 'charge', takesBody: true, answer };
     };
-    return [post('/charge', (call) => this.#one(call)), post('/charges', (call) => this.#many(call))];
+    return [
+      post('/charge', (call) => this.#under(call, () => this.#one(call))),
+      post('/charges', (call) => this.#under(call, () => this.#many(call))),
+    ];
+  }
+
+  #under({ request }: Call, work: () => Promise<void>): Promise<void> {
+    const { traceparent } = request.headers;
+    return this.#spans === undefined || typeof traceparent !== 'string' ? work() : this.#spans.under(traceparent, work);
   }
 
   /** One charge: at once, or with `wait` as soon as claims cover it within that time. */

@@ -110,6 +110,11 @@ export class AdminClient {
     }
   }
 
+  /** The channels with the largest exposure, of all: 200 at most. */
+  async largestChannels(limit: number): Promise<RowJson[]> {
+    return (await this.#requests.json('GET', `/channels?sort=exposure&limit=${limit}`)) as RowJson[];
+  }
+
   /** Changes capacity (drops) or expiry (ISO 8601, null for never); the channel afterwards. */
   async updateChannel(id: string, change: { capacity?: string; expiresAt?: string | null }): Promise<ChannelJson> {
     return (await this.#requests.json('PATCH', `/channels/${encodeURIComponent(id)}`, change)) as ChannelJson;

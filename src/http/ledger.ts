@@ -13,7 +13,7 @@ export interface ChannelLedgerJson {
   deposited: string;
   /** Paid out. */
   redeemed: string;
-  /** Committed and not paid out: what would be lost if the channel ended now. */
+  /** Committed and not paid out: what would be lost if the channel ended now. 0 once it is gone. */
   exposure: string;
   settleDelaySeconds: number;
   expiration: string | null;
@@ -43,7 +43,7 @@ export function rowJson(channel: Channel, withSignature: boolean, ledger: Ledger
     ledger: {
       deposited: String(deposited),
       redeemed: String(redeemed),
-      exposure: String(exposureOf(channel.committed, state)),
+      exposure: String(exists ? exposureOf(channel.committed, state) : 0n),
       settleDelaySeconds: settleDelay,
       expiration: isoTime(expiration),
       cancelAfter: isoTime(cancelAfter),

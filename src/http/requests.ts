@@ -83,7 +83,7 @@ export class Requests {
         if (!isRepeatable || attempt === ATTEMPTS_MAX || !isConnectionLost(error)) throw this.unreachable(error);
       }
     }
-    if (!response.ok) throw await this.#refusal(response);
+    if (!response.ok) throw await this.#refusal(response, `${method} ${path.replace(/\?.*$/, '')}`);
     return response;
   }
 
@@ -128,13 +128,19 @@ export class Requests {
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
   }
 
-  async #refusal(response: Response): Promise<ClaimwireError> {
+  async #refusal(response: Response, route: string): Promise<ClaimwireError> {
     try {
       const { code, message, ...details } = ((await response.json()) as { error: Record<string, unknown> }).error;
       if (code === 'UNAUTHORIZED')
         return new ClaimwireError(
           'UNAUTHORIZED',
           `the node did not take the token in ${this.#options.tokenFile}; name its DATA/admin-token with --token-file`,
+        );
+      // Every release has its own list of paths, and this client asks for paths of its own release alone.
+      if (response.status === 404 && String(message).startsWith('path: '))
+        return new ClaimwireError(
+          'NODE_UNREACHABLE',
+          `${this.#options.http}: expected a node that answers ${route}, got one without; it is of an earlier release`,
         );
       return new ClaimwireError(asCode(code), String(message), details);
     } catch {

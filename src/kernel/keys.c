@@ -12,7 +12,8 @@
  * before the writer looks. All of these are sequentially consistent: the reader's announcement must be seen before its
  * look at the index (a store before a load, which release and acquire let pass each other, on x86 too).
  * test/kernel/keys-order-test.c goes through the orders in which threads can meet.
- * Insertion, eviction (a clock that halves `heat`) and promotion are under one spin lock; building is outside of it. */
+ * Insertion, eviction (a clock that halves `heat`) and promotion are under one spin lock; building is outside of it.
+ * cw_keys_limit lets a pool use only a part of its slots: it evicts what is too much, and later ones evict before they add. */
 #define _GNU_SOURCE
 #include "keys.h"
 #include <stdatomic.h>
@@ -29,6 +30,7 @@
 #define SCAN_MAX 16       /* slots the clock looks at before it gives up or evicts the coldest one seen */
 #define SMALL_MIN 1024    /* so that two batches in flight cannot pin the pool */
 #define LARGE_MIN 16
+#define LIMIT_MIN 2       /* so that eviction ahead of need, at half of the limit, happens at all */
 
 struct slot {
     uint8_t key[33];
@@ -40,6 +42,7 @@ struct slot {
 struct pool {
     uint32_t first, count, fresh; /* slot numbers first .. first+count-1; those from `fresh` on were never used */
     uint32_t hand, asked; /* `asked`: how often a slot of the full pool was requested */
+    uint32_t closed; /* slots that are not to be used now, whichever they are */
     uint64_t limbo_head, limbo_tail; /* ring of `count` slot numbers; these never wrap, `count` is no power of two */
     uint32_t *limbo;
     uint8_t *tables;
@@ -90,16 +93,26 @@ static int open_pools(const uint32_t counts[2], uint64_t sets) {
     slots = cw_map(total * sizeof *slots);
     return buckets && slots;
 }
-/* Half of the bytes for each size: eight keys with a small table to one with a large one. */
+/* Half of the bytes for each size: eight keys with a small table to one with a large one. Where addresses cost nothing, each
+ * size has them for three quarters, so that cw_keys_limit can share the bytes out otherwise. */
+#ifdef __wasm__
+#define MAPPED_QUARTERS 2
+#else
+#define MAPPED_QUARTERS 3
+#endif
 int cw_keys_start(size_t bytes) {
-    uint32_t counts[2];
+    uint32_t counts[2], closed[2];
     for (int kind = 0; kind < 2; kind++) {
-        const size_t fit = bytes / 2 / ((size_t)cw_table_rows(kind) * CW_ROW_BYTES), minimum = kind == CW_SMALL ? SMALL_MIN : LARGE_MIN;
-        counts[kind] = (uint32_t)(fit > minimum ? fit : minimum);
+        const size_t table_bytes = (size_t)cw_table_rows(kind) * CW_ROW_BYTES, minimum = kind == CW_SMALL ? SMALL_MIN : LARGE_MIN;
+        const size_t half = bytes / 2 / table_bytes, mapped = bytes / 4 * MAPPED_QUARTERS / table_bytes;
+        counts[kind] = (uint32_t)(mapped > minimum ? mapped : minimum);
+        closed[kind] = counts[kind] - (uint32_t)(half > minimum ? half : minimum);
     }
     uint64_t sets = 64;
     while (sets * WAYS < 2ull * (counts[CW_SMALL] + counts[CW_LARGE])) sets *= 2;
-    return open_pools(counts, sets) && getrandom(hash_key, sizeof hash_key, 0) == sizeof hash_key;
+    const int is_open = open_pools(counts, sets);
+    for (int kind = 0; kind < 2; kind++) pools[kind].closed = closed[kind];
+    return is_open && getrandom(hash_key, sizeof hash_key, 0) == sizeof hash_key;
 }
 
 int cw_keys_join(struct cw_keys_thread *thread, void *scratch) {
@@ -185,7 +198,7 @@ static void evict_one(struct pool *p, uint32_t heat) {
     uint32_t coldest = 0, lowest = UINT32_MAX;
     for (int i = 0; i < SCAN_MAX && lowest; i++) {
         const uint32_t id = p->first + p->hand;
-        p->hand = p->hand + 1 == p->count ? 0 : p->hand + 1;
+        p->hand = p->first + p->hand + 1 >= p->fresh ? 0 : p->hand + 1; /* beyond `fresh` there is nothing */
         uint32_t found, h = atomic_load_explicit(&slots[id].heat, memory_order_relaxed);
         atomic_store_explicit(&slots[id].heat, h / 2, memory_order_relaxed);
         _Atomic uint64_t *word = lookup(slots[id].hash, slots[id].key, &found);
@@ -198,14 +211,15 @@ static int64_t take_slot(int kind, uint32_t heat) {
     struct pool *p = &pools[kind];
     int64_t id = -1;
     acquire();
-    if (p->fresh < p->first + p->count) {
+    const int64_t limit = (int64_t)p->count - p->closed, room = limit - (int64_t)(used[kind] / p->table_bytes);
+    if (room > 0 && p->fresh < p->first + limit) {
         id = p->fresh++;
     } else {
         /* Halving makes the large ones look cold. So only a fraction of the requests may halve, or equally hot keys would
          * replace each other for ever. A miss, though, needs its slot. */
         const int turn = kind == CW_SMALL || p->asked++ % PROMOTE_TURN == 0;
-        if (turn && p->limbo_tail - p->limbo_head < p->count / 2) evict_one(p, heat);
-        if (p->limbo_head != p->limbo_tail) {
+        if (turn && room < limit / 2) evict_one(p, heat);
+        if (room > 0 && p->limbo_head != p->limbo_tail) {
             const uint32_t head = p->limbo[p->limbo_head % p->count];
             if (oldest_reader() > slots[head].retired) id = head, p->limbo_head++;
         }
@@ -388,10 +402,31 @@ void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8
     if (hot_count == cw_kernel->elements || urgent) promote(thread, hot, hot_count);
 }
 
+void cw_keys_limit(size_t small_bytes, size_t large_bytes) {
+    const size_t bytes[2] = {[CW_SMALL] = small_bytes, [CW_LARGE] = large_bytes};
+    for (int kind = 0; kind < 2; kind++) {
+        struct pool *p = &pools[kind];
+        const size_t fit = bytes[kind] / p->table_bytes, most = fit < p->count ? fit : p->count, limit = most < LIMIT_MIN ? LIMIT_MIN : most;
+        acquire();
+        p->closed = p->count - (uint32_t)limit;
+        release();
+        /* One at a time, so that no verifier waits. After a lap of the clock without any, what is over is being built. */
+        for (uint32_t vain = 0, over = 1; over && vain <= p->count / SCAN_MAX + 1;) {
+            acquire();
+            const uint64_t before = used[kind];
+            over = before / p->table_bytes > limit;
+            if (over) evict_one(p, UINT32_MAX);
+            vain = used[kind] < before ? 0 : vain + 1;
+            release();
+        }
+    }
+}
+
 void cw_keys_stats(struct cw_stats *stats) {
     stats->hits_large = hits_large, stats->hits_small = hits_small, stats->misses = misses;
     stats->builds_small = builds_small, stats->builds_large = builds_large;
     stats->evictions = evictions, stats->refused = refused;
-    stats->bytes = pools[0].count * pools[0].table_bytes + pools[1].count * pools[1].table_bytes;
+    stats->bytes = 0;
+    for (int kind = 0; kind < 2; kind++) stats->bytes += (uint64_t)(pools[kind].count - pools[kind].closed) * pools[kind].table_bytes;
     stats->bytes_used = used[0] + used[1];
 }

@@ -21,5 +21,8 @@ void cw_keys_enter(struct cw_keys_thread *thread, uint64_t epoch);
 void cw_keys_exit(struct cw_keys_thread *thread);
 /* Sets table and kind of `count` <= CW_BATCH jobs; table = 0 for bytes that are no key. parity: which half of `spare` to use. */
 void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, uint32_t count, int parity);
+/* From now on tables of each size use at most so many bytes, at least two tables and at most what was mapped at the start. Memory
+ * that was used stays mapped. One thread calls it at a time. */
+void cw_keys_limit(size_t small_bytes, size_t large_bytes);
 void cw_keys_stats(struct cw_stats *stats);
 #endif

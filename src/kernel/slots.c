@@ -277,6 +277,7 @@ int cw_key_valid(const uint8_t key[33]) {
     uint64_t x[4], y[4];
     return cw_slow_parse_key(x, y, key);
 }
+void cw_limit_tables(size_t small_bytes, size_t large_bytes) { cw_keys_limit(small_bytes, large_bytes); }
 void cw_read_stats(struct cw_stats *stats) {
     cw_keys_stats(stats);
     stats->verified = verified, stats->valid = valid, stats->slow_paths = slow_paths;

@@ -12,6 +12,8 @@ import type { LedgerRedeemer } from './service.ts';
 export interface LedgerStates {
   states(): Iterable<LedgerState & { channelId: bigint }>;
   onChange(listener: (channelId: bigint, state: LedgerState) => void): () => void;
+  /** Takes note of drops that were paid in all. */
+  paid(ledgerChannelId: Uint8Array, drops: bigint): Promise<void>;
 }
 
 export interface AutoRedeemerOptions extends RedeemerOptions {
@@ -21,7 +23,12 @@ export interface AutoRedeemerOptions extends RedeemerOptions {
 /** Makes the redeemer of a ledger service. Throws REGISTRY_CORRUPT. */
 export function autoRedeemer(options: AutoRedeemerOptions, service: LedgerStates): LedgerRedeemer {
   const { control, clock, logger, policy: settings } = options;
-  const redeemer = new Redeemer(options);
+  const redeemer = new Redeemer({
+    ...options,
+    onPaid: (ledgerChannelId, drops) =>
+      // The next look makes it good, unless the channel is gone: then its row shows an exposure that it had before.
+      void service.paid(ledgerChannelId, drops).catch((error: Error) => logger.warn(`ledger: ${error.message}`)),
+  });
   const look = (channelId: bigint, state: LedgerState): PolicyChannel | undefined => {
     const committed = control.channel(channelId)?.committed;
     if (committed === undefined || !state.exists) return undefined;
@@ -33,6 +40,7 @@ export function autoRedeemer(options: AutoRedeemerOptions, service: LedgerStates
   return {
     redeem: (channelId, how) => redeemer.redeem(channelId, how),
     redemptions: (limit) => redeemer.history(limit),
+    totals: () => redeemer.totals,
     start: () => {
       redeemer.resume();
       policy = new RedeemPolicy({

@@ -22,6 +22,8 @@ export interface FinalityOptions {
   signal: AbortSignal;
   /** Told of what went wrong; it is tried again all the same. */
   onTrouble?: (error: Error) => void;
+  /** Told of each submission, with the server's guess. */
+  onSubmitted?: (preliminary: string) => void;
   /**
    * Asked where the transaction can no longer be validated, but no server knows all its ledgers: what the state of the
    * ledger tells. Undefined: not known yet.
@@ -57,6 +59,7 @@ export async function untilFinal(
       if (index >= submitAt && index <= submitted.lastLedger) {
         ({ preliminary } = await connection.submit(submitted.blob, signal));
         submitAt = index + RESUBMIT_LEDGERS;
+        options.onSubmitted?.(preliminary);
       }
     } catch (error) {
       signal.throwIfAborted();

@@ -9,6 +9,7 @@ import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SideTables } from '../registry/side-tables.ts';
+import type { Span, Spans } from '../spans/spans.ts';
 import type { Clock } from '../system/system.ts';
 import { fillIn } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
@@ -28,6 +29,22 @@ export interface RedeemerOptions {
   logger: Logger;
   /** Drops that a redemption may cost. */
   feeMaxDrops: bigint;
+  /** Called with a channel that was paid, and the drops paid in all. Must not throw. */
+  onPaid?: (ledgerChannelId: Uint8Array, drops: bigint) => void;
+  /** Each redemption gets a span there. */
+  spans?: Spans | undefined;
+}
+
+/** What the transactions of redemptions came to since the start. Amounts in drops. */
+export interface RedemptionTotals {
+  paid: number;
+  nothing: number;
+  failed: number;
+  never: number;
+  /** Written, and not final yet; also those of earlier runs. */
+  pending: number;
+  drops: bigint;
+  feeDrops: bigint;
 }
 
 /** A server queues ten transactions of an account; the others of these wait here. */
@@ -50,6 +67,7 @@ export class Redeemer {
   /** Sequence numbers are given out one after the other. */
   readonly #account = new Places(1);
   readonly #end = new AbortController();
+  readonly #totals = { paid: 0, nothing: 0, failed: 0, never: 0, drops: 0n, feeDrops: 0n };
 
   /** Reads the redemptions of earlier runs. Throws REGISTRY_CORRUPT. */
   constructor(options: RedeemerOptions) {
@@ -86,6 +104,10 @@ export class Redeemer {
     return this.#journal.newest(limit);
   }
 
+  get totals(): RedemptionTotals {
+    return { ...this.#totals, pending: this.#journal.pending().length };
+  }
+
   /** Unix seconds at which a channel was paid last; 0 where that is not known. */
   paidAt(channelId: bigint): number {
     return this.#journal.paidAt(channelId);
@@ -103,7 +125,7 @@ export class Redeemer {
     const entry: Running = { close, hasClaim: false, result: Promise.resolve(nothing(channelId, '')) };
     const begin = async () => {
       const before = await previous?.catch(() => undefined);
-      const result = await this.#inFlight.run(() => this.#redeem(channelId, entry, isResumed));
+      const result = await this.#inFlight.run(() => this.#spanned(channelId, entry, isResumed));
       return result.outcome === 'nothing' && before?.outcome === 'paid' && !close ? before : result;
     };
     entry.result = begin();
@@ -115,7 +137,30 @@ export class Redeemer {
     return entry.result;
   }
 
-  async #redeem(channelId: bigint, entry: Running, isResumed: boolean): Promise<RedemptionResult> {
+  async #spanned(channelId: bigint, entry: Running, isResumed: boolean): Promise<RedemptionResult> {
+    const span = this.#options.spans?.begin('redeem', { isRare: true });
+    span?.set({
+      'claimwire.channel': String(channelId),
+      'claimwire.close': entry.close,
+      'claimwire.resumed': isResumed,
+    });
+    try {
+      const result = await this.#redeem(channelId, entry, isResumed, span);
+      span?.set({ 'claimwire.result': result.outcome, 'claimwire.reason': result.reason });
+      span?.end(result.outcome === 'failed' ? result.reason : undefined);
+      return result;
+    } catch (error) {
+      span?.end(error);
+      throw error;
+    }
+  }
+
+  async #redeem(
+    channelId: bigint,
+    entry: Running,
+    isResumed: boolean,
+    span: Span | undefined,
+  ): Promise<RedemptionResult> {
     const { close } = entry;
     let last: Redemption | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -125,7 +170,10 @@ export class Redeemer {
       const begun = earlier ?? (await this.#begin(channelId, close));
       // After one of an earlier run there may be nothing left to do.
       if (typeof begun === 'string') return last?.state === 'paid' ? resultOf(last) : nothing(channelId, begun);
-      last = await this.#settle(begun);
+      span?.event('prepared', preparedFacts(begun));
+      last = await this.#settle(begun, span);
+      span?.event('final', finalFacts(last));
+      span?.set(finalFacts(last));
       if (last.state === 'never') continue;
       if (earlier === undefined || isResumed || last.state === 'failed') return resultOf(last);
     }
@@ -193,7 +241,7 @@ export class Redeemer {
     return sequence;
   }
 
-  async #settle(pending: Redemption): Promise<Redemption> {
+  async #settle(pending: Redemption, span: Span | undefined): Promise<Redemption> {
     const { connection, clock, logger } = this.#options;
     const { final, preliminary } = await untilFinal(pending, {
       connection,
@@ -201,10 +249,17 @@ export class Redeemer {
       signal: this.#end.signal,
       onTrouble: ({ message }) => logger.warn(`redeem ${pending.channelId}: ${message}; trying again`),
       withoutHistory: () => this.#withoutHistory(pending),
+      onSubmitted: (preliminary) => span?.event('submitted', { 'claimwire.preliminary': preliminary }),
     });
+    if (final !== 'never') span?.event('validated', { 'xrpl.ledger': final.ledgerIndex, 'xrpl.result': final.result });
     const endedAt = Math.floor(clock.wall() / 1_000);
     const end = final === 'never' ? neverValidated(preliminary) : endOfFinal(pending, final);
     const ended = await this.#journal.end(pending, { ...end, endedAt });
+    if (ended.state === 'paid')
+      this.#options.onPaid?.(Buffer.from(pending.ledgerChannelId, 'hex'), pending.balanceBefore + ended.paid);
+    this.#totals[end.state]++;
+    this.#totals.drops += ended.paid;
+    this.#totals.feeDrops += ended.feeDrops;
     const text = `redeem ${ended.channelId}: ${ended.state}, ${ended.paid} drops, ${ended.reason}, ${ended.hash}`;
     if (ended.state === 'failed') logger.error(text);
     else logger.info(text);
@@ -221,6 +276,16 @@ export class Redeemer {
     if (channel.balance < pending.balance || pending.balance === pending.balanceBefore) return 'never';
     return { hash, ledgerIndex: ledger.index, result: 'unknown', channel: stateOf(channel) };
   }
+}
+
+function preparedFacts({ hash, sequence, feeDrops, balance, balanceBefore }: Redemption) {
+  const facts = { 'xrpl.hash': hash, 'xrpl.sequence': sequence, 'xrpl.fee_drops': String(feeDrops) };
+  return { ...facts, 'claimwire.drops': String(balance - balanceBefore) };
+}
+
+function finalFacts({ state, hash, paid, feeDrops }: Redemption) {
+  const facts = { 'claimwire.state': state, 'xrpl.hash': hash };
+  return { ...facts, 'claimwire.paid_drops': String(paid), 'xrpl.fee_drops': String(feeDrops) };
 }
 
 function stateOf({ ledgerChannelId, amount, balance }: LedgerChannel): NonNullable<FinalTransaction['channel']> {

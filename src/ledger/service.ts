@@ -27,6 +27,7 @@ import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import { NetworkPin } from './network.ts';
 import { LedgerReader } from './reader.ts';
 import { Reconciler } from './reconcile.ts';
+import type { RedemptionTotals } from './redeemer.ts';
 import type { LedgerSettings } from './settings.ts';
 import { endOf, type LedgerView, openingFault, type Sight, viewOf } from './view.ts';
 import { LedgerViews } from './views.ts';
@@ -39,6 +40,7 @@ const START_MS_MAX = 5_000;
 export interface LedgerRedeemer {
   redeem: LedgerControl['redeem'];
   redemptions: LedgerControl['redemptions'];
+  totals?(): RedemptionTotals;
   start(): void;
   stop(): Promise<void>;
 }
@@ -183,6 +185,11 @@ export class LedgerService implements LedgerControl {
     return () => this.#listeners.delete(tell);
   }
 
+  /** To be told what a redemption has paid: drops in all, as its metadata has it. */
+  paid(ledgerChannelId: Uint8Array, drops: bigint): Promise<void> {
+    return this.#watcher.paid(ledgerChannelId, drops);
+  }
+
   async openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel> {
     const { sight, channel } = await this.#reader.channel(ledgerChannelId);
     if (channel === undefined)
@@ -213,6 +220,12 @@ export class LedgerService implements LedgerControl {
 
   redemptions(limit: number): RedemptionRecord[] {
     return this.#redeemer?.redemptions(limit) ?? [];
+  }
+
+  /** For the node's counters: drops as decimal strings. Undefined where nothing is redeemed. */
+  redemptionTotals(): Record<string, number | string> | undefined {
+    const totals = this.#redeemer?.totals?.();
+    return totals && { ...totals, drops: String(totals.drops), feeDrops: String(totals.feeDrops) };
   }
 
   /**

@@ -101,6 +101,19 @@ export class LedgerWatcher {
     return result;
   }
 
+  /** Takes note of what a validated transaction has paid in all: of a channel that it closed, no later look tells that. */
+  async paid(ledgerChannelId: Uint8Array, drops: bigint): Promise<void> {
+    const { views, onChange } = this.#options;
+    await this.exclusively(async () => {
+      const before = views.ofLedgerId(ledgerChannelId);
+      if (before === undefined || before.redeemed >= drops) return;
+      const view = { ...before, redeemed: drops };
+      views.set(view);
+      await views.save();
+      onChange(view);
+    });
+  }
+
   #touch(ledgerChannelId: Uint8Array): void {
     const { views, autoOpener } = this.#options;
     const id = upperHex(ledgerChannelId);

@@ -14,6 +14,8 @@ export interface Charge {
   readonly waits: boolean;
   readonly resolve: (result: ChargeResult) => void;
   readonly reject: (error: unknown) => void;
+  /** Called when the round that books it is about to be committed, with the number of its charges. */
+  readonly committing?: ((charges: number) => void) | undefined;
   /** The account's drops once it is made, and those committed when it was booked. */
   spent: bigint;
   committed: bigint;

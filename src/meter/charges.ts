@@ -33,6 +33,8 @@ export interface ChargeOptions {
   key?: string | undefined;
   wait?: boolean;
   signal?: AbortSignal | undefined;
+  /** See Charge. */
+  committing?: Charge['committing'];
   onReserved?: ((spent: bigint) => void) | undefined;
 }
 
@@ -71,6 +73,7 @@ export class Charges {
   readonly #pace = new Pace();
   #undecided = 0;
   #made = 0;
+  #refunded = 0;
   #running: Promise<void> | undefined;
   #isStopped = false;
   /** The names of the commit under way. */
@@ -100,10 +103,14 @@ export class Charges {
   get made(): number {
     return this.#made;
   }
+  /** The refunds among them. */
+  get refunded(): number {
+    return this.#refunded;
+  }
 
   /** See MeterControl. */
   charge(channelId: bigint, drops: bigint, options: ChargeOptions = {}): Promise<ChargeResult> {
-    const { key, wait = true, signal, onReserved } = options;
+    const { key, wait = true, signal, onReserved, committing } = options;
     // What is thrown here rejects.
     return new Promise((resolve, reject) => {
       checkCharge(drops, key);
@@ -114,7 +121,8 @@ export class Charges {
       if (ledgerChannelId === undefined) throw unknownChannel(channelId);
       const account = this.#accounts.get(ledgerChannelId);
       const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
-      const charge = { account, channelId, drops, name, waits: wait, resolve, reject, spent: 0n, committed: 0n };
+      const decision = { waits: wait, resolve, reject, committing };
+      const charge = { account, channelId, drops, name, ...decision, spent: 0n, committed: 0n };
       const reserved = onReserved === undefined ? undefined : this.#reservation(charge);
       this.#undecided++;
       const abort = (aborted: Charge) => {
@@ -274,6 +282,7 @@ export class Charges {
     let failure: unknown;
     let isCommitted = false;
     this.#committing = names;
+    for (const { committing } of booked) committing?.(booked.length);
     try {
       const changes = this.#log.changes(logged);
       for (const { ledgerChannelId, booked: drops } of accounts)
@@ -296,6 +305,7 @@ export class Charges {
     if (isCommitted) this.#made += booked.length;
     for (const charge of booked) {
       const { channelId, drops, spent, committed } = charge;
+      if (isCommitted && drops < 0n) this.#refunded++;
       if (isCommitted) this.#answer(charge, { channelId, drops, spent, committed, repeated: false });
       else this.#refuse(charge, failure);
     }

@@ -4,7 +4,9 @@
 import type { ChargeResult, CommittedBatch } from '../control/meter-control.ts';
 import type { RaisedAmounts } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
+import type { Spans } from '../spans/spans.ts';
 import { AmountWatch } from './amount-watch.ts';
+import { spannedCharge } from './charge-span.ts';
 import { type ChargeOptions, Charges } from './charges.ts';
 import type { CommittedSource } from './committed-source.ts';
 import { deferred } from './deferred.ts';
@@ -21,6 +23,7 @@ export class Meter {
   readonly #charges: Charges;
   /** Aborted by `stop`. */
   readonly #ended = new AbortController();
+  #spans: Spans | undefined;
 
   constructor(source: CommittedSource, tables: SideTables, raised: RaisedAmounts, warn: (line: string) => void) {
     this.#source = source;
@@ -33,8 +36,20 @@ export class Meter {
     return this.#charges.made;
   }
 
+  /** The refunds among them. */
+  get refunds(): number {
+    return this.#charges.refunded;
+  }
+
+  /** From now on charges have spans. */
+  useSpans(spans: Spans): void {
+    this.#spans = spans;
+  }
+
   charge(channelId: bigint, drops: bigint, options?: ChargeOptions): Promise<ChargeResult> {
-    return this.#charges.charge(channelId, drops, options);
+    const span = this.#spans?.begin(drops < 0n ? 'refund' : 'charge');
+    if (span === undefined) return this.#charges.charge(channelId, drops, options);
+    return spannedCharge(span, this.#charges, channelId, drops, options);
   }
 
   spent(channelId: bigint): bigint {

@@ -195,6 +195,37 @@ const keyCache: Family[] = [
   ),
 ];
 
+/** What src/tune shows in /stats, where it is on. */
+interface Tuning {
+  readonly settings: readonly { readonly name: string; readonly value: number }[];
+  readonly kept: number;
+  readonly undone: number;
+}
+
+function tuningOf({ beside }: Facts): Tuning | undefined {
+  return beside.tuning as Tuning | undefined;
+}
+
+const tuning: Family[] = [
+  labelled(
+    'gauge',
+    'claimwire_tuning_setting',
+    'Settings that --auto-tune may change, as they are now.',
+    'setting',
+    (facts) => tuningOf(facts)?.settings.map(({ name, value }) => [name, value] as const) ?? [],
+  ),
+  labelled(
+    'counter',
+    'claimwire_tuning_changes_total',
+    'Changes that --auto-tune has tried, by what became of them, those of earlier starts included.',
+    'outcome',
+    (facts) => [
+      ['kept', tuningOf(facts)?.kept],
+      ['undone', tuningOf(facts)?.undone],
+    ],
+  ),
+];
+
 const money: Family[] = [
   gauge('claimwire_channels', 'Channels that the node has.', ({ stats }) => stats.channels),
   gauge('claimwire_channels_max', 'Channels that there is room for.', ({ stats }) => stats.channelsMax),
@@ -228,7 +259,24 @@ const money: Family[] = [
         ? []
         : exposure.ending.map(({ seconds, channels }) => [String(seconds), channels] as const),
   ),
-  path('claimwire_charges_total', 'Durable charges and refunds.', 'charges'),
+  path('claimwire_charges_total', 'Durable charges, refunds among them.', 'charges'),
+  path('claimwire_refunds_total', 'Durable refunds: charges of less than nothing.', 'refunds'),
+  labelled(
+    'counter',
+    'claimwire_redemptions_total',
+    'Transactions that redeem claims and are final, by result. never: it can no longer be validated, and cost nothing.',
+    'result',
+    (facts) => ['paid', 'nothing', 'failed', 'never'].map((result) => [result, redeemed(facts, result)] as const),
+  ),
+  gauge('claimwire_redemptions_pending', 'Transactions that are written down and not final yet.', (facts) =>
+    redeemed(facts, 'pending'),
+  ),
+  counter('claimwire_redeemed_drops_total', 'Drops that redemptions brought, by validated metadata.', (facts) =>
+    redeemed(facts, 'drops'),
+  ),
+  counter('claimwire_redemption_fee_drops_total', 'Drops that redemptions cost.', (facts) =>
+    redeemed(facts, 'feeDrops'),
+  ),
   gauge(
     'claimwire_ledger_age_seconds',
     'Since the newest validated ledger that was seen closed; since the start where none was seen.',
@@ -279,4 +327,32 @@ function seconds(microseconds: number | undefined): number | undefined {
   return microseconds === undefined ? undefined : microseconds / MICROSECONDS;
 }
 
-export const NODE_FAMILIES: readonly Family[] = [...process_, ...claims, ...latencies, ...store, ...keyCache, ...money];
+/** Undefined for a node that redeems nothing. */
+function redeemed({ beside }: Facts, name: string): number | undefined {
+  const value = (beside.redemptions as Record<string, number | string> | undefined)?.[name];
+  return value === undefined ? undefined : Number(value);
+}
+
+const spans: Family[] = [
+  labelled(
+    'counter',
+    'claimwire_spans_total',
+    'Spans of --otel that have ended, by what became of them. dropped: the queue was full. failed: the collector did not take them.',
+    'result',
+    ({ beside }) => {
+      const counters = beside.spans as Record<string, number> | undefined;
+      return ['exported', 'dropped', 'failed'].map((result) => [result, counters?.[result]] as const);
+    },
+  ),
+];
+
+export const NODE_FAMILIES: readonly Family[] = [
+  ...process_,
+  ...claims,
+  ...latencies,
+  ...store,
+  ...keyCache,
+  ...tuning,
+  ...money,
+  ...spans,
+];

@@ -2,6 +2,8 @@
 import type { Distribution, LaneMeasures, Stage } from '../control/measure-control.ts';
 import { STAGES } from '../control/measure-control.ts';
 import type { NodeStats } from '../control/node-control.ts';
+import { bottleneckOf } from './bottleneck.ts';
+import { figuresBetween, type ProcessorLook } from './machine-figures.ts';
 import type { LaneSample, Percentiles, Sample } from './sample.ts';
 import { meanSince, NO_PERCENTILES, percentilesSince, together } from './seen-since.ts';
 
@@ -18,6 +20,8 @@ export interface Look {
   readonly exposureDrops: bigint;
   readonly memory: Sample['memory'];
   readonly ledger: unknown;
+  /** Undefined where the machine is not looked at. */
+  readonly processors?: ProcessorLook | undefined;
 }
 
 type Counters = NodeStats['counters'];
@@ -95,6 +99,17 @@ function connectionsOf(counters: Counters): Sample['connections'] {
 
 /** What happened from one look to the next, and how things stand then. */
 export function sampleOf(before: Look, now: Look): Sample {
+  const sample = { ...measured(before, now), bottleneck: null };
+  if (before.processors === undefined || now.processors === undefined) return sample;
+  const machine = figuresBetween(
+    { stats: before.stats, processors: before.processors },
+    { stats: now.stats, processors: now.processors },
+  );
+  const { kind, says, change } = bottleneckOf(sample, machine);
+  return { ...sample, bottleneck: { cause: kind, text: says, change } };
+}
+
+function measured(before: Look, now: Look): Omit<Sample, 'bottleneck'> {
   const seconds = (now.monotonic - before.monotonic) / 1e3;
   const [old, counters] = [before.stats.counters, now.stats.counters];
   const rate = (name: string) => rounded((counter(counters, name) - counter(old, name)) / seconds);

@@ -6,6 +6,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import type { NodeStats } from '../control/node-control.ts';
 
 export interface MachineFigures {
   /** Cores that the process may use. */
@@ -72,6 +73,30 @@ export function coresBetween(
     ownCores: own,
     otherCores: Math.max(0, (after.machineBusy - before.machineBusy) / seconds - own),
     waitedCores: Math.max(0, after.waited - before.waited) / seconds,
+  };
+}
+
+/** A node and its machine at one moment. */
+interface NodeLook {
+  readonly stats: NodeStats;
+  readonly processors: ProcessorLook;
+}
+
+/** What the rules need besides a sample, between two looks at a node. */
+export function figuresBetween(before: NodeLook, after: NodeLook): MachineFigures {
+  const { verifiers, layout, counters, keyTables } = after.stats;
+  const seconds = Math.max(1e-9, after.processors.atSeconds - before.processors.atSeconds);
+  const grown = (name: string) => Number(counters[name] ?? 0) - Number(before.stats.counters[name] ?? 0);
+  const tables = (name: 'hitsLarge' | 'hitsSmall' | 'misses' | 'evictions') =>
+    ((keyTables?.[name] ?? 0) - (before.stats.keyTables?.[name] ?? 0)) / seconds;
+  const misses = tables('misses');
+  const syncs = grown('syncs');
+  return {
+    ...coresBetween(before.processors, after.processors),
+    threads: verifiers,
+    committers: layout === 'lanes' ? verifiers : 1,
+    keyTables: { lookups: tables('hitsLarge') + tables('hitsSmall') + misses, misses, evictions: tables('evictions') },
+    syncMeanMs: syncs > 0 ? grown('syncWaitUs') / syncs / 1_000 : undefined,
   };
 }
 

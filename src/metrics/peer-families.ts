@@ -23,6 +23,7 @@ const GATEWAY_ANSWERS = [
   'busy',
   'upstreamFailed',
   'upstreamCut',
+  'withheld',
   'clientGone',
   'streamsUnpaid',
   'upgradesRefused',

@@ -62,8 +62,10 @@ export interface Sample {
   /** The cache of key tables (verify/kernel.ts); null where the backend has none. */
   readonly keyTables: Readonly<Record<string, number>> | null;
   readonly connections: { readonly tcp: number; readonly websocket: number; readonly webrtc: number };
-  /** Bytes; `limit` is the machine's or the container's. */
+  /** Bytes: what the system cannot take back from the process, and the machine's or the container's limit. */
   readonly memory: { readonly resident: number; readonly limit: number };
   /** The ledger connection's health as GET /stats shows it; null without one. */
   readonly ledger: unknown;
+  /** What holds the node back (metrics/bottleneck.ts), in a sentence, and what to change; null where the machine is not looked at. */
+  readonly bottleneck: { readonly cause: string; readonly text: string; readonly change: string } | null;
 }

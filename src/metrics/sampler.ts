@@ -11,6 +11,7 @@ import type { LaneMeasures, MeasureControl } from '../control/measure-control.ts
 import type { NodeControl, NodeStats } from '../control/node-control.ts';
 import type { Clock } from '../system/system.ts';
 import { type Look, sampleOf } from './look.ts';
+import type { ProcessorLook } from './machine-figures.ts';
 import type { Sample } from './sample.ts';
 
 const SAMPLE_MS = 1_000;
@@ -27,6 +28,8 @@ export interface SamplerOptions {
   clock: Clock;
   /** Of this process and its machine, or container. */
   memory(): Sample['memory'];
+  /** Left out: what holds the node back is not named. */
+  processors?(): ProcessorLook;
 }
 
 /** A sample with its number, which counts up by one, and its JSON, which is made once for all readers. */
@@ -87,7 +90,7 @@ export class Sampler {
   }
 
   #look(): Look {
-    const { control, measures, exposure, ledger, clock, memory } = this.#options;
+    const { control, measures, exposure, ledger, clock, memory, processors } = this.#options;
     const stats: NodeStats = control.stats();
     const lanes: LaneMeasures[] = measures?.measures() ?? [];
     return {
@@ -99,6 +102,7 @@ export class Sampler {
       exposureDrops: exposure?.exposure().drops ?? 0n,
       memory: memory(),
       ledger: ledger?.health() ?? null,
+      processors: processors?.(),
     };
   }
 }

@@ -18,7 +18,9 @@ export class History {
     this.#samples.length = 0;
   }
 
+  /** A sample from before the last one means that the node's clock was set back; charts need times that rise. */
   add(sample: Sample): void {
+    if (this.last !== undefined && sample.at <= this.last.at) this.clear();
     this.#samples.push(sample);
     if (this.#samples.length > KEPT_MAX) this.#samples.shift();
   }

@@ -56,6 +56,8 @@ export function startPanels(history: History): Panels {
   const peers = new LiveTable(byId('peers'), 'Connections and losses', ['Peers', 'Now', 'Since the start']);
   return {
     show: (sample) => {
+      const { bottleneck } = sample;
+      setText(byId('bottleneck'), bottleneck ? `${bottleneck.text} ${bottleneck.change}` : '');
       stages.show(stageRows(sample));
       busy.show(busyRows(sample));
       lanes.show(laneRows(sample));

@@ -8,6 +8,7 @@
 import type { Durability } from '../config.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import type { SettingWords } from '../ring/setting-words.ts';
 import { ApplyStep } from './apply-step.ts';
 import { CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
 import type { PathMeasures } from './path-measures.ts';
@@ -40,11 +41,15 @@ export interface CommitStepOptions extends StageStepOptions {
   onSynced?: (() => void) | undefined;
   /** Groups to sync beside this thread before the disk is measured for the first time; default 0. */
   overlaps?: number;
+  /** What may change while the node runs; left out, nothing does. */
+  settings?: SettingWords | undefined;
 }
 
 export class CommitStep {
   /** While true nothing is staged, so that the groups under way can end, as a fence asks. */
   isHolding = false;
+  /** Once true no group waits for more claims, since none come. */
+  isEnding = false;
   readonly #stage: StageStep;
   readonly #apply: ApplyStep;
   readonly #journal: JournalWriter;
@@ -53,6 +58,9 @@ export class CommitStep {
   readonly #durability: Durability;
   readonly #measures: PathMeasures | undefined;
   readonly #onSynced: (() => void) | undefined;
+  readonly #settings: SettingWords | undefined;
+  /** When the open group got its first claim, or 0; only where groups wait. */
+  #openedAt = 0;
   /** Groups still to sync beside this thread before the disk is measured again. */
   #overlaps: number;
   /** The group being filled, and the other one, which is empty or being synced. */
@@ -72,13 +80,14 @@ export class CommitStep {
     this.#measures = options.measures;
     this.#onSynced = options.onSynced;
     this.#overlaps = options.overlaps ?? 0;
+    this.#settings = options.settings;
     this.#open = new CommitGroup(options.table.capacity);
     this.#other = new CommitGroup(options.table.capacity);
   }
 
   /** Whether a step would do something now. */
   hasWork(): boolean {
-    return this.#isSynced || (this.#stage.hasJudged && !this.isHolding && this.#open.looked < GROUP_CLAIMS_MAX);
+    return this.#isSynced || (this.#stage.hasJudged && !this.isHolding && this.#open.looked < this.#stage.claimsMax);
   }
 
   /** No group is open and none is being synced. */
@@ -95,15 +104,34 @@ export class CommitStep {
     this.#journal.refuseAfterFailure();
     const synced = this.#endSync();
     const syncing = this.#isSyncing ? this.#other : undefined;
+    if (this.#settings !== undefined) this.#stage.claimsMax = this.#claimsMax(this.#settings);
     const staged = this.isHolding ? 0 : this.#stage.step(this.#open, syncing, Math.floor(now / 1_000));
     this.#clock.lap(STAGE.commit);
-    if (this.#open.looked > 0 && !this.#isSyncing) this.#flush(now);
-    return synced + staged;
+    const isDue = this.#open.looked > 0 && !this.#isSyncing && this.waitMs(now) === 0;
+    if (isDue) this.#flush(now);
+    return Math.max(synced + staged, isDue ? 1 : 0);
+  }
+
+  /**
+   * Milliseconds for which the open group still waits for more claims before it is written; 0 where nothing waits. It
+   * does not wait beyond its bound of claims, nor for a fence, nor where the clock was set back.
+   */
+  waitMs(now: number): number {
+    const waitMs = this.#settings?.get('groupWaitMs', 0) ?? 0;
+    const { looked } = this.#open;
+    if (waitMs === 0 || looked === 0 || looked >= this.#stage.claimsMax || this.isHolding || this.isEnding) return 0;
+    if (this.#openedAt === 0 || now < this.#openedAt) this.#openedAt = now;
+    return Math.max(0, this.#openedAt + waitMs - now);
+  }
+
+  #claimsMax(settings: SettingWords): number {
+    return Math.min(GROUP_CLAIMS_MAX, Math.max(1, settings.get('groupClaims', GROUP_CLAIMS_MAX)));
   }
 
   /** Writes and syncs the open group; the other group becomes the open one. */
   #flush(now: number): void {
     const group = this.#open;
+    this.#openedAt = 0;
     group.end = this.#stage.next;
     this.#open = this.#other;
     this.#other = group;

@@ -41,6 +41,8 @@ export interface StageStepOptions {
 export class StageStep {
   /** The ring sequence of the next claim to consider. */
   next: number;
+  /** Claims considered for one group, GROUP_CLAIMS_MAX at most. */
+  claimsMax = GROUP_CLAIMS_MAX;
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
@@ -80,10 +82,10 @@ export class StageStep {
     const first = this.next;
     const end = this.#ring.received;
     let others = 0;
-    while (this.next !== end && open.looked < GROUP_CLAIMS_MAX) {
+    while (this.next !== end && open.looked < this.claimsMax) {
       if (others === 0 && this.#path !== undefined)
         others = this.#stagePlain(this.#path, end, nowSeconds) ? 1 : OTHERS_RUN;
-      if (this.next === end || open.looked === GROUP_CLAIMS_MAX) break;
+      if (this.next === end || open.looked >= this.claimsMax) break;
       const verdict = this.#ring.verdict(this.next);
       if (!isJudged(verdict)) break;
       this.#stageOrRefuse(this.#ring.slot(this.next), verdict, nowSeconds);
@@ -97,7 +99,7 @@ export class StageStep {
   /** Lets C stage a run of plain, valid claims; returns whether there was any. */
   #stagePlain(path: NativePath, end: number, nowSeconds: number): boolean {
     const open = this.#open;
-    const room = Math.min((end - this.next) >>> 0, GROUP_CLAIMS_MAX - open.looked);
+    const room = Math.min((end - this.next) >>> 0, this.claimsMax - open.looked);
     const count = path.stage(open, this.#syncing, this.next, (this.next + room) >>> 0, nowSeconds);
     this.next = (this.next + count) >>> 0;
     open.looked += count;

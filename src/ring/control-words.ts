@@ -20,6 +20,8 @@ export const ED25519_LINE = 4;
 const CLOCK_LINE = 5;
 /** Owned by grown-rows.ts. */
 export const FEED_LINE = 6;
+/** Owned by setting-words.ts. */
+export const SETTINGS_LINE = 7;
 
 export function controlWord(arena: Arena, line: number): number {
   return (arena.plan.control.offset + line * LINE_BYTES) >>> 2;

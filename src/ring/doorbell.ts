@@ -48,10 +48,10 @@ export class Doorbell {
 }
 
 export interface IdleStrategy {
-  /** Empty steps before the thread sleeps. */
-  spins: number;
+  /** Empty steps before the thread sleeps. Read each time, since it may change. */
+  readonly spins: number;
   /** The longest sleep, milliseconds: it would end a lost wake-up, which the doorbell's protocol rules out. */
-  sleepMsMax: number;
+  readonly sleepMsMax: number;
 }
 
 /**
@@ -78,13 +78,13 @@ export class Idle {
     this.#empty = 0;
   }
 
-  /** A step found nothing. */
-  wait(hasWork: () => boolean): void {
+  /** A step found nothing. @param msMax another bound of the sleep, where the thread has something to do by then */
+  wait(hasWork: () => boolean, msMax = Number.POSITIVE_INFINITY): void {
     if (this.#empty++ < this.#strategy.spins) {
       pause();
       return;
     }
-    this.#doorbell.sleep(hasWork, this.#strategy.sleepMsMax);
+    this.#doorbell.sleep(hasWork, Math.min(msMax, this.#strategy.sleepMsMax));
     this.#empty = 0;
   }
 }

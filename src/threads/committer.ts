@@ -10,20 +10,27 @@ export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) =
   const journal = parts.openJournal();
   const acks = new AckRingWriter(parts.arena, parts.ackRing, parts.counters);
   const commit = parts.commitStep(journal, acks);
-  const idle = new Idle(ring.committerDoorbell, parts.context.idle);
+  const idle = new Idle(ring.committerDoorbell, parts.idle);
   const isOver = () => control.phase >= PHASE_DRAINING && (ring.depth === 0 || control.isAbandoned);
   const hasWork = () => commit.hasWork() || control.fenceAsked !== ring.fencePassed || isOver();
   ready({});
   while (!isOver()) {
-    passFence(parts);
+    commit.isEnding = control.phase >= PHASE_DRAINING;
+    // A group that waits for more claims is open between two steps: it is written before a fence is passed.
+    commit.isHolding = control.fenceAsked !== ring.fencePassed;
+    if (commit.isHolding && commit.isIdle) {
+      passFence(parts);
+      commit.isHolding = false;
+    }
     stages.start();
-    if (commit.step(parts.now()) > 0) {
+    const now = parts.now();
+    if (commit.step(now) > 0) {
       acks.publish();
       ring.publishJournalSegment(journal.segment);
       ring.netDoorbell.ring();
       idle.reset();
     } else {
-      idle.wait(hasWork);
+      idle.wait(hasWork, commit.waitMs(now) || undefined);
     }
   }
   passFence(parts);

@@ -53,6 +53,7 @@ export class LaneTurn implements Turn {
     stages.lap(STAGE.receive);
     this.#verifySome();
     stages.lap(STAGE.verify);
+    commit.isEnding = control.phase >= PHASE_STOPPING;
     commit.isHolding = control.fenceAsked !== ring.fencePassed;
     if (commit.step(now) > 0) ring.publishJournalSegment(journal.segment);
     if (commit.isHolding && commit.isIdle) passFence(this.#parts);
@@ -62,6 +63,10 @@ export class LaneTurn implements Turn {
     this.#sockets.afterTurn();
     commit.isHolding = false;
     return commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received;
+  }
+
+  waitMs(now: number): number {
+    return this.commit.waitMs(now);
   }
 
   /** Whether a received claim is not yet answered. */

@@ -17,7 +17,9 @@ import { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords } from '../ring/control-words.ts';
 import { Counters } from '../ring/counters.ts';
+import type { IdleStrategy } from '../ring/doorbell.ts';
 import { GrownRows } from '../ring/grown-rows.ts';
+import { SettingWords } from '../ring/setting-words.ts';
 import type { JournalFiles } from '../system/files.ts';
 import { type Clock, nodeSystem, type System } from '../system/system.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -26,7 +28,7 @@ import type { ThreadContext } from './context.ts';
 import { Sockets } from './sockets.ts';
 
 /** The most claims that one of several verifiers reserves at once, so that the others get some. */
-const SHARED_CLAIMS_MAX = 128;
+export const SHARED_CLAIMS_MAX = 128;
 
 /** What a thread uses of the machine besides its sockets. */
 export interface ThreadSystem {
@@ -43,6 +45,8 @@ export class ThreadParts {
   readonly ackRing: AckRing;
   readonly table: ChannelTable;
   readonly control: ControlWords;
+  /** What the main thread may change while this thread runs. */
+  readonly settings: SettingWords;
   readonly counters: Counters;
   readonly stages: StageClock;
   readonly measures: PathMeasures | undefined;
@@ -55,6 +59,7 @@ export class ThreadParts {
     this.ackRing = new AckRing(this.arena, context.ring);
     this.table = new ChannelTable(this.arena);
     this.control = new ControlWords(this.arena);
+    this.settings = new SettingWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
     this.stages = new StageClock(this.counters, system.clock);
     const { arena, ring, ackRing } = this;
@@ -83,7 +88,19 @@ export class ThreadParts {
     const { backend, kernel, verify, role } = this.context;
     const claimsMax = role === 'lane' ? undefined : SHARED_CLAIMS_MAX;
     const chosen = createBackend(backend, this.arena, this.ring, this.table, kernel, verify);
-    return new VerifyStep(this.ring, chosen, claimsMax, this.measures);
+    return new VerifyStep(this.ring, chosen, claimsMax, this.measures, this.settings);
+  }
+
+  /** How this thread waits, where it blocks: as long as was set. */
+  get idle(): IdleStrategy {
+    const { settings } = this;
+    const { spins, sleepMsMax } = this.context.idle;
+    return {
+      get spins() {
+        return settings.get('idleSpins', spins);
+      },
+      sleepMsMax,
+    };
   }
 
   openJournal(): JournalWriter {
@@ -98,9 +115,9 @@ export class ThreadParts {
 
   /** @param onSynced given where syncs may run beside this thread, see CommitStep */
   commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
-    const { arena, ring, table, counters, stages: clock, measures } = this;
+    const { arena, ring, table, counters, stages: clock, measures, settings } = this;
     const grown = new GrownRows(arena, this.context.ring);
-    const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced, measures };
+    const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced, measures, settings };
     return new CommitStep({ ...parts, durability: this.context.durability });
   }
 

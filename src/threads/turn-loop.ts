@@ -19,6 +19,8 @@ export interface Turn {
    * @param now milliseconds since 1970
    */
   step(now: number): boolean;
+  /** In how many milliseconds a turn is due by itself, 0 for none: a group waits for more claims. */
+  waitMs?(now: number): number;
 }
 
 export class TurnLoop {
@@ -26,6 +28,7 @@ export class TurnLoop {
   readonly #turn: Turn;
   #isScheduled = false;
   #isOver = false;
+  #isTimed = false;
 
   constructor(parts: ThreadParts, turn: Turn) {
     this.#parts = parts;
@@ -55,6 +58,17 @@ export class TurnLoop {
   }
 
   #run(): void {
-    if (this.#turn.step(this.#parts.now())) this.schedule();
+    const now = this.#parts.now();
+    if (this.#turn.step(now)) this.schedule();
+    else this.#wait(this.#turn.waitMs?.(now) ?? 0);
+  }
+
+  #wait(forMs: number): void {
+    if (forMs === 0 || this.#isTimed) return;
+    this.#isTimed = true;
+    setTimeout(() => {
+      this.#isTimed = false;
+      if (!this.#isOver) this.schedule();
+    }, forMs);
   }
 }

@@ -8,7 +8,7 @@ import type { ThreadParts } from './parts.ts';
 export function runVerifier(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
   const { control, ring, stages } = parts;
   const verify = parts.verifyStep();
-  const idle = new Idle(ring.verifierDoorbell, parts.context.idle);
+  const idle = new Idle(ring.verifierDoorbell, parts.idle);
   const isOver = () => control.phase >= PHASE_DRAINING && (ring.reserved === ring.received || control.isAbandoned);
   const hasWork = () => ring.reserved !== ring.received || isOver();
   ready({});

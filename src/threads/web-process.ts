@@ -142,11 +142,13 @@ export class WebProcess {
     this.#child = child;
     this.#exited = new Promise((resolve) => {
       child.once('exit', () => resolve());
-      child.once('error', () => resolve());
+      // More than once where it could not be started: without a listener the second would end the node.
+      child.on('error', () => resolve());
     });
     await new Promise<void>((resolve, reject) => {
       const ended = () => reject(new ClaimwireError('NODE_FAILED', 'web: expected its process to start, got its end'));
       child.once('exit', ended);
+      child.once('error', ended);
       child.on('message', (message: FromWeb) => {
         if (message.event === 'claims') this.#pass(message.ring, message.batch);
         else if (message.event === 'control') void this.#answer(message);
@@ -191,6 +193,7 @@ export class WebProcess {
     if (this.#isOver || !this.#isReceiving) return;
     this.counts.restarts++;
     this.counts.closed = this.counts.accepted;
+    this.counts.websocketClosed = this.counts.websocketAccepted;
     if (performance.now() - this.#startedAt > STABLE_MS) this.#restartMs = RESTART_MS_MIN;
     this.#logger.warn(`web: its process ended (${how}); it is started again in ${this.#restartMs} ms`);
     this.#timer = setTimeout(() => {

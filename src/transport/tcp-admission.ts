@@ -11,10 +11,21 @@ import { SourceCodec } from './source.ts';
 /** Some 2 ms of work. Further connections wait for the next turns, at half the cost each. */
 const PER_TURN_MAX = 16;
 
-export class AddressCounts {
-  readonly #max: number;
+/** Names of addresses that share their limits: an IPv6 address is named as its /64. */
+export class AddressNames {
   readonly #codec = new SourceCodec();
   readonly #words = new Uint32Array(SOURCE_WORDS);
+
+  of(address: string): string {
+    this.#codec.parse(address, this.#words);
+    const [, a, b, c, d] = this.#words;
+    return a === 0 && b === 0 ? `${c}:${d}` : `${a}:${b}`;
+  }
+}
+
+export class AddressCounts {
+  readonly #max: number;
+  readonly #names = new AddressNames();
   /** It has at most as many entries as there are connections. */
   readonly #counts = new Map<string, number>();
 
@@ -24,7 +35,7 @@ export class AddressCounts {
 
   /** Counts a connection; false when the address has its share already. */
   add(address: string): boolean {
-    const key = this.#key(address);
+    const key = this.#names.of(address);
     const count = this.#counts.get(key) ?? 0;
     if (count >= this.#max) return false;
     this.#counts.set(key, count + 1);
@@ -32,16 +43,10 @@ export class AddressCounts {
   }
 
   release(address: string): void {
-    const key = this.#key(address);
+    const key = this.#names.of(address);
     const count = this.#counts.get(key)! - 1;
     if (count === 0) this.#counts.delete(key);
     else this.#counts.set(key, count);
-  }
-
-  #key(address: string): string {
-    this.#codec.parse(address, this.#words);
-    const [, a, b, c, d] = this.#words;
-    return a === 0 && b === 0 ? `${c}:${d}` : `${a}:${b}`;
   }
 }
 

@@ -8,7 +8,7 @@ import type { Kernel } from './kernel.ts';
  * Claims of one call, one or two milliseconds of work. The kernel shares inversions among 128 claims and meanwhile fetches
  * the tables of the next 128, so one call of many is faster than many calls.
  */
-const BATCH_MAX: Readonly<Record<BackendName, number>> = { native: 1_024, wasm: 128, noble: 1 };
+export const BATCH_MAX: Readonly<Record<BackendName, number>> = { native: 1_024, wasm: 128, noble: 1 };
 
 export class KernelBackend implements VerifyBackend {
   readonly name: BackendName;

@@ -60,4 +60,6 @@ export interface Kernel {
   /** Whether 33 bytes are a point of secp256k1. */
   keyValid(publicKey: Uint8Array): boolean;
   stats(): KernelStats;
+  /** Key tables of each size use at most so many bytes from now on, within what was mapped for them at the start. */
+  limitTables(smallBytes: number, largeBytes: number): void;
 }

@@ -42,6 +42,9 @@ export class NativeKernel implements Kernel {
   keyValid(publicKey: Uint8Array): boolean {
     return this.#addon.keyValid(publicKey);
   }
+  limitTables(smallBytes: number, largeBytes: number): void {
+    this.#addon.limitTables(smallBytes, largeBytes);
+  }
   stats(): KernelStats {
     const numbers = new Float64Array(KERNEL_STATS.length);
     this.#addon.stats(numbers);

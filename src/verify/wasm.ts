@@ -33,6 +33,7 @@ interface Exports extends WebAssembly.Exports {
   keys_at(context: number): number;
   verdicts_at(context: number): number;
   stats_at(context: number): number;
+  limit_tables(smallBytes: number, largeBytes: number): void;
   layout_at(context: number): number;
   attach(context: number, bytes: number): number;
   verify_slots(context: number, first: number, count: number): number;
@@ -144,6 +145,9 @@ export class WasmKernel implements Kernel {
   }
   throwawaySignSlots(first: number, count: number): number {
     return this.#exports.throwaway_sign_slots(this.#context, first, count);
+  }
+  limitTables(smallBytes: number, largeBytes: number): void {
+    this.#exports.limit_tables(smallBytes, largeBytes);
   }
   stats(): KernelStats {
     const at = this.#exports.stats_at(this.#context) >>> 0;

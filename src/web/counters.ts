@@ -14,7 +14,7 @@ export const WEB_COUNTER_NAMES = [
   'acksDropped', // acks for a peer that does not read
   'acksGone', // acks for a peer that has gone
   'refusedFull', // peers over the table
-  'refusedAddress', // peers over their address's share
+  'refusedAddress', // peers and connections over their address's share
   'refusedOrigin', // requests of a page that is not on the allow-list
   'refusedRequest', // requests that are neither an upgrade nor an offer, and unsound ones
   'refusedOffer', // offers that the library could not read

@@ -8,13 +8,14 @@
  * thread and the thread a wake-up, which at ten thousand messages a second would cost the payers by UDP more than the claims.
  */
 import { BatchWriter, RECORD_HEADER_BYTES } from '../transport/web-batch.ts';
-import { BATCH_BYTES, BATCH_MS, WINDOW_BYTES } from './limits.ts';
+import { BATCH_BYTES, BATCH_MS, WAITING_OVERHEAD_BYTES, WINDOW_BYTES } from './limits.ts';
 
 /** A peer's messages that wait to be sent on. */
 export interface FeedSource {
   readonly slot: number;
   readonly generation: number;
   readonly waiting: Uint8Array[];
+  /** Of these, each with WAITING_OVERHEAD_BYTES. */
   waitingBytes: number;
   /** Called when nothing waits any more. */
   drained(): void;
@@ -28,6 +29,7 @@ export class Feed {
   #isScheduled = false;
   /** Since the last batch. */
   #isResting = false;
+  /** Of all sources, counted like theirs. */
   #waitingBytes = 0;
 
   /** @param send given batches as in transport/web-batch.ts */
@@ -38,8 +40,9 @@ export class Feed {
   /** Adds a message of `source`, in memory that stays as it is. */
   add(source: FeedSource, message: Uint8Array): void {
     if (source.waiting.push(message) === 1) this.#turns.push(source);
-    source.waitingBytes += message.length;
-    this.#waitingBytes += message.length;
+    const bytes = message.length + WAITING_OVERHEAD_BYTES;
+    source.waitingBytes += bytes;
+    this.#waitingBytes += bytes;
     this.#schedule();
   }
 
@@ -74,8 +77,9 @@ export class Feed {
       const source = this.#turns.shift();
       if (source === undefined) break;
       const message = source.waiting.shift()!;
-      source.waitingBytes -= message.length;
-      this.#waitingBytes -= message.length;
+      const bytes = message.length + WAITING_OVERHEAD_BYTES;
+      source.waitingBytes -= bytes;
+      this.#waitingBytes -= bytes;
       this.#window -= message.length + RECORD_HEADER_BYTES;
       this.#batch.add(source.slot, source.generation, message, 0, message.length);
       if (source.waiting.length > 0) this.#turns.push(source);

@@ -3,13 +3,14 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { OFFER_PATH, SDP_TYPE, WEB_PROTOCOL } from '../../protocol/web.ts';
 import type { HostPort } from '../host-port.ts';
 import { loadDataChannel, loadWebSocket } from '../optional-libraries.ts';
+import { AddressCounts } from '../transport/tcp-admission.ts';
 import { type WebCounts, zeroCounts } from './counters.ts';
-import { OFFER_BYTES_MAX, WEB_LIMITS, type WebLimits } from './limits.ts';
+import { OFFER_BYTES_MAX, REQUESTS_MAX, REQUESTS_PER_ADDRESS_MAX, WEB_LIMITS, type WebLimits } from './limits.ts';
 import type { WebCall, WebSettings } from './messages.ts';
 import { OfferRate } from './offers.ts';
 import { Peers } from './peers.ts';
@@ -18,8 +19,6 @@ import { WebSocketPeers } from './websocket.ts';
 
 const TICK_MS_MAX = 1_000;
 const CLOSE_MS_MAX = 1_000;
-/** Connections that are neither upgraded nor answered yet. */
-const REQUESTS_EXTRA = 256;
 /** The system may pick a port that another program has for UDP. */
 const PICKS_MAX = 8;
 
@@ -38,20 +37,24 @@ export class Front {
   readonly #limits: WebLimits;
   readonly #server: Server;
   readonly #rate: OfferRate;
+  readonly #addresses: AddressCounts;
   readonly #timer: NodeJS.Timeout;
   #websockets!: WebSocketPeers;
   #webrtc: WebRtcPeers | undefined;
   address!: HostPort;
+  /** Connections of WebSockets and of requests. */
+  connections = 0;
 
   private constructor(settings: WebSettings, node: FrontNode) {
     this.#settings = settings;
     this.counts = zeroCounts();
     this.#limits = { ...WEB_LIMITS, ...settings.limits };
-    const { peersMax, helloMsMax, idleMsMax, offersPerSecond } = this.#limits;
+    const { peersMax, peersPerAddressMax, helloMsMax, idleMsMax, offersPerSecond } = this.#limits;
     const { rings, tls } = settings;
     const clock = () => performance.now();
     this.peers = new Peers({ limits: this.#limits, counts: this.counts, rings, clock, ...node });
     this.#rate = new OfferRate(offersPerSecond);
+    this.#addresses = new AddressCounts(peersPerAddressMax + REQUESTS_PER_ADDRESS_MAX);
     const options = {
       maxHeaderSize: 8_192,
       headersTimeout: helloMsMax,
@@ -63,7 +66,8 @@ export class Front {
     this.#server = tls
       ? createTlsServer({ ...options, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: helloMsMax })
       : createServer(options);
-    this.#server.maxConnections = peersMax + REQUESTS_EXTRA;
+    this.#server.maxConnections = peersMax + REQUESTS_MAX;
+    this.#server.on('connection', (socket) => this.#accept(socket));
     this.#server.on('drop', () => this.counts.refusedFull++);
     this.#server.on('tlsClientError', (_error, socket: Duplex) => {
       this.counts.tlsFailed++;
@@ -122,6 +126,21 @@ export class Front {
   }
 
   // --- requests ---
+
+  /** Those that say nothing yet count too, so that one address leaves room for the requests of others. */
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress;
+    if (address === undefined || !this.#addresses.add(address)) {
+      this.counts.refusedAddress++;
+      socket.destroy();
+      return;
+    }
+    this.connections++;
+    socket.once('close', () => {
+      this.connections--;
+      this.#addresses.release(address);
+    });
+  }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on('error', () => {});
@@ -201,8 +220,9 @@ export class Front {
   }
 }
 
+/** And ends the connection: no time-out of the server holds for one that asked for an upgrade. */
 function refuse(stream: Duplex, status: string): void {
-  stream.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  stream.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => stream.destroy());
 }
 
 /** Undefined where it is too long, or does not come to its end. */

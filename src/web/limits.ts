@@ -24,17 +24,22 @@ export const WEB_LIMITS: WebLimits = {
   idleMsMax: 60_000,
 };
 
+/** Connections that are neither upgraded nor answered yet: in all, and of one address beside its peers. */
+export const REQUESTS_MAX = 256;
+export const REQUESTS_PER_ADDRESS_MAX = REQUESTS_MAX / 4;
 /** As over TCP. */
 export const MESSAGE_BYTES_MAX = 65_536;
 /** A session description with many candidates has some 2 KB. */
 export const OFFER_BYTES_MAX = 16_384;
+/** What a message that waits takes beside its bytes, so that a peer's empty messages are bounded too. */
+export const WAITING_OVERHEAD_BYTES = 128;
 /** What a peer may have sent and the node not taken: a largest message, and the one behind it. */
-export const WAITING_BYTES_MAX = 2 * MESSAGE_BYTES_MAX;
+export const WAITING_BYTES_MAX = 2 * (MESSAGE_BYTES_MAX + WAITING_OVERHEAD_BYTES);
 /** Bytes on their way to one thread: 2,800 claims, some 3 ms of its work. */
 export const WINDOW_BYTES = 256 << 10;
-/** Between two batches for a thread, unless so many bytes wait: 350 claims. */
+/** Between two batches for a thread, unless so many bytes wait: some 300 messages of a claim each. */
 export const BATCH_MS = 1;
-export const BATCH_BYTES = 32 << 10;
+export const BATCH_BYTES = 64 << 10;
 /** Acks that wait in a peer's socket: 2,048, or fewer where many peers share the memory for them. */
 const UNSENT_BYTES_MAX = 64 << 10;
 const UNSENT_BYTES_MIN = 4 << 10;

@@ -1,4 +1,5 @@
-/** The rate of offers: a bucket for all of them, and one for each address. Web process. */
+/** The rate of offers: a bucket for all of them, and one for each address (IPv6: one /64). Web process. */
+import { AddressNames } from '../transport/tcp-admission.ts';
 
 const PER_ADDRESS_SHARE = 4;
 /** What may come at once, in seconds of the rate. */
@@ -14,6 +15,7 @@ interface Bucket {
 export class OfferRate {
   readonly #perSecond: number;
   readonly #all: Bucket;
+  readonly #names = new AddressNames();
   readonly #addresses = new Map<string, Bucket>();
 
   constructor(perSecond: number) {
@@ -24,11 +26,12 @@ export class OfferRate {
   /** Whether an offer may be answered, which uses up a place. `now` is in milliseconds, of any origin. */
   pass(address: string, now: number): boolean {
     const rate = this.#perSecond / PER_ADDRESS_SHARE;
-    let own = this.#addresses.get(address);
+    const name = this.#names.of(address);
+    let own = this.#addresses.get(name);
     if (own === undefined) {
       if (this.#addresses.size >= ADDRESSES_MAX) this.#addresses.clear();
       own = { left: rate * BURST_SECONDS, filledAt: now };
-      this.#addresses.set(address, own);
+      this.#addresses.set(name, own);
     }
     fill(own, rate, now);
     fill(this.#all, this.#perSecond, now);

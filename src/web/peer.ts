@@ -3,7 +3,7 @@ import { ACK_BYTES, PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { type ControlDesk, PeerControl } from './control.ts';
 import type { WebCounterName, WebCounts } from './counters.ts';
 import type { Feed, FeedSource } from './feed.ts';
-import { unsentBytesMax, WAITING_BYTES_MAX, type WebLimits } from './limits.ts';
+import { unsentBytesMax, WAITING_BYTES_MAX, WAITING_OVERHEAD_BYTES, type WebLimits } from './limits.ts';
 
 export type PeerKind = 'websocket' | 'webrtc';
 
@@ -99,7 +99,7 @@ export class Peer implements FeedSource {
       return;
     }
     const pause = this.#socket?.pause;
-    if (pause === undefined && this.waitingBytes + bytes.length > WAITING_BYTES_MAX) {
+    if (pause === undefined && this.waitingBytes + bytes.length + WAITING_OVERHEAD_BYTES > WAITING_BYTES_MAX) {
       counts.messagesDropped++;
       return;
     }

@@ -1,4 +1,5 @@
 /** The table of a web process's peers: their shares of it, their time-outs, and their ways to the node's threads and back. */
+import { randomInt } from 'node:crypto';
 import { ACK_BYTES } from '../../protocol/layout.ts';
 import { AddressCounts } from '../transport/tcp-admission.ts';
 import { eachRecord } from '../transport/web-batch.ts';
@@ -32,7 +33,8 @@ export class Peers implements PeerHost {
   /** By slot. */
   readonly #peers: (Peer | undefined)[] = [];
   readonly #freeSlots: number[] = [];
-  #generation = 0;
+  /** Begins anywhere, so that an ack for a peer of a process that ended meets none of this one. */
+  #generation = randomInt(2 ** 32);
   #rtcCount = 0;
   peerCount = 0;
   #isReceiving = true;

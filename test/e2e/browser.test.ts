@@ -1,6 +1,6 @@
 /**
  * A page in a real Chromium pays a node as an operator runs it, through examples/browser: by WebRTC, then with UDP blocked
- * in the middle, over a reload, and with a second tab. What is acknowledged to the page is what the node has committed.
+ * in the middle, over a reload and the loss of its amounts, and with a second tab. What is acknowledged to the page is what the node has committed.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -93,13 +93,30 @@ describe.skipIf(program === undefined)('a page', () => {
     await second.close();
   });
 
+  test('goes on from what the node holds, where its amounts were lost and its key was not', async () => {
+    // A page of the same origin that holds no lock.
+    await page.call('Page.navigate', { url: `${origin}/style.css` });
+    await page.until(`location.pathname === '/style.css'`);
+    const deleted = `new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase('claimwire:example');
+      request.onsuccess = () => resolve(true);
+      request.onerror = () => reject(request.error);
+    })`;
+    expect(await page.evaluate<boolean>(deleted)).toBe(true);
+    await page.call('Page.navigate', { url: `${origin}/?by=webrtc` });
+    await page.until(`${isReady} && document.getElementById('paid').textContent === '0'`);
+    await pay(50, 50);
+    expect(await number('paid')).toBe(1_050 * PRICE);
+    expect(await committed()).toEqual([1_050 * PRICE]);
+  });
+
   test('goes on by WebSocket where UDP is blocked in the middle, after a reload that lost nothing', async () => {
     await page.call('Page.navigate', { url: `${origin}/` });
     await page.until(`${isReady} && document.getElementById('acknowledged').textContent === '0'`);
     // It kept what it had signed, not the last acks: these it asks the node for.
-    expect(await number('paid')).toBeLessThanOrEqual(1_000 * PRICE);
+    expect(await number('paid')).toBeLessThanOrEqual(1_050 * PRICE);
     await pay(100, 100);
-    expect(await number('paid')).toBe(1_100 * PRICE);
+    expect(await number('paid')).toBe(1_150 * PRICE);
     // Whichever was faster, it returns to WebRTC.
     await page.evaluate(`document.getElementById('stream').click()`);
     await page.until(`document.getElementById('transport').textContent === 'WebRTC'`, 15_000);
@@ -115,8 +132,8 @@ describe.skipIf(program === undefined)('a page', () => {
     expect(await text('transport')).toBe('WebSocket');
     expect(middle.blocked).toBeGreaterThan(0);
     const acknowledged = await number('acknowledged');
-    expect(await number('paid')).toBe((1_000 + acknowledged) * PRICE);
-    expect(await committed()).toEqual([(1_000 + acknowledged) * PRICE]);
+    expect(await number('paid')).toBe((1_050 + acknowledged) * PRICE);
+    expect(await committed()).toEqual([(1_050 + acknowledged) * PRICE]);
     // The console has the connections that failed, as it should, and nothing else.
     expect(page.faults.filter((fault) => !/net::|WebSocket connection/.test(fault))).toEqual([]);
   });

@@ -166,7 +166,17 @@ describeNative('the tarballs', () => {
     timeout: MINUTES,
   }, async () => {
     rmSync(join(app, 'node_modules/@claimwire'), { recursive: true });
-    const options = ['--seconds', '1', '--load-seconds', '1', '--channels', '4', '--data', join(app, 'wasm'), '--json'];
+    const options = [
+      '--seconds',
+      '1',
+      '--load-seconds',
+      '0.3s',
+      '--channels',
+      '4',
+      '--data',
+      join(app, 'wasm'),
+      '--json',
+    ];
     const { stdout, stderr } = await claimwire('demo', ...options);
     const remedy = /expected the package @claimwire\/\S+, got none; npm install without --omit=optional brings it/;
     expect(stderr).toMatch(remedy);

@@ -15,7 +15,7 @@ import type { ControlReply, ControlRequest } from '../../protocol/control.ts';
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { BatchWriter, eachRecord } from '../../src/transport/web-batch.ts';
 import { Front } from '../../src/web/front.ts';
-import { WAITING_BYTES_MAX, type WebLimits, WINDOW_BYTES } from '../../src/web/limits.ts';
+import { REQUESTS_PER_ADDRESS_MAX, WAITING_BYTES_MAX, type WebLimits, WINDOW_BYTES } from '../../src/web/limits.ts';
 import type { WebCall } from '../../src/web/messages.ts';
 import { random } from '../support/random.ts';
 import type { Wire } from '../support/wire-client.ts';
@@ -212,6 +212,18 @@ test('while the node takes nothing, WebSockets wait, data channels lose, and a f
   channel.close();
 });
 
+test('tiny messages that wait are few as well', async () => {
+  await start();
+  node.isTaking = false;
+  const socket = await openWebSocketWire(place);
+  for (let count = 0; count < 40_000; count++) void socket.send(CLAIM.subarray(0, 1));
+  await expect.poll(() => front.counts.paused > 0 && node.bytes >= WINDOW_BYTES, { timeout: 10_000 }).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  // Beyond a window, whose records are of 13 bytes, and what was read with the message that paused it.
+  expect(front.counts.messages).toBeLessThan(WINDOW_BYTES / 13 + 12_000);
+  socket.close();
+});
+
 test('offers over the rate, unsound ones, and peers that never connect', async () => {
   await start({ offersPerSecond: 40, rtcPeersMax: 6, helloMsMax: 2_000 }, true);
   const honest = await openWebSocketWire(place);
@@ -311,6 +323,27 @@ test('nobody makes the node send packets to an address of their choice', async (
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(packets).toBe(0);
   victim.close();
+});
+
+test('who is refused, or says nothing, keeps no place at the listener', async () => {
+  await start({ peersPerAddressMax: 3 });
+  // Never closed by these peers.
+  const refused = Array.from({ length: 20 }, () => net.connect({ port: front.address.port, allowHalfOpen: true }));
+  const head = 'GET /other HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n';
+  for (const socket of refused) socket.on('error', () => {}).write(head);
+  await expect.poll(() => front.counts.refusedRequest).toBe(20);
+  await expect.poll(() => front.connections).toBe(0);
+  for (const socket of refused) socket.destroy();
+  // One address has its peers, and a share of the requests.
+  const mute = Array.from({ length: 3 + REQUESTS_PER_ADDRESS_MAX + 5 }, () => net.connect(front.address.port));
+  for (const socket of mute) socket.on('error', () => {});
+  await expect.poll(() => front.counts.refusedAddress).toBe(5);
+  expect(front.connections).toBe(3 + REQUESTS_PER_ADDRESS_MAX);
+  for (const socket of mute) socket.destroy();
+  await expect.poll(() => front.connections).toBe(0);
+  const honest = await openWebSocketWire(place);
+  await expectServed(honest);
+  honest.close();
 });
 
 test('each address has its share', async () => {

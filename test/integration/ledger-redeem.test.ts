@@ -116,4 +116,12 @@ test('a channel is made, opened, paid on, funded, redeemed by command, and redee
   await vi.waitFor(() => expect(balanceOf(id)).toBe('7000000'), { timeout: 9_000, interval: 20 });
   const fees = ledger.transactions.filter(({ tx }) => tx.Account === payee.address);
   expect(fees.map(({ result }) => result)).toEqual(['tesSUCCESS', 'tesSUCCESS']);
+
+  await pay(id, 8n * XRP);
+  const handle = String(defaultChannelId(id));
+  expect(await redeem([handle, '--close', ...admin])).toBe(0);
+  expect(balanceOf(id)).toBeUndefined();
+  // All was paid: nothing of it may be listed as exposed for ever.
+  const told = { exists: false, redeemed: 8n * XRP };
+  await vi.waitFor(() => expect(serving.ledger!.state(BigInt(handle))).toMatchObject(told), { interval: 20 });
 });

@@ -68,6 +68,9 @@ test('payers pay, and go on after the web process was killed', { timeout: 30_000
   await Promise.all(sides.map(({ channel }) => channel.pay(1n)));
   for (const { channelId } of sides) expect(node.channel(channelId)!.committed).toBe(51n);
   expect(web.restarts).toBe(1);
+  // Those of the process that ended have ended too.
+  const open = () => [web.accepted! - web.closed!, web.websocketAccepted! - web.websocketClosed!];
+  await expect.poll(open).toEqual([2, 1]);
 
   // A payer that lost its state asks what is committed the same way, and goes on from there.
   for (const [index, scheme] of ['ws', 'webrtc+http'].entries()) {

@@ -1,9 +1,11 @@
 /* Compares every kernel that this CPU runs with the slow path: random, corrupted and edge signatures in all batch sizes, both
  * sizes of table, special keys, collisions crafted at every node of the tree, and throw-away signatures. Also tests the cache
  * under several threads. */
+#define _POSIX_C_SOURCE 199309L /* nanosleep */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include "claimwire_kernel.h"
 #include "common.h"
 #include "craft.h"
@@ -337,8 +339,19 @@ static void test_crowd(void) {
     }
     pthread_t thread[3];
     for (long i = 0; i < 3; i++) pthread_create(&thread[i], 0, verify_crowd, (void *)i);
+    /* Meanwhile the limit goes up and down. */
+    for (int i = 0; i < 40; i++) {
+        const struct timespec pause = {0, 2000000};
+        nanosleep(&pause, 0);
+        cw_limit_tables((size_t)16576 << (i % 11), (size_t)133312 << (i % 5));
+    }
+    cw_limit_tables(SIZE_MAX, SIZE_MAX);
     for (int i = 0; i < 3; i++) pthread_join(thread[i], 0);
     struct cw_stats s;
+    cw_limit_tables(10 * 16576, 3 * 133312);
+    cw_read_stats(&s);
+    EXPECT(s.bytes == 10 * 16576 + 3 * 133312 && s.bytes_used <= s.bytes, "%llu of %llu bytes in use after a lower limit", (unsigned long long)s.bytes_used, (unsigned long long)s.bytes);
+    cw_limit_tables(SIZE_MAX, SIZE_MAX);
     cw_read_stats(&s);
     printf("cache under 3 threads: %llu verified, hits %llu large %llu small, %llu misses, %llu evictions, %llu refused\n",
            (unsigned long long)s.verified, (unsigned long long)s.hits_large, (unsigned long long)s.hits_small, (unsigned long long)s.misses,

@@ -67,7 +67,9 @@ static int self(void) { return current < 0 ? ACTORS_MAX : current; } /* the last
 static int is_advice(const volatile void *word) {
     return (const uint8_t *)word >= (const uint8_t *)slots && (const uint8_t *)word < (const uint8_t *)(slots + SMALL_ROOM + LARGE_ROOM);
 }
+static int limiting = -1; /* who sets a limit: it looks at the index under the lock only, and at no table */
 static void see(const volatile void *word) {
+    if (self() == limiting) return;
     const uint8_t *first = (const uint8_t *)buckets, *w = (const uint8_t *)word;
     if (w < first || w >= first + (bucket_mask + 1) * sizeof *buckets) return;
     const uint32_t id = (uint32_t)buckets[0][(w - first) / (ptrdiff_t)sizeof **buckets];
@@ -101,9 +103,12 @@ static void unlocking(void) {
 static void nothing_is_lost(void) {
     const uint64_t found = reachable(), free_ones = in_limbo();
     MODEL_EXPECT(!(found & free_ones), "a slot is free and can be found");
-    for (int kind = 0; kind < 2; kind++)
+    for (int kind = 0; kind < 2; kind++) {
+        const uint64_t limit = pools[kind].count - pools[kind].closed;
+        MODEL_EXPECT(used[kind] / pools[kind].table_bytes <= limit, "more tables in use than the limit");
         for (uint32_t id = pools[kind].first; id < pools[kind].first + pools[kind].count; id++)
             MODEL_EXPECT(id >= pools[kind].fresh || (found | free_ones) >> id & 1, "slot %u is lost", id);
+    }
     checks++;
 }
 
@@ -211,6 +216,13 @@ PROGRAM(heats_2_then_3, find_one(2); find_one(3))
 PROGRAM(heats_0_and_1, find_two(0, 1))
 PROGRAM(pipelines_0_1_2, find_on(0); find_on(1); find_on(2))
 PROGRAM(pipelines_8_0, find_on(8); find_on(0))
+static void limit_small(size_t tables) {
+    limiting = self();
+    cw_keys_limit(tables * pools[CW_SMALL].table_bytes, 0);
+    limiting = -1;
+}
+PROGRAM(limits_to_2_then_adds_8_9_10, limit_small(2); find_one(8); find_one(9); find_one(10))
+PROGRAM(limits_and_opens, limit_small(2); find_one(8); limit_small(4); find_one(9); find_one(10))
 PROGRAM(comes_late_to_0, join(); find_one(0))
 
 /* The ways out of the index and back into use. `filled` keys are there before; the first `hot` of them are due for a large
@@ -238,6 +250,9 @@ static const struct scene {
     {"bytes that are no key give their slot back", {3, 1}, 2, 0, 0, 3, {adds_no_key_and_8, adds_10_then_11}},
     {"two batches in flight", {4, 1}, 4, 0, 0, 2, {pipelines_0_1_2, adds_8_then_9}},
     {"two batches in flight, one of them adds", {3, 1}, 3, 0, 0, 2, {pipelines_8_0, adds_10_then_11}},
+    {"the limit falls while a table is read", {4, 2}, 4, 0, 0, 2, {reads_0_again, limits_to_2_then_adds_8_9_10}},
+    {"the limit falls while another adds", {4, 2}, 4, 4, 2, 2, {adds_10_then_11, limits_to_2_then_adds_8_9_10}},
+    {"the limit falls and rises", {4, 2}, 4, 0, 0, 2, {reads_0_and_2, limits_and_opens}},
     {"a thread that comes late", {3, 1}, 3, 0, 0, 3, {comes_late_to_0, adds_8_then_9}},
 };
 static const struct scene *scene;
@@ -253,7 +268,7 @@ static void set_scene(void) {
     uint32_t total = 0;
     for (int kind = 0; kind < 2; kind++) {
         struct pool *p = &pools[kind];
-        p->count = scene->room[kind], p->first = p->fresh = total, p->hand = p->asked = 0, total += p->count;
+        p->count = scene->room[kind], p->first = p->fresh = total, p->hand = p->asked = p->closed = 0, total += p->count;
         p->limbo_head = p->limbo_tail = limbo_start;
         used[kind] = 0;
     }
@@ -266,6 +281,7 @@ static void set_scene(void) {
         for (int b = 0; b < 2; b++) threads[t].batch[b].epoch = threads[t].batch[b].seen = threads[t].batch[b].count = 0;
     }
     epoch = 1;
+    limiting = -1;
     places = 0;
     for (int place = 0; place <= ACTORS_MAX; place++) taken[place] = 0;
     join();

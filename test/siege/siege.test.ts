@@ -29,8 +29,8 @@ const CHANNELS = 20_000;
 const PAID = new ThrowawayChannel(7n);
 
 /** What each needs to start, connect, and go on for a while at half of the time. */
-const BRIEF_SECONDS = 1;
-const MANY_CONNECTIONS_SECONDS = 1.8;
+const BRIEF_SECONDS = 0.7;
+const MANY_CONNECTIONS_SECONDS = 1.2;
 const KNOWN = [
   { name: 'listings, hundreds in one write', script: 'pipelined-listings.mjs', options: {}, seconds: BRIEF_SECONDS },
   { name: 'requests without an end', script: 'endless-bodies.mjs', options: {}, seconds: BRIEF_SECONDS },

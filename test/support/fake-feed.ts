@@ -61,6 +61,7 @@ export function sampleAt(index: number, more: Partial<Sample> = {}): Sample {
     connections: { tcp: 3, websocket: 0, webrtc: 0 },
     memory: { resident: 432 * 2 ** 20, limit: 16 * 2 ** 30 },
     ledger: null,
+    bottleneck: { cause: 'payers', text: 'Nothing holds the node back.', change: 'Nothing.' },
     ...more,
   };
 }

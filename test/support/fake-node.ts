@@ -159,9 +159,18 @@ function exposing(node: FakeNode, measures: FakeMeasures, ledger: FakeLedgerCont
 export async function startFakeAdmin(
   parser: LineParser = inPlaceParser,
   limits: Partial<ConnectionLimits> = {},
-  more: { hosts?: readonly string[]; heartbeatMs?: number; ledger?: FakeLedgerControl } = {},
+  {
+    port = 0,
+    folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-')),
+    ...more
+  }: {
+    port?: number;
+    folder?: string;
+    hosts?: readonly string[];
+    heartbeatMs?: number;
+    ledger?: FakeLedgerControl;
+  } = {},
 ): Promise<FakeAdmin> {
-  const folder = mkdtempSync(join(tmpdir(), 'claimwire-admin-'));
   const node = new FakeNode();
   const meter = new FakeMeter(node.rows);
   if (more.ledger !== undefined) more.ledger.rows = node.rows;
@@ -176,7 +185,7 @@ export async function startFakeAdmin(
   const tokens = new ScopedTokens(folder, nodeSystem, logger);
   const server = await startAdmin({
     host: '127.0.0.1',
-    port: 0,
+    port,
     token,
     tokens,
     control: node,

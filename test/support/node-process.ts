@@ -8,8 +8,14 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
+import { nativeUdpFault } from '../../src/transport/udp-native.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
+/** Where nodes are started cold (vitest.config.ts), one has a single lane, unless its test has a say in its threads. */
+const LANES = process.env.CLAIMWIRE_WARM_UP === 'off' && nativeUdpFault() === undefined ? ['--lanes', '1'] : [];
+/** Flags, and variables of the environment, that choose threads or that lanes cannot be with. */
+const THREADS_FLAG = /^--(lanes|layout|verifiers|config|backend|sockets|path)\b/;
+const THREADS_VARIABLE = /^CLAIMWIRE_(LANES|LAYOUT|VERIFIERS|CONFIG|BACKEND|SOCKETS|PATH)$/;
 
 export interface ReadyLine {
   event: 'ready';
@@ -57,9 +63,15 @@ export class NodeProcess {
     options: { env?: Record<string, string>; within?: string[] } = {},
   ) {
     if (!existsSync(cli)) throw new Error(`${cli}: expected the compiled command line, got nothing; run make build`);
-    const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...flags];
-    const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
     const env = { ...process.env, ...options.env };
+    // Another copy of the program may lack what lanes need.
+    const isChosen =
+      cli !== CLI ||
+      flags.some((flag) => THREADS_FLAG.test(flag)) ||
+      Object.keys(env).some((name) => THREADS_VARIABLE.test(name));
+    const lanes = isChosen ? [] : LANES;
+    const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...lanes, ...flags];
+    const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
     this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
     this.exit = new Promise((done) => this.#child.once('close', (code, signal) => done({ code, signal })));
     this.#child.stderr!.on('data', (chunk) => {

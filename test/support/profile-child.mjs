@@ -9,7 +9,7 @@ function compute() { for (const at = performance.now(); performance.now() - at <
 parentPort.postMessage(0);
 `;
 for (const [name, code] of [
-  ['busy', 'for (;;) { compute(); sleep(5); }'],
+  ['busy', 'for (;;) { compute(); sleep(20); }'],
   ['asleep', 'sleep(600000);'],
   ['gone', "require('node:child_process').execFileSync('sleep', ['3']);"],
 ]) {

@@ -23,6 +23,7 @@ import { AckRing } from '../../src/ring/ack-ring.ts';
 import { Arena } from '../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
+import { SettingWords } from '../../src/ring/setting-words.ts';
 import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
 import { NoTransport } from '../../src/transport/no-transport.ts';
@@ -101,6 +102,8 @@ export class Rig {
   readonly receive: ReceiveStep;
   readonly measures: PathMeasures;
   readonly path: NativePath | undefined;
+  /** What may be changed while it runs. */
+  readonly settings: SettingWords;
   readonly verify: VerifyStep;
   readonly journal: JournalWriter;
   readonly commit: CommitStep;
@@ -140,7 +143,9 @@ export class Rig {
     const backend =
       options.backend?.(this.arena, this.ring, this.table) ??
       new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
-    this.verify = new VerifyStep(this.ring, backend, undefined, measures);
+    this.settings = new SettingWords(this.arena);
+    const { settings } = this;
+    this.verify = new VerifyStep(this.ring, backend, undefined, measures, settings);
     this.journal = new JournalWriter({
       directory: LANE,
       segmentBytes: 1 << 20,
@@ -164,6 +169,7 @@ export class Rig {
       durability: options.durability ?? 'sync',
       path: this.path,
       measures,
+      settings,
       onSynced: options.isOverlapping ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });

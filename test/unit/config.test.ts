@@ -137,13 +137,6 @@ describe('CLAIMWIRE_BACKEND', () => {
     expect(() => backendChoice({})).toThrow(/CLAIMWIRE_BACKEND: expected auto, native, wasm, noble, got "magic"/);
     expect(backendChoice({ backend: 'noble' })).toBe('noble');
   });
-
-  test('decides for a whole node too', async () => {
-    process.env.CLAIMWIRE_BACKEND = 'noble';
-    const node = new NodeProcess(folder('environment'));
-    expect(await node.ready).toMatchObject({ backend: 'noble', layout: 'pipeline', kernel: null });
-    await node.stop();
-  });
 });
 
 describe('a node whose addon is not there', () => {
@@ -160,10 +153,13 @@ describe('a node whose addon is not there', () => {
     const data = folder('no-addon');
     const node = new NodeProcess(data, [], cli);
     const ready = await node.ready;
-    expect(ready).toMatchObject({ backend: 'wasm', layout: 'pipeline', sockets: 'dgram', path: 'portable' });
+    expect(ready).toMatchObject({ backend: 'wasm', kernel: 'wasm', layout: 'pipeline', sockets: 'dgram' });
+    expect(ready).toMatchObject({ path: 'portable' });
     expect(node.stderr).toMatch(/native path passed over: expected build\/claimwire\.node, got none/);
     expect(node.stderr).toMatch(/native sockets passed over: expected build\/claimwire\.node, got none/);
-    expect(node.stderr).toMatch(/backend native passed over: .*claimwire\.node/);
+    const passedOver =
+      /warn +backend native passed over: expected build\/claimwire\.node, got none; make native builds it/;
+    expect(node.stderr).toMatch(passedOver);
     expect(node.stderr).toMatch(/dgram sockets with receive buffers/);
     const run = new PayerRun(10, 9);
     await openChannels(ready, data, run.channels);
@@ -176,7 +172,7 @@ describe('a node whose addon is not there', () => {
   test.each([
     [['--sockets', 'native'], /sockets: expected native ones, got none/],
     [['--path', 'native'], /path: expected the native one, got none: expected build\/claimwire\.node/],
-    [['--backend', 'native'], /backend: native: .*claimwire\.node/],
+    [['--backend', 'native'], /backend: native: expected build\/claimwire\.node, got none/],
     [['--layout', 'lanes', '--lanes', '2'], /lanes: expected 1 with dgram sockets, got 2/],
   ])('refuses %j', async (flags, message) => {
     const node = new NodeProcess(folder('refused'), flags, cli);

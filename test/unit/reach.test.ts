@@ -10,6 +10,9 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Files that no test imports, by the test that goes through them: parts that only their owner uses. */
 const TESTED_THROUGH: Record<string, string[]> = {
+  'test/unit/tune/tuner.test.ts': ['src/tune/trial.ts'],
+  'test/unit/tune/auto-tune.test.ts': ['src/tune/advice.ts'],
+  'test/unit/threads/live-settings.test.ts': ['src/ring/setting-words.ts'],
   'test/unit/ledger/redeemer.test.ts': [
     'src/ledger/fill-in.ts',
     'src/ledger/finality.ts',
@@ -17,6 +20,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/ledger/redeem-rules.ts',
     'src/ledger/unless-aborted.ts',
   ],
+  'test/unit/spans/open-telemetry.test.ts': ['src/gateway/request-span.ts'],
   'test/integration/ledger-redeem.test.ts': ['src/ledger/auto-redeemer.ts', 'src/ledger/redeem-options.ts'],
   'test/unit/path/steps.test.ts': [
     'src/path/receive-step.ts',

@@ -12,10 +12,8 @@ const HISTORY_LOOKS = 240;
 const CHANNELS_EVERY_MS = 5_000;
 
 export interface LiveOptions {
-  admin: Pick<AdminClient, 'samples' | 'stats' | 'channels'>;
+  admin: Pick<AdminClient, 'samples' | 'stats' | 'channels' | 'largestChannels'>;
   http: string;
-  /** Whether channels are shown, which need the node's token. */
-  hasToken: boolean;
   inColour: boolean;
   open: typeof openTerminal | ((events: Parameters<typeof openTerminal>[0]) => Terminal);
 }
@@ -43,7 +41,7 @@ class LiveView implements View {
 }
 
 /** Runs until a key or a signal ends it. Resolves to the exit code. Rejects where the node cannot be reached at first. */
-export async function runLive({ admin, http, hasToken, inColour, open }: LiveOptions): Promise<number> {
+export async function runLive({ admin, http, inColour, open }: LiveOptions): Promise<number> {
   const ended = new AbortController();
   const view = new LiveView(http);
   const looks = follow(admin, { history: HISTORY_LOOKS, signal: ended.signal });
@@ -61,9 +59,19 @@ export async function runLive({ admin, http, hasToken, inColour, open }: LiveOpt
   const draw = () => {
     if (!ended.signal.aborted) terminal.draw(screenLines(view, terminal.columns, terminal.rows, inColour));
   };
+  let isDue = false;
+  /** Looks of the past come together, and are drawn as one. By the node's clock they could not be told: it may be another. */
+  const drawSoon = () => {
+    if (isDue) return;
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      draw();
+    });
+  };
   const refresh = async () => {
     // What fails here, fails at the feed too, which tells it.
-    if (hasToken) view.channels = await readChannels(admin, SORTS[view.sort]!).catch(() => view.channels);
+    view.channels = await readChannels(admin, SORTS[view.sort]!).catch(() => view.channels);
     draw();
   };
   const keepChannels = async () => {
@@ -80,9 +88,8 @@ export async function runLive({ admin, http, hasToken, inColour, open }: LiveOpt
       else {
         view.lost = undefined;
         view.add(look.value.sample);
-        if (look.value.isPast) continue;
       }
-      draw();
+      drawSoon();
     }
     return 0;
   } finally {

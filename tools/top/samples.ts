@@ -7,8 +7,10 @@ import type { Sample } from '../../src/metrics/sample.ts';
 /** A node sends one a second, so one that is silent for so long is stuck, or gone without a word. */
 const SILENT_MS_MAX = 5_000;
 const RETRY_MS = 1_000;
+/** Looks of the past come in one go, those of the present a second apart. */
+const PRESENT_GAP_MS = 500;
 
-export type Look = { readonly sample: Sample; readonly isPast: boolean } | { readonly lost: string };
+export type Look = { readonly sample: Sample } | { readonly lost: string };
 
 interface FollowOptions {
   /** Looks of the past that are asked for at the first connection. */
@@ -34,15 +36,19 @@ export async function* follow(admin: Pick<AdminClient, 'samples'>, options: Foll
     signal.addEventListener('abort', end);
     let lost = 'the node has ended the connection';
     try {
-      const begunAt = Date.now();
+      let isRepeated = true;
+      let cameAt = Number.POSITIVE_INFINITY;
       for await (const sample of admin.samples({ history: options.history, signal: ended.signal })) {
         timer.refresh();
         if (!isSample(sample))
           throw new ClaimwireError('INPUT_INVALID', 'feed: expected samples of a node, got something else');
-        // After a reconnection the past is sent again.
-        if (sample.at <= newest) continue;
+        // After a reconnection the past is sent again. A look of the present is never left out, also where the node's clock was
+        // set back.
+        isRepeated &&= sample.at <= newest && performance.now() - cameAt < PRESENT_GAP_MS;
+        cameAt = performance.now();
+        if (isRepeated) continue;
         newest = sample.at;
-        yield { sample, isPast: sample.at < begunAt - 2 * RETRY_MS };
+        yield { sample };
       }
       if (isSilent) lost = `no sign of the node for ${silentMsMax / 1_000} s`;
     } catch (error) {

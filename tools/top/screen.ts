@@ -27,7 +27,7 @@ export interface View {
   /** The looks until then, the oldest first. */
   readonly history: readonly Sample[];
   readonly stats: NodeStats | undefined;
-  /** Undefined where there is no token. */
+  /** Undefined before they are known. */
   readonly channels: ChannelView | undefined;
   readonly isPaused: boolean;
   /** Why the node is not heard of now. */
@@ -193,6 +193,7 @@ function threadLines(sample: Sample): Line[] {
     .map(([name, count]) => `${count} ${name}`);
   return [
     labelled('busy', shares.join('  ')),
+    ...limitLines(sample),
     labelled('ring', ...ringPieces(ring)),
     ...laneLines(lanes),
     labelled('refused', reasons(refused)),
@@ -205,6 +206,12 @@ function threadLines(sample: Sample): Line[] {
     ...ledgerLines(sample),
     [],
   ];
+}
+
+/** What holds the node back; a node before this version does not say. */
+function limitLines({ bottleneck }: Sample): Line[] {
+  if (typeof bottleneck?.text !== 'string') return [];
+  return [labelled('limit', bottleneck.cause === 'payers' ? bottleneck.text : [bottleneck.text, 'warn'])];
 }
 
 function reasons(rates: Readonly<Record<string, number>>): Piece {
@@ -251,8 +258,7 @@ function channelLines({ channels }: View, sample: Sample, columns: number, rows:
   const lines: Line[] = [
     labelled('channels', `${grouped(open)} of ${grouped(max)}   exposure ${dropsText(sample.exposureDrops)}`),
   ];
-  if (channels === undefined)
-    return [...lines, labelled('', ["their rows need the node's token (--token-file)", 'label'])];
+  if (channels === undefined) return lines;
   const isWide = columns >= 100;
   const amount = (text: string) => text.padStart(isWide ? 18 : 15);
   const cells = (id: string, state: string, ...amounts: string[]) =>

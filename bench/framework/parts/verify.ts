@@ -163,27 +163,37 @@ async function measureFilter(rig: VerifyRig, effort: PartArgs['effort']): Promis
   );
 }
 
-/** Keys that stay in the cache, then more keys than it holds, so that every claim's table is made anew. */
-export function measureKeyTables({ effort }: PartArgs): PartResult {
+/**
+ * Keys that stay in the cache, and more keys than it holds, so that every claim's table is made anew; in turns, each after
+ * passes that are not counted and bring the cache into its state.
+ */
+export async function measureKeyTables({ effort }: PartArgs): Promise<PartResult> {
   const rig = new VerifyRig(KEYS_EVICTED, CACHE_BYTES_SMALL);
-  const rounds = effort.roundsMax;
-  rig.warm(KEYS_HELD, WARM_SECONDS);
-  const on = Array.from({ length: rounds }, () => rig.slots / rig.pass(BATCH));
-  const before = rig.kernel.stats();
-  rig.sign(KEYS_EVICTED, 'in order');
-  rig.pass(BATCH);
-  rig.pass(BATCH);
-  const off: number[] = [];
-  const end = performance.now() + effort.seconds * 1_000;
-  while (off.length < rounds && (off.length < effort.roundsMin || performance.now() < end))
-    off.push(rig.slots / rig.pass(BATCH));
-  const after = rig.kernel.stats();
-  const lookUps = (stats: typeof before) => stats.hitsLarge + stats.hitsSmall + stats.misses;
-  return {
-    'tables.onPerSecond': on.slice(0, off.length),
-    'tables.offPerSecond': off,
-    missShare: [(after.misses - before.misses) / (lookUps(after) - lookUps(before))],
+  let [lookUps, misses] = [0, 0];
+  const held = () => {
+    rig.warm(KEYS_HELD, WARM_SECONDS);
+    // Two, since a pass of warm keys is several times as short as one of cold keys.
+    return (2 * rig.slots) / (rig.pass(BATCH) + rig.pass(BATCH));
   };
+  const evicted = () => {
+    rig.sign(KEYS_EVICTED, 'in order');
+    rig.pass(BATCH);
+    const before = rig.kernel.stats();
+    const seconds = rig.pass(BATCH);
+    const after = rig.kernel.stats();
+    const all = (stats: typeof before) => stats.hitsLarge + stats.hitsSmall + stats.misses;
+    lookUps += all(after) - all(before);
+    misses += after.misses - before.misses;
+    return rig.slots / seconds;
+  };
+  const values = await inTurns(
+    [
+      { ...higher, name: 'tables.onPerSecond', measure: held },
+      { ...higher, name: 'tables.offPerSecond', measure: evicted },
+    ],
+    effort,
+  );
+  return { ...Object.fromEntries(values), missShare: [misses / lookUps] };
 }
 
 /** By the number of keys that send: claims a second. */

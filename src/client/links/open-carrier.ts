@@ -1,7 +1,7 @@
 /** Carriers of a payer in Node, over the optional libraries. Payer's thread, which for WebRTC must be the only one of its process. */
 import { X509Certificate } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { type IncomingMessage, request } from 'node:http';
+import { request as requestByTls } from 'node:https';
 import { ClaimwireError } from '../../errors.ts';
 import { type HostPort, hostPortText } from '../../host-port.ts';
 import { loadPeerConnection, loadWebSocket } from '../../optional-libraries.ts';
@@ -14,6 +14,8 @@ import type { TlsOptions } from './tcp-connect.ts';
 export const CARRIER_SCHEMES = ['ws', 'wss', 'webrtc+http', 'webrtc+https'] as const;
 export type CarrierScheme = (typeof CARRIER_SCHEMES)[number];
 
+/** As in the other direction; acks come 45 in one. */
+const MESSAGE_BYTES_MAX = 65_536;
 /** A node's answer has some 1 KB. */
 const ANSWER_BYTES_MAX = 65_536;
 
@@ -39,23 +41,23 @@ export async function carrierTo(scheme: CarrierScheme, address: HostPort, tls?: 
 async function overWebSocket(url: string, tls: TlsOptions | undefined): Promise<ConnectCarrier> {
   expectCertificates(tls);
   const { WebSocket } = await loadWebSocket();
-  return webSocketCarrier(
-    (protocol) => new WebSocket(url, protocol, { perMessageDeflate: false, ...tls }) as unknown as WebSocketLike,
-  );
+  const options = { perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX, ...tls };
+  return webSocketCarrier((protocol) => new WebSocket(url, protocol, options) as unknown as WebSocketLike);
 }
 
 async function overWebRtc(url: string, tls: TlsOptions | undefined): Promise<ConnectCarrier> {
   expectCertificates(tls);
   const PeerConnection = await loadPeerConnection();
   const open = () => new PeerConnection() as unknown as PeerConnectionLike;
-  return webRtcCarrier({ url, open, fetch: tls === undefined ? fetch : fetchBy(tls) });
+  return webRtcCarrier({ url, open, fetch: fetchBy(tls) });
 }
 
-/** Node's fetch takes no certificates of the caller's. */
-function fetchBy(tls: TlsOptions): FetchLike {
+/** Node's fetch takes no certificates of the caller's, and reads whatever comes. */
+function fetchBy(tls: TlsOptions | undefined): FetchLike {
   return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
-      const asked = request(url, { method, headers, signal, agent: false, ...tls }, (response) => {
+      const ask = url.startsWith('https:') ? requestByTls : request;
+      const asked = ask(url, { method, headers, signal, agent: false, ...tls }, (response) => {
         const { statusCode = 0 } = response;
         const ok = statusCode >= 200 && statusCode < 300;
         resolve({ ok, status: statusCode, text: () => textOf(response) });

@@ -1,6 +1,6 @@
 /**
- * 100,000 claims (or some thousands, see transports.ts) over 200 channels by the worst way there is to the node, and then the books: the model, every ack on the
- * way, GET /channels, and the same once more after a restart.
+ * 100,000 claims (briefly some thousands, see transports.ts) over 200 channels by the worst way there is to the node, and
+ * then the books: the model, every ack on the way, GET /channels, and the same once more after a restart.
  *
  * The payer sends each claim once, in rounds, and at the end again the newest of each channel until it is durable: a
  * newer claim heals the loss of every older one.
@@ -14,9 +14,10 @@ import type { ConformanceCase } from './cases.ts';
 import { ClaimPlan, PLAN_CAPACITY } from './claim-plan.ts';
 import { Judge } from './judge.ts';
 import type { Stage } from './stage.ts';
+import { TRANSPORTS } from './transports.ts';
 
-/** As many as the plan has; a transport sends these, or the first of them. */
-const CLAIMS_MAX = 100_000;
+/** What the transports' `faultsMin` is of. */
+const CLAIMS_AT_LENGTH = 100_000;
 const CHANNELS = 200;
 /** So many that connections are cut within rounds, and so few that some are not and hear their answers. */
 const roundOf = (claims: number): number => Math.min(600, claims / 50);
@@ -30,7 +31,7 @@ const SETTLE_MS_MAX = 60_000;
 /** Signed once, at first use: every transport has the same claims, or as many of them from the first on. */
 let signed: ClaimPlan | undefined;
 const plan = (): ClaimPlan => {
-  signed ??= new ClaimPlan(CLAIMS_MAX, CHANNELS, 5_2026);
+  signed ??= new ClaimPlan(Math.max(...TRANSPORTS.map((entry) => entry.claims)), CHANNELS, 5_2026);
   return signed;
 };
 
@@ -130,7 +131,7 @@ async function reconcile(stage: Stage): Promise<void> {
   expect(judge.acks).toBeLessThanOrEqual(stage.counter('received') - receivedBefore);
   judge.expectAmounts(await stage.amounts());
   expect(path.witness?.faults ?? []).toEqual([]);
-  const faultsMin = (stage.entry.faultsMin * stage.entry.claims) / CLAIMS_MAX;
+  const faultsMin = (stage.entry.faultsMin * stage.entry.claims) / CLAIMS_AT_LENGTH;
   for (const [fault, times] of Object.entries(path.faults)) expect(times, fault).toBeGreaterThanOrEqual(faultsMin);
   await stage.restart(SMALL_RING);
   judge.expectAmounts(await stage.amounts());

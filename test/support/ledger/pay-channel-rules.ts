@@ -2,9 +2,9 @@
  * The rules of payment channels: PaymentChannelCreate, PaymentChannelFund and PaymentChannelClaim, in the order in which
  * rippled's PayChan.cpp asks its questions. `preflight…` look at the transaction alone; the others at the ledger.
  */
-import { verify } from 'ripple-keypairs';
 import { type AccountEntry, type ChannelEntry, channelIndex, type Transaction } from './entries.ts';
 import type { Sandbox } from './sandbox.ts';
+import { verify } from './signatures.ts';
 
 const TF_RENEW = 0x10000;
 const TF_CLOSE = 0x20000;

@@ -3,10 +3,11 @@
  * A `tec` result takes the fee and uses the sequence up; `tem`, `tef`, `tel` and `ter` leave no trace in any ledger.
  */
 import { decode, encodeForSigning } from 'ripple-binary-codec';
-import { deriveAddress, verify } from 'ripple-keypairs';
+import { deriveAddress } from 'ripple-keypairs';
 import { type AccountEntry, accountIndex, type State, type Transaction } from './entries.ts';
 import { claim, create, credited, fund, preflightClaim, preflightCreate, preflightFund } from './pay-channel-rules.ts';
 import { type AffectedNode, type Place, Sandbox } from './sandbox.ts';
+import { verify } from './signatures.ts';
 
 /** From here on a network's transactions must name it; below, they must not. */
 const NAMED_NETWORKS_FROM = 1025;

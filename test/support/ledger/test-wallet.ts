@@ -6,8 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import { encode, encodeForSigning } from 'ripple-binary-codec';
-import { deriveAddress, deriveKeypair, generateSeed, sign } from 'ripple-keypairs';
+import { deriveAddress, deriveKeypair, generateSeed } from 'ripple-keypairs';
 import { channelIndex } from './entries.ts';
+import { sign } from './signatures.ts';
 import type { TestLedger } from './test-ledger.ts';
 
 type Json = Parameters<typeof encode>[0];

@@ -90,6 +90,67 @@ test('what may change something at the service waits until its charge is durable
   expect((await reply).status).toBe(200);
 });
 
+test('a GET whose client waits for leave to send its body is not told to before its charge is durable', async () => {
+  const { rig, node, headers } = await slowRig();
+  await using _ = rig;
+  let hasLeave = false;
+  const outgoing = request({
+    ...{ host: '127.0.0.1', port: rig.port, agent: false },
+    headers: { ...headers, expect: '100-continue', 'content-length': 4 },
+  });
+  const replied = new Promise<number>((resolve) => outgoing.on('response', ({ statusCode }) => resolve(statusCode!)));
+  outgoing.on('continue', () => {
+    hasLeave = true;
+    outgoing.end('body');
+  });
+  outgoing.flushHeaders();
+  await until(() => node.commits.length === 1);
+  await turns();
+  expect([hasLeave, rig.seen.length]).toEqual([false, 0]);
+  node.commits[0]!.resolve();
+  expect([await replied, rig.seen[0]!.body]).toEqual([200, 'body']);
+});
+
+test.each([
+  ['HEAD', { status: 200, headers: { 'content-length': '6' }, body: '' }],
+  ['GET', { status: 204, headers: {}, body: '' }],
+  ['GET', { status: 304, headers: { etag: '"1"' }, body: '' }],
+  ['GET', { status: 206, headers: { 'content-range': 'bytes 0-4/6' }, body: 'hello' }],
+  ['GET', { status: 200, headers: { connection: 'close', trailer: 'x-sum' }, body: 'hello' }],
+] as const)('a held %s goes out whole, whatever it is of and however the service ends it: %o', async (method, sold) => {
+  const { rig, node, payer, headers } = await slowRig({
+    service: (_, response) => {
+      response.writeEarlyHints({ link: '</a.css>; rel=preload' });
+      response.writeHead(sold.status, sold.headers);
+      if (sold.body !== '') response.write(sold.body);
+      if ('trailer' in sold.headers) response.addTrailers({ 'x-sum': '5' });
+      response.end();
+    },
+  });
+  await using _ = rig;
+  const { reply, hasCome } = begin(rig, headers, '/', method);
+  await until(() => rig.seen.length === 1);
+  await turns();
+  expect(hasCome()).toBe(false);
+  node.commits[0]!.resolve();
+  expect(await reply).toMatchObject({ status: sold.status, body: sold.body });
+  expect([node.spent(payer.channelId), rig.gateway.counters.refunded]).toEqual([25n, 0]);
+});
+
+test('an answer that was withheld is nobody else’s: the next request on the same connections has its own', async () => {
+  let served = 0;
+  const { rig, node, headers } = await slowRig({ service: (_, response) => response.end(`answer ${++served}`) });
+  await using _ = rig;
+  const first = begin(rig, headers);
+  await until(() => served === 1);
+  node.commits[0]!.reject(new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is stopping'));
+  expect(await first.reply).toMatchObject({ status: 503, body: expect.not.stringContaining('answer') });
+  const second = begin(rig, headers);
+  await until(() => served === 2);
+  node.commits[1]!.resolve();
+  expect(await second.reply).toMatchObject({ status: 200, body: 'answer 2' });
+});
+
 test('a charge that the disk refuses: its answer is withheld, and nothing is charged or given back', async () => {
   const { rig, node, payer, headers } = await slowRig();
   await using _ = rig;

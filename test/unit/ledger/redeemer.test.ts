@@ -69,6 +69,15 @@ test('an expired channel is left alone: tesSUCCESS would pay nothing', async () 
   expect(fees(rig)).toBe(0);
 });
 
+test('a server that is behind does not make an expired channel look open', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ settleDelay: 600 });
+  await rig.askToClose(row);
+  rig.clock.advance(700_000);
+  expect((await rig.redeemer().redeem(row.channelId)).reason).toContain('it has expired');
+  expect(fees(rig)).toBe(0);
+});
+
 test('tesSUCCESS on a channel that expired meanwhile is believed only by what it delivered', async () => {
   const rig = new RedeemRig();
   const row = await rig.opened({ settleDelay: 60 });
@@ -94,7 +103,9 @@ test('throw-away and link channels, and those with nothing committed, are never 
   const rig = new RedeemRig();
   const row = await rig.opened();
   const redeemer = rig.redeemer();
-  for (const change of [{ throwAway: true }, { profile: 'link' as const }, { committed: 0n }]) {
+  // What the ledger paid for a claim that this node never had is committed without a signature.
+  const raised = { committed: 3n * XRP, signature: new Uint8Array(64) };
+  for (const change of [{ throwAway: true }, { profile: 'link' as const }, { committed: 0n }, raised]) {
     rig.rows.set({ ...row, ...change });
     expect(await rig.until(redeemer.redeem(row.channelId))).toMatchObject({ outcome: 'nothing', hash: null });
   }

@@ -39,6 +39,7 @@ const QUIET: Sample = {
   connections: { tcp: 0, websocket: 0, webrtc: 0 },
   memory: { resident: 4e8, limit: 16e9 },
   ledger: null,
+  bottleneck: null,
 };
 const MACHINE: MachineFigures = {
   cores: 4,

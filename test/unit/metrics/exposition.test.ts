@@ -26,7 +26,7 @@ const valued = (names: readonly string[], prefix: string) =>
   );
 
 function nested(): NodeStats['counters'] {
-  const counters: Record<string, number | Record<string, number>> = { ...valued(['charges'], '') };
+  const counters: Record<string, number | Record<string, number>> = { ...valued(['charges', 'refunds'], '') };
   for (const [name, value] of Object.entries(valued(COUNTER_NAMES, ''))) {
     const [group, reason] = name.split('.') as [string, string | undefined];
     if (reason === undefined) counters[group] = value;
@@ -42,8 +42,13 @@ const gateway = {
   problems,
 };
 const http = valued(Object.keys(new AdminConnections({} as never).counters), 'http.');
+const redemptions = valued(['paid', 'nothing', 'failed', 'never', 'pending', 'drops', 'feeDrops'], 'redemptions.');
+const spans = valued(['exported', 'dropped', 'failed'], 'spans.');
 const stats = {
   gateway,
+  // As /stats has amounts.
+  redemptions: { ...redemptions, drops: String(redemptions.drops), feeDrops: String(redemptions.feeDrops) },
+  spans,
   backend: 'native',
   kernel: 'avx2',
   layout: 'lanes',
@@ -58,6 +63,7 @@ const stats = {
   ring: { depth: 5, slots: 16_384 },
   counters: nested(),
   keyTables: valued(KERNEL_STATS, 'keyTables.'),
+  tuning: { settings: [{ name: 'verifyBatch', value: 512 }], kept: 8, undone: 9 },
 } as unknown as NodeStats;
 
 const measures = new FakeMeasures();
@@ -105,6 +111,16 @@ test('each counter of the node, the web process, the kernel, the admin server an
   const missing = [...values].filter(([name, value]) => !shown.has(value / scale(name))).map(([name]) => name);
   expect(values.size).toBeGreaterThan(COUNTER_NAMES.length + WEB_COUNTER_NAMES.length + KERNEL_STATS.length);
   expect(missing, 'give each a line in src/metrics/families.ts or peer-families.ts').toEqual([]);
+});
+
+test('what the optimiser has set, and what became of its changes', () => {
+  expect(lines(texts.prometheus, 'claimwire_tuning_setting')).toEqual([
+    'claimwire_tuning_setting{setting="verifyBatch"} 512',
+  ]);
+  expect(lines(texts.prometheus, 'claimwire_tuning_changes_total')).toEqual([
+    'claimwire_tuning_changes_total{outcome="kept"} 8',
+    'claimwire_tuning_changes_total{outcome="undone"} 9',
+  ]);
 });
 
 test.each(['prometheus', 'openmetrics'] as const)(

@@ -108,6 +108,40 @@ test('connections are told apart', () => {
   expect(second().connections).toEqual({ tcp: 5, websocket: 6, webrtc: 1 });
 });
 
+test('what holds the node back is named from the same two looks; where the machine is not looked at, nothing is', () => {
+  listen();
+  expect(second().bottleneck).toBeNull();
+  const verified = { hitsLarge: 0, hitsSmall: 100, misses: 0, evictions: 0 };
+  let [keyTables, busyUs, ran] = [verified, { verify: 0 }, 0];
+  sampler = new Sampler({
+    control: {
+      ready: true,
+      stats: () =>
+        ({
+          layout: 'lanes',
+          verifiers: 1,
+          ring: {},
+          counters: { busyUs, received: ran },
+          keyTables,
+        }) as unknown as NodeStats,
+    },
+    clock,
+    memory: () => ({ resident: 5, limit: 10 }),
+    processors: () => ({ atSeconds: clock.monotonic() / 1_000, ran, waited: 0, machineBusy: 1e6 + ran }),
+  });
+  listen();
+  expect(second().bottleneck).toMatchObject({ cause: 'payers' });
+  [keyTables, busyUs, ran] = [{ ...verified, misses: 50, evictions: 50 }, { verify: 950_000 }, 1];
+  expect(second().bottleneck).toMatchObject({
+    cause: 'key-tables',
+    text: expect.stringMatching(/^The tables of the keys do not fit/),
+    change: expect.stringMatching(/--key-cache/),
+  });
+  [busyUs, ran] = [{ verify: 1_900_000 }, 2];
+  // On a machine with more cores a lane more is the advice.
+  expect(second().bottleneck!.cause).toMatch(/^(verify|few-lanes)$/);
+});
+
 test('exposure and the ledger are as they stand', () => {
   const ledger = { health: () => ({ url: 'wss://one' }) as never };
   const stats = () => ({ counters, keyTables: null, ring: {} }) as unknown as NodeStats;

@@ -28,6 +28,12 @@ test('a silence is a gap and not a line', () => {
   ]);
 });
 
+test("a node's clock that is set back begins the charts anew: they need times that rise", () => {
+  const history = new History();
+  for (const at of [100, 101, 50, 51]) history.add(sample(at));
+  expect(history.shown.map(({ at }) => at)).toEqual([50_000, 51_000]);
+});
+
 test('rates by reason come together to counts', () => {
   const history = new History();
   history.add(sample(1, { badAmount: 3 }));

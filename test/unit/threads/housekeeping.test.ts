@@ -40,7 +40,7 @@ function start() {
 
 let logged = '';
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'hrtime', 'Date'] });
   logged = '';
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     logged += text;

@@ -176,3 +176,24 @@ test('a stop waits for the sync beside it, acknowledges its group and closes the
   expect(committed! + already!).toBe(20);
   expect([syncs, acked! >= 4]).toEqual([groupCommits, true]);
 });
+
+test('a group that waits for more claims is written in time, and before a fence is passed', async () => {
+  const lane = await startLane();
+  const { ring, settings, table } = lane.parts;
+  settings.set('groupWaitMs', 4);
+  // Nothing but the wait's own end brings the turn that writes it.
+  await lane.peer.send(signedClaim(1n, 4n));
+  await until(() => table.read(0).committed === 4n);
+  settings.set('groupWaitMs', 60_000);
+  await lane.peer.send(signedClaim(1n, 5n));
+  await until(() => ring.reserved === 2);
+  expect(table.read(0).committed).toBe(4n);
+  lane.control.askFence();
+  ring.ringAll();
+  await until(() => ring.fencePassed === 1);
+  expect(table.read(0).committed).toBe(5n);
+  await lane.peer.send(signedClaim(1n, 6n));
+  await until(() => ring.reserved === 3);
+  await lane.stop();
+  expect(table.read(0).committed).toBe(6n);
+});

@@ -6,8 +6,10 @@ import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 import { openingOf } from '../../support/wire.ts';
 
 let admin: FakeAdmin;
+let ledger: FakeLedgerControl;
 beforeEach(async () => {
-  admin = await startFakeAdmin(undefined, undefined, { ledger: new FakeLedgerControl() });
+  ledger = new FakeLedgerControl();
+  admin = await startFakeAdmin(undefined, undefined, { ledger });
 });
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -49,6 +51,16 @@ test('by exposure, by what is committed, by expiry', async () => {
   expect(handles(await run('list', '--sort', 'expiry'))).toEqual(['9', '8', '10']);
   const [, first] = (await run('list')).split('\n');
   expect(first).toMatch(/^8 +open +xrpl +2300 +5000 +300 +10\.0 s +-$/);
+});
+
+test('exposure is that of the live page: link channels count, and nothing is left of a channel that is gone from the ledger', async () => {
+  await fill();
+  await admin.node.openChannels([openingOf(11n, { profile: 'link' })]);
+  admin.node.rows.get(11n)!.committed = 5_000n;
+  ledger.states.set(8n, { ...ledger.states.get(8n)!, exists: false });
+  const page = (await (await fetch(`${admin.url}/channels?sort=exposure`)).json()) as { channelId: string }[];
+  expect(page.map(({ channelId }) => channelId)).toEqual(['11', '9', '8', '10']);
+  expect(handles(await run('list', '--sort', 'exposure'))).toEqual(['11', '9', '8', '10']);
 });
 
 test('as CSV, and as JSON', async () => {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { run } from '../../../tools/gateway.ts';
+import { onNetwork, run } from '../../../tools/gateway.ts';
 
 const PAYEE = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
 const OTHER = 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe';
@@ -18,4 +18,33 @@ test('customers are not asked to pay an account that the node does not redeem fo
     message: `--recipient: expected ${PAYEE}, which the node redeems for (--account), got ${OTHER}`,
   });
   expect(existsSync(data)).toBe(false);
+});
+
+test('customers are not told another network than the one whose ledger is believed', async () => {
+  const data = join(tmpdir(), `claimwire-network-${process.pid}`);
+  const ledger = ['--ledger', 'ws://127.0.0.1:1', '--account', PAYEE, '--ledger-network', '1'];
+  const sells = ['--upstream', 'http://127.0.0.1:1', '--price', '25', '--recipient', PAYEE];
+  for (const network of ['mainnet', '2', 'devnet'])
+    await expect(
+      run([
+        '--data',
+        data,
+        '--udp',
+        '127.0.0.1:0',
+        '--listen',
+        '127.0.0.1:0',
+        ...ledger,
+        ...sells,
+        '--network',
+        network,
+      ]),
+    ).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining('the network of --ledger-network 1') });
+  expect(existsSync(data)).toBe(false);
+});
+
+test('a network that customers are told is the only one whose ledger is believed', () => {
+  const ledger = { urls: ['ws://127.0.0.1:1'], account: PAYEE };
+  const told = (network: string) => onNetwork(ledger, network).networkId;
+  expect(['mainnet', 'testnet', 'devnet', '21337', 'ours'].map(told)).toEqual([0, 1, 2, 21_337, undefined]);
+  expect(onNetwork({ ...ledger, networkId: 7 }, 'ours').networkId).toBe(7);
 });

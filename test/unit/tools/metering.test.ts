@@ -106,3 +106,26 @@ test('events --once are printed, a change a line, until the node stops', async (
   expect(await reading).toBe(0);
   expect(printed).toBe('7 100\n7 101\n');
 });
+
+test('events go on at a node that has started again, and tell what changed meanwhile', async () => {
+  const complaints: string[] = [];
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => complaints.push(String(text)) > 0);
+  const reading = events.run(['--snapshot', '--channels', '7', '--http', admin.url, '--token-file', admin.tokenFile]);
+  await until(() => printed.includes('7 100\n'));
+  const place = { port: Number(new URL(admin.url).port), folder: admin.folder };
+  await admin.server.close();
+  await until(() => complaints.length > 0);
+  const second = await startFakeAdmin(undefined, {}, place);
+  second.node.rows.set(7n, admin.node.rows.get(7n)!);
+  second.meter.commit([7n, 105n]);
+  await until(() => printed.includes('7 105\n'));
+  second.meter.commit([7n, 106n]);
+  await until(() => printed.includes('7 106\n'));
+  expect(printed).toBe('7 100\n7 105\n7 106\n');
+  expect(complaints).toEqual([expect.stringMatching(/; connecting again in 500 ms\n$/)]);
+  // A refusal is not waited out: this node does not know the channel.
+  await second.server.close();
+  const third = await startFakeAdmin(undefined, {}, place);
+  await expect(reading).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  await third.server.close();
+});

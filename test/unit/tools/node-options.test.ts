@@ -1,4 +1,4 @@
-/** Options of `claimwire node` that need each other: those of the ledger. Test's thread. */
+/** Options of `claimwire node` that need each other: those of the ledger, and of tuning. Test's thread. */
 import { expect, test } from 'vitest';
 import type { ServeOptions } from '../../../src/serve.ts';
 import { defineCommand } from '../../../tools/command.ts';
@@ -45,4 +45,19 @@ test('one without the other is told', async () => {
     /--ledger: expected a server, as --account or --auto-open/,
   );
   await expect(ledgerOf('--auto-open')).rejects.toThrow(/--ledger: expected a server/);
+});
+
+test('targets are of the node that tunes itself, and it needs none', async () => {
+  const tuneOf = async (...args: string[]) => {
+    await command.run(args);
+    return seen!.tune;
+  };
+  expect(await tuneOf()).toBeUndefined();
+  expect(await tuneOf('--auto-tune')).toEqual({});
+  const targets = ['--target-p99', '20ms', '--target-cpu', '1.5', '--target-memory', '2G'];
+  expect(await tuneOf('--auto-tune', ...targets)).toEqual({ targetP99Ms: 20, targetCpu: 1.5, targetMemory: 2 ** 31 });
+  await expect(tuneOf('--target-p99', '20')).rejects.toThrow('--auto-tune: expected it, as a --target- is there');
+  await expect(tuneOf('--auto-tune', '--target-cpu', '0')).rejects.toThrow(
+    'expected a number from 0.05 to 1024, like 1.5',
+  );
 });

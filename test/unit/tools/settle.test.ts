@@ -1,6 +1,10 @@
 /** `claimwire settle` against a fake node's rows: what it prints is what a wallet and a machine can take. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { dropsToXrp, verifyPaymentChannelClaim } from 'xrpl';
+import { channelJson } from '../../../src/channel/parse.ts';
 import type { Channel } from '../../../src/channel/row.ts';
 import { run } from '../../../tools/settle.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
@@ -73,6 +77,37 @@ test('one channel: the transaction alone for people, with advice for machines; x
     transaction,
   });
   expect(errors).toBe('');
+});
+
+test('the file that the live page exports becomes the same transaction, without a node', async () => {
+  put(V1.channelId);
+  await settle(String(V1.channelId));
+  const transaction = JSON.parse(out);
+  out = '';
+  const folder = mkdtempSync(join(tmpdir(), 'claimwire-settle-'));
+  const file = join(folder, 'claim.json');
+  const { channelId, ledgerChannelId, publicKey, profile, sequence, signature } = channelJson(V1, true, 0);
+  const claim = { channelId, ledgerChannelId, publicKey, profile, amount: '1000000', sequence, signature };
+  const offline = (...args: string[]) =>
+    run(['--claim', file, '--account', PAYEE, '--http', 'http://127.0.0.1:1', ...args]);
+  writeFileSync(file, JSON.stringify({ ...claim, exportedAt: new Date().toISOString() }));
+  expect(await offline()).toBe(0);
+  expect(JSON.parse(out)).toEqual(transaction);
+  expect(errors).toContain('when the channel ends is not known from a file');
+  for (const [text, message] of [
+    [JSON.stringify({ ...claim, amount: '1e6' }), /claim\.json: amount: expected a decimal string/],
+    [JSON.stringify({ ...claim, signature: null }), /claim\.json: signature: expected/],
+    [JSON.stringify({ ...claim, profile: 'link' }), /profile is link/],
+    ['[]', /claim\.json: /],
+    ['{', /claim\.json: expected JSON/],
+    [' '.repeat(1 << 17), /claim\.json: expected at most 65536 bytes/],
+  ] as const) {
+    writeFileSync(file, text);
+    await expect(offline(), text.slice(0, 60)).rejects.toThrow(message);
+  }
+  await expect(offline('--all')).rejects.toMatchObject({ code: 'USAGE' });
+  rmSync(folder, { recursive: true });
+  await expect(offline()).rejects.toThrow(/claim\.json: expected a file that can be read, got ENOENT/);
 });
 
 test('one channel with nothing to redeem is an error', async () => {

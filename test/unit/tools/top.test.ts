@@ -1,5 +1,7 @@
 /** `claimwire top` and `stats`, against a fake of GET /feed: the screen, keys, lines, a node that goes away, and what hostile text does. */
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { stripVTControlCharacters } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -88,12 +90,11 @@ test('colours are asked for, and text of a server never steers the terminal', ()
   }
 });
 
-test('a lost, a paused and an unready node are told; without a token channels are not', () => {
+test('a lost, a paused and an unready node are told', () => {
   const text = (more: Partial<View>) => screenLines({ ...VIEW, ...more }, 100, 45, false).join('\n');
   expect(text({ lost: 'ECONNREFUSED' })).toMatch(/ LOST .*lost the node: ECONNREFUSED; trying again/s);
   expect(text({ isPaused: true })).toContain(' PAUSED ');
   expect(text({ sample: sampleAt(1, { ready: false }) })).toContain(' NOT READY ');
-  expect(text({ channels: undefined })).toContain("their rows need the node's token");
 });
 
 test('figures', () => {
@@ -151,7 +152,7 @@ test('live: keys pause, sort, explain and leave, a new size is drawn, and the te
   const before = listeners();
   const { input, out, open, shown } = fakeTerminal();
   feed.history = [sampleAt(0), sampleAt(1)];
-  const ended = runLive({ admin: client(), http: feed.url, hasToken: true, inColour: false, open });
+  const ended = runLive({ admin: client(), http: feed.url, inColour: false, open });
   await until(() => shown().includes('90000000'));
   expect(input.isRaw).toBe(true);
   expect(out.text.startsWith('\x1b[?1049h\x1b[?25l')).toBe(true);
@@ -177,6 +178,24 @@ test('live: keys pause, sort, explain and leave, a new size is drawn, and the te
   expect(listeners()).toEqual(before);
 });
 
+test('a node whose clock is behind is drawn as its looks come', async () => {
+  const terminal = fakeTerminal();
+  const behind = (index: number, received: number) => {
+    const sample = sampleAt(index);
+    return { ...sample, at: Date.now() - 600_000 + index * 1_000, rates: { ...sample.rates, received } };
+  };
+  feed.history = [behind(0, 1)];
+  const ended = runLive({ admin: client(), http: feed.url, inColour: false, open: terminal.open });
+  await until(() => /received +1\/s/.test(terminal.shown()));
+  const since = performance.now();
+  feed.send(behind(1, 77));
+  await until(() => /received +77\/s/.test(terminal.shown()));
+  // The list of channels is drawn every five seconds, and everything else with it.
+  expect(performance.now() - since).toBeLessThan(3_000);
+  terminal.input.emit('data', 'q');
+  expect(await ended).toBe(0);
+});
+
 test.each([
   ['SIGTERM', (_: ReturnType<typeof fakeTerminal>) => process.emit('SIGTERM')],
   ['a broken pipe', ({ out }: ReturnType<typeof fakeTerminal>) => out.emit('error', new Error('EPIPE'))],
@@ -184,7 +203,7 @@ test.each([
 ])('live: %s leaves the terminal as it was', async (_name, end) => {
   const terminal = fakeTerminal();
   feed.history = [sampleAt(0)];
-  const ended = runLive({ admin: client(), http: feed.url, hasToken: false, inColour: false, open: terminal.open });
+  const ended = runLive({ admin: client(), http: feed.url, inColour: false, open: terminal.open });
   await until(() => terminal.shown().includes('received'));
   end(terminal);
   expect(await ended).toBe(0);
@@ -198,7 +217,7 @@ test('a node that goes away is told and waited for; looks of the past come once'
   const { port } = feed;
   const looks = follow(client(), { history: 9, signal: ended.signal, retryMs: 5, silentMsMax: 10_000 });
   const next = async () => (await looks.next()).value as Look;
-  expect(await next()).toMatchObject({ sample: { at: sampleAt(0).at }, isPast: true });
+  expect(await next()).toMatchObject({ sample: { at: sampleAt(0).at } });
   await feed.stop();
   expect(await next()).toMatchObject({ lost: expect.stringMatching(/expected a claimwire node|ended the connection/) });
   expect(await next()).toMatchObject({ lost: expect.stringContaining('ECONNREFUSED') });
@@ -209,6 +228,17 @@ test('a node that goes away is told and waited for; looks of the past come once'
   expect(look).toMatchObject({ sample: { at: sampleAt(1).at } });
   ended.abort();
   expect(await looks.next()).toMatchObject({ done: true });
+});
+
+test("a node's clock that is set back hides no look", async () => {
+  const ended = new AbortController();
+  feed.history = [sampleAt(100)];
+  const looks = follow(client(), { history: 9, signal: ended.signal });
+  const at = async () => ((await looks.next()).value as { sample: { at: number } }).sample.at;
+  expect(await at()).toBe(sampleAt(100).at);
+  feed.send(sampleAt(5), sampleAt(101));
+  expect([await at(), await at()]).toEqual([sampleAt(5).at, sampleAt(101).at]);
+  ended.abort();
 });
 
 test('a silent node is lost after a while; a wrong address fails at once', async () => {
@@ -226,6 +256,22 @@ test('a silent node is lost after a while; a wrong address fails at once', async
   await expect(follow(nowhere, { history: 0, signal: new AbortController().signal }).next()).rejects.toMatchObject({
     code: 'NODE_UNREACHABLE',
   });
+});
+
+test('a node of an earlier release, which has no feed, is named as such', async () => {
+  const old = createServer((_, response) => {
+    response.writeHead(404, { 'content-type': 'application/json' });
+    response.end('{"error":{"code":"INPUT_INVALID","message":"path: expected one of /channels, /stats"}}');
+  }).listen(0, '127.0.0.1');
+  await once(old, 'listening');
+  const admin = AdminClient.open({
+    http: `http://127.0.0.1:${(old.address() as AddressInfo).port}`,
+    tokenFile: '/none',
+  });
+  await expect(follow(admin, { history: 0, signal: new AbortController().signal }).next()).rejects.toThrow(
+    /expected a node that answers GET \/feed, got one without; it is of an earlier release/,
+  );
+  old.close();
 });
 
 test('what is no sample ends it, coded', async () => {

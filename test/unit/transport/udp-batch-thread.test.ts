@@ -10,11 +10,13 @@ import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import type { HostPort } from '../../../src/host-port.ts';
 import { NativeUdp } from '../../../src/transport/udp-native.ts';
+import { brieflyOrAtLength } from '../../support/length.ts';
 import { describeNative } from '../../support/native-only.ts';
 
 /** A worker of Node 20 runs no TypeScript. */
 const TRANSPORT = pathToFileURL(resolve(import.meta.dirname, '../../../dist/src/transport/udp-batch.js')).href;
 const HOST = '127.0.0.1';
+const ROUNDS = brieflyOrAtLength(4, 10);
 
 describeNative('native UDP and its thread', () => {
   /** A worker with an open transport; `payload` and `after` are statements. Posts its address. */
@@ -31,10 +33,10 @@ describeNative('native UDP and its thread', () => {
     return new Worker(source, { eval: true, workerData: TRANSPORT });
   }
 
-  test('terminated 50 times with an open socket, in the middle of receiving and sending', async () => {
+  test(`terminated ${ROUNDS * 5} times with an open socket, in the middle of receiving and sending`, async () => {
     const answer = `const packet = transport.acquire(); packet.length = 32; transport.send(packet, source, 0);
       transport.flush();`;
-    for (let round = 0; round < 50; round += 5) {
+    for (let round = 0; round < ROUNDS; round++) {
       await Promise.all(
         Array.from({ length: 5 }, async (_, index) => {
           const thread = worker(answer, index === 4 ? 'setInterval(() => {}, 60_000); transport.close();' : '');

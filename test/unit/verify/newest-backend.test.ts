@@ -3,6 +3,7 @@
  * committed or counted, and slots that are no longer the verifier's are left alone.
  */
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { xrplPreimage } from '../../../protocol/digest.ts';
@@ -184,7 +185,9 @@ test.each([2, 7, 64])('random batches of up to %d commit what `every` commits, o
     received += claims.length;
     const from = below(2) === 0 ? ALICE : BOB;
     for (const { rig } of [every, newest]) together(rig, claims, from);
-    for (let row = 0; row < channels; row++) expect(newest.rig.table.read(row)).toEqual(every.rig.table.read(row));
+    // Node's comparison takes a tenth of expect's for rows, which are bytes for the most part.
+    for (let row = 0; row < channels; row++)
+      expect(isDeepStrictEqual(newest.rig.table.read(row), every.rig.table.read(row)), `round ${round}`).toBe(true);
   }
   for (const { rig, judged } of [every, newest]) {
     expect(rig.counter('verified')).toBe(judged.valid.length);

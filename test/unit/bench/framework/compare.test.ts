@@ -21,6 +21,10 @@ test('intervals that overlap, and figures of one or two runs, cannot be told apa
   expect(changeOf(figureOf('a', steady), figureOf('a', times(1.005)))).toBe('same');
   expect(changeOf(figureOf('a', [100]), figureOf('a', [200]))).toBe('same');
   expect(changeOf(figureOf('a', [100, 101]), figureOf('a', [200, 201]))).toBe('same');
+  // Intervals that share one value alone.
+  const within = (low: number, high: number) => ({ ...figureOf('a', steady), interval: { low, high } });
+  expect(changeOf(within(90, 100), within(100, 110))).toBe('same');
+  expect(changeOf(within(90, 99), within(100, 110))).not.toBe('same');
 });
 
 test('on another processor only ratios to a floor of the same run are compared', () => {

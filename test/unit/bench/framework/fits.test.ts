@@ -125,3 +125,16 @@ describe('the universal scalability law', () => {
     expect(workersFor((n) => 10 * n, 100, 8)).toBeUndefined();
   });
 });
+
+test('a point that is held out is not seen by the model that predicts it', () => {
+  // A line, and one point in the middle that is twice as high. Seen by its own model it would pull the line up to itself.
+  const points = [1, 2, 3, 4, 5].map((x) => ({ x, y: x === 3 ? 60 : 10 * x }));
+  const { heldOutError } = fitWithHeldOut(points, costLine('start', 'each'));
+  // The other four lie on 10 x, which says 30 where 60 was measured.
+  expect(heldOutError!.worst).toBeGreaterThanOrEqual(0.5 - 1e-9);
+});
+
+test('where all points are needed for the parameters, none is held out', () => {
+  const points = [1, 2, 4].map((x) => ({ x, y: 100 * x ** 0.9 }));
+  expect(fitWithHeldOut(points, scalabilityLaw).heldOutError).toBeUndefined();
+});

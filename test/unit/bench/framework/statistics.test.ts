@@ -27,6 +27,8 @@ test("Michelson's speed of light of 1879: mean, deviation and outlier of the fir
   expect(standardDeviation(series)).toBeCloseTo(104.926, 3);
   // The quartiles are 850 and 980: only 650 lies below 850 - 1.5 · 130.
   expect(outliersOf(series)).toEqual([650]);
+  // Mirrored: the same value on the other side.
+  expect(outliersOf(series.map((value) => 2_000 - value))).toEqual([1_350]);
 });
 
 test('the interval of a median holds it in about 95 of 100 samples', () => {
