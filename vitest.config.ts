@@ -61,8 +61,8 @@ const COLD = { CLAIMWIRE_WARM_UP: 'off' };
 
 export default defineConfig({
   test: {
-    // For two cores: what two files at a time leave idle while they wait, a third one uses.
-    maxWorkers: 3,
+    // For two cores: what two files at a time leave idle while they wait, two more use.
+    maxWorkers: 4,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },

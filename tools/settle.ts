@@ -65,7 +65,7 @@ export const command = defineCommand({
   },
   examples: [
     ['claimwire settle --all --account rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh', 'what is worth redeeming, as an array'],
-    ['claimwire settle --claim claim-7.json --account rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh', 'where there is no node'],
+    ['claimwire settle --claim 7.json --account rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh', 'where there is no node'],
   ],
   notes: `With --json, for an ID one object, for --all an array of them, a line each:
   {"channelId", "worthRedeeming", "warnings": [text], "expiresAt": ISO|null,

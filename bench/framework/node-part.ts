@@ -106,7 +106,7 @@ export class NodePart {
   }
 
   #maxRate({ duration, warmup } = this.#plan.load): string[] {
-    return ['--rate', 'max', '--duration', String(duration), '--warmup', String(warmup)];
+    return ['--rate', 'max', '--duration', duration.toFixed(3), '--warmup', warmup.toFixed(3)];
   }
 
   /** Loads every node once a round, in alternating order. */
@@ -145,7 +145,7 @@ export class NodePart {
     );
     result.residentMiB = node.node.residentMiB();
     const isOver = () => performance.now() > end || this.#clock.left < NODE_SECONDS;
-    const times = ['--duration', String(load.duration), '--warmup', String(load.warmup)];
+    const times = ['--duration', load.duration.toFixed(3), '--warmup', load.warmup.toFixed(3)];
     for (let round = 0; round < curveRounds; round++) {
       // In turns, and from the ends inwards, so that both curves have their ends where the time is short.
       for (const place of ORDER) {

@@ -17,7 +17,7 @@ const CLAIMS_PER_PEER = 100;
 const EXTRA_RATE = PEERS * CLAIMS_PER_PEER;
 /** Below that the hundred were not there; how many of their claims were is a figure. */
 const EXTRA_SHARE_MIN = 0.5;
-const YIELDING = ['nice', '-n', '10'];
+const YIELDING = ['nice', '-n', '19'];
 /** The load that stands for them is ended with the run that is measured. */
 const EXTRA_SECONDS_MAX = 120;
 /** All of them come from one address at once. */

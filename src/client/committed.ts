@@ -49,7 +49,7 @@ export async function learnCommitted(source: CommittedSource, bounds: CommittedB
       if (!(error instanceof ClaimwireError) || !NO_PROOF.includes(error.code)) throw error;
       const message =
         'expected to know what the channel has committed, got something at the node and no proof of how much ' +
-        `(${error.message}); keep a state file (state: FILE), or give committed`;
+        `(${error.message}); keep a state file (state: FILE), give committed, or pay over tcp://, tls://, ws:// or auto://`;
       throw new ClaimwireError('COMMITTED_UNKNOWN', message, {}, { cause: error });
     });
   }

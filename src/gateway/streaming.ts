@@ -77,15 +77,23 @@ export class Streaming {
   /** Whether as much again was paid. */
   async #pay({ payment, price }: Paying, gone: AbortSignal): Promise<boolean> {
     const drops = priceAhead(price);
+    // Held here until the end: Node 20 may collect a signal of AbortSignal.timeout that only AbortSignal.any refers to.
+    const wait = new AbortController();
+    const end = () => wait.abort(gone.reason);
+    const timer = setTimeout(() => wait.abort(new DOMException('no payment in time', 'TimeoutError')), this.#topUpMs);
+    gone.addEventListener('abort', end);
+    if (gone.aborted) end();
     try {
-      const signal = AbortSignal.any([gone, AbortSignal.timeout(this.#topUpMs)]);
-      await this.#charging.more(payment, drops, signal);
+      await this.#charging.more(payment, drops, wait.signal);
       return true;
     } catch (error) {
       const isLate = error instanceof DOMException && error.name === 'TimeoutError';
       if (!isLate && !(error instanceof ClaimwireError)) throw error;
       this.#counters.streamsUnpaid++;
       return false;
+    } finally {
+      clearTimeout(timer);
+      gone.removeEventListener('abort', end);
     }
   }
 

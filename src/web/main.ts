@@ -14,7 +14,7 @@ const COUNTS_MS = 100;
  * Where cores are short, the threads that verify and commit come first: handshakes and packets of strangers wait, and not the
  * claims that are in the node already. Threads of the library, which come later, inherit it.
  */
-const NICE = 5;
+const NICE = 10;
 
 let front: Front | undefined;
 const told = zeroCounts();

@@ -440,7 +440,7 @@ describe('against peers in this process', () => {
 
   test.each([
     [[], '--to: expected'],
-    [['--to', 'http://127.0.0.1:1'], '--to: expected udp://HOST:PORT (or tcp, ws, webrtc+http)'],
+    [['--to', 'http://127.0.0.1:1'], '--to: expected udp://HOST:PORT (or tcp, tls, ws, webrtc+http)'],
     [['--to', 'udp://127.0.0.1:0'], '--to: expected udp://HOST:PORT'],
     [['--to', 'udp://127.0.0.1:1', '--rate', '0'], '--rate: expected'],
     [['--to', 'udp://127.0.0.1:1', '--rate', '5', '--ramp', '1:2:1'], '--ramp: expected no --rate'],
