@@ -15,8 +15,8 @@ type Layout = 'pipeline' | 'lanes';
  * Briefly UDP over lanes, as a node runs unless told otherwise, reconciles most claims. Each other way has every fault in the
  * brief form too: the paths below it are the same, and its connections are cut more often there.
  */
-const CLAIMS_OF_LANES = brieflyOrAtLength(20_000, 100_000);
-const CLAIMS = brieflyOrAtLength(4_000, 100_000);
+const CLAIMS_OF_LANES = brieflyOrAtLength(10_000, 100_000);
+const CLAIMS = brieflyOrAtLength(2_500, 100_000);
 /** Bytes of a connection, both ways together, before it is cut: some within a handshake, most after many frames. */
 const CUT_AFTER_BYTES_MAX = brieflyOrAtLength(30_000, 150_000);
 const cutPath = (address: string, from: Random): Promise<FaultyPath> =>
