@@ -32,8 +32,17 @@ async function start(name: string, tls?: typeof TEST_TLS, more: NodeOptions = {}
 
 const stateFile = (): string => join(ROOT, `${randomBytes(4).toString('hex')}.state`);
 
+/** Payers by UDP ask at the same port by TCP, which another program of this machine may have taken: then with another port. */
+async function startAtOnePort(name: string): Promise<ClaimwireNode> {
+  for (let left = 5; ; left--) {
+    const node = await start(name);
+    if (node.tcp === node.udp || left === 0) return node;
+    await node.stop();
+  }
+}
+
 beforeAll(async () => {
-  plain = await start('plain');
+  plain = await startAtOnePort('plain');
   secure = await start('secure', TEST_TLS);
 }, 60_000);
 afterEach(async () => {
