@@ -45,7 +45,7 @@ export function shortDrops(drops: string): [string, string] {
   return [countText(Number(drops) / 1e6), 'XRP'];
 }
 
-const BYTES = ['B', 'KB', 'MB', 'GB', 'TB'];
+const BYTES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function bytesText(bytes: number): string {
   const power = Math.min(BYTES.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));

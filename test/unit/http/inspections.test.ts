@@ -7,26 +7,14 @@ import { output } from '../../../tools/output.ts';
 import { command as profileCommand } from '../../../tools/profile.ts';
 import { command as traceCommand } from '../../../tools/trace.ts';
 import { PROFILE, TRACED } from '../../support/fake-inspect.ts';
-import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
+import { type FakeAdmin, openRow, startFakeAdmin } from '../../support/fake-node.ts';
 import { RawHttp, until } from '../../support/raw-http.ts';
 
 let admin: FakeAdmin;
 let printed = '';
 beforeEach(async () => {
   admin = await startFakeAdmin();
-  admin.node.rows.set(1n, {
-    channelId: 1n,
-    ledgerChannelId: new Uint8Array(32),
-    publicKey: new Uint8Array(33),
-    capacity: 1_000n,
-    profile: 'xrpl',
-    expiresAt: 0,
-    committed: 0n,
-    sequence: 0,
-    timestampBits: 0n,
-    signature: new Uint8Array(64),
-    state: 'open',
-  });
+  admin.node.rows.set(1n, openRow(1n));
   printed = '';
   for (const stream of [process.stdout, process.stderr])
     vi.spyOn(stream, 'write').mockImplementation((text) => {

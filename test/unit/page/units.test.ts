@@ -20,7 +20,7 @@ test.each([
   ],
   [msText, [0, 0.0123, 0.456, 9.87, 12.34, 1_234.5], '0 0.012 0.46 9.87 12.3 1,235'],
   [percentText, [0, 0.007, 0.0999, 0.5, 1.86], '0 % 0.7 % 10.0 % 50 % 186 %'],
-  [bytesText, [0, 512, 2_048, 1_610_612_736, 2 ** 50], '0 B 512 B 2.0 KB 1.5 GB 1024 TB'],
+  [bytesText, [0, 512, 2_048, 1_610_612_736, 2 ** 50], '0 B 512 B 2.0 KiB 1.5 GiB 1024 TiB'],
   [durationText, [-1, 0, 119, 120, 3_599, 7_500, 400_000], '0 s 0 s 119 s 2 min 59 min 2 h 5 min 4 d 15 h'],
 ] as const)('%o', (textOf, values, texts) => {
   expect(values.map((value) => textOf(value)).join(' ')).toBe(texts);

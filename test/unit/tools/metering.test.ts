@@ -6,26 +6,14 @@ import { command as charge } from '../../../tools/charge.ts';
 import { command as events } from '../../../tools/events.ts';
 import { output } from '../../../tools/output.ts';
 import { command as token } from '../../../tools/token.ts';
-import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
+import { type FakeAdmin, openRow, startFakeAdmin } from '../../support/fake-node.ts';
 import { until } from '../../support/raw-http.ts';
 
 let admin: FakeAdmin;
 let printed = '';
 beforeEach(async () => {
   admin = await startFakeAdmin();
-  admin.node.rows.set(7n, {
-    channelId: 7n,
-    ledgerChannelId: new Uint8Array(32),
-    publicKey: new Uint8Array(33),
-    capacity: 1_000n,
-    profile: 'xrpl',
-    expiresAt: 0,
-    committed: 0n,
-    sequence: 0,
-    timestampBits: 0n,
-    signature: new Uint8Array(64),
-    state: 'open',
-  });
+  admin.node.rows.set(7n, openRow(7n));
   admin.meter.commit([7n, 100n]);
   printed = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
