@@ -44,6 +44,10 @@ export const ERROR_CODES = [
   'DEPENDENCY_MISSING',
   'PAYMENT_REQUIRED',
   'CHARGE_CONFLICT',
+  'STORE_FENCED',
+  'STORE_UNREPLICATED',
+  'STORE_UNREACHABLE',
+  'STORE_FAILED',
 ] as const;
 /** Stable: programs go by it, people by the message. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
