@@ -37,26 +37,33 @@ export interface Shard {
   epoch: number;
   /**
    * The node it was taken from, while that node's groups may have claims of it that `channels` lacks: the holder reads them,
-   * writes the channels, and calls `folded`.
+   * writes the channels, and calls `folded`. It serves the shard after that, so its own groups have none until then.
    */
   source: string | undefined;
 }
 
-/** A node as the database has it. */
+/**
+ * A node as the database has it. Members are the nodes that have entered, or beaten since they left, and were not taken over
+ * since. Whoever holds a shard is one.
+ */
 export interface Member {
   node: string;
   epoch: number;
   /** Counts the node's heartbeats: whoever sees it stand still for long enough may take over. */
   beats: number;
-  /** Where peers find the node, as the node said at its last beat; empty once it has left. */
+  /** Where peers find the node, as it said at its last beat; empty before the first. */
   places: readonly string[];
 }
 
-/** The map of shards, and its members. */
-export interface ClusterState {
-  /** Rises with each change of holders, members or places. */
+/** What is asked often: no shard is read for it. */
+export interface ClusterPulse {
+  /** Rises with each change of holders, sources, members or places, and not with beats. */
   version: number;
   members: readonly Member[];
+}
+
+/** The map of shards, and its members. */
+export interface ClusterState extends ClusterPulse {
   /** SHARDS of them, in order. */
   shards: readonly Shard[];
 }
@@ -104,26 +111,30 @@ export interface ClaimDatabase {
   /** Makes changes of the node's side entries, all or none. */
   commitSides(fence: Fence, changes: readonly SideChange[]): Promise<void>;
 
-  /** Says that the node lives and where it is found. Rejects with STORE_FENCED once it has been taken over. */
+  /**
+   * Says that the node lives and where it is found; one that had left is a member again. Rejects with STORE_FENCED once it has
+   * been taken over.
+   */
   beat(fence: Fence, places: readonly string[]): Promise<void>;
-  /** The version of the map alone, to be asked often. */
-  version(): Promise<number>;
+  pulse(): Promise<ClusterPulse>;
   state(): Promise<ClusterState>;
 
   /**
    * Takes a dead node over: its epoch rises, so that nothing it still writes is taken, and each of its shards goes to the node
-   * that `to` names for it (by shard), with `source` set to the dead node. Nothing happens, and the answer is false, where the
-   * dead node's epoch is not `epoch` any more: it came back, or somebody else took over.
+   * that `to` names for it (by shard), with `source` set to the dead node; a shard that has a source keeps it, since the dead
+   * node never served it. Nothing happens, and the answer is false, where the dead node's epoch is not `epoch` any more (it came
+   * back, or somebody else took over), where `to` lacks one of its shards, or where it names one that is no other member.
    */
   takeOver(by: Fence, dead: { node: string; epoch: number }, to: ReadonlyMap<number, string>): Promise<boolean>;
   /**
    * Gives shards that the node holds, and has no group under way for, to another member. The giver has written their channels
-   * (`replaceChannels`) and their side entries. @returns the giver's fence from now on
+   * (`replaceChannels`) and their side entries. A node's calls come one at a time. Rejects with INPUT_INVALID, and changes
+   * nothing, where `to` is no other member, or a shard is not the giver's or has a source. @returns the giver's fence from now on
    */
   handOver(fence: Fence, shards: readonly number[], to: string): Promise<Fence>;
   /** The holder's `channels` have every claim of these shards that their source's groups have. */
   folded(fence: Fence, shards: readonly number[]): Promise<void>;
-  /** The node holds no shard and leaves: it has no places and is no member any more. */
+  /** The node is no member any more. Rejects with INPUT_INVALID where it holds a shard. */
   leave(fence: Fence): Promise<void>;
 
   /** Ends the connections; calls under way reject with STORE_FAILED. */
