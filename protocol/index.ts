@@ -11,4 +11,5 @@ export * from './digest.ts';
 export * from './frames.ts';
 export * from './layout.ts';
 export * from './session.ts';
+export * from './shard.ts';
 export * from './stream.ts';

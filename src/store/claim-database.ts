@@ -15,8 +15,8 @@
  */
 import type { SideChange } from '../registry/side-tables.ts';
 
-/** Channels hash to so many shards (`shardOf`, protocol/shard.ts), numbered from 0. */
-export const SHARDS = 1_024;
+/** Channels hash to so many shards (`shardOf`), numbered from 0. */
+export { SHARDS } from '../../protocol/shard.ts';
 
 /** By what right a node writes. */
 export interface Fence {
