@@ -53,11 +53,13 @@ export interface Member {
   beats: number;
   /** Where peers find the node, as it said at its last beat; empty before the first. */
   places: readonly string[];
+  /** It gives its shards away, as it said at its last beat: nobody gives it any. False before the first. */
+  leaving: boolean;
 }
 
 /** What is asked often: no shard is read for it. */
 export interface ClusterPulse {
-  /** Rises with each change of holders, sources, members or places, and not with beats. */
+  /** Rises with each change of holders, sources, members, their places or leaving; not with beats. */
   version: number;
   members: readonly Member[];
 }
@@ -113,9 +115,9 @@ export interface ClaimDatabase {
 
   /**
    * Says that the node lives and where it is found; one that had left is a member again. Rejects with STORE_FENCED once it has
-   * been taken over.
+   * been taken over; `holding` is not looked at, so a beat may be under way while shards are handed over.
    */
-  beat(fence: Fence, places: readonly string[]): Promise<void>;
+  beat(fence: Fence, places: readonly string[], leaving: boolean): Promise<void>;
   pulse(): Promise<ClusterPulse>;
   state(): Promise<ClusterState>;
 
