@@ -285,7 +285,9 @@ const NODES = [
 /** Node `one` of two, which holds the shards of channel 7 and no other. */
 function cluster(): RouteBoard {
   const route = new RouteBoard({ hold: () => {} });
-  const holders = Array.from({ length: SHARDS }, (_, shard) => (shard === shardOfChannel(7n) ? 'one' : 'two'));
+  const holders: string[] = Array.from({ length: SHARDS }, (_, shard) =>
+    shard === shardOfChannel(7n) ? 'one' : 'two',
+  );
   holders[0] = 'gone';
   route.hold([shardOfChannel(7n)], 12);
   route.show({ version: 12, node: 'one', nodes: NODES, holders });
