@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
   'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
   'src/journal': ['protocol', 'src/system', 'src/channel', 'src/verify', 'src/registry', 'src/errors.ts', 'src/log.ts'],
+  'src/store': ['protocol', 'src/system', 'src/channel', 'src/registry', 'src/journal', 'src/errors.ts', 'src/log.ts'],
   'src/path': [
     'protocol',
     'src/native',

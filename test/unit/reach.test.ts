@@ -31,6 +31,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/path/stage-clock.ts',
     'src/transport/no-transport.ts',
   ],
+  'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts'],
   'test/unit/path/commit-step.test.ts': ['src/path/stage-step.ts', 'src/path/apply-step.ts'],
   'test/integration/node.test.ts': [
     'src/node.ts',
