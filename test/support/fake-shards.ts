@@ -69,6 +69,8 @@ export class FakeShards implements ShardControl {
   /** The last group whose amounts have risen here. */
   #applied = 0;
   #hasFailed = false;
+  /** Who waits until a group is applied. */
+  #drains: { last: number; resolve: () => void }[] = [];
 
   constructor(database: ClaimDatabase, fence: Fence) {
     this.#database = database;
@@ -85,11 +87,20 @@ export class FakeShards implements ShardControl {
     return this.#rows.size;
   }
 
-  /** Opens a channel, durably. */
-  async open(channelId: bigint): Promise<void> {
+  /** Opens a channel, durably. @returns false where its shard is not served here, or was given away meanwhile */
+  async open(channelId: bigint): Promise<boolean> {
     const rows = packedRows([fakeChannel(channelId)]);
-    await this.#database.replaceChannels(this.fence, rows);
+    const { fence } = this;
+    try {
+      if (!this.#served.has(shardOfChannel(channelId))) return false;
+      await this.#database.replaceChannels(fence, rows);
+    } catch (error) {
+      await this.#changing;
+      if (this.fence !== fence) return false;
+      throw error;
+    }
     this.loadRows(rows);
+    return true;
   }
 
   /** Takes a claim, or refuses it: `moved`, or `stopped` once the node has failed. Answers once it is committed. */
@@ -118,6 +129,8 @@ export class FakeShards implements ShardControl {
         this.#raise(channelId, amount);
         answer('committed');
       }
+      for (const { last, resolve } of this.#drains) if (last <= this.#applied) resolve();
+      this.#drains = this.#drains.filter(({ last }) => last > this.#applied);
     }
   }
 
@@ -162,7 +175,12 @@ export class FakeShards implements ShardControl {
     const dirty = [...this.#rows.values()].filter(({ shard, isDirty }) => isDirty && wanted.has(shard));
     if (dirty.length === 0) return;
     for (const row of dirty) row.isDirty = false;
-    await this.#database.replaceChannels(this.fence, packedRows(dirty.map(({ channel }) => channel)));
+    try {
+      await this.#database.replaceChannels(this.fence, packedRows(dirty.map(({ channel }) => channel)));
+    } catch (error) {
+      for (const row of dirty) row.isDirty = true;
+      throw error;
+    }
   }
 
   /** Folds the groups that are applied into the channels, and drops them. */
@@ -185,7 +203,8 @@ export class FakeShards implements ShardControl {
 
   async drainShards(shards: readonly number[]): Promise<void> {
     for (const shard of shards) this.#served.delete(shard);
-    await this.#underWay;
+    const last = this.#group + (this.#staged.length > 0 ? 1 : 0);
+    if (this.#applied < last) await new Promise<void>((resolve) => this.#drains.push({ last, resolve }));
   }
 
   async changeFence(change: (fence: Fence) => Promise<Fence>): Promise<void> {
