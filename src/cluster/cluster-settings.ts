@@ -21,7 +21,7 @@ export interface ClusterSettings {
  * After a kill the others wait for `takeoverMs` from the last beat that they saw; taking over, learning of it (`pollMs`) and
  * loading come on top. That leaves most of a second of the two within which channels are to be served again.
  */
-export const CLUSTER_SETTINGS: ClusterSettings = {
+const CLUSTER_SETTINGS: ClusterSettings = {
   beatMs: 250,
   pollMs: 100,
   takeoverMs: 1_000,

@@ -5,8 +5,9 @@
  * Two loops over one clock: `look` asks for the map and judges the members, every `pollMs`; `work` does one thing at a time,
  * and may take long (shard-work.ts). The map in the database decides; what a node believes only decides what it tries.
  */
-import { ClaimwireError } from '../errors.ts';
+
 import type { ShardControl } from '../control/shard-control.ts';
+import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ClaimDatabase, ClusterState } from '../store/claim-database.ts';
 import type { Clock } from '../system/system.ts';

@@ -55,7 +55,9 @@ export function placement(present: readonly (string | undefined)[], members: rea
 function partsOf(shards: number, held: ReadonlyMap<string, readonly number[]>): Map<string, number> {
   const part = Math.floor(shards / held.size);
   const larger = shards % held.size;
-  const byCount = [...held].sort(([left, lefts], [right, rights]) => rights.length - lefts.length || order(left, right));
+  const byCount = [...held].sort(
+    ([left, lefts], [right, rights]) => rights.length - lefts.length || order(left, right),
+  );
   return new Map(byCount.map(([node], rank) => [node, part + (rank < larger ? 1 : 0)]));
 }
 

@@ -4,8 +4,9 @@
  * A shard is served by whom the map names, and only once all claims that were acknowledged are loaded there. The giver serves
  * it no more before the map changes; so for as long as a move takes, nobody does, and its payers send again.
  */
-import { ClaimwireError } from '../errors.ts';
+
 import type { ShardControl } from '../control/shard-control.ts';
+import { ClaimwireError } from '../errors.ts';
 import type { ClaimDatabase, ClusterState, Shard } from '../store/claim-database.ts';
 import type { Clock } from '../system/system.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
@@ -61,9 +62,7 @@ export class ShardWork {
 
   /** A shard that the node serves and somebody else holds: it can only have been taken over. */
   lost({ shards }: ClusterState): Shard | undefined {
-    return shards.find(
-      ({ shard, node }) => node !== this.#node && this.#served.has(shard) && !this.#giving.has(shard),
-    );
+    return shards.find(({ shard, node }) => node !== this.#node && this.#served.has(shard) && !this.#giving.has(shard));
   }
 
   /** Loads shards that the map gives to this node. @returns whether there were any */

@@ -16,7 +16,10 @@ export interface ShardControl {
   loadRows(rows: Uint8Array): void;
   /** Raises channels of `shards` to what these records of claims say (journal/record.ts). It passes over all others. */
   applyGroups(records: Uint8Array, shards: ReadonlySet<number>): void;
-  /** Writes the channels of these shards that have changed since their last write, and their side entries, to the database. */
+  /**
+   * Writes the channels of these shards that have changed since their last write to the database. All writes of channels come one after
+   * the other, also those of checkpoints: an earlier one that arrived later would set an amount back.
+   */
   writeShards(shards: readonly number[]): Promise<void>;
   /** Takes claims of these shards from now on. */
   serveShards(shards: readonly number[]): void;

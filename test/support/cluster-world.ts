@@ -25,7 +25,8 @@ class WatchedTables extends MemoryTables {
   override putGroup(group: StoredGroup): void {
     for (const [channelId] of amountsIn(group.records)) {
       const shard = this.shards[shardOfChannel(channelId)]!;
-      if (shard.node !== group.node) this.faults.push(`${group.node} stored a claim of a shard that ${shard.node} holds`);
+      if (shard.node !== group.node)
+        this.faults.push(`${group.node} stored a claim of a shard that ${shard.node} holds`);
     }
     super.putGroup(group);
   }
@@ -68,8 +69,8 @@ export class World {
   }
 
   node(name: string): SimulatedNode {
-    let node = this.nodes.get(name);
-    if (node === undefined) this.nodes.set(name, (node = new SimulatedNode(this, name)));
+    const node = this.nodes.get(name) ?? new SimulatedNode(this, name);
+    this.nodes.set(name, node);
     return node;
   }
 
@@ -106,6 +107,17 @@ export class World {
   /** The node that holds a channel by the map. */
   holder(channelId: bigint): SimulatedNode | undefined {
     return this.nodes.get(this.tables.shards[shardOfChannel(channelId)]!.node ?? '');
+  }
+
+  /** Who begins to serve a shard knows all that was acknowledged of it: later claims would hide what it lacks. */
+  expectNothingLost(name: string, shards: FakeShards, served: ReadonlySet<number>): void {
+    for (const { channelId, acknowledged } of this.payers) {
+      const committed = shards.committed(channelId);
+      if (!served.has(shardOfChannel(channelId)) || (committed ?? -1n) >= acknowledged) continue;
+      this.tables.faults.push(
+        `${name} serves channel ${channelId} from ${committed}, acknowledged were ${acknowledged}`,
+      );
+    }
   }
 
   resetWaits(): void {
@@ -172,6 +184,7 @@ export class SimulatedNode {
     const shards = new FakeShards(database, await database.enter(this.name));
     const logger = this.#logger();
     shards.onFailed = (error) => this.#end(run, error);
+    shards.onServed = (served) => this.#world.expectNothingLost(this.name, shards, served);
     const member = new ClusterMember({
       database,
       shards,

@@ -21,7 +21,7 @@ interface Staged {
   answer: (status: 'committed') => void;
 }
 
-export function fakeChannel(channelId: bigint, committed = 0n): Channel {
+function fakeChannel(channelId: bigint, committed = 0n): Channel {
   const ledgerChannelId = new Uint8Array(32);
   new DataView(ledgerChannelId.buffer).setBigUint64(0, channelId);
   const publicKey = new Uint8Array(33).fill(2);
@@ -59,6 +59,8 @@ export class FakeShards implements ShardControl {
   route: ClusterState | undefined;
   /** Called when an append was refused for good, or failed. */
   onFailed: (error: Error) => void = () => {};
+  /** Shards are served from now on. */
+  onServed: (shards: ReadonlySet<number>) => void = () => {};
   readonly #database: ClaimDatabase;
   readonly #rows = new Map<bigint, FakeRow>();
   readonly #served = new Set<number>();
@@ -69,6 +71,7 @@ export class FakeShards implements ShardControl {
   /** The last group whose amounts have risen here. */
   #applied = 0;
   #hasFailed = false;
+  #written: Promise<void> = Promise.resolve();
   /** Who waits until a group is applied. */
   #drains: { last: number; resolve: () => void }[] = [];
 
@@ -170,7 +173,14 @@ export class FakeShards implements ShardControl {
       if (shards.has(shardOfChannel(channelId))) this.#raise(channelId, amount);
   }
 
-  async writeShards(shards: readonly number[]): Promise<void> {
+  writeShards(shards: readonly number[]): Promise<void> {
+    const written = this.#written.then(() => this.#write(shards));
+    this.#written = written.catch(() => {});
+    return written;
+  }
+
+  /** One after the other: an earlier write that arrived later would set amounts back. */
+  async #write(shards: readonly number[]): Promise<void> {
     const wanted = new Set(shards);
     const dirty = [...this.#rows.values()].filter(({ shard, isDirty }) => isDirty && wanted.has(shard));
     if (dirty.length === 0) return;
@@ -199,6 +209,7 @@ export class FakeShards implements ShardControl {
 
   serveShards(shards: readonly number[]): void {
     for (const shard of shards) this.#served.add(shard);
+    this.onServed(new Set(shards));
   }
 
   async drainShards(shards: readonly number[]): Promise<void> {
