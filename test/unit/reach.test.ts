@@ -31,6 +31,12 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/path/stage-clock.ts',
     'src/transport/no-transport.ts',
   ],
+  'test/unit/cluster/membership.test.ts': [
+    'src/cluster/cluster-settings.ts',
+    'src/cluster/heartbeat.ts',
+    'src/cluster/membership.ts',
+    'src/cluster/shard-work.ts',
+  ],
   'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts'],
   'test/unit/path/commit-step.test.ts': ['src/path/stage-step.ts', 'src/path/apply-step.ts'],
   'test/integration/node.test.ts': [
@@ -231,6 +237,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
 
 /** Files without a line that runs. */
 const TYPES_ALONE = [
+  'src/control/shard-control.ts',
   'src/webassembly.d.ts',
   'src/client/links/datagram-socket.ts',
   'src/client/links/peer-link.ts',
