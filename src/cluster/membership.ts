@@ -63,8 +63,6 @@ export class ClusterMember {
   #turn: Promise<void> | undefined;
   #hasFailed = false;
   #isBalancing = false;
-  /** The node has left the database's members, and does not beat. */
-  #isOut = false;
   #lookedAt: number;
   #nextGiveAt = Number.NEGATIVE_INFINITY;
   readonly #asked: { shards: readonly number[]; to: string }[] = [];
@@ -99,11 +97,14 @@ export class ClusterMember {
     });
   }
 
-  /** Ends both loops; the node keeps its shards, unless it has left before. */
+  /** Ends both loops. The node keeps its shards; one that has given all away is no member from now on. */
   async stop(): Promise<void> {
     this.#endLooks?.();
-    this.#endLooks = () => {};
     await Promise.all([this.#heart.stop(), this.#look, this.#turn]);
+    const { database, shards, logger } = this.#options;
+    if (!this.isLeaving || this.#isHolder || this.#state === undefined || this.#hasFailed) return;
+    // Where it fails, the others take over a node that holds nothing.
+    await database.leave(shards.fence).catch((error: Error) => logger.warn(`cluster, leave: ${error.message}`));
   }
 
   get figures(): ClusterFigures {
@@ -132,14 +133,12 @@ export class ClusterMember {
   /** Takes shards again. */
   join(): void {
     this.#heart.isLeaving = false;
-    this.#isOut = false;
-    this.#heart.resume();
+    void this.#heart.beat();
   }
 
-  /** Whether a node that leaves is no member any more, or nobody is there who could take its shards. */
+  /** Whether a node that leaves holds no shard any more, or nobody is there who could take them. */
   get hasLeft(): boolean {
-    if (this.#isOut) return this.#turn === undefined;
-    return this.isLeaving && !this.#work.isBusy && this.#takers().length === 0;
+    return this.isLeaving && !this.#work.isBusy && (!this.#isHolder || this.#takers().length === 0);
   }
 
   /** Moves shards until each node has its part to the last one. */
@@ -174,7 +173,7 @@ export class ClusterMember {
       this.#lookedAt = now;
       this.#watch.observe(members, askedAt, now);
       const own = members.find(({ node }) => node === this.#node);
-      if (own?.epoch !== shards.fence.epoch && !this.#isOut)
+      if (own?.epoch !== shards.fence.epoch)
         throw new ClaimwireError('STORE_FENCED', takenOver(this.#node, shards.fence.epoch, own?.epoch));
       if (version !== this.#state?.version) await this.#refresh();
       if (this.#turn === undefined && !this.#hasFailed)
@@ -206,21 +205,12 @@ export class ClusterMember {
     await this.#work.settle();
     for (const { node, epoch } of state.members) if (this.#isDue(node)) await this.#takeOver(node, epoch);
     if (await this.#work.receive(this.#state!)) return;
-    if (this.isLeaving && !this.#isHolder) return this.#depart();
     const { clock } = this.#options;
     if (clock.monotonic() < this.#nextGiveAt) return;
     const batch = this.#nextGift(this.#state!);
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
-  }
-
-  /** The node has given all it held: it is no member any more, until it beats again. */
-  async #depart(): Promise<void> {
-    if (this.#isOut) return;
-    this.#isOut = true;
-    await this.#heart.pause();
-    await this.#options.database.leave(this.#options.shards.fence);
   }
 
   get #isHolder(): boolean {
