@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { STATUS } from '../../../protocol/layout.ts';
+import { ClaimwireError } from '../../../src/errors.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { type Fence, SHARDS, type StoredGroup } from '../../../src/store/claim-database.ts';
 import { DatabaseLog, SEGMENT_GROUPS } from '../../../src/store/database-log.ts';
@@ -166,10 +167,7 @@ describe('while shards are handed over', () => {
     const giver = new MemoryDatabase(tables, { underWay: () => given });
     send(1n, 5n);
     // It is sent under the old fence, waits for the row behind the handover, and is refused there.
-    const change = held.change((fence) => {
-      const answer = giver.handOver(fence, [8, 9], 'two');
-      return answer;
-    });
+    const change = held.change((fence) => giver.handOver(fence, [8, 9], 'two'));
     rig.commitTurn();
     await settle();
     expect(acks()).toEqual([]);
@@ -184,9 +182,7 @@ describe('while shards are handed over', () => {
   test('a write that was sent before is made again; one that another node fenced is not', async () => {
     const fences: Fence[] = [];
     const held = HeldFence.of({ node: 'one', epoch: 1, holding: 0 });
-    const refusal = Object.assign(
-      new (await import('../../../src/errors.ts')).ClaimwireError('STORE_FENCED', 'fenced'),
-    );
+    const refusal = new ClaimwireError('STORE_FENCED', 'fenced');
     let write: Promise<void> | undefined;
     await held.change(async (fence) => {
       // As if it had been on its way when the change began.
