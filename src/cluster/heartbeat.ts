@@ -22,8 +22,8 @@ export class Heartbeat {
   readonly #end: () => void;
   #underWay: Promise<void> | undefined;
   #hasEnded = false;
-  /** Whether the node gives its shards away, and takes none. */
-  isLeaving = false;
+  /** Whether the node takes no shards, and gives those away that it has; at first, since it loads its channels then. */
+  isLeaving = true;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;

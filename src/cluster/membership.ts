@@ -6,6 +6,7 @@
  * and may take long (shard-work.ts). The map in the database decides; what a node believes only decides what it tries.
  */
 
+import type { ClusterControl, ClusterFigures } from '../control/cluster-control.ts';
 import type { ShardControl } from '../control/shard-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -18,7 +19,10 @@ import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './pla
 import { ShardWork } from './shard-work.ts';
 
 export interface ClusterOptions {
+  /** For what moves shards: calls may wait for each other. */
   database: ClaimDatabase;
+  /** For what must not wait behind those. */
+  watchDatabase: Pick<ClaimDatabase, 'beat' | 'pulse' | 'state' | 'takeOver'>;
   /** The node. */
   shards: ShardControl;
   clock: Clock;
@@ -30,27 +34,7 @@ export interface ClusterOptions {
   settings?: Partial<ClusterSettings>;
 }
 
-/** What a node did in its cluster since it started, and what it sees. */
-export interface ClusterFigures {
-  /** Version of the map that it goes by. */
-  version: number;
-  /** Shards that it serves, and that it holds but has not loaded yet or is giving away. */
-  shardsServed: number;
-  shardsMoving: number;
-  members: number;
-  takeovers: number;
-  shardsReceived: number;
-  shardsGiven: number;
-  /** For how long the last batch of shards given away was refused here, and the last one got took to load. */
-  lastGiveMs: number;
-  lastLoadMs: number;
-  /** Milliseconds since the database last answered. */
-  lagMs: number;
-  /** How often the others were watched anew, since the node stood still or could not reach the database. */
-  watchRestarts: number;
-}
-
-export class ClusterMember {
+export class ClusterMember implements ClusterControl {
   readonly settings: ClusterSettings;
   readonly #options: ClusterOptions;
   readonly #node: string;
@@ -70,7 +54,7 @@ export class ClusterMember {
 
   /** Begins to beat: call it as soon as the node has entered. */
   constructor(options: ClusterOptions) {
-    const { database, shards, clock, places } = options;
+    const { database, watchDatabase, shards, clock, places } = options;
     this.#options = options;
     this.#node = shards.fence.node;
     this.settings = clusterSettings(options.settings);
@@ -78,7 +62,7 @@ export class ClusterMember {
     this.#work = new ShardWork({ database, shards, clock, settings: this.settings, refresh: () => this.#refresh() });
     this.#lookedAt = clock.monotonic();
     this.#heart = new Heartbeat({
-      database,
+      database: watchDatabase,
       fence: () => shards.fence,
       places,
       clock,
@@ -90,6 +74,7 @@ export class ClusterMember {
   /** Begins to take part. `served` are the shards that the node has loaded since it entered, and serves. */
   start(served: readonly number[]): void {
     this.#work.serves(served);
+    this.#heart.isLeaving = false;
     this.#endLooks = this.#options.clock.every(this.settings.pollMs, () => {
       this.#look ??= this.#lookOnce().finally(() => {
         this.#look = undefined;
@@ -108,11 +93,14 @@ export class ClusterMember {
   }
 
   get figures(): ClusterFigures {
-    const { clock } = this.#options;
+    const { clock, shards } = this.#options;
     return {
+      node: this.#node,
+      epoch: shards.fence.epoch,
       version: this.#state?.version ?? 0,
-      ...this.#work.figures,
       members: this.#state?.members.length ?? 0,
+      isLeaving: this.isLeaving,
+      ...this.#work.figures,
       takeovers: this.#takeovers,
       lagMs: clock.monotonic() - this.#lookedAt,
       watchRestarts: this.#watch.restarts,
@@ -165,10 +153,10 @@ export class ClusterMember {
   }
 
   async #lookOnce(): Promise<void> {
-    const { clock, database, shards } = this.#options;
+    const { clock, watchDatabase, shards } = this.#options;
     try {
       const askedAt = clock.monotonic();
-      const { version, members } = await database.pulse();
+      const { version, members } = await watchDatabase.pulse();
       const now = clock.monotonic();
       this.#lookedAt = now;
       this.#watch.observe(members, askedAt, now);
@@ -189,7 +177,7 @@ export class ClusterMember {
 
   /** Reads the map, and goes by it where it is newer. */
   async #refresh(): Promise<void> {
-    const state = await this.#options.database.state();
+    const state = await this.#options.watchDatabase.state();
     if (this.#state !== undefined && state.version <= this.#state.version) return;
     this.#state = state;
     const lost = this.#work.lost(state);
@@ -232,7 +220,7 @@ export class ClusterMember {
   }
 
   async #takeOver(dead: string, epoch: number): Promise<void> {
-    const { database, shards, logger } = this.#options;
+    const { watchDatabase, shards, logger } = this.#options;
     const state = this.#state!;
     const takers = this.#takers();
     // A node that leaves takes a dead one's shards only where nobody else is there to.
@@ -242,7 +230,7 @@ export class ClusterMember {
     const to = new Map<number, string>();
     for (const [shard, node] of present.entries()) if (node === dead) to.set(shard, wanted[shard]!);
     const stillMs = Math.round(this.#watch.stillMs(dead));
-    if (await database.takeOver(shards.fence, { node: dead, epoch }, to)) {
+    if (await watchDatabase.takeOver(shards.fence, { node: dead, epoch }, to)) {
       this.#takeovers++;
       logger.warn(`took over ${dead}: no beat for ${stillMs} ms; its ${to.size} shards go to ${heirs.join(', ')}`);
     }
