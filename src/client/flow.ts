@@ -13,6 +13,7 @@ import {
 } from '../../protocol/layout.ts';
 import type { HeapEntry } from './deadline-heap.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
+import type { SendPath } from './send-path.ts';
 import { isUpTo, WaiterQueue } from './waiter-queue.ts';
 
 /** Sequences older than this many would look newer, since u32 wraps around. */
@@ -43,6 +44,8 @@ export class Flow implements HeapEntry {
   /** Where the newest signed claim lies. */
   readonly place: ClaimPlace;
   readonly waiters = new WaiterQueue();
+  /** Where its claims go; set when it is added to a payer. */
+  path!: SendPath;
   /** Highest amount asked for and not refused: what pay() adds to. Never raised by an ack, which could be forged. */
   claimed: bigint;
   /** Highest amount acknowledged as durable, at most `claimed`. */

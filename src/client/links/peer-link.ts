@@ -8,6 +8,7 @@
 import type { ControlAnswer, ControlRequest } from '../../../protocol/control.ts';
 import type { PoolStats } from '../pool/pool-stats.ts';
 import type { RttEstimator } from '../rto.ts';
+import type { SendPath } from '../send-path.ts';
 
 /** The payer's side. */
 export interface LinkReceiver {
@@ -23,6 +24,8 @@ export interface LinkReceiver {
   resend(channelId: bigint): void;
   /** The same of all channels. */
   resendAll(): void;
+  /** A path that no channel has any more; absent where the link has one node. */
+  endPath?(path: SendPath): void;
 }
 
 /** What a link has carried. */
@@ -52,10 +55,17 @@ export interface PeerLink {
    */
   send(claims: DataView, offset: number): boolean;
   /**
-   * Asks the node. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
+   * Asks the node, or that of the channel. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
    * where the link has no control channel.
    */
-  ask?: ((request: (nonce: string) => AskedRequest) => Promise<ControlAnswer>) | undefined;
+  ask?: ((request: (nonce: string) => AskedRequest, channelId?: bigint) => Promise<ControlAnswer>) | undefined;
+  /** The path of the channel now, where the link has several nodes. */
+  pathOf?(channelId: bigint): SendPath;
+  /**
+   * Some node answered MOVED, or somebody forged it. The link asks its nodes for the route, within its limits, and calls
+   * `resend` for the channels whose path has changed. Absent where the link has one node: MOVED is a final refusal then.
+   */
+  moved?(): void;
   /** Counters, now. */
   stats(): LinkStats;
   /** Closes the sockets that it owns. */
