@@ -96,7 +96,7 @@ export class PayerCore {
       clock,
       random: options.random ?? Math.random,
       counters: this.#counters,
-      path: newSendPath(options),
+      path: link.path ?? newSendPath(options),
       ackTimeoutMs: positive(options.ackTimeoutMs, ACK_TIMEOUT_MS_DEFAULT, 'ackTimeoutMs'),
       waitingMax: positive(options.waitingMax, WAITING_MAX_DEFAULT, 'waitingMax'),
       waitForNode: options.waitForNode ?? false,

@@ -39,12 +39,31 @@ export interface LinkStats {
   messages?: { messagesSent: number; opened: number; openFailures: number; lost: number };
   /** Of all payers of the pool; absent without one. */
   pool?: PoolStats;
+  /** Over a cluster. */
+  route?: RouteStats;
+}
+
+/** What a link over a cluster knows and has done. */
+export interface RouteStats {
+  /** Of the map of shards, a decimal u64; null before the first. */
+  version: string | null;
+  /** Addresses of nodes with an open link. */
+  places: number;
+  /** How often the route was asked for, and the answers that were no map or an older one. */
+  asked: number;
+  refused: number;
+  /** Answers MOVED. */
+  moved: number;
+  /** Newer maps taken. */
+  changes: number;
 }
 
 /** The way to the node. */
 export interface PeerLink {
   /** The other end, for messages, e.g. `127.0.0.1:9393`. */
   readonly peer: string;
+  /** The path of channels without one of their own, where the link has several nodes. */
+  readonly path?: SendPath;
   /** Called once, by the payer, before anything else. */
   listen(receiver: LinkReceiver): void;
   /** Adds a channel. Returns false where its acks could not be told from those of another payer. */
