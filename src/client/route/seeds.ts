@@ -8,7 +8,7 @@ import { parseNodeAddress } from '../../host-port.ts';
 import { invalid } from '../claim-errors.ts';
 
 /** Of the addresses that a payer is given. */
-export const SEEDS_MAX = 16;
+const SEEDS_MAX = 16;
 
 const SCHEMES = ['udp', 'tcp', 'tls', 'auto'] as const;
 

@@ -1,6 +1,6 @@
 /** The addresses that a payer is given, and which places of a route it may then use. */
 import { describe, expect, it } from 'vitest';
-import { parseSeeds, placeFilter } from '../../../src/client/route/seeds.ts';
+import { parseSeeds, placeFilter } from '../../../../src/client/route/seeds.ts';
 
 describe('parseSeeds', () => {
   it.each<[string | string[], string[]]>([

@@ -3,12 +3,12 @@
  * node come to, and what nodes or forgers that mean ill can make of it.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { STATUS, U64_MAX } from '../../../protocol/layout.ts';
-import { shardOfChannel } from '../../../protocol/shard.ts';
-import type { PaymentChannel } from '../../../src/client/channel.ts';
-import type { Payer, PayerLimits } from '../../../src/client/payer.ts';
-import { FakeCluster, type FakeNode, type View } from '../../support/fake-cluster.ts';
-import { ackOf, isQuestion, ManualClock, stubSigner } from '../../support/payer-fakes.ts';
+import { STATUS, U64_MAX } from '../../../../protocol/layout.ts';
+import { shardOfChannel } from '../../../../protocol/shard.ts';
+import type { PaymentChannel } from '../../../../src/client/channel.ts';
+import type { Payer, PayerLimits } from '../../../../src/client/payer.ts';
+import { FakeCluster, type FakeNode, type View } from '../../../support/fake-cluster.ts';
+import { ackOf, isQuestion, ManualClock, stubSigner } from '../../../support/payer-fakes.ts';
 
 let clock: ManualClock;
 let cluster: FakeCluster;
