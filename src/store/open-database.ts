@@ -2,7 +2,6 @@
  * Opens a handle of the database. Main thread, and each thread that commits, which has its own: handles cannot be sent to a
  * thread, and one that waits for its answer must not wait for another's.
  */
-import { ClaimwireError } from '../errors.ts';
 import type { ClaimDatabase } from './claim-database.ts';
 import type { FenceStart } from './held-fence.ts';
 
@@ -25,6 +24,8 @@ export interface DatabaseStart {
 }
 
 /** @throws ClaimwireError STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED, DEPENDENCY_MISSING */
-export async function openDatabase({ url }: DatabaseAddress): Promise<ClaimDatabase> {
-  throw new ClaimwireError('STORE_FAILED', `store: expected a database that is known here, got ${url}`);
+export async function openDatabase({ url, ...options }: DatabaseAddress): Promise<ClaimDatabase> {
+  // Only a node with such a store needs it, and the library.
+  const { PostgresDatabase } = await import('./postgres/database.ts');
+  return PostgresDatabase.open(url, options);
 }

@@ -124,7 +124,7 @@ class FakeNode implements NodeControl {
       sockets: 'dgram',
       path: 'portable',
       durability: 'sync',
-    store: 'embedded',
+      store: 'embedded',
       verify: 'every',
       verifiers: 1,
       uptimeSeconds: 1,
