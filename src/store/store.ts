@@ -11,7 +11,7 @@ import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { DatabaseStart } from './open-database.ts';
 
-export type StoreKind = 'embedded' | 'postgres';
+type StoreKind = 'embedded' | 'postgres';
 
 /** Where a lane's groups go: plain data for its thread. One of the two. */
 export interface LogStart {
