@@ -87,7 +87,8 @@ async function compareTimes(subject: Subject, rate: number, seconds: number, con
     since(countsOf(before.map(of)), countsOf(after.map(of)));
   const whole = between(({ ack }) => ack);
   assert(total(whole) === work.committed, `each committed claim is counted: ${total(whole)} of ${work.committed}`);
-  const { latency, uncorrected } = step;
+  const { latency, uncorrected, wire } = step;
+  assert(wire !== null && wire.count === step.acked, 'the generator has the times of the system for every claim');
   const stages = Object.keys(after[0]!.stages) as (keyof PlainMeasures[0]['stages'])[];
   const told = stages.map((stage) => {
     const times = between((lane) => lane.stages[stage]);
@@ -104,6 +105,10 @@ async function compareTimes(subject: Subject, rate: number, seconds: number, con
     p99OfGenerator: p99 / latency.p99Ms,
     p50OfGeneratorSinceSent: p50 / uncorrected.p50Ms,
     p99OfGeneratorSinceSent: p99 / uncorrected.p99Ms,
+    wireP50Ms: wire.p50Ms,
+    wireP99Ms: wire.p99Ms,
+    p50OfWire: p50 / wire.p50Ms,
+    p99OfWire: p99 / wire.p99Ms,
   };
 }
 

@@ -235,6 +235,7 @@ export class NativeUdp {
   /** Connected: receives up to `messagesMax` messages and hands their datagrams to the sink. */
   receiveInto(sink: TransportSink, messagesMax = MESSAGES_MAX): void {
     const messages = this.#unlessRefused(this.receive(messagesMax), 'recv');
+    sink.read?.();
     for (let index = 0; index < messages; index++) this.handOver(index, sink);
   }
   /** Blocks until READABLE or, if asked for, WRITABLE, and returns these flags; 0 after `waitUs` (1 s at most). */
