@@ -80,7 +80,7 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
-  /** Not a setting for use: `false` measures no times, ever, so that bench:measures can show what measuring costs. By default true. */
+  /** Not a setting for use: `false` measures no times, and makes no room for it later. By default true. */
   measuring?: boolean;
 }
 

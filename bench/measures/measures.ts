@@ -1,10 +1,10 @@
 /**
  * bench:measures: what measuring the times of claims costs, and whether it measures what is so.
  *
- * Main thread; the nodes and the load are processes of their own. A node measures and does not, in turns of a slice of a
- * second under one load, so that neither the machine nor the process favours one way; the cost is the median of the pairs'
- * ratios of processor time a claim, with its interval by bootstrap. The rate is told too, which other programs on the machine
- * disturb more.
+ * The cost is told twice. lane-cost.ts feeds the steps of a lane in this thread with bursts that are measured or not, which
+ * gives nanoseconds a claim; their share is of what a claim costs a whole node. And whole nodes, in processes of their own as
+ * the load is, measure and do not in turns of a slice of a second under one load: that gives rate and processor time as
+ * they are, of which other programs on the machine disturb more. Both are medians of pairs, with intervals by bootstrap.
  *
  * Then the histograms are compared with what the load generator found for the very same claims. The generator counts from
  * the time at which a claim was due, which includes what it was late by itself, its packing and its reading; so what is
@@ -18,17 +18,19 @@ import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
 import { provenLoad, runLoad } from '../path/load.ts';
 import { countsOf, percentileMs, since, total } from './distribution.ts';
+import { laneCosts } from './lane-cost.ts';
 import type { PlainMeasures, Question, Slice } from './service.ts';
 
 const SERVICE = fileURLToPath(new URL('./service.js', import.meta.url));
-/** Nodes a layout, and what is measured of each: slices in milliseconds, the paced load in seconds. */
-const FULL = { nodes: 3, pairs: 40, ms: 200, paced: 5 };
-const QUICK = { nodes: 1, pairs: 12, ms: 100, paced: 1.5 };
+/** Nodes a layout, and what is measured of each: slices in milliseconds, the paced load in seconds, pairs of bursts. */
+const FULL = { nodes: 3, pairs: 40, ms: 200, paced: 5, bursts: 4_000 };
+const QUICK = { nodes: 1, pairs: 12, ms: 100, paced: 1.5, bursts: 600 };
 /** Longer than any run of slices: it is ended when they are over. */
 const LOAD_SECONDS = '600';
 const LAYOUTS = ['lanes', 'pipeline'] as const;
 /** Flags of the load, by the name of what they make: as it comes, and a datagram for each claim, which is the dearest. */
 const LOADS = { packed: [], single: ['--per-datagram', '1'] } as const;
+const PACKINGS = { packed: { perDatagram: 15, isTrain: true }, single: { perDatagram: 1, isTrain: false } } as const;
 /** A slice in which the node did not measure all its claims, or some, is left out: it was slow to change over. */
 const MIXED_SHARE_MAX = 0.02;
 
@@ -120,6 +122,20 @@ function costFigures(name: string, pairs: readonly Pair[], wanted: number, { not
   };
 }
 
+/** Nanoseconds a claim in one lane, with their interval. */
+async function laneFigures(bursts: number, { note }: BenchContext): Promise<Figures> {
+  const figures: Figures = {};
+  for (const [name, packing] of Object.entries(PACKINGS)) {
+    const costs = (await laneCosts(folder, bursts, packing)).map(({ on, off }) => on - off);
+    const { low, high } = bootstrapInterval(costs, 1, name);
+    note(
+      `${name}: measuring takes ${median(costs).toFixed(1)} ns a claim (95 %: ${low.toFixed(1)} to ${high.toFixed(1)}), ${bursts} pairs of bursts`,
+    );
+    Object.assign(figures, { [`${name}Ns`]: median(costs), [`${name}NsLow`]: low, [`${name}NsHigh`]: high });
+  }
+  return figures;
+}
+
 /** Paces the load, and compares what node and generator say of the same claims. */
 async function compareTimes(subject: Subject, rate: number, seconds: number, context: BenchContext): Promise<Figures> {
   const before = await subject.ask<PlainMeasures>({});
@@ -166,6 +182,8 @@ await runBench({ name: 'measures', backend: 'native', repeats: 1 }, async (conte
   const keep = (prefix: string, found: Figures) => {
     for (const [name, value] of Object.entries(found)) figures[`measures.${prefix}.${name}`] = value;
   };
+  const cost = await laneFigures(sizes.bursts, context);
+  keep('cost', cost);
   for (const layout of LAYOUTS) {
     const pairs = { packed: [] as Pair[], single: [] as Pair[] };
     for (let number = 0; number < sizes.nodes; number++)
@@ -176,8 +194,15 @@ await runBench({ name: 'measures', backend: 'native', repeats: 1 }, async (conte
         const third = Math.round(median(pairs.packed.map(({ on }) => rateOf(on))) / 3);
         keep(layout, await compareTimes(subject, third, sizes.paced, context));
       });
-    for (const [name, found] of Object.entries(pairs))
-      keep(`${layout}.${name}`, costFigures(`${layout}, ${name}`, found, sizes.pairs * sizes.nodes, context));
+    for (const [name, found] of Object.entries(pairs)) {
+      const whole = costFigures(`${layout}, ${name}`, found, sizes.pairs * sizes.nodes, context);
+      const share = (ns: number) => (ns * 100) / whole.cpuNs!;
+      keep(`${layout}.${name}`, {
+        ...whole,
+        lanePercent: share(cost[`${name}Ns`]!),
+        lanePercentHigh: share(cost[`${name}NsHigh`]!),
+      });
+    }
   }
   return figures;
 });
