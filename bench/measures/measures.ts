@@ -31,6 +31,7 @@ const LAYOUTS = ['lanes', 'pipeline'] as const;
 /** Flags of the load, by the name of what they make: as it comes, and a datagram for each claim, which is the dearest. */
 const LOADS = { packed: [], single: ['--per-datagram', '1'] } as const;
 const PACKINGS = { packed: { perDatagram: 15, isTrain: true }, single: { perDatagram: 1, isTrain: false } } as const;
+const RATE_MIN = 1_000;
 /** A slice in which the node did not measure all its claims, or some, is left out: it was slow to change over. */
 const MIXED_SHARE_MAX = 0.02;
 
@@ -136,7 +137,10 @@ async function laneFigures(bursts: number, { note }: BenchContext): Promise<Figu
   return figures;
 }
 
-/** Paces the load, and compares what node and generator say of the same claims. */
+/**
+ * Paces the load, and compares what node and generator say of the same claims. A claim that was lost, and that a newer one's
+ * ack covered, has times for the generator alone: then the comparison is made again, more slowly.
+ */
 async function compareTimes(subject: Subject, rate: number, seconds: number, context: BenchContext): Promise<Figures> {
   const before = await subject.ask<PlainMeasures>({});
   const { step, work } = await subject.load(String(rate), seconds);
@@ -147,6 +151,9 @@ async function compareTimes(subject: Subject, rate: number, seconds: number, con
   assert(total(whole) === work.committed, `each committed claim is counted: ${total(whole)} of ${work.committed}`);
   const { latency, wire } = step;
   assert(wire !== null && wire.count === step.acked, 'the generator has the times of the system for every claim');
+  if (wire.count !== total(whole) && rate > RATE_MIN)
+    return compareTimes(subject, Math.round(rate / 2), seconds, context);
+  assert(wire.count === total(whole), `no claim is lost at ${rate}/s: ${total(whole)} of ${wire.count} arrived`);
   const stages = Object.keys(after[0]!.stages) as (keyof PlainMeasures[0]['stages'])[];
   const told = stages.map((stage) => {
     const times = between((lane) => lane.stages[stage]);
@@ -155,6 +162,7 @@ async function compareTimes(subject: Subject, rate: number, seconds: number, con
   context.note(`${rate}/s, p50/p99 in ms: ${told.join(', ')}; ${total(whole)} claims counted`);
   const [p50, p99] = [percentileMs(whole, 50), percentileMs(whole, 99)];
   return {
+    comparedAtRate: rate,
     p50Ms: p50,
     p99Ms: p99,
     wireP50Ms: wire.p50Ms,
