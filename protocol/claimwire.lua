@@ -27,6 +27,7 @@ local STATUSES = {
   [20] = 'BAD_AMOUNT',
   [21] = 'OVERLOADED',
   [22] = 'BAD_SEQUENCE',
+  [23] = 'MOVED',
 }
 
 local claimwire = Proto('claimwire', 'claimwire payment-channel claims')

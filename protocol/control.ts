@@ -30,6 +30,10 @@ export const CONTROL_CODE = {
   OVERLOADED: 'OVERLOADED',
   /** There was no answer in time; the request may still be carried out. */
   TIMED_OUT: 'TIMED_OUT',
+  /** Another node of the cluster holds the channel: ask for the `route`. The refusal has the map's `version`. */
+  MOVED: 'MOVED',
+  /** The node is not one of a cluster: it has no route to tell. */
+  NO_CLUSTER: 'NO_CLUSTER',
 } as const;
 
 /** A channel to open: the fields of the admin interface's POST /channels. */
@@ -49,6 +53,7 @@ export type ControlRequest =
   | { id: number; type: 'close'; token: string; channelId: string }
   | { id: number; type: 'status'; channelId: string }
   | { id: number; type: 'resume'; channelId: string; signature: string }
+  | { id: number; type: 'route' }
   | { id: number; type: 'stats'; token: string };
 /** What a request may ask for. */
 export type ControlType = ControlRequest['type'];
@@ -59,6 +64,8 @@ export interface ControlRefusal {
   ok: false;
   code: string;
   message: string;
+  /** With MOVED: the version of the map of shards, a decimal u64. */
+  version?: string;
 }
 /** A successful reply; its other fields depend on the request. */
 export type ControlAnswer = { id: number; ok: true } & Record<string, unknown>;
@@ -76,6 +83,8 @@ export interface HelloResult {
   /** The ports on which the node receives claims, by transport: udp, tcp, tls. */
   transports: Record<string, number>;
   limits: Record<string, number>;
+  /** From a node of a cluster alone: its name, and the version of its map of shards, a decimal u64. */
+  cluster?: { node: string; version: string };
 }
 
 /** The public facts of a channel: its state, and what the ledger or an unsigned claim shows to anybody. */
@@ -96,7 +105,10 @@ export interface BestClaimResult {
 
 const CLIENT_CHARACTERS_MAX = 64;
 const VERSIONS_MAX = 16;
+const TYPES = 'hello, open, close, status, resume, route or stats';
 const U32_MAX = 0xffff_ffff;
+/** A whole number without sign or leading zeros, of at most 20 digits. */
+export const DECIMAL_U64: RegExp = /^(0|[1-9][0-9]{0,19})$/;
 const RESUME_PREFIX = utf8ToBytes('claimwire/resume/1');
 
 /**
@@ -149,20 +161,22 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
     case 'resume':
       if (!isHex(signature, 128)) return malformed('signature: expected 128 hex digits');
       return { id, type, channelId: channelId as string, signature };
+    case 'route':
+      return { id, type };
     case 'stats':
       return { id, type, token: token as string };
     default:
-      return refuseControl(id, CONTROL_CODE.UNKNOWN_TYPE, 'type: expected hello, open, close, status, resume or stats');
+      return refuseControl(id, CONTROL_CODE.UNKNOWN_TYPE, `type: expected ${TYPES}`);
   }
 }
 
-/** Returns a reply, or undefined if the value is none. Only `id`, `ok`, `code` and `message` are checked. */
+/** Returns a reply, or undefined if the value is none. Only `id`, `ok`, `code`, `message` and a refusal's `version` are looked at. */
 export function parseControlReply(value: unknown): ControlReply | undefined {
   if (!isMap(value) || !isU32(value.id)) return undefined;
-  const { id, ok, code, message } = value;
+  const { id, ok, code, message, version } = value;
   if (ok === true) return { ...value, id, ok };
   if (ok !== false || typeof code !== 'string' || typeof message !== 'string') return undefined;
-  return { id, ok, code, message };
+  return { id, ok, code, message, ...(isU64Text(version) && { version }) };
 }
 
 /** Whether an answer to `hello` has the right form; `limits` and `transports` may hold names of later versions. */
@@ -209,5 +223,5 @@ function isHex(value: unknown, digits: number): value is string {
 }
 
 function isU64Text(value: unknown): value is string {
-  return typeof value === 'string' && /^(0|[1-9][0-9]{0,19})$/.test(value) && BigInt(value) <= 0xffff_ffff_ffff_ffffn;
+  return typeof value === 'string' && DECIMAL_U64.test(value) && BigInt(value) <= 0xffff_ffff_ffff_ffffn;
 }

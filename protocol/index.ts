@@ -10,5 +10,7 @@ export * from './control-codec.ts';
 export * from './digest.ts';
 export * from './frames.ts';
 export * from './layout.ts';
+export * from './route.ts';
 export * from './session.ts';
+export * from './shard.ts';
 export * from './stream.ts';

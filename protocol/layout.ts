@@ -66,6 +66,8 @@ export const STATUS = {
   OVERLOADED: 21,
   /** `link` only: the sequence did not rise. */
   BAD_SEQUENCE: 22,
+  /** The channel's shard is held by another node; the amount is the version of the map of shards (route.ts). */
+  MOVED: 23,
 } as const;
 /** Name of an ack status. */
 export type StatusName = keyof typeof STATUS;

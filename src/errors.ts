@@ -19,6 +19,7 @@ export const ERROR_CODES = [
   'CHANNEL_EXISTS',
   'CHANNEL_UNKNOWN',
   'CHANNEL_CLOSED',
+  'MOVED',
   'CHANNEL_UNREDEEMED',
   'CAPACITY_BELOW_COMMITTED',
   'TABLE_FULL',
@@ -44,6 +45,10 @@ export const ERROR_CODES = [
   'DEPENDENCY_MISSING',
   'PAYMENT_REQUIRED',
   'CHARGE_CONFLICT',
+  'STORE_FENCED',
+  'STORE_UNREPLICATED',
+  'STORE_UNREACHABLE',
+  'STORE_FAILED',
 ] as const;
 /** Stable: programs go by it, people by the message. */
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -27,6 +27,7 @@ import type { LedgeredNode } from './control/ledger-control.ts';
 import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
+import { RouteBoard, type RouteControl } from './control/route-control.ts';
 import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import type { TuneControl } from './control/tune-control.ts';
@@ -45,6 +46,7 @@ import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy, type IdleStrategy } from './ring/doorbell.ts';
+import { HeldShards } from './ring/held-shards.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
@@ -97,6 +99,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #kernel: Kernel | undefined;
   /** Settings that may be changed while the node runs: none of them is a rule or durability. */
   readonly tuning: TuneControl;
+  readonly #route: RouteBoard;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
   readonly #feed: CommittedFeed;
@@ -196,6 +199,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const { spins } = this.#idle();
     this.tuning = new LiveSettings(config, this.#arena, this.#kernel, spins);
     this.#table = new ChannelTable(this.#arena);
+    this.#route = new RouteBoard(new HeldShards(this.#arena));
     this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
       this.#table,
@@ -242,6 +246,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
   get channelCount(): number {
     return this.#store.count;
+  }
+  /** For the cluster: which shards the node serves, and the map that peers are shown. Without a cluster, all of them and none. */
+  get route(): RouteControl {
+    return this.#route;
   }
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
@@ -490,6 +498,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): ControlServer {
     const server = new ControlServer({
       control: this,
+      route: this.#route,
       token,
       server: `claimwire/${packageVersion()}`,
       transports: { udp: udp.port, [this.config.tls === undefined ? 'tcp' : 'tls']: tcp!.port },

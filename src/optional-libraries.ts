@@ -1,5 +1,6 @@
 /**
- * The optional libraries of the web transports, `ws` and `node-datachannel`: this file alone imports them, when asked.
+ * The optional libraries of the web transports, `ws` and `node-datachannel`, and of the shared store, `pg`: this file alone
+ * imports them, when asked.
  *
  * node-datachannel may be used by one thread of a process only: a second thread that loads it aborts the process.
  */
@@ -7,6 +8,13 @@ import { ClaimwireError } from './errors.ts';
 
 export type WebSocketLibrary = typeof import('ws');
 export type DataChannelLibrary = typeof import('node-datachannel');
+
+export type PostgresLibrary = typeof import('pg');
+
+/** Rejects with DEPENDENCY_MISSING. */
+export async function loadPostgres(): Promise<PostgresLibrary> {
+  return await loaded('pg', () => import('pg'));
+}
 
 /** Rejects with DEPENDENCY_MISSING. */
 export async function loadWebSocket(): Promise<WebSocketLibrary> {

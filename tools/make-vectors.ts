@@ -9,6 +9,7 @@ import { controlVectors, resumeVectors, streamVectors } from './vectors/control.
 import { edgeVectors, rfc6979Vectors } from './vectors/ecdsa.ts';
 import { refusalVectors, walkVectors } from './vectors/refusals.ts';
 import { sessionVectors } from './vectors/session.ts';
+import { shardVectors } from './vectors/shards.ts';
 
 const WARNING = 'Every key here is public: never fund one. Bytes are hex; u64 fields are decimal strings.';
 
@@ -42,6 +43,7 @@ export function makeVectors(): Map<string, string> {
         streamVectors(),
       ),
     ],
+    ['shards.json', file('Handles of channels, and the shard of each.', shardVectors())],
     ['rfc6979.json', file('Deterministic signatures, SHA-256 of the message, low-S.', rfc6979Vectors())],
     ['ecdsa.json', file('Edges of the signature check; valid means valid and s ≤ n/2.', edgeVectors())],
   ]);

@@ -13,7 +13,7 @@ def resume_digest(ledger_id, nonce):
     return hashlib.sha256(b"claimwire/resume/1" + ledger_id + nonce).digest()
 
 STATUS = {16: "UNKNOWN_CHANNEL", 17: "BAD_SIGNATURE", 18: "OVER_CAPACITY", 19: "CHANNEL_CLOSED", 20: "BAD_AMOUNT",
-          21: "OVERLOADED", 22: "BAD_SEQUENCE"}
+          21: "OVERLOADED", 22: "BAD_SEQUENCE", 23: "MOVED"}
 QUESTION = b"\xff" * 64  # the signature that nobody can make
 
 def acks(payload):

@@ -21,6 +21,7 @@ import {
   type StatusResult,
 } from '../../protocol/control.ts';
 import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../../protocol/layout.ts';
+import type { RouteResult } from '../../protocol/route.ts';
 import { channelJson, isoTime, KeyCheck, parseOpening, stateAt } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -30,6 +31,7 @@ import { Ed25519Verifier } from '../verify/ed25519.ts';
 import { OpensslVerifier } from '../verify/openssl.ts';
 import { expectReady, type NodeControl, openChannel } from './node-control.ts';
 import type { ControlCall, ControlResult } from './remote.ts';
+import type { RouteBoard } from './route-control.ts';
 import { isAuthorized } from './token.ts';
 
 /** Signatures of `resume` checked in a second, from all connections: some 0.3 ms each, a sixth of this thread's time. */
@@ -37,6 +39,8 @@ const RESUMES_PER_SECOND_MAX = 500;
 
 export interface ControlServerOptions {
   control: NodeControl;
+  /** Which channels are held here; without it all are. */
+  route?: Pick<RouteBoard, 'shown' | 'expectHere'>;
   /** From loadAdminToken. */
   token: string;
   /** Name and version, for `hello`. */
@@ -73,8 +77,14 @@ export class ControlServer implements ControlPort {
     try {
       return { ...(await this.#carryOut(request, session)), id, ok: true };
     } catch (error) {
-      if (error instanceof ControlRefused || error instanceof ClaimwireError)
-        return refuseControl(id, error.code, error.message);
+      if (error instanceof ControlRefused) return refuseControl(id, error.code, error.message);
+      if (error instanceof ClaimwireError) {
+        const { version } = error.details;
+        return {
+          ...refuseControl(id, error.code, error.message),
+          ...(error.code === CONTROL_CODE.MOVED && { version: String(version) }),
+        };
+      }
       const reason = error instanceof Error ? error.stack : error;
       (this.#options.logger ?? stderrLogger).error(`control ${request.type}: ${reason}`);
       return refuseControl(id, 'NODE_FAILED', 'the node failed at this request; its log says more');
@@ -83,7 +93,8 @@ export class ControlServer implements ControlPort {
 
   async #carryOut(request: ControlRequest, session: ControlSession): Promise<object> {
     if ('token' in request) this.#authorize(request.token, session);
-    const { control } = this.#options;
+    const { control, route } = this.#options;
+    if ('channelId' in request) route?.expectHere(BigInt(request.channelId));
     switch (request.type) {
       case 'hello':
         return this.#hello(request.versions, session);
@@ -91,6 +102,8 @@ export class ControlServer implements ControlPort {
         return statusOf(control.channel(BigInt(request.channelId)), control.ruleSeconds);
       case 'resume':
         return this.#resume(request.channelId, request.signature, session);
+      case 'route':
+        return this.#route();
       case 'stats':
         return { stats: control.stats() };
       case 'open':
@@ -105,7 +118,8 @@ export class ControlServer implements ControlPort {
   #hello(versions: readonly number[], session: ControlSession): HelloResult {
     if (!versions.includes(PROTOCOL_VERSION))
       throw new ControlRefused(CONTROL_CODE.UNSUPPORTED_VERSION, `versions: expected ${PROTOCOL_VERSION} among them`);
-    const { server, transports, idleMsMax } = this.#options;
+    const { server, transports, idleMsMax, route } = this.#options;
+    const shown = route?.shown;
     return {
       version: PROTOCOL_VERSION,
       server,
@@ -119,11 +133,19 @@ export class ControlServer implements ControlPort {
         controlPerSecond: CONTROL_PER_SECOND_MAX,
         idleMs: idleMsMax,
       },
+      ...(shown && { cluster: { node: shown.node, version: shown.version } }),
     };
+  }
+
+  #route(): RouteResult {
+    const shown = this.#options.route?.shown;
+    if (shown !== undefined) return shown;
+    throw new ControlRefused(CONTROL_CODE.NO_CLUSTER, 'route: expected a node of a cluster, got one that is alone');
   }
 
   async #open(fields: unknown): Promise<{ opened: boolean; channelId: string }> {
     const opening = parseOpening(fields, this.#keys);
+    this.#options.route?.expectHere(opening.channelId);
     const opened = await openChannel(this.#options.control, opening);
     return { opened, channelId: opening.channelId.toString() };
   }

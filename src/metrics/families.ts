@@ -14,6 +14,7 @@ const REFUSED = [
   'badAmount',
   'overloaded',
   'badSequence',
+  'moved',
 ];
 const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer'];
 const ACKS_DROPPED = ['refusalLimited', 'ackRingFull', 'sendQueueFull', 'sendFailed', 'connectionGone'];

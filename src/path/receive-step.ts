@@ -12,6 +12,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { ArrivalWriter } from '../ring/arrival-marks.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
+import { HeldShards } from '../ring/held-shards.ts';
 import { SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import type { StreamSink } from '../transport/transport.ts';
@@ -40,6 +41,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #filter: DuplicateFilter;
   readonly #arrivals: ArrivalWriter | undefined;
   readonly #deferred = new DeferredClaims();
+  readonly #shards: HeldShards;
   /** A view of the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
   /** The source of the payload, or of the deferred claim, that is being considered. */
@@ -67,6 +69,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#acks = acks;
     this.#counters = counters;
     this.#filter = new DuplicateFilter(arena, ring, random);
+    this.#shards = new HeldShards(arena);
     this.#arrivals = measures?.arrivals;
   }
 
@@ -186,7 +189,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     const row = this.#table.find(claimChannelHigh(view, slot), claimChannelLow(view, slot));
     if (row < 0) {
       const status = unknownChannelStatus(amountHigh, amountLow);
-      this.#answer(status, view, slot, 0, 0);
+      if (status !== STATUS.UNKNOWN_CHANNEL || !this.#answerMoved(view, slot)) this.#answer(status, view, slot, 0, 0);
       return;
     }
     const hot = this.#table.hot(row);
@@ -194,6 +197,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
     if (status === STATUS.OVER_CAPACITY) {
       this.#table.loadCapacity(hot);
       this.#answer(status, view, slot, this.#table.capacityHigh, this.#table.capacityLow);
+    } else if (status === STATUS.CHANNEL_CLOSED && this.#answerMoved(view, slot)) {
+      // Its row is still here, and no longer open, while its shard is given away.
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
     } else {
@@ -220,6 +225,14 @@ export class ReceiveStep implements StreamSink, FrameSink {
     }
     this.#words[(slot + SLOT_ROW) >>> 2] = row;
     this.#ring.push();
+  }
+
+  /** Answers MOVED where another node holds the channel's shard. */
+  #answerMoved(view: DataView, slot: number): boolean {
+    const shards = this.#shards;
+    if (!shards.isElsewhere(claimChannelHigh(view, slot), claimChannelLow(view, slot))) return false;
+    this.#answer(STATUS.MOVED, view, slot, shards.versionHigh, shards.versionLow);
+    return true;
   }
 
   #answer(status: number, view: DataView, offset: number, amountHigh: number, amountLow: number): void {

@@ -3,13 +3,20 @@
  *
  * The channel may have changed since the claim was received, so the rules are applied again here.
  */
-import { claimAmountHigh, claimAmountLow, claimSequence } from '../../protocol/claim.ts';
+import {
+  claimAmountHigh,
+  claimAmountLow,
+  claimChannelHigh,
+  claimChannelLow,
+  claimSequence,
+} from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { type ChannelTable, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { GrownRows } from '../ring/grown-rows.ts';
+import { HeldShards } from '../ring/held-shards.ts';
 import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
 import type { AnswerSink } from './ack-sender.ts';
 import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
@@ -51,6 +58,7 @@ export class StageStep {
   readonly #answers: AnswerSink;
   readonly #counters: Counters;
   readonly #path: NativePath | undefined;
+  readonly #shards: HeldShards;
   /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
@@ -64,6 +72,7 @@ export class StageStep {
     this.#answers = options.answers;
     this.#counters = options.counters;
     this.#path = options.path;
+    this.#shards = new HeldShards(options.arena);
     this.next = options.ring.committed;
   }
 
@@ -153,13 +162,27 @@ export class StageStep {
     open.accept(record >= 0 ? record : open.append(row, this.#bytes, slot), this.#words, source);
   }
 
-  #refuse(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
-    this.#counters.add(STATUS_COUNTER[status]!, 1);
-    this.#open.passOver(this.next);
+  #refuse(broken: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
+    const shards = this.#shards;
+    const view = this.#view;
+    // A channel whose shard is given away is no longer open here.
+    const isElsewhere =
+      broken === STATUS.CHANNEL_CLOSED && shards.isElsewhere(claimChannelHigh(view, slot), claimChannelLow(view, slot));
+    if (isElsewhere) this.#answer(STATUS.MOVED, slot, shards.versionHigh, shards.versionLow);
+    else this.#answerRefused(broken, slot, hot, amountHigh, amountLow);
+  }
+
+  #answerRefused(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
     const isOver = status === STATUS.OVER_CAPACITY;
     if (isOver) this.#table.loadCapacity(hot);
     const high = isOver ? this.#table.capacityHigh : amountHigh;
     const low = isOver ? this.#table.capacityLow : amountLow;
+    this.#answer(status, slot, high, low);
+  }
+
+  #answer(status: number, slot: number, high: number, low: number): void {
+    this.#counters.add(STATUS_COUNTER[status]!, 1);
+    this.#open.passOver(this.next);
     this.#answers.answer(status, this.#view, slot, high, low, this.#words, (slot + SLOT_SOURCE) >>> 2);
   }
 

@@ -12,6 +12,7 @@ export const STATUS_COUNTER: Int32Array = table({
   [STATUS.BAD_AMOUNT]: 'refused.badAmount',
   [STATUS.OVERLOADED]: 'refused.overloaded',
   [STATUS.BAD_SEQUENCE]: 'refused.badSequence',
+  [STATUS.MOVED]: 'refused.moved',
 });
 
 export const WALK_COUNTER: Int32Array = table({

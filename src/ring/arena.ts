@@ -34,6 +34,8 @@ export const ACK_ENTRY_BYTES = 64;
 export const COUNTER_BLOCK_BYTES = 512;
 /** Control words shared by all threads (see control-words.ts), then a cursor block per ring. */
 const CONTROL_BYTES = LINE_BYTES * 8;
+/** Which shards are held elsewhere (held-shards.ts): a line with the map's version, and one with a bit for each shard. */
+export const SHARD_BYTES = LINE_BYTES * 2;
 export const CURSOR_BLOCK_BYTES = LINE_BYTES * 8;
 
 /** Bytes of the channel table per row: the hot line, the ledger id, the best claim's signature. */
@@ -74,6 +76,7 @@ export interface ArenaPlan {
   readonly histograms: Region;
   readonly arrivals: Region;
   readonly answers: Region;
+  readonly shards: Region;
 }
 
 /** Rows that have their marks in one word of a ring's bitmap. */
@@ -118,6 +121,7 @@ function planArena(shape: ArenaShape): ArenaPlan {
     histograms: region(HISTOGRAM_BYTES * HISTOGRAMS_PER_RING * shape.rings),
     arrivals: region(ARRIVAL_MARK_BYTES * shape.ringSlots * shape.rings),
     answers: region(answerMarksBytes(shape.ringSlots) * shape.rings),
+    shards: region(SHARD_BYTES),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)

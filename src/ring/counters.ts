@@ -30,6 +30,7 @@ export const COUNTER_NAMES = [
   'refused.badAmount',
   'refused.overloaded',
   'refused.badSequence',
+  'refused.moved', // claims of a channel whose shard another node of the cluster holds
   'dropped.emptyDatagram',
   'dropped.unknownType',
   'dropped.cutFrame',

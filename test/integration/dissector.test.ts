@@ -63,7 +63,7 @@ function expectedNotes(bytes: Uint8Array): string[] {
     const size = type === 1 ? 93 : type === 2 ? 32 : 0;
     if (size === 0 || offset + size > bytes.length) return [...notes, size === 0 ? 'unknown type' : 'cut frame'];
     if (type === 1 && hex(bytes.subarray(offset + 53, offset + 85)) > half) notes.push('High-S');
-    if (type === 2 && bytes[offset + 1]! > 22) notes.push('Status this version');
+    if (type === 2 && bytes[offset + 1]! > 23) notes.push('Status this version');
     else if (type === 2 && bytes[offset + 1]! >= 16) notes.push('Claim refused');
     if (type === 2 && (bytes[offset + 2] !== 0 || bytes[offset + 3] !== 0)) notes.push('Reserved bits');
     offset += size;

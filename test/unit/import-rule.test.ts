@@ -29,6 +29,17 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/registry': ['src/system', 'src/channel', 'src/errors.ts'],
   'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
   'src/journal': ['protocol', 'src/system', 'src/channel', 'src/verify', 'src/registry', 'src/errors.ts', 'src/log.ts'],
+  'src/store': [
+    'protocol',
+    'src/system',
+    'src/channel',
+    'src/registry',
+    'src/journal',
+    'src/errors.ts',
+    'src/host-port.ts',
+    'src/log.ts',
+    'src/optional-libraries.ts',
+  ],
   'src/path': [
     'protocol',
     'src/native',
@@ -48,6 +59,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/transport/control-port.ts',
     'src/channel',
     'src/verify',
+    'src/store/claim-database.ts',
     'src/errors.ts',
     'src/log.ts',
   ],
@@ -70,6 +82,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/spans/spans.ts',
     'src/errors.ts',
   ],
+  'src/cluster': ['src/system', 'src/store/claim-database.ts', 'src/control', 'src/errors.ts', 'src/log.ts'],
   'src/threads': [
     'protocol',
     'src/system',
@@ -146,7 +159,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
 };
 /** What runs in a simulator as it is: its files, clock and random numbers are handed in (src/system). */
-const SIMULATED = ['src/system', 'src/folder', 'src/journal', 'src/control/token.ts', 'src/threads/housekeeping.ts'];
+const SIMULATED = [
+  'src/system',
+  'src/folder',
+  'src/journal',
+  'src/control/token.ts',
+  'src/threads/housekeeping.ts',
+  'src/cluster',
+];
 
 function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
@@ -235,10 +255,10 @@ test('prom-client, and with it what watches the process, is loaded by the first 
   expect(files.filter((file) => text(file).includes("import('prom-client')"))).toEqual(['src/metrics/exposition.ts']);
 });
 
-test('ws and node-datachannel are optional: one file imports them, and only when asked', () => {
+test('ws, node-datachannel and pg are optional: one file imports them, and only when asked', () => {
   const text = (file: string) => readFileSync(join(ROOT, file), 'utf8');
   const files = [...sources('src'), ...sources('tools')];
-  const library = "'(ws|node-datachannel(/polyfill)?)'";
+  const library = "'(ws|pg|node-datachannel(/polyfill)?)'";
   expect(files.filter((file) => new RegExp(`^import (?!type\\b).*from ${library}`, 'm').test(text(file)))).toEqual([]);
   const dynamic = new RegExp(`=> import\\(${library}\\)`);
   expect(files.filter((file) => dynamic.test(text(file)))).toEqual(['src/optional-libraries.ts']);

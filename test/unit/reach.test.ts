@@ -31,6 +31,13 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/path/stage-clock.ts',
     'src/transport/no-transport.ts',
   ],
+  'test/unit/cluster/membership.test.ts': [
+    'src/cluster/cluster-settings.ts',
+    'src/cluster/heartbeat.ts',
+    'src/cluster/membership.ts',
+    'src/cluster/shard-work.ts',
+  ],
+  'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts'],
   'test/unit/path/commit-step.test.ts': ['src/path/stage-step.ts', 'src/path/apply-step.ts'],
   'test/integration/node.test.ts': [
     'src/node.ts',
@@ -175,6 +182,19 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/journal/recover.test.ts': ['src/journal/reader.ts', 'src/journal/walk.ts'],
   'test/unit/registry/registry.test.ts': ['src/registry/environment.ts'],
+  'test/integration/store-postgres.test.ts': [
+    'src/store/rules.ts',
+    'src/store/postgres/address.ts',
+    'src/store/postgres/arrays.ts',
+    'src/store/postgres/channel-columns.ts',
+    'src/store/postgres/connection.ts',
+    'src/store/postgres/faults.ts',
+    'src/store/postgres/migrate.ts',
+    'src/store/postgres/schema.ts',
+    'src/store/postgres/session.ts',
+    'src/store/postgres/shard-statements.ts',
+    'src/store/postgres/statements.ts',
+  ],
   'test/unit/ledger/adopter.test.ts': ['src/ledger/adopter.ts'],
   'test/unit/ledger/service.test.ts': ['src/ledger/network.ts', 'src/ledger/reader.ts', 'src/ledger/view.ts'],
   'test/unit/ledger/watcher.test.ts': ['src/ledger/reconcile.ts', 'src/ledger/views.ts', 'src/registry/leases.ts'],
@@ -218,6 +238,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
 
 /** Files without a line that runs. */
 const TYPES_ALONE = [
+  'src/control/shard-control.ts',
   'src/webassembly.d.ts',
   'src/client/links/datagram-socket.ts',
   'src/client/links/peer-link.ts',
@@ -226,6 +247,7 @@ const TYPES_ALONE = [
   'src/meter/committed-source.ts',
   'src/ledger/ledger-port.ts',
   'src/metrics/sample.ts',
+  'src/store/claim-database.ts',
   'src/web/messages.ts',
 ];
 

@@ -195,6 +195,7 @@ export function ackVectors() {
     BAD_AMOUNT: U64_MAX,
     OVERLOADED: 0n,
     BAD_SEQUENCE: 1_000_000n,
+    MOVED: 7n,
   };
   const known = (Object.keys(STATUS) as StatusName[]).map((name) => ({
     name: name as string,

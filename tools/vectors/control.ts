@@ -80,6 +80,7 @@ const REQUESTS: ControlRequest[] = [
   { id: 3, type: 'resume', channelId: CHANNEL_ID, signature: upper(hex(signedEcdsa(TEST_KEYS.payer))) },
   { id: 4, type: 'open', token: TOKEN, channel: OPENING },
   { id: 5, type: 'close', token: TOKEN, channelId: '18446744073709551615' },
+  { id: 6, type: 'route' },
   { id: 0xffff_ffff, type: 'stats', token: TOKEN },
 ];
 
@@ -100,6 +101,17 @@ const HELLO = {
   limits: { payloadBytes: 65_536, controlBytes: 4_096, controlOutstanding: 16, controlPerSecond: 64, idleMs: 60_000 },
 };
 
+/** Node 1 holds shards 0 to 511, node 2 all others but the last, which nobody holds. */
+const ROUTE = {
+  version: '12',
+  node: 'node-1',
+  shards: [512, 0, 511, 1, 1, -1],
+  nodes: [
+    { name: 'node-1', places: ['udp://192.0.2.1:9393', 'tcp://192.0.2.1:9393'] },
+    { name: 'node-2', places: ['udp://192.0.2.2:9393', 'tcp://192.0.2.2:9393'] },
+  ],
+};
+
 const REPLIES: [string, ControlReply][] = [
   ['hello', { id: 1, ok: true, ...HELLO }],
   ['status, open', { id: 2, ok: true, state: 'open', ...STATUS }],
@@ -111,6 +123,10 @@ const REPLIES: [string, ControlReply][] = [
     { id: 3, ok: true, ...BEST_CLAIM, committed: '0', sequence: 0, timestamp: '0'.repeat(16), signature: null },
   ],
   ['open', { id: 4, ok: true, opened: true, channelId: CHANNEL_ID }],
+  ['hello, of a cluster', { id: 1, ok: true, ...HELLO, cluster: { node: 'node-1', version: '12' } }],
+  ['route', { id: 6, ok: true, ...ROUTE }],
+  ['moved', { ...refuseControl(2, 'MOVED', 'channel 7: expected one of this node, got another'), version: '12' }],
+  ['no cluster', refuseControl(6, 'NO_CLUSTER', 'route: expected a node of a cluster, got one that is alone')],
   ['refused', refuseControl(3, 'UNAUTHORIZED', "signature: expected the channel key's, got another")],
 ];
 

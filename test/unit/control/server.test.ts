@@ -6,12 +6,15 @@ import { once } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { type ControlReply, type ControlRequest, resumePreimage } from '../../../protocol/control.ts';
+import { parseRoute } from '../../../protocol/route.ts';
+import { SHARDS, shardOfChannel } from '../../../protocol/shard.ts';
 import type { ChannelOpening } from '../../../src/channel/changes.ts';
 import { channelJson, upperHex } from '../../../src/channel/parse.ts';
 import type { Channel } from '../../../src/channel/row.ts';
 import { Secp256k1Signer } from '../../../src/client/keys/signer.ts';
 import type { NodeControl, NodeStats } from '../../../src/control/node-control.ts';
 import { RemoteControl } from '../../../src/control/remote.ts';
+import { RouteBoard } from '../../../src/control/route-control.ts';
 import { ControlServer } from '../../../src/control/server.ts';
 import { ClaimwireError } from '../../../src/errors.ts';
 import type { ControlSession } from '../../../src/transport/control-port.ts';
@@ -39,7 +42,7 @@ function channelOf(channelId: bigint, fields: Partial<Channel> = {}): Channel {
   };
 }
 
-function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}) {
+function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}, route?: RouteBoard) {
   const byId = new Map(channels.map((channel) => [channel.channelId, channel]));
   const openings: ChannelOpening[] = [];
   const control = {
@@ -61,7 +64,8 @@ function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}) {
   // With its getters, which a spread would read once.
   Object.defineProperties(control, Object.getOwnPropertyDescriptors(fields));
   const transports = { udp: 1, tcp: 2 };
-  const server = new ControlServer({ control, token: TOKEN, server: 'claimwire/test', transports, idleMsMax: 60_000 });
+  const options = { control, token: TOKEN, server: 'claimwire/test', transports, idleMsMax: 60_000 };
+  const server = new ControlServer({ ...options, ...(route && { route }) });
   return { server, openings };
 }
 
@@ -271,4 +275,66 @@ test('between threads: replies find their askers, a bounded number waits, for a 
   expect(replies).toMatchObject([{ state: 'open' }, { state: 'unknown' }, { id: 3, state: 'open' }]);
   remote.close();
   await once(port2, 'close');
+});
+
+const NODES = [
+  { name: 'one', places: ['udp://192.0.2.1:9393', 'tcp://192.0.2.1:9393'] },
+  { name: 'two', places: ['tls://two.example:9393'] },
+];
+
+/** Node `one` of two, which holds the shards of channel 7 and no other. */
+function cluster(): RouteBoard {
+  const route = new RouteBoard({ hold: () => {} });
+  const holders: string[] = Array.from({ length: SHARDS }, (_, shard) =>
+    shard === shardOfChannel(7n) ? 'one' : 'two',
+  );
+  holders[0] = 'gone';
+  route.hold([shardOfChannel(7n)], 12);
+  route.show({ version: 12, node: 'one', nodes: NODES, holders });
+  return route;
+}
+
+test('route: the map in runs, from a node of a cluster alone; hello says that it is one', async () => {
+  const { server } = serverOver([], {}, cluster());
+  const reply = await server.request({ id: 3, type: 'route' }, REMOTE);
+  expect(reply).toMatchObject({ id: 3, ok: true, version: '12', node: 'one', nodes: NODES });
+  const map = parseRoute(reply as never)!;
+  expect([map.version, map.holders[0], map.holders[1], map.holders[shardOfChannel(7n)]]).toEqual([12n, -1, 1, 0]);
+  const hello = await server.request({ id: 4, type: 'hello', client: '', versions: [1] }, REMOTE);
+  expect(hello).toMatchObject({ ok: true, cluster: { node: 'one', version: '12' } });
+  const alone = await serverOver([]).server.request({ id: 3, type: 'route' }, REMOTE);
+  expect(alone).toMatchObject({ ok: false, code: 'NO_CLUSTER' });
+});
+
+test('a channel that another node holds is MOVED to every request, with the version; the token is looked at before', async () => {
+  const { server, openings } = serverOver([channelOf(1n), channelOf(7n)], {}, cluster());
+  const moved = { ok: false, code: 'MOVED', version: '12' };
+  expect(await server.request({ id: 1, type: 'status', channelId: '1' }, REMOTE)).toMatchObject(moved);
+  expect(await server.request(resume('1', new Uint8Array(64)), REMOTE)).toMatchObject(moved);
+  expect(await server.request({ id: 1, type: 'close', token: TOKEN, channelId: '1' }, LOCAL)).toMatchObject(moved);
+  const { publicKey, ledgerChannelId } = channelOf(1n);
+  const channel = { ledgerChannelId: upperHex(ledgerChannelId), publicKey: upperHex(publicKey), capacity: '5' };
+  expect(await server.request({ id: 1, type: 'open', token: TOKEN, channel }, LOCAL)).toMatchObject(moved);
+  expect(openings).toEqual([]);
+  const wrong = 'd4'.repeat(32);
+  const refused = await server.request({ id: 1, type: 'close', token: wrong, channelId: '1' }, LOCAL);
+  expect(refused).toMatchObject({ code: 'UNAUTHORIZED' });
+  expect(await server.request({ id: 1, type: 'status', channelId: '7' }, REMOTE)).toMatchObject({ state: 'open' });
+});
+
+test('a map over a limit is refused where it is set, not where it is sent', () => {
+  const route = cluster();
+  const show = (nodes: { name: string; places: string[] }[]) =>
+    route.show({ version: 13, node: 'one', nodes, holders: [] });
+  const many = (count: number, places: string[]) =>
+    Array.from({ length: count }, (_, index) => ({ name: `node-${index}`, places }));
+  const place = `udp://${'a'.repeat(100)}:1`;
+  expect(() => show(many(257, []))).toThrow(/INPUT_INVALID|at most 256 nodes/);
+  expect(() => show(many(1, Array(9).fill(place)))).toThrow(/8 places/);
+  expect(() => show(many(256, Array(8).fill(place)))).toThrow(/bytes in all/);
+  expect(() => show([{ name: 'a b', places: [] }])).toThrow(/expected/);
+  expect(() => show([])).toThrow(/expected/);
+  expect(() => route.hold([1_024], 1)).toThrow(/expected 0..1023/);
+  expect(route.shown?.version).toBe('12');
+  expect(() => show(many(256, ['udp://192.0.2.1:9393', 'tcp://192.0.2.1:9393']))).not.toThrow();
 });

@@ -4,7 +4,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { ACK_BYTES, STATUS, statusName, U64_MAX } from '../../../protocol/layout.ts';
+import { shardOfChannel } from '../../../protocol/shard.ts';
 import type { CounterName } from '../../../src/ring/counters.ts';
+import { HeldShards } from '../../../src/ring/held-shards.ts';
 import { claimOf, Rig, sourceOf } from '../../support/rig.ts';
 
 const ALICE = sourceOf('127.0.0.1', 5001);
@@ -70,6 +72,61 @@ describe('every refusal has its status, its amount and its counter', () => {
       [STATUS.COMMITTED, 1_000n],
     ]);
     expect(rig.journaled()).toHaveLength(3);
+  });
+});
+
+describe('a shard that another node holds', () => {
+  const VERSION = 2 ** 33 + 5;
+
+  test('a claim of an unknown channel is MOVED, with the version of the map; one of 0 drops is BAD_AMOUNT still', () => {
+    const rig = new Rig();
+    new HeldShards(rig.arena).hold([shardOfChannel(1n)], VERSION);
+    const moved = answers(rig, claimOf({ channelId: 99n, amount: 5n }), claimOf({ channelId: 99n, amount: 0n }));
+    expect(moved.map(({ status, amount }) => [statusName(status), amount])).toEqual([
+      ['MOVED', BigInt(VERSION)],
+      ['BAD_AMOUNT', 0n],
+    ]);
+    expect(rig.counter('refused.moved')).toBe(1);
+    expect(answers(rig, claimOf({ channelId: 1n, amount: 5n }))[0]!.status).toBe(STATUS.UNKNOWN_CHANNEL);
+  });
+
+  test('a channel that was given away and is no longer open is MOVED; a closed one of a shard held here is closed', () => {
+    const rig = new Rig();
+    rig.open({ channelId: 1n, state: 'closed' });
+    rig.open({ channelId: 2n, state: 'closed' });
+    new HeldShards(rig.arena).hold([shardOfChannel(2n)], VERSION);
+    const acks = answers(rig, claimOf({ channelId: 1n, amount: 5n }), claimOf({ channelId: 2n, amount: 5n }));
+    expect(acks.map(({ status }) => statusName(status))).toEqual(['MOVED', 'CHANNEL_CLOSED']);
+  });
+
+  test('a claim received before and staged after is MOVED as well, and nothing is journaled', () => {
+    const rig = new Rig();
+    rig.open({ channelId: 1n });
+    rig.datagram(claimOf({ channelId: 1n, amount: 5n }), ALICE);
+    new HeldShards(rig.arena).hold([], VERSION);
+    rig.table.change(rig.table.find(0, 1), { open: false });
+    rig.turn();
+    expect(rig.takeAcks().map(({ status, amount }) => [statusName(status), amount])).toEqual([
+      ['MOVED', BigInt(VERSION)],
+    ]);
+    expect(rig.journaled()).toEqual([]);
+    expect(rig.settled()).toBe(1);
+  });
+
+  test('a channel that is open here is served, whatever the map says: opening and closing rows is the rule', () => {
+    const rig = new Rig();
+    rig.open({ channelId: 1n });
+    new HeldShards(rig.arena).hold([], VERSION);
+    expect(answers(rig, claimOf({ channelId: 1n, amount: 5n }))[0]!.status).toBe(STATUS.COMMITTED);
+  });
+
+  test('MOVED is limited in rate like every refusal', () => {
+    const rig = new Rig();
+    new HeldShards(rig.arena).hold([], VERSION);
+    for (let index = 0; index < 5_000; index++) rig.datagram(claimOf({ channelId: 99n, amount: 5n }), ALICE);
+    rig.turn();
+    expect(rig.takeAcks()).toHaveLength(4_000);
+    expect(rig.counter('dropped.refusalLimited')).toBe(1_000);
   });
 });
 

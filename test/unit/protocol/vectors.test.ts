@@ -12,12 +12,14 @@ import {
   isBestClaimResult,
   isHelloResult,
   parseControlReply,
+  parseControlRequest,
   resumePreimage,
 } from '../../../protocol/control.ts';
 import { decodeControl } from '../../../protocol/control-codec.ts';
 import { linkDigest, linkPreimage, xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
 import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
 import { CLAIM_TIMESTAMP, PAYLOAD_CONTROL, STATUS, statusName } from '../../../protocol/layout.ts';
+import { parseRoute } from '../../../protocol/route.ts';
 import { decodeSessionToken, encodeSessionToken, sessionPreimage } from '../../../protocol/session.ts';
 import { STREAM_LENGTH_OVER_MAX, STREAM_LENGTH_ZERO, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
 import type { Counters } from '../../../src/ring/counters.ts';
@@ -105,9 +107,24 @@ describe('vectors', () => {
     expect(verifyDigest(bytes(best!.signature!), signed, bytes(publicKey))).toBe(true);
   });
 
+  it('the map in the spec: its bytes are its JSON', () => {
+    const spec = readFileSync(new URL('../../../protocol/README.md', import.meta.url), 'utf8');
+    const block = /A map of three runs[^`]*```text\n(.*?)```/s.exec(spec)![1]!;
+    const messages = block.split(/^(?=[<>] )/m).map((text) => {
+      const [hexLines, json] = text.slice(2).split(/^ {2}(?={"id)/m) as [string, string];
+      const wire = bytes(hexLines.replaceAll(/\s/g, ''));
+      expect(wire[0]).toBe(PAYLOAD_CONTROL);
+      const message = JSON.parse(json.replaceAll(/\n */g, ''));
+      expect(decodeControl(wire, 1, wire.length)).toEqual(message);
+      return message;
+    });
+    expect(messages[0]).toEqual(parseControlRequest(messages[0]));
+    expect([...parseRoute(messages[1])!.holders.subarray(510, 514)]).toEqual([0, 0, 1, 1]);
+  });
+
   it('are what the generator makes', () => {
     const made = makeVectors();
-    expect(made.size).toBe(10);
+    expect(made.size).toBe(11);
     for (const [name, text] of made)
       expect(readFileSync(new URL(`../../../protocol/vectors/${name}`, import.meta.url), 'utf8'), name).toBe(text);
   });

@@ -1,0 +1,66 @@
+/**
+ * A node's heartbeat in the database, from the moment it has entered: also while it still loads its channels, which may take
+ * longer than the others wait for a beat. Main thread.
+ */
+import type { ClaimDatabase, Fence } from '../store/claim-database.ts';
+import type { Clock } from '../system/system.ts';
+
+export interface HeartbeatOptions {
+  database: Pick<ClaimDatabase, 'beat'>;
+  /** By what right the node writes now. */
+  fence: () => Fence;
+  /** Where the node is found, like udp://10.0.0.1:9393. */
+  places: () => readonly string[];
+  clock: Pick<Clock, 'every'>;
+  beatMs: number;
+  /** A beat was refused or failed: STORE_FENCED where the node has been taken over. */
+  onError: (error: unknown) => void;
+}
+
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #end: () => void;
+  #underWay: Promise<void> | undefined;
+  #isPaused = false;
+  /** Whether the node gives its shards away, and takes none. */
+  isLeaving = false;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#end = options.clock.every(options.beatMs, () => void this.beat());
+    void this.beat();
+  }
+
+  /** Beats now; while a beat is under way, that one counts. */
+  beat(): Promise<void> {
+    this.#underWay ??= this.#beat().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  /** Beats no more until `resume`; resolves when no beat is under way. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    await this.#underWay;
+  }
+  resume(): void {
+    this.#isPaused = false;
+    void this.beat();
+  }
+
+  /** Ends it; resolves when no beat is under way. */
+  async stop(): Promise<void> {
+    this.#end();
+    await this.pause();
+  }
+
+  async #beat(): Promise<void> {
+    const { database, fence, places, onError } = this.#options;
+    try {
+      if (!this.#isPaused) await database.beat(fence(), places(), this.isLeaving);
+    } catch (error) {
+      if (!this.#isPaused) onError(error);
+    }
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * A node's part in its cluster: it looks at the map and at the others' beats, takes over who is dead, gets shards, and gives
+ * them away. Main thread.
+ *
+ * Two loops over one clock: `look` asks for the map and judges the members, every `pollMs`; `work` does one thing at a time,
+ * and may take long (shard-work.ts). The map in the database decides; what a node believes only decides what it tries.
+ */
+
+import type { ShardControl } from '../control/shard-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { ClaimDatabase, ClusterState } from '../store/claim-database.ts';
+import type { Clock } from '../system/system.ts';
+import { type ClusterSettings, clusterSettings, gapMsMax } from './cluster-settings.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { MemberWatch } from './member-watch.ts';
+import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './placement.ts';
+import { ShardWork } from './shard-work.ts';
+
+export interface ClusterOptions {
+  database: ClaimDatabase;
+  /** The node. */
+  shards: ShardControl;
+  clock: Clock;
+  /** Where the node is found, like udp://10.0.0.1:9393. */
+  places: () => readonly string[];
+  logger: Logger;
+  /** The node has been taken over, or cannot go on: it stops acknowledging at once. Called once. */
+  onFailed: (error: Error) => void;
+  settings?: Partial<ClusterSettings>;
+}
+
+/** What a node did in its cluster since it started, and what it sees. */
+export interface ClusterFigures {
+  /** Version of the map that it goes by. */
+  version: number;
+  /** Shards that it serves, and that it holds but has not loaded yet or is giving away. */
+  shardsServed: number;
+  shardsMoving: number;
+  members: number;
+  takeovers: number;
+  shardsReceived: number;
+  shardsGiven: number;
+  /** For how long the last batch of shards given away was refused here, and the last one got took to load. */
+  lastGiveMs: number;
+  lastLoadMs: number;
+  /** Milliseconds since the database last answered. */
+  lagMs: number;
+  /** How often the others were watched anew, since the node stood still or could not reach the database. */
+  watchRestarts: number;
+}
+
+export class ClusterMember {
+  readonly settings: ClusterSettings;
+  readonly #options: ClusterOptions;
+  readonly #node: string;
+  readonly #work: ShardWork;
+  readonly #watch: MemberWatch;
+  readonly #heart: Heartbeat;
+  #endLooks: (() => void) | undefined;
+  #state: ClusterState | undefined;
+  #look: Promise<void> | undefined;
+  #turn: Promise<void> | undefined;
+  #hasFailed = false;
+  #isBalancing = false;
+  /** The node has left the database's members, and does not beat. */
+  #isOut = false;
+  #lookedAt: number;
+  #nextGiveAt = Number.NEGATIVE_INFINITY;
+  readonly #asked: { shards: readonly number[]; to: string }[] = [];
+  #takeovers = 0;
+
+  /** Begins to beat: call it as soon as the node has entered. */
+  constructor(options: ClusterOptions) {
+    const { database, shards, clock, places } = options;
+    this.#options = options;
+    this.#node = shards.fence.node;
+    this.settings = clusterSettings(options.settings);
+    this.#watch = new MemberWatch(gapMsMax(this.settings));
+    this.#work = new ShardWork({ database, shards, clock, settings: this.settings, refresh: () => this.#refresh() });
+    this.#lookedAt = clock.monotonic();
+    this.#heart = new Heartbeat({
+      database,
+      fence: () => shards.fence,
+      places,
+      clock,
+      beatMs: this.settings.beatMs,
+      onError: (error) => this.#notice('beat', error),
+    });
+  }
+
+  /** Begins to take part. `served` are the shards that the node has loaded since it entered, and serves. */
+  start(served: readonly number[]): void {
+    this.#work.serves(served);
+    this.#endLooks = this.#options.clock.every(this.settings.pollMs, () => {
+      this.#look ??= this.#lookOnce().finally(() => {
+        this.#look = undefined;
+      });
+    });
+  }
+
+  /** Ends both loops; the node keeps its shards, unless it has left before. */
+  async stop(): Promise<void> {
+    this.#endLooks?.();
+    this.#endLooks = () => {};
+    await Promise.all([this.#heart.stop(), this.#look, this.#turn]);
+  }
+
+  get figures(): ClusterFigures {
+    const { clock } = this.#options;
+    return {
+      version: this.#state?.version ?? 0,
+      ...this.#work.figures,
+      members: this.#state?.members.length ?? 0,
+      takeovers: this.#takeovers,
+      lagMs: clock.monotonic() - this.#lookedAt,
+      watchRestarts: this.#watch.restarts,
+    };
+  }
+
+  /** Whether the node has given all it held to others, or gives it away. */
+  get isLeaving(): boolean {
+    return this.#heart.isLeaving;
+  }
+
+  /** Gives all shards to the others, and takes none. `hasLeft` says when that is done. */
+  leave(): void {
+    this.#heart.isLeaving = true;
+    void this.#heart.beat();
+  }
+
+  /** Takes shards again. */
+  join(): void {
+    this.#heart.isLeaving = false;
+    this.#isOut = false;
+    this.#heart.resume();
+  }
+
+  /** Whether a node that leaves is no member any more, or nobody is there who could take its shards. */
+  get hasLeft(): boolean {
+    if (this.#isOut) return this.#turn === undefined;
+    return this.isLeaving && !this.#work.isBusy && this.#takers().length === 0;
+  }
+
+  /** Moves shards until each node has its part to the last one. */
+  rebalance(): void {
+    this.#isBalancing = true;
+  }
+
+  /** Gives shards to a member, soon. Those that the node does not hold by then stay where they are. */
+  move(shards: readonly number[], to: string): void {
+    if (!this.#takers().includes(to))
+      throw new ClaimwireError('INPUT_INVALID', `expected another living member, got ${JSON.stringify(to)}`);
+    this.#asked.push({ shards, to });
+  }
+
+  /** Who may get shards of this node. */
+  #takers(): string[] {
+    const members = this.#state?.members ?? [];
+    return members.filter((member) => member.node !== this.#node && this.#takes(member)).map(({ node }) => node);
+  }
+
+  #takes({ node, leaving }: { node: string; leaving: boolean }): boolean {
+    if (node === this.#node) return !this.isLeaving;
+    return !leaving && this.#watch.hasRisen(node) && this.#watch.stillMs(node) < this.settings.takeoverMs / 2;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { clock, database, shards } = this.#options;
+    try {
+      const askedAt = clock.monotonic();
+      const { version, members } = await database.pulse();
+      const now = clock.monotonic();
+      this.#lookedAt = now;
+      this.#watch.observe(members, askedAt, now);
+      const own = members.find(({ node }) => node === this.#node);
+      if (own?.epoch !== shards.fence.epoch && !this.#isOut)
+        throw new ClaimwireError('STORE_FENCED', takenOver(this.#node, shards.fence.epoch, own?.epoch));
+      if (version !== this.#state?.version) await this.#refresh();
+      if (this.#turn === undefined && !this.#hasFailed)
+        this.#turn = this.#workOnce()
+          .catch((error: unknown) => this.#notice('shards', error))
+          .finally(() => {
+            this.#turn = undefined;
+          });
+    } catch (error) {
+      this.#notice('look', error);
+    }
+  }
+
+  /** Reads the map, and goes by it where it is newer. */
+  async #refresh(): Promise<void> {
+    const state = await this.#options.database.state();
+    if (this.#state !== undefined && state.version <= this.#state.version) return;
+    this.#state = state;
+    const lost = this.#work.lost(state);
+    if (lost !== undefined)
+      throw new ClaimwireError('STORE_FENCED', `${this.#node} held shard ${lost.shard}, which ${lost.node} has now`);
+    this.#options.shards.setRoute(state);
+  }
+
+  /** One piece of work: the most urgent first. */
+  async #workOnce(): Promise<void> {
+    const state = this.#state;
+    if (state === undefined || this.#hasFailed) return;
+    await this.#work.settle();
+    for (const { node, epoch } of state.members) if (this.#isDue(node)) await this.#takeOver(node, epoch);
+    if (await this.#work.receive(this.#state!)) return;
+    if (this.isLeaving && !this.#isHolder) return this.#depart();
+    const { clock } = this.#options;
+    if (clock.monotonic() < this.#nextGiveAt) return;
+    const batch = this.#nextGift(this.#state!);
+    if (batch === undefined) return;
+    await this.#work.give(batch.shards, batch.to);
+    this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
+  }
+
+  /** The node has given all it held: it is no member any more, until it beats again. */
+  async #depart(): Promise<void> {
+    if (this.#isOut) return;
+    this.#isOut = true;
+    await this.#heart.pause();
+    await this.#options.database.leave(this.#options.shards.fence);
+  }
+
+  get #isHolder(): boolean {
+    return this.#state?.shards.some(({ node }) => node === this.#node) ?? false;
+  }
+
+  #isDue(node: string): boolean {
+    if (node === this.#node) return false;
+    const { takeoverMs, rankMs } = this.settings;
+    const stillMs = this.#watch.stillMs(node);
+    if (stillMs < takeoverMs) return false;
+    const survivors = (this.#state?.members ?? []).filter((member) => this.#watch.stillMs(member.node) < takeoverMs);
+    const rank = rankedFor(
+      survivors.map((member) => member.node),
+      node,
+    ).indexOf(this.#node);
+    // A node whose own beats do not arrive judges nobody.
+    return rank >= 0 && stillMs >= takeoverMs + rank * rankMs;
+  }
+
+  async #takeOver(dead: string, epoch: number): Promise<void> {
+    const { database, shards, logger } = this.#options;
+    const state = this.#state!;
+    const takers = this.#takers();
+    // A node that leaves takes a dead one's shards only where nobody else is there to.
+    const heirs = this.isLeaving && takers.length > 0 ? takers : [this.#node, ...takers];
+    const present = state.shards.map(({ node }) => node);
+    const wanted = placement(present, heirs);
+    const to = new Map<number, string>();
+    for (const [shard, node] of present.entries()) if (node === dead) to.set(shard, wanted[shard]!);
+    const stillMs = Math.round(this.#watch.stillMs(dead));
+    if (await database.takeOver(shards.fence, { node: dead, epoch }, to)) {
+      this.#takeovers++;
+      logger.warn(`took over ${dead}: no beat for ${stillMs} ms; its ${to.size} shards go to ${heirs.join(', ')}`);
+    }
+    await this.#refresh();
+  }
+
+  /** The shards that this node gives away next. */
+  #nextGift(state: ClusterState): { shards: number[]; to: string } | undefined {
+    const present = state.shards.map(({ node }) => node);
+    const most = this.settings.batchShards;
+    const takers = this.#takers();
+    if (this.isLeaving) {
+      if (takers.length === 0) return undefined;
+      return nextBatch(movesBetween(present, placement(present, takers)), this.#node, most);
+    }
+    for (const asked of this.#asked.splice(0)) {
+      const own = asked.shards.filter((shard) => present[shard] === this.#node);
+      if (own.length > most) this.#asked.unshift({ ...asked, shards: own.slice(most) });
+      if (own.length > 0 && takers.includes(asked.to)) return { shards: own.slice(0, most), to: asked.to };
+    }
+    // While some holder is in doubt, nothing is balanced: it may come back, or be taken over soon.
+    const isDoubtful = state.members.some((member) => !member.leaving && !this.#takes(member));
+    if (isDoubtful) return undefined;
+    const members = [this.#node, ...takers];
+    this.#isBalancing ||= !isBalanced(present, members);
+    if (!this.#isBalancing) return undefined;
+    const moves = movesBetween(present, placement(present, members));
+    if (moves.length === 0) this.#isBalancing = false;
+    return nextBatch(moves, this.#node, most);
+  }
+
+  /** A step has failed. What the database says to the node's right to write ends the node; other faults are tried again. */
+  #notice(step: string, error: unknown): void {
+    if (this.#hasFailed) return;
+    const { code, message } = error as ClaimwireError;
+    if (code !== 'STORE_FENCED' && code !== 'STORE_FAILED' && error instanceof ClaimwireError) {
+      this.#options.logger.warn(`cluster, ${step}: ${message}; it is tried again`);
+      return;
+    }
+    this.#hasFailed = true;
+    this.#endLooks?.();
+    this.#options.onFailed(error as Error);
+  }
+}
+
+function takenOver(node: string, epoch: number, now: number | undefined): string {
+  const got = now === undefined ? 'no member of that name: it was taken over' : `${now}: it was started elsewhere`;
+  return `${node}: expected its epoch ${epoch}, got ${got}`;
+}
