@@ -505,11 +505,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       iceServers,
       webPeers,
       webPeersPerAddress,
+      webrtcPeers,
       webOffersPerSecond,
     } = this.config;
     const limits = {
       peersMax: webPeers,
       peersPerAddressMax: webPeersPerAddress,
+      rtcPeersMax: webrtcPeers,
       offersPerSecond: webOffersPerSecond,
     };
     return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);
