@@ -80,6 +80,11 @@ export class RouteBoard implements RouteControl {
     return this.#shown;
   }
 
+  /** Whether the shards are those of a cluster, so that some may be elsewhere. */
+  get isShared(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** Throws MOVED where another node holds the channel's shard. */
   expectHere(channelId: bigint): void {
     if (this.#held === undefined) return;
