@@ -29,7 +29,9 @@ export interface ClusterMap {
 export interface RouteControl {
   /**
    * From now on claims and requests of channels in other shards than these are answered MOVED, where the channel is unknown
-   * here or no longer open. Whoever gives a shard away closes its channels to claims itself; whoever gets one opens them before.
+   * here or no longer open. Whoever gives a shard away closes its channels to claims itself; whoever gets one puts them
+   * into its table before, since a channel that is unknown at its holder is refused for good (NodeControl.openChannels takes
+   * none until then).
    * With the version of the map by which the shards are held.
    */
   hold(shards: Iterable<number>, version: number): void;

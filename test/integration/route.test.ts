@@ -79,13 +79,14 @@ it('a payer of one seed pays channels of both nodes, and follows a move; no clai
 
   // A move by hand: node one ends its channels, node two goes on from what they had.
   const given = channels.flatMap(({ channelId }, index) => (one.channel(channelId) === undefined ? [] : [index + 1]));
-  for (const number of given) {
+  const closed = new Map<number, bigint>();
+  for (const number of given) closed.set(number, (await one.closeChannel(channels[number - 1]!.channelId)).committed);
+  share(2, () => 'two');
+  for (const [number, committed] of closed) {
     const { channelId } = channels[number - 1]!;
-    const { committed } = await one.closeChannel(channelId);
     await two.openChannels([openingOf(number)]);
     await two.raiseCommitted(channelId, committed);
   }
-  share(2, () => 'two');
   const second = await Promise.all(channels.map((channel) => channel.pay(3n)));
   expect(second.map(({ amount }) => amount)).toEqual(channels.map(() => 8n));
   expect(channels.every(({ channelId }) => two.channel(channelId)!.committed === 8n)).toBe(true);
