@@ -310,6 +310,18 @@ export const SERVER_OPTIONS = {
     defaultText: 'kept in --data, at first a random one',
     group: STORE,
   },
+  cluster: {
+    description:
+      'shares the channels with the other nodes of --store: it serves its part, and takes over those that die',
+    group: STORE,
+  },
+  advertise: {
+    value: 'PLACE,…',
+    description: "where the others' payers find the node, like udp://10.0.0.1:9393,tcp://10.0.0.1:9393",
+    defaultText: 'where it listens',
+    read: (text: string) => text.split(','),
+    group: STORE,
+  },
   ledger: {
     value: 'URL',
     description:
@@ -411,6 +423,8 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     storeUnreplicated: values['store-unreplicated'],
     storeWaitSeconds: Math.round(values['store-wait'] / 1_000),
     nodeName: values['node-name'],
+    cluster: values.cluster,
+    advertise: values.advertise ?? [],
     logger: lineLogger(
       values['log-level'],
       values['log-format'],
