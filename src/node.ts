@@ -9,7 +9,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
-import type { Channel } from './channel/row.ts';
+import { type Channel, ROW, ROW_BYTES } from './channel/row.ts';
 import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
 import { ClusterMember } from './cluster/membership.ts';
 import {
@@ -280,10 +280,20 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(async () => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
+    return this.#change(async () => {
+      const checked = openings.map((opening) => openingOf(opening, this.#keys));
+      for (const { channelId } of checked) this.#route.expectHere(channelId);
+      return await this.#store.open(checked);
+    });
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
+    const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+    for (let offset: number = ROW.channelId; this.#route.isShared && offset < rows.length; offset += ROW_BYTES)
+      this.#route.expectHere(view.getBigUint64(offset, true));
     return this.#change(() => this.#store.openRows(rows));
+  }
+  expectHere(channelId: bigint): void {
+    this.#route.expectHere(channelId);
   }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
