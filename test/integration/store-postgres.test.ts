@@ -293,7 +293,10 @@ function hold(servers: PostgresServers): Hold {
   servers.server('s1').pause();
   return {
     waiting: async () => {
-      while ((await waiting(servers)).length === 0) await sleep(5);
+      for (let tries = 0; (await waiting(servers)).length === 0; tries++) {
+        if (tries === 1_000) throw new Error('expected a commit that waits for the standby, got none');
+        await sleep(5);
+      }
     },
     release: () => servers.server('s1').resume(),
   };
