@@ -32,7 +32,7 @@ export const command = defineCommand({
     to: {
       value: 'udp://H:P',
       description:
-        "the node's address; or tcp://H:P, tls://H:P, or auto://H:P: UDP, and TCP while UDP gets no answer; ws://, wss://, webrtc+http:// and webrtc+https:// reach its --web address",
+        "the node's address; or tcp://H:P, tls://H:P, or auto://H:P: UDP, and TCP while UDP gets no answer; ws://, wss://, webrtc+http:// and webrtc+https:// reach its --web address; of a cluster several nodes, udp://H:P,H:P",
       default: 'udp://127.0.0.1:9393',
     },
     key: {

@@ -13,6 +13,8 @@ import {
 } from '../../protocol/layout.ts';
 import type { HeapEntry } from './deadline-heap.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
+import type { RttEstimator } from './rto.ts';
+import type { SendWindow } from './send-window.ts';
 import { isUpTo, WaiterQueue } from './waiter-queue.ts';
 
 /** Sequences older than this many would look newer, since u32 wraps around. */
@@ -35,6 +37,14 @@ export interface FlowIdentity {
   readonly signer: Signer;
 }
 
+/** What a flow shares with others of its node: see send-path.ts. */
+interface FlowPath {
+  readonly rtt: RttEstimator;
+  readonly window: SendWindow;
+  readonly line: Set<Flow>;
+  progressAt: number;
+}
+
 export class Flow implements HeapEntry {
   heapIndex = -1;
   heapDeadline = 0;
@@ -43,6 +53,8 @@ export class Flow implements HeapEntry {
   /** Where the newest signed claim lies. */
   readonly place: ClaimPlace;
   readonly waiters = new WaiterQueue();
+  /** Where its claims go; set when it is added to a payer. */
+  path!: FlowPath;
   /** Highest amount asked for and not refused: what pay() adds to. Never raised by an ack, which could be forged. */
   claimed: bigint;
   /** Highest amount acknowledged as durable, at most `claimed`. */

@@ -12,7 +12,7 @@ export type { ChannelIdentityOptions } from './identity.ts';
 export { generateKey, type KeyPair, type KeyType, keySigner, loadKeyFile, writeKeyFile } from './keys/key-file.ts';
 export { Ed25519Signer, Secp256k1Signer, type Signer } from './keys/signer.ts';
 export type { LinkOptions } from './links/open-link.ts';
-export type { LinkReceiver, LinkStats, PeerLink } from './links/peer-link.ts';
+export type { LinkReceiver, LinkStats, PeerLink, RouteStats } from './links/peer-link.ts';
 export type { TlsOptions } from './links/tcp-connect.ts';
 export { type DatagramSocket, openUdpSocket } from './links/transport-udp.ts';
 export { type NettingLine, type NettingPeer, type NettingReport, netting, nettingText } from './netting.ts';

@@ -17,17 +17,16 @@ import {
 import { closedError, fullError, isRefused, refusedError, timeoutError, unreachableError } from './claim-errors.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { Flow } from './flow.ts';
-import type { LinkReceiver } from './links/peer-link.ts';
+import type { LinkReceiver, PeerLink } from './links/peer-link.ts';
 import { QUESTION_SEQUENCE, type QuestionParts, Questions } from './questions.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
-import type { SendWindow } from './send-window.ts';
+import type { SendPath } from './send-path.ts';
 import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
 
 /** Signatures made in one turn when the window has room: 64 of noble's need 14 ms, and acks are read in between. */
 const SIGNED_PER_TURN_MAX = 64;
 
 export interface InflightParts extends QuestionParts {
-  readonly window: SendWindow;
   readonly waitingMax: number;
   readonly waitForNode: boolean;
 }
@@ -39,13 +38,11 @@ export class Inflight implements FrameSink, LinkReceiver {
   readonly questions: Questions;
   readonly #parts: InflightParts;
   readonly #flows = new Map<bigint, Flow>();
-  /** Channels whose newest amount waits for room in the window, in order of arrival. */
-  readonly #line = new Set<Flow>();
+  /** Those in use; the first is that of a payer with one node. */
+  readonly #paths: Set<SendPath>;
   readonly #heap: DeadlineHeap<Flow>;
   /** A view of the message being read. */
   #view: DataView = new DataView(new ArrayBuffer(0));
-  /** When an ack last said that something new is durable. */
-  #progressAt = 0;
   #turnScheduled = false;
   /** Whether the peer has ever sent a message. */
   #hasHeard = false;
@@ -54,15 +51,22 @@ export class Inflight implements FrameSink, LinkReceiver {
   constructor(parts: InflightParts) {
     this.#parts = parts;
     this.questions = new Questions(parts);
+    this.#paths = new Set([parts.path]);
     this.#heap = new DeadlineHeap(parts.clock, () => this.#expire());
   }
 
   get queued(): number {
-    return this.#line.size;
+    let queued = 0;
+    for (const { line } of this.#paths) queued += line.size;
+    return queued;
+  }
+
+  get paths(): ReadonlySet<SendPath> {
+    return this.#paths;
   }
 
   get rtt(): RttEstimator {
-    return this.#parts.rtt;
+    return this.#parts.path.rtt;
   }
 
   /** Returns false where the u64 handle is in use. */
@@ -70,6 +74,8 @@ export class Inflight implements FrameSink, LinkReceiver {
     const { channelId } = flow.identity;
     if (this.#flows.has(channelId) || !this.#parts.link.open(channelId)) return false;
     this.#flows.set(channelId, flow);
+    flow.path = this.#parts.path;
+    this.#follow(flow);
     return true;
   }
 
@@ -97,7 +103,7 @@ export class Inflight implements FrameSink, LinkReceiver {
       const now = this.#parts.clock.now();
       const deadline = now + this.#parts.ackTimeoutMs;
       const covered = flow.outstanding && amount <= flow.newestAmount;
-      const sequence = covered && !this.#line.has(flow) ? flow.lastSequence : undefined;
+      const sequence = covered && !flow.path.line.has(flow) ? flow.lastSequence : undefined;
       const waiter = flow.waiters.add({ amount, startedAt: now, deadline, resolve, reject }, sequence);
       if (signal !== undefined) this.#heed(signal, flow, waiter);
       this.waiting += 1;
@@ -158,7 +164,29 @@ export class Inflight implements FrameSink, LinkReceiver {
   resend(channelId: bigint): void {
     this.questions.resend(channelId);
     const flow = this.#flows.get(channelId);
-    if (flow !== undefined && flow.inFlight > 0) this.#sendNewest(flow, this.#parts.clock.now());
+    if (flow === undefined) return;
+    const wasSent = flow.inFlight > 0;
+    const isMoved = this.#follow(flow) && flow.outstanding && !flow.path.line.has(flow);
+    if (wasSent || isMoved) this.#sendNewest(flow, this.#parts.clock.now());
+    else this.#fillWindow();
+  }
+
+  /** Takes the channel to the path that its link has for it now. Returns whether that is another one. */
+  #follow(flow: Flow): boolean {
+    const { link, path } = this.#parts;
+    const to = link.pathOf?.(flow.identity.channelId) ?? path;
+    if (to === flow.path) return false;
+    this.#release(flow);
+    if (flow.path.line.delete(flow)) to.line.add(flow);
+    flow.path = to;
+    flow.backoff = 0;
+    this.#paths.add(to);
+    return true;
+  }
+
+  /** A path that no channel has any more, and that its link has forgotten. */
+  endPath(path: SendPath): void {
+    if (path !== this.#parts.path && path.line.size === 0) this.#paths.delete(path);
   }
 
   resendAll(): void {
@@ -191,6 +219,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     const now = clock.now();
     if (status <= STATUS.ALREADY) this.#durable(flow, status, sequence, amount, timestamp, now);
     else if (status === STATUS.OVERLOADED) this.#overloaded(flow, sequence, now);
+    else if (status === STATUS.MOVED && this.#parts.link.moved !== undefined) this.#moved(this.#parts.link);
     else this.#refused(flow, status, sequence, amount, timestamp, now);
   }
 
@@ -198,17 +227,17 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.#closed = true;
     this.questions.close();
     this.#heap.clear();
-    this.#line.clear();
+    for (const { line } of this.#paths) line.clear();
     for (const flow of this.#flows.values()) this.#rejectAll(flow.waiters.takeAll(), closedError);
     this.#flows.clear();
   }
 
   #durable(flow: Flow, status: number, sequence: number, amount: bigint, timestamp: number, now: number): void {
     if (!isUpTo(sequence, flow.ackedSequence)) {
-      if (flow.canTime(sequence)) this.#parts.rtt.sample(now - timestamp);
+      if (flow.canTime(sequence)) flow.path.rtt.sample(now - timestamp);
       flow.backoff = 0;
-      this.#progressAt = now;
-      this.#parts.window.grow(this.#acknowledge(flow, sequence));
+      flow.path.progressAt = now;
+      flow.path.window.grow(this.#acknowledge(flow, sequence));
     }
     const durable = amount < flow.claimed ? amount : flow.claimed;
     if (durable > flow.committed) flow.committed = durable;
@@ -226,12 +255,20 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** OVERLOADED is not final: the newest claim is sent again after a back-off, and the window is smaller meanwhile. */
   #overloaded(flow: Flow, sequence: number, now: number): void {
-    const { window, rtt, random } = this.#parts;
-    window.shrink(now, rtt.rtoMs);
+    flow.path.window.shrink(now, flow.path.rtt.rtoMs);
     if (!flow.outstanding || sequence !== flow.lastSequence) return;
     if (flow.backoff === 0) flow.backoff = 1;
     flow.sentAt = now;
-    flow.jitter = random();
+    flow.jitter = this.#parts.random();
+  }
+
+  /**
+   * MOVED is not final where the link finds the holder: it asks for the route, and for the channel's newest claim once that has
+   * changed. Until then the claim is sent again as if unanswered: nobody can delay it by forged acks.
+   */
+  #moved(link: PeerLink): void {
+    this.#parts.counters.lastSocketError = 'MOVED';
+    link.moved?.();
   }
 
   /**
@@ -249,24 +286,24 @@ export class Inflight implements FrameSink, LinkReceiver {
     if (flow.committed > flow.claimed) flow.claimed = flow.committed;
     if (flow.recording > flow.claimed) flow.claimed = flow.recording;
     if (flow.waiters.length === 0) this.#finish(flow);
-    else if (sequence === flow.lastSequence && !this.#line.has(flow)) this.#submit(flow, highest, now);
+    else if (sequence === flow.lastSequence && !flow.path.line.has(flow)) this.#submit(flow, highest, now);
   }
 
   #acknowledge(flow: Flow, sequence: number): number {
     const gone = flow.acknowledge(sequence);
-    this.#parts.window.used -= gone;
+    flow.path.window.used -= gone;
     return gone;
   }
 
   /** Nothing of the channel is left to be acknowledged. */
   #finish(flow: Flow): void {
     flow.outstanding = false;
-    this.#line.delete(flow);
+    flow.path.line.delete(flow);
     this.#release(flow);
   }
 
   #release(flow: Flow): void {
-    this.#parts.window.used -= flow.inFlight;
+    flow.path.window.used -= flow.inFlight;
     flow.inFlight = 0;
   }
 
@@ -274,9 +311,10 @@ export class Inflight implements FrameSink, LinkReceiver {
   #submit(flow: Flow, amount: bigint, now: number): void {
     flow.newestAmount = amount;
     flow.outstanding = true;
-    if (this.#line.has(flow)) return;
-    if (this.#line.size === 0 && this.#parts.window.hasRoom) this.#sendNew(flow, now);
-    else this.#line.add(flow);
+    const { line, window } = flow.path;
+    if (line.has(flow)) return;
+    if (line.size === 0 && window.hasRoom) this.#sendNew(flow, now);
+    else line.add(flow);
   }
 
   #sendNew(flow: Flow, now: number): void {
@@ -293,7 +331,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   #transmit(flow: Flow, now: number): void {
     flow.inFlight += 1;
-    this.#parts.window.used += 1;
+    flow.path.window.used += 1;
     flow.sentAt = now;
     flow.jitter = this.#parts.random();
     flow.held = !this.#parts.link.send(flow.place.view, flow.place.offset);
@@ -304,7 +342,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** No ack came in time. */
   #sendAgain(flow: Flow, now: number): void {
     flow.backoff += 1;
-    if (this.#progressAt > flow.sentAt) flow.backoff = Math.min(flow.backoff, BACKOFF_DOUBLINGS_ALIVE_MAX);
+    if (flow.path.progressAt > flow.sentAt) flow.backoff = Math.min(flow.backoff, BACKOFF_DOUBLINGS_ALIVE_MAX);
     this.#sendNewest(flow, now);
   }
 
@@ -312,7 +350,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   #sendNewest(flow: Flow, now: number): void {
     if (!flow.held) this.#parts.counters.retransmits += 1;
     this.#release(flow);
-    if (this.#line.delete(flow)) this.#sendNew(flow, now);
+    if (flow.path.line.delete(flow)) this.#sendNew(flow, now);
     else {
       flow.stampAgain(now);
       this.#transmit(flow, now);
@@ -325,8 +363,8 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** Uses the timeout as it is now, not as it was when the claim was sent, so that a node that has slowed down is waited for. */
   #resendAt(flow: Flow): number {
-    if (flow.inFlight === 0 && this.#line.has(flow)) return Number.POSITIVE_INFINITY;
-    return flow.sentAt + this.#parts.rtt.delayMs(flow.backoff, flow.jitter);
+    if (flow.inFlight === 0 && flow.path.line.has(flow)) return Number.POSITIVE_INFINITY;
+    return flow.sentAt + flow.path.rtt.delayMs(flow.backoff, flow.jitter);
   }
 
   #expire(): void {
@@ -349,21 +387,28 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** Sends claims of channels in line, a bounded number in each turn. */
   #fillWindow(): void {
-    if (this.#turnScheduled || this.#line.size === 0) return;
-    let signed = 0;
-    for (const flow of this.#line) {
-      if (!this.#parts.window.hasRoom) return;
-      if (signed === SIGNED_PER_TURN_MAX) break;
-      this.#line.delete(flow);
-      this.#sendNew(flow, this.#parts.clock.now());
-      signed += 1;
-    }
-    if (this.#line.size === 0) return;
+    if (this.#turnScheduled) return;
+    let left = SIGNED_PER_TURN_MAX;
+    for (const path of this.#paths) if (path.line.size > 0) left = this.#fillPath(path, left);
+    if (left > 0) return;
     this.#turnScheduled = true;
     this.#parts.clock.afterInput(() => {
       this.#turnScheduled = false;
       this.#fillWindow();
     });
+  }
+
+  /** Signs at most `left` claims, and returns how many more may be signed in this turn; 0 where some wait for the next. */
+  #fillPath({ line, window }: SendPath, left: number): number {
+    let signed = 0;
+    for (const flow of line) {
+      if (!window.hasRoom) break;
+      if (signed === left) return 0;
+      line.delete(flow);
+      this.#sendNew(flow, this.#parts.clock.now());
+      signed += 1;
+    }
+    return left - signed;
   }
 
   #rejectAll(waiters: readonly Waiter[], error: (waiter: Waiter) => Error): void {

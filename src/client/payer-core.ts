@@ -23,6 +23,7 @@ import type { Signer } from './keys/secp256k1-signer.ts';
 import type { PeerLink } from './links/peer-link.ts';
 import { checkBestClaim, type ResumedChannel, resumeRequest, type VerifyEd25519 } from './resume.ts';
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
+import { SendPath } from './send-path.ts';
 import { SendWindow } from './send-window.ts';
 import type { PayerState } from './state/payer-state.ts';
 
@@ -81,8 +82,6 @@ export class PayerCore {
   readonly #link: PeerLink;
   readonly #counters = new PayerCounters();
   readonly #slab = new ClaimSlab();
-  readonly #rtt: RttEstimator;
-  readonly #window: SendWindow;
   readonly #inflight: Inflight;
   readonly #parts: PayerParts;
   readonly #channels = new WeakSet<PaymentChannel>();
@@ -92,15 +91,12 @@ export class PayerCore {
     this.#parts = parts;
     const { link, clock } = parts;
     this.#link = link;
-    this.#rtt = new RttEstimator({ ...RTO_LIMITS, ...options.rto });
-    this.#window = new SendWindow(Math.floor(positive(options.window, WINDOW_DEFAULT, 'window')));
     this.#inflight = new Inflight({
       link,
       clock,
       random: options.random ?? Math.random,
       counters: this.#counters,
-      rtt: this.#rtt,
-      window: this.#window,
+      path: link.path ?? newSendPath(options),
       ackTimeoutMs: positive(options.ackTimeoutMs, ACK_TIMEOUT_MS_DEFAULT, 'ackTimeoutMs'),
       waitingMax: positive(options.waitingMax, WAITING_MAX_DEFAULT, 'waitingMax'),
       waitForNode: options.waitForNode ?? false,
@@ -152,13 +148,15 @@ export class PayerCore {
   async #prove({ identity }: Flow): Promise<ResumedChannel> {
     if (this.#link.ask === undefined)
       throw invalid('resume: expected a link that carries requests (any but a bare socket), got one without');
-    const answer = await this.#link.ask((nonce) => resumeRequest(identity, nonce));
+    const answer = await this.#link.ask((nonce) => resumeRequest(identity, nonce), identity.channelId);
     return await checkBestClaim(identity, answer, this.#parts.verifyEd25519);
   }
 
   /** Counters, now. */
   stats(): PayerStats {
     const counters = this.#counters;
+    const paths = [...this.#inflight.paths];
+    const slowest = paths.reduce((slow, path) => (path.rtt.smoothedMs > slow.rtt.smoothedMs ? path : slow));
     return {
       ...this.#link.stats(),
       claimsSent: counters.claimsSent,
@@ -169,12 +167,12 @@ export class PayerCore {
       malformed: counters.malformed,
       socketErrors: counters.socketErrors,
       waiting: this.#inflight.waiting,
-      inFlight: this.#window.used,
-      window: Math.floor(this.#window.limit),
+      inFlight: paths.reduce((sum, { window }) => sum + window.used, 0),
+      window: paths.reduce((sum, { window }) => sum + Math.floor(window.limit), 0),
       queued: this.#inflight.queued,
-      smoothedRttMs: this.#rtt.smoothedMs,
-      rttVariationMs: this.#rtt.variationMs,
-      rtoMs: this.#rtt.rtoMs,
+      smoothedRttMs: slowest.rtt.smoothedMs,
+      rttVariationMs: slowest.rtt.variationMs,
+      rtoMs: slowest.rtt.rtoMs,
       rtt: counters.rtt(),
     };
   }
@@ -199,6 +197,12 @@ export class PayerCore {
       await this.#parts.state?.close().catch(() => {});
     }
   }
+}
+
+/** A path within a payer's limits. Throws INPUT_INVALID. */
+export function newSendPath({ rto, window }: PayerLimits): SendPath {
+  const limit = Math.floor(positive(window, WINDOW_DEFAULT, 'window'));
+  return new SendPath(new RttEstimator({ ...RTO_LIMITS, ...rto }), new SendWindow(limit));
 }
 
 function positive(value: number | undefined, otherwise: number, name: string): number {

@@ -9,7 +9,7 @@ import { UdpLink } from './links/link-udp.ts';
 import { type LinkOptions, openLink } from './links/open-link.ts';
 import type { PeerLink } from './links/peer-link.ts';
 import type { DatagramSocket } from './links/transport-udp.ts';
-import { PayerCore, type PayerLimits } from './payer-core.ts';
+import { newSendPath, PayerCore, type PayerLimits } from './payer-core.ts';
 import type { PayerState } from './state/payer-state.ts';
 import { StateFile } from './state/state-file.ts';
 import { systemClock } from './system-clock.ts';
@@ -38,7 +38,7 @@ export class Payer extends PayerCore {
 
   static async #open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
     const { clock = systemClock, random = Math.random } = options;
-    const link = await openLink(options, clock, random);
+    const link = await openLink(options, clock, random, () => newSendPath(options));
     let state: StateFile | undefined;
     try {
       state = options.state === undefined ? undefined : await StateFile.open(options.state);

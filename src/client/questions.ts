@@ -23,13 +23,15 @@ import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
 import type { PeerLink } from './links/peer-link.ts';
 import type { RttEstimator } from './rto.ts';
+import type { SendPath } from './send-path.ts';
 
 export interface QuestionParts {
   readonly link: PeerLink;
   readonly clock: Clock;
   readonly random: () => number;
   readonly counters: PayerCounters;
-  readonly rtt: RttEstimator;
+  /** Of a payer with one node. */
+  readonly path: SendPath;
   readonly ackTimeoutMs: number;
 }
 
@@ -113,12 +115,14 @@ export class Questions {
     const question = this.#open.get(bits);
     if (question === undefined) return this.#ended.has(bits);
     if (view.getBigUint64(offset + ACK_CHANNEL_ID) !== question.channelId) return false;
-    const { clock, rtt } = this.#parts;
+    const { clock } = this.#parts;
     const status = view.getUint8(offset + ACK_STATUS);
     const amount = view.getBigUint64(offset + ACK_AMOUNT);
     const now = clock.now();
     this.#answeredAt = now;
-    if (status === STATUS.OVERLOADED) {
+    const isMoved = status === STATUS.MOVED && this.#parts.link.moved !== undefined;
+    if (isMoved) this.#parts.link.moved?.();
+    if (status === STATUS.OVERLOADED || isMoved) {
       question.backoff = Math.max(question.backoff, 1);
       this.#arm(bits, question);
       return true;
@@ -128,7 +132,7 @@ export class Questions {
     if (!isHeld && !isAbove && status < STATUS_FIRST_REFUSAL) return true;
     this.#end(bits, question);
     // Karn's rule: only questions that were sent once are measured.
-    if (question.backoff === 0) rtt.sample(now - question.sentAt);
+    if (question.backoff === 0) this.#rttOf(question.channelId).sample(now - question.sentAt);
     if (isHeld || isAbove) question.resolve(isHeld);
     else {
       const sequence = view.getUint32(offset + ACK_SEQUENCE);
@@ -168,7 +172,8 @@ export class Questions {
   }
 
   #arm(bits: bigint, question: Question): void {
-    const { clock, rtt, random } = this.#parts;
+    const { clock, random } = this.#parts;
+    const rtt = this.#rttOf(question.channelId);
     const delayMs = Math.min(rtt.delayMs(question.backoff, random()), question.deadline - clock.now());
     question.cancelTimer();
     question.cancelTimer = clock.after(Math.max(1, Math.ceil(delayMs)), () => {
@@ -177,6 +182,10 @@ export class Questions {
         if (this.#open.get(bits) === question) this.#expire(bits, question);
       });
     });
+  }
+
+  #rttOf(channelId: bigint): RttEstimator {
+    return (this.#parts.link.pathOf?.(channelId) ?? this.#parts.path).rtt;
   }
 
   #expire(bits: bigint, question: Question): void {

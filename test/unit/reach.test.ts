@@ -157,6 +157,11 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/system-clock.ts',
     'src/client/waiter-queue.ts',
   ],
+  'test/unit/client/route/routed-link.test.ts': [
+    'src/client/send-path.ts',
+    'src/client/route/place.ts',
+    'src/client/route/route-fetcher.ts',
+  ],
   'test/unit/client/signer.test.ts': ['src/client/keys/key-pair.ts', 'src/client/keys/secp256k1-signer.ts'],
   'test/unit/client/browser/page-state.test.ts': ['src/client/browser/database.ts'],
   'test/unit/client/browser/message-link.test.ts': ['src/client/links/carrier-calls.ts'],

@@ -5,6 +5,9 @@ import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { invalid } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
 import { ConnectionPool } from '../pool/pool.ts';
+import { RoutedLink } from '../route/routed-link.ts';
+import { parseSeeds } from '../route/seeds.ts';
+import type { SendPath } from '../send-path.ts';
 import { AutoLink } from './link-auto.ts';
 import { TcpLink } from './link-tcp.ts';
 import { UdpLink } from './link-udp.ts';
@@ -20,13 +23,19 @@ export interface LinkOptions {
    * where `tls` is given) while nothing answers by UDP. Where neither gets through, and the node has `--web`:
    * `ws://HOST:PORT`, `wss://HOST:PORT` (library `ws`), `webrtc+http://HOST:PORT`, `webrtc+https://HOST:PORT` (library
    * `node-datachannel`, which one thread of a process may use).
+   *
+   * Of a cluster several nodes may be given, of `udp`, `tcp`, `tls` or `auto`: `udp://HOST:PORT,HOST:PORT` or a list. The payer
+   * asks one of them for the route, and sends each channel's claims to the node that holds it. It does so after a first
+   * MOVED with one address too, unless a `pool` is given.
    */
-  to: string;
+  to: string | readonly string[];
   /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer does not close it. */
   pool?: ConnectionPool;
   /** For `tls`, `auto`, `wss` and `webrtc+https`, without a pool. */
   tls?: TlsOptions;
 }
+
+const SCHEMES = ['udp', 'tcp', 'tls', 'auto', ...CARRIER_SCHEMES] as const;
 
 /**
  * Limits of the connection for requests to a node that is paid by UDP. It uses the same port, where the node may have no
@@ -41,8 +50,23 @@ const ASKING_LIMITS = {
 } as const;
 
 /** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Only the first claim shows whether a node listens. */
-export async function openLink(options: LinkOptions, clock: Clock, random: () => number): Promise<PeerLink> {
-  const address = parseNodeAddress(options.to, ['udp', 'tcp', 'tls', 'auto', ...CARRIER_SCHEMES], 'to');
+export async function openLink(
+  options: LinkOptions,
+  clock: Clock,
+  random: () => number,
+  newPath: () => SendPath,
+): Promise<PeerLink> {
+  const seeds = parseSeeds(options.to);
+  const open = (to: string) => openOne({ ...options, to }, clock, random);
+  const [to] = seeds as [string];
+  const isCluster = options.pool === undefined && !isCarrier(parseNodeAddress(to, SCHEMES, 'to').scheme);
+  if (isCluster) return await new RoutedLink({ seeds, open, newPath, clock, random }).start();
+  if (seeds.length === 1) return await open(to);
+  throw invalid(`to: expected one address with a pool or a web transport, got ${seeds.length}`);
+}
+
+async function openOne(options: LinkOptions & { to: string }, clock: Clock, random: () => number): Promise<PeerLink> {
+  const address = parseNodeAddress(options.to, SCHEMES, 'to');
   const { scheme } = address;
   const takesTls = scheme === 'tls' || scheme === 'auto' || scheme === 'wss' || scheme === 'webrtc+https';
   if (options.tls !== undefined && (!takesTls || options.pool !== undefined))

@@ -8,6 +8,7 @@
 import type { ControlAnswer, ControlRequest } from '../../../protocol/control.ts';
 import type { PoolStats } from '../pool/pool-stats.ts';
 import type { RttEstimator } from '../rto.ts';
+import type { SendPath } from '../send-path.ts';
 
 /** The payer's side. */
 export interface LinkReceiver {
@@ -23,6 +24,8 @@ export interface LinkReceiver {
   resend(channelId: bigint): void;
   /** The same of all channels. */
   resendAll(): void;
+  /** A path that no channel has any more; absent where the link has one node. */
+  endPath?(path: SendPath): void;
 }
 
 /** What a link has carried. */
@@ -36,12 +39,31 @@ export interface LinkStats {
   messages?: { messagesSent: number; opened: number; openFailures: number; lost: number };
   /** Of all payers of the pool; absent without one. */
   pool?: PoolStats;
+  /** Over a cluster. */
+  route?: RouteStats;
+}
+
+/** What a link over a cluster knows and has done. */
+export interface RouteStats {
+  /** Of the map of shards, a decimal u64; null before the first. */
+  version: string | null;
+  /** Addresses of nodes with an open link. */
+  places: number;
+  /** How often the route was asked for, and the answers that were no map or an older one. */
+  asked: number;
+  refused: number;
+  /** Answers MOVED. */
+  moved: number;
+  /** Newer maps taken. */
+  changes: number;
 }
 
 /** The way to the node. */
 export interface PeerLink {
   /** The other end, for messages, e.g. `127.0.0.1:9393`. */
   readonly peer: string;
+  /** The path of channels without one of their own, where the link has several nodes. */
+  readonly path?: SendPath;
   /** Called once, by the payer, before anything else. */
   listen(receiver: LinkReceiver): void;
   /** Adds a channel. Returns false where its acks could not be told from those of another payer. */
@@ -52,10 +74,17 @@ export interface PeerLink {
    */
   send(claims: DataView, offset: number): boolean;
   /**
-   * Asks the node. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
+   * Asks the node, or that of the channel. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
    * where the link has no control channel.
    */
-  ask?: ((request: (nonce: string) => AskedRequest) => Promise<ControlAnswer>) | undefined;
+  ask?: ((request: (nonce: string) => AskedRequest, channelId?: bigint) => Promise<ControlAnswer>) | undefined;
+  /** The path of the channel now, where the link has several nodes. */
+  pathOf?(channelId: bigint): SendPath;
+  /**
+   * Some node answered MOVED, or somebody forged it. The link asks its nodes for the route, within its limits, and calls
+   * `resend` for the channels whose path has changed. Absent where the link has one node: MOVED is a final refusal then.
+   */
+  moved?(): void;
   /** Counters, now. */
   stats(): LinkStats;
   /** Closes the sockets that it owns. */

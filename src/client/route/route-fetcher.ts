@@ -1,0 +1,173 @@
+/**
+ * Asks nodes for the route: one request at a time, seldom, and of another node where one is silent. Payer's thread.
+ *
+ * MOVED can be forged, so that it moves nothing by itself: it makes a payer ask a node that it trusts, at most once a second,
+ * and less often while no newer map comes of it. Silence cannot be sent by anybody, and is asked about sooner, since a
+ * takeover takes a second or two. The times vary at random, since thousands of payers notice a move at the same moment.
+ */
+import type { ControlAnswer } from '../../../protocol/control.ts';
+import { parseRoute, type RouteMap } from '../../../protocol/route.ts';
+import type { Clock } from '../clock.ts';
+
+/** Why the route is asked for. */
+export type RouteCause = 'start' | 'moved' | 'silence';
+
+/** Between the beginnings of two requests because of MOVED; doubled after each that brought nothing new, but the first. */
+const MOVED_MS = 1_000;
+const MOVED_MS_MAX = 8_000;
+/** The same because of silence, doubled after each four: a second at the first pace, then two. A takeover falls into these. */
+const SILENCE_MS = 250;
+const SILENCE_MS_MAX = 2_000;
+const SILENCE_ROUNDS = 4;
+/** By so large a part the times are longer, at random. */
+const JITTER = 0.25;
+/** Before the first of all requests for a cause: at random, up to this. */
+const FIRST_MS_MAX = 20;
+/** A node that has not answered after this time is not waited for alone: the next one is asked as well. */
+const HEDGE_MS = 300;
+/** Nodes asked in one round. */
+const ASKED_MAX = 4;
+
+export interface RouteFetcherParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Nodes to ask, the likeliest first. */
+  readonly candidates: () => readonly { route(): Promise<ControlAnswer> }[];
+  /** A map of a version not below the last; `isNew` where it is above. */
+  readonly taken: (map: RouteMap, isNew: boolean) => void;
+  /** No node of a round gave a map. */
+  readonly failed: (error: Error) => void;
+}
+
+export class RouteFetcher {
+  /** The newest map. */
+  map: RouteMap | undefined;
+  /** Rounds begun, and maps that were no maps or older than the newest. */
+  rounds = 0;
+  refused = 0;
+  readonly #parts: RouteFetcherParts;
+  /** Rounds since the last newer map. */
+  #fruitless = 0;
+  #startedAt = Number.NEGATIVE_INFINITY;
+  #isAsking = false;
+  #dueAt = 0;
+  #cancelTimer: (() => void) | undefined;
+  #waiters: (() => void)[] = [];
+  #closed = false;
+
+  constructor(parts: RouteFetcherParts) {
+    this.#parts = parts;
+  }
+
+  /** Asks as soon as the limits allow; nothing where a request is under way. */
+  refresh(cause: RouteCause): void {
+    if (this.#isAsking || this.#closed) return;
+    const { clock, random } = this.#parts;
+    const now = clock.now();
+    const wait = this.#intervalMs(cause) * (1 + JITTER * random());
+    const soonest = cause === 'start' ? now : now + FIRST_MS_MAX * random();
+    const dueAt = Math.max(soonest, this.#startedAt + wait);
+    if (this.#cancelTimer !== undefined && this.#dueAt <= dueAt) return;
+    this.#cancelTimer?.();
+    this.#dueAt = dueAt;
+    this.#cancelTimer = clock.after(Math.max(0, Math.ceil(dueAt - now)), () => {
+      this.#cancelTimer = undefined;
+      void this.#round();
+    });
+  }
+
+  /** Resolves when the next round has ended. */
+  afterRound(cause: RouteCause): Promise<void> {
+    this.refresh(cause);
+    if (this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#end();
+  }
+
+  #intervalMs(cause: RouteCause): number {
+    if (cause === 'silence')
+      return Math.min(SILENCE_MS * 2 ** Math.min(Math.floor(this.#fruitless / SILENCE_ROUNDS), 8), SILENCE_MS_MAX);
+    // A round that brought nothing new is often one that came a moment too soon: only from the second on is it less often.
+    return Math.min(MOVED_MS * 2 ** Math.min(Math.max(0, this.#fruitless - 1), 8), MOVED_MS_MAX);
+  }
+
+  async #round(): Promise<void> {
+    this.#isAsking = true;
+    this.rounds += 1;
+    this.#startedAt = this.#parts.clock.now();
+    this.#fruitless += 1;
+    try {
+      const map = await this.#askAll();
+      if (this.#closed) return;
+      const isNew = this.map === undefined || map.version > this.map.version;
+      if (isNew) {
+        this.map = map;
+        this.#fruitless = 0;
+      }
+      this.#parts.taken(map, isNew);
+    } catch (error) {
+      if (!this.#closed) this.#parts.failed(error as Error);
+    } finally {
+      this.#isAsking = false;
+      this.#end();
+    }
+  }
+
+  /** The first sound map of any candidate; the next one is asked when one fails, or is silent for a while. */
+  #askAll(): Promise<RouteMap> {
+    const { candidates, clock } = this.#parts;
+    const nodes = candidates().slice(0, ASKED_MAX);
+    return new Promise((resolve, reject) => {
+      let asked = 0;
+      let failed = 0;
+      let isDone = false;
+      let cancelHedge = () => {};
+      const askNext = (): void => {
+        cancelHedge();
+        const node = nodes[asked];
+        if (node === undefined || isDone || this.#closed) return;
+        asked += 1;
+        cancelHedge = clock.after(HEDGE_MS, askNext);
+        node.route().then(
+          (answer) => {
+            const map = this.#sound(answer);
+            if (map === undefined) return fail(new Error('expected a route no older than the last, got another'));
+            isDone = true;
+            cancelHedge();
+            resolve(map);
+          },
+          (error: Error) => fail(error),
+        );
+      };
+      const fail = (error: Error): void => {
+        failed += 1;
+        if (failed === asked) askNext();
+        if (failed < nodes.length) return;
+        isDone = true;
+        cancelHedge();
+        reject(error);
+      };
+      if (nodes.length === 0) reject(new Error('expected a node to ask for the route, got none'));
+      askNext();
+    });
+  }
+
+  #sound(answer: ControlAnswer): RouteMap | undefined {
+    const map = parseRoute(answer);
+    if (map !== undefined && (this.map === undefined || map.version >= this.map.version)) return map;
+    this.refused += 1;
+    return undefined;
+  }
+
+  #end(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+}
