@@ -73,6 +73,19 @@ export interface NodeOptions {
   checkpointSeconds?: number;
   /** Cut a corrupt journal at its bad place: start with what lies before it, and move the rest aside. */
   cutJournal?: boolean;
+  /**
+   * Keeps channels and claims in a database that several nodes may share, `postgres://USER@HOST:PORT,HOST:PORT/NAME`, and not in
+   * the data folder. Its password comes from `storePasswordFile`, PGPASSWORD or ~/.pgpass. Needs the library `pg`.
+   */
+  store?: string | undefined;
+  /** The node's name in the database: 1 to 64 of a-z, 0-9 and hyphen. By default the one kept in the data folder, at first a random one. */
+  nodeName?: string | undefined;
+  /** A file with the database's password in its first line. */
+  storePasswordFile?: string | undefined;
+  /** A database without synchronous standbys will do: what is acknowledged then rests on one machine. */
+  storeUnreplicated?: boolean;
+  /** Seconds for which a start looks for the database. */
+  storeWaitSeconds?: number;
 }
 
 /** Complete settings: the node has decided all that was left to it. */
@@ -173,6 +186,11 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
     checkpointSeconds: options.checkpointSeconds ?? 30,
     cutJournal: options.cutJournal ?? false,
+    store: options.store,
+    nodeName: options.nodeName,
+    storePasswordFile: options.storePasswordFile,
+    storeUnreplicated: options.storeUnreplicated ?? false,
+    storeWaitSeconds: options.storeWaitSeconds ?? 30,
   };
   expectRange('verifiers', config.verifiers, 1, VERIFIERS_MAX);
   expectRange('lanes', config.lanes, 1, LANES_MAX);
@@ -197,6 +215,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     if (!/^[a-z0-9_.-]{1,253}$/i.test(name))
       throw settingFault('http-host', `expected a name like node.example, without a port, got ${JSON.stringify(name)}`);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
+  expectStore(config);
   return config;
 }
 
@@ -213,6 +232,30 @@ function expectWeb({ web, webOrigins, webrtc, iceServers, ...config }: NodeConfi
   for (const server of iceServers)
     if (!/^(stun:|turns?:([^\s:@]+:[^\s@]+@)?)[^\s:@]+:[0-9]{1,5}$/.test(server))
       throw settingFault('ice-server', 'expected stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT, got another text');
+}
+
+/** Throws CONFIG_INVALID. What else is wrong with the address is said when it is used. */
+function expectStore(config: NodeConfig): void {
+  const { store, nodeName, storePasswordFile, storeUnreplicated, storeWaitSeconds, durability, cutJournal } = config;
+  if (store === undefined) {
+    if (nodeName !== undefined || storePasswordFile !== undefined || storeUnreplicated)
+      throw settingFault('store', 'expected an address, as there are other settings of it, got none; give --store URL');
+    return;
+  }
+  const [, login = ''] = /^postgres(?:ql)?:\/\/(?:([^/?]*)@)?[^/?@]+\//.exec(store) ?? [undefined];
+  if (!/^postgres(ql)?:\/\/[^/?]+\//.test(store))
+    throw settingFault('store', 'expected postgres://USER@HOST:PORT/NAME, got another text');
+  if (login.includes(':'))
+    throw settingFault(
+      'store',
+      'expected an address without a password, which everybody sees who lists processes, got one with it; set PGPASSWORD, or name a file',
+    );
+  if (nodeName !== undefined && !/^[a-z0-9-]{1,64}$/.test(nodeName))
+    throw settingFault('node-name', `expected 1 to 64 of a-z, 0-9 and hyphen, got ${JSON.stringify(nodeName)}`);
+  if (durability !== 'sync')
+    throw settingFault('durability', `expected sync with a database as the store, got ${durability}`);
+  if (cutJournal) throw settingFault('cut-journal', 'expected a store with journals, got a database');
+  expectRange('store-wait', storeWaitSeconds, 0, 86_400);
 }
 
 function socketKind({ sockets = 'auto' }: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {

@@ -1,11 +1,10 @@
 /**
  * A claimwire node: it runs threads over a data folder, and has the operator's controls. Main thread.
  *
- * Start: check the settings, lock the folder, load channels, replay journals, checkpoint, start threads. Stop: receive nothing
- * more, drain, sync, checkpoint, unlock.
+ * Start: check the settings, lock the folder, open the store, recover, checkpoint, start threads. Stop: receive nothing more,
+ * drain, sync, checkpoint, close the store, unlock.
  */
 import { availableParallelism } from 'node:os';
-import { createSecureContext } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
 import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
@@ -32,13 +31,12 @@ import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import type { TuneControl } from './control/tune-control.ts';
 import { ClaimwireError } from './errors.ts';
-import { closeFolder, loadChannels, type OwnedFolder, openFolder } from './folder/data-folder.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
 import { profileThreads } from './inspect/profiler.ts';
-import { Journals } from './journal/lane-journals.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
-import { addonFault, addonOrigin, loadAddon } from './native/addon.ts';
+import { addonFault, loadAddon } from './native/addon.ts';
+import { checkTls, describeNode } from './node-description.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { RaisedAmounts } from './registry/raised.ts';
@@ -47,7 +45,10 @@ import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy, type IdleStrategy } from './ring/doorbell.ts';
 import { HeldShards } from './ring/held-shards.ts';
+import { SettingWords } from './ring/setting-words.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
+import { openStore } from './store/open-store.ts';
+import type { ClaimLogs, OpenedStore } from './store/store.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
@@ -66,6 +67,10 @@ import { packageVersion } from './version.ts';
 import { zeroCounts } from './web/counters.ts';
 
 const DRAIN_MS_MAX = 5_000;
+/** A stop waits so many times as long as for claims for a database that answers, and no longer. */
+const ANSWERING_DRAINS_MAX = 12;
+/** How often a stop looks whether it waits for a database in vain. */
+const STOP_LOOK_MS = 100;
 /** What a node did, for its last log line. */
 export interface NodeTotals {
   uptimeSeconds: number;
@@ -81,7 +86,7 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
-  /** Not a setting for use: `false` measures no times, so that bench:measures can show what measuring costs. By default true. */
+  /** Not a setting for use: `false` measures no times, and makes no room for it later. By default true. */
   measuring?: boolean;
 }
 
@@ -92,7 +97,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #logger: Logger;
   readonly #drainMsMax: number;
   readonly #measuring: boolean;
-  readonly #folder: OwnedFolder;
+  readonly #opened: OpenedStore;
   readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
   /** The main thread's instance, for its statistics. */
@@ -110,7 +115,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #keys = new KeyCheck();
   /** Counters of what runs beside the node in this process, by name. */
   readonly #beside = new Map<string, () => object>();
-  #journals: Journals | undefined;
+  #logs: ClaimLogs | undefined;
   #topology: Topology | undefined;
   #web: WebProcess | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -118,14 +123,18 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
   readonly failed: Promise<never>;
-  /** Small durable tables beside the channels (`DIR/side`), until the node has stopped. A commit that fails with REGISTRY_FAILED stops it. */
+  /**
+   * Small durable tables beside the channels, until the node has stopped. A commit that fails with REGISTRY_FAILED, or with a
+   * code of the database's, stops it.
+   */
   readonly sideTables: SideTables;
   #reject!: (error: Error) => void;
   #failure: Error | undefined;
 
   /**
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
-   * BACKEND_UNAVAILABLE, and the error of a failed thread. Afterwards no thread runs, and the folder is unlocked.
+   * BACKEND_UNAVAILABLE, a code of the database's that begins with STORE_, and the error of a failed thread. Afterwards no
+   * thread runs, and the folder is unlocked.
    */
   static async start({
     logger = stderrLogger,
@@ -144,11 +153,16 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     if (pathFault !== undefined && options.path !== 'portable') logger.warn(`native path passed over: ${pathFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
-    const folder = await openFolder(config.data, nodeSystem, logger);
     let node: ClaimwireNode | undefined;
+    let early: Error | undefined;
+    const opened = await openStore(config, nodeSystem, logger, (error) => {
+      early = error;
+      if (node !== undefined) node.#failBy(error);
+    });
     try {
-      node = new ClaimwireNode(config, folder, logger, { drainMsMax, measuring });
+      node = new ClaimwireNode(config, opened, logger, { drainMsMax, measuring });
       await node.#start(beforeReceiving);
+      if (early !== undefined) throw early;
       return node;
     } catch (error) {
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
@@ -157,14 +171,14 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
         await node.#topology?.terminate();
         await node.#web?.terminate();
       }
-      await closeFolder(folder, logger);
+      await opened.close();
       throw error;
     }
   }
 
   private constructor(
     config: NodeConfig,
-    folder: OwnedFolder,
+    opened: OpenedStore,
     logger: Logger,
     { drainMsMax, measuring }: { drainMsMax: number; measuring: boolean },
   ) {
@@ -174,12 +188,12 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#measuring = measuring;
     this.config = config;
     this.backend = backend;
-    this.#folder = folder;
-    const { registry, side } = folder;
+    this.#opened = opened;
+    const { sides } = opened;
     this.sideTables = {
-      get: (table, key) => side.get(table, key),
-      entries: (table, from) => side.entries(table, from),
-      commit: (changes) => this.#stopIfFailed(side.commit(changes)),
+      get: (table, key) => sides.get(table, key),
+      entries: (table, from) => sides.entries(table, from),
+      commit: (changes) => this.#stopIfFailed(sides.commit(changes)),
     };
     this.failed = new Promise((_, reject) => {
       this.#reject = reject;
@@ -193,7 +207,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       // Every claim in the ring may be answered before the net thread sends one ack.
       ackSlots: ringSlots(config) * 2,
       threads: rolesOf(config).length,
-      channelsMax: tableCapacity(config, registry.count),
+      channelsMax: tableCapacity(config, opened.count),
     });
     this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
     const { spins } = this.#idle();
@@ -203,7 +217,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
       this.#table,
-      registry,
+      opened.rows,
       () => this.#topology?.fence() ?? Promise.resolve(),
       (id, committed, to) => this.#raised.record(id, { committed, spent: this.#meter.spentOf(id), to }),
     );
@@ -213,9 +227,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
   }
 
-  /** Whether claims are received, and the threads make progress. */
+  /** Whether claims are received, the threads make progress, and the store answers. */
   get ready(): boolean {
-    return this.#isRunning && this.#housekeeping?.isStalled === false;
+    return this.#isRunning && this.#housekeeping?.isStalled === false && this.#opened.isAnswering;
   }
   /** The reason for which `failed` has rejected. */
   get failure(): Error | undefined {
@@ -374,6 +388,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       sockets: this.config.sockets,
       path: this.config.path,
       durability: this.config.durability,
+      store: this.#opened.kind,
       verify: this.config.verify,
       uptimeSeconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
       channels: this.channelCount,
@@ -413,27 +428,30 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
 
   /** For `await using`. */
+  /**
+   * Not for use: whether the times of claims are measured from now on, as soon as none is on its way, so that bench:measures can
+   * show in one process what measuring costs.
+   */
+  set isMeasuring(isMeasuring: boolean) {
+    new SettingWords(this.#arena).set('measuring', isMeasuring ? 1 : 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
 
   async #start(beforeReceiving: (node: ClaimwireNode) => void): Promise<void> {
-    const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal } = this.config;
-    const { registry } = this.#folder;
-    const token = loadAdminToken(data, nodeSystem);
-    loadChannels(registry, this.#store);
-    const lanes = ringsOf(this.config);
-    const options = { data, segmentBytes, blockBytes, lanes, cut: cutJournal, logger: this.#logger };
-    this.#journals = Journals.replay(options, registry, this.#table, nodeSystem);
-    // After the checkpoint the registry has all claims, and each journal begins anew.
+    const token = loadAdminToken(this.config.data, nodeSystem);
+    this.#logs = await this.#opened.recover(this.#store, this.#table, ringsOf(this.config));
+    // After the checkpoint the rows have all claims, and each log begins anew.
     await this.#store.checkpoint();
-    await this.#journals.begin();
+    await this.#logs.begin();
     this.#store.freeRemoved();
     beforeReceiving(this);
-    await this.#startThreads(this.#journals, token);
+    await this.#startThreads(this.#logs, token);
   }
 
-  async #startThreads(journals: Journals, token: string): Promise<void> {
+  async #startThreads(logs: ClaimLogs, token: string): Promise<void> {
     const { config } = this;
     const ports: MessagePort[] = [];
     const webPorts: MessagePort[] = [];
@@ -454,13 +472,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       },
       onControlPort: (port) => ports.push(port),
       ...(config.web && { onWebPort: (port: MessagePort) => webPorts.push(port) }),
-      journals: journals.starts,
+      logs: logs.starts,
       drainMsMax: this.#drainMsMax,
       onFailure: (error) => this.#failBy(error),
     });
     this.#housekeeping = new Housekeeping({
       store: this.#store,
-      journals,
+      logs,
       topology: this.#topology,
       checkpointSeconds: config.checkpointSeconds,
       logger: this.#logger,
@@ -470,7 +488,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const control = this.#serveControl(this.#topology, ports, token);
     if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts, control);
     this.#exposure.start();
-    this.#logger.info(this.#description(this.#topology.receiveBufferBytes));
+    const { kernelName, channelCount } = this;
+    const { receiveBufferBytes } = this.#topology;
+    this.#logger.info(describeNode(config, { kernelName, channelCount, receiveBufferBytes }));
   }
 
   #idle(): IdleStrategy {
@@ -510,23 +530,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     return server;
   }
 
-  /** The running configuration, for the log. */
-  #description(receiveBufferBytes: number): string {
-    const { layout, lanes, verifiers, sockets, path, durability, verify } = this.config;
-    const from = this.backend === 'native' ? ` of ${addonOrigin()}` : '';
-    const kernel = this.kernelName === null ? '' : ` (${this.kernelName}${from})`;
-    return [
-      `layout ${layout} (${layout === 'lanes' ? `${lanes} lanes` : `${verifiers} verifiers`})`,
-      `backend ${this.backend}${kernel} verifying ${verify === 'every' ? 'every claim' : 'the newest claims'}`,
-      `${path} path`,
-      `rings of ${ringSlots(this.config)} slots`,
-      `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes`,
-      `channels ${this.channelCount} of ${tableCapacity(this.config, this.channelCount)}`,
-      durability === 'sync' ? 'synced before acknowledged' : 'written, NOT synced, before acknowledged',
-    ].join(', ');
-  }
-
   async #stop(): Promise<NodeTotals> {
+    const endWaiting = this.#giveUpWaiting();
     this.#exposure.stop();
     this.#tracer.stop();
     await this.#housekeeping?.stop();
@@ -536,16 +541,35 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     await this.#feed.stop();
     await this.#meter.stop();
     try {
-      // After a failure the journal stays as it is, and the next start replays it.
+      // After a failure the logs stay as they are, and the next start replays them.
       if (this.#failure !== undefined) return this.#totals();
       const segments = this.#topology?.journalSegments ?? [];
       await this.#store.checkpoint();
-      // The registry has every group: nothing is left to replay.
-      await this.#journals?.end(segments);
+      // The rows have every group: nothing is left to replay.
+      await this.#logs?.end(segments);
+      return this.#totals();
+    } catch (error) {
+      if (!isOfDatabase(error)) throw error;
+      this.#logger.warn(
+        `${error.message}; stopped without a checkpoint: the next start replays what was acknowledged since`,
+      );
       return this.#totals();
     } finally {
-      await closeFolder(this.#folder, this.#logger);
+      endWaiting();
+      await this.#opened.close();
     }
+  }
+
+  /** A stop does not wait for a database for ever. What it has not taken was not acknowledged. Returns what ends the look. */
+  #giveUpWaiting(): () => void {
+    const begun = performance.now();
+    const timer = setInterval(() => {
+      const drains = (performance.now() - begun) / this.#drainMsMax;
+      if (drains < 1 || (this.#opened.isAnswering && drains < ANSWERING_DRAINS_MAX)) return;
+      this.#opened.abandon();
+      clearInterval(timer);
+    }, STOP_LOOK_MS);
+    return () => clearInterval(timer);
   }
 
   #totals(): NodeTotals {
@@ -557,7 +581,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     return this.#topology !== undefined && this.#failure === undefined && this.#stopping === undefined;
   }
 
-  /** Makes a change of channels. A failure of the registry stops the node, since it is not known what the file holds. */
+  /** Makes a change of channels. A failure of the registry stops the node, since it is not known what it holds. */
   async #change<T>(work: () => Promise<T>): Promise<T> {
     this.#expectRunning();
     return this.#stopIfFailed(work());
@@ -572,26 +596,23 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     try {
       return await change;
     } catch (error) {
-      if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.#failBy(error);
+      if (isOfDatabase(error) || (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED'))
+        this.#failBy(error);
       throw error;
     }
   }
 
   #failBy(error: Error): void {
+    if (this.#stopping !== undefined && isOfDatabase(error)) {
+      this.#logger.warn(`while stopping: ${error.message}`);
+      return;
+    }
     this.#failure ??= error;
     this.#reject(error);
   }
 }
 
-/** Throws CONFIG_INVALID for a certificate or key that every thread would fail with. */
-function checkTls(tls: NodeConfig['tls']): void {
-  if (tls === undefined) return;
-  try {
-    createSecureContext(tls);
-  } catch (error) {
-    throw new ClaimwireError(
-      'CONFIG_INVALID',
-      `tls: expected a PEM certificate and the key that belongs to it, got: ${(error as Error).message}`,
-    );
-  }
+/** What a database says, or that it was given up; a start finds what it has. */
+function isOfDatabase(error: unknown): error is ClaimwireError {
+  return error instanceof ClaimwireError && error.code.startsWith('STORE_');
 }

@@ -26,6 +26,7 @@ export interface ReadyLine {
   sockets: string;
   path: string;
   durability: string;
+  store: string;
   verify: string;
   /** The connection to the ledger; null without one. */
   ledger: LedgerHealth | null;

@@ -16,6 +16,7 @@ const TLS = 'TCP and TLS:';
 const WEB = 'WebSocket and WebRTC (docs/transports.md):';
 const MACHINE = 'How it uses the machine:';
 const DURABLE = 'What is on the disk:';
+const STORE = 'A database that several nodes share:';
 const LEDGER = 'The XRP Ledger (docs/ledger.md):';
 const TUNE = 'Tuning itself (docs/tuning.md):';
 const SPANS = 'Spans of OpenTelemetry (docs/watching.md):';
@@ -272,6 +273,36 @@ export const SERVER_OPTIONS = {
       'start on a damaged or missing journal with what lies before the damage; the rest is moved aside, never overwritten',
     group: DURABLE,
   },
+  store: {
+    value: 'URL',
+    description:
+      'keeps channels and claims in PostgreSQL, not in --data: postgres://USER@HOST:PORT,HOST:PORT/NAME. The password: PGPASSWORD, ~/.pgpass or a file',
+    defaultText: 'in --data',
+    group: STORE,
+  },
+  'store-password-file': {
+    value: 'FILE',
+    description: "has the database's password in its first line",
+    defaultText: 'PGPASSWORD, or ~/.pgpass',
+    group: STORE,
+  },
+  'store-unreplicated': {
+    description: 'a database without a synchronous standby will do: what is acknowledged then rests on one machine',
+    group: STORE,
+  },
+  'store-wait': {
+    value: 'S',
+    description: 'how long a start looks for the database, like 30s',
+    default: '30',
+    read: duration('s', 0, 86_400),
+    group: STORE,
+  },
+  'node-name': {
+    value: 'NAME',
+    description: 'in the database, of a-z, 0-9 and hyphen',
+    defaultText: 'kept in --data, at first a random one',
+    group: STORE,
+  },
   ledger: {
     value: 'URL',
     description:
@@ -368,6 +399,11 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     journalBlockBytes: Number(values['journal-block']),
     checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
     cutJournal: values['cut-journal'],
+    store: values.store,
+    storePasswordFile: values['store-password-file'],
+    storeUnreplicated: values['store-unreplicated'],
+    storeWaitSeconds: Math.round(values['store-wait'] / 1_000),
+    nodeName: values['node-name'],
     logger: lineLogger(
       values['log-level'],
       values['log-format'],

@@ -65,6 +65,7 @@ export function readyLine({ node, http, ledger }: ServingNode): ReadyLine {
     sockets: node.config.sockets,
     path: node.config.path,
     durability: node.config.durability,
+    store: node.stats().store,
     verify: node.config.verify,
     ledger: ledger?.health() ?? null,
   };

@@ -51,19 +51,21 @@ async function newestSample(admin: AdminClient): Promise<Sample | undefined> {
 const LABEL_COLUMNS = 13;
 
 function statsText(http: string, stats: NodeStats, sample: Sample | undefined): string {
-  const { backend, kernel, layout, verifiers, sockets, path, durability, verify, uptimeSeconds } = stats;
+  const { backend, kernel, layout, verifiers, sockets, path, durability, store, verify, uptimeSeconds } = stats;
   const of = kernel === null ? '' : ` (${kernel})`;
   const lines: [label: string, text: string][] = [
     ['node', `${http}, up ${durationText(uptimeSeconds * 1_000)}${sample?.ready === false ? ', NOT READY' : ''}`],
     ['runs', `${layout}, ${verifiers} verifying, backend ${backend}${of}, ${sockets} sockets, ${path} path`],
-    [
-      'promises',
-      `${durability === 'sync' ? 'synced' : 'written, NOT synced,'} before acknowledged; verifies ${verify}`,
-    ],
+    ['promises', `${promiseText(store, durability)} before acknowledged; verifies ${verify}`],
     ...(sample === undefined ? [] : sampleRows(sample)),
     ...counterRows(stats),
   ];
   return lines.map(([label, text]) => `${label.padEnd(LABEL_COLUMNS)}${text}\n`).join('');
+}
+
+function promiseText(store: string, durability: string): string {
+  if (store !== 'embedded') return `stored in ${store}`;
+  return durability === 'sync' ? 'synced' : 'written, NOT synced,';
 }
 
 function sampleRows(sample: Sample): [string, string][] {

@@ -34,7 +34,7 @@ class BenchParts extends ThreadParts {
 
   override openJournal(): JournalWriter {
     const files = { ...nodeFiles, fdatasyncSync: () => {} };
-    const start = { ...this.context.journal, ...nodeSystem, files };
+    const start = { ...this.context.journal!, ...nodeSystem, files };
     const journal = new JournalWriter({ ...start, groupClaimsMax: GROUP_CLAIMS_MAX });
     this.ring.publishJournalSegment(journal.segment);
     return journal;
@@ -43,5 +43,5 @@ class BenchParts extends ThreadParts {
 
 const parts = new BenchParts(workerData as ThreadContext);
 const ready = () => parentPort?.postMessage('ready');
-if (parts.context.role === 'committer') runCommitter(parts, ready);
+if (parts.context.role === 'committer') await runCommitter(parts, ready);
 else runVerifier(parts, ready);

@@ -17,6 +17,8 @@ export interface NodeStats {
   sockets: string;
   path: string;
   durability: string;
+  /** Where channels and claims are kept: `embedded` or `postgres`. */
+  store: string;
   verify: string;
   uptimeSeconds: number;
   channels: number;

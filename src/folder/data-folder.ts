@@ -19,6 +19,9 @@ import { FolderLock } from './folder-lock.ts';
 /** An unfinished registry, or unfinished side tables (registry/environment.ts). */
 const REGISTRY_DRAFT = /^(registry|side)\.[0-9a-f]{12}\.new$/;
 
+/** Kept by a node whose channels are in a database (node-folder.ts). */
+export const NODE_NAME_FILE = 'node-name';
+
 /** A data folder that this node has locked. */
 export interface OwnedFolder {
   registry: Registry;
@@ -32,14 +35,11 @@ export interface OwnedFolder {
  */
 export async function openFolder(data: string, system: System, logger = stderrLogger): Promise<OwnedFolder> {
   const { files } = system;
-  expectFolder(files, data);
-  makeFolder(files, data, data, 0o700);
-  const folder = files.realpathSync(data);
-  // If `data` is a link, the folder's own name must be durable too.
-  if (folder !== resolve(data)) makeFolder(files, folder);
-  const lock = await FolderLock.acquire(folder, system.random);
+  const { folder, lock } = await lockFolder(data, system);
   let registry: Registry | undefined;
   try {
+    if (files.existsSync(join(folder, NODE_NAME_FILE)))
+      throw folderFault(data, `one without ${NODE_NAME_FILE}: its channels are in a database, so give --store again`);
     removeDrafts(files, folder, logger);
     const directory = join(folder, 'registry');
     restoreMeta(directory, logger);
@@ -56,6 +56,23 @@ export async function openFolder(data: string, system: System, logger = stderrLo
     lock.release();
     throw error;
   }
+}
+
+/** Makes and locks a data folder. If it throws DATA_LOCKED or CONFIG_INVALID, it has changed nothing. */
+export async function lockFolder(
+  data: string,
+  { files, random }: System,
+): Promise<{ folder: string; lock: FolderLock }> {
+  expectFolder(files, data);
+  makeFolder(files, data, data, 0o700);
+  const folder = files.realpathSync(data);
+  // If `data` is a link, the folder's own name must be durable too.
+  if (folder !== resolve(data)) makeFolder(files, folder);
+  return { folder, lock: await FolderLock.acquire(folder, random) };
+}
+
+export function folderFault(data: string, message: string): ClaimwireError {
+  return new ClaimwireError('CONFIG_INVALID', `data ${data}: expected ${message}`, { setting: 'data' });
 }
 
 /**

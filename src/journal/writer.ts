@@ -14,6 +14,7 @@ import { assert, ClaimwireError } from '../errors.ts';
 import { hasCode, type JournalFiles, makeFolder, syncFolder, writeWhole } from '../system/files.ts';
 import type { Clock } from '../system/system.ts';
 import type { JournalGroup } from './group.ts';
+import type { GroupLog } from './group-log.ts';
 import { BLOCK_BYTES, groupSeed, SEGMENT_HEADER_BYTES } from './record.ts';
 import {
   assertSegment,
@@ -33,7 +34,8 @@ export interface JournalWriterOptions extends LaneStart {
   clock: Pick<Clock, 'wall'>;
 }
 
-export class JournalWriter {
+export class JournalWriter implements GroupLog {
+  readonly syncsInline = true;
   /** Bytes of the groups written, without the zeros that fill their blocks, and the number of syncs. */
   bytesWritten = 0;
   syncs = 0;

@@ -24,7 +24,7 @@ const MICROSECONDS = 1e6;
 const path = (name: string, help: string, of: string) => counter(name, help, (facts) => counted(facts, of));
 
 function info({ stats, version }: Facts): Record<string, string> {
-  const { backend, kernel, layout, sockets, path, durability, verify } = stats;
+  const { backend, kernel, layout, sockets, path, durability, store, verify } = stats;
   return {
     version,
     node: process.version,
@@ -34,6 +34,7 @@ function info({ stats, version }: Facts): Record<string, string> {
     sockets,
     path,
     durability,
+    store,
     verify,
   };
 }
@@ -306,7 +307,7 @@ const process_: Family[] = [
     name: 'claimwire_info',
     type: 'gauge',
     help: 'What the node runs with; always 1.',
-    labels: ['version', 'node', 'backend', 'kernel', 'layout', 'sockets', 'path', 'durability', 'verify'],
+    labels: ['version', 'node', 'backend', 'kernel', 'layout', 'sockets', 'path', 'durability', 'store', 'verify'],
     read: (facts) => [{ value: 1, labels: info(facts) }],
   },
   gauge('claimwire_ready', '1 while claims are taken and get on, as GET /readyz says.', ({ ready }) => Number(ready)),

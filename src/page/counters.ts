@@ -8,6 +8,7 @@ export interface Stats {
   sockets: string;
   path: string;
   durability: string;
+  store: string;
   verify: string;
   ring: { slots: number };
   counters: Readonly<Record<string, number | Readonly<Record<string, number>>>>;

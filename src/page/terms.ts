@@ -57,7 +57,7 @@ export function memoryTerms({ memory, keyTables }: Sample): Terms {
 export function runTerms({ uptimeSeconds, ring }: Sample, stats: Stats | undefined): Terms {
   const up = ['Running for', durationText(uptimeSeconds)] as const;
   if (stats === undefined) return [up];
-  const { layout, verifiers, backend, kernel, verify, sockets, path, durability } = stats;
+  const { layout, verifiers, backend, kernel, verify, sockets, path, durability, store } = stats;
   return [
     up,
     [
@@ -71,7 +71,14 @@ export function runTerms({ uptimeSeconds, ring }: Sample, stats: Stats | undefin
       `${verify === 'every' ? 'every claim' : 'the newest claims'} by ${backend}${kernel === null ? '' : ` (${kernel})`}`,
     ],
     ['Sockets', `${sockets}, the claim path is ${path}`],
-    ['Acks', durability === 'sync' ? 'after the claim is synced to disk' : 'after the claim is written, NOT synced'],
+    [
+      'Acks',
+      store !== 'embedded'
+        ? `after the claim is stored in ${store}`
+        : durability === 'sync'
+          ? 'after the claim is synced to disk'
+          : 'after the claim is written, NOT synced',
+    ],
     ['Ring', `${countText(ring.slots)} slots`],
   ];
 }

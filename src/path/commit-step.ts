@@ -4,9 +4,11 @@
  * A group is whatever was judged when the step began, up to a bound, and holds the last accepted claim of each channel. It
  * is applied only after its sync, so "committed" means durable wherever it is read. On a slow disk a lane leaves the sync
  * to another thread and fills a second group meanwhile; a claim covered by the group being synced joins that group's acks.
+ * A database's groups all go that way.
  */
 import type { Durability } from '../config.ts';
-import type { JournalWriter } from '../journal/writer.ts';
+import { assert } from '../errors.ts';
+import type { GroupLog } from '../journal/group-log.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { SettingWords } from '../ring/setting-words.ts';
 import { ApplyStep } from './apply-step.ts';
@@ -33,7 +35,7 @@ const SLOW_SYNC_US = 500;
 const OVERLAPPED_GROUPS = 64;
 
 export interface CommitStepOptions extends StageStepOptions {
-  journal: JournalWriter;
+  journal: GroupLog;
   clock: StageClock;
   /** With `os` a claim is acknowledged once written: it survives the end of the process, not a loss of power. */
   durability: Durability;
@@ -52,7 +54,8 @@ export class CommitStep {
   isEnding = false;
   readonly #stage: StageStep;
   readonly #apply: ApplyStep;
-  readonly #journal: JournalWriter;
+  readonly #journal: GroupLog;
+  readonly #syncsInline: boolean;
   readonly #counters: Counters;
   readonly #clock: StageClock;
   readonly #durability: Durability;
@@ -74,6 +77,11 @@ export class CommitStep {
     this.#stage = new StageStep(options);
     this.#apply = new ApplyStep(options);
     this.#journal = options.journal;
+    this.#syncsInline = options.journal.syncsInline;
+    assert(
+      this.#syncsInline || (options.onSynced !== undefined && options.durability === 'sync'),
+      'a log that syncs beside this thread says when it has, and is never done without',
+    );
     this.#counters = options.counters;
     this.#clock = options.clock;
     this.#durability = options.durability;
@@ -148,7 +156,7 @@ export class CommitStep {
     this.#clock.lap(STAGE.write);
     this.#measures?.written(group);
     if (this.#durability === 'os') this.#journal.skipSync();
-    else if (this.#overlaps > 0 && !this.isHolding) {
+    else if (!this.#syncsInline || (this.#overlaps > 0 && !this.isHolding)) {
       this.#overlaps--;
       this.#isSyncing = true;
       this.#clock.syncBegins();

@@ -39,9 +39,12 @@ const CHECKPOINT_ROWS = 8_192;
 
 type BeforeRaise = (ledgerChannelId: Uint8Array, committed: bigint, to: bigint) => Promise<void>;
 
+/** What it writes rows to; the LMDB registry by position, a database by the channel's handle. */
+export type RowStore = Pick<RegistryStore, 'replace'>;
+
 export class ChannelStore {
   readonly #table: ChannelTable;
-  readonly #registry: RegistryStore;
+  readonly #registry: RowStore;
   readonly #leases: Leases;
   /** Resolves once every group that was open at the call is committed. */
   readonly #fence: () => Promise<void>;
@@ -59,7 +62,7 @@ export class ChannelStore {
 
   constructor(
     table: ChannelTable,
-    registry: RegistryStore,
+    registry: RowStore,
     fence: () => Promise<void>,
     beforeRaise: BeforeRaise = async () => {},
   ) {

@@ -5,11 +5,12 @@
  * A write locks its node's row, compares fences, is under way for as long as `underWay` says, takes effect, and is answered.
  * As with a server, a write that is under way takes effect although its caller has been killed or has closed its handle.
  */
-import { ROW, ROW_BYTES, rowFault, STATE_REMOVED, stateOf } from '../channel/row.ts';
+import { ROW, ROW_BYTES, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
-import { SIDE_LIMITS, type SideChange } from '../registry/side-tables.ts';
+import type { SideChange } from '../registry/side-tables.ts';
 import type { ClaimDatabase, ClusterPulse, ClusterState, Fence, StoredGroup } from './claim-database.ts';
 import { MemoryTables, type NodeRow } from './memory-tables.ts';
+import * as rules from './rules.ts';
 
 /** Names of calls that write. */
 export type WriteCall =
@@ -34,7 +35,6 @@ export interface MemoryDatabaseOptions {
   cut?: (call: WriteCall) => 'before' | 'after' | undefined;
 }
 
-const NODE_NAME = /^[a-z0-9-]{1,64}$/;
 /** Rows in a block of `readChannels`. */
 const BLOCK_ROWS = 1_024;
 
@@ -49,22 +49,21 @@ export class MemoryDatabase implements ClaimDatabase {
     this.#tables = tables;
     this.#options = options;
     this.#closed = new Promise((_, reject) => {
-      this.#close = () => reject(closed());
+      this.#close = () => reject(rules.closed());
     });
     this.#closed.catch(() => {});
   }
 
-  enter(name: string): Promise<Fence> {
-    return this.#write('enter', { alone: [name] }, () => {
-      expectName(name);
-      return () => {
-        const node = this.#tables.enter(name);
-        return { node: name, epoch: node.epoch, holding: node.holding };
-      };
+  async enter(name: string): Promise<Fence> {
+    rules.expectNode(name);
+    return this.#write('enter', { alone: [name] }, () => () => {
+      const { epoch, holding } = this.#tables.enter(name);
+      return { node: name, epoch, holding };
     });
   }
 
-  append(fence: Fence, lane: number, group: number, records: Uint8Array): Promise<void> {
+  async append(fence: Fence, lane: number, group: number, records: Uint8Array): Promise<void> {
+    rules.expectGroup(lane, group, records);
     const copy = records.slice();
     return this.#guarded('append', fence, () => {
       assert(Buffer.compare(copy, records) === 0, 'the records of a group are left alone until it is stored');
@@ -72,15 +71,16 @@ export class MemoryDatabase implements ClaimDatabase {
     });
   }
 
-  replaceChannels(fence: Fence, rows: Uint8Array): Promise<void> {
+  async replaceChannels(fence: Fence, rows: Uint8Array): Promise<void> {
+    rules.expectRows(rows);
     const copy = rows.slice();
-    for (const row of packed(copy)) assert(rowFault(row) === undefined, `sound rows, got one with ${rowFault(row)}`);
     return this.#guarded('replaceChannels', fence, () => {
       for (const row of packed(copy)) this.#tables.putChannel(row);
     });
   }
 
-  readChannels(shards: readonly number[], visit: (rows: Uint8Array) => void): Promise<number> {
+  async readChannels(shards: readonly number[], visit: (rows: Uint8Array) => void): Promise<number> {
+    rules.expectShards(shards);
     return this.#read(() => {
       const rows = this.#present(shards);
       for (let start = 0; start < rows.length; start += BLOCK_ROWS)
@@ -89,11 +89,13 @@ export class MemoryDatabase implements ClaimDatabase {
     });
   }
 
-  countChannels(shards: readonly number[]): Promise<number> {
+  async countChannels(shards: readonly number[]): Promise<number> {
+    rules.expectShards(shards);
     return this.#read(() => this.#present(shards).length);
   }
 
-  readGroups(node: string, visit: (group: StoredGroup) => void): Promise<number> {
+  async readGroups(node: string, visit: (group: StoredGroup) => void): Promise<number> {
+    rules.expectNode(node);
     return this.#read(() => {
       const groups = this.#tables.groupsOf(node);
       for (const group of groups) visit({ ...group, records: group.records.slice() });
@@ -101,7 +103,8 @@ export class MemoryDatabase implements ClaimDatabase {
     });
   }
 
-  dropGroups(fence: Fence, below: readonly number[]): Promise<void> {
+  async dropGroups(fence: Fence, below: readonly number[]): Promise<void> {
+    rules.expectBounds(below);
     const bounds = [...below];
     return this.#guarded('dropGroups', fence, () => {
       const isSource = this.#tables.shards.some(({ source }) => source === fence.node);
@@ -111,7 +114,8 @@ export class MemoryDatabase implements ClaimDatabase {
     });
   }
 
-  readSides(node: string, visit: (table: string, key: Uint8Array, value: Uint8Array) => void): Promise<number> {
+  async readSides(node: string, visit: (table: string, key: Uint8Array, value: Uint8Array) => void): Promise<number> {
+    rules.expectNode(node);
     return this.#read(() => {
       const entries = this.#tables.sidesOf(node);
       for (const { table, key, value } of entries) visit(table, key.slice(), value.slice());
@@ -119,19 +123,15 @@ export class MemoryDatabase implements ClaimDatabase {
     });
   }
 
-  commitSides(fence: Fence, changes: readonly SideChange[]): Promise<void> {
+  async commitSides(fence: Fence, changes: readonly SideChange[]): Promise<void> {
+    rules.expectChanges(changes);
     const copies = changes.map(({ table, key, value }) => ({ table, key: key.slice(), value: value?.slice() }));
-    for (const { table, key, value } of copies)
-      assert(
-        table.length <= SIDE_LIMITS.tableNameMax &&
-          key.length <= SIDE_LIMITS.keyBytesMax &&
-          (value?.length ?? 0) <= SIDE_LIMITS.valueBytesMax,
-        'an entry is within the limits of side tables',
-      );
     return this.#guarded('commitSides', fence, () => this.#tables.putSides(fence.node, copies));
   }
 
-  beat(fence: Fence, places: readonly string[], leaving: boolean): Promise<void> {
+  async beat(fence: Fence, places: readonly string[], leaving: boolean): Promise<void> {
+    rules.expectFence({ ...fence, holding: 0 });
+    rules.expectPlaces(places);
     return this.#write('beat', { shared: [fence.node] }, () => {
       const node = this.#expectEpoch(fence);
       return () => this.#tables.beat(node, [...places], leaving);
@@ -150,10 +150,16 @@ export class MemoryDatabase implements ClaimDatabase {
     }));
   }
 
-  takeOver(by: Fence, dead: { node: string; epoch: number }, to: ReadonlyMap<number, string>): Promise<boolean> {
+  async takeOver(by: Fence, dead: { node: string; epoch: number }, to: ReadonlyMap<number, string>): Promise<boolean> {
+    rules.expectFence(by);
+    rules.expectFence({ ...dead, holding: 0 });
+    rules.expectShards(to.keys());
+    for (const name of to.values()) rules.expectNode(name);
     const holders = new Map(to);
+    const change = Symbol('takeOver');
     const members = [by.node, ...holders.values()].filter((name) => name !== dead.node);
     return this.#write('takeOver', { shared: members, alone: [dead.node] }, () => {
+      if (this.#tables.nodes.get(dead.node)?.change === change) return () => true;
       this.#expectFence(by);
       const isStill = this.#tables.nodes.get(dead.node)?.epoch === dead.epoch;
       const held = this.#tables.shardsOf(dead.node);
@@ -162,42 +168,50 @@ export class MemoryDatabase implements ClaimDatabase {
       if (!isStill || !isWhole || !areMembers) return () => false;
       return () => {
         this.#tables.takeOver(dead.node, holders);
+        this.#tables.nodes.get(dead.node)!.change = change;
         return true;
       };
     });
   }
 
-  handOver(fence: Fence, shards: readonly number[], to: string): Promise<Fence> {
+  async handOver(fence: Fence, shards: readonly number[], to: string): Promise<Fence> {
+    rules.expectFence(fence);
+    rules.expectShards(shards);
+    rules.expectNode(to);
     const given = [...shards];
     const next = { ...fence, holding: fence.holding + given.length };
+    const change = Symbol('handOver');
     return this.#write('handOver', { shared: [to], alone: [fence.node] }, () => {
-      const { holding } = this.#expectEpoch(fence);
-      // The answer of an earlier try was lost, and nobody else can have changed it: a node's calls come one at a time.
-      if (given.length > 0 && holding === next.holding) return () => next;
+      // The answer of an earlier try was lost.
+      if (this.#tables.nodes.get(fence.node)?.change === change) return () => next;
       this.#expectFence(fence);
-      if (!this.#isOther(to, fence.node)) throw invalid(`expected another member to hand shards to, got ${to}`);
+      if (!this.#isOther(to, fence.node)) throw rules.invalid(`expected another member to hand shards to, got ${to}`);
       for (const shard of given) {
         const { node, source } = this.#tables.shards[shard] ?? { node: undefined, source: undefined };
         if (node !== fence.node || source !== undefined)
-          throw invalid(`expected a shard that ${fence.node} holds and has folded, got ${shard}`);
+          throw rules.invalid(`expected a shard that ${fence.node} holds and has folded, got ${shard}`);
       }
       return () => {
         this.#tables.handOver(given, fence.node, to);
+        this.#tables.nodes.get(fence.node)!.change = change;
         return next;
       };
     });
   }
 
-  folded(fence: Fence, shards: readonly number[]): Promise<void> {
+  async folded(fence: Fence, shards: readonly number[]): Promise<void> {
+    rules.expectShards(shards);
     const done = [...shards];
     return this.#guarded('folded', fence, () => this.#tables.fold(done, fence.node));
   }
 
-  leave(fence: Fence): Promise<void> {
+  async leave(fence: Fence): Promise<void> {
+    rules.expectFence(fence);
     return this.#write('leave', { alone: [fence.node] }, () => {
       const node = this.#expectFence(fence);
       const held = this.#tables.shardsOf(fence.node).length;
-      if (held > 0) throw invalid(`expected a node without shards to leave, got ${fence.node}, which holds ${held}`);
+      if (held > 0)
+        throw rules.invalid(`expected a node without shards to leave, got ${fence.node}, which holds ${held}`);
       return () => this.#tables.leave(node);
     });
   }
@@ -218,17 +232,18 @@ export class MemoryDatabase implements ClaimDatabase {
   #expectEpoch({ node: name, epoch }: Fence): NodeRow {
     const node = this.#tables.nodes.get(name);
     if (node?.epoch === epoch) return node;
-    throw fenced(name, `expected epoch ${epoch} of the node in the database, got ${node?.epoch ?? 'none'}`);
+    throw rules.fenced(name, `expected epoch ${epoch} of the node in the database, got ${node?.epoch ?? 'none'}`);
   }
 
   #expectFence(fence: Fence): NodeRow {
     const node = this.#expectEpoch(fence);
     if (node.holding === fence.holding) return node;
-    throw fenced(fence.node, `expected ${fence.holding} shards given away, got ${node.holding}`);
+    throw rules.fenced(fence.node, `expected ${fence.holding} shards given away, got ${node.holding}`);
   }
 
   /** A write that only the fence allows. */
-  #guarded(call: WriteCall, fence: Fence, effect: () => void): Promise<void> {
+  async #guarded(call: WriteCall, fence: Fence, effect: () => void): Promise<void> {
+    rules.expectFence(fence);
     return this.#write(call, { shared: [fence.node] }, () => {
       this.#expectFence(fence);
       return effect;
@@ -244,7 +259,7 @@ export class MemoryDatabase implements ClaimDatabase {
     locks: { shared?: readonly string[]; alone?: readonly string[] },
     begin: () => () => T,
   ): Promise<T> {
-    if (this.#isClosed) throw closed();
+    if (this.#isClosed) throw rules.closed();
     const { underWay, cut } = this.#options;
     for (;;) {
       const attempt = (async () => {
@@ -268,36 +283,16 @@ export class MemoryDatabase implements ClaimDatabase {
 
   /** What is in the tables is replicated: a write takes effect when it is. */
   async #read<T>(look: () => T): Promise<T> {
-    if (this.#isClosed) throw closed();
+    if (this.#isClosed) throw rules.closed();
     await Promise.resolve();
     return look();
   }
 }
 
 function* packed(rows: Uint8Array): Iterable<Uint8Array> {
-  assert(rows.length % ROW_BYTES === 0, `rows are ${ROW_BYTES} bytes each, got ${rows.length}`);
   for (let start = 0; start < rows.length; start += ROW_BYTES) yield rows.subarray(start, start + ROW_BYTES);
-}
-
-function expectName(name: string): void {
-  if (!NODE_NAME.test(name)) throw invalid(`expected a node name of 1 to 64 of a-z, 0-9 and hyphen, got ${name}`);
-}
-
-function invalid(message: string): ClaimwireError {
-  return new ClaimwireError('INPUT_INVALID', `store: ${message}`);
-}
-
-function fenced(node: string, message: string): ClaimwireError {
-  return new ClaimwireError(
-    'STORE_FENCED',
-    `store: ${message}; another node took ${node}'s shards, or it was started twice`,
-  );
 }
 
 function unreplicated(): ClaimwireError {
   return new ClaimwireError('STORE_UNREPLICATED', 'store: expected a synchronous standby, got none');
-}
-
-function closed(): ClaimwireError {
-  return new ClaimwireError('STORE_FAILED', 'store: expected an open database, got one that was closed');
 }

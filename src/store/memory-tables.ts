@@ -9,7 +9,8 @@ import { RowLocks } from './row-locks.ts';
 export interface NodeRow extends Member {
   holding: number;
   isMember: boolean;
-  places: readonly string[];
+  /** The last takeover or handover of it, so that one whose answer was lost is known again. */
+  change?: symbol;
 }
 
 interface SideEntry {

@@ -1,42 +1,99 @@
-/** The commit thread (`pipeline`) commits judged claims and writes their acks into the ack ring. It blocks when idle. */
+/**
+ * The commit thread (`pipeline`) commits judged claims and writes their acks into the ack ring. It blocks when idle, unless
+ * its groups go to a database, whose answers the event loop brings.
+ */
+import type { GroupLog } from '../journal/group-log.ts';
 import { AckRingWriter } from '../path/ack-step.ts';
+import type { CommitStep } from '../path/commit-step.ts';
 import { PHASE_DRAINED, PHASE_DRAINING } from '../ring/control-words.ts';
 import { Idle } from '../ring/doorbell.ts';
 import type { ThreadReady } from './context.ts';
 import type { ThreadParts } from './parts.ts';
 
-export function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) => void): void {
-  const { control, ring, stages } = parts;
-  const journal = parts.openJournal();
-  const acks = new AckRingWriter(parts.arena, parts.ackRing, parts.counters);
-  const commit = parts.commitStep(journal, acks);
-  const idle = new Idle(ring.committerDoorbell, parts.idle);
-  const isOver = () => control.phase >= PHASE_DRAINING && (ring.depth === 0 || control.isAbandoned);
-  const hasWork = () => commit.hasWork() || control.fenceAsked !== ring.fencePassed || isOver();
-  ready({});
-  while (!isOver()) {
+/** The steps behind the verdicts, a turn at a time. */
+class CommitTurn {
+  readonly commit: CommitStep;
+  readonly #parts: ThreadParts;
+  readonly #journal: GroupLog;
+  readonly #acks: AckRingWriter;
+
+  constructor(parts: ThreadParts, journal: GroupLog) {
+    this.#parts = parts;
+    this.#journal = journal;
+    this.#acks = new AckRingWriter(parts.arena, parts.ackRing, parts.counters);
+    const onSynced = journal.syncsInline ? undefined : () => parts.ring.committerDoorbell.ring();
+    this.commit = parts.commitStep(journal, this.#acks, undefined, onSynced);
+  }
+
+  get isOver(): boolean {
+    const { control, ring } = this.#parts;
+    return control.phase >= PHASE_DRAINING && (ring.depth === 0 || control.isAbandoned);
+  }
+
+  /** Whether a turn would do something now; a fence is passed once no group is under way. */
+  hasWork(): boolean {
+    const { control, ring } = this.#parts;
+    if (this.commit.hasWork() || this.isOver) return true;
+    return control.fenceAsked !== ring.fencePassed && !this.#journal.isSyncing;
+  }
+
+  /** Whether it did something. */
+  step(now: number): boolean {
+    const { control, ring, stages } = this.#parts;
+    const { commit } = this;
     commit.isEnding = control.phase >= PHASE_DRAINING;
     // A group that waits for more claims is open between two steps: it is written before a fence is passed.
     commit.isHolding = control.fenceAsked !== ring.fencePassed;
     if (commit.isHolding && commit.isIdle) {
-      passFence(parts);
+      passFence(this.#parts);
       commit.isHolding = false;
     }
     stages.start();
-    const now = parts.now();
-    if (commit.step(now) > 0) {
-      acks.publish();
-      ring.publishJournalSegment(journal.segment);
-      ring.netDoorbell.ring();
-      idle.reset();
-    } else {
-      idle.wait(hasWork, commit.waitMs(now) || undefined);
-    }
+    if (commit.step(now) === 0) return false;
+    this.#acks.publish();
+    ring.publishJournalSegment(this.#journal.segment);
+    ring.netDoorbell.ring();
+    return true;
   }
+}
+
+export async function runCommitter(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
+  const { control, ring } = parts;
+  const journal = await parts.openLog();
+  const turn = new CommitTurn(parts, journal);
+  ready({});
+  if (journal.syncsInline) runBlocking(parts, turn);
+  else await runBesideDatabase(parts, turn);
   passFence(parts);
   journal.close();
   control.advanceTo(PHASE_DRAINED);
   ring.ringAll();
+}
+
+function runBlocking(parts: ThreadParts, turn: CommitTurn): void {
+  const idle = new Idle(parts.ring.committerDoorbell, parts.idle);
+  const hasWork = () => turn.hasWork();
+  while (!turn.isOver) {
+    const now = parts.now();
+    if (turn.step(now)) idle.reset();
+    else idle.wait(hasWork, turn.commit.waitMs(now) || undefined);
+  }
+}
+
+async function runBesideDatabase(parts: ThreadParts, turn: CommitTurn): Promise<void> {
+  const doorbell = parts.ring.committerDoorbell;
+  const hasWork = () => turn.hasWork();
+  while (!turn.isOver) {
+    const now = parts.now();
+    const hasWorked = turn.step(now);
+    // Answers of the database come between two turns.
+    await new Promise(setImmediate);
+    if (hasWorked) continue;
+    const waitMs = turn.commit.waitMs(now);
+    const timer = waitMs === 0 ? undefined : setTimeout(() => doorbell.ring(), waitMs);
+    await doorbell.sleepAsync(hasWork);
+    clearTimeout(timer);
+  }
 }
 
 /** Called between two groups: tells the main thread so, if it asked. */

@@ -2,9 +2,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Durability, PathKind, SocketKind, VerifyPolicy } from '../config.ts';
 import type { HostPort } from '../host-port.ts';
-import type { LaneStart } from '../journal/segment.ts';
 import type { ArenaShape } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/doorbell.ts';
+import type { LogStart } from '../store/store.ts';
 import type { TcpLimits } from '../transport/tcp-options.ts';
 import type { BackendName } from '../verify/backend.ts';
 import type { KernelStart } from '../verify/kernel.ts';
@@ -32,7 +32,8 @@ export interface ThreadSettings {
   measuring: boolean;
 }
 
-export interface ThreadContext extends ThreadSettings {
+/** With where its groups go. */
+export interface ThreadContext extends ThreadSettings, LogStart {
   role: ThreadRole;
   memory: WebAssembly.Memory;
   shape: ArenaShape;
@@ -50,7 +51,6 @@ export interface ThreadContext extends ThreadSettings {
   webPort?: MessagePort | undefined;
   /** Where claims are received. Threads after the first share the first one's address. */
   udp: HostPort & { isShared: boolean };
-  journal: LaneStart;
 }
 
 /** Sent when the thread begins its work. One that has sockets says where they are bound. */

@@ -3,10 +3,10 @@
  * clock, and notices when claims are stuck. Main thread.
  */
 import { isDiskFull } from '../errors.ts';
-import type { Journals } from '../journal/lane-journals.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import { RuleClock } from '../path/rule-clock.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
+import type { ClaimLogs } from '../store/store.ts';
 import type { Clock } from '../system/system.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { Topology } from './topology.ts';
@@ -19,7 +19,7 @@ const STALL_MS = 5_000;
 
 export interface HousekeepingOptions {
   store: ChannelStore;
-  journals: Journals;
+  logs: Pick<ClaimLogs, 'prepare' | 'hasGrown' | 'release'>;
   topology: Topology;
   checkpointSeconds: number;
   clock: Clock;
@@ -94,18 +94,18 @@ export class Housekeeping {
 
   /** Prepares the next journal segments; checkpoints when it is due, so that old segments can be released. */
   async #makeRoom(): Promise<void> {
-    const { store, journals, topology, checkpointSeconds, clock } = this.#options;
+    const { store, logs, topology, checkpointSeconds, clock } = this.#options;
     // Read before the checkpoint: the table already has the groups of older segments.
     const segments = topology.journalSegments;
     const isDue = clock.monotonic() - this.#checkpointedAt >= checkpointSeconds * 1_000;
     // Segments come first, so that the writers need not make them; on a full disk old ones must be released first.
     const isFull = this.#retryAt !== undefined;
-    if (!isFull) await journals.prepare(segments);
-    if (isDue || isFull || journals.hasGrown(segments)) {
+    if (!isFull) await logs.prepare(segments);
+    if (isDue || isFull || logs.hasGrown(segments)) {
       await store.checkpoint();
-      await journals.release(segments);
+      await logs.release(segments);
       this.#checkpointedAt = clock.monotonic();
     }
-    if (isFull) await journals.prepare(segments);
+    if (isFull) await logs.prepare(segments);
   }
 }

@@ -5,7 +5,7 @@
  * work, and the loop brings more between two groups. Acks need no ack ring. Batches form by themselves while a lane
  * verifies: waiting 300 or 1,000 µs before a read made no difference, neither near the limit nor on a slow disk.
  */
-import type { JournalWriter } from '../journal/writer.ts';
+import type { GroupLog } from '../journal/group-log.ts';
 import type { AckSender } from '../path/ack-sender.ts';
 import type { CommitStep } from '../path/commit-step.ts';
 import type { ReceiveStep } from '../path/receive-step.ts';
@@ -20,6 +20,8 @@ import { warmUp } from './warm-up.ts';
 
 /** Milliseconds. With a slow backend verifying stops after this, so that what was judged is committed. */
 const VERIFY_MS_MAX = 2;
+/** Milliseconds between two looks whether a database has answered, while a fence or the end waits for it. */
+const LOOK_MS = 1;
 /** libuv's pool has four threads, of which the main thread's files and the registry need one: more lanes would wait. */
 const OVERLAP_LANES_MAX = 3;
 
@@ -27,21 +29,21 @@ const OVERLAP_LANES_MAX = 3;
 export class LaneTurn implements Turn {
   readonly receive: ReceiveStep;
   readonly commit: CommitStep;
-  readonly journal: JournalWriter;
+  readonly journal: GroupLog;
   readonly #parts: ThreadParts;
   readonly #sockets: TurnSockets;
   readonly #sender: AckSender;
   readonly #verify: VerifyStep;
 
   /** @param onSynced called when a sync beside this thread has ended and a turn is due */
-  constructor(parts: ThreadParts, sockets: TurnSockets, onSynced: () => void) {
+  constructor(parts: ThreadParts, sockets: TurnSockets, onSynced: () => void, journal: GroupLog = parts.openJournal()) {
     const { receive, sender } = parts.receiveStep(sockets.transports);
-    const mayOverlap = parts.arena.plan.shape.rings <= OVERLAP_LANES_MAX;
+    const mayOverlap = !journal.syncsInline || parts.arena.plan.shape.rings <= OVERLAP_LANES_MAX;
     this.#parts = parts;
     this.#sockets = sockets;
     this.#sender = sender;
     this.receive = receive;
-    this.journal = parts.openJournal();
+    this.journal = journal;
     this.#verify = parts.verifyStep();
     this.commit = parts.commitStep(this.journal, sender, receive.path, mayOverlap ? onSynced : undefined);
   }
@@ -60,6 +62,7 @@ export class LaneTurn implements Turn {
     this.#sender.flush();
     this.#parts.measures?.answered(0);
     stages.lap(STAGE.send);
+    this.#sockets.hasTimes = this.receive.isMeasuring;
     this.#sockets.afterTurn();
     commit.isHolding = false;
     return commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received;
@@ -80,11 +83,18 @@ export class LaneTurn implements Turn {
   }
 }
 
+/** The event loop brings the ends of syncs beside this thread, and packets that were sent. */
+function otherEvents({ syncsInline }: GroupLog): Promise<void> {
+  // A database takes long: its answer schedules a turn by itself.
+  return new Promise((resolve) => (syncsInline ? setImmediate(resolve) : setTimeout(resolve, LOOK_MS)));
+}
+
 export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
   const { control, ring } = parts;
   warmUp(parts);
   const sockets = await parts.openSockets();
-  const lane = new LaneTurn(parts, sockets, () => loop.schedule());
+  const journal = await parts.openLog();
+  const lane = new LaneTurn(parts, sockets, () => loop.schedule(), journal);
   const loop = new TurnLoop(parts, lane);
   sockets.startReceiving(lane.receive, loop.schedule);
   ready(sockets.bound);
@@ -93,17 +103,17 @@ export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) 
     await ring.netDoorbell.sleepAsync(() => control.fenceAsked !== ring.fencePassed || control.phase >= PHASE_STOPPING);
     loop.wakeUp();
     // The fence waits for the group being synced, or it was asked for after this turn looked.
-    if (control.fenceAsked !== ring.fencePassed) await new Promise(setImmediate);
+    if (control.fenceAsked !== ring.fencePassed) await otherEvents(journal);
   }
   sockets.stopReceiving();
   do {
     loop.wakeUp();
-    // The event loop brings the ends of syncs beside this thread, and packets that were sent.
-    await new Promise(setImmediate);
+    await otherEvents(journal);
   } while (lane.isBusy && !control.isAbandoned);
-  while (lane.journal.isSyncing) await new Promise(setImmediate);
+  // A disk is always waited for; a database that does not answer is given up.
+  while (journal.isSyncing && (journal.syncsInline || !control.isAbandoned)) await otherEvents(journal);
   loop.end();
   passFence(parts);
-  lane.journal.close();
+  journal.close();
   await sockets.close();
 }

@@ -3,6 +3,8 @@
  * numbers come from the machine, or from a simulator.
  */
 import { ChannelTable } from '../channel/table.ts';
+import { assert } from '../errors.ts';
+import type { GroupLog } from '../journal/group-log.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { AckSender, type AnswerSink } from '../path/ack-sender.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
@@ -20,6 +22,9 @@ import { Counters } from '../ring/counters.ts';
 import type { IdleStrategy } from '../ring/doorbell.ts';
 import { GrownRows } from '../ring/grown-rows.ts';
 import { SettingWords } from '../ring/setting-words.ts';
+import { DatabaseLog } from '../store/database-log.ts';
+import { HeldFence } from '../store/held-fence.ts';
+import { openDatabase } from '../store/open-database.ts';
 import type { JournalFiles } from '../system/files.ts';
 import { type Clock, nodeSystem, type System } from '../system/system.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -35,6 +40,8 @@ export interface ThreadSystem {
   files: JournalFiles;
   clock: Pick<Clock, 'wall' | 'monotonic'>;
   random: System['random'];
+  /** Opens the store's database, where groups go to one. */
+  openDatabase?: typeof openDatabase;
 }
 
 export class ThreadParts {
@@ -103,9 +110,19 @@ export class ThreadParts {
     };
   }
 
+  /** Where this thread's groups go. A database is connected to before the thread is ready. */
+  async openLog(): Promise<GroupLog> {
+    const { database: start, ring } = this.context;
+    if (start === undefined) return this.openJournal();
+    const open = this.system.openDatabase ?? openDatabase;
+    return new DatabaseLog(await open(start.address), new HeldFence(start.fence), ring);
+  }
+
   openJournal(): JournalWriter {
+    const { journal: start } = this.context;
+    assert(start !== undefined, 'a node without a database has journals');
     const journal = new JournalWriter({
-      ...this.context.journal,
+      ...start,
       ...this.system,
       groupClaimsMax: GROUP_CLAIMS_MAX,
     });
@@ -114,7 +131,7 @@ export class ThreadParts {
   }
 
   /** @param onSynced given where syncs may run beside this thread, see CommitStep */
-  commitStep(journal: JournalWriter, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
+  commitStep(journal: GroupLog, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
     const { arena, ring, table, counters, stages: clock, measures, settings } = this;
     const grown = new GrownRows(arena, this.context.ring);
     const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced, measures, settings };

@@ -3,10 +3,10 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { LayoutName } from '../config.ts';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
-import type { LaneStart } from '../journal/segment.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../ring/control-words.ts';
+import type { LogStart } from '../store/store.ts';
 import { LocalCalls } from '../transport/local-calls.ts';
 import type { KernelStart } from '../verify/kernel.ts';
 import type { TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
@@ -21,8 +21,8 @@ export interface TopologyOptions {
   onControlPort: (port: MessagePort) => void;
   /** Called with the main thread's end of each thread's port for the web process, in the order of rings. */
   onWebPort?: ((port: MessagePort) => void) | undefined;
-  /** Where each ring's claims are journaled. */
-  journals: readonly LaneStart[];
+  /** Where each ring's groups go. */
+  logs: readonly LogStart[];
   /** The longest wait for claims in flight when stopping, milliseconds. */
   drainMsMax: number;
   /** Called once when a thread ended that should not have: the node cannot continue. */
@@ -113,7 +113,7 @@ export class Topology {
     return this.#failure;
   }
 
-  /** The segment each ring's committer writes to: every group of older ones is in the channel table. */
+  /** The segment of each ring's log: every group of older ones is in the channel table. */
   get journalSegments(): number[] {
     return this.rings.map((ring) => ring.journalSegment);
   }
@@ -179,7 +179,7 @@ export class Topology {
       controlPort: port2,
       localPort: isFirst ? this.#localPort : undefined,
       webPort,
-      journal: this.#options.journals[ring]!,
+      ...this.#options.logs[ring],
     };
     const worker = new Worker(new URL('./boot.js', import.meta.url), {
       workerData: context,
@@ -238,8 +238,11 @@ export class Topology {
   }
 }
 
+/** What a shared store says keeps its code, since an operator acts by it. */
 function threadFailed(role: ThreadRole, cause: Error): ClaimwireError {
-  return new ClaimwireError('NODE_FAILED', `${role} thread: ${cause.message}`, {}, { cause });
+  const { code } = cause as { code?: string };
+  const known = ERROR_CODES.find((name) => name === code && name.startsWith('STORE_'));
+  return new ClaimwireError(known ?? 'NODE_FAILED', `${role} thread: ${cause.message}`, {}, { cause });
 }
 
 /** @param error with `flag` where an address other than UDP's could not be bound */

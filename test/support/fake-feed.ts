@@ -74,6 +74,7 @@ const STATS = {
   sockets: 'native',
   path: 'native',
   durability: 'sync',
+  store: 'embedded',
   verify: 'every',
   uptimeSeconds: 11_520,
   channels: 3,

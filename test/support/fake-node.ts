@@ -124,6 +124,7 @@ class FakeNode implements NodeControl {
       sockets: 'dgram',
       path: 'portable',
       durability: 'sync',
+      store: 'embedded',
       verify: 'every',
       verifiers: 1,
       uptimeSeconds: 1,

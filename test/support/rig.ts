@@ -8,6 +8,7 @@ import { ACK_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layo
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import type { PathKind } from '../../src/config.ts';
+import type { GroupLog } from '../../src/journal/group-log.ts';
 import { recoverJournal } from '../../src/journal/walk.ts';
 import { JournalWriter } from '../../src/journal/writer.ts';
 import { AckSender } from '../../src/path/ack-sender.ts';
@@ -83,6 +84,8 @@ export interface RigOptions {
   durability?: 'sync' | 'os';
   /** Which syncs run beside the thread until the test ends them (`files.endSync`): each, or those of a slow disk. */
   isOverlapping?: boolean | 'when slow';
+  /** Takes the groups in place of the journal. */
+  log?: GroupLog;
   /** What handles plain claims: the steps alone, or C with them. */
   path?: PathKind;
   /** Where the duplicate filter looks, and how the limiter hashes. */
@@ -162,7 +165,7 @@ export class Rig {
       arena,
       ring,
       table,
-      journal,
+      journal: options.log ?? journal,
       answers: ackWriter,
       counters,
       clock: new StageClock(counters, this.clock),
@@ -170,7 +173,7 @@ export class Rig {
       path: this.path,
       measures,
       settings,
-      onSynced: options.isOverlapping ? () => {} : undefined,
+      onSynced: options.isOverlapping || options.log ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });
     this.ackStep = new AckStep(arena, this.ackRing, this.sender, measures);

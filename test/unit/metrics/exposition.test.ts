@@ -56,6 +56,7 @@ const stats = {
   sockets: 'native',
   path: 'native',
   durability: 'sync',
+  store: 'embedded',
   verify: 'every',
   uptimeSeconds: 12.5,
   channels: 3,
@@ -134,7 +135,7 @@ test.each(['prometheus', 'openmetrics'] as const)(
     expect(text).toContain(`# TYPE process_cpu_seconds${isOpen ? '' : '_total'} counter\n`);
     expect(text).toContain('\nprocess_cpu_seconds_total ');
     expect(lines(text, 'claimwire_info')).toEqual([
-      `claimwire_info{version="1.2.3",node="${process.version}",backend="native",kernel="avx2",layout="lanes",sockets="native",path="native",durability="sync",verify="every"} 1`,
+      `claimwire_info{version="1.2.3",node="${process.version}",backend="native",kernel="avx2",layout="lanes",sockets="native",path="native",durability="sync",store="embedded",verify="every"} 1`,
     ]);
     expect(lines(text, 'claimwire_ack_seconds_bucket').slice(0, 3)).toEqual([
       'claimwire_ack_seconds_bucket{le="0.00005"} 0',

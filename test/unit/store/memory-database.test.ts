@@ -7,6 +7,7 @@ import { packedRows } from '../../../src/channel/row.ts';
 import { SHARDS, type StoredGroup } from '../../../src/store/claim-database.ts';
 import { MemoryDatabase, type WriteCall } from '../../../src/store/memory-database.ts';
 import { MemoryTables } from '../../../src/store/memory-tables.ts';
+import { claimDatabaseContract, type DatabaseRig } from '../../support/claim-database-contract.ts';
 
 const ALL = Array.from({ length: SHARDS }, (_, shard) => shard);
 const RECORDS = new Uint8Array(96).fill(7);
@@ -114,6 +115,13 @@ describe('an answer that is lost', () => {
     expect(await groupsOf(survivor, 'one')).toEqual([1]);
   });
 
+  test('of a takeover is known again: who took over is told so', async () => {
+    const tables = new MemoryTables();
+    const database = cutting(tables, ['after'], 'takeOver');
+    const [one, two] = [await database.enter('one'), await database.enter('two')];
+    expect(await database.takeOver(two, one, holders('two'))).toBe(true);
+  });
+
   test('of a handover ends with the fence that it gave', async () => {
     const tables = new MemoryTables();
     const database = cutting(tables, ['after'], 'handOver');
@@ -144,7 +152,7 @@ test('records that change under way are a bug, and rows that are not sound', asy
   });
   const fence = await database.enter('one');
   await expect(database.append(fence, 0, 1, records)).rejects.toThrow('left alone');
-  expect(() => database.replaceChannels(fence, new Uint8Array(176))).toThrow('sound rows');
+  await expect(database.replaceChannels(fence, new Uint8Array(176))).rejects.toMatchObject({ code: 'INPUT_INVALID' });
 });
 
 test('channels, groups and side entries are read back, without what was removed', async () => {
@@ -184,4 +192,30 @@ test('channels, groups and side entries are read back, without what was removed'
     [3, 2],
     [9, 1],
   ]);
+});
+
+claimDatabaseContract('the contract', async (): Promise<DatabaseRig> => {
+  const tables = new MemoryTables();
+  /** While writes are held, what resolves once one is, and what they wait for. */
+  let held: { begun: () => void; until: Promise<void> } | undefined;
+  const underWay = () => {
+    held?.begun();
+    return held?.until;
+  };
+  return {
+    open: () => new MemoryDatabase(tables, { underWay }),
+    hold: () => {
+      const begun = gate();
+      const until = gate();
+      held = { begun: begun.open, until: until.opened };
+      return {
+        waiting: () => begun.opened,
+        release: () => {
+          held = undefined;
+          until.open();
+        },
+      };
+    },
+    close: async () => {},
+  };
 });

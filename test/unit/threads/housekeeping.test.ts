@@ -29,7 +29,7 @@ function start() {
   const ring = { depth: 0, committed: 0 };
   const options = {
     store: { checkpoint: call('checkpoint') },
-    journals: { prepare: call('prepare'), release: call('release'), hasGrown: () => false },
+    logs: { prepare: call('prepare'), release: call('release'), hasGrown: () => false },
     topology: { rings: [ring], journalSegments: [1], control: { advanceClock: (seconds: number) => seconds } },
     checkpointSeconds: 30,
     clock: nodeSystem.clock,

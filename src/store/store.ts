@@ -1,0 +1,52 @@
+/**
+ * Where a node keeps its channels, its side tables and what was committed: in its data folder (embedded-store.ts), or in a
+ * database that several nodes share (database-store.ts). The interface, for the main thread.
+ *
+ * A start opens the store, makes a channel table of room for `count`, and recovers: the table has every claim that was ever
+ * acknowledged, then a checkpoint writes that down, then the logs begin anew. Only then claims are received.
+ */
+import type { ChannelTable } from '../channel/table.ts';
+import type { LaneStart } from '../journal/segment.ts';
+import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
+import type { SideTables } from '../registry/side-tables.ts';
+import type { DatabaseStart } from './open-database.ts';
+
+type StoreKind = 'embedded' | 'postgres';
+
+/** Where a lane's groups go: plain data for its thread. One of the two. */
+export interface LogStart {
+  journal?: LaneStart | undefined;
+  database?: DatabaseStart | undefined;
+}
+
+/** The lanes' logs, as the main thread keeps them. A lane says how far it is by a segment (journal/group-log.ts). */
+export interface ClaimLogs {
+  /** Where each lane begins. */
+  readonly starts: readonly LogStart[];
+  /** The channels have all that was recovered: the logs begin anew. */
+  begin(): Promise<void>;
+  /** Makes room ahead of the segments that the lanes write to. */
+  prepare(segments: readonly number[]): Promise<void>;
+  /** Whether some lane's log has grown enough for a checkpoint. */
+  hasGrown(segments: readonly number[]): boolean;
+  /** Drops the groups of lower segments, by lane, since the channels have their claims. */
+  release(segments: readonly number[]): Promise<void>;
+  /** Drops all groups, since the lanes have ended, and the channels have all claims. */
+  end(segments: readonly number[]): Promise<void>;
+}
+
+export interface OpenedStore {
+  readonly kind: StoreKind;
+  /** Number of channels at the start. */
+  readonly count: number;
+  /** The rows of the channels. */
+  readonly rows: RowStore;
+  readonly sides: SideTables;
+  /** Whether it answered when it was last asked, a moment ago. A disk always does. */
+  readonly isAnswering: boolean;
+  /** Loads the channels, and replays the claims that were committed since into their table. `lanes` lanes will write. */
+  recover(channels: ChannelStore, table: ChannelTable, lanes: number): Promise<ClaimLogs>;
+  /** Gives up what is under way, so that a stop ends though nothing answers. A disk is waited for. */
+  abandon(): void;
+  close(): Promise<void>;
+}
