@@ -44,6 +44,8 @@ export interface NodeOptions {
   /** Most WebSocket and WebRTC peers, in all and from one address. */
   webPeers?: number;
   webPeersPerAddress?: number;
+  /** Of these, most WebRTC peers. */
+  webrtcPeers?: number;
   /** WebRTC offers that are answered in a second, in all; a quarter of them for one address. */
   webOffersPerSecond?: number;
   http?: HostPort;
@@ -78,6 +80,10 @@ export interface NodeOptions {
    * the data folder. Its password comes from `storePasswordFile`, PGPASSWORD or ~/.pgpass. Needs the library `pg`.
    */
   store?: string | undefined;
+  /** Takes part in the cluster of nodes that share the store: serves its part of the shards, and takes over nodes that die. */
+  cluster?: boolean;
+  /** Where the other nodes' peers find this one, like `udp://10.0.0.1:9393`, at most 8. By default where it listens. */
+  advertise?: readonly string[];
   /** The node's name in the database: 1 to 64 of a-z, 0-9 and hyphen. By default the one kept in the data folder, at first a random one. */
   nodeName?: string | undefined;
   /** A file with the database's password in its first line. */
@@ -121,6 +127,8 @@ const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
 const CHANNELS_MIN = 1 << 21;
+/** Places of a node in the map that peers get (protocol/route.ts). */
+const PLACES_MAX = 8;
 /** A default ring holds about so much work; beyond it the receive step answers OVERLOADED, since a backlog adds only latency. */
 const RING_MS = 250;
 const RING_SLOTS_MIN = 512;
@@ -168,6 +176,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     iceServers: options.iceServers ?? [],
     webPeers: options.webPeers ?? WEB_LIMITS.peersMax,
     webPeersPerAddress: options.webPeersPerAddress ?? WEB_LIMITS.peersPerAddressMax,
+    webrtcPeers: options.webrtcPeers ?? WEB_LIMITS.rtcPeersMax,
     webOffersPerSecond: options.webOffersPerSecond ?? WEB_LIMITS.offersPerSecond,
     http: options.http ?? DEFAULT_HTTP,
     httpHosts: options.httpHosts ?? [],
@@ -187,6 +196,8 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     checkpointSeconds: options.checkpointSeconds ?? 30,
     cutJournal: options.cutJournal ?? false,
     store: options.store,
+    cluster: options.cluster ?? false,
+    advertise: options.advertise ?? [],
     nodeName: options.nodeName,
     storePasswordFile: options.storePasswordFile,
     storeUnreplicated: options.storeUnreplicated ?? false,
@@ -216,6 +227,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
       throw settingFault('http-host', `expected a name like node.example, without a port, got ${JSON.stringify(name)}`);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
   expectStore(config);
+  expectCluster(config);
   return config;
 }
 
@@ -225,6 +237,7 @@ function expectWeb({ web, webOrigins, webrtc, iceServers, ...config }: NodeConfi
     throw settingFault('web', 'expected an address, as there are other settings of it, got none; give --web H:P');
   expectRange('web-peers', config.webPeers, 1, WEB_PEERS_MAX);
   expectRange('web-peers-per-address', config.webPeersPerAddress, 1, WEB_PEERS_MAX);
+  expectRange('webrtc-peers', config.webrtcPeers, 1, WEB_PEERS_MAX);
   expectRange('web-offers', config.webOffersPerSecond, 1, 10_000);
   for (const origin of webOrigins)
     if (origin !== '*' && (!URL.canParse(origin) || new URL(origin).origin !== origin))
@@ -256,6 +269,27 @@ function expectStore(config: NodeConfig): void {
     throw settingFault('durability', `expected sync with a database as the store, got ${durability}`);
   if (cutJournal) throw settingFault('cut-journal', 'expected a store with journals, got a database');
   expectRange('store-wait', storeWaitSeconds, 0, 86_400);
+}
+
+/** Throws CONFIG_INVALID. */
+function expectCluster({ cluster, advertise, store, udp }: NodeConfig): void {
+  if (!cluster) {
+    if (advertise.length > 0)
+      throw settingFault('advertise', 'expected a node of a cluster, got one without; give --cluster');
+    return;
+  }
+  if (store === undefined)
+    throw settingFault('cluster', 'expected a store that nodes share, got the data folder; give --store URL');
+  if (advertise.length > PLACES_MAX)
+    throw settingFault('advertise', `expected at most ${PLACES_MAX} places, got ${advertise.length}`);
+  for (const place of advertise)
+    if (!/^(udp|tcp|tls):\/\/[^\s/:@]+:[0-9]{1,5}$|^(udp|tcp|tls):\/\/\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$/.test(place))
+      throw settingFault('advertise', `expected udp://HOST:PORT, tcp://… or tls://…, got ${JSON.stringify(place)}`);
+  if (advertise.length === 0 && (udp.host === '0.0.0.0' || udp.host === '::'))
+    throw settingFault(
+      'advertise',
+      `expected an address at which peers find the node, as it listens on every one (${udp.host}), got none; give --advertise udp://HOST:PORT,tcp://HOST:PORT`,
+    );
 }
 
 function socketKind({ sockets = 'auto' }: NodeOptions, { nativeSocketsFault }: Capabilities): SocketKind {

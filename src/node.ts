@@ -9,8 +9,9 @@ import type { MessagePort } from 'node:worker_threads';
 import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
-import type { Channel } from './channel/row.ts';
+import { type Channel, ROW, ROW_BYTES } from './channel/row.ts';
 import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
+import { ClusterMember } from './cluster/membership.ts';
 import {
   backendChoice,
   keyCacheBytes,
@@ -20,6 +21,7 @@ import {
   ringSlots,
   tableCapacity,
 } from './config.ts';
+import type { ClusterControl } from './control/cluster-control.ts';
 import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
 import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from './control/inspect-control.ts';
 import type { LedgeredNode } from './control/ledger-control.ts';
@@ -37,6 +39,7 @@ import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonFault, loadAddon } from './native/addon.ts';
 import { checkTls, describeNode } from './node-description.ts';
+import { NodeShards } from './node-shards.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { RaisedAmounts } from './registry/raised.ts';
@@ -48,7 +51,7 @@ import { HeldShards } from './ring/held-shards.ts';
 import { SettingWords } from './ring/setting-words.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { openStore } from './store/open-store.ts';
-import type { ClaimLogs, OpenedStore } from './store/store.ts';
+import type { ClaimLogs, OpenedStore, SharedStore } from './store/store.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
@@ -69,6 +72,8 @@ import { zeroCounts } from './web/counters.ts';
 const DRAIN_MS_MAX = 5_000;
 /** A stop waits so many times as long as for claims for a database that answers, and no longer. */
 const ANSWERING_DRAINS_MAX = 12;
+/** How long a stop gives shards to other nodes; what is left then is taken over. */
+const LEAVE_MS_MAX = 20_000;
 /** How often a stop looks whether it waits for a database in vain. */
 const STOP_LOOK_MS = 100;
 /** What a node did, for its last log line. */
@@ -119,6 +124,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   #topology: Topology | undefined;
   #web: WebProcess | undefined;
   #housekeeping: Housekeeping | undefined;
+  readonly #cluster: ClusterMember | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
@@ -170,6 +176,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
         await node.#housekeeping?.stop();
         await node.#topology?.terminate();
         await node.#web?.terminate();
+        await node.#cluster?.stop();
       }
       await opened.close();
       throw error;
@@ -221,6 +228,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       () => this.#topology?.fence() ?? Promise.resolve(),
       (id, committed, to) => this.#raised.record(id, { committed, spent: this.#meter.spentOf(id), to }),
     );
+    if (config.cluster && opened.shared !== undefined) this.#cluster = this.#openCluster(opened.shared);
     this.#feed = new CommittedFeed(this.#arena, this.#table);
     this.#tracer = new Tracer(this.#arena);
     this.#raised = new RaisedAmounts(this.sideTables);
@@ -261,6 +269,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   get channelCount(): number {
     return this.#store.count;
   }
+  /** The node's part in its cluster, where it has one. */
+  get cluster(): ClusterControl | undefined {
+    return this.#cluster;
+  }
   /** For the cluster: which shards the node serves, and the map that peers are shown. Without a cluster, all of them and none. */
   get route(): RouteControl {
     return this.#route;
@@ -268,10 +280,20 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(async () => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
+    return this.#change(async () => {
+      const checked = openings.map((opening) => openingOf(opening, this.#keys));
+      for (const { channelId } of checked) this.#route.expectHere(channelId);
+      return await this.#store.open(checked);
+    });
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
+    const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+    for (let offset: number = ROW.channelId; this.#route.isShared && offset < rows.length; offset += ROW_BYTES)
+      this.#route.expectHere(view.getBigUint64(offset, true));
     return this.#change(() => this.#store.openRows(rows));
+  }
+  expectHere(channelId: bigint): void {
+    this.#route.expectHere(channelId);
   }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
@@ -449,6 +471,59 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#store.freeRemoved();
     beforeReceiving(this);
     await this.#startThreads(this.#logs, token);
+    const { shared } = this.#opened;
+    if (shared !== undefined) this.#cluster?.start(shared.held);
+  }
+
+  /** The node's part in its cluster. It beats from now on, also while channels are loaded, which may take long. */
+  #openCluster({ database, watchDatabase, fence, held, version }: SharedStore): ClusterMember {
+    const logger = this.#logger;
+    const shards = new NodeShards(
+      {
+        channels: this.#store,
+        table: this.#table,
+        fence,
+        passFence: () => this.#topology?.fence() ?? Promise.resolve(),
+        route: this.#route,
+        logger,
+      },
+      held,
+      version,
+    );
+    const member = new ClusterMember({
+      database,
+      watchDatabase,
+      shards,
+      clock: nodeSystem.clock,
+      places: () => this.#places,
+      logger,
+      onFailed: (error) => this.#failBy(error),
+    });
+    this.addStats('cluster', () => member.figures);
+    return member;
+  }
+
+  /** Where peers are told to find the node. */
+  get #places(): readonly string[] {
+    const { advertise, tls } = this.config;
+    if (advertise.length > 0 || this.#topology === undefined) return advertise;
+    return [`udp://${this.udp}`, `${tls === undefined ? 'tcp' : 'tls'}://${this.tcp}`];
+  }
+
+  /** Gives its shards to the other nodes, as far as there are any and the time lets it. */
+  async #leaveCluster(): Promise<void> {
+    const member = this.#cluster;
+    if (member === undefined) return;
+    if (this.#failure === undefined && this.#topology !== undefined) member.leave();
+    const begun = performance.now();
+    while (member.isLeaving && !member.hasLeft && this.#failure === undefined) {
+      if (performance.now() - begun > LEAVE_MS_MAX) {
+        this.#logger.warn(`cluster: stopped with ${member.figures.shardsServed} shards: the others take them over`);
+        break;
+      }
+      await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
+    }
+    await member.stop();
   }
 
   async #startThreads(logs: ClaimLogs, token: string): Promise<void> {
@@ -505,11 +580,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       iceServers,
       webPeers,
       webPeersPerAddress,
+      webrtcPeers,
       webOffersPerSecond,
     } = this.config;
     const limits = {
       peersMax: webPeers,
       peersPerAddressMax: webPeersPerAddress,
+      rtcPeersMax: webrtcPeers,
       offersPerSecond: webOffersPerSecond,
     };
     return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);
@@ -531,6 +608,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
 
   async #stop(): Promise<NodeTotals> {
+    await this.#leaveCluster();
     const endWaiting = this.#giveUpWaiting();
     this.#exposure.stop();
     this.#tracer.stop();

@@ -21,9 +21,9 @@ export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #end: () => void;
   #underWay: Promise<void> | undefined;
-  #isPaused = false;
-  /** Whether the node gives its shards away, and takes none. */
-  isLeaving = false;
+  #hasEnded = false;
+  /** Whether the node takes no shards, and gives those away that it has; at first, since it loads its channels then. */
+  isLeaving = true;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -39,28 +39,19 @@ export class Heartbeat {
     return this.#underWay;
   }
 
-  /** Beats no more until `resume`; resolves when no beat is under way. */
-  async pause(): Promise<void> {
-    this.#isPaused = true;
-    await this.#underWay;
-  }
-  resume(): void {
-    this.#isPaused = false;
-    void this.beat();
-  }
-
   /** Ends it; resolves when no beat is under way. */
   async stop(): Promise<void> {
+    this.#hasEnded = true;
     this.#end();
-    await this.pause();
+    await this.#underWay;
   }
 
   async #beat(): Promise<void> {
     const { database, fence, places, onError } = this.#options;
     try {
-      if (!this.#isPaused) await database.beat(fence(), places(), this.isLeaving);
+      if (!this.#hasEnded) await database.beat(fence(), places(), this.isLeaving);
     } catch (error) {
-      if (!this.#isPaused) onError(error);
+      if (!this.#hasEnded) onError(error);
     }
   }
 }

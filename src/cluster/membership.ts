@@ -6,6 +6,7 @@
  * and may take long (shard-work.ts). The map in the database decides; what a node believes only decides what it tries.
  */
 
+import type { ClusterControl, ClusterFigures } from '../control/cluster-control.ts';
 import type { ShardControl } from '../control/shard-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -18,7 +19,10 @@ import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './pla
 import { ShardWork } from './shard-work.ts';
 
 export interface ClusterOptions {
+  /** For what moves shards: calls may wait for each other. */
   database: ClaimDatabase;
+  /** For what must not wait behind those. */
+  watchDatabase: Pick<ClaimDatabase, 'beat' | 'pulse' | 'state' | 'takeOver'>;
   /** The node. */
   shards: ShardControl;
   clock: Clock;
@@ -30,27 +34,7 @@ export interface ClusterOptions {
   settings?: Partial<ClusterSettings>;
 }
 
-/** What a node did in its cluster since it started, and what it sees. */
-export interface ClusterFigures {
-  /** Version of the map that it goes by. */
-  version: number;
-  /** Shards that it serves, and that it holds but has not loaded yet or is giving away. */
-  shardsServed: number;
-  shardsMoving: number;
-  members: number;
-  takeovers: number;
-  shardsReceived: number;
-  shardsGiven: number;
-  /** For how long the last batch of shards given away was refused here, and the last one got took to load. */
-  lastGiveMs: number;
-  lastLoadMs: number;
-  /** Milliseconds since the database last answered. */
-  lagMs: number;
-  /** How often the others were watched anew, since the node stood still or could not reach the database. */
-  watchRestarts: number;
-}
-
-export class ClusterMember {
+export class ClusterMember implements ClusterControl {
   readonly settings: ClusterSettings;
   readonly #options: ClusterOptions;
   readonly #node: string;
@@ -63,8 +47,6 @@ export class ClusterMember {
   #turn: Promise<void> | undefined;
   #hasFailed = false;
   #isBalancing = false;
-  /** The node has left the database's members, and does not beat. */
-  #isOut = false;
   #lookedAt: number;
   #nextGiveAt = Number.NEGATIVE_INFINITY;
   readonly #asked: { shards: readonly number[]; to: string }[] = [];
@@ -72,7 +54,7 @@ export class ClusterMember {
 
   /** Begins to beat: call it as soon as the node has entered. */
   constructor(options: ClusterOptions) {
-    const { database, shards, clock, places } = options;
+    const { database, watchDatabase, shards, clock, places } = options;
     this.#options = options;
     this.#node = shards.fence.node;
     this.settings = clusterSettings(options.settings);
@@ -80,7 +62,7 @@ export class ClusterMember {
     this.#work = new ShardWork({ database, shards, clock, settings: this.settings, refresh: () => this.#refresh() });
     this.#lookedAt = clock.monotonic();
     this.#heart = new Heartbeat({
-      database,
+      database: watchDatabase,
       fence: () => shards.fence,
       places,
       clock,
@@ -92,6 +74,7 @@ export class ClusterMember {
   /** Begins to take part. `served` are the shards that the node has loaded since it entered, and serves. */
   start(served: readonly number[]): void {
     this.#work.serves(served);
+    this.#heart.isLeaving = false;
     this.#endLooks = this.#options.clock.every(this.settings.pollMs, () => {
       this.#look ??= this.#lookOnce().finally(() => {
         this.#look = undefined;
@@ -99,19 +82,25 @@ export class ClusterMember {
     });
   }
 
-  /** Ends both loops; the node keeps its shards, unless it has left before. */
+  /** Ends both loops. The node keeps its shards; one that has given all away is no member from now on. */
   async stop(): Promise<void> {
     this.#endLooks?.();
-    this.#endLooks = () => {};
     await Promise.all([this.#heart.stop(), this.#look, this.#turn]);
+    const { database, shards, logger } = this.#options;
+    if (!this.isLeaving || this.#isHolder || this.#state === undefined || this.#hasFailed) return;
+    // Where it fails, the others take over a node that holds nothing.
+    await database.leave(shards.fence).catch((error: Error) => logger.warn(`cluster, leave: ${error.message}`));
   }
 
   get figures(): ClusterFigures {
-    const { clock } = this.#options;
+    const { clock, shards } = this.#options;
     return {
+      node: this.#node,
+      epoch: shards.fence.epoch,
       version: this.#state?.version ?? 0,
-      ...this.#work.figures,
       members: this.#state?.members.length ?? 0,
+      isLeaving: this.isLeaving,
+      ...this.#work.figures,
       takeovers: this.#takeovers,
       lagMs: clock.monotonic() - this.#lookedAt,
       watchRestarts: this.#watch.restarts,
@@ -132,14 +121,12 @@ export class ClusterMember {
   /** Takes shards again. */
   join(): void {
     this.#heart.isLeaving = false;
-    this.#isOut = false;
-    this.#heart.resume();
+    void this.#heart.beat();
   }
 
-  /** Whether a node that leaves is no member any more, or nobody is there who could take its shards. */
+  /** Whether a node that leaves holds no shard any more, or nobody is there who could take them. */
   get hasLeft(): boolean {
-    if (this.#isOut) return this.#turn === undefined;
-    return this.isLeaving && !this.#work.isBusy && this.#takers().length === 0;
+    return this.isLeaving && !this.#work.isBusy && (!this.#isHolder || this.#takers().length === 0);
   }
 
   /** Moves shards until each node has its part to the last one. */
@@ -166,15 +153,15 @@ export class ClusterMember {
   }
 
   async #lookOnce(): Promise<void> {
-    const { clock, database, shards } = this.#options;
+    const { clock, watchDatabase, shards } = this.#options;
     try {
       const askedAt = clock.monotonic();
-      const { version, members } = await database.pulse();
+      const { version, members } = await watchDatabase.pulse();
       const now = clock.monotonic();
       this.#lookedAt = now;
       this.#watch.observe(members, askedAt, now);
       const own = members.find(({ node }) => node === this.#node);
-      if (own?.epoch !== shards.fence.epoch && !this.#isOut)
+      if (own?.epoch !== shards.fence.epoch)
         throw new ClaimwireError('STORE_FENCED', takenOver(this.#node, shards.fence.epoch, own?.epoch));
       if (version !== this.#state?.version) await this.#refresh();
       if (this.#turn === undefined && !this.#hasFailed)
@@ -190,7 +177,7 @@ export class ClusterMember {
 
   /** Reads the map, and goes by it where it is newer. */
   async #refresh(): Promise<void> {
-    const state = await this.#options.database.state();
+    const state = await this.#options.watchDatabase.state();
     if (this.#state !== undefined && state.version <= this.#state.version) return;
     this.#state = state;
     const lost = this.#work.lost(state);
@@ -206,21 +193,12 @@ export class ClusterMember {
     await this.#work.settle();
     for (const { node, epoch } of state.members) if (this.#isDue(node)) await this.#takeOver(node, epoch);
     if (await this.#work.receive(this.#state!)) return;
-    if (this.isLeaving && !this.#isHolder) return this.#depart();
     const { clock } = this.#options;
     if (clock.monotonic() < this.#nextGiveAt) return;
     const batch = this.#nextGift(this.#state!);
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
-  }
-
-  /** The node has given all it held: it is no member any more, until it beats again. */
-  async #depart(): Promise<void> {
-    if (this.#isOut) return;
-    this.#isOut = true;
-    await this.#heart.pause();
-    await this.#options.database.leave(this.#options.shards.fence);
   }
 
   get #isHolder(): boolean {
@@ -242,7 +220,7 @@ export class ClusterMember {
   }
 
   async #takeOver(dead: string, epoch: number): Promise<void> {
-    const { database, shards, logger } = this.#options;
+    const { watchDatabase, shards, logger } = this.#options;
     const state = this.#state!;
     const takers = this.#takers();
     // A node that leaves takes a dead one's shards only where nobody else is there to.
@@ -252,7 +230,7 @@ export class ClusterMember {
     const to = new Map<number, string>();
     for (const [shard, node] of present.entries()) if (node === dead) to.set(shard, wanted[shard]!);
     const stillMs = Math.round(this.#watch.stillMs(dead));
-    if (await database.takeOver(shards.fence, { node: dead, epoch }, to)) {
+    if (await watchDatabase.takeOver(shards.fence, { node: dead, epoch }, to)) {
       this.#takeovers++;
       logger.warn(`took over ${dead}: no beat for ${stillMs} ms; its ${to.size} shards go to ${heirs.join(', ')}`);
     }

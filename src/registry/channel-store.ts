@@ -21,6 +21,7 @@ import { type ChannelTable, highHalf, lowHalf, type RowChange, tableFull } from 
 import { ClaimwireError } from '../errors.ts';
 import { Leases } from './leases.ts';
 import type { RegistryStore } from './registry-store.ts';
+import { ShardRows } from './shard-rows.ts';
 import {
   expectCovers,
   FreshLedgerIds,
@@ -46,6 +47,8 @@ export class ChannelStore {
   readonly #table: ChannelTable;
   readonly #registry: RowStore;
   readonly #leases: Leases;
+  /** Getting shards, and giving them away. */
+  readonly shards: ShardRows;
   /** Resolves once every group that was open at the call is committed. */
   readonly #fence: () => Promise<void>;
   /** Rows whose handle is not the default one: only they could make a second channel of one ledger id. */
@@ -71,17 +74,27 @@ export class ChannelStore {
     this.#leases = new Leases(table);
     this.#registry = registry;
     this.#fence = fence;
+    this.shards = new ShardRows({
+      table,
+      leases: this.#leases,
+      write: (rows, packed) => registry.replace(rows, packed),
+      exclusively: (work) => this.#exclusively(work),
+      insert: (bytes, view, offset) => this.load(bytes, view, offset, this.#free.shift()),
+      forget: (row) => this.#forgetRow(row),
+      recall: (row) => this.#recallRow(row),
+    });
   }
 
   get count(): number {
     return this.#table.rows - this.#free.length - this.#removed;
   }
 
-  /** Puts the registry row at `offset` of `bytes` into the table, at its end or in the row `free`. */
-  load(bytes: Uint8Array, view: DataView, offset: number, free?: number): void {
+  /** Puts the registry row at `offset` of `bytes` into the table, at its end or in the row `free`. Returns its number. */
+  load(bytes: Uint8Array, view: DataView, offset: number, free?: number): number {
     const row = this.#table.insertRow(bytes, view, offset, free);
-    if (stateOf(bytes[offset + ROW.state]!) === STATE_REMOVED) return;
+    if (stateOf(bytes[offset + ROW.state]!) === STATE_REMOVED) return row;
     if (!hasDefaultHandle(view, offset)) this.#rowsByLedgerId.set(ledgerIdHex(bytes, offset), row);
+    return row;
   }
 
   /** Call it once all rows are loaded: a replay may find claims of removed channels. */
@@ -149,7 +162,8 @@ export class ChannelStore {
         const earlierRow = offsets.get(channelId) ?? batch.offsetOf(offset);
         const known = earlierRow === undefined ? this.#known(rows, view, offset) : rowAt(rows, earlierRow);
         const isFull = known === undefined && freshRows === room;
-        const refusal = isFull ? tableFull(this.#table.capacity) : refusalOf(known, rows, offset);
+        const moved = this.shards.refusal(channelId);
+        const refusal = moved ?? (isFull ? tableFull(this.#table.capacity) : refusalOf(known, rows, offset));
         if (refusal !== undefined) {
           result.refused.push(refusalAt(offset / ROW_BYTES, refusal));
         } else if (known === undefined) {
@@ -201,8 +215,12 @@ export class ChannelStore {
     this.#table.raise(row, channel.committed);
     const { capacity, expiresAt, throwAway = false } = channel;
     this.#leases.change(row, { capacity, expiresAt, throwAway, removed: false, open: true });
+    this.#recallRow(row);
+  }
+
+  #recallRow(row: number): void {
     this.#removed -= 1;
-    const bytes = packedRows([channel]);
+    const bytes = packedRows([this.#leases.read(row)]);
     if (!hasDefaultHandle(new DataView(bytes.buffer), 0)) this.#rowsByLedgerId.set(ledgerIdHex(bytes, 0), row);
   }
 
@@ -278,7 +296,8 @@ export class ChannelStore {
       const leaving = new Map<number, Leaving>();
       for (const [index, channelId] of channelIds.entries()) {
         const channel = this.get(channelId);
-        const refusal = channel === undefined ? unknown(channelId) : unredeemed(channel, force);
+        const refusal =
+          this.shards.refusal(channelId) ?? (channel === undefined ? unknown(channelId) : unredeemed(channel, force));
         if (refusal !== undefined) refused.push(refusalAt(index, refusal));
         else leaving.set(this.#row(channelId), { index, wasOpen: channel!.state === 'open' });
       }
@@ -309,6 +328,10 @@ export class ChannelStore {
   #forget(row: number): void {
     this.#leases.change(row, { removed: true });
     this.#leases.drop(row);
+    this.#forgetRow(row);
+  }
+
+  #forgetRow(row: number): void {
     this.#removed += 1;
     const ledgerId = upperHex(this.#table.ledgerId(row));
     if (this.#rowsByLedgerId.get(ledgerId) === row) this.#rowsByLedgerId.delete(ledgerId);
@@ -360,6 +383,8 @@ export class ChannelStore {
   }
 
   #expectRow(channelId: bigint): number {
+    const moved = this.shards.refusal(channelId);
+    if (moved !== undefined) throw moved;
     const row = this.#row(channelId);
     if (row < 0 || this.#table.isRemoved(row)) throw unknown(channelId);
     return row;

@@ -18,6 +18,8 @@ export class Leases {
   readonly #table: ChannelTable;
   /** By row. */
   readonly #leases = new Map<number, Lease>();
+  /** Rows of open channels that take no claims for now, since their shard moves. */
+  readonly #suspended = new Set<number>();
 
   constructor(table: ChannelTable) {
     this.#table = table;
@@ -28,11 +30,13 @@ export class Leases {
     const channel = this.#table.read(row);
     const lease = this.#leases.get(row);
     if (lease !== undefined) channel.expiresAt = lease.expiresAt;
+    if (this.#suspended.has(row)) channel.state = 'open';
     return channel;
   }
 
   /** As `ChannelTable.change`; an expiry in it is the channel's own. */
   change(row: number, change: RowChange): void {
+    if (change.open === false) this.#suspended.delete(row);
     const lease = this.#leases.get(row);
     if (lease === undefined || change.expiresAt === undefined) {
       this.#table.change(row, change);
@@ -45,6 +49,16 @@ export class Leases {
   /** Forgets the lease of a row whose channel is removed: who opens it again begins without one. */
   drop(row: number): void {
     this.#leases.delete(row);
+  }
+
+  /** The row takes no claims for now. An open channel stays open for the registry and every reader; so does a row just loaded as closed. */
+  suspend(row: number): void {
+    this.#table.change(row, { open: false });
+    this.#suspended.add(row);
+  }
+  /** Takes claims again, if its channel is open. */
+  resume(row: number): void {
+    if (this.#suspended.delete(row)) this.#table.change(row, { open: true });
   }
 
   /** Sets when the row's lease ends, Unix seconds; 0 takes the lease away. In force when it returns. */

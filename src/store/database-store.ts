@@ -15,13 +15,13 @@ import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { System } from '../system/system.ts';
-import type { ClaimDatabase, Shard } from './claim-database.ts';
+import type { ClaimDatabase, ClusterState, Shard } from './claim-database.ts';
 import { SEGMENT_GROUPS } from './database-log.ts';
 import { DatabaseRows } from './database-rows.ts';
 import { DatabaseSides } from './database-sides.ts';
 import { HeldFence } from './held-fence.ts';
 import { type DatabaseAddress, openDatabase } from './open-database.ts';
-import type { ClaimLogs, OpenedStore } from './store.ts';
+import type { ClaimLogs, OpenedStore, SharedStore } from './store.ts';
 import { StoreWatch } from './store-watch.ts';
 
 /** A checkpoint is due when a lane has stored so many segments: some 4,000 groups, 400 MB at most. */
@@ -53,16 +53,18 @@ export class DatabaseStore implements OpenedStore {
   readonly watch: StoreWatch;
   readonly #options: DatabaseStoreOptions;
   readonly #folder: NodeFolder;
-  /** The node's shards at the start. */
+  /** The node's shards at the start, and the version of the map that says so. */
   readonly #shards: readonly Shard[];
+  readonly #version: number;
 
   private constructor(
     options: DatabaseStoreOptions,
     parts: Pick<DatabaseStore, 'count' | 'database' | 'watchDatabase' | 'fence' | 'sides'>,
     folder: NodeFolder,
-    shards: readonly Shard[],
+    { shards, version }: Pick<ClusterState, 'shards' | 'version'>,
   ) {
     this.#options = options;
+    this.#version = version;
     this.#folder = folder;
     this.#shards = shards;
     this.count = parts.count;
@@ -90,10 +92,11 @@ export class DatabaseStore implements OpenedStore {
       const watchDatabase = await open(address);
       handles.push(watchDatabase);
       const fence = HeldFence.of(await database.enter(folder.name));
-      const shards = (await database.state()).shards.filter(({ node }) => node === folder.name);
+      const state = await database.state();
+      const shards = state.shards.filter(({ node }) => node === folder.name);
       const count = await database.countChannels(shards.map(({ shard }) => shard));
       const sides = await DatabaseSides.load(database, fence);
-      return new DatabaseStore(options, { count, database, watchDatabase, fence, sides }, folder, shards);
+      return new DatabaseStore(options, { count, database, watchDatabase, fence, sides }, folder, { ...state, shards });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));
       folder.lock.release();
@@ -101,6 +104,10 @@ export class DatabaseStore implements OpenedStore {
     }
   }
 
+  get shared(): SharedStore {
+    const { database, watchDatabase, fence } = this;
+    return { database, watchDatabase, fence, held: this.#shards.map(({ shard }) => shard), version: this.#version };
+  }
   get name(): string {
     return this.#folder.name;
   }

@@ -9,6 +9,8 @@ import type { ChannelTable } from '../channel/table.ts';
 import type { LaneStart } from '../journal/segment.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
+import type { ClaimDatabase } from './claim-database.ts';
+import type { HeldFence } from './held-fence.ts';
 import type { DatabaseStart } from './open-database.ts';
 
 type StoreKind = 'embedded' | 'postgres';
@@ -35,7 +37,21 @@ export interface ClaimLogs {
   end(segments: readonly number[]): Promise<void>;
 }
 
+/** What nodes share, for a node's part in its cluster. */
+export interface SharedStore {
+  /** For what the node itself writes; its calls come one at a time. */
+  readonly database: ClaimDatabase;
+  /** For what must not wait behind those. */
+  readonly watchDatabase: ClaimDatabase;
+  readonly fence: HeldFence;
+  /** Shards that the node has had since it entered, by the map of `version`: `recover` loads them. */
+  readonly held: readonly number[];
+  readonly version: number;
+}
+
 export interface OpenedStore {
+  /** Undefined where no other node can have it. */
+  readonly shared?: SharedStore;
   readonly kind: StoreKind;
   /** Number of channels at the start. */
   readonly count: number;

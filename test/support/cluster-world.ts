@@ -187,6 +187,7 @@ export class SimulatedNode {
     shards.onServed = (served) => this.#world.expectNothingLost(this.name, shards, served);
     const member = new ClusterMember({
       database,
+      watchDatabase: database,
       shards,
       clock,
       places: () => [`udp://${this.name}:1`],
