@@ -328,11 +328,18 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
    */
   charge(channelId: bigint, drops: bigint, options?: Parameters<MeterControl['charge']>[2]): Promise<ChargeResult> {
     // Without a promise of its own, as a service charges for each request.
-    if (this.#isRunning && this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
+    if (this.#isRunning && this.#raised.isEmpty && this.#cluster === undefined)
+      return this.#meter.charge(channelId, drops, options);
     return this.#chargeRaised(channelId, drops, options);
   }
   async #chargeRaised(...[channelId, drops, options]: Parameters<MeterControl['charge']>): Promise<ChargeResult> {
     this.#expectRunning();
+    // What was spent is kept for each node: a channel that has moved would be spent from zero again.
+    if (this.#cluster !== undefined)
+      throw new ClaimwireError(
+        'CONFIG_INVALID',
+        'charge: expected a node without --cluster, since what was spent does not move with a shard; charge at a node that has a store of its own',
+      );
     const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };
