@@ -6,13 +6,15 @@ import type { RouteControl } from './control/route-control.ts';
 import type { ShardControl } from './control/shard-control.ts';
 import { RECORD_BYTES } from './journal/record.ts';
 import type { Logger } from './log.ts';
+import type { ShardAccounts } from './meter/shard-accounts.ts';
 import type { ChannelStore } from './registry/channel-store.ts';
-import type { ClusterState, Fence } from './store/claim-database.ts';
+import type { ClusterState, Fence, ShardSide } from './store/claim-database.ts';
 import type { HeldFence } from './store/held-fence.ts';
 
 interface NodeShardsParts {
   channels: Pick<ChannelStore, 'shards'>;
   table: Pick<ChannelTable, 'find' | 'isRemoved' | 'commit'>;
+  accounts: ShardAccounts;
   fence: HeldFence;
   /** Resolves once every group that is open at the call is committed. */
   passFence: () => Promise<void>;
@@ -42,6 +44,10 @@ export class NodeShards implements ShardControl {
     this.#parts.channels.shards.load(rows);
   }
 
+  loadSide(side: ShardSide): void {
+    this.#parts.accounts.load(side);
+  }
+
   applyGroups(records: Uint8Array, shards: ReadonlySet<number>): void {
     const { table } = this.#parts;
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
@@ -59,6 +65,7 @@ export class NodeShards implements ShardControl {
 
   serveShards(shards: readonly number[]): void {
     for (const shard of shards) this.#served.add(shard);
+    this.#parts.accounts.serve(shards);
     this.#parts.channels.shards.serve(shards);
     this.#hold();
   }
@@ -68,6 +75,7 @@ export class NodeShards implements ShardControl {
     // Claims are answered MOVED from here on, and their payers ask for the map until it names the receiver.
     this.#hold();
     await this.#parts.channels.shards.drain(shards);
+    await this.#parts.accounts.drain(shards);
     await this.#parts.passFence();
   }
 
@@ -77,6 +85,7 @@ export class NodeShards implements ShardControl {
 
   dropShards(shards: readonly number[]): void {
     this.#parts.channels.shards.drop(shards);
+    this.#parts.accounts.drop(shards);
   }
 
   setRoute({ version, members, shards }: ClusterState): void {

@@ -11,7 +11,7 @@ import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
 import { type Channel, ROW, ROW_BYTES } from './channel/row.ts';
 import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
-import { ClusterMember } from './cluster/membership.ts';
+import type { ClusterMember } from './cluster/membership.ts';
 import {
   backendChoice,
   keyCacheBytes,
@@ -39,7 +39,7 @@ import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonFault, loadAddon } from './native/addon.ts';
 import { checkTls, describeNode } from './node-description.ts';
-import { NodeShards } from './node-shards.ts';
+import { openCluster } from './node-cluster.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { RaisedAmounts } from './registry/raised.ts';
@@ -51,7 +51,7 @@ import { HeldShards } from './ring/held-shards.ts';
 import { SettingWords } from './ring/setting-words.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { openStore } from './store/open-store.ts';
-import type { ClaimLogs, OpenedStore, SharedStore } from './store/store.ts';
+import type { ClaimLogs, OpenedStore } from './store/store.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
@@ -201,6 +201,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       get: (table, key) => sides.get(table, key),
       entries: (table, from) => sides.entries(table, from),
       commit: (changes) => this.#stopIfFailed(sides.commit(changes)),
+      isSharded: sides.isSharded ?? false,
     };
     this.failed = new Promise((_, reject) => {
       this.#reject = reject;
@@ -226,13 +227,27 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       this.#table,
       opened.rows,
       () => this.#topology?.fence() ?? Promise.resolve(),
-      (id, committed, to) => this.#raised.record(id, { committed, spent: this.#meter.spentOf(id), to }),
+      (channel, committed, to) =>
+        this.#raised.record(channel, { committed, spent: this.#meter.spentOf(channel.ledgerChannelId), to }),
     );
-    if (config.cluster && opened.shared !== undefined) this.#cluster = this.#openCluster(opened.shared);
     this.#feed = new CommittedFeed(this.#arena, this.#table);
     this.#tracer = new Tracer(this.#arena);
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
+    if (!config.cluster || opened.shared === undefined) return;
+    const member = openCluster(opened.shared, {
+      channels: this.#store,
+      table: this.#table,
+      meter: this.#meter,
+      raised: this.#raised,
+      passFence: () => this.#topology?.fence() ?? Promise.resolve(),
+      route: this.#route,
+      logger,
+      places: () => this.#places,
+      onFailed: (error) => this.#failBy(error),
+    });
+    this.#cluster = member;
+    this.addStats('cluster', () => member.figures);
   }
 
   /** Whether claims are received, the threads make progress, and the store answers. */
@@ -328,24 +343,20 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
    */
   charge(channelId: bigint, drops: bigint, options?: Parameters<MeterControl['charge']>[2]): Promise<ChargeResult> {
     // Without a promise of its own, as a service charges for each request.
-    if (this.#isRunning && this.#raised.isEmpty && this.#cluster === undefined)
+    if (this.#isRunning && this.#raised.isEmpty && !this.#route.isShared)
       return this.#meter.charge(channelId, drops, options);
     return this.#chargeRaised(channelId, drops, options);
   }
   async #chargeRaised(...[channelId, drops, options]: Parameters<MeterControl['charge']>): Promise<ChargeResult> {
     this.#expectRunning();
-    // What was spent is kept for each node: a channel that has moved would be spent from zero again.
-    if (this.#cluster !== undefined)
-      throw new ClaimwireError(
-        'CONFIG_INVALID',
-        'charge: expected a node without --cluster, since what was spent does not move with a shard; charge at a node that has a store of its own',
-      );
+    this.#route.expectHere(channelId);
     const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };
   }
   /** Drops of a channel that buy nothing more: charged, or paid by the ledger for claims made elsewhere. Throws CHANNEL_UNKNOWN. */
   spent(channelId: bigint): bigint {
+    this.#route.expectHere(channelId);
     return this.#meter.spent(channelId) + this.#raisedOf(channelId);
   }
   #raisedOf(channelId: bigint): bigint {
@@ -480,34 +491,6 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     await this.#startThreads(this.#logs, token);
     const { shared } = this.#opened;
     if (shared !== undefined) this.#cluster?.start(shared.held);
-  }
-
-  /** The node's part in its cluster. It beats from now on, also while channels are loaded, which may take long. */
-  #openCluster({ database, watchDatabase, fence, held, version }: SharedStore): ClusterMember {
-    const logger = this.#logger;
-    const shards = new NodeShards(
-      {
-        channels: this.#store,
-        table: this.#table,
-        fence,
-        passFence: () => this.#topology?.fence() ?? Promise.resolve(),
-        route: this.#route,
-        logger,
-      },
-      held,
-      version,
-    );
-    const member = new ClusterMember({
-      database,
-      watchDatabase,
-      shards,
-      clock: nodeSystem.clock,
-      places: () => this.#places,
-      logger,
-      onFailed: (error) => this.#failBy(error),
-    });
-    this.addStats('cluster', () => member.figures);
-    return member;
   }
 
   /** Where peers are told to find the node. */

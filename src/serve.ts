@@ -69,6 +69,12 @@ export async function serve({
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
+  if (wanted !== undefined && options.cluster)
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      'ledger: expected a node without --cluster, since views of the ledger and redemptions do not move with a shard; redeem with claimwire settle or at a node that has a store of its own',
+      { setting: 'ledger' },
+    );
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
   const warn = (line: string) => logger.warn(line);

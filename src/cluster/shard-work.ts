@@ -83,6 +83,7 @@ export class ShardWork {
     const numbers = gained.map(({ shard }) => shard);
     this.#shardsMoving = numbers.length;
     await database.readChannels(numbers, (rows) => node.loadRows(rows));
+    await database.readShardSides(numbers, (side) => node.loadSide(side));
     const taken = new Set(gained.filter(({ source }) => source !== undefined).map(({ shard }) => shard));
     for (const source of new Set(gained.map((shard) => shard.source)))
       if (source !== undefined) await database.readGroups(source, ({ records }) => node.applyGroups(records, taken));

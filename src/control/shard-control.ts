@@ -1,10 +1,10 @@
 /**
  * What a cluster asks of its node: to take in the channels of shards, to serve them, and to give them away. Main thread.
  *
- * A shard that a node gets: `loadRows`, where it was taken from a dead node `applyGroups` and `writeShards`, then `serveShards`.
+ * A shard that a node gets: `loadRows`, `loadSide`, where it was taken from a dead node `applyGroups` and `writeShards`, then `serveShards`.
  * One that it gives away: `writeShards`, `drainShards`, `writeShards` again for what has come between, `changeFence`, `dropShards`.
  */
-import type { ClusterState, Fence } from '../store/claim-database.ts';
+import type { ClusterState, Fence, ShardSide } from '../store/claim-database.ts';
 
 export interface ShardControl {
   /** By what right the node writes now. */
@@ -14,6 +14,8 @@ export interface ShardControl {
    * served. Rows that are loaded already are replaced, since a load that failed is made again.
    */
   loadRows(rows: Uint8Array): void;
+  /** Takes in a side entry of a shard: what was spent on a channel, above all. Before the shard is served. */
+  loadSide(side: ShardSide): void;
   /** Raises channels of `shards` to what these records of claims say (journal/record.ts). It passes over all others. */
   applyGroups(records: Uint8Array, shards: ReadonlySet<number>): void;
   /**
@@ -21,16 +23,16 @@ export interface ShardControl {
    * the other, also those of checkpoints: an earlier one that arrived later would set an amount back.
    */
   writeShards(shards: readonly number[]): Promise<void>;
-  /** Takes claims of these shards from now on. */
+  /** Takes claims and charges of these shards from now on. */
   serveShards(shards: readonly number[]): void;
-  /** Takes no more claims or charges of these shards. Resolves when no group under way has one. */
+  /** Takes no more claims or charges of these shards. Resolves when no group and no commit under way has one. */
   drainShards(shards: readonly number[]): Promise<void>;
   /**
    * Runs `change`, which ends with another fence for the node. What the database refuses meanwhile under the old one is made
    * again under the new one, unless `change` rejects with STORE_FENCED.
    */
   changeFence(change: (fence: Fence) => Promise<Fence>): Promise<void>;
-  /** Forgets the channels of these shards, which were drained: their rows are free for others. */
+  /** Forgets the channels and side entries of these shards, which were drained: their rows are free for others. */
   dropShards(shards: readonly number[]): void;
   /** Where claims of each shard are sent to, from now on. */
   setRoute(map: ClusterState): void;

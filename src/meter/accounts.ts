@@ -36,6 +36,12 @@ export class Accounts {
     for (const [id, account] of this.#older) if (!this.#younger.has(id)) yield account;
   }
 
+  /** What the tables have may have changed by other ways than charges: accounts with nothing to decide are read again. */
+  forgetIdle(): void {
+    for (const accounts of [this.#younger, this.#older])
+      for (const [id, account] of accounts) if (account.isIdle) accounts.delete(id);
+  }
+
   #read(ledgerChannelId: Uint8Array): Account {
     return new Account(ledgerChannelId.slice(), decodeSpent(this.#tables.get(SPENT_TABLE, ledgerChannelId)));
   }

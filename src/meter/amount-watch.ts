@@ -58,6 +58,10 @@ export class AmountWatch {
     }
   }
 
+  recheckAll(): void {
+    for (const channelId of [...this.#waiting.keys()]) this.recheck(channelId);
+  }
+
   stop(): void {
     this.#isStopped = true;
     for (const [channelId, waiters] of this.#waiting)
@@ -69,7 +73,7 @@ export class AmountWatch {
 
   #look(batch: CommittedBatch): void {
     if (this.#waiting.size <= batch.length) {
-      for (const channelId of [...this.#waiting.keys()]) this.recheck(channelId);
+      this.recheckAll();
     } else {
       for (let index = 0; index < batch.length; index++) this.recheck(batch.channelId(index));
     }

@@ -4,7 +4,8 @@
  * `spent` has an entry for each ledger channel that was ever charged, by its 32-byte id: the drops spent, u64. A channel's
  * handle may be given to another channel, and a removed channel may come back under another handle; what was bought with
  * a ledger channel's claims stays bought. `charge-log` has the latest charges that had a key, in the order in which they
- * were made, `ROW_CHARGES` to an entry: entries are by their number (u64, big-endian), and only the last one is not full.
+ * were made, `ROW_CHARGES` to an entry: entries are by their number (u64, big-endian), and only the last one is not full. Where
+ * nodes share a store there is such a log for each shard, and its number (u16, big-endian) comes first in the key.
  * A charge is a fingerprint of channel and key, and its drops (i64, negative for a refund).
  */
 import { hash } from 'node:crypto';
@@ -13,6 +14,8 @@ export const SPENT_TABLE = 'spent';
 export const LOG_TABLE = 'charge-log';
 export const FINGERPRINT_BYTES = 16;
 const CHARGE_BYTES = FINGERPRINT_BYTES + 8;
+const ROW_NUMBER_BYTES = 8;
+const SHARD_BYTES = 2;
 /** With its checksum it fills one page of LMDB's file: an entry costs as much as any other, however few charges it has. */
 export const ROW_CHARGES = 128;
 
@@ -32,14 +35,21 @@ export function decodeSpent(bytes: Uint8Array | undefined): bigint {
   return bytes === undefined ? 0n : new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
 }
 
-export function rowKey(row: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeBigUInt64BE(BigInt(row));
+export function rowKey(row: number, shard: number | undefined): Buffer {
+  const bytes = Buffer.allocUnsafe(shard === undefined ? ROW_NUMBER_BYTES : SHARD_BYTES + ROW_NUMBER_BYTES);
+  if (shard !== undefined) bytes.writeUInt16BE(shard);
+  bytes.writeBigUInt64BE(BigInt(row), bytes.length - ROW_NUMBER_BYTES);
   return bytes;
 }
 
 export function rowNumber(key: Uint8Array): number {
-  return Number(new DataView(key.buffer, key.byteOffset).getBigUint64(0));
+  return Number(new DataView(key.buffer, key.byteOffset).getBigUint64(key.length - ROW_NUMBER_BYTES));
+}
+
+/** The shard of whose log an entry is; undefined for the log of a node that has all. */
+export function rowShard(key: Uint8Array): number | undefined {
+  if (key.length === ROW_NUMBER_BYTES) return undefined;
+  return new DataView(key.buffer, key.byteOffset).getUint16(0);
 }
 
 /** An entry of the log with the first `held` charges of `row`, and room for `count` more. */

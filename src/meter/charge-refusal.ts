@@ -41,3 +41,10 @@ export function paymentRequired(
     { missing: String(missing), spent: String(spent), committed: String(committed) },
   );
 }
+
+export function moved(channelId: bigint): ClaimwireError {
+  return new ClaimwireError(
+    'MOVED',
+    `channel ${channelId}: expected one of this node's shards, got one that is given to another node; ask for the route`,
+  );
+}

@@ -7,6 +7,7 @@
  * spent. Committed amounts are durable before they are visible, and never fall; so a crash at any moment leaves spent
  * at most committed, and each charge either made and remembered with its key, or not made.
  */
+import { shardOfChannel } from '../../protocol/shard.ts';
 import type { ChargeResult } from '../control/meter-control.ts';
 import { RaisedAmounts } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
@@ -15,9 +16,10 @@ import type { Account, Charge } from './account.ts';
 import { Accounts } from './accounts.ts';
 import { type AmountWatch, stopping, tooMany, unknownChannel, WAITERS_MAX } from './amount-watch.ts';
 import { BehindLog } from './behind-log.ts';
-import { CHARGES_KEPT, ChargeLog } from './charge-log.ts';
+import { CHARGES_KEPT } from './charge-log.ts';
+import { ChargeLogs } from './charge-logs.ts';
 import { encodeSpent, fingerprintOf, SPENT_TABLE } from './charge-record.ts';
-import { checkCharge, conflict, overRefund, paymentRequired } from './charge-refusal.ts';
+import { checkCharge, conflict, moved, overRefund, paymentRequired } from './charge-refusal.ts';
 import type { CommittedSource } from './committed-source.ts';
 import { Pace } from './pace.ts';
 import { reservation } from './reservation.ts';
@@ -64,7 +66,7 @@ export class Charges {
   readonly #watch: AmountWatch;
   /** Drops that are committed, but that no claim to this node paid: nothing can be bought with them. */
   readonly #raised: RaisedAmounts;
-  readonly #log: ChargeLog;
+  readonly #log: ChargeLogs;
   readonly #limits: ChargeLimits;
   readonly #accounts: Accounts;
   /** Accounts with something to decide. */
@@ -75,6 +77,10 @@ export class Charges {
   #made = 0;
   #refunded = 0;
   #running: Promise<void> | undefined;
+  /** The commit under way. */
+  #underWay: Promise<void> = Promise.resolve();
+  /** Shards that are being given away: their channels are charged no more. */
+  readonly #drained = new Set<number>();
   #isStopped = false;
   /** The names of the commit under way. */
   #committing = NO_NAMES;
@@ -96,7 +102,7 @@ export class Charges {
     this.#watch = watch;
     this.#limits = { kept: CHARGES_KEPT, undecidedMax: WAITERS_MAX, accountsMax: ACCOUNTS_MAX, ...limits };
     this.#accounts = new Accounts(tables, this.#limits.accountsMax);
-    this.#log = new ChargeLog(tables, this.#limits.kept);
+    this.#log = new ChargeLogs(tables, this.#limits.kept);
   }
 
   /** Durable ones since the start, refunds among them. */
@@ -119,6 +125,7 @@ export class Charges {
       if (this.#undecided >= this.#limits.undecidedMax) throw tooMany();
       const ledgerChannelId = this.#source.ledgerChannelId(channelId);
       if (ledgerChannelId === undefined) throw unknownChannel(channelId);
+      if (this.#isDrained(channelId)) throw moved(channelId);
       const account = this.#accounts.get(ledgerChannelId);
       const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
       const asked = { waits: wait, resolve, reject, committing };
@@ -142,7 +149,8 @@ export class Charges {
     const { account, channelId, name } = charge;
     const committed = this.#source.committed(channelId);
     if (!this.#isWriting || committed === undefined) return undefined;
-    if (name !== undefined && (this.#committing.has(name) || this.#log.find(name) !== undefined)) return undefined;
+    if (name !== undefined && (this.#committing.has(name) || this.#log.find(name, channelId) !== undefined))
+      return undefined;
     return reservation(charge, committed - this.#raised.of(account.ledgerChannelId));
   }
 
@@ -168,6 +176,36 @@ export class Charges {
         if (account.remove(charge)) this.#refuse(charge, stopping());
   }
 
+  /**
+   * Charges no channel of these shards from now on: what waits is refused with MOVED. Resolves when no commit under way has a charge
+   * of one.
+   */
+  async drainShards(shards: readonly number[]): Promise<void> {
+    for (const shard of shards) this.#drained.add(shard);
+    this.#log.drop(shards);
+    for (const account of this.#accounts)
+      if ([...account.fresh, ...account.waiting].some(({ channelId }) => this.#isDrained(channelId)))
+        this.#decideSoon(account);
+    await this.#underWay;
+  }
+
+  /** Charges channels of these shards from now on, whose entries the tables have. */
+  serveShards(shards: readonly number[]): void {
+    this.#accounts.forgetIdle();
+    this.#log.load(shards);
+    for (const shard of shards) this.#drained.delete(shard);
+  }
+
+  /** The tables have no entries of these shards any more, which were drained. */
+  dropShards(shards: readonly number[]): void {
+    this.#accounts.forgetIdle();
+    this.#log.drop(shards);
+  }
+
+  #isDrained(channelId: bigint): boolean {
+    return this.#drained.size > 0 && this.#drained.has(shardOfChannel(channelId));
+  }
+
   #decideSoon(account: Account, isReserved = false): void {
     this.#due.add(account);
     if (!isReserved) this.#pace.hurry();
@@ -187,7 +225,8 @@ export class Charges {
         else this.#decideSoon(account);
       }
       if (round.booked.length === 0) continue;
-      await this.#commit(round);
+      this.#underWay = this.#commit(round);
+      await this.#underWay;
       if (this.#due.size > 0) await this.#pace.pause();
     }
     this.#running = undefined;
@@ -230,9 +269,10 @@ export class Charges {
     const { channelId, drops, name, waits } = charge;
     const committed = this.#source.committed(channelId);
     if (committed === undefined) return this.#refuse(charge, unknownChannel(channelId));
+    if (this.#isDrained(channelId)) return this.#refuse(charge, moved(channelId));
     if (name !== undefined) {
       if (round.names.has(name)) return false;
-      const earlier = this.#log.find(name);
+      const earlier = this.#log.find(name, channelId);
       if (earlier !== undefined) return this.#answerRepeated(charge, earlier, committed);
     }
     const spent = account.booked;
@@ -288,11 +328,16 @@ export class Charges {
     for (const { committing } of booked) committing?.(booked.length);
     try {
       const changes = this.#log.changes(logged);
-      for (const { ledgerChannelId, booked: drops } of accounts)
-        changes.push({ table: SPENT_TABLE, key: ledgerChannelId, value: encodeSpent(drops) });
+      // Of an account's channels the last one counts: one ledger channel has one handle at a time.
+      const shards = new Map(booked.map(({ account, channelId }) => [account, shardOfChannel(channelId)]));
+      for (const account of accounts) {
+        const { ledgerChannelId, booked: drops } = account;
+        const shard = shards.get(account);
+        changes.push({ table: SPENT_TABLE, key: ledgerChannelId, value: encodeSpent(drops), shard });
+      }
       await this.#tables.commit(changes);
       isCommitted = true;
-      this.#log.added(logged);
+      this.#log.added();
     } catch (error) {
       failure = error;
     }

@@ -8,7 +8,7 @@
 import { FINGERPRINT_BYTES } from './charge-record.ts';
 
 const FINGERPRINT_WORDS = FINGERPRINT_BYTES / 4;
-const PLACES_MIN = 1_024;
+const PLACES_MIN = 64;
 /** The words of the fingerprint that is looked for. */
 const wanted = new Uint32Array(FINGERPRINT_WORDS);
 

@@ -107,6 +107,19 @@ export class Meter {
     }
   }
 
+  /** See Charges. */
+  drainShards(shards: readonly number[]): Promise<void> {
+    return this.#charges.drainShards(shards);
+  }
+  serveShards(shards: readonly number[]): void {
+    this.#charges.serveShards(shards);
+  }
+  /** Whoever waits for the amount of a channel that has gone is told so. */
+  dropShards(shards: readonly number[]): void {
+    this.#charges.dropShards(shards);
+    this.#watch.recheckAll();
+  }
+
   /** Looks again at channels that were removed: who waits for them is told so. */
   recheck(channelIds: readonly bigint[]): void {
     for (const channelId of channelIds) this.#watch.recheck(channelId);

@@ -38,7 +38,11 @@ import {
 /** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
 
-type BeforeRaise = (ledgerChannelId: Uint8Array, committed: bigint, to: bigint) => Promise<void>;
+type BeforeRaise = (
+  channel: Pick<Channel, 'channelId' | 'ledgerChannelId'>,
+  committed: bigint,
+  to: bigint,
+) => Promise<void>;
 
 /** What it writes rows to; the LMDB registry by position, a database by the channel's handle. */
 export type RowStore = Pick<RegistryStore, 'replace'>;
@@ -204,11 +208,11 @@ export class ChannelStore {
     const view = new DataView(fresh.buffer);
     for (let offset = 0; offset < fresh.length; offset += ROW_BYTES) {
       if (view.getUint32(offset + ROW.committed) === 0 && view.getUint32(offset + ROW.committed + 4) === 0) continue;
-      const { ledgerChannelId, committed } = rowAt(fresh, offset);
-      await this.#beforeRaise(ledgerChannelId, 0n, committed);
+      const channel = rowAt(fresh, offset);
+      await this.#beforeRaise(channel, 0n, channel.committed);
     }
     for (const { channel, before } of revived)
-      if (channel.committed > before) await this.#beforeRaise(channel.ledgerChannelId, before, channel.committed);
+      if (channel.committed > before) await this.#beforeRaise(channel, before, channel.committed);
   }
 
   #revive(row: number, channel: Channel): void {
@@ -280,7 +284,7 @@ export class ChannelStore {
     return this.#exclusively(async () => {
       const row = this.#expectRow(channelId);
       const before = this.#leases.read(row);
-      if (committed > before.committed) await this.#beforeRaise(before.ledgerChannelId, before.committed, committed);
+      if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);
       if (this.#table.raise(row, committed)) await this.#registry.replace([row], packedRows([this.#leases.read(row)]));
       return this.#leases.read(row);
     });

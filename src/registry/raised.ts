@@ -3,6 +3,7 @@
  * never had. Nobody paid this node for these drops: a service may not spend them, so the meter takes them off what is
  * committed. By ledger channel, as what was spent is. Side tables; main thread.
  */
+import { shardOfChannel } from '../../protocol/shard.ts';
 import { assert } from '../errors.ts';
 import type { SideTables } from './side-tables.ts';
 
@@ -28,7 +29,13 @@ export class RaisedAmounts {
 
   constructor(tables: SideTables) {
     this.#tables = tables;
-    for (const [key, value] of tables.entries(TABLE)) this.#raised.set(hex(key), decode(value));
+    this.reload();
+  }
+
+  /** The tables have got entries of shards, or lost some. */
+  reload(): void {
+    this.#raised.clear();
+    for (const [key, value] of this.#tables.entries(TABLE)) this.#raised.set(hex(key), decode(value));
   }
 
   get isEmpty(): boolean {
@@ -48,7 +55,7 @@ export class RaisedAmounts {
    * the last raise: the ledger had paid as much already, also where the process ended before that raise was made.
    */
   async record(
-    ledgerChannelId: Uint8Array,
+    { ledgerChannelId, channelId }: { ledgerChannelId: Uint8Array; channelId: bigint },
     { committed, spent, to }: { committed: bigint; spent: bigint; to: bigint },
   ): Promise<void> {
     const last = this.#raised.get(hex(ledgerChannelId)) ?? NONE;
@@ -58,7 +65,10 @@ export class RaisedAmounts {
     // In force before it is durable, since it only restricts; what failed is recorded by the next try.
     this.#raised.set(hex(ledgerChannelId), raised);
     try {
-      await this.#tables.commit([{ table: TABLE, key: ledgerChannelId, value: encode(raised) }]);
+      const shard = shardOfChannel(channelId);
+      await this.#tables.commit([{ table: TABLE, key: ledgerChannelId, value: encode(raised), shard }]);
+      // Entries may have been read anew meanwhile.
+      this.#raised.set(hex(ledgerChannelId), raised);
     } catch (error) {
       this.#raised.set(hex(ledgerChannelId), last);
       throw error;

@@ -19,9 +19,16 @@ export interface SideChange {
   key: Uint8Array;
   /** At most 64 KiB. */
   value?: Uint8Array | undefined;
+  /**
+   * The shard of the channel that the entry is about. Where nodes share a store, the entry goes wherever the shard goes, and
+   * only its holder may write it. Without a shard an entry stays with its node. A data folder takes no notice of it.
+   */
+  shard?: number | undefined;
 }
 
 export interface SideTables {
+  /** Whether entries of shards come and go with them, so that they must not be numbered across shards. */
+  readonly isSharded?: boolean;
   /** A copy of the value that was committed last, or undefined. */
   get(table: string, key: Uint8Array): Uint8Array | undefined;
   /** Copies of a table's entries in the order of their keys' bytes, from key `from` on where it is given. */

@@ -70,6 +70,14 @@ export interface ClusterState extends ClusterPulse {
   shards: readonly Shard[];
 }
 
+/** A side entry that belongs to a shard, and not to a node. */
+export interface ShardSide {
+  shard: number;
+  table: string;
+  key: Uint8Array;
+  value: Uint8Array;
+}
+
 /** A row of `claim_groups`: records as the journal has them (journal/record.ts), 96 bytes each. */
 export interface StoredGroup {
   node: string;
@@ -108,9 +116,17 @@ export interface ClaimDatabase {
    */
   dropGroups(fence: Fence, below: readonly number[]): Promise<void>;
 
-  /** Calls `visit` with the node's side entries (registry/side-tables.ts), by table and by key in the order of bytes. */
+  /**
+   * Calls `visit` with the node's own side entries (registry/side-tables.ts), by table and by key in the order of bytes. Those
+   * of shards are not among them.
+   */
   readSides(node: string, visit: (table: string, key: Uint8Array, value: Uint8Array) => void): Promise<number>;
-  /** Makes changes of the node's side entries, all or none. */
+  /** Calls `visit` with the side entries of shards, in no order. What their holders before had committed is among them. */
+  readShardSides(shards: readonly number[], visit: (side: ShardSide) => void): Promise<number>;
+  /**
+   * Makes changes of the node's side entries, and of its shards', all or none. Rejects with MOVED where it does not hold the
+   * shard of one: also where the fence is right, since the writer may have learnt of a new fence after it made the change.
+   */
   commitSides(fence: Fence, changes: readonly SideChange[]): Promise<void>;
 
   /**
@@ -130,7 +146,7 @@ export interface ClaimDatabase {
   takeOver(by: Fence, dead: { node: string; epoch: number }, to: ReadonlyMap<number, string>): Promise<boolean>;
   /**
    * Gives shards that the node holds, and has no group under way for, to another member. The giver has written their channels
-   * (`replaceChannels`) and their side entries. A node's calls come one at a time. Rejects with INPUT_INVALID, and changes
+   * (`replaceChannels`); their side entries are the shards' own, and the giver can write them no more. A node's calls come one at a time. Rejects with INPUT_INVALID, and changes
    * nothing, where `to` is no other member, or a shard is not the giver's or has a source. @returns the giver's fence from now on
    */
   handOver(fence: Fence, shards: readonly number[], to: string): Promise<Fence>;

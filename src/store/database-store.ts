@@ -13,7 +13,6 @@ import { type NodeFolder, openNodeFolder } from '../folder/node-folder.ts';
 import { RECORD_BYTES } from '../journal/record.ts';
 import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
-import type { SideTables } from '../registry/side-tables.ts';
 import type { System } from '../system/system.ts';
 import type { ClaimDatabase, ClusterState, Shard } from './claim-database.ts';
 import { SEGMENT_GROUPS } from './database-log.ts';
@@ -49,7 +48,7 @@ export class DatabaseStore implements OpenedStore {
   readonly watchDatabase: ClaimDatabase;
   readonly fence: HeldFence;
   readonly rows: RowStore;
-  readonly sides: SideTables;
+  readonly sides: DatabaseSides;
   readonly watch: StoreWatch;
   readonly #options: DatabaseStoreOptions;
   readonly #folder: NodeFolder;
@@ -95,7 +94,11 @@ export class DatabaseStore implements OpenedStore {
       const state = await database.state();
       const shards = state.shards.filter(({ node }) => node === folder.name);
       const count = await database.countChannels(shards.map(({ shard }) => shard));
-      const sides = await DatabaseSides.load(database, fence);
+      const sides = await DatabaseSides.load(
+        database,
+        fence,
+        shards.map(({ shard }) => shard),
+      );
       return new DatabaseStore(options, { count, database, watchDatabase, fence, sides }, folder, { ...state, shards });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));
@@ -105,8 +108,8 @@ export class DatabaseStore implements OpenedStore {
   }
 
   get shared(): SharedStore {
-    const { database, watchDatabase, fence } = this;
-    return { database, watchDatabase, fence, held: this.#shards.map(({ shard }) => shard), version: this.#version };
+    const { database, watchDatabase, fence, sides } = this;
+    return { database, watchDatabase, fence, sides, held: this.#shards.map(({ shard }) => shard), version: this.#version };
   }
   get name(): string {
     return this.#folder.name;

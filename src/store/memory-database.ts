@@ -8,9 +8,10 @@
 import { ROW, ROW_BYTES, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import type { SideChange } from '../registry/side-tables.ts';
-import type { ClaimDatabase, ClusterPulse, ClusterState, Fence, StoredGroup } from './claim-database.ts';
+import type { ClaimDatabase, ClusterPulse, ClusterState, Fence, ShardSide, StoredGroup } from './claim-database.ts';
 import { MemoryTables, type NodeRow } from './memory-tables.ts';
 import * as rules from './rules.ts';
+import { sideOwner } from './side-owner.ts';
 
 /** Names of calls that write. */
 export type WriteCall =
@@ -125,8 +126,28 @@ export class MemoryDatabase implements ClaimDatabase {
 
   async commitSides(fence: Fence, changes: readonly SideChange[]): Promise<void> {
     rules.expectChanges(changes);
-    const copies = changes.map(({ table, key, value }) => ({ table, key: key.slice(), value: value?.slice() }));
-    return this.#guarded('commitSides', fence, () => this.#tables.putSides(fence.node, copies));
+    rules.expectFence(fence);
+    const copies = changes.map((change) => ({ ...change, key: change.key.slice(), value: change.value?.slice() }));
+    return this.#write('commitSides', { shared: [fence.node] }, () => {
+      this.#expectFence(fence);
+      const isHeld = (shard: number | undefined) =>
+        shard === undefined || this.#tables.shards[shard]!.node === fence.node;
+      if (!copies.every(({ shard }) => isHeld(shard))) throw rules.moved(fence.node);
+      return () => this.#tables.putSides(fence.node, copies);
+    });
+  }
+
+  async readShardSides(shards: readonly number[], visit: (side: ShardSide) => void): Promise<number> {
+    rules.expectShards(shards);
+    return this.#read(() => {
+      let total = 0;
+      for (const shard of new Set(shards))
+        for (const { table, key, value } of this.#tables.sidesOf(sideOwner('', shard))) {
+          visit({ shard, table, key: key.slice(), value: value.slice() });
+          total++;
+        }
+      return total;
+    });
   }
 
   async beat(fence: Fence, places: readonly string[], leaving: boolean): Promise<void> {

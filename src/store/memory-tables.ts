@@ -4,6 +4,7 @@ import { ROW } from '../channel/row.ts';
 import type { SideChange } from '../registry/side-tables.ts';
 import type { Member, Shard, StoredGroup } from './claim-database.ts';
 import { RowLocks } from './row-locks.ts';
+import { sideOwner } from './side-owner.ts';
 
 /** A row of `nodes`. */
 export interface NodeRow extends Member {
@@ -35,7 +36,7 @@ export class MemoryTables {
   readonly #channels: Map<bigint, Uint8Array>[] = Array.from({ length: SHARDS }, () => new Map());
   /** By node, then by epoch, lane and group. */
   readonly #groups = new Map<string, Map<string, StoredGroup>>();
-  /** By node, then by table and key. */
+  /** By node, or by shard (side-owner.ts), then by table and key. */
   readonly #sides = new Map<string, Map<string, SideEntry>>();
 
   enter(name: string): NodeRow {
@@ -129,17 +130,18 @@ export class MemoryTables {
   }
 
   putSides(node: string, changes: readonly SideChange[]): void {
-    const entries = this.#sides.get(node) ?? new Map<string, SideEntry>();
-    for (const { table, key, value } of changes) {
+    for (const { table, key, value, shard } of changes) {
+      const owner = sideOwner(node, shard);
+      const entries = this.#sides.get(owner) ?? new Map<string, SideEntry>();
       const place = `${table} ${Buffer.from(key).toString('hex')}`;
       if (value === undefined) entries.delete(place);
       else entries.set(place, { table, key, value });
+      this.#sides.set(owner, entries);
     }
-    this.#sides.set(node, entries);
   }
 
-  sidesOf(node: string): SideEntry[] {
-    return [...(this.#sides.get(node) ?? [])]
+  sidesOf(owner: string): SideEntry[] {
+    return [...(this.#sides.get(owner) ?? [])]
       .sort(([left], [right]) => (left < right ? -1 : 1))
       .map(([, entry]) => entry);
   }

@@ -59,7 +59,8 @@ export function expectRows(rows: Uint8Array): void {
 }
 
 export function expectChanges(changes: readonly SideChange[]): void {
-  for (const { table, key, value } of changes) {
+  for (const { table, key, value, shard } of changes) {
+    if (shard !== undefined) expectWhole('shard', shard, 0, SHARDS - 1);
     if (!TABLE_NAME.test(table)) throw invalid(`expected the name of a side table, got ${shown(table)}`);
     expectWhole('bytes of a key', key.length, 1, SIDE_LIMITS.keyBytesMax);
     expectWhole('bytes of a value', value?.length ?? 0, 0, SIDE_LIMITS.valueBytesMax);
@@ -85,6 +86,13 @@ export function fenced(node: string, message: string): ClaimwireError {
 
 export function invalid(message: string): ClaimwireError {
   return new ClaimwireError('INPUT_INVALID', `store: ${message}`);
+}
+
+export function moved(node: string): ClaimwireError {
+  return new ClaimwireError(
+    'MOVED',
+    `store: expected side entries of shards that ${node} holds, got one of another; ask for the route`,
+  );
 }
 
 export function closed(): ClaimwireError {

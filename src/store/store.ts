@@ -10,6 +10,7 @@ import type { LaneStart } from '../journal/segment.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { ClaimDatabase } from './claim-database.ts';
+import type { DatabaseSides } from './database-sides.ts';
 import type { HeldFence } from './held-fence.ts';
 import type { DatabaseStart } from './open-database.ts';
 
@@ -44,6 +45,8 @@ export interface SharedStore {
   /** For what must not wait behind those. */
   readonly watchDatabase: ClaimDatabase;
   readonly fence: HeldFence;
+  /** The same as the store's: entries of shards come and go with them. */
+  readonly sides: Pick<DatabaseSides, 'take' | 'drop'>;
   /** Shards that the node has had since it entered, by the map of `version`: `recover` loads them. */
   readonly held: readonly number[];
   readonly version: number;

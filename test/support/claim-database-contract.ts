@@ -110,6 +110,7 @@ export function claimDatabaseContract(name: string, start: () => Promise<Databas
     groups(open);
     channels(open);
     sides(open);
+    shardSides(open);
     map(open);
     takeOvers(open, () => rig.hold());
     handOvers(open);
@@ -327,6 +328,66 @@ function sides(open: Open): void {
     const many = Array.from({ length: 600 }, (_, index) => put('u', bytes(index >> 8, index & 0xff), bytes(1)));
     await database.commitSides(fence, many);
     expect(await sidesOf(database, 'a')).toHaveLength(602);
+  });
+}
+
+function shardSides(open: Open): void {
+  const put = (shard: number, key: number, value?: number): SideChange => ({
+    table: 'spent',
+    key: bytes(key),
+    value: value === undefined ? undefined : bytes(value),
+    shard,
+  });
+  const sidesOfShards = async (database: ClaimDatabase, shards: readonly number[]): Promise<string[]> => {
+    const found: string[] = [];
+    const total = await database.readShardSides(shards, ({ shard, table, key, value }) =>
+      found.push(`${shard} ${table} ${key[0]} ${value[0]}`),
+    );
+    expect(total).toBe(found.length);
+    return found.sort();
+  };
+
+  test('side entries of a shard go to its next holder, by hand and by takeover, and stay out of the nodes’ own', async () => {
+    const [one, two] = [await open(), await open()];
+    let a = await one.enter('a');
+    const b = await two.enter('b');
+    await one.commitSides(a, [put(1, 1, 10), put(2, 1, 20), put(2, 2, 21), { table: 'own', key: bytes(1), value: bytes(1) }]);
+    expect(await sidesOf(one, 'a')).toEqual(['own 01 01']);
+    a = await one.handOver(a, [2], 'b');
+    expect(await sidesOfShards(two, [2, 3])).toEqual(['2 spent 1 20', '2 spent 2 21']);
+    await two.commitSides(b, [put(2, 1, 22), put(2, 2)]);
+    expect(await two.takeOver(b, a, allTo('b'))).toBe(true);
+    await two.commitSides(b, [put(1, 1, 11)]);
+    expect(await sidesOfShards(two, ALL)).toEqual(['1 spent 1 11', '2 spent 1 22']);
+    expect(await sidesOf(two, 'b')).toEqual([]);
+  });
+
+  test('a node writes no side entry of a shard that it does not hold, whatever its fence says', async () => {
+    const [one, two] = [await open(), await open()];
+    let a = await one.enter('a');
+    const b = await two.enter('b');
+    await one.commitSides(a, [put(1, 1, 10), put(2, 1, 20)]);
+    a = await one.handOver(a, [2], 'b');
+    // Made up before the shard was given away, and made again under the fence of afterwards.
+    for (const changes of [[put(2, 1, 99)], [put(1, 1, 99), put(2, 1)]])
+      await expect(one.commitSides(a, changes)).rejects.toMatchObject({ code: 'MOVED' });
+    await expect(two.commitSides(b, [put(1, 1, 99)])).rejects.toMatchObject({ code: 'MOVED' });
+    await expect(one.commitSides(a, [put(SHARDS, 1, 99)])).rejects.toMatchObject(INVALID);
+    expect(await sidesOfShards(one, ALL)).toEqual(['1 spent 1 10', '2 spent 1 20']);
+  });
+
+  test('many side entries of many shards are all read', async () => {
+    const database = await open();
+    const fence = await database.enter('a');
+    const changes = Array.from({ length: 5_000 }, (_, index) => ({
+      table: index % 2 === 0 ? 'even' : 'odd',
+      key: bytes(index >> 8, index & 0xff),
+      value: bytes(index & 0xff),
+      shard: index % 40,
+    }));
+    await database.commitSides(fence, changes);
+    expect(await sidesOfShards(database, ALL.slice(0, 40))).toHaveLength(5_000);
+    expect(await sidesOfShards(database, [3])).toHaveLength(125);
   });
 }
 

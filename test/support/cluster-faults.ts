@@ -11,6 +11,9 @@ export interface FaultyRun {
   takeovers: number;
   moved: number;
   acknowledged: bigint;
+  /** Drops of charges that were answered; keys that were asked for again, and not charged again. */
+  charged: bigint;
+  repeated: number;
   /** Milliseconds from the end of all faults until each payer was acknowledged again. */
   healedMs: number;
 }
@@ -42,8 +45,9 @@ export async function faultyRun(seed: number, faultsMs: number): Promise<FaultyR
   const takeovers = world.log.filter((line) => line.includes('took over')).length;
   // What is in the database alone, without what the nodes know, covers what payers were told.
   const told = world.payers.map(({ acknowledged }) => acknowledged);
+  for (const charger of world.chargers) charger.isStopped = true;
   for (const name of names) world.node(name).kill();
-  await world.run(50);
+  await world.run(200);
   for (const payer of world.payers) payer.isWaiting = true;
   for (const name of names) world.node(name).start();
   for (let waited = 0; waited < HEALED_MS && !names.every((name) => world.node(name).isServing); waited += 50)
@@ -53,8 +57,15 @@ export async function faultyRun(seed: number, faultsMs: number): Promise<FaultyR
     if (committed === undefined || committed < told[index]!)
       faults.push(`channel ${payer.channelId}: acknowledged ${told[index]}, committed ${committed}`);
   }
+  for (const charger of world.chargers) {
+    const shards = world.holder(charger.channelId)?.shards;
+    if (shards !== undefined) charger.expectSpent(shards.spent(charger.channelId), shards.committed(charger.channelId) ?? 0n);
+  }
+  const charged = world.chargers.reduce((sum, charger) => sum + charger.answered, 0n);
+  const repeated = world.chargers.reduce((sum, charger) => sum + charger.repeated, 0);
   const acknowledged = told.reduce((sum, amount) => sum + amount, 0n);
-  return { faults: [...world.tables.faults, ...faults], log: world.log, takeovers, moved, acknowledged, healedMs };
+  const allFaults = [...world.tables.faults, ...faults];
+  return { faults: allFaults, log: world.log, takeovers, moved, acknowledged, charged, repeated, healedMs };
 }
 
 async function heal(world: World, names: readonly string[]): Promise<void> {

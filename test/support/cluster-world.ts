@@ -5,11 +5,13 @@
 import { shardOfChannel } from '../../protocol/shard.ts';
 import type { ClusterSettings } from '../../src/cluster/cluster-settings.ts';
 import { ClusterMember } from '../../src/cluster/membership.ts';
+import type { ChargeResult } from '../../src/control/meter-control.ts';
 import type { Logger } from '../../src/log.ts';
 import type { ClaimDatabase, ClusterState, StoredGroup } from '../../src/store/claim-database.ts';
 import { MemoryDatabase } from '../../src/store/memory-database.ts';
 import { MemoryTables } from '../../src/store/memory-tables.ts';
 import type { Clock } from '../../src/system/system.ts';
+import { Charger } from './cluster-charger.ts';
 import { amountsIn, FakeShards } from './fake-shards.ts';
 import { type Random, random } from './random.ts';
 
@@ -50,6 +52,7 @@ export class World {
   readonly chance: Random;
   readonly nodes = new Map<string, SimulatedNode>();
   readonly payers: Payer[] = [];
+  readonly chargers: Charger[] = [];
   readonly log: string[] = [];
   readonly settings: Partial<ClusterSettings>;
   /** Longest delay of a call to the database, each way. */
@@ -85,6 +88,7 @@ export class World {
       }
       for (const node of this.nodes.values()) node.step();
       for (const payer of this.payers) this.#pay(payer);
+      for (const charger of this.chargers) charger.step();
       await settled();
     }
   }
@@ -100,7 +104,9 @@ export class World {
         await this.run(50);
       }
       const { now } = this;
-      this.payers.push({ channelId, sent: 0n, acknowledged: 0n, isWaiting: false, since: now, longestMs: 0 });
+      const payer = { channelId, sent: 0n, acknowledged: 0n, isWaiting: false, since: now, longestMs: 0 };
+      this.payers.push(payer);
+      this.chargers.push(new Charger(this, payer, number % 2 === 0));
     }
   }
 
@@ -201,6 +207,7 @@ export class SimulatedNode {
     const { shards: map } = await database.state();
     const own = map.filter(({ node }) => node === this.name);
     const numbers = own.map(({ shard }) => shard);
+    await shards.openAccounts(numbers);
     await database.readChannels(numbers, (rows) => shards.loadRows(rows));
     for (const source of new Set([this.name, ...own.map((shard) => shard.source)]))
       if (source !== undefined)
@@ -223,6 +230,21 @@ export class SimulatedNode {
       // An acknowledgement leaves a node that runs.
       if (this.#run === run && !this.isPaused) answer();
     });
+  }
+
+  /** Charges a channel. What a node that is killed or stands still says is never heard. */
+  async charge(channelId: bigint, drops: bigint, key: string | undefined): Promise<ChargeResult> {
+    const run = this.#run;
+    const never = new Promise<never>(() => {});
+    if (!this.isServing || this.isPaused) return never;
+    const answer = await this.shards!.charge(channelId, drops, key).then(
+      (result) => () => result,
+      (error: unknown) => (): never => {
+        throw error;
+      },
+    );
+    if (this.#run !== run || this.isPaused) return never;
+    return answer();
   }
 
   step(): void {

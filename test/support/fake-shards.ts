@@ -4,10 +4,17 @@
  */
 import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID } from '../../protocol/layout.ts';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
+import { DatabaseSides } from '../../src/store/database-sides.ts';
 import { type Channel, decodeRow, packedRows, ROW_BYTES, UNUSED } from '../../src/channel/row.ts';
 import type { ShardControl } from '../../src/control/shard-control.ts';
 import { RECORD_BYTES } from '../../src/journal/record.ts';
-import type { ClaimDatabase, ClusterState, Fence } from '../../src/store/claim-database.ts';
+import type { ChargeResult } from '../../src/control/meter-control.ts';
+import { ClaimwireError } from '../../src/errors.ts';
+import { AmountWatch } from '../../src/meter/amount-watch.ts';
+import { Charges } from '../../src/meter/charges.ts';
+import { ShardAccounts } from '../../src/meter/shard-accounts.ts';
+import { RaisedAmounts } from '../../src/registry/raised.ts';
+import type { ClaimDatabase, ClusterState, Fence, ShardSide } from '../../src/store/claim-database.ts';
 
 interface FakeRow {
   channel: Channel;
@@ -55,6 +62,8 @@ export function* amountsIn(records: Uint8Array): Iterable<[channelId: bigint, am
 }
 
 export class FakeShards implements ShardControl {
+  #charges: Charges | undefined;
+  #accounts: ShardAccounts | undefined;
   fence: Fence;
   route: ClusterState | undefined;
   /** Called when an append was refused for good, or failed. */
@@ -78,6 +87,52 @@ export class FakeShards implements ShardControl {
   constructor(database: ClaimDatabase, fence: Fence) {
     this.#database = database;
     this.fence = fence;
+  }
+
+  /** Opens the side tables and the accounts over them, which are the real ones. */
+  async openAccounts(shards: readonly number[]): Promise<void> {
+    const write = this.#write.bind(this);
+    const sides = await DatabaseSides.load(this.#database, { start: this.fence, write }, shards);
+    const raised = new RaisedAmounts(sides);
+    const source = {
+      committed: (channelId: bigint) => this.committed(channelId),
+      ledgerChannelId: (channelId: bigint) => this.#rows.get(channelId)?.channel.ledgerChannelId,
+      onCommitted: () => () => {},
+    };
+    this.#charges = new Charges(source, sides, new AmountWatch(source), {}, raised);
+    this.#accounts = new ShardAccounts({ sides, charges: this.#charges, raised });
+  }
+
+  async charge(channelId: bigint, drops: bigint, key: string | undefined): Promise<ChargeResult> {
+    if (this.#hasFailed) throw new ClaimwireError('NODE_STOPPING', 'the node has failed');
+    if (!this.#served.has(shardOfChannel(channelId))) throw new ClaimwireError('MOVED', 'the shard is elsewhere');
+    try {
+      return await this.#charges!.charge(channelId, drops, { key, wait: false });
+    } catch (error) {
+      if (error instanceof ClaimwireError && error.code.startsWith('STORE_') && !this.#hasFailed) {
+        this.#hasFailed = true;
+        this.onFailed(error);
+      }
+      throw error;
+    }
+  }
+  spent(channelId: bigint): bigint {
+    return this.#charges!.spent(channelId);
+  }
+
+  /** As HeldFence does. */
+  async #write<T>(call: (fence: Fence) => Promise<T>): Promise<T> {
+    for (;;) {
+      await this.#changing;
+      const { fence } = this;
+      try {
+        return await call(fence);
+      } catch (error) {
+        const isFenced = error instanceof ClaimwireError && error.code === 'STORE_FENCED';
+        await this.#changing;
+        if (!isFenced || this.fence === fence) throw error;
+      }
+    }
   }
 
   get served(): ReadonlySet<number> {
@@ -168,19 +223,23 @@ export class FakeShards implements ShardControl {
     }
   }
 
+  loadSide(side: ShardSide): void {
+    this.#accounts!.load(side);
+  }
+
   applyGroups(records: Uint8Array, shards: ReadonlySet<number>): void {
     for (const [channelId, amount] of amountsIn(records))
       if (shards.has(shardOfChannel(channelId))) this.#raise(channelId, amount);
   }
 
   writeShards(shards: readonly number[]): Promise<void> {
-    const written = this.#written.then(() => this.#write(shards));
+    const written = this.#written.then(() => this.#writeRows(shards));
     this.#written = written.catch(() => {});
     return written;
   }
 
   /** One after the other: an earlier write that arrived later would set amounts back. */
-  async #write(shards: readonly number[]): Promise<void> {
+  async #writeRows(shards: readonly number[]): Promise<void> {
     const wanted = new Set(shards);
     const dirty = [...this.#rows.values()].filter(({ shard, isDirty }) => isDirty && wanted.has(shard));
     if (dirty.length === 0) return;
@@ -208,12 +267,14 @@ export class FakeShards implements ShardControl {
   }
 
   serveShards(shards: readonly number[]): void {
+    this.#accounts!.serve(shards);
     for (const shard of shards) this.#served.add(shard);
     this.onServed(new Set(shards));
   }
 
   async drainShards(shards: readonly number[]): Promise<void> {
     for (const shard of shards) this.#served.delete(shard);
+    await this.#accounts!.drain(shards);
     const last = this.#group + (this.#staged.length > 0 ? 1 : 0);
     if (this.#applied < last) await new Promise<void>((resolve) => this.#drains.push({ last, resolve }));
   }
@@ -233,6 +294,7 @@ export class FakeShards implements ShardControl {
   dropShards(shards: readonly number[]): void {
     const gone = new Set(shards);
     for (const [channelId, { shard }] of this.#rows) if (gone.has(shard)) this.#rows.delete(channelId);
+    this.#accounts!.drop(shards);
   }
 
   setRoute(map: ClusterState): void {

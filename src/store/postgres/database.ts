@@ -15,9 +15,11 @@ import type {
   Fence,
   Member,
   Shard,
+  ShardSide,
   StoredGroup,
 } from '../claim-database.ts';
 import * as rules from '../rules.ts';
+import { sideOwner } from '../side-owner.ts';
 import { parsePostgresAddress } from './address.ts';
 import { byteArrays, smalls, texts, wholes } from './arrays.ts';
 import { channelParameters, rowsOf } from './channel-columns.ts';
@@ -47,6 +49,8 @@ const DEFAULTS = { mayBeUnreplicated: false, waitMs: 30_000, connectMs: 5_000, s
 const BLOCK_ROWS = 4_096;
 const GROUPS = 16;
 const SIDES = 256;
+/** Those of shards are small: amounts, and rows of charges of 3 KiB. */
+const SHARD_SIDES = 2_048;
 /** Shards of a statement that counts channels: of 100 million there are 12 million in them, which takes a few seconds. */
 const COUNTED_SHARDS = 128;
 
@@ -164,21 +168,54 @@ export class PostgresDatabase implements ClaimDatabase {
     return total;
   }
 
+  async readShardSides(shards: readonly number[], visit: (side: ShardSide) => void): Promise<number> {
+    rules.expectShards(shards);
+    const owners = texts([...new Set(shards)].map((shard) => sideOwner('', shard)));
+    let total = 0;
+    for (let after: readonly unknown[] = ['', '', Buffer.alloc(0)]; ; ) {
+      const rows = await this.#read(statements.SHARD_SIDES_AFTER, [owners, ...after, SHARD_SIDES]);
+      for (const { node, shard, side_table, key, value } of rows) {
+        after = [node, side_table, bytesOf(key)];
+        visit({ shard: Number(shard), table: side_table!, key: bytesOf(key), value: bytesOf(value) });
+      }
+      total += rows.length;
+      if (rows.length < SHARD_SIDES) return total;
+    }
+  }
+
   async commitSides(fence: Fence, changesOfSides: readonly SideChange[]): Promise<void> {
     rules.expectFence(fence);
     rules.expectChanges(changesOfSides);
+    const owner = ({ shard }: SideChange) => sideOwner(fence.node, shard);
     const last = new Map(
-      changesOfSides.map((change) => [`${change.table} ${Buffer.from(change.key).toString('hex')}`, change]),
+      changesOfSides.map((change) => [
+        `${owner(change)} ${change.table} ${Buffer.from(change.key).toString('hex')}`,
+        change,
+      ]),
     );
+    const shards = smalls([...new Set(changesOfSides.flatMap(({ shard }) => shard ?? []))]);
     const gone = [...last.values()].filter(({ value }) => value === undefined);
     const made = [...last.values()].filter(({ value }) => value !== undefined);
-    await this.#write(fence, (writes) => writes.commitSides, [
+    const values = [
+      shards,
+      texts(gone.map(owner)),
       texts(gone.map(({ table }) => table)),
       byteArrays(gone.map(({ key }) => key)),
+      texts(made.map(owner)),
       texts(made.map(({ table }) => table)),
       byteArrays(made.map(({ key }) => key)),
       byteArrays(made.map(({ value }) => value!)),
-    ]);
+      smalls(made.map(({ shard = -1 }) => shard)),
+    ];
+    await this.#write(
+      fence,
+      (writes) => writes.commitSides,
+      values,
+      async (connection) => {
+        const { rows } = await connection.run(statements.HELD, [fence.node, shards]);
+        return rows[0]?.held === 't' ? undefined : rules.moved(fence.node);
+      },
+    );
   }
 
   async beat(fence: Fence, places: readonly string[], leaving: boolean): Promise<void> {
@@ -262,7 +299,12 @@ export class PostgresDatabase implements ClaimDatabase {
   }
 
   /** A write that only the fence allows: a row of it is changed or read. */
-  #write(fence: Fence, choose: (writes: statements.Writes) => Statement, values: readonly unknown[]): Promise<void> {
+  #write(
+    fence: Fence,
+    choose: (writes: statements.Writes) => Statement,
+    values: readonly unknown[],
+    refusal: (connection: Connection) => Promise<ClaimwireError | undefined> = async () => undefined,
+  ): Promise<void> {
     const { node, epoch, holding } = fence;
     return this.#session.write(async (connection) => {
       const isWatched = connection.isPostgres && !this.#mayBeUnreplicated;
@@ -270,7 +312,7 @@ export class PostgresDatabase implements ClaimDatabase {
       const { rowCount } = await connection.run(statement, [node, epoch, holding, ...values]);
       if (rowCount !== 0) return;
       const { rows } = await connection.run(statements.FENCE_OF, [node]);
-      throw refusalOf(fence, rows[0]) ?? unreplicated();
+      throw refusalOf(fence, rows[0]) ?? (await refusal(connection)) ?? unreplicated();
     });
   }
 

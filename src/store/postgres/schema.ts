@@ -71,9 +71,10 @@ const FIRST = [
     primary key (node, side_table, key)
   )`,
   `create view charges as
-    select c.channel_id, e.node, e.key as ledger_channel_id, ${u64('e.value')} as spent, c.committed,
+    select c.channel_id, coalesce(s.node, e.node) as node, e.key as ledger_channel_id, ${u64('e.value')} as spent, c.committed,
       c.committed - (${u64('e.value')}) as unspent
-    from side_entries e left join channels c on c.ledger_channel_id = e.key and c.state <> 'removed'
+    from side_entries e left join shards s on s.shard = e.shard
+      left join channels c on c.ledger_channel_id = e.key and c.state <> 'removed'
     where e.side_table = 'spent' and length(e.value) = 8`,
 ];
 

@@ -12,6 +12,12 @@ const IS_REPLICATED = " and current_setting('synchronous_standby_names') <> ''";
 
 const PRESENT = "state <> 'removed'";
 
+/** Whether the node of the first parameter holds each of the shards in another one. */
+function areHeld(shards: string): string {
+  return `not exists (select 1 from unnest(${shards}::smallint[]) as touched (shard)
+    where not exists (select 1 from shards where shards.shard = touched.shard and shards.node = $1::text))`;
+}
+
 /** @param isWatched whether a server without synchronous standbys is refused */
 function writes(isWatched: boolean) {
   const fence = `${FENCE}${isWatched ? IS_REPLICATED : ''} for share`;
@@ -34,15 +40,17 @@ function writes(isWatched: boolean) {
             (epoch = $2::bigint and seq < ($4::bigint[])[lane + 1])))
         select 1 from guard`,
     ),
+    // The fence alone is not enough: a change may be made under a fence that its writer learnt of after it had made up the change.
     commitSides: statement(
       'commit-sides',
-      `with ${guard}, gone as (
-          delete from side_entries where node = $1::text and exists (select 1 from guard)
-            and (side_table, key) in (select * from unnest($4::text[], $5::bytea[]))),
+      `with guard as (${FENCE}${isWatched ? IS_REPLICATED : ''} and ${areHeld('$4')} for share), gone as (
+          delete from side_entries where exists (select 1 from guard)
+            and (node, side_table, key) in (select * from unnest($5::text[], $6::text[], $7::bytea[]))),
         made as (
           insert into side_entries (node, side_table, key, value, shard)
-            select $1::text, side_table, key, value, -1 from unnest($6::text[], $7::bytea[], $8::bytea[])
-              as given (side_table, key, value) where exists (select 1 from guard)
+            select owner, side_table, key, value, shard
+              from unnest($8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::smallint[])
+              as given (owner, side_table, key, value, shard) where exists (select 1 from guard)
             on conflict (node, side_table, key) do update set value = excluded.value)
         select 1 from guard`,
     ),
@@ -60,6 +68,8 @@ export const CONFIRM: Statement = {
 };
 
 export const FENCE_OF: Statement = { name: 'fence-of', text: 'select epoch, holding from nodes where node = $1::text' };
+
+export const HELD: Statement = { name: 'held', text: `select ${areHeld('$2')} as held` };
 
 export const COUNT_CHANNELS: Statement = {
   name: 'count-channels',
@@ -92,4 +102,11 @@ export const SIDES_AFTER: Statement = {
   name: 'sides-after',
   text: `select key, value from side_entries where node = $1::text and side_table = $2::text and key > $3::bytea
     order by key limit $4::bigint`,
+};
+/** Of shards: node has their names (side-owner.ts). */
+export const SHARD_SIDES_AFTER: Statement = {
+  name: 'shard-sides-after',
+  text: `select node, shard, side_table, key, value from side_entries
+    where node = any($1::text[]) and (node, side_table, key) > ($2::text, $3::text, $4::bytea)
+    order by node, side_table, key limit $5::bigint`,
 };

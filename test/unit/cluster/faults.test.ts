@@ -1,6 +1,7 @@
 /**
  * Seeded runs of a cluster under faults: nodes are killed, stand still and wake up, lose the database, leave, and move shards.
  * No claim is stored for a shard by a node that does not hold it, none that was acknowledged is lost, and all is served again.
+ * Services charge meanwhile: nothing is spent twice, whether a charge has a key and is asked for again, or has none.
  */
 import { expect, test } from 'vitest';
 import { faultyRun } from '../../support/cluster-faults.ts';
@@ -17,6 +18,8 @@ test(`nothing acknowledged is lost, and no shard has two nodes, in ${SEEDS} runs
     const run = await faultyRun(seed, 6_000);
     expect(run.faults, `seed ${seed}`).toEqual([]);
     expect(run.acknowledged).toBeGreaterThan(1_000n);
+    expect(run.charged).toBeGreaterThan(400n);
+    expect(run.repeated).toBeGreaterThan(40);
     takeovers += run.takeovers;
     moved += run.moved;
   }

@@ -56,7 +56,7 @@ test('drops that the ledger paid for a claim which this node never had buy nothi
   const tables = new MemorySideTables();
   const raised = new RaisedAmounts(tables);
   const charges = new Charges(source, tables, new AmountWatch(source), {}, raised);
-  await raised.record(ledgerIdOf(1n), { committed: 40n, spent: 0n, to: 100n });
+  await raised.record({ ledgerChannelId: ledgerIdOf(1n), channelId: 1n }, { committed: 40n, spent: 0n, to: 100n });
   expect(await charges.charge(1n, 40n)).toMatchObject({ spent: 40n, committed: 100n });
   await expect(charges.charge(1n, 5n, { wait: false })).rejects.toMatchObject({
     code: 'PAYMENT_REQUIRED',
@@ -344,7 +344,7 @@ describe('a reservation', () => {
     const tables = new MemorySideTables();
     const raised = new RaisedAmounts(tables);
     const charges = new Charges(source, tables, new AmountWatch(source), {}, raised);
-    await raised.record(ledgerIdOf(1n), { committed: 40n, spent: 0n, to: 100n });
+    await raised.record({ ledgerChannelId: ledgerIdOf(1n), channelId: 1n }, { committed: 40n, spent: 0n, to: 100n });
     const told: bigint[] = [];
     const options = { wait: false, onReserved: (spent: bigint) => told.push(spent) };
     await expect(charges.charge(1n, 41n, options)).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });

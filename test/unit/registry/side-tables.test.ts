@@ -109,7 +109,7 @@ class InDatabase implements Subject {
       await this.#database.commitSides(...call);
     };
     const readSides: ClaimDatabase['readSides'] = (...call) => this.#database.readSides(...call);
-    this.tables = await DatabaseSides.load({ commitSides, readSides }, fence);
+    this.tables = await DatabaseSides.load({ commitSides, readSides, readShardSides: async () => 0 }, fence, []);
   }
   async close(): Promise<void> {}
 }
@@ -371,6 +371,7 @@ describe('in a database', () => {
     let commits = 0;
     const counting = {
       readSides: database.readSides.bind(database),
+      readShardSides: database.readShardSides.bind(database),
       commitSides: (...call: Parameters<ClaimDatabase['commitSides']>) => {
         commits++;
         return database.commitSides(...call);
@@ -381,7 +382,7 @@ describe('in a database', () => {
 
   test('calls that come while a commit is under way share the next, and no commit is too large', async () => {
     const { fence, counting, commits } = await rig();
-    const tables = await DatabaseSides.load(counting, fence);
+    const tables = await DatabaseSides.load(counting, fence, []);
     await Promise.all(Array.from({ length: 50 }, (_, number) => tables.commit([put('a', `k${number}`, '1')])));
     expect(commits()).toBe(1);
     const value = new Uint8Array(SIDE_LIMITS.valueBytesMax);
@@ -393,13 +394,13 @@ describe('in a database', () => {
 
   test('only so many bytes of changes wait, and only so many of entries are kept', async () => {
     const { fence, counting } = await rig();
-    const tables = await DatabaseSides.load(counting, fence, 1_000);
+    const tables = await DatabaseSides.load(counting, fence, [], 1_000);
     await tables.commit([put('a', 'k', 'x'.repeat(500))]);
     await expect(tables.commit([put('a', 'l', 'x'.repeat(500))])).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
     await tables.commit([{ table: 'a', key: bytes('k') }]);
     await tables.commit([put('a', 'l', 'x'.repeat(500))]);
-    await expect(DatabaseSides.load(counting, fence, 100)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
-    const large = await DatabaseSides.load(counting, fence);
+    await expect(DatabaseSides.load(counting, fence, [], 100)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+    const large = await DatabaseSides.load(counting, fence, []);
     const value = new Uint8Array(SIDE_LIMITS.valueBytesMax);
     const changes = Array.from({ length: 1_000 }, () => ({ table: 'a', key: bytes('k'), value }));
     const first = large.commit(changes);
@@ -409,12 +410,50 @@ describe('in a database', () => {
 
   test('names, keys and values out of range are a bug of the caller, and fail nobody else', async () => {
     const { fence, counting } = await rig();
-    const tables = await DatabaseSides.load(counting, fence);
+    const tables = await DatabaseSides.load(counting, fence, []);
     const [key, value] = [bytes('k'), new Uint8Array(SIDE_LIMITS.valueBytesMax + 1)];
     const other = tables.commit([put('a', 'k', '1')]);
     await expect(tables.commit([{ table: 'A', key }])).rejects.toThrow("a side table's name");
     await expect(tables.commit([{ table: 'a', key: new Uint8Array() }])).rejects.toThrow('1 to 128 bytes');
     await expect(tables.commit([{ table: 'a', key, value }])).rejects.toThrow('up to 65536 bytes');
     await other;
+  });
+
+  test('entries of shards come and go with them, and one that changes its shard is in one place only', async () => {
+    const { database, fence, counting } = await rig();
+    const found: string[] = [];
+    const tables = await DatabaseSides.load(counting, fence, [1, 2]);
+    await tables.commit([{ ...put('a', 'k', '1'), shard: 1 }, { ...put('a', 'l', '2'), shard: 2 }, put('a', 'own', '3')]);
+    await tables.commit([
+      { ...put('a', 'l', '4'), shard: 1 },
+      { ...put('a', 'm', '5'), shard: 2 },
+    ]);
+    await database.readShardSides([1, 2], ({ shard, key, value }) => found.push(`${shard} ${text(key)}=${text(value)}`));
+    expect(found.sort()).toEqual(['1 k=1', '1 l=4', '2 m=5']);
+    const list = () => [...tables.entries('a')].map(([key, value]) => `${text(key)}=${text(value)}`);
+    tables.drop([1]);
+    expect(list()).toEqual(['m=5', 'own=3']);
+    await database.readShardSides([1], (side) => tables.take(side));
+    expect(list()).toEqual(['k=1', 'l=4', 'm=5', 'own=3']);
+    // A removal needs not say where the entry lies.
+    await tables.commit([{ table: 'a', key: bytes('l') }]);
+    const again = await DatabaseSides.load(counting, fence, [1, 2]);
+    expect(again.get('a', bytes('l'))).toBeUndefined();
+    // Under two handles, the higher one counts.
+    again.take({ shard: 7, table: 'a', key: bytes('k'), value: bytes('0') });
+    expect(text(again.get('a', bytes('k')))).toBe('1');
+    again.take({ shard: 7, table: 'a', key: bytes('k'), value: bytes('2') });
+    expect(text(again.get('a', bytes('k')))).toBe('2');
+  });
+
+  test('a change of a shard that is held elsewhere is refused, and those that share its commit are made', async () => {
+    const { database, counting, fence } = await rig();
+    await database.enter('two');
+    const tables = await DatabaseSides.load(counting, fence, [1, 2]);
+    await fence.change((old) => database.handOver(old, [2], 'two'));
+    const made = tables.commit([{ ...put('a', 'k', '1'), shard: 1 }]);
+    await expect(tables.commit([{ ...put('a', 'l', '1'), shard: 2 }])).rejects.toMatchObject({ code: 'MOVED' });
+    await made;
+    expect(await database.readShardSides([1, 2], () => {})).toBe(1);
   });
 });

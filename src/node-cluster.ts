@@ -1,0 +1,36 @@
+/** A node's part in its cluster, put together of the node's parts. Main thread. */
+import type { ChannelTable } from './channel/table.ts';
+import { ClusterMember } from './cluster/membership.ts';
+import type { RouteControl } from './control/route-control.ts';
+import type { Logger } from './log.ts';
+import type { Meter } from './meter/meter.ts';
+import { ShardAccounts } from './meter/shard-accounts.ts';
+import { NodeShards } from './node-shards.ts';
+import type { ChannelStore } from './registry/channel-store.ts';
+import type { RaisedAmounts } from './registry/raised.ts';
+import type { SharedStore } from './store/store.ts';
+import { nodeSystem } from './system/system.ts';
+
+interface ClusterParts {
+  channels: ChannelStore;
+  table: ChannelTable;
+  meter: Meter;
+  raised: RaisedAmounts;
+  /** Resolves once every group that is open at the call is committed. */
+  passFence: () => Promise<void>;
+  route: RouteControl;
+  logger: Logger;
+  /** Where peers are told to find the node. */
+  places: () => readonly string[];
+  onFailed: (error: Error) => void;
+}
+
+/** It beats from now on, also while channels are loaded, which may take long. */
+export function openCluster(
+  { database, watchDatabase, fence, sides, held, version }: SharedStore,
+  { channels, table, meter, raised, passFence, route, logger, places, onFailed }: ClusterParts,
+): ClusterMember {
+  const accounts = new ShardAccounts({ sides, charges: meter, raised });
+  const shards = new NodeShards({ channels, table, accounts, fence, passFence, route, logger }, held, version);
+  return new ClusterMember({ database, watchDatabase, shards, clock: nodeSystem.clock, places, logger, onFailed });
+}
