@@ -65,14 +65,23 @@ describe.skipIf(!hasPostgres())('a cluster', () => {
     }
     await expect(first.closeChannel(moved[0]!)).rejects.toMatchObject({ code: 'MOVED' });
 
-    // What was spent would stay behind when its channel moves.
-    await expect(second.charge(moved[0]!, 1n)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    // Charged at its holder, with a key and without; nowhere else.
+    const charged = moved[0]!;
+    expect(await second.charge(charged, 150n, { key: 'k', wait: false })).toMatchObject({ spent: 150n });
+    expect(await second.charge(charged, 20n, { wait: false })).toMatchObject({ spent: 170n });
+    await expect(first.charge(charged, 1n)).rejects.toMatchObject({ code: 'MOVED' });
+    const waiting = second.charge(charged, 100n).catch((error: unknown) => error);
 
     // To and fro: the rows are found again.
     const shard = shardOfChannel(moved[0]!);
     second.cluster!.move([shard], 'a');
     await until(() => first.channel(moved[0]!)?.committed === 200n && first.cluster!.figures.shardsServed === 513);
+    // What was spent came along, and so did the key; who waited at the giver is told so.
+    expect(await waiting).toMatchObject({ code: 'MOVED' });
+    expect(await first.charge(charged, 150n, { key: 'k', wait: false })).toMatchObject({ spent: 170n, repeated: true });
+    await expect(first.charge(charged, 31n, { wait: false })).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });
     expect((await first.submit(signedClaim(moved[0]!, 300n))).status).toBe('COMMITTED');
+    expect(await first.charge(charged, 60n, { key: 'l', wait: false })).toMatchObject({ spent: 230n });
 
     // What has not been written to the channels goes with the shards.
     await first.stop();
@@ -80,6 +89,10 @@ describe.skipIf(!hasPostgres())('a cluster', () => {
     for (const id of CHANNELS) expect(second.channel(id)?.committed).toBe(id === moved[0] ? 300n : 200n);
     for (const id of CHANNELS) expect((await second.submit(signedClaim(id, 400n))).status).toBe('COMMITTED');
     expect(second.cluster!.figures.members).toBe(1);
+    expect(second.spent(charged)).toBe(230n);
+    for (const [key, drops] of [['k', 150n], ['l', 60n]] as const)
+      expect(await second.charge(charged, drops, { key })).toMatchObject({ spent: 230n, repeated: true });
+    await expect(second.charge(charged, 171n, { wait: false })).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });
   });
 });
 
