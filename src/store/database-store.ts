@@ -109,7 +109,14 @@ export class DatabaseStore implements OpenedStore {
 
   get shared(): SharedStore {
     const { database, watchDatabase, fence, sides } = this;
-    return { database, watchDatabase, fence, sides, held: this.#shards.map(({ shard }) => shard), version: this.#version };
+    return {
+      database,
+      watchDatabase,
+      fence,
+      sides,
+      held: this.#shards.map(({ shard }) => shard),
+      version: this.#version,
+    };
   }
   get name(): string {
     return this.#folder.name;

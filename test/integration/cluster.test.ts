@@ -90,7 +90,10 @@ describe.skipIf(!hasPostgres())('a cluster', () => {
     for (const id of CHANNELS) expect((await second.submit(signedClaim(id, 400n))).status).toBe('COMMITTED');
     expect(second.cluster!.figures.members).toBe(1);
     expect(second.spent(charged)).toBe(230n);
-    for (const [key, drops] of [['k', 150n], ['l', 60n]] as const)
+    for (const [key, drops] of [
+      ['k', 150n],
+      ['l', 60n],
+    ] as const)
       expect(await second.charge(charged, drops, { key })).toMatchObject({ spent: 230n, repeated: true });
     await expect(second.charge(charged, 171n, { wait: false })).rejects.toMatchObject({ code: 'PAYMENT_REQUIRED' });
   });

@@ -351,7 +351,12 @@ function shardSides(open: Open): void {
     const [one, two] = [await open(), await open()];
     let a = await one.enter('a');
     const b = await two.enter('b');
-    await one.commitSides(a, [put(1, 1, 10), put(2, 1, 20), put(2, 2, 21), { table: 'own', key: bytes(1), value: bytes(1) }]);
+    await one.commitSides(a, [
+      put(1, 1, 10),
+      put(2, 1, 20),
+      put(2, 2, 21),
+      { table: 'own', key: bytes(1), value: bytes(1) },
+    ]);
     expect(await sidesOf(one, 'a')).toEqual(['own 01 01']);
     a = await one.handOver(a, [2], 'b');
     expect(await sidesOfShards(two, [2, 3])).toEqual(['2 spent 1 20', '2 spent 2 21']);

@@ -59,7 +59,8 @@ export async function faultyRun(seed: number, faultsMs: number): Promise<FaultyR
   }
   for (const charger of world.chargers) {
     const shards = world.holder(charger.channelId)?.shards;
-    if (shards !== undefined) charger.expectSpent(shards.spent(charger.channelId), shards.committed(charger.channelId) ?? 0n);
+    if (shards !== undefined)
+      charger.expectSpent(shards.spent(charger.channelId), shards.committed(charger.channelId) ?? 0n);
   }
   const charged = world.chargers.reduce((sum, charger) => sum + charger.answered, 0n);
   const repeated = world.chargers.reduce((sum, charger) => sum + charger.repeated, 0);

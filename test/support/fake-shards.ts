@@ -4,17 +4,17 @@
  */
 import { CLAIM_AMOUNT, CLAIM_CHANNEL_ID } from '../../protocol/layout.ts';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
-import { DatabaseSides } from '../../src/store/database-sides.ts';
 import { type Channel, decodeRow, packedRows, ROW_BYTES, UNUSED } from '../../src/channel/row.ts';
-import type { ShardControl } from '../../src/control/shard-control.ts';
-import { RECORD_BYTES } from '../../src/journal/record.ts';
 import type { ChargeResult } from '../../src/control/meter-control.ts';
+import type { ShardControl } from '../../src/control/shard-control.ts';
 import { ClaimwireError } from '../../src/errors.ts';
+import { RECORD_BYTES } from '../../src/journal/record.ts';
 import { AmountWatch } from '../../src/meter/amount-watch.ts';
 import { Charges } from '../../src/meter/charges.ts';
 import { ShardAccounts } from '../../src/meter/shard-accounts.ts';
 import { RaisedAmounts } from '../../src/registry/raised.ts';
 import type { ClaimDatabase, ClusterState, Fence, ShardSide } from '../../src/store/claim-database.ts';
+import { DatabaseSides } from '../../src/store/database-sides.ts';
 
 interface FakeRow {
   channel: Channel;

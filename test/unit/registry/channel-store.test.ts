@@ -13,8 +13,7 @@ function storeOf(registry: MemoryRegistry) {
   const table = new ChannelTable(Arena.create(shape));
   /** Amounts before and after, of each raise. */
   const raises: [bigint, bigint][] = [];
-  const beforeRaise = async (_channel: object, before: bigint, after: bigint) =>
-    void raises.push([before, after]);
+  const beforeRaise = async (_channel: object, before: bigint, after: bigint) => void raises.push([before, after]);
   return { table, raises, store: new ChannelStore(table, registry, async () => {}, beforeRaise) };
 }
 

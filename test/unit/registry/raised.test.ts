@@ -45,7 +45,9 @@ test('a raise that the disk had no room for is recorded by the next try', async 
   const raised = new RaisedAmounts(tables);
   tables.failures = 1;
   const raise = { committed: 30n, spent: 0n, to: 100n };
-  await expect(raised.record({ ledgerChannelId, channelId: 1n }, raise)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+  await expect(raised.record({ ledgerChannelId, channelId: 1n }, raise)).rejects.toMatchObject({
+    code: 'REGISTRY_FULL',
+  });
   await raised.record({ ledgerChannelId, channelId: 1n }, raise);
   expect(new RaisedAmounts(tables.kill()).of(ledgerChannelId)).toBe(70n);
 });

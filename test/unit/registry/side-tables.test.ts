@@ -423,12 +423,18 @@ describe('in a database', () => {
     const { database, fence, counting } = await rig();
     const found: string[] = [];
     const tables = await DatabaseSides.load(counting, fence, [1, 2]);
-    await tables.commit([{ ...put('a', 'k', '1'), shard: 1 }, { ...put('a', 'l', '2'), shard: 2 }, put('a', 'own', '3')]);
+    await tables.commit([
+      { ...put('a', 'k', '1'), shard: 1 },
+      { ...put('a', 'l', '2'), shard: 2 },
+      put('a', 'own', '3'),
+    ]);
     await tables.commit([
       { ...put('a', 'l', '4'), shard: 1 },
       { ...put('a', 'm', '5'), shard: 2 },
     ]);
-    await database.readShardSides([1, 2], ({ shard, key, value }) => found.push(`${shard} ${text(key)}=${text(value)}`));
+    await database.readShardSides([1, 2], ({ shard, key, value }) =>
+      found.push(`${shard} ${text(key)}=${text(value)}`),
+    );
     expect(found.sort()).toEqual(['1 k=1', '1 l=4', '2 m=5']);
     const list = () => [...tables.entries('a')].map(([key, value]) => `${text(key)}=${text(value)}`);
     tables.drop([1]);
