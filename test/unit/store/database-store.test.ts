@@ -47,6 +47,7 @@ async function start(
   data: string,
   options: MemoryDatabaseOptions = {},
   nodeName?: string,
+  isAlone = false,
 ): Promise<Opened> {
   const clock = new ManualClock();
   const failures: Error[] = [];
@@ -55,6 +56,7 @@ async function start(
     data,
     address: ADDRESS,
     nodeName,
+    isAlone,
     system: { ...nodeSystem, clock },
     logger: quiet,
     onFailure: (error) => failures.push(error),
@@ -139,6 +141,19 @@ describe('a start', () => {
     expect([committed(back), await groupsOf(tables, 'dead')]).toEqual([[undefined, undefined], 0]);
     await Promise.all([back.store.close(), survivor.store.close()]);
   });
+});
+
+test('a node of no cluster serves every shard, so it is refused where another node holds some, and is no member then', async () => {
+  const tables = new MemoryTables();
+  const one = await start(tables, fresh(), {}, 'one', true);
+  const folder = fresh();
+  const refused = start(tables, folder, {}, 'two', true);
+  await expect(refused).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  await expect(refused).rejects.toThrow('expected no other node in the database, got one, which holds 1024 of');
+  expect(tables.members().map(({ node }) => node)).toEqual(['one']);
+  await one.store.close();
+  await (await start(tables, folder, {}, 'two')).store.close();
+  await (await start(tables, fresh(), {}, 'one', true)).store.close();
 });
 
 test('groups go once the rows have their claims: below the oldest that is not applied, and all of them at the end', async () => {
