@@ -114,3 +114,14 @@ test('shards are moved to a member that lives, and stay there until nodes are ba
   await world.run(800);
   expect(shardsOf(world)).toEqual({ 'node-1': 512, 'node-2': 512 });
 });
+
+test('moves that are asked for one after the other are all made; too many at once are refused', async () => {
+  const world = await cluster({ nodes: 2, payers: 4 });
+  const { member } = world.node('node-1');
+  const own = world.tables.shards.filter(({ node }) => node === 'node-1').map(({ shard }) => shard);
+  for (const shard of own.slice(0, 3)) member!.move([shard], 'node-2');
+  await world.run(1_200);
+  expect(shardsOf(world)).toEqual({ 'node-1': 509, 'node-2': 515 });
+  for (let count = 0; count < 1_024; count++) member!.move([own[0]!], 'node-2');
+  expect(() => member!.move([own[0]!], 'node-2')).toThrow('expected at most 1024 moves to wait');
+});
