@@ -142,7 +142,10 @@ export class ClusterMember implements ClusterControl {
     if (!this.#takers().includes(to))
       throw new ClaimwireError('INPUT_INVALID', `expected another living member, got ${JSON.stringify(to)}`);
     if (this.#asked.length === ASKED_MAX)
-      throw new ClaimwireError('NODE_BUSY', `expected at most ${ASKED_MAX} moves to wait, got one more; try again later`);
+      throw new ClaimwireError(
+        'NODE_BUSY',
+        `expected at most ${ASKED_MAX} moves to wait, got one more; try again later`,
+      );
     this.#asked.push({ shards, to });
   }
 

@@ -46,6 +46,7 @@ test('a killed node is taken over once, by all others together, and its channels
   expect(shardsOf(world)).toEqual({ 'node-1': 512, 'node-3': 512 });
   expect(world.log.filter((line) => line.includes('took over node-2'))).toHaveLength(1);
   expect(world.tables.shards.filter(({ source }) => source !== undefined)).toEqual([]);
+  expect(world.tables.groupsOf('node-2')).toEqual([]);
 });
 
 test('a node that stood still wakes up fenced: nothing that it writes is taken, and it ends and enters anew', async () => {
