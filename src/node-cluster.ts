@@ -4,10 +4,10 @@ import { ClusterMember } from './cluster/membership.ts';
 import type { RouteControl } from './control/route-control.ts';
 import type { Logger } from './log.ts';
 import type { Meter } from './meter/meter.ts';
-import { ShardAccounts } from './meter/shard-accounts.ts';
 import { NodeShards } from './node-shards.ts';
 import type { ChannelStore } from './registry/channel-store.ts';
 import type { RaisedAmounts } from './registry/raised.ts';
+import { ShardAccounts } from './shard-accounts.ts';
 import type { SharedStore } from './store/store.ts';
 import { nodeSystem } from './system/system.ts';
 

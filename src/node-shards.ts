@@ -6,8 +6,8 @@ import type { RouteControl } from './control/route-control.ts';
 import type { ShardControl } from './control/shard-control.ts';
 import { RECORD_BYTES } from './journal/record.ts';
 import type { Logger } from './log.ts';
-import type { ShardAccounts } from './meter/shard-accounts.ts';
 import type { ChannelStore } from './registry/channel-store.ts';
+import type { ShardAccounts } from './shard-accounts.ts';
 import type { ClusterState, Fence, ShardSide } from './store/claim-database.ts';
 import type { HeldFence } from './store/held-fence.ts';
 

@@ -31,14 +31,15 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/path/stage-clock.ts',
     'src/transport/no-transport.ts',
   ],
-  'test/integration/cluster.test.ts': ['src/node-shards.ts'],
+  'test/integration/cluster.test.ts': ['src/node-cluster.ts', 'src/node-shards.ts'],
+  'test/unit/shard-accounts.test.ts': ['src/meter/charge-logs.ts'],
   'test/unit/cluster/membership.test.ts': [
     'src/cluster/cluster-settings.ts',
     'src/cluster/heartbeat.ts',
     'src/cluster/membership.ts',
     'src/cluster/shard-work.ts',
   ],
-  'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts'],
+  'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts', 'src/store/side-owner.ts'],
   'test/unit/path/commit-step.test.ts': [
     'src/journal/group-log.ts',
     'src/path/stage-step.ts',

@@ -2,10 +2,11 @@
  * What a service has spent on channels, as their shards come and go: the side entries, the raises and the accounts over them, in the
  * order that keeps them together. Main thread.
  */
-import type { RaisedAmounts } from '../registry/raised.ts';
-import type { ShardSide } from '../store/claim-database.ts';
-import type { DatabaseSides } from '../store/database-sides.ts';
-import type { Charges } from './charges.ts';
+
+import type { Charges } from './meter/charges.ts';
+import type { RaisedAmounts } from './registry/raised.ts';
+import type { ShardSide } from './store/claim-database.ts';
+import type { DatabaseSides } from './store/database-sides.ts';
 
 interface ShardAccountsParts {
   sides: Pick<DatabaseSides, 'take' | 'drop'>;
