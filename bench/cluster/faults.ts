@@ -32,6 +32,11 @@ const [STAYS, LEAVES] = ['stays', 'leaves'];
 interface Round {
   outageMs: number[];
   moveMs: number[];
+  /** Of the last batch: how long its giver refused it, and its receiver loaded it. */
+  giveMs: number;
+  loadMs: number;
+  /** Longest claim meanwhile of the middle one of the channels that were not moved. */
+  stayedMs: number;
 }
 
 export async function measureFaults(
@@ -51,7 +56,7 @@ export async function measureFaults(
     const round = await oneRound({ folder, url, database, payers, stays, shards }, signal);
     rounds[signal].push(round);
     note(
-      `${signal} ${number + 1}: ${round.outageMs.length} channels moved, longest silence ${Math.round(Math.max(...round.moveMs))} ms; acknowledged again ${Math.round(Math.max(...round.outageMs))} ms after it`,
+      `${signal} ${number + 1}: ${round.outageMs.length} channels moved, silent for ${round.moveMs.map(Math.round).join(', ')} ms, the last batch for ${Math.round(round.giveMs)} ms at its giver and ${Math.round(round.loadMs)} ms at its receiver, others for ${Math.round(round.stayedMs)} ms; acknowledged again ${Math.round(Math.max(...round.outageMs))} ms after it`,
     );
   }
   const acknowledged = await payers.end();
@@ -92,8 +97,11 @@ async function oneRound(scene: Scene, signal: 'SIGKILL' | 'SIGSTOP'): Promise<Ro
   assert(moved.length > 0, 'the node that joined has channels');
   const since = performance.now();
   await payers.acknowledged(moved, since, HEAL_MS_MAX);
+  const longest = ({ paid }: PaidChannel) => Math.max(...paid.map(({ askedAt, ackedAt }) => ackedAt - askedAt));
   // Their longest claim since the node began to start: it was refused, or unanswered, while its shard was between the two.
-  const moveMs = moved.map(({ paid }) => Math.max(...paid.map(({ askedAt, ackedAt }) => ackedAt - askedAt)));
+  const moveMs = moved.map(longest);
+  const stayedMs = middle(payers.channels.filter((channel) => !moved.includes(channel)).map(longest));
+  const [{ lastGiveMs: giveMs }, { lastLoadMs: loadMs }] = [await stays.figures(), await joins.figures()];
   const lost = await channelsOf(database, payers, LEAVES!);
   const struckAt = performance.now();
   if (signal === 'SIGKILL') await joins.end(signal);
@@ -105,7 +113,7 @@ async function oneRound(scene: Scene, signal: 'SIGKILL' | 'SIGSTOP'): Promise<Ro
     assert((await joins.end('SIGCONT')) === 1, 'a node that wakes after its takeover ends with code 1');
   }
   await until(async () => (await stays.figures()).members === 1, 'the node that stays to have it all');
-  return { outageMs: again.map((at) => at - struckAt), moveMs };
+  return { outageMs: again.map((at) => at - struckAt), moveMs, giveMs, loadMs, stayedMs };
 }
 
 async function channelsOf(database: ClaimDatabase, { channels }: Payers, node: string): Promise<PaidChannel[]> {
