@@ -29,9 +29,9 @@ const FULL: Plan = {
   faults: { kills: 50, stops: 5, shards: 64 },
 };
 const QUICK: Plan = {
-  rates: { turns: 1, seconds: 1.5, warmup: 0.5 },
+  rates: { turns: 1, seconds: 1, warmup: 0.3 },
   perRound: 12,
-  faults: { kills: 3, stops: 1, shards: 48 },
+  faults: { kills: 1, stops: 1, shards: 32 },
 };
 
 /** As an operator sets it; tests spare memory and disk. The rest are PostgreSQL's defaults. */

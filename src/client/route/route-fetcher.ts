@@ -15,10 +15,10 @@ export type RouteCause = 'start' | 'newer' | 'moved' | 'silence';
 /** Between the beginnings of two requests because of MOVED; doubled after each that brought nothing new, but the first. */
 const MOVED_MS = 1_000;
 const MOVED_MS_MAX = 8_000;
-/** The same where MOVED tells of a newer map: so many questions soon, and one more each time the second has passed. */
+/** The same where MOVED tells of a newer map: so many questions soon, and one more each time the last has passed. Batches come slower. */
 const NEWER_MS = 50;
-const NEWER_BURST = 4;
-const NEWER_REFILL_MS = 500;
+const NEWER_BURST = 8;
+const NEWER_REFILL_MS = 200;
 /** The same because of silence, doubled after each four: a second at the first pace, then two. A takeover falls into these. */
 const SILENCE_MS = 250;
 const SILENCE_MS_MAX = 2_000;

@@ -299,7 +299,7 @@ describe('what others may try', () => {
     expect(cluster.opened.sort()).toEqual(['udp://a:1', 'udp://b:1']);
   });
 
-  it('never more than two questions a second but the first few, also while each brings a newer map', async () => {
+  it('never more than five questions a second but the first few, also while each brings a newer map', async () => {
     const [a] = two();
     const made = channels(open(['udp://a:1']), 1, 'a');
     claim(made, 5n);
@@ -311,7 +311,7 @@ describe('what others may try', () => {
     }
     const asked = cluster.nodes.reduce((sum, node) => sum + node.asked, 0);
     expect(asked).toBeGreaterThan(7);
-    expect(asked).toBeLessThanOrEqual(24);
+    expect(asked).toBeLessThanOrEqual(60);
   });
 
   it('a map of a lower version is not taken', async () => {
@@ -355,7 +355,7 @@ describe('what others may try', () => {
     await cluster.advance(2_000);
     expect(ends).toEqual(['ACK_TIMEOUT']);
     expect(a.claims.length + b.claims.length).toBeLessThan(200);
-    expect(a.asked + b.asked).toBeLessThan(26);
+    expect(a.asked + b.asked).toBeLessThan(70);
   });
 
   it.each<[string, Record<string, unknown>]>([
