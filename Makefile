@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run ledger siege meter-crash test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
-SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(addprefix test/support/,collisions.ts curve.ts)
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
@@ -37,7 +37,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool meter measures gateway package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool meter measures gateway cluster package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
