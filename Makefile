@@ -105,7 +105,7 @@ $(BUILT): $(INSTALLED) $(SOURCES) tsconfig.json tsconfig.page.json rolldown.conf
 	npx tsc -p tsconfig.json
 	@cp src/page/*.html src/page/*.css src/page/*.svg dist/src/page/
 	@npx rolldown -c --log-level warn
-	@rm dist/src/threads/boot.js.map dist/src/load/generator-thread.js.map
+	@rm dist/src/threads/boot.js.map dist/src/load/generator-thread.js.map dist/src/web/main.js.map
 	@chmod +x dist/tools/cli.js
 	@touch $@
 

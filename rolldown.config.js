@@ -1,15 +1,38 @@
 /**
- * Puts what a thread's entry imports of this package into the entry's file, in dist/: a node starts several threads, and each
- * finds, reads and compiles its own copy of every file. One file takes half of the time. Other packages stay imports, and so
- * does what few nodes need.
+ * Puts what a program or a thread imports of this package into few files, in dist/: a node is several threads, and each finds,
+ * reads and compiles its own copy of every file. Other packages stay imports, and a command of the command line stays apart
+ * from the others, to be loaded when it runs. What programs import, dist/src and dist/protocol, stays as it was compiled.
  */
-/** Imported when a node's store is PostgreSQL. */
-const DATABASE = /[/]postgres[/]database[.]js$/;
-const ENTRIES = ['./dist/src/threads/boot.js', './dist/src/load/generator-thread.js'];
+import { dirname, relative, resolve } from 'node:path';
 
-export default ENTRIES.map((file) => ({
-  input: file,
+const THREADS = ['dist/src/threads/boot.js', 'dist/src/load/generator-thread.js', 'dist/src/web/main.js'];
+const PROGRAMS = ['cli', 'program', 'make-vectors', 'kernel-layout'];
+
+/** A file that looks for others from its own place goes on doing so from its new one, in `folder`. */
+const fromItsPlace = (folder) => ({
+  name: 'from-its-place',
+  transform(code, id) {
+    const place = relative(resolve(folder), id);
+    return code
+      .replaceAll('import.meta.url', `new URL('${place}', import.meta.url).href`)
+      .replaceAll('import.meta.dirname', `(import.meta.dirname + '/${dirname(place)}')`);
+  },
+});
+
+const bundle = (folder, input, output) => ({
+  input,
   platform: 'node',
-  external: [/^[^./]/, DATABASE],
-  output: { file, format: 'esm' },
-}));
+  external: /^[^./]/,
+  plugins: [fromItsPlace(folder)],
+  output: { ...output, format: 'esm' },
+});
+
+export default [
+  // With what is imported when it is needed: apart, it would have errors and classes of its own.
+  ...THREADS.map((file) => bundle(dirname(file), file, { file, codeSplitting: false })),
+  bundle(
+    'dist/tools',
+    PROGRAMS.map((name) => `dist/tools/${name}.js`),
+    { dir: 'dist/tools', cleanDir: true, chunkFileNames: '[name].js' },
+  ),
+];

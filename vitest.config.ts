@@ -3,7 +3,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'];
 
-/** Of the folders of quick tests, the files that take most of the processor's time, mock modules, or change what other files share. */
+/** Files that mock modules, or that want a process of their own, as they look at what all of it shares. */
+const ALONE = [
+  'test/integration/key-cache.test.ts',
+  'test/unit/tools/cli.test.ts',
+  'test/unit/verify/self-test.test.ts',
+];
+
+/** Of the folders of quick tests, the files that take most of the processor's time. */
 const SLOW = [
   'test/differential/acceptance.test.ts',
   'test/differential/backends.test.ts',
@@ -17,9 +24,7 @@ const SLOW = [
   'test/unit/path/native-path-suites.test.ts',
   'test/unit/path/native-path-threads.test.ts',
   'test/unit/registry/damage.test.ts',
-  'test/unit/tools/cli.test.ts',
   'test/unit/transport/tcp-flood.test.ts',
-  'test/unit/verify/self-test.test.ts',
 ];
 
 /** Quick tests with LMDB, whose read transactions do not outlive the threads of one process that come and go. */
@@ -43,11 +48,14 @@ const LONGEST = [
   'test/integration/node-stop.test.ts',
 ];
 
+/** A worker goes on, with the modules that it has loaded, while the next file is of the same project. */
+const PROJECTS = ['warm', 'nodes', 'alone', 'fast-lmdb', 'fast'];
+
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const place = ({ moduleId }: TestSpecification) => {
+    const place = ({ moduleId, project }: TestSpecification) => {
       const found = LONGEST.findIndex((name) => moduleId.endsWith(name));
-      return found < 0 ? LONGEST.length : found;
+      return PROJECTS.indexOf(project.name) * LONGEST.length + (found < 0 ? LONGEST.length - 1 : found);
     };
     return (await super.sort(files)).sort((left, right) => place(left) - place(right));
   }
@@ -63,27 +71,38 @@ export default defineConfig({
   test: {
     // For two cores: what two files at a time leave idle while they wait, two more use.
     maxWorkers: 4,
+    // What was compiled is what Node.js loads: there is nothing to transform in it.
+    server: { deps: { external: [/\/dist\//] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
     projects: [
-      // Threads cost a third less than a process for each file, and modules that the files share are loaded once a thread. A
-      // file that mocks modules or keeps state in them belongs to the slow ones.
-      {
-        extends: true,
-        test: { name: 'fast', include: FAST, exclude: [...SLOW, ...LMDB], env: COLD, pool: 'threads', isolate: false },
-      },
-      { extends: true, test: { name: 'fast-lmdb', include: LMDB, exclude: SLOW, env: COLD } },
+      // Modules that the files share are loaded once a worker, and threads cost a third less than processes. A file that mocks
+      // modules or keeps state in them belongs to those that are alone.
       {
         extends: true,
         test: {
-          name: 'slow',
-          include: ['test/{e2e,hostile,integration,native,powerloss}/**/*.test.ts', ...SLOW],
-          exclude: WARM,
+          name: 'fast',
+          include: FAST,
+          exclude: [...SLOW, ...ALONE, ...LMDB],
           env: COLD,
+          pool: 'threads',
+          isolate: false,
         },
       },
-      { extends: true, test: { name: 'warm', include: WARM } },
+      { extends: true, test: { name: 'fast-lmdb', include: LMDB, exclude: SLOW, env: COLD, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: 'nodes',
+          include: ['test/{e2e,hostile,integration,native,powerloss}/**/*.test.ts', ...SLOW],
+          exclude: [...WARM, ...ALONE],
+          env: COLD,
+          isolate: false,
+        },
+      },
+      { extends: true, test: { name: 'alone', include: ALONE, env: COLD } },
+      { extends: true, test: { name: 'warm', include: WARM, isolate: false } },
     ],
   },
 });

@@ -5,7 +5,9 @@
  * One command at a time, since what it prints is taken from this process's own streams.
  */
 import { vi } from 'vitest';
-import { runProgram } from '../../dist/tools/program.js';
+import type * as Program from '../../tools/program.ts';
+
+const { runProgram } = (await import('../../dist/tools/program.js' as string)) as typeof Program;
 
 export interface Ended {
   code: number;
