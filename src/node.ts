@@ -287,6 +287,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
+  channelVersion(channelId: bigint): number | undefined {
+    return this.#store.version(channelId);
+  }
   channels(from: number, limit: number): Channel[] {
     return this.#store.list(from, limit);
   }
@@ -312,13 +315,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
    * Charges a channel, see MeterControl. What was spent is kept by ledger channel, for good. A charge with a key is known
    * as long as it is among the node's latest 1,048,576 charges with keys.
    */
-  async charge(
-    channelId: bigint,
-    drops: bigint,
-    options?: Parameters<MeterControl['charge']>[2],
-  ): Promise<ChargeResult> {
+  charge(channelId: bigint, drops: bigint, options?: Parameters<MeterControl['charge']>[2]): Promise<ChargeResult> {
+    // Without a promise of its own, as a service charges for each request.
+    if (this.#isRunning && this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
+    return this.#chargeRaised(channelId, drops, options);
+  }
+  async #chargeRaised(...[channelId, drops, options]: Parameters<MeterControl['charge']>): Promise<ChargeResult> {
     this.#expectRunning();
-    if (this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
     const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };

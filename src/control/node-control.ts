@@ -44,6 +44,12 @@ export interface NodeControl {
   /** The channel of a handle, or undefined. */
   channel(channelId: bigint): Channel | undefined;
   /**
+   * A number that is another one after each change of the channel that no claim makes: of capacity, expiry or state. Who keeps
+   * a copy of the channel asks whether it still holds, which costs less than another copy. Undefined where there is no such
+   * channel.
+   */
+  channelVersion?(channelId: bigint): number | undefined;
+  /**
    * At most `limit` rows from position `from`, in the order of opening. A removed channel's row keeps its position, with
    * the state `removed`, until a channel opened after a later start replaces it.
    */

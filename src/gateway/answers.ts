@@ -58,10 +58,10 @@ export class Answers {
     request: IncomingMessage,
     response: ServerResponse,
     { status, reason }: { status: number; reason: string },
-    { channel }: Payment,
+    { channel, id }: Payment,
     price: bigint,
   ): void {
-    const challenge = this.#challenges.issue(price, upperHex(channel.ledgerChannelId), this.#baseOf(channel));
+    const challenge = this.#challenges.issue(price, id, this.#baseOf(channel));
     const detail = `${reason}; nothing was charged`;
     const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail });
     const headers = ['WWW-Authenticate', challenge.text, 'Cache-Control', 'no-store', 'Content-Type', PROBLEM];
@@ -88,7 +88,7 @@ export class Answers {
   paidHead(head: AnswerHead, payment: Payment, price: bigint): AnswerHead {
     const { status, headers } = head;
     if (status < 200 || status > 299) return head;
-    const id = upperHex(payment.channel.ledgerChannelId);
+    const { id } = payment;
     const now = new Date().toISOString();
     const added = ['Payment-Receipt', receiptText(id, payment.spent, now, payment.challengeId)];
     if (payment.by === 'voucher') added.push('WWW-Authenticate', this.#challenges.issue(price, id, payment.spent).text);
@@ -96,8 +96,8 @@ export class Answers {
   }
 
   /** Who paid, for the service. */
-  payerHeaders({ channel, drops }: Payment): string[] {
-    return ['payment-channel', upperHex(channel.ledgerChannelId), 'payment-drops', String(drops)];
+  payerHeaders({ id, drops }: Payment): string[] {
+    return ['payment-channel', id, 'payment-drops', String(drops)];
   }
 
   #challenge(price: bigint, channel: Channel | undefined): { id: string; text: string } {

@@ -60,7 +60,7 @@ export class Charging {
    * Charges a channel whose payer streams claims. They go another way than its requests, so that a request may be here
    * before the claim that pays it: then it waits for it.
    */
-  async bySession(asked: Asked, waitMs: number, mayReserve: boolean): Promise<Verdict> {
+  bySession(asked: Asked, waitMs: number, mayReserve: boolean): Promise<Verdict> | Verdict {
     const { made, reserved } = this.#begin(asked, mayReserve);
     const payment: Payment = { ...asked, spent: 0n };
     if (reserved !== undefined) {
@@ -72,13 +72,18 @@ export class Charging {
       const { channel, drops, key } = asked;
       return this.#meter.charge(channel.channelId, drops, { key, signal: AbortSignal.timeout(waitMs) });
     });
-    return (await this.#madeBySession(soon, payment)) ?? { kind: 'paid', payment };
+    return this.#madeBySession(soon, payment).then((fault) => fault ?? { kind: 'paid', payment });
   }
 
-  async #madeBySession(made: Promise<ChargeResult>, payment: Payment): Promise<Unpaid | undefined> {
-    const fault = await this.#made(made, payment);
-    if (fault === undefined) this.#counters.paidBySession++;
-    return fault;
+  #madeBySession(made: Promise<ChargeResult>, payment: Payment): Promise<Unpaid | undefined> {
+    return made.then(
+      (result) => {
+        const fault = this.#note(result, payment);
+        if (fault === undefined) this.#counters.paidBySession++;
+        return fault;
+      },
+      (error) => this.fault(error, payment.channel, payment.drops),
+    );
   }
 
   #begin({ channel, drops, key }: Asked, mayReserve: boolean): Begun {
@@ -93,13 +98,18 @@ export class Charging {
 
   /** Waits until a charge is durable; returns why it was not made. */
   async #made(made: Promise<ChargeResult>, payment: Payment): Promise<Unpaid | undefined> {
-    const { channel, drops, key, proof } = payment;
     let result: ChargeResult;
     try {
       result = await made;
     } catch (error) {
-      return this.fault(error, channel, drops);
+      return this.fault(error, payment.channel, payment.drops);
     }
+    return this.#note(result, payment);
+  }
+
+  /** The charge is durable. Says where it had been so before, for another request. */
+  #note(result: ChargeResult, payment: Payment): Unpaid | undefined {
+    const { channel, drops, key, proof } = payment;
     if (result.repeated) return { kind: 'repeated', key: key!, proof, channel };
     this.#counters.drops += drops;
     payment.spent = result.spent;

@@ -166,7 +166,8 @@ export class Gateway {
       const ahead = priceAhead(price);
       const mayReserve = SAFE_METHODS.includes(request.method!) && !expectsGo;
       const options = { repeatKey: repeatKeyOf(request), mayReserve };
-      const verdict = await this.#payments.take(request.headers.authorization, ahead, options);
+      const taken = this.#payments.take(request.headers.authorization, ahead, options);
+      const verdict = taken instanceof Promise ? await taken : taken;
       span?.set(verdictFacts(verdict, ahead));
       if (verdict.kind !== 'paid') return await this.#answer(verdict, ahead, request, response);
       if (expectsGo) response.writeContinue();

@@ -16,7 +16,7 @@ import type { GatewayCounters } from './counters.ts';
 import { Ledger } from './ledger.ts';
 import { short, statusRefusal, wrongSignature } from './refusals.ts';
 import { type Credential, credentialOf, parseCredential } from './scheme.ts';
-import { Sessions } from './sessions.ts';
+import { type Session, Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
 import { type GatewayNode, type PaymentSettings, refused, type Verdict } from './verdict.ts';
 import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
@@ -59,19 +59,22 @@ export class Payments {
   }
 
   /**
-   * Charges `price` drops to whom the header names.
+   * Charges `price` drops to whom the header names. The verdict is there at once where a session's charge is reserved.
    * @param repeatKey what the client calls this request, where it pays by a session: charged once
    * @param mayReserve whether a charge that is not durable yet will do: see `Payment.settled`
    */
-  async take(
+  take(
     authorization: string | undefined,
     price: bigint,
     { repeatKey, mayReserve = false }: { repeatKey?: string | undefined; mayReserve?: boolean } = {},
-  ): Promise<Verdict> {
+  ): Promise<Verdict> | Verdict {
+    // A session has many requests, whose headers are the same text.
+    const known = authorization === undefined ? undefined : this.#sessions.known(authorization);
+    if (known !== undefined) return this.#bySession(known, price, repeatKey, mayReserve);
     const credential = credentialOf(authorization, 'Payment');
     if (credential !== undefined) return this.#byCredential(credential, price, mayReserve);
     const token = credentialOf(authorization, SESSION_SCHEME);
-    if (token !== undefined) return this.#bySession(token, price, repeatKey, mayReserve);
+    if (token !== undefined) return this.#byToken(token, price, repeatKey, mayReserve);
     return refused('payment-required', `this costs ${price} drops`);
   }
 
@@ -135,19 +138,32 @@ export class Payments {
     if (fault !== undefined) return fault;
     // The same claim came another way meanwhile.
     if (voucher.amount > this.#marks.of(channelId)) return short(voucher, this.voucherBase(channelId), price, channel);
-    const asked = { by: 'voucher', channel, drops: price, key, proof, challengeId } as const;
+    const id = upperHex(channel.ledgerChannelId);
+    const asked = { by: 'voucher', channel, id, drops: price, key, proof, challengeId } as const;
     return this.charging.byVoucher(asked, voucher, mayReserve);
   }
 
-  async #bySession(token: string, price: bigint, repeatKey: string | undefined, mayReserve: boolean): Promise<Verdict> {
+  #byToken(
+    token: string,
+    price: bigint,
+    repeatKey: string | undefined,
+    mayReserve: boolean,
+  ): Promise<Verdict> | Verdict {
     const session = this.#sessions.find(token);
     if (session === 'busy') return BUSY;
     if ('problem' in session) return refused(session.problem, session.detail);
-    const channel = this.#parts.node.channel(session.handle);
-    if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
+    return this.#bySession(session, price, repeatKey, mayReserve);
+  }
+
+  #bySession(
+    { channel, id, token }: Session,
+    price: bigint,
+    repeatKey: string | undefined,
+    mayReserve: boolean,
+  ): Promise<Verdict> | Verdict {
     const state = this.#stateFault(channel);
     if (state !== undefined) return state;
-    const paying = { by: 'session', channel, drops: price, key: repeatKey, proof: token } as const;
+    const paying = { by: 'session', channel, id, drops: price, key: repeatKey, proof: token } as const;
     return this.charging.bySession({ ...paying, challengeId: undefined }, this.#settings.claimWaitMs, mayReserve);
   }
 

@@ -3,8 +3,8 @@
  * channel is no proof, as its id is public. Main thread.
  */
 import { LEDGER_CHANNEL_ID_BYTES } from '../../protocol/layout.ts';
-import { decodeSessionToken, SESSION_TOKEN_BYTES, sessionPreimage } from '../../protocol/session.ts';
-import { defaultChannelId } from '../channel/parse.ts';
+import { decodeSessionToken, SESSION_SCHEME, SESSION_TOKEN_BYTES, sessionPreimage } from '../../protocol/session.ts';
+import { defaultChannelId, upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import type { Challenges } from './challenges.ts';
@@ -12,36 +12,54 @@ import type { ProblemType } from './scheme.ts';
 import type { SignatureCheck } from './signature-check.ts';
 
 const TOKEN_CHARACTERS = Math.ceil((SESSION_TOKEN_BYTES * 4) / 3);
-/** Some 300 bytes each. */
+/** Some 800 bytes each. */
 const KNOWN_MAX = 16_384;
 
-/** A token whose signature was found sound. */
+/** A token whose signature was found sound, and what its requests need of its channel. */
 export interface Session {
-  handle: bigint;
+  token: string;
   /** Unix seconds. */
   expires: number;
+  /** The channel's id on the ledger in upper-case hex. */
+  id: string;
+  /** As it was at `version`. Its committed amount may have grown since. */
+  channel: Channel;
+  /** The channel's `channelVersion`; undefined where the node tells none, and the channel is read for each request. */
+  version: number | undefined;
 }
 
 export type SessionFault = { problem: ProblemType; detail: string } | 'busy';
 
+type Node = Pick<NodeControl, 'channel' | 'channelVersion' | 'ruleSeconds'>;
+
 export class Sessions {
-  readonly #node: Pick<NodeControl, 'channel' | 'ruleSeconds'>;
+  readonly #node: Node;
   readonly #challenges: Challenges;
   readonly #signatures: SignatureCheck;
+  /** By the header's value as most clients write it, which is how they are found without reading it. */
   readonly #known = new Map<string, Session>();
 
-  constructor(node: Pick<NodeControl, 'channel' | 'ruleSeconds'>, challenges: Challenges, signatures: SignatureCheck) {
+  constructor(node: Node, challenges: Challenges, signatures: SignatureCheck) {
     this.#node = node;
     this.#challenges = challenges;
     this.#signatures = signatures;
   }
 
+  /** The session of an Authorization header whose token was found sound before, and which has not ended. */
+  known(authorization: string): Session | undefined {
+    const known = this.#known.get(authorization);
+    if (known === undefined) return undefined;
+    if (known.expires > this.#node.ruleSeconds && this.#isCurrent(known)) return known;
+    this.#known.delete(authorization);
+    return undefined;
+  }
+
   /** The session of a token as it stands in the header. A sound token is checked once and remembered until it ends. */
   find(text: string): Session | SessionFault {
-    const known = this.#known.get(text);
+    const authorization = `${SESSION_SCHEME} ${text}`;
+    const known = this.known(authorization);
+    if (known !== undefined) return known;
     const now = this.#node.ruleSeconds;
-    if (known !== undefined && known.expires > now) return known;
-    if (known !== undefined) this.#known.delete(text);
     const token =
       text.length === TOKEN_CHARACTERS && /^[A-Za-z0-9_-]+$/.test(text)
         ? decodeSessionToken(Buffer.from(text, 'base64url'))
@@ -58,14 +76,28 @@ export class Sessions {
     if (verdict === 'busy') return 'busy';
     if (verdict === 'invalid')
       return { problem: 'session/invalid-signature', detail: 'the token is not signed by the key of its channel' };
-    const session = { handle: channel.channelId, expires: Number(token.expires) };
+    const version = this.#node.channelVersion?.(channel.channelId);
+    const id = upperHex(channel.ledgerChannelId);
+    const session = { token: text, expires: Number(token.expires), id, channel, version };
     if (this.#known.size >= KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
-    this.#known.set(text, session);
+    this.#known.set(authorization, session);
     return session;
   }
 
-  #channel(ledgerChannelId: Uint8Array): Channel | undefined {
-    const channel = this.#node.channel(defaultChannelId(ledgerChannelId));
+  /** Sees that the session has its channel as it is now; false where that is not there any more, whoever has its handle. */
+  #isCurrent(session: Session): boolean {
+    const { channelId, ledgerChannelId } = session.channel;
+    const version = this.#node.channelVersion?.(channelId);
+    if (version !== undefined && version === session.version) return true;
+    const channel = this.#channel(ledgerChannelId, channelId);
+    if (channel === undefined) return false;
+    session.channel = channel;
+    session.version = version;
+    return true;
+  }
+
+  #channel(ledgerChannelId: Uint8Array, handle = defaultChannelId(ledgerChannelId)): Channel | undefined {
+    const channel = this.#node.channel(handle);
     return channel !== undefined && isSame(channel.ledgerChannelId, ledgerChannelId) ? channel : undefined;
   }
 }

@@ -7,7 +7,7 @@ import type { ProblemType } from './scheme.ts';
 
 /** What the gateway sees of its node. */
 export interface GatewayNode {
-  node: Pick<NodeControl, 'channel' | 'ruleSeconds'>;
+  node: Pick<NodeControl, 'channel' | 'channelVersion' | 'ruleSeconds'>;
   meter: MeterControl;
   /** Left out: no payer opens or closes a channel over HTTP. */
   ledger?: Pick<LedgerControl, 'openFromLedger' | 'createChannel' | 'redeem'> | undefined;
@@ -25,6 +25,8 @@ export interface PaymentSettings {
 export interface Payment {
   by: 'voucher' | 'session';
   channel: Channel;
+  /** The channel's id on the ledger in 64 upper-case hex digits. */
+  id: string;
   /** Drops of this charge. */
   drops: bigint;
   /** Charged on the channel in all. */

@@ -21,9 +21,7 @@ export class Accounts {
   }
 
   get(ledgerChannelId: Uint8Array): Account {
-    const id = Buffer.from(ledgerChannelId.buffer, ledgerChannelId.byteOffset, ledgerChannelId.length).toString(
-      'latin1',
-    );
+    const id = textOf(ledgerChannelId);
     const known = this.#younger.get(id);
     if (known !== undefined) return known;
     const account = this.#older.get(id) ?? this.#read(ledgerChannelId);
@@ -48,4 +46,9 @@ export class Accounts {
     this.#older = this.#younger;
     this.#younger = stays;
   }
+}
+
+/** One character a byte. Of any Uint8Array, without the Buffer that a view of it would be. */
+function textOf(bytes: Uint8Array): string {
+  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
 }

@@ -121,17 +121,20 @@ export class Charges {
       if (ledgerChannelId === undefined) throw unknownChannel(channelId);
       const account = this.#accounts.get(ledgerChannelId);
       const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
-      const decision = { waits: wait, resolve, reject, committing };
-      const charge = { account, channelId, drops, name, ...decision, spent: 0n, committed: 0n };
+      const asked = { waits: wait, resolve, reject, committing };
+      const charge: Charge = { account, channelId, drops, name, ...asked, spent: 0n, committed: 0n };
       const reserved = onReserved === undefined ? undefined : this.#reservation(charge);
       this.#undecided++;
-      const abort = (aborted: Charge) => {
-        this.#refuse(aborted, signal!.reason);
-        this.#decideSoon(account);
-      };
-      account.fresh.add(signal === undefined ? charge : abortable(charge, signal, abort));
+      account.fresh.add(signal === undefined ? charge : this.#abortable(charge, signal));
       this.#decideSoon(account, reserved !== undefined);
       if (reserved !== undefined) onReserved!(reserved);
+    });
+  }
+
+  #abortable(charge: Charge, signal: AbortSignal): Charge {
+    return abortable(charge, signal, (aborted) => {
+      this.#refuse(aborted, signal.reason);
+      this.#decideSoon(charge.account);
     });
   }
 

@@ -112,6 +112,11 @@ export class ChannelStore {
     return row < 0 || this.#table.isRemoved(row) ? undefined : this.#leases.read(row);
   }
 
+  version(channelId: bigint): number | undefined {
+    const row = this.#row(channelId);
+    return row < 0 || this.#table.isRemoved(row) ? undefined : this.#table.changes(row);
+  }
+
   list(from: number, limit: number): Channel[] {
     const end = Math.min(this.#table.rows, from + limit);
     const result: Channel[] = [];

@@ -5,7 +5,7 @@
  * then not again for some time, in which further growth of the same channels costs next to nothing: 1 ms while somebody
  * waits for an amount, 50 ms for who only watches.
  */
-import { type ChannelTable, HOT_ID_HIGH, HOT_ID_LOW, highHalf, lowHalf } from '../channel/table.ts';
+import { type ChannelTable, HOT_ID_HIGH, HOT_ID_LOW, highHalf, joined, lowHalf } from '../channel/table.ts';
 import type { CommittedBatch } from '../control/meter-control.ts';
 import type { Arena } from '../ring/arena.ts';
 import { GrownRowsReader } from '../ring/grown-rows.ts';
@@ -142,13 +142,4 @@ function amountAt(table: ChannelTable, row: number): bigint {
   const hot = table.hot(row);
   const high = table.committedHigh(hot);
   return joined(high, table.committedLow(hot));
-}
-
-const halves = new DataView(new ArrayBuffer(8));
-
-/** A shift and an "or" of bigints would cost twice as much, for each channel that a listener is told of. */
-function joined(high: number, low: number): bigint {
-  halves.setUint32(0, high);
-  halves.setUint32(4, low);
-  return halves.getBigUint64(0);
 }

@@ -32,6 +32,9 @@ export class FakePaidNode extends FakeMeter {
     this.rows = rows;
   }
 
+  /** None unless a test says so: a session reads its channel for each request. */
+  channelVersion: (channelId: bigint) => number | undefined = () => undefined;
+
   channel(channelId: bigint): Channel | undefined {
     const row = this.rows.get(channelId);
     return row === undefined ? undefined : { ...row };

@@ -194,6 +194,27 @@ test('a claim that was read on its way by UDP, or on the ledger, is no voucher; 
   expect(rig.node.spent(payer.channelId)).toBe(25n);
 });
 
+test('a claim that comes by UDP just before the voucher that somebody made of it pays for no request', async () => {
+  const { rig, payer } = await rigWithPayer();
+  await using _ = rig;
+  const submit = rig.node.submit.bind(rig.node);
+  rig.node.submit = async (claim) => {
+    await submit(payer.claim(500n));
+    return submit(claim);
+  };
+  const reply = await paid(rig, payer.pay(await rig.challenge(), 500n));
+  expect(problemOf(reply)).toBe('session/delta-too-small');
+  expect([rig.node.channel(payer.channelId)!.committed, rig.node.spent(payer.channelId)]).toEqual([500n, 0n]);
+});
+
+test('the node is not asked for a voucher above the deposit', async () => {
+  const { rig, payer } = await rigWithPayer();
+  await using _ = rig;
+  rig.node.submit = () => Promise.reject(new Error('nobody asks the node'));
+  const reply = await paid(rig, payer.pay(await rig.challenge(), 1_000_001n));
+  expect([reply.status, problemOf(reply)]).toEqual([402, 'session/amount-exceeds-deposit']);
+});
+
 test('a node that answers COMMITTED for a claim that is not in its books is not believed', async () => {
   const { rig, payer } = await rigWithPayer();
   await using _ = rig;
@@ -203,6 +224,8 @@ test('a node that answers COMMITTED for a claim that is not in its books is not 
   };
   const forged = payer.pay(await rig.challenge(), 4_000n, { signature: new TestPayer('stranger').sign(4_000n) });
   expect(problemOf(await paid(rig, forged))).toBe('session/invalid-signature');
+  // Nor does it make a voucher of a claim that went by UDP.
+  expect(problemOf(await paid(rig, payer.pay(await rig.challenge(), 4_000n)))).toBe('session/delta-too-small');
   expect(rig.node.spent(payer.channelId)).toBe(0n);
 });
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { xrplPreimage } from '../../../protocol/digest.ts';
 import { encodeSessionToken, sessionPreimage } from '../../../protocol/session.ts';
+import type { Channel } from '../../../src/channel/row.ts';
 import { challengesOf, gatewayRig, REALM, type Reply, type Rig, TestPayer } from '../../support/gateway-rig.ts';
 
 const problemOf = ({ body }: Reply): string => JSON.parse(body).type.replace('https://paymentauth.org/problems/', '');
@@ -149,4 +150,37 @@ test('signatures are checked at a bounded rate, and a known token costs none', a
     ]),
   );
   expect((await rig.get('/', { headers: { authorization: sound } })).status).toBe(200);
+});
+
+test('a session has its channel as it is now, and reads it only when it has changed', async () => {
+  const { system } = steered();
+  await using rig = await gatewayRig({ system });
+  const payer = new TestPayer('alice');
+  rig.node.open(payer);
+  await rig.node.submit(payer.claim(1_000n));
+  const headers = { authorization: token(payer, rig.node.ruleSeconds + 60, await nonceOf(rig)) };
+  let [version, reads] = [2, 0];
+  const read = rig.node.channel.bind(rig.node);
+  rig.node.channelVersion = () => version;
+  rig.node.channel = (channelId) => {
+    reads++;
+    return read(channelId);
+  };
+  const changed = async (change: Partial<Channel>) => {
+    Object.assign(rig.node.rows.get(payer.channelId)!, change);
+    version += 2;
+    const reply = await rig.get('/', { headers });
+    return reply.status === 200 ? 200 : problemOf(reply);
+  };
+  expect(await changed({})).toBe(200);
+  reads = 0;
+  for (let request = 0; request < 3; request++) expect((await rig.get('/', { headers })).status).toBe(200);
+  expect(reads).toBe(0);
+  expect(await changed({ expiresAt: rig.node.ruleSeconds + 100 })).toBe('session/channel-finalized');
+  expect(await changed({ expiresAt: 0 })).toBe(200);
+  expect(await changed({ state: 'closed' })).toBe('session/channel-finalized');
+  // Its handle is another channel's now, whose money the token may not spend.
+  const { ledgerChannelId } = new TestPayer('bob');
+  expect(await changed({ state: 'open', ledgerChannelId })).toBe('session/channel-not-found');
+  expect(rig.node.spent(payer.channelId)).toBe(125n);
 });

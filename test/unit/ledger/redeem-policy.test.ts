@@ -5,10 +5,12 @@ import type { RedemptionResult } from '../../../src/control/ledger-control.ts';
 import {
   type PolicyChannel,
   RedeemPolicy,
+  type RedeemPolicyOptions,
   type RedeemPolicySettings,
   redemptionDue,
 } from '../../../src/ledger/redeem-policy.ts';
 import type { Redeemer } from '../../../src/ledger/redeemer.ts';
+import { deferred } from '../../../src/meter/deferred.ts';
 import { type ChainConnection, PAYEE, settled } from '../../support/chain-rig.ts';
 import { RedeemRig } from '../../support/redeem-rig.ts';
 import { SteeredClock } from '../../support/steered-clock.ts';
@@ -188,18 +190,24 @@ test('an exposure that has grown is redeemed', async () => {
 });
 
 /** A policy over one channel, whose redemptions go as `outcome` says; counts them. */
-function counted(outcome: () => Promise<Partial<RedemptionResult>>, view: PolicyChannel, clock: SteeredClock) {
+function counted(
+  outcome: (channelId: bigint) => Promise<Partial<RedemptionResult>>,
+  view: PolicyChannel,
+  clock: SteeredClock,
+  others: Partial<RedeemPolicyOptions> = {},
+) {
   const at: number[] = [];
   const policy = new RedeemPolicy({
     channels: () => [view],
-    redeem: async () => {
+    redeem: async (channelId) => {
       at.push(clock.wall() / 1_000 - NOW);
-      return (await outcome()) as RedemptionResult;
+      return (await outcome(channelId)) as RedemptionResult;
     },
     paidAt: () => 0,
     clock,
     logger: silent,
     aboveDrops: 1n,
+    ...others,
   });
   const pass = async (seconds: number) => {
     for (let second = 0; second < seconds; second++) {
@@ -233,6 +241,59 @@ test('what fails for good costs a fee each time, so it is tried ever more rarely
   policy.stop();
   await run(3);
   expect(at).toHaveLength(5);
+});
+
+test('a payer that asks while a redemption is under way is not taken for paid by it, and once redeemed again it is', async () => {
+  const clock = new SteeredClock(NOW * 1_000);
+  const view = channel();
+  const first = deferred<Partial<RedemptionResult>>();
+  let paidAt = 0;
+  const outcome = async () => {
+    const result = at.length === 1 ? await first.promise : ({ outcome: 'paid' } as const);
+    paidAt = clock.wall() / 1_000;
+    return result;
+  };
+  const { at, pass: run, policy } = counted(outcome, view, clock, { aboveDrops: 3n * XRP, paidAt: () => paidAt });
+  await run(2);
+  view.expiration = NOW + 3_600;
+  await run(4);
+  // Something new came meanwhile, too little for any other reason to redeem it.
+  view.redeemed = 4n * XRP;
+  first.resolve({ outcome: 'paid' });
+  await run(3);
+  expect(at).toEqual([1, 8]);
+  await run(60);
+  expect(at).toEqual([1, 8]);
+  policy.stop();
+});
+
+test('a channel that ends finds a place beside redemptions that do not', async () => {
+  const clock = new SteeredClock(NOW * 1_000);
+  const views = Array.from({ length: 12 }, (_, index) => channel({ channelId: BigInt(index) }));
+  const begun: bigint[] = [];
+  const endless = (channelId: bigint) => {
+    begun.push(channelId);
+    return new Promise<never>(() => {});
+  };
+  const { pass: run, policy } = counted(endless, channel(), clock, { channels: () => views });
+  await run(2);
+  expect(begun).toEqual([0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n]);
+  views[11]!.expiration = NOW + 3_600;
+  await run(2);
+  expect(begun.slice(8)).toEqual([11n]);
+  policy.stop();
+});
+
+test('a payer that asks to close ends the wait after earlier failures', async () => {
+  const clock = new SteeredClock(NOW * 1_000);
+  const view = channel();
+  const { at, pass: run, policy } = counted(async () => ({ outcome: 'failed', reason: 'tecNO_DST' }), view, clock);
+  await run(460);
+  expect(at).toEqual([1, 31, 91, 211, 451]);
+  view.expiration = NOW + 3_600;
+  await run(1);
+  expect(at.slice(5)).toEqual([461]);
+  policy.stop();
 });
 
 test('many channels are looked at bit by bit', () => {

@@ -129,3 +129,23 @@ test('a removed channel comes back with what the ledger has paid since', async (
   expect(committed(registry)).toEqual([90n]);
   expect(raises).toEqual([[50n, 90n]]);
 });
+
+test("a channel's version changes with each change that no claim makes, and with no claim", async () => {
+  const { table, store } = storeOf(new MemoryRegistry());
+  await store.open([openingOf(1n)]);
+  const seen = [store.version(1n)];
+  const claim = claimBytes({ channelId: 1n, sequence: 1, amount: 5n, signature: new Uint8Array(64), timestamp: 0 });
+  table.commit(0, new DataView(claim.buffer), 0);
+  expect(store.version(1n)).toBe(seen[0]);
+  await store.update(1n, { capacity: 2_000_000n });
+  seen.push(store.version(1n));
+  await store.update(1n, { expiresAt: 2_000 });
+  seen.push(store.version(1n));
+  await store.close(1n);
+  seen.push(store.version(1n));
+  expect(new Set(seen).size).toBe(4);
+  await store.remove([1n], true);
+  expect([store.version(1n), store.version(2n)]).toEqual([undefined, undefined]);
+  await store.open([openingOf(1n, { capacity: 2_000_000n, expiresAt: 2_000 })]);
+  expect(seen).not.toContain(store.version(1n));
+});
