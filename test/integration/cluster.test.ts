@@ -50,7 +50,9 @@ describe.skipIf(!hasPostgres())('a cluster', () => {
     await first.openChannels(CHANNELS.map((id) => openingOf(id)));
     for (const id of CHANNELS) expect((await first.submit(signedClaim(id, 100n))).status).toBe('COMMITTED');
     const second = await start('b');
-    await until(() => first.cluster!.figures.shardsServed === SHARDS / 2 && second.cluster!.figures.shardsServed === SHARDS / 2);
+    await until(
+      () => first.cluster!.figures.shardsServed === SHARDS / 2 && second.cluster!.figures.shardsServed === SHARDS / 2,
+    );
 
     const moved = CHANNELS.filter((id) => first.channel(id) === undefined);
     expect(moved.length).toBeGreaterThan(0);
