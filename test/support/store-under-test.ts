@@ -7,6 +7,10 @@ import { brieflyOrAtLength } from './length.ts';
 export interface SuiteDatabases {
   /** The database of a data folder, made where there is none. */
   urlOf(data: string): string;
+  /** The records of the groups that a lane has stored since the last checkpoint. */
+  groupsOf(data: string, lane: number): Promise<Uint8Array[]>;
+  /** What of the channels is written down, whatever the claims since say. */
+  channelsOf(data: string): Promise<string>;
 }
 
 let databases: SuiteDatabases | undefined;
@@ -28,6 +32,10 @@ export const storeUnderTest = {
   /** For `ClaimwireNode.start` and `serve`. */
   options(data: string): { store?: string } {
     return databases === undefined ? {} : { store: databases.urlOf(data) };
+  },
+  get databases(): SuiteDatabases {
+    if (databases === undefined) throw new Error('expected a suite that runs on databases, got the embedded store');
+    return databases;
   },
   /** For `claimwire node`. */
   flags(data: string): string[] {
