@@ -121,6 +121,7 @@ export async function serve({
       control: node,
       ledger,
       meter: node,
+      cluster: node.cluster,
       spans,
       inspect: node,
       parser,

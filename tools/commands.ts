@@ -21,6 +21,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     load: () => import('./demo.ts'),
   },
   keygen: { summary: 'makes a key for payment channels', load: () => import('./keygen.ts') },
+  cluster: {
+    summary: 'lists the nodes that share a store, and moves shards',
+    load: () => import('./cluster.ts'),
+  },
   channel: {
     summary: 'opens, imports, lists, shows, updates, closes, removes channels',
     load: () => import('./channel.ts'),

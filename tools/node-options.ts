@@ -130,6 +130,13 @@ export const SERVER_OPTIONS = {
     read: count(1, CONNECTIONS_MAX),
     group: WEB,
   },
+  'webrtc-peers': {
+    value: 'N',
+    description: 'of these by WebRTC, each with some 300 KB of memory',
+    defaultText: '1024',
+    read: count(1, CONNECTIONS_MAX),
+    group: WEB,
+  },
   'web-offers': {
     value: 'N',
     description: 'WebRTC offers answered in a second, a quarter of them for one address',
@@ -303,6 +310,18 @@ export const SERVER_OPTIONS = {
     defaultText: 'kept in --data, at first a random one',
     group: STORE,
   },
+  cluster: {
+    description:
+      'shares the channels with the other nodes of --store: it serves its part, and takes over those that die',
+    group: STORE,
+  },
+  advertise: {
+    value: 'PLACE,…',
+    description: "where the others' payers find the node, like udp://10.0.0.1:9393,tcp://10.0.0.1:9393",
+    defaultText: 'where it listens',
+    read: (text: string) => text.split(','),
+    group: STORE,
+  },
   ledger: {
     value: 'URL',
     description:
@@ -404,6 +423,8 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     storeUnreplicated: values['store-unreplicated'],
     storeWaitSeconds: Math.round(values['store-wait'] / 1_000),
     nodeName: values['node-name'],
+    cluster: values.cluster,
+    advertise: values.advertise ?? [],
     logger: lineLogger(
       values['log-level'],
       values['log-format'],
@@ -422,6 +443,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     options.tcpConnectionsPerAddress = values['tcp-connections-per-address'];
   if (values['web-peers'] !== undefined) options.webPeers = values['web-peers'];
   if (values['web-peers-per-address'] !== undefined) options.webPeersPerAddress = values['web-peers-per-address'];
+  if (values['webrtc-peers'] !== undefined) options.webrtcPeers = values['webrtc-peers'];
   if (values['web-offers'] !== undefined) options.webOffersPerSecond = values['web-offers'];
   if (values.lanes !== undefined) options.lanes = values.lanes;
   if (values.verifiers !== undefined) options.verifiers = values.verifiers;

@@ -7,6 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
 import { type Access, covers, expectScope } from '../control/access.ts';
+import type { ClusterControl } from '../control/cluster-control.ts';
 import type { InspectControl } from '../control/inspect-control.ts';
 import type { MeterControl } from '../control/meter-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
@@ -22,6 +23,7 @@ import type { Spans } from '../spans/spans.ts';
 import { channelRoutes } from './channels.ts';
 import { Charges } from './charges.ts';
 import { claimRoutes } from './claims.ts';
+import { clusterRoutes } from './cluster.ts';
 import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './connection.ts';
 import { AdminConnections } from './connections.ts';
 import { Events } from './events.ts';
@@ -65,6 +67,8 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** Where the node is one of a cluster. */
+  cluster?: ClusterControl | undefined;
   /** Where charges have spans: a caller's `traceparent` is that of the charge. */
   spans?: Spans | undefined;
   /** What traces and profiles come from. */
@@ -122,6 +126,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...feedRoutes(options.sampler, holds, counters),
     ...inspectionRoutes({ control, inspect: options.inspect, holds }),
     ...ledgerRoutes(ledger),
+    ...clusterRoutes(options.cluster),
     ...redemptionRoutes(control, ledger, holds),
     ...openapiRoutes(),
     ...pageRoutes(),

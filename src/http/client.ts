@@ -1,7 +1,9 @@
 /**
  * The tools' and services' side of the HTTP interface: a method for each route. Main thread of their process.
  */
+
 import type { ChannelJson } from '../channel/parse.ts';
+import type { ClusterFigures } from '../control/cluster-control.ts';
 import type { NodeProfile, TracedClaim, TraceSummary } from '../control/inspect-control.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -11,6 +13,7 @@ import { type BulkResult, emptyResult, REFUSED_LISTED_MAX } from './bulk.ts';
 import type { RemovalJson } from './channels.ts';
 import type { ChargeItemJson, ChargeJson } from './charges.ts';
 import type { SubmitJson } from './claims.ts';
+import type { ClusterRequestJson } from './cluster.ts';
 import type { EventsOptions } from './event-follower.ts';
 import { type CommittedJson, readEvents, readObjects } from './event-reader.ts';
 import { blocksOf, NEWLINE } from './import-blocks.ts';
@@ -232,6 +235,11 @@ export class AdminClient {
     const parts = this.#parts('GET', path, { needsToken: true, signal: options.signal });
     for await (const { name, value } of readObjects(parts, 'claim', 'summary'))
       yield name === 'claim' ? { claim: value as TracedClaim } : { summary: value as TraceSummary };
+  }
+
+  /** Asks something of a node of a cluster; it is begun when it is answered. Needs the operator's token. Throws INPUT_INVALID. */
+  async cluster(request: ClusterRequestJson): Promise<ClusterFigures> {
+    return (await this.#requests.json('POST', '/cluster', request)) as ClusterFigures;
   }
 
   /** A CPU profile of all threads of the node over some seconds, 60 at most. Needs the operator's token. Throws NODE_BUSY. */

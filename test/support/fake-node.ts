@@ -17,6 +17,7 @@ import { Sampler } from '../../src/metrics/sampler.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
+import type { FakeClusterControl } from './fake-cluster-control.ts';
 import { FakeInspect } from './fake-inspect.ts';
 import type { FakeLedgerControl } from './fake-ledger-control.ts';
 import { FakeMeasures } from './fake-measures.ts';
@@ -48,6 +49,15 @@ class FakeNode implements NodeControl {
   readonly counters = { received: 1, verified: 0 };
   /** Thrown by the next call that changes something. */
   failure: Error | undefined;
+
+  /** Handles of channels that another node holds. */
+  readonly elsewhere = new Set<bigint>();
+
+  expectHere(channelId: bigint): void {
+    if (!this.elsewhere.has(channelId)) return;
+    const details = { channelId: String(channelId), node: 'two', version: '7' };
+    throw new ClaimwireError('MOVED', `channel ${channelId}: another node holds it`, details);
+  }
 
   async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
     this.#fail();
@@ -187,6 +197,7 @@ export async function startFakeAdmin(
     hosts?: readonly string[];
     heartbeatMs?: number;
     ledger?: FakeLedgerControl;
+    cluster?: FakeClusterControl;
   } = {},
 ): Promise<FakeAdmin> {
   const node = new FakeNode();

@@ -31,6 +31,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/path/stage-clock.ts',
     'src/transport/no-transport.ts',
   ],
+  'test/integration/cluster.test.ts': ['src/node-shards.ts'],
   'test/unit/cluster/membership.test.ts': [
     'src/cluster/cluster-settings.ts',
     'src/cluster/heartbeat.ts',
@@ -88,6 +89,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/frames-end.ts',
     'src/transport/web.ts',
     'src/web/main.ts',
+    'src/web/yield-to-node.ts',
   ],
   'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [
@@ -256,6 +258,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
 
 /** Files without a line that runs. */
 const TYPES_ALONE = [
+  'src/control/cluster-control.ts',
   'src/control/shard-control.ts',
   'src/webassembly.d.ts',
   'src/client/links/datagram-socket.ts',

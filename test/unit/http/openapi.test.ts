@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
+import { FakeClusterControl } from '../../support/fake-cluster-control.ts';
 import { FakeLedgerControl, record } from '../../support/fake-ledger-control.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 
@@ -52,7 +53,7 @@ function expectValid(schema: object, value: unknown, what: string): void {
 const ledger = new FakeLedgerControl();
 let admin: FakeAdmin;
 beforeAll(async () => {
-  admin = await startFakeAdmin(undefined, undefined, { ledger });
+  admin = await startFakeAdmin(undefined, undefined, { ledger, cluster: new FakeClusterControl() });
 });
 afterAll(() => admin.close());
 
@@ -175,8 +176,11 @@ test('what each route answers is what the file says', async () => {
   await ask('POST', '/redemptions', '/redemptions', { id: '2' }, { bearer: admin.tokenOf('charge') });
   await ask('GET', '/redemptions?limit=5', '/redemptions');
   await ask('GET', '/redemptions?limit=0', '/redemptions');
-  for (const path of ['/healthz', '/readyz', '/stats', '/metrics', '/ledger', '/openapi.json'])
+  for (const path of ['/healthz', '/readyz', '/stats', '/metrics', '/ledger', '/cluster', '/openapi.json'])
     await ask('GET', path, path);
+  await ask('POST', '/cluster', '/cluster', { action: 'move', shards: [7], to: 'b' });
+  await ask('POST', '/cluster', '/cluster', { action: 'stop' });
+  await ask('POST', '/cluster', '/cluster', { action: 'leave' }, { bearer: admin.tokenOf('read') });
   admin.node.ready = false;
   await ask('GET', '/readyz', '/readyz');
   await ask('POST', '/channels', '/channels', opening(5));
