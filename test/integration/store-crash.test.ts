@@ -170,9 +170,7 @@ describe.skipIf(!hasPostgres())('over PostgreSQL', () => {
     }
     const ready = await process(data, 'one').ready;
     await expectKept(ready, runs, 'in the end');
-    // One more charge says what all of them came to.
-    const { charged } = shop;
-    await shop.run(ready, () => shop.charged > charged);
+    await shop.askAgain(ready);
     expect(shop.faults).toEqual([]);
   });
 });
@@ -190,17 +188,25 @@ class Shop {
   }
 
   async run(ready: ReadyLine, isOver: () => boolean): Promise<void> {
+    // Where it is not answered the claims do not cover it yet, or the node is being killed.
+    while (!isOver()) if (!(await this.#charge(ready))) await sleep(5);
+  }
+
+  /** Makes the charge that was not answered, and the one before it for a second time: that one was made. */
+  async askAgain(ready: ReadyLine): Promise<void> {
+    await this.#charge(ready);
+    this.charged--;
+    if (!(await this.#charge(ready))) this.faults.push(`charge ${this.charged} is not known any more`);
+  }
+
+  async #charge({ http }: ReadyLine): Promise<boolean> {
     const token = readFileSync(join(this.#data, 'admin-token'), 'utf8').trim();
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    while (!isOver()) {
-      const body = JSON.stringify({ channelId: this.#channel, drops: '1', key: `order ${this.charged}` });
-      const answer = await fetch(`http://${ready.http}/charge`, { method: 'POST', headers, body }).catch(
-        () => undefined,
-      );
-      if (answer?.status === 200) this.#take((await answer.json()) as { spent: string; committed: string });
-      // The claims do not cover it yet, or the node is being killed.
-      else await sleep(5);
-    }
+    const body = JSON.stringify({ channelId: this.#channel, drops: '1', key: `order ${this.charged}` });
+    const answer = await fetch(`http://${http}/charge`, { method: 'POST', headers, body }).catch(() => undefined);
+    if (answer?.status !== 200) return false;
+    this.#take((await answer.json()) as { spent: string; committed: string });
+    return true;
   }
 
   /** Nobody else charges this channel: what is spent is what was charged, each drop once. */
