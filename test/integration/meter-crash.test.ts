@@ -15,8 +15,8 @@ import { random } from '../support/random.ts';
 import { storeUnderTest } from '../support/store-under-test.ts';
 import { ThrowawayChannel } from '../support/throwaway-claims.ts';
 
-const KILLS = Number(process.env.METER_KILLS ?? (storeUnderTest.isBrief ? 1 : brieflyOrAtLength(2, 20)));
-const CHARGES = Number(process.env.METER_CHARGES ?? (storeUnderTest.isBrief ? 200 : brieflyOrAtLength(600, 10_000)));
+const KILLS = Number(process.env.METER_KILLS ?? brieflyOrAtLength(2, 20));
+const CHARGES = Number(process.env.METER_CHARGES ?? brieflyOrAtLength(600, 10_000));
 const SEED = Number(process.env.METER_SEED ?? 1);
 const CHANNELS = 4;
 /** Claims a channel, in rising steps, so that charges wait for some of them. */

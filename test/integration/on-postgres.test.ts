@@ -1,9 +1,10 @@
 /**
  * The conformance, crash and recovery suites on `--store postgres`, as on the embedded store: one primary and a synchronous standby
- * for all of them. Briefly few cases of the three that matter most; in `make test-long` all cases of all.
+ * for all of them. Briefly few cases of the two that matter most, in `make test-long` all cases of all; what only a database has is
+ * in store-crash.test.ts.
  *
  * Not here, as they are about the files of the embedded store: a damaged journal in one lane and a journal that fails
- * (lanes, node-stop), which are passed over in their suites; checkpoint.test.ts, whose twin is in store-crash.test.ts;
+ * (lanes, node-stop), which are passed over in their suites; checkpoint.test.ts, whose twin is there;
  * old-folder.test.ts, an earlier release's folder; disk-faults.test.ts and test/powerloss, a disk's faults and what it keeps of
  * them; e2e/backup.test.ts, copies of a folder; and the units of src/journal and src/registry.
  */
@@ -15,10 +16,10 @@ import { usePostgres } from '../support/postgres/suite-databases.ts';
 const BRIEFLY: Record<string, () => Promise<unknown>> = {
   conformance: () => import('./conformance/conformance.test.ts'),
   'nodes that are killed': () => import('../e2e/faults.test.ts'),
-  'charges, killed': () => import('./meter-crash.test.ts'),
 };
 const AT_LENGTH: typeof BRIEFLY = {
   ...BRIEFLY,
+  'charges, killed': () => import('./meter-crash.test.ts'),
   lanes: () => import('./lanes.test.ts'),
   'removed channels': () => import('./channel-remove.test.ts'),
   'redemptions, killed': () => import('./redeem-crash.test.ts'),

@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 const UNTIL_MS_MAX = 30_000;
-const PAYERS = 3;
+const PAYERS = brieflyOrAtLength(2, 3);
 const FAILOVERS = brieflyOrAtLength(1, 5);
 
 describe.skipIf(!hasPostgres())('over PostgreSQL', () => {
