@@ -86,7 +86,7 @@ function parseRuns(runs: unknown, nodes: number): Int16Array | undefined {
   let shard = 0;
   for (let index = 0; index < runs.length; index += 2) {
     const [count, holder] = [runs[index], runs[index + 1]];
-    if (!Number.isInteger(count) || count < 1 || count > SHARDS - shard) return undefined;
+    if (!Number.isInteger(count) || count < 1) return undefined;
     if (!Number.isInteger(holder) || holder < -1 || holder >= nodes) return undefined;
     holders.fill(holder, shard, shard + count);
     shard += count;
