@@ -6,8 +6,6 @@
 import { dirname, relative, resolve } from 'node:path';
 
 const THREADS = ['dist/src/threads/boot.js', 'dist/src/load/generator-thread.js', 'dist/src/web/main.js'];
-/** Imported when a node's store is PostgreSQL, so it stays a file of its own. */
-const DATABASE = /[/]postgres[/]database[.]js$/;
 const PROGRAMS = ['cli', 'program', 'make-vectors', 'kernel-layout'];
 
 /** A file that looks for others from its own place goes on doing so from its new one, in `folder`. */
@@ -21,16 +19,17 @@ const fromItsPlace = (folder) => ({
   },
 });
 
-const bundle = (folder, input, output, apart = []) => ({
+const bundle = (folder, input, output) => ({
   input,
   platform: 'node',
-  external: [/^[^./]/, ...apart],
+  external: /^[^./]/,
   plugins: [fromItsPlace(folder)],
   output: { ...output, format: 'esm' },
 });
 
 export default [
-  ...THREADS.map((file) => bundle(dirname(file), file, { file }, [DATABASE])),
+  // With what is imported when it is needed: apart, it would have errors and classes of its own.
+  ...THREADS.map((file) => bundle(dirname(file), file, { file, codeSplitting: false })),
   bundle(
     'dist/tools',
     PROGRAMS.map((name) => `dist/tools/${name}.js`),

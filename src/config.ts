@@ -44,6 +44,8 @@ export interface NodeOptions {
   /** Most WebSocket and WebRTC peers, in all and from one address. */
   webPeers?: number;
   webPeersPerAddress?: number;
+  /** Of these, most WebRTC peers. */
+  webrtcPeers?: number;
   /** WebRTC offers that are answered in a second, in all; a quarter of them for one address. */
   webOffersPerSecond?: number;
   http?: HostPort;
@@ -174,6 +176,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     iceServers: options.iceServers ?? [],
     webPeers: options.webPeers ?? WEB_LIMITS.peersMax,
     webPeersPerAddress: options.webPeersPerAddress ?? WEB_LIMITS.peersPerAddressMax,
+    webrtcPeers: options.webrtcPeers ?? WEB_LIMITS.rtcPeersMax,
     webOffersPerSecond: options.webOffersPerSecond ?? WEB_LIMITS.offersPerSecond,
     http: options.http ?? DEFAULT_HTTP,
     httpHosts: options.httpHosts ?? [],
@@ -234,6 +237,7 @@ function expectWeb({ web, webOrigins, webrtc, iceServers, ...config }: NodeConfi
     throw settingFault('web', 'expected an address, as there are other settings of it, got none; give --web H:P');
   expectRange('web-peers', config.webPeers, 1, WEB_PEERS_MAX);
   expectRange('web-peers-per-address', config.webPeersPerAddress, 1, WEB_PEERS_MAX);
+  expectRange('webrtc-peers', config.webrtcPeers, 1, WEB_PEERS_MAX);
   expectRange('web-offers', config.webOffersPerSecond, 1, 10_000);
   for (const origin of webOrigins)
     if (origin !== '*' && (!URL.canParse(origin) || new URL(origin).origin !== origin))

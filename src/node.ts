@@ -48,6 +48,7 @@ import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy, type IdleStrategy } from './ring/doorbell.ts';
 import { HeldShards } from './ring/held-shards.ts';
+import { SettingWords } from './ring/setting-words.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { openStore } from './store/open-store.ts';
 import type { ClaimLogs, OpenedStore, SharedStore } from './store/store.ts';
@@ -90,7 +91,7 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
-  /** Not a setting for use: `false` measures no times, so that bench:measures can show what measuring costs. By default true. */
+  /** Not a setting for use: `false` measures no times, and makes no room for it later. By default true. */
   measuring?: boolean;
 }
 
@@ -439,6 +440,14 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
 
   /** For `await using`. */
+  /**
+   * Not for use: whether the times of claims are measured from now on, as soon as none is on its way, so that bench:measures can
+   * show in one process what measuring costs.
+   */
+  set isMeasuring(isMeasuring: boolean) {
+    new SettingWords(this.#arena).set('measuring', isMeasuring ? 1 : 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -561,11 +570,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       iceServers,
       webPeers,
       webPeersPerAddress,
+      webrtcPeers,
       webOffersPerSecond,
     } = this.config;
     const limits = {
       peersMax: webPeers,
       peersPerAddressMax: webPeersPerAddress,
+      rtcPeersMax: webrtcPeers,
       offersPerSecond: webOffersPerSecond,
     };
     return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);

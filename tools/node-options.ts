@@ -130,6 +130,13 @@ export const SERVER_OPTIONS = {
     read: count(1, CONNECTIONS_MAX),
     group: WEB,
   },
+  'webrtc-peers': {
+    value: 'N',
+    description: 'of these by WebRTC, each with some 300 KB of memory',
+    defaultText: '1024',
+    read: count(1, CONNECTIONS_MAX),
+    group: WEB,
+  },
   'web-offers': {
     value: 'N',
     description: 'WebRTC offers answered in a second, a quarter of them for one address',
@@ -436,6 +443,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     options.tcpConnectionsPerAddress = values['tcp-connections-per-address'];
   if (values['web-peers'] !== undefined) options.webPeers = values['web-peers'];
   if (values['web-peers-per-address'] !== undefined) options.webPeersPerAddress = values['web-peers-per-address'];
+  if (values['webrtc-peers'] !== undefined) options.webrtcPeers = values['webrtc-peers'];
   if (values['web-offers'] !== undefined) options.webOffersPerSecond = values['web-offers'];
   if (values.lanes !== undefined) options.lanes = values.lanes;
   if (values.verifiers !== undefined) options.verifiers = values.verifiers;

@@ -8,7 +8,7 @@ import type { NodeStats } from '../../src/control/node-control.ts';
 import { type Bottleneck, bottleneckOf } from '../../src/metrics/bottleneck.ts';
 import { figuresBetween, lookAtProcessors, type ProcessorLook } from '../../src/metrics/machine-figures.ts';
 import type { NodeUnderTest } from '../node-under-test.ts';
-import { provenLoad } from '../path/load.ts';
+import { type NodeWork, provenLoad } from '../path/load.ts';
 import { sampleBetween } from './live-sample.ts';
 import { type SteadyBottleneck, steadyBottleneck } from './steady-bottleneck.ts';
 
@@ -64,11 +64,10 @@ export class LoadedNode {
     const after = await this.look();
     this.#drops = committedDrops;
     const grown = (name: string) => counted(after.stats, name) - counted(before.stats, name);
-    const claims = Math.max(1, work.committed);
-    const { sync: _, ...stages } = work.stageUs;
+    const claims = claimsDone(work);
     return {
       perSecond,
-      cpuNs: (Object.values(stages).reduce((sum, us) => sum + us, 0) * 1_000) / claims,
+      cpuNs: cpuNsOf(work),
       p50Ms: step.latency.p50Ms,
       p99Ms: step.latency.p99Ms,
       claimsAGroup: claims / Math.max(1, work.groups),
@@ -111,6 +110,17 @@ export class LoadedNode {
     const found = seen.slice(1).map((after, index) => bottleneckBetween(seen[index]!, after));
     return steadyBottleneck(found, bottleneckBetween(seen[0]!, seen.at(-1)!));
   }
+}
+
+/** The claims that a node's work was for: those that a newer one's signature stood for are durable with it, and counted apart. */
+function claimsDone({ committed, superseded }: NodeWork): number {
+  return Math.max(1, committed + superseded);
+}
+
+/** Processor nanoseconds a claim, of which the wait for syncs is none. */
+export function cpuNsOf(work: NodeWork): number {
+  const { sync: _, ...stages } = work.stageUs;
+  return (Object.values(stages).reduce((sum, us) => sum + us, 0) * 1_000) / claimsDone(work);
 }
 
 function bottleneckBetween(before: Look, after: Look): Bottleneck {

@@ -108,6 +108,8 @@ interface Sample {
 export interface LoadSteering {
   /** A command that the load is run with, as `nice`. */
   within?: readonly string[];
+  /** Called when it has been started. */
+  onStart?: (pid: number) => void;
   /** Called when a second has been measured, with what ends the load early. */
   onSecond?: (stop: () => void) => void;
 }
@@ -116,12 +118,13 @@ export interface LoadSteering {
 export async function runLoad(
   node: NodeUnderTest,
   flags: readonly string[],
-  { within = [], onSecond }: LoadSteering = {},
+  { within = [], onStart, onSecond }: LoadSteering = {},
 ): Promise<{ result: LoadResult; cost: { generatorNs: number; nodeNs: number } }> {
   // The channels are kept, since a later run on the same folder continues from their amounts.
   const { load, options } = node.program;
   const [command = '', ...args] = [...within, ...load, ...node.loadFlags, '--json', '--keep-channels', ...flags];
   const child = endsWithBench(spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] }));
+  onStart?.(child.pid!);
   const samples: Sample[] = [];
   let stdout = '';
   let stderr = '';

@@ -25,12 +25,22 @@ export class AckReader implements TransportSink, FrameSink {
   readonly #isSequenced: boolean;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #now = 0;
+  #readAt = 0;
 
   constructor(channels: LoadChannels, outstanding: Outstanding, recorder: Recorder, isSequenced: boolean) {
     this.#channels = channels;
     this.#outstanding = outstanding;
     this.recorder = recorder;
     this.#isSequenced = isSequenced;
+  }
+
+  /** Acks that follow were taken from their socket just now. */
+  read(): void {
+    this.#readAt = performance.now();
+  }
+  /** Acks that follow had waited in their socket until then. */
+  waited(us: number): void {
+    this.#outstanding.arrivedAt = this.#readAt - us / 1_000;
   }
 
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number): void {

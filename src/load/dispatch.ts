@@ -40,6 +40,8 @@ export interface DispatchParts {
 
 interface Straggler {
   slot: number;
+  /** Of the claim, as outstanding.ts says; -1 for a duplicate. */
+  number: number;
   socket: number;
   /** The number of the slot that is free once this has left; -1 for a duplicate. */
   held: number;
@@ -52,10 +54,13 @@ export class Dispatch {
   readonly #parts: DispatchParts;
   /** The slots of the open datagram. */
   readonly #open: Uint32Array;
+  /** Their claims' numbers. */
+  readonly #numbers: Float64Array;
   #openCount = 0;
   #openSocket = 0;
   readonly #stragglers: Straggler[] = [];
   readonly #straggler = new Uint32Array(1);
+  readonly #stragglerNumber = new Float64Array(1);
   /** The claim held back, by channel. */
   readonly #held = new Map<number, Straggler>();
   readonly #free = Array.from({ length: HELD_CLAIMS_MAX }, (_, index) => index);
@@ -64,6 +69,7 @@ export class Dispatch {
     this.#parts = parts;
     this.recorder = recorder;
     this.#open = new Uint32Array(parts.perDatagram);
+    this.#numbers = new Float64Array(parts.perDatagram);
   }
 
   /** Sends what is left of the batch. False where a socket is full: call again later, nothing is lost. */
@@ -98,20 +104,22 @@ export class Dispatch {
     const slot = this.#parts.channels.ring.slot(index);
     if (!this.#parts.isVerbatim) this.#stamp(slot, dueAt);
     if (fault === FAULT_CORRUPT) this.#corrupt(slot);
+    const number = this.#parts.outstanding.next;
     this.#parts.outstanding.add(channel, batch.amounts[index]!, dueAt, now, fault === FAULT_CORRUPT);
     this.recorder.left(dueAt, now);
     const socket = batch.sockets[index]!;
-    if (fault === FAULT_REORDER && this.#hold(channel, slot, socket)) {
+    if (fault === FAULT_REORDER && this.#hold(channel, slot, number, socket)) {
       faults.reordered += isMeasured;
       return;
     }
     this.#openSocket = socket;
+    this.#numbers[this.#openCount] = number;
     this.#open[this.#openCount++] = slot;
     if (fault === FAULT_CORRUPT) faults.corrupted += isMeasured;
     else if (fault === FAULT_STALE) faults.stale += isMeasured;
     else if (fault === FAULT_DUPLICATE) {
       faults.duplicated += isMeasured;
-      this.#stragglers.push({ slot, socket, held: -1 });
+      this.#stragglers.push({ slot, number: -1, socket, held: -1 });
     }
     if (this.#held.size > 0) this.#release(channel);
   }
@@ -129,14 +137,14 @@ export class Dispatch {
   }
 
   /** False where a claim of the channel is held back already, or no slot is left. */
-  #hold(channel: number, slot: number, socket: number): boolean {
+  #hold(channel: number, slot: number, number: number, socket: number): boolean {
     if (this.#held.has(channel)) return false;
     const held = this.#free.pop();
     if (held === undefined) return false;
     const { ring, arena } = this.#parts.channels;
     const to = ring.slot(BATCH_CLAIMS_MAX + held);
     copyClaim(arena.view, slot, arena.view, to);
-    this.#held.set(channel, { slot: to, socket, held });
+    this.#held.set(channel, { slot: to, number, socket, held });
     return true;
   }
 
@@ -150,21 +158,26 @@ export class Dispatch {
   /** Hands over the open datagram, and then the stragglers one by one. */
   #finish(now: number): boolean {
     if (this.#openCount > 0) {
-      if (!this.#datagram(this.#openSocket, this.#open, this.#openCount, now)) return false;
+      if (!this.#datagram(this.#openSocket, this.#open, this.#numbers, this.#openCount, now)) return false;
       this.#openCount = 0;
     }
     while (this.#stragglers.length > 0) {
-      const { slot, socket, held } = this.#stragglers[0]!;
+      const { slot, number, socket, held } = this.#stragglers[0]!;
       this.#straggler[0] = slot;
-      if (!this.#datagram(socket, this.#straggler, 1, now)) return false;
+      this.#stragglerNumber[0] = number;
+      if (!this.#datagram(socket, this.#straggler, this.#stragglerNumber, 1, now)) return false;
       if (held >= 0) this.#free.push(held);
       this.#stragglers.shift();
     }
     return true;
   }
 
-  #datagram(socket: number, slots: Uint32Array, count: number, now: number): boolean {
-    if (!this.#parts.link.send(socket, slots, count)) return false;
+  #datagram(socket: number, slots: Uint32Array, numbers: Float64Array, count: number, now: number): boolean {
+    const { link, outstanding } = this.#parts;
+    if (!link.send(socket, slots, count)) return false;
+    const departure = link.departure(socket);
+    for (let index = 0; index < count; index++)
+      if (numbers[index]! >= 0) outstanding.leavesWith(numbers[index]!, departure);
     this.claims += count;
     if (this.recorder.isMeasured(now)) this.recorder.counts.datagrams += 1;
     this.#parts.capture?.add(this.#parts.link.local(socket), slots, count, CLOCK_ORIGIN + now);

@@ -99,9 +99,9 @@ function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: Repla
   return new StoredSource(channels, openCorpus(settings, channels, signed), undefined, settings);
 }
 
-function openLink(settings: LoadSettings, channels: LoadChannels, { sink }: Generator): Promise<LoadLink> {
+function openLink(settings: LoadSettings, channels: LoadChannels, { sink, departures }: Generator): Promise<LoadLink> {
   const { target, sender, sockets, perDatagram } = settings;
-  const options: LinkOptions = { host: target.host, port: target.port, sockets, perDatagram, sink };
+  const options: LinkOptions = { host: target.host, port: target.port, sockets, perDatagram, departures, sink };
   const { protocol } = target;
   if (protocol === 'tcp' || protocol === 'tls') return TcpLink.open(protocol, channels.arena.view, options);
   if (protocol !== 'udp') return CarrierLink.open(channels.arena.view, protocol, options);

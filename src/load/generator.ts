@@ -10,6 +10,7 @@ import { AckReader } from './acks.ts';
 import { BATCH_CLAIMS_MAX, Batch, FaultDraw } from './batch.ts';
 import type { Capture } from './capture.ts';
 import type { LoadChannels } from './channels.ts';
+import type { Departures } from './departures.ts';
 import { Dispatch } from './dispatch.ts';
 import type { LoadLink } from './links/link.ts';
 import { Outstanding } from './outstanding.ts';
@@ -72,6 +73,11 @@ export class Generator {
     this.#acks = new AckReader(channels, this.#outstanding, this.#recorder, !source.isVerbatim);
     this.#faults = new FaultDraw(settings.faults, new Random(settings.seed, 'faults'));
     this.#arrivals = new Random(settings.seed, 'arrivals');
+  }
+
+  /** When claims left, which the link knows. */
+  get departures(): Departures {
+    return this.#outstanding.departures;
   }
 
   /** Receives what comes in on the link. */

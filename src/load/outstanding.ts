@@ -13,10 +13,15 @@
  * at all (the amount is committed already). A refusal that comes after that still counts as the answer.
  */
 
+import { Departures } from './departures.ts';
+
 /** Hears how each claim ended. Times in milliseconds. */
 export interface ClaimEnds {
-  /** @param isByNewer the ack was for a newer claim of the channel, and this one may never have arrived */
-  committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean): void;
+  /**
+   * @param isByNewer the ack was for a newer claim of the channel, and this one may never have arrived
+   * @param wireMs from the system call that sent the claim until the system had the ack; NaN where that is not known
+   */
+  committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean, wireMs: number): void;
   already(dueAt: number): void;
   refused(dueAt: number, status: number, isExpected: boolean): void;
   /** The claim was made to be refused, and a newer claim of its channel is durable. */
@@ -36,6 +41,10 @@ const LINGERING = 3;
 const COVERED = 4;
 
 export class Outstanding {
+  /** When the claims' datagrams left. */
+  readonly departures = new Departures();
+  /** When the system had the ack that is being read; NaN where it does not say. */
+  arrivedAt = Number.NaN;
   /** Claims waiting for an answer. */
   count = 0;
   /** Number of the next claim; its low 32 bits are its sequence. */
@@ -55,6 +64,8 @@ export class Outstanding {
   readonly #amounts: Float64Array;
   readonly #dueAt: Float64Array;
   readonly #sentAt: Float64Array;
+  /** The departure that took each claim, + 1; or 0. */
+  readonly #departures: Float64Array;
   /** Of each channel's queue: the first entry at 2i, the last one at 2i + 1. */
   readonly #queues: Int32Array;
 
@@ -69,6 +80,7 @@ export class Outstanding {
     this.#amounts = new Float64Array(capacity);
     this.#dueAt = new Float64Array(capacity);
     this.#sentAt = new Float64Array(capacity);
+    this.#departures = new Float64Array(capacity);
     this.#queues = new Int32Array(2 * channels).fill(NONE);
   }
 
@@ -83,11 +95,17 @@ export class Outstanding {
     this.#amounts[entry] = amount;
     this.#dueAt[entry] = dueAt;
     this.#sentAt[entry] = sentAt;
+    this.#departures[entry] = 0;
     this.#successors[entry] = NONE;
     const last = this.#queues[2 * channel + 1]!;
     if (last === NONE) this.#queues[2 * channel] = entry;
     else this.#successors[last] = entry;
     this.#queues[2 * channel + 1] = entry;
+  }
+
+  /** The claim of that number, one of the last `capacity`, is in a datagram of that departure. */
+  leavesWith(number: number, departure: number): void {
+    this.#departures[number & this.#mask] = departure + 1;
   }
 
   /** Channel of the claim with that sequence, or -1 where it is not one of the last `capacity`. */
@@ -140,7 +158,8 @@ export class Outstanding {
     else {
       this.acknowledged += 1;
       if (isByNewer) this.acknowledgedByNewer += 1;
-      this.ends.committed(dueAt, this.#sentAt[entry]!, now, isByNewer);
+      const wireMs = this.arrivedAt - this.departures.at(this.#departures[entry]! - 1);
+      this.ends.committed(dueAt, this.#sentAt[entry]!, now, isByNewer, wireMs);
     }
   }
 

@@ -35,6 +35,7 @@ export class Recorder implements ClaimEnds {
   readonly #late = { claims: 0, lateMs: LATE_MS, maxMs: 0, unsent: 0, blocked: 0 };
   readonly #latency = new LatencyBuckets();
   readonly #uncorrected = new LatencyBuckets();
+  readonly #wire = new LatencyBuckets();
   /** Refusals by status. */
   readonly #refused = new Float64Array(256);
   readonly #intervals: LoadInterval[] = [];
@@ -65,13 +66,14 @@ export class Recorder implements ClaimEnds {
     if (lateMs > this.#late.maxMs) this.#late.maxMs = lateMs;
   }
 
-  committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean): void {
+  committed(dueAt: number, sentAt: number, now: number, isByNewer: boolean, wireMs: number): void {
     if (dueAt < this.#measuredFrom) return;
     this.counts.acked += 1;
     if (isByNewer) this.counts.ackedByNewer += 1;
     this.#lastAckedAt = now;
     this.#latency.record(now - dueAt);
     this.#uncorrected.record(now - sentAt);
+    if (!Number.isNaN(wireMs)) this.#wire.record(wireMs);
   }
   already(dueAt: number): void {
     if (dueAt >= this.#measuredFrom) this.counts.already += 1;
@@ -133,6 +135,7 @@ export class Recorder implements ClaimEnds {
       if (count > 0) refused[statusName(status)] = count;
     });
     const { counts } = this;
+    const wire = this.#wire.summary();
     const late = { ...this.#late, unsent: unsent.claims, blocked: this.#late.blocked + unsent.blocked };
     return {
       requestedRate,
@@ -145,6 +148,7 @@ export class Recorder implements ClaimEnds {
       late,
       latency: this.#latency.summary(),
       uncorrected: this.#uncorrected.summary(),
+      wire: wire.count > 0 ? wire : null,
       intervals: this.#intervals,
       delivery: null,
     };

@@ -76,6 +76,11 @@ export interface LoadStep {
   /** `latency` counts from the intended send time (which corrects coordinated omission), `uncorrected` from the actual. */
   latency: Latency;
   uncorrected: Latency;
+  /**
+   * Wire to wire: from the system call that sent a claim until the system had its ack, so without what the generator took for
+   * packing and reading. Null where the sockets do not tell (all but native ones).
+   */
+  wire: Latency | null;
   intervals: LoadInterval[];
   /** The delivery of the step's claims; null where the node's admin interface did not answer. */
   delivery: Delivery | null;

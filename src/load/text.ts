@@ -48,6 +48,7 @@ function stepLines(step: LoadStep): string[] {
     ...(made === '' ? [] : [`faults       ${made}`]),
     `latency      ${latencyText(step.latency)}`,
     `uncorrected  ${latencyText(step.uncorrected)}`,
+    ...(step.wire === null ? [] : [`wire to wire ${latencyText(step.wire)}`]),
   ];
 }
 

@@ -55,6 +55,7 @@ function* stepSentences(step: LoadStep, isRamp: boolean, bounds: LoadBounds): Ge
   const at = isRamp ? `At ${step.requestedRate}/s: ` : '';
   const { late, sent } = step;
   if (late.unsent > 0 || late.claims > sent * LATE_SHARE_MAX) yield `${at}${lateSentence(step, isRamp, bounds)}`;
+  yield* ownShareSentence(step, at);
   if (step.unanswered > 0) yield `${at}${step.unanswered} of ${sent} claims were not answered in time.`;
   const refusals = unexpectedRefusals(step);
   if (refusals > 0) {
@@ -64,6 +65,12 @@ function* stepSentences(step: LoadStep, isRamp: boolean, bounds: LoadBounds): Ge
   if (step.already > step.faults.stale + step.faults.reordered)
     yield `${at}${step.already} claims were answered ALREADY: the node had their amounts before.`;
   if (step.strayAcks > 0) yield `${at}${step.strayAcks} frames came in that were no ack of these channels.`;
+}
+
+/** Where more than half of the latency is the generator's, its figures are of this machine rather than of the node. */
+function* ownShareSentence({ latency, wire }: LoadStep, at: string): Generator<string> {
+  if (wire === null || latency.p99Ms <= 2 * wire.p99Ms) return;
+  yield `${at}Of ${ms(latency.p99Ms)} at p99, ${ms(wire.p99Ms)} are from wire to wire; the rest is the generator’s own: leaving late, packing claims, reading acks.`;
 }
 
 /**

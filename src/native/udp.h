@@ -61,6 +61,8 @@ int cw_udp_open(struct cw_udp *socket, const char *host, uint32_t port, const ch
                 uint32_t flags, uint32_t receive_bytes);
 /* Returns the fd of a bound stream socket for the caller to listen on, or -errno. So lanes share a TCP port as they do UDP. */
 int cw_stream_bind(const char *host, uint32_t port, uint32_t flags);
+/* Whether the kernel notes from now on when messages arrive. */
+void cw_udp_times(struct cw_udp *socket, int has_times);
 /* The bound address as H:P or [H]:P; `text` has room for 64. */
 int cw_udp_address(const struct cw_udp *socket, char *text);
 int cw_udp_receive_buffer_bytes(const struct cw_udp *socket);

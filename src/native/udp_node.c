@@ -226,6 +226,13 @@ static napi_value udp_drops(napi_env env, napi_callback_info info) {
     struct entry *e = called(env, info, 0, 0);
     return e ? integer(env, cw_udp_drops(&e->udp)) : 0;
 }
+/* udpTimes(handle, hasTimes): 1 where the kernel notes from now on when messages arrive, else 0 */
+static napi_value udp_times(napi_env env, napi_callback_info info) {
+    uint32_t has_times;
+    struct entry *e = called(env, info, 1, &has_times);
+    if (e) cw_udp_times(&e->udp, has_times != 0);
+    return 0;
+}
 /* udpReceive(handle, messagesMax) -> messages, or -errno */
 static napi_value udp_receive(napi_env env, napi_callback_info info) {
     uint32_t count;
@@ -286,7 +293,7 @@ void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *ar
     }
     static const struct cw_function functions[] = {
         {"udpOpen", udp_open}, {"udpPoll", udp_poll}, {"udpStop", udp_stop}, {"udpClose", udp_close},
-        {"udpAddress", udp_address}, {"udpReceiveBufferBytes", udp_receive_buffer_bytes}, {"udpDrops", udp_drops},
+        {"udpAddress", udp_address}, {"udpReceiveBufferBytes", udp_receive_buffer_bytes}, {"udpDrops", udp_drops}, {"udpTimes", udp_times},
         {"udpReceive", udp_receive}, {"udpSend", udp_send}, {"udpSendSegments", udp_send_segments},
         {"udpWait", udp_wait}, {"udpGather", udp_gather}, {"streamBind", stream_bind}};
     cw_export(env, exports, self, functions, sizeof functions / sizeof *functions);

@@ -37,6 +37,13 @@ static int bind_to(int fd, const struct sockaddr_storage *address, socklen_t len
     return shares && first ? set(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
 }
 
+void cw_udp_times(struct cw_udp *s, int has_times) {
+    struct timespec now = {0, 0};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    s->empty_at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    s->has_times = !set(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, has_times) && has_times;
+}
+
 static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char *connect_host, uint32_t connect_port,
                    uint32_t flags, uint32_t receive_bytes) {
     struct sockaddr_storage address, peer;
@@ -52,12 +59,7 @@ static int prepare(struct cw_udp *s, const char *host, uint32_t port, const char
     if (receive_bytes && set(s->fd, SOL_SOCKET, SO_RCVBUF, (int)receive_bytes)) return -errno;
     /* A kernel before 5.0 has no GRO for UDP and delivers datagrams one by one. */
     if (flags & CW_UDP_GRO) set(s->fd, SOL_UDP, UDP_GRO, 1);
-    if (flags & CW_UDP_TIMES) {
-        struct timespec now = {0, 0};
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-        s->empty_at_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-        s->has_times = !set(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
-    }
+    if (flags & CW_UDP_TIMES) cw_udp_times(s, 1);
     if (length && bind_to(s->fd, &address, length, flags)) return -errno;
     if (peer_length && connect(s->fd, (const struct sockaddr *)&peer, peer_length)) return -errno;
     return 0;

@@ -70,6 +70,7 @@ export class PathMeasures {
 
   /** The batch is about to be judged. A committer may see its verdicts one by one, and must know where it ends. */
   judging(first: number, count: number): void {
+    if (!this.#ring.isMeasured) return;
     const slot = this.#ring.slot(first);
     this.#ints[(slot + SLOT_JUDGED_END) >>> 2] = (first + count) | 0;
     this.#ints[(slot + SLOT_JUDGED_AT) >>> 2] = NOT_YET;
@@ -77,6 +78,7 @@ export class PathMeasures {
 
   /** The batch has its verdicts, of which a committer may have seen some already. */
   judged(first: number): void {
+    if (!this.#ring.isMeasured) return;
     Atomics.store(this.#ints, (this.#ring.slot(first) + SLOT_JUDGED_AT) >>> 2, (this.now() || 1) | 0);
   }
 
@@ -84,12 +86,14 @@ export class PathMeasures {
 
   /** The group is written; unless `synced` follows, it is as durable as it will be. */
   written(group: CommitGroup): void {
+    if (!this.#ring.isMeasured) return;
     group.writtenAt = this.now();
     group.durableAt = group.writtenAt;
   }
 
   /** The group's sync, which followed, has ended. */
   synced(group: CommitGroup): void {
+    if (!this.#ring.isMeasured) return;
     group.durableAt = this.now();
     this.#histograms.add(MEASURE.journalSync, elapsed(group.writtenAt, group.durableAt), 1);
   }
@@ -98,6 +102,12 @@ export class PathMeasures {
   applied(group: CommitGroup): void {
     const { end, passed, passedCount, writtenAt, durableAt } = group;
     const runs = this.#runs;
+    if (!this.#ring.isMeasured) {
+      this.#at = end;
+      this.#batchEnd = end;
+      runs.skipTo(end);
+      return;
+    }
     let passedSeen = 0;
     let ofGroup = 0;
     let ofRun = 0;

@@ -110,6 +110,11 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#arrivals?.read();
   }
 
+  /** Whether the times of what is received are noted now. */
+  get isMeasuring(): boolean {
+    return this.#arrivals?.isOn ?? false;
+  }
+
   /** What is handed in from now on was read just now. */
   read(): void {
     this.#arrivals?.read();

@@ -8,6 +8,7 @@
 import { assert } from '../errors.ts';
 import { ARRIVAL_MARK_BYTES, type Arena } from './arena.ts';
 import type { ClaimRing } from './claim-ring.ts';
+import { SettingWords } from './setting-words.ts';
 
 /** Words of a mark. */
 const END = 0;
@@ -28,6 +29,9 @@ export class ArrivalWriter {
   readonly #words: Uint32Array;
   readonly #base: number;
   readonly #now: () => number;
+  readonly #settings: SettingWords;
+  /** Whether arrivals are noted. */
+  isOn: boolean;
   /** Whether something was read, and the time not taken yet. */
   #isDue = true;
   #readAt = 0;
@@ -38,6 +42,8 @@ export class ArrivalWriter {
 
   constructor(arena: Arena, ring: number, claims: ClaimRing, now: () => number) {
     this.#now = now;
+    this.#settings = new SettingWords(arena);
+    this.isOn = claims.isMeasured;
     this.#ring = claims;
     this.#words = arena.words;
     this.#base = firstWord(arena, ring);
@@ -50,17 +56,30 @@ export class ArrivalWriter {
     this.#close();
     this.#isDue = true;
     this.#waited = 0;
+    const isWanted = this.#settings.get('measuring', 1) !== 0;
+    if (isWanted !== this.isOn) this.#switch(isWanted);
+  }
+
+  /** Nothing in the ring may have been received the other way. Until it is empty everything stays as it is. */
+  #switch(isWanted: boolean): void {
+    const { next, committed } = this.#ring;
+    if (next !== committed) return;
+    this.isOn = isWanted;
+    this.#ring.isMeasured = isWanted;
+    this.#first = next;
+    this.#published = next;
   }
 
   /** Claims may be pushed now. */
   enter(): void {
-    if (!this.#isDue) return;
+    if (!this.#isDue || !this.isOn) return;
     this.#isDue = false;
     this.#readAt = this.#now();
   }
 
   /** What comes now waited so many microseconds until it was read. */
   waited(us: number): void {
+    if (!this.isOn) return;
     this.enter();
     if (Math.abs(us - this.#waited) <= this.#waited >>> NEAR_SHIFT) return;
     this.#close();
@@ -69,6 +88,7 @@ export class ArrivalWriter {
 
   /** All claims that were pushed are about to be published. */
   publish(): void {
+    if (!this.isOn) return;
     this.#close();
     const { next } = this.#ring;
     if (this.#published === next) return;
@@ -82,7 +102,7 @@ export class ArrivalWriter {
 
   #close(): void {
     const { next } = this.#ring;
-    if (next === this.#first) return;
+    if (next === this.#first || !this.isOn) return;
     const mark = this.#mark(this.#first);
     this.#words[mark + END] = next;
     this.#words[mark + ARRIVED] = this.#readAt - this.#waited;
@@ -111,6 +131,11 @@ export class ArrivalReader {
     this.#base = firstWord(arena, ring);
     this.#mask = claims.mask;
     this.end = claims.committed;
+  }
+
+  /** Claims before `sequence` have no marks, or theirs are not needed. */
+  skipTo(sequence: number): void {
+    this.end = sequence;
   }
 
   /** Goes on to the run that begins where this one ends. */

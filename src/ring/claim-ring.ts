@@ -16,6 +16,8 @@ const COMMITTED_LINE = 2;
 const VERIFIER_DOORBELL_LINE = 3;
 const COMMITTER_DOORBELL_LINE = 4;
 const NET_DOORBELL_LINE = 5;
+/** A word that the producer writes beside its cursor: 1 where the claims in the ring are not measured. */
+const UNMEASURED_WORD = 1;
 /** Words that the committer writes beside its cursor for the main thread. */
 const FENCE_WORD = 1;
 const SEGMENT_WORD = 2;
@@ -129,6 +131,14 @@ export class ClaimRing {
     Atomics.store(this.#ints, this.#received, this.#next | 0);
     this.verifierDoorbell.ring();
     return count;
+  }
+
+  /** Whether claims in the ring are measured: the producer changes that only while there are none, so it holds for each group. */
+  get isMeasured(): boolean {
+    return Atomics.load(this.#ints, this.#received + UNMEASURED_WORD) === 0;
+  }
+  set isMeasured(isMeasured: boolean) {
+    Atomics.store(this.#ints, this.#received + UNMEASURED_WORD, isMeasured ? 0 : 1);
   }
 
   // --- verifiers ---

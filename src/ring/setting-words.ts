@@ -8,7 +8,7 @@ import type { Arena } from './arena.ts';
 import { controlWord, SETTINGS_LINE } from './control-words.ts';
 
 /** The words by name. Each has the value + 1, so that 0 can be set too. */
-const SETTING_WORD = { verifyBatch: 0, groupClaims: 1, groupWaitMs: 2, idleSpins: 3 } as const;
+const SETTING_WORD = { verifyBatch: 0, groupClaims: 1, groupWaitMs: 2, idleSpins: 3, measuring: 4 } as const;
 export type SettingWordName = keyof typeof SETTING_WORD;
 
 export class SettingWords {

@@ -13,7 +13,7 @@ import type { ClaimDatabase } from './claim-database.ts';
 import type { HeldFence } from './held-fence.ts';
 import type { DatabaseStart } from './open-database.ts';
 
-export type StoreKind = 'embedded' | 'postgres';
+type StoreKind = 'embedded' | 'postgres';
 
 /** Where a lane's groups go: plain data for its thread. One of the two. */
 export interface LogStart {

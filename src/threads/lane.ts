@@ -62,6 +62,7 @@ export class LaneTurn implements Turn {
     this.#sender.flush();
     this.#parts.measures?.answered(0);
     stages.lap(STAGE.send);
+    this.#sockets.hasTimes = this.receive.isMeasuring;
     this.#sockets.afterTurn();
     commit.isHolding = false;
     return commit.hasWork() || receive.hasWork() || ring.reserved !== ring.received;

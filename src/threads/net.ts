@@ -37,6 +37,7 @@ export class NetTurn implements Turn {
     stages.lap(STAGE.receive);
     this.acks.step(now);
     stages.lap(STAGE.send);
+    this.#sockets.hasTimes = this.receive.isMeasuring;
     this.#sockets.afterTurn();
     return false;
   }

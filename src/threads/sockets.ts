@@ -97,6 +97,11 @@ export class Sockets {
     });
   }
 
+  /** Whether the system notes when datagrams arrive. */
+  set hasTimes(hasTimes: boolean) {
+    if (this.#udp instanceof BatchUdpTransport) this.#udp.hasTimes = hasTimes;
+  }
+
   /** Called once a turn, after slots were freed: resumes connections that waited, and counts the kernel's drops. */
   afterTurn(): void {
     this.#tcp.resume();

@@ -8,7 +8,7 @@ import type { ThreadParts } from './parts.ts';
 import type { Sockets } from './sockets.ts';
 
 /** What a turn needs of its thread's sockets. */
-export type TurnSockets = Pick<Sockets, 'transports' | 'afterTurn'>;
+export type TurnSockets = Pick<Sockets, 'transports' | 'afterTurn' | 'hasTimes'>;
 
 /** One thread's work, a turn at a time. */
 export interface Turn {

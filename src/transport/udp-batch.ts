@@ -61,6 +61,11 @@ export class BatchUdpTransport implements Transport {
     return new BatchUdpTransport(udp, options, onSendError);
   }
 
+  /** Whether the sink is told how long messages waited. */
+  set hasTimes(hasTimes: boolean) {
+    this.#udp.hasTimes = hasTimes;
+  }
+
   /** What came earlier waits in the kernel's buffer. */
   startReceiving(sink: TransportSink, onActivity: () => void): void {
     this.#isReceiving = true;

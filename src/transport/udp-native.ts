@@ -54,6 +54,7 @@ interface UdpAddon {
   udpAddress(handle: number): string;
   udpReceiveBufferBytes(handle: number): number;
   udpDrops(handle: number): number;
+  udpTimes(handle: number, hasTimes: number): number;
   udpReceive(handle: number, messagesMax: number): number;
   udpSend(handle: number, count: number): number;
   udpSendSegments(handle: number, offset: number, bytes: number, segmentBytes: number): number;
@@ -105,7 +106,7 @@ export class NativeUdp {
   /** The source words of each record. */
   readonly #sources: Uint32Array[] = [];
   readonly #packets: Uint32Array;
-  readonly #hasTimes: boolean;
+  #hasTimes: boolean;
   #drops = 0;
   /** The system's count, modulo 2^32. */
   #dropsLow = 0;
@@ -160,6 +161,13 @@ export class NativeUdp {
   static connect(peer: HostPort, sendingBytes: number, receiveBufferBytes?: number): Promise<NativeUdp> {
     const buffer = receiveBufferBytes === undefined ? {} : { receiveBufferBytes };
     return NativeUdp.open({ peer, sendingBytes, packetsMax: 0, ...buffer });
+  }
+
+  /** Whether the sink is told how long messages waited in the socket, from the next receive on. */
+  set hasTimes(hasTimes: boolean) {
+    if (hasTimes === this.#hasTimes) return;
+    this.#hasTimes = hasTimes;
+    this.#addon.udpTimes(this.#handle, hasTimes ? 1 : 0);
   }
 
   get address(): HostPort {
@@ -235,6 +243,7 @@ export class NativeUdp {
   /** Connected: receives up to `messagesMax` messages and hands their datagrams to the sink. */
   receiveInto(sink: TransportSink, messagesMax = MESSAGES_MAX): void {
     const messages = this.#unlessRefused(this.receive(messagesMax), 'recv');
+    sink.read?.();
     for (let index = 0; index < messages; index++) this.handOver(index, sink);
   }
   /** Blocks until READABLE or, if asked for, WRITABLE, and returns these flags; 0 after `waitUs` (1 s at most). */

@@ -4,17 +4,12 @@
  * A library of a million lines that reads strangers' packets is not in the process that holds the channels: when it fails,
  * the node goes on, and starts this process again. It has no file, key or table of the node.
  */
-import { setPriority } from 'node:os';
 import { type WebCounterName, zeroCounts } from './counters.ts';
 import { Front } from './front.ts';
 import type { FromWeb, ToWeb, WebSettings } from './messages.ts';
+import { yieldToNode } from './yield-to-node.ts';
 
 const COUNTS_MS = 100;
-/**
- * Where cores are short, the threads that verify and commit come first: handshakes and packets of strangers wait, and not the
- * claims that are in the node already. Threads of the library, which come later, inherit it.
- */
-const NICE = 10;
 
 let front: Front | undefined;
 const told = zeroCounts();
@@ -57,11 +52,7 @@ async function close(): Promise<void> {
   process.send!({ event: 'counts', counts: {} } satisfies FromWeb, () => process.exit(0));
 }
 
-try {
-  setPriority(NICE);
-} catch {
-  // A system that does not allow it lets them share alike.
-}
+yieldToNode();
 
 process.on('message', (message: ToWeb) => {
   if (message.event === 'answers') front?.peers.answers(message.ring, message.taken, message.acks);

@@ -1,5 +1,5 @@
 /** Payers over WebSocket and WebRTC at a node, whose web process is then killed. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { generateKey, keySigner } from '../../src/client/keys/key-file.ts';
 import type { ConnectCarrier } from '../../src/client/links/carrier.ts';
 import { carrierTo } from '../../src/client/links/open-carrier.ts';
 import { Payer } from '../../src/client/payer.ts';
+import { isNativeTested } from '../support/native-only.ts';
 
 const ANY = { host: '127.0.0.1', port: 0 };
 const silent = { info() {}, warn() {}, error() {} };
@@ -37,6 +38,12 @@ async function openPayer(scheme: string, number: number) {
   return { payer, channel: payer.channel({ ledgerChannelId, key }), channelId, ledgerChannelId, key };
 }
 
+/** How the system schedules a thread. */
+function priorityOf(pid: number, thread: string): string {
+  const fields = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  return `nice ${fields[16]}, policy ${fields[38]}`;
+}
+
 /** A carrier whose control messages are collected. */
 function collected() {
   const answers: unknown[] = [];
@@ -61,10 +68,14 @@ test('payers pay, and go on after the web process was killed', { timeout: 30_000
   const web = (node.stats().counters as { web: Record<string, number> }).web;
   await expect.poll(() => web).toMatchObject({ accepted: 2, websocketAccepted: 1, webrtcAccepted: 1 });
 
-  process.kill(
-    Number(readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').split(' ')[0]),
-    'SIGKILL',
-  );
+  const webPid = Number(readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').split(' ')[0]);
+  // The main thread, and those of the library, which are there after V8's: SCHED_BATCH is policy 3, and needs the addon.
+  const name = (thread: string) => readFileSync(`/proc/${webPid}/task/${thread}/comm`, 'utf8').trim();
+  const threads = readdirSync(`/proc/${webPid}/task`).filter((thread) => /^(juice|RTC)/.test(name(thread)));
+  expect(threads.length).toBeGreaterThan(1);
+  const expected = `nice 19, policy ${isNativeTested ? 3 : 0}`;
+  for (const thread of [String(webPid), ...threads]) expect(priorityOf(webPid, thread)).toBe(expected);
+  process.kill(webPid, 'SIGKILL');
   await Promise.all(sides.map(({ channel }) => channel.pay(1n)));
   for (const { channelId } of sides) expect(node.channel(channelId)!.committed).toBe(51n);
   expect(web.restarts).toBe(1);

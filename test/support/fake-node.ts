@@ -17,7 +17,7 @@ import { Sampler } from '../../src/metrics/sampler.ts';
 import { parseLines } from '../../src/registry/import-lines.ts';
 import type { LineParser } from '../../src/registry/import-pool.ts';
 import { nodeSystem } from '../../src/system/system.ts';
-import type { FakeCluster } from './fake-cluster.ts';
+import type { FakeClusterControl } from './fake-cluster-control.ts';
 import { FakeInspect } from './fake-inspect.ts';
 import type { FakeLedgerControl } from './fake-ledger-control.ts';
 import { FakeMeasures } from './fake-measures.ts';
@@ -188,7 +188,7 @@ export async function startFakeAdmin(
     hosts?: readonly string[];
     heartbeatMs?: number;
     ledger?: FakeLedgerControl;
-    cluster?: FakeCluster;
+    cluster?: FakeClusterControl;
   } = {},
 ): Promise<FakeAdmin> {
   const node = new FakeNode();

@@ -71,6 +71,22 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
     }
   });
 
+  test('a database has no password in its address, is waited for, and its other settings name one', () => {
+    const store = 'postgres://me@a:5432,b/claims';
+    expect(resolveConfig({ store, nodeName: 'one' }, FULL)).toMatchObject({ store, storeWaitSeconds: 30 });
+    expect(resolveConfig({}, FULL).store).toBeUndefined();
+    expect(refusal({ store: 'postgres://me:secret@a/claims' })).toMatch(/without a password, which everybody sees/);
+    expect(refusal({ store: 'postgres://me:secret@a/claims' })).not.toContain('secret');
+    for (const other of ['mysql://a/b', 'postgres://', 'postgres://a'])
+      expect(refusal({ store: other })).toMatch(/store: expected postgres:\/\/USER@HOST:PORT\/NAME/);
+    for (const options of [{ nodeName: 'one' }, { storePasswordFile: 'f' }, { storeUnreplicated: true }])
+      expect(refusal(options)).toMatch(/store: expected an address, as there are other settings of it/);
+    expect(refusal({ store, nodeName: 'One' })).toMatch(/node-name: expected 1 to 64 of a-z/);
+    expect(refusal({ store, durability: 'os' })).toMatch(/durability: expected sync with a database/);
+    expect(refusal({ store, cutJournal: true })).toMatch(/cut-journal: expected a store with journals/);
+    expect(refusal({ store, storeWaitSeconds: -1 })).toMatch(/store-wait: expected a whole number/);
+  });
+
   test('the safe policies are the defaults', () => {
     expect(resolveConfig({}, FULL)).toMatchObject({
       durability: 'sync',

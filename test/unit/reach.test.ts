@@ -39,9 +39,23 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/cluster/shard-work.ts',
   ],
   'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts'],
-  'test/unit/path/commit-step.test.ts': ['src/path/stage-step.ts', 'src/path/apply-step.ts'],
+  'test/unit/path/commit-step.test.ts': [
+    'src/journal/group-log.ts',
+    'src/path/stage-step.ts',
+    'src/path/apply-step.ts',
+  ],
+  'test/unit/store/database-store.test.ts': [
+    'src/store/database-rows.ts',
+    'src/store/database-sides.ts',
+    'src/store/store-watch.ts',
+    'src/store/store.ts',
+    'src/store/open-database.ts',
+  ],
   'test/integration/node.test.ts': [
     'src/node.ts',
+    'src/node-description.ts',
+    'src/store/embedded-store.ts',
+    'src/store/open-store.ts',
     'src/threads/boot.ts',
     'src/threads/committer.ts',
     'src/threads/verifier.ts',
@@ -75,6 +89,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/frames-end.ts',
     'src/transport/web.ts',
     'src/web/main.ts',
+    'src/web/yield-to-node.ts',
   ],
   'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [

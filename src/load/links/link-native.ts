@@ -10,6 +10,7 @@ import { SLOT_BYTES } from '../../ring/arena.ts';
 import type { TransportSink } from '../../transport/transport.ts';
 import { NativeUdp } from '../../transport/udp-native.ts';
 import type { LoadChannels } from '../channels.ts';
+import type { Departures } from '../departures.ts';
 import { attachAddon } from '../signer.ts';
 import type { LinkOptions, LoadLink } from './link.ts';
 
@@ -25,6 +26,7 @@ interface Train {
   bytes: number;
   segmentBytes: number;
   datagrams: number;
+  departure: number;
 }
 
 export class NativeLink implements LoadLink {
@@ -32,20 +34,29 @@ export class NativeLink implements LoadLink {
   lastFailure: string | undefined;
   readonly #trains: Train[] = [];
   readonly #sink: TransportSink;
+  readonly #departures: Departures;
   readonly #ringBase: number;
   #lastSocket = 0;
 
-  private constructor(channels: LoadChannels, sink: TransportSink) {
+  private constructor(channels: LoadChannels, { sink, departures }: LinkOptions) {
     this.#sink = sink;
+    this.#departures = departures;
     this.#ringBase = channels.ring.base;
   }
 
-  static async open(channels: LoadChannels, { host, port, sockets, sink }: LinkOptions): Promise<NativeLink> {
+  static async open(channels: LoadChannels, options: LinkOptions): Promise<NativeLink> {
     attachAddon(channels);
-    const link = new NativeLink(channels, sink);
+    const link = new NativeLink(channels, options);
+    const { host, port, sockets } = options;
     while (link.#trains.length < sockets) {
-      const sender = await NativeUdp.connect({ host, port }, TRAIN_BYTES_MAX, RECEIVE_BUFFER_BYTES);
-      link.#trains.push({ sender, start: 0, bytes: 0, segmentBytes: 0, datagrams: 0 });
+      const sender = await NativeUdp.open({
+        peer: { host, port },
+        sendingBytes: TRAIN_BYTES_MAX,
+        packetsMax: 0,
+        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        times: true,
+      });
+      link.#trains.push({ sender, start: 0, bytes: 0, segmentBytes: 0, datagrams: 0, departure: -1 });
     }
     return link;
   }
@@ -71,7 +82,10 @@ export class NativeLink implements LoadLink {
       this.#depart(train);
       if (train.bytes > 0) return false;
     }
-    if (train.bytes === 0) train.segmentBytes = bytes;
+    if (train.bytes === 0) {
+      train.segmentBytes = bytes;
+      train.departure = this.#departures.prepare();
+    }
     for (let index = 0; index < count; ) {
       const run = runLength(slots, index, count);
       const first = (slots[index]! - this.#ringBase) / SLOT_BYTES;
@@ -82,6 +96,10 @@ export class NativeLink implements LoadLink {
     train.datagrams += 1;
     this.#lastSocket = socket;
     return true;
+  }
+
+  departure(socket: number): number {
+    return this.#trains[socket]!.departure;
   }
 
   flush(): void {
@@ -111,6 +129,7 @@ export class NativeLink implements LoadLink {
   #depart(train: Train): void {
     const { sender, start, bytes, segmentBytes } = train;
     const before = sender.refusals;
+    this.#departures.leave(train.departure, performance.now());
     const sent = sender.sendSegments(start, bytes - start, segmentBytes);
     // The peer's machine refused an earlier datagram by ICMP: these datagrams count as sent, and are lost.
     const end = sender.refusals > before ? bytes : Math.min(bytes, start + sent * segmentBytes);

@@ -6,6 +6,7 @@
  */
 import type { HostPort } from '../../host-port.ts';
 import type { TransportSink } from '../../transport/transport.ts';
+import type { Departures } from '../departures.ts';
 
 /** A shorter sleep costs more than it saves. */
 const SLEEP_US_MIN = 20;
@@ -21,6 +22,8 @@ export interface LoadLink {
    * copied, and the caller tries again later.
    */
   send(socket: number, slots: Uint32Array, count: number): boolean;
+  /** The number of the departure of what `send` took last for that socket; -1 where the link does not note when it is. */
+  departure(socket: number): number;
   flush(): void;
   /** Hands what has come in to the sink. Links of the event loop do so by themselves, between turns. */
   receive(): void;
@@ -39,6 +42,8 @@ export interface LinkOptions extends HostPort {
   sockets: number;
   /** Claims in the largest datagram. */
   perDatagram: number;
+  /** Where a link that can notes when datagrams leave. */
+  departures: Departures;
   sink: TransportSink;
 }
 
@@ -49,6 +54,9 @@ export class EventLoopLink {
   lastFailure: string | undefined;
 
   receive(): void {}
+  departure(): number {
+    return -1;
+  }
   wait(waitUs: number): void {
     if (waitUs >= SLEEP_US_MIN) Atomics.wait(cell, 0, 0, waitUs / 1_000);
   }

@@ -95,7 +95,7 @@ function refusalsByReason(steps: readonly LoadStep[]): [string, number][] {
   return [...counts].filter(([, count]) => count > 0).sort(([, left], [, right]) => right - left);
 }
 
-export function renderLatencyTable({ latency, uncorrected }: LoadStep, sloMs: number): Markup {
+export function renderLatencyTable({ latency, uncorrected, wire }: LoadStep, sloMs: number): Markup {
   const rows = {
     Minimum: 'minMs',
     Mean: 'meanMs',
@@ -108,14 +108,14 @@ export function renderLatencyTable({ latency, uncorrected }: LoadStep, sloMs: nu
   } as const;
   const figure = (of: Latency, key: Exclude<keyof Latency, 'hdr'>) => formatMs(of.count > 0 ? of[key] : Number.NaN);
   const missed = latency.count > 0 && latency.p99Ms > sloMs;
-  return html`<table><thead><tr><th>Milliseconds</th><th>corrected</th><th>uncorrected</th></tr></thead><tbody>
+  return html`<table><thead><tr><th>Milliseconds</th><th>corrected</th><th>uncorrected</th>${wire ? html`<th>wire to wire</th>` : NOTHING}</tr></thead><tbody>
 ${Object.entries(rows).map(([name, key]) => {
   const bad = missed && name === 'p99';
-  return html`<tr><th scope="row">${bad ? 'p99, over the SLO' : name}</th><td class="${bad ? 'bad' : ''}">${figure(latency, key)}</td><td>${figure(uncorrected, key)}</td></tr>`;
+  return html`<tr><th scope="row">${bad ? 'p99, over the SLO' : name}</th><td class="${bad ? 'bad' : ''}">${figure(latency, key)}</td><td>${figure(uncorrected, key)}</td>${wire ? html`<td>${figure(wire, key)}</td>` : NOTHING}</tr>`;
 })}
-<tr><th scope="row">Claims</th><td>${formatCount(latency.count)}</td><td>${formatCount(uncorrected.count)}</td></tr>
+<tr><th scope="row">Claims</th><td>${formatCount(latency.count)}</td><td>${formatCount(uncorrected.count)}</td>${wire ? html`<td>${formatCount(wire.count)}</td>` : NOTHING}</tr>
 </tbody></table>
-<p class="caption">Corrected: from the time a claim was meant to leave, so waiting behind a stall counts. Uncorrected: from the time it left.</p>`;
+<p class="caption">Corrected: from the time a claim was meant to leave, so waiting behind a stall counts. Uncorrected: from the time it left.${wire ? ' Wire to wire: from the system call that sent it until the system had its ack, without what the generator took for packing and reading.' : ''}</p>`;
 }
 
 export function renderSteps({ steps, knee, settings: { sloMs } }: LoadResult): Markup {

@@ -1,10 +1,10 @@
 /** GET and POST /cluster. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AdminClient } from '../../../src/http/client.ts';
-import { FakeCluster } from '../../support/fake-cluster.ts';
+import { FakeClusterControl } from '../../support/fake-cluster-control.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 
-const cluster = new FakeCluster();
+const cluster = new FakeClusterControl();
 let admin: FakeAdmin;
 beforeAll(async () => {
   admin = await startFakeAdmin(undefined, undefined, { cluster });

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
-import { FakeCluster } from '../../support/fake-cluster.ts';
+import { FakeClusterControl } from '../../support/fake-cluster-control.ts';
 import { FakeLedgerControl, record } from '../../support/fake-ledger-control.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
 
@@ -53,7 +53,7 @@ function expectValid(schema: object, value: unknown, what: string): void {
 const ledger = new FakeLedgerControl();
 let admin: FakeAdmin;
 beforeAll(async () => {
-  admin = await startFakeAdmin(undefined, undefined, { ledger, cluster: new FakeCluster() });
+  admin = await startFakeAdmin(undefined, undefined, { ledger, cluster: new FakeClusterControl() });
 });
 afterAll(() => admin.close());
 

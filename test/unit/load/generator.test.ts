@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { STATUS, writeAckOf } from '../../../protocol/index.ts';
 import { ACK_BYTES, CLAIM_AMOUNT, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE } from '../../../protocol/layout.ts';
 import { LoadChannels } from '../../../src/load/channels.ts';
+import type { Departures } from '../../../src/load/departures.ts';
 import { Generator } from '../../../src/load/generator.ts';
 import type { LoadLink } from '../../../src/load/links/link.ts';
 import { Random } from '../../../src/load/random.ts';
@@ -75,6 +76,9 @@ class FullLink implements LoadLink {
     }
     return true;
   }
+  departure(): number {
+    return -1;
+  }
   flush(): void {
     if (this.#random.below(3) === 0) return;
     const acks = new Uint8Array(this.#kept.length * ACK_BYTES);
@@ -91,14 +95,38 @@ class FullLink implements LoadLink {
   async close(): Promise<void> {}
 }
 
-function generatorFor(settings: LoadSettings): { generator: Generator; link: FullLink; channels: LoadChannels } {
+/** Leaves at each flush, and is answered at once: the call that sent was 1,000 ms ago, and the ack waited for 400 ms. */
+class TimedLink extends FullLink {
+  departures!: Departures;
+  #departure = -1;
+
+  override send(socket: number, slots: Uint32Array, count: number): boolean {
+    this.#departure = this.departures.prepare();
+    this.departures.leave(this.#departure, performance.now() - 1_000);
+    return super.send(socket, slots, count);
+  }
+  override departure(): number {
+    return this.#departure;
+  }
+  override flush(): void {
+    this.sink.read?.();
+    this.sink.waited?.(400_000);
+    super.flush();
+  }
+}
+
+function generatorFor(
+  settings: LoadSettings,
+  Link: typeof FullLink = FullLink,
+): { generator: Generator; link: FullLink; channels: LoadChannels } {
   const channels = LoadChannels.derive(settings.seed, CHANNELS, 1);
   const picker = new ChannelPicker(CHANNELS, SOCKETS, 0, new Random(1, 'channels'));
   const source = new SignedSource(channels, picker, SIGNER, new Random(1, 'stale'), settings.perDatagram);
   const control = new Int32Array(new SharedArrayBuffer(4));
   const parts = { settings, channels, source, replay: undefined, capture: undefined, control, onInterval() {} };
   const generator = new Generator(parts);
-  const link = new FullLink(channels);
+  const link = new Link(channels);
+  if (link instanceof TimedLink) link.departures = generator.departures;
   link.sink = generator.sink;
   generator.attach(link);
   return { generator, link, channels };
@@ -156,4 +184,15 @@ test('reordered and doubled claims: each amount leaves, doubled ones twice, reor
   // The last ones held back may have had no next.
   expect(behind).toBeGreaterThanOrEqual(reordered - CHANNELS);
   expect(step.unanswered).toBe(0);
+});
+
+test('wire to wire: from the call that sent a claim, whichever of a batch it left with, until the system had its ack', async () => {
+  const faults = { ...SETTINGS.faults, dup: 0.2 };
+  const { wire, acked, latency } = await generatorFor({ ...SETTINGS, faults }, TimedLink).generator.step(null);
+  expect(acked).toBeGreaterThan(50);
+  expect(wire?.count).toBe(acked);
+  expect(wire!.minMs).toBeGreaterThan(598);
+  expect(wire!.maxMs).toBeLessThan(600 + latency.maxMs + 5);
+  const { generator } = generatorFor(SETTINGS);
+  expect((await generator.step(null)).wire).toBeNull();
 });

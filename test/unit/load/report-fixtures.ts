@@ -113,6 +113,7 @@ function stepOf(random: Random, { requestedRate, seconds, sentRate, ackedRate, m
     late: { claims: 0, lateMs: 1, maxMs: 0, unsent: 0, blocked: 0 },
     latency,
     uncorrected: latencyOf(uncorrected),
+    wire: latencyOf(uncorrected.map(([us, count]) => [us * 0.9, count])),
     intervals,
     delivery: null,
   };
@@ -273,6 +274,7 @@ export function emptyRun(): LoadResult {
         unanswered: 990,
         latency: none,
         uncorrected: { ...none, hdr: '' },
+        wire: null,
         intervals: [{ atSeconds: 1, sentPerSecond: 990, ackedPerSecond: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }],
       },
     ],

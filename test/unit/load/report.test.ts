@@ -138,10 +138,11 @@ describe('a plain run', () => {
     expect(renderReport({ ...result, outcome: 'INTERRUPTED', pass: false })).toContain('<strong>Interrupted</strong>');
   });
 
-  test('has every percentile, corrected beside uncorrected', () => {
+  test('has every percentile: corrected, uncorrected and, where it is known, wire to wire', () => {
     for (const key of ['minMs', 'meanMs', 'p50Ms', 'p90Ms', 'p99Ms', 'p999Ms', 'p9999Ms', 'maxMs'] as const)
-      expect(page).toContain(`<td>${formatMs(step.uncorrected[key])}</td></tr>`);
+      expect(page).toContain(`<td>${formatMs(step.uncorrected[key])}</td><td>${formatMs(step.wire![key])}</td></tr>`);
     expect(page).toContain(`>${formatMs(step.latency.p99Ms)}</td><td>${formatMs(step.uncorrected.p99Ms)}</td>`);
+    expect(renderReport(emptyRun())).not.toContain('wire to wire');
   });
 
   test('draws the percentile curves from the histograms, to the maximum', () => {

@@ -125,11 +125,11 @@ test('intervals have the percentiles of their own claims', () => {
 test('the recorder leaves warm-up out, counts late claims, and measures from intended times', () => {
   const recorder = new Recorder(1_000);
   recorder.left(999, 1_005);
-  recorder.committed(999, 1_005, 2_000, false);
+  recorder.committed(999, 1_005, 2_000, false, 990);
   recorder.left(1_000, 1_000.5);
   recorder.left(1_010, 1_030);
-  recorder.committed(1_000, 1_000.5, 1_004, true);
-  recorder.committed(1_010, 1_030, 1_035, false);
+  recorder.committed(1_000, 1_000.5, 1_004, true, Number.NaN);
+  recorder.committed(1_010, 1_030, 1_035, false, 3);
   const heard: LoadInterval[] = [];
   recorder.tick(1_500, (interval) => heard.push(interval));
   expect(heard).toEqual([]);
@@ -140,6 +140,8 @@ test('the recorder leaves warm-up out, counts late claims, and measures from int
   expect(step).toMatchObject({ sent: 2, acked: 2, ackedByNewer: 1, seconds: 1, late });
   expect(step.latency.maxMs).toBeCloseTo(25, 1);
   expect(step.uncorrected.maxMs).toBeCloseTo(5, 1);
+  expect(step.wire).toMatchObject({ count: 1 });
+  expect(step.wire!.maxMs).toBeCloseTo(3, 1);
 });
 
 test('every second has its interval, on the second, however late the recorder hears of it', () => {

@@ -136,6 +136,14 @@ describe('who was the limit', () => {
   });
 });
 
+test('says how much of the latency is this machine’s own, where most of it is', () => {
+  const wire = (p99Ms: number) => ({ wire: step(10, p99Ms).latency });
+  const text = (change: Partial<LoadStep>) => judged([step(10, 5, change)]).verdict.join('\n');
+  expect(text(wire(2))).toContain('Of 5.00 ms at p99, 2.00 ms are from wire to wire; the rest is the generator’s own');
+  expect(text(wire(3))).not.toContain('wire to wire');
+  expect(text({ wire: null })).not.toContain('wire to wire');
+});
+
 test('the knee is the highest rate that left whole and kept the bounds', () => {
   const within = (sloMs: number) => boundsFor({ sloMs }, true);
   const good = [step(10, 1), step(20, 4.9), step(30, 5.1), step(40, 90)];

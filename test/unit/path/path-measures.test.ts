@@ -22,6 +22,8 @@ const CHANNELS = 5n;
 /** Times of one claim, microseconds; undefined until they are known. */
 interface Way {
   isValid: boolean;
+  /** False while measuring is switched off. */
+  isMeasured: boolean;
   arrived: number;
   read: number;
   published?: number;
@@ -100,8 +102,9 @@ class LoggedRig {
     receive.waited(waited);
     receive.payload(bytes, new DataView(bytes.buffer), 0, bytes.length, PAYER);
     const entered = (ring.next - before) >>> 0;
+    const isMeasured = receive.isMeasuring;
     for (const isValid of valid.slice(0, entered))
-      this.ways.push({ isValid, arrived: this.us - waited, read: this.us });
+      this.ways.push({ isValid, isMeasured, arrived: this.us - waited, read: this.us });
   }
   publish(): void {
     this.rig.receive.step(this.rig.now);
@@ -131,7 +134,7 @@ class LoggedRig {
 
   #synced(began: number): void {
     this.#write!.durable = this.us;
-    this.syncs.push(this.us - began);
+    if (this.rig.ring.isMeasured) this.syncs.push(this.us - began);
   }
 
   /** One group becomes visible: so many claims after those of the groups before. */
@@ -139,14 +142,15 @@ class LoggedRig {
     const write = this.#write ?? { at: this.us, durable: this.us };
     const ways = this.ways.slice(this.#applied, this.#applied + claims);
     for (const way of ways) Object.assign(way, { written: write.at, durable: write.durable });
-    if (this.#write !== undefined) this.groups.push(ways.filter(({ isValid }) => isValid).length);
+    if (this.#write !== undefined && this.rig.ring.isMeasured)
+      this.groups.push(ways.filter(({ isValid }) => isValid).length);
     this.#applied += claims;
     this.#write = undefined;
   }
 
   /** Every bucket of every histogram, by the plain computation. */
   expected(): Record<keyof typeof MEASURE, number[][]> {
-    const valid = this.ways.filter(({ isValid }) => isValid);
+    const valid = this.ways.filter(({ isValid, isMeasured }) => isValid && isMeasured);
     const between = (from: keyof Way, to: keyof Way, ways = valid) =>
       buckets(ways.map((way) => (way[to] as number) - (way[from] as number)));
     const answered = valid.filter((way) => way.answered !== undefined);
@@ -213,6 +217,32 @@ describe.each(PATHS)('path %s', (path) => {
     expect(count).toBe(logged.rig.counter('committed'));
     expect(count).toBeGreaterThan(100);
   });
+
+  test.each<[string, RigOptions]>([
+    ['alone', {}],
+    ['with syncs beside the thread', { isOverlapping: true }],
+  ])(
+    'measuring is switched off and on, %s: each claim is measured as it was received, whole or not at all',
+    (_, options) => {
+      const from = random(7);
+      const logged = new LoggedRig({ ...options, path });
+      const steps = ['publish', 'verify', 'commit', 'answer'] as const;
+      for (let step = 0; step < 1_500; step++) {
+        logged.pass(from.below(200));
+        if (from.below(6) === 0) logged.rig.settings.set('measuring', from.below(2));
+        const what = from.below(12);
+        if (what === 0) logged.drain();
+        else if (what < 6) logged.datagram([true, from.below(5) > 0], [0, 40, 900][from.below(3)]!);
+        else if (logged.rig.files.syncing.length > 0 && from.below(2) === 0) logged.rig.files.endSync();
+        else logged[steps[from.below(4)]!]();
+      }
+      logged.drain();
+      expect(measured(logged.rig)).toEqual(logged.expected());
+      const { count } = readHistogram(logged.rig.arena, 0, MEASURE.whole);
+      expect(count).toBeGreaterThan(100);
+      expect(count).toBeLessThan(logged.rig.counter('committed') - 100);
+    },
+  );
 });
 
 test('datagrams that waited nearly as long share a mark, which is off by a 64th at most', () => {

@@ -3,11 +3,16 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { ClaimwireError } from '../../../src/errors.ts';
 import { closeFolder, openFolder } from '../../../src/folder/data-folder.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { checkSideTables } from '../../../src/registry/side-check.ts';
 import { SideStore, sideFolder } from '../../../src/registry/side-store.ts';
 import { SIDE_LIMITS, type SideTables } from '../../../src/registry/side-tables.ts';
+import type { ClaimDatabase } from '../../../src/store/claim-database.ts';
+import { DatabaseSides } from '../../../src/store/database-sides.ts';
+import { HeldFence } from '../../../src/store/held-fence.ts';
+import { MemoryDatabase } from '../../../src/store/memory-database.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import { MemorySideTables } from '../../support/memory-side-tables.ts';
 
@@ -21,7 +26,7 @@ interface Subject {
   /** The next commit finds no room on the disk. */
   failNext(): void;
   /** The process is killed now; `tables` are then another process's. */
-  kill(): void;
+  kill(): void | Promise<void>;
   close(): Promise<void>;
 }
 
@@ -83,6 +88,32 @@ class InMemory implements Subject {
   async close(): Promise<void> {}
 }
 
+/** Over the database's twin. */
+class InDatabase implements Subject {
+  tables!: DatabaseSides;
+  readonly #database = new MemoryDatabase();
+  #failures = 0;
+  static async make(): Promise<InDatabase> {
+    const subject = new InDatabase();
+    await subject.kill();
+    return subject;
+  }
+  failNext(): void {
+    this.#failures = 1;
+  }
+  /** The next process enters the database anew, which ends what the one before had under way. */
+  async kill(): Promise<void> {
+    const fence = HeldFence.of(await this.#database.enter('one'));
+    const commitSides: ClaimDatabase['commitSides'] = async (...call) => {
+      if (this.#failures-- > 0) throw new ClaimwireError('REGISTRY_FULL', 'no room');
+      await this.#database.commitSides(...call);
+    };
+    const readSides: ClaimDatabase['readSides'] = (...call) => this.#database.readSides(...call);
+    this.tables = await DatabaseSides.load({ commitSides, readSides }, fence);
+  }
+  async close(): Promise<void> {}
+}
+
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'));
 const put = (table: string, key: string, value: string) => ({ table, key: bytes(key), value: bytes(value) });
 const text = (value: Uint8Array | undefined) => value && Buffer.from(value).toString('latin1');
@@ -97,22 +128,23 @@ const entriesOf = (table: string, from?: string) =>
 describe.each([
   ['in LMDB', () => new InLmdb()],
   ['in memory', () => new InMemory()],
-] as const)('side tables %s', (_, make: () => Subject) => {
-  const fresh = () => {
-    subject = make();
+  ['in a database', () => InDatabase.make()],
+] as const)('side tables %s', (_, make: () => Subject | Promise<Subject>) => {
+  const fresh = async () => {
+    subject = await make();
     return subject;
   };
 
-  test('have nothing at first', () => {
-    const { tables } = fresh();
+  test('have nothing at first', async () => {
+    const { tables } = await fresh();
     expect(tables.get('a', bytes('k'))).toBeUndefined();
     expect(entriesOf('a')).toEqual([]);
-    subject.kill();
+    await subject.kill();
     expect(entriesOf('a')).toEqual([]);
   });
 
   test('keep, replace and remove entries, for good', async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     await tables.commit([put('a', 'k', '1'), put('a', 'l', '2'), put('b-2', 'k', '')]);
     await tables.commit([put('a', 'k', '3'), { table: 'a', key: bytes('l') }, { table: 'c', key: bytes('none') }]);
     await tables.commit([]);
@@ -120,12 +152,12 @@ describe.each([
       expect(text(subject.tables.get('a', bytes('k'))), look).toBe('3');
       expect(subject.tables.get('a', bytes('l')), look).toBeUndefined();
       expect(text(subject.tables.get('b-2', bytes('k'))), look).toBe('');
-      subject.kill();
+      await subject.kill();
     }
   });
 
   test("a table's entries come in the order of their keys' bytes, without those of other tables", async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     const keys = ['b', 'ab', 'a', '\xff\xff', '\x00', 'a\x00', '\x80'];
     await tables.commit(['t', 'ta', 's', 'u', 'z9'].flatMap((table) => keys.map((key) => put(table, key, table))));
     const sorted = ['\x00', 'a', 'a\x00', 'ab', 'b', '\x80', '\xff\xff'];
@@ -137,14 +169,14 @@ describe.each([
   });
 
   test('take the largest entries, and give and take copies', async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     const table = 'a'.repeat(SIDE_LIMITS.tableNameMax);
     const key = new Uint8Array(SIDE_LIMITS.keyBytesMax).fill(255);
     const value = new Uint8Array(SIDE_LIMITS.valueBytesMax).fill(7);
     const committed = tables.commit([{ table, key, value }]);
     value.fill(0);
     await committed;
-    subject.kill();
+    await subject.kill();
     const got = subject.tables.get(table, key)!;
     expect(got.every((byte) => byte === 7) && got.length === SIDE_LIMITS.valueBytesMax).toBe(true);
     got.fill(1);
@@ -156,7 +188,7 @@ describe.each([
   });
 
   test('a commit is seen at once, also by who has read in the same event turn', async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     for (let turn = 0; turn < 30; turn++) {
       let seen: string | undefined;
       const committed = tables.commit([put('a', 'k', String(turn))]).then(() => {
@@ -172,16 +204,16 @@ describe.each([
   });
 
   test('calls that wait take effect in their order', async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     await Promise.all(
       [1, 2, 3, 4, 5].map((turn) => tables.commit([put('a', 'k', String(turn)), put('a', `${turn}`, '')])),
     );
-    subject.kill();
+    await subject.kill();
     expect(entriesOf('a')).toEqual(['1=', '2=', '3=', '4=', '5=', 'k=5']);
   });
 
   test('a commit that failed left nothing, and the next one goes through', async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     for (const turn of [1, 2]) {
       subject.failNext();
       await expect(tables.commit([put('a', 'k', 'none'), put('b', 'k', 'none')])).rejects.toMatchObject({
@@ -190,15 +222,15 @@ describe.each([
       expect([...entriesOf('a'), ...entriesOf('b')]).toEqual(turn === 1 ? [] : ['k=1']);
       await tables.commit([put('a', 'k', String(turn))]);
     }
-    subject.kill();
+    await subject.kill();
     expect(entriesOf('a')).toEqual(['k=2']);
   });
 
   test('what was committed is there after a kill; of what was under way all or nothing', async () => {
-    const { tables } = fresh();
+    const { tables } = await fresh();
     await tables.commit([put('a', 'k', '1')]);
-    void tables.commit([put('a', 'k', '2'), put('a', 'l', '2')]);
-    subject.kill();
+    tables.commit([put('a', 'k', '2'), put('a', 'l', '2')]).catch(() => {});
+    await subject.kill();
     const left = entriesOf('a');
     expect([['k=1'], ['k=2', 'l=2']]).toContainEqual(left);
     // The other process's commits are its own: what the dead one had under way never comes after them.
@@ -329,5 +361,60 @@ describe('the folder of the side tables', () => {
     const again = await openFolder(data, nodeSystem, silent);
     expect(text(again.side.get('a', bytes('k')))).toBe('2');
     await closeFolder(again, silent);
+  });
+});
+
+describe('in a database', () => {
+  const rig = async () => {
+    const database = new MemoryDatabase();
+    const fence = HeldFence.of(await database.enter('one'));
+    let commits = 0;
+    const counting = {
+      readSides: database.readSides.bind(database),
+      commitSides: (...call: Parameters<ClaimDatabase['commitSides']>) => {
+        commits++;
+        return database.commitSides(...call);
+      },
+    };
+    return { database, fence, counting, commits: () => commits };
+  };
+
+  test('calls that come while a commit is under way share the next, and no commit is too large', async () => {
+    const { fence, counting, commits } = await rig();
+    const tables = await DatabaseSides.load(counting, fence);
+    await Promise.all(Array.from({ length: 50 }, (_, number) => tables.commit([put('a', `k${number}`, '1')])));
+    expect(commits()).toBe(1);
+    const value = new Uint8Array(SIDE_LIMITS.valueBytesMax);
+    await Promise.all(
+      Array.from({ length: 65 }, (_, number) => tables.commit([{ table: 'b', key: bytes(`${number}`), value }])),
+    );
+    expect(commits()).toBe(3);
+  });
+
+  test('only so many bytes of changes wait, and only so many of entries are kept', async () => {
+    const { fence, counting } = await rig();
+    const tables = await DatabaseSides.load(counting, fence, 1_000);
+    await tables.commit([put('a', 'k', 'x'.repeat(500))]);
+    await expect(tables.commit([put('a', 'l', 'x'.repeat(500))])).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+    await tables.commit([{ table: 'a', key: bytes('k') }]);
+    await tables.commit([put('a', 'l', 'x'.repeat(500))]);
+    await expect(DatabaseSides.load(counting, fence, 100)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+    const large = await DatabaseSides.load(counting, fence);
+    const value = new Uint8Array(SIDE_LIMITS.valueBytesMax);
+    const changes = Array.from({ length: 1_000 }, () => ({ table: 'a', key: bytes('k'), value }));
+    const first = large.commit(changes);
+    await expect(large.commit(changes)).rejects.toMatchObject({ code: 'NODE_BUSY' });
+    await first;
+  });
+
+  test('names, keys and values out of range are a bug of the caller, and fail nobody else', async () => {
+    const { fence, counting } = await rig();
+    const tables = await DatabaseSides.load(counting, fence);
+    const [key, value] = [bytes('k'), new Uint8Array(SIDE_LIMITS.valueBytesMax + 1)];
+    const other = tables.commit([put('a', 'k', '1')]);
+    await expect(tables.commit([{ table: 'A', key }])).rejects.toThrow("a side table's name");
+    await expect(tables.commit([{ table: 'a', key: new Uint8Array() }])).rejects.toThrow('1 to 128 bytes');
+    await expect(tables.commit([{ table: 'a', key, value }])).rejects.toThrow('up to 65536 bytes');
+    await other;
   });
 });

@@ -47,7 +47,7 @@ class HandLane {
       random: (count) => Buffer.alloc(count, 7),
       files: this.files,
     });
-    const sockets = { transports: [this.transport], afterTurn: () => {} };
+    const sockets = { transports: [this.transport], afterTurn: () => {}, hasTimes: false };
     this.turn = new LaneTurn(this.parts, sockets, () => this.asked++);
   }
 
@@ -204,7 +204,7 @@ test("a pipeline: the net thread's turn takes in and answers, and the other step
   const { clock, files, transport } = one;
   const machine = { clock, files, random: (count: number) => Buffer.alloc(count, 7) };
   const parts = new ThreadParts({ ...contextOf(arena, 1), role: 'net' }, machine);
-  const net = new NetTurn(parts, { transports: [transport], afterTurn: () => {} });
+  const net = new NetTurn(parts, { transports: [transport], afterTurn: () => {}, hasTimes: false });
   const verify = parts.verifyStep();
   const answers = new AckRingWriter(arena, new AckRing(arena, 1), parts.counters);
   const committer = parts.commitStep(two.turn.journal, answers);

@@ -61,3 +61,15 @@ test('targets are of the node that tunes itself, and it needs none', async () =>
     'expected a number from 0.05 to 1024, like 1.5',
   );
 });
+
+test('limits of peers: those by WebRTC have one of their own', async () => {
+  const limitsOf = async (...args: string[]) => {
+    await command.run(args);
+    const { webPeers, webrtcPeers, webOffersPerSecond } = seen!;
+    return { webPeers, webrtcPeers, webOffersPerSecond };
+  };
+  expect(await limitsOf()).toEqual({});
+  const flags = ['--web-peers', '9000', '--webrtc-peers', '5000', '--web-offers', '400'];
+  expect(await limitsOf(...flags)).toEqual({ webPeers: 9_000, webrtcPeers: 5_000, webOffersPerSecond: 400 });
+  await expect(limitsOf('--webrtc-peers', '0')).rejects.toThrow(/--webrtc-peers: expected/);
+});

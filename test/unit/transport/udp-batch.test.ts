@@ -175,6 +175,14 @@ describeNative('native UDP', () => {
     expect(heard.filter((what) => what !== 'wait')).toEqual(
       heard.includes('wait') ? ['read', 'payload', 'no wait'] : ['read', 'no wait', 'payload', 'no wait'],
     );
+    // Told before the payload or not, as was asked for last.
+    for (const hasTimes of [false, true, false]) {
+      transport.hasTimes = hasTimes;
+      heard.length = 0;
+      sender.sendSegments(0, 1, 1);
+      await until(() => heard.includes('payload'));
+      expect(heard.slice(0, heard.indexOf('payload')).length, String(hasTimes)).toBe(hasTimes ? 2 : 1);
+    }
     sender.close();
     await transport.close();
   });
@@ -329,7 +337,7 @@ describeNative('native UDP', () => {
   test('a wrong handle, wrong arguments and a wrong packet throw', async () => {
     const addon = loadAddon<Record<string, (...values: unknown[]) => unknown>>();
     const names = Object.keys(addon).filter((name) => name.startsWith('udp'));
-    expect(names.length).toBe(12);
+    expect(names.length).toBe(13);
     const { transport, close } = await pair();
     await close();
     for (const name of names)
