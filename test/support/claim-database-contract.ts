@@ -30,7 +30,8 @@ const FAILED = { code: 'STORE_FAILED' };
 const records = (count: number, fill = 1): Uint8Array => new Uint8Array(count * RECORD_BYTES).fill(fill);
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
-function channel(channelId: bigint, change: Partial<Channel> = {}): Channel {
+/** An open channel of which nothing is committed. */
+export function channel(channelId: bigint, change: Partial<Channel> = {}): Channel {
   return {
     channelId,
     ledgerChannelId: new Uint8Array(32).fill(Number(channelId & 0xffn)),

@@ -61,16 +61,13 @@ export class Session {
 
   /** Does work that may be done twice, until it is confirmed or refused. */
   write<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.#inTurn(async (connection) => {
-      const result = await work(connection);
-      connection.isConfirmed = true;
-      return result;
-    });
+    return this.#inTurn(work);
   }
 
   /**
-   * Reads what is replicated: what is visible need not be, where this server has just become the primary. So a write of this
-   * connection has been confirmed before, and with it whatever came before that.
+   * Reads what is replicated: what is visible need not be, where this server has just become the primary. So each connection
+   * first makes a write, and with the standby's answer to it has whatever came before.
+   * @param confirm a write that changes something in any case
    */
   read<T>(
     confirm: (connection: Connection) => Promise<unknown>,
