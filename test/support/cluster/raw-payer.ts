@@ -95,7 +95,7 @@ export class RawPayer {
     const paid = this.#paid.get(channelId)!;
     const records = this.#records;
     const signed = records.signed.get(channelId)!;
-    this.#sign(paid, (signed > paid.amount ? signed : paid.amount) + 1n);
+    this.#sign(paid, signed + 1n);
     return paid.amount;
   }
   sendTo(node: number, channelId: bigint, amount: bigint): void {
@@ -158,8 +158,7 @@ export class RawPayer {
       this.#records.tells({ channelId, amount: ack.amount, askedAt: paid.firstSentAt, at: now });
       if (ack.amount >= paid.amount && node === paid.target) paid.isWaiting = false;
     } else if (ack.status === STATUS.MOVED && node === paid.target && paid.isWaiting && !paid.isQuiet) {
-      this.#turn(paid);
-      // Not at once, where nobody holds it for now.
+      // The next node is asked soon, and not at once, where nobody holds the shard for now.
       paid.sentAt = now - AGAIN_MS + 2 * TICK_MS;
     }
   }

@@ -92,6 +92,22 @@ export class RealCluster {
     return !this.#quiet.has(channelId);
   }
 
+  /** Writes down who waits for whom, for the logs of a round that failed. */
+  async describe(): Promise<void> {
+    const sql = `select pid, application_name, state, wait_event_type, wait_event, pg_blocking_pids(pid)::text as blocked_by,
+      round(extract(epoch from now() - state_change)::numeric, 2)::text as seconds, left(query, 160) as query
+      from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+    const tell = (what: string) => (told: unknown) => this.log(`${what}: ${JSON.stringify(told)}`);
+    const failed = (error: Error) => this.log(error.message);
+    for (const row of await this.servers.primary.query(sql).catch(() => [])) tell('connection')(row);
+    for (const payer of this.library) tell('payer')(payer.stats());
+    const shards = `select node, source, count(*) from shards group by 1, 2`;
+    await this.servers.primary.query(shards).then(tell('shards'), failed);
+    for (const node of this.nodes)
+      if (node.isReady)
+        await node.admin.stats().then((stats) => tell(node.name)((stats as { cluster?: object }).cluster), failed);
+  }
+
   /** The holder of each channel, by the database. */
   async holders(): Promise<Map<bigint, string>> {
     const rows = await this.servers.primary.query('select shard, node from shards order by shard');

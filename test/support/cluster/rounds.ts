@@ -67,7 +67,8 @@ export async function runRound(
   );
   const round: Round = { cluster, chance, timings, victim, held };
   const moves = kind !== 'move' && chance.below(2) === 0 ? moveSome(round) : undefined;
-  await FAULTS[kind](round).catch((error: Error) => {
+  await FAULTS[kind](round).catch(async (error: Error) => {
+    await cluster.describe();
     records.violations.push(`${kind}: ${error.message}`);
   });
   await moves;
@@ -186,7 +187,10 @@ async function servedSince(cluster: RealCluster, at: number, channels: ReadonlyS
     const told = new Set(cluster.records.told.filter(({ askedAt }) => askedAt >= at).map(({ channelId }) => channelId));
     return [...asked].every((id) => told.has(id));
   };
-  await until(isServed, `${asked.size} channels to be served again`, TAKEN_OVER_MS_MAX);
+  await until(isServed, `channels to be served again`, TAKEN_OVER_MS_MAX).catch((error: Error) => {
+    const served = new Set(cluster.records.told.filter((told) => told.askedAt >= at).map(({ channelId }) => channelId));
+    throw new Error(`${error.message}: ${[...asked].filter((id) => !served.has(id)).join(', ')} of ${asked.size}`);
+  });
 }
 
 function libraryWaits(cluster: RealCluster, at: number, channels: ReadonlySet<bigint>): number[] {
