@@ -9,7 +9,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
-import type { Channel } from './channel/row.ts';
+import { type Channel, ROW, ROW_BYTES } from './channel/row.ts';
 import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
 import { ClusterMember } from './cluster/membership.ts';
 import {
@@ -280,10 +280,20 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   /** See NodeControl; takes openings in text as well. One whose text is wrong rejects with INPUT_INVALID, and none is opened. */
   async openChannels(openings: readonly (ChannelOpening | OpeningText)[]): Promise<OpeningResult> {
-    return this.#change(async () => this.#store.open(openings.map((opening) => openingOf(opening, this.#keys))));
+    return this.#change(async () => {
+      const checked = openings.map((opening) => openingOf(opening, this.#keys));
+      for (const { channelId } of checked) this.#route.expectHere(channelId);
+      return await this.#store.open(checked);
+    });
   }
   async openRows(rows: Uint8Array): Promise<OpeningResult> {
+    const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+    for (let offset: number = ROW.channelId; this.#route.isShared && offset < rows.length; offset += ROW_BYTES)
+      this.#route.expectHere(view.getBigUint64(offset, true));
     return this.#change(() => this.#store.openRows(rows));
+  }
+  expectHere(channelId: bigint): void {
+    this.#route.expectHere(channelId);
   }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
@@ -318,11 +328,18 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
    */
   charge(channelId: bigint, drops: bigint, options?: Parameters<MeterControl['charge']>[2]): Promise<ChargeResult> {
     // Without a promise of its own, as a service charges for each request.
-    if (this.#isRunning && this.#raised.isEmpty) return this.#meter.charge(channelId, drops, options);
+    if (this.#isRunning && this.#raised.isEmpty && this.#cluster === undefined)
+      return this.#meter.charge(channelId, drops, options);
     return this.#chargeRaised(channelId, drops, options);
   }
   async #chargeRaised(...[channelId, drops, options]: Parameters<MeterControl['charge']>): Promise<ChargeResult> {
     this.#expectRunning();
+    // What was spent is kept for each node: a channel that has moved would be spent from zero again.
+    if (this.#cluster !== undefined)
+      throw new ClaimwireError(
+        'CONFIG_INVALID',
+        'charge: expected a node without --cluster, since what was spent does not move with a shard; charge at a node that has a store of its own',
+      );
     const made = this.#meter.charge(channelId, drops, { ...options, onReserved: undefined });
     const result = await made;
     return { ...result, spent: result.spent + this.#raisedOf(channelId) };

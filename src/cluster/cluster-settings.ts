@@ -27,7 +27,7 @@ const CLUSTER_SETTINGS: ClusterSettings = {
   takeoverMs: 1_000,
   rankMs: 200,
   moveEveryMs: 250,
-  batchShards: 16,
+  batchShards: 64,
   batchChannels: 20_000,
 };
 

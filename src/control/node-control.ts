@@ -36,11 +36,14 @@ export interface NodeControl {
    * Opens channels: first durably in the registry, then visibly to the claim path. A channel that is open already with
    * the same parameters is `unchanged`. One with other parameters, or whose handle is in use, is refused as
    * CHANNEL_EXISTS, and one whose key is not a point of the curve as INPUT_INVALID. Without room in the table the refusal
-   * is TABLE_FULL, without room on the disk REGISTRY_FULL. A registry that fails (REGISTRY_FAILED) ends the node.
+   * is TABLE_FULL, without room on the disk REGISTRY_FULL. Where another node holds the shard of any of
+   * them, all are refused as MOVED: a channel is open at one node. A registry that fails (REGISTRY_FAILED) ends the node.
    */
   openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult>;
   /** The same for a bulk import's new channels, as packed registry rows (channel/row.ts) whose keys are checked. */
   openRows(rows: Uint8Array): Promise<OpeningResult>;
+  /** Throws MOVED, with the holder's name in `details.node`, where another node of the cluster holds the channel's shard. */
+  expectHere?(channelId: bigint): void;
   /** The channel of a handle, or undefined. */
   channel(channelId: bigint): Channel | undefined;
   /**

@@ -29,7 +29,9 @@ export interface ClusterMap {
 export interface RouteControl {
   /**
    * From now on claims and requests of channels in other shards than these are answered MOVED, where the channel is unknown
-   * here or no longer open. Whoever gives a shard away closes its channels to claims itself; whoever gets one opens them before.
+   * here or no longer open. Whoever gives a shard away closes its channels to claims itself; whoever gets one puts them
+   * into its table before, since a channel that is unknown at its holder is refused for good (NodeControl.openChannels takes
+   * none until then).
    * With the version of the map by which the shards are held.
    */
   hold(shards: Iterable<number>, version: number): void;
@@ -78,6 +80,11 @@ export class RouteBoard implements RouteControl {
   /** The map to show, or undefined in no cluster. */
   get shown(): Readonly<RouteResult> | undefined {
     return this.#shown;
+  }
+
+  /** Whether the shards are those of a cluster, so that some may be elsewhere. */
+  get isShared(): boolean {
+    return this.#held !== undefined;
   }
 
   /** Throws MOVED where another node holds the channel's shard. */

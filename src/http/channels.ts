@@ -116,7 +116,9 @@ async function openMany(control: NodeControl, items: unknown[], response: Server
       break;
     }
     try {
-      openings.push(parseOpening(item, keys));
+      const opening = parseOpening(item, keys);
+      control.expectHere?.(opening.channelId);
+      openings.push(opening);
       lines.push(index + 1);
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
@@ -233,6 +235,7 @@ export function findChannel(control: NodeControl, id: string): Channel {
   if (ledgerId === undefined && !/^\d+$/.test(id))
     throw new HttpRefusal(400, `ID: expected a u64 in decimal or 64 hex digits, got ${got(id)}`);
   const channelId = ledgerId === undefined ? parseDecimal(id, 0n, U64_MAX, 'ID') : defaultChannelId(ledgerId);
+  control.expectHere?.(channelId);
   const channel = control.channel(channelId);
   if (channel !== undefined && (ledgerId === undefined || upperHex(channel.ledgerChannelId) === upperHex(ledgerId)))
     return channel;

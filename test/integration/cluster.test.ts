@@ -65,6 +65,9 @@ describe.skipIf(!hasPostgres())('a cluster', () => {
     }
     await expect(first.closeChannel(moved[0]!)).rejects.toMatchObject({ code: 'MOVED' });
 
+    // What was spent would stay behind when its channel moves.
+    await expect(second.charge(moved[0]!, 1n)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+
     // To and fro: the rows are found again.
     const shard = shardOfChannel(moved[0]!);
     second.cluster!.move([shard], 'a');

@@ -128,6 +128,11 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     servers.primary.resume();
     expect((await peer.ack((ack) => ack.amount === 2n)).status).toBe(0);
     await until(() => node.ready, 'to be ready');
+    // The watch or the lane sees it first; either says what it is.
+    await servers.primary.query('update nodes set epoch = epoch + 1');
+    await peer.send(signedClaim(1n, 3n));
+    await expect(node.failed).rejects.toMatchObject({ code: 'STORE_FENCED' });
+    expect([node.ready, node.failure?.message.includes('took')]).toEqual([false, true]);
   });
 
   test('stops within its bound though the database hangs', async () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
+import { packedRows } from '../../src/channel/row.ts';
 import { ConnectionPool, generateKey, keySigner, Payer, type PaymentChannel } from '../../src/client/index.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-route-'));
@@ -78,17 +79,26 @@ it('a payer of one seed pays channels of both nodes, and follows a move; no clai
 
   // A move by hand: node one ends its channels, node two goes on from what they had.
   const given = channels.flatMap(({ channelId }, index) => (one.channel(channelId) === undefined ? [] : [index + 1]));
-  for (const number of given) {
+  const closed = new Map<number, bigint>();
+  for (const number of given) closed.set(number, (await one.closeChannel(channels[number - 1]!.channelId)).committed);
+  share(2, () => 'two');
+  for (const [number, committed] of closed) {
     const { channelId } = channels[number - 1]!;
-    const { committed } = await one.closeChannel(channelId);
     await two.openChannels([openingOf(number)]);
     await two.raiseCommitted(channelId, committed);
   }
-  share(2, () => 'two');
   const second = await Promise.all(channels.map((channel) => channel.pay(3n)));
   expect(second.map(({ amount }) => amount)).toEqual(channels.map(() => 8n));
   expect(channels.every(({ channelId }) => two.channel(channelId)!.committed === 8n)).toBe(true);
   expect(payer.stats().route).toMatchObject({ version: '2', changes: 2 });
+
+  // A channel is open at one node: not at the one that gave it away, by whatever way.
+  await expect(one.openChannels([openingOf(given[0]!)])).rejects.toMatchObject({
+    code: 'MOVED',
+    details: { node: 'two' },
+  });
+  const row = packedRows([two.channel(channels[given[0]! - 1]!.channelId)!]);
+  await expect(one.openRows(row)).rejects.toMatchObject({ code: 'MOVED' });
 
   const gone = channels[given[0]! - 1]!;
   await using later = await Payer.open({ to: `tcp://${one.tcp}` });

@@ -258,16 +258,17 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
   // The last one, since the servers have changed their parts after it.
   describe('a failover', () => {
     test('to the standby keeps what was acknowledged, and what was under way is made again there', async () => {
-      const database = await open({ connectMs: 500 });
+      const database = await open({ connectMs: 500, statementMs: 500 });
       const fence = await database.enter('a');
       await database.append(fence, 0, 1, ONE);
-      await servers.primary.kill();
-      const append = settled(database.append(fence, 0, 2, ONE));
+      // The primary still runs, and takes connections.
       await servers.promote('s1', 'ANY 1 (primary)');
-      const opening = open({ connectMs: 500 }).then(async (late) => void (await late.pulse()));
+      const append = settled(database.append(fence, 0, 2, ONE));
+      const opening = open({ connectMs: 500, statementMs: 500 }).then(async (late) => void (await late.pulse()));
       const look = settled(opening);
       // The new primary has no standby yet: nothing is confirmed, and what is visible need not be replicated.
       while ((await waiting(servers)).length < 2) await sleep(5);
+      await servers.server('primary').kill();
       expect([append.isSettled, look.isSettled]).toEqual([false, false]);
       await servers.rejoin('primary');
       await look.promise;

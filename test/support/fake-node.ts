@@ -50,6 +50,15 @@ class FakeNode implements NodeControl {
   /** Thrown by the next call that changes something. */
   failure: Error | undefined;
 
+  /** Handles of channels that another node holds. */
+  readonly elsewhere = new Set<bigint>();
+
+  expectHere(channelId: bigint): void {
+    if (!this.elsewhere.has(channelId)) return;
+    const details = { channelId: String(channelId), node: 'two', version: '7' };
+    throw new ClaimwireError('MOVED', `channel ${channelId}: another node holds it`, details);
+  }
+
   async openChannels(openings: readonly ChannelOpening[]): Promise<OpeningResult> {
     this.#fail();
     const result: OpeningResult = { opened: 0, unchanged: 0, refused: [] };

@@ -153,7 +153,7 @@ export class PostgresServers {
     await until(async () => (await this.primary.query(sql, [name])).length === 1, `${name} to follow`);
   }
 
-  /** Makes a standby the primary. What was the primary is dead, or must be killed first: nobody else fences it. */
+  /** Makes a standby the primary. What was the primary before is not stopped. */
   async promote(name: string, synchronous: string): Promise<void> {
     const server = this.server(name);
     server.configure({ synchronous_standby_names: synchronous });

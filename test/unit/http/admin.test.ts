@@ -526,3 +526,12 @@ test('an empty token is never right', () => {
   expect(isAuthorized('Bearer ', '')).toBe(false);
   expect(isAuthorized('bearer abc', 'abc')).toBe(true);
 });
+
+test('a channel that another node of the cluster holds is answered 421 with the name of the holder', async () => {
+  admin.node.elsewhere.add(9n);
+  const moved = { status: 421, body: { error: { code: 'MOVED', node: 'two', version: '7' } } };
+  expect(await call('GET', '/channels/9')).toMatchObject(moved);
+  expect(await call('DELETE', '/channels/9')).toMatchObject(moved);
+  const { body } = await call('POST', '/channels', [opening(8), opening(9)]);
+  expect(body).toMatchObject({ opened: 1, refused: [{ line: 2, code: 'MOVED' }] });
+});
