@@ -35,12 +35,13 @@ test.skipIf(!hasPostgres())(
         if (!isBrief) console.log(roundText(result, index));
         if (result.violations.length > 0) {
           console.log(
-            `${result.violations.join('\n')}\nreplay: make cluster-faults ROUNDS=1 SEED=${result.seed}; logs: ${keepLogs(cluster, result)}`,
+            `${result.violations.join('\n')}\nreplay: make cluster-faults ROUNDS=1 SEED=${result.seed}; logs: ${keepLogs(cluster, `seed-${result.seed}`)}`,
           );
           if (process.env.KEEP_GOING === undefined) break;
         }
       }
     } finally {
+      if (!isBrief) keepLogs(cluster, 'end');
       await cluster.close();
       cluster.removeFolder();
     }
@@ -55,14 +56,13 @@ function roundText({ seed, kind, ms, violations }: RoundResult, index: number): 
   return `round ${index + 1} seed ${seed} ${kind} ${Math.round(ms)} ms, load ${load}${violations.length > 0 ? ` FAILED` : ''}`;
 }
 
-function keepLogs(cluster: RealCluster, { seed }: RoundResult): string {
-  const folder = join(LOGS, `seed-${seed}`);
+function keepLogs(cluster: RealCluster, name: string): string {
+  const folder = join(LOGS, name);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'rounds.log'), `${cluster.lines.join('\n')}\n`);
-  for (const name of readdirSync(cluster.folder))
-    if (name.endsWith('.log')) copyFileSync(join(cluster.folder, name), join(folder, name));
-  for (const { name, stderr } of cluster.nodes.map((node) => ({ name: node.name, stderr: node.stderr })))
-    writeFileSync(join(folder, `${name}-now.log`), stderr);
+  for (const file of readdirSync(cluster.folder))
+    if (file.endsWith('.log')) copyFileSync(join(cluster.folder, file), join(folder, file));
+  for (const node of cluster.nodes) writeFileSync(join(folder, `${node.name}-now.log`), node.stderr);
   return folder;
 }
 

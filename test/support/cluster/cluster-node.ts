@@ -2,8 +2,9 @@
  * A node of the cluster in a process of its own, at an address that stays, with a network to the database that a test may cut.
  * A supervisor starts it again when it ends by itself, as one that was fenced does.
  */
-import dgram from 'node:dgram';
+import { randomInt } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { AdminClient } from '../../../src/http/client.ts';
 import { CuttingProxy } from '../cutting-proxy.ts';
@@ -173,11 +174,17 @@ export class ClusterNode implements PaidNode {
   }
 }
 
-/** Free by UDP and, as far as one can tell, by TCP. */
+/** Below those that the system gives to whoever asks for any, so that it is free again when the node is started again. */
 async function freePort(): Promise<number> {
-  const socket = dgram.createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
+  for (;;) {
+    const port = 20_000 + randomInt(12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    return port;
+  }
 }

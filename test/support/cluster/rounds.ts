@@ -29,6 +29,8 @@ export interface RoundResult {
 }
 
 const TAKEN_OVER_MS_MAX = 15_000;
+/** What takes longer than any bound is looked at while it lasts. */
+const LONG_MS = 5_000;
 const PROBE_MS = 400;
 const MOVED_MS_MAX = 4_000;
 
@@ -67,10 +69,12 @@ export async function runRound(
   );
   const round: Round = { cluster, chance, timings, victim, held };
   const moves = kind !== 'move' && chance.below(2) === 0 ? moveSome(round) : undefined;
+  const looks = setTimeout(() => void cluster.describe(), LONG_MS);
   await FAULTS[kind](round).catch(async (error: Error) => {
     await cluster.describe();
     records.violations.push(`${kind}: ${error.message}`);
   });
+  clearTimeout(looks);
   await moves;
   await cluster.check();
   cluster.setQuiet(cluster.channels, false);
