@@ -204,7 +204,13 @@ describe('a node that is gone', () => {
     const [a, b] = two();
     a.isAlive = false;
     show(allOf('b', 1));
-    const { ends } = claim(channels(open(['udp://a:1', 'udp://b:1'], {}, () => chance), 3), 5n);
+    const { ends } = claim(
+      channels(
+        open(['udp://a:1', 'udp://b:1'], {}, () => chance),
+        3,
+      ),
+      5n,
+    );
     await cluster.advance(400);
     expect([ends, b.asked]).toEqual([all(3, 'COMMITTED'), 1]);
   });
