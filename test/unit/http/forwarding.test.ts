@@ -175,8 +175,8 @@ test('plain HTTP goes to this machine alone, unless it is asked for', async () =
 });
 
 test('a holder that is gone, silent or endless is said, and the client may ask again', async () => {
-  const one = await startNode({}, 50);
-  one.node.elsewhere.add(CHANNEL);
+  const [one, other] = [await startNode({}, 100), await startNode()];
+  for (const each of [one, other]) each.node.elsewhere.add(CHANNEL);
   const silent = createNetServer((socket) => open.push({ close: () => socket.destroy() }));
   for (const place of ['127.0.0.1:1', await listening(silent)]) {
     one.node.elsewherePlaces = [`http://${place}`];
@@ -189,9 +189,10 @@ test('a holder that is gone, silent or endless is said, and the client may ask a
     expect(headers.get('retry-after')).toBe('1');
   }
   const endless = createServer((_request, response) => response.end(Buffer.alloc((1 << 20) + 1)));
-  one.node.elsewherePlaces = [`http://${await listening(endless)}`];
-  await expect(call(one.url, 'GET', '/channels/9')).rejects.toThrow();
-  expect((await call(one.url, 'GET', '/stats')).body.http).toMatchObject({ forwarded: 3, forwardFailed: 3 });
+  other.node.elsewherePlaces = [`http://${await listening(endless)}`];
+  await expect(call(other.url, 'GET', '/channels/9')).rejects.toThrow();
+  expect((await call(one.url, 'GET', '/stats')).body.http).toMatchObject({ forwarded: 2, forwardFailed: 2 });
+  expect((await call(other.url, 'GET', '/stats')).body.http).toMatchObject({ forwarded: 1, forwardFailed: 1 });
 });
 
 test('over TLS both sides show a certificate of the cluster', async () => {
