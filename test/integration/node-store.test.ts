@@ -128,11 +128,19 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     servers.primary.resume();
     expect((await peer.ack((ack) => ack.amount === 2n)).status).toBe(0);
     await until(() => node.ready, 'to be ready');
+    // The watch or the lane sees it first; either says what it is.
+    await servers.primary.query('update nodes set epoch = epoch + 1');
+    await peer.send(signedClaim(1n, 3n));
+    await expect(node.failed).rejects.toMatchObject({ code: 'STORE_FENCED' });
+    expect([node.ready, node.failure?.message.includes('took')]).toEqual([false, true]);
   });
 
-  test('stops within its bound though the database hangs', async () => {
-    const data = folder('hangs');
-    const { node, peer } = await start(data, { drainMsMax: 300 });
+  test.each([
+    ['alone', false],
+    ['in a cluster', true],
+  ])('stops within its bound though the database hangs (%s)', async (_, cluster) => {
+    const data = folder(`hangs-${cluster}`);
+    const { node, peer } = await start(data, { drainMsMax: 300, cluster });
     await node.openChannels([openingOf(1n)]);
     expect(await answer(peer, signedClaim(1n, 1n))).toEqual(['COMMITTED', 1n]);
     servers.primary.pause();
@@ -143,7 +151,7 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     expect(performance.now() - begun).toBeLessThan(6_000);
     expect(lines.join('\n')).toContain('stopped without a checkpoint');
     servers.primary.resume();
-    const again = await start(data);
+    const again = await start(data, { cluster });
     expect(again.node.channel(1n)!.committed).toBeGreaterThanOrEqual(1n);
   });
 

@@ -54,7 +54,7 @@ const AS_TEXT = { getTypeParser: () => (value: string) => value };
 export class Connection {
   readonly #client: Client;
   readonly #statementMs: number;
-  /** A write was confirmed here, so that what is read here is replicated. */
+  /** A write was confirmed here, so that what was visible before it is replicated. */
   isConfirmed = false;
   /** Whether the server is PostgreSQL itself. */
   isPostgres = true;

@@ -19,7 +19,7 @@ import type {
 } from '../claim-database.ts';
 import * as rules from '../rules.ts';
 import { parsePostgresAddress } from './address.ts';
-import { byteArrays, smalls, texts, wholes } from './arrays.ts';
+import { bigints, byteArrays, smalls, texts, wholes } from './arrays.ts';
 import { channelParameters, rowsOf } from './channel-columns.ts';
 import type { Connection, Row, Statement } from './connection.ts';
 import { migrate } from './migrate.ts';
@@ -47,6 +47,8 @@ const DEFAULTS = { mayBeUnreplicated: false, waitMs: 30_000, connectMs: 5_000, s
 const BLOCK_ROWS = 4_096;
 const GROUPS = 16;
 const SIDES = 256;
+/** Shards of a statement that counts channels: of 100 million there are 12 million in them, which takes a few seconds. */
+const COUNTED_SHARDS = 128;
 
 export class PostgresDatabase implements ClaimDatabase {
   readonly #session: Session;
@@ -116,6 +118,15 @@ export class PostgresDatabase implements ClaimDatabase {
         }
     }
     return total;
+  }
+
+  async readRemoved({ node, epoch }: Fence, channelIds: readonly bigint[]): Promise<Uint8Array> {
+    const blocks: Uint8Array[] = [];
+    for (let start = 0; start < channelIds.length; start += BLOCK_ROWS) {
+      const some = bigints(channelIds.slice(start, start + BLOCK_ROWS));
+      blocks.push(rowsOf(await this.#readOne(statements.REMOVED_CHANNELS, [node, epoch, some])));
+    }
+    return new Uint8Array(Buffer.concat(blocks));
   }
 
   async countChannels(shards: readonly number[]): Promise<number> {
@@ -298,8 +309,14 @@ export class PostgresDatabase implements ClaimDatabase {
   }
 
   async #countsOf(shards: readonly number[]): Promise<{ shard: number; count: number }[]> {
-    const rows = await this.#read(statements.COUNT_CHANNELS, [smalls(shards)]);
-    return rows.map(({ shard, count }) => ({ shard: Number(shard), count: Number(count) }));
+    const counts: { shard: number; count: number }[] = [];
+    const distinct = [...new Set(shards)];
+    for (let start = 0; start < distinct.length; start += COUNTED_SHARDS) {
+      const some = smalls(distinct.slice(start, start + COUNTED_SHARDS));
+      for (const { shard, count } of await this.#read(statements.COUNT_CHANNELS, [some]))
+        counts.push({ shard: Number(shard), count: Number(count) });
+    }
+    return counts;
   }
 }
 

@@ -5,7 +5,7 @@ import { MIGRATIONS, POSTGRES_TUNING, VERSION_TABLE } from './schema.ts';
 
 const TABLE_MISSING = '42P01';
 /** Two nodes make the same table at once: the later one is told so. */
-const MADE_MEANWHILE = ['23505', '42P07'];
+const MADE_MEANWHILE = ['23505', '42P07', '42710'];
 
 /** May be done twice. @throws ClaimwireError STORE_FAILED where a newer program has been here */
 export async function migrate(connection: Connection): Promise<void> {

@@ -28,6 +28,8 @@ export class Session {
   readonly #library: PostgresLibrary;
   readonly #options: SessionOptions;
   #connection: Connection | undefined;
+  /** Which host is tried next. */
+  #host = 0;
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   #rejectClosed!: (error: Error) => void;
@@ -61,16 +63,13 @@ export class Session {
 
   /** Does work that may be done twice, until it is confirmed or refused. */
   write<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.#inTurn(async (connection) => {
-      const result = await work(connection);
-      connection.isConfirmed = true;
-      return result;
-    });
+    return this.#inTurn(work);
   }
 
   /**
-   * Reads what is replicated: what is visible need not be, where this server has just become the primary. So a write of this
-   * connection has been confirmed before, and with it whatever came before that.
+   * Reads what is replicated: what is visible need not be, where this server has just become the primary. So each connection
+   * first makes a write, and with the standby's answer to it has whatever came before.
+   * @param confirm a write that changes something in any case
    */
   read<T>(
     confirm: (connection: Connection) => Promise<unknown>,
@@ -128,20 +127,28 @@ export class Session {
     this.#isLost = true;
   }
 
-  /** Connects to the first host that is a primary. */
+  /**
+   * Connects to the first host that is a primary, beginning after the one that was lost: a primary that was deposed and still
+   * runs takes connections, and confirms nothing.
+   */
   async #open(): Promise<Connection> {
+    const { hosts } = this.#options.address;
     const faults: string[] = [];
     let isHopeless = true;
-    for (const host of this.#options.address.hosts) {
+    let refusal: ClaimwireError | undefined;
+    for (let tried = 0; tried < hosts.length; tried++) {
+      const place = this.#host;
+      const host = hosts[place]!;
+      this.#host = (place + 1) % hosts.length;
       try {
         return await Connection.open(this.#library, host, this.#options);
       } catch (error) {
-        if (error instanceof ClaimwireError) throw error;
+        if (error instanceof ClaimwireError) refusal ??= error;
         faults.push(`${hostPortText(host)}: ${messageOf(error)}`);
         isHopeless &&= HOPELESS.includes((error as { code?: string }).code ?? '');
       }
     }
-    throw new NoPrimary(faults.join('; '), isHopeless);
+    throw refusal ?? new NoPrimary(faults.join('; '), isHopeless);
   }
 
   async #pause(tries: number): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ import { PostgresServer } from './server.ts';
 import { copyTemplate, DATABASE, runServerProgram, USER } from './template.ts';
 
 const STREAMING_MS_MAX = 30_000;
+/** Self-signed, for localhost. */
+const pem = (name: string) => readFileSync(join(import.meta.dirname, `../wire-tls-${name}.pem`), 'utf8');
 
 /** Once nobody can write to its input any more, ends what works in the folder and removes it. A line says that this was done. */
 const WATCHDOG = `
@@ -122,13 +124,36 @@ export class PostgresServers {
     await until(isSet, `synchronous_standby_names '${names}'`);
   }
 
+  /** The primary takes no connection of the tests' user but by TLS and with a password. @returns the path of the certificate */
+  useTls(): string {
+    const [certificate, key] = [join(this.#folder, 'cert.pem'), join(this.#folder, 'key.pem')];
+    writeFileSync(certificate, pem('cert'));
+    writeFileSync(key, pem('key'), { mode: 0o600 });
+    const { uid, gid } = serverUser();
+    if (uid !== undefined) chownSync(key, uid, gid!);
+    this.primary.configure({ ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key });
+    this.#allow(`hostssl all ${USER} 127.0.0.1/32 scram-sha-256`, `host all ${USER} 127.0.0.1/32 reject`);
+    return certificate;
+  }
+
+  trustAll(): void {
+    this.#allow();
+  }
+
+  /** Lines of pg_hba.conf before those that trust everybody. */
+  #allow(...lines: readonly string[]): void {
+    const rest = ['host all all 127.0.0.1/32 trust', 'host replication all 127.0.0.1/32 trust'];
+    writeFileSync(join(this.primary.data, 'pg_hba.conf'), `${[...lines, ...rest].join('\n')}\n`);
+    this.primary.reload();
+  }
+
   /** Resolves once a standby follows the primary. */
   async streaming(name: string): Promise<void> {
     const sql = "select 1 from pg_stat_replication where application_name = $1 and state = 'streaming'";
     await until(async () => (await this.primary.query(sql, [name])).length === 1, `${name} to follow`);
   }
 
-  /** Makes a standby the primary. What was the primary is dead, or must be killed first: nobody else fences it. */
+  /** Makes a standby the primary. What was the primary before is not stopped. */
   async promote(name: string, synchronous: string): Promise<void> {
     const server = this.server(name);
     server.configure({ synchronous_standby_names: synchronous });
