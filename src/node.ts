@@ -297,6 +297,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   expectHere(channelId: bigint): void {
     this.#route.expectHere(channelId);
   }
+  holderOf(channelId: bigint): { node: string; places: readonly string[] } | undefined {
+    return this.#route.holderOf(channelId);
+  }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);
   }
