@@ -52,6 +52,7 @@ export class ClusterMember implements ClusterControl {
   #isBalancing = false;
   #lookedAt: number;
   #nextGiveAt = Number.NEGATIVE_INFINITY;
+  #nextLoadAt = Number.NEGATIVE_INFINITY;
   readonly #asked: { shards: readonly number[]; to: string }[] = [];
   #takeovers = 0;
 
@@ -200,13 +201,23 @@ export class ClusterMember implements ClusterControl {
     if (state === undefined || this.#hasFailed) return;
     await this.#work.settle();
     for (const { node, epoch } of state.members) if (this.#isDue(node)) await this.#takeOver(node, epoch);
-    if (await this.#work.receive(this.#state!)) return;
     const { clock } = this.#options;
+    if (clock.monotonic() >= this.#nextLoadAt && (await this.#receive(this.#state!))) return;
     if (clock.monotonic() < this.#nextGiveAt) return;
     const batch = this.#nextGift(this.#state!);
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
+  }
+
+  /** What cannot be loaded, as into a full table, is read from the database seldom. */
+  async #receive(state: ClusterState): Promise<boolean> {
+    try {
+      return await this.#work.receive(state);
+    } catch (error) {
+      this.#nextLoadAt = this.#options.clock.monotonic() + this.settings.takeoverMs;
+      throw error;
+    }
   }
 
   get #isHolder(): boolean {

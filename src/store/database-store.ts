@@ -14,7 +14,7 @@ import { RECORD_BYTES } from '../journal/record.ts';
 import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { System } from '../system/system.ts';
-import type { ClaimDatabase, ClusterState, Shard } from './claim-database.ts';
+import { type ClaimDatabase, type ClusterState, SHARDS, type Shard } from './claim-database.ts';
 import { SEGMENT_GROUPS } from './database-log.ts';
 import { DatabaseRows } from './database-rows.ts';
 import { DatabaseSides } from './database-sides.ts';
@@ -42,7 +42,7 @@ export interface DatabaseStoreOptions {
 
 export class DatabaseStore implements OpenedStore {
   readonly kind = 'postgres';
-  /** Number of channels at the start. */
+  /** Number of channels in the database: the table must have room for those of any shard. */
   readonly count: number;
   /** For what the node itself writes; its calls come one at a time. */
   readonly database: ClaimDatabase;
@@ -93,16 +93,14 @@ export class DatabaseStore implements OpenedStore {
       const watchDatabase = await open(address);
       handles.push(watchDatabase);
       if (isAlone) expectAlone(await database.state(), folder.name);
+      // Before the others wait for a beat, since it may take seconds. A survivor may come to hold all that there is.
+      const count = await database.countChannels(Array.from({ length: SHARDS }, (_, shard) => shard));
       const fence = HeldFence.of(await database.enter(folder.name));
       const state = await database.state();
       if (isAlone) expectAlone(state, folder.name);
       const shards = state.shards.filter(({ node }) => node === folder.name);
-      const count = await database.countChannels(shards.map(({ shard }) => shard));
-      const sides = await DatabaseSides.load(
-        database,
-        fence,
-        shards.map(({ shard }) => shard),
-      );
+      const held = shards.map(({ shard }) => shard);
+      const sides = await DatabaseSides.load(database, fence, held);
       return new DatabaseStore(options, { count, database, watchDatabase, fence, sides }, folder, { ...state, shards });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));

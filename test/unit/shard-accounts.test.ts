@@ -130,17 +130,18 @@ test('a drain refuses what waits and what comes, and waits for the commit under 
   expect(await one.charges.charge(1n, 1n)).toMatchObject({ spent: 11n });
 });
 
-test('all logs together keep so many charges; the longest one forgets first', async () => {
+test('all logs together keep so many charges; the longest one forgets first, and none whose shard is drained', async () => {
   const kept = 4 * ROW_CHARGES;
   const [one, two] = await pair({}, { kept });
-  one.source.commit([1n, 10_000n]);
-  await one.charges.charge(2n, 1n, { key: 'rare' });
-  for (let number = 0; number < 8 * ROW_CHARGES; number += ROW_CHARGES)
-    await Promise.all(
-      Array.from({ length: ROW_CHARGES }, (_, index) => one.charges.charge(1n, 1n, { key: `${number + index}` })),
+  for (const { source } of [one, two]) source.commit([1n, 10_000n], [2n, 10_000n]);
+  const chargeMany = (channelId: bigint, from: number, count: number) =>
+    Promise.all(
+      Array.from({ length: count }, (_, index) => one.charges.charge(channelId, 1n, { key: `${from + index}` })),
     );
+  await chargeMany(2n, 0, 1.5 * ROW_CHARGES);
+  for (let number = 0; number < 8 * ROW_CHARGES; number += ROW_CHARGES) await chargeMany(1n, number, ROW_CHARGES);
   const last = { key: `${8 * ROW_CHARGES - 1}` };
-  expect(await one.charges.charge(2n, 1n, { key: 'rare' })).toMatchObject({ repeated: true });
+  expect(await one.charges.charge(2n, 1n, { key: '0' })).toMatchObject({ repeated: true });
   expect(await one.charges.charge(1n, 1n, last)).toMatchObject({ repeated: true });
   expect(await one.charges.charge(1n, 1n, { key: '0' })).toMatchObject({ repeated: false });
   let rows = 0;
@@ -148,8 +149,12 @@ test('all logs together keep so many charges; the longest one forgets first', as
     if (table === 'charge-log') rows++;
   });
   expect(rows).toBeLessThanOrEqual(6);
-  two.source.commit([1n, 10_000n]);
-  await one.give(1n, two);
+  // The longest log is the drained one, and another node's already.
+  await one.accounts.drain(at(1n));
+  await one.fence.change((fence) => one.database.handOver(fence, at(1n), 'two'));
+  await chargeMany(2n, 1_000, 2 * ROW_CHARGES);
+  one.accounts.drop(at(1n));
+  await two.database.readShardSides(at(1n), (side) => two.accounts.load(side));
+  two.accounts.serve(at(1n));
   expect(await two.charges.charge(1n, 1n, last)).toMatchObject({ repeated: true });
-  expect(await one.charges.charge(2n, 1n, { key: 'rare' })).toMatchObject({ repeated: true });
 });
