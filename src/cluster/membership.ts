@@ -18,6 +18,9 @@ import { MemberWatch } from './member-watch.ts';
 import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './placement.ts';
 import { ShardWork } from './shard-work.ts';
 
+/** Moves that an operator asked for and that wait for those before them. */
+const ASKED_MAX = 1_024;
+
 export interface ClusterOptions {
   /** For what moves shards: calls may wait for each other. */
   database: ClaimDatabase;
@@ -49,6 +52,7 @@ export class ClusterMember implements ClusterControl {
   #isBalancing = false;
   #lookedAt: number;
   #nextGiveAt = Number.NEGATIVE_INFINITY;
+  #nextLoadAt = Number.NEGATIVE_INFINITY;
   readonly #asked: { shards: readonly number[]; to: string }[] = [];
   #takeovers = 0;
 
@@ -138,6 +142,11 @@ export class ClusterMember implements ClusterControl {
   move(shards: readonly number[], to: string): void {
     if (!this.#takers().includes(to))
       throw new ClaimwireError('INPUT_INVALID', `expected another living member, got ${JSON.stringify(to)}`);
+    if (this.#asked.length === ASKED_MAX)
+      throw new ClaimwireError(
+        'NODE_BUSY',
+        `expected at most ${ASKED_MAX} moves to wait, got one more; try again later`,
+      );
     this.#asked.push({ shards, to });
   }
 
@@ -192,13 +201,23 @@ export class ClusterMember implements ClusterControl {
     if (state === undefined || this.#hasFailed) return;
     await this.#work.settle();
     for (const { node, epoch } of state.members) if (this.#isDue(node)) await this.#takeOver(node, epoch);
-    if (await this.#work.receive(this.#state!)) return;
     const { clock } = this.#options;
+    if (clock.monotonic() >= this.#nextLoadAt && (await this.#receive(this.#state!))) return;
     if (clock.monotonic() < this.#nextGiveAt) return;
     const batch = this.#nextGift(this.#state!);
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
+  }
+
+  /** What cannot be loaded, as into a full table, is read from the database seldom. */
+  async #receive(state: ClusterState): Promise<boolean> {
+    try {
+      return await this.#work.receive(state);
+    } catch (error) {
+      this.#nextLoadAt = this.#options.clock.monotonic() + this.settings.takeoverMs;
+      throw error;
+    }
   }
 
   get #isHolder(): boolean {
@@ -246,10 +265,11 @@ export class ClusterMember implements ClusterControl {
       if (takers.length === 0) return undefined;
       return nextBatch(movesBetween(present, placement(present, takers)), this.#node, most);
     }
-    for (const asked of this.#asked.splice(0)) {
-      const own = asked.shards.filter((shard) => present[shard] === this.#node);
-      if (own.length > most) this.#asked.unshift({ ...asked, shards: own.slice(most) });
-      if (own.length > 0 && takers.includes(asked.to)) return { shards: own.slice(0, most), to: asked.to };
+    for (let asked = this.#asked.shift(); asked !== undefined; asked = this.#asked.shift()) {
+      const { shards, to } = asked;
+      const own = shards.filter((shard) => present[shard] === this.#node);
+      if (own.length > most) this.#asked.unshift({ shards: own.slice(most), to });
+      if (own.length > 0 && takers.includes(to)) return { shards: own.slice(0, most), to };
     }
     // While some holder is in doubt, nothing is balanced: it may come back, or be taken over soon.
     const isDoubtful = state.members.some((member) => !member.leaving && !this.#takes(member));

@@ -15,7 +15,7 @@ import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { System } from '../system/system.ts';
-import type { ClaimDatabase, ClusterState, Shard } from './claim-database.ts';
+import { type ClaimDatabase, type ClusterState, SHARDS, type Shard } from './claim-database.ts';
 import { SEGMENT_GROUPS } from './database-log.ts';
 import { DatabaseRows } from './database-rows.ts';
 import { DatabaseSides } from './database-sides.ts';
@@ -32,6 +32,8 @@ export interface DatabaseStoreOptions {
   address: DatabaseAddress;
   /** The node's name; by default the one that the folder keeps. */
   nodeName: string | undefined;
+  /** The node takes part in no cluster: it serves every shard, so that nobody else may hold any. */
+  isAlone: boolean;
   system: System;
   logger: Logger;
   /** Called once, when the node cannot go on: it was taken over, or the database fails for good. */
@@ -41,7 +43,7 @@ export interface DatabaseStoreOptions {
 
 export class DatabaseStore implements OpenedStore {
   readonly kind = 'postgres';
-  /** Number of channels at the start. */
+  /** Number of channels in the database: the table must have room for those of any shard. */
   readonly count: number;
   /** For what the node itself writes; its calls come one at a time. */
   readonly database: ClaimDatabase;
@@ -83,7 +85,7 @@ export class DatabaseStore implements OpenedStore {
 
   /** Throws CONFIG_INVALID, DATA_LOCKED, STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED or DEPENDENCY_MISSING. */
   static async open(options: DatabaseStoreOptions): Promise<DatabaseStore> {
-    const { data, address, nodeName, system, open = openDatabase } = options;
+    const { data, address, nodeName, isAlone, system, open = openDatabase } = options;
     const folder = await openNodeFolder(data, nodeName, system);
     const handles: ClaimDatabase[] = [];
     try {
@@ -91,10 +93,13 @@ export class DatabaseStore implements OpenedStore {
       handles.push(database);
       const watchDatabase = await open(address);
       handles.push(watchDatabase);
+      if (isAlone) expectAlone(await database.state(), folder.name);
+      // Before the others wait for a beat, since it may take seconds. A survivor may come to hold all that there is.
+      const count = await database.countChannels(Array.from({ length: SHARDS }, (_, shard) => shard));
       const fence = HeldFence.of(await database.enter(folder.name));
       const state = await database.state();
+      if (isAlone) expectAlone(state, folder.name);
       const shards = state.shards.filter(({ node }) => node === folder.name);
-      const count = await database.countChannels(shards.map(({ shard }) => shard));
       const sides = await DatabaseSides.load(database, fence);
       return new DatabaseStore(options, { count, database, watchDatabase, fence, sides }, folder, { ...state, shards });
     } catch (error) {
@@ -190,6 +195,17 @@ class DatabaseLogs implements ClaimLogs {
   #drop(below: readonly number[]): Promise<void> {
     return this.#fence.write((fence) => this.#database.dropGroups(fence, below));
   }
+}
+
+/** Two nodes that serve every shard would both serve each channel. */
+function expectAlone({ shards }: ClusterState, name: string): void {
+  const elsewhere = shards.filter(({ node }) => node !== undefined && node !== name);
+  const [first] = elsewhere;
+  if (first === undefined) return;
+  throw new ClaimwireError(
+    'CONFIG_INVALID',
+    `store: expected no other node in the database, got ${first.node}, which holds ${elsewhere.length} of ${shards.length} shards with whoever else is there; give --cluster, or --node-name ${first.node} where this is that node's new folder`,
+  );
 }
 
 async function loadRows(database: ClaimDatabase, shards: readonly number[], channels: ChannelStore): Promise<number> {
