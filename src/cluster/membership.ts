@@ -16,6 +16,7 @@ import { type ClusterSettings, clusterSettings, gapMsMax } from './cluster-setti
 import { Heartbeat } from './heartbeat.ts';
 import { MemberWatch } from './member-watch.ts';
 import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './placement.ts';
+import { shardFigures } from './shard-figures.ts';
 import { ShardWork } from './shard-work.ts';
 
 export interface ClusterOptions {
@@ -99,9 +100,12 @@ export class ClusterMember implements ClusterControl {
       epoch: shards.fence.epoch,
       version: this.#state?.version ?? 0,
       members: this.#state?.members.length ?? 0,
+      silent: this.#silent,
       isLeaving: this.isLeaving,
       ...this.#work.figures,
+      ...shardFigures(this.#state, this.#node, this.isLeaving),
       takeovers: this.#takeovers,
+      ...this.#heart.figures,
       lagMs: clock.monotonic() - this.#lookedAt,
       watchRestarts: this.#watch.restarts,
     };
@@ -199,6 +203,12 @@ export class ClusterMember implements ClusterControl {
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
+  }
+
+  /** Other members whose beats stand still for as long as a takeover waits. */
+  get #silent(): number {
+    const others = (this.#state?.members ?? []).filter(({ node }) => node !== this.#node);
+    return others.filter(({ node }) => this.#watch.stillMs(node) >= this.settings.takeoverMs).length;
   }
 
   get #isHolder(): boolean {
