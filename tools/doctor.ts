@@ -10,8 +10,8 @@ import { clock, clockSource } from './doctor/clock.ts';
 import { fileSystem, permissions, space, syncLatency } from './doctor/disk.ts';
 import type { Machine } from './doctor/machine.ts';
 import { descriptors, ledger, ports, receiveBuffer, trains } from './doctor/network.ts';
-import { store } from './doctor/store.ts';
 import { addon, cores, hugePages, kernel, memory, node } from './doctor/processor.ts';
+import { store } from './doctor/store.ts';
 import { DATA_OPTION } from './options.ts';
 import { wrapped, writeJson } from './output.ts';
 

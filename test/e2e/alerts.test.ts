@@ -33,7 +33,12 @@ const both = (...names: string[]) => names.flatMap((name) => [`${name} warning`,
 const RECORDED = [
   ...both('ClaimwireMemory', 'ClaimwireDisk', 'ClaimwireDescriptors', 'ClaimwireMainThread', 'ClaimwireRestarting'),
   ...both('ClaimwireAcksDropped', 'ClaimwireKeyCache', 'ClaimwireConnectionsRefused', 'ClaimwireGatewayFailing'),
-  ...both('ClaimwireDatabaseSilent', 'ClaimwireNoSynchronousStandby', 'ClaimwireReplicationLag', 'ClaimwireAppendsRetried'),
+  ...both(
+    'ClaimwireDatabaseSilent',
+    'ClaimwireNoSynchronousStandby',
+    'ClaimwireReplicationLag',
+    'ClaimwireAppendsRetried',
+  ),
   ...both('ClaimwireTakenOver', 'ClaimwireMemberSilent', 'ClaimwireShardsNotServed', 'ClaimwireShardsUneven'),
   'ClaimwireChannelsStale critical',
 ];

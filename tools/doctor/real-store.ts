@@ -46,7 +46,7 @@ async function primaryFacts(connection: Connection, commits: number): Promise<St
   const { isPostgres } = connection;
   const replication = await standbysOf(connection);
   const standbys = replication?.standbys ?? null;
-  const synchronous = standbys && standbys.filter(({ isSynchronous }) => isSynchronous).length;
+  const synchronous = standbys?.filter(({ isSynchronous }) => isSynchronous).length ?? null;
   const names = replication?.names ?? '';
   // Each commit would wait for a standby that is not there.
   const isStuck = names !== '' && synchronous === 0;
@@ -54,7 +54,7 @@ async function primaryFacts(connection: Connection, commits: number): Promise<St
     isPostgres,
     names,
     synchronous,
-    other: standbys && standbys.length - synchronous!,
+    other: standbys === null ? null : standbys.length - synchronous!,
     commitMs: isStuck ? undefined : await timedCommits(connection, commits).catch((error: Error) => error.message),
   };
 }

@@ -13,7 +13,9 @@ export const store: Check = async (machine: Machine, { store: wanted }) => {
     return error(`The database cannot be asked: ${answer}.`, 'npm install pg', { asked: false });
   const { hosts, primary } = answer;
   const [first] = hosts;
-  const list = hosts.map(({ host, state, fault }) => `${host} ${state}${fault === undefined ? '' : ` (${fault})`}`).join(', ');
+  const list = hosts
+    .map(({ host, state, fault }) => `${host} ${state}${fault === undefined ? '' : ` (${fault})`}`)
+    .join(', ');
   if (primary === undefined)
     return error(`No primary answers: ${list}.`, `pg_isready --host ${quoted(first!.host.replace(/:\d+$/, ''))}`, {
       asked: true,
@@ -27,7 +29,16 @@ function primaryFinding(primary: NonNullable<StoreFacts['primary']>, list: strin
   const times = typeof commitMs === 'object' ? commitMs.toSorted((left, right) => left - right) : [];
   const p50 = times.length === 0 ? null : times[Math.floor(times.length / 2)]!;
   const p99 = times.length === 0 ? null : times[Math.floor(times.length * 0.99)]!;
-  const facts = { asked: true, primary: true, isPostgres, names, synchronous, other, commitP50Ms: p50, commitP99Ms: p99 };
+  const facts = {
+    asked: true,
+    primary: true,
+    isPostgres,
+    names,
+    synchronous,
+    other,
+    commitP50Ms: p50,
+    commitP99Ms: p99,
+  };
   if (isPostgres && names === '')
     return error(
       'The database has no synchronous standby (synchronous_standby_names is empty), so what is acknowledged would rest on one machine; a node refuses it without --store-unreplicated.',
@@ -53,6 +64,12 @@ function primaryFinding(primary: NonNullable<StoreFacts['primary']>, list: strin
       "psql -c 'select application_name, write_lag, flush_lag from pg_stat_replication'",
       facts,
     );
-  const seen = synchronous === null ? 'its standbys are not shown to this user' : `${synchronous} synchronous and ${other} other standbys follow`;
-  return ok(`${list}: ${isPostgres ? seen : 'a server of another make, whose copies are its own affair'}; ${commits}.`, facts);
+  const seen =
+    synchronous === null
+      ? 'its standbys are not shown to this user'
+      : `${synchronous} synchronous and ${other} other standbys follow`;
+  return ok(
+    `${list}: ${isPostgres ? seen : 'a server of another make, whose copies are its own affair'}; ${commits}.`,
+    facts,
+  );
 }
