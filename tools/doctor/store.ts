@@ -64,10 +64,13 @@ function primaryFinding(primary: NonNullable<StoreFacts['primary']>, list: strin
       "psql -c 'select application_name, write_lag, flush_lag from pg_stat_replication'",
       facts,
     );
-  const seen =
-    synchronous === null
-      ? 'its standbys are not shown to this user'
-      : `${synchronous} synchronous and ${other} other standbys follow`;
+  if (isPostgres && synchronous === null)
+    return warning(
+      `The database answers, and ${commits}; but this user may not see its standbys, so nothing would tell how far they are.`,
+      'psql -c "grant pg_monitor to claimwire"',
+      facts,
+    );
+  const seen = `${synchronous} synchronous and ${other} other standbys follow`;
   return ok(
     `${list}: ${isPostgres ? seen : 'a server of another make, whose copies are its own affair'}; ${commits}.`,
     facts,

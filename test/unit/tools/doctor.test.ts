@@ -288,6 +288,7 @@ const CASES: Case[] = [
     primary({ synchronous: 0 }),
   ],
   ['store', 'error', '(permission denied)', 'grant create', primary({ commitMs: 'permission denied' })],
+  ['store', 'warning', 'may not see its standbys', 'grant pg_monitor', primary({ synchronous: null, other: null })],
   ['store', 'warning', 'takes 25.00 ms (p99 25.00 ms)', 'flush_lag', primary({ commitMs: [25] })],
 ];
 

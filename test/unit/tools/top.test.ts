@@ -111,7 +111,7 @@ test('a node of a cluster tells its shards, its database and who is silent; anot
     'cluster    342 of 0 shards, 64 moving, leaving   1 of 3 nodes SILENT   epoch 4, map 58',
     'database   answers   1 synchronous, 0 other standbys, 4.00 ms behind   2 appends made again',
   ]);
-  expect(text({ database: { silentMs: 4_000, retried: 0, standbys: null } })).toEqual(['database   SILENT for 4 s']);
+  expect(text({ database: { silentMs: 4_000, retried: 0, standbys: null } })).toEqual(['database   SILENT for 4.0 s']);
 });
 
 test('figures', () => {
