@@ -524,13 +524,14 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     if (this.#failure === undefined && this.#topology !== undefined) member.leave();
     const begun = performance.now();
     while (member.isLeaving && !member.hasLeft && this.#failure === undefined) {
-      if (performance.now() - begun > LEAVE_MS_MAX) {
+      // Without a database nothing is given to anybody.
+      const isInVain = !this.#opened.isAnswering && performance.now() - begun > this.#drainMsMax;
+      if (isInVain || performance.now() - begun > LEAVE_MS_MAX) {
         this.#logger.warn(`cluster: stopped with ${member.figures.shardsServed} shards: the others take them over`);
         break;
       }
       await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
     }
-    await member.stop();
   }
 
   async #startThreads(logs: ClaimLogs, token: string): Promise<void> {
@@ -617,6 +618,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   async #stop(): Promise<NodeTotals> {
     await this.#leaveCluster();
     const endWaiting = this.#giveUpWaiting();
+    await this.#cluster?.stop();
     this.#exposure.stop();
     this.#tracer.stop();
     await this.#housekeeping?.stop();

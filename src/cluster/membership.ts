@@ -19,6 +19,9 @@ import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './pla
 import { shardFigures } from './shard-figures.ts';
 import { ShardWork } from './shard-work.ts';
 
+/** Moves that an operator asked for and that wait for those before them. */
+const ASKED_MAX = 1_024;
+
 export interface ClusterOptions {
   /** For what moves shards: calls may wait for each other. */
   database: ClaimDatabase;
@@ -142,6 +145,11 @@ export class ClusterMember implements ClusterControl {
   move(shards: readonly number[], to: string): void {
     if (!this.#takers().includes(to))
       throw new ClaimwireError('INPUT_INVALID', `expected another living member, got ${JSON.stringify(to)}`);
+    if (this.#asked.length === ASKED_MAX)
+      throw new ClaimwireError(
+        'NODE_BUSY',
+        `expected at most ${ASKED_MAX} moves to wait, got one more; try again later`,
+      );
     this.#asked.push({ shards, to });
   }
 
@@ -256,10 +264,11 @@ export class ClusterMember implements ClusterControl {
       if (takers.length === 0) return undefined;
       return nextBatch(movesBetween(present, placement(present, takers)), this.#node, most);
     }
-    for (const asked of this.#asked.splice(0)) {
-      const own = asked.shards.filter((shard) => present[shard] === this.#node);
-      if (own.length > most) this.#asked.unshift({ ...asked, shards: own.slice(most) });
-      if (own.length > 0 && takers.includes(asked.to)) return { shards: own.slice(0, most), to: asked.to };
+    for (let asked = this.#asked.shift(); asked !== undefined; asked = this.#asked.shift()) {
+      const { shards, to } = asked;
+      const own = shards.filter((shard) => present[shard] === this.#node);
+      if (own.length > most) this.#asked.unshift({ shards: own.slice(most), to });
+      if (own.length > 0 && takers.includes(to)) return { shards: own.slice(0, most), to };
     }
     // While some holder is in doubt, nothing is balanced: it may come back, or be taken over soon.
     const isDoubtful = state.members.some((member) => !member.leaving && !this.#takes(member));

@@ -94,6 +94,8 @@ export class ShardWork {
     node.serveShards(numbers);
     this.#shardsReceived += numbers.length;
     this.#lastLoadMs = clock.monotonic() - begun;
+    // Whoever folds the last shard of a dead node drops its groups, while the shards are served.
+    if (taken.size > 0) await database.dropGroups(node.fence, []);
   }
 
   /** Gives shards that the node holds and serves to another, as many of them as fit a batch. */

@@ -41,7 +41,13 @@ const CHECKPOINT_ROWS = 8_192;
 type BeforeRaise = (ledgerChannelId: Uint8Array, committed: bigint, to: bigint) => Promise<void>;
 
 /** What it writes rows to; the LMDB registry by position, a database by the channel's handle. */
-export type RowStore = Pick<RegistryStore, 'replace'>;
+export interface RowStore extends Pick<RegistryStore, 'replace'> {
+  /**
+   * Packed rows of those of these channels that were removed, here or elsewhere, and of which claims may yet be replayed.
+   * Left out where a start replays all there is.
+   */
+  readRemoved?(channelIds: readonly bigint[]): Promise<Uint8Array>;
+}
 
 export class ChannelStore {
   readonly #table: ChannelTable;
@@ -155,41 +161,75 @@ export class ChannelStore {
       const offsets = new Map<bigint, number>();
       const batch = new FreshLedgerIds(rows, view);
       const revived: Revival[] = [];
+      const removed = await this.#removedElsewhere(rows, view);
+      const carried = new Map<number, bigint>();
       const room = this.#table.capacity - this.#table.rows + this.#free.length;
       let freshRows = 0;
       for (let offset = 0; offset < rows.length; offset += ROW_BYTES) {
         const channelId = view.getBigUint64(offset + ROW.channelId, true);
         const earlierRow = offsets.get(channelId) ?? batch.offsetOf(offset);
-        const known = earlierRow === undefined ? this.#known(rows, view, offset) : rowAt(rows, earlierRow);
-        const isFull = known === undefined && freshRows === room;
+        const here = earlierRow === undefined ? this.#known(rows, view, offset) : rowAt(rows, earlierRow);
+        const gone = here === undefined ? removed.get(channelId) : undefined;
+        const known = here ?? gone;
+        const isFull = here === undefined && freshRows === room;
         const moved = this.shards.refusal(channelId);
         const refusal = moved ?? (isFull ? tableFull(this.#table.capacity) : refusalOf(known, rows, offset));
         if (refusal !== undefined) {
           result.refused.push(refusalAt(offset / ROW_BYTES, refusal));
-        } else if (known === undefined) {
-          fresh.set(rows.subarray(offset, offset + ROW_BYTES), freshRows++ * ROW_BYTES);
+        } else if (here === undefined) {
+          if (gone === undefined) fresh.set(rows.subarray(offset, offset + ROW_BYTES), freshRows * ROW_BYTES);
+          else {
+            encodeRow(revival(gone, rowAt(rows, offset)), fresh, freshRows * ROW_BYTES);
+            carried.set(freshRows, gone.committed);
+          }
+          freshRows++;
           offsets.set(channelId, offset);
           batch.add(offset);
-        } else if (known.state === 'removed') {
+        } else if (here.state === 'removed') {
           revived.push({
             row: this.#row(channelId),
-            channel: revival(known, rowAt(rows, offset)),
-            before: known.committed,
+            channel: revival(here, rowAt(rows, offset)),
+            before: here.committed,
           });
           offsets.set(channelId, offset);
           batch.add(offset);
         } else result.unchanged++;
       }
-      await this.#write(fresh.subarray(0, freshRows * ROW_BYTES), revived);
+      await this.#write(fresh.subarray(0, freshRows * ROW_BYTES), revived, carried);
       result.opened = freshRows + revived.length;
       return result;
     });
   }
 
-  /** Makes new channels, and removed ones that are opened again, durable in one commit, and then visible to the claim path. */
-  async #write(fresh: Uint8Array<ArrayBuffer>, revived: readonly Revival[]): Promise<void> {
+  /** Channels of this call that are not in the table, and were removed by an earlier run or at another node. */
+  async #removedElsewhere(rows: Uint8Array, view: DataView): Promise<ReadonlyMap<bigint, Channel>> {
+    const removed = new Map<bigint, Channel>();
+    if (this.#registry.readRemoved === undefined) return removed;
+    const unknown = new Set<bigint>();
+    for (let offset: number = ROW.channelId; offset < rows.length; offset += ROW_BYTES) {
+      const channelId = view.getBigUint64(offset, true);
+      if (this.#row(channelId) < 0) unknown.add(channelId);
+    }
+    if (unknown.size === 0) return removed;
+    const packed = await this.#registry.readRemoved([...unknown]);
+    for (let offset = 0; offset < packed.length; offset += ROW_BYTES) {
+      const channel = rowAt(packed, offset);
+      removed.set(channel.channelId, channel);
+    }
+    return removed;
+  }
+
+  /**
+   * Makes new channels, and removed ones that are opened again, durable in one commit, and then visible to the claim path.
+   * @param carried what was committed before, by the number of a new row that has it
+   */
+  async #write(
+    fresh: Uint8Array<ArrayBuffer>,
+    revived: readonly Revival[],
+    carried: ReadonlyMap<number, bigint>,
+  ): Promise<void> {
     const count = fresh.length / ROW_BYTES;
-    await this.#recordRaises(fresh, revived);
+    await this.#recordRaises(fresh, revived, carried);
     const free = this.#free.slice(0, count);
     const back = packedRows(revived.map(({ channel }) => channel));
     await this.#registry.replace([...revived.map(({ row }) => row), ...free], Buffer.concat([back, fresh]));
@@ -200,12 +240,17 @@ export class ChannelStore {
   }
 
   /** What is committed from the start was paid by no claim to this node. */
-  async #recordRaises(fresh: Uint8Array<ArrayBuffer>, revived: readonly Revival[]): Promise<void> {
+  async #recordRaises(
+    fresh: Uint8Array<ArrayBuffer>,
+    revived: readonly Revival[],
+    carried: ReadonlyMap<number, bigint>,
+  ): Promise<void> {
     const view = new DataView(fresh.buffer);
     for (let offset = 0; offset < fresh.length; offset += ROW_BYTES) {
       if (view.getUint32(offset + ROW.committed) === 0 && view.getUint32(offset + ROW.committed + 4) === 0) continue;
       const { ledgerChannelId, committed } = rowAt(fresh, offset);
-      await this.#beforeRaise(ledgerChannelId, 0n, committed);
+      const before = carried.get(offset / ROW_BYTES) ?? 0n;
+      if (committed > before) await this.#beforeRaise(ledgerChannelId, before, committed);
     }
     for (const { channel, before } of revived)
       if (channel.committed > before) await this.#beforeRaise(channel.ledgerChannelId, before, channel.committed);

@@ -73,7 +73,7 @@ function revivalFault(known: Channel, channel: Channel): ClaimwireError | undefi
   if (!isItself)
     return new ClaimwireError(
       'CHANNEL_EXISTS',
-      `channel ${channel.channelId}: expected the ledger channel, key and profile of the channel removed under this handle, got others; choose another handle, or restart the node first`,
+      `channel ${channel.channelId}: expected the ledger channel, key and profile of the channel removed under this handle, got others; choose another handle, or restart the node first (where nodes share a store, another handle alone helps)`,
     );
   if (channel.capacity >= known.committed) return undefined;
   return new ClaimwireError(

@@ -98,6 +98,11 @@ export interface ClaimDatabase {
    * the call. @returns the number of rows
    */
   readChannels(shards: readonly number[], visit: (rows: Uint8Array) => void): Promise<number>;
+  /**
+   * Packed rows of those of these channels that are removed, while groups of another node or epoch are there, which may have
+   * claims of them: whoever is given such a handle would be paid by a replay of them. Empty once there are no such groups.
+   */
+  readRemoved(fence: Fence, channelIds: readonly bigint[]): Promise<Uint8Array>;
   /** Number of channels in `shards`, without the removed ones. */
   countChannels(shards: readonly number[]): Promise<number>;
 
@@ -106,6 +111,7 @@ export interface ClaimDatabase {
   /**
    * Removes the node's own groups, since `channels` has their claims: those of earlier epochs, and of each lane those below
    * `below[lane]`. While some shard's `source` is this node, groups of earlier epochs stay.
+   * Also all groups of nodes that are no members, and no shard's `source`: they need never come back.
    */
   dropGroups(fence: Fence, below: readonly number[]): Promise<void>;
 

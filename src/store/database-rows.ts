@@ -4,12 +4,16 @@ import type { ClaimDatabase } from './claim-database.ts';
 import type { HeldFence } from './held-fence.ts';
 
 export class DatabaseRows implements RowStore {
-  readonly #database: Pick<ClaimDatabase, 'replaceChannels'>;
+  readonly #database: Pick<ClaimDatabase, 'replaceChannels' | 'readRemoved'>;
   readonly #fence: HeldFence;
 
-  constructor(database: Pick<ClaimDatabase, 'replaceChannels'>, fence: HeldFence) {
+  constructor(database: Pick<ClaimDatabase, 'replaceChannels' | 'readRemoved'>, fence: HeldFence) {
     this.#database = database;
     this.#fence = fence;
+  }
+
+  readRemoved(channelIds: readonly bigint[]): Promise<Uint8Array> {
+    return this.#database.readRemoved(this.#fence.fence, channelIds);
   }
 
   async replace(_positions: readonly number[], rows: Uint8Array): Promise<void> {

@@ -34,6 +34,8 @@ export interface DatabaseStoreOptions {
   address: DatabaseAddress;
   /** The node's name; by default the one that the folder keeps. */
   nodeName: string | undefined;
+  /** The node takes part in no cluster: it serves every shard, so that nobody else may hold any. */
+  isAlone: boolean;
   system: System;
   logger: Logger;
   /** Called once, when the node cannot go on: it was taken over, or the database fails for good. */
@@ -91,7 +93,7 @@ export class DatabaseStore implements OpenedStore {
 
   /** Throws CONFIG_INVALID, DATA_LOCKED, STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED or DEPENDENCY_MISSING. */
   static async open(options: DatabaseStoreOptions): Promise<DatabaseStore> {
-    const { data, address, nodeName, system, open = openDatabase } = options;
+    const { data, address, nodeName, isAlone, system, open = openDatabase } = options;
     const folder = await openNodeFolder(data, nodeName, system);
     const handles: ClaimDatabase[] = [];
     const calls = new StoreCounts();
@@ -100,8 +102,10 @@ export class DatabaseStore implements OpenedStore {
       handles.push(database);
       const watchDatabase = await open(address, calls);
       handles.push(watchDatabase);
+      if (isAlone) expectAlone(await database.state(), folder.name);
       const fence = HeldFence.of(await database.enter(folder.name));
       const state = await database.state();
+      if (isAlone) expectAlone(state, folder.name);
       const shards = state.shards.filter(({ node }) => node === folder.name);
       const count = await database.countChannels(shards.map(({ shard }) => shard));
       const sides = await DatabaseSides.load(database, fence);
@@ -212,6 +216,17 @@ class DatabaseLogs implements ClaimLogs {
   #drop(below: readonly number[]): Promise<void> {
     return this.#fence.write((fence) => this.#database.dropGroups(fence, below));
   }
+}
+
+/** Two nodes that serve every shard would both serve each channel. */
+function expectAlone({ shards }: ClusterState, name: string): void {
+  const elsewhere = shards.filter(({ node }) => node !== undefined && node !== name);
+  const [first] = elsewhere;
+  if (first === undefined) return;
+  throw new ClaimwireError(
+    'CONFIG_INVALID',
+    `store: expected no other node in the database, got ${first.node}, which holds ${elsewhere.length} of ${shards.length} shards with whoever else is there; give --cluster, or --node-name ${first.node} where this is that node's new folder`,
+  );
 }
 
 async function loadRows(database: ClaimDatabase, shards: readonly number[], channels: ChannelStore): Promise<number> {

@@ -5,6 +5,8 @@
  * A write locks its node's row, compares fences, is under way for as long as `underWay` says, takes effect, and is answered.
  * As with a server, a write that is under way takes effect although its caller has been killed or has closed its handle.
  */
+
+import { shardOfChannel } from '../../protocol/shard.ts';
 import { ROW, ROW_BYTES, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import type { SideChange } from '../registry/side-tables.ts';
@@ -89,6 +91,18 @@ export class MemoryDatabase implements ClaimDatabase {
     });
   }
 
+  async readRemoved({ node, epoch }: Fence, channelIds: readonly bigint[]): Promise<Uint8Array> {
+    return this.#read(() => {
+      if (!this.#tables.hasGroupsBeside(node, epoch)) return new Uint8Array(0);
+      const wanted = new Set(channelIds);
+      const rows = this.#tables.channelsOf(channelIds.map(shardOfChannel)).filter((row) => {
+        const channelId = new DataView(row.buffer, row.byteOffset).getBigUint64(ROW.channelId, true);
+        return stateOf(row[ROW.state]!) === STATE_REMOVED && wanted.delete(channelId);
+      });
+      return new Uint8Array(Buffer.concat(rows));
+    });
+  }
+
   async countChannels(shards: readonly number[]): Promise<number> {
     rules.expectShards(shards);
     return this.#read(() => this.#present(shards).length);
@@ -111,6 +125,13 @@ export class MemoryDatabase implements ClaimDatabase {
       this.#tables.dropGroups(fence.node, ({ epoch, lane, group }) =>
         epoch < fence.epoch ? !isSource : epoch === fence.epoch && group < (bounds[lane] ?? 0),
       );
+      for (const node of this.#tables.nodes.values())
+        if (
+          node.node !== fence.node &&
+          !node.isMember &&
+          !this.#tables.shards.some(({ source }) => source === node.node)
+        )
+          this.#tables.dropGroups(node.node, () => true);
     });
   }
 

@@ -124,6 +124,13 @@ export class MemoryTables {
     return groups.sort((left, right) => left.epoch - right.epoch || left.lane - right.lane || left.group - right.group);
   }
 
+  /** Whether there are groups of another node or epoch than these. */
+  hasGroupsBeside(node: string, epoch: number): boolean {
+    return [...this.#groups].some(([name, groups]) =>
+      [...groups.values()].some((group) => name !== node || group.epoch !== epoch),
+    );
+  }
+
   dropGroups(node: string, isFolded: (group: StoredGroup) => boolean): void {
     for (const [key, group] of this.#groups.get(node) ?? []) if (isFolded(group)) this.#groups.get(node)!.delete(key);
   }

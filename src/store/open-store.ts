@@ -24,5 +24,5 @@ export function openStore(
     mayBeUnreplicated: config.storeUnreplicated,
     waitMs: config.storeWaitSeconds * 1_000,
   };
-  return DatabaseStore.open({ data, address, nodeName, system, logger, onFailure });
+  return DatabaseStore.open({ data, address, nodeName, isAlone: !config.cluster, system, logger, onFailure });
 }

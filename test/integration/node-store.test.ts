@@ -135,9 +135,12 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     expect([node.ready, node.failure?.message.includes('took')]).toEqual([false, true]);
   });
 
-  test('stops within its bound though the database hangs', async () => {
-    const data = folder('hangs');
-    const { node, peer } = await start(data, { drainMsMax: 300 });
+  test.each([
+    ['alone', false],
+    ['in a cluster', true],
+  ])('stops within its bound though the database hangs (%s)', async (_, cluster) => {
+    const data = folder(`hangs-${cluster}`);
+    const { node, peer } = await start(data, { drainMsMax: 300, cluster });
     await node.openChannels([openingOf(1n)]);
     expect(await answer(peer, signedClaim(1n, 1n))).toEqual(['COMMITTED', 1n]);
     servers.primary.pause();
@@ -148,7 +151,7 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     expect(performance.now() - begun).toBeLessThan(6_000);
     expect(lines.join('\n')).toContain('stopped without a checkpoint');
     servers.primary.resume();
-    const again = await start(data);
+    const again = await start(data, { cluster });
     expect(again.node.channel(1n)!.committed).toBeGreaterThanOrEqual(1n);
   });
 

@@ -9,6 +9,7 @@ import { RECORD_BYTES } from '../../src/journal/record.ts';
 import { encodeSpent, SPENT_TABLE } from '../../src/meter/charge-record.ts';
 import { SHARDS } from '../../src/store/claim-database.ts';
 import { PostgresDatabase, type PostgresOptions } from '../../src/store/postgres/database.ts';
+import * as changes from '../../src/store/postgres/shard-statements.ts';
 import { StoreCounts } from '../../src/store/store-figures.ts';
 import type { StoreFacts } from '../../tools/doctor/machine.ts';
 import { storeFacts } from '../../tools/doctor/real-store.ts';
@@ -117,6 +118,21 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
       expect(proxy.cuts).toBeGreaterThan(rounds);
       await database.close();
       await proxy.close();
+    });
+
+    test('gives a shard once, though it has come back when the statement is made again', async () => {
+      const database = await open();
+      const [a, b] = [await database.enter('a'), await database.enter('b')];
+      const handOver = changes.handOver(a, [1, 2], 'b', 'key').join(';');
+      const holder = async () => (await database.state()).shards.slice(1, 3).map(({ node }) => node);
+      await servers.primary.query(handOver);
+      expect(await holder()).toEqual(['b', 'b']);
+      await database.handOver(b, [1], 'a');
+      await servers.primary.query(handOver);
+      expect(await holder()).toEqual(['a', 'b']);
+      expect(await servers.primary.query(`select holding, change from nodes where node = 'a'`)).toMatchObject([
+        { holding: '2', change: 'key' },
+      ]);
     });
 
     test('waits for the standby, however often it is made again, and leaves no connections behind', async () => {

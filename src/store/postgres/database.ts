@@ -20,7 +20,7 @@ import type {
 import * as rules from '../rules.ts';
 import { type ReplicationFigures, StoreCounts } from '../store-figures.ts';
 import { parsePostgresAddress } from './address.ts';
-import { byteArrays, smalls, texts, wholes } from './arrays.ts';
+import { bigints, byteArrays, smalls, texts, wholes } from './arrays.ts';
 import { channelParameters, rowsOf } from './channel-columns.ts';
 import type { Connection, Row, Statement } from './connection.ts';
 import { migrate } from './migrate.ts';
@@ -128,6 +128,15 @@ export class PostgresDatabase implements ClaimDatabase {
         }
     }
     return total;
+  }
+
+  async readRemoved({ node, epoch }: Fence, channelIds: readonly bigint[]): Promise<Uint8Array> {
+    const blocks: Uint8Array[] = [];
+    for (let start = 0; start < channelIds.length; start += BLOCK_ROWS) {
+      const some = bigints(channelIds.slice(start, start + BLOCK_ROWS));
+      blocks.push(rowsOf(await this.#readOne(statements.REMOVED_CHANNELS, [node, epoch, some])));
+    }
+    return new Uint8Array(Buffer.concat(blocks));
   }
 
   async countChannels(shards: readonly number[]): Promise<number> {

@@ -99,12 +99,16 @@ export function handOver(fence: Fence, shards: readonly number[], to: string, ke
   const isHeld = `shard = any (${smallArray(given)}) and ${isGiver}`;
   const isOther = to === fence.node ? 'false' : membersAre([to]);
   const isOurs = `exists (select 1 from nodes where ${isGiver} and change = ${quoted(key)})`;
+  // A second try finds the first one's key, and gives nothing: shards of the first may have come back meanwhile.
+  const first = quoted(`${key} first`);
+  const isFirst = `exists (select 1 from nodes where ${isGiver} and change = ${first})`;
   return changed(
     [
-      `update nodes set holding = holding + ${given.length}, change = ${quoted(key)} where ${fenceOf(fence)} and ${isOther}
+      `update nodes set holding = holding + ${given.length}, change = ${first} where ${fenceOf(fence)} and ${isOther}
         and (select count(*) from shards where ${isHeld} and source is null) = ${given.length}`,
-      `update shards set node = ${quoted(to)}, epoch = epoch + 1 where ${isHeld} and ${isOurs}`,
-      `${NEXT_VERSION} and ${isOurs}`,
+      `update shards set node = ${quoted(to)}, epoch = epoch + 1 where ${isHeld} and ${isFirst}`,
+      `${NEXT_VERSION} and ${isFirst}`,
+      `update nodes set change = ${quoted(key)} where ${isGiver} and change = ${first}`,
     ],
     `select epoch, holding, ${isOurs} as done from nodes where ${isGiver}`,
   );

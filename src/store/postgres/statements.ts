@@ -2,6 +2,7 @@
  * What a node asks of the database for its claims: each write is one statement, which holds only while the database has the
  * writer's fence. The lock on the node's row makes whoever takes the node over wait for it.
  */
+import { unsigned } from './arrays.ts';
 import { packedChannels, upsertChannels } from './channel-columns.ts';
 import type { Statement } from './connection.ts';
 
@@ -28,8 +29,14 @@ function writes(isWatched: boolean) {
     replaceChannels: statement('replace-channels', upsertChannels(4, `exists (${fence})`)),
     dropGroups: statement(
       'drop-groups',
-      `with ${guard}, gone as (
-          delete from claim_groups where node = $1::text and exists (select 1 from guard) and (
+      `with ${guard}, idle as (
+          select node from nodes where node <> $1::text
+            and not exists (select 1 from members where members.node = nodes.node and is_member)
+            and not exists (select 1 from shards where source = nodes.node)),
+        gone as (
+          delete from claim_groups where node in (select $1::text union all select node from idle)
+            and exists (select 1 from guard) and (
+            node <> $1::text or
             (epoch < $2::bigint and not exists (select 1 from shards where source = $1::text)) or
             (epoch = $2::bigint and seq < ($4::bigint[])[lane + 1])))
         select 1 from guard`,
@@ -64,6 +71,13 @@ export const FENCE_OF: Statement = { name: 'fence-of', text: 'select epoch, hold
 export const COUNT_CHANNELS: Statement = {
   name: 'count-channels',
   text: `select shard, count(*) as count from channels where shard = any($1::smallint[]) and ${PRESENT} group by shard order by shard`,
+};
+/** Of channels that were removed, while other groups than this node's of this epoch are there. */
+export const REMOVED_CHANNELS: Statement = {
+  name: 'removed-channels',
+  text: packedChannels(`channels where state = 'removed'
+    and channel_id in (select ${unsigned('id')} from unnest($3::bigint[]) as given (id))
+    and exists (select 1 from claim_groups where node <> $1::text or epoch <> $2::bigint)`),
 };
 /** Of shards that have few. */
 export const CHANNELS_OF_SHARDS: Statement = {

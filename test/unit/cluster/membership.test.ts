@@ -56,6 +56,7 @@ test('a killed node is taken over once, by all others together, and its channels
   expect(shardsOf(world)).toEqual({ 'node-1': 512, 'node-3': 512 });
   expect(world.log.filter((line) => line.includes('took over node-2'))).toHaveLength(1);
   expect(world.tables.shards.filter(({ source }) => source !== undefined)).toEqual([]);
+  expect(world.tables.groupsOf('node-2')).toEqual([]);
 });
 
 test('a node that stood still wakes up fenced: nothing that it writes is taken, and it ends and enters anew', async () => {
@@ -123,4 +124,15 @@ test('shards are moved to a member that lives, and stay there until nodes are ba
   world.node('node-2').member!.rebalance();
   await world.run(800);
   expect(shardsOf(world)).toEqual({ 'node-1': 512, 'node-2': 512 });
+});
+
+test('moves that are asked for one after the other are all made; too many at once are refused', async () => {
+  const world = await cluster({ nodes: 2, payers: 4 });
+  const { member } = world.node('node-1');
+  const own = world.tables.shards.filter(({ node }) => node === 'node-1').map(({ shard }) => shard);
+  for (const shard of own.slice(0, 3)) member!.move([shard], 'node-2');
+  await world.run(1_200);
+  expect(shardsOf(world)).toEqual({ 'node-1': 509, 'node-2': 515 });
+  for (let count = 0; count < 1_024; count++) member!.move([own[0]!], 'node-2');
+  expect(() => member!.move([own[0]!], 'node-2')).toThrow('expected at most 1024 moves to wait');
 });

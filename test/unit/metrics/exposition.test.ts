@@ -47,8 +47,17 @@ const spans = valued(['exported', 'dropped', 'failed'], 'spans.');
 const retries = (prefix: string) => valued(['refused', 'unknown', 'unconfirmed'], prefix);
 const standby = { isSynchronous: true, lagBytes: 4_096, lagSeconds: 0.25 };
 const cluster = valued(
-  ['epoch', 'version', 'members', 'silent', 'shardsServed', 'shardsMoving', 'shardsWanted', 'takeovers', 'shardsReceived']
-    .concat(['shardsGiven', 'beatsFailed', 'watchRestarts']),
+  [
+    'epoch',
+    'version',
+    'members',
+    'silent',
+    'shardsServed',
+    'shardsMoving',
+    'shardsWanted',
+    'takeovers',
+    'shardsReceived',
+  ].concat(['shardsGiven', 'beatsFailed', 'watchRestarts']),
   'cluster.',
 );
 const stats = {

@@ -47,6 +47,7 @@ async function start(
   data: string,
   options: MemoryDatabaseOptions = {},
   nodeName?: string,
+  isAlone = false,
 ): Promise<Opened> {
   const clock = new ManualClock();
   const failures: Error[] = [];
@@ -55,6 +56,7 @@ async function start(
     data,
     address: ADDRESS,
     nodeName,
+    isAlone,
     system: { ...nodeSystem, clock },
     logger: quiet,
     onFailure: (error) => failures.push(error),
@@ -121,6 +123,34 @@ describe('a start', () => {
     await second.store.close();
   });
 
+  test('of a removed channel’s old holder pays nobody else with its claims: the handle stays its own while they are there', async () => {
+    const tables = new MemoryTables();
+    const data = fresh();
+    const first = await start(tables, data, {}, 'one');
+    await first.channels.open([openingOf(1n)]);
+    await first.commit(0, 1n, 50n);
+    await first.channels.remove([1n], true);
+    const all = Array.from({ length: SHARDS }, (_, shard) => shard);
+    const second = await start(tables, fresh(), {}, 'two');
+    await first.store.fence.change((fence) => first.store.database.handOver(fence, all, 'two'));
+    const other = { ...openingOf(1n), ledgerChannelId: openingOf(2n).ledgerChannelId };
+    expect((await second.channels.open([other])).refused).toMatchObject([{ code: 'CHANNEL_EXISTS' }]);
+    expect((await second.channels.open([{ ...openingOf(1n), capacity: 49n }])).refused).toMatchObject([
+      { code: 'CAPACITY_BELOW_COMMITTED' },
+    ]);
+    // As itself it comes back with what it had.
+    expect((await second.channels.open([openingOf(1n)])).opened).toBe(1);
+    expect(second.channels.get(1n)).toMatchObject({ committed: 50n, state: 'open' });
+    await second.channels.remove([1n], true);
+    // Once the old holder has dropped its groups, the next start gives the handle to anybody.
+    await first.logs.end([0, 0]);
+    await second.store.close();
+    const third = await start(tables, fresh(), {}, 'two');
+    expect((await third.channels.open([other])).opened).toBe(1);
+    expect(third.channels.get(1n)).toMatchObject({ committed: 0n, ledgerChannelId: other.ledgerChannelId });
+    await Promise.all([first.store.close(), third.store.close()]);
+  });
+
   test('with shards of a dead node reads that node’s groups too, and folds them', async () => {
     const tables = new MemoryTables();
     const dead = await start(tables, fresh(), {}, 'dead');
@@ -139,6 +169,19 @@ describe('a start', () => {
     expect([committed(back), await groupsOf(tables, 'dead')]).toEqual([[undefined, undefined], 0]);
     await Promise.all([back.store.close(), survivor.store.close()]);
   });
+});
+
+test('a node of no cluster serves every shard, so it is refused where another node holds some, and is no member then', async () => {
+  const tables = new MemoryTables();
+  const one = await start(tables, fresh(), {}, 'one', true);
+  const folder = fresh();
+  const refused = start(tables, folder, {}, 'two', true);
+  await expect(refused).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  await expect(refused).rejects.toThrow('expected no other node in the database, got one, which holds 1024 of');
+  expect(tables.members().map(({ node }) => node)).toEqual(['one']);
+  await one.store.close();
+  await (await start(tables, folder, {}, 'two')).store.close();
+  await (await start(tables, fresh(), {}, 'one', true)).store.close();
 });
 
 test('groups go once the rows have their claims: below the oldest that is not applied, and all of them at the end', async () => {
