@@ -213,10 +213,9 @@ export class ClusterMember implements ClusterControl {
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
   }
 
-  /** Other members whose beats stand still for as long as a takeover waits. */
   get #silent(): number {
-    const others = (this.#state?.members ?? []).filter(({ node }) => node !== this.#node);
-    return others.filter(({ node }) => this.#watch.stillMs(node) >= this.settings.takeoverMs).length;
+    const isSilent = (node: string) => node !== this.#node && this.#watch.stillMs(node) >= this.settings.takeoverMs;
+    return (this.#state?.members ?? []).filter(({ node }) => isSilent(node)).length;
   }
 
   get #isHolder(): boolean {

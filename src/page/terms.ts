@@ -1,10 +1,8 @@
 /** How the node stands and how it runs, in words. */
 import type { Sample } from '../metrics/sample.ts';
+import { clusterTerms } from './cluster-terms.ts';
 import type { Stats } from './counters.ts';
-import { bytesText, countText, durationText, msText, percentText } from './units.ts';
-
-/** As long as the database may take before the node counts as not ready. */
-const SILENT_MS = 3_000;
+import { bytesText, countText, durationText, percentText } from './units.ts';
 
 type Terms = (readonly [string, string])[];
 
@@ -55,31 +53,6 @@ export function memoryTerms({ memory, keyTables }: Sample): Terms {
     ],
     ['Evicted', countText(evictions)],
   ];
-}
-
-/** Of a node that shares a database with others. */
-export function clusterTerms({ cluster, database }: Sample): Terms {
-  const terms: Terms = [];
-  if (cluster !== undefined) {
-    const { epoch, version, members, silent, isLeaving, shardsServed, shardsWanted, shardsMoving } = cluster;
-    const moving = shardsMoving > 0 ? `, ${shardsMoving} are moved` : '';
-    terms.push([
-      'Shards',
-      `serves ${shardsServed}, its part is ${shardsWanted}${moving}${isLeaving ? '; it leaves' : ''}`,
-    ]);
-    const others = silent > 0 ? `, ${silent} of them SILENT` : '';
-    terms.push(['Cluster', `${members} nodes${others}; epoch ${epoch}, map ${countText(version)}`]);
-  }
-  if (database !== undefined) {
-    const { silentMs, retried, standbys } = database;
-    const seen = silentMs < SILENT_MS ? 'answers' : `SILENT for ${durationText(silentMs / 1e3)}`;
-    terms.push(['Database', `${seen}; ${countText(retried)} appends made again`]);
-    if (standbys !== null) {
-      const { synchronous, other, lagSeconds } = standbys;
-      terms.push(['Standbys', `${synchronous} synchronous, ${other} other, ${msText(lagSeconds * 1e3)} ms behind`]);
-    }
-  }
-  return terms;
 }
 
 export function runTerms(sample: Sample, stats: Stats | undefined): Terms {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { NodeStats } from '../../../src/control/node-control.ts';
 import { clusterLook } from '../../../src/metrics/cluster-look.ts';
-import { clusterTerms } from '../../../src/page/terms.ts';
+import { clusterTerms } from '../../../src/page/cluster-terms.ts';
 import { FakeClusterControl } from '../../support/fake-cluster-control.ts';
 import { sampleAt } from '../../support/fake-feed.ts';
 
