@@ -1,8 +1,8 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger siege meter-crash test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run ledger siege meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
 
-SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(addprefix test/support/,collisions.ts curve.ts)
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
@@ -37,7 +37,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool meter measures gateway package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify load path transport pool meter measures gateway cluster package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
@@ -58,6 +58,11 @@ bottlenecks: $(BUILT) $(NATIVE) ## live nodes held back on purpose, by disk, net
 
 meter-crash: $(BUILT) $(NATIVE) ## kill -9 twenty times in the middle of 10,000 charges: nothing is sold twice
 	METER_KILLS=20 METER_CHARGES=10000 npx vitest run test/integration/meter-crash.test.ts --reporter=verbose
+
+ROUNDS ?= 200
+SEED ?= 1
+cluster-faults: $(BUILT) $(NATIVE) ## three nodes on a PostgreSQL with two standbys, killed, stopped, cut off and moved under load: ROUNDS=200 SEED=1
+	ROUNDS=$(ROUNDS) SEED=$(SEED) npx vitest run test/cluster --reporter=verbose --disable-console-intercept
 
 # A platform is built where its compiler is: Debian's gcc-aarch64-linux-gnu and musl-tools. Stripped: a tenth of the size; not on
 # macOS, where a library that was changed after it was signed is not loaded.

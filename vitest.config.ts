@@ -3,9 +3,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'];
 
-/** Files that mock modules, or that want a process of their own, as they look at what all of it shares. */
+/** Files that mock modules or choose what modules do, or that want a process of their own, as they look at what all of it shares. */
 const ALONE = [
   'test/integration/key-cache.test.ts',
+  'test/integration/on-postgres.test.ts',
   'test/unit/tools/cli.test.ts',
   'test/unit/verify/self-test.test.ts',
 ];
@@ -95,7 +96,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'nodes',
-          include: ['test/{e2e,hostile,integration,native,powerloss}/**/*.test.ts', ...SLOW],
+          include: ['test/{cluster,e2e,hostile,integration,native,powerloss}/**/*.test.ts', ...SLOW],
           exclude: [...WARM, ...ALONE],
           env: COLD,
           isolate: false,

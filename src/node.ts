@@ -171,6 +171,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       if (early !== undefined) throw early;
       return node;
     } catch (error) {
+      // A database that does not answer now would be waited for below.
+      opened.abandon();
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
       if (node !== undefined) {
         await node.#housekeeping?.stop();
@@ -294,6 +296,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
   expectHere(channelId: bigint): void {
     this.#route.expectHere(channelId);
+  }
+  holderOf(channelId: bigint): { node: string; places: readonly string[] } | undefined {
+    return this.#route.holderOf(channelId);
   }
   channel(channelId: bigint): Channel | undefined {
     return this.#store.get(channelId);

@@ -8,6 +8,7 @@ import { loadAdminToken } from './control/token.ts';
 import { ClaimwireError } from './errors.ts';
 import { type HostPort, hostPortText } from './host-port.ts';
 import { type AdminServer, startAdmin } from './http/admin.ts';
+import type { PeerSettings } from './http/forwarding.ts';
 import { autoRedeemer } from './ledger/auto-redeemer.ts';
 import { ChannelCreator } from './ledger/creator.ts';
 import type { LedgerConnection } from './ledger/ledger-port.ts';
@@ -42,6 +43,8 @@ export interface ServeOptions extends NodeStartOptions {
   tune?: TuneOptions | undefined;
   /** Left out: no spans. With it, those of charges and redemptions go to a collector of OpenTelemetry. */
   otel?: SpanOptions | undefined;
+  /** How requests about channels of other nodes are passed on to them, and theirs come in. */
+  peers?: PeerSettings | undefined;
   /** Connects to the ledger's servers; default over xrpl.js. */
   connect?: (settings: LedgerSettings, logger: Logger) => Promise<LedgerConnection>;
 }
@@ -55,6 +58,8 @@ export interface ServingNode {
   spans: ExportedSpans | undefined;
   /** Where the admin interface listens, `H:P`. */
   http: string;
+  /** The port at which other nodes hand requests in over TLS. */
+  peerPort: number | undefined;
   /** Stops the admin interface first, so that no request reaches a stopping node. */
   stop(): Promise<NodeTotals>;
 }
@@ -65,6 +70,7 @@ export async function serve({
   redeem,
   tune,
   otel,
+  peers,
   connect = connectXrpl,
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
@@ -122,6 +128,7 @@ export async function serve({
       ledger,
       meter: node,
       cluster: node.cluster,
+      peers,
       spans,
       inspect: node,
       parser,
@@ -139,6 +146,7 @@ export async function serve({
     ledger,
     spans,
     http: hostPortText(admin),
+    peerPort: admin.peerPort,
     stop: async () => {
       tuner?.stop();
       await admin.close();

@@ -104,6 +104,10 @@ plain HTTP: put a server with TLS before it, since a token or a credential is wo
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
   act: async (values) => {
     const [node, gateway] = [nodeOptions(values), gatewayOptions(values)];
+    if (node.cluster === true)
+      return usage(
+        '--cluster: expected a node that charges, and one of a cluster does not; let the gateway have its own store',
+      );
     const account = node.ledger?.account;
     const { recipient } = gateway.merchant;
     // Customers would create channels that nobody here can redeem.

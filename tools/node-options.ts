@@ -9,6 +9,7 @@ import { BACKEND_NAMES } from '../src/verify/backend.ts';
 import { drops, hostPort, readFile, usage } from './args.ts';
 import { DATA_OPTION, type OptionSpecs, type Values } from './options.ts';
 import { complain } from './output.ts';
+import { PEER_OPTIONS, peerOptions } from './peer-options.ts';
 import { count, decimal, duration, size } from './units.ts';
 
 const ADDRESSES = 'Where it listens:';
@@ -322,6 +323,7 @@ export const SERVER_OPTIONS = {
     read: (text: string) => text.split(','),
     group: STORE,
   },
+  ...PEER_OPTIONS,
   ledger: {
     value: 'URL',
     description:
@@ -431,6 +433,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
       values['log-format'] === 'text' ? complain : undefined,
     ),
     ...(tls && { tls }),
+    peers: peerOptions(values, tls, { cluster: values.cluster, advertise: values.advertise ?? [] }),
     ledger: ledgerOptions(values),
     redeem: redeemOptions(values),
     tune: tuneOptions(values),

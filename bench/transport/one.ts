@@ -41,7 +41,7 @@ interface Wire {
 }
 type OnAnswer = (bytes: Uint8Array, start: number, end: number) => void;
 
-class OneAtATime {
+export class OneAtATime {
   readonly microseconds: number[] = [];
   #wire: Wire | undefined;
   #answered: (amount: bigint) => void = () => {};

@@ -219,7 +219,8 @@ export class Inflight implements FrameSink, LinkReceiver {
     const now = clock.now();
     if (status <= STATUS.ALREADY) this.#durable(flow, status, sequence, amount, timestamp, now);
     else if (status === STATUS.OVERLOADED) this.#overloaded(flow, sequence, now);
-    else if (status === STATUS.MOVED && this.#parts.link.moved !== undefined) this.#moved(this.#parts.link);
+    else if (status === STATUS.MOVED && this.#parts.link.moved !== undefined)
+      this.#moved(this.#parts.link, flow.identity.channelId, amount);
     else this.#refused(flow, status, sequence, amount, timestamp, now);
   }
 
@@ -266,9 +267,9 @@ export class Inflight implements FrameSink, LinkReceiver {
    * MOVED is not final where the link finds the holder: it asks for the route, and for the channel's newest claim once that has
    * changed. Until then the claim is sent again as if unanswered: nobody can delay it by forged acks.
    */
-  #moved(link: PeerLink): void {
+  #moved(link: PeerLink, channelId: bigint, version: bigint): void {
     this.#parts.counters.lastSocketError = 'MOVED';
-    link.moved?.();
+    link.moved?.(channelId, version);
   }
 
   /**

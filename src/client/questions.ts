@@ -121,7 +121,7 @@ export class Questions {
     const now = clock.now();
     this.#answeredAt = now;
     const isMoved = status === STATUS.MOVED && this.#parts.link.moved !== undefined;
-    if (isMoved) this.#parts.link.moved?.();
+    if (isMoved) this.#parts.link.moved?.(question.channelId, amount);
     if (status === STATUS.OVERLOADED || isMoved) {
       question.backoff = Math.max(question.backoff, 1);
       this.#arm(bits, question);

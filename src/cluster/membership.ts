@@ -53,6 +53,7 @@ export class ClusterMember implements ClusterControl {
   #isBalancing = false;
   #lookedAt: number;
   #nextGiveAt = Number.NEGATIVE_INFINITY;
+  #nextLoadAt = Number.NEGATIVE_INFINITY;
   readonly #asked: { shards: readonly number[]; to: string }[] = [];
   #takeovers = 0;
 
@@ -204,8 +205,8 @@ export class ClusterMember implements ClusterControl {
     if (state === undefined || this.#hasFailed) return;
     await this.#work.settle();
     for (const { node, epoch } of state.members) if (this.#isDue(node)) await this.#takeOver(node, epoch);
-    if (await this.#work.receive(this.#state!)) return;
     const { clock } = this.#options;
+    if (clock.monotonic() >= this.#nextLoadAt && (await this.#receive(this.#state!))) return;
     if (clock.monotonic() < this.#nextGiveAt) return;
     const batch = this.#nextGift(this.#state!);
     if (batch === undefined) return;
@@ -216,6 +217,16 @@ export class ClusterMember implements ClusterControl {
   get #silent(): number {
     const isSilent = (node: string) => node !== this.#node && this.#watch.stillMs(node) >= this.settings.takeoverMs;
     return (this.#state?.members ?? []).filter(({ node }) => isSilent(node)).length;
+  }
+
+  /** What cannot be loaded, as into a full table, is read from the database seldom. */
+  async #receive(state: ClusterState): Promise<boolean> {
+    try {
+      return await this.#work.receive(state);
+    } catch (error) {
+      this.#nextLoadAt = this.#options.clock.monotonic() + this.settings.takeoverMs;
+      throw error;
+    }
   }
 
   get #isHolder(): boolean {

@@ -47,6 +47,8 @@ export interface NodeControl {
   openRows(rows: Uint8Array): Promise<OpeningResult>;
   /** Throws MOVED, with the holder's name in `details.node`, where another node of the cluster holds the channel's shard. */
   expectHere?(channelId: bigint): void;
+  /** Which other node of the cluster holds the channel's shard, by the map, and where it is found. */
+  holderOf?(channelId: bigint): { node: string; places: readonly string[] } | undefined;
   /** The channel of a handle, or undefined. */
   channel(channelId: bigint): Channel | undefined;
   /**

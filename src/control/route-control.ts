@@ -93,23 +93,29 @@ export class RouteBoard implements RouteControl {
     const shard = shardOfChannel(channelId);
     if (this.#held.has(shard)) return;
     const version = String(this.#version);
+    const node = this.#nodeOf(shard)?.name;
     throw new ClaimwireError(
       'MOVED',
       `channel ${channelId}: expected one of this node's shards, got shard ${shard}, which another node holds; ask for the route`,
-      { channelId: String(channelId), shard, version, ...this.#holderOf(shard) },
+      { channelId: String(channelId), shard, version, ...(node !== undefined && { node }) },
     );
   }
 
-  /** What is known of the holder, for an operator. */
-  #holderOf(shard: number): { node?: string } {
+  /** Which other node holds the channel's shard, by the map that is shown, and where it is found. */
+  holderOf(channelId: bigint): { node: string; places: readonly string[] } | undefined {
+    const holder = this.#nodeOf(shardOfChannel(channelId));
+    if (holder === undefined || holder.name === this.#shown?.node) return undefined;
+    return { node: holder.name, places: holder.places };
+  }
+
+  #nodeOf(shard: number): Readonly<RouteNode> | undefined {
     const { shards = [], nodes = [] } = this.#shown ?? {};
     for (let index = 0, first = 0; index < shards.length; index += 2) {
       first += shards[index]!;
       if (shard >= first) continue;
-      const node = nodes[shards[index + 1]!]?.name;
-      return node === undefined ? {} : { node };
+      return nodes[shards[index + 1]!];
     }
-    return {};
+    return undefined;
   }
 }
 

@@ -47,9 +47,9 @@ export class Answers {
     send(request, response, status, body, ['Cache-Control', 'no-store', 'Content-Type', PROBLEM]);
   }
 
-  busy(request: IncomingMessage, response: ServerResponse): void {
+  busy(request: IncomingMessage, response: ServerResponse, detail = 'try again shortly'): void {
     this.#counters.busy++;
-    const body = JSON.stringify({ type: 'about:blank', title: 'Busy', status: 503, detail: 'try again shortly' });
+    const body = JSON.stringify({ type: 'about:blank', title: 'Busy', status: 503, detail });
     send(request, response, 503, body, ['Retry-After', RETRY_SECONDS, 'Content-Type', PROBLEM]);
   }
 

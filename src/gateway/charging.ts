@@ -8,7 +8,7 @@ import type { Channel } from '../channel/row.ts';
 import type { ChargeResult, MeterControl } from '../control/meter-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { GatewayCounters } from './counters.ts';
-import { short, unpaid } from './refusals.ts';
+import { MOVED, short, unpaid } from './refusals.ts';
 import { type Payment, refused, type Unpaid, type Verdict } from './verdict.ts';
 import type { Voucher } from './voucher.ts';
 
@@ -144,6 +144,8 @@ export class Charging {
         return refused('verification-failed', 'this credential has paid another price');
       case 'CHANNEL_UNKNOWN':
         return refused('session/channel-not-found', this.#notFound());
+      case 'MOVED':
+        return MOVED;
       case 'NODE_BUSY':
       case 'NODE_STOPPING':
         return { kind: 'busy' };

@@ -196,7 +196,7 @@ export class Gateway {
   async #answer(verdict: Unpaid, price: bigint, request: IncomingMessage, response: ServerResponse): Promise<void> {
     switch (verdict.kind) {
       case 'busy':
-        return this.#answers.busy(request, response);
+        return this.#answers.busy(request, response, verdict.detail);
       case 'denied':
         return this.#answers.plain(request, response, 403, verdict.detail);
       case 'done':

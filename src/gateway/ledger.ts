@@ -16,7 +16,7 @@ const MISSING_MAX = 4_096;
 /** How long a request waits for the ledger. What was submitted goes on, and the same request again joins it. */
 const LEDGER_MS_MAX = 60_000;
 /** The ledger, or the way to it, has no time now. */
-const BUSY_CODES = ['LEDGER_UNREACHABLE', 'NODE_BUSY', 'NODE_STOPPING', 'REGISTRY_FULL'];
+const BUSY_CODES = ['MOVED', 'LEDGER_UNREACHABLE', 'NODE_BUSY', 'NODE_STOPPING', 'REGISTRY_FULL'];
 const BUSY: Verdict = { kind: 'busy' };
 
 export class Ledger {

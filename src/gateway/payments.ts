@@ -14,7 +14,7 @@ import type { Challenges } from './challenges.ts';
 import { Charging } from './charging.ts';
 import type { GatewayCounters } from './counters.ts';
 import { Ledger } from './ledger.ts';
-import { short, statusRefusal, wrongSignature } from './refusals.ts';
+import { isElsewhere, MOVED, short, statusRefusal, wrongSignature } from './refusals.ts';
 import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { type Session, Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
@@ -104,6 +104,7 @@ export class Payments {
     const fault = isKnown ? undefined : this.#challenges.fault(credential.challenge, price);
     if (fault !== undefined) return refused('invalid-challenge', fault);
     if (payload.action === 'open') return this.#open(payload, credential, price);
+    if (isElsewhere(this.#parts.node, payload.handle)) return MOVED;
     const channel = await this.#ledger.channel(payload);
     if (channel === undefined) return refused('session/channel-not-found', this.#ledger.notFound());
     const refusal = this.#stateFault(channel) ?? this.#sourceFault(credential, channel);
@@ -151,6 +152,7 @@ export class Payments {
   ): Promise<Verdict> | Verdict {
     const session = this.#sessions.find(token);
     if (session === 'busy') return BUSY;
+    if (session === 'moved') return MOVED;
     if ('problem' in session) return refused(session.problem, session.detail);
     return this.#bySession(session, price, repeatKey, mayReserve);
   }
@@ -161,6 +163,7 @@ export class Payments {
     repeatKey: string | undefined,
     mayReserve: boolean,
   ): Promise<Verdict> | Verdict {
+    if (isElsewhere(this.#parts.node, channel.channelId)) return MOVED;
     const state = this.#stateFault(channel);
     if (state !== undefined) return state;
     const paying = { by: 'session', channel, id, drops: price, key: repeatKey, proof: token } as const;

@@ -8,6 +8,7 @@ import { defaultChannelId, upperHex } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import type { Challenges } from './challenges.ts';
+import { isElsewhere } from './refusals.ts';
 import type { ProblemType } from './scheme.ts';
 import type { SignatureCheck } from './signature-check.ts';
 
@@ -28,9 +29,9 @@ export interface Session {
   version: number | undefined;
 }
 
-export type SessionFault = { problem: ProblemType; detail: string } | 'busy';
+export type SessionFault = { problem: ProblemType; detail: string } | 'busy' | 'moved';
 
-type Node = Pick<NodeControl, 'channel' | 'channelVersion' | 'ruleSeconds'>;
+type Node = Pick<NodeControl, 'channel' | 'channelVersion' | 'expectHere' | 'ruleSeconds'>;
 
 export class Sessions {
   readonly #node: Node;
@@ -69,6 +70,7 @@ export class Sessions {
     if (end === undefined) return { problem: 'invalid-challenge', detail: 'the nonce was not issued by this server' };
     if (token.expires > BigInt(end) || token.expires <= BigInt(now))
       return { problem: 'invalid-challenge', detail: 'the token has expired, or outlives its nonce' };
+    if (isElsewhere(this.#node, defaultChannelId(token.ledgerChannelId))) return 'moved';
     const channel = this.#channel(token.ledgerChannelId);
     if (channel === undefined) return { problem: 'session/channel-not-found', detail: 'this channel is not open here' };
     const preimage = sessionPreimage(token, this.#challenges.merchant.realm);

@@ -7,7 +7,7 @@ import type { ProblemType } from './scheme.ts';
 
 /** What the gateway sees of its node. */
 export interface GatewayNode {
-  node: Pick<NodeControl, 'channel' | 'channelVersion' | 'ruleSeconds'>;
+  node: Pick<NodeControl, 'channel' | 'channelVersion' | 'expectHere' | 'ruleSeconds'>;
   meter: MeterControl;
   /** Left out: no payer opens or closes a channel over HTTP. */
   ledger?: Pick<LedgerControl, 'openFromLedger' | 'createChannel' | 'redeem'> | undefined;
@@ -58,7 +58,8 @@ export type Verdict =
   /** The channel was closed, or is to be: nothing is forwarded. */
   | { kind: 'done'; channel: Channel; cumulative: bigint; body: object }
   | { kind: 'denied'; detail: string }
-  | { kind: 'busy' };
+  /** Nothing was decided or charged: the same request may do better in a while. */
+  | { kind: 'busy'; detail?: string };
 
 export type Unpaid = Exclude<Verdict, { kind: 'paid' }>;
 

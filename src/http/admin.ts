@@ -5,7 +5,7 @@
  * and bytes are bounded, and it changes nothing without a token of the scope that the route asks for.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { type Access, covers, expectScope } from '../control/access.ts';
 import type { ClusterControl } from '../control/cluster-control.ts';
 import type { InspectControl } from '../control/inspect-control.ts';
@@ -14,7 +14,7 @@ import type { NodeControl } from '../control/node-control.ts';
 import type { ScopedTokens } from '../control/scoped-tokens.ts';
 import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
-import { hostPortText, isLoopback, parseHostPort } from '../host-port.ts';
+import { isLoopback, parseHostPort } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { Exposition } from '../metrics/exposition.ts';
 import type { Sampler } from '../metrics/sampler.ts';
@@ -28,10 +28,12 @@ import { AdminConnection, CONNECTION_LIMITS, type ConnectionLimits } from './con
 import { AdminConnections } from './connections.ts';
 import { Events } from './events.ts';
 import { Feed } from './feed.ts';
+import { Forwarder, type ForwardingLimits, type PeerSettings } from './forwarding.ts';
 import { healthRoutes } from './health.ts';
 import { Holds } from './holds.ts';
 import { inspectionRoutes } from './inspections.ts';
 import { type Ledger, ledgerRoutes } from './ledger.ts';
+import { listen, openPeerDoor } from './listen.ts';
 import { Listings } from './listing.ts';
 import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { metricsRoutes } from './metrics.ts';
@@ -48,8 +50,6 @@ const HEADER_BYTES_MAX = 8 << 10;
 /** Clients are told this; connection.ts keeps a silent connection a little longer. */
 const KEEP_ALIVE_MS = 5_000;
 const CLOSE_MS_MAX = 2_000;
-/** The most that systems allow. Beyond it a client's first packet is dropped, and sent again only a second later. */
-const BACKLOG = 4_096;
 const RETRY_AFTER_SECONDS = 1;
 const ADMIN_ACCESS: Access = { scope: 'admin', name: 'admin', channels: null };
 
@@ -69,6 +69,8 @@ export interface AdminOptions {
   meter: MeterControl;
   /** Where the node is one of a cluster. */
   cluster?: ClusterControl | undefined;
+  /** How requests about channels of other nodes are passed on to them, and theirs come in. */
+  peers?: PeerSettings | undefined;
   /** Where charges have spans: a caller's `traceparent` is that of the charge. */
   spans?: Spans | undefined;
   /** What traces and profiles come from. */
@@ -83,6 +85,8 @@ export interface AdminOptions {
   logger?: Logger;
   /** The time that clients are given; for tests. */
   limits?: Partial<ConnectionLimits>;
+  /** The time that other nodes are given; for tests. */
+  forwarding?: Partial<ForwardingLimits> | undefined;
   /** Between signs of life of an event stream; for tests. */
   heartbeatMs?: number | undefined;
 }
@@ -90,6 +94,8 @@ export interface AdminOptions {
 export interface AdminServer {
   host: string;
   port: number;
+  /** The port at which other nodes hand requests in over TLS. */
+  peerPort: number | undefined;
   /** What it answers, as protocol/openapi.json describes it. */
   routes: readonly Pick<Route, 'method' | 'path' | 'scope' | 'takesBody'>[];
   /** Stops listening, gives requests under way CLOSE_MS_MAX, then cuts them off. */
@@ -101,6 +107,7 @@ interface Admin extends AdminOptions {
   logger: Logger;
   connections: AdminConnections;
   router: Router;
+  forwarder: Forwarder;
 }
 
 /** Starts the server. Throws CONFIG_INVALID where it cannot listen on the address. */
@@ -131,16 +138,30 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     ...openapiRoutes(),
     ...pageRoutes(),
   ]);
-  const admin: Admin = { ...options, logger, connections, router };
+  const forwarder = new Forwarder({
+    control,
+    ownToken: options.token,
+    holds,
+    counters,
+    settings: options.peers,
+    limits: options.forwarding,
+  });
+  const admin: Admin = { ...options, logger, connections, router, forwarder };
   const parser = httpParser(connections);
   const server = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => connections.accept(socket));
-  await listen(server, host, port, logger);
+  await listen(server, { host, port }, 'http', logger);
+  const door = await openPeerDoor(options.peers, (socket) => connections.accept(socket), logger).catch((error) => {
+    server.close();
+    throw error;
+  });
   return {
     host,
     port: (server.address() as AddressInfo).port,
+    peerPort: door && (door.address() as AddressInfo).port,
     routes: router.routes,
     close: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
+      const servers = [server, ...(door === undefined ? [] : [door])];
+      const closed = Promise.all(servers.map((each) => new Promise((resolve) => each.close(resolve))));
       holds.close();
       await connections.close(CLOSE_MS_MAX);
       await closed;
@@ -207,20 +228,6 @@ function connectionOf(request: IncomingMessage): AdminConnection {
   return request.socket as unknown as AdminConnection;
 }
 
-function listen(server: NetServer, host: string, port: number, logger: Logger): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', ({ code }: NodeJS.ErrnoException) => {
-      const message = `http ${hostPortText({ host, port })}: expected an address to listen on, got ${code}`;
-      reject(new ClaimwireError('CONFIG_INVALID', message));
-    });
-    server.listen({ port, host, backlog: BACKLOG }, () => {
-      server.removeAllListeners('error');
-      server.on('error', (error) => logger.error(`http: ${error.message}`));
-      resolve();
-    });
-  });
-}
-
 async function answer(admin: Admin, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.on('error', () => {});
   try {
@@ -237,7 +244,12 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
     checkBody(request, response, route);
     const isStillAllowed = () =>
       route.scope === undefined || covers(accessOf(request.headers.authorization, admin), route.scope);
-    await route.answer({ request, response, url, id, access, connection, isStillAllowed });
+    const call = { request, response, url, id, access, connection, isStillAllowed };
+    try {
+      await route.answer(call);
+    } catch (error) {
+      if (!(await admin.forwarder.forward(call, route, error))) throw error;
+    }
   } catch (error) {
     if (!(error instanceof ClaimwireError) && !response.destroyed)
       admin.logger.error(`http ${request.method} ${request.url}: ${error instanceof Error ? error.stack : error}`);
@@ -249,12 +261,13 @@ async function answer(admin: Admin, request: IncomingMessage, response: ServerRe
 /** Headers that tell a client what to do about an error. */
 function hint({ code }: ClaimwireError, response: ServerResponse): void {
   if (code === 'UNAUTHORIZED') response.setHeader('www-authenticate', 'Bearer');
-  if (code === 'NODE_BUSY') response.setHeader('retry-after', RETRY_AFTER_SECONDS);
+  if (code === 'NODE_BUSY' || code === 'NODE_UNREACHABLE') response.setHeader('retry-after', RETRY_AFTER_SECONDS);
 }
 
 /** What a request's token allows, or undefined for one without a known token. */
-function accessOf(header: string | undefined, { token, tokens }: Admin): Access | undefined {
+function accessOf(header: string | undefined, { token, tokens, peers }: Admin): Access | undefined {
   if (isAuthorized(header, token)) return ADMIN_ACCESS;
+  if (peers?.token !== undefined && isAuthorized(header, peers.token)) return ADMIN_ACCESS;
   return tokens?.find(header);
 }
 

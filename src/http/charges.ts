@@ -56,7 +56,7 @@ export class Charges {
 
   routes(): Route[] {
     const post = (path: string, answer: Route['answer']): Route => {
-      return { method: 'POST', path, scope: 'charge', takesBody: true, answer };
+      return { method: 'POST', path, scope: 'charge', takesBody: true, mayWait: true, answer };
     };
     return [
       post('/charge', (call) => this.#under(call, () => this.#one(call))),

@@ -4,6 +4,7 @@
  * It needs no token, as none is needed over UDP: a claim proves itself by its signature, and the claim path judges it. The
  * content types are those that a web page cannot send to another site without asking.
  */
+import { decodeClaim } from '../../protocol/claim.ts';
 import { CLAIM_BYTES, FRAME_CLAIM } from '../../protocol/layout.ts';
 import { got, objectWith } from '../channel/parse.ts';
 import type { MeterControl, SubmitResult } from '../control/meter-control.ts';
@@ -28,7 +29,11 @@ export function claimRoutes(control: NodeControl, meter: MeterControl): Route[] 
   const answer = async (call: Call) => {
     expectReady(control);
     const claim = await readClaim(call);
-    sendJson(call.response, 200, submitJson(await meter.submit(claim)));
+    const result = await meter.submit(claim);
+    // Not decided here: the holder is asked, or the client is told who it is.
+    if (result.status === 'MOVED')
+      control.expectHere?.(decodeClaim(new DataView(claim.buffer, claim.byteOffset), 0).channelId);
+    sendJson(call.response, 200, submitJson(result));
   };
   return [{ method: 'POST', path: '/claims', scope: undefined, takesBody: true, answer }];
 }

@@ -38,6 +38,9 @@ export class AdminConnections {
     feedCut: 0,
     /** Event streams that were too far behind and were told of all channels again. */
     sweeps: 0,
+    /** Requests passed on to the node that holds their channel, and those of them that it did not answer. */
+    forwarded: 0,
+    forwardFailed: 0,
   };
   readonly #options: ConnectionsOptions;
   /** In the order in which they were accepted. */

@@ -8,6 +8,10 @@ import { ClaimwireError, type ErrorCode } from '../errors.ts';
 /** Limit of a JSON body: some 4,000 openings. More can be sent as NDJSON, which is streamed. */
 export const JSON_BYTES_MAX = 1 << 20;
 const JSON_BODY_MS_MAX = 10_000;
+/** A body that may have to be passed on to another node is kept until its request is answered; longer ones are not. */
+const KEPT_BODY_BYTES_MAX = 64 << 10;
+
+const keptBodies = new WeakMap<IncomingMessage, Buffer>();
 
 const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   USAGE: 400,
@@ -29,6 +33,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   NODE_STOPPING: 503,
   NODE_FAILED: 503,
   NODE_BUSY: 503,
+  NODE_UNREACHABLE: 503,
   LEDGER_UNREACHABLE: 503,
   LEDGER_REFUSED: 409,
 };
@@ -127,5 +132,12 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   } finally {
     clearTimeout(timer);
   }
-  return Buffer.concat(parts);
+  const body = Buffer.concat(parts);
+  if (length <= KEPT_BODY_BYTES_MAX) keptBodies.set(request, body);
+  return body;
+}
+
+/** The body that was read of a request, where it is short enough to be passed on. */
+export function keptBodyOf(request: IncomingMessage): Buffer | undefined {
+  return keptBodies.get(request);
 }

@@ -45,7 +45,7 @@ export function redemptionRoutes(
   const post = (call: Call) => redeem(control, expectLedger(ledger), holds.begin(call), call, signOfLifeMs);
   const get = (call: Call) => list(expectLedger(ledger), call);
   return [
-    { method: 'POST', path, scope: 'admin', takesBody: true, answer: post },
+    { method: 'POST', path, scope: 'admin', takesBody: true, mayWait: true, answer: post },
     { method: 'GET', path, scope: 'admin', takesBody: false, answer: get },
   ];
 }

@@ -33,6 +33,8 @@ export interface Route {
   readonly scope: Scope | undefined;
   /** A body sent to any other route is refused: nobody would read it, and it may have no end. */
   readonly takesBody: boolean;
+  /** Its answer may come a minute later, since it waits for an amount or a ledger. */
+  readonly mayWait?: boolean;
   answer(call: Call): Promise<void> | void;
 }
 

@@ -25,7 +25,7 @@ export function parseWait(value: unknown, field: string): number {
 
 export function waitRoutes(control: NodeControl, meter: MeterControl, holds: Holds): Route[] {
   const answer = (call: Call) => waitForAmount(control, meter, holds, call);
-  return [{ method: 'GET', path: '/channels/{id}/wait', scope: 'read', takesBody: false, answer }];
+  return [{ method: 'GET', path: '/channels/{id}/wait', scope: 'read', takesBody: false, mayWait: true, answer }];
 }
 
 async function waitForAmount(control: NodeControl, meter: MeterControl, holds: Holds, call: Call): Promise<void> {

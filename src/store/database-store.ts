@@ -15,7 +15,7 @@ import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { System } from '../system/system.ts';
-import type { ClaimDatabase, ClusterState, Shard } from './claim-database.ts';
+import { type ClaimDatabase, type ClusterState, SHARDS, type Shard } from './claim-database.ts';
 import { SEGMENT_GROUPS } from './database-log.ts';
 import { DatabaseRows } from './database-rows.ts';
 import { DatabaseSides } from './database-sides.ts';
@@ -45,7 +45,7 @@ export interface DatabaseStoreOptions {
 
 export class DatabaseStore implements OpenedStore {
   readonly kind = 'postgres';
-  /** Number of channels at the start. */
+  /** Number of channels in the database: the table must have room for those of any shard. */
   readonly count: number;
   /** For what the node itself writes; its calls come one at a time. */
   readonly database: ClaimDatabase;
@@ -103,11 +103,12 @@ export class DatabaseStore implements OpenedStore {
       const watchDatabase = await open(address, calls);
       handles.push(watchDatabase);
       if (isAlone) expectAlone(await database.state(), folder.name);
+      // Before the others wait for a beat, since it may take seconds. A survivor may come to hold all that there is.
+      const count = await database.countChannels(Array.from({ length: SHARDS }, (_, shard) => shard));
       const fence = HeldFence.of(await database.enter(folder.name));
       const state = await database.state();
       if (isAlone) expectAlone(state, folder.name);
       const shards = state.shards.filter(({ node }) => node === folder.name);
-      const count = await database.countChannels(shards.map(({ shard }) => shard));
       const sides = await DatabaseSides.load(database, fence);
       const parts = { count, database, watchDatabase, fence, sides, calls };
       return new DatabaseStore(options, parts, folder, { ...state, shards });

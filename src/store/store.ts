@@ -54,7 +54,7 @@ export interface OpenedStore {
   /** Undefined where no other node can have it. */
   readonly shared?: SharedStore;
   readonly kind: StoreKind;
-  /** Number of channels at the start. */
+  /** Number of channels that the table should have room for, as of the start. */
   readonly count: number;
   /** The rows of the channels. */
   readonly rows: RowStore;

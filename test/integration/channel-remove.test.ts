@@ -16,6 +16,7 @@ import {
   type ReadyLine,
   temporaryFolders,
 } from '../support/node-process.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 
 const folder = temporaryFolders();
@@ -35,7 +36,8 @@ const openingJson = (id: bigint, throwAway: boolean) => ({
 });
 
 async function startOn(data: string, options: NodeOptions = {}): Promise<{ node: ClaimwireNode; peer: WirePeer }> {
-  const node = await ClaimwireNode.start({ data, udp: { host: '127.0.0.1', port: 0 }, channelsMax: 512, ...options });
+  const udp = { host: '127.0.0.1', port: 0 };
+  const node = await ClaimwireNode.start({ data, udp, ...storeUnderTest.options(data), channelsMax: 512, ...options });
   return { node, peer: await WirePeer.to(node.udp) };
 }
 

@@ -11,8 +11,10 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { claimAmountHigh, claimAmountLow, claimChannelLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
+import { RECORD_BYTES } from '../../src/journal/record.ts';
 import { recoverJournal } from '../../src/journal/walk.ts';
 import { getJson, NodeProcess, openChannels } from '../support/node-process.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { ThrowawayChannel, withBadSignature } from '../support/throwaway-claims.ts';
 import { WirePeer } from '../support/wire.ts';
 
@@ -35,7 +37,14 @@ const LOCAL = { host: '127.0.0.1', port: 0 };
 async function start(data: string, options: NodeOptions = {}): Promise<ClaimwireNode> {
   const settings = { channelsMax: 4_096, segmentBytes: 1 << 20, checkpointSeconds: 86_400 };
   const lanes = options.layout === 'pipeline' ? {} : { lanes: 3 };
-  const node = await ClaimwireNode.start({ data, udp: LOCAL, ...lanes, ...settings, ...options });
+  const node = await ClaimwireNode.start({
+    data,
+    udp: LOCAL,
+    ...storeUnderTest.options(data),
+    ...lanes,
+    ...settings,
+    ...options,
+  });
   running.add(node);
   return node;
 }
@@ -61,20 +70,22 @@ const concat = (claims: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(c
 const laneFolder = (data: string, lane: number) => join(data, 'journal', String(lane));
 
 /** What lane `lane` has written: groups, and the highest amount of each channel. */
-function journaled(data: string, lane: number): { groups: number; best: Map<bigint, bigint> } {
+async function written(data: string, lane: number): Promise<{ groups: number; best: Map<bigint, bigint> }> {
   const best = new Map<bigint, bigint>();
-  const { groups } = recoverJournal(
-    laneFolder(data, lane),
-    (bytes, offset) => {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const channelId = BigInt(claimChannelLow(view, offset));
-      const amount = (BigInt(claimAmountHigh(view, offset)) << 32n) | BigInt(claimAmountLow(view, offset));
-      if (amount > (best.get(channelId) ?? 0n)) best.set(channelId, amount);
-    },
-    { sync: false },
-  );
-  return { groups, best };
+  const take = (bytes: Uint8Array, offset: number) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const channelId = BigInt(claimChannelLow(view, offset));
+    const amount = (BigInt(claimAmountHigh(view, offset)) << 32n) | BigInt(claimAmountLow(view, offset));
+    if (amount > (best.get(channelId) ?? 0n)) best.set(channelId, amount);
+  };
+  if (storeUnderTest.isEmbedded)
+    return { groups: recoverJournal(laneFolder(data, lane), take, { sync: false }).groups, best };
+  const groups = await storeUnderTest.databases.groupsOf(data, lane);
+  for (const records of groups)
+    for (let offset = 0; offset < records.length; offset += RECORD_BYTES) take(records, offset);
+  return { groups: groups.length, best };
 }
+const writtenByLane = (data: string) => Promise.all([0, 1, 2].map((lane) => written(data, lane)));
 
 /** Highest amount each channel was told is durable. */
 function acknowledged(heard: Iterable<WirePeer>): Map<bigint, bigint> {
@@ -116,7 +127,7 @@ test('peers spread over the lanes, each lane has a journal, and every answer com
   );
   for (const socket of sockets) socket.close();
   expect(new Set(origins)).toEqual(new Set([node.udp]));
-  const lanes = [0, 1, 2].map((lane) => journaled(data, lane));
+  const lanes = await writtenByLane(data);
   for (const { groups } of lanes) expect(groups).toBeGreaterThan(0);
   // A peer stays with one lane, so its channel is in one journal.
   expect(lanes.reduce((sum, { best }) => sum + best.size, 0)).toBe(64);
@@ -156,13 +167,13 @@ test('a channel paid through many sockets at once never falls and ends at the ma
   look();
   expect(node.channel(1n)).toMatchObject({ committed: end, signature: last.slice(21, 85) });
   // More than one lane had a part in it.
-  expect([0, 1, 2].filter((lane) => journaled(data, lane).groups > 0).length).toBeGreaterThan(1);
+  expect((await writtenByLane(data)).filter(({ groups }) => groups > 0).length).toBeGreaterThan(1);
   await node.stop();
   const again = await start(data);
   expect(again.channel(1n)).toMatchObject({ committed: end, signature: last.slice(21, 85) });
 });
 
-test('kill -9 and other layouts: 3 lanes, 1, a pipeline, 2: every journal is replayed, then emptied', async () => {
+test('kill -9 and other layouts: 3 lanes, 1, a pipeline, 2: every lane’s log is replayed, then emptied', async () => {
   const data = freshFolder();
   const payers = payersOf(48);
   const told = new Map<bigint, bigint>();
@@ -210,12 +221,12 @@ test('kill -9 and other layouts: 3 lanes, 1, a pipeline, 2: every journal is rep
     }
     for (const [channelId, best] of acknowledged(paying)) told.set(channelId, best);
     const used = flags[0] === '--layout' ? 1 : Number(flags[1]);
-    for (let lane = 0; lane < 3; lane++)
-      expect(journaled(data, lane).groups > 0, `lane ${lane} with ${flags}`).toBe(lane < used);
+    for (const [lane, { groups }] of (await writtenByLane(data)).entries())
+      expect(groups > 0, `lane ${lane} with ${flags}`).toBe(lane < used);
   }
 }, 60_000);
 
-describe('a damaged journal in one lane', () => {
+describe.runIf(storeUnderTest.isEmbedded)('a damaged journal in one lane', () => {
   /** A folder that a node with 3 lanes was killed over, two groups or more in each; channels of each lane. */
   async function killed(): Promise<{ data: string; byLane: Map<bigint, bigint>[]; segment: string }> {
     const data = freshFolder();
@@ -236,7 +247,7 @@ describe('a damaged journal in one lane', () => {
     for (const amount of [10n, 20n, 30n]) await payAll(paying, payers, amount);
     node.kill('SIGKILL');
     await node.exit;
-    const byLane = [0, 1, 2].map((lane) => journaled(data, lane).best);
+    const byLane = (await writtenByLane(data)).map(({ best }) => best);
     return { data, byLane, segment: join(laneFolder(data, 1), '000000000001.seg') };
   }
   const everything = (data: string) =>
@@ -279,7 +290,9 @@ describe('a second node on the same UDP address', () => {
     const payers = payersOf(30);
     await node.openChannels(openingsOf(payers));
     const udp = { host: '127.0.0.1', port: Number(node.udp.split(':')[1]) };
-    await expect(ClaimwireNode.start({ data: freshFolder(), channelsMax: 64, ...options, udp })).rejects.toMatchObject({
+    const second = freshFolder();
+    const settings = { data: second, ...storeUnderTest.options(second), channelsMax: 64, ...options, udp };
+    await expect(ClaimwireNode.start(settings)).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringMatching(/^--udp .*EADDRINUSE/),
     });
@@ -354,11 +367,14 @@ describe('the fence', () => {
   });
 });
 
+/** A database is always waited for. */
+const QUICKLY = storeUnderTest.isEmbedded ? { durability: 'os' } : {};
+
 describe.each([
   ['lanes', { lanes: 2 }],
   ['pipeline', { layout: 'pipeline', verifiers: 2 }],
   // A ring that wraps all the time: slots change hands while a batch is being judged.
-  ['pipeline, a small ring', { layout: 'pipeline', verifiers: 3, ringSlots: 32, durability: 'os' }],
+  ['pipeline, a small ring', { layout: 'pipeline', verifiers: 3, ringSlots: 32, ...QUICKLY }],
 ] as const)('%s under load', (_, layout) => {
   test.each(['every', 'newest'] as const)(
     'every claim is accounted for, verified %s, up to the stop',
@@ -442,44 +458,48 @@ test('a stop under load acknowledges what it took in, and every lane lets go of 
     expect(again.channel(channelId)!.committed).toBeGreaterThanOrEqual(amount);
 });
 
-test('when one lane’s journal fails the whole node ends, and what any lane acknowledged is there again', async () => {
-  const data = freshFolder();
-  const node = await start(data, { lanes: 2 });
-  // A file that is no segment stands where lane 1's next one belongs.
-  const obstacle = join(laneFolder(data, 1), '000000000002.seg');
-  writeFileSync(obstacle, 'not a segment');
-  const failed = node.failed.catch((error: { code: string; message: string }) => error);
-  let failure: Awaited<typeof failed> | undefined;
-  void failed.then((error) => {
-    failure = error;
-  });
-  const payers = payersOf(60);
-  await node.openChannels(openingsOf(payers));
-  const paying = await peersTo(node.udp, 16);
-  const told = new Map<bigint, bigint>();
-  const heard = (peer: WirePeer) => {
-    for (const [channelId, amount] of acknowledged([peer]))
-      if (amount > (told.get(channelId) ?? 0n)) told.set(channelId, amount);
-    peer.acks.length = 0;
-  };
-  // A segment has room for 180 rounds of 60 records, or less; each waits for its answers, or they would share groups.
-  for (let amount = 1n; failure === undefined && amount <= 3_000n; amount++) {
-    const peer = paying[Number(amount) % paying.length]!;
-    const claims = payers.map((payer) => payer.claim(amount));
-    for (let at = 0; at < claims.length; at += 15) await peer.send(concat(claims.slice(at, at + 15)));
-    await Promise.race([failed, peer.ack((ack) => ack.channelId === 60n && ack.amount === amount, claims.at(-1))]);
-    heard(peer);
-  }
-  expect(await failed).toMatchObject({ code: 'NODE_FAILED' });
-  expect(failure!.message).toContain(obstacle);
-  expect(failure!.message).toMatch(/^lane thread/);
-  expect(node.ready).toBe(false);
-  await expect(node.closeChannel(1n)).rejects.toMatchObject({ code: 'NODE_STOPPING' });
-  await node.stop();
-  running.delete(node);
-  for (const peer of paying) heard(peer);
-  expect(told.size).toBe(payers.length);
-  rmSync(obstacle);
-  const again = await start(data, { lanes: 2 });
-  for (const [channelId, amount] of told) expect(again.channel(channelId)!.committed).toBeGreaterThanOrEqual(amount);
-}, 60_000);
+test.runIf(storeUnderTest.isEmbedded)(
+  'when one lane’s journal fails the whole node ends, and what any lane acknowledged is there again',
+  async () => {
+    const data = freshFolder();
+    const node = await start(data, { lanes: 2 });
+    // A file that is no segment stands where lane 1's next one belongs.
+    const obstacle = join(laneFolder(data, 1), '000000000002.seg');
+    writeFileSync(obstacle, 'not a segment');
+    const failed = node.failed.catch((error: { code: string; message: string }) => error);
+    let failure: Awaited<typeof failed> | undefined;
+    void failed.then((error) => {
+      failure = error;
+    });
+    const payers = payersOf(60);
+    await node.openChannels(openingsOf(payers));
+    const paying = await peersTo(node.udp, 16);
+    const told = new Map<bigint, bigint>();
+    const heard = (peer: WirePeer) => {
+      for (const [channelId, amount] of acknowledged([peer]))
+        if (amount > (told.get(channelId) ?? 0n)) told.set(channelId, amount);
+      peer.acks.length = 0;
+    };
+    // A segment has room for 180 rounds of 60 records, or less; each waits for its answers, or they would share groups.
+    for (let amount = 1n; failure === undefined && amount <= 3_000n; amount++) {
+      const peer = paying[Number(amount) % paying.length]!;
+      const claims = payers.map((payer) => payer.claim(amount));
+      for (let at = 0; at < claims.length; at += 15) await peer.send(concat(claims.slice(at, at + 15)));
+      await Promise.race([failed, peer.ack((ack) => ack.channelId === 60n && ack.amount === amount, claims.at(-1))]);
+      heard(peer);
+    }
+    expect(await failed).toMatchObject({ code: 'NODE_FAILED' });
+    expect(failure!.message).toContain(obstacle);
+    expect(failure!.message).toMatch(/^lane thread/);
+    expect(node.ready).toBe(false);
+    await expect(node.closeChannel(1n)).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+    await node.stop();
+    running.delete(node);
+    for (const peer of paying) heard(peer);
+    expect(told.size).toBe(payers.length);
+    rmSync(obstacle);
+    const again = await start(data, { lanes: 2 });
+    for (const [channelId, amount] of told) expect(again.channel(channelId)!.committed).toBeGreaterThanOrEqual(amount);
+  },
+  60_000,
+);

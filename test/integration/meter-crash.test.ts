@@ -2,7 +2,7 @@
  * kill -9 in the middle of charges: at most what was committed is spent, no charge that was answered is lost, and no key is
  * charged twice. The claims pay for each charge once and not a drop more, so a drop sold twice would be missing at the end.
  *
- * METER_KILLS and METER_CHARGES run it at length (`make meter-crash`). The service is test/support/meter-child.mjs.
+ * METER_KILLS and METER_CHARGES choose its length (`make meter-crash`), and so does `make test-long`. The service is test/support/meter-child.mjs.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,11 +10,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { brieflyOrAtLength } from '../support/length.ts';
 import { random } from '../support/random.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { ThrowawayChannel } from '../support/throwaway-claims.ts';
 
-const KILLS = Number(process.env.METER_KILLS ?? 2);
-const CHARGES = Number(process.env.METER_CHARGES ?? 600);
+const KILLS = Number(process.env.METER_KILLS ?? brieflyOrAtLength(2, 20));
+const CHARGES = Number(process.env.METER_CHARGES ?? brieflyOrAtLength(600, 10_000));
 const SEED = Number(process.env.METER_SEED ?? 1);
 const CHANNELS = 4;
 /** Claims a channel, in rising steps, so that charges wait for some of them. */
@@ -81,7 +83,13 @@ async function run(killAfter: number): Promise<boolean> {
         faults.push(`channel ${index}: ${spent} at the end`);
     }
   });
-  child.send({ data, openings, claims, charges: charges.filter(([number]) => !served.has(number)) });
+  child.send({
+    data,
+    ...storeUnderTest.options(data),
+    openings,
+    claims,
+    charges: charges.filter(([number]) => !served.has(number)),
+  });
   const [code] = await once(child, 'exit');
   expect(faults).toEqual([]);
   if (!isKilled) expect(code).toBe(0);

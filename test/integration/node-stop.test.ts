@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeStartOptions } from '../../dist/src/index.js';
 import { STATUS } from '../../protocol/layout.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-stop-'));
@@ -24,7 +25,9 @@ const MANY = 5_000;
 
 async function start(data: string, options: NodeStartOptions): Promise<{ node: ClaimwireNode; peer: WirePeer }> {
   const udp = { host: '127.0.0.1', port: 0 };
-  const node = await ClaimwireNode.start({ data, udp, channelsMax: 1 << 18, segmentBytes: 1 << 20, ...options });
+  const store = storeUnderTest.options(data);
+  const limits = { channelsMax: 1 << 18, segmentBytes: 1 << 20 };
+  const node = await ClaimwireNode.start({ data, udp, ...store, ...limits, ...options });
   return { node, peer: await WirePeer.to(node.udp) };
 }
 
@@ -151,39 +154,43 @@ describe.each(LAYOUTS)('$name', ({ name, ...layout }) => {
     await again.node.stop();
   });
 
-  test('when the journal fails the node says so, ends in bounded time, and keeps what it acknowledged', async () => {
-    const data = join(ROOT, `failure-${name}`);
-    const { node, peer } = await start(data, {
-      ...layout,
-      ...(layout.layout === 'pipeline' ? { verifiers: 2 } : { lanes: 1 }),
-    });
-    const failed = node.failed.catch((error: { code: string; message: string }) => error);
-    await node.openChannels(openings);
-    // A file that is no segment stands where the next one belongs.
-    writeFileSync(join(data, 'journal', '0', '000000000002.seg'), 'not a segment');
-    let amount = 0n;
-    let error: Awaited<typeof failed> | undefined;
-    void failed.then((value) => {
-      error = value;
-    });
-    // Each claim alone makes a group of a sector: 1 MiB of them.
-    for (; error === undefined && amount < 5_000n; amount++) {
-      const claim = signedClaim(1n, amount + 1n);
-      await peer.send(claim);
-      await Promise.race([peer.ack((ack) => ack.amount === amount + 1n), failed]);
-      peer.acks.splice(0, peer.acks.length - 1);
-    }
-    expect(error).toMatchObject({ code: 'NODE_FAILED' });
-    expect(error!.message).toContain('000000000002.seg');
-    expect(node.ready).toBe(false);
-    await expect(node.closeChannel(1n)).rejects.toMatchObject({ code: 'NODE_STOPPING' });
-    await node.stop();
-    const [best] = [...acknowledged(peer).values()];
-    peer.close();
-    rmSync(join(data, 'journal', '0', '000000000002.seg'));
-    const again = await start(data, layout);
-    expect(again.node.channel(1n)!.committed).toBe(best);
-    again.peer.close();
-    await again.node.stop();
-  }, 60_000);
+  test.runIf(storeUnderTest.isEmbedded)(
+    'when the journal fails the node says so, ends in bounded time, and keeps what it acknowledged',
+    async () => {
+      const data = join(ROOT, `failure-${name}`);
+      const { node, peer } = await start(data, {
+        ...layout,
+        ...(layout.layout === 'pipeline' ? { verifiers: 2 } : { lanes: 1 }),
+      });
+      const failed = node.failed.catch((error: { code: string; message: string }) => error);
+      await node.openChannels(openings);
+      // A file that is no segment stands where the next one belongs.
+      writeFileSync(join(data, 'journal', '0', '000000000002.seg'), 'not a segment');
+      let amount = 0n;
+      let error: Awaited<typeof failed> | undefined;
+      void failed.then((value) => {
+        error = value;
+      });
+      // Each claim alone makes a group of a sector: 1 MiB of them.
+      for (; error === undefined && amount < 5_000n; amount++) {
+        const claim = signedClaim(1n, amount + 1n);
+        await peer.send(claim);
+        await Promise.race([peer.ack((ack) => ack.amount === amount + 1n), failed]);
+        peer.acks.splice(0, peer.acks.length - 1);
+      }
+      expect(error).toMatchObject({ code: 'NODE_FAILED' });
+      expect(error!.message).toContain('000000000002.seg');
+      expect(node.ready).toBe(false);
+      await expect(node.closeChannel(1n)).rejects.toMatchObject({ code: 'NODE_STOPPING' });
+      await node.stop();
+      const [best] = [...acknowledged(peer).values()];
+      peer.close();
+      rmSync(join(data, 'journal', '0', '000000000002.seg'));
+      const again = await start(data, layout);
+      expect(again.node.channel(1n)!.committed).toBe(best);
+      again.peer.close();
+      await again.node.stop();
+    },
+    60_000,
+  );
 });

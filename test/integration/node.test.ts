@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { statusName } from '../../protocol/layout.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { openingOf, signedClaim, WirePeer } from '../support/wire.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-node-'));
@@ -32,6 +33,7 @@ async function start(data: string, options: NodeOptions = {}): Promise<{ node: C
   const node = await ClaimwireNode.start({
     data,
     udp,
+    ...storeUnderTest.options(data),
     verifiers: 2,
     channelsMax: 256,
     segmentBytes: 1 << 20,
@@ -223,7 +225,7 @@ describe('a data folder has one node', () => {
     const { node, peer } = await start(data);
     await node.openChannels([openingOf(1n)]);
     const script = `import { ClaimwireNode } from ${JSON.stringify(DIST)};
-      try { await ClaimwireNode.start({ data: ${JSON.stringify(data)}, udp: { host: '127.0.0.1', port: 0 } }); console.log('started'); }
+      try { await ClaimwireNode.start(${JSON.stringify({ data, udp: { host: '127.0.0.1', port: 0 }, ...storeUnderTest.options(data) })}); console.log('started'); }
       catch (error) { console.log(error.code); } process.exit();`;
     const other = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
       encoding: 'utf8',
@@ -231,7 +233,9 @@ describe('a data folder has one node', () => {
     });
     expect(other.stdout.trim()).toBe('DATA_LOCKED');
     const udp = { host: '127.0.0.1', port: 0 };
-    await expect(ClaimwireNode.start({ data: `${data}/.`, udp })).rejects.toMatchObject({ code: 'DATA_LOCKED' });
+    await expect(
+      ClaimwireNode.start({ data: `${data}/.`, udp, ...storeUnderTest.options(data) }),
+    ).rejects.toMatchObject({ code: 'DATA_LOCKED' });
     expect(await answer(peer, signedClaim(1n, 5n))).toEqual(['COMMITTED', 5n]);
     await node.stop();
     const again = await start(data);
@@ -243,8 +247,10 @@ describe('a data folder has one node', () => {
     const { node } = await start(freshFolder());
     const port = Number(node.udp.split(':')[1]);
     const taken = { host: '127.0.0.1', port };
-    await expect(ClaimwireNode.start({ data, udp: taken })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    const small = { data, udp: { host: '127.0.0.1', port: 0 }, segmentBytes: 4_096 };
+    await expect(ClaimwireNode.start({ data, udp: taken, ...storeUnderTest.options(data) })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+    const small = { data, udp: { host: '127.0.0.1', port: 0 }, ...storeUnderTest.options(data), segmentBytes: 4_096 };
     await expect(ClaimwireNode.start(small)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     expect((await start(data)).node.ready).toBe(true);
   });

@@ -17,6 +17,7 @@ import { type Claim, decodeClaim } from '../../protocol/claim.ts';
 import { ACK_BYTES, CLAIM_BYTES, STATUS } from '../../protocol/layout.ts';
 import { generateKey, Payer } from '../../src/client/index.ts';
 import { isQuestion } from '../support/payer-fakes.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-crash-'));
 const CLIENT = resolve(import.meta.dirname, '../../dist/src/client/index.js');
@@ -25,7 +26,9 @@ let node: ClaimwireNode;
 
 beforeAll(async () => {
   const udp = { host: '127.0.0.1', port: 0 };
-  node = await ClaimwireNode.start({ data: join(ROOT, 'data'), udp, channelsMax: 1 << 12, segmentBytes: 1 << 20 });
+  const data = join(ROOT, 'data');
+  const settings = { ...storeUnderTest.options(data), channelsMax: 1 << 12, segmentBytes: 1 << 20 };
+  node = await ClaimwireNode.start({ data, udp, ...settings });
 }, 60_000);
 afterAll(async () => {
   await node?.stop();

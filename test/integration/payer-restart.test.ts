@@ -16,6 +16,7 @@ import {
   type PaymentChannel,
   type StateOptions,
 } from '../../src/client/index.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { TEST_TLS } from '../support/tcp.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-restart-'));
@@ -27,7 +28,8 @@ let secure: ClaimwireNode;
 async function start(name: string, tls?: typeof TEST_TLS, more: NodeOptions = {}): Promise<ClaimwireNode> {
   const udp = { host: '127.0.0.1', port: 0 };
   const limits = { channelsMax: 1 << 12, segmentBytes: 1 << 20 };
-  return await ClaimwireNode.start({ data: join(ROOT, name), udp, tls, ...limits, ...more });
+  const data = join(ROOT, name);
+  return await ClaimwireNode.start({ data, udp, tls, ...storeUnderTest.options(data), ...limits, ...more });
 }
 
 const stateFile = (): string => join(ROOT, `${randomBytes(4).toString('hex')}.state`);

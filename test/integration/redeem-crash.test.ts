@@ -18,6 +18,7 @@ import type { RedemptionRecord } from '../../src/control/ledger-control.ts';
 import { PAYEE } from '../support/chain-rig.ts';
 import { brieflyOrAtLength } from '../support/length.ts';
 import { RedeemRig } from '../support/redeem-rig.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 
 const DROPS = 5_000_000n;
 const FEE = 10n;
@@ -72,7 +73,7 @@ class Child {
         resolve(what);
       };
     });
-    this.#send({ redeem: row, close, folder: join(folder, 'side'), address: PAYEE.address, ...this.#time() });
+    this.#send({ redeem: row, close, ...this.#place(), address: PAYEE.address, ...this.#time() });
     return end;
   }
 
@@ -85,6 +86,11 @@ class Child {
   /** One that was killed hears nothing. */
   #send(message: object): void {
     if (this.#process.connected) this.#process.send(message, () => {});
+  }
+
+  #place() {
+    const side = join(folder, 'side');
+    return { folder: side, ...storeUnderTest.options(side) };
   }
 
   #time() {

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { NodeProcess, openChannels, removeFolder, temporaryFolders } from '../support/node-process.ts';
+import { storeUnderTest } from '../support/store-under-test.ts';
 import { openingJson, signedClaim, WirePeer } from '../support/wire.ts';
 
 // Nodes start slowly on a busy machine.
@@ -137,7 +138,7 @@ test('a library’s start that fails leaves its process no thread: it ends by it
   const index = resolve(import.meta.dirname, '../../dist/src/index.js');
   const script = `import { ClaimwireNode } from ${JSON.stringify(index)};
     const udp = { host: '127.0.0.1', port: 0 };
-    try { await ClaimwireNode.start({ data: ${JSON.stringify(data)}, udp, layout: 'lanes', lanes: 2 }); }
+    try { await ClaimwireNode.start({ ...${JSON.stringify({ data, ...storeUnderTest.options(data) })}, udp, layout: 'lanes', lanes: 2 }); }
     catch (error) { console.log(error.message); }`;
   const program = join(data, 'program.mjs');
   writeFileSync(program, script);

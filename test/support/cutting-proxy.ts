@@ -1,4 +1,4 @@
-/** Stands between a client and a server on loopback, and cuts their connection where a test says. */
+/** Stands between a client and a server on loopback, and cuts their connection, or lets nothing pass, where a test says. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from 'node:net';
 
@@ -8,6 +8,9 @@ export class CuttingProxy {
   readonly #target: () => number;
   /** Bytes that still pass, in both directions together, before the next cut. */
   #left = Number.POSITIVE_INFINITY;
+  /** What nobody reads, since nothing passes; and what is done when it does again. */
+  #isHeld = false;
+  #later: (() => void)[] = [];
   /** How many times it has cut. */
   cuts = 0;
 
@@ -34,13 +37,40 @@ export class CuttingProxy {
     this.#left = bytes;
   }
 
+  /** Cuts every connection now. */
+  cut(): void {
+    if (this.#sockets.size > 0) this.cuts += 1;
+    this.#cut();
+  }
+
+  /** Until `pass` nothing passes, neither bytes nor ends of connections, as on a network that is split. */
+  hold(): void {
+    this.#isHeld = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+  pass(): void {
+    this.#isHeld = false;
+    for (const call of this.#later.splice(0)) call();
+    for (const socket of this.#sockets) socket.resume();
+  }
+
   async close(): Promise<void> {
+    this.#later = [];
     this.#cut();
     this.#server.close();
     await once(this.#server, 'close');
   }
 
   #accept(client: Socket): void {
+    if (this.#isHeld) {
+      client.on('error', () => {});
+      this.#sockets.add(client);
+      client.pause();
+      this.#later.push(() => this.#join(client));
+    } else this.#join(client);
+  }
+
+  #join(client: Socket): void {
     const server = dial(this.#target(), '127.0.0.1');
     for (const [from, to] of [
       [client, server],
@@ -52,7 +82,8 @@ export class CuttingProxy {
       from.on('error', () => {});
       from.on('close', () => {
         this.#sockets.delete(from);
-        to.destroy();
+        if (this.#isHeld) this.#later.push(() => to.destroy());
+        else to.destroy();
       });
     }
   }

@@ -10,6 +10,7 @@ import { loadAdminToken } from '../../src/control/token.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { type AdminServer, startAdmin } from '../../src/http/admin.ts';
 import type { ConnectionLimits } from '../../src/http/connection.ts';
+import type { ForwardingLimits, PeerSettings } from '../../src/http/forwarding.ts';
 import { stderrLogger } from '../../src/log.ts';
 import { Exposition } from '../../src/metrics/exposition.ts';
 import { Machine } from '../../src/metrics/machine.ts';
@@ -52,6 +53,12 @@ class FakeNode implements NodeControl {
 
   /** Handles of channels that another node holds. */
   readonly elsewhere = new Set<bigint>();
+  /** Where that node is found. */
+  elsewherePlaces: readonly string[] = [];
+
+  holderOf(channelId: bigint): { node: string; places: readonly string[] } | undefined {
+    return this.elsewhere.has(channelId) ? { node: 'two', places: this.elsewherePlaces } : undefined;
+  }
 
   expectHere(channelId: bigint): void {
     if (!this.elsewhere.has(channelId)) return;
@@ -198,6 +205,8 @@ export async function startFakeAdmin(
     heartbeatMs?: number;
     ledger?: FakeLedgerControl;
     cluster?: FakeClusterControl;
+    peers?: PeerSettings;
+    forwarding?: Partial<ForwardingLimits>;
   } = {},
 ): Promise<FakeAdmin> {
   const node = new FakeNode();

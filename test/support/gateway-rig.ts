@@ -10,6 +10,7 @@ import { xrplPreimage } from '../../protocol/digest.ts';
 import type { Channel } from '../../src/channel/row.ts';
 import { Ed25519Signer, Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
 import type { SubmitResult } from '../../src/control/meter-control.ts';
+import { ClaimwireError } from '../../src/errors.ts';
 import { Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
 import { Routes } from '../../src/gateway/routes.ts';
 import { derFromCompact } from '../../src/ledger/xrpl.ts';
@@ -30,6 +31,12 @@ export class FakePaidNode extends FakeMeter {
   constructor(rows = new Map<bigint, Channel>()) {
     super(rows);
     this.rows = rows;
+  }
+
+  /** Whether another node holds all channels now. */
+  isElsewhere = false;
+  expectHere(channelId: bigint): void {
+    if (this.isElsewhere) throw new ClaimwireError('MOVED', `channel ${channelId}: another node holds it`);
   }
 
   /** None unless a test says so: a session reads its channel for each request. */

@@ -8,9 +8,10 @@ const CHARGES_AT_A_TIME = 64;
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** `claims` are by channel, in hex, rising; `charges` are [number, channel, drops]. */
-const { data, openings, claims, charges } = await new Promise((resolve) => process.once('message', resolve));
+const { data, store, openings, claims, charges } = await new Promise((resolve) => process.once('message', resolve));
 const node = await ClaimwireNode.start({
   data,
+  store,
   udp: { host: '127.0.0.1', port: 0 },
   backend: 'native',
   layout: 'lanes',

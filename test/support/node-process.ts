@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
 import { nativeUdpFault } from '../../src/transport/udp-native.ts';
+import { storeUnderTest } from './store-under-test.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/tools/cli.js');
 /** Where nodes are started cold (vitest.config.ts), one has a single lane, unless its test has a say in its threads. */
@@ -70,7 +71,20 @@ export class NodeProcess {
       flags.some((flag) => THREADS_FLAG.test(flag)) ||
       Object.keys(env).some((name) => THREADS_VARIABLE.test(name));
     const lanes = isChosen ? [] : LANES;
-    const args = [cli, 'node', '--data', data, '--udp', '127.0.0.1:0', '--http', '127.0.0.1:0', ...lanes, ...flags];
+    const store = flags.includes('--store') ? [] : storeUnderTest.flags(data);
+    const args = [
+      cli,
+      'node',
+      '--data',
+      data,
+      '--udp',
+      '127.0.0.1:0',
+      '--http',
+      '127.0.0.1:0',
+      ...lanes,
+      ...store,
+      ...flags,
+    ];
     const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
     this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
     this.exit = new Promise((done) => this.#child.once('close', (code, signal) => done({ code, signal })));

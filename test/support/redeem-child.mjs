@@ -6,6 +6,9 @@
 import { Redeemer } from '../../dist/src/ledger/redeemer.js';
 import { checkSideTables } from '../../dist/src/registry/side-check.js';
 import { SideStore } from '../../dist/src/registry/side-store.js';
+import { DatabaseSides } from '../../dist/src/store/database-sides.js';
+import { HeldFence } from '../../dist/src/store/held-fence.js';
+import { PostgresDatabase } from '../../dist/src/store/postgres/database.js';
 
 const ASKED = ['networkId', 'channel', 'account', 'fee', 'submit', 'transaction', 'knowsLedgers'];
 
@@ -44,9 +47,18 @@ const control = {
   },
 };
 
-function start({ folder, address }) {
-  checkSideTables(folder);
-  const store = SideStore.open(folder);
+async function openStore({ folder, store }) {
+  if (store === undefined) {
+    checkSideTables(folder);
+    return SideStore.open(folder);
+  }
+  const database = await PostgresDatabase.open(store);
+  return DatabaseSides.load(database, HeldFence.of(await database.enter('one')));
+}
+
+async function start(message) {
+  const { address } = message;
+  const store = await openStore(message);
   const tables = {
     get: (...args) => store.get(...args),
     entries: (...args) => store.entries(...args),
@@ -68,14 +80,14 @@ function start({ folder, address }) {
   });
 }
 
-process.on('message', (message) => {
+process.on('message', async (message) => {
   if (message.call !== undefined) return waiting.get(message.call)(message.result);
   if (message.now !== undefined) ({ now: wall, validated } = message);
   for (const listener of [...listeners]) listener(validated);
   if (message.redeem === undefined) return;
   const isFirst = redeemer === undefined;
   row = message.redeem;
-  redeemer ??= start(message);
+  redeemer ??= await start(message);
   if (isFirst) redeemer.resume();
   redeemer
     .redeem(row.channelId, { close: message.close })

@@ -6,7 +6,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { FAMILIES } from '../../src/metrics/exposition.ts';
+import type { ServeOptions } from '../../src/serve.ts';
+import { defineCommand } from '../../tools/command.ts';
+import { nodeOptions, SERVER_OPTIONS } from '../../tools/node-options.ts';
 import { hasPrograms, runProgram } from '../support/prometheus.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -141,6 +145,79 @@ test('the compose file mounts files that there are, publishes the admin interfac
   for (const [, port] of compose.matchAll(/"([^"]*:(?:9394|9090|9093|3000))"/g))
     if (!port!.includes('0.0.0.0')) expect(port).toMatch(/^127\.0\.0\.1:/);
   expect(compose).toContain('cap_drop: [ALL]');
+});
+
+interface Service {
+  command?: string[];
+  secrets?: string[];
+  volumes?: string[];
+  ports?: string[];
+  cap_drop?: string[];
+  depends_on?: Record<string, unknown>;
+  environment?: Record<string, string>;
+}
+
+describe('the cluster of deploy/cluster', () => {
+  const cluster = 'deploy/cluster';
+  const compose = parse(read(`${cluster}/compose.yaml`), { merge: true }) as {
+    services: Record<string, Service>;
+    secrets: Record<string, { file: string }>;
+    volumes: Record<string, null>;
+  };
+  const services = Object.entries(compose.services);
+  const nodes = services.filter(([name]) => name.startsWith('node-'));
+
+  test('it is three nodes, a primary and two standbys, with what they name', () => {
+    expect(services.map(([name]) => name)).toEqual(['db-1', 'db-2', 'db-3', 'node-a', 'node-b', 'node-c']);
+    const made = [...read(`${cluster}/secrets.sh`).matchAll(/(?:-out|>|cp db-password) ([\w.-]+)/g)].map(
+      ([, file]) => file,
+    );
+    for (const { file } of Object.values(compose.secrets))
+      expect(made, file).toContain(file.replace(/^\$\{CLAIMWIRE_SECRETS[^}]*\}\//, ''));
+    for (const [name, { secrets = [], volumes = [], depends_on = {} }] of services) {
+      for (const secret of secrets) expect(Object.keys(compose.secrets), name).toContain(secret);
+      for (const other of Object.keys(depends_on)) expect(Object.keys(compose.services), name).toContain(other);
+      for (const [source] of volumes.map((each) => each.split(':')))
+        if (source!.startsWith('./')) readFileSync(at(`${cluster}/${source}`));
+        else expect(Object.keys(compose.volumes), name).toContain(source);
+    }
+    const standbys = services.flatMap(([, { environment }]) => environment?.STANDBY ?? []);
+    expect(read(`${cluster}/primary.sh`)).toContain(`'any 1 (${standbys.join(', ')})'`);
+  });
+
+  test('nodes take their options, share certificates and tokens, and publish no admin interface', async () => {
+    let seen: ServeOptions | undefined;
+    const files = mkdtempSync(join(folder, 'secrets-'));
+    const secrets = ['node-db-password', 'cluster-ca', 'node-cert', 'node-key', 'cluster-token'];
+    for (const name of secrets) writeFileSync(join(files, name), 'ab'.repeat(32), { mode: 0o600 });
+    const command = defineCommand({
+      name: 'node',
+      summary: 'reads options',
+      options: SERVER_OPTIONS,
+      examples: [],
+      notes: '',
+      act: async (values) => {
+        seen = nodeOptions(values);
+        return 0;
+      },
+    });
+    const places: string[] = [];
+    for (const [name, { command: words, cap_drop, ports }] of nodes) {
+      const [first, ...args] = words!.map((word) =>
+        word.replaceAll(/\$\{CLAIMWIRE_HOST[^}]*\}/g, '192.0.2.7').replace('/run/secrets', files),
+      );
+      expect(first).toBe('node');
+      await command.run(args);
+      expect(seen).toMatchObject({ cluster: true, nodeName: name, httpHosts: [name] });
+      expect(seen!.peers).toMatchObject({ listen: { port: 9395 }, isPlain: false, token: 'ab'.repeat(32) });
+      expect(seen!.advertise).toContain(`https://${name}:9395`);
+      expect(seen!.store).not.toContain('@db-1:5432/');
+      places.push(...seen!.advertise!);
+      expect(cap_drop).toEqual(['ALL']);
+      for (const port of ports!) if (port.endsWith(':9394')) expect(port).toMatch(/^127\.0\.0\.1:/);
+    }
+    expect(new Set(places).size).toBe(9);
+  });
 });
 
 function readdirOrFile(path: string): void {

@@ -128,6 +128,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/http/events.test.ts': ['src/http/event-stream.ts', 'src/http/events.ts'],
   'test/unit/http/client-metering.test.ts': ['src/http/requests.ts'],
+  'test/unit/http/forwarding.test.ts': ['src/http/listen.ts'],
   'test/unit/metrics/sampler.test.ts': ['src/metrics/look.ts', 'src/metrics/seen-since.ts'],
   'test/e2e/page.test.ts': [
     'src/page/app-header.ts',

@@ -81,10 +81,10 @@ export interface PeerLink {
   /** The path of the channel now, where the link has several nodes. */
   pathOf?(channelId: bigint): SendPath;
   /**
-   * Some node answered MOVED, or somebody forged it. The link asks its nodes for the route, within its limits, and calls
-   * `resend` for the channels whose path has changed. Absent where the link has one node: MOVED is a final refusal then.
+   * Some node answered MOVED, by a map of this version, or somebody forged it. The link asks its nodes for the route, within its
+   * limits, and calls `resend` for the channels whose path has changed, and in a while for this one. Absent where the link has one node: MOVED is a final refusal then.
    */
-  moved?(): void;
+  moved?(channelId: bigint, version: bigint): void;
   /** Counters, now. */
   stats(): LinkStats;
   /** Closes the sockets that it owns. */

@@ -1,8 +1,8 @@
 /**
  * Asks nodes for the route: one request at a time, seldom, and of another node where one is silent. Payer's thread.
  *
- * MOVED can be forged, so that it moves nothing by itself: it makes a payer ask a node that it trusts, at most once a second,
- * and less often while no newer map comes of it. Silence cannot be sent by anybody, and is asked about sooner, since a
+ * MOVED can be forged, so that it moves nothing by itself: it makes a payer ask a node that it trusts. Where it tells of a newer
+ * map, and the question before brought one too, that is done at once; otherwise once a second, and ever less often. Silence cannot be sent by anybody, and is asked about sooner, since a
  * takeover takes a second or two. The times vary at random, since thousands of payers notice a move at the same moment.
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
@@ -10,11 +10,15 @@ import { parseRoute, type RouteMap } from '../../../protocol/route.ts';
 import type { Clock } from '../clock.ts';
 
 /** Why the route is asked for. */
-export type RouteCause = 'start' | 'moved' | 'silence';
+export type RouteCause = 'start' | 'newer' | 'moved' | 'silence';
 
 /** Between the beginnings of two requests because of MOVED; doubled after each that brought nothing new, but the first. */
 const MOVED_MS = 1_000;
 const MOVED_MS_MAX = 8_000;
+/** The same where MOVED tells of a newer map: so many questions soon, and one more each time the last has passed. Batches come slower. */
+const NEWER_MS = 50;
+const NEWER_BURST = 8;
+const NEWER_REFILL_MS = 200;
 /** The same because of silence, doubled after each four: a second at the first pace, then two. A takeover falls into these. */
 const SILENCE_MS = 250;
 const SILENCE_MS_MAX = 2_000;
@@ -49,6 +53,8 @@ export class RouteFetcher {
   /** Rounds since the last newer map. */
   #fruitless = 0;
   #startedAt = Number.NEGATIVE_INFINITY;
+  /** Rounds that may begin soon, when the last one began. */
+  #credit = NEWER_BURST;
   #isAsking = false;
   #dueAt = 0;
   #cancelTimer: (() => void) | undefined;
@@ -64,8 +70,10 @@ export class RouteFetcher {
     if (this.#isAsking || this.#closed) return;
     const { clock, random } = this.#parts;
     const now = clock.now();
-    const wait = this.#intervalMs(cause) * (1 + JITTER * random());
-    const soonest = cause === 'start' ? now : now + FIRST_MS_MAX * random();
+    const wait = this.#intervalMs(cause, now) * (1 + JITTER * random());
+    // The map that comes of a move is told of soon, and a question before it would only put off the next one.
+    const isEarly = cause === 'moved' && this.map !== undefined;
+    const soonest = cause === 'start' ? now : now + (isEarly ? MOVED_MS : FIRST_MS_MAX * random());
     const dueAt = Math.max(soonest, this.#startedAt + wait);
     if (this.#cancelTimer !== undefined && this.#dueAt <= dueAt) return;
     this.#cancelTimer?.();
@@ -92,17 +100,24 @@ export class RouteFetcher {
     this.#end();
   }
 
-  #intervalMs(cause: RouteCause): number {
+  #intervalMs(cause: RouteCause, now: number): number {
+    if (cause === 'newer' && this.#fruitless === 0) return this.#creditAt(now) >= 1 ? NEWER_MS : NEWER_REFILL_MS;
     if (cause === 'silence')
       return Math.min(SILENCE_MS * 2 ** Math.min(Math.floor(this.#fruitless / SILENCE_ROUNDS), 8), SILENCE_MS_MAX);
     // A round that brought nothing new is often one that came a moment too soon: only from the second on is it less often.
     return Math.min(MOVED_MS * 2 ** Math.min(Math.max(0, this.#fruitless - 1), 8), MOVED_MS_MAX);
   }
 
+  #creditAt(now: number): number {
+    return Math.min(NEWER_BURST, this.#credit + (now - this.#startedAt) / NEWER_REFILL_MS);
+  }
+
   async #round(): Promise<void> {
+    const now = this.#parts.clock.now();
     this.#isAsking = true;
     this.rounds += 1;
-    this.#startedAt = this.#parts.clock.now();
+    this.#credit = Math.max(0, this.#creditAt(now) - 1);
+    this.#startedAt = now;
     this.#fruitless += 1;
     try {
       const map = await this.#askAll();

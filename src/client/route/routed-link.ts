@@ -22,6 +22,10 @@ import { placeFilter } from './seeds.ts';
 
 /** How often places whose answers are due are looked at. */
 const TICK_MS = 100;
+/** After so long a claim that was answered MOVED goes to its node again, where no newer map is told of; after some times it is doubled. */
+const AGAIN_MS = 50;
+const AGAIN_MS_MAX = 1_000;
+const AGAIN_ROUNDS = 6;
 /** A request that was answered MOVED is made again at the new holder, so often at most. */
 const ASK_AGAIN_MAX = 3;
 
@@ -61,6 +65,11 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   #isDeciding: boolean;
   #cancelTick: (() => void) | undefined;
   #moved = 0;
+  /** Channels whose claim was answered MOVED: between two nodes neither serves a shard for a moment. */
+  readonly #refused = new Set<bigint>();
+  /** Times that they were sent again since the last newer map. */
+  #again = 0;
+  #cancelAgain: (() => void) | undefined;
   #changes = 0;
   #closed = false;
 
@@ -128,9 +137,13 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     return false;
   }
 
-  moved(): void {
+  moved(channelId: bigint, version: bigint): void {
     this.#moved += 1;
-    this.#fetcher.refresh('moved');
+    const { map } = this.#fetcher;
+    this.#fetcher.refresh(map !== undefined && version > map.version ? 'newer' : 'moved');
+    if (!this.#routes.has(channelId)) return;
+    this.#refused.add(channelId);
+    this.#resendSoon();
   }
 
   /** Asks the channel's holder, and after MOVED the next one; of no channel, the first seed. */
@@ -176,6 +189,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelTick?.();
+    this.#cancelAgain?.();
     this.#fetcher.close();
     await Promise.all([...this.#places.values()].map((place) => place.close()));
   }
@@ -258,9 +272,13 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   #taken(map: RouteMap, isNew: boolean): void {
     if (isNew) {
       this.#changes += 1;
+      this.#again = 0;
+      this.#cancelAgain?.();
+      this.#cancelAgain = undefined;
       this.#addresses = map.nodes.map(({ places }) => places.flatMap((place) => this.#usable(place) ?? []));
     }
     this.#decided();
+    if (this.#refused.size > 0) this.#resendSoon();
     this.#forget(new Set(this.#addresses.flat()));
     this.waiting();
   }
@@ -276,8 +294,22 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     this.#state += 1;
     for (const [channelId, route] of this.#routes) {
       const before = route.place;
-      if (this.#placeOf(route) !== before) this.receiver.resend(channelId);
+      if (this.#placeOf(route) === before) continue;
+      this.#refused.delete(channelId);
+      this.receiver.resend(channelId);
     }
+  }
+
+  /** Sends claims that were answered MOVED again in a while: their node may not serve them yet. */
+  #resendSoon(): void {
+    const afterMs = Math.min(AGAIN_MS * 2 ** Math.max(0, this.#again - AGAIN_ROUNDS), AGAIN_MS_MAX);
+    this.#cancelAgain ??= this.clock.after(afterMs, () => {
+      this.#cancelAgain = undefined;
+      this.#again += 1;
+      const refused = [...this.#refused];
+      this.#refused.clear();
+      for (const channelId of refused) this.receiver.resend(channelId);
+    });
   }
 
   /** Closes the places that the route no longer has. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { type NodeOptions, type ServingNode, serve } from '../../../dist/src/index.js';
+import { storeUnderTest } from '../../support/store-under-test.ts';
 import { type ClaimFields, type Profile, ThrowawayChannel } from '../../support/throwaway-claims.ts';
 import { ALREADY, OVERLOADED, type StreamWire, type Wire, type WireAck } from '../../support/wire-client.ts';
 import type { TransportEntry } from './transports.ts';
@@ -47,6 +48,7 @@ export class Stage {
       http: { host: '127.0.0.1', port: 0 },
       verifiers: 2,
       channelsMax: 4_096,
+      ...storeUnderTest.options(folder),
       ...entry.options,
     };
     return new Stage(entry, folder, all, await serve(all));

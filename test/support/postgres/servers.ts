@@ -37,10 +37,13 @@ export interface ServersOptions {
   synchronous?: string;
   /** Off only where nothing is killed but processes: it says so, and such a server does not wait for its disk. */
   fsync?: boolean;
+  /** More settings, in place of those of tests, which spare memory and disk. */
+  settings?: Readonly<Record<string, string>>;
 }
 
 export class PostgresServers {
-  readonly #folder: string;
+  /** Has the servers' folders. */
+  readonly folder: string;
   readonly #watchdog: ChildProcess;
   readonly #byName = new Map<string, PostgresServer>();
   readonly #settings: Record<string, string>;
@@ -48,7 +51,7 @@ export class PostgresServers {
   primary!: PostgresServer;
 
   private constructor(folder: string, settings: Record<string, string>) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#settings = settings;
     this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'sh', folder], {
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -58,7 +61,12 @@ export class PostgresServers {
   }
 
   /** Resolves once the primary takes writes and each standby follows it. */
-  static async start({ standbys = [], synchronous, fsync = true }: ServersOptions = {}): Promise<PostgresServers> {
+  static async start({
+    standbys = [],
+    synchronous,
+    fsync = true,
+    settings = {},
+  }: ServersOptions = {}): Promise<PostgresServers> {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'claimwire-postgres-')));
     const { uid, gid } = serverUser();
     if (uid !== undefined) chownSync(folder, uid, gid!);
@@ -76,6 +84,7 @@ export class PostgresServers {
       jit: 'off',
       fsync: fsync ? 'on' : 'off',
       synchronous_standby_names: names,
+      ...settings,
     });
     try {
       self.primary = await self.#make('primary');
@@ -126,7 +135,7 @@ export class PostgresServers {
 
   /** The primary takes no connection of the tests' user but by TLS and with a password. @returns the path of the certificate */
   useTls(): string {
-    const [certificate, key] = [join(this.#folder, 'cert.pem'), join(this.#folder, 'key.pem')];
+    const [certificate, key] = [join(this.folder, 'cert.pem'), join(this.folder, 'key.pem')];
     writeFileSync(certificate, pem('cert'));
     writeFileSync(key, pem('key'), { mode: 0o600 });
     const { uid, gid } = serverUser();
@@ -178,12 +187,12 @@ export class PostgresServers {
   /** Ends the servers and removes their folders. */
   async close(): Promise<void> {
     await Promise.all([...this.#byName.values()].map((server) => server.kill()));
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
     this.#watchdog.stdin!.end('done\n');
   }
 
   async #make(name: string): Promise<PostgresServer> {
-    const server = new PostgresServer(name, await freePort(), this.#folder);
+    const server = new PostgresServer(name, await freePort(), this.folder);
     copyTemplate(server.data);
     server.configure({ ...this.#settings, port: String(server.port) });
     this.#byName.set(name, server);

@@ -1,5 +1,6 @@
 /** A node's part in its cluster, over the database's twin and a clock that the test moves. */
 import { expect, test } from 'vitest';
+import { ClaimwireError } from '../../../src/errors.ts';
 import { World } from '../../support/cluster-world.ts';
 
 async function cluster({ nodes, payers }: { nodes: number; payers: number }): Promise<World> {
@@ -135,4 +136,25 @@ test('moves that are asked for one after the other are all made; too many at onc
   expect(shardsOf(world)).toEqual({ 'node-1': 509, 'node-2': 515 });
   for (let count = 0; count < 1_024; count++) member!.move([own[0]!], 'node-2');
   expect(() => member!.move([own[0]!], 'node-2')).toThrow('expected at most 1024 moves to wait');
+});
+
+test('what a full table cannot take is tried again, once a second, while everything else goes on', async () => {
+  const world = await cluster({ nodes: 3, payers: 8 });
+  const { shards } = world.node('node-1');
+  const load = shards!.loadRows.bind(shards);
+  let isFull = true;
+  let tries = 0;
+  shards!.loadRows = (rows) => {
+    tries++;
+    if (isFull) throw new ClaimwireError('TABLE_FULL', 'channel table: expected room, got none');
+    load(rows);
+  };
+  world.node('node-2').kill();
+  await world.run(5_000);
+  expect(tries).toBeGreaterThan(1);
+  expect(tries).toBeLessThan(8);
+  isFull = false;
+  await world.run(1_500);
+  expect(world.payers.every(({ since }) => world.now - since < 300)).toBe(true);
+  expect(world.tables.faults).toEqual([]);
 });

@@ -160,6 +160,9 @@ describe('a start', () => {
     const by = await database.enter('one');
     const to = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, 'one'] as const));
     await database.takeOver(by, dead.store.fence.fence, to);
+    const joining = await start(tables, fresh(), {}, 'two');
+    expect([joining.store.shared.held.length, joining.store.count]).toEqual([0, 1]);
+    await joining.store.close();
     const survivor = await start(tables, fresh(), {}, 'one');
     expect(committed(survivor)).toEqual([7n, undefined]);
     expect((await database.state()).shards.some(({ source }) => source !== undefined)).toBe(false);

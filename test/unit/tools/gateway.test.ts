@@ -48,3 +48,15 @@ test('a network that customers are told is the only one whose ledger is believed
   expect(['mainnet', 'testnet', 'devnet', '21337', 'ours'].map(told)).toEqual([0, 1, 2, 21_337, undefined]);
   expect(onNetwork({ ...ledger, networkId: 7 }, 'ours').networkId).toBe(7);
 });
+
+test('a gateway is no node of a cluster, which would refuse all its charges', async () => {
+  const data = join(tmpdir(), `claimwire-clustered-gateway-${process.pid}`);
+  const cluster = ['--cluster', '--store', 'postgres://u@127.0.0.1:1/d'];
+  const sells = ['--upstream', 'http://127.0.0.1:1', '--price', '25', '--recipient', PAYEE];
+  const started = run(['--data', data, ...cluster, '--udp', '127.0.0.1:0', '--listen', '127.0.0.1:0', ...sells]);
+  await expect(started).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringMatching(/^--cluster: expected/),
+  });
+  expect(existsSync(data)).toBe(false);
+});

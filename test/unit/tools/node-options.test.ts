@@ -1,4 +1,7 @@
 /** Options of `claimwire node` that need each other: those of the ledger, and of tuning. Test's thread. */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServeOptions } from '../../../src/serve.ts';
 import { defineCommand } from '../../../tools/command.ts';
@@ -72,4 +75,44 @@ test('limits of peers: those by WebRTC have one of their own', async () => {
   const flags = ['--web-peers', '9000', '--webrtc-peers', '5000', '--web-offers', '400'];
   expect(await limitsOf(...flags)).toEqual({ webPeers: 9_000, webrtcPeers: 5_000, webOffersPerSecond: 400 });
   await expect(limitsOf('--webrtc-peers', '0')).rejects.toThrow(/--webrtc-peers: expected/);
+});
+
+test('requests from node to node: certificates come together, and tokens from a file', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'claimwire-peer-options-'));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => file(name, name.toUpperCase()));
+  const token = file('token', `${'ab'.repeat(32)}\n`);
+  const cluster = ['--cluster', '--store', 'postgres://u@h/d'];
+  const peersOf = async (...args: string[]) => {
+    await command.run(args);
+    return seen!.peers;
+  };
+  try {
+    expect(await peersOf()).toBeUndefined();
+    expect(await peersOf(...cluster)).toEqual({ listen: undefined, tls: undefined, isPlain: false, token: undefined });
+    const advertise = ['--advertise', 'udp://10.0.0.1:9393,https://10.0.0.1:9395'];
+    const listening = [...cluster, '--cluster-http', '10.0.0.1:9395'];
+    const all = [...listening, ...advertise, '--cluster-ca', ca!, '--cluster-token-file', token];
+    const wanted = {
+      listen: { host: '10.0.0.1', port: 9395 },
+      tls: { ca: 'CA', cert: 'CERT', key: 'KEY' },
+      isPlain: false,
+      token: 'ab'.repeat(32),
+    };
+    expect(await peersOf(...all, '--cluster-cert', cert!, '--cluster-key', key!)).toEqual(wanted);
+    expect(await peersOf(...all, '--tls-cert', cert!, '--tls-key', key!)).toEqual(wanted);
+    await expect(peersOf('--cluster-plain')).rejects.toThrow(/--cluster: expected it, as --cluster-plain/);
+    await expect(peersOf(...all)).rejects.toThrow(/--cluster-cert: expected a PEM file/);
+    await expect(peersOf(...all, '--cluster-key', key!)).rejects.toThrow(/got one of them/);
+    await expect(peersOf(...listening, ...advertise)).rejects.toThrow(/--cluster-ca: expected the PEM file/);
+    const silent = [...listening, '--cluster-ca', ca!, '--cluster-cert', cert!, '--cluster-key', key!];
+    await expect(peersOf(...silent)).rejects.toThrow(/--advertise: expected an https/);
+    chmodSync(token, 0o644);
+    await expect(peersOf(...cluster, '--cluster-token-file', token)).rejects.toThrow(/expected mode 600/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -114,6 +114,23 @@ describe('where claims go', () => {
     expect(payer!.stats().route).toMatchObject({ version: '2', changes: 2 });
   });
 
+  it('soon after a move in which neither node serves them for a while: MOVED by no newer map is not asked about', async () => {
+    const [a, b] = two();
+    const made = channels(open(['udp://a:1', 'udp://b:1']), 20, 'a');
+    claim(made, 5n);
+    await cluster.advance(1_500);
+    const asked = a.asked + b.asked;
+    a.view = allOf(undefined, 1);
+    const { ends } = claim(made, 6n);
+    await cluster.advance(100);
+    a.view = allOf('b', 2);
+    await cluster.advance(80);
+    b.view = allOf('b', 2);
+    await cluster.advance(100);
+    expect(ends).toEqual(all(20, 'COMMITTED'));
+    expect(a.asked + b.asked - asked).toBe(1);
+  });
+
   it('never to a place of another kind than the seeds: what is paid over TLS is paid over TLS', async () => {
     const holder = cluster.add('a', allOf('a', 1), 'udp://a:1', 'tcp://a:1', 'tls://a:1', 'wss://a:2', 'nonsense');
     cluster.add('b', allOf('a', 1), 'tls://b:1');
@@ -282,7 +299,7 @@ describe('what others may try', () => {
     expect(cluster.opened.sort()).toEqual(['udp://a:1', 'udp://b:1']);
   });
 
-  it('never more than one question a second, also while each brings a newer map', async () => {
+  it('never more than five questions a second but the first few, also while each brings a newer map', async () => {
     const [a] = two();
     const made = channels(open(['udp://a:1']), 1, 'a');
     claim(made, 5n);
@@ -294,7 +311,7 @@ describe('what others may try', () => {
     }
     const asked = cluster.nodes.reduce((sum, node) => sum + node.asked, 0);
     expect(asked).toBeGreaterThan(7);
-    expect(asked).toBeLessThanOrEqual(11);
+    expect(asked).toBeLessThanOrEqual(60);
   });
 
   it('a map of a lower version is not taken', async () => {
@@ -322,7 +339,7 @@ describe('what others may try', () => {
     const error = channel!.claim(5n).catch(({ code, message }) => [code, /got (\w+)/.exec(message)![1]]);
     await cluster.advance(11_000);
     expect(await error).toEqual(['ACK_TIMEOUT', 'MOVED']);
-    expect(a.claims.length + b.claims.length).toBeLessThan(25);
+    expect(a.claims.length + b.claims.length).toBeLessThan(32);
     expect(a.asked + b.asked).toBeLessThan(12);
   });
 
@@ -337,8 +354,8 @@ describe('what others may try', () => {
     }
     await cluster.advance(2_000);
     expect(ends).toEqual(['ACK_TIMEOUT']);
-    expect(a.claims.length + b.claims.length).toBeLessThan(40);
-    expect(a.asked + b.asked).toBeLessThan(14);
+    expect(a.claims.length + b.claims.length).toBeLessThan(200);
+    expect(a.asked + b.asked).toBeLessThan(70);
   });
 
   it.each<[string, Record<string, unknown>]>([
