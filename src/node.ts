@@ -51,7 +51,7 @@ import { HeldShards } from './ring/held-shards.ts';
 import { SettingWords } from './ring/setting-words.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { openStore } from './store/open-store.ts';
-import type { ClaimLogs, OpenedStore } from './store/store.ts';
+import { type ClaimLogs, type OpenedStore, storeStats } from './store/store.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
 import { Housekeeping } from './threads/housekeeping.ts';
@@ -433,7 +433,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       sockets: this.config.sockets,
       path: this.config.path,
       durability: this.config.durability,
-      store: this.#opened.kind,
+      ...storeStats(this.#opened),
       verify: this.config.verify,
       uptimeSeconds: Math.round((performance.now() - this.#startedAt) / 100) / 10,
       channels: this.channelCount,

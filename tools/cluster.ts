@@ -174,7 +174,10 @@ async function ask(
 ): Promise<number> {
   const figures: ClusterFigures = await AdminClient.open(adminAddress(values)).cluster(request);
   if (values.json) writeJson(figures);
-  else say(fieldLines(figures));
+  else {
+    const held = Object.entries(figures.held).map(([node, shards]) => `${node} ${shards}`);
+    say(fieldLines({ ...figures, held: held.join(', ') }));
+  }
   return 0;
 }
 

@@ -11,6 +11,7 @@ import { fileSystem, permissions, space, syncLatency } from './doctor/disk.ts';
 import type { Machine } from './doctor/machine.ts';
 import { descriptors, ledger, ports, receiveBuffer, trains } from './doctor/network.ts';
 import { addon, cores, hugePages, kernel, memory, node } from './doctor/processor.ts';
+import { store } from './doctor/store.ts';
 import { DATA_OPTION } from './options.ts';
 import { wrapped, writeJson } from './output.ts';
 
@@ -33,6 +34,7 @@ export const CHECKS = {
   clock,
   clockSource,
   ledger,
+  store,
 } as const satisfies Record<string, Check>;
 
 export interface Examination {
@@ -82,24 +84,39 @@ export const command = defineCommand({
       read: hostPort,
     },
     ledger: { value: 'URL', description: 'a server of the ledger that the node would use: wss://…', read: ledgerUrl },
+    store: { value: 'URL', description: 'the database that the node would use: postgres://USER@HOST:PORT,…/NAME' },
+    'store-password-file': {
+      value: 'FILE',
+      description: "has the database's password in its first line",
+      defaultText: 'PGPASSWORD, or ~/.pgpass',
+    },
     wallet: { value: 'FILE', description: 'the wallet that the node would redeem with' },
   },
   examples: [
     ['claimwire doctor', 'what a node in ./data would find'],
     ['claimwire doctor --data /var/lib/claimwire --ledger wss://s1.ripple.com', 'with the way to the ledger'],
+    ['claimwire doctor --store postgres://claimwire@db1,db2/claimwire', 'with the database and its standbys'],
     ["claimwire doctor --json | jq -r '.checks[] | select(.fix).fix'", 'the mending commands alone'],
   ],
-  notes: `It changes nothing: it writes 50 blocks of 4 KiB to a file in the data folder, or above it, and removes that. No fix is
-run; read each before you run it.
+  notes: `It changes nothing: it writes 50 blocks of 4 KiB to a file in the data folder, or above it, and removes that.
+With --store it makes a table claimwire_doctor_… there, commits 50 rows of 96 bytes, and drops it. No fix is run; read each
+before you run it.
 
 With --json {ok, errors, warnings, checks: [{name, state, message, fix, facts}]}, where state is ok, warning or error, fix
 is there unless it is ok, and facts are what was read or measured.
 
 Exit code: 0 no errors, 1 an error, 2 usage.`,
-  act: async ({ data, udp, http, ledger: url, wallet, json }) => {
+  act: async ({ data, udp, http, ledger: url, store: address, 'store-password-file': passwordFile, wallet, json }) => {
     // Loaded when it is needed: it loads the addon and maps its caches.
     const { realMachine } = await import('./doctor/real-machine.ts');
-    const examination = await examine(realMachine, { data, udp, http, ledger: url, wallet });
+    const examination = await examine(realMachine, {
+      data,
+      udp,
+      http,
+      ledger: url,
+      store: address === undefined ? undefined : { url: address, passwordFile },
+      wallet,
+    });
     if (json) writeJson(examination);
     else process.stdout.write(examinationText(examination, process.stdout.columns || COLUMNS_DEFAULT, hasColours()));
     return examination.ok ? 0 : 1;

@@ -11,7 +11,7 @@ export interface HeartbeatOptions {
   fence: () => Fence;
   /** Where the node is found, like udp://10.0.0.1:9393. */
   places: () => readonly string[];
-  clock: Pick<Clock, 'every'>;
+  clock: Pick<Clock, 'every' | 'monotonic'>;
   beatMs: number;
   /** A beat was refused or failed: STORE_FENCED where the node has been taken over. */
   onError: (error: unknown) => void;
@@ -24,9 +24,13 @@ export class Heartbeat {
   #hasEnded = false;
   /** Whether the node takes no shards, and gives those away that it has; at first, since it loads its channels then. */
   isLeaving = true;
+  /** Beats that were refused or failed. */
+  #failed = 0;
+  #confirmedAt: number;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
+    this.#confirmedAt = options.clock.monotonic();
     this.#end = options.clock.every(options.beatMs, () => void this.beat());
     void this.beat();
   }
@@ -39,6 +43,10 @@ export class Heartbeat {
     return this.#underWay;
   }
 
+  get figures(): { beatsFailed: number; beatAgeMs: number } {
+    return { beatsFailed: this.#failed, beatAgeMs: this.#options.clock.monotonic() - this.#confirmedAt };
+  }
+
   /** Ends it; resolves when no beat is under way. */
   async stop(): Promise<void> {
     this.#hasEnded = true;
@@ -47,10 +55,13 @@ export class Heartbeat {
   }
 
   async #beat(): Promise<void> {
-    const { database, fence, places, onError } = this.#options;
+    const { database, fence, places, clock, onError } = this.#options;
+    if (this.#hasEnded) return;
     try {
-      if (!this.#hasEnded) await database.beat(fence(), places(), this.isLeaving);
+      await database.beat(fence(), places(), this.isLeaving);
+      this.#confirmedAt = clock.monotonic();
     } catch (error) {
+      this.#failed++;
       if (!this.#hasEnded) onError(error);
     }
   }

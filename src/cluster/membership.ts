@@ -16,6 +16,7 @@ import { type ClusterSettings, clusterSettings, gapMsMax } from './cluster-setti
 import { Heartbeat } from './heartbeat.ts';
 import { MemberWatch } from './member-watch.ts';
 import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './placement.ts';
+import { shardFigures } from './shard-figures.ts';
 import { ShardWork } from './shard-work.ts';
 
 /** Moves that an operator asked for and that wait for those before them. */
@@ -103,9 +104,12 @@ export class ClusterMember implements ClusterControl {
       epoch: shards.fence.epoch,
       version: this.#state?.version ?? 0,
       members: this.#state?.members.length ?? 0,
+      silent: this.#silent,
       isLeaving: this.isLeaving,
       ...this.#work.figures,
+      ...shardFigures(this.#state, this.#node, this.isLeaving),
       takeovers: this.#takeovers,
+      ...this.#heart.figures,
       lagMs: clock.monotonic() - this.#lookedAt,
       watchRestarts: this.#watch.restarts,
     };
@@ -208,6 +212,11 @@ export class ClusterMember implements ClusterControl {
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
+  }
+
+  get #silent(): number {
+    const isSilent = (node: string) => node !== this.#node && this.#watch.stillMs(node) >= this.settings.takeoverMs;
+    return (this.#state?.members ?? []).filter(({ node }) => isSilent(node)).length;
   }
 
   /** What cannot be loaded, as into a full table, is read from the database seldom. */

@@ -51,6 +51,13 @@ export function placement(present: readonly (string | undefined)[], members: rea
   return wanted as string[];
 }
 
+/** How many shards a member should hold, from the present map. */
+export function partOf(node: string, present: readonly (string | undefined)[], members: readonly string[]): number {
+  const held = new Map(members.map((member): [string, number[]] => [member, []]));
+  for (const [shard, holder] of present.entries()) held.get(holder ?? '')?.push(shard);
+  return partsOf(present.length, held).get(node) ?? 0;
+}
+
 /** How many shards each node should hold: all the same number, and one more for those that hold the most. */
 function partsOf(shards: number, held: ReadonlyMap<string, readonly number[]>): Map<string, number> {
   const part = Math.floor(shards / held.size);

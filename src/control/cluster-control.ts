@@ -8,17 +8,26 @@ export interface ClusterFigures {
   /** Version of the map that it goes by. */
   version: number;
   members: number;
+  /** Of the others, those whose beats stand still for as long as a takeover waits. */
+  silent: number;
   /** Whether it gives its shards away, and takes none. */
   isLeaving: boolean;
   /** Shards that it serves, and that it loads or gives away just now. */
   shardsServed: number;
   shardsMoving: number;
+  /** Its part of all shards, by the members that take any. */
+  shardsWanted: number;
+  /** Shards that each member holds by that map, by its name. */
+  held: Readonly<Record<string, number>>;
   takeovers: number;
   shardsReceived: number;
   shardsGiven: number;
   /** For how long the last batch of shards given away was refused here, and how long the last one got took to load. */
   lastGiveMs: number;
   lastLoadMs: number;
+  /** Beats of the node that were refused or failed, and milliseconds since the last one that was confirmed. */
+  beatsFailed: number;
+  beatAgeMs: number;
   /** Milliseconds since the database last answered. */
   lagMs: number;
   /** How often the others were watched anew, since the node stood still or could not reach the database. */

@@ -4,6 +4,7 @@
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
+import type { StoreFigures } from '../store/store-figures.ts';
 import type { KernelStats } from '../verify/kernel.ts';
 
 /** Counters by name, nested one level for reasons, ready for JSON. */
@@ -19,6 +20,8 @@ export interface NodeStats {
   durability: string;
   /** Where channels and claims are kept: `embedded` or `postgres`. */
   store: string;
+  /** How the node and its database get on, where it has one. */
+  database?: StoreFigures;
   verify: string;
   uptimeSeconds: number;
   channels: number;

@@ -11,12 +11,13 @@ import type { LedgerControl } from '../control/ledger-control.ts';
 import type { MeasureControl } from '../control/measure-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import type { Clock } from '../system/system.ts';
+import { CLUSTER_FAMILIES } from './cluster-families.ts';
 import { NODE_FAMILIES } from './families.ts';
 import type { Facts, Family } from './family.ts';
 import type { Machine } from './machine.ts';
 import { PEER_FAMILIES } from './peer-families.ts';
 
-export const FAMILIES: readonly Family[] = [...NODE_FAMILIES, ...PEER_FAMILIES];
+export const FAMILIES: readonly Family[] = [...NODE_FAMILIES, ...CLUSTER_FAMILIES, ...PEER_FAMILIES];
 
 export const CONTENT_TYPES = {
   prometheus: 'text/plain; version=0.0.4; charset=utf-8',

@@ -106,8 +106,12 @@ const latencies: Family[] = [
     ({ lanes }) =>
       lanes.length === 0 ? [] : STAGES.map((stage) => [stage, lanes.map(({ stages }) => stages[stage])] as const),
   ),
-  histogram('claimwire_sync_seconds', 'Each sync of a journal.', SECONDS_BUCKETS, undefined, ({ lanes }) =>
-    lanes.length === 0 ? [] : [['', lanes.map(({ sync }) => sync)]],
+  histogram(
+    'claimwire_sync_seconds',
+    'Each sync of a journal; with a database, each append until it was confirmed.',
+    SECONDS_BUCKETS,
+    undefined,
+    ({ lanes }) => (lanes.length === 0 ? [] : [['', lanes.map(({ sync }) => sync)]]),
   ),
   histogram('claimwire_group_claims', 'Claims that a group commit covered.', CLAIMS_BUCKETS, undefined, ({ lanes }) =>
     lanes.length === 0 ? [] : [['', lanes.map(({ group }) => group)]],

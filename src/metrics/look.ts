@@ -3,6 +3,7 @@ import type { Distribution, LaneMeasures, Stage } from '../control/measure-contr
 import { STAGES } from '../control/measure-control.ts';
 import type { NodeStats } from '../control/node-control.ts';
 import { bottleneckOf } from './bottleneck.ts';
+import { clusterLook } from './cluster-look.ts';
 import { figuresBetween, type ProcessorLook } from './machine-figures.ts';
 import type { LaneSample, Percentiles, Sample } from './sample.ts';
 import { meanSince, NO_PERCENTILES, percentilesSince, together } from './seen-since.ts';
@@ -156,5 +157,6 @@ function measured(before: Look, now: Look): Omit<Sample, 'bottleneck'> {
     connections: connectionsOf(counters),
     memory: now.memory,
     ledger: now.ledger,
+    ...clusterLook(stats),
   };
 }

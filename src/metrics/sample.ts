@@ -66,6 +66,26 @@ export interface Sample {
   readonly memory: { readonly resident: number; readonly limit: number };
   /** The ledger connection's health as GET /stats shows it; null without one. */
   readonly ledger: unknown;
+  /** The node's part in its cluster, as GET /cluster has it; left out without --cluster. */
+  readonly cluster?: {
+    readonly epoch: number;
+    readonly version: number;
+    readonly members: number;
+    readonly silent: number;
+    readonly isLeaving: boolean;
+    readonly shardsServed: number;
+    readonly shardsWanted: number;
+    readonly shardsMoving: number;
+  };
+  /** How the node and its database get on; left out where the node keeps its channels itself. */
+  readonly database?: {
+    /** Milliseconds since it last answered. */
+    readonly silentMs: number;
+    /** Appends that were made again since the node began. */
+    readonly retried: number;
+    /** Null where they are not known. */
+    readonly standbys: { readonly synchronous: number; readonly other: number; readonly lagSeconds: number } | null;
+  };
   /** What holds the node back (metrics/bottleneck.ts), in a sentence, and what to change; null where the machine is not looked at. */
   readonly bottleneck: { readonly cause: string; readonly text: string; readonly change: string } | null;
 }

@@ -1,5 +1,6 @@
 /** How the node stands and how it runs, in words. */
 import type { Sample } from '../metrics/sample.ts';
+import { clusterTerms } from './cluster-terms.ts';
 import type { Stats } from './counters.ts';
 import { bytesText, countText, durationText, percentText } from './units.ts';
 
@@ -54,7 +55,8 @@ export function memoryTerms({ memory, keyTables }: Sample): Terms {
   ];
 }
 
-export function runTerms({ uptimeSeconds, ring }: Sample, stats: Stats | undefined): Terms {
+export function runTerms(sample: Sample, stats: Stats | undefined): Terms {
+  const { uptimeSeconds, ring } = sample;
   const up = ['Running for', durationText(uptimeSeconds)] as const;
   if (stats === undefined) return [up];
   const { layout, verifiers, backend, kernel, verify, sockets, path, durability, store } = stats;
@@ -80,5 +82,6 @@ export function runTerms({ uptimeSeconds, ring }: Sample, stats: Stats | undefin
           : 'after the claim is written, NOT synced',
     ],
     ['Ring', `${countText(ring.slots)} slots`],
+    ...clusterTerms(sample),
   ];
 }

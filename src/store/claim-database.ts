@@ -14,6 +14,7 @@
  * synchronous standby is configured) or STORE_FAILED (closed, or what the database says cannot be mended by trying again).
  */
 import type { SideChange } from '../registry/side-tables.ts';
+import type { ReplicationFigures } from './store-figures.ts';
 
 /** Channels hash to so many shards (`shardOf`), numbered from 0. */
 export { SHARDS } from '../../protocol/shard.ts';
@@ -160,6 +161,9 @@ export interface ClaimDatabase {
   folded(fence: Fence, shards: readonly number[]): Promise<void>;
   /** The node is no member any more. Rejects with INPUT_INVALID where it holds a shard. */
   leave(fence: Fence): Promise<void>;
+
+  /** How far the standbys are, for operators: it waits for none of them. Left out where there is nothing of the kind. */
+  replication?(): Promise<ReplicationFigures | null>;
 
   /** Ends the connections; calls under way reject with STORE_FAILED. */
   close(): Promise<void>;

@@ -20,7 +20,9 @@ import { DatabaseRows } from './database-rows.ts';
 import { DatabaseSides } from './database-sides.ts';
 import { HeldFence } from './held-fence.ts';
 import { type DatabaseAddress, openDatabase } from './open-database.ts';
+import { ReplicationWatch } from './replication-watch.ts';
 import type { ClaimLogs, OpenedStore, SharedStore } from './store.ts';
+import { StoreCounts, type StoreFigures } from './store-figures.ts';
 import { StoreWatch } from './store-watch.ts';
 
 /** A checkpoint is due when a lane has stored so many segments: some 4,000 groups, 400 MB at most. */
@@ -52,6 +54,10 @@ export class DatabaseStore implements OpenedStore {
   readonly rows: RowStore;
   readonly sides: DatabaseSides;
   readonly watch: StoreWatch;
+  readonly #replication: ReplicationWatch;
+  /** Of the lanes' handles, and of the node's own. */
+  readonly #appends = new StoreCounts();
+  readonly #calls: StoreCounts;
   readonly #options: DatabaseStoreOptions;
   readonly #folder: NodeFolder;
   /** The node's shards at the start, and the version of the map that says so. */
@@ -60,7 +66,7 @@ export class DatabaseStore implements OpenedStore {
 
   private constructor(
     options: DatabaseStoreOptions,
-    parts: Pick<DatabaseStore, 'count' | 'database' | 'watchDatabase' | 'fence' | 'sides'>,
+    parts: Pick<DatabaseStore, 'count' | 'database' | 'watchDatabase' | 'fence' | 'sides'> & { calls: StoreCounts },
     folder: NodeFolder,
     { shards, version }: Pick<ClusterState, 'shards' | 'version'>,
   ) {
@@ -73,6 +79,7 @@ export class DatabaseStore implements OpenedStore {
     this.watchDatabase = parts.watchDatabase;
     this.fence = parts.fence;
     this.sides = parts.sides;
+    this.#calls = parts.calls;
     this.rows = new DatabaseRows(this.database, this.fence);
     this.watch = new StoreWatch({
       database: this.watchDatabase,
@@ -80,6 +87,7 @@ export class DatabaseStore implements OpenedStore {
       clock: options.system.clock,
       onFailure: options.onFailure,
     });
+    this.#replication = new ReplicationWatch(this.watchDatabase, options.system.clock);
   }
 
   /** Throws CONFIG_INVALID, DATA_LOCKED, STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED or DEPENDENCY_MISSING. */
@@ -87,10 +95,11 @@ export class DatabaseStore implements OpenedStore {
     const { data, address, nodeName, isAlone, system, open = openDatabase } = options;
     const folder = await openNodeFolder(data, nodeName, system);
     const handles: ClaimDatabase[] = [];
+    const calls = new StoreCounts();
     try {
-      const database = await open(address);
+      const database = await open(address, calls);
       handles.push(database);
-      const watchDatabase = await open(address);
+      const watchDatabase = await open(address, calls);
       handles.push(watchDatabase);
       if (isAlone) expectAlone(await database.state(), folder.name);
       // Before the others wait for a beat, since it may take seconds. A survivor may come to hold all that there is.
@@ -101,7 +110,8 @@ export class DatabaseStore implements OpenedStore {
       const shards = state.shards.filter(({ node }) => node === folder.name);
       const held = shards.map(({ shard }) => shard);
       const sides = await DatabaseSides.load(database, fence, held);
-      return new DatabaseStore(options, { count, database, watchDatabase, fence, sides }, folder, { ...state, shards });
+      const parts = { count, database, watchDatabase, fence, sides, calls };
+      return new DatabaseStore(options, parts, folder, { ...state, shards });
     } catch (error) {
       await Promise.all(handles.map((handle) => handle.close()));
       folder.lock.release();
@@ -126,6 +136,16 @@ export class DatabaseStore implements OpenedStore {
   get isAnswering(): boolean {
     return this.watch.isAnswering;
   }
+  get figures(): StoreFigures {
+    return {
+      silentMs: Math.round(this.watch.silentMs),
+      reconnects: this.#appends.reconnects + this.#calls.reconnects,
+      appends: this.#appends.retries,
+      calls: this.#calls.retries,
+      mayBeUnreplicated: this.#options.address.mayBeUnreplicated,
+      replication: this.#replication.figures,
+    };
+  }
 
   async recover(channels: ChannelStore, table: ChannelTable, lanes: number): Promise<ClaimLogs> {
     const { logger, address } = this.#options;
@@ -143,18 +163,20 @@ export class DatabaseStore implements OpenedStore {
       `store: ${this.name} has epoch ${this.fence.fence.epoch}, ${numbers.length} shards, ${loaded} channels`,
     );
     const taken = this.#shards.filter(({ source }) => source !== undefined).map(({ shard }) => shard);
-    const start = { database: { address, fence: this.fence.start } };
+    const start = { database: { address, fence: this.fence.start, counts: this.#appends.words } };
     return new DatabaseLogs(this.database, this.fence, taken, new Array(lanes).fill(start));
   }
 
   abandon(): void {
     this.watch.stop();
+    this.#replication.stop();
     // What is under way rejects; the connections are gone either way.
     for (const handle of [this.database, this.watchDatabase]) handle.close().catch(() => {});
   }
 
   async close(): Promise<void> {
     this.watch.stop();
+    this.#replication.stop();
     await Promise.allSettled([this.database.close(), this.watchDatabase.close()]);
     this.#folder.lock.release();
   }

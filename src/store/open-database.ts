@@ -4,6 +4,7 @@
  */
 import type { ClaimDatabase } from './claim-database.ts';
 import type { FenceStart } from './held-fence.ts';
+import type { StoreCounts } from './store-figures.ts';
 
 /** Where the database is: plain data. */
 export interface DatabaseAddress {
@@ -21,11 +22,14 @@ export interface DatabaseAddress {
 export interface DatabaseStart {
   readonly address: DatabaseAddress;
   readonly fence: FenceStart;
+  /** Words of its StoreCounts. */
+  readonly counts: SharedArrayBuffer;
 }
 
-/** @throws ClaimwireError STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED, DEPENDENCY_MISSING */
-export async function openDatabase({ url, ...options }: DatabaseAddress): Promise<ClaimDatabase> {
+/** @param counts counts what is made again
+ * @throws ClaimwireError STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED, DEPENDENCY_MISSING */
+export async function openDatabase({ url, ...options }: DatabaseAddress, counts?: StoreCounts): Promise<ClaimDatabase> {
   // Only a node with such a store needs it, and the library.
   const { PostgresDatabase } = await import('./postgres/database.ts');
-  return PostgresDatabase.open(url, options);
+  return PostgresDatabase.open(url, { ...options, counts });
 }

@@ -35,7 +35,12 @@ export class StoreWatch {
   }
 
   get isAnswering(): boolean {
-    return this.#options.clock.monotonic() - this.#answeredAt < SILENT_MS;
+    return this.silentMs < SILENT_MS;
+  }
+
+  /** Milliseconds since it last answered. */
+  get silentMs(): number {
+    return this.#options.clock.monotonic() - this.#answeredAt;
   }
 
   stop(): void {

@@ -13,6 +13,7 @@ import type { ClaimDatabase } from './claim-database.ts';
 import type { DatabaseSides } from './database-sides.ts';
 import type { HeldFence } from './held-fence.ts';
 import type { DatabaseStart } from './open-database.ts';
+import type { StoreFigures } from './store-figures.ts';
 
 type StoreKind = 'embedded' | 'postgres';
 
@@ -63,9 +64,16 @@ export interface OpenedStore {
   readonly sides: SideTables;
   /** Whether it answered when it was last asked, a moment ago. A disk always does. */
   readonly isAnswering: boolean;
+  /** How it and the node get on; undefined where it is the node's own disk. */
+  readonly figures?: StoreFigures;
   /** Loads the channels, and replays the claims that were committed since into their table. `lanes` lanes will write. */
   recover(channels: ChannelStore, table: ChannelTable, lanes: number): Promise<ClaimLogs>;
   /** Gives up what is under way, so that a stop ends though nothing answers. A disk is waited for. */
   abandon(): void;
   close(): Promise<void>;
+}
+
+/** What /stats says of a store. */
+export function storeStats({ kind, figures }: OpenedStore): { store: string; database?: StoreFigures } {
+  return figures === undefined ? { store: kind } : { store: kind, database: figures };
 }

@@ -25,6 +25,7 @@ import { SettingWords } from '../ring/setting-words.ts';
 import { DatabaseLog } from '../store/database-log.ts';
 import { HeldFence } from '../store/held-fence.ts';
 import { openDatabase } from '../store/open-database.ts';
+import { StoreCounts } from '../store/store-figures.ts';
 import type { JournalFiles } from '../system/files.ts';
 import { type Clock, nodeSystem, type System } from '../system/system.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -115,7 +116,7 @@ export class ThreadParts {
     const { database: start, ring } = this.context;
     if (start === undefined) return this.openJournal();
     const open = this.system.openDatabase ?? openDatabase;
-    return new DatabaseLog(await open(start.address), new HeldFence(start.fence), ring);
+    return new DatabaseLog(await open(start.address, new StoreCounts(start.counts)), new HeldFence(start.fence), ring);
   }
 
   openJournal(): JournalWriter {

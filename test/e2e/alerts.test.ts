@@ -3,7 +3,7 @@
  * real Alertmanager. One node, one Prometheus, one Alertmanager for all of it.
  *
  * Where a machine would have to be brought down for a condition (full memory, a full disk, a crash loop) or another program would
- * be needed (the gateway's upstream), a small exporter in this process tells it: RECORDED lists these. All others are real: forged
+ * be needed (the gateway's upstream, a database with its standbys), a small exporter in this process tells it: RECORDED lists these. All others are real: forged
  * claims, garbage, a disk that hangs, a ledger that stands still, a full table, a channel that ends soon, a node that is not there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -33,6 +33,13 @@ const both = (...names: string[]) => names.flatMap((name) => [`${name} warning`,
 const RECORDED = [
   ...both('ClaimwireMemory', 'ClaimwireDisk', 'ClaimwireDescriptors', 'ClaimwireMainThread', 'ClaimwireRestarting'),
   ...both('ClaimwireAcksDropped', 'ClaimwireKeyCache', 'ClaimwireConnectionsRefused', 'ClaimwireGatewayFailing'),
+  ...both(
+    'ClaimwireDatabaseSilent',
+    'ClaimwireNoSynchronousStandby',
+    'ClaimwireReplicationLag',
+    'ClaimwireAppendsRetried',
+  ),
+  ...both('ClaimwireTakenOver', 'ClaimwireMemberSilent', 'ClaimwireShardsNotServed', 'ClaimwireShardsUneven'),
   'ClaimwireChannelsStale critical',
 ];
 /** By what was done to the node before. */
@@ -69,6 +76,17 @@ function recorded(): string {
     `claimwire_gateway_requests_total ${rate(100)}`,
     `claimwire_gateway_answers_total{outcome="upstreamFailed"} ${rate(90)}`,
     'claimwire_ledger_stale_channels 2',
+    'claimwire_store_silent_seconds 40',
+    'claimwire_store_standbys{kind="synchronous"} 0',
+    'claimwire_store_standbys{kind="other"} 1',
+    'claimwire_store_replication_lag_seconds{standby="s1"} 12',
+    'claimwire_store_replication_lag_bytes{standby="s1"} 4096',
+    `claimwire_store_appends_retried_total{reason="unknown"} ${rate(10)}`,
+    `claimwire_cluster_takeovers_total ${rate(2)}`,
+    `claimwire_cluster_epoch ${rate(2)}`,
+    'claimwire_cluster_members_silent 1',
+    'claimwire_cluster_shards_served 800',
+    'claimwire_cluster_shards_wanted 342',
   ];
   return `${lines.join('\n')}\n`;
 }

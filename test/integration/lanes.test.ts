@@ -7,7 +7,7 @@ import dgram from 'node:dgram';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ClaimwireNode, type NodeOptions } from '../../dist/src/index.js';
 import { claimAmountHigh, claimAmountLow, claimChannelLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
@@ -280,25 +280,33 @@ describe.runIf(storeUnderTest.isEmbedded)('a damaged journal in one lane', () =>
 });
 
 describe('a second node on the same UDP address', () => {
+  let node: ClaimwireNode;
+  const payers = payersOf(30);
+  beforeAll(async () => {
+    node = await start(freshFolder());
+    // It is there for every case.
+    running.delete(node);
+    await node.openChannels(openingsOf(payers));
+  });
+  afterAll(() => node.stop());
+
   test.each([
     ['lanes', { lanes: 2 }],
     ['one lane', { lanes: 1 }],
     ['pipeline', { layout: 'pipeline' }],
     ['dgram', { layout: 'pipeline', sockets: 'dgram' }],
   ] as const)('is refused although lanes share theirs (%s)', async (_, options) => {
-    const node = await start(freshFolder());
-    const payers = payersOf(30);
-    await node.openChannels(openingsOf(payers));
     const udp = { host: '127.0.0.1', port: Number(node.udp.split(':')[1]) };
     const second = freshFolder();
+    const before = node.stats().counters.committed as number;
     const settings = { data: second, ...storeUnderTest.options(second), channelsMax: 64, ...options, udp };
     await expect(ClaimwireNode.start(settings)).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringMatching(/^--udp .*EADDRINUSE/),
     });
     // Nobody's claims went to it.
-    await payAll(await peersTo(node.udp, payers.length), payers, 7n);
-    expect(node.stats().counters).toMatchObject({ committed: payers.length });
+    await payAll(await peersTo(node.udp, payers.length), payers, BigInt(before + 7));
+    expect(node.stats().counters).toMatchObject({ committed: before + payers.length });
   });
 
   test('nor may lanes join a node that has one socket', async () => {

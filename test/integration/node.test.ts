@@ -28,13 +28,15 @@ afterEach(async () => {
 let folders = 0;
 const freshFolder = () => join(ROOT, String(folders++));
 
+/** One lane, as one peer would come to only one of several (lanes.test.ts has those). */
 async function start(data: string, options: NodeOptions = {}): Promise<{ node: ClaimwireNode; peer: WirePeer }> {
   const udp = { host: '127.0.0.1', port: 0 };
+  const threads = options.layout === 'pipeline' ? { verifiers: 2 } : ({ layout: 'lanes', lanes: 1 } as const);
   const node = await ClaimwireNode.start({
     data,
     udp,
     ...storeUnderTest.options(data),
-    verifiers: 2,
+    ...threads,
     channelsMax: 256,
     segmentBytes: 1 << 20,
     ...options,

@@ -10,6 +10,9 @@ import { encodeSpent, SPENT_TABLE } from '../../src/meter/charge-record.ts';
 import { SHARDS } from '../../src/store/claim-database.ts';
 import { PostgresDatabase, type PostgresOptions } from '../../src/store/postgres/database.ts';
 import * as changes from '../../src/store/postgres/shard-statements.ts';
+import { StoreCounts } from '../../src/store/store-figures.ts';
+import type { StoreFacts } from '../../tools/doctor/machine.ts';
+import { storeFacts } from '../../tools/doctor/real-store.ts';
 import { channel, claimDatabaseContract, type DatabaseRig, type Hold } from '../support/claim-database-contract.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { brieflyOrAtLength } from '../support/length.ts';
@@ -52,7 +55,8 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
     test('is made again where its connection was cut, at whichever byte, and is stored once', async () => {
       const { below } = random(15);
       const proxy = await CuttingProxy.start(() => servers.primary.port);
-      const database = await open({}, servers.urlOf(proxy.place));
+      const counts = new StoreCounts();
+      const database = await open({ counts }, servers.urlOf(proxy.place));
       const fence = await database.enter('a');
       const rounds = brieflyOrAtLength(25, 1_000);
       const size = (group: number) => (group % 5 === 0 ? 400 : 1);
@@ -72,6 +76,12 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
       });
       expect(next).toBe(rounds + 1);
       expect(proxy.cuts).toBeGreaterThan(rounds / 2);
+      // Each cut is counted: of a call that was under way, or of a connection that was being made.
+      const { unknown, ...others } = counts.retries;
+      expect(unknown).toBeGreaterThan(rounds / 2);
+      expect(unknown).toBeLessThanOrEqual(proxy.cuts);
+      expect(counts.reconnects).toBe(unknown);
+      expect(others).toEqual({ refused: 0, unconfirmed: 0 });
       await database.close();
       await proxy.close();
     });
@@ -128,11 +138,19 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
     test('waits for the standby, however often it is made again, and leaves no connections behind', async () => {
       const database = await open({ statementMs: 150, connectMs: 500 });
       const fence = await database.enter('a');
+      const standby = { name: 's1', isSynchronous: true, lagBytes: expect.any(Number), lagSeconds: expect.any(Number) };
+      // A user without the right sees that somebody follows, and nothing of who.
+      expect(await database.replication()).toEqual({ names: 'ANY 1 (s1)', standbys: null });
+      await servers.primary.query('grant pg_monitor to claimwire');
+      expect(await database.replication()).toEqual({ names: 'ANY 1 (s1)', standbys: [standby] });
+      await servers.primary.query('revoke pg_monitor from claimwire');
       await servers.server('s1').kill();
       const append = settled(database.append(fence, 0, 1, ONE));
       await sleep(700);
       const clients = "select 1 from pg_stat_activity where application_name like 'claimwire-%'";
-      expect((await servers.primary.query(clients)).length).toBeLessThanOrEqual(2);
+      // It is told while every commit waits, by a connection of its own.
+      expect(await database.replication()).toEqual({ names: 'ANY 1 (s1)', standbys: [] });
+      expect((await servers.primary.query(clients)).length).toBeLessThanOrEqual(3);
       expect(append.isSettled).toBe(false);
       await servers.server('s1').start();
       await append.promise;
@@ -145,7 +163,8 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
       async (end) => {
         await servers.primary.query('alter role claimwire set client_min_messages = error');
         await servers.primary.query('alter role claimwire set synchronous_commit = local');
-        const database = await open();
+        const counts = new StoreCounts();
+        const database = await open({ counts });
         const fence = await database.enter('a');
         const held = hold(servers);
         const append = settled(database.append(fence, 0, 1, ONE));
@@ -160,6 +179,8 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
         await held.release();
         await append.promise;
         expect(await database.readGroups('a', () => {})).toBe(1);
+        const told = end === 'pg_cancel_backend' ? 'unconfirmed' : 'unknown';
+        expect(counts.retries).toMatchObject({ [told]: 2 });
       },
     );
   });
@@ -188,6 +209,23 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
       const [dead, standby, primary] = [1, servers.server('s1').port, servers.primary.port];
       const database = await open({}, servers.urlOf(...[dead, standby, primary].map((port) => `127.0.0.1:${port}`)));
       expect(await database.enter('a')).toMatchObject({ epoch: 1 });
+    });
+
+    test('is what `claimwire doctor` makes: it tells each host, the standbys, and how long a commit takes', async () => {
+      const [dead, standby, primary] = [1, servers.server('s1').port, servers.primary.port];
+      const url = servers.urlOf(...[dead, standby, primary].map((port) => `127.0.0.1:${port}`));
+      await servers.primary.query('grant pg_monitor to claimwire');
+      const facts = (await storeFacts({ url, passwordFile: undefined }, 5)) as StoreFacts;
+      expect(facts.hosts.map(({ host, state }) => [host, state])).toEqual([
+        ['127.0.0.1:1', 'unreachable'],
+        [`127.0.0.1:${standby}`, 'standby'],
+        [`127.0.0.1:${primary}`, 'primary'],
+      ]);
+      expect(facts.primary).toMatchObject({ isPostgres: true, names: 'ANY 1 (s1)', synchronous: 1, other: 0 });
+      expect(facts.primary!.commitMs).toHaveLength(5);
+      await servers.primary.query('revoke pg_monitor from claimwire');
+      const left = "select 1 from pg_class where relname like 'claimwire_doctor_%'";
+      expect(await servers.primary.query(left)).toEqual([]);
     });
 
     test('says what it found when no host is a primary in time', async () => {

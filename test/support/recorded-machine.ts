@@ -57,6 +57,13 @@ export function recordedMachine({ texts, files, backend, disk, syncMs = [0.3], .
     bindFault: async () => undefined,
     isNodeAt: async () => false,
     reach: async () => 120,
+    store: async () => ({
+      hosts: [
+        { host: 'db1:5432', state: 'primary' },
+        { host: 'db2:5432', state: 'standby' },
+      ],
+      primary: { isPostgres: true, names: 'ANY 1 (s1, s2)', synchronous: 2, other: 0, commitMs: [0.6] },
+    }),
     hasLedgerLibrary: () => true,
     output: (program) => (program === 'timedatectl' ? 'yes\n' : undefined),
     now: () => Date.UTC(2026, 5, 1),

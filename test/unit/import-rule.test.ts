@@ -62,6 +62,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/channel',
     'src/verify',
     'src/store/claim-database.ts',
+    'src/store/store-figures.ts',
     'src/errors.ts',
     'src/log.ts',
   ],

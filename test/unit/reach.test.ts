@@ -37,6 +37,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/cluster/cluster-settings.ts',
     'src/cluster/heartbeat.ts',
     'src/cluster/membership.ts',
+    'src/cluster/shard-figures.ts',
     'src/cluster/shard-work.ts',
   ],
   'test/unit/store/memory-database.test.ts': ['src/store/row-locks.ts', 'src/store/side-owner.ts'],
@@ -115,6 +116,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/http/admin-access.test.ts': ['src/control/access.ts'],
   'test/unit/metrics/exposition.test.ts': [
+    'src/metrics/cluster-families.ts',
     'src/metrics/families.ts',
     'src/metrics/family.ts',
     'src/metrics/peer-families.ts',
@@ -213,6 +215,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/store/postgres/faults.ts',
     'src/store/postgres/migrate.ts',
     'src/store/postgres/schema.ts',
+    'src/store/postgres/server-look.ts',
     'src/store/postgres/session.ts',
     'src/store/postgres/shard-statements.ts',
     'src/store/postgres/statements.ts',

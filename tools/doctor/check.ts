@@ -22,8 +22,16 @@ export interface Wanted {
   http: Address;
   /** A server of the ledger, wss://…; undefined: none is asked for. */
   ledger: string | undefined;
+  /** The database that the node would keep its channels in; undefined: none is looked at. */
+  store?: StoreWanted | undefined;
   /** A wallet's file; undefined: the node has none. */
   wallet: string | undefined;
+}
+
+export interface StoreWanted {
+  /** postgres://USER@HOST:PORT,…/NAME */
+  readonly url: string;
+  readonly passwordFile: string | undefined;
 }
 
 export interface Address {

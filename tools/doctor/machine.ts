@@ -2,6 +2,7 @@
  * What the checks of `claimwire doctor` may ask of a machine. real-machine.ts asks the one it runs on; tests hand in what
  * another one answered.
  */
+import type { StoreWanted } from './check.ts';
 
 export interface FileFacts {
   /** Permission bits. */
@@ -31,6 +32,29 @@ export interface DiskFacts {
   readonly freeBytes: number;
 }
 
+/** A host of a database. */
+interface HostFacts {
+  readonly host: string;
+  readonly state: 'primary' | 'standby' | 'unreachable';
+  /** Why it is not the primary, as it says itself. */
+  readonly fault?: string;
+}
+
+export interface StoreFacts {
+  readonly hosts: readonly HostFacts[];
+  /** Of the first primary; undefined where there is none. */
+  readonly primary?: {
+    readonly isPostgres: boolean;
+    /** The setting synchronous_standby_names. */
+    readonly names: string;
+    /** Standbys that follow it; null where this user may not see them. */
+    readonly synchronous: number | null;
+    readonly other: number | null;
+    /** Milliseconds of commits of 96 bytes each; or why that failed; undefined: not tried, since nobody would confirm them. */
+    readonly commitMs: readonly number[] | string | undefined;
+  };
+}
+
 /** Everything asynchronous is bounded in time. What does not exist is `undefined`; what fails says why, as a text. */
 export interface Machine {
   readonly platform: string;
@@ -55,6 +79,8 @@ export interface Machine {
   isNodeAt(host: string, port: number): Promise<boolean>;
   /** Milliseconds that a WebSocket handshake took, or why it failed. */
   reach(url: string): Promise<number | string>;
+  /** What the servers of a database answer; or why none could be asked. */
+  store(wanted: StoreWanted, commits: number): Promise<StoreFacts | string>;
   /** Whether the optional library for the ledger is installed. */
   hasLedgerLibrary(): boolean;
   /** What a program printed; undefined where it is missing, fails or takes long. */

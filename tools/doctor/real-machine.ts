@@ -27,6 +27,7 @@ import { NativeKernel } from '../../src/verify/native.ts';
 import { resolveBackend } from '../../src/verify/select.ts';
 import type { BackendFacts, Machine } from './machine.ts';
 import { TRAIN_DATAGRAMS } from './network.ts';
+import { storeFacts } from './real-store.ts';
 
 const PROGRAM_MS_MAX = 3_000;
 const REQUEST_MS_MAX = 5_000;
@@ -79,6 +80,7 @@ export const realMachine: Machine = {
   bindFault: (protocol, host, port) => (protocol === 'udp' ? udpFault(host, port) : tcpFault(host, port)),
   isNodeAt,
   reach: handshakeMs,
+  store: storeFacts,
   hasLedgerLibrary: () => unlessFails(() => createRequire(import.meta.url).resolve('xrpl')) !== undefined,
   output: (program, ...args) =>
     unlessFails(() =>

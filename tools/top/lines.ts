@@ -4,6 +4,12 @@ type Style = 'plain' | 'title' | 'label' | 'good' | 'warn' | 'bad' | 'bars';
 export type Piece = string | readonly [text: string, style: Style];
 export type Line = readonly Piece[];
 
+export const LABEL_COLUMNS = 11;
+
+export function labelled(label: string, ...pieces: Piece[]): Line {
+  return [[label.padEnd(LABEL_COLUMNS), 'label'], ...pieces];
+}
+
 const CODES: Record<Style, string> = {
   plain: '',
   title: '1;7',

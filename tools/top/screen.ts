@@ -5,6 +5,7 @@ import type { NodeStats } from '../../src/control/node-control.ts';
 import type { Sample } from '../../src/metrics/sample.ts';
 import { durationText } from '../units.ts';
 import type { ChannelView } from './channels.ts';
+import { clusterLines } from './cluster-lines.ts';
 import {
   bar,
   bytesText,
@@ -17,7 +18,7 @@ import {
   sparkline,
   timeText,
 } from './figures.ts';
-import { beside, type Line, lineText, type Piece } from './lines.ts';
+import { beside, LABEL_COLUMNS, type Line, labelled, lineText, type Piece } from './lines.ts';
 
 export interface View {
   /** The node's address. */
@@ -37,7 +38,6 @@ export interface View {
 
 /** From so many columns on there are two columns of blocks. */
 const WIDE_COLUMNS = 130;
-const LABEL_COLUMNS = 11;
 /** Their sum, their heads, and some. */
 const CHANNEL_LINES_MIN = 5;
 const RING_CELLS = 20;
@@ -113,10 +113,6 @@ function bodyLines(view: View, sample: Sample, columns: number, rows: number): L
 function isSpare([first]: Line): boolean {
   const label = first === undefined ? '' : (typeof first === 'string' ? first : first[0]).trimEnd();
   return label === '' || label.startsWith('  lane') || label === 'ack p99' || label === 'fdatasync';
-}
-
-function labelled(label: string, ...pieces: Piece[]): Line {
-  return [[label.padEnd(LABEL_COLUMNS), 'label'], ...pieces];
 }
 
 const RATE_COLUMNS = 9;
@@ -204,6 +200,7 @@ function threadLines(sample: Sample): Line[] {
       `   connections: ${peers.join(', ') || 'none'}`,
     ),
     ...ledgerLines(sample),
+    ...clusterLines(sample),
     [],
   ];
 }

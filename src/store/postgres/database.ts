@@ -20,11 +20,13 @@ import type {
 } from '../claim-database.ts';
 import * as rules from '../rules.ts';
 import { sideOwner } from '../side-owner.ts';
+import { type ReplicationFigures, StoreCounts } from '../store-figures.ts';
 import { parsePostgresAddress } from './address.ts';
 import { bigints, byteArrays, smalls, texts, wholes } from './arrays.ts';
 import { channelParameters, rowsOf } from './channel-columns.ts';
 import type { Connection, Row, Statement } from './connection.ts';
 import { migrate } from './migrate.ts';
+import { ServerLook } from './server-look.ts';
 import { Session } from './session.ts';
 import * as changes from './shard-statements.ts';
 import * as statements from './statements.ts';
@@ -41,10 +43,13 @@ export interface PostgresOptions {
   statementMs?: number;
   logger?: Logger;
   random?: () => number;
+  /** Counts what is made again. */
+  counts?: StoreCounts | undefined;
 }
 
 const DEFAULTS = { mayBeUnreplicated: false, waitMs: 30_000, connectMs: 5_000, statementMs: 10_000 };
 
+const LOOK_MS_MAX = 3_000;
 /** Rows of channels in a block, groups and side entries in an answer: each bounds the memory of one answer. */
 const BLOCK_ROWS = 4_096;
 const GROUPS = 16;
@@ -56,10 +61,12 @@ const COUNTED_SHARDS = 128;
 
 export class PostgresDatabase implements ClaimDatabase {
   readonly #session: Session;
+  readonly #look: ServerLook;
   readonly #mayBeUnreplicated: boolean;
 
-  private constructor(session: Session, mayBeUnreplicated: boolean) {
+  private constructor(session: Session, look: ServerLook, mayBeUnreplicated: boolean) {
     this.#session = session;
+    this.#look = look;
     this.#mayBeUnreplicated = mayBeUnreplicated;
   }
 
@@ -69,11 +76,12 @@ export class PostgresDatabase implements ClaimDatabase {
    * @throws ClaimwireError STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED, INPUT_INVALID, DEPENDENCY_MISSING
    */
   static async open(address: string, options: PostgresOptions = {}): Promise<PostgresDatabase> {
-    const { passwordFile, logger = stderrLogger, random = Math.random } = options;
-    const settings = { ...DEFAULTS, ...options, passwordFile, logger, random };
+    const { passwordFile, logger = stderrLogger, random = Math.random, counts = new StoreCounts() } = options;
     const name = `claimwire-${randomBytes(6).toString('hex')}`;
     const parsed = parsePostgresAddress(address);
-    const session = new Session(await loadPostgres(), { ...settings, address: parsed, name });
+    const settings = { ...DEFAULTS, ...options, passwordFile, logger, random, counts, address: parsed };
+    const library = await loadPostgres();
+    const session = new Session(library, { ...settings, name });
     try {
       await session.connect();
       await session.write(migrate);
@@ -81,7 +89,9 @@ export class PostgresDatabase implements ClaimDatabase {
       session.close();
       throw error;
     }
-    return new PostgresDatabase(session, settings.mayBeUnreplicated);
+    // It connects when it is asked, under a name of its own.
+    const look = new ServerLook(library, { ...settings, name: `${name}-look`, statementMs: LOOK_MS_MAX });
+    return new PostgresDatabase(session, look, settings.mayBeUnreplicated);
   }
 
   async enter(node: string): Promise<Fence> {
@@ -303,7 +313,12 @@ export class PostgresDatabase implements ClaimDatabase {
     );
   }
 
+  replication(): Promise<ReplicationFigures | null> {
+    return this.#look.look();
+  }
+
   async close(): Promise<void> {
+    this.#look.close();
     this.#session.close();
   }
 

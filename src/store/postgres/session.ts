@@ -7,13 +7,16 @@ import { hostPortText } from '../../host-port.ts';
 import type { Logger } from '../../log.ts';
 import type { PostgresLibrary } from '../../optional-libraries.ts';
 import { closed } from '../rules.ts';
+import type { Retry, StoreCounts } from '../store-figures.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
-import { remedyFor, storeFailed } from './faults.ts';
+import { NotReplicated, remedyFor, storeFailed } from './faults.ts';
 
 export interface SessionOptions extends ConnectionOptions {
   /** How long the first connection is tried for. */
   readonly waitMs: number;
   readonly logger: Logger;
+  /** Counts what is made again. */
+  readonly counts: StoreCounts;
   /** At least 0 and less than 1. */
   readonly random: () => number;
 }
@@ -97,8 +100,11 @@ export class Session {
   async #until<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       if (this.#isClosed) throw closed();
+      let isAsked = false;
       try {
-        const result = await work(await this.#connected());
+        const connection = await this.#connected();
+        isAsked = true;
+        const result = await work(connection);
         if (this.#isLost) this.#options.logger.info('store: the database answers again');
         this.#isLost = false;
         return result;
@@ -107,6 +113,8 @@ export class Session {
         const remedy = remedyFor(error);
         if (remedy === 'never') throw storeFailed(error);
         if (remedy === 'elsewhere') this.#lose(error as Error);
+        // Without a connection nothing was asked, and is in no doubt.
+        if (isAsked) this.#options.counts.add(retryOf(error, remedy));
         await this.#pause(tries);
       }
     }
@@ -117,6 +125,7 @@ export class Session {
     const connection = await this.#open();
     if (this.#isClosed) connection.end();
     this.#connection = connection;
+    this.#options.counts.add('reconnects');
     return connection;
   }
 
@@ -160,6 +169,11 @@ export class Session {
     });
     await Promise.race([passed, this.#closed]).finally(() => clearTimeout(timer));
   }
+}
+
+function retryOf(error: unknown, remedy: 'again' | 'elsewhere'): Retry {
+  if (remedy === 'elsewhere') return 'unknown';
+  return error instanceof NotReplicated ? 'unconfirmed' : 'refused';
 }
 
 /** No host takes writes now. */

@@ -107,16 +107,20 @@ async function refusalLimit(stage: Stage): Promise<void> {
     stage.counter('refused.unknownChannel'),
     stage.counter('dropped.refusalLimited'),
   ];
-  const rounds = 40;
+  const limitedNow = () => stage.counter('dropped.refusalLimited') - limitedBefore;
+  const roundsMin = 40;
   const perRound = 50;
-  for (let round = 1; round <= rounds; round++) {
+  let rounds = 0;
+  // On a busy machine they may come so slowly at first that the limit keeps up.
+  while (rounds < roundsMin || (limitedNow() === 0 && rounds < 10 * roundsMin)) {
+    const round = ++rounds;
     for (let count = 0; count < perRound; count++) await wire.send(flood);
     const claim = channel.claim(BigInt(round), stage.fresh());
     await stage.expectAnswer(wire, claim, COMMITTED, BigInt(round));
     await stage.expectAnswer(wire, channel.claim(1n, stage.fresh()), ALREADY, 1n);
   }
   const refused = stage.counter('refused.unknownChannel') - refusedBefore;
-  const limited = stage.counter('dropped.refusalLimited') - limitedBefore;
+  const limited = limitedNow();
   expect(refused).toBeLessThanOrEqual(rounds * perRound * PACK);
   expect(refused).toBeGreaterThan(rounds * perRound);
   const answered = ofChannel(wire.inbox.acks, stranger);

@@ -32,8 +32,10 @@ test('nodes that join get their part, batch by batch, and no claim waits for 300
   await world.run(2_500);
   expect(shardsOf(world)).toEqual({ 'node-1': 342, 'node-2': 341, 'node-3': 341 });
   expect(longestMs(world)).toBeLessThan(300);
-  const { shardsServed, shardsReceived, members, lastLoadMs } = world.node('node-3').member!.figures;
-  expect({ shardsServed, shardsReceived, members }).toEqual({ shardsServed: 341, shardsReceived: 341, members: 3 });
+  const { lastLoadMs, beatAgeMs, ...figures } = world.node('node-3').member!.figures;
+  expect(figures).toMatchObject({ shardsServed: 341, shardsReceived: 341, shardsWanted: 341, members: 3, silent: 0 });
+  expect(figures).toMatchObject({ beatsFailed: 0, held: { 'node-1': 342, 'node-2': 341, 'node-3': 341 } });
+  expect(beatAgeMs).toBeLessThan(300);
   expect(lastLoadMs).toBeGreaterThan(0);
   expect(world.tables.faults).toEqual([]);
 });
@@ -41,7 +43,15 @@ test('nodes that join get their part, batch by batch, and no claim waits for 300
 test('a killed node is taken over once, by all others together, and its channels are served within 2 s', async () => {
   const world = await cluster({ nodes: 3, payers: 8 });
   world.node('node-2').kill();
-  await world.run(2_500);
+  const survivor = world.node('node-1').member!;
+  const told = new Set<number>();
+  for (let ms = 0; ms < 2_500; ms += 20) {
+    await world.run(20);
+    told.add(survivor.figures.silent);
+  }
+  // Silent for a moment, then taken over; the others' part grows.
+  expect([[...told], survivor.figures.silent]).toEqual([[0, 1], 0]);
+  expect([survivor.figures.shardsWanted, world.node('node-3').member!.figures.shardsWanted]).toEqual([512, 512]);
   expect(longestMs(world)).toBeGreaterThan(1_000);
   expect(longestMs(world)).toBeLessThan(1_600);
   expect(shardsOf(world)).toEqual({ 'node-1': 512, 'node-3': 512 });

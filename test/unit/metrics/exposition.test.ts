@@ -44,8 +44,40 @@ const gateway = {
 const http = valued(Object.keys(new AdminConnections({} as never).counters), 'http.');
 const redemptions = valued(['paid', 'nothing', 'failed', 'never', 'pending', 'drops', 'feeDrops'], 'redemptions.');
 const spans = valued(['exported', 'dropped', 'failed'], 'spans.');
+const retries = (prefix: string) => valued(['refused', 'unknown', 'unconfirmed'], prefix);
+const standby = { isSynchronous: true, lagBytes: 4_096, lagSeconds: 0.25 };
+const cluster = valued(
+  [
+    'epoch',
+    'version',
+    'members',
+    'silent',
+    'shardsServed',
+    'shardsMoving',
+    'shardsWanted',
+    'takeovers',
+    'shardsReceived',
+  ].concat(['shardsGiven', 'beatsFailed', 'watchRestarts']),
+  'cluster.',
+);
 const stats = {
   gateway,
+  cluster: { ...cluster, node: 'a', isLeaving: false, held: { a: 500, b: 524 }, beatAgeMs: 250, lagMs: 40 },
+  database: {
+    silentMs: 1_500,
+    ...valued(['reconnects'], 'database.'),
+    appends: retries('appends.'),
+    calls: retries('calls.'),
+    mayBeUnreplicated: false,
+    replication: {
+      names: 'ANY 1 (s1, s2)',
+      standbys: [
+        { ...standby, name: 's1' },
+        { ...standby, name: 's2', lagBytes: 0 },
+        { name: 'far', isSynchronous: false, lagBytes: 9_000_000, lagSeconds: 12 },
+      ],
+    },
+  },
   // As /stats has amounts.
   redemptions: { ...redemptions, drops: String(redemptions.drops), feeDrops: String(redemptions.feeDrops) },
   spans,
@@ -112,6 +144,34 @@ test('each counter of the node, the web process, the kernel, the admin server an
   const missing = [...values].filter(([name, value]) => !shown.has(value / scale(name))).map(([name]) => name);
   expect(values.size).toBeGreaterThan(COUNTER_NAMES.length + WEB_COUNTER_NAMES.length + KERNEL_STATS.length);
   expect(missing, 'give each a line in src/metrics/families.ts or peer-families.ts').toEqual([]);
+});
+
+test("a node's part in its cluster, and how far the standbys of its database are", () => {
+  const shown = (name: string) => lines(texts.prometheus, `claimwire_${name}`);
+  expect(shown('cluster_shards_held')).toEqual([
+    'claimwire_cluster_shards_held{member="a"} 500',
+    'claimwire_cluster_shards_held{member="b"} 524',
+  ]);
+  expect(shown('cluster_beat_age_seconds')).toEqual(['claimwire_cluster_beat_age_seconds 0.25']);
+  expect(shown('store_silent_seconds')).toEqual(['claimwire_store_silent_seconds 1.5']);
+  expect(shown('store_standbys')).toEqual([
+    'claimwire_store_standbys{kind="synchronous"} 2',
+    'claimwire_store_standbys{kind="other"} 1',
+  ]);
+  expect(shown('store_replication_lag_bytes')[2]).toBe('claimwire_store_replication_lag_bytes{standby="far"} 9000000');
+  expect(shown('store_replication_lag_seconds')[0]).toBe('claimwire_store_replication_lag_seconds{standby="s1"} 0.25');
+});
+
+test('a node that was told that one server is enough does not miss a synchronous standby; one that may not see them tells none', () => {
+  const family = FAMILIES.find(({ name }) => name === 'claimwire_store_standbys')!;
+  const read = (database: object) =>
+    family.read({ stats: { database } } as unknown as Parameters<typeof family.read>[0]).map(({ value }) => value);
+  const alone = { names: '', standbys: [] };
+  expect(read({ mayBeUnreplicated: false, replication: alone })).toEqual([0, 0]);
+  expect(read({ mayBeUnreplicated: true, replication: alone })).toEqual([0]);
+  expect(read({ mayBeUnreplicated: true, replication: { names: 's1', standbys: [standby] } })).toEqual([1, 0]);
+  expect(read({ mayBeUnreplicated: false, replication: { names: 's1', standbys: null } })).toEqual([]);
+  expect(read({ mayBeUnreplicated: false, replication: null })).toEqual([]);
 });
 
 test('what the optimiser has set, and what became of its changes', () => {

@@ -13,6 +13,7 @@ import { SLOT_ROW, SLOT_VERDICT, VERDICT_VALID } from '../../../src/ring/slot.ts
 import { HeldFence } from '../../../src/store/held-fence.ts';
 import { MemoryDatabase } from '../../../src/store/memory-database.ts';
 import { MemoryTables } from '../../../src/store/memory-tables.ts';
+import { StoreCounts } from '../../../src/store/store-figures.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import { runCommitter } from '../../../src/threads/committer.ts';
 import type { ThreadReady, ThreadRole } from '../../../src/threads/context.ts';
@@ -71,7 +72,7 @@ async function start(role: ThreadRole) {
       udp: { host: '127.0.0.1', port: 0, isShared: false },
       tcp: { listen: undefined, isShared: false, tls: undefined, limits: {} },
       controlPort: new MessageChannel().port1,
-      database: { address: ADDRESS, fence: fence.start },
+      database: { address: ADDRESS, fence: fence.start, counts: new StoreCounts().words },
     },
     { ...nodeSystem, openDatabase: async () => new MemoryDatabase(tables, { underWay: held.underWay }) },
   );

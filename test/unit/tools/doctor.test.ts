@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Wanted } from '../../../tools/doctor/check.ts';
+import type { StoreFacts } from '../../../tools/doctor/machine.ts';
 import { realMachine } from '../../../tools/doctor/real-machine.ts';
 import { CHECKS, command, examinationText, examine } from '../../../tools/doctor.ts';
 import { output } from '../../../tools/output.ts';
@@ -19,6 +20,7 @@ const WANTED: Wanted = {
   udp: { host: '127.0.0.1', port: 9393 },
   http: { host: '127.0.0.1', port: 9394 },
   ledger: 'wss://ledger.example',
+  store: { url: 'postgres://db1,db2/claimwire', passwordFile: undefined },
   wallet: undefined,
 };
 const HUGE_PAGES = '/sys/kernel/mm/transparent_hugepage/enabled';
@@ -34,6 +36,11 @@ test('a good machine has nothing to mend', async () => {
     names: Object.keys(CHECKS),
   });
 });
+
+function primary(more: Partial<NonNullable<StoreFacts['primary']>>): Recorded {
+  const facts = { isPostgres: true, names: 's1', synchronous: 1, other: 0, commitMs: [0.5], ...more };
+  return { store: async () => ({ hosts: [{ host: 'db1:5432', state: 'primary' }], primary: facts }) };
+}
 
 type Case = [
   name: keyof typeof CHECKS,
@@ -257,6 +264,32 @@ const CASES: Case[] = [
     'claimwire node --ledger wss://ledger.example --ledger',
     { reach: async () => 3_000 },
   ],
+  ['store', 'error', 'cannot be asked: expected pg', 'npm install pg', { store: async () => 'expected pg' }],
+  [
+    'store',
+    'error',
+    'No primary answers: db1:5432 standby, db2:5432 unreachable (ECONNREFUSED)',
+    'pg_isready --host db1',
+    {
+      store: async () => ({
+        hosts: [
+          { host: 'db1:5432', state: 'standby' },
+          { host: 'db2:5432', state: 'unreachable', fault: 'ECONNREFUSED' },
+        ],
+      }),
+    },
+  ],
+  ['store', 'error', 'synchronous_standby_names is empty', 'alter system set', primary({ names: '', synchronous: 0 })],
+  [
+    'store',
+    'error',
+    'No standby of synchronous_standby_names (s1)',
+    'pg_stat_replication',
+    primary({ synchronous: 0 }),
+  ],
+  ['store', 'error', '(permission denied)', 'grant create', primary({ commitMs: 'permission denied' })],
+  ['store', 'warning', 'may not see its standbys', 'grant pg_monitor', primary({ synchronous: null, other: null })],
+  ['store', 'warning', 'takes 25.00 ms (p99 25.00 ms)', 'flush_lag', primary({ commitMs: [25] })],
 ];
 
 test.each(CASES)('%s: %s, %s', async (name, state, text, fix, recorded, wanted = {}) => {
@@ -297,7 +330,7 @@ test('text: states in colour on a terminal alone, and a command stays in one lin
   expect(plain).toContain(
     '\n                        $ echo net.core.rmem_max=4194304 | sudo tee /etc/sysctl.d/90-claimwire.conf && sudo sysctl --system\n',
   );
-  expect(plain).toMatch(/no errors, 1 warning in 17 checks\n$/);
+  expect(plain).toMatch(/no errors, 1 warning in 18 checks\n$/);
   expect(examinationText(examination, 60, true)).toContain('\x1b[33mwarning');
 });
 

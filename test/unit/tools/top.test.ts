@@ -97,6 +97,23 @@ test('a lost, a paused and an unready node are told', () => {
   expect(text({ sample: sampleAt(1, { ready: false }) })).toContain(' NOT READY ');
 });
 
+test('a node of a cluster tells its shards, its database and who is silent; another has no such lines', () => {
+  const text = (more: object) => {
+    const lines = screenLines({ ...VIEW, sample: sampleAt(60, more) }, 110, 45, false);
+    return lines.filter((line) => /^(cluster|database)/.test(line)).map((line) => line.trimEnd());
+  };
+  expect(text({})).toEqual([]);
+  const cluster = { epoch: 4, version: 58, members: 3, silent: 1, isLeaving: true, shardsServed: 342, shardsWanted: 0 };
+  const standbys = { synchronous: 1, other: 0, lagSeconds: 0.004 };
+  expect(
+    text({ cluster: { ...cluster, shardsMoving: 64 }, database: { silentMs: 900, retried: 2, standbys } }),
+  ).toEqual([
+    'cluster    342 of 0 shards, 64 moving, leaving   1 of 3 nodes SILENT   epoch 4, map 58',
+    'database   answers   1 synchronous, 0 other standbys, 4.00 ms behind   2 appends made again',
+  ]);
+  expect(text({ database: { silentMs: 4_000, retried: 0, standbys: null } })).toEqual(['database   SILENT for 4.0 s']);
+});
+
 test('figures', () => {
   expect([0, 0.25, 12, 182_345].map(rateText)).toEqual(['0', '0.3/s', '12/s', '182k/s']);
   expect([0, 0.0004, 0.08, 1.237, 45.67, 998, 3_100].map(timeText)).toEqual([
