@@ -106,7 +106,7 @@ Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
     const [node, gateway] = [nodeOptions(values), gatewayOptions(values)];
     if (node.cluster === true)
       return usage(
-        '--cluster: expected a node that charges, and one of a cluster does not; let the gateway have its own store',
+        '--cluster: expected a node that keeps its channels, and those of a cluster move; let the gateway have a store of its own',
       );
     const account = node.ledger?.account;
     const { recipient } = gateway.merchant;
