@@ -49,7 +49,7 @@ test('a network that customers are told is the only one whose ledger is believed
   expect(onNetwork({ ...ledger, networkId: 7 }, 'ours').networkId).toBe(7);
 });
 
-test('a gateway is no node of a cluster: it sells for the channels of its own node, and a cluster's move', async () => {
+test('a gateway is no node of a cluster: it sells for channels that stay at its own node', async () => {
   const data = join(tmpdir(), `claimwire-clustered-gateway-${process.pid}`);
   const cluster = ['--cluster', '--store', 'postgres://u@127.0.0.1:1/d'];
   const sells = ['--upstream', 'http://127.0.0.1:1', '--price', '25', '--recipient', PAYEE];
