@@ -18,6 +18,7 @@ const SCRIPTS = [
   'channel-list',
   'chart',
   'charts',
+  'cluster-terms',
   'counters',
   'dom',
   'feed',

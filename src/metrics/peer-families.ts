@@ -133,6 +133,16 @@ const admin: Family[] = [
     'Event streams too far behind, which were told of all channels again.',
     http('sweeps'),
   ),
+  counter(
+    'claimwire_admin_forwarded_total',
+    'Requests passed on to the node of the cluster that holds their channel.',
+    http('forwarded'),
+  ),
+  counter(
+    'claimwire_admin_forward_failed_total',
+    'Requests passed on that the holder did not answer.',
+    http('forwardFailed'),
+  ),
 ];
 
 /** A part of what the gateway counts, where there is one. */
