@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
 import { hasPostgres } from '../support/postgres/programs.ts';
@@ -88,7 +88,8 @@ describe.skipIf(!hasPostgres())('a cluster', () => {
     await until(() => second.cluster!.figures.shardsServed === SHARDS);
     for (const id of CHANNELS) expect(second.channel(id)?.committed).toBe(id === moved[0] ? 300n : 200n);
     for (const id of CHANNELS) expect((await second.submit(signedClaim(id, 400n))).status).toBe('COMMITTED');
-    expect(second.cluster!.figures.members).toBe(1);
+    // It learns of the first one's last beat at its next look.
+    await vi.waitFor(() => expect(second.cluster!.figures.members).toBe(1), 5_000);
     expect(second.spent(charged)).toBe(230n);
     for (const [key, drops] of [
       ['k', 150n],
