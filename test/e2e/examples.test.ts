@@ -11,6 +11,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ClaimwireNode } from '../../dist/src/index.js';
 import { generateKey, writeKeyFile } from '../../src/client/index.ts';
+import { atOnePort } from '../support/at-one-port.ts';
 import { temporaryFolders } from '../support/node-process.ts';
 
 // Each starts a node, and nodes start slowly on a busy machine.
@@ -147,16 +148,18 @@ describe('the payer in Python', () => {
 
   let node: ClaimwireNode;
   beforeAll(async () => {
-    node = await ClaimwireNode.start({
-      data: folder('python'),
-      udp: { host: '127.0.0.1', port: 0 },
-      logger: { info: () => {}, warn: () => {}, error: () => {} },
-      backend: 'native',
-      layout: 'lanes',
-      lanes: 1,
-      channelsMax: 256,
-      segmentBytes: 1 << 20,
-    });
+    node = await atOnePort(() =>
+      ClaimwireNode.start({
+        data: folder('python'),
+        udp: { host: '127.0.0.1', port: 0 },
+        logger: { info: () => {}, warn: () => {}, error: () => {} },
+        backend: 'native',
+        layout: 'lanes',
+        lanes: 1,
+        channelsMax: 256,
+        segmentBytes: 1 << 20,
+      }),
+    );
   });
   afterAll(() => node.stop());
 

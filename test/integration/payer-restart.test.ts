@@ -16,6 +16,7 @@ import {
   type PaymentChannel,
   type StateOptions,
 } from '../../src/client/index.ts';
+import { atOnePort } from '../support/at-one-port.ts';
 import { storeUnderTest } from '../support/store-under-test.ts';
 import { TEST_TLS } from '../support/tcp.ts';
 
@@ -34,17 +35,8 @@ async function start(name: string, tls?: typeof TEST_TLS, more: NodeOptions = {}
 
 const stateFile = (): string => join(ROOT, `${randomBytes(4).toString('hex')}.state`);
 
-/** Payers by UDP ask at the same port by TCP, which another program of this machine may have taken: then with another port. */
-async function startAtOnePort(name: string): Promise<ClaimwireNode> {
-  for (let left = 5; ; left--) {
-    const node = await start(name);
-    if (node.tcp === node.udp || left === 0) return node;
-    await node.stop();
-  }
-}
-
 beforeAll(async () => {
-  plain = await startAtOnePort('plain');
+  plain = await atOnePort(() => start('plain'));
   secure = await start('secure', TEST_TLS);
 }, 60_000);
 afterEach(async () => {
