@@ -8,10 +8,11 @@ import type { CommitStep } from '../path/commit-step.ts';
 import { PHASE_DRAINED, PHASE_DRAINING } from '../ring/control-words.ts';
 import { Idle } from '../ring/doorbell.ts';
 import type { ThreadReady } from './context.ts';
+import { passFence } from './fence.ts';
 import type { ThreadParts } from './parts.ts';
 
-/** The steps behind the verdicts, a turn at a time. */
-class CommitTurn {
+/** The steps behind the verdicts, a turn at a time, in whichever thread calls it. */
+export class CommitTurn {
   readonly commit: CommitStep;
   readonly #parts: ThreadParts;
   readonly #journal: GroupLog;
@@ -80,7 +81,8 @@ function runBlocking(parts: ThreadParts, turn: CommitTurn): void {
   }
 }
 
-async function runBesideDatabase(parts: ThreadParts, turn: CommitTurn): Promise<void> {
+/** Sleeps rather than blocks between two turns, so that the event loop goes on. */
+export async function runBesideDatabase(parts: ThreadParts, turn: CommitTurn): Promise<void> {
   const doorbell = parts.ring.committerDoorbell;
   const hasWork = () => turn.hasWork();
   while (!turn.isOver) {
@@ -94,12 +96,4 @@ async function runBesideDatabase(parts: ThreadParts, turn: CommitTurn): Promise<
     await doorbell.sleepAsync(hasWork);
     clearTimeout(timer);
   }
-}
-
-/** Called between two groups: tells the main thread so, if it asked. */
-export function passFence(parts: ThreadParts): void {
-  const asked = parts.control.fenceAsked;
-  if (asked === parts.ring.fencePassed) return;
-  parts.ring.passFence(asked);
-  parts.control.mainDoorbell.ring();
 }

@@ -20,7 +20,7 @@ const STALL_MS = 5_000;
 export interface HousekeepingOptions {
   store: ChannelStore;
   logs: Pick<ClaimLogs, 'prepare' | 'hasGrown' | 'release'>;
-  topology: Topology;
+  topology: Pick<Topology, 'rings' | 'control' | 'journalSegments'>;
   checkpointSeconds: number;
   clock: Clock;
   logger?: Logger;

@@ -10,6 +10,7 @@ import type { LogStart } from '../store/store.ts';
 import { LocalCalls } from '../transport/local-calls.ts';
 import type { KernelStart } from '../verify/kernel.ts';
 import type { TcpStart, ThreadContext, ThreadReady, ThreadRole, ThreadSettings } from './context.ts';
+import { awaitFence } from './fence.ts';
 
 export interface TopologyOptions {
   plan: ThreadPlan;
@@ -120,11 +121,7 @@ export class Topology {
 
   /** Resolves once no group is open that began before the call, in any lane. Throws NODE_FAILED. */
   async fence(): Promise<void> {
-    const asked = this.control.askFence();
-    const isPassed = () =>
-      this.#failure !== undefined || this.#hasEnded || this.rings.every((ring) => ring.fencePassed >= asked);
-    for (const ring of this.rings) ring.ringAll();
-    while (!isPassed()) await this.control.mainDoorbell.sleepAsync(isPassed);
+    await awaitFence(this.control, this.rings, () => this.#failure !== undefined || this.#hasEnded);
     if (this.#failure !== undefined) throw this.#failure;
   }
 

@@ -5,6 +5,7 @@
 import { ROW_BYTES, rowFault } from '../../src/channel/row.ts';
 import { assert, ClaimwireError } from '../../src/errors.ts';
 import type { RegistryMeta, RegistryStore } from '../../src/registry/registry-store.ts';
+import { type CommitDisk, NEXT_TURN } from './commit-disk.ts';
 
 /** What is on stable storage. */
 interface Committed {
@@ -17,10 +18,12 @@ export class MemoryRegistry implements RegistryStore {
   /** So many commits fail from now on, as on a full disk. */
   failures = 0;
   readonly #committed: Committed;
+  readonly #disk: CommitDisk;
   #isKilled = false;
 
-  constructor(committed: Committed = { rows: [], meta: NEW_META }) {
+  constructor(committed: Committed = { rows: [], meta: NEW_META }, disk: CommitDisk = NEXT_TURN) {
     this.#committed = committed;
+    this.#disk = disk;
   }
 
   get count(): number {
@@ -31,7 +34,9 @@ export class MemoryRegistry implements RegistryStore {
   }
   setMeta(change: Partial<RegistryMeta>): void {
     this.#failWhereAsked();
-    this.#committed.meta = structuredClone({ ...this.#committed.meta, ...change });
+    this.#disk.now(() => {
+      this.#committed.meta = structuredClone({ ...this.#committed.meta, ...change });
+    });
   }
 
   forEachRow(visit: (row: Uint8Array) => void): number {
@@ -50,17 +55,19 @@ export class MemoryRegistry implements RegistryStore {
     const next = this.#committed.rows.slice();
     for (let index = 0; index * ROW_BYTES < rows.length; index++)
       next[positions[index] ?? next.length] = rows.slice(index * ROW_BYTES, (index + 1) * ROW_BYTES);
-    await new Promise(setImmediate);
+    await this.#disk.later(() => {
+      if (this.#isKilled) return;
+      this.#failWhereAsked();
+      this.#committed.rows = next;
+    });
     // A killed process neither commits nor goes on.
     if (this.#isKilled) await new Promise(() => {});
-    this.#failWhereAsked();
-    this.#committed.rows = next;
   }
 
   /** The process is killed: another one finds what was committed, and nothing of what was under way. */
-  kill(): MemoryRegistry {
+  kill(disk?: CommitDisk): MemoryRegistry {
     this.#isKilled = true;
-    return new MemoryRegistry(this.#committed);
+    return new MemoryRegistry(this.#committed, disk);
   }
 
   #failWhereAsked(): void {

@@ -1,0 +1,372 @@
+/**
+ * One life of a node, from its start to its end: the parts of src/node.ts put together in the same order, over the world's disk,
+ * clock and network. The disk, the registry and the side tables outlive it.
+ */
+import { ChannelTable } from '../../src/channel/table.ts';
+import { ClaimwireError } from '../../src/errors.ts';
+import { loadChannels } from '../../src/folder/data-folder.ts';
+import { Journals } from '../../src/journal/lane-journals.ts';
+import type { Logger } from '../../src/log.ts';
+import { Meter } from '../../src/meter/meter.ts';
+import { ChannelStore } from '../../src/registry/channel-store.ts';
+import { RaisedAmounts } from '../../src/registry/raised.ts';
+import type { SideTables } from '../../src/registry/side-tables.ts';
+import type { Arena } from '../../src/ring/arena.ts';
+import { ClaimRing } from '../../src/ring/claim-ring.ts';
+import { ControlWords, PHASE_STOPPING } from '../../src/ring/control-words.ts';
+import { SettingWords } from '../../src/ring/setting-words.ts';
+import { CommittedFeed } from '../../src/threads/committed-feed.ts';
+import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
+import { awaitFence } from '../../src/threads/fence.ts';
+import { Housekeeping } from '../../src/threads/housekeeping.ts';
+import type { Packet } from '../../src/transport/transport.ts';
+import type { MemoryRegistry } from '../support/memory-registry.ts';
+import type { MemorySideTables } from '../support/memory-side-tables.ts';
+import { ProcessDisk, ProcessEnded } from './disk-faults.ts';
+import { SimulatedFiles } from './files.ts';
+import { forgetSleepers } from './globals.ts';
+import { newOwner, type Owner } from './scheduler.ts';
+import { newArena, segmentBytesOf } from './sizes.ts';
+import { SimulatedThread } from './threads.ts';
+import type { World } from './world.ts';
+
+export const DATA = '/data';
+
+/** What is durable beside the journals; each life has its own handle. */
+export interface Stores {
+  registry: MemoryRegistry;
+  sides: MemorySideTables;
+}
+
+/** Who looks on: the oracle, and what keeps the node's lives. */
+export interface Watchers {
+  /** All that was ever acknowledged is in the table now, or it is lost. */
+  recovered(node: SimulatedNode): void;
+  /** The same is durable now, and the node takes claims. */
+  ready(node: SimulatedNode): void;
+  acked(node: SimulatedNode, packet: Packet, words: Uint32Array, at: number): void;
+  /** All claims of the life were drained. */
+  drained(node: SimulatedNode): void;
+  ended(node: SimulatedNode, how: Ending): void;
+}
+
+export type Ending = 'crash' | 'failure' | 'stop' | 'refused';
+
+export class SimulatedNode {
+  readonly main: Owner;
+  readonly lanes: number;
+  readonly arena: Arena;
+  readonly table: ChannelTable;
+  readonly store: ChannelStore;
+  readonly meter: Meter;
+  readonly control: ControlWords;
+  readonly rings: readonly ClaimRing[];
+  readonly threads: SimulatedThread[] = [];
+  readonly disk: ProcessDisk;
+  isDead = false;
+  /** Whether it takes claims, changes and charges. */
+  isReady = false;
+  /** Whether it ever was. */
+  hasStarted = false;
+  isStopping = false;
+  /** Packets that its sockets were handed: what its counters must come to. */
+  delivered = 0;
+  sentAcks = 0;
+  readonly #world: World;
+  readonly #watchers: Watchers;
+  readonly #stores: Stores;
+  readonly #feed: CommittedFeed;
+  readonly #files: SimulatedFiles;
+  #journals: Journals | undefined;
+  #housekeeping: Housekeeping | undefined;
+  #isFailing = false;
+  #running = 0;
+  /** Called when the last thread has ended as it was asked to. */
+  #onDrained: () => void = () => {};
+
+  constructor(world: World, before: Stores, watchers: Watchers) {
+    const { plan, chance, scheduler } = world;
+    this.#world = world;
+    this.#watchers = watchers;
+    this.main = { ...newOwner('main'), onError: (error) => this.fail(error) };
+    this.disk = new ProcessDisk(world, this);
+    this.#stores = { registry: before.registry.kill(this.disk.commits), sides: before.sides.kill(this.disk.commits) };
+    this.#files = new SimulatedFiles(world.disk, this.disk, scheduler);
+    this.lanes = chance.between(1, plan.lanesMax);
+    this.arena = newArena(plan, this.lanes, plan.layout === 'lanes' ? this.lanes : plan.verifiers + 2);
+    this.control = new ControlWords(this.arena);
+    this.table = new ChannelTable(this.arena);
+    this.rings = Array.from({ length: this.lanes }, (_, ring) => new ClaimRing(this.arena, ring));
+    const sides = this.#guarded(this.#stores.sides);
+    const fence = async () => {
+      await awaitFence(this.control, this.rings, () => this.#isFailing);
+      if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
+    };
+    this.store = new ChannelStore(this.table, this.#stores.registry, fence, (channel, committed, to) =>
+      raised.record(channel, { committed, spent: this.meter.spentOf(channel.ledgerChannelId), to }),
+    );
+    this.#feed = new CommittedFeed(this.arena, this.table);
+    const raised = new RaisedAmounts(sides);
+    this.meter = new Meter(this.#feed, sides, raised, (line) => this.#log.warn(line));
+    if (plan.groupWaitMs > 0) new SettingWords(this.arena).set('groupWaitMs', plan.groupWaitMs);
+    scheduler.after(0, () => void this.#start().catch((error) => this.#refused(error)), this.main);
+  }
+
+  get stores(): Stores {
+    return this.#stores;
+  }
+  get isStalled(): boolean {
+    return this.#housekeeping?.isStalled ?? false;
+  }
+  get hasRolled(): number {
+    return this.rings.reduce((sum, ring) => sum + ring.journalSegment, 0);
+  }
+
+  readonly #log: Logger = {
+    info: (line) => this.#world.trace.note(() => line),
+    warn: (line) => this.#world.trace.note(() => `WARN ${line}`),
+    error: (line) => this.#world.trace.note(() => `ERROR ${line}`),
+  };
+
+  /** As ClaimwireNode.start: recover, checkpoint, begin the journals anew, then threads. */
+  async #start(): Promise<void> {
+    const { plan, scheduler, chance } = this.#world;
+    const clock = {
+      wall: () => this.#world.wall,
+      monotonic: () => scheduler.now,
+      every: (periodMs: number, callback: () => void) => {
+        const timer = setInterval(callback, periodMs);
+        return () => clearInterval(timer);
+      },
+    };
+    const random = (count: number) => Buffer.from(chance.random.bytes(count));
+    const system = { files: this.#files, clock, random, memory: () => ({ resident: 0, limit: 0 }) };
+    const { registry } = this.#stores;
+    loadChannels(registry, this.store);
+    const segmentBytes = segmentBytesOf(plan);
+    const options = { data: DATA, lanes: this.lanes, segmentBytes, blockBytes: plan.blockBytes, cut: false, logger: this.#log };
+    const journals = Journals.replay(options, registry, this.table, system);
+    this.#journals = journals;
+    this.#watchers.recovered(this);
+    await this.store.checkpoint();
+    await journals.begin();
+    this.store.freeRemoved();
+    const roles: ThreadRole[] =
+      plan.layout === 'lanes'
+        ? new Array<ThreadRole>(this.lanes).fill('lane')
+        : ['committer', ...new Array<ThreadRole>(plan.verifiers).fill('verifier'), 'net'];
+    for (const [thread, role] of roles.entries()) await this.#spawn(role, thread, system, journals);
+    const node = this;
+    const topology = {
+      rings: this.rings,
+      control: this.control,
+      get journalSegments() {
+        return node.rings.map((ring) => ring.journalSegment);
+      },
+    };
+    const { checkpointSeconds } = plan;
+    const onFailure = (error: Error) => this.fail(error);
+    const logs = this.#watchedLogs(journals);
+    const parts = { store: this.#watchedStore(), logs, topology, checkpointSeconds, clock, logger: this.#log, onFailure };
+    this.#housekeeping = new Housekeeping(parts);
+    if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
+    this.isReady = true;
+    this.hasStarted = true;
+    this.#watchers.ready(this);
+  }
+
+  /** Counts segments that lanes leave while the registry is written. */
+  #watchedStore(): ChannelStore {
+    const checkpoint = this.store.checkpoint.bind(this.store);
+    this.store.checkpoint = async () => {
+      const before = this.hasRolled;
+      const written = await checkpoint();
+      if (this.hasRolled !== before) this.#world.happened('segment.rolled-in-checkpoint');
+      return written;
+    };
+    return this.store;
+  }
+  #watchedLogs(journals: Journals): Pick<Journals, 'prepare' | 'hasGrown' | 'release'> {
+    return journals;
+  }
+
+  #spawn(role: ThreadRole, thread: number, system: ConstructorParameters<typeof SimulatedThread>[1], journals: Journals) {
+    const { plan } = this.#world;
+    const ring = role === 'lane' ? thread : 0;
+    const context = {
+      role,
+      memory: this.arena.memory,
+      shape: this.arena.plan.shape,
+      backend: 'noble',
+      verify: plan.verify,
+      durability: plan.durability,
+      sockets: 'dgram',
+      path: plan.path,
+      idle: { spins: 0, sleepMsMax: 1_000 },
+      measuring: plan.measuring,
+      ring,
+      thread,
+      kernel: { cacheBytes: 1, threads: 1, thread: 0 },
+      journal: journals.starts[ring],
+    } as unknown as ThreadContext;
+    return new Promise<void>((resolve) => {
+      this.#running++;
+      this.threads.push(
+        new SimulatedThread(context, system, this.#world, {
+          onReady: resolve,
+          onEnd: () => {
+            if (--this.#running === 0) this.#onDrained();
+          },
+          onError: (error) => this.fail(error),
+          onSend: (packet, words, at) => {
+            if (!this.isDead) this.#watchers.acked(this, packet, words, at);
+          },
+        }),
+      );
+    });
+  }
+
+  /** A datagram arrives at the thread with this number, or is lost where nobody listens. */
+  receive(thread: number, bytes: Uint8Array, source: Uint32Array, onDelivered: () => void): void {
+    const sockets = this.threads.filter(({ socket }) => socket.isReceiving);
+    if (this.isDead || sockets.length === 0) return;
+    const { socket, owner } = sockets[thread % sockets.length]!;
+    const deliver = () => {
+      if (!socket.isReceiving) return;
+      this.delivered++;
+      onDelivered();
+      socket.deliver(bytes, source);
+    };
+    this.#world.scheduler.after(0, deliver, owner);
+  }
+
+  /** Runs an operator's or service's call on the main thread. A failed registry ends the node, as it does in src/node.ts. */
+  call<Result>(work: () => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const run = () => {
+        if (!this.isReady) throw new ClaimwireError('NODE_STOPPING', 'expected a running node');
+        work().then(resolve, (error) => {
+          this.#failIfLost(error);
+          reject(error);
+        });
+      };
+      this.#world.scheduler.after(0, () => (this.isReady ? run() : reject(new ClaimwireError('NODE_STOPPING', ''))), this.main);
+    });
+  }
+
+  #guarded(sides: SideTables): SideTables {
+    return {
+      get: (table, key) => sides.get(table, key),
+      entries: (table, from) => sides.entries(table, from),
+      commit: async (changes) => {
+        try {
+          await sides.commit(changes);
+        } catch (error) {
+          this.#failIfLost(error);
+          throw error;
+        }
+      },
+    };
+  }
+  #failIfLost(error: unknown): void {
+    if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.fail(error);
+  }
+
+  /** A thread, the housekeeping or the registry has failed: the other threads are ended, and the process follows. */
+  fail(error: Error): void {
+    if (this.isDead || error instanceof ProcessEnded || this.#isFailing) return;
+    const world = this.#world;
+    const isOfDisk = 'code' in error && ['JOURNAL_FAILED', 'REGISTRY_FAILED', 'REGISTRY_FULL', 'NODE_FAILED'].includes(String(error.code));
+    if (!(error instanceof ThreadKilled) && !(isOfDisk && this.disk.errors > 0)) {
+      world.violated('nothing fails by itself', error.stack ?? error.message);
+      return;
+    }
+    world.trace.note(() => `node fails: ${error.message}`);
+    this.#isFailing = true;
+    this.isReady = false;
+    // The others run on for a moment.
+    for (const { owner } of this.threads)
+      world.scheduler.after(world.chance.spread(0, 1), () => {
+        owner.isDead = true;
+      }, world.scheduler.world);
+    this.control.mainDoorbell.ring();
+    void this.#housekeeping?.stop();
+    world.scheduler.after(world.chance.spread(2, 5), () => this.#end('failure'), world.scheduler.world);
+  }
+
+  /** A start that throws. */
+  #refused(error: Error): void {
+    if (this.isDead || error instanceof ProcessEnded) return;
+    const isOfDisk = this.disk.errors > 0 || error instanceof ThreadKilled || this.#isFailing;
+    const isCorrupt = 'code' in error && error.code === 'JOURNAL_CORRUPT';
+    if (isCorrupt) this.#world.violated('a replay after mere crashes is never corrupt', error.message);
+    else if (!isOfDisk) this.#world.violated('a start after mere crashes succeeds', error.stack ?? error.message);
+    this.#world.trace.note(() => `start refused: ${error.message}`);
+    this.#end('refused');
+  }
+
+  /** One of its threads ends between two steps. */
+  killThread(): void {
+    const alive = this.threads.filter(({ owner }) => !owner.isDead);
+    if (this.isDead || this.#isFailing || alive.length === 0) return;
+    const thread = this.#world.chance.of(alive);
+    thread.owner.isDead = true;
+    this.#world.happened('thread.death', () => thread.owner.name);
+    this.fail(new ThreadKilled(`${thread.owner.name} has died`));
+  }
+
+  /** A sync hangs: claims wait, and the node has to say so. */
+  hangs(forMs: number): void {
+    const world = this.#world;
+    const until = world.scheduler.now + forMs;
+    world.pausedUntil = Math.max(world.pausedUntil, until);
+    world.scheduler.after(forMs - 1_000, () => {
+      const waits = this.rings.some((ring) => ring.depth > 0);
+      if (this.isReady && !this.isStopping && waits && !this.isStalled)
+        world.violated('a node whose disk hangs says so', `nothing was said within ${forMs - 1_000} ms`);
+    }, world.scheduler.world);
+  }
+
+  /** The process is killed, or the power fails, in the middle of whatever it does. */
+  crash(): void {
+    this.#end('crash');
+  }
+
+  /** As ClaimwireNode.stop. */
+  stop(): void {
+    if (this.isStopping || !this.isReady) return;
+    this.isStopping = true;
+    this.#world.scheduler.after(0, () => void this.#stop().catch((error) => this.fail(error)), this.main);
+  }
+
+  async #stop(): Promise<void> {
+    this.isReady = false;
+    await this.#housekeeping?.stop();
+    if (this.#isFailing) return;
+    const drained = new Promise<void>((resolve) => {
+      this.#onDrained = resolve;
+    });
+    this.control.advanceTo(PHASE_STOPPING);
+    for (const ring of this.rings) ring.ringAll();
+    await drained;
+    this.#watchers.drained(this);
+    await this.#feed.stop();
+    await this.meter.stop();
+    const segments = this.rings.map((ring) => ring.journalSegment);
+    await this.store.checkpoint();
+    await this.#journals!.end(segments);
+    this.#end('stop');
+  }
+
+  #end(how: Ending): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    this.isReady = false;
+    this.main.isDead = true;
+    for (const { owner } of this.threads) owner.isDead = true;
+    forgetSleepers();
+    this.#watchers.ended(this, how);
+  }
+}
+
+class ThreadKilled extends Error {}

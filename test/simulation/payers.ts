@@ -1,0 +1,214 @@
+/**
+ * Payers: the client's own code (PayerCore: sessions, retransmission, windows, back-off) over a socket and a clock of the world.
+ * Each has some of the channels, asks for more and more, dies now and then, and begins again where it was.
+ */
+import type { PaymentChannel } from '../../src/client/channel.ts';
+import { UdpLink } from '../../src/client/links/link-udp.ts';
+import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
+import { PayerCore } from '../../src/client/payer-core.ts';
+import { CLAIM_SEQUENCE } from '../../protocol/layout.ts';
+import { WORLD_BEGINS } from './globals.ts';
+import type { Network } from './network.ts';
+import { newOwner, type Owner } from './scheduler.ts';
+import type { ChannelTruth } from './truth.ts';
+import type { World } from './world.ts';
+
+const BURST_MAX = 8;
+const STEP_MAX = 1_000;
+/** How long the last payments may take once nothing goes wrong any more: virtual milliseconds. */
+const CALM_MS_MAX = 60_000;
+
+/** What a payer keeps over its death: an account of its own. */
+interface Account {
+  readonly truth: ChannelTruth;
+  channel: PaymentChannel;
+  /** Highest amount it ever asked for. */
+  asked: bigint;
+  sequence: number;
+}
+
+class SimulatedPayer {
+  readonly accounts: Account[];
+  readonly #world: World;
+  readonly #network: Network;
+  #owner!: Owner;
+  #lives = 0;
+  readonly #number: number;
+  /** Payments that are not decided yet. */
+  waiting = 0;
+
+  constructor(world: World, network: Network, number: number, truths: readonly ChannelTruth[]) {
+    this.#world = world;
+    this.#network = network;
+    this.#number = number;
+    this.accounts = truths.map((truth) => ({ truth, asked: 0n, sequence: 0 }) as unknown as Account);
+    this.begin();
+  }
+
+  /** A new process with the same channels. */
+  begin(): void {
+    const world = this.#world;
+    const { scheduler, chance } = world;
+    const owner = newOwner(`payer ${this.#number}.${++this.#lives}`);
+    this.#owner = owner;
+    this.waiting = 0;
+    let onMessage: (bytes: Uint8Array) => void = () => {};
+    const port = this.#network.join(owner, (bytes) => onMessage(bytes));
+    const socket: DatagramSocket = {
+      peer: 'node',
+      listen: (listener) => {
+        onMessage = listener;
+      },
+      send: (bytes, offset, length, sent) => {
+        this.#network.toNode(port, bytes.subarray(offset, offset + length), true);
+        sent();
+      },
+      async close() {},
+    };
+    const clock = {
+      now: () => WORLD_BEGINS + scheduler.now,
+      after: (delayMs: number, callback: () => void) => scheduler.after(delayMs, callback, owner),
+      afterInput: (callback: () => void) => void scheduler.after(0.001, callback, owner),
+    };
+    const limits = { clock, random: () => chance.fraction(), waitForNode: true, window: chance.of([1, 4, 1_024]) };
+    const nobody = () => {
+      throw new Error('unused');
+    };
+    const core = new PayerCore(
+      { ...limits, ackTimeoutMs: chance.of([50, 400, 10_000]) },
+      { link: new UdpLink(socket, clock), clock, state: undefined, keySigner: nobody, verifyEd25519: nobody },
+    );
+    for (const account of this.accounts) {
+      const { channelId, ledgerChannelId, profile, signer } = account.truth;
+      const bytes = account.channel?.lastClaim();
+      if (bytes !== undefined) account.sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(CLAIM_SEQUENCE);
+      const known = { committed: account.asked, lastSequence: account.sequence };
+      account.channel = core.channel({ channelId, ledgerChannelId, profile, key: signer, ...known });
+    }
+  }
+
+  /** Ends its process; what was asked for is asked for again by the next. */
+  die(): void {
+    this.#owner.isDead = true;
+    this.#world.happened('payer.death', () => this.#owner.name);
+    this.begin();
+  }
+
+  /** Some claims at once, as its own event. */
+  ask(): number {
+    const { chance } = this.#world;
+    const count = chance.between(1, BURST_MAX);
+    this.#world.scheduler.after(0, () => {
+      const account = chance.of(this.accounts);
+      for (let each = 0; each < count; each++) {
+        if (chance.is(0.02)) this.#question(account);
+        this.#pay(account, account.asked + BigInt(chance.between(1, STEP_MAX)));
+      }
+    }, this.#owner);
+    return count;
+  }
+
+  #pay(account: Account, amount: bigint): void {
+    const { capacity } = account.truth.now;
+    // Mostly it keeps to what it has locked.
+    const wanted = amount > capacity && capacity > account.asked && this.#world.chance.is(0.9) ? capacity : amount;
+    if (wanted > capacity && capacity > 0n && this.#world.chance.is(0.9)) return;
+    if (wanted <= capacity) account.asked = wanted;
+    this.#claim(account, wanted);
+  }
+
+  #claim(account: Account, amount: bigint): void {
+    const { truth } = account;
+    this.#world.totals.asked++;
+    this.#world.trace.note(() => `asks ${truth.name} for ${amount}`);
+    this.waiting++;
+    const owner = this.#owner;
+    account.channel.claim(amount).then(
+      (ack) => {
+        if (owner === this.#owner) this.waiting--;
+        if (ack.amount < amount) this.#world.violated('a payment is covered by its ack', `${truth.name}: ${amount}, got ${ack.amount}`);
+        this.#world.trace.note(() => `is told ${truth.name} has ${ack.amount}`);
+      },
+      (error: Error) => {
+        if (owner === this.#owner) this.waiting--;
+        this.#world.trace.note(() => `is refused ${truth.name} ${amount}: ${error.message}`);
+      },
+    );
+  }
+
+  #question({ channel, truth }: Account): void {
+    const amount = BigInt(this.#world.chance.between(1, STEP_MAX));
+    channel.isDurable(amount).then(
+      (isThere) => {
+        if (isThere && truth.floor < amount && !truth.wasRemoved && !this.#world.hasForgotten)
+          this.#world.violated('a node says only what it holds', `${truth.name}: ${amount} of ${truth.floor}`);
+      },
+      () => {},
+    );
+  }
+
+  /** Nothing goes wrong any more: asks for the highest amounts once more. */
+  askForAll(): void {
+    this.#world.scheduler.after(0, () => {
+      for (const account of this.accounts) {
+        const { state, capacity } = account.truth.now;
+        if (state === 'open' && account.asked > 0n && account.asked <= capacity) this.#claim(account, account.asked);
+      }
+    }, this.#owner);
+  }
+}
+
+export class Payers {
+  readonly #world: World;
+  readonly payers: SimulatedPayer[];
+
+  constructor(world: World, network: Network, truths: readonly ChannelTruth[]) {
+    this.#world = world;
+    const { payers } = world.plan;
+    this.payers = Array.from(
+      { length: Math.min(payers, truths.length) },
+      (_, number) => new SimulatedPayer(world, network, number, truths.filter((_truth, index) => index % Math.min(payers, truths.length) === number)),
+    );
+  }
+
+  /** Asks for claims at the pace of the plan, until there are as many as it wants. */
+  begin(): void {
+    const { scheduler, plan, chance } = this.#world;
+    // Eight lives' worth.
+    const pauseMs = (plan.lifeMs * 8 * BURST_MAX) / 2 / plan.claims;
+    const next = () => {
+      if (this.#world.totals.asked >= plan.claims) return;
+      scheduler.after(chance.spread(0, pauseMs), () => {
+        if (scheduler.now >= this.#world.pausedUntil) {
+          const payer = chance.of(this.payers);
+          if (this.#world.strikes('payerDeath') && chance.is(0.1)) payer.die();
+          payer.ask();
+        }
+        next();
+      }, scheduler.world);
+    };
+    next();
+  }
+
+  get isDone(): boolean {
+    return this.#world.totals.asked >= this.#world.plan.claims;
+  }
+  get isSilent(): boolean {
+    return this.payers.every(({ waiting }) => waiting === 0);
+  }
+
+  /** Once all faults have stopped: every payer's newest amount has to be committed, where its channel takes claims. */
+  async finish(isExpired: (truth: ChannelTruth) => boolean): Promise<void> {
+    const { scheduler, totals } = this.#world;
+    const until = scheduler.now + CALM_MS_MAX;
+    for (const payer of this.payers) payer.askForAll();
+    const before = totals.asked;
+    await scheduler.run(() => (this.isSilent && totals.asked >= before && scheduler.now > until - CALM_MS_MAX + 5) || scheduler.now > until, 1e6);
+    for (const { accounts } of this.payers)
+      for (const { truth, asked } of accounts) {
+        const { state, capacity } = truth.now;
+        if (state !== 'open' || isExpired(truth) || asked > capacity || truth.floor >= asked) continue;
+        this.#world.violated('once faults stop, every newest amount commits', `${truth.name}: asked for ${asked}, has ${truth.floor}`);
+      }
+  }
+}

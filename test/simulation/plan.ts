@@ -1,0 +1,137 @@
+/**
+ * What a seed draws before its world begins: sizes, layouts, odds of every fault. Swarm style: about half of the faults are
+ * off in any one world, so that each is also seen alone, and the others at odds between seldom and far too often.
+ */
+import { Chance } from './faults.ts';
+
+export interface Plan {
+  /** Claims that payers are to ask for, in all. */
+  claims: number;
+  payers: number;
+  channels: number;
+  /** How long a life lasts beside its crash at an operation, on average, virtual milliseconds. */
+  lifeMs: number;
+  layout: 'lanes' | 'pipeline';
+  lanesMax: number;
+  verifiers: number;
+  ringSlots: number;
+  channelsMax: number;
+  blockBytes: 512 | 4096;
+  segmentGroups: number;
+  checkpointSeconds: number;
+  groupWaitMs: number;
+  durability: 'sync' | 'os';
+  verify: 'every' | 'newest';
+  path: 'portable' | 'native';
+  measuring: boolean;
+  /** Whether signatures are real ones, verified by the reference; else those of a double (signatures.ts). */
+  realSignatures: boolean;
+  /** Milliseconds that a sync takes when nothing is wrong. */
+  syncMs: number;
+  odds: Odds;
+}
+
+/** Probabilities: of each operation, datagram or draw that they are about. 0 is off. */
+export interface Odds {
+  crashAtOperation: number;
+  crashInStart: number;
+  cleanStop: number;
+  powerLoss: number;
+  threadDeath: number;
+  eio: number;
+  eioForGood: number;
+  diskFull: number;
+  shortWrite: number;
+  diskSlow: number;
+  diskHung: number;
+  bitRot: number;
+  registryFull: number;
+  registryFailed: number;
+  loss: number;
+  double: number;
+  reorder: number;
+  corruption: number;
+  partition: number;
+  sendQueueFull: number;
+  hostile: number;
+  clockStep: number;
+  stall: number;
+  payerDeath: number;
+  operator: number;
+  expiry: number;
+  charges: number;
+}
+
+/** For each the most that it may be. */
+const ODDS_MAX: Odds = {
+  crashAtOperation: 0.9,
+  crashInStart: 0.4,
+  cleanStop: 0.3,
+  powerLoss: 0.9,
+  threadDeath: 0.3,
+  eio: 0.004,
+  eioForGood: 0.3,
+  diskFull: 0.03,
+  shortWrite: 0.5,
+  diskSlow: 0.1,
+  diskHung: 0.002,
+  bitRot: 0.5,
+  registryFull: 0.1,
+  registryFailed: 0.03,
+  loss: 0.4,
+  double: 0.2,
+  reorder: 0.2,
+  corruption: 0.05,
+  partition: 0.3,
+  sendQueueFull: 0.1,
+  hostile: 0.5,
+  clockStep: 0.5,
+  stall: 0.05,
+  payerDeath: 0.3,
+  operator: 1,
+  expiry: 0.5,
+  charges: 1,
+};
+/** Always on: without them a seed shows little. */
+const ALWAYS: readonly (keyof Odds)[] = ['crashAtOperation', 'powerLoss', 'operator', 'charges'];
+
+/** One seed in so many has real signatures, which cost three milliseconds a claim, and few claims. */
+const REAL_EVERY = 64;
+
+/** @param hasNative whether there is an addon with the claim path in C */
+export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan {
+  const odds = Object.fromEntries(
+    Object.entries(ODDS_MAX).map(([name, most]) => {
+      const isOn = chance.is(0.5) || ALWAYS.includes(name as keyof Odds);
+      // Squared: small odds are as likely as large ones.
+      const odd = most * Math.max(0.05, chance.fraction() ** 2);
+      return [name, isOn ? odd : 0];
+    }),
+  ) as unknown as Odds;
+  const realSignatures = seed % REAL_EVERY === REAL_EVERY - 1;
+  const blockBytes = chance.of([512, 4096] as const);
+  const wantsNative = chance.is(0.4);
+  const layout = chance.is(0.3) ? 'pipeline' : 'lanes';
+  return {
+    claims: realSignatures ? 40 : chance.between(520, 680),
+    payers: chance.between(1, 5),
+    channels: chance.between(1, 10),
+    lifeMs: chance.of([60, 200, 500]),
+    layout,
+    lanesMax: layout === 'lanes' ? chance.between(1, 4) : 1,
+    verifiers: chance.between(1, 2),
+    ringSlots: chance.of([4, 16, 64]),
+    channelsMax: chance.of([12, 24]),
+    blockBytes,
+    segmentGroups: chance.of([1, 2, 6]),
+    checkpointSeconds: chance.of([0, 0.25, 1]),
+    groupWaitMs: chance.of([0, 0, 0, 2]),
+    durability: chance.is(0.1) ? 'os' : 'sync',
+    verify: chance.is(0.3) ? 'newest' : 'every',
+    path: wantsNative && hasNative && layout === 'lanes' ? 'native' : 'portable',
+    measuring: chance.is(0.5),
+    realSignatures,
+    syncMs: chance.of([0.05, 0.2, 2]),
+    odds,
+  };
+}

@@ -1,0 +1,26 @@
+/** The memory of simulated nodes: small, and used again by the next life, since every WebAssembly.Memory reserves gigabytes. */
+import { blockAlign, groupBytes } from '../../src/journal/record.ts';
+import { Arena, type ArenaShape } from '../../src/ring/arena.ts';
+import type { Plan } from './plan.ts';
+
+const memories = new Map<number, WebAssembly.Memory>();
+
+/** An empty arena. That of the life before is gone then. */
+export function newArena(plan: Plan, rings: number, threads: number): Arena {
+  const { ringSlots, channelsMax } = plan;
+  const shape: ArenaShape = { kernelBytes: 0, rings, ringSlots, ackSlots: 2 * ringSlots, threads, channelsMax };
+  const key = rings * 1_000_000 + ringSlots * 1_000 + channelsMax * 10 + threads;
+  const known = memories.get(key);
+  if (known === undefined) {
+    const arena = Arena.create(shape);
+    memories.set(key, arena.memory);
+    return arena;
+  }
+  new Uint8Array(known.buffer).fill(0);
+  return new Arena(known, shape);
+}
+
+/** Some of the largest groups fit a segment, so that lanes go on in another one often. */
+export function segmentBytesOf({ ringSlots, blockBytes, segmentGroups }: Plan): number {
+  return blockBytes + segmentGroups * blockAlign(groupBytes(ringSlots), blockBytes);
+}
