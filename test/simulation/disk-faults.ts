@@ -14,7 +14,6 @@ const FAST_MS = 0.02;
 const SLOW_MS = 30;
 /** Longer than the 5 seconds after which a node says that it is stalled, and the second in which it looks. */
 const HUNG_MS = 7_000;
-const COMMIT_MS = 0.5;
 
 interface Process {
   readonly isDead: boolean;
@@ -103,9 +102,9 @@ export class ProcessDisk implements DiskFaults {
   }
 
   #commitLater(apply: () => void): Promise<void> {
-    const { scheduler, chance } = this.#world;
+    const { scheduler, chance, plan } = this.#world;
     return new Promise((resolve, reject) => {
-      scheduler.after(chance.fraction() * COMMIT_MS, () => {
+      scheduler.after(chance.fraction() * plan.commitMs, () => {
         try {
           this.#commit(apply);
           resolve();

@@ -11,6 +11,8 @@ export const WORLD_BEGINS = 1_800_000_000_000;
 /** Within how many milliseconds of a call an immediate runs, and a sleeper that is rung for. */
 const SOON_MS = 0.05;
 const WAKE_MS = 0.3;
+const SPINS_FAST = 20;
+const SPINS_MAX = 120;
 
 let scheduler: Scheduler;
 let random: Random;
@@ -52,6 +54,19 @@ function later(callback: Callback, delayMs: number, values: unknown[]): Timer {
   return new Timer(scheduler.after(delayMs, () => callback(...values)));
 }
 
+/** An owner that looks again and again for something is given the less of the processor the longer it takes. */
+function immediate(callback: Callback, ...values: unknown[]): Timer {
+  const owner = scheduler.current;
+  const spins = owner.spins;
+  const run = () => {
+    owner.spins = Math.min(spins + 1, SPINS_MAX);
+    callback(...values);
+  };
+  const delayMs = fraction() * SOON_MS * Math.max(1, spins - SPINS_FAST);
+  owner.spins = 0;
+  return new Timer(scheduler.after(delayMs, run));
+}
+
 function repeated(callback: Callback, periodMs: number, values: unknown[]): Timer {
   const owner = scheduler.current;
   let stop: () => void;
@@ -88,7 +103,7 @@ function notify(_ints: Int32Array, index: number): number {
 export function install(): void {
   const timers = {
     setTimeout: (callback: Callback, delayMs = 0, ...values: unknown[]) => later(callback, Math.max(1, delayMs), values),
-    setImmediate: (callback: Callback, ...values: unknown[]) => later(callback, fraction() * SOON_MS, values),
+    setImmediate: immediate,
     setInterval: (callback: Callback, periodMs = 1, ...values: unknown[]) => repeated(callback, periodMs, values),
     clearTimeout: clear,
     clearImmediate: clear,

@@ -62,7 +62,7 @@ export class Network {
   #arrive(port: number, bytes: Uint8Array, isHonest: boolean): void {
     const { node, chance, scheduler } = this.#world;
     if (node === undefined) return;
-    if (this.#world.strikes('stall')) {
+    if (this.#world.strikes('stall') && node.threads.length > 0) {
       const { owner } = chance.of(node.threads);
       this.#world.happened('thread.stall', () => owner.name);
       owner.busyUntil = Math.max(owner.busyUntil, scheduler.now + chance.spread(1, STALL_MS));

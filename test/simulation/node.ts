@@ -144,8 +144,8 @@ export class SimulatedNode {
     const { registry } = this.#stores;
     loadChannels(registry, this.store);
     const segmentBytes = segmentBytesOf(plan);
-    const options = { data: DATA, lanes: this.lanes, segmentBytes, blockBytes: plan.blockBytes, cut: false, logger: this.#log };
-    const journals = Journals.replay(options, registry, this.table, system);
+    const options = { data: DATA, lanes: this.lanes, segmentBytes, blockBytes: plan.blockBytes, logger: this.#log };
+    const journals = Journals.replay({ ...options, cut: this.#world.hasForgotten }, registry, this.table, system);
     this.#journals = journals;
     this.#watchers.recovered(this);
     await this.store.checkpoint();

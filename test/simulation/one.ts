@@ -12,6 +12,7 @@ for (let seed = from!; seed <= to!; seed++) {
   const r = await simulate(seed, { hasNative, traceLines: lines ?? 0 });
   for (const [k, n] of r.faults) all.set(k, (all.get(k) ?? 0) + n);
   claims += r.totals.asked; received += r.totals.received; crashes += r.totals.crashes; events += r.events; lives+=r.totals.lives; charges+=r.totals.charges; changes+=r.totals.changes; committed+=r.totals.committed;
+  if (lines && !r.failure) console.log((r as any).lines?.join("\n"));
   if (r.failure) { failed++; console.log(seed, r.failure.what); for (const l of r.failure.trace) console.log(l); if (lines) console.log(r.plan); }
 }
 const { user, system } = process.cpuUsage(begun);

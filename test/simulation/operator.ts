@@ -4,7 +4,7 @@ import type { SimulatedNode } from './node.ts';
 import type { ChannelTruth, Terms } from './truth.ts';
 import type { World } from './world.ts';
 
-const CAPACITY = 200_000n;
+const CAPACITY = 400_000n;
 const CAPACITY_STEP = 50_000;
 /** Answers by which nothing has changed. */
 const REFUSED = [

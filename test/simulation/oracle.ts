@@ -71,10 +71,12 @@ export class Oracle {
     const { table } = node;
     for (let row = 0; row < table.rows; row++) {
       const hot = table.hot(row);
-      const committed = joined(table.committedHigh(hot), table.committedLow(hot));
+      // A removed channel's row may be another's in the next life, and its balance is worth nothing.
+      const committed = table.isRemoved(row) ? 0n : joined(table.committedHigh(hot), table.committedLow(hot));
       const before = this.#seen[row] ?? 0n;
       if (committed === before) continue;
       this.#seen[row] = committed;
+      if (table.isRemoved(row)) continue;
       const channel = table.read(row);
       const truth = this.truths.get(channel.channelId);
       const where = () => `row ${row}, ${truth?.name}: ${before} → ${committed} of ${channel.capacity}`;
@@ -167,7 +169,8 @@ export class Oracle {
 
   /** At any end: what the node has counted so far. */
   ended(node: SimulatedNode): void {
-    const { received, committed } = readCounters(node.arena) as Record<string, number>;
+    const { received, committed, refused } = readCounters(node.arena) as Record<string, number> & { refused: Record<string, number> };
+    if (refused.overloaded! > 0) this.#world.happened('ring.full');
     this.#world.totals.received += received!;
     this.#world.totals.committed += committed!;
   }

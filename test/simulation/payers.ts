@@ -17,6 +17,8 @@ const BURST_MAX = 8;
 const STEP_MAX = 1_000;
 /** How long the last payments may take once nothing goes wrong any more: virtual milliseconds. */
 const CALM_MS_MAX = 60_000;
+const PAUSE_MS = 5;
+const EVENTS_MAX = 1_000_000;
 
 /** What a payer keeps over its death: an account of its own. */
 interface Account {
@@ -70,7 +72,7 @@ class SimulatedPayer {
       after: (delayMs: number, callback: () => void) => scheduler.after(delayMs, callback, owner),
       afterInput: (callback: () => void) => void scheduler.after(0.001, callback, owner),
     };
-    const limits = { clock, random: () => chance.fraction(), waitForNode: true, window: chance.of([1, 4, 1_024]) };
+    const limits = { clock, random: () => chance.fraction(), waitForNode: true, window: chance.of([4, 64, 1_024]) };
     const nobody = () => {
       throw new Error('unused');
     };
@@ -175,7 +177,7 @@ export class Payers {
   begin(): void {
     const { scheduler, plan, chance } = this.#world;
     // Eight lives' worth.
-    const pauseMs = (plan.lifeMs * 8 * BURST_MAX) / 2 / plan.claims;
+    const pauseMs = ((plan.lifeMs + 40) * 8 * (BURST_MAX / 2)) / plan.claims;
     const next = () => {
       if (this.#world.totals.asked >= plan.claims) return;
       scheduler.after(chance.spread(0, pauseMs), () => {
@@ -199,16 +201,21 @@ export class Payers {
 
   /** Once all faults have stopped: every payer's newest amount has to be committed, where its channel takes claims. */
   async finish(isExpired: (truth: ChannelTruth) => boolean): Promise<void> {
-    const { scheduler, totals } = this.#world;
+    const { scheduler } = this.#world;
     const until = scheduler.now + CALM_MS_MAX;
-    for (const payer of this.payers) payer.askForAll();
-    const before = totals.asked;
-    await scheduler.run(() => (this.isSilent && totals.asked >= before && scheduler.now > until - CALM_MS_MAX + 5) || scheduler.now > until, 1e6);
-    for (const { accounts } of this.payers)
-      for (const { truth, asked } of accounts) {
-        const { state, capacity } = truth.now;
-        if (state !== 'open' || isExpired(truth) || asked > capacity || truth.floor >= asked) continue;
-        this.#world.violated('once faults stop, every newest amount commits', `${truth.name}: asked for ${asked}, has ${truth.floor}`);
-      }
+    const isLeft = ({ truth, asked }: Account) => {
+      const { state, capacity } = truth.now;
+      return state === 'open' && !isExpired(truth) && asked <= capacity && truth.floor < asked;
+    };
+    const left = () => this.payers.flatMap(({ accounts }) => accounts.filter(isLeft));
+    // A payer may give up sooner than its datagrams are sent again.
+    while (scheduler.now < until && (left().length > 0 || !this.isSilent)) {
+      const pause = scheduler.now + PAUSE_MS;
+      for (const payer of this.payers) payer.askForAll();
+      await scheduler.run(() => scheduler.now >= pause, EVENTS_MAX);
+      await scheduler.run(() => this.isSilent || scheduler.now >= until, EVENTS_MAX);
+    }
+    for (const { truth, asked } of left())
+      this.#world.violated('once faults stop, every newest amount commits', `${truth.name}: asked for ${asked}, has ${truth.floor}`);
   }
 }

@@ -26,8 +26,9 @@ export interface Plan {
   measuring: boolean;
   /** Whether signatures are real ones, verified by the reference; else those of a double (signatures.ts). */
   realSignatures: boolean;
-  /** Milliseconds that a sync takes when nothing is wrong. */
+  /** Milliseconds that a sync takes when nothing is wrong, and at most a commit of the registry. */
   syncMs: number;
+  commitMs: number;
   odds: Odds;
 }
 
@@ -35,6 +36,7 @@ export interface Plan {
 export interface Odds {
   crashAtOperation: number;
   crashInStart: number;
+  crashInStop: number;
   cleanStop: number;
   powerLoss: number;
   threadDeath: number;
@@ -66,15 +68,16 @@ export interface Odds {
 const ODDS_MAX: Odds = {
   crashAtOperation: 0.9,
   crashInStart: 0.4,
+  crashInStop: 0.5,
   cleanStop: 0.3,
   powerLoss: 0.9,
   threadDeath: 0.3,
-  eio: 0.004,
-  eioForGood: 0.3,
+  eio: 0.01,
+  eioForGood: 0.5,
   diskFull: 0.03,
   shortWrite: 0.5,
   diskSlow: 0.1,
-  diskHung: 0.002,
+  diskHung: 0.02,
   bitRot: 0.5,
   registryFull: 0.1,
   registryFailed: 0.03,
@@ -95,6 +98,9 @@ const ODDS_MAX: Odds = {
 /** Always on: without them a seed shows little. */
 const ALWAYS: readonly (keyof Odds)[] = ['crashAtOperation', 'powerLoss', 'operator', 'charges'];
 
+/** Those that decide what kind of a thing happens, and not how often. */
+const EVEN: readonly (keyof Odds)[] = ['crashAtOperation', 'crashInStop', 'powerLoss', 'eioForGood', 'shortWrite', 'threadDeath', 'operator', 'charges'];
+
 /** One seed in so many has real signatures, which cost three milliseconds a claim, and few claims. */
 const REAL_EVERY = 64;
 
@@ -103,8 +109,8 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
   const odds = Object.fromEntries(
     Object.entries(ODDS_MAX).map(([name, most]) => {
       const isOn = chance.is(0.5) || ALWAYS.includes(name as keyof Odds);
-      // Squared: small odds are as likely as large ones.
-      const odd = most * Math.max(0.05, chance.fraction() ** 2);
+      // Squared, small odds are as likely as large ones.
+      const odd = most * Math.max(0.05, chance.fraction() ** (EVEN.includes(name as keyof Odds) ? 1 : 2));
       return [name, isOn ? odd : 0];
     }),
   ) as unknown as Odds;
@@ -132,6 +138,7 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     measuring: chance.is(0.5),
     realSignatures,
     syncMs: chance.of([0.05, 0.2, 2]),
+    commitMs: chance.of([0.3, 3, 20]),
     odds,
   };
 }

@@ -151,7 +151,11 @@ class Run {
     let end: () => void;
     if (world.strikes('crashInStart')) node.disk.operationsLeft = chance.between(1, 40);
     else if (world.strikes('crashAtOperation')) node.disk.operationsLeft = chance.between(20, 200);
-    if (world.strikes('cleanStop')) end = () => node.stop();
+    if (world.strikes('cleanStop'))
+      end = () => {
+        node.stop();
+        if (world.strikes('crashInStop')) node.disk.operationsLeft = chance.between(1, 30);
+      };
     else if (world.strikes('threadDeath')) end = () => node.killThread();
     else end = () => node.crash();
     // A life ends also where nothing else ends it, and while a hung disk is looked at it goes on.

@@ -13,6 +13,7 @@ import { SHARED_CLAIMS_MAX, ThreadParts, type ThreadSystem } from '../../src/thr
 import type { Sockets } from '../../src/threads/sockets.ts';
 import { NoTransport } from '../../src/transport/no-transport.ts';
 import { emptyPacket, type Packet, type StreamSink } from '../../src/transport/transport.ts';
+import { StageClock } from '../../src/path/stage-clock.ts';
 import { VerifyStep } from '../../src/path/verify-step.ts';
 import { NewestBackend } from '../../src/verify/newest-backend.ts';
 import { newOwner, type Owner } from './scheduler.ts';
@@ -68,15 +69,23 @@ class SimulatedSocket extends NoTransport {
   }
 }
 
+/** Reads no processor time, which a world has not. */
+class NoStages extends StageClock {
+  override start(): void {}
+  override lap(): void {}
+}
+
 /** A thread's parts over the arena, with verdicts, files and sockets of the world. */
 class SimulatedParts extends ThreadParts {
   readonly socket: SimulatedSocket;
+  override readonly stages: StageClock;
   readonly #world: World;
 
   constructor(context: ThreadContext, system: ThreadSystem, world: World, socket: SimulatedSocket) {
     super(context, system);
     this.#world = world;
     this.socket = socket;
+    this.stages = new NoStages(this.counters, system.clock);
   }
 
   override verifyStep(): VerifyStep {
