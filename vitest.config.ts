@@ -96,7 +96,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'nodes',
-          include: ['test/{cluster,e2e,hostile,integration,native,powerloss}/**/*.test.ts', ...SLOW],
+          include: ['test/{cluster,e2e,hostile,integration,native,powerloss,simulation}/**/*.test.ts', ...SLOW],
           exclude: [...WARM, ...ALONE],
           env: COLD,
           isolate: false,

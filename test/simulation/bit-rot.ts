@@ -37,7 +37,10 @@ export function probeBitRot(world: World, registry: MemoryRegistry): void {
   const strange = found.claims.find((claim) => !known.has(claim));
   if (strange !== undefined) world.violated('a turned bit makes no claim', `${path}:${at}: ${strange}`);
   if (found.claims.length < sound.claims.length && found.warnings <= sound.warnings)
-    world.violated('bit rot is noticed', `${path}:${at}: ${found.claims.length} of ${sound.claims.length} claims, and nothing said`);
+    world.violated(
+      'bit rot is noticed',
+      `${path}:${at}: ${found.claims.length} of ${sound.claims.length} claims, and nothing said`,
+    );
 }
 
 function replay(world: World, disk: SimulatedDisk, registry: MemoryRegistry): Replay {
@@ -47,7 +50,12 @@ function replay(world: World, disk: SimulatedDisk, registry: MemoryRegistry): Re
   const quiet = { before() {}, room: (_path: string, bytes: number) => bytes, duration: () => 0, hangs: () => 0 };
   const clock = { wall: () => 0, monotonic: () => 0, every: () => () => {} };
   const files = new SimulatedFiles(disk, quiet, scheduler);
-  const system = { files, clock, random: (count: number) => Buffer.alloc(count), memory: () => ({ resident: 0, limit: 0 }) };
+  const system = {
+    files,
+    clock,
+    random: (count: number) => Buffer.alloc(count),
+    memory: () => ({ resident: 0, limit: 0 }),
+  };
   const table = {
     find: () => 0,
     commit: (_row: number, view: DataView, offset: number) => {
@@ -55,7 +63,14 @@ function replay(world: World, disk: SimulatedDisk, registry: MemoryRegistry): Re
     },
   };
   const logger = { info() {}, warn: () => void warnings++, error() {} };
-  const options = { data: DATA, lanes: 1, segmentBytes: segmentBytesOf(plan), blockBytes: plan.blockBytes, cut: false, logger };
+  const options = {
+    data: DATA,
+    lanes: 1,
+    segmentBytes: segmentBytesOf(plan),
+    blockBytes: plan.blockBytes,
+    cut: false,
+    logger,
+  };
   try {
     Journals.replay(options, { meta: registry.meta, setMeta() {} }, table, system);
     return { claims, warnings };

@@ -26,7 +26,13 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'sync-error-ignored',
-    edits: [{ file: 'src/journal/writer.ts', from: '      if (error === null) {', to: '      if (error === null || error !== null) {' }],
+    edits: [
+      {
+        file: 'src/journal/writer.ts',
+        from: '      if (error === null) {',
+        to: '      if (error === null || error !== null) {',
+      },
+    ],
   },
   {
     name: 'failed-writer-goes-on',
@@ -83,7 +89,13 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'charge-answered-before-its-commit',
-    edits: [{ file: 'src/meter/charges.ts', from: 'await this.#tables.commit(changes);', to: 'void this.#tables.commit(changes);' }],
+    edits: [
+      {
+        file: 'src/meter/charges.ts',
+        from: 'await this.#tables.commit(changes);',
+        to: 'void this.#tables.commit(changes).catch(() => {});',
+      },
+    ],
   },
   {
     name: 'charge-key-forgotten',
@@ -118,12 +130,14 @@ export const BREAKS: readonly Break[] = [
   {
     name: 'folder-not-synced',
     edits: [
-      { file: 'src/system/files.ts', from: '  withFile(files, directory, \'r\', (fd) => files.fsyncSync(fd));', to: '' },
+      { file: 'src/system/files.ts', from: "  withFile(files, directory, 'r', (fd) => files.fsyncSync(fd));", to: '' },
     ],
   },
   {
     name: 'verdict-not-looked-at',
-    edits: [{ file: 'src/path/stage-step.ts', from: 'if (verdict !== VERDICT_VALID) {', to: 'if (verdict !== verdict) {' }],
+    edits: [
+      { file: 'src/path/stage-step.ts', from: 'if (verdict !== VERDICT_VALID) {', to: 'if (verdict !== verdict) {' },
+    ],
   },
   {
     name: 'capacity-plus-one',
@@ -141,10 +155,18 @@ export const BREAKS: readonly Break[] = [
   },
   {
     name: 'slots-freed-early',
-    edits: [{ file: 'src/path/apply-step.ts', from: 'ring.release(group.end);', to: 'ring.release((group.end + 1) >>> 0);' }],
+    edits: [
+      { file: 'src/path/apply-step.ts', from: 'ring.release(group.end);', to: 'ring.release((group.end + 1) >>> 0);' },
+    ],
   },
   {
     name: 'recovery-not-synced',
-    edits: [{ file: 'src/journal/walk.ts', from: 'if (this.#options.sync !== false && this.#lastWithGroups > 0) {', to: 'if (this.#options.sync === null) {' }],
+    edits: [
+      {
+        file: 'src/journal/walk.ts',
+        from: 'if (this.#options.sync !== false && this.#lastWithGroups > 0) {',
+        to: 'if (this.#options.sync === null) {',
+      },
+    ],
   },
 ];

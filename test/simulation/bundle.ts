@@ -31,7 +31,8 @@ const KNOBS: readonly Edit[] = [
 /** Throws where an edit's text is not there exactly once: the source has moved on. */
 function edited(text: string, edits: readonly Edit[]): string {
   return edits.reduce((before, { file, from, to }) => {
-    if (before.split(from).length !== 2) throw new Error(`simulation: expected once in ${file}, got another count: ${from}`);
+    if (before.split(from).length !== 2)
+      throw new Error(`simulation: expected once in ${file}, got another count: ${from}`);
     return before.replace(from, () => to);
   }, text);
 }

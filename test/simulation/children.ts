@@ -16,15 +16,14 @@ export interface ChildrenOptions {
 }
 
 /** Resolves when all seeds have run. Rejects where a child ends by itself, or a seed takes too long. */
-export async function runSeeds({ worker, seeds, count, traceLines, onResult, isEnough }: ChildrenOptions): Promise<void> {
-  const left = seeds[Symbol.iterator]();
-  await Promise.all(Array.from({ length: count }, () => runChild(worker, left, { traceLines, onResult, isEnough })));
+export async function runSeeds(options: ChildrenOptions): Promise<void> {
+  const left = options.seeds[Symbol.iterator]();
+  await Promise.all(Array.from({ length: options.count }, () => runChild(left, options)));
 }
 
 function runChild(
-  worker: string,
   left: Iterator<number>,
-  { traceLines = 0, onResult, isEnough = () => false }: Partial<ChildrenOptions>,
+  { worker, traceLines = 0, onResult, isEnough = () => false }: ChildrenOptions,
 ): Promise<void> {
   const child = fork(worker, { execArgv: ['--enable-source-maps', '--no-warnings'], serialization: 'advanced' });
   return new Promise<void>((resolve, reject) => {
@@ -43,11 +42,14 @@ function runChild(
         return;
       }
       seed = step.value;
-      timer = setTimeout(() => fail(`expected an end within ${SEED_SECONDS_MAX} s, got none`), SEED_SECONDS_MAX * 1_000);
+      timer = setTimeout(
+        () => fail(`expected an end within ${SEED_SECONDS_MAX} s, got none`),
+        SEED_SECONDS_MAX * 1_000,
+      );
       child.send({ seed, traceLines });
     };
     child.on('message', (result: SeedResult) => {
-      onResult!(result);
+      onResult(result);
       next();
     });
     child.on('exit', (code, signal) => fail(`the process has ended with ${code ?? signal}`));

@@ -191,9 +191,16 @@ export class SimulatedDisk {
     return entry;
   }
 
-  #tell(kind: Kind, payload: string | Buffer, fields: Partial<Record<'fd' | 'flags' | 'offset' | 'length' | 'call', number>> = {}): void {
+  #tell(
+    kind: Kind,
+    payload: string | Buffer,
+    fields: Partial<Record<'fd' | 'flags' | 'offset' | 'length' | 'call', number>> = {},
+  ): void {
     if (this.#isCopy) return;
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-    this.#model.apply({ kind, flags: 0, call: 0, fd: 0, offset: 0, length: 0, ...fields, payload: bytes }, ++this.#records);
+    this.#model.apply(
+      { kind, flags: 0, call: 0, fd: 0, offset: 0, length: 0, ...fields, payload: bytes },
+      ++this.#records,
+    );
   }
 }

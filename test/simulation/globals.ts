@@ -102,7 +102,8 @@ function notify(_ints: Int32Array, index: number): number {
 /** Replaces them, once a process. */
 export function install(): void {
   const timers = {
-    setTimeout: (callback: Callback, delayMs = 0, ...values: unknown[]) => later(callback, Math.max(1, delayMs), values),
+    setTimeout: (callback: Callback, delayMs = 0, ...values: unknown[]) =>
+      later(callback, Math.max(1, delayMs), values),
     setImmediate: immediate,
     setInterval: (callback: Callback, periodMs = 1, ...values: unknown[]) => repeated(callback, periodMs, values),
     clearTimeout: clear,
@@ -114,7 +115,8 @@ export function install(): void {
   Date.now = () => WORLD_BEGINS + Math.floor(scheduler.now);
   Math.random = fraction;
   crypto.getRandomValues = <Values extends ArrayBufferView | null>(values: Values): Values => {
-    if (values !== null) new Uint8Array(values.buffer, values.byteOffset, values.byteLength).set(random.bytes(values.byteLength));
+    if (values !== null)
+      new Uint8Array(values.buffer, values.byteOffset, values.byteLength).set(random.bytes(values.byteLength));
     return values;
   };
 }

@@ -54,10 +54,16 @@ async function main(): Promise<number> {
   }, PROGRESS_MS);
   const traceLines = Number(values.trace);
   // A trace costs half as much again: only a seed that failed is run with it.
-  await runSeeds({ worker, seeds, count: Math.min(Number(values.workers), seeds.length), onResult: (result) => summary.add(result) });
+  await runSeeds({
+    worker,
+    seeds,
+    count: Math.min(Number(values.workers), seeds.length),
+    onResult: (result) => summary.add(result),
+  });
   const traced: SeedResult[] = [];
   const failed = summary.failures.slice(0, 3).map(({ seed }) => seed);
-  if (failed.length > 0) await runSeeds({ worker, seeds: failed, count: 1, traceLines, onResult: (result) => traced.push(result) });
+  if (failed.length > 0)
+    await runSeeds({ worker, seeds: failed, count: 1, traceLines, onResult: (result) => traced.push(result) });
   clearInterval(progress);
   const seconds = (performance.now() - begun) / 1_000;
   if (values.json) process.stdout.write(`${JSON.stringify(summary.toJSON(seconds))}\n`);
@@ -82,4 +88,3 @@ async function findBreaks(name: string): Promise<number> {
   }
   return missed === 0 ? 0 : 1;
 }
-

@@ -167,7 +167,15 @@ export class SimulatedNode {
     const { checkpointSeconds } = plan;
     const onFailure = (error: Error) => this.fail(error);
     const logs = this.#watchedLogs(journals);
-    const parts = { store: this.#watchedStore(), logs, topology, checkpointSeconds, clock, logger: this.#log, onFailure };
+    const parts = {
+      store: this.#watchedStore(),
+      logs,
+      topology,
+      checkpointSeconds,
+      clock,
+      logger: this.#log,
+      onFailure,
+    };
     this.#housekeeping = new Housekeeping(parts);
     if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
     this.isReady = true;
@@ -190,7 +198,12 @@ export class SimulatedNode {
     return journals;
   }
 
-  #spawn(role: ThreadRole, thread: number, system: ConstructorParameters<typeof SimulatedThread>[1], journals: Journals) {
+  #spawn(
+    role: ThreadRole,
+    thread: number,
+    system: ConstructorParameters<typeof SimulatedThread>[1],
+    journals: Journals,
+  ) {
     const { plan } = this.#world;
     const ring = role === 'lane' ? thread : 0;
     const context = {
@@ -250,7 +263,11 @@ export class SimulatedNode {
           reject(error);
         });
       };
-      this.#world.scheduler.after(0, () => (this.isReady ? run() : reject(new ClaimwireError('NODE_STOPPING', ''))), this.main);
+      this.#world.scheduler.after(
+        0,
+        () => (this.isReady ? run() : reject(new ClaimwireError('NODE_STOPPING', ''))),
+        this.main,
+      );
     });
   }
 
@@ -276,7 +293,9 @@ export class SimulatedNode {
   fail(error: Error): void {
     if (this.isDead || error instanceof ProcessEnded || this.#isFailing) return;
     const world = this.#world;
-    const isOfDisk = 'code' in error && ['JOURNAL_FAILED', 'REGISTRY_FAILED', 'REGISTRY_FULL', 'NODE_FAILED'].includes(String(error.code));
+    const isOfDisk =
+      'code' in error &&
+      ['JOURNAL_FAILED', 'REGISTRY_FAILED', 'REGISTRY_FULL', 'NODE_FAILED'].includes(String(error.code));
     if (!(error instanceof ThreadKilled) && !(isOfDisk && this.disk.errors > 0)) {
       world.violated('nothing fails by itself', error.stack ?? error.message);
       return;
@@ -286,9 +305,13 @@ export class SimulatedNode {
     this.isReady = false;
     // The others run on for a moment.
     for (const { owner } of this.threads)
-      world.scheduler.after(world.chance.spread(0, 1), () => {
-        owner.isDead = true;
-      }, world.scheduler.world);
+      world.scheduler.after(
+        world.chance.spread(0, 1),
+        () => {
+          owner.isDead = true;
+        },
+        world.scheduler.world,
+      );
     this.control.mainDoorbell.ring();
     void this.#housekeeping?.stop();
     world.scheduler.after(world.chance.spread(2, 5), () => this.#end('failure'), world.scheduler.world);
@@ -320,11 +343,15 @@ export class SimulatedNode {
     const world = this.#world;
     const until = world.scheduler.now + forMs;
     world.pausedUntil = Math.max(world.pausedUntil, until);
-    world.scheduler.after(forMs - 1_000, () => {
-      const waits = this.rings.some((ring) => ring.depth > 0);
-      if (this.isReady && !this.isStopping && waits && !this.isStalled)
-        world.violated('a node whose disk hangs says so', `nothing was said within ${forMs - 1_000} ms`);
-    }, world.scheduler.world);
+    world.scheduler.after(
+      forMs - 1_000,
+      () => {
+        const waits = this.rings.some((ring) => ring.depth > 0);
+        if (this.isReady && !this.isStopping && waits && !this.isStalled)
+          world.violated('a node whose disk hangs says so', `nothing was said within ${forMs - 1_000} ms`);
+      },
+      world.scheduler.world,
+    );
   }
 
   /** The process is killed, or the power fails, in the middle of whatever it does. */

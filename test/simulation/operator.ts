@@ -31,10 +31,14 @@ export class Operator {
     const { scheduler, plan, chance } = this.#world;
     const next = () => {
       if (this.#world.isCalm) return;
-      scheduler.after(chance.spread(0, plan.lifeMs / 6), () => {
-        this.#change();
-        next();
-      }, scheduler.world);
+      scheduler.after(
+        chance.spread(0, plan.lifeMs / 6),
+        () => {
+          this.#change();
+          next();
+        },
+        scheduler.world,
+      );
     };
     next();
   }
@@ -60,7 +64,14 @@ export class Operator {
   #open(node: SimulatedNode, truth: ChannelTruth): void {
     const { channelId, ledgerChannelId, signer, profile, now } = truth;
     const terms: Terms = { state: 'open', capacity: CAPACITY + truth.floor, expiresAt: 0 };
-    const opening = { channelId, ledgerChannelId, publicKey: signer.publicKey, profile, capacity: terms.capacity, expiresAt: 0 };
+    const opening = {
+      channelId,
+      ledgerChannelId,
+      publicKey: signer.publicKey,
+      profile,
+      capacity: terms.capacity,
+      expiresAt: 0,
+    };
     this.#do(node, truth, terms, 'open', async () => {
       const { opened, unchanged, refused } = await node.store.open([opening]);
       if (opened + unchanged === 0) throw new ClaimwireError(refused[0]!.code as 'TABLE_FULL', refused[0]!.message);
@@ -76,7 +87,9 @@ export class Operator {
   }
 
   #setExpiry(node: SimulatedNode, truth: ChannelTruth, expiresAt: number): void {
-    this.#do(node, truth, { ...truth.now, expiresAt }, 'expiry', () => node.store.update(truth.channelId, { expiresAt }));
+    this.#do(node, truth, { ...truth.now, expiresAt }, 'expiry', () =>
+      node.store.update(truth.channelId, { expiresAt }),
+    );
   }
 
   #expire(node: SimulatedNode, truth: ChannelTruth): void {
@@ -144,7 +157,15 @@ export class Operator {
   #look(node: SimulatedNode, truth: ChannelTruth): void {
     const channel = node.store.get(truth.channelId);
     const { state, capacity, expiresAt } = truth.now;
-    if (state === 'removed' ? channel === undefined : channel?.state === state && channel.capacity === capacity && channel.expiresAt === expiresAt) return;
-    this.#world.violated('an answered change is in force', `${truth.name}: ${state} ${capacity} ${expiresAt}, got ${channel?.state} ${channel?.capacity} ${channel?.expiresAt}`);
+    if (
+      state === 'removed'
+        ? channel === undefined
+        : channel?.state === state && channel.capacity === capacity && channel.expiresAt === expiresAt
+    )
+      return;
+    this.#world.violated(
+      'an answered change is in force',
+      `${truth.name}: ${state} ${capacity} ${expiresAt}, got ${channel?.state} ${channel?.capacity} ${channel?.expiresAt}`,
+    );
   }
 }

@@ -3,9 +3,18 @@
  * clean end what was counted. Whatever it finds ends the seed.
  */
 import { decodeAck } from '../../protocol/ack.ts';
-import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, STATUS } from '../../protocol/layout.ts';
 import { type FrameSink, walkFrames } from '../../protocol/frames.ts';
-import { FLAG_OPEN, HOT_EXPIRES_AT, HOT_FLAGS, highHalf, joined, lowHalf } from '../../src/channel/table.ts';
+import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SEQUENCE, STATUS } from '../../protocol/layout.ts';
+import {
+  FLAG_OPEN,
+  HOT_EXPIRES_AT,
+  HOT_FLAGS,
+  HOT_SEQUENCE,
+  HOT_TIMESTAMP_LOW,
+  highHalf,
+  joined,
+  lowHalf,
+} from '../../src/channel/table.ts';
 import { readCounters } from '../../src/ring/counters.ts';
 import { sourcePort } from '../../src/transport/source.ts';
 import type { SimulatedNode } from './node.ts';
@@ -20,8 +29,9 @@ export class Oracle {
   /** `port:channel` of claims that came to a node, and `port:channel:sequence` of those that were not valid. */
   readonly #claimed = new Set<string>();
   readonly #invalid = new Set<string>();
-  /** Committed amounts of this life, as last seen, by row. */
+  /** Committed amounts of this life, as last seen, by row; and the sequence and timestamp of their claims. */
   #seen: bigint[] = [];
+  #stamps: number[] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -39,7 +49,9 @@ export class Oracle {
         const truth = this.truths.get(channelId);
         const isQuestion = view.getUint32(offset + CLAIM_SEQUENCE) === 0;
         const isValid =
-          truth !== undefined && !isQuestion && (isHonest || this.#isValid(truth, bytes.subarray(offset, offset + CLAIM_BYTES)));
+          truth !== undefined &&
+          !isQuestion &&
+          (isHonest || this.#isValid(truth, bytes.subarray(offset, offset + CLAIM_BYTES)));
         if (!isValid) this.#invalid.add(`${port}:${channelId}:${view.getUint32(offset + CLAIM_SEQUENCE)}`);
         else if (this.#admits(node, truth, view.getBigUint64(offset + CLAIM_AMOUNT)))
           truth.admissible.add(view.getBigUint64(offset + CLAIM_AMOUNT));
@@ -74,7 +86,15 @@ export class Oracle {
       // A removed channel's row may be another's in the next life, and its balance is worth nothing.
       const committed = table.isRemoved(row) ? 0n : joined(table.committedHigh(hot), table.committedLow(hot));
       const before = this.#seen[row] ?? 0n;
-      if (committed === before) continue;
+      const stamp = table.words[hot + HOT_SEQUENCE]! ^ table.words[hot + HOT_TIMESTAMP_LOW]!;
+      const hasSameClaim = this.#stamps[row] === stamp;
+      this.#stamps[row] = stamp;
+      if (committed === before) {
+        if (committed > 0n && !hasSameClaim)
+          this.#world.violated('an amount that is committed is not committed again', `row ${row}: ${committed}`);
+        continue;
+      }
+      const isKnown = this.#seen[row] !== undefined;
       this.#seen[row] = committed;
       if (table.isRemoved(row)) continue;
       const channel = table.read(row);
@@ -84,8 +104,11 @@ export class Oracle {
       if (truth === undefined) return this.#world.violated('only channels that were opened have rows', where());
       if (committed < before) this.#world.violated('a committed amount never falls', where());
       if (committed > channel.capacity) this.#world.violated('a committed amount never passes its capacity', where());
+      if (truth.now.state === 'closed' && !truth.isChanging && isKnown)
+        this.#world.violated('a channel that was closed takes nothing more', where());
       if (truth.raised.has(committed)) continue;
-      if (!truth.admissible.has(committed)) this.#world.violated('only claims that were admissible are committed', where());
+      if (!truth.admissible.has(committed))
+        this.#world.violated('only claims that were admissible are committed', where());
       if (!this.#world.signatures.isRedeemable(channel))
         this.#world.violated('what is committed has its redeemable claim', where());
     }
@@ -94,16 +117,23 @@ export class Oracle {
   }
 
   /** An ack leaves the node. */
-  acked(node: SimulatedNode, packet: { bytes: Uint8Array; view: DataView; length: number }, words: Uint32Array, at: number): void {
+  acked(
+    node: SimulatedNode,
+    packet: { bytes: Uint8Array; view: DataView; length: number },
+    words: Uint32Array,
+    at: number,
+  ): void {
     const port = sourcePort(words[at]!);
     for (let offset = 0; offset < packet.length; offset += 32) {
       node.sentAcks++;
       const ack = decodeAck(packet.view, offset);
       const truth = this.truths.get(ack.channelId);
-      const where = () => `${truth?.name ?? ack.channelId} to port ${port}: ${JSON.stringify(ack, (_, value) => String(value))}`;
+      const where = () =>
+        `${truth?.name ?? ack.channelId} to port ${port}: ${JSON.stringify(ack, (_, value) => String(value))}`;
       this.#world.trace.note(() => `ack ${ack.status} ${truth?.name} ${ack.amount} to ${port}`);
       this.#world.trace.digest(Number(ack.amount & 0xffff_ffffn) ^ (ack.status << 24) ^ port);
-      if (!this.#claimed.has(`${port}:${ack.channelId}`)) this.#world.violated('acks only answer what was sent', where());
+      if (!this.#claimed.has(`${port}:${ack.channelId}`))
+        this.#world.violated('acks only answer what was sent', where());
       if (ack.status === STATUS.COMMITTED || ack.status === STATUS.ALREADY) this.#ackedDurable(node, truth, ack, where);
       else if (ack.status === STATUS.BAD_SIGNATURE && !this.#invalid.has(`${port}:${ack.channelId}:${ack.sequence}`))
         this.#world.violated('a valid claim is never refused for its signature', where());
@@ -111,11 +141,17 @@ export class Oracle {
     this.onAcks(port, packet.bytes.slice(0, packet.length));
   }
 
-  #ackedDurable(node: SimulatedNode, truth: ChannelTruth | undefined, { status, amount }: { status: number; amount: bigint }, where: () => string) {
+  #ackedDurable(
+    node: SimulatedNode,
+    truth: ChannelTruth | undefined,
+    { status, amount }: { status: number; amount: bigint },
+    where: () => string,
+  ) {
     if (truth === undefined) return this.#world.violated('only what was claimed is acknowledged', where());
     const row = node.table.find(highHalf(truth.channelId), lowHalf(truth.channelId));
     const { committed } = row < 0 ? { committed: 0n } : node.table.read(row);
-    if (amount > committed) this.#world.violated('only what is committed is acknowledged', `${where()}, committed ${committed}`);
+    if (amount > committed)
+      this.#world.violated('only what is committed is acknowledged', `${where()}, committed ${committed}`);
     if (status === STATUS.COMMITTED && !truth.admissible.has(amount))
       this.#world.violated('only admissible claims are acknowledged', where());
     truth.raiseFloor(amount);
@@ -124,6 +160,7 @@ export class Oracle {
   /** A start has replayed everything: what was acknowledged or answered is there, and nothing that nobody did. */
   recovered(node: SimulatedNode): void {
     this.#seen = [];
+    this.#stamps = [];
     for (const truth of this.truths.values()) {
       const channel = node.store.get(truth.channelId);
       const found: Terms =
@@ -132,7 +169,8 @@ export class Oracle {
           : { state: channel.state, capacity: channel.capacity, expiresAt: channel.expiresAt };
       const isThere = truth.terms.find((terms) => isSame(terms, found));
       const { committed } = channel ?? { committed: 0n };
-      const where = () => `${truth.name}: found ${show(found)} with ${committed}, of ${truth.terms.map(show)}, floor ${truth.floor}`;
+      const where = () =>
+        `${truth.name}: found ${show(found)} with ${committed}, of ${truth.terms.map(show)}, floor ${truth.floor}`;
       this.#world.trace.note(() => `recovered ${where()}`);
       if (isThere === undefined) return this.#world.violated('what the operator was answered is durable', where());
       truth.isChanging = false;
@@ -146,7 +184,8 @@ export class Oracle {
       if (committed > channel.capacity) this.#world.violated('a committed amount never passes its capacity', where());
       if (committed === 0n || truth.raised.has(committed)) continue;
       if (!truth.admissible.has(committed)) this.#world.violated('only what was claimed is recovered', where());
-      if (!this.#world.signatures.isRedeemable(channel)) this.#world.violated('what is recovered has its redeemable claim', where());
+      if (!this.#world.signatures.isRedeemable(channel))
+        this.#world.violated('what is recovered has its redeemable claim', where());
     }
   }
 
@@ -169,7 +208,9 @@ export class Oracle {
 
   /** At any end: what the node has counted so far. */
   ended(node: SimulatedNode): void {
-    const { received, committed, refused } = readCounters(node.arena) as Record<string, number> & { refused: Record<string, number> };
+    const { received, committed, refused } = readCounters(node.arena) as Record<string, number> & {
+      refused: Record<string, number>;
+    };
     if (refused.overloaded! > 0) this.#world.happened('ring.full');
     this.#world.totals.received += received!;
     this.#world.totals.committed += committed!;

@@ -2,11 +2,12 @@
  * Payers: the client's own code (PayerCore: sessions, retransmission, windows, back-off) over a socket and a clock of the world.
  * Each has some of the channels, asks for more and more, dies now and then, and begins again where it was.
  */
-import type { PaymentChannel } from '../../src/client/channel.ts';
-import { UdpLink } from '../../src/client/links/link-udp.ts';
-import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
-import { PayerCore } from '../../src/client/payer-core.ts';
+
 import { CLAIM_SEQUENCE } from '../../protocol/layout.ts';
+import type { PaymentChannel } from '../../src/client/channel.ts';
+import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
+import { UdpLink } from '../../src/client/links/link-udp.ts';
+import { PayerCore } from '../../src/client/payer-core.ts';
 import { WORLD_BEGINS } from './globals.ts';
 import type { Network } from './network.ts';
 import { newOwner, type Owner } from './scheduler.ts';
@@ -83,7 +84,8 @@ class SimulatedPayer {
     for (const account of this.accounts) {
       const { channelId, ledgerChannelId, profile, signer } = account.truth;
       const bytes = account.channel?.lastClaim();
-      if (bytes !== undefined) account.sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(CLAIM_SEQUENCE);
+      if (bytes !== undefined)
+        account.sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(CLAIM_SEQUENCE);
       const known = { committed: account.asked, lastSequence: account.sequence };
       account.channel = core.channel({ channelId, ledgerChannelId, profile, key: signer, ...known });
     }
@@ -100,13 +102,19 @@ class SimulatedPayer {
   ask(): number {
     const { chance } = this.#world;
     const count = chance.between(1, BURST_MAX);
-    this.#world.scheduler.after(0, () => {
-      const account = chance.of(this.accounts);
-      for (let each = 0; each < count; each++) {
-        if (chance.is(0.02)) this.#question(account);
-        this.#pay(account, account.asked + BigInt(chance.between(1, STEP_MAX)));
-      }
-    }, this.#owner);
+    this.#world.scheduler.after(
+      0,
+      () => {
+        const account = chance.of(this.accounts);
+        for (let each = 0; each < count; each++) {
+          if (chance.is(0.02)) this.#question(account);
+          // A drop too much.
+          if (chance.is(0.01)) this.#claim(account, account.truth.now.capacity + 1n);
+          this.#pay(account, account.asked + BigInt(chance.between(1, STEP_MAX)));
+        }
+      },
+      this.#owner,
+    );
     return count;
   }
 
@@ -128,7 +136,8 @@ class SimulatedPayer {
     account.channel.claim(amount).then(
       (ack) => {
         if (owner === this.#owner) this.waiting--;
-        if (ack.amount < amount) this.#world.violated('a payment is covered by its ack', `${truth.name}: ${amount}, got ${ack.amount}`);
+        if (ack.amount < amount)
+          this.#world.violated('a payment is covered by its ack', `${truth.name}: ${amount}, got ${ack.amount}`);
         this.#world.trace.note(() => `is told ${truth.name} has ${ack.amount}`);
       },
       (error: Error) => {
@@ -151,12 +160,16 @@ class SimulatedPayer {
 
   /** Nothing goes wrong any more: asks for the highest amounts once more. */
   askForAll(): void {
-    this.#world.scheduler.after(0, () => {
-      for (const account of this.accounts) {
-        const { state, capacity } = account.truth.now;
-        if (state === 'open' && account.asked > 0n && account.asked <= capacity) this.#claim(account, account.asked);
-      }
-    }, this.#owner);
+    this.#world.scheduler.after(
+      0,
+      () => {
+        for (const account of this.accounts) {
+          const { state, capacity } = account.truth.now;
+          if (state === 'open' && account.asked > 0n && account.asked <= capacity) this.#claim(account, account.asked);
+        }
+      },
+      this.#owner,
+    );
   }
 }
 
@@ -169,7 +182,13 @@ export class Payers {
     const { payers } = world.plan;
     this.payers = Array.from(
       { length: Math.min(payers, truths.length) },
-      (_, number) => new SimulatedPayer(world, network, number, truths.filter((_truth, index) => index % Math.min(payers, truths.length) === number)),
+      (_, number) =>
+        new SimulatedPayer(
+          world,
+          network,
+          number,
+          truths.filter((_truth, index) => index % Math.min(payers, truths.length) === number),
+        ),
     );
   }
 
@@ -180,14 +199,18 @@ export class Payers {
     const pauseMs = ((plan.lifeMs + 40) * 8 * (BURST_MAX / 2)) / plan.claims;
     const next = () => {
       if (this.#world.totals.asked >= plan.claims) return;
-      scheduler.after(chance.spread(0, pauseMs), () => {
-        if (scheduler.now >= this.#world.pausedUntil) {
-          const payer = chance.of(this.payers);
-          if (this.#world.strikes('payerDeath') && chance.is(0.1)) payer.die();
-          payer.ask();
-        }
-        next();
-      }, scheduler.world);
+      scheduler.after(
+        chance.spread(0, pauseMs),
+        () => {
+          if (scheduler.now >= this.#world.pausedUntil) {
+            const payer = chance.of(this.payers);
+            if (this.#world.strikes('payerDeath') && chance.is(0.1)) payer.die();
+            payer.ask();
+          }
+          next();
+        },
+        scheduler.world,
+      );
     };
     next();
   }
@@ -216,6 +239,9 @@ export class Payers {
       await scheduler.run(() => this.isSilent || scheduler.now >= until, EVENTS_MAX);
     }
     for (const { truth, asked } of left())
-      this.#world.violated('once faults stop, every newest amount commits', `${truth.name}: asked for ${asked}, has ${truth.floor}`);
+      this.#world.violated(
+        'once faults stop, every newest amount commits',
+        `${truth.name}: asked for ${asked}, has ${truth.floor}`,
+      );
   }
 }

@@ -2,7 +2,7 @@
  * What a seed draws before its world begins: sizes, layouts, odds of every fault. Swarm style: about half of the faults are
  * off in any one world, so that each is also seen alone, and the others at odds between seldom and far too often.
  */
-import { Chance } from './faults.ts';
+import type { Chance } from './faults.ts';
 
 export interface Plan {
   /** Claims that payers are to ask for, in all. */
@@ -67,7 +67,7 @@ export interface Odds {
 /** For each the most that it may be. */
 const ODDS_MAX: Odds = {
   crashAtOperation: 0.9,
-  crashInStart: 0.4,
+  crashInStart: 0.25,
   crashInStop: 0.5,
   cleanStop: 0.3,
   powerLoss: 0.9,
@@ -99,7 +99,16 @@ const ODDS_MAX: Odds = {
 const ALWAYS: readonly (keyof Odds)[] = ['crashAtOperation', 'powerLoss', 'operator', 'charges'];
 
 /** Those that decide what kind of a thing happens, and not how often. */
-const EVEN: readonly (keyof Odds)[] = ['crashAtOperation', 'crashInStop', 'powerLoss', 'eioForGood', 'shortWrite', 'threadDeath', 'operator', 'charges'];
+const EVEN: readonly (keyof Odds)[] = [
+  'crashAtOperation',
+  'crashInStop',
+  'powerLoss',
+  'eioForGood',
+  'shortWrite',
+  'threadDeath',
+  'operator',
+  'charges',
+];
 
 /** One seed in so many has real signatures, which cost three milliseconds a claim, and few claims. */
 const REAL_EVERY = 64;
@@ -119,10 +128,10 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
   const wantsNative = chance.is(0.4);
   const layout = chance.is(0.3) ? 'pipeline' : 'lanes';
   return {
-    claims: realSignatures ? 40 : chance.between(520, 680),
+    claims: realSignatures ? 40 : chance.between(700, 900),
     payers: chance.between(1, 5),
     channels: chance.between(1, 10),
-    lifeMs: chance.of([60, 200, 500]),
+    lifeMs: chance.of([100, 300, 600, 8_000]),
     layout,
     lanesMax: layout === 'lanes' ? chance.between(1, 4) : 1,
     verifiers: chance.between(1, 2),

@@ -1,6 +1,7 @@
 /** A child process of `make simulate`: runs the seeds that it is sent, one after the other, and sends back what came of them. */
-import { install } from './globals.ts';
+
 import { nativePathFault } from '../../src/path/native-path.ts';
+import { install } from './globals.ts';
 import { type SeedOptions, simulate } from './simulate.ts';
 
 process.env.CLAIMWIRE_WARM_UP = 'off';

@@ -32,10 +32,14 @@ export class Services {
     const { scheduler, plan, chance } = this.#world;
     const next = () => {
       if (this.#world.isCalm) return;
-      scheduler.after(chance.spread(0, plan.lifeMs / 6), () => {
-        if (this.#world.strikes('charges')) this.#sell();
-        next();
-      }, scheduler.world);
+      scheduler.after(
+        chance.spread(0, plan.lifeMs / 6),
+        () => {
+          if (this.#world.strikes('charges')) this.#sell();
+          next();
+        },
+        scheduler.world,
+      );
     };
     next();
   }
@@ -53,7 +57,14 @@ export class Services {
     const made = this.#sales.filter(({ state }) => state === 'made');
     if (made.length > 0 && chance.is(0.2)) return this.#charge(node, chance.of(made));
     const drops = BigInt(chance.is(0.15) ? -chance.between(1, 50) : chance.between(1, 300));
-    const sale: Sale = { truth: chance.of(this.#truths), key: `sale-${this.#sales.length}`, drops, state: 'asked', isUnderWay: false, wasLost: false };
+    const sale: Sale = {
+      truth: chance.of(this.#truths),
+      key: `sale-${this.#sales.length}`,
+      drops,
+      state: 'asked',
+      isUnderWay: false,
+      wasLost: false,
+    };
     this.#sales.push(sale);
     this.#charge(node, sale);
   }
@@ -65,31 +76,33 @@ export class Services {
     sale.isUnderWay = true;
     const wait = this.#world.chance.is(0.3) && !this.#world.isCalm;
     this.#world.trace.note(() => `charges ${truth.name} ${drops} for ${key}`);
-    node.call(() => node.meter.charge(channelId, drops, { key, wait })).then(
-      ({ repeated, spent }) => {
-        if (node.isDead) return;
-        sale.isUnderWay = false;
-        this.#world.trace.note(() => `charged ${truth.name} ${drops} for ${key}: spent ${spent}`);
-        if (wasMade && !repeated) this.#world.violated('a charge with a key is made once', `${truth.name} ${key}`);
-        if (repeated) this.#world.happened('charge.repeated');
-        if (!wasMade) this.#world.totals.charges++;
-        sale.state = 'made';
-        this.#look(node, truth, spent);
-      },
-      (error: Error & { code?: string }) => {
-        if (node.isDead) return;
-        sale.isUnderWay = false;
-        const code = error.code ?? '';
-        this.#world.trace.note(() => `not charged ${truth.name} for ${key}: ${error.message}`);
-        if (REFUSED.includes(code) && wasMade && code !== 'CHANNEL_UNKNOWN')
-          this.#world.violated('a charge that was made stays made', `${truth.name} ${key}: ${error.message}`);
-        // Where its channel is removed, nobody knows whether it was made before.
-        if (code === 'CHANNEL_UNKNOWN' && sale.wasLost) return;
-        if (REFUSED.includes(code) && !wasMade) sale.state = 'refused';
-        else if (!REFUSED.includes(code) && !AGAIN.includes(code))
-          this.#world.violated('a service is answered', `${truth.name} ${key}: ${error.stack}`);
-      },
-    );
+    node
+      .call(() => node.meter.charge(channelId, drops, { key, wait }))
+      .then(
+        ({ repeated, spent }) => {
+          if (node.isDead) return;
+          sale.isUnderWay = false;
+          this.#world.trace.note(() => `charged ${truth.name} ${drops} for ${key}: spent ${spent}`);
+          if (wasMade && !repeated) this.#world.violated('a charge with a key is made once', `${truth.name} ${key}`);
+          if (repeated) this.#world.happened('charge.repeated');
+          if (!wasMade) this.#world.totals.charges++;
+          sale.state = 'made';
+          this.#look(node, truth, spent);
+        },
+        (error: Error & { code?: string }) => {
+          if (node.isDead) return;
+          sale.isUnderWay = false;
+          const code = error.code ?? '';
+          this.#world.trace.note(() => `not charged ${truth.name} for ${key}: ${error.message}`);
+          if (REFUSED.includes(code) && wasMade && code !== 'CHANNEL_UNKNOWN')
+            this.#world.violated('a charge that was made stays made', `${truth.name} ${key}: ${error.message}`);
+          // Where its channel is removed, nobody knows whether it was made before.
+          if (code === 'CHANNEL_UNKNOWN' && sale.wasLost) return;
+          if (REFUSED.includes(code) && !wasMade) sale.state = 'refused';
+          else if (!REFUSED.includes(code) && !AGAIN.includes(code))
+            this.#world.violated('a service is answered', `${truth.name} ${key}: ${error.stack}`);
+        },
+      );
   }
 
   /** What was charged is covered by what is committed, and is the sum of what was sold. */
@@ -106,16 +119,21 @@ export class Services {
       else least += sale.drops;
     }
     if (spent < least || spent > most)
-      this.#world.violated('spent is what was sold, each thing once', `${truth.name}: ${spent}, sold ${least} to ${most}`);
+      this.#world.violated(
+        'spent is what was sold, each thing once',
+        `${truth.name}: ${spent}, sold ${least} to ${most}`,
+      );
   }
 
   /** Once all faults have stopped: asks again for what has no answer, then looks at every account. */
   async finish(): Promise<void> {
     const { scheduler } = this.#world;
-    const isOpen = ({ state, truth }: Sale) => state === 'asked' && truth.now.state !== 'removed' && truth.now.state !== 'none';
+    const isOpen = ({ state, truth }: Sale) =>
+      state === 'asked' && truth.now.state !== 'removed' && truth.now.state !== 'none';
     for (let round = 0; round < 50 && this.#sales.some(isOpen); round++) {
       const { node } = this.#world;
-      for (const sale of this.#sales) if (isOpen(sale) && !sale.isUnderWay && node !== undefined) this.#charge(node, sale);
+      for (const sale of this.#sales)
+        if (isOpen(sale) && !sale.isUnderWay && node !== undefined) this.#charge(node, sale);
       const until = scheduler.now + 20;
       await scheduler.run(() => scheduler.now >= until, 1e6);
     }

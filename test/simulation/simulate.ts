@@ -46,13 +46,22 @@ export interface SeedOptions {
 }
 
 export async function simulate(seed: number, { hasNative, traceLines = 0 }: SeedOptions): Promise<SeedResult> {
+  // Errors are thrown by the hundred, and nobody reads where, but for the one that ends the seed.
+  Error.stackTraceLimit = traceLines > 0 ? 50 : 2;
   const source = random(seed);
   const chance = new Chance(source);
   const scheduler = new Scheduler(source);
   use(scheduler, source);
   const plan = drawPlan(seed, chance, hasNative);
   const trace = new Trace(scheduler, traceLines > 0);
-  const world = new World({ scheduler, chance, plan, trace, disk: new SimulatedDisk(), signatures: new Signatures(plan.realSignatures) });
+  const world = new World({
+    scheduler,
+    chance,
+    plan,
+    trace,
+    disk: new SimulatedDisk(),
+    signatures: new Signatures(plan.realSignatures),
+  });
   const run = new Run(world);
   const onRejection = (error: Error) => scheduler.fail(error);
   process.on('unhandledRejection', onRejection);
@@ -62,7 +71,11 @@ export async function simulate(seed: number, { hasNative, traceLines = 0 }: Seed
   } catch (error) {
     const { message, stack } = error as Error;
     const isViolation = error instanceof Violation;
-    failure = { promise: isViolation ? error.promise : 'nothing throws', what: isViolation ? message : (stack ?? message), trace: trace.last(traceLines) };
+    failure = {
+      promise: isViolation ? error.promise : 'nothing throws',
+      what: isViolation ? message : (stack ?? message),
+      trace: trace.last(traceLines),
+    };
   } finally {
     process.off('unhandledRejection', onRejection);
     // What is left of the last process does nothing any more.
@@ -159,11 +172,16 @@ class Run {
     else if (world.strikes('threadDeath')) end = () => node.killThread();
     else end = () => node.crash();
     // A life ends also where nothing else ends it, and while a hung disk is looked at it goes on.
-    const cancel = scheduler.after(chance.spread(2, plan.lifeMs), function over() {
-      if (node.isDead) return;
-      if (scheduler.now < world.pausedUntil) scheduler.after(world.pausedUntil - scheduler.now + 5, over, scheduler.world);
-      else if (totals.lives < LIVES_MAX) end();
-    }, scheduler.world);
+    const cancel = scheduler.after(
+      chance.spread(2, plan.lifeMs),
+      function over() {
+        if (node.isDead) return;
+        if (scheduler.now < world.pausedUntil)
+          scheduler.after(world.pausedUntil - scheduler.now + 5, over, scheduler.world);
+        else if (totals.lives < LIVES_MAX) end();
+      },
+      scheduler.world,
+    );
     this.#endLife = () => {
       cancel();
       node.disk.operationsLeft = Number.POSITIVE_INFINITY;
@@ -185,7 +203,12 @@ class Run {
     }
     const losesPower = world.strikes('powerLoss');
     if (losesPower) {
-      const models = ['strict', 'ordered', 'torn512', ...(plan.blockBytes === 4096 ? (['torn4096'] as const) : [])] as const;
+      const models = [
+        'strict',
+        'ordered',
+        'torn512',
+        ...(plan.blockBytes === 4096 ? (['torn4096'] as const) : []),
+      ] as const;
       const model = chance.of(models);
       world.happened(`crash.power-${model}`);
       world.disk.losePower(model, chance.random);
@@ -204,15 +227,19 @@ class Run {
     const { scheduler, plan, chance } = world;
     const next = () => {
       if (world.isCalm) return;
-      scheduler.after(chance.spread(0, plan.lifeMs), () => {
-        if (world.strikes('clockStep')) {
-          const step = chance.of([-3_600_000, -2_000, 2_000, 3_600_000]);
-          world.clockOffset += step;
-          world.happened(step < 0 ? 'clock.back' : 'clock.forward', () => `${step} ms`);
-        }
-        if (world.strikes('partition')) this.#network.part();
-        next();
-      }, scheduler.world);
+      scheduler.after(
+        chance.spread(0, plan.lifeMs),
+        () => {
+          if (world.strikes('clockStep')) {
+            const step = chance.of([-3_600_000, -2_000, 2_000, 3_600_000]);
+            world.clockOffset += step;
+            world.happened(step < 0 ? 'clock.back' : 'clock.forward', () => `${step} ms`);
+          }
+          if (world.strikes('partition')) this.#network.part();
+          next();
+        },
+        scheduler.world,
+      );
     };
     next();
   }

@@ -32,10 +32,14 @@ export class Strangers {
     const { scheduler, plan, chance } = this.#world;
     const next = () => {
       if (this.#world.isCalm) return;
-      scheduler.after(chance.spread(0, plan.lifeMs / 10), () => {
-        if (this.#world.strikes('hostile')) this.#attack();
-        next();
-      }, scheduler.world);
+      scheduler.after(
+        chance.spread(0, plan.lifeMs / 10),
+        () => {
+          if (this.#world.strikes('hostile')) this.#attack();
+          next();
+        },
+        scheduler.world,
+      );
     };
     next();
   }
@@ -74,7 +78,13 @@ export class Strangers {
     const { chance } = this.#world;
     const count = chance.between(1, CLAIMS_PER_DATAGRAM_MAX);
     const claims = Array.from({ length: count }, (_, index) =>
-      claimBytes({ channelId, sequence: chance.random.u32(), amount: amount + BigInt(index), signature: chance.random.bytes(64), timestamp: 1 }),
+      claimBytes({
+        channelId,
+        sequence: chance.random.u32(),
+        amount: amount + BigInt(index),
+        signature: chance.random.bytes(64),
+        timestamp: 1,
+      }),
     );
     this.#network.toNode(this.#port, Buffer.concat(claims), false);
   }

@@ -29,7 +29,8 @@ export class Summary {
     const lines = [...this.faults].map(([kind, count]) => `${kind.padEnd(30)}${String(count).padStart(9)}`);
     for (const { seed, failure, plan } of traced)
       lines.push('', `seed ${seed}: ${failure?.what}`, ...(failure?.trace ?? []), JSON.stringify(plan));
-    for (const { seed, failure } of this.failures) lines.push('', `seed ${seed}: ${failure!.what}`, `  make simulate SEED=${seed}`);
+    for (const { seed, failure } of this.failures)
+      lines.push('', `seed ${seed}: ${failure!.what}`, `  make simulate SEED=${seed}`);
     lines.push(
       '',
       `${this.seeds} seeds in ${seconds.toFixed(0)} s: ${lives} lives, ${crashes} crashes, ${asked} claims asked for, ${received} received,`,

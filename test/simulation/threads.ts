@@ -3,6 +3,8 @@
  * run their own loops as they are. A verifier and a committer block in theirs, so here each has a loop that sleeps instead.
  */
 import { JournalWriter } from '../../src/journal/writer.ts';
+import { StageClock } from '../../src/path/stage-clock.ts';
+import { VerifyStep } from '../../src/path/verify-step.ts';
 import { PHASE_DRAINED, PHASE_DRAINING } from '../../src/ring/control-words.ts';
 import { CommitTurn, runBesideDatabase } from '../../src/threads/committer.ts';
 import type { ThreadContext, ThreadReady, ThreadRole } from '../../src/threads/context.ts';
@@ -13,8 +15,6 @@ import { SHARED_CLAIMS_MAX, ThreadParts, type ThreadSystem } from '../../src/thr
 import type { Sockets } from '../../src/threads/sockets.ts';
 import { NoTransport } from '../../src/transport/no-transport.ts';
 import { emptyPacket, type Packet, type StreamSink } from '../../src/transport/transport.ts';
-import { StageClock } from '../../src/path/stage-clock.ts';
-import { VerifyStep } from '../../src/path/verify-step.ts';
 import { NewestBackend } from '../../src/verify/newest-backend.ts';
 import { newOwner, type Owner } from './scheduler.ts';
 import type { World } from './world.ts';

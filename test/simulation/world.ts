@@ -1,6 +1,6 @@
 /** What all parts of one simulated world share: its time, its chance, its plan, what went wrong in it, and what is true of it. */
 import type { SimulatedDisk } from './disk.ts';
-import { Chance, FaultCounts, type FaultKind } from './faults.ts';
+import { type Chance, FaultCounts, type FaultKind } from './faults.ts';
 import { WORLD_BEGINS } from './globals.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Odds, Plan } from './plan.ts';
