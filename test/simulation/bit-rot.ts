@@ -6,7 +6,7 @@ import { Journals } from '../../src/journal/lane-journals.ts';
 import type { MemoryRegistry } from '../support/memory-registry.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { SimulatedFiles } from './files.ts';
-import { DATA } from './node.ts';
+import { DATA } from './life.ts';
 import { segmentBytesOf } from './sizes.ts';
 import type { World } from './world.ts';
 

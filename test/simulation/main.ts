@@ -84,7 +84,7 @@ async function findBreaks(name: string): Promise<number> {
     await runSeeds({ worker, seeds, count: Number(values.workers), onResult, isEnough: () => found.length > 0 });
     const [first] = found.sort((left, right) => left.seed - right.seed);
     if (first === undefined) missed++;
-    process.stdout.write(`| ${broken.name} | ${first?.seed ?? 'not found'} | ${first?.failure!.promise ?? ''} |\n`);
+    process.stdout.write(`| ${broken.name} | ${first?.seed ?? 'not found'} | ${first?.failure?.promise ?? ''} |\n`);
   }
   return missed === 0 ? 0 : 1;
 }

@@ -15,42 +15,20 @@ import type { Arena } from '../../src/ring/arena.ts';
 import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../../src/ring/control-words.ts';
 import { SettingWords } from '../../src/ring/setting-words.ts';
+import type { System } from '../../src/system/system.ts';
 import { CommittedFeed } from '../../src/threads/committed-feed.ts';
-import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
+import type { ThreadRole } from '../../src/threads/context.ts';
 import { awaitFence } from '../../src/threads/fence.ts';
 import { Housekeeping } from '../../src/threads/housekeeping.ts';
-import type { Packet } from '../../src/transport/transport.ts';
-import type { MemoryRegistry } from '../support/memory-registry.ts';
-import type { MemorySideTables } from '../support/memory-side-tables.ts';
+import { rolesOf } from '../../src/threads/topology.ts';
 import { ProcessDisk, ProcessEnded } from './disk-faults.ts';
 import { SimulatedFiles } from './files.ts';
 import { forgetSleepers } from './globals.ts';
+import { contextOf, DATA, type Ending, type Stores, systemOf, type Watchers } from './life.ts';
 import { newOwner, type Owner } from './scheduler.ts';
 import { newArena, segmentBytesOf } from './sizes.ts';
 import { SimulatedThread } from './threads.ts';
 import type { World } from './world.ts';
-
-export const DATA = '/data';
-
-/** What is durable beside the journals; each life has its own handle. */
-export interface Stores {
-  registry: MemoryRegistry;
-  sides: MemorySideTables;
-}
-
-/** Who looks on: the oracle, and what keeps the node's lives. */
-export interface Watchers {
-  /** All that was ever acknowledged is in the table now, or it is lost. */
-  recovered(node: SimulatedNode): void;
-  /** The same is durable now, and the node takes claims. */
-  ready(node: SimulatedNode): void;
-  acked(node: SimulatedNode, packet: Packet, words: Uint32Array, at: number): void;
-  /** All claims of the life were drained. */
-  drained(node: SimulatedNode): void;
-  ended(node: SimulatedNode, how: Ending): void;
-}
-
-export type Ending = 'crash' | 'failure' | 'stop' | 'refused';
 
 export class SimulatedNode {
   readonly main: Owner;
@@ -93,7 +71,7 @@ export class SimulatedNode {
     this.#stores = { registry: before.registry.kill(this.disk.commits), sides: before.sides.kill(this.disk.commits) };
     this.#files = new SimulatedFiles(world.disk, this.disk, scheduler);
     this.lanes = chance.between(1, plan.lanesMax);
-    this.arena = newArena(plan, this.lanes, plan.layout === 'lanes' ? this.lanes : plan.verifiers + 2);
+    this.arena = newArena(plan, this.lanes, rolesOf({ ...plan, lanes: this.lanes }).length);
     this.control = new ControlWords(this.arena);
     this.table = new ChannelTable(this.arena);
     this.rings = Array.from({ length: this.lanes }, (_, ring) => new ClaimRing(this.arena, ring));
@@ -118,9 +96,6 @@ export class SimulatedNode {
   get isStalled(): boolean {
     return this.#housekeeping?.isStalled ?? false;
   }
-  get hasRolled(): number {
-    return this.rings.reduce((sum, ring) => sum + ring.journalSegment, 0);
-  }
 
   readonly #log: Logger = {
     info: (line) => this.#world.trace.note(() => line),
@@ -130,17 +105,8 @@ export class SimulatedNode {
 
   /** As ClaimwireNode.start: recover, checkpoint, begin the journals anew, then threads. */
   async #start(): Promise<void> {
-    const { plan, scheduler, chance } = this.#world;
-    const clock = {
-      wall: () => this.#world.wall,
-      monotonic: () => scheduler.now,
-      every: (periodMs: number, callback: () => void) => {
-        const timer = setInterval(callback, periodMs);
-        return () => clearInterval(timer);
-      },
-    };
-    const random = (count: number) => Buffer.from(chance.random.bytes(count));
-    const system = { files: this.#files, clock, random, memory: () => ({ resident: 0, limit: 0 }) };
+    const { plan } = this.#world;
+    const system = systemOf(this.#world, this.#files);
     const { registry } = this.#stores;
     loadChannels(registry, this.store);
     const segmentBytes = segmentBytesOf(plan);
@@ -151,77 +117,41 @@ export class SimulatedNode {
     await this.store.checkpoint();
     await journals.begin();
     this.store.freeRemoved();
-    const roles: ThreadRole[] =
-      plan.layout === 'lanes'
-        ? new Array<ThreadRole>(this.lanes).fill('lane')
-        : ['committer', ...new Array<ThreadRole>(plan.verifiers).fill('verifier'), 'net'];
-    for (const [thread, role] of roles.entries()) await this.#spawn(role, thread, system, journals);
-    const node = this;
-    const topology = {
-      rings: this.rings,
-      control: this.control,
-      get journalSegments() {
-        return node.rings.map((ring) => ring.journalSegment);
-      },
-    };
-    const { checkpointSeconds } = plan;
-    const onFailure = (error: Error) => this.fail(error);
-    const logs = this.#watchedLogs(journals);
-    const parts = {
-      store: this.#watchedStore(),
-      logs,
-      topology,
-      checkpointSeconds,
-      clock,
-      logger: this.#log,
-      onFailure,
-    };
-    this.#housekeeping = new Housekeeping(parts);
+    for (const [thread, role] of rolesOf({ ...plan, lanes: this.lanes }).entries())
+      await this.#spawn(role, thread, system, journals);
+    this.#housekeeping = this.#keepHouse(journals, system);
     if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
     this.isReady = true;
     this.hasStarted = true;
     this.#watchers.ready(this);
   }
 
-  /** Counts segments that lanes leave while the registry is written. */
-  #watchedStore(): ChannelStore {
-    const checkpoint = this.store.checkpoint.bind(this.store);
-    this.store.checkpoint = async () => {
-      const before = this.hasRolled;
+  /** Also counts segments that lanes leave while the registry is written. */
+  #keepHouse(logs: Journals, { clock }: System): Housekeeping {
+    const { rings, control, store } = this;
+    const { checkpointSeconds } = this.#world.plan;
+    const segments = () => rings.map((ring) => ring.journalSegment);
+    const checkpoint = store.checkpoint.bind(store);
+    store.checkpoint = async () => {
+      const before = String(segments());
       const written = await checkpoint();
-      if (this.hasRolled !== before) this.#world.happened('segment.rolled-in-checkpoint');
+      if (String(segments()) !== before) this.#world.happened('segment.rolled-in-checkpoint');
       return written;
     };
-    return this.store;
-  }
-  #watchedLogs(journals: Journals): Pick<Journals, 'prepare' | 'hasGrown' | 'release'> {
-    return journals;
+    const topology = {
+      rings,
+      control,
+      get journalSegments() {
+        return segments();
+      },
+    };
+    const onFailure = (error: Error) => this.fail(error);
+    return new Housekeeping({ store, logs, topology, checkpointSeconds, clock, logger: this.#log, onFailure });
   }
 
-  #spawn(
-    role: ThreadRole,
-    thread: number,
-    system: ConstructorParameters<typeof SimulatedThread>[1],
-    journals: Journals,
-  ) {
+  #spawn(role: ThreadRole, thread: number, system: System, journals: Journals): Promise<void> {
     const { plan } = this.#world;
-    const ring = role === 'lane' ? thread : 0;
-    const context = {
-      role,
-      memory: this.arena.memory,
-      shape: this.arena.plan.shape,
-      backend: 'noble',
-      verify: plan.verify,
-      durability: plan.durability,
-      sockets: 'dgram',
-      path: plan.path,
-      idle: { spins: 0, sleepMsMax: 1_000 },
-      measuring: plan.measuring,
-      ring,
-      thread,
-      kernel: { cacheBytes: 1, threads: 1, thread: 0 },
-      journal: journals.starts[ring],
-    } as unknown as ThreadContext;
+    const context = contextOf(plan, this.arena, role, thread, journals.starts[role === 'lane' ? thread : 0]!);
     return new Promise<void>((resolve) => {
       this.#running++;
       this.threads.push(

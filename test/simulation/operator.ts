@@ -28,32 +28,27 @@ export class Operator {
 
   /** Opens what is not open, then one change after the other. */
   begin(): void {
-    const { scheduler, plan, chance } = this.#world;
-    const next = () => {
-      if (this.#world.isCalm) return;
-      scheduler.after(
-        chance.spread(0, plan.lifeMs / 6),
-        () => {
-          this.#change();
-          next();
-        },
-        scheduler.world,
-      );
-    };
-    next();
+    this.#world.repeat(this.#world.plan.lifeMs / 6, () => {
+      const { node } = this.#world;
+      if (node?.isReady) this.#change(node);
+    });
   }
 
-  #change(): void {
-    const { node, chance } = this.#world;
-    if (node === undefined || !node.isReady) return;
+  #change(node: SimulatedNode): void {
+    const { chance } = this.#world;
     const unopened = this.#truths.filter(({ now, isChanging }) => now.state === 'none' && !isChanging);
-    if (unopened.length > 0) return this.#open(node, chance.of(unopened));
-    if (!this.#world.strikes('operator')) return;
-    const truth = chance.of(this.#truths);
-    if (truth.isChanging) return;
-    if (truth.now.state === 'removed') return this.#open(node, truth);
-    if (this.#world.strikes('expiry')) return this.#expire(node, truth);
-    const draw = chance.fraction();
+    if (unopened.length > 0) this.#open(node, chance.of(unopened));
+    else if (this.#world.strikes('operator')) {
+      const truth = chance.of(this.#truths);
+      if (truth.isChanging) return;
+      if (truth.now.state === 'removed') this.#open(node, truth);
+      else if (this.#world.strikes('expiry')) this.#expire(node, truth);
+      else this.#changeOpen(node, truth);
+    }
+  }
+
+  #changeOpen(node: SimulatedNode, truth: ChannelTruth): void {
+    const draw = this.#world.chance.fraction();
     if (draw < 0.55) this.#setCapacity(node, truth);
     else if (draw < 0.7) this.#raise(node, truth);
     else if (draw < 0.8) this.#close(node, truth);

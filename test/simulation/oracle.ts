@@ -101,7 +101,10 @@ export class Oracle {
       const truth = this.truths.get(channel.channelId);
       const where = () => `row ${row}, ${truth?.name}: ${before} → ${committed} of ${channel.capacity}`;
       this.#world.trace.note(() => `committed ${where()}`);
-      if (truth === undefined) return this.#world.violated('only channels that were opened have rows', where());
+      if (truth === undefined) {
+        this.#world.violated('only channels that were opened have rows', where());
+        continue;
+      }
       if (committed < before) this.#world.violated('a committed amount never falls', where());
       if (committed > channel.capacity) this.#world.violated('a committed amount never passes its capacity', where());
       if (truth.now.state === 'closed' && !truth.isChanging && isKnown)
@@ -147,7 +150,10 @@ export class Oracle {
     { status, amount }: { status: number; amount: bigint },
     where: () => string,
   ) {
-    if (truth === undefined) return this.#world.violated('only what was claimed is acknowledged', where());
+    if (truth === undefined) {
+      this.#world.violated('only what was claimed is acknowledged', where());
+      return;
+    }
     const row = node.table.find(highHalf(truth.channelId), lowHalf(truth.channelId));
     const { committed } = row < 0 ? { committed: 0n } : node.table.read(row);
     if (amount > committed)
@@ -172,7 +178,10 @@ export class Oracle {
       const where = () =>
         `${truth.name}: found ${show(found)} with ${committed}, of ${truth.terms.map(show)}, floor ${truth.floor}`;
       this.#world.trace.note(() => `recovered ${where()}`);
-      if (isThere === undefined) return this.#world.violated('what the operator was answered is durable', where());
+      if (isThere === undefined) {
+        this.#world.violated('what the operator was answered is durable', where());
+        return;
+      }
       truth.isChanging = false;
       truth.terms = [isThere];
       if (channel === undefined) {

@@ -29,19 +29,10 @@ export class Services {
   }
 
   begin(): void {
-    const { scheduler, plan, chance } = this.#world;
-    const next = () => {
-      if (this.#world.isCalm) return;
-      scheduler.after(
-        chance.spread(0, plan.lifeMs / 6),
-        () => {
-          if (this.#world.strikes('charges')) this.#sell();
-          next();
-        },
-        scheduler.world,
-      );
-    };
-    next();
+    this.#world.repeat(this.#world.plan.lifeMs / 6, () => {
+      const { node } = this.#world;
+      if (node?.isReady && this.#world.strikes('charges')) this.#charge(node, this.#nextSale());
+    });
   }
 
   /** A node has ended: answers under way are lost. */
@@ -49,13 +40,13 @@ export class Services {
     for (const sale of this.#sales) if (sale.isUnderWay) [sale.isUnderWay, sale.wasLost] = [false, true];
   }
 
-  #sell(): void {
-    const { node, chance } = this.#world;
-    if (node === undefined || !node.isReady) return;
+  /** One without an answer, or one that was made and is asked for again, or a new one. */
+  #nextSale(): Sale {
+    const { chance } = this.#world;
     const open = this.#sales.filter(({ state, isUnderWay }) => state === 'asked' && !isUnderWay);
-    if (open.length > 0) return this.#charge(node, chance.of(open));
+    if (open.length > 0) return chance.of(open);
     const made = this.#sales.filter(({ state }) => state === 'made');
-    if (made.length > 0 && chance.is(0.2)) return this.#charge(node, chance.of(made));
+    if (made.length > 0 && chance.is(0.2)) return chance.of(made);
     const drops = BigInt(chance.is(0.15) ? -chance.between(1, 50) : chance.between(1, 300));
     const sale: Sale = {
       truth: chance.of(this.#truths),
@@ -66,7 +57,7 @@ export class Services {
       wasLost: false,
     };
     this.#sales.push(sale);
-    this.#charge(node, sale);
+    return sale;
   }
 
   #charge(node: SimulatedNode, sale: Sale): void {

@@ -9,8 +9,9 @@ import { probeBitRot } from './bit-rot.ts';
 import { SimulatedDisk } from './disk.ts';
 import { Chance, type FaultKind } from './faults.ts';
 import { use } from './globals.ts';
+import { DATA, type Ending, type Stores } from './life.ts';
 import { Network } from './network.ts';
-import { DATA, type Ending, SimulatedNode, type Stores } from './node.ts';
+import { SimulatedNode } from './node.ts';
 import { Operator } from './operator.ts';
 import { Oracle } from './oracle.ts';
 import { Payers } from './payers.ts';
@@ -225,22 +226,18 @@ class Run {
   #beginTroubles(): void {
     const world = this.#world;
     const { scheduler, plan, chance } = world;
-    const next = () => {
+    const step = (ms: number) => {
       if (world.isCalm) return;
-      scheduler.after(
-        chance.spread(0, plan.lifeMs),
-        () => {
-          if (world.strikes('clockStep')) {
-            const step = chance.of([-3_600_000, -2_000, 2_000, 3_600_000]);
-            world.clockOffset += step;
-            world.happened(step < 0 ? 'clock.back' : 'clock.forward', () => `${step} ms`);
-          }
-          if (world.strikes('partition')) this.#network.part();
-          next();
-        },
-        scheduler.world,
-      );
+      world.clockOffset += ms;
+      world.happened(ms < 0 ? 'clock.back' : 'clock.forward', () => `${ms} ms`);
     };
-    next();
+    world.repeat(plan.lifeMs / 2, () => {
+      if (world.strikes('partition')) this.#network.part();
+      if (!world.strikes('clockStep')) return;
+      const ms = chance.of([-3_600_000, -2_000, 2_000, 3_600_000]);
+      step(ms);
+      // Often it is noticed, and put right.
+      if (chance.is(0.5)) scheduler.after(chance.spread(0, plan.lifeMs / 4), () => step(-ms), scheduler.world);
+    });
   }
 }

@@ -29,19 +29,9 @@ export class Strangers {
   }
 
   begin(): void {
-    const { scheduler, plan, chance } = this.#world;
-    const next = () => {
-      if (this.#world.isCalm) return;
-      scheduler.after(
-        chance.spread(0, plan.lifeMs / 10),
-        () => {
-          if (this.#world.strikes('hostile')) this.#attack();
-          next();
-        },
-        scheduler.world,
-      );
-    };
-    next();
+    this.#world.repeat(this.#world.plan.lifeMs / 10, () => {
+      if (this.#world.strikes('hostile')) this.#attack();
+    });
   }
 
   #attack(): void {

@@ -59,6 +59,19 @@ export class World {
     return odd > 0 && this.chance.is(odd) && !this.isCalm;
   }
 
+  /** Does something again and again, after this pause on average, until everything is calm. */
+  repeat(pauseMs: number, work: () => void): void {
+    const next = () => {
+      if (this.isCalm) return;
+      const again = () => {
+        work();
+        next();
+      };
+      this.scheduler.after(this.chance.spread(0, pauseMs), again, this.scheduler.world);
+    };
+    next();
+  }
+
   happened(kind: FaultKind, what: () => string = () => ''): void {
     this.counts.count(kind);
     this.trace.note(() => `FAULT ${kind} ${what()}`);

@@ -1,0 +1,81 @@
+/**
+ * What surrounds one life of a node: what it finds and leaves behind, who looks on, how it ends; and what it is given of the
+ * machine, and its threads of it.
+ */
+import type { LaneStart } from '../../src/journal/segment.ts';
+import type { Arena } from '../../src/ring/arena.ts';
+import type { System } from '../../src/system/system.ts';
+import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
+import type { Packet } from '../../src/transport/transport.ts';
+import type { MemoryRegistry } from '../support/memory-registry.ts';
+import type { MemorySideTables } from '../support/memory-side-tables.ts';
+import type { SimulatedFiles } from './files.ts';
+import type { SimulatedNode } from './node.ts';
+import type { Plan } from './plan.ts';
+import type { World } from './world.ts';
+
+export const DATA = '/data';
+
+/** What is durable beside the journals; each life has its own handle. */
+export interface Stores {
+  registry: MemoryRegistry;
+  sides: MemorySideTables;
+}
+
+/** Who looks on: the oracle, and what keeps the node's lives. */
+export interface Watchers {
+  /** All that was ever acknowledged is in the table now, or it is lost. */
+  recovered(node: SimulatedNode): void;
+  /** The same is durable now, and the node takes claims. */
+  ready(node: SimulatedNode): void;
+  acked(node: SimulatedNode, packet: Packet, words: Uint32Array, at: number): void;
+  /** All claims of the life were drained. */
+  drained(node: SimulatedNode): void;
+  ended(node: SimulatedNode, how: Ending): void;
+}
+
+export type Ending = 'crash' | 'failure' | 'stop' | 'refused';
+
+/** The machine as the node's main thread sees it, and every other. */
+export function systemOf(world: World, files: SimulatedFiles): System {
+  const { scheduler, chance } = world;
+  return {
+    files,
+    clock: {
+      wall: () => world.wall,
+      monotonic: () => scheduler.now,
+      every(periodMs, callback) {
+        const timer = setInterval(callback, periodMs);
+        return () => clearInterval(timer);
+      },
+    },
+    random: (count) => Buffer.from(chance.random.bytes(count)),
+    memory: () => ({ resident: 0, limit: 0 }),
+  };
+}
+
+/** What a thread is told at its start. What it would be told of sockets and kernels it has no use for. */
+export function contextOf(
+  plan: Plan,
+  arena: Arena,
+  role: ThreadRole,
+  thread: number,
+  journal: LaneStart,
+): ThreadContext {
+  const { verify, durability, path, measuring } = plan;
+  const context: Partial<ThreadContext> = {
+    role,
+    memory: arena.memory,
+    shape: arena.plan.shape,
+    backend: 'noble',
+    verify,
+    durability,
+    path,
+    measuring,
+    idle: { spins: 0, sleepMsMax: 1_000 },
+    ring: role === 'lane' ? thread : 0,
+    thread,
+    journal,
+  };
+  return context as ThreadContext;
+}
