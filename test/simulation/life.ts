@@ -3,6 +3,7 @@
  * machine, and its threads of it.
  */
 import type { LaneStart } from '../../src/journal/segment.ts';
+import type { Logger } from '../../src/log.ts';
 import type { Arena } from '../../src/ring/arena.ts';
 import type { System } from '../../src/system/system.ts';
 import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
@@ -52,6 +53,28 @@ export function systemOf(world: World, files: SimulatedFiles): System {
     random: (count) => Buffer.from(chance.random.bytes(count)),
     memory: () => ({ resident: 0, limit: 0 }),
   };
+}
+
+/** What the node logs is in the trace. */
+export function loggerOf({ trace }: World): Logger {
+  return {
+    info: (line) => trace.note(() => line),
+    warn: (line) => trace.note(() => `WARN ${line}`),
+    error: (line) => trace.note(() => `ERROR ${line}`),
+  };
+}
+
+/** The sync of a group hangs: its claims wait, and before it has ended the node has to say so. */
+export function expectStall(world: World, node: SimulatedNode, forMs: number): void {
+  const { scheduler } = world;
+  const withinMs = forMs - 1_000;
+  world.pausedUntil = Math.max(world.pausedUntil, scheduler.now + forMs);
+  const look = () => {
+    const waits = node.rings.some((ring) => ring.depth > 0);
+    if (node.isReady && waits && !node.isStalled)
+      world.violated('a node whose disk hangs says so', `nothing was said within ${withinMs} ms`);
+  };
+  scheduler.after(withinMs, look, scheduler.world);
 }
 
 /** What a thread is told at its start. What it would be told of sockets and kernels it has no use for. */

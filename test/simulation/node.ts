@@ -24,11 +24,14 @@ import { rolesOf } from '../../src/threads/topology.ts';
 import { ProcessDisk, ProcessEnded } from './disk-faults.ts';
 import { SimulatedFiles } from './files.ts';
 import { forgetSleepers } from './globals.ts';
-import { contextOf, DATA, type Ending, type Stores, systemOf, type Watchers } from './life.ts';
+import { contextOf, DATA, type Ending, expectStall, loggerOf, type Stores, systemOf, type Watchers } from './life.ts';
 import { newOwner, type Owner } from './scheduler.ts';
 import { newArena, segmentBytesOf } from './sizes.ts';
 import { SimulatedThread } from './threads.ts';
 import type { World } from './world.ts';
+
+/** What a node may fail with once its disk has. */
+const DISK_FAILURES = ['JOURNAL_FAILED', 'REGISTRY_FAILED', 'REGISTRY_FULL', 'NODE_FAILED'];
 
 export class SimulatedNode {
   readonly main: Owner;
@@ -55,6 +58,7 @@ export class SimulatedNode {
   readonly #stores: Stores;
   readonly #feed: CommittedFeed;
   readonly #files: SimulatedFiles;
+  readonly #log: Logger;
   #journals: Journals | undefined;
   #housekeeping: Housekeeping | undefined;
   #isFailing = false;
@@ -66,6 +70,7 @@ export class SimulatedNode {
     const { plan, chance, scheduler } = world;
     this.#world = world;
     this.#watchers = watchers;
+    this.#log = loggerOf(world);
     this.main = { ...newOwner('main'), onError: (error) => this.fail(error) };
     this.disk = new ProcessDisk(world, this);
     this.#stores = { registry: before.registry.kill(this.disk.commits), sides: before.sides.kill(this.disk.commits) };
@@ -96,12 +101,6 @@ export class SimulatedNode {
   get isStalled(): boolean {
     return this.#housekeeping?.isStalled ?? false;
   }
-
-  readonly #log: Logger = {
-    info: (line) => this.#world.trace.note(() => line),
-    warn: (line) => this.#world.trace.note(() => `WARN ${line}`),
-    error: (line) => this.#world.trace.note(() => `ERROR ${line}`),
-  };
 
   /** As ClaimwireNode.start: recover, checkpoint, begin the journals anew, then threads. */
   async #start(): Promise<void> {
@@ -183,49 +182,39 @@ export class SimulatedNode {
     this.#world.scheduler.after(0, deliver, owner);
   }
 
-  /** Runs an operator's or service's call on the main thread. A failed registry ends the node, as it does in src/node.ts. */
+  /** Runs an operator's or service's call on the main thread. */
   call<Result>(work: () => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       const run = () => {
-        if (!this.isReady) throw new ClaimwireError('NODE_STOPPING', 'expected a running node');
-        work().then(resolve, (error) => {
-          this.#failIfLost(error);
-          reject(error);
-        });
+        if (this.isReady) this.#endIfLost(work()).then(resolve, reject);
+        else reject(new ClaimwireError('NODE_STOPPING', 'expected a running node, got one that is not'));
       };
-      this.#world.scheduler.after(
-        0,
-        () => (this.isReady ? run() : reject(new ClaimwireError('NODE_STOPPING', ''))),
-        this.main,
-      );
+      this.#world.scheduler.after(0, run, this.main);
     });
   }
 
+  /** A failed registry ends the node, as it does in src/node.ts. */
+  async #endIfLost<Result>(change: Promise<Result>): Promise<Result> {
+    try {
+      return await change;
+    } catch (error) {
+      if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.fail(error);
+      throw error;
+    }
+  }
   #guarded(sides: SideTables): SideTables {
     return {
       get: (table, key) => sides.get(table, key),
       entries: (table, from) => sides.entries(table, from),
-      commit: async (changes) => {
-        try {
-          await sides.commit(changes);
-        } catch (error) {
-          this.#failIfLost(error);
-          throw error;
-        }
-      },
+      commit: (changes) => this.#endIfLost(sides.commit(changes)),
     };
-  }
-  #failIfLost(error: unknown): void {
-    if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.fail(error);
   }
 
   /** A thread, the housekeeping or the registry has failed: the other threads are ended, and the process follows. */
   fail(error: Error): void {
     if (this.isDead || error instanceof ProcessEnded || this.#isFailing) return;
     const world = this.#world;
-    const isOfDisk =
-      'code' in error &&
-      ['JOURNAL_FAILED', 'REGISTRY_FAILED', 'REGISTRY_FULL', 'NODE_FAILED'].includes(String(error.code));
+    const isOfDisk = DISK_FAILURES.includes(String((error as { code?: string }).code));
     if (!(error instanceof ThreadKilled) && !(isOfDisk && this.disk.errors > 0)) {
       world.violated('nothing fails by itself', error.stack ?? error.message);
       return;
@@ -234,14 +223,12 @@ export class SimulatedNode {
     this.#isFailing = true;
     this.isReady = false;
     // The others run on for a moment.
-    for (const { owner } of this.threads)
-      world.scheduler.after(
-        world.chance.spread(0, 1),
-        () => {
-          owner.isDead = true;
-        },
-        world.scheduler.world,
-      );
+    for (const thread of this.threads) {
+      const end = () => {
+        thread.owner.isDead = true;
+      };
+      world.scheduler.after(world.chance.spread(0, 1), end, world.scheduler.world);
+    }
     this.control.mainDoorbell.ring();
     void this.#housekeeping?.stop();
     world.scheduler.after(world.chance.spread(2, 5), () => this.#end('failure'), world.scheduler.world);
@@ -268,20 +255,8 @@ export class SimulatedNode {
     this.fail(new ThreadKilled(`${thread.owner.name} has died`));
   }
 
-  /** A sync hangs: claims wait, and the node has to say so. */
   hangs(forMs: number): void {
-    const world = this.#world;
-    const until = world.scheduler.now + forMs;
-    world.pausedUntil = Math.max(world.pausedUntil, until);
-    world.scheduler.after(
-      forMs - 1_000,
-      () => {
-        const waits = this.rings.some((ring) => ring.depth > 0);
-        if (this.isReady && !this.isStopping && waits && !this.isStalled)
-          world.violated('a node whose disk hangs says so', `nothing was said within ${forMs - 1_000} ms`);
-      },
-      world.scheduler.world,
-    );
+    expectStall(this.#world, this, forMs);
   }
 
   /** The process is killed, or the power fails, in the middle of whatever it does. */
