@@ -16,6 +16,7 @@ import type { World } from './world.ts';
 
 const BURST_MAX = 8;
 const STEP_MAX = 1_000;
+const LIVES = 5;
 /** How long the last payments may take once nothing goes wrong any more: virtual milliseconds. */
 const CALM_MS_MAX = 60_000;
 const PAUSE_MS = 5;
@@ -195,8 +196,8 @@ export class Payers {
   /** Asks for claims at the pace of the plan, until there are as many as it wants. */
   begin(): void {
     const { scheduler, plan, chance } = this.#world;
-    // Eight lives' worth.
-    const pauseMs = ((plan.lifeMs + 40) * 8 * (BURST_MAX / 2)) / plan.claims;
+    // Some lives' worth, of which many end before their time.
+    const pauseMs = ((plan.lifeMs + 40) * LIVES * (BURST_MAX / 2)) / plan.claims;
     const next = () => {
       if (this.#world.totals.asked >= plan.claims) return;
       scheduler.after(

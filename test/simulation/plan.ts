@@ -128,7 +128,7 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
   const wantsNative = chance.is(0.4);
   const layout = chance.is(0.3) ? 'pipeline' : 'lanes';
   return {
-    claims: realSignatures ? 40 : chance.between(700, 900),
+    claims: realSignatures ? 40 : chance.between(780, 980),
     payers: chance.between(1, 5),
     channels: chance.between(1, 10),
     lifeMs: chance.of([100, 300, 600, 8_000]),

@@ -48,7 +48,7 @@ export interface SeedOptions {
 
 export async function simulate(seed: number, { hasNative, traceLines = 0 }: SeedOptions): Promise<SeedResult> {
   // Errors are thrown by the hundred, and nobody reads where, but for the one that ends the seed.
-  Error.stackTraceLimit = traceLines > 0 ? 50 : 2;
+  Error.stackTraceLimit = traceLines > 0 ? 50 : 0;
   const source = random(seed);
   const chance = new Chance(source);
   const scheduler = new Scheduler(source);
@@ -164,7 +164,7 @@ class Run {
     if (world.isCalm) return;
     let end: () => void;
     if (world.strikes('crashInStart')) node.disk.operationsLeft = chance.between(1, 40);
-    else if (world.strikes('crashAtOperation')) node.disk.operationsLeft = chance.between(20, 200);
+    else if (world.strikes('crashAtOperation')) node.disk.operationsLeft = chance.between(20, 400);
     if (world.strikes('cleanStop'))
       end = () => {
         node.stop();
