@@ -9,6 +9,7 @@ export const FAULT_KINDS = [
   'crash.power-torn512',
   'crash.power-torn4096',
   'crash.at-operation', // of the crashes: at an operation of the disk or a commit of the registry
+  'crash.at-ack', // of the crashes: right after a packet of acks has left
   'crash.in-start', // of the crashes: while the node recovers
   'crash.in-stop', // of the crashes: while the node stops
   'crash.commit-kept', // a commit of the registry or the side tables that nobody was told of, and that is there
@@ -38,6 +39,7 @@ export const FAULT_KINDS = [
   'clock.forward',
   'thread.stall', // a thread gets no processor for many milliseconds
   'ring.full',
+  'ring.wrapped', // its sequences have passed 2^32
   'segment.rolled-in-checkpoint', // a lane goes on in another segment while the registry is written
   'channel.expired', // while its payer pays
   'channel.closed',

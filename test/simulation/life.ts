@@ -4,7 +4,9 @@
  */
 import type { LaneStart } from '../../src/journal/segment.ts';
 import type { Logger } from '../../src/log.ts';
+import type { SideTables } from '../../src/registry/side-tables.ts';
 import type { Arena } from '../../src/ring/arena.ts';
+import type { SettingWords } from '../../src/ring/setting-words.ts';
 import type { System } from '../../src/system/system.ts';
 import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
 import type { Packet } from '../../src/transport/transport.ts';
@@ -61,6 +63,22 @@ export function loggerOf({ trace }: World): Logger {
     info: (line) => trace.note(() => line),
     warn: (line) => trace.note(() => `WARN ${line}`),
     error: (line) => trace.note(() => `ERROR ${line}`),
+  };
+}
+
+/** What an operator may change while a node runs: here it has any of it from the start. */
+export function setSettings({ plan, chance }: World, settings: SettingWords): void {
+  if (plan.groupWaitMs > 0) settings.set('groupWaitMs', plan.groupWaitMs);
+  if (chance.is(0.3)) settings.set('groupClaims', chance.between(1, 5));
+  if (chance.is(0.3)) settings.set('verifyBatch', chance.between(1, 5));
+}
+
+/** The side tables as the node has them: `watch` sees how each commit ends. */
+export function sidesOf({ sides }: Stores, watch: (commit: Promise<void>) => Promise<void>): SideTables {
+  return {
+    get: (table, key) => sides.get(table, key),
+    entries: (table, from) => sides.entries(table, from),
+    commit: (changes) => watch(sides.commit(changes)),
   };
 }
 

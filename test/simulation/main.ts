@@ -58,7 +58,7 @@ async function main(): Promise<number> {
     worker,
     seeds,
     count: Math.min(Number(values.workers), seeds.length),
-    onResult: (result) => summary.add(result),
+    onResult: (result) => add(summary, result),
   });
   const traced: SeedResult[] = [];
   const failed = summary.failures.slice(0, 3).map(({ seed }) => seed);
@@ -69,6 +69,12 @@ async function main(): Promise<number> {
   if (values.json) process.stdout.write(`${JSON.stringify(summary.toJSON(seconds))}\n`);
   else process.stdout.write(summary.text(seconds, traced));
   return summary.failures.length === 0 ? 0 : 1;
+}
+
+/** A failure is told at once: the others may take long. */
+function add(summary: Summary, result: SeedResult): void {
+  summary.add(result);
+  if (result.failure !== undefined) process.stderr.write(`seed ${result.seed}: ${result.failure.what}\n`);
 }
 
 /** Of each break the first seed that notices it. Exit code 1 where none does. */

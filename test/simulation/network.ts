@@ -2,7 +2,7 @@
  * The network between payers and the node: datagrams that are lost, doubled, late, damaged, cut off for a while. Peers are told
  * apart by their port.
  */
-import { PAYLOAD_CONTROL, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
 import { SourceCodec, sourceHead } from '../../src/transport/source.ts';
 import { TRANSPORT_UDP } from '../../src/transport/transport.ts';
@@ -124,9 +124,4 @@ export class Network {
       damaged[chance.random.below(damaged.length)]! ^= 1 << chance.random.below(8);
     return damaged;
   }
-}
-
-/** As long as a signature, which nobody has made. */
-export function noSignature(world: World): Uint8Array {
-  return world.chance.random.bytes(SIGNATURE_BYTES);
 }

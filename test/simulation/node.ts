@@ -10,7 +10,6 @@ import type { Logger } from '../../src/log.ts';
 import { Meter } from '../../src/meter/meter.ts';
 import { ChannelStore } from '../../src/registry/channel-store.ts';
 import { RaisedAmounts } from '../../src/registry/raised.ts';
-import type { SideTables } from '../../src/registry/side-tables.ts';
 import type { Arena } from '../../src/ring/arena.ts';
 import { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { ControlWords, PHASE_STOPPING } from '../../src/ring/control-words.ts';
@@ -24,7 +23,18 @@ import { rolesOf } from '../../src/threads/topology.ts';
 import { ProcessDisk, ProcessEnded } from './disk-faults.ts';
 import { SimulatedFiles } from './files.ts';
 import { forgetSleepers } from './globals.ts';
-import { contextOf, DATA, type Ending, expectStall, loggerOf, type Stores, systemOf, type Watchers } from './life.ts';
+import {
+  contextOf,
+  DATA,
+  type Ending,
+  expectStall,
+  loggerOf,
+  type Stores,
+  setSettings,
+  sidesOf,
+  systemOf,
+  type Watchers,
+} from './life.ts';
 import { newOwner, type Owner } from './scheduler.ts';
 import { newArena, segmentBytesOf } from './sizes.ts';
 import { SimulatedThread } from './threads.ts';
@@ -44,10 +54,11 @@ export class SimulatedNode {
   readonly rings: readonly ClaimRing[];
   readonly threads: SimulatedThread[] = [];
   readonly disk: ProcessDisk;
+  /** This life's handles, for the next one. */
+  readonly stores: Stores;
   isDead = false;
-  /** Whether it takes claims, changes and charges. */
+  /** Whether it takes claims, changes and charges, and whether it ever did. */
   isReady = false;
-  /** Whether it ever was. */
   hasStarted = false;
   isStopping = false;
   /** Packets that its sockets were handed: what its counters must come to. */
@@ -55,9 +66,8 @@ export class SimulatedNode {
   sentAcks = 0;
   readonly #world: World;
   readonly #watchers: Watchers;
-  readonly #stores: Stores;
   readonly #feed: CommittedFeed;
-  readonly #files: SimulatedFiles;
+  readonly #system: System;
   readonly #log: Logger;
   #journals: Journals | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -73,31 +83,28 @@ export class SimulatedNode {
     this.#log = loggerOf(world);
     this.main = { ...newOwner('main'), onError: (error) => this.fail(error) };
     this.disk = new ProcessDisk(world, this);
-    this.#stores = { registry: before.registry.kill(this.disk.commits), sides: before.sides.kill(this.disk.commits) };
-    this.#files = new SimulatedFiles(world.disk, this.disk, scheduler);
+    this.stores = { registry: before.registry.kill(this.disk.commits), sides: before.sides.kill(this.disk.commits) };
+    this.#system = systemOf(world, new SimulatedFiles(world.disk, this.disk, scheduler));
     this.lanes = chance.between(1, plan.lanesMax);
     this.arena = newArena(plan, this.lanes, rolesOf({ ...plan, lanes: this.lanes }).length);
     this.control = new ControlWords(this.arena);
     this.table = new ChannelTable(this.arena);
     this.rings = Array.from({ length: this.lanes }, (_, ring) => new ClaimRing(this.arena, ring));
-    const sides = this.#guarded(this.#stores.sides);
+    const sides = sidesOf(this.stores, (commit) => this.#endIfLost(commit));
     const fence = async () => {
       await awaitFence(this.control, this.rings, () => this.#isFailing);
       if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
     };
-    this.store = new ChannelStore(this.table, this.#stores.registry, fence, (channel, committed, to) =>
+    this.store = new ChannelStore(this.table, this.stores.registry, fence, (channel, committed, to) =>
       raised.record(channel, { committed, spent: this.meter.spentOf(channel.ledgerChannelId), to }),
     );
     this.#feed = new CommittedFeed(this.arena, this.table);
     const raised = new RaisedAmounts(sides);
     this.meter = new Meter(this.#feed, sides, raised, (line) => this.#log.warn(line));
-    if (plan.groupWaitMs > 0) new SettingWords(this.arena).set('groupWaitMs', plan.groupWaitMs);
+    setSettings(world, new SettingWords(this.arena));
     scheduler.after(0, () => void this.#start().catch((error) => this.#refused(error)), this.main);
   }
 
-  get stores(): Stores {
-    return this.#stores;
-  }
   get isStalled(): boolean {
     return this.#housekeeping?.isStalled ?? false;
   }
@@ -105,20 +112,19 @@ export class SimulatedNode {
   /** As ClaimwireNode.start: recover, checkpoint, begin the journals anew, then threads. */
   async #start(): Promise<void> {
     const { plan } = this.#world;
-    const system = systemOf(this.#world, this.#files);
-    const { registry } = this.#stores;
+    const { registry } = this.stores;
     loadChannels(registry, this.store);
     const segmentBytes = segmentBytesOf(plan);
     const options = { data: DATA, lanes: this.lanes, segmentBytes, blockBytes: plan.blockBytes, logger: this.#log };
-    const journals = Journals.replay({ ...options, cut: this.#world.hasForgotten }, registry, this.table, system);
+    const journals = Journals.replay({ ...options, cut: this.#world.hasForgotten }, registry, this.table, this.#system);
     this.#journals = journals;
     this.#watchers.recovered(this);
     await this.store.checkpoint();
     await journals.begin();
     this.store.freeRemoved();
     for (const [thread, role] of rolesOf({ ...plan, lanes: this.lanes }).entries())
-      await this.#spawn(role, thread, system, journals);
-    this.#housekeeping = this.#keepHouse(journals, system);
+      await this.#spawn(role, thread, journals);
+    this.#housekeeping = this.#keepHouse(journals);
     if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
     this.isReady = true;
     this.hasStarted = true;
@@ -126,8 +132,9 @@ export class SimulatedNode {
   }
 
   /** Also counts segments that lanes leave while the registry is written. */
-  #keepHouse(logs: Journals, { clock }: System): Housekeeping {
+  #keepHouse(logs: Journals): Housekeeping {
     const { rings, control, store } = this;
+    const { clock } = this.#system;
     const { checkpointSeconds } = this.#world.plan;
     const segments = () => rings.map((ring) => ring.journalSegment);
     const checkpoint = store.checkpoint.bind(store);
@@ -137,24 +144,20 @@ export class SimulatedNode {
       if (String(segments()) !== before) this.#world.happened('segment.rolled-in-checkpoint');
       return written;
     };
-    const topology = {
-      rings,
-      control,
-      get journalSegments() {
-        return segments();
-      },
-    };
+    const topology = Object.defineProperty({ rings, control, journalSegments: [0] }, 'journalSegments', {
+      get: segments,
+    });
     const onFailure = (error: Error) => this.fail(error);
     return new Housekeeping({ store, logs, topology, checkpointSeconds, clock, logger: this.#log, onFailure });
   }
 
-  #spawn(role: ThreadRole, thread: number, system: System, journals: Journals): Promise<void> {
+  #spawn(role: ThreadRole, thread: number, journals: Journals): Promise<void> {
     const { plan } = this.#world;
     const context = contextOf(plan, this.arena, role, thread, journals.starts[role === 'lane' ? thread : 0]!);
     return new Promise<void>((resolve) => {
       this.#running++;
       this.threads.push(
-        new SimulatedThread(context, system, this.#world, {
+        new SimulatedThread(context, this.#system, this.#world, {
           onReady: resolve,
           onEnd: () => {
             if (--this.#running === 0) this.#onDrained();
@@ -201,13 +204,6 @@ export class SimulatedNode {
       if (error instanceof ClaimwireError && error.code === 'REGISTRY_FAILED') this.fail(error);
       throw error;
     }
-  }
-  #guarded(sides: SideTables): SideTables {
-    return {
-      get: (table, key) => sides.get(table, key),
-      entries: (table, from) => sides.entries(table, from),
-      commit: (changes) => this.#endIfLost(sides.commit(changes)),
-    };
   }
 
   /** A thread, the housekeeping or the registry has failed: the other threads are ended, and the process follows. */

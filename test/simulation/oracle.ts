@@ -221,6 +221,7 @@ export class Oracle {
       refused: Record<string, number>;
     };
     if (refused.overloaded! > 0) this.#world.happened('ring.full');
+    if (node.rings.some((ring) => ring.received < this.#world.plan.firstSequence)) this.#world.happened('ring.wrapped');
     this.#world.totals.received += received!;
     this.#world.totals.committed += committed!;
   }

@@ -15,6 +15,8 @@ export interface Plan {
   lanesMax: number;
   verifiers: number;
   ringSlots: number;
+  /** Of the ring's slots: they wrap at 2^32. */
+  firstSequence: number;
   channelsMax: number;
   blockBytes: 512 | 4096;
   segmentGroups: number;
@@ -35,6 +37,7 @@ export interface Plan {
 /** Probabilities: of each operation, datagram or draw that they are about. 0 is off. */
 export interface Odds {
   crashAtOperation: number;
+  crashAtAck: number;
   crashInStart: number;
   crashInStop: number;
   cleanStop: number;
@@ -67,6 +70,7 @@ export interface Odds {
 /** For each the most that it may be. */
 const ODDS_MAX: Odds = {
   crashAtOperation: 0.9,
+  crashAtAck: 0.02,
   crashInStart: 0.25,
   crashInStop: 0.5,
   cleanStop: 0.3,
@@ -136,6 +140,7 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     lanesMax: layout === 'lanes' ? chance.between(1, 4) : 1,
     verifiers: chance.between(1, 2),
     ringSlots: chance.of([4, 16, 64]),
+    firstSequence: chance.is(0.3) ? 2 ** 32 - chance.between(1, 60) : 0,
     channelsMax: chance.of([12, 24]),
     blockBytes,
     segmentGroups: chance.of([1, 2, 6]),

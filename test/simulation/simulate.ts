@@ -154,7 +154,12 @@ class Run {
     const node = new SimulatedNode(world, this.#stores, {
       recovered: (life) => oracle.recovered(life),
       ready: (life) => oracle.ready(life),
-      acked: (life, packet, words, at) => oracle.acked(life, packet, words, at),
+      acked: (life, packet, words, at) => {
+        oracle.acked(life, packet, words, at);
+        if (!world.strikes('crashAtAck')) return;
+        world.happened('crash.at-ack');
+        life.crash();
+      },
       drained: (life) => oracle.drained(life),
       ended: (life, how) => this.#ended(life, how),
     });
