@@ -10,6 +10,7 @@ export interface ChildrenOptions {
   seeds: Iterable<number>;
   count: number;
   traceLines?: number;
+  without?: readonly string[];
   onResult: (result: SeedResult) => void;
   /** Looked at before each seed. */
   isEnough?: () => boolean;
@@ -23,7 +24,7 @@ export async function runSeeds(options: ChildrenOptions): Promise<void> {
 
 function runChild(
   left: Iterator<number>,
-  { worker, traceLines = 0, onResult, isEnough = () => false }: ChildrenOptions,
+  { worker, traceLines = 0, without = [], onResult, isEnough = () => false }: ChildrenOptions,
 ): Promise<void> {
   const child = fork(worker, { execArgv: ['--enable-source-maps', '--no-warnings'], serialization: 'advanced' });
   return new Promise<void>((resolve, reject) => {
@@ -46,7 +47,7 @@ function runChild(
         () => fail(`expected an end within ${SEED_SECONDS_MAX} s, got none`),
         SEED_SECONDS_MAX * 1_000,
       );
-      child.send({ seed, traceLines });
+      child.send({ seed, traceLines, without });
     };
     child.on('message', (result: SeedResult) => {
       onResult(result);

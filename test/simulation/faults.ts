@@ -22,6 +22,7 @@ export const FAULT_KINDS = [
   'disk.slow', // an operation of a millisecond or much more
   'disk.hung', // a sync that takes longer than it takes a node to say that it is stalled
   'disk.lost-pages', // a sync failed, and no later one writes those pages
+  'journal.cut', // with durability `os` a loss of power left a journal that only --cut-journal opens
   'disk.bit-rot', // a bit of an old segment, on a copy that a start then reads
   'registry.full', // a commit that the disk has no room for
   'registry.failed', // a commit of which nobody knows whether it is there

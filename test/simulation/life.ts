@@ -58,10 +58,14 @@ export function systemOf(world: World, files: SimulatedFiles): System {
 }
 
 /** What the node logs is in the trace. */
-export function loggerOf({ trace }: World): Logger {
+export function loggerOf(world: World): Logger {
+  const { trace } = world;
   return {
     info: (line) => trace.note(() => line),
-    warn: (line) => trace.note(() => `WARN ${line}`),
+    warn: (line) => {
+      trace.note(() => `WARN ${line}`);
+      if (line.includes('cut as asked')) world.happened('journal.cut');
+    },
     error: (line) => trace.note(() => `ERROR ${line}`),
   };
 }

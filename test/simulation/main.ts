@@ -16,6 +16,7 @@ const HELP = `make simulate SEEDS=… SEED=… WORKERS=… ARGS="…"
   --seed N       one seed, with its trace; or with --seeds the first of them. By default they begin at the clock
   --kept         those of kept-seeds.ts instead
   --workers N    child processes; default 2
+  --without A,B  odds of plan.ts by which nothing happens, to find out what a failure needs
   --trace N      lines of a failing seed's trace; default 60
   --break NAME   breaks one line of the product first, to see that it is found: ${BREAKS.map(({ name }) => name).join(', ')}; or all
   --json         the result as JSON on stdout
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     kept: { type: 'boolean', default: false },
     workers: { type: 'string', default: '2' },
+    without: { type: 'string', default: '' },
     trace: { type: 'string', default: '60' },
     break: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -53,17 +55,19 @@ async function main(): Promise<number> {
     process.stderr.write(`${summary.seeds} of ${seeds.length} seeds, ${summary.failures.length} failed\n`);
   }, PROGRESS_MS);
   const traceLines = Number(values.trace);
+  const without = values.without.split(',');
   // A trace costs half as much again: only a seed that failed is run with it.
   await runSeeds({
     worker,
     seeds,
+    without,
     count: Math.min(Number(values.workers), seeds.length),
     onResult: (result) => add(summary, result),
   });
   const traced: SeedResult[] = [];
   const failed = summary.failures.slice(0, 3).map(({ seed }) => seed);
   if (failed.length > 0)
-    await runSeeds({ worker, seeds: failed, count: 1, traceLines, onResult: (result) => traced.push(result) });
+    await runSeeds({ worker, seeds: failed, count: 1, traceLines, without, onResult: (result) => traced.push(result) });
   clearInterval(progress);
   const seconds = (performance.now() - begun) / 1_000;
   if (values.json) process.stdout.write(`${JSON.stringify(summary.toJSON(seconds))}\n`);

@@ -44,9 +44,14 @@ export interface SeedOptions {
   hasNative: boolean;
   /** How many lines of the trace to keep; 0 for none. */
   traceLines?: number;
+  /** Odds of the plan (plan.ts) by which nothing happens. */
+  without?: readonly string[];
 }
 
-export async function simulate(seed: number, { hasNative, traceLines = 0 }: SeedOptions): Promise<SeedResult> {
+export async function simulate(
+  seed: number,
+  { hasNative, traceLines = 0, without = [] }: SeedOptions,
+): Promise<SeedResult> {
   // Errors are thrown by the hundred, and nobody reads where, but for the one that ends the seed.
   Error.stackTraceLimit = traceLines > 0 ? 50 : 0;
   const source = random(seed);
@@ -62,6 +67,7 @@ export async function simulate(seed: number, { hasNative, traceLines = 0 }: Seed
     trace,
     disk: new SimulatedDisk(),
     signatures: new Signatures(plan.realSignatures),
+    without: new Set(without),
   });
   const run = new Run(world);
   const onRejection = (error: Error) => scheduler.fail(error);

@@ -28,6 +28,8 @@ export class World {
   readonly trace: Trace;
   readonly counts = new FaultCounts();
   readonly totals: Totals = { asked: 0, received: 0, committed: 0, crashes: 0, lives: 0, charges: 0, changes: 0 };
+  /** What does not go wrong though the seed has drawn it: to find out by hand what a failure needs. */
+  readonly without: ReadonlySet<string>;
   /** The node that runs, if one does. */
   node: SimulatedNode | undefined;
   /** From then on nothing goes wrong any more, and everything has to come to its end. */
@@ -39,13 +41,14 @@ export class World {
   /** By how much the machine's clock is set wrong, milliseconds. */
   clockOffset = 0;
 
-  constructor(parts: Pick<World, 'scheduler' | 'chance' | 'plan' | 'disk' | 'signatures' | 'trace'>) {
+  constructor(parts: Pick<World, 'scheduler' | 'chance' | 'plan' | 'disk' | 'signatures' | 'trace' | 'without'>) {
     this.scheduler = parts.scheduler;
     this.chance = parts.chance;
     this.plan = parts.plan;
     this.disk = parts.disk;
     this.signatures = parts.signatures;
     this.trace = parts.trace;
+    this.without = parts.without;
   }
 
   /** Milliseconds since 1970 by the machine's clock. */
@@ -56,7 +59,7 @@ export class World {
   /** Whether something goes wrong now. A draw is made also where nothing may any more. */
   strikes(odds: keyof Odds): boolean {
     const odd = this.plan.odds[odds];
-    return odd > 0 && this.chance.is(odd) && !this.isCalm;
+    return odd > 0 && this.chance.is(odd) && !this.isCalm && !this.without.has(odds);
   }
 
   /** Does something again and again, after this pause on average, until everything is calm. */
