@@ -48,10 +48,10 @@ export class Oracle {
         this.#claimed.add(`${port}:${channelId}`);
         const truth = this.truths.get(channelId);
         const isQuestion = view.getUint32(offset + CLAIM_SEQUENCE) === 0;
+        // A damaged claim may have a question's sequence, and be valid all the same.
         const isValid =
           truth !== undefined &&
-          !isQuestion &&
-          (isHonest || this.#isValid(truth, bytes.subarray(offset, offset + CLAIM_BYTES)));
+          (isHonest ? !isQuestion : this.#isValid(truth, bytes.subarray(offset, offset + CLAIM_BYTES)));
         if (!isValid) this.#invalid.add(`${port}:${channelId}:${view.getUint32(offset + CLAIM_SEQUENCE)}`);
         else if (this.#admits(node, truth, view.getBigUint64(offset + CLAIM_AMOUNT)))
           truth.admissible.add(view.getBigUint64(offset + CLAIM_AMOUNT));
@@ -132,7 +132,7 @@ export class Oracle {
       const ack = decodeAck(packet.view, offset);
       const truth = this.truths.get(ack.channelId);
       const where = () =>
-        `${truth?.name ?? ack.channelId} to port ${port}: ${JSON.stringify(ack, (_, value) => String(value))}`;
+        `${truth?.name ?? ack.channelId} to port ${port}: ${JSON.stringify(ack, (_, value) => (typeof value === 'bigint' ? String(value) : value))}`;
       this.#world.trace.note(() => `ack ${ack.status} ${truth?.name} ${ack.amount} to ${port}`);
       this.#world.trace.digest(Number(ack.amount & 0xffff_ffffn) ^ (ack.status << 24) ^ port);
       if (!this.#claimed.has(`${port}:${ack.channelId}`))
