@@ -259,14 +259,21 @@ export class ChannelStore {
 
   /**
    * Raises a channel's committed amount to what was paid for a claim that this node never had, so it has no signature then.
-   * In force at once, for it only restricts; durable when it resolves. Changes nothing where as much is committed.
+   * Durable before it is in force, since a claim of no more is answered ALREADY from then on, which says that so much is durable.
+   * Until then such claims are committed, and none can be spent: what they pay is recorded as raised first. Changes nothing where
+   * as much is committed.
    */
   raise(channelId: bigint, committed: bigint): Promise<Channel> {
     return this.#exclusively(async () => {
       const row = this.#expectRow(channelId);
       const before = this.#leases.read(row);
       if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);
-      if (this.#table.raise(row, committed)) await this.#registry.replace([row], packedRows([this.#leases.read(row)]));
+      const now = this.#leases.read(row);
+      if (committed > now.committed) {
+        const signature = new Uint8Array(now.signature.length);
+        await this.#registry.replace([row], packedRows([{ ...now, committed, signature }]));
+        this.#table.raise(row, committed);
+      }
       return this.#leases.read(row);
     });
   }

@@ -73,7 +73,7 @@ export class SimulatedNode {
   #housekeeping: Housekeeping | undefined;
   #isFailing = false;
   #running = 0;
-  /** Called when the last thread has ended as it was asked to. */
+  #hasDrained = false;
   #onDrained: () => void = () => {};
 
   constructor(world: World, before: Stores, watchers: Watchers) {
@@ -92,7 +92,7 @@ export class SimulatedNode {
     this.rings = Array.from({ length: this.lanes }, (_, ring) => new ClaimRing(this.arena, ring));
     const sides = sidesOf(this.stores, (commit) => this.#endIfLost(commit));
     const fence = async () => {
-      await awaitFence(this.control, this.rings, () => this.#isFailing);
+      await awaitFence(this.control, this.rings, () => this.#isFailing || this.#hasDrained);
       if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
     };
     this.store = new ChannelStore(this.table, this.stores.registry, fence, (channel, committed, to) =>
@@ -255,7 +255,7 @@ export class SimulatedNode {
     expectStall(this.#world, this, forMs);
   }
 
-  /** The process is killed, or the power fails, in the middle of whatever it does. */
+  /** In the middle of whatever it does. */
   crash(): void {
     this.#end('crash');
   }
@@ -277,6 +277,8 @@ export class SimulatedNode {
     this.control.advanceTo(PHASE_STOPPING);
     for (const ring of this.rings) ring.ringAll();
     await drained;
+    this.#hasDrained = true;
+    this.control.mainDoorbell.ring();
     this.#watchers.drained(this);
     await this.#feed.stop();
     await this.meter.stop();

@@ -87,6 +87,8 @@ export class Services {
           this.#world.trace.note(() => `not charged ${truth.name} for ${key}: ${error.message}`);
           if (REFUSED.includes(code) && wasMade && code !== 'CHANNEL_UNKNOWN')
             this.#world.violated('a charge that was made stays made', `${truth.name} ${key}: ${error.message}`);
+          // Nobody knows what a registry has that failed.
+          if (code === 'REGISTRY_FAILED') sale.wasLost = true;
           // Where its channel is removed, nobody knows whether it was made before.
           if (code === 'CHANNEL_UNKNOWN' && sale.wasLost) return;
           if (REFUSED.includes(code) && !wasMade) sale.state = 'refused';

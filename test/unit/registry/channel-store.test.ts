@@ -84,11 +84,14 @@ test('a committed amount is raised without a claim, durably, and never lowered',
   table.commit(0, new DataView(claim.buffer), 0);
   expect(await store.raise(1n, 90n)).toMatchObject({ committed: 90n, signature: new Uint8Array(64) });
   expect(committed(registry)).toEqual([90n]);
-  // A full disk does not let worthless claims in, and the next checkpoint makes it durable.
+  // Who is told ALREADY is told that it is durable: what the disk has not taken is not in force.
   registry.failures = 1;
   await expect(store.raise(1n, 100n)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
-  expect(store.get(1n)!.committed).toBe(100n);
-  await store.checkpoint();
+  expect(store.get(1n)!.committed).toBe(90n);
+  const raised = store.raise(1n, 100n);
+  await Promise.resolve();
+  expect([store.get(1n)!.committed, committed(registry)]).toEqual([90n, [90n]]);
+  expect(await raised).toMatchObject({ committed: 100n });
   expect(committed(registry)).toEqual([100n]);
 });
 
