@@ -2,6 +2,7 @@
  * What surrounds one life of a node: what it finds and leaves behind, who looks on, how it ends; and what it is given of the
  * machine, and its threads of it.
  */
+import type { Journals } from '../../src/journal/lane-journals.ts';
 import type { LaneStart } from '../../src/journal/segment.ts';
 import type { Logger } from '../../src/log.ts';
 import type { SideTables } from '../../src/registry/side-tables.ts';
@@ -9,6 +10,7 @@ import type { Arena } from '../../src/ring/arena.ts';
 import type { SettingWords } from '../../src/ring/setting-words.ts';
 import type { System } from '../../src/system/system.ts';
 import type { ThreadContext, ThreadRole } from '../../src/threads/context.ts';
+import { Housekeeping } from '../../src/threads/housekeeping.ts';
 import type { Packet } from '../../src/transport/transport.ts';
 import type { MemoryRegistry } from '../support/memory-registry.ts';
 import type { MemorySideTables } from '../support/memory-side-tables.ts';
@@ -84,6 +86,25 @@ export function sidesOf({ sides }: Stores, watch: (commit: Promise<void>) => Pro
     entries: (table, from) => sides.entries(table, from),
     commit: (changes) => watch(sides.commit(changes)),
   };
+}
+
+/** The node's housekeeping, which also counts segments that lanes leave while the registry is written. */
+export function houseOf(world: World, node: SimulatedNode, logs: Journals, { clock }: System, logger: Logger) {
+  const { rings, control, store } = node;
+  const { checkpointSeconds } = world.plan;
+  const segments = () => rings.map((ring) => ring.journalSegment);
+  const checkpoint = store.checkpoint.bind(store);
+  store.checkpoint = async () => {
+    const before = String(segments());
+    const written = await checkpoint();
+    if (String(segments()) !== before) world.happened('segment.rolled-in-checkpoint');
+    return written;
+  };
+  const topology = Object.defineProperty({ rings, control, journalSegments: [0] }, 'journalSegments', {
+    get: segments,
+  });
+  const onFailure = (error: Error) => node.fail(error);
+  return new Housekeeping({ store, logs, topology, checkpointSeconds, clock, logger, onFailure });
 }
 
 /** The sync of a group hangs: its claims wait, and before it has ended the node has to say so. */

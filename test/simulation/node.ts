@@ -18,7 +18,7 @@ import type { System } from '../../src/system/system.ts';
 import { CommittedFeed } from '../../src/threads/committed-feed.ts';
 import type { ThreadRole } from '../../src/threads/context.ts';
 import { awaitFence } from '../../src/threads/fence.ts';
-import { Housekeeping } from '../../src/threads/housekeeping.ts';
+import type { Housekeeping } from '../../src/threads/housekeeping.ts';
 import { rolesOf } from '../../src/threads/topology.ts';
 import { ProcessDisk, ProcessEnded } from './disk-faults.ts';
 import { SimulatedFiles } from './files.ts';
@@ -28,6 +28,7 @@ import {
   DATA,
   type Ending,
   expectStall,
+  houseOf,
   loggerOf,
   type Stores,
   setSettings,
@@ -42,6 +43,8 @@ import type { World } from './world.ts';
 
 /** What a node may fail with once its disk has. */
 const DISK_FAILURES = ['JOURNAL_FAILED', 'REGISTRY_FAILED', 'REGISTRY_FULL', 'NODE_FAILED'];
+
+const DRAIN_MS_MAX = 5_000;
 
 export class SimulatedNode {
   readonly main: Owner;
@@ -61,7 +64,6 @@ export class SimulatedNode {
   isReady = false;
   hasStarted = false;
   isStopping = false;
-  /** Packets that its sockets were handed: what its counters must come to. */
   delivered = 0;
   sentAcks = 0;
   readonly #world: World;
@@ -124,31 +126,11 @@ export class SimulatedNode {
     this.store.freeRemoved();
     for (const [thread, role] of rolesOf({ ...plan, lanes: this.lanes }).entries())
       await this.#spawn(role, thread, journals);
-    this.#housekeeping = this.#keepHouse(journals);
+    this.#housekeeping = houseOf(this.#world, this, journals, this.#system, this.#log);
     if (this.#isFailing) throw new ClaimwireError('NODE_FAILED', 'a thread has ended');
     this.isReady = true;
     this.hasStarted = true;
     this.#watchers.ready(this);
-  }
-
-  /** Also counts segments that lanes leave while the registry is written. */
-  #keepHouse(logs: Journals): Housekeeping {
-    const { rings, control, store } = this;
-    const { clock } = this.#system;
-    const { checkpointSeconds } = this.#world.plan;
-    const segments = () => rings.map((ring) => ring.journalSegment);
-    const checkpoint = store.checkpoint.bind(store);
-    store.checkpoint = async () => {
-      const before = String(segments());
-      const written = await checkpoint();
-      if (String(segments()) !== before) this.#world.happened('segment.rolled-in-checkpoint');
-      return written;
-    };
-    const topology = Object.defineProperty({ rings, control, journalSegments: [0] }, 'journalSegments', {
-      get: segments,
-    });
-    const onFailure = (error: Error) => this.fail(error);
-    return new Housekeeping({ store, logs, topology, checkpointSeconds, clock, logger: this.#log, onFailure });
   }
 
   #spawn(role: ThreadRole, thread: number, journals: Journals): Promise<void> {
@@ -262,13 +244,13 @@ export class SimulatedNode {
 
   /** As ClaimwireNode.stop. */
   stop(): void {
-    if (this.isStopping || !this.isReady) return;
+    if (!this.isReady) return;
+    this.isReady = false;
     this.isStopping = true;
     this.#world.scheduler.after(0, () => void this.#stop().catch((error) => this.fail(error)), this.main);
   }
 
   async #stop(): Promise<void> {
-    this.isReady = false;
     await this.#housekeeping?.stop();
     if (this.#isFailing) return;
     const drained = new Promise<void>((resolve) => {
@@ -276,16 +258,24 @@ export class SimulatedNode {
     });
     this.control.advanceTo(PHASE_STOPPING);
     for (const ring of this.rings) ring.ringAll();
+    const deadline = setTimeout(() => this.#abandon(), DRAIN_MS_MAX);
     await drained;
+    clearTimeout(deadline);
     this.#hasDrained = true;
     this.control.mainDoorbell.ring();
-    this.#watchers.drained(this);
+    if (!this.control.isAbandoned) this.#watchers.drained(this);
     await this.#feed.stop();
     await this.meter.stop();
     const segments = this.rings.map((ring) => ring.journalSegment);
     await this.store.checkpoint();
     await this.#journals!.end(segments);
     this.#end('stop');
+  }
+
+  #abandon(): void {
+    this.control.abandon();
+    for (const ring of this.rings) ring.ringAll();
+    this.#world.happened('stop.abandoned');
   }
 
   #end(how: Ending): void {

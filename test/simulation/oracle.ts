@@ -110,9 +110,9 @@ export class Oracle {
       const { isChanging, terms } = truth;
       if (committed > channel.capacity && !(isChanging && terms.some(({ capacity }) => committed <= capacity)))
         this.#world.violated('a committed amount never passes its capacity', where());
+      if (truth.raised.has(committed)) continue;
       if (truth.now.state === 'closed' && !truth.isChanging && isKnown)
         this.#world.violated('a channel that was closed takes nothing more', where());
-      if (truth.raised.has(committed)) continue;
       if (!truth.admissible.has(committed))
         this.#world.violated('only claims that were admissible are committed', where());
       if (!this.#world.signatures.isRedeemable(channel))

@@ -72,7 +72,7 @@ const ODDS_MAX: Odds = {
   crashAtOperation: 0.9,
   crashAtAck: 0.02,
   crashInStart: 0.25,
-  crashInStop: 0.5,
+  crashInStop: 1,
   cleanStop: 0.3,
   powerLoss: 0.9,
   threadDeath: 0.3,

@@ -179,7 +179,7 @@ class Run {
     if (world.strikes('cleanStop'))
       end = () => {
         node.stop();
-        if (world.strikes('crashInStop')) node.disk.operationsLeft = chance.between(1, 30);
+        if (world.strikes('crashInStop')) node.disk.operationsLeft = chance.between(1, 8);
       };
     else if (world.strikes('threadDeath')) end = () => node.killThread();
     else end = () => node.crash();
