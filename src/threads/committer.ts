@@ -5,7 +5,7 @@
 import type { GroupLog } from '../journal/group-log.ts';
 import { AckRingWriter } from '../path/ack-step.ts';
 import type { CommitStep } from '../path/commit-step.ts';
-import { PHASE_DRAINED, PHASE_DRAINING } from '../ring/control-words.ts';
+import { PHASE_DRAINED, PHASE_DRAINING, PHASE_STOPPING } from '../ring/control-words.ts';
 import { Idle } from '../ring/doorbell.ts';
 import type { ThreadReady } from './context.ts';
 import { passFence } from './fence.ts';
@@ -42,7 +42,8 @@ export class CommitTurn {
   step(now: number): boolean {
     const { control, ring, stages } = this.#parts;
     const { commit } = this;
-    commit.isEnding = control.phase >= PHASE_DRAINING;
+    // Already before all claims are in: a copy that is held back comes in once its original, in a group that waits, is decided.
+    commit.isEnding = control.phase >= PHASE_STOPPING;
     // A group that waits for more claims is open between two steps: it is written before a fence is passed.
     commit.isHolding = control.fenceAsked !== ring.fencePassed;
     if (commit.isHolding && commit.isIdle) {

@@ -14,7 +14,6 @@ export const FAULT_KINDS = [
   'crash.in-stop', // of the crashes: while the node stops
   'crash.commit-kept', // a commit of the registry or the side tables that nobody was told of, and that is there
   'stop.clean', // the node is stopped, and all its claims are drained
-  'stop.abandoned', // claims in flight did not get to their end within the time that a stop gives them
   'thread.death', // a thread ends between two of its steps
   'disk.eio-once',
   'disk.eio-for-good', // every call fails until the node has ended

@@ -275,7 +275,8 @@ export class SimulatedNode {
   #abandon(): void {
     this.control.abandon();
     for (const ring of this.rings) ring.ringAll();
-    this.#world.happened('stop.abandoned');
+    if (this.#world.scheduler.now > this.#world.pausedUntil + DRAIN_MS_MAX)
+      this.#world.violated('a stop drains its claims in time', `${this.rings.map(({ depth }) => depth)} are left`);
   }
 
   #end(how: Ending): void {

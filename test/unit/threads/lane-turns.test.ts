@@ -8,7 +8,9 @@ import { statusName } from '../../../protocol/layout.ts';
 import { AckRingWriter } from '../../../src/path/ack-step.ts';
 import { AckRing } from '../../../src/ring/ack-ring.ts';
 import { Arena } from '../../../src/ring/arena.ts';
+import { PHASE_STOPPING } from '../../../src/ring/control-words.ts';
 import { readCounters } from '../../../src/ring/counters.ts';
+import { CommitTurn } from '../../../src/threads/committer.ts';
 import type { ThreadContext } from '../../../src/threads/context.ts';
 import { LaneTurn } from '../../../src/threads/lane.ts';
 import { NetTurn } from '../../../src/threads/net.ts';
@@ -219,4 +221,21 @@ test("a pipeline: the net thread's turn takes in and answers, and the other step
   expect([net.hasWork(), committed(0)]).toEqual([true, 8n]);
   net.step(parts.now());
   expect([one.takeAcks(), net.hasWork()]).toEqual([[['COMMITTED', 8n]], false]);
+});
+
+test('a pipeline that stops waits for no more claims, though some are still to come in', () => {
+  const { clock, files } = one;
+  const machine = { clock, files, random: (count: number) => Buffer.alloc(count, 7) };
+  const parts = new ThreadParts({ ...contextOf(arena, 1), role: 'committer' }, machine);
+  const turn = new CommitTurn(parts, two.turn.journal);
+  parts.settings.set('groupWaitMs', 60_000);
+  two.receive(signedClaim(1n, 5n));
+  two.turn.receive.step(parts.now());
+  parts.verifyStep().step();
+  turn.step(parts.now());
+  expect(committed(0)).toBe(0n);
+  // The clock may stand still: a copy of this claim is held back until it is decided, and the net thread waits for that.
+  parts.control.advanceTo(PHASE_STOPPING);
+  turn.step(parts.now());
+  expect([committed(0), parts.ring.depth]).toEqual([5n, 0]);
 });
