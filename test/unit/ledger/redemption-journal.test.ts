@@ -37,7 +37,7 @@ test('what was begun is pending at the next start, with all its fields; what end
 
 test('the oldest go, and one that is pending stays', async () => {
   const tables = new MemorySideTables();
-  const journal = new RedemptionJournal(tables, 3n);
+  const journal = new RedemptionJournal(tables, 3);
   for (let channelId = 0n; channelId < 6n; channelId++) {
     const begun = await journal.begin(intent(channelId));
     if (channelId !== 4n) await journal.end(begun, PAID);
@@ -45,7 +45,7 @@ test('the oldest go, and one that is pending stays', async () => {
   expect(journal.newest(100).map(({ channelId }) => channelId)).toEqual([5n, 4n, 3n]);
   for (let channelId = 6n; channelId < 9n; channelId++) await journal.end(await journal.begin(intent(channelId)), PAID);
   expect(journal.newest(2).map(({ channelId }) => channelId)).toEqual([8n, 7n]);
-  expect(new RedemptionJournal(tables, 3n).pending()).toMatchObject([{ channelId: 4n }]);
+  expect(new RedemptionJournal(tables, 3).pending()).toMatchObject([{ channelId: 4n }]);
 });
 
 test('an intent that could not be stored is not pending', async () => {
