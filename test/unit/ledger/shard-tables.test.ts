@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { ShardTables } from '../../../src/ledger/shard-tables.ts';
 import type { SideChange } from '../../../src/registry/side-tables.ts';
+import { settled } from '../../support/chain-rig.ts';
 import { MemorySideTables } from '../../support/memory-side-tables.ts';
 
 const entry = (shard: number | undefined): SideChange => ({
@@ -13,6 +14,11 @@ const entry = (shard: number | undefined): SideChange => ({
 
 test('a drained shard is written no more until it is served, and its drain waits for what is under way', async () => {
   const inner = new MemorySideTables();
+  const commit = inner.commit.bind(inner);
+  inner.commit = async (changes) => {
+    await settled();
+    await commit(changes);
+  };
   const tables = new ShardTables(inner);
   const order: string[] = [];
   const under = tables.commit([entry(7)]).then(() => order.push('committed'));
