@@ -76,6 +76,12 @@ export async function serve({
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
+  if (wanted !== undefined && options.cluster === true && wanted.networkId === undefined)
+    throw new ClaimwireError(
+      'CONFIG_INVALID',
+      'ledger-network: expected the id of the network with --cluster, got none: a node that pinned another one would close the channels that it takes over; the main network is 0',
+      { setting: 'ledger-network' },
+    );
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
   const warn = (line: string) => logger.warn(line);

@@ -13,11 +13,9 @@ import type { Logger } from '../log.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { Span, Spans } from '../spans/spans.ts';
 import type { Clock } from '../system/system.ts';
-import { fillIn } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
 import type { FinalTransaction, LedgerConnection } from './ledger-port.ts';
 import { Places } from './places.ts';
-import { balanceAfter, neverRedeemed, redeemTransaction, whyNotNow } from './redeem-rules.ts';
 import {
   endOfFinal,
   finalFacts,
@@ -28,6 +26,7 @@ import {
   stateOf,
 } from './redemption-ends.ts';
 import { REDEMPTIONS_TABLE, type Redemption, RedemptionJournal } from './redemption-journal.ts';
+import { RedemptionMaker } from './redemption-maker.ts';
 import { isMoved } from './shard-tables.ts';
 import type { ShardPart } from './shards.ts';
 import type { Wallet } from './signing.ts';
@@ -80,10 +79,9 @@ export class Redeemer implements ShardPart {
   readonly table = REDEMPTIONS_TABLE;
   readonly #options: RedeemerOptions;
   readonly #journal: RedemptionJournal;
+  readonly #maker: RedemptionMaker;
   readonly #running = new Map<bigint, Running>();
   readonly #inFlight = new Places(IN_FLIGHT_MAX);
-  /** Sequence numbers are given out one after the other. */
-  readonly #account = new Places(1);
   #stopped: ClaimwireError | undefined;
   #isStarted = false;
   readonly #totals = { paid: 0, nothing: 0, failed: 0, never: 0, drops: 0n, feeDrops: 0n };
@@ -92,6 +90,7 @@ export class Redeemer implements ShardPart {
   constructor(options: RedeemerOptions) {
     this.#options = options;
     this.#journal = new RedemptionJournal(options.tables);
+    this.#maker = new RedemptionMaker(options, this.#journal);
   }
 
   /** Goes on with what an earlier run submitted, or was about to. Call once, after the start. */
@@ -218,7 +217,7 @@ export class Redeemer implements ShardPart {
       // What another node had under way may have ended with its last commit there.
       if (earlier === undefined && isResumed && last === undefined) return nothing(channelId, 'it has ended already');
       entry.hasClaim = true;
-      const begun = earlier ?? (await this.#begin(channelId, entry));
+      const begun = earlier ?? (await this.#maker.make(channelId, entry.close, signal));
       // After one of an earlier run there may be nothing left to do.
       if (typeof begun === 'string') return last?.state === 'paid' ? resultOf(last) : nothing(channelId, begun);
       span?.event('prepared', preparedFacts(begun));
@@ -232,71 +231,6 @@ export class Redeemer implements ShardPart {
       else attempts++;
     }
     return resultOf(last!);
-  }
-
-  /** Signs a transaction and writes it down. Resolves with the reason where none is worth it. */
-  async #begin(channelId: bigint, { close, end }: Running): Promise<Redemption | string> {
-    const { connection, control, wallet, clock, feeMaxDrops } = this.#options;
-    const { signal } = end;
-    let row = this.#row(channelId);
-    const never = neverRedeemed(row);
-    if (never !== undefined && !(close && row.committed === 0n && row.throwAway !== true)) return never;
-    const { ledger, channel } = await connection.channel(row.ledgerChannelId, signal);
-    const feeDrops = await connection.fee(signal);
-    const now = Math.floor(clock.wall() / 1_000);
-    const account = wallet.address;
-    const reason = whyNotNow({ row, ledger, channel, account, feeDrops, feeMaxDrops, now, close });
-    if (reason !== undefined) return reason;
-    // A claim that is accepted after the last one was taken for the close would never be paid.
-    if (close) {
-      if (row.state === 'open') await control.closeChannel(channelId);
-      row = this.#row(channelId);
-    }
-    const transaction = redeemTransaction({ row, channel: channel!, account, close });
-    return this.#account.run(async () => {
-      const networkId = await connection.networkId(signal);
-      const sequence = await this.#sequence(account, signal);
-      const complete = fillIn({ ...transaction }, { feeDrops, sequence, networkId, ledger, now });
-      const { blob, hash } = await wallet.sign(complete, signal);
-      // The shard may have left and come back, and the channel have another transaction since.
-      signal.throwIfAborted();
-      return this.#journal.begin({
-        channelId,
-        ledgerChannelId: transaction.Channel,
-        account,
-        hash,
-        blob,
-        sequence,
-        firstLedger: ledger.index,
-        lastLedger: complete.LastLedgerSequence,
-        balanceBefore: channel!.balance,
-        balance: balanceAfter(row, channel!),
-        feeDrops,
-        close,
-        startedAt: now,
-      });
-    });
-  }
-
-  #row(channelId: bigint) {
-    const row = this.#options.control.channel(channelId);
-    if (row !== undefined && row.state !== 'removed') return row;
-    throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${channelId}: expected an opened channel, got none`);
-  }
-
-  /**
-   * The lowest sequence number that no transaction in flight has. One that can never be validated gives its number back,
-   * since those after it wait for it. What other nodes of the account have in flight is not known here: of two transactions
-   * with one number the ledger takes one, and the other costs nothing.
-   */
-  async #sequence(address: string, signal: AbortSignal): Promise<number> {
-    const account = await this.#options.connection.account(address, signal);
-    if (account === undefined)
-      throw new ClaimwireError('LEDGER_REFUSED', `account ${address}: expected it on the ledger, got none`);
-    const taken = new Set(this.#journal.pending().map(({ sequence }) => sequence));
-    let { sequence } = account;
-    while (taken.has(sequence)) sequence++;
-    return sequence;
   }
 
   async #settle(

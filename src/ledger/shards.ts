@@ -9,7 +9,8 @@ import { CREATIONS_TABLE } from './creation-journal.ts';
 import { REDEMPTIONS_TABLE } from './redemption-journal.ts';
 import type { ShardTables } from './shard-tables.ts';
 import type { LedgerView } from './view.ts';
-import { type LedgerViews, VIEW_TABLES } from './views.ts';
+import { VIEW_TABLES } from './view-entries.ts';
+import type { LedgerViews } from './views.ts';
 
 type Side = Parameters<ShardFollower['load']>[0];
 type Entry = readonly [key: Uint8Array, value: Uint8Array];

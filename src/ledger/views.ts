@@ -8,29 +8,27 @@
 import { shardOfChannel } from '../../protocol/shard.ts';
 import { defaultChannelId, upperHex } from '../channel/parse.ts';
 import { ClaimwireError } from '../errors.ts';
-import type { SideChange, SideTables } from '../registry/side-tables.ts';
-import { decodeView, encodeView, type LedgerView, type Sight, unversioned, versioned } from './view.ts';
+import type { SideTables } from '../registry/side-tables.ts';
+import { decodeView, type LedgerView, type Sight, unversioned } from './view.ts';
+import {
+  changeOf,
+  isOperators,
+  META_TABLE,
+  markOf,
+  POLLED_KEY,
+  POLLED_TABLE,
+  type Polled,
+  polledChange,
+  REMOVED_TABLE,
+  type Removed,
+  removalOf,
+  shardOfKey,
+  unmarkOf,
+  VIEWS_TABLE,
+} from './view-entries.ts';
 
-const VIEWS_TABLE = 'ledger-channels';
-/** By ledger id, channels that the operator removed: they open by themselves no more. */
-const REMOVED_TABLE = 'ledger-removed';
-export const META_TABLE = 'ledger-meta';
-const POLLED_KEY = Buffer.from('polled');
-/** By shard, u16 big-endian, where nodes share a store. */
-const POLLED_TABLE = 'ledger-polled';
-/** Tables whose entries come and go with their shards. */
-export const VIEW_TABLES = [VIEWS_TABLE, REMOVED_TABLE, POLLED_TABLE] as const;
-/** When all channels of an account were seen last. */
-type Polled = Pick<Sight, 'seenAt' | 'clockBehind'> & { account: string };
 /** Each takes about 1 KB of memory, and a moment of every poll. */
 const VIEWS_MAX = 100_000;
-
-/** A channel that the operator removed. */
-interface Removed {
-  channelId: bigint;
-  /** When it was seen last. */
-  seenAt: number;
-}
 
 /** Entries of a table, as they are stored. */
 export type StoredEntries = (table: string) => Iterable<readonly [Uint8Array, Uint8Array]>;
@@ -185,7 +183,8 @@ export class LedgerViews {
       );
     const changes = [changeOf(view)];
     const before = this.#views.get(channelId);
-    if (this.isRemoved(ledgerChannelId)) changes.push(this.#unmark(ledgerChannelId));
+    if (this.isRemoved(ledgerChannelId))
+      changes.push(unmarkOf(upperHex(ledgerChannelId), this.#removed.get(upperHex(ledgerChannelId))!));
     if (before !== undefined && upperHex(before.ledgerChannelId) !== upperHex(ledgerChannelId))
       await this.remove(before);
     await this.#tables.commit(changes);
@@ -195,11 +194,6 @@ export class LedgerViews {
     this.#removed.delete(upperHex(ledgerChannelId));
     this.#put(view);
     this.#unsaved.delete(channelId);
-  }
-
-  #unmark(ledgerChannelId: Uint8Array): SideChange {
-    const { channelId } = this.#removed.get(upperHex(ledgerChannelId))!;
-    return { table: REMOVED_TABLE, key: ledgerChannelId, shard: shardOfChannel(channelId) };
   }
 
   /** Forgets a channel that the node has no more. One that was open, and is still on the ledger, its operator removed. */
@@ -231,13 +225,7 @@ export class LedgerViews {
   async forgetRemoved(isThere: (id: string) => boolean, { seenAt }: Sight): Promise<void> {
     const gone = [...this.#removed].filter(([id, removed]) => removed.seenAt < seenAt && !isThere(id));
     if (gone.length === 0) return;
-    const key = (id: string) => Buffer.from(id, 'hex');
-    const changes = gone.map(([id, { channelId: at }]) => ({
-      table: REMOVED_TABLE,
-      key: key(id),
-      shard: shardOfChannel(at),
-    }));
-    await this.#tables.commit(changes);
+    await this.#tables.commit(gone.map(([id, removed]) => unmarkOf(id, removed)));
     for (const [id] of gone) this.#removed.delete(id);
   }
 
@@ -273,46 +261,6 @@ export class LedgerViews {
 
 function oldest(polls: Iterable<Polled>): number {
   return Math.min(...[...polls].map(({ seenAt }) => seenAt));
-}
-
-function polledChange(shard: number | undefined, polled: Polled): SideChange {
-  const value = versioned(polled);
-  return shard === undefined
-    ? { table: META_TABLE, key: POLLED_KEY, value }
-    : { table: POLLED_TABLE, key: keyOfShard(shard), value, shard };
-}
-
-function keyOfShard(shard: number): Uint8Array {
-  return Uint8Array.of(shard >> 8, shard & 0xff);
-}
-
-function shardOfKey(key: Uint8Array): number {
-  return new DataView(key.buffer, key.byteOffset).getUint16(0);
-}
-
-function changeOf(view: LedgerView): SideChange {
-  const { channelId, ledgerChannelId } = view;
-  return { table: VIEWS_TABLE, key: ledgerChannelId, value: encodeView(view), shard: shardOfChannel(channelId) };
-}
-
-function removalOf(view: LedgerView): SideChange[] {
-  const marks = isOperators(view) ? [markOf(view)] : [];
-  const { ledgerChannelId, channelId } = view;
-  return [{ table: VIEWS_TABLE, key: ledgerChannelId, shard: shardOfChannel(channelId) }, ...marks];
-}
-
-function markOf({
-  ledgerChannelId,
-  channelId,
-  seenAt,
-}: Pick<LedgerView, 'channelId' | 'ledgerChannelId' | 'seenAt'>): SideChange {
-  const value = versioned({ seenAt, channelId: String(channelId) });
-  return { table: REMOVED_TABLE, key: ledgerChannelId, value, shard: shardOfChannel(channelId) };
-}
-
-/** Whether it was the operator who removed a channel that the node has no more: it was open, and is still on the ledger. */
-function isOperators({ exists, followed }: LedgerView): boolean {
-  return exists && followed !== undefined;
 }
 
 /** Whether the ledger says something else of the channel than before. */

@@ -129,12 +129,9 @@ test('a channel opens by itself at the node that holds its shard, and nowhere el
     ['open', undefined],
     [undefined, 'open'],
   ]);
-  for (const { ledgerChannelId } of [there])
-    await expect(one.service.openFromLedger(ledgerChannelId)).rejects.toMatchObject({ code: 'MOVED' });
-  await expect(two.service.redeem(here.channelId)).rejects.toMatchObject({
-    code: 'MOVED',
-    details: { channelId: String(here.channelId) },
-  });
+  const moved = ({ channelId }: Channel) => ({ code: 'MOVED', details: { channelId: String(channelId) } });
+  await expect(one.service.openFromLedger(there.ledgerChannelId)).rejects.toMatchObject(moved(there));
+  await expect(two.service.redeem(here.channelId)).rejects.toMatchObject(moved(here));
   expect([one, two].flatMap(faults)).toEqual([]);
 });
 
