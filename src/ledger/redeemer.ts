@@ -67,6 +67,7 @@ const ATTEMPTS_MAX = 5;
 const OUTRUNS_MAX = 64;
 
 interface Running {
+  channelId: bigint;
   close: boolean;
   /** The best claim was taken: a call that comes now may mean a newer one. */
   hasClaim: boolean;
@@ -80,7 +81,10 @@ export class Redeemer implements ShardPart {
   readonly #options: RedeemerOptions;
   readonly #journal: RedemptionJournal;
   readonly #maker: RedemptionMaker;
+  /** The last of each channel: what is asked for next follows it. */
   readonly #running = new Map<bigint, Running>();
+  /** All of them, also those that others of their channel follow. */
+  readonly #active = new Set<Running>();
   readonly #inFlight = new Places(IN_FLIGHT_MAX);
   #stopped: ClaimwireError | undefined;
   #isStarted = false;
@@ -113,7 +117,7 @@ export class Redeemer implements ShardPart {
    */
   drain(shards: ReadonlySet<number>): void {
     this.#journal.drain(shards);
-    for (const [channelId, { end }] of this.#running)
+    for (const { channelId, end } of this.#active)
       if (shards.has(shardOfChannel(channelId))) end.abort(movedOf(channelId));
   }
   /** Goes on with those of these shards. Throws REGISTRY_CORRUPT. @param entries of the journal, where they are new here */
@@ -160,7 +164,7 @@ export class Redeemer implements ShardPart {
   async stop(): Promise<void> {
     const reason = new ClaimwireError('NODE_STOPPING', 'redeem: the node stops; its next start goes on with this');
     this.#stopped = reason;
-    const running = [...this.#running.values()];
+    const running = [...this.#active];
     for (const { end } of running) end.abort(reason);
     await Promise.allSettled(running.map(({ result }) => result));
   }
@@ -170,7 +174,7 @@ export class Redeemer implements ShardPart {
     const previous = this.#running.get(channelId)?.result;
     const end = new AbortController();
     if (this.#stopped !== undefined) end.abort(this.#stopped);
-    const entry: Running = { close, hasClaim: false, end, result: Promise.resolve(nothing(channelId, '')) };
+    const entry: Running = { channelId, close, hasClaim: false, end, result: Promise.resolve(nothing(channelId, '')) };
     const begin = async () => {
       const before = await previous?.catch(() => undefined);
       const result = await this.#inFlight.run(() => this.#spanned(channelId, entry, isResumed));
@@ -178,7 +182,9 @@ export class Redeemer implements ShardPart {
     };
     entry.result = begin();
     this.#running.set(channelId, entry);
+    this.#active.add(entry);
     const forget = () => {
+      this.#active.delete(entry);
       if (this.#running.get(channelId) === entry) this.#running.delete(channelId);
     };
     entry.result.then(forget, forget);

@@ -95,7 +95,10 @@ class World {
   }
 }
 
-test.each(Array.from({ length: brieflyOrAtLength(3, 100) }, (_, seed) => seed))('seed %d', async (seed) => {
+/** 7: a node stops while one redemption of a channel waits for another. */
+const SEEDS = [2, 7, ...Array.from({ length: brieflyOrAtLength(0, 60) }, (_, index) => index + 8)];
+
+test.each(SEEDS)('seed %d', async (seed) => {
   const world = new World(seed);
   const { cluster } = world;
   await world.start();
@@ -108,7 +111,6 @@ test.each(Array.from({ length: brieflyOrAtLength(3, 100) }, (_, seed) => seed))(
   expect(world.rows.map((row) => cluster.paidOut(row))).toEqual([...world.claimed.values()]);
   const transactions = cluster.transactionsOf(PAYEE.address);
   expect(transactions.map(({ result }) => result)).toEqual(transactions.map(() => 'tesSUCCESS'));
-  // A transaction without a gain would have been refused by the ledger for its fee.
   const claimed = [...world.claimed.values()].reduce((sum, drops) => sum + drops, 0n);
   const fees = FEE * BigInt(transactions.length);
   expect(BigInt(cluster.account(PAYEE.address).Balance)).toBe(1_000_000_000n + claimed - fees);

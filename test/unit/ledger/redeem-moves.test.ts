@@ -207,6 +207,26 @@ test('a redemption that was being signed when its shard left and came back submi
   await expectPaidOnce({ cluster, two: one, row }, 'back again');
 });
 
+test('redemptions of a channel that follow one another all end with a move, and with a stop', async () => {
+  const cluster = new LedgerCluster();
+  const one = await cluster.enter('one');
+  const two = await cluster.enter('two');
+  const row = await cluster.opened(one, { committed: DROPS });
+  cluster.chain.holdSubmissions = true;
+  const ask = (node: ClusterNode) => node.service.redeem(row.channelId).catch((error: { code: string }) => error.code);
+  const first = ask(one);
+  await cluster.step();
+  await one.commit(row, 2n * DROPS);
+  const second = ask(one);
+  await settled();
+  await one.give(row, two);
+  expect(await Promise.all([first, second])).toEqual(['MOVED', 'MOVED']);
+  const third = ask(two);
+  await settled();
+  await two.service.stop();
+  expect(await third).toBe('NODE_STOPPING');
+});
+
 test('a shard that stays, since its receiver has gone, has its redemption go on where it was', async () => {
   const cluster = new LedgerCluster();
   const one = await cluster.enter('one');
