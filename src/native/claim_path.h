@@ -13,9 +13,15 @@ struct cw_filter {
     uint32_t *cells;
     uint32_t r_start, r_shift, s_start, s_shift;
 };
+/* Pairs of a source and a channel in good standing (path/standing.ts), looked at from `watch_from` claims in the ring on; no cells: never. */
+struct cw_standing {
+    const uint32_t *cells;
+    uint32_t seed, watch_from;
+};
 struct cw_claim_path {
     struct cw_arena arena;
     struct cw_filter filter;
+    struct cw_standing standing;
 };
 /* A commit group's memory (path/commit-group.ts). `counts`: see CW_COUNT_*. */
 struct cw_group {

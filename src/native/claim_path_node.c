@@ -45,18 +45,23 @@ static struct held *held_of(napi_env env, napi_value value) {
     return napi_get_value_external(env, value, &data) == napi_ok ? data : 0;
 }
 
-/* pathOpen(arena, layout, filterCells, filterPlaces) -> path. filterPlaces: the last four fields of struct cw_filter. */
+/* pathOpen(arena, layout, filterCells, filterPlaces, standingCells or null, standingTerms) -> path. filterPlaces: the last four fields of
+ * struct cw_filter; standingTerms: the last two of struct cw_standing. */
 static napi_value path_open(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(4);
+    CW_ARGUMENTS(6);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathOpen: expected memory");
     struct cw_claim_path *p = &h->as.path;
-    const uint32_t *places = 0;
-    const int is_whole = argc == 4 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h, 0) &&
+    const uint32_t *places = 0, *terms = 0;
+    napi_valuetype cells = napi_null;
+    if (argc == 6) napi_typeof(env, argv[4], &cells);
+    const int is_whole = argc == 6 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h, 0) &&
                          (p->filter.cells = view_of(env, argv[2], napi_uint32_array, CW_FILTER_CELLS, h, 0)) &&
-                         (places = view_of(env, argv[3], napi_uint32_array, 4, h, 0));
-    if (is_whole) memcpy(&p->filter.r_start, places, 16);
-    return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places");
+                         (places = view_of(env, argv[3], napi_uint32_array, 4, h, 0)) &&
+                         (cells == napi_null || (p->standing.cells = view_of(env, argv[4], napi_uint32_array, CW_STANDING_CELLS, h, 0))) &&
+                         (terms = view_of(env, argv[5], napi_uint32_array, 2, h, 0));
+    if (is_whole) memcpy(&p->filter.r_start, places, 16), memcpy(&p->standing.seed, terms, 8);
+    return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places, and the standing's");
 }
 /* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) -> group: the fields of struct cw_group. */
 static napi_value path_group(napi_env env, napi_callback_info info) {

@@ -11,6 +11,7 @@ import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { CommitGroup } from './commit-group.ts';
 import type { DuplicateFilter } from './duplicate-filter.ts';
+import type { Standing } from './standing.ts';
 
 /** C counts seconds in a u32, as expiries do: a clock beyond it stays at its end instead of wrapping. */
 const U32_MAX = 0xffff_ffff;
@@ -19,7 +20,14 @@ const U32_MAX = 0xffff_ffff;
 type Handle = object;
 
 interface PathAddon {
-  pathOpen(arena: Uint8Array, layout: Uint32Array, filterCells: Uint32Array, filterPlaces: Uint32Array): Handle;
+  pathOpen(
+    arena: Uint8Array,
+    layout: Uint32Array,
+    filterCells: Uint32Array,
+    filterPlaces: Uint32Array,
+    standingCells: Uint32Array | null,
+    standingTerms: Uint32Array,
+  ): Handle;
   pathGroup(
     journal: Uint8Array,
     recordOfRow: Uint32Array,
@@ -53,12 +61,15 @@ export class NativePath {
     this.#path = path;
   }
 
-  /** `filter` is the receive step's. Throws BACKEND_UNAVAILABLE where C cannot be used. */
-  static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter): NativePath {
+  /** `filter` and `standing` are the receive step's. Throws BACKEND_UNAVAILABLE where C cannot be used. */
+  static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter, standing?: Standing): NativePath {
     const fault = nativePathFault();
     if (fault !== undefined) throw new ClaimwireError('BACKEND_UNAVAILABLE', `path native: ${fault}`);
     const addon = loadAddon<PathAddon>();
-    return new NativePath(addon, addon.pathOpen(arena.bytes, arenaLayout(arena, ring), filter.cells, filter.places));
+    const { cells, places } = filter;
+    const terms = Uint32Array.of(standing?.seed ?? 0, standing?.watchFrom ?? 0);
+    const path = addon.pathOpen(arena.bytes, arenaLayout(arena, ring), cells, places, standing?.cells ?? null, terms);
+    return new NativePath(addon, path);
   }
 
   /** Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many. */

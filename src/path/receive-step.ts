@@ -22,12 +22,15 @@ import { DuplicateFilter } from './duplicate-filter.ts';
 import { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
 import { ADMITTED, admit, unknownChannelStatus } from './rules.ts';
+import type { Standing } from './standing.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 
 const DATAGRAMS = counterIndex('datagrams');
 const RECEIVED = counterIndex('received');
 const DEFERRED = counterIndex('deferred');
 const DEFERRED_FULL = counterIndex('deferredFull');
+const HELD_BACK = counterIndex('strangers.heldBack');
+const OVER_BUDGET = counterIndex('strangers.overBudget');
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
 
 export class ReceiveStep implements StreamSink, FrameSink {
@@ -42,6 +45,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #arrivals: ArrivalWriter | undefined;
   readonly #deferred = new DeferredClaims();
   readonly #shards: HeldShards;
+  readonly #standing: Standing | undefined;
   /** A view of the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
   /** The source of the payload, or of the deferred claim, that is being considered. */
@@ -60,6 +64,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     counters: Counters,
     random: System['random'],
     measures?: PathMeasures,
+    standing?: Standing,
   ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
@@ -71,11 +76,12 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#filter = new DuplicateFilter(arena, ring, random);
     this.#shards = new HeldShards(arena);
     this.#arrivals = measures?.arrivals;
+    this.#standing = standing;
   }
 
   /** Leaves plain claims to C from now on; returns the path in C. */
   useNativePath(arena: Arena): NativePath {
-    this.path = NativePath.open(arena, this.#ring, this.#filter);
+    this.path = NativePath.open(arena, this.#ring, this.#filter, this.#standing);
     return this.path;
   }
 
@@ -206,9 +212,24 @@ export class ReceiveStep implements StreamSink, FrameSink {
       // Its row is still here, and no longer open, while its shard is given away.
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
+    } else if (!this.#mayEnter(row)) {
+      this.#answer(STATUS.OVERLOADED, view, slot, 0, 0);
     } else {
       this.#enter(slot, row, hasWaited);
     }
+  }
+
+  /** While the ring fills, who was verified lately goes before strangers. */
+  #mayEnter(row: number): boolean {
+    const standing = this.#standing;
+    const inFlight = (this.#ring.next - this.#ring.committed) >>> 0;
+    if (standing === undefined || inFlight < standing.watchFrom) return true;
+    const nowSeconds = Math.floor(this.#now / 1_000);
+    if (standing.isKnown(this.#source, this.#sourceAt, row, nowSeconds)) return true;
+    const isOver = standing.isOverBudget(this.#source, this.#sourceAt, row, nowSeconds);
+    if (!isOver && inFlight < standing.strangersEnd) return true;
+    this.#counters.add(isOver ? OVER_BUDGET : HELD_BACK, 1);
+    return false;
   }
 
   #enter(slot: number, row: number, hasWaited: boolean): void {
