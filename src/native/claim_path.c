@@ -73,7 +73,7 @@ static int is_known(const struct cw_standing *s, const uint32_t source[CW_SOURCE
 }
 
 uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
-                      uint32_t now_seconds) {
+                      uint32_t now_seconds, uint32_t free) {
     const uint32_t *cursor = (const uint32_t *)(p->arena.base + p->arena.committed);
     uint32_t admitted = 0;
     for (;;) {
@@ -92,7 +92,7 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
         for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, admitted++) {
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
             if (row >= p->arena.rows_max || !admits(cw_arena_hot(&p->arena, row), amount_of(bytes), now_seconds)) return admitted;
-            if (p->standing.cells && next - committed >= p->standing.watch_from && !is_known(&p->standing, source, row, now_seconds)) return admitted;
+            if (admitted >= free && p->standing.cells && !is_known(&p->standing, source, row, now_seconds)) return admitted;
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
             if (*cell - committed < next - committed && is_copy(bytes, cw_arena_slot(&p->arena, *cell))) return admitted;
             *cell = next;

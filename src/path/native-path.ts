@@ -25,8 +25,8 @@ interface PathAddon {
     layout: Uint32Array,
     filterCells: Uint32Array,
     filterPlaces: Uint32Array,
-    standingCells: Uint32Array | null,
-    standingTerms: Uint32Array,
+    knownCells: Uint32Array | null,
+    knownSeed: number,
   ): Handle;
   pathGroup(
     journal: Uint8Array,
@@ -46,6 +46,7 @@ interface PathAddon {
     source: Uint32Array,
     next: number,
     nowSeconds: number,
+    free: number,
   ): number;
   pathStage(path: Handle, open: Handle, syncing: Handle | null, next: number, end: number, nowSeconds: number): number;
   pathCommit(path: Handle, group: Handle): void;
@@ -67,15 +68,26 @@ export class NativePath {
     if (fault !== undefined) throw new ClaimwireError('BACKEND_UNAVAILABLE', `path native: ${fault}`);
     const addon = loadAddon<PathAddon>();
     const { cells, places } = filter;
-    const terms = Uint32Array.of(standing?.seed ?? 0, standing?.watchFrom ?? 0);
-    const path = addon.pathOpen(arena.bytes, arenaLayout(arena, ring), cells, places, standing?.cells ?? null, terms);
+    const known = standing?.cells ?? null;
+    const path = addon.pathOpen(arena.bytes, arenaLayout(arena, ring), cells, places, known, standing?.seed ?? 0);
     return new NativePath(addon, path);
   }
 
-  /** Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many. */
-  admit(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, nowSeconds: number): number {
+  /**
+   * Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many. The first
+   * `free` of them enter whoever sent them, later ones if their pair is known.
+   */
+  admit(
+    bytes: Uint8Array,
+    offset: number,
+    end: number,
+    source: Uint32Array,
+    next: number,
+    nowSeconds: number,
+    free: number,
+  ): number {
     const seconds = Math.min(nowSeconds, U32_MAX);
-    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, seconds);
+    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, seconds, free);
   }
 
   /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing` is being synced. */

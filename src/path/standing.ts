@@ -1,6 +1,7 @@
 /**
- * Who goes first while a ring fills: pairs of a source and a channel of which a claim was verified lately. All others are
- * strangers. They have a part of the ring, in which a source's network and a channel may fail only so often a second.
+ * Who goes first while datagrams fill a ring: pairs of a source and a channel of which a claim was verified lately. All others
+ * are strangers. They have a part of the ring, in which a source's network and a channel may fail only so often a second.
+ * Connections are held up instead, in turns (transport/tcp-turns.ts).
  *
  * The commit step (or lane) notes what was verified and what failed, the receive step looks. Only a verified claim makes a
  * pair known, so names alone take no room here. A word a pair, at a place that its hash picks: nobody outside knows the
@@ -36,9 +37,10 @@ export class Standing {
   /** Of pairs. C reads them. */
   readonly cells: Uint32Array;
   readonly seed: number;
-  /** From so many claims in the ring on it matters who somebody is; strangers enter below `strangersEnd`. */
+  /** From so many claims of datagrams in the ring on it matters who somebody is. */
   readonly watchFrom: number;
-  readonly strangersEnd: number;
+  /** Claims of strangers among those that came then. */
+  readonly strangersMax: number;
   /** Failures of this second, by network and then by channel: 16 bits of the second, 16 of the count. */
   readonly #budgets: Uint32Array;
 
@@ -52,8 +54,9 @@ export class Standing {
     this.#budgets = arena.words.subarray(start + STANDING_CELLS, start + STANDING_CELLS + 2 * STANDING_BUDGETS);
     this.seed = seed;
     const { ringSlots } = arena.plan.shape;
-    this.strangersEnd = part >= 1 ? ringSlots + 1 : Math.max(1, Math.floor(ringSlots * part));
-    this.watchFrom = part >= 1 ? ringSlots + 1 : this.strangersEnd >>> 1;
+    const slots = Math.max(1, Math.floor(ringSlots * part));
+    this.watchFrom = part >= 1 ? ringSlots + 1 : slots >>> 1;
+    this.strangersMax = slots - (slots >>> 1);
   }
 
   /** What the threads of a node agree on. */

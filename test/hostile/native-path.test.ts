@@ -220,11 +220,11 @@ describeNative('arguments', () => {
       [0, 2 ** 32 - 1],
       [2 ** 32 - 1, 93],
     ] as const)
-      expect(() => rig.path!.admit(claim, offset, end, SOURCE, 0, rig.now), `${offset}, ${end}`).toThrow('range');
-    expect(() => rig.path!.admit(claim, 0, 93, SOURCE.slice(1), 0, rig.now)).toThrow('source');
-    expect(rig.path!.admit(claim, 93, 93, SOURCE, 0, rig.now)).toBe(0);
-    expect(rig.path!.admit(claim, 1, 93, SOURCE, 0, rig.now)).toBe(0);
-    expect(rig.path!.admit(claim, 0, 93, SOURCE, 0, rig.now)).toBe(1);
+      expect(() => rig.path!.admit(claim, offset, end, SOURCE, 0, rig.now, 1), `${offset}, ${end}`).toThrow('range');
+    expect(() => rig.path!.admit(claim, 0, 93, SOURCE.slice(1), 0, rig.now, 1)).toThrow('source');
+    expect(rig.path!.admit(claim, 93, 93, SOURCE, 0, rig.now, 1)).toBe(0);
+    expect(rig.path!.admit(claim, 1, 93, SOURCE, 0, rig.now, 1)).toBe(0);
+    expect(rig.path!.admit(claim, 0, 93, SOURCE, 0, rig.now, 1)).toBe(1);
   });
 
   test.each([0, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32, 2 ** 33 + 5])('second %i: expired is expired', (second) => {
