@@ -118,10 +118,10 @@ describeNative('an index', () => {
     const claim = claimOf({ channelId: 2n, amount: 5n });
     for (const entry of [1, 65, 0x7fff_ffff, 0xffff_ffff]) {
       index.fill(entry);
-      expect(rig.path!.admit(claim, 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(0);
+      expect(rig.path!.admit(claim, 0, CLAIM_BYTES, SOURCE, 0, rig.now, 1)).toBe(0);
     }
     index.fill(1);
-    expect(rig.path!.admit(claimOf({ channelId: 1n, amount: 5n }), 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(1);
+    expect(rig.path!.admit(claimOf({ channelId: 1n, amount: 5n }), 0, CLAIM_BYTES, SOURCE, 0, rig.now, 1)).toBe(1);
   });
 });
 

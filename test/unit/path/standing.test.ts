@@ -2,6 +2,8 @@
 import { beforeEach, expect, test } from 'vitest';
 import { STATUS } from '../../../protocol/layout.ts';
 import { BUDGET_FAILURES, FAILURES_MAX, KNOWN_SECONDS } from '../../../src/path/standing.ts';
+import { sourceHead } from '../../../src/transport/source.ts';
+import { TRANSPORT_TCP } from '../../../src/transport/transport.ts';
 import { claimOf, Rig, sourceOf } from '../../support/rig.ts';
 
 const ALICE = sourceOf('192.0.2.1', 5_001);
@@ -54,6 +56,23 @@ test('strangers have half of the ring, and who was verified lately has all of it
   expect(enters(ALICE, 1n)).toBe(false);
   rig.turn();
   expect(rig.counter('committed')).toBe(1 + SLOTS - PART);
+});
+
+test('however much known pairs send, strangers have their part', () => {
+  pay(ALICE, 1n);
+  for (let count = 0; count < WATCHED + 8; count++) expect(enters(ALICE, 1n)).toBe(true);
+  for (let count = 0; count < PART - WATCHED; count++) expect(enters(BOB, 2n)).toBe(true);
+  expect([enters(BOB, 2n), enters(ALICE, 1n)]).toEqual([false, true]);
+});
+
+test('connections are no strangers: they wait for their turns instead', () => {
+  const connection = sourceOf('203.0.113.1', 6_666);
+  connection[0] = sourceHead(TRANSPORT_TCP, 6_666);
+  fill(SLOTS - 4, connection);
+  expect(rig.ring.room).toBe(4);
+  // Nor do they use up what datagrams have.
+  expect(enters(BOB, 2n)).toBe(true);
+  expect(rig.counter('strangers.heldBack')).toBe(0);
 });
 
 test('an empty ring takes in everybody, and strangers are known by their first verified claim', () => {
