@@ -25,8 +25,8 @@ const CORPUS_CLAIMS_MAX = 40_000_000;
 export async function readRun(values: LoadValues): Promise<LoadRun> {
   const seeds = asUsage(() => parseSeeds(values.to));
   const target = await readTarget(seeds[0]!);
-  const settings = readSettings(values, target, seeds.length);
   if (seeds.length > 1) expectCluster(values, seeds);
+  const settings = readSettings(values, target, seeds.length);
   if (values.replay !== undefined && (values.ramp !== undefined || settings.corpus !== undefined))
     usage('--replay: expected neither --ramp nor --corpus beside it, got one');
   if (values.replay !== undefined && Object.values(settings.faults).some((fraction) => fraction > 0))
