@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AdminClient } from '../../dist/src/http/client.js';
 import { type LoadRun, runLoad } from '../../dist/src/load/run.js';
 import { type ServingNode, serve } from '../../dist/src/serve.js';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
-import { AdminClient } from '../../src/http/client.ts';
 import { LOAD_DEFAULTS } from '../../src/load/settings.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-cluster-load-'));
