@@ -118,8 +118,6 @@ export class GatewayForwarder {
   /** Where the request's channel is held, if that can be asked. */
   #holderOf(request: IncomingMessage): Place | undefined {
     if (request.headers[HOP_HEADER] !== undefined) return undefined;
-    // What was read of a body would be missing there.
-    if (request.readableDidRead) return undefined;
     const channelId = channelOf(request.headers.authorization);
     const holder = channelId === undefined ? undefined : this.#parts.node.holderOf?.(channelId);
     return holder && this.#placeOf(holder.places);

@@ -13,9 +13,10 @@ const CERTIFICATES = ['--cluster-ca', pem('ca'), '--cluster-cert', pem('node-cer
 const DOOR = ['--cluster-gateway', '127.0.0.1:1'];
 const PLACES = ['--advertise', 'udp://127.0.0.1:1,gateway+https://127.0.0.1:1'];
 const secretFile = join(mkdtempSync(join(tmpdir(), 'claimwire-gateway-secret-')), 'secret');
-writeFileSync(secretFile, 'a'.repeat(64));
+writeFileSync(secretFile, 'a'.repeat(64), { mode: 0o600 });
 afterAll(() => rmSync(dirname(secretFile), { recursive: true }));
 const SECRET = ['--secret-file', secretFile];
+const SHARED = [...SECRET, '--cluster-token-file', secretFile];
 const OTHER = 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe';
 
 test('customers are not asked to pay an account that the node does not redeem for', async () => {
@@ -62,12 +63,13 @@ test('a network that customers are told is the only one whose ledger is believed
 test.each([
   ['without --cluster', ['--cluster-gateway', '127.0.0.1:1'], '--cluster: expected it, as --cluster-gateway'],
   ['without the secret of all gateways', CLUSTER, '--secret-file: expected one that all gateways'],
+  ['without the token of all nodes', [...CLUSTER, ...SECRET], '--cluster-token-file: expected one that all nodes'],
   [
     'with a door that nobody finds',
-    [...CLUSTER, ...SECRET, ...DOOR, ...CERTIFICATES],
+    [...CLUSTER, ...SHARED, ...DOOR, ...CERTIFICATES],
     '--advertise: expected a gateway+https',
   ],
-  ['with a door but no certificates', [...CLUSTER, ...SECRET, ...DOOR, ...PLACES], '--cluster-ca: expected it'],
+  ['with a door but no certificates', [...CLUSTER, ...SHARED, ...DOOR, ...PLACES], '--cluster-ca: expected it'],
 ])('a gateway of a cluster %s is refused before anything is made', async (_, flags, message) => {
   const data = join(tmpdir(), `claimwire-clustered-gateway-${process.pid}`);
   const sells = ['--upstream', 'http://127.0.0.1:1', '--price', '25', '--recipient', PAYEE];
