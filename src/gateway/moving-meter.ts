@@ -74,7 +74,7 @@ export class MovingMeter implements MeterControl {
           await sleep(this.#pauseMs);
           continue;
         }
-        const remedy = `give them back with claimwire charge ${channelId} ${drops} --key ${key}`;
+        const remedy = `give them back with claimwire charge ${channelId} ${-drops} --refund --key ${key}`;
         this.#logger.error(
           `gateway: refund of ${-drops} drops on channel ${channelId}, which another node holds now: ${(error as Error).message}; ${remedy}`,
         );

@@ -220,3 +220,16 @@ test.each([
   expect(two.node.spent(payer.channelId)).toBe(status === 200 ? 50n : 0n);
   expect(one.gateway.counters.forwarded).toBe(2);
 });
+
+test.each(['stranger', 'elsewhere'])('nothing is sent to a holder with the certificate of %s', async (name) => {
+  const [one, two] = [await start({ tls }), await start({ tls })];
+  const peers = { listen: { host: '127.0.0.1', port: 0 }, tls: { ...tls, cert: pem(`${name}-cert`) } };
+  const door = (await openPeerDoor(peers, (socket) => two.gateway.accept(socket), QUIET))!;
+  open.push({ close: () => door.close() });
+  one.node.isElsewhere = true;
+  const { port } = door.address() as AddressInfo;
+  one.node.holder = { node: 'two', places: [`gateway+https://127.0.0.1:${port}`] };
+  const headers = { authorization: new TestPayer('alice').pay(await one.challenge(), 25n) };
+  expect((await one.get('/', { headers })).status).toBe(503);
+  expect([two.gateway.counters.requests, one.gateway.counters.forwardFailed]).toEqual([0, 1]);
+});

@@ -65,5 +65,5 @@ test('a refund that nobody takes is told in the log, with what makes it by hand'
   await leave(payer.channelId);
   await expect(meter.charge(payer.channelId, -60n, { key: 'k-r' })).rejects.toMatchObject({ code: 'MOVED' });
   expect(asked.length).toBe(40);
-  expect(said.join()).toContain(`claimwire charge ${payer.channelId} -60 --key k-r`);
+  expect(said.join()).toContain(`claimwire charge ${payer.channelId} 60 --refund --key k-r`);
 });
