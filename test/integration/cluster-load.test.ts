@@ -70,7 +70,17 @@ async function giveAll(): Promise<void> {
 function runOf(seed: number, rate: number | null, durationMs: number): LoadRun {
   const [host, port] = nodeOf('one').udp.split(':') as [string, string];
   const target = { protocol: 'udp', host, port: Number(port) } as const;
-  const more = { channels: 60, keys: 5, seed, rates: [rate], durationMs, warmupMs: 100, sockets: 2, target };
+  const more = {
+    channels: 60,
+    keys: 5,
+    seed,
+    rates: [rate],
+    durationMs,
+    warmupMs: 100,
+    drainMs: 10_000,
+    sockets: 2,
+    target,
+  };
   return {
     settings: { ...LOAD_DEFAULTS, ...more },
     to: seeds().join(','),
@@ -115,10 +125,15 @@ test('channels are opened at their holders, each is paid there, and all nodes to
 
 test('shards that move under a load: their claims are sent again to the next holder, and none is lost or refused', async () => {
   let move: Promise<void> | undefined;
-  const interval = () => {
-    move ??= giveAll();
+  let stop = () => {};
+  const onStop = (call: () => void) => {
+    stop = call;
   };
-  const { result } = await runLoad(runOf(2, 3_000, 2_200), { ...SILENT, interval });
+  // It goes on for a while after the move, however long that takes.
+  const interval = () => {
+    move ??= giveAll().finally(() => setTimeout(stop, 300));
+  };
+  const { result } = await runLoad(runOf(2, 3_000, 60_000), { ...SILENT, interval, onStop });
   await move;
   const [step] = result.steps;
   expect(result.verdict.join('\n')).toContain('Reconciled');

@@ -19,7 +19,7 @@ test.each([0, 1.1])(
     expect(deal.take(thirds).length).toBe(shards.filter((shard) => shard % NODES !== 0).length);
     const picker = deal.picker(exponent, new Random(1, 'picks'));
     const counts = new Float64Array(CHANNELS);
-    const picks = 200_000;
+    const picks = 60_000;
     for (let pick = 0; pick < picks; pick++) {
       const socket = picker.socket();
       const channel = picker.channel(socket);
