@@ -213,7 +213,7 @@ export const command = defineCommand({
     ['claimwire load --to udp://127.0.0.1:9393', 'as many claims as the node takes, for 10 seconds'],
     ['claimwire load --to udp://127.0.0.1:9393 --rate 200k --report load.html', 'a page to look at'],
     [
-      'claimwire load --to udp://n1:9393,udp://n2:9393 --http 127.0.0.1:9401,127.0.0.1:9402 --token-file t1,t2',
+      'claimwire load --to udp://a:9393,udp://b:9393 --http a:9394,b:9394',
       'the nodes of a cluster, each with its own channels',
     ],
     ['claimwire load --to tcp://127.0.0.1:9393 --ramp 50k:500k:50k --slo 5ms', 'the highest rate with a p99 of 5 ms'],

@@ -66,18 +66,27 @@ class ClusterBench {
         ...(await measureSingle(postgres, url, perRound)),
       })),
     );
-    const urls = {
-      one: await this.#createDatabase(`one_${context.repeat}`),
-      three: await this.#createDatabase(`three_${context.repeat}`),
+    const figures = {
+      ...alone,
+      ...(context.quick && context.repeat > 0 ? {} : await this.#measureWork(work, context)),
     };
-    const folder = join(this.#folder, `work-${context.repeat}`);
-    const figures = { ...alone, ...(await measureWork(folder, urls, work, context)) };
-    rmSync(folder, { recursive: true, force: true });
     // The faults take minutes, and are many in one repeat.
     if (context.repeat > 0) return figures;
     const at = await this.#createDatabase('faults');
     const query = (sql: string) => this.#servers.primary.query(sql, [], 'faults');
     return { ...figures, ...(await measureFaults(join(this.#folder, 'faults'), at, query, faults, context)) };
+  }
+
+  async #measureWork(plan: WorkPlan, context: BenchContext): Promise<Figures> {
+    const { repeat } = context;
+    const urls = {
+      one: await this.#createDatabase(`one_${repeat}`),
+      three: await this.#createDatabase(`three_${repeat}`),
+    };
+    const folder = join(this.#folder, `work-${repeat}`);
+    const figures = await measureWork(folder, urls, plan, context);
+    rmSync(folder, { recursive: true, force: true });
+    return figures;
   }
 
   /** Resolves to its URL. */
