@@ -91,7 +91,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/frames-end.ts',
     'src/transport/web.ts',
     'src/web/main.ts',
-    'src/web/yield-to-node.ts',
   ],
   'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [
