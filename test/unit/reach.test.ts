@@ -75,7 +75,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/optional-libraries.ts',
     'src/web/control.ts',
     'src/web/counters.ts',
-    'src/web/feed.ts',
     'src/web/offers.ts',
     'src/web/peer.ts',
     'src/web/peers.ts',
