@@ -52,12 +52,12 @@ export function yieldToNode(): void {
   }
 }
 
-/** Is idle as long as it gets its turns. */
+/** Is idle as long as it gets its turns; not in its first second, in which it loads libraries. */
 export class Idling {
   readonly #setIdle: (isIdle: boolean) => void;
   #lookedAt: number;
-  #isIdle = true;
-  /** When it became idle, or no longer was. */
+  #isIdle = false;
+  /** When it began, became idle, or no longer was. */
   #since: number;
   #shareMs = SHARE_MS_MIN;
 
@@ -66,7 +66,6 @@ export class Idling {
     this.#setIdle = setIdle;
     this.#lookedAt = now;
     this.#since = now;
-    setIdle(true);
   }
 
   /** Called every LOOK_MS, as far as this thread gets its turns. */

@@ -31,7 +31,8 @@ test('a web process that gets its turns is idle, whatever else runs', () => {
   lookUntil(5_000);
   lookAt(5_200);
   lookUntil(60_000);
-  expect(said).toEqual([[0, true]]);
+  // In its first second it loads libraries, as long as that takes.
+  expect(said).toEqual([[1_000, true]]);
 });
 
 test('one that does not takes its share for a second, and then tries again', () => {
@@ -40,7 +41,7 @@ test('one that does not takes its share for a second, and then tries again', () 
   lookAt(20_201);
   lookUntil(40_000);
   expect(said).toEqual([
-    [0, true],
+    [1_000, true],
     [20_201, false],
     [21_201, true],
   ]);
@@ -54,7 +55,8 @@ test('one that does not takes its share for a second, and then tries again', () 
 test('on a machine that stays full it is seldom idle: for longer and longer it has its share', () => {
   const { said, lookAt } = rig();
   const sharedMs: number[] = [];
-  for (let now = 0; sharedMs.length < 6; ) {
+  lookAt(1_000);
+  for (let now = 1_000; sharedMs.length < 6; ) {
     now += 500;
     lookAt(now);
     const begin = now;
