@@ -121,6 +121,8 @@ function settingsFor(ready: ReadyLine, durationMs: number): LoadSettings {
     target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
     seed,
     durationMs,
+    // A short load is a look at the figures, and nobody waits for it to begin.
+    warmupMs: Math.min(LOAD_DEFAULTS.warmupMs, durationMs),
   };
 }
 
