@@ -6,7 +6,7 @@ import { isC, type Mutation } from './mutation.ts';
 import { run } from './process.ts';
 import type { Tree } from './tree.ts';
 
-const UNUSED = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false'];
+const OPTIONS = ['--noEmit', '--pretty', 'false', '--noUnusedLocals', 'false', '--noUnusedParameters', 'false'];
 
 /** Returns what the compiler says against them; nothing where all compile. */
 export async function compileFaults(tree: Tree, mutations: readonly Mutation[], limitMs: number): Promise<string[]> {
@@ -14,7 +14,7 @@ export async function compileFaults(tree: Tree, mutations: readonly Mutation[], 
   for (let waiting = mutations.filter((mutation) => !isC(mutation)); waiting.length > 0; ) {
     try {
       waiting = applied(tree, waiting);
-      const args = ['node_modules/.bin/tsc', '-p', 'tsconfig.json', '--noEmit', ...UNUSED];
+      const args = ['node_modules/.bin/tsc', '-p', 'tsconfig.json', ...OPTIONS];
       const { code, output } = await run(process.execPath, args, tree.root, limitMs);
       if (code !== 0) faults.push(output.trim());
     } finally {

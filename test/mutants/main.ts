@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { hasPostgres } from '../support/postgres/programs.ts';
 import { compileFaults } from './compiles.ts';
 import { DOCUMENT, documentText } from './document.ts';
 import { failingKillers, tryMutation, type Verdict } from './killers.ts';
@@ -50,7 +51,9 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   const { only } = values;
-  const chosen = MUTATIONS.filter(({ name }) => only === undefined || only.some((beginning) => name.startsWith(beginning)));
+  const chosen = MUTATIONS.filter(
+    ({ name }) => only === undefined || only.some((beginning) => name.startsWith(beginning)),
+  );
   if (values.help) process.stdout.write(HELP);
   else if (values.list)
     for (const { name, file, killer } of chosen) process.stdout.write(`${name}  ${file}\n    ${killerText(killer)}\n`);
@@ -59,11 +62,12 @@ async function main(): Promise<number> {
   return 0;
 }
 
-async function tryAll(chosen: readonly Mutation[]): Promise<number> {
-  if (chosen.length === 0)
+async function tryAll(asked: readonly Mutation[]): Promise<number> {
+  if (asked.length === 0)
     return failed(`expected a mutant named ${values.only?.join(' or ')}, got none; --list has all`);
-  if (chosen.some(isC) && spawnSync('cc', ['--version']).status !== 0)
-    return failed('expected a C compiler for the mutants in C, got none; choose others with --only');
+  const chosen = possible(asked);
+  const untried = asked.length - chosen.length;
+  if (untried > 0) say(`NOT TRIED HERE: ${untried} mutants that want a C compiler (cc) or PostgreSQL`);
   const begun = performance.now();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
@@ -73,10 +77,8 @@ async function tryAll(chosen: readonly Mutation[]): Promise<number> {
   try {
     const first = newTree(checkout);
     const limitMs = Number(values.limit) * 1_000;
-    const faults = [
-      ...(await compileFaults(first, chosen, limitMs)),
-      ...(await failingKillers(first, chosen, limitMs)),
-    ];
+    const wrong = await compileFaults(first, chosen, limitMs);
+    const faults = wrong.length > 0 ? wrong : await failingKillers(first, chosen, limitMs);
     if (faults.length > 0) return failed(faults.join('\n'));
     say(`the tests that are to fail pass without a mutation, and all mutants compile: ${secondsSince(begun)} s`);
     const rows = await inTurns(chosen, limitMs);
@@ -86,10 +88,22 @@ async function tryAll(chosen: readonly Mutation[]): Promise<number> {
       process.stdout.write(`${JSON.stringify({ mutants: rows, killed: rows.length - bad.length, seconds })}\n`);
     say(`${rows.length - bad.length} of ${rows.length} killed in ${seconds} s`);
     for (const { name, outcome, killer } of bad) say(`${name}: ${outcome}; expected to fail: ${killer}`);
-    return bad.length === 0 ? 0 : 1;
+    // What a machine of the project's own lacks is no excuse.
+    return bad.length === 0 && (untried === 0 || process.env.CI === undefined) ? 0 : 1;
   } finally {
     clear();
   }
+}
+
+/** Without those for which this machine lacks something. */
+function possible(asked: readonly Mutation[]): readonly Mutation[] {
+  const wantsCompiler = ({ file, killer }: Mutation) => isC({ file }) || 'program' in killer;
+  const wantsPostgres = ({ killer }: Mutation) => 'needs' in killer;
+  const hasCompiler = spawnSync('cc', ['--version']).status === 0;
+  const hasDatabase = !asked.some(wantsPostgres) || hasPostgres();
+  return asked.filter(
+    (mutation) => (hasCompiler || !wantsCompiler(mutation)) && (hasDatabase || !wantsPostgres(mutation)),
+  );
 }
 
 /** Each copy takes the next mutation that nobody has taken. */

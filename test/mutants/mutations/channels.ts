@@ -15,7 +15,7 @@ export const CHANNELS: readonly Mutation[] = [
     find: 'if (isAbove(amountHigh, amountLow, this.words[hot + HOT_COMMITTED_HIGH]!, this.words[hot + HOT_COMMITTED_LOW]!)) {',
     put: 'if (isAbove(amountHigh, amountLow, 0, 0)) {',
     harm: 'Of two lanes the slower one takes a balance back; so does a replay.',
-    killer: { file: 'test/unit/threads/lane-turns.test.ts', title: 'the balance is the maximum' },
+    killer: { file: TABLE_TESTS, title: 'a table does what a Map does, under random operations' },
   },
   {
     name: 'row-unlocked-before-its-signature',

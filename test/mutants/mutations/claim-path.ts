@@ -36,7 +36,7 @@ export const CLAIM_PATH: readonly Mutation[] = [
     find: 'for (let record = 0; record < journal.count; record++)',
     put: 'for (let record = 0; record < journal.count - 1; record++)',
     harm: 'A claim is acknowledged, and its amount never counts.',
-    killer: { file: STEP_TESTS, title: 'one per channel, source and group' },
+    killer: { file: 'test/differential/acceptance.test.ts', title: 'in bursts: the durable state is the model’s' },
   },
   {
     name: 'equal-amount-taken-as-new',
@@ -151,7 +151,7 @@ export const CLAIM_PATH: readonly Mutation[] = [
     find: '(sequence & this.mask) * SLOT_BYTES',
     put: '(sequence % this.mask) * SLOT_BYTES',
     harm: 'Two claims in flight share a slot where the ring begins anew.',
-    killer: { file: RING_TESTS, title: 'nothing is seen before it is published' },
+    killer: { file: RING_TESTS, title: 'takes exactly its size, then refuses until a slot is freed' },
   },
   {
     name: 'ring-cursor-kept-for-ever',
@@ -193,7 +193,7 @@ export const CLAIM_PATH: readonly Mutation[] = [
     harm: 'Two payers at one address share an ack, which only one of them gets.',
     killer: {
       file: 'test/unit/path/group-acks.test.ts',
-      title: 'each source of a channel, and each channel of a source',
+      title: 'a source is another one where the port alone differs',
     },
   },
   {
@@ -202,7 +202,10 @@ export const CLAIM_PATH: readonly Mutation[] = [
     find: 'for (let index = 1; index < SOURCE_WORDS; index++)\n      if (this.#destinations',
     put: 'for (let index = 1; index < SOURCE_WORDS - 1; index++)\n      if (this.#destinations',
     harm: 'An ack leaves in a datagram to somebody else.',
-    killer: { file: STEP_TESTS, title: 'many payers interleaved: each gets its own' },
+    killer: {
+      file: 'test/unit/path/ack-sender.test.ts',
+      title: 'no ack shares a packet with one to a peer that differs',
+    },
   },
   {
     name: 'ack-ring-wrong-source',

@@ -127,7 +127,7 @@ export const GATEWAY: readonly Mutation[] = [
     name: 'challenge-of-another-price',
     file: 'src/gateway/challenges.ts',
     find: 'if (request?.amount !== String(price)) return',
-    put: "if (request?.amount === '') return",
+    put: 'if (request === undefined) return',
     harm: 'The challenge of a cheap resource pays for a dear one.',
     killer: { file: PAYMENT_TESTS, title: 'the challenge of a cheap resource pays for no dear one' },
   },

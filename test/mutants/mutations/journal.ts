@@ -22,7 +22,7 @@ export const JOURNAL: readonly Mutation[] = [
     find: 'this.#guard(() => this.#files.fdatasyncSync(this.#fd));',
     put: 'try {\n      this.#files.fdatasyncSync(this.#fd);\n    } catch {}',
     harm: 'Claims are acknowledged that the disk said it could not keep.',
-    killer: { file: COMMIT_TESTS, title: 'acknowledges nothing' },
+    killer: { file: COMMIT_TESTS, title: 'fails nothing is acknowledged and nothing moves' },
   },
   {
     name: 'overlapped-sync-error-ignored',
@@ -65,7 +65,10 @@ export const JOURNAL: readonly Mutation[] = [
     find: 'if (stray < 0) break;',
     put: 'if (stray < 0 || !this.#isFollowed(offset, limit, header.blockBytes)) break;',
     harm: 'A journal whose last group is torn is called whole, and nobody looks what was lost.',
-    killer: { file: RECOVER_TESTS, title: 'keeps everything before a cut, wherever it is, and says so' },
+    killer: {
+      file: 'test/unit/journal/power-loss.test.ts',
+      title: 'loses any subset of the sectors of the last write',
+    },
   },
   {
     name: 'synced-group-taken-for-torn',

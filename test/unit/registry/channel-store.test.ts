@@ -13,7 +13,10 @@ function storeOf(registry: MemoryRegistry) {
   const table = new ChannelTable(Arena.create(shape));
   /** Amounts before and after, of each raise. */
   const raises: [bigint, bigint][] = [];
-  const beforeRaise = async (_channel: object, before: bigint, after: bigint) => void raises.push([before, after]);
+  const beforeRaise = async ({ channelId }: { channelId: bigint }, before: bigint, after: bigint) => {
+    expect(store.get(channelId)?.committed ?? before).toBe(before);
+    raises.push([before, after]);
+  };
   /** What happens while a fence is waited for: groups that were open end. */
   const fence = { during: () => {} };
   const store = new ChannelStore(table, registry, async () => fence.during(), beforeRaise);
