@@ -18,10 +18,13 @@ function read(path: string): string {
   return text;
 }
 
-/** A test file with the files of test/support that it imports: some cases are in those. */
-function withSupport(path: string): string {
-  const imports = [...read(path).matchAll(/from '(\.[^']*\/support\/[^']*)'/g)];
-  return [read(path), ...imports.map(([, name]) => read(join(dirname(path), name!)))].join('\n');
+/** A test file with the files of test/support that it imports, and those that they do: some cases are in those. */
+function withSupport(path: string, seen = new Set<string>()): string {
+  if (seen.has(path)) return '';
+  seen.add(path);
+  const imports = [...read(path).matchAll(/from '(\.[^']*\.ts)'/g)].map(([, name]) => join(dirname(path), name!));
+  const support = imports.filter((name) => name.startsWith('test/support/'));
+  return [read(path), ...support.map((name) => withSupport(name, seen))].join('\n');
 }
 
 /** Of the programs, the source that has their words. */
