@@ -128,14 +128,11 @@ export const CHANNELS: readonly Mutation[] = [
     },
   },
   {
-    name: 'replay-finds-a-removed-row',
-    file: TABLE,
-    find: 'if (this.isRemoved(row) && this.find(',
-    put: 'if (this.find(',
-    harm: 'A replay puts claims of a removed channel into another row.',
-    killer: {
-      file: REMOVE_TESTS,
-      title: 'a replay finds the channel that lives, not an older one removed under the same handle',
-    },
+    name: 'removed-channels-not-indexed',
+    file: STORE,
+    find: 'this.#table.indexRemoved();',
+    put: '',
+    harm: 'A start after a removal takes the journal, which has claims of the channel, for one of another registry.',
+    killer: { file: REMOVE_TESTS, title: 'killed before the commit, a channel is there; after it, gone' },
   },
 ];

@@ -23,8 +23,8 @@ export const GATEWAY: readonly Mutation[] = [
     file: PAYMENTS,
     find: 'const isInBooks = now.committed === voucher.amount && Buffer.compare(now.signature, signature) === 0;',
     put: 'const isInBooks = now.committed === voucher.amount;',
-    harm: 'Committed money is spent by who knows its amount.',
-    killer: { file: PAYMENT_TESTS, title: 'committed money is not spent by who has another signature' },
+    harm: 'What a voucher has left over is spent by who knows its amount.',
+    killer: { file: PAYMENT_TESTS, title: 'what a voucher has left over is not spent by who has another signature' },
   },
   {
     name: 'signature-of-zeros',
@@ -40,10 +40,10 @@ export const GATEWAY: readonly Mutation[] = [
   {
     name: 'streamed-claim-shown-as-a-voucher',
     file: PAYMENTS,
-    find: 'if (isLate || voucher.amount <',
-    put: 'if (voucher.amount <',
+    find: 'if (voucher.amount > this.#marks.of(channelId)) return short(',
+    put: 'if (voucher.amount < 0n) return short(',
     harm: 'Who has read a claim on its way spends the money behind it.',
-    killer: { file: PAYMENT_TESTS, title: 'a claim that was read on its way by UDP, or on the ledger, is no voucher' },
+    killer: { file: PAYMENT_TESTS, title: 'a claim that comes by UDP just before the voucher' },
   },
   {
     name: 'voucher-over-the-deposit',

@@ -61,7 +61,7 @@ export const CHARGES: readonly Mutation[] = [
     find: 'after + ahead + raised > committed) {',
     put: 'after + ahead + raised > committed + 1n) {',
     harm: 'A drop is sold that nobody paid.',
-    killer: { file: CHARGE_TESTS, title: 'what nobody can pay for is refused at once' },
+    killer: { file: CHARGE_TESTS, title: 'charges add up, and a start again knows them' },
   },
   {
     name: 'raised-amount-sold',
@@ -94,7 +94,7 @@ export const CHARGES: readonly Mutation[] = [
     name: 'key-with-other-drops',
     file: METER,
     find: 'if (earlier !== drops) return',
-    put: 'if (earlier < drops) return',
+    put: 'if (earlier > drops) return',
     harm: 'A key that was charged for little answers for much.',
     killer: {
       file: CHARGE_TESTS,
@@ -115,7 +115,7 @@ export const CHARGES: readonly Mutation[] = [
     find: 'return Math.floor(Math.max(0, next - this.#kept) / ROW_CHARGES);',
     put: 'return Math.ceil(Math.max(0, next - this.#kept) / ROW_CHARGES);',
     harm: 'A key that is promised to be known is charged again.',
-    killer: { file: CHARGE_TESTS, title: 'is known as long as it is among the latest' },
+    killer: { file: CHARGE_TESTS, title: 'is found among many, in memory that is made anew' },
   },
   {
     name: 'account-forgotten-while-it-changes',
@@ -201,7 +201,7 @@ export const REDEMPTION: readonly Mutation[] = [
     name: 'called-never-too-early',
     file: 'src/ledger/finality.ts',
     find: 'validated.index > lastLedger;\n',
-    put: 'validated.index >= lastLedger;\n',
+    put: 'validated.index + 2 > lastLedger;\n',
     harm: 'A transaction that can still be validated is given up, and another one pays a second fee.',
     killer: { file: REDEEMER_TESTS, title: 'one that can never be validated is followed by another' },
   },

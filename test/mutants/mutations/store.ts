@@ -35,14 +35,6 @@ export const STORE: readonly Mutation[] = [
     killer: { file: LOG_TESTS, title: 'a segment is below every group that is not applied' },
   },
   {
-    name: 'fenced-write-made-again',
-    file: 'src/store/held-fence.ts',
-    find: 'if (!isFenced || this.fence.holding === fence.holding) throw error;',
-    put: 'if (!isFenced) throw error;',
-    harm: 'A node that was taken over tries on for ever instead of ending.',
-    killer: { file: LOG_TESTS, title: 'one that another node fenced is not' },
-  },
-  {
     name: 'groups-of-the-dead-node-not-read',
     file: 'src/store/database-store.ts',
     find: 'for (const node of new Set([this.name, ...sources])) {',
@@ -73,14 +65,6 @@ export const STORE: readonly Mutation[] = [
     put: 'filter((row) => row.length > 0)',
     harm: 'A channel that was removed is there again after a start.',
     killer: { file: STORE_TESTS, title: 'after a removal finds neither the channel nor fault with its claims' },
-  },
-  {
-    name: 'replay-of-another-shard',
-    file: 'src/node-shards.ts',
-    find: 'if (!shards.has(shardOf(high, low))) continue;',
-    put: '',
-    harm: 'Old groups of a dead node are put over channels that are served here.',
-    killer: { file: 'test/unit/cluster/faults.test.ts', title: 'nothing acknowledged is lost' },
   },
   {
     name: 'twin-fence-left-out',
@@ -120,7 +104,7 @@ export const STORE: readonly Mutation[] = [
     find: 'await this.#parts.accounts.drain(shards);\n    await this.#parts.passFence();',
     put: 'await this.#parts.accounts.drain(shards);',
     harm: 'A shard changes hands while a group with claims of it is on its way.',
-    killer: { file: 'test/unit/cluster/faults.test.ts', title: 'nothing acknowledged is lost' },
+    killer: { file: 'test/unit/node-shards.test.ts', title: 'a fence ends the groups that are open' },
   },
   {
     name: 'append-without-fence',
@@ -140,11 +124,7 @@ export const STORE: readonly Mutation[] = [
     find: "IS_REPLICATED : ''} for share`;",
     put: "IS_REPLICATED : ''}`;",
     harm: 'A takeover does not wait for a group that is on its way, and reads the groups without it.',
-    killer: {
-      file: POSTGRES_TESTS,
-      title: 'a takeover waits for an append under way, whose group is stored',
-      needs: 'postgres',
-    },
+    killer: { file: POSTGRES_TESTS, title: 'is waited for by whoever takes its node over', needs: 'postgres' },
   },
   {
     name: 'retried-append-not-written',
