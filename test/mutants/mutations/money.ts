@@ -203,7 +203,7 @@ export const REDEMPTION: readonly Mutation[] = [
     find: 'validated.index > lastLedger;\n',
     put: 'validated.index + 2 > lastLedger;\n',
     harm: 'A transaction that can still be validated is given up, and another one pays a second fee.',
-    killer: { file: REDEEMER_TESTS, title: 'one that can never be validated is followed by another' },
+    killer: { file: 'test/unit/ledger/finality.test.ts', title: 'it may come in the last ledger of its time' },
   },
   {
     name: 'called-never-without-history',
