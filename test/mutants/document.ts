@@ -27,22 +27,20 @@ ${parts.map(partText).join('')}`;
 }
 
 function partText({ title, mutations }: Part): string {
-  return `
-## ${title}
-
-| mutant | what it would do | file | killed by |
-| ------ | ---------------- | ---- | --------- |
-${mutations.map(rowText).join('\n')}
-`;
+  const rows = [['mutant', 'what it would do', 'file', 'killed by'], ...mutations.map(cells)];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const line = (row: string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
+  const [head, ...others] = rows;
+  const rule = widths.map((width) => '-'.repeat(width));
+  return `\n## ${title}\n\n${[head!, rule, ...others].map(line).join('\n')}\n`;
 }
 
-function rowText({ name, harm, file, killer }: Mutation): string {
-  const cells = [`\`${name}\``, harm, `\`${file}\``, cell(killerText(killer))];
-  return `| ${cells.join(' | ')} |`;
+function cells({ name, harm, file, killer }: Mutation): string[] {
+  return [`\`${name}\``, harm, `\`${file}\``, killerCell(killerText(killer))];
 }
 
 /** The test's file, then its words. */
-function cell(text: string): string {
+function killerCell(text: string): string {
   const [file, ...words] = text.split(': ');
   return `\`${file}\`: ${words.join(': ').replaceAll('|', '\\|')}`;
 }

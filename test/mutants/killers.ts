@@ -8,7 +8,7 @@ import { isC, type Killer, type Mutation } from './mutation.ts';
 import { type Ended, run } from './process.ts';
 import type { Tree } from './tree.ts';
 
-export type Outcome = 'killed' | 'survived' | 'late' | 'broken';
+type Outcome = 'killed' | 'survived' | 'late' | 'broken';
 
 export interface Verdict {
   outcome: Outcome;
