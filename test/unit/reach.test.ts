@@ -247,6 +247,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/load/report/style.ts',
     'src/load/report/tables.ts',
   ],
+  'test/integration/cluster-load.test.ts': ['src/load/cluster/route-watch.ts'],
   'test/e2e/load.test.ts': [
     'src/load/acks.ts',
     'src/load/capture.ts',
