@@ -18,11 +18,12 @@ import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { GrownRows } from '../ring/grown-rows.ts';
 import { HeldShards } from '../ring/held-shards.ts';
 import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
+import { nodeSystem, type System } from '../system/system.ts';
 import type { AnswerSink } from './ack-sender.ts';
 import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
 import type { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
-import { ADMITTED, admit } from './rules.ts';
+import { ADMITTED, admit, isFinal } from './rules.ts';
 import { STATUS_COUNTER } from './status-counters.ts';
 
 const VERIFIED = counterIndex('verified');
@@ -43,6 +44,8 @@ export interface StageStepOptions {
   /** Where rows that have grown are marked, for who listens. */
   grown?: GrownRows | undefined;
   measures?: PathMeasures | undefined;
+  /** By the machine's clock where it is left out. */
+  monotonic?: System['clock']['monotonic'];
 }
 
 export class StageStep {
@@ -59,6 +62,7 @@ export class StageStep {
   readonly #counters: Counters;
   readonly #path: NativePath | undefined;
   readonly #shards: HeldShards;
+  readonly #monotonic: System['clock']['monotonic'];
   /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
@@ -73,6 +77,7 @@ export class StageStep {
     this.#counters = options.counters;
     this.#path = options.path;
     this.#shards = new HeldShards(options.arena);
+    this.#monotonic = options.monotonic ?? nodeSystem.clock.monotonic;
     this.next = options.ring.committed;
   }
 
@@ -168,7 +173,9 @@ export class StageStep {
     // A channel whose shard is given away is no longer open here.
     const isElsewhere =
       broken === STATUS.CHANNEL_CLOSED && shards.isElsewhere(claimChannelHigh(view, slot), claimChannelLow(view, slot));
-    if (isElsewhere) this.#answer(STATUS.MOVED, slot, shards.versionHigh, shards.versionLow);
+    // Where this node may have been deposed, it says nothing final.
+    if (isElsewhere || (isFinal(broken) && shards.isInDoubt(this.#monotonic())))
+      this.#answer(STATUS.MOVED, slot, shards.versionHigh, shards.versionLow);
     else this.#answerRefused(broken, slot, hot, amountHigh, amountLow);
   }
 

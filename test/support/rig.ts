@@ -135,7 +135,9 @@ export class Rig {
     const measuring = { arena: this.arena, number: 0, ring: this.ring, acks, clock: this.clock, counters };
     const measures = new PathMeasures(measuring);
     this.measures = measures;
-    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random, measures);
+    const { monotonic } = this.clock;
+    const { sender } = this;
+    this.receive = new ReceiveStep(this.arena, this.ring, this.table, sender, counters, random, measures, monotonic);
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
@@ -173,6 +175,7 @@ export class Rig {
       path: this.path,
       measures,
       settings,
+      monotonic,
       onSynced: options.isOverlapping || options.log ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });

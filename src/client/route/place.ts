@@ -25,6 +25,8 @@ export interface PlaceOwner {
   openPlace(address: string): Promise<PeerLink>;
   /** The place began to be waited for. */
   waiting(): void;
+  /** What the receiver is given next came from it. */
+  hears(place: Place): void;
   /** Its socket failed, or could not be opened. */
   fault(place: Place, error: Error, isOnlyWay?: boolean): void;
   /** Calls back for the channels that are there now. */
@@ -149,6 +151,7 @@ export class Place {
       message: (bytes, start, end) => {
         this.#unansweredSince = 0;
         this.#shunnedUntil = 0;
+        owner.hears(this);
         owner.receiver.message(bytes, start, end);
       },
       fault: (error, isOnlyWay) => owner.fault(this, error, isOnlyWay),

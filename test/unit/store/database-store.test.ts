@@ -161,7 +161,7 @@ describe('a start', () => {
     const to = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, 'one'] as const));
     await database.takeOver(by, dead.store.fence.fence, to);
     const joining = await start(tables, fresh(), {}, 'two');
-    expect([joining.store.shared.held.length, joining.store.count]).toEqual([0, 1]);
+    expect([joining.store.shared!.held.length, joining.store.count]).toEqual([0, 1]);
     await joining.store.close();
     const survivor = await start(tables, fresh(), {}, 'one');
     expect(committed(survivor)).toEqual([7n, undefined]);
