@@ -5,7 +5,6 @@
  * drain, sync, checkpoint, close the store, unlock.
  */
 import { availableParallelism } from 'node:os';
-import type { MessagePort } from 'node:worker_threads';
 import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
@@ -29,24 +28,25 @@ import type { LaneMeasures, MeasureControl } from './control/measure-control.ts'
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
 import { RouteBoard, type RouteControl } from './control/route-control.ts';
-import { ControlServer } from './control/server.ts';
 import { loadAdminToken } from './control/token.ts';
 import type { TuneControl } from './control/tune-control.ts';
 import { ClaimwireError } from './errors.ts';
-import { type HostPort, hostPortText } from './host-port.ts';
+import { hostPortText } from './host-port.ts';
 import { profileThreads } from './inspect/profiler.ts';
 import { type Logger, stderrLogger } from './log.ts';
 import { type CommittedAmount, Meter } from './meter/meter.ts';
 import { addonFault, loadAddon } from './native/addon.ts';
 import { openCluster } from './node-cluster.ts';
 import { checkTls, describeNode } from './node-description.ts';
+import { giveUpWaiting, leaveCluster, type StopLimits } from './node-stop.ts';
+import { NodeThreads } from './node-threads.ts';
 import { nativePathFault } from './path/native-path.ts';
 import { ChannelStore } from './registry/channel-store.ts';
 import { RaisedAmounts } from './registry/raised.ts';
 import type { SideTables } from './registry/side-tables.ts';
 import { Arena } from './ring/arena.ts';
 import { readCounters } from './ring/counters.ts';
-import { defaultIdleStrategy, type IdleStrategy } from './ring/doorbell.ts';
+import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { HeldShards } from './ring/held-shards.ts';
 import { SettingWords } from './ring/setting-words.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
@@ -54,28 +54,17 @@ import { openStore } from './store/open-store.ts';
 import { type ClaimLogs, type OpenedStore, storeStats } from './store/store.ts';
 import { nodeSystem } from './system/system.ts';
 import { CommittedFeed } from './threads/committed-feed.ts';
-import { Housekeeping } from './threads/housekeeping.ts';
 import { readMeasures } from './threads/lane-measures.ts';
 import { LiveSettings } from './threads/live-settings.ts';
-import { kernelThreads, ringsOf, rolesOf, Topology } from './threads/topology.ts';
+import { kernelThreads, ringsOf, rolesOf, type Topology } from './threads/topology.ts';
 import { Tracer } from './threads/tracer.ts';
-import { WebProcess } from './threads/web-process.ts';
-import type { ControlPort } from './transport/control-port.ts';
-import { TCP_LIMITS } from './transport/tcp-options.ts';
 import { nativeUdpFault } from './transport/udp-native.ts';
 import type { BackendName } from './verify/backend.ts';
-import type { Kernel, KernelStart } from './verify/kernel.ts';
+import type { Kernel } from './verify/kernel.ts';
 import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
-import { packageVersion } from './version.ts';
 import { zeroCounts } from './web/counters.ts';
 
 const DRAIN_MS_MAX = 5_000;
-/** A stop waits so many times as long as for claims for a database that answers, and no longer. */
-const ANSWERING_DRAINS_MAX = 12;
-/** How long a stop gives shards to other nodes; what is left then is taken over. */
-const LEAVE_MS_MAX = 20_000;
-/** How often a stop looks whether it waits for a database in vain. */
-const STOP_LOOK_MS = 100;
 /** What a node did, for its last log line. */
 export interface NodeTotals {
   uptimeSeconds: number;
@@ -101,9 +90,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly backend: BackendName;
   readonly #logger: Logger;
   readonly #drainMsMax: number;
-  readonly #measuring: boolean;
   readonly #opened: OpenedStore;
-  readonly #kernelStart: Omit<KernelStart, 'thread'>;
   readonly #arena: Arena;
   /** The main thread's instance, for its statistics. */
   readonly #kernel: Kernel | undefined;
@@ -121,9 +108,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   /** Counters of what runs beside the node in this process, by name. */
   readonly #beside = new Map<string, () => object>();
   #logs: ClaimLogs | undefined;
-  #topology: Topology | undefined;
-  #web: WebProcess | undefined;
-  #housekeeping: Housekeeping | undefined;
+  readonly #threads: NodeThreads;
   readonly #cluster: ClusterMember | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
@@ -175,9 +160,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       opened.abandon();
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
       if (node !== undefined) {
-        await node.#housekeeping?.stop();
-        await node.#topology?.terminate();
-        await node.#web?.terminate();
+        await node.#threads.terminate();
         await node.#cluster?.stop();
       }
       await opened.close();
@@ -194,7 +177,6 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const { backend } = config;
     this.#logger = logger;
     this.#drainMsMax = drainMsMax;
-    this.#measuring = measuring;
     this.config = config;
     this.backend = backend;
     this.#opened = opened;
@@ -209,9 +191,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       this.#reject = reject;
     });
     this.failed.catch(() => {});
-    this.#kernelStart = { cacheBytes: config.keyCacheBytes, threads: kernelThreads(config) };
+    const kernelStart = { cacheBytes: config.keyCacheBytes, threads: kernelThreads(config) };
     this.#arena = Arena.create({
-      kernelBytes: backendBytes(backend, this.#kernelStart),
+      kernelBytes: backendBytes(backend, kernelStart),
       rings: ringsOf(config),
       ringSlots: ringSlots(config),
       // Every claim in the ring may be answered before the net thread sends one ack.
@@ -219,19 +201,31 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       threads: rolesOf(config).length,
       channelsMax: tableCapacity(config, opened.count),
     });
-    this.#kernel = createKernel(backend, this.#arena, { ...this.#kernelStart, thread: 0 });
-    const { spins } = this.#idle();
-    this.tuning = new LiveSettings(config, this.#arena, this.#kernel, spins);
+    this.#kernel = createKernel(backend, this.#arena, { ...kernelStart, thread: 0 });
+    const idle = defaultIdleStrategy(availableParallelism(), rolesOf(config).length);
+    this.tuning = new LiveSettings(config, this.#arena, this.#kernel, idle.spins);
     this.#table = new ChannelTable(this.#arena);
     this.#route = new RouteBoard(new HeldShards(this.#arena));
     this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
       this.#table,
       opened.rows,
-      () => this.#topology?.fence() ?? Promise.resolve(),
+      () => this.#threads.passFence(),
       (channel, committed, to) =>
         this.#raised.record(channel, { committed, spent: this.#meter.spentOf(channel.ledgerChannelId), to }),
     );
+    this.#threads = new NodeThreads({
+      config,
+      arena: this.#arena,
+      kernel: kernelStart,
+      idle,
+      measuring,
+      drainMsMax,
+      store: this.#store,
+      route: this.#route,
+      logger,
+      onFailure: (error) => this.#failBy(error),
+    });
     this.#feed = new CommittedFeed(this.#arena, this.#table);
     this.#tracer = new Tracer(this.#arena);
     this.#raised = new RaisedAmounts(this.sideTables);
@@ -242,7 +236,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       table: this.#table,
       meter: this.#meter,
       raised: this.#raised,
-      passFence: () => this.#topology?.fence() ?? Promise.resolve(),
+      passFence: () => this.#threads.passFence(),
       route: this.#route,
       logger,
       places: () => this.#places,
@@ -254,7 +248,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   /** Whether claims are received, the threads make progress, and the store answers. */
   get ready(): boolean {
-    return this.#isRunning && this.#housekeeping?.isStalled === false && this.#opened.isAnswering;
+    return this.#isRunning && !this.#threads.isStalled && this.#opened.isAnswering;
   }
   /** The reason for which `failed` has rejected. */
   get failure(): Error | undefined {
@@ -270,7 +264,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
   /** The address of WebSocket and WebRTC peers, HOST:PORT; empty without one. */
   get web(): string {
-    return this.#web === undefined ? '' : hostPortText(this.#web.address);
+    const { web } = this.#threads;
+    return web === undefined ? '' : hostPortText(web.address);
   }
   /** The instruction set that the kernel uses, or null where the backend has none. */
   get kernelName(): string | null {
@@ -446,7 +441,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
         ...readCounters(this.#arena),
         charges: this.#meter.charges,
         refunds: this.#meter.refunds,
-        web: this.#web?.counts ?? zeroCounts(),
+        web: this.#threads.web?.counts ?? zeroCounts(),
       },
       keyTables: this.#kernel?.stats() ?? null,
     };
@@ -472,7 +467,6 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     return this.#stopping;
   }
 
-  /** For `await using`. */
   /**
    * Not for use: whether the times of claims are measured from now on, as soon as none is on its way, so that bench:measures can
    * show in one process what measuring costs.
@@ -481,6 +475,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     new SettingWords(this.#arena).set('measuring', isMeasuring ? 1 : 0);
   }
 
+  /** For `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
@@ -493,7 +488,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     await this.#logs.begin();
     this.#store.freeRemoved();
     beforeReceiving(this);
-    await this.#startThreads(this.#logs, token);
+    await this.#threads.start(this.#logs, { control: this, token });
+    this.#exposure.start();
+    const { kernelName, channelCount } = this;
+    const { receiveBufferBytes } = this.#topology!;
+    this.#logger.info(describeNode(this.config, { kernelName, channelCount, receiveBufferBytes }));
     const { shared } = this.#opened;
     if (shared !== undefined) this.#cluster?.start(shared.held);
   }
@@ -505,114 +504,14 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     return [`udp://${this.udp}`, `${tls === undefined ? 'tcp' : 'tls'}://${this.tcp}`];
   }
 
-  /** Gives its shards to the other nodes, as far as there are any and the time lets it. */
-  async #leaveCluster(): Promise<void> {
-    const member = this.#cluster;
-    if (member === undefined) return;
-    if (this.#failure === undefined && this.#topology !== undefined) member.leave();
-    const begun = performance.now();
-    while (member.isLeaving && !member.hasLeft && this.#failure === undefined) {
-      // Without a database nothing is given to anybody.
-      const isInVain = !this.#opened.isAnswering && performance.now() - begun > this.#drainMsMax;
-      if (isInVain || performance.now() - begun > LEAVE_MS_MAX) {
-        this.#logger.warn(`cluster: stopped with ${member.figures.shardsServed} shards: the others take them over`);
-        break;
-      }
-      await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
-    }
-  }
-
-  async #startThreads(logs: ClaimLogs, token: string): Promise<void> {
-    const { config } = this;
-    const ports: MessagePort[] = [];
-    const webPorts: MessagePort[] = [];
-    const { tls, tcpConnections, tcpConnectionsPerAddress } = config;
-    this.#topology = await Topology.start(this.#arena, {
-      plan: config,
-      settings: {
-        ...config,
-        idle: this.#idle(),
-        measuring: this.#measuring,
-      },
-      kernel: this.#kernelStart,
-      udp: config.udp,
-      tcp: {
-        listen: config.tcp,
-        tls,
-        limits: { connectionsMax: tcpConnections, connectionsPerAddressMax: tcpConnectionsPerAddress },
-      },
-      onControlPort: (port) => ports.push(port),
-      ...(config.web && { onWebPort: (port: MessagePort) => webPorts.push(port) }),
-      logs: logs.starts,
-      drainMsMax: this.#drainMsMax,
-      onFailure: (error) => this.#failBy(error),
-    });
-    this.#housekeeping = new Housekeeping({
-      store: this.#store,
-      logs,
-      topology: this.#topology,
-      checkpointSeconds: config.checkpointSeconds,
-      logger: this.#logger,
-      clock: nodeSystem.clock,
-      onFailure: (error) => this.#failBy(error),
-    });
-    const control = this.#serveControl(this.#topology, ports, token);
-    if (config.web !== undefined) this.#web = await this.#startWeb(config.web, webPorts, control);
-    this.#exposure.start();
-    const { kernelName, channelCount } = this;
-    const { receiveBufferBytes } = this.#topology;
-    this.#logger.info(describeNode(config, { kernelName, channelCount, receiveBufferBytes }));
-  }
-
-  #idle(): IdleStrategy {
-    return defaultIdleStrategy(availableParallelism(), rolesOf(this.config).length);
-  }
-
-  #startWeb(listen: HostPort, ports: readonly MessagePort[], control: ControlPort): Promise<WebProcess> {
-    const {
-      tls,
-      webOrigins: origins,
-      webrtc,
-      iceServers,
-      webPeers,
-      webPeersPerAddress,
-      webrtcPeers,
-      webOffersPerSecond,
-    } = this.config;
-    const limits = {
-      peersMax: webPeers,
-      peersPerAddressMax: webPeersPerAddress,
-      rtcPeersMax: webrtcPeers,
-      offersPerSecond: webOffersPerSecond,
-    };
-    return WebProcess.start({ listen, tls, origins, webrtc, iceServers, limits }, ports, control, this.#logger);
-  }
-
-  /** Answers the control messages of all threads' connections. */
-  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], token: string): ControlServer {
-    const server = new ControlServer({
-      control: this,
-      route: this.#route,
-      token,
-      server: `claimwire/${packageVersion()}`,
-      transports: { udp: udp.port, [this.config.tls === undefined ? 'tcp' : 'tls']: tcp!.port },
-      idleMsMax: TCP_LIMITS.idleMsMax,
-      logger: this.#logger,
-    });
-    for (const port of ports) server.serve(port);
-    return server;
-  }
-
   async #stop(): Promise<NodeTotals> {
-    await this.#leaveCluster();
-    const endWaiting = this.#giveUpWaiting();
+    const isLeaving = this.#cluster !== undefined && this.#topology !== undefined && this.#failure === undefined;
+    if (isLeaving) await leaveCluster(this.#cluster!, this.#stopLimits, () => this.#failure !== undefined);
+    const endWaiting = giveUpWaiting(this.#stopLimits);
     await this.#cluster?.stop();
     this.#exposure.stop();
     this.#tracer.stop();
-    await this.#housekeeping?.stop();
-    this.#web?.stopReceiving();
-    await this.#topology?.stop();
-    await this.#web?.close();
+    await this.#threads.stop();
     await this.#feed.stop();
     await this.#meter.stop();
     try {
@@ -635,21 +534,17 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     }
   }
 
-  /** A stop does not wait for a database for ever. What it has not taken was not acknowledged. Returns what ends the look. */
-  #giveUpWaiting(): () => void {
-    const begun = performance.now();
-    const timer = setInterval(() => {
-      const drains = (performance.now() - begun) / this.#drainMsMax;
-      if (drains < 1 || (this.#opened.isAnswering && drains < ANSWERING_DRAINS_MAX)) return;
-      this.#opened.abandon();
-      clearInterval(timer);
-    }, STOP_LOOK_MS);
-    return () => clearInterval(timer);
+  get #stopLimits(): StopLimits {
+    return { store: this.#opened, drainMsMax: this.#drainMsMax, logger: this.#logger };
   }
 
   #totals(): NodeTotals {
     const { uptimeSeconds, channels, counters } = this.stats();
     return { uptimeSeconds, channels, counters };
+  }
+
+  get #topology(): Topology | undefined {
+    return this.#threads.topology;
   }
 
   get #isRunning(): boolean {

@@ -37,7 +37,6 @@ const QUICK: Plan = {
 /** As an operator sets it; tests spare memory and disk. The rest are PostgreSQL's defaults. */
 const SETTINGS = { shared_buffers: '256MB', max_wal_size: '4GB', min_wal_size: '256MB', wal_keep_size: '256MB' };
 const STANDBY = 's1';
-const FAULTS_DATABASE = 'faults';
 
 class ClusterBench {
   readonly #folder = benchFolder('cluster');
@@ -54,7 +53,8 @@ class ClusterBench {
 
   async measure(context: BenchContext): Promise<Figures> {
     const { rates, perRound, faults } = context.quick ? QUICK : FULL;
-    const { url, primary } = this.#servers;
+    // A node with a new folder is another node, and a database has one node that is alone.
+    const url = await this.#createDatabase(`rates_${context.repeat}`);
     const figures = await this.#run('embedded', [], (embedded) =>
       this.#run('postgres', ['--store', url], async (postgres) => ({
         ...(await measureRates({ embedded, postgres }, rates, context)),
@@ -63,10 +63,15 @@ class ClusterBench {
     );
     // The faults take minutes, and are many in one repeat.
     if (context.repeat > 0) return figures;
-    await primary.query(`create database ${FAULTS_DATABASE} owner ${USER}`);
-    const query = (sql: string) => primary.query(sql, [], FAULTS_DATABASE);
-    const at = url.replace(/[^/]*$/, FAULTS_DATABASE);
+    const at = await this.#createDatabase('faults');
+    const query = (sql: string) => this.#servers.primary.query(sql, [], 'faults');
     return { ...figures, ...(await measureFaults(join(this.#folder, 'faults'), at, query, faults, context)) };
+  }
+
+  /** Resolves to its URL. */
+  async #createDatabase(name: string): Promise<string> {
+    await this.#servers.primary.query(`create database ${name} owner ${USER}`);
+    return this.#servers.url.replace(/[^/]*$/, name);
   }
 
   close(): Promise<void> {

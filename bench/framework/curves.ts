@@ -232,7 +232,7 @@ function offeredCurves({ offered }: NodeResult): CurveReport[] {
       'offered.disk',
       'Disk by offered load',
       'MB/s',
-      'Bytes that the node gave to the disk: groups in whole blocks of 4,096, and checkpoints.',
+      'Bytes of journals: groups in whole blocks of 4,096. Checkpoints, of 176 bytes a channel that has changed, come on top.',
       ({ diskBytes, perSecond }) => (diskBytes * perSecond) / 1e6,
       line,
     ),

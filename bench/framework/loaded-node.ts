@@ -2,7 +2,6 @@
  * A running node of the report, and loads on it: rates, what each claim cost it, and what held it back. Main thread; node and
  * load are processes of their own. What is acknowledged is reconciled each time (path/load.ts).
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeStats } from '../../src/control/node-control.ts';
 import { type Bottleneck, bottleneckOf } from '../../src/metrics/bottleneck.ts';
@@ -31,7 +30,7 @@ export interface LoadRun {
   /** Bytes of datagrams with their headers a claim, in and out; acks share datagrams of 45 at best, which is assumed. */
   inBytes: number;
   outBytes: number;
-  /** Bytes that the process gave to the disk a claim. */
+  /** Bytes of the journal a claim: of groups, in whole blocks. */
   diskBytes: number;
 }
 
@@ -40,7 +39,6 @@ export interface Look {
   stats: NodeStats;
   processors: ProcessorLook;
   atMs: number;
-  writtenBytes: number;
 }
 
 export class LoadedNode {
@@ -54,7 +52,7 @@ export class LoadedNode {
   async look(): Promise<Look> {
     const stats = await this.node.stats();
     const processors = lookAtProcessors(this.node.pid);
-    return { stats, processors, atMs: performance.now(), writtenBytes: writtenBytes(this.node.pid) };
+    return { stats, processors, atMs: performance.now() };
   }
 
   /** Runs `claimwire load` with these flags to its end. */
@@ -74,7 +72,7 @@ export class LoadedNode {
       claimsADatagram: grown('received') / Math.max(1, work.datagrams),
       inBytes: CLAIM_BYTES + (HEADER_BYTES * work.datagrams) / Math.max(1, grown('received')),
       outBytes: ((ACK_BYTES + HEADER_BYTES / 45) * grown('acked')) / claims,
-      diskBytes: (after.writtenBytes - before.writtenBytes) / claims,
+      diskBytes: grown('journalBytes') / claims,
     };
   }
 
@@ -133,13 +131,4 @@ export function counted({ counters }: NodeStats, name: string): number {
   const value =
     reason === undefined ? counters[group] : (counters[group] as Record<string, number> | undefined)?.[reason];
   return typeof value === 'number' ? value : 0;
-}
-
-/** What a process made the system write so far; 0 where the system does not say. */
-function writtenBytes(pid: number): number {
-  try {
-    return Number(/^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
 }

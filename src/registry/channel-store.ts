@@ -17,23 +17,13 @@ import {
   stateOf,
   UNUSED,
 } from '../channel/row.ts';
-import { type ChannelTable, highHalf, lowHalf, type RowChange, tableFull } from '../channel/table.ts';
+import { type ChannelTable, highHalf, lowHalf, type RowChange } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import { Leases } from './leases.ts';
+import { type OpeningPlan, planOpenings, raisesOf, refusalAt } from './openings.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { ShardRows } from './shard-rows.ts';
-import {
-  expectCovers,
-  FreshLedgerIds,
-  hasDefaultHandle,
-  isSame,
-  ledgerIdHex,
-  refusalOf,
-  revival,
-  rowAt,
-  unknown,
-  unredeemed,
-} from './store-rules.ts';
+import { expectCovers, hasDefaultHandle, isSame, ledgerIdHex, rowAt, unknown, unredeemed } from './store-rules.ts';
 
 /** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
@@ -160,48 +150,16 @@ export class ChannelStore {
   openRows(rows: Uint8Array): Promise<OpeningResult> {
     return this.#exclusively(async () => {
       const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
-      const result: OpeningResult = { opened: 0, unchanged: 0, refused: [] };
-      const fresh = new Uint8Array(rows.length);
-      const offsets = new Map<bigint, number>();
-      const batch = new FreshLedgerIds(rows, view);
-      const revived: Revival[] = [];
-      const removed = await this.#removedElsewhere(rows, view);
-      const carried = new Map<number, bigint>();
-      const room = this.#table.capacity - this.#table.rows + this.#free.length;
-      let freshRows = 0;
-      for (let offset = 0; offset < rows.length; offset += ROW_BYTES) {
-        const channelId = view.getBigUint64(offset + ROW.channelId, true);
-        const earlierRow = offsets.get(channelId) ?? batch.offsetOf(offset);
-        const here = earlierRow === undefined ? this.#known(rows, view, offset) : rowAt(rows, earlierRow);
-        const gone = here === undefined ? removed.get(channelId) : undefined;
-        const known = here ?? gone;
-        const isFull = here === undefined && freshRows === room;
-        const moved = this.shards.refusal(channelId);
-        const refusal = moved ?? (isFull ? tableFull(this.#table.capacity) : refusalOf(known, rows, offset));
-        if (refusal !== undefined) {
-          result.refused.push(refusalAt(offset / ROW_BYTES, refusal));
-        } else if (here === undefined) {
-          if (gone === undefined) fresh.set(rows.subarray(offset, offset + ROW_BYTES), freshRows * ROW_BYTES);
-          else {
-            encodeRow(revival(gone, rowAt(rows, offset)), fresh, freshRows * ROW_BYTES);
-            carried.set(freshRows, gone.committed);
-          }
-          freshRows++;
-          offsets.set(channelId, offset);
-          batch.add(offset);
-        } else if (here.state === 'removed') {
-          revived.push({
-            row: this.#row(channelId),
-            channel: revival(here, rowAt(rows, offset)),
-            before: here.committed,
-          });
-          offsets.set(channelId, offset);
-          batch.add(offset);
-        } else result.unchanged++;
-      }
-      await this.#write(fresh.subarray(0, freshRows * ROW_BYTES), revived, carried);
-      result.opened = freshRows + revived.length;
-      return result;
+      const plan = planOpenings(rows, view, {
+        known: (...row) => this.#known(...row),
+        removedElsewhere: await this.#removedElsewhere(rows, view),
+        refusal: (channelId) => this.shards.refusal(channelId),
+        room: this.#table.capacity - this.#table.rows + this.#free.length,
+        capacity: this.#table.capacity,
+      });
+      await this.#write(plan);
+      const { fresh, revived, unchanged, refused } = plan;
+      return { opened: fresh.length / ROW_BYTES + revived.length, unchanged, refused };
     });
   }
 
@@ -223,17 +181,12 @@ export class ChannelStore {
     return removed;
   }
 
-  /**
-   * Makes new channels, and removed ones that are opened again, durable in one commit, and then visible to the claim path.
-   * @param carried what was committed before, by the number of a new row that has it
-   */
-  async #write(
-    fresh: Uint8Array<ArrayBuffer>,
-    revived: readonly Revival[],
-    carried: ReadonlyMap<number, bigint>,
-  ): Promise<void> {
+  /** Makes new channels, and removed ones that are opened again, durable in one commit, and then visible to the claim path. */
+  async #write(plan: OpeningPlan): Promise<void> {
+    const { fresh } = plan;
+    for (const { channel, before } of raisesOf(plan)) await this.#beforeRaise(channel, before, channel.committed);
+    const revived = plan.revived.map(({ channel }) => ({ channel, row: this.#row(channel.channelId) }));
     const count = fresh.length / ROW_BYTES;
-    await this.#recordRaises(fresh, revived, carried);
     const free = this.#free.slice(0, count);
     const back = packedRows(revived.map(({ channel }) => channel));
     await this.#registry.replace([...revived.map(({ row }) => row), ...free], Buffer.concat([back, fresh]));
@@ -241,23 +194,6 @@ export class ChannelStore {
     const view = new DataView(fresh.buffer);
     for (let index = 0; index < count; index++) this.load(fresh, view, index * ROW_BYTES, free[index]);
     for (const { row, channel } of revived) this.#revive(row, channel);
-  }
-
-  /** What is committed from the start was paid by no claim to this node. */
-  async #recordRaises(
-    fresh: Uint8Array<ArrayBuffer>,
-    revived: readonly Revival[],
-    carried: ReadonlyMap<number, bigint>,
-  ): Promise<void> {
-    const view = new DataView(fresh.buffer);
-    for (let offset = 0; offset < fresh.length; offset += ROW_BYTES) {
-      if (view.getUint32(offset + ROW.committed) === 0 && view.getUint32(offset + ROW.committed + 4) === 0) continue;
-      const channel = rowAt(fresh, offset);
-      const before = carried.get(offset / ROW_BYTES) ?? 0n;
-      if (channel.committed > before) await this.#beforeRaise(channel, before, channel.committed);
-    }
-    for (const { channel, before } of revived)
-      if (channel.committed > before) await this.#beforeRaise(channel, before, channel.committed);
   }
 
   #revive(row: number, channel: Channel): void {
@@ -457,19 +393,6 @@ export class ChannelStore {
     const byDefault = this.get(view.getBigUint64(offset + ROW.ledgerChannelId));
     return byDefault !== undefined && isSame(byDefault.ledgerChannelId, ledgerChannelId) ? byDefault : undefined;
   }
-}
-
-/** An entry of a bulk call's refusals. */
-function refusalAt(index: number, { code, message }: ClaimwireError): OpeningResult['refused'][number] {
-  return { index, code, message };
-}
-
-/** A removed channel that is opened again, as it will be, and its row. */
-interface Revival {
-  row: number;
-  channel: Channel;
-  /** Drops that were committed when it was removed. */
-  before: bigint;
 }
 
 /** A channel being removed: its index in the call, and whether it was open. */

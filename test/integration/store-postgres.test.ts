@@ -1,4 +1,5 @@
 /** The shared database on a real PostgreSQL with a synchronous standby: the contract, and what only a server has. */
+
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,9 +14,11 @@ import * as changes from '../../src/store/postgres/shard-statements.ts';
 import { StoreCounts } from '../../src/store/store-figures.ts';
 import type { StoreFacts } from '../../tools/doctor/machine.ts';
 import { storeFacts } from '../../tools/doctor/real-store.ts';
-import { channel, claimDatabaseContract, type DatabaseRig, type Hold } from '../support/claim-database-contract.ts';
+import { claimDatabaseContract } from '../support/claim-database/contract.ts';
+import type { DatabaseRig, Hold } from '../support/claim-database/rig.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { brieflyOrAtLength } from '../support/length.ts';
+import { openRow } from '../support/open-channel.ts';
 import { hasPostgres } from '../support/postgres/programs.ts';
 import { PostgresServers } from '../support/postgres/servers.ts';
 import { random } from '../support/random.ts';
@@ -98,7 +101,7 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
         proxy.cutAfter(below(1_700));
         a = await database.handOver(a, [round], 'b');
         proxy.cutAfter(below(2_200));
-        await database.replaceChannels(a, packedRows([channel(BigInt(round))]));
+        await database.replaceChannels(a, packedRows([openRow(BigInt(round))]));
         proxy.cutAfter(below(900));
         await database.commitSides(a, [{ table: 't', key: Uint8Array.of(round), value: Uint8Array.of(1) }]);
         const dead = await other.enter('dead');
@@ -289,8 +292,8 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
     test('each query of the docs runs, and tells balances', async () => {
       const database = await open();
       const fence = await database.enter('a');
-      const paid = channel(5n, { committed: 700n, signature: new Uint8Array(64).fill(3) });
-      await database.replaceChannels(fence, packedRows([paid, channel(2n ** 64n - 1n)]));
+      const paid = openRow(5n, { committed: 700n, signature: new Uint8Array(64).fill(3) });
+      await database.replaceChannels(fence, packedRows([paid, openRow(2n ** 64n - 1n)]));
       await database.commitSides(fence, [
         { table: SPENT_TABLE, key: paid.ledgerChannelId, value: encodeSpent(2n ** 64n - 1n) },
         { table: 'other', key: Uint8Array.of(1), value: Uint8Array.of(1) },

@@ -25,23 +25,6 @@ import { FakeMeasures } from './fake-measures.ts';
 import { FakeMeter } from './fake-meter.ts';
 import { ManualClock } from './manual-clock.ts';
 
-/** An open channel of 1,000 drops, of which none are committed. */
-export function openRow(channelId: bigint): Channel {
-  return {
-    channelId,
-    ledgerChannelId: new Uint8Array(32),
-    publicKey: new Uint8Array(33),
-    capacity: 1_000n,
-    profile: 'xrpl',
-    expiresAt: 0,
-    committed: 0n,
-    sequence: 0,
-    timestampBits: 0n,
-    signature: new Uint8Array(64),
-    state: 'open',
-  };
-}
-
 class FakeNode implements NodeControl {
   readonly ruleSeconds = 1_700_000_000;
   ready = true;

@@ -56,6 +56,8 @@ const TESTED_THROUGH: Record<string, string[]> = {
   'test/integration/node.test.ts': [
     'src/node.ts',
     'src/node-description.ts',
+    'src/node-stop.ts',
+    'src/node-threads.ts',
     'src/store/embedded-store.ts',
     'src/store/open-store.ts',
     'src/threads/boot.ts',
@@ -224,7 +226,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   'test/unit/ledger/service.test.ts': ['src/ledger/network.ts', 'src/ledger/reader.ts', 'src/ledger/view.ts'],
   'test/unit/ledger/watcher.test.ts': ['src/ledger/reconcile.ts', 'src/ledger/views.ts', 'src/registry/leases.ts'],
   'test/unit/registry/damage.test.ts': ['src/registry/lmdb-meta.ts', 'src/registry/lmdb-walk.ts'],
-  'test/unit/registry/channel-remove.test.ts': ['src/registry/store-rules.ts'],
+  'test/unit/registry/channel-remove.test.ts': ['src/registry/openings.ts', 'src/registry/store-rules.ts'],
   'test/unit/transport/tcp.test.ts': [
     'src/transport/tcp-admission.ts',
     'src/transport/tcp-intake.ts',

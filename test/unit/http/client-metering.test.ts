@@ -1,4 +1,5 @@
 /** A service's client: charges, long polls, events and claims through AdminClient, with the node's own errors. */
+
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -6,26 +7,14 @@ import { claimBytes } from '../../../protocol/claim.ts';
 import { AdminClient } from '../../../src/http/client.ts';
 import { readEvents } from '../../../src/http/event-reader.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
+import { openRow } from '../../support/open-channel.ts';
 import { until } from '../../support/raw-http.ts';
 
 let admin: FakeAdmin;
 let client: AdminClient;
 beforeEach(async () => {
   admin = await startFakeAdmin();
-  for (const channelId of [1n, 2n])
-    admin.node.rows.set(channelId, {
-      channelId,
-      ledgerChannelId: new Uint8Array(32),
-      publicKey: new Uint8Array(33),
-      capacity: 1_000n,
-      profile: 'xrpl',
-      expiresAt: 0,
-      committed: 0n,
-      sequence: 0,
-      timestampBits: 0n,
-      signature: new Uint8Array(64),
-      state: 'open',
-    });
+  for (const channelId of [1n, 2n]) admin.node.rows.set(channelId, openRow(channelId));
   client = clientOf(admin.tokenOf('charge'));
 });
 afterEach(() => admin.close());

@@ -1,4 +1,5 @@
 /** Two admin servers in one process: requests about a channel of the other are passed on to it, once, and to nobody else. */
+
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createServer as createNetServer, type Server } from 'node:net';
@@ -8,7 +9,8 @@ import { afterEach, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { RouteBoard } from '../../../src/control/route-control.ts';
 import { HOP_HEADER, type PeerSettings } from '../../../src/http/forwarding.ts';
-import { type FakeAdmin, inPlaceParser, openRow, startFakeAdmin } from '../../support/fake-node.ts';
+import { type FakeAdmin, inPlaceParser, startFakeAdmin } from '../../support/fake-node.ts';
+import { openRow } from '../../support/open-channel.ts';
 
 const CLUSTER_TOKEN = 'c'.repeat(64);
 const CERTIFICATES = join(import.meta.dirname, '../../support/cluster-tls');

@@ -1,4 +1,5 @@
 /** GET /channels/{id}/trace and POST /profile, and the commands over them: whom they serve, their bounds, and slow or lost readers. */
+
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,8 @@ import { output } from '../../../tools/output.ts';
 import { command as profileCommand } from '../../../tools/profile.ts';
 import { command as traceCommand } from '../../../tools/trace.ts';
 import { PROFILE, TRACED } from '../../support/fake-inspect.ts';
-import { type FakeAdmin, openRow, startFakeAdmin } from '../../support/fake-node.ts';
+import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
+import { openRow } from '../../support/open-channel.ts';
 import { RawHttp, until } from '../../support/raw-http.ts';
 
 let admin: FakeAdmin;

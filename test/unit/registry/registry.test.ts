@@ -1,4 +1,5 @@
 /** The registry as a store: rows in, rows out, durable, and owned by one process at a time. */
+
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { checkRegistry } from '../../../src/registry/check.ts';
 import { ownerOf } from '../../../src/registry/owner.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { compiled } from '../../support/compiled.ts';
+import { openRow } from '../../support/open-channel.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'claimwire-registry-'));
 let folders = 0;
@@ -20,23 +22,6 @@ beforeAll(() => {
   dist = compiled('registry', ['src/registry/registry.ts', 'src/registry/check.ts']);
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
-
-function channel(channelId: bigint, change: Partial<Channel> = {}): Channel {
-  return {
-    channelId,
-    ledgerChannelId: new Uint8Array(32).fill(Number(channelId & 0xffn)),
-    publicKey: new Uint8Array(33).fill(2),
-    capacity: 1_000_000n,
-    committed: 0n,
-    sequence: 0,
-    timestampBits: 0n,
-    signature: new Uint8Array(64),
-    profile: 'xrpl',
-    state: 'open',
-    expiresAt: 0,
-    ...change,
-  };
-}
 
 function packed(channels: Channel[]): Uint8Array {
   const rows = new Uint8Array(channels.length * ROW_BYTES);
@@ -54,7 +39,7 @@ function openRegistry(directory: string): Registry {
 test('keeps every field of a channel over close and open, and replaces by position', async () => {
   const directory = freshFolder();
   let registry = openRegistry(directory);
-  const full = channel(2n ** 64n - 1n, {
+  const full = openRow(2n ** 64n - 1n, {
     committed: 2n ** 64n - 1n,
     capacity: 2n ** 64n - 1n,
     sequence: 2 ** 32 - 1,
@@ -64,9 +49,9 @@ test('keeps every field of a channel over close and open, and replaces by positi
     state: 'closed',
     expiresAt: 2 ** 32 - 1,
   });
-  await registry.replace([], packed([channel(9n), channel(256n)]));
+  await registry.replace([], packed([openRow(9n), openRow(256n)]));
   await registry.replace([], packed([full]));
-  await registry.replace([1], packed([channel(256n, { capacity: 7n })]));
+  await registry.replace([1], packed([openRow(256n, { capacity: 7n })]));
   expect(registry.count).toBe(3);
   await registry.close();
   registry = Registry.open(directory);
@@ -76,7 +61,7 @@ test('keeps every field of a channel over close and open, and replaces by positi
   expect(decodeRow(rows[2]!)).toEqual(full);
   expect(decodeRow(rows[1]!).capacity).toBe(7n);
   const expected = new Uint8Array(ROW_BYTES);
-  encodeRow(channel(9n), expected);
+  encodeRow(openRow(9n), expected);
   expect(Buffer.from(rows[0]!)).toEqual(Buffer.from(expected));
   await registry.close();
 });
@@ -174,7 +159,7 @@ test('of several processes that race for a dead owner’s folder exactly one get
 test('a reader that finds a writer’s pages says that the folder is in use, never that it is damaged', async () => {
   const directory = freshFolder();
   const registry = openRegistry(directory);
-  await registry.replace([], packed(Array.from({ length: 2000 }, (_, id) => channel(BigInt(id)))));
+  await registry.replace([], packed(Array.from({ length: 2000 }, (_, id) => openRow(BigInt(id)))));
   const program = join(work, 'reader.mjs');
   writeFileSync(
     program,
@@ -198,7 +183,7 @@ test('a reader that finds a writer’s pages says that the folder is in use, nev
   });
   for (let round = 1; running; round++) {
     const positions = Array.from({ length: 40 }, (_, id) => (id * 37 + round) % 2000);
-    await registry.replace(positions, packed(positions.map((position) => channel(BigInt(position)))));
+    await registry.replace(positions, packed(positions.map((position) => openRow(BigInt(position)))));
   }
   const codes = JSON.parse(output) as string[];
   expect(codes).toContain('sound');

@@ -7,7 +7,8 @@ import { packedRows } from '../../../src/channel/row.ts';
 import { SHARDS, type StoredGroup } from '../../../src/store/claim-database.ts';
 import { MemoryDatabase, type WriteCall } from '../../../src/store/memory-database.ts';
 import { MemoryTables } from '../../../src/store/memory-tables.ts';
-import { claimDatabaseContract, type DatabaseRig } from '../../support/claim-database-contract.ts';
+import { claimDatabaseContract } from '../../support/claim-database/contract.ts';
+import type { DatabaseRig } from '../../support/claim-database/rig.ts';
 
 const ALL = Array.from({ length: SHARDS }, (_, shard) => shard);
 const RECORDS = new Uint8Array(96).fill(7);

@@ -1,4 +1,5 @@
 /** `claimwire charge`, `events` and `token`, run in this process against the HTTP interface of a node in memory. */
+
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -6,7 +7,8 @@ import { command as charge } from '../../../tools/charge.ts';
 import { command as events } from '../../../tools/events.ts';
 import { output } from '../../../tools/output.ts';
 import { command as token } from '../../../tools/token.ts';
-import { type FakeAdmin, openRow, startFakeAdmin } from '../../support/fake-node.ts';
+import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
+import { openRow } from '../../support/open-channel.ts';
 import { until } from '../../support/raw-http.ts';
 
 let admin: FakeAdmin;
