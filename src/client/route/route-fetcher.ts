@@ -58,6 +58,8 @@ export class RouteFetcher {
   /** Rounds that may begin soon, when the last one began. */
   #credit = NEWER_BURST;
   #isAsking = false;
+  /** The newest version that was told of while a round was under way. */
+  #toldOf = 0n;
   #dueAt = 0;
   #cancelTimer: (() => void) | undefined;
   #waiters: (() => void)[] = [];
@@ -67,8 +69,9 @@ export class RouteFetcher {
     this.#parts = parts;
   }
 
-  /** Asks as soon as the limits allow; nothing where a request is under way. */
-  refresh(cause: RouteCause): void {
+  /** Asks as soon as the limits allow; where a request is under way, after it if its map is older than the one told of. */
+  refresh(cause: RouteCause, toldOf = 0n): void {
+    if (this.#isAsking && toldOf > this.#toldOf) this.#toldOf = toldOf;
     if (this.#isAsking || this.#closed) return;
     const { clock, random } = this.#parts;
     const now = clock.now();
@@ -118,6 +121,7 @@ export class RouteFetcher {
   async #round(): Promise<void> {
     const now = this.#parts.clock.now();
     this.#isAsking = true;
+    this.#toldOf = 0n;
     this.rounds += 1;
     this.#credit = Math.max(0, this.#creditAt(now) - 1);
     this.#startedAt = now;
@@ -136,6 +140,7 @@ export class RouteFetcher {
     } finally {
       this.#isAsking = false;
       this.#end();
+      if (this.map !== undefined && this.#toldOf > this.map.version) this.refresh('newer');
     }
   }
 

@@ -146,7 +146,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     const isNewer = map !== undefined && version > map.version;
     // Others may be late to learn of it.
     if (isNewer) this.#teller = this.#heard;
-    this.#fetcher.refresh(isNewer ? 'newer' : 'moved');
+    this.#fetcher.refresh(isNewer ? 'newer' : 'moved', version);
     if (!this.#routes.has(channelId)) return;
     this.#refused.add(channelId);
     this.#resendSoon();

@@ -131,6 +131,93 @@ describe('where claims go', () => {
     expect(a.asked + b.asked - asked).toBe(1);
   });
 
+  it('at once after a move that the receiver learns of late: who told of the newer map is asked for it', async () => {
+    const [a, b] = two();
+    const made = channels(open(['udp://b:1']), 20, 'a');
+    claim(made, 5n);
+    await cluster.advance(1_500);
+    // Of a seed and another node the seed is asked first otherwise.
+    expect([a.asked, b.asked]).toEqual([0, 1]);
+    a.view = allOf('b', 2);
+    const { ends } = claim(made, 6n);
+    await cluster.advance(100);
+    b.view = allOf('b', 2);
+    await cluster.advance(60);
+    expect([ends, a.asked, b.asked]).toEqual([all(20, 'COMMITTED'), 1, 1]);
+  });
+
+  it('soon after a move whose map was not there yet when it was asked for: it is asked for again, some times', async () => {
+    const [a, b] = two();
+    const made = channels(open(['udp://a:1', 'udp://b:1']), 20, 'a');
+    claim(made, 5n);
+    await cluster.advance(1_500);
+    a.view = allOf('b', 2);
+    a.odd = { version: '1', shards: [1_024, 0] };
+    const { ends } = claim(made, 6n);
+    await cluster.advance(100);
+    a.odd = {};
+    b.view = allOf('b', 2);
+    await cluster.advance(200);
+    expect(ends).toEqual(all(20, 'COMMITTED'));
+  });
+
+  it('at once where a second batch is told of while the map with the first is on its way', async () => {
+    const [a, b] = two();
+    const made = channels(open(['udp://a:1', 'udp://b:1']), 20, 'a');
+    claim(made, 5n);
+    await cluster.advance(1_500);
+    const isFirst = ({ channelId }: PaymentChannel) => shardOfChannel(channelId) % 4 === 0;
+    const holder = (shard: number) => (shard % 4 === 2 ? 'a' : 'b');
+    show({ version: 2, holder });
+    a.delayMs = b.delayMs = 40;
+    claim(made.filter(isFirst), 6n);
+    await cluster.advance(30);
+    show(allOf('b', 3));
+    a.odd = b.odd = { version: '2', shards: Array.from({ length: 256 }, () => [2, 1, 1, 0, 1, 1]).flat() };
+    const second = claim(
+      made.filter((channel) => !isFirst(channel)),
+      6n,
+    );
+    await cluster.advance(51);
+    expect(payer!.stats().route).toMatchObject({ version: '2' });
+    a.odd = b.odd = {};
+    await cluster.advance(110);
+    expect(new Set(second.ends)).toEqual(new Set(['COMMITTED']));
+  });
+
+  it('again soon where the map of one batch comes, and their own is still being made', async () => {
+    const [a, b] = two();
+    const made = channels(open(['udp://a:1', 'udp://b:1'], { rto: { minMs: 2_000, initialMs: 2_000 } }), 20, 'a');
+    claim(made, 5n);
+    await cluster.advance(1_500);
+    const view: View = { version: 2, holder: (shard) => (shard % 4 === 2 ? undefined : 'b') };
+    a.view = b.view = { ...view };
+    // Those that are still at node a by this map.
+    a.odd = b.odd = { version: '2', shards: Array.from({ length: 256 }, () => [2, 1, 1, 0, 1, 1]).flat() };
+    const { ends } = claim(made, 6n);
+    await cluster.advance(60);
+    expect(new Set(ends)).toEqual(new Set(['COMMITTED', 'waiting']));
+    a.odd = b.odd = {};
+    show(allOf('b', 3));
+    await cluster.advance(120);
+    expect(ends).toEqual(all(20, 'COMMITTED'));
+  });
+
+  it('to a new holder that takes half a second to load: again and again, and not ever less often until then', async () => {
+    const [a, b] = two();
+    const made = channels(open(['udp://a:1', 'udp://b:1']), 5, 'a');
+    claim(made, 5n);
+    await cluster.advance(1_500);
+    a.view = allOf('b', 2);
+    b.view = allOf('c', 2);
+    const { ends } = claim(made, 6n);
+    await cluster.advance(500);
+    expect(ends).toEqual(all(5, 'waiting'));
+    b.view = allOf('b', 2);
+    await cluster.advance(70);
+    expect(ends).toEqual(all(5, 'COMMITTED'));
+  });
+
   it('never to a place of another kind than the seeds: what is paid over TLS is paid over TLS', async () => {
     const holder = cluster.add('a', allOf('a', 1), 'udp://a:1', 'tcp://a:1', 'tls://a:1', 'wss://a:2', 'nonsense');
     cluster.add('b', allOf('a', 1), 'tls://b:1');
@@ -190,6 +277,23 @@ describe('a node that is gone', () => {
     await cluster.advance(500);
     expect(lost.ends).toEqual(all(30, 'COMMITTED'));
     expect(b.asked).toBeLessThan(8);
+  });
+
+  it('is taken over after two seconds: that late too its channels are paid a third of a second later', async () => {
+    const [a, b] = two();
+    const mine = channels(
+      open(['udp://a:1', 'udp://b:1'], {}, () => 0.99),
+      10,
+      'a',
+    );
+    claim(mine, 5n);
+    await cluster.advance(1_000);
+    a.isAlive = false;
+    const { ends } = claim(mine, 6n);
+    await cluster.advance(2_000);
+    b.view = allOf('b', 2);
+    await cluster.advance(350);
+    expect(ends).toEqual(all(10, 'COMMITTED'));
   });
 
   /** Channels of node b, with handles that `channels` has not used. */
