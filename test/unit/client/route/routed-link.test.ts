@@ -133,17 +133,21 @@ describe('where claims go', () => {
 
   it('at once after a move that the receiver learns of late: who told of the newer map is asked for it', async () => {
     const [a, b] = two();
-    const made = channels(open(['udp://b:1']), 20, 'a');
+    const made = channels(open(['udp://a:1', 'udp://b:1'], {}, () => 0.99), 20);
+    a.delayMs = 8;
     claim(made, 5n);
     await cluster.advance(1_500);
-    // Of a seed and another node the seed is asked first otherwise.
-    expect([a.asked, b.asked]).toEqual([0, 1]);
-    a.view = allOf('b', 2);
+    show(halves(2));
+    cluster.links.get('udp://b:1')!.deliver(ackOf(b.claims[0]!, { status: STATUS.MOVED, amount: 2n }));
+    await cluster.advance(1_500);
+    // Both were asked, so that the quicker one is asked first otherwise.
+    expect([a.asked, b.asked, payer!.stats().route!.version]).toEqual([1, 1, '2']);
+    a.view = allOf('b', 3);
     const { ends } = claim(made, 6n);
     await cluster.advance(100);
-    b.view = allOf('b', 2);
+    b.view = allOf('b', 3);
     await cluster.advance(60);
-    expect([ends, a.asked, b.asked]).toEqual([all(20, 'COMMITTED'), 1, 1]);
+    expect([ends, a.asked, b.asked]).toEqual([all(20, 'COMMITTED'), 2, 1]);
   });
 
   it('soon after a move whose map was not there yet when it was asked for: it is asked for again, some times', async () => {
@@ -163,7 +167,7 @@ describe('where claims go', () => {
 
   it('at once where a second batch is told of while the map with the first is on its way', async () => {
     const [a, b] = two();
-    const made = channels(open(['udp://a:1', 'udp://b:1']), 20, 'a');
+    const made = channels(open(['udp://a:1', 'udp://b:1'], { rto: { minMs: 2_000, initialMs: 2_000 } }), 20, 'a');
     claim(made, 5n);
     await cluster.advance(1_500);
     const isFirst = ({ channelId }: PaymentChannel) => shardOfChannel(channelId) % 4 === 0;
