@@ -27,7 +27,7 @@ test.skipIf(!hasPostgres())(
     const isBrief = process.env.ROUNDS === undefined;
     const cluster = await RealCluster.start({ libraryChannels: isBrief ? 8 : 12, rawChannels: isBrief ? 8 : 16 });
     const results: RoundResult[] = [];
-    const timings: Timings = { killed: [], paused: [], moved: [], failedOver: [] };
+    const timings: Timings = { killed: [], paused: [], moved: [], failedOver: [], both: [] };
     try {
       for (let index = 0; index < ROUNDS; index++) {
         const result = await runRound(cluster, SEED + index, timings, isBrief ? BRIEF[index] : KIND);

@@ -10,7 +10,10 @@ import { type Random, random } from '../random.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { type RealCluster, until } from './real-cluster.ts';
 
-export const KINDS = ['kill', 'pause', 'standby', 'primary', 'cut', 'partition', 'move', 'stop'] as const;
+const SINGLE = ['kill', 'pause', 'standby', 'primary', 'cut', 'partition', 'move', 'stop'] as const;
+/** Two faults at once. */
+const DOUBLE = ['kill+standby', 'kill+kill', 'pause+primary', 'partition+move', 'standbys+primary'] as const;
+export const KINDS = [...SINGLE, ...DOUBLE] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Milliseconds, one for each channel or move. */
@@ -19,6 +22,8 @@ export interface Timings {
   paused: number[];
   moved: number[];
   failedOver: number[];
+  /** After two faults at once. */
+  both: number[];
 }
 
 export interface RoundResult {
@@ -42,6 +47,8 @@ interface Round {
   readonly victim: ClusterNode;
   /** The victim's channels when the round began. */
   readonly held: ReadonlySet<bigint>;
+  /** What is mended while records are compared, and before the next round. */
+  readonly mending: Promise<void>[];
 }
 
 /** Runs one round to its end; `seed` alone says what it does. */
@@ -67,8 +74,8 @@ export async function runRound(
     cluster.channels.filter(() => chance.below(3) === 0),
     true,
   );
-  const round: Round = { cluster, chance, timings, victim, held };
-  const moves = kind !== 'move' && chance.below(2) === 0 ? moveSome(round) : undefined;
+  const round: Round = { cluster, chance, timings, victim, held, mending: [] };
+  const moves = !kind.includes('move') && chance.below(2) === 0 ? moveSome(round) : undefined;
   const looks = setTimeout(() => void cluster.describe(), LONG_MS);
   await FAULTS[kind](round).catch(async (error: Error) => {
     await cluster.describe();
@@ -76,9 +83,10 @@ export async function runRound(
   });
   clearTimeout(looks);
   await moves;
+  cluster.mend();
   await cluster.check();
   cluster.setQuiet(cluster.channels, false);
-  const servedMs = await cluster.served();
+  const [servedMs] = await Promise.all([cluster.served(), cluster.isWhole(), ...round.mending]);
   for (const node of cluster.nodes) records.violations.push(...node.faults.splice(0));
   const violations = records.violations.slice(before).map((text) => `seed ${seed}, ${kind}: ${text}`);
   const ms = performance.now() - begun;
@@ -116,24 +124,20 @@ const FAULTS: Record<Kind, (round: Round) => Promise<void>> = {
     await wake(round);
   },
 
-  standby: async ({ cluster, chance }) => {
-    const { servers } = cluster;
-    const standbys = ['primary', 's1', 's2'].filter((name) => name !== servers.primary.name);
-    const dead = standbys[chance.below(2)]!;
-    cluster.log(`standby ${dead} is killed`);
-    await servers.server(dead).kill();
-    await sleep(chance.below(800));
-    await servers.server(dead).start();
-    await servers.streaming(dead);
+  standby: async (round) => {
+    const dead = await killStandby(round);
+    await sleep(round.chance.below(800));
+    mendLater(round, follow(round, dead));
   },
 
-  primary: async ({ cluster, timings }) => {
+  primary: async (round) => {
+    const { cluster, timings } = round;
     const dead = cluster.servers.primary.name;
     const at = performance.now();
     await cluster.failOver();
     await servedSince(cluster, at, new Set(cluster.channels));
     timings.failedOver.push(...libraryWaits(cluster, at, new Set(cluster.channels)));
-    await cluster.rebuild(dead);
+    mendLater(round, cluster.rebuild(dead));
   },
 
   cut: async ({ cluster, chance }) => {
@@ -171,7 +175,91 @@ const FAULTS: Record<Kind, (round: Round) => Promise<void>> = {
     await victim.stop();
     victim.start();
   },
+
+  'kill+standby': async (round) => {
+    const { cluster, timings, victim, held } = round;
+    const at = performance.now();
+    victim.kill();
+    const dead = await killStandby(round);
+    await takenOver(cluster, held, victim);
+    await servedSince(cluster, at, held);
+    timings.both.push(...libraryWaits(cluster, at, held));
+    victim.start();
+    mendLater(round, follow(round, dead));
+  },
+
+  'kill+kill': async ({ cluster, chance, timings, victim }) => {
+    const at = performance.now();
+    const spared = chance.below(cluster.nodes.length - 1);
+    const [survivor] = cluster.nodes.filter((node) => node !== victim).slice(spared);
+    const dead = cluster.nodes.filter((node) => node !== survivor);
+    for (const node of dead) {
+      node.kill();
+      await sleep(chance.below(2) * chance.below(1_500));
+    }
+    const all = new Set(cluster.channels);
+    for (const node of dead) await takenOver(cluster, all, node);
+    await servedSince(cluster, at, all);
+    timings.both.push(...libraryWaits(cluster, at, all));
+    for (const node of dead) node.start();
+  },
+
+  'pause+primary': async (round) => {
+    const { cluster, chance, victim, held } = round;
+    const dead = cluster.servers.primary.name;
+    const at = performance.now();
+    victim.pause();
+    await sleep(chance.below(1_200));
+    await cluster.failOver();
+    await takenOver(cluster, held, victim);
+    await servedSince(cluster, at, new Set(cluster.channels));
+    await wake(round);
+    mendLater(round, cluster.rebuild(dead));
+  },
+
+  // The hand-over may be made, or not, while its giver hears nothing of it.
+  'partition+move': async (round) => {
+    const { cluster, chance, victim, held } = round;
+    const at = performance.now();
+    const moves = moveSome({ ...round, from: victim });
+    await sleep(chance.below(150));
+    victim.partition();
+    if (chance.below(3) === 0) await sleep(chance.below(700));
+    else await takenOver(cluster, held, victim).then(() => servedSince(cluster, at, held));
+    victim.join();
+    await moves;
+  },
+
+  // Nothing may be acknowledged from the death of the second standby on: no standby has it, and the primary is lost.
+  'standbys+primary': async (round) => {
+    const { cluster, chance, timings } = round;
+    const dead = cluster.servers.primary.name;
+    const at = performance.now();
+    await Promise.all(cluster.standbys.map((name) => cluster.servers.server(name).kill()));
+    cluster.log('both standbys are killed');
+    await sleep(100 + chance.below(500));
+    await cluster.failOver();
+    await servedSince(cluster, at, new Set(cluster.channels));
+    timings.failedOver.push(...libraryWaits(cluster, at, new Set(cluster.channels)));
+    mendLater(round, cluster.rebuild(dead));
+  },
 };
+
+function mendLater({ cluster, mending }: Round, work: Promise<void>): void {
+  mending.push(work.catch((error: Error) => void cluster.records.violations.push(`not mended: ${error.message}`)));
+}
+
+async function killStandby({ cluster, chance }: Round): Promise<string> {
+  const dead = cluster.standbys[chance.below(2)]!;
+  cluster.log(`standby ${dead} is killed`);
+  await cluster.servers.server(dead).kill();
+  return dead;
+}
+
+async function follow({ cluster: { servers } }: Round, standby: string): Promise<void> {
+  await servers.server(standby).start();
+  await servers.streaming(standby);
+}
 
 /** Resolves once nobody of these channels is the victim's any more, or it was entered anew. */
 async function takenOver(cluster: RealCluster, held: ReadonlySet<bigint>, victim: ClusterNode): Promise<void> {
@@ -229,10 +317,10 @@ async function wake({ cluster, victim, held }: Round): Promise<void> {
   raw.onAck = () => {};
 }
 
-/** Asks a node to give some of its shards that have channels. */
-async function moveSome({ cluster, chance }: Round): Promise<void> {
-  await sleep(chance.below(400));
-  const from = cluster.nodes[chance.below(cluster.nodes.length)]!;
+/** Asks a node, any one where none is named, to give some of its shards that have channels. */
+async function moveSome({ cluster, chance, from: named }: Round & { from?: ClusterNode }): Promise<void> {
+  if (named === undefined) await sleep(chance.below(400));
+  const from = named ?? cluster.nodes[chance.below(cluster.nodes.length)]!;
   const to = cluster.nodes[chance.below(cluster.nodes.length)]!;
   if (from === to || !from.isReady || !to.isReady) return;
   try {

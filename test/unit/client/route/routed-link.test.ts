@@ -133,7 +133,10 @@ describe('where claims go', () => {
 
   it('at once after a move that the receiver learns of late: who told of the newer map is asked for it', async () => {
     const [a, b] = two();
-    const made = channels(open(['udp://a:1', 'udp://b:1'], {}, () => 0.99), 20);
+    const made = channels(
+      open(['udp://a:1', 'udp://b:1'], {}, () => 0.99),
+      20,
+    );
     a.delayMs = 8;
     claim(made, 5n);
     await cluster.advance(1_500);
