@@ -56,6 +56,14 @@ export class Place {
     this.#owner = owner;
   }
 
+  /** See PeerLink.open; of a link that is not open yet nothing speaks against it. */
+  open(channelId: bigint): boolean {
+    if (this.link === undefined || this.#channels.has(channelId)) return true;
+    if (!this.link.open(channelId)) return false;
+    this.#channels.add(channelId);
+    return true;
+  }
+
   /** See PeerLink.send. */
   send(claims: DataView, offset: number, channelId: bigint): boolean {
     const now = this.#owner.clock.now();
@@ -69,7 +77,7 @@ export class Place {
       this.opened().catch(() => {});
       return false;
     }
-    this.#add(this.link, channelId);
+    this.open(channelId);
     return this.link.send(claims, offset);
   }
 
@@ -132,7 +140,7 @@ export class Place {
     try {
       this.link = await this.#owner.openPlace(this.address);
       this.listen();
-      for (const channelId of this.#held) this.#add(this.link, channelId);
+      for (const channelId of this.#held) this.open(channelId);
       for (const channelId of this.#held) this.#owner.receiver.resend(channelId);
       this.#held.clear();
       return this.link;
@@ -158,12 +166,6 @@ export class Place {
       resend: (channelId) => owner.receiver.resend(channelId),
       resendAll: () => owner.resendAll(this),
     });
-  }
-
-  #add(link: PeerLink, channelId: bigint): void {
-    if (this.#channels.has(channelId)) return;
-    this.#channels.add(channelId);
-    link.open(channelId);
   }
 }
 

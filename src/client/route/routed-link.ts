@@ -35,6 +35,8 @@ export interface RoutedLinkParts {
   /** Opens the link to an address. */
   readonly open: (address: string) => Promise<PeerLink>;
   readonly newPath: () => SendPath;
+  /** Which places of a map it may use, and as what; by default those whose scheme a seed has. */
+  readonly usable?: (place: string) => string | undefined;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -80,7 +82,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     this.#parts = parts;
     this.clock = parts.clock;
     this.path = parts.newPath();
-    this.#usable = placeFilter(parts.seeds);
+    this.#usable = parts.usable ?? placeFilter(parts.seeds);
     this.#seeds = parts.seeds.map((seed, index) => this.#place(seed, index === 0 ? this.path : undefined));
     this.#isDeciding = parts.seeds.length > 1;
     this.#fetcher = new RouteFetcher({
@@ -123,6 +125,8 @@ export class RoutedLink implements PeerLink, PlaceOwner {
 
   open(channelId: bigint): boolean {
     if (this.#routes.has(channelId)) return false;
+    // Payers that share connections to the one seed could not tell whose acks are whose.
+    if (this.#seeds.length === 1 && !this.#seeds[0]!.open(channelId)) return false;
     this.#routes.set(channelId, { shard: shardOfChannel(channelId), place: undefined, asOf: 0 });
     return true;
   }
@@ -266,7 +270,9 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     if (this.#isDeciding) return undefined;
     const now = this.clock.now();
     const { map } = this.#fetcher;
-    if (map === undefined) return this.#seeds.find((seed) => !seed.isShunned(now)) ?? this.#seeds[0];
+    // Of a map without any place for this payer only the seeds are left.
+    if (map === undefined || this.#addresses.every((all) => all.length === 0))
+      return this.#seeds.find((seed) => !seed.isShunned(now)) ?? this.#seeds[0];
     const addresses = this.#addresses[map.holders[shard]!] ?? [];
     const all = addresses.map((address) => this.#place(address));
     const answering = all.filter((one) => !one.isShunned(now));

@@ -26,6 +26,8 @@ const NODES = ['a', 'b', 'c'];
 const START_MS_MAX = 30_000;
 /** Once faults have ended: a start, a fence, a takeover and loading, on a busy machine. */
 const HEALED_MS_MAX = 40_000;
+/** What takes longer is written down: nothing is wrong by then. */
+const SLOW_MS = 1_500;
 
 export interface ClusterSizes {
   /** Channels of each of the two library payers, and of the raw one. */
@@ -114,11 +116,12 @@ export class RealCluster {
         await node.admin.stats().then((stats) => tell(node.name)((stats as { cluster?: object }).cluster), failed);
   }
 
-  /** The holder of each channel, by the database. */
-  async holders(): Promise<Map<bigint, string>> {
-    const rows = await this.servers.primary.query('select shard, node from shards order by shard');
+  /** The holder of each channel, by the database. @param hasFolded left out are those that it has yet to read a dead node's claims of */
+  async holders({ hasFolded = false } = {}): Promise<Map<bigint, string>> {
+    const rows = await this.servers.primary.query('select shard, node, source from shards order by shard');
     const byShard = new Array<string>(SHARDS);
-    for (const { shard, node } of rows) byShard[Number(shard)] = String(node);
+    for (const { shard, node, source } of rows)
+      byShard[Number(shard)] = hasFolded && source !== null ? '' : String(node);
     return new Map(this.channels.map((channelId) => [channelId, byShard[shardOfChannel(channelId)]!]));
   }
 
@@ -203,8 +206,14 @@ export class RealCluster {
   async served(): Promise<number> {
     const since = performance.now();
     const waiting = new Set(this.channels);
+    let isSlow = false;
     for (; waiting.size > 0; await sleep(20)) {
       for (const { channelId, askedAt } of this.records.told) if (askedAt >= since) waiting.delete(channelId);
+      if (performance.now() - since > SLOW_MS && !isSlow && waiting.size > 0) {
+        isSlow = true;
+        this.log(`not served within ${SLOW_MS} ms: channels ${[...waiting].join(', ')}`);
+        for (const payer of this.library) this.log(`payer: ${JSON.stringify(payer.stats())}`);
+      }
       if (performance.now() - since > HEALED_MS_MAX) {
         const stats = JSON.stringify(this.library.map((payer) => payer.stats()));
         this.#fails(`channels that are not served: ${[...waiting].join(', ')}; payers ${stats}`);
@@ -228,7 +237,7 @@ export class RealCluster {
 
   /** Reads the rows of channels that had one holder, who has them, from before the reading until after it. */
   async #readHeld(rows: Map<bigint, RowJson>): Promise<void> {
-    const before = await this.holders();
+    const before = await this.holders({ hasFolded: true });
     const lists = new Map<string, Map<bigint, RowJson>>();
     // One that was fenced is on its way down, or up again: what it held is held by the others.
     for (const node of this.nodes.filter(({ isReady }) => isReady)) {

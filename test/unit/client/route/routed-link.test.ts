@@ -7,6 +7,7 @@ import { STATUS, U64_MAX } from '../../../../protocol/layout.ts';
 import { shardOfChannel } from '../../../../protocol/shard.ts';
 import type { PaymentChannel } from '../../../../src/client/channel.ts';
 import type { Payer, PayerLimits } from '../../../../src/client/payer.ts';
+import { webPlaceFilter } from '../../../../src/client/route/seeds.ts';
 import { FakeCluster, type FakeNode, type View } from '../../../support/fake-cluster.ts';
 import { ackOf, isQuestion, ManualClock, stubSigner } from '../../../support/payer-fakes.ts';
 
@@ -241,6 +242,35 @@ describe('where claims go', () => {
     const { ends } = claim(channels(open(['auto://a:1']), 2), 5n);
     await cluster.advance(60);
     expect([ends, cluster.opened]).toEqual([all(2, 'COMMITTED'), ['auto://a:1', 'auto://b:1']]);
+  });
+
+  it('to the seed where the map has no place at all that this payer may use', async () => {
+    const [a] = two();
+    const [mine, other] = [channels(open(['tls://a:2']), 1, 'a'), channels(payer!, 3, 'b').slice(0, 1)];
+    a.listen('tls://a:2');
+    const ends = [claim(mine, 5n).ends, claim(other, 5n).ends];
+    await cluster.advance(200);
+    const again = claim(mine, 6n);
+    await cluster.advance(200);
+    expect([ends, again.ends]).toEqual([[['COMMITTED'], ['waiting']], ['COMMITTED']]);
+    expect(payer!.stats().route).toMatchObject({ version: '1' });
+    await cluster.advance(10_000);
+    expect(ends[1]).toEqual(['ACK_TIMEOUT']);
+  });
+
+  it('of a page: to where a node says that its --web listens, as the page was told to pay', async () => {
+    cluster.add('a', allOf('b', 1), 'udp://a:1', 'ws://a:9', 'wss://a:2', 'https://a:3');
+    cluster.add('b', allOf('b', 1), 'udp://b:1', 'ws://b:9', 'wss://b:2', 'https://b:3');
+    payer = cluster.payer(['https://a:2'], { ackTimeoutMs: 10_000 }, () => 0, webPlaceFilter(['https://a:2']));
+    for (const [name, node] of [
+      ['a', cluster.nodes[0]!],
+      ['b', cluster.nodes[1]!],
+    ] as const)
+      node.listen(`https://${name}:2`);
+    const { ends } = claim(channels(payer, 3), 5n);
+    await cluster.advance(100);
+    expect(ends).toEqual(all(3, 'COMMITTED'));
+    expect(cluster.opened).toEqual(['https://a:2', 'https://b:2']);
   });
 
   it('questions follow as claims do', async () => {
