@@ -10,8 +10,8 @@ import type { ClusterControl, ClusterFigures } from '../control/cluster-control.
 import type { ShardControl } from '../control/shard-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { type ClaimDatabase, type ClusterState, endsNode } from '../store/claim-database.ts';
-import type { Heartbeat } from '../store/heartbeat.ts';
+import type { ClaimDatabase, ClusterState } from '../store/claim-database.ts';
+import { endsNode, type Heartbeat } from '../store/heartbeat.ts';
 import type { Clock } from '../system/system.ts';
 import { type ClusterSettings, clusterSettings, gapMsMax } from './cluster-settings.ts';
 import { MemberWatch } from './member-watch.ts';

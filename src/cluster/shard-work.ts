@@ -7,7 +7,8 @@
 
 import type { ShardControl } from '../control/shard-control.ts';
 import { ClaimwireError } from '../errors.ts';
-import { type ClaimDatabase, type ClusterState, endsNode, type Shard } from '../store/claim-database.ts';
+import type { ClaimDatabase, ClusterState, Shard } from '../store/claim-database.ts';
+import { endsNode } from '../store/heartbeat.ts';
 import type { Clock } from '../system/system.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 

@@ -13,7 +13,6 @@
  * Every call may reject with STORE_FENCED (the fence is not the database's: stop acknowledging), STORE_UNREPLICATED (no
  * synchronous standby is configured) or STORE_FAILED (closed, or what the database says cannot be mended by trying again).
  */
-import type { ClaimwireError } from '../errors.ts';
 import type { SideChange } from '../registry/side-tables.ts';
 import type { ReplicationFigures } from './store-figures.ts';
 
@@ -168,9 +167,4 @@ export interface ClaimDatabase {
 
   /** Ends the connections; calls under way reject with STORE_FAILED. */
   close(): Promise<void>;
-}
-
-/** Whether a refusal ends the node: what the database says to its right to write, and what trying again does not mend. */
-export function endsNode({ code }: ClaimwireError): boolean {
-  return code === 'STORE_FENCED' || code === 'STORE_FAILED';
 }

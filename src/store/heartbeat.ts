@@ -2,6 +2,7 @@
  * A node's heartbeat in the database, from the moment it has entered: also while it still loads its channels, which may take
  * longer than the others wait for a beat. Main thread.
  */
+import type { ClaimwireError } from '../errors.ts';
 import type { Clock } from '../system/system.ts';
 import type { ClaimDatabase, Fence } from './claim-database.ts';
 
@@ -82,4 +83,9 @@ export class Heartbeat {
       if (!this.#hasEnded) this.onError(error);
     }
   }
+}
+
+/** Whether a refusal ends the node: what the database says to its right to write, and what trying again does not mend. */
+export function endsNode({ code }: ClaimwireError): boolean {
+  return code === 'STORE_FENCED' || code === 'STORE_FAILED';
 }
