@@ -90,7 +90,7 @@ test('relative links of the packed papers lead to packed files', () => {
     for (const [, link] of text.matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)) {
       const target = join(dirname(path), link!);
       // These are for readers of the repository, to which the package's page on npm links.
-      if (/^(test|bench|src|\.github)\/|^[A-Z]+\.md$|\.png$|^docs\/.+\.html$/.test(target)) continue;
+      if (/^(test|bench|src|\.github)\/|^[A-Z]+\.md$|\.png$|^docs\/.+\.(html|json)$/.test(target)) continue;
       const isThere = packed.has(target) || matching(/./).some((entry) => entry.startsWith(`${target}/`));
       if (!isThere) missing.push(`${path} → ${target}`);
     }
