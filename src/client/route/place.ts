@@ -8,9 +8,13 @@ import type { Clock } from '../clock.ts';
 import type { LinkReceiver, PeerLink } from '../links/peer-link.ts';
 import type { SendPath } from '../send-path.ts';
 
-/** An address is silent when an answer has been due for so many time-outs of its path, and so long at least. */
+/**
+ * An address is silent when an answer has been due for so many time-outs of its path, and so long at least. After slow answers, as
+ * while the database fails over, the time-out is seconds long: by then others may have taken the node over, and asking costs little.
+ */
 const SILENCE_RTOS = 2;
 const SILENCE_MS_MIN = 250;
+const SILENCE_MS_MAX = 750;
 /** After so long without a claim sent nobody waits for an answer: one that is waited for is sent again every second. */
 const ABANDONED_MS = 3_000;
 const ABANDONED_RTOS = 4;
@@ -109,7 +113,7 @@ export class Place {
     if (this.#unansweredSince === 0) return false;
     const { rtoMs } = this.path.rtt;
     if (now - this.#sentAt >= Math.max(ABANDONED_MS, ABANDONED_RTOS * rtoMs)) this.#unansweredSince = 0;
-    const patienceMs = Math.max(SILENCE_MS_MIN, SILENCE_RTOS * rtoMs);
+    const patienceMs = Math.min(SILENCE_MS_MAX, Math.max(SILENCE_MS_MIN, SILENCE_RTOS * rtoMs));
     return this.#unansweredSince > 0 && now - this.#unansweredSince >= patienceMs;
   }
 

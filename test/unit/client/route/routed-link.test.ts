@@ -333,6 +333,22 @@ describe('a node that is gone', () => {
     expect(ends).toEqual(all(10, 'COMMITTED'));
   });
 
+  it('is noticed within a second also where its answers were slow before', async () => {
+    const [a, b] = two();
+    const mine = channels(open(['udp://a:1', 'udp://b:1']), 3, 'a');
+    a.delayMs = 2_000;
+    claim(mine, 5n);
+    await cluster.advance(3_000);
+    claim(mine, 6n);
+    await cluster.advance(5_000);
+    expect(payer!.stats().rtoMs).toBeGreaterThan(2_000);
+    a.isAlive = false;
+    b.view = allOf('b', 2);
+    const { ends } = claim(mine, 7n);
+    await cluster.advance(1_000);
+    expect(ends).toEqual(all(3, 'COMMITTED'));
+  });
+
   /** Channels of node b, with handles that `channels` has not used. */
   function channels2(count: number): PaymentChannel[] {
     const made: PaymentChannel[] = [];
