@@ -24,6 +24,7 @@ import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
 import type { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
 import { ADMITTED, admit, isFinal } from './rules.ts';
+import type { Standing } from './standing.ts';
 import { STATUS_COUNTER } from './status-counters.ts';
 
 const VERIFIED = counterIndex('verified');
@@ -46,6 +47,8 @@ export interface StageStepOptions {
   measures?: PathMeasures | undefined;
   /** By the machine's clock where it is left out. */
   monotonic?: System['clock']['monotonic'];
+  /** Where it is noted whose claims were verified and whose were not. */
+  standing?: Standing | undefined;
 }
 
 export class StageStep {
@@ -63,6 +66,7 @@ export class StageStep {
   readonly #path: NativePath | undefined;
   readonly #shards: HeldShards;
   readonly #monotonic: System['clock']['monotonic'];
+  readonly #standing: Standing | undefined;
   /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
@@ -78,6 +82,7 @@ export class StageStep {
     this.#path = options.path;
     this.#shards = new HeldShards(options.arena);
     this.#monotonic = options.monotonic ?? nodeSystem.clock.monotonic;
+    this.#standing = options.standing;
     this.next = options.ring.committed;
   }
 
@@ -141,6 +146,7 @@ export class StageStep {
       return;
     }
     if (verdict !== VERDICT_VALID) {
+      this.#standing?.failed(this.#words, (slot + SLOT_SOURCE) >>> 2, row, nowSeconds);
       this.#refuse(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
       return;
     }
