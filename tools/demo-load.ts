@@ -86,7 +86,8 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
       isRamp: false,
       replayFile: undefined,
       keepChannels: false,
-      admin,
+      admins: [admin],
+      seeds: undefined,
     },
     sampling,
   );

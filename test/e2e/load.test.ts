@@ -452,6 +452,9 @@ describe('against peers in this process', () => {
     [['--to', 'udp://127.0.0.1:1', '--corpus', 'x'], '--corpus-claims'],
     [['--to', 'tcp://127.0.0.1:1', '--pcap', 'x'], '--pcap: expected udp'],
     [['--to', 'udp://127.0.0.1:1', '--replay', 'x', '--drop', '0.1'], '--replay: expected no faults'],
+    [['--to', 'udp://127.0.0.1:1,tcp://127.0.0.1:2'], '--to with several nodes: expected udp://HOST:PORT'],
+    [['--to', 'udp://127.0.0.1:1,127.0.0.1:2', '--corpus', 'x'], '--corpus: expected one address in --to'],
+    [['--to', 'udp://127.0.0.1:1', '--token-file', 'a,b,c'], '--token-file: expected one, or 1 as --http has, got 3'],
   ])('%j is a usage error', async (args, message) => {
     const { code, stdout, stderr } = await claimwire('load', ...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
