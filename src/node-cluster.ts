@@ -25,14 +25,13 @@ interface ClusterParts {
   onFailed: (error: Error) => void;
 }
 
-/** It beats from now on, also while channels are loaded, which may take long. */
 export function openCluster(
-  { database, watchDatabase, fence, sides, held, version }: SharedStore,
+  { database, watchDatabase, fence, heart, sides, held, version }: SharedStore,
   { channels, table, meter, raised, passFence, route, logger, places, onFailed }: ClusterParts,
 ): { member: ClusterMember; accounts: ShardAccounts } {
   const accounts = new ShardAccounts({ sides, charges: meter, raised });
   const shards = new NodeShards({ channels, table, accounts, fence, passFence, route, logger }, held, version);
-  const { clock } = nodeSystem;
-  const member = new ClusterMember({ database, watchDatabase, shards, clock, places, logger, onFailed });
+const { clock } = nodeSystem;
+  const member = new ClusterMember({ database, watchDatabase, heart, shards, clock, places, logger, onFailed });
   return { member, accounts };
 }

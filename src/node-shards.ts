@@ -88,6 +88,10 @@ export class NodeShards implements ShardControl {
     this.#parts.accounts.drop(shards);
   }
 
+  confirm(askedAtMs: number, standsMs: number): void {
+    this.#parts.route.confirm(askedAtMs, standsMs);
+  }
+
   setRoute({ version, members, shards }: ClusterState): void {
     this.#version = version;
     const nodes = members.map(({ node, places }) => ({ name: node, places: [...places] }));

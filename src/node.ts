@@ -512,7 +512,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   get #places(): readonly string[] {
     const { advertise, tls } = this.config;
     if (advertise.length > 0 || this.#topology === undefined) return advertise;
-    return [`udp://${this.udp}`, `${tls === undefined ? 'tcp' : 'tls'}://${this.tcp}`];
+    const s = tls === undefined ? '' : 's';
+    const web = this.web === '' ? [] : [`ws${s}://${this.web}`];
+    return [`udp://${this.udp}`, `${tls === undefined ? 'tcp' : 'tls'}://${this.tcp}`, ...web];
   }
 
   async #stop(): Promise<NodeTotals> {

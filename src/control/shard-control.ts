@@ -34,6 +34,11 @@ export interface ShardControl {
   changeFence(change: (fence: Fence) => Promise<Fence>): Promise<void>;
   /** Forgets the channels and side entries of these shards, which were drained: their rows are free for others. */
   dropShards(shards: readonly number[]): void;
+  /**
+   * The database has confirmed the node's right to write, when it was asked at this time of the monotonic clock: nobody takes
+   * its shards for so long from then on. Later nothing final is said of a claim or channel until it is confirmed again.
+   */
+  confirm(askedAtMs: number, standsMs: number): void;
   /** Where claims of each shard are sent to, from now on. */
   setRoute(map: ClusterState): void;
 }

@@ -15,7 +15,7 @@ import { type Counters, counterIndex } from '../ring/counters.ts';
 import { HeldShards } from '../ring/held-shards.ts';
 import { SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
 import { UnderWay } from '../ring/under-way.ts';
-import type { System } from '../system/system.ts';
+import { nodeSystem, type System } from '../system/system.ts';
 import { sourceTransport } from '../transport/source.ts';
 import { type StreamSink, TRANSPORT_UDP } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
@@ -23,7 +23,7 @@ import { DeferredClaims } from './deferred-claims.ts';
 import { DuplicateFilter } from './duplicate-filter.ts';
 import { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
-import { ADMITTED, admit, unknownChannelStatus } from './rules.ts';
+import { ADMITTED, admit, isFinal, unknownChannelStatus } from './rules.ts';
 import type { Standing } from './standing.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 
@@ -49,6 +49,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #arrivals: ArrivalWriter | undefined;
   readonly #deferred = new DeferredClaims();
   readonly #shards: HeldShards;
+  readonly #monotonic: System['clock']['monotonic'];
   readonly #standing: Standing | undefined;
   /** Of datagrams; and of strangers among them, since it mattered. */
   readonly #datagrams = new UnderWay();
@@ -75,6 +76,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     random: System['random'],
     measures?: PathMeasures,
     standing?: Standing,
+    monotonic: System['clock']['monotonic'] = nodeSystem.clock.monotonic,
   ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
@@ -85,6 +87,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#counters = counters;
     this.#filter = new DuplicateFilter(arena, ring, random);
     this.#shards = new HeldShards(arena);
+    this.#monotonic = monotonic;
     this.#arrivals = measures?.arrivals;
     this.#standing = standing;
   }
@@ -293,7 +296,12 @@ export class ReceiveStep implements StreamSink, FrameSink {
     return true;
   }
 
-  #answer(status: number, view: DataView, offset: number, amountHigh: number, amountLow: number): void {
+  /** Where the node may have been deposed, what would be final is MOVED instead: its payer asks for the route. */
+  #answer(said: number, view: DataView, offset: number, high: number, low: number): void {
+    const isInDoubt = isFinal(said) && this.#shards.isInDoubt(this.#monotonic());
+    const status = isInDoubt ? STATUS.MOVED : said;
+    const amountHigh = isInDoubt ? this.#shards.versionHigh : high;
+    const amountLow = isInDoubt ? this.#shards.versionLow : low;
     this.#counters.add(STATUS_COUNTER[status]!, 1);
     this.#acks.answer(status, view, offset, amountHigh, amountLow, this.#source, this.#sourceAt);
   }

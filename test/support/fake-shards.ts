@@ -297,6 +297,8 @@ export class FakeShards implements ShardControl {
     this.#accounts!.drop(shards);
   }
 
+  confirm(): void {}
+
   setRoute(map: ClusterState): void {
     this.route = map;
   }

@@ -138,6 +138,7 @@ export class Rig {
     const measuring = { arena: this.arena, number: 0, ring: this.ring, acks, clock: this.clock, counters };
     const measures = new PathMeasures(measuring);
     this.measures = measures;
+    const { monotonic } = this.clock;
     const { strangers: part } = options;
     const standing =
       part === undefined ? undefined : new Standing(this.arena, 0, { part, seed: Standing.newSeed(random) });
@@ -150,6 +151,7 @@ export class Rig {
       random,
       measures,
       standing,
+      monotonic,
     );
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
@@ -188,6 +190,7 @@ export class Rig {
       path: this.path,
       measures,
       settings,
+      monotonic,
       standing,
       onSynced: options.isOverlapping || options.log ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,

@@ -85,7 +85,14 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/spans/spans.ts',
     'src/errors.ts',
   ],
-  'src/cluster': ['src/system', 'src/store/claim-database.ts', 'src/control', 'src/errors.ts', 'src/log.ts'],
+  'src/cluster': [
+    'src/system',
+    'src/store/claim-database.ts',
+    'src/store/heartbeat.ts',
+    'src/control',
+    'src/errors.ts',
+    'src/log.ts',
+  ],
   'src/threads': [
     'protocol',
     'src/system',

@@ -37,7 +37,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
   'test/unit/shard-accounts.test.ts': ['src/meter/charge-logs.ts'],
   'test/unit/cluster/membership.test.ts': [
     'src/cluster/cluster-settings.ts',
-    'src/cluster/heartbeat.ts',
+    'src/store/heartbeat.ts',
     'src/cluster/membership.ts',
     'src/cluster/shard-figures.ts',
     'src/cluster/shard-work.ts',
