@@ -86,13 +86,13 @@ export class Answers {
 
   /** The service's answer with what a paying client needs: the receipt, and the challenge for its next request. */
   paidHead(head: AnswerHead, payment: Payment, price: bigint): AnswerHead {
-    const { status, headers } = head;
+    const { status, headers, isEventStream, isEncoded } = head;
     if (status < 200 || status > 299) return head;
     const { id } = payment;
     const now = new Date().toISOString();
     const added = ['Payment-Receipt', receiptText(id, payment.spent, now, payment.challengeId)];
     if (payment.by === 'voucher') added.push('WWW-Authenticate', this.#challenges.issue(price, id, payment.spent).text);
-    return { ...head, headers: privately(headers).concat(added) };
+    return { status, headers: privately(headers).concat(added), isEventStream, isEncoded };
   }
 
   /** Who paid, for the service. */

@@ -329,7 +329,9 @@ export class Charges {
     try {
       const changes = this.#log.changes(logged);
       // Of an account's channels the last one counts: one ledger channel has one handle at a time.
-      const shards = new Map(booked.map(({ account, channelId }) => [account, shardOfChannel(channelId)]));
+      const shards = new Map<Account, number>();
+      if (this.#tables.isSharded === true)
+        for (const { account, channelId } of booked) shards.set(account, shardOfChannel(channelId));
       for (const account of accounts) {
         const { ledgerChannelId, booked: drops } = account;
         const shard = shards.get(account);
