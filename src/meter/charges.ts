@@ -128,8 +128,19 @@ export class Charges {
       if (this.#isDrained(channelId)) throw moved(channelId);
       const account = this.#accounts.get(ledgerChannelId);
       const name = key === undefined ? undefined : fingerprintOf(ledgerChannelId, key);
-      const asked = { waits: wait, resolve, reject, committing };
-      const charge: Charge = { account, channelId, drops, name, ...asked, spent: 0n, committed: 0n };
+      // No spread: it would cost each charge a microsecond.
+      const charge: Charge = {
+        account,
+        channelId,
+        drops,
+        name,
+        waits: wait,
+        resolve,
+        reject,
+        committing,
+        spent: 0n,
+        committed: 0n,
+      };
       const reserved = onReserved === undefined ? undefined : this.#reservation(charge);
       this.#undecided++;
       account.fresh.add(signal === undefined ? charge : this.#abortable(charge, signal));
