@@ -127,8 +127,7 @@ export class Payments {
     const key = `${challengeId}:${voucher.amount.toString(36)}`;
     const proof = voucher.signature;
     const { channelId } = channel;
-    const isLate = voucher.amount <= channel.committed && voucher.amount > this.#marks.of(channelId);
-    if (isLate || voucher.amount < this.#parts.meter.spent(channelId) + price) {
+    if (voucher.amount < this.#parts.meter.spent(channelId) + price) {
       const fault = this.#signatureFault(this.#verify(voucher, signature, channel));
       if (fault !== undefined) return fault;
       // The same credential again: its answer may be stored. Otherwise what it pays was spent.
