@@ -219,7 +219,8 @@ export class Charges {
 
   #decideSoon(account: Account, isReserved = false): void {
     this.#due.add(account);
-    if (!isReserved) this.#pace.hurry();
+    if (isReserved) this.#pace.saw(this.#due.size);
+    else this.#pace.hurry();
     if (!this.#isStopped) this.#running ??= this.#run();
   }
 
@@ -227,20 +228,28 @@ export class Charges {
     // Calls of one event turn share the first round.
     await new Promise(setImmediate);
     while (this.#due.size > 0 && !this.#isStopped) {
-      this.#pace.begin();
       const round: Round = { booked: [], logged: [], names: new Set(), accounts: [] };
-      const due = [...this.#due];
-      this.#due.clear();
-      for (const account of due) {
+      for (const account of this.#takeDue(this.#pace.begin(this.#due.size))) {
         if (round.booked.length < ROUND_CHARGES_MAX) this.#decide(account, round);
         else this.#decideSoon(account);
       }
       if (round.booked.length === 0) continue;
       this.#underWay = this.#commit(round);
       await this.#underWay;
-      if (this.#due.size > 0) await this.#pace.pause();
+      if (this.#due.size > 0) await this.#pace.gather(this.#due.size);
     }
     this.#running = undefined;
+  }
+
+  /** So many of the accounts that are due, those first that have been so for longest. */
+  #takeDue(count: number): Account[] {
+    const taken: Account[] = [];
+    for (const account of this.#due) {
+      if (taken.length >= count) break;
+      this.#due.delete(account);
+      taken.push(account);
+    }
+    return taken;
   }
 
   /** Decides what can be decided of an account: first those that waited, then the fresh ones, each in order. */
