@@ -6,6 +6,7 @@
 import { DROPS_MAX } from '../protocol/layout.ts';
 import { parseDecimal } from '../src/channel/parse.ts';
 import { Gateway, type GatewayOptions } from '../src/gateway/gateway.ts';
+import { suitNode } from '../src/gateway/node-settings.ts';
 import { Routes } from '../src/gateway/routes.ts';
 import { hostPortText } from '../src/host-port.ts';
 import type { LedgerOptions } from '../src/ledger/settings.ts';
@@ -184,6 +185,7 @@ async function runGateway(
   const { logger } = options;
   const serving = await serve(options);
   const { node } = serving;
+  suitNode(node.tuning);
   let gateway: Gateway;
   try {
     gateway = await Gateway.start({
