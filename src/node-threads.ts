@@ -4,6 +4,7 @@ import type { NodeConfig } from './config.ts';
 import { ControlServer, type ControlServerOptions } from './control/server.ts';
 import type { HostPort } from './host-port.ts';
 import type { Logger } from './log.ts';
+import { Standing } from './path/standing.ts';
 import type { ChannelStore } from './registry/channel-store.ts';
 import type { Arena } from './ring/arena.ts';
 import type { IdleStrategy } from './ring/doorbell.ts';
@@ -65,7 +66,12 @@ export class NodeThreads {
     const { tls, tcpConnections, tcpConnectionsPerAddress, checkpointSeconds } = config;
     const topology = await Topology.start(arena, {
       plan: config,
-      settings: { ...config, idle, measuring },
+      settings: {
+        ...config,
+        idle,
+        measuring,
+        standing: { part: config.strangersPercent / 100, seed: Standing.newSeed(nodeSystem.random) },
+      },
       kernel,
       udp: config.udp,
       tcp: {

@@ -23,6 +23,7 @@ import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
 import type { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
 import { ADMITTED, admit } from './rules.ts';
+import type { Standing } from './standing.ts';
 import { STATUS_COUNTER } from './status-counters.ts';
 
 const VERIFIED = counterIndex('verified');
@@ -43,6 +44,8 @@ export interface StageStepOptions {
   /** Where rows that have grown are marked, for who listens. */
   grown?: GrownRows | undefined;
   measures?: PathMeasures | undefined;
+  /** Where it is noted whose claims were verified and whose were not. */
+  standing?: Standing | undefined;
 }
 
 export class StageStep {
@@ -59,6 +62,7 @@ export class StageStep {
   readonly #counters: Counters;
   readonly #path: NativePath | undefined;
   readonly #shards: HeldShards;
+  readonly #standing: Standing | undefined;
   /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
@@ -73,6 +77,7 @@ export class StageStep {
     this.#counters = options.counters;
     this.#path = options.path;
     this.#shards = new HeldShards(options.arena);
+    this.#standing = options.standing;
     this.next = options.ring.committed;
   }
 
@@ -136,6 +141,7 @@ export class StageStep {
       return;
     }
     if (verdict !== VERDICT_VALID) {
+      this.#standing?.failed(this.#words, (slot + SLOT_SOURCE) >>> 2, row, nowSeconds);
       this.#refuse(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
       return;
     }
