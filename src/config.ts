@@ -287,14 +287,10 @@ function expectCluster({ cluster, advertise, store, udp }: NodeConfig): void {
   if (advertise.length > PLACES_MAX)
     throw settingFault('advertise', `expected at most ${PLACES_MAX} places, got ${advertise.length}`);
   for (const place of advertise)
-    if (
-      !/^(udp|tcp|tls|https?):\/\/[^\s/:@]+:[0-9]{1,5}$|^(udp|tcp|tls|https?):\/\/\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$/.test(
-        place,
-      )
-    )
+    if (!/^(?:udp|tcp|tls|https?|gateway\+https?):\/\/(?:[^\s/:@]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$/.test(place))
       throw settingFault(
         'advertise',
-        `expected udp://HOST:PORT, tcp://…, tls://…, or https://… for requests of other nodes, got ${JSON.stringify(place)}`,
+        `expected udp://HOST:PORT, tcp://…, tls://…, or https://… and gateway+https://… for requests of other nodes, got ${JSON.stringify(place)}`,
       );
   if (advertise.length === 0 && (udp.host === '0.0.0.0' || udp.host === '::'))
     throw settingFault(

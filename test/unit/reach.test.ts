@@ -77,7 +77,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/optional-libraries.ts',
     'src/web/control.ts',
     'src/web/counters.ts',
-    'src/web/feed.ts',
     'src/web/offers.ts',
     'src/web/peer.ts',
     'src/web/peers.ts',
@@ -93,7 +92,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/transport/frames-end.ts',
     'src/transport/web.ts',
     'src/web/main.ts',
-    'src/web/yield-to-node.ts',
   ],
   'test/integration/inspect.test.ts': ['src/threads/trace-thread.ts', 'src/threads/tracer.ts'],
   'test/unit/meter/charges.test.ts': [
@@ -247,6 +245,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/load/report/style.ts',
     'src/load/report/tables.ts',
   ],
+  'test/integration/cluster-load.test.ts': ['src/load/cluster/route-watch.ts'],
   'test/e2e/load.test.ts': [
     'src/load/acks.ts',
     'src/load/capture.ts',
