@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger siege meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss build native prebuild packages wasm clean
+.PHONY: help run ledger siege meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -45,6 +45,10 @@ docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a 
 powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 points under five disk models; Linux, ARGS="--help"
 	@npx tsc -p test/powerloss/tsconfig.json
 	@node build/powerloss/test/powerloss/main.js $(ARGS)
+
+mutants: $(BUILT) $(NATIVE) ## the source made wrong in nearly 200 places, one at a time: which test notices each; ARGS="--help"
+	@npx tsc -p test/mutants/tsconfig.json
+	@node build/mutants/test/mutants/main.js $(ARGS)
 
 build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
 

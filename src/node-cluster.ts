@@ -29,8 +29,10 @@ interface ClusterParts {
 export function openCluster(
   { database, watchDatabase, fence, sides, held, version }: SharedStore,
   { channels, table, meter, raised, passFence, route, logger, places, onFailed }: ClusterParts,
-): ClusterMember {
+): { member: ClusterMember; accounts: ShardAccounts } {
   const accounts = new ShardAccounts({ sides, charges: meter, raised });
   const shards = new NodeShards({ channels, table, accounts, fence, passFence, route, logger }, held, version);
-  return new ClusterMember({ database, watchDatabase, shards, clock: nodeSystem.clock, places, logger, onFailed });
+  const { clock } = nodeSystem;
+  const member = new ClusterMember({ database, watchDatabase, shards, clock, places, logger, onFailed });
+  return { member, accounts };
 }

@@ -28,6 +28,7 @@ import type { LaneMeasures, MeasureControl } from './control/measure-control.ts'
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
 import type { NodeStats } from './control/node-control.ts';
 import { RouteBoard, type RouteControl } from './control/route-control.ts';
+import type { ShardFollower } from './control/shard-control.ts';
 import { loadAdminToken } from './control/token.ts';
 import type { TuneControl } from './control/tune-control.ts';
 import { ClaimwireError } from './errors.ts';
@@ -49,6 +50,7 @@ import { readCounters } from './ring/counters.ts';
 import { defaultIdleStrategy } from './ring/doorbell.ts';
 import { HeldShards } from './ring/held-shards.ts';
 import { SettingWords } from './ring/setting-words.ts';
+import type { ShardAccounts } from './shard-accounts.ts';
 import type { ExportedSpans } from './spans/open-telemetry.ts';
 import { openStore } from './store/open-store.ts';
 import { type ClaimLogs, type OpenedStore, storeStats } from './store/store.ts';
@@ -110,6 +112,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   #logs: ClaimLogs | undefined;
   readonly #threads: NodeThreads;
   readonly #cluster: ClusterMember | undefined;
+  readonly #accounts: ShardAccounts | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
@@ -231,7 +234,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
     if (!config.cluster || opened.shared === undefined) return;
-    const member = openCluster(opened.shared, {
+    const { member, accounts } = openCluster(opened.shared, {
       channels: this.#store,
       table: this.#table,
       meter: this.#meter,
@@ -243,6 +246,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       onFailed: (error) => this.#failBy(error),
     });
     this.#cluster = member;
+    this.#accounts = accounts;
     this.addStats('cluster', () => member.figures);
   }
 
@@ -306,6 +310,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
   expectHere(channelId: bigint): void {
     this.#route.expectHere(channelId);
+  }
+  holds(channelId: bigint): boolean {
+    return this.#route.holds(channelId);
+  }
+  /** Has what keeps side entries of channels go with their shards; to be called before claims are received. */
+  followShards(follower: ShardFollower): void {
+    this.#accounts?.follow(follower);
   }
   holderOf(channelId: bigint): { node: string; places: readonly string[] } | undefined {
     return this.#route.holderOf(channelId);

@@ -361,7 +361,7 @@ export const SERVER_OPTIONS = {
   },
   'ledger-network': {
     value: 'ID',
-    description: 'the only network that is believed',
+    description: 'the only network that is believed, needed with --cluster',
     defaultText: 'the one that is seen first',
     read: count(0, 0xffff_ffff),
     group: LEDGER,

@@ -87,6 +87,11 @@ export class RouteBoard implements RouteControl {
     return this.#held !== undefined;
   }
 
+  /** Whether the channel's shard is served here. */
+  holds(channelId: bigint): boolean {
+    return this.#held === undefined || this.#held.has(shardOfChannel(channelId));
+  }
+
   /** Throws MOVED where another node holds the channel's shard. */
   expectHere(channelId: bigint): void {
     if (this.#held === undefined) return;

@@ -14,6 +14,8 @@ import { ask, FakePaidNode, gatewayRig, type Rig, TestPayer } from '../../suppor
 class SlowDisk extends FakePaidNode {
   /** Commits under way. */
   readonly commits: Deferred<void>[] = [];
+  /** The test has ended, well or not: no commit is held any more. */
+  isOver = false;
   /** Of the commits under way, all of one channel. */
   #reserved = 0n;
 
@@ -27,6 +29,7 @@ class SlowDisk extends FakePaidNode {
     if (spent <= row.committed) options.onReserved?.(spent);
     const commit = deferred<void>();
     this.commits.push(commit);
+    if (this.isOver) commit.resolve();
     await commit.promise.finally(() => {
       this.#reserved -= drops;
     });
@@ -49,6 +52,13 @@ type Options = Parameters<typeof gatewayRig>[0];
 async function slowRig(options: Options = {}) {
   const node = new SlowDisk();
   const rig = await gatewayRig({ ...options, node });
+  const close = rig[Symbol.asyncDispose].bind(rig);
+  // A test that fails in the middle does not wait for commits that nobody ends.
+  rig[Symbol.asyncDispose] = async () => {
+    node.isOver = true;
+    for (const commit of node.commits) commit.resolve();
+    await close();
+  };
   const payer = new TestPayer('alice');
   node.open(payer);
   const headers = { authorization: payer.pay(await rig.challenge(), 25n) };
