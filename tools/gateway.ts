@@ -8,6 +8,7 @@ import { DROPS_MAX } from '../protocol/layout.ts';
 import { parseDecimal } from '../src/channel/parse.ts';
 import { Gateway, type GatewayOptions } from '../src/gateway/gateway.ts';
 import { MovingMeter } from '../src/gateway/moving-meter.ts';
+import { suitNode } from '../src/gateway/node-settings.ts';
 import { Routes } from '../src/gateway/routes.ts';
 import { type HostPort, hostPortText } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
@@ -243,6 +244,7 @@ async function runGateway(
   const { logger } = options;
   const serving = await serve(options);
   const { node } = serving;
+  suitNode(node.tuning);
   const { tls, isPlain } = options.peers ?? {};
   let gateway: Gateway | undefined;
   let door: Server | undefined;

@@ -147,6 +147,34 @@ test.each([
   expect([node.spent(payer.channelId), rig.gateway.counters.refunded]).toEqual([25n, 0]);
 });
 
+test.each([
+  [200, 'content-length'],
+  [9_000, 'content-length'],
+  [200, 'chunked'],
+])('a held answer of %i bytes, %s, goes out byte for byte, and again from the store', async (length, framing) => {
+  const sold = Buffer.from(Array.from({ length }, (_, index) => (index * 7) & 0xff));
+  const { rig, node, headers } = await slowRig({
+    service: (_, response) => {
+      if (framing === 'content-length') response.setHeader('content-length', length);
+      response.write(sold.subarray(0, 100));
+      response.end(sold.subarray(100));
+    },
+  });
+  await using _ = rig;
+  const bytes = async (promised: Promise<Response>) => {
+    const response = await promised;
+    return [response.status, Buffer.from(await response.arrayBuffer()).equals(sold)];
+  };
+  const url = `http://127.0.0.1:${rig.port}/`;
+  const first = fetch(url, { headers });
+  await until(() => rig.seen.length === 1);
+  await turns();
+  node.commits[0]!.resolve();
+  expect(await bytes(first)).toEqual([200, true]);
+  expect(await bytes(fetch(url, { headers }))).toEqual([200, true]);
+  expect([rig.seen.length, rig.gateway.counters.replayed]).toEqual([1, 1]);
+});
+
 test('an answer that was withheld is nobody else’s: the next request on the same connections has its own', async () => {
   let served = 0;
   const { rig, node, headers } = await slowRig({ service: (_, response) => response.end(`answer ${++served}`) });

@@ -421,6 +421,25 @@ test('where a loss of power took claims that were spent, nothing is sold until c
   ]);
 });
 
+test('of many channels with reservations a commit takes one half, and all where somebody waits for it; none is left out', async () => {
+  const subject = new Subject();
+  const ids = Array.from({ length: 64 }, (_, index) => BigInt(index + 1));
+  subject.source.commit(...ids.map((id): [bigint, bigint] => [id, 1_000n]));
+  const sizes: number[] = [];
+  const commit = subject.tables.commit.bind(subject.tables);
+  subject.tables.commit = async (changes) => {
+    sizes.push(changes.length);
+    await commit(changes);
+  };
+  const charge = (id: bigint, onReserved?: () => void) => subject.charges.charge(id, 10n, { wait: false, onReserved });
+  const all = (onReserved?: () => void) => Promise.all(ids.map((id) => charge(id, onReserved)));
+  expect((await all(() => {})).map(({ spent }) => spent)).toEqual(ids.map(() => 10n));
+  expect(sizes).toEqual([32, 16, 16]);
+  sizes.length = 0;
+  expect((await all()).map(({ spent }) => spent)).toEqual(ids.map(() => 20n));
+  expect(sizes).toEqual([64]);
+});
+
 test('accounts beyond the limit are read again, but never one that is being changed', async () => {
   const subject = new Subject({ accountsMax: 4 });
   const ids = Array.from({ length: 40 }, (_, index) => BigInt(index + 1));
