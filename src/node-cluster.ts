@@ -31,7 +31,7 @@ export function openCluster(
 ): { member: ClusterMember; accounts: ShardAccounts } {
   const accounts = new ShardAccounts({ sides, charges: meter, raised });
   const shards = new NodeShards({ channels, table, accounts, fence, passFence, route, logger }, held, version);
-const { clock } = nodeSystem;
+  const { clock } = nodeSystem;
   const member = new ClusterMember({ database, watchDatabase, heart, shards, clock, places, logger, onFailed });
   return { member, accounts };
 }

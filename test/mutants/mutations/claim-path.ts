@@ -132,8 +132,8 @@ export const CLAIM_PATH: readonly Mutation[] = [
   {
     name: 'drained-shard-claimed',
     file: 'src/path/stage-step.ts',
-    find: 'if (isElsewhere) this.#answer(STATUS.MOVED, slot, shards.versionHigh, shards.versionLow);\n    else this.#answerRefused',
-    put: 'this.#answerRefused',
+    find: 'if (isElsewhere || (isFinal(broken) && shards.isInDoubt(this.#monotonic())))',
+    put: 'if (isFinal(broken) && shards.isInDoubt(this.#monotonic()))',
     harm: 'A payer of a shard that moved is told that its channel is closed, and pays no more.',
     killer: { file: STEP_TESTS, title: 'a claim received before and staged after is MOVED as well' },
   },

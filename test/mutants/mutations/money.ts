@@ -173,15 +173,15 @@ export const REDEMPTION: readonly Mutation[] = [
   {
     name: 'submitted-before-its-intent',
     file: 'src/ledger/redemption-journal.ts',
-    find: 'await this.#tables.commit(changes);\n    this.#pending.set',
-    put: 'this.#tables.commit(changes).catch(() => {});\n    this.#pending.set',
+    find: 'await this.#tables.commit([entryOf(redemption), ...forgotten.map((old) => this.#removalOf(old))]);',
+    put: 'this.#tables.commit([entryOf(redemption), ...forgotten.map((old) => this.#removalOf(old))]).catch(() => {});',
     harm: 'A crash forgets a transaction, and the next start pays a second fee.',
     killer: { file: KILL_TESTS, title: 'nothing is submitted before its intent is on stable storage' },
   },
   {
     name: 'intent-not-resumed',
     file: 'src/ledger/redemption-journal.ts',
-    find: "if (redemption.state === 'pending') this.#pending.set(redemption.id, redemption);",
+    find: "if (state === 'pending') this.#pending.set(id, redemption);",
     put: '',
     harm: 'What an earlier run submitted is submitted again, in another transaction.',
     killer: { file: KILL_TESTS, title: 'killed at every await' },
@@ -258,7 +258,7 @@ export const REDEMPTION: readonly Mutation[] = [
   },
   {
     name: 'success-believed',
-    file: 'src/ledger/redeemer.ts',
+    file: 'src/ledger/redemption-ends.ts',
     find: 'const paid = channel === undefined ? 0n : channel.balance - balanceBefore;',
     put: 'const paid = channel === undefined ? 0n : balance - balanceBefore;',
     harm: 'What tesSUCCESS did not pay is told as paid.',
@@ -269,7 +269,7 @@ export const REDEMPTION: readonly Mutation[] = [
   },
   {
     name: 'closed-on-the-ledger-alone',
-    file: 'src/ledger/redeemer.ts',
+    file: 'src/ledger/redemption-maker.ts',
     find: "if (row.state === 'open') await control.closeChannel(channelId);",
     put: '',
     harm: 'A claim is accepted after the last one was taken for the close, and never paid.',
@@ -288,7 +288,7 @@ export const REDEMPTION: readonly Mutation[] = [
   },
   {
     name: 'one-sequence-for-two',
-    file: 'src/ledger/redeemer.ts',
+    file: 'src/ledger/redemption-maker.ts',
     find: 'while (taken.has(sequence)) sequence++;',
     put: '',
     harm: 'Two transactions in flight have one number, and one of them is lost.',
