@@ -23,7 +23,7 @@ import { Exposition } from './metrics/exposition.ts';
 import { Machine } from './metrics/machine.ts';
 import { lookAtProcessors } from './metrics/machine-figures.ts';
 import { Sampler } from './metrics/sampler.ts';
-import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
+import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node/node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { type ExportedSpans, openSpans } from './spans/open-telemetry.ts';
 import type { SpanOptions } from './spans/settings.ts';

@@ -9,7 +9,7 @@ import { suitNode } from '../../src/gateway/node-settings.ts';
 import { Routes } from '../../src/gateway/routes.ts';
 import { LoadChannels } from '../../src/load/channels.ts';
 import { lineLogger } from '../../src/log.ts';
-import { ClaimwireNode } from '../../src/node.ts';
+import { ClaimwireNode } from '../../src/node/node.ts';
 import { CHANNELS, MERCHANT, PRICE, SEED, UDP_SEED } from './shared.ts';
 
 const CAPACITY = 1_000_000_000n;

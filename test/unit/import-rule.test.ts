@@ -235,9 +235,7 @@ test('only the node imports threads, and nobody imports tools', () => {
       .filter(
         (target) =>
           target.startsWith('tools/') ||
-          (target.startsWith('src/threads/') &&
-            !file.startsWith('src/threads/') &&
-            !['src/node.ts', 'src/node-threads.ts'].includes(file)),
+          (target.startsWith('src/threads/') && !file.startsWith('src/threads/') && !file.startsWith('src/node/')),
       )
       .map((target) => `${file} imports ${target}`),
   );

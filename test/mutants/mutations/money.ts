@@ -3,7 +3,7 @@ import type { Mutation } from '../mutation.ts';
 
 const CHARGE_TESTS = 'test/unit/meter/charges.test.ts';
 const PROPERTY_TESTS = 'test/unit/meter/charges-property.test.ts';
-const ACCOUNT_TESTS = 'test/unit/shard-accounts.test.ts';
+const ACCOUNT_TESTS = 'test/unit/node/shard-accounts.test.ts';
 const METER = 'src/meter/charges.ts';
 
 export const CHARGES: readonly Mutation[] = [

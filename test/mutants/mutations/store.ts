@@ -100,11 +100,11 @@ export const STORE: readonly Mutation[] = [
   },
   {
     name: 'drained-without-a-fence',
-    file: 'src/node-shards.ts',
+    file: 'src/node/shards.ts',
     find: 'await this.#parts.accounts.drain(shards);\n    await this.#parts.passFence();',
     put: 'await this.#parts.accounts.drain(shards);',
     harm: 'A shard changes hands while a group with claims of it is on its way.',
-    killer: { file: 'test/unit/node-shards.test.ts', title: 'a fence ends the groups that are open' },
+    killer: { file: 'test/unit/node/shards.test.ts', title: 'a fence ends the groups that are open' },
   },
   {
     name: 'append-without-fence',

@@ -1,15 +1,15 @@
 /** A node's part in its cluster, put together of the node's parts. Main thread. */
-import type { ChannelTable } from './channel/table.ts';
-import { ClusterMember } from './cluster/membership.ts';
-import type { RouteControl } from './control/route-control.ts';
-import type { Logger } from './log.ts';
-import type { Meter } from './meter/meter.ts';
-import { NodeShards } from './node-shards.ts';
-import type { ChannelStore } from './registry/channel-store.ts';
-import type { RaisedAmounts } from './registry/raised.ts';
+import type { ChannelTable } from '../channel/table.ts';
+import { ClusterMember } from '../cluster/membership.ts';
+import type { RouteControl } from '../control/route-control.ts';
+import type { Logger } from '../log.ts';
+import type { Meter } from '../meter/meter.ts';
+import type { ChannelStore } from '../registry/channel-store.ts';
+import type { RaisedAmounts } from '../registry/raised.ts';
+import type { SharedStore } from '../store/store.ts';
+import { nodeSystem } from '../system/system.ts';
 import { ShardAccounts } from './shard-accounts.ts';
-import type { SharedStore } from './store/store.ts';
-import { nodeSystem } from './system/system.ts';
+import { NodeShards } from './shards.ts';
 
 interface ClusterParts {
   channels: ChannelStore;

@@ -1,17 +1,17 @@
 /** Accounts that come and go with their shards: two nodes over one database's twin, which hand shards to each other. */
 import { expect, test } from 'vitest';
-import { shardOfChannel } from '../../protocol/shard.ts';
-import { AmountWatch } from '../../src/meter/amount-watch.ts';
-import { ROW_CHARGES } from '../../src/meter/charge-record.ts';
-import { type ChargeLimits, Charges } from '../../src/meter/charges.ts';
-import { RaisedAmounts } from '../../src/registry/raised.ts';
-import { ShardAccounts } from '../../src/shard-accounts.ts';
-import { SHARDS } from '../../src/store/claim-database.ts';
-import { DatabaseSides } from '../../src/store/database-sides.ts';
-import { HeldFence } from '../../src/store/held-fence.ts';
-import { MemoryDatabase, type MemoryDatabaseOptions } from '../../src/store/memory-database.ts';
-import { MemoryTables } from '../../src/store/memory-tables.ts';
-import { FakeSource, ledgerIdOf } from './meter/fake-source.ts';
+import { shardOfChannel } from '../../../protocol/shard.ts';
+import { AmountWatch } from '../../../src/meter/amount-watch.ts';
+import { ROW_CHARGES } from '../../../src/meter/charge-record.ts';
+import { type ChargeLimits, Charges } from '../../../src/meter/charges.ts';
+import { ShardAccounts } from '../../../src/node/shard-accounts.ts';
+import { RaisedAmounts } from '../../../src/registry/raised.ts';
+import { SHARDS } from '../../../src/store/claim-database.ts';
+import { DatabaseSides } from '../../../src/store/database-sides.ts';
+import { HeldFence } from '../../../src/store/held-fence.ts';
+import { MemoryDatabase, type MemoryDatabaseOptions } from '../../../src/store/memory-database.ts';
+import { MemoryTables } from '../../../src/store/memory-tables.ts';
+import { FakeSource, ledgerIdOf } from '../meter/fake-source.ts';
 
 const ALL = Array.from({ length: SHARDS }, (_, shard) => shard);
 const MOVED = { code: 'MOVED' };

@@ -5,12 +5,12 @@
  * drain, sync, checkpoint, close the store, unlock.
  */
 import { availableParallelism } from 'node:os';
-import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
-import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
-import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
-import { type Channel, ROW, ROW_BYTES } from './channel/row.ts';
-import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
-import type { ClusterMember } from './cluster/membership.ts';
+import { CLAIM_CHANNEL_ID, statusName } from '../../protocol/layout.ts';
+import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
+import { KeyCheck, type OpeningText, openingOf } from '../channel/parse.ts';
+import { type Channel, ROW, ROW_BYTES } from '../channel/row.ts';
+import { ChannelTable, highHalf, lowHalf } from '../channel/table.ts';
+import type { ClusterMember } from '../cluster/membership.ts';
 import {
   backendChoice,
   keyCacheBytes,
@@ -19,52 +19,52 @@ import {
   resolveConfig,
   ringSlots,
   tableCapacity,
-} from './config.ts';
-import type { ClusterControl } from './control/cluster-control.ts';
-import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
-import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from './control/inspect-control.ts';
-import type { LedgeredNode } from './control/ledger-control.ts';
-import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
-import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
-import type { NodeStats } from './control/node-control.ts';
-import { RouteBoard, type RouteControl } from './control/route-control.ts';
-import type { ShardFollower } from './control/shard-control.ts';
-import { loadAdminToken } from './control/token.ts';
-import type { TuneControl } from './control/tune-control.ts';
-import { ClaimwireError } from './errors.ts';
-import { hostPortText } from './host-port.ts';
-import { profileThreads } from './inspect/profiler.ts';
-import { type Logger, stderrLogger } from './log.ts';
-import { type CommittedAmount, Meter } from './meter/meter.ts';
-import { addonFault, loadAddon } from './native/addon.ts';
-import { openCluster } from './node-cluster.ts';
-import { checkTls, describeNode } from './node-description.ts';
-import { giveUpWaiting, leaveCluster, type StopLimits } from './node-stop.ts';
-import { NodeThreads } from './node-threads.ts';
-import { nativePathFault } from './path/native-path.ts';
-import { ChannelStore } from './registry/channel-store.ts';
-import { RaisedAmounts } from './registry/raised.ts';
-import type { SideTables } from './registry/side-tables.ts';
-import { Arena } from './ring/arena.ts';
-import { readCounters } from './ring/counters.ts';
-import { defaultIdleStrategy } from './ring/doorbell.ts';
-import { HeldShards } from './ring/held-shards.ts';
-import { SettingWords } from './ring/setting-words.ts';
+} from '../config.ts';
+import type { ClusterControl } from '../control/cluster-control.ts';
+import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from '../control/exposure.ts';
+import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from '../control/inspect-control.ts';
+import type { LedgeredNode } from '../control/ledger-control.ts';
+import type { LaneMeasures, MeasureControl } from '../control/measure-control.ts';
+import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from '../control/meter-control.ts';
+import type { NodeStats } from '../control/node-control.ts';
+import { RouteBoard, type RouteControl } from '../control/route-control.ts';
+import type { ShardFollower } from '../control/shard-control.ts';
+import { loadAdminToken } from '../control/token.ts';
+import type { TuneControl } from '../control/tune-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import { hostPortText } from '../host-port.ts';
+import { profileThreads } from '../inspect/profiler.ts';
+import { type Logger, stderrLogger } from '../log.ts';
+import { type CommittedAmount, Meter } from '../meter/meter.ts';
+import { addonFault, loadAddon } from '../native/addon.ts';
+import { nativePathFault } from '../path/native-path.ts';
+import { ChannelStore } from '../registry/channel-store.ts';
+import { RaisedAmounts } from '../registry/raised.ts';
+import type { SideTables } from '../registry/side-tables.ts';
+import { Arena } from '../ring/arena.ts';
+import { readCounters } from '../ring/counters.ts';
+import { defaultIdleStrategy } from '../ring/doorbell.ts';
+import { HeldShards } from '../ring/held-shards.ts';
+import { SettingWords } from '../ring/setting-words.ts';
+import type { ExportedSpans } from '../spans/open-telemetry.ts';
+import { openStore } from '../store/open-store.ts';
+import { type ClaimLogs, type OpenedStore, storeStats } from '../store/store.ts';
+import { nodeSystem } from '../system/system.ts';
+import { CommittedFeed } from '../threads/committed-feed.ts';
+import { readMeasures } from '../threads/lane-measures.ts';
+import { LiveSettings } from '../threads/live-settings.ts';
+import { kernelThreads, ringsOf, rolesOf, type Topology } from '../threads/topology.ts';
+import { Tracer } from '../threads/tracer.ts';
+import { nativeUdpFault } from '../transport/udp-native.ts';
+import type { BackendName } from '../verify/backend.ts';
+import type { Kernel } from '../verify/kernel.ts';
+import { backendBytes, createKernel, resolveBackend } from '../verify/select.ts';
+import { zeroCounts } from '../web/counters.ts';
+import { openCluster } from './cluster.ts';
+import { checkTls, describeNode } from './description.ts';
 import type { ShardAccounts } from './shard-accounts.ts';
-import type { ExportedSpans } from './spans/open-telemetry.ts';
-import { openStore } from './store/open-store.ts';
-import { type ClaimLogs, type OpenedStore, storeStats } from './store/store.ts';
-import { nodeSystem } from './system/system.ts';
-import { CommittedFeed } from './threads/committed-feed.ts';
-import { readMeasures } from './threads/lane-measures.ts';
-import { LiveSettings } from './threads/live-settings.ts';
-import { kernelThreads, ringsOf, rolesOf, type Topology } from './threads/topology.ts';
-import { Tracer } from './threads/tracer.ts';
-import { nativeUdpFault } from './transport/udp-native.ts';
-import type { BackendName } from './verify/backend.ts';
-import type { Kernel } from './verify/kernel.ts';
-import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
-import { zeroCounts } from './web/counters.ts';
+import { giveUpWaiting, leaveCluster, type StopLimits } from './stop.ts';
+import { NodeThreads } from './threads.ts';
 
 const DRAIN_MS_MAX = 5_000;
 /** What a node did, for its last log line. */

@@ -3,11 +3,11 @@
  * and what the ledger's side knows (src/ledger), in the order that keeps them together. Main thread.
  */
 
-import type { ShardFollower } from './control/shard-control.ts';
-import type { Charges } from './meter/charges.ts';
-import type { RaisedAmounts } from './registry/raised.ts';
-import type { ShardSide } from './store/claim-database.ts';
-import type { DatabaseSides } from './store/database-sides.ts';
+import type { ShardFollower } from '../control/shard-control.ts';
+import type { Charges } from '../meter/charges.ts';
+import type { RaisedAmounts } from '../registry/raised.ts';
+import type { ShardSide } from '../store/claim-database.ts';
+import type { DatabaseSides } from '../store/database-sides.ts';
 
 interface ShardAccountsParts {
   sides: Pick<DatabaseSides, 'take' | 'drop'>;

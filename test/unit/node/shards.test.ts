@@ -1,7 +1,7 @@
 /** What a node does as it gives shards away, and in which order: the parts are fakes. Test's thread. */
 import { expect, test } from 'vitest';
-import { SHARDS } from '../../protocol/shard.ts';
-import { NodeShards } from '../../src/node-shards.ts';
+import { SHARDS } from '../../../protocol/shard.ts';
+import { NodeShards } from '../../../src/node/shards.ts';
 
 test('claims are answered MOVED first, then channels and accounts are drained, and a fence ends the groups that are open', async () => {
   const calls: string[] = [];
