@@ -69,6 +69,8 @@ export interface NodeOptions {
   channelsMax?: number;
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
   ringSlots?: number;
+  /** Percent of a ring that claims of pairs of source and channel of which none was verified lately may fill; 100 for no difference. */
+  strangersPercent?: number;
   segmentBytes?: number;
   /** Block to which the journal's groups are aligned: 4,096, or 512 for disks known to write sectors of 512 bytes. */
   journalBlockBytes?: number;
@@ -191,6 +193,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     keyCacheBytes: keyCacheBytes(options),
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
+    strangersPercent: options.strangersPercent ?? 50,
     segmentBytes: options.segmentBytes ?? 64 * 2 ** 20,
     journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
     checkpointSeconds: options.checkpointSeconds ?? 30,
@@ -214,6 +217,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
     throw settingFault('ring-slots', `expected a power of two, got ${config.ringSlots}`);
+  expectRange('strangers', config.strangersPercent, 1, 100);
   expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
   if (!BLOCK_SIZES.includes(config.journalBlockBytes))
     throw settingFault('journal-block', `expected ${BLOCK_SIZES.join(' or ')}, got ${config.journalBlockBytes}`);
@@ -283,14 +287,10 @@ function expectCluster({ cluster, advertise, store, udp }: NodeConfig): void {
   if (advertise.length > PLACES_MAX)
     throw settingFault('advertise', `expected at most ${PLACES_MAX} places, got ${advertise.length}`);
   for (const place of advertise)
-    if (
-      !/^(udp|tcp|tls|https?):\/\/[^\s/:@]+:[0-9]{1,5}$|^(udp|tcp|tls|https?):\/\/\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$/.test(
-        place,
-      )
-    )
+    if (!/^(?:udp|tcp|tls|wss?|https?|gateway\+https?):\/\/(?:[^\s/:@]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$/.test(place))
       throw settingFault(
         'advertise',
-        `expected udp://HOST:PORT, tcp://…, tls://…, or https://… for requests of other nodes, got ${JSON.stringify(place)}`,
+        `expected udp://HOST:PORT, tcp://…, tls://…, wss://… for its --web, or https://… and gateway+https://… for requests of other nodes, got ${JSON.stringify(place)}`,
       );
   if (advertise.length === 0 && (udp.host === '0.0.0.0' || udp.host === '::'))
     throw settingFault(

@@ -55,7 +55,7 @@ export {
 } from './ledger/xrpl.ts';
 export type { Logger } from './log.ts';
 export type { CommittedAmount } from './meter/meter.ts';
-export { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
+export { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node/node.ts';
 export { type ServeOptions, type ServingNode, serve } from './serve.ts';
 export type { SpanOptions } from './spans/settings.ts';
 export type { BackendChoice, BackendName } from './verify/backend.ts';

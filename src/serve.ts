@@ -15,6 +15,7 @@ import type { LedgerConnection } from './ledger/ledger-port.ts';
 import { FEE_MAX_DROPS, openWallet, type RedeemOptions } from './ledger/redeem-options.ts';
 import { LedgerService } from './ledger/service.ts';
 import { type LedgerOptions, type LedgerSettings, resolveLedger } from './ledger/settings.ts';
+import { ShardTables } from './ledger/shard-tables.ts';
 import type { Wallet } from './ledger/signing.ts';
 import { connectLedger } from './ledger/xrpl-connection.ts';
 import { type Logger, stderrLogger } from './log.ts';
@@ -22,7 +23,7 @@ import { Exposition } from './metrics/exposition.ts';
 import { Machine } from './metrics/machine.ts';
 import { lookAtProcessors } from './metrics/machine-figures.ts';
 import { Sampler } from './metrics/sampler.ts';
-import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node.ts';
+import { ClaimwireNode, type NodeStartOptions, type NodeTotals } from './node/node.ts';
 import { importPool } from './registry/import-pool.ts';
 import { type ExportedSpans, openSpans } from './spans/open-telemetry.ts';
 import type { SpanOptions } from './spans/settings.ts';
@@ -75,11 +76,11 @@ export async function serve({
   ...options
 }: ServeOptions = {}): Promise<ServingNode> {
   const { logger = stderrLogger } = options;
-  if (wanted !== undefined && options.cluster)
+  if (wanted !== undefined && options.cluster === true && wanted.networkId === undefined)
     throw new ClaimwireError(
       'CONFIG_INVALID',
-      'ledger: expected a node without --cluster, since views of the ledger and redemptions do not move with a shard; redeem with claimwire settle or at a node that has a store of its own',
-      { setting: 'ledger' },
+      'ledger-network: expected the id of the network with --cluster, got none: a node that pinned another one would close the channels that it takes over; the main network is 0',
+      { setting: 'ledger-network' },
     );
   // Checked before any thread receives claims. If the address is taken meanwhile, `startAdmin` fails below.
   await checkAddress(options.http ?? DEFAULT_HTTP);
@@ -100,6 +101,7 @@ export async function serve({
         if (service !== undefined) started.useLedgerStates((channelId) => service.state(channelId));
         if (service !== undefined && redeeming) started.addStats('redemptions', () => service.redemptionTotals() ?? {});
         if (spans !== undefined) started.useSpans(spans);
+        if (service !== undefined) started.followShards(service.shards);
         ledger = service;
         options.beforeReceiving?.(started);
       },
@@ -171,7 +173,7 @@ function ledgerService(
   { connection, logger, spans }: { connection: LedgerConnection; logger: Logger; spans: ExportedSpans | undefined },
   redeeming: (Omit<RedeemOptions, 'wallet'> & { wallet: Wallet }) | undefined,
 ): LedgerService {
-  const { sideTables: tables } = node;
+  const tables = new ShardTables(node.sideTables);
   const { clock } = nodeSystem;
   const parts = { connection, tables, clock, logger };
   const { wallet, feeMaxDrops = FEE_MAX_DROPS, ...policy } = redeeming ?? {};

@@ -86,7 +86,8 @@ export async function fullLoad(ready: ReadyLine, admin: AdminClient, durationMs:
       isRamp: false,
       replayFile: undefined,
       keepChannels: false,
-      admin,
+      admins: [admin],
+      seeds: undefined,
     },
     sampling,
   );
@@ -121,6 +122,8 @@ function settingsFor(ready: ReadyLine, durationMs: number): LoadSettings {
     target: { protocol: 'udp', ...hostPort(ready.udp, 'udp') },
     seed,
     durationMs,
+    // A short load is a look at the figures, and nobody waits for it to begin.
+    warmupMs: Math.min(LOAD_DEFAULTS.warmupMs, durationMs),
   };
 }
 
@@ -156,14 +159,18 @@ function processorMs(pid: number): number | null {
   }
 }
 
-/** What limited the rate according to the samples, and what would raise it. */
-function limitOf(
-  { backend, kernel, sockets, verifiers }: ReadyLine,
+/**
+ * What limited the rate according to the samples, and what would raise it.
+ * @param fault why there is no addon
+ */
+export function limitOf(
+  { backend, kernel, sockets, verifiers }: Pick<ReadyLine, 'backend' | 'kernel' | 'sockets' | 'verifiers'>,
   first: Sample,
   last: Sample,
+  fault = addonFault(),
 ): Pick<FullLoad, 'limitedBy' | 'fasterWith'> {
   const faster: string[] = [];
-  if (backend !== 'native') faster.push(`the native kernel (${addonFault() ?? '--backend auto'})`);
+  if (backend !== 'native') faster.push(`the native kernel (${fault ?? '--backend auto'})`);
   else if (kernel !== 'avx512ifma') faster.push(`a processor with AVX-512 IFMA (the kernel here is ${kernel})`);
   if (sockets !== 'native') faster.push('native sockets (Linux, and the same addon)');
   const ms = Math.max(last.at - first.at, 1);

@@ -11,7 +11,7 @@ import { generateKey, keySigner, Payer, type PaymentChannel, type Percentiles } 
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { type PaymentChannelClaim, paymentChannelClaim } from '../src/ledger/xrpl.ts';
-import type { NodeTotals } from '../src/node.ts';
+import type { NodeTotals } from '../src/node/node.ts';
 import { defineCommand } from './command.ts';
 import { fullLoad, type Say } from './demo-load.ts';
 import { NodeProcess, type ReadyLine } from './demo-node.ts';

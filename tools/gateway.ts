@@ -3,23 +3,30 @@
  * it on. stdout carries the lines of `claimwire node`, the first with the gateway's address.
  */
 
+import type { Server } from 'node:net';
 import { DROPS_MAX } from '../protocol/layout.ts';
 import { parseDecimal } from '../src/channel/parse.ts';
 import { Gateway, type GatewayOptions } from '../src/gateway/gateway.ts';
+import { MovingMeter } from '../src/gateway/moving-meter.ts';
+import { suitNode } from '../src/gateway/node-settings.ts';
 import { Routes } from '../src/gateway/routes.ts';
-import { hostPortText } from '../src/host-port.ts';
+import { type HostPort, hostPortText } from '../src/host-port.ts';
+import { AdminClient } from '../src/http/client.ts';
+import { openPeerDoor } from '../src/http/listen.ts';
 import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { parseAddress } from '../src/ledger/xrpl.ts';
 import type { Logger } from '../src/log.ts';
-import { type ServeOptions, serve } from '../src/serve.ts';
+import { type ServeOptions, type ServingNode, serve } from '../src/serve.ts';
 import { hostPort, readFile, usage } from './args.ts';
 import { defineCommand } from './command.ts';
 import { nextSignal, print, printRows, readyLine, untilStopped } from './node.ts';
 import { nodeOptions, SERVER_OPTIONS } from './node-options.ts';
 import { readyRows } from './node-text.ts';
 import type { OptionSpecs, Values } from './options.ts';
+import type { PEER_OPTIONS } from './peer-options.ts';
 import { duration } from './units.ts';
 
+const PEERS = 'Requests about channels of other nodes (docs/cluster.md):';
 const SELLS = 'What it sells:';
 const SECRET_CHARACTERS = 64;
 
@@ -78,6 +85,14 @@ const GATEWAY_OPTIONS = {
     read: duration('s', 0, 30 * 86_400),
     group: SELLS,
   },
+  'cluster-gateway': {
+    value: 'H:P',
+    description:
+      'where gateways of other nodes hand in over TLS what is paid from channels held here; name it in --advertise as gateway+https://H:P',
+    defaultText: 'at --listen, for nodes on this machine, as gateway+http://',
+    read: hostPort,
+    group: PEERS,
+  },
 } as const satisfies OptionSpecs;
 
 export const command = defineCommand({
@@ -104,20 +119,57 @@ plain HTTP: put a server with TLS before it, since a token or a credential is wo
 Exit code: 0 stopped by a signal, 1 could not start or go on, 2 usage.`,
   act: async (values) => {
     const [node, gateway] = [nodeOptions(values), gatewayOptions(values)];
-    if (node.cluster === true)
-      return usage(
-        '--cluster: expected a node that keeps its channels, and those of a cluster move; let the gateway have a store of its own',
-      );
+    expectCluster(values, node);
     const account = node.ledger?.account;
     const { recipient } = gateway.merchant;
     // Customers would create channels that nobody here can redeem.
     if (account !== undefined && account !== recipient)
       return usage(`--recipient: expected ${account}, which the node redeems for (--account), got ${recipient}`);
     if (node.ledger !== undefined) node.ledger = onNetwork(node.ledger, values.network);
-    return runGateway(node, gateway, values.json || !process.stdout.isTTY);
+    const more = {
+      door: values['cluster-gateway'],
+      tokenFile: values['cluster-token-file'],
+      forPrograms: values.json || !process.stdout.isTTY,
+    };
+    return runGateway(node, gateway, more);
   },
 });
 export const { run } = command;
+
+/** What a gateway of a cluster needs beside what its node does. */
+function expectCluster(
+  values: Values<typeof GATEWAY_OPTIONS & typeof PEER_OPTIONS>,
+  { cluster, advertise = [], peers }: ServeOptions,
+): void {
+  const hasDoor = values['cluster-gateway'] !== undefined;
+  if (cluster !== true) {
+    if (hasDoor) usage('--cluster: expected it, as --cluster-gateway is there, got nothing');
+    return;
+  }
+  if (values['secret-file'] === undefined)
+    usage(
+      '--secret-file: expected one that all gateways of the cluster have, since a challenge of one is answered at another, got none; openssl rand -hex 32 makes one',
+    );
+  if (values['cluster-token-file'] === undefined)
+    usage(
+      '--cluster-token-file: expected one that all nodes take, since what was charged here is given back at another where its channel has moved, got none',
+    );
+  if (!hasDoor) return;
+  if (peers?.tls === undefined)
+    usage('--cluster-ca: expected it with --cluster-cert and --cluster-key, as --cluster-gateway is there, got none');
+  if (!advertise.some((place) => place.startsWith('gateway+https://')))
+    usage('--advertise: expected a gateway+https:// place too, as --cluster-gateway is there, got none');
+}
+
+/** Refunds of channels that have moved are asked of this node's own admin interface, which passes them on to the holder. */
+function movingMeter({ node, http }: ServingNode, tokenFile: string, logger: Logger): MovingMeter {
+  const admin = AdminClient.open({ http: `http://${http}`, tokenFile });
+  const refund = async (channelId: bigint, drops: bigint, key: string) => {
+    const { spent, committed, repeated } = await admin.charge(String(channelId), drops, { key });
+    return { spent: BigInt(spent), committed: BigInt(committed), repeated };
+  };
+  return new MovingMeter(node, refund, logger);
+}
 
 const NETWORK_IDS = new Map([
   ['mainnet', 0],
@@ -176,37 +228,54 @@ function network(text: string): string {
   return /^[\w-]{1,32}$/.test(text) ? text : usage(`--network: expected a name like testnet or a number, got ${text}`);
 }
 
+interface RunSettings {
+  /** Where gateways of other nodes come in. */
+  door: HostPort | undefined;
+  /** Has the token that all nodes of the cluster take. */
+  tokenFile: string | undefined;
+  forPrograms: boolean;
+}
+
 async function runGateway(
   options: ServeOptions & { logger: Logger },
   settings: Settings,
-  forPrograms: boolean,
+  { door: listen, tokenFile, forPrograms }: RunSettings,
 ): Promise<number> {
   const { logger } = options;
   const serving = await serve(options);
   const { node } = serving;
-  let gateway: Gateway;
+  suitNode(node.tuning);
+  const { tls, isPlain } = options.peers ?? {};
+  let gateway: Gateway | undefined;
+  let door: Server | undefined;
   try {
     gateway = await Gateway.start({
       ...settings,
       node,
-      meter: node,
+      meter: tokenFile === undefined ? node : movingMeter(serving, tokenFile, logger),
       ledger: serving.ledger,
       spans: serving.spans,
+      peers: options.cluster === true ? { tls, isPlain } : undefined,
       logger,
     });
+    const { accept } = gateway;
+    door = await openPeerDoor(listen && { listen, tls }, accept, logger, 'cluster-gateway');
   } catch (error) {
+    await gateway?.close();
     await serving.stop();
     throw error;
   }
-  node.addStats('gateway', () => gateway.stats());
+  const started = gateway;
+  node.addStats('gateway', () => started.stats());
   // Installed before the ready line is printed, as its reader may stop the node at once.
   const signal = nextSignal();
-  const address = hostPortText(gateway.address);
+  const address = hostPortText(started.address);
   const ready = readyLine(serving);
   if (forPrograms) print({ ...ready, gateway: address });
   else printRows([['gateway', `http://${address}`], ...readyRows(ready)]);
   const stop = async () => {
-    await gateway.close();
+    door?.close();
+    await started.close();
     return serving.stop();
   };
   return await untilStopped({ node, stop }, signal, logger, forPrograms);

@@ -13,7 +13,8 @@ import { COUNT_ACCEPTED, COUNTS } from '../src/path/commit-group.ts';
 import { FILTER_CELLS } from '../src/path/duplicate-filter.ts';
 import { CHAIN_LOOKUPS_MAX, COUNT_ACKS } from '../src/path/group-acks.ts';
 import { DROPS_MAX_HIGH, DROPS_MAX_LOW } from '../src/path/rules.ts';
-import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, SLOT_BYTES } from '../src/ring/arena.ts';
+import * as standing from '../src/path/standing.ts';
+import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, SLOT_BYTES, STANDING_CELLS } from '../src/ring/arena.ts';
 import { ARENA_LAYOUT } from '../src/ring/arena-layout.ts';
 import * as slot from '../src/ring/slot.ts';
 import * as udp from '../src/transport/udp-native.ts';
@@ -62,6 +63,14 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['HASH_SHIFT', table.HASH_SHIFT, ''],
   ['HASH_END', table.HASH_END, ''],
   ['FILTER_CELLS', FILTER_CELLS, 'of the in-flight duplicate filter'],
+  ['STANDING_CELLS', STANDING_CELLS, 'words of pairs in good standing (path/standing.ts):'],
+  ['STANDING_SHIFT', standing.CELL_SHIFT, ''],
+  ['STANDING_WORD', standing.HASH_WORD, ''],
+  ['STANDING_TAG', standing.HASH_TAG, ''],
+  ['STANDING_SECOND_BITS', standing.SECOND_BITS, ''],
+  ['STANDING_FAILURE_BITS', standing.FAILURE_BITS, ''],
+  ['STANDING_SECONDS', standing.KNOWN_SECONDS, ''],
+  ['STANDING_FAILURES_MAX', standing.FAILURES_MAX, ''],
   ['GROUP_HEADER_BYTES', GROUP_HEADER_BYTES, 'of a journal group'],
   ['RECORD_BYTES', RECORD_BYTES, ''],
   ['COUNTS', COUNTS, 'words of a commit group’s counts:'],

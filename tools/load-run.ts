@@ -1,6 +1,7 @@
 /** Makes a run (src/load/run.ts) of the options of `claimwire load`, and checks options that depend on each other. */
 import { lookup } from 'node:dns/promises';
 import { isIPv4 } from 'node:net';
+import { parseSeeds } from '../src/client/route/seeds.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { parseNodeAddress } from '../src/host-port.ts';
 import { AdminClient } from '../src/http/client.ts';
@@ -22,8 +23,10 @@ const CORPUS_CLAIMS_MAX = 40_000_000;
 
 /** Throws USAGE, or NODE_UNREACHABLE when the node's name has no address. */
 export async function readRun(values: LoadValues): Promise<LoadRun> {
-  const target = await readTarget(values.to);
-  const settings = readSettings(values, target);
+  const seeds = asUsage(() => parseSeeds(values.to));
+  const target = await readTarget(seeds[0]!);
+  if (seeds.length > 1) expectCluster(values, seeds);
+  const settings = readSettings(values, target, seeds.length);
   if (values.replay !== undefined && (values.ramp !== undefined || settings.corpus !== undefined))
     usage('--replay: expected neither --ramp nor --corpus beside it, got one');
   if (values.replay !== undefined && Object.values(settings.faults).some((fraction) => fraction > 0))
@@ -39,8 +42,26 @@ export async function readRun(values: LoadValues): Promise<LoadRun> {
     isRamp: values.ramp !== undefined,
     replayFile: values.replay,
     keepChannels: values['keep-channels'],
-    admin: AdminClient.open(adminAddress(values)),
+    admins: readAdmins(values),
+    seeds: seeds.length > 1 ? seeds : undefined,
   };
+}
+
+/** What a load over several nodes can be asked for: its claims are signed anew where a channel has another holder. */
+function expectCluster(values: LoadValues, seeds: readonly string[]): void {
+  for (const seed of seeds) asUsage(() => parseNodeAddress(seed, ['udp'], '--to with several nodes'));
+  for (const flag of ['corpus', 'replay', 'pcap'] as const)
+    if (values[flag] !== undefined) usage(`--${flag}: expected one address in --to beside it, got ${seeds.length}`);
+}
+
+/** A token for all nodes, or one for each. */
+function readAdmins(values: LoadValues): AdminClient[] {
+  const { http, 'token-file': files = [undefined] } = values;
+  if (files.length !== 1 && files.length !== http.length)
+    return usage(`--token-file: expected one, or ${http.length} as --http has, got ${files.length}`);
+  return http.map((each, index) =>
+    AdminClient.open(adminAddress({ http: each, 'token-file': files[files.length === 1 ? 0 : index] })),
+  );
 }
 
 function readBounds(values: LoadValues): LoadBounds {
@@ -51,7 +72,8 @@ function readBounds(values: LoadValues): LoadBounds {
   return boundsFor(given, values.ramp !== undefined);
 }
 
-function readSettings(values: LoadValues, target: Target): LoadSettings {
+/** @param nodes that --to names: with several each gets fewer sockets, which the generator reads one by one */
+function readSettings(values: LoadValues, target: Target, nodes: number): LoadSettings {
   const { channels } = values;
   const settings: LoadSettings = {
     ...LOAD_DEFAULTS,
@@ -67,7 +89,11 @@ function readSettings(values: LoadValues, target: Target): LoadSettings {
     perDatagram: values['per-datagram'],
     arrivals: values.arrivals,
     zipf: values.skew,
-    sockets: atMost(values.sockets ?? Math.min(channels, SOCKETS_DEFAULT[target.protocol]), channels, '--sockets'),
+    sockets: atMost(
+      values.sockets ?? Math.min(channels, Math.ceil(SOCKETS_DEFAULT[target.protocol] / nodes)),
+      channels,
+      '--sockets',
+    ),
     window: values.window,
     inflightMax: values['inflight-max'],
     faults: readFaults(values),

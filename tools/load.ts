@@ -38,7 +38,8 @@ const anyOption = (value: string, description: string, group: string) => ({ valu
 const OPTIONS = {
   to: {
     value: 'udp://H:P',
-    description: 'where the node takes claims; or tcp://H:P, tls://H:P, ws://H:P, webrtc+http://H:P',
+    description:
+      'where the node takes claims; or tcp://H:P, tls://H:P, ws://H:P, webrtc+http://H:P; some nodes of a cluster: udp://A:P,udp://B:P',
     required: 'udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or webrtc+http://HOST:PORT',
   },
   rate: {
@@ -126,7 +127,7 @@ const OPTIONS = {
   },
   sockets: {
     value: 'N',
-    description: 'a channel stays with its own',
+    description: 'to each node; a channel stays with its own',
     defaultText: '16, others 4',
     read: count(1, SOCKETS_MAX),
     group: TRAFFIC,
@@ -189,7 +190,16 @@ const OPTIONS = {
   ),
   hgrm: anyOption('OUT', "latency percentiles as HdrHistogram text; a ramp's at its knee", FILES),
   report: anyOption('OUT.html', 'the result as one self-contained page', FILES),
-  ...NODE_OPTIONS,
+  http: {
+    ...NODE_OPTIONS.http,
+    description: "the node's admin interface; of a cluster those of all its nodes, with commas",
+    read: (text: string) => text.split(',').map(NODE_OPTIONS.http.read),
+  },
+  'token-file': {
+    ...NODE_OPTIONS['token-file'],
+    description: 'its token, for changes and signatures; of a cluster one for all nodes, or one for each',
+    read: (text: string) => text.split(','),
+  },
 } as const satisfies OptionSpecs;
 
 export type LoadValues = Values<typeof OPTIONS>;
@@ -202,6 +212,10 @@ export const command = defineCommand({
   examples: [
     ['claimwire load --to udp://127.0.0.1:9393', 'as many claims as the node takes, for 10 seconds'],
     ['claimwire load --to udp://127.0.0.1:9393 --rate 200k --report load.html', 'a page to look at'],
+    [
+      'claimwire load --to udp://a:9393,udp://b:9393 --http a:9394,b:9394',
+      'the nodes of a cluster, each with its own channels',
+    ],
     ['claimwire load --to tcp://127.0.0.1:9393 --ramp 50k:500k:50k --slo 5ms', 'the highest rate with a p99 of 5 ms'],
   ],
   notes: `The run has passed where three figures keep their bounds, something was acknowledged, and

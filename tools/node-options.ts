@@ -220,6 +220,13 @@ export const SERVER_OPTIONS = {
     read: count(16, 65_536),
     group: MACHINE,
   },
+  strangers: {
+    value: 'PERCENT',
+    description: 'of the claims in flight, for sources of which no claim was verified lately; 100 for no difference',
+    defaultText: '50',
+    read: count(1, 100),
+    group: MACHINE,
+  },
   'auto-tune': {
     description:
       'changes batches, waits and the key cache while it runs, keeps what measures better, and undoes the rest',
@@ -354,7 +361,7 @@ export const SERVER_OPTIONS = {
   },
   'ledger-network': {
     value: 'ID',
-    description: 'the only network that is believed',
+    description: 'the only network that is believed, needed with --cluster',
     defaultText: 'the one that is seen first',
     read: count(0, 0xffff_ffff),
     group: LEDGER,
@@ -453,6 +460,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
   if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
+  if (values.strangers !== undefined) options.strangersPercent = values.strangers;
   return options;
 }
 

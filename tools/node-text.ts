@@ -1,6 +1,6 @@
 /** What `claimwire node` tells a person on a terminal, where programs get JSON. */
 import type { LedgerHealth } from '../src/control/ledger-control.ts';
-import type { NodeTotals } from '../src/node.ts';
+import type { NodeTotals } from '../src/node/node.ts';
 import type { ReadyLine } from './demo-node.ts';
 import { durationText } from './units.ts';
 

@@ -1,6 +1,7 @@
 /**
  * bench:cluster: what it costs to keep claims in PostgreSQL with a synchronous standby instead of in the node's data folder, and
- * how long channels are silent when a node of a cluster dies, stands still, or gives their shards away.
+ * how long channels are silent when a node of a cluster dies, stands still, or gives their shards away. And what a claim costs
+ * where three nodes share the channels, beside one node.
  *
  * Main thread; nodes, loads and servers are processes of their own on this machine, and every server waits for its disk. Both
  * stores take turns, so that other work on the machine affects both; ratios are of neighbouring turns.
@@ -17,20 +18,24 @@ import { type FaultPlan, measureFaults } from './faults.ts';
 import { measureRates, type RatePlan } from './rates.ts';
 import { ServerCost } from './server-cost.ts';
 import { measureSingle } from './single.ts';
+import { measureWork, type WorkPlan } from './work.ts';
 
 interface Plan {
   rates: RatePlan;
   perRound: number;
+  work: WorkPlan;
   faults: FaultPlan;
 }
 const FULL: Plan = {
   rates: { turns: 3, seconds: 3, warmup: 1 },
   perRound: 60,
+  work: { turns: 2, seconds: 5, warmup: 1 },
   faults: { kills: 50, stops: 5, shards: 64 },
 };
 const QUICK: Plan = {
   rates: { turns: 1, seconds: 1, warmup: 0.3 },
   perRound: 12,
+  work: { turns: 1, seconds: 3.2, warmup: 0.3 },
   faults: { kills: 1, stops: 1, shards: 32 },
 };
 
@@ -52,20 +57,36 @@ class ClusterBench {
   }
 
   async measure(context: BenchContext): Promise<Figures> {
-    const { rates, perRound, faults } = context.quick ? QUICK : FULL;
+    const { rates, perRound, work, faults } = context.quick ? QUICK : FULL;
     // A node with a new folder is another node, and a database has one node that is alone.
     const url = await this.#createDatabase(`rates_${context.repeat}`);
-    const figures = await this.#run('embedded', [], (embedded) =>
+    const alone = await this.#run('embedded', [], (embedded) =>
       this.#run('postgres', ['--store', url], async (postgres) => ({
         ...(await measureRates({ embedded, postgres }, rates, context)),
         ...(await measureSingle(postgres, url, perRound)),
       })),
     );
+    const figures = {
+      ...alone,
+      ...(context.quick && context.repeat > 0 ? {} : await this.#measureWork(work, context)),
+    };
     // The faults take minutes, and are many in one repeat.
     if (context.repeat > 0) return figures;
     const at = await this.#createDatabase('faults');
     const query = (sql: string) => this.#servers.primary.query(sql, [], 'faults');
     return { ...figures, ...(await measureFaults(join(this.#folder, 'faults'), at, query, faults, context)) };
+  }
+
+  async #measureWork(plan: WorkPlan, context: BenchContext): Promise<Figures> {
+    const { repeat } = context;
+    const urls = {
+      one: await this.#createDatabase(`one_${repeat}`),
+      three: await this.#createDatabase(`three_${repeat}`),
+    };
+    const folder = join(this.#folder, `work-${repeat}`);
+    const figures = await measureWork(folder, urls, plan, context);
+    rmSync(folder, { recursive: true, force: true });
+    return figures;
   }
 
   /** Resolves to its URL. */

@@ -17,7 +17,9 @@ const STDERR_CHARS_MAX = 8_192;
 export class ClusterNode {
   readonly udp: string;
   readonly admin: AdminClient;
-  readonly #http: string;
+  /** URL of its admin interface, and the file with its token. */
+  readonly http: string;
+  readonly tokenFile: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | null>;
 
@@ -25,8 +27,9 @@ export class ClusterNode {
     this.#child = child;
     this.#ended = ended;
     this.udp = udp;
-    this.#http = `http://${http}`;
-    this.admin = AdminClient.open({ http: this.#http, tokenFile: join(data, 'admin-token') });
+    this.http = `http://${http}`;
+    this.tokenFile = join(data, 'admin-token');
+    this.admin = AdminClient.open({ http: this.http, tokenFile: this.tokenFile });
   }
 
   /** Payers by UDP ask at the same port by TCP, which another program may have taken: then with another port. */
@@ -71,7 +74,11 @@ export class ClusterNode {
   }
 
   async figures(): Promise<ClusterFigures> {
-    return (await (await fetch(`${this.#http}/cluster`)).json()) as ClusterFigures;
+    return (await (await fetch(`${this.http}/cluster`)).json()) as ClusterFigures;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   signal(signal: NodeJS.Signals): void {

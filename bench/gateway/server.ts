@@ -5,10 +5,11 @@
 import { rmSync } from 'node:fs';
 import { assert } from '../../src/errors.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
+import { suitNode } from '../../src/gateway/node-settings.ts';
 import { Routes } from '../../src/gateway/routes.ts';
 import { LoadChannels } from '../../src/load/channels.ts';
 import { lineLogger } from '../../src/log.ts';
-import { ClaimwireNode } from '../../src/node.ts';
+import { ClaimwireNode } from '../../src/node/node.ts';
 import { CHANNELS, MERCHANT, PRICE, SEED, UDP_SEED } from './shared.ts';
 
 const CAPACITY = 1_000_000_000n;
@@ -17,6 +18,8 @@ const LOOPBACK = { host: '127.0.0.1', port: 0 };
 const [data, upstream] = process.argv.slice(2) as [string, string];
 const logger = lineLogger('warn');
 const node = await ClaimwireNode.start({ data, udp: LOOPBACK, logger });
+// As `claimwire gateway` does.
+suitNode(node.tuning);
 const openings = [SEED, UDP_SEED].flatMap((seed) => {
   const { table } = LoadChannels.derive(seed, CHANNELS, CHANNELS);
   return Array.from({ length: CHANNELS }, (_, row) => {

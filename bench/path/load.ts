@@ -10,7 +10,7 @@ import type { LoadResult, LoadStep } from '../../src/load/result.ts';
 import { endsWithBench, type NodeUnderTest, processorSeconds, treeSeconds } from '../node-under-test.ts';
 
 /** A line of progress, printed at the end of each second. */
-const SECOND = /^\s*\d+ s {2}sent \d+\/s/;
+export const SECOND = /^\s*\d+ s {2}sent \d+\/s/;
 
 /** Differences of the node's counters over a run. */
 export interface NodeWork {

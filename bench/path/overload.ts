@@ -74,7 +74,8 @@ async function overload(
       isRamp: false,
       replayFile: undefined,
       keepChannels: false,
-      admin: node.admin,
+      admins: [node.admin],
+      seeds: undefined,
     },
     {
       progress: () => {},

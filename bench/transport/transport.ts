@@ -31,7 +31,7 @@ interface Durations {
   perRound: number;
 }
 const FULL: Durations = { turns: 3, maximum: 3, paced: 3, http: 3, beside: 5, warmup: 1, perRound: 250 };
-const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, beside: 1.5, warmup: 0.3, perRound: 50 };
+const QUICK: Durations = { turns: 1, maximum: 1, paced: 0.7, http: 1, beside: 3, warmup: 0.3, perRound: 50 };
 /** A rate that both transports exceed easily, so that latency does not come from a queue. */
 const PACED_RATE = 100_000;
 

@@ -1,11 +1,14 @@
 /** How a node of a cluster behaves in time, and how the numbers hang together. Milliseconds. */
 import { assert } from '../errors.ts';
+import { BEAT_MS } from '../store/heartbeat.ts';
 
 export interface ClusterSettings {
   /** Between two beats of a node. */
   beatMs: number;
-  /** Between two questions for the map's version and the members' beats. It is most of what a planned move takes. */
+  /** Between two questions for the map's version and the members' beats. */
   pollMs: number;
+  /** The same for a second after the map has changed: moves come one after the other, and their payers wait for each. */
+  quickPollMs: number;
   /** A member whose beats stand still for so long is taken over. */
   takeoverMs: number;
   /** So much later each next survivor tries, by its rank: they do not all try at once, and a dead first one is not waited for. */
@@ -22,8 +25,9 @@ export interface ClusterSettings {
  * loading come on top. That leaves most of a second of the two within which channels are to be served again.
  */
 const CLUSTER_SETTINGS: ClusterSettings = {
-  beatMs: 250,
+  beatMs: BEAT_MS,
   pollMs: 100,
+  quickPollMs: 25,
   takeoverMs: 1_000,
   rankMs: 200,
   moveEveryMs: 250,

@@ -1,18 +1,25 @@
 /**
  * Whether other members live, by the one clock that a node can trust: its own, which never steps back. Pure: times are handed in.
  *
- * A member lives while its beats rise. A node that has not looked for a while, since it stood still itself or could not reach
+ * A member lives while its beats rise. One that starts, and ends before it serves, may beat each time: after some such starts it
+ * is not waited for any more. A node that has not looked for a while, since it stood still itself or could not reach
  * the database, knows nothing of what the others did meanwhile: it begins to watch anew before it judges anybody.
  */
 import type { Member } from '../store/claim-database.ts';
 
+/** So many starts in a row may end before the node serves. */
+const FRUITLESS_STARTS_MAX = 3;
+
 interface Seen {
   epoch: number;
   beats: number;
-  /** Since when the beats are what they are. */
+  /** Since when the beats are what they are, or nothing came of its starts. */
   since: number;
   /** Whether the beats have risen in this epoch while this node watched. */
   hasRisen: boolean;
+  /** Whether it has served in this epoch, as far as this node has seen, and how many epochs before it it had not. */
+  hasServed: boolean;
+  fruitless: number;
 }
 
 export class MemberWatch {
@@ -33,14 +40,11 @@ export class MemberWatch {
     const isAnew = now - this.#lookedAt > this.#gapMsMax || now - askedAt > this.#gapMsMax;
     if (isAnew && this.#seen.size > 0) this.restarts++;
     const seen = new Map<string, Seen>();
-    for (const { node, epoch, beats } of members) {
-      const before = this.#seen.get(node);
-      const isSame = before?.epoch === epoch && before.beats === beats;
-      if (isSame && !isAnew) seen.set(node, before);
-      else {
-        const hasRisen = before?.epoch === epoch && (before.hasRisen || beats > before.beats);
-        seen.set(node, { epoch, beats, since: now, hasRisen });
-      }
+    for (const member of members) {
+      const before = this.#seen.get(member.node);
+      const after = next(member, before, now);
+      if (isAnew) after.since = now;
+      seen.set(member.node, after);
     }
     this.#seen = seen;
     this.#lookedAt = now;
@@ -60,4 +64,18 @@ export class MemberWatch {
   hasRisen(node: string): boolean {
     return this.#seen.get(node)?.hasRisen ?? false;
   }
+}
+
+function next({ epoch, beats, leaving }: Member, before: Seen | undefined, now: number): Seen {
+  const isSame = before?.epoch === epoch;
+  const rises = isSame && beats > before.beats;
+  const hasRisen = isSame && (before.hasRisen || rises);
+  // Until its first beat a member is shown as it was before it started.
+  const hasServed = before === undefined ? !leaving : isSame && (before.hasServed || (rises && !leaving));
+  const endedFirst = before !== undefined && !isSame && !before.hasServed;
+  const fruitless = isSame ? before.fruitless : endedFirst ? before.fruitless + 1 : 0;
+  const isStill = isSame && before.beats === beats;
+  const isGivenUp = fruitless >= FRUITLESS_STARTS_MAX && !hasServed;
+  const since = before !== undefined && (isStill || isGivenUp) ? before.since : now;
+  return { epoch, beats, since, hasRisen, hasServed, fruitless };
 }

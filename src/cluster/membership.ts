@@ -11,9 +11,9 @@ import type { ShardControl } from '../control/shard-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { ClaimDatabase, ClusterState } from '../store/claim-database.ts';
+import { endsNode, type Heartbeat } from '../store/heartbeat.ts';
 import type { Clock } from '../system/system.ts';
 import { type ClusterSettings, clusterSettings, gapMsMax } from './cluster-settings.ts';
-import { Heartbeat } from './heartbeat.ts';
 import { MemberWatch } from './member-watch.ts';
 import { isBalanced, movesBetween, nextBatch, placement, rankedFor } from './placement.ts';
 import { shardFigures } from './shard-figures.ts';
@@ -21,12 +21,16 @@ import { ShardWork } from './shard-work.ts';
 
 /** Moves that an operator asked for and that wait for those before them. */
 const ASKED_MAX = 1_024;
+/** So long after a change of the map it is looked at more often. */
+const QUICK_MS = 1_000;
 
 export interface ClusterOptions {
   /** For what moves shards: calls may wait for each other. */
   database: ClaimDatabase;
   /** For what must not wait behind those. */
-  watchDatabase: Pick<ClaimDatabase, 'beat' | 'pulse' | 'state' | 'takeOver'>;
+  watchDatabase: Pick<ClaimDatabase, 'pulse' | 'state' | 'takeOver'>;
+  /** Beats since the node has entered. */
+  heart: Heartbeat;
   /** The node. */
   shards: ShardControl;
   clock: Clock;
@@ -52,35 +56,38 @@ export class ClusterMember implements ClusterControl {
   #hasFailed = false;
   #isBalancing = false;
   #lookedAt: number;
+  /** When the next look is due, and until when looks are more frequent. */
+  #nextLookAt = Number.NEGATIVE_INFINITY;
+  #quickUntil = Number.NEGATIVE_INFINITY;
   #nextGiveAt = Number.NEGATIVE_INFINITY;
   #nextLoadAt = Number.NEGATIVE_INFINITY;
   readonly #asked: { shards: readonly number[]; to: string }[] = [];
   #takeovers = 0;
 
-  /** Begins to beat: call it as soon as the node has entered. */
   constructor(options: ClusterOptions) {
-    const { database, watchDatabase, shards, clock, places } = options;
+    const { database, heart, shards, clock, places } = options;
     this.#options = options;
     this.#node = shards.fence.node;
     this.settings = clusterSettings(options.settings);
     this.#watch = new MemberWatch(gapMsMax(this.settings));
     this.#work = new ShardWork({ database, shards, clock, settings: this.settings, refresh: () => this.#refresh() });
     this.#lookedAt = clock.monotonic();
-    this.#heart = new Heartbeat({
-      database: watchDatabase,
-      fence: () => shards.fence,
-      places,
-      clock,
-      beatMs: this.settings.beatMs,
-      onError: (error) => this.#notice('beat', error),
-    });
+    this.#heart = heart;
+    heart.places = places;
+    heart.onError = (error) => this.#notice('beat', error);
+    heart.onConfirmed = (sentAt) => shards.confirm(sentAt, this.settings.takeoverMs);
+    shards.confirm(heart.confirmedAt, this.settings.takeoverMs);
   }
 
   /** Begins to take part. `served` are the shards that the node has loaded since it entered, and serves. */
   start(served: readonly number[]): void {
     this.#work.serves(served);
-    this.#heart.isLeaving = false;
-    this.#endLooks = this.#options.clock.every(this.settings.pollMs, () => {
+    this.join();
+    const { clock } = this.#options;
+    this.#endLooks = clock.every(this.settings.quickPollMs, () => {
+      const now = clock.monotonic();
+      if (now < this.#nextLookAt && now >= this.#quickUntil) return;
+      this.#nextLookAt = now + this.settings.pollMs;
       this.#look ??= this.#lookOnce().finally(() => {
         this.#look = undefined;
       });
@@ -193,6 +200,7 @@ export class ClusterMember implements ClusterControl {
     const state = await this.#options.watchDatabase.state();
     if (this.#state !== undefined && state.version <= this.#state.version) return;
     this.#state = state;
+    this.#quickUntil = this.#options.clock.monotonic() + QUICK_MS;
     const lost = this.#work.lost(state);
     if (lost !== undefined)
       throw new ClaimwireError('STORE_FENCED', `${this.#node} held shard ${lost.shard}, which ${lost.node} has now`);
@@ -294,9 +302,8 @@ export class ClusterMember implements ClusterControl {
   /** A step has failed. What the database says to the node's right to write ends the node; other faults are tried again. */
   #notice(step: string, error: unknown): void {
     if (this.#hasFailed) return;
-    const { code, message } = error as ClaimwireError;
-    if (code !== 'STORE_FENCED' && code !== 'STORE_FAILED' && error instanceof ClaimwireError) {
-      this.#options.logger.warn(`cluster, ${step}: ${message}; it is tried again`);
+    if (error instanceof ClaimwireError && !endsNode(error)) {
+      this.#options.logger.warn(`cluster, ${step}: ${error.message}; it is tried again`);
       return;
     }
     this.#hasFailed = true;

@@ -8,6 +8,7 @@
 import type { ShardControl } from '../control/shard-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { ClaimDatabase, ClusterState, Shard } from '../store/claim-database.ts';
+import { endsNode } from '../store/heartbeat.ts';
 import type { Clock } from '../system/system.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 
@@ -118,7 +119,7 @@ export class ShardWork {
       await node.writeShards(batch);
       await node.changeFence((fence) => database.handOver(fence, batch, to));
     } catch (error) {
-      if (!(error instanceof ClaimwireError) || isFatal(error)) throw error;
+      if (!(error instanceof ClaimwireError) || endsNode(error)) throw error;
       // Nothing has changed: the receiver may have died. The shards are served here as before.
       this.#giving = new Set();
       node.serveShards(batch);
@@ -161,8 +162,4 @@ export class ShardWork {
       this.#shardsMoving = 0;
     }
   }
-}
-
-function isFatal({ code }: ClaimwireError): boolean {
-  return code === 'STORE_FENCED' || code === 'STORE_FAILED';
 }

@@ -18,6 +18,8 @@ export interface LedgeredNode extends NodeControl {
    * resolves; changes nothing where as much is committed. Rejects with CHANNEL_UNKNOWN.
    */
   raiseCommitted(channelId: bigint, drops: bigint): Promise<Channel>;
+  /** Whether the channel's shard is served here: not before it is loaded, and not while it is given away. Left out where no other node could. */
+  holds?(channelId: bigint): boolean;
 }
 
 /** The connection to the ledger, for an operator and for watching. Times in Unix seconds, by the ledger's clock. */

@@ -35,14 +35,17 @@ export interface RouteControl {
    * With the version of the map by which the shards are held.
    */
   hold(shards: Iterable<number>, version: number): void;
+  /**
+   * The database has confirmed at this time of the monotonic clock, or later, that the node may write, and nobody takes its
+   * shards for so long from then on. Later than that claims that would be refused for good are answered MOVED.
+   */
+  confirm(askedAtMs: number, standsMs: number): void;
   /** The map that peers are shown from now on. Throws INPUT_INVALID where it passes a limit of protocol/route.ts. */
   show(map: ClusterMap): void;
 }
 
 /** Where claims are told which shards are held: ring/held-shards.ts. */
-interface HeldShards {
-  hold(shards: Iterable<number>, version: number): void;
-}
+type HeldShards = Pick<RouteControl, 'hold' | 'confirm'>;
 
 /** The node's side of RouteControl, and what the control server asks. */
 export class RouteBoard implements RouteControl {
@@ -61,6 +64,10 @@ export class RouteBoard implements RouteControl {
     this.#claims.hold(held, version);
     this.#held = held;
     this.#version = version;
+  }
+
+  confirm(askedAtMs: number, standsMs: number): void {
+    this.#claims.confirm(askedAtMs, standsMs);
   }
 
   show(map: ClusterMap): void {
@@ -85,6 +92,11 @@ export class RouteBoard implements RouteControl {
   /** Whether the shards are those of a cluster, so that some may be elsewhere. */
   get isShared(): boolean {
     return this.#held !== undefined;
+  }
+
+  /** Whether the channel's shard is served here. */
+  holds(channelId: bigint): boolean {
+    return this.#held === undefined || this.#held.has(shardOfChannel(channelId));
   }
 
   /** Throws MOVED where another node holds the channel's shard. */

@@ -34,6 +34,26 @@ export interface ShardControl {
   changeFence(change: (fence: Fence) => Promise<Fence>): Promise<void>;
   /** Forgets the channels and side entries of these shards, which were drained: their rows are free for others. */
   dropShards(shards: readonly number[]): void;
+  /**
+   * The database has confirmed the node's right to write, when it was asked at this time of the monotonic clock: nobody takes
+   * its shards for so long from then on. Later nothing final is said of a claim or channel until it is confirmed again.
+   */
+  confirm(askedAtMs: number, standsMs: number): void;
   /** Where claims of each shard are sent to, from now on. */
   setRoute(map: ClusterState): void;
+}
+
+/**
+ * What keeps side entries of channels in memory, beside their rows, and goes with their shards: of those that a node gets `load` and
+ * `serve`; of those that it gives away `drain` and `drop`, or `serve` where they stay.
+ */
+export interface ShardFollower {
+  /** Takes in a side entry, valid during the call. */
+  load(side: ShardSide): void;
+  /** All entries are there. Called right before the channels take claims. */
+  serve(shards: readonly number[]): void;
+  /** Begins nothing more about their channels. Resolves soon: when no commit under way has an entry of theirs. */
+  drain(shards: readonly number[]): Promise<void>;
+  /** They are another node's. */
+  drop(shards: readonly number[]): void;
 }

@@ -9,6 +9,7 @@ import { problemText, receiptText } from './scheme.ts';
 import type { AnswerHead } from './upstream.ts';
 import type { Payment, Refusal } from './verdict.ts';
 
+const CACHE_CONTROL = 'cache-control';
 const PROBLEM = 'application/problem+json';
 const RETRY_SECONDS = '1';
 /** What a client may go on sending after an answer that did not wait for its body. */
@@ -86,13 +87,13 @@ export class Answers {
 
   /** The service's answer with what a paying client needs: the receipt, and the challenge for its next request. */
   paidHead(head: AnswerHead, payment: Payment, price: bigint): AnswerHead {
-    const { status, headers } = head;
+    const { status, headers, isEventStream, isEncoded } = head;
     if (status < 200 || status > 299) return head;
     const { id } = payment;
-    const now = new Date().toISOString();
-    const added = ['Payment-Receipt', receiptText(id, payment.spent, now, payment.challengeId)];
-    if (payment.by === 'voucher') added.push('WWW-Authenticate', this.#challenges.issue(price, id, payment.spent).text);
-    return { ...head, headers: privately(headers).concat(added) };
+    const paid = privately(headers);
+    paid.push('Payment-Receipt', receiptText(id, payment.spent, new Date().toISOString(), payment.challengeId));
+    if (payment.by === 'voucher') paid.push('WWW-Authenticate', this.#challenges.issue(price, id, payment.spent).text);
+    return { status, headers: paid, isEventStream, isEncoded };
   }
 
   /** Who paid, for the service. */
@@ -135,11 +136,17 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** What was paid for is no shared cache's to give to others. */
+/** A copy of the headers: what was paid for is no shared cache's to give to others. */
 function privately(headers: readonly string[]): string[] {
-  const at = headers.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'cache-control');
-  if (at < 0) return headers.concat('Cache-Control', 'private');
-  const value = headers[at + 1]!;
-  const isPrivate = value.split(',').some((directive) => directive.trim().toLowerCase() === 'private');
-  return isPrivate ? [...headers] : headers.with(at + 1, `${value}, private`);
+  const copy = [...headers];
+  for (let at = 0; at < copy.length; at += 2) {
+    const name = copy[at]!;
+    if (name.length !== CACHE_CONTROL.length || name.toLowerCase() !== CACHE_CONTROL) continue;
+    const value = copy[at + 1]!;
+    const isPrivate = value.split(',').some((directive) => directive.trim().toLowerCase() === 'private');
+    if (!isPrivate) copy[at + 1] = `${value}, private`;
+    return copy;
+  }
+  copy.push('Cache-Control', 'private');
+  return copy;
 }

@@ -12,9 +12,6 @@ import { MOVED, short, unpaid } from './refusals.ts';
 import { type Payment, refused, type Unpaid, type Verdict } from './verdict.ts';
 import type { Voucher } from './voucher.ts';
 
-/** What a charge is for, without what is known once it is made. */
-type Asked = Omit<Payment, 'spent' | 'settled'>;
-
 /** A charge that was asked for; `reserved` is what it brings its channel to at most, where it will be made. */
 interface Begun {
   made: Promise<ChargeResult>;
@@ -34,9 +31,8 @@ export class Charging {
   }
 
   /** Charges a channel whose voucher is in the node's books. It pays up to its amount, whatever else is committed. */
-  async byVoucher(asked: Asked, voucher: Voucher, mayReserve: boolean): Promise<Verdict> {
-    const { made, reserved } = this.#begin(asked, mayReserve);
-    const payment: Payment = { ...asked, spent: 0n };
+  async byVoucher(payment: Payment, voucher: Voucher, mayReserve: boolean): Promise<Verdict> {
+    const { made, reserved } = this.#begin(payment, mayReserve);
     const settled = this.#madeByVoucher(made, payment, voucher);
     if (reserved === undefined || reserved > voucher.amount) return (await settled) ?? { kind: 'paid', payment };
     payment.settled = settled;
@@ -60,16 +56,15 @@ export class Charging {
    * Charges a channel whose payer streams claims. They go another way than its requests, so that a request may be here
    * before the claim that pays it: then it waits for it.
    */
-  bySession(asked: Asked, waitMs: number, mayReserve: boolean): Promise<Verdict> | Verdict {
-    const { made, reserved } = this.#begin(asked, mayReserve);
-    const payment: Payment = { ...asked, spent: 0n };
+  bySession(payment: Payment, waitMs: number, mayReserve: boolean): Promise<Verdict> | Verdict {
+    const { made, reserved } = this.#begin(payment, mayReserve);
     if (reserved !== undefined) {
       payment.settled = this.#madeBySession(made, payment);
       return { kind: 'paid', payment };
     }
     const soon = made.catch((error) => {
       if (!(error instanceof ClaimwireError) || error.code !== 'PAYMENT_REQUIRED') throw error;
-      const { channel, drops, key } = asked;
+      const { channel, drops, key } = payment;
       return this.#meter.charge(channel.channelId, drops, { key, signal: AbortSignal.timeout(waitMs) });
     });
     return this.#madeBySession(soon, payment).then((fault) => fault ?? { kind: 'paid', payment });
@@ -86,7 +81,7 @@ export class Charging {
     );
   }
 
-  #begin({ channel, drops, key }: Asked, mayReserve: boolean): Begun {
+  #begin({ channel, drops, key }: Payment, mayReserve: boolean): Begun {
     const begun: Begun = { made: undefined!, reserved: undefined };
     const onReserved = (spent: bigint) => {
       begun.reserved = spent;

@@ -18,6 +18,9 @@ export interface GatewayCounters {
   notFound: number;
   /** Answered 503: too much is going on here or in the node. */
   busy: number;
+  /** Passed on to the gateway of the node that holds the channel, and those of them without a whole answer. */
+  forwarded: number;
+  forwardFailed: number;
   /** No answer of the upstream, or none that can be passed on. */
   upstreamFailed: number;
   /** The upstream's answer broke off after its first byte. */
@@ -51,6 +54,8 @@ export function newCounters(): GatewayCounters {
     closed: 0,
     notFound: 0,
     busy: 0,
+    forwarded: 0,
+    forwardFailed: 0,
     upstreamFailed: 0,
     upstreamCut: 0,
     clientGone: 0,

@@ -7,7 +7,7 @@
  * and the service may send anything: every wait, size and number here is bounded, and no fault of theirs throws.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { assert, ClaimwireError } from '../errors.ts';
 import { type HostPort, hostPortText } from '../host-port.ts';
 import { type Logger, stderrLogger } from '../log.ts';
@@ -16,9 +16,11 @@ import { nodeSystem, type System } from '../system/system.ts';
 import { Answers } from './answers.ts';
 import { Challenges, type Merchant } from './challenges.ts';
 import { countersJson, type GatewayCounters, newCounters } from './counters.ts';
+import { type ForwardingLimits, GatewayForwarder, type GatewayPeers } from './forwarding.ts';
 import { createListener, type GatewayLimits, LISTENER_LIMITS } from './listener.ts';
 import { Payments } from './payments.ts';
 import { recordingOf } from './recording.ts';
+import { MOVED } from './refusals.ts';
 import { repeatKeyOf } from './repeat-key.ts';
 import { REPLY_LIMITS, Replies, type ReplyLimits } from './replies.ts';
 import { spannedRequest, verdictFacts } from './request-span.ts';
@@ -41,6 +43,9 @@ export interface GatewayOptions extends GatewayNode {
   limits?: Partial<GatewayLimits>;
   upstreamLimits?: Partial<UpstreamLimits>;
   replyLimits?: Partial<ReplyLimits>;
+  /** In a cluster: how requests that are paid from channels of other nodes reach the gateways of these. Left out: they are answered 503. */
+  peers?: GatewayPeers | undefined;
+  forwardingLimits?: Partial<ForwardingLimits>;
   /** How long a stream waits for more money. */
   topUpMs?: number;
   logger?: Logger;
@@ -70,6 +75,7 @@ export class Gateway {
   readonly #replies: Replies;
   readonly #upstream: Upstream;
   readonly #streaming: Streaming;
+  readonly #forwarder: GatewayForwarder | undefined;
   readonly #server: Server;
   #requests = 0;
   /** Called when no request is under way. */
@@ -107,6 +113,10 @@ export class Gateway {
     this.#replies = new Replies({ ...REPLY_LIMITS, ...options.replyLimits });
     this.#upstream = new Upstream(options.upstream, { ...UPSTREAM_LIMITS, ...options.upstreamLimits });
     this.#streaming = new Streaming(this.#payments.charging, this.counters, options.topUpMs ?? TOP_UP_MS);
+    const { node, peers, forwardingLimits } = options;
+    const [answers, { counters }] = [this.#answers, this];
+    if (peers !== undefined)
+      this.#forwarder = new GatewayForwarder({ node, peers, answers, counters }, forwardingLimits);
     this.#server = createListener(this.#limits, this.counters, (request, response, expectsGo) => {
       const { spans } = options;
       const served =
@@ -123,6 +133,9 @@ export class Gateway {
     return { host: address, port };
   }
 
+  /** Serves a connection that came in elsewhere: another gateway's, whose certificate was looked at. */
+  readonly accept = (socket: Socket): void => void this.#server.emit('connection', socket);
+
   /** For the admin interface. */
   stats(): Record<string, unknown> {
     const { size, bytes } = this.#replies;
@@ -137,6 +150,7 @@ export class Gateway {
     await closed;
     clearTimeout(late);
     this.#upstream.close();
+    this.#forwarder?.close();
     // What was charged for nothing is given back while the node still runs.
     if (this.#requests > 0)
       await new Promise<void>((resolve) => {
@@ -169,6 +183,7 @@ export class Gateway {
       const taken = this.#payments.take(request.headers.authorization, ahead, options);
       const verdict = taken instanceof Promise ? await taken : taken;
       span?.set(verdictFacts(verdict, ahead));
+      if (verdict === MOVED && (await this.#forwarder?.forward({ request, response, expectsGo }))) return;
       if (verdict.kind !== 'paid') return await this.#answer(verdict, ahead, request, response);
       if (expectsGo) response.writeContinue();
       await this.#forwardPaid(request, response, verdict.payment, price, span);

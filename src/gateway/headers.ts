@@ -15,6 +15,8 @@ const HOP_BY_HOP = new Set([
   'upgrade',
   'http2-settings',
 ]);
+/** A request that has it was passed on by another gateway of the cluster. */
+export const HOP_HEADER = 'claimwire-forwarded';
 /** The gateway says these to the upstream, so no client may. Some servers read an underscore as a hyphen. */
 const OURS = /^payment[-_]/;
 
@@ -32,9 +34,35 @@ export function requestHeaders(raw: readonly string[], connection: string | unde
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at]!.toLowerCase();
     if (HOP_BY_HOP.has(name) || named?.has(name) || OURS.test(name)) continue;
+    if (name === HOP_HEADER) continue;
     if (name === 'host' || name === 'content-length' || name === 'expect' || name === 'x-forwarded-for') continue;
     const value = name === 'authorization' ? othersOf(raw[at + 1]!) : raw[at + 1]!;
     if (value !== '') passed.push(raw[at]!, value);
+  }
+  return passed;
+}
+
+/** Headers of a request for another gateway, with all that is meant for gateways. */
+export function hopRequestHeaders(raw: readonly string[], connection: string | undefined): string[] {
+  const framed = ['host', 'content-length', 'expect', 'x-forwarded-for', HOP_HEADER];
+  return endToEnd(raw, connection, (name) => !framed.includes(name));
+}
+
+/** Headers of another gateway's answer for the client. */
+export function hopResponseHeaders(raw: readonly string[], connection: string | undefined): string[] {
+  return endToEnd(raw, connection, () => true);
+}
+
+function endToEnd(
+  raw: readonly string[],
+  connection: string | undefined,
+  isPassed: (name: string) => boolean,
+): string[] {
+  const named = namedBy(connection);
+  const passed: string[] = [];
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!.toLowerCase();
+    if (!HOP_BY_HOP.has(name) && named?.has(name) !== true && isPassed(name)) passed.push(raw[at]!, raw[at + 1]!);
   }
   return passed;
 }

@@ -18,7 +18,7 @@ import { isElsewhere, MOVED, short, statusRefusal, wrongSignature } from './refu
 import { type Credential, credentialOf, parseCredential } from './scheme.ts';
 import { type Session, Sessions } from './sessions.ts';
 import { SignatureCheck, type SignatureVerdict } from './signature-check.ts';
-import { type GatewayNode, type PaymentSettings, refused, type Verdict } from './verdict.ts';
+import { type GatewayNode, type Payment, type PaymentSettings, refused, type Verdict } from './verdict.ts';
 import { claimOf, compactSignature, type OpenPayload, parsePayload, Sources, type Voucher } from './voucher.ts';
 import { VoucherMarks } from './voucher-marks.ts';
 
@@ -127,8 +127,7 @@ export class Payments {
     const key = `${challengeId}:${voucher.amount.toString(36)}`;
     const proof = voucher.signature;
     const { channelId } = channel;
-    const isLate = voucher.amount <= channel.committed && voucher.amount > this.#marks.of(channelId);
-    if (isLate || voucher.amount < this.#parts.meter.spent(channelId) + price) {
+    if (voucher.amount < this.#parts.meter.spent(channelId) + price) {
       const fault = this.#signatureFault(this.#verify(voucher, signature, channel));
       if (fault !== undefined) return fault;
       // The same credential again: its answer may be stored. Otherwise what it pays was spent.
@@ -140,8 +139,8 @@ export class Payments {
     // The same claim came another way meanwhile.
     if (voucher.amount > this.#marks.of(channelId)) return short(voucher, this.voucherBase(channelId), price, channel);
     const id = upperHex(channel.ledgerChannelId);
-    const asked = { by: 'voucher', channel, id, drops: price, key, proof, challengeId } as const;
-    return this.charging.byVoucher(asked, voucher, mayReserve);
+    const payment = newPayment('voucher', channel, id, price, key, proof, challengeId);
+    return this.charging.byVoucher(payment, voucher, mayReserve);
   }
 
   #byToken(
@@ -166,8 +165,8 @@ export class Payments {
     if (isElsewhere(this.#parts.node, channel.channelId)) return MOVED;
     const state = this.#stateFault(channel);
     if (state !== undefined) return state;
-    const paying = { by: 'session', channel, id, drops: price, key: repeatKey, proof: token } as const;
-    return this.charging.bySession({ ...paying, challengeId: undefined }, this.#settings.claimWaitMs, mayReserve);
+    const payment = newPayment('session', channel, id, price, repeatKey, token, undefined);
+    return this.charging.bySession(payment, this.#settings.claimWaitMs, mayReserve);
   }
 
   /** Sees that the voucher's own signature is sound and its amount durable; otherwise says why not. */
@@ -251,4 +250,17 @@ export class Payments {
     if (fault !== undefined) return fault;
     return this.#ledger.close(channel, voucher.amount);
   }
+}
+
+/** All have one shape, and none is a copy of another: a spread costs a microsecond for each request. */
+function newPayment(
+  by: Payment['by'],
+  channel: Channel,
+  id: string,
+  drops: bigint,
+  key: string | undefined,
+  proof: string,
+  challengeId: string | undefined,
+): Payment {
+  return { by, channel, id, drops, spent: 0n, key, proof, challengeId, settled: undefined };
 }

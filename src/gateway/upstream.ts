@@ -23,6 +23,8 @@ export interface UpstreamLimits {
 
 export const UPSTREAM_LIMITS: UpstreamLimits = { socketsMax: 1_024, silenceMs: 60_000 };
 const HEADER_BYTES_MAX = 32 << 10;
+/** A longer body is written as it is, beside its head: by then copying it costs more than the second piece. */
+const STRING_BYTES_MAX = 8 << 10;
 
 /** The head of an answer, as the client is to get it. */
 export interface AnswerHead {
@@ -209,6 +211,7 @@ async function pass(forwarding: Forwarding, incoming: IncomingMessage): Promise<
       return { kind: 'cut' };
     }
   }
+  if (incoming.complete) return passWhole(forwarding, incoming);
   return new Promise((resolve) => {
     if (onBody !== undefined) incoming.on('data', onBody);
     const onCut = () => {
@@ -221,5 +224,18 @@ async function pass(forwarding: Forwarding, incoming: IncomingMessage): Promise<
     response.on('finish', () => resolve({ kind: 'answered' }));
     response.on('close', () => resolve({ kind: 'cut' }));
     incoming.pipe(response);
+  });
+}
+
+/** The answer was held until all of it was here, so that one write passes it on; a pipe would take a dozen listeners. */
+function passWhole({ response, onBody }: Forwarding, incoming: IncomingMessage): Promise<Outcome> {
+  const body: Buffer | null = incoming.read();
+  if (body !== null) onBody?.(body);
+  return new Promise((resolve) => {
+    response.on('close', () => resolve({ kind: response.writableFinished ? 'answered' : 'cut' }));
+    if (body === null) response.end();
+    // As the head is a string too, both are one.
+    else if (body.length <= STRING_BYTES_MAX) response.end(body.toString('latin1'), 'latin1');
+    else response.end(body);
   });
 }

@@ -7,7 +7,7 @@ import type { ProblemType } from './scheme.ts';
 
 /** What the gateway sees of its node. */
 export interface GatewayNode {
-  node: Pick<NodeControl, 'channel' | 'channelVersion' | 'expectHere' | 'ruleSeconds'>;
+  node: Pick<NodeControl, 'channel' | 'channelVersion' | 'expectHere' | 'holderOf' | 'ruleSeconds'>;
   meter: MeterControl;
   /** Left out: no payer opens or closes a channel over HTTP. */
   ledger?: Pick<LedgerControl, 'openFromLedger' | 'createChannel' | 'redeem'> | undefined;

@@ -16,20 +16,22 @@ const SOCKETS_MAX = 256;
  * Where other nodes hand requests in: TLS with certificates on both sides. A certificate of the cluster opens this door and no
  * more: each request still needs its caller's token, as at the admin interface itself. Undefined where no such address is
  * given. Throws CONFIG_INVALID.
+ * @param name of the setting, for messages
  */
 export async function openPeerDoor(
   peers: PeerSettings | undefined,
   accept: (socket: Socket) => void,
   logger: Logger,
+  name: 'cluster-http' | 'cluster-gateway' = 'cluster-http',
 ): Promise<Server | undefined> {
   if (peers?.listen === undefined) return undefined;
   if (peers.tls === undefined)
     throw new ClaimwireError(
       'CONFIG_INVALID',
-      'cluster-http: expected certificates for both sides, got none; give --cluster-ca, --cluster-cert and --cluster-key',
+      `${name}: expected certificates for both sides, got none; give --cluster-ca, --cluster-cert and --cluster-key`,
     );
   const door = createPeerDoor(peers.tls, accept);
-  await listen(door, peers.listen, 'cluster-http', logger);
+  await listen(door, peers.listen, name, logger);
   return door;
 }
 

@@ -45,6 +45,14 @@
 #define CW_HASH_SHIFT 15u
 #define CW_HASH_END 3266489909u
 #define CW_FILTER_CELLS 65536u /* of the in-flight duplicate filter */
+#define CW_STANDING_CELLS 131072u /* words of pairs in good standing (path/standing.ts): */
+#define CW_STANDING_SHIFT 15u
+#define CW_STANDING_WORD 2654435761u
+#define CW_STANDING_TAG 2246822507u
+#define CW_STANDING_SECOND_BITS 10u
+#define CW_STANDING_FAILURE_BITS 6u
+#define CW_STANDING_SECONDS 60u
+#define CW_STANDING_FAILURES_MAX 32u
 #define CW_GROUP_HEADER_BYTES 32u /* of a journal group */
 #define CW_RECORD_BYTES 96u
 #define CW_COUNTS 3u /* words of a commit group’s counts: */

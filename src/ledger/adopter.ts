@@ -12,6 +12,7 @@ import type { LedgerChannel } from './ledger-port.ts';
 import type { LedgerReader } from './reader.ts';
 import type { Reconciler } from './reconcile.ts';
 import type { LedgerSettings } from './settings.ts';
+import { isMoved } from './shard-tables.ts';
 import { type LedgerView, limitsOf, openingFault, type Sight, viewOf } from './view.ts';
 import { type LedgerViews, nameOf } from './views.ts';
 
@@ -70,6 +71,8 @@ export class Adopter {
         }
         for (const channel of channels) {
           if (channel.profile !== 'xrpl' || channel.throwAway === true || !this.#isNew(channel)) continue;
+          // The row stays behind when its shard goes to another node, and reads as removed.
+          if (this.#options.node.holds?.(channel.channelId) === false) continue;
           if (channel.state === 'removed') await this.#mark(channel, seen);
           else if (seen.found.has(upperHex(channel.ledgerChannelId))) await this.#consider(channel, seen);
           else if (this.#isToBeAsked(channel) && ++questions <= QUESTIONS_MAX)
@@ -98,7 +101,7 @@ export class Adopter {
     if (!found.has(upperHex(ledgerChannelId)) || views.ofLedgerId(ledgerChannelId) !== undefined) return;
     const now = node.channel(channelId);
     if (now !== undefined && upperHex(now.ledgerChannelId) === upperHex(ledgerChannelId)) return;
-    await exclusively(() => views.markRemoved({ ledgerChannelId, seenAt: sight.seenAt }));
+    await exclusively(() => views.markRemoved({ channelId, ledgerChannelId, seenAt: sight.seenAt }));
   }
 
   /** Lists lack channels that are older than the list of what pays an account. Returns whether the ledger has the channel. */
@@ -132,6 +135,8 @@ export class Adopter {
       try {
         await exclusively(() => this.#take(channel, entry, sight));
       } catch (error) {
+        // Its shard is being given away.
+        if (isMoved(error)) return;
         if (!(error instanceof ClaimwireError) || error.code !== 'LEDGER_REFUSED') throw error;
         this.#tell('warn', channel, error.message);
       }
@@ -142,7 +147,7 @@ export class Adopter {
     const { node, views, reconciler, settings, logger, onChange } = this.#options;
     const known = node.channel(channel.channelId);
     if (known === undefined || upperHex(known.ledgerChannelId) !== upperHex(channel.ledgerChannelId)) return;
-    if (!this.#isNew(channel)) return;
+    if (!this.#isNew(channel) || node.holds?.(channel.channelId) === false) return;
     const { channelId, capacity, expiresAt } = known;
     const seen: LedgerView = { ...viewOf(entry, sight), channelId };
     const view = { ...seen, followed: { capacity, expiresAt, ...limitsOf(known, seen) } };

@@ -21,7 +21,7 @@ const OPENED_PER_LIST_MAX = 256;
 const TOLD_MAX = 10_000;
 
 /** Refusals that say nothing of other channels. */
-const OF_ONE_CHANNEL: ReadonlySet<string> = new Set(['LEDGER_REFUSED', 'CHANNEL_EXISTS', 'INPUT_INVALID']);
+const OF_ONE_CHANNEL: ReadonlySet<string> = new Set(['LEDGER_REFUSED', 'CHANNEL_EXISTS', 'INPUT_INVALID', 'MOVED']);
 
 export interface AutoOpenerOptions {
   node: LedgeredNode;
@@ -77,6 +77,8 @@ export class AutoOpener {
     }
     let opened = 0;
     for (const [handle, [first, ...others]] of byHandle) {
+      // Each of the nodes that share a store gets the whole list.
+      if (node.holds?.(handle) === false) continue;
       if (node.channel(handle) !== undefined || isSettled(first!.ledgerChannelId)) continue;
       if (opened >= OPENED_PER_LIST_MAX) {
         this.#isWanted = true;

@@ -30,6 +30,7 @@ export function autoRedeemer(options: AutoRedeemerOptions, service: LedgerStates
       void service.paid(ledgerChannelId, drops).catch((error: Error) => logger.warn(`ledger: ${error.message}`)),
   });
   const look = (channelId: bigint, state: LedgerState): PolicyChannel | undefined => {
+    if (control.holds?.(channelId) === false) return undefined;
     const committed = control.channel(channelId)?.committed;
     if (committed === undefined || !state.exists) return undefined;
     const { redeemed, expiration, cancelAfter } = state;
@@ -41,6 +42,7 @@ export function autoRedeemer(options: AutoRedeemerOptions, service: LedgerStates
     redeem: (channelId, how) => redeemer.redeem(channelId, how),
     redemptions: (limit) => redeemer.history(limit),
     totals: () => redeemer.totals,
+    shards: redeemer,
     start: () => {
       redeemer.resume();
       policy = new RedeemPolicy({

@@ -1,7 +1,10 @@
 /**
  * Creations of channels that this node submitted for payers, on stable storage: written before the submission, so that one
- * whose answer is lost is found again, by this process or the next, and not made twice. A side table. Main thread.
+ * whose answer is lost is found again, by this process or the next, and not made twice. A side table; where nodes share a store, an
+ * entry belongs to the shard of its channel. Main thread.
  */
+import { shardOfChannel } from '../../protocol/shard.ts';
+import { defaultChannelId } from '../channel/parse.ts';
 import type { SideChange, SideTables } from '../registry/side-tables.ts';
 import { unversioned, versioned } from './view.ts';
 
@@ -19,21 +22,42 @@ export interface CreationEntry {
   lastLedger: number;
 }
 
-const TABLE = 'creations';
+export const CREATIONS_TABLE = 'creations';
 /** Of channels that are open and did not pay yet; the oldest are forgotten. */
 const OPENED_MAX = 1_024;
 
 export class CreationJournal {
   readonly #tables: SideTables;
   readonly #entries = new Map<string, CreationEntry>();
+  /** Of shards that are being given away. */
+  #parked: CreationEntry[] = [];
 
   /** Reads what is there. Throws REGISTRY_CORRUPT where a later version has written it. */
   constructor(tables: SideTables) {
     this.#tables = tables;
-    for (const [key, value] of tables.entries(TABLE)) {
+    this.load(tables.entries(CREATIONS_TABLE));
+  }
+
+  /** Takes in entries, also those of shards that the node gets. Throws REGISTRY_CORRUPT. */
+  load(entries: Iterable<readonly [Uint8Array, Uint8Array]>): void {
+    for (const [key, value] of entries) {
       const entry = unversioned(value, `creation ${Buffer.from(key).toString('hex')}`) as CreationEntry;
       this.#entries.set(entry.ledgerChannelId, entry);
     }
+  }
+
+  /** Leaves the entries of these shards alone, until `serve` or `drop`. */
+  drain(shards: ReadonlySet<number>): void {
+    for (const entry of this.#entries.values()) if (shards.has(shardOfCreation(entry))) this.#parked.push(entry);
+    for (const { ledgerChannelId } of this.#parked) this.#entries.delete(ledgerChannelId);
+  }
+  serve(shards: ReadonlySet<number>): void {
+    for (const entry of this.#parked)
+      if (shards.has(shardOfCreation(entry))) this.#entries.set(entry.ledgerChannelId, entry);
+    this.drop(shards);
+  }
+  drop(shards: ReadonlySet<number>): void {
+    this.#parked = this.#parked.filter((entry) => !shards.has(shardOfCreation(entry)));
   }
 
   get(ledgerChannelId: string): CreationEntry | undefined {
@@ -69,18 +93,28 @@ export class CreationJournal {
   }
 
   async #put(entry: CreationEntry, forgotten: readonly CreationEntry[]): Promise<void> {
-    const key = keyOf(entry);
-    await this.#tables.commit([{ table: TABLE, key, value: versioned(entry) }, ...forgotten.map(removalOf)]);
+    const change = {
+      table: CREATIONS_TABLE,
+      key: keyOf(entry),
+      value: versioned(entry),
+      shard: shardOfCreation(entry),
+    };
+    await this.#tables.commit([change, ...forgotten.map(removalOf)]);
     this.#entries.delete(entry.ledgerChannelId);
     this.#entries.set(entry.ledgerChannelId, entry);
     for (const { ledgerChannelId } of forgotten) this.#entries.delete(ledgerChannelId);
   }
 }
 
-function keyOf({ ledgerChannelId }: CreationEntry): Uint8Array {
+function keyOf({ ledgerChannelId }: Pick<CreationEntry, 'ledgerChannelId'>): Uint8Array {
   return new Uint8Array(Buffer.from(ledgerChannelId, 'hex'));
 }
 
 function removalOf(entry: CreationEntry): SideChange {
-  return { table: TABLE, key: keyOf(entry) };
+  return { table: CREATIONS_TABLE, key: keyOf(entry), shard: shardOfCreation(entry) };
+}
+
+/** Of the channel that it makes. */
+export function shardOfCreation(entry: Pick<CreationEntry, 'ledgerChannelId'>): number {
+  return shardOfChannel(defaultChannelId(keyOf(entry)));
 }

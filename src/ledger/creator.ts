@@ -13,12 +13,14 @@ import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { Clock } from '../system/system.ts';
-import { type CreationEntry, CreationJournal } from './creation-journal.ts';
+import { CREATIONS_TABLE, type CreationEntry, CreationJournal, shardOfCreation } from './creation-journal.ts';
 import { type Creation, parseCreation, refused } from './creation-rules.ts';
 import { networkField } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
 import type { FinalTransaction, LedgerConnection } from './ledger-port.ts';
 import type { LedgerSettings } from './settings.ts';
+import { isMoved } from './shard-tables.ts';
+import type { ShardPart } from './shards.ts';
 import { unlessAborted } from './unless-aborted.ts';
 import { openingFault, sightOf } from './view.ts';
 import { loadXrpl } from './xrpl-library.ts';
@@ -32,7 +34,7 @@ interface CreatorService {
 
 export interface CreatorOptions {
   service: CreatorService;
-  node: Pick<LedgeredNode, 'channel' | 'ruleSeconds'>;
+  node: Pick<LedgeredNode, 'channel' | 'ruleSeconds' | 'expectHere'>;
   connection: LedgerConnection;
   tables: SideTables;
   settings: Pick<LedgerSettings, 'account' | 'minSettleDelaySeconds'>;
@@ -47,12 +49,15 @@ const LEDGERS_TO_LIVE_MAX = 200;
 /** A server may be a ledger behind the one that showed the transaction. */
 const OPEN_ATTEMPTS_MAX = 4;
 
-export class ChannelCreator {
+export class ChannelCreator implements ShardPart {
+  readonly table = CREATIONS_TABLE;
+  readonly shards: ShardPart = this;
   readonly #options: CreatorOptions;
   readonly #journal: CreationJournal;
   /** By ledger channel id. */
-  readonly #running = new Map<string, { hash: string; result: Promise<Channel> }>();
+  readonly #running = new Map<string, { hash: string; result: Promise<Channel>; end: AbortController }>();
   readonly #end = new AbortController();
+  #isStarted = false;
 
   /** Reads what earlier runs submitted. Throws REGISTRY_CORRUPT. */
   constructor(options: CreatorOptions) {
@@ -62,22 +67,50 @@ export class ChannelCreator {
 
   /** Goes on with what an earlier run submitted, or was about to. */
   start(): void {
-    for (const entry of this.#journal.pending())
-      this.#run(entry).catch((error: Error) => {
-        if (!this.#end.signal.aborted) this.#options.logger.warn(`create ${entry.ledgerChannelId}: ${error.message}`);
-      });
+    this.#isStarted = true;
+    for (const entry of this.#journal.pending()) this.#resume(entry);
+  }
+
+  #resume(entry: CreationEntry): void {
+    this.#run(entry).catch((error: Error) => {
+      if (!this.#end.signal.aborted && !isMoved(error))
+        this.#options.logger.warn(`create ${entry.ledgerChannelId}: ${error.message}`);
+    });
+  }
+
+  /** Leaves those whose channels are of these shards to whoever gets them: it finds them in the journal. */
+  drain(shards: ReadonlySet<number>): void {
+    this.#journal.drain(shards);
+    for (const [ledgerChannelId, { end }] of this.#running)
+      if (shards.has(shardOfCreation({ ledgerChannelId }))) end.abort(movedOf(ledgerChannelId));
+  }
+  /** @param entries of the journal, where they are new here */
+  serve(shards: ReadonlySet<number>, entries: Iterable<readonly [Uint8Array, Uint8Array]>): void {
+    this.#journal.serve(shards);
+    this.#journal.load(entries);
+    if (!this.#isStarted) return;
+    for (const entry of this.#journal.pending()) if (shards.has(shardOfCreation(entry))) this.#resume(entry);
+  }
+  drop(shards: ReadonlySet<number>): void {
+    this.#journal.drain(shards);
+    this.#journal.drop(shards);
   }
 
   /** Ends the waiting. What was submitted is looked up at the next start. */
   async stop(): Promise<void> {
-    this.#end.abort(new ClaimwireError('NODE_STOPPING', 'create: the node stops; its next start goes on with this'));
-    await Promise.allSettled([...this.#running.values()].map(({ result }) => result));
+    const reason = new ClaimwireError('NODE_STOPPING', 'create: the node stops; its next start goes on with this');
+    this.#end.abort(reason);
+    const running = [...this.#running.values()];
+    for (const { end } of running) end.abort(reason);
+    await Promise.allSettled(running.map(({ result }) => result));
   }
 
   /** See LedgerControl. */
   async create(transaction: string, { amountMin = 0n, signal }: CreateOptions = {}): Promise<Channel> {
     this.#end.signal.throwIfAborted();
     const creation = parseCreation(transaction, await loadXrpl());
+    // Its channel opens at one node.
+    this.#options.node.expectHere?.(defaultChannelId(creation.channel.ledgerChannelId));
     const ledgerChannelId = upperHex(creation.channel.ledgerChannelId);
     const open = this.#openChannel(ledgerChannelId);
     if (open !== undefined) return open;
@@ -110,18 +143,27 @@ export class ChannelCreator {
   #run(entry: CreationEntry, isNew = false): Promise<Channel> {
     const { ledgerChannelId, hash } = entry;
     const running = this.#running.get(ledgerChannelId);
-    if (running !== undefined) return running.result;
-    const result = this.#submit(entry, isNew).finally(() => this.#running.delete(ledgerChannelId));
-    this.#running.set(ledgerChannelId, { hash, result });
+    if (running !== undefined && !running.end.signal.aborted) return running.result;
+    const end = new AbortController();
+    if (this.#end.signal.aborted) end.abort(this.#end.signal.reason);
+    const begin = async () => {
+      // One that was ended, as its shard was given away, does nothing more once the shard is back.
+      await running?.result.catch(() => {});
+      return await this.#submit(entry, isNew, end.signal);
+    };
+    const result = begin().finally(() => {
+      if (this.#running.get(ledgerChannelId)?.end === end) this.#running.delete(ledgerChannelId);
+    });
+    this.#running.set(ledgerChannelId, { hash, result, end });
     return result;
   }
 
-  async #submit(entry: CreationEntry, isNew: boolean): Promise<Channel> {
+  async #submit(entry: CreationEntry, isNew: boolean, signal: AbortSignal): Promise<Channel> {
     const { connection, clock, logger } = this.#options;
-    const { signal } = this.#end;
+    signal.throwIfAborted();
     if (isNew) await this.#journal.begin(entry);
     const onTrouble = ({ message }: Error) => logger.warn(`create ${entry.ledgerChannelId}: ${message}; trying again`);
-    const withoutHistory = () => this.#withoutHistory(entry);
+    const withoutHistory = () => this.#withoutHistory(entry, signal);
     const { final, preliminary } = await untilFinal(entry, { connection, clock, signal, onTrouble, withoutHistory });
     const result = final === 'never' ? `never validated (${preliminary})` : final.result;
     const touched = final === 'never' ? undefined : final.channel;
@@ -129,7 +171,7 @@ export class ChannelCreator {
       if (result !== 'tesSUCCESS') throw refused(`transaction ${entry.hash}`, 'tesSUCCESS', result);
       if (touched === undefined || upperHex(touched.ledgerChannelId) !== entry.ledgerChannelId)
         throw refused(`transaction ${entry.hash}`, `channel ${entry.ledgerChannelId} in its metadata`, 'another');
-      const channel = await this.#open(touched.ledgerChannelId);
+      const channel = await this.#open(touched.ledgerChannelId, signal);
       await this.#journal.opened(entry);
       return channel;
     } catch (error) {
@@ -140,13 +182,12 @@ export class ChannelCreator {
   }
 
   /** Where no server has the history: the channel itself tells. One that is gone already is of no use. */
-  async #withoutHistory({
-    ledgerChannelId,
-    hash,
-    lastLedger,
-  }: CreationEntry): Promise<FinalTransaction | 'never' | undefined> {
+  async #withoutHistory(
+    { ledgerChannelId, hash, lastLedger }: CreationEntry,
+    signal: AbortSignal,
+  ): Promise<FinalTransaction | 'never' | undefined> {
     const id = bytesOf(ledgerChannelId);
-    const { ledger, channel } = await this.#options.connection.channel(id, this.#end.signal);
+    const { ledger, channel } = await this.#options.connection.channel(id, signal);
     if (ledger.index <= lastLedger) return undefined;
     if (channel === undefined) return 'never';
     const { amount, balance } = channel;
@@ -155,7 +196,7 @@ export class ChannelCreator {
   }
 
   /** It is on the ledger: servers that do not show it yet are asked again at the next one. */
-  async #open(ledgerChannelId: Uint8Array): Promise<Channel> {
+  async #open(ledgerChannelId: Uint8Array, signal: AbortSignal): Promise<Channel> {
     const { service, connection } = this.#options;
     for (let attempt = 1; ; attempt++) {
       let onNext = () => {};
@@ -163,16 +204,16 @@ export class ChannelCreator {
         onNext = resolve;
       });
       const forget = connection.onLedger(onNext);
-      this.#end.signal.addEventListener('abort', onNext, { once: true });
+      signal.addEventListener('abort', onNext, { once: true });
       try {
         return await service.openFromLedger(ledgerChannelId);
       } catch (error) {
         if (attempt >= OPEN_ATTEMPTS_MAX || !isRefusal(error)) throw error;
         await next;
-        this.#end.signal.throwIfAborted();
+        signal.throwIfAborted();
       } finally {
         forget();
-        this.#end.signal.removeEventListener('abort', onNext);
+        signal.removeEventListener('abort', onNext);
       }
     }
   }
@@ -228,6 +269,12 @@ export class ChannelCreator {
 
 function bytesOf(hex: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex, 'hex'));
+}
+
+function movedOf(ledgerChannelId: string): ClaimwireError {
+  const channelId = String(defaultChannelId(bytesOf(ledgerChannelId)));
+  const message = `create ${ledgerChannelId}: expected a channel of this node's shards, got one that is given to another node, which goes on with it; ask for the route`;
+  return new ClaimwireError('MOVED', message, { channelId });
 }
 
 function isRefusal(error: unknown): boolean {

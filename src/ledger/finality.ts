@@ -3,7 +3,8 @@
  * validated or never can be. Main thread.
  *
  * Whatever a server says on submission is a guess. A transaction that was not found is final only once a ledger after its
- * LastLedgerSequence is validated, and the server that did not find it knows every ledger that could have it.
+ * LastLedgerSequence is validated, or one in which its account has used its sequence number, and the server that did not find
+ * it knows every ledger that could have it.
  */
 import type { Clock } from '../system/system.ts';
 import type { FinalTransaction, LedgerConnection } from './ledger-port.ts';
@@ -13,6 +14,9 @@ export interface Submitted {
   blob: string;
   firstLedger: number;
   lastLedger: number;
+  /** Who signed it, and its sequence number: once another transaction has used that, this one never can be validated. */
+  account?: string | undefined;
+  sequence?: number | undefined;
 }
 
 export interface FinalityOptions {
@@ -38,11 +42,16 @@ const RESUBMIT_LEDGERS = 4;
 /** After this many ledgers without its history a server is not waited for any more. */
 const HISTORY_LEDGERS = 16;
 
-/** The transaction once it is validated, or `never` where it never can be. `preliminary` is the last guess. */
-export async function untilFinal(
-  submitted: Submitted,
-  options: FinalityOptions,
-): Promise<{ final: FinalTransaction | 'never'; preliminary: string }> {
+export interface Finality {
+  final: FinalTransaction | 'never';
+  /** The last guess. */
+  preliminary: string;
+  /** It never can be validated, since another transaction of its account has used its sequence number. */
+  isOutrun: boolean;
+}
+
+/** The transaction once it is validated, or `never` where it never can be. */
+export async function untilFinal(submitted: Submitted, options: FinalityOptions): Promise<Finality> {
   const { connection, signal } = options;
   let preliminary = 'not submitted';
   let submitAt = 0;
@@ -51,12 +60,14 @@ export async function untilFinal(
     const news = nextLedger(options);
     try {
       const final = await lookUp(submitted, options);
-      if (final !== undefined) {
+      const isOutrun = final === undefined && submitAt > 0 && (await hasBeenOutrun(submitted, options));
+      if (final !== undefined || isOutrun) {
         news.forget();
-        return { final, preliminary };
+        return { final: final ?? 'never', preliminary, isOutrun };
       }
       const index = connection.validated?.index ?? 0;
       if (index >= submitAt && index <= submitted.lastLedger) {
+        signal.throwIfAborted();
         ({ preliminary } = await connection.submit(submitted.blob, signal));
         submitAt = index + RESUBMIT_LEDGERS;
         options.onSubmitted?.(preliminary);
@@ -81,6 +92,23 @@ async function lookUp({ hash, firstLedger, lastLedger }: Submitted, options: Fin
   if (knew && (await connection.knowsLedgers(firstLedger, lastLedger, signal)) && connection.url === url)
     return 'never';
   return validated.index > lastLedger + HISTORY_LEDGERS ? await withoutHistory?.() : undefined;
+}
+
+/**
+ * Whether its sequence number is used, and not by it. Asked of one server: the account first, so that whatever ledger used
+ * the number is among those in which the transaction is looked for after.
+ */
+async function hasBeenOutrun(
+  { hash, firstLedger, account: address, sequence }: Submitted,
+  { connection, signal }: FinalityOptions,
+): Promise<boolean> {
+  if (address === undefined || sequence === undefined) return false;
+  const { url } = connection;
+  const account = await connection.account(address, signal);
+  if (account === undefined || account.sequence <= sequence) return false;
+  const knows = () => connection.knowsLedgers(firstLedger, account.ledgerIndex, signal);
+  if (!(await knows()) || (await connection.transaction(hash, signal)) !== undefined) return false;
+  return (await knows()) && connection.url === url;
 }
 
 /** Resolves at the next validated ledger, after POLL_MS, or at the signal. Made before asking, so that none is missed. */

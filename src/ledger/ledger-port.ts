@@ -56,6 +56,8 @@ export interface Submission {
 
 /** What is needed to sign for an account: its next sequence number, and its balance in drops. */
 export interface LedgerAccount {
+  /** The validated ledger that says so. */
+  ledgerIndex: number;
   sequence: number;
   balance: bigint;
 }

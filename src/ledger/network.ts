@@ -5,7 +5,7 @@
 import { ClaimwireError } from '../errors.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import { unversioned, versioned } from './view.ts';
-import { META_TABLE } from './views.ts';
+import { META_TABLE } from './view-entries.ts';
 
 const NETWORK_KEY = Buffer.from('network');
 

@@ -7,6 +7,7 @@
 import type { RedemptionResult } from '../control/ledger-control.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../system/system.ts';
+import { isMoved } from './shard-tables.ts';
 import { endOf } from './view.ts';
 
 /** What the policy goes by. Amounts in drops, times in Unix seconds (0 = never). */
@@ -178,7 +179,9 @@ export class RedeemPolicy {
       if (outcome === 'paid') this.#succeeded(channelId);
       else this.#failed(channelId, end, outcome, why);
     } catch (error) {
-      this.#failed(channelId, end, 'unreachable', (error as Error).message);
+      // Whoever has the channel now has a policy of its own.
+      if (isMoved(error)) this.#known.delete(channelId);
+      else this.#failed(channelId, end, 'unreachable', (error as Error).message);
     } finally {
       this.#running.delete(channelId);
     }

@@ -2,26 +2,38 @@
  * Redeems best claims on the ledger, each with one transaction and one fee, however often the process ends meanwhile.
  *
  * The order is: sign, write the intent with its hash, submit, wait for the final result, write it. So a process that ends
- * anywhere finds the intent at its next start and looks the hash up before it does anything else. Main thread.
+ * anywhere finds the intent at its next start and looks the hash up before it does anything else. Where nodes share a store,
+ * whoever gets the channel's shard does that: a redemption under way at the giver ends there without a word. Main thread.
  */
-import type { RedemptionResult } from '../control/ledger-control.ts';
+import { shardOfChannel } from '../../protocol/shard.ts';
+import type { LedgeredNode, RedemptionResult } from '../control/ledger-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { Span, Spans } from '../spans/spans.ts';
 import type { Clock } from '../system/system.ts';
-import { fillIn } from './fill-in.ts';
 import { untilFinal } from './finality.ts';
-import type { FinalTransaction, LedgerChannel, LedgerConnection } from './ledger-port.ts';
+import type { FinalTransaction, LedgerConnection } from './ledger-port.ts';
 import { Places } from './places.ts';
-import { balanceAfter, neverRedeemed, redeemTransaction, whyNotNow } from './redeem-rules.ts';
-import { type Redemption, type RedemptionEnd, RedemptionJournal } from './redemption-journal.ts';
+import {
+  endOfFinal,
+  finalFacts,
+  neverValidated,
+  nothing,
+  preparedFacts,
+  resultOf,
+  stateOf,
+} from './redemption-ends.ts';
+import { REDEMPTIONS_TABLE, type Redemption, RedemptionJournal } from './redemption-journal.ts';
+import { RedemptionMaker } from './redemption-maker.ts';
+import { isMoved } from './shard-tables.ts';
+import type { ShardPart } from './shards.ts';
 import type { Wallet } from './signing.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
 export interface RedeemerOptions {
-  control: Pick<NodeControl, 'channel' | 'closeChannel'>;
+  control: Pick<NodeControl, 'channel' | 'closeChannel'> & Pick<LedgeredNode, 'holds'>;
   connection: LedgerConnection;
   tables: SideTables;
   wallet: Wallet;
@@ -51,38 +63,73 @@ export interface RedemptionTotals {
 const IN_FLIGHT_MAX = 8;
 /** Transactions made for one redemption, each after the one before could no longer be validated and so cost nothing. */
 const ATTEMPTS_MAX = 5;
+/** The same where another node of the account was quicker with a sequence number, which costs one ledger's time. */
+const OUTRUNS_MAX = 64;
 
 interface Running {
+  channelId: bigint;
   close: boolean;
   /** The best claim was taken: a call that comes now may mean a newer one. */
   hasClaim: boolean;
+  /** Ends the waiting. */
+  end: AbortController;
   result: Promise<RedemptionResult>;
 }
 
-export class Redeemer {
+export class Redeemer implements ShardPart {
+  readonly table = REDEMPTIONS_TABLE;
   readonly #options: RedeemerOptions;
   readonly #journal: RedemptionJournal;
+  readonly #maker: RedemptionMaker;
+  /** The last of each channel: what is asked for next follows it. */
   readonly #running = new Map<bigint, Running>();
+  /** All of them, also those that others of their channel follow. */
+  readonly #active = new Set<Running>();
   readonly #inFlight = new Places(IN_FLIGHT_MAX);
-  /** Sequence numbers are given out one after the other. */
-  readonly #account = new Places(1);
-  readonly #end = new AbortController();
+  #stopped: ClaimwireError | undefined;
+  #isStarted = false;
   readonly #totals = { paid: 0, nothing: 0, failed: 0, never: 0, drops: 0n, feeDrops: 0n };
 
   /** Reads the redemptions of earlier runs. Throws REGISTRY_CORRUPT. */
   constructor(options: RedeemerOptions) {
     this.#options = options;
     this.#journal = new RedemptionJournal(options.tables);
+    this.#maker = new RedemptionMaker(options, this.#journal);
   }
 
   /** Goes on with what an earlier run submitted, or was about to. Call once, after the start. */
   resume(): void {
-    for (const redemption of this.#journal.pending()) {
-      this.#options.logger.info(`redeem ${redemption.channelId}: looking up ${redemption.hash} of an earlier run`);
-      this.#start(redemption.channelId, redemption.close, true).catch((error: Error) => {
-        if (!this.#end.signal.aborted) this.#options.logger.error(`redeem ${redemption.channelId}: ${error.message}`);
-      });
-    }
+    this.#isStarted = true;
+    for (const redemption of this.#journal.pending()) this.#resume(redemption);
+  }
+
+  #resume({ channelId, hash, close }: Redemption): void {
+    const { logger } = this.#options;
+    logger.info(`redeem ${channelId}: looking up ${hash} of an earlier run or another node`);
+    this.#start(channelId, close, true).catch((error: Error) => {
+      if (this.#stopped === undefined && !isMoved(error)) logger.error(`redeem ${channelId}: ${error.message}`);
+    });
+  }
+
+  /**
+   * Leaves the redemptions of these shards to whoever gets them: begins none, and ends the waiting. What is under way of the
+   * journal's commits ends soon, which the tables tell (shard-tables.ts).
+   */
+  drain(shards: ReadonlySet<number>): void {
+    this.#journal.drain(shards);
+    for (const { channelId, end } of this.#active)
+      if (shards.has(shardOfChannel(channelId))) end.abort(movedOf(channelId));
+  }
+  /** Goes on with those of these shards. Throws REGISTRY_CORRUPT. @param entries of the journal, where they are new here */
+  serve(shards: ReadonlySet<number>, entries: Iterable<readonly [Uint8Array, Uint8Array]>): void {
+    this.#journal.serve(shards);
+    for (const redemption of this.#journal.load(entries)) if (redemption.state === 'paid') this.#tellPaid(redemption);
+    if (!this.#isStarted) return;
+    for (const redemption of this.#journal.pending())
+      if (shards.has(shardOfChannel(redemption.channelId))) this.#resume(redemption);
+  }
+  drop(shards: ReadonlySet<number>): void {
+    this.#journal.drop(shards);
   }
 
   /**
@@ -115,14 +162,19 @@ export class Redeemer {
 
   /** Ends the waiting. What was submitted is looked up at the next start. */
   async stop(): Promise<void> {
-    this.#end.abort(new ClaimwireError('NODE_STOPPING', 'redeem: the node stops; its next start goes on with this'));
-    await Promise.allSettled([...this.#running.values()].map(({ result }) => result));
+    const reason = new ClaimwireError('NODE_STOPPING', 'redeem: the node stops; its next start goes on with this');
+    this.#stopped = reason;
+    const running = [...this.#active];
+    for (const { end } of running) end.abort(reason);
+    await Promise.allSettled(running.map(({ result }) => result));
   }
 
   /** Begins after what the channel has running; one channel has one transaction at a time. */
   #start(channelId: bigint, close: boolean, isResumed: boolean): Promise<RedemptionResult> {
     const previous = this.#running.get(channelId)?.result;
-    const entry: Running = { close, hasClaim: false, result: Promise.resolve(nothing(channelId, '')) };
+    const end = new AbortController();
+    if (this.#stopped !== undefined) end.abort(this.#stopped);
+    const entry: Running = { channelId, close, hasClaim: false, end, result: Promise.resolve(nothing(channelId, '')) };
     const begin = async () => {
       const before = await previous?.catch(() => undefined);
       const result = await this.#inFlight.run(() => this.#spanned(channelId, entry, isResumed));
@@ -130,7 +182,9 @@ export class Redeemer {
     };
     entry.result = begin();
     this.#running.set(channelId, entry);
+    this.#active.add(entry);
     const forget = () => {
+      this.#active.delete(entry);
       if (this.#running.get(channelId) === entry) this.#running.delete(channelId);
     };
     entry.result.then(forget, forget);
@@ -161,115 +215,67 @@ export class Redeemer {
     isResumed: boolean,
     span: Span | undefined,
   ): Promise<RedemptionResult> {
-    const { close } = entry;
+    const { signal } = entry.end;
     let last: Redemption | undefined;
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      this.#end.signal.throwIfAborted();
+    for (let attempts = 0, outruns = 0; attempts < ATTEMPTS_MAX && outruns < OUTRUNS_MAX; ) {
+      signal.throwIfAborted();
       const earlier = this.#journal.pendingOf(channelId);
+      // What another node had under way may have ended with its last commit there.
+      if (earlier === undefined && isResumed && last === undefined) return nothing(channelId, 'it has ended already');
       entry.hasClaim = true;
-      const begun = earlier ?? (await this.#begin(channelId, close));
+      const begun = earlier ?? (await this.#maker.make(channelId, entry.close, signal));
       // After one of an earlier run there may be nothing left to do.
       if (typeof begun === 'string') return last?.state === 'paid' ? resultOf(last) : nothing(channelId, begun);
       span?.event('prepared', preparedFacts(begun));
-      last = await this.#settle(begun, span);
+      const { ended, isOutrun } = await this.#settle(begun, signal, span);
+      last = ended;
       span?.event('final', finalFacts(last));
       span?.set(finalFacts(last));
-      if (last.state === 'never') continue;
-      if (earlier === undefined || isResumed || last.state === 'failed') return resultOf(last);
+      if (last.state !== 'never') {
+        if (earlier === undefined || isResumed || last.state === 'failed') return resultOf(last);
+      } else if (isOutrun) outruns++;
+      else attempts++;
     }
     return resultOf(last!);
   }
 
-  /** Signs a transaction and writes it down. Resolves with the reason where none is worth it. */
-  async #begin(channelId: bigint, close: boolean): Promise<Redemption | string> {
-    const { connection, control, wallet, clock, feeMaxDrops } = this.#options;
-    const { signal } = this.#end;
-    let row = this.#row(channelId);
-    const never = neverRedeemed(row);
-    if (never !== undefined && !(close && row.committed === 0n && row.throwAway !== true)) return never;
-    const { ledger, channel } = await connection.channel(row.ledgerChannelId, signal);
-    const feeDrops = await connection.fee(signal);
-    const now = Math.floor(clock.wall() / 1_000);
-    const account = wallet.address;
-    const reason = whyNotNow({ row, ledger, channel, account, feeDrops, feeMaxDrops, now, close });
-    if (reason !== undefined) return reason;
-    // A claim that is accepted after the last one was taken for the close would never be paid.
-    if (close) {
-      if (row.state === 'open') await control.closeChannel(channelId);
-      row = this.#row(channelId);
-    }
-    const transaction = redeemTransaction({ row, channel: channel!, account, close });
-    return this.#account.run(async () => {
-      const networkId = await connection.networkId(signal);
-      const sequence = await this.#sequence(account);
-      const complete = fillIn({ ...transaction }, { feeDrops, sequence, networkId, ledger, now });
-      const { blob, hash } = await wallet.sign(complete, signal);
-      return this.#journal.begin({
-        channelId,
-        ledgerChannelId: transaction.Channel,
-        hash,
-        blob,
-        sequence,
-        firstLedger: ledger.index,
-        lastLedger: complete.LastLedgerSequence,
-        balanceBefore: channel!.balance,
-        balance: balanceAfter(row, channel!),
-        feeDrops,
-        close,
-        startedAt: now,
-      });
-    });
-  }
-
-  #row(channelId: bigint) {
-    const row = this.#options.control.channel(channelId);
-    if (row !== undefined && row.state !== 'removed') return row;
-    throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${channelId}: expected an opened channel, got none`);
-  }
-
-  /**
-   * The lowest sequence number that no transaction in flight has. One that can never be validated gives its number back,
-   * since those after it wait for it.
-   */
-  async #sequence(address: string): Promise<number> {
-    const account = await this.#options.connection.account(address, this.#end.signal);
-    if (account === undefined)
-      throw new ClaimwireError('LEDGER_REFUSED', `account ${address}: expected it on the ledger, got none`);
-    const taken = new Set(this.#journal.pending().map(({ sequence }) => sequence));
-    let { sequence } = account;
-    while (taken.has(sequence)) sequence++;
-    return sequence;
-  }
-
-  async #settle(pending: Redemption, span: Span | undefined): Promise<Redemption> {
+  async #settle(
+    pending: Redemption,
+    signal: AbortSignal,
+    span: Span | undefined,
+  ): Promise<{ ended: Redemption; isOutrun: boolean }> {
     const { connection, clock, logger } = this.#options;
-    const { final, preliminary } = await untilFinal(pending, {
+    const { final, preliminary, isOutrun } = await untilFinal(pending, {
       connection,
       clock,
-      signal: this.#end.signal,
+      signal,
       onTrouble: ({ message }) => logger.warn(`redeem ${pending.channelId}: ${message}; trying again`),
-      withoutHistory: () => this.#withoutHistory(pending),
+      withoutHistory: () => this.#withoutHistory(pending, signal),
       onSubmitted: (preliminary) => span?.event('submitted', { 'claimwire.preliminary': preliminary }),
     });
+    signal.throwIfAborted();
     if (final !== 'never') span?.event('validated', { 'xrpl.ledger': final.ledgerIndex, 'xrpl.result': final.result });
     const endedAt = Math.floor(clock.wall() / 1_000);
-    const end = final === 'never' ? neverValidated(preliminary) : endOfFinal(pending, final);
+    const end = final === 'never' ? neverValidated(preliminary, isOutrun) : endOfFinal(pending, final);
     const ended = await this.#journal.end(pending, { ...end, endedAt });
-    if (ended.state === 'paid')
-      this.#options.onPaid?.(Buffer.from(pending.ledgerChannelId, 'hex'), pending.balanceBefore + ended.paid);
+    if (ended.state === 'paid') this.#tellPaid(ended);
     this.#totals[end.state]++;
     this.#totals.drops += ended.paid;
     this.#totals.feeDrops += ended.feeDrops;
     const text = `redeem ${ended.channelId}: ${ended.state}, ${ended.paid} drops, ${ended.reason}, ${ended.hash}`;
     if (ended.state === 'failed') logger.error(text);
     else logger.info(text);
-    return ended;
+    return { ended, isOutrun };
+  }
+
+  #tellPaid({ ledgerChannelId, balanceBefore, paid }: Redemption): void {
+    this.#options.onPaid?.(Buffer.from(ledgerChannelId, 'hex'), balanceBefore + paid);
   }
 
   /** What the channel tells where no server has the history: its Balance only grows, and a claim pays only what is new. */
-  async #withoutHistory(pending: Redemption): Promise<FinalTransaction | 'never' | undefined> {
+  async #withoutHistory(pending: Redemption, signal: AbortSignal): Promise<FinalTransaction | 'never' | undefined> {
     const ledgerChannelId = new Uint8Array(Buffer.from(pending.ledgerChannelId, 'hex'));
-    const { ledger, channel } = await this.#options.connection.channel(ledgerChannelId, this.#end.signal);
+    const { ledger, channel } = await this.#options.connection.channel(ledgerChannelId, signal);
     if (ledger.index <= pending.lastLedger) return undefined;
     const { hash } = pending;
     if (channel === undefined) return { hash, ledgerIndex: ledger.index, result: 'unknown, the channel is gone' };
@@ -278,42 +284,8 @@ export class Redeemer {
   }
 }
 
-function preparedFacts({ hash, sequence, feeDrops, balance, balanceBefore }: Redemption) {
-  const facts = { 'xrpl.hash': hash, 'xrpl.sequence': sequence, 'xrpl.fee_drops': String(feeDrops) };
-  return { ...facts, 'claimwire.drops': String(balance - balanceBefore) };
-}
-
-function finalFacts({ state, hash, paid, feeDrops }: Redemption) {
-  const facts = { 'claimwire.state': state, 'xrpl.hash': hash };
-  return { ...facts, 'claimwire.paid_drops': String(paid), 'xrpl.fee_drops': String(feeDrops) };
-}
-
-function stateOf({ ledgerChannelId, amount, balance }: LedgerChannel): NonNullable<FinalTransaction['channel']> {
-  return { ledgerChannelId, amount, balance, deleted: false };
-}
-
-type End = Omit<RedemptionEnd, 'endedAt'>;
-
-function neverValidated(preliminary: string): End {
-  return { state: 'never', paid: 0n, feeDrops: 0n, reason: `never validated, the server said ${preliminary}` };
-}
-
-/** Believes only what the metadata says was delivered: on an expired channel tesSUCCESS pays nothing. */
-function endOfFinal(pending: Redemption, { result, channel }: FinalTransaction): End {
-  const { feeDrops, balanceBefore, balance, close } = pending;
-  const paid = channel === undefined ? 0n : channel.balance - balanceBefore;
-  if (paid > 0n) return { state: 'paid', paid, feeDrops, reason: close ? `${result}, closed` : result };
-  if (result !== 'tesSUCCESS') return { state: 'failed', paid: 0n, feeDrops, reason: result };
-  if (close && balance <= balanceBefore) return { state: 'nothing', paid: 0n, feeDrops, reason: 'closed' };
-  const reason = `${result}, but it paid nothing: the channel had expired`;
-  return { state: 'failed', paid: 0n, feeDrops, reason };
-}
-
-function nothing(channelId: bigint, reason: string): RedemptionResult {
-  return { channelId, outcome: 'nothing', reason, paid: 0n, feeDrops: 0n, hash: null };
-}
-
-function resultOf({ channelId, state, reason, paid, feeDrops, hash }: Redemption): RedemptionResult {
-  const outcome = state === 'paid' || state === 'nothing' ? state : 'failed';
-  return { channelId, outcome, reason, paid, feeDrops, hash };
+/** Why the waiting ends here. */
+function movedOf(channelId: bigint): ClaimwireError {
+  const message = `redeem ${channelId}: expected a channel of this node's shards, got one that is given to another node, which goes on with it; ask for the route`;
+  return new ClaimwireError('MOVED', message, { channelId: String(channelId) });
 }

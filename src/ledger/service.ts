@@ -19,16 +19,18 @@ import type {
 import { openChannel } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { SideTables } from '../registry/side-tables.ts';
 import type { Clock } from '../system/system.ts';
 import { Adopter } from './adopter.ts';
 import { AutoOpener } from './auto-open.ts';
 import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import { NetworkPin } from './network.ts';
+import { expectSame, refusal } from './opening-refusals.ts';
 import { LedgerReader } from './reader.ts';
 import { Reconciler } from './reconcile.ts';
 import type { RedemptionTotals } from './redeemer.ts';
 import type { LedgerSettings } from './settings.ts';
+import { isMoved, type ShardTables } from './shard-tables.ts';
+import { LedgerShards, type ShardPart } from './shards.ts';
 import { endOf, type LedgerView, openingFault, type Sight, viewOf } from './view.ts';
 import { LedgerViews } from './views.ts';
 import { LedgerWatcher } from './watcher.ts';
@@ -41,6 +43,7 @@ export interface LedgerRedeemer {
   redeem: LedgerControl['redeem'];
   redemptions: LedgerControl['redemptions'];
   totals?(): RedemptionTotals;
+  readonly shards?: ShardPart;
   start(): void;
   stop(): Promise<void>;
 }
@@ -48,6 +51,7 @@ export interface LedgerRedeemer {
 /** Submits payers' transactions that create channels. It is started after the watcher and stopped before it. */
 export interface LedgerCreator {
   create: LedgerControl['createChannel'];
+  readonly shards?: ShardPart;
   start(): void;
   stop(): Promise<void>;
 }
@@ -56,7 +60,7 @@ export interface LedgerServiceOptions {
   settings: LedgerSettings;
   /** Closed by `stop`. */
   connection: LedgerConnection;
-  tables: SideTables;
+  tables: ShardTables;
   node: LedgeredNode;
   clock: Clock;
   logger: Logger;
@@ -67,6 +71,8 @@ export interface LedgerServiceOptions {
 }
 
 export class LedgerService implements LedgerControl {
+  /** Where nodes share a store: what is kept of channels goes with their shards. */
+  readonly shards: LedgerShards;
   readonly #options: LedgerServiceOptions;
   readonly #network: NetworkPin;
   readonly #views: LedgerViews;
@@ -100,6 +106,10 @@ export class LedgerService implements LedgerControl {
     this.#watcher = new LedgerWatcher({ ...parts, connection, clock: options.clock, adopter, autoOpener });
     this.#redeemer = options.redeemer?.(this);
     this.#creator = options.creator?.(this);
+    const lease = (view: LedgerView) => this.#leaseStored(view);
+    this.shards = new LedgerShards({ tables, views, lease, arrived: (views) => this.#arrived(views) });
+    this.shards.add(this.#redeemer?.shards);
+    this.shards.add(this.#creator?.shards);
   }
 
   /**
@@ -108,9 +118,19 @@ export class LedgerService implements LedgerControl {
    * seen was set back, and by at least that much the leases end sooner.
    */
   restore(): void {
+    for (const view of this.#views.all()) this.#leaseStored(view);
+  }
+
+  #leaseStored(view: LedgerView): void {
     const now = Math.floor(this.#options.clock.wall() / 1_000);
-    for (const view of this.#views.all())
-      this.#reconciler.lease({ ...view, clockBehind: Math.max(view.clockBehind, view.seenAt - now) });
+    this.#reconciler.lease({ ...view, clockBehind: Math.max(view.clockBehind, view.seenAt - now) });
+  }
+
+  /** Channels that another node watched: what happened since its last look is seen by the next one here. */
+  #arrived(views: readonly LedgerView[]): void {
+    this.#watcher.pollSoon();
+    // One that ends is not left to the policy's next round.
+    for (const view of views) if (view.expiration !== 0) this.#tell(view);
   }
 
   /** Begins to watch. An unreachable ledger is tried again; another network than the pinned one throws CONFIG_INVALID. */
@@ -123,7 +143,7 @@ export class LedgerService implements LedgerControl {
         throw new ClaimwireError('CONFIG_INVALID', error.message, { setting: 'ledger' });
       this.#options.logger.warn(`ledger: not reached yet: ${error.message}`);
     }
-    await this.#watcher.exclusively(() => this.#catchUp());
+    await this.#catchUp();
     this.#watcher.start();
     this.#redeemer?.start();
     this.#creator?.start();
@@ -139,11 +159,15 @@ export class LedgerService implements LedgerControl {
         `ledger: ${foreign} channels pay another account than ${settings.account}: they are not watched, and their claims are refused once they were not seen for too long`,
       );
     try {
-      for (const view of views) await this.#reconciler.reconcile(view);
-      await this.#views.save();
+      for (const { channelId } of views)
+        await this.#watcher.exclusively(async () => {
+          const view = this.#views.get(channelId);
+          if (view !== undefined) await this.#reconciler.reconcile(view);
+        });
+      await this.#watcher.exclusively(() => this.#views.save());
     } catch (error) {
       if (!(error instanceof ClaimwireError)) throw error;
-      logger.warn(`ledger: ${error.message}`);
+      if (!isMoved(error)) logger.warn(`ledger: ${error.message}`);
     }
   }
 
@@ -191,6 +215,7 @@ export class LedgerService implements LedgerControl {
   }
 
   async openFromLedger(ledgerChannelId: Uint8Array): Promise<Channel> {
+    this.#options.node.expectHere?.(this.#handleOf(ledgerChannelId));
     const { sight, channel } = await this.#reader.channel(ledgerChannelId);
     if (channel === undefined)
       throw refusal(
@@ -211,6 +236,7 @@ export class LedgerService implements LedgerControl {
   }
 
   async redeem(channelId: bigint, options?: Parameters<LedgerControl['redeem']>[1]): Promise<RedemptionResult> {
+    this.#options.node.expectHere?.(channelId);
     if (this.#redeemer !== undefined) return this.#redeemer.redeem(channelId, options);
     throw new ClaimwireError(
       'LEDGER_REFUSED',
@@ -240,7 +266,7 @@ export class LedgerService implements LedgerControl {
     const view = { ...viewOf(channel, sight), channelId: this.#handleOf(ledgerChannelId) };
     const { channelId, redeemed } = view;
     const known = node.channel(channelId);
-    if (known !== undefined) this.#expectSame(known, channel);
+    if (known !== undefined) expectSame(known, channel);
     // Stored before the channel is open: one that claims come for is watched, also after a kill in between.
     await this.#views.add(view);
     if (known === undefined) {
@@ -264,36 +290,7 @@ export class LedgerService implements LedgerControl {
       : defaultChannelId(ledgerChannelId);
   }
 
-  /** Throws where a channel of this handle is open, but cannot be this one. */
-  #expectSame(known: Channel, { ledgerChannelId, publicKey }: LedgerChannel): void {
-    if (upperHex(known.ledgerChannelId) !== upperHex(ledgerChannelId))
-      throw refusal(
-        ledgerChannelId,
-        `expected a free handle, got ${known.channelId}, which channel ${upperHex(known.ledgerChannelId)} has; open it by hand with --channel`,
-      );
-    if (upperHex(known.publicKey) !== upperHex(publicKey))
-      throw refusal(
-        ledgerChannelId,
-        `expected the key ${upperHex(known.publicKey)}, with which it is open, got ${upperHex(publicKey)}: its claims are worth nothing; remove it and open it from the ledger`,
-      );
-    if (known.profile !== 'xrpl')
-      throw refusal(
-        ledgerChannelId,
-        `expected it open with profile xrpl, got ${known.profile}, which the ledger does not pay`,
-      );
-    if (known.state !== 'open')
-      throw refusal(ledgerChannelId, `expected an open channel, got one that is ${known.state} here`);
-  }
-
   #tell(view: LedgerView): void {
     for (const listener of this.#listeners) listener(view);
   }
-}
-
-function refusal(ledgerChannelId: Uint8Array, reason: string): ClaimwireError {
-  const id = upperHex(ledgerChannelId);
-  return new ClaimwireError('LEDGER_REFUSED', `ledger channel ${id}: ${reason}`, {
-    ledgerChannelId: id,
-    channelId: defaultChannelId(ledgerChannelId).toString(),
-  });
 }

@@ -4,7 +4,7 @@
  * counts. A look that fails is made again. Main thread, never on the claim path.
  */
 import { setImmediate } from 'node:timers/promises';
-import { upperHex } from '../channel/parse.ts';
+import { defaultChannelId, upperHex } from '../channel/parse.ts';
 import type { LedgeredNode } from '../control/ledger-control.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../system/system.ts';
@@ -14,6 +14,7 @@ import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import type { LedgerReader } from './reader.ts';
 import type { Reconciler } from './reconcile.ts';
 import type { LedgerSettings } from './settings.ts';
+import { isMoved } from './shard-tables.ts';
 import { acceptUntil, type LedgerView, type Sight, viewOf } from './view.ts';
 import { isNews, type LedgerViews } from './views.ts';
 
@@ -104,6 +105,8 @@ export class LedgerWatcher {
   /** Takes note of what a validated transaction has paid in all: of a channel that it closed, no later look tells that. */
   async paid(ledgerChannelId: Uint8Array, drops: bigint): Promise<void> {
     const { views, onChange } = this.#options;
+    const known = views.ofLedgerId(ledgerChannelId);
+    if (known === undefined || known.redeemed >= drops) return;
     await this.exclusively(async () => {
       const before = views.ofLedgerId(ledgerChannelId);
       if (before === undefined || before.redeemed >= drops) return;
@@ -114,12 +117,17 @@ export class LedgerWatcher {
     });
   }
 
+  /** Looks at all channels soon, since there are some that were not seen for an unknown time. */
+  pollSoon(): void {
+    this.#nextPollAt = Math.min(this.#nextPollAt, this.#options.clock.monotonic());
+  }
+
   #touch(ledgerChannelId: Uint8Array): void {
-    const { views, autoOpener } = this.#options;
+    const { node, views, autoOpener } = this.#options;
     const id = upperHex(ledgerChannelId);
     const view = views.ofLedgerId(ledgerChannelId);
-    if (view === undefined) autoOpener?.notice();
-    else this.#touched.set(id, view);
+    if (view !== undefined) this.#touched.set(id, view);
+    else if (node.holds?.(defaultChannelId(ledgerChannelId)) !== false) autoOpener?.notice();
     this.#tick();
   }
 
@@ -165,6 +173,8 @@ export class LedgerWatcher {
       try {
         await this.#look(view);
       } catch (error) {
+        // The shard of the channel is being given away.
+        if (isMoved(error)) continue;
         this.#touched.set(id, view);
         if (failures.push(error) === LOOK_FAILURES_MAX) break;
       }
@@ -208,6 +218,8 @@ export class LedgerWatcher {
     await adopter.adopt(seen).catch((error) => failures.push(error));
     let compared = 0;
     for (const view of views.all()) {
+      // It went to another node meanwhile.
+      if (views.get(view.channelId) === undefined) continue;
       // Nothing new will be seen of these, but what failed at the last look is made good.
       const isOver = !view.exists || node.channel(view.channelId) === undefined;
       if (!isOver && view.destination !== settings.account) continue;
@@ -218,7 +230,7 @@ export class LedgerWatcher {
         // Lists lack channels that are older than the list of what pays an account, so absence is no proof that it is gone.
         else await this.#look(view);
       } catch (error) {
-        if (failures.push(error) >= LOOK_FAILURES_MAX) break;
+        if (!isMoved(error) && failures.push(error) >= LOOK_FAILURES_MAX) break;
       }
       if (++compared % TURN_CHANNELS === 0) await setImmediate();
     }

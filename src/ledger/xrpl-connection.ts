@@ -133,10 +133,11 @@ class XrplConnection implements LedgerConnection {
     parseAddress(address, 'account');
     const session = await this.servers.session(signal);
     try {
-      const { answer } = await this.validatedAnswer(session, 'account_info', { account: address }, signal);
+      const { answer, ledger } = await this.validatedAnswer(session, 'account_info', { account: address }, signal);
       const data = fieldsOf(answer.account_data, 'account_data');
       if (data.Account !== address) refuse('Account', address, data.Account);
-      return { sequence: u32Of(data.Sequence, 'Sequence'), balance: dropsOf(data.Balance, 'Balance') };
+      const [sequence, balance] = [u32Of(data.Sequence, 'Sequence'), dropsOf(data.Balance, 'Balance')];
+      return { ledgerIndex: ledger.index, sequence, balance };
     } catch (error) {
       if (error instanceof AnsweredError && error.error === 'actNotFound' && error.answer.validated !== false)
         return undefined;

@@ -19,6 +19,8 @@ import type { Recorder } from './recorder.ts';
 
 export class AckReader implements TransportSink, FrameSink {
   recorder: Recorder;
+  /** Over a cluster: hears of claims that came to a node which does not serve their channel. They go on waiting. */
+  moves: { moved(channel: number, now: number): void } | undefined;
   readonly #channels: LoadChannels;
   readonly #outstanding: Outstanding;
   /** Whether sequences are the run's own, so that an ack leads to its claim. */
@@ -65,14 +67,22 @@ export class AckReader implements TransportSink, FrameSink {
     if (channel < 0) {
       this.recorder.counts.strayAcks += 1;
     } else if (status >= STATUS_FIRST_REFUSAL) {
-      const isNews = this.#isSequenced
-        ? this.#outstanding.refuse(channel, sequence, status)
-        : this.#outstanding.refuseOldest(channel, status);
-      if (!isNews) this.recorder.counts.duplicateAcks += 1;
+      this.#refused(channel, sequence, status);
     } else {
       const amount = view.getUint32(offset + ACK_AMOUNT) * 2 ** 32 + view.getUint32(offset + ACK_AMOUNT + 4);
       this.#durable(channel, sequence, amount, status === STATUS.COMMITTED);
     }
+  }
+
+  #refused(channel: number, sequence: number, status: number): void {
+    if (status === STATUS.MOVED && this.moves !== undefined) {
+      this.moves.moved(channel, this.#now);
+      return;
+    }
+    const isNews = this.#isSequenced
+      ? this.#outstanding.refuse(channel, sequence, status)
+      : this.#outstanding.refuseOldest(channel, status);
+    if (!isNews) this.recorder.counts.duplicateAcks += 1;
   }
 
   #durable(channel: number, sequence: number, amount: number, isCommitted: boolean): void {

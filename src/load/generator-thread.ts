@@ -2,11 +2,13 @@
  * The entry of the generator thread: it builds its parts from what the main thread sent, runs the steps and reports each.
  * An exception ends the thread, and with it the run (run.ts).
  */
-import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { HostPort } from '../host-port.ts';
 import { nativeUdpFault } from '../transport/udp-native.ts';
 import { Capture } from './capture.ts';
 import { LoadChannels, type SharedChannels } from './channels.ts';
+import { ClusterLink } from './cluster/link-cluster.ts';
+import { Steering } from './cluster/steering.ts';
 import { openCorpus } from './corpus.ts';
 import { Generator, type SendTotals } from './generator.ts';
 import type { LinkOptions, LoadLink } from './links/link.ts';
@@ -16,7 +18,7 @@ import { NativeLink } from './links/link-native.ts';
 import { TcpLink } from './links/link-tcp.ts';
 import { Random } from './random.ts';
 import type { LoadInterval, LoadStep } from './result.ts';
-import type { LoadSettings, ReplayClaims } from './settings.ts';
+import type { LoadMap, LoadSettings, ReplayClaims } from './settings.ts';
 import { KernelSigner } from './signer.ts';
 import { ChannelPicker } from './skew.ts';
 import { type ClaimSource, SignedSource, StoredSource } from './source.ts';
@@ -26,7 +28,12 @@ export interface GeneratorTask {
   channels: SharedChannels;
   replay: ReplayClaims | undefined;
   control: Int32Array;
+  /** Over a cluster: its map at the beginning. */
+  map: LoadMap | undefined;
 }
+
+/** What the thread is told: to begin the next step, or over a cluster that there is a newer map. */
+export type GeneratorOrder = 'next' | LoadMap;
 
 /** What is known when the run is over. */
 export interface GeneratorEnd {
@@ -52,7 +59,7 @@ export type GeneratorMessage =
 await run(workerData as GeneratorTask, (message) => parentPort?.postMessage(message));
 
 async function run(
-  { settings, channels: shared, replay, control }: GeneratorTask,
+  { settings, channels: shared, replay, control, map }: GeneratorTask,
   say: (message: GeneratorMessage) => void,
 ): Promise<void> {
   const channels = new LoadChannels(shared);
@@ -60,19 +67,40 @@ async function run(
   const capture = settings.capture && new Capture(channels.arena.bytes, settings.capture.claims, settings.target);
   const onInterval = (interval: LoadInterval, waiting: number) => say({ event: 'interval', interval, waiting });
   const generator = new Generator({ settings, channels, source, replay, capture, control, onInterval });
-  const link = await openLink(settings, channels, generator);
+  const link = await openLink(settings, channels, generator, map);
   generator.attach(link);
+  const steering =
+    link instanceof ClusterLink && source instanceof SignedSource
+      ? await Steering.begin({ generator, link, source, channels, settings }, map!)
+      : undefined;
+  const take = (order: GeneratorOrder) => {
+    if (order !== 'next') steering?.take(order);
+  };
+  if (steering !== undefined) parentPort!.on('message', take);
   for (const rate of settings.rates) {
     if (generator.isStopped) break;
     const step = await generator.step(rate);
-    const goesOn = once(parentPort!, 'message');
+    const goesOn = untilNext();
     say({ event: 'step', step, totals: generator.totals });
     await goesOn;
   }
+  parentPort!.off('message', take);
+  await steering?.end();
   const { name: sender, failures, lastFailure } = link;
   await link.close();
   const captureFault = capture && writeCapture(capture, settings);
   say({ event: 'over', sender, signer: source.name, failures, lastFailure, captureFault });
+}
+
+function untilNext(): Promise<void> {
+  return new Promise((resolve) => {
+    const hear = (order: GeneratorOrder) => {
+      if (order !== 'next') return;
+      parentPort!.off('message', hear);
+      resolve();
+    };
+    parentPort!.on('message', hear);
+  });
 }
 
 /** Returns why the capture could not be written; the run's figures must survive that. */
@@ -99,12 +127,20 @@ function sourceFor(settings: LoadSettings, channels: LoadChannels, replay: Repla
   return new StoredSource(channels, openCorpus(settings, channels, signed), undefined, settings);
 }
 
-function openLink(settings: LoadSettings, channels: LoadChannels, { sink, departures }: Generator): Promise<LoadLink> {
+async function openLink(
+  settings: LoadSettings,
+  channels: LoadChannels,
+  { sink, departures }: Generator,
+  map: LoadMap | undefined,
+): Promise<LoadLink> {
   const { target, sender, sockets, perDatagram } = settings;
-  const options: LinkOptions = { host: target.host, port: target.port, sockets, perDatagram, departures, sink };
   const { protocol } = target;
-  if (protocol === 'tcp' || protocol === 'tls') return TcpLink.open(protocol, channels.arena.view, options);
-  if (protocol !== 'udp') return CarrierLink.open(channels.arena.view, protocol, options);
-  const isNative = sender === 'native' || (sender === 'auto' && nativeUdpFault() === undefined);
-  return isNative ? NativeLink.open(channels, options) : DgramLink.open(channels.arena.view, options);
+  const open = (to: HostPort): Promise<LoadLink> => {
+    const options: LinkOptions = { host: to.host, port: to.port, sockets, perDatagram, departures, sink };
+    if (protocol === 'tcp' || protocol === 'tls') return TcpLink.open(protocol, channels.arena.view, options);
+    if (protocol !== 'udp') return CarrierLink.open(channels.arena.view, protocol, options);
+    const isNative = sender === 'native' || (sender === 'auto' && nativeUdpFault() === undefined);
+    return isNative ? NativeLink.open(channels, options) : DgramLink.open(channels.arena.view, options);
+  };
+  return map === undefined ? await open(target) : await ClusterLink.open(open, sockets, map.nodes);
 }

@@ -10,6 +10,8 @@ import { AckReader } from './acks.ts';
 import { BATCH_CLAIMS_MAX, Batch, FaultDraw } from './batch.ts';
 import type { Capture } from './capture.ts';
 import type { LoadChannels } from './channels.ts';
+import type { Deal } from './cluster/deal.ts';
+import { Resends } from './cluster/resends.ts';
 import type { Departures } from './departures.ts';
 import { Dispatch } from './dispatch.ts';
 import type { LoadLink } from './links/link.ts';
@@ -18,8 +20,8 @@ import { Random } from './random.ts';
 import { LATE_MS, Recorder } from './recorder.ts';
 import type { LoadInterval, LoadStep } from './result.ts';
 import { listedSchedule, RateSchedule, type Schedule } from './schedule.ts';
-import { CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
-import type { ClaimSource } from './source.ts';
+import { CONTROL_MOVED, CONTROL_STOP, type LoadSettings, type ReplayClaims } from './settings.ts';
+import type { ClaimSource, SignedSource } from './source.ts';
 
 /** From this many claims a second on, claims leave in bursts this far apart. */
 const BURST_RATE_MIN = 50_000;
@@ -59,6 +61,8 @@ export class Generator {
   #recorder = new Recorder(0);
   #link!: LoadLink;
   #dispatch!: Dispatch;
+  /** Only over a cluster. */
+  #resends: Resends | undefined;
   /** What the current step needs. Without a schedule claims leave as fast as the window allows. */
   #schedule: Schedule | undefined;
   #endsAt = 0;
@@ -95,10 +99,22 @@ export class Generator {
     this.#dispatch = new Dispatch(parts, this.#recorder);
   }
 
+  /** After `attach`: claims whose channel has another node go there. Returns what sends them. */
+  follow(deal: Deal, source: SignedSource): Resends {
+    const { channels, control, settings } = this.#parts;
+    const [link, outstanding, perDatagram] = [this.#link, this.#outstanding, settings.perDatagram];
+    const onMoved = () => void Atomics.add(control, CONTROL_MOVED, 1);
+    const parts = { channels, outstanding, link, source, deal, perDatagram, onMoved };
+    this.#resends = new Resends(parts, this.#recorder);
+    this.#acks.moves = this.#resends;
+    return this.#resends;
+  }
+
   /** What was sent and acknowledged so far, warm-up included. */
   get totals(): SendTotals {
     const { acknowledged, acknowledgedByNewer } = this.#outstanding;
-    return { sent: this.#dispatch.claims, acknowledged, acknowledgedByNewer, ackDrops: this.#link.drops };
+    const sent = this.#dispatch.claims + (this.#resends?.claims ?? 0);
+    return { sent, acknowledged, acknowledgedByNewer, ackDrops: this.#link.drops };
   }
 
   get isStopped(): boolean {
@@ -114,6 +130,7 @@ export class Generator {
     const recorder = new Recorder(measuredFrom);
     this.#recorder = recorder;
     this.#dispatch.recorder = recorder;
+    if (this.#resends !== undefined) this.#resends.recorder = recorder;
     this.#acks.recorder = recorder;
     this.#outstanding.ends = recorder;
     this.#endsAt = measuredFrom + durationMs;
@@ -143,6 +160,7 @@ export class Generator {
     const batch = this.#batch;
     if (this.#hasLeft) {
       if (now >= this.#endsAt || source.left === 0 || this.isStopped) return false;
+      this.#resends?.send(now);
       if (now >= this.#sendAfter && this.#collect(now) > 0) source.fill(batch);
     }
     const sentAt = performance.now();
@@ -206,6 +224,7 @@ export class Generator {
   #drain(giveUpAt: number): boolean {
     const now = performance.now();
     this.#hasLeft = this.#dispatch.send(this.#batch, now);
+    if (this.#hasLeft) this.#resends?.send(now);
     this.#link.flush();
     this.#link.receive();
     if ((this.#hasLeft && this.#outstanding.count === 0) || now >= giveUpAt) return false;

@@ -10,6 +10,24 @@ import type { LoadChannels } from './channels.ts';
 import type { SendTotals } from './generator.ts';
 import type { Delivery, LoadResult, Reconciliation } from './result.ts';
 
+/** A row of a channel, as far as a load asks for it. */
+export interface CommittedRow {
+  channelId: string;
+  committed: string;
+}
+
+/** What a run asks of the admin interface of its node, or of those of a cluster (cluster/cluster-admin.ts). */
+export interface LoadAdmin extends Pick<AdminClient, 'removeChannels' | 'stats'> {
+  /** @param source may be gone through several times */
+  importChannels(
+    source: Iterable<OpeningJson>,
+    progress: (total: BulkResult, bytes: number) => void,
+  ): Promise<BulkResult>;
+  channels(): AsyncIterable<CommittedRow>;
+}
+
+type BulkResult = Awaited<ReturnType<AdminClient['importChannels']>>;
+
 /** How often, and how far apart, a node's counters are read until they stand still. */
 const LOOKS_MAX = 20;
 const LOOK_MS = 100;
@@ -19,11 +37,11 @@ const LOOK_MS = 100;
  * channel that was removed and is opened again may have an amount as well.
  */
 export async function openLoadChannels(
-  admin: AdminClient,
+  admin: LoadAdmin,
   channels: LoadChannels,
   progress: (text: string) => void,
 ): Promise<void> {
-  const total = await admin.importChannels(openings(channels), ({ opened, unchanged }) =>
+  const total = await admin.importChannels({ [Symbol.iterator]: () => openings(channels) }, ({ opened, unchanged }) =>
     progress(`${opened} channels opened, ${unchanged} were open`),
   );
   const [refusal] = total.refused;
@@ -37,7 +55,7 @@ export async function openLoadChannels(
 
 /** Removes the run's channels and reports how many were removed. */
 export async function removeLoadChannels(
-  admin: AdminClient,
+  admin: LoadAdmin,
   channels: LoadChannels,
   progress: (text: string) => void,
 ): Promise<void> {
@@ -50,7 +68,7 @@ export async function removeLoadChannels(
 }
 
 /** Compares what was acknowledged with what the node has now. */
-export async function reconcile(admin: AdminClient, channels: LoadChannels): Promise<Reconciliation> {
+export async function reconcile(admin: LoadAdmin, channels: LoadChannels): Promise<Reconciliation> {
   let committedDrops = 0n;
   let found = 0;
   let short = 0;
@@ -71,7 +89,7 @@ export async function reconcile(admin: AdminClient, channels: LoadChannels): Pro
 }
 
 /** What the node says of itself, and the counters of its side of a delivery. */
-async function viewNode(admin: AdminClient) {
+async function viewNode(admin: LoadAdmin) {
   const { backend, kernel, layout, counters } = await admin.stats();
   const { received, verified, dropped } = counters;
   const count = (value: unknown) => (typeof value === 'number' ? value : 0);
@@ -86,18 +104,18 @@ const NOTHING_SENT: SendTotals = { sent: 0, acknowledged: 0, acknowledgedByNewer
 export class NodeCounts {
   /** What the node last said of itself; null where it did not answer. */
   target: LoadResult['target'] = null;
-  readonly #admin: AdminClient;
+  readonly #admin: LoadAdmin;
   readonly #unreachable: (error: ClaimwireError) => void;
   #first: Delivery | null = null;
   #last: Delivery | null = null;
 
-  private constructor(admin: AdminClient, unreachable: (error: ClaimwireError) => void) {
+  private constructor(admin: LoadAdmin, unreachable: (error: ClaimwireError) => void) {
     this.#admin = admin;
     this.#unreachable = unreachable;
   }
 
   /** @param unreachable is called where the node's admin interface does not answer; then its counters are unknown */
-  static async begin(admin: AdminClient, unreachable: (error: ClaimwireError) => void): Promise<NodeCounts> {
+  static async begin(admin: LoadAdmin, unreachable: (error: ClaimwireError) => void): Promise<NodeCounts> {
     const counts = new NodeCounts(admin, unreachable);
     await counts.#look(NOTHING_SENT, 0);
     counts.#first = counts.#last;
@@ -134,7 +152,7 @@ function deliveryBetween(before: Delivery | null, after: Delivery | null): Deliv
 }
 
 /** Looks at the node until it has received `expected` claims in all, or receives no more. */
-async function viewAtRest(admin: AdminClient, expected: number) {
+async function viewAtRest(admin: LoadAdmin, expected: number) {
   let view = await viewNode(admin);
   for (let look = 1; look < LOOKS_MAX && view.counted.received < expected; look++) {
     await setTimeout(LOOK_MS);
@@ -161,7 +179,7 @@ export async function ifReachable<Answer>(
 
 /** The amounts of the run's channels, in the node's order, without other channels. */
 async function* committedAmounts(
-  admin: AdminClient,
+  admin: LoadAdmin,
   channels: LoadChannels,
 ): AsyncGenerator<{ channel: number; committed: bigint }> {
   for await (const row of admin.channels()) {

@@ -114,6 +114,18 @@ export class Outstanding {
     return age < Math.min(this.#capacity, this.next) ? this.#channels[sequence & this.#mask]! : NONE;
   }
 
+  /**
+   * Where claims of the channel wait for an answer: the number of the last one that it sent, or of one that has had its answer
+   * out of turn. -1 where none waits.
+   */
+  waiting(channel: number): number {
+    let entry = this.#queues[2 * channel]!;
+    while (entry !== NONE && this.#states[entry] === LINGERING) entry = this.#successors[entry]!;
+    if (entry === NONE) return NONE;
+    const newest = this.next - 1;
+    return newest - ((newest - this.#queues[2 * channel + 1]!) & this.#mask);
+  }
+
   /** At least `amount` of a channel is durable. Returns how many claims that ends. */
   cover(channel: number, amount: number, isCommitted: boolean, now: number): number {
     let ended = 0;

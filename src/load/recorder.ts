@@ -22,6 +22,8 @@ export class Recorder implements ClaimEnds {
     acked: 0,
     ackedByNewer: 0,
     already: 0,
+    moved: 0,
+    resent: 0,
     expectedRefusals: 0,
     covered: 0,
     unanswered: 0,

@@ -57,6 +57,12 @@ export interface LoadStep {
   ackedByNewer: number;
   /** Claims answered ALREADY that no COMMITTED ack had covered before. */
   already: number;
+  /**
+   * Over a cluster: answers MOVED, whose claims still wait for an answer, and claims sent once more to the node that holds their
+   * channel then. In no other count.
+   */
+  moved: number;
+  resent: number;
   /** Claims refused, by status name; `expectedRefusals` are those of them that were made to be refused. */
   refused: Record<string, number>;
   expectedRefusals: number;
@@ -101,7 +107,7 @@ export interface Reconciliation {
  * one, and only these numbers show it. The node counts the claims of all its payers.
  */
 export interface Delivery {
-  /** Claims handed to the sockets, copies by `--dup` included. */
+  /** Claims handed to the sockets, copies by `--dup` and those sent once more to another node included. */
   sent: number;
   received: number;
   verified: number;

@@ -6,12 +6,21 @@ import { Worker } from 'node:worker_threads';
 import { ClaimwireError, ERROR_CODES } from '../errors.ts';
 import type { AdminClient } from '../http/client.ts';
 import { LoadChannels } from './channels.ts';
-import type { GeneratorEnd, GeneratorMessage, GeneratorTask } from './generator-thread.ts';
-import { ifReachable, NodeCounts, openLoadChannels, reconcile, removeLoadChannels } from './node-side.ts';
+import { ClusterAdmin } from './cluster/cluster-admin.ts';
+import { RouteWatch } from './cluster/route-watch.ts';
+import type { GeneratorEnd, GeneratorMessage, GeneratorOrder, GeneratorTask } from './generator-thread.ts';
+import {
+  ifReachable,
+  type LoadAdmin,
+  NodeCounts,
+  openLoadChannels,
+  reconcile,
+  removeLoadChannels,
+} from './node-side.ts';
 import { readReplay } from './replay.ts';
 import type { LoadInterval, LoadResult, LoadStep } from './result.ts';
 import { arrivalsName } from './schedule.ts';
-import { CONTROL_STOP, type LoadBounds, type LoadSettings, type ReplayClaims } from './settings.ts';
+import { CONTROL_STOP, CONTROL_WORDS, type LoadBounds, type LoadSettings, type ReplayClaims } from './settings.ts';
 import { skewName } from './skew.ts';
 import { judge } from './verdict.ts';
 
@@ -25,7 +34,10 @@ export interface LoadRun {
   replayFile: string | undefined;
   /** Leaves the run's channels at the node, open. */
   keepChannels: boolean;
-  admin: AdminClient;
+  /** Of the node, or of all nodes of a cluster. */
+  admins: readonly AdminClient[];
+  /** Over a cluster: addresses of some of its nodes, `udp://HOST:PORT` each. */
+  seeds: readonly string[] | undefined;
 }
 
 /** Hears of the run while it goes on. */
@@ -51,36 +63,47 @@ export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadO
     run.replayFile === undefined
       ? { channels: LoadChannels.derive(seed, count, keys), replay: undefined }
       : readReplay(run.replayFile);
-  const control = new Int32Array(new SharedArrayBuffer(4));
+  const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS));
   watcher.onStop(() => Atomics.store(control, CONTROL_STOP, 1));
-  const task = { settings: settingsFor(run.settings, replay), channels: channels.shared, replay, control };
-  if (replay !== undefined) return measure(run, channels, task, watcher);
-  const { admin, keepChannels } = run;
+  const settings = settingsFor(run.settings, replay);
+  const task = { settings, channels: channels.shared, replay, control, map: undefined };
+  const [single] = run.admins as [AdminClient];
+  if (replay !== undefined) return measure({ run, channels, admin: single, route: undefined }, task, watcher);
+  const { keepChannels } = run;
+  const route = run.seeds && (await RouteWatch.start(run.seeds));
+  const admin = route === undefined ? single : new ClusterAdmin(run.admins, () => route.map);
   const progress = (text: string) => watcher.progress(text);
   try {
     await openLoadChannels(admin, channels, progress);
-    return await measure(run, channels, task, watcher);
+    return await measure({ run, channels, admin, route }, { ...task, map: route?.current }, watcher);
   } finally {
     // This happens also when the run failed, since throw-away channels must not stay among the operator's.
     if (!keepChannels)
       await removeLoadChannels(admin, channels, progress).catch((error: Error) =>
         progress(`the run's channels stay at the node: ${error.message}`),
       );
+    await route?.close();
   }
 }
 
+/** A run whose channels are open. */
+interface OpenRun {
+  run: LoadRun;
+  channels: LoadChannels;
+  admin: LoadAdmin;
+  route: RouteWatch | undefined;
+}
+
 async function measure(
-  run: LoadRun,
-  channels: LoadChannels,
+  { run, channels, admin, route }: OpenRun,
   task: GeneratorTask,
   watcher: LoadWatcher,
 ): Promise<LoadOutcome> {
-  const { admin } = run;
   const isReplay = task.replay !== undefined;
   const unreachable = (error: ClaimwireError) => watcher.progress(error.message);
   const counts = await NodeCounts.begin(admin, unreachable);
   const startedAt = new Date().toISOString();
-  const { steps, end } = await generate(task, counts, watcher);
+  const { steps, end } = await generate(task, { counts, route }, watcher);
   const reconciliation = isReplay ? null : await ifReachable(() => reconcile(admin, channels), unreachable);
   const isInterrupted = Atomics.load(task.control, CONTROL_STOP) !== 0;
   const delivery = counts.whole;
@@ -112,13 +135,15 @@ function settingsFor(settings: LoadSettings, replay: ReplayClaims | undefined): 
 /** Runs the generator thread to its end. */
 function generate(
   task: GeneratorTask,
-  counts: NodeCounts,
+  { counts, route }: { counts: NodeCounts; route: RouteWatch | undefined },
   watcher: LoadWatcher,
 ): Promise<{ steps: LoadStep[]; end: GeneratorEnd }> {
   const steps: LoadStep[] = [];
   let end: GeneratorEnd | undefined;
   const worker = new Worker(new URL('./generator-thread.js', import.meta.url), { workerData: task, name: 'generator' });
-  return new Promise((resolve, reject) => {
+  const order = (what: GeneratorOrder) => worker.postMessage(what);
+  route?.follow(task.control, order);
+  const over = new Promise<{ steps: LoadStep[]; end: GeneratorEnd }>((resolve, reject) => {
     const fail = (error: Error) => {
       reject(error);
       void worker.terminate();
@@ -130,7 +155,7 @@ function generate(
         const counted = counts.step(totals).then((delivery) => {
           steps.push({ ...step, delivery });
           watcher.step({ ...step, delivery });
-          worker.postMessage('next');
+          order('next');
         });
         counted.catch(fail);
       } else end = message;
@@ -141,6 +166,7 @@ function generate(
       else reject(new Error('the generator thread ended by itself'));
     });
   });
+  return over.finally(() => route?.unfollow());
 }
 
 /** An error that crosses threads keeps its code and loses its class. */

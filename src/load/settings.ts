@@ -1,5 +1,6 @@
 /** What a load run is asked to do, as plain data that crosses to the generator thread. */
 import { CLAIMS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
+import type { HostPort } from '../host-port.ts';
 import type { Arrivals } from './schedule.ts';
 
 /** The fraction of claims, 0..1, that has each fault. A claim has one fault at most. */
@@ -18,6 +19,14 @@ export interface Target {
   port: number;
 }
 
+/** The map of a cluster's shards, as the generator needs it. */
+export interface LoadMap {
+  /** Where each node takes claims by UDP; the hosts are literal addresses. */
+  nodes: readonly HostPort[];
+  /** By shard: an index of `nodes`, or -1 where nobody holds it. */
+  holders: Int16Array;
+}
+
 /** The bounds that decide whether a run passes. */
 export interface LoadBounds {
   /** Shares of the claims sent, 0..1. */
@@ -28,6 +37,7 @@ export interface LoadBounds {
 }
 
 export interface LoadSettings {
+  /** The node; of a cluster the first that was named. */
   target: Target;
   sender: 'auto' | 'native' | 'dgram';
   seed: number;
@@ -44,6 +54,7 @@ export interface LoadSettings {
   arrivals: Arrivals;
   /** Exponent of Zipf's law over the channels, 0 for uniform. */
   zipf: number;
+  /** Of each node. */
   sockets: number;
   /** The most claims without an answer when the rate is null. */
   window: number;
@@ -88,5 +99,8 @@ export interface ReplayClaims {
   perDatagram: number;
 }
 
-/** The word of `control`, shared by both threads, that the main thread sets to stop the run. */
+/** The words of `control`, shared by both threads: the main thread sets the first to stop the run. */
 export const CONTROL_STOP = 0;
+/** Rises with each answer MOVED: the map may have changed. */
+export const CONTROL_MOVED = 1;
+export const CONTROL_WORDS = 2;

@@ -19,7 +19,13 @@ export function skewName(exponent: number): string {
   return exponent === 0 ? 'uniform' : `zipf:${exponent}`;
 }
 
-export class ChannelPicker {
+/** Draws a socket, and then channels of that socket. */
+export interface Picker {
+  socket(): number;
+  channel(socket: number): number;
+}
+
+export class ChannelPicker implements Picker {
   readonly #sockets: number;
   readonly #random: Random;
   readonly #bySocket: AliasTable;
@@ -58,7 +64,7 @@ export class ChannelPicker {
 }
 
 /** Draws an index in proportion to its weight. Column i stands for index i below its threshold, for another above. */
-class AliasTable {
+export class AliasTable {
   /** Column i has its threshold in units of 2^-32 at 2i, and the other index at 2i + 1. */
   readonly #columns: Uint32Array;
   readonly #length: number;

@@ -12,7 +12,7 @@ import type { LoadChannels } from './channels.ts';
 import type { Random } from './random.ts';
 import type { LoadSettings, ReplayClaims } from './settings.ts';
 import type { LoadSigner } from './signer.ts';
-import type { ChannelPicker } from './skew.ts';
+import type { Picker } from './skew.ts';
 
 export interface ClaimSource {
   readonly name: 'native' | 'wasm' | 'corpus' | 'replay';
@@ -37,7 +37,8 @@ export class SignedSource implements ClaimSource {
   readonly left = Number.POSITIVE_INFINITY;
   readonly isVerbatim = false;
   readonly #channels: LoadChannels;
-  readonly #picker: ChannelPicker;
+  /** Another one takes its place when channels are dealt anew. */
+  picker: Picker;
   readonly #signer: LoadSigner;
   readonly #random: Random;
   readonly #perDatagram: number;
@@ -45,11 +46,11 @@ export class SignedSource implements ClaimSource {
   readonly #run: number;
 
   /** @param random picks the amounts of stale claims */
-  constructor(channels: LoadChannels, picker: ChannelPicker, signer: LoadSigner, random: Random, perDatagram: number) {
+  constructor(channels: LoadChannels, picker: Picker, signer: LoadSigner, random: Random, perDatagram: number) {
     this.name = signer.name;
     this.batchMax = signer.batchMax;
     this.#channels = channels;
-    this.#picker = picker;
+    this.picker = picker;
     this.#signer = signer;
     this.#random = random;
     this.#perDatagram = perDatagram;
@@ -66,15 +67,24 @@ export class SignedSource implements ClaimSource {
     this.#signer.sign(batch.count);
   }
 
+  /** Fills slots 0..count-1 with a claim of the newest amount of each of these channels, signed once more. */
+  repeat(channels: Uint32Array, count: number): void {
+    for (let index = 0; index < count; index++) {
+      const channel = channels[index]!;
+      this.#write(index, channel, this.#channels.signed(channel));
+    }
+    this.#signer.sign(count);
+  }
+
   /** Picks channels in a loop of its own, so that the cache misses of a million channels overlap. */
   #pick(batch: Batch): void {
     let socket = 0;
     for (let index = 0, inRun = 0; index < batch.count; index++, inRun++) {
       if (inRun === this.#run) inRun = 0;
-      if (inRun === 0) socket = this.#picker.socket();
+      if (inRun === 0) socket = this.picker.socket();
       batch.starts[index] = inRun % this.#perDatagram === 0 ? 1 : 0;
       batch.sockets[index] = socket;
-      batch.channels[index] = this.#picker.channel(socket);
+      batch.channels[index] = this.picker.channel(socket);
     }
   }
 

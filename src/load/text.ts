@@ -43,6 +43,9 @@ function stepLines(step: LoadStep): string[] {
     `rate         ${asked} asked, ${figure(step.achievedRate)} sent, ${figure(step.ackedRate)} acknowledged a second over ${step.seconds.toFixed(1)} s`,
     `claims       ${step.sent} sent in ${step.datagrams} datagrams, ${step.acked} acknowledged (${step.ackedByNewer} by a newer claim's ack alone), ${step.already} already, ${step.covered} covered, ${step.unanswered} unanswered`,
     `refused      ${refused.length === 0 ? 'none' : `${refused.join(', ')}; ${step.expectedRefusals} of them on purpose`}`,
+    ...(step.moved + step.resent > 0
+      ? [`moved        ${step.moved} answered MOVED, ${step.resent} sent once more`]
+      : []),
     `acks         ${step.duplicateAcks} duplicates, ${step.outOfOrderAcks} out of order, ${step.strayAcks} strays`,
     `late         ${late.claims} by more than ${late.lateMs} ms, the latest ${late.maxMs.toFixed(2)} ms, ${late.unsent} never left`,
     ...(made === '' ? [] : [`faults       ${made}`]),

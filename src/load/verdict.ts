@@ -62,6 +62,8 @@ function* stepSentences(step: LoadStep, isRamp: boolean, bounds: LoadBounds): Ge
     const names = Object.entries(step.refused).map(([name, count]) => `${count} ${name}`);
     yield `${at}${refusals} claims were refused that should not have been (${names.join(', ')}).`;
   }
+  if (step.moved + step.resent > 0)
+    yield `${at}Shards moved: ${step.moved} claims were answered MOVED, and ${step.resent} sent once more to the node that has their channel now.`;
   if (step.already > step.faults.stale + step.faults.reordered)
     yield `${at}${step.already} claims were answered ALREADY: the node had their amounts before.`;
   if (step.strayAcks > 0) yield `${at}${step.strayAcks} frames came in that were no ack of these channels.`;

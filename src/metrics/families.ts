@@ -16,6 +16,7 @@ const REFUSED = [
   'badSequence',
   'moved',
 ];
+const STRANGERS = ['heldBack', 'overBudget'];
 const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer'];
 const ACKS_DROPPED = ['refusalLimited', 'ackRingFull', 'sendQueueFull', 'sendFailed', 'connectionGone'];
 const BUSY = ['receive', 'verify', 'commit', 'write', 'send'];
@@ -66,6 +67,13 @@ const claims: Family[] = [
     'Claims refused, by the reason that their payer was told.',
     'reason',
     (facts) => countedEach(facts, 'refused', REFUSED),
+  ),
+  labelled(
+    'counter',
+    'claimwire_strangers_refused_total',
+    'Claims answered OVERLOADED while a ring filled, since none of their source and channel was verified lately, by reason.',
+    'reason',
+    (facts) => countedEach(facts, 'strangers', STRANGERS),
   ),
   labelled(
     'counter',

@@ -21,6 +21,8 @@ const GATEWAY_ANSWERS = [
   'replayed',
   'notFound',
   'busy',
+  'forwarded',
+  'forwardFailed',
   'upstreamFailed',
   'upstreamCut',
   'withheld',

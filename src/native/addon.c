@@ -2,9 +2,8 @@
  * throw-away signer belong to the environment; the rest is global to the process and started by cw_start. Hot calls
  * (verifySlots, verifySlot) take integers only. JavaScript is trusted to attach the right arena, so sizes are checked
  * once, by attach. */
-#define _GNU_SOURCE /* SCHED_BATCH */
+#define _GNU_SOURCE /* CLOCK_THREAD_CPUTIME_ID */
 #define NAPI_VERSION 8
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -188,17 +187,6 @@ static napi_value thread_cpu_us(napi_env env, napi_callback_info info) {
     return us;
 }
 
-/* scheduleBatch(): this thread, and those it starts, interrupt nobody when they wake (SCHED_BATCH, Linux). No error where
- * the system has or allows no such thing: it is a wish. */
-static napi_value schedule_batch(napi_env env, napi_callback_info info) {
-    (void)env, (void)info;
-#ifdef SCHED_BATCH
-    const struct sched_param none = {0};
-    sched_setscheduler(0, SCHED_BATCH, &none);
-#endif
-    return 0;
-}
-
 static void finalize(napi_env env, void *data, void *hint) {
     (void)env, (void)hint;
     struct instance *self = data;
@@ -214,10 +202,10 @@ NAPI_MODULE_INIT() {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
         {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats}, {"limitTables", limit_tables},
         {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
-        {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key},
-        {"scheduleBatch", schedule_batch}};
+        {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
     cw_udp_register(env, exports, &self->arena);
     cw_path_register(env, exports);
+    cw_schedule_register(env, exports);
     return exports;
 }

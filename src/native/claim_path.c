@@ -57,8 +57,23 @@ static uint32_t cell_of(const struct cw_filter *f, const uint8_t *claim) {
 /* Whether a slot holds the same claim, except for its timestamp, as in path/duplicate-filter.ts. The caller checked the type. */
 static int is_copy(const uint8_t *claim, const uint8_t *slot) { return !memcmp(claim + 1, slot + 1, CW_CLAIM_TIMESTAMP - 1); }
 
+static uint32_t mixed(uint32_t hash, uint32_t word) {
+    hash = (hash ^ word) * CW_STANDING_WORD;
+    return hash ^ hash >> 15;
+}
+/* As Standing.isKnown. */
+static int is_known(const struct cw_standing *s, const uint32_t source[CW_SOURCE_WORDS], uint32_t row, uint32_t now_seconds) {
+    uint32_t hash = mixed(s->seed, source[0] >> 8);
+    for (uint32_t i = 1; i < CW_SOURCE_WORDS; i++) hash = mixed(hash, source[i]);
+    hash = mixed(hash, row);
+    const uint32_t word = __atomic_load_n(&s->cells[hash >> CW_STANDING_SHIFT], __ATOMIC_RELAXED);
+    return word >> (CW_STANDING_SECOND_BITS + CW_STANDING_FAILURE_BITS) == hash * CW_STANDING_TAG >> 16 &&
+           (word >> CW_STANDING_SECOND_BITS & ((1u << CW_STANDING_FAILURE_BITS) - 1)) < CW_STANDING_FAILURES_MAX &&
+           ((now_seconds - word) & ((1u << CW_STANDING_SECOND_BITS) - 1)) < CW_STANDING_SECONDS;
+}
+
 uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
-                      uint32_t now_seconds) {
+                      uint32_t now_seconds, uint32_t free) {
     const uint32_t *cursor = (const uint32_t *)(p->arena.base + p->arena.committed);
     uint32_t admitted = 0;
     for (;;) {
@@ -77,6 +92,7 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
         for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, admitted++) {
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
             if (row >= p->arena.rows_max || !admits(cw_arena_hot(&p->arena, row), amount_of(bytes), now_seconds)) return admitted;
+            if (admitted >= free && p->standing.cells && !is_known(&p->standing, source, row, now_seconds)) return admitted;
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
             if (*cell - committed < next - committed && is_copy(bytes, cw_arena_slot(&p->arena, *cell))) return admitted;
             *cell = next;

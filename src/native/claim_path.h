@@ -13,9 +13,15 @@ struct cw_filter {
     uint32_t *cells;
     uint32_t r_start, r_shift, s_start, s_shift;
 };
+/* Pairs of a source and a channel of which a claim was verified lately (path/standing.ts). Without cells nobody is looked up. */
+struct cw_standing {
+    const uint32_t *cells;
+    uint32_t seed;
+};
 struct cw_claim_path {
     struct cw_arena arena;
     struct cw_filter filter;
+    struct cw_standing standing;
 };
 /* A commit group's memory (path/commit-group.ts). `counts`: see CW_COUNT_*. */
 struct cw_group {
@@ -26,9 +32,10 @@ struct cw_group {
     uint32_t rows_max, records_max, acks_max;
 };
 
-/* Copies the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. */
+/* Copies the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. After the first
+ * `free` of them a claim is plain only if its pair is known. */
 uint32_t cw_path_admit(struct cw_claim_path *path, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
-                      uint32_t now_seconds);
+                      uint32_t now_seconds, uint32_t free);
 /* Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing`: the group being
  * written to the disk, or 0. */
 uint32_t cw_path_stage(struct cw_claim_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,

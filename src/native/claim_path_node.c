@@ -45,18 +45,23 @@ static struct held *held_of(napi_env env, napi_value value) {
     return napi_get_value_external(env, value, &data) == napi_ok ? data : 0;
 }
 
-/* pathOpen(arena, layout, filterCells, filterPlaces) -> path. filterPlaces: the last four fields of struct cw_filter. */
+/* pathOpen(arena, layout, filterCells, filterPlaces, knownCells or null, knownSeed) -> path. filterPlaces: the last four fields of
+ * struct cw_filter; the last two: struct cw_standing. */
 static napi_value path_open(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(4);
+    CW_ARGUMENTS(6);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathOpen: expected memory");
     struct cw_claim_path *p = &h->as.path;
     const uint32_t *places = 0;
-    const int is_whole = argc == 4 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h, 0) &&
+    napi_valuetype cells = napi_null;
+    if (argc == 6) napi_typeof(env, argv[4], &cells);
+    const int is_whole = argc == 6 && !cw_arena_from(env, argv[0], argv[1], &p->arena) && view_of(env, argv[0], napi_uint8_array, 0, h, 0) &&
                          (p->filter.cells = view_of(env, argv[2], napi_uint32_array, CW_FILTER_CELLS, h, 0)) &&
-                         (places = view_of(env, argv[3], napi_uint32_array, 4, h, 0));
+                         (places = view_of(env, argv[3], napi_uint32_array, 4, h, 0)) &&
+                         (cells == napi_null || (p->standing.cells = view_of(env, argv[4], napi_uint32_array, CW_STANDING_CELLS, h, 0)));
     if (is_whole) memcpy(&p->filter.r_start, places, 16);
-    return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places");
+    if (is_whole) napi_get_value_uint32(env, argv[5], &p->standing.seed);
+    return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places, known pairs");
 }
 /* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) -> group: the fields of struct cw_group. */
 static napi_value path_group(napi_env env, napi_callback_info info) {
@@ -75,14 +80,14 @@ static napi_value path_group(napi_env env, napi_callback_info info) {
                          (g->counts = view_of(env, argv[7], words, CW_COUNTS, h, 0));
     return wrapped(env, h, is_whole, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
 }
-/* pathAdmit(path, bytes, offset, end, source, next, nowSeconds) -> claims */
+/* pathAdmit(path, bytes, offset, end, source, next, nowSeconds, free) -> claims */
 static napi_value path_admit(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(7);
+    CW_ARGUMENTS(8);
     size_t length = 0;
     napi_value result;
     void *bytes = 0, *source = 0;
-    uint32_t offset = 0, end = 0, next = 0, now = 0;
-    struct held *h = argc < 7 ? 0 : held_of(env, argv[0]);
+    uint32_t offset = 0, end = 0, next = 0, now = 0, free = 0;
+    struct held *h = argc < 8 ? 0 : held_of(env, argv[0]);
     if (!h || !cw_view(env, argv[1], napi_uint8_array, &bytes, &length)) return fail(env, "pathAdmit: expected a path and bytes");
     napi_get_value_uint32(env, argv[2], &offset);
     napi_get_value_uint32(env, argv[3], &end);
@@ -91,7 +96,8 @@ static napi_value path_admit(napi_env env, napi_callback_info info) {
         return fail(env, "pathAdmit: expected five source words");
     napi_get_value_uint32(env, argv[5], &next);
     napi_get_value_uint32(env, argv[6], &now);
-    napi_create_uint32(env, cw_path_admit(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, now), &result);
+    napi_get_value_uint32(env, argv[7], &free);
+    napi_create_uint32(env, cw_path_admit(&h->as.path, (uint8_t *)bytes + offset, end - offset, source, next, now, free), &result);
     return result;
 }
 /* pathStage(path, open, syncing or null, next, end, nowSeconds) -> claims */

@@ -20,9 +20,9 @@ export class ApplyStep {
     this.#parts = parts;
   }
 
-  /** Applies and empties `group`, which must be on stable storage unless the durability is `os`. */
-  apply(group: CommitGroup): void {
-    const { ring, table, answers, counters, path, grown, measures } = this.#parts;
+  /** Applies and empties `group`, which must be on stable storage unless the durability is `os`. Its sources are known then. */
+  apply(group: CommitGroup, nowSeconds: number): void {
+    const { ring, table, answers, counters, path, grown, measures, standing } = this.#parts;
     const { journal, acks } = group;
     if (path !== undefined) path.commit(group);
     else
@@ -33,6 +33,7 @@ export class ApplyStep {
       const high = claimAmountHigh(journal.view, offset);
       const low = claimAmountLow(journal.view, offset);
       answers.answer(STATUS.COMMITTED, journal.view, offset, high, low, acks.words, acks.source(ack));
+      standing?.verified(acks.words, acks.source(ack), group.rowOf(acks.record(ack)), nowSeconds);
     }
     counters.add(COMMITTED, group.accepted);
     // Read before the slots are free, since what marks them is then written over.

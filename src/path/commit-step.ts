@@ -110,7 +110,7 @@ export class CommitStep {
    */
   step(now: number): number {
     this.#journal.refuseAfterFailure();
-    const synced = this.#endSync();
+    const synced = this.#endSync(now);
     const syncing = this.#isSyncing ? this.#other : undefined;
     if (this.#settings !== undefined) this.#stage.claimsMax = this.#claimsMax(this.#settings);
     const staged = this.isHolding ? 0 : this.#stage.step(this.#open, syncing, Math.floor(now / 1_000));
@@ -139,13 +139,14 @@ export class CommitStep {
   /** Writes and syncs the open group; the other group becomes the open one. */
   #flush(now: number): void {
     const group = this.#open;
+    const seconds = Math.floor(now / 1_000);
     this.#openedAt = 0;
     group.end = this.#stage.next;
     this.#open = this.#other;
     this.#other = group;
     if (group.journal.count === 0) {
       this.#measures?.written(group);
-      this.#apply.apply(group);
+      this.#apply.apply(group, seconds);
       return;
     }
     const bytesBefore = this.#journal.bytesWritten;
@@ -176,18 +177,18 @@ export class CommitStep {
       this.#counters.add(SYNCS, 1);
       this.#clock.lap(STAGE.write);
     }
-    this.#apply.apply(group);
+    this.#apply.apply(group, seconds);
     this.#clock.lap(STAGE.commit);
   }
 
   /** Applies the group whose sync beside this thread has ended; returns how many claims that were. */
-  #endSync(): number {
+  #endSync(now: number): number {
     if (!this.#isSynced) return 0;
     this.#isSynced = false;
     this.#isSyncing = false;
     this.#counters.add(SYNCS, 1);
     const claims = this.#other.looked;
-    this.#apply.apply(this.#other);
+    this.#apply.apply(this.#other, Math.floor(now / 1_000));
     return claims;
   }
 }

@@ -11,6 +11,7 @@ import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { CommitGroup } from './commit-group.ts';
 import type { DuplicateFilter } from './duplicate-filter.ts';
+import type { Standing } from './standing.ts';
 
 /** C counts seconds in a u32, as expiries do: a clock beyond it stays at its end instead of wrapping. */
 const U32_MAX = 0xffff_ffff;
@@ -19,7 +20,14 @@ const U32_MAX = 0xffff_ffff;
 type Handle = object;
 
 interface PathAddon {
-  pathOpen(arena: Uint8Array, layout: Uint32Array, filterCells: Uint32Array, filterPlaces: Uint32Array): Handle;
+  pathOpen(
+    arena: Uint8Array,
+    layout: Uint32Array,
+    filterCells: Uint32Array,
+    filterPlaces: Uint32Array,
+    knownCells: Uint32Array | null,
+    knownSeed: number,
+  ): Handle;
   pathGroup(
     journal: Uint8Array,
     recordOfRow: Uint32Array,
@@ -38,6 +46,7 @@ interface PathAddon {
     source: Uint32Array,
     next: number,
     nowSeconds: number,
+    free: number,
   ): number;
   pathStage(path: Handle, open: Handle, syncing: Handle | null, next: number, end: number, nowSeconds: number): number;
   pathCommit(path: Handle, group: Handle): void;
@@ -53,18 +62,32 @@ export class NativePath {
     this.#path = path;
   }
 
-  /** `filter` is the receive step's. Throws BACKEND_UNAVAILABLE where C cannot be used. */
-  static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter): NativePath {
+  /** `filter` and `standing` are the receive step's. Throws BACKEND_UNAVAILABLE where C cannot be used. */
+  static open(arena: Arena, ring: ClaimRing, filter: DuplicateFilter, standing?: Standing): NativePath {
     const fault = nativePathFault();
     if (fault !== undefined) throw new ClaimwireError('BACKEND_UNAVAILABLE', `path native: ${fault}`);
     const addon = loadAddon<PathAddon>();
-    return new NativePath(addon, addon.pathOpen(arena.bytes, arenaLayout(arena, ring), filter.cells, filter.places));
+    const { cells, places } = filter;
+    const known = standing?.cells ?? null;
+    const path = addon.pathOpen(arena.bytes, arenaLayout(arena, ring), cells, places, known, standing?.seed ?? 0);
+    return new NativePath(addon, path);
   }
 
-  /** Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many. */
-  admit(bytes: Uint8Array, offset: number, end: number, source: Uint32Array, next: number, nowSeconds: number): number {
+  /**
+   * Enters the plain claims at the start of `bytes[offset, end)` into slots from sequence `next` on; returns how many. The first
+   * `free` of them enter whoever sent them, later ones if their pair is known.
+   */
+  admit(
+    bytes: Uint8Array,
+    offset: number,
+    end: number,
+    source: Uint32Array,
+    next: number,
+    nowSeconds: number,
+    free: number,
+  ): number {
     const seconds = Math.min(nowSeconds, U32_MAX);
-    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, seconds);
+    return this.#addon.pathAdmit(this.#path, bytes, offset, end, source, next, seconds, free);
   }
 
   /** Stages the plain, valid claims from sequence `next` to `end`; returns how many. `syncing` is being synced. */

@@ -14,20 +14,27 @@ import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import { HeldShards } from '../ring/held-shards.ts';
 import { SLOT_ROW, SLOT_SOURCE, SOURCE_WORDS } from '../ring/slot.ts';
-import type { System } from '../system/system.ts';
-import type { StreamSink } from '../transport/transport.ts';
+import { UnderWay } from '../ring/under-way.ts';
+import { nodeSystem, type System } from '../system/system.ts';
+import { sourceTransport } from '../transport/source.ts';
+import { type StreamSink, TRANSPORT_UDP } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
 import { DuplicateFilter } from './duplicate-filter.ts';
 import { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
-import { ADMITTED, admit, unknownChannelStatus } from './rules.ts';
+import { ADMITTED, admit, isFinal, unknownChannelStatus } from './rules.ts';
+import type { Standing } from './standing.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 
 const DATAGRAMS = counterIndex('datagrams');
 const RECEIVED = counterIndex('received');
 const DEFERRED = counterIndex('deferred');
 const DEFERRED_FULL = counterIndex('deferredFull');
+const HELD_BACK = counterIndex('strangers.heldBack');
+const OVER_BUDGET = counterIndex('strangers.overBudget');
+/** More than a payload has. */
+const UNWATCHED = 0xffff_ffff;
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
 
 export class ReceiveStep implements StreamSink, FrameSink {
@@ -42,6 +49,14 @@ export class ReceiveStep implements StreamSink, FrameSink {
   readonly #arrivals: ArrivalWriter | undefined;
   readonly #deferred = new DeferredClaims();
   readonly #shards: HeldShards;
+  readonly #monotonic: System['clock']['monotonic'];
+  readonly #standing: Standing | undefined;
+  /** Of datagrams; and of strangers among them, since it mattered. */
+  readonly #datagrams = new UnderWay();
+  readonly #strangers = new UnderWay();
+  /** Where the payload's claims begin in the ring, and how many of them may enter whoever sent them. */
+  #firstOfPayload = 0;
+  #unwatched = UNWATCHED;
   /** A view of the payload being walked. */
   #frames: DataView = new DataView(new ArrayBuffer(0));
   /** The source of the payload, or of the deferred claim, that is being considered. */
@@ -60,6 +75,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
     counters: Counters,
     random: System['random'],
     measures?: PathMeasures,
+    standing?: Standing,
+    monotonic: System['clock']['monotonic'] = nodeSystem.clock.monotonic,
   ) {
     this.#bytes = arena.bytes;
     this.#view = arena.view;
@@ -70,12 +87,14 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#counters = counters;
     this.#filter = new DuplicateFilter(arena, ring, random);
     this.#shards = new HeldShards(arena);
+    this.#monotonic = monotonic;
     this.#arrivals = measures?.arrivals;
+    this.#standing = standing;
   }
 
   /** Leaves plain claims to C from now on; returns the path in C. */
   useNativePath(arena: Arena): NativePath {
-    this.path = NativePath.open(arena, this.#ring, this.#filter);
+    this.path = NativePath.open(arena, this.#ring, this.#filter, this.#standing);
     return this.path;
   }
 
@@ -131,10 +150,25 @@ export class ReceiveStep implements StreamSink, FrameSink {
     this.#sourceAt = 0;
     this.#frames = view;
     const end = offset + length;
+    const first = this.#ring.next;
+    const isWatched = this.#watch(source);
     const start = this.path === undefined ? offset : this.#admitPlain(this.path, bytes, offset, end, source);
-    if (start === end && length > 0) return;
-    const fault = walkFrames(bytes, start, end, this);
-    if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
+    if (start !== end || length === 0) {
+      const fault = walkFrames(bytes, start, end, this);
+      if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
+    }
+    if (isWatched) this.#datagrams.enter((this.#ring.next - first) >>> 0);
+  }
+
+  /** Whether the payload's claims count among those of datagrams; notes how many of them enter whoever sent them. */
+  #watch(source: Uint32Array): boolean {
+    const standing = this.#standing;
+    const isWatched = standing !== undefined && sourceTransport(source[0]!) === TRANSPORT_UDP;
+    this.#unwatched = isWatched
+      ? Math.max(0, standing.watchFrom - this.#datagrams.count(this.#ring.committed))
+      : UNWATCHED;
+    this.#firstOfPayload = this.#ring.next;
+    return isWatched;
   }
 
   /** Leaves runs of plain claims to C, and considers those between them here; returns where the rest begins. */
@@ -142,7 +176,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     let at = offset;
     let admitted = 0;
     do {
-      admitted = path.admit(bytes, at, end, source, this.#ring.next, Math.floor(this.#now / 1_000));
+      admitted = path.admit(bytes, at, end, source, this.#ring.next, Math.floor(this.#now / 1_000), this.#free);
       this.#ring.pushed(admitted);
       this.#counters.add(RECEIVED, admitted);
       at += admitted * CLAIM_BYTES;
@@ -166,6 +200,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
   /** Considers the copies whose originals are decided, and publishes what was admitted. Returns the work done. */
   step(now: number): number {
     this.now = now;
+    this.#datagrams.endTurn(this.#ring.next);
+    this.#strangers.endTurn(this.#ring.next);
     let work = 0;
     while (this.#deferred.isDue(this.#ring.committed)) {
       this.#arrivals?.enter();
@@ -206,9 +242,29 @@ export class ReceiveStep implements StreamSink, FrameSink {
       // Its row is still here, and no longer open, while its shard is given away.
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
+    } else if (!hasWaited && !this.#mayEnter(row)) {
+      this.#answer(STATUS.OVERLOADED, view, slot, 0, 0);
     } else {
       this.#enter(slot, row, hasWaited);
     }
+  }
+
+  /** How many claims of the payload may still enter whoever sent them. */
+  get #free(): number {
+    return Math.max(0, this.#unwatched - ((this.#ring.next - this.#firstOfPayload) >>> 0));
+  }
+
+  /** While datagrams fill the ring, who was verified lately goes before strangers. */
+  #mayEnter(row: number): boolean {
+    const standing = this.#standing;
+    if (standing === undefined || this.#free > 0) return true;
+    const nowSeconds = Math.floor(this.#now / 1_000);
+    if (standing.isKnown(this.#source, this.#sourceAt, row, nowSeconds)) return true;
+    const isOver = standing.isOverBudget(this.#source, this.#sourceAt, row, nowSeconds);
+    const mayEnter = !isOver && this.#strangers.count(this.#ring.committed) < standing.strangersMax;
+    if (mayEnter) this.#strangers.enter(1);
+    else this.#counters.add(isOver ? OVER_BUDGET : HELD_BACK, 1);
+    return mayEnter;
   }
 
   #enter(slot: number, row: number, hasWaited: boolean): void {
@@ -240,7 +296,12 @@ export class ReceiveStep implements StreamSink, FrameSink {
     return true;
   }
 
-  #answer(status: number, view: DataView, offset: number, amountHigh: number, amountLow: number): void {
+  /** Where the node may have been deposed, what would be final is MOVED instead: its payer asks for the route. */
+  #answer(said: number, view: DataView, offset: number, high: number, low: number): void {
+    const isInDoubt = isFinal(said) && this.#shards.isInDoubt(this.#monotonic());
+    const status = isInDoubt ? STATUS.MOVED : said;
+    const amountHigh = isInDoubt ? this.#shards.versionHigh : high;
+    const amountLow = isInDoubt ? this.#shards.versionLow : low;
     this.#counters.add(STATUS_COUNTER[status]!, 1);
     this.#acks.answer(status, view, offset, amountHigh, amountLow, this.#source, this.#sourceAt);
   }

@@ -4,7 +4,7 @@
  * They are applied on receipt, before a claim costs a verification, and again right before it is staged, since the channel
  * may have changed in between. Nothing is allocated; a u64 is two u32 halves.
  */
-import { STATUS } from '../../protocol/layout.ts';
+import { STATUS, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
 import {
   type ChannelTable,
   FLAG_LINK,
@@ -23,6 +23,11 @@ export const ADMITTED = -1;
 /** 10^17 drops, the ledger's maximum, in halves. */
 export const DROPS_MAX_HIGH = 0x0163_4578;
 export const DROPS_MAX_LOW = 0x5d8a_0000;
+
+/** Whether a status says for good that a claim is not taken: a node that may have been deposed does not know that. */
+export function isFinal(status: number): boolean {
+  return status >= STATUS_FIRST_REFUSAL && status !== STATUS.OVERLOADED && status !== STATUS.MOVED;
+}
 
 /** Rules 2 and 3 for an unknown channel: an amount of 0 is refused first. */
 export function unknownChannelStatus(amountHigh: number, amountLow: number): number {

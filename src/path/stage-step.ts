@@ -18,11 +18,13 @@ import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { GrownRows } from '../ring/grown-rows.ts';
 import { HeldShards } from '../ring/held-shards.ts';
 import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
+import { nodeSystem, type System } from '../system/system.ts';
 import type { AnswerSink } from './ack-sender.ts';
 import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
 import type { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
-import { ADMITTED, admit } from './rules.ts';
+import { ADMITTED, admit, isFinal } from './rules.ts';
+import type { Standing } from './standing.ts';
 import { STATUS_COUNTER } from './status-counters.ts';
 
 const VERIFIED = counterIndex('verified');
@@ -43,6 +45,10 @@ export interface StageStepOptions {
   /** Where rows that have grown are marked, for who listens. */
   grown?: GrownRows | undefined;
   measures?: PathMeasures | undefined;
+  /** By the machine's clock where it is left out. */
+  monotonic?: System['clock']['monotonic'];
+  /** Where it is noted whose claims were verified and whose were not. */
+  standing?: Standing | undefined;
 }
 
 export class StageStep {
@@ -59,6 +65,8 @@ export class StageStep {
   readonly #counters: Counters;
   readonly #path: NativePath | undefined;
   readonly #shards: HeldShards;
+  readonly #monotonic: System['clock']['monotonic'];
+  readonly #standing: Standing | undefined;
   /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
@@ -73,6 +81,8 @@ export class StageStep {
     this.#counters = options.counters;
     this.#path = options.path;
     this.#shards = new HeldShards(options.arena);
+    this.#monotonic = options.monotonic ?? nodeSystem.clock.monotonic;
+    this.#standing = options.standing;
     this.next = options.ring.committed;
   }
 
@@ -136,6 +146,7 @@ export class StageStep {
       return;
     }
     if (verdict !== VERDICT_VALID) {
+      this.#standing?.failed(this.#words, (slot + SLOT_SOURCE) >>> 2, row, nowSeconds);
       this.#refuse(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
       return;
     }
@@ -168,7 +179,9 @@ export class StageStep {
     // A channel whose shard is given away is no longer open here.
     const isElsewhere =
       broken === STATUS.CHANNEL_CLOSED && shards.isElsewhere(claimChannelHigh(view, slot), claimChannelLow(view, slot));
-    if (isElsewhere) this.#answer(STATUS.MOVED, slot, shards.versionHigh, shards.versionLow);
+    // Where this node may have been deposed, it says nothing final.
+    if (isElsewhere || (isFinal(broken) && shards.isInDoubt(this.#monotonic())))
+      this.#answer(STATUS.MOVED, slot, shards.versionHigh, shards.versionLow);
     else this.#answerRefused(broken, slot, hot, amountHigh, amountLow);
   }
 

@@ -252,9 +252,14 @@ export class ChannelStore {
     });
   }
 
-  /** Refuses a channel's claims from `until` on, Unix seconds; 0 takes that back. In force when it returns, never stored. */
+  /**
+   * Refuses a channel's claims from `until` on, Unix seconds; 0 takes that back. In force when it returns, never stored. Also of a
+   * channel whose shard is loaded and not served yet, so that none of its claims is accepted before.
+   */
   lease(channelId: bigint, until: number): void {
-    this.#leases.set(this.#expectRow(channelId), until);
+    const row = this.#row(channelId);
+    if (row < 0 || this.#table.isRemoved(row)) throw unknown(channelId);
+    this.#leases.set(row, until);
   }
 
   /**

@@ -57,6 +57,14 @@ export function answerMarksBytes(ringSlots: number): number {
   return 2 * LINE_BYTES + ANSWER_MARK_BYTES * ringSlots;
 }
 
+/** Words of a ring's pairs in good standing, and budgets of failures by network and by channel (path/standing.ts). */
+export const STANDING_CELLS = 1 << 17;
+export const STANDING_BUDGETS = 1 << 12;
+
+export function standingBytes(): number {
+  return 4 * (STANDING_CELLS + 2 * STANDING_BUDGETS);
+}
+
 export interface ArenaPlan {
   readonly shape: ArenaShape;
   readonly bytes: number;
@@ -77,6 +85,7 @@ export interface ArenaPlan {
   readonly arrivals: Region;
   readonly answers: Region;
   readonly shards: Region;
+  readonly standing: Region;
 }
 
 /** Rows that have their marks in one word of a ring's bitmap. */
@@ -122,6 +131,7 @@ function planArena(shape: ArenaShape): ArenaPlan {
     arrivals: region(ARRIVAL_MARK_BYTES * shape.ringSlots * shape.rings),
     answers: region(answerMarksBytes(shape.ringSlots) * shape.rings),
     shards: region(SHARD_BYTES),
+    standing: region(standingBytes() * shape.rings),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)

@@ -31,6 +31,8 @@ export const COUNTER_NAMES = [
   'refused.overloaded',
   'refused.badSequence',
   'refused.moved', // claims of a channel whose shard another node of the cluster holds
+  'strangers.heldBack', // claims of strangers, while they fill their part of a ring, answered OVERLOADED
+  'strangers.overBudget', // the same of a network or a channel of which too many signatures were wrong
   'dropped.emptyDatagram',
   'dropped.unknownType',
   'dropped.cutFrame',

@@ -11,6 +11,9 @@ import { type Arena, SHARD_BYTES } from './arena.ts';
 const CHANGE = 0;
 const VERSION_HIGH = 1;
 const VERSION_LOW = 2;
+/** When the database last confirmed the node's right to write, in milliseconds, and for how long that stands; 0 for ever. */
+const CONFIRMED = 3;
+const STANDS_MS = 4;
 /** A bit for each shard, in its own line: 1 where another node holds it. */
 const BITS = 32;
 
@@ -35,6 +38,27 @@ export class HeldShards {
       this.versionLow = Atomics.load(ints, VERSION_LOW) >>> 0;
       if ((change & 1) === 0 && Atomics.load(ints, CHANGE) === change) return ((bits >>> (shard & 31)) & 1) !== 0;
     }
+  }
+
+  /**
+   * Whether the shards may have been given to others meanwhile, since the database has confirmed nothing for as long as they
+   * wait; sets the version. What this node knows of its channels may be old then: it says nothing final of them.
+   * @param nowMs by the monotonic clock
+   */
+  isInDoubt(nowMs: number): boolean {
+    const ints = this.#ints;
+    const standsMs = Atomics.load(ints, STANDS_MS);
+    if (standsMs === 0) return false;
+    this.versionHigh = Atomics.load(ints, VERSION_HIGH) >>> 0;
+    this.versionLow = Atomics.load(ints, VERSION_LOW) >>> 0;
+    // Both wrap around after 50 days, and their difference does not.
+    return ((Math.floor(nowMs) | 0) - Atomics.load(ints, CONFIRMED)) >>> 0 >= standsMs;
+  }
+
+  /** Main thread: what was asked of the database at this time of the monotonic clock was confirmed, and stands for so long. */
+  confirm(askedAtMs: number, standsMs: number): void {
+    Atomics.store(this.#ints, CONFIRMED, Math.floor(askedAtMs) | 0);
+    Atomics.store(this.#ints, STANDS_MS, standsMs);
   }
 
   /** Main thread: from now on exactly these shards are held, by the map of this version (a whole number to 2^53). */

@@ -18,6 +18,7 @@ import { type ClaimDatabase, type ClusterState, SHARDS, type Shard } from './cla
 import { SEGMENT_GROUPS } from './database-log.ts';
 import { DatabaseRows } from './database-rows.ts';
 import { DatabaseSides } from './database-sides.ts';
+import { endsNode, Heartbeat } from './heartbeat.ts';
 import { HeldFence } from './held-fence.ts';
 import { type DatabaseAddress, openDatabase } from './open-database.ts';
 import { ReplicationWatch } from './replication-watch.ts';
@@ -51,6 +52,8 @@ export class DatabaseStore implements OpenedStore {
   /** For what must not wait behind those: pulses and beats. */
   readonly watchDatabase: ClaimDatabase;
   readonly fence: HeldFence;
+  /** Of a node in a cluster. */
+  readonly heart: Heartbeat | undefined;
   readonly rows: RowStore;
   readonly sides: DatabaseSides;
   readonly watch: StoreWatch;
@@ -66,7 +69,9 @@ export class DatabaseStore implements OpenedStore {
 
   private constructor(
     options: DatabaseStoreOptions,
-    parts: Pick<DatabaseStore, 'count' | 'database' | 'watchDatabase' | 'fence' | 'sides'> & { calls: StoreCounts },
+    parts: Pick<DatabaseStore, 'count' | 'database' | 'watchDatabase' | 'fence' | 'heart' | 'sides'> & {
+      calls: StoreCounts;
+    },
     folder: NodeFolder,
     { shards, version }: Pick<ClusterState, 'shards' | 'version'>,
   ) {
@@ -78,6 +83,7 @@ export class DatabaseStore implements OpenedStore {
     this.database = parts.database;
     this.watchDatabase = parts.watchDatabase;
     this.fence = parts.fence;
+    this.heart = parts.heart;
     this.sides = parts.sides;
     this.#calls = parts.calls;
     this.rows = new DatabaseRows(this.database, this.fence);
@@ -91,11 +97,21 @@ export class DatabaseStore implements OpenedStore {
   }
 
   /** Throws CONFIG_INVALID, DATA_LOCKED, STORE_UNREACHABLE, STORE_UNREPLICATED, STORE_FAILED or DEPENDENCY_MISSING. */
-  static async open(options: DatabaseStoreOptions): Promise<DatabaseStore> {
+  static async open({ onFailure, ...given }: DatabaseStoreOptions): Promise<DatabaseStore> {
+    // The watch and the heartbeat may both find that the node was taken over.
+    let hasFailed = false;
+    const options: DatabaseStoreOptions = {
+      ...given,
+      onFailure: (error) => {
+        if (!hasFailed) onFailure(error);
+        hasFailed = true;
+      },
+    };
     const { data, address, nodeName, isAlone, system, open = openDatabase } = options;
     const folder = await openNodeFolder(data, nodeName, system);
     const handles: ClaimDatabase[] = [];
     const calls = new StoreCounts();
+    let heart: Heartbeat | undefined;
     try {
       const database = await open(address, calls);
       handles.push(database);
@@ -105,26 +121,30 @@ export class DatabaseStore implements OpenedStore {
       // Before the others wait for a beat, since it may take seconds. A survivor may come to hold all that there is.
       const count = await database.countChannels(Array.from({ length: SHARDS }, (_, shard) => shard));
       const fence = HeldFence.of(await database.enter(folder.name));
+      // From here on the others wait for beats: what is read and made room for below may take longer than they wait.
+      if (!isAlone) heart = beatOf(watchDatabase, fence, options);
       const state = await database.state();
       if (isAlone) expectAlone(state, folder.name);
       const shards = state.shards.filter(({ node }) => node === folder.name);
       const held = shards.map(({ shard }) => shard);
       const sides = await DatabaseSides.load(database, fence, held);
-      const parts = { count, database, watchDatabase, fence, sides, calls };
+      const parts = { count, database, watchDatabase, fence, heart, sides, calls };
       return new DatabaseStore(options, parts, folder, { ...state, shards });
     } catch (error) {
-      await Promise.all(handles.map((handle) => handle.close()));
+      await Promise.all([heart?.stop(), ...handles.map((handle) => handle.close())]);
       folder.lock.release();
       throw error;
     }
   }
 
-  get shared(): SharedStore {
-    const { database, watchDatabase, fence, sides } = this;
+  get shared(): SharedStore | undefined {
+    const { database, watchDatabase, fence, heart, sides } = this;
+    if (heart === undefined) return undefined;
     return {
       database,
       watchDatabase,
       fence,
+      heart,
       sides,
       held: this.#shards.map(({ shard }) => shard),
       version: this.#version,
@@ -170,6 +190,7 @@ export class DatabaseStore implements OpenedStore {
   abandon(): void {
     this.watch.stop();
     this.#replication.stop();
+    void this.heart?.stop();
     // What is under way rejects; the connections are gone either way.
     for (const handle of [this.database, this.watchDatabase]) handle.close().catch(() => {});
   }
@@ -177,7 +198,7 @@ export class DatabaseStore implements OpenedStore {
   async close(): Promise<void> {
     this.watch.stop();
     this.#replication.stop();
-    await Promise.allSettled([this.database.close(), this.watchDatabase.close()]);
+    await Promise.allSettled([this.heart?.stop(), this.database.close(), this.watchDatabase.close()]);
     this.#folder.lock.release();
   }
 }
@@ -224,6 +245,18 @@ class DatabaseLogs implements ClaimLogs {
   #drop(below: readonly number[]): Promise<void> {
     return this.#fence.write((fence) => this.#database.dropGroups(fence, below));
   }
+}
+
+function beatOf(
+  database: ClaimDatabase,
+  fence: HeldFence,
+  { system, logger, onFailure }: DatabaseStoreOptions,
+): Heartbeat {
+  const onError = (error: unknown): void => {
+    if (!(error instanceof ClaimwireError) || endsNode(error)) onFailure(error as Error);
+    else logger.warn(`store, beat: ${error.message}; it is tried again`);
+  };
+  return new Heartbeat({ database, fence: () => fence.fence, clock: system.clock, onError });
 }
 
 /** Two nodes that serve every shard would both serve each channel. */

@@ -11,6 +11,7 @@ import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { ClaimDatabase } from './claim-database.ts';
 import type { DatabaseSides } from './database-sides.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import type { HeldFence } from './held-fence.ts';
 import type { DatabaseStart } from './open-database.ts';
 import type { StoreFigures } from './store-figures.ts';
@@ -46,6 +47,8 @@ export interface SharedStore {
   /** For what must not wait behind those. */
   readonly watchDatabase: ClaimDatabase;
   readonly fence: HeldFence;
+  /** Beats since the node has entered. */
+  readonly heart: Heartbeat;
   /** The same as the store's: entries of shards come and go with them. */
   readonly sides: Pick<DatabaseSides, 'take' | 'drop'>;
   /** Shards that the node has had since it entered, by the map of `version`: `recover` loads them. */
@@ -55,7 +58,7 @@ export interface SharedStore {
 
 export interface OpenedStore {
   /** Undefined where no other node can have it. */
-  readonly shared?: SharedStore;
+  readonly shared?: SharedStore | undefined;
   readonly kind: StoreKind;
   /** Number of channels that the table should have room for, as of the start. */
   readonly count: number;

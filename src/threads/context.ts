@@ -28,6 +28,8 @@ export interface ThreadSettings {
   sockets: SocketKind;
   path: PathKind;
   idle: IdleStrategy;
+  /** Who goes first while a ring fills, see Standing. Left out, nobody does. */
+  standing?: { part: number; seed: number } | undefined;
   /** Whether the times of claims are measured (path/path-measures.ts). */
   measuring: boolean;
 }

@@ -13,6 +13,7 @@ import type { NativePath } from '../path/native-path.ts';
 import { PathMeasures } from '../path/path-measures.ts';
 import { ReceiveStep } from '../path/receive-step.ts';
 import { StageClock } from '../path/stage-clock.ts';
+import { Standing } from '../path/standing.ts';
 import { VerifyStep } from '../path/verify-step.ts';
 import { AckRing } from '../ring/ack-ring.ts';
 import { Arena } from '../ring/arena.ts';
@@ -58,6 +59,7 @@ export class ThreadParts {
   readonly counters: Counters;
   readonly stages: StageClock;
   readonly measures: PathMeasures | undefined;
+  readonly standing: Standing | undefined;
 
   constructor(context: ThreadContext, system: ThreadSystem = nodeSystem) {
     this.context = context;
@@ -70,6 +72,7 @@ export class ThreadParts {
     this.settings = new SettingWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
     this.stages = new StageClock(this.counters, system.clock);
+    if (context.standing !== undefined) this.standing = new Standing(this.arena, context.ring, context.standing);
     const { arena, ring, ackRing } = this;
     // A lane's acks go straight to its sockets.
     const acks = context.role === 'lane' ? undefined : ackRing;
@@ -133,10 +136,10 @@ export class ThreadParts {
 
   /** @param onSynced given where syncs may run beside this thread, see CommitStep */
   commitStep(journal: GroupLog, answers: AnswerSink, path?: NativePath, onSynced?: () => void): CommitStep {
-    const { arena, ring, table, counters, stages: clock, measures, settings } = this;
+    const { arena, ring, table, counters, stages: clock, measures, settings, standing } = this;
     const grown = new GrownRows(arena, this.context.ring);
     const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced, measures, settings };
-    return new CommitStep({ ...parts, durability: this.context.durability });
+    return new CommitStep({ ...parts, standing, durability: this.context.durability });
   }
 
   /** Binds the sockets. Nothing is received before `sockets.startReceiving`, since the steps may not be ready. */
@@ -146,10 +149,10 @@ export class ThreadParts {
 
   /** The receive step, with the path in C where it is wanted, and the sender of acks. `transports` are by their id. */
   receiveStep(transports: readonly Transport[]): { receive: ReceiveStep; sender: AckSender } {
-    const { arena, ring, table, counters, measures } = this;
+    const { arena, ring, table, counters, measures, standing } = this;
     const { random } = this.system;
     const sender = new AckSender(transports, counters, random);
-    const receive = new ReceiveStep(arena, ring, table, sender, counters, random, measures);
+    const receive = new ReceiveStep(arena, ring, table, sender, counters, random, measures, standing);
     if (this.context.path === 'native') receive.useNativePath(arena);
     return { receive, sender };
   }

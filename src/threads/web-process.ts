@@ -89,14 +89,15 @@ export class WebProcess {
   }
 
   #tellAnswers(): void {
-    this.#isResting = false;
-    for (const [ring, { taken, acks }] of this.#waiting.entries()) {
-      if (acks.length === 0) continue;
-      this.#tell({ event: 'answers', ring, taken, acks: acks.length === 1 ? acks[0]! : Buffer.concat(acks) });
+    const answers = this.#waiting.flatMap(({ taken, acks }, ring) => {
+      if (acks.length === 0) return [];
       this.#waiting[ring] = { taken: 0, acks: [] };
-      this.#isResting = true;
-    }
-    if (this.#isResting) setTimeout(() => this.#tellAnswers(), ANSWERS_MS);
+      return [{ ring, taken, acks: acks.length === 1 ? acks[0]! : Buffer.concat(acks) }];
+    });
+    this.#isResting = answers.length > 0;
+    if (!this.#isResting) return;
+    this.#tell({ event: 'answers', answers });
+    setTimeout(() => this.#tellAnswers(), ANSWERS_MS);
   }
 
   /** Nothing more comes from peers; acks still leave. */
@@ -150,7 +151,7 @@ export class WebProcess {
       child.once('exit', ended);
       child.once('error', ended);
       child.on('message', (message: FromWeb) => {
-        if (message.event === 'claims') this.#pass(message.ring, message.batch);
+        if (message.event === 'claims') for (const { ring, batch } of message.batches) this.#pass(ring, batch);
         else if (message.event === 'control') void this.#answer(message);
         else if (message.event === 'counts') this.#count(message.counts);
         else if (message.event === 'fault') reject(startFault(this.#settings.listen, message.code, message.message));

@@ -50,7 +50,7 @@ export class SourceCodec {
   }
 }
 
-function isV4Mapped(words: Uint32Array, at: number): boolean {
+export function isV4Mapped(words: Uint32Array, at: number): boolean {
   return words[at + 1] === 0 && words[at + 2] === 0 && words[at + 3] === V4_MAPPED_WORD;
 }
 

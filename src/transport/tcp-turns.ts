@@ -6,6 +6,7 @@
  * are served in rounds, a quantum each: first those that pay, as those of a flood do not, but with at most half of a turn
  * while others wait.
  */
+import { UnderWay } from '../ring/under-way.ts';
 import type { StreamSink } from './transport.ts';
 
 /** A millisecond of claims that are refused on receipt, or half a millisecond in C. UDP receives 1,024 in a turn. */
@@ -30,10 +31,8 @@ export class Turns<T extends TurnTaker> {
   #left = CLAIMS_PER_TURN_MAX;
   /** What those that pay may still hand in while others wait. */
   #payingLeft = 0;
-  /** Claims of connections in flight: all of them, and by the turn they came in, the oldest first. */
-  #underWay = 0;
-  readonly #entries: { count: number; end: number }[] = [];
-  #entered = 0;
+  /** Claims of connections in flight. */
+  readonly #underWay = new UnderWay();
 
   /** Claims that may be handed in before the next turn. */
   get left(): number {
@@ -48,19 +47,15 @@ export class Turns<T extends TurnTaker> {
   }
 
   begin({ room, slots, next, committed }: Omit<StreamSink, 'payload'>): void {
-    if (this.#entered > 0) this.#entries.push({ count: this.#entered, end: next });
-    this.#entered = 0;
-    while (this.#entries.length > 0 && ((committed - this.#entries[0]!.end) | 0) >= 0)
-      this.#underWay -= this.#entries.shift()!.count;
-    const share = slots - Math.floor(slots * SHARE_LEFT_TO_UDP) - this.#underWay;
+    this.#underWay.endTurn(next);
+    const share = slots - Math.floor(slots * SHARE_LEFT_TO_UDP) - this.#underWay.count(committed);
     this.#left = Math.max(0, Math.min(CLAIMS_PER_TURN_MAX, room, share));
     this.#payingLeft = this.#left / 2;
   }
 
   /** Counts slots of the ring that were filled. */
   enter(slots: number): void {
-    this.#entered += slots;
-    this.#underWay += slots;
+    this.#underWay.enter(slots);
   }
 
   /** Counts work that was done, in claims. */

@@ -39,19 +39,20 @@ export class Front {
   readonly #rate: OfferRate;
   readonly #addresses: AddressCounts;
   readonly #timer: NodeJS.Timeout;
+  readonly #clock: () => number;
   #websockets!: WebSocketPeers;
   #webrtc: WebRtcPeers | undefined;
   address!: HostPort;
   /** Connections of WebSockets and of requests. */
   connections = 0;
 
-  private constructor(settings: WebSettings, node: FrontNode) {
+  private constructor(settings: WebSettings, node: FrontNode, clock: () => number) {
     this.#settings = settings;
+    this.#clock = clock;
     this.counts = zeroCounts();
     this.#limits = { ...WEB_LIMITS, ...settings.limits };
     const { peersMax, peersPerAddressMax, helloMsMax, idleMsMax, offersPerSecond } = this.#limits;
     const { rings, tls } = settings;
-    const clock = () => performance.now();
     this.peers = new Peers({ limits: this.#limits, counts: this.counts, rings, clock, ...node });
     this.#rate = new OfferRate(offersPerSecond);
     this.#addresses = new AddressCounts(peersPerAddressMax + REQUESTS_PER_ADDRESS_MAX);
@@ -85,9 +86,12 @@ export class Front {
     );
   }
 
-  /** Listens. Rejects with the system's error, or with DEPENDENCY_MISSING. */
-  static async open(settings: WebSettings, node: FrontNode): Promise<Front> {
-    const front = new Front(settings, node);
+  /**
+   * Listens. Rejects with the system's error, or with DEPENDENCY_MISSING.
+   * @param clock milliseconds of a monotonic clock, by which peers are silent; requests have the system's
+   */
+  static async open(settings: WebSettings, node: FrontNode, clock = () => performance.now()): Promise<Front> {
+    const front = new Front(settings, node, clock);
     try {
       front.#websockets = new WebSocketPeers(await loadWebSocket(), front.peers);
       const library = settings.webrtc ? await loadDataChannel() : undefined;
@@ -175,7 +179,7 @@ export class Front {
     if (request.method !== 'POST') return this.#reply(response, 405, 'refusedRequest');
     if (request.headers['content-type'] !== SDP_TYPE) return this.#reply(response, 415, 'refusedRequest');
     const address = request.socket.remoteAddress ?? '';
-    if (!this.#rate.pass(address, performance.now())) {
+    if (!this.#rate.pass(address, this.#clock())) {
       response.setHeader('retry-after', '1');
       return this.#reply(response, 429, 'refusedRate');
     }

@@ -30,10 +30,20 @@ function tellCounts(): void {
   if (isNew) tell({ event: 'counts', counts });
 }
 
+/** Tells the batches of one turn together. */
+let batches: { ring: number; batch: Uint8Array }[] = [];
+function send(ring: number, batch: Uint8Array): void {
+  if (batches.push({ ring, batch }) > 1) return;
+  queueMicrotask(() => {
+    tell({ event: 'claims', batches });
+    batches = [];
+  });
+}
+
 async function start(settings: WebSettings): Promise<void> {
   try {
     front = await Front.open(settings, {
-      send: (ring, batch) => tell({ event: 'claims', ring, batch }),
+      send,
       ask: (call) => tell({ event: 'control', ...call }),
     });
   } catch (error) {
@@ -55,7 +65,8 @@ async function close(): Promise<void> {
 yieldToNode();
 
 process.on('message', (message: ToWeb) => {
-  if (message.event === 'answers') front?.peers.answers(message.ring, message.taken, message.acks);
+  if (message.event === 'answers')
+    for (const { ring, taken, acks } of message.answers) front?.peers.answers(ring, taken, acks);
   else if (message.event === 'reply') front?.peers.control.answer(message.call, message.reply);
   else if (message.event === 'start') void start(message.settings);
   else if (message.event === 'stopReceiving') front?.stopReceiving();

@@ -27,8 +27,8 @@ export interface WebCall {
 
 export type ToWeb =
   | { event: 'start'; settings: WebSettings }
-  /** Of thread `ring`: it has taken so many bytes, and sends acks. */
-  | { event: 'answers'; ring: number; taken: number; acks: Uint8Array }
+  /** Of some threads: each has taken so many bytes, and sends acks. */
+  | { event: 'answers'; answers: { ring: number; taken: number; acks: Uint8Array }[] }
   /** To the request with this `call`. */
   | { event: 'reply'; call: number; reply: ControlReply }
   | { event: 'stopReceiving' }
@@ -38,7 +38,8 @@ export type FromWeb =
   | { event: 'ready'; address: HostPort }
   /** Where nothing can listen, or a library is missing. */
   | { event: 'fault'; code: string; message: string }
-  | { event: 'claims'; ring: number; batch: Uint8Array }
+  /** For some threads, in one message: each is a wake-up of two processes. */
+  | { event: 'claims'; batches: { ring: number; batch: Uint8Array }[] }
   /** A peer's control message, of known form. */
   | ({ event: 'control' } & WebCall)
   /** On top of what was told before. */

@@ -5,7 +5,7 @@ import { AddressCounts } from '../transport/tcp-admission.ts';
 import { eachRecord } from '../transport/web-batch.ts';
 import { ControlDesk } from './control.ts';
 import type { WebCounts } from './counters.ts';
-import { Feed } from './feed.ts';
+import { Feeds, type SendBatch } from './feed.ts';
 import type { WebLimits } from './limits.ts';
 import type { WebCall } from './messages.ts';
 import { Peer, type PeerHost, type PeerKind } from './peer.ts';
@@ -16,7 +16,7 @@ export interface PeersOptions {
   /** Threads that take claims. */
   rings: number;
   /** Given batches as in transport/web-batch.ts for one of them. */
-  send: (ring: number, batch: Uint8Array) => void;
+  send: SendBatch;
   /** Passes a control message to the node, which answers by `control.answer`. */
   ask: (call: WebCall) => void;
   /** Milliseconds of a monotonic clock. */
@@ -28,7 +28,7 @@ export class Peers implements PeerHost {
   readonly counts: WebCounts;
   readonly control: ControlDesk;
   readonly #clock: () => number;
-  readonly #feeds: Feed[];
+  readonly #feeds: Feeds;
   readonly #addresses: AddressCounts;
   /** By slot. */
   readonly #peers: (Peer | undefined)[] = [];
@@ -45,7 +45,7 @@ export class Peers implements PeerHost {
     this.counts = counts;
     this.#clock = clock;
     this.#addresses = new AddressCounts(limits.peersPerAddressMax);
-    this.#feeds = Array.from({ length: rings }, (_, ring) => new Feed((batch) => send(ring, batch)));
+    this.#feeds = new Feeds(rings, send);
   }
 
   get now(): number {
@@ -68,7 +68,7 @@ export class Peers implements PeerHost {
     }
     this.#generation = (this.#generation + 1) >>> 0;
     const slot = this.#freeSlots.pop() ?? this.#peers.length;
-    const feed = this.#feeds[slot % this.#feeds.length]!;
+    const feed = this.#feeds.of(slot);
     const peer = new Peer(this, { slot, generation: this.#generation, kind, address, feed }, onCut);
     this.#peers[slot] = peer;
     this.peerCount++;
@@ -86,7 +86,7 @@ export class Peers implements PeerHost {
 
   /** What thread `ring` has taken, and acks as in transport/web-batch.ts. */
   answers(ring: number, taken: number, acks: Uint8Array): void {
-    this.#feeds[ring]?.taken(taken);
+    this.#feeds.taken(ring, taken);
     eachRecord(acks, (slot, generation, start, end) => {
       const peer = this.#peers[slot];
       if (peer?.generation === generation) peer.acks(acks.subarray(start, end));

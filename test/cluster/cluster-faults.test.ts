@@ -7,9 +7,10 @@ import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { KINDS, type Kind, type Timings } from '../support/cluster/faults.ts';
 import { RealCluster } from '../support/cluster/real-cluster.ts';
 import { quantile } from '../support/cluster/records.ts';
-import { KINDS, type Kind, type RoundResult, runRound, type Timings } from '../support/cluster/rounds.ts';
+import { type RoundResult, runRound } from '../support/cluster/rounds.ts';
 import { hasPostgres } from '../support/postgres/programs.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
@@ -27,7 +28,7 @@ test.skipIf(!hasPostgres())(
     const isBrief = process.env.ROUNDS === undefined;
     const cluster = await RealCluster.start({ libraryChannels: isBrief ? 8 : 12, rawChannels: isBrief ? 8 : 16 });
     const results: RoundResult[] = [];
-    const timings: Timings = { killed: [], paused: [], moved: [], failedOver: [] };
+    const timings: Timings = { killed: [], paused: [], moved: [], failedOver: [], both: [] };
     try {
       for (let index = 0; index < ROUNDS; index++) {
         const result = await runRound(cluster, SEED + index, timings, isBrief ? BRIEF[index] : KIND);

@@ -169,6 +169,7 @@ const SCENARIOS: Scenario[] = [
   },
   { name: 'written is enough', durability: 'os', ringSlots: 32 },
   { name: 'hardly any room for acks', ackSlots: 4, ringSlots: 64, packetsLeft: 2 },
+  { name: 'strangers in a part of a ring', ringSlots: 64, strangers: 0.5 },
   { name: 'large payloads', ringSlots: 1_024, claimsMax: 120 },
 ];
 
@@ -211,7 +212,7 @@ describeNative('C beside the steps', () => {
   for (const name of ['unknownChannel', 'badSignature', 'overCapacity', 'channelClosed', 'badAmount'] as const)
     REACHED.push(`refused.${name}`);
   REACHED.push('refused.overloaded', 'refused.badSequence', 'dropped.unknownType', 'dropped.cutFrame');
-  REACHED.push('dropped.unexpectedAck', 'dropped.ackRingFull');
+  REACHED.push('dropped.unexpectedAck', 'dropped.ackRingFull', 'strangers.heldBack');
 
   afterAll(() => {
     // Otherwise C did too little, and the comparison above says nothing.
@@ -285,6 +286,23 @@ describeNative('groups at their bound', () => {
     rigs.expectSameJournal();
     expect(rigs.native.counter('journalRecords')).toBe(1);
     expect(rigs.native.counter('acked')).toBe(40);
+  });
+
+  test('known pairs go through C past the part of strangers, who are left to the steps', () => {
+    const rigs = opened({ ringSlots: 1_024, strangers: 0.5 }, 1_100);
+    const known = (amount: bigint) => (index: number) => claimOf({ channelId: BigInt(index + 1), amount });
+    send(rigs, 100, known(1n));
+    rigs.drain();
+    const before = { ...byNative };
+    send(rigs, 1_000, (index) => claimOf({ channelId: BigInt(index + 101), amount: 5n }));
+    // Below the watch line C takes strangers as well; from there to the end of their part the steps do.
+    expect(byNative.admitted - before.admitted).toBe(256);
+    expect(rigs.both((rig) => rig.receive.room)).toBe(512);
+    send(rigs, 100, known(2n));
+    expect(byNative.admitted - before.admitted).toBe(356);
+    rigs.drain();
+    rigs.expectSame('strangers');
+    expect(rigs.native.counter('strangers.heldBack')).toBe(1_000 - 512);
   });
 
   test('plain claims alone go through C, every one, to the last slot and the last drop', () => {

@@ -5,6 +5,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { Payer } from '../../src/client/index.ts';
+import { processAtOnePort } from '../support/at-one-port.ts';
 import {
   adminFlags,
   claimwire,
@@ -75,7 +76,7 @@ test('the folder of a running node, copied: refused while that node lives, and w
 
 test('after an old backup a payer is told that amounts are missing, and its next claim brings them back', async () => {
   const data = folder('old');
-  const node = new NodeProcess(data);
+  const node = await processAtOnePort(() => new NodeProcess(data));
   const run = new PayerRun(1, 14);
   const [opening] = run.channels;
   await openChannels(await node.ready, data, run.channels);
@@ -92,12 +93,12 @@ test('after an old backup a payer is told that amounts are missing, and its next
   await node.stop();
   const copy = join(folder('old-copy'), 'data');
   cpSync(data, copy, { recursive: true });
-  const later = new NodeProcess(data);
+  const later = await processAtOnePort(() => new NodeProcess(data));
   await pay(later, (channel) => channel.pay(50n));
   expect(await amounts(later)).toEqual(['100']);
   await later.stop();
 
-  const restored = new NodeProcess(copy);
+  const restored = await processAtOnePort(() => new NodeProcess(copy));
   expect(await amounts(restored)).toEqual(['50']);
   await expect(pay(restored, (channel) => channel.pay(1n))).rejects.toMatchObject({ code: 'COMMITTED_MISMATCH' });
   await pay(restored, (channel) => channel.claim(100n));

@@ -37,12 +37,26 @@ async function nodeWithChannels(flags: string[]) {
   return { node, tcp: (ready as unknown as { tcp: string }).tcp, committed, channelsOf };
 }
 
+/** A node by TCP, and a socket at the same number that hears what comes by UDP; another program may have that port already. */
+async function nodeBehindHole() {
+  for (let left = 5; ; left--) {
+    const made = await nodeWithChannels(['--tcp', '127.0.0.1:0']);
+    const hole = dgram.createSocket('udp4');
+    hole.bind(Number(made.tcp.split(':')[1]), '127.0.0.1');
+    try {
+      await once(hole, 'listening');
+      return { ...made, hole };
+    } catch (error) {
+      if (left === 0) throw error;
+      hole.close();
+      await made.node.stop();
+    }
+  }
+}
+
 test('with UDP blocked an auto:// payer goes on over TCP, and loses nothing', async () => {
-  const { node, tcp, committed, channelsOf } = await nodeWithChannels(['--tcp', '127.0.0.1:0']);
   // What arrives at the port by UDP is never answered, as behind a firewall.
-  const hole = dgram.createSocket('udp4');
-  hole.bind(Number(tcp.split(':')[1]), '127.0.0.1');
-  await once(hole, 'listening');
+  const { node, tcp, committed, channelsOf, hole } = await nodeBehindHole();
   let swallowed = 0;
   hole.on('message', () => swallowed++);
   const payer = await Payer.open({ to: `auto://${tcp}` });

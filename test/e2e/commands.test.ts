@@ -155,7 +155,7 @@ test('the demo pays, loads the node, says what limits it, and leaves no channel 
     '--seconds',
     '1',
     '--load-seconds',
-    '0.4s',
+    '0.2s',
     '--channels',
     '4',
   );
@@ -169,7 +169,7 @@ test('the demo pays, loads the node, says what limits it, and leaves no channel 
     'stopped  after ',
   ])
     expect(plain.stdout).toContain(`\n${row}`);
-  const json = await claimwireProcess('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.4s', '--json');
+  const json = await claimwireProcess('demo', '--data', data, '--seconds', '1', '--load-seconds', '0.2s', '--json');
   const { payer, load, redeem, stopped } = JSON.parse(json.stdout) as Record<string, Record<string, unknown>>;
   expect(payer!.acknowledged).toBeGreaterThan(0);
   expect(load!.claimsPerSecond).toBeGreaterThan(0);

@@ -24,6 +24,12 @@ const CLAIMS_EACH = brieflyOrAtLength(300, 1_000);
 const KILLS = storeUnderTest.isBrief ? 2 : brieflyOrAtLength(8, 20);
 const payersOf = (seed: number) => Array.from({ length: PAYERS }, (_, index) => new PayerRun(40, seed + index));
 const channelsOf = (runs: readonly PayerRun[]) => runs.flatMap(({ channels }) => channels);
+/** Whether of each kind of fault there were as many as a hundredth of the claims of a round. */
+const haveFaults = (runs: readonly PayerRun[]) =>
+  (['dropped', 'duplicated', 'reordered'] as const).every(
+    (kind) => runs.reduce((count, { faults }) => count + faults[kind], 0) > (PAYERS * CLAIMS_EACH) / 100,
+  );
+const ROUNDS_MAX = 10;
 const sum = (amounts: readonly bigint[]) => amounts.reduce((total, amount) => total + amount, 0n);
 
 const LAYOUTS: readonly string[][] = [
@@ -49,13 +55,17 @@ test.skipIf(storeUnderTest.isBrief).each(LAYOUTS.map((flags) => ({ flags, name: 
     const ready = await node.ready;
     const runs = payersOf(1);
     await openChannels(ready, data, channelsOf(runs));
-    await Promise.all(runs.map((run) => run.run(ready, CLAIMS_EACH)));
+    let rounds = 0;
+    do {
+      await Promise.all(runs.map((run) => run.run(ready, CLAIMS_EACH)));
+      rounds++;
+      // A busy machine puts more claims into a datagram, and then there are fewer datagrams for faults.
+    } while (!haveFaults(runs) && rounds < ROUNDS_MAX);
     for (const run of runs) {
-      expect(run.sent).toBe(CLAIMS_EACH);
+      expect(run.sent).toBe(rounds * CLAIMS_EACH);
       expect(await committed(ready, run)).toEqual(run.claimed);
     }
-    for (const kind of ['dropped', 'duplicated', 'reordered'] as const)
-      expect(runs.reduce((count, { faults }) => count + faults[kind], 0)).toBeGreaterThan((PAYERS * CLAIMS_EACH) / 100);
+    expect(haveFaults(runs), JSON.stringify(runs.map(({ faults }) => faults))).toBe(true);
     await node.stop();
   },
 );

@@ -46,6 +46,15 @@ async function load(...args: string[]): Promise<Ran> {
   return { code, stderr, result };
 }
 
+/** Runs again where this machine was too busy to send in time: how a run tells of that is looked at in tests of its own. */
+async function loadInTime(args: () => readonly string[]): Promise<Ran> {
+  for (let left = 5; ; left--) {
+    const ran = await load(...args());
+    const isLate = /generator was the limit|could have kept up is not known/.test(ran.result.verdict.join('\n'));
+    if (!isLate || left === 0) return ran;
+  }
+}
+
 const refusals = ({ refused }: LoadStep) => Object.values(refused).reduce((sum, count) => sum + count, 0);
 
 /** Every claim that left ended in one way. */
@@ -163,7 +172,8 @@ describe('against a node', () => {
   test('a ramp has a step a rate and a knee among them; percentiles and the page are written', async () => {
     const [hgrm, page] = [join(files, 'ramp.hgrm'), join(files, 'ramp.html')];
     const outputs = ['--hgrm', hgrm, '--report', page];
-    const { result } = await load(...fresh(), ...QUICK, '--ramp', '500:1500:500', '--slo', '5000', ...outputs);
+    const ramp = [...QUICK, '--ramp', '500:1500:500', '--slo', '5000', ...outputs];
+    const { result } = await loadInTime(() => [...fresh(), ...ramp]);
     expect(result.steps.map(({ requestedRate }) => requestedRate)).toEqual([500, 1_000, 1_500]);
     result.steps.forEach(expectBalanced);
     expect(result.pass, result.verdict.join('\n')).toBe(true);
@@ -452,6 +462,9 @@ describe('against peers in this process', () => {
     [['--to', 'udp://127.0.0.1:1', '--corpus', 'x'], '--corpus-claims'],
     [['--to', 'tcp://127.0.0.1:1', '--pcap', 'x'], '--pcap: expected udp'],
     [['--to', 'udp://127.0.0.1:1', '--replay', 'x', '--drop', '0.1'], '--replay: expected no faults'],
+    [['--to', 'udp://127.0.0.1:1,tcp://127.0.0.1:2'], '--to with several nodes: expected udp://HOST:PORT'],
+    [['--to', 'udp://127.0.0.1:1,127.0.0.1:2', '--corpus', 'x'], '--corpus: expected one address in --to'],
+    [['--to', 'udp://127.0.0.1:1', '--token-file', 'a,b,c'], '--token-file: expected one, or 1 as --http has, got 3'],
   ])('%j is a usage error', async (args, message) => {
     const { code, stdout, stderr } = await claimwire('load', ...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -55,7 +55,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     expect(last.counters.committed).toBeGreaterThanOrEqual(200);
     expect(statSync(join(data, 'admin-token')).mode & 0o777).toBe(0o600);
 
-    const again = new NodeProcess(data);
+    const again = new NodeProcess(data, [], undefined, COLD);
     const rows = await getJson<{ committed: string }[]>(await again.ready, '/channels');
     expect(rows.map((row) => row.committed).sort()).toEqual(run.claimed.map(String).sort());
     await again.stop();

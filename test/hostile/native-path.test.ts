@@ -118,10 +118,10 @@ describeNative('an index', () => {
     const claim = claimOf({ channelId: 2n, amount: 5n });
     for (const entry of [1, 65, 0x7fff_ffff, 0xffff_ffff]) {
       index.fill(entry);
-      expect(rig.path!.admit(claim, 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(0);
+      expect(rig.path!.admit(claim, 0, CLAIM_BYTES, SOURCE, 0, rig.now, 1)).toBe(0);
     }
     index.fill(1);
-    expect(rig.path!.admit(claimOf({ channelId: 1n, amount: 5n }), 0, CLAIM_BYTES, SOURCE, 0, rig.now)).toBe(1);
+    expect(rig.path!.admit(claimOf({ channelId: 1n, amount: 5n }), 0, CLAIM_BYTES, SOURCE, 0, rig.now, 1)).toBe(1);
   });
 });
 
@@ -220,11 +220,11 @@ describeNative('arguments', () => {
       [0, 2 ** 32 - 1],
       [2 ** 32 - 1, 93],
     ] as const)
-      expect(() => rig.path!.admit(claim, offset, end, SOURCE, 0, rig.now), `${offset}, ${end}`).toThrow('range');
-    expect(() => rig.path!.admit(claim, 0, 93, SOURCE.slice(1), 0, rig.now)).toThrow('source');
-    expect(rig.path!.admit(claim, 93, 93, SOURCE, 0, rig.now)).toBe(0);
-    expect(rig.path!.admit(claim, 1, 93, SOURCE, 0, rig.now)).toBe(0);
-    expect(rig.path!.admit(claim, 0, 93, SOURCE, 0, rig.now)).toBe(1);
+      expect(() => rig.path!.admit(claim, offset, end, SOURCE, 0, rig.now, 1), `${offset}, ${end}`).toThrow('range');
+    expect(() => rig.path!.admit(claim, 0, 93, SOURCE.slice(1), 0, rig.now, 1)).toThrow('source');
+    expect(rig.path!.admit(claim, 93, 93, SOURCE, 0, rig.now, 1)).toBe(0);
+    expect(rig.path!.admit(claim, 1, 93, SOURCE, 0, rig.now, 1)).toBe(0);
+    expect(rig.path!.admit(claim, 0, 93, SOURCE, 0, rig.now, 1)).toBe(1);
   });
 
   test.each([0, 2 ** 32 - 2, 2 ** 32 - 1, 2 ** 32, 2 ** 33 + 5])('second %i: expired is expired', (second) => {

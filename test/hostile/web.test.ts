@@ -52,11 +52,11 @@ let node: StandIn;
 let front: Front;
 let place: string;
 
-async function start(limits: Partial<WebLimits> = {}, webrtc = false): Promise<void> {
+async function start(limits: Partial<WebLimits> = {}, webrtc = false, clock?: () => number): Promise<void> {
   node = new StandIn();
   const listen = { host: '127.0.0.1', port: 0 };
   const settings = { listen, tls: undefined, origins: [ORIGIN], webrtc, iceServers: [], rings: 2, limits };
-  front = await Front.open(settings, { send: node.take, ask: node.ask });
+  front = await Front.open(settings, { send: node.take, ask: node.ask }, clock);
   node.front = front;
   place = `127.0.0.1:${front.address.port}`;
 }
@@ -94,24 +94,34 @@ function offer(body: string | Uint8Array, headers: Record<string, string> = {}, 
 }
 
 test('peers that say nothing are cut, and those that speak are not', async () => {
-  await start({ helloMsMax: 300, idleMsMax: 600 });
-  const honest = await openWebSocketWire(place);
-  await expectServed(honest);
+  // Peers are as silent as the test says. Connections without a request have two seconds of the system's clock.
+  let now = 0;
+  await start({ helloMsMax: 2_000, idleMsMax: 4_000 }, false, () => now);
   const mute = Array.from({ length: 20 }, () => net.connect(front.address.port));
   for (const socket of mute) socket.on('error', () => {});
+  const honest = await openWebSocketWire(place);
+  await expectServed(honest);
   const silent = await Promise.all(Array.from({ length: 20 }, () => openWebSocketWire(place)));
   const idle = await openWebSocketWire(place);
   await expectServed(idle);
-  await expect
-    .poll(
-      async () => {
-        await honest.send(CLAIM);
-        return [front.counts.cutSilent, front.counts.cutIdle, mute.every(({ readyState }) => readyState === 'closed')];
-      },
-      { timeout: 10_000, interval: 100 },
-    )
-    .toEqual([20, 1, true]);
-  expect(silent.some(({ isOpen }) => isOpen)).toBe(false);
+  expect(front.peers.peerCount).toBe(22);
+  now = 2_000;
+  front.peers.tick();
+  expect(front.peers.peerCount).toBe(22);
+  now = 2_001;
+  front.peers.tick();
+  expect([front.counts.cutSilent, front.counts.cutIdle, front.peers.peerCount]).toEqual([20, 0, 2]);
+  await expectServed(honest);
+  now = 4_000;
+  front.peers.tick();
+  expect(front.peers.peerCount).toBe(2);
+  now = 4_001;
+  front.peers.tick();
+  expect([front.counts.cutSilent, front.counts.cutIdle, front.peers.peerCount]).toEqual([20, 1, 1]);
+  await expect.poll(() => [...silent, idle].some(({ isOpen }) => isOpen), { timeout: 10_000 }).toBe(false);
+  const isClosed = () => mute.every(({ readyState }) => readyState === 'closed');
+  await expect.poll(isClosed, { timeout: 20_000, interval: 100 }).toBe(true);
+  expect(front.counts.refusedRequest).toBe(20);
   await expectServed(honest);
   honest.close();
 });

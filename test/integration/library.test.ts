@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import type * as Client from '../../src/client/index.ts';
 import type * as Library from '../../src/index.ts';
+import { atOnePort } from '../support/at-one-port.ts';
 import { temporaryFolders } from '../support/node-process.ts';
 
 const folder = temporaryFolders();
@@ -24,7 +25,11 @@ test('a program opens, pays, reads and settles by what the package exports', asy
   const key = client.generateKey();
   let closed: Library.ClaimwireNode;
   {
-    const { node, http, stop } = await serve(options);
+    // The payer asks by TCP what the node holds of it.
+    const { node, http, stop } = await atOnePort(async () => {
+      const serving = await serve(options);
+      return { ...serving, udp: serving.node.udp, tcp: serving.node.tcp };
+    });
     closed = node;
     try {
       // Hex of any case and numbers as text, as the command line takes them; bytes that are checked already; both at once.

@@ -1,6 +1,6 @@
 /** A host's own logger hears what a node says; stderr stays the host's. */
 import { afterAll, expect, test, vi } from 'vitest';
-import type { ClaimwireNode as Node, NodeStartOptions } from '../../src/node.ts';
+import type { ClaimwireNode as Node, NodeStartOptions } from '../../src/node/node.ts';
 import { removeFolder, temporaryFolder } from '../support/node-process.ts';
 
 // Threads run compiled code.

@@ -10,6 +10,7 @@ import { ClaimwireNode } from '../../dist/src/index.js';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
 import { packedRows } from '../../src/channel/row.ts';
 import { ConnectionPool, generateKey, keySigner, Payer, type PaymentChannel } from '../../src/client/index.ts';
+import { TcpLink } from '../../src/client/links/link-tcp.ts';
 
 const ROOT = mkdtempSync(join(tmpdir(), 'claimwire-route-'));
 const key = generateKey();
@@ -106,13 +107,26 @@ it('a payer of one seed pays channels of both nodes, and follows a move; no clai
   expect(best).toMatchObject({ committed: two.channel(gone.channelId)!.committed });
 }, 30_000);
 
-it('a payer that knows of no route is refused for good, and loses nothing', async () => {
-  const [one] = nodes as [ClaimwireNode];
+it('payers that share connections follow the route, over connections that they share as well', async () => {
+  const [one, two] = nodes as [ClaimwireNode, ClaimwireNode];
   const to = `tcp://${one.tcp}`;
   await using pool = new ConnectionPool({ to });
   await using payer = await Payer.open({ to, pool });
+  await using other = await Payer.open({ to, pool });
   const channel = payer.channel({ ledgerChannelId: idOf(1), key, committed: 8n });
-  await expect(channel.claim(9n)).rejects.toMatchObject({
+  expect(() => other.channel({ ledgerChannelId: idOf(1), key })).toThrow(/expected a handle not in use/);
+  const beside = other.channel({ ledgerChannelId: idOf(2), key, committed: 8n });
+  expect((await Promise.all([channel.claim(9n), beside.claim(9n)])).map(({ amount }) => amount)).toEqual([9n, 9n]);
+  expect(two.channel(channel.channelId)!.committed).toBe(9n);
+  expect(payer.stats().route).toMatchObject({ version: '2', places: 2 });
+});
+
+it('a payer over a link of one node is refused for good, and loses nothing', async () => {
+  const [one] = nodes as [ClaimwireNode];
+  await using pool = new ConnectionPool({ to: `tcp://${one.tcp}` });
+  await using payer = new Payer({ link: new TcpLink(pool, false) });
+  const channel = payer.channel({ ledgerChannelId: idOf(1), key, committed: 9n });
+  await expect(channel.claim(10n)).rejects.toMatchObject({
     code: 'CLAIM_REFUSED',
     details: { status: 'MOVED', amount: '2' },
   });

@@ -160,6 +160,22 @@ describe.skipIf(!hasPostgres())('PostgreSQL', () => {
       expect(await database.readGroups('a', () => {})).toBe(1);
     });
 
+    test('is waited for by whoever takes its node over: a group that came later would be read by nobody', async () => {
+      const [one, two] = [await open(), await open()];
+      const [a, b] = [await one.enter('a'), await two.enter('b')];
+      const held = hold(servers);
+      const append = settled(one.append(a, 0, 1, ONE));
+      await held.waiting();
+      const toB = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, 'b']));
+      const taken = two.takeOver(b, a, toB);
+      const locks =
+        "select 1 from pg_stat_activity where wait_event_type = 'Lock' and application_name like 'claimwire-%'";
+      await expect.poll(() => servers.primary.query(locks), { timeout: 5_000 }).toHaveLength(1);
+      await held.release();
+      await append.promise;
+      expect(await taken).toBe(true);
+    });
+
     // The defaults of the user's sessions would hide the warning, and wait for no standby.
     test.each(['pg_cancel_backend', 'pg_terminate_backend'])(
       'is not acknowledged by the warning after %s',

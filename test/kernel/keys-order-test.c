@@ -297,6 +297,19 @@ static void set_scene(void) {
         if (scene->run[actor] != comes_late_to_0) MODEL_EXPECT(cw_keys_join(&threads[actor].keys, 0), "a place for the thread");
 }
 
+/* Two keys that only their bytes tell apart, since the half of them that is not zero is multiplied by zero in the hash. */
+static void finds_keys_of_one_hash(void) {
+    static const struct scene empty = {"keys of one hash", {4, 1}, 0, 0, 0, 0, {0}};
+    scene = &empty;
+    set_scene();
+    join();
+    for (int key = 0; key < 2; key++) memset(keys[key] + 1, 0, 8), memset(keys[key] + 17, 0, 8);
+    MODEL_EXPECT(hash(keys[0]) == hash(keys[1]) && memcmp(keys[0], keys[1], 33), "two keys have one hash");
+    find_one(0);
+    for (int turn = 0; turn < 2; turn++) find_two(0, 1);
+    leave();
+}
+
 int main(void) {
     uint64_t word = 0x9E3779B97F4A7C15ULL;
     if (!open_pools((const uint32_t[2]){SMALL_ROOM, LARGE_ROOM}, 1)) return puts("FAILED: no memory"), 1;
@@ -322,6 +335,7 @@ int main(void) {
         printf("%ld orders, slots used again %ld times\n", runs, reused);
         MODEL_EXPECT(reused, "a scene in which no slot is used again shows nothing");
     }
+    finds_keys_of_one_hash();
     printf("keys-order: %ld checks\n", checks);
     return 0;
 }

@@ -122,7 +122,7 @@ static void test_payloads(uint32_t slots, int rounds) {
             some_claim(claim);
             memcpy(bytes + at, claim, length - at < sizeof claim ? length - at : sizeof claim);
         }
-        const uint32_t taken = cw_path_admit(&path, bytes, length, source, next, 1500000000);
+        const uint32_t taken = cw_path_admit(&path, bytes, length, source, next, 1500000000, UINT32_MAX);
         EXPECT(taken <= length / CW_CLAIM_BYTES && next + taken - first <= slots, "%u claims of %u bytes into %u slots", taken, length, slots - (next - first));
         for (uint32_t i = 0; i < taken; i++) {
             uint8_t *s = slot(next + i);
@@ -189,8 +189,8 @@ static void test_operator(long calls) {
     hot(0)[CW_HOT_CAPACITY_HIGH] = 1, hot(0)[CW_HOT_CAPACITY_LOW] = 0;
     if (pthread_create(&operator, 0, operate, 0)) puts("FAILED: no thread"), exit(1);
     for (long call = 0; call < calls; call++) {
-        EXPECT(!cw_path_admit(&path, above, sizeof above, source, 0, 0), "a claim above both capacities was taken");
-        taken += cw_path_admit(&path, within, sizeof within, source, 0, 0);
+        EXPECT(!cw_path_admit(&path, above, sizeof above, source, 0, 0, UINT32_MAX), "a claim above both capacities was taken");
+        taken += cw_path_admit(&path, within, sizeof within, source, 0, 0, UINT32_MAX);
     }
     __atomic_store_n(&is_over, 1, __ATOMIC_RELAXED);
     pthread_join(operator, 0);

@@ -24,6 +24,8 @@ const FULL_SECONDS = Number(process.env.SIEGE_SECONDS ?? 0);
 const P99_MS_MAX = 50;
 const HEALTHZ_MS_MAX = 100;
 const CHANNELS = 20_000;
+/** The first four bytes of their ledger ids count up from here, and handles are the first eight. */
+const FIRST_CHANNEL = 0xa000_0000;
 
 /** A channel on which something is committed, so that any claim of one drop is ALREADY. */
 const PAID = new ThrowawayChannel(7n);
@@ -53,6 +55,19 @@ const KNOWN = [
     options: { kind: 'already', connections: 1_000, addresses: 8 },
     seconds: MANY_CONNECTIONS_SECONDS,
   },
+  {
+    name: 'wrong signatures on known channels by UDP',
+    script: 'udp-claims.mjs',
+    options: { kind: 'signature', firstChannel: String(BigInt(FIRST_CHANNEL) << 32n), channels: CHANNELS },
+    seconds: BRIEF_SECONDS,
+  },
+  {
+    name: 'claims of no channel by UDP',
+    script: 'udp-claims.mjs',
+    options: { kind: 'unknown' },
+    seconds: BRIEF_SECONDS,
+  },
+  { name: 'junk by UDP', script: 'udp-claims.mjs', options: { kind: 'junk' }, seconds: BRIEF_SECONDS },
   {
     name: '2,000 connections that claim and never read',
     script: 'never-read.mjs',
@@ -98,7 +113,7 @@ async function openMany(): Promise<void> {
   const publicKey = '0279BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798';
   const lines = Array.from({ length: CHANNELS }, (_, index) =>
     JSON.stringify({
-      ledgerChannelId: (0xa000_0000 + index).toString(16).padEnd(64, '0'),
+      ledgerChannelId: (FIRST_CHANNEL + index).toString(16).padEnd(64, '0'),
       publicKey,
       capacity: '1000',
     }),

@@ -127,10 +127,11 @@ async function honestPayer(
 class Attacker {
   readonly ended: Promise<string>;
 
-  constructor({ script: name, options, seconds }: Attack, { tcp, http }: Target) {
+  constructor({ script: name, options, seconds }: Attack, { udp, tcp, http }: Target) {
     const script = resolve(import.meta.dirname, 'attackers', name);
     // Held to its share from outside: it need not do so itself.
-    const own = { port: Number(tcp.split(':').at(-1)), http: `http://${http}`, seconds, share: 1 };
+    const portOf = (address: string) => Number(address.split(':').at(-1));
+    const own = { port: portOf(tcp), udpPort: portOf(udp), http: `http://${http}`, seconds, share: 1 };
     const given = JSON.stringify({ ...own, ...options });
     const child: ChildProcess = spawn(process.execPath, [script, given], { stdio: ['ignore', 'pipe', 'pipe'] });
     let printed = '';

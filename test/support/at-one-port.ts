@@ -1,4 +1,5 @@
 /** Nodes whose UDP and TCP ports are the same number: payers by UDP ask there by TCP. */
+import type { NodeProcess } from './node-process.ts';
 
 /**
  * Starts a node at port 0 until both ports are one, five times more at most: another program of this machine may have taken
@@ -12,4 +13,14 @@ export async function atOnePort<Node extends { udp: string; tcp: string; stop():
     if (node.tcp === node.udp || left === 0) return node;
     await node.stop();
   }
+}
+
+/** The same of a node in a process of its own. */
+export async function processAtOnePort(start: () => NodeProcess): Promise<NodeProcess> {
+  const { node } = await atOnePort(async () => {
+    const node = start();
+    const { udp, tcp } = (await node.ready) as Awaited<NodeProcess['ready']> & { tcp: string };
+    return { node, udp, tcp, stop: () => node.stop() };
+  });
+  return node;
 }

@@ -217,7 +217,7 @@ export class ChainConnection implements LedgerConnection {
     return this.#ask('account', (ledger) => {
       const entry = ledger.state.get(accountIndex(address));
       if (entry?.LedgerEntryType !== 'AccountRoot') return undefined;
-      return { sequence: entry.Sequence, balance: BigInt(entry.Balance) };
+      return { ledgerIndex: ledger.index, sequence: entry.Sequence, balance: BigInt(entry.Balance) };
     });
   }
 

@@ -20,7 +20,7 @@ export interface FaultyRun {
 
 /** Runs a seed: `faultsMs` of faults, then none until all is served again, then a start of all nodes from the database alone. */
 export async function faultyRun(seed: number, faultsMs: number): Promise<FaultyRun> {
-  const world = new World(seed, { batchShards: 48, moveEveryMs: 100 });
+  const world = new World(seed, { batchShards: 48, moveEveryMs: 100, quickPollMs: 50 });
   const { chance } = world;
   const names = Array.from({ length: 3 + chance.below(3) }, (_, index) => `node-${index + 1}`);
   const late = names.at(-1)!;

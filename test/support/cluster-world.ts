@@ -8,6 +8,7 @@ import { ClusterMember } from '../../src/cluster/membership.ts';
 import type { ChargeResult } from '../../src/control/meter-control.ts';
 import type { Logger } from '../../src/log.ts';
 import type { ClaimDatabase, ClusterState, StoredGroup } from '../../src/store/claim-database.ts';
+import { Heartbeat } from '../../src/store/heartbeat.ts';
 import { MemoryDatabase } from '../../src/store/memory-database.ts';
 import { MemoryTables } from '../../src/store/memory-tables.ts';
 import type { Clock } from '../../src/system/system.ts';
@@ -191,12 +192,15 @@ export class SimulatedNode {
   async #start(run: number, clock: Clock): Promise<void> {
     const database = this.#linked(run);
     const shards = new FakeShards(database, await database.enter(this.name));
+    const onError = (error: unknown) => this.#end(run, error as Error);
+    const heart = new Heartbeat({ database, fence: () => shards.fence, clock, onError });
     const logger = this.#logger();
     shards.onFailed = (error) => this.#end(run, error);
     shards.onServed = (served) => this.#world.expectNothingLost(this.name, shards, served);
     const member = new ClusterMember({
       database,
       watchDatabase: database,
+      heart,
       shards,
       clock,
       places: () => [`udp://${this.name}:1`],

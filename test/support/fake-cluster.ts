@@ -34,11 +34,17 @@ export class FakeNode {
   asked = 0;
   resumed = 0;
   readonly claims: (Claim & { at: number; address: string })[] = [];
+  /** Where it is reached besides, which the map does not say. */
+  readonly untold: string[] = [];
 
   constructor(name: string, places: string[], view: View) {
     this.name = name;
     this.places = places;
     this.view = view;
+  }
+
+  listen(address: string): void {
+    this.untold.push(address);
   }
 }
 
@@ -64,10 +70,16 @@ export class FakeCluster {
     return node;
   }
 
-  payer(seeds: string[], options: PayerLimits = {}, random: () => number = () => 0): Payer {
+  payer(
+    seeds: string[],
+    options: PayerLimits = {},
+    random: () => number = () => 0,
+    usable?: (place: string) => string | undefined,
+  ): Payer {
     const { clock } = this;
     const open = async (address: string) => this.#open(address);
-    const link = new RoutedLink({ seeds, open, newPath: () => newSendPath(options), clock, random });
+    const newPath = () => newSendPath(options);
+    const link = new RoutedLink({ seeds, open, newPath, clock, random, ...(usable && { usable }) });
     return new Payer({ link, clock, random, ...options });
   }
 
@@ -82,7 +94,7 @@ export class FakeCluster {
 
   nodeAt(address: string): FakeNode | undefined {
     const plain = address.replace(/^auto:/, 'udp:');
-    return this.nodes.find(({ places }) => places.includes(plain));
+    return this.nodes.find(({ places, untold }) => places.includes(plain) || untold.includes(plain));
   }
 
   #open(address: string): PeerLink {

@@ -11,8 +11,8 @@ import { ClaimwireError } from '../../src/errors.ts';
 import { RECORD_BYTES } from '../../src/journal/record.ts';
 import { AmountWatch } from '../../src/meter/amount-watch.ts';
 import { Charges } from '../../src/meter/charges.ts';
+import { ShardAccounts } from '../../src/node/shard-accounts.ts';
 import { RaisedAmounts } from '../../src/registry/raised.ts';
-import { ShardAccounts } from '../../src/shard-accounts.ts';
 import type { ClaimDatabase, ClusterState, Fence, ShardSide } from '../../src/store/claim-database.ts';
 import { DatabaseSides } from '../../src/store/database-sides.ts';
 
@@ -296,6 +296,8 @@ export class FakeShards implements ShardControl {
     for (const [channelId, { shard }] of this.#rows) if (gone.has(shard)) this.#rows.delete(channelId);
     this.#accounts!.drop(shards);
   }
+
+  confirm(): void {}
 
   setRoute(map: ClusterState): void {
     this.route = map;

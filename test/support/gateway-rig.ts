@@ -39,6 +39,12 @@ export class FakePaidNode extends FakeMeter {
     if (this.isElsewhere) throw new ClaimwireError('MOVED', `channel ${channelId}: another node holds it`);
   }
 
+  /** By the map, of all channels. */
+  holder: { node: string; places: readonly string[] } | undefined;
+  holderOf(): { node: string; places: readonly string[] } | undefined {
+    return this.holder;
+  }
+
   /** None unless a test says so: a session reads its channel for each request. */
   channelVersion: (channelId: bigint) => number | undefined = () => undefined;
 

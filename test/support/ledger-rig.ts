@@ -11,6 +11,7 @@ import type { NodeStats } from '../../src/control/node-control.ts';
 import type { LedgerChannel } from '../../src/ledger/ledger-port.ts';
 import { LedgerService } from '../../src/ledger/service.ts';
 import { type LedgerOptions, resolveLedger } from '../../src/ledger/settings.ts';
+import { ShardTables } from '../../src/ledger/shard-tables.ts';
 import type { Logger } from '../../src/log.ts';
 import { ADMITTED, admit } from '../../src/path/rules.ts';
 import { ChannelStore } from '../../src/registry/channel-store.ts';
@@ -130,7 +131,8 @@ export class LedgerRig {
     const settings = resolveLedger({ urls: ['wss://fake-1'], account: PAYEE, ...options });
     const write = (level: string) => (message: string) => void this.log.push(`${level} ${message}`);
     const logger: Logger = { info: write('info'), warn: write('warn'), error: write('error') };
-    const { connection, tables, node, clock } = this;
+    const { connection, node, clock } = this;
+    const tables = new ShardTables(this.tables);
     this.service = new LedgerService({ settings, connection, tables, node, clock, logger });
     this.service.restore();
   }

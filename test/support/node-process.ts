@@ -55,13 +55,13 @@ export class NodeProcess {
 
   /**
    * @param cli the command line to run, the built one by default
-   * @param options more for its environment, and a command that runs it
+   * @param options more for its environment, a command that runs it, and the folder that it works in
    */
   constructor(
     data: string,
     flags: string[] = [],
     cli: string = CLI,
-    options: { env?: Record<string, string>; within?: string[] } = {},
+    options: { env?: Record<string, string>; within?: string[]; cwd?: string } = {},
   ) {
     if (!existsSync(cli)) throw new Error(`${cli}: expected the compiled command line, got nothing; run make build`);
     const env = { ...process.env, ...options.env };
@@ -86,7 +86,7 @@ export class NodeProcess {
       ...flags,
     ];
     const [command = '', ...rest] = [...(options.within ?? []), process.execPath, ...args];
-    this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    this.#child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env, cwd: options.cwd });
     this.exit = new Promise((done) => this.#child.once('close', (code, signal) => done({ code, signal })));
     this.#child.stderr!.on('data', (chunk) => {
       this.stderr += String(chunk);

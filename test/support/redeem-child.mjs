@@ -3,6 +3,7 @@
  * the clock are the parent's: each call of a port is a message to it and waits for the answer, and a commit of the side tables
  * is announced before it begins and after it is durable. So the parent can kill it at each step. A process of its own.
  */
+import { SHARDS } from '../../dist/protocol/shard.js';
 import { Redeemer } from '../../dist/src/ledger/redeemer.js';
 import { checkSideTables } from '../../dist/src/registry/side-check.js';
 import { SideStore } from '../../dist/src/registry/side-store.js';
@@ -53,13 +54,16 @@ async function openStore({ folder, store }) {
     return SideStore.open(folder);
   }
   const database = await PostgresDatabase.open(store);
-  return DatabaseSides.load(database, HeldFence.of(await database.enter('one')));
+  const fence = HeldFence.of(await database.enter('one'));
+  const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
+  return DatabaseSides.load(database, fence, shards);
 }
 
 async function start(message) {
   const { address } = message;
   const store = await openStore(message);
   const tables = {
+    isSharded: store.isSharded ?? false,
     get: (...args) => store.get(...args),
     entries: (...args) => store.entries(...args),
     commit: async (changes) => {

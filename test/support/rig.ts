@@ -19,6 +19,7 @@ import type { NativePath } from '../../src/path/native-path.ts';
 import { PathMeasures } from '../../src/path/path-measures.ts';
 import { ReceiveStep } from '../../src/path/receive-step.ts';
 import { StageClock } from '../../src/path/stage-clock.ts';
+import { Standing } from '../../src/path/standing.ts';
 import { VerifyStep } from '../../src/path/verify-step.ts';
 import { AckRing } from '../../src/ring/ack-ring.ts';
 import { Arena } from '../../src/ring/arena.ts';
@@ -90,6 +91,8 @@ export interface RigOptions {
   path?: PathKind;
   /** Where the duplicate filter looks, and how the limiter hashes. */
   random?: System['random'];
+  /** The part of the ring that strangers may fill; left out, nobody is looked at. */
+  strangers?: number;
   /** A real backend in place of `judge`. */
   backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
@@ -135,7 +138,21 @@ export class Rig {
     const measuring = { arena: this.arena, number: 0, ring: this.ring, acks, clock: this.clock, counters };
     const measures = new PathMeasures(measuring);
     this.measures = measures;
-    this.receive = new ReceiveStep(this.arena, this.ring, this.table, this.sender, counters, random, measures);
+    const { monotonic } = this.clock;
+    const { strangers: part } = options;
+    const standing =
+      part === undefined ? undefined : new Standing(this.arena, 0, { part, seed: Standing.newSeed(random) });
+    this.receive = new ReceiveStep(
+      this.arena,
+      this.ring,
+      this.table,
+      this.sender,
+      counters,
+      random,
+      measures,
+      standing,
+      monotonic,
+    );
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
@@ -173,6 +190,8 @@ export class Rig {
       path: this.path,
       measures,
       settings,
+      monotonic,
+      standing,
       onSynced: options.isOverlapping || options.log ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });

@@ -71,11 +71,16 @@ export class AckInbox {
   async first(is: (ack: WireAck) => boolean, ms: number, from = 0): Promise<WireAck | undefined> {
     const end = performance.now() + ms;
     for (;;) {
-      const found = this.acks.find((ack, index) => index >= from && is(ack));
+      const found = this.#firstFrom(from, is);
       const left = end - performance.now();
       if (found !== undefined || left <= 0) return found;
       await this.more(left);
     }
+  }
+
+  #firstFrom(from: number, is: (ack: WireAck) => boolean): WireAck | undefined {
+    for (let index = from; index < this.acks.length; index++) if (is(this.acks[index]!)) return this.acks[index];
+    return undefined;
   }
 
   /** Resolves when something comes, or after `ms`. */

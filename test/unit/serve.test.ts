@@ -2,11 +2,11 @@
 import { expect, test } from 'vitest';
 import { serve } from '../../src/serve.ts';
 
-test('a node of a cluster takes no ledger, since redemptions do not move with a shard', async () => {
+test('nodes of a cluster go by one network of the ledger, and each says by which', async () => {
   const ledger = { urls: ['ws://127.0.0.1:1'], account: 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh' };
   const starting = serve({ cluster: true, store: 'postgres://claimwire@127.0.0.1:1/claimwire', ledger });
   await expect(starting).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: expect.stringContaining('expected a node without --cluster'),
+    message: expect.stringContaining('ledger-network: expected the id of the network with --cluster'),
   });
 });

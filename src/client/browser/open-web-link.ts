@@ -7,6 +7,9 @@ import { webRtcCarrier } from '../links/carrier-webrtc.ts';
 import { webSocketCarrier } from '../links/carrier-websocket.ts';
 import { AutoLink } from '../links/link-auto.ts';
 import type { PeerLink } from '../links/peer-link.ts';
+import { RoutedLink } from '../route/routed-link.ts';
+import { parseSeeds, webPlaceFilter } from '../route/seeds.ts';
+import type { SendPath } from '../send-path.ts';
 import { type IceServer, type WebGlobals, web } from '../web-globals.ts';
 import { MessageLink } from './message-link.ts';
 
@@ -18,9 +21,10 @@ export interface WebLinkOptions {
   /**
    * The address of the node's `--web` listener: `https://HOST:PORT` or `http://HOST:PORT` for WebRTC, and a WebSocket while
    * WebRTC does not get through; `wss://` or `ws://` for a WebSocket alone; `webrtc+https://` or `webrtc+http://` for WebRTC
-   * alone. A page that came by https can use the addresses with an `s` only.
+   * alone. A page that came by https can use the addresses with an `s` only. Of a cluster several nodes may be given:
+   * `https://HOST:PORT,HOST:PORT` or a list. The payer follows its channels to the nodes that hold them.
    */
-  to: string;
+  to: string | readonly string[];
   /** STUN and TURN servers for WebRTC, for a node behind a NAT. Default none. */
   iceServers?: IceServer[];
 }
@@ -31,12 +35,24 @@ interface WebAddress {
   host: string;
 }
 
-/** Throws ClaimwireError INPUT_INVALID. Only the first claim shows whether a node listens. */
-export function openWebLink(
+/** Rejects with ClaimwireError INPUT_INVALID. Only the first claim shows whether a node listens. */
+export async function openWebLink(
   options: WebLinkOptions,
   clock: Clock,
   random: () => number,
+  newPath: () => SendPath,
   globals: Pick<WebGlobals, 'WebSocket' | 'RTCPeerConnection'> = web,
+): Promise<PeerLink> {
+  const seeds = parseSeeds(options.to);
+  const open = async (to: string) => openOne({ ...options, to }, clock, random, globals);
+  return await new RoutedLink({ seeds, open, newPath, usable: webPlaceFilter(seeds), clock, random }).start();
+}
+
+function openOne(
+  options: WebLinkOptions & { to: string },
+  clock: Clock,
+  random: () => number,
+  globals: Pick<WebGlobals, 'WebSocket' | 'RTCPeerConnection'>,
 ): PeerLink {
   const { isSecure, by, host } = parseWebAddress(options.to);
   const s = isSecure ? 's' : '';

@@ -6,7 +6,7 @@ import { type Abortable, abortable } from '../abort.ts';
 import { invalid } from '../claim-errors.ts';
 import { pairSigner } from '../keys/key-pair.ts';
 import type { PeerLink } from '../links/peer-link.ts';
-import { PayerCore, type PayerLimits } from '../payer-core.ts';
+import { newSendPath, PayerCore, type PayerLimits } from '../payer-core.ts';
 import type { PayerState } from '../state/payer-state.ts';
 import { openWebLink, type WebLinkOptions } from './open-web-link.ts';
 import { pageClock } from './page-clock.ts';
@@ -34,7 +34,7 @@ export class Payer extends PayerCore {
 
   static async #open(options: PayerLimits & WebLinkOptions & PageStateOptions): Promise<Payer> {
     const { clock = pageClock, random = Math.random } = options;
-    const link = openWebLink(options, clock, random);
+    const link = await openWebLink(options, clock, random, () => newSendPath(options));
     let state: PayerState | undefined;
     try {
       state = options.state === undefined ? undefined : await openPageState(options.state);

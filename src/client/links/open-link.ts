@@ -6,7 +6,7 @@ import { invalid } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
 import { ConnectionPool } from '../pool/pool.ts';
 import { RoutedLink } from '../route/routed-link.ts';
-import { parseSeeds } from '../route/seeds.ts';
+import { parseSeeds, webPlaceFilter } from '../route/seeds.ts';
 import type { SendPath } from '../send-path.ts';
 import { AutoLink } from './link-auto.ts';
 import { TcpLink } from './link-tcp.ts';
@@ -24,9 +24,9 @@ export interface LinkOptions {
    * `ws://HOST:PORT`, `wss://HOST:PORT` (library `ws`), `webrtc+http://HOST:PORT`, `webrtc+https://HOST:PORT` (library
    * `node-datachannel`, which one thread of a process may use).
    *
-   * Of a cluster several nodes may be given, of `udp`, `tcp`, `tls` or `auto`: `udp://HOST:PORT,HOST:PORT` or a list. The payer
-   * asks one of them for the route, and sends each channel's claims to the node that holds it. It does so after a first
-   * MOVED with one address too, unless a `pool` is given.
+   * Of a cluster several nodes may be given: `udp://HOST:PORT,HOST:PORT` or a list; with a `pool` one. The payer asks one of
+   * them for the route, and sends each channel's claims to the node that holds it. It does so after a first MOVED with one
+   * address too.
    */
   to: string | readonly string[];
   /** Connections shared with other payers, for `tcp`, `tls` and `auto`. The payer does not close it. */
@@ -57,12 +57,18 @@ export async function openLink(
   newPath: () => SendPath,
 ): Promise<PeerLink> {
   const seeds = parseSeeds(options.to);
-  const open = (to: string) => openOne({ ...options, to }, clock, random);
+  const { pool } = options;
   const [to] = seeds as [string];
-  const isCluster = options.pool === undefined && !isCarrier(parseNodeAddress(to, SCHEMES, 'to').scheme);
-  if (isCluster) return await new RoutedLink({ seeds, open, newPath, clock, random }).start();
-  if (seeds.length === 1) return await open(to);
-  throw invalid(`to: expected one address with a pool or a web transport, got ${seeds.length}`);
+  const address = parseNodeAddress(to, SCHEMES, 'to');
+  if (pool !== undefined && seeds.length > 1)
+    throw invalid(`to: expected one address with a pool, got ${seeds.length}`);
+  const open = (place: string) => {
+    if (pool === undefined || place === to) return openOne({ ...options, to: place }, clock, random);
+    const other = pool.at(place.replace(/^auto:/, `${pool.transport}:`));
+    return openOne({ ...options, to: place, pool: other }, clock, random);
+  };
+  const usable = isCarrier(address.scheme) ? { usable: webPlaceFilter(seeds) } : {};
+  return await new RoutedLink({ seeds, open, newPath, clock, random, ...usable }).start();
 }
 
 async function openOne(options: LinkOptions & { to: string }, clock: Clock, random: () => number): Promise<PeerLink> {

@@ -8,6 +8,7 @@
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
+import { ROUTE_NODES_MAX } from '../../../protocol/route.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { isRefused, unreachableError } from '../claim-errors.ts';
@@ -44,7 +45,13 @@ interface Asker {
   readonly reject: (error: Error) => void;
 }
 
-/** Connections to one node that payers share (`Payer.open({ to, pool })`). Its owner closes it, after the payers. */
+/** Pools of other nodes that a pool has: as many as a map has nodes. */
+const OTHERS_MAX = ROUTE_NODES_MAX;
+
+/**
+ * Connections to one node that payers share (`Payer.open({ to, pool })`), and to the other nodes of its cluster once a payer is
+ * sent there. Its owner closes it, after the payers.
+ */
 export class ConnectionPool implements ConnectionOwner {
   readonly transport: 'tcp' | 'tls';
   readonly host: string;
@@ -53,6 +60,9 @@ export class ConnectionPool implements ConnectionOwner {
   readonly clock: Clock;
   /** @internal */
   readonly counters = new PoolCounters();
+  readonly #options: PoolOptions;
+  /** By address. */
+  readonly #others = new Map<string, ConnectionPool>();
   readonly #connect: Connect;
   readonly #random: () => number;
   readonly #limits: PoolLimits;
@@ -73,6 +83,7 @@ export class ConnectionPool implements ConnectionOwner {
   /** Opens nothing yet. Throws ClaimwireError INPUT_INVALID. */
   constructor(options: PoolOptions) {
     const { scheme, host, port } = parseNodeAddress(options.to, ['tcp', 'tls'], 'to');
+    this.#options = options;
     this.transport = scheme;
     this.host = host;
     this.port = port;
@@ -84,6 +95,18 @@ export class ConnectionPool implements ConnectionOwner {
 
   get peer(): string {
     return hostPortText(this);
+  }
+
+  /** @internal The pool of a node of the same cluster, `tcp://HOST:PORT` or `tls://…`: like this one, and closed with it. */
+  at(to: string): ConnectionPool {
+    if (to === `${this.transport}://${this.peer}`) return this;
+    const known = this.#others.get(to);
+    if (known !== undefined) return known;
+    if (this.#closed || this.#others.size >= OTHERS_MAX)
+      throw new ClaimwireError('PAYER_FULL', `pool: expected an open one with under ${OTHERS_MAX} nodes`);
+    const other = new ConnectionPool({ ...this.#options, to });
+    this.#others.set(to, other);
+    return other;
   }
 
   /** @internal A payer begins to use the pool. */
@@ -155,6 +178,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.#cancelRetry?.();
     for (const connection of this.#connections) connection.cut('pool closed');
     for (const { reject } of this.#askers.splice(0)) reject(new ClaimwireError('PAYER_CLOSED', 'the pool was closed'));
+    await Promise.all([...this.#others.values()].map((other) => other.close()));
     if (this.#leaving.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;

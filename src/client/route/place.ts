@@ -8,9 +8,13 @@ import type { Clock } from '../clock.ts';
 import type { LinkReceiver, PeerLink } from '../links/peer-link.ts';
 import type { SendPath } from '../send-path.ts';
 
-/** An address is silent when an answer has been due for so many time-outs of its path, and so long at least. */
+/**
+ * An address is silent when an answer has been due for so many time-outs of its path, and so long at least. After slow answers, as
+ * while the database fails over, the time-out is seconds long: by then others may have taken the node over, and asking costs little.
+ */
 const SILENCE_RTOS = 2;
 const SILENCE_MS_MIN = 250;
+const SILENCE_MS_MAX = 750;
 /** After so long without a claim sent nobody waits for an answer: one that is waited for is sent again every second. */
 const ABANDONED_MS = 3_000;
 const ABANDONED_RTOS = 4;
@@ -25,6 +29,8 @@ export interface PlaceOwner {
   openPlace(address: string): Promise<PeerLink>;
   /** The place began to be waited for. */
   waiting(): void;
+  /** What the receiver is given next came from it. */
+  hears(place: Place): void;
   /** Its socket failed, or could not be opened. */
   fault(place: Place, error: Error, isOnlyWay?: boolean): void;
   /** Calls back for the channels that are there now. */
@@ -54,6 +60,14 @@ export class Place {
     this.#owner = owner;
   }
 
+  /** See PeerLink.open; of a link that is not open yet nothing speaks against it. */
+  open(channelId: bigint): boolean {
+    if (this.link === undefined || this.#channels.has(channelId)) return true;
+    if (!this.link.open(channelId)) return false;
+    this.#channels.add(channelId);
+    return true;
+  }
+
   /** See PeerLink.send. */
   send(claims: DataView, offset: number, channelId: bigint): boolean {
     const now = this.#owner.clock.now();
@@ -67,7 +81,7 @@ export class Place {
       this.opened().catch(() => {});
       return false;
     }
-    this.#add(this.link, channelId);
+    this.open(channelId);
     return this.link.send(claims, offset);
   }
 
@@ -99,7 +113,7 @@ export class Place {
     if (this.#unansweredSince === 0) return false;
     const { rtoMs } = this.path.rtt;
     if (now - this.#sentAt >= Math.max(ABANDONED_MS, ABANDONED_RTOS * rtoMs)) this.#unansweredSince = 0;
-    const patienceMs = Math.max(SILENCE_MS_MIN, SILENCE_RTOS * rtoMs);
+    const patienceMs = Math.min(SILENCE_MS_MAX, Math.max(SILENCE_MS_MIN, SILENCE_RTOS * rtoMs));
     return this.#unansweredSince > 0 && now - this.#unansweredSince >= patienceMs;
   }
 
@@ -130,7 +144,7 @@ export class Place {
     try {
       this.link = await this.#owner.openPlace(this.address);
       this.listen();
-      for (const channelId of this.#held) this.#add(this.link, channelId);
+      for (const channelId of this.#held) this.open(channelId);
       for (const channelId of this.#held) this.#owner.receiver.resend(channelId);
       this.#held.clear();
       return this.link;
@@ -149,18 +163,13 @@ export class Place {
       message: (bytes, start, end) => {
         this.#unansweredSince = 0;
         this.#shunnedUntil = 0;
+        owner.hears(this);
         owner.receiver.message(bytes, start, end);
       },
       fault: (error, isOnlyWay) => owner.fault(this, error, isOnlyWay),
       resend: (channelId) => owner.receiver.resend(channelId),
       resendAll: () => owner.resendAll(this),
     });
-  }
-
-  #add(link: PeerLink, channelId: bigint): void {
-    if (this.#channels.has(channelId)) return;
-    this.#channels.add(channelId);
-    link.open(channelId);
   }
 }
 

@@ -2,7 +2,7 @@
  * Asks nodes for the route: one request at a time, seldom, and of another node where one is silent. Payer's thread.
  *
  * MOVED can be forged, so that it moves nothing by itself: it makes a payer ask a node that it trusts. Where it tells of a newer
- * map, and the question before brought one too, that is done at once; otherwise once a second, and ever less often. Silence cannot be sent by anybody, and is asked about sooner, since a
+ * map, that is done at once, unless a few questions in a row brought none; otherwise once a second, and ever less often. Silence cannot be sent by anybody, and is asked about sooner, since a
  * takeover takes a second or two. The times vary at random, since thousands of payers notice a move at the same moment.
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
@@ -19,10 +19,12 @@ const MOVED_MS_MAX = 8_000;
 const NEWER_MS = 50;
 const NEWER_BURST = 8;
 const NEWER_REFILL_MS = 200;
-/** The same because of silence, doubled after each four: a second at the first pace, then two. A takeover falls into these. */
+/** Rounds in a row that bring no newer map, until it is taken that there is none: a node may be late to learn of it. */
+const NEWER_FRUITLESS_MAX = 3;
+/** The same because of silence, doubled after each eight: two seconds and a half at the first pace. A takeover falls into these. */
 const SILENCE_MS = 250;
 const SILENCE_MS_MAX = 2_000;
-const SILENCE_ROUNDS = 4;
+const SILENCE_ROUNDS = 8;
 /** By so large a part the times are longer, at random. */
 const JITTER = 0.25;
 /** Before the first of all requests for a cause: at random, up to this. */
@@ -56,6 +58,8 @@ export class RouteFetcher {
   /** Rounds that may begin soon, when the last one began. */
   #credit = NEWER_BURST;
   #isAsking = false;
+  /** The newest version that was told of while a round was under way. */
+  #toldOf = 0n;
   #dueAt = 0;
   #cancelTimer: (() => void) | undefined;
   #waiters: (() => void)[] = [];
@@ -65,8 +69,9 @@ export class RouteFetcher {
     this.#parts = parts;
   }
 
-  /** Asks as soon as the limits allow; nothing where a request is under way. */
-  refresh(cause: RouteCause): void {
+  /** Asks as soon as the limits allow; where a request is under way, after it if its map is older than the one told of. */
+  refresh(cause: RouteCause, toldOf = 0n): void {
+    if (this.#isAsking && toldOf > this.#toldOf) this.#toldOf = toldOf;
     if (this.#isAsking || this.#closed) return;
     const { clock, random } = this.#parts;
     const now = clock.now();
@@ -101,7 +106,8 @@ export class RouteFetcher {
   }
 
   #intervalMs(cause: RouteCause, now: number): number {
-    if (cause === 'newer' && this.#fruitless === 0) return this.#creditAt(now) >= 1 ? NEWER_MS : NEWER_REFILL_MS;
+    if (cause === 'newer' && this.#fruitless < NEWER_FRUITLESS_MAX)
+      return this.#creditAt(now) >= 1 ? NEWER_MS : NEWER_REFILL_MS;
     if (cause === 'silence')
       return Math.min(SILENCE_MS * 2 ** Math.min(Math.floor(this.#fruitless / SILENCE_ROUNDS), 8), SILENCE_MS_MAX);
     // A round that brought nothing new is often one that came a moment too soon: only from the second on is it less often.
@@ -115,6 +121,7 @@ export class RouteFetcher {
   async #round(): Promise<void> {
     const now = this.#parts.clock.now();
     this.#isAsking = true;
+    this.#toldOf = 0n;
     this.rounds += 1;
     this.#credit = Math.max(0, this.#creditAt(now) - 1);
     this.#startedAt = now;
@@ -133,6 +140,7 @@ export class RouteFetcher {
     } finally {
       this.#isAsking = false;
       this.#end();
+      if (this.map !== undefined && this.#toldOf > this.map.version) this.refresh('newer');
     }
   }
 

@@ -22,10 +22,10 @@ import { placeFilter } from './seeds.ts';
 
 /** How often places whose answers are due are looked at. */
 const TICK_MS = 100;
-/** After so long a claim that was answered MOVED goes to its node again, where no newer map is told of; after some times it is doubled. */
+/** After so long a claim that was answered MOVED goes to its node again, where no newer map is told of; after a while it is doubled. */
 const AGAIN_MS = 50;
 const AGAIN_MS_MAX = 1_000;
-const AGAIN_ROUNDS = 6;
+const AGAIN_ROUNDS = 12;
 /** A request that was answered MOVED is made again at the new holder, so often at most. */
 const ASK_AGAIN_MAX = 3;
 
@@ -35,6 +35,8 @@ export interface RoutedLinkParts {
   /** Opens the link to an address. */
   readonly open: (address: string) => Promise<PeerLink>;
   readonly newPath: () => SendPath;
+  /** Which places of a map it may use, and as what; by default those whose scheme a seed has. */
+  readonly usable?: (place: string) => string | undefined;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -65,6 +67,9 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   #isDeciding: boolean;
   #cancelTick: (() => void) | undefined;
   #moved = 0;
+  /** Where the message that is read now came from; and who told of a newer map, and has it. */
+  #heard: Place | undefined;
+  #teller: Place | undefined;
   /** Channels whose claim was answered MOVED: between two nodes neither serves a shard for a moment. */
   readonly #refused = new Set<bigint>();
   /** Times that they were sent again since the last newer map. */
@@ -77,7 +82,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     this.#parts = parts;
     this.clock = parts.clock;
     this.path = parts.newPath();
-    this.#usable = placeFilter(parts.seeds);
+    this.#usable = parts.usable ?? placeFilter(parts.seeds);
     this.#seeds = parts.seeds.map((seed, index) => this.#place(seed, index === 0 ? this.path : undefined));
     this.#isDeciding = parts.seeds.length > 1;
     this.#fetcher = new RouteFetcher({
@@ -120,6 +125,8 @@ export class RoutedLink implements PeerLink, PlaceOwner {
 
   open(channelId: bigint): boolean {
     if (this.#routes.has(channelId)) return false;
+    // Payers that share connections to the one seed could not tell whose acks are whose.
+    if (this.#seeds.length === 1 && !this.#seeds[0]!.open(channelId)) return false;
     this.#routes.set(channelId, { shard: shardOfChannel(channelId), place: undefined, asOf: 0 });
     return true;
   }
@@ -140,7 +147,10 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   moved(channelId: bigint, version: bigint): void {
     this.#moved += 1;
     const { map } = this.#fetcher;
-    this.#fetcher.refresh(map !== undefined && version > map.version ? 'newer' : 'moved');
+    const isNewer = map !== undefined && version > map.version;
+    // Others may be late to learn of it.
+    if (isNewer) this.#teller = this.#heard;
+    this.#fetcher.refresh(isNewer ? 'newer' : 'moved', version);
     if (!this.#routes.has(channelId)) return;
     this.#refused.add(channelId);
     this.#resendSoon();
@@ -207,6 +217,10 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     });
   }
 
+  hears(place: Place): void {
+    this.#heard = place;
+  }
+
   fault(place: Place, error: Error, isOnlyWay = true): void {
     const now = this.clock.now();
     if (!this.#isAlone && (!isOnlyWay || isRefused(error))) this.#pass(place, now);
@@ -256,7 +270,9 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     if (this.#isDeciding) return undefined;
     const now = this.clock.now();
     const { map } = this.#fetcher;
-    if (map === undefined) return this.#seeds.find((seed) => !seed.isShunned(now)) ?? this.#seeds[0];
+    // Of a map without any place for this payer only the seeds are left.
+    if (map === undefined || this.#addresses.every((all) => all.length === 0))
+      return this.#seeds.find((seed) => !seed.isShunned(now)) ?? this.#seeds[0];
     const addresses = this.#addresses[map.holders[shard]!] ?? [];
     const all = addresses.map((address) => this.#place(address));
     const answering = all.filter((one) => !one.isShunned(now));
@@ -273,6 +289,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     if (isNew) {
       this.#changes += 1;
       this.#again = 0;
+      this.#teller = undefined;
       this.#cancelAgain?.();
       this.#cancelAgain = undefined;
       this.#addresses = map.nodes.map(({ places }) => places.flatMap((place) => this.#usable(place) ?? []));
@@ -322,13 +339,16 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     }
   }
 
-  /** Those that answer before those that do not; of two at random the quicker one first; seeds before others. */
+  /** Who told of a newer map, then those that answer before those that do not; of two at random the quicker one first; seeds before others. */
   #candidates(): Place[] {
     const now = this.clock.now();
     const isLost = (place: Place) => place.isShunned(now) || place.isSilent(now);
     const others = this.#addresses.flat().map((address) => this.#place(address));
     const shuffled = [shuffle(this.#seeds, this.#parts.random), shuffle(others, this.#parts.random)].flat();
     const all = [...new Set(shuffled)].sort((one, other) => Number(isLost(one)) - Number(isLost(other)));
+    const teller = this.#teller;
+    this.#teller = undefined;
+    if (teller !== undefined && all.includes(teller) && !isLost(teller)) return [...new Set([teller, ...all])];
     const [one, other] = all;
     if (one && other && !isLost(other) && other.askMs < one.askMs) return [other, one, ...all.slice(2)];
     return all;

@@ -47,3 +47,15 @@ export function placeFilter(seeds: readonly string[]): (place: string) => string
     }
   };
 }
+
+/**
+ * The same for nodes that are reached by the web: a place `wss://HOST:PORT` or `ws://HOST:PORT` is a node's `--web` listener,
+ * and is used as the seeds are, by WebRTC, by a WebSocket or by both; with TLS where they have it.
+ */
+export function webPlaceFilter(seeds: readonly string[]): (place: string) => string | undefined {
+  const [, kind = '', secure = ''] = /^(webrtc\+http|http|ws)(s?):/i.exec(seeds[0] ?? '') ?? [];
+  return (place) => {
+    const [, s, address] = /^ws(s?):\/\/([^/@]+)$/.exec(place) ?? [];
+    return s === secure.toLowerCase() && address !== undefined ? `${kind}${s}://${address}` : undefined;
+  };
+}

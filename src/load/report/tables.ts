@@ -50,6 +50,7 @@ export function renderCounts(steps: readonly LoadStep[]): Markup {
     ...refusalsByReason(steps).map(([reason, count]) => part(reason, count)),
     part('of these made to be refused', total('expectedRefusals')),
     rare('Due to be refused, but covered', covered),
+    rare('Answered MOVED, and sent once more', total('moved')),
     row('Unanswered', unanswered),
     rare('Not accounted for', missing),
     row(`Sent more than ${formatSetMs(Math.max(...lateBy('lateMs')))} late`, late),

@@ -28,7 +28,14 @@ function expectOpen(wire: Wire): void {
   if (!wire.isOpen) throw new Error('expected the wire to stay open, got it closed by the node');
 }
 
-let channelIds = 0n;
+/** Keys cost more than claims do, and each stage has a node of its own: they all take the same channels, in this order. */
+const known = new Map<string, ThrowawayChannel>();
+function channelOf(channelId: bigint, profile: Profile): ThrowawayChannel {
+  const name = `${profile} ${channelId}`;
+  const channel = known.get(name) ?? new ThrowawayChannel(channelId, profile);
+  known.set(name, channel);
+  return channel;
+}
 let sequences = 0;
 
 export class Stage {
@@ -39,6 +46,7 @@ export class Stage {
   #more: NodeOptions = {};
   #serving: ServingNode;
   readonly #wires = new Set<Wire>();
+  #channelIds = 0n;
 
   static async start(entry: TransportEntry): Promise<Stage> {
     const folder = mkdtempSync(join(tmpdir(), 'claimwire-conformance-'));
@@ -70,7 +78,7 @@ export class Stage {
     return (await this.openMany(1, opening))[0]!;
   }
   async openMany(count: number, { profile = 'xrpl', capacity = 10n ** 17n, expiresAt = 0 }: Opening = {}) {
-    const channels = Array.from({ length: count }, () => new ThrowawayChannel(++channelIds, profile));
+    const channels = Array.from({ length: count }, () => channelOf(++this.#channelIds, profile));
     await this.openThese(channels, { capacity, expiresAt });
     return channels;
   }
@@ -90,7 +98,7 @@ export class Stage {
   }
   /** A channel no node knows. */
   unopened(): ThrowawayChannel {
-    return new ThrowawayChannel(++channelIds);
+    return channelOf(++this.#channelIds, 'xrpl');
   }
   async closeChannel(channel: ThrowawayChannel): Promise<void> {
     await this.#serving.node.closeChannel(channel.channelId);
@@ -136,21 +144,22 @@ export class Stage {
   /**
    * Expects COMMITTED or ALREADY with the claim's amount or more, from whichever claim of the channel.
    * @param isSent else it is sent first
+   * @param from how many acks came before the claim was sent, and are not looked at
    */
-  async expectDurable(wire: Wire, claim: Uint8Array, isSent = false): Promise<void> {
+  async expectDurable(wire: Wire, claim: Uint8Array, isSent = false, from = 0): Promise<void> {
     const view = new DataView(claim.buffer, claim.byteOffset);
     const [channelId, amount] = [view.getBigUint64(1), view.getBigUint64(13)];
     const covers = (ack: WireAck) => ack.status <= ALREADY && ack.channelId === channelId && ack.amount >= amount;
     // Not looked at: sent again at once.
     const isTurnedAway = (ack: WireAck) => ack.status === OVERLOADED && ack.channelId === channelId;
-    let from = 0;
+    let looked = from;
     for (let end = performance.now() + ANSWER_MS_MAX; performance.now() < end; ) {
       expectOpen(wire);
       if (!isSent) await wire.send(claim);
       isSent = false;
-      const ack = await wire.inbox.first((ack) => covers(ack) || isTurnedAway(ack), AGAIN_MS, from);
+      const ack = await wire.inbox.first((ack) => covers(ack) || isTurnedAway(ack), AGAIN_MS, looked);
       if (ack !== undefined && covers(ack)) return;
-      from = wire.inbox.acks.length;
+      looked = wire.inbox.acks.length;
     }
     throw new Error(`expected ${amount} of channel ${channelId} to become durable, got no such ack`);
   }

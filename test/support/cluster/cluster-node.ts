@@ -3,7 +3,7 @@
  * A supervisor starts it again when it ends by itself, as one that was fenced does.
  */
 import { randomInt } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { AdminClient } from '../../../src/http/client.ts';
@@ -90,7 +90,10 @@ export class ClusterNode implements PaidNode {
     const address = `127.0.0.1:${this.port}`;
     const flags = ['--udp', address, '--tcp', address, '--store', this.#store, '--node-name', this.name, '--cluster'];
     const small = ['--lanes', '1', '--channels-max', '4096', '--checkpoint-seconds', '5s', '--key-cache', '32M'];
-    const child = new NodeProcess(join(this.#folder, this.name), [...flags, ...small]);
+    const data = join(this.#folder, this.name);
+    mkdirSync(data, { recursive: true });
+    // Where it works says whose it is: the watchdog ends it.
+    const child = new NodeProcess(data, [...flags, ...small], undefined, { cwd: data });
     this.#process = child;
     child.ready.then(
       (line) => {

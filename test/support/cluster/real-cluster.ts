@@ -2,7 +2,7 @@
  * Three nodes in processes of their own on one PostgreSQL with two standbys, payers, and what the payers were told. All on
  * loopback. What nodes and database have is compared with the payers' records after each round.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,8 @@ import type { RowJson } from '../../../src/http/ledger.ts';
 import { RECORD_BYTES } from '../../../src/journal/record.ts';
 import { isValid } from '../curve.ts';
 import { PostgresServers } from '../postgres/servers.ts';
+import { USER } from '../postgres/template.ts';
+import { Watchdog } from '../watchdog.ts';
 import { openingJson, openingOf } from '../wire.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { LibraryPayer } from './library-payer.ts';
@@ -24,6 +26,8 @@ const NODES = ['a', 'b', 'c'];
 const START_MS_MAX = 30_000;
 /** Once faults have ended: a start, a fence, a takeover and loading, on a busy machine. */
 const HEALED_MS_MAX = 40_000;
+/** What takes longer is written down: nothing is wrong by then. */
+const SLOW_MS = 1_500;
 
 export interface ClusterSizes {
   /** Channels of each of the two library payers, and of the raw one. */
@@ -41,17 +45,21 @@ export class RealCluster {
   raw!: RawPayer;
   channels: bigint[] = [];
   readonly #quiet = new Set<bigint>();
+  readonly #watchdog: Watchdog;
 
   private constructor(servers: PostgresServers, folder: string) {
     this.servers = servers;
     this.folder = folder;
+    this.#watchdog = new Watchdog(folder);
   }
 
   static async start({ libraryChannels, rawChannels }: ClusterSizes): Promise<RealCluster> {
     // Processes are killed here, and no machine: what they wrote is in the system's memory still.
     const servers = await PostgresServers.start({ standbys: ['s1', 's2'], fsync: false });
-    const self = new RealCluster(servers, mkdtempSync(join(tmpdir(), 'claimwire-jepsen-')));
+    const self = new RealCluster(servers, realpathSync(mkdtempSync(join(tmpdir(), 'claimwire-jepsen-'))));
     try {
+      // What an operator's settings must not change: each session of a node waits for a standby of its own accord.
+      await servers.primary.query(`alter role ${USER} set synchronous_commit = local`);
       for (const name of NODES)
         self.nodes.push(await ClusterNode.make(name, servers, SERVERS, self.folder, (line) => self.log(line)));
       const count = 2 * libraryChannels + rawChannels;
@@ -108,11 +116,12 @@ export class RealCluster {
         await node.admin.stats().then((stats) => tell(node.name)((stats as { cluster?: object }).cluster), failed);
   }
 
-  /** The holder of each channel, by the database. */
-  async holders(): Promise<Map<bigint, string>> {
-    const rows = await this.servers.primary.query('select shard, node from shards order by shard');
+  /** The holder of each channel, by the database. @param hasFolded left out are those that it has yet to read a dead node's claims of */
+  async holders({ hasFolded = false } = {}): Promise<Map<bigint, string>> {
+    const rows = await this.servers.primary.query('select shard, node, source from shards order by shard');
     const byShard = new Array<string>(SHARDS);
-    for (const { shard, node } of rows) byShard[Number(shard)] = String(node);
+    for (const { shard, node, source } of rows)
+      byShard[Number(shard)] = hasFolded && source !== null ? '' : String(node);
     return new Map(this.channels.map((channelId) => [channelId, byShard[shardOfChannel(channelId)]!]));
   }
 
@@ -121,14 +130,20 @@ export class RealCluster {
     return Number(row!.epoch);
   }
 
-  /** Kills the primary and makes the standby the primary that has received more; the rest follow that one. */
+  get standbys(): string[] {
+    return SERVERS.filter((name) => name !== this.servers.primary.name);
+  }
+
+  /** Kills the primary and makes the standby the primary that has received more; the rest follow that one. Dead standbys start. */
   async failOver(): Promise<void> {
     const old = this.servers.primary;
+    const { standbys: all } = this;
     await old.kill();
     // What is on its way to a standby arrives there.
     await sleep(100);
+    await Promise.all(all.map((name) => this.servers.server(name)).map((server) => server.isRunning || server.start()));
     const received: [string, bigint][] = [];
-    for (const name of SERVERS.filter((other) => other !== old.name)) {
+    for (const name of all) {
       const sql = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::text as lsn";
       const [row] = await this.servers.server(name).query(sql);
       received.push([name, BigInt(String(row!.lsn))]);
@@ -152,17 +167,23 @@ export class RealCluster {
     this.log(`${dead} follows ${this.servers.primary.name}`);
   }
 
-  /** Resolves once all nodes run, and each channel is held and has been read there; then compares. */
-  async check(): Promise<void> {
+  /** Ends all faults of nodes: those that are dead are started. */
+  mend(): void {
     for (const node of this.nodes) {
       node.join();
       node.resume();
       node.start();
     }
-    const isUp = await until(() => this.nodes.every(({ isReady }) => isReady), 'nodes', HEALED_MS_MAX).catch(
-      () => false,
-    );
-    if (isUp === false) return this.#fails(`nodes that do not start: ${this.#notReady()}`);
+  }
+
+  /** Resolves once all nodes run. */
+  async isWhole(): Promise<void> {
+    const isUp = () => this.nodes.every(({ isReady }) => isReady);
+    await until(isUp, 'nodes', HEALED_MS_MAX).catch(() => this.#fails(`nodes that do not start: ${this.#notReady()}`));
+  }
+
+  /** Resolves once each channel is held and has been read there; then compares. */
+  async check(): Promise<void> {
     const told = this.records.copy();
     const rows = new Map<bigint, RowJson>();
     for (const since = performance.now(); rows.size < this.channels.length; await sleep(30)) {
@@ -185,8 +206,14 @@ export class RealCluster {
   async served(): Promise<number> {
     const since = performance.now();
     const waiting = new Set(this.channels);
+    let isSlow = false;
     for (; waiting.size > 0; await sleep(20)) {
       for (const { channelId, askedAt } of this.records.told) if (askedAt >= since) waiting.delete(channelId);
+      if (performance.now() - since > SLOW_MS && !isSlow && waiting.size > 0) {
+        isSlow = true;
+        this.log(`not served within ${SLOW_MS} ms: channels ${[...waiting].join(', ')}`);
+        for (const payer of this.library) this.log(`payer: ${JSON.stringify(payer.stats())}`);
+      }
       if (performance.now() - since > HEALED_MS_MAX) {
         const stats = JSON.stringify(this.library.map((payer) => payer.stats()));
         this.#fails(`channels that are not served: ${[...waiting].join(', ')}; payers ${stats}`);
@@ -201,6 +228,7 @@ export class RealCluster {
     await Promise.all(this.library.map((payer) => payer.close()));
     await Promise.all(this.nodes.map((node) => node.close()));
     await this.servers.close();
+    this.#watchdog.done();
   }
 
   removeFolder(): void {
@@ -209,7 +237,7 @@ export class RealCluster {
 
   /** Reads the rows of channels that had one holder, who has them, from before the reading until after it. */
   async #readHeld(rows: Map<bigint, RowJson>): Promise<void> {
-    const before = await this.holders();
+    const before = await this.holders({ hasFolded: true });
     const lists = new Map<string, Map<bigint, RowJson>>();
     // One that was fenced is on its way down, or up again: what it held is held by the others.
     for (const node of this.nodes.filter(({ isReady }) => isReady)) {

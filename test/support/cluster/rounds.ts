@@ -4,22 +4,9 @@
  * a later claim that covers it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STATUS } from '../../../protocol/layout.ts';
-import { shardOfChannel } from '../../../protocol/shard.ts';
-import { type Random, random } from '../random.ts';
-import type { ClusterNode } from './cluster-node.ts';
-import { type RealCluster, until } from './real-cluster.ts';
-
-export const KINDS = ['kill', 'pause', 'standby', 'primary', 'cut', 'partition', 'move', 'stop'] as const;
-export type Kind = (typeof KINDS)[number];
-
-/** Milliseconds, one for each channel or move. */
-export interface Timings {
-  killed: number[];
-  paused: number[];
-  moved: number[];
-  failedOver: number[];
-}
+import { random } from '../random.ts';
+import { FAULTS, KINDS, type Kind, moveSome, type Round, type Timings } from './faults.ts';
+import type { RealCluster } from './real-cluster.ts';
 
 export interface RoundResult {
   seed: number;
@@ -28,21 +15,8 @@ export interface RoundResult {
   violations: readonly string[];
 }
 
-const TAKEN_OVER_MS_MAX = 15_000;
 /** What takes longer than any bound is looked at while it lasts. */
 const LONG_MS = 5_000;
-const PROBE_MS = 400;
-const MOVED_MS_MAX = 4_000;
-
-interface Round {
-  readonly cluster: RealCluster;
-  readonly chance: Random;
-  readonly timings: Timings;
-  /** A node, of those that hold most. */
-  readonly victim: ClusterNode;
-  /** The victim's channels when the round began. */
-  readonly held: ReadonlySet<bigint>;
-}
 
 /** Runs one round to its end; `seed` alone says what it does. */
 export async function runRound(
@@ -67,8 +41,8 @@ export async function runRound(
     cluster.channels.filter(() => chance.below(3) === 0),
     true,
   );
-  const round: Round = { cluster, chance, timings, victim, held };
-  const moves = kind !== 'move' && chance.below(2) === 0 ? moveSome(round) : undefined;
+  const round: Round = { cluster, chance, timings, victim, held, mending: [] };
+  const moves = !kind.includes('move') && chance.below(2) === 0 ? moveSome(round) : undefined;
   const looks = setTimeout(() => void cluster.describe(), LONG_MS);
   await FAULTS[kind](round).catch(async (error: Error) => {
     await cluster.describe();
@@ -76,206 +50,14 @@ export async function runRound(
   });
   clearTimeout(looks);
   await moves;
+  cluster.mend();
   await cluster.check();
   cluster.setQuiet(cluster.channels, false);
-  const servedMs = await cluster.served();
+  const [servedMs] = await Promise.all([cluster.served(), cluster.isWhole(), ...round.mending]);
   for (const node of cluster.nodes) records.violations.push(...node.faults.splice(0));
   const violations = records.violations.slice(before).map((text) => `seed ${seed}, ${kind}: ${text}`);
   const ms = performance.now() - begun;
   cluster.log(`seed ${seed}: ${kind} ended after ${Math.round(ms)} ms, served within ${Math.round(servedMs)} ms`);
   for (const text of violations) cluster.log(`VIOLATION ${text}`);
   return { seed, kind, ms, violations };
-}
-
-const FAULTS: Record<Kind, (round: Round) => Promise<void>> = {
-  kill: async ({ cluster, chance, timings, victim, held }) => {
-    const at = performance.now();
-    victim.kill();
-    await victim.ended();
-    // A supervisor starts it at once, or its machine is gone for longer than the others wait.
-    if (chance.below(2) === 0) await sleep(chance.below(200));
-    else await takenOver(cluster, held, victim);
-    victim.start();
-    await servedSince(cluster, at, held);
-    timings.killed.push(...libraryWaits(cluster, at, held));
-  },
-
-  pause: async (round) => {
-    const { cluster, chance, timings, victim, held } = round;
-    const at = performance.now();
-    victim.pause();
-    if (chance.below(4) === 0) {
-      // Not for long enough: nobody takes it over.
-      await sleep(100 + chance.below(500));
-      victim.resume();
-      return;
-    }
-    await takenOver(cluster, held, victim);
-    await servedSince(cluster, at, held);
-    timings.paused.push(...libraryWaits(cluster, at, held));
-    await wake(round);
-  },
-
-  standby: async ({ cluster, chance }) => {
-    const { servers } = cluster;
-    const standbys = ['primary', 's1', 's2'].filter((name) => name !== servers.primary.name);
-    const dead = standbys[chance.below(2)]!;
-    cluster.log(`standby ${dead} is killed`);
-    await servers.server(dead).kill();
-    await sleep(chance.below(800));
-    await servers.server(dead).start();
-    await servers.streaming(dead);
-  },
-
-  primary: async ({ cluster, timings }) => {
-    const dead = cluster.servers.primary.name;
-    const at = performance.now();
-    await cluster.failOver();
-    await servedSince(cluster, at, new Set(cluster.channels));
-    timings.failedOver.push(...libraryWaits(cluster, at, new Set(cluster.channels)));
-    await cluster.rebuild(dead);
-  },
-
-  cut: async ({ cluster, chance }) => {
-    for (let left = 3 + chance.below(5); left > 0; left--) {
-      const node = cluster.nodes[chance.below(cluster.nodes.length)]!;
-      // Within a statement or its answer: an append is some 400 bytes.
-      node.cutAfter(chance.below(1_200));
-      await sleep(50 + chance.below(200));
-    }
-  },
-
-  partition: async ({ cluster, chance, victim, held }) => {
-    const at = performance.now();
-    victim.partition();
-    if (chance.below(3) === 0) await sleep(chance.below(700));
-    else {
-      await takenOver(cluster, held, victim);
-      await servedSince(cluster, at, held);
-    }
-    victim.join();
-  },
-
-  move: async (round) => {
-    const { cluster, chance, victim } = round;
-    const others = cluster.nodes.filter((node) => node !== victim && node.isReady);
-    const to = others[chance.below(others.length)];
-    const own = [...cluster.raw.channels].filter((id) => round.held.has(id));
-    const channelId = own[chance.below(own.length)];
-    if (to === undefined || channelId === undefined) return moveSome(round);
-    const ms = await measuredMove(round, channelId, to);
-    if (ms !== undefined) round.timings.moved.push(ms);
-  },
-
-  stop: async ({ victim }) => {
-    await victim.stop();
-    victim.start();
-  },
-};
-
-/** Resolves once nobody of these channels is the victim's any more, or it was entered anew. */
-async function takenOver(cluster: RealCluster, held: ReadonlySet<bigint>, victim: ClusterNode): Promise<void> {
-  if (held.size === 0) return;
-  const isTaken = async () => {
-    const holders = await cluster.holders();
-    return [...held].every((id) => holders.get(id) !== victim.name);
-  };
-  await until(isTaken, `${victim.name} to be taken over`, TAKEN_OVER_MS_MAX);
-  cluster.log(`${victim.name} was taken over`);
-}
-
-/** Resolves once each channel that is not silent was acknowledged a claim begun after `at`. */
-async function servedSince(cluster: RealCluster, at: number, channels: ReadonlySet<bigint>): Promise<void> {
-  const asked = new Set([...channels].filter((id) => cluster.isAsking(id)));
-  const isServed = () => {
-    const told = new Set(cluster.records.told.filter(({ askedAt }) => askedAt >= at).map(({ channelId }) => channelId));
-    return [...asked].every((id) => told.has(id));
-  };
-  await until(isServed, `channels to be served again`, TAKEN_OVER_MS_MAX).catch((error: Error) => {
-    const served = new Set(cluster.records.told.filter((told) => told.askedAt >= at).map(({ channelId }) => channelId));
-    throw new Error(`${error.message}: ${[...asked].filter((id) => !served.has(id)).join(', ')} of ${asked.size}`);
-  });
-}
-
-function libraryWaits(cluster: RealCluster, at: number, channels: ReadonlySet<bigint>): number[] {
-  const library = cluster.library.flatMap((payer) => payer.channels).filter((id) => channels.has(id));
-  return cluster.records.waitsSince(at, new Set(library));
-}
-
-/** Wakes a node that was taken over, and pays to it alone: of that it may acknowledge nothing. */
-async function wake({ cluster, victim, held }: Round): Promise<void> {
-  const { raw, records } = cluster;
-  const { run } = victim;
-  const index = cluster.nodes.indexOf(victim);
-  const probed = [...raw.channels].filter((id) => held.has(id)).slice(0, 4);
-  cluster.setQuiet(probed, true);
-  const amounts = new Map(probed.map((id) => [id, raw.next(id)]));
-  raw.onAck = (ack, node) => {
-    if (
-      node === index &&
-      victim.run === run &&
-      ack.status === STATUS.COMMITTED &&
-      ack.amount === amounts.get(ack.channelId)
-    )
-      records.violations.push(
-        `channel ${ack.channelId}: ${run} was taken over, and committed ${ack.amount} when it woke`,
-      );
-  };
-  // Some wait for it in its socket, others come when it is awake.
-  for (const [id, amount] of amounts) raw.sendTo(index, id, amount);
-  victim.resume();
-  for (const since = performance.now(); performance.now() - since < PROBE_MS && victim.run === run; await sleep(10))
-    for (const [id, amount] of amounts) raw.sendTo(index, id, amount);
-  raw.onAck = () => {};
-}
-
-/** Asks a node to give some of its shards that have channels. */
-async function moveSome({ cluster, chance }: Round): Promise<void> {
-  await sleep(chance.below(400));
-  const from = cluster.nodes[chance.below(cluster.nodes.length)]!;
-  const to = cluster.nodes[chance.below(cluster.nodes.length)]!;
-  if (from === to || !from.isReady || !to.isReady) return;
-  try {
-    const holders = await cluster.holders();
-    const own = [...holders].filter(([, name]) => name === from.name).map(([id]) => shardOfChannel(id));
-    if (own.length === 0) return;
-    const shards = own.slice(0, 1 + chance.below(own.length));
-    await from.admin.cluster({ action: 'move', shards, to: to.name });
-    cluster.log(`${from.name} gives ${shards.length} shards to ${to.name}`);
-  } catch (error) {
-    // One of them, or the database, is dead.
-    cluster.log(`no move: ${(error as Error).message}`);
-  }
-}
-
-/** Pays to giver and receiver at once, and measures for how long neither commits; undefined where nothing moved. */
-async function measuredMove(
-  { cluster, victim }: Round,
-  channelId: bigint,
-  to: ClusterNode,
-): Promise<number | undefined> {
-  const { raw } = cluster;
-  cluster.setQuiet([channelId], true);
-  const [giver, receiver] = [cluster.nodes.indexOf(victim), cluster.nodes.indexOf(to)];
-  let last: number | undefined;
-  let first: number | undefined;
-  raw.onAck = (ack, node) => {
-    if (ack.channelId !== channelId || ack.status !== STATUS.COMMITTED) return;
-    if (node === giver) last = performance.now();
-    if (node === receiver) first ??= performance.now();
-  };
-  const request = { action: 'move', shards: [shardOfChannel(channelId)], to: to.name } as const;
-  const asked = victim.admin.cluster(request).catch((error: Error) => cluster.log(`no move: ${error.message}`));
-  for (
-    const since = performance.now();
-    first === undefined && performance.now() - since < MOVED_MS_MAX;
-    await sleep(5)
-  ) {
-    const amount = raw.next(channelId);
-    raw.sendTo(giver, channelId, amount);
-    raw.sendTo(receiver, channelId, amount);
-  }
-  await asked;
-  raw.onAck = () => {};
-  return first === undefined || last === undefined ? undefined : first - last;
 }

@@ -60,10 +60,15 @@ export class PostgresServer {
     throw new Error(`expected PostgreSQL to start, got\n${this.log()}`);
   }
 
+  get isRunning(): boolean {
+    const child = this.#child;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   /** Ends it in order, with all that it has written on its standbys. */
   async stop(): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || !this.isRunning) return;
     const ended = once(child, 'exit');
     child.kill('SIGINT');
     await ended;
@@ -71,9 +76,7 @@ export class PostgresServer {
 
   /** Kills every process of it at once, as a machine that fails does. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    const isRunning = child !== undefined && child.exitCode === null && child.signalCode === null;
-    const ended = isRunning ? once(child, 'exit') : undefined;
+    const ended = this.isRunning ? once(this.#child!, 'exit') : undefined;
     while (this.#signal('SIGKILL') > 0) await sleep(5);
     await ended;
   }

@@ -1,34 +1,23 @@
 /**
  * A primary and its standbys on free ports of loopback, of a test. Their folders and processes go when the test says so or when its
- * process dies, in whatever way: a shell waits for the end of a pipe that only that process holds.
+ * process dies, in whatever way.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { serverUser } from './programs.ts';
+import { promisify } from 'node:util';
+import { Watchdog } from '../watchdog.ts';
+import { programs, serverUser } from './programs.ts';
 import { PostgresServer } from './server.ts';
-import { copyTemplate, DATABASE, runServerProgram, USER } from './template.ts';
+import { copyTemplate, DATABASE, USER } from './template.ts';
 
 const STREAMING_MS_MAX = 30_000;
 /** Self-signed, for localhost. */
 const pem = (name: string) => readFileSync(join(import.meta.dirname, `../wire-tls-${name}.pem`), 'utf8');
-
-/** Once nobody can write to its input any more, ends what works in the folder and removes it. A line says that this was done. */
-const WATCHDOG = `
-  read -r line && exit
-  for round in 1 2 3 4 5; do
-    found=
-    for process in /proc/[0-9]*; do
-      case "$(readlink "$process/cwd")" in "$1"/*) kill -9 "\${process#/proc/}"; found=yes;; esac
-    done
-    [ -z "$found" ] && break
-    sleep 0.1
-  done 2>/dev/null
-  rm -rf "$1"`;
 
 export interface ServersOptions {
   /** Names of the standbys. */
@@ -44,7 +33,7 @@ export interface ServersOptions {
 export class PostgresServers {
   /** Has the servers' folders. */
   readonly folder: string;
-  readonly #watchdog: ChildProcess;
+  readonly #watchdog: Watchdog;
   readonly #byName = new Map<string, PostgresServer>();
   readonly #settings: Record<string, string>;
   /** Who took writes last, as far as the test has told. */
@@ -53,11 +42,7 @@ export class PostgresServers {
   private constructor(folder: string, settings: Record<string, string>) {
     this.folder = folder;
     this.#settings = settings;
-    this.#watchdog = spawn('sh', ['-c', WATCHDOG, 'sh', folder], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    });
-    this.#watchdog.unref();
+    this.#watchdog = new Watchdog(folder);
   }
 
   /** Resolves once the primary takes writes and each standby follows it. */
@@ -177,7 +162,12 @@ export class PostgresServers {
     await server.kill();
     rmSync(server.data, { recursive: true, force: true });
     const source = `host=127.0.0.1 port=${this.primary.port} user=postgres`;
-    runServerProgram('pg_basebackup', ['-D', server.data, '-d', source, '--checkpoint=fast', '--no-sync']);
+    // It takes seconds where the machine is busy, in which other nodes and payers of the test go on.
+    await promisify(execFile)(
+      join(programs!, 'pg_basebackup'),
+      ['-D', server.data, '-d', source, '--checkpoint=fast', '--no-sync'],
+      { ...serverUser(), cwd: '/' },
+    );
     server.configure({ port: String(server.port) });
     server.follow(this.primary);
     await server.start();
@@ -188,7 +178,7 @@ export class PostgresServers {
   async close(): Promise<void> {
     await Promise.all([...this.#byName.values()].map((server) => server.kill()));
     rmSync(this.folder, { recursive: true, force: true });
-    this.#watchdog.stdin!.end('done\n');
+    this.#watchdog.done();
   }
 
   async #make(name: string): Promise<PostgresServer> {

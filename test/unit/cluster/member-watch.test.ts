@@ -41,3 +41,37 @@ test('who has not looked for long, or waited long for the answer, begins anew an
   watch.observe([member(7)], 1_700, 2_300);
   expect([watch.stillMs('b'), watch.restarts]).toEqual([0, 2]);
 });
+
+const starting = (beats: number, epoch: number) => ({ ...member(beats, epoch), leaving: true });
+
+test('a member that dies again and again before it serves is no more waited for after three starts', () => {
+  const watch = new MemberWatch(GAP_MS);
+  let [now, beats] = [0, 7];
+  const run = (forMs: number, epoch: number, isBeating: boolean, isServing = false) => {
+    for (const end = now + forMs; now < end; now += 100) {
+      if (isBeating) beats++;
+      // Until its first beat it is shown as it was before.
+      watch.observe([{ ...member(beats, epoch), leaving: isBeating && !isServing }], now, now);
+    }
+  };
+  // It has served, and is started again: it gets its time, and so do two more starts. With a beat or without makes no difference.
+  run(500, 1, true, true);
+  run(500, 2, false);
+  run(500, 3, true);
+  expect(watch.stillMs('b')).toBe(0);
+  run(500, 4, false);
+  expect(watch.stillMs('b')).toBe(400);
+  run(500, 5, true);
+  expect(watch.stillMs('b')).toBe(900);
+  run(500, 6, true);
+  expect(watch.stillMs('b')).toBe(1_400);
+  // One that serves is waited for again.
+  run(200, 6, true, true);
+  expect(watch.stillMs('b')).toBe(0);
+});
+
+test('one start that takes long is waited for as long as it beats', () => {
+  const watch = new MemberWatch(GAP_MS);
+  for (let now = 0; now < 60_000; now += 250) watch.observe([starting(now, 1)], now, now);
+  expect(watch.stillMs('b')).toBe(0);
+});

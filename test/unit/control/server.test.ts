@@ -284,7 +284,7 @@ const NODES = [
 
 /** Node `one` of two, which holds the shards of channel 7 and no other. */
 function cluster(): RouteBoard {
-  const route = new RouteBoard({ hold: () => {} });
+  const route = new RouteBoard({ hold: () => {}, confirm: () => {} });
   const holders: string[] = Array.from({ length: SHARDS }, (_, shard) =>
     shard === shardOfChannel(7n) ? 'one' : 'two',
   );

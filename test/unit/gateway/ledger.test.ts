@@ -93,3 +93,50 @@ test('a fault of our own is 500, and its text stays here', async () => {
   const reply = await close();
   expect(reply).toMatchObject({ status: 500, body: expect.not.stringContaining('secret') });
 });
+
+test.each([0, 1, 3])(
+  'a close that comes after %i of 3 vouchers: who is served is charged once, and all that was charged is redeemed',
+  async (before) => {
+    let redeemed = 0n;
+    const { rig, payer } = await closing(() => {
+      // As a redemption does: no claim is taken from here on, and the best one of all until then is redeemed.
+      const row = rig.node.rows.get(payer.channelId)!;
+      row.state = 'closed';
+      redeemed = row.committed;
+      return { paid: redeemed };
+    });
+    await using _ = rig;
+    const challenge = await rig.challenge();
+    const ask = (amount: bigint, change = {}) =>
+      rig.get('/', { headers: { authorization: payer.pay(challenge, amount, change) } });
+    const vouchers = [25n, 50n, 75n].map((amount) => () => ask(amount));
+    const asked = vouchers.toSpliced(before, 0, () => ask(60n, { action: 'close' })).map((request) => request());
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    expect(statuses.splice(before, 1)).toEqual([200]);
+    const served = statuses.filter((status) => status === 200).length;
+    expect(statuses.every((status) => status === 200 || status === 402)).toBe(true);
+    expect([rig.seen.length, rig.node.spent(payer.channelId)]).toEqual([served, 25n * BigInt(served)]);
+    expect(redeemed >= rig.node.spent(payer.channelId) && redeemed >= 60n).toBe(true);
+    // What comes later is not charged.
+    expect((await ask(100n)).status).toBe(402);
+    expect([rig.seen.length, rig.node.channel(payer.channelId)!.committed]).toEqual([served, redeemed]);
+  },
+);
+
+test('a voucher whose claim reaches the node just after the close is refused and pays for nothing', async () => {
+  const { rig, payer, close } = await closing(() => ({ paid: 25n }));
+  await using _ = rig;
+  const challenge = await rig.challenge();
+  const submit = rig.node.submit.bind(rig.node);
+  rig.node.submit = async (claim) => {
+    rig.node.submit = submit;
+    // The close overtakes the voucher here: both had seen an open channel.
+    expect((await close()).status).toBe(200);
+    rig.node.rows.get(payer.channelId)!.state = 'closed';
+    return submit(claim);
+  };
+  const reply = await rig.get('/', { headers: { authorization: payer.pay(challenge, 50n) } });
+  expect([reply.status, JSON.parse(reply.body).type]).toEqual([402, expect.stringMatching(/channel-finalized$/)]);
+  expect([rig.seen.length, rig.node.spent(payer.channelId), rig.gateway.counters.drops]).toEqual([0, 0n, 0n]);
+  expect(rig.node.channel(payer.channelId)!.committed).toBe(25n);
+});

@@ -179,6 +179,17 @@ test('committed money is not spent by who has another signature: the node says A
   expect(rig.node.spent(payer.channelId)).toBe(0n);
 });
 
+test('what a voucher has left over is not spent by who has another signature for its amount', async () => {
+  const { rig, payer } = await rigWithPayer();
+  await using _ = rig;
+  expect((await paid(rig, payer.pay(await rig.challenge(), 1_000n))).status).toBe(200);
+  const forged = payer.pay(await rig.challenge(), 1_000n, { signature: new TestPayer('stranger').sign(1_000n) });
+  const { status, body } = await paid(rig, forged);
+  expect([status, body]).toEqual([402, expect.stringContaining('session/invalid-signature')]);
+  expect((await paid(rig, payer.pay(await rig.challenge(), 1_000n))).status).toBe(200);
+  expect(rig.node.spent(payer.channelId)).toBe(50n);
+});
+
 test('a claim that was read on its way by UDP, or on the ledger, is no voucher; its payer pays by a newer one', async () => {
   const { rig, payer } = await rigWithPayer();
   await using _ = rig;
@@ -233,8 +244,14 @@ test('an amount that was raised without a claim is spent by nobody with a signat
   const { rig, payer } = await rigWithPayer('carol', 'ed25519');
   await using _ = rig;
   rig.node.commit([payer.channelId, 500n]);
-  const forged = payer.pay(await rig.challenge(), 500n, { signature: '00'.repeat(64) });
-  expect(problemOf(await paid(rig, forged))).toBe('session/invalid-signature');
+  const zeros = async (amount: bigint) => payer.pay(await rig.challenge(), amount, { signature: '00'.repeat(64) });
+  expect(problemOf(await paid(rig, await zeros(500n)))).toBe('session/invalid-signature');
+  // The ledger pays it just now.
+  rig.node.submit = async () => {
+    rig.node.commit([payer.channelId, 600n]);
+    return { status: 'ALREADY', committed: 600n };
+  };
+  expect(problemOf(await paid(rig, await zeros(600n)))).toBe('session/invalid-signature');
   expect(rig.node.spent(payer.channelId)).toBe(0n);
 });
 

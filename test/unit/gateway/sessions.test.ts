@@ -124,6 +124,8 @@ test('a request with an Idempotency-Key is charged once', async () => {
   const hers = token(bob, rig.node.ruleSeconds + 60, await nonceOf(rig));
   expect((await rig.get('/', { headers: { ...headers, authorization: hers } })).status).toBe(200);
   expect(rig.node.spent(bob.channelId)).toBe(25n);
+  // It takes the place of the first one's answer, and is not given to it.
+  expect(problemOf(await rig.get('/', { headers }))).toBe('verification-failed');
 });
 
 test('signatures are checked at a bounded rate, and a known token costs none', async () => {

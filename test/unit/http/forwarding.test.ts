@@ -246,7 +246,7 @@ test('a certificate of the cluster alone changes nothing: a request still needs 
 });
 
 test('the map says who else holds a channel, and where', () => {
-  const board = new RouteBoard({ hold() {} });
+  const board = new RouteBoard({ hold() {}, confirm() {} });
   expect(board.holderOf(1n)).toBeUndefined();
   const nodes = [
     { name: 'one', places: [] },

@@ -1,6 +1,7 @@
 /** Channels that payers create through a node: checked before they are submitted, made once, and found again. */
 import { decode, encode } from 'ripple-binary-codec';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { SHARDS, shardOfChannel } from '../../../protocol/shard.ts';
 import { defaultChannelId } from '../../../src/channel/parse.ts';
 import type { Channel } from '../../../src/channel/row.ts';
 import { ChannelCreator } from '../../../src/ledger/creator.ts';
@@ -173,4 +174,39 @@ test('one that is lost on its way is submitted again; one that can never be vali
   rig.losesSubmissions = false;
   expect(await rig.until(creator.create(creation()))).toMatchObject({ capacity: DEPOSIT });
   expect(made()).toHaveLength(1);
+});
+
+test('a creation whose shard goes to another node is ended there, and opened once', async () => {
+  const [giver, taker] = [process().creator, process().creator];
+  giver.start();
+  taker.start();
+  const transaction = creation();
+  const id = channelIndex(PAYER.address, PAYEE.address, rig.account(PAYER.address).Sequence);
+  const shards = new Set([shardOfChannel(defaultChannelId(new Uint8Array(Buffer.from(id, 'hex'))))]);
+  rig.chain.holdSubmissions = true;
+  const asked = giver.create(transaction).catch((error: { code: string }) => error.code);
+  await rig.step();
+  giver.drain(shards);
+  giver.drop(shards);
+  expect(await asked).toBe('MOVED');
+  taker.serve(shards, [...tables.entries('creations')]);
+  rig.chain.holdSubmissions = false;
+  const again = taker.create(transaction);
+  expect(await rig.until(again)).toMatchObject({ capacity: DEPOSIT });
+  expect(made()).toHaveLength(1);
+  // One that stays, since its receiver has gone, goes on too.
+  for (const [channelId, row] of rows) rows.set(channelId, { ...row, committed: 1n });
+  const second = creation();
+  rig.chain.holdSubmissions = true;
+  const other = taker.create(second).catch((error: { code: string }) => error.code);
+  await rig.step();
+  const all = new Set(Array.from({ length: SHARDS }, (_, shard) => shard));
+  taker.drain(all);
+  expect(await other).toBe('MOVED');
+  taker.serve(all, []);
+  rig.chain.holdSubmissions = false;
+  await rig.step();
+  await rig.step();
+  expect(rows.size).toBe(2);
+  expect(made()).toHaveLength(2);
 });

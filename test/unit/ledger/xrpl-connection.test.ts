@@ -96,7 +96,7 @@ describe('a good server', () => {
     connection.onLedger(({ index }) => ledgers.push(index));
     connection.onChannelTouched(payee.address, (id) => touched.push(Buffer.from(id).toString('hex').toUpperCase()));
     const account = await connection.account(payee.address);
-    expect(account).toEqual({ sequence: 1, balance: 50_000_000n });
+    expect(account).toEqual({ ledgerIndex: expect.any(Number), sequence: 1, balance: 50_000_000n });
     expect(await connection.fee()).toBe(10n);
     expect(await connection.submit(claim(300_000n))).toEqual({ preliminary: 'tesSUCCESS' });
     const { hash } = ledger.chain.open.transactions[0]!;

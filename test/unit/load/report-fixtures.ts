@@ -102,6 +102,8 @@ function stepOf(random: Random, { requestedRate, seconds, sentRate, ackedRate, m
     acked: latency.count,
     ackedByNewer: Math.floor(latency.count / 4),
     already: 0,
+    moved: 0,
+    resent: 0,
     refused: {},
     expectedRefusals: 0,
     covered: 0,

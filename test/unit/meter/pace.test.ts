@@ -1,40 +1,57 @@
-/** When a commit of charges may begin: at once where somebody waits for it. Test's thread. */
+/** When a commit of charges may begin, and how much it takes: at once and all where somebody waits for it. Test's thread. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Pace } from '../../../src/meter/pace.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Whether a pause is over by now. */
-async function pausing(pace: Pace): Promise<() => boolean> {
+/** Whether the next commit may begin by now. */
+async function gathering(pace: Pace, due: number): Promise<() => boolean> {
   let isOver = false;
-  void pace.pause().then(() => {
+  void pace.gather(due).then(() => {
     isOver = true;
   });
   await vi.advanceTimersByTimeAsync(0);
   return () => isOver;
 }
 
-test('a pause ends after 2 ms, or as soon as somebody waits', async () => {
+test('a commit with few due waits for 2 ms, for enough of them, or until somebody waits for it', async () => {
   const pace = new Pace();
-  pace.begin();
-  const first = await pausing(pace);
+  pace.begin(1);
+  const first = await gathering(pace, 7);
   await vi.advanceTimersByTimeAsync(1);
   expect(first()).toBe(false);
   await vi.advanceTimersByTimeAsync(1);
   expect(first()).toBe(true);
-  pace.begin();
-  const second = await pausing(pace);
-  pace.hurry();
+  pace.begin(7);
+  const second = await gathering(pace, 1);
+  pace.saw(7);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(second()).toBe(false);
+  pace.saw(8);
   await vi.advanceTimersByTimeAsync(0);
   expect([second(), vi.getTimerCount()]).toEqual([true, 0]);
+  pace.begin(16);
+  const third = await gathering(pace, 1);
+  pace.hurry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([third(), vi.getTimerCount()]).toEqual([true, 0]);
 });
 
-test('who came while a commit was under way is not kept waiting; the next round is paused again', async () => {
+test('with enough due, and where somebody came while a commit was under way, the next begins at once', async () => {
   const pace = new Pace();
-  pace.begin();
+  pace.begin(1);
+  expect((await gathering(pace, 8))()).toBe(true);
+  pace.begin(16);
   pace.hurry();
-  expect((await pausing(pace))()).toBe(true);
-  pace.begin();
-  expect((await pausing(pace))()).toBe(false);
+  expect((await gathering(pace, 1))()).toBe(true);
+  pace.begin(1);
+  expect((await gathering(pace, 1))()).toBe(false);
+});
+
+test('of many that nobody waits for it takes one half, and all where somebody does', () => {
+  const pace = new Pace();
+  expect([1, 16, 32, 64, 1_001].map((due) => Math.min(due, pace.begin(due)))).toEqual([1, 16, 16, 32, 501]);
+  pace.hurry();
+  expect([pace.begin(1_001), pace.begin(1_001)]).toEqual([1_001, 501]);
 });

@@ -18,6 +18,6 @@ test('the channel table, the acks, the slots, and only then the marks of who lis
   group.end = 3;
   group.accept(group.append(5, claimOf({ channelId: 1n, amount: 7n }), 0), new Uint32Array(5), 0);
   group.accept(group.append(2, claimOf({ channelId: 2n, amount: 7n }), 0), new Uint32Array(5), 0);
-  new ApplyStep(parts as unknown as StageStepOptions).apply(group);
+  new ApplyStep(parts as unknown as StageStepOptions).apply(group, 0);
   expect(done).toEqual(['row 5 committed', 'row 2 committed', 'answered', 'answered', 'released 3', 'marked 5,2']);
 });

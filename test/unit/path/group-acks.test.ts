@@ -32,6 +32,13 @@ test('each source of a channel, and each channel of a source, is owed its own', 
   ]);
 });
 
+test('a source is another one where the port alone differs, or any part of the address', () => {
+  const acks = new GroupAcks(16, new Uint32Array(3));
+  const sources = [0, 1, 2, 3, 4].map((word) => source(7).map((value, at) => (at === word ? value + 256 : value)));
+  for (const from of [source(7), ...sources, ...sources, source(7)]) acks.add(0, from, 0);
+  expect(acks.count).toBe(6);
+});
+
 test('a source beyond the search may be owed a second ack', () => {
   const acks = new GroupAcks(64, new Uint32Array(3));
   for (let from = 0; from <= CHAIN_LOOKUPS_MAX; from++) acks.add(0, source(from), 0);

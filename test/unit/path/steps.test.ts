@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { ACK_BYTES, STATUS, statusName, U64_MAX } from '../../../protocol/layout.ts';
-import { shardOfChannel } from '../../../protocol/shard.ts';
+import { SHARDS, shardOfChannel } from '../../../protocol/shard.ts';
 import type { CounterName } from '../../../src/ring/counters.ts';
 import { HeldShards } from '../../../src/ring/held-shards.ts';
 import { claimOf, Rig, sourceOf } from '../../support/rig.ts';
@@ -72,6 +72,53 @@ describe('every refusal has its status, its amount and its counter', () => {
       [STATUS.COMMITTED, 1_000n],
     ]);
     expect(rig.journaled()).toHaveLength(3);
+  });
+});
+
+describe('a node whose right to write the database has not confirmed for long', () => {
+  const [VERSION, STANDS_MS] = [2 ** 33 + 5, 1_000];
+  const FINAL: [string, Uint8Array, string][] = [
+    ['an unknown channel', claimOf({ channelId: 99n, amount: 5n }), 'UNKNOWN_CHANNEL'],
+    ['amount 0', claimOf({ channelId: 1n, amount: 0n }), 'BAD_AMOUNT'],
+    ['above the capacity', claimOf({ channelId: 1n, amount: 1_001n }), 'OVER_CAPACITY'],
+    ['a bad signature', claimOf({ channelId: 1n, amount: 9n }, false), 'BAD_SIGNATURE'],
+    ['a closed channel', claimOf({ channelId: 2n, amount: 5n }), 'CHANNEL_CLOSED'],
+    ['an expired one', claimOf({ channelId: 3n, amount: 5n }), 'CHANNEL_CLOSED'],
+    ['a sequence', claimOf({ channelId: 6n, amount: 501n, sequence: 7 }), 'BAD_SEQUENCE'],
+  ];
+
+  function doubtful(): Rig {
+    const rig = new Rig();
+    rig.open({ channelId: 1n, capacity: 1_000n });
+    rig.open({ channelId: 2n, state: 'closed' });
+    rig.open({ channelId: 3n, expiresAt: rig.now / 1_000 });
+    rig.open({ channelId: 5n, committed: 500n });
+    rig.open({ channelId: 6n, committed: 500n, sequence: 7, profile: 'link' });
+    const shards = new HeldShards(rig.arena);
+    shards.hold(Array(SHARDS).keys(), VERSION);
+    // Near where the time wraps around in shared memory.
+    rig.monotonic = 2 ** 32 - 500;
+    shards.confirm(rig.monotonic, STANDS_MS);
+    return rig;
+  }
+
+  test.each(FINAL)('says nothing final of %s, and says it again once it is confirmed', (_, claim, final) => {
+    const rig = doubtful();
+    rig.monotonic += STANDS_MS - 1;
+    expect(statusName(answers(rig, claim)[0]!.status)).toBe(final);
+    rig.monotonic += 1;
+    const [ack] = answers(rig, claim);
+    expect([statusName(ack!.status), ack!.amount]).toEqual(['MOVED', BigInt(VERSION)]);
+    expect(rig.counter('refused.moved')).toBe(1);
+    new HeldShards(rig.arena).confirm(rig.monotonic, STANDS_MS);
+    expect(statusName(answers(rig, claim)[0]!.status)).toBe(final);
+  });
+
+  test('says what stays true: what it has committed is committed, also by its claim of now, which its log decides', () => {
+    const rig = doubtful();
+    rig.monotonic += STANDS_MS;
+    const acks = answers(rig, claimOf({ channelId: 5n, amount: 400n }), claimOf({ channelId: 5n, amount: 600n }));
+    expect(acks.map(({ status }) => statusName(status))).toEqual(['ALREADY', 'COMMITTED']);
   });
 });
 

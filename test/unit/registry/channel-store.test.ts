@@ -13,8 +13,21 @@ function storeOf(registry: MemoryRegistry) {
   const table = new ChannelTable(Arena.create(shape));
   /** Amounts before and after, of each raise. */
   const raises: [bigint, bigint][] = [];
-  const beforeRaise = async (_channel: object, before: bigint, after: bigint) => void raises.push([before, after]);
-  return { table, raises, store: new ChannelStore(table, registry, async () => {}, beforeRaise) };
+  const beforeRaise = async ({ channelId }: { channelId: bigint }, before: bigint, after: bigint) => {
+    expect(store.get(channelId)?.committed ?? before).toBe(before);
+    raises.push([before, after]);
+  };
+  /** What happens while a fence is waited for: groups that were open end. */
+  const fence = { during: () => {} };
+  const store = new ChannelStore(table, registry, async () => fence.during(), beforeRaise);
+  return { table, raises, fence, store };
+}
+
+/** What a committer does with a durable claim of the channel in this row, whose handle is one more. */
+function commit(table: ChannelTable, row: number, amount: bigint): void {
+  const channelId = BigInt(row + 1);
+  const claim = claimBytes({ channelId, sequence: 1, amount, signature: new Uint8Array(64), timestamp: 0 });
+  table.commit(row, new DataView(claim.buffer), 0);
 }
 
 function committed(registry: MemoryRegistry): bigint[] {
@@ -27,17 +40,12 @@ test('rows of a checkpoint that failed are written by the next one, and by it al
   const registry = new MemoryRegistry();
   const { table, store } = storeOf(registry);
   await store.open([1n, 2n, 3n].map((channelId) => openingOf(channelId)));
-  const commit = (row: number, amount: bigint) => {
-    const channelId = BigInt(row + 1);
-    const claim = claimBytes({ channelId, sequence: 1, amount, signature: new Uint8Array(64), timestamp: 0 });
-    table.commit(row, new DataView(claim.buffer), 0);
-  };
-  commit(0, 10n);
-  commit(2, 30n);
+  commit(table, 0, 10n);
+  commit(table, 2, 30n);
   registry.failures = 1;
   await expect(store.checkpoint()).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
   expect(committed(registry)).toEqual([0n, 0n, 0n]);
-  commit(2, 31n);
+  commit(table, 2, 31n);
   expect(await store.checkpoint()).toBe(2);
   expect(committed(registry)).toEqual([10n, 0n, 31n]);
   expect(await store.checkpoint()).toBe(0);
@@ -150,4 +158,41 @@ test("a channel's version changes with each change that no claim makes, and with
   expect([store.version(1n), store.version(2n)]).toEqual([undefined, undefined]);
   await store.open([openingOf(1n, { capacity: 2_000_000n, expiresAt: 2_000 })]);
   expect(seen).not.toContain(store.version(1n));
+});
+
+test('a channel is closed before its fence; what a group commits until then is in the row that is told and stored', async () => {
+  const registry = new MemoryRegistry();
+  const { table, fence, store } = storeOf(registry);
+  await store.open([openingOf(1n)]);
+  fence.during = () => {
+    expect(table.read(0).state).toBe('closed');
+    commit(table, 0, 7n);
+  };
+  expect(await store.close(1n)).toMatchObject({ state: 'closed', committed: 7n });
+  expect(committed(registry)).toEqual([7n]);
+});
+
+test('a lower capacity is in force before its fence; where a group has passed it until then, it is refused and taken back', async () => {
+  const { table, fence, store } = storeOf(new MemoryRegistry());
+  await store.open([openingOf(1n, { capacity: 100n })]);
+  fence.during = () => {
+    expect(table.read(0).capacity).toBe(50n);
+    commit(table, 0, 60n);
+  };
+  await expect(store.update(1n, { capacity: 50n })).rejects.toMatchObject({ code: 'CAPACITY_BELOW_COMMITTED' });
+  expect(store.get(1n)).toMatchObject({ capacity: 100n, committed: 60n });
+});
+
+test('a higher capacity and a later expiry are durable before they are in force', async () => {
+  const registry = new MemoryRegistry();
+  const { table, store } = storeOf(registry);
+  await store.open([openingOf(1n, { capacity: 100n, expiresAt: 1_000 })]);
+  const replace = registry.replace.bind(registry);
+  registry.replace = async (...rows) => {
+    expect(table.read(0)).toMatchObject({ capacity: 100n, expiresAt: 1_000 });
+    await replace(...rows);
+    expect(table.read(0)).toMatchObject({ capacity: 100n, expiresAt: 1_000 });
+  };
+  expect(await store.update(1n, { capacity: 200n, expiresAt: 2_000 })).toMatchObject({ capacity: 200n });
+  expect(table.read(0)).toMatchObject({ capacity: 200n, expiresAt: 2_000 });
 });

@@ -13,16 +13,16 @@ test('raises add up, and one that was recorded but not made is counted once', as
   await raised.record({ ledgerChannelId, channelId: 1n }, { committed: 0n, spent: 0n, to: 100n });
   expect(raised.of(ledgerChannelId)).toBe(100n);
   // Claims brought it to 150 drops, then the ledger paid 200.
-  await raised.record({ ledgerChannelId, channelId: 1n }, { committed: 150n, spent: 50n, to: 200n });
+  await raised.record({ ledgerChannelId, channelId: 1n }, { committed: 150n, spent: 20n, to: 200n });
   expect(raised.of(ledgerChannelId)).toBe(150n);
   // The process ended before that raise was made; a claim of 170 drops came, which the ledger would pay nothing for; the
   // ledger has paid 300 by now.
   const next = new RaisedAmounts(tables.kill());
   expect(next.of(ledgerChannelId)).toBe(150n);
-  await next.record({ ledgerChannelId, channelId: 1n }, { committed: 170n, spent: 50n, to: 300n });
+  await next.record({ ledgerChannelId, channelId: 1n }, { committed: 170n, spent: 20n, to: 300n });
   expect(next.of(ledgerChannelId)).toBe(250n);
-  await next.record({ ledgerChannelId, channelId: 1n }, { committed: 170n, spent: 50n, to: 300n });
-  await next.record({ ledgerChannelId, channelId: 1n }, { committed: 300n, spent: 50n, to: 300n });
+  await next.record({ ledgerChannelId, channelId: 1n }, { committed: 170n, spent: 20n, to: 300n });
+  await next.record({ ledgerChannelId, channelId: 1n }, { committed: 300n, spent: 20n, to: 300n });
   expect(next.of(ledgerChannelId)).toBe(250n);
   expect(next.of(openingOf(8n).ledgerChannelId)).toBe(0n);
 });

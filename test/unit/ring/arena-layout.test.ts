@@ -37,7 +37,7 @@ describe.runIf(isNativeTested)('C', () => {
   if (isNativeTested) new NativeKernel(1);
   const attach = (bytes: Uint8Array, layout: Uint32Array) => addon.attach!(bytes, layout);
   const openPath = (bytes: Uint8Array, layout: Uint32Array) =>
-    addon.pathOpen!(bytes, layout, new Uint32Array(FILTER_CELLS), new Uint32Array(4));
+    addon.pathOpen!(bytes, layout, new Uint32Array(FILTER_CELLS), new Uint32Array(4), null, 0);
   const layout = arenaLayout(arena, ring);
   const place = (name: string) => ARENA_LAYOUT.findIndex(([field]) => field === name);
 

@@ -34,6 +34,8 @@ const ADDRESS = { url: 'postgres://host/name', passwordFile: undefined, mayBeUnr
 interface Opened {
   store: DatabaseStore;
   channels: ChannelStore;
+  /** Amounts that were raised without a claim. */
+  raises: [from: bigint, to: bigint][];
   clock: ManualClock;
   failures: Error[];
   /** Stores a group of one claim in a lane, as its thread does. */
@@ -64,7 +66,13 @@ async function start(
   });
   const shape = { kernelBytes: 0, rings: 1, ringSlots: 16, ackSlots: 16, threads: 1, channelsMax: 64 };
   const table = new ChannelTable(Arena.create(shape));
-  const channels = new ChannelStore(table, store.rows, () => Promise.resolve());
+  const raises: [from: bigint, to: bigint][] = [];
+  const channels = new ChannelStore(
+    table,
+    store.rows,
+    () => Promise.resolve(),
+    async (_, from, to) => void raises.push([from, to]),
+  );
   const logs = await store.recover(channels, table, 2);
   await channels.checkpoint();
   await logs.begin();
@@ -81,7 +89,7 @@ async function start(
     if (error !== undefined) throw error;
     table.commit(table.find(Number(channelId >> 32n), Number(channelId)), new DataView(claim.buffer), 0);
   };
-  return { store, channels, clock, failures, commit, logs };
+  return { store, channels, raises, clock, failures, commit, logs };
 }
 const committed = ({ channels }: Opened) => [1n, 2n].map((id) => channels.get(id)?.committed);
 async function groupsOf(tables: MemoryTables, node: string): Promise<number> {
@@ -141,6 +149,7 @@ describe('a start', () => {
     // As itself it comes back with what it had.
     expect((await second.channels.open([openingOf(1n)])).opened).toBe(1);
     expect(second.channels.get(1n)).toMatchObject({ committed: 50n, state: 'open' });
+    expect(second.raises).toEqual([]);
     await second.channels.remove([1n], true);
     // Once the old holder has dropped its groups, the next start gives the handle to anybody.
     await first.logs.end([0, 0]);
@@ -161,7 +170,7 @@ describe('a start', () => {
     const to = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, 'one'] as const));
     await database.takeOver(by, dead.store.fence.fence, to);
     const joining = await start(tables, fresh(), {}, 'two');
-    expect([joining.store.shared.held.length, joining.store.count]).toEqual([0, 1]);
+    expect([joining.store.shared!.held.length, joining.store.count]).toEqual([0, 1]);
     await joining.store.close();
     const survivor = await start(tables, fresh(), {}, 'one');
     expect(committed(survivor)).toEqual([7n, undefined]);
@@ -249,6 +258,58 @@ describe('the data folder', () => {
     await expect(start(tables, data)).rejects.toMatchObject({ code: 'STORE_UNREPLICATED' });
     tables.isReplicated = true;
     await (await start(tables, data)).store.close();
+  });
+});
+
+describe('a node of a cluster', () => {
+  /** Opens it; what it reads at its start is not there before `release` is called. */
+  async function opening(isAlone: boolean) {
+    const tables = new MemoryTables();
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const open = async (): Promise<ClaimDatabase> => {
+      const database = new MemoryDatabase(tables);
+      const read = database.readSides.bind(database);
+      database.readSides = async (...args) => {
+        await held;
+        return read(...args);
+      };
+      return database;
+    };
+    const clock = new ManualClock();
+    const system = { ...nodeSystem, clock };
+    const given = { data: fresh(), address: ADDRESS, nodeName: 'one', isAlone, system, logger: quiet, open };
+    const opened = DatabaseStore.open({ ...given, onFailure: () => {} });
+    const beats = async (): Promise<number> => {
+      for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+      return tables.members().find(({ node }) => node === 'one')?.beats ?? 0;
+    };
+    return { opened, clock, beats, release };
+  }
+
+  test('beats from when it has entered, also while it reads what it has, and no more once it is closed', async () => {
+    const { opened, clock, beats, release } = await opening(false);
+    expect(await beats()).toBe(1);
+    clock.advance(250);
+    expect(await beats()).toBe(2);
+    release();
+    const store = await opened;
+    clock.advance(250);
+    expect(await beats()).toBe(3);
+    await store.close();
+    clock.advance(1_000);
+    expect([await beats(), store.heart!.figures.beatsFailed]).toEqual([3, 0]);
+  });
+
+  test('that is alone in the database beats never', async () => {
+    const alone = await opening(true);
+    expect(await alone.beats()).toBe(0);
+    alone.release();
+    const store = await alone.opened;
+    expect([store.heart, store.shared]).toEqual([undefined, undefined]);
+    await store.close();
   });
 });
 

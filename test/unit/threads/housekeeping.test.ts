@@ -35,7 +35,7 @@ function start() {
     clock: nodeSystem.clock,
     onFailure: (error: Error) => failures.push(error),
   } as unknown as HousekeepingOptions;
-  return { calls, faults, failures, ring, housekeeping: new Housekeeping(options) };
+  return { calls, faults, failures, ring, options, housekeeping: new Housekeeping(options) };
 }
 
 let logged = '';
@@ -89,6 +89,22 @@ test('where a segment finds no room, a checkpoint that lets old ones go comes fi
   await vi.advanceTimersByTimeAsync(5_000);
   expect(calls).toEqual(['prepare', 'checkpoint', 'release', 'prepare']);
   expect(failures).toEqual([]);
+  await housekeeping.stop();
+});
+
+test('segments that end while a checkpoint runs are not released by it: the registry may lack what they hold', async () => {
+  const { options, housekeeping } = start();
+  const released: (readonly number[])[] = [];
+  let segments = [4, 6];
+  options.topology = { ...options.topology, journalSegments: [] } as never;
+  Object.defineProperty(options.topology, 'journalSegments', { get: () => segments });
+  options.store.checkpoint = async () => {
+    segments = [5, 9];
+    return 1;
+  };
+  options.logs.release = async (below) => void released.push(below);
+  await vi.advanceTimersByTimeAsync(30_500);
+  expect(released).toEqual([[4, 6]]);
   await housekeeping.stop();
 });
 

@@ -1,11 +1,22 @@
 /** Options of `claimwire gateway` that must agree. Test's thread. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { dirname, join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
 import { onNetwork, run } from '../../../tools/gateway.ts';
 
 const PAYEE = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
+/** A gateway of a cluster, in parts. */
+const CLUSTER = ['--cluster', '--store', 'postgres://u@127.0.0.1:1/d'];
+const pem = (name: string) => join(import.meta.dirname, `../../support/cluster-tls/${name}.pem`);
+const CERTIFICATES = ['--cluster-ca', pem('ca'), '--cluster-cert', pem('node-cert'), '--cluster-key', pem('node-key')];
+const DOOR = ['--cluster-gateway', '127.0.0.1:1'];
+const PLACES = ['--advertise', 'udp://127.0.0.1:1,gateway+https://127.0.0.1:1'];
+const secretFile = join(mkdtempSync(join(tmpdir(), 'claimwire-gateway-secret-')), 'secret');
+writeFileSync(secretFile, 'a'.repeat(64), { mode: 0o600 });
+afterAll(() => rmSync(dirname(secretFile), { recursive: true }));
+const SECRET = ['--secret-file', secretFile];
+const SHARED = [...SECRET, '--cluster-token-file', secretFile];
 const OTHER = 'rPT1Sjq2YGrBMTttX4GZHjKu9dyfzbpAYe';
 
 test('customers are not asked to pay an account that the node does not redeem for', async () => {
@@ -49,14 +60,20 @@ test('a network that customers are told is the only one whose ledger is believed
   expect(onNetwork({ ...ledger, networkId: 7 }, 'ours').networkId).toBe(7);
 });
 
-test('a gateway is no node of a cluster: it sells for channels that stay at its own node', async () => {
+test.each([
+  ['without --cluster', ['--cluster-gateway', '127.0.0.1:1'], '--cluster: expected it, as --cluster-gateway'],
+  ['without the secret of all gateways', CLUSTER, '--secret-file: expected one that all gateways'],
+  ['without the token of all nodes', [...CLUSTER, ...SECRET], '--cluster-token-file: expected one that all nodes'],
+  [
+    'with a door that nobody finds',
+    [...CLUSTER, ...SHARED, ...DOOR, ...CERTIFICATES],
+    '--advertise: expected a gateway+https',
+  ],
+  ['with a door but no certificates', [...CLUSTER, ...SHARED, ...DOOR, ...PLACES], '--cluster-ca: expected it'],
+])('a gateway of a cluster %s is refused before anything is made', async (_, flags, message) => {
   const data = join(tmpdir(), `claimwire-clustered-gateway-${process.pid}`);
-  const cluster = ['--cluster', '--store', 'postgres://u@127.0.0.1:1/d'];
   const sells = ['--upstream', 'http://127.0.0.1:1', '--price', '25', '--recipient', PAYEE];
-  const started = run(['--data', data, ...cluster, '--udp', '127.0.0.1:0', '--listen', '127.0.0.1:0', ...sells]);
-  await expect(started).rejects.toMatchObject({
-    code: 'USAGE',
-    message: expect.stringMatching(/^--cluster: expected/),
-  });
+  const started = run(['--data', data, ...flags, '--udp', '127.0.0.1:0', '--listen', '127.0.0.1:0', ...sells]);
+  await expect(started).rejects.toMatchObject({ code: 'USAGE', message: expect.stringContaining(message) });
   expect(existsSync(data)).toBe(false);
 });

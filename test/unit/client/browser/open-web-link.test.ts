@@ -5,6 +5,7 @@ import { openWebLink } from '../../../../src/client/browser/open-web-link.ts';
 import { pageClock } from '../../../../src/client/browser/page-clock.ts';
 import { generateKey as generateNodeKey } from '../../../../src/client/keys/key-file.ts';
 import { UdpLink } from '../../../../src/client/links/link-udp.ts';
+import { newSendPath } from '../../../../src/client/payer-core.ts';
 import type { WebGlobals } from '../../../../src/client/web-globals.ts';
 import { ManualClock, MemorySocket, stubSigner } from '../../../support/payer-fakes.ts';
 
@@ -23,6 +24,7 @@ class FakeConnection {
 }
 const WebSocket = FakeSocket as unknown as WebGlobals['WebSocket'];
 const RTCPeerConnection = FakeConnection as unknown as NonNullable<WebGlobals['RTCPeerConnection']>;
+const newPath = () => newSendPath({});
 const receiver = {
   rtt: { smoothedMs: 0, rtoMs: 1_000 },
   message: () => {},
@@ -38,17 +40,18 @@ it.each([
   ['webrtc+http://h:1', 'webrtc', 'h:1'],
   ['wss://node.example', 'websocket', 'node.example:443'],
   ['ws://node.example', 'websocket', 'node.example:80'],
-])('%s is %s to %s', (to, transport, peer) => {
-  const link = openWebLink({ to }, clock, () => 0, { WebSocket, RTCPeerConnection });
+])('%s is %s to %s', async (to, transport, peer) => {
+  const link = await openWebLink({ to }, clock, () => 0, newPath, { WebSocket, RTCPeerConnection });
   expect([link.stats().transport, link.peer]).toEqual([transport, peer]);
 });
 
-it('without WebRTC https:// is a secure WebSocket, and webrtc+https:// is refused', () => {
-  const link = openWebLink({ to: 'https://node.example' }, clock, () => 0, { WebSocket });
+it('without WebRTC https:// is a secure WebSocket, and webrtc+https:// is refused', async () => {
+  const link = await openWebLink({ to: 'https://node.example' }, clock, () => 0, newPath, { WebSocket });
   expect(link.stats().transport).toBe('websocket');
   link.listen(receiver);
   expect(urls).toEqual(['wss://node.example:443/ claimwire.1']);
-  expect(() => openWebLink({ to: 'webrtc+https://h:1' }, clock, () => 0, { WebSocket })).toThrow(/without/);
+  const other = openWebLink({ to: 'webrtc+https://h:1' }, clock, () => 0, newPath, { WebSocket });
+  await expect(other).rejects.toThrow(/without/);
 });
 
 it.each(['udp://h:1', 'https://', 'https://h:0', 'https://h:1/path', 'https://u:p@h:1', 'h:1', ''])(

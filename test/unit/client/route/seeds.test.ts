@@ -1,6 +1,6 @@
 /** The addresses that a payer is given, and which places of a route it may then use. */
 import { describe, expect, it } from 'vitest';
-import { parseSeeds, placeFilter } from '../../../../src/client/route/seeds.ts';
+import { parseSeeds, placeFilter, webPlaceFilter } from '../../../../src/client/route/seeds.ts';
 
 describe('parseSeeds', () => {
   it.each<[string | string[], string[]]>([
@@ -35,4 +35,18 @@ it.each<[string[], Record<string, string | undefined>]>([
 ])('of seeds %s the places of the same kind are used', (seeds, expected) => {
   const usable = placeFilter(seeds);
   for (const [place, address] of Object.entries(expected)) expect(usable(place), place).toBe(address);
+});
+
+it.each<[string, Record<string, string | undefined>]>([
+  [
+    'https://a',
+    { 'wss://b:1': 'https://b:1', 'ws://b:1': undefined, 'https://b:1': undefined, 'udp://b:1': undefined },
+  ],
+  ['http://a:1', { 'ws://b:1': 'http://b:1', 'wss://b:1': undefined }],
+  ['wss://a:1', { 'wss://[::1]:2': 'wss://[::1]:2', 'wss://u:p@b:1': undefined, 'wss://b:1/path': undefined }],
+  ['webrtc+http://a:1', { 'ws://b:1': 'webrtc+http://b:1', 'wss://b:1': undefined }],
+  ['webrtc+https://a:1', { 'wss://b:1': 'webrtc+https://b:1', '': undefined }],
+])('of %s the web places are used in the same way', (seed, places) => {
+  const usable = webPlaceFilter([seed]);
+  for (const [place, used] of Object.entries(places)) expect(usable(place)).toBe(used);
 });

@@ -5,12 +5,12 @@
  * drain, sync, checkpoint, close the store, unlock.
  */
 import { availableParallelism } from 'node:os';
-import { CLAIM_CHANNEL_ID, statusName } from '../protocol/layout.ts';
-import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from './channel/changes.ts';
-import { KeyCheck, type OpeningText, openingOf } from './channel/parse.ts';
-import { type Channel, ROW, ROW_BYTES } from './channel/row.ts';
-import { ChannelTable, highHalf, lowHalf } from './channel/table.ts';
-import type { ClusterMember } from './cluster/membership.ts';
+import { CLAIM_CHANNEL_ID, statusName } from '../../protocol/layout.ts';
+import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
+import { KeyCheck, type OpeningText, openingOf } from '../channel/parse.ts';
+import { type Channel, ROW, ROW_BYTES } from '../channel/row.ts';
+import { ChannelTable, highHalf, lowHalf } from '../channel/table.ts';
+import type { ClusterMember } from '../cluster/membership.ts';
 import {
   backendChoice,
   keyCacheBytes,
@@ -19,50 +19,52 @@ import {
   resolveConfig,
   ringSlots,
   tableCapacity,
-} from './config.ts';
-import type { ClusterControl } from './control/cluster-control.ts';
-import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from './control/exposure.ts';
-import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from './control/inspect-control.ts';
-import type { LedgeredNode } from './control/ledger-control.ts';
-import type { LaneMeasures, MeasureControl } from './control/measure-control.ts';
-import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from './control/meter-control.ts';
-import type { NodeStats } from './control/node-control.ts';
-import { RouteBoard, type RouteControl } from './control/route-control.ts';
-import { loadAdminToken } from './control/token.ts';
-import type { TuneControl } from './control/tune-control.ts';
-import { ClaimwireError } from './errors.ts';
-import { hostPortText } from './host-port.ts';
-import { profileThreads } from './inspect/profiler.ts';
-import { type Logger, stderrLogger } from './log.ts';
-import { type CommittedAmount, Meter } from './meter/meter.ts';
-import { addonFault, loadAddon } from './native/addon.ts';
-import { openCluster } from './node-cluster.ts';
-import { checkTls, describeNode } from './node-description.ts';
-import { giveUpWaiting, leaveCluster, type StopLimits } from './node-stop.ts';
-import { NodeThreads } from './node-threads.ts';
-import { nativePathFault } from './path/native-path.ts';
-import { ChannelStore } from './registry/channel-store.ts';
-import { RaisedAmounts } from './registry/raised.ts';
-import type { SideTables } from './registry/side-tables.ts';
-import { Arena } from './ring/arena.ts';
-import { readCounters } from './ring/counters.ts';
-import { defaultIdleStrategy } from './ring/doorbell.ts';
-import { HeldShards } from './ring/held-shards.ts';
-import { SettingWords } from './ring/setting-words.ts';
-import type { ExportedSpans } from './spans/open-telemetry.ts';
-import { openStore } from './store/open-store.ts';
-import { type ClaimLogs, type OpenedStore, storeStats } from './store/store.ts';
-import { nodeSystem } from './system/system.ts';
-import { CommittedFeed } from './threads/committed-feed.ts';
-import { readMeasures } from './threads/lane-measures.ts';
-import { LiveSettings } from './threads/live-settings.ts';
-import { kernelThreads, ringsOf, rolesOf, type Topology } from './threads/topology.ts';
-import { Tracer } from './threads/tracer.ts';
-import { nativeUdpFault } from './transport/udp-native.ts';
-import type { BackendName } from './verify/backend.ts';
-import type { Kernel } from './verify/kernel.ts';
-import { backendBytes, createKernel, resolveBackend } from './verify/select.ts';
-import { zeroCounts } from './web/counters.ts';
+} from '../config.ts';
+import type { ClusterControl } from '../control/cluster-control.ts';
+import { type ExposureControl, type ExposureTotals, ExposureWalk, type LedgerStates } from '../control/exposure.ts';
+import type { InspectControl, NodeProfile, TraceOptions, TraceSummary } from '../control/inspect-control.ts';
+import type { LedgeredNode } from '../control/ledger-control.ts';
+import type { LaneMeasures, MeasureControl } from '../control/measure-control.ts';
+import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from '../control/meter-control.ts';
+import type { NodeStats } from '../control/node-control.ts';
+import { RouteBoard, type RouteControl } from '../control/route-control.ts';
+import type { ShardFollower } from '../control/shard-control.ts';
+import { loadAdminToken } from '../control/token.ts';
+import type { TuneControl } from '../control/tune-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import { hostPortText } from '../host-port.ts';
+import { profileThreads } from '../inspect/profiler.ts';
+import { type Logger, stderrLogger } from '../log.ts';
+import { type CommittedAmount, Meter } from '../meter/meter.ts';
+import { addonFault, loadAddon } from '../native/addon.ts';
+import { nativePathFault } from '../path/native-path.ts';
+import { ChannelStore } from '../registry/channel-store.ts';
+import { RaisedAmounts } from '../registry/raised.ts';
+import type { SideTables } from '../registry/side-tables.ts';
+import { Arena } from '../ring/arena.ts';
+import { readCounters } from '../ring/counters.ts';
+import { defaultIdleStrategy } from '../ring/doorbell.ts';
+import { HeldShards } from '../ring/held-shards.ts';
+import { SettingWords } from '../ring/setting-words.ts';
+import type { ExportedSpans } from '../spans/open-telemetry.ts';
+import { openStore } from '../store/open-store.ts';
+import { type ClaimLogs, type OpenedStore, storeStats } from '../store/store.ts';
+import { nodeSystem } from '../system/system.ts';
+import { CommittedFeed } from '../threads/committed-feed.ts';
+import { readMeasures } from '../threads/lane-measures.ts';
+import { LiveSettings } from '../threads/live-settings.ts';
+import { kernelThreads, ringsOf, rolesOf, type Topology } from '../threads/topology.ts';
+import { Tracer } from '../threads/tracer.ts';
+import { nativeUdpFault } from '../transport/udp-native.ts';
+import type { BackendName } from '../verify/backend.ts';
+import type { Kernel } from '../verify/kernel.ts';
+import { backendBytes, createKernel, resolveBackend } from '../verify/select.ts';
+import { zeroCounts } from '../web/counters.ts';
+import { openCluster } from './cluster.ts';
+import { checkTls, describeNode } from './description.ts';
+import type { ShardAccounts } from './shard-accounts.ts';
+import { giveUpWaiting, leaveCluster, type StopLimits } from './stop.ts';
+import { NodeThreads } from './threads.ts';
 
 const DRAIN_MS_MAX = 5_000;
 /** What a node did, for its last log line. */
@@ -110,6 +112,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   #logs: ClaimLogs | undefined;
   readonly #threads: NodeThreads;
   readonly #cluster: ClusterMember | undefined;
+  readonly #accounts: ShardAccounts | undefined;
   #stopping: Promise<NodeTotals> | undefined;
   readonly #startedAt = performance.now();
   /** Rejects when the node cannot go on; never resolves. The caller then stops the node, and exits with 1. */
@@ -231,7 +234,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
     if (!config.cluster || opened.shared === undefined) return;
-    const member = openCluster(opened.shared, {
+    const { member, accounts } = openCluster(opened.shared, {
       channels: this.#store,
       table: this.#table,
       meter: this.#meter,
@@ -243,6 +246,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       onFailed: (error) => this.#failBy(error),
     });
     this.#cluster = member;
+    this.#accounts = accounts;
     this.addStats('cluster', () => member.figures);
   }
 
@@ -306,6 +310,13 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   }
   expectHere(channelId: bigint): void {
     this.#route.expectHere(channelId);
+  }
+  holds(channelId: bigint): boolean {
+    return this.#route.holds(channelId);
+  }
+  /** Has what keeps side entries of channels go with their shards; to be called before claims are received. */
+  followShards(follower: ShardFollower): void {
+    this.#accounts?.follow(follower);
   }
   holderOf(channelId: bigint): { node: string; places: readonly string[] } | undefined {
     return this.#route.holderOf(channelId);
@@ -501,7 +512,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   get #places(): readonly string[] {
     const { advertise, tls } = this.config;
     if (advertise.length > 0 || this.#topology === undefined) return advertise;
-    return [`udp://${this.udp}`, `${tls === undefined ? 'tcp' : 'tls'}://${this.tcp}`];
+    const s = tls === undefined ? '' : 's';
+    const web = this.web === '' ? [] : [`ws${s}://${this.web}`];
+    return [`udp://${this.udp}`, `${tls === undefined ? 'tcp' : 'tls'}://${this.tcp}`, ...web];
   }
 
   async #stop(): Promise<NodeTotals> {

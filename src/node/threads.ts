@@ -1,21 +1,22 @@
 /** The threads of a node and what runs beside them: housekeeping, the web process, the answers to control messages. Main thread. */
 import type { MessagePort } from 'node:worker_threads';
-import type { NodeConfig } from './config.ts';
-import { ControlServer, type ControlServerOptions } from './control/server.ts';
-import type { HostPort } from './host-port.ts';
-import type { Logger } from './log.ts';
-import type { ChannelStore } from './registry/channel-store.ts';
-import type { Arena } from './ring/arena.ts';
-import type { IdleStrategy } from './ring/doorbell.ts';
-import type { ClaimLogs } from './store/store.ts';
-import { nodeSystem } from './system/system.ts';
-import { Housekeeping } from './threads/housekeeping.ts';
-import { Topology } from './threads/topology.ts';
-import { WebProcess } from './threads/web-process.ts';
-import type { ControlPort } from './transport/control-port.ts';
-import { TCP_LIMITS } from './transport/tcp-options.ts';
-import type { KernelStart } from './verify/kernel.ts';
-import { packageVersion } from './version.ts';
+import type { NodeConfig } from '../config.ts';
+import { ControlServer, type ControlServerOptions } from '../control/server.ts';
+import type { HostPort } from '../host-port.ts';
+import type { Logger } from '../log.ts';
+import { Standing } from '../path/standing.ts';
+import type { ChannelStore } from '../registry/channel-store.ts';
+import type { Arena } from '../ring/arena.ts';
+import type { IdleStrategy } from '../ring/doorbell.ts';
+import type { ClaimLogs } from '../store/store.ts';
+import { nodeSystem } from '../system/system.ts';
+import { Housekeeping } from '../threads/housekeeping.ts';
+import { Topology } from '../threads/topology.ts';
+import { WebProcess } from '../threads/web-process.ts';
+import type { ControlPort } from '../transport/control-port.ts';
+import { TCP_LIMITS } from '../transport/tcp-options.ts';
+import type { KernelStart } from '../verify/kernel.ts';
+import { packageVersion } from '../version.ts';
 
 export interface NodeThreadsParts {
   config: NodeConfig;
@@ -65,7 +66,12 @@ export class NodeThreads {
     const { tls, tcpConnections, tcpConnectionsPerAddress, checkpointSeconds } = config;
     const topology = await Topology.start(arena, {
       plan: config,
-      settings: { ...config, idle, measuring },
+      settings: {
+        ...config,
+        idle,
+        measuring,
+        standing: { part: config.strangersPercent / 100, seed: Standing.newSeed(nodeSystem.random) },
+      },
       kernel,
       udp: config.udp,
       tcp: {

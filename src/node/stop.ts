@@ -1,7 +1,7 @@
 /** What a node's stop waits for, and for how long. Main thread. */
-import type { ClusterMember } from './cluster/membership.ts';
-import type { Logger } from './log.ts';
-import type { OpenedStore } from './store/store.ts';
+import type { ClusterMember } from '../cluster/membership.ts';
+import type { Logger } from '../log.ts';
+import type { OpenedStore } from '../store/store.ts';
 
 /** A stop waits so many times as long as for claims for a database that answers, and no longer. */
 const ANSWERING_DRAINS_MAX = 12;

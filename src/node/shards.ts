@@ -1,15 +1,15 @@
 /** What a cluster asks of its node (control/shard-control.ts), put together of the node's parts. Main thread. */
-import { claimChannelHigh, claimChannelLow } from '../protocol/claim.ts';
-import { shardOf } from '../protocol/shard.ts';
-import type { ChannelTable } from './channel/table.ts';
-import type { RouteControl } from './control/route-control.ts';
-import type { ShardControl } from './control/shard-control.ts';
-import { RECORD_BYTES } from './journal/record.ts';
-import type { Logger } from './log.ts';
-import type { ChannelStore } from './registry/channel-store.ts';
+import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
+import { shardOf } from '../../protocol/shard.ts';
+import type { ChannelTable } from '../channel/table.ts';
+import type { RouteControl } from '../control/route-control.ts';
+import type { ShardControl } from '../control/shard-control.ts';
+import { RECORD_BYTES } from '../journal/record.ts';
+import type { Logger } from '../log.ts';
+import type { ChannelStore } from '../registry/channel-store.ts';
+import type { ClusterState, Fence, ShardSide } from '../store/claim-database.ts';
+import type { HeldFence } from '../store/held-fence.ts';
 import type { ShardAccounts } from './shard-accounts.ts';
-import type { ClusterState, Fence, ShardSide } from './store/claim-database.ts';
-import type { HeldFence } from './store/held-fence.ts';
 
 interface NodeShardsParts {
   channels: Pick<ChannelStore, 'shards'>;
@@ -86,6 +86,10 @@ export class NodeShards implements ShardControl {
   dropShards(shards: readonly number[]): void {
     this.#parts.channels.shards.drop(shards);
     this.#parts.accounts.drop(shards);
+  }
+
+  confirm(askedAtMs: number, standsMs: number): void {
+    this.#parts.route.confirm(askedAtMs, standsMs);
   }
 
   setRoute({ version, members, shards }: ClusterState): void {

@@ -1,8 +1,8 @@
 /** What a node checks before it starts, and says of itself once it has. Main thread. */
 import { createSecureContext } from 'node:tls';
-import { type NodeConfig, ringSlots, tableCapacity } from './config.ts';
-import { ClaimwireError } from './errors.ts';
-import { addonOrigin } from './native/addon.ts';
+import { type NodeConfig, ringSlots, tableCapacity } from '../config.ts';
+import { ClaimwireError } from '../errors.ts';
+import { addonOrigin } from '../native/addon.ts';
 
 /** The running configuration, for the log. */
 export function describeNode(

@@ -1,0 +1,97 @@
+/**
+ * Makes the transactions of redemptions: whether one is worth its fee, its sequence number, its signature, and its intent on stable
+ * storage. Main thread.
+ */
+import type { NodeControl } from '../control/node-control.ts';
+import { ClaimwireError } from '../errors.ts';
+import type { Clock } from '../system/system.ts';
+import { fillIn } from './fill-in.ts';
+import type { LedgerConnection } from './ledger-port.ts';
+import { Places } from './places.ts';
+import { balanceAfter, neverRedeemed, redeemTransaction, whyNotNow } from './redeem-rules.ts';
+import type { Redemption, RedemptionJournal } from './redemption-journal.ts';
+import type { Wallet } from './signing.ts';
+
+interface RedemptionMakerOptions {
+  control: Pick<NodeControl, 'channel' | 'closeChannel'>;
+  connection: LedgerConnection;
+  wallet: Wallet;
+  clock: Clock;
+  feeMaxDrops: bigint;
+}
+
+export class RedemptionMaker {
+  readonly #options: RedemptionMakerOptions;
+  readonly #journal: RedemptionJournal;
+  /** Sequence numbers are given out one after the other. */
+  readonly #account = new Places(1);
+
+  constructor(options: RedemptionMakerOptions, journal: RedemptionJournal) {
+    this.#options = options;
+    this.#journal = journal;
+  }
+
+  /** Signs a transaction and writes it down. Resolves with the reason where none is worth it. */
+  async make(channelId: bigint, close: boolean, signal: AbortSignal): Promise<Redemption | string> {
+    const { connection, control, wallet, clock, feeMaxDrops } = this.#options;
+    let row = this.#row(channelId);
+    const never = neverRedeemed(row);
+    if (never !== undefined && !(close && row.committed === 0n && row.throwAway !== true)) return never;
+    const { ledger, channel } = await connection.channel(row.ledgerChannelId, signal);
+    const feeDrops = await connection.fee(signal);
+    const now = Math.floor(clock.wall() / 1_000);
+    const account = wallet.address;
+    const reason = whyNotNow({ row, ledger, channel, account, feeDrops, feeMaxDrops, now, close });
+    if (reason !== undefined) return reason;
+    // A claim that is accepted after the last one was taken for the close would never be paid.
+    if (close) {
+      if (row.state === 'open') await control.closeChannel(channelId);
+      row = this.#row(channelId);
+    }
+    const transaction = redeemTransaction({ row, channel: channel!, account, close });
+    return this.#account.run(async () => {
+      const networkId = await connection.networkId(signal);
+      const sequence = await this.#sequence(account, signal);
+      const complete = fillIn({ ...transaction }, { feeDrops, sequence, networkId, ledger, now });
+      const { blob, hash } = await wallet.sign(complete, signal);
+      // The shard may have left and come back, and the channel have another transaction since.
+      signal.throwIfAborted();
+      return this.#journal.begin({
+        channelId,
+        ledgerChannelId: transaction.Channel,
+        account,
+        hash,
+        blob,
+        sequence,
+        firstLedger: ledger.index,
+        lastLedger: complete.LastLedgerSequence,
+        balanceBefore: channel!.balance,
+        balance: balanceAfter(row, channel!),
+        feeDrops,
+        close,
+        startedAt: now,
+      });
+    });
+  }
+
+  #row(channelId: bigint) {
+    const row = this.#options.control.channel(channelId);
+    if (row !== undefined && row.state !== 'removed') return row;
+    throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${channelId}: expected an opened channel, got none`);
+  }
+
+  /**
+   * The lowest sequence number that no transaction in flight has. One that can never be validated gives its number back,
+   * since those after it wait for it. What other nodes of the account have in flight is not known here: of two transactions
+   * with one number the ledger takes one, and the other costs nothing.
+   */
+  async #sequence(address: string, signal: AbortSignal): Promise<number> {
+    const account = await this.#options.connection.account(address, signal);
+    if (account === undefined)
+      throw new ClaimwireError('LEDGER_REFUSED', `account ${address}: expected it on the ledger, got none`);
+    const taken = new Set(this.#journal.pending().map(({ sequence }) => sequence));
+    let { sequence } = account;
+    while (taken.has(sequence)) sequence++;
+    return sequence;
+  }
+}

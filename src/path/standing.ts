@@ -1,0 +1,145 @@
+/**
+ * Who goes first while datagrams fill a ring: pairs of a source and a channel of which a claim was verified lately. All others
+ * are strangers. They have a part of the ring, in which a source's network and a channel may fail only so often a second.
+ * Connections are held up instead, in turns (transport/tcp-turns.ts).
+ *
+ * The commit step (or lane) notes what was verified and what failed, the receive step looks. Only a verified claim makes a
+ * pair known, so names alone take no room here. A word a pair, at a place that its hash picks: nobody outside knows the
+ * seed, and two pairs that share a place make each other a stranger at worst. C looks up pairs as well (native/claim_path.c).
+ */
+import { type Arena, STANDING_BUDGETS, STANDING_CELLS, standingBytes } from '../ring/arena.ts';
+import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
+import type { System } from '../system/system.ts';
+import { isV4Mapped } from '../transport/source.ts';
+
+/** A pair is known for so long after its last verified claim, seconds. */
+export const KNOWN_SECONDS = 60;
+/** A known pair is a stranger while so many more of its claims have failed than were verified. */
+export const FAILURES_MAX = 32;
+/** Claims of strangers that may fail in a second, of one network (IPv4 /24, IPv6 /48) or of one channel, while a ring fills. */
+export const BUDGET_FAILURES = 256;
+
+/** A word: 16 bits of the pair's hash, 6 of failures, 10 of the second in which it was last verified. */
+export const SECOND_BITS = 10;
+export const FAILURE_BITS = 6;
+const SECOND_MASK = (1 << SECOND_BITS) - 1;
+const FAILURE_MASK = (1 << FAILURE_BITS) - 1;
+const TAG_SHIFT = SECOND_BITS + FAILURE_BITS;
+/** Of the hash of a pair and of what is looked up by less than a pair. */
+export const HASH_WORD = 0x9e37_79b1;
+export const HASH_TAG = 0x85eb_ca6b;
+export const CELL_SHIFT = 32 - Math.log2(STANDING_CELLS);
+const BUDGET_SHIFT = 32 - Math.log2(STANDING_BUDGETS);
+const V4_NETWORK = 0x00ff_ffff;
+const V6_NETWORK = 0xffff;
+
+export class Standing {
+  /** Of pairs. C reads them. */
+  readonly cells: Uint32Array;
+  readonly seed: number;
+  /** From so many claims of datagrams in the ring on it matters who somebody is. */
+  readonly watchFrom: number;
+  /** Claims of strangers among those that came then. */
+  readonly strangersMax: number;
+  /** Failures of this second, by network and then by channel: 16 bits of the second, 16 of the count. */
+  readonly #budgets: Uint32Array;
+
+  /**
+   * @param part of the ring that strangers may fill, 0 to 1; with 1 nobody is looked at
+   * @param seed the same in all threads of a ring, and nobody else's
+   */
+  constructor(arena: Arena, ring: number, { part, seed }: { part: number; seed: number }) {
+    const start = (arena.plan.standing.offset + ring * standingBytes()) >>> 2;
+    this.cells = arena.words.subarray(start, start + STANDING_CELLS);
+    this.#budgets = arena.words.subarray(start + STANDING_CELLS, start + STANDING_CELLS + 2 * STANDING_BUDGETS);
+    this.seed = seed;
+    const { ringSlots } = arena.plan.shape;
+    const slots = Math.max(1, Math.floor(ringSlots * part));
+    this.watchFrom = part >= 1 ? ringSlots + 1 : slots >>> 1;
+    this.strangersMax = slots - (slots >>> 1);
+  }
+
+  /** What the threads of a node agree on. */
+  static newSeed(random: System['random']): number {
+    return random(4).readUInt32LE();
+  }
+
+  /** A claim of this pair was verified. */
+  verified(words: Uint32Array, at: number, row: number, nowSeconds: number): void {
+    const hash = this.#pair(words, at, row);
+    const place = hash >>> CELL_SHIFT;
+    const word = this.cells[place]!;
+    const tag = tagOf(hash);
+    const failures = word >>> TAG_SHIFT === tag ? (word >>> SECOND_BITS) & FAILURE_MASK : 0;
+    this.cells[place] = wordOf(tag, Math.max(0, failures - 1), nowSeconds);
+  }
+
+  /** The signature of a claim of this pair was wrong. */
+  failed(words: Uint32Array, at: number, row: number, nowSeconds: number): void {
+    const hash = this.#pair(words, at, row);
+    const place = hash >>> CELL_SHIFT;
+    const word = this.cells[place]!;
+    const failures = (word >>> SECOND_BITS) & FAILURE_MASK;
+    if (word >>> TAG_SHIFT === tagOf(hash) && failures < FAILURE_MASK) this.cells[place] = word + (1 << SECOND_BITS);
+    this.#spend(this.#network(words, at), nowSeconds);
+    this.#spend(this.#channel(row), nowSeconds);
+  }
+
+  /** Whether a claim of this pair was verified lately, and not too many others have failed. */
+  isKnown(words: Uint32Array, at: number, row: number, nowSeconds: number): boolean {
+    const hash = this.#pair(words, at, row);
+    const word = this.cells[hash >>> CELL_SHIFT]!;
+    return (
+      word >>> TAG_SHIFT === tagOf(hash) &&
+      ((word >>> SECOND_BITS) & FAILURE_MASK) < FAILURES_MAX &&
+      ((nowSeconds - word) & SECOND_MASK) < KNOWN_SECONDS
+    );
+  }
+
+  /** Whether this network, or somebody on this channel, has failed as often in this second as strangers may. */
+  isOverBudget(words: Uint32Array, at: number, row: number, nowSeconds: number): boolean {
+    return this.#isSpent(this.#network(words, at), nowSeconds) || this.#isSpent(this.#channel(row), nowSeconds);
+  }
+
+  #pair(words: Uint32Array, at: number, row: number): number {
+    // The first byte of a source belongs to the claim.
+    let hash = mixed(this.seed, words[at]! >>> 8);
+    for (let index = SOURCE_ADDRESS >>> 2; index < SOURCE_WORDS; index++) hash = mixed(hash, words[at + index]!);
+    return mixed(hash, row);
+  }
+
+  /** The place of a network's budget. Sources of TCP are connections, each a network of its own. */
+  #network(words: Uint32Array, at: number): number {
+    const isV4 = isV4Mapped(words, at);
+    const high = isV4 ? words[at + 4]! & V4_NETWORK : words[at + 1]!;
+    const low = isV4 ? 0 : words[at + 2]! & V6_NETWORK;
+    return mixed(mixed(mixed(this.seed, Number(isV4)), high), low) >>> BUDGET_SHIFT;
+  }
+
+  #channel(row: number): number {
+    return STANDING_BUDGETS + (mixed(~this.seed, row) >>> BUDGET_SHIFT);
+  }
+
+  #spend(place: number, nowSeconds: number): void {
+    const second = nowSeconds & 0xffff;
+    const word = this.#budgets[place]!;
+    const count = word >>> 16 === second ? word & 0xffff : 0;
+    this.#budgets[place] = ((second << 16) | Math.min(count + 1, 0xffff)) >>> 0;
+  }
+
+  #isSpent(place: number, nowSeconds: number): boolean {
+    const word = this.#budgets[place]!;
+    return word >>> 16 === (nowSeconds & 0xffff) && (word & 0xffff) >= BUDGET_FAILURES;
+  }
+}
+
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, HASH_WORD);
+  return (product ^ (product >>> 15)) >>> 0;
+}
+function tagOf(hash: number): number {
+  return Math.imul(hash, HASH_TAG) >>> 16;
+}
+function wordOf(tag: number, failures: number, nowSeconds: number): number {
+  return ((tag << TAG_SHIFT) | (failures << SECOND_BITS) | (nowSeconds & SECOND_MASK)) >>> 0;
+}

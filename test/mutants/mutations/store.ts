@@ -1,0 +1,201 @@
+/** The shared store: fences, groups, shards that move. PostgreSQL's statements, and the twin in memory that simulations run on. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the source's own text
+import type { Mutation } from '../mutation.ts';
+
+const LOG_TESTS = 'test/unit/store/database-log.test.ts';
+const STORE_TESTS = 'test/unit/store/database-store.test.ts';
+const TWIN_TESTS = 'test/unit/store/memory-database.test.ts';
+const POSTGRES_TESTS = 'test/integration/store-postgres.test.ts';
+const STATEMENTS = 'src/store/postgres/statements.ts';
+const SHARD_STATEMENTS = 'src/store/postgres/shard-statements.ts';
+
+export const STORE: readonly Mutation[] = [
+  {
+    name: 'group-acknowledged-before-its-answer',
+    file: 'src/store/database-log.ts',
+    find: 'call.then(\n      () => queueMicrotask(() => end(undefined)),',
+    put: 'queueMicrotask(() => end(undefined));\n    call.then(\n      () => {},',
+    harm: 'Claims are acknowledged that the database may not have.',
+    killer: { file: LOG_TESTS, title: 'is applied and acknowledged once the database has answered' },
+  },
+  {
+    name: 'refused-group-acknowledged',
+    file: 'src/store/database-log.ts',
+    find: '(error: Error) => queueMicrotask(() => end(error)),',
+    put: '() => queueMicrotask(() => end(undefined)),',
+    harm: 'A node that was taken over acknowledges claims that nobody has.',
+    killer: { file: LOG_TESTS, title: 'after a takeover nothing is acknowledged any more' },
+  },
+  {
+    name: 'segment-ahead-of-its-groups',
+    file: 'src/store/database-log.ts',
+    find: 'const oldest = this.#records === undefined ? this.#group : this.#group - 1;',
+    put: 'const oldest = this.#group;',
+    harm: 'Groups are dropped whose claims are not in the rows yet.',
+    killer: { file: LOG_TESTS, title: 'a segment is below every group that is not applied' },
+  },
+  {
+    name: 'groups-of-the-dead-node-not-read',
+    file: 'src/store/database-store.ts',
+    find: 'for (const node of new Set([this.name, ...sources])) {',
+    put: 'for (const node of new Set([this.name])) {',
+    harm: 'What a dead node acknowledged last is lost with it.',
+    killer: { file: STORE_TESTS, title: 'with shards of a dead node reads that node’s groups too, and folds them' },
+  },
+  {
+    name: 'groups-dropped-before-the-rows',
+    file: 'src/store/database-store.ts',
+    find: 'segments.map((segment) => segment * SEGMENT_GROUPS)',
+    put: 'segments.map((segment) => (segment + 1) * SEGMENT_GROUPS)',
+    harm: 'Claims are in neither the groups nor the rows.',
+    killer: { file: STORE_TESTS, title: 'groups go once the rows have their claims' },
+  },
+  {
+    name: 'two-nodes-alone',
+    file: 'src/store/database-store.ts',
+    find: 'if (first === undefined) return;',
+    put: 'if (first === undefined || name.length > 0) return;',
+    harm: 'Two nodes without a cluster serve each channel, and both sell what it has committed.',
+    killer: { file: STORE_TESTS, title: 'a node of no cluster serves every shard' },
+  },
+  {
+    name: 'removed-channels-loaded',
+    file: 'src/store/memory-database.ts',
+    find: 'filter((row) => stateOf(row[ROW.state]!) !== STATE_REMOVED)',
+    put: 'filter((row) => row.length > 0)',
+    harm: 'A channel that was removed is there again after a start.',
+    killer: { file: STORE_TESTS, title: 'after a removal finds neither the channel nor fault with its claims' },
+  },
+  {
+    name: 'twin-fence-left-out',
+    file: 'src/store/memory-database.ts',
+    find: '      this.#expectFence(fence);\n      return effect;',
+    put: '      return effect;',
+    harm: 'A node that was taken over goes on writing, beside the one that took it over.',
+    killer: { file: TWIN_TESTS, title: 'waits for the write under way, refuses every later one' },
+  },
+  {
+    name: 'twin-epoch-not-raised',
+    file: 'src/store/memory-tables.ts',
+    find: 'node.epoch++;\n    node.isMember = false;',
+    put: 'node.isMember = false;',
+    harm: 'The same, since the fence of the one that was taken over stays good.',
+    killer: { file: TWIN_TESTS, title: 'waits for the write under way, refuses every later one' },
+  },
+  {
+    name: 'shard-given-before-its-rows',
+    file: 'src/cluster/shard-work.ts',
+    find: 'await node.drainShards(batch);\n    try {\n      await node.writeShards(batch);',
+    put: 'await node.drainShards(batch);\n    try {',
+    harm: 'A shard changes hands without the claims of the last milliseconds.',
+    killer: { file: 'test/unit/cluster/faults.test.ts', title: 'nothing acknowledged is lost' },
+  },
+  {
+    name: 'shard-served-before-its-groups',
+    file: 'src/cluster/shard-work.ts',
+    find: 'await database.readGroups(source, ({ records }) => node.applyGroups(records, taken));',
+    put: 'await database.readGroups(source, () => {});',
+    harm: 'What a dead node acknowledged last is lost with it.',
+    killer: { file: 'test/unit/cluster/faults.test.ts', title: 'nothing acknowledged is lost' },
+  },
+  {
+    name: 'drained-without-a-fence',
+    file: 'src/node/shards.ts',
+    find: 'await this.#parts.accounts.drain(shards);\n    await this.#parts.passFence();',
+    put: 'await this.#parts.accounts.drain(shards);',
+    harm: 'A shard changes hands while a group with claims of it is on its way.',
+    killer: { file: 'test/unit/node/shards.test.ts', title: 'a fence ends the groups that are open' },
+  },
+  {
+    name: 'append-without-fence',
+    file: STATEMENTS,
+    find: 'select $1::text, $2::bigint, $4::smallint, $5::bigint, $6::bytea where exists (${fence})',
+    put: 'select $1::text, $2::bigint, $4::smallint, $5::bigint, $6::bytea where exists (${fence}) or true',
+    harm: 'PostgreSQL takes groups of a node that was taken over, which nobody reads any more.',
+    killer: {
+      file: POSTGRES_TESTS,
+      title: 'who wrote under a name before writes no more once it is entered again',
+      needs: 'postgres',
+    },
+  },
+  {
+    name: 'append-without-lock',
+    file: STATEMENTS,
+    find: "IS_REPLICATED : ''} for share`;",
+    put: "IS_REPLICATED : ''}`;",
+    harm: 'A takeover does not wait for a group that is on its way, and reads the groups without it.',
+    killer: { file: POSTGRES_TESTS, title: 'is waited for by whoever takes its node over', needs: 'postgres' },
+  },
+  {
+    name: 'retried-append-not-written',
+    file: STATEMENTS,
+    find: 'on conflict (node, epoch, lane, seq) do update set records = excluded.records',
+    put: 'on conflict (node, epoch, lane, seq) do nothing',
+    harm: 'An append that is made again is answered by what is visible, which no standby need have.',
+    killer: { file: POSTGRES_TESTS, title: 'is made again where its connection was cut', needs: 'postgres' },
+  },
+  {
+    name: 'unreplicated-write-taken',
+    file: STATEMENTS,
+    find: ` current_setting('synchronous_standby_names') <> ''";`,
+    put: ' true";',
+    harm: 'A commit waits for no standby, and a failover loses what was acknowledged.',
+    killer: {
+      file: POSTGRES_TESTS,
+      title: 'is refused, also when the setting changes while a handle is open',
+      needs: 'postgres',
+    },
+  },
+  {
+    name: 'epoch-not-raised-at-takeover',
+    file: SHARD_STATEMENTS,
+    find: 'update nodes set epoch = epoch + 1, change = ${quoted(key)} where ${isDead}',
+    put: 'update nodes set change = ${quoted(key)} where ${isDead}',
+    harm: 'A node that was taken over goes on writing, beside the one that took it over.',
+    killer: { file: POSTGRES_TESTS, title: 'a node taken over writes no more', needs: 'postgres' },
+  },
+  {
+    name: 'epoch-not-raised-at-start',
+    file: SHARD_STATEMENTS,
+    find: 'do update set epoch = nodes.epoch + 1, change = null',
+    put: 'do update set change = null',
+    harm: 'What an earlier run still writes is taken for groups of this one.',
+    killer: {
+      file: POSTGRES_TESTS,
+      title: 'who wrote under a name before writes no more once it is entered again',
+      needs: 'postgres',
+    },
+  },
+  {
+    name: 'holding-not-raised-at-handover',
+    file: SHARD_STATEMENTS,
+    find: 'set holding = holding + ${given.length}, change',
+    put: 'set holding = holding, change',
+    harm: 'A write under way puts an old row over one of the next holder.',
+    killer: { file: POSTGRES_TESTS, title: 'shards that are handed over are the other’s', needs: 'postgres' },
+  },
+  {
+    name: 'removed-channels-read',
+    file: STATEMENTS,
+    find: `const PRESENT = "state <> 'removed'";`,
+    put: `const PRESENT = "state <> ''";`,
+    harm: 'A channel that was removed is there again after a start.',
+    killer: {
+      file: POSTGRES_TESTS,
+      title: 'a row replaces the one before it, and a removed channel is not read',
+      needs: 'postgres',
+    },
+  },
+  {
+    name: 'side-entry-of-a-shard-held-elsewhere',
+    file: STATEMENTS,
+    find: " and ${areHeld('$4')} for share)",
+    put: ' and ($4::smallint[] is null or true) for share)',
+    harm: 'What one node spent is written over by the node that had the channel before.',
+    killer: {
+      file: POSTGRES_TESTS,
+      title: 'a node writes no side entry of a shard that it does not hold',
+      needs: 'postgres',
+    },
+  },
+];
