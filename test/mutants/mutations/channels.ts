@@ -111,10 +111,18 @@ export const CHANNELS: readonly Mutation[] = [
   {
     name: 'raise-told-after-it-is-made',
     file: STORE,
-    find: 'if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);\n      if (this.#table.raise(row, committed)) await this.#registry.replace([row], packedRows([this.#leases.read(row)]));',
-    put: 'if (this.#table.raise(row, committed)) await this.#registry.replace([row], packedRows([this.#leases.read(row)]));\n      if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);',
+    find: 'if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);\n      const now = this.#leases.read(row);',
+    put: 'const now = this.#leases.read(row);\n      if (committed > now.committed) this.#table.raise(row, committed);\n      if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);',
     harm: 'A kill between the two sells drops that nobody paid this node for.',
     killer: { file: STORE_TESTS, title: 'a raise is told before it is made' },
+  },
+  {
+    name: 'raise-in-force-before-it-is-durable',
+    file: STORE,
+    find: 'const signature = new Uint8Array(now.signature.length);',
+    put: 'const signature = new Uint8Array(now.signature.length);\n        this.#table.raise(row, committed);',
+    harm: 'Claims are answered ALREADY, and a crash takes back what that promises.',
+    killer: { file: STORE_TESTS, title: 'a committed amount is raised without a claim, durably, and never lowered' },
   },
   {
     name: 'raise-counted-twice',
