@@ -54,6 +54,7 @@ export const HOT_KEY = 11;
 export const HOT_VERSION = 12;
 export const HOT_DIRTY = 13; // 1 when the registry is behind
 export const HOT_CHANGE = 14; // odd while the operator's fields are being changed
+export const HOT_PAYER = 15; // who was noted last as its payer, and when (path/standing.ts)
 const HOT_WORDS = ROW_HOT_BYTES / 4;
 const SIGNATURE_WORDS = SIGNATURE_BYTES / 4;
 

@@ -55,11 +55,13 @@ export class SegmentKeeper {
     const path = join(directory, segmentName(number));
     const made = draftName(path, 'keeper');
     try {
-      if ((await this.#names()).includes(segmentName(number))) return;
-      await this.#synced(made, 'w', (fd) => this.#fill(fd, number));
-      await later((done) => files.link(made, path, done)).catch((error) => {
-        if (!hasCode(error, 'EEXIST')) throw error;
-      });
+      if (!(await this.#names()).includes(segmentName(number))) {
+        await this.#synced(made, 'w', (fd) => this.#fill(fd, number));
+        await later((done) => files.link(made, path, done)).catch((error) => {
+          if (!hasCode(error, 'EEXIST')) throw error;
+        });
+      }
+      // Also where it is there already: a run that was killed may have made it, and not come to this.
       await this.#syncFolder();
     } catch (error) {
       throw journalFailed('prepare', path, error);

@@ -33,7 +33,9 @@ export class ApplyStep {
       const high = claimAmountHigh(journal.view, offset);
       const low = claimAmountLow(journal.view, offset);
       answers.answer(STATUS.COMMITTED, journal.view, offset, high, low, acks.words, acks.source(ack));
-      standing?.verified(acks.words, acks.source(ack), group.rowOf(acks.record(ack)), nowSeconds);
+      if (standing === undefined) continue;
+      const row = group.rowOf(acks.record(ack));
+      standing.verified(acks.words, acks.source(ack), row, table.hot(row), nowSeconds);
     }
     counters.add(COMMITTED, group.accepted);
     // Read before the slots are free, since what marks them is then written over.

@@ -146,7 +146,7 @@ export class StageStep {
       return;
     }
     if (verdict !== VERDICT_VALID) {
-      this.#standing?.failed(this.#words, (slot + SLOT_SOURCE) >>> 2, row, nowSeconds);
+      this.#standing?.failed(this.#words, (slot + SLOT_SOURCE) >>> 2, row, hot, nowSeconds);
       this.#refuse(STATUS.BAD_SIGNATURE, slot, hot, amountHigh, amountLow);
       return;
     }

@@ -7,17 +7,20 @@
  * pair known, so names alone take no room here. A word a pair, at a place that its hash picks: nobody outside knows the
  * seed, and two pairs that share a place make each other a stranger at worst. C looks up pairs as well (native/claim_path.c).
  */
+import { HOT_PAYER } from '../channel/table.ts';
 import { type Arena, STANDING_BUDGETS, STANDING_CELLS, standingBytes } from '../ring/arena.ts';
 import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import { isV4Mapped } from '../transport/source.ts';
 
-/** A pair is known for so long after its last verified claim, seconds. */
+/** A pair is known for so long after its last verified claim, seconds; a claim within 2^NOTED_BITS of a noted one is not noted. */
 export const KNOWN_SECONDS = 60;
 /** A known pair is a stranger while so many more of its claims have failed than were verified. */
 export const FAILURES_MAX = 32;
 /** Claims of strangers that may fail in a second, of one network (IPv4 /24, IPv6 /48) or of one channel, while a ring fills. */
 export const BUDGET_FAILURES = 256;
+
+const NOTED_BITS = 4;
 
 /** A word: 16 bits of the pair's hash, 6 of failures, 10 of the second in which it was last verified. */
 export const SECOND_BITS = 10;
@@ -43,6 +46,8 @@ export class Standing {
   readonly strangersMax: number;
   /** Failures of this second, by network and then by channel: 16 bits of the second, 16 of the count. */
   readonly #budgets: Uint32Array;
+  readonly #words: Uint32Array;
+  readonly #ring: number;
 
   /**
    * @param part of the ring that strangers may fill, 0 to 1; with 1 nobody is looked at
@@ -53,6 +58,8 @@ export class Standing {
     this.cells = arena.words.subarray(start, start + STANDING_CELLS);
     this.#budgets = arena.words.subarray(start + STANDING_CELLS, start + STANDING_CELLS + 2 * STANDING_BUDGETS);
     this.seed = seed;
+    this.#words = arena.words;
+    this.#ring = ring;
     const { ringSlots } = arena.plan.shape;
     const slots = Math.max(1, Math.floor(ringSlots * part));
     this.watchFrom = part >= 1 ? ringSlots + 1 : slots >>> 1;
@@ -64,23 +71,31 @@ export class Standing {
     return random(4).readUInt32LE();
   }
 
-  /** A claim of this pair was verified. */
-  verified(words: Uint32Array, at: number, row: number, nowSeconds: number): void {
+  /** A claim of this pair was verified. Most are told of again and again: `hot`, the row's line, says that it is known. */
+  verified(words: Uint32Array, at: number, row: number, hot: number, nowSeconds: number): void {
+    const payer = Math.imul(words[at + SOURCE_WORDS - 1]! ^ (words[at]! >>> 8), HASH_WORD) + this.#ring;
+    const note = ((payer & 0xffff_0000) | ((nowSeconds >>> NOTED_BITS) & 0xffff)) >>> 0;
+    if (this.#words[hot + HOT_PAYER] === note) return;
     const hash = this.#pair(words, at, row);
     const place = hash >>> CELL_SHIFT;
     const word = this.cells[place]!;
     const tag = tagOf(hash);
     const failures = word >>> TAG_SHIFT === tag ? (word >>> SECOND_BITS) & FAILURE_MASK : 0;
     this.cells[place] = wordOf(tag, Math.max(0, failures - 1), nowSeconds);
+    // While failures are to be made good, each claim counts.
+    this.#words[hot + HOT_PAYER] = failures > 1 ? 0 : note;
   }
 
   /** The signature of a claim of this pair was wrong. */
-  failed(words: Uint32Array, at: number, row: number, nowSeconds: number): void {
+  failed(words: Uint32Array, at: number, row: number, hot: number, nowSeconds: number): void {
     const hash = this.#pair(words, at, row);
     const place = hash >>> CELL_SHIFT;
     const word = this.cells[place]!;
     const failures = (word >>> SECOND_BITS) & FAILURE_MASK;
-    if (word >>> TAG_SHIFT === tagOf(hash) && failures < FAILURE_MASK) this.cells[place] = word + (1 << SECOND_BITS);
+    if (word >>> TAG_SHIFT === tagOf(hash)) {
+      if (failures < FAILURE_MASK) this.cells[place] = word + (1 << SECOND_BITS);
+      this.#words[hot + HOT_PAYER] = 0;
+    }
     this.#spend(this.#network(words, at), nowSeconds);
     this.#spend(this.#channel(row), nowSeconds);
   }

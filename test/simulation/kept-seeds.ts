@@ -6,6 +6,7 @@ const KEPT: readonly [seed: number, found: string][] = [
     'a raise was in force, and claims were answered ALREADY, though the registry was full and it was not durable',
   ],
   [11632, 'a raise was in force before it was durable, and a crash in between lost what was answered ALREADY'],
+  [345570395, 'a segment that a killed run had made was recorded before its name was durable, and a start was refused'],
   [20365, 'a damaged claim with the sequence of a question, and valid all the same (of the simulator)'],
 ];
 

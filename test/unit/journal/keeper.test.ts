@@ -6,6 +6,7 @@ import { SegmentKeeper } from '../../../src/journal/keeper.ts';
 import { segmentName } from '../../../src/journal/segment.ts';
 import { recoverJournal } from '../../../src/journal/walk.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
+import type { Files } from '../../../src/system/files.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import { commitGroup, JOURNAL_ID } from './fixtures.ts';
 
@@ -63,6 +64,31 @@ describe('segment keeper', () => {
     await one.prepare(2);
     expect(readdirSync(directory).sort()).toEqual([segmentName(1), segmentName(2)]);
     expect(recoverJournal(directory, () => {})).toMatchObject({ claims: 5, end: 'whole' });
+  });
+
+  it('makes the name of a segment that is already there durable: who made it may have been killed before that', async () => {
+    await keeper().prepare(1);
+    const { files } = nodeSystem;
+    const opened = new Map<number, string>();
+    const synced: (string | undefined)[] = [];
+    const watched: Files = Object.create(files, {
+      open: {
+        value: (path: string, flags: string, done: (error: Error | null, fd: number) => void) =>
+          files.open(path, flags, (error, fd) => {
+            opened.set(fd, path);
+            done(error, fd);
+          }),
+      },
+      fsync: {
+        value: (fd: number, done: (error: Error | null) => void) => {
+          synced.push(opened.get(fd));
+          files.fsync(fd, done);
+        },
+      },
+    });
+    const options = { directory, segmentBytes: SEGMENT_BYTES, journalId: JOURNAL_ID, ...nodeSystem, files: watched };
+    await new SegmentKeeper(options).prepare(1);
+    expect(synced).toEqual([directory]);
   });
 
   it('never replaces a segment the writer makes meanwhile', async () => {
