@@ -82,10 +82,15 @@ function runBlocking(parts: ThreadParts, turn: CommitTurn): void {
   }
 }
 
+/** A timer may be set so far ahead at most, milliseconds. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** Sleeps rather than blocks between two turns, so that the event loop goes on. */
 export async function runBesideDatabase(parts: ThreadParts, turn: CommitTurn): Promise<void> {
   const doorbell = parts.ring.committerDoorbell;
   const hasWork = () => turn.hasWork();
+  // The doorbell keeps no thread alive, and the connection does only while it stands.
+  const alive = setInterval(() => {}, TIMER_MS_MAX);
   while (!turn.isOver) {
     const now = parts.now();
     const hasWorked = turn.step(now);
@@ -97,4 +102,5 @@ export async function runBesideDatabase(parts: ThreadParts, turn: CommitTurn): P
     await doorbell.sleepAsync(hasWork);
     clearTimeout(timer);
   }
+  clearInterval(alive);
 }

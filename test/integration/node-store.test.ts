@@ -155,6 +155,22 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     expect(again.node.channel(1n)!.committed).toBeGreaterThanOrEqual(1n);
   });
 
+  test.each([
+    ['lanes', { layout: 'lanes', lanes: 1 }],
+    ['pipeline', { layout: 'pipeline', verifiers: 1, lanes: undefined }],
+  ] as const)('goes on after its connections were cut while nobody paid (%s)', async (_, threads) => {
+    const { node, peer } = await start(folder('cut'), threads as NodeOptions);
+    await node.openChannels([openingOf(1n)]);
+    for (let cut = 0n; cut < 3n; cut++) {
+      await servers.primary.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'claimwire-%'",
+      );
+      await sleep(100);
+      expect(await answer(peer, signedClaim(1n, cut + 1n))).toEqual(['COMMITTED', cut + 1n]);
+    }
+    expect(node.failure).toBeUndefined();
+  });
+
   test('takes no other name, no folder with channels, and no server without a standby', async () => {
     const data = folder('refused');
     await (await start(data, { nodeName: 'a' })).node.stop();

@@ -241,13 +241,7 @@ async function failOver(servers: PostgresServers, meanwhile: () => Promise<void>
   await meanwhile();
   await dead.kill();
   servers.server(standbys[0]!).resume();
-  const received = await Promise.all(
-    standbys.map(async (name) => {
-      const sql = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::text as bytes";
-      const [row] = await servers.server(name).query(sql);
-      return BigInt(row!.bytes as string);
-    }),
-  );
+  const received = await Promise.all(standbys.map((name) => servers.server(name).receivedBytes()));
   const [best, other] = received[1]! > received[0]! ? [standbys[1]!, standbys[0]!] : [standbys[0]!, standbys[1]!];
   await servers.promote(best, `ANY 1 (${other}, ${dead.name})`);
   servers.server(other).follow(servers.primary);

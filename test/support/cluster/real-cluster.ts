@@ -143,11 +143,7 @@ export class RealCluster {
     await sleep(100);
     await Promise.all(all.map((name) => this.servers.server(name)).map((server) => server.isRunning || server.start()));
     const received: [string, bigint][] = [];
-    for (const name of all) {
-      const sql = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::text as lsn";
-      const [row] = await this.servers.server(name).query(sql);
-      received.push([name, BigInt(String(row!.lsn))]);
-    }
+    for (const name of all) received.push([name, await this.servers.server(name).receivedBytes()]);
     received.sort(([, left], [, right]) => (left < right ? 1 : -1));
     const [[best], ...others] = received as [[string, bigint], ...[string, bigint][]];
     this.log(`primary ${old.name} is dead; ${received.map(([name, lsn]) => `${name} has ${lsn}`).join(', ')}`);

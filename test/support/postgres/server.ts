@@ -95,6 +95,21 @@ export class PostgresServer {
     await this.query('select pg_promote()');
   }
 
+  /**
+   * Bytes of the log that a standby has, where no more come. One that has just started names none as received until it
+   * follows a primary, and replays what is on its disk meanwhile.
+   */
+  async receivedBytes(): Promise<bigint> {
+    const sql =
+      "select pg_wal_lsn_diff(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0')::text as bytes, pg_last_wal_receive_lsn() is not null as follows";
+    for (let last: string | undefined; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+      const [row] = await this.query(sql);
+      const { bytes, follows } = row as { bytes: string; follows: boolean };
+      if (follows || bytes === last) return BigInt(bytes);
+      last = bytes;
+    }
+  }
+
   /** Asks as superuser. */
   async query(sql: string, values: unknown[] = [], database = DATABASE): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({ host: '127.0.0.1', port: this.port, user: 'postgres', database });
