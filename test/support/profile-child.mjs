@@ -25,6 +25,9 @@ const summary = ({ threads, silent, seconds }) => ({
 });
 const running = profileThreads(0.2);
 const second = await profileThreads(0.2).catch(({ code }) => code);
-const first = summary(await running);
+let first = summary(await running);
+// On a busy machine a fifth of a second may go by without a core for the thread that computes.
+for (let again = 0; again < 20 && !first.functions.includes('compute'); again++)
+  first = summary(await profileThreads(0.2));
 const aborted = summary(await profileThreads(60, AbortSignal.timeout(50)));
 process.stdout.write(JSON.stringify({ first, second, aborted }), () => process.exit());
