@@ -353,6 +353,8 @@ static void test_crowd(void) {
     EXPECT(s.bytes == 10 * 16576 + 3 * 133312 && s.bytes_used <= s.bytes, "%llu of %llu bytes in use after a lower limit", (unsigned long long)s.bytes_used, (unsigned long long)s.bytes);
     cw_limit_tables(SIZE_MAX, SIZE_MAX);
     cw_read_stats(&s);
+    /* On a busy machine the threads may be done before a limit lets a key have its large table. */
+    for (int again = 0; again < 4 && !s.hits_large; again++) verify_crowd((void *)0), cw_read_stats(&s);
     printf("cache under 3 threads: %llu verified, hits %llu large %llu small, %llu misses, %llu evictions, %llu refused\n",
            (unsigned long long)s.verified, (unsigned long long)s.hits_large, (unsigned long long)s.hits_small, (unsigned long long)s.misses,
            (unsigned long long)s.evictions, (unsigned long long)s.refused);
