@@ -2,6 +2,7 @@
  * A gateway over a service, with a node in memory whose claims are verified: what tests of src/gateway are run against. The
  * client writes the wire of the scheme from its drafts, and shares nothing with the gateway's code. Test's thread.
  */
+
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,6 +18,7 @@ import { derFromCompact } from '../../src/ledger/xrpl.ts';
 import { Ed25519Verifier } from '../../src/verify/ed25519.ts';
 import { OpensslVerifier } from '../../src/verify/openssl.ts';
 import { FakeMeter } from './fake-meter.ts';
+import { openRow } from './open-channel.ts';
 
 export const RECIPIENT = 'rHb9CJAWyB4rj91VRWn96DkukG4bwdtyTh';
 export const REALM = 'api.example';
@@ -55,20 +57,9 @@ export class FakePaidNode extends FakeMeter {
 
   /** Opens a channel of a new key. */
   open(payer: TestPayer, change: Partial<Channel> = {}): void {
-    this.rows.set(payer.channelId, {
-      channelId: payer.channelId,
-      ledgerChannelId: payer.ledgerChannelId,
-      publicKey: payer.signer.publicKey,
-      capacity: 1_000_000n,
-      committed: 0n,
-      sequence: 0,
-      timestampBits: 0n,
-      signature: new Uint8Array(64),
-      profile: 'xrpl',
-      state: 'open',
-      expiresAt: 0,
-      ...change,
-    });
+    const { channelId, ledgerChannelId, signer } = payer;
+    const own = { ledgerChannelId, publicKey: signer.publicKey, capacity: 1_000_000n };
+    this.rows.set(channelId, openRow(channelId, { ...own, ...change }));
   }
 
   override async submit(claim: Uint8Array): Promise<SubmitResult> {
