@@ -12,10 +12,12 @@
 
 struct cw_thread;
 
-/* Chooses the kernel (CLAIMWIRE_KERNEL forces one), builds the generator's table and maps the cache. The first call in a
+/* Chooses the kernel (CLAIMWIRE_KERNEL forces one; otherwise the fastest that passes its self-test), builds the generator's table and maps the cache. The first call in a
  * process does this; later ones change nothing and return what it did: 0, or what was expected. Thread-safe. */
 const char *cw_start(size_t table_bytes);
 const char *cw_kernel_name(void);
+/* What was measured to choose it, and which kernels failed their self-test; empty where there was nothing to choose. */
+const char *cw_kernel_note(void);
 
 /* Returns NULL when there is no memory or the limit of 256 threads is reached. */
 struct cw_thread *cw_thread_new(void);

@@ -35,6 +35,7 @@ struct cw_throwaway_key;
 struct cw_kernel {
     const char *name;
     int elements;
+    uint32_t small_cache_batch; /* signatures of a batch where the second-level cache has 1 MB or less */
     /* Bytes of 64-byte aligned scratch that prepare, finish and build need, and that build needs for the generator's table. */
     size_t scratch_bytes, generator_scratch_bytes;
     /* Jobs -> table rows to add up. `generator` is the table of kind CW_GENERATOR. */

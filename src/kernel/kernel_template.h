@@ -18,9 +18,13 @@ _Static_assert((VEC - 1) >> 3 == 0, "the elements are multiplied across in at mo
 #define TREE_BYTES (3 * (CW_BATCH_NODES / VEC) * sizeof(fe))
 #define BUILDER_BYTES(nodes) (sizeof(struct builder) + 4 * (nodes) * sizeof(fe))
 
+#ifndef VEC_SMALL_CACHE_BATCH /* an implementation that gains by it says so */
+#define VEC_SMALL_CACHE_BATCH CW_BATCH
+#endif
 const struct cw_kernel KERNEL(cw_kernel) = {
     .name = KERNEL_STRING(KERNEL_NAME),
     .elements = VEC,
+    .small_cache_batch = VEC_SMALL_CACHE_BATCH,
     .scratch_bytes = TREE_BYTES > BUILDER_BYTES(BUILD_NODES) ? TREE_BYTES : BUILDER_BYTES(BUILD_NODES),
     .generator_scratch_bytes = BUILDER_BYTES(4096),
     .prepare = KERNEL(prepare),

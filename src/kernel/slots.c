@@ -118,7 +118,7 @@ static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
 /* Fills a batch from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict here. */
 static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
     uint32_t n = 0, judged = 0;
-    for (; *at != end && n < CW_BATCH; ++*at) {
+    for (; *at != end && n < cw_batch_max; ++*at) {
         uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
         if (verdict_of(slot)) continue;

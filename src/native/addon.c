@@ -128,6 +128,12 @@ static napi_value kernel_name(napi_env env, napi_callback_info info) {
     napi_create_string_utf8(env, cw_kernel_name(), NAPI_AUTO_LENGTH, &v);
     return v;
 }
+static napi_value kernel_note(napi_env env, napi_callback_info info) {
+    (void)info;
+    napi_value v;
+    napi_create_string_utf8(env, cw_kernel_note(), NAPI_AUTO_LENGTH, &v);
+    return v;
+}
 /* throwawaySigner(privateKeys, nonces): 32 bytes of each for every key row, none of them 0 mod n. For THROW-AWAY keys of
  * load generation only, never for one from a key file: it takes variable time, and reusing a nonce gives away the key. */
 static napi_value throwaway_signer(napi_env env, napi_callback_info info) {
@@ -201,7 +207,7 @@ NAPI_MODULE_INIT() {
     static const struct cw_function functions[] = {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
         {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats}, {"limitTables", limit_tables},
-        {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
+        {"kernelName", kernel_name}, {"kernelNote", kernel_note}, {"throwawaySigner", throwaway_signer},
         {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
     cw_udp_register(env, exports, &self->arena);

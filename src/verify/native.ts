@@ -1,6 +1,7 @@
 /**
- * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once,
- * when the addon is loaded; CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|scalar forces one.
+ * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once
+ * a process, by the first instance: the best that the CPU has and that passes the kernel's self-test in C, and where two could
+ * be the faster one, the one that a race of a few milliseconds shows. CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|scalar forces one.
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
@@ -10,6 +11,7 @@ import { KERNEL_STATS, type Kernel, type KernelStats, namedStats } from './kerne
 
 /** What the addon exports (src/native/addon.c). Frequent calls have only integers as arguments. */
 interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
+  kernelNote(): string;
   start(cacheBytes: number): void;
   attach(arena: Uint8Array, layout: Uint32Array): void;
   stats(numbers: Float64Array): void;
@@ -18,6 +20,8 @@ interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
 
 export class NativeKernel implements Kernel {
   readonly kernelName: string;
+  /** How long other kernels took in the race, and which failed their self-test; empty where there was no choice. */
+  readonly kernelNote: string;
   readonly #addon: Addon;
 
   /** The first instance sets the cache's size. Throws Error without an addon, or when the CPU lacks CLAIMWIRE_KERNEL's set. */
@@ -25,6 +29,7 @@ export class NativeKernel implements Kernel {
     this.#addon = loadAddon<Addon>();
     this.#addon.start(cacheBytes);
     this.kernelName = this.#addon.kernelName();
+    this.kernelNote = this.#addon.kernelNote();
   }
 
   attach(arena: Arena, ring: ClaimRing): void {

@@ -37,6 +37,20 @@ test('a good machine has nothing to mend', async () => {
   });
 });
 
+test('a kernel that won its race is no slower one', async () => {
+  const { checks } = await examine(
+    recordedMachine({
+      backend: { kernel: 'avx2', kernelNote: 'avx512f took 1.12 times as long' },
+      texts: { '/proc/cpuinfo': 'flags : fma bmi2 avx2 avx512f avx512dq avx512vl avx512bw\nmodel name : A\n' },
+    }),
+    WANTED,
+  );
+  expect(checks.find(({ name }) => name === 'kernel')).toMatchObject({
+    state: 'ok',
+    message: 'A: the native backend with its avx2 kernel (avx512f took 1.12 times as long at start).',
+  });
+});
+
 function primary(more: Partial<NonNullable<StoreFacts['primary']>>): Recorded {
   const facts = { isPostgres: true, names: 's1', synchronous: 1, other: 0, commitMs: [0.5], ...more };
   return { store: async () => ({ hosts: [{ host: 'db1:5432', state: 'primary' }], primary: facts }) };
@@ -80,6 +94,13 @@ const CASES: Case[] = [
     'has avx2, but the scalar kernel is chosen',
     'unset CLAIMWIRE_KERNEL',
     { backend: { kernel: 'scalar' } },
+  ],
+  [
+    'kernel',
+    'warning',
+    'a faster one computes wrongly here (avx512ifma was passed over for a wrong verdict in a batch)',
+    'update this machine',
+    { backend: { kernel: 'avx2', kernelNote: 'avx512ifma was passed over for a wrong verdict in a batch' } },
   ],
   [
     'kernel',
