@@ -16,6 +16,7 @@
 const struct cw_kernel *cw_kernel;
 const uint8_t *cw_generator;
 uint32_t cw_batch_max = CW_BATCH;
+const struct cw_kernel *cw_lone_hasher = &cw_kernel_scalar;
 
 #define HUGE_PAGE ((size_t)2 << 20)
 static size_t rounded(size_t bytes) { return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); }

@@ -9,6 +9,7 @@
 #include "batch_tree.h"
 #include "jacobian.h"
 #include "batch_table.h"
+#include "xyzz.h"
 #include "single.h"
 #include "hash_vector.h"
 #include "throwaway_vector.h"

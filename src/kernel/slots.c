@@ -58,10 +58,11 @@ void cw_thread_free(struct cw_thread *thread) {
     cw_unmap(thread, thread_bytes() + cw_kernel->scratch_bytes);
 }
 
-static void hash_queued(struct hasher *h, void (*hash)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4])) {
+static void hash_queued(struct hasher *h, int link) {
+    const struct cw_kernel *kernel = h->count == 1 ? cw_lone_hasher : cw_kernel;
     uint64_t digest[CW_ELEMENTS_MAX][4];
     if (!h->count) return;
-    hash((int)h->count, (const uint8_t(*)[128])h->block, digest);
+    (link ? kernel->sha256 : kernel->sha512_half)((int)h->count, (const uint8_t(*)[128])h->block, digest);
     for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
     h->count = 0;
 }
@@ -74,16 +75,15 @@ static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uin
         memcpy(block + 16, ledger_id, 32);
         memcpy(block + 48, claim, CW_CLAIM_SIGNATURE); /* all that lies before it */
         memcpy(block + 69, claim + CW_CLAIM_TIMESTAMP, 8);
-        if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, cw_kernel->sha256);
     } else {
         memcpy(block + 4, ledger_id, 32);
         memcpy(block + 36, claim + CW_CLAIM_AMOUNT, 8);
-        if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, cw_kernel->sha512_half);
     }
+    if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, link);
 }
 static void hash_rest(struct cw_thread *thread) {
-    hash_queued(&thread->xrpl, cw_kernel->sha512_half);
-    hash_queued(&thread->link, cw_kernel->sha256);
+    hash_queued(&thread->xrpl, 0);
+    hash_queued(&thread->link, 1);
 }
 
 struct channel { const uint8_t *ledger_id, *key; uint32_t key_row; int link; };
