@@ -2,6 +2,7 @@
  * Runs the tests that are written in C, plain and under ASan and UBSan: the kernel's field, scalars, tables, trees and cache,
  * the claim path's loops, and the orders in which threads can meet. Then runs libFuzzer for some seconds.
  */
+import { readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import { brieflyOrAtLength } from '../support/length.ts';
 import { compiles, expectTool, MINUTES, make } from '../support/native-make.ts';
@@ -19,6 +20,7 @@ const CHECKS_MIN = {
   'claim-path': 1_000_000,
   'claim-path-order': 1_000,
   'keys-order': 100_000,
+  'race-test': 20,
 };
 /** A sanitizer looks at memory: every road, with fewer random cases on it, unless at length. */
 const AT_LENGTH = brieflyOrAtLength(0, 1) === 1 ? ['BRIEFLY='] : [];
@@ -64,6 +66,15 @@ function expectChecks(
 it('pass', { timeout: 6 * MINUTES }, async (context) => {
   expectTool(has.cc, 'a C compiler (cc)', context);
   expectChecks(await make('check'));
+});
+
+it('pass for AVX-512 on a CPU without it, by a stand-in for its intrinsics', { timeout: 10 * MINUTES }, async (context) => {
+  const lacks = process.arch === 'x64' && !/\bavx512ifma\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+  if (!lacks && brieflyOrAtLength(1, 0) === 1) return; // the tests above ran the real instructions
+  expectTool(has.cc && process.arch === 'x64', 'a C compiler (cc) for x86-64', context);
+  const { code, output } = await make('check-shim');
+  expect(code, output.slice(-2_000)).toBe(0);
+  for (const kernel of ['avx512f', 'avx512ifma']) expect(output).toMatch(new RegExp(`^kernel-test-${kernel}-shim: \\d{4,} checks`, 'm'));
 });
 
 it('pass under ASan and UBSan', { timeout: 10 * MINUTES }, async (context) => {
