@@ -128,6 +128,9 @@ const KEY_CACHE_DEFAULT_MAX = 2 ** 30;
 const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
+const CHANNELS_DOUBLED_MAX = 2 ** 23;
+/** With this many the index of the table is just half full, and all of it fits 4 GiB: 3.6 GiB. */
+const CHANNELS_FIT = 2 ** 24;
 const CHANNELS_MIN = 1 << 21;
 /** Places of a node in the map that peers get (protocol/route.ts). */
 const PLACES_MAX = 8;
@@ -313,12 +316,18 @@ function pathKind({ path = 'auto' }: NodeOptions, { nativePathFault }: Capabilit
 
 /** Rows of the channel table, given the number of channels in the registry. Throws CONFIG_INVALID. */
 export function tableCapacity(config: NodeConfig, channels: number): number {
-  if (config.channelsMax === 0) return Math.max(CHANNELS_MIN, powerOfTwoAtLeast(channels * 2));
+  if (config.channelsMax === 0) return Math.max(CHANNELS_MIN, roomFor(channels));
   if (config.channelsMax >= channels) return config.channelsMax;
   throw new ClaimwireError(
     'CONFIG_INVALID',
     `channels-max: expected at least the ${channels} channels the registry holds, got ${config.channelsMax}`,
   );
+}
+
+/** Room for twice the channels; of many, for a quarter more, since the table is in one shared memory of at most 4 GiB. */
+function roomFor(channels: number): number {
+  const room = Math.max(Math.min(powerOfTwoAtLeast(channels * 2), CHANNELS_DOUBLED_MAX), Math.ceil(channels * 1.25));
+  return Math.max(Math.min(room, CHANNELS_FIT), channels);
 }
 
 /** Slots of a claim ring: as many claims as its verifiers check in RING_MS. */

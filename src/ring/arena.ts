@@ -103,7 +103,7 @@ const WASM_PAGE_BYTES = 65_536;
 const WASM_PAGES_MAX = 65_536;
 
 /** The plan for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB that a wasm memory can have. */
-function planArena(shape: ArenaShape): ArenaPlan {
+export function planArena(shape: ArenaShape): ArenaPlan {
   assert(isPowerOfTwo(shape.ringSlots) && isPowerOfTwo(shape.ackSlots), 'ring sizes are powers of two');
   let end = shape.kernelBytes;
   const region = (bytes: number): Region => {

@@ -26,7 +26,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'src/channel': ['protocol', 'src/ring', 'src/errors.ts'],
   'src/verify': ['protocol', 'src/native', 'src/ring', 'src/channel', 'src/errors.ts'],
-  'src/registry': ['protocol', 'src/system', 'src/channel', 'src/errors.ts'],
+  'src/registry': ['protocol', 'src/native', 'src/system', 'src/channel', 'src/errors.ts'],
   'src/folder': ['src/system', 'src/registry', 'src/errors.ts', 'src/log.ts'],
   'src/journal': ['protocol', 'src/system', 'src/channel', 'src/verify', 'src/registry', 'src/errors.ts', 'src/log.ts'],
   'src/store': [
