@@ -129,7 +129,7 @@ const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
 const CHANNELS_DOUBLED_MAX = 2 ** 23;
-/** With this many the index of the table is just half full, and all of it fits 4 GiB: 3.6 GiB. */
+/** With so many the table takes 3.6 GiB; twice the index would not fit. */
 const CHANNELS_FIT = 2 ** 24;
 const CHANNELS_MIN = 1 << 21;
 /** Places of a node in the map that peers get (protocol/route.ts). */
