@@ -159,9 +159,9 @@ function generate(
       if (message.event === 'interval') watcher.interval(message.interval, message.waiting);
       else if (message.event === 'step') {
         const { step, totals } = message;
-        const counted = counts.step(totals).then((delivery) => {
-          steps.push({ ...step, delivery });
-          watcher.step({ ...step, delivery });
+        const counted = counts.step(totals).then((beside) => {
+          steps.push({ ...step, ...beside });
+          watcher.step({ ...step, ...beside });
           order('next');
         });
         counted.catch(fail);

@@ -508,7 +508,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#exposure.start();
     const { kernelName, channelCount } = this;
     const { receiveBufferBytes } = this.#topology!;
-    this.#logger.info(describeNode(this.config, { kernelName, channelCount, receiveBufferBytes, hasHugePages: this.#hasHugePages }));
+    this.#logger.info(
+      describeNode(this.config, { kernelName, channelCount, receiveBufferBytes, hasHugePages: this.#hasHugePages }),
+    );
     const { shared } = this.#opened;
     if (shared !== undefined) this.#cluster?.start(shared.held);
   }
