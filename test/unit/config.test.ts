@@ -80,6 +80,7 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
   test('settings that no machine can have name the setting, so that the command line can tell them as usage', () => {
     const cases: [NodeOptions, string, RegExp][] = [
       [{ layout: 'pipeline', lanes: 3 }, 'lanes', /lanes: expected layout lanes, got pipeline; give --layout lanes/],
+      [{ busyPollUs: 1_000_001 }, 'busy-poll', /expected 0\.\.1000000|1,?000,?000/],
       [{ ringSlots: 100 }, 'ring-slots', /expected a power of two, got 100/],
       [{ httpHosts: ['node.example:80'] }, 'http-host', /expected a name like node.example, without a port/],
     ];
