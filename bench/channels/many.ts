@@ -131,9 +131,11 @@ function tableBytes({ channelIndex }: ArenaPlan, count: number): { idle: number;
   return { idle, paid: idle + ROW_SIGNATURE_BYTES };
 }
 
+/** Resident memory without the key tables, which go with keys and their heat, not with channels. */
 const settled = async (node: NodeUnderTest): Promise<number> => {
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  return node.residentMiB() * MIB;
+  const { keyTables } = await node.stats();
+  return node.residentMiB() * MIB - (keyTables?.bytesUsed ?? 0);
 };
 
 export async function measureMany({ folder, count, seconds, note }: ManyOptions): Promise<Figures> {

@@ -49,9 +49,9 @@ export function hiccupsBetween(before: HiccupCounts | undefined, after: HiccupCo
   const count = seen.reduce((sum, bucket) => sum + bucket.count, 0);
   if (count === 0) return null;
   const at = (share: number) => {
-    let left = Math.max(1, Math.ceil(count * share));
-    const bucket = seen.find((one) => (left -= one.count) <= 0)!;
-    return highestOf(bucketOf(bucket.us, BITS), BITS) / 1_000;
+    let index = 0;
+    for (let left = Math.ceil(count * share) - seen[0]!.count; left > 0; left -= seen[index]!.count) index++;
+    return highestOf(bucketOf(seen[index]!.us, BITS), BITS) / 1_000;
   };
   return { count, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999), maxMs: at(1) };
 }
