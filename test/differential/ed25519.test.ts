@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, statusName } from '../../protocol/layout.ts';
-import { Ed25519Signer, Secp256k1Signer, type KeySigner } from '../../src/client/keys/signer.ts';
+import { Ed25519Signer, type KeySigner, Secp256k1Signer } from '../../src/client/keys/signer.ts';
 import { Ed25519Backend } from '../../src/verify/ed25519-backend.ts';
 import { ReferenceBackend } from '../../src/verify/reference-backend.ts';
 import { brieflyOrAtLength } from '../support/length.ts';

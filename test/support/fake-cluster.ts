@@ -8,7 +8,13 @@ import type { ControlAnswer } from '../../protocol/control.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { type RouteNode, shardRuns } from '../../protocol/route.ts';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
-import type { AskedRequest, LinkReceiver, LinkStats, PeerLink, RequestMaker } from '../../src/client/links/peer-link.ts';
+import type {
+  AskedRequest,
+  LinkReceiver,
+  LinkStats,
+  PeerLink,
+  RequestMaker,
+} from '../../src/client/links/peer-link.ts';
 import { Payer, type PayerLimits } from '../../src/client/payer.ts';
 import { newSendPath } from '../../src/client/payer-core.ts';
 import { RoutedLink } from '../../src/client/route/routed-link.ts';
