@@ -3,6 +3,7 @@
  * runs while somebody reads it, and ends by itself. 0.3 % of a core. */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -52,6 +53,12 @@ static void *look(void *nothing) {
     return nothing;
 }
 
+/* Node.js unloads an addon when the last of its threads that loaded it ends, and this thread's code with it: it stays loaded instead. */
+static int stay_loaded(void) {
+    Dl_info self;
+    return dladdr((void *)counts, &self) && dlopen(self.dli_fname, RTLD_LAZY | RTLD_NODELETE);
+}
+
 /* hiccups(counts): fills a Float64Array with how often the thread was so late, by bucket, since the process began, and has it go on. */
 static napi_value hiccups(napi_env env, napi_callback_info info) {
     CW_ARGUMENTS(1);
@@ -62,7 +69,7 @@ static napi_value hiccups(napi_env env, napi_callback_info info) {
     read_at = now_ns();
     if (!atomic_flag_test_and_set(&is_running)) {
         pthread_t thread;
-        if (pthread_create(&thread, 0, look, 0)) atomic_flag_clear(&is_running);
+        if (!stay_loaded() || pthread_create(&thread, 0, look, 0)) atomic_flag_clear(&is_running);
         else pthread_detach(thread);
     }
     for (size_t i = 0; i < BUCKETS; i++) numbers[i] = (double)atomic_load_explicit(&counts[i], memory_order_relaxed);

@@ -1,4 +1,5 @@
 /** The hiccup meter: what is made of two readings, and that C counts into the same buckets. */
+import { spawnSync } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { bucketOf, lowestOf } from '../../../src/log-buckets.ts';
@@ -30,3 +31,15 @@ test.runIf(isNativeTested)('a meter runs while it is read, and counts by the buc
   expect(hiccupsBetween(before, after)?.count).toBeGreaterThanOrEqual(5);
   for (const us of Object.keys(after!).map(Number)) expect(lowestOf(bucketOf(us, 3), 3)).toBe(us);
 });
+
+test.runIf(isNativeTested)(
+  'it outlives the thread that first read it, whose end unloads an addon that no other thread has',
+  () => {
+    const addon = new URL('../../../build/claimwire.node', import.meta.url).pathname;
+    const program = `const { Worker } = require('node:worker_threads');
+    const worker = new Worker('require(${JSON.stringify(addon)}).hiccups(new Float64Array(240))', { eval: true });
+    worker.once('exit', () => setTimeout(() => console.log('alive'), 30));`;
+    const { status, signal, stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+    expect([status, signal, stdout.trim()]).toEqual([0, null, 'alive']);
+  },
+);
