@@ -49,6 +49,17 @@ export const FAULT_KINDS = [
   'channel.raised', // the ledger paid more than is committed
   'payer.death', // and another begins where it was
   'charge.repeated', // asked again with its key, since its answer was lost
+  'redemption.cut-off', // the process ends between a submission and the record of what became of it
+  'redemption.resumed', // a start finds some under way
+  'redemption.closed-channel',
+  'ledger.submission-lost', // a server takes it, and no ledger ever has it
+  'ledger.held', // ledgers close without what waits
+  'ledger.outrun', // another transaction of the account has used the next number
+  'ledger.unreachable', // a question that has no answer, before or after it arrived
+  'ledger.server-behind',
+  'ledger.server-forgets', // it knows no ledger of before
+  'ledger.topped-up',
+  'ledger.close-asked', // by the payer
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

@@ -16,6 +16,7 @@ import { Operator } from './operator.ts';
 import { Oracle } from './oracle.ts';
 import { Payers } from './payers.ts';
 import { drawPlan, type Plan } from './plan.ts';
+import { Redemptions } from './redemptions.ts';
 import { Scheduler } from './scheduler.ts';
 import { Services } from './services.ts';
 import { Signatures } from './signatures.ts';
@@ -120,12 +121,15 @@ class Run {
     const strangers = new Strangers(world, this.#network, this.#truths);
     this.#payers = new Payers(world, this.#network, this.#truths);
     this.#services = new Services(world, this.#truths);
+    if (plan.odds.redemptions > 0 && !world.without.has('redemptions'))
+      world.redemptions = new Redemptions(world, this.#truths);
     world.disk.mkdir(DATA);
     const root = world.disk.openPath('/', { creates: false, truncates: false });
     world.disk.beginSync(root, false)();
     world.disk.close(root);
     scheduler.afterEvent = () => this.#oracle.look();
     for (const part of [this.#payers, this.#services, strangers, new Operator(world, this.#truths)]) part.begin();
+    world.redemptions?.begin();
     this.#beginTroubles();
   }
 
@@ -140,6 +144,7 @@ class Run {
     await scheduler.run(() => world.node?.isReady === true && scheduler.now >= world.pausedUntil, EVENTS_MAX);
     await this.#payers.finish((truth) => this.#isExpired(truth));
     await this.#services.finish();
+    await world.redemptions?.finish();
     const node = world.node!;
     node.stop();
     await scheduler.run(() => node.isDead, EVENTS_MAX);
@@ -210,6 +215,7 @@ class Run {
     if (how === 'stop') world.happened('stop.clean');
     else {
       totals.crashes++;
+      world.redemptions?.crashed(node);
       if (how === 'crash' && node.isStopping) world.happened('crash.in-stop');
       else if (how === 'crash' && !node.hasStarted) world.happened('crash.in-start');
     }

@@ -8,7 +8,16 @@ export class Summary {
   events = 0;
   readonly failures: SeedResult[] = [];
   readonly faults = new Map<FaultKind, number>(FAULT_KINDS.map((kind) => [kind, 0]));
-  readonly totals: Totals = { asked: 0, received: 0, committed: 0, crashes: 0, lives: 0, charges: 0, changes: 0 };
+  readonly totals: Totals = {
+    asked: 0,
+    received: 0,
+    committed: 0,
+    crashes: 0,
+    lives: 0,
+    charges: 0,
+    changes: 0,
+    redeemed: 0,
+  };
 
   add(result: SeedResult): void {
     this.seeds++;
@@ -25,7 +34,7 @@ export class Summary {
 
   /** @param traced failing seeds that were run again with a trace */
   text(seconds: number, traced: readonly SeedResult[]): string {
-    const { asked, received, committed, crashes, lives, charges, changes } = this.totals;
+    const { asked, received, committed, crashes, lives, charges, changes, redeemed } = this.totals;
     const lines = [...this.faults].map(([kind, count]) => `${kind.padEnd(30)}${String(count).padStart(9)}`);
     for (const { seed, failure, plan } of traced)
       lines.push('', `seed ${seed}: ${failure?.what}`, ...(failure?.trace ?? []), JSON.stringify(plan));
@@ -34,7 +43,7 @@ export class Summary {
     lines.push(
       '',
       `${this.seeds} seeds in ${seconds.toFixed(0)} s: ${lives} lives, ${crashes} crashes, ${asked} claims asked for, ${received} received,`,
-      `${committed} committed, ${charges} charges, ${changes} changes of channels, ${this.events} events; ${this.failures.length} failed`,
+      `${committed} committed, ${charges} charges, ${changes} changes of channels, ${redeemed} redemptions, ${this.events} events; ${this.failures.length} failed`,
     );
     return `${lines.join('\n')}\n`;
   }
