@@ -160,6 +160,51 @@ export const BREAKS: readonly Break[] = [
     ],
   },
   {
+    name: 'redemption-submitted-before-its-intent',
+    edits: [
+      {
+        file: 'src/ledger/redemption-journal.ts',
+        from: 'await this.#tables.commit([entryOf(redemption), ...forgotten.map((old) => this.#removalOf(old))]);',
+        to: 'void this.#tables.commit([entryOf(redemption)]).catch(() => {});',
+      },
+    ],
+  },
+  {
+    name: 'redemption-under-way-forgotten',
+    edits: [
+      {
+        file: 'src/ledger/redeemer.ts',
+        from: 'for (const redemption of this.#journal.pending()) this.#resume(redemption);',
+        to: '',
+      },
+      {
+        file: 'src/ledger/redeemer.ts',
+        from: 'const earlier = this.#journal.pendingOf(channelId);',
+        to: 'const earlier = undefined as Redemption | undefined;',
+      },
+    ],
+  },
+  {
+    name: 'server-behind-believed',
+    edits: [
+      {
+        file: 'src/ledger/redemption-maker.ts',
+        from: 'return paidOut > channel.balance ?',
+        to: 'return paidOut < 0n ?',
+      },
+    ],
+  },
+  {
+    name: 'redeemed-above-what-is-committed',
+    edits: [
+      {
+        file: 'src/ledger/redeem-rules.ts',
+        from: 'return { ...paymentChannelClaim({ account, channel: row }), Balance: balance.toString(), Flags };',
+        to: 'return { ...paymentChannelClaim({ account, channel: row }), Amount: (row.committed + 1n).toString(), Balance: balance.toString(), Flags };',
+      },
+    ],
+  },
+  {
     name: 'recovery-not-synced',
     edits: [
       {

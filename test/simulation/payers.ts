@@ -199,7 +199,7 @@ export class Payers {
     // Some lives' worth, of which many end before their time.
     const pauseMs = ((plan.lifeMs + 40) * LIVES * (BURST_MAX / 2)) / plan.claims;
     const next = () => {
-      if (this.#world.totals.asked >= plan.claims) return;
+      if (this.#world.totals.asked >= plan.claimsMax) return;
       scheduler.after(
         chance.spread(0, pauseMs),
         () => {
@@ -217,7 +217,7 @@ export class Payers {
   }
 
   get isDone(): boolean {
-    return this.#world.totals.asked >= this.#world.plan.claims;
+    return this.#world.totals.asked >= this.#world.plan.claimsMax;
   }
   get isSilent(): boolean {
     return this.payers.every(({ waiting }) => waiting === 0);

@@ -8,6 +8,8 @@ import { Chance } from './faults.ts';
 export interface Plan {
   /** Claims that payers are to ask for, in all. */
   claims: number;
+  /** The same, of a world that was made smaller. */
+  claimsMax: number;
   payers: number;
   channels: number;
   /** How long a life lasts beside its crash at an operation, on average, virtual milliseconds. */
@@ -35,6 +37,13 @@ export interface Plan {
   /** Milliseconds from one ledger to the next. */
   ledgerMs: number;
   odds: Odds;
+}
+
+/** What a world may be made smaller to, at most: to look at what has failed in it. */
+export interface Sizes {
+  claims?: number;
+  channels?: number;
+  payers?: number;
 }
 
 /** Probabilities: of each operation, datagram or draw that they are about. 0 is off. */
@@ -201,8 +210,10 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     syncMs: chance.of([0.05, 0.2, 2]),
     commitMs: chance.of([0.3, 3, 20]),
     ledgerMs: 0,
+    claimsMax: 0,
     odds: { ...odds, ...laterOdds },
   } satisfies Plan;
+  plan.claimsMax = plan.claims;
   // Some ledgers a life, and none in less than it takes to write an intent: a transaction lives for twenty.
   plan.ledgerMs = Math.max(5, 2 * plan.commitMs, plan.lifeMs / later.of([6, 12, 40]));
   return plan;

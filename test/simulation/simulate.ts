@@ -15,7 +15,7 @@ import { SimulatedNode } from './node.ts';
 import { Operator } from './operator.ts';
 import { Oracle } from './oracle.ts';
 import { Payers } from './payers.ts';
-import { drawPlan, type Plan } from './plan.ts';
+import { drawPlan, type Plan, type Sizes } from './plan.ts';
 import { Redemptions } from './redemptions.ts';
 import { Scheduler } from './scheduler.ts';
 import { Services } from './services.ts';
@@ -47,11 +47,12 @@ export interface SeedOptions {
   traceLines?: number;
   /** Odds of the plan (plan.ts) by which nothing happens. */
   without?: readonly string[];
+  sizes?: Sizes;
 }
 
 export async function simulate(
   seed: number,
-  { hasNative, traceLines = 0, without = [] }: SeedOptions,
+  { hasNative, traceLines = 0, without = [], sizes = {} }: SeedOptions,
 ): Promise<SeedResult> {
   // Errors are thrown by the hundred, and nobody reads where, but for the one that ends the seed.
   Error.stackTraceLimit = traceLines > 0 ? 50 : 0;
@@ -59,7 +60,7 @@ export async function simulate(
   const chance = new Chance(source);
   const scheduler = new Scheduler(source);
   use(scheduler, source);
-  const plan = drawPlan(seed, chance, hasNative);
+  const plan = limited(drawPlan(seed, chance, hasNative), sizes);
   const trace = new Trace(scheduler, traceLines > 0);
   const world = new World({
     scheduler,
@@ -92,6 +93,17 @@ export async function simulate(
   const { totals, counts } = world;
   const result = { seed, plan, totals, events: scheduler.events, digest: trace.sum, faults: [...counts.byKind] };
   return failure === undefined ? result : { ...result, failure };
+}
+
+/** Claims end sooner, at the same pace. */
+function limited(plan: Plan, { claims = plan.claims, channels = plan.channels, payers = plan.payers }: Sizes): Plan {
+  const most = (count: number, limit: number) => Math.min(count, limit);
+  return {
+    ...plan,
+    claimsMax: most(plan.claims, claims),
+    channels: most(plan.channels, channels),
+    payers: most(plan.payers, payers),
+  };
 }
 
 class Run {
