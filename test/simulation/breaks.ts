@@ -205,6 +205,40 @@ export const BREAKS: readonly Break[] = [
     ],
   },
   {
+    name: 'groups-of-the-dead-not-read',
+    edits: [
+      {
+        file: 'src/cluster/shard-work.ts',
+        from: 'if (source !== undefined) await database.readGroups(',
+        to: 'if (source === null) await database.readGroups(',
+      },
+    ],
+  },
+  {
+    name: 'append-without-fence',
+    edits: [
+      {
+        file: 'src/store/memory-database.ts',
+        from: '      this.#expectFence(fence);\n      return effect;',
+        to: '      if (call !== "append") this.#expectFence(fence);\n      return effect;',
+      },
+    ],
+  },
+  {
+    name: 'shard-given-without-fence',
+    edits: [{ file: 'src/node/shards.ts', from: '    await this.#parts.passFence();', to: '' }],
+  },
+  {
+    name: 'moved-not-followed',
+    edits: [
+      {
+        file: 'src/client/route/routed-link.ts',
+        from: 'this.#addresses = map.nodes.map(({ places }) => places.flatMap((place) => this.#usable(place) ?? []));',
+        to: 'if (this.#changes === 1) this.#addresses = map.nodes.map(({ places }) => places.flatMap((place) => this.#usable(place) ?? []));',
+      },
+    ],
+  },
+  {
     name: 'recovery-not-synced',
     edits: [
       {

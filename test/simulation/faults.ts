@@ -60,6 +60,14 @@ export const FAULT_KINDS = [
   'ledger.server-forgets', // it knows no ledger of before
   'ledger.topped-up',
   'ledger.close-asked', // by the payer
+  'cluster.killed', // a node of several that share a store
+  'cluster.stopped', // after it has given its shards away
+  'cluster.stands-still', // for so long that the others take it over, or nearly
+  'cluster.cut-off', // the store is not reached
+  'cluster.answer-lost', // of a write to the store, made or not
+  'cluster.taken-over', // by the next holder
+  'cluster.handed-over',
+  'cluster.moved', // a claim is told that another node has its channel
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

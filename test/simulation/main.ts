@@ -16,6 +16,7 @@ const HELP = `make simulate SEEDS=… SEED=… WORKERS=… ARGS="…"
 
   --seeds N      seeds to run; default 200
   --seed N       one seed, with its trace; or with --seeds the first of them. By default they begin at the clock
+  --step N       from one seed to the next; with --seed 15 and 16 all are clusters. Default 1
   --kept         those of kept-seeds.ts instead
   --workers N    child processes; default 2
   --without A,B  odds of plan.ts by which nothing happens, to find out what a failure needs
@@ -23,12 +24,15 @@ const HELP = `make simulate SEEDS=… SEED=… WORKERS=… ARGS="…"
   --no-shrink    tells of a failing seed as it is, and does not look for a smaller world in which it fails
   --trace N      lines of a failing seed's trace; default 60
   --break NAME   breaks one line of the product first, and looks for a seed that finds it, unless one is given: ${BREAKS.map(({ name }) => name).join(', ')}; or all
+  --first N      the first seed of --break; default 1
   --json         the result as JSON on stdout
 `;
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
     seed: { type: 'string' },
+    first: { type: 'string', default: '1' },
+    step: { type: 'string', default: '1' },
     kept: { type: 'boolean', default: false },
     workers: { type: 'string', default: '2' },
     without: { type: 'string', default: '' },
@@ -52,7 +56,10 @@ function chosenSeeds(): ChildrenOptions['seeds'] & { length: number } {
   if (values.kept) return keptSeeds();
   const one = values.seed !== undefined && values.seeds === undefined;
   const first = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
-  return Array.from({ length: one ? 1 : Number(values.seeds ?? 200) }, (_, index) => first + index);
+  return Array.from(
+    { length: one ? 1 : Number(values.seeds ?? 200) },
+    (_, index) => first + index * Number(values.step),
+  );
 }
 
 async function main(): Promise<number> {
@@ -112,7 +119,10 @@ async function findBreaks(name: string): Promise<number> {
   let missed = 0;
   for (const broken of BREAKS.filter((each) => name === 'all' || each.name === name)) {
     const worker = await bundleWorker(`broken-${broken.name}`, broken.edits);
-    const seeds = Array.from({ length: Number(values.seeds ?? 200) }, (_, index) => index + 1);
+    const seeds = Array.from(
+      { length: Number(values.seeds ?? 200) },
+      (_, index) => Number(values.first) + index * Number(values.step),
+    );
     const found: SeedResult[] = [];
     const onResult = (result: SeedResult) => {
       if (result.failure !== undefined) found.push(result);

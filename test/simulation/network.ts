@@ -6,6 +6,7 @@ import { PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
 import { SourceCodec, sourceHead } from '../../src/transport/source.ts';
 import { TRANSPORT_UDP } from '../../src/transport/transport.ts';
+import type { SimulatedNode } from './node.ts';
 import type { Owner } from './scheduler.ts';
 import type { World } from './world.ts';
 
@@ -23,18 +24,23 @@ interface Peer {
   cutUntil: [to: number, from: number];
 }
 
+/** The node at its end. */
+export type Receiver = Pick<SimulatedNode, 'threads' | 'receive'>;
+
 /** Told of each datagram that the node takes from a socket. */
 type OnDelivered = (bytes: Uint8Array, port: number, isHonest: boolean) => void;
 
 export class Network {
   readonly #world: World;
+  readonly #node: () => Receiver | undefined;
   readonly #onDelivered: OnDelivered;
   readonly #peers = new Map<number, Peer>();
   readonly #sources = new Map<number, Uint32Array>();
   readonly #addresses = new SourceCodec();
 
-  constructor(world: World, onDelivered: OnDelivered) {
+  constructor(world: World, onDelivered: OnDelivered, node: () => Receiver | undefined = () => world.node) {
     this.#world = world;
+    this.#node = node;
     this.#onDelivered = onDelivered;
   }
 
@@ -60,7 +66,8 @@ export class Network {
   }
 
   #arrive(port: number, bytes: Uint8Array, isHonest: boolean): void {
-    const { node, chance, scheduler } = this.#world;
+    const { chance, scheduler } = this.#world;
+    const node = this.#node();
     if (node === undefined) return;
     if (this.#world.strikes('stall') && node.threads.length > 0) {
       const { owner } = chance.of(node.threads);

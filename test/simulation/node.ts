@@ -292,7 +292,7 @@ export class SimulatedNode {
     this.isReady = false;
     this.main.isDead = true;
     for (const { owner } of this.threads) owner.isDead = true;
-    forgetSleepers();
+    forgetSleepers(this.arena.memory.buffer);
     void this.redeemer?.link.close();
     this.#watchers.ended(this, how);
   }

@@ -36,6 +36,8 @@ export interface Plan {
   commitMs: number;
   /** Milliseconds from one ledger to the next. */
   ledgerMs: number;
+  /** Nodes that share a store; 1 has a disk of its own. */
+  nodes: number;
   odds: Odds;
 }
 
@@ -86,6 +88,12 @@ export interface Odds {
   ledgerBehind: number;
   ledgerForgets: number;
   ledgerPayer: number;
+  clusterKills: number;
+  clusterStops: number;
+  clusterStandsStill: number;
+  clusterCutsOff: number;
+  clusterLosesAnswers: number;
+  clusterMoves: number;
 }
 
 type LaterOdds = Pick<
@@ -98,6 +106,12 @@ type LaterOdds = Pick<
   | 'ledgerBehind'
   | 'ledgerForgets'
   | 'ledgerPayer'
+  | 'clusterKills'
+  | 'clusterStops'
+  | 'clusterStandsStill'
+  | 'clusterCutsOff'
+  | 'clusterLosesAnswers'
+  | 'clusterMoves'
 >;
 
 /** For each the most that it may be. */
@@ -141,6 +155,12 @@ const LATER_ODDS_MAX: LaterOdds = {
   ledgerBehind: 0.8,
   ledgerForgets: 0.5,
   ledgerPayer: 1,
+  clusterKills: 0.5,
+  clusterStops: 0.3,
+  clusterStandsStill: 0.5,
+  clusterCutsOff: 0.5,
+  clusterLosesAnswers: 0.1,
+  clusterMoves: 1,
 };
 /** Of another generator than the world's. */
 const LATER_SEED = 0x1edbe4;
@@ -178,6 +198,9 @@ function oddsOf<Name extends string>(
   ) as Record<Name, number>;
 }
 
+/** One seed in so many is a cluster, whose takeovers take seconds. */
+const CLUSTER_EVERY = 16;
+
 /** @param hasNative whether there is an addon with the claim path in C */
 export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan {
   const odds = oddsOf(chance, ODDS_MAX, EVEN, ALWAYS);
@@ -211,10 +234,12 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     commitMs: chance.of([0.3, 3, 20]),
     ledgerMs: 0,
     claimsMax: 0,
+    nodes: 1,
     odds: { ...odds, ...laterOdds },
   } satisfies Plan;
   plan.claimsMax = plan.claims;
   // Some ledgers a life, and none in less than it takes to write an intent: a transaction lives for twenty.
   plan.ledgerMs = Math.max(5, 2 * plan.commitMs, plan.lifeMs / later.of([6, 12, 40]));
+  if (seed % CLUSTER_EVERY === CLUSTER_EVERY - 1 && !realSignatures) plan.nodes = later.between(2, 3);
   return plan;
 }

@@ -6,6 +6,7 @@ import { MemoryRegistry } from '../support/memory-registry.ts';
 import { MemorySideTables } from '../support/memory-side-tables.ts';
 import { random } from '../support/random.ts';
 import { probeBitRot } from './bit-rot.ts';
+import { ClusterRun } from './cluster.ts';
 import { SimulatedDisk } from './disk.ts';
 import { Chance, type FaultKind } from './faults.ts';
 import { use } from './globals.ts';
@@ -71,7 +72,8 @@ export async function simulate(
     signatures: new Signatures(plan.realSignatures),
     without: new Set(without),
   });
-  const run = new Run(world);
+  const isCluster = plan.nodes > 1 && !world.without.has('nodes');
+  const run = isCluster ? new ClusterRun(world) : new Run(world);
   const onRejection = (error: Error) => scheduler.fail(error);
   process.on('unhandledRejection', onRejection);
   let failure: SeedResult['failure'];
