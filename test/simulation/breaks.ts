@@ -239,6 +239,16 @@ export const BREAKS: readonly Break[] = [
     ],
   },
   {
+    name: 'pieces-of-a-message-mixed-up',
+    edits: [
+      {
+        file: 'protocol/stream.ts',
+        from: 'this.#gathered.set(chunk.subarray(start, end), this.#gatheredBytes);',
+        to: 'this.#gathered.set(chunk.subarray(start, end), Math.max(0, this.#gatheredBytes - 1));',
+      },
+    ],
+  },
+  {
     name: 'recovery-not-synced',
     edits: [
       {

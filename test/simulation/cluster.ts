@@ -125,8 +125,13 @@ export class ClusterRun implements ClusterWatchers {
           0,
           () => {
             holder.store.open([opening]).then(
-              () => ([truth.terms, truth.isChanging] = [[{ state: 'open', capacity: CAPACITY, expiresAt: 0 }], false]),
-              () => (truth.isChanging = false),
+              ({ opened, unchanged }) => {
+                truth.isChanging = false;
+                if (opened + unchanged > 0) truth.terms = [{ state: 'open', capacity: CAPACITY, expiresAt: 0 }];
+              },
+              () => {
+                truth.isChanging = false;
+              },
             );
           },
           holder.main,

@@ -60,6 +60,9 @@ export const FAULT_KINDS = [
   'ledger.server-forgets', // it knows no ledger of before
   'ledger.topped-up',
   'ledger.close-asked', // by the payer
+  'tcp.split', // a message in several pieces
+  'tcp.cut', // a connection is lost between two messages
+  'tcp.cut-inside', // and within one
   'cluster.killed', // a node of several that share a store
   'cluster.stopped', // after it has given its shards away
   'cluster.stands-still', // for so long that the others take it over, or nearly

@@ -22,6 +22,8 @@ interface Peer {
   readonly onMessage: (bytes: Uint8Array) => void;
   /** Until when nothing gets through, to the node and from it. */
   cutUntil: [to: number, from: number];
+  /** A connection's, which loses nothing by itself (streams.ts). */
+  isStream: boolean;
 }
 
 /** The node at its end. */
@@ -46,8 +48,22 @@ export class Network {
 
   /** Returns the port of a new peer. */
   join(owner: Owner, onMessage: (bytes: Uint8Array) => void): number {
+    return this.#join({ owner, onMessage, cutUntil: [0, 0], isStream: false });
+  }
+
+  /** The same for a connection, which is handed all that the node sends there. */
+  joinStream(owner: Owner, onMessage: (bytes: Uint8Array) => void): number {
+    return this.#join({ owner, onMessage, cutUntil: [0, 0], isStream: true });
+  }
+
+  /** Hands a node a message of a connection. */
+  deliver(node: Receiver, thread: number, bytes: Uint8Array, port: number): void {
+    node.receive(thread, bytes, this.#sources.get(port)!, () => this.#onDelivered(bytes, port, true));
+  }
+
+  #join(peer: Peer): number {
     const port = FIRST_PORT + this.#peers.size;
-    this.#peers.set(port, { owner, onMessage, cutUntil: [0, 0] });
+    this.#peers.set(port, peer);
     const source = new Uint32Array(SOURCE_WORDS);
     source[0] = sourceHead(TRANSPORT_UDP, port);
     this.#addresses.parse(`192.0.2.${port % 200}`, source);
@@ -81,6 +97,10 @@ export class Network {
   toPeer(port: number, bytes: Uint8Array): void {
     const peer = this.#peers.get(port);
     if (peer === undefined) return;
+    if (peer.isStream) {
+      peer.onMessage(bytes);
+      return;
+    }
     const { delays, isDamaged } = this.#fate(port, 1);
     for (const delay of delays) {
       const carried = bytes.slice();
@@ -116,6 +136,7 @@ export class Network {
   /** Cuts some peer off for a while. */
   part(): void {
     const world = this.#world;
+    if (this.#peers.size === 0) return;
     const peer = this.#peers.get(FIRST_PORT + world.chance.random.below(this.#peers.size))!;
     const until = world.scheduler.now + world.chance.spread(1, PARTITION_MS);
     const ways = world.chance.between(1, 3);

@@ -94,6 +94,8 @@ export interface Odds {
   clusterCutsOff: number;
   clusterLosesAnswers: number;
   clusterMoves: number;
+  tcp: number;
+  tcpCuts: number;
 }
 
 type LaterOdds = Pick<
@@ -112,6 +114,8 @@ type LaterOdds = Pick<
   | 'clusterCutsOff'
   | 'clusterLosesAnswers'
   | 'clusterMoves'
+  | 'tcp'
+  | 'tcpCuts'
 >;
 
 /** For each the most that it may be. */
@@ -161,6 +165,8 @@ const LATER_ODDS_MAX: LaterOdds = {
   clusterCutsOff: 0.5,
   clusterLosesAnswers: 0.1,
   clusterMoves: 1,
+  tcp: 1,
+  tcpCuts: 0.1,
 };
 /** Of another generator than the world's. */
 const LATER_SEED = 0x1edbe4;
@@ -205,7 +211,7 @@ const CLUSTER_EVERY = 16;
 export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan {
   const odds = oddsOf(chance, ODDS_MAX, EVEN, ALWAYS);
   const later = new Chance(random(seed ^ LATER_SEED));
-  const laterOdds = oddsOf(later, LATER_ODDS_MAX, ['redemptions', 'ledgerPayer'], []);
+  const laterOdds = oddsOf(later, LATER_ODDS_MAX, ['redemptions', 'ledgerPayer', 'tcp'], []);
   const realSignatures = seed % REAL_EVERY === REAL_EVERY - 1;
   const blockBytes = chance.of([512, 4096] as const);
   const wantsNative = chance.is(0.4);
