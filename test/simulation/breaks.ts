@@ -233,8 +233,8 @@ export const BREAKS: readonly Break[] = [
     edits: [
       {
         file: 'src/client/route/routed-link.ts',
-        from: 'this.#addresses = map.nodes.map(({ places }) => places.flatMap((place) => this.#usable(place) ?? []));',
-        to: 'if (this.#changes === 1) this.#addresses = map.nodes.map(({ places }) => places.flatMap((place) => this.#usable(place) ?? []));',
+        from: "this.#fetcher.refresh(isNewer ? 'newer' : 'moved', version);",
+        to: 'void version;',
       },
     ],
   },

@@ -204,6 +204,8 @@ function oddsOf<Name extends string>(
   ) as Record<Name, number>;
 }
 
+/** Connections carry fewer claims than are asked for, since newer ones replace those that wait: some more are asked for. */
+const CLAIMS_LONGER = 1.1;
 /** One seed in so many is a cluster, whose takeovers take seconds. */
 const CLUSTER_EVERY = 16;
 
@@ -243,7 +245,8 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     nodes: 1,
     odds: { ...odds, ...laterOdds },
   } satisfies Plan;
-  plan.claimsMax = plan.claims;
+  // At the same pace for longer: what a seed was kept for happens as before.
+  plan.claimsMax = Math.ceil(plan.claims * CLAIMS_LONGER);
   // Some ledgers a life, and none in less than it takes to write an intent: a transaction lives for twenty.
   plan.ledgerMs = Math.max(5, 2 * plan.commitMs, plan.lifeMs / later.of([6, 12, 40]));
   if (seed % CLUSTER_EVERY === CLUSTER_EVERY - 1 && !realSignatures) plan.nodes = later.between(2, 3);

@@ -98,11 +98,11 @@ export async function simulate(
 }
 
 /** Claims end sooner, at the same pace. */
-function limited(plan: Plan, { claims = plan.claims, channels = plan.channels, payers = plan.payers }: Sizes): Plan {
+function limited(plan: Plan, { claims = plan.claimsMax, channels = plan.channels, payers = plan.payers }: Sizes): Plan {
   const most = (count: number, limit: number) => Math.min(count, limit);
   return {
     ...plan,
-    claimsMax: most(plan.claims, claims),
+    claimsMax: most(plan.claimsMax, claims),
     channels: most(plan.channels, channels),
     payers: most(plan.payers, payers),
   };
