@@ -58,7 +58,6 @@ export class SimulatedNode {
   readonly rings: readonly ClaimRing[];
   readonly threads: SimulatedThread[] = [];
   readonly disk: ProcessDisk;
-  /** Where the world has a ledger. */
   readonly redeemer: NodeRedeemer | undefined;
   /** This life's handles, for the next one. */
   readonly stores: Stores;
@@ -106,8 +105,8 @@ export class SimulatedNode {
     this.#feed = new CommittedFeed(this.arena, this.table);
     const raised = new RaisedAmounts(sides);
     this.meter = new Meter(this.#feed, sides, raised, (line) => this.#log.warn(line));
-    const parts = { node: this, tables: sides, clock: this.#system.clock, logger: this.#log };
-    this.redeemer = world.redemptions?.open(parts);
+    const { clock } = this.#system;
+    this.redeemer = world.redemptions?.open({ node: this, tables: sides, clock, logger: this.#log });
     setSettings(world, new SettingWords(this.arena));
     scheduler.after(0, () => void this.#start().catch((error) => this.#refused(error)), this.main);
   }
