@@ -246,6 +246,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       raised: this.#raised,
       passFence: () => this.#threads.passFence(),
       route: this.#route,
+      clock: nodeSystem.clock,
       logger,
       places: () => this.#places,
       onFailed: (error) => this.#failBy(error),
