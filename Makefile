@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger simulate siege meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
+.PHONY: help run ledger simulate siege hostile meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts watchdog.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -61,6 +61,10 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
+
+DATAGRAMS ?= 10000000
+hostile: $(BUILT) $(NATIVE) ## hostile datagrams of every kind in both layouts: no crash, each counted under a reason: DATAGRAMS=10000000 SEED=1
+	HOSTILE_DATAGRAMS=$(DATAGRAMS) SEED=$(SEED) npx vitest run test/siege/hostile-datagrams.test.ts --reporter=verbose --disable-console-intercept
 
 bottlenecks: $(BUILT) $(NATIVE) ## live nodes held back on purpose, by disk, network, cores and key tables: what the bottleneck finder says
 	BOTTLENECKS=1 npx vitest run test/e2e/bottlenecks.test.ts --reporter=verbose
