@@ -63,8 +63,8 @@ siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: 
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
 
 DATAGRAMS ?= 10000000
-hostile: $(BUILT) $(NATIVE) ## hostile datagrams of every kind in both layouts: no crash, each counted under a reason: DATAGRAMS=10000000 SEED=1
-	HOSTILE_DATAGRAMS=$(DATAGRAMS) SEED=$(SEED) npx vitest run test/siege/hostile-datagrams.test.ts --reporter=verbose --disable-console-intercept
+hostile: $(BUILT) $(NATIVE) ## hostile datagrams of every kind in both layouts: no crash, each counted under a reason: DATAGRAMS=10000000 RATE=max SEED=1
+	HOSTILE_DATAGRAMS=$(DATAGRAMS) HOSTILE_RATE=$(RATE) SEED=$(SEED) npx vitest run test/siege/hostile-datagrams.test.ts --reporter=verbose --disable-console-intercept
 
 bottlenecks: $(BUILT) $(NATIVE) ## live nodes held back on purpose, by disk, network, cores and key tables: what the bottleneck finder says
 	BOTTLENECKS=1 npx vitest run test/e2e/bottlenecks.test.ts --reporter=verbose
