@@ -15,7 +15,7 @@ const PERIOD_MS = 250;
 /** How often a full disk is tried again. */
 const DISK_FULL_RETRY_MS = 5_000;
 /** The node is not ready when claims have waited so long for the disk or a verifier: with two looks it says so within a second. */
-const STALL_MS = 700;
+const STALL_MS = 500;
 
 export interface HousekeepingOptions {
   store: ChannelStore;
