@@ -232,11 +232,11 @@ const OPTIONS = {
   },
 } as const satisfies OptionSpecs;
 
-/** A name and what it sends, two lines each. */
+/** A name, its transport, and what it sends; a line fits 80 columns. */
 function attackLines(): string {
   const { length } = 'invalid-signatures  ';
   return Object.entries(ATTACKS)
-    .map(([name, { transport, summary }]) => `  ${name.padEnd(length)}${transport.padEnd(5)} ${summary}`)
+    .map(([name, { transport, summary }]) => `  ${name.padEnd(length)}${transport.padEnd(5)}${summary}`)
     .join('\n');
 }
 

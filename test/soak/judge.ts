@@ -33,7 +33,7 @@ const MIB = 2 ** -20;
 /** A journal takes a whole segment of 64 MiB at once, and a run may end right after. */
 const SEGMENTS_MIB = 2 * 64;
 export const SERIES: Readonly<Record<SeriesName, SeriesRule>> = {
-  residentBytes: { title: 'Resident memory', unit: 'MiB', scale: MIB, least: 16, share: 0.05 },
+  residentBytes: { title: 'Resident memory', unit: 'MiB', scale: MIB, least: 24, share: 0.08 },
   heapBytes: { title: 'Heap of the main thread', unit: 'MiB', scale: MIB, least: 8, share: 0.1 },
   descriptors: { title: 'Descriptors', unit: '', scale: 1, least: 8, share: 0.05 },
   folderBytes: { title: 'Data folder', unit: 'MiB', scale: MIB, least: SEGMENTS_MIB, share: 0.1 },

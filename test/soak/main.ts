@@ -39,6 +39,7 @@ const { values } = parseArgs({
 const SAMPLES_MAX = 600;
 const SAMPLE_SECONDS_MIN = 2;
 const SECONDS_MIN = 30;
+const KEY_CACHE = '64M';
 
 if (values.help) process.stdout.write(HELP);
 else process.exitCode = await main();
@@ -50,7 +51,8 @@ async function main(): Promise<number> {
     return 2;
   }
   const data = mkdtempSync(join(tmpdir(), 'claimwire-soak-'));
-  const flags = ['--layout', values.layout];
+  // A cache that is full before the node is looked at does not grow any more.
+  const flags = ['--layout', values.layout, '--key-cache', KEY_CACHE];
   const node = await SoakedNode.start(data, flags);
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
@@ -75,10 +77,10 @@ async function main(): Promise<number> {
 
 async function soak(node: SoakedNode, seconds: number, flags: readonly string[]): Promise<SoakResult> {
   const [seed, rate] = [Number(values.seed), Number(values.rate)];
+  const pressure = await Pressure.begin(node, rate, seed);
   const startedAt = new Date().toISOString();
   const beganAt = performance.now();
   const elapsed = () => (performance.now() - beganAt) / 1_000;
-  const pressure = new Pressure(node, rate, seed);
   const everySeconds = Math.max(SAMPLE_SECONDS_MIN, seconds / SAMPLES_MAX);
   const samples: Sample[] = [];
   let ended: string | undefined;

@@ -27,6 +27,9 @@ const PAYER_SECONDS_SPREAD = 10;
 const KILLED_ONE_IN = 4;
 /** Payers take their channels from a few seeds, so that there are ever the same: a killed one leaves them at the node. */
 const SEEDS = 3;
+const FIRST_SECONDS = 2;
+const SCHEMES = ['udp', 'tcp'] as const;
+type Scheme = (typeof SCHEMES)[number];
 const CONNECTIONS = 20;
 const CONNECTIONS_MS = 500;
 const ADMIN_MS = 250;
@@ -45,13 +48,25 @@ export class Pressure {
   };
   readonly #node: SoakedNode;
   readonly #rate: number;
-  readonly #loops: Promise<void>[];
+  #loops: Promise<void>[] = [];
   readonly #killers = new Set<() => void>();
   #isOver = false;
 
-  constructor(node: SoakedNode, rate: number, seed: number) {
+  private constructor(node: SoakedNode, rate: number) {
     this.#node = node;
     this.#rate = rate;
+  }
+
+  /** First lets every payer that there will be pay for a moment, so that the node has seen all keys when it is looked at. */
+  static async begin(node: SoakedNode, rate: number, seed: number): Promise<Pressure> {
+    const pressure = new Pressure(node, rate);
+    for (let payer = 0; payer < SEEDS; payer++)
+      await Promise.all(SCHEMES.map((scheme) => pressure.#payer(scheme, FIRST_SECONDS, payer, undefined)));
+    pressure.#start(seed);
+    return pressure;
+  }
+
+  #start(seed: number): void {
     this.#loops = [
       this.#payers('udp', random(seed)),
       this.#payers('tcp', random(seed + 1)),
@@ -71,22 +86,33 @@ export class Pressure {
     if (this.counts.faults.length < FAULTS_MAX) this.counts.faults.push(text);
   }
 
-  async #payers(scheme: 'udp' | 'tcp', draw: Random): Promise<void> {
+  async #payers(scheme: Scheme, draw: Random): Promise<void> {
     while (!this.#isOver) {
       const seconds = PAYER_SECONDS_MIN + draw.below(PAYER_SECONDS_SPREAD);
       const killAfterMs = draw.below(KILLED_ONE_IN) === 0 ? 1_000 + draw.below(seconds * 1_000) : undefined;
-      await this.#payer(scheme, seconds, (scheme === 'udp' ? 10 : 20) + draw.below(SEEDS), killAfterMs);
+      await this.#payer(scheme, seconds, draw.below(SEEDS), killAfterMs);
     }
   }
 
-  async #payer(scheme: 'udp' | 'tcp', seconds: number, seed: number, killAfterMs: number | undefined): Promise<void> {
+  async #payer(scheme: Scheme, seconds: number, payer: number, killAfterMs: number | undefined): Promise<void> {
     const { ready, data } = this.#node;
     const child = spawn(
       process.execPath,
       [
         ...[CLI, 'load', '--to', `${scheme}://${ready[scheme]}`, '--http', ready.http],
         ...['--token-file', join(data, 'admin-token'), '--rate', String(this.#rate), '--duration', String(seconds)],
-        ...['--warmup', '0', '--drain', '5', '--channels', '300', '--seed', String(seed), '--keep-channels', '--json'],
+        ...[
+          '--warmup',
+          '0',
+          '--drain',
+          '5',
+          '--channels',
+          '300',
+          '--seed',
+          String(10 * (SCHEMES.indexOf(scheme) + 1) + payer),
+          '--keep-channels',
+          '--json',
+        ],
       ],
       { stdio: ['ignore', 'pipe', 'ignore'] },
     );

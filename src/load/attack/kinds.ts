@@ -11,30 +11,30 @@ export const ATTACKS = {
   'invalid-signatures': {
     transport: 'udp',
     needsChannels: true,
-    summary: 'claims that nobody signed, of known channels: each costs the node a verification',
+    summary: 'claims that nobody signed, of known channels',
   },
   'unknown-channels': { transport: 'udp', needsChannels: false, summary: 'claims of channels that nobody opened' },
-  stale: { transport: 'udp', needsChannels: true, summary: 'well signed claims of amounts that are committed already' },
+  stale: { transport: 'udp', needsChannels: true, summary: 'well signed claims of amounts already committed' },
   doubled: {
     transport: 'udp',
     needsChannels: true,
-    summary: 'well signed claims of new amounts, each as often as a datagram has room for it',
+    summary: 'well signed claims of new amounts, many times over',
   },
   junk: { transport: 'udp', needsChannels: false, summary: 'datagrams of 1 to 65,507 bytes of anything' },
   frames: {
     transport: 'udp',
     needsChannels: false,
-    summary: 'datagrams that are nearly right: empty, cut inside a claim, acks, a claim and then another type',
+    summary: 'nearly right: empty, cut inside a claim, acks, other types',
   },
-  mixed: { transport: 'udp', needsChannels: true, summary: 'all of these by odds, each datagram sent alone' },
+  mixed: { transport: 'udp', needsChannels: true, summary: 'all of these by odds, each datagram alone' },
   'slow-tcp': { transport: 'tcp', needsChannels: false, summary: 'connections that send a claim byte by byte' },
   connections: { transport: 'tcp', needsChannels: false, summary: 'connections that send nothing' },
   'oversize-frames': {
     transport: 'tcp',
     needsChannels: false,
-    summary: 'messages that announce more than 65,536 bytes, or none, on connections that come again when they are cut',
+    summary: 'messages that announce over 65,536 bytes, or none',
   },
-  tokens: { transport: 'http', needsChannels: false, summary: 'guessed admin tokens, by HTTP to --http' },
+  tokens: { transport: 'http', needsChannels: false, summary: 'guessed admin tokens' },
 } as const satisfies Record<string, AttackKind>;
 
 export type AttackName = keyof typeof ATTACKS;

@@ -95,7 +95,8 @@ async function measure(
   const before = await look();
   const startedAt = new Date().toISOString();
   const sent = await send(run, known, watcher);
-  const after = before && (await atRest(look));
+  // Connections bring no claims that would have to be waited for.
+  const after = before && (sent.udp === undefined ? await look() : await atRest(look));
   const counted = before && after && countedBetween(before, after);
   const sums = counted && sent.udp ? sumsOf(sent.udp, counted) : null;
   return { attack, to, seed, startedAt, ...sent, counted, sums, isUp: before && after !== null };

@@ -42,8 +42,8 @@ export interface Sums {
 
 const FAULTS = ['emptyDatagram', 'unknownType', 'cutFrame'] as const;
 export type DatagramEnd = 'whole' | (typeof FAULTS)[number];
-/** Drops of the kernel that a node counts. */
-const KERNEL_DROPS = ['socketBuffer'];
+/** Drops of the kernel that a node counts: for want of room, and by a filter that it gave the kernel. */
+const KERNEL_DROPS = ['socketBuffer', 'floodFilter'];
 const DECIDED = ['committed', 'already', 'superseded'];
 
 /** Later counters less earlier ones. */
