@@ -14,8 +14,11 @@ import type { Topology } from './topology.ts';
 const PERIOD_MS = 250;
 /** How often a full disk is tried again. */
 const DISK_FULL_RETRY_MS = 5_000;
-/** The node is not ready when claims have waited so long for the disk or a verifier: with two looks it says so within a second. */
-const STALL_MS = 500;
+/**
+ * The node is not ready when claims have waited so long for the disk or a verifier. The third look after they got on is 750 ms
+ * later and finds it, also where that is a little early: so the node says so within a second.
+ */
+const STALL_MS = 700;
 
 export interface HousekeepingOptions {
   store: ChannelStore;

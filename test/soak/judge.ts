@@ -53,7 +53,7 @@ export interface Verdict {
 
 const WARM_UP_SHARE = 0.25;
 /** Fewer samples say nothing. */
-export const SAMPLES_MIN = 8;
+const SAMPLES_MIN = 8;
 
 /** Throws RangeError where there are too few samples to judge. */
 export function judgeSoak(samples: readonly Sample[]): Verdict[] {

@@ -20,7 +20,7 @@ import { DATAGRAM_KINDS, type DatagramKind, MIXED_ODDS } from './kinds.ts';
 import type { SentDatagrams } from './sums.ts';
 
 /** A well signed claim of a channel. */
-export type SignClaims = (
+type SignClaims = (
   channels: readonly number[],
   amounts: readonly number[],
   out: (claim: Uint8Array, index: number) => void,

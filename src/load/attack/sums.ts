@@ -41,7 +41,7 @@ export interface Sums {
 }
 
 const FAULTS = ['emptyDatagram', 'unknownType', 'cutFrame'] as const;
-export type DatagramEnd = 'whole' | (typeof FAULTS)[number];
+type DatagramEnd = 'whole' | (typeof FAULTS)[number];
 /** Drops of the kernel that a node counts: for want of room, and by a filter that it gave the kernel. */
 const KERNEL_DROPS = ['socketBuffer', 'floodFilter'];
 const DECIDED = ['committed', 'already', 'superseded'];

@@ -132,15 +132,15 @@ test('claims that get on no more stall the node within a second, whenever that b
   await housekeeping.stop();
 });
 
-test('claims that wait for half a second stall the node, progress or an empty ring ends that', async () => {
+test('claims that wait for three looks stall the node, progress or an empty ring ends that', async () => {
   const { ring, housekeeping } = start();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(housekeeping.isStalled).toBe(false);
   ring.depth = 3;
-  await vi.advanceTimersByTimeAsync(450);
+  await vi.advanceTimersByTimeAsync(650);
   expect(housekeeping.isStalled).toBe(false);
   ring.committed = 1;
-  await vi.advanceTimersByTimeAsync(450);
+  await vi.advanceTimersByTimeAsync(650);
   expect(housekeeping.isStalled).toBe(false);
   await vi.advanceTimersByTimeAsync(500);
   expect(housekeeping.isStalled).toBe(true);
