@@ -1,7 +1,7 @@
 /**
  * Whether what was sampled of a node over time stays flat. Pure.
  *
- * The rule: the first quarter of a run is its warm-up and is not judged. Over the rest the Theil–Sen slope, the median of the
+ * The rule: the first quarter of a run, of a short one the first minute or half, is its warm-up and is not judged. Over the rest the Theil–Sen slope, the median of the
  * slopes between all pairs of samples, is what a series grows by; a few samples that stand out do not move it. A series is
  * flat if that slope, over the judged time, comes to no more than its allowance: a share of its median, or a fixed amount
  * where that is more. Falling is flat.
@@ -52,13 +52,16 @@ export interface Verdict {
 }
 
 const WARM_UP_SHARE = 0.25;
+const WARM_UP_SECONDS_MIN = 60;
+const WARM_UP_SHARE_MAX = 0.5;
 /** Fewer samples say nothing. */
 const SAMPLES_MIN = 8;
 
 /** Throws RangeError where there are too few samples to judge. */
 export function judgeSoak(samples: readonly Sample[]): Verdict[] {
   const end = samples.at(-1)?.seconds ?? 0;
-  const judged = samples.filter(({ seconds }) => seconds >= end * WARM_UP_SHARE);
+  const from = Math.min(Math.max(end * WARM_UP_SHARE, WARM_UP_SECONDS_MIN), end * WARM_UP_SHARE_MAX);
+  const judged = samples.filter(({ seconds }) => seconds >= from);
   if (judged.length < SAMPLES_MIN)
     throw new RangeError(`soak: expected at least ${SAMPLES_MIN} samples after the warm-up, got ${judged.length}`);
   const at = judged.map(({ seconds }) => seconds);

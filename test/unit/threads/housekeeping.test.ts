@@ -132,6 +132,19 @@ test('claims that get on no more stall the node within a second, whenever that b
   await housekeeping.stop();
 });
 
+test('changes are taken for seconds longer', async () => {
+  const { ring, housekeeping } = start();
+  ring.depth = 3;
+  await vi.advanceTimersByTimeAsync(4_500);
+  expect([housekeeping.isStalled, housekeeping.isStuck]).toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(housekeeping.isStuck).toBe(true);
+  ring.committed += 1;
+  await vi.advanceTimersByTimeAsync(250);
+  expect([housekeeping.isStalled, housekeeping.isStuck]).toEqual([false, false]);
+  await housekeeping.stop();
+});
+
 test('claims that wait for three looks stall the node, progress or an empty ring ends that', async () => {
   const { ring, housekeeping } = start();
   await vi.advanceTimersByTimeAsync(60_000);
