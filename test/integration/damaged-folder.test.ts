@@ -38,6 +38,7 @@ const AMOUNTS = 10;
 const KINDS = ['swapped', 'flipped', 'cut', 'removed'] as const;
 /** Of a segment the part that claims can be in here. */
 const USED_BYTES = 64 * 1_024;
+const COMPARED_BYTES = 1 << 20;
 const FLAGS = ['--layout', 'lanes', '--lanes', '2'];
 
 const folder = temporaryFolders();
@@ -45,15 +46,13 @@ let killed: string;
 
 beforeAll(async () => {
   killed = folder('damage');
-  const first = new NodeProcess(killed, FLAGS);
+  const node = new NodeProcess(killed, FLAGS);
+  const ready = await node.ready;
   await openChannels(
-    await first.ready,
+    ready,
     killed,
     channels().map((id) => openingJson(id)),
   );
-  await first.stop();
-  const node = new NodeProcess(killed, FLAGS);
-  const ready = await node.ready;
   const peers = await Promise.all(Array.from({ length: 4 }, () => WirePeer.to(ready.udp)));
   for (let amount = 1; amount <= AMOUNTS; amount++)
     for (const id of channels())
@@ -86,21 +85,33 @@ function registryRows(path: string): Buffer {
   }
 }
 
-/** Every file of the folder that keeps money, by path and hash. */
+/** Files that keep money. */
+function filesOf(data: string): string[] {
+  return readdirSync(data, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(data.length + 1))
+    .filter((name) => !/(^|\/)lock|\.tmp$/.test(name))
+    .sort();
+}
+
+/** The size and what was written: a segment is 64 MiB, of which claims take the beginning. */
+function written(path: string): Buffer {
+  const file = openSync(path, 'r');
+  const bytes = Buffer.alloc(COMPARED_BYTES);
+  bytes.writeDoubleLE(statSync(path).size, COMPARED_BYTES - 8);
+  readSync(file, bytes, 0, COMPARED_BYTES - 8, 0);
+  closeSync(file);
+  return bytes;
+}
+
+/** By path a hash. */
 function contents(data: string): Map<string, string> {
-  const files = readdirSync(data, { recursive: true, withFileTypes: true })
-    .filter(
-      (entry) => entry.isFile() && !/(^|\/)lock|\.tmp$/.test(join(entry.parentPath, entry.name).slice(data.length)),
-    )
-    .map((entry) => join(entry.parentPath, entry.name));
-  const bytes = (path: string) => (path.endsWith('registry/data.mdb') ? registryRows(path) : readFileSync(path));
-  return new Map(
-    files.sort().map((path) => [path.slice(data.length + 1), createHash('sha256').update(bytes(path)).digest('hex')]),
-  );
+  const bytes = (name: string) => (name === 'registry/data.mdb' ? registryRows : written)(join(data, name));
+  return new Map(filesOf(data).map((name) => [name, createHash('sha256').update(bytes(name)).digest('hex')]));
 }
 
 function damage(data: string, kind: (typeof KINDS)[number], draw: Random): string {
-  const paths = [...contents(data).keys()];
+  const paths = filesOf(data);
   const name = paths[draw.below(paths.length)]!;
   const path = join(data, name);
   const { size } = statSync(path);

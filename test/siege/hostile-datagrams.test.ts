@@ -21,7 +21,7 @@ import {
 } from '../support/node-process.ts';
 import { openingJson, signedClaim, WirePeer } from '../support/wire.ts';
 
-const DATAGRAMS = Number(process.env.HOSTILE_DATAGRAMS ?? 30_000);
+const DATAGRAMS = Number(process.env.HOSTILE_DATAGRAMS ?? 25_000);
 /** A second; at most the node loses most of them to the kernel, at a tenth it takes them all in. */
 const RATE = process.env.HOSTILE_RATE || 'max';
 const SEED = Number(process.env.SEED ?? 1);
