@@ -260,6 +260,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   get ready(): boolean {
     return this.#isRunning && !this.#threads.isStalled && this.#opened.isAnswering;
   }
+  /** Whether changes are taken: a stall may be over before they are made. */
+  get canChange(): boolean {
+    return this.#isRunning && !this.#threads.isStuck && this.#opened.isAnswering;
+  }
   /** The reason for which `failed` has rejected. */
   get failure(): Error | undefined {
     return this.#failure;

@@ -259,6 +259,17 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/ledger/xrpl-session.ts',
   ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
+  'test/siege/hostile-datagrams.test.ts': [
+    'src/load/attack/base-amounts.ts',
+    'src/load/attack/flood.ts',
+    'src/load/attack/run.ts',
+  ],
+  'test/unit/load/attack/datagrams.test.ts': ['src/load/attack/kinds.ts', 'src/load/attack/known-channels.ts'],
+  'test/unit/tools/load-attack.test.ts': [
+    'src/load/attack/connections.ts',
+    'src/load/attack/text.ts',
+    'src/load/attack/tokens.ts',
+  ],
   'test/unit/load/report.test.ts': [
     'src/load/report/charts.ts',
     'src/load/report/plot.ts',
