@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger simulate siege meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
+.PHONY: help run ledger simulate siege hostile rounds soak meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts watchdog.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -61,6 +61,20 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
+
+# ROUNDS has a default of another target: only one that was given counts.
+LIVES = $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),100)
+rounds: $(BUILT) $(NATIVE) ## lives of real nodes: kill -9, SIGSTOP, ended threads, full and hanging disks, damaged folders, two nodes on one: ROUNDS=100 SEED=1
+	ROUNDS=$(LIVES) DAMAGES=$(LIVES) SEED=$(SEED) CLAIMWIRE_TEST_LENGTH=long npx vitest run --reporter=verbose --disable-console-intercept \
+	  $(addprefix test/integration/,rounds.test.ts damaged-folder.test.ts disk-faults.test.ts node-lock.test.ts) test/unit/folder/folder-lock.test.ts test/e2e/faults.test.ts
+
+soak: $(BUILT) $(NATIVE) ## 30 minutes of load, reconnects, restarts and admin calls: memory, descriptors, disk and latency stay flat: SECONDS=120, ARGS="--help"
+	@npx tsc -p test/soak/tsconfig.json
+	@node build/soak/test/soak/main.js --seconds $(if $(SECONDS),$(SECONDS),1800) $(ARGS)
+
+DATAGRAMS ?= 10000000
+hostile: $(BUILT) $(NATIVE) ## hostile datagrams of every kind in both layouts: no crash, each counted under a reason: DATAGRAMS=10000000 RATE=max SEED=1
+	HOSTILE_DATAGRAMS=$(DATAGRAMS) HOSTILE_RATE=$(RATE) SEED=$(SEED) npx vitest run test/siege/hostile-datagrams.test.ts --reporter=verbose --disable-console-intercept
 
 bottlenecks: $(BUILT) $(NATIVE) ## live nodes held back on purpose, by disk, network, cores and key tables: what the bottleneck finder says
 	BOTTLENECKS=1 npx vitest run test/e2e/bottlenecks.test.ts --reporter=verbose

@@ -30,9 +30,10 @@ struct cw_udp_message {
     uint32_t source[CW_SOURCE_WORDS];
     uint32_t waited_us; /* in the socket, where it was opened with CW_UDP_TIMES; otherwise 0 */
 };
-/* A packet to be sent. `destination` has the form of `source`. */
+/* A packet to be sent. `destination` has the form of `source`. One that is `alone` is never joined with others: of a message
+ * that it drops a receiver's kernel counts one. */
 struct cw_udp_packet {
-    uint32_t offset, length, unused;
+    uint32_t offset, length, alone;
     uint32_t destination[CW_SOURCE_WORDS];
     uint32_t unused_too;
 };

@@ -19,6 +19,8 @@ export const MESSAGE_STRIDE = 65_536 + 128;
 export const RECORD_WORDS = 9;
 const RECORD_LENGTH = 1;
 const RECORD_SEGMENT = 2;
+/** Of a packet to be sent, in the same place: whether it leaves alone. */
+const RECORD_ALONE = 2;
 const RECORD_SOURCE = 3;
 const RECORD_WAITED = 8;
 /** The most messages of one system call. */
@@ -220,12 +222,16 @@ export class NativeUdp {
     return datagrams;
   }
 
-  /** Describes packet `index`: `length` bytes of `sending` from `offset`, to the five words at `at` of `words`. */
-  describe(index: number, offset: number, length: number, words: Uint32Array, at: number): void {
+  /**
+   * Describes packet `index`: `length` bytes of `sending` from `offset`, to the five words at `at` of `words`. One that is
+   * `alone` leaves in no train, of which the receiver's system counts one where it drops all.
+   */
+  describe(index: number, offset: number, length: number, words: Uint32Array, at: number, alone = false): void {
     const packets = this.#packets;
     const record = index * RECORD_WORDS;
     packets[record] = offset;
     packets[record + RECORD_LENGTH] = length;
+    packets[record + RECORD_ALONE] = alone ? 1 : 0;
     for (let word = 0; word < SOURCE_WORDS; word++) packets[record + RECORD_SOURCE + word] = words[at + word]!;
   }
   /** Sends the first `count` packets that were described. Returns how many were lost. */
