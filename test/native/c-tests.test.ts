@@ -68,13 +68,16 @@ it('pass', { timeout: 6 * MINUTES }, async (context) => {
   expectChecks(await make('check'));
 });
 
-it('pass for AVX-512 on a CPU without it, by a stand-in for its intrinsics', { timeout: 10 * MINUTES }, async (context) => {
+it('pass for AVX-512 on a CPU without it, by a stand-in for its intrinsics', {
+  timeout: 10 * MINUTES,
+}, async (context) => {
   const lacks = process.arch === 'x64' && !/\bavx512ifma\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
   if (!lacks && brieflyOrAtLength(1, 0) === 1) return; // the tests above ran the real instructions
   expectTool(has.cc && process.arch === 'x64', 'a C compiler (cc) for x86-64', context);
   const { code, output } = await make('check-shim');
   expect(code, output.slice(-2_000)).toBe(0);
-  for (const kernel of ['avx512f', 'avx512ifma']) expect(output).toMatch(new RegExp(`^kernel-test-${kernel}-shim: \\d{4,} checks`, 'm'));
+  for (const kernel of ['avx512f', 'avx512ifma'])
+    expect(output).toMatch(new RegExp(`^kernel-test-${kernel}-shim: \\d{4,} checks`, 'm'));
 });
 
 it('pass under ASan and UBSan', { timeout: 10 * MINUTES }, async (context) => {
