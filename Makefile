@@ -27,7 +27,7 @@ test: $(BUILT) $(NATIVE) ## everything that can fail
 test-fast: $(BUILT) $(NATIVE) ## in less than a minute: units, and fast twins against slow ones
 	npx vitest run --project 'fast*'
 
-test-long: $(BUILT) $(NATIVE) ## what make test does briefly, with all the cases that it is for: 100,000 claims each way, 200,000 signatures
+test-long: $(BUILT) $(NATIVE) ## what make test does briefly, with all the cases that it is for: 100,000 claims each way, 500,000 signatures
 	CLAIMWIRE_TEST_LENGTH=long npx vitest run $(LONG_TESTS)
 
 check: $(BUILT) ## types, lint and format, imports, dead exports

@@ -27,7 +27,7 @@ import {
 } from '../support/tuples.ts';
 
 const SEED = 20_260_803;
-const TOTAL = brieflyOrAtLength(20_000, 200_000);
+const TOTAL = brieflyOrAtLength(20_000, 500_000);
 /** The reference is slow: one of so many, which are of every kind still. */
 const FOR_NOBLE = brieflyOrAtLength(40, 100);
 /** The shares of the kinds are those of 200,000. */
