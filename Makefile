@@ -55,6 +55,13 @@ coverage: $(BUILT) $(NATIVE) ## lines and branches that the tests of the parts t
 	@npx esbuild test/coverage/main.ts --bundle --platform=node --format=esm --packages=external --outfile=build/coverage.mjs --log-level=warning
 	@node build/coverage.mjs $(ARGS)
 
+SECONDS ?= 60
+C_TARGETS := kernel admission
+fuzz: $(INSTALLED) $(NATIVE) ## inputs made of those that took new branches, for every parser: TARGET=NAME SECONDS=60, ARGS="--help"
+	@npx esbuild test/fuzz/main.ts test/fuzz/worker.ts --bundle --splitting --platform=node --format=esm --packages=external --outdir=build/fuzz --out-extension:.js=.mjs --log-level=warning
+	@$(if $(filter $(C_TARGETS),$(TARGET)),,node build/fuzz/main.mjs $(if $(TARGET),--target $(TARGET)) --seconds $(SECONDS) $(ARGS))
+	@$(if $(TARGET),$(if $(filter $(C_TARGETS),$(TARGET)),$(MAKE) -s -C src/native fuzz-$(TARGET) SECONDS=$(SECONDS)),$(MAKE) -s -C src/native fuzz SECONDS=$(SECONDS))
+
 mutants: $(BUILT) $(NATIVE) ## the source made wrong in nearly 200 places, one at a time: which test notices each; ARGS="--help"
 	@npx tsc -p test/mutants/tsconfig.json
 	@node build/mutants/test/mutants/main.js $(ARGS)
