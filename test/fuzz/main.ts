@@ -50,7 +50,9 @@ async function main(): Promise<number> {
       continue;
     }
     failures++;
-    say(`FAILED ${name}, with ${keep(name, failure.bytes)}; again: make fuzz TARGET=${name} SECONDS=1\n${failure.text}`);
+    say(
+      `FAILED ${name}, with ${keep(name, failure.bytes)}; again: make fuzz TARGET=${name} SECONDS=1\n${failure.text}`,
+    );
   }
   return failures > 0 ? 1 : 0;
 }

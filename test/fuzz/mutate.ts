@@ -80,8 +80,7 @@ export class Mutator {
     for (let index = 0; index < found.length; index++) {
       const which = (first + index) % found.length;
       const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(found[which]!);
-      if (at >= 0)
-        return joined(bytes.subarray(0, at), wanted[which]!, bytes.subarray(at + found[which]!.length));
+      if (at >= 0) return joined(bytes.subarray(0, at), wanted[which]!, bytes.subarray(at + found[which]!.length));
     }
     return bytes;
   }

@@ -3,5 +3,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { loop, smallest } from './loop.ts';
 
 const found = await loop();
-const kept = (workerData as { isMinimised: boolean }).isMinimised && !found.failure ? await smallest(found.kept) : found.kept;
+const kept =
+  (workerData as { isMinimised: boolean }).isMinimised && !found.failure ? await smallest(found.kept) : found.kept;
 parentPort!.postMessage({ ...found, kept });

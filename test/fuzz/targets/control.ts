@@ -3,19 +3,19 @@
  * the same after another journey, and a refusal finds the id that a decoder finds.
  */
 import assert from 'node:assert/strict';
-import {
-  isBestClaimResult,
-  isHelloResult,
-  parseControlReply,
-  parseControlRequest,
-} from '../../../protocol/control.ts';
+import { isBestClaimResult, isHelloResult, parseControlReply, parseControlRequest } from '../../../protocol/control.ts';
 import { decodeControl, encodeControl, readControlId } from '../../../protocol/control-codec.ts';
 import { parseOpening } from '../../../src/channel/parse.ts';
 import { ClaimwireError } from '../../../src/errors.ts';
 import type { Target } from '../target.ts';
 
 const TOKEN = 'ab'.repeat(32);
-const CHANNEL = { ledgerChannelId: 'CD'.repeat(32), publicKey: `02${'79BE667E'.repeat(8)}`, capacity: '1000000', profile: 'xrpl' };
+const CHANNEL = {
+  ledgerChannelId: 'CD'.repeat(32),
+  publicKey: `02${'79BE667E'.repeat(8)}`,
+  capacity: '1000000',
+  profile: 'xrpl',
+};
 const MESSAGES = [
   { id: 1, type: 'hello', client: 'fuzz', versions: [1, 2] },
   { id: 2, type: 'open', token: TOKEN, channel: CHANNEL },
@@ -26,7 +26,16 @@ const MESSAGES = [
   { id: 7, type: 'stats', token: TOKEN },
   { id: 8, ok: true, channelId: '7', committed: '0', sequence: 0, timestamp: '0'.repeat(16), signature: null },
   { id: 9, ok: false, code: 'MOVED', message: 'elsewhere', version: '12' },
-  { id: 10, ok: true, version: 1, server: 's', nonce: '0'.repeat(32), profiles: ['xrpl'], transports: { udp: 1 }, limits: {} },
+  {
+    id: 10,
+    ok: true,
+    version: 1,
+    server: 's',
+    nonce: '0'.repeat(32),
+    profiles: ['xrpl'],
+    transports: { udp: 1 },
+    limits: {},
+  },
 ];
 
 export const target: Target = {
@@ -49,7 +58,8 @@ export const target: Target = {
       assert.deepEqual(parseControlRequest(again(request)), request, 'a request is the same after another journey');
       if (request.type === 'open') refusedOrNot(() => parseOpening(request.channel));
     }
-    if (reply !== undefined) assert.deepEqual(parseControlReply(again(reply)), parseControlReply(again(again(reply) as never)));
+    if (reply !== undefined)
+      assert.deepEqual(parseControlReply(again(reply)), parseControlReply(again(again(reply) as never)));
   },
 };
 

@@ -66,7 +66,8 @@ function filesOf(bytes: Uint8Array): MemoryFiles {
 function isSizeTrue(files: MemoryFiles): boolean {
   return [...files.names.values()].every(
     ({ bytes }) =>
-      bytes.length < SEGMENT.segmentBytes + 8 || Buffer.from(bytes).readBigUInt64LE(SEGMENT.segmentBytes) <= SEGMENT_BYTES,
+      bytes.length < SEGMENT.segmentBytes + 8 ||
+      Buffer.from(bytes).readBigUInt64LE(SEGMENT.segmentBytes) <= SEGMENT_BYTES,
   );
 }
 

@@ -120,4 +120,3 @@ function rowsOf(from: number, count: number, capacity: bigint): Uint8Array {
     );
   return rows;
 }
-
