@@ -16,7 +16,10 @@ const TESTS = [
   'test/differential/acceptance.test.ts',
   'test/differential/throwaway-sign.test.ts',
   'test/hostile/native-path.test.ts',
+  'test/hostile/addon.test.ts',
   'test/hostile/udp-batch.test.ts',
+  'test/unit/verify/ed25519.test.ts',
+  'test/unit/threads/sockets.test.ts',
 ];
 const REPORT = join(BUILT, 'typescript');
 
