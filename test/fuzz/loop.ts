@@ -70,7 +70,7 @@ function isNew(): boolean {
 }
 
 const { target } = (await import(program)) as { target: Target };
-export const result: LoopResult = { runs: 0, edges: 0, kept: [] };
+const result: LoopResult = { runs: 0, edges: 0, kept: [] };
 isNew();
 
 const words = new Int32Array(current, 0, 2);
