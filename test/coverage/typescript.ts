@@ -47,6 +47,9 @@ export function runTypeScript(hasC: boolean): void {
     '--coverage.reporter=json',
     '--coverage.reporter=json-summary',
     `--coverage.reportsDirectory=${REPORT}`,
+    // Counting makes tests slower, and a busy machine more so.
+    '--hookTimeout=300000',
+    '--testTimeout=300000',
     '--reporter=dot',
   ];
   const { status } = spawnSync('node_modules/.bin/vitest', ['run', ...TESTS, ...options], {
