@@ -16,10 +16,13 @@ import { SOURCE_WORDS } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import { type FilterPlan, filterProgram } from '../transport/packet-filter.ts';
 
-/** From so much of the buffer on, a flood is looked for; and from so much on strangers get less. */
-const FILLED = 0.25;
-const PRESSED = 0.125;
-/** How much of what was received was worth nothing, for it to be a flood. */
+/**
+ * From so much of the buffer on, a flood is looked for; and from so much on strangers get less. The kernel may give back what
+ * was read as late as when it is a quarter of the buffer, so less says nothing.
+ */
+const FILLED = 0.5;
+const PRESSED = 0.3;
+/** How much of what was received was worth nothing, for it to be a flood: payers who send too much are none. */
 const USELESS_SHARE = 0.25;
 /**
  * What passes at each level: of held sources, of held networks, of all other strangers. A lane that verifies 200,000 claims a
@@ -37,10 +40,19 @@ const LEVELS = [
 
 /** Between two programs, which may take a millisecond for thousands of sources. */
 const TICK_MS = 50;
-/** Between two levels up: what waits in the buffer came by an earlier one. */
-const RISE_MS = 10;
-/** A level down after so many ticks without a full buffer; at once while next to nothing is dropped. */
-const FALL_TICKS = 20;
+/**
+ * Whether the next level is due is looked at after so many milliseconds, and half a buffer of datagrams: what waits in it came
+ * by the level before. Where datagrams are read slowly, after so many milliseconds all the same.
+ */
+const LOOK_MS = 10;
+const LOOK_MS_MAX = 100;
+/** What a datagram of 15 claims takes of the buffer, with what the kernel needs for itself. */
+const DATAGRAM_BUFFER_BYTES = 2_304;
+/**
+ * A level down after so many ticks without a full buffer; at once while next to nothing is dropped. Where that was one too
+ * many it is taken back at once, and the next time comes after twice as many ticks.
+ */
+const FALL_TICKS = { min: 5, max: 80 } as const;
 const FEW_DROPS = 8;
 /** Quiet ticks after which the filter goes away. A flood that comes in pulses finds it in place. */
 const END_TICKS = 40;
@@ -52,17 +64,30 @@ const WINDOW_MS = 200;
 const FILTERED = counterIndex('dropped.floodFilter');
 const SOCKET_BUFFER = counterIndex('dropped.socketBuffer');
 const RECEIVED = counterIndex('received');
-const USELESS = (
-  [
-    'refused.unknownChannel',
-    'refused.badSignature',
-    'strangers.heldBack',
-    'strangers.overBudget',
-    'dropped.emptyDatagram',
-    'dropped.unknownType',
-    'dropped.cutFrame',
-  ] satisfies CounterName[]
-).map(counterIndex);
+const DATAGRAMS = counterIndex('datagrams');
+/** Claims that were worth nothing; and datagrams, each as much as one full of claims. */
+const USELESS_CLAIMS = indexes(
+  'refused.unknownChannel',
+  'refused.badSignature',
+  'strangers.heldBack',
+  'strangers.overBudget',
+);
+const USELESS_DATAGRAMS = indexes('dropped.emptyDatagram', 'dropped.unknownType', 'dropped.cutFrame');
+const DATAGRAM_CLAIMS = 15;
+function indexes(...names: CounterName[]): number[] {
+  return names.map(counterIndex);
+}
+
+/** What was known at a time. */
+interface Look {
+  at: number;
+  datagrams: number;
+  /** Claims, received in all and of no worth. */
+  claims: number;
+  useless: number;
+  full: number;
+}
+const NO_LOOK: Look = { at: Number.NEGATIVE_INFINITY, datagrams: 0, claims: 0, useless: 0, full: 0 };
 
 /** What it needs of a socket (transport/udp-batch.ts). */
 export interface FilterSocket {
@@ -70,6 +95,8 @@ export interface FilterSocket {
   readonly drops: number;
   /** How much of the receive buffer was taken when `drops` was last read, 0 to 1. */
   readonly full: number;
+  /** As the system granted it. */
+  readonly receiveBufferBytes: number;
   /** An empty program takes the filter away. Returns whether the system took it. */
   filter(program: Uint32Array): boolean;
 }
@@ -91,20 +118,23 @@ const NO_PROGRAM = new Uint32Array(0);
 
 export class FloodFilter {
   readonly #parts: FloodFilterParts;
+  readonly #halfBuffer: number;
   #drops = 0;
   #endTicks: (() => void) | undefined;
   /** The system takes no filters, or only small ones. */
   #isRefused = false;
   #isSmall = false;
   #level = 0;
-  #roseAt = 0;
+  /** Whether the last change of the level was one down; and ticks until the next. */
+  #hasFallen = false;
+  #fallTicks: number = FALL_TICKS.min;
+  /** When the level was last thought about, or a flood was begun to be looked for. */
+  #look = NO_LOOK;
   /** Ticks without a full buffer; and those in which next to nothing was dropped. */
   #unpressed = 0;
   #quiet = 0;
   #isPressed = false;
   #tickDrops = 0;
-  /** What had been counted when the window began. */
-  #window = { at: Number.NEGATIVE_INFINITY, useless: 0, received: 0 };
   readonly #standing = new Uint32Array(STANDING_SOURCES * SOURCE_WORDS);
   /** The second in which the sources, and networks, of a place were last over their budget. */
   readonly #sourceSpentAt = new Uint32Array(STANDING_BUDGETS);
@@ -112,6 +142,7 @@ export class FloodFilter {
 
   constructor(parts: FloodFilterParts) {
     this.#parts = parts;
+    this.#halfBuffer = parts.socket.receiveBufferBytes / DATAGRAM_BUFFER_BYTES / 2;
   }
 
   get isAttached(): boolean {
@@ -133,7 +164,7 @@ export class FloodFilter {
     this.#tickDrops += dropped;
     if (standing === undefined || this.#isRefused) return;
     if (this.isAttached) this.#press();
-    else if ((dropped > 0 || socket.full >= FILLED) && this.#isFlood()) this.#begin();
+    else if (dropped > 0 || socket.full >= FILLED) this.#lookForFlood();
   }
 
   close(): void {
@@ -141,24 +172,18 @@ export class FloodFilter {
     this.#endTicks = undefined;
   }
 
-  /** Whether much of what was received lately, since the buffer filled, was worth nothing. */
-  #isFlood(): boolean {
-    const { counters, monotonic } = this.#parts;
-    const useless = USELESS.reduce((sum, index) => sum + counters.get(index), 0);
-    const received = counters.get(RECEIVED);
-    const now = monotonic();
-    const since = this.#window;
-    if (now - since.at > WINDOW_MS) {
-      this.#window = { at: now, useless, received };
-      return false;
-    }
-    const more = useless - since.useless;
-    return more > 0 && more >= USELESS_SHARE * (received - since.received);
+  /** Begins where much of what was received since the buffer began to fill was worth nothing. */
+  #lookForFlood(): void {
+    const now = this.#lookNow();
+    if (now.at - this.#look.at > WINDOW_MS) this.#look = now;
+    else if (isFlood(this.#look, now)) this.#begin();
   }
 
   #begin(): void {
     this.#level = 0;
-    this.#roseAt = this.#parts.monotonic();
+    this.#hasFallen = false;
+    this.#fallTicks = FALL_TICKS.min;
+    this.#look = this.#lookNow();
     this.#unpressed = 0;
     this.#quiet = 0;
     this.#tickDrops = 0;
@@ -166,13 +191,34 @@ export class FloodFilter {
     else this.#isRefused = true;
   }
 
+  #lookNow(): Look {
+    const { monotonic, counters, socket } = this.#parts;
+    const sum = (indexes: readonly number[]) => indexes.reduce((total, index) => total + counters.get(index), 0);
+    const bytes = DATAGRAM_CLAIMS * sum(USELESS_DATAGRAMS);
+    return {
+      at: monotonic(),
+      datagrams: counters.get(DATAGRAMS),
+      claims: counters.get(RECEIVED) + bytes,
+      useless: sum(USELESS_CLAIMS) + bytes,
+      full: socket.full,
+    };
+  }
+
+  /** The next level, where the buffer is full, does not empty, and what is read is still of little worth. */
   #press(): void {
     if (this.#parts.socket.full < PRESSED) return;
     this.#isPressed = true;
-    const now = this.#parts.monotonic();
-    if (now - this.#roseAt < RISE_MS || this.#level === LEVELS.length - 1) return;
+    const last = this.#look;
+    const now = this.#lookNow();
+    const waited = now.at - last.at;
+    const isDue = waited >= LOOK_MS && (now.datagrams - last.datagrams >= this.#halfBuffer || waited >= LOOK_MS_MAX);
+    if (!isDue && !this.#hasFallen) return;
+    this.#look = now;
+    if (!isFlood(last, now) || this.#level === LEVELS.length - 1) return;
+    if (this.#hasFallen) this.#fallTicks = Math.min(2 * this.#fallTicks, FALL_TICKS.max);
+    else if (now.full < last.full) return;
+    this.#hasFallen = false;
     this.#level++;
-    this.#roseAt = now;
     this.#attach();
   }
 
@@ -189,8 +235,11 @@ export class FloodFilter {
       this.#parts.socket.filter(NO_PROGRAM);
       return;
     }
-    if (this.#quiet > 0 || this.#unpressed >= FALL_TICKS) {
-      this.#level = Math.max(0, this.#level - 1);
+    if (this.#quiet > 0) this.#fallTicks = FALL_TICKS.min;
+    if (this.#level > 0 && (this.#quiet > 0 || this.#unpressed >= this.#fallTicks)) {
+      this.#level--;
+      this.#hasFallen = true;
+      this.#look = this.#lookNow();
       this.#unpressed = 0;
     }
     this.#attach();
@@ -223,6 +272,11 @@ export class FloodFilter {
     const small = filterProgram({ ...plan, isSmall: true });
     return small !== undefined && socket.filter(small);
   }
+}
+
+function isFlood(since: Look, now: Look): boolean {
+  const useless = now.useless - since.useless;
+  return useless > 0 && useless >= USELESS_SHARE * (now.claims - since.claims);
 }
 
 /** A bit for each that was over its budget lately. */
