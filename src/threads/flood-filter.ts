@@ -22,15 +22,20 @@ import { type FilterPlan, filterProgram } from '../transport/packet-filter.ts';
  */
 const FILLED = 0.5;
 const PRESSED = 0.3;
-/** How much of what was received was worth nothing, for it to be a flood: payers who send too much are none. */
-const USELESS_SHARE = 0.25;
+/**
+ * How much of what was received is worth nothing, for it to be a flood, and for the next level: payers who send too much are
+ * none, and where theirs is most of what fills the buffer the next level would not empty it.
+ */
+const FLOOD_SHARE = 0.25;
+const RISE_SHARE = 0.5;
 /**
  * What passes at each level: of held sources, of held networks, of all other strangers. A lane that verifies 200,000 claims a
  * second has room for some thousand datagrams of strangers.
  */
 const LEVELS = [
   { source: 1 / 64, network: 1, stranger: 1 },
-  { source: 1 / 256, network: 1 / 4, stranger: 1 },
+  { source: 1 / 512, network: 1, stranger: 1 },
+  { source: 1 / 1_024, network: 1 / 4, stranger: 1 },
   { source: 1 / 1_024, network: 1 / 16, stranger: 1 },
   { source: 1 / 1_024, network: 1 / 64, stranger: 1 / 4 },
   { source: 1 / 1_024, network: 1 / 256, stranger: 1 / 16 },
@@ -176,7 +181,7 @@ export class FloodFilter {
   #lookForFlood(): void {
     const now = this.#lookNow();
     if (now.at - this.#look.at > WINDOW_MS) this.#look = now;
-    else if (isFlood(this.#look, now)) this.#begin();
+    else if (uselessShare(this.#look, now) >= FLOOD_SHARE) this.#begin();
   }
 
   #begin(): void {
@@ -214,7 +219,7 @@ export class FloodFilter {
     const isDue = waited >= LOOK_MS && (now.datagrams - last.datagrams >= this.#halfBuffer || waited >= LOOK_MS_MAX);
     if (!isDue && !this.#hasFallen) return;
     this.#look = now;
-    if (!isFlood(last, now) || this.#level === LEVELS.length - 1) return;
+    if (uselessShare(last, now) < RISE_SHARE || this.#level === LEVELS.length - 1) return;
     if (this.#hasFallen) this.#fallTicks = Math.min(2 * this.#fallTicks, FALL_TICKS.max);
     else if (now.full < last.full) return;
     this.#hasFallen = false;
@@ -274,9 +279,8 @@ export class FloodFilter {
   }
 }
 
-function isFlood(since: Look, now: Look): boolean {
-  const useless = now.useless - since.useless;
-  return useless > 0 && useless >= USELESS_SHARE * (now.claims - since.claims);
+function uselessShare(since: Look, now: Look): number {
+  return (now.useless - since.useless) / Math.max(1, now.claims - since.claims);
 }
 
 /** A bit for each that was over its budget lately. */

@@ -186,10 +186,11 @@ export class NativeUdp {
   /** Messages that the system dropped since opening: the receive buffer had no room, or a filter said so. A train counts once. */
   get drops(): number {
     const said = this.#addon.udpDrops(this.#handle);
-    const dropsLow = said % 2 ** 32;
+    const full = Math.floor(said / 2 ** 32);
+    const dropsLow = said - full * 2 ** 32;
     this.#drops += (dropsLow - this.#dropsLow) >>> 0;
     this.#dropsLow = dropsLow;
-    this.full = Math.floor(said / 2 ** 32) / FULL;
+    this.full = full / FULL;
     return this.#drops;
   }
 

@@ -19,6 +19,8 @@ class FakeSocket implements FilterSocket {
   }
 }
 
+const LEVELS = 8;
+
 let clock: ManualClock;
 let rig: Rig;
 let socket: FakeSocket;
@@ -75,7 +77,7 @@ test('the level rises while the buffer stays full, after half a buffer each, and
   turns(3);
   expect(flood.level).toBe(1);
   turns(100);
-  expect(flood.level).toBe(6);
+  expect(flood.level).toBe(LEVELS - 1);
 });
 
 test('a buffer that empties, or that payers fill, raises nothing', () => {
@@ -110,7 +112,7 @@ test('the level falls after a while without a full buffer, and where that was on
 
 test('after a flood the level falls at once, and two seconds later the filter is taken away, though no turn comes', () => {
   turns(100);
-  expect(flood.level).toBe(6);
+  expect(flood.level).toBe(LEVELS - 1);
   socket.full = 0;
   clock.advance(400);
   expect(flood.level).toBe(0);
