@@ -72,7 +72,7 @@ describeNative('a flood', () => {
   });
 
   test('of sources never seen before: payers pay on, and a new one gets in by sending again', async () => {
-    const hosts = ['127.8.1.1', '127.8.2.1', '127.9.3.1', '127.10.4.1'];
+    const hosts = ['127.8.1.1', '127.10.4.1'];
     const forge = async (count: number, paying = lane.payers) => {
       for (let round = 0; round < count; round++) {
         const sources = await Promise.all(hosts.map((host) => lane.peer(host)));
