@@ -49,6 +49,8 @@ const struct cw_kernel *cw_choose_kernel(const char *name, const char **message)
         *message = "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got avx2 (no AVX2 with FMA here)";
         return 0;
     }
+#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (!*name || !strcmp(name, "neon")) return &cw_kernel_neon;
 #endif
     if (!*name || !strcmp(name, "scalar")) return &cw_kernel_scalar;
     *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx2 or scalar, got a name that is not built in";

@@ -58,10 +58,12 @@
 #endif
 
 /* Functions that only move limbs are the same for an fe and an sc: an implementation defines vec_*, for the limbs of both. */
+#ifndef VEC_DIFFERENT_WIDTHS /* an fe and an sc have limbs of different width */
 CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
 CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
+#endif
 #ifndef VEC_DIFFERENT_LIMBS /* an fe and an sc of the same words have different limbs */
 CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
 CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
