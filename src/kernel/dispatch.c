@@ -6,6 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "claimwire_kernel.h"
+#if defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CW_HAS_NEON 1
+#include "hash_arm.h"
+#else
+#define CW_HAS_NEON 0
+#endif
 
 const struct cw_kernel *cw_kernel;
 const uint8_t *cw_generator;
@@ -49,8 +55,11 @@ const struct cw_kernel *cw_choose_kernel(const char *name, const char **message)
         *message = "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got avx2 (no AVX2 with FMA here)";
         return 0;
     }
-#elif defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (!*name || !strcmp(name, "neon")) return &cw_kernel_neon;
+#elif CW_HAS_NEON
+    if (!*name || !strcmp(name, "neon")) {
+        cw_arm_hashes = cw_arm_hashes_here();
+        return &cw_kernel_neon;
+    }
 #endif
     if (!*name || !strcmp(name, "scalar")) return &cw_kernel_scalar;
     *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx2 or scalar, got a name that is not built in";
