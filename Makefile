@@ -42,7 +42,7 @@ bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for on
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
 
-powerloss: $(BUILT) $(NATIVE) ## images of a recorded node's disk, cut at 300 points under five disk models; Linux, ARGS="--help"
+powerloss: $(BUILT) $(NATIVE) ## 2,500 images of a recorded node's disk, cut at 500 points under five disk models; Linux, ARGS="--help"
 	@npx tsc -p test/powerloss/tsconfig.json
 	@node build/powerloss/test/powerloss/main.js $(ARGS)
 

@@ -7,8 +7,10 @@
 #include "table.h"
 
 #define CW_BATCH 128          /* signatures that share their inversions */
-#define CW_POSITIONS 144      /* the same with the padding of two kinds to whole groups of 8 elements */
-#define CW_BATCH_NODES (CW_POSITIONS * 2 * 42) /* points of a batch where every key has a small table */
+#define CW_ELEMENTS_MAX 8     /* of any implementation */
+#define CW_POSITIONS (CW_BATCH + CW_KEY_KINDS * CW_ELEMENTS_MAX) /* the same with each kind padded to whole groups of elements */
+#define CW_BATCH_NODES (CW_POSITIONS * 2 * CW_HALF_POINTS_MAX)   /* points of a batch where every key has a small table */
+_Static_assert(CW_POSITIONS % CW_ELEMENTS_MAX == 0 && CW_POSITIONS <= UINT16_MAX, "positions are whole groups, and fit into job_at");
 
 /* One signature: 0 < r < n, 0 < s < n, z < 2^256 in words, least significant first; the key as its table. */
 struct cw_job {
@@ -20,7 +22,7 @@ struct cw_job {
 /* A batch between `prepare` and `finish`. Belongs to one thread. */
 struct cw_batch {
     uint32_t count;               /* jobs, 1..CW_BATCH */
-    uint32_t groups[2];           /* groups of VEC jobs per kind of table */
+    uint32_t groups[CW_KEY_KINDS];           /* groups of VEC jobs per kind of table */
     uint32_t rows;                /* pointers in row[] */
     uint16_t job_at[CW_POSITIONS];
     struct cw_job job[CW_BATCH];
@@ -53,11 +55,11 @@ struct cw_kernel {
     void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
 };
 
-extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512ifma, cw_kernel_neon;
+extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma, cw_kernel_neon;
 
 /* Finds and prefetches the rows of a lone signature: the lambda half, then the plain half, cw_half_points each. Returns how
  * many; the arrays have room for one vector more. */
-#define CW_SINGLE_ROWS (2 * 42 + 8)
+#define CW_SINGLE_ROWS (2 * CW_HALF_POINTS_MAX + CW_ELEMENTS_MAX)
 int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative);
 /* The slow path (complete.c): returns 1 when the signature is valid. The job's table is set; r, s and z may be anything, and
  * range and low s are checked. slow.h is the specification it is tested against. */

@@ -7,12 +7,10 @@
  *
  * REAL MAGNITUDE. Limbs are signed. Products, sums, multiples and what is loaded are plain: limbs 0..7 in 0 .. 2^29 - 1,
  * limb 8 in -2^6 .. 2^24 + 2^17. Only a subtraction is left as it falls; and a negation is p - a in every limb, so `loose` may
- * be below zero by 2^10 (limb 8: 2^17 + 2^6). As a subtraction declares 4 more, a declared magnitude m (see fe_vector.h) means
- *     m 1..4: plain
- *     m 5..8: -u .. u,       u = 2^29 + 2^10, limb 8: 2^24 + 2^19
- *     m 9..12: -2 u .. u,    u = 2^29 + 2^11, limb 8: 2^24 + 2^20
- * As ma mb <= 40, factors are never both of the last kind, so a column of nine products is below 9 2 u u < 2^62.2; what
- * is added to it before it is carried (c of mul_sub, the fold) is below 2^46.
+ * be below zero by 2^10 (limb 8: 2^17 + 1). As a subtraction declares 4 more, a declared magnitude m (see fe_vector.h) means
+ *     m 1..4: plain,    m 5..8: -u .. u with u = 2^29 + 2^10, limb 8: 2^24 + 2^19
+ * so a column of nine products is below 9 u u < 2^61.2; what is added to it before it is carried (c of mul_sub, the fold) is
+ * below 2^46.
  *
  * Scalars: ten limbs of 26 bits, 0 .. 2^26 - 1, since Montgomery's R is 2^260 in every kernel. */
 #ifndef CLAIMWIRE_VECTOR_NEON_H
@@ -25,12 +23,13 @@
 #define DIGITS 10
 #define VEC_DIFFERENT_LIMBS
 #define VEC_DIFFERENT_WIDTHS
+#define VEC_OWN_BOUNDS
 
 typedef uint64_t vec_u64 __attribute__((vector_size(32)));
 typedef uint64_t vec_half __attribute__((vector_size(16)));
 typedef uint8_t vec_mask;
-typedef struct { int32x4_t v[LIMBS]; } fe;
-typedef struct { uint32x4_t v[DIGITS]; } sc;
+typedef struct { int32x4_t v[LIMBS]; VEC_CHECKED } fe;
+typedef struct { uint32x4_t v[DIGITS]; VEC_CHECKED } sc;
 
 #ifdef __clang__
 #define CW_UNROLL _Pragma("clang loop unroll(full)")
@@ -211,7 +210,6 @@ CW_INLINE void fe_carry(fe *r, const fe *a) {
     }
     r->v[8] = vaddq_s32(vandq_s32(a->v[8], vdupq_n_s32(M24)), carry);
 }
-/* ma + mb <= 12: no limb below -2 u. */
 CW_INLINE void fe_add(fe *r, const fe *a, const fe *b) {
     fe t;
     CW_UNROLL for (int i = 0; i < LIMBS; i++) t.v[i] = vaddq_s32(a->v[i], b->v[i]);
@@ -243,7 +241,7 @@ CW_INLINE void fe_negate_elements(fe *r, const fe *a, vec_mask m) {
     const uint32x4_t w = vec_mask_elements(m);
     CW_UNROLL for (int i = 0; i < LIMBS; i++) r->v[i] = vbslq_s32(w, vsubq_s32(vdupq_n_s32(P(i)), a->v[i]), a->v[i]);
 }
-/* The value is above -2.1 2^256 and below 1.1 2^256. The first carry leaves it in -2^35 .. 2^256 + 2^35, the second in
+/* The value is above -1.1 2^256 and below 1.1 2^256. The first carry leaves it in -2^35 .. 2^256 + 2^35, the second in
  * 0 .. 2^256 - 1, as digits; it is >= p when adding 2^256 - p reaches 2^256. */
 VEC_FUNCTION fe_normal(fe *r, const fe *a) {
     fe t, u;
@@ -477,5 +475,24 @@ VEC_FUNCTION sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     CW_UNROLL for (int i = 0; i < SPLIT; i++) start[i] = vdupq_n_u32(i == 4 ? 1u << 24 : 0);
     sc_half(b2, c1, cw_minus_b1, c2, cw_minus_b2, start);
 }
+
+#ifdef CW_VERIFY /* real magnitudes, for fe_verify.h */
+static inline __attribute__((unused)) int vec_limbs_within(const void *limbs, int count, int32_t least, int32_t most, int32_t least_top, int32_t most_top) {
+    for (int i = 0; i < count; i++) {
+        int32_t limb[VEC];
+        memcpy(limb, (const uint8_t *)limbs + 16 * i, 16);
+        for (int element = 0; element < VEC; element++)
+            if (limb[element] < (i < count - 1 ? least : least_top) || limb[element] > (i < count - 1 ? most : most_top)) return 0;
+    }
+    return 1;
+}
+static inline __attribute__((unused)) int fe_within(const fe *a, uint64_t magnitude, int form) {
+    if (form == CW_CANONICAL) return vec_limbs_within(a->v, LIMBS, 0, M29, 0, M24);
+    if (form == CW_LOOSE) return vec_limbs_within(a->v, LIMBS, -(1 << 10), 1 << 29, -(1 << 17) - 1, (1 << 24) + (1 << 17));
+    if (magnitude > 4) return vec_limbs_within(a->v, LIMBS, -(1 << 29) - (1 << 10), (1 << 29) + (1 << 10), -(1 << 24) - (1 << 19), (1 << 24) + (1 << 19));
+    return vec_limbs_within(a->v, LIMBS, 0, M29, -(1 << 6), (1 << 24) + (1 << 17));
+}
+static inline __attribute__((unused)) int sc_within(const sc *a) { return vec_limbs_within(a->v, DIGITS, 0, M26, 0, (1 << 24) - 1); }
+#endif
 #include "fe_vector.h"
 #endif

@@ -15,7 +15,7 @@ import { lastState } from './state.ts';
 
 const HELP = `make powerloss ARGS="…"
 
-  --points N         points to cut at, each under every model; default 300
+  --points N         points to cut at, each under every model; default 500
   --seed N           default: of the clock
   --life MS          milliseconds of claims in each of the node's two lives; default 4000
   --rate N           claims a second; default 4000
@@ -32,7 +32,7 @@ const SHOWN_MAX = 10;
 
 const { values } = parseArgs({
   options: {
-    points: { type: 'string', default: '300' },
+    points: { type: 'string', default: '500' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     life: { type: 'string', default: '4000' },
     rate: { type: 'string', default: '4000' },
