@@ -31,7 +31,9 @@ void *cw_map(size_t bytes) {
     if (memory > raw) munmap(raw, (size_t)(memory - raw));
     const size_t tail = (size_t)(raw + HUGE_PAGE - memory);
     if (tail) munmap(memory + size, tail);
+#ifdef MADV_HUGEPAGE
     madvise(memory, size, MADV_HUGEPAGE);
+#endif
     return memory;
 }
 void cw_unmap(void *memory, size_t bytes) {

@@ -17,7 +17,9 @@
 #ifdef __clang__
 #define WITH_SHA256 __attribute__((target("sha2")))
 #define WITH_SHA512 __attribute__((target("sha3")))
+#define CW_UNROLL _Pragma("clang loop unroll(full)")
 #else
+#define CW_UNROLL _Pragma("GCC unroll 8") /* so that the message stays in registers */
 #define WITH_SHA256 __attribute__((target("+crypto")))
 #define WITH_SHA512 __attribute__((target("arch=armv8.2-a+sha3")))
 #endif
@@ -49,13 +51,13 @@ int cw_arm_hashes_here(void) {
 
 WITH_SHA512 static void sha512_half(const uint8_t block[128], uint64_t digest[4]) {
     uint64x2_t w[8], s[4];
-    for (int i = 0; i < 8; i++) w[i] = vreinterpretq_u64_u8(vrev64q_u8(vld1q_u8(block + 16 * i)));
+    CW_UNROLL for (int i = 0; i < 8; i++) w[i] = vreinterpretq_u64_u8(vrev64q_u8(vld1q_u8(block + 16 * i)));
     for (int i = 0; i < 4; i++) s[i] = vld1q_u64(sha512_start + 2 * i);
     for (int t = 0; t < 80; t += 16) {
         if (t)
-            for (int i = 0; i < 8; i++)
+            CW_UNROLL for (int i = 0; i < 8; i++)
                 w[i] = vsha512su1q_u64(vsha512su0q_u64(w[i], w[(i + 1) & 7]), w[(i + 7) & 7], vextq_u64(w[(i + 4) & 7], w[(i + 5) & 7], 1));
-        for (int i = 0; i < 8; i += 4) {
+        CW_UNROLL for (int i = 0; i < 8; i += 4) {
             const uint64_t *k = sha512_k + t + 2 * i;
             SHA512_TWO_ROUNDS(s[0], s[1], s[2], s[3], w[i], vld1q_u64(k));
             SHA512_TWO_ROUNDS(s[3], s[0], s[1], s[2], w[i + 1], vld1q_u64(k + 2));
@@ -78,9 +80,9 @@ WITH_SHA256 static void sha256(const uint8_t block[128], uint64_t digest[4]) {
     for (int half = 0; half < 128; half += 64) {
         const uint32x4_t abcd_before = abcd, efgh_before = efgh;
         uint32x4_t w[4];
-        for (int i = 0; i < 4; i++) w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(block + half + 16 * i)));
+        CW_UNROLL for (int i = 0; i < 4; i++) w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(block + half + 16 * i)));
         for (int t = 0; t < 64; t += 16)
-            for (int i = 0; i < 4; i++) {
+            CW_UNROLL for (int i = 0; i < 4; i++) {
                 if (t) w[i] = vsha256su1q_u32(vsha256su0q_u32(w[i], w[(i + 1) & 3]), w[(i + 2) & 3], w[(i + 3) & 3]);
                 const uint32x4_t input = vaddq_u32(w[i], upper_halves(sha512_k + t + 4 * i)), abcd_now = abcd;
                 abcd = vsha256hq_u32(abcd, efgh, input);

@@ -7,7 +7,6 @@ import { verifyDigest } from '../../src/verify/noble.ts';
 import { collidingTuples, orderMeetings, type TableKind, treeMeetings } from '../support/collisions.ts';
 import { isKey, isValid, modulo, ORDER, sameScalars, scalar } from '../support/curve.ts';
 import {
-  isEmulated,
   KERNEL_LANES,
   KERNELS,
   type KernelProcess,
@@ -35,7 +34,7 @@ const FOR_NOBLE = brieflyOrAtLength(40, 100);
 const shareOf = (of200k: number) => (of200k * TOTAL) / 200_000;
 const SIGNED = shareOf(60_000);
 /** What a kernel takes as much longer for: it judges so many times fewer of them, of every kind still. */
-const SLOWER = { avx512ifma: 1, avx512f: 1, avx2: 1, scalar: 1, wasm: 4, neon: isEmulated ? 4 : 1 } as const;
+const SLOWER = { avx512ifma: 1, avx512f: 1, avx2: 1, scalar: 1, wasm: 4, neon: 1 } as const;
 const SIZES = Array.from({ length: 300 }, (_, index) => index + 1);
 /** The kernel's verdict 3 says that the key is an Ed25519 key, which another verifier handles. */
 const VALID = 1;

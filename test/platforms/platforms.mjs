@@ -72,7 +72,9 @@ function compareOnArm(node) {
   for (const path of ['package.json', 'dist', 'test/support/verify-child.mjs'])
     cpSync(join(ROOT, path), join(root, path), { recursive: true });
   cpSync(join(ROOT, 'build/prebuilt/linux-arm64-gnu/claimwire.node'), join(root, 'build/claimwire.node'));
-  run('npx', ['vitest', 'run', 'test/differential', '--reporter', 'dot'], {
+  // Emulated, Node.js takes some ten seconds to start; one file after another, not to start eight at once.
+  const patience = ['--hookTimeout', '900000', '--testTimeout', '900000', '--no-file-parallelism'];
+  run('npx', ['vitest', 'run', 'test/differential', '--reporter', 'dot', ...patience], {
     env: { ...process.env, CLAIMWIRE_TEST_EMULATED: JSON.stringify({ command: [...QEMU.split(' '), node], root }) },
   });
 }

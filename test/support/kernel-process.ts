@@ -19,12 +19,12 @@ interface Emulated {
   command: string[];
   root: string;
 }
-const emulated: Emulated | undefined = process.env.CLAIMWIRE_TEST_EMULATED && JSON.parse(process.env.CLAIMWIRE_TEST_EMULATED);
-export const isEmulated = emulated !== undefined;
+const emulated: Emulated | undefined =
+  process.env.CLAIMWIRE_TEST_EMULATED && JSON.parse(process.env.CLAIMWIRE_TEST_EMULATED);
 const OF_X64 = ['avx512ifma', 'avx512f', 'avx2', 'scalar', 'wasm'] as const;
 const OF_ARM64 = ['neon', 'scalar', 'wasm'] as const;
 /** Those that there are for this architecture. */
-export const KERNELS: readonly KernelName[] = isEmulated
+export const KERNELS: readonly KernelName[] = emulated
   ? ['neon', 'scalar']
   : process.arch === 'arm64'
     ? OF_ARM64

@@ -62,7 +62,8 @@ export const kernel: Check = (machine) => {
       'grep -m1 -o avx2 /proc/cpuinfo || echo "choose a machine, or a CPU model of the hypervisor, with AVX2"',
       facts,
     );
-  const hashing = chosen === 'neon' && !flags.has('sha512') ? ' Without instructions for SHA-512 it hashes in plain C.' : '';
+  const hashing =
+    chosen === 'neon' && !flags.has('sha512') ? ' Without instructions for SHA-512 it hashes in plain C.' : '';
   return ok(`${model}: the ${name} backend with its ${chosen} kernel.${hashing}`, facts);
 };
 

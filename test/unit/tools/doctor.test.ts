@@ -49,7 +49,7 @@ test.each([
   const { checks } = await examine(machine, WANTED);
   expect(checks.find(({ name }) => name === 'kernel')).toMatchObject({
     state: 'ok',
-    text: `arm64: the native backend with its neon kernel.${text}`,
+    message: `arm64: the native backend with its neon kernel.${text}`,
     facts: { best: 'neon', kernel: 'neon' },
   });
 });
