@@ -39,8 +39,9 @@ export const LOG_OPTIONS = {
 /** What signs for an account of the ledger. Payers' commands have these too. */
 export const WALLET_OPTIONS = {
   wallet: {
-    value: 'FILE',
-    description: "the account's key: a file of mode 0600 with a seed or a private key; with it claims are redeemed",
+    value: 'FILE|pkcs11:URI',
+    description:
+      "the account's key: a file of mode 0600 with a seed or a private key, or one in a hardware module; with it claims are redeemed",
     group: LEDGER,
   },
   'wallet-command': {

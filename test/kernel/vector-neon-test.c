@@ -193,6 +193,21 @@ static void test_normal(void) {
         fe_sub(&a, &a, &modulus);
         expect_normal(&a);
     }
+    /* Just below zero and just over 2^256, which the first carry does not show in limb 8: a second one has to. */
+    fe b, difference;
+    DECLARE(&b, 1);
+    for (int element = 0; element < VEC; element++) {
+        const big v = {{(uint32_t)random_word(), (uint32_t)random_word(), 0, (uint32_t)pick(2)}}, near = {{(uint32_t)pick(3)}}, more = big_add(&v, &near);
+        set_plain(&a, element, &v);
+        set_plain(&b, element, &more);
+    }
+    DECLARE(&a, 1);
+    fe_sub(&difference, &a, &b);
+    expect_normal(&difference);
+    DECLARE(&a, 5);
+    for (int i = 0; i < LIMBS; i++)
+        for (int element = 0; element < VEC; element++) set_limb(&a, i, element, i == 8 ? M24 : i == 7 ? M29 + pick(3) : pick(2) ? M29 : 0);
+    expect_normal(&a);
     EXPECT(fe_zero(&none) == 15, "zero");
 }
 static void test_words(void) {

@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/native': [],
   'src/system': [],
   'src/spans': ['src/system', 'src/errors.ts'],
+  'src/pkcs11': ['src/system/regular-file.ts', 'src/errors.ts', 'src/optional-libraries.ts'],
   'src/ring': ['protocol', 'src/errors.ts', 'src/log-buckets.ts'],
   'src/transport': ['protocol', 'src/system', 'src/native', 'src/ring', 'src/errors.ts', 'src/host-port.ts'],
   'src/web': [
@@ -69,6 +70,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/ledger': [
     'protocol',
     'src/system',
+    'src/pkcs11',
     'src/channel',
     'src/registry/side-tables.ts',
     'src/control',
@@ -145,6 +147,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'src/client': [
     'protocol',
+    'src/pkcs11',
     'src/system/regular-file.ts',
     'src/errors.ts',
     'src/host-port.ts',
