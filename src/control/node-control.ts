@@ -31,6 +31,11 @@ export interface NodeStats {
   counters: Record<string, number | Record<string, number>>;
   /** The cache of key tables; null where the backend has none. */
   keyTables: KernelStats | null;
+  /**
+   * Over HTTP: how late a thread of the node was woken that only sleeps and looks at the clock; how often, by microseconds, since
+   * somebody first asked. It goes on while somebody asks at least every ten seconds. Null without an addon.
+   */
+  hiccups?: Record<string, number> | null;
 }
 
 /** A running node, to its operator. */

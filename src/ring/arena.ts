@@ -103,7 +103,7 @@ const WASM_PAGE_BYTES = 65_536;
 const WASM_PAGES_MAX = 65_536;
 
 /** The plan for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB that a wasm memory can have. */
-function planArena(shape: ArenaShape): ArenaPlan {
+export function planArena(shape: ArenaShape): ArenaPlan {
   assert(isPowerOfTwo(shape.ringSlots) && isPowerOfTwo(shape.ackSlots), 'ring sizes are powers of two');
   let end = shape.kernelBytes;
   const region = (bytes: number): Region => {
@@ -111,8 +111,8 @@ function planArena(shape: ArenaShape): ArenaPlan {
     end += Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
     return { offset, bytes };
   };
-  // Open addressing at half load: an index has at least two entries of a u32 per row.
-  const indexBytes = powerOfTwoAtLeast(shape.channelsMax * 2) * 4;
+  // Open addressing, at most three quarters full: then a handle that is not there takes some 8 looks, in one or two lines.
+  const indexBytes = powerOfTwoAtLeast(Math.ceil((shape.channelsMax * 4) / 3)) * 4;
   const plan = {
     shape,
     control: region(CONTROL_BYTES),
@@ -162,6 +162,15 @@ export class Arena {
     this.words = new Uint32Array(buffer);
     this.ints = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
+  }
+
+  /**
+   * The parts that each claim touches at random, and that are filled densely: what huge pages are for. Signatures are only written,
+   * and take no memory before a channel's first claim, as long as their pages are small.
+   */
+  get randomParts(): Uint8Array[] {
+    const { channelIndex, rows, ledgerIds } = this.plan;
+    return [channelIndex, rows, ledgerIds].map(({ offset, bytes }) => this.bytes.subarray(offset, offset + bytes));
   }
 
   static create(shape: ArenaShape): Arena {
