@@ -7,6 +7,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "claimwire_kernel.h"
+#if defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CW_HAS_NEON 1
+#define NAMES "neon or scalar"
+#include "hash_arm.h"
+#else
+#define CW_HAS_NEON 0
+#define NAMES "avx512ifma, avx512f, avx2 or scalar"
+#endif
 
 const struct cw_kernel *cw_kernel;
 const uint8_t *cw_generator;
@@ -23,7 +31,9 @@ void *cw_map(size_t bytes) {
     if (memory > raw) munmap(raw, (size_t)(memory - raw));
     const size_t tail = (size_t)(raw + HUGE_PAGE - memory);
     if (tail) munmap(memory + size, tail);
+#ifdef MADV_HUGEPAGE
     madvise(memory, size, MADV_HUGEPAGE);
+#endif
     return memory;
 }
 void cw_unmap(void *memory, size_t bytes) {
@@ -47,6 +57,8 @@ static const struct { const struct cw_kernel *kernel; int (*runs_here)(void); co
     {&cw_kernel_avx512ifma, has_avx512ifma, "avx512ifma (no AVX-512 IFMA here)"},
     {&cw_kernel_avx512f, has_avx512f, "avx512f (no AVX-512 F, DQ, VL and BW here)"},
     {&cw_kernel_avx2, has_avx2, "avx2 (no AVX2 with FMA here)"},
+#elif CW_HAS_NEON
+    {&cw_kernel_neon, runs_always, ""},
 #endif
     {&cw_kernel_scalar, runs_always, ""},
 };
@@ -57,6 +69,8 @@ const struct cw_kernel *cw_choose_kernel(const char *name, const char **message)
     *message = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
+#elif CW_HAS_NEON
+    cw_arm_hashes = cw_arm_hashes_here();
 #endif
     for (int i = 0; i < KERNELS; i++) {
         const int is_wanted = name && *name ? !strcmp(name, kernels[i].kernel->name) : 1;
@@ -66,7 +80,7 @@ const struct cw_kernel *cw_choose_kernel(const char *name, const char **message)
         *message = missing;
         return 0;
     }
-    *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx512f, avx2 or scalar, got a name that is not built in";
+    *message = "CLAIMWIRE_KERNEL: expected " NAMES ", got a name that is not built in";
     return 0;
 }
 

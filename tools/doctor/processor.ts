@@ -34,6 +34,7 @@ export const addon: Check = (machine) => {
 const KERNELS = [
   { name: 'avx512ifma', flags: ['bmi2', 'avx512f', 'avx512dq', 'avx512vl', 'avx512bw', 'avx512ifma'] },
   { name: 'avx2', flags: ['bmi2', 'avx2', 'fma'] },
+  { name: 'neon', flags: ['asimd'] },
 ] as const;
 
 export const kernel: Check = (machine) => {
@@ -61,7 +62,9 @@ export const kernel: Check = (machine) => {
       'grep -m1 -o avx2 /proc/cpuinfo || echo "choose a machine, or a CPU model of the hypervisor, with AVX2"',
       facts,
     );
-  return ok(`${model}: the ${name} backend with its ${chosen} kernel.`, facts);
+  const hashing =
+    chosen === 'neon' && !flags.has('sha512') ? ' Without instructions for SHA-512 it hashes in plain C.' : '';
+  return ok(`${model}: the ${name} backend with its ${chosen} kernel.${hashing}`, facts);
 };
 
 /**
