@@ -12,11 +12,23 @@
 #include "claimwire_kernel.h"
 #include "race.h"
 #include "self_test.h"
+#if defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CW_HAS_NEON 1
+#define NAMES "neon or scalar"
+#include "hash_arm.h"
+#else
+#define CW_HAS_NEON 0
+#define NAMES "avx512ifma, avx512f, avx2 or scalar"
+#endif
 
 const struct cw_kernel *cw_kernel;
 const uint8_t *cw_generator;
 uint32_t cw_batch_max = CW_BATCH;
+#if CW_HAS_NEON /* whose digests are by ARM64's instructions for them, a message at a time */
+const struct cw_kernel *cw_lone_hasher = &cw_kernel_neon;
+#else
 const struct cw_kernel *cw_lone_hasher = &cw_kernel_scalar;
+#endif
 
 #define HUGE_PAGE ((size_t)2 << 20)
 static size_t rounded(size_t bytes) { return (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1); }
@@ -30,7 +42,9 @@ void *cw_map(size_t bytes) {
     if (memory > raw) munmap(raw, (size_t)(memory - raw));
     const size_t tail = (size_t)(raw + HUGE_PAGE - memory);
     if (tail) munmap(memory + size, tail);
+#ifdef MADV_HUGEPAGE
     madvise(memory, size, MADV_HUGEPAGE);
+#endif
     return memory;
 }
 void cw_unmap(void *memory, size_t bytes) {
@@ -52,6 +66,8 @@ static const struct { const struct cw_kernel *kernel; int group; int (*runs_here
     {&cw_kernel_avx512ifma, 0, has_avx512ifma, "no AVX-512 IFMA here"},
     {&cw_kernel_avx512f, 1, has_avx512f, "no AVX-512 F, DQ, VL and BW here"},
     {&cw_kernel_avx2, 1, has_avx2, "no AVX2 with FMA here"},
+#elif CW_HAS_NEON
+    {&cw_kernel_neon, 2, runs_always, ""},
 #endif
     {&cw_kernel_scalar, 2, runs_always, ""},
 };
@@ -65,8 +81,10 @@ static int find_racers(const char *name, struct cw_racer racer[CW_RACERS_MAX], c
     int count = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
+#elif CW_HAS_NEON
+    cw_arm_hashes = cw_arm_hashes_here();
 #endif
-    *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx512f, avx2 or scalar, got a name that is not built in";
+    *message = "CLAIMWIRE_KERNEL: expected " NAMES ", got a name that is not built in";
     for (int i = 0; i < KERNELS; i++) {
         if (is_forced && strcmp(name, kernels[i].kernel->name)) continue;
         if (kernels[i].runs_here()) {

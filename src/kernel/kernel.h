@@ -56,7 +56,7 @@ struct cw_kernel {
     void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
 };
 
-extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma;
+extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma, cw_kernel_neon;
 
 /* Finds and prefetches the rows of a lone signature: the lambda half, then the plain half, cw_half_points each. Returns how
  * many; the arrays have room for one vector more. */

@@ -11,7 +11,11 @@
 #include "batch_table.h"
 #include "xyzz.h"
 #include "single.h"
+#ifndef KERNEL_SHA512_HALF /* the instruction set has no instructions for hashing */
 #include "hash_vector.h"
+#define KERNEL_SHA512_HALF KERNEL(sha512_half)
+#define KERNEL_SHA256 KERNEL(sha256)
+#endif
 #include "throwaway_vector.h"
 
 _Static_assert(VEC <= CW_ELEMENTS_MAX && VEC <= 8 * (int)sizeof(vec_mask), "a mask has a bit an element");
@@ -33,7 +37,7 @@ const struct cw_kernel KERNEL(cw_kernel) = {
     .single = KERNEL(single),
     .build = KERNEL(build),
     .decompress = KERNEL(decompress),
-    .sha512_half = KERNEL(sha512_half),
-    .sha256 = KERNEL(sha256),
+    .sha512_half = KERNEL_SHA512_HALF,
+    .sha256 = KERNEL_SHA256,
     .throwaway_sign = KERNEL(throwaway_sign),
 };

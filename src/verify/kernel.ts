@@ -41,7 +41,7 @@ export const KERNEL_PATHS = { batch: 0, slow: 1, single: 2, complete: 3 } as con
 export type KernelPath = (typeof KERNEL_PATHS)[keyof typeof KERNEL_PATHS];
 
 export interface Kernel {
-  /** The instruction set it runs on: avx512ifma, avx512f, avx2, scalar or wasm. */
+  /** The instruction set it runs on: avx512ifma, avx512f, avx2, neon, scalar or wasm. */
   readonly kernelName: string;
   /** From now on the slots of `ring` are judged. */
   attach(arena: Arena, ring: ClaimRing): void;

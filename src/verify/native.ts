@@ -1,7 +1,7 @@
 /**
  * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once
  * a process, by the first instance: the best that the CPU has and that passes the kernel's self-test in C, and where two could
- * be the faster one, the one that a race of a few milliseconds shows. CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|scalar forces one.
+ * be the faster one, the one that a race of a few milliseconds shows. CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|neon|scalar forces one.
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';

@@ -132,7 +132,7 @@ int main(void) {
     test_race();
     test_batch_size();
     test_generator();
-    for (const char *const *name = (const char *const[]){"scalar", "avx2", "avx512f", "avx512ifma", 0}; *name; name++) {
+    for (const char *const *name = (const char *const[]){"scalar", "avx2", "avx512f", "avx512ifma", "neon", 0}; *name; name++) {
         const struct cw_kernel *kernel = cw_choose_kernel(*name, &message);
         if (kernel) test_self_test(kernel);
         else printf("SKIPPED %s: %s\n", *name, message);

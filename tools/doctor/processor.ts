@@ -35,6 +35,7 @@ const KERNELS = [
   { name: 'avx512ifma', flags: ['bmi2', 'avx512f', 'avx512dq', 'avx512vl', 'avx512bw', 'avx512ifma'] },
   { name: 'avx512f', flags: ['bmi2', 'avx512f', 'avx512dq', 'avx512vl', 'avx512bw'] },
   { name: 'avx2', flags: ['bmi2', 'avx2', 'fma'] },
+  { name: 'neon', flags: ['asimd'] },
 ] as const;
 
 export const kernel: Check = (machine) => {
@@ -69,7 +70,9 @@ export const kernel: Check = (machine) => {
       facts,
     );
   const measured = kernelNote === '' ? '' : ` (${kernelNote} at start)`;
-  return ok(`${model}: the ${name} backend with its ${chosen} kernel${measured}.`, facts);
+  const hashing =
+    chosen === 'neon' && !flags.has('sha512') ? ' Without instructions for SHA-512 it hashes in plain C.' : '';
+  return ok(`${model}: the ${name} backend with its ${chosen} kernel${measured}.${hashing}`, facts);
 };
 
 /**

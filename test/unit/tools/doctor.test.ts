@@ -53,6 +53,23 @@ test('a kernel that won its race is no slower one', async () => {
   });
 });
 
+test.each([
+  ['sha2', ' Without instructions for SHA-512 it hashes in plain C.'],
+  ['sha2 sha512', ''],
+])('an ARM64 processor with %s', async (hashing, text) => {
+  const machine = recordedMachine({
+    arch: 'arm64',
+    backend: { kernel: 'neon' },
+    texts: { '/proc/cpuinfo': `processor : 0\nFeatures : fp asimd ${hashing}\n` },
+  });
+  const { checks } = await examine(machine, WANTED);
+  expect(checks.find(({ name }) => name === 'kernel')).toMatchObject({
+    state: 'ok',
+    message: `arm64: the native backend with its neon kernel.${text}`,
+    facts: { best: 'neon', kernel: 'neon' },
+  });
+});
+
 function primary(more: Partial<NonNullable<StoreFacts['primary']>>): Recorded {
   const facts = { isPostgres: true, names: 's1', synchronous: 1, other: 0, commitMs: [0.5], ...more };
   return { store: async () => ({ hosts: [{ host: 'db1:5432', state: 'primary' }], primary: facts }) };
@@ -110,6 +127,13 @@ const CASES: Case[] = [
     'has no AVX2',
     'grep -m1 -o avx2 /proc/cpuinfo',
     { backend: { kernel: 'scalar' }, texts: { '/proc/cpuinfo': 'flags : sse2\n' } },
+  ],
+  [
+    'kernel',
+    'warning',
+    'arm64 has neon, but the scalar kernel is chosen',
+    'unset CLAIMWIRE_KERNEL',
+    { arch: 'arm64', backend: { kernel: 'scalar' }, texts: { '/proc/cpuinfo': 'Features : fp asimd sha2\n' } },
   ],
   [
     'cores',

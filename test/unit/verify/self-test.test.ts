@@ -18,6 +18,7 @@ import { ReferenceBackend } from '../../../src/verify/reference-backend.ts';
 import { resolveBackend } from '../../../src/verify/select.ts';
 import { selfTestArena, selfTestFault } from '../../../src/verify/self-test.ts';
 import { WasmKernel } from '../../../src/verify/wasm.ts';
+import { KERNELS } from '../../support/kernel-process.ts';
 import { removeFolder, temporaryFolder } from '../../support/node-process.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -196,7 +197,7 @@ describe('the environment', () => {
     expect(stderr).toContain('CLAIMWIRE_BACKEND: expected auto, native, wasm or noble, got "fast"');
   });
 
-  it.for(['avx512ifma', 'avx512f', 'avx2', 'scalar'])(
+  it.for(KERNELS.filter((name) => name !== 'wasm'))(
     'CLAIMWIRE_KERNEL=%s runs it, or says what this CPU lacks',
     async (kernel, context) => {
       expectAddon(context);
@@ -213,7 +214,7 @@ describe('the environment', () => {
 
   it('CLAIMWIRE_KERNEL with an unknown name is an error for native, and a warning for auto', async (context) => {
     expectAddon(context);
-    const fault = 'CLAIMWIRE_KERNEL: expected avx512ifma, avx512f, avx2 or scalar, got';
+    const fault = `CLAIMWIRE_KERNEL: expected ${process.arch === 'arm64' ? 'neon' : 'avx512ifma, avx512f, avx2'} or scalar, got`;
     // The option comes before the environment, by which the node would run.
     const environment = { CLAIMWIRE_KERNEL: 'sse9', CLAIMWIRE_BACKEND: 'wasm' };
     const asked = await runNode(ROOT, environment, ['--backend', 'native']);
