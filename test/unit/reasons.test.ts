@@ -72,7 +72,7 @@ const COUNTERS: Causes = {
   'dropped.sendFailed': [SOCKETS, 'an answer that cannot be sent over %s'],
   'dropped.socketBuffer': [SOCKETS, 'datagrams that the kernel had no room for'],
   'dropped.floodFilter': [
-    'test/hostile/flood-filter.test.ts',
+    'hostile/flood-filter.test.ts',
     'of one source hinders no new payer, not even of the same address',
   ],
   'dropped.connectionGone': [TCP, 'an ack for a connection that is gone reaches nobody'],
