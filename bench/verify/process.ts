@@ -111,14 +111,15 @@ class Bench {
     }
     const after = this.#kernel.stats();
     const large = after.hitsLarge - before.hitsLarge;
-    const small = after.hitsSmall - before.hitsSmall;
-    const lookUps = large + small + after.misses - before.misses;
+    const huge = after.hitsHuge - before.hitsHuge;
+    const small = after.hitsSmall - before.hitsSmall + after.hitsTiny - before.hitsTiny;
+    const lookUps = huge + large + small + after.misses - before.misses;
     return {
       kernel: this.#kernel.kernelName,
       perSecond: median(own),
       peerPerSecond: median(peer),
-      largePercent: (100 * large) / lookUps,
-      hitPercent: (100 * (large + small)) / lookUps,
+      largePercent: (100 * (large + huge)) / lookUps,
+      hitPercent: (100 * (large + huge + small)) / lookUps,
       coldPerSecond: coldKeys > 0 ? this.#coldPerSecond() : undefined,
       verdicts: this.#sum.toString(),
     };

@@ -9,6 +9,7 @@
 #include "batch_tree.h"
 #include "jacobian.h"
 #include "batch_table.h"
+#include "batch_bare.h"
 #include "single.h"
 #include "hash_vector.h"
 #include "throwaway_vector.h"
@@ -23,6 +24,7 @@ const struct cw_kernel KERNEL(cw_kernel) = {
     .generator_scratch_bytes = BUILDER_BYTES(4096),
     .prepare = KERNEL(prepare),
     .finish = KERNEL(finish),
+    .bare = KERNEL(bare),
     .single = KERNEL(single),
     .build = KERNEL(build),
     .decompress = KERNEL(decompress),

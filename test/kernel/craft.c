@@ -81,7 +81,7 @@ static struct node node_of(const uint8_t *row, int negative, int kind, int j, co
     return from_key ? (struct node){v, small_number(0)} : (struct node){small_number(0), v};
 }
 /* The nodes of a signature: a half's keys, then its generators; the lambda half first. Returns how many a half has. */
-static int all_nodes(struct node node[2][42], int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator) {
+static int all_nodes(struct node node[2][CW_HALF_POINTS_MAX], int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator) {
     const uint8_t *row[CW_SINGLE_ROWS];
     uint8_t negative[CW_SINGLE_ROWS];
     struct cw_job job = {.kind = (uint32_t)kind, .table = table, .s = {1, 0, 0, 0}};
@@ -102,7 +102,7 @@ static struct node sum_of(struct node p, struct node q) { return (struct node){a
 
 void each_collision_in_order(int elements, int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator,
                              void (*meet)(void *context, number d), void *context) {
-    struct node node[2][42], sum[8];
+    struct node node[2][CW_HALF_POINTS_MAX], sum[8];
     const int half = all_nodes(node, kind, u1, u2, table, generator);
     const number lambda = from_words(cw_lambda_words);
     for (int i = 0; i < 2 * half; i++) {
@@ -117,9 +117,20 @@ void each_collision_in_order(int elements, int kind, number u1, number u2, const
             sum[element] = sum_of(sum[element], sum[element + k]);
         }
 }
+void each_bare_collision(number u1, number u2, const uint8_t *generator, void (*meet)(void *context, number d), void *context) {
+    struct node node[2][CW_HALF_POINTS_MAX], sum = {u2, small_number(0)};
+    const int half = all_nodes(node, CW_BARE, u1, u2, 0, generator);
+    const number lambda = from_words(cw_lambda_words);
+    for (int i = 0; i < 2 * half; i++) { /* lambda's come first in both */
+        struct node next = node[i / half][i % half];
+        if (i < half) next.g = multiply(next.g, lambda);
+        meet_both(sum, next, meet, context);
+        sum = sum_of(sum, next);
+    }
+}
 int each_collision(int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator, void (*meet)(void *context, number d),
                    void *context) {
-    struct node all[2][42], sum[2];
+    struct node all[2][CW_HALF_POINTS_MAX], sum[2];
     const int half = all_nodes(all, kind, u1, u2, table, generator);
     int levels = 0;
     for (int h = 0; h < 2; h++) {

@@ -140,4 +140,5 @@ export function risen(before: KernelStats, after: KernelStats): KernelStats {
     names.map((name) => [name, after[name] - (LEVELS.has(name) ? 0 : before[name])]),
   ) as unknown as KernelStats;
 }
-export const lookups = ({ hitsLarge, hitsSmall, misses }: KernelStats) => hitsLarge + hitsSmall + misses;
+export const lookups = ({ hitsHuge, hitsLarge, hitsSmall, hitsTiny, misses }: KernelStats) =>
+  hitsHuge + hitsLarge + hitsSmall + hitsTiny + misses;
