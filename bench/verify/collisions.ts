@@ -19,7 +19,7 @@ const CALLS = 15;
 /** Claims of a key before its table is large, whatever else the cache does. */
 const WARM_ROUNDS = 2;
 /** Elements of each kernel (VEC in src/kernel/vector_*.h). */
-const LANES: Readonly<Record<string, number>> = { avx512ifma: 8, avx2: 4, scalar: 1, wasm: 4 };
+const LANES: Readonly<Record<string, number>> = { avx512ifma: 8, avx512f: 8, avx2: 4, scalar: 1, wasm: 4 };
 
 type Claim = Omit<SignedClaim, 'isValid'>;
 

@@ -8,7 +8,7 @@
 
 /* x[i] <- R / (2 x[i]) mod n for all groups: Montgomery's trick along the groups, then across the elements. */
 static void invert_scalars(sc *x, sc *prefix, int groups) {
-    sc across[8], total = x[0], inverse, constant;
+    sc across[3], total = x[0], inverse, constant;
     for (int i = 1; i < groups; i++) {
         prefix[i] = total;
         sc_mul(&total, &total, &x[i]);

@@ -5,6 +5,7 @@
  *     l = (y2 - y1) / d,  x3 = l^2 - 2 x1 - d,  y3 = l (x1 - x3) - y1:    six multiplications an addition in all.
  * Layout: the points of a kind of table are `count` rows of `units` nodes; a unit is one half (plain or lambda) of VEC
  * signatures. A level adds rows 2j and 2j+1 into row j, in place; with an odd count row 0 waits: (2j+1, 2j+2) -> j+1.
+ * At the leaves points are still in their tables: a row that waits there is loaded (load_waiting).
  *
  * Equal x (d = 0) makes the level's product zero, so one test a level finds it. Only then are the culprits looked for, by
  * halving along the chain. Their d becomes 1 so that the others can go on, and their signatures are left undecided. */
@@ -32,11 +33,6 @@ CW_INLINE void prefetch_some(struct prefetcher *p, int count) {
 /* The differences of one level, written over x2, and the running product before each. At the leaves x1 is stored too. */
 CW_INLINE void chain_differences(const struct part *p, fe run[STREAMS], int streams, int leaves) {
     const size_t odd = p->count & 1, pairs = p->count / 2;
-    for (size_t u = 0; leaves && odd && u < p->units; u++) { /* row 0 waits */
-        fe_load_x(&p->x[u], p->row + u * VEC);
-        fe_load_y(&p->y[u], p->row + u * VEC);
-        fe_negate_elements(&p->y[u], &p->y[u], p->negative[u]);
-    }
     for (size_t j = pairs; j-- > 0;)
         for (size_t u = p->units; u > 0; u -= (size_t)streams) {
             const size_t pair = j * p->units + u - (size_t)streams, a = (odd + j) * p->units + pair, b = a + p->units;
@@ -96,7 +92,7 @@ CW_INLINE void add_pairs(const struct part *p, fe run[STREAMS], int streams, int
 
 /* run[k] <- 1/run[k] in every element, from one inversion. Returns 0, and leaves run as it is, when the product of all is 0. */
 static int invert_chains(fe run[STREAMS]) {
-    fe across[8], low, high, total;
+    fe across[3], low, high, total;
     fe_mul(&low, &run[0], &run[1]);
     fe_mul(&high, &run[2], &run[3]);
     fe_mul(&total, &low, &high);
@@ -194,6 +190,20 @@ static __attribute__((noinline)) void set_collisions_aside(const struct part par
     }
 }
 
+/* Row 0 of an odd number of leaves, as a level below would have left it: y of magnitude 1, its sign applied. */
+static void __attribute__((noinline)) load_waiting(const struct part *p) {
+    fe zero, one, y;
+    fe_broadcast(&zero, cw_zero_words);
+    fe_broadcast(&one, cw_one_words);
+    for (size_t u = 0; u < p->units; u++) {
+        fe_load_x(&p->x[u], p->row + u * VEC);
+        fe_load_y(&y, p->row + u * VEC);
+        fe_negate_elements(&y, &y, p->negative[u]);
+        fe_sub(&y, &y, &zero);
+        fe_mul(&p->y[u], &y, &one);
+    }
+}
+
 static void __attribute__((noinline)) chain_part(const struct part *p, fe run[STREAMS], int leaves) {
     if (p->units % 4 == 0) {
         if (leaves) chain_differences(p, run, 4, 1);
@@ -218,6 +228,7 @@ static void add_level(struct part part[CW_KEY_KINDS], int leaves, struct prefetc
         invert_chains(run);
     }
     for (int i = 0; i < CW_KEY_KINDS; i++) {
+        if (leaves && part[i].count & 1) load_waiting(&part[i]);
         add_part(&part[i], run, leaves, ahead);
         part[i].count = (part[i].count + 1) / 2;
     }

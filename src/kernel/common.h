@@ -8,6 +8,13 @@
 #ifndef CW_INLINE /* the sanitized build defines it without forced inlining */
 #define CW_INLINE static inline __attribute__((always_inline, unused))
 #endif
+/* What an element's number carries for fe_verify.h. */
+#ifdef CW_VERIFY
+enum { CW_UNSET, CW_PLAIN, CW_CANONICAL, CW_LOOSE };
+#define VEC_CHECKED int magnitude, form;
+#else
+#define VEC_CHECKED
+#endif
 #define CW_MASK52 0xFFFFFFFFFFFFFULL
 #define CW_MASK48 0xFFFFFFFFFFFFULL
 typedef unsigned __int128 cw_u128;

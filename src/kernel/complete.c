@@ -10,13 +10,13 @@ struct sum { struct jacobian at; int infinite; };
 
 /* sum += (x, +-y), a point that is not infinity; x and y of magnitude 1. */
 static void add_row(struct sum *sum, const fe *x, const fe *y, int negative) {
-    static const fe zero = {{0}};
     struct jacobian *p = &sum->at, q;
-    fe h, e, t;
+    fe h, e, t, zero;
     if (sum->infinite) {
         p->x = *x;
         fe_broadcast(&p->z, cw_one_words);
         fe_negate_elements(&t, y, (vec_mask)negative);
+        fe_broadcast(&zero, cw_zero_words);
         fe_sub(&t, &t, &zero);
         fe_mul(&p->y, &t, &p->z);
         sum->infinite = 0;

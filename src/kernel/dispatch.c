@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "dispatch.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,29 +30,43 @@ void cw_unmap(void *memory, size_t bytes) {
     if (memory) munmap(memory, rounded(bytes));
 }
 
+#if defined(__x86_64__)
+static int runs_always(void) { return 1; }
+static int has_avx2(void) { return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx512f(void) {
+    return __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+}
+static int has_avx512ifma(void) { return has_avx512f() && __builtin_cpu_supports("avx512ifma"); }
+#else
+static int runs_always(void) { return 1; }
+#endif
+/* Best first. */
+static const struct { const struct cw_kernel *kernel; int (*runs_here)(void); const char *wants; } kernels[] = {
+#if defined(__x86_64__)
+    {&cw_kernel_avx512ifma, has_avx512ifma, "avx512ifma (no AVX-512 IFMA here)"},
+    {&cw_kernel_avx512f, has_avx512f, "avx512f (no AVX-512 F, DQ, VL and BW here)"},
+    {&cw_kernel_avx2, has_avx2, "avx2 (no AVX2 with FMA here)"},
+#endif
+    {&cw_kernel_scalar, runs_always, ""},
+};
+enum { KERNELS = sizeof kernels / sizeof *kernels };
+
 const struct cw_kernel *cw_choose_kernel(const char *name, const char **message) {
+    static char missing[128];
     *message = 0;
-    if (!name) name = "";
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const int has_bmi2 = __builtin_cpu_supports("bmi2"), has_avx2 = has_bmi2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const int has_avx512ifma = has_bmi2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512ifma");
-    if (!*name && has_avx512ifma) return &cw_kernel_avx512ifma;
-    if (!*name && has_avx2) return &cw_kernel_avx2;
-    if (!strcmp(name, "avx512ifma")) {
-        if (has_avx512ifma) return &cw_kernel_avx512ifma;
-        *message = "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got avx512ifma (no AVX-512 IFMA here)";
-        return 0;
-    }
-    if (!strcmp(name, "avx2")) {
-        if (has_avx2) return &cw_kernel_avx2;
-        *message = "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got avx2 (no AVX2 with FMA here)";
-        return 0;
-    }
 #endif
-    if (!*name || !strcmp(name, "scalar")) return &cw_kernel_scalar;
-    *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx2 or scalar, got a name that is not built in";
+    for (int i = 0; i < KERNELS; i++) {
+        const int is_wanted = name && *name ? !strcmp(name, kernels[i].kernel->name) : 1;
+        if (is_wanted && kernels[i].runs_here()) return kernels[i].kernel;
+        if (!is_wanted || !name || !*name) continue;
+        snprintf(missing, sizeof missing, "CLAIMWIRE_KERNEL: expected a kernel this CPU can run, got %s", kernels[i].wants);
+        *message = missing;
+        return 0;
+    }
+    *message = "CLAIMWIRE_KERNEL: expected avx512ifma, avx512f, avx2 or scalar, got a name that is not built in";
     return 0;
 }
 

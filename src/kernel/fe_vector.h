@@ -5,9 +5,11 @@
  * only one of them, since their short macro names stay defined:
  *
  *   kernel_avx512ifma.c  vector_avx512ifma.h   8 elements, five limbs of 52 bits, vpmadd52
- *   kernel_avx2.c        vector_avx2.h         4 elements, five limbs of 52 bits, fused multiply-add of doubles
+ *   kernel_avx512f.c     vector_avx512f.h      8 elements, five limbs of 52 bits, fused multiply-add of doubles
+ *   kernel_avx2.c        vector_avx2.h         4 elements, the same
  *   kernel_scalar.c      vector_scalar.h       1 element, five limbs of 52 bits, unsigned __int128
  *   kernel_wasm.c        vector_wasm.h         4 elements, twenty limbs of 13 bits, SIMD128's i32x4.dot_i16x8_s
+ * What they share is in limbs_52.h (all but products), vector_double.h (products of doubles) and vector_512.h (eight words).
  *
  * An implementation defines
  *   VEC           number of elements; a power of two
@@ -19,20 +21,22 @@
  *   vec_bit_mask(v)                      bit 0 of every element
  *
  * MAGNITUDE. An fe has magnitude m when its value is at most m (2^256 + 2^215) and every limb is at most m times that
- * of a canonical number of that width; products have magnitude 1. `loose` is the result of fe_negate_elements: it may be
- * used in fe_sub (both sides) and as c of fe_mul_sub, nowhere else, and counts as magnitude 2.
+ * of a canonical number of that width; products have magnitude 1, and none is ever over 8. `loose` is the result of
+ * fe_negate_elements: it may be used in fe_sub and as c of fe_mul_sub, nowhere else. These are the magnitudes that every
+ * implementation holds, and no more than the algorithms need; a build with CW_VERIFY checks them in every call (fe_verify.h).
  *
  *   function                          in                            out      value
- *   fe_mul(r,a,b)                     ma * mb <= 40, each <= 15     1        a b
+ *   fe_mul(r,a,b)                     ma * mb <= 40, each <= 8      1        a b
  *   fe_sqr(r,a)                       ma <= 6                       1        a^2
- *   fe_mul_sub(r,a,b,c)               as fe_mul; c <= 12 or loose   1        a b - c
+ *   fe_mul_sub(r,a,b,c)               as fe_mul; c <= 8 or loose    1        a b - c
  *   fe_sqr_sub(r,a,x,d)               as fe_sqr; x <= 1, d <= 5     1        a^2 - 2 x - d
- *   fe_add(r,a,b)                     ma + mb <= 12                 ma + mb  a + b
- *   fe_sub(r,a,b)                     ma <= 8, mb <= 3 or loose     ma + 4   a - b
- *   fe_scale(r,a,k)                   k ma <= 12, k <= 8            k ma     k a
- *   fe_negate_elements(r,a,m)            ma = 1                        loose    -a in the elements of m, a elsewhere
- *   fe_normal(r,a)                    ma <= 12                      canonical, 0 <= r < p
- *   fe_zero(a)                        ma <= 12                      vec_mask of the elements that are 0 mod p
+ *   fe_add(r,a,b)                     ma + mb <= 8                  ma + mb  a + b
+ *   fe_sub(r,a,b)                     ma <= 4, mb <= 2              ma + 4   a - b
+ *                                     a loose, b <= 2 or loose      6        a - b
+ *   fe_scale(r,a,k)                   k ma <= 8                     k ma     k a
+ *   fe_negate_elements(r,a,m)         ma = 1                        loose    -a in the elements of m, a elsewhere
+ *   fe_normal(r,a)                    ma <= 8                       canonical, 0 <= r < p
+ *   fe_zero(a)                        ma <= 8                       vec_mask of the elements that are 0 mod p
  *   fe_select(r,m,a,b)                any                           a in the elements of m, b elsewhere
  *   fe_rotate(r,a,k)                  any                           element i gets element (i + k) mod VEC
  *   fe_load_x/_y(r,row)               row[element]: 64 bytes, x then y, four little-endian words each, canonical
@@ -53,8 +57,12 @@
 #ifndef VEC
 #error "include a vector_*.h implementation, not this file alone"
 #endif
-#if VEC & (VEC - 1)
-#error "the number of elements must be a power of two"
+#if VEC & (VEC - 1) || VEC > 8
+#error "the number of elements must be a power of two, at most 8: that many jobs, digests and rotations have room elsewhere"
+#endif
+/* Halves of a product are told apart by exact roundings, in the order written. */
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "compile the kernel without -ffast-math and its parts: it computes with exact roundings of doubles"
 #endif
 
 /* Functions that only move limbs are the same for an fe and an sc: an implementation defines vec_*, for the limbs of both. */
@@ -65,4 +73,7 @@ CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(
 #ifndef VEC_DIFFERENT_LIMBS /* an fe and an sc of the same words have different limbs */
 CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
 CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
+#endif
+#ifdef CW_VERIFY
+#include "fe_verify.h"
 #endif

@@ -7,8 +7,10 @@
 #include "table.h"
 
 #define CW_BATCH 128          /* signatures that share their inversions */
-#define CW_POSITIONS (CW_BATCH + 8 * CW_KEY_KINDS) /* the same with the padding of every kind to whole groups of 8 elements */
-#define CW_BATCH_NODES (CW_POSITIONS * 2 * CW_HALF_POINTS_MAX) /* points of a batch where every key has the smallest table */
+#define CW_ELEMENTS_MAX 8     /* of any implementation */
+#define CW_POSITIONS (CW_BATCH + CW_KEY_KINDS * CW_ELEMENTS_MAX) /* the same with each kind padded to whole groups of elements */
+#define CW_BATCH_NODES (CW_POSITIONS * 2 * CW_HALF_POINTS_MAX)   /* points of a batch where every key has the smallest table */
+_Static_assert(CW_POSITIONS % CW_ELEMENTS_MAX == 0 && CW_POSITIONS <= UINT16_MAX, "positions are whole groups, and fit into job_at");
 
 /* One signature: 0 < r < n, 0 < s < n, z < 2^256 in words, least significant first; the key as its table, or for CW_BARE as a
  * single row: the point. */
@@ -58,11 +60,11 @@ struct cw_kernel {
     void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
 };
 
-extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512ifma;
+extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma;
 
 /* Finds and prefetches the rows of a lone signature: the lambda half, then the plain half, cw_half_points each. Returns how
  * many; the arrays have room for one vector more. */
-#define CW_SINGLE_ROWS (2 * CW_HALF_POINTS_MAX + 8)
+#define CW_SINGLE_ROWS (2 * CW_HALF_POINTS_MAX + CW_ELEMENTS_MAX)
 int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative);
 /* The two halves of u2, plain and lambda, as sc_split gives them. */
 void cw_key_halves(const struct cw_job *job, uint64_t half[2][3]);

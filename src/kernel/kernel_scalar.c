@@ -58,12 +58,13 @@ int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *g
     sc_mul(&u, &u, &constant);
     sc_split(half[0], half[1], &u);
     const int windows = cw_windows(CW_GENERATOR);
-    const uint8_t *row[2 * 10];
-    uint8_t negative[2 * 10];
+    const uint8_t *row[2 * CW_WINDOWS(CW_GENERATOR)];
+    uint8_t negative[2 * CW_WINDOWS(CW_GENERATOR)];
     for (int h = 0; h < 2; h++)
         put_rows(CW_GENERATOR, half[h ? 0 : 1], (uint64_t)(uintptr_t)generator, row + h * windows, 1, negative + h * windows, 1);
     struct jacobian sum;
-    fe px, py, beta, zero = {{0}};
+    fe px, py, beta, zero;
+    fe_broadcast(&zero, cw_zero_words);
     fe_load_x(&sum.x, row);
     fe_load_y(&py, row);
     fe_negate_elements(&py, &py, negative[0]);

@@ -14,6 +14,8 @@
 #include "hash_vector.h"
 #include "throwaway_vector.h"
 
+_Static_assert(VEC <= CW_ELEMENTS_MAX && VEC <= 8 * (int)sizeof(vec_mask), "a mask has a bit an element");
+_Static_assert((VEC - 1) >> 3 == 0, "the elements are multiplied across in at most three steps: across[3]");
 #define TREE_BYTES (3 * (CW_BATCH_NODES / VEC) * sizeof(fe))
 #define BUILDER_BYTES(nodes) (sizeof(struct builder) + 4 * (nodes) * sizeof(fe))
 

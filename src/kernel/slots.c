@@ -21,8 +21,8 @@ struct work {
 };
 struct hasher {
     uint32_t count;
-    struct cw_job *job[8];
-    uint8_t block[8][128];
+    struct cw_job *job[CW_ELEMENTS_MAX];
+    uint8_t block[CW_ELEMENTS_MAX][128];
 };
 struct cw_thread {
     struct cw_keys_thread keys;
@@ -41,7 +41,7 @@ struct cw_thread *cw_thread_new(void) {
     struct cw_thread *thread = cw_map(bytes);
     if (!thread) return 0;
     thread->scratch = (uint8_t *)thread + thread_bytes();
-    for (int i = 0; i < 8; i++) { /* what all preimages of a profile have in common, padding included */
+    for (int i = 0; i < CW_ELEMENTS_MAX; i++) { /* what all preimages of a profile have in common, padding included */
         memcpy(thread->xrpl.block[i], "CLM", 4);
         thread->xrpl.block[i][44] = 0x80;
         cw_write_be64(thread->xrpl.block[i] + 120, 44 * 8);
@@ -59,7 +59,7 @@ void cw_thread_free(struct cw_thread *thread) {
 }
 
 static void hash_queued(struct hasher *h, void (*hash)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4])) {
-    uint64_t digest[8][4];
+    uint64_t digest[CW_ELEMENTS_MAX][4];
     if (!h->count) return;
     hash((int)h->count, (const uint8_t(*)[128])h->block, digest);
     for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);

@@ -19,12 +19,11 @@ _Static_assert((int)CW_BARE == CW_TABLE_NONE && CW_TINY == 0 && CW_HUGE == 3, "v
 #define CW_BARE_WIDTH 4              /* of a digit where there is no table: 33 windows, the last one of 1 bit */
 #define CW_BARE_WINDOWS 33
 
-static inline __attribute__((unused)) int cw_windows(int kind) {
-    return kind == CW_TINY ? 43 : kind == CW_SMALL ? 26 : kind == CW_LARGE ? 16 : kind == CW_HUGE ? 13 : kind == CW_GENERATOR ? 10 : 0;
-}
-static inline __attribute__((unused)) int cw_width(int kind) {
-    return kind == CW_TINY ? 3 : kind == CW_SMALL ? 5 : kind == CW_LARGE ? 8 : kind == CW_HUGE ? 10 : 13;
-}
+#define CW_WINDOWS(kind) ((kind) == CW_TINY ? 43 : (kind) == CW_SMALL ? 26 : (kind) == CW_LARGE ? 16 : (kind) == CW_HUGE ? 13 : (kind) == CW_GENERATOR ? 10 : 0)
+#define CW_WIDTH(kind) ((kind) == CW_TINY ? 3 : (kind) == CW_SMALL ? 5 : (kind) == CW_LARGE ? 8 : (kind) == CW_HUGE ? 10 : 13)
+
+static inline __attribute__((unused)) int cw_windows(int kind) { return CW_WINDOWS(kind); }
+static inline __attribute__((unused)) int cw_width(int kind) { return CW_WIDTH(kind); }
 static inline __attribute__((unused)) int cw_window_width(int kind, int j) {
     return j + 1 < cw_windows(kind) ? cw_width(kind) : CW_HALF_BITS - j * cw_width(kind);
 }
@@ -39,4 +38,12 @@ static inline __attribute__((unused)) int cw_table_rows(int kind) {
 }
 /* Points of one half of u1 G + u2 Q. */
 static inline __attribute__((unused)) int cw_half_points(int kind) { return cw_windows(kind) + cw_windows(CW_GENERATOR); }
+
+/* Of each kind there may be: its points have room, and its windows cover a half with a last one that is not too long. */
+#define CW_SHAPE_HOLDS(kind) \
+    ((kind) >= CW_KINDS || (CW_WINDOWS(kind) * CW_WIDTH(kind) + 1 >= CW_HALF_BITS && (CW_WINDOWS(kind) - 1) * CW_WIDTH(kind) < CW_HALF_BITS && CW_WIDTH(kind) <= 13 && \
+     ((kind) == CW_GENERATOR || CW_WINDOWS(kind) + CW_WINDOWS(CW_GENERATOR) <= CW_HALF_POINTS_MAX)))
+_Static_assert(CW_GENERATOR == CW_KEY_KINDS && CW_KINDS <= 8, "the generator's table comes after those of keys");
+_Static_assert(CW_SHAPE_HOLDS(0) && CW_SHAPE_HOLDS(1) && CW_SHAPE_HOLDS(2) && CW_SHAPE_HOLDS(3) && CW_SHAPE_HOLDS(4) && CW_SHAPE_HOLDS(5) &&
+               CW_SHAPE_HOLDS(6) && CW_SHAPE_HOLDS(7), "a table's windows do not cover a half, or have more points than CW_HALF_POINTS_MAX");
 #endif

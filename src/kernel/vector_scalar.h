@@ -6,12 +6,13 @@
 #include "common.h"
 #include "constants_generated.h"
 #define VEC 1
+#define VEC_LOOSE_MAX 2 /* 2 p - a */
 #define VEC_LIMB_MAX(m) ((m) * ((1ULL << 52) + (1ULL << 46)))
 
 typedef uint64_t vec_u64;
 typedef uint8_t vec_mask;
-typedef struct { uint64_t v[5]; } fe;
-typedef struct { uint64_t v[5]; } sc;
+typedef struct { uint64_t v[5]; VEC_CHECKED } fe;
+typedef struct { uint64_t v[5]; VEC_CHECKED } sc;
 
 CW_INLINE vec_u64 vec_load(const void *p) {
     uint64_t v;
@@ -79,7 +80,7 @@ CW_INLINE void fe_sqr_add_columns(fe *r, const fe *a, const uint64_t e[5]) {
 static const uint64_t fe_no_columns[5] = {0, 0, 0, 0, 0};
 CW_INLINE void fe_mul(fe *r, const fe *a, const fe *b) { fe_mul_add_columns(r, a, b, fe_no_columns); }
 CW_INLINE void fe_sqr(fe *r, const fe *a) { fe_sqr_add_columns(r, a, fe_no_columns); }
-/* 16 p - c is positive in every limb for c of magnitude up to 15. */
+/* 16 p - c is positive in every limb for c of magnitude up to 8, or loose. */
 CW_INLINE void fe_mul_sub(fe *r, const fe *a, const fe *b, const fe *c) {
     uint64_t e[5];
     for (int i = 0; i < 5; i++) e[i] = 16 * cw_p_limbs[i] - c->v[i];

@@ -8,9 +8,8 @@
  * REAL MAGNITUDE. Limbs are signed. An fe has real magnitude q when limbs 0..18 are within q 2^12 and limb 19 within
  * q 513. Products, sums and multiples come out carried to balanced digits: q = 1. Only a subtraction is left as it
  * falls: q = qa + qb (and negation: q = 1). So a declared magnitude m (see fe_vector.h) has q <= 1 + (m - 1) / 4, since
- * each subtraction declares 4 more: m 1..4 -> 1, 5..8 -> 2, 9..12 -> 3, and loose -> 1. From ma mb <= 40 follows
- * qa qb <= 4 (3 1 or 2 2); from ma <= 6 in a square q q <= 4. All bounds below are for qa qb = 4. What is loaded has
- * q = 1; only what fe_normal returns has plain digits, q = 2, so at most one factor of a product may be that.
+ * each subtraction declares 4 more: m 1..4 -> 1, 5..8 -> 2, and loose -> 1. So no factor has q over 2: qa qb <= 4, which
+ * all bounds below are for. What is loaded has q = 1; only what fe_normal returns has plain digits, q = 2.
  *
  * Scalars keep plain digits 0..2^13-1, in the same places. */
 #ifndef CLAIMWIRE_VECTOR_WASM_H
@@ -22,12 +21,13 @@
 #define LIMBS 20
 #define PAIRS 10
 #define VEC_DIFFERENT_LIMBS
+#define VEC_OWN_BOUNDS
 
 typedef uint64_t vec_u64 __attribute__((vector_size(32)));
 typedef uint64_t vec_half __attribute__((vector_size(16)));
 typedef uint8_t vec_mask;
-typedef struct { v128_t v[PAIRS]; } fe;
-typedef struct { v128_t v[PAIRS]; } sc;
+typedef struct { v128_t v[PAIRS]; VEC_CHECKED } fe;
+typedef struct { v128_t v[PAIRS]; VEC_CHECKED } sc;
 
 #define CW_UNROLL _Pragma("clang loop unroll(full)")
 #define DOT wasm_i32x4_dot_i16x8
@@ -548,5 +548,25 @@ VEC_FUNCTION sc_split(vec_u64 b1[3], vec_u64 b2[3], const sc *u) {
     CW_UNROLL for (int i = 0; i < SPLIT; i++) start[i] = SET(i == 9 ? 1 << 11 : 0);
     sc_half(b2, c1, cw_minus_b1, c2, cw_minus_b2, start);
 }
+
+#ifdef CW_VERIFY /* real magnitudes, for fe_verify.h */
+static inline __attribute__((unused)) int vec_limbs_within(const v128_t p[PAIRS], int least, int most, int least_19, int most_19) {
+    for (int k = 0; k < PAIRS; k++) {
+        int16_t limb[8];
+        memcpy(limb, &p[k], 16);
+        for (int i = 0; i < 8; i++) {
+            const int is_19 = k == PAIRS - 1 && i & 1;
+            if (limb[i] < (is_19 ? least_19 : least) || limb[i] > (is_19 ? most_19 : most)) return 0;
+        }
+    }
+    return 1;
+}
+static inline __attribute__((unused)) int fe_within(const fe *a, uint64_t magnitude, int form) {
+    const int q = magnitude > 4 && form == CW_PLAIN ? 2 : 1;
+    if (form == CW_CANONICAL) return vec_limbs_within(a->v, 0, 0x1FFF, 0, 0x1FF);
+    return vec_limbs_within(a->v, -q * 0x1021, q * 0x1021, -513 * q, 513 * q);
+}
+static inline __attribute__((unused)) int sc_within(const sc *a) { return vec_limbs_within(a->v, 0, 0x1FFF, 0, 0x7FF); }
+#endif
 #include "fe_vector.h"
 #endif

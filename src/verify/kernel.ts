@@ -49,7 +49,7 @@ export const TABLE_KINDS = { none: 5, tiny: 0, small: 1, large: 2, huge: 3 } as 
 export type TableKind = keyof typeof TABLE_KINDS;
 
 export interface Kernel {
-  /** The instruction set it runs on: avx512ifma, avx2, scalar or wasm. */
+  /** The instruction set it runs on: avx512ifma, avx512f, avx2, scalar or wasm. */
   readonly kernelName: string;
   /** From now on the slots of `ring` are judged. */
   attach(arena: Arena, ring: ClaimRing): void;

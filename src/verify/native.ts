@@ -1,6 +1,6 @@
 /**
  * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once,
- * when the addon is loaded; CLAIMWIRE_KERNEL=avx512ifma|avx2|scalar forces one.
+ * when the addon is loaded; CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|scalar forces one.
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';

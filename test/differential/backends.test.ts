@@ -41,7 +41,7 @@ const FOR_NOBLE = brieflyOrAtLength(40, 100);
 const shareOf = (of200k: number) => (of200k * TOTAL) / 200_000;
 const SIGNED = shareOf(60_000);
 /** What a kernel takes as much longer for: it judges so many times fewer of them, of every kind still. */
-const SLOWER = { avx512ifma: 1, avx2: 1, scalar: 1, wasm: 4 } as const;
+const SLOWER = { avx512ifma: 1, avx512f: 1, avx2: 1, scalar: 1, wasm: 4 } as const;
 const SIZES = Array.from({ length: 300 }, (_, index) => index + 1);
 /** The kernel's verdict 3 says that the key is an Ed25519 key, which another verifier handles. */
 const VALID = 1;

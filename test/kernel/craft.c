@@ -102,7 +102,7 @@ static struct node sum_of(struct node p, struct node q) { return (struct node){a
 
 void each_collision_in_order(int elements, int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator,
                              void (*meet)(void *context, number d), void *context) {
-    struct node node[2][CW_HALF_POINTS_MAX], sum[8];
+    struct node node[2][CW_HALF_POINTS_MAX], sum[CW_ELEMENTS_MAX];
     const int half = all_nodes(node, kind, u1, u2, table, generator);
     const number lambda = from_words(cw_lambda_words);
     for (int i = 0; i < 2 * half; i++) {

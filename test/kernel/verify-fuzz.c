@@ -19,7 +19,7 @@
 #define KEYS_ALL (KEYS + MADE + 1)
 #define RECORDS_MAX 24
 struct lot { const struct cw_kernel *kernel; uint8_t *generator, *scratch, *table[2][KEYS_ALL]; };
-static struct lot lots[3];
+static struct lot lots[4];
 static int lot_count;
 static number logarithm[KEYS_ALL];
 static uint64_t key_x[KEYS_ALL][4], key_y[KEYS_ALL][4];
@@ -64,9 +64,9 @@ static void *aligned(size_t bytes) {
 }
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
-    static const char *const names[] = {"scalar", "avx2", "avx512ifma"};
+    static const char *const names[] = {"scalar", "avx2", "avx512f", "avx512ifma"};
     batch = aligned(sizeof *batch);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         const char *message;
         struct lot *lot = &lots[lot_count];
         lot->kernel = cw_choose_kernel(names[i], &message);

@@ -25,11 +25,13 @@ const AT_LENGTH = brieflyOrAtLength(0, 1) === 1 ? ['BRIEFLY='] : [];
 const CHECKS_MIN_SANITIZED = {
   'kernel-test-scalar': 4_000,
   'kernel-test-avx2': 4_000,
+  'kernel-test-avx512f': 4_000,
   'kernel-test-avx512ifma': 4_000,
   'claim-path': 400_000,
 };
 const CHECKS_MIN_X64 = {
   avx2: { 'kernel-test-avx2': 10_000, 'vector_avx2.h': 200_000 },
+  avx512f: { 'kernel-test-avx512f': 10_000, 'vector_avx512f.h': 400_000 },
   avx512ifma: { 'kernel-test-avx512ifma': 10_000, 'vector_avx512ifma.h': 400_000 },
 };
 

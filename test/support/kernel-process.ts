@@ -9,7 +9,7 @@ import { KERNEL_PATHS, type KernelStats, type TableKind } from '../../src/verify
 import type { PackedTuples } from './tuples.ts';
 
 /** Every kernel there is, and the lanes of each: the sums that a single signature is spread over. */
-export const KERNEL_LANES = { avx512ifma: 8, avx2: 4, scalar: 1, wasm: 4 } as const;
+export const KERNEL_LANES = { avx512ifma: 8, avx512f: 8, avx2: 4, scalar: 1, wasm: 4 } as const;
 export type KernelName = keyof typeof KERNEL_LANES;
 export const KERNELS = Object.keys(KERNEL_LANES) as KernelName[];
 

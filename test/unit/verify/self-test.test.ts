@@ -196,7 +196,7 @@ describe('the environment', () => {
     expect(stderr).toContain('CLAIMWIRE_BACKEND: expected auto, native, wasm or noble, got "fast"');
   });
 
-  it.for(['avx512ifma', 'avx2', 'scalar'])(
+  it.for(['avx512ifma', 'avx512f', 'avx2', 'scalar'])(
     'CLAIMWIRE_KERNEL=%s runs it, or says what this CPU lacks',
     async (kernel, context) => {
       expectAddon(context);
@@ -213,7 +213,7 @@ describe('the environment', () => {
 
   it('CLAIMWIRE_KERNEL with an unknown name is an error for native, and a warning for auto', async (context) => {
     expectAddon(context);
-    const fault = 'CLAIMWIRE_KERNEL: expected avx512ifma, avx2 or scalar, got';
+    const fault = 'CLAIMWIRE_KERNEL: expected avx512ifma, avx512f, avx2 or scalar, got';
     // The option comes before the environment, by which the node would run.
     const environment = { CLAIMWIRE_KERNEL: 'sse9', CLAIMWIRE_BACKEND: 'wasm' };
     const asked = await runNode(ROOT, environment, ['--backend', 'native']);
