@@ -5,8 +5,10 @@
  * for a table in a chunk: CHUNK_SLOTS numbers a chunk, of which a chunk of large tables uses the first few. */
 #define THREADS_MAX 256
 #define WAYS 8
+#ifndef CHUNK_SLOTS /* the test of thread orders has few */
 #define CHUNK_BYTES ((size_t)2 << 20)
 #define CHUNK_SLOTS 192   /* of the smallest tables, 191 fit */
+#endif
 #define CHUNKS_MIN 10     /* so that every kind can have some */
 #define LIMIT_MIN 2
 #define SCAN_MAX 16       /* slots that are looked at for the coldest one */

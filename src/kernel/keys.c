@@ -176,7 +176,7 @@ static void build_wanted(struct cw_keys_thread *thread, int kind) {
     uint32_t id[8], from[8], old, n = 0;
     for (uint32_t i = 0; i < w->count; i++) {
         if (lookup(w->hash[i], w->key[i], &old) && slots[old].kind >= kind) continue;
-        const int64_t slot = take_slot(kind, w->heat[i]);
+        const int64_t slot = take_slot(kind, thread->forced < 0 ? w->heat[i] : HEAT_MAX);
         if (slot < 0) {
             w->pause = PAUSE_CLAIMS;
             break;
