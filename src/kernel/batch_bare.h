@@ -4,8 +4,9 @@
  * on the isomorphic curve where that Z is 1 they are affine rows, as those of a table, and neither doubling nor addition uses the
  * curve's constant. Then 32 times four doublings and two additions; Z taken times that Z leads back, and G's 20 rows follow.
  *
- * Equal x in an addition makes Z = 0, which stays (jacobian.h), and leaves the signature undecided. Here anybody can bring it about
- * in the last additions, by choosing r/s: so the complete path of such a signature must be cheap as well (complete.c).
+ * Equal x in an addition makes Z = 0, which stays (jacobian.h), and leaves the signature undecided. Multiples of Q alone meet
+ * in the last additions only, where the halves are as long as a vector of the lattice, for a few values of r/s (26 lambda is one), which anybody can
+ * choose: so the complete path of such a signature must be cheap as well (complete.c).
  * Nothing is built or kept for the key. */
 #include "kernel.h"
 

@@ -213,8 +213,8 @@ static void join(void) { MODEL_EXPECT(cw_keys_join(&threads[self()].keys, 0), "a
 static void leave(void) {
     if (threads[self()].pending) finish(!threads[self()].now);
     threads[self()].pending = 0;
+    threads[self()].batch[0].seen = threads[self()].batch[1].seen = 0; /* its batches are over */
     cw_keys_leave(&threads[self()].keys);
-    threads[self()].batch[0].seen = threads[self()].batch[1].seen = 0;
 }
 static void find_one(int key) { find(key, -1, 0); }
 static void find_two(int first, int second) { find(first, second, 0); }
@@ -271,7 +271,7 @@ static const struct scene {
     {"two threads make the same small table", {2, 4}, 2, 2, 0, 0, 2, {makes_0_and_1_small, makes_0_small, makes_8_small}},
     {"a tiny table is evicted while a small one is made of it", {2, 2}, 2, 2, 0, 0, 3, {makes_0_small, adds_10_then_11}},
     {"two threads add the same key", {2, 1}, 1, 0, 0, 0, 2, {adds_8_beside_another, adds_8_then_9, adds_10}},
-    {"bytes that are no key earn nothing", {2, 1}, 1, 2, 0, 0, 3, {sees_no_key_then_8, adds_10_then_11}},
+    {"bytes that are no key earn nothing", {2, 1}, 1, 2, 0, 0, 2, {sees_no_key_then_8, adds_10_then_11}},
     {"two batches in flight", {2, 1}, 2, 4, 0, 0, 2, {pipelines_0_1_2, adds_8_twice_then_9}},
     {"two batches in flight, one of them adds", {3, 1}, 1, 3, 0, 0, 2, {pipelines_8_0, adds_10_then_11}},
     {"a chunk of tiny tables becomes one of small ones", {2, 2}, 1, 2, 0, 0, 3, {reads_0_again, makes_8_small}},
@@ -306,7 +306,8 @@ static void set_scene(void) {
     chunks_used = chunks_fresh = close_hand = 0;
     empty_chunks = closing_first = closing_last = NONE;
     live_tables = hits_since_age = 0;
-    used = 0, age = 0;
+    used = 0;
+    age = 0;
     for (int t = 0; t <= ACTORS_MAX; t++) { /* all but the jobs, of which `count` many are valid */
         memset(&threads[t].keys, 0, sizeof threads[t].keys);
         threads[t].now = threads[t].pending = 0;
