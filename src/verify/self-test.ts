@@ -57,7 +57,7 @@ export function selfTestFault(
     backend.forceTables?.(kind);
     for (const batch of [SLOTS, SLOTS, 1]) {
       const fault = roundFault(arena, ring, rows, backend, batch);
-      if (fault !== undefined) return kind === undefined ? fault : `${fault}, with ${kind} tables`;
+      if (fault !== undefined) return kind === undefined ? fault : `${fault}; tables of keys: ${kind}`;
     }
   }
   backend.forceTables?.(undefined);
