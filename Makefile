@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger simulate siege meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
+.PHONY: help run ledger simulate siege hostile rounds soak meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean coverage fuzz
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts watchdog.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -51,6 +51,17 @@ simulate: $(INSTALLED) $(NATIVE) ## a node's whole lives in virtual time from se
 	@npx esbuild test/simulation/main.ts --bundle --platform=node --format=esm --packages=external --outfile=build/simulation/main.mjs --log-level=warning
 	@node build/simulation/main.mjs $(if $(SEEDS),--seeds $(SEEDS)) $(if $(filter-out file,$(origin SEED)),--seed $(SEED)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
+coverage: $(BUILT) $(NATIVE) ## lines and branches that the tests of the parts that must not fail run, C too: 95 % and 90 %; ARGS="--files"
+	@npx esbuild test/coverage/main.ts --bundle --platform=node --format=esm --packages=external --outfile=build/coverage.mjs --log-level=warning
+	@node build/coverage.mjs $(ARGS)
+
+SECONDS ?= 60
+C_TARGETS := kernel admission
+fuzz: $(INSTALLED) $(NATIVE) ## inputs made of those that took new branches, for every parser: TARGET=NAME SECONDS=60, ARGS="--help"
+	@npx esbuild test/fuzz/main.ts test/fuzz/worker.ts --bundle --splitting --platform=node --format=esm --packages=external --outdir=build/fuzz --out-extension:.js=.mjs --log-level=warning
+	@$(if $(filter $(C_TARGETS),$(TARGET)),,node build/fuzz/main.mjs $(if $(TARGET),--target $(TARGET)) --seconds $(SECONDS) $(ARGS))
+	@$(if $(TARGET),$(if $(filter $(C_TARGETS),$(TARGET)),$(MAKE) -s -C src/native fuzz-$(TARGET) SECONDS=$(SECONDS)),$(MAKE) -s -C src/native fuzz SECONDS=$(SECONDS))
+
 mutants: $(BUILT) $(NATIVE) ## the source made wrong in nearly 200 places, one at a time: which test notices each; ARGS="--help"
 	@npx tsc -p test/mutants/tsconfig.json
 	@node build/mutants/test/mutants/main.js $(ARGS)
@@ -61,6 +72,20 @@ native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-header
 
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose
+
+# ROUNDS has a default of another target: only one that was given counts.
+LIVES = $(if $(filter-out file,$(origin ROUNDS)),$(ROUNDS),100)
+rounds: $(BUILT) $(NATIVE) ## lives of real nodes: kill -9, SIGSTOP, ended threads, full and hanging disks, damaged folders, two nodes on one: ROUNDS=100 SEED=1
+	ROUNDS=$(LIVES) DAMAGES=$(LIVES) SEED=$(SEED) CLAIMWIRE_TEST_LENGTH=long npx vitest run --reporter=verbose --disable-console-intercept \
+	  $(addprefix test/integration/,rounds.test.ts damaged-folder.test.ts disk-faults.test.ts node-lock.test.ts) test/unit/folder/folder-lock.test.ts test/e2e/faults.test.ts
+
+soak: $(BUILT) $(NATIVE) ## 30 minutes of load, reconnects, restarts and admin calls: memory, descriptors, disk and latency stay flat: SECONDS=120, ARGS="--help"
+	@npx tsc -p test/soak/tsconfig.json
+	@node build/soak/test/soak/main.js --seconds $(if $(SECONDS),$(SECONDS),1800) $(ARGS)
+
+DATAGRAMS ?= 10000000
+hostile: $(BUILT) $(NATIVE) ## hostile datagrams of every kind in both layouts: no crash, each counted under a reason: DATAGRAMS=10000000 RATE=max SEED=1
+	HOSTILE_DATAGRAMS=$(DATAGRAMS) HOSTILE_RATE=$(RATE) SEED=$(SEED) npx vitest run test/siege/hostile-datagrams.test.ts --reporter=verbose --disable-console-intercept
 
 bottlenecks: $(BUILT) $(NATIVE) ## live nodes held back on purpose, by disk, network, cores and key tables: what the bottleneck finder says
 	BOTTLENECKS=1 npx vitest run test/e2e/bottlenecks.test.ts --reporter=verbose

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts'];
+const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/soak/**/*.test.ts'];
 
 /** Files that mock modules or choose what modules do, or that want a process of their own, as they look at what all of it shares. */
 const ALONE = [

@@ -15,6 +15,8 @@ export interface BenchContext {
   readonly quick: boolean;
   /** Flags of the bench's own that were given. */
   readonly flags: ReadonlySet<string>;
+  /** Numbers of the bench's own that were given, by the names of their flags. */
+  readonly numbers: ReadonlyMap<string, number>;
   /** 0-based number of this repeat. */
   readonly repeat: number;
   /** Prints something about the run that is not a figure. */
@@ -30,6 +32,8 @@ export interface BenchOptions {
   repeats?: number;
   /** Flags of its own, without the dashes. */
   flags?: readonly string[];
+  /** The same of flags that take a number. */
+  numbers?: readonly string[];
   /** The figures as a table of the docs, for `--markdown`. */
   markdown?: (figures: Figures) => string;
 }
@@ -39,6 +43,7 @@ interface Flags {
   quick: boolean;
   markdown: boolean;
   own: ReadonlySet<string>;
+  numbers: ReadonlyMap<string, number>;
 }
 
 const REPEATS = 5;
@@ -59,7 +64,7 @@ export async function runBench(
   const runs: Figures[] = [];
   try {
     for (let repeat = 0; repeat < repeats; repeat++)
-      runs.push(await measure({ quick: flags.quick, flags: flags.own, repeat, note }));
+      runs.push(await measure({ quick: flags.quick, flags: flags.own, numbers: flags.numbers, repeat, note }));
   } catch (error) {
     process.stderr.write(`bench ${options.name}: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
     process.exitCode = 1;
@@ -77,20 +82,32 @@ function machineName(): string {
   return `${cores[0]?.model.trim() ?? 'unknown CPU'}, ${cores.length} cores, ${type()} ${release()}`;
 }
 
-function parseFlags({ name, flags = [], markdown }: BenchOptions): Flags | undefined {
+function parseFlags({ name, flags = [], numbers = [], markdown }: BenchOptions): Flags | undefined {
   const known = ['json', 'quick', ...(markdown ? ['markdown'] : []), ...flags];
-  const usage = known.map((flag) => `[--${flag}]`).join(' ');
+  const usage = [...known, ...numbers.map((flag) => `${flag} N`)].map((flag) => `[--${flag}]`).join(' ');
   try {
     const { values } = parseArgs({
       options: {
         ...Object.fromEntries(known.map((flag) => [flag, { type: 'boolean' as const, default: false }])),
+        ...Object.fromEntries(numbers.map((flag) => [flag, { type: 'string' as const }])),
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
     const given = new Set(Object.keys(values).filter((flag) => values[flag as keyof typeof values]));
     const own = new Set(flags.filter((flag) => given.has(flag)));
+    const read = numbers
+      .filter((flag) => given.has(flag))
+      .map((flag) => [flag, Number((values as Record<string, unknown>)[flag])] as const);
+    for (const [flag, value] of read)
+      if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${flag}: expected a whole number, got another`);
     if (!given.has('help'))
-      return { json: given.has('json'), quick: given.has('quick'), markdown: given.has('markdown'), own };
+      return {
+        numbers: new Map(read),
+        json: given.has('json'),
+        quick: given.has('quick'),
+        markdown: given.has('markdown'),
+        own,
+      };
     process.stdout.write(`usage: npm run bench:${name} -- ${usage}\n`);
   } catch (error) {
     process.stderr.write(`bench ${name}: expected ${usage}: ${(error as Error).message}\n`);

@@ -42,7 +42,7 @@ const ledgerChannelId = randomBytes(32).toString('hex');
 await node.openChannels([{ ledgerChannelId, publicKey: key.publicKey, capacity: 10_000n }]);
 const url = `http://127.0.0.1:${gateway.address.port}/chat`;
 const challenge = (await fetch(url)).headers.get('www-authenticate');
-const authorization = sessionAuthorization({ challenge, realm: '127.0.0.1', ledgerChannelId, key });
+const authorization = await sessionAuthorization({ challenge, realm: '127.0.0.1', ledgerChannelId, key });
 
 const payer = await Payer.open({ to: `udp://${node.udp}` });
 const channel = payer.channel({ ledgerChannelId, key, committed: 0n });

@@ -69,6 +69,10 @@ export interface NodeOptions {
   channelsMax?: number;
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
   ringSlots?: number;
+  /** Whether each thread of the claim path has a core of its own, of those that the process may use. Linux, with the addon. */
+  pin?: boolean;
+  /** Microseconds for which a thread with sockets looks for more after a datagram, on its core, before it sleeps; 0: not at all. */
+  busyPollUs?: number;
   /** Percent of a ring that claims of pairs of source and channel of which none was verified lately may fill; 100 for no difference. */
   strangersPercent?: number;
   segmentBytes?: number;
@@ -121,6 +125,8 @@ const TCP_CONNECTIONS_MAX = 65_536;
 /** Peers share one process. */
 const WEB_PEERS_MAX = 65_536;
 const RING_SLOTS_MAX = 65_536;
+/** A second awake after each datagram is a core for good. */
+export const BUSY_POLL_US_MAX = 1_000_000;
 /** The kernel's minimum. The table of a hot key takes 130 KB, that of a cold key 16 KB. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
 const KEY_CACHE_DEFAULT_MAX = 2 ** 30;
@@ -128,6 +134,9 @@ const KEY_CACHE_DEFAULT_MAX = 2 ** 30;
 const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */
 const SEGMENT_BYTES_MIN = 2 ** 20;
+const CHANNELS_DOUBLED_MAX = 2 ** 23;
+/** With so many the table takes 3.6 GiB; twice the index would not fit. */
+const CHANNELS_FIT = 2 ** 24;
 const CHANNELS_MIN = 1 << 21;
 /** Places of a node in the map that peers get (protocol/route.ts). */
 const PLACES_MAX = 8;
@@ -193,6 +202,8 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     keyCacheBytes: keyCacheBytes(options),
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
+    pin: options.pin ?? false,
+    busyPollUs: options.busyPollUs ?? 0,
     strangersPercent: options.strangersPercent ?? 50,
     segmentBytes: options.segmentBytes ?? 64 * 2 ** 20,
     journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
@@ -217,6 +228,7 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
   expectRange('ring-slots', config.ringSlots, 0, RING_SLOTS_MAX);
   if (powerOfTwoAtLeast(config.ringSlots) !== config.ringSlots && config.ringSlots !== 0)
     throw settingFault('ring-slots', `expected a power of two, got ${config.ringSlots}`);
+  expectRange('busy-poll', config.busyPollUs, 0, BUSY_POLL_US_MAX);
   expectRange('strangers', config.strangersPercent, 1, 100);
   expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
   if (!BLOCK_SIZES.includes(config.journalBlockBytes))
@@ -313,12 +325,18 @@ function pathKind({ path = 'auto' }: NodeOptions, { nativePathFault }: Capabilit
 
 /** Rows of the channel table, given the number of channels in the registry. Throws CONFIG_INVALID. */
 export function tableCapacity(config: NodeConfig, channels: number): number {
-  if (config.channelsMax === 0) return Math.max(CHANNELS_MIN, powerOfTwoAtLeast(channels * 2));
+  if (config.channelsMax === 0) return Math.max(CHANNELS_MIN, roomFor(channels));
   if (config.channelsMax >= channels) return config.channelsMax;
   throw new ClaimwireError(
     'CONFIG_INVALID',
     `channels-max: expected at least the ${channels} channels the registry holds, got ${config.channelsMax}`,
   );
+}
+
+/** Room for twice the channels; of many, for a quarter more, since the table is in one shared memory of at most 4 GiB. */
+function roomFor(channels: number): number {
+  const room = Math.max(Math.min(powerOfTwoAtLeast(channels * 2), CHANNELS_DOUBLED_MAX), Math.ceil(channels * 1.25));
+  return Math.max(Math.min(room, CHANNELS_FIT), channels);
 }
 
 /** Slots of a claim ring: as many claims as its verifiers check in RING_MS. */

@@ -1,6 +1,6 @@
 /**
- * The optional libraries of the web transports, `ws` and `node-datachannel`, and of the shared store, `pg`: this file alone
- * imports them, when asked.
+ * The optional libraries of the web transports, `ws` and `node-datachannel`, of the shared store, `pg`, and of keys in
+ * hardware, `pkcs11js`: this file alone imports them, when asked.
  *
  * node-datachannel may be used by one thread of a process only: a second thread that loads it aborts the process.
  */
@@ -9,11 +9,19 @@ import { ClaimwireError } from './errors.ts';
 export type WebSocketLibrary = typeof import('ws');
 export type DataChannelLibrary = typeof import('node-datachannel');
 
+export type Pkcs11Library = typeof import('pkcs11js');
+
 export type PostgresLibrary = typeof import('pg');
 
 /** Rejects with DEPENDENCY_MISSING. */
 export async function loadPostgres(): Promise<PostgresLibrary> {
   return await loaded('pg', () => import('pg'));
+}
+
+/** A CommonJS module, whose names are those of its default export. Rejects with DEPENDENCY_MISSING. */
+export async function loadPkcs11(): Promise<Pkcs11Library> {
+  const { default: library } = await loaded('pkcs11js', () => import('pkcs11js'));
+  return library as unknown as Pkcs11Library;
 }
 
 /** Rejects with DEPENDENCY_MISSING. */

@@ -4,7 +4,6 @@
  */
 import { DROPS_MAX, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../protocol/layout.ts';
 import { parseExpiry, upperHex } from '../src/channel/parse.ts';
-import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { channelOf, type FundingOptions, prepareCreate, prepareFund, submitFunding } from '../src/ledger/funding.ts';
 import { openWallet } from '../src/ledger/redeem-options.ts';
 import type { LedgerTransaction, Wallet } from '../src/ledger/signing.ts';
@@ -17,6 +16,7 @@ import { defineCommand } from './command.ts';
 import { WALLET_OPTIONS } from './node-options.ts';
 import type { OptionSpecs, Values } from './options.ts';
 import { write, writeJson } from './output.ts';
+import { publicKeyOfKey } from './payer-key.ts';
 import { duration } from './units.ts';
 
 const address = (text: string, flag: string) => asUsage(() => parseAddress(text, flag));
@@ -77,12 +77,13 @@ export const create = defineCommand({
     ],
   ],
   notes: NOTES,
-  act: (values) => {
+  act: async (values) => {
     const cancelAfter =
       values['cancel-after'] === undefined ? 0 : parseExpiry(values['cancel-after'], '--cancel-after');
     const settleDelaySeconds = Math.round(values['settle-delay'] / 1_000);
     const { destination, amount } = values;
-    const terms = { destination, amount, settleDelaySeconds, publicKey: publicKeyOf(values.key), cancelAfter };
+    const publicKey = await publicKeyOf(values.key);
+    const terms = { destination, amount, settleDelaySeconds, publicKey, cancelAfter };
     return onLedger(values, (options) => prepareCreate(terms, options));
   },
 });
@@ -115,10 +116,10 @@ export const fund = defineCommand({
   },
 });
 
-/** The public key of a key file, or as it is given. */
-function publicKeyOf(text: string): Uint8Array {
+/** The public key of a key file or a token, or as it is given. */
+async function publicKeyOf(text: string): Promise<Uint8Array> {
   const isHex = /^[0-9a-f]{66}$/i.test(text);
-  return new Uint8Array(Buffer.from(isHex ? text : loadKeyFile(text).publicKey, 'hex').subarray(0, PUBLIC_KEY_BYTES));
+  return new Uint8Array(Buffer.from(isHex ? text : await publicKeyOfKey(text), 'hex').subarray(0, PUBLIC_KEY_BYTES));
 }
 
 type Common = Pick<Values<typeof COMMON>, keyof typeof COMMON> & { json: boolean };

@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { LEDGER_CHANNEL_ID_BYTES, U64_MAX } from '../protocol/layout.ts';
 import { capacityMax, upperHex } from '../src/channel/parse.ts';
-import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient, type OpeningJson } from '../src/http/client.ts';
 import type { RowJson } from '../src/http/ledger.ts';
@@ -17,6 +16,7 @@ import { listing } from './channel-list.ts';
 import { defineCommand, defineGroup } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
 import { complain, fieldLines, say, writeJson } from './output.ts';
+import { KEY_VALUE, publicKeyOfKey } from './payer-key.ts';
 import { Progress } from './progress.ts';
 import { countText } from './units.ts';
 
@@ -54,7 +54,7 @@ const open = defineCommand({
       description: "the payer's public key",
       read: (text, flag) => hex(text, 33, flag),
     },
-    key: { value: 'FILE', description: "takes the public key from the payer's key file instead" },
+    key: { value: KEY_VALUE, description: "takes the public key from the payer's key file or token instead" },
     capacity: { value: 'DROPS', description: 'what the channel holds' },
     expires,
     profile: PROFILE,
@@ -78,7 +78,7 @@ const open = defineCommand({
     if (values.capacity === undefined) return usage('--capacity: expected an amount in drops, got nothing');
     const opening: OpeningJson = {
       ledgerChannelId: values['ledger-channel'],
-      publicKey: publicKeyOf(values),
+      publicKey: await publicKeyOf(values),
       capacity: String(drops(values.capacity, '--capacity', 1n, capacityMax(profile))),
       profile,
     };
@@ -88,11 +88,11 @@ const open = defineCommand({
   },
 });
 
-/** The public key given by --public-key, or by --key's file. */
-function publicKeyOf(values: { 'public-key': string | undefined; key: string | undefined }): string {
+/** The public key given by --public-key, or by --key's file or token. */
+async function publicKeyOf(values: { 'public-key': string | undefined; key: string | undefined }): Promise<string> {
   const { 'public-key': given, key } = values;
   if (given !== undefined && key !== undefined) return usage('--public-key: expected it or --key, got both');
-  if (key !== undefined) return loadKeyFile(key).publicKey.toUpperCase();
+  if (key !== undefined) return await publicKeyOfKey(key);
   return given ?? usage("--public-key: expected 66 hex digits, or the payer's file with --key, got nothing");
 }
 

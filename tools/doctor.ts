@@ -8,6 +8,7 @@ import { defineCommand } from './command.ts';
 import type { Check, Finding, Wanted } from './doctor/check.ts';
 import { clock, clockSource } from './doctor/clock.ts';
 import { fileSystem, permissions, space, syncLatency } from './doctor/disk.ts';
+import { hardware } from './doctor/hardware.ts';
 import type { Machine } from './doctor/machine.ts';
 import { descriptors, ledger, ports, receiveBuffer, trains } from './doctor/network.ts';
 import { addon, cores, hugePages, kernel, memory, node } from './doctor/processor.ts';
@@ -35,6 +36,7 @@ export const CHECKS = {
   clockSource,
   ledger,
   store,
+  hardware,
 } as const satisfies Record<string, Check>;
 
 export interface Examination {

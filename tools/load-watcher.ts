@@ -38,7 +38,7 @@ function lineText({ atSeconds, sentPerSecond, ackedPerSecond, p50Ms, p99Ms }: Lo
 }
 
 /** The first SIGINT or SIGTERM ends the run, a second one the process. */
-function stopAtSignals(stop: () => void, say: (text: string) => void): void {
+export function stopAtSignals(stop: () => void, say: (text: string) => void): void {
   let isStopping = false;
   const onSignal = () => {
     if (isStopping) process.exit(1);

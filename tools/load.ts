@@ -5,12 +5,14 @@
  */
 import { existsSync } from 'node:fs';
 import { CLAIMS_PER_DATAGRAM_MAX } from '../protocol/layout.ts';
+import { ATTACKS, type AttackName } from '../src/load/attack/kinds.ts';
 import { renderReport } from '../src/load/report/report.ts';
 import { runLoad } from '../src/load/run.ts';
 import { LOAD_DEFAULTS } from '../src/load/settings.ts';
 import { percentileText, resultText } from '../src/load/text.ts';
 import { defineCommand } from './command.ts';
 import { expectWritable, save } from './files.ts';
+import { attack } from './load-attack.ts';
 import { decimal, readArrivals, readRamp, readRate, readSkew, share } from './load-readers.ts';
 import { readRun } from './load-run.ts';
 import { loadWatcher } from './load-watcher.ts';
@@ -30,6 +32,9 @@ const TRAFFIC = 'What is sent:';
 const BOUNDS = 'When the run has passed:';
 const FAULTS = 'Faults, each of a fraction of the claims:';
 const FILES = 'Files:';
+const ATTACK = 'An attack, instead of honest claims:';
+const CONNECTIONS_MAX = 100_000;
+const DATAGRAMS_MAX = 2 ** 40;
 const seconds = (ms: number) => String(ms / 1_000);
 const fraction = (description: string) =>
   ({ value: 'F', description, default: '0', read: decimal(0, 1), group: FAULTS }) as const;
@@ -188,6 +193,31 @@ const OPTIONS = {
     "sends a capture's claims again, as captured or at --rate; opens and reconciles nothing: a run of load's own needs --keep-channels for its channels to be there",
     FILES,
   ),
+  attack: {
+    value: 'NAME',
+    description:
+      'sends hostile traffic of --seed at --rate, counts what is answered, and asks the node what it counted',
+    choices: Object.keys(ATTACKS) as AttackName[],
+    group: ATTACK,
+  },
+  datagrams: {
+    value: 'N',
+    description: 'ends after so many, before --duration',
+    read: count(1, DATAGRAMS_MAX),
+    group: ATTACK,
+  },
+  connections: {
+    value: 'N',
+    description: 'at most as many as ulimit -n lets be',
+    defaultText: '10000 for connections, 1000 for slow-tcp, else 16',
+    read: count(1, CONNECTIONS_MAX),
+    group: ATTACK,
+  },
+  'use-channels': {
+    description: "names the node's own open channels: invalid-signatures alone",
+    group: ATTACK,
+  },
+  'allow-remote': { description: 'attacks a node that is not on loopback, which must be yours', group: ATTACK },
   hgrm: anyOption('OUT', "latency percentiles as HdrHistogram text; a ramp's at its knee", FILES),
   report: anyOption('OUT.html', 'the result as one self-contained page', FILES),
   http: {
@@ -202,6 +232,14 @@ const OPTIONS = {
   },
 } as const satisfies OptionSpecs;
 
+/** A name, its transport, and what it sends; a line fits 80 columns. */
+function attackLines(): string {
+  const { length } = 'invalid-signatures  ';
+  return Object.entries(ATTACKS)
+    .map(([name, { transport, summary }]) => `  ${name.padEnd(length)}${transport.padEnd(5)}${summary}`)
+    .join('\n');
+}
+
 export type LoadValues = Values<typeof OPTIONS>;
 
 export const command = defineCommand({
@@ -215,6 +253,10 @@ export const command = defineCommand({
     [
       'claimwire load --to udp://a:9393,udp://b:9393 --http a:9394,b:9394',
       'the nodes of a cluster, each with its own channels',
+    ],
+    [
+      'claimwire load --to udp://127.0.0.1:9393 --attack mixed --datagrams 1M',
+      'hostile datagrams of every kind, and whether the node counted each',
     ],
     ['claimwire load --to tcp://127.0.0.1:9393 --ramp 50k:500k:50k --slo 5ms', 'the highest rate with a p99 of 5 ms'],
   ],
@@ -231,8 +273,16 @@ The last line of stdout under --json is the result as one object, "outcome" PASS
 INTERRUPTED, "checks" with each figure and its bound. Files are tried before the run and
 written after the result is printed.
 
-Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 usage.`,
+--attack, with --to udp://, tcp:// or http:// (the admin interface):
+${attackLines()}
+It opens throw-away channels where it needs some. The datagrams sent have to be those that the
+node received and those its kernel dropped, and every claim received has a reason. Of a train
+that it drops the kernel counts one, so only \`mixed\`, which sends none, adds up exactly.
+
+Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 usage. An attack: 1 where
+the node does not answer afterwards or has claims without a reason.`,
   act: async (values) => {
+    if (values.attack !== undefined) return attack(values, values.attack);
     const load = await readRun(values);
     for (const flag of ['hgrm', 'report', 'pcap'] as const)
       if (values[flag] !== undefined) expectWritable(values[flag], `--${flag}`);

@@ -1,5 +1,6 @@
 /** The options of `claimwire node`, and the settings they make. */
 import { DROPS_MAX } from '../protocol/layout.ts';
+import { BUSY_POLL_US_MAX } from '../src/config.ts';
 import { FEE_MAX_DROPS, type RedeemOptions } from '../src/ledger/redeem-options.ts';
 import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { type Logger, lineLogger } from '../src/log.ts';
@@ -39,8 +40,9 @@ export const LOG_OPTIONS = {
 /** What signs for an account of the ledger. Payers' commands have these too. */
 export const WALLET_OPTIONS = {
   wallet: {
-    value: 'FILE',
-    description: "the account's key: a file of mode 0600 with a seed or a private key; with it claims are redeemed",
+    value: 'FILE|pkcs11:URI',
+    description:
+      "the account's key: a file of mode 0600 with a seed or a private key, or one in a hardware module; with it claims are redeemed",
     group: LEDGER,
   },
   'wallet-command': {
@@ -218,6 +220,18 @@ export const SERVER_OPTIONS = {
     description: 'claims in flight, a power of two',
     defaultText: "by the backend's speed",
     read: count(16, 65_536),
+    group: MACHINE,
+  },
+  pin: {
+    description: 'each thread of the claim path on a core of its own (Linux); for machines with cores to spare',
+    group: MACHINE,
+  },
+  'busy-poll': {
+    value: 'US',
+    description:
+      'microseconds for which a thread looks for more after a datagram before it sleeps, on its core; for machines with cores to spare',
+    defaultText: '0',
+    read: count(0, BUSY_POLL_US_MAX),
     group: MACHINE,
   },
   strangers: {
@@ -460,6 +474,8 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
   if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
+  if (values.pin !== undefined) options.pin = values.pin;
+  if (values['busy-poll'] !== undefined) options.busyPollUs = values['busy-poll'];
   if (values.strangers !== undefined) options.strangersPercent = values.strangers;
   return options;
 }

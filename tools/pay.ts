@@ -7,7 +7,6 @@
 import { CLAIM_SIGNATURE, type ProfileName, SIGNATURE_BYTES, U64_MAX } from '../protocol/layout.ts';
 import type { ChannelJson } from '../src/channel/parse.ts';
 import type { PaymentChannel } from '../src/client/channel.ts';
-import { loadKeyFile } from '../src/client/keys/key-file.ts';
 import { Payer } from '../src/client/payer.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
@@ -15,6 +14,7 @@ import { drops, hex, readFile, usage } from './args.ts';
 import { defineCommand } from './command.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
 import { complain, fieldLines, writeJson } from './output.ts';
+import { KEY_VALUE, openPayerKey, TOKEN_NOTE } from './payer-key.ts';
 import { count, duration } from './units.ts';
 
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
@@ -36,8 +36,8 @@ export const command = defineCommand({
       default: 'udp://127.0.0.1:9393',
     },
     key: {
-      value: 'FILE',
-      description: "the channel's key file (claimwire keygen --out FILE)",
+      value: KEY_VALUE,
+      description: "the channel's key: a file (claimwire keygen --out FILE), or one in a hardware module",
       required: 'a key file',
     },
     amount: {
@@ -89,21 +89,27 @@ export const command = defineCommand({
       'until 500 drops are paid in all, over TCP where UDP is blocked',
     ],
   ],
-  notes: `Exit code: 0 paid, 1 refused, no answer, or nothing paid since the node holds the amount
+  notes: `${TOKEN_NOTE}
+
+Exit code: 0 paid, 1 refused, no answer, or nothing paid since the node holds the amount
 already (ALREADY): "status" says which; 2 usage.`,
   act: async (values) => {
     const { amount, more, sequence, state } = values;
     if (amount !== undefined && more !== undefined) usage('--amount: expected it or --more, got both');
     if (amount === undefined && more === undefined) usage('--amount: expected drops, got nothing');
-    const key = loadKeyFile(values.key);
-    const found = await channelOf(values, key.publicKey);
-    const sequenceDefault = state === undefined && found.profile === 'link' ? Math.floor(Date.now() / 1000) : 1;
-    const payer = await openPayer(values);
+    const { key, publicKey, close } = await openPayerKey(values.key);
     try {
-      const lastSequence = ((sequence ?? sequenceDefault) - 1) >>> 0;
-      return await pay(payer.channel({ ...found, key, lastSequence }), values);
+      const found = await channelOf(values, publicKey);
+      const sequenceDefault = state === undefined && found.profile === 'link' ? Math.floor(Date.now() / 1000) : 1;
+      const payer = await openPayer(values);
+      try {
+        const lastSequence = ((sequence ?? sequenceDefault) - 1) >>> 0;
+        return await pay(payer.channel({ ...found, key, lastSequence }), values);
+      } finally {
+        await payer.close();
+      }
     } finally {
-      await payer.close();
+      close();
     }
   },
 });

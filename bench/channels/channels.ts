@@ -1,6 +1,8 @@
 /**
  * bench:channels: measures a node with a million channels of a thousand keys: how long their import and a start take, how
- * much memory a channel costs, and how much processor time the node uses at rest.
+ * much memory a channel costs, and how much processor time the node uses at rest. Then a million (many.ts), or as many as
+ * `--channels N` says: start, memory, and the rate against that of a thousand. Ten million want 5 GB of disk, 5 GiB of memory, and
+ * some three minutes.
  *
  * Drives `claimwire node` and `claimwire channel import` as an operator does. Memory is the growth of VmRSS between an
  * empty node and one with the channels, both freshly started and left alone for two seconds.
@@ -13,9 +15,14 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { assert } from '../../src/errors.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
+import { benchFolder } from '../node-under-test.ts';
+import { measureMany } from './many.ts';
 
 const CHANNELS = 1_000_000;
 const CHANNELS_QUICK = 200_000;
+const MANY = 1_000_000;
+const LOAD_SECONDS = 5;
+const LOAD_SECONDS_QUICK = 2;
 const KEYS = 1_000;
 const SETTLE_MS = 2_000;
 const REST_MS = 5_000;
@@ -106,8 +113,17 @@ async function prove(http: string, file: string, note: (line: string) => void): 
   note(`checksum: SHA-256 of the sorted ledger ids ${held}, the node's and the file's`);
 }
 
-async function measure({ quick, note }: BenchContext): Promise<Figures> {
-  const count = quick ? CHANNELS_QUICK : CHANNELS;
+async function measure({ quick, note, numbers }: BenchContext): Promise<Figures> {
+  const imported = await measureImport(quick ? CHANNELS_QUICK : CHANNELS, note);
+  const count = numbers.get('channels') ?? MANY;
+  const folder = benchFolder('channels-many');
+  return {
+    ...imported,
+    ...(await measureMany({ folder, count, seconds: quick ? LOAD_SECONDS_QUICK : LOAD_SECONDS, note })),
+  };
+}
+
+async function measureImport(count: number, note: (line: string) => void): Promise<Figures> {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   try {
@@ -140,4 +156,4 @@ async function measure({ quick, note }: BenchContext): Promise<Figures> {
   }
 }
 
-await runBench({ name: 'channels', repeats: 1 }, measure);
+await runBench({ name: 'channels', repeats: 1, numbers: ['channels'] }, measure);

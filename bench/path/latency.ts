@@ -82,12 +82,17 @@ async function clientTo(address: HostPort): Promise<OneAtATime> {
   return new OneAtATime(await NativeUdp.connect(address, CLAIM_BYTES));
 }
 
-export async function measureLatency(folder: string, isQuick: boolean): Promise<Figures> {
+/** @param flags of the node */
+export async function measureLatency(
+  folder: string,
+  isQuick: boolean,
+  flags: readonly string[] = [],
+): Promise<Figures> {
   const perRound = isQuick ? ROUND_CLAIMS_QUICK : ROUND_CLAIMS;
   const count = WARM_CLAIMS + ROUNDS * perRound;
   const channels = LoadChannels.derive(SEED, 1, 1);
   const claims = signAhead(SEED, channels, count);
-  return await NodeUnderTest.run(join(folder, 'latency'), [], async (node) => {
+  return await NodeUnderTest.run(join(folder, 'latency'), flags, async (node) => {
     await openLoadChannels(node.admin, channels, () => {});
     const before = await node.stats();
     const floor = await startFloor(join(folder, 'floor'));

@@ -9,6 +9,8 @@ import { assert } from '../../src/errors.ts';
 import type { LoadResult, LoadStep } from '../../src/load/result.ts';
 import { endsWithBench, type NodeUnderTest, processorSeconds, treeSeconds } from '../node-under-test.ts';
 
+const WARM_SECONDS = 2;
+
 /** A line of progress, printed at the end of each second. */
 export const SECOND = /^\s*\d+ s {2}sent \d+\/s/;
 
@@ -69,6 +71,26 @@ export async function provenLoad(
     throw new Error(`expected the ${acknowledged} claims acknowledged to be verified, got ${JSON.stringify(work)}`);
   const verifiedShare = Math.min(1, done / acknowledged);
   return { result, step, work, perSecond: step.ackedRate * verifiedShare, committedDrops, ...cost };
+}
+
+/** A maximum rate makes every key's table; then half of it, or what `rate` says, meets warm keys, as in a node that has run a while. */
+export async function warmHalfLoad(
+  node: NodeUnderTest,
+  rate: number,
+  { half, halfWarmup }: { half: number; halfWarmup: number },
+): Promise<ProvenLoad> {
+  const warm = await provenLoad(node, ['--rate', 'max', '--duration', String(WARM_SECONDS), '--warmup', '0']);
+  const flags = ['--rate', `${rate}`, '--duration', String(half), '--warmup', String(halfWarmup)];
+  return await provenLoad(node, flags, warm.committedDrops);
+}
+
+/** What the machine itself did to threads meanwhile. */
+export function hiccupsText({ hiccups }: LoadStep): string {
+  const text = (of: 'generator' | 'node') => {
+    const seen = hiccups?.[of];
+    return seen ? `${of} p99 ${seen.p99Ms.toFixed(2)}, max ${seen.maxMs.toFixed(2)} ms` : `${of} unknown`;
+  };
+  return `hiccups: ${text('generator')}; ${text('node')}`;
 }
 
 export function difference(before: NodeStats, after: NodeStats): NodeWork {

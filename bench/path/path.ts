@@ -11,9 +11,10 @@ import { join } from 'node:path';
 import { nativeUdpFault } from '../../src/transport/udp-native.ts';
 import { type BenchContext, type BenchOptions, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
+import { BothCores } from './both-cores.ts';
 import { measureHttp } from './http-peer.ts';
 import { measureLatency } from './latency.ts';
-import { type ProvenLoad, provenLoad } from './load.ts';
+import { hiccupsText, type ProvenLoad, provenLoad, warmHalfLoad } from './load.ts';
 import { measureOverload } from './overload.ts';
 
 /** Variants of the node that differ in one setting. A slow verifier gets no more than it can hold in flight. */
@@ -51,6 +52,7 @@ const hasAddon = nativeUdpFault() === undefined;
 
 class PathBench {
   readonly #folder = benchFolder('path');
+  readonly #bothCores = new BothCores(KEYS);
   /** Claims per second of each repeat so far. */
   readonly #rates: number[] = [];
   /** Drops committed on the folders that are kept between repeats. */
@@ -110,6 +112,7 @@ class PathBench {
     const load = await this.#load('main', [], maxRate(main, warmup), context);
     this.#rates.push(load.perSecond);
     const { work, generatorNs, nodeNs, step } = load;
+    const bothCores = await this.#bothCores.perSecond(context.note);
     const stages = Object.entries(work.stageUs).map(([name, us]) => [name, (us * 1_000) / work.committed] as const);
     const busy = stages.filter(([name]) => name !== 'sync');
     const [slowest, slowestNs] = busy.reduce((most, stage) => (stage[1] > most[1] ? stage : most));
@@ -119,22 +122,29 @@ class PathBench {
     );
     return {
       'path.claimsPerSecond': load.perSecond,
+      'path.bothCoresVerifyPerSecond': bothCores,
+      'path.shareOfVerify': load.perSecond / bothCores,
       'path.p50Ms': step.latency.p50Ms,
       'path.p99Ms': step.latency.p99Ms,
       'path.syncsPerClaim': work.syncs / work.committed,
       'path.claimsPerGroup': work.committed / work.groups,
       ...Object.fromEntries(stages.map(([name, ns]) => [`path.stageNs.${name}`, ns])),
       'path.nodeCpuNs': nodeNs,
+      // Of the claim path's threads by stage; then of the whole process, main thread and collections included.
+      'path.outsideVerifyNs': sum - (stages.find(([name]) => name === 'verify')?.[1] ?? 0),
+      'path.outsideVerifyCpuNs': nodeNs - (stages.find(([name]) => name === 'verify')?.[1] ?? 0),
       'path.generatorNs': generatorNs,
     };
   }
 
   async #measureHalf({ half, halfWarmup }: Durations, maximum: number, context: BenchContext): Promise<Figures> {
     const rate = Math.round(maximum / 2);
-    const { step } = await this.#load('half', [], ['--rate', `${rate}`, ...seconds(half, halfWarmup)], context);
+    const data = join(this.#folder, 'half');
+    const { step } = await NodeUnderTest.run(data, [], (node) => warmHalfLoad(node, rate, { half, halfWarmup }));
+    rmSync(data, { recursive: true, force: true });
     const { latency, late, unanswered } = step;
     context.note(
-      `half load: ${rate}/s asked for, ${Math.round(step.ackedRate)}/s acknowledged; ${late.claims} claims left more than ${late.lateMs} ms late, ${late.unsent} never, ${unanswered} unanswered`,
+      `half load, keys warm: ${rate}/s asked for, ${Math.round(step.ackedRate)}/s acknowledged; ${late.claims} claims left more than ${late.lateMs} ms late, ${late.unsent} never, ${unanswered} unanswered; ${hiccupsText(step)}`,
     );
     return {
       'path.halfLoadP50Ms': latency.p50Ms,

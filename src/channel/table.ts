@@ -30,6 +30,7 @@ import {
 import { assert, ClaimwireError } from '../errors.ts';
 import {
   type Arena,
+  type ArenaPlan,
   KEY_STRIDE_BYTES,
   ROW_HOT_BYTES,
   ROW_LEDGER_ID_BYTES,
@@ -63,7 +64,7 @@ export const FLAG_OPEN = 1;
 export const FLAG_LINK = 1 << 8;
 export const FLAG_ED25519 = 1 << 9;
 /** Only the main thread reads these two: a removed row is never open, which is enough for the others. */
-const FLAG_THROW_AWAY = 1 << 10;
+export const FLAG_THROW_AWAY = 1 << 10;
 const FLAG_REMOVED = 1 << 11;
 
 /** Constants of the index's hash, which C uses too. */
@@ -71,6 +72,18 @@ export const HASH_HIGH = 0x9e3779b1;
 export const HASH_BOTH = 0x85ebca6b;
 export const HASH_SHIFT = 15;
 export const HASH_END = 0xc2b2ae35;
+
+/** Where the table lies, for C that puts rows into it (native/rows.c): offsets in bytes, then sizes. */
+export const TABLE_LAYOUT: readonly (readonly [name: string, of: (plan: ArenaPlan) => number])[] = [
+  ['hot', ({ rows }) => rows.offset],
+  ['ledger_ids', ({ ledgerIds }) => ledgerIds.offset],
+  ['signatures', ({ signatures }) => signatures.offset],
+  ['keys', ({ keys }) => keys.offset],
+  ['index', ({ channelIndex }) => channelIndex.offset],
+  ['key_index', ({ keyIndex }) => keyIndex.offset],
+  ['index_mask', ({ channelIndex }) => channelIndex.bytes / 4 - 1],
+  ['rows_max', ({ shape }) => shape.channelsMax],
+];
 
 const ROW_NONE = -1;
 const LOCKED_MS_MAX = 5_000;
@@ -104,6 +117,7 @@ export class ChannelTable {
   readonly #keyIndex: number;
   readonly #indexMask: number;
   readonly #ed25519: number;
+  readonly #layout: Uint32Array;
   readonly capacity: number;
   /** The halves of the capacity that `loadCapacity` read. */
   capacityHigh = 0;
@@ -125,6 +139,7 @@ export class ChannelTable {
     this.#keyIndex = plan.keyIndex.offset >>> 2;
     this.#indexMask = plan.channelIndex.bytes / 4 - 1;
     this.#ed25519 = controlWord(arena, ED25519_LINE);
+    this.#layout = Uint32Array.from(TABLE_LAYOUT, ([, of]) => of(plan));
     this.capacity = plan.shape.channelsMax;
   }
 
@@ -241,6 +256,17 @@ export class ChannelTable {
   }
   get keys(): number {
     return this.#keyCount;
+  }
+
+  /**
+   * Has `insert` put rows behind the last one, and keys behind the last key, as `insertRow` would, before other threads run.
+   * It moves the two numbers that it is given, of rows and of keys; the layout is that of TABLE_LAYOUT.
+   */
+  insertBy<Result>(insert: (arena: { bytes: Uint8Array; layout: Uint32Array }, counts: Uint32Array) => Result): Result {
+    const counts = Uint32Array.of(this.#rows, this.#keyCount);
+    const result = insert({ bytes: this.#bytes, layout: this.#layout }, counts);
+    [this.#rows, this.#keyCount] = counts as unknown as [number, number];
+    return result;
   }
 
   /** Adds a channel, whose handle the caller has checked to be free. Returns the row number. Throws TABLE_FULL. */
@@ -379,6 +405,8 @@ export class ChannelTable {
 
   /** Clears a row's dirty mark and returns whether it was set. Read the row afterwards, never before. */
   takeDirty(row: number): boolean {
+    // Most rows are clean, and an exchange would fetch and lock the line of each.
+    if (Atomics.load(this.words, this.hot(row) + HOT_DIRTY) === 0) return false;
     return Atomics.exchange(this.words, this.hot(row) + HOT_DIRTY, 0) === 1;
   }
   markDirty(row: number): void {

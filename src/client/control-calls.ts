@@ -14,7 +14,7 @@ import {
 import { decodeControl, encodeControl } from '../../protocol/control-codec.ts';
 import { ClaimwireError, ERROR_CODES, type ErrorCode } from '../errors.ts';
 import type { Clock } from './clock.ts';
-import type { AskedRequest } from './links/peer-link.ts';
+import type { AskedRequest, RequestMaker } from './links/peer-link.ts';
 
 /** A node that lives answers within this time, if only TIMED_OUT. */
 const REPLY_MS_MAX = 10_000;
@@ -58,12 +58,12 @@ export class ControlCalls {
   }
 
   /** Sends a request that needs the nonce. Several at once share one `hello`. */
-  async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  async ask(request: RequestMaker): Promise<ControlAnswer> {
     this.#nonce ??= this.hello().catch((error: unknown) => {
       this.#nonce = undefined;
       throw error;
     });
-    return await this.request(request(await this.#nonce));
+    return await this.request(await request(await this.#nonce));
   }
 
   async request(message: AskedRequest): Promise<ControlAnswer> {

@@ -2,12 +2,14 @@
  * What the payer knows of one channel: its newest claim, what the node has acknowledged, and the promises that wait.
  * Payer's thread.
  */
+import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
 import type { ProfileName } from '../../protocol/layout.ts';
 import {
   CLAIM_AMOUNT,
   CLAIM_BYTES,
   CLAIM_CHANNEL_ID,
   CLAIM_SEQUENCE,
+  CLAIM_SIGNATURE,
   CLAIM_TIMESTAMP,
   FRAME_CLAIM,
 } from '../../protocol/layout.ts';
@@ -27,6 +29,14 @@ interface ClaimPlace {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly offset: number;
+}
+
+/** A claim that has all but its signature. */
+export interface ClaimDraft {
+  readonly bytes: Uint8Array;
+  readonly amount: bigint;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
 }
 
 /** What a channel is opened with, checked. */
@@ -67,6 +77,8 @@ export class Flow implements HeapEntry {
   /** Whether `newestAmount` is still to be acknowledged. It was signed and sent, or waits for room in the window. */
   outstanding = false;
   newestAmount = 0n;
+  /** What is being signed elsewhere (signing.ts): up to which amount, once it is drafted. */
+  signing: { drafted: bigint | undefined } | undefined;
 
   lastSequence: number;
   ackedSequence: number;
@@ -103,16 +115,46 @@ export class Flow implements HeapEntry {
     return (this.lastSequence - sequence) >>> 0 < this.#sequencesUsed;
   }
 
+  get nextSequence(): number {
+    return (this.lastSequence + 1) >>> 0;
+  }
+
   /** Writes and signs a claim of `newestAmount` with the next sequence. What the signer throws passes through. */
   sign(now: number): void {
-    const { bytes, view, offset } = this.place;
-    const sequence = (this.lastSequence + 1) >>> 0;
-    view.setUint32(offset + CLAIM_SEQUENCE, sequence);
+    const { bytes, offset } = this.place;
+    const { signer, ledgerChannelId, profile } = this.identity;
+    this.#write(this.place, now);
+    signer.signClaim!(bytes, offset, ledgerChannelId, profile);
+    this.#wasSigned(this.newestAmount);
+  }
+
+  /** The claim that `sign` would sign, beside the one that is on its way: its digest is signed elsewhere. */
+  draft(now: number): ClaimDraft {
+    const bytes = new Uint8Array(CLAIM_BYTES);
+    const { place } = this;
+    bytes.set(place.bytes.subarray(place.offset, place.offset + CLAIM_SIGNATURE));
+    this.#write({ bytes, view: new DataView(bytes.buffer), offset: 0 }, now);
+    const { ledgerChannelId, profile } = this.identity;
+    const digest = profile === 'link' ? linkDigest(ledgerChannelId, bytes) : xrplDigest(ledgerChannelId, bytes);
+    return { bytes, amount: this.newestAmount, digest };
+  }
+
+  /** Makes a draft the newest claim. No other claim was signed since it was made. @param signature 64 bytes */
+  adopt({ bytes, amount }: ClaimDraft, signature: Uint8Array): void {
+    bytes.set(signature, CLAIM_SIGNATURE);
+    this.place.bytes.set(bytes, this.place.offset);
+    this.#wasSigned(amount);
+  }
+
+  #write({ view, offset }: ClaimPlace, now: number): void {
+    view.setUint32(offset + CLAIM_SEQUENCE, this.nextSequence);
     view.setBigUint64(offset + CLAIM_AMOUNT, this.newestAmount);
     view.setFloat64(offset + CLAIM_TIMESTAMP, now);
-    this.identity.signer.signClaim(bytes, offset, this.identity.ledgerChannelId, this.identity.profile);
-    this.lastSequence = sequence;
-    if (this.newestAmount > this.signed) this.signed = this.newestAmount;
+  }
+
+  #wasSigned(amount: bigint): void {
+    this.lastSequence = this.nextSequence;
+    if (amount > this.signed) this.signed = amount;
     this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
   }
 
@@ -120,7 +162,7 @@ export class Flow implements HeapEntry {
   resume(committed: bigint, sequence: number): void {
     if (committed > this.committed) this.committed = committed;
     if (committed > this.claimed) this.claimed = committed;
-    if (this.hasSigned || isUpTo(sequence, this.lastSequence)) return;
+    if (this.hasSigned || this.signing?.drafted !== undefined || isUpTo(sequence, this.lastSequence)) return;
     this.lastSequence = sequence;
     this.ackedSequence = sequence;
   }

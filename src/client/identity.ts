@@ -30,7 +30,7 @@ export function channelIdentity(
   const channelId = options.channelId ?? new DataView(ledgerChannelId.buffer).getBigUint64(0);
   if (profile !== 'xrpl' && profile !== 'link') throw invalid(`profile: expected xrpl or link, got ${profile}`);
   expectU64(channelId, 'channelId');
-  return { channelId, ledgerChannelId, profile, signer: 'signClaim' in key ? key : keySigner(key) };
+  return { channelId, ledgerChannelId, profile, signer: 'privateKey' in key ? keySigner(key) : key };
 }
 
 export function expectU64(value: bigint, name: string): void {

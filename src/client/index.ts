@@ -10,6 +10,7 @@ export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';
 export type { ChannelIdentityOptions } from './identity.ts';
 export { generateKey, type KeyPair, type KeyType, keySigner, loadKeyFile, writeKeyFile } from './keys/key-file.ts';
+export { type Pkcs11Options, Pkcs11Signer } from './keys/pkcs11-signer.ts';
 export { Ed25519Signer, Secp256k1Signer, type Signer } from './keys/signer.ts';
 export type { LinkOptions } from './links/open-link.ts';
 export type { LinkReceiver, LinkStats, PeerLink, RouteStats } from './links/peer-link.ts';

@@ -16,11 +16,12 @@ import {
 } from '../../protocol/layout.ts';
 import { closedError, fullError, isRefused, refusedError, timeoutError, unreachableError } from './claim-errors.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
-import type { Flow } from './flow.ts';
+import type { ClaimDraft, Flow } from './flow.ts';
 import type { LinkReceiver, PeerLink } from './links/peer-link.ts';
 import { QUESTION_SEQUENCE, type QuestionParts, Questions } from './questions.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
 import type { SendPath } from './send-path.ts';
+import { Signing } from './signing.ts';
 import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
 
 /** Signatures made in one turn when the window has room: 64 of noble's need 14 ms, and acks are read in between. */
@@ -41,6 +42,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** Those in use; the first is that of a payer with one node. */
   readonly #paths: Set<SendPath>;
   readonly #heap: DeadlineHeap<Flow>;
+  readonly #signing: Signing;
   /** A view of the message being read. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   #turnScheduled = false;
@@ -53,6 +55,11 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.questions = new Questions(parts);
     this.#paths = new Set([parts.path]);
     this.#heap = new DeadlineHeap(parts.clock, () => this.#expire());
+    this.#signing = new Signing({
+      now: () => parts.clock.now(),
+      signed: (flow, draft) => this.#signed(flow, draft),
+      failed: (flow, error) => this.#failed(flow, error),
+    });
   }
 
   get queued(): number {
@@ -103,7 +110,7 @@ export class Inflight implements FrameSink, LinkReceiver {
       const now = this.#parts.clock.now();
       const deadline = now + this.#parts.ackTimeoutMs;
       const covered = flow.outstanding && amount <= flow.newestAmount;
-      const sequence = covered && !flow.path.line.has(flow) ? flow.lastSequence : undefined;
+      const sequence = covered ? coveringSequence(flow, amount) : undefined;
       const waiter = flow.waiters.add({ amount, startedAt: now, deadline, resolve, reject }, sequence);
       if (signal !== undefined) this.#heed(signal, flow, waiter);
       this.waiting += 1;
@@ -226,6 +233,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   close(): void {
     this.#closed = true;
+    this.#signing.close();
     this.questions.close();
     this.#heap.clear();
     for (const { line } of this.#paths) line.clear();
@@ -313,21 +321,44 @@ export class Inflight implements FrameSink, LinkReceiver {
     flow.newestAmount = amount;
     flow.outstanding = true;
     const { line, window } = flow.path;
-    if (line.has(flow)) return;
+    if (line.has(flow) || flow.signing !== undefined) return;
     if (line.size === 0 && window.hasRoom) this.#sendNew(flow, now);
     else line.add(flow);
   }
 
   #sendNew(flow: Flow, now: number): void {
+    if (flow.identity.signer.signDigests !== undefined) {
+      this.#signing.add(flow);
+      return;
+    }
     try {
       flow.sign(now);
     } catch (error) {
-      this.#finish(flow);
-      this.#rejectAll(flow.waiters.takeAll(), () => error as Error);
+      this.#failed(flow, error as Error);
       return;
     }
     flow.waiters.markSent(flow.lastSequence);
     this.#transmit(flow, now);
+  }
+
+  /** A claim was signed elsewhere: by now a higher amount may be asked for, or nobody may wait for so much any more. */
+  #signed(flow: Flow, draft: ClaimDraft | undefined): void {
+    const now = this.#parts.clock.now();
+    if (!flow.outstanding) {
+      this.#fillWindow();
+      return;
+    }
+    if (draft !== undefined && draft.amount <= flow.newestAmount) {
+      if (flow.identity.profile === 'xrpl') flow.stampAgain(now);
+      this.#transmit(flow, now);
+    }
+    if (draft?.amount !== flow.newestAmount) this.#submit(flow, flow.newestAmount, now);
+  }
+
+  #failed(flow: Flow, error: Error): void {
+    this.#finish(flow);
+    this.#rejectAll(flow.waiters.takeAll(), () => error);
+    this.#fillWindow();
   }
 
   #transmit(flow: Flow, now: number): void {
@@ -349,6 +380,8 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** Gives up as lost what was sent, and sends the newest claim in its place, whether or not it was sent before. */
   #sendNewest(flow: Flow, now: number): void {
+    // Its first claim is still being signed.
+    if (flow.signing !== undefined && flow.inFlight === 0) return;
     if (!flow.held) this.#parts.counters.retransmits += 1;
     this.#release(flow);
     if (flow.path.line.delete(flow)) this.#sendNew(flow, now);
@@ -364,7 +397,8 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** Uses the timeout as it is now, not as it was when the claim was sent, so that a node that has slowed down is waited for. */
   #resendAt(flow: Flow): number {
-    if (flow.inFlight === 0 && flow.path.line.has(flow)) return Number.POSITIVE_INFINITY;
+    const isUnsent = flow.inFlight === 0 && (flow.path.line.has(flow) || flow.signing !== undefined);
+    if (isUnsent) return Number.POSITIVE_INFINITY;
     return flow.sentAt + flow.path.rtt.delayMs(flow.backoff, flow.jitter);
   }
 
@@ -416,4 +450,12 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.waiting -= waiters.length;
     for (const waiter of waiters) waiter.reject(error(waiter));
   }
+}
+
+/** The sequence of the claim that covers an amount up to the newest: none where that is yet to be signed. */
+function coveringSequence(flow: Flow, amount: bigint): number | undefined {
+  if (flow.path.line.has(flow)) return undefined;
+  if (flow.signing === undefined) return flow.lastSequence;
+  const { drafted } = flow.signing;
+  return drafted !== undefined && amount <= drafted ? flow.nextSequence : undefined;
 }

@@ -9,6 +9,7 @@ import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES, U64_MAX } 
 import { encodeSessionToken, SESSION_SCHEME, sessionPreimage } from '../../protocol/session.ts';
 import { ClaimwireError } from '../errors.ts';
 import { type KeyPair, keySigner } from './keys/key-file.ts';
+import { signClaim } from './keys/sign-claim.ts';
 import type { Signer } from './keys/signer.ts';
 
 /** What a paying fetch pays from, and how much. Amounts in drops. */
@@ -71,7 +72,7 @@ class FetchPayer {
     if (budget <= 0n || signed < 0n || signed + budget > U64_MAX)
       throw new ClaimwireError('INPUT_INVALID', `budget: expected 1..2^64-1 drops, got ${budget}`);
     this.#options = options;
-    this.#signer = 'signClaim' in key ? key : keySigner(key);
+    this.#signer = 'privateKey' in key ? keySigner(key) : key;
     this.#ledgerChannelId = idOf(options.ledgerChannelId);
     this.signed = signed;
     this.#owed = signed;
@@ -88,11 +89,11 @@ class FetchPayer {
     for (let attempt = 0; ; attempt++) {
       const headers = new Headers(init.headers);
       const price = challenge === undefined ? 0n : this.#priceOf(challenge, url);
-      if (challenge !== undefined) headers.set('authorization', this.#voucher(challenge, price));
       this.#owed += price;
       this.#underWay++;
       let response: Response;
       try {
+        if (challenge !== undefined) headers.set('authorization', await this.#paidBy(challenge, price));
         response = await send(url, { ...init, headers });
       } finally {
         this.#underWay--;
@@ -121,11 +122,21 @@ class FetchPayer {
     return price;
   }
 
-  #voucher(challenge: Parameters, price: bigint): string {
-    const amount = this.#owed + price;
+  /** A voucher of what is owed now. Where it cannot be signed, the price is no longer owed, unless later vouchers cover it. */
+  async #paidBy(challenge: Parameters, price: bigint): Promise<string> {
+    const amount = this.#owed;
+    try {
+      return await this.#voucher(challenge, amount);
+    } catch (error) {
+      if (this.#owed === amount) this.#owed -= price;
+      throw error;
+    }
+  }
+
+  async #voucher(challenge: Parameters, amount: bigint): Promise<string> {
     const claim = new Uint8Array(CLAIM_BYTES);
     new DataView(claim.buffer).setBigUint64(CLAIM_AMOUNT, amount);
-    this.#signer.signClaim(claim, 0, this.#ledgerChannelId, 'xrpl');
+    await signClaim(this.#signer, claim, this.#ledgerChannelId, 'xrpl');
     const compact = claim.subarray(CLAIM_SIGNATURE, CLAIM_SIGNATURE + SIGNATURE_BYTES);
     if (amount > this.signed) this.signed = amount;
     const isEd25519 = this.#signer.publicKey[0] === 0xed;
@@ -167,23 +178,24 @@ export interface SessionOptions {
 }
 
 /**
- * The Authorization with which a payer that streams claims over UDP buys until the nonce ends. Throws INPUT_INVALID where
+ * The Authorization with which a payer that streams claims over UDP buys until the nonce ends. Rejects with INPUT_INVALID where
  * the challenge has no session, or another realm.
  */
-export function sessionAuthorization({ challenge, realm, ledgerChannelId, key }: SessionOptions): string {
+export async function sessionAuthorization(options: SessionOptions): Promise<string> {
+  const { challenge, realm, ledgerChannelId, key } = options;
   const session = parametersOf(challenge, SESSION_SCHEME);
   const nonce = Buffer.from(session?.nonce ?? '', 'base64url');
   const expires = Math.floor(Date.parse(session?.expires ?? '') / 1_000);
   if (nonce.length !== 32 || !(expires > 0) || session?.realm !== realm)
     throw new ClaimwireError('INPUT_INVALID', `challenge: expected a ${SESSION_SCHEME} of ${realm}, got another`);
-  const signer = 'signClaim' in key ? key : keySigner(key);
+  const signer = 'privateKey' in key ? keySigner(key) : key;
   if (signer.signMessage === undefined)
     throw new ClaimwireError(
       'INPUT_INVALID',
       'key: expected a signer that signs messages, got one without signMessage',
     );
   const said = { ledgerChannelId: idOf(ledgerChannelId), expires: BigInt(expires), nonce };
-  const token = encodeSessionToken({ ...said, signature: signer.signMessage(sessionPreimage(said, realm)) });
+  const token = encodeSessionToken({ ...said, signature: await signer.signMessage(sessionPreimage(said, realm)) });
   return `${SESSION_SCHEME} ${Buffer.from(token).toString('base64url')}`;
 }
 

@@ -24,12 +24,17 @@ export interface ResumedChannel {
   signature: Uint8Array | undefined;
 }
 
-export function resumeRequest(identity: FlowIdentity, nonce: string): AskedRequest {
+/** The request, once it is signed. Throws or rejects with what the signer does. */
+export function resumeRequest(identity: FlowIdentity, nonce: string): AskedRequest | Promise<AskedRequest> {
   const { channelId, ledgerChannelId, signer } = identity;
   if (signer.signMessage === undefined) throw invalid('resume: expected a signer with signMessage, got one without');
-  const bytes = signer.signMessage(resumePreimage(ledgerChannelId, hexToBytes(nonce)));
-  const signature = upperHex(bytes);
-  return { type: 'resume', channelId: String(channelId), signature };
+  const request = (bytes: Uint8Array): AskedRequest => ({
+    type: 'resume',
+    channelId: String(channelId),
+    signature: upperHex(bytes),
+  });
+  const signed = signer.signMessage(resumePreimage(ledgerChannelId, hexToBytes(nonce)));
+  return signed instanceof Promise ? signed.then(request) : request(signed);
 }
 
 /** Checks an Ed25519 signature. @param key 32 bytes */

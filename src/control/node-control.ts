@@ -31,6 +31,11 @@ export interface NodeStats {
   counters: Record<string, number | Record<string, number>>;
   /** The cache of key tables; null where the backend has none. */
   keyTables: KernelStats | null;
+  /**
+   * Over HTTP: how late a thread of the node was woken that only sleeps and looks at the clock; how often, by microseconds, since
+   * somebody first asked. It goes on while somebody asks at least every ten seconds. Null without an addon.
+   */
+  hiccups?: Record<string, number> | null;
 }
 
 /** A running node, to its operator. */
@@ -79,11 +84,16 @@ export interface NodeControl {
   /** Seconds since 1970 by the clock that channels expire by (path/rule-clock.ts). */
   readonly ruleSeconds: number;
   readonly ready: boolean;
+  /**
+   * Whether changes are taken, as they are for some seconds more than `ready` says: a disk that hangs often goes on soon, and then
+   * nobody has to ask again. As `ready` where it is left out.
+   */
+  readonly canChange?: boolean;
 }
 
 /** Throws NODE_STOPPING while the node can change nothing. */
 export function expectReady(control: NodeControl): void {
-  if (control.ready) return;
+  if (control.canChange ?? control.ready) return;
   const message = 'node: expected it ready, got it starting, stopping or waiting for its disk; try again shortly';
   throw new ClaimwireError('NODE_STOPPING', message);
 }

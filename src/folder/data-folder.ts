@@ -5,7 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 import { ClaimwireError, isDiskFull } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
-import { checkRegistry } from '../registry/check.ts';
+import { checkRegistry, rowOfLeaf } from '../registry/check.ts';
+import type { LeafLoad } from '../registry/native-rows.ts';
 import { Registry } from '../registry/registry.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { restoreTornMeta } from '../registry/restore.ts';
@@ -133,16 +134,21 @@ export async function closeFolder({ registry, side, lock }: OwnedFolder, logger 
   }
 }
 
-export function loadChannels(registry: RegistryStore, store: ChannelStore): void {
+/** Loads all channels: whole pages of the file by `loadLeaf` where it is given, and what that leaves row by row. */
+export function loadChannels(registry: RegistryStore, store: ChannelStore, loadLeaf?: LeafLoad): void {
   let bytes = new Uint8Array();
   let view = new DataView(bytes.buffer);
-  registry.forEachRow((row) => {
+  const visit = (row: Uint8Array) => {
     // Rows lie in the walk's page buffers, so one pair of views serves many rows.
     if (row.buffer !== bytes.buffer) {
       bytes = new Uint8Array(row.buffer as ArrayBuffer);
       view = new DataView(bytes.buffer);
     }
     store.load(bytes, view, row.byteOffset);
-  });
+  };
+  const visitLeaf = (page: Uint8Array, rows: number) => {
+    for (let row = loadLeaf!(page, 0); row < rows; row += loadLeaf!(page, row)) visit(rowOfLeaf(page, row++));
+  };
+  registry.forEachRow(visit, loadLeaf && visitLeaf);
   store.indexRemoved();
 }

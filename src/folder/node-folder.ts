@@ -18,7 +18,7 @@ const EMBEDDED_FOLDERS = ['registry', 'journal', 'side'];
 
 /** A data folder that this node has locked. */
 export interface NodeFolder {
-  lock: FolderLock;
+  lock: Pick<FolderLock, 'release'>;
   /** The node's name in the database. */
   name: string;
 }

@@ -1,12 +1,14 @@
 /** How a node redeems: its wallet and its policy. Checked once, at start. */
 import { ClaimwireError } from '../errors.ts';
+import { isTokenUri } from '../pkcs11/uri.ts';
 import type { RedeemPolicySettings } from './redeem-policy.ts';
 import type { Wallet } from './signing.ts';
 import { fileWallet } from './wallet.ts';
 import { commandWallet } from './wallet-command.ts';
+import { tokenWallet } from './wallet-pkcs11.ts';
 import { loadXrpl } from './xrpl-library.ts';
 
-/** Where the key is: in a file, or with a command that signs. */
+/** Where the key is: in a file or a token (a pkcs11: URI), or with a command that signs. */
 export interface WalletOptions {
   file?: string | undefined;
   command?: string | undefined;
@@ -33,7 +35,7 @@ export async function openWallet({ file, command }: WalletOptions, account?: str
     if (account !== undefined) return commandWallet(command, account, xrpl);
     throw new ClaimwireError('WALLET_INVALID', 'wallet: expected the account that the command signs for, got none');
   }
-  const wallet = fileWallet(file!, xrpl);
+  const wallet = isTokenUri(file!) ? await tokenWallet(file!, xrpl) : fileWallet(file!, xrpl);
   if (account === undefined || wallet.address === account) return wallet;
   const remedy = 'where the account has a regular key, sign by a command';
   throw new ClaimwireError(

@@ -50,6 +50,8 @@ export class RedemptionJournal {
   readonly #parked = new Map<bigint, Redemption | undefined>();
   /** Unix seconds at which a channel was paid last. */
   readonly #paidAt = new Map<bigint, number>();
+  /** Drops that a ledger channel has paid out in all, as far as redemptions tell. */
+  readonly #paidOut = new Map<string, bigint>();
 
   /** Reads what is there. Throws REGISTRY_CORRUPT for an entry that this program did not write. */
   constructor(tables: SideTables, historyMax = HISTORY_MAX) {
@@ -70,6 +72,11 @@ export class RedemptionJournal {
   /** Unix seconds at which the channel was paid last; 0 where that is not known. */
   paidAt(channelId: bigint): number {
     return this.#paidAt.get(channelId) ?? 0;
+  }
+
+  /** Drops that a ledger channel has paid out at least, in all: a server that is behind may know of less. */
+  paidOut(ledgerChannelId: string): bigint {
+    return this.#paidOut.get(ledgerChannelId) ?? 0n;
   }
 
   /** The newest, newest first. */
@@ -106,7 +113,7 @@ export class RedemptionJournal {
     const ended: Redemption = { ...redemption, ...end, blob: '' };
     await this.#tables.commit([entryOf(ended)]);
     this.#keep(ended.id, undefined);
-    if (ended.state === 'paid') this.#paidAt.set(ended.channelId, ended.endedAt);
+    if (ended.state === 'paid') this.#notePaid(ended);
     return ended;
   }
 
@@ -116,11 +123,17 @@ export class RedemptionJournal {
     const ids = new Set([...this.#ids, ...loaded.map(({ id }) => id)]);
     this.#ids = [...ids].sort(ascending);
     for (const redemption of loaded) {
-      const { id, channelId, state, endedAt } = redemption;
+      const { id, state } = redemption;
       if (state === 'pending') this.#pending.set(id, redemption);
-      if (state === 'paid') this.#paidAt.set(channelId, Math.max(endedAt, this.paidAt(channelId)));
+      if (state === 'paid') this.#notePaid(redemption);
     }
     return loaded;
+  }
+
+  #notePaid({ channelId, ledgerChannelId, endedAt, balanceBefore, paid }: Redemption): void {
+    this.#paidAt.set(channelId, Math.max(endedAt, this.paidAt(channelId)));
+    const paidOut = balanceBefore + paid;
+    if (paidOut > this.paidOut(ledgerChannelId)) this.#paidOut.set(ledgerChannelId, paidOut);
   }
 
   /** Leaves the entries of these shards alone, until `serve` or `drop`. */

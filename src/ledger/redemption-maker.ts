@@ -2,11 +2,12 @@
  * Makes the transactions of redemptions: whether one is worth its fee, its sequence number, its signature, and its intent on stable
  * storage. Main thread.
  */
+import { upperHex } from '../channel/parse.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Clock } from '../system/system.ts';
 import { fillIn } from './fill-in.ts';
-import type { LedgerConnection } from './ledger-port.ts';
+import type { LedgerChannel, LedgerConnection } from './ledger-port.ts';
 import { Places } from './places.ts';
 import { balanceAfter, neverRedeemed, redeemTransaction, whyNotNow } from './redeem-rules.ts';
 import type { Redemption, RedemptionJournal } from './redemption-journal.ts';
@@ -37,7 +38,8 @@ export class RedemptionMaker {
     let row = this.#row(channelId);
     const never = neverRedeemed(row);
     if (never !== undefined && !(close && row.committed === 0n && row.throwAway !== true)) return never;
-    const { ledger, channel } = await connection.channel(row.ledgerChannelId, signal);
+    const { ledger, channel: answered } = await connection.channel(row.ledgerChannelId, signal);
+    const channel = answered && this.#asPaidOut(answered);
     const feeDrops = await connection.fee(signal);
     const now = Math.floor(clock.wall() / 1_000);
     const account = wallet.address;
@@ -72,6 +74,12 @@ export class RedemptionMaker {
         startedAt: now,
       });
     });
+  }
+
+  /** A server that is behind may not know of the last payment, which would be counted again, and might not bring its fee. */
+  #asPaidOut(channel: LedgerChannel): LedgerChannel {
+    const paidOut = this.#journal.paidOut(upperHex(channel.ledgerChannelId));
+    return paidOut > channel.balance ? { ...channel, balance: paidOut } : channel;
   }
 
   #row(channelId: bigint) {

@@ -4,7 +4,8 @@
  * The main thread derives and fills them. Then the generator thread alone writes slots and amounts, and the main thread
  * reads the amounts when the run is over. The keys are throw-away keys: whoever knows the seed has them.
  */
-import { DROPS_MAX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { DROPS_MAX, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
+import { packedRows, ROW, UNUSED } from '../channel/row.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { OpeningJson } from '../http/client.ts';
@@ -134,24 +135,29 @@ export class LoadChannels {
   }
 
   #insert(ledgerChannelId: Uint8Array, publicKey: Uint8Array): void {
-    const view = new DataView(ledgerChannelId.buffer, ledgerChannelId.byteOffset, 8);
-    const row = this.table.insert({
-      channelId: view.getBigUint64(0),
-      ledgerChannelId,
-      publicKey,
-      capacity: DROPS_MAX,
-      committed: 0n,
-      sequence: 0,
-      timestampBits: 0n,
-      signature: NO_SIGNATURE,
-      profile: 'xrpl',
-      state: 'open',
-      expiresAt: 0,
-    });
+    // One row serves all: what is left of the one before is overwritten, and nobody reads its checksum.
+    ROW_BYTES_OF_ALL.set(ledgerChannelId, ROW.ledgerChannelId);
+    ROW_BYTES_OF_ALL.set(publicKey, ROW.publicKey);
+    const [high, low] = [ROW_VIEW.getUint32(ROW.ledgerChannelId), ROW_VIEW.getUint32(ROW.ledgerChannelId + 4)];
+    ROW_VIEW.setUint32(ROW.channelId, low, true);
+    ROW_VIEW.setUint32(ROW.channelId + 4, high, true);
+    const row = this.table.insertRow(ROW_BYTES_OF_ALL, ROW_VIEW, 0);
     const word = row * 2 * RECORD_DOUBLES + RECORD_HANDLE_WORD;
-    this.#words[word] = view.getUint32(0);
-    this.#words[word + 1] = view.getUint32(4);
+    this.#words[word] = high;
+    this.#words[word + 1] = low;
   }
 }
 
-const NO_SIGNATURE = new Uint8Array(SIGNATURE_BYTES);
+/** The row of a channel of which nothing is known yet but its capacity. */
+const ROW_BYTES_OF_ALL = packedRows([
+  {
+    ...UNUSED,
+    channelId: 0n,
+    ledgerChannelId: new Uint8Array(LEDGER_CHANNEL_ID_BYTES),
+    publicKey: new Uint8Array(PUBLIC_KEY_BYTES),
+    capacity: DROPS_MAX,
+    profile: 'xrpl',
+    expiresAt: 0,
+  },
+]);
+const ROW_VIEW = new DataView(ROW_BYTES_OF_ALL.buffer);

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { HostPort } from '../host-port.ts';
+import { limitTimerSlack } from '../native/pinning.ts';
 import { nativeUdpFault } from '../transport/udp-native.ts';
 import { Capture } from './capture.ts';
 import { LoadChannels, type SharedChannels } from './channels.ts';
@@ -56,6 +57,8 @@ export type GeneratorMessage =
   | { event: 'step'; step: LoadStep; totals: SendTotals }
   | GeneratorEnd;
 
+// It sleeps until the next claim is due: by default the system ends that 50 microseconds late.
+limitTimerSlack(1);
 await run(workerData as GeneratorTask, (message) => parentPort?.postMessage(message));
 
 async function run(

@@ -6,9 +6,10 @@
 import { setTimeout } from 'node:timers/promises';
 import { ClaimwireError } from '../errors.ts';
 import type { AdminClient, OpeningJson } from '../http/client.ts';
+import { type HiccupCounts, hiccupsBetween, readHiccups } from '../native/hiccups.ts';
 import type { LoadChannels } from './channels.ts';
 import type { SendTotals } from './generator.ts';
-import type { Delivery, LoadResult, Reconciliation } from './result.ts';
+import type { Delivery, LoadResult, LoadStep, Reconciliation } from './result.ts';
 
 /** A row of a channel, as far as a load asks for it. */
 export interface CommittedRow {
@@ -90,12 +91,22 @@ export async function reconcile(admin: LoadAdmin, channels: LoadChannels): Promi
 
 /** What the node says of itself, and the counters of its side of a delivery. */
 async function viewNode(admin: LoadAdmin) {
-  const { backend, kernel, layout, counters } = await admin.stats();
+  const { backend, kernel, layout, counters, hiccups } = await admin.stats();
   const { received, verified, dropped } = counters;
   const count = (value: unknown) => (typeof value === 'number' ? value : 0);
   const nodeDrops = typeof dropped === 'object' ? count(dropped.socketBuffer) : 0;
   const counted = { received: count(received), verified: count(verified), nodeDrops };
-  return { target: { backend, kernel, layout }, counted };
+  return {
+    target: { backend, kernel, layout },
+    counted,
+    hiccups: { generator: readHiccups(), node: hiccups ?? undefined },
+  };
+}
+
+/** What the meters of both processes counted so far. */
+interface HiccupReadings {
+  generator: HiccupCounts | undefined;
+  node: HiccupCounts | undefined;
 }
 
 const NOTHING_SENT: SendTotals = { sent: 0, acknowledged: 0, acknowledgedByNewer: 0, ackDrops: 0 };
@@ -108,6 +119,7 @@ export class NodeCounts {
   readonly #unreachable: (error: ClaimwireError) => void;
   #first: Delivery | null = null;
   #last: Delivery | null = null;
+  #hiccups: HiccupReadings = { generator: undefined, node: undefined };
 
   private constructor(admin: LoadAdmin, unreachable: (error: ClaimwireError) => void) {
     this.#admin = admin;
@@ -122,12 +134,19 @@ export class NodeCounts {
     return counts;
   }
 
-  /** The delivery of the claims since the last call, or the beginning. `totals` are the generator's so far. */
-  async step(totals: SendTotals): Promise<Delivery | null> {
-    const before = this.#last;
-    if (before === null) return null;
+  /** Of the claims since the last call, or the beginning. `totals` are the generator's so far. */
+  async step(totals: SendTotals): Promise<Pick<LoadStep, 'delivery' | 'hiccups'>> {
+    const [before, hiccups] = [this.#last, this.#hiccups];
+    if (before === null) return { delivery: null, hiccups: null };
     await this.#look(totals, before.received + totals.sent - before.sent);
-    return deliveryBetween(before, this.#last);
+    const { generator, node } = this.#hiccups;
+    return {
+      delivery: deliveryBetween(before, this.#last),
+      hiccups: {
+        generator: hiccupsBetween(hiccups.generator, generator),
+        node: hiccupsBetween(hiccups.node, node),
+      },
+    };
   }
 
   /** The delivery of all claims of the steps so far. */
@@ -139,6 +158,7 @@ export class NodeCounts {
     const view = await ifReachable(() => viewAtRest(this.#admin, expected), this.#unreachable);
     this.target = view?.target ?? null;
     this.#last = view && { ...totals, ...view.counted };
+    if (view !== null) this.#hiccups = view.hiccups;
   }
 }
 

@@ -153,6 +153,7 @@ export class Recorder implements ClaimEnds {
       wire: wire.count > 0 ? wire : null,
       intervals: this.#intervals,
       delivery: null,
+      hiccups: null,
     };
   }
 }

@@ -1,4 +1,5 @@
 /** The result of a load run, as `--json` prints it and the report draws it. Rates are claims a second. */
+import type { Hiccups } from '../native/hiccups.ts';
 import type { LoadBounds, LoadSettings } from './settings.ts';
 
 /** A latency distribution, milliseconds. */
@@ -90,6 +91,11 @@ export interface LoadStep {
   intervals: LoadInterval[];
   /** The delivery of the step's claims; null where the node's admin interface did not answer. */
   delivery: Delivery | null;
+  /**
+   * How late threads were woken, in the generator's process and in the node's, that only sleep for a millisecond and look at the
+   * clock: what the machine itself adds to latencies, warm-up included. Null where it is not known.
+   */
+  hiccups: { generator: Hiccups | null; node: Hiccups | null } | null;
 }
 
 /** Whether every acknowledged amount is committed, by the node's admin interface after the run. */

@@ -36,6 +36,11 @@ export interface LoadRun {
   keepChannels: boolean;
   /** Of the node, or of all nodes of a cluster. */
   admins: readonly AdminClient[];
+  /**
+   * Channels that are open at the node already, with nothing committed but what this says. They are neither opened nor removed
+   * nor reconciled: that is the caller's, who has them afterwards. For benches with more channels than one wants to list.
+   */
+  opened?: LoadChannels;
   /** Over a cluster: addresses of some of its nodes, `udp://HOST:PORT` each. */
   seeds: readonly string[] | undefined;
 }
@@ -61,14 +66,15 @@ export async function runLoad(run: LoadRun, watcher: LoadWatcher): Promise<LoadO
   const { seed, channels: count, keys } = run.settings;
   const { channels, replay } =
     run.replayFile === undefined
-      ? { channels: LoadChannels.derive(seed, count, keys), replay: undefined }
+      ? { channels: run.opened ?? LoadChannels.derive(seed, count, keys), replay: undefined }
       : readReplay(run.replayFile);
   const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS));
   watcher.onStop(() => Atomics.store(control, CONTROL_STOP, 1));
   const settings = settingsFor(run.settings, replay);
   const task = { settings, channels: channels.shared, replay, control, map: undefined };
   const [single] = run.admins as [AdminClient];
-  if (replay !== undefined) return measure({ run, channels, admin: single, route: undefined }, task, watcher);
+  if (replay !== undefined || run.opened !== undefined)
+    return measure({ run, channels, admin: single, route: undefined }, task, watcher);
   const { keepChannels } = run;
   const route = run.seeds && (await RouteWatch.start(run.seeds));
   const admin = route === undefined ? single : new ClusterAdmin(run.admins, () => route.map);
@@ -104,7 +110,8 @@ async function measure(
   const counts = await NodeCounts.begin(admin, unreachable);
   const startedAt = new Date().toISOString();
   const { steps, end } = await generate(task, { counts, route }, watcher);
-  const reconciliation = isReplay ? null : await ifReachable(() => reconcile(admin, channels), unreachable);
+  const reconciliation =
+    isReplay || run.opened !== undefined ? null : await ifReachable(() => reconcile(admin, channels), unreachable);
   const isInterrupted = Atomics.load(task.control, CONTROL_STOP) !== 0;
   const delivery = counts.whole;
   const result: LoadResult = {
@@ -152,9 +159,9 @@ function generate(
       if (message.event === 'interval') watcher.interval(message.interval, message.waiting);
       else if (message.event === 'step') {
         const { step, totals } = message;
-        const counted = counts.step(totals).then((delivery) => {
-          steps.push({ ...step, delivery });
-          watcher.step({ ...step, delivery });
+        const counted = counts.step(totals).then((beside) => {
+          steps.push({ ...step, ...beside });
+          watcher.step({ ...step, ...beside });
           order('next');
         });
         counted.catch(fail);

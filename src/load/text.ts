@@ -2,6 +2,7 @@
  * A result as text: a table and the verdict for people, and the percentiles for HdrHistogram's tools. Main thread.
  */
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
+import type { Hiccups } from '../native/hiccups.ts';
 import { checkText, lostOf, unexpectedRefusals } from './bounds.ts';
 import type { Delivery, Latency, LoadResult, LoadStep } from './result.ts';
 
@@ -52,7 +53,18 @@ function stepLines(step: LoadStep): string[] {
     `latency      ${latencyText(step.latency)}`,
     `uncorrected  ${latencyText(step.uncorrected)}`,
     ...(step.wire === null ? [] : [`wire to wire ${latencyText(step.wire)}`]),
+    ...hiccupLines(step),
   ];
+}
+
+/** What the machine itself adds: a latency below these is the node's, one that goes with them is the machine's. */
+function hiccupLines({ hiccups }: LoadStep): string[] {
+  const text = ({ p99Ms, p999Ms, maxMs }: Hiccups) =>
+    `p99 ${p99Ms.toFixed(2)}  p99.9 ${p999Ms.toFixed(2)}  max ${maxMs.toFixed(2)} ms`;
+  const seen = (['generator', 'node'] as const).flatMap((of) => (hiccups?.[of] ? [`${of} ${text(hiccups[of])}`] : []));
+  return seen.length === 0
+    ? []
+    : [`hiccups      ${seen.join('; ')}: how late a thread is woken that does nothing else`];
 }
 
 /** Shows each stage that a claim passes, since an ack alone does not say that a claim arrived. */

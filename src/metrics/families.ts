@@ -17,7 +17,7 @@ const REFUSED = [
   'moved',
 ];
 const STRANGERS = ['heldBack', 'overBudget'];
-const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer'];
+const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer', 'floodFilter'];
 const ACKS_DROPPED = ['refusalLimited', 'ackRingFull', 'sendQueueFull', 'sendFailed', 'connectionGone'];
 const BUSY = ['receive', 'verify', 'commit', 'write', 'send'];
 const MICROSECONDS = 1e6;
@@ -78,7 +78,7 @@ const claims: Family[] = [
   labelled(
     'counter',
     'claimwire_datagrams_dropped_total',
-    'Datagrams, or the rest of them, that brought nothing, by reason. socketBuffer: the kernel had no room.',
+    'Datagrams, or the rest of them, that brought nothing, by reason. socketBuffer: the kernel had no room. floodFilter: it dropped them for a socket under a flood.',
     'reason',
     (facts) => countedEach(facts, 'dropped', DATAGRAMS_DROPPED),
   ),

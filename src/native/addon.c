@@ -214,6 +214,8 @@ NAPI_MODULE_INIT() {
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
     cw_udp_register(env, exports, &self->arena);
     cw_path_register(env, exports);
+    cw_rows_register(env, exports);
+    cw_hiccups_register(env, exports);
     cw_schedule_register(env, exports);
     return exports;
 }

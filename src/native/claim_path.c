@@ -5,7 +5,7 @@
 #define AHEAD 8          /* how many slots or records ahead rows are prefetched */
 #define RUN 16           /* claims whose rows are looked up together: a datagram's */
 #define DROPS_MAX ((uint64_t)CW_DROPS_MAX_HIGH << 32 | CW_DROPS_MAX_LOW)
-#define PROBES_MAX 1024u /* the table is at most half full; a longer search is left to TypeScript */
+#define PROBES_MAX 1024u /* the index is at most three quarters full; a longer search is left to TypeScript */
 
 static uint32_t load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static void store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
@@ -100,6 +100,7 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
             memcpy(slot, bytes, CW_CLAIM_BYTES);
             memcpy(slot + CW_CLAIM_BYTES, (const uint8_t *)source + 1, CW_SOURCE_BYTES - 1);
             memcpy(slot + CW_SLOT_CHANNEL, &row, 4);
+            __builtin_prefetch(p->arena.base + p->arena.ledger_ids + (size_t)row * CW_LEDGER_ID_BYTES); /* for the digest */
             memset(slot + CW_SLOT_VERDICT, 0, 4);
         }
         if (run < RUN) return admitted;

@@ -1,4 +1,4 @@
-/* What the addon's parts (addon.c, claim_path_node.c, udp_node.c, schedule_node.c) share: errors, arguments, typed arrays, the arena,
+/* What the addon's parts (addon.c, claim_path_node.c, hiccups.c, rows.c, udp_node.c, schedule_node.c) share: errors, arguments, typed arrays, the arena,
  * and the functions they export. */
 #ifndef CLAIMWIRE_NODE_VALUES_H
 #define CLAIMWIRE_NODE_VALUES_H
@@ -41,6 +41,8 @@ static inline void cw_export(napi_env env, napi_value exports, void *data, const
 /* Each adds a part's functions to the addon's exports, once per environment. UDP has functions on Linux only; `arena` is the
  * environment's own, which udpGather reads. */
 void cw_path_register(napi_env env, napi_value exports);
+void cw_rows_register(napi_env env, napi_value exports);
+void cw_hiccups_register(napi_env env, napi_value exports);
 void cw_schedule_register(napi_env env, napi_value exports);
 void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *arena);
 #endif

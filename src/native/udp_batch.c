@@ -132,7 +132,7 @@ int cw_udp_receive(struct cw_udp *s, uint32_t count) {
 /* Whether `next` may follow in one message that is cut into segments of `first`'s length: only the last may be shorter. The
  * lowest byte of a source is not part of the address. */
 static int follows(const struct cw_udp_packet *first, const struct cw_udp_packet *last, const struct cw_udp_packet *next) {
-    return last->length == first->length && next->length && next->length <= first->length &&
+    return !first->alone && !next->alone && last->length == first->length && next->length && next->length <= first->length &&
            (first->destination[0] ^ next->destination[0]) >> 8 == 0 &&
            memcmp(first->destination + 1, next->destination + 1, 16) == 0;
 }

@@ -7,7 +7,7 @@ import type { Meter } from '../meter/meter.ts';
 import type { ChannelStore } from '../registry/channel-store.ts';
 import type { RaisedAmounts } from '../registry/raised.ts';
 import type { SharedStore } from '../store/store.ts';
-import { nodeSystem } from '../system/system.ts';
+import type { Clock } from '../system/system.ts';
 import { ShardAccounts } from './shard-accounts.ts';
 import { NodeShards } from './shards.ts';
 
@@ -19,6 +19,7 @@ interface ClusterParts {
   /** Resolves once every group that is open at the call is committed. */
   passFence: () => Promise<void>;
   route: RouteControl;
+  clock: Clock;
   logger: Logger;
   /** Where peers are told to find the node. */
   places: () => readonly string[];
@@ -27,11 +28,10 @@ interface ClusterParts {
 
 export function openCluster(
   { database, watchDatabase, fence, heart, sides, held, version }: SharedStore,
-  { channels, table, meter, raised, passFence, route, logger, places, onFailed }: ClusterParts,
+  { channels, table, meter, raised, passFence, route, clock, logger, places, onFailed }: ClusterParts,
 ): { member: ClusterMember; accounts: ShardAccounts } {
   const accounts = new ShardAccounts({ sides, charges: meter, raised });
   const shards = new NodeShards({ channels, table, accounts, fence, passFence, route, logger }, held, version);
-  const { clock } = nodeSystem;
   const member = new ClusterMember({ database, watchDatabase, heart, shards, clock, places, logger, onFailed });
   return { member, accounts };
 }

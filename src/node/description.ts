@@ -11,7 +11,8 @@ export function describeNode(
     kernelName,
     channelCount,
     receiveBufferBytes,
-  }: { kernelName: string | null; channelCount: number; receiveBufferBytes: number },
+    hasHugePages,
+  }: { kernelName: string | null; channelCount: number; receiveBufferBytes: number; hasHugePages: boolean },
 ): string {
   const { layout, lanes, verifiers, sockets, path, backend, durability, verify, store } = config;
   const from = backend === 'native' ? ` of ${addonOrigin()}` : '';
@@ -28,7 +29,7 @@ export function describeNode(
     `${path} path`,
     `rings of ${ringSlots(config)} slots`,
     `${sockets} sockets with receive buffers of ${receiveBufferBytes} bytes`,
-    `channels ${channelCount} of ${tableCapacity(config, channelCount)}`,
+    `channels ${channelCount} of ${tableCapacity(config, channelCount)}${hasHugePages ? ' in huge pages' : ''}`,
     durable,
   ].join(', ');
 }

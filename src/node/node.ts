@@ -37,6 +37,7 @@ import { profileThreads } from '../inspect/profiler.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import { type CommittedAmount, Meter } from '../meter/meter.ts';
 import { addonFault, loadAddon } from '../native/addon.ts';
+import { askHugePages } from '../native/huge-pages.ts';
 import { nativePathFault } from '../path/native-path.ts';
 import { ChannelStore } from '../registry/channel-store.ts';
 import { RaisedAmounts } from '../registry/raised.ts';
@@ -67,6 +68,8 @@ import { giveUpWaiting, leaveCluster, type StopLimits } from './stop.ts';
 import { NodeThreads } from './threads.ts';
 
 const DRAIN_MS_MAX = 5_000;
+/** With fewer the tables fit into caches, or nearly, and whole pages of 2 MiB would be mostly empty. */
+const HUGE_PAGES_CHANNELS_MIN = 1_000_000;
 /** What a node did, for its last log line. */
 export interface NodeTotals {
   uptimeSeconds: number;
@@ -94,6 +97,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #drainMsMax: number;
   readonly #opened: OpenedStore;
   readonly #arena: Arena;
+  #hasHugePages = false;
   /** The main thread's instance, for its statistics. */
   readonly #kernel: Kernel | undefined;
   /** Settings that may be changed while the node runs: none of them is a rule or durability. */
@@ -204,6 +208,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       threads: rolesOf(config).length,
       channelsMax: tableCapacity(config, opened.count),
     });
+    if (opened.count >= HUGE_PAGES_CHANNELS_MIN) this.#hasHugePages = askHugePages(this.#arena.randomParts);
     this.#kernel = createKernel(backend, this.#arena, { ...kernelStart, thread: 0 });
     const idle = defaultIdleStrategy(availableParallelism(), rolesOf(config).length);
     this.tuning = new LiveSettings(config, this.#arena, this.#kernel, idle.spins);
@@ -241,6 +246,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       raised: this.#raised,
       passFence: () => this.#threads.passFence(),
       route: this.#route,
+      clock: nodeSystem.clock,
       logger,
       places: () => this.#places,
       onFailed: (error) => this.#failBy(error),
@@ -253,6 +259,10 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   /** Whether claims are received, the threads make progress, and the store answers. */
   get ready(): boolean {
     return this.#isRunning && !this.#threads.isStalled && this.#opened.isAnswering;
+  }
+  /** Whether changes are taken: a stall may be over before they are made. */
+  get canChange(): boolean {
+    return this.#isRunning && !this.#threads.isStuck && this.#opened.isAnswering;
   }
   /** The reason for which `failed` has rejected. */
   get failure(): Error | undefined {
@@ -503,7 +513,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#exposure.start();
     const { kernelName, channelCount } = this;
     const { receiveBufferBytes } = this.#topology!;
-    this.#logger.info(describeNode(this.config, { kernelName, channelCount, receiveBufferBytes }));
+    this.#logger.info(
+      describeNode(this.config, { kernelName, channelCount, receiveBufferBytes, hasHugePages: this.#hasHugePages }),
+    );
     const { shared } = this.#opened;
     if (shared !== undefined) this.#cluster?.start(shared.held);
   }

@@ -52,6 +52,10 @@ export class NodeThreads {
   get isStalled(): boolean {
     return this.#housekeeping?.isStalled ?? true;
   }
+  /** Whether they have been for long. */
+  get isStuck(): boolean {
+    return this.#housekeeping?.isStuck ?? true;
+  }
 
   /** Resolves once no group is open that began before the call; at once before there are threads. */
   async passFence(): Promise<void> {

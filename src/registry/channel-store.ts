@@ -4,6 +4,7 @@
  * A change is durable in the registry before a claim can be accepted because of it, and known to the committers before it
  * is reported as done. Changes and checkpoints run one at a time, so that none overwrites another with an older row.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import { KeyCheck, upperHex } from '../channel/parse.ts';
 import {
@@ -27,6 +28,8 @@ import { expectCovers, hasDefaultHandle, isSame, ledgerIdHex, rowAt, unknown, un
 
 /** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
+/** Rows that a checkpoint looks at before the event loop has its turn: 10 to 30 ms, where few of millions are dirty. */
+const CHECKPOINT_LOOKS = 1 << 20;
 
 type BeforeRaise = (
   channel: Pick<Channel, 'channelId' | 'ledgerChannelId'>,
@@ -343,7 +346,8 @@ export class ChannelStore {
     while (row < this.#table.rows) {
       written += await this.#exclusively(async () => {
         rows.length = 0;
-        for (; row < this.#table.rows && rows.length < CHECKPOINT_ROWS; row++) {
+        const end = Math.min(this.#table.rows, row + CHECKPOINT_LOOKS);
+        for (; row < end && rows.length < CHECKPOINT_ROWS; row++) {
           if (this.#table.takeDirty(row)) encodeRow(this.#leases.read(row), buffer, (rows.push(row) - 1) * ROW_BYTES);
         }
         try {
@@ -355,6 +359,7 @@ export class ChannelStore {
         }
         return rows.length;
       });
+      if (row < this.#table.rows) await setImmediate();
     }
     return written;
   }

@@ -7,10 +7,11 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { rowFault } from '../channel/row.ts';
+import { ROW_BYTES, rowFault } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 import { LmdbFault, type LmdbMeta, readLmdbMeta } from './lmdb-meta.ts';
-import { walkLmdb } from './lmdb-walk.ts';
+import { type LeafVisit, leafValue, type WholeLeaf, walkLmdb } from './lmdb-walk.ts';
+import { nativeLeafCheck } from './native-rows.ts';
 
 const ROW_KEY_BYTES = 5;
 export const META_KEY = 'claimwire/meta';
@@ -31,16 +32,26 @@ export function registryFile(directory: string): string {
  * @throws ClaimwireError REGISTRY_CORRUPT saying where; DATA_LOCKED when another process writes to it meanwhile
  */
 export function checkRegistry(directory: string): number {
-  return existsSync(directory) ? walkRegistry(directory, () => {}) : 0;
+  return existsSync(directory)
+    ? walkRegistry(
+        directory,
+        () => {},
+        () => {},
+      )
+    : 0;
 }
+
+/** Takes all rows of a checked leaf page at once: `rowOfLeaf` finds them. */
+export type VisitLeaf = (page: Uint8Array, rows: number) => void;
 
 /**
  * Calls `visit` with every row by position from 0 (a view that is valid during the call), checking the whole file.
+ * @param visitLeaf takes the rows of a whole page instead, where C has checked it
  * @returns the number of rows
  * @throws as `checkRegistry`
  */
-export function walkRegistry(directory: string, visit: (row: Uint8Array) => void): number {
-  return walkFile(directory, (fd, meta) => walkRows(fd, meta, visit));
+export function walkRegistry(directory: string, visit: (row: Uint8Array) => void, visitLeaf?: VisitLeaf): number {
+  return walkFile(directory, (fd, meta) => walkRows(fd, meta, visit, visitLeaf));
 }
 
 /**
@@ -105,10 +116,19 @@ function wasWritten(fd: number, meta: LmdbMeta): boolean {
 }
 
 /** As `walkRegistry`, over one snapshot of an open file. Throws LmdbFault. */
-export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) => void): number {
+export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) => void, visitLeaf?: VisitLeaf): number {
   let rows = 0;
   let hasMeta = false;
-  walkLmdb(fd, meta, (bytes, keyOffset, keyBytes, value) => {
+  const check = visitLeaf && nativeLeafCheck();
+  const wholeLeaf: WholeLeaf | undefined =
+    check &&
+    ((page, number, transaction) => {
+      const count = check(page, number, transaction, rows);
+      if (count > 0) visitLeaf!(page, count);
+      rows += count;
+      return count;
+    });
+  const entry: LeafVisit = (bytes, keyOffset, keyBytes, value) => {
     if (keyBytes === ROW_KEY_BYTES) {
       const position = positionAt(bytes, keyOffset);
       if (position !== rows) throw new LmdbFault(`row ${rows}: expected it before row ${position}, got none`);
@@ -122,9 +142,15 @@ export function walkRows(fd: number, meta: LmdbMeta, visit: (row: Uint8Array) =>
     if (name === META_KEY) hasMeta = true;
     const fault = recordFault(name, value);
     if (fault !== undefined) throw new LmdbFault(`record ${JSON.stringify(name)}: ${fault}`);
-  });
+  };
+  walkLmdb(fd, meta, entry, wholeLeaf);
   if (!hasMeta) throw new LmdbFault(`record ${META_KEY}: expected one, got none`);
   return rows;
+}
+
+/** Row `index` of a page that a VisitLeaf has. */
+export function rowOfLeaf(page: Uint8Array, index: number): Uint8Array {
+  return leafValue(page, index, ROW_KEY_BYTES, ROW_BYTES);
 }
 
 /** Why a named record is not sound, or undefined when it is. */

@@ -2,6 +2,8 @@
  * The interface of the registry: registry.ts implements it over LMDB, a simulator in memory. Main thread.
  */
 
+import type { VisitLeaf } from './check.ts';
+
 export interface RegistryMeta {
   format: number;
   /** ISO time of the first start. */
@@ -25,10 +27,11 @@ export interface RegistryStore {
   setMeta(change: Partial<Omit<RegistryMeta, 'format' | 'createdAt'>>): void;
   /**
    * Calls `visit` with every row, checked, by position from 0. The row is a view that is valid during the call.
+   * @param visitLeaf may get the rows of whole pages instead (check.ts)
    * @returns the number of rows
    * @throws ClaimwireError REGISTRY_CORRUPT naming the row
    */
-  forEachRow(visit: (row: Uint8Array) => void): number;
+  forEachRow(visit: (row: Uint8Array) => void, visitLeaf?: VisitLeaf): number;
   /**
    * Replaces the rows at `positions`, all in one commit that is on stable storage when the promise resolves; after a
    * rejection (REGISTRY_FULL, REGISTRY_FAILED) none is replaced. One call at a time.

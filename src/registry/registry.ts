@@ -10,7 +10,16 @@ import { dirname } from 'node:path';
 import { ROW_BYTES } from '../channel/row.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import { nodeSystem, type System } from '../system/system.ts';
-import { decodeRecord, encodeRecord, META_KEY, OWNER_KEY, registryFile, rowKey, walkRegistry } from './check.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  META_KEY,
+  OWNER_KEY,
+  registryFile,
+  rowKey,
+  type VisitLeaf,
+  walkRegistry,
+} from './check.ts';
 import { createEnvironment, type Database, openEnvironment } from './environment.ts';
 import { registryFault, writeFault } from './fault.ts';
 import { isOwnerAlive, type Owner, ownerOf } from './owner.ts';
@@ -74,8 +83,8 @@ export class Registry implements RegistryStore {
   }
 
   /** Reads the file itself, page by page, so that a million rows do not become resident through the map. */
-  forEachRow(visit: (row: Uint8Array) => void): number {
-    const count = walkRegistry(this.directory, visit);
+  forEachRow(visit: (row: Uint8Array) => void, visitLeaf?: VisitLeaf): number {
+    const count = walkRegistry(this.directory, visit, visitLeaf);
     if (count === this.rows) return count;
     throw new ClaimwireError(
       'REGISTRY_CORRUPT',

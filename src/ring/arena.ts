@@ -57,12 +57,16 @@ export function answerMarksBytes(ringSlots: number): number {
   return 2 * LINE_BYTES + ANSWER_MARK_BYTES * ringSlots;
 }
 
-/** Words of a ring's pairs in good standing, and budgets of failures by network and by channel (path/standing.ts). */
+/** Words of a ring's pairs in good standing, and budgets of failures by network, channel and source (path/standing.ts). */
 export const STANDING_CELLS = 1 << 17;
 export const STANDING_BUDGETS = 1 << 12;
 
+/** Sources of these pairs, of so many words each (path/standing-sources.ts). */
+export const STANDING_SOURCES = 1 << 13;
+export const STANDING_SOURCE_WORDS = 8;
+
 export function standingBytes(): number {
-  return 4 * (STANDING_CELLS + 2 * STANDING_BUDGETS);
+  return 4 * (STANDING_CELLS + 3 * STANDING_BUDGETS);
 }
 
 export interface ArenaPlan {
@@ -86,6 +90,7 @@ export interface ArenaPlan {
   readonly answers: Region;
   readonly shards: Region;
   readonly standing: Region;
+  readonly sources: Region;
 }
 
 /** Rows that have their marks in one word of a ring's bitmap. */
@@ -103,7 +108,7 @@ const WASM_PAGE_BYTES = 65_536;
 const WASM_PAGES_MAX = 65_536;
 
 /** The plan for a shape. Throws CONFIG_INVALID when it does not fit the 4 GiB that a wasm memory can have. */
-function planArena(shape: ArenaShape): ArenaPlan {
+export function planArena(shape: ArenaShape): ArenaPlan {
   assert(isPowerOfTwo(shape.ringSlots) && isPowerOfTwo(shape.ackSlots), 'ring sizes are powers of two');
   let end = shape.kernelBytes;
   const region = (bytes: number): Region => {
@@ -111,8 +116,8 @@ function planArena(shape: ArenaShape): ArenaPlan {
     end += Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
     return { offset, bytes };
   };
-  // Open addressing at half load: an index has at least two entries of a u32 per row.
-  const indexBytes = powerOfTwoAtLeast(shape.channelsMax * 2) * 4;
+  // Open addressing, at most three quarters full: then a handle that is not there takes some 8 looks, in one or two lines.
+  const indexBytes = powerOfTwoAtLeast(Math.ceil((shape.channelsMax * 4) / 3)) * 4;
   const plan = {
     shape,
     control: region(CONTROL_BYTES),
@@ -132,6 +137,7 @@ function planArena(shape: ArenaShape): ArenaPlan {
     answers: region(answerMarksBytes(shape.ringSlots) * shape.rings),
     shards: region(SHARD_BYTES),
     standing: region(standingBytes() * shape.rings),
+    sources: region(4 * STANDING_SOURCE_WORDS * STANDING_SOURCES * shape.rings),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)
@@ -162,6 +168,15 @@ export class Arena {
     this.words = new Uint32Array(buffer);
     this.ints = new Int32Array(buffer);
     this.doubles = new Float64Array(buffer);
+  }
+
+  /**
+   * The parts that each claim touches at random, and that are filled densely: what huge pages are for. Signatures are only written,
+   * and take no memory before a channel's first claim, as long as their pages are small.
+   */
+  get randomParts(): Uint8Array[] {
+    const { channelIndex, rows, ledgerIds } = this.plan;
+    return [channelIndex, rows, ledgerIds].map(({ offset, bytes }) => this.bytes.subarray(offset, offset + bytes));
   }
 
   static create(shape: ArenaShape): Arena {

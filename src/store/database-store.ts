@@ -41,6 +41,7 @@ export interface DatabaseStoreOptions {
   /** Called once, when the node cannot go on: it was taken over, or the database fails for good. */
   onFailure: (error: Error) => void;
   open?: typeof openDatabase;
+  openFolder?: typeof openNodeFolder;
 }
 
 export class DatabaseStore implements OpenedStore {
@@ -107,8 +108,8 @@ export class DatabaseStore implements OpenedStore {
         hasFailed = true;
       },
     };
-    const { data, address, nodeName, isAlone, system, open = openDatabase } = options;
-    const folder = await openNodeFolder(data, nodeName, system);
+    const { data, address, nodeName, isAlone, system, open = openDatabase, openFolder = openNodeFolder } = options;
+    const folder = await openFolder(data, nodeName, system);
     const handles: ClaimDatabase[] = [];
     const calls = new StoreCounts();
     let heart: Heartbeat | undefined;

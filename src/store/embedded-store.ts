@@ -6,6 +6,7 @@ import { closeFolder, loadChannels, type OwnedFolder, openFolder } from '../fold
 import { Journals } from '../journal/lane-journals.ts';
 import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
+import { nativeLeafLoad } from '../registry/native-rows.ts';
 import type { SideTables } from '../registry/side-tables.ts';
 import type { System } from '../system/system.ts';
 import type { ClaimLogs, OpenedStore } from './store.ts';
@@ -52,7 +53,7 @@ export class EmbeddedStore implements OpenedStore {
   /** Throws JOURNAL_CORRUPT or REGISTRY_CORRUPT. */
   async recover(channels: ChannelStore, table: ChannelTable, lanes: number): Promise<ClaimLogs> {
     const { registry } = this.#folder;
-    loadChannels(registry, channels);
+    loadChannels(registry, channels, nativeLeafLoad(table));
     const options = { ...this.#options, lanes, logger: this.#logger };
     const journals = Journals.replay(options, registry, table, this.#system);
     return {

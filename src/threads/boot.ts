@@ -2,6 +2,7 @@
  * The entry of every worker thread: builds its parts and runs its role. An exception ends the thread and with it the node.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { pinThisThread } from '../native/pinning.ts';
 import { runCommitter } from './committer.ts';
 import type { ThreadContext, ThreadReady } from './context.ts';
 import { runLane } from './lane.ts';
@@ -12,4 +13,5 @@ import { runVerifier } from './verifier.ts';
 const ROLES = { net: runNet, verifier: runVerifier, committer: runCommitter, lane: runLane } as const;
 
 const context = workerData as ThreadContext;
+if (context.pin) pinThisThread(context.thread);
 await ROLES[context.role](new ThreadParts(context), (message: ThreadReady) => parentPort?.postMessage(message));

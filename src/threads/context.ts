@@ -28,6 +28,9 @@ export interface ThreadSettings {
   sockets: SocketKind;
   path: PathKind;
   idle: IdleStrategy;
+  /** See NodeOptions; left out, neither. */
+  pin?: boolean;
+  busyPollUs?: number;
   /** Who goes first while a ring fills, see Standing. Left out, nobody does. */
   standing?: { part: number; seed: number } | undefined;
   /** Whether the times of claims are measured (path/path-measures.ts). */

@@ -14,8 +14,13 @@ import type { Topology } from './topology.ts';
 const PERIOD_MS = 250;
 /** How often a full disk is tried again. */
 const DISK_FULL_RETRY_MS = 5_000;
-/** The node is not ready when claims have waited so long for the disk or a verifier. */
-const STALL_MS = 5_000;
+/**
+ * The node is not ready when claims have waited so long for the disk or a verifier. The third look after they got on is 750 ms
+ * later and finds it, also where that is a little early: so the node says so within a second.
+ */
+const STALL_MS = 700;
+/** When it takes no changes either, which would wait as claims do. */
+const STUCK_MS = 5_000;
 
 export interface HousekeepingOptions {
   store: ChannelStore;
@@ -33,6 +38,7 @@ export class Housekeeping {
   readonly #logger: Logger;
   readonly #stopTimer: () => void;
   readonly #stalls: StallWatch;
+  readonly #stuck: StallWatch;
   readonly #ruleClock: RuleClock;
   #work: Promise<void> | undefined;
   /** By the monotonic clock: a clock that is set back would delay checkpoints. */
@@ -44,6 +50,7 @@ export class Housekeeping {
     this.#options = options;
     this.#logger = options.logger ?? stderrLogger;
     this.#stalls = new StallWatch(options.topology.rings, STALL_MS);
+    this.#stuck = new StallWatch(options.topology.rings, STUCK_MS);
     this.#ruleClock = new RuleClock(options.topology.control, this.#logger);
     this.#checkpointedAt = options.clock.monotonic();
     this.#stopTimer = options.clock.every(PERIOD_MS, () => {
@@ -58,6 +65,10 @@ export class Housekeeping {
   get isStalled(): boolean {
     return this.#stalls.isStalled;
   }
+  /** Whether they have been for seconds. */
+  get isStuck(): boolean {
+    return this.#stuck.isStalled;
+  }
 
   /** Finishes what is under way and begins nothing more. */
   async stop(): Promise<void> {
@@ -69,6 +80,7 @@ export class Housekeeping {
   #look(): void {
     const { clock } = this.#options;
     this.#ruleClock.advance(clock.wall(), clock.monotonic());
+    this.#stuck.look(clock.monotonic());
     if (this.#stalls.look(clock.monotonic())) this.#logger[this.isStalled ? 'warn' : 'info'](this.#stalls.report);
   }
 

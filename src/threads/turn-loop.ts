@@ -29,14 +29,20 @@ export class TurnLoop {
   #isScheduled = false;
   #isOver = false;
   #isTimed = false;
+  /** With `busyPollUs`: until when the loop goes round without sleeping, in monotonic milliseconds, and whether it does. */
+  readonly #awakeMs: number;
+  #awakeUntil = 0;
+  #isAwake = false;
 
   constructor(parts: ThreadParts, turn: Turn) {
     this.#parts = parts;
     this.#turn = turn;
+    this.#awakeMs = (parts.context.busyPollUs ?? 0) / 1_000;
   }
 
   /** Schedules a turn. Must also be called before payloads are handed in. */
   readonly schedule = (): void => {
+    if (this.#awakeMs > 0) this.#stayAwake();
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#parts.stages.start();
@@ -46,6 +52,19 @@ export class TurnLoop {
       if (!this.#isOver) this.#run();
     });
   };
+
+  /** An event loop with an immediate looks for events and does not sleep: a datagram then waits for no scheduler. */
+  #stayAwake(): void {
+    const { clock } = this.#parts.system;
+    this.#awakeUntil = clock.monotonic() + this.#awakeMs;
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    const goRound = () => {
+      this.#isAwake = !this.#isOver && clock.monotonic() < this.#awakeUntil;
+      if (this.#isAwake) setImmediate(goRound);
+    };
+    setImmediate(goRound);
+  }
 
   wakeUp(): void {
     this.#parts.stages.start();

@@ -19,10 +19,15 @@ export const MESSAGE_STRIDE = 65_536 + 128;
 export const RECORD_WORDS = 9;
 const RECORD_LENGTH = 1;
 const RECORD_SEGMENT = 2;
+/** Of a packet to be sent, in the same place: whether it leaves alone. */
+const RECORD_ALONE = 2;
 const RECORD_SOURCE = 3;
 const RECORD_WAITED = 8;
 /** The most messages of one system call. */
 export const MESSAGES_MAX = 64;
+
+/** What a full receive buffer is called by src/native/udp.h. */
+const FULL = 256;
 
 /** The flags that `wait` returns. */
 export const READABLE = 1;
@@ -55,6 +60,7 @@ interface UdpAddon {
   udpReceiveBufferBytes(handle: number): number;
   udpDrops(handle: number): number;
   udpTimes(handle: number, hasTimes: number): number;
+  udpFilter(handle: number, instructions: number, program: Uint32Array): number;
   udpReceive(handle: number, messagesMax: number): number;
   udpSend(handle: number, count: number): number;
   udpSendSegments(handle: number, offset: number, bytes: number, segmentBytes: number): number;
@@ -96,6 +102,8 @@ export interface NativeUdpOptions {
 
 export class NativeUdp {
   readonly sending: Uint8Array;
+  /** How much of the receive buffer was taken when `drops` was last read, 0 to 1. */
+  full = 0;
   /** How often the peer's machine answered that nobody listens there. */
   refusals = 0;
   readonly #addon: UdpAddon;
@@ -177,12 +185,23 @@ export class NativeUdp {
   get receiveBufferBytes(): number {
     return this.#addon.udpReceiveBufferBytes(this.#handle);
   }
-  /** Messages for which the receive buffer had no room since opening. A train counts once. */
+  /** Messages that the system dropped since opening: the receive buffer had no room, or a filter said so. A train counts once. */
   get drops(): number {
-    const dropsLow = this.#addon.udpDrops(this.#handle);
+    const said = this.#addon.udpDrops(this.#handle);
+    const full = Math.floor(said / 2 ** 32);
+    const dropsLow = said - full * 2 ** 32;
     this.#drops += (dropsLow - this.#dropsLow) >>> 0;
     this.#dropsLow = dropsLow;
+    this.full = full / FULL;
     return this.#drops;
+  }
+
+  /**
+   * From now on the system asks this program (packet-filter.ts) whether a message may enter the receive buffer; an empty one
+   * takes the filter away. Returns whether the system took it; otherwise nothing has changed.
+   */
+  filter(program: Uint32Array): boolean {
+    return this.#addon.udpFilter(this.#handle, program.length >>> 1, program) === 0;
   }
 
   /** Calls `onReadable` from the event loop whenever there is something to receive. Keeps the thread alive. */
@@ -220,12 +239,16 @@ export class NativeUdp {
     return datagrams;
   }
 
-  /** Describes packet `index`: `length` bytes of `sending` from `offset`, to the five words at `at` of `words`. */
-  describe(index: number, offset: number, length: number, words: Uint32Array, at: number): void {
+  /**
+   * Describes packet `index`: `length` bytes of `sending` from `offset`, to the five words at `at` of `words`. One that is
+   * `alone` leaves in no train, of which the receiver's system counts one where it drops all.
+   */
+  describe(index: number, offset: number, length: number, words: Uint32Array, at: number, alone = false): void {
     const packets = this.#packets;
     const record = index * RECORD_WORDS;
     packets[record] = offset;
     packets[record + RECORD_LENGTH] = length;
+    packets[record + RECORD_ALONE] = alone ? 1 : 0;
     for (let word = 0; word < SOURCE_WORDS; word++) packets[record + RECORD_SOURCE + word] = words[at + word]!;
   }
   /** Sends the first `count` packets that were described. Returns how many were lost. */

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { CLAIM_AMOUNT, CLAIM_SEQUENCE, CLAIM_SIGNATURE, CLAIM_TIMESTAMP, statusName } from '../../protocol/layout.ts';
-import { Ed25519Signer, Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
+import { Ed25519Signer, type KeySigner, Secp256k1Signer } from '../../src/client/keys/signer.ts';
 import { Ed25519Backend } from '../../src/verify/ed25519-backend.ts';
 import { ReferenceBackend } from '../../src/verify/reference-backend.ts';
 import { brieflyOrAtLength } from '../support/length.ts';
@@ -79,7 +79,7 @@ test('in mixed bursts every claim is judged by its own key, profile and bytes', 
   const rig = mixedRig();
   const channels = Array.from({ length: 40 }, (_, index) => {
     const seed = new Uint8Array(32).fill(1 + (index >> 3));
-    const signer: Signer = index % 2 === 0 ? new Ed25519Signer(seed) : new Secp256k1Signer(seed);
+    const signer: KeySigner = index % 2 === 0 ? new Ed25519Signer(seed) : new Secp256k1Signer(seed);
     const profile = index % 4 < 2 ? ('xrpl' as const) : ('link' as const);
     const channelId = BigInt(index + 1);
     const row = rig.open({ channelId, profile, publicKey: signer.publicKey });

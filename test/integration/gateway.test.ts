@@ -65,7 +65,7 @@ test('vouchers and claims by UDP pay the same channel, which is topped up and su
 
   // By UDP, beside it.
   const challenge = (await fetch(first.url)).headers.get('www-authenticate')!;
-  const authorization = sessionAuthorization({ challenge, realm: REALM, ledgerChannelId, key });
+  const authorization = await sessionAuthorization({ challenge, realm: REALM, ledgerChannelId, key });
   const udp = await Payer.open({ to: `udp://${first.node.udp}` });
   const reply = fetch(first.url, { headers: { authorization } });
   await udp.channel({ ledgerChannelId, key, committed: 50n }).pay(60n);

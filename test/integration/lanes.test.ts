@@ -13,6 +13,7 @@ import { claimAmountHigh, claimAmountLow, claimChannelLow } from '../../protocol
 import { STATUS } from '../../protocol/layout.ts';
 import { RECORD_BYTES } from '../../src/journal/record.ts';
 import { recoverJournal } from '../../src/journal/walk.ts';
+import { walkRegistry } from '../../src/registry/check.ts';
 import { getJson, NodeProcess, openChannels } from '../support/node-process.ts';
 import { storeUnderTest } from '../support/store-under-test.ts';
 import { ThrowawayChannel, withBadSignature } from '../support/throwaway-claims.ts';
@@ -258,16 +259,25 @@ describe.runIf(storeUnderTest.isEmbedded)('a damaged journal in one lane', () =>
         .map((name) => readFileSync(join(laneFolder(data, lane), name))),
     );
 
+  function rows(data: string): Buffer {
+    const found: Buffer[] = [];
+    walkRegistry(join(data, 'registry'), (row) => found.push(Buffer.from(row)));
+    return Buffer.concat(found);
+  }
+
   test('refuses the start and changes nothing; the cut takes that lane’s damaged part, and only it', async () => {
     const { data, byLane, segment } = await killed();
     const bytes = readFileSync(segment);
     bytes[4_096 + 40]! ^= 0x40;
     writeFileSync(segment, bytes);
     const before = everything(data);
+    const rowsBefore = rows(data);
     await expect(start(data)).rejects.toMatchObject({ code: 'JOURNAL_CORRUPT' });
     // A lane that would not be used is looked at all the same.
     await expect(start(data, { lanes: 1 })).rejects.toMatchObject({ code: 'JOURNAL_CORRUPT' });
     expect(everything(data).every((file, index) => file.equals(before[index]!))).toBe(true);
+    // Lanes that were sound have been replayed, and that is not written either.
+    expect(rows(data).equals(rowsBefore)).toBe(true);
 
     const node = await start(data, { lanes: 2, cutJournal: true });
     for (const [lane, best] of byLane.entries()) {

@@ -75,13 +75,14 @@ it('pass under ASan and UBSan', { timeout: 10 * MINUTES }, async (context) => {
   );
 });
 
-it(`${FUZZ_SECONDS} seconds of libFuzzer find no two paths that disagree`, {
-  timeout: 6 * MINUTES,
-}, async (context) => {
+it.for([
+  ['kernel', FUZZ_SECONDS, 'two paths that disagree'],
+  ['admission', brieflyOrAtLength(1, 60), 'payload that the claim path cannot take'],
+] as const)('libFuzzer of the %s, %i seconds: no %s', { timeout: 6 * MINUTES }, async ([name, seconds], context) => {
   expectTool(has.fuzzer, 'clang-19 with libFuzzer', context);
-  const { code, output } = await make('fuzz', `SECONDS=${FUZZ_SECONDS}`);
+  const { code, output } = await make(`fuzz-${name}`, `SECONDS=${seconds}`);
   expect(code, output.slice(-2_000)).toBe(0);
   const runs = /Done (\d+) runs in (\d+) second/.exec(output);
   expect(Number(runs?.[1]), output.slice(-2_000)).toBeGreaterThan(10);
-  expect(Number(runs?.[2])).toBeGreaterThanOrEqual(FUZZ_SECONDS);
+  expect(Number(runs?.[2])).toBeGreaterThanOrEqual(seconds);
 });

@@ -160,6 +160,95 @@ export const BREAKS: readonly Break[] = [
     ],
   },
   {
+    name: 'redemption-submitted-before-its-intent',
+    edits: [
+      {
+        file: 'src/ledger/redemption-journal.ts',
+        from: 'await this.#tables.commit([entryOf(redemption), ...forgotten.map((old) => this.#removalOf(old))]);',
+        to: 'void this.#tables.commit([entryOf(redemption)]).catch(() => {});',
+      },
+    ],
+  },
+  {
+    name: 'redemption-under-way-forgotten',
+    edits: [
+      {
+        file: 'src/ledger/redeemer.ts',
+        from: 'for (const redemption of this.#journal.pending()) this.#resume(redemption);',
+        to: '',
+      },
+      {
+        file: 'src/ledger/redeemer.ts',
+        from: 'const earlier = this.#journal.pendingOf(channelId);',
+        to: 'const earlier = undefined as Redemption | undefined;',
+      },
+    ],
+  },
+  {
+    name: 'server-behind-believed',
+    edits: [
+      {
+        file: 'src/ledger/redemption-maker.ts',
+        from: 'return paidOut > channel.balance ?',
+        to: 'return paidOut < 0n ?',
+      },
+    ],
+  },
+  {
+    name: 'redeemed-above-what-is-committed',
+    edits: [
+      {
+        file: 'src/ledger/redeem-rules.ts',
+        from: 'return { ...paymentChannelClaim({ account, channel: row }), Balance: balance.toString(), Flags };',
+        to: 'return { ...paymentChannelClaim({ account, channel: row }), Amount: (row.committed + 1n).toString(), Balance: balance.toString(), Flags };',
+      },
+    ],
+  },
+  {
+    name: 'groups-of-the-dead-not-read',
+    edits: [
+      {
+        file: 'src/cluster/shard-work.ts',
+        from: 'if (source !== undefined) await database.readGroups(',
+        to: 'if (source === null) await database.readGroups(',
+      },
+    ],
+  },
+  {
+    name: 'append-without-fence',
+    edits: [
+      {
+        file: 'src/store/memory-database.ts',
+        from: '      this.#expectFence(fence);\n      return effect;',
+        to: '      if (call !== "append") this.#expectFence(fence);\n      return effect;',
+      },
+    ],
+  },
+  {
+    name: 'shard-given-without-fence',
+    edits: [{ file: 'src/node/shards.ts', from: '    await this.#parts.passFence();', to: '' }],
+  },
+  {
+    name: 'moved-not-followed',
+    edits: [
+      {
+        file: 'src/client/route/routed-link.ts',
+        from: "this.#fetcher.refresh(isNewer ? 'newer' : 'moved', version);",
+        to: 'void version;',
+      },
+    ],
+  },
+  {
+    name: 'pieces-of-a-message-mixed-up',
+    edits: [
+      {
+        file: 'protocol/stream.ts',
+        from: 'this.#gathered.set(chunk.subarray(start, end), this.#gatheredBytes);',
+        to: 'this.#gathered.set(chunk.subarray(start, end), Math.max(0, this.#gatheredBytes - 1));',
+      },
+    ],
+  },
+  {
     name: 'recovery-not-synced',
     edits: [
       {

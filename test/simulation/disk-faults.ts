@@ -12,7 +12,7 @@ export class ProcessEnded extends Error {}
 
 const FAST_MS = 0.02;
 const SLOW_MS = 30;
-/** Longer than the 5 seconds after which a node says that it is stalled, and the second in which it looks. */
+/** Longer than what a node waits before it says that its disk hangs, and than the 5 seconds after which it changes nothing. */
 const HUNG_MS = 7_000;
 
 interface Process {

@@ -49,6 +49,28 @@ export const FAULT_KINDS = [
   'channel.raised', // the ledger paid more than is committed
   'payer.death', // and another begins where it was
   'charge.repeated', // asked again with its key, since its answer was lost
+  'redemption.cut-off', // the process ends between a submission and the record of what became of it
+  'redemption.resumed', // a start finds some under way
+  'redemption.closed-channel',
+  'ledger.submission-lost', // a server takes it, and no ledger ever has it
+  'ledger.held', // ledgers close without what waits
+  'ledger.outrun', // another transaction of the account has used the next number
+  'ledger.unreachable', // a question that has no answer, before or after it arrived
+  'ledger.server-behind',
+  'ledger.server-forgets', // it knows no ledger of before
+  'ledger.topped-up',
+  'ledger.close-asked', // by the payer
+  'tcp.split', // a message in several pieces
+  'tcp.cut', // a connection is lost between two messages
+  'tcp.cut-inside', // and within one
+  'cluster.killed', // a node of several that share a store
+  'cluster.stopped', // after it has given its shards away
+  'cluster.stands-still', // for so long that the others take it over, or nearly
+  'cluster.cut-off', // the store is not reached
+  'cluster.answer-lost', // of a write to the store, made or not
+  'cluster.taken-over', // by the next holder
+  'cluster.handed-over',
+  'cluster.moved', // a claim is told that another node has its channel
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 

@@ -16,8 +16,8 @@ const SPINS_MAX = 120;
 
 let scheduler: Scheduler;
 let random: Random;
-/** Who sleeps, by the word of the arena: there is one arena at a time. */
-let sleepers: Map<number, (() => void)[]>;
+/** Who sleeps, by the arena's memory and its word. */
+let sleepers: Map<ArrayBufferLike, Map<number, (() => void)[]>>;
 
 /** From now on these globals are those of this world. */
 export function use(ofScheduler: Scheduler, ofRandom: Random): void {
@@ -26,9 +26,9 @@ export function use(ofScheduler: Scheduler, ofRandom: Random): void {
   sleepers = new Map();
 }
 
-/** Forgets who sleeps in shared memory: their process has ended. */
-export function forgetSleepers(): void {
-  sleepers.clear();
+/** Forgets who sleeps in this shared memory: their process has ended. */
+export function forgetSleepers(memory: ArrayBufferLike): void {
+  sleepers.delete(memory);
 }
 
 function fraction(): number {
@@ -85,16 +85,19 @@ function waitAsync(ints: Int32Array, index: number, value: number) {
   const owner = scheduler.current;
   const promise = new Promise<'ok'>((resolve) => {
     const wake = () => void scheduler.after(fraction() * WAKE_MS, () => resolve('ok'), owner);
-    const sleeping = sleepers.get(index);
-    if (sleeping === undefined) sleepers.set(index, [wake]);
+    const words = sleepers.get(ints.buffer) ?? new Map<number, (() => void)[]>();
+    sleepers.set(ints.buffer, words);
+    const sleeping = words.get(index);
+    if (sleeping === undefined) words.set(index, [wake]);
     else sleeping.push(wake);
   });
   return { async: true, value: promise };
 }
 
-function notify(_ints: Int32Array, index: number): number {
-  const woken = sleepers.get(index) ?? [];
-  sleepers.delete(index);
+function notify(ints: Int32Array, index: number): number {
+  const words = sleepers.get(ints.buffer);
+  const woken = words?.get(index) ?? [];
+  words?.delete(index);
   for (const wake of woken) wake();
   return woken.length;
 }

@@ -126,7 +126,7 @@ export function contextOf(
   arena: Arena,
   role: ThreadRole,
   thread: number,
-  journal: LaneStart,
+  journal: LaneStart | undefined,
 ): ThreadContext {
   const { verify, durability, path, measuring } = plan;
   const context: Partial<ThreadContext> = {

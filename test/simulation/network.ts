@@ -6,6 +6,7 @@ import { PAYLOAD_CONTROL } from '../../protocol/layout.ts';
 import { SOURCE_WORDS } from '../../src/ring/slot.ts';
 import { SourceCodec, sourceHead } from '../../src/transport/source.ts';
 import { TRANSPORT_UDP } from '../../src/transport/transport.ts';
+import type { SimulatedNode } from './node.ts';
 import type { Owner } from './scheduler.ts';
 import type { World } from './world.ts';
 
@@ -21,27 +22,48 @@ interface Peer {
   readonly onMessage: (bytes: Uint8Array) => void;
   /** Until when nothing gets through, to the node and from it. */
   cutUntil: [to: number, from: number];
+  /** A connection's, which loses nothing by itself (streams.ts). */
+  isStream: boolean;
 }
+
+/** The node at its end. */
+export type Receiver = Pick<SimulatedNode, 'threads' | 'receive'>;
 
 /** Told of each datagram that the node takes from a socket. */
 type OnDelivered = (bytes: Uint8Array, port: number, isHonest: boolean) => void;
 
 export class Network {
   readonly #world: World;
+  readonly #node: () => Receiver | undefined;
   readonly #onDelivered: OnDelivered;
   readonly #peers = new Map<number, Peer>();
   readonly #sources = new Map<number, Uint32Array>();
   readonly #addresses = new SourceCodec();
 
-  constructor(world: World, onDelivered: OnDelivered) {
+  constructor(world: World, onDelivered: OnDelivered, node: () => Receiver | undefined = () => world.node) {
     this.#world = world;
+    this.#node = node;
     this.#onDelivered = onDelivered;
   }
 
   /** Returns the port of a new peer. */
   join(owner: Owner, onMessage: (bytes: Uint8Array) => void): number {
+    return this.#join({ owner, onMessage, cutUntil: [0, 0], isStream: false });
+  }
+
+  /** The same for a connection, which is handed all that the node sends there. */
+  joinStream(owner: Owner, onMessage: (bytes: Uint8Array) => void): number {
+    return this.#join({ owner, onMessage, cutUntil: [0, 0], isStream: true });
+  }
+
+  /** Hands a node a message of a connection. */
+  deliver(node: Receiver, thread: number, bytes: Uint8Array, port: number): void {
+    node.receive(thread, bytes, this.#sources.get(port)!, () => this.#onDelivered(bytes, port, true));
+  }
+
+  #join(peer: Peer): number {
     const port = FIRST_PORT + this.#peers.size;
-    this.#peers.set(port, { owner, onMessage, cutUntil: [0, 0] });
+    this.#peers.set(port, peer);
     const source = new Uint32Array(SOURCE_WORDS);
     source[0] = sourceHead(TRANSPORT_UDP, port);
     this.#addresses.parse(`192.0.2.${port % 200}`, source);
@@ -60,7 +82,8 @@ export class Network {
   }
 
   #arrive(port: number, bytes: Uint8Array, isHonest: boolean): void {
-    const { node, chance, scheduler } = this.#world;
+    const { chance, scheduler } = this.#world;
+    const node = this.#node();
     if (node === undefined) return;
     if (this.#world.strikes('stall') && node.threads.length > 0) {
       const { owner } = chance.of(node.threads);
@@ -74,6 +97,10 @@ export class Network {
   toPeer(port: number, bytes: Uint8Array): void {
     const peer = this.#peers.get(port);
     if (peer === undefined) return;
+    if (peer.isStream) {
+      peer.onMessage(bytes);
+      return;
+    }
     const { delays, isDamaged } = this.#fate(port, 1);
     for (const delay of delays) {
       const carried = bytes.slice();
@@ -109,6 +136,7 @@ export class Network {
   /** Cuts some peer off for a while. */
   part(): void {
     const world = this.#world;
+    if (this.#peers.size === 0) return;
     const peer = this.#peers.get(FIRST_PORT + world.chance.random.below(this.#peers.size))!;
     const until = world.scheduler.now + world.chance.spread(1, PARTITION_MS);
     const ways = world.chance.between(1, 3);

@@ -36,6 +36,7 @@ import {
   systemOf,
   type Watchers,
 } from './life.ts';
+import type { NodeRedeemer } from './redemptions.ts';
 import { newOwner, type Owner } from './scheduler.ts';
 import { newArena, segmentBytesOf } from './sizes.ts';
 import { SimulatedThread } from './threads.ts';
@@ -57,6 +58,7 @@ export class SimulatedNode {
   readonly rings: readonly ClaimRing[];
   readonly threads: SimulatedThread[] = [];
   readonly disk: ProcessDisk;
+  readonly redeemer: NodeRedeemer | undefined;
   /** This life's handles, for the next one. */
   readonly stores: Stores;
   isDead = false;
@@ -103,6 +105,8 @@ export class SimulatedNode {
     this.#feed = new CommittedFeed(this.arena, this.table);
     const raised = new RaisedAmounts(sides);
     this.meter = new Meter(this.#feed, sides, raised, (line) => this.#log.warn(line));
+    const { clock } = this.#system;
+    this.redeemer = world.redemptions?.open({ node: this, tables: sides, clock, logger: this.#log });
     setSettings(world, new SettingWords(this.arena));
     scheduler.after(0, () => void this.#start().catch((error) => this.#refused(error)), this.main);
   }
@@ -131,6 +135,7 @@ export class SimulatedNode {
     this.isReady = true;
     this.hasStarted = true;
     this.#watchers.ready(this);
+    this.#world.scheduler.after(0, () => this.redeemer?.start(), this.main);
   }
 
   #spawn(role: ThreadRole, thread: number, journals: Journals): Promise<void> {
@@ -251,6 +256,7 @@ export class SimulatedNode {
   }
 
   async #stop(): Promise<void> {
+    await this.redeemer?.stop();
     await this.#housekeeping?.stop();
     if (this.#isFailing) return;
     const drained = new Promise<void>((resolve) => {
@@ -285,7 +291,8 @@ export class SimulatedNode {
     this.isReady = false;
     this.main.isDead = true;
     for (const { owner } of this.threads) owner.isDead = true;
-    forgetSleepers();
+    forgetSleepers(this.arena.memory.buffer);
+    void this.redeemer?.link.close();
     this.#watchers.ended(this, how);
   }
 }

@@ -5,15 +5,20 @@
 
 import { CLAIM_SEQUENCE } from '../../protocol/layout.ts';
 import type { PaymentChannel } from '../../src/client/channel.ts';
+import type { Clock } from '../../src/client/clock.ts';
 import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
+import { TcpLink } from '../../src/client/links/link-tcp.ts';
 import { UdpLink } from '../../src/client/links/link-udp.ts';
 import { PayerCore } from '../../src/client/payer-core.ts';
+import { ConnectionPool } from '../../src/client/pool/pool.ts';
 import { WORLD_BEGINS } from './globals.ts';
 import type { Network } from './network.ts';
 import { newOwner, type Owner } from './scheduler.ts';
+import { connecting } from './streams.ts';
 import type { ChannelTruth } from './truth.ts';
 import type { World } from './world.ts';
 
+const NODE = 'tcp://192.0.2.1:9393';
 const BURST_MAX = 8;
 const STEP_MAX = 1_000;
 const LIVES = 5;
@@ -38,6 +43,8 @@ class SimulatedPayer {
   #owner!: Owner;
   #lives = 0;
   readonly #number: number;
+  /** Over connections, and not by datagrams. */
+  readonly #usesTcp: boolean;
   /** Payments that are not decided yet. */
   waiting = 0;
 
@@ -45,6 +52,7 @@ class SimulatedPayer {
     this.#world = world;
     this.#network = network;
     this.#number = number;
+    this.#usesTcp = world.strikes('tcp');
     this.accounts = truths.map((truth) => ({ truth, asked: 0n, sequence: 0 }) as unknown as Account);
     this.begin();
   }
@@ -74,13 +82,14 @@ class SimulatedPayer {
       after: (delayMs: number, callback: () => void) => scheduler.after(delayMs, callback, owner),
       afterInput: (callback: () => void) => void scheduler.after(0.001, callback, owner),
     };
+    const link = this.#usesTcp ? this.#tcpLink(clock, owner) : new UdpLink(socket, clock);
     const limits = { clock, random: () => chance.fraction(), waitForNode: true, window: chance.of([4, 64, 1_024]) };
     const nobody = () => {
       throw new Error('unused');
     };
     const core = new PayerCore(
       { ...limits, ackTimeoutMs: chance.of([50, 400, 10_000]) },
-      { link: new UdpLink(socket, clock), clock, state: undefined, keySigner: nobody, verifyEd25519: nobody },
+      { link, clock, state: undefined, keySigner: nobody, verifyEd25519: nobody },
     );
     for (const account of this.accounts) {
       const { channelId, ledgerChannelId, profile, signer } = account.truth;
@@ -90,6 +99,12 @@ class SimulatedPayer {
       const known = { committed: account.asked, lastSequence: account.sequence };
       account.channel = core.channel({ channelId, ledgerChannelId, profile, key: signer, ...known });
     }
+  }
+
+  #tcpLink(clock: Clock, owner: Owner): TcpLink {
+    const connect = connecting(this.#world, this.#network, owner);
+    const random = () => this.#world.chance.fraction();
+    return new TcpLink(new ConnectionPool({ to: NODE, clock, random, connect }), true);
   }
 
   /** Ends its process; what was asked for is asked for again by the next. */
@@ -199,7 +214,7 @@ export class Payers {
     // Some lives' worth, of which many end before their time.
     const pauseMs = ((plan.lifeMs + 40) * LIVES * (BURST_MAX / 2)) / plan.claims;
     const next = () => {
-      if (this.#world.totals.asked >= plan.claims) return;
+      if (this.#world.totals.asked >= plan.claimsMax) return;
       scheduler.after(
         chance.spread(0, pauseMs),
         () => {
@@ -217,7 +232,7 @@ export class Payers {
   }
 
   get isDone(): boolean {
-    return this.#world.totals.asked >= this.#world.plan.claims;
+    return this.#world.totals.asked >= this.#world.plan.claimsMax;
   }
   get isSilent(): boolean {
     return this.payers.every(({ waiting }) => waiting === 0);

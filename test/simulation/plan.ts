@@ -2,11 +2,14 @@
  * What a seed draws before its world begins: sizes, layouts, odds of every fault. Swarm style: about half of the faults are
  * off in any one world, so that each is also seen alone, and the others at odds between seldom and far too often.
  */
-import type { Chance } from './faults.ts';
+import { random } from '../support/random.ts';
+import { Chance } from './faults.ts';
 
 export interface Plan {
   /** Claims that payers are to ask for, in all. */
   claims: number;
+  /** The same, of a world that was made smaller. */
+  claimsMax: number;
   payers: number;
   channels: number;
   /** How long a life lasts beside its crash at an operation, on average, virtual milliseconds. */
@@ -31,7 +34,18 @@ export interface Plan {
   /** Milliseconds that a sync takes when nothing is wrong, and at most a commit of the registry. */
   syncMs: number;
   commitMs: number;
+  /** Milliseconds from one ledger to the next. */
+  ledgerMs: number;
+  /** Nodes that share a store; 1 has a disk of its own. */
+  nodes: number;
   odds: Odds;
+}
+
+/** What a world may be made smaller to, at most: to look at what has failed in it. */
+export interface Sizes {
+  claims?: number;
+  channels?: number;
+  payers?: number;
 }
 
 /** Probabilities: of each operation, datagram or draw that they are about. 0 is off. */
@@ -65,10 +79,47 @@ export interface Odds {
   operator: number;
   expiry: number;
   charges: number;
+  /** From here on drawn apart, so that what was drawn before stays as it is (`drawLater`). */
+  redemptions: number;
+  ledgerLoses: number;
+  ledgerHolds: number;
+  ledgerOutrun: number;
+  ledgerUnreachable: number;
+  ledgerBehind: number;
+  ledgerForgets: number;
+  ledgerPayer: number;
+  clusterKills: number;
+  clusterStops: number;
+  clusterStandsStill: number;
+  clusterCutsOff: number;
+  clusterLosesAnswers: number;
+  clusterMoves: number;
+  tcp: number;
+  tcpCuts: number;
 }
 
+type LaterOdds = Pick<
+  Odds,
+  | 'redemptions'
+  | 'ledgerLoses'
+  | 'ledgerHolds'
+  | 'ledgerOutrun'
+  | 'ledgerUnreachable'
+  | 'ledgerBehind'
+  | 'ledgerForgets'
+  | 'ledgerPayer'
+  | 'clusterKills'
+  | 'clusterStops'
+  | 'clusterStandsStill'
+  | 'clusterCutsOff'
+  | 'clusterLosesAnswers'
+  | 'clusterMoves'
+  | 'tcp'
+  | 'tcpCuts'
+>;
+
 /** For each the most that it may be. */
-const ODDS_MAX: Odds = {
+const ODDS_MAX: Omit<Odds, keyof LaterOdds> = {
   crashAtOperation: 0.9,
   crashAtAck: 0.02,
   crashInStart: 0.25,
@@ -99,6 +150,27 @@ const ODDS_MAX: Odds = {
   expiry: 0.5,
   charges: 1,
 };
+const LATER_ODDS_MAX: LaterOdds = {
+  redemptions: 1,
+  ledgerLoses: 0.5,
+  ledgerHolds: 0.1,
+  ledgerOutrun: 0.5,
+  ledgerUnreachable: 0.2,
+  ledgerBehind: 0.8,
+  ledgerForgets: 0.5,
+  ledgerPayer: 1,
+  clusterKills: 0.5,
+  clusterStops: 0.3,
+  clusterStandsStill: 0.5,
+  clusterCutsOff: 0.5,
+  clusterLosesAnswers: 0.1,
+  clusterMoves: 1,
+  tcp: 1,
+  tcpCuts: 0.1,
+};
+/** Of another generator than the world's. */
+const LATER_SEED = 0x1edbe4;
+
 /** Always on: without them a seed shows little. */
 const ALWAYS: readonly (keyof Odds)[] = ['crashAtOperation', 'powerLoss', 'operator', 'charges'];
 
@@ -117,21 +189,36 @@ const EVEN: readonly (keyof Odds)[] = [
 /** One seed in so many has real signatures, which cost three milliseconds a claim, and few claims. */
 const REAL_EVERY = 64;
 
+function oddsOf<Name extends string>(
+  chance: Chance,
+  most: Record<Name, number>,
+  even: readonly string[],
+  always: readonly string[],
+) {
+  return Object.fromEntries(
+    Object.entries<number>(most).map(([name, odd]) => {
+      const isOn = chance.is(0.5) || always.includes(name);
+      // Squared, small odds are as likely as large ones.
+      return [name, (isOn ? 1 : 0) * odd * Math.max(0.05, chance.fraction() ** (even.includes(name) ? 1 : 2))];
+    }),
+  ) as Record<Name, number>;
+}
+
+/** Connections carry fewer claims than are asked for, since newer ones replace those that wait: some more are asked for. */
+const CLAIMS_LONGER = 1.1;
+/** One seed in so many is a cluster, whose takeovers take seconds. */
+const CLUSTER_EVERY = 16;
+
 /** @param hasNative whether there is an addon with the claim path in C */
 export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan {
-  const odds = Object.fromEntries(
-    Object.entries(ODDS_MAX).map(([name, most]) => {
-      const isOn = chance.is(0.5) || ALWAYS.includes(name as keyof Odds);
-      // Squared, small odds are as likely as large ones.
-      const odd = most * Math.max(0.05, chance.fraction() ** (EVEN.includes(name as keyof Odds) ? 1 : 2));
-      return [name, isOn ? odd : 0];
-    }),
-  ) as unknown as Odds;
+  const odds = oddsOf(chance, ODDS_MAX, EVEN, ALWAYS);
+  const later = new Chance(random(seed ^ LATER_SEED));
+  const laterOdds = oddsOf(later, LATER_ODDS_MAX, ['redemptions', 'ledgerPayer', 'tcp'], []);
   const realSignatures = seed % REAL_EVERY === REAL_EVERY - 1;
   const blockBytes = chance.of([512, 4096] as const);
   const wantsNative = chance.is(0.4);
   const layout = chance.is(0.3) ? 'pipeline' : 'lanes';
-  return {
+  const plan = {
     claims: realSignatures ? 40 : chance.between(780, 980),
     payers: chance.between(1, 5),
     channels: chance.between(1, 10),
@@ -153,6 +240,15 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     realSignatures,
     syncMs: chance.of([0.05, 0.2, 2]),
     commitMs: chance.of([0.3, 3, 20]),
-    odds,
-  };
+    ledgerMs: 0,
+    claimsMax: 0,
+    nodes: 1,
+    odds: { ...odds, ...laterOdds },
+  } satisfies Plan;
+  // At the same pace for longer: what a seed was kept for happens as before.
+  plan.claimsMax = Math.ceil(plan.claims * CLAIMS_LONGER);
+  // Some ledgers a life, and none in less than it takes to write an intent: a transaction lives for twenty.
+  plan.ledgerMs = Math.max(5, 2 * plan.commitMs, plan.lifeMs / later.of([6, 12, 40]));
+  if (seed % CLUSTER_EVERY === CLUSTER_EVERY - 1 && !realSignatures) plan.nodes = later.between(2, 3);
+  return plan;
 }

@@ -23,7 +23,11 @@ const KEYS = 4;
 const REAL = Array.from({ length: KEYS }, (_, index) => testSigner(new Uint8Array(32).fill(index + 1)));
 
 function doubleOf(preimage: Uint8Array, publicKey: Uint8Array): Buffer {
-  return hash('sha512', Buffer.concat([SECRET, publicKey, preimage]), 'buffer');
+  const double = hash('sha512', Buffer.concat([SECRET, publicKey, preimage]), 'buffer');
+  // As the ledger wants it: both halves above 0, the second one low.
+  double[0]! |= 1;
+  double[32]! = (double[32]! & 0x3f) | 1;
+  return double;
 }
 
 class DoubleSigner implements Signer {
@@ -62,18 +66,24 @@ class DoubleBackend implements VerifyBackend {
 }
 
 export class Signatures {
-  readonly #isReal: boolean;
+  readonly isReal: boolean;
 
   constructor(isReal: boolean) {
-    this.#isReal = isReal;
+    this.isReal = isReal;
+  }
+
+  /** The double's signature of a claim as the ledger sees it. Names in hex. */
+  overAmount(ledgerChannelId: string, amount: bigint, publicKey: string): Uint8Array {
+    const message = `434C4D00${ledgerChannelId}${amount.toString(16).padStart(16, '0')}`;
+    return doubleOf(Buffer.from(message, 'hex'), Buffer.from(publicKey, 'hex'));
   }
 
   signer(number: number): Signer {
-    return (this.#isReal ? REAL : DOUBLES)[number % KEYS]!;
+    return (this.isReal ? REAL : DOUBLES)[number % KEYS]!;
   }
 
   backend(arena: Arena, ring: ClaimRing, table: ChannelTable, batchMax: number): VerifyBackend {
-    return this.#isReal ? new ReferenceBackend(arena, ring, table) : new DoubleBackend(arena, ring, table, batchMax);
+    return this.isReal ? new ReferenceBackend(arena, ring, table) : new DoubleBackend(arena, ring, table, batchMax);
   }
 
   /** Whether a claim's signature is valid, by the same means as the node's. */
@@ -81,7 +91,7 @@ export class Signatures {
     const { ledgerChannelId, publicKey, profile } = of;
     const signature = claim.subarray(offset + CLAIM_SIGNATURE, offset + CLAIM_TIMESTAMP);
     const isLink = profile === 'link';
-    if (this.#isReal)
+    if (this.isReal)
       return verifyDigest(signature, (isLink ? linkDigest : xrplDigest)(ledgerChannelId, claim, offset), publicKey);
     const preimage = (isLink ? linkPreimage : xrplPreimage)(ledgerChannelId, claim, offset);
     return doubleOf(preimage, publicKey).equals(signature);

@@ -6,6 +6,7 @@ import { MemoryRegistry } from '../support/memory-registry.ts';
 import { MemorySideTables } from '../support/memory-side-tables.ts';
 import { random } from '../support/random.ts';
 import { probeBitRot } from './bit-rot.ts';
+import { ClusterRun } from './cluster.ts';
 import { SimulatedDisk } from './disk.ts';
 import { Chance, type FaultKind } from './faults.ts';
 import { use } from './globals.ts';
@@ -15,7 +16,8 @@ import { SimulatedNode } from './node.ts';
 import { Operator } from './operator.ts';
 import { Oracle } from './oracle.ts';
 import { Payers } from './payers.ts';
-import { drawPlan, type Plan } from './plan.ts';
+import { drawPlan, type Plan, type Sizes } from './plan.ts';
+import { Redemptions } from './redemptions.ts';
 import { Scheduler } from './scheduler.ts';
 import { Services } from './services.ts';
 import { Signatures } from './signatures.ts';
@@ -46,11 +48,12 @@ export interface SeedOptions {
   traceLines?: number;
   /** Odds of the plan (plan.ts) by which nothing happens. */
   without?: readonly string[];
+  sizes?: Sizes;
 }
 
 export async function simulate(
   seed: number,
-  { hasNative, traceLines = 0, without = [] }: SeedOptions,
+  { hasNative, traceLines = 0, without = [], sizes = {} }: SeedOptions,
 ): Promise<SeedResult> {
   // Errors are thrown by the hundred, and nobody reads where, but for the one that ends the seed.
   Error.stackTraceLimit = traceLines > 0 ? 50 : 0;
@@ -58,7 +61,7 @@ export async function simulate(
   const chance = new Chance(source);
   const scheduler = new Scheduler(source);
   use(scheduler, source);
-  const plan = drawPlan(seed, chance, hasNative);
+  const plan = limited(drawPlan(seed, chance, hasNative), sizes);
   const trace = new Trace(scheduler, traceLines > 0);
   const world = new World({
     scheduler,
@@ -69,7 +72,8 @@ export async function simulate(
     signatures: new Signatures(plan.realSignatures),
     without: new Set(without),
   });
-  const run = new Run(world);
+  const isCluster = plan.nodes > 1 && !world.without.has('nodes');
+  const run = isCluster ? new ClusterRun(world) : new Run(world);
   const onRejection = (error: Error) => scheduler.fail(error);
   process.on('unhandledRejection', onRejection);
   let failure: SeedResult['failure'];
@@ -91,6 +95,17 @@ export async function simulate(
   const { totals, counts } = world;
   const result = { seed, plan, totals, events: scheduler.events, digest: trace.sum, faults: [...counts.byKind] };
   return failure === undefined ? result : { ...result, failure };
+}
+
+/** Claims end sooner, at the same pace. */
+function limited(plan: Plan, { claims = plan.claimsMax, channels = plan.channels, payers = plan.payers }: Sizes): Plan {
+  const most = (count: number, limit: number) => Math.min(count, limit);
+  return {
+    ...plan,
+    claimsMax: most(plan.claimsMax, claims),
+    channels: most(plan.channels, channels),
+    payers: most(plan.payers, payers),
+  };
 }
 
 class Run {
@@ -120,12 +135,15 @@ class Run {
     const strangers = new Strangers(world, this.#network, this.#truths);
     this.#payers = new Payers(world, this.#network, this.#truths);
     this.#services = new Services(world, this.#truths);
+    if (plan.odds.redemptions > 0 && !world.without.has('redemptions'))
+      world.redemptions = new Redemptions(world, this.#truths);
     world.disk.mkdir(DATA);
     const root = world.disk.openPath('/', { creates: false, truncates: false });
     world.disk.beginSync(root, false)();
     world.disk.close(root);
     scheduler.afterEvent = () => this.#oracle.look();
     for (const part of [this.#payers, this.#services, strangers, new Operator(world, this.#truths)]) part.begin();
+    world.redemptions?.begin();
     this.#beginTroubles();
   }
 
@@ -140,6 +158,7 @@ class Run {
     await scheduler.run(() => world.node?.isReady === true && scheduler.now >= world.pausedUntil, EVENTS_MAX);
     await this.#payers.finish((truth) => this.#isExpired(truth));
     await this.#services.finish();
+    await world.redemptions?.finish();
     const node = world.node!;
     node.stop();
     await scheduler.run(() => node.isDead, EVENTS_MAX);
@@ -210,6 +229,7 @@ class Run {
     if (how === 'stop') world.happened('stop.clean');
     else {
       totals.crashes++;
+      world.redemptions?.crashed(node);
       if (how === 'crash' && node.isStopping) world.happened('crash.in-stop');
       else if (how === 'crash' && !node.hasStarted) world.happened('crash.in-start');
     }

@@ -9,19 +9,19 @@ const memories = new Map<number, WebAssembly.Memory>();
 /** Every cursor of a ring, which all begin at the same sequence. */
 const CURSOR_LINES = [0, 1, 2, ACK_WRITTEN_LINE, ACK_READ_LINE];
 
-/** An empty arena. That of the life before is gone then. */
-export function newArena(plan: Plan, rings: number, threads: number): Arena {
-  const arena = emptyArena(plan, rings, threads);
+/** An empty arena. That of the life before of the same node is gone then. */
+export function newArena(plan: Plan, rings: number, threads: number, node = 0): Arena {
+  const arena = emptyArena(plan, rings, threads, node);
   // Where sequences wrap soon, they do so in every life.
   for (let ring = 0; ring < rings; ring++)
     for (const line of CURSOR_LINES) Atomics.store(arena.ints, cursorWord(arena, ring, line), plan.firstSequence | 0);
   return arena;
 }
 
-function emptyArena(plan: Plan, rings: number, threads: number): Arena {
+function emptyArena(plan: Plan, rings: number, threads: number, node: number): Arena {
   const { ringSlots, channelsMax } = plan;
   const shape: ArenaShape = { kernelBytes: 0, rings, ringSlots, ackSlots: 2 * ringSlots, threads, channelsMax };
-  const key = rings * 1_000_000 + ringSlots * 1_000 + channelsMax * 10 + threads;
+  const key = node * 10_000_000 + rings * 1_000_000 + ringSlots * 1_000 + channelsMax * 10 + threads;
   const known = memories.get(key);
   if (known === undefined) {
     const arena = Arena.create(shape);

@@ -1,5 +1,6 @@
 /** What many seeds came to, for people and for programs. */
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
+import type { Shrunk } from './shrink.ts';
 import type { SeedResult } from './simulate.ts';
 import type { Totals } from './world.ts';
 
@@ -8,7 +9,16 @@ export class Summary {
   events = 0;
   readonly failures: SeedResult[] = [];
   readonly faults = new Map<FaultKind, number>(FAULT_KINDS.map((kind) => [kind, 0]));
-  readonly totals: Totals = { asked: 0, received: 0, committed: 0, crashes: 0, lives: 0, charges: 0, changes: 0 };
+  readonly totals: Totals = {
+    asked: 0,
+    received: 0,
+    committed: 0,
+    crashes: 0,
+    lives: 0,
+    charges: 0,
+    changes: 0,
+    redeemed: 0,
+  };
 
   add(result: SeedResult): void {
     this.seeds++;
@@ -23,19 +33,50 @@ export class Summary {
     return { seeds, events, seconds, ...totals, faults: Object.fromEntries(faults), failures };
   }
 
-  /** @param traced failing seeds that were run again with a trace */
-  text(seconds: number, traced: readonly SeedResult[]): string {
-    const { asked, received, committed, crashes, lives, charges, changes } = this.totals;
+  text(seconds: number): string {
+    const { asked, received, committed, crashes, lives, charges, changes, redeemed } = this.totals;
     const lines = [...this.faults].map(([kind, count]) => `${kind.padEnd(30)}${String(count).padStart(9)}`);
-    for (const { seed, failure, plan } of traced)
-      lines.push('', `seed ${seed}: ${failure?.what}`, ...(failure?.trace ?? []), JSON.stringify(plan));
     for (const { seed, failure } of this.failures)
       lines.push('', `seed ${seed}: ${failure!.what}`, `  make simulate SEED=${seed}`);
     lines.push(
       '',
       `${this.seeds} seeds in ${seconds.toFixed(0)} s: ${lives} lives, ${crashes} crashes, ${asked} claims asked for, ${received} received,`,
-      `${committed} committed, ${charges} charges, ${changes} changes of channels, ${this.events} events; ${this.failures.length} failed`,
+      `${committed} committed, ${charges} charges, ${changes} changes of channels, ${redeemed} redemptions, ${this.events} events; ${this.failures.length} failed`,
     );
     return `${lines.join('\n')}\n`;
   }
+}
+
+/** The smallest world in which a seed fails: what happened in it, and the line that runs it again. */
+export function shrunkText({ result, without, sizes, runs }: Shrunk, lines: number, broken?: string): string {
+  const { seed, failure, faults, totals, events } = result;
+  const size = Object.entries(sizes).map(([name, value]) => `${name}=${value}`);
+  const options = [
+    ...(without.length > 0 ? [`--without ${without.join()}`] : []),
+    ...(size.length > 0 ? [`--sizes ${size.join()}`] : []),
+    ...(broken === undefined ? [] : [`--break ${broken}`]),
+  ];
+  const happened = faults.flatMap(([kind, count]) => (count > 0 ? [`${kind} ${count}`] : []));
+  return [
+    '',
+    `seed ${seed}, as small as ${runs} runs could make it: ${totals.lives} lives, ${totals.asked} claims asked for, ${events} events`,
+    `what went wrong in it: ${happened.join(', ') || 'nothing'}`,
+    'what happened last (virtual ms, who, what):',
+    ...folded(failure?.trace ?? []).slice(-lines),
+    `seed ${seed}: ${failure?.what}`,
+    `  make simulate SEED=${seed} ARGS="${[...options, '--no-shrink'].join(' ')}"`,
+    '',
+  ].join('\n');
+}
+
+/** Lines that follow each other and differ in nothing but their time are one. */
+function folded(trace: readonly string[]): string[] {
+  const lines: { text: string; what: string; count: number }[] = [];
+  for (const text of trace) {
+    const what = text.slice(12);
+    const last = lines.at(-1);
+    if (last?.what === what) last.count++;
+    else lines.push({ text, what, count: 1 });
+  }
+  return lines.map(({ text, count }) => (count === 1 ? text : `${text} (${count} times)`));
 }

@@ -19,6 +19,8 @@ export class ChannelTruth {
   terms: Terms[] = [{ state: 'none', capacity: 0n, expiresAt: 0 }];
   /** Durable: it was acknowledged, or answered, or found by a start that went well. */
   floor = 0n;
+  /** The highest amount that its payer asked for, in a cluster. */
+  asked = 0n;
   /** Amounts of valid claims that came to a node while the channel took them. */
   readonly admissible = new Set<bigint>();
   /** Amounts that it was raised to without a claim. */

@@ -4,6 +4,7 @@ import { type Chance, FaultCounts, type FaultKind } from './faults.ts';
 import { WORLD_BEGINS } from './globals.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Odds, Plan } from './plan.ts';
+import type { Redemptions } from './redemptions.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Signatures } from './signatures.ts';
 import type { Trace } from './trace.ts';
@@ -17,6 +18,7 @@ export interface Totals {
   lives: number;
   charges: number;
   changes: number;
+  redeemed: number;
 }
 
 export class World {
@@ -27,9 +29,20 @@ export class World {
   readonly signatures: Signatures;
   readonly trace: Trace;
   readonly counts = new FaultCounts();
-  readonly totals: Totals = { asked: 0, received: 0, committed: 0, crashes: 0, lives: 0, charges: 0, changes: 0 };
+  readonly totals: Totals = {
+    asked: 0,
+    received: 0,
+    committed: 0,
+    crashes: 0,
+    lives: 0,
+    charges: 0,
+    changes: 0,
+    redeemed: 0,
+  };
   /** What does not go wrong though the seed has drawn it: to find out by hand what a failure needs. */
   readonly without: ReadonlySet<string>;
+  /** What redeems, where the seed has a ledger. */
+  redemptions: Redemptions | undefined;
   /** The node that runs, if one does. */
   node: SimulatedNode | undefined;
   /** From then on nothing goes wrong any more, and everything has to come to its end. */

@@ -4,16 +4,11 @@
  */
 import type { Channel } from '../../src/channel/row.ts';
 import { ClaimwireError } from '../../src/errors.ts';
-import type {
-  FinalTransaction,
-  LedgerChannel,
-  LedgerConnection,
-  Submission,
-  ValidatedLedger,
-} from '../../src/ledger/ledger-port.ts';
+import type { FinalTransaction, LedgerConnection, Submission, ValidatedLedger } from '../../src/ledger/ledger-port.ts';
 import type { LedgerTransaction, Wallet } from '../../src/ledger/signing.ts';
 import { type Applied, Chain, channelsOf, type Ledger, RIPPLE_EPOCH } from './ledger/chain.ts';
-import { accountIndex, type ChannelEntry, channelIndex, transactionHash } from './ledger/entries.ts';
+import { accountIndex, channelIndex, transactionHash } from './ledger/entries.ts';
+import { channelOf, seen, touched } from './ledger/port-views.ts';
 import { type TestWallet, testWallet } from './ledger/test-wallet.ts';
 import { SteeredClock } from './steered-clock.ts';
 
@@ -267,39 +262,4 @@ export class ChainConnection implements LedgerConnection {
     if (this.isDown) throw new ClaimwireError('LEDGER_UNREACHABLE', 'ledger: expected a server, got none');
     return answer(this.#last());
   }
-}
-
-function seen({ index, closeTime }: Ledger): ValidatedLedger {
-  return { index, closedAt: closeTime + RIPPLE_EPOCH };
-}
-
-function channelOf(entry: ChannelEntry): LedgerChannel {
-  const unix = (time: number | undefined) => (time === undefined ? 0 : time + RIPPLE_EPOCH);
-  return {
-    ledgerChannelId: bytes(entry.index),
-    account: entry.Account,
-    destination: entry.Destination,
-    publicKey: bytes(entry.PublicKey),
-    amount: BigInt(entry.Amount),
-    balance: BigInt(entry.Balance),
-    settleDelay: entry.SettleDelay,
-    expiration: unix(entry.Expiration),
-    cancelAfter: unix(entry.CancelAfter),
-  };
-}
-
-function touched({ meta }: Applied): FinalTransaction['channel'] {
-  for (const node of meta.AffectedNodes as unknown as Record<string, Record<string, unknown>>[]) {
-    const [kind, change] = Object.entries(node)[0]!;
-    const { LedgerEntryType, LedgerIndex, FinalFields, NewFields } = change as Record<string, Record<string, string>>;
-    if ((LedgerEntryType as unknown) !== 'PayChannel') continue;
-    const fields = FinalFields ?? NewFields!;
-    return {
-      ledgerChannelId: bytes(LedgerIndex as unknown as string),
-      amount: BigInt(fields.Amount!),
-      balance: BigInt(fields.Balance ?? 0),
-      deleted: kind === 'DeletedNode',
-    };
-  }
-  return undefined;
 }

@@ -8,7 +8,13 @@ import type { ControlAnswer } from '../../protocol/control.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { type RouteNode, shardRuns } from '../../protocol/route.ts';
 import { SHARDS, shardOfChannel } from '../../protocol/shard.ts';
-import type { AskedRequest, LinkReceiver, LinkStats, PeerLink } from '../../src/client/links/peer-link.ts';
+import type {
+  AskedRequest,
+  LinkReceiver,
+  LinkStats,
+  PeerLink,
+  RequestMaker,
+} from '../../src/client/links/peer-link.ts';
 import { Payer, type PayerLimits } from '../../src/client/payer.ts';
 import { newSendPath } from '../../src/client/payer-core.ts';
 import { RoutedLink } from '../../src/client/route/routed-link.ts';
@@ -156,7 +162,7 @@ class FakeLink implements PeerLink {
     if (!this.#isClosed) this.#receiver!.message(bytes, 0, bytes.length);
   }
 
-  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  ask(request: RequestMaker): Promise<ControlAnswer> {
     const asked = request('00'.repeat(16)) as AskedRequest & { channelId?: string };
     const node = this.#cluster.nodeAt(this.peer);
     return new Promise((resolve, reject) => {

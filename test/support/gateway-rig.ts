@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { claimBytes, decodeClaim } from '../../protocol/claim.ts';
 import { xrplPreimage } from '../../protocol/digest.ts';
 import type { Channel } from '../../src/channel/row.ts';
-import { Ed25519Signer, Secp256k1Signer, type Signer } from '../../src/client/keys/signer.ts';
+import { Ed25519Signer, type KeySigner, Secp256k1Signer } from '../../src/client/keys/signer.ts';
 import type { SubmitResult } from '../../src/control/meter-control.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
@@ -80,7 +80,7 @@ export class FakePaidNode extends FakeMeter {
 
 /** A payer's key and channel, and what it sends. */
 export class TestPayer {
-  readonly signer: Signer;
+  readonly signer: KeySigner;
   readonly ledgerChannelId: Buffer;
   readonly channelId: bigint;
 

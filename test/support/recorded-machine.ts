@@ -65,6 +65,8 @@ export function recordedMachine({ texts, files, backend, disk, syncMs = [0.3], .
       primary: { isPostgres: true, names: 'ANY 1 (s1, s2)', synchronous: 2, other: 0, commitMs: [0.6] },
     }),
     hasLedgerLibrary: () => true,
+    hasPkcs11Library: () => true,
+    pkcs11Module: () => undefined,
     output: (program) => (program === 'timedatectl' ? 'yes\n' : undefined),
     now: () => Date.UTC(2026, 5, 1),
     clockDrift: async () => 0.2,

@@ -5,11 +5,11 @@
 import { createHash } from 'node:crypto';
 import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE } from '../../protocol/layout.ts';
-import type { Signer } from '../../src/client/keys/signer.ts';
+import type { KeySigner } from '../../src/client/keys/signer.ts';
 import { publicKey, scalar, sign } from './curve.ts';
 
 /** @param privateKey 32 bytes, 1..n-1 */
-export function testSigner(privateKey: Uint8Array): Signer {
+export function testSigner(privateKey: Uint8Array): KeySigner {
   const key = scalar(privateKey);
   return {
     publicKey: publicKey(key),

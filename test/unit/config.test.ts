@@ -5,8 +5,16 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { backendChoice, type Capabilities, type NodeOptions, resolveConfig, ringSlots } from '../../src/config.ts';
+import {
+  backendChoice,
+  type Capabilities,
+  type NodeOptions,
+  resolveConfig,
+  ringSlots,
+  tableCapacity,
+} from '../../src/config.ts';
 import { ClaimwireError } from '../../src/errors.ts';
+import { planArena } from '../../src/ring/arena.ts';
 import { getJson, NodeProcess, openChannels, temporaryFolders } from '../support/node-process.ts';
 import { PayerRun } from '../support/payer-run.ts';
 
@@ -30,6 +38,16 @@ function refusal(options: NodeOptions, capabilities = FULL): string {
   }
   throw new Error(`expected a refusal of ${JSON.stringify(options)}`);
 }
+
+test('there is room for twice the channels, and for a quarter more than ten million: the table fits its 4 GiB', () => {
+  const config = resolveConfig({}, FULL);
+  const rooms = [0, 1_000_000, 2_000_000, 10_000_000, 16_000_000].map((channels) => tableCapacity(config, channels));
+  expect(rooms).toEqual([2 ** 21, 2 ** 21, 2 ** 22, 12_500_000, 2 ** 24]);
+  for (const channelsMax of [12_500_000, 2 ** 24]) {
+    const shape = { kernelBytes: 0, rings: 16, ringSlots: 8_192, ackSlots: 16_384, threads: 17, channelsMax };
+    expect(() => planArena(shape)).not.toThrow();
+  }
+});
 
 test('a native path that is not there is refused, as a backend would be', () => {
   expect(() => resolveConfig({ path: 'native' }, NO_ADDON)).toThrow(
@@ -62,6 +80,7 @@ describe('layout, sockets and lanes are chosen by what is there', () => {
   test('settings that no machine can have name the setting, so that the command line can tell them as usage', () => {
     const cases: [NodeOptions, string, RegExp][] = [
       [{ layout: 'pipeline', lanes: 3 }, 'lanes', /lanes: expected layout lanes, got pipeline; give --layout lanes/],
+      [{ busyPollUs: 1_000_001 }, 'busy-poll', /expected 0\.\.1000000|1,?000,?000/],
       [{ ringSlots: 100 }, 'ring-slots', /expected a power of two, got 100/],
       [{ httpHosts: ['node.example:80'] }, 'http-host', /expected a name like node.example, without a port/],
     ];

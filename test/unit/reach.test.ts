@@ -10,6 +10,9 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Files that no test imports, by the test that goes through them: parts that only their owner uses. */
 const TESTED_THROUGH: Record<string, string[]> = {
+  'test/unit/pkcs11/token-key.test.ts': ['src/pkcs11/low-s.ts'],
+  'test/integration/pkcs11.test.ts': ['src/ledger/wallet-pkcs11.ts', 'src/pkcs11/open.ts'],
+  'test/unit/client/paid-fetch.test.ts': ['src/client/keys/sign-claim.ts'],
   'test/unit/tune/tuner.test.ts': ['src/tune/trial.ts'],
   'test/unit/tune/auto-tune.test.ts': ['src/tune/advice.ts'],
   'test/unit/threads/live-settings.test.ts': ['src/ring/setting-words.ts'],
@@ -256,6 +259,17 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/ledger/xrpl-session.ts',
   ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
+  'test/siege/hostile-datagrams.test.ts': [
+    'src/load/attack/base-amounts.ts',
+    'src/load/attack/flood.ts',
+    'src/load/attack/run.ts',
+  ],
+  'test/unit/load/attack/datagrams.test.ts': ['src/load/attack/kinds.ts', 'src/load/attack/known-channels.ts'],
+  'test/unit/tools/load-attack.test.ts': [
+    'src/load/attack/connections.ts',
+    'src/load/attack/text.ts',
+    'src/load/attack/tokens.ts',
+  ],
   'test/unit/load/report.test.ts': [
     'src/load/report/charts.ts',
     'src/load/report/plot.ts',

@@ -1,5 +1,6 @@
 /** Checks of the data folder: its file system, room, sync latency, and who may read what lies in it. */
 import { dirname, join, resolve } from 'node:path';
+import { isTokenUri } from '../../src/pkcs11/uri.ts';
 import { bytesText, type Check, error, type Finding, ok, quoted, warning } from './check.ts';
 import type { Machine } from './machine.ts';
 
@@ -119,7 +120,8 @@ const OTHERS_ANYTHING = 0o077;
 /** Files of a data folder that hold secrets, or digests of them. */
 const SECRET_FILES = ['admin-token', 'tokens'];
 
-export const permissions: Check = (machine, { data, wallet }) => {
+export const permissions: Check = (machine, { data, wallet: source }) => {
+  const wallet = source === undefined || isTokenUri(source) ? undefined : source;
   const folder = resolve(data);
   const facts = machine.file(folder);
   if (facts !== undefined && !facts.isFolder)

@@ -83,6 +83,10 @@ export interface Machine {
   store(wanted: StoreWanted, commits: number): Promise<StoreFacts | string>;
   /** Whether the optional library for the ledger is installed. */
   hasLedgerLibrary(): boolean;
+  /** Whether the optional library for keys in hardware is installed and built. */
+  hasPkcs11Library(): boolean;
+  /** The module that CLAIMWIRE_PKCS11_MODULE names. */
+  pkcs11Module(): string | undefined;
   /** What a program printed; undefined where it is missing, fails or takes long. */
   output(program: string, ...args: string[]): string | undefined;
   /** Milliseconds since 1970. */

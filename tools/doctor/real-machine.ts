@@ -22,6 +22,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { addonFault, addonOrigin } from '../../src/native/addon.ts';
+import { MODULE_VARIABLE } from '../../src/pkcs11/open.ts';
 import { NativeUdp, READABLE } from '../../src/transport/udp-native.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { resolveBackend } from '../../src/verify/select.ts';
@@ -82,6 +83,8 @@ export const realMachine: Machine = {
   reach: handshakeMs,
   store: storeFacts,
   hasLedgerLibrary: () => unlessFails(() => createRequire(import.meta.url).resolve('xrpl')) !== undefined,
+  hasPkcs11Library: () => unlessFails(() => createRequire(import.meta.url)('pkcs11js')) !== undefined,
+  pkcs11Module: () => process.env[MODULE_VARIABLE],
   output: (program, ...args) =>
     unlessFails(() =>
       execFileSync(program, args, { encoding: 'utf8', timeout: PROGRAM_MS_MAX, stdio: ['ignore', 'pipe', 'ignore'] }),

@@ -10,7 +10,7 @@ import { CLAIM_BYTES, CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
 import type { Carrier, ConnectCarrier } from '../links/carrier.ts';
 import { CarrierCalls } from '../links/carrier-calls.ts';
-import type { AskedRequest, LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';
+import type { LinkReceiver, LinkStats, PeerLink, RequestMaker } from '../links/peer-link.ts';
 
 /** How a link differs from another one. */
 export interface MessageLinkOptions {
@@ -114,7 +114,7 @@ export class MessageLink implements PeerLink {
     return true;
   }
 
-  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  ask(request: RequestMaker): Promise<ControlAnswer> {
     this.#connect();
     return this.#calls.ask(request);
   }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fchmodSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
 import { FileFault, readSmallFile, type SmallFile } from '../../system/regular-file.ts';
 import { type KeyPair, keyError, keyPair, pairSigner, secp256k1Key } from './key-pair.ts';
-import type { Signer } from './secp256k1-signer.ts';
+import type { KeySigner } from './secp256k1-signer.ts';
 import { Ed25519Signer } from './signer.ts';
 
 export type { KeyPair } from './key-pair.ts';
@@ -25,7 +25,7 @@ export function generateKey(type: KeyType = 'secp256k1'): KeyPair {
 }
 
 /** A signer for a key pair. Throws ClaimwireError KEY_FILE_INVALID where a half is no key, or they do not match. */
-export function keySigner(key: KeyPair): Signer {
+export function keySigner(key: KeyPair): KeySigner {
   return pairSigner(key, (seed) => new Ed25519Signer(seed));
 }
 

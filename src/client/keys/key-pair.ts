@@ -5,7 +5,7 @@ import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { utils } from '@noble/secp256k1';
 import { ED25519_KEY_PREFIX } from '../../../protocol/layout.ts';
 import { ClaimwireError } from '../../errors.ts';
-import { Secp256k1Signer, type Signer } from './secp256k1-signer.ts';
+import { type KeySigner, Secp256k1Signer } from './secp256k1-signer.ts';
 
 /** A key in upper-case hex. */
 export interface KeyPair {
@@ -21,7 +21,7 @@ export function secp256k1Key(): KeyPair {
   return keyPair(privateKey, new Secp256k1Signer(privateKey));
 }
 
-export function keyPair(privateKey: Uint8Array, signer: Signer): KeyPair {
+export function keyPair(privateKey: Uint8Array, signer: KeySigner): KeyPair {
   return { privateKey: upperHex(privateKey), publicKey: upperHex(signer.publicKey) };
 }
 
@@ -29,7 +29,7 @@ export function keyPair(privateKey: Uint8Array, signer: Signer): KeyPair {
  * A signer for a key pair. Throws ClaimwireError KEY_FILE_INVALID where a half is no key, or they do not match.
  * @param ed25519 makes a signer of an Ed25519 seed, where there is one
  */
-export function pairSigner(key: KeyPair, ed25519?: (seed: Uint8Array) => Signer): Signer {
+export function pairSigner(key: KeyPair, ed25519?: (seed: Uint8Array) => KeySigner): KeySigner {
   const publicKey = checkedDigits(key.publicKey, 'publicKey', 66);
   const isEd25519 = Number.parseInt(publicKey.slice(0, 2), 16) === ED25519_KEY_PREFIX;
   if (isEd25519 && ed25519 === undefined)

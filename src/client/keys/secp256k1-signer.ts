@@ -13,7 +13,10 @@ import { ClaimwireError } from '../../errors.ts';
 hashes.sha256 = sha256;
 hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
 
-/** What a payer signs with; it may use a hardware module. */
+/**
+ * What a payer signs with. It has signClaim or signDigests, or both: then signDigests signs what waits together. Both make
+ * secp256k1 signatures of low s; only signClaim can make Ed25519's.
+ */
 export interface Signer {
   /** 33 bytes: a compressed secp256k1 point, or ED and Ed25519's 32. */
   readonly publicKey: Uint8Array;
@@ -21,18 +24,33 @@ export interface Signer {
    * Writes the 64 signature bytes of the claim that starts at `claim[offset]`, whose other fields are all set.
    * @param ledgerChannelId 32 bytes
    */
-  signClaim(claim: Uint8Array, offset: number, ledgerChannelId: Uint8Array, profile: ProfileName): void;
+  signClaim?(claim: Uint8Array, offset: number, ledgerChannelId: Uint8Array, profile: ProfileName): void;
+  /**
+   * Signs 1 to SIGNED_TOGETHER_MAX digests, perhaps elsewhere and later: in a hardware module, or many at a time.
+   * @param digests 32 bytes each
+   * @returns 64 bytes r‖s each, s ≤ n/2
+   */
+  signDigests?(digests: Uint8Array): Uint8Array | Promise<Uint8Array>;
   /**
    * The 64 signature bytes of a message under the rules of the `link` profile (secp256k1 signs its SHA-256, Ed25519 the
-   * message). Only Payer.resume needs it.
+   * message). Only Payer.resume and sessions of a gateway need it.
    */
-  signMessage?(message: Uint8Array): Uint8Array;
+  signMessage?(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }
+
+/** A signer that signs at once, as those of keys in memory do. */
+export interface KeySigner extends Signer {
+  signClaim(claim: Uint8Array, offset: number, ledgerChannelId: Uint8Array, profile: ProfileName): void;
+  signMessage(message: Uint8Array): Uint8Array;
+}
+
+/** The most digests of one call of Signer.signDigests. */
+export const SIGNED_TOGETHER_MAX = 256;
 
 const SIGN_OPTIONS = { prehash: false, lowS: true } as const;
 
 /** A signer with a secp256k1 key in memory. */
-export class Secp256k1Signer implements Signer {
+export class Secp256k1Signer implements KeySigner {
   readonly publicKey: Uint8Array;
   readonly #privateKey: Uint8Array;
 

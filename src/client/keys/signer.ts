@@ -6,16 +6,16 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign as signEd25519 
 import { linkPreimage, xrplPreimage } from '../../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, ED25519_KEY_PREFIX, type ProfileName } from '../../../protocol/layout.ts';
 import { ClaimwireError } from '../../errors.ts';
-import type { Signer } from './secp256k1-signer.ts';
+import type { KeySigner } from './secp256k1-signer.ts';
 
-export { Secp256k1Signer, type Signer } from './secp256k1-signer.ts';
+export { type KeySigner, Secp256k1Signer, type Signer } from './secp256k1-signer.ts';
 
 const SEED_BYTES = 32;
 /** PrivateKeyInfo of an Ed25519 seed, up to the seed itself. RFC 8410. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** A signer with an Ed25519 key in memory. */
-export class Ed25519Signer implements Signer {
+export class Ed25519Signer implements KeySigner {
   readonly publicKey: Uint8Array;
   readonly #privateKey: KeyObject;
 

@@ -11,7 +11,7 @@ import { ClaimwireError } from '../../errors.ts';
 import { closedError } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
 import { ControlCalls } from '../control-calls.ts';
-import type { AskedRequest } from './peer-link.ts';
+import type { RequestMaker } from './peer-link.ts';
 
 /** When a request is sent again: far more than a node takes to answer one. */
 const AGAIN_MS = 500;
@@ -67,7 +67,7 @@ export class CarrierCalls {
   }
 
   /** Rejects with NODE_UNREACHABLE, PAYER_FULL, PAYER_CLOSED, or the node's refusal. */
-  async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  async ask(request: RequestMaker): Promise<ControlAnswer> {
     const deadline = this.#clock.now() + ASK_MS_MAX;
     for (;;) {
       if (this.#isClosed) throw closedError();

@@ -9,7 +9,7 @@ import { ClaimwireError } from '../../errors.ts';
 import type { Clock } from '../clock.ts';
 import { CarrierCalls } from './carrier-calls.ts';
 import type { DatagramSocket } from './datagram-socket.ts';
-import type { AskedRequest } from './peer-link.ts';
+import type { RequestMaker } from './peer-link.ts';
 
 /** An open connection. */
 export interface Carrier {
@@ -100,7 +100,7 @@ export class CarrierSocket implements DatagramSocket {
     sent();
   }
 
-  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  ask(request: RequestMaker): Promise<ControlAnswer> {
     return this.#calls.ask(request);
   }
 

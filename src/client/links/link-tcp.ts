@@ -3,7 +3,7 @@ import type { ControlAnswer } from '../../../protocol/control.ts';
 import { assert } from '../../errors.ts';
 import type { ConnectionPool } from '../pool/pool.ts';
 import type { RouteOwner } from '../pool/router.ts';
-import type { AskedRequest, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
+import type { LinkReceiver, LinkStats, PeerLink, RequestMaker } from './peer-link.ts';
 
 export class TcpLink implements PeerLink, RouteOwner {
   readonly #pool: ConnectionPool;
@@ -38,7 +38,7 @@ export class TcpLink implements PeerLink, RouteOwner {
     return this.#pool.send(claims, offset, this.receiver);
   }
 
-  ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  ask(request: RequestMaker): Promise<ControlAnswer> {
     return this.#pool.ask(request);
   }
 

@@ -77,7 +77,7 @@ export interface PeerLink {
    * Asks the node, or that of the channel. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
    * where the link has no control channel.
    */
-  ask?: ((request: (nonce: string) => AskedRequest, channelId?: bigint) => Promise<ControlAnswer>) | undefined;
+  ask?: ((request: RequestMaker, channelId?: bigint) => Promise<ControlAnswer>) | undefined;
   /** The path of the channel now, where the link has several nodes. */
   pathOf?(channelId: bigint): SendPath;
   /**
@@ -92,7 +92,10 @@ export interface PeerLink {
 }
 
 /** A link that can ask. */
-export type ControlLink = PeerLink & { ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> };
+export type ControlLink = PeerLink & { ask(request: RequestMaker): Promise<ControlAnswer> };
+
+/** Makes a request for the nonce of the connection that will carry it: a signer may need a while. */
+export type RequestMaker = (nonce: string) => AskedRequest | Promise<AskedRequest>;
 
 /** A request without its id, which the connection gives it. */
 export type AskedRequest = WithoutId<ControlRequest>;

@@ -13,7 +13,7 @@ import { assert, ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
 import { isRefused, unreachableError } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
-import type { AskedRequest, LinkReceiver } from '../links/peer-link.ts';
+import type { LinkReceiver, RequestMaker } from '../links/peer-link.ts';
 import { connector } from '../links/tcp-connect.ts';
 import { systemClock } from '../system-clock.ts';
 import { type Connect, Connection, type ConnectionOwner, type CutReason } from './connection.ts';
@@ -156,7 +156,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   /** @internal See PeerLink.ask. */
-  async ask(request: (nonce: string) => AskedRequest): Promise<ControlAnswer> {
+  async ask(request: RequestMaker): Promise<ControlAnswer> {
     const connection = await this.#anyConnection();
     connection.expect(PATIENCE_ASK_MS);
     return connection.calls.ask(request);

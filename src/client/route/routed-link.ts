@@ -14,7 +14,7 @@ import { shardOfChannel } from '../../../protocol/shard.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
 import { isRefused } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
-import type { AskedRequest, LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';
+import type { LinkReceiver, LinkStats, PeerLink, RequestMaker } from '../links/peer-link.ts';
 import type { SendPath } from '../send-path.ts';
 import { ask, Place, type PlaceOwner } from './place.ts';
 import { RouteFetcher } from './route-fetcher.ts';
@@ -157,7 +157,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   }
 
   /** Asks the channel's holder, and after MOVED the next one; of no channel, the first seed. */
-  async ask(request: (nonce: string) => AskedRequest, channelId?: bigint): Promise<ControlAnswer> {
+  async ask(request: RequestMaker, channelId?: bigint): Promise<ControlAnswer> {
     for (let again = 0; ; again += 1) {
       if (this.#isDeciding) await this.#fetcher.afterRound('start');
       const place = channelId === undefined ? this.#seeds[0] : this.#placeOf(this.#route(channelId));

@@ -46,8 +46,18 @@ export interface Ledger {
   transactions: Applied[];
 }
 
+/** How transactions are written. By default as rippled does it, each signed by the key that it names. */
+export interface TransactionCodec {
+  /** Undefined for what is no signed transaction. */
+  decode(blob: string): Transaction | undefined;
+  hash(blob: string): string;
+}
+
+const SIGNED: TransactionCodec = { decode: decodeSigned, hash: transactionHash };
+
 export class Chain {
   readonly rules: LedgerRules;
+  readonly #codec: TransactionCodec;
   readonly ledgers: Ledger[];
   /** What the next ledger would be, had it closed now: never final. */
   open: Ledger;
@@ -62,8 +72,15 @@ export class Chain {
   private pending: Submitted[] = [];
   private lost: Submitted[] = [];
 
-  constructor(rules: LedgerRules, firstIndex: number, startTime: number, balances: ReadonlyMap<string, bigint>) {
+  constructor(
+    rules: LedgerRules,
+    firstIndex: number,
+    startTime: number,
+    balances: ReadonlyMap<string, bigint>,
+    codec = SIGNED,
+  ) {
     this.rules = rules;
+    this.#codec = codec;
     const state = new Map<string, Entry>();
     for (const [address, balance] of balances) {
       const index = accountIndex(address);
@@ -104,9 +121,9 @@ export class Chain {
 
   /** Gives the preliminary result, or undefined for a blob that is no signed transaction. */
   submit(blob: string): (Submitted & { code: string }) | undefined {
-    const tx = decodeSigned(blob);
+    const tx = this.#codec.decode(blob);
     if (tx === undefined) return undefined;
-    const submitted = { hash: transactionHash(blob), blob, tx };
+    const submitted = { hash: this.#codec.hash(blob), blob, tx };
     const rules = { ...this.rules, baseFee: this.rules.baseFee * BigInt(this.loadFactor) };
     const { code } = applyTransaction(this.open.state, tx, submitted.hash, { ...this.place(), rules });
     // A sequence ahead of its time waits for those before it.

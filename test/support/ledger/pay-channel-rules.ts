@@ -3,7 +3,7 @@
  * rippled's PayChan.cpp asks its questions. `preflight…` look at the transaction alone; the others at the ledger.
  */
 import { type AccountEntry, type ChannelEntry, channelIndex, type Transaction } from './entries.ts';
-import type { Sandbox } from './sandbox.ts';
+import type { LedgerRules, Sandbox } from './sandbox.ts';
 import { verify } from './signatures.ts';
 
 const TF_RENEW = 0x10000;
@@ -33,7 +33,10 @@ export function preflightFund(tx: Transaction): string {
   return isPositive(tx.Amount) ? 'tesSUCCESS' : 'temBAD_AMOUNT';
 }
 
-export function preflightClaim(tx: Transaction): string {
+export function preflightClaim(
+  tx: Transaction,
+  { isClaimSigned = isSigned }: Pick<LedgerRules, 'isClaimSigned'>,
+): string {
   const { Balance, Amount, Signature, PublicKey } = tx;
   if (Balance !== undefined && !isPositive(Balance)) return 'temBAD_AMOUNT';
   if (Amount !== undefined && !isPositive(Amount)) return 'temBAD_AMOUNT';
@@ -48,7 +51,7 @@ export function preflightClaim(tx: Transaction): string {
 }
 
 /** Strict DER with a low s, or Ed25519: ripple-keypairs refuses everything else, by an exception or by its answer. */
-function isClaimSigned(channel: string, amount: string, signature: string, publicKey: string): boolean {
+export function isSigned(channel: string, amount: string, signature: string, publicKey: string): boolean {
   const message = `434C4D00${channel}${BigInt(amount).toString(16).padStart(16, '0')}`;
   try {
     return verify(message, signature, publicKey);

@@ -6,14 +6,14 @@ import { decode, encodeForSigning } from 'ripple-binary-codec';
 import { deriveAddress } from 'ripple-keypairs';
 import { type AccountEntry, accountIndex, type State, type Transaction } from './entries.ts';
 import { claim, create, credited, fund, preflightClaim, preflightCreate, preflightFund } from './pay-channel-rules.ts';
-import { type AffectedNode, type Place, Sandbox } from './sandbox.ts';
+import { type AffectedNode, type LedgerRules, type Place, Sandbox } from './sandbox.ts';
 import { verify } from './signatures.ts';
 
 /** From here on a network's transactions must name it; below, they must not. */
 const NAMED_NETWORKS_FROM = 1025;
 
 interface Kind {
-  preflight(tx: Transaction): string;
+  preflight(tx: Transaction, rules: LedgerRules): string;
   apply(box: Sandbox, tx: Transaction): string;
 }
 
@@ -45,7 +45,7 @@ export function decodeSigned(blob: string): Transaction | undefined {
 export function applyTransaction(state: State, tx: Transaction, hash: string, place: Place): Outcome {
   const kind = KINDS[tx.TransactionType];
   if (kind === undefined) return { code: 'temUNKNOWN' };
-  const early = preflightNetwork(tx, place.rules.networkId) ?? kind.preflight(tx);
+  const early = preflightNetwork(tx, place.rules.networkId) ?? kind.preflight(tx, place.rules);
   if (early !== 'tesSUCCESS') return { code: early };
   const account = state.get(accountIndex(tx.Account)) as AccountEntry | undefined;
   const refusal = refused(tx, account, place);

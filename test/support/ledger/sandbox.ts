@@ -9,6 +9,8 @@ export interface LedgerRules {
   baseFee: bigint;
   reserveBase: bigint;
   reserveIncrement: bigint;
+  /** Whether a claim is signed; by default as the ledger sees it. */
+  isClaimSigned?: ((channel: string, amount: string, signature: string, publicKey: string) => boolean) | undefined;
 }
 
 /** Where a transaction is applied. */

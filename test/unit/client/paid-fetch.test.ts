@@ -96,8 +96,10 @@ test('a session: one signature, then claims pay', async () => {
   await using _ = rig;
   const challenge = (await fetch(url)).headers.get('www-authenticate')!;
   const { ledgerChannelId, signer: key } = payer;
-  const authorization = sessionAuthorization({ challenge, realm: REALM, ledgerChannelId, key });
+  const authorization = await sessionAuthorization({ challenge, realm: REALM, ledgerChannelId, key });
   await rig.node.submit(payer.claim(25n));
   expect((await fetch(url, { headers: { authorization } })).status).toBe(200);
-  expect(() => sessionAuthorization({ challenge, realm: 'other.example', ledgerChannelId, key })).toThrow(/of other/);
+  await expect(sessionAuthorization({ challenge, realm: 'other.example', ledgerChannelId, key })).rejects.toThrow(
+    /of other/,
+  );
 });

@@ -34,6 +34,21 @@ test('the best claim is paid out once, and a higher one brings the difference', 
   expect(redeemer.history(10).map(({ blob }) => blob)).toEqual(['', '']);
 });
 
+test('a server that is behind does not have what was paid counted twice', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ committed: 5n * XRP });
+  const before = await rig.connection.channel(row.ledgerChannelId);
+  await rig.until(rig.redeemer().redeem(row.channelId));
+  // Another process asks a server that has not heard of the payment; by the next question it has.
+  const redeemer = rig.restart();
+  rig.connection.channel = async () => before;
+  expect(await rig.until(redeemer.redeem(row.channelId))).toMatchObject({ outcome: 'nothing' });
+  rig.rows.commit(row, 7n * XRP);
+  expect(await rig.until(redeemer.redeem(row.channelId))).toMatchObject({ outcome: 'paid', paid: 2n * XRP });
+  expect(rig.paidOut(row)).toBe(7n * XRP);
+  expect(fees(rig)).toBe(2);
+});
+
 test('what brings less than its fee is not redeemed', async () => {
   const rig = new RedeemRig();
   const row = await rig.opened({ committed: 10n });

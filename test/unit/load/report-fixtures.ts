@@ -118,6 +118,7 @@ function stepOf(random: Random, { requestedRate, seconds, sentRate, ackedRate, m
     wire: latencyOf(uncorrected.map(([us, count]) => [us * 0.9, count])),
     intervals,
     delivery: null,
+    hiccups: null,
   };
 }
 

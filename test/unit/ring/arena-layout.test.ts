@@ -20,7 +20,7 @@ test('says where the second ring and the rows lie, and how many there are', () =
     slot_mask: 15,
     committed: ring.committedOffset,
     channel_index: plan.channelIndex.offset,
-    index_mask: 15,
+    index_mask: 7,
     rows: plan.rows.offset,
     rows_max: 5,
     ledger_ids: plan.ledgerIds.offset,

@@ -117,17 +117,45 @@ test('anything else that fails is the node’s failure', async () => {
   await housekeeping.stop();
 });
 
-test('claims that wait for 5 s stall the node, progress or an empty ring ends that', async () => {
+test('claims that get on no more stall the node within a second, whenever that begins', async () => {
+  const { ring, housekeeping } = start();
+  for (const afterLookMs of [1, 100, 249]) {
+    ring.depth = 0;
+    await vi.advanceTimersByTimeAsync(1_000 + afterLookMs);
+    expect(housekeeping.isStalled).toBe(false);
+    // Claims got on until just now.
+    ring.depth = 3;
+    ring.committed += 1;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(housekeeping.isStalled, `${afterLookMs} ms after a look`).toBe(true);
+  }
+  await housekeeping.stop();
+});
+
+test('changes are taken for seconds longer', async () => {
+  const { ring, housekeeping } = start();
+  ring.depth = 3;
+  await vi.advanceTimersByTimeAsync(4_500);
+  expect([housekeeping.isStalled, housekeeping.isStuck]).toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(housekeeping.isStuck).toBe(true);
+  ring.committed += 1;
+  await vi.advanceTimersByTimeAsync(250);
+  expect([housekeeping.isStalled, housekeeping.isStuck]).toEqual([false, false]);
+  await housekeeping.stop();
+});
+
+test('claims that wait for three looks stall the node, progress or an empty ring ends that', async () => {
   const { ring, housekeeping } = start();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(housekeeping.isStalled).toBe(false);
   ring.depth = 3;
-  await vi.advanceTimersByTimeAsync(4_500);
+  await vi.advanceTimersByTimeAsync(650);
   expect(housekeeping.isStalled).toBe(false);
   ring.committed = 1;
-  await vi.advanceTimersByTimeAsync(4_500);
+  await vi.advanceTimersByTimeAsync(650);
   expect(housekeeping.isStalled).toBe(false);
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(500);
   expect(housekeeping.isStalled).toBe(true);
   expect(logged).toContain('3 in ring 0): not ready');
   ring.committed = 2;

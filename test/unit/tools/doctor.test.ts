@@ -23,6 +23,8 @@ const WANTED: Wanted = {
   store: { url: 'postgres://db1,db2/claimwire', passwordFile: undefined },
   wallet: undefined,
 };
+/** A file that anybody may read. */
+const PLAIN = { mode: 0o644, userId: 0, isFolder: false };
 const HUGE_PAGES = '/sys/kernel/mm/transparent_hugepage/enabled';
 const SOURCE = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
 
@@ -258,6 +260,14 @@ const CASES: Case[] = [
   ],
   ['ledger', 'error', 'is not installed', 'npm install xrpl', { hasLedgerLibrary: () => false }],
   [
+    'hardware',
+    'warning',
+    'the optional library pkcs11js is not',
+    'npm install pkcs11js',
+    { files: { '/opt/hsm.so': PLAIN }, pkcs11Module: () => '/opt/hsm.so', hasPkcs11Library: () => false },
+  ],
+  ['hardware', 'warning', 'names /opt/hsm.so, which', 'ls -l /opt/hsm.so', { pkcs11Module: () => '/opt/hsm.so' }],
+  [
     'ledger',
     'warning',
     'answers after 3.0 s',
@@ -310,6 +320,24 @@ test('a machine that tells nothing of itself is no error of its own', async () =
   expect(errors).toBe(0);
 });
 
+test('what hardware is there, and what of it is used', async () => {
+  const softhsm = '/usr/lib/softhsm/libsofthsm2.so';
+  const said = async (recorded: Recorded) => {
+    const { checks } = await examine(recordedMachine(recorded), WANTED);
+    return checks.find(({ name }) => name === 'hardware')!.message;
+  };
+  expect(await said({})).toBe('No PKCS#11 module was found: keys are in files; no GPU is needed, and none is here.');
+  const files = { [softhsm]: PLAIN, '/dev/nvidia0': PLAIN };
+  expect(await said({ files })).toBe(
+    `PKCS#11 modules for --key pkcs11:…: ${softhsm}; a GPU is here (/dev/nvidia0) and not used: the processor verifies.`,
+  );
+});
+
+test('a wallet in a token is no file to look at', async () => {
+  const { checks } = await examine(recordedMachine(), { ...WANTED, wallet: 'pkcs11:token=t;object=o' });
+  expect(checks.find(({ name }) => name === 'permissions')).toMatchObject({ state: 'ok' });
+});
+
 test('a node that runs already has its ports', async () => {
   const recorded = { bindFault: async () => 'EADDRINUSE', isNodeAt: async () => true };
   const { checks } = await examine(recordedMachine(recorded), WANTED);
@@ -330,7 +358,7 @@ test('text: states in colour on a terminal alone, and a command stays in one lin
   expect(plain).toContain(
     '\n                        $ echo net.core.rmem_max=4194304 | sudo tee /etc/sysctl.d/90-claimwire.conf && sudo sysctl --system\n',
   );
-  expect(plain).toMatch(/no errors, 1 warning in 18 checks\n$/);
+  expect(plain).toMatch(/no errors, 1 warning in 19 checks\n$/);
   expect(examinationText(examination, 60, true)).toContain('\x1b[33mwarning');
 });
 
