@@ -21,7 +21,7 @@ import { ARENA_LAYOUT } from '../src/ring/arena-layout.ts';
 import * as slot from '../src/ring/slot.ts';
 import { HASH_WORD } from '../src/transport/source-hash.ts';
 import * as udp from '../src/transport/udp-native.ts';
-import { KERNEL_PATHS, KERNEL_STATS } from '../src/verify/kernel.ts';
+import { KERNEL_PATHS, KERNEL_STATS, TABLE_KINDS } from '../src/verify/kernel.ts';
 
 const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['CLAIM_BYTES', wire.CLAIM_BYTES, ''],
@@ -90,6 +90,7 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['UDP_TIMES', udp.FLAG_TIMES, ''],
   ['ARENA_FIELDS', ARENA_LAYOUT.length, 'u32s of struct cw_arena'],
   ['STATS', KERNEL_STATS.length, 'u64s of struct cw_stats'],
+  ['TABLE_NONE', TABLE_KINDS.none, 'CW_BARE of enum cw_kind, the largest of them'],
 ];
 
 /** The text of src/kernel/layout_generated.h. */

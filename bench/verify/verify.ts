@@ -88,10 +88,15 @@ class VerifyBench {
     const hot = this.#measureHot();
     const threads = await measureThreads(this.#native, note);
     const collisions = measureCollisions(new NativeKernel(KEY_CACHE_BYTES), this.#native.sample(NATIVE_CLAIMS), note);
+    const many = await this.#measureManyKeys(note);
+    const warm = hot[`verify.native.perSecond.${HOT_KEYS}`]!;
     return {
       ...this.#measureFewKeys(),
       ...hot,
-      ...(await this.#measureManyKeys(note)),
+      ...many,
+      'verify.tenThousandKeysRatio': many['verify.native.perSecond.10000']! / warm,
+      'verify.hundredThousandKeysRatio': many['verify.native.perSecond.100000']! / warm,
+      'verify.coldVsWarm': many['verify.native.coldPerSecond']! / warm,
       ...(await this.#measureOtherKernels(note)),
       'verify.native.coldAtFirstPerSecond': this.#measureColdAtFirst(repeat),
       'verify.native.twoThreadsPerSecond': threads.perSecond,

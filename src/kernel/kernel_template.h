@@ -9,6 +9,7 @@
 #include "batch_tree.h"
 #include "jacobian.h"
 #include "batch_table.h"
+#include "batch_bare.h"
 #include "xyzz.h"
 #include "single.h"
 #ifndef KERNEL_SHA512_HALF /* the instruction set has no instructions for hashing */
@@ -34,6 +35,7 @@ const struct cw_kernel KERNEL(cw_kernel) = {
     .generator_scratch_bytes = BUILDER_BYTES(4096),
     .prepare = KERNEL(prepare),
     .finish = KERNEL(finish),
+    .bare = KERNEL(bare),
     .single = KERNEL(single),
     .build = KERNEL(build),
     .decompress = KERNEL(decompress),

@@ -138,11 +138,12 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
     return judged;
 }
 
+static int parity_of(const struct cw_thread *thread, const struct work *w) { return w == &thread->work[1]; }
 /* Finds the tables for a batch. Jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. */
 static uint32_t find_tables(struct cw_thread *thread, struct work *w, const struct work *older, uint8_t *verdicts, uint32_t *index) {
     w->epoch = cw_keys_now();
     cw_keys_enter(&thread->keys, older ? older->epoch : w->epoch);
-    cw_keys_find(&thread->keys, w->batch.job, w->key, w->batch.count, w == &thread->work[1]);
+    cw_keys_find(&thread->keys, w->batch.job, w->key, w->batch.count, parity_of(thread, w));
     uint32_t n = 0;
     for (uint32_t i = 0; i < w->batch.count; i++) {
         if (!w->batch.job[i].table) {
@@ -176,17 +177,27 @@ static void judge(struct cw_batch *batch) {
     COUNT(valid, good);
     COUNT(verified, batch->count);
 }
-static void verify_singly(struct cw_batch *batch, enum cw_path path) {
+static void verify_singly(struct cw_thread *thread, struct work *w, enum cw_path path) {
+    struct cw_batch *batch = &w->batch;
     for (uint32_t i = 0; i < batch->count; i++)
-        batch->job[i].verdict = path == CW_PATH_SINGLE ? (uint32_t)cw_kernel->single(&batch->job[i], cw_generator) : CW_UNDECIDED;
+        if (path != CW_PATH_SINGLE) batch->job[i].verdict = CW_UNDECIDED;
+        else if (batch->job[i].kind != CW_BARE) batch->job[i].verdict = (uint32_t)cw_kernel->single(&batch->job[i], cw_generator);
+    if (path == CW_PATH_SINGLE) cw_kernel->bare(batch, cw_generator, thread->scratch);
     judge(batch);
 }
 static void prepare(struct cw_thread *thread, struct cw_batch *batch, int first) {
     cw_kernel->prepare(batch, cw_generator, thread->scratch);
     for (uint32_t i = 0; first && i < batch->rows; i++) __builtin_prefetch(batch->row[i], 0, 2);
 }
-static uint32_t publish_slots(struct work *w) {
+static void finish(struct cw_thread *thread, struct cw_batch *batch, const struct cw_batch *next) {
+    if (batch->rows) cw_kernel->finish(batch, next, thread->scratch);
+    cw_kernel->bare(batch, cw_generator, thread->scratch);
+    judge(batch);
+}
+/* Verdicts first: nobody who waits for one waits for a table to be built. */
+static uint32_t publish_slots(struct cw_thread *thread, struct work *w) {
     for (uint32_t i = 0; i < w->batch.count; i++) set_verdict(w->slot[i], (int32_t)w->batch.job[i].verdict);
+    cw_keys_reward(&thread->keys, w->batch.job, w->batch.count, parity_of(thread, w));
     return w->batch.count;
 }
 
@@ -201,24 +212,22 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
         judged += find_tables(thread, now, pending, 0, 0);
         if (!now->batch.count) continue;
         if (!pending && at == end && now->batch.count <= SINGLE_MAX) {
-            verify_singly(&now->batch, CW_PATH_SINGLE);
-            judged += publish_slots(now);
+            verify_singly(thread, now, CW_PATH_SINGLE);
+            judged += publish_slots(thread, now);
             break;
         }
         prepare(thread, &now->batch, !pending);
         if (pending) {
-            cw_kernel->finish(&pending->batch, &now->batch, thread->scratch);
-            judge(&pending->batch);
-            judged += publish_slots(pending);
+            finish(thread, &pending->batch, &now->batch);
+            judged += publish_slots(thread, pending);
         }
         pending = now;
         now = next;
         next = pending;
     }
     if (pending) {
-        cw_kernel->finish(&pending->batch, 0, thread->scratch);
-        judge(&pending->batch);
-        judged += publish_slots(pending);
+        finish(thread, &pending->batch, 0);
+        judged += publish_slots(thread, pending);
     }
     cw_keys_exit(&thread->keys);
     /* Next the caller looks whether the committer sleeps (ring/doorbell.ts): the verdicts must be visible before that. */
@@ -262,12 +271,12 @@ void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, c
         if (n) find_tables(thread, w, 0, verdicts + at, index);
         if (!w->batch.count) continue;
         if (path == CW_PATH_SINGLE || path == CW_PATH_COMPLETE) {
-            verify_singly(&w->batch, path);
+            verify_singly(thread, w, path);
         } else {
             prepare(thread, &w->batch, 1);
-            cw_kernel->finish(&w->batch, 0, thread->scratch);
-            judge(&w->batch);
+            finish(thread, &w->batch, 0);
         }
+        cw_keys_reward(&thread->keys, w->batch.job, w->batch.count, parity_of(thread, w));
         for (uint32_t i = 0; i < w->batch.count; i++) verdicts[at + index[i]] = (uint8_t)w->batch.job[i].verdict;
     }
     cw_keys_exit(&thread->keys);
@@ -277,7 +286,8 @@ int cw_key_valid(const uint8_t key[33]) {
     uint64_t x[4], y[4];
     return cw_slow_parse_key(x, y, key);
 }
-void cw_limit_tables(size_t small_bytes, size_t large_bytes) { cw_keys_limit(small_bytes, large_bytes); }
+void cw_force_tables(struct cw_thread *thread, int kind) { thread->keys.forced = kind; }
+void cw_limit_tables(size_t bytes) { cw_keys_limit(bytes); }
 void cw_read_stats(struct cw_stats *stats) {
     cw_keys_stats(stats);
     stats->verified = verified, stats->valid = valid, stats->slow_paths = slow_paths;

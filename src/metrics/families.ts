@@ -165,13 +165,15 @@ const keyCache: Family[] = [
     'Verifications that found a table of their key, by its size.',
     'table',
     ({ stats: { keyTables } }) => [
+      ['huge', keyTables?.hitsHuge],
       ['large', keyTables?.hitsLarge],
       ['small', keyTables?.hitsSmall],
+      ['tiny', keyTables?.hitsTiny],
     ],
   ),
   counter(
     'claimwire_key_cache_misses_total',
-    'Verifications that found no table of their key.',
+    'Verifications of keys without a table, which take the longer way.',
     ({ stats }) => stats.keyTables?.misses,
   ),
   labelled(
@@ -180,8 +182,10 @@ const keyCache: Family[] = [
     'Tables built, by size.',
     'table',
     ({ stats: { keyTables } }) => [
+      ['huge', keyTables?.buildsHuge],
       ['large', keyTables?.buildsLarge],
       ['small', keyTables?.buildsSmall],
+      ['tiny', keyTables?.buildsTiny],
     ],
   ),
   counter(
@@ -191,7 +195,7 @@ const keyCache: Family[] = [
   ),
   counter(
     'claimwire_key_cache_refused_total',
-    'Tables built for one batch only, since no place was free.',
+    'Tables that a key had earned, and for which there was no place.',
     ({ stats }) => stats.keyTables?.refused,
   ),
   gauge('claimwire_key_cache_size_bytes', 'Memory that key tables may use.', ({ stats }) => stats.keyTables?.bytes),

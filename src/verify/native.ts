@@ -7,10 +7,11 @@ import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { KERNEL_STATS, type Kernel, type KernelStats, namedStats } from './kernel.ts';
+import { KERNEL_STATS, type Kernel, type KernelStats, namedStats, TABLE_KINDS, type TableKind } from './kernel.ts';
 
 /** What the addon exports (src/native/addon.c). Frequent calls have only integers as arguments. */
-interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
+interface Addon extends Omit<Kernel, 'attach' | 'forceTables' | 'kernelName' | 'stats'> {
+  forceTables(kind: number): void;
   kernelNote(): string;
   start(cacheBytes: number): void;
   attach(arena: Uint8Array, layout: Uint32Array): void;
@@ -47,8 +48,11 @@ export class NativeKernel implements Kernel {
   keyValid(publicKey: Uint8Array): boolean {
     return this.#addon.keyValid(publicKey);
   }
-  limitTables(smallBytes: number, largeBytes: number): void {
-    this.#addon.limitTables(smallBytes, largeBytes);
+  forceTables(kind: TableKind | undefined): void {
+    this.#addon.forceTables(kind === undefined ? -1 : TABLE_KINDS[kind]);
+  }
+  limitTables(bytes: number): void {
+    this.#addon.limitTables(bytes);
   }
   stats(): KernelStats {
     const numbers = new Float64Array(KERNEL_STATS.length);

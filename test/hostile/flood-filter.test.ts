@@ -60,6 +60,7 @@ describeNative('a flood', () => {
     const fresh = await lane.payer();
     expect(lateIn([fresh], () => rounds(10, attackers))).toEqual([0]);
     expect(fresh.acked).toBeGreaterThan(5n);
+    expect(lane.rig.counter('dropped.floodFilter')).toBeGreaterThan(0);
   });
 
   test('of many sources of a network: payers pay on, and a new one from elsewhere too', async () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 import type { ArenaShape } from '../../src/ring/arena.ts';
-import { KERNEL_PATHS, type KernelStats } from '../../src/verify/kernel.ts';
+import { KERNEL_PATHS, type KernelStats, type TableKind } from '../../src/verify/kernel.ts';
 import type { PackedTuples } from './tuples.ts';
 
 /** Every kernel there is, and the lanes of each: the sums that a single signature is spread over. */
@@ -88,8 +88,8 @@ export class KernelProcess {
   }
 
   /** Every tuple's verdict, in calls of `sizes` over and over, and the counters afterwards. */
-  judge(tuples: PackedTuples, path: PathName, sizes: readonly number[]): Promise<Judged> {
-    return this.#call({ call: 'tuples', ...tuples, sizes, path: KERNEL_PATHS[path] });
+  judge(tuples: PackedTuples, path: PathName, sizes: readonly number[], kind?: TableKind): Promise<Judged> {
+    return this.#call({ call: 'tuples', ...tuples, sizes, path: KERNEL_PATHS[path], kind });
   }
   /** An arena's content after `calls` of [first sequence, count]. `bytes` begins where the arena's regions do. */
   async slots(shape: ArenaShape, bytes: Uint8Array, calls: [number, number][]): Promise<Uint8Array> {

@@ -71,6 +71,10 @@ const COUNTERS: Causes = {
   'dropped.sendQueueFull': [STEPS, 'a socket that does not keep up drops acks, counted'],
   'dropped.sendFailed': [SOCKETS, 'an answer that cannot be sent over %s'],
   'dropped.socketBuffer': [SOCKETS, 'datagrams that the kernel had no room for'],
+  'dropped.floodFilter': [
+    'hostile/flood-filter.test.ts',
+    'of one source hinders no new payer, not even of the same address',
+  ],
   'dropped.connectionGone': [TCP, 'an ack for a connection that is gone reaches nobody'],
   'tcp.refusedFull': [TCP, 'connections in all and per address are bounded'],
   'tcp.refusedAddress': [TCP, 'connections in all and per address are bounded'],

@@ -19,8 +19,10 @@ async function open(kind: ThreadContext['sockets']) {
   const tcp = { listen: undefined, isShared: false, tls: undefined, limits: {} };
   const udp = { host: '127.0.0.1', port: 0, isShared: false };
   const context = { role: 'net', sockets: kind, measuring: false, udp, tcp, controlPort: port1 };
-  const { clock } = nodeSystem;
-  const sockets = await Sockets.open(context as unknown as ThreadContext, new Counters(arena, 0), clock);
+  const { clock, random } = nodeSystem;
+  const counters = new Counters(arena, 0);
+  const parts = { counters, clock, random, standing: undefined, now: () => Date.now() };
+  const sockets = await Sockets.open(context as unknown as ThreadContext, parts);
   const seen = { payloads: 0 };
   const sink: StreamSink = { payload: () => void seen.payloads++, room: 8, slots: 8, next: 0, committed: 0 };
   const dropped = (name: CounterName) =>
