@@ -175,14 +175,14 @@ static void test_batches(struct bench *b) {
 }
 
 /* One crafted signature among ordinary ones. It must be recognized as a collision, and not disturb the others. */
-struct meeting { struct bench *b; int kind, met, seen, elements; number u1, u2; };
+struct meeting { struct bench *b; int kind, met, seen, step, elements; number u1, u2; };
 static void collide(void *context, number d) {
     struct meeting *m = context;
     struct bench *b = m->b;
     int key[CW_BATCH], undecided = 0;
     struct cw_job job;
     const int valid = random_word() % 4 != 0;
-    if (m->seen++ % COLLISION_STEP || is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
+    if (m->seen++ % m->step || is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
     if (!valid) forge(&job, m->u1, m->u2, random_number());
     set_key(b, KEYS - 1, m->kind, d);
     b->ordinary = KEYS - FORCED;
@@ -201,7 +201,7 @@ static void collide(void *context, number d) {
 static void collide_in_order(void *context, number d) {
     struct meeting *m = context;
     struct cw_job job = {.kind = (uint32_t)m->kind, .table = m->b->table[m->kind][KEYS - 1]};
-    if (m->seen++ % COLLISION_STEP || is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
+    if (m->seen++ % m->step || is_zero(d) || !craft(&job, m->u1, m->u2, d)) return;
     set_key(m->b, KEYS - 1, m->kind, d);
     EXPECT(expected(m->b, &job, KEYS - 1) == CW_VALID && cw_complete_verify(&job, m->b->generator), "complete: a valid signature refused");
     for (int valid = 1; valid >= 0; valid--) {
@@ -212,7 +212,7 @@ static void collide_in_order(void *context, number d) {
     m->met++;
 }
 static void test_collisions(struct bench *b, int kind) {
-    struct meeting m = {b, kind, 0, 0, 1, random_number(), random_number()};
+    struct meeting m = {b, kind, 0, 0, COLLISION_STEP, 1, random_number(), random_number()};
     /* complete.c adds in one sum, single.h in as many as there are elements. Briefly the scalar kernel alone shows complete.c,
      * which is the same code for all of them. */
     for (int all = IS_BRIEF || b->kernel->elements == 1; all < 2; all++) {
@@ -264,7 +264,7 @@ static void test_crowded_collisions(struct bench *b) {
 /* Where a key has no table: sums of G's rows with u2 Q, for a key made for each, and sums of multiples of Q alone, which u2 makes
  * and which anybody can choose. */
 static void test_bare_collisions(struct bench *b) {
-    struct meeting m = {b, CW_BARE, 0, b->kernel->elements, random_number(), random_number()};
+    struct meeting m = {b, CW_BARE, 0, 0, 1, b->kernel->elements, random_number(), random_number()};
     each_bare_collision(m.u1, m.u2, b->generator, collide, &m); /* 20 rows, equal or opposite; opposite to the last one there is no signature */
     EXPECT(m.met == 39, "%s: expected 39 bare collisions, got %d", b->kernel->name, m.met);
     number lambda;
