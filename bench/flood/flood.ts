@@ -7,14 +7,13 @@
  * attack, and two seconds afterwards. Payers of `claimwire load` do not send again: a claim that the system dropped is covered
  * by the next one of its channel, or it is lost.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../../src/errors.ts';
 import type { LoadStep } from '../../src/load/result.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
-import { benchFolder, endsWithBench, NodeUnderTest, within } from '../node-under-test.ts';
+import { benchFolder, NodeUnderTest, within } from '../node-under-test.ts';
 import { runLoad } from '../path/load.ts';
+import { attackOn, openChannels } from './attack.ts';
 
 const RATE = Number(process.env.FLOOD_RATE ?? 130_000);
 const SECONDS = 6;
@@ -22,17 +21,13 @@ const SECONDS_QUICK = 2;
 const BEFORE_SECONDS = 1;
 const AFTER_SECONDS = 3;
 const WARM_UP_SECONDS = 2;
-/** Stopped and let go on by turns. */
-const THROTTLE_MS = 10;
 const SAMPLE_MS = 50;
 /** An attacker ends by itself. */
 const END_MS_MAX = 10_000;
-/** Channels that are open and that nobody pays on, by the first four bytes of their ledger ids. */
+/** Channels that are open and that nobody pays on. */
 const CHANNELS = 20_000;
-const FIRST_CHANNEL = 0xa000_0000;
 const PUBLIC_KEY = '0279BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798';
 
-const ATTACKER = join('test', 'siege', 'attackers', 'udp-claims.mjs');
 const ATTACKS = {
   /** Wrong signatures on known channels, from one socket. */
   signature: { kind: 'signature' },
@@ -53,7 +48,7 @@ const folder = benchFolder('flood');
 async function measure(context: BenchContext): Promise<Figures> {
   const flags = context.flags.has('open') ? ['--strangers', '100'] : [];
   return NodeUnderTest.run(join(folder, 'node'), flags, async (node) => {
-    await openChannels(node);
+    await openChannels(node, CHANNELS, () => PUBLIC_KEY);
     const seconds = context.quick ? SECONDS_QUICK : SECONDS;
     // Key tables are made.
     await honestLoad(node, seconds);
@@ -71,20 +66,6 @@ async function measure(context: BenchContext): Promise<Figures> {
     }
     return figures;
   });
-}
-
-async function openChannels(node: NodeUnderTest): Promise<void> {
-  const lines = Array.from({ length: CHANNELS }, (_, index) =>
-    JSON.stringify({
-      ledgerChannelId: (FIRST_CHANNEL + index).toString(16).padEnd(64, '0'),
-      publicKey: PUBLIC_KEY,
-      capacity: '1000',
-    }),
-  );
-  const [url, token] = [node.loadFlags[3]!, readFileSync(node.loadFlags[5]!, 'utf8').trim()];
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' };
-  const response = await fetch(`${url}/channels`, { method: 'POST', headers, body: lines.join('\n') });
-  assert(response.ok, `channels are opened: ${await response.text()}`);
 }
 
 async function honestLoad(node: NodeUnderTest, seconds: number, onSecond?: () => void): Promise<LoadStep> {
@@ -107,7 +88,7 @@ async function besideAttack(node: NodeUnderTest, options: object, attackSeconds:
   const step = await honestLoad(node, BEFORE_SECONDS + attackSeconds + AFTER_SECONDS, () => {
     if (attack !== undefined) return;
     beganAt = performance.now();
-    attack = attackOn(node, options, attackSeconds);
+    attack = attackOn(node.udp.port, attackSeconds, { channels: CHANNELS, ...options });
     void attack.then(() => {
       endedAt = performance.now();
     });
@@ -144,31 +125,6 @@ async function counted(node: NodeUnderTest) {
     socketBuffer: dropped!.socketBuffer!,
     badSignature: refused!.badSignature!,
   };
-}
-
-/** Resolves with what it printed at its end. */
-function attackOn(node: NodeUnderTest, options: object, seconds: number): Promise<string> {
-  const firstChannel = String(BigInt(FIRST_CHANNEL) << 32n);
-  const given = { port: node.udp.port, udpPort: node.udp.port, seconds, channels: CHANNELS, firstChannel, ...options };
-  const stdio = ['ignore', 'pipe', 'inherit'] as const;
-  const child: ChildProcess = endsWithBench(
-    spawn(process.execPath, [ATTACKER, JSON.stringify(given)], { stdio: [...stdio] }),
-  );
-  let isStopped = false;
-  const throttle = setInterval(() => {
-    isStopped = !isStopped;
-    child.kill(isStopped ? 'SIGSTOP' : 'SIGCONT');
-  }, THROTTLE_MS);
-  let printed = '';
-  child.stdout!.on('data', (text) => {
-    printed += String(text);
-  });
-  return new Promise((resolve) =>
-    child.once('close', () => {
-      clearInterval(throttle);
-      resolve(printed.trim().split('\n').at(-1)!);
-    }),
-  );
 }
 
 /** How much more resident memory the node has at most. */

@@ -1,14 +1,14 @@
 /**
  * Floods datagrams over UDP, as fast as the socket takes them. Options: udpPort, host, seconds, channels, and `kind`: `signature`
  * (claims that nobody signed, of known channels from `firstChannel` on, each another), `unknown` (of channels nobody
- * opened), `junk` (1 to 65,507 bytes of anything). `sockets`: so many sources send by turns.
+ * opened), `junk` (1 to 65,507 bytes of anything). `sockets`: so many sources send by turns. `prepared`: so many different
+ * datagrams, of 15 claims each.
  */
 import { randomFillSync } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { begin, claim } from './shared.mjs';
 
 const CLAIMS_PER_DATAGRAM = 15;
-const DATAGRAMS = 512;
 const JUNK_BYTES_MAX = 65_507;
 /** Sent between two looks at the clock. */
 const TURN = 64;
@@ -17,8 +17,16 @@ const CHANNEL_STEP = 1n << 32n;
 
 let datagrams = 0;
 let failed = 0;
-const defaults = { kind: 'signature', channels: 1_000, firstChannel: '0', sockets: 1 };
-const { kind, channels, firstChannel, host, udpPort, sockets } = begin(defaults, () => ({ datagrams, failed }));
+const defaults = { kind: 'signature', channels: 1_000, firstChannel: '0', sockets: 1, prepared: 512 };
+const {
+  kind,
+  channels,
+  firstChannel,
+  host,
+  udpPort,
+  sockets,
+  prepared: count,
+} = begin(defaults, () => ({ datagrams, failed }));
 
 function channelId(index) {
   if (kind === 'unknown') return 0xffff_ffff_0000n + BigInt(index);
@@ -35,7 +43,7 @@ function datagramOf(index) {
   return Buffer.concat(claims);
 }
 
-const prepared = Array.from({ length: DATAGRAMS }, (_, index) => datagramOf(index));
+const prepared = Array.from({ length: count }, (_, index) => datagramOf(index));
 const sources = await Promise.all(
   Array.from({ length: sockets }, async () => {
     const socket = createSocket('udp4');
@@ -48,7 +56,7 @@ const send = (waiting) => {
   if (waiting > 0) return;
   let left = TURN;
   for (let index = 0; index < TURN; index++) {
-    const bytes = prepared[datagrams % DATAGRAMS];
+    const bytes = prepared[datagrams % count];
     const socket = sources[datagrams++ % sockets];
     // Another signature each time, or it is a copy.
     if (kind !== 'junk') for (let at = 21; at < bytes.length; at += 93) bytes.writeUInt32LE(datagrams, at + 8);
