@@ -208,7 +208,7 @@ const keyCache: Family[] = [
   counter('claimwire_kernel_valid_total', 'Of these, the valid ones.', ({ stats }) => stats.keyTables?.valid),
   counter(
     'claimwire_kernel_slow_paths_total',
-    'Collisions, which only the payer of a channel can make.',
+    'Collisions, each decided by the complete path. With a table of its key only the payer of the channel can make one; without, anybody.',
     ({ stats }) => stats.keyTables?.slowPaths,
   ),
 ];

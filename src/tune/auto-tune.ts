@@ -73,6 +73,10 @@ export class AutoTune {
       memoryBytes: options.targetMemory,
     };
     const state = loadState(files, data, (reason) => logger.warn(`tuning begins anew: ${reason}`));
+    const known = new Set<string>(tuning.settings().map(({ name }) => name));
+    const unknown = Object.keys(state?.settings ?? {}).filter((name) => !known.has(name));
+    if (unknown.length > 0)
+      logger.info(`tuning: saved settings that this node has not are ignored: ${unknown.join(', ')}`);
     for (const { name, value, min, max } of tuning.settings()) {
       const saved = state?.settings[name] ?? value;
       if (saved === value || saved < min || saved > max) continue;

@@ -18,7 +18,7 @@ export interface KernelStart {
 export const KERNEL_STATS = [
   'verified',
   'valid',
-  'slowPaths', // collisions, which only a channel's own payer can make
+  'slowPaths', // collisions: with a table only the channel's own payer can make them
   'hitsHuge',
   'hitsLarge',
   'hitsSmall',

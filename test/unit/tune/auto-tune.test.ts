@@ -128,11 +128,13 @@ test('a later start goes on from what was saved', () => {
 test('what was saved on another machine is taken within the bounds of this one', () => {
   saveState(files, '/data', {
     ...STATE,
-    settings: { verifyBatch: 4_096, idleSpins: 5, groupClaims: 128, unheardOf: 3 },
+    settings: { verifyBatch: 4_096, idleSpins: 5, groupClaims: 128, keyCacheLargePercent: 30 },
   });
   const node = new SyntheticNode(BAD);
   tuned(node);
   expect(node.values).toEqual(new Map(Object.entries({ ...BAD, groupClaims: 128 })));
+  // An earlier version had it.
+  expect(logged.filter((line) => /are ignored: .*keyCacheLargePercent/.test(line))).toHaveLength(1);
 });
 
 test('a damaged file is told and ignored', () => {
