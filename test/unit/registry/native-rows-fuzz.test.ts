@@ -8,9 +8,8 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { packedRows, ROW, ROW_BYTES } from '../../../src/channel/row.ts';
-import { walkRows } from '../../../src/registry/check.ts';
+import { rowOfLeaf, walkRows } from '../../../src/registry/check.ts';
 import { LmdbFault, type LmdbMeta, readLmdbMeta } from '../../../src/registry/lmdb-meta.ts';
-import { rowOfLeaf } from '../../../src/registry/check.ts';
 import { nativeLeafCheck } from '../../../src/registry/native-rows.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { brieflyOrAtLength } from '../../support/length.ts';
@@ -103,7 +102,11 @@ test.skipIf(nativeLeafCheck() === undefined)(
     const { pageBytes } = meta;
     const isLeaf = (page: number) => {
       const at = page * pageBytes;
-      return sound.readBigUInt64LE(at) === BigInt(page) && sound.readUInt16LE(at + 18) === 2 && sound[at + pageBytes - ROW_AT - ROW_BYTES] !== 0;
+      return (
+        sound.readBigUInt64LE(at) === BigInt(page) &&
+        sound.readUInt16LE(at + 18) === 2 &&
+        sound[at + pageBytes - ROW_AT - ROW_BYTES] !== 0
+      );
     };
     const leaves = Array.from({ length: meta.lastPage - 1 }, (_, index) => index + 2).filter(isLeaf);
     expect(read(fd, meta, true)).toMatchObject({ rows: read(fd, meta, false).rows });
@@ -128,8 +131,11 @@ test.skipIf(nativeLeafCheck() === undefined)(
   },
 );
 
-test.skipIf(nativeLeafCheck() === undefined)('C is asked about no page of a transaction that no number says exactly', () => {
-  const check = nativeLeafCheck()!;
-  for (const transaction of [-1, Number.NaN, 2 ** 53, 2 ** 64, Number.POSITIVE_INFINITY])
-    expect(() => check(new Uint8Array(4_096), 2, transaction, 0)).toThrow(/expected a page and three numbers/);
-});
+test.skipIf(nativeLeafCheck() === undefined)(
+  'C is asked about no page of a transaction that no number says exactly',
+  () => {
+    const check = nativeLeafCheck()!;
+    for (const transaction of [-1, Number.NaN, 2 ** 53, 2 ** 64, Number.POSITIVE_INFINITY])
+      expect(() => check(new Uint8Array(4_096), 2, transaction, 0)).toThrow(/expected a page and three numbers/);
+  },
+);

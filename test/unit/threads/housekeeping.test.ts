@@ -136,7 +136,11 @@ test('a thread that stood still for seconds does not make an idle node not ready
   await housekeeping.stop();
   let now = 0;
   let look = () => {};
-  const clock = { wall: () => 0, monotonic: () => now, every: (_ms: number, run: () => void) => ((look = run), () => {}) };
+  const clock = {
+    wall: () => 0,
+    monotonic: () => now,
+    every: (_ms: number, run: () => void) => ((look = run), () => {}),
+  };
   const late = new Housekeeping({ ...options, clock });
   look();
   ring.depth = 1;
