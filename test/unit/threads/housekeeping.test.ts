@@ -139,7 +139,10 @@ test('a thread that stood still for seconds does not make an idle node not ready
   const clock = {
     wall: () => 0,
     monotonic: () => now,
-    every: (_ms: number, run: () => void) => ((look = run), () => {}),
+    every: (_ms: number, run: () => void) => {
+      look = run;
+      return () => {};
+    },
   };
   const late = new Housekeeping({ ...options, clock });
   look();

@@ -80,7 +80,10 @@ test('a slow disk that hangs is told of after twice as long as it took, at most 
     ring.committed++;
     watch.look(now);
     const from = now;
-    while (!watch.isStalled && now - from < 10_000) watch.look((now += 250));
+    while (!watch.isStalled && now - from < 10_000) {
+      now += 250;
+      watch.look(now);
+    }
     return now - from;
   };
   expect(toldAfter()).toBe(750);
@@ -88,6 +91,9 @@ test('a slow disk that hangs is told of after twice as long as it took, at most 
   expect(toldAfter()).toBe(3_000);
   expect(toldAfter()).toBe(5_000);
   expect(watch.report).toContain('claims wait for 5000 ms and more');
-  for (const until = now + 61_000; now < until; watch.look((now += 250))) ring.committed++;
+  for (const until = now + 61_000; now < until; now += 250) {
+    ring.committed++;
+    watch.look(now);
+  }
   expect(toldAfter()).toBe(750);
 });
