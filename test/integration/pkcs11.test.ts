@@ -13,6 +13,7 @@ import { defaultChannelId } from '../../src/channel/parse.ts';
 import { Pkcs11Signer } from '../../src/client/keys/pkcs11-signer.ts';
 import { Payer } from '../../src/client/payer.ts';
 import { loadPkcs11 } from '../../src/optional-libraries.ts';
+import { run as pay } from '../../tools/pay.ts';
 import { run as redeem } from '../../tools/redeem.ts';
 import { TestLedger } from '../support/ledger/test-ledger.ts';
 import { testWallet } from '../support/ledger/test-wallet.ts';
@@ -157,6 +158,12 @@ describe.runIf(isThere())('keys in a token', () => {
       await expect
         .poll(() => ledger.channels.map(({ Balance }) => Balance), { timeout: 5_000 })
         .toEqual(channels.map(() => '100000'));
+    });
+
+    test('a command that is proposed is one that a shell takes: a URI has characters of its own', async () => {
+      const admin = ['--http', serving.http, '--token-file', join(folder, 'data', 'admin-token')];
+      const paid = pay(['--key', token.uri('payee'), '--more', '1', ...admin]);
+      await expect(paid).rejects.toThrow(`claimwire channel open --key '${token.uri('payee')}'`);
     });
 
     test('a token that is lost fails claims with a code; they are signed when it is back, and nothing is paid twice', async () => {
