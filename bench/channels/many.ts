@@ -17,7 +17,7 @@ import { runLoad } from '../../src/load/run.ts';
 import { LOAD_DEFAULTS } from '../../src/load/settings.ts';
 import { walkRegistry } from '../../src/registry/check.ts';
 import { Registry } from '../../src/registry/registry.ts';
-import { type ArenaPlan, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../../src/ring/arena.ts';
+import { type ArenaPlan, ROW_HOT_BYTES, ROW_LEDGER_TAIL_BYTES, ROW_SIGNATURE_BYTES } from '../../src/ring/arena.ts';
 import type { Figures } from '../harness.ts';
 import { NodeUnderTest, processorSeconds } from '../node-under-test.ts';
 
@@ -127,7 +127,7 @@ class Subject {
 
 /** Bytes that the table takes for a channel: before its first claim, and once it has one. */
 function tableBytes({ channelIndex }: ArenaPlan, count: number): { idle: number; paid: number } {
-  const idle = ROW_HOT_BYTES + ROW_LEDGER_ID_BYTES + channelIndex.bytes / count;
+  const idle = ROW_HOT_BYTES + ROW_LEDGER_TAIL_BYTES + channelIndex.bytes / count;
   return { idle, paid: idle + ROW_SIGNATURE_BYTES };
 }
 
