@@ -1,6 +1,6 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger simulate siege hostile rounds soak meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean
+.PHONY: help run ledger simulate siege hostile rounds soak meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean coverage fuzz
 
 SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts watchdog.ts)
 INSTALLED := node_modules/.package-lock.json
@@ -27,7 +27,7 @@ test: $(BUILT) $(NATIVE) ## everything that can fail
 test-fast: $(BUILT) $(NATIVE) ## in less than a minute: units, and fast twins against slow ones
 	npx vitest run --project 'fast*'
 
-test-long: $(BUILT) $(NATIVE) ## what make test does briefly, with all the cases that it is for: 100,000 claims each way, 200,000 signatures
+test-long: $(BUILT) $(NATIVE) ## what make test does briefly, with all the cases that it is for: 100,000 claims each way, 500,000 signatures
 	CLAIMWIRE_TEST_LENGTH=long npx vitest run $(LONG_TESTS)
 
 check: $(BUILT) ## types, lint and format, imports, dead exports
@@ -50,6 +50,17 @@ powerloss: $(BUILT) $(NATIVE) ## 2,500 images of a recorded node's disk, cut at 
 simulate: $(INSTALLED) $(NATIVE) ## a node's whole lives in virtual time from seeds, with every fault there is: SEEDS=2000 WORKERS=2, SEED=7 for one with its trace, ARGS="--help"
 	@npx esbuild test/simulation/main.ts --bundle --platform=node --format=esm --packages=external --outfile=build/simulation/main.mjs --log-level=warning
 	@node build/simulation/main.mjs $(if $(SEEDS),--seeds $(SEEDS)) $(if $(filter-out file,$(origin SEED)),--seed $(SEED)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
+
+coverage: $(BUILT) $(NATIVE) ## lines and branches that the tests of the parts that must not fail run, C too: 95 % and 90 %; ARGS="--files"
+	@npx esbuild test/coverage/main.ts --bundle --platform=node --format=esm --packages=external --outfile=build/coverage.mjs --log-level=warning
+	@node build/coverage.mjs $(ARGS)
+
+SECONDS ?= 60
+C_TARGETS := kernel admission
+fuzz: $(INSTALLED) $(NATIVE) ## inputs made of those that took new branches, for every parser: TARGET=NAME SECONDS=60, ARGS="--help"
+	@npx esbuild test/fuzz/main.ts test/fuzz/worker.ts --bundle --splitting --platform=node --format=esm --packages=external --outdir=build/fuzz --out-extension:.js=.mjs --log-level=warning
+	@$(if $(filter $(C_TARGETS),$(TARGET)),,node build/fuzz/main.mjs $(if $(TARGET),--target $(TARGET)) --seconds $(SECONDS) $(ARGS))
+	@$(if $(TARGET),$(if $(filter $(C_TARGETS),$(TARGET)),$(MAKE) -s -C src/native fuzz-$(TARGET) SECONDS=$(SECONDS)),$(MAKE) -s -C src/native fuzz SECONDS=$(SECONDS))
 
 mutants: $(BUILT) $(NATIVE) ## the source made wrong in nearly 200 places, one at a time: which test notices each; ARGS="--help"
 	@npx tsc -p test/mutants/tsconfig.json

@@ -27,8 +27,9 @@ import {
 } from '../src/ring/arena.ts';
 import { ARENA_LAYOUT } from '../src/ring/arena-layout.ts';
 import * as slot from '../src/ring/slot.ts';
+import { HASH_WORD } from '../src/transport/source-hash.ts';
 import * as udp from '../src/transport/udp-native.ts';
-import { KERNEL_PATHS, KERNEL_STATS } from '../src/verify/kernel.ts';
+import { KERNEL_PATHS, KERNEL_STATS, TABLE_KINDS } from '../src/verify/kernel.ts';
 
 const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['CLAIM_BYTES', wire.CLAIM_BYTES, ''],
@@ -77,7 +78,7 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['FILTER_CELLS', FILTER_CELLS, 'of the in-flight duplicate filter'],
   ['STANDING_CELLS', STANDING_CELLS, 'words of pairs in good standing (path/standing.ts):'],
   ['STANDING_SHIFT', standing.CELL_SHIFT, ''],
-  ['STANDING_WORD', standing.HASH_WORD, ''],
+  ['STANDING_WORD', HASH_WORD, ''],
   ['STANDING_TAG', standing.HASH_TAG, ''],
   ['STANDING_SECOND_BITS', standing.SECOND_BITS, ''],
   ['STANDING_FAILURE_BITS', standing.FAILURE_BITS, ''],
@@ -101,6 +102,7 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['UDP_TIMES', udp.FLAG_TIMES, ''],
   ['ARENA_FIELDS', ARENA_LAYOUT.length, 'u32s of struct cw_arena'],
   ['STATS', KERNEL_STATS.length, 'u64s of struct cw_stats'],
+  ['TABLE_NONE', TABLE_KINDS.none, 'CW_BARE of enum cw_kind, the largest of them'],
 ];
 
 /** The text of src/kernel/layout_generated.h. */

@@ -40,9 +40,9 @@ const RING_SLOTS = 8_192;
 const SIGN_ROUNDS = 5;
 /** One claim in so many is invalid, so every batch of 8 has one. */
 const SPOILT_EVERY = 8;
-/** After this many claims a key has the table that it keeps; 64 make it hot (src/kernel/keys.c). */
-const WARM_CLAIMS = 90;
-/** A call makes at most one large table, so calls are small during the warm-up. */
+/** After this many claims, of which one in eight is invalid, a key has the table that it keeps (`due` in src/kernel/keys.c). */
+const WARM_CLAIMS = 600;
+/** Tables of one kind are built at most once a call, so calls are small during the warm-up. */
 const WARM_BATCH = 16;
 
 export interface SignedClaim {

@@ -23,7 +23,7 @@ const MANY_KEYS = [10_000, 100_000];
 /** With so many keys, ones never seen find the cache full. */
 const CACHE_FILLED = 100_000;
 const BATCHES = [1, 8, 32, 64, 128, 256];
-const OTHER_KERNELS = ['scalar', 'avx2'];
+const OTHER_KERNELS = ['scalar', 'avx2', 'avx512f'];
 /** How many keys are seen once in each repeat; every repeat has its own. */
 const COLD_KEYS = 4_096;
 const ROUNDS = 7;
@@ -88,10 +88,15 @@ class VerifyBench {
     const hot = this.#measureHot();
     const threads = await measureThreads(this.#native, note);
     const collisions = measureCollisions(new NativeKernel(KEY_CACHE_BYTES), this.#native.sample(NATIVE_CLAIMS), note);
+    const many = await this.#measureManyKeys(note);
+    const warm = hot[`verify.native.perSecond.${HOT_KEYS}`]!;
     return {
       ...this.#measureFewKeys(),
       ...hot,
-      ...(await this.#measureManyKeys(note)),
+      ...many,
+      'verify.tenThousandKeysRatio': many['verify.native.perSecond.10000']! / warm,
+      'verify.hundredThousandKeysRatio': many['verify.native.perSecond.100000']! / warm,
+      'verify.coldVsWarm': many['verify.native.coldPerSecond']! / warm,
       ...(await this.#measureOtherKernels(note)),
       'verify.native.coldAtFirstPerSecond': this.#measureColdAtFirst(repeat),
       'verify.native.twoThreadsPerSecond': threads.perSecond,
@@ -165,6 +170,8 @@ class VerifyBench {
       figures[`verify.${kernel}.vsSecp256k1`] = rates.perSecond / rates.peerPerSecond;
       note(`kernel ${kernel}: ${rates.largePercent.toFixed(1)} % large tables; ${rates.verdicts}`);
     }
+    const [wide, narrow] = ['avx512f', 'avx2'].map((kernel) => figures[`verify.${kernel}.perSecond`]);
+    if (wide !== undefined && narrow !== undefined) figures['verify.avx512f.vsAvx2'] = wide / narrow;
     return figures;
   }
 

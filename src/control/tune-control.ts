@@ -11,7 +11,6 @@ export const SETTING_NAMES = [
   'idleSpins',
   /** Bytes that key tables use, and the share of large ones in it. */
   'keyCacheBytes',
-  'keyCacheLargePercent',
 ] as const;
 export type SettingName = (typeof SETTING_NAMES)[number];
 

@@ -108,18 +108,23 @@ export class SegmentReader {
 
   /** The length in the group header at `offset`, if that looks sound and has this number; else 0. */
   headerLength(offset: number, number: number): number {
+    const claim = this.headerClaim(offset);
+    return claim.looksSound && claim.number === number ? claim.length : 0;
+  }
+
+  /** What the group header at `offset` says, and whether it looks sound but for its number and checksum. */
+  headerClaim(offset: number): { number: number; length: number; looksSound: boolean } {
     const at = this.load(offset, GROUP_HEADER_BYTES);
-    if (at < 0) return 0;
+    if (at < 0) return { number: 0, length: 0, looksSound: false };
     const view = this.#view;
     const count = view.getUint32(at + GROUP.count, true);
     const length = view.getUint32(at + GROUP.bytes, true);
-    const isSound =
+    const looksSound =
       view.getUint32(at + GROUP.magic, true) === GROUP_MAGIC &&
-      getU64(view, at + GROUP.number) === number &&
       count > 0 &&
       count <= GROUP_CLAIMS_LIMIT &&
       length === groupBytes(count);
-    return isSound ? length : 0;
+    return { number: getU64(view, at + GROUP.number), length, looksSound };
   }
 
   /** Offset of the first byte that is not zero in file bytes [offset, end), or -1. */

@@ -74,6 +74,8 @@ class Walk {
   #lastWithGroups = 0;
   /** Number that the next group must have; 0, for any, until a group has been read. */
   #expected = 0;
+  /** Of a bad group before which none was read: the number in its header, and whether the rest of that looks sound. */
+  #bare: { number: number; looksSound: boolean } | undefined;
   #corrupt = false;
 
   constructor(directory: string, options: WalkOptions) {
@@ -184,6 +186,7 @@ class Walk {
         const reason = stray === offset ? fault : 'expected zeros after the last group, got another byte';
         const isFollowed = this.#isFollowed(offset, limit, header.blockBytes);
         const what = isFollowed ? `${reason}; more was written behind it, so this group had been synced` : reason;
+        if (this.#expected === 0) this.#bare ??= reader.headerClaim(offset);
         this.#stop(number, stray, what, isFollowed || this.#isCutBare(header));
         return this.#drop(number, offset, reader.size);
       }
@@ -253,11 +256,22 @@ class Walk {
     const report = this.#report;
     if (this.#corrupt || report.bad === undefined || report.journalId === undefined) return false;
     const fault = this.reader.readGroup(blockBytes, limit, groupSeed(report.journalId));
-    if (fault !== undefined || this.#numberFault() !== undefined) return false;
+    if (fault !== undefined || this.#numberFault() !== undefined || this.#isAfterBare()) return false;
     this.#harmless(report.bad);
     delete report.bad;
     report.dropped.bytes = 0;
     return true;
+  }
+
+  /**
+   * Whether the group just read follows the bad one before which none was read. A torn group's number is given again, so a
+   * bad group with the number before, or with another in a header that looks sound, had been synced. Numbers begin at 1:
+   * a header of zeros was never written.
+   */
+  #isAfterBare(): boolean {
+    if (this.#bare === undefined || this.#expected !== 0) return false;
+    const { number, looksSound } = this.#bare;
+    return (number > 0 && number === this.reader.number - 1) || (looksSound && number !== this.reader.number);
   }
 
   #harmless(place: BadPlace): void {

@@ -67,7 +67,7 @@ CW_INLINE void put_group(int kind, const sc *u1, const sc *u2, vec_u64 table, ve
  * elements do not affect each other. */
 static int place_jobs(struct cw_batch *batch) {
     int position = 0;
-    for (uint32_t kind = 0; kind < 2; kind++) {
+    for (uint32_t kind = 0; kind < CW_KEY_KINDS; kind++) {
         const int first = position;
         for (uint32_t i = 0; i < batch->count; i++)
             if (batch->job[i].kind == kind) batch->job_at[position++] = (uint16_t)i;
@@ -85,6 +85,7 @@ static void KERNEL(prepare)(struct cw_batch *batch, const uint8_t *generator, vo
         for (int k = 0; k < 4; k++) batch->r[k][p] = job->r[k], w->s[k][p] = job->s[k], w->z[k][p] = job->z[k];
         w->table[p] = (uint64_t)(uintptr_t)job->table;
     }
+    batch->rows = 0;
     if (groups == 0) return;
     sc s[CW_POSITIONS / VEC], prefix[CW_POSITIONS / VEC];
     for (int i = 0; i < groups; i++) sc_from_words(&s[i], &w->s[0][i * VEC], CW_POSITIONS);
@@ -93,7 +94,7 @@ static void KERNEL(prepare)(struct cw_batch *batch, const uint8_t *generator, vo
     const vec_u64 generators = vec_set((uint64_t)(uintptr_t)generator);
     const uint8_t **row = batch->row;
     uint8_t *negative = batch->negative;
-    for (int kind = 0, group = 0; kind < 2; kind++) {
+    for (int kind = 0, group = 0; kind < CW_KEY_KINDS; kind++) {
         const size_t units = 2 * batch->groups[kind];
         for (size_t unit = 0; unit < units; unit += 2, group++) {
             sc r, z;
@@ -102,8 +103,12 @@ static void KERNEL(prepare)(struct cw_batch *batch, const uint8_t *generator, vo
             sc_mul(&r, &r, &s[group]);
             sc_mul(&z, &z, &s[group]);
             const vec_u64 table = vec_load(&w->table[group * VEC]);
-            if (kind == CW_SMALL) put_group(CW_SMALL, &z, &r, table, generators, row + unit * VEC, negative + unit, units);
-            else put_group(CW_LARGE, &z, &r, table, generators, row + unit * VEC, negative + unit, units);
+switch (kind) {
+            case CW_TINY: put_group(CW_TINY, &z, &r, table, generators, row + unit * VEC, negative + unit, units); break;
+            case CW_SMALL: put_group(CW_SMALL, &z, &r, table, generators, row + unit * VEC, negative + unit, units); break;
+            case CW_LARGE: put_group(CW_LARGE, &z, &r, table, generators, row + unit * VEC, negative + unit, units); break;
+            default: put_group(CW_HUGE, &z, &r, table, generators, row + unit * VEC, negative + unit, units);
+            }
         }
         const size_t nodes = units * (size_t)cw_half_points(kind);
         row += nodes * VEC;

@@ -163,19 +163,30 @@ static void mend_stream(const struct stream *s, fe *run) {
         chain_again(s, before, run);
     }
 }
-/* A difference was zero somewhere in this level: mends the streams it is in, in both parts. This is rare, hence one stream
+/* The running product after part `i` of a stream: what the next part began with, or `end` after the last one (part 0). */
+static const fe *after_part(const struct part part[CW_KEY_KINDS], int i, size_t k, const fe *end) {
+    while (--i >= 0) {
+        const struct stream s = stream_of(&part[i], k);
+        if (s.steps) return prefix_of(&s, 0);
+    }
+    return end;
+}
+/* A difference was zero somewhere in this level: mends the streams it is in, in all parts. This is rare, hence one stream
  * at a time. Only what is chained behind a collision is done again: a payer must not slow down what shares its batch. */
-static __attribute__((noinline)) void set_collisions_aside(const struct part part[2], fe run[STREAMS]) {
+static __attribute__((noinline)) void set_collisions_aside(const struct part part[CW_KEY_KINDS], fe run[STREAMS]) {
     for (size_t k = 0; k < STREAMS; k++) {
         if (!fe_zero(&run[k])) continue;
-        const struct stream second = stream_of(&part[1], k), first = stream_of(&part[0], k);
-        fe between = *running(&first, 0, &run[k]);
-        if (fe_zero(&between)) {
-            mend_stream(&second, &between);
-            run[k] = between;
-            chain_again(&first, 0, &run[k]);
+        int is_mended = 0;
+        fe end;
+        for (int i = CW_KEY_KINDS - 1; i >= 0; i--) {
+            const struct stream s = stream_of(&part[i], k);
+            if (is_mended) chain_again(&s, 0, &end);
+            else end = *after_part(part, i, k, &run[k]);
+            if (!s.steps || !fe_zero(&end)) continue;
+            mend_stream(&s, &end);
+            is_mended = 1;
         }
-        mend_stream(&first, &run[k]);
+        run[k] = end;
     }
 }
 
@@ -208,19 +219,25 @@ static void __attribute__((noinline)) add_part(const struct part *p, fe run[STRE
     else add_pairs(p, run, 2, 0, ahead);
 }
 
-static void add_level(struct part part[2], int leaves, struct prefetcher *ahead) {
+static void add_level(struct part part[CW_KEY_KINDS], int leaves, struct prefetcher *ahead) {
     fe run[STREAMS];
     start_chains(run);
-    for (int i = 1; i >= 0; i--) chain_part(&part[i], run, leaves);
+    for (int i = CW_KEY_KINDS - 1; i >= 0; i--) chain_part(&part[i], run, leaves);
     if (!invert_chains(run)) {
         set_collisions_aside(part, run);
         invert_chains(run);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < CW_KEY_KINDS; i++) {
         if (leaves && part[i].count & 1) load_waiting(&part[i]);
         add_part(&part[i], run, leaves, ahead);
         part[i].count = (part[i].count + 1) / 2;
     }
+}
+
+static int more_levels(const struct part part[CW_KEY_KINDS]) {
+    for (int i = 0; i < CW_KEY_KINDS; i++)
+        if (part[i].count > 1) return 1;
+    return 0;
 }
 
 /* R = (x1, y1) + lambda (x2, y2) has x = r:  (y2 - y1)^2 = (r + x1 + x2)(x2 - x1)^2, with x2 taken times beta.
@@ -252,19 +269,19 @@ static void KERNEL(finish)(struct cw_batch *batch, const struct cw_batch *next, 
     vec_mask undecided[CW_POSITIONS / VEC] = {0};
     fe *x = scratch, *y = x + CW_BATCH_NODES / VEC, *prefix = y + CW_BATCH_NODES / VEC;
     struct prefetcher ahead = {next ? next->row : 0, next ? next->row + next->rows : 0};
-    struct part part[2];
+    struct part part[CW_KEY_KINDS];
     size_t node = 0, group = 0;
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
         const size_t units = 2 * batch->groups[kind], count = units ? (size_t)cw_half_points(kind) : 1;
         part[kind] = (struct part){x + node, y + node, prefix + node, batch->row + node * VEC, batch->negative + node, units, count, undecided + group};
         node += units * count;
         group += batch->groups[kind];
     }
     add_level(part, 1, &ahead);
-    while (part[0].count > 1 || part[1].count > 1) add_level(part, 0, &ahead);
+    while (more_levels(part)) add_level(part, 0, &ahead);
     while (ahead.next < ahead.end) __builtin_prefetch(*ahead.next++, 0, 2);
 
-    for (size_t kind = 0, position = 0; kind < 2; kind++)
+    for (size_t kind = 0, position = 0; kind < CW_KEY_KINDS; kind++)
         for (size_t g = 0; g < batch->groups[kind]; g++) {
             fe r;
             fe_from_words(&r, &batch->r[0][position], CW_POSITIONS);

@@ -12,10 +12,12 @@
 
 struct cw_thread;
 
-/* Chooses the kernel (CLAIMWIRE_KERNEL forces one), builds the generator's table and maps the cache. The first call in a
+/* Chooses the kernel (CLAIMWIRE_KERNEL forces one; otherwise the fastest that passes its self-test), builds the generator's table and maps the cache. The first call in a
  * process does this; later ones change nothing and return what it did: 0, or what was expected. Thread-safe. */
 const char *cw_start(size_t table_bytes);
 const char *cw_kernel_name(void);
+/* What was measured to choose it, and which kernels failed their self-test; empty where there was nothing to choose. */
+const char *cw_kernel_note(void);
 
 /* Returns NULL when there is no memory or the limit of 256 threads is reached. */
 struct cw_thread *cw_thread_new(void);
@@ -33,9 +35,11 @@ void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, c
 /* Returns 1 for a point of secp256k1 in compressed form, otherwise 0. */
 int cw_key_valid(const uint8_t key[33]);
 void cw_read_stats(struct cw_stats *stats);
-/* Bounds the bytes of small and of large key tables in use, within what cw_start mapped for each: keys.h. Thread-safe beside
- * threads that verify. */
-void cw_limit_tables(size_t small_bytes, size_t large_bytes);
+/* For the self-test and tests: from now on this thread builds tables of `kind` (enum cw_kind) for every key with a valid claim, at the end
+ * of the call; CW_BARE: it uses none. A key that has a larger one keeps it. -1: tables are earned again. */
+void cw_force_tables(struct cw_thread *thread, int kind);
+/* Bounds the bytes of key tables in use, within what cw_start mapped: keys.h. Thread-safe beside threads that verify. */
+void cw_limit_tables(size_t bytes);
 
 /* THROW-AWAY signing of slots, for load generation: throwaway_sign.h says what it gives away. cw_throwaway_keys makes one
  * key for each key row, `count` in all, from 32 bytes each of private keys and nonces. It returns `count`, or the index of

@@ -1,5 +1,6 @@
-/* The slow path: decides one signature that a batch or `single` left undecided. It adds the same 52 (or 84) table rows one
- * after the other, in every case of the group law. Called by the thread that owns the job. */
+/* The slow path: decides one signature that a batch or `single` left undecided. It adds the same table rows one after
+ * the other, in every case of the group law; where the key has no table, it doubles and adds the
+ * point itself. Called by the thread that owns the job. */
 #include "vector_scalar.h"
 #include "jacobian.h"
 #include "kernel.h"
@@ -40,6 +41,20 @@ static int has_x(const struct sum *sum, const fe *candidate) {
     return fe_zero(&t);
 }
 
+/* sum = u2 Q for a key without a table, of which only the point is there: bit by bit, 1 for + and 0 for -. */
+static void add_bare(struct sum *sum, const struct cw_job *job, const fe *beta) {
+    uint64_t half[2][3];
+    fe x, y, lambda_x;
+    cw_key_halves(job, half);
+    fe_load_x(&x, &job->table);
+    fe_load_y(&y, &job->table);
+    fe_mul(&lambda_x, &x, beta);
+    for (int bit = CW_HALF_BITS - 1; bit >= 0; bit--) {
+        if (!sum->infinite) jacobian_double(&sum->at, &sum->at);
+        for (int h = 0; h < 2; h++) add_row(sum, h ? &lambda_x : &x, &y, !(half[h][bit >> 6] >> (bit & 63) & 1));
+    }
+}
+
 int cw_complete_verify(const struct cw_job *job, const uint8_t *generator) {
     const uint8_t *row[CW_SINGLE_ROWS];
     uint8_t negative[CW_SINGLE_ROWS];
@@ -48,10 +63,12 @@ int cw_complete_verify(const struct cw_job *job, const uint8_t *generator) {
     struct sum sum = {.infinite = 1};
     fe x, y, beta, r, n;
     fe_broadcast(&beta, cw_beta_words);
+    if (job->kind == CW_BARE) add_bare(&sum, job, &beta);
     for (int i = 0; i < points; i++) {
         /* The lambda half came first: lambda (x, y) = (beta x, y), and infinity stays what it is. */
-        if (i == points / 2 && !sum.infinite) fe_mul(&sum.at.x, &sum.at.x, &beta);
+        if (i == points / 2 && !sum.infinite && job->kind != CW_BARE) fe_mul(&sum.at.x, &sum.at.x, &beta);
         fe_load_x(&x, row + i);
+        if (i < points / 2 && job->kind == CW_BARE) fe_mul(&x, &x, &beta);
         fe_load_y(&y, row + i);
         add_row(&sum, &x, &y, negative[i]);
     }

@@ -8,6 +8,7 @@
  *   kernel_avx512f.c     vector_avx512f.h      8 elements, five limbs of 52 bits, fused multiply-add of doubles
  *   kernel_avx2.c        vector_avx2.h         4 elements, the same
  *   kernel_scalar.c      vector_scalar.h       1 element, five limbs of 52 bits, unsigned __int128
+ *   kernel_neon.c        vector_neon.h         4 elements, nine limbs of 29 bits, ARM64's smlal
  *   kernel_wasm.c        vector_wasm.h         4 elements, twenty limbs of 13 bits, SIMD128's i32x4.dot_i16x8_s
  * What they share is in limbs_52.h (all but products), vector_double.h (products of doubles) and vector_512.h (eight words).
  *
@@ -66,10 +67,12 @@
 #endif
 
 /* Functions that only move limbs are the same for an fe and an sc: an implementation defines vec_*, for the limbs of both. */
+#ifndef VEC_DIFFERENT_WIDTHS /* an fe and an sc have limbs of different width */
 CW_INLINE void fe_load_x(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 0); }
 CW_INLINE void fe_load_y(fe *r, const uint8_t *const *row) { vec_load_halves(r->v, row, 32); }
 CW_INLINE void fe_element_words(uint64_t w[4], const fe *a) { vec_element_words(w, a->v); }
 CW_INLINE void sc_element_words(uint64_t w[4], const sc *a) { vec_element_words(w, a->v); }
+#endif
 #ifndef VEC_DIFFERENT_LIMBS /* an fe and an sc of the same words have different limbs */
 CW_INLINE void fe_from_words(fe *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }
 CW_INLINE void sc_from_words(sc *r, const uint64_t *w, size_t stride) { vec_from_words(r->v, w, stride); }

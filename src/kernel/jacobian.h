@@ -65,34 +65,3 @@ CW_INLINE void jacobian_add_two_affine(struct jacobian *r, const fe *x1, fe y1, 
     fe_sub(&s1, &y1, &zero); /* makes it no longer loose */
     jacobian_finish(r, &r->z, &e, x1, &s1);
 }
-/* The beginning of p + q: z, and H, e, U1, S1 as in jacobian_finish. */
-CW_INLINE void jacobian_begin(fe *z, fe *h, fe *e, fe *u1, fe *s1, const struct jacobian *p, const struct jacobian *q) {
-    fe pz2, qz2, t;
-    fe_sqr(&pz2, &p->z);
-    fe_sqr(&qz2, &q->z);
-    fe_mul(u1, &p->x, &qz2);
-    fe_mul(h, &q->x, &pz2);
-    fe_sub(h, h, u1);
-    fe_mul(&t, &qz2, &q->z);
-    fe_mul(s1, &p->y, &t);
-    fe_mul(&t, &pz2, &p->z);
-    fe_mul(e, &q->y, &t);
-    fe_sub(e, e, s1);
-    fe_mul(&t, &p->z, &q->z);
-    fe_mul(z, &t, h);
-}
-CW_INLINE void jacobian_add(struct jacobian *r, const struct jacobian *p, const struct jacobian *q) {
-    fe u1, s1, h, e, z;
-    jacobian_begin(&z, &h, &e, &u1, &s1, p, q);
-    jacobian_finish(r, &h, &e, &u1, &s1);
-    r->z = z;
-}
-/* x and z of p + q only. */
-CW_INLINE void jacobian_add_x(fe *x, fe *z, const struct jacobian *p, const struct jacobian *q) {
-    fe u1, s1, h, e, h2, v;
-    jacobian_begin(z, &h, &e, &u1, &s1, p, q);
-    fe_sqr(&h2, &h);
-    fe_mul(&v, &u1, &h2);
-    fe_mul(&h2, &h, &h2);
-    fe_sqr_sub(x, &e, &v, &h2);
-}

@@ -9,14 +9,17 @@
 #define CW_BATCH 128          /* signatures that share their inversions */
 #define CW_ELEMENTS_MAX 8     /* of any implementation */
 #define CW_POSITIONS (CW_BATCH + CW_KEY_KINDS * CW_ELEMENTS_MAX) /* the same with each kind padded to whole groups of elements */
-#define CW_BATCH_NODES (CW_POSITIONS * 2 * CW_HALF_POINTS_MAX)   /* points of a batch where every key has a small table */
+#define CW_BATCH_NODES (CW_POSITIONS * 2 * CW_HALF_POINTS_MAX)   /* points of a batch where every key has the smallest table */
 _Static_assert(CW_POSITIONS % CW_ELEMENTS_MAX == 0 && CW_POSITIONS <= UINT16_MAX, "positions are whole groups, and fit into job_at");
 
-/* One signature: 0 < r < n, 0 < s < n, z < 2^256 in words, least significant first; the key as its table. */
+/* One signature: 0 < r < n, 0 < s < n, z < 2^256 in words, least significant first; the key as its table, or for CW_BARE as a
+ * single row: the point. */
 struct cw_job {
     uint64_t r[4], s[4], z[4];
     const uint8_t *table;
     uint32_t kind, verdict;
+    uint32_t slot;  /* the cache's own: where the table is, + 1; 0 for none */
+    uint32_t index; /* the cache's own: which of the keys looked up */
 };
 
 /* A batch between `prepare` and `finish`. Belongs to one thread. */
@@ -35,13 +38,16 @@ struct cw_throwaway_key;
 struct cw_kernel {
     const char *name;
     int elements;
+    uint32_t small_cache_batch; /* signatures of a batch where the second-level cache has 1 MB or less */
     /* Bytes of 64-byte aligned scratch that prepare, finish and build need, and that build needs for the generator's table. */
     size_t scratch_bytes, generator_scratch_bytes;
     /* Jobs -> table rows to add up. `generator` is the table of kind CW_GENERATOR. */
     void (*prepare)(struct cw_batch *batch, const uint8_t *generator, void *scratch);
-    /* Adds up the rows and sets job[].verdict; prefetches the rows of `next` (may be 0) meanwhile. */
+    /* Adds up the rows and sets job[].verdict of all but the bare jobs; prefetches the rows of `next` (may be 0) meanwhile. */
     void (*finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch);
-    /* One signature alone, for latency: valid, invalid or undecided. */
+    /* Sets job[].verdict of the bare jobs: their keys have no table, so the doublings are done here. */
+    void (*bare)(struct cw_batch *batch, const uint8_t *generator, void *scratch);
+    /* One signature alone, for latency; its key has a table: valid, invalid or undecided. */
     int (*single)(const struct cw_job *job, const uint8_t *generator);
     /* Tables for `count` <= elements points (canonical words), into `table[]` (64-byte aligned). */
     void (*build)(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch);
@@ -55,12 +61,14 @@ struct cw_kernel {
     void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
 };
 
-extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma;
+extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma, cw_kernel_neon;
 
 /* Finds and prefetches the rows of a lone signature: the lambda half, then the plain half, cw_half_points each. Returns how
  * many; the arrays have room for one vector more. */
 #define CW_SINGLE_ROWS (2 * CW_HALF_POINTS_MAX + CW_ELEMENTS_MAX)
 int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative);
+/* The two halves of u2, plain and lambda, as sc_split gives them. */
+void cw_key_halves(const struct cw_job *job, uint64_t half[2][3]);
 /* The slow path (complete.c): returns 1 when the signature is valid. The job's table is set; r, s and z may be anything, and
  * range and low s are checked. slow.h is the specification it is tested against. */
 int cw_complete_verify(const struct cw_job *job, const uint8_t *generator);

@@ -3,25 +3,39 @@
 #define KERNEL_NAME scalar
 #include "kernel_template.h"
 
-int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative) {
+/* r, z <- u2/2, u1/2 in Montgomery's form. */
+static void halve_scalars(const struct cw_job *job, sc *r, sc *z) {
     uint64_t inverse[4];
-    sc w, r, z, constant;
+    sc w, constant;
     cw_inverse_n(inverse, job->s);
     sc_from_words(&w, inverse, 1);
     sc_broadcast(&constant, cw_half_r2);
     sc_mul(&w, &w, &constant);
-    sc_from_words(&r, job->r, 1);
-    sc_from_words(&z, job->z, 1);
-    sc_mul(&r, &r, &w);
-    sc_mul(&z, &z, &w);
+    sc_from_words(r, job->r, 1);
+    sc_from_words(z, job->z, 1);
+    sc_mul(r, r, &w);
+    sc_mul(z, z, &w);
+}
+void cw_key_halves(const struct cw_job *job, uint64_t half[2][3]) {
+    sc r, z;
+    halve_scalars(job, &r, &z);
+    sc_split(half[0], half[1], &r);
+}
+int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative) {
+    sc r, z;
+    halve_scalars(job, &r, &z);
     uint64_t k[2][3];
     const uint64_t table = (uint64_t)(uintptr_t)job->table, generators = (uint64_t)(uintptr_t)generator;
     const int kind = (int)job->kind, half = cw_half_points(kind), windows = cw_windows(kind);
     sc_split(k[0], k[1], &r); /* the key's rows first, as they are the least likely to be in a cache */
     for (int h = 0; h < 2; h++) {
         const int at = h ? 0 : half;
-        if (kind == CW_SMALL) put_rows(CW_SMALL, k[h], table, row + at, 1, negative + at, 1);
-        else put_rows(CW_LARGE, k[h], table, row + at, 1, negative + at, 1);
+        switch (kind) {
+        case CW_TINY: put_rows(CW_TINY, k[h], table, row + at, 1, negative + at, 1); break;
+        case CW_SMALL: put_rows(CW_SMALL, k[h], table, row + at, 1, negative + at, 1); break;
+        case CW_LARGE: put_rows(CW_LARGE, k[h], table, row + at, 1, negative + at, 1); break;
+        case CW_HUGE: put_rows(CW_HUGE, k[h], table, row + at, 1, negative + at, 1); break;
+        }
         for (int i = 0; i < windows; i++) __builtin_prefetch(row[at + i]);
     }
     sc_split(k[0], k[1], &z);

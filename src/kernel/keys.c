@@ -1,19 +1,30 @@
-/* Key tables in two sizes from two pools mapped at start: every key seen gets a small one, a hot key a large one.
+/* Key tables of four sizes in one pool: a key earns one by valid claims, a larger one by more of them.
  *
- * Look-up is lock-free: an index has buckets of eight words (tag, slot number + 1), each published with release after
- * its slot and table are complete. A slot taken out of the index may still be read by a thread that found it before, so it
- * waits in limbo: each thread announces the epoch in which its oldest batch began, taking a slot out advances the epoch,
+ * A key without a table costs no more than a signature that is verified without one (batch_bare.h). Nothing is built for it until
+ * TINY_HEAT of its claims were valid: claims that nobody has signed leave no trace here, however many there are.
+ *
+ * Look-up is lock-free: an index has buckets of eight words (tag, slot number + 1), each published
+ * after its slot and table are complete. A slot taken out of the index may still be read by a thread that found it before, so it
+ * waits in its chunk: each thread announces the epoch in which its oldest batch began, taking a slot out advances the epoch,
  * and a slot is reused when every announced epoch is later than its own. Nobody waits for anybody: when no slot is
- * free, the table is built into memory of the thread and used for that batch alone (counted as refused).
+ * free, the key goes without for now (counted as refused).
  *
- * Why the order of operations is right. Reader: loads the epoch, announces it, reads the index. Writer: stores to the index, then
- * advances the epoch, later reads what is announced. A reader that still found the slot in the index read it before that
- * store, so it loaded the epoch before the advance: what it announced is not later than the slot's epoch, and it was announced
- * before the writer looks. All of these are sequentially consistent: the reader's announcement must be seen before its
- * look at the index (a store before a load, which release and acquire let pass each other, on x86 too).
- * test/kernel/keys-order-test.c goes through the orders in which threads can meet.
- * Insertion, eviction (a clock that halves `heat`) and promotion are under one spin lock; building is outside of it.
- * cw_keys_limit lets a pool use only a part of its slots: it evicts what is too much, and later ones evict before they add. */
+ * What has to be true, and why it is. `s` is a slot, `e` its retirement: the value of the epoch before it advanced.
+ *  1. Nobody builds into s while a thread may read it. Reader: loads the epoch, announces it, reads the index. Writer: stores to the index,
+ *     then advances the epoch to e + 1, later reads what is announced. A reader that still found s read the index before that
+ *     store, so it loaded the epoch before the advance: what it announced is not above e, and it was announced
+ *     before the writer looks. The writer reuses s only when all that is announced is above e. All of these are sequentially consistent:
+ *     the reader's announcement must be seen before its look at the index (a store before a load, which release and acquire let
+ *     pass each other, on x86 too). A thread with two batches in flight announces the older one's epoch.
+ *  2. Leave the index first, then retire (`replace`): the other way round a reader could announce e + 1 and still find s.
+ *  3. Every slot is in one place: never used, live (being built, or in the index), or waiting. take_slot makes it live; publish either puts
+ *     it into the index or retires it; replace retires what it overwrites. So none is lost, and none waits twice.
+ *  4. A chunk changes its kind only when nothing in it lives and its newest retirement is past for every reader (`empty_closing`): by 1
+ *     nobody reads any of it. A table that is being built when its chunk closes is live, and is retired by publish instead of
+ *     entering the index.
+ *  5. key, kind and hash of a slot change only in publish, before the index leads to it: whoever finds it sees them complete.
+ * test/kernel/keys-order-test.c goes through the orders in which threads can meet, and each of these was seen to fail there when broken.
+ * Insertion, eviction and closing are under one spin lock; building is outside of it. */
 #define _GNU_SOURCE
 #include "keys.h"
 #include <stdatomic.h>
@@ -22,103 +33,30 @@
 #include "common.h"
 #include "dispatch.h"
 #include "slow.h"
+#include "key_pool.h"
 
-#define THREADS_MAX 256
-#define WAYS 8
-#define PROMOTE_HEAT 64   /* a large table costs about 40 verifications and saves 0.4 of one each time */
-#define PROMOTE_TURN 64   /* of so many promotions into a full pool one may evict; bounds churn to about 1 % of the time */
-#define SCAN_MAX 16       /* slots the clock looks at before it gives up or evicts the coldest one seen */
-#define SMALL_MIN 1024    /* so that two batches in flight cannot pin the pool */
-#define LARGE_MIN 16
-#define LIMIT_MIN 2       /* so that eviction ahead of need, at half of the limit, happens at all */
+#define WANTED_CALLS 32   /* after so many rewards a table is built for fewer keys than the kernel has elements */
+#define PAUSE_CLAIMS 512  /* valid claims for which a kind without a free place is not asked for again */
+#define BUDGET_BARE 16    /* what a valid claim adds to the budget for building, in about 1/8 of the time of ... */
+#define BUDGET_TABLE 3
+#define BUDGET_MAX 20000
+/* Valid claims of late for a table of each kind, and what one costs to build, in the unit of the budget: a quarter of a thread's time or less
+ * goes to building. Tables pay for themselves after about 6, 20, 300 and 2,000 claims. */
+static const uint32_t due[CW_KEY_KINDS] = {[CW_TINY] = 3, [CW_SMALL] = 16, [CW_LARGE] = 64, [CW_HUGE] = 384};
+static const uint32_t cost[CW_KEY_KINDS] = {[CW_TINY] = 160, [CW_SMALL] = 240, [CW_LARGE] = 1000, [CW_HUGE] = 2400};
 
-struct slot {
-    uint8_t key[33];
-    uint8_t kind;
-    _Atomic uint32_t heat;
-    uint64_t hash, retired;
-} __attribute__((aligned(64)));
-
-struct pool {
-    uint32_t first, count, fresh; /* slot numbers first .. first+count-1; those from `fresh` on were never used */
-    uint32_t hand, asked; /* `asked`: how often a slot of the full pool was requested */
-    uint32_t closed; /* slots that are not to be used now, whichever they are */
-    uint64_t limbo_head, limbo_tail; /* ring of `count` slot numbers; these never wrap, `count` is no power of two */
-    uint32_t *limbo;
-    uint8_t *tables;
-    size_t table_bytes;
-};
-
-static struct pool pools[2];
-static struct slot *slots;
-static _Atomic uint64_t (*buckets)[WAYS];
-static uint64_t bucket_mask, hash_key[4];
-static _Atomic uint64_t epoch = 1;
-static struct { _Atomic uint64_t epoch; char pad[56]; } announced[THREADS_MAX]; /* 0: not reading; own cache line each */
-static _Atomic int taken[THREADS_MAX], places; /* places: one more than the highest place ever taken */
-static atomic_flag lock = ATOMIC_FLAG_INIT;
-static _Atomic uint64_t hits_large, hits_small, misses, builds_small, builds_large, evictions, refused, used[2];
-
-#define COUNT(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)
-
-static void acquire(void) {
-    while (atomic_flag_test_and_set_explicit(&lock, memory_order_acquire)) {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
-}
-static void release(void) { atomic_flag_clear_explicit(&lock, memory_order_release); }
-
-static uint8_t *slot_table(uint32_t id) {
-    const struct pool *p = &pools[id >= pools[CW_LARGE].first];
-    return p->tables + (id - p->first) * p->table_bytes;
-}
-
-/* Maps room for `counts` tables of each kind, found through `sets` buckets (a power of two). */
-static int open_pools(const uint32_t counts[2], uint64_t sets) {
-    uint32_t total = 0;
-    for (int kind = 0; kind < 2; kind++) {
-        struct pool *p = &pools[kind];
-        p->table_bytes = (size_t)cw_table_rows(kind) * CW_ROW_BYTES;
-        p->count = counts[kind];
-        p->first = p->fresh = total;
-        total += p->count;
-        p->tables = cw_map(p->count * p->table_bytes);
-        p->limbo = calloc(p->count, sizeof *p->limbo);
-        if (!p->tables || !p->limbo) return 0;
-    }
-    bucket_mask = sets - 1;
-    buckets = cw_map(sets * sizeof *buckets);
-    slots = cw_map(total * sizeof *slots);
-    return buckets && slots;
-}
-/* Half of the bytes for each size: eight keys with a small table to one with a large one. Where addresses cost nothing, each
- * size has them for three quarters, so that cw_keys_limit can share the bytes out otherwise. */
-#ifdef __wasm__
-#define MAPPED_QUARTERS 2
-#else
-#define MAPPED_QUARTERS 3
-#endif
+/* Addresses for the whole pool; memory is taken page by page. */
 int cw_keys_start(size_t bytes) {
-    uint32_t counts[2], closed[2];
-    for (int kind = 0; kind < 2; kind++) {
-        const size_t table_bytes = (size_t)cw_table_rows(kind) * CW_ROW_BYTES, minimum = kind == CW_SMALL ? SMALL_MIN : LARGE_MIN;
-        const size_t half = bytes / 2 / table_bytes, mapped = bytes / 4 * MAPPED_QUARTERS / table_bytes;
-        counts[kind] = (uint32_t)(mapped > minimum ? mapped : minimum);
-        closed[kind] = counts[kind] - (uint32_t)(half > minimum ? half : minimum);
-    }
+    const size_t fit = bytes / CHUNK_BYTES;
+    const uint32_t count = (uint32_t)(fit > CHUNKS_MIN ? fit : CHUNKS_MIN);
     uint64_t sets = 64;
-    while (sets * WAYS < 2ull * (counts[CW_SMALL] + counts[CW_LARGE])) sets *= 2;
-    const int is_open = open_pools(counts, sets);
-    for (int kind = 0; kind < 2; kind++) pools[kind].closed = closed[kind];
-    return is_open && getrandom(hash_key, sizeof hash_key, 0) == sizeof hash_key;
+    while (sets * WAYS < 2ull * CHUNK_SLOTS * count) sets *= 2;
+    return open_pool(count, sets) && getrandom(hash_key, sizeof hash_key, 0) == sizeof hash_key;
 }
 
 int cw_keys_join(struct cw_keys_thread *thread, void *scratch) {
     thread->scratch = scratch;
-    thread->spare = cw_map(2 * CW_BATCH * pools[CW_SMALL].table_bytes);
-    if (!thread->spare) return 0;
+    thread->forced = -1;
     for (thread->place = 0; thread->place < THREADS_MAX; thread->place++) {
         int expected = 0;
         if (!atomic_compare_exchange_strong(&taken[thread->place], &expected, 1)) continue;
@@ -126,12 +64,10 @@ int cw_keys_join(struct cw_keys_thread *thread, void *scratch) {
         while (highest <= thread->place && !atomic_compare_exchange_weak(&places, &highest, thread->place + 1)) {}
         return 1;
     }
-    cw_unmap(thread->spare, 2 * CW_BATCH * pools[CW_SMALL].table_bytes);
     return 0;
 }
 void cw_keys_leave(struct cw_keys_thread *thread) {
     cw_keys_exit(thread);
-    cw_unmap(thread->spare, 2 * CW_BATCH * pools[CW_SMALL].table_bytes);
     atomic_store(&taken[thread->place], 0);
 }
 uint64_t cw_keys_now(void) { return atomic_load(&epoch); }
@@ -140,231 +76,54 @@ void cw_keys_enter(struct cw_keys_thread *thread, uint64_t since) {
 }
 void cw_keys_exit(struct cw_keys_thread *thread) { atomic_store(&announced[thread->place].epoch, 0); }
 
-static uint64_t oldest_reader(void) {
-    uint64_t oldest = UINT64_MAX;
-    for (int i = 0; i < atomic_load(&places); i++) {
-        uint64_t e = atomic_load(&announced[i].epoch);
-        if (e && e < oldest) oldest = e;
-    }
-    return oldest;
-}
-
-/* Keyed by random words of this process, so that nobody can choose keys that share a bucket. */
-static uint64_t hash(const uint8_t *key) {
-    uint64_t w[4];
-    memcpy(w, key + 1, 32);
-    cw_u128 a = (cw_u128)(w[0] ^ hash_key[0]) * (w[1] ^ hash_key[1]), b = (cw_u128)(w[2] ^ hash_key[2]) * (w[3] ^ hash_key[3]);
-    uint64_t h = (uint64_t)a ^ (uint64_t)(a >> 64) ^ ((uint64_t)b + (uint64_t)(b >> 64)) ^ key[0];
-    a = (cw_u128)(h ^ hash_key[2]) * 0x9E3779B97F4A7C15ULL;
-    return (uint64_t)a ^ (uint64_t)(a >> 64);
-}
-
-/* Returns the place of a key in the index, or 0. */
-static _Atomic uint64_t *lookup(uint64_t h, const uint8_t *key, uint32_t *id) {
-    _Atomic uint64_t *bucket = buckets[h & bucket_mask];
-    for (int i = 0; i < WAYS; i++) {
-        const uint64_t word = atomic_load(&bucket[i]);
-        if ((uint32_t)word == 0 || word >> 32 != h >> 32) continue;
-        *id = (uint32_t)word - 1;
-        if (memcmp(slots[*id].key, key, 33) == 0) return &bucket[i];
-    }
-    return 0;
-}
-
-/* Under the lock. The index leads to slot `id` no more, or never did: it may be used again when all present readers are gone. */
-static void retire(uint32_t id) {
-    struct pool *p = &pools[id >= pools[CW_LARGE].first];
-    slots[id].retired = atomic_fetch_add(&epoch, 1);
-    p->limbo[p->limbo_tail++ % p->count] = id;
-    used[p - pools] -= p->table_bytes;
-}
-/* Under the lock. Changes a word of the index, and only then retires the slot it led to: a reader that announces the epoch
- * after that slot's can no longer find it. */
-static void replace(_Atomic uint64_t *word, uint64_t value) {
-    const uint32_t before = (uint32_t)atomic_load(word);
-    atomic_store(word, value);
-    if (before) retire(before - 1);
-}
-/* Under the lock. Takes slot `id` out of the index, if it is there. */
-static void unlink_slot(uint32_t id) {
-    uint32_t found;
-    _Atomic uint64_t *word = lookup(slots[id].hash, slots[id].key, &found);
-    if (!word || found != id) return;
-    replace(word, 0);
-    COUNT(evictions, 1);
-}
-/* Under the lock. The clock halves heat as it passes; the coldest of those seen goes, if it is colder than `heat`. */
-static void evict_one(struct pool *p, uint32_t heat) {
-    uint32_t coldest = 0, lowest = UINT32_MAX;
-    for (int i = 0; i < SCAN_MAX && lowest; i++) {
-        const uint32_t id = p->first + p->hand;
-        p->hand = p->first + p->hand + 1 >= p->fresh ? 0 : p->hand + 1; /* beyond `fresh` there is nothing */
-        uint32_t found, h = atomic_load_explicit(&slots[id].heat, memory_order_relaxed);
-        atomic_store_explicit(&slots[id].heat, h / 2, memory_order_relaxed);
-        _Atomic uint64_t *word = lookup(slots[id].hash, slots[id].key, &found);
-        if (word && found == id && h < lowest) lowest = h, coldest = id;
-    }
-    if (lowest < heat) unlink_slot(coldest);
-}
-/* Returns a slot to build into, or -1. Evicts ahead of need, so that later batches find a reusable slot in limbo. */
-static int64_t take_slot(int kind, uint32_t heat) {
-    struct pool *p = &pools[kind];
-    int64_t id = -1;
-    acquire();
-    const int64_t limit = (int64_t)p->count - p->closed, room = limit - (int64_t)(used[kind] / p->table_bytes);
-    if (room > 0 && p->fresh < p->first + limit) {
-        id = p->fresh++;
-    } else {
-        /* Halving makes the large ones look cold. So only a fraction of the requests may halve, or equally hot keys would
-         * replace each other for ever. A miss, though, needs its slot. */
-        const int turn = kind == CW_SMALL || p->asked++ % PROMOTE_TURN == 0;
-        if (turn && room < limit / 2) evict_one(p, heat);
-        if (room > 0 && p->limbo_head != p->limbo_tail) {
-            const uint32_t head = p->limbo[p->limbo_head % p->count];
-            if (oldest_reader() > slots[head].retired) id = head, p->limbo_head++;
-        }
-    }
-    if (id >= 0) used[kind] += p->table_bytes;
-    release();
-    return id;
-}
-/* Puts slot `id`, whose table is complete, into the index for `key`, in place of an older one. */
-static void publish(uint32_t id, const uint8_t *key, uint64_t h, int kind, uint32_t heat) {
-    struct slot *s = &slots[id];
-    uint32_t old;
-    acquire();
-    memcpy(s->key, key, 33);
-    s->kind = (uint8_t)kind;
-    s->hash = h;
-    atomic_store_explicit(&s->heat, heat, memory_order_relaxed);
-    _Atomic uint64_t *word = lookup(s->hash, s->key, &old);
-    if (word && slots[old].kind >= s->kind) { /* another thread was faster */
-        retire(id);
-    } else {
-        if (!word) {
-            _Atomic uint64_t *bucket = buckets[s->hash & bucket_mask];
-            int i = 0;
-            while (i < WAYS && (uint32_t)atomic_load(&bucket[i])) i++;
-            if (i == WAYS) COUNT(evictions, 1);
-            word = &bucket[i < WAYS ? i : (int)(s->hash >> 61)];
-        }
-        replace(word, (s->hash >> 32) << 32 | (id + 1));
-    }
-    release();
-}
-static void give_back(uint32_t id) {
-    acquire();
-    retire(id);
-    release();
-}
-
-/* Keys to build tables for in one call of the kernel: at most its number of elements. */
-struct pending {
+/* Points of keys without a table, decompressed in one call of the kernel: at most its number of elements. */
+struct points {
     int count;
-    const uint8_t *key[8];
-    uint64_t hash[8], x[8][4], y[8][4];
-    uint8_t odd[8];
-    int64_t id[8];
-    uint8_t *table[8];
-};
-
-/* Builds small tables for the keys collected: key[i]'s table goes into out[i], and 0 for bytes that are no key. */
-static void build_small(struct cw_keys_thread *thread, struct pending *p, const uint8_t **out) {
-    const uint32_t good = cw_kernel->decompress(p->count, (const uint64_t(*)[4])p->x, p->odd, p->y);
-    int n = 0, at[8];
     uint64_t x[8][4], y[8][4];
-    uint8_t *table[8];
+    uint8_t odd[8], owner[8]; /* the job that it is for */
+};
+static void decompress(struct points *p, struct cw_job *job, uint8_t (*point)[CW_ROW_BYTES]) {
+    const uint32_t good = cw_kernel->decompress(p->count, (const uint64_t(*)[4])p->x, p->odd, p->y);
     for (int i = 0; i < p->count; i++) {
-        out[i] = 0;
-        if (!(good >> i & 1)) {
-            if (p->id[i] >= 0) give_back((uint32_t)p->id[i]);
-            continue;
-        }
-        memcpy(x[n], p->x[i], 32);
-        memcpy(y[n], p->y[i], 32);
-        table[n] = p->table[i];
-        at[n++] = i;
+        uint8_t *row = point[p->owner[i]];
+        memcpy(row, p->x[i], 32);
+        memcpy(row + 32, p->y[i], 32);
+        if (good >> i & 1) job[p->owner[i]].table = row;
     }
-    if (!n) return;
-    cw_kernel->build(CW_SMALL, n, (const uint64_t(*)[4])x, (const uint64_t(*)[4])y, table, thread->scratch);
-    COUNT(builds_small, (uint64_t)n);
-    for (int k = 0; k < n; k++) {
-        const int i = at[k];
-        out[i] = table[k];
-        if (p->id[i] >= 0) publish((uint32_t)p->id[i], p->key[i], p->hash[i], CW_SMALL, 1);
-    }
+    p->count = 0;
 }
-
-/* Builds tables for all keys of a batch that have none: each distinct key once, VEC at a time. */
-static void build_missing(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, const uint64_t *h,
-                          const uint8_t *missing, uint32_t count, int parity) {
-    uint8_t *spare = thread->spare + (size_t)parity * CW_BATCH * pools[CW_SMALL].table_bytes;
-    uint8_t first_with[CW_BATCH]; /* the job whose table this one shares */
-    uint8_t owner[8];
-    struct pending p = {.count = 0};
-    for (uint32_t m = 0; m <= count; m++) {
-        if (p.count == cw_kernel->elements || (m == count && p.count)) {
-            const uint8_t *out[8];
-            build_small(thread, &p, out);
-            for (int i = 0; i < p.count; i++) job[owner[i]].table = out[i];
-            p.count = 0;
-        }
-        if (m == count) break;
+/* Finds the points of all keys of a batch that have no table: each distinct key once, VEC at a time. */
+static void find_points(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *missing, uint32_t count, int parity) {
+    const uint64_t *h = thread->hashes[parity];
+    uint8_t first_with[CW_BATCH]; /* the job whose point this one shares */
+    struct points p = {.count = 0};
+    for (uint32_t m = 0; m < count; m++) {
         const uint32_t i = missing[m];
+        const uint8_t *key = thread->keys[parity][i];
         uint32_t k = 0;
-        while (k < m && (h[missing[k]] != h[i] || memcmp(key[missing[k]], key[i], 33))) k++;
+        while (k < m && (h[missing[k]] != h[i] || memcmp(thread->keys[parity][missing[k]], key, 33))) k++;
         first_with[m] = k < m ? missing[k] : (uint8_t)i;
-        job[i].kind = CW_SMALL;
+        job[i].kind = CW_BARE;
         job[i].table = 0;
+        job[i].slot = 0;
         if (k < m) continue;
-        cw_words_from_be(p.x[p.count], key[i] + 1);
+        cw_words_from_be(p.x[p.count], key + 1);
         if (!cw_words_less(p.x[p.count], cw_p_words)) continue;
-        p.odd[p.count] = key[i][0] & 1;
-        p.key[p.count] = key[i];
-        p.hash[p.count] = h[i];
-        p.id[p.count] = take_slot(CW_SMALL, UINT32_MAX);
-        if (p.id[p.count] < 0) {
-            COUNT(refused, 1);
-            p.table[p.count] = spare;
-            spare += pools[CW_SMALL].table_bytes;
-        } else {
-            p.table[p.count] = slot_table((uint32_t)p.id[p.count]);
-        }
-        owner[p.count++] = (uint8_t)i;
+        p.odd[p.count] = key[0] & 1;
+        p.owner[p.count++] = (uint8_t)i;
+        if (p.count == cw_kernel->elements) decompress(&p, job, thread->points[parity]);
     }
+    if (p.count) decompress(&p, job, thread->points[parity]);
     for (uint32_t m = 0; m < count; m++) job[missing[m]].table = job[first_with[m]].table;
 }
 
-/* Builds large tables for keys found hot in this batch, which itself still uses the small ones. */
-static void promote(struct cw_keys_thread *thread, const uint32_t *hot, int count) {
-    uint64_t x[8][4], y[8][4];
-    uint8_t *table[8];
-    uint32_t id[8], from[8];
-    int n = 0;
-    for (int i = 0; i < count; i++) {
-        const uint32_t heat = atomic_load_explicit(&slots[hot[i]].heat, memory_order_relaxed);
-        const int64_t slot = take_slot(CW_LARGE, heat / 2);
-        atomic_store_explicit(&slots[hot[i]].heat, heat / 2, memory_order_relaxed); /* not again at once, if refused */
-        if (slot < 0) continue;
-        memcpy(x[n], slot_table(hot[i]), 32); /* row 0 of window 0 is the key itself */
-        memcpy(y[n], slot_table(hot[i]) + 32, 32);
-        table[n] = slot_table((uint32_t)slot);
-        from[n] = hot[i];
-        id[n++] = (uint32_t)slot;
-    }
-    if (!n) return;
-    cw_kernel->build(CW_LARGE, n, (const uint64_t(*)[4])x, (const uint64_t(*)[4])y, table, thread->scratch);
-    COUNT(builds_large, (uint64_t)n);
-    for (int i = 0; i < n; i++) publish(id[i], slots[from[i]].key, slots[from[i]].hash, CW_LARGE, PROMOTE_HEAT);
-}
-
 void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, uint32_t count, int parity) {
-    uint64_t h[CW_BATCH], found[2] = {0, 0};
-    uint8_t missing[CW_BATCH];
-    uint32_t miss = 0, hot[8];
-    int hot_count = 0, urgent = 0;
+    uint64_t *h = thread->hashes[parity], found[CW_KEY_KINDS] = {0};
+    uint8_t (*copy)[40] = thread->keys[parity], missing[CW_BATCH];
+    uint32_t miss = 0;
     for (uint32_t i = 0; i < count; i++) {
-        h[i] = hash(key[i]);
+        memcpy(copy[i], key[i], 33);
+        h[i] = hash(copy[i]);
         __builtin_prefetch((const void *)buckets[h[i] & bucket_mask]);
     }
     for (uint32_t i = 0; i < count; i++) { /* the likely slot's header, before it is compared */
@@ -376,57 +135,125 @@ void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t id;
-        if (!lookup(h[i], key[i], &id)) {
+        job[i].index = i;
+        if (thread->forced == CW_BARE || !lookup(h[i], copy[i], &id)) {
             missing[miss++] = (uint8_t)i;
             continue;
         }
-        struct slot *s = &slots[id];
-        const uint32_t heat = atomic_load_explicit(&s->heat, memory_order_relaxed);
-        if (heat < 1u << 20) atomic_store_explicit(&s->heat, heat + 1, memory_order_relaxed);
-        job[i].table = slot_table(id);
-        job[i].kind = s->kind;
-        found[s->kind]++;
-        if (s->kind == CW_SMALL && heat >= PROMOTE_HEAT && hot_count < cw_kernel->elements) {
-            int k = 0;
-            while (k < hot_count && hot[k] != id) k++;
-            if (k == hot_count) hot[hot_count++] = id;
-            urgent |= heat >= 2 * PROMOTE_HEAT;
-        }
+        job[i].kind = slots[id].kind;
+        job[i].table = slot_table(id, slots[id].kind);
+        job[i].slot = id + 1;
+        found[slots[id].kind]++;
     }
-    if (found[CW_SMALL]) COUNT(hits_small, found[CW_SMALL]);
-    if (found[CW_LARGE]) COUNT(hits_large, found[CW_LARGE]);
-    if (miss) {
-        COUNT(misses, miss);
-        build_missing(thread, job, key, h, missing, miss, parity);
-    }
-    if (hot_count == cw_kernel->elements || urgent) promote(thread, hot, hot_count);
+    for (int kind = 0; kind < CW_KEY_KINDS; kind++)
+        if (found[kind]) COUNT(hits[kind], found[kind]);
+    if (!miss) return;
+    COUNT(misses, miss);
+    find_points(thread, job, missing, miss, parity);
 }
 
-void cw_keys_limit(size_t small_bytes, size_t large_bytes) {
-    const size_t bytes[2] = {[CW_SMALL] = small_bytes, [CW_LARGE] = large_bytes};
-    for (int kind = 0; kind < 2; kind++) {
-        struct pool *p = &pools[kind];
-        const size_t fit = bytes[kind] / p->table_bytes, most = fit < p->count ? fit : p->count, limit = most < LIMIT_MIN ? LIMIT_MIN : most;
-        acquire();
-        p->closed = p->count - (uint32_t)limit;
-        release();
-        /* One at a time, so that no verifier waits. After a lap of the clock without any, what is over is being built. */
-        for (uint32_t vain = 0, over = 1; over && vain <= p->count / SCAN_MAX + 1;) {
-            acquire();
-            const uint64_t before = used[kind];
-            over = before / p->table_bytes > limit;
-            if (over) evict_one(p, UINT32_MAX);
-            vain = used[kind] < before ? 0 : vain + 1;
-            release();
+/* Notes that a key has earned a table of a kind. */
+static void want(struct cw_keys_thread *thread, int kind, const uint8_t *key, uint64_t h, uint32_t heat, const uint8_t *point) {
+    struct cw_wanted *w = &thread->wanted[kind];
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->hash[i] == h && !memcmp(w->key[i], key, 33)) {
+            w->heat[i] = heat;
+            return;
         }
+    if (w->count == (uint32_t)cw_kernel->elements) return;
+    if (!w->count) w->calls = 0;
+    memcpy(w->key[w->count], key, 33);
+    memcpy(w->x[w->count], point, 32);
+    memcpy(w->y[w->count], point + 32, 32);
+    w->heat[w->count] = heat;
+    w->hash[w->count++] = h;
+}
+/* Builds the tables that are wanted of a kind. Keys that have got one meanwhile, from another thread, need none. */
+static void build_wanted(struct cw_keys_thread *thread, int kind) {
+    struct cw_wanted *w = &thread->wanted[kind];
+    uint64_t x[8][4], y[8][4];
+    uint8_t *table[8];
+    uint32_t id[8], from[8], old, n = 0;
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (lookup(w->hash[i], w->key[i], &old) && slots[old].kind >= kind) continue;
+        const int64_t slot = take_slot(kind, thread->forced < 0 ? w->heat[i] : HEAT_MAX);
+        if (slot < 0) {
+            w->pause = PAUSE_CLAIMS;
+            break;
+        }
+        memcpy(x[n], w->x[i], 32);
+        memcpy(y[n], w->y[i], 32);
+        table[n] = slot_table((uint32_t)slot, kind);
+        from[n] = i;
+        id[n++] = (uint32_t)slot;
+    }
+    w->count = 0;
+    if (!n) return;
+    cw_kernel->build(kind, (int)n, (const uint64_t(*)[4])x, (const uint64_t(*)[4])y, table, thread->scratch);
+    COUNT(builds[kind], n);
+    thread->budget -= (int64_t)n * cost[kind];
+    for (uint32_t i = 0; i < n; i++) publish(id[i], w->key[from[i]], w->hash[from[i]], kind, w->heat[from[i]]);
+}
+
+/* Counts a valid claim for its key. */
+static void reward(struct cw_keys_thread *thread, const struct cw_job *job, int parity) {
+    const uint64_t h = thread->hashes[parity][job->index];
+    const int has_table = job->slot != 0, now = has_table ? (int)job->kind : -1;
+    uint32_t heat;
+    if (has_table) set_heat(job->slot - 1, heat = slot_heat(job->slot - 1) + 1);
+    else heat = note_key(h, 1);
+    thread->budget += has_table ? BUDGET_TABLE : BUDGET_BARE;
+    int kind = CW_KEY_KINDS - 1;
+    if (thread->forced >= 0) kind = thread->forced == CW_BARE ? -1 : thread->forced;
+    else while (kind > now && (heat < due[kind] || thread->wanted[kind].pause)) kind--;
+    if (kind > now && thread->forced >= 0 && thread->wanted[kind].count == (uint32_t)cw_kernel->elements) build_wanted(thread, kind);
+    if (kind > now) want(thread, kind, thread->keys[parity][job->index], h, heat, job->table); /* row 0 of a table is the key itself */
+}
+void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uint32_t count, int parity) {
+    uint32_t valid = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (job[i].verdict == CW_VALID) reward(thread, &job[i], parity), valid++;
+    if (thread->budget > BUDGET_MAX) thread->budget = BUDGET_MAX;
+    for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
+        struct cw_wanted *w = &thread->wanted[kind];
+        w->pause -= w->pause < valid ? w->pause : valid;
+        if (!w->count || (thread->budget < 0 && thread->forced < 0)) continue;
+        if (thread->forced >= 0 || w->count == (uint32_t)cw_kernel->elements || ++w->calls > WANTED_CALLS) build_wanted(thread, kind);
+    }
+    thread->valid += valid;
+    if (thread->valid < AGE_TABLES_MIN) return;
+    acquire();
+    hits_since_age += thread->valid;
+    if (hits_since_age >= AGE_HITS * (live_tables > AGE_TABLES_MIN ? live_tables : AGE_TABLES_MIN)) {
+        hits_since_age = 0;
+        atomic_store_explicit(&age, age + 1, memory_order_relaxed);
+    }
+    release();
+    thread->valid = 0;
+}
+
+void cw_keys_limit(size_t bytes) {
+    const size_t fit = bytes / CHUNK_BYTES, most = fit < chunk_count ? fit : chunk_count;
+    acquire();
+    chunk_limit = (uint32_t)(most < LIMIT_MIN ? LIMIT_MIN : most);
+    release();
+    /* One chunk at a time, so that nobody waits for long. What closes is in use until its last reader is gone. */
+    for (uint32_t vain = 0, over = 1; over && vain <= chunk_count / CHUNKS_TRIED + 1;) {
+        acquire();
+        while (empty_closing()) {}
+        uint32_t open = 0;
+        for (int kind = 0; kind < CW_KEY_KINDS; kind++) open += rings[kind].chunks;
+        over = open > chunk_limit;
+        vain = over && close_one(-1, UINT64_MAX) ? 0 : vain + 1;
+        release();
     }
 }
 
 void cw_keys_stats(struct cw_stats *stats) {
-    stats->hits_large = hits_large, stats->hits_small = hits_small, stats->misses = misses;
-    stats->builds_small = builds_small, stats->builds_large = builds_large;
-    stats->evictions = evictions, stats->refused = refused;
-    stats->bytes = 0;
-    for (int kind = 0; kind < 2; kind++) stats->bytes += (uint64_t)(pools[kind].count - pools[kind].closed) * pools[kind].table_bytes;
-    stats->bytes_used = used[0] + used[1];
+    stats->hits_huge = hits[CW_HUGE], stats->hits_large = hits[CW_LARGE], stats->hits_small = hits[CW_SMALL], stats->hits_tiny = hits[CW_TINY];
+    stats->builds_huge = builds[CW_HUGE], stats->builds_large = builds[CW_LARGE];
+    stats->builds_small = builds[CW_SMALL], stats->builds_tiny = builds[CW_TINY];
+    stats->misses = misses, stats->evictions = evictions, stats->refused = refused;
+    stats->bytes = (uint64_t)chunk_limit * CHUNK_BYTES;
+    stats->bytes_used = used;
 }

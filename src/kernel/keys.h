@@ -5,11 +5,25 @@
 #include "claimwire_kernel.h"
 #include "kernel.h"
 
-/* Per thread: its place in the epoch scheme, and memory for tables that the cache has no slot for. */
+/* Keys that have earned a table of one kind, until there are enough of them to build for. */
+struct cw_wanted {
+    uint32_t count, calls; /* calls since the first came */
+    uint32_t pause;        /* valid claims until the kind is asked for again, since there was no place for it */
+    uint32_t heat[8];
+    uint64_t hash[8], x[8][4], y[8][4];
+    uint8_t key[8][33];
+};
+/* Per thread: its place in the epoch scheme, the points of the keys without a table of the batches in flight, and what it is to build. */
 struct cw_keys_thread {
+    uint8_t points[2][CW_BATCH][CW_ROW_BYTES] __attribute__((aligned(64)));
+    uint8_t keys[2][CW_BATCH][40]; /* copies: a channel's key may be replaced at any time */
+    uint64_t hashes[2][CW_BATCH];
+    struct cw_wanted wanted[CW_KEY_KINDS];
+    uint32_t valid; /* claims since the cache's heat was told */
+    int64_t budget; /* for building */
+    int forced;     /* for tests: the kind of table to use, -1 for what keys have earned */
     int place;
-    uint8_t *spare; /* 2 * CW_BATCH small tables, half per batch in flight */
-    void *scratch;  /* the kernel's, for building */
+    void *scratch; /* the kernel's, for building */
 };
 int cw_keys_start(size_t bytes);
 int cw_keys_join(struct cw_keys_thread *thread, void *scratch);
@@ -19,10 +33,14 @@ void cw_keys_leave(struct cw_keys_thread *thread);
 uint64_t cw_keys_now(void);
 void cw_keys_enter(struct cw_keys_thread *thread, uint64_t epoch);
 void cw_keys_exit(struct cw_keys_thread *thread);
-/* Sets table and kind of `count` <= CW_BATCH jobs; table = 0 for bytes that are no key. parity: which half of `spare` to use. */
+/* Sets table, kind and slot of `count` <= CW_BATCH jobs: CW_BARE and the point where there is no table; table = 0 for bytes that are no
+ * key. Builds nothing. parity: which of the two batches in flight. job[i].index becomes i. */
 void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, uint32_t count, int parity);
-/* From now on tables of each size use at most so many bytes, at least two tables and at most what was mapped at the start. Memory
+/* After the verdicts, and before the thread enters another epoch: keys of valid claims become hotter, and some that have earned
+ * a table get it. What is built is bounded by the claims judged, so that this never takes most of a thread's time. */
+void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uint32_t count, int parity);
+/* From now on tables use at most so many bytes, at least two chunks of 2 MB and at most what was mapped at the start. Memory
  * that was used stays mapped. One thread calls it at a time. */
-void cw_keys_limit(size_t small_bytes, size_t large_bytes);
+void cw_keys_limit(size_t bytes);
 void cw_keys_stats(struct cw_stats *stats);
 #endif

@@ -72,10 +72,11 @@
 #define CW_UDP_GRO 4u
 #define CW_UDP_TIMES 8u
 #define CW_ARENA_FIELDS 11u /* u32s of struct cw_arena */
-#define CW_STATS 12u /* u64s of struct cw_stats */
+#define CW_STATS 16u /* u64s of struct cw_stats */
+#define CW_TABLE_NONE 5u /* CW_BARE of enum cw_kind, the largest of them */
 enum cw_verdict { CW_HELD = -1, CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_SUPERSEDED = 4, CW_UNDECIDED = 5 }; /* ring/slot.ts */
 enum cw_path { CW_PATH_BATCH = 0, CW_PATH_SLOW = 1, CW_PATH_SINGLE = 2, CW_PATH_COMPLETE = 3 }; /* verify/kernel.ts */
-struct cw_stats { uint64_t verified, valid, slow_paths, hits_large, hits_small, misses, builds_small, builds_large, evictions, refused, bytes, bytes_used; };
+struct cw_stats { uint64_t verified, valid, slow_paths, hits_huge, hits_large, hits_small, hits_tiny, misses, builds_huge, builds_large, builds_small, builds_tiny, evictions, refused, bytes, bytes_used; };
 /* One shared memory, and where things lie in it: ring/arena-layout.ts. */
 struct cw_arena {
     uint8_t *base;

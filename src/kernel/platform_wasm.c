@@ -11,6 +11,8 @@ extern const struct cw_kernel cw_kernel_wasm;
 extern uint8_t __heap_base; /* from the linker: the end of static data */
 const struct cw_kernel *cw_kernel;
 const uint8_t *cw_generator;
+uint32_t cw_batch_max = CW_BATCH;
+const struct cw_kernel *cw_lone_hasher = &cw_kernel_wasm;
 uint8_t cw_seed[CW_SEED_BYTES];
 
 #define BLOCK 4096u

@@ -1,5 +1,5 @@
-/* One signature spread over the elements, for latency: VEC partial sums in Jacobian coordinates, added up at the end; the
- * only inversion is s^-1. Points come lambda half first; X is taken times beta when the plain half begins. */
+/* One signature spread over the elements, for latency: VEC partial sums (xyzz.h), added up at the end; the only inversion is
+ * s^-1. Points come lambda half first; X is taken times beta when the plain half begins. */
 #include "kernel.h"
 
 CW_INLINE vec_mask element_mask(const uint8_t *bits) {
@@ -8,25 +8,19 @@ CW_INLINE vec_mask element_mask(const uint8_t *bits) {
     return (vec_mask)mask;
 }
 
-CW_INLINE void rotate(struct jacobian *r, const struct jacobian *p, int k) {
-    fe_rotate(&r->x, &p->x, k);
-    fe_rotate(&r->y, &p->y, k);
-    fe_rotate(&r->z, &p->z, k);
-}
-
 static int KERNEL(single)(const struct cw_job *job, const uint8_t *generator) {
     const uint8_t *row[CW_SINGLE_ROWS];
     uint8_t negative[CW_SINGLE_ROWS];
     const int points = cw_single_rows(job, generator, row, negative), half = points / 2;
     for (int i = points; i < points + VEC; i++) row[i] = row[0], negative[i] = 0;
     fe beta, x, y, t;
-    struct jacobian sum, next;
+    struct xyzz sum, next;
     fe_broadcast(&beta, cw_beta_words);
     fe_load_x(&x, row);
     fe_load_y(&y, row);
     fe_load_x(&next.x, row + VEC);
     fe_load_y(&next.y, row + VEC);
-    jacobian_add_two_affine(&sum, &x, y, element_mask(negative), &next.x, next.y, element_mask(negative + VEC));
+    xyzz_add_two_affine(&sum, &x, y, element_mask(negative), &next.x, next.y, element_mask(negative + VEC));
     for (int at = 2 * VEC; at < points; at += VEC) {
         fe_load_x(&x, row + at);
         fe_load_y(&y, row + at);
@@ -35,29 +29,27 @@ static int KERNEL(single)(const struct cw_job *job, const uint8_t *generator) {
             fe_mul(&t, &x, &beta);
             fe_select(&x, (vec_mask)((1u << (half - at)) - 1), &t, &x);
         }
-        jacobian_add_affine(&next, &sum, &x, &y, element_mask(negative + at));
+        xyzz_add_affine(&next, &sum, &x, &y, element_mask(negative + at));
         const vec_mask live = at + VEC > points ? (vec_mask)((1u << (points - at)) - 1) : (vec_mask)-1;
         fe_select(&sum.x, live, &next.x, &sum.x);
         fe_select(&sum.y, live, &next.y, &sum.y);
-        fe_select(&sum.z, live, &next.z, &sum.z);
+        fe_select(&sum.zz, live, &next.zz, &sum.zz);
+        fe_select(&sum.zzz, live, &next.zzz, &sum.zzz);
     }
     for (int k = VEC / 2; k >= 2; k /= 2) {
-        rotate(&next, &sum, k);
-        jacobian_add(&sum, &sum, &next);
+        unsigned first = 0; /* elements 0..k-1 of every 2 k */
+        for (int element = 0; element < VEC; element++) first |= (unsigned)!(element & k) << element;
+        xyzz_add_rotated(&sum, k, (vec_mask)first);
     }
-    if (VEC > 1) {
-        rotate(&next, &sum, 1);
-        jacobian_add_x(&sum.x, &sum.z, &sum, &next);
-    }
-    if (fe_zero(&sum.z) & 1) return CW_UNDECIDED;
-    fe r, z2;
+    if (VEC > 1) xyzz_add_rotated_x(&next.x, &next.zz, &sum, 1), sum.x = next.x, sum.zz = next.zz;
+    if (fe_zero(&sum.zz) & 1) return CW_UNDECIDED;
+    fe r;
     fe_broadcast(&r, job->r);
-    fe_sqr(&z2, &sum.z);
-    fe_mul_sub(&t, &r, &z2, &sum.x); /* r Z^2 = X */
+    fe_mul_sub(&t, &r, &sum.zz, &sum.x); /* r ZZ = X */
     if (fe_zero(&t) & 1) return CW_VALID;
     if (!cw_words_less(job->r, cw_p_minus_n_words)) return CW_INVALID;
     fe_broadcast(&t, cw_n_words);
     fe_add(&r, &r, &t);
-    fe_mul_sub(&t, &r, &z2, &sum.x);
+    fe_mul_sub(&t, &r, &sum.zz, &sum.x);
     return fe_zero(&t) & 1 ? CW_VALID : CW_INVALID;
 }

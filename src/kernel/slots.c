@@ -58,10 +58,11 @@ void cw_thread_free(struct cw_thread *thread) {
     cw_unmap(thread, thread_bytes() + cw_kernel->scratch_bytes);
 }
 
-static void hash_queued(struct hasher *h, void (*hash)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4])) {
+static void hash_queued(struct hasher *h, int link) {
+    const struct cw_kernel *kernel = h->count == 1 ? cw_lone_hasher : cw_kernel;
     uint64_t digest[CW_ELEMENTS_MAX][4];
     if (!h->count) return;
-    hash((int)h->count, (const uint8_t(*)[128])h->block, digest);
+    (link ? kernel->sha256 : kernel->sha512_half)((int)h->count, (const uint8_t(*)[128])h->block, digest);
     for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
     h->count = 0;
 }
@@ -81,16 +82,15 @@ static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const str
         copy_ledger_id(block + 16, c);
         memcpy(block + 48, claim, CW_CLAIM_SIGNATURE); /* all that lies before it */
         memcpy(block + 69, claim + CW_CLAIM_TIMESTAMP, 8);
-        if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, cw_kernel->sha256);
     } else {
         copy_ledger_id(block + 4, c);
         memcpy(block + 36, claim + CW_CLAIM_AMOUNT, 8);
-        if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, cw_kernel->sha512_half);
     }
+    if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, c->link);
 }
 static void hash_rest(struct cw_thread *thread) {
-    hash_queued(&thread->xrpl, cw_kernel->sha512_half);
-    hash_queued(&thread->link, cw_kernel->sha256);
+    hash_queued(&thread->xrpl, 0);
+    hash_queued(&thread->link, 1);
 }
 
 /* Finds a slot's channel. Returns 0 when its row or its key is outside of the arena: a slot may name any u32. */
@@ -125,7 +125,7 @@ static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
 /* Fills a batch from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict here. */
 static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
     uint32_t n = 0, judged = 0;
-    for (; *at != end && n < CW_BATCH; ++*at) {
+    for (; *at != end && n < cw_batch_max; ++*at) {
         uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
         if (verdict_of(slot)) continue;
@@ -145,11 +145,12 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
     return judged;
 }
 
+static int parity_of(const struct cw_thread *thread, const struct work *w) { return w == &thread->work[1]; }
 /* Finds the tables for a batch. Jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. */
 static uint32_t find_tables(struct cw_thread *thread, struct work *w, const struct work *older, uint8_t *verdicts, uint32_t *index) {
     w->epoch = cw_keys_now();
     cw_keys_enter(&thread->keys, older ? older->epoch : w->epoch);
-    cw_keys_find(&thread->keys, w->batch.job, w->key, w->batch.count, w == &thread->work[1]);
+    cw_keys_find(&thread->keys, w->batch.job, w->key, w->batch.count, parity_of(thread, w));
     uint32_t n = 0;
     for (uint32_t i = 0; i < w->batch.count; i++) {
         if (!w->batch.job[i].table) {
@@ -183,17 +184,27 @@ static void judge(struct cw_batch *batch) {
     COUNT(valid, good);
     COUNT(verified, batch->count);
 }
-static void verify_singly(struct cw_batch *batch, enum cw_path path) {
+static void verify_singly(struct cw_thread *thread, struct work *w, enum cw_path path) {
+    struct cw_batch *batch = &w->batch;
     for (uint32_t i = 0; i < batch->count; i++)
-        batch->job[i].verdict = path == CW_PATH_SINGLE ? (uint32_t)cw_kernel->single(&batch->job[i], cw_generator) : CW_UNDECIDED;
+        if (path != CW_PATH_SINGLE) batch->job[i].verdict = CW_UNDECIDED;
+        else if (batch->job[i].kind != CW_BARE) batch->job[i].verdict = (uint32_t)cw_kernel->single(&batch->job[i], cw_generator);
+    if (path == CW_PATH_SINGLE) cw_kernel->bare(batch, cw_generator, thread->scratch);
     judge(batch);
 }
 static void prepare(struct cw_thread *thread, struct cw_batch *batch, int first) {
     cw_kernel->prepare(batch, cw_generator, thread->scratch);
     for (uint32_t i = 0; first && i < batch->rows; i++) __builtin_prefetch(batch->row[i], 0, 2);
 }
-static uint32_t publish_slots(struct work *w) {
+static void finish(struct cw_thread *thread, struct cw_batch *batch, const struct cw_batch *next) {
+    if (batch->rows) cw_kernel->finish(batch, next, thread->scratch);
+    cw_kernel->bare(batch, cw_generator, thread->scratch);
+    judge(batch);
+}
+/* Verdicts first: nobody who waits for one waits for a table to be built. */
+static uint32_t publish_slots(struct cw_thread *thread, struct work *w) {
     for (uint32_t i = 0; i < w->batch.count; i++) set_verdict(w->slot[i], (int32_t)w->batch.job[i].verdict);
+    cw_keys_reward(&thread->keys, w->batch.job, w->batch.count, parity_of(thread, w));
     return w->batch.count;
 }
 
@@ -208,24 +219,22 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
         judged += find_tables(thread, now, pending, 0, 0);
         if (!now->batch.count) continue;
         if (!pending && at == end && now->batch.count <= SINGLE_MAX) {
-            verify_singly(&now->batch, CW_PATH_SINGLE);
-            judged += publish_slots(now);
+            verify_singly(thread, now, CW_PATH_SINGLE);
+            judged += publish_slots(thread, now);
             break;
         }
         prepare(thread, &now->batch, !pending);
         if (pending) {
-            cw_kernel->finish(&pending->batch, &now->batch, thread->scratch);
-            judge(&pending->batch);
-            judged += publish_slots(pending);
+            finish(thread, &pending->batch, &now->batch);
+            judged += publish_slots(thread, pending);
         }
         pending = now;
         now = next;
         next = pending;
     }
     if (pending) {
-        cw_kernel->finish(&pending->batch, 0, thread->scratch);
-        judge(&pending->batch);
-        judged += publish_slots(pending);
+        finish(thread, &pending->batch, 0);
+        judged += publish_slots(thread, pending);
     }
     cw_keys_exit(&thread->keys);
     /* Next the caller looks whether the committer sleeps (ring/doorbell.ts): the verdicts must be visible before that. */
@@ -269,12 +278,12 @@ void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, c
         if (n) find_tables(thread, w, 0, verdicts + at, index);
         if (!w->batch.count) continue;
         if (path == CW_PATH_SINGLE || path == CW_PATH_COMPLETE) {
-            verify_singly(&w->batch, path);
+            verify_singly(thread, w, path);
         } else {
             prepare(thread, &w->batch, 1);
-            cw_kernel->finish(&w->batch, 0, thread->scratch);
-            judge(&w->batch);
+            finish(thread, &w->batch, 0);
         }
+        cw_keys_reward(&thread->keys, w->batch.job, w->batch.count, parity_of(thread, w));
         for (uint32_t i = 0; i < w->batch.count; i++) verdicts[at + index[i]] = (uint8_t)w->batch.job[i].verdict;
     }
     cw_keys_exit(&thread->keys);
@@ -284,7 +293,8 @@ int cw_key_valid(const uint8_t key[33]) {
     uint64_t x[4], y[4];
     return cw_slow_parse_key(x, y, key);
 }
-void cw_limit_tables(size_t small_bytes, size_t large_bytes) { cw_keys_limit(small_bytes, large_bytes); }
+void cw_force_tables(struct cw_thread *thread, int kind) { thread->keys.forced = kind; }
+void cw_limit_tables(size_t bytes) { cw_keys_limit(bytes); }
 void cw_read_stats(struct cw_stats *stats) {
     cw_keys_stats(stats);
     stats->verified = verified, stats->valid = valid, stats->slow_paths = slow_paths;

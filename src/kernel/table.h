@@ -6,15 +6,21 @@
 #ifndef CLAIMWIRE_TABLE_H
 #define CLAIMWIRE_TABLE_H
 #include "constants_generated.h"
+#include "layout_generated.h"
 
 #define CW_HALF_BITS 129
 #define CW_ROW_BYTES 64
-enum cw_kind { CW_SMALL, CW_LARGE, CW_GENERATOR, CW_KINDS }; /* 32, 16 and 10 windows; 16 KB, 130 KB, 2.3 MB */
+/* A key's tables from the smallest to the largest: 11, 26, 133 and 404 KB, for 106, 72, 52 and 46 points a signature. The generator's
+ * has 2.3 MB. CW_BARE: a key without one, of which only the point itself is at hand (batch_bare.h). */
+enum cw_kind { CW_TINY, CW_SMALL, CW_LARGE, CW_HUGE, CW_GENERATOR, CW_KINDS, CW_BARE = CW_KINDS };
+_Static_assert((int)CW_BARE == CW_TABLE_NONE && CW_TINY == 0 && CW_HUGE == 3, "verify/kernel.ts has the same numbers");
+#define CW_KEY_KINDS 4
+#define CW_HALF_POINTS_MAX (43 + 10) /* of one half, with the smallest table */
+#define CW_BARE_WIDTH 4              /* of a digit where there is no table: 33 windows, the last one of 1 bit */
+#define CW_BARE_WINDOWS 33
 
-#define CW_KEY_KINDS 2        /* kinds of a key's table: those before the generator's */
-#define CW_HALF_POINTS_MAX 42 /* points of one half of u1 G + u2 Q, with the table that has the most windows */
-#define CW_WINDOWS(kind) ((kind) == CW_SMALL ? 32 : (kind) == CW_LARGE ? 16 : 10)
-#define CW_WIDTH(kind) ((kind) == CW_SMALL ? 4 : (kind) == CW_LARGE ? 8 : 13)
+#define CW_WINDOWS(kind) ((kind) == CW_TINY ? 43 : (kind) == CW_SMALL ? 26 : (kind) == CW_LARGE ? 16 : (kind) == CW_HUGE ? 13 : (kind) == CW_GENERATOR ? 10 : 0)
+#define CW_WIDTH(kind) ((kind) == CW_TINY ? 3 : (kind) == CW_SMALL ? 5 : (kind) == CW_LARGE ? 8 : (kind) == CW_HUGE ? 10 : 13)
 
 static inline __attribute__((unused)) int cw_windows(int kind) { return CW_WINDOWS(kind); }
 static inline __attribute__((unused)) int cw_width(int kind) { return CW_WIDTH(kind); }

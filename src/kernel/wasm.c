@@ -69,7 +69,8 @@ struct cw_stats *EXPORT(stats_at)(struct context *context) {
     return &context->stats;
 }
 
-void EXPORT(limit_tables)(u32 small_bytes, u32 large_bytes) { cw_limit_tables(small_bytes, large_bytes); }
+void EXPORT(force_tables)(struct context *context, int kind) { cw_force_tables(context->thread, kind); }
+void EXPORT(limit_tables)(u32 bytes) { cw_limit_tables(bytes); }
 
 /* Throw-away signing of the attached slots, for load generation: throwaway_sign.h says what it gives away. This is
  * how many bytes `count` keys need of the kernel's part of the arena. */

@@ -17,7 +17,7 @@ const REFUSED = [
   'moved',
 ];
 const STRANGERS = ['heldBack', 'overBudget'];
-const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer'];
+const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer', 'floodFilter'];
 const ACKS_DROPPED = ['refusalLimited', 'ackRingFull', 'sendQueueFull', 'sendFailed', 'connectionGone'];
 const BUSY = ['receive', 'verify', 'commit', 'write', 'send'];
 const MICROSECONDS = 1e6;
@@ -78,7 +78,7 @@ const claims: Family[] = [
   labelled(
     'counter',
     'claimwire_datagrams_dropped_total',
-    'Datagrams, or the rest of them, that brought nothing, by reason. socketBuffer: the kernel had no room.',
+    'Datagrams, or the rest of them, that brought nothing, by reason. socketBuffer: the kernel had no room. floodFilter: it dropped them for a socket under a flood.',
     'reason',
     (facts) => countedEach(facts, 'dropped', DATAGRAMS_DROPPED),
   ),
@@ -165,13 +165,15 @@ const keyCache: Family[] = [
     'Verifications that found a table of their key, by its size.',
     'table',
     ({ stats: { keyTables } }) => [
+      ['huge', keyTables?.hitsHuge],
       ['large', keyTables?.hitsLarge],
       ['small', keyTables?.hitsSmall],
+      ['tiny', keyTables?.hitsTiny],
     ],
   ),
   counter(
     'claimwire_key_cache_misses_total',
-    'Verifications that found no table of their key.',
+    'Verifications of keys without a table, which take the longer way.',
     ({ stats }) => stats.keyTables?.misses,
   ),
   labelled(
@@ -180,8 +182,10 @@ const keyCache: Family[] = [
     'Tables built, by size.',
     'table',
     ({ stats: { keyTables } }) => [
+      ['huge', keyTables?.buildsHuge],
       ['large', keyTables?.buildsLarge],
       ['small', keyTables?.buildsSmall],
+      ['tiny', keyTables?.buildsTiny],
     ],
   ),
   counter(
@@ -191,7 +195,7 @@ const keyCache: Family[] = [
   ),
   counter(
     'claimwire_key_cache_refused_total',
-    'Tables built for one batch only, since no place was free.',
+    'Tables that a key had earned, and for which there was no place.',
     ({ stats }) => stats.keyTables?.refused,
   ),
   gauge('claimwire_key_cache_size_bytes', 'Memory that key tables may use.', ({ stats }) => stats.keyTables?.bytes),

@@ -82,20 +82,25 @@ interface NodeLook {
   readonly processors: ProcessorLook;
 }
 
+type TableCount = 'hitsHuge' | 'hitsLarge' | 'hitsSmall' | 'hitsTiny' | 'misses' | 'evictions';
+
 /** What the rules need besides a sample, between two looks at a node. */
 export function figuresBetween(before: NodeLook, after: NodeLook): MachineFigures {
   const { verifiers, layout, counters, keyTables } = after.stats;
   const seconds = Math.max(1e-9, after.processors.atSeconds - before.processors.atSeconds);
   const grown = (name: string) => Number(counters[name] ?? 0) - Number(before.stats.counters[name] ?? 0);
-  const tables = (name: 'hitsLarge' | 'hitsSmall' | 'misses' | 'evictions') =>
-    ((keyTables?.[name] ?? 0) - (before.stats.keyTables?.[name] ?? 0)) / seconds;
+  const tables = (...names: TableCount[]) => {
+    const rise = (name: TableCount) => (keyTables?.[name] ?? 0) - (before.stats.keyTables?.[name] ?? 0);
+    return names.reduce((sum, name) => sum + rise(name), 0) / seconds;
+  };
   const misses = tables('misses');
+  const lookups = misses + tables('hitsHuge', 'hitsLarge', 'hitsSmall', 'hitsTiny');
   const syncs = grown('syncs');
   return {
     ...coresBetween(before.processors, after.processors),
     threads: verifiers,
     committers: layout === 'lanes' ? verifiers : 1,
-    keyTables: { lookups: tables('hitsLarge') + tables('hitsSmall') + misses, misses, evictions: tables('evictions') },
+    keyTables: { lookups, misses, evictions: tables('evictions') },
     syncMeanMs: syncs > 0 ? grown('syncWaitUs') / syncs / 1_000 : undefined,
   };
 }

@@ -111,21 +111,35 @@ static napi_value stats(napi_env env, napi_callback_info info) {
     for (size_t i = 0; i < CW_STATS; i++) numbers[i] = (double)values[i];
     return 0;
 }
-/* limitTables(smallBytes, largeBytes): what key tables of each size may use from now on */
+/* forceTables(kind): verify/kernel.ts, TABLE_KINDS; -1 for what keys earn */
+static napi_value force_tables(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(1);
+    int32_t kind = -1;
+    if (!instance_of(env)->thread || argc < 1 || napi_get_value_int32(env, argv[0], &kind) != napi_ok || kind < -1 || kind > (int32_t)CW_TABLE_NONE)
+        return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "forceTables: expected start() before, and a kind");
+    cw_force_tables(instance_of(env)->thread, kind);
+    return 0;
+}
+/* limitTables(bytes): what key tables may use from now on */
 static napi_value limit_tables(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(2);
-    double bytes[2] = {0, 0};
-    if (!instance_of(env)->thread || argc < 2) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "limitTables: expected start() before, and two numbers");
-    for (int i = 0; i < 2; i++) napi_get_value_double(env, argv[i], &bytes[i]);
-    if (!(bytes[0] >= 0 && bytes[0] < 1e15 && bytes[1] >= 0 && bytes[1] < 1e15))
-        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "limitTables: expected bytes");
-    cw_limit_tables((size_t)bytes[0], (size_t)bytes[1]);
+    CW_ARGUMENTS(1);
+    double bytes = 0;
+    if (!instance_of(env)->thread || argc < 1) return cw_throw(env, "ERR_CLAIMWIRE_KERNEL", "limitTables: expected start() before, and a number");
+    napi_get_value_double(env, argv[0], &bytes);
+    if (!(bytes >= 0 && bytes < 1e15)) return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "limitTables: expected bytes");
+    cw_limit_tables((size_t)bytes);
     return 0;
 }
 static napi_value kernel_name(napi_env env, napi_callback_info info) {
     (void)info;
     napi_value v;
     napi_create_string_utf8(env, cw_kernel_name(), NAPI_AUTO_LENGTH, &v);
+    return v;
+}
+static napi_value kernel_note(napi_env env, napi_callback_info info) {
+    (void)info;
+    napi_value v;
+    napi_create_string_utf8(env, cw_kernel_note(), NAPI_AUTO_LENGTH, &v);
     return v;
 }
 /* throwawaySigner(privateKeys, nonces): 32 bytes of each for every key row, none of them 0 mod n. For THROW-AWAY keys of
@@ -200,8 +214,8 @@ NAPI_MODULE_INIT() {
     napi_set_instance_data(env, self, finalize, 0);
     static const struct cw_function functions[] = {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
-        {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats}, {"limitTables", limit_tables},
-        {"kernelName", kernel_name}, {"throwawaySigner", throwaway_signer},
+        {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats}, {"limitTables", limit_tables}, {"forceTables", force_tables},
+        {"kernelName", kernel_name}, {"kernelNote", kernel_note}, {"throwawaySigner", throwaway_signer},
         {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
     cw_udp_register(env, exports, &self->arena);

@@ -21,7 +21,9 @@
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
 #endif
-enum { CW_SK_MEMINFO_DROPS = 8, CW_SK_MEMINFO_VARS = 9 };
+enum { CW_SK_MEMINFO_RMEM_ALLOC = 0, CW_SK_MEMINFO_RCVBUF = 1, CW_SK_MEMINFO_DROPS = 8, CW_SK_MEMINFO_VARS = 9 };
+/* What a receive buffer without room is said to be filled by. */
+#define CW_UDP_FULL 256
 
 /* A received message, written by cw_udp_receive: its place and length, its source, and in `segment`, where the kernel joined
  * several datagrams, the length of each but the last (otherwise 0). */
@@ -67,8 +69,12 @@ void cw_udp_times(struct cw_udp *socket, int has_times);
 /* The bound address as H:P or [H]:P; `text` has room for 64. */
 int cw_udp_address(const struct cw_udp *socket, char *text);
 int cw_udp_receive_buffer_bytes(const struct cw_udp *socket);
-/* Messages the kernel had no room for, modulo 2^32. */
-uint32_t cw_udp_drops(const struct cw_udp *socket);
+/* Messages that the kernel dropped, for want of room or by the filter, modulo 2^32. `full`: how much of the receive buffer is
+ * taken, of CW_UDP_FULL. */
+uint32_t cw_udp_drops(const struct cw_udp *socket, uint32_t *full);
+/* From now on the kernel asks this program of classic BPF, `instructions` of 8 bytes, whether a message may enter the receive
+ * buffer; it sees the message from its UDP header on. None: every message may. Returns 0, or -errno with nothing changed. */
+int cw_udp_filter(const struct cw_udp *socket, const void *program, uint32_t instructions);
 /* Returns and clears a pending error, such as ICMP leaves on a connected socket. */
 int cw_udp_error(const struct cw_udp *socket);
 

@@ -222,9 +222,25 @@ static napi_value udp_receive_buffer_bytes(napi_env env, napi_callback_info info
     struct entry *e = called(env, info, 0, 0);
     return e ? integer(env, cw_udp_receive_buffer_bytes(&e->udp)) : 0;
 }
+/* udpDrops(handle) -> messages dropped, modulo 2^32, + 2^32 * how full the receive buffer is, of CW_UDP_FULL: one call a turn */
 static napi_value udp_drops(napi_env env, napi_callback_info info) {
+    uint32_t full;
     struct entry *e = called(env, info, 0, 0);
-    return e ? integer(env, cw_udp_drops(&e->udp)) : 0;
+    if (!e) return 0;
+    const uint32_t drops = cw_udp_drops(&e->udp, &full);
+    return integer(env, (int64_t)full << 32 | drops);
+}
+/* udpFilter(handle, instructions, program) -> 0 or -errno. The program is a Uint32Array of two words an instruction. */
+static napi_value udp_filter(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(3);
+    uint32_t instructions;
+    size_t words;
+    void *program;
+    struct entry *e = called(env, info, 1, &instructions);
+    if (!e) return 0;
+    if (argc < 3 || !cw_view(env, argv[2], napi_uint32_array, &program, &words) || instructions > words / 2)
+        return fail(env, "udpFilter: expected two words for each instruction");
+    return integer(env, cw_udp_filter(&e->udp, program, instructions));
 }
 /* udpTimes(handle, hasTimes): 1 where the kernel notes from now on when messages arrive, else 0 */
 static napi_value udp_times(napi_env env, napi_callback_info info) {
@@ -294,6 +310,7 @@ void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *ar
     static const struct cw_function functions[] = {
         {"udpOpen", udp_open}, {"udpPoll", udp_poll}, {"udpStop", udp_stop}, {"udpClose", udp_close},
         {"udpAddress", udp_address}, {"udpReceiveBufferBytes", udp_receive_buffer_bytes}, {"udpDrops", udp_drops}, {"udpTimes", udp_times},
+        {"udpFilter", udp_filter},
         {"udpReceive", udp_receive}, {"udpSend", udp_send}, {"udpSendSegments", udp_send_segments},
         {"udpWait", udp_wait}, {"udpGather", udp_gather}, {"streamBind", stream_bind}};
     cw_export(env, exports, self, functions, sizeof functions / sizeof *functions);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,9 +113,20 @@ int cw_udp_receive_buffer_bytes(const struct cw_udp *s) { return ask(s, SO_RCVBU
 int cw_udp_error(const struct cw_udp *s) { return -ask(s, SO_ERROR); }
 
 /* Reads the counter itself rather than SO_RXQ_OVFL, which is reported only with the next datagram that fits. */
-uint32_t cw_udp_drops(const struct cw_udp *s) {
+uint32_t cw_udp_drops(const struct cw_udp *s, uint32_t *full) {
     uint32_t info[CW_SK_MEMINFO_VARS] = {0};
     socklen_t length = sizeof info;
-    return getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &length) ? 0 : info[CW_SK_MEMINFO_DROPS];
+    *full = 0;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &length)) return 0;
+    const uint64_t used = info[CW_SK_MEMINFO_RMEM_ALLOC], room = info[CW_SK_MEMINFO_RCVBUF];
+    if (room) *full = used < room ? (uint32_t)(used * CW_UDP_FULL / room) : CW_UDP_FULL;
+    return info[CW_SK_MEMINFO_DROPS];
+}
+
+int cw_udp_filter(const struct cw_udp *s, const void *program, uint32_t instructions) {
+    struct sock_filter none = {0, 0, 0, 0};
+    const struct sock_fprog given = {.len = (unsigned short)instructions, .filter = instructions ? (struct sock_filter *)program : &none};
+    if (instructions > BPF_MAXINSNS) return -EINVAL;
+    return setsockopt(s->fd, SOL_SOCKET, instructions ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &given, sizeof given) ? -errno : 0;
 }
 #endif

@@ -19,6 +19,7 @@ const BUSY = ['receive', 'verify', 'commit', 'write', 'send'] as const;
 /** Losses that peers see, by the group and the name of their counter. */
 const LOSSES: readonly (readonly [string, string, string])[] = [
   ['Datagrams lost in full socket buffers', 'dropped', 'socketBuffer'],
+  ['Datagrams kept out by the filter of a flood', 'dropped', 'floodFilter'],
   ['Acks not sent, the send queue was full', 'dropped', 'sendQueueFull'],
   ['Acks for connections that had ended', 'dropped', 'connectionGone'],
   ['TCP cut, the peer did not read', 'tcp', 'cutSlowReader'],

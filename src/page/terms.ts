@@ -40,8 +40,9 @@ export function memoryTerms({ memory, keyTables }: Sample): Terms {
     ['Process', `${bytesText(memory.resident)}, ${percentText(share)} of ${bytesText(memory.limit)}`],
   ];
   if (keyTables === null) return [...terms, ['Key tables', 'none: the backend keeps no tables of keys']];
-  const { hitsLarge = 0, hitsSmall = 0, misses = 0, evictions = 0, bytesUsed = 0, bytes = 0 } = keyTables;
-  const asked = hitsLarge + hitsSmall + misses;
+  const { hitsHuge = 0, hitsLarge = 0, hitsSmall = 0, hitsTiny = 0 } = keyTables;
+  const { misses = 0, evictions = 0, bytesUsed = 0, bytes = 0 } = keyTables;
+  const asked = hitsHuge + hitsLarge + hitsSmall + hitsTiny + misses;
   return [
     ...terms,
     ['Key tables', `${bytesText(bytesUsed)} of ${bytesText(bytes)}`],

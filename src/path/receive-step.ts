@@ -155,7 +155,10 @@ export class ReceiveStep implements StreamSink, FrameSink {
     const start = this.path === undefined ? offset : this.#admitPlain(this.path, bytes, offset, end, source);
     if (start !== end || length === 0) {
       const fault = walkFrames(bytes, start, end, this);
-      if (fault !== WALK_WHOLE) this.#counters.add(WALK_COUNTER[fault]!, 1);
+      if (fault !== WALK_WHOLE) {
+        this.#counters.add(WALK_COUNTER[fault]!, 1);
+        this.#useless();
+      }
     }
     if (isWatched) this.#datagrams.enter((this.#ring.next - first) >>> 0);
   }
@@ -230,6 +233,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
     const row = this.#table.find(claimChannelHigh(view, slot), claimChannelLow(view, slot));
     if (row < 0) {
       const status = unknownChannelStatus(amountHigh, amountLow);
+      this.#useless();
       if (status !== STATUS.UNKNOWN_CHANNEL || !this.#answerMoved(view, slot)) this.#answer(status, view, slot, 0, 0);
       return;
     }
@@ -265,6 +269,11 @@ export class ReceiveStep implements StreamSink, FrameSink {
     if (mayEnter) this.#strangers.enter(1);
     else this.#counters.add(isOver ? OVER_BUDGET : HELD_BACK, 1);
     return mayEnter;
+  }
+
+  /** Nothing of it can become a payment. */
+  #useless(): void {
+    this.#standing?.useless(this.#source, this.#sourceAt, Math.floor(this.#now / 1_000));
   }
 
   #enter(slot: number, row: number, hasWaited: boolean): void {

@@ -11,7 +11,10 @@ import { HOT_PAYER } from '../channel/table.ts';
 import { type Arena, STANDING_BUDGETS, STANDING_CELLS, standingBytes } from '../ring/arena.ts';
 import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
-import { isV4Mapped } from '../transport/source.ts';
+import { sourceTransport } from '../transport/source.ts';
+import { HASH_WORD, mixed, networkHash, sourceHash } from '../transport/source-hash.ts';
+import { TRANSPORT_UDP } from '../transport/transport.ts';
+import { StandingSources } from './standing-sources.ts';
 
 /** A pair is known for so long after its last verified claim, seconds; a claim within 2^NOTED_BITS of a noted one is not noted. */
 export const KNOWN_SECONDS = 60;
@@ -28,13 +31,11 @@ export const FAILURE_BITS = 6;
 const SECOND_MASK = (1 << SECOND_BITS) - 1;
 const FAILURE_MASK = (1 << FAILURE_BITS) - 1;
 const TAG_SHIFT = SECOND_BITS + FAILURE_BITS;
-/** Of the hash of a pair and of what is looked up by less than a pair. */
-export const HASH_WORD = 0x9e37_79b1;
+/** Of the hash of a pair. */
 export const HASH_TAG = 0x85eb_ca6b;
 export const CELL_SHIFT = 32 - Math.log2(STANDING_CELLS);
 const BUDGET_SHIFT = 32 - Math.log2(STANDING_BUDGETS);
-const V4_NETWORK = 0x00ff_ffff;
-const V6_NETWORK = 0xffff;
+const SOURCE_BUDGETS = 2 * STANDING_BUDGETS;
 
 export class Standing {
   /** Of pairs. C reads them. */
@@ -44,10 +45,12 @@ export class Standing {
   readonly watchFrom: number;
   /** Claims of strangers among those that came then. */
   readonly strangersMax: number;
-  /** Failures of this second, by network and then by channel: 16 bits of the second, 16 of the count. */
+  /** Failures of this second, by network, then by channel, then by source: 16 bits of the second, 16 of the count. */
   readonly #budgets: Uint32Array;
   readonly #words: Uint32Array;
   readonly #ring: number;
+  /** Those of the pairs, for a socket's filter. */
+  readonly sources: StandingSources;
 
   /**
    * @param part of the ring that strangers may fill, 0 to 1; with 1 nobody is looked at
@@ -56,10 +59,11 @@ export class Standing {
   constructor(arena: Arena, ring: number, { part, seed }: { part: number; seed: number }) {
     const start = (arena.plan.standing.offset + ring * standingBytes()) >>> 2;
     this.cells = arena.words.subarray(start, start + STANDING_CELLS);
-    this.#budgets = arena.words.subarray(start + STANDING_CELLS, start + STANDING_CELLS + 2 * STANDING_BUDGETS);
+    this.#budgets = arena.words.subarray(start + STANDING_CELLS, start + STANDING_CELLS + 3 * STANDING_BUDGETS);
     this.seed = seed;
     this.#words = arena.words;
     this.#ring = ring;
+    this.sources = new StandingSources(arena, ring, seed);
     const { ringSlots } = arena.plan.shape;
     const slots = Math.max(1, Math.floor(ringSlots * part));
     this.watchFrom = part >= 1 ? ringSlots + 1 : slots >>> 1;
@@ -82,6 +86,7 @@ export class Standing {
     const tag = tagOf(hash);
     const failures = word >>> TAG_SHIFT === tag ? (word >>> SECOND_BITS) & FAILURE_MASK : 0;
     this.cells[place] = wordOf(tag, Math.max(0, failures - 1), nowSeconds);
+    this.sources.verified(words, at, nowSeconds);
     // While failures are to be made good, each claim counts.
     this.#words[hot + HOT_PAYER] = failures > 1 ? 0 : note;
   }
@@ -98,6 +103,24 @@ export class Standing {
     }
     this.#spend(this.#network(words, at), nowSeconds);
     this.#spend(this.#channel(row), nowSeconds);
+    this.useless(words, at, nowSeconds);
+  }
+
+  /** What came from this source was worth nothing. Only the socket's filter goes by it. */
+  useless(words: Uint32Array, at: number, nowSeconds: number): void {
+    if (sourceTransport(words[at]!) !== TRANSPORT_UDP) return;
+    this.sources.failed(words, at, nowSeconds);
+    this.#spend(SOURCE_BUDGETS + (sourceHash(this.seed, words, at) >>> BUDGET_SHIFT), nowSeconds);
+  }
+
+  /** Calls `found` with the place of each network over its budget in this second: the highest bits of its hash. */
+  eachSpentNetwork(nowSeconds: number, found: (place: number) => void): void {
+    for (let place = 0; place < STANDING_BUDGETS; place++) if (this.#isSpent(place, nowSeconds)) found(place);
+  }
+  /** The same of sources, of which a budget has as many failures. */
+  eachSpentSource(nowSeconds: number, found: (place: number) => void): void {
+    for (let place = 0; place < STANDING_BUDGETS; place++)
+      if (this.#isSpent(SOURCE_BUDGETS + place, nowSeconds)) found(place);
   }
 
   /** Whether a claim of this pair was verified lately, and not too many others have failed. */
@@ -125,10 +148,7 @@ export class Standing {
 
   /** The place of a network's budget. Sources of TCP are connections, each a network of its own. */
   #network(words: Uint32Array, at: number): number {
-    const isV4 = isV4Mapped(words, at);
-    const high = isV4 ? words[at + 4]! & V4_NETWORK : words[at + 1]!;
-    const low = isV4 ? 0 : words[at + 2]! & V6_NETWORK;
-    return mixed(mixed(mixed(this.seed, Number(isV4)), high), low) >>> BUDGET_SHIFT;
+    return networkHash(this.seed, words, at) >>> BUDGET_SHIFT;
   }
 
   #channel(row: number): number {
@@ -148,10 +168,6 @@ export class Standing {
   }
 }
 
-function mixed(hash: number, word: number): number {
-  const product = Math.imul(hash ^ word, HASH_WORD);
-  return (product ^ (product >>> 15)) >>> 0;
-}
 function tagOf(hash: number): number {
   return Math.imul(hash, HASH_TAG) >>> 16;
 }

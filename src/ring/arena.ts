@@ -61,12 +61,16 @@ export function answerMarksBytes(ringSlots: number): number {
   return 2 * LINE_BYTES + ANSWER_MARK_BYTES * ringSlots;
 }
 
-/** Words of a ring's pairs in good standing, and budgets of failures by network and by channel (path/standing.ts). */
+/** Words of a ring's pairs in good standing, and budgets of failures by network, channel and source (path/standing.ts). */
 export const STANDING_CELLS = 1 << 17;
 export const STANDING_BUDGETS = 1 << 12;
 
+/** Sources of these pairs, of so many words each (path/standing-sources.ts). */
+export const STANDING_SOURCES = 1 << 13;
+export const STANDING_SOURCE_WORDS = 8;
+
 export function standingBytes(): number {
-  return 4 * (STANDING_CELLS + 2 * STANDING_BUDGETS);
+  return 4 * (STANDING_CELLS + 3 * STANDING_BUDGETS);
 }
 
 export interface ArenaPlan {
@@ -91,6 +95,7 @@ export interface ArenaPlan {
   readonly answers: Region;
   readonly shards: Region;
   readonly standing: Region;
+  readonly sources: Region;
 }
 
 /** Rows that have their marks in one word of a ring's bitmap. */
@@ -138,6 +143,7 @@ export function planArena(shape: ArenaShape): ArenaPlan {
     answers: region(answerMarksBytes(shape.ringSlots) * shape.rings),
     shards: region(SHARD_BYTES),
     standing: region(standingBytes() * shape.rings),
+    sources: region(4 * STANDING_SOURCE_WORDS * STANDING_SOURCES * shape.rings),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)

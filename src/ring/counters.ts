@@ -42,6 +42,7 @@ export const COUNTER_NAMES = [
   'dropped.sendQueueFull',
   'dropped.sendFailed',
   'dropped.socketBuffer', // datagrams the kernel dropped because a socket's receive buffer was full
+  'dropped.floodFilter', // datagrams the kernel dropped while a flood's filter was attached: strangers' (threads/flood-filter.ts)
   'syncWaitUs', // microseconds that groups waited for their syncs
   'busyUs.receive', // microseconds of processor time in each stage (path/stage-clock.ts)
   'busyUs.verify',
@@ -88,6 +89,11 @@ export class Counters {
 
   add(index: number, amount: number): void {
     this.#doubles[this.#base + index]! += amount;
+  }
+
+  /** What this thread has counted. */
+  get(index: number): number {
+    return this.#doubles[this.#base + index]!;
   }
 
   /** Counts one by name: for what is rare. */

@@ -15,9 +15,8 @@ const GROUP_CLAIMS_MIN = 64;
 const GROUP_WAIT_MS_MAX = 16;
 /** Some 100 µs of empty turns where Atomics.pause is there. */
 const IDLE_SPINS_MAX = 16_384;
-const KEY_CACHE_MIN = 2 ** 20;
-/** What is mapped for each size (src/kernel/keys.c). wasm has room for halves only. */
-const LARGE_PERCENT = { min: 25, max: 75, start: 50 };
+/** Two of the pieces that the memory for tables is shared out in (src/kernel/key_pool.h). */
+const KEY_CACHE_MIN = 2 ** 22;
 
 type Bounds = Omit<Setting, 'name'>;
 
@@ -40,8 +39,6 @@ export class LiveSettings implements TuneControl {
     if (kernel !== undefined) {
       const bytes = config.keyCacheBytes;
       bounds.keyCacheBytes = { value: bytes, min: Math.min(KEY_CACHE_MIN, bytes), max: bytes };
-      const { min, max, start: value } = LARGE_PERCENT;
-      if (config.backend === 'native') bounds.keyCacheLargePercent = { value, min, max };
     }
     for (const name of SETTING_NAMES) if (bounds[name] !== undefined) this.#settings.set(name, bounds[name]);
   }
@@ -57,14 +54,8 @@ export class LiveSettings implements TuneControl {
     if (!Number.isSafeInteger(value) || value < min || value > max)
       throw invalid(`${name}: expected a whole number from ${min} to ${max}, got ${value}`);
     this.#settings.set(name, { value, min, max });
-    if (name === 'keyCacheBytes' || name === 'keyCacheLargePercent') this.#limitTables();
+    if (name === 'keyCacheBytes') this.#kernel!.limitTables(value);
     else this.#words.set(name, value);
-  }
-
-  #limitTables(): void {
-    const bytes = this.#settings.get('keyCacheBytes')!.value;
-    const large = (bytes * (this.#settings.get('keyCacheLargePercent')?.value ?? LARGE_PERCENT.start)) / 100;
-    this.#kernel!.limitTables(Math.floor(bytes - large), Math.floor(large));
   }
 }
 

@@ -144,7 +144,16 @@ export class ThreadParts {
 
   /** Binds the sockets. Nothing is received before `sockets.startReceiving`, since the steps may not be ready. */
   openSockets(): Promise<Sockets> {
-    return Sockets.open(this.context, this.counters, this.system.clock);
+    const { counters, standing } = this;
+    const { clock, random } = this.system;
+    const isEqual = this.context.standing?.part === 1;
+    return Sockets.open(this.context, {
+      counters,
+      clock,
+      random,
+      standing: isEqual ? undefined : standing,
+      now: () => this.now(),
+    });
   }
 
   /** The receive step, with the path in C where it is wanted, and the sender of acks. `transports` are by their id. */

@@ -1,8 +1,9 @@
 /** The sockets of a net thread or lane: one transport per kind, opened and closed together. */
 import { RemoteControl } from '../control/remote.ts';
 import type { HostPort } from '../host-port.ts';
+import type { Standing } from '../path/standing.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
-import type { Clock } from '../system/system.ts';
+import type { Clock, System } from '../system/system.ts';
 import { LocalTransport } from '../transport/local.ts';
 import { TcpTransport } from '../transport/tcp.ts';
 import {
@@ -18,11 +19,21 @@ import { BatchUdpTransport } from '../transport/udp-batch.ts';
 import { bindSharedStream } from '../transport/udp-native.ts';
 import { WebTransport } from '../transport/web.ts';
 import type { ThreadContext, ThreadReady } from './context.ts';
+import { FloodFilter } from './flood-filter.ts';
 
 const SEND_FAILED = counterIndex('dropped.sendFailed');
-const SOCKET_BUFFER = counterIndex('dropped.socketBuffer');
 
 type Udp = UdpTransport | BatchUdpTransport;
+
+/** What the sockets of a thread need of it. */
+export interface SocketParts {
+  counters: Counters;
+  clock: Pick<Clock, 'monotonic'>;
+  random: System['random'];
+  standing: Standing | undefined;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
 
 export class Sockets {
   /** By transport id, with holes: so it is gone through by methods, which pass over them. */
@@ -34,8 +45,8 @@ export class Sockets {
   /** Where the node has a web process. */
   readonly #web: WebTransport | undefined;
   readonly #control: RemoteControl;
-  readonly #counters: Counters;
-  #drops = 0;
+  /** Where the kernel says what it drops. */
+  readonly #flood: FloodFilter | undefined;
   /** Neither Atomics.waitAsync nor a socket that has stopped receiving keeps an event loop running. */
   readonly #keepAlive = setInterval(() => {}, 2 ** 30);
 
@@ -44,7 +55,7 @@ export class Sockets {
     tcp: TcpTransport,
     { localPort, webPort }: ThreadContext,
     control: RemoteControl,
-    counters: Counters,
+    flood: FloodFilter | undefined,
   ) {
     this.#udp = udp;
     const local = localPort && new LocalTransport(localPort);
@@ -53,7 +64,7 @@ export class Sockets {
     this.#web = web;
     this.#tcp = tcp;
     this.#control = control;
-    this.#counters = counters;
+    this.#flood = flood;
     this.transports = Object.assign([], {
       [TRANSPORT_UDP]: udp,
       [TRANSPORT_TCP]: tcp,
@@ -63,8 +74,10 @@ export class Sockets {
   }
 
   /** Binds, and receives nothing yet. Throws the system's error for an address that cannot be bound. */
-  static async open(context: ThreadContext, counters: Counters, clock: Pick<Clock, 'monotonic'>): Promise<Sockets> {
+  static async open(context: ThreadContext, parts: SocketParts): Promise<Sockets> {
+    const { counters, clock } = parts;
     const udp = await openUdp(context, counters);
+    const flood = udp instanceof BatchUdpTransport ? floodFilter(udp, parts) : undefined;
     const control = new RemoteControl(context.controlPort);
     const { listen, isShared, tls, limits } = context.tcp;
     // Lanes share an address, which needs a socket bound by the addon.
@@ -75,12 +88,12 @@ export class Sockets {
     };
     const wanted = listen ?? udp.address;
     try {
-      return new Sockets(udp, await open(wanted), context, control, counters);
+      return new Sockets(udp, await open(wanted), context, control, flood);
     } catch (error) {
       // The system picked a port that is free for UDP, which may not be free for TCP.
       const isPicked = listen === undefined && context.udp.port === 0;
       if (isPicked && (error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-        return new Sockets(udp, await open({ ...wanted, port: 0 }), context, control, counters);
+        return new Sockets(udp, await open({ ...wanted, port: 0 }), context, control, flood);
       throw Object.assign(error as Error, { flag: '--tcp' });
     }
   }
@@ -107,10 +120,7 @@ export class Sockets {
     this.#tcp.resume();
     this.#local?.resume();
     this.#web?.resume();
-    const drops = this.#udp instanceof BatchUdpTransport ? this.#udp.drops : 0;
-    if (drops === this.#drops) return;
-    this.#counters.add(SOCKET_BUFFER, drops - this.#drops);
-    this.#drops = drops;
+    this.#flood?.afterTurn();
   }
 
   stopReceiving(): void {
@@ -120,10 +130,26 @@ export class Sockets {
   }
 
   async close(): Promise<void> {
+    this.#flood?.close();
     await Promise.all(this.transports.map((transport) => transport.close()));
     this.#control.close();
     clearInterval(this.#keepAlive);
   }
+}
+
+function floodFilter(socket: BatchUdpTransport, { counters, clock, random, standing, now }: SocketParts): FloodFilter {
+  return new FloodFilter({
+    socket,
+    standing,
+    counters,
+    random,
+    monotonic: () => clock.monotonic(),
+    nowSeconds: () => Math.floor(now() / 1_000),
+    every: (ms, call) => {
+      const timer = setInterval(call, ms);
+      return () => clearInterval(timer);
+    },
+  });
 }
 
 async function openUdp(context: ThreadContext, counters: Counters): Promise<Udp> {

@@ -75,9 +75,17 @@ export class BatchUdpTransport implements Transport {
     });
   }
 
-  /** Messages for which the receive buffer had no room since opening. */
+  /** Messages that the system dropped since opening: the receive buffer had no room, or a filter said so. */
   get drops(): number {
     return this.#udp.drops;
+  }
+  /** How much of the receive buffer was taken when `drops` was last read, 0 to 1. */
+  get full(): number {
+    return this.#udp.full;
+  }
+  /** Which messages may enter the receive buffer (packet-filter.ts); an empty program takes the filter away. */
+  filter(program: Uint32Array): boolean {
+    return this.#udp.filter(program);
   }
 
   acquire(): Packet | undefined {

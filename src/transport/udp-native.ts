@@ -26,6 +26,9 @@ const RECORD_WAITED = 8;
 /** The most messages of one system call. */
 export const MESSAGES_MAX = 64;
 
+/** What a full receive buffer is called by src/native/udp.h. */
+const FULL = 256;
+
 /** The flags that `wait` returns. */
 export const READABLE = 1;
 export const WRITABLE = 2;
@@ -57,6 +60,7 @@ interface UdpAddon {
   udpReceiveBufferBytes(handle: number): number;
   udpDrops(handle: number): number;
   udpTimes(handle: number, hasTimes: number): number;
+  udpFilter(handle: number, instructions: number, program: Uint32Array): number;
   udpReceive(handle: number, messagesMax: number): number;
   udpSend(handle: number, count: number): number;
   udpSendSegments(handle: number, offset: number, bytes: number, segmentBytes: number): number;
@@ -98,6 +102,8 @@ export interface NativeUdpOptions {
 
 export class NativeUdp {
   readonly sending: Uint8Array;
+  /** How much of the receive buffer was taken when `drops` was last read, 0 to 1. */
+  full = 0;
   /** How often the peer's machine answered that nobody listens there. */
   refusals = 0;
   readonly #addon: UdpAddon;
@@ -179,12 +185,23 @@ export class NativeUdp {
   get receiveBufferBytes(): number {
     return this.#addon.udpReceiveBufferBytes(this.#handle);
   }
-  /** Messages for which the receive buffer had no room since opening. A train counts once. */
+  /** Messages that the system dropped since opening: the receive buffer had no room, or a filter said so. A train counts once. */
   get drops(): number {
-    const dropsLow = this.#addon.udpDrops(this.#handle);
+    const said = this.#addon.udpDrops(this.#handle);
+    const full = Math.floor(said / 2 ** 32);
+    const dropsLow = said - full * 2 ** 32;
     this.#drops += (dropsLow - this.#dropsLow) >>> 0;
     this.#dropsLow = dropsLow;
+    this.full = full / FULL;
     return this.#drops;
+  }
+
+  /**
+   * From now on the system asks this program (packet-filter.ts) whether a message may enter the receive buffer; an empty one
+   * takes the filter away. Returns whether the system took it; otherwise nothing has changed.
+   */
+  filter(program: Uint32Array): boolean {
+    return this.#addon.udpFilter(this.#handle, program.length >>> 1, program) === 0;
   }
 
   /** Calls `onReadable` from the event loop whenever there is something to receive. Keeps the thread alive. */

@@ -12,14 +12,7 @@ import { ladderOf } from './ladder.ts';
 const TRIES_MAX = 60;
 const STRIDE_MAX = 8;
 /** In the order of what they are worth. */
-const ORDER: readonly SettingName[] = [
-  'keyCacheBytes',
-  'verifyBatch',
-  'groupClaims',
-  'groupWaitMs',
-  'idleSpins',
-  'keyCacheLargePercent',
-];
+const ORDER: readonly SettingName[] = ['keyCacheBytes', 'verifyBatch', 'groupClaims', 'groupWaitMs', 'idleSpins'];
 const MOST_FIRST: readonly SettingName[] = ['keyCacheBytes', 'verifyBatch', 'groupClaims'];
 /** Ladders of more steps begin with two at a time. */
 const SHORT_LADDER = 6;

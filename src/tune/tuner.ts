@@ -167,8 +167,8 @@ export class Tuner {
   }
 
   #set(isNew: boolean, kind: Decision['kind'], name: SettingName, from: number, to: number): Decision {
-    // Tables are made anew after the cache has grown, or keys have changed their size.
-    if (this.#isNew !== isNew && name.startsWith('keyCache')) this.#settle = SETTLE;
+    // Tables are made anew after the cache has grown.
+    if (this.#isNew !== isNew && name === 'keyCacheBytes') this.#settle = SETTLE;
     this.#isNew = isNew;
     return { kind, name, from, to };
   }

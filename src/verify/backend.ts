@@ -1,3 +1,5 @@
+import type { TableKind } from './kernel.ts';
+
 /** The contract of verification backends, which judge a batch of ring slots in place. One instance per verifying thread. */
 export interface VerifyBackend {
   readonly name: BackendName;
@@ -9,6 +11,8 @@ export interface VerifyBackend {
    * because of what a claim contains.
    */
   verifySlots(first: number, count: number): void;
+  /** Where keys have tables, for the self-test: which kind is made and used from now on; undefined for what keys earn. */
+  forceTables?(kind: TableKind | undefined): void;
 }
 
 /** What verifies signatures, from the fastest to the reference: the order in which `auto` tries them. */

@@ -11,6 +11,7 @@ import type { ClaimRing } from '../ring/claim-ring.ts';
 import { SLOT_ROW } from '../ring/slot.ts';
 import type { BackendName, VerifyBackend } from './backend.ts';
 import { Ed25519Verifier } from './ed25519.ts';
+import type { TableKind } from './kernel.ts';
 import { type IsValid, judgeSlot } from './reference-backend.ts';
 
 export class Ed25519Backend implements VerifyBackend {
@@ -30,6 +31,10 @@ export class Ed25519Backend implements VerifyBackend {
     this.#arena = arena;
     this.#ring = ring;
     this.#table = table;
+  }
+
+  forceTables(kind: TableKind | undefined): void {
+    this.#others.forceTables?.(kind);
   }
 
   verifySlots(first: number, count: number): void {

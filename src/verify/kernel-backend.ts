@@ -2,7 +2,7 @@
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { BackendName, VerifyBackend } from './backend.ts';
-import type { Kernel } from './kernel.ts';
+import type { Kernel, TableKind } from './kernel.ts';
 
 /**
  * Claims of one call, one or two milliseconds of work. The kernel shares inversions among 128 claims and meanwhile fetches
@@ -20,6 +20,10 @@ export class KernelBackend implements VerifyBackend {
     this.batchMax = BATCH_MAX[name];
     this.#kernel = kernel;
     kernel.attach(arena, ring);
+  }
+
+  forceTables(kind: TableKind | undefined): void {
+    this.#kernel.forceTables(kind);
   }
 
   verifySlots(first: number, count: number): void {

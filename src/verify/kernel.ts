@@ -19,13 +19,17 @@ export const KERNEL_STATS = [
   'verified',
   'valid',
   'slowPaths', // collisions, which only a channel's own payer can make
+  'hitsHuge',
   'hitsLarge',
   'hitsSmall',
-  'misses',
-  'buildsSmall',
+  'hitsTiny',
+  'misses', // claims of keys without a table, which are verified without one
+  'buildsHuge',
   'buildsLarge',
+  'buildsSmall',
+  'buildsTiny',
   'evictions',
-  'refused', // tables built for one batch only, since no place was free
+  'refused', // tables that a key had earned and that found no place
   'bytes',
   'bytesUsed',
 ] as const;
@@ -40,8 +44,12 @@ export function namedStats(numbers: ArrayLike<number | bigint>): KernelStats {
 export const KERNEL_PATHS = { batch: 0, slow: 1, single: 2, complete: 3 } as const;
 export type KernelPath = (typeof KERNEL_PATHS)[keyof typeof KERNEL_PATHS];
 
+/** What a key is verified with: four sizes of table, or none. The kernel's numbers for them (src/kernel/table.h). */
+export const TABLE_KINDS = { none: 5, tiny: 0, small: 1, large: 2, huge: 3 } as const;
+export type TableKind = keyof typeof TABLE_KINDS;
+
 export interface Kernel {
-  /** The instruction set it runs on: avx512ifma, avx512f, avx2, scalar or wasm. */
+  /** The instruction set it runs on: avx512ifma, avx512f, avx2, neon, scalar or wasm. */
   readonly kernelName: string;
   /** From now on the slots of `ring` are judged. */
   attach(arena: Arena, ring: ClaimRing): void;
@@ -60,6 +68,11 @@ export interface Kernel {
   /** Whether 33 bytes are a point of secp256k1. */
   keyValid(publicKey: Uint8Array): boolean;
   stats(): KernelStats;
-  /** Key tables of each size use at most so many bytes from now on, within what was mapped for them at the start. */
-  limitTables(smallBytes: number, largeBytes: number): void;
+  /**
+   * For tests: from now on this instance makes tables of the kind for every key with a valid claim, at the end of the call, or
+   * uses none. A key with a larger one keeps it. Undefined: keys earn their tables again.
+   */
+  forceTables(kind: TableKind | undefined): void;
+  /** Key tables use at most so many bytes from now on, within what was mapped for them at the start. */
+  limitTables(bytes: number): void;
 }

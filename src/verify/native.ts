@@ -1,15 +1,18 @@
 /**
- * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once,
- * when the addon is loaded; CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|scalar forces one.
+ * The kernel as a Node-API addon, in the main thread first, then in the verifying threads. The instruction set is chosen once
+ * a process, by the first instance: the best that the CPU has and that passes the kernel's self-test in C, and where two could
+ * be the faster one, the one that a race of a few milliseconds shows. CLAIMWIRE_KERNEL=avx512ifma|avx512f|avx2|neon|scalar forces one.
  */
 import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { KERNEL_STATS, type Kernel, type KernelStats, namedStats } from './kernel.ts';
+import { KERNEL_STATS, type Kernel, type KernelStats, namedStats, TABLE_KINDS, type TableKind } from './kernel.ts';
 
 /** What the addon exports (src/native/addon.c). Frequent calls have only integers as arguments. */
-interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
+interface Addon extends Omit<Kernel, 'attach' | 'forceTables' | 'kernelName' | 'stats'> {
+  forceTables(kind: number): void;
+  kernelNote(): string;
   start(cacheBytes: number): void;
   attach(arena: Uint8Array, layout: Uint32Array): void;
   stats(numbers: Float64Array): void;
@@ -18,6 +21,8 @@ interface Addon extends Omit<Kernel, 'attach' | 'kernelName' | 'stats'> {
 
 export class NativeKernel implements Kernel {
   readonly kernelName: string;
+  /** How long other kernels took in the race, and which failed their self-test; empty where there was no choice. */
+  readonly kernelNote: string;
   readonly #addon: Addon;
 
   /** The first instance sets the cache's size. Throws Error without an addon, or when the CPU lacks CLAIMWIRE_KERNEL's set. */
@@ -25,6 +30,7 @@ export class NativeKernel implements Kernel {
     this.#addon = loadAddon<Addon>();
     this.#addon.start(cacheBytes);
     this.kernelName = this.#addon.kernelName();
+    this.kernelNote = this.#addon.kernelNote();
   }
 
   attach(arena: Arena, ring: ClaimRing): void {
@@ -42,8 +48,11 @@ export class NativeKernel implements Kernel {
   keyValid(publicKey: Uint8Array): boolean {
     return this.#addon.keyValid(publicKey);
   }
-  limitTables(smallBytes: number, largeBytes: number): void {
-    this.#addon.limitTables(smallBytes, largeBytes);
+  forceTables(kind: TableKind | undefined): void {
+    this.#addon.forceTables(kind === undefined ? -1 : TABLE_KINDS[kind]);
+  }
+  limitTables(bytes: number): void {
+    this.#addon.limitTables(bytes);
   }
   stats(): KernelStats {
     const numbers = new Float64Array(KERNEL_STATS.length);

@@ -9,6 +9,7 @@ import { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { SLOT_ROW, VERDICT_INVALID, VERDICT_VALID } from '../ring/slot.ts';
 import type { VerifyBackend } from './backend.ts';
+import type { TableKind } from './kernel.ts';
 
 /** Two claims signed by xrpl.js 5.3 with public test keys. */
 const KNOWN = [
@@ -37,7 +38,13 @@ export function selfTestArena(kernelBytes: number): Arena {
   return Arena.create({ kernelBytes, rings: 1, ringSlots: SLOTS, ackSlots: SLOTS, threads: 1, channelsMax: SLOTS });
 }
 
-/** Why the backend is wrong, or undefined. It judges all slots in one call, then each alone, as a quiet node does. */
+/** From none to the largest, since a key keeps the largest that it has. */
+const KINDS: readonly TableKind[] = ['none', 'tiny', 'small', 'large', 'huge'];
+
+/**
+ * Why the backend is wrong, or undefined. It judges all slots in one call, then each alone, as a quiet node does; where keys have
+ * tables, with every kind of them. The first of two equal rounds makes the tables that the second uses.
+ */
 export function selfTestFault(
   arena: Arena,
   ring: ClaimRing,
@@ -46,28 +53,44 @@ export function selfTestFault(
 ): string | undefined {
   const rows = KNOWN.map((known) => table.insert(trialChannel(unhex(known.ledgerChannelId), unhex(known.publicKey))));
   const backend = create();
-  for (const batch of [SLOTS, 1]) {
-    const expected: number[] = [];
-    for (let index = 0; index < SLOTS; index++) {
-      const which = index % KNOWN.length;
-      const slot = ring.tryNext();
-      arena.bytes.set(claimOf(KNOWN[which]!, WRONGS[(index >> 1) % WRONGS.length]!), slot);
-      arena.view.setUint32(slot + SLOT_ROW, rows[which]!, true);
-      ring.push();
-      expected.push((index >> 1) % WRONGS.length === 0 ? VERDICT_VALID : VERDICT_INVALID);
+  for (const kind of backend.forceTables === undefined ? [undefined] : KINDS) {
+    backend.forceTables?.(kind);
+    for (const batch of [SLOTS, SLOTS, 1]) {
+      const fault = roundFault(arena, ring, rows, backend, batch);
+      if (fault !== undefined) return kind === undefined ? fault : `${fault}; tables of keys: ${kind}`;
     }
-    ring.publish();
-    for (let index = 0; index < SLOTS; index += batch) {
-      const count = ring.reserve(batch);
-      backend.verifySlots(ring.first, count);
-      for (let judged = 0; judged < count; judged++) {
-        const verdict = ring.verdict((ring.first + judged) >>> 0);
-        if (verdict !== expected[index + judged])
-          return `expected verdict ${expected[index + judged]} for known claim ${index + judged}, got ${verdict}`;
-      }
-    }
-    ring.release(ring.received);
   }
+  backend.forceTables?.(undefined);
+  return undefined;
+}
+
+function roundFault(
+  arena: Arena,
+  ring: ClaimRing,
+  rows: readonly number[],
+  backend: VerifyBackend,
+  batch: number,
+): string | undefined {
+  const expected: number[] = [];
+  for (let index = 0; index < SLOTS; index++) {
+    const which = index % KNOWN.length;
+    const slot = ring.tryNext();
+    arena.bytes.set(claimOf(KNOWN[which]!, WRONGS[(index >> 1) % WRONGS.length]!), slot);
+    arena.view.setUint32(slot + SLOT_ROW, rows[which]!, true);
+    ring.push();
+    expected.push((index >> 1) % WRONGS.length === 0 ? VERDICT_VALID : VERDICT_INVALID);
+  }
+  ring.publish();
+  for (let index = 0; index < SLOTS; index += batch) {
+    const count = ring.reserve(batch);
+    backend.verifySlots(ring.first, count);
+    for (let judged = 0; judged < count; judged++) {
+      const verdict = ring.verdict((ring.first + judged) >>> 0);
+      if (verdict !== expected[index + judged])
+        return `expected verdict ${expected[index + judged]} for known claim ${index + judged}, got ${verdict}`;
+    }
+  }
+  ring.release(ring.received);
   return undefined;
 }
 

@@ -12,7 +12,15 @@ import { assert } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { KERNEL_STATS, type Kernel, type KernelStart, type KernelStats, namedStats } from './kernel.ts';
+import {
+  KERNEL_STATS,
+  type Kernel,
+  type KernelStart,
+  type KernelStats,
+  namedStats,
+  TABLE_KINDS,
+  type TableKind,
+} from './kernel.ts';
 
 const PAGE_BYTES = 65_536;
 const MEMORY_BYTES_MAX = 2 ** 32;
@@ -33,7 +41,8 @@ interface Exports extends WebAssembly.Exports {
   keys_at(context: number): number;
   verdicts_at(context: number): number;
   stats_at(context: number): number;
-  limit_tables(smallBytes: number, largeBytes: number): void;
+  force_tables(context: number, kind: number): void;
+  limit_tables(bytes: number): void;
   layout_at(context: number): number;
   attach(context: number, bytes: number): number;
   verify_slots(context: number, first: number, count: number): number;
@@ -66,7 +75,7 @@ function modulePath(): string {
 }
 
 /**
- * Bytes at the arena's start that the kernel needs, whole pages, of which key tables are at least 19 MB.
+ * Bytes at the arena's start that the kernel needs, whole pages, of which key tables are at least 20 MiB.
  * @param throwawayKeys how many the load generator signs with
  */
 export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thread'>, throwawayKeys = 0): number {
@@ -146,8 +155,11 @@ export class WasmKernel implements Kernel {
   throwawaySignSlots(first: number, count: number): number {
     return this.#exports.throwaway_sign_slots(this.#context, first, count);
   }
-  limitTables(smallBytes: number, largeBytes: number): void {
-    this.#exports.limit_tables(smallBytes, largeBytes);
+  forceTables(kind: TableKind | undefined): void {
+    this.#exports.force_tables(this.#context, kind === undefined ? -1 : TABLE_KINDS[kind]);
+  }
+  limitTables(bytes: number): void {
+    this.#exports.limit_tables(Math.min(bytes, CACHE_BYTES_MAX));
   }
   stats(): KernelStats {
     const at = this.#exports.stats_at(this.#context) >>> 0;

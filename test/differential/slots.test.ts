@@ -192,7 +192,7 @@ let rounds: Round[];
 beforeAll(async () => {
   kernels = await KernelProcesses.start();
   rounds = FIRST_SEQUENCES.map(round);
-}, 60_000);
+}, 600_000);
 afterAll(() => kernels?.stop());
 
 it('the slots are what the tests say of them', () => {

@@ -30,6 +30,8 @@ class StandIn {
   bytes = 0;
   calls = 0;
   acksPerMessage = 1;
+  /** The batch that came last. */
+  last = new Uint8Array(0);
   front!: Front;
 
   readonly ask = ({ call, request, nonce }: WebCall): void => {
@@ -39,6 +41,7 @@ class StandIn {
 
   readonly take = (ring: number, batch: Uint8Array): void => {
     this.bytes += batch.length;
+    this.last = batch.slice();
     if (!this.isTaking) return;
     const acks = new BatchWriter();
     const ack = new Uint8Array(32 * this.acksPerMessage);
@@ -199,6 +202,23 @@ test('a peer that does not read loses acks, not memory', async () => {
   socket.terminate();
   deaf.close();
   honest.close();
+});
+
+test('acks for a peer that has gone reach nobody, though its place is taken again, and are counted', async () => {
+  await start();
+  node.isTaking = false;
+  const gone = await openWebSocketWire(place);
+  await gone.send(CLAIM);
+  await expect.poll(() => node.bytes).toBeGreaterThan(0);
+  gone.close();
+  await expect.poll(() => front.peers.peerCount).toBe(0);
+  const next = await openWebSocketWire(place);
+  const acks = new BatchWriter();
+  eachRecord(node.last, (slot, generation) => acks.add(slot, generation, new Uint8Array(64), 0, 64));
+  front.peers.answers(0, node.last.length, acks.take());
+  expect(front.counts.acksGone).toBe(2);
+  expect(next.inbox.acks).toHaveLength(0);
+  next.close();
 });
 
 test('while the node takes nothing, WebSockets wait, data channels lose, and a fixed number of bytes is on its way', async () => {

@@ -117,6 +117,17 @@ void each_collision_in_order(int elements, int kind, number u1, number u2, const
             sum[element] = sum_of(sum[element], sum[element + k]);
         }
 }
+void each_bare_collision(number u1, number u2, const uint8_t *generator, void (*meet)(void *context, number d), void *context) {
+    struct node node[2][CW_HALF_POINTS_MAX], sum = {u2, small_number(0)};
+    const int half = all_nodes(node, CW_BARE, u1, u2, 0, generator);
+    const number lambda = from_words(cw_lambda_words);
+    for (int i = 0; i < 2 * half; i++) { /* lambda's come first in both */
+        struct node next = node[i / half][i % half];
+        if (i < half) next.g = multiply(next.g, lambda);
+        meet_both(sum, next, meet, context);
+        sum = sum_of(sum, next);
+    }
+}
 int each_collision(int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator, void (*meet)(void *context, number d),
                    void *context) {
     struct node all[2][CW_HALF_POINTS_MAX], sum[2];

@@ -29,6 +29,8 @@ void craft_second_candidate(struct cw_job *job, uint64_t x[4], uint64_t y[4]);
  * Returns the number of levels. `table`: any key's table of the kind; rows are identified by their places. */
 int each_collision(int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator, void (*meet)(void *context, number d),
                    void *context);
+/* The same for a key without a table (batch_bare.h): each row of G equal or opposite to the sum before it. */
+void each_bare_collision(number u1, number u2, const uint8_t *generator, void (*meet)(void *context, number d), void *context);
 /* The same for points added one after the other, in `elements` sums (single.h) that are then added up, or in one (complete.c):
  * each point equal or opposite to the sum before it, and then sum to sum. */
 void each_collision_in_order(int elements, int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator,

@@ -1,7 +1,7 @@
 /* Runs the cache of key tables in every order in which its threads can meet. It is keys.c itself, in which any other thread may
- * continue at each atomic operation (interleave.h). For each way in which a slot leaves the index or comes back unused, it
- * checks that nobody builds into a table that another thread may still read, that no slot is both free and reachable, and
- * that none is lost. */
+ * continue at each atomic operation (interleave.h). For each way in which a slot leaves the index or comes back unused, and in which a chunk
+ * changes its kind, it checks that nobody builds into a table that another thread may still read, that no slot is both free and
+ * reachable, and that none is lost. */
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -47,9 +47,11 @@ static int is_advice(const volatile void *word);
 #define atomic_compare_exchange_weak atomic_compare_exchange_strong
 #define atomic_flag_test_and_set_explicit(p, order) ((void)(p), (void)(order), interleave_lock(), 0)
 #define atomic_flag_clear_explicit(p, order) ((void)(p), (void)(order), unlocking(), interleave_unlock())
+#define CHUNK_SLOTS 4 /* few, so that all that happens in large ones happens here at once */
+#define CHUNK_BYTES ((size_t)1 << 20)
 #include "../../src/kernel/keys.c"
 
-enum { SMALL_ROOM = 12, LARGE_ROOM = 4, KEYS = 16, NO_KEY = KEYS };
+enum { CHUNKS_MOST = 6, SLOTS = CHUNKS_MOST * CHUNK_SLOTS, KEYS = 16, NO_KEY = KEYS };
 static uint8_t keys[KEYS + 1][33]; /* the last one is no point */
 static long checks, reused;
 
@@ -65,8 +67,10 @@ static struct { struct cw_keys_thread keys; struct batch batch[2]; int now, pend
 static int self(void) { return current < 0 ? ACTORS_MAX : current; } /* the last one prepares the cache */
 
 static int is_advice(const volatile void *word) {
-    return (const uint8_t *)word >= (const uint8_t *)slots && (const uint8_t *)word < (const uint8_t *)(slots + SMALL_ROOM + LARGE_ROOM);
+    return ((const uint8_t *)word >= (const uint8_t *)slots && (const uint8_t *)word < (const uint8_t *)(slots + SLOTS)) ||
+           (word >= (const volatile void *)sketch && word <= (const volatile void *)(sketch + sketch_mask)) || word == (const volatile void *)&age;
 }
+static uint32_t scene_limit(void);
 static int limiting = -1; /* who sets a limit: it looks at the index under the lock only, and at no table */
 static void see(const volatile void *word) {
     if (self() == limiting) return;
@@ -86,38 +90,51 @@ static uint64_t reachable(void) {
         }
     return set;
 }
-static uint64_t in_limbo(void) {
+/* Slots that wait in their chunk. */
+static uint64_t waiting(void) {
     uint64_t set = 0;
-    for (int kind = 0; kind < 2; kind++)
-        for (uint64_t at = pools[kind].limbo_head; at != pools[kind].limbo_tail; at++) {
-            const uint32_t id = pools[kind].limbo[at % pools[kind].count];
-            MODEL_EXPECT(!(set >> id & 1), "slot %u waits in limbo twice", id);
+    for (uint32_t c = 0; c < chunks_fresh; c++)
+        for (uint32_t place = chunks[c].kind < 0 ? 0 : chunks[c].head; place; place = slots[c * CHUNK_SLOTS + place - 1].next) {
+            const uint32_t id = c * CHUNK_SLOTS + place - 1;
+            MODEL_EXPECT(!(set >> id & 1), "slot %u waits twice", id);
             set |= 1ull << id;
         }
     return set;
 }
 static void unlocking(void) {
-    MODEL_EXPECT(!(reachable() & in_limbo()), "a slot is free and can be found");
+    const uint64_t found = reachable();
+    MODEL_EXPECT(!(found & waiting()), "a slot is free and can be found");
+    for (uint32_t id = 0; id < SLOTS; id++)
+        MODEL_EXPECT(!(found >> id & 1) || (chunks[chunk_of(id)].kind == slots[id].kind && !chunks[chunk_of(id)].closing), "slot %u is found in a chunk of another kind", id);
     checks++;
 }
 static void nothing_is_lost(void) {
-    const uint64_t found = reachable(), free_ones = in_limbo();
-    MODEL_EXPECT(!(found & free_ones), "a slot is free and can be found");
-    for (int kind = 0; kind < 2; kind++) {
-        const uint64_t limit = pools[kind].count - pools[kind].closed;
-        MODEL_EXPECT(used[kind] / pools[kind].table_bytes <= limit, "more tables in use than the limit");
-        for (uint32_t id = pools[kind].first; id < pools[kind].first + pools[kind].count; id++)
-            MODEL_EXPECT(id >= pools[kind].fresh || (found | free_ones) >> id & 1, "slot %u is lost", id);
+    const uint64_t found = reachable(), free_ones = waiting();
+    uint64_t bytes = 0, live = 0;
+    uint32_t in_use = 0;
+    unlocking();
+    for (uint32_t c = 0; c < chunks_fresh; c++) {
+        if (chunks[c].kind < 0) continue;
+        uint32_t lives = 0;
+        in_use++;
+        for (uint32_t i = 0; i < chunks[c].fresh; i++) {
+            const uint32_t id = c * CHUNK_SLOTS + i;
+            MODEL_EXPECT((found | free_ones) >> id & 1, "slot %u is lost", id);
+            lives += (uint32_t)(found >> id & 1);
+        }
+        MODEL_EXPECT(lives == chunks[c].live, "chunk %u counts %u live tables and has %u", c, chunks[c].live, lives);
+        bytes += lives * table_bytes[chunks[c].kind], live += lives;
     }
+    MODEL_EXPECT(in_use == chunks_used && in_use <= scene_limit(), "%u chunks are in use, counted as %u, of %u", in_use, chunks_used, scene_limit());
+    MODEL_EXPECT(bytes == used && live == live_tables, "tables in use are counted wrong");
     checks++;
 }
 
 /* A kernel of two elements whose table is the key's x, written in two halves. */
 static int64_t slot_of(const uint8_t *table) {
-    for (int kind = 0; kind < 2; kind++)
-        if (table >= pools[kind].tables && table < pools[kind].tables + pools[kind].count * pools[kind].table_bytes)
-            return pools[kind].first + (table - pools[kind].tables) / (ptrdiff_t)pools[kind].table_bytes;
-    return -1;
+    if (table < tables || table >= tables + CHUNKS_MOST * CHUNK_BYTES) return -1;
+    const uint32_t c = (uint32_t)((size_t)(table - tables) / CHUNK_BYTES);
+    return c * CHUNK_SLOTS + (int64_t)((size_t)(table - tables) % CHUNK_BYTES / table_bytes[chunks[c].kind]);
 }
 static void fake_build(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch) {
     (void)kind, (void)scratch;
@@ -167,10 +184,14 @@ static void check_tables(const struct batch *b) {
     }
     checks++;
 }
-static void finish(struct batch *b) {
+static void finish(int parity) {
+    struct batch *b = &threads[self()].batch[parity];
     check_tables(b);
     interleave_step();
     check_tables(b);
+    for (uint32_t i = 0; i < b->count; i++) b->job[i].verdict = b->key[i] == keys[NO_KEY] ? CW_INVALID : CW_VALID;
+    threads[self()].keys.budget = BUDGET_MAX;
+    if (b->count && b->key[0] != keys[NO_KEY]) cw_keys_reward(&threads[self()].keys, b->job, b->count, parity);
     b->count = 0, b->seen = 0;
 }
 static void find(int first, int second, int is_pipelined) {
@@ -182,81 +203,88 @@ static void find(int first, int second, int is_pipelined) {
     cw_keys_enter(&threads[t].keys, older ? older->epoch : now->epoch);
     cw_keys_find(&threads[t].keys, now->job, now->key, now->count, threads[t].now);
     check_tables(now);
-    if (older) finish(older);
+    if (older) finish(!threads[t].now);
     threads[t].pending = is_pipelined;
     if (is_pipelined) threads[t].now ^= 1;
-    else finish(now);
+    else finish(threads[t].now);
 }
 
 static void join(void) { MODEL_EXPECT(cw_keys_join(&threads[self()].keys, 0), "a place for the thread"); }
 static void leave(void) {
-    if (threads[self()].pending) finish(&threads[self()].batch[!threads[self()].now]);
+    if (threads[self()].pending) finish(!threads[self()].now);
     threads[self()].pending = 0;
+    threads[self()].batch[0].seen = threads[self()].batch[1].seen = 0; /* its batches are over */
     cw_keys_leave(&threads[self()].keys);
-    threads[self()].batch[0].seen = threads[self()].batch[1].seen = 0;
 }
 static void find_one(int key) { find(key, -1, 0); }
 static void find_two(int first, int second) { find(first, second, 0); }
 static void find_on(int key) { find(key, -1, 1); }
 
-/* The programs of the actors. All but the late one have joined the cache before. */
+/* The programs of the actors. All but the late one have joined the cache before. A thread makes the tables that its keys have earned
+ * at the end of each batch, of the kind that the scene sets. */
 #define PROGRAM(name, ...) static void name(int t) { (void)t; __VA_ARGS__; leave(); }
-PROGRAM(reads_0_and_2, find_two(0, 2))
-PROGRAM(reads_2_twice, find_one(2); find_one(2))
-PROGRAM(reads_0_again, find_one(0); cw_keys_exit(&threads[t].keys); find_one(0))
+static void make(int kind) { threads[self()].keys.forced = kind; }
+PROGRAM(reads_0_and_2, make(-1); find_two(0, 2))
+PROGRAM(reads_2_twice, make(-1); find_one(2); find_one(2))
+PROGRAM(reads_0_again, make(-1); find_one(0); cw_keys_exit(&threads[t].keys); find_one(0))
 PROGRAM(adds_8_then_9, find_one(8); find_one(9))
-PROGRAM(adds_8_and_9_then_10, find_two(8, 9); find_one(10))
+PROGRAM(adds_8_twice_then_9, find_one(8); find_one(8); find_one(9))
+PROGRAM(adds_8_and_9_then_10, find_two(8, 9); find_one(10); find_one(10))
 PROGRAM(adds_10, find_one(10))
-PROGRAM(adds_10_then_11, find_one(10); find_one(11))
-PROGRAM(adds_no_key_and_8, find_two(NO_KEY, 8))
+PROGRAM(adds_10_then_11, find_one(10); find_one(10); find_one(11))
 PROGRAM(adds_8_beside_another, find_one(8))
-PROGRAM(heats_0, find_one(0); find_one(9))
-PROGRAM(heats_0_only, find_one(0))
-PROGRAM(heats_2_then_3, find_one(2); find_one(3))
-PROGRAM(heats_0_and_1, find_two(0, 1))
-PROGRAM(pipelines_0_1_2, find_on(0); find_on(1); find_on(2))
-PROGRAM(pipelines_8_0, find_on(8); find_on(0))
-static void limit_small(size_t tables) {
+PROGRAM(makes_0_small, make(CW_SMALL); find_one(0))
+PROGRAM(makes_0_and_1_small, make(CW_SMALL); find_two(0, 1))
+PROGRAM(makes_0_large, make(CW_LARGE); find_one(0))
+PROGRAM(makes_8_small, make(CW_SMALL); find_one(8); find_one(8); find_one(8))
+PROGRAM(makes_8_huge, make(CW_HUGE); find_one(8); find_one(8); find_one(8))
+PROGRAM(pipelines_0_1_2, make(-1); find_on(0); find_on(1); find_on(2))
+PROGRAM(pipelines_8_0, find_on(8); find_on(0); find_on(8))
+PROGRAM(sees_no_key_then_8, find_one(NO_KEY); find_two(8, 9); find_one(8))
+static void limit_to(size_t count) {
     limiting = self();
-    cw_keys_limit(tables * pools[CW_SMALL].table_bytes, 0);
+    cw_keys_limit(count * CHUNK_BYTES);
     limiting = -1;
 }
-PROGRAM(limits_to_2_then_adds_8_9_10, limit_small(2); find_one(8); find_one(9); find_one(10))
-PROGRAM(limits_and_opens, limit_small(2); find_one(8); limit_small(4); find_one(9); find_one(10))
-PROGRAM(comes_late_to_0, join(); find_one(0))
+PROGRAM(limits_to_2_then_adds_8_9, limit_to(2); find_one(8); find_one(9); find_one(9))
+PROGRAM(limits_and_opens, limit_to(2); find_one(8); limit_to(3); find_one(9); find_one(10))
+PROGRAM(comes_late_to_0, join(); make(-1); find_one(0))
 
-/* The ways out of the index and back into use. `filled` keys are there before; the first `hot` of them are due for a large
- * table, the first `large` have one. ONLY_0: key 0 is, and the clock finds it colder than the others. */
-enum { ONLY_0 = -1 };
+/* The ways out of the index and back into use. Slots of a chunk by kind are `room`; `filled` keys have tiny tables before, of which the first
+ * `hot` are hot, and the rest cold; then the first `small` have small ones. */
 static const struct scene {
     const char *name;
-    uint32_t room[2];
-    int filled, hot, large, bound;
+    uint32_t room[2], chunks; /* of tiny and small tables a chunk; of the others 1 */
+    int filled, hot, small, bound;
     void (*run[ACTORS_MAX])(int);
 } scenes[] = {
-    {"a full bucket loses key 2", {9, 1}, 8, 0, 0, 3, {reads_0_and_2, adds_8_then_9}},
-    {"a full bucket loses key 2, two readers", {9, 1}, 8, 0, 0, 2, {reads_2_twice, reads_0_and_2, adds_8_then_9}},
-    {"a full bucket loses key 2, another thread takes its slot", {9, 1}, 8, 0, 0, 2, {reads_2_twice, adds_8_beside_another, adds_10_then_11}},
-    {"the clock evicts", {3, 1}, 3, 0, 0, 3, {reads_0_and_2, adds_8_then_9}},
-    {"the clock evicts, two writers", {3, 1}, 3, 0, 0, 2, {reads_0_again, adds_8_then_9, adds_10}},
-    {"the clock evicts for two keys at once", {4, 1}, 4, 0, 0, 3, {reads_0_again, adds_8_and_9_then_10}},
-    {"a large table replaces a small one", {2, 2}, 2, 1, 0, 3, {reads_0_again, heats_0}},
-    {"a large table replaces a small one, another thread takes its slot", {2, 2}, 2, 1, 0, 2, {reads_0_again, heats_0_only, adds_10_then_11}},
-    {"a large table leaves for another", {4, 2}, 4, 4, 2, 3, {reads_0_again, heats_2_then_3}},
-    {"two threads make the same large table", {3, 3}, 2, 2, 0, 2, {heats_0_and_1, heats_0, adds_10}},
-    {"a small table is evicted while a large one is made of it", {2, 1}, 2, ONLY_0, 0, 3, {heats_0_only, adds_10_then_11}},
-    {"two threads add the same key", {2, 1}, 0, 0, 0, 3, {adds_8_beside_another, adds_8_then_9}},
-    {"two threads add the same key, a third wants the slot", {3, 1}, 0, 0, 0, 2, {adds_8_beside_another, adds_8_then_9, adds_10_then_11}},
-    {"bytes that are no key give their slot back", {3, 1}, 2, 0, 0, 3, {adds_no_key_and_8, adds_10_then_11}},
-    {"two batches in flight", {4, 1}, 4, 0, 0, 2, {pipelines_0_1_2, adds_8_then_9}},
-    {"two batches in flight, one of them adds", {3, 1}, 3, 0, 0, 2, {pipelines_8_0, adds_10_then_11}},
-    {"the limit falls while a table is read", {4, 2}, 4, 0, 0, 2, {reads_0_again, limits_to_2_then_adds_8_9_10}},
-    {"the limit falls while another adds", {4, 2}, 4, 4, 2, 2, {adds_10_then_11, limits_to_2_then_adds_8_9_10}},
-    {"the limit falls and rises", {4, 2}, 4, 0, 0, 2, {reads_0_and_2, limits_and_opens}},
-    {"a thread that comes late", {3, 1}, 3, 0, 0, 3, {comes_late_to_0, adds_8_then_9}},
+    {"a full bucket loses key 2", {4, 1}, 3, 8, 0, 0, 3, {reads_0_and_2, adds_8_then_9}},
+    {"a full bucket loses key 2, two readers", {4, 1}, 3, 8, 0, 0, 2, {reads_2_twice, reads_0_and_2, adds_8_then_9}},
+    {"a full bucket loses key 2, another thread takes its slot", {4, 1}, 3, 8, 0, 0, 2, {reads_2_twice, adds_8_beside_another, adds_10_then_11}},
+    {"the coldest goes", {3, 1}, 1, 3, 2, 0, 3, {reads_0_and_2, adds_8_twice_then_9}},
+    {"the coldest goes, two writers", {3, 1}, 1, 3, 0, 0, 2, {reads_0_again, adds_8_twice_then_9, adds_10}},
+    {"the coldest goes for two keys at once", {2, 1}, 2, 4, 0, 0, 3, {reads_0_again, adds_8_and_9_then_10}},
+    {"a small table replaces a tiny one", {2, 2}, 2, 2, 0, 0, 2, {reads_0_again, makes_0_small, adds_10}},
+    {"a small table replaces a tiny one, another thread takes its slot", {2, 2}, 2, 2, 0, 0, 2, {reads_0_again, makes_0_small, adds_10_then_11}},
+    {"a large table replaces a small one", {2, 1}, 3, 2, 0, 1, 2, {reads_0_again, makes_0_large, makes_8_small}},
+    {"a small table leaves for another", {4, 2}, 2, 4, 0, 2, 3, {reads_0_again, makes_8_small}},
+    {"two threads make the same small table", {2, 4}, 2, 2, 0, 0, 2, {makes_0_and_1_small, makes_0_small, makes_8_small}},
+    {"a tiny table is evicted while a small one is made of it", {2, 2}, 2, 2, 0, 0, 3, {makes_0_small, adds_10_then_11}},
+    {"two threads add the same key", {2, 1}, 1, 0, 0, 0, 2, {adds_8_beside_another, adds_8_then_9, adds_10}},
+    {"bytes that are no key earn nothing", {2, 1}, 1, 2, 0, 0, 2, {sees_no_key_then_8, adds_10_then_11}},
+    {"two batches in flight", {2, 1}, 2, 4, 0, 0, 2, {pipelines_0_1_2, adds_8_twice_then_9}},
+    {"two batches in flight, one of them adds", {3, 1}, 1, 3, 0, 0, 2, {pipelines_8_0, adds_10_then_11}},
+    {"a chunk of tiny tables becomes one of small ones", {2, 2}, 1, 2, 0, 0, 3, {reads_0_again, makes_8_small}},
+    {"a chunk of tiny tables becomes one of a huge one", {2, 1}, 2, 4, 0, 0, 2, {reads_0_again, makes_8_huge, adds_10}},
+    {"a chunk closes while a table is built in it", {2, 2}, 1, 1, 0, 0, 3, {adds_10, makes_8_small}},
+    {"a chunk of small tables becomes one of tiny ones", {2, 2}, 2, 2, 0, 2, 2, {reads_0_again, adds_10_then_11}},
+    {"the limit falls while a table is read", {2, 2}, 3, 6, 0, 0, 2, {reads_0_again, limits_to_2_then_adds_8_9}},
+    {"the limit falls while another adds", {2, 2}, 3, 6, 0, 0, 2, {adds_10_then_11, limits_to_2_then_adds_8_9}},
+    {"the limit falls and rises", {2, 2}, 3, 6, 0, 0, 2, {reads_0_and_2, limits_and_opens}},
+    {"a thread that comes late", {3, 1}, 1, 3, 2, 0, 3, {comes_late_to_0, adds_8_twice_then_9}},
 };
 static const struct scene *scene;
-static uint64_t limbo_start;
+static uint32_t scene_limit(void) { return scene->chunks; }
 
 static void heat_up(int first, int count, uint32_t heat) {
     for (int key = first; key < count; key++) {
@@ -265,16 +293,21 @@ static void heat_up(int first, int count, uint32_t heat) {
     }
 }
 static void set_scene(void) {
-    uint32_t total = 0;
-    for (int kind = 0; kind < 2; kind++) {
-        struct pool *p = &pools[kind];
-        p->count = scene->room[kind], p->first = p->fresh = total, p->hand = p->asked = p->closed = 0, total += p->count;
-        p->limbo_head = p->limbo_tail = limbo_start;
-        used[kind] = 0;
-    }
-    memset(slots, 0, (SMALL_ROOM + LARGE_ROOM) * sizeof *slots);
+    memset(slots, 0, SLOTS * sizeof *slots);
+    memset(chunks, 0, CHUNKS_MOST * sizeof *chunks);
     memset(buckets, 0, sizeof *buckets);
+    for (uint64_t at = 0; at <= sketch_mask; at++) sketch[at] = 0;
     memset(announced, 0, (ACTORS_MAX + 1) * sizeof *announced);
+    for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
+        rings[kind] = (struct ring){.hand = NONE, .recent = NONE};
+        capacity[kind] = kind < CW_LARGE ? scene->room[kind] : 1;
+    }
+    chunk_count = chunk_limit = scene->chunks;
+    chunks_used = chunks_fresh = close_hand = 0;
+    empty_chunks = closing_first = closing_last = NONE;
+    live_tables = hits_since_age = 0;
+    used = 0;
+    age = 0;
     for (int t = 0; t <= ACTORS_MAX; t++) { /* all but the jobs, of which `count` many are valid */
         memset(&threads[t].keys, 0, sizeof threads[t].keys);
         threads[t].now = threads[t].pending = 0;
@@ -285,24 +318,27 @@ static void set_scene(void) {
     places = 0;
     for (int place = 0; place <= ACTORS_MAX; place++) taken[place] = 0;
     join();
+    make(CW_TINY);
     for (int key = 0; key < scene->filled; key++) find_one(key);
-    heat_up(0, scene->large, 4 * PROMOTE_HEAT);
-    for (int key = 0; key < scene->large; key++) find_one(key);
-    pools[CW_LARGE].asked = 0;
-    heat_up(0, scene->hot == ONLY_0 ? 1 : scene->hot, 4 * PROMOTE_HEAT);
-    if (scene->hot == ONLY_0) heat_up(1, scene->filled, 1 << 19);
-    heat_up(0, scene->large, 1);
+    make(CW_SMALL);
+    for (int key = 0; key < scene->small; key++) find_one(key);
+    heat_up(0, scene->filled, 0);
+    heat_up(0, scene->hot, 100);
     leave();
     for (int actor = 0; actor < ACTORS_MAX && scene->run[actor]; actor++)
-        if (scene->run[actor] != comes_late_to_0) MODEL_EXPECT(cw_keys_join(&threads[actor].keys, 0), "a place for the thread");
+        if (scene->run[actor] != comes_late_to_0) {
+            MODEL_EXPECT(cw_keys_join(&threads[actor].keys, 0), "a place for the thread");
+            threads[actor].keys.forced = CW_TINY;
+        }
 }
 
 /* Two keys that only their bytes tell apart, since the half of them that is not zero is multiplied by zero in the hash. */
 static void finds_keys_of_one_hash(void) {
-    static const struct scene empty = {"keys of one hash", {4, 1}, 0, 0, 0, 0, {0}};
+    static const struct scene empty = {"keys of one hash", {4, 1}, 1, 0, 0, 0, 0, {0}};
     scene = &empty;
     set_scene();
     join();
+    make(CW_TINY);
     for (int key = 0; key < 2; key++) memset(keys[key] + 1, 0, 8), memset(keys[key] + 17, 0, 8);
     MODEL_EXPECT(hash(keys[0]) == hash(keys[1]) && memcmp(keys[0], keys[1], 33), "two keys have one hash");
     find_one(0);
@@ -312,7 +348,7 @@ static void finds_keys_of_one_hash(void) {
 
 int main(void) {
     uint64_t word = 0x9E3779B97F4A7C15ULL;
-    if (!open_pools((const uint32_t[2]){SMALL_ROOM, LARGE_ROOM}, 1)) return puts("FAILED: no memory"), 1;
+    if (!open_pool(CHUNKS_MOST, 1)) return puts("FAILED: no memory"), 1;
     for (int key = 0; key <= KEYS; key++)
         do {
             keys[key][0] = 2;
@@ -321,8 +357,6 @@ int main(void) {
         } while ((key == 8 && hash(keys[key]) >> 61 != 2) || (key == 9 && hash(keys[key]) >> 61 != 0));
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
         scene = &scenes[i];
-        /* For every second one, limbo has been passed through 2^32 times. */
-        limbo_start = i % 2 ? UINT32_MAX - 2 : 0;
         int actors_here = 0;
         while (actors_here < ACTORS_MAX && scene->run[actors_here]) actors_here++;
         printf("keys-order: %s: ", scene->name), fflush(stdout);

@@ -48,7 +48,7 @@ static number any_number(void) {
 static struct cw_job second;
 static void build_tables(int key) {
     for (int i = 0; i < lot_count; i++)
-        for (int kind = 0; kind < 2; kind++)
+        for (int kind = 0; kind < CW_KEY_KINDS; kind++)
             lots[i].kernel->build(kind, 1, (const uint64_t(*)[4])&key_x[key], (const uint64_t(*)[4])&key_y[key], &lots[i].table[kind][key], lots[i].scratch);
 }
 static void set_key(int key, number d) {
@@ -77,7 +77,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         const size_t scratch = lot->kernel->scratch_bytes, more = lot->kernel->generator_scratch_bytes;
         lot->generator = aligned((size_t)cw_table_rows(CW_GENERATOR) * CW_ROW_BYTES);
         lot->scratch = aligned(scratch > more ? scratch : more);
-        for (int kind = 0; kind < 2; kind++)
+        for (int kind = 0; kind < CW_KEY_KINDS; kind++)
             for (int k = 0; k < KEYS_ALL; k++) lot->table[kind][k] = aligned((size_t)cw_table_rows(kind) * CW_ROW_BYTES);
         lot->kernel->build(CW_GENERATOR, 1, (const uint64_t(*)[4])&cw_generator_x, (const uint64_t(*)[4])&cw_generator_y, &lot->generator, lot->scratch);
         lot_count++;
@@ -112,7 +112,7 @@ static void corrupt(struct cw_job *job) {
 static int make(struct cw_job *job, int *made, uint32_t *kind) {
     const unsigned style = byte(), how = style % 8;
     int key = (int)(byte() % KEYS);
-    *kind = style >> 7;
+    *kind = (style & 0x10) >> 3 | style >> 7;
     if (how < 4) { /* points that meet: in the tree, or one after the other in 1, 4 or 8 sums */
         const number u1 = any_number(), u2 = any_number();
         struct choice c = {(int)byte(), small_number(1)};

@@ -29,7 +29,10 @@ static uint32_t random_word(void) {
 }
 static uint32_t below(uint32_t bound) { return random_word() % bound; }
 static long checks;
-#define EXPECT(condition, ...) do { checks++; if (!(condition)) { printf("FAILED line %d: ", __LINE__); printf(__VA_ARGS__); puts(""); exit(1); } } while (0)
+#ifndef CW_FAILED
+#define CW_FAILED exit(1)
+#endif
+#define EXPECT(condition, ...) do { checks++; if (!(condition)) { printf("FAILED line %d: ", __LINE__); printf(__VA_ARGS__); puts(""); CW_FAILED; } } while (0)
 
 static struct cw_claim_path path;
 static uint8_t *payload_end;

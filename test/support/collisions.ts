@@ -9,8 +9,14 @@
 import { inverse, LAMBDA, modulo, ORDER, type Tuple, withScalars } from './curve.ts';
 
 /** Windows of a key's table: how many, and their bits. */
-const TABLES = { small: { windows: 32, width: 4 }, large: { windows: 16, width: 8 } } as const;
-export type TableKind = keyof typeof TABLES;
+const TABLES = {
+  tiny: { windows: 43, width: 3 },
+  small: { windows: 26, width: 5 },
+  large: { windows: 16, width: 8 },
+  huge: { windows: 13, width: 10 },
+} as const;
+export type SizeOfTable = keyof typeof TABLES;
+export const SIZES_OF_TABLES = Object.keys(TABLES) as SizeOfTable[];
 const GENERATOR = { windows: 10, width: 13 };
 const HALF_BITS = 129;
 
@@ -52,7 +58,7 @@ function digits(half: bigint, { windows, width }: { windows: number; width: numb
 }
 
 /** The leaves of both halves, the key's first; lambda is not counted. */
-function leaves(kind: TableKind, u1: bigint, u2: bigint): [Node[], Node[]] {
+function leaves(kind: SizeOfTable, u1: bigint, u2: bigint): [Node[], Node[]] {
   const fromGenerator = halves(u1);
   const fromKey = halves(u2);
   const ofHalf = (half: 0 | 1): Node[] => [
@@ -79,7 +85,7 @@ function* meetings(left: Node, right: Node, where: string): Generator<Meeting> {
 }
 
 /** Every node of the tree that a batch adds up by: neighbours level by level, an odd one out waits in front. */
-export function* treeMeetings(kind: TableKind, u1: bigint, u2: bigint): Generator<Meeting> {
+export function* treeMeetings(kind: SizeOfTable, u1: bigint, u2: bigint): Generator<Meeting> {
   const roots = leaves(kind, u1, u2).map(function* (nodes, half): Generator<Meeting, Node> {
     let row = nodes;
     for (let level = 0; row.length > 1; level++) {
@@ -100,7 +106,7 @@ export function* treeMeetings(kind: TableKind, u1: bigint, u2: bigint): Generato
 }
 
 /** Points added one by one in `lanes` sums, which are then added to each other: one signature alone, or one sum. */
-export function* orderMeetings(lanes: number, kind: TableKind, u1: bigint, u2: bigint): Generator<Meeting> {
+export function* orderMeetings(lanes: number, kind: SizeOfTable, u1: bigint, u2: bigint): Generator<Meeting> {
   const [plain, mixed] = leaves(kind, u1, u2);
   const sums: Node[] = [];
   for (const [index, node] of [...mixed.map(timesLambda), ...plain].entries()) {

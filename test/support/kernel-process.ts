@@ -3,15 +3,32 @@
  * and what comes back are copies.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'vitest';
 import type { ArenaShape } from '../../src/ring/arena.ts';
-import { KERNEL_PATHS, type KernelStats } from '../../src/verify/kernel.ts';
+import { KERNEL_PATHS, type KernelStats, type TableKind } from '../../src/verify/kernel.ts';
 import type { PackedTuples } from './tuples.ts';
 
 /** Every kernel there is, and the lanes of each: the sums that a single signature is spread over. */
-export const KERNEL_LANES = { avx512ifma: 8, avx512f: 8, avx2: 4, scalar: 1, wasm: 4 } as const;
+export const KERNEL_LANES = { avx512ifma: 8, avx512f: 8, avx2: 4, neon: 4, scalar: 1, wasm: 4 } as const;
 export type KernelName = keyof typeof KERNEL_LANES;
-export const KERNELS = Object.keys(KERNEL_LANES) as KernelName[];
+
+/** Another machine's: `make test-platforms` names its Node.js under an emulator, and a copy of this tree with its addon. */
+interface Emulated {
+  command: string[];
+  root: string;
+}
+const emulated: Emulated | undefined =
+  process.env.CLAIMWIRE_TEST_EMULATED && JSON.parse(process.env.CLAIMWIRE_TEST_EMULATED);
+const OF_X64 = ['avx512ifma', 'avx512f', 'avx2', 'scalar', 'wasm'] as const;
+const OF_ARM64 = ['neon', 'scalar', 'wasm'] as const;
+/** Those that there are for this architecture. */
+export const KERNELS: readonly KernelName[] = emulated
+  ? ['neon', 'scalar']
+  : process.arch === 'arm64'
+    ? OF_ARM64
+    : OF_X64;
 
 /** Roads through the kernel, `complete` among them: what a collision takes, for every signature. */
 export type PathName = keyof typeof KERNEL_PATHS;
@@ -41,10 +58,17 @@ export class KernelProcess {
   private constructor(name: KernelName, cacheBytes: number) {
     this.name = name;
     const isWasm = name === 'wasm';
+    const [execPath = process.execPath, ...execArgv] = emulated?.command ?? [];
     this.#child = fork(
-      new URL('./verify-child.mjs', import.meta.url),
+      emulated === undefined
+        ? fileURLToPath(new URL('./verify-child.mjs', import.meta.url))
+        : join(emulated.root, 'test/support/verify-child.mjs'),
       [isWasm ? 'wasm' : 'native', String(cacheBytes)],
-      { serialization: 'advanced', env: { ...process.env, CLAIMWIRE_KERNEL: isWasm ? '' : name } },
+      {
+        serialization: 'advanced',
+        env: { ...process.env, CLAIMWIRE_KERNEL: isWasm ? '' : name },
+        ...(emulated && { execPath, execArgv }),
+      },
     );
     this.#child.on('message', (message) => this.#waiting.shift()?.resolve(message as never));
     this.#child.once('exit', (code, signal) => {
@@ -64,8 +88,8 @@ export class KernelProcess {
   }
 
   /** Every tuple's verdict, in calls of `sizes` over and over, and the counters afterwards. */
-  judge(tuples: PackedTuples, path: PathName, sizes: readonly number[]): Promise<Judged> {
-    return this.#call({ call: 'tuples', ...tuples, sizes, path: KERNEL_PATHS[path] });
+  judge(tuples: PackedTuples, path: PathName, sizes: readonly number[], kind?: TableKind): Promise<Judged> {
+    return this.#call({ call: 'tuples', ...tuples, sizes, path: KERNEL_PATHS[path], kind });
   }
   /** An arena's content after `calls` of [first sequence, count]. `bytes` begins where the arena's regions do. */
   async slots(shape: ArenaShape, bytes: Uint8Array, calls: [number, number][]): Promise<Uint8Array> {

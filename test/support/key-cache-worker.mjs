@@ -27,7 +27,8 @@ function judge({ digests, signatures, keys }, first, count) {
   return verdicts;
 }
 
-parentPort.on('message', ({ tuples, gate, workers, rounds }) => {
+parentPort.on('message', ({ tuples, gate, workers, rounds, kind }) => {
+  kernel.forceTables(kind);
   const verdicts = rounds.map((runs, round) => {
     meet(gate, workers * (round + 1));
     return runs.map(([first, count]) => judge(tuples, first, count));

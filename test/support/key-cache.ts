@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Arena } from '../../src/ring/arena.ts';
 import { VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
-import type { Kernel, KernelStats } from '../../src/verify/kernel.ts';
+import type { Kernel, KernelStats, TableKind } from '../../src/verify/kernel.ts';
 import { backendBytes, createKernel } from '../../src/verify/select.ts';
 import { ORDER, publicKey, scalar, sign, type Tuple } from './curve.ts';
 import { random } from './random.ts';
@@ -89,15 +89,18 @@ export class Cache {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
-  /** Lets the threads go through their rounds of runs, each round at the same time, and looks on. */
-  async together(crowd: Crowd, rounds: [Rounds, Rounds]): Promise<Outcome> {
+  /**
+   * Lets the threads go through their rounds of runs, each round at the same time, and looks on.
+   * @param kind of the tables that keys get at the end of a call; undefined: what they earn
+   */
+  async together(crowd: Crowd, rounds: [Rounds, Rounds], kind?: TableKind): Promise<Outcome> {
     const before = this.kernel.stats();
     const samples: KernelStats[] = [];
     const tuples = inSharedMemory(packTuples(crowd.tuples));
     const gate = new Int32Array(new SharedArrayBuffer(4));
     const answers = Promise.all(
       this.#workers.map((worker, index) => {
-        worker.postMessage({ tuples, gate, workers: WORKERS, rounds: rounds[index] });
+        worker.postMessage({ tuples, gate, workers: WORKERS, rounds: rounds[index], kind });
         return message<Uint8Array[][]>(worker);
       }),
     );
@@ -140,4 +143,5 @@ export function risen(before: KernelStats, after: KernelStats): KernelStats {
     names.map((name) => [name, after[name] - (LEVELS.has(name) ? 0 : before[name])]),
   ) as unknown as KernelStats;
 }
-export const lookups = ({ hitsLarge, hitsSmall, misses }: KernelStats) => hitsLarge + hitsSmall + misses;
+export const lookups = ({ hitsHuge, hitsLarge, hitsSmall, hitsTiny, misses }: KernelStats) =>
+  hitsHuge + hitsLarge + hitsSmall + hitsTiny + misses;

@@ -36,6 +36,11 @@ export async function compiles(compiler: string, source: string, ...flags: strin
   return code === 0;
 }
 
+/** Whether there is such a program. */
+export async function starts(command: string, ...args: string[]): Promise<boolean> {
+  return (await run(command, args)).code === 0;
+}
+
 export function expectTool(isThere: boolean, what: string, context: TestContext): void {
   if (isThere) return;
   const message = `C NOT CHECKED HERE: expected ${what}, got none`;

@@ -4,6 +4,7 @@ import type { BackendFacts, DiskFacts, FileFacts, Machine } from '../../tools/do
 const NATIVE: BackendFacts = {
   name: 'native',
   kernel: 'avx2',
+  kernelNote: '',
   addonFault: undefined,
   addonOrigin: 'build/claimwire.node',
   passedOver: [],

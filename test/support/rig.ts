@@ -108,6 +108,8 @@ export class Rig {
   readonly receive: ReceiveStep;
   readonly measures: PathMeasures;
   readonly path: NativePath | undefined;
+  readonly counters: Counters;
+  readonly standing: Standing | undefined;
   /** What may be changed while it runs. */
   readonly settings: SettingWords;
   readonly verify: VerifyStep;
@@ -132,6 +134,7 @@ export class Rig {
     this.ackRing = new AckRing(this.arena, 0);
     this.table = new ChannelTable(this.arena);
     const counters = new Counters(this.arena, 0);
+    this.counters = counters;
     const random = options.random ?? nodeSystem.random;
     this.sender = new AckSender([this.transport], counters, random);
     const acks = new AckRing(this.arena, 0);
@@ -140,8 +143,8 @@ export class Rig {
     this.measures = measures;
     const { monotonic } = this.clock;
     const { strangers: part } = options;
-    const standing =
-      part === undefined ? undefined : new Standing(this.arena, 0, { part, seed: Standing.newSeed(random) });
+    if (part !== undefined) this.standing = new Standing(this.arena, 0, { part, seed: Standing.newSeed(random) });
+    const { standing } = this;
     this.receive = new ReceiveStep(
       this.arena,
       this.ring,

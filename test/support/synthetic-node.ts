@@ -11,7 +11,6 @@ export const BEST: Record<SettingName, number> = {
   groupWaitMs: 2,
   idleSpins: 1_024,
   keyCacheBytes: 256 * 2 ** 20,
-  keyCacheLargePercent: 50,
 };
 const BOUNDS: Record<SettingName, [number, number]> = {
   verifyBatch: [1, 1_024],
@@ -19,7 +18,6 @@ const BOUNDS: Record<SettingName, [number, number]> = {
   groupWaitMs: [0, 16],
   idleSpins: [0, 16_384],
   keyCacheBytes: [2 ** 20, 2 ** 30],
-  keyCacheLargePercent: [25, 75],
 };
 
 export class SyntheticNode implements TuneControl {

@@ -24,8 +24,9 @@ function kernelAndArena(shape) {
 }
 
 const CALLS = {
-  /** Verifies tuples in calls of `sizes`, repeatedly; returns a verdict for each. */
-  tuples({ digests, signatures, keys, sizes, path }) {
+  /** Verifies tuples in calls of `sizes`, repeatedly; returns a verdict for each. `kind`: of table, where not what keys earn. */
+  tuples({ digests, signatures, keys, sizes, path, kind }) {
+    kernel.forceTables(kind);
     const count = keys.length / 33;
     const verdicts = new Uint8Array(count);
     for (let first = 0, call = 0; first < count; call++) {

@@ -16,6 +16,8 @@ export interface BackendFacts {
   readonly name: string;
   /** The kernel's instruction set; null where the backend has none. */
   readonly kernel: string | null;
+  /** What was measured to choose the kernel, and which ones failed their self-test; empty where there was no choice. */
+  readonly kernelNote: string;
   /** Why there is no addon; undefined where there is one. */
   readonly addonFault: string | undefined;
   /** Where the addon is from. */

@@ -33,7 +33,9 @@ export const addon: Check = (machine) => {
 /** The kernels in C, by the flags of /proc/cpuinfo that they need. */
 const KERNELS = [
   { name: 'avx512ifma', flags: ['bmi2', 'avx512f', 'avx512dq', 'avx512vl', 'avx512bw', 'avx512ifma'] },
+  { name: 'avx512f', flags: ['bmi2', 'avx512f', 'avx512dq', 'avx512vl', 'avx512bw'] },
   { name: 'avx2', flags: ['bmi2', 'avx2', 'fma'] },
+  { name: 'neon', flags: ['asimd'] },
 ] as const;
 
 export const kernel: Check = (machine) => {
@@ -41,15 +43,21 @@ export const kernel: Check = (machine) => {
   const flags = new Set((/^(?:flags|Features)\s*:(.*)$/m.exec(info)?.[1] ?? '').trim().split(/\s+/));
   const model = /^model name\s*:\s*(.*)$/m.exec(info)?.[1] ?? machine.arch;
   const best = KERNELS.find((each) => each.flags.every((flag) => flags.has(flag)))?.name ?? 'scalar';
-  const { name, kernel: chosen } = machine.backend();
-  const facts = { model, backend: name, kernel: chosen, best };
+  const { name, kernel: chosen, kernelNote } = machine.backend();
+  const facts = { model, backend: name, kernel: chosen, best, note: kernelNote };
   if (chosen === null || name !== 'native')
     return warning(
       `${model}: the ${name} backend is chosen, which does not use the processor's ${best} instructions.`,
       'make native',
       facts,
     );
-  if (chosen !== best && best !== 'scalar')
+  if (kernelNote.includes('passed over'))
+    return warning(
+      `${model}: the ${chosen} kernel is chosen, since a faster one computes wrongly here (${kernelNote}).`,
+      'update this machine (firmware, hypervisor); report it if the fault stays',
+      facts,
+    );
+  if (chosen !== best && best !== 'scalar' && kernelNote === '')
     return warning(
       `${model} has ${best}, but the ${chosen} kernel is chosen, which is slower.`,
       'unset CLAIMWIRE_KERNEL',
@@ -61,7 +69,10 @@ export const kernel: Check = (machine) => {
       'grep -m1 -o avx2 /proc/cpuinfo || echo "choose a machine, or a CPU model of the hypervisor, with AVX2"',
       facts,
     );
-  return ok(`${model}: the ${name} backend with its ${chosen} kernel.`, facts);
+  const measured = kernelNote === '' ? '' : ` (${kernelNote} at start)`;
+  const hashing =
+    chosen === 'neon' && !flags.has('sha512') ? ' Without instructions for SHA-512 it hashes in plain C.' : '';
+  return ok(`${model}: the ${name} backend with its ${chosen} kernel${measured}.${hashing}`, facts);
 };
 
 /**

@@ -100,8 +100,9 @@ export const realMachine: Machine = {
 function findBackend(): BackendFacts {
   const passedOver: string[] = [];
   const name = resolveBackend('auto', TRIAL_CACHE_BYTES, (other, reason) => passedOver.push(`${other}: ${reason}`));
-  const kernel = name === 'native' ? new NativeKernel(TRIAL_CACHE_BYTES).kernelName : null;
-  return { name, kernel, addonFault: addonFault(), addonOrigin: addonOrigin(), passedOver };
+  const native = name === 'native' ? new NativeKernel(TRIAL_CACHE_BYTES) : undefined;
+  const { kernelName: kernel, kernelNote } = native ?? { kernelName: null, kernelNote: '' };
+  return { name, kernel, kernelNote, addonFault: addonFault(), addonOrigin: addonOrigin(), passedOver };
 }
 
 function timedSyncs(folder: string, count: number): number[] | string {

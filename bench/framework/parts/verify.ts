@@ -181,7 +181,8 @@ export async function measureKeyTables({ effort }: PartArgs): Promise<PartResult
     const before = rig.kernel.stats();
     const seconds = rig.pass(BATCH);
     const after = rig.kernel.stats();
-    const all = (stats: typeof before) => stats.hitsLarge + stats.hitsSmall + stats.misses;
+    const all = (stats: typeof before) =>
+      stats.hitsHuge + stats.hitsLarge + stats.hitsSmall + stats.hitsTiny + stats.misses;
     lookUps += all(after) - all(before);
     misses += after.misses - before.misses;
     return rig.slots / seconds;

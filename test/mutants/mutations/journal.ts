@@ -82,6 +82,22 @@ export const JOURNAL: readonly Mutation[] = [
     },
   },
   {
+    name: 'damaged-first-group-taken-for-torn',
+    file: 'src/journal/walk.ts',
+    find: ' || this.#isAfterBare()) return false;',
+    put: ') return false;',
+    harm: 'Damage to the first group that is read passes for a loss of power, and its claims are left out without a word.',
+    killer: { file: RECOVER_TESTS, title: 'calls a flipped byte in the only group of the first segment corrupt' },
+  },
+  {
+    name: 'unwritten-header-taken-for-damage',
+    file: 'src/journal/walk.ts',
+    find: '(number > 0 && number === this.reader.number - 1)',
+    put: 'number === this.reader.number - 1',
+    harm: 'After a loss of power in its first group a node does not start a second time.',
+    killer: { file: RECOVER_TESTS, title: 'goes on behind a torn first group' },
+  },
+  {
     name: 'group-number-unchecked',
     file: 'src/journal/walk.ts',
     find: 'if (number === this.#expected || this.#expected === 0) return undefined;',

@@ -5,6 +5,7 @@ const NATIVE_PATH_TESTS = 'test/differential/native-path.test.ts';
 const SLOT_TESTS = 'test/differential/slots.test.ts';
 const PATH = 'src/native/claim_path.c';
 const KEYS = 'src/kernel/keys.c';
+const POOL = 'src/kernel/key_pool.h';
 
 export const NATIVE: readonly Mutation[] = [
   {
@@ -194,14 +195,14 @@ export const NATIVE: readonly Mutation[] = [
   {
     name: 'c-wrong-keys-table',
     file: KEYS,
-    find: 'for (int i = 0; i < p.count; i++) job[owner[i]].table = out[i];',
-    put: 'for (int i = 0; i < p.count; i++) job[owner[i]].table = out[0];',
+    find: 'uint8_t *row = point[p->owner[i]];',
+    put: 'uint8_t *row = point[p->owner[0]];',
     harm: 'A claim is checked against the key of another one in its batch.',
     killer: { program: 'keys-order-test', says: 'the table is of another key' },
   },
   {
     name: 'c-wrong-keys-table-found',
-    file: KEYS,
+    file: POOL,
     find: 'if (memcmp(slots[*id].key, key, 33) == 0) return &bucket[i];',
     put: 'return &bucket[i];',
     harm: "A key whose hash looks alike gets another key's table.",
@@ -209,15 +210,15 @@ export const NATIVE: readonly Mutation[] = [
   },
   {
     name: 'c-key-cache-epoch',
-    file: KEYS,
-    find: 'if (oldest_reader() > slots[head].retired)',
-    put: 'if (oldest_reader() >= slots[head].retired)',
+    file: POOL,
+    find: 'if (k->head && oldest_reader() > slots[first + k->head - 1].retired)',
+    put: 'if (k->head && oldest_reader() >= slots[first + k->head - 1].retired)',
     harm: 'A table is built anew while another thread still reads it.',
     killer: { program: 'keys-order-test', says: 'a table is built in slot' },
   },
   {
     name: 'c-key-cache-announced-late',
-    file: KEYS,
+    file: POOL,
     find: 'atomic_store(word, value);\n    if (before) retire(before - 1);',
     put: 'if (before) retire(before - 1);\n    atomic_store(word, value);',
     harm: 'The same, by a thread that found the table after its epoch had passed.',
@@ -225,7 +226,7 @@ export const NATIVE: readonly Mutation[] = [
   },
   {
     name: 'c-key-table-before-it-is-whole',
-    file: KEYS,
+    file: POOL,
     find: 'slots[id].retired = atomic_fetch_add(&epoch, 1);',
     put: 'slots[id].retired = atomic_load(&epoch) - 1;',
     harm: 'The same, since taking a table away begins no new epoch.',
@@ -234,8 +235,8 @@ export const NATIVE: readonly Mutation[] = [
   {
     name: 'c-no-key-has-a-table',
     file: KEYS,
-    find: 'if (!(good >> i & 1)) {',
-    put: 'if (!(good >> i & 1) && p->count > 8) {',
+    find: 'if (good >> i & 1) job[p->owner[i]].table = row;',
+    put: 'if (good >> i & 1 || p->count <= 8) job[p->owner[i]].table = row;',
     harm: 'Bytes that are no point of the curve count as a key.',
     killer: { program: 'keys-order-test', says: 'no table for what is no key' },
   },

@@ -1,7 +1,7 @@
 /**
  * Floods datagrams over UDP, as fast as the socket takes them. Options: udpPort, host, seconds, channels, and `kind`: `signature`
  * (claims that nobody signed, of known channels from `firstChannel` on, each another), `unknown` (of channels nobody
- * opened), `junk` (1 to 65,507 bytes of anything).
+ * opened), `junk` (1 to 65,507 bytes of anything). `sockets`: so many sources send by turns.
  */
 import { randomFillSync } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -17,8 +17,8 @@ const CHANNEL_STEP = 1n << 32n;
 
 let datagrams = 0;
 let failed = 0;
-const defaults = { kind: 'signature', channels: 1_000, firstChannel: '0' };
-const { kind, channels, firstChannel, host, udpPort } = begin(defaults, () => ({ datagrams, failed }));
+const defaults = { kind: 'signature', channels: 1_000, firstChannel: '0', sockets: 1 };
+const { kind, channels, firstChannel, host, udpPort, sockets } = begin(defaults, () => ({ datagrams, failed }));
 
 function channelId(index) {
   if (kind === 'unknown') return 0xffff_ffff_0000n + BigInt(index);
@@ -36,21 +36,26 @@ function datagramOf(index) {
 }
 
 const prepared = Array.from({ length: DATAGRAMS }, (_, index) => datagramOf(index));
-const socket = createSocket('udp4');
-socket.on('message', () => {});
-socket.connect(udpPort, host, () => {
-  const send = (waiting) => {
-    if (waiting > 0) return;
-    let left = TURN;
-    for (let index = 0; index < TURN; index++) {
-      const bytes = prepared[datagrams++ % DATAGRAMS];
-      // Another signature each time, or it is a copy.
-      if (kind !== 'junk') for (let at = 21; at < bytes.length; at += 93) bytes.writeUInt32LE(datagrams, at + 8);
-      socket.send(bytes, (error) => {
-        if (error) failed++;
-        if (--left === 0) setImmediate(send, 0);
-      });
-    }
-  };
-  send(0);
-});
+const sources = await Promise.all(
+  Array.from({ length: sockets }, async () => {
+    const socket = createSocket('udp4');
+    socket.on('message', () => {});
+    await new Promise((connected) => socket.connect(udpPort, host, connected));
+    return socket;
+  }),
+);
+const send = (waiting) => {
+  if (waiting > 0) return;
+  let left = TURN;
+  for (let index = 0; index < TURN; index++) {
+    const bytes = prepared[datagrams % DATAGRAMS];
+    const socket = sources[datagrams++ % sockets];
+    // Another signature each time, or it is a copy.
+    if (kind !== 'junk') for (let at = 21; at < bytes.length; at += 93) bytes.writeUInt32LE(datagrams, at + 8);
+    socket.send(bytes, (error) => {
+      if (error) failed++;
+      if (--left === 0) setImmediate(send, 0);
+    });
+  }
+};
+send(0);

@@ -167,6 +167,21 @@ test('what a service must not send ends in 502 and a refund, never in a throw', 
   }
 });
 
+test('a fault of ours is answered 500, logged and counted, and the next request is served', async () => {
+  await using rig = await gatewayRig();
+  const { authorization, payer } = await payerOf(rig);
+  const sound = rig.node.charge.bind(rig.node);
+  rig.node.charge = () => {
+    throw new TypeError('a fault');
+  };
+  expect((await rig.get('/', { headers: { authorization } })).status).toBe(500);
+  expect([rig.gateway.counters.failed, rig.node.spent(payer.channelId)]).toEqual([1, 0n]);
+  rig.node.charge = sound;
+  const again = payer.pay(await rig.challenge(), 50n);
+  expect((await rig.get('/', { headers: { authorization: again } })).status).toBe(200);
+  expect(rig.gateway.counters.failed).toBe(1);
+});
+
 test('a silent service is given up, and an answer that breaks off breaks off for the client', async () => {
   {
     await using silent = await rawService(() => {});

@@ -246,3 +246,12 @@ test('a body cut off in the middle frees its place; what it opened stays', async
   );
   expect(await whole.answers(1)).toEqual([200]);
 });
+
+test('bytes that are no HTTP, and a head that is too long, are answered, counted as malformed, and end the connection', async () => {
+  const junk = client('NONSENSE\r\n\r\n');
+  const long = client(`GET /healthz HTTP/1.1\r\n${HOST}X-Long: ${'a'.repeat(20_000)}\r\n\r\n`);
+  await Promise.all([junk.closed, long.closed]);
+  expect([junk.statuses, long.statuses]).toEqual([[400], [431]]);
+  const stats = (await (await fetch(`${admin.url}/stats`)).json()) as { http: Record<string, number> };
+  expect(stats.http.malformed).toBe(2);
+});

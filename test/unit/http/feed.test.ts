@@ -113,6 +113,13 @@ test('a reader that does not read is cut, and holds nobody up', async () => {
   expect(cuts).toBe(1);
 });
 
+test('a reader over a connection that takes no more is cut and counted', async () => {
+  const deaf = await reading();
+  deaf.socket.pause();
+  for (let minutes = 0; minutes < 300 && (await httpCounters()).feedCut === 0; minutes++) admin.clock.advance(60_000);
+  expect((await httpCounters()).feedCut).toBe(1);
+});
+
 test('the server stops, and its readers are let go', async () => {
   const reader = await reading();
   await admin.close();

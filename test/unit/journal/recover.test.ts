@@ -136,6 +136,46 @@ describe('recovery', () => {
     }
   }, 60_000);
 
+  it('calls a flipped byte in the only group of the first segment corrupt, since the next group has another number', () => {
+    const files = new MemoryFiles();
+    files.mkdirSync(LANE, { recursive: true });
+    const writer = openWriter(files);
+    // The second group does not fit behind the first.
+    commitGroup(writer, 0, 6);
+    commitGroup(writer, 6, 20);
+    writer.close();
+    const bytes = bytesOf(files, 1);
+    for (const change of [0x01, 0x80, 0xff])
+      for (let at = 512; at < 512 + groupBytes(6); at++) {
+        bytes[at]! ^= change;
+        for (const fromSegment of [undefined, 1]) {
+          const { numbers, report } = recoverNumbers(files, fromSegment === undefined ? {} : { fromSegment });
+          expect([at, change, report.end, report.bad?.segment, numbers]).toEqual([at, change, 'corrupt', 1, []]);
+        }
+        bytes[at]! ^= change;
+      }
+    expect(recoverNumbers(files).numbers).toEqual(range(0, 26));
+  });
+
+  it.each([
+    ['whose header was never written', 512, 544],
+    ['whose first sector was never written', 512, 1_024],
+    ['whose last sector was never written', 1_024, 1_536],
+  ])('goes on behind a torn first group %s, with its number', (_, from, to) => {
+    const files = new MemoryFiles();
+    files.mkdirSync(LANE, { recursive: true });
+    const torn = openWriter(files);
+    commitGroup(torn, 100, 8);
+    torn.close();
+    bytesOf(files, 1).fill(0, from, to);
+    const next = openWriter(files, { segment: 2, group: 1 });
+    commitGroup(next, 0, 4);
+    next.close();
+    const { numbers, report } = recoverNumbers(files);
+    expect(report).toMatchObject({ end: 'whole', harmless: [{ segment: 1 }] });
+    expect(numbers).toEqual(range(0, 4));
+  });
+
   it('keeps everything before a cut, wherever it is, and says so', () => {
     for (let segment = 1; segment <= 4; segment++) {
       for (let size = 0; size < SEGMENT_BYTES; size += STEP) {

@@ -111,7 +111,7 @@ test('connections are told apart', () => {
 test('what holds the node back is named from the same two looks; where the machine is not looked at, nothing is', () => {
   listen();
   expect(second().bottleneck).toBeNull();
-  const verified = { hitsLarge: 0, hitsSmall: 100, misses: 0, evictions: 0 };
+  const verified = { hitsHuge: 0, hitsLarge: 0, hitsSmall: 100, hitsTiny: 0, misses: 0, evictions: 0 };
   let [keyTables, busyUs, ran] = [verified, { verify: 0 }, 0];
   sampler = new Sampler({
     control: {

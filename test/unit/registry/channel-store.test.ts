@@ -1,11 +1,12 @@
 /** The channel store over a registry that fails: what it is behind on stays known. Test's thread. */
 import { expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
-import { decodeRow } from '../../../src/channel/row.ts';
+import { decodeRow, packedRows } from '../../../src/channel/row.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
 import { ChannelStore } from '../../../src/registry/channel-store.ts';
 import { Arena } from '../../../src/ring/arena.ts';
 import { MemoryRegistry } from '../../support/memory-registry.ts';
+import { openRow } from '../../support/open-channel.ts';
 import { openingOf } from '../../support/wire.ts';
 
 function storeOf(registry: MemoryRegistry) {
@@ -195,4 +196,50 @@ test('a higher capacity and a later expiry are durable before they are in force'
   };
   expect(await store.update(1n, { capacity: 200n, expiresAt: 2_000 })).toMatchObject({ capacity: 200n });
   expect(table.read(0)).toMatchObject({ capacity: 200n, expiresAt: 2_000 });
+});
+
+test('a change or an end that the registry did not take is undone, and the caller is told; the next one is taken', async () => {
+  const registry = new MemoryRegistry();
+  const { table, store } = storeOf(registry);
+  await store.open([openingOf(1n, { capacity: 1_000n, expiresAt: 4_000 })]);
+  const [before] = store.list(0, 1);
+  for (const change of [{ capacity: 2_000n }, { capacity: 500n }, { expiresAt: 9_000 }]) {
+    registry.failures = 1;
+    await expect(store.update(1n, change)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+    expect(store.list(0, 1)).toEqual([before]);
+    expect([table.read(0).capacity, table.read(0).expiresAt]).toEqual([1_000n, 4_000]);
+  }
+  registry.failures = 1;
+  await expect(store.close(1n)).rejects.toMatchObject({ code: 'REGISTRY_FULL' });
+  expect(store.get(1n)?.state).toBe('open');
+  expect((await store.update(1n, { capacity: 2_000n })).capacity).toBe(2_000n);
+});
+
+test('channels opened by packed rows are those that were removed elsewhere, where the registry tells of such', async () => {
+  const gone = new MemoryRegistry();
+  const asked: bigint[][] = [];
+  const registry = Object.assign(gone, {
+    readRemoved: async (channelIds: readonly bigint[]) => {
+      asked.push([...channelIds]);
+      return packedRows([{ ...openRow(2n), ...openingOf(2n), committed: 70n, sequence: 3, state: 'removed' }]);
+    },
+  });
+  const { store } = storeOf(registry);
+  await store.open([openingOf(1n)]);
+  const result = await store.open([openingOf(1n), openingOf(2n), openingOf(3n)]);
+  expect(result).toMatchObject({ opened: 2, unchanged: 1, refused: [] });
+  expect(asked).toEqual([[1n], [2n, 3n]]);
+  // What was paid stays paid: its payer cannot sell the same drops again.
+  expect([1n, 2n, 3n].map((channelId) => store.get(channelId)?.committed)).toEqual([0n, 70n, 0n]);
+});
+
+test('an opening with a key that is no point is refused at its place, and the others are opened', async () => {
+  const { store } = storeOf(new MemoryRegistry());
+  const broken = { ...openingOf(2n), publicKey: new Uint8Array(33).fill(2) };
+  const result = await store.open([
+    openingOf(1n),
+    { ...broken, publicKey: broken.publicKey.fill(0xff, 1) },
+    openingOf(3n),
+  ]);
+  expect(result).toMatchObject({ opened: 2, refused: [{ index: 1, code: 'INPUT_INVALID' }] });
 });

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Channel, decodeRow, encodeRow, ROW_BYTES } from '../../../src/channel/row.ts';
 import { checkRegistry } from '../../../src/registry/check.ts';
+import { openEnvironment } from '../../../src/registry/environment.ts';
 import { ownerOf } from '../../../src/registry/owner.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { compiled } from '../../support/compiled.ts';
@@ -215,4 +216,34 @@ test('closing waits for the commit under way, whose rows are counted in the open
   const closed = registry.close();
   expect(await Promise.allSettled([written, closed])).toMatchObject([{ status: 'fulfilled' }, { status: 'fulfilled' }]);
   expect(registry.count).toBe(1);
+});
+
+test('a registry of another format is refused with what it is, and one without a format record', async () => {
+  const directory = freshFolder();
+  const registry = openRegistry(directory);
+  registry.setMeta({ format: 99 } as never);
+  await registry.close();
+  expect(() => openRegistry(directory)).toThrow(
+    expect.objectContaining({
+      code: 'REGISTRY_CORRUPT',
+      message: expect.stringContaining('expected format 1, got 99'),
+    }),
+  );
+  const bare = join(freshFolder(), 'registry');
+  mkdirSync(bare, { recursive: true });
+  const database = openEnvironment(bare, 1 << 20, false);
+  database.putSync(Buffer.from('x'), Buffer.from('y'));
+  await database.close();
+  expect(() => Registry.open(bare)).toThrow(
+    expect.objectContaining({ code: 'REGISTRY_CORRUPT', message: expect.stringContaining('expected a format record') }),
+  );
+});
+
+test('a folder that LMDB cannot open says so with its path', () => {
+  const directory = freshFolder();
+  mkdirSync(dirname(directory), { recursive: true });
+  writeFileSync(directory, 'no folder');
+  expect(() => openEnvironment(directory, 1 << 20, false)).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(directory) }),
+  );
 });

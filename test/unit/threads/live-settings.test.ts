@@ -11,9 +11,9 @@ const ALICE = sourceOf('127.0.0.1', 5001);
 const MIB = 2 ** 20;
 
 function live(rig: Rig, config: Partial<NodeConfig> = {}, hasKernel = true) {
-  const limits: [number, number][] = [];
+  const limits: number[] = [];
   const kernel = {
-    limitTables: (small: number, large: number) => void limits.push([small, large]),
+    limitTables: (bytes: number) => void limits.push(bytes),
   } as unknown as Kernel;
   const whole = { layout: 'lanes', backend: 'native', keyCacheBytes: 512 * MIB, ...config } as NodeConfig;
   return { settings: new LiveSettings(whole, rig.arena, hasKernel ? kernel : undefined, 2_000), limits };
@@ -37,15 +37,14 @@ test('a node has the settings that do something on it', () => {
     'verifyBatch 1 1024 1024',
     'groupClaims 64 4096 4096',
     'groupWaitMs 0 0 16',
-    `keyCacheBytes ${MIB} ${512 * MIB} ${512 * MIB}`,
-    'keyCacheLargePercent 25 50 75',
+    `keyCacheBytes ${4 * MIB} ${512 * MIB} ${512 * MIB}`,
   ]);
   expect(names({ layout: 'pipeline', backend: 'wasm' })).toEqual([
     'verifyBatch 1 128 128',
     'groupClaims 64 4096 4096',
     'groupWaitMs 0 0 16',
     'idleSpins 0 2000 16384',
-    `keyCacheBytes ${MIB} ${512 * MIB} ${512 * MIB}`,
+    `keyCacheBytes ${4 * MIB} ${512 * MIB} ${512 * MIB}`,
   ]);
   expect(names({ layout: 'pipeline', backend: 'noble' }, false)).toContain('verifyBatch 1 1 1');
 });
@@ -165,12 +164,8 @@ test('a thread spins as long as is set, from its next empty turn on', () => {
   expect(emptyTurns(20)).toBe(2);
 });
 
-test('the bytes of key tables are shared out between the sizes', () => {
+test('the bytes of key tables reach the kernel', () => {
   const { settings, limits } = live(new Rig());
   settings.set('keyCacheBytes', 100 * MIB);
-  settings.set('keyCacheLargePercent', 25);
-  expect(limits).toEqual([
-    [50 * MIB, 50 * MIB],
-    [75 * MIB, 25 * MIB],
-  ]);
+  expect(limits).toEqual([100 * MIB]);
 });

@@ -39,6 +39,37 @@ test('a good machine has nothing to mend', async () => {
   });
 });
 
+test('a kernel that won its race is no slower one', async () => {
+  const { checks } = await examine(
+    recordedMachine({
+      backend: { kernel: 'avx2', kernelNote: 'avx512f took 1.12 times as long' },
+      texts: { '/proc/cpuinfo': 'flags : fma bmi2 avx2 avx512f avx512dq avx512vl avx512bw\nmodel name : A\n' },
+    }),
+    WANTED,
+  );
+  expect(checks.find(({ name }) => name === 'kernel')).toMatchObject({
+    state: 'ok',
+    message: 'A: the native backend with its avx2 kernel (avx512f took 1.12 times as long at start).',
+  });
+});
+
+test.each([
+  ['sha2', ' Without instructions for SHA-512 it hashes in plain C.'],
+  ['sha2 sha512', ''],
+])('an ARM64 processor with %s', async (hashing, text) => {
+  const machine = recordedMachine({
+    arch: 'arm64',
+    backend: { kernel: 'neon' },
+    texts: { '/proc/cpuinfo': `processor : 0\nFeatures : fp asimd ${hashing}\n` },
+  });
+  const { checks } = await examine(machine, WANTED);
+  expect(checks.find(({ name }) => name === 'kernel')).toMatchObject({
+    state: 'ok',
+    message: `arm64: the native backend with its neon kernel.${text}`,
+    facts: { best: 'neon', kernel: 'neon' },
+  });
+});
+
 function primary(more: Partial<NonNullable<StoreFacts['primary']>>): Recorded {
   const facts = { isPostgres: true, names: 's1', synchronous: 1, other: 0, commitMs: [0.5], ...more };
   return { store: async () => ({ hosts: [{ host: 'db1:5432', state: 'primary' }], primary: facts }) };
@@ -86,9 +117,23 @@ const CASES: Case[] = [
   [
     'kernel',
     'warning',
+    'a faster one computes wrongly here (avx512ifma was passed over for a wrong verdict in a batch)',
+    'update this machine',
+    { backend: { kernel: 'avx2', kernelNote: 'avx512ifma was passed over for a wrong verdict in a batch' } },
+  ],
+  [
+    'kernel',
+    'warning',
     'has no AVX2',
     'grep -m1 -o avx2 /proc/cpuinfo',
     { backend: { kernel: 'scalar' }, texts: { '/proc/cpuinfo': 'flags : sse2\n' } },
+  ],
+  [
+    'kernel',
+    'warning',
+    'arm64 has neon, but the scalar kernel is chosen',
+    'unset CLAIMWIRE_KERNEL',
+    { arch: 'arm64', backend: { kernel: 'scalar' }, texts: { '/proc/cpuinfo': 'Features : fp asimd sha2\n' } },
   ],
   [
     'cores',

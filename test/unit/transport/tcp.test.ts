@@ -330,3 +330,16 @@ test('what cannot be listened on is said so', async () => {
   );
   await expect(again).rejects.toMatchObject({ code: 'EADDRINUSE' });
 });
+
+test('a connection that the system cannot accept is counted, and the next one is served', async () => {
+  const listen = vi.spyOn(net.Server.prototype, 'listen');
+  const rig = await start();
+  const server = listen.mock.contexts[0] as net.Server & { _handle: { onconnection(status: number): void } };
+  listen.mockRestore();
+  // What libuv says where accept fails: EMFILE.
+  server._handle.onconnection(-24);
+  expect(rig.counter('tcp.acceptFailed')).toBe(1);
+  const peer = await connect(rig);
+  peer.write(framed(bareClaim(1n, 1)));
+  await until(() => peer.acks.length === 1);
+});

@@ -86,7 +86,7 @@ test('each change is told once, with what was before and after, and the state is
 });
 
 test('it is saved after every 20 changes, in a rest, and when it stops, without what was being tried', () => {
-  const node = new SyntheticNode({ ...BAD, groupWaitMs: 0, idleSpins: 0, keyCacheLargePercent: 75 });
+  const node = new SyntheticNode({ ...BAD, groupWaitMs: 0, idleSpins: 0 });
   const tuner = tuned(node);
   tuner.start();
   const saves: number[] = [];

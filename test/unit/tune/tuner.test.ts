@@ -14,7 +14,6 @@ const BAD: Record<SettingName, number> = {
   groupWaitMs: 0,
   idleSpins: 0,
   keyCacheBytes: 2 ** 20,
-  keyCacheLargePercent: 75,
 };
 const TARGETS: Targets = { p99Ms: 100 };
 
@@ -238,5 +237,4 @@ test('values to try: powers of two within the bounds, the bounds, and the presen
     1, 2, 4, 8, 16, 32, 64, 100, 128, 256,
   ]);
   expect(ladderOf({ name: 'idleSpins', value: 0, min: 0, max: 1_024 })).toEqual([0, 256, 512, 1_024]);
-  expect(ladderOf({ name: 'keyCacheLargePercent', value: 50, min: 25, max: 75 })).toEqual([25, 35, 45, 50, 55, 65, 75]);
 });

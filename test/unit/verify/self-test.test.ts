@@ -14,10 +14,12 @@ import type { Arena } from '../../../src/ring/arena.ts';
 import { ClaimRing } from '../../../src/ring/claim-ring.ts';
 import { SLOT_VERDICT, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../../src/ring/slot.ts';
 import type { VerifyBackend } from '../../../src/verify/backend.ts';
+import { TABLE_KINDS, type TableKind } from '../../../src/verify/kernel.ts';
 import { ReferenceBackend } from '../../../src/verify/reference-backend.ts';
 import { resolveBackend } from '../../../src/verify/select.ts';
 import { selfTestArena, selfTestFault } from '../../../src/verify/self-test.ts';
 import { WasmKernel } from '../../../src/verify/wasm.ts';
+import { KERNELS } from '../../support/kernel-process.ts';
 import { removeFolder, temporaryFolder } from '../../support/node-process.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
@@ -44,6 +46,7 @@ vi.mock('../../../src/verify/native.ts', () => ({
     verifySlot(sequence: number): void {
       this.#judge(sequence);
     }
+    forceTables(): void {}
   },
 }));
 afterEach(() => vi.restoreAllMocks());
@@ -64,7 +67,10 @@ function truthOf(reference: ReferenceBackend, arena: Arena, ring: ClaimRing, seq
 
 describe('selfTestFault', () => {
   /** Of a backend that judges by `verdict`, which is told the truth and how many it is asked at once. */
-  function faultOf(verdict: (truth: number, count: number, index: number) => number): string | undefined {
+  function faultOf(
+    verdict: (truth: number, count: number, index: number) => number,
+    forceTables?: (kind: TableKind | undefined) => void,
+  ): string | undefined {
     const arena = selfTestArena(0);
     const ring = new ClaimRing(arena, 0);
     const table = new ChannelTable(arena);
@@ -75,7 +81,7 @@ describe('selfTestFault', () => {
         arena.ints[(ring.slot(first + index) + SLOT_VERDICT) >>> 2] = verdict(truth, count, index);
       }
     };
-    const backend: VerifyBackend = { name: 'noble', batchMax: 64, verifySlots };
+    const backend: VerifyBackend = { name: 'noble', batchMax: 64, verifySlots, ...(forceTables && { forceTables }) };
     return selfTestFault(arena, ring, table, () => backend);
   }
 
@@ -102,6 +108,17 @@ describe('selfTestFault', () => {
       'expected verdict 2 for known claim 2, got 1',
     );
   });
+
+  it.each(Object.keys(TABLE_KINDS))('refuses who is wrong with tables of one kind only: %s', (wrong) => {
+    let present: TableKind | undefined;
+    const fault = faultOf(
+      (truth) => (present === wrong ? VERDICT_VALID : truth),
+      (kind) => {
+        present = kind;
+      },
+    );
+    expect(fault).toBe(`expected verdict 2 for known claim 2, got 1; tables of keys: ${wrong}`);
+  });
 });
 
 describe('resolveBackend', () => {
@@ -112,8 +129,8 @@ describe('resolveBackend', () => {
   }
 
   it.each([
-    [VERDICT_VALID, 'native: expected verdict 2 for known claim 2, got 1'],
-    [VERDICT_INVALID, 'native: expected verdict 1 for known claim 0, got 2'],
+    [VERDICT_VALID, 'native: expected verdict 2 for known claim 2, got 1; tables of keys: none'],
+    [VERDICT_INVALID, 'native: expected verdict 1 for known claim 0, got 2; tables of keys: none'],
   ])('auto passes over a native kernel that has the verdict %i for everything', (verdict, reason) => {
     native.verdict = verdict;
     expect(resolved()).toEqual({ name: 'wasm', passedOver: [reason] });
@@ -122,7 +139,10 @@ describe('resolveBackend', () => {
   it('auto passes over one that cannot be made, and comes to noble in the end', () => {
     native.missing = 'expected an addon, got none';
     vi.spyOn(WasmKernel.prototype, 'verifySlots').mockImplementation(() => {});
-    const reasons = ['native: expected an addon, got none', 'wasm: expected verdict 1 for known claim 0, got 0'];
+    const reasons = [
+      'native: expected an addon, got none',
+      'wasm: expected verdict 1 for known claim 0, got 0; tables of keys: none',
+    ];
     expect(resolved()).toEqual({ name: 'noble', passedOver: reasons });
     native.missing = '';
   });
@@ -131,7 +151,10 @@ describe('resolveBackend', () => {
     native.verdict = VERDICT_VALID;
     const passedOver = vi.fn();
     expect(() => resolveBackend('native', CACHE_BYTES, passedOver)).toThrow(
-      new ClaimwireError('BACKEND_UNAVAILABLE', 'backend: native: expected verdict 2 for known claim 2, got 1'),
+      new ClaimwireError(
+        'BACKEND_UNAVAILABLE',
+        'backend: native: expected verdict 2 for known claim 2, got 1; tables of keys: none',
+      ),
     );
     expect(passedOver).not.toHaveBeenCalled();
     expect(resolveBackend('wasm', CACHE_BYTES)).toBe('wasm');
@@ -196,7 +219,7 @@ describe('the environment', () => {
     expect(stderr).toContain('CLAIMWIRE_BACKEND: expected auto, native, wasm or noble, got "fast"');
   });
 
-  it.for(['avx512ifma', 'avx512f', 'avx2', 'scalar'])(
+  it.for(KERNELS.filter((name) => name !== 'wasm'))(
     'CLAIMWIRE_KERNEL=%s runs it, or says what this CPU lacks',
     async (kernel, context) => {
       expectAddon(context);
@@ -213,7 +236,7 @@ describe('the environment', () => {
 
   it('CLAIMWIRE_KERNEL with an unknown name is an error for native, and a warning for auto', async (context) => {
     expectAddon(context);
-    const fault = 'CLAIMWIRE_KERNEL: expected avx512ifma, avx512f, avx2 or scalar, got';
+    const fault = `CLAIMWIRE_KERNEL: expected ${process.arch === 'arm64' ? 'neon' : 'avx512ifma, avx512f, avx2'} or scalar, got`;
     // The option comes before the environment, by which the node would run.
     const environment = { CLAIMWIRE_KERNEL: 'sse9', CLAIMWIRE_BACKEND: 'wasm' };
     const asked = await runNode(ROOT, environment, ['--backend', 'native']);
