@@ -132,6 +132,10 @@ static napi_value number_of(napi_env env, uint32_t value) {
     napi_create_uint32(env, value, &result);
     return result;
 }
+/* Whether a value is a number that a double says exactly: of others the conversion is not defined. */
+static int is_whole(napi_env env, napi_value value, double *number) {
+    return napi_get_value_double(env, value, number) == napi_ok && *number >= 0 && *number < 0x1p53;
+}
 /* rowsCheck(page, number, transaction, next) -> the rows of a leaf page that has nothing but the rows from position `next` on, each
  * of them sound; or 0 */
 static napi_value rows_check(napi_env env, napi_callback_info info) {
@@ -140,11 +144,9 @@ static napi_value rows_check(napi_env env, napi_callback_info info) {
     size_t bytes;
     double number = 0, transaction = 0;
     uint32_t next = 0;
-    if (argc < 4 || !cw_view(env, argv[0], napi_uint8_array, &page, &bytes) || bytes < 512 || bytes > PAGE_BYTES_MAX)
+    if (argc < 4 || !cw_view(env, argv[0], napi_uint8_array, &page, &bytes) || bytes < 512 || bytes > PAGE_BYTES_MAX ||
+        !is_whole(env, argv[1], &number) || !is_whole(env, argv[2], &transaction) || napi_get_value_uint32(env, argv[3], &next) != napi_ok)
         return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "rowsCheck: expected a page and three numbers");
-    napi_get_value_double(env, argv[1], &number);
-    napi_get_value_double(env, argv[2], &transaction);
-    napi_get_value_uint32(env, argv[3], &next);
     return number_of(env, check_leaf(page, (uint32_t)bytes, (uint64_t)number, (uint64_t)transaction, next));
 }
 /* rowsLoad(arena, layout, page, first, counts) -> how many rows of a page that rowsCheck found sound went into the table, from row

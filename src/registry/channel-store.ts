@@ -4,7 +4,6 @@
  * A change is durable in the registry before a claim can be accepted because of it, and known to the committers before it
  * is reported as done. Changes and checkpoints run one at a time, so that none overwrites another with an older row.
  */
-import { setImmediate } from 'node:timers/promises';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import { KeyCheck, upperHex } from '../channel/parse.ts';
 import {
@@ -360,7 +359,7 @@ export class ChannelStore {
         }
         return rows.length;
       });
-      if (row < this.#table.rows) await setImmediate();
+      if (row < this.#table.rows) await new Promise((resolve) => setImmediate(resolve));
     }
     return written;
   }

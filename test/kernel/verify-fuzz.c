@@ -18,7 +18,7 @@
 #define SECOND (KEYS + MADE)
 #define KEYS_ALL (KEYS + MADE + 1)
 #define RECORDS_MAX 24
-struct lot { const struct cw_kernel *kernel; uint8_t *generator, *scratch, *table[2][KEYS_ALL]; };
+struct lot { const struct cw_kernel *kernel; uint8_t *generator, *scratch, *table[CW_KEY_KINDS][KEYS_ALL]; };
 static struct lot lots[4];
 static int lot_count;
 static number logarithm[KEYS_ALL];
@@ -155,6 +155,15 @@ static void through_kernels(const struct cw_job *job, const int *key, const uint
             if (complete != expected[k]) fail("complete", lot, key[k], kind[k], expected[k], complete);
             if (j->verdict != CW_UNDECIDED && (int)j->verdict != expected[k]) fail("batch", lot, key[k], kind[k], expected[k], (int)j->verdict);
             if (alone != CW_UNDECIDED && alone != expected[k]) fail("single", lot, key[k], kind[k], expected[k], alone);
+        }
+        for (uint32_t k = 0; k < count; k++) { /* row 0 of a table is the key itself */
+            batch->job[k].kind = CW_BARE;
+            batch->job[k].table = lot->table[CW_TINY][key[k]];
+        }
+        lot->kernel->bare(batch, lot->generator, lot->scratch);
+        for (uint32_t k = 0; k < count; k++) {
+            const int verdict = (int)batch->job[k].verdict;
+            if (verdict != CW_UNDECIDED && verdict != expected[k]) fail("without a table", lot, key[k], CW_BARE, expected[k], verdict);
         }
     }
 }
