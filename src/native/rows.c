@@ -74,7 +74,7 @@ static int inside(const struct cw_table *t, uint32_t offset, uint64_t count, uin
 static int is_table(const struct cw_table *t) {
     const uint64_t entries = (uint64_t)t->index_mask + 1;
     return !(t->index_mask & entries) && t->rows_max < entries && inside(t, t->hot, t->rows_max, CW_ROW_HOT_BYTES) &&
-           inside(t, t->ledger_ids, t->rows_max, CW_LEDGER_ID_BYTES) && inside(t, t->signatures, t->rows_max, CW_SIGNATURE_BYTES) &&
+           inside(t, t->ledger_tails, t->rows_max, CW_LEDGER_TAIL_BYTES) && inside(t, t->signatures, t->rows_max, CW_SIGNATURE_BYTES) &&
            inside(t, t->keys, t->rows_max, CW_KEY_ROW_BYTES) && inside(t, t->index, entries, 4) && inside(t, t->key_index, entries, 4);
 }
 /* As hashHandle in channel/table.ts. */
@@ -116,7 +116,8 @@ static void insert(const struct cw_table *t, const uint8_t *row, uint32_t number
     hot[CW_HOT_EXPIRES_AT] = le32(row + CW_REGISTRY_ROW_EXPIRES_AT);
     hot[CW_HOT_SEQUENCE] = le32(row + CW_REGISTRY_ROW_SEQUENCE);
     hot[CW_HOT_KEY] = intern_key(t, row + CW_REGISTRY_ROW_PUBLIC_KEY, key_count);
-    memcpy(t->base + t->ledger_ids + (size_t)number * CW_LEDGER_ID_BYTES, row + CW_REGISTRY_ROW_LEDGER_CHANNEL_ID, CW_LEDGER_ID_BYTES);
+    memcpy(t->base + t->ledger_tails + (size_t)number * CW_LEDGER_TAIL_BYTES, row + CW_REGISTRY_ROW_LEDGER_CHANNEL_ID + CW_LEDGER_HEAD_BYTES,
+           CW_LEDGER_TAIL_BYTES);
     if (le64(row + CW_REGISTRY_ROW_COMMITTED))
         memcpy(t->base + t->signatures + (size_t)number * CW_SIGNATURE_BYTES, row + CW_REGISTRY_ROW_SIGNATURE, CW_SIGNATURE_BYTES);
     hot[CW_HOT_FLAGS] = ((state & STATE_MASK) ? 0 : CW_FLAG_OPEN) | (state & ~STATE_MASK ? CW_FLAG_THROW_AWAY : 0) |

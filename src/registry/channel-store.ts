@@ -10,6 +10,7 @@ import {
   type Channel,
   earlier,
   encodeRow,
+  hasDefaultHandle,
   packedRows,
   ROW,
   ROW_BYTES,
@@ -23,7 +24,7 @@ import { Leases } from './leases.ts';
 import { type OpeningPlan, planOpenings, raisesOf, refusalAt } from './openings.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { ShardRows } from './shard-rows.ts';
-import { expectCovers, hasDefaultHandle, isSame, ledgerIdHex, rowAt, unknown, unredeemed } from './store-rules.ts';
+import { expectCovers, isSame, ledgerIdHex, rowAt, unknown, unredeemed } from './store-rules.ts';
 
 /** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
