@@ -40,8 +40,8 @@ const RING_SLOTS = 8_192;
 const SIGN_ROUNDS = 5;
 /** One claim in so many is invalid, so every batch of 8 has one. */
 const SPOILT_EVERY = 8;
-/** After this many claims, of which one in eight is invalid, a key has the table that it keeps (`due` in src/kernel/keys.c). */
-const WARM_CLAIMS = 600;
+/** After this many claims a key has the table that it keeps (`due` in src/kernel/keys.c). */
+const WARM_CLAIMS = 1_000;
 /** Tables of one kind are built at most once a call, so calls are small during the warm-up. */
 const WARM_BATCH = 16;
 
@@ -159,11 +159,11 @@ export class SignedRing {
   }
 
   /** The same with `keys` keys from `first` on, in order. */
-  signInOrder(keys: number, first = 0): void {
-    this.#sign((index) => first + (index % keys));
+  signInOrder(keys: number, first = 0, isSpoilt = true): void {
+    this.#sign((index) => first + (index % keys), isSpoilt);
   }
 
-  #sign(keyOf: (index: number) => number): void {
+  #sign(keyOf: (index: number) => number, isSpoilt = true): void {
     const { arena, ring } = this;
     for (let index = 0; index < ring.size; index++) {
       const key = keyOf(index);
@@ -174,7 +174,7 @@ export class SignedRing {
       arena.view.setUint32(slot + SLOT_ROW, key, true);
     }
     this.signSeconds = hasAddon ? this.#signNatively() : coreSeconds(() => this.#signByPeer());
-    for (let index = 0; index < ring.size; index++) this.#spoil(index);
+    for (let index = 0; index < ring.size; index++) this.#spoil(index, isSpoilt);
   }
 
   /** Leaves the addon attached to this arena: a backend made before for another one has to be made again. */
@@ -198,9 +198,9 @@ export class SignedRing {
   }
 
   /** Flips one bit of the amount, of r or of s: the claim is invalid, yet as much work as a valid one. */
-  #spoil(index: number): void {
+  #spoil(index: number, isSpoilt: boolean): void {
     const slot = this.ring.slot(this.ring.next + index);
-    const isValid = index % SPOILT_EVERY !== SPOILT_EVERY - 3;
+    const isValid = !isSpoilt || index % SPOILT_EVERY !== SPOILT_EVERY - 3;
     this.#isValid[(this.ring.next + index) & this.ring.mask] = isValid;
     if (isValid) return;
     const ends = [CLAIM_SIGNATURE, CLAIM_SIGNATURE + SIGNATURE_BYTES / 2, CLAIM_TIMESTAMP];
@@ -274,11 +274,12 @@ export class SignedRing {
 
   /**
    * Makes each of the first `keys` keys as hot as possible, in at most `seconds` of processor time, and leaves claims of theirs
-   * in the ring.
+   * in the ring. All claims are valid meanwhile: each key comes in the same places of the ring again and again, and one whose
+   * places are spoilt would never earn a table.
    * @param backendOf makes the backend anew, since signing attaches the addon to another arena
    */
   warm(backendOf: (signed: SignedRing) => VerifyBackend, keys: number, seconds: number): VerifyBackend {
-    this.signInOrder(keys);
+    this.signInOrder(keys, 0, false);
     const backend = backendOf(this);
     for (let claims = 0, spent = 0; claims < keys * WARM_CLAIMS && spent < seconds; claims += RING_SLOTS)
       spent += RING_SLOTS / this.pass(backend, WARM_BATCH, RING_SLOTS, false);

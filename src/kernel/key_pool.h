@@ -13,6 +13,7 @@
 #define LIMIT_MIN 2
 #define SCAN_MAX 16       /* slots that are looked at for the coldest one */
 #define CHUNKS_TRIED 4
+#define SKETCH_PLACES 32  /* a bucket, 4 MB a GiB: of two keys in turns in one place neither gets hot, so few may share one */
 #define AGE_HITS 256      /* valid claims a table, on average, in which heat halves */
 #define AGE_TABLES_MIN 4096
 #define HEAT_MAX 0xFFFFFF
@@ -84,12 +85,12 @@ static int open_pool(uint32_t count, uint64_t sets) {
     chunk_count = chunk_limit = count;
     empty_chunks = closing_first = closing_last = NONE;
     bucket_mask = sets - 1;
-    sketch_mask = 4 * sets - 1;
+    sketch_mask = SKETCH_PLACES * sets - 1;
     tables = cw_map(count * CHUNK_BYTES);
     slots = cw_map((size_t)count * CHUNK_SLOTS * sizeof *slots);
     chunks = cw_map(count * sizeof *chunks);
     buckets = cw_map(sets * sizeof *buckets);
-    sketch = cw_map(4 * sets * sizeof *sketch);
+    sketch = cw_map(SKETCH_PLACES * sets * sizeof *sketch);
     return tables && slots && chunks && buckets && sketch;
 }
 

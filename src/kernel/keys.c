@@ -37,9 +37,9 @@
 
 #define WANTED_CALLS 32   /* after so many rewards a table is built for fewer keys than the kernel has elements */
 #define PAUSE_CLAIMS 512  /* valid claims for which a kind without a free place is not asked for again */
-#define BUDGET_BARE 16    /* what a valid claim adds to the budget for building, in about 1/8 of the time of ... */
-#define BUDGET_TABLE 3
-#define BUDGET_MAX 20000
+#define BUDGET_BARE 32    /* what a valid claim adds to the budget for building: about a quarter of the time that it took */
+#define BUDGET_TABLE 6
+#define BUDGET_MAX 40000  /* so that it can cover as many tables of each kind as are built at once */
 /* Valid claims of late for a table of each kind, and what one costs to build, in the unit of the budget: a quarter of a thread's time or less
  * goes to building. Tables pay for themselves after about 6, 20, 300 and 2,000 claims. */
 static const uint32_t due[CW_KEY_KINDS] = {[CW_TINY] = 3, [CW_SMALL] = 16, [CW_LARGE] = 64, [CW_HUGE] = 384};
@@ -217,7 +217,9 @@ void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uin
     for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
         struct cw_wanted *w = &thread->wanted[kind];
         w->pause -= w->pause < valid ? w->pause : valid;
-        if (!w->count || (thread->budget < 0 && thread->forced < 0)) continue;
+        /* The smallest may overdraw the budget, larger ones wait for what keys without a table leave of it: those gain the most. */
+        const int64_t needed = kind == CW_TINY ? 0 : (int64_t)w->count * cost[kind];
+        if (!w->count || (thread->budget < needed && thread->forced < 0)) continue;
         if (thread->forced >= 0 || w->count == (uint32_t)cw_kernel->elements || ++w->calls > WANTED_CALLS) build_wanted(thread, kind);
     }
     thread->valid += valid;
