@@ -7,6 +7,7 @@ const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/
 const ALONE = [
   'test/integration/key-cache.test.ts',
   'test/integration/on-postgres.test.ts',
+  'test/unit/pkcs11/token-key.test.ts',
   'test/unit/tools/cli.test.ts',
   'test/unit/verify/self-test.test.ts',
 ];

@@ -14,9 +14,17 @@ import { GROUP_HEADER_BYTES, RECORD_BYTES } from '../src/journal/record.ts';
 import { COUNT_ACCEPTED, COUNTS } from '../src/path/commit-group.ts';
 import { FILTER_CELLS } from '../src/path/duplicate-filter.ts';
 import { CHAIN_LOOKUPS_MAX, COUNT_ACKS } from '../src/path/group-acks.ts';
+import { ROW_FOLD, ROW_HEADS } from '../src/path/group-rows.ts';
 import { DROPS_MAX_HIGH, DROPS_MAX_LOW } from '../src/path/rules.ts';
 import * as standing from '../src/path/standing.ts';
-import { KEY_STRIDE_BYTES, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, SLOT_BYTES, STANDING_CELLS } from '../src/ring/arena.ts';
+import {
+  KEY_STRIDE_BYTES,
+  ROW_HOT_BYTES,
+  ROW_LEDGER_HEAD_BYTES,
+  ROW_LEDGER_TAIL_BYTES,
+  SLOT_BYTES,
+  STANDING_CELLS,
+} from '../src/ring/arena.ts';
 import { ARENA_LAYOUT } from '../src/ring/arena-layout.ts';
 import * as slot from '../src/ring/slot.ts';
 import { HASH_WORD } from '../src/transport/source-hash.ts';
@@ -41,10 +49,12 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['SOURCE_WORDS', slot.SOURCE_WORDS, ''],
   ['SLOT_CHANNEL', slot.SLOT_ROW, 'u32: channel row'],
   ['SLOT_VERDICT', slot.SLOT_VERDICT, 'i32, one of enum cw_verdict; written once, release'],
-  ['LEDGER_ID_BYTES', ROW_LEDGER_ID_BYTES, 'a channel row of ledger ids'],
+  ['LEDGER_HEAD_BYTES', ROW_LEDGER_HEAD_BYTES, 'of a ledger id: the handle, or kept apart'],
+  ['LEDGER_TAIL_BYTES', ROW_LEDGER_TAIL_BYTES, 'the rest of it, which every row has'],
   ['KEY_ROW_BYTES', KEY_STRIDE_BYTES, 'a key row: 33 of compressed key'],
   ['FLAG_OPEN', table.FLAG_OPEN, 'bits of a row’s flags'],
   ['FLAG_LINK', table.FLAG_LINK, 'link profile'],
+  ['FLAG_OWN_HANDLE', table.FLAG_OWN_HANDLE, 'the handle is not the first part of the ledger id'],
   ['ROW_HOT_BYTES', ROW_HOT_BYTES, 'a channel row’s hot line, u32 words:'],
   ['HOT_ID_HIGH', table.HOT_ID_HIGH, ''],
   ['HOT_ID_LOW', table.HOT_ID_LOW, ''],
@@ -81,6 +91,8 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['COUNT_ACCEPTED', COUNT_ACCEPTED, ''],
   ['COUNT_ACKS', COUNT_ACKS, ''],
   ['CHAIN_LOOKUPS_MAX', CHAIN_LOOKUPS_MAX, 'acks of a record that are compared'],
+  ['ROW_HEADS', ROW_HEADS, 'chains of a group’s rows (path/group-rows.ts)'],
+  ['ROW_FOLD', ROW_FOLD, ''],
   ['UDP_BATCH', udp.MESSAGES_MAX, 'messages of one system call'],
   ['UDP_MESSAGE_STRIDE', udp.MESSAGE_STRIDE, 'bytes from message to message'],
   ['UDP_RECORD_WORDS', udp.RECORD_WORDS, ''],

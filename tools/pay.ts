@@ -12,6 +12,7 @@ import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { drops, hex, readFile, usage } from './args.ts';
 import { defineCommand } from './command.ts';
+import { quoted } from './doctor/check.ts';
 import { adminAddress, NODE_OPTIONS, type Values } from './options.ts';
 import { complain, fieldLines, writeJson } from './output.ts';
 import { KEY_VALUE, openPayerKey, TOKEN_NOTE } from './payer-key.ts';
@@ -153,7 +154,7 @@ async function channelOf(
   const help =
     found.length > 1
       ? 'say which with --ledger-channel'
-      : `open one with "claimwire channel open --key ${values.key}", or name it with --ledger-channel`;
+      : `open one with "claimwire channel open --key ${quoted(values.key)}", or name it with --ledger-channel`;
   throw new ClaimwireError(
     'INPUT_INVALID',
     `channel: expected one open channel of the key in ${values.key} at ${values.http}, got ${got}; ${help}`,

@@ -24,7 +24,7 @@ export async function openPayerKey(text: string): Promise<PayerKey> {
     return { key, publicKey: key.publicKey, close: () => {} };
   }
   const signer = await Pkcs11Signer.open(text);
-  return { key: signer, publicKey: upperHex(signer.publicKey), close: () => signer.close() };
+  return { key: signer, publicKey: upperHex(signer.publicKey), close: () => void signer.close() };
 }
 
 export async function publicKeyOfKey(text: string): Promise<string> {

@@ -3,8 +3,8 @@
  * thousand channels, both under Zipf's law with exponent 1.
  *
  * Main thread of the bench; the nodes are processes of their own, and the generator is a thread of this process. The channels
- * are written into the registry as an import writes them, in bulk; what an import over HTTP takes is another figure. Keys are
- * shared, since the figure is about channels: 1,000 keys, whose tables are warm in both nodes. After the nodes have stopped,
+ * are written into the registry as an import writes them, in bulk; what an import over HTTP takes is another figure. Each channel
+ * has one drop committed, so that its signature, which takes memory from the first claim on, is in the table. Keys are shared, since the figure is about channels: 1,000 keys, whose tables are warm in both nodes. After the nodes have stopped,
  * their registries are read, and every channel must have at least what was acknowledged.
  */
 import { mkdirSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { runLoad } from '../../src/load/run.ts';
 import { LOAD_DEFAULTS } from '../../src/load/settings.ts';
 import { walkRegistry } from '../../src/registry/check.ts';
 import { Registry } from '../../src/registry/registry.ts';
-import { type ArenaPlan, ROW_HOT_BYTES, ROW_LEDGER_ID_BYTES, ROW_SIGNATURE_BYTES } from '../../src/ring/arena.ts';
+import { planArena, ROW_HOT_BYTES, ROW_LEDGER_TAIL_BYTES, ROW_SIGNATURE_BYTES } from '../../src/ring/arena.ts';
 import type { Figures } from '../harness.ts';
 import { NodeUnderTest, processorSeconds } from '../node-under-test.ts';
 
@@ -30,6 +30,8 @@ const MIB = 2 ** 20;
 /** Loads of each node, in turns. */
 const ROUNDS = 3;
 const ZIPF = 1;
+/** What is committed on every channel, and stands for the signature that it was committed by: a start does not verify. */
+const PAID = { committed: 1n, signature: new Uint8Array(ROW_SIGNATURE_BYTES).fill(1) };
 
 export interface ManyOptions {
   folder: string;
@@ -59,7 +61,10 @@ class Subject {
     const rows = new Uint8Array(BULK_ROWS * ROW_BYTES);
     for (let first = 0; first < count; first += BULK_ROWS) {
       const some = Math.min(BULK_ROWS, count - first);
-      for (let row = 0; row < some; row++) encodeRow(table.read(first + row), rows, row * ROW_BYTES);
+      for (let row = 0; row < some; row++) {
+        encodeRow({ ...table.read(first + row), ...PAID }, rows, row * ROW_BYTES);
+        this.channels.setSigned(first + row, Number(PAID.committed));
+      }
       await registry.replace([], rows.subarray(0, some * ROW_BYTES));
     }
     await registry.close();
@@ -126,8 +131,10 @@ class Subject {
 }
 
 /** Bytes that the table takes for a channel: before its first claim, and once it has one. */
-function tableBytes({ channelIndex }: ArenaPlan, count: number): { idle: number; paid: number } {
-  const idle = ROW_HOT_BYTES + ROW_LEDGER_ID_BYTES + channelIndex.bytes / count;
+function tableBytes({ channels }: Subject, channelsMax: number): { idle: number; paid: number } {
+  const { count, arena } = channels;
+  const { channelIndex } = planArena({ ...arena.plan.shape, channelsMax });
+  const idle = ROW_HOT_BYTES + ROW_LEDGER_TAIL_BYTES + channelIndex.bytes / count;
   return { idle, paid: idle + ROW_SIGNATURE_BYTES };
 }
 
@@ -143,6 +150,7 @@ export async function measureMany({ folder, count, seconds, note }: ManyOptions)
   const few = new Subject(folder, FEW);
   await Promise.all([many.write(), few.write()]);
   const figures: Figures = {};
+  let channelsMax = 0;
   await NodeUnderTest.run(few.data, [], async (small) => {
     const beginBytes = await settled(small);
     const startedAt = performance.now();
@@ -150,6 +158,7 @@ export async function measureMany({ folder, count, seconds, note }: ManyOptions)
       figures['channels.manyStartSeconds'] = (performance.now() - startedAt) / 1_000;
       figures['channels.manyStartCpuSeconds'] = processorSeconds(large.pid);
       assert(large.channels === count, `the node started with ${large.channels} of ${count} channels`);
+      channelsMax = (await large.stats()).channelsMax;
       figures['channels.manyBytesEach'] = ((await settled(large)) - beginBytes) / count;
       const { rss } = process.memoryUsage();
       note(
@@ -172,7 +181,7 @@ export async function measureMany({ folder, count, seconds, note }: ManyOptions)
       `checksum: ${channels.count} channels have ${committed} drops committed, each at least what was acknowledged; ${acknowledged} claims acknowledged within the loads, ${rates.map(Math.round).join(', ')} a second`,
     );
   for (const { data } of [few, many]) rmSync(data, { recursive: true, force: true });
-  const { idle, paid } = tableBytes(many.channels.arena.plan, count);
+  const { idle, paid } = tableBytes(many, channelsMax);
   return {
     'channels.many': count,
     ...figures,

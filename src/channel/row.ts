@@ -124,6 +124,14 @@ export function rowFault(bytes: Uint8Array): string | undefined {
   return undefined;
 }
 
+/** Whether a row's handle is the first 8 bytes of its ledger id, the default. */
+export function hasDefaultHandle(view: DataView, offset: number): boolean {
+  return (
+    view.getUint32(offset + ROW.channelId, true) === view.getUint32(offset + ROW.ledgerChannelId + 4) &&
+    view.getUint32(offset + ROW.channelId + 4, true) === view.getUint32(offset + ROW.ledgerChannelId)
+  );
+}
+
 /** The state in a row's state byte. */
 export function stateOf(byte: number): number {
   return byte & ~STATE_THROW_AWAY;

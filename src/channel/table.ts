@@ -2,7 +2,7 @@
  * The channel table: all that the claim path knows of every channel. It lies in the arena; readers never lock it.
  *
  * The fields lie in arrays, grouped by who reads them together: a 64-byte hot line (all that acceptance needs, in one cache
- * miss), the ledger id (for the digest), the best claim's signature (for the commit), and the keys, each stored once. Rows
+ * miss), the ledger id without its first part (for the digest), the best claim's signature (for the commit), and the keys, each stored once. Rows
  * are dense and in the order of opening. A hash index with open addressing finds a row by its u64 handle, as two u32.
  *
  * The row of a removed channel keeps its place and its handle while threads run, since claims in flight name rows by number
@@ -23,6 +23,7 @@ import {
   CLAIM_SIGNATURE,
   CLAIM_TIMESTAMP,
   ED25519_KEY_PREFIX,
+  LEDGER_CHANNEL_ID_BYTES,
   PROFILE_LINK,
   PUBLIC_KEY_BYTES,
   SIGNATURE_BYTES,
@@ -33,11 +34,21 @@ import {
   type ArenaPlan,
   KEY_STRIDE_BYTES,
   ROW_HOT_BYTES,
-  ROW_LEDGER_ID_BYTES,
+  ROW_LEDGER_HEAD_BYTES,
+  ROW_LEDGER_TAIL_BYTES,
   ROW_SIGNATURE_BYTES,
 } from '../ring/arena.ts';
 import { controlWord, ED25519_LINE } from '../ring/control-words.ts';
-import { type Channel, packedRows, ROW, STATE_OPEN, STATE_REMOVED, STATE_THROW_AWAY, stateOf } from './row.ts';
+import {
+  type Channel,
+  hasDefaultHandle,
+  packedRows,
+  ROW,
+  STATE_OPEN,
+  STATE_REMOVED,
+  STATE_THROW_AWAY,
+  stateOf,
+} from './row.ts';
 
 /** Words of the hot line. */
 export const HOT_ID_HIGH = 0;
@@ -59,13 +70,15 @@ export const HOT_PAYER = 15; // who was noted last as its payer, and when (path/
 const HOT_WORDS = ROW_HOT_BYTES / 4;
 const SIGNATURE_WORDS = SIGNATURE_BYTES / 4;
 
-/** Bits of HOT_FLAGS. A row without FLAG_OPEN accepts nothing; FLAG_LINK and FLAG_ED25519 never change. */
+/** Bits of HOT_FLAGS. A row without FLAG_OPEN accepts nothing; FLAG_LINK, FLAG_ED25519 and FLAG_OWN_HANDLE never change. */
 export const FLAG_OPEN = 1;
 export const FLAG_LINK = 1 << 8;
 export const FLAG_ED25519 = 1 << 9;
 /** Only the main thread reads these two: a removed row is never open, which is enough for the others. */
 export const FLAG_THROW_AWAY = 1 << 10;
 const FLAG_REMOVED = 1 << 11;
+/** The handle is not the first part of the ledger id, which then lies beside the table. */
+export const FLAG_OWN_HANDLE = 1 << 12;
 
 /** Constants of the index's hash, which C uses too. */
 export const HASH_HIGH = 0x9e3779b1;
@@ -76,7 +89,7 @@ export const HASH_END = 0xc2b2ae35;
 /** Where the table lies, for C that puts rows into it (native/rows.c): offsets in bytes, then sizes. */
 export const TABLE_LAYOUT: readonly (readonly [name: string, of: (plan: ArenaPlan) => number])[] = [
   ['hot', ({ rows }) => rows.offset],
-  ['ledger_ids', ({ ledgerIds }) => ledgerIds.offset],
+  ['ledger_tails', ({ ledgerTails }) => ledgerTails.offset],
   ['signatures', ({ signatures }) => signatures.offset],
   ['keys', ({ keys }) => keys.offset],
   ['index', ({ channelIndex }) => channelIndex.offset],
@@ -110,7 +123,8 @@ export class ChannelTable {
   readonly #hotLines: number;
   readonly #ints: Int32Array;
   readonly #bytes: Uint8Array;
-  readonly #ledgerIds: number;
+  readonly #ledgerHeads: number;
+  readonly #ledgerTails: number;
   readonly #signatures: number;
   readonly #keys: number;
   readonly #index: number;
@@ -132,7 +146,8 @@ export class ChannelTable {
     this.#ints = arena.ints;
     this.#bytes = arena.bytes;
     this.#hotLines = plan.rows.offset >>> 2;
-    this.#ledgerIds = plan.ledgerIds.offset;
+    this.#ledgerHeads = plan.ledgerHeads.offset;
+    this.#ledgerTails = plan.ledgerTails.offset;
     this.#signatures = plan.signatures.offset;
     this.#keys = plan.keys.offset;
     this.#index = plan.channelIndex.offset >>> 2;
@@ -207,10 +222,21 @@ export class ChannelTable {
     }
   }
 
-  /** The 32-byte ledger id of a row, as a view of the arena. For cold paths and slow backends. */
-  ledgerId(row: number): Uint8Array {
-    const start = this.#ledgerIds + row * ROW_LEDGER_ID_BYTES;
-    return this.#bytes.subarray(start, start + ROW_LEDGER_ID_BYTES);
+  /** A copy of the 32-byte ledger id of a row. For cold paths and slow backends. */
+  ledgerId(row: number): Uint8Array<ArrayBuffer> {
+    const id = new Uint8Array(LEDGER_CHANNEL_ID_BYTES);
+    const bytes = this.#bytes;
+    const hot = this.hot(row);
+    if ((Atomics.load(this.words, hot + HOT_FLAGS) & FLAG_OWN_HANDLE) !== 0) {
+      const head = this.#ledgerHeads + row * ROW_LEDGER_HEAD_BYTES;
+      id.set(bytes.subarray(head, head + ROW_LEDGER_HEAD_BYTES));
+    } else {
+      putBigEndian(id, 0, this.words[hot + HOT_ID_HIGH]!);
+      putBigEndian(id, 4, this.words[hot + HOT_ID_LOW]!);
+    }
+    const tail = this.#ledgerTails + row * ROW_LEDGER_TAIL_BYTES;
+    id.set(bytes.subarray(tail, tail + ROW_LEDGER_TAIL_BYTES), ROW_LEDGER_HEAD_BYTES);
+    return id;
   }
 
   /** The 33-byte public key of a key number, as a view of the arena. */
@@ -294,13 +320,17 @@ export class ChannelTable {
     copyPair(ROW.timestamp, HOT_TIMESTAMP_HIGH);
     words[hot + HOT_EXPIRES_AT] = view.getUint32(offset + ROW.expiresAt, true);
     words[hot + HOT_SEQUENCE] = view.getUint32(offset + ROW.sequence, true);
-    const flags = flagsOfRow(bytes, offset);
+    const flags = flagsOfRow(bytes, view, offset);
     // A removed channel's key is not stored: the row that replaces it has a key of its own.
     words[hot + HOT_KEY] = (flags & FLAG_REMOVED) === 0 ? this.#internKey(bytes, view, offset + ROW.publicKey) : 0;
-    const ledgerId = offset + ROW.ledgerChannelId;
+    const id = offset + ROW.ledgerChannelId;
+    const tail = id + ROW_LEDGER_HEAD_BYTES;
+    // Beside the table no page is touched for a row with its default handle.
+    if ((flags & FLAG_OWN_HANDLE) !== 0)
+      this.#bytes.set(bytes.subarray(id, tail), this.#ledgerHeads + row * ROW_LEDGER_HEAD_BYTES);
     this.#bytes.set(
-      bytes.subarray(ledgerId, ledgerId + ROW_LEDGER_ID_BYTES),
-      this.#ledgerIds + row * ROW_LEDGER_ID_BYTES,
+      bytes.subarray(tail, tail + ROW_LEDGER_TAIL_BYTES),
+      this.#ledgerTails + row * ROW_LEDGER_TAIL_BYTES,
     );
     const isUsed = (words[hot + HOT_COMMITTED_HIGH]! | words[hot + HOT_COMMITTED_LOW]!) !== 0;
     // A new row's signature is zero, and so is the arena: its page stays untouched until the first commit.
@@ -418,7 +448,7 @@ export class ChannelTable {
     const flags = Atomics.load(words, hot + HOT_FLAGS);
     const channel: Channel = {
       channelId: this.#pair(hot + HOT_ID_HIGH),
-      ledgerChannelId: this.ledgerId(row).slice(),
+      ledgerChannelId: this.ledgerId(row),
       publicKey: this.publicKey(words[hot + HOT_KEY]!).slice(),
       capacity: this.#pair(hot + HOT_CAPACITY_HIGH),
       committed: this.#pair(hot + HOT_COMMITTED_HIGH),
@@ -532,13 +562,19 @@ function withFlag(flags: number, flag: number, isSet: boolean): number {
   return isSet ? flags | flag : flags & ~flag;
 }
 
-function flagsOfRow(bytes: Uint8Array, offset: number): number {
+/** Without a DataView, whose making would cost more. */
+function putBigEndian(bytes: Uint8Array, at: number, word: number): void {
+  for (let byte = 0; byte < 4; byte++) bytes[at + byte] = word >>> (24 - 8 * byte);
+}
+
+function flagsOfRow(bytes: Uint8Array, view: DataView, offset: number): number {
   const state = bytes[offset + ROW.state]!;
   return (
     (stateOf(state) === STATE_OPEN ? FLAG_OPEN : 0) |
     (stateOf(state) === STATE_REMOVED ? FLAG_REMOVED : 0) |
     (state & STATE_THROW_AWAY ? FLAG_THROW_AWAY : 0) |
     (bytes[offset + ROW.profile] === PROFILE_LINK ? FLAG_LINK : 0) |
+    (hasDefaultHandle(view, offset) ? 0 : FLAG_OWN_HANDLE) |
     (bytes[offset + ROW.publicKey] === ED25519_KEY_PREFIX ? FLAG_ED25519 : 0)
   );
 }

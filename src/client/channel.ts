@@ -54,7 +54,7 @@ export class PaymentChannel {
    * Resolves with the first ack that covers the amount: so much is durable at the node, whoever paid it. Rejects with
    * ClaimwireError: CLAIM_REFUSED (`details.status` is the refusal's name), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL,
    * NODE_UNREACHABLE (nothing ever listened there), STATE_FAILED, or INPUT_INVALID where the amount is no u64; or with the
-   * reason of `signal`. After the first four, and after an abort, a newer claim may still cover the amount: `committed`
+   * reason of `signal`, or with the signer's error: then the amount was not signed and is no longer `claimed`. After the first four, and after an abort, a newer claim may still cover the amount: `committed`
    * says what is durable.
    */
   claim(amount: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {

@@ -24,6 +24,9 @@ const SEQUENCES_TELLABLE = 2 ** 31;
 
 const CLAIMS_PER_PAGE = 1024;
 
+/** A claim signed within this time is as good as sent at its timestamp: it is a part of the least timeout. */
+const PROMPT_MS_MAX = 5;
+
 /** A claim's bytes, `bytes[offset .. offset + 93)`. */
 interface ClaimPlace {
   readonly bytes: Uint8Array;
@@ -71,6 +74,8 @@ export class Flow implements HeapEntry {
   committed: bigint;
   /** Highest amount signed since this payer began. */
   signed = 0n;
+  /** Highest amount of a claim that was signed and not refused: what stays claimed where a newer one cannot be signed. */
+  standing: bigint;
   /** Highest amount whose write to the state file is under way, before it is claimed; 0 for none. */
   recording = 0n;
 
@@ -94,12 +99,15 @@ export class Flow implements HeapEntry {
 
   #sequencesUsed = 0;
   #resentSequence: number | undefined;
+  /** The newest claim that was sent later than its timestamp says, since signing it took a while. */
+  #late: { readonly sequence: number; readonly sentAt: number } | undefined;
 
   constructor(identity: FlowIdentity, place: ClaimPlace, committed: bigint, lastSequence: number) {
     this.identity = identity;
     this.place = place;
     this.claimed = committed;
     this.committed = committed;
+    this.standing = committed;
     this.lastSequence = lastSequence;
     this.ackedSequence = lastSequence;
     place.view.setUint8(place.offset, FRAME_CLAIM);
@@ -155,6 +163,7 @@ export class Flow implements HeapEntry {
   #wasSigned(amount: bigint): void {
     this.lastSequence = this.nextSequence;
     if (amount > this.signed) this.signed = amount;
+    if (amount > this.standing) this.standing = amount;
     this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
   }
 
@@ -182,9 +191,27 @@ export class Flow implements HeapEntry {
     else this.#resentSequence = this.lastSequence;
   }
 
-  /** Karn's rule: whether an echoed timestamp says which transmission is acknowledged. */
-  canTime(sequence: number): boolean {
-    return this.#resentSequence === undefined || !isUpTo(sequence, this.#resentSequence);
+  /** Prepares the newest claim to be sent for the first time, where it was signed for a while. */
+  stampSigned(now: number): void {
+    const { view, offset } = this.place;
+    if (this.identity.profile === 'xrpl') this.stampAgain(now);
+    else if (now - view.getFloat64(offset + CLAIM_TIMESTAMP) > PROMPT_MS_MAX)
+      this.#late = { sequence: this.lastSequence, sentAt: now };
+  }
+
+  /** Milliseconds since the claim of an ack was sent, or NaN where its timestamp does not tell (Karn's rule). */
+  roundTripMs(sequence: number, timestamp: number, now: number): number {
+    if (this.#resentSequence !== undefined && isUpTo(sequence, this.#resentSequence)) return Number.NaN;
+    if (this.#late === undefined || !isUpTo(sequence, this.#late.sequence)) return now - timestamp;
+    return sequence === this.#late.sequence ? now - this.#late.sentAt : Number.NaN;
+  }
+
+  /** Goes back to the claim signed last, since a newer one could not be signed: that is not owed. */
+  unsign(): void {
+    this.newestAmount = this.place.view.getBigUint64(this.place.offset + CLAIM_AMOUNT);
+    this.claimed = this.standing;
+    if (this.committed > this.claimed) this.claimed = this.committed;
+    if (this.recording > this.claimed) this.claimed = this.recording;
   }
 }
 

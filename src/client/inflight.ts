@@ -243,7 +243,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   #durable(flow: Flow, status: number, sequence: number, amount: bigint, timestamp: number, now: number): void {
     if (!isUpTo(sequence, flow.ackedSequence)) {
-      if (flow.canTime(sequence)) flow.path.rtt.sample(now - timestamp);
+      flow.path.rtt.sample(flow.roundTripMs(sequence, timestamp, now));
       flow.backoff = 0;
       flow.path.progressAt = now;
       flow.path.window.grow(this.#acknowledge(flow, sequence));
@@ -294,6 +294,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     flow.claimed = highest;
     if (flow.committed > flow.claimed) flow.claimed = flow.committed;
     if (flow.recording > flow.claimed) flow.claimed = flow.recording;
+    if (flow.standing > flow.claimed) flow.standing = flow.claimed;
     if (flow.waiters.length === 0) this.#finish(flow);
     else if (sequence === flow.lastSequence && !flow.path.line.has(flow)) this.#submit(flow, highest, now);
   }
@@ -349,15 +350,20 @@ export class Inflight implements FrameSink, LinkReceiver {
       return;
     }
     if (draft !== undefined && draft.amount <= flow.newestAmount) {
-      if (flow.identity.profile === 'xrpl') flow.stampAgain(now);
+      flow.stampSigned(now);
+      // Who waits for it may have asked only after another had given it up.
+      if (draft.amount === flow.newestAmount) flow.waiters.markSent(flow.lastSequence);
       this.#transmit(flow, now);
     }
     if (draft?.amount !== flow.newestAmount) this.#submit(flow, flow.newestAmount, now);
   }
 
+  /** The newest claim could not be signed. What was sent before still waits for its ack. */
   #failed(flow: Flow, error: Error): void {
-    this.#finish(flow);
-    this.#rejectAll(flow.waiters.takeAll(), () => error);
+    this.#rejectAll(flow.waiters.takeUnsigned(flow.lastSequence), () => error);
+    flow.unsign();
+    if (flow.waiters.length === 0) this.#finish(flow);
+    else this.#arm(flow);
     this.#fillWindow();
   }
 

@@ -63,6 +63,8 @@ class FetchPayer {
   readonly #limit: bigint;
   /** What all requests so far have cost, as far as it is known: the next voucher adds to it. */
   #owed: bigint;
+  /** Prices that could not be signed for, by the amount of their voucher, which a higher one may cover yet. */
+  readonly #unsigned = new Map<bigint, bigint>();
   #underWay = 0;
   /** The next challenge of a resource, from its last answer. */
   readonly #challenges = new Map<string, Parameters>();
@@ -128,7 +130,11 @@ class FetchPayer {
     try {
       return await this.#voucher(challenge, amount);
     } catch (error) {
-      if (this.#owed === amount) this.#owed -= price;
+      this.#unsigned.set(amount, price);
+      for (let last = this.#unsigned.get(this.#owed); last !== undefined; last = this.#unsigned.get(this.#owed)) {
+        this.#unsigned.delete(this.#owed);
+        this.#owed -= last;
+      }
       throw error;
     }
   }
@@ -139,6 +145,7 @@ class FetchPayer {
     await signClaim(this.#signer, claim, this.#ledgerChannelId, 'xrpl');
     const compact = claim.subarray(CLAIM_SIGNATURE, CLAIM_SIGNATURE + SIGNATURE_BYTES);
     if (amount > this.signed) this.signed = amount;
+    for (const covered of this.#unsigned.keys()) if (covered <= amount) this.#unsigned.delete(covered);
     const isEd25519 = this.#signer.publicKey[0] === 0xed;
     const payload = {
       action: 'voucher',
@@ -155,6 +162,7 @@ class FetchPayer {
       methodDetails?: { cumulativeAmount?: unknown };
     };
     const said = methodDetails?.cumulativeAmount;
+    this.#unsigned.clear();
     const isOurs = typeof channelId === 'string' && channelId.toUpperCase() === hex(this.#ledgerChannelId);
     if (isOurs && typeof said === 'string' && /^[0-9]{1,19}$/.test(said) && BigInt(said) <= this.signed)
       this.#owed = BigInt(said);

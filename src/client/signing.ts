@@ -71,9 +71,9 @@ export class Signing {
       try {
         const answer = signer.signDigests!(digestsOf(batch));
         // A signer in this thread has signed already: no turn is lost.
-        signatures = checked(answer instanceof Promise ? await answer : answer, batch.length);
+        signatures = checked(answer instanceof Uint8Array ? answer : await answer, batch.length);
       } catch (error) {
-        signatures = error as Error;
+        signatures = error instanceof Error ? error : notAnError(error);
       }
       this.#deliver(batch, signatures);
     }
@@ -126,6 +126,11 @@ function digestsOf(batch: readonly Drafted[]): Uint8Array {
   const digests = new Uint8Array(batch.length * DIGEST_BYTES);
   for (const [index, { draft }] of batch.entries()) digests.set(draft.digest, index * DIGEST_BYTES);
   return digests;
+}
+
+/** A signer is its user's, and may reject with anything. */
+function notAnError(cause: unknown): ClaimwireError {
+  return new ClaimwireError('INPUT_INVALID', `signer: expected an Error, got ${typeof cause}`, {}, { cause });
 }
 
 function checked(signatures: Uint8Array, count: number): Uint8Array {

@@ -109,6 +109,11 @@ export class WaiterQueue {
     });
   }
 
+  /** @param lastSequence of the last claim signed */
+  takeUnsigned(lastSequence: number): Waiter[] {
+    return this.#take(({ sequence }) => sequence === UNSENT || !isUpTo(sequence, lastSequence));
+  }
+
   takeExpired(now: number): Waiter[] {
     const expired = this.#take((waiter) => waiter.deadline <= now);
     this.earliestDeadline = Number.POSITIVE_INFINITY;

@@ -14,7 +14,8 @@ static inline const char *cw_arena_fault(const struct cw_arena *a) {
     if (!cw_arena_inside(a, a->slots, (uint64_t)a->slot_mask + 1, CW_SLOT_BYTES) || !cw_arena_inside(a, a->committed, 1, 4))
         return "expected aligned slots and a cursor inside the arena";
     if (!cw_arena_inside(a, a->channel_index, (uint64_t)a->index_mask + 1, 4) || !cw_arena_inside(a, a->rows, a->rows_max, CW_ROW_HOT_BYTES) ||
-        !cw_arena_inside(a, a->ledger_ids, a->rows_max, CW_LEDGER_ID_BYTES) || !cw_arena_inside(a, a->signatures, a->rows_max, CW_SIGNATURE_BYTES) ||
+        !cw_arena_inside(a, a->ledger_heads, a->rows_max, CW_LEDGER_HEAD_BYTES) || !cw_arena_inside(a, a->ledger_tails, a->rows_max, CW_LEDGER_TAIL_BYTES) ||
+        !cw_arena_inside(a, a->signatures, a->rows_max, CW_SIGNATURE_BYTES) ||
         !cw_arena_inside(a, a->keys, a->rows_max, CW_KEY_ROW_BYTES))
         return "expected aligned rows inside the arena";
     return 0;

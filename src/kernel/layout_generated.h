@@ -20,10 +20,12 @@
 #define CW_SOURCE_WORDS 5u
 #define CW_SLOT_CHANNEL 120u /* u32: channel row */
 #define CW_SLOT_VERDICT 124u /* i32, one of enum cw_verdict; written once, release */
-#define CW_LEDGER_ID_BYTES 32u /* a channel row of ledger ids */
+#define CW_LEDGER_HEAD_BYTES 8u /* of a ledger id: the handle, or kept apart */
+#define CW_LEDGER_TAIL_BYTES 24u /* the rest of it, which every row has */
 #define CW_KEY_ROW_BYTES 36u /* a key row: 33 of compressed key */
 #define CW_FLAG_OPEN 1u /* bits of a row’s flags */
 #define CW_FLAG_LINK 256u /* link profile */
+#define CW_FLAG_OWN_HANDLE 4096u /* the handle is not the first part of the ledger id */
 #define CW_ROW_HOT_BYTES 64u /* a channel row’s hot line, u32 words: */
 #define CW_HOT_ID_HIGH 0u
 #define CW_HOT_ID_LOW 1u
@@ -60,6 +62,8 @@
 #define CW_COUNT_ACCEPTED 1u
 #define CW_COUNT_ACKS 2u
 #define CW_CHAIN_LOOKUPS_MAX 8u /* acks of a record that are compared */
+#define CW_ROW_HEADS 8192u /* chains of a group’s rows (path/group-rows.ts) */
+#define CW_ROW_FOLD 13u
 #define CW_UDP_BATCH 64u /* messages of one system call */
 #define CW_UDP_MESSAGE_STRIDE 65664u /* bytes from message to message */
 #define CW_UDP_RECORD_WORDS 9u
@@ -67,7 +71,7 @@
 #define CW_UDP_EXCLUSIVE 2u
 #define CW_UDP_GRO 4u
 #define CW_UDP_TIMES 8u
-#define CW_ARENA_FIELDS 10u /* u32s of struct cw_arena */
+#define CW_ARENA_FIELDS 11u /* u32s of struct cw_arena */
 #define CW_STATS 16u /* u64s of struct cw_stats */
 #define CW_TABLE_NONE 5u /* CW_BARE of enum cw_kind, the largest of them */
 enum cw_verdict { CW_HELD = -1, CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_SUPERSEDED = 4, CW_UNDECIDED = 5 }; /* ring/slot.ts */
@@ -84,7 +88,8 @@ struct cw_arena {
     uint32_t index_mask; /* entries - 1, a power of two as well */
     uint32_t rows; /* hot lines, CW_ROW_HOT_BYTES each */
     uint32_t rows_max; /* rows there is room for, and keys as well */
-    uint32_t ledger_ids; /* CW_LEDGER_ID_BYTES a row */
+    uint32_t ledger_heads; /* CW_LEDGER_HEAD_BYTES a row, of rows with CW_FLAG_OWN_HANDLE */
+    uint32_t ledger_tails; /* CW_LEDGER_TAIL_BYTES a row */
     uint32_t signatures; /* CW_SIGNATURE_BYTES a row */
     uint32_t keys; /* CW_KEY_ROW_BYTES a key */
 };

@@ -66,27 +66,32 @@ static void hash_queued(struct hasher *h, int link) {
     for (uint32_t i = 0; i < h->count; i++) memcpy(h->job[i]->z, digest[i], 32);
     h->count = 0;
 }
+/* The first part of the ledger id, as bytes, and where the rest lies. */
+struct channel { uint64_t ledger_head; const uint8_t *ledger_tail, *key; uint32_t key_row; int link; };
+static void copy_ledger_id(uint8_t *to, const struct channel *c) {
+    memcpy(to, &c->ledger_head, CW_LEDGER_HEAD_BYTES);
+    memcpy(to + CW_LEDGER_HEAD_BYTES, c->ledger_tail, CW_LEDGER_TAIL_BYTES);
+}
+
 /* Queues a claim's preimage. job->z is set when the queue is full, or by hash_rest. */
-static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const uint8_t *ledger_id, int link, struct cw_job *job) {
-    struct hasher *h = link ? &thread->link : &thread->xrpl;
+static void hash_claim(struct cw_thread *thread, const uint8_t *claim, const struct channel *c, struct cw_job *job) {
+    struct hasher *h = c->link ? &thread->link : &thread->xrpl;
     uint8_t *block = h->block[h->count];
     h->job[h->count++] = job;
-    if (link) {
-        memcpy(block + 16, ledger_id, 32);
+    if (c->link) {
+        copy_ledger_id(block + 16, c);
         memcpy(block + 48, claim, CW_CLAIM_SIGNATURE); /* all that lies before it */
         memcpy(block + 69, claim + CW_CLAIM_TIMESTAMP, 8);
     } else {
-        memcpy(block + 4, ledger_id, 32);
+        copy_ledger_id(block + 4, c);
         memcpy(block + 36, claim + CW_CLAIM_AMOUNT, 8);
     }
-    if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, link);
+    if (h->count == (uint32_t)cw_kernel->elements) hash_queued(h, c->link);
 }
 static void hash_rest(struct cw_thread *thread) {
     hash_queued(&thread->xrpl, 0);
     hash_queued(&thread->link, 1);
 }
-
-struct channel { const uint8_t *ledger_id, *key; uint32_t key_row; int link; };
 
 /* Finds a slot's channel. Returns 0 when its row or its key is outside of the arena: a slot may name any u32. */
 static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct channel *c) {
@@ -96,7 +101,9 @@ static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct ch
     const uint32_t *hot = cw_arena_hot(a, row);
     c->key_row = hot[CW_HOT_KEY];
     if (c->key_row >= a->rows_max) return 0;
-    c->ledger_id = a->base + a->ledger_ids + (size_t)row * CW_LEDGER_ID_BYTES;
+    if (hot[CW_HOT_FLAGS] & CW_FLAG_OWN_HANDLE) memcpy(&c->ledger_head, a->base + a->ledger_heads + (size_t)row * CW_LEDGER_HEAD_BYTES, 8);
+    else c->ledger_head = __builtin_bswap64((uint64_t)hot[CW_HOT_ID_HIGH] << 32 | hot[CW_HOT_ID_LOW]);
+    c->ledger_tail = a->base + a->ledger_tails + (size_t)row * CW_LEDGER_TAIL_BYTES;
     c->key = a->base + a->keys + (size_t)c->key_row * CW_KEY_ROW_BYTES;
     c->link = (hot[CW_HOT_FLAGS] & CW_FLAG_LINK) != 0;
     return 1;
@@ -129,7 +136,7 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
             judged++;
             continue;
         }
-        hash_claim(thread, slot, c.ledger_id, c.link, &w->batch.job[n]);
+        hash_claim(thread, slot, &c, &w->batch.job[n]);
         w->slot[n] = slot;
         w->key[n++] = c.key;
     }
@@ -308,7 +315,7 @@ static uint32_t sign_batch(struct cw_thread *thread, const struct cw_arena *a, u
         uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
         if (!find_channel(a, slot, &c) || c.key_row >= key_count) continue;
-        hash_claim(thread, slot, c.ledger_id, c.link, &w->batch.job[n]);
+        hash_claim(thread, slot, &c, &w->batch.job[n]);
         w->slot[n] = slot;
         key[n] = &keys[c.key_row];
         __builtin_prefetch(key[n]);

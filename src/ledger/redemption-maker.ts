@@ -40,6 +40,9 @@ export class RedemptionMaker {
     if (never !== undefined && !(close && row.committed === 0n && row.throwAway !== true)) return never;
     const { ledger, channel: answered } = await connection.channel(row.ledgerChannelId, signal);
     const channel = answered && this.#asPaidOut(answered);
+    // It may not know of the last deposit either: a close by what it says could leave the newest claim out for good.
+    if (close && answered !== undefined && channel!.balance > answered.balance)
+      return `the ledger's server is behind: it says that ${answered.balance} drops were paid out, and ${channel!.balance} were; close it again shortly`;
     const feeDrops = await connection.fee(signal);
     const now = Math.floor(clock.wall() / 1_000);
     const account = wallet.address;

@@ -100,7 +100,9 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
             memcpy(slot, bytes, CW_CLAIM_BYTES);
             memcpy(slot + CW_CLAIM_BYTES, (const uint8_t *)source + 1, CW_SOURCE_BYTES - 1);
             memcpy(slot + CW_SLOT_CHANNEL, &row, 4);
-            __builtin_prefetch(p->arena.base + p->arena.ledger_ids + (size_t)row * CW_LEDGER_ID_BYTES); /* for the digest */
+            const uint8_t *tail = p->arena.base + p->arena.ledger_tails + (size_t)row * CW_LEDGER_TAIL_BYTES; /* for the digest */
+            __builtin_prefetch(tail);
+            __builtin_prefetch(tail + CW_LEDGER_TAIL_BYTES - 1); /* one in four lies in two lines */
             memset(slot + CW_SLOT_VERDICT, 0, 4);
         }
         if (run < RUN) return admitted;
@@ -137,22 +139,35 @@ static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot
     memcpy(to, slot, CW_CLAIM_BYTES);
     memset(to + CW_CLAIM_BYTES, 0, CW_RECORD_BYTES - CW_CLAIM_BYTES);
 }
+static uint32_t *row_head(const struct cw_group *g, uint32_t row) { return &g->row_heads[(row ^ row >> CW_ROW_FOLD) & (CW_ROW_HEADS - 1)]; }
+/* As GroupRows.find, + 1. */
+static uint32_t record_of(const struct cw_group *g, uint32_t row) {
+    uint32_t entry = *row_head(g, row);
+    while (entry && g->row_of_record[entry - 1] != row) entry = g->row_next[entry - 1];
+    return entry;
+}
+/* As GroupRows.add. */
+static void add_row(struct cw_group *g, uint32_t row, uint32_t record) {
+    uint32_t *head = row_head(g, row);
+    g->row_of_record[record] = row;
+    g->row_next[record] = *head;
+    *head = record + 1;
+}
 /* As #stage in stage-step.ts. Returns 0, with nothing done, when the groups have no room for the claim. */
 static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t row, const uint8_t *slot) {
     if (!has_ack_room(open) || (syncing && !has_ack_room(syncing))) return 0;
     const uint64_t amount = amount_of(slot);
-    uint32_t record = open->record_of_row[row];
+    uint32_t record = record_of(open, row);
     if (record) {
         if (amount > amount_of(record_at(open, record - 1))) copy_record(open, record - 1, slot);
         return accept(open, record - 1, slot);
     }
-    if (syncing && syncing->record_of_row[row] && amount <= amount_of(record_at(syncing, syncing->record_of_row[row] - 1)))
-        return accept(syncing, syncing->record_of_row[row] - 1, slot);
+    const uint32_t earlier = syncing ? record_of(syncing, row) : 0;
+    if (earlier && amount <= amount_of(record_at(syncing, earlier - 1))) return accept(syncing, earlier - 1, slot);
     record = open->counts[CW_COUNT_RECORDS];
     if (record >= open->records_max) return 0;
     open->counts[CW_COUNT_RECORDS] = record + 1;
-    open->record_of_row[row] = record + 1;
-    open->row_of_record[record] = row;
+    add_row(open, row, record);
     copy_record(open, record, slot);
     return accept(open, record, slot);
 }
@@ -165,13 +180,10 @@ uint32_t cw_path_stage(struct cw_claim_path *p, struct cw_group *open, struct cw
     for (; next != end; next++, count++) {
         const uint8_t *slot = cw_arena_slot(&p->arena, next);
         const uint32_t ahead = row_of(cw_arena_slot(&p->arena, next + AHEAD));
-        if (ahead < p->arena.rows_max && ahead < open->rows_max) {
-            __builtin_prefetch(cw_arena_hot(&p->arena, ahead));
-            __builtin_prefetch(&open->record_of_row[ahead]);
-        }
+        if (ahead < p->arena.rows_max) __builtin_prefetch(cw_arena_hot(&p->arena, ahead));
         if (load((const uint32_t *)(slot + CW_SLOT_VERDICT)) != CW_VALID) break;
         const uint32_t row = row_of(slot);
-        if (row >= p->arena.rows_max || row >= open->rows_max) break;
+        if (row >= p->arena.rows_max) break;
         const uint32_t *hot = cw_arena_hot(&p->arena, row);
         if ((load(&hot[CW_HOT_FLAGS]) & CW_FLAG_LINK) || !admits(hot, amount_of(slot), now_seconds)) break;
         if (!stage_claim(open, syncing, row, slot)) break;

@@ -26,10 +26,10 @@ struct cw_claim_path {
 /* A commit group's memory (path/commit-group.ts). `counts`: see CW_COUNT_*. */
 struct cw_group {
     uint8_t *journal;
-    uint32_t *record_of_row, *row_of_record;
+    uint32_t *row_heads, *row_next, *row_of_record; /* path/group-rows.ts */
     uint32_t *ack_words, *ack_records, *ack_next, *ack_heads;
     uint32_t *counts;
-    uint32_t rows_max, records_max, acks_max;
+    uint32_t records_max, acks_max;
 };
 
 /* Copies the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. After the first

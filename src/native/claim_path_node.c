@@ -5,7 +5,7 @@
 #include "claim_path.h"
 #include "node_values.h"
 
-#define VIEWS_MAX 8
+#define VIEWS_MAX 9
 
 struct held {
     union {
@@ -63,22 +63,23 @@ static napi_value path_open(napi_env env, napi_callback_info info) {
     if (is_whole) napi_get_value_uint32(env, argv[5], &p->standing.seed);
     return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places, known pairs");
 }
-/* pathGroup(journal, recordOfRow, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) -> group: the fields of struct cw_group. */
+/* pathGroup(journal, rowHeads, rowNext, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) -> group: the fields of struct cw_group. */
 static napi_value path_group(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(8);
+    CW_ARGUMENTS(9);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathGroup: expected memory");
     struct cw_group *g = &h->as.group;
     const napi_typedarray_type words = napi_uint32_array;
-    const int is_whole = argc == 8 && (g->record_of_row = view_of(env, argv[1], words, 1, h, &g->rows_max)) &&
-                         (g->row_of_record = view_of(env, argv[2], words, 1, h, &g->records_max)) &&
+    const int is_whole = argc == 9 && (g->row_heads = view_of(env, argv[1], words, CW_ROW_HEADS, h, 0)) &&
+                         (g->row_of_record = view_of(env, argv[3], words, 1, h, &g->records_max)) &&
+                         (g->row_next = view_of(env, argv[2], words, g->records_max, h, 0)) &&
                          (g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES + (size_t)g->records_max * CW_RECORD_BYTES, h, 0)) &&
-                         (g->ack_records = view_of(env, argv[4], words, 1, h, &g->acks_max)) &&
-                         (g->ack_words = view_of(env, argv[3], words, (size_t)g->acks_max * CW_SOURCE_WORDS, h, 0)) &&
-                         (g->ack_next = view_of(env, argv[5], words, g->acks_max, h, 0)) &&
-                         (g->ack_heads = view_of(env, argv[6], words, g->records_max, h, 0)) &&
-                         (g->counts = view_of(env, argv[7], words, CW_COUNTS, h, 0));
-    return wrapped(env, h, is_whole, "pathGroup: expected the journal's bytes and seven Uint32Arrays, as long as each other asks for");
+                         (g->ack_records = view_of(env, argv[5], words, 1, h, &g->acks_max)) &&
+                         (g->ack_words = view_of(env, argv[4], words, (size_t)g->acks_max * CW_SOURCE_WORDS, h, 0)) &&
+                         (g->ack_next = view_of(env, argv[6], words, g->acks_max, h, 0)) &&
+                         (g->ack_heads = view_of(env, argv[7], words, g->records_max, h, 0)) &&
+                         (g->counts = view_of(env, argv[8], words, CW_COUNTS, h, 0));
+    return wrapped(env, h, is_whole, "pathGroup: expected the journal's bytes and eight Uint32Arrays, as long as each other asks for");
 }
 /* pathAdmit(path, bytes, offset, end, source, next, nowSeconds, free) -> claims */
 static napi_value path_admit(napi_env env, napi_callback_info info) {

@@ -74,7 +74,7 @@ static int inside(const struct cw_table *t, uint32_t offset, uint64_t count, uin
 static int is_table(const struct cw_table *t) {
     const uint64_t entries = (uint64_t)t->index_mask + 1;
     return !(t->index_mask & entries) && t->rows_max < entries && inside(t, t->hot, t->rows_max, CW_ROW_HOT_BYTES) &&
-           inside(t, t->ledger_ids, t->rows_max, CW_LEDGER_ID_BYTES) && inside(t, t->signatures, t->rows_max, CW_SIGNATURE_BYTES) &&
+           inside(t, t->ledger_tails, t->rows_max, CW_LEDGER_TAIL_BYTES) && inside(t, t->signatures, t->rows_max, CW_SIGNATURE_BYTES) &&
            inside(t, t->keys, t->rows_max, CW_KEY_ROW_BYTES) && inside(t, t->index, entries, 4) && inside(t, t->key_index, entries, 4);
 }
 /* As hashHandle in channel/table.ts. */
@@ -116,7 +116,8 @@ static void insert(const struct cw_table *t, const uint8_t *row, uint32_t number
     hot[CW_HOT_EXPIRES_AT] = le32(row + CW_REGISTRY_ROW_EXPIRES_AT);
     hot[CW_HOT_SEQUENCE] = le32(row + CW_REGISTRY_ROW_SEQUENCE);
     hot[CW_HOT_KEY] = intern_key(t, row + CW_REGISTRY_ROW_PUBLIC_KEY, key_count);
-    memcpy(t->base + t->ledger_ids + (size_t)number * CW_LEDGER_ID_BYTES, row + CW_REGISTRY_ROW_LEDGER_CHANNEL_ID, CW_LEDGER_ID_BYTES);
+    memcpy(t->base + t->ledger_tails + (size_t)number * CW_LEDGER_TAIL_BYTES, row + CW_REGISTRY_ROW_LEDGER_CHANNEL_ID + CW_LEDGER_HEAD_BYTES,
+           CW_LEDGER_TAIL_BYTES);
     if (le64(row + CW_REGISTRY_ROW_COMMITTED))
         memcpy(t->base + t->signatures + (size_t)number * CW_SIGNATURE_BYTES, row + CW_REGISTRY_ROW_SIGNATURE, CW_SIGNATURE_BYTES);
     hot[CW_HOT_FLAGS] = ((state & STATE_MASK) ? 0 : CW_FLAG_OPEN) | (state & ~STATE_MASK ? CW_FLAG_THROW_AWAY : 0) |
@@ -131,6 +132,10 @@ static napi_value number_of(napi_env env, uint32_t value) {
     napi_create_uint32(env, value, &result);
     return result;
 }
+/* Whether a value is a number that a double says exactly: of others the conversion is not defined. */
+static int is_whole(napi_env env, napi_value value, double *number) {
+    return napi_get_value_double(env, value, number) == napi_ok && *number >= 0 && *number < 0x1p53;
+}
 /* rowsCheck(page, number, transaction, next) -> the rows of a leaf page that has nothing but the rows from position `next` on, each
  * of them sound; or 0 */
 static napi_value rows_check(napi_env env, napi_callback_info info) {
@@ -139,11 +144,9 @@ static napi_value rows_check(napi_env env, napi_callback_info info) {
     size_t bytes;
     double number = 0, transaction = 0;
     uint32_t next = 0;
-    if (argc < 4 || !cw_view(env, argv[0], napi_uint8_array, &page, &bytes) || bytes < 512 || bytes > PAGE_BYTES_MAX)
+    if (argc < 4 || !cw_view(env, argv[0], napi_uint8_array, &page, &bytes) || bytes < 512 || bytes > PAGE_BYTES_MAX ||
+        !is_whole(env, argv[1], &number) || !is_whole(env, argv[2], &transaction) || napi_get_value_uint32(env, argv[3], &next) != napi_ok)
         return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "rowsCheck: expected a page and three numbers");
-    napi_get_value_double(env, argv[1], &number);
-    napi_get_value_double(env, argv[2], &transaction);
-    napi_get_value_uint32(env, argv[3], &next);
     return number_of(env, check_leaf(page, (uint32_t)bytes, (uint64_t)number, (uint64_t)transaction, next));
 }
 /* rowsLoad(arena, layout, page, first, counts) -> how many rows of a page that rowsCheck found sound went into the table, from row

@@ -19,5 +19,5 @@
 #define CW_REGISTRY_ROW_EXPIRES_AT 168u
 #define CW_REGISTRY_ROW_CRC 172u
 /* Where the channel table lies in an arena: channel/table.ts. */
-struct cw_table { uint8_t *base; size_t bytes; uint32_t hot, ledger_ids, signatures, keys, index, key_index, index_mask, rows_max; };
+struct cw_table { uint8_t *base; size_t bytes; uint32_t hot, ledger_tails, signatures, keys, index, key_index, index_mask, rows_max; };
 #endif

@@ -41,7 +41,7 @@ export class ApplyStep {
     // Read before the slots are free, since what marks them is then written over.
     measures?.applied(group);
     ring.release(group.end);
-    grown?.mark(group.rowOfRecord, journal.count);
+    grown?.mark(group.rows.rows, journal.count);
     group.clear();
   }
 }

@@ -1,11 +1,11 @@
 /**
  * A commit group: the last accepted claim of each channel it touches, and the acks it owes. Commit thread or lane.
  *
- * A lane fills one group while the other is being synced. A row's record is found by row number, which costs 4 bytes of
- * address space a row; only the pages of rows in use are ever touched.
+ * A lane fills one group while the other is being synced.
  */
 import { JournalGroup } from '../journal/group.ts';
 import { GroupAcks } from './group-acks.ts';
+import { GroupRows } from './group-rows.ts';
 
 /** Claims considered for one group, whether or not they become records: this bounds its latency and its acks. */
 export const GROUP_CLAIMS_MAX = 4_096;
@@ -30,14 +30,7 @@ export class CommitGroup {
   /** The sequences of the claims that were looked at and not accepted, ascending. */
   readonly passed = new Uint32Array(GROUP_CLAIMS_MAX);
   passedCount = 0;
-  /** The record + 1 of each row, or 0; and the row of each record. */
-  readonly recordOfRow: Uint32Array;
-  readonly rowOfRecord = new Uint32Array(GROUP_CLAIMS_MAX);
-
-  /** @param rows the capacity of the channel table */
-  constructor(rows: number) {
-    this.recordOfRow = new Uint32Array(rows);
-  }
+  readonly rows = new GroupRows(GROUP_CLAIMS_MAX);
 
   /** How many claims it covers. */
   get accepted(): number {
@@ -46,17 +39,16 @@ export class CommitGroup {
 
   /** The record of a row's claim, or -1. */
   recordOf(row: number): number {
-    return this.recordOfRow[row]! - 1;
+    return this.rows.find(row);
   }
   rowOf(record: number): number {
-    return this.rowOfRecord[record]!;
+    return this.rows.rows[record]!;
   }
 
   /** Makes the claim at `bytes[offset]` the row's record in this group; returns the record. */
   append(row: number, bytes: Uint8Array, offset: number): number {
     const record = this.journal.append(bytes, offset);
-    this.recordOfRow[row] = record + 1;
-    this.rowOfRecord[record] = row;
+    this.rows.add(row, record);
     return record;
   }
 
@@ -72,7 +64,7 @@ export class CommitGroup {
   }
 
   clear(): void {
-    for (let record = 0; record < this.journal.count; record++) this.recordOfRow[this.rowOfRecord[record]!] = 0;
+    this.rows.clear(this.journal.count);
     this.journal.clear();
     this.acks.clear();
     this.counts[COUNT_ACCEPTED] = 0;

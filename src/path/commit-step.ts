@@ -89,8 +89,8 @@ export class CommitStep {
     this.#onSynced = options.onSynced;
     this.#overlaps = options.overlaps ?? 0;
     this.#settings = options.settings;
-    this.#open = new CommitGroup(options.table.capacity);
-    this.#other = new CommitGroup(options.table.capacity);
+    this.#open = new CommitGroup();
+    this.#other = new CommitGroup();
   }
 
   /** Whether a step would do something now. */

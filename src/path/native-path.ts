@@ -30,7 +30,8 @@ interface PathAddon {
   ): Handle;
   pathGroup(
     journal: Uint8Array,
-    recordOfRow: Uint32Array,
+    rowHeads: Uint32Array,
+    rowNext: Uint32Array,
     rowOfRecord: Uint32Array,
     ackWords: Uint32Array,
     ackRecords: Uint32Array,
@@ -105,9 +106,20 @@ export class NativePath {
   #handle(group: CommitGroup): Handle {
     let handle = this.#groups.get(group);
     if (handle === undefined) {
-      const { journal, recordOfRow, rowOfRecord, acks, counts } = group;
+      const { journal, rows, acks, counts } = group;
       const { words, records, next, heads } = acks;
-      handle = this.#addon.pathGroup(journal.bytes, recordOfRow, rowOfRecord, words, records, next, heads, counts);
+      const [rowHeads, rowNext, rowOfRecord] = [rows.heads, rows.next, rows.rows];
+      handle = this.#addon.pathGroup(
+        journal.bytes,
+        rowHeads,
+        rowNext,
+        rowOfRecord,
+        words,
+        records,
+        next,
+        heads,
+        counts,
+      );
       this.#groups.set(group, handle);
     }
     return handle;

@@ -9,8 +9,10 @@ import { randomBytes } from 'node:crypto';
 import { verify } from '@noble/secp256k1';
 import type * as Library from 'pkcs11js';
 import { ClaimwireError } from '../errors.ts';
-import { loadPkcs11, type Pkcs11Library } from '../optional-libraries.ts';
+import { loadPkcs11 } from '../optional-libraries.ts';
 import { lowS } from './low-s.ts';
+import { asError, isFull, lost, odd } from './token-errors.ts';
+import { TokenModule } from './token-module.ts';
 import type { Pkcs11Uri } from './uri.ts';
 
 const DIGEST_BYTES = 32;
@@ -20,23 +22,8 @@ const SECP256K1 = Buffer.from('06052b8104000a', 'hex');
 /** An uncompressed point, as DER. Some tokens leave the two bytes before it out. */
 const POINT_BYTES = 65;
 const SESSIONS_DEFAULT = 4;
+const SESSIONS_MAX = 256;
 const OBJECTS_MAX = 16;
-
-/** Returned codes that say that the token is gone or has forgotten us; a new session may help. */
-const LOST = [
-  'DEVICE_REMOVED',
-  'TOKEN_NOT_PRESENT',
-  'TOKEN_NOT_RECOGNIZED',
-  'SESSION_HANDLE_INVALID',
-  'SESSION_CLOSED',
-  'USER_NOT_LOGGED_IN',
-  'DEVICE_ERROR',
-  'KEY_HANDLE_INVALID',
-  'OBJECT_HANDLE_INVALID',
-  'CRYPTOKI_NOT_INITIALIZED',
-];
-const FULL = ['SESSION_COUNT', 'SESSION_PARALLEL_NOT_SUPPORTED', 'HOST_MEMORY', 'DEVICE_MEMORY'];
-const PIN = ['PIN_INCORRECT', 'PIN_INVALID', 'PIN_LEN_RANGE', 'PIN_EXPIRED', 'PIN_LOCKED', 'USER_PIN_NOT_INITIALIZED'];
 
 export interface TokenKeyOptions {
   /** The library of the token, a shared object. */
@@ -51,48 +38,44 @@ interface Session {
   readonly key: Library.Handle;
 }
 
-/** A process may load and initialise a module once. */
-const modules = new Map<string, Library.PKCS11>();
-
 export class TokenKey {
   /** 33 bytes. */
   readonly publicKey: Uint8Array;
-  readonly #library: Pkcs11Library;
-  readonly #module: Library.PKCS11;
+  readonly #module: TokenModule;
   readonly #uri: Pkcs11Uri;
   readonly #options: TokenKeyOptions;
   #sessions: Session[];
   /** A session signs one digest at a time, so calls follow one another. */
   #last: Promise<unknown> = Promise.resolve();
+  #isSigning = false;
   #isClosed = false;
+  /** That the token refused the pin: it is not tried again, since tokens count. */
+  #pinRefused: ClaimwireError | undefined;
 
-  private constructor(parts: {
-    library: Pkcs11Library;
-    module: Library.PKCS11;
-    uri: Pkcs11Uri;
-    options: TokenKeyOptions;
-  }) {
-    this.#library = parts.library;
-    this.#module = parts.module;
-    this.#uri = parts.uri;
-    this.#options = parts.options;
+  private constructor(module: TokenModule, uri: Pkcs11Uri, options: TokenKeyOptions) {
+    this.#module = module;
+    this.#uri = uri;
+    this.#options = options;
     this.#sessions = this.#open();
+    module.users.add(this);
     try {
       this.publicKey = this.#findPublicKey(this.#sessions[0]!.handle);
     } catch (error) {
       this.close();
-      throw error;
+      throw asError(error);
     }
   }
 
   /**
    * Logs in and finds the key, and has it sign once: the signature has to be its public key's.
    * @throws ClaimwireError DEPENDENCY_MISSING, PKCS11_PIN (wrong, or locked: it is tried once, since tokens count), PKCS11_LOST
-   * (no such module, token or key) or PKCS11_FAILED
+   * (no such module, token or key), PKCS11_FAILED, or INPUT_INVALID (sessions)
    */
   static async open(uri: Pkcs11Uri, options: TokenKeyOptions): Promise<TokenKey> {
-    const library = await loadPkcs11();
-    const key = new TokenKey({ library, module: moduleOf(library, options.modulePath), uri, options });
+    const { sessions = SESSIONS_DEFAULT, modulePath } = options;
+    if (!Number.isInteger(sessions) || sessions < 1 || sessions > SESSIONS_MAX)
+      throw new ClaimwireError('INPUT_INVALID', `sessions: expected 1..${SESSIONS_MAX}, got ${sessions}`);
+    const key = new TokenKey(TokenModule.of(await loadPkcs11(), modulePath), uri, options);
     try {
       const digest = Uint8Array.from(randomBytes(DIGEST_BYTES));
       const signature = await key.signDigests(digest);
@@ -100,7 +83,7 @@ export class TokenKey {
         throw lost('expected the public and the private key of one pair, got two of the same name', 'KEY_PAIR');
       return key;
     } catch (error) {
-      key.close();
+      await key.close();
       throw error;
     }
   }
@@ -111,101 +94,116 @@ export class TokenKey {
    * @throws ClaimwireError PKCS11_LOST, PKCS11_PIN or PKCS11_FAILED. The next call opens new sessions
    */
   signDigests(digests: Uint8Array): Promise<Uint8Array> {
-    const signed = this.#last.then(() => this.#signAll(digests));
+    // Its owner may write to it meanwhile.
+    const copy = digests.slice();
+    const signed = this.#last.then(() => this.#signAll(copy));
     this.#last = signed.catch(() => {});
     return signed;
   }
 
-  close(): void {
+  /** Ends the sessions, each once it has signed what it signs: then it resolves. What waits is not signed. */
+  async close(): Promise<void> {
     this.#isClosed = true;
-    this.#drop();
+    this.#module.users.delete(this);
+    if (!this.#isSigning) this.#drop();
+    await this.#last;
+  }
+
+  /** The module began again: the sessions of old are no more. */
+  forget(): void {
+    this.#sessions = [];
   }
 
   async #signAll(digests: Uint8Array): Promise<Uint8Array> {
     if (digests.length === 0 || digests.length % DIGEST_BYTES !== 0)
       throw new ClaimwireError('INPUT_INVALID', `digests: expected 32 bytes each, got ${digests.length} in all`);
-    if (this.#isClosed) throw lost('expected an open token, got a closed one', 'CLOSED');
-    if (this.#sessions.length === 0) this.#sessions = this.#reopen();
-    const sessions = this.#sessions;
+    if (!this.#isClosed && this.#sessions.length === 0) await this.#reopen();
+    return await this.#module.use(async () => {
+      if (this.#isClosed) throw closed();
+      // Another key may have had the module begin again.
+      if (this.#sessions.length === 0) this.#sessions = this.#open();
+      this.#isSigning = true;
+      try {
+        return await this.#signInSessions(digests);
+      } catch (error) {
+        // A session that failed may be in any state.
+        this.#drop();
+        throw asError(error);
+      } finally {
+        this.#isSigning = false;
+        if (this.#isClosed) this.#drop();
+      }
+    });
+  }
+
+  /** Throws what the first session to fail throws, when none signs any more. */
+  async #signInSessions(digests: Uint8Array): Promise<Uint8Array> {
     const signatures = new Uint8Array(digests.length * 2);
+    const count = digests.length / DIGEST_BYTES;
     let next = 0;
+    const failures: unknown[] = [];
     const work = async (session: Session) => {
-      for (let at = next++; at * DIGEST_BYTES < digests.length; at = next++) {
-        const digest = Buffer.from(digests.subarray(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES));
+      for (let at = next++; at < count && failures.length === 0; at = next++) {
+        if (this.#isClosed) throw closed();
+        const digest = Buffer.from(digests.buffer, at * DIGEST_BYTES, DIGEST_BYTES);
         signatures.set(await this.#sign(session, digest), at * SIGNATURE_BYTES);
       }
     };
-    const outcomes = await Promise.allSettled(sessions.map(work));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed === undefined) return signatures;
-    const error = asError(failed.reason);
-    // A session that failed may be in any state.
-    if (sessions === this.#sessions) this.#drop();
-    throw error;
+    await Promise.all(this.#sessions.map((session) => work(session).catch((error) => failures.push(error))));
+    if (failures.length > 0) throw failures[0];
+    return signatures;
   }
 
   async #sign({ handle, key }: Session, digest: Buffer): Promise<Uint8Array> {
-    this.#module.C_SignInit(handle, { mechanism: this.#library.CKM_ECDSA, parameter: null as never }, key);
-    const signature = await this.#module.C_SignAsync(handle, digest, Buffer.alloc(SIGNATURE_BYTES));
+    const { functions, library } = this.#module;
+    functions.C_SignInit(handle, { mechanism: library.CKM_ECDSA, parameter: null as never }, key);
+    const signature = await functions.C_SignAsync(handle, digest, Buffer.alloc(SIGNATURE_BYTES));
     if (signature.length === SIGNATURE_BYTES) return lowS(signature);
-    const message = `pkcs11: expected a signature of 64 bytes, got ${signature.length}`;
-    throw new ClaimwireError('PKCS11_FAILED', message, { returned: 'SIGNATURE' });
+    throw odd(`expected a signature of 64 bytes, got ${signature.length}`, 'SIGNATURE');
   }
 
-  /** Some modules find a token that was away only once they have begun again. */
-  #reopen(): Session[] {
+  async #reopen(): Promise<void> {
     try {
-      return this.#open();
+      this.#sessions = this.#open();
+      return;
     } catch (error) {
-      if ((error as ClaimwireError).code === 'PKCS11_PIN') throw error;
+      if (this.#pinRefused !== undefined) throw error;
     }
-    try {
-      this.#module.C_Finalize();
-    } catch {
-      // It had not begun.
-    }
-    initialise(this.#module, this.#library);
-    return this.#open();
+    await this.#module.restart();
+    if (!this.#isClosed) this.#sessions = this.#open();
   }
 
   /** Opens as many sessions as are wanted, or as the token allows, at least one, all logged in. */
   #open(): Session[] {
-    const { CKF_SERIAL_SESSION, CKU_USER } = this.#library;
-    const sessions: Session[] = [];
+    if (this.#pinRefused !== undefined) throw this.#pinRefused;
+    const { functions, library } = this.#module;
     const handles: Library.Handle[] = [];
     try {
       const slot = this.#findSlot();
       for (let count = this.#options.sessions ?? SESSIONS_DEFAULT; handles.length < count; ) {
         try {
-          handles.push(this.#module.C_OpenSession(slot, CKF_SERIAL_SESSION));
+          handles.push(functions.C_OpenSession(slot, library.CKF_SERIAL_SESSION));
         } catch (error) {
-          if (handles.length === 0 || !FULL.includes(returnedOf(error))) throw error;
+          if (handles.length === 0 || !isFull(error)) throw error;
           break;
         }
       }
-      this.#login(handles[0]!, CKU_USER);
-      for (const handle of handles) sessions.push({ handle, key: this.#findPrivateKey(handle) });
-      return sessions;
-    } catch (error) {
+      this.#module.login(slot, handles[0]!, this.#options.pin);
+      return handles.map((handle) => ({ handle, key: this.#findPrivateKey(handle) }));
+    } catch (cause) {
       for (const handle of handles) this.#closeSession(handle);
-      throw asError(error);
-    }
-  }
-
-  /** A login holds for every session of this process with the token. */
-  #login(session: Library.Handle, user: number): void {
-    try {
-      this.#module.C_Login(session, user, this.#options.pin);
-    } catch (error) {
-      if (returnedOf(error) !== 'USER_ALREADY_LOGGED_IN') throw error;
+      const error = asError(cause);
+      if (error.code === 'PKCS11_PIN') this.#pinRefused = error;
+      throw error;
     }
   }
 
   #findSlot(): Library.Handle {
     const { token, serial } = this.#uri;
-    const slots = this.#module.C_GetSlotList(true);
+    const slots = this.#module.functions.C_GetSlotList(true);
     const fitting = slots.filter((slot) => {
-      const info = this.#module.C_GetTokenInfo(slot);
+      const info = this.#tokenIn(slot);
+      if (info === undefined) return false;
       return (
         (token ?? info.label.trim()) === info.label.trim() &&
         (serial ?? info.serialNumber.trim()) === info.serialNumber.trim()
@@ -216,32 +214,37 @@ export class TokenKey {
     throw lost(`expected one token ${wanted}, got ${fitting.length} of ${slots.length} slots`, 'TOKEN_NOT_PRESENT');
   }
 
+  /** Undefined where it cannot be read: another one may be ours. */
+  #tokenIn(slot: Library.Handle): Library.TokenInfo | undefined {
+    try {
+      return this.#module.functions.C_GetTokenInfo(slot);
+    } catch {
+      return undefined;
+    }
+  }
+
   #findPrivateKey(session: Library.Handle): Library.Handle {
-    const { CKA_EC_PARAMS, CKO_PRIVATE_KEY } = this.#library;
+    const { CKA_EC_PARAMS, CKO_PRIVATE_KEY } = this.#module.library;
     const key = this.#findObject(session, CKO_PRIVATE_KEY, 'private');
-    const [curve] = this.#module.C_GetAttributeValue(session, key, [{ type: CKA_EC_PARAMS }]);
+    const [curve] = this.#module.functions.C_GetAttributeValue(session, key, [{ type: CKA_EC_PARAMS }]);
     if (SECP256K1.equals(curve!.value as Buffer)) return key;
-    throw new ClaimwireError('PKCS11_FAILED', 'pkcs11: expected a key of secp256k1, got one of another curve', {
-      returned: 'CURVE',
-    });
+    throw odd('expected a key of secp256k1, got one of another curve', 'CURVE');
   }
 
   #findPublicKey(session: Library.Handle): Uint8Array {
-    const { CKA_EC_POINT, CKO_PUBLIC_KEY } = this.#library;
+    const { CKA_EC_POINT, CKO_PUBLIC_KEY } = this.#module.library;
     const key = this.#findObject(session, CKO_PUBLIC_KEY, 'public');
-    const [attribute] = this.#module.C_GetAttributeValue(session, key, [{ type: CKA_EC_POINT }]);
+    const [attribute] = this.#module.functions.C_GetAttributeValue(session, key, [{ type: CKA_EC_POINT }]);
     const value = attribute!.value as Buffer;
     const point = value.subarray(value.length - POINT_BYTES);
     const isWrapped = value.length === POINT_BYTES + 2 && value[0] === 4 && value[1] === POINT_BYTES;
     if ((!isWrapped && value.length !== POINT_BYTES) || point[0] !== 4)
-      throw new ClaimwireError('PKCS11_FAILED', `pkcs11: expected an uncompressed point, got ${value.length} bytes`, {
-        returned: 'POINT',
-      });
+      throw odd(`expected an uncompressed point, got ${value.length} bytes`, 'POINT');
     return Uint8Array.of(2 + (point[POINT_BYTES - 1]! & 1), ...point.subarray(1, 33));
   }
 
   #findObject(session: Library.Handle, kind: number, name: string): Library.Handle {
-    const { CKA_CLASS, CKA_ID, CKA_KEY_TYPE, CKA_LABEL, CKK_EC } = this.#library;
+    const { CKA_CLASS, CKA_ID, CKA_KEY_TYPE, CKA_LABEL, CKK_EC } = this.#module.library;
     const { object, id } = this.#uri;
     const template: Library.Template = [
       { type: CKA_CLASS, value: kind },
@@ -249,12 +252,12 @@ export class TokenKey {
     ];
     if (object !== undefined) template.push({ type: CKA_LABEL, value: object });
     if (id !== undefined) template.push({ type: CKA_ID, value: Buffer.from(id) });
-    this.#module.C_FindObjectsInit(session, template);
+    this.#module.functions.C_FindObjectsInit(session, template);
     let found: Library.Handle[];
     try {
-      found = this.#module.C_FindObjects(session, OBJECTS_MAX);
+      found = this.#module.functions.C_FindObjects(session, OBJECTS_MAX);
     } finally {
-      this.#module.C_FindObjectsFinal(session);
+      this.#module.functions.C_FindObjectsFinal(session);
     }
     if (found.length === 1) return found[0]!;
     throw lost(
@@ -269,68 +272,13 @@ export class TokenKey {
 
   #closeSession(handle: Library.Handle): void {
     try {
-      this.#module.C_CloseSession(handle);
+      this.#module.functions.C_CloseSession(handle);
     } catch {
       // The token has closed it already.
     }
   }
 }
 
-function moduleOf(library: Pkcs11Library, path: string): Library.PKCS11 {
-  const known = modules.get(path);
-  if (known !== undefined) return known;
-  const module = new library.PKCS11();
-  try {
-    module.load(path);
-  } catch (error) {
-    throw lost(
-      `expected a PKCS#11 module, got ${(error as Error).message.split('\n')[0]} for ${path}`,
-      'MODULE',
-      error,
-    );
-  }
-  initialise(module, library);
-  modules.set(path, module);
-  return module;
-}
-
-function initialise(module: Library.PKCS11, library: Pkcs11Library): void {
-  try {
-    module.C_Initialize({ flags: library.CKF_OS_LOCKING_OK });
-  } catch (error) {
-    if (returnedOf(error) !== 'CRYPTOKI_ALREADY_INITIALIZED') throw asError(error);
-  }
-}
-
-/** What the module returned, without CKR_; or the error's own name. */
-function returnedOf(error: unknown): string {
-  return /CKR_(\w+)/.exec((error as Error).message)?.[1] ?? (error as Error).name;
-}
-
-/** An error of the module as one of ours. */
-function asError(error: unknown): ClaimwireError {
-  if (error instanceof ClaimwireError) return error;
-  const returned = returnedOf(error);
-  if (PIN.includes(returned)) {
-    const message = `pkcs11: expected the token's user pin, got ${returned}; it was tried once, more tries may lock the token`;
-    return new ClaimwireError('PKCS11_PIN', message, { returned });
-  }
-  if (LOST.includes(returned))
-    return lost(`expected the token, got ${returned}; claims that failed may be signed again`, returned, error);
-  if (FULL.includes(returned))
-    return lost(
-      `expected a session, got ${returned}; the token allows no more: end other programs, or take fewer`,
-      returned,
-      error,
-    );
-  return new ClaimwireError(
-    'PKCS11_FAILED',
-    `pkcs11: expected a result, got ${returned}`,
-    { returned },
-    { cause: error },
-  );
-}
-
-function lost(message: string, returned: string, cause?: unknown): ClaimwireError {
-  return new ClaimwireError('PKCS11_LOST', `pkcs11: ${message}`, { returned }, { cause });
+function closed(): ClaimwireError {
+  return lost('expected an open token, got a closed one', 'CLOSED');
 }

@@ -4,13 +4,13 @@
  * A change is durable in the registry before a claim can be accepted because of it, and known to the committers before it
  * is reported as done. Changes and checkpoints run one at a time, so that none overwrites another with an older row.
  */
-import { setImmediate } from 'node:timers/promises';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import { KeyCheck, upperHex } from '../channel/parse.ts';
 import {
   type Channel,
   earlier,
   encodeRow,
+  hasDefaultHandle,
   packedRows,
   ROW,
   ROW_BYTES,
@@ -24,7 +24,7 @@ import { Leases } from './leases.ts';
 import { type OpeningPlan, planOpenings, raisesOf, refusalAt } from './openings.ts';
 import type { RegistryStore } from './registry-store.ts';
 import { ShardRows } from './shard-rows.ts';
-import { expectCovers, hasDefaultHandle, isSame, ledgerIdHex, rowAt, unknown, unredeemed } from './store-rules.ts';
+import { expectCovers, isSame, ledgerIdHex, rowAt, unknown, unredeemed } from './store-rules.ts';
 
 /** Rows per registry commit of a checkpoint: 1.4 MiB, so that the event loop is never blocked for long. */
 const CHECKPOINT_ROWS = 8_192;
@@ -359,7 +359,7 @@ export class ChannelStore {
         }
         return rows.length;
       });
-      if (row < this.#table.rows) await setImmediate();
+      if (row < this.#table.rows) await new Promise((resolve) => setImmediate(resolve));
     }
     return written;
   }

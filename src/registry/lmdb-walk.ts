@@ -87,7 +87,8 @@ class Walk {
   constructor(fd: number, meta: LmdbMeta, wholeLeaf: WholeLeaf | undefined) {
     this.fd = fd;
     this.meta = meta;
-    this.wholeLeaf = wholeLeaf;
+    // C takes the transaction as a number. More are as sound, and none is ever counted up to.
+    this.wholeLeaf = meta.transaction <= Number.MAX_SAFE_INTEGER ? wholeLeaf : undefined;
     this.leaves = new LeafWindow(fd, meta);
     this.used = new Uint8Array(meta.lastPage + 1);
   }

@@ -2,7 +2,7 @@
  * The rules of the channel store: which channels may be opened, changed and removed. Main thread; pure functions.
  */
 import { upperHex } from '../channel/parse.ts';
-import { type Channel, decodeRow, ROW, ROW_BYTES } from '../channel/row.ts';
+import { type Channel, decodeRow, hasDefaultHandle, ROW, ROW_BYTES } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** Ledger ids opened earlier in the same call; kept only if one of its rows has a handle that an operator chose. */
@@ -21,14 +21,6 @@ export class FreshLedgerIds {
   add(offset: number): void {
     this.#offsets?.set(ledgerIdHex(this.#rows, offset), offset);
   }
-}
-
-/** Whether a row's handle is the first 8 bytes of its ledger id, the default. */
-export function hasDefaultHandle(view: DataView, offset: number): boolean {
-  return (
-    view.getUint32(offset + ROW.channelId, true) === view.getUint32(offset + ROW.ledgerChannelId + 4) &&
-    view.getUint32(offset + ROW.channelId + 4, true) === view.getUint32(offset + ROW.ledgerChannelId)
-  );
 }
 
 /** The ledger id of the row at `offset`, as the key of a map. */

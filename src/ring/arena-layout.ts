@@ -15,7 +15,12 @@ export const ARENA_LAYOUT: readonly Field[] = [
   ['index_mask', ({ plan }) => plan.channelIndex.bytes / 4 - 1, 'entries - 1, a power of two as well'],
   ['rows', ({ plan }) => plan.rows.offset, 'hot lines, CW_ROW_HOT_BYTES each'],
   ['rows_max', ({ plan }) => plan.shape.channelsMax, 'rows there is room for, and keys as well'],
-  ['ledger_ids', ({ plan }) => plan.ledgerIds.offset, 'CW_LEDGER_ID_BYTES a row'],
+  [
+    'ledger_heads',
+    ({ plan }) => plan.ledgerHeads.offset,
+    'CW_LEDGER_HEAD_BYTES a row, of rows with CW_FLAG_OWN_HANDLE',
+  ],
+  ['ledger_tails', ({ plan }) => plan.ledgerTails.offset, 'CW_LEDGER_TAIL_BYTES a row'],
   ['signatures', ({ plan }) => plan.signatures.offset, 'CW_SIGNATURE_BYTES a row'],
   ['keys', ({ plan }) => plan.keys.offset, 'CW_KEY_ROW_BYTES a key'],
 ];

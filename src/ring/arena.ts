@@ -38,9 +38,13 @@ const CONTROL_BYTES = LINE_BYTES * 8;
 export const SHARD_BYTES = LINE_BYTES * 2;
 export const CURSOR_BLOCK_BYTES = LINE_BYTES * 8;
 
-/** Bytes of the channel table per row: the hot line, the ledger id, the best claim's signature. */
+/**
+ * Bytes of the channel table per row: the hot line, the ledger id in two parts, the best claim's signature. The first part of a ledger
+ * id is by default the handle, which the hot line has; only rows with another handle use it here.
+ */
 export const ROW_HOT_BYTES = 64;
-export const ROW_LEDGER_ID_BYTES = 32;
+export const ROW_LEDGER_HEAD_BYTES = 8;
+export const ROW_LEDGER_TAIL_BYTES = 24;
 export const ROW_SIGNATURE_BYTES = 64;
 /** Keys, 33 bytes each, at a stride that keeps them on word boundaries. */
 export const KEY_STRIDE_BYTES = 36;
@@ -80,7 +84,8 @@ export interface ArenaPlan {
   readonly channelIndex: Region;
   readonly keyIndex: Region;
   readonly rows: Region;
-  readonly ledgerIds: Region;
+  readonly ledgerHeads: Region;
+  readonly ledgerTails: Region;
   readonly signatures: Region;
   readonly keys: Region;
   /** Marks of rows that have grown, for each ring (grown-rows.ts). */
@@ -128,7 +133,8 @@ export function planArena(shape: ArenaShape): ArenaPlan {
     channelIndex: region(indexBytes),
     keyIndex: region(indexBytes),
     rows: region(ROW_HOT_BYTES * shape.channelsMax),
-    ledgerIds: region(ROW_LEDGER_ID_BYTES * shape.channelsMax),
+    ledgerHeads: region(ROW_LEDGER_HEAD_BYTES * shape.channelsMax),
+    ledgerTails: region(ROW_LEDGER_TAIL_BYTES * shape.channelsMax),
     signatures: region(ROW_SIGNATURE_BYTES * shape.channelsMax),
     keys: region(KEY_STRIDE_BYTES * shape.channelsMax),
     grown: region(grownWords(shape.channelsMax).bytes * shape.rings),
@@ -175,8 +181,8 @@ export class Arena {
    * and take no memory before a channel's first claim, as long as their pages are small.
    */
   get randomParts(): Uint8Array[] {
-    const { channelIndex, rows, ledgerIds } = this.plan;
-    return [channelIndex, rows, ledgerIds].map(({ offset, bytes }) => this.bytes.subarray(offset, offset + bytes));
+    const { channelIndex, rows, ledgerTails } = this.plan;
+    return [channelIndex, rows, ledgerTails].map(({ offset, bytes }) => this.bytes.subarray(offset, offset + bytes));
   }
 
   static create(shape: ArenaShape): Arena {

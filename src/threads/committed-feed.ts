@@ -74,7 +74,7 @@ export class CommittedFeed {
   /** The 32 bytes by which the ledger knows a channel; undefined where there is none. */
   ledgerChannelId(channelId: bigint): Uint8Array | undefined {
     const row = this.#row(channelId);
-    return row < 0 ? undefined : this.#table.ledgerId(row).slice();
+    return row < 0 ? undefined : this.#table.ledgerId(row);
   }
   #row(channelId: bigint): number {
     const row = this.#table.find(highHalf(channelId), lowHalf(channelId));

@@ -14,13 +14,14 @@ import type { Topology } from './topology.ts';
 const PERIOD_MS = 250;
 /** How often a full disk is tried again. */
 const DISK_FULL_RETRY_MS = 5_000;
+/** When the node takes no changes any more, which would wait as claims do. */
+const STUCK_MS = 5_000;
+const STUCK = { waitMsMax: STUCK_MS, lookMs: PERIOD_MS };
 /**
  * The node is not ready when claims have waited so long for the disk or a verifier. The third look after they got on is 750 ms
  * later and finds it, also where that is a little early: so the node says so within a second.
  */
-const STALL_MS = 700;
-/** When it takes no changes either, which would wait as claims do. */
-const STUCK_MS = 5_000;
+const STALLED = { waitMsMax: 700, lookMs: PERIOD_MS, slowMsMax: STUCK_MS };
 
 export interface HousekeepingOptions {
   store: ChannelStore;
@@ -49,8 +50,8 @@ export class Housekeeping {
   constructor(options: HousekeepingOptions) {
     this.#options = options;
     this.#logger = options.logger ?? stderrLogger;
-    this.#stalls = new StallWatch(options.topology.rings, STALL_MS);
-    this.#stuck = new StallWatch(options.topology.rings, STUCK_MS);
+    this.#stalls = new StallWatch(options.topology.rings, STALLED);
+    this.#stuck = new StallWatch(options.topology.rings, STUCK);
     this.#ruleClock = new RuleClock(options.topology.control, this.#logger);
     this.#checkpointedAt = options.clock.monotonic();
     this.#stopTimer = options.clock.every(PERIOD_MS, () => {

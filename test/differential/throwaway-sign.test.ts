@@ -24,6 +24,9 @@ const FIRST_SEQUENCE = 2 ** 32 - 200;
 const COUNTS = [1, 2, 7, 8, 9, 0, 127, 128, 129, 64];
 
 const from = random(4_711);
+/** Of each channel; every third has it begin with its handle. */
+const ledgerIds = Array.from({ length: CHANNELS }, () => from.bytes(32));
+const handleOf = (row: number) => (row % 3 === 0 ? new DataView(ledgerIds[row]!.buffer).getBigUint64(0) : BigInt(row));
 const scalars = () => Array.from({ length: KEYS }, () => bytes32((scalar(from.bytes(32)) % (ORDER - 1n)) + 1n));
 const privateKeys = scalars();
 const nonces = scalars();
@@ -43,8 +46,8 @@ interface Claim {
 function openChannels(table: ChannelTable): void {
   for (let row = 0; row < CHANNELS; row++)
     table.insert({
-      channelId: BigInt(row),
-      ledgerChannelId: from.bytes(32),
+      channelId: handleOf(row),
+      ledgerChannelId: ledgerIds[row]!,
       publicKey: publicKeys[row % KEYS]!,
       capacity: 1n << 60n,
       committed: 0n,
@@ -73,10 +76,10 @@ function fillRing(): { bytes: Uint8Array; calls: [number, number][]; claims: Cla
     Array.from({ length: count }, (_, index) => {
       const at = ring.slot((first + index) >>> 0);
       const row = from.below(CHANNELS);
-      const fields = { channelId: BigInt(row), sequence: from.u32(), amount: from.u64(), timestamp: from.u32() };
+      const fields = { channelId: handleOf(row), sequence: from.u32(), amount: from.u64(), timestamp: from.u32() };
       arena.bytes.set(claimBytes({ ...fields, signature: from.bytes(64) }), at);
       const claim = arena.bytes.subarray(at, at + CLAIM_BYTES);
-      const digest = (row % 2 === 0 ? xrplDigest : linkDigest)(table.ledgerId(row), claim).slice();
+      const digest = (row % 2 === 0 ? xrplDigest : linkDigest)(ledgerIds[row]!, claim).slice();
       const isHostile = from.below(10) === 0;
       arena.words[(at + SLOT_ROW) >>> 2] = isHostile ? 2 ** 32 - 1 - from.below(2) * 2 ** 31 : row;
       const isSignable = !isHostile && row % KEYS < KEYS - 1;

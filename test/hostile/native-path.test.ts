@@ -134,7 +134,7 @@ function judged(count: number): { rig: Rig; path: NativePath; group: CommitGroup
   }
   rig.receive.step(rig.now);
   rig.verify.step();
-  return { rig, path: rig.path!, group: new CommitGroup(rig.table.capacity) };
+  return { rig, path: rig.path!, group: new CommitGroup() };
 }
 const SECONDS = 1_700_000_000;
 
@@ -150,12 +150,6 @@ describeNative('a slot', () => {
       }
     },
   );
-
-  test('beyond the rows of the group is, too', () => {
-    const { path } = judged(12);
-    const small = new CommitGroup(7);
-    expect(path.stage(small, undefined, 0, 12, SECONDS)).toBe(7);
-  });
 
   test('with any verdict but valid is the step’s', () => {
     for (const verdict of [0, 2, 3, 4, 5, 0x101, 0x0100_0001, 0x7fff_ffff, -1, -2, -(2 ** 31)]) {
@@ -175,7 +169,7 @@ describeNative('a slot', () => {
     rig.receive.step(rig.now);
     rig.verify.step();
     for (const full of [group, undefined]) {
-      const [open, syncing] = full === undefined ? [new CommitGroup(rig.table.capacity), group] : [group, undefined];
+      const [open, syncing] = full === undefined ? [new CommitGroup(), group] : [group, undefined];
       group.counts[2] = group.acks.records.length;
       const before = Buffer.from(group.journal.bytes);
       const counts = [...group.counts, ...open.counts];
@@ -202,10 +196,10 @@ describeNative('arguments', () => {
     }
     const group = (sizes: number[]) =>
       addon.pathGroup!(new Uint8Array(sizes[0]!), ...sizes.slice(1).map((size) => words(size)));
-    // Two records, three acks: journal, record of row, row of record, ack words, records, next, heads, counts.
-    const sound = [32 + 2 * 96, 5, 2, 15, 3, 3, 2, 3];
+    // Two records, three acks: journal, heads of rows, next rows, rows of records, ack words, records, next, heads, counts.
+    const sound = [32 + 2 * 96, 8_192, 2, 2, 15, 3, 3, 2, 3];
     group(sound);
-    for (const short of [0, 3, 5, 6, 7])
+    for (const short of [0, 1, 2, 4, 6, 7, 8])
       expect(() => group(sound.map((size, index) => size - (index === short ? 1 : 0))), `${short}`).toThrow('expected');
   });
 

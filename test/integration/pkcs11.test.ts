@@ -13,6 +13,7 @@ import { defaultChannelId } from '../../src/channel/parse.ts';
 import { Pkcs11Signer } from '../../src/client/keys/pkcs11-signer.ts';
 import { Payer } from '../../src/client/payer.ts';
 import { loadPkcs11 } from '../../src/optional-libraries.ts';
+import { run as pay } from '../../tools/pay.ts';
 import { run as redeem } from '../../tools/redeem.ts';
 import { TestLedger } from '../support/ledger/test-ledger.ts';
 import { testWallet } from '../support/ledger/test-wallet.ts';
@@ -36,8 +37,8 @@ describe.runIf(isThere())('keys in a token', () => {
     token.makeKey(library, 'p256', '06082a8648ce3d030107');
     signer = await Pkcs11Signer.open(token.uri('payer'), { pin: PIN });
   });
-  afterAll(() => {
-    signer?.close();
+  afterAll(async () => {
+    await signer?.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -64,13 +65,24 @@ describe.runIf(isThere())('keys in a token', () => {
     ['two keys of one name', 'twice', {}, 'PKCS11_LOST', /expected one private key twice, got 2/],
     ['a key of another curve', 'p256', {}, 'PKCS11_FAILED', /secp256k1, got one of another curve/],
   ])('%s', async (_name, object, options, code, message) => {
-    signer.close();
+    await signer.close();
     try {
       const opened = Pkcs11Signer.open(token.uri(object), { pin: PIN, ...options });
       await expect(opened).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     } finally {
       signer = await Pkcs11Signer.open(token.uri('payer'), { pin: PIN });
     }
+  });
+
+  test('a wrong pin is refused where another key is logged in, and a key may be closed while it signs', async () => {
+    const wrong = Pkcs11Signer.open(token.uri('payee'), { pin: '1234' });
+    await expect(wrong).rejects.toMatchObject({ code: 'PKCS11_PIN' });
+    const other = await Pkcs11Signer.open(token.uri('payee'), { pin: PIN });
+    const signing = other.signDigests(random(8).bytes(32 * 256));
+    const closed = new Promise((resolve) => setImmediate(resolve)).then(() => other.close());
+    await expect(signing).rejects.toMatchObject({ code: 'PKCS11_LOST', details: { returned: 'CLOSED' } });
+    await closed;
+    expect(await signer.signDigests(new Uint8Array(32))).toHaveLength(64);
   });
 
   test('no such token, and no such module', async () => {
@@ -90,7 +102,7 @@ describe.runIf(isThere())('keys in a token', () => {
     beforeAll(async () => {
       const payeeKey = await Pkcs11Signer.open(token.uri('payee'), { pin: PIN });
       account = deriveAddress(hex(payeeKey.publicKey));
-      payeeKey.close();
+      await payeeKey.close();
       const payerWallet = testWallet('payer');
       ledger = await TestLedger.start({
         accounts: { [payerWallet.address]: 1_000n * XRP, [account]: 1_000n * XRP, [payee.address]: XRP },
@@ -146,6 +158,12 @@ describe.runIf(isThere())('keys in a token', () => {
       await expect
         .poll(() => ledger.channels.map(({ Balance }) => Balance), { timeout: 5_000 })
         .toEqual(channels.map(() => '100000'));
+    });
+
+    test('a command that is proposed is one that a shell takes: a URI has characters of its own', async () => {
+      const admin = ['--http', serving.http, '--token-file', join(folder, 'data', 'admin-token')];
+      const paid = pay(['--key', token.uri('payee'), '--more', '1', ...admin]);
+      await expect(paid).rejects.toThrow(`claimwire channel open --key '${token.uri('payee')}'`);
     });
 
     test('a token that is lost fails claims with a code; they are signed when it is back, and nothing is paid twice', async () => {

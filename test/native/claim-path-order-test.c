@@ -81,7 +81,7 @@ static void commit_amount(uint64_t amount) {
     uint32_t row = 0, counts[3] = {0};
     counts[CW_COUNT_RECORDS] = 1;
     make_claim(journal + CW_GROUP_HEADER_BYTES, amount);
-    const struct cw_group group = {.journal = journal, .row_of_record = &row, .counts = counts, .rows_max = 1, .records_max = 1};
+    const struct cw_group group = {.journal = journal, .row_of_record = &row, .counts = counts, .records_max = 1};
     cw_path_commit(&path, &group);
 }
 static void commits_first(int a) { (void)a, commit_amount(scene->first); }

@@ -88,16 +88,16 @@ static void close_path(void) {
     free(path.arena.base), free(path.filter.cells);
 }
 static struct cw_group open_group(void) {
-    struct cw_group g = {malloc(CW_GROUP_HEADER_BYTES + RECORDS * CW_RECORD_BYTES), calloc(ROWS, 4), calloc(RECORDS, 4), calloc(ACKS * 5, 4),
-                         calloc(ACKS, 4), calloc(ACKS, 4), calloc(RECORDS, 4), calloc(3, 4), ROWS, RECORDS, ACKS};
+    struct cw_group g = {malloc(CW_GROUP_HEADER_BYTES + RECORDS * CW_RECORD_BYTES), calloc(CW_ROW_HEADS, 4), calloc(RECORDS, 4), calloc(RECORDS, 4), calloc(ACKS * 5, 4),
+                         calloc(ACKS, 4), calloc(ACKS, 4), calloc(RECORDS, 4), calloc(3, 4), RECORDS, ACKS};
     return g;
 }
 static void clear_group(struct cw_group *g) {
-    for (uint32_t r = 0; r < g->counts[CW_COUNT_RECORDS]; r++) g->record_of_row[g->row_of_record[r]] = 0;
+    memset(g->row_heads, 0, CW_ROW_HEADS * 4);
     memset(g->ack_heads, 0, RECORDS * 4), memset(g->counts, 0, 12);
 }
 static void close_group(struct cw_group *g) {
-    free(g->journal), free(g->record_of_row), free(g->row_of_record), free(g->ack_words), free(g->ack_records), free(g->ack_next), free(g->ack_heads), free(g->counts);
+    free(g->journal), free(g->row_heads), free(g->row_next), free(g->row_of_record), free(g->ack_words), free(g->ack_records), free(g->ack_next), free(g->ack_heads), free(g->counts);
 }
 
 static void put64(uint8_t *to, uint64_t v) { for (int i = 7; i >= 0; i--, v >>= 8) to[i] = (uint8_t)v; }

@@ -78,7 +78,7 @@ const ROLES = {
   },
 
   committerByC() {
-    const group = new CommitGroup(table.capacity);
+    const group = new CommitGroup();
     return commitRising((row, bytes) => {
       group.append(row, bytes, 0);
       if (group.journal.count < ROWS) return;
@@ -122,7 +122,7 @@ const ROLES = {
 
   /** For ever in C's loops, until the thread is ended from outside. */
   endless() {
-    const group = new CommitGroup(table.capacity);
+    const group = new CommitGroup();
     const claim = new MarkedClaim();
     parentPort.postMessage({});
     for (let amount = 1n; ; amount++) {

@@ -10,7 +10,11 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Files that no test imports, by the test that goes through them: parts that only their owner uses. */
 const TESTED_THROUGH: Record<string, string[]> = {
-  'test/unit/pkcs11/token-key.test.ts': ['src/pkcs11/low-s.ts'],
+  'test/unit/pkcs11/token-key.test.ts': [
+    'src/pkcs11/low-s.ts',
+    'src/pkcs11/token-errors.ts',
+    'src/pkcs11/token-module.ts',
+  ],
   'test/integration/pkcs11.test.ts': ['src/ledger/wallet-pkcs11.ts', 'src/pkcs11/open.ts'],
   'test/unit/client/paid-fetch.test.ts': ['src/client/keys/sign-claim.ts'],
   'test/unit/tune/tuner.test.ts': ['src/tune/trial.ts'],

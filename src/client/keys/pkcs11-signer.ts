@@ -33,8 +33,8 @@ export class Pkcs11Signer implements Signer {
     return this.#key.signDigests(sha256(message));
   }
 
-  /** Ends the sessions with the token. */
-  close(): void {
-    this.#key.close();
+  /** Ends the sessions with the token. Resolves when what it signs is signed; what waits is not. */
+  close(): Promise<void> {
+    return this.#key.close();
   }
 }

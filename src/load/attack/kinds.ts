@@ -24,7 +24,7 @@ export const ATTACKS = {
   frames: {
     transport: 'udp',
     needsChannels: false,
-    summary: 'nearly right: empty, cut inside a claim, acks, other types',
+    summary: 'nearly right: empty, cut short, acks, other types',
   },
   mixed: { transport: 'udp', needsChannels: true, summary: 'all of these by odds, each datagram alone' },
   'slow-tcp': { transport: 'tcp', needsChannels: false, summary: 'connections that send a claim byte by byte' },

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { U64_MAX } from '../../../protocol/layout.ts';
-import type { Channel } from '../../../src/channel/row.ts';
+import { type Channel, packedRows } from '../../../src/channel/row.ts';
 import { ChannelTable, HOT_COMMITTED_LOW, highHalf, isAbove, lowHalf } from '../../../src/channel/table.ts';
 import { ClaimwireError } from '../../../src/errors.ts';
 import { ADMITTED, admit } from '../../../src/path/rules.ts';
@@ -120,6 +120,49 @@ test('channels of one key share it; keys that differ in any byte do not', () => 
     for (const [index, key] of keys.entries()) table.insert(channelOf(BigInt(round * 100 + index), from, [key]));
   expect(table.keys).toBe(34);
   for (let row = 0; row < table.rows; row++) expect(table.read(row).publicKey).toEqual(keys[row % 34]);
+});
+
+test('a ledger id comes back whole; only rows with a handle of their own take memory for its first part', () => {
+  const arena = Arena.create({ kernelBytes: 0, rings: 1, ringSlots: 8, ackSlots: 8, threads: 1, channelsMax: 64 });
+  const table = new ChannelTable(arena);
+  const from = random(6);
+  const keys = [from.bytes(33)];
+  const { offset, bytes } = arena.plan.ledgerHeads;
+  const heads = () => Buffer.from(arena.bytes.subarray(offset, offset + bytes));
+  const channels = Array.from({ length: 64 }, (_, row) => {
+    const channel = channelOf(BigInt(row), from, keys);
+    if (row % 4 !== 0) channel.channelId = new DataView(channel.ledgerChannelId.buffer).getBigUint64(0);
+    // One half alone is the ledger id's.
+    if (row % 8 === 4) channel.ledgerChannelId.set([0, 0, 0, 0]);
+    if (row % 16 === 8) channel.ledgerChannelId.set([0, 0, 0, row], 4);
+    return channel;
+  });
+  for (const [row, channel] of channels.entries()) {
+    table.insert(channel);
+    expect(table.ledgerId(row)).toEqual(channel.ledgerChannelId);
+    expect(
+      heads()
+        .subarray(8 * row, 8 * row + 8)
+        .some((byte) => byte !== 0),
+    ).toBe(row % 4 === 0);
+  }
+  // A free row is used again, by a channel of the other kind.
+  for (const row of [0, 1, 4, 5]) {
+    table.change(row, { open: false, removed: true });
+    expect(table.read(row).ledgerChannelId).toEqual(channels[row]!.ledgerChannelId);
+  }
+  expect(table.free()).toEqual([0, 1, 4, 5]);
+  for (const [row, other] of [
+    [0, 2],
+    [1, 12],
+    [4, 3],
+    [5, 16],
+  ] as const) {
+    const channel = { ...channels[other]!, state: 'open' } as const;
+    const packed = packedRows([channel]);
+    table.insertRow(packed, new DataView(packed.buffer), 0, row);
+    expect(table.read(row)).toEqual(channel);
+  }
 });
 
 test('a full table says so and stays as it is', () => {

@@ -1,6 +1,7 @@
 /** A fetch that pays from a channel, against a gateway; and against servers that ask for too much. */
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
+import type { Signer } from '../../../src/client/keys/signer.ts';
 import { type PaidFetchOptions, paidFetch, sessionAuthorization } from '../../../src/client/paid-fetch.ts';
 import { gatewayRig, listening, REALM, type Rig, TestPayer } from '../../support/gateway-rig.ts';
 
@@ -102,4 +103,39 @@ test('a session: one signature, then claims pay', async () => {
   await expect(sessionAuthorization({ challenge, realm: 'other.example', ledgerChannelId, key })).rejects.toThrow(
     /of other/,
   );
+});
+
+test('what a signer that failed did not sign is not paid later, whichever failure comes first', async () => {
+  const { ledgerChannelId, signer } = new TestPayer('alice');
+  const failures: ((error: Error) => void)[] = [];
+  let isLost = true;
+  const token: Signer = {
+    publicKey: signer.publicKey,
+    signDigests: async () =>
+      isLost ? await new Promise<Uint8Array>((_, reject) => failures.push(reject)) : new Uint8Array(64).fill(1),
+  };
+  const request = Buffer.from(JSON.stringify({ amount: '10' })).toString('base64url');
+  const challenge = `Payment id="x", realm="${REALM}", method="xrpl", intent="session", request="${request}"`;
+  const server: typeof fetch = async (_url, init) =>
+    new Headers(init?.headers).has('authorization')
+      ? new Response('fine')
+      : new Response('pay', { status: 402, headers: { 'www-authenticate': challenge } });
+  const pay = paidFetch({ ledgerChannelId, key: token, budget: 100n, realm: REALM, fetch: server });
+  for (const order of [
+    [0, 1, 2],
+    [2, 0, 1],
+    [1, 2, 0],
+  ]) {
+    const failing = order.map(() => pay('http://127.0.0.1/').catch((error: Error) => error.message));
+    await expect.poll(() => failures.length).toBe(3);
+    for (const at of order) {
+      failures[at]!(new Error('lost'));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    failures.length = 0;
+    expect(await Promise.all(failing)).toEqual(['lost', 'lost', 'lost']);
+  }
+  isLost = false;
+  expect((await pay('http://127.0.0.1/')).status).toBe(200);
+  expect(pay.signed).toBe(10n);
 });

@@ -226,3 +226,97 @@ it('a signer in this thread loses no turn', async () => {
   socket.deliver(ackOf(claim!));
   await paid;
 });
+
+it('a claim asked for again while its abandoned one is being signed hears of its refusal', async () => {
+  const paying = channel();
+  const control = new AbortController();
+  const abandoned = watched(paying.claim(5n, { signal: control.signal }));
+  await turn();
+  control.abort(new Error('enough'));
+  await expect(abandoned).rejects.toThrow('enough');
+  const again = watched(paying.claim(5n));
+  const [claim] = await sign();
+  expect(claim).toMatchObject({ amount: 5n, sequence: 1 });
+  socket.deliver(ackOf(claim!, { status: STATUS.OVER_CAPACITY, amount: 1n }));
+  await expect(again).rejects.toMatchObject({ code: 'CLAIM_REFUSED' });
+  expect(payer.stats()).toMatchObject({ inFlight: 0, queued: 0, waiting: 0 });
+});
+
+it('what was not signed is not owed: who pays again after a failure pays once', async () => {
+  const paying = payer.channel({ ledgerChannelId: new Uint8Array(32).fill(1), key: signer, committed: 0n });
+  const ask = watched(paying.claim(10n));
+  const [first] = await sign();
+  socket.deliver(ackOf(first!));
+  await ask;
+  const failing = watched(paying.claim(paying.claimed + 5n));
+  const behind = watched(paying.claim(paying.claimed + 5n));
+  await turn();
+  signer.calls[0]!.answer(new Error('token removed'));
+  await expect(failing).rejects.toThrow('token removed');
+  await expect(behind).rejects.toThrow('token removed');
+  expect(paying.claimed).toBe(10n);
+});
+
+it('a failure leaves alone what was signed before: it is sent until it is acknowledged', async () => {
+  const paying = channel();
+  const sentBefore = watched(paying.claim(5n));
+  const [first] = await sign();
+  const failing = watched(paying.claim(6n));
+  await turn();
+  signer.calls[0]!.answer(new Error('token removed'));
+  await expect(failing).rejects.toThrow('token removed');
+  expect(paying.claimed).toBe(5n);
+  expect(payer.stats()).toMatchObject({ inFlight: 1, queued: 0, waiting: 1 });
+  clock.advance(1_000);
+  expect((await sent()).every(({ amount, sequence }) => amount === 5n && sequence === 1)).toBe(true);
+  expect(payer.stats().retransmits).toBeGreaterThan(0);
+  socket.deliver(ackOf(first!));
+  expect((await sentBefore).amount).toBe(5n);
+  expect(payer.stats()).toMatchObject({ inFlight: 0, queued: 0, waiting: 0 });
+});
+
+it('an amount that timed out unacknowledged is still owed after a failure: the node may hold it', async () => {
+  const paying = channel();
+  const unheard = watched(paying.claim(5n));
+  await sign();
+  clock.advance(11_000);
+  await expect(unheard).rejects.toMatchObject({ code: 'ACK_TIMEOUT' });
+  const failing = watched(paying.claim(8n));
+  await turn();
+  signer.calls[0]!.answer(new Error('token removed'));
+  await expect(failing).rejects.toThrow('token removed');
+  expect(paying.claimed).toBe(5n);
+});
+
+it('a signer may reject with anything, and the next claim is signed', async () => {
+  const reasons: unknown[] = ['removed', undefined, { reason: 'removed' }];
+  const strange: Signer = {
+    publicKey: new Uint8Array(33),
+    signDigests: async (digests) => {
+      if (reasons.length > 0) throw reasons.shift();
+      return twice(digests);
+    },
+  };
+  const paying = channel(1, strange);
+  for (let left = reasons.length; left > 0; left--)
+    await expect(paying.claim(1n)).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      message: expect.stringContaining('signer: expected an Error'),
+    });
+  const paid = watched(paying.claim(1n));
+  const [claim] = await sent();
+  socket.deliver(ackOf(claim!));
+  await paid;
+});
+
+it.each(['xrpl', 'link'] as const)('the time that signing takes is none of the round trip: %s', async (profile) => {
+  const paying = payer.channel({ ledgerChannelId: new Uint8Array(32).fill(1), key: signer, profile });
+  const paid = watched(paying.claim(1n));
+  await turn();
+  clock.advance(2_000);
+  const [claim] = await sign();
+  clock.advance(5);
+  socket.deliver(ackOf(claim!));
+  await paid;
+  expect(payer.stats().smoothedRttMs).toBe(5);
+});

@@ -49,6 +49,27 @@ test('a server that is behind does not have what was paid counted twice', async 
   expect(fees(rig)).toBe(2);
 });
 
+test('a channel is not closed by the word of a server that is behind: the last claim would be left out for good', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ committed: 5n * XRP });
+  const before = await rig.connection.channel(row.ledgerChannelId);
+  const redeemer = rig.redeemer();
+  await rig.until(redeemer.redeem(row.channelId));
+  rig.rows.commit(row, 7n * XRP);
+  // It knows of an earlier deposit, all of which was paid since.
+  const channel = { ...before.channel!, amount: 5n * XRP };
+  const now = rig.connection.channel;
+  rig.connection.channel = async () => ({ ...before, channel });
+  const result = await rig.until(redeemer.redeem(row.channelId, { close: true }));
+  expect(result).toMatchObject({ outcome: 'nothing' });
+  expect(result.reason).toContain("the ledger's server is behind");
+  rig.connection.channel = now;
+  expect(await rig.until(redeemer.redeem(row.channelId, { close: true }))).toMatchObject({
+    outcome: 'paid',
+    paid: 2n * XRP,
+  });
+});
+
 test('what brings less than its fee is not redeemed', async () => {
   const rig = new RedeemRig();
   const row = await rig.opened({ committed: 10n });

@@ -14,7 +14,7 @@ test('the channel table, the acks, the slots, and only then the marks of who lis
     ring: { release: (end: number) => done.push(`released ${end}`) },
     grown: { mark: (rows: Uint32Array, count: number) => done.push(`marked ${rows.subarray(0, count)}`) },
   };
-  const group = new CommitGroup(8);
+  const group = new CommitGroup();
   group.end = 3;
   group.accept(group.append(5, claimOf({ channelId: 1n, amount: 7n }), 0), new Uint32Array(5), 0);
   group.accept(group.append(2, claimOf({ channelId: 2n, amount: 7n }), 0), new Uint32Array(5), 0);

@@ -18,7 +18,12 @@ const token = vi.hoisted(() => ({
   /** What C_SignAsync returns in place of a signature. */
   signature: undefined as Uint8Array | undefined,
   isFinalized: 0,
+  /** Sessions that were ended while they signed: a real module would read memory that is free. */
+  endedInUse: 0,
+  isSlotBad: false,
+  last: 0,
   logins: 0,
+  isLoggedIn: false,
   open: new Set<number>(),
   active: new Set<number>(),
   signed: [] as number[],
@@ -31,7 +36,6 @@ vi.mock('../../../src/optional-libraries.ts', () => {
     throw new Error(`CKR_${name}:1`);
   };
   const here = () => (token.isAway ? fail('DEVICE_REMOVED') : undefined);
-  let last = 0;
   class PKCS11 {
     load(path: string): void {
       if (path === '/none.so') throw new Error('cannot open shared object file\nmore');
@@ -39,30 +43,38 @@ vi.mock('../../../src/optional-libraries.ts', () => {
     C_Initialize(): void {}
     C_Finalize(): void {
       token.isFinalized += 1;
+      token.endedInUse += token.active.size;
+      token.isLoggedIn = false;
+      // The next sessions have the same numbers.
+      token.last = 0;
       token.open.clear();
       token.active.clear();
     }
     C_GetSlotList(): string[] {
       here();
-      return ['slot'];
+      return token.isSlotBad ? ['bad', 'slot'] : ['slot'];
     }
-    C_GetTokenInfo() {
+    C_GetTokenInfo(slot: string) {
+      if (slot === 'bad') fail('TOKEN_NOT_RECOGNIZED');
       return { label: `${token.label}   `, serialNumber: '1' };
     }
     C_OpenSession(): number {
       if (token.open.size >= token.sessionsMax) fail('SESSION_COUNT');
-      last += 1;
-      token.open.add(last);
-      return last;
+      token.last += 1;
+      token.open.add(token.last);
+      return token.last;
     }
     C_CloseSession(session: number): void {
+      if (token.active.has(session)) token.endedInUse += 1;
       token.open.delete(session);
+      if (token.open.size === 0) token.isLoggedIn = false;
       token.active.delete(session);
     }
     C_Login(_session: number, _user: number, pin: string): void {
+      if (token.isLoggedIn) fail('USER_ALREADY_LOGGED_IN');
       token.logins += 1;
       if (pin !== token.pin) fail('PIN_INCORRECT');
-      if (token.logins > 1) fail('USER_ALREADY_LOGGED_IN');
+      token.isLoggedIn = true;
     }
     C_FindObjectsInit(): void {}
     C_FindObjects(): string[] {
@@ -74,6 +86,7 @@ vi.mock('../../../src/optional-libraries.ts', () => {
     }
     C_SignInit(session: number): void {
       here();
+      if (!token.open.has(session)) fail('SESSION_HANDLE_INVALID');
       if (token.active.has(session)) fail('OPERATION_ACTIVE');
       token.active.add(session);
     }
@@ -104,12 +117,21 @@ function highEveryOther(digest: Uint8Array): Uint8Array {
 let opened: TokenKey | undefined;
 beforeEach(() => {
   Object.assign(token, { label: 'claims', sessionsMax: 16, objects: 1, isAway: false, signature: undefined });
-  Object.assign(token, { isFinalized: 0, logins: 0, signed: [], sign: highEveryOther, point: wrapped() });
+  Object.assign(token, {
+    isSlotBad: false,
+    endedInUse: 0,
+    isFinalized: 0,
+    logins: 0,
+    signed: [],
+    sign: highEveryOther,
+    point: wrapped(),
+  });
 });
 afterEach(() => {
   opened?.close();
   opened = undefined;
   expect(token.open.size).toBe(0);
+  expect(token.endedInUse).toBe(0);
 });
 
 /** The public key's point as tokens give it, 04 41 before it. */
@@ -184,7 +206,8 @@ test('a pin that was changed meanwhile is not tried again and again', async () =
   token.isAway = true;
   await expect(key.signDigests(DIGESTS)).rejects.toMatchObject({ code: 'PKCS11_LOST' });
   Object.assign(token, { isAway: false, logins: 0, pin: 'changed' });
-  await expect(key.signDigests(DIGESTS)).rejects.toMatchObject({ code: 'PKCS11_PIN' });
+  for (let call = 0; call < 4; call++)
+    await expect(key.signDigests(DIGESTS)).rejects.toMatchObject({ code: 'PKCS11_PIN' });
   expect(token.logins).toBe(1);
   token.pin = '4711';
 });
@@ -193,4 +216,71 @@ test('a closed key signs nothing', async () => {
   const key = await open();
   key.close();
   await expect(key.signDigests(DIGESTS)).rejects.toMatchObject({ code: 'PKCS11_LOST' });
+});
+
+test('a key that is closed while it signs ends its sessions once they have signed', async () => {
+  const key = await open({ sessions: 2 });
+  const signing = key.signDigests(DIGESTS);
+  const behind = key.signDigests(DIGESTS);
+  signing.catch(() => {});
+  behind.catch(() => {});
+  await new Promise((resolve) => setImmediate(resolve));
+  const closed = key.close();
+  await expect(signing).rejects.toMatchObject({ code: 'PKCS11_LOST', details: { returned: 'CLOSED' } });
+  await expect(behind).rejects.toMatchObject({ code: 'PKCS11_LOST' });
+  await closed;
+  expect(token.signed.length).toBeLessThan(1 + 8);
+});
+
+test('a key whose module begins again takes no other key’s sessions, nor ends them while they sign', async () => {
+  const other = await TokenKey.open(URI, { modulePath: '/module.so', pin: token.pin, sessions: 2 });
+  const key = await open({ sessions: 2 });
+  try {
+    token.signature = new Uint8Array(63);
+    await expect(key.signDigests(DIGESTS)).rejects.toMatchObject({ code: 'PKCS11_FAILED' });
+    token.signature = undefined;
+    const signing = other.signDigests(DIGESTS);
+    await new Promise((resolve) => setImmediate(resolve));
+    token.label = 'away';
+    const failing = key.signDigests(DIGESTS);
+    const meanwhile = other.signDigests(DIGESTS);
+    meanwhile.catch(() => {});
+    await expect(failing).rejects.toMatchObject({ code: 'PKCS11_LOST' });
+    token.label = 'claims';
+    expect(await signing).toHaveLength(24 * 64);
+    expect(token.isFinalized).toBeGreaterThan(0);
+    await meanwhile.catch(() => {});
+    const both = await Promise.all([key.signDigests(DIGESTS), other.signDigests(DIGESTS)]);
+    expect(both.map((signatures) => signatures.length)).toEqual([24 * 64, 24 * 64]);
+  } finally {
+    other.close();
+  }
+});
+
+test('a wrong pin is one where another key has logged in already', async () => {
+  await open();
+  const second = TokenKey.open(URI, { modulePath: '/module.so', pin: '1' });
+  await expect(second).rejects.toMatchObject({ code: 'PKCS11_PIN' });
+  expect(token.logins).toBe(1);
+  const third = await TokenKey.open(URI, { modulePath: '/module.so', pin: token.pin });
+  await third.close();
+});
+
+test('a slot with a card that cannot be read does not hide the token', async () => {
+  token.isSlotBad = true;
+  expect(await (await open()).signDigests(DIGESTS)).toHaveLength(24 * 64);
+});
+
+test.each([0, -1, 1.5, 257, Number.NaN])('%s sessions are refused', async (sessions) => {
+  await expect(open({ sessions })).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+});
+
+test('what is signed is what was handed over, whatever becomes of it while it waits', async () => {
+  const key = await open();
+  const before = key.signDigests(DIGESTS);
+  const digest = DIGESTS.slice(0, 32);
+  const signing = key.signDigests(digest);
+  digest.fill(0);
+  await before;
+  expect(isValid({ digest: DIGESTS.subarray(0, 32), signature: await signing, key: key.publicKey })).toBe(true);
 });

@@ -23,7 +23,8 @@ test('says where the second ring and the rows lie, and how many there are', () =
     index_mask: 7,
     rows: plan.rows.offset,
     rows_max: 5,
-    ledger_ids: plan.ledgerIds.offset,
+    ledger_heads: plan.ledgerHeads.offset,
+    ledger_tails: plan.ledgerTails.offset,
     signatures: plan.signatures.offset,
     keys: plan.keys.offset,
   });

@@ -118,9 +118,8 @@ test('anything else that fails is the node’s failure', async () => {
 });
 
 test('claims that get on no more stall the node within a second, whenever that begins', async () => {
-  const { ring, housekeeping } = start();
   for (const afterLookMs of [1, 100, 249]) {
-    ring.depth = 0;
+    const { ring, housekeeping } = start();
     await vi.advanceTimersByTimeAsync(1_000 + afterLookMs);
     expect(housekeeping.isStalled).toBe(false);
     // Claims got on until just now.
@@ -128,8 +127,30 @@ test('claims that get on no more stall the node within a second, whenever that b
     ring.committed += 1;
     await vi.advanceTimersByTimeAsync(1_000);
     expect(housekeeping.isStalled, `${afterLookMs} ms after a look`).toBe(true);
+    await housekeeping.stop();
   }
+});
+
+test('a thread that stood still for seconds does not make an idle node not ready with the first claim that comes', async () => {
+  const { ring, options, housekeeping } = start();
   await housekeeping.stop();
+  let now = 0;
+  let look = () => {};
+  const clock = {
+    wall: () => 0,
+    monotonic: () => now,
+    every: (_ms: number, run: () => void) => {
+      look = run;
+      return () => {};
+    },
+  };
+  const late = new Housekeeping({ ...options, clock });
+  look();
+  ring.depth = 1;
+  now += 8_000;
+  look();
+  expect([late.isStalled, late.isStuck]).toEqual([false, false]);
+  await late.stop();
 });
 
 test('changes are taken for seconds longer', async () => {
