@@ -63,8 +63,8 @@ export const create = defineCommand({
       read: duration('s', 1, 0xffff_ffff),
     },
     key: {
-      value: 'FILE|HEX66',
-      description: 'the key that signs claims: a key file, or its public key',
+      value: 'FILE|pkcs11:URI|HEX66',
+      description: 'the key that signs claims: a key file, one in a hardware module, or its public key',
       required: 'a key file or 66 hex digits',
     },
     'cancel-after': { value: 'ISO', description: 'the channel ends then, whatever happens', read: isoDate },

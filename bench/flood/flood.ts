@@ -3,9 +3,9 @@
  * as before. `npm run bench:flood`; FLOOD_RATE sets the honest claims a second, a quarter of what the node can do by default.
  *
  * Main thread of the bench; node, payers and attacker (test/siege/attackers) are processes of their own. The attacker is
- * stopped and let go on by turns, so that it has half a core at most. One run for each attack: a second without it, the
- * attack, and two seconds afterwards. Payers of `claimwire load` do not send again: a claim that the system dropped is covered
- * by the next one of its channel, or it is lost.
+ * stopped and let go on by turns, so that it has half a core at most. Two runs for each attack: one that lies within the
+ * attack, and one with a second before it, the attack, and three seconds afterwards. Payers of `claimwire load` do not
+ * send again: a claim that the system dropped is covered by the next one of its channel, or it is lost.
  */
 import { join } from 'node:path';
 import { assert } from '../../src/errors.ts';
@@ -21,6 +21,8 @@ const SECONDS_QUICK = 2;
 const BEFORE_SECONDS = 1;
 const AFTER_SECONDS = 3;
 const WARM_UP_SECONDS = 2;
+/** More than `claimwire load` takes to begin, and than the attacker's own start saves it. */
+const LOAD_STARTS_SECONDS = 3;
 const SAMPLE_MS = 50;
 /** An attacker ends by itself. */
 const END_MS_MAX = 10_000;
@@ -78,42 +80,53 @@ async function honestLoad(node: NodeUnderTest, seconds: number, onSecond?: () =>
   return result.steps[0]!;
 }
 
-async function besideAttack(node: NodeUnderTest, options: object, attackSeconds: number) {
+/** What payers see while the attack lasts, from before they begin until after they end; and then how it begins and ends. */
+async function besideAttack(node: NodeUnderTest, options: object, seconds: number) {
   const before = await counted(node);
   const memory = new MemoryWatch(node);
-  let attack: Promise<string> | undefined;
-  let endedAt = 0;
-  const startedAt = performance.now();
-  let beganAt = 0;
-  const step = await honestLoad(node, BEFORE_SECONDS + attackSeconds + AFTER_SECONDS, () => {
-    if (attack !== undefined) return;
-    beganAt = performance.now();
-    attack = attackOn(node.udp.port, attackSeconds, { channels: CHANNELS, ...options });
-    void attack.then(() => {
-      endedAt = performance.now();
-    });
+  const attack = attackOn(node.udp.port, LOAD_STARTS_SECONDS + WARM_UP_SECONDS + seconds, {
+    channels: CHANNELS,
+    ...options,
   });
-  assert(attack !== undefined, `the load tells of its seconds, within ${performance.now() - startedAt} ms`);
+  const step = await honestLoad(node, seconds);
   const { datagrams } = JSON.parse(await within(attack, END_MS_MAX, 'the attacker to end')) as { datagrams: number };
   const grownMiB = memory.stop();
   const after = await counted(node);
-  const attackEnds = BEFORE_SECONDS + (endedAt - beganAt) / 1_000;
-  const p99 = ({ latency }: { latency: { p99Ms: number } }) => latency.p99Ms;
-  const during = step.intervals.filter(({ atSeconds }) => atSeconds > BEFORE_SECONDS + 0.5 && atSeconds <= attackEnds);
-  // Intervals that begin at most a second after the end.
-  const afterwards = step.intervals.filter(({ atSeconds }) => atSeconds >= attackEnds + 1);
   return {
-    p50Ms: Math.max(...during.map(({ p50Ms }) => p50Ms)),
-    // No less than that of all of them.
-    p99Ms: Math.max(...during.map(({ p99Ms }) => p99Ms)),
-    wholeRunP99Ms: p99(step),
-    recoveredP99Ms: afterwards[0]?.p99Ms ?? Number.NaN,
-    lost: step.unanswered,
+    p50Ms: step.latency.p50Ms,
+    p99Ms: step.latency.p99Ms,
+    ...(await onsetAndEnd(node, options, seconds, step.unanswered)),
     memoryMiB: grownMiB,
     attackDatagrams: datagrams,
     filtered: after.floodFilter - before.floodFilter,
     noRoom: after.socketBuffer - before.socketBuffer,
     wrongSignatures: after.badSignature - before.badSignature,
+  };
+}
+
+/** An attack that begins while payers pay, and ends while they do. Seconds are those of the load's report. */
+async function onsetAndEnd(node: NodeUnderTest, options: object, seconds: number, lostBefore: number) {
+  let attack: Promise<string> | undefined;
+  let beganAt = 0;
+  let endedAt = 0;
+  const step = await honestLoad(node, BEFORE_SECONDS + seconds + AFTER_SECONDS, () => {
+    if (attack !== undefined) return;
+    beganAt = performance.now();
+    attack = attackOn(node.udp.port, seconds, { channels: CHANNELS, ...options });
+    void attack.then(() => {
+      endedAt = performance.now();
+    });
+  });
+  assert(attack !== undefined, 'the load tells of its seconds');
+  await within(attack, END_MS_MAX, 'the attacker to end');
+  const attackEnds = BEFORE_SECONDS + (endedAt - beganAt) / 1_000;
+  const during = step.intervals.filter(({ atSeconds }) => atSeconds > BEFORE_SECONDS + 0.5 && atSeconds <= attackEnds);
+  // Intervals that begin at most a second after the end.
+  const afterwards = step.intervals.filter(({ atSeconds }) => atSeconds >= attackEnds + 1);
+  return {
+    worstSecondP99Ms: Math.max(...during.map(({ p99Ms }) => p99Ms)),
+    recoveredP99Ms: afterwards[0]?.p99Ms ?? Number.NaN,
+    lost: lostBefore + step.unanswered,
   };
 }
 
