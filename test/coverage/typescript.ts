@@ -8,7 +8,9 @@ import { BUILT, type Folder, type Lines, TYPESCRIPT } from './folders.ts';
 const TESTS = [
   ...TYPESCRIPT.map((folder) => `test/unit/${folder.replace('src/', '')}/`),
   'test/unit/fuzz/',
+  'test/unit/native/',
   'test/unit/transport/udp-batch',
+  'test/unit/transport/packet-filter.test.ts',
   'test/unit/transport/transport.test.ts',
   'test/unit/verify/newest-backend.test.ts',
   'test/differential/native-path.test.ts',
@@ -18,6 +20,7 @@ const TESTS = [
   'test/hostile/native-path.test.ts',
   'test/hostile/addon.test.ts',
   'test/hostile/udp-batch.test.ts',
+  'test/native/failing-calls.test.ts',
   'test/unit/verify/ed25519.test.ts',
   'test/unit/threads/sockets.test.ts',
 ];
