@@ -30,7 +30,7 @@ union received {
     char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec))];
 };
 
-static int is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+static int is_full(int error) { return error == EAGAIN || error == ENOBUFS; } /* EWOULDBLOCK is EAGAIN on Linux */
 
 /* Words as in ring/slot.ts. All machines that are supported are little-endian. The transport id of UDP is 0. */
 static void source_of(uint32_t words[CW_SOURCE_WORDS], const union address *a) {
