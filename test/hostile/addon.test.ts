@@ -134,6 +134,37 @@ describeNative('arguments that are nearly right are refused with a code', () => 
     refused('PATH', 'pathCommit', [], [path], [1, opened], [path, 1]);
   });
 
+  test('of sockets', () => {
+    const addon = loadAddon<Addon>();
+    const memory = [bytes(65_664), words(9), bytes(100), words(18)];
+    const right = ['127.0.0.1', '', 0, 0, 0, 0, ...memory];
+    refused('ARGUMENT', 'udpOpen', right.slice(1), right.with(0, 1), right.with(1, 1), right.with(2, 'x'));
+    for (let index = 6; index < right.length; index++)
+      refused('ARGUMENT', 'udpOpen', right.with(index, bytes(4).buffer));
+    const handle = addon.udpOpen!(...right);
+    refused('ARGUMENT', 'udpPoll', [], [handle], [handle, 1], [handle, {}]);
+    refused(
+      'ARGUMENT',
+      'udpFilter',
+      [],
+      [handle],
+      [handle, 1],
+      [handle, 1, bytes(8)],
+      [handle, 1, words(1)],
+      [handle, 'x', words(2)],
+    );
+    refused('ARGUMENT', 'udpSendSegments', [handle, 0, 101, 1], [handle, 0, 1, 65_508], [handle, 0, 1]);
+    refused('ARGUMENT', 'udpTimes', [], [handle]);
+    addon.udpClose!(handle);
+    refused('ARGUMENT', 'udpClose', [], [handle]);
+    refused('ARGUMENT', 'streamBind', [], ['127.0.0.1', 0], [1, 0, 0], ['127.0.0.1', 'x', 0]);
+  });
+
+  test('of cores and pages', () => {
+    for (const name of ['pinThread', 'timerSlack', 'scheduleIdle', 'hugePages']) refused('ARGUMENT', name, [], ['x']);
+    refused('ARGUMENT', 'hiccups', [], [new Float64Array(239)], [words(240)]);
+  });
+
   test('of the registry’s pages', () => {
     const page = bytes(4_096, 0);
     refused(
@@ -163,6 +194,27 @@ describeNative('arguments that are nearly right are refused with a code', () => 
       table.with(2, bytes(65_537)),
       table.with(4, words(1)),
       table.with(4, bytes(2)),
+    );
+    // Eight rows fit: hot lines, tails, signatures, keys, index and keys' index, mask, rows.
+    const layout = Uint32Array.of(0, 512, 704, 1_216, 1_504, 1_568, 15, 8);
+    expect(loadAddon<Addon>().rowsLoad!(...table.with(1, layout))).toBe(0);
+    for (const [field, value] of [
+      [0, 4_000],
+      [0, 2],
+      [1, 4_000],
+      [2, 4_000],
+      [3, 4_000],
+      [4, 4_090],
+      [5, 4_090],
+      [6, 14],
+      [7, 16],
+    ] as const)
+      refused('ARENA', 'rowsLoad', table.with(1, layout.with(field, value)));
+    refused(
+      'ARENA',
+      'rowsLoad',
+      table.with(1, layout).with(4, Uint32Array.of(9, 0)),
+      table.with(1, layout).with(4, Uint32Array.of(1, 2)),
     );
   });
 });

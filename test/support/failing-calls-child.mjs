@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { after, test } from 'node:test';
@@ -48,6 +48,7 @@ function open(host, { to = '', port = 0, flags = GRO, bytes = 0, ...parts } = me
   return addon.udpOpen(host, to, 0, port, flags, bytes, received, messages, sending, packets);
 }
 const portOf = (handle) => Number(addon.udpAddress(handle).split(':').at(-1));
+const openFiles = () => readdirSync('/proc/self/fd').length;
 /** Every socket that a test leaves open. */
 const opened = [];
 /** A sender with its memory, connected where `isConnected`, and the socket that receives from it. */
@@ -76,6 +77,7 @@ after(() => {
 });
 
 test('a datagram socket that cannot be opened leaves its errno and nothing open', () => {
+  const before = openFiles();
   for (const [fault, expected, host, options] of [
     [['socket', EMFILE], EMFILE, '127.0.0.1'],
     [['setsockopt', ENOBUFS, { which: SO_RCVBUF }], ENOBUFS, '127.0.0.1', { bytes: 65_536 }],
@@ -95,6 +97,7 @@ test('a datagram socket that cannot be opened leaves its errno and nothing open'
   assert.equal(open('nowhere'), -EADDRNOTAVAIL);
   assert.equal(open('127.0.0.1', { to: 'nowhere', port: 9 }), -EADDRNOTAVAIL);
   assert.equal(open('127.0.0.1', { to: '::1', port: 9 }), -EADDRNOTAVAIL);
+  assert.equal(openFiles(), before);
 });
 
 test('a machine without IPv6, or that keeps it apart, says so', () => {
@@ -116,7 +119,8 @@ test('a machine without IPv6, or that keeps it apart, says so', () => {
   );
 });
 
-test('a stream socket that cannot be bound leaves its errno', () => {
+test('a stream socket that cannot be bound leaves its errno and nothing open', () => {
+  const before = openFiles();
   for (const [fault, expected, flags] of [
     [['socket', EMFILE], EMFILE, 0],
     [['setsockopt', ENOMEM, { which: SO_REUSEADDR }], ENOMEM, 0],
@@ -130,6 +134,7 @@ test('a stream socket that cannot be bound leaves its errno', () => {
       JSON.stringify(fault),
     );
   assert.equal(addon.streamBind('nowhere', 0, 0), -EADDRNOTAVAIL);
+  assert.equal(openFiles(), before);
 });
 
 test('without arrival times from the kernel, and without GRO, a socket is opened all the same', () => {
