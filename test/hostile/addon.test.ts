@@ -139,8 +139,7 @@ describeNative('arguments that are nearly right are refused with a code', () => 
     const memory = [bytes(65_664), words(9), bytes(100), words(18)];
     const right = ['127.0.0.1', '', 0, 0, 0, 0, ...memory];
     refused('ARGUMENT', 'udpOpen', right.slice(1), right.with(0, 1), right.with(1, 1), right.with(2, 'x'));
-    for (let index = 6; index < right.length; index++)
-      refused('ARGUMENT', 'udpOpen', right.with(index, bytes(4).buffer));
+    for (let index = 6; index < right.length; index++) refused('ARGUMENT', 'udpOpen', right.with(index, 4));
     const handle = addon.udpOpen!(...right);
     refused('ARGUMENT', 'udpPoll', [], [handle], [handle, 1], [handle, {}]);
     refused(
