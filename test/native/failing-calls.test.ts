@@ -45,7 +45,7 @@ describeNative('a call that fails', () => {
     const program = `const addon = require(${JSON.stringify(ADDON)}), faults = { exports: {} };
       process.dlopen(faults, ${JSON.stringify(library())});
       faults.exports.arm('mmap', 12, -1, 0, 100);
-      for (const times of [100, 0]) {
+      for (let call = 0; call < 2; call++) {
         try { addon.start(1 << 20); } catch ({ code, message }) { console.log(code, message); }
         faults.exports.arm('mmap', 12, -1, 0, 0);
       }`;
