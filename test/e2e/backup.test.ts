@@ -65,7 +65,8 @@ test('the folder of a running node, copied: refused while that node lives, and w
   await node.exit;
   const again = new NodeProcess(data);
   await run.run(await again.ready, 100);
-  cpSync(join(data, 'journal'), join(copy, 'journal'), { recursive: true });
+  // A file of a running node may go while it is copied: then whoever copies does so once more.
+  await vi.waitFor(() => cpSync(join(data, 'journal'), join(copy, 'journal'), { recursive: true }));
 
   const late = new NodeProcess(copy);
   expect((await late.exit).code).toBe(1);
