@@ -2,23 +2,14 @@
 import { FAULT_KINDS, type FaultKind } from './faults.ts';
 import type { Shrunk } from './shrink.ts';
 import type { SeedResult } from './simulate.ts';
-import type { Totals } from './world.ts';
+import { noTotals, type Totals } from './world.ts';
 
 export class Summary {
   seeds = 0;
   events = 0;
   readonly failures: SeedResult[] = [];
   readonly faults = new Map<FaultKind, number>(FAULT_KINDS.map((kind) => [kind, 0]));
-  readonly totals: Totals = {
-    asked: 0,
-    received: 0,
-    committed: 0,
-    crashes: 0,
-    lives: 0,
-    charges: 0,
-    changes: 0,
-    redeemed: 0,
-  };
+  readonly totals: Totals = noTotals();
 
   add(result: SeedResult): void {
     this.seeds++;

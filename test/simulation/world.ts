@@ -29,16 +29,7 @@ export class World {
   readonly signatures: Signatures;
   readonly trace: Trace;
   readonly counts = new FaultCounts();
-  readonly totals: Totals = {
-    asked: 0,
-    received: 0,
-    committed: 0,
-    crashes: 0,
-    lives: 0,
-    charges: 0,
-    changes: 0,
-    redeemed: 0,
-  };
+  readonly totals: Totals = noTotals();
   /** What does not go wrong though the seed has drawn it: to find out by hand what a failure needs. */
   readonly without: ReadonlySet<string>;
   /** What redeems, where the seed has a ledger. */
@@ -106,4 +97,8 @@ export class Violation extends Error {
     super(`${promise}: ${what}`);
     this.promise = promise;
   }
+}
+
+export function noTotals(): Totals {
+  return { asked: 0, received: 0, committed: 0, crashes: 0, lives: 0, charges: 0, changes: 0, redeemed: 0 };
 }
