@@ -6,10 +6,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeRow, ROW_BYTES } from '../../../src/channel/row.ts';
+import { ROW_BYTES } from '../../../src/channel/row.ts';
 import { walkRows } from '../../../src/registry/check.ts';
 import { garbageMeta, LmdbFault, olderMetaPage, readLmdbMeta } from '../../../src/registry/lmdb-meta.ts';
 import { Registry } from '../../../src/registry/registry.ts';
+import { packedRows } from '../../support/packed-rows.ts';
 import type { Target } from '../target.ts';
 
 const PAGE_BYTES = 4_096;
@@ -88,35 +89,12 @@ function patch(page: number, offset: number, length: number): Uint8Array {
 async function soundFile(): Promise<Buffer> {
   const directory = join(folder, 'sound');
   const registry = Registry.open(directory);
-  await registry.replace([], rowsOf(0, ROWS, 4n));
+  await registry.replace([], packedRows(0, ROWS, 4n));
   for (let round = 0; round < 4; round++)
-    await registry.replace([round, round * 9], rowsOf(round, 2, BigInt(round + 5)));
+    await registry.replace([round, round * 9], packedRows(round, 2, BigInt(round + 5)));
   registry.setMeta({ replayFrom: [1, 2] });
   await registry.close();
   const file = readFileSync(join(directory, 'data.mdb'));
   assert.equal(file.length % PAGE_BYTES, 0);
   return file;
-}
-
-function rowsOf(from: number, count: number, capacity: bigint): Uint8Array {
-  const rows = new Uint8Array(count * ROW_BYTES);
-  for (let index = 0; index < count; index++)
-    encodeRow(
-      {
-        channelId: BigInt.asUintN(64, BigInt(from + index) * 0x9e37_79b9_7f4a_7c15n),
-        ledgerChannelId: new Uint8Array(32).fill(index),
-        publicKey: new Uint8Array(33).fill(3),
-        capacity,
-        committed: 1n,
-        sequence: index,
-        timestampBits: 0n,
-        signature: new Uint8Array(64).fill(index),
-        profile: 'xrpl',
-        state: 'open',
-        expiresAt: 0,
-      },
-      rows,
-      index * ROW_BYTES,
-    );
-  return rows;
 }

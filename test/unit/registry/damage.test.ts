@@ -3,10 +3,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { encodeRow, ROW_BYTES } from '../../../src/channel/row.ts';
 import { checkRegistry, walkRegistry } from '../../../src/registry/check.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { brieflyOrAtLength } from '../../support/length.ts';
+import { packedRows } from '../../support/packed-rows.ts';
 
 const PAGE = 4096;
 const ROWS = 400;
@@ -25,31 +25,6 @@ function random(bound: number): number {
   return (seed >>> 0) % bound;
 }
 
-function packed(from: number, count: number, capacity: bigint): Uint8Array {
-  const rows = new Uint8Array(count * ROW_BYTES);
-  for (let index = 0; index < count; index++) {
-    const channelId = BigInt.asUintN(64, BigInt(from + index) * 0x9e37_79b9_7f4a_7c15n);
-    encodeRow(
-      {
-        channelId,
-        ledgerChannelId: new Uint8Array(32).fill(index),
-        publicKey: new Uint8Array(33).fill(3),
-        capacity,
-        committed: 1n,
-        sequence: index,
-        timestampBits: 0n,
-        signature: new Uint8Array(64).fill(index),
-        profile: 'xrpl',
-        state: 'open',
-        expiresAt: 0,
-      },
-      rows,
-      index * ROW_BYTES,
-    );
-  }
-  return rows;
-}
-
 const allRows = (directory: string): string => {
   const parts: Buffer[] = [];
   walkRegistry(directory, (row) => parts.push(Buffer.from(row)));
@@ -59,10 +34,10 @@ const allRows = (directory: string): string => {
 beforeAll(async () => {
   const registry = Registry.open(sound);
   // Several commits, so that there are a free list and two snapshots.
-  await registry.replace([], packed(0, ROWS, 4n));
+  await registry.replace([], packedRows(0, ROWS, 4n));
   for (let round = 0; round < 6; round++) {
     const positions = Array.from({ length: 30 }, (_, index) => index * 13 + round);
-    await registry.replace(positions, packed(0, positions.length, BigInt(round + 5)));
+    await registry.replace(positions, packedRows(0, positions.length, BigInt(round + 5)));
   }
   registry.setMeta({ replayFrom: [1, 2] });
   await registry.close();
@@ -133,7 +108,7 @@ test('no flipped bit in a meta page sets the registry back to an older snapshot'
       const directory = copyWith(data);
       if (refusedOrSame(directory, `meta page ${page}, bit ${bit}`) || bit % (11 * META_BIT_STEP) !== 0) continue;
       const registry = Registry.open(directory);
-      await registry.replace([], packed(5000, 1, 77n));
+      await registry.replace([], packedRows(5000, 1, 77n));
       expect(registry.forEachRow(() => {})).toBe(ROWS + 1);
       await registry.close();
     }
@@ -157,8 +132,8 @@ test('flipped bits anywhere are refused, or the rows are what they were and stay
   expect(accepted.length).toBe(COMMITTED_OVER);
   for (const directory of accepted) {
     const registry = Registry.open(directory);
-    await registry.replace([], packed(5000, 30, 77n));
-    await registry.replace([0, 77, 150, 399, 429], packed(5000, 5, 78n));
+    await registry.replace([], packedRows(5000, 30, 77n));
+    await registry.replace([0, 77, 150, 399, 429], packedRows(5000, 5, 78n));
     expect(registry.forEachRow(() => {})).toBe(ROWS + 30);
     await registry.close();
     expect(checkRegistry(directory)).toBe(ROWS + 30);
