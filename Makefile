@@ -1,8 +1,8 @@
 # Every command of the project: each target installs and builds what it lacks.
 .DEFAULT_GOAL := help
-.PHONY: help run ledger simulate siege hostile rounds soak meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean coverage fuzz
+.PHONY: help run ct ledger simulate siege hostile rounds soak meter-crash cluster-faults test test-fast test-long bottlenecks test-platforms test-nodes check bench docs powerloss mutants build native prebuild packages wasm clean coverage fuzz
 
-SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts watchdog.ts)
+SOURCES := $(shell find protocol src tools bench -name '*.ts' 2>/dev/null) $(wildcard src/page/*) $(wildcard test/support/postgres/*.ts) $(addprefix test/support/,collisions.ts curve.ts softhsm.ts watchdog.ts)
 INSTALLED := node_modules/.package-lock.json
 TYPEDOC := docs/typedoc/node_modules/.package-lock.json
 BUILT := dist/.built
@@ -37,7 +37,7 @@ check: $(BUILT) ## types, lint and format, imports, dead exports
 	npx knip
 
 bench: $(BUILT) $(NATIVE) ## every benchmark, briefly; npm run bench:NAME for one in full
-	@for name in codec ring journal channels verify load path transport pool meter measures gateway cluster package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
+	@for name in codec ring journal channels verify sign load path transport pool meter merkle measures gateway cluster package; do node dist/bench/$$name/$$name.js --quick || exit 1; done
 
 docs: $(TYPEDOC) ## the API reference in build/docs; an exported name without a docstring fails it
 	docs/typedoc/node_modules/.bin/typedoc --options docs/typedoc/typedoc.json
@@ -69,6 +69,10 @@ mutants: $(BUILT) $(NATIVE) ## the source made wrong in nearly 200 places, one a
 build: $(BUILT) $(NATIVE) ## compile to dist/, and the kernel to build/ where there is a C compiler
 
 native: $(NATIVE) ## the verification kernel as an addon: cc and node-api-headers, nothing else
+
+ct: $(NATIVE) ## is the batch signer constant time? valgrind follows its secrets, then 1,000,000 measurements a kernel, for minutes on a quiet machine: SAMPLES=1000000
+	$(MAKE) -s -C src/native check-ctgrind
+	$(MAKE) -s -j1 -C src/native check-dudect $(if $(SAMPLES),SAMPLES=$(SAMPLES))
 
 siege: $(BUILT) $(NATIVE) ## a node under every attack while honest payers pay: what they and the operator see
 	SIEGE_SECONDS=20 npx vitest run test/siege --reporter=verbose

@@ -1,4 +1,5 @@
--- Wireshark/tshark dissector for claimwire: claims (type 0x01, 93 bytes) and acks (0x02, 32 bytes), README.md beside it.
+-- Wireshark/tshark dissector for claimwire: claims (type 0x01, 93 bytes), acks (0x02, 32 bytes) and Merkle batches (0x03,
+-- a size that the head tells), README.md beside it.
 --
 --   wireshark -X lua_script:claimwire.lua          tshark -X lua_script:claimwire.lua -r FILE -Y claimwire
 --
@@ -8,6 +9,8 @@
 
 local CLAIM_TYPE, CLAIM_BYTES = 0x01, 93
 local ACK_TYPE, ACK_BYTES = 0x02, 32
+local MERKLE_TYPE, MERKLE_HEAD_BYTES = 0x03, 84
+local BLOCK_LEAVES, LEAVES_MAX, LEAF_BYTES, HASH_BYTES = 64, 65536, 16, 32
 local CONTROL_TYPE = 0x80
 local STREAM_HEADER_BYTES, STREAM_PAYLOAD_BYTES_MAX = 4, 65536
 local FIRST_REFUSAL = 16
@@ -16,7 +19,8 @@ local DEFAULT_PORT = 9393
 -- Half the order of secp256k1, rounded down: a signature with a larger s is refused (by the ledger too).
 local HALF_ORDER = ByteArray.new('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0')
 
-local TYPES = { [CLAIM_TYPE] = 'Claim', [ACK_TYPE] = 'Ack', [CONTROL_TYPE] = 'Control message' }
+local TYPES = { [CLAIM_TYPE] = 'Claim', [ACK_TYPE] = 'Ack', [MERKLE_TYPE] = 'Merkle batch',
+  [CONTROL_TYPE] = 'Control message' }
 local STATUSES = {
   [0] = 'COMMITTED',
   [1] = 'ALREADY',
@@ -28,6 +32,7 @@ local STATUSES = {
   [21] = 'OVERLOADED',
   [22] = 'BAD_SEQUENCE',
   [23] = 'MOVED',
+  [24] = 'ROOT_EXPOSURE',
 }
 
 local claimwire = Proto('claimwire', 'claimwire payment-channel claims')
@@ -45,6 +50,11 @@ local field = {
   signature_s = ProtoField.bytes('claimwire.signature.s', 's', base.NONE),
   status = ProtoField.uint8('claimwire.status', 'Status', base.DEC, STATUSES),
   reserved = ProtoField.uint16('claimwire.reserved', 'Reserved', base.HEX),
+  merkle_reserved = ProtoField.uint8('claimwire.merkle_reserved', 'Reserved', base.HEX),
+  block = ProtoField.uint16('claimwire.block', 'Block of 64 leaves', base.DEC),
+  tree = ProtoField.uint32('claimwire.tree', 'Leaves of the tree', base.DEC),
+  path = ProtoField.bytes('claimwire.path', 'Path hash', base.NONE),
+  leaves = ProtoField.uint32('claimwire.leaves', 'Leaves', base.DEC),
   length = ProtoField.uint32('claimwire.length', 'Payload length', base.DEC),
   control = ProtoField.bytes('claimwire.control', 'MessagePack', base.SPACE),
   undecoded = ProtoField.bytes('claimwire.undecoded', 'Undecoded', base.SPACE),
@@ -121,14 +131,63 @@ local function ack(range, tree)
   return 'Ack ' .. text
 end
 
+-- How many hashes lead from a block to the root of a tree of so many blocks: one a level, unless the node is the last of an odd number.
+local function path_length(block, blocks)
+  local length, at, last = 0, block, blocks - 1
+  while last > 0 do
+    if at % 2 == 1 or at < last then length = length + 1 end
+    at, last = math.floor(at / 2), math.floor(last / 2)
+  end
+  return length
+end
+
+-- Bytes of a Merkle batch's frame, its leaves and its hashes, as its head says; nil where the head is none. A head that is cut off
+-- says its own size.
+local function merkle_size(range)
+  if range:len() < MERKLE_HEAD_BYTES then return MERKLE_HEAD_BYTES end
+  local block, leaves = range(2, 2):uint(), range(4, 4):uint()
+  local blocks = math.ceil(leaves / BLOCK_LEAVES)
+  if range(1, 1):uint() ~= 0 or leaves > LEAVES_MAX or block >= blocks then return nil end
+  local count, hashes = math.min(BLOCK_LEAVES, leaves - BLOCK_LEAVES * block), path_length(block, blocks)
+  return MERKLE_HEAD_BYTES + LEAF_BYTES * count + HASH_BYTES * hashes, count, hashes
+end
+
+local function merkle(range, tree)
+  local node = tree:add(claimwire, range, 'Merkle batch')
+  local _, count, hashes = merkle_size(range)
+  node:add(field.type, range(0, 1))
+  node:add(field.merkle_reserved, range(1, 1))
+  node:add(field.block, range(2, 2))
+  node:add(field.tree, range(4, 4))
+  node:add(field.sequence, range(8, 4))
+  node:add(field.timestamp, range(12, 8))
+  node:add(field.timestamp_bits, range(12, 8))
+  local signature = node:add(field.signature, range(20, 64))
+  signature:add(field.signature_r, range(20, 32))
+  local s = signature:add(field.signature_s, range(52, 32))
+  if is_high_s(range(52, 32):bytes()) then s:add_proto_expert_info(expert.high_s) end
+  for index = 0, count - 1 do
+    local leaf = range(MERKLE_HEAD_BYTES + LEAF_BYTES * index, LEAF_BYTES)
+    local entry = node:add(leaf, string.format('Leaf, channel %s amount %s', leaf(0, 8):uint64(), leaf(8, 8):uint64()))
+    entry:add(field.channel, leaf(0, 8))
+    entry:add(field.amount, leaf(8, 8))
+  end
+  local path = MERKLE_HEAD_BYTES + LEAF_BYTES * count
+  for index = 0, hashes - 1 do node:add(field.path, range(path + HASH_BYTES * index, HASH_BYTES)) end
+  local text = string.format('seq %u block %u, %u of %u leaves', range(8, 4):uint(), range(2, 2):uint(), count, range(4, 4):uint())
+  node:append_text(', ' .. text)
+  return 'Merkle batch ' .. text, count
+end
+
 -- Walks frames back to back, as protocol/frames.ts does, and says in a few words what they were.
 local function frames(range, tree)
   local offset, bytes = 0, range:len()
-  local claims, acks = 0, 0
+  local claims, acks, leaves = 0, 0, 0
   local first, fault
   while offset < bytes and not fault do
     local type = range(offset, 1):uint()
     local size = type == CLAIM_TYPE and CLAIM_BYTES or type == ACK_TYPE and ACK_BYTES
+      or type == MERKLE_TYPE and merkle_size(range(offset))
     if not size or offset + size > bytes then
       local rest = tree:add(field.undecoded, range(offset))
       fault = size and 'cut frame' or string.format('unknown type 0x%02x', type)
@@ -138,6 +197,10 @@ local function frames(range, tree)
       local text
       if type == CLAIM_TYPE then
         text, claims = claim(range(offset, size), tree), claims + 1
+      elseif type == MERKLE_TYPE then
+        local count
+        text, count = merkle(range(offset, size), tree)
+        leaves = leaves + count
       else
         text, acks = ack(range(offset, size), tree), acks + 1
       end
@@ -147,6 +210,7 @@ local function frames(range, tree)
   end
   tree:add(field.claims, range, claims):set_generated()
   tree:add(field.acks, range, acks):set_generated()
+  if leaves > 0 then tree:add(field.leaves, range, leaves):set_generated() end
   local info = first or ''
   if claims + acks > 1 then info = string.format('%u claims, %u acks: %s …', claims, acks, first) end
   if fault then info = info .. (first and ' ' or '') .. '[' .. fault .. ']' end

@@ -34,6 +34,10 @@ export const CONTROL_CODE = {
   MOVED: 'MOVED',
   /** The node is not one of a cluster: it has no route to tell. */
   NO_CLUSTER: 'NO_CLUSTER',
+  /** The node was started without a key for receipts. */
+  NO_RECEIPTS: 'NO_RECEIPTS',
+  /** So much of the channel is not durable, or was not a moment ago. */
+  RECEIPT_NOT_YET: 'RECEIPT_NOT_YET',
 } as const;
 
 /** A channel to open: the fields of the admin interface's POST /channels. */
@@ -53,6 +57,7 @@ export type ControlRequest =
   | { id: number; type: 'close'; token: string; channelId: string }
   | { id: number; type: 'status'; channelId: string }
   | { id: number; type: 'resume'; channelId: string; signature: string }
+  | { id: number; type: 'receipt'; channelId: string; amount: string }
   | { id: number; type: 'route' }
   | { id: number; type: 'stats'; token: string };
 /** What a request may ask for. */
@@ -105,7 +110,7 @@ export interface BestClaimResult {
 
 const CLIENT_CHARACTERS_MAX = 64;
 const VERSIONS_MAX = 16;
-const TYPES = 'hello, open, close, status, resume, route or stats';
+const TYPES = 'hello, open, close, status, resume, receipt, route or stats';
 const U32_MAX = 0xffff_ffff;
 /** A whole number without sign or leading zeros, of at most 20 digits. */
 export const DECIMAL_U64: RegExp = /^(0|[1-9][0-9]{0,19})$/;
@@ -138,11 +143,11 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
   if (!isU32(value.id)) return refuseControl(0, CONTROL_CODE.MALFORMED, 'id: expected a u32');
   const { id } = value;
   const malformed = (expected: string) => refuseControl(id, CONTROL_CODE.MALFORMED, expected);
-  const { type, token, channelId, channel, signature, client, versions } = value;
+  const { type, token, channelId, channel, signature, client, versions, amount } = value;
   if (typeof type !== 'string') return malformed('type: expected a string');
   const needsToken = type === 'open' || type === 'close' || type === 'stats';
   if (needsToken && !isHex(token, 64)) return malformed('token: expected 64 hex digits');
-  const needsChannelId = type === 'close' || type === 'status' || type === 'resume';
+  const needsChannelId = type === 'close' || type === 'status' || type === 'resume' || type === 'receipt';
   if (needsChannelId && !isU64Text(channelId)) return malformed('channelId: expected a u64 as a decimal string');
   switch (type) {
     case 'hello':
@@ -161,6 +166,9 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRef
     case 'resume':
       if (!isHex(signature, 128)) return malformed('signature: expected 128 hex digits');
       return { id, type, channelId: channelId as string, signature };
+    case 'receipt':
+      if (!isU64Text(amount)) return malformed('amount: expected a u64 as a decimal string');
+      return { id, type, channelId: channelId as string, amount };
     case 'route':
       return { id, type };
     case 'stats':

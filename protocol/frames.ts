@@ -1,10 +1,11 @@
 /**
- * The walk over a datagram (or a TCP payload): frames back to back, sizes fixed per type.
+ * The walk over a datagram (or a TCP payload): frames back to back, sizes fixed per type, or told by the head of a Merkle batch's.
  *
  * An unknown type or a cut-off frame ends the walk; the frames before it are valid. The sink is one long-lived object, so
  * that the engine inlines its methods and nothing is allocated per frame.
  */
-import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM } from './layout.ts';
+import { ACK_BYTES, CLAIM_BYTES, FRAME_ACK, FRAME_CLAIM, FRAME_MERKLE } from './layout.ts';
+import { merkleFrameBytes } from './merkle-frame.ts';
 
 /** The walk ended at the end of a whole frame. */
 export const WALK_WHOLE = 0;
@@ -23,6 +24,8 @@ export interface FrameSink {
   claim(bytes: Uint8Array, offset: number): void;
   /** A whole ack. */
   ack(bytes: Uint8Array, offset: number): void;
+  /** A whole frame of a Merkle batch, of `size` bytes. To a sink without this method the type is unknown. */
+  merkle?: ((bytes: Uint8Array, offset: number, size: number) => void) | undefined;
 }
 
 /** Hands every whole frame in `bytes[start, end)` to the sink and says how the walk ended. Never throws. */
@@ -39,6 +42,12 @@ export function walkFrames(bytes: Uint8Array, start: number, end: number, sink: 
       if (offset + ACK_BYTES > end) return WALK_CUT_FRAME;
       sink.ack(bytes, offset);
       offset += ACK_BYTES;
+    } else if (type === FRAME_MERKLE && sink.merkle !== undefined) {
+      const size = merkleFrameBytes(bytes, offset, end);
+      if (size === 0) return WALK_UNKNOWN_TYPE;
+      if (offset + size > end) return WALK_CUT_FRAME;
+      sink.merkle(bytes, offset, size);
+      offset += size;
     } else {
       return WALK_UNKNOWN_TYPE;
     }

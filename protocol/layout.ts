@@ -5,10 +5,12 @@
  * are big-endian.
  */
 
-/** First byte of a frame. 0x03..0x05 are reserved (Merkle batch, heartbeat, gap request). */
+/** First byte of a frame. 0x04 and 0x05 are reserved (heartbeat, gap request). */
 export const FRAME_CLAIM = 0x01;
 /** First byte of an ack. */
 export const FRAME_ACK = 0x02;
+/** First byte of a Merkle batch's frame: leaves of a tree, their path, and the signed root. */
+export const FRAME_MERKLE = 0x03;
 /** First byte of a TCP payload that is a control message (MessagePack after it), not frames. */
 export const PAYLOAD_CONTROL = 0x80;
 
@@ -42,6 +44,35 @@ export const ACK_AMOUNT = 16;
 /** F64, echoed bit for bit. */
 export const ACK_TIMESTAMP = 24;
 
+/** U8, 0: a frame with another value is of an unknown type. */
+export const MERKLE_RESERVED = 1;
+/** U16, which block of 64 leaves. */
+export const MERKLE_BLOCK = 2;
+/** U32, leaves of the whole tree. */
+export const MERKLE_LEAVES = 4;
+/** U32. */
+export const MERKLE_SEQUENCE = 8;
+/** F64, milliseconds since 1970. */
+export const MERKLE_TIMESTAMP = 12;
+/** Of the root, r‖s or Ed25519. */
+export const MERKLE_SIGNATURE = 20;
+/** Up to the leaves, each a handle u64 and an amount u64; then the path. */
+export const MERKLE_HEAD_BYTES = 84;
+/** One leaf as it lies in a frame. */
+export const MERKLE_LEAF_BYTES = 16;
+/** U64, cumulative drops, within a leaf; the handle is before it. */
+export const MERKLE_LEAF_AMOUNT = 8;
+/** A node of the tree: SHA-256. */
+export const MERKLE_HASH_BYTES = 32;
+/** The most leaves of a frame: those below one node of level 6. */
+export const MERKLE_BLOCK_LEAVES = 64;
+/** The level of the tree whose nodes are blocks: `2 ** MERKLE_BLOCK_LEVEL` leaves. */
+export const MERKLE_BLOCK_LEVEL = 6;
+/** The most leaves of a tree. */
+export const MERKLE_LEAVES_MAX = 65_536;
+/** The longest frame: a head, 64 leaves and a path of 10 hashes, which fits a 1,500-byte MTU on IPv4 and IPv6. */
+export const MERKLE_FRAME_BYTES_MAX = 1_428;
+
 /** The most claims that a sender packs into one datagram, so that it fits a 1,500-byte MTU on IPv4 and IPv6. */
 export const CLAIMS_PER_DATAGRAM_MAX = 15;
 /** The same for acks. */
@@ -68,6 +99,8 @@ export const STATUS = {
   BAD_SEQUENCE: 22,
   /** The channel's shard is held by another node; the amount is the version of the map of shards (route.ts). */
   MOVED: 23,
+  /** A leaf of a Merkle batch over what the node takes beyond ordinary claims; the amount is what a leaf may reach now. */
+  ROOT_EXPOSURE: 24,
 } as const;
 /** Name of an ack status. */
 export type StatusName = keyof typeof STATUS;

@@ -65,6 +65,8 @@ export interface NodeOptions {
   backend?: BackendChoice;
   /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 1 GiB. */
   keyCacheBytes?: number;
+  /** Whether a start makes the key tables of the keys that were hottest at the end of the last run; by default it does. */
+  warmKeys?: boolean;
   /** Most channels; 0 lets the node choose: 2 million, or twice what the registry holds. */
   channelsMax?: number;
   /** Slots of the claim ring, a power of two; 0 lets the node choose by the backend's speed. */
@@ -75,6 +77,13 @@ export interface NodeOptions {
   busyPollUs?: number;
   /** Percent of a ring that claims of pairs of source and channel of which none was verified lately may fill; 100 for no difference. */
   strangersPercent?: number;
+  /** Takes Merkle batches: signed roots over many claims. Memory for them is made; needs the data folder as its store. */
+  roots?: boolean;
+  /**
+   * Drops that an `xrpl` channel, and all channels of one key together, may owe by leaves of roots alone, which the ledger does not
+   * redeem; 0: such channels take no leaves at all. More than 0 implies `roots`.
+   */
+  rootExposureDrops?: number;
   segmentBytes?: number;
   /** Block to which the journal's groups are aligned: 4,096, or 512 for disks known to write sectors of 512 bytes. */
   journalBlockBytes?: number;
@@ -125,6 +134,8 @@ const TCP_CONNECTIONS_MAX = 65_536;
 /** Peers share one process. */
 const WEB_PEERS_MAX = 65_536;
 const RING_SLOTS_MAX = 65_536;
+/** Sums of so many are exact in a double; the ledger has 11 times as many drops. */
+export const ROOT_EXPOSURE_DROPS_MAX = Number.MAX_SAFE_INTEGER;
 /** A second awake after each datagram is a core for good. */
 export const BUSY_POLL_US_MAX = 1_000_000;
 /** The kernel's minimum. The table of a hot key takes 130 KB, that of a cold key 16 KB. */
@@ -200,11 +211,14 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     durability: options.durability ?? 'sync',
     verify: options.verify ?? 'every',
     keyCacheBytes: keyCacheBytes(options),
+    warmKeys: options.warmKeys ?? true,
     channelsMax: options.channelsMax ?? 0,
     ringSlots: options.ringSlots ?? 0,
     pin: options.pin ?? false,
     busyPollUs: options.busyPollUs ?? 0,
     strangersPercent: options.strangersPercent ?? 50,
+    roots: options.roots ?? (options.rootExposureDrops ?? 0) > 0,
+    rootExposureDrops: options.rootExposureDrops ?? 0,
     segmentBytes: options.segmentBytes ?? 64 * 2 ** 20,
     journalBlockBytes: options.journalBlockBytes ?? BLOCK_BYTES,
     checkpointSeconds: options.checkpointSeconds ?? 30,
@@ -230,7 +244,9 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     throw settingFault('ring-slots', `expected a power of two, got ${config.ringSlots}`);
   expectRange('busy-poll', config.busyPollUs, 0, BUSY_POLL_US_MAX);
   expectRange('strangers', config.strangersPercent, 1, 100);
-  expectRange('segment-bytes', config.segmentBytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+  // Frames may take as much of a group as claims.
+  const segmentBytesMin = config.roots ? 2 * SEGMENT_BYTES_MIN : SEGMENT_BYTES_MIN;
+  expectRange('segment-bytes', config.segmentBytes, segmentBytesMin, SEGMENT_BYTES_MAX);
   if (!BLOCK_SIZES.includes(config.journalBlockBytes))
     throw settingFault('journal-block', `expected ${BLOCK_SIZES.join(' or ')}, got ${config.journalBlockBytes}`);
   if (config.segmentBytes % config.journalBlockBytes !== 0)
@@ -242,6 +258,9 @@ export function resolveConfig(options: NodeOptions, capabilities: Capabilities):
     if (!/^[a-z0-9_.-]{1,253}$/i.test(name))
       throw settingFault('http-host', `expected a name like node.example, without a port, got ${JSON.stringify(name)}`);
   expectRange('checkpoint-seconds', config.checkpointSeconds, 1, 86_400);
+  expectRange('root-exposure', config.rootExposureDrops, 0, ROOT_EXPOSURE_DROPS_MAX);
+  if (!config.roots && config.rootExposureDrops > 0)
+    throw settingFault('roots', 'expected it, as there is an exposure, got none; leave root-exposure out');
   expectStore(config);
   expectCluster(config);
   return config;
@@ -283,6 +302,11 @@ function expectStore(config: NodeConfig): void {
     throw settingFault('node-name', `expected 1 to 64 of a-z, 0-9 and hyphen, got ${JSON.stringify(nodeName)}`);
   if (durability !== 'sync')
     throw settingFault('durability', `expected sync with a database as the store, got ${durability}`);
+  if (config.roots)
+    throw settingFault(
+      'roots',
+      'expected a data folder to keep leaves and their frames in, got a database; leave --store out',
+    );
   if (cutJournal) throw settingFault('cut-journal', 'expected a store with journals, got a database');
   expectRange('store-wait', storeWaitSeconds, 0, 86_400);
 }

@@ -135,6 +135,7 @@ export async function serve({
       control: node,
       ledger,
       meter: node,
+      receipts: node,
       cluster: node.cluster,
       peers,
       spans,

@@ -30,6 +30,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
     load: () => import('./channel.ts'),
   },
   pay: { summary: 'sends one signed claim and prints its ack', load: () => import('./pay.ts') },
+  receipt: {
+    summary: 'fetches what a node signs of a committed amount, and checks it',
+    load: () => import('./receipt.ts'),
+  },
   charge: { summary: 'charges drops on a channel, or refunds them', load: () => import('./charge.ts') },
   events: { summary: 'prints committed amounts as they grow', load: () => import('./events.ts') },
   token: { summary: 'makes, lists, revokes tokens for services', load: () => import('./token.ts') },
@@ -50,6 +54,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = {
   },
   redeem: { summary: 'redeems the best claims on the ledger', load: () => import('./redeem.ts') },
   settle: { summary: 'makes the transactions that redeem the best claims, offline', load: () => import('./settle.ts') },
+  prove: {
+    summary: 'the proof that a payer has promised an amount by a signed root, and its check',
+    load: () => import('./prove.ts'),
+  },
   decode: { summary: 'shows the claims and acks in hex or a capture', load: () => import('./decode.ts') },
   journal: { summary: 'verifies a journal', load: () => import('./journal.ts') },
   completion: {

@@ -1,11 +1,11 @@
 /**
- * `claimwire decode HEX|FILE.pcap|-`: prints claims and acks in words, one line each, and why anything else is neither.
+ * `claimwire decode HEX|FILE.pcap|-`: prints claims, acks and Merkle batches in words, one line each (leaves too), and why anything else is none.
  *
  * Main thread of its own process. Input is hostile: whatever it contains leads to a line and an exit code, and only one
  * piece of it at a time is in memory.
  */
 import { createReadStream } from 'node:fs';
-import { type Ack, decodeAck } from '../protocol/ack.ts';
+import { decodeAck } from '../protocol/ack.ts';
 import { type Claim, decodeClaim } from '../protocol/claim.ts';
 import {
   type FrameSink,
@@ -22,8 +22,13 @@ import {
   ACK_TIMESTAMP,
   CLAIM_BYTES,
   CLAIM_TIMESTAMP,
+  MERKLE_HEAD_BYTES,
+  MERKLE_LEAF_AMOUNT,
+  MERKLE_SIGNATURE,
+  MERKLE_TIMESTAMP,
   statusName,
 } from '../protocol/layout.ts';
+import { emptyFrameHead, frameLeafAt, readFrameHead } from '../protocol/merkle-frame.ts';
 import { ClaimwireError } from '../src/errors.ts';
 import { hostPortText } from '../src/host-port.ts';
 import { looksLikeCapture, PcapReader, type PcapSkipped, type UdpDatagram } from '../src/pcap.ts';
@@ -220,6 +225,33 @@ class Decoder implements FrameSink {
     });
   }
 
+  merkle(bytes: Uint8Array, offset: number, size: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const head = emptyFrameHead();
+    readFrameHead(bytes, offset, offset + size, head);
+    this.#end = offset + size;
+    const { block, leaves, sequence, count } = head;
+    const timestamp = view.getFloat64(offset + MERKLE_TIMESTAMP);
+    const bits = view.getBigUint64(offset + MERKLE_TIMESTAMP);
+    const signature = Buffer.from(bytes.subarray(offset + MERKLE_SIGNATURE, offset + MERKLE_HEAD_BYTES));
+    const highS = Buffer.compare(signature.subarray(32), HALF_ORDER) > 0;
+    const signed = signature.toString('hex').toUpperCase();
+    const text = `merkle sequence=${sequence} block=${block} leaves=${count}/${leaves} ${timeText(timestamp, bits)}`;
+    this.#print(`${text} signature=${signed}${highS ? ' high-s' : ''}`, {
+      type: 'merkle',
+      ...{ sequence, block, count, leaves },
+      ...timeFields(timestamp, bits),
+      signature: signed,
+      highS,
+    });
+    for (let index = 0; index < count; index++) {
+      const at = frameLeafAt(offset, index);
+      const amount = view.getBigUint64(at + MERKLE_LEAF_AMOUNT);
+      const leaf = { channelId: view.getBigUint64(at), sequence, amount };
+      this.#print(`leaf ${amounts(leaf)}`, { type: 'leaf', ...fields(leaf) });
+    }
+  }
+
   ack(bytes: Uint8Array, offset: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const ack = decodeAck(view, offset);
@@ -271,11 +303,15 @@ function whyEnded(walkEnd: WalkEnd, type: number | undefined, missing: number): 
   return walkEnd === WALK_CUT_FRAME ? `cut frame${lacking}` : `more frames${lacking}`;
 }
 
-function amounts({ channelId, sequence, amount }: Claim | Ack): string {
+function amounts({ channelId, sequence, amount }: Pick<Claim, 'channelId' | 'sequence' | 'amount'>): string {
   return `channel=${channelId} sequence=${sequence} amount=${amount}`;
 }
 
-function fields({ channelId, sequence, amount }: Claim | Ack): Record<string, unknown> {
+function fields({
+  channelId,
+  sequence,
+  amount,
+}: Pick<Claim, 'channelId' | 'sequence' | 'amount'>): Record<string, unknown> {
   return { channelId: String(channelId), sequence, amount: String(amount) };
 }
 

@@ -12,6 +12,7 @@ import { hardware } from './doctor/hardware.ts';
 import type { Machine } from './doctor/machine.ts';
 import { descriptors, ledger, ports, receiveBuffer, trains } from './doctor/network.ts';
 import { addon, cores, hugePages, kernel, memory, node } from './doctor/processor.ts';
+import { signer } from './doctor/signer.ts';
 import { store } from './doctor/store.ts';
 import { DATA_OPTION } from './options.ts';
 import { wrapped, writeJson } from './output.ts';
@@ -36,6 +37,7 @@ export const CHECKS = {
   clockSource,
   ledger,
   store,
+  signer,
   hardware,
 } as const satisfies Record<string, Check>;
 

@@ -12,6 +12,7 @@ import { type AuditReport, auditSignatures, ChannelKeys } from '../src/journal/a
 import { RECORD_BYTES } from '../src/journal/record.ts';
 import type { BadPlace, RecoveryReport } from '../src/journal/report.ts';
 import { segmentNumber } from '../src/journal/segment.ts';
+import { forEachLeaf } from '../src/journal/stored-frame.ts';
 import { walkJournal } from '../src/journal/walk.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { defineCommand, defineGroup } from './command.ts';
@@ -23,6 +24,8 @@ interface Lane {
   directory: string;
   journal: RecoveryReport;
   channels: number;
+  /** Leaves of signed roots that its frames have and that were accepted; left out where there are none. */
+  leaves?: number;
   /** The node's clock at the first and last group, milliseconds since 1970. */
   firstTime?: number;
   lastTime?: number;
@@ -132,6 +135,7 @@ function laneFolders(directory: string): string[] {
 /** @param onGroup is called with how many more claims were read */
 function describe(directory: string, onGroup: (claims: number) => void): Lane {
   const channels = new Set<bigint>();
+  let leaves = 0;
   let firstTime: number | undefined;
   let lastTime: number | undefined;
   const walk = walkJournal(directory, { sync: false });
@@ -139,7 +143,7 @@ function describe(directory: string, onGroup: (claims: number) => void): Lane {
     const step = walk.next();
     if (step.done) {
       const times = firstTime === undefined || lastTime === undefined ? {} : { firstTime, lastTime };
-      return { directory, journal: step.value, channels: channels.size, ...times };
+      return { directory, journal: step.value, channels: channels.size, ...(leaves > 0 && { leaves }), ...times };
     }
     const { bytes, offset, count, time } = step.value;
     firstTime ??= time;
@@ -148,6 +152,10 @@ function describe(directory: string, onGroup: (claims: number) => void): Lane {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let index = 0; index < count; index++)
       channels.add(view.getBigUint64(offset + index * RECORD_BYTES + CLAIM_CHANNEL_ID));
+    forEachLeaf(step.value, ({ channelId }) => {
+      channels.add(channelId);
+      leaves++;
+    });
   }
 }
 
@@ -184,9 +192,10 @@ function auditJson({ checked, badSignatures, unknownChannels, failures }: AuditR
 
 function laneText(lane: Lane): string {
   const { journal, audit } = lane;
+  const leaves = lane.leaves === undefined ? '' : ` ${lane.leaves} leaves,`;
   const lines = [
     `${lane.directory}: ${journal.end}`,
-    `  ${journal.segments} segments, ${journal.groups} groups, ${journal.claims} claims, ${lane.channels} channels`,
+    `  ${journal.segments} segments, ${journal.groups} groups, ${journal.claims} claims,${leaves} ${lane.channels} channels`,
   ];
   if (journal.groups > 0) {
     const times = `from ${timeText(lane.firstTime)} to ${timeText(lane.lastTime)}`;

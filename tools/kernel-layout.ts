@@ -7,6 +7,7 @@
 import { argv, stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import * as wire from '../protocol/layout.ts';
+import { ROOTED_LAYOUT } from '../src/channel/rooted.ts';
 import { ROW, ROW_BYTES } from '../src/channel/row.ts';
 import * as table from '../src/channel/table.ts';
 import { COUNT_RECORDS } from '../src/journal/group.ts';
@@ -16,6 +17,7 @@ import { FILTER_CELLS } from '../src/path/duplicate-filter.ts';
 import { CHAIN_LOOKUPS_MAX, COUNT_ACKS } from '../src/path/group-acks.ts';
 import { ROW_FOLD, ROW_HEADS } from '../src/path/group-rows.ts';
 import { DROPS_MAX_HIGH, DROPS_MAX_LOW } from '../src/path/rules.ts';
+import { SLOW_MARK } from '../src/path/slow-paths.ts';
 import * as standing from '../src/path/standing.ts';
 import {
   KEY_STRIDE_BYTES,
@@ -26,6 +28,7 @@ import {
   STANDING_CELLS,
 } from '../src/ring/arena.ts';
 import { ARENA_LAYOUT } from '../src/ring/arena-layout.ts';
+import { ENTRY_FRAME, ENTRY_ROWS } from '../src/ring/frame-pool.ts';
 import * as slot from '../src/ring/slot.ts';
 import { HASH_WORD } from '../src/transport/source-hash.ts';
 import * as udp from '../src/transport/udp-native.ts';
@@ -71,6 +74,8 @@ const CONSTANTS: [name: string, value: number, meaning: string][] = [
   ['HOT_VERSION', table.HOT_VERSION, 'odd while locked'],
   ['HOT_DIRTY', table.HOT_DIRTY, ''],
   ['HOT_CHANGE', table.HOT_CHANGE, 'odd while the operator’s fields are being changed'],
+  ['HOT_PAYER', table.HOT_PAYER, ''],
+  ['SLOW_MARK', SLOW_MARK, 'in it: the channel’s slow paths are counted (path/slow-paths.ts)'],
   ['HASH_HIGH', table.HASH_HIGH, 'of a handle in the channel index'],
   ['HASH_BOTH', table.HASH_BOTH, ''],
   ['HASH_SHIFT', table.HASH_SHIFT, ''],
@@ -147,6 +152,20 @@ export function rowsLayoutHeader(): string {
   const constants: [string, number][] = [
     ['PUBLIC_KEY_BYTES', wire.PUBLIC_KEY_BYTES],
     ['FLAG_THROW_AWAY', table.FLAG_THROW_AWAY],
+    ['FLAG_ROOTED', table.FLAG_ROOTED],
+    ['FRAME_MERKLE', wire.FRAME_MERKLE],
+    ['MERKLE_HEAD_BYTES', wire.MERKLE_HEAD_BYTES],
+    ['MERKLE_SEQUENCE', wire.MERKLE_SEQUENCE],
+    ['MERKLE_TIMESTAMP', wire.MERKLE_TIMESTAMP],
+    ['MERKLE_LEAF_BYTES', wire.MERKLE_LEAF_BYTES],
+    ['MERKLE_LEAF_AMOUNT', wire.MERKLE_LEAF_AMOUNT],
+    ['MERKLE_BLOCK_LEAVES', wire.MERKLE_BLOCK_LEAVES],
+    ['ENTRY_ROWS', ENTRY_ROWS],
+    ['ENTRY_FRAME', ENTRY_FRAME],
+    ['LEAF_VALID', slot.LEAF_VALID],
+    ['SLOT_FRAME', slot.SLOT_FRAME],
+    ['SLOT_LEAF', slot.SLOT_LEAF],
+    ...Object.entries(ROOTED_LAYOUT).map(([name, word]): [string, number] => [`ROOTED_${name}`, word]),
     ['TABLE_WORDS', table.TABLE_LAYOUT.length],
     ['REGISTRY_ROW_BYTES', ROW_BYTES],
     ...fields,

@@ -5,7 +5,7 @@ import { type HostPort, hostPortText, isLoopback, parseHostPort, parseNodeAddres
 import { AdminClient } from '../src/http/client.ts';
 import { ATTACKS, type AttackName } from '../src/load/attack/kinds.ts';
 import { type AttackRun, runAttack } from '../src/load/attack/run.ts';
-import { attackText } from '../src/load/attack/text.ts';
+import { attackText, isInVain } from '../src/load/attack/text.ts';
 import { LOAD_DEFAULTS } from '../src/load/settings.ts';
 import { asUsage, usage } from './args.ts';
 import type { LoadValues } from './load.ts';
@@ -54,7 +54,7 @@ export async function attack(values: LoadValues, name: AttackName): Promise<numb
   if (output.json) writeJson(result);
   else say(attackText(result));
   const { isUp, sums } = result;
-  return isUp === false || (sums !== null && sums.claims.missing !== 0) ? 1 : 0;
+  return isUp === false || isInVain(result) || (sums !== null && sums.claims.missing !== 0) ? 1 : 0;
 }
 
 async function readTarget(values: LoadValues, name: AttackName): Promise<HostPort> {

@@ -10,14 +10,17 @@ import { renderReport } from '../src/load/report/report.ts';
 import { runLoad } from '../src/load/run.ts';
 import { LOAD_DEFAULTS } from '../src/load/settings.ts';
 import { percentileText, resultText } from '../src/load/text.ts';
+import { usage } from './args.ts';
 import { defineCommand } from './command.ts';
 import { expectWritable, save } from './files.ts';
 import { attack } from './load-attack.ts';
+import { loadMerkle } from './load-merkle.ts';
 import { decimal, readArrivals, readRamp, readRate, readSkew, share } from './load-readers.ts';
 import { readRun } from './load-run.ts';
 import { loadWatcher } from './load-watcher.ts';
 import { NODE_OPTIONS, type OptionSpecs, type Values } from './options.ts';
 import { complain, say, writeJson } from './output.ts';
+import { KEY_VALUE } from './payer-key.ts';
 import { count, duration } from './units.ts';
 
 const CHANNELS_MAX = 4_000_000;
@@ -142,6 +145,18 @@ const OPTIONS = {
     description: 'how UDP is sent; auto: native where the addon is',
     choices: ['auto', 'native', 'dgram'],
     default: 'auto',
+    group: TRAFFIC,
+  },
+  merkle: {
+    value: 'MS',
+    description:
+      'Merkle batches: one key signs a root over all channels (link, at most 65536), one in MS milliseconds at most; the node has --roots',
+    read: duration('ms', 0, 60_000),
+    group: TRAFFIC,
+  },
+  key: {
+    value: KEY_VALUE,
+    description: 'with --merkle: signs the roots, instead of a throw-away key',
     group: TRAFFIC,
   },
   seed: {
@@ -280,8 +295,11 @@ node received and those its kernel dropped, and every claim received has a reaso
 that it drops the kernel counts one, so only \`mixed\`, which sends none, adds up exactly.
 
 Exit code: 0 PASS, 1 FAIL, INTERRUPTED or a file that could not be written, 2 usage. An attack: 1 where
-the node does not answer afterwards or has claims without a reason.`,
+the node does not answer afterwards or has claims without a reason, or nobody listens at the address.`,
   act: async (values) => {
+    if (values.merkle !== undefined) return loadMerkle(values, values.merkle);
+    if (values.key !== undefined)
+      usage('--key: expected --merkle beside it, got none; single claims are signed by throw-away keys');
     if (values.attack !== undefined) return attack(values, values.attack);
     const load = await readRun(values);
     for (const flag of ['hgrm', 'report', 'pcap'] as const)

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { ackVectors, claimVectors } from './vectors/claims.ts';
 import { controlVectors, resumeVectors, streamVectors } from './vectors/control.ts';
 import { edgeVectors, rfc6979Vectors } from './vectors/ecdsa.ts';
+import { merkleVectors } from './vectors/merkle.ts';
 import { refusalVectors, walkVectors } from './vectors/refusals.ts';
 import { sessionVectors } from './vectors/session.ts';
 import { shardVectors } from './vectors/shards.ts';
@@ -44,6 +45,13 @@ export function makeVectors(): Map<string, string> {
       ),
     ],
     ['shards.json', file('Handles of channels, and the shard of each.', shardVectors())],
+    [
+      'merkle.json',
+      file(
+        'Merkle batches. Channel i of each has the ledger id SHA-256("claimwire/vector/" ‖ u32 i), whose first 8 bytes are its handle, and the amount 1000000 + i.',
+        merkleVectors(),
+      ),
+    ],
     ['rfc6979.json', file('Deterministic signatures, SHA-256 of the message, low-S.', rfc6979Vectors())],
     ['ecdsa.json', file('Edges of the signature check; valid means valid and s ≤ n/2.', edgeVectors())],
   ]);

@@ -1,6 +1,6 @@
 /** The options of `claimwire node`, and the settings they make. */
 import { DROPS_MAX } from '../protocol/layout.ts';
-import { BUSY_POLL_US_MAX } from '../src/config.ts';
+import { BUSY_POLL_US_MAX, ROOT_EXPOSURE_DROPS_MAX } from '../src/config.ts';
 import { FEE_MAX_DROPS, type RedeemOptions } from '../src/ledger/redeem-options.ts';
 import type { LedgerOptions } from '../src/ledger/settings.ts';
 import { type Logger, lineLogger } from '../src/log.ts';
@@ -17,6 +17,7 @@ const ADDRESSES = 'Where it listens:';
 const TLS = 'TCP and TLS:';
 const WEB = 'WebSocket and WebRTC (docs/transports.md):';
 const MACHINE = 'How it uses the machine:';
+const ROOTS = 'Merkle batches:';
 const DURABLE = 'What is on the disk:';
 const STORE = 'A database that several nodes share:';
 const LEDGER = 'The XRP Ledger (docs/ledger.md):';
@@ -208,6 +209,13 @@ export const SERVER_OPTIONS = {
     read: size,
     group: MACHINE,
   },
+  'warm-keys': {
+    value: 'on|off',
+    description: 'whether a start makes the key tables of the keys that were hottest in the last run',
+    defaultText: 'on',
+    choices: ['on', 'off'],
+    group: MACHINE,
+  },
   'channels-max': {
     value: 'N',
     description: 'room in the channel table, like 4M',
@@ -240,6 +248,18 @@ export const SERVER_OPTIONS = {
     defaultText: '50',
     read: count(1, 100),
     group: MACHINE,
+  },
+  roots: {
+    description: 'takes Merkle batches: one signature of a payer for up to 65,536 claims',
+    group: ROOTS,
+  },
+  'root-exposure': {
+    value: 'DROPS',
+    description:
+      'what an xrpl channel, and all channels of one key, may owe by roots alone, which the ledger does not redeem; more than 0 implies --roots',
+    defaultText: '0',
+    read: count(0, ROOT_EXPOSURE_DROPS_MAX),
+    group: ROOTS,
   },
   'auto-tune': {
     description:
@@ -295,6 +315,13 @@ export const SERVER_OPTIONS = {
     description: 'longest time between checkpoints, like 30s',
     default: '30',
     read: duration('s', 1, 86_400),
+    group: DURABLE,
+  },
+  'receipt-key': {
+    value: 'FILE|pkcs11:URI',
+    description:
+      'signs receipts of committed amounts for who asks: a key of its own (claimwire keygen --out FILE), or one in a hardware module',
+    defaultText: 'no receipts',
     group: DURABLE,
   },
   'cut-journal': {
@@ -441,6 +468,7 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
     journalBlockBytes: Number(values['journal-block']),
     checkpointSeconds: Math.round(values['checkpoint-seconds'] / 1_000),
     cutJournal: values['cut-journal'],
+    receiptKey: values['receipt-key'],
     store: values.store,
     storePasswordFile: values['store-password-file'],
     storeUnreplicated: values['store-unreplicated'],
@@ -472,10 +500,13 @@ export function nodeOptions(values: Values<typeof SERVER_OPTIONS>): ServeOptions
   if (values.lanes !== undefined) options.lanes = values.lanes;
   if (values.verifiers !== undefined) options.verifiers = values.verifiers;
   if (values['key-cache'] !== undefined) options.keyCacheBytes = values['key-cache'];
+  if (values['warm-keys'] !== undefined) options.warmKeys = values['warm-keys'] === 'on';
   if (values['channels-max'] !== undefined) options.channelsMax = values['channels-max'];
   if (values['ring-slots'] !== undefined) options.ringSlots = values['ring-slots'];
   if (values.pin !== undefined) options.pin = values.pin;
   if (values['busy-poll'] !== undefined) options.busyPollUs = values['busy-poll'];
+  if (values.roots) options.roots = true;
+  if (values['root-exposure'] !== undefined) options.rootExposureDrops = values['root-exposure'];
   if (values.strangers !== undefined) options.strangersPercent = values.strangers;
   return options;
 }

@@ -42,6 +42,8 @@ const SIGN_ROUNDS = 5;
 const SPOILT_EVERY = 8;
 /** After this many claims a key has the table that it keeps (`due` in src/kernel/keys.c). */
 const WARM_CLAIMS = 1_000;
+/** Few keys earn the largest tables, which take several thousand claims each. */
+const WARM_CLAIMS_MIN = 1_000_000;
 /** Tables of one kind are built at most once a call, so calls are small during the warm-up. */
 const WARM_BATCH = 16;
 
@@ -281,7 +283,8 @@ export class SignedRing {
   warm(backendOf: (signed: SignedRing) => VerifyBackend, keys: number, seconds: number): VerifyBackend {
     this.signInOrder(keys, 0, false);
     const backend = backendOf(this);
-    for (let claims = 0, spent = 0; claims < keys * WARM_CLAIMS && spent < seconds; claims += RING_SLOTS)
+    const enough = Math.max(keys * WARM_CLAIMS, WARM_CLAIMS_MIN);
+    for (let claims = 0, spent = 0; claims < enough && spent < seconds; claims += RING_SLOTS)
       spent += RING_SLOTS / this.pass(backend, WARM_BATCH, RING_SLOTS, false);
     this.signHot(keys);
     return backendOf(this);

@@ -1,6 +1,6 @@
 /**
- * bench:verify's peers: other verifiers of secp256k1 signatures, given digests, signatures and keys ready to use, so that
- * they are timed without hashing while the kernel is timed with it. Main thread of a process.
+ * The peers of bench:verify and bench:sign: others that verify and make secp256k1 signatures, given digests, signatures and keys ready to use, so that
+ * they are timed without hashing while the verifying kernel is timed with it. Main thread of a process.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,13 +13,14 @@ interface Secp256k1 {
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean;
 }
 interface TinySecp256k1 {
+  sign(digest: Uint8Array, privateKey: Uint8Array): Uint8Array;
   verify(digest: Uint8Array, publicKey: Uint8Array, signature: Uint8Array, strict: true): boolean;
 }
 
 const require = createRequire(import.meta.url);
 /** The C library. The package's JavaScript fallback would be no fair comparison. */
 export const secp256k1 = require('secp256k1/bindings') as Secp256k1;
-const tinySecp256k1 = require('tiny-secp256k1') as TinySecp256k1;
+export const tinySecp256k1 = require('tiny-secp256k1') as TinySecp256k1;
 
 type Verify = (claim: SignedClaim) => boolean;
 export const verifyBySecp256k1: Verify = ({ signature, digest, publicKey }) =>

@@ -17,7 +17,7 @@ import {
 import { ClaimwireError } from '../errors.ts';
 import type { ChannelChange, ChannelOpening } from './changes.ts';
 import { isEd25519Point, isSmallOrder } from './ed25519-point.ts';
-import { type Channel, type ChannelState, hasClaim } from './row.ts';
+import { type Channel, type ChannelState, hasClaim, redeemable } from './row.ts';
 
 /** What a reader is told of a state: `expired` is an open channel whose time is over, so that its claims are refused. */
 export type ShownState = ChannelState | 'expired';
@@ -34,16 +34,27 @@ export interface ChannelJson {
   committed: string;
   sequence: number;
   /**
-   * 128 hex digits r‖s, upper-case; null while nothing is committed, or where the ledger paid a claim that this node never
-   * had. Absent for readers without the token.
+   * 128 hex digits r‖s, upper-case; null while nothing is committed, where the ledger paid a claim that this node never
+   * had, or where a leaf of a signed root has stated what is committed. Absent for readers without the token.
    */
   signature?: string | null;
+  /** Of a channel that leaves of signed roots have paid; absent of others. */
+  rooted?: RootedJson;
   profile: ProfileName;
   state: ShownState;
   /** ISO 8601, or null for never. */
   expiresAt: string | null;
   /** True for a channel made to try a node out: it is never settled. */
   throwAway: boolean;
+}
+
+interface RootedJson {
+  /** The highest claim on its own, which can be redeemed, as a leaf cannot: drops, and the rest as in the channel. */
+  committed: string;
+  sequence: number;
+  signature?: string | null;
+  /** The newest leaf, which can be proven; null where none is known here. */
+  leaf: { amount: string; sequence: number } | null;
 }
 
 const OPENING_FIELDS = ['ledgerChannelId', 'publicKey', 'capacity', 'profile', 'expiresAt', 'channelId', 'throwAway'];
@@ -242,7 +253,9 @@ export function stateAt({ state, expiresAt }: Channel, nowSeconds: number): Show
 
 /** @param nowSeconds the time by which channels expire; left out, none is shown as expired */
 export function channelJson(channel: Channel, withSignature = true, nowSeconds = 0): ChannelJson {
-  const signature = channel.committed !== 0n && hasClaim(channel) ? upperHex(channel.signature) : null;
+  const own = redeemable(channel);
+  const signature = own.committed !== 0n && hasClaim(channel) ? upperHex(channel.signature) : null;
+  const { rooted } = channel;
   return {
     channelId: channel.channelId.toString(),
     ledgerChannelId: upperHex(channel.ledgerChannelId),
@@ -250,11 +263,38 @@ export function channelJson(channel: Channel, withSignature = true, nowSeconds =
     capacity: channel.capacity.toString(),
     committed: channel.committed.toString(),
     sequence: channel.sequence,
-    ...(withSignature && { signature }),
+    ...(withSignature && { signature: own.committed === channel.committed ? signature : null }),
+    ...(rooted !== undefined && { rooted: rootedJson(rooted, withSignature ? { signature } : {}) }),
     profile: channel.profile,
     state: stateAt(channel, nowSeconds),
     expiresAt: isoTime(channel.expiresAt),
     throwAway: channel.throwAway ?? false,
+  };
+}
+
+function rootedJson(
+  { committed, sequence, leaf }: NonNullable<Channel['rooted']>,
+  signature: Pick<RootedJson, 'signature'>,
+): RootedJson {
+  const newest = leaf === undefined ? null : { amount: leaf.amount.toString(), sequence: leaf.sequence };
+  return { committed: committed.toString(), sequence, ...signature, leaf: newest };
+}
+
+/** The claim to redeem of a channel with leaves, from its JSON. */
+function parseRooted(
+  value: unknown,
+  committed: bigint,
+): { rooted: NonNullable<Channel['rooted']>; signature: Uint8Array } {
+  const fields = objectWith(value, ['committed', 'sequence', 'signature', 'leaf'], 'rooted');
+  const own = parseDecimal(fields.committed, 0n, committed, 'rooted.committed');
+  const { sequence } = fields;
+  if (typeof sequence !== 'number' || sequence !== sequence >>> 0) invalid('rooted.sequence', 'a u32', sequence);
+  const hasNone = own === 0n || fields.signature === null;
+  return {
+    rooted: { committed: own, sequence, timestampBits: 0n },
+    signature: hasNone
+      ? new Uint8Array(SIGNATURE_BYTES)
+      : parseHex(fields.signature, SIGNATURE_BYTES, 'rooted.signature'),
   };
 }
 
@@ -290,5 +330,5 @@ export function parseRow(value: unknown): Channel {
     expiresAt: parseExpiry(row.expiresAt, 'expiresAt'),
   };
   if (parseThrowAway(row.throwAway)) channel.throwAway = true;
-  return channel;
+  return row.rooted === undefined ? channel : { ...channel, ...parseRooted(row.rooted, committed) };
 }

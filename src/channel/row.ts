@@ -9,7 +9,10 @@ import { type ProfileName, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from '../../proto
 /** A `removed` channel is found under no handle; its row stays until another channel reuses it. */
 export type ChannelState = 'open' | 'closed' | 'removed';
 
-/** Everything known of a channel. Amounts are in drops; the signature is that of the claim which stated `committed`. */
+/**
+ * Everything known of a channel. Amounts are in drops; the signature is that of the claim which stated `committed`, or, where there is
+ * `rooted`, of the one which that states.
+ */
 export interface Channel {
   /** u64 handle on the wire; by default the first 8 bytes of the ledger channel id. */
   channelId: bigint;
@@ -30,6 +33,46 @@ export interface Channel {
   expiresAt: number;
   /** True for a channel made to try a node out: it is never settled, and may be removed at any time. Else absent. */
   throwAway?: boolean;
+  /** Of a channel that leaves of signed roots have paid: `committed` is then what claims and leaves have paid. Else absent. */
+  rooted?: RootedPart;
+}
+
+/** What a channel with leaves of signed roots has beside `committed`. */
+interface RootedPart {
+  /**
+   * Drops of the highest claim on its own, which can be redeemed, as a leaf cannot: the channel's `signature` is this claim's.
+   * 0 where there is none.
+   */
+  committed: bigint;
+  sequence: number;
+  timestampBits: bigint;
+  /** The newest committed leaf. */
+  leaf?: { amount: bigint; sequence: number; timestampBits: bigint; place: LeafPlace };
+}
+
+/** Where the journal has the frame of a leaf. */
+interface LeafPlace {
+  lane: number;
+  /** 0 where no journal has it any more, since a checkpoint has kept its proof. */
+  segment: number;
+  /** The frame's byte in the segment. */
+  offset: number;
+  /** The leaf's index in the frame, 0..63. */
+  leaf: number;
+}
+
+/** The channel as claims on their own have paid it: what can be redeemed, and what its registry row says. */
+export function redeemable<Row extends { committed: bigint; rooted?: RootedPart }>(row: Row): Row {
+  if (row.rooted === undefined) return row;
+  const { committed, sequence, timestampBits } = row.rooted;
+  return { ...row, committed, sequence, timestampBits };
+}
+
+/** The channel once the ledger has paid so much by a claim that this node never had. */
+export function raised(channel: Channel, committed: bigint): Channel {
+  const { rooted, signature } = channel;
+  const whole = { ...channel, committed, signature: new Uint8Array(signature.length) };
+  return rooted === undefined ? whole : { ...whole, rooted: { ...rooted, committed } };
 }
 
 /** Whether a channel has the claim that stated what is committed. */
@@ -44,11 +87,15 @@ export function earlier(left: number, right: number): number {
 }
 
 export const ROW_BYTES = 176;
-/** Only rows that version 1 cannot express have version 2, so an older program refuses those and reads all others. */
+/**
+ * Only rows that version 1 cannot express have version 2, so an older program refuses those and reads all others. Version 3 is that of a
+ * channel with leaves of signed roots: the row has the claim to redeem, and a side table the leaf (journal/leaf-entry.ts).
+ */
 const ROW_VERSION = 1;
-const ROW_VERSION_MAX = 2;
+const ROW_VERSION_STATES = 2;
+const ROW_VERSION_ROOTED = 3;
 export const ROW = {
-  version: 0, // u8: 1, or 2 for a removed or a throw-away channel
+  version: 0, // u8: 1, or 2 for a removed or a throw-away channel, or 3 for one with leaves
   state: 1, // u8: 0 open, 1 closed, 2 removed; with STATE_THROW_AWAY added for a throw-away channel
   profile: 2, // u8: PROFILE_XRPL or PROFILE_LINK
   publicKey: 3, // 33 bytes
@@ -82,10 +129,11 @@ export const STATE_THROW_AWAY = 0x80;
 const PROFILES: readonly ProfileName[] = ['xrpl', 'link'];
 
 /** Writes a channel as a row at `offset` of `bytes`. */
-export function encodeRow(channel: Channel, bytes: Uint8Array, offset = 0): void {
+export function encodeRow(whole: Channel, bytes: Uint8Array, offset = 0): void {
+  const channel = redeemable(whole);
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, ROW_BYTES);
   const state = STATES.indexOf(channel.state) | (channel.throwAway === true ? STATE_THROW_AWAY : 0);
-  view.setUint8(ROW.version, state < STATES_OF_VERSION_1 ? ROW_VERSION : ROW_VERSION_MAX);
+  view.setUint8(ROW.version, versionOf(whole, state));
   view.setUint8(ROW.state, state);
   view.setUint8(ROW.profile, PROFILES.indexOf(channel.profile));
   bytes.set(channel.publicKey, offset + ROW.publicKey);
@@ -98,6 +146,11 @@ export function encodeRow(channel: Channel, bytes: Uint8Array, offset = 0): void
   view.setUint32(ROW.sequence, channel.sequence, true);
   view.setUint32(ROW.expiresAt, channel.expiresAt, true);
   view.setUint32(ROW.crc, crc32(bytes.subarray(offset, offset + ROW.crc)), true);
+}
+
+function versionOf({ rooted }: Channel, state: number): number {
+  if (rooted !== undefined) return ROW_VERSION_ROOTED;
+  return state < STATES_OF_VERSION_1 ? ROW_VERSION : ROW_VERSION_STATES;
 }
 
 /** Channels as rows, one after the other. */
@@ -115,8 +168,8 @@ export function rowFault(bytes: Uint8Array): string | undefined {
   const actual = crc32(bytes.subarray(0, ROW.crc));
   if (actual !== expected) return `expected checksum ${expected.toString(16)}, got ${actual.toString(16)}`;
   const version = bytes[ROW.version]!;
-  if (version < ROW_VERSION || version > ROW_VERSION_MAX)
-    return `expected row version ${ROW_VERSION} or ${ROW_VERSION_MAX}, got ${version}`;
+  if (version < ROW_VERSION || version > ROW_VERSION_ROOTED)
+    return `expected row version ${ROW_VERSION} to ${ROW_VERSION_ROOTED}, got ${version}`;
   const state = bytes[ROW.state]!;
   const isKnown = version === ROW_VERSION ? state < STATES_OF_VERSION_1 : stateOf(state) < STATES.length;
   if (!isKnown) return `expected a known state, got ${state}`;
@@ -137,7 +190,7 @@ export function stateOf(byte: number): number {
   return byte & ~STATE_THROW_AWAY;
 }
 
-/** Reads a row that `rowFault` found sound. */
+/** Reads a row that `rowFault` found sound: of a channel with leaves what can be redeemed; what a leaf has paid is elsewhere. */
 export function decodeRow(bytes: Uint8Array): Channel {
   const view = new DataView(bytes.buffer, bytes.byteOffset, ROW_BYTES);
   const channel: Channel = {
@@ -154,6 +207,10 @@ export function decodeRow(bytes: Uint8Array): Channel {
     expiresAt: view.getUint32(ROW.expiresAt, true),
   };
   if ((bytes[ROW.state]! & STATE_THROW_AWAY) !== 0) channel.throwAway = true;
+  if (bytes[ROW.version] === ROW_VERSION_ROOTED) {
+    const { committed, sequence, timestampBits } = channel;
+    channel.rooted = { committed, sequence, timestampBits };
+  }
   return channel;
 }
 

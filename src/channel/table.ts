@@ -79,6 +79,8 @@ export const FLAG_THROW_AWAY = 1 << 10;
 const FLAG_REMOVED = 1 << 11;
 /** The handle is not the first part of the ledger id, which then lies beside the table. */
 export const FLAG_OWN_HANDLE = 1 << 12;
+/** Leaves of signed roots were committed, or are about to be: what is redeemable lies beside the table (rooted.ts). */
+export const FLAG_ROOTED = 1 << 13;
 
 /** Constants of the index's hash, which C uses too. */
 export const HASH_HIGH = 0x9e3779b1;
@@ -97,6 +99,16 @@ export const TABLE_LAYOUT: readonly (readonly [name: string, of: (plan: ArenaPla
   ['index_mask', ({ channelIndex }) => channelIndex.bytes / 4 - 1],
   ['rows_max', ({ shape }) => shape.channelsMax],
 ];
+
+/** What is kept beside the table of rows with FLAG_ROOTED (rooted.ts). Called by the holder of the row's lock. */
+export interface RowExtension {
+  /** As `ChannelTable.commit`, of a claim on its own. Returns false where the row never had a leaf: it is a plain one then. */
+  commitLocked(row: number, hot: number, view: DataView, offset: number): boolean;
+  /** The committed amount is about to rise to this one, which the ledger has paid by a claim that this node never had. */
+  raiseLocked(row: number, hot: number, high: number, low: number): void;
+  /** Puts what is kept into the copy of a row; without the lock, and again if the row was written meanwhile. */
+  copyInto(row: number, channel: Channel): void;
+}
 
 const ROW_NONE = -1;
 const LOCKED_MS_MAX = 5_000;
@@ -136,6 +148,8 @@ export class ChannelTable {
   /** The halves of the capacity that `loadCapacity` read. */
   capacityHigh = 0;
   capacityLow = 0;
+  /** Keeps the leaves of signed roots, where the node has any. */
+  extension: RowExtension | undefined;
   /** Rows and keys in use. Main thread only. */
   #rows = 0;
   #keyCount = 0;
@@ -258,21 +272,47 @@ export class ChannelTable {
    */
   commit(row: number, view: DataView, offset: number): void {
     const hot = this.hot(row);
+    const version = this.lock(hot);
+    const isRooted = (this.words[hot + HOT_FLAGS]! & FLAG_ROOTED) !== 0;
+    const isKept = isRooted && this.extension!.commitLocked(row, hot, view, offset);
+    if (!isKept && this.storeBest(hot, view, offset)) this.storeSignature(row, view, offset);
+    this.unlock(hot, version);
+  }
+
+  /** Makes amount, sequence and timestamp those of the claim, if it is for more. Returns whether. Under the row's lock. */
+  storeBest(hot: number, view: DataView, offset: number): boolean {
+    const { words } = this;
     const amountHigh = view.getUint32(offset + CLAIM_AMOUNT);
     const amountLow = view.getUint32(offset + CLAIM_AMOUNT + 4);
-    const version = this.#lock(hot);
-    if (isAbove(amountHigh, amountLow, this.words[hot + HOT_COMMITTED_HIGH]!, this.words[hot + HOT_COMMITTED_LOW]!)) {
-      this.#storeCommitted(hot, amountHigh, amountLow);
-      const { words } = this;
-      Atomics.store(words, hot + HOT_SEQUENCE, view.getUint32(offset + CLAIM_SEQUENCE));
-      Atomics.store(words, hot + HOT_TIMESTAMP_HIGH, view.getUint32(offset + CLAIM_TIMESTAMP));
-      Atomics.store(words, hot + HOT_TIMESTAMP_LOW, view.getUint32(offset + CLAIM_TIMESTAMP + 4));
-      const signature = this.#signature(row) >>> 2;
-      for (let word = 0; word < SIGNATURE_WORDS; word++)
-        Atomics.store(words, signature + word, view.getUint32(offset + CLAIM_SIGNATURE + 4 * word, true));
-      Atomics.store(words, hot + HOT_DIRTY, 1);
-    }
-    this.#unlock(hot, version);
+    if (!isAbove(amountHigh, amountLow, words[hot + HOT_COMMITTED_HIGH]!, words[hot + HOT_COMMITTED_LOW]!))
+      return false;
+    this.#storeCommitted(hot, amountHigh, amountLow);
+    Atomics.store(words, hot + HOT_SEQUENCE, view.getUint32(offset + CLAIM_SEQUENCE));
+    Atomics.store(words, hot + HOT_TIMESTAMP_HIGH, view.getUint32(offset + CLAIM_TIMESTAMP));
+    Atomics.store(words, hot + HOT_TIMESTAMP_LOW, view.getUint32(offset + CLAIM_TIMESTAMP + 4));
+    Atomics.store(words, hot + HOT_DIRTY, 1);
+    return true;
+  }
+
+  /** Makes the claim's signature the row's. Under the row's lock. */
+  storeSignature(row: number, view: DataView, offset: number): void {
+    const signature = this.#signature(row) >>> 2;
+    for (let word = 0; word < SIGNATURE_WORDS; word++)
+      Atomics.store(this.words, signature + word, view.getUint32(offset + CLAIM_SIGNATURE + 4 * word, true));
+  }
+
+  /** Whether a row is marked as one with leaves of signed roots. */
+  isRooted(row: number): boolean {
+    return (Atomics.load(this.words, this.hot(row) + HOT_FLAGS) & FLAG_ROOTED) !== 0;
+  }
+  /** Marks a row whose claims are no longer plain ones, for good. Any thread; before its first leaf is staged. */
+  markRooted(row: number): void {
+    const hot = this.hot(row);
+    if ((Atomics.load(this.words, hot + HOT_FLAGS) & FLAG_ROOTED) !== 0) return;
+    // Under the lock, since the main thread changes other flags under it.
+    const version = this.lock(hot);
+    Atomics.store(this.words, hot + HOT_FLAGS, this.words[hot + HOT_FLAGS]! | FLAG_ROOTED);
+    this.unlock(hot, version);
   }
 
   // --- main thread ---
@@ -395,7 +435,7 @@ export class ChannelTable {
   /** Changes what the operator may change. */
   change(row: number, change: RowChange): void {
     const hot = this.hot(row);
-    const version = this.#lock(hot);
+    const version = this.lock(hot);
     const { words } = this;
     // Acceptance reads the capacity without the lock, and must not see a mix of an old and a new half.
     Atomics.add(words, hot + HOT_CHANGE, 1);
@@ -410,7 +450,7 @@ export class ChannelTable {
     if (change.throwAway !== undefined) flags = withFlag(flags, FLAG_THROW_AWAY, change.throwAway);
     Atomics.store(words, hot + HOT_FLAGS, flags);
     Atomics.add(words, hot + HOT_CHANGE, 1);
-    this.#unlock(hot, version);
+    this.unlock(hot, version);
   }
 
   /**
@@ -419,17 +459,18 @@ export class ChannelTable {
    */
   raise(row: number, amount: bigint): boolean {
     const hot = this.hot(row);
-    const version = this.#lock(hot);
+    const version = this.lock(hot);
     const { words } = this;
     const [high, low] = [highHalf(amount), lowHalf(amount)];
     const isHigher = isAbove(high, low, words[hot + HOT_COMMITTED_HIGH]!, words[hot + HOT_COMMITTED_LOW]!);
     if (isHigher) {
+      if ((words[hot + HOT_FLAGS]! & FLAG_ROOTED) !== 0) this.extension?.raiseLocked(row, hot, high, low);
       this.#storeCommitted(hot, high, low);
       const signature = this.#signature(row) >>> 2;
       for (let word = 0; word < SIGNATURE_WORDS; word++) Atomics.store(words, signature + word, 0);
       Atomics.store(words, hot + HOT_DIRTY, 1);
     }
-    this.#unlock(hot, version);
+    this.unlock(hot, version);
     return isHigher;
   }
 
@@ -460,6 +501,7 @@ export class ChannelTable {
       expiresAt: Atomics.load(words, hot + HOT_EXPIRES_AT),
     };
     if ((flags & FLAG_THROW_AWAY) !== 0) channel.throwAway = true;
+    if ((flags & FLAG_ROOTED) !== 0) this.extension?.copyInto(row, channel);
     return channel;
   }
   #pair(word: number): bigint {
@@ -489,13 +531,13 @@ export class ChannelTable {
   }
 
   /** Takes the row's lock. It spins, since the holder writes only a few words. */
-  #lock(hot: number): number {
+  lock(hot: number): number {
     for (;;) {
       const version = Atomics.load(this.#ints, hot + HOT_VERSION) & ~1;
       if (Atomics.compareExchange(this.#ints, hot + HOT_VERSION, version, version | 1) === version) return version;
     }
   }
-  #unlock(hot: number, version: number): void {
+  unlock(hot: number, version: number): void {
     Atomics.store(this.#ints, hot + HOT_VERSION, (version + 2) | 0);
   }
 
@@ -510,19 +552,31 @@ export class ChannelTable {
     Atomics.store(this.words, this.#index + slot, row + 1);
   }
 
-  /** The number of the key at `offset`, which is stored if it is new. Its x coordinate is random, so it serves as the handle. */
-  #internKey(source: Uint8Array, view: DataView, offset: number): number {
-    const bytes = this.#bytes;
+  /** The number of the key at `offset` of bytes of any origin, if a channel has it or had it since the start, or -1. */
+  findKey(source: Uint8Array, view: DataView, offset: number): number {
+    return this.words[this.#keyIndex + this.#keySlot(source, view, offset)]! - 1;
+  }
+
+  /** Where the key index has the key, or where it would. */
+  #keySlot(source: Uint8Array, view: DataView, offset: number): number {
     let slot = hashHandle(view.getUint32(offset + 1), view.getUint32(offset + 5)) & this.#indexMask;
     for (;;) {
       const entry = this.words[this.#keyIndex + slot]!;
-      if (entry === 0) break;
+      if (entry === 0) return slot;
       const start = this.#keys + (entry - 1) * KEY_STRIDE_BYTES;
       let same = 0;
-      while (same < PUBLIC_KEY_BYTES && bytes[start + same] === source[offset + same]) same++;
-      if (same === PUBLIC_KEY_BYTES) return entry - 1;
+      while (same < PUBLIC_KEY_BYTES && this.#bytes[start + same] === source[offset + same]) same++;
+      if (same === PUBLIC_KEY_BYTES) return slot;
       slot = (slot + 1) & this.#indexMask;
     }
+  }
+
+  /** The number of the key at `offset`, which is stored if it is new. Its x coordinate is random, so it serves as the handle. */
+  #internKey(source: Uint8Array, view: DataView, offset: number): number {
+    const bytes = this.#bytes;
+    const slot = this.#keySlot(source, view, offset);
+    const entry = this.words[this.#keyIndex + slot]!;
+    if (entry !== 0) return entry - 1;
     const key = this.#keyCount++;
     bytes.set(source.subarray(offset, offset + PUBLIC_KEY_BYTES), this.#keys + key * KEY_STRIDE_BYTES);
     this.words[this.#keyIndex + slot] = key + 1;

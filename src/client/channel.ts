@@ -1,10 +1,11 @@
 /** One payment channel, as its payer sees it. Payer's thread. */
-import { CLAIM_BYTES, U64_MAX } from '../../protocol/layout.ts';
+import { CLAIM_AMOUNT, CLAIM_BYTES, U64_MAX } from '../../protocol/layout.ts';
 import { type Abortable, abortable } from './abort.ts';
 import { invalid } from './claim-errors.ts';
 import { type Committed, type CommittedBounds, learnCommitted } from './committed.ts';
 import type { Flow } from './flow.ts';
 import type { Inflight } from './inflight.ts';
+import type { Receipt, ReceiptExpectation } from './receipt.ts';
 import type { ResumedChannel } from './resume.ts';
 import type { PayerState, StateEntry } from './state/payer-state.ts';
 import type { ClaimAck } from './waiter-queue.ts';
@@ -19,6 +20,14 @@ export interface ChannelParts {
   readonly state: { readonly kept: PayerState; readonly entry: StateEntry } | undefined;
   /** The node's best claim, its signature checked. */
   readonly prove: () => Promise<ResumedChannel>;
+  /** The node's receipt for an amount, checked. */
+  readonly receipt: (amount: bigint, key: ReceiptExpectation['key']) => Promise<Receipt>;
+}
+
+/** Of which amount, and by which key. */
+export interface ReceiptOptions extends Pick<ReceiptExpectation, 'key'> {
+  /** Drops in all; by default `committed`. */
+  amount?: bigint;
 }
 
 /** One payment channel, as its payer sees it. Made by Payer.channel(). A channel has one live payer: see `pay`. */
@@ -91,6 +100,15 @@ export class PaymentChannel {
   }
 
   /**
+   * Sends an ordinary claim for all that is claimed, where the payer signs roots (`roots`): what the node holds by leaves of Merkle batches
+   * alone cannot be redeemed on a ledger. Resolves when the node has it, and rejects as `claim` does.
+   */
+  cover({ signal }: Abortable = {}): Promise<ClaimAck> {
+    const { flow, inflight } = this.#parts;
+    return inflight.request(flow, flow.claimed, signal, true);
+  }
+
+  /**
    * Asks the node, without paying, whether `amount` drops are durable there. Like an ack, the answer is not signed.
    * Rejects with ClaimwireError: CLAIM_REFUSED (unknown or closed channel), ACK_TIMEOUT, PAYER_CLOSED, PAYER_FULL.
    */
@@ -103,10 +121,29 @@ export class PaymentChannel {
     );
   }
 
-  /** A copy of the 93 bytes of the last claim signed, or undefined before the first. */
+  /**
+   * Asks the node for a receipt, which it signs, and checks it: that `amount` drops of this channel are durable there. By default the
+   * amount that acks have told of (`committed`): a forged ack does not bring a receipt. Keep it, and anybody can check it without the
+   * node (`verifyReceipt`). It goes the way of `resume`, and the node needs --receipt-key.
+   *
+   * Rejects with ClaimwireError: RECEIPT_NOT_YET (so much is not durable), RECEIPT_INVALID (it is not what was asked for, or not signed
+   * by the key), NO_RECEIPTS, CHANNEL_UNKNOWN, NODE_UNREACHABLE, NODE_FAILED, PAYER_FULL, or INPUT_INVALID (a bare socket, or an
+   * amount that is no u64).
+   * @param options.key the node's receipt key, 33 bytes or 66 hex digits, as its operator told it. Without it whoever answers may have
+   * signed: over TLS that is the node, over plain TCP it may be anybody in between
+   */
+  receipt({ amount = this.committed, key, signal }: ReceiptOptions & Abortable = {}): Promise<Receipt> {
+    if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
+      return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
+    return abortable(signal, () => this.#parts.receipt(amount, key));
+  }
+
+  /** A copy of the 93 bytes of the last ordinary claim signed, or undefined before the first. */
   lastClaim(): Uint8Array | undefined {
-    const { bytes, offset } = this.#parts.flow.place;
-    return this.#parts.flow.hasSigned ? bytes.slice(offset, offset + CLAIM_BYTES) : undefined;
+    const { bytes, offset, view } = this.#parts.flow.place;
+    return this.#parts.flow.hasSigned && view.getBigUint64(offset + CLAIM_AMOUNT) > 0n
+      ? bytes.slice(offset, offset + CLAIM_BYTES)
+      : undefined;
   }
 
   /** See Payer.resume. */

@@ -16,8 +16,10 @@ export interface Percentiles {
 
 /** What a payer has sent and received, and what it waits for. */
 export interface PayerStats extends LinkStats {
-  /** Claims sent, retransmissions included. */
+  /** Claims sent, retransmissions and leaves of Merkle batches included. */
   claimsSent: number;
+  /** Roots of Merkle batches signed; absent without `roots`. */
+  rootsSigned?: number;
   /** Claims sent again (`xrpl`, `link`), or newer ones sent for them, because no ack came in time or a connection was lost. */
   retransmits: number;
   /** Questions what the node holds of a channel, retransmissions included; asked before each channel's first pay(). */

@@ -2,14 +2,12 @@
  * What the payer knows of one channel: its newest claim, what the node has acknowledged, and the promises that wait.
  * Payer's thread.
  */
-import { linkDigest, xrplDigest } from '../../protocol/digest.ts';
 import type { ProfileName } from '../../protocol/layout.ts';
 import {
   CLAIM_AMOUNT,
   CLAIM_BYTES,
   CLAIM_CHANNEL_ID,
   CLAIM_SEQUENCE,
-  CLAIM_SIGNATURE,
   CLAIM_TIMESTAMP,
   FRAME_CLAIM,
 } from '../../protocol/layout.ts';
@@ -34,14 +32,6 @@ interface ClaimPlace {
   readonly offset: number;
 }
 
-/** A claim that has all but its signature. */
-export interface ClaimDraft {
-  readonly bytes: Uint8Array;
-  readonly amount: bigint;
-  /** 32 bytes. */
-  readonly digest: Uint8Array;
-}
-
 /** What a channel is opened with, checked. */
 export interface FlowIdentity {
   readonly channelId: bigint;
@@ -56,6 +46,22 @@ interface FlowPath {
   readonly window: SendWindow;
   readonly line: Set<Flow>;
   progressAt: number;
+}
+
+/** What a channel has to do with Merkle batches. */
+interface FlowRoots {
+  /** The counter of all roots of its key. */
+  readonly key: { sequence: number };
+  /** Whether what was sent last was a leaf. */
+  isLeaf: boolean;
+  /** Highest amount of an ordinary claim that the node has acknowledged. */
+  ordinary: bigint;
+  /** How far leaves may be over that, as far as is known. */
+  exposure: bigint | undefined;
+  /** Whether an ordinary claim is to follow, so that no leaf is sent until it is acknowledged. */
+  isCovering: boolean;
+  /** The newest ordinary claim sent and not acknowledged. */
+  cover: { readonly sequence: number; readonly amount: bigint } | undefined;
 }
 
 export class Flow implements HeapEntry {
@@ -82,8 +88,13 @@ export class Flow implements HeapEntry {
   /** Whether `newestAmount` is still to be acknowledged. It was signed and sent, or waits for room in the window. */
   outstanding = false;
   newestAmount = 0n;
-  /** What is being signed elsewhere (signing.ts): up to which amount, once it is drafted. */
-  signing: { drafted: bigint | undefined } | undefined;
+  /** The window in which room is held for a claim that is being signed (signing.ts), and its amount once that is fixed. */
+  signing: SendWindow | undefined;
+  drafted: bigint | undefined;
+  /** The sequence of the root in which it is drafted. */
+  draftedSequence: number | undefined;
+  /** Where the payer signs roots (roots.ts). */
+  roots: FlowRoots | undefined;
 
   lastSequence: number;
   ackedSequence: number;
@@ -98,6 +109,8 @@ export class Flow implements HeapEntry {
   backoff = 0;
 
   #sequencesUsed = 0;
+  /** Amount of the claim signed last. */
+  #newestSigned = 0n;
   #resentSequence: number | undefined;
   /** The newest claim that was sent later than its timestamp says, since signing it took a while. */
   #late: { readonly sequence: number; readonly sentAt: number } | undefined;
@@ -114,7 +127,7 @@ export class Flow implements HeapEntry {
     place.view.setBigUint64(place.offset + CLAIM_CHANNEL_ID, identity.channelId);
   }
 
-  /** Whether a claim has been signed, so that `place` holds one. */
+  /** Whether a claim has been signed, or a leaf. */
   get hasSigned(): boolean {
     return this.#sequencesUsed > 0;
   }
@@ -131,47 +144,48 @@ export class Flow implements HeapEntry {
   sign(now: number): void {
     const { bytes, offset } = this.place;
     const { signer, ledgerChannelId, profile } = this.identity;
-    this.#write(this.place, now);
+    this.#write(now);
     signer.signClaim!(bytes, offset, ledgerChannelId, profile);
-    this.#wasSigned(this.newestAmount);
+    this.wasSigned(this.newestAmount);
   }
 
-  /** The claim that `sign` would sign, beside the one that is on its way: its digest is signed elsewhere. */
-  draft(now: number): ClaimDraft {
-    const bytes = new Uint8Array(CLAIM_BYTES);
-    const { place } = this;
-    bytes.set(place.bytes.subarray(place.offset, place.offset + CLAIM_SIGNATURE));
-    this.#write({ bytes, view: new DataView(bytes.buffer), offset: 0 }, now);
-    const { ledgerChannelId, profile } = this.identity;
-    const digest = profile === 'link' ? linkDigest(ledgerChannelId, bytes) : xrplDigest(ledgerChannelId, bytes);
-    return { bytes, amount: this.newestAmount, digest };
+  /** Makes the leaf of a root that was signed the newest claim. Its timestamp is signed with it, like that of `link`. */
+  adoptLeaf(amount: bigint, sequence: number, timestamp: number, now: number): void {
+    this.#advance(amount, sequence);
+    this.roots!.isLeaf = true;
+    if (now - timestamp > PROMPT_MS_MAX) this.#late = { sequence, sentAt: now };
   }
 
-  /** Makes a draft the newest claim. No other claim was signed since it was made. @param signature 64 bytes */
-  adopt({ bytes, amount }: ClaimDraft, signature: Uint8Array): void {
-    bytes.set(signature, CLAIM_SIGNATURE);
-    this.place.bytes.set(bytes, this.place.offset);
-    this.#wasSigned(amount);
-  }
-
-  #write({ view, offset }: ClaimPlace, now: number): void {
+  #write(now: number): void {
+    const { view, offset } = this.place;
     view.setUint32(offset + CLAIM_SEQUENCE, this.nextSequence);
     view.setBigUint64(offset + CLAIM_AMOUNT, this.newestAmount);
     view.setFloat64(offset + CLAIM_TIMESTAMP, now);
   }
 
-  #wasSigned(amount: bigint): void {
-    this.lastSequence = this.nextSequence;
+  /** `place` has a new claim of this amount, with the next sequence. */
+  wasSigned(amount: bigint): void {
+    this.#advance(amount, this.nextSequence);
+    if (this.roots === undefined) return;
+    this.roots.isLeaf = false;
+    this.roots.cover = { sequence: this.lastSequence, amount };
+  }
+
+  /** A root's sequence may be far above the channel's last one: those between count as used, but for those before the first. */
+  #advance(amount: bigint, sequence: number): void {
+    const step = this.hasSent(this.lastSequence) ? (sequence - this.lastSequence) >>> 0 : 1;
+    this.lastSequence = sequence;
+    this.#newestSigned = amount;
     if (amount > this.signed) this.signed = amount;
     if (amount > this.standing) this.standing = amount;
-    this.#sequencesUsed = Math.min(this.#sequencesUsed + 1, SEQUENCES_TELLABLE);
+    this.#sequencesUsed = Math.min(this.#sequencesUsed + step, SEQUENCES_TELLABLE);
   }
 
   /** Goes on from what the node was found to hold. The sequence stays where a claim has been signed already. */
   resume(committed: bigint, sequence: number): void {
     if (committed > this.committed) this.committed = committed;
     if (committed > this.claimed) this.claimed = committed;
-    if (this.hasSigned || this.signing?.drafted !== undefined || isUpTo(sequence, this.lastSequence)) return;
+    if (this.hasSigned || this.drafted !== undefined || isUpTo(sequence, this.lastSequence)) return;
     this.lastSequence = sequence;
     this.ackedSequence = sequence;
   }
@@ -208,7 +222,7 @@ export class Flow implements HeapEntry {
 
   /** Goes back to the claim signed last, since a newer one could not be signed: that is not owed. */
   unsign(): void {
-    this.newestAmount = this.place.view.getBigUint64(this.place.offset + CLAIM_AMOUNT);
+    this.newestAmount = this.#newestSigned;
     this.claimed = this.standing;
     if (this.committed > this.claimed) this.claimed = this.committed;
     if (this.recording > this.claimed) this.claimed = this.recording;

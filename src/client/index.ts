@@ -5,7 +5,7 @@
  */
 export { ClaimwireError, type ErrorCode } from '../errors.ts';
 export type { Abortable } from './abort.ts';
-export type { PaymentChannel } from './channel.ts';
+export type { PaymentChannel, ReceiptOptions } from './channel.ts';
 export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';
 export type { ChannelIdentityOptions } from './identity.ts';
@@ -35,6 +35,9 @@ export {
 export { ConnectionPool } from './pool/pool.ts';
 export type { PoolOptions } from './pool/pool-options.ts';
 export type { PoolStats } from './pool/pool-stats.ts';
+export type { Receipt, ReceiptExpectation } from './receipt.ts';
 export type { ResumedChannel } from './resume.ts';
+export type { RootsOptions } from './roots.ts';
 export type { RtoLimits } from './rto.ts';
+export { verifyReceipt } from './verify-receipt.ts';
 export type { ClaimAck } from './waiter-queue.ts';

@@ -14,22 +14,31 @@ import {
   STATUS,
   STATUS_FIRST_REFUSAL,
 } from '../../protocol/layout.ts';
+import type { TreeHash } from '../../protocol/merkle.ts';
+import { ChannelMap } from './channel-map.ts';
 import { closedError, fullError, isRefused, refusedError, timeoutError, unreachableError } from './claim-errors.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
-import type { ClaimDraft, Flow } from './flow.ts';
+import type { Flow } from './flow.ts';
 import type { LinkReceiver, PeerLink } from './links/peer-link.ts';
 import { QUESTION_SEQUENCE, type QuestionParts, Questions } from './questions.ts';
+import { learnCover, learnExposure, Roots, type RootsOptions } from './roots.ts';
 import { BACKOFF_DOUBLINGS_ALIVE_MAX, type RttEstimator } from './rto.ts';
 import type { SendPath } from './send-path.ts';
 import { Signing } from './signing.ts';
-import { type ClaimAck, isUpTo, type Waiter } from './waiter-queue.ts';
+import { type ClaimAck, isUpTo, Waiter } from './waiter-queue.ts';
 
 /** Signatures made in one turn when the window has room: 64 of noble's need 14 ms, and acks are read in between. */
 const SIGNED_PER_TURN_MAX = 64;
+/** The same where claims go into roots, which costs a microsecond or so. */
+const GATHERED_PER_TURN_MAX = 4_096;
+/** While fewer claims are on their way, signing them together would gain nothing, and make each wait for a turn. */
+const FEW = 8;
 
 export interface InflightParts extends QuestionParts {
   readonly waitingMax: number;
   readonly waitForNode: boolean;
+  /** Where roots are signed for many claims. */
+  readonly roots: { readonly options: RootsOptions; readonly hash: TreeHash } | undefined;
 }
 
 export class Inflight implements FrameSink, LinkReceiver {
@@ -38,11 +47,12 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** Asks the node what it holds. */
   readonly questions: Questions;
   readonly #parts: InflightParts;
-  readonly #flows = new Map<bigint, Flow>();
+  readonly #flows = new ChannelMap<Flow>();
   /** Those in use; the first is that of a payer with one node. */
   readonly #paths: Set<SendPath>;
   readonly #heap: DeadlineHeap<Flow>;
   readonly #signing: Signing;
+  readonly #roots: Roots | undefined;
   /** A view of the message being read. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   #turnScheduled = false;
@@ -56,10 +66,25 @@ export class Inflight implements FrameSink, LinkReceiver {
     this.#paths = new Set([parts.path]);
     this.#heap = new DeadlineHeap(parts.clock, () => this.#expire());
     this.#signing = new Signing({
-      now: () => parts.clock.now(),
-      signed: (flow, draft) => this.#signed(flow, draft),
+      clock: parts.clock,
+      signed: (flow, amount, now) => this.#signed(flow, amount, now),
       failed: (flow, error) => this.#failed(flow, error),
     });
+    const { roots, link, clock } = parts;
+    this.#roots =
+      roots &&
+      new Roots(roots.options, {
+        link,
+        clock,
+        hash: roots.hash,
+        rooted: (flow, amount, isSent) => this.#rooted(flow, amount, isSent),
+        failed: (flow, error) => this.#failed(flow, error),
+      });
+  }
+
+  /** Roots signed; undefined where none are. */
+  get rootsSigned(): number | undefined {
+    return this.#roots?.signed;
   }
 
   get queued(): number {
@@ -79,8 +104,9 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** Returns false where the u64 handle is in use. */
   addFlow(flow: Flow): boolean {
     const { channelId } = flow.identity;
-    if (this.#flows.has(channelId) || !this.#parts.link.open(channelId)) return false;
-    this.#flows.set(channelId, flow);
+    this.#roots?.join(flow);
+    if (this.#flows.find(channelId) !== undefined || !this.#parts.link.open(channelId)) return false;
+    this.#flows.add(channelId, flow);
     flow.path = this.#parts.path;
     this.#follow(flow);
     return true;
@@ -102,20 +128,22 @@ export class Inflight implements FrameSink, LinkReceiver {
     }
   }
 
-  /** See PaymentChannel.claim. */
-  request(flow: Flow, amount: bigint, signal?: AbortSignal): Promise<ClaimAck> {
+  /** See PaymentChannel.claim, and `cover` for `isOrdinary`. */
+  request(flow: Flow, amount: bigint, signal?: AbortSignal, isOrdinary = false): Promise<ClaimAck> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       this.#expectOpen();
       const now = this.#parts.clock.now();
       const deadline = now + this.#parts.ackTimeoutMs;
-      const covered = flow.outstanding && amount <= flow.newestAmount;
+      const covered = flow.outstanding && amount <= flow.newestAmount && !isOrdinary;
       const sequence = covered ? coveringSequence(flow, amount) : undefined;
-      const waiter = flow.waiters.add({ amount, startedAt: now, deadline, resolve, reject }, sequence);
+      const waiter = new Waiter({ amount, startedAt: now, deadline, isOrdinary }, resolve, reject);
+      flow.waiters.add(waiter, sequence);
       if (signal !== undefined) this.#heed(signal, flow, waiter);
       this.waiting += 1;
       this.#heap.set(flow, deadline);
       if (amount > flow.claimed) flow.claimed = amount;
+      if (isOrdinary && flow.roots !== undefined) flow.roots.isCovering = true;
       if (!covered) this.#submit(flow, amount, now);
     });
   }
@@ -161,7 +189,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     if (waitForNode || this.#hasHeard || !isOnlyWay || !isRefused(error)) return;
     const unreachable = () => unreachableError(link.peer, error);
     this.questions.reject(unreachable);
-    for (const flow of this.#flows.values()) {
+    for (const flow of this.#flows.values) {
       if (flow.waiters.length === 0) continue;
       this.#rejectAll(flow.waiters.takeAll(), unreachable);
       this.#finish(flow);
@@ -170,7 +198,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   resend(channelId: bigint): void {
     this.questions.resend(channelId);
-    const flow = this.#flows.get(channelId);
+    const flow = this.#flows.find(channelId);
     if (flow === undefined) return;
     const wasSent = flow.inFlight > 0;
     const isMoved = this.#follow(flow) && flow.outstanding && !flow.path.line.has(flow);
@@ -199,7 +227,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   resendAll(): void {
     this.questions.resend();
     const now = this.#parts.clock.now();
-    for (const flow of this.#flows.values()) if (flow.inFlight > 0) this.#sendNewest(flow, now);
+    for (const flow of this.#flows.values) if (flow.inFlight > 0) this.#sendNewest(flow, now);
   }
 
   /** A node sends no claims to a payer. */
@@ -214,7 +242,8 @@ export class Inflight implements FrameSink, LinkReceiver {
     if (sequence === QUESTION_SEQUENCE && this.questions.answer(view, offset)) return;
     const status = bytes[offset + ACK_STATUS]!;
     counters.acksByStatus[status]! += 1;
-    const flow = this.#flows.get(view.getBigUint64(offset + ACK_CHANNEL_ID));
+    const channelAt = offset + ACK_CHANNEL_ID;
+    const flow = this.#flows.get(view.getUint32(channelAt), view.getUint32(channelAt + 4));
     const known = status <= STATUS.ALREADY || status >= STATUS_FIRST_REFUSAL;
     if (flow === undefined || !known || !flow.hasSent(sequence)) {
       counters.unmatched += 1;
@@ -228,16 +257,18 @@ export class Inflight implements FrameSink, LinkReceiver {
     else if (status === STATUS.OVERLOADED) this.#overloaded(flow, sequence, now);
     else if (status === STATUS.MOVED && this.#parts.link.moved !== undefined)
       this.#moved(this.#parts.link, flow.identity.channelId, amount);
+    else if (status === STATUS.ROOT_EXPOSURE && flow.roots !== undefined) this.#exposed(flow, sequence, amount, now);
     else this.#refused(flow, status, sequence, amount, timestamp, now);
   }
 
   close(): void {
     this.#closed = true;
     this.#signing.close();
+    this.#roots?.close();
     this.questions.close();
     this.#heap.clear();
     for (const { line } of this.#paths) line.clear();
-    for (const flow of this.#flows.values()) this.#rejectAll(flow.waiters.takeAll(), closedError);
+    for (const flow of this.#flows.values) this.#rejectAll(flow.waiters.takeAll(), closedError);
     this.#flows.clear();
   }
 
@@ -250,16 +281,27 @@ export class Inflight implements FrameSink, LinkReceiver {
     }
     const durable = amount < flow.claimed ? amount : flow.claimed;
     if (durable > flow.committed) flow.committed = durable;
-    if (flow.outstanding && amount >= flow.newestAmount) this.#finish(flow);
+    learnCover(flow, sequence);
     const name = status === STATUS.COMMITTED ? 'COMMITTED' : 'ALREADY';
     const { channelId } = flow.identity;
-    for (const { startedAt, resolve } of flow.waiters.takeCovered(amount)) {
+    for (let waiter = flow.waiters.takeCovered(amount, sequence); waiter !== undefined; ) {
       this.waiting -= 1;
-      const rttMs = now - startedAt;
+      const rttMs = now - waiter.startedAt;
       this.#parts.counters.waited(rttMs);
-      resolve({ status: name, channelId, sequence, amount, timestamp, rttMs });
+      waiter.resolve({ status: name, channelId, sequence, amount, timestamp, rttMs });
+      waiter = flow.waiters.takeCovered(amount, sequence);
     }
+    const isDone = flow.roots === undefined || flow.waiters.length === 0;
+    if (flow.outstanding && amount >= flow.newestAmount && isDone) this.#finish(flow);
     if (flow.outstanding) this.#arm(flow);
+  }
+
+  /** ROOT_EXPOSURE is final for the leaf, but not for the amount: an ordinary claim follows. */
+  #exposed(flow: Flow, sequence: number, amount: bigint, now: number): void {
+    learnExposure(flow, amount);
+    if (!isUpTo(sequence, flow.ackedSequence)) flow.path.window.grow(this.#acknowledge(flow, sequence));
+    const isNewest = flow.outstanding && sequence === flow.lastSequence && flow.roots!.isLeaf;
+    if (isNewest) this.#submit(flow, flow.newestAmount, now);
   }
 
   /** OVERLOADED is not final: the newest claim is sent again after a back-off, and the window is smaller meanwhile. */
@@ -308,6 +350,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** Nothing of the channel is left to be acknowledged. */
   #finish(flow: Flow): void {
     flow.outstanding = false;
+    if (flow.roots !== undefined) flow.roots.isCovering = false;
     flow.path.line.delete(flow);
     this.#release(flow);
   }
@@ -328,7 +371,11 @@ export class Inflight implements FrameSink, LinkReceiver {
   }
 
   #sendNew(flow: Flow, now: number): void {
-    if (flow.identity.signer.signDigests !== undefined) {
+    if (this.#roots?.takes(flow)) {
+      this.#roots.add(flow);
+      return;
+    }
+    if (isSignedTogether(flow)) {
       this.#signing.add(flow);
       return;
     }
@@ -343,19 +390,38 @@ export class Inflight implements FrameSink, LinkReceiver {
   }
 
   /** A claim was signed elsewhere: by now a higher amount may be asked for, or nobody may wait for so much any more. */
-  #signed(flow: Flow, draft: ClaimDraft | undefined): void {
-    const now = this.#parts.clock.now();
+  #signed(flow: Flow, amount: bigint | undefined, now: number): void {
     if (!flow.outstanding) {
       this.#fillWindow();
       return;
     }
-    if (draft !== undefined && draft.amount <= flow.newestAmount) {
+    if (amount !== undefined && amount <= flow.newestAmount) {
       flow.stampSigned(now);
       // Who waits for it may have asked only after another had given it up.
-      if (draft.amount === flow.newestAmount) flow.waiters.markSent(flow.lastSequence);
+      if (amount === flow.newestAmount) flow.waiters.markSent(flow.lastSequence);
       this.#transmit(flow, now);
     }
-    if (draft?.amount !== flow.newestAmount) this.#submit(flow, flow.newestAmount, now);
+    if (amount !== flow.newestAmount) this.#submit(flow, flow.newestAmount, now);
+  }
+
+  /** A leaf was sent. Of a channel one leaf counts as in flight: a newer one takes the place of the one before. */
+  #rooted(flow: Flow, amount: bigint | undefined, isSent: boolean): void {
+    const now = this.#parts.clock.now();
+    if (amount !== undefined) {
+      if (flow.inFlight === 0) flow.path.window.used += 1;
+      flow.inFlight = Math.max(flow.inFlight, 1);
+      flow.sentAt = now;
+      flow.jitter = this.#parts.random();
+      flow.held = !isSent;
+      if (isSent) this.#parts.counters.claimsSent += 1;
+    }
+    if (!flow.outstanding) {
+      this.#release(flow);
+      this.#fillWindow();
+      return;
+    }
+    this.#arm(flow);
+    if (amount !== flow.newestAmount || flow.roots!.isCovering) this.#submit(flow, flow.newestAmount, now);
   }
 
   /** The newest claim could not be signed. What was sent before still waits for its ack. */
@@ -388,9 +454,12 @@ export class Inflight implements FrameSink, LinkReceiver {
   #sendNewest(flow: Flow, now: number): void {
     // Its first claim is still being signed.
     if (flow.signing !== undefined && flow.inFlight === 0) return;
+    const isLeaf = flow.roots?.isLeaf === true;
+    // The next root has it.
+    if (isLeaf && flow.signing !== undefined) return;
     if (!flow.held) this.#parts.counters.retransmits += 1;
     this.#release(flow);
-    if (flow.path.line.delete(flow)) this.#sendNew(flow, now);
+    if (flow.path.line.delete(flow) || isLeaf) this.#sendNew(flow, now);
     else {
       flow.stampAgain(now);
       this.#transmit(flow, now);
@@ -429,7 +498,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** Sends claims of channels in line, a bounded number in each turn. */
   #fillWindow(): void {
     if (this.#turnScheduled) return;
-    let left = SIGNED_PER_TURN_MAX;
+    let left = this.#roots === undefined ? SIGNED_PER_TURN_MAX : GATHERED_PER_TURN_MAX;
     for (const path of this.#paths) if (path.line.size > 0) left = this.#fillPath(path, left);
     if (left > 0) return;
     this.#turnScheduled = true;
@@ -462,6 +531,14 @@ export class Inflight implements FrameSink, LinkReceiver {
 function coveringSequence(flow: Flow, amount: bigint): number | undefined {
   if (flow.path.line.has(flow)) return undefined;
   if (flow.signing === undefined) return flow.lastSequence;
-  const { drafted } = flow.signing;
-  return drafted !== undefined && amount <= drafted ? flow.nextSequence : undefined;
+  const { drafted, draftedSequence = flow.nextSequence } = flow;
+  return drafted !== undefined && amount <= drafted ? draftedSequence : undefined;
+}
+
+/** Whether a claim is signed with others that wait. A few are signed one by one: at once, where their signer can do that. */
+function isSignedTogether({ identity, path }: Flow): boolean {
+  const { signer } = identity;
+  if (signer.signClaim === undefined) return true;
+  // A signer may have to be started for the question.
+  return path.window.used >= FEW && (signer.signBatch ?? signer.signDigests) !== undefined;
 }

@@ -7,8 +7,11 @@
  * Over UDP an ack is not authenticated. Whoever can send with the node's address and port, and knows a channel's handle
  * and a recent sequence, can make a payer believe that an amount is committed, refused, or to be sent later, but can not
  * make it sign more: amounts come from the caller alone. The socket is connected, so on loopback or a private link nobody
- * else can do this. Elsewhere ask the node (`resume`) before relying on an ack, or pay over TLS.
+ * else can do this. Elsewhere ask the node (`resume`, or `channel.receipt`, which the node signs) before relying on an ack, or pay
+ * over TLS.
  */
+import { MERKLE_BLOCK_LEAVES } from '../../protocol/layout.ts';
+import { portableTreeHash, type TreeHash } from '../../protocol/merkle.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Abortable } from './abort.ts';
 import { PaymentChannel } from './channel.ts';
@@ -21,7 +24,9 @@ import { Inflight } from './inflight.ts';
 import type { KeyPair } from './keys/key-pair.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
 import type { PeerLink } from './links/peer-link.ts';
+import { type Receipt, ReceiptCheck, type ReceiptExpectation } from './receipt.ts';
 import { checkBestClaim, type ResumedChannel, resumeRequest, type VerifyEd25519 } from './resume.ts';
+import type { RootsOptions } from './roots.ts';
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendPath } from './send-path.ts';
 import { SendWindow } from './send-window.ts';
@@ -29,7 +34,7 @@ import type { PayerState } from './state/payer-state.ts';
 
 /** Bounds of a payer; everything has a default. */
 export interface PayerLimits {
-  /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT. */
+  /** Claims unacknowledged at once, over all channels. Default 1,024, see WINDOW_DEFAULT; with `roots` 4,416. */
   window?: number;
   /** How long a claim waits for its ack before it fails with ACK_TIMEOUT, milliseconds. Default 10,000. */
   ackTimeoutMs?: number;
@@ -40,6 +45,12 @@ export interface PayerLimits {
    * answered before is always waited for. Default false.
    */
   waitForNode?: boolean;
+  /**
+   * Signs one root for the claims of many channels of a key (Merkle batches), `{}` for the defaults: for a hub, and for keys in a slow module.
+   * For nodes with `--roots`, by `udp://`, `ws://`, `webrtc+http://` and their like. Under `xrpl` what leaves have paid is not
+   * redeemable until an ordinary claim follows (`PaymentChannel.cover`): the node takes as much of it as its operator allows.
+   */
+  roots?: RootsOptions;
   /** Bounds of the retransmission timeout. */
   rto?: Partial<RtoLimits>;
   /** Time, for simulators. */
@@ -65,6 +76,8 @@ export interface ChannelOptions extends ChannelIdentityOptions {
  * Too large where `retransmits` grows on a quiet network, too small where the node idles while claims are `queued`.
  */
 const WINDOW_DEFAULT = 1024;
+/** As many datagrams of 64 leaves. */
+const WINDOW_DEFAULT_ROOTS = 69 * MERKLE_BLOCK_LEAVES;
 const ACK_TIMEOUT_MS_DEFAULT = 10_000;
 const WAITING_MAX_DEFAULT = 1_000_000;
 
@@ -75,6 +88,8 @@ export interface PayerParts {
   readonly state: PayerState | undefined;
   readonly keySigner: (key: KeyPair) => Signer;
   readonly verifyEd25519: VerifyEd25519;
+  /** Of Merkle batches; noble's by default. */
+  readonly treeHash?: () => TreeHash;
 }
 
 /** Channels to one node. */
@@ -84,6 +99,7 @@ export class PayerCore {
   readonly #slab = new ClaimSlab();
   readonly #inflight: Inflight;
   readonly #parts: PayerParts;
+  readonly #receipts: ReceiptCheck;
   readonly #channels = new WeakSet<PaymentChannel>();
   #closing: Promise<void> | undefined;
 
@@ -91,6 +107,10 @@ export class PayerCore {
     this.#parts = parts;
     const { link, clock } = parts;
     this.#link = link;
+    const { roots } = options;
+    if (roots !== undefined && link.sendFrame === undefined)
+      throw invalid('roots: expected a link for datagrams, such as udp://HOST:PORT, got another');
+    this.#receipts = new ReceiptCheck(parts.verifyEd25519);
     this.#inflight = new Inflight({
       link,
       clock,
@@ -100,6 +120,7 @@ export class PayerCore {
       ackTimeoutMs: positive(options.ackTimeoutMs, ACK_TIMEOUT_MS_DEFAULT, 'ackTimeoutMs'),
       waitingMax: positive(options.waitingMax, WAITING_MAX_DEFAULT, 'waitingMax'),
       waitForNode: options.waitForNode ?? false,
+      roots: roots && { options: roots, hash: (parts.treeHash ?? (() => portableTreeHash))() },
     });
     link.listen(this.#inflight);
   }
@@ -127,6 +148,7 @@ export class PayerCore {
       bounds: { least: committed, most: options.committed },
       state: state && entry && { kept: state, entry },
       prove: () => this.#prove(flow),
+      receipt: (amount, key) => this.#receipt(flow, { amount, key }),
     });
     this.#channels.add(channel);
     return channel;
@@ -152,6 +174,15 @@ export class PayerCore {
     return await checkBestClaim(identity, answer, this.#parts.verifyEd25519);
   }
 
+  async #receipt({ identity }: Flow, { amount, key }: ReceiptExpectation & { amount: bigint }): Promise<Receipt> {
+    const { channelId, ledgerChannelId } = identity;
+    if (this.#link.ask === undefined)
+      throw invalid('receipt: expected a link that carries requests (any but a bare socket), got one without');
+    const request = { type: 'receipt', channelId: String(channelId), amount: String(amount) } as const;
+    const answer = await this.#link.ask(() => request, channelId);
+    return await this.#receipts.check(answer, { key, ledgerChannelId, amount });
+  }
+
   /** Counters, now. */
   stats(): PayerStats {
     const counters = this.#counters;
@@ -170,6 +201,7 @@ export class PayerCore {
       inFlight: paths.reduce((sum, { window }) => sum + window.used, 0),
       window: paths.reduce((sum, { window }) => sum + Math.floor(window.limit), 0),
       queued: this.#inflight.queued,
+      ...(this.#inflight.rootsSigned !== undefined && { rootsSigned: this.#inflight.rootsSigned }),
       smoothedRttMs: slowest.rtt.smoothedMs,
       rttVariationMs: slowest.rtt.variationMs,
       rtoMs: slowest.rtt.rtoMs,
@@ -200,8 +232,9 @@ export class PayerCore {
 }
 
 /** A path within a payer's limits. Throws INPUT_INVALID. */
-export function newSendPath({ rto, window }: PayerLimits): SendPath {
-  const limit = Math.floor(positive(window, WINDOW_DEFAULT, 'window'));
+export function newSendPath({ rto, window, roots }: PayerLimits): SendPath {
+  const otherwise = roots === undefined ? WINDOW_DEFAULT : WINDOW_DEFAULT_ROOTS;
+  const limit = Math.floor(positive(window, otherwise, 'window'));
   return new SendPath(new RttEstimator({ ...RTO_LIMITS, ...rto }), new SendWindow(limit));
 }
 

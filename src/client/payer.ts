@@ -2,14 +2,17 @@
  * The payer in Node: channels to one node over UDP, TCP, TLS, or whichever gets through, with a state file. payer-core.ts
  * has all that does not depend on Node, and browser/payer.ts is its other user.
  */
-import { createPublicKey, verify } from 'node:crypto';
+import { treeHash } from '../verify/tree-hash.ts';
 import { type Abortable, abortable } from './abort.ts';
+import { invalid } from './claim-errors.ts';
 import { keySigner } from './keys/key-file.ts';
+import { verifyEd25519 } from './keys/verify-ed25519.ts';
 import { UdpLink } from './links/link-udp.ts';
 import { type LinkOptions, openLink } from './links/open-link.ts';
 import type { PeerLink } from './links/peer-link.ts';
 import type { DatagramSocket } from './links/transport-udp.ts';
 import { newSendPath, PayerCore, type PayerLimits } from './payer-core.ts';
+import { type RootsOptions, rootsOptions } from './roots.ts';
 import type { PayerState } from './state/payer-state.ts';
 import { StateFile } from './state/state-file.ts';
 import { systemClock } from './system-clock.ts';
@@ -37,7 +40,8 @@ export class Payer extends PayerCore {
   }
 
   static async #open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
-    const { clock = systemClock, random = Math.random } = options;
+    const { clock = systemClock, random = Math.random, roots } = options;
+    if (roots !== undefined) checkRoots(roots, options.to);
     const link = await openLink(options, clock, random, () => newSendPath(options));
     let state: StateFile | undefined;
     try {
@@ -53,12 +57,15 @@ export class Payer extends PayerCore {
   constructor(options: PayerLimits & ({ socket: DatagramSocket } | { link: PeerLink }), state?: PayerState) {
     const clock = options.clock ?? systemClock;
     const link = 'link' in options ? options.link : new UdpLink(options.socket, clock);
-    super(options, { link, clock, state, keySigner, verifyEd25519 });
+    super(options, { link, clock, state, keySigner, verifyEd25519, treeHash });
   }
 }
 
-function verifyEd25519(message: Uint8Array, signature: Uint8Array, bytes: Uint8Array): boolean {
-  const x = Buffer.from(bytes).toString('base64url');
-  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  return verify(null, message, key, signature);
+/** Connections carry no frames of Merkle batches yet. Throws INPUT_INVALID. */
+function checkRoots(roots: RootsOptions, to: LinkOptions['to']): void {
+  rootsOptions(roots);
+  const [seed] = [to].flat() as [string];
+  const scheme = seed.slice(0, seed.indexOf(':'));
+  if (['tcp', 'tls', 'auto'].includes(scheme))
+    throw invalid(`roots: expected udp://HOST:PORT or a carrier of datagrams, got ${scheme}`);
 }

@@ -14,10 +14,13 @@ import {
   ACK_TIMESTAMP,
   CLAIM_BYTES,
   CLAIM_TIMESTAMP,
+  MERKLE_LEAF_AMOUNT,
+  MERKLE_LEAF_BYTES,
   SIGNATURE_BYTES,
   STATUS,
   STATUS_FIRST_REFUSAL,
 } from '../../protocol/layout.ts';
+import { frameBytes, writeFrame } from '../../protocol/merkle-frame.ts';
 import { closedError, refusedError, timeoutError } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
@@ -33,6 +36,8 @@ export interface QuestionParts {
   /** Of a payer with one node. */
   readonly path: SendPath;
   readonly ackTimeoutMs: number;
+  /** Where the payer signs roots: a leaf is asked about, as an ordinary claim that is durable by leaves alone is not refused as ALREADY. */
+  readonly roots?: object | undefined;
 }
 
 /**
@@ -50,7 +55,7 @@ const ENDED_MAX = 1_024;
 const TIMESTAMP_PREFIX = 0x427n << 52n;
 
 /** Refusals of a question that mean that the amount is above what is committed. */
-const ABOVE: readonly number[] = [STATUS.BAD_SIGNATURE, STATUS.OVER_CAPACITY, STATUS.BAD_AMOUNT];
+const ABOVE: readonly number[] = [STATUS.BAD_SIGNATURE, STATUS.OVER_CAPACITY, STATUS.BAD_AMOUNT, STATUS.ROOT_EXPOSURE];
 
 interface Question {
   readonly channelId: bigint;
@@ -98,10 +103,8 @@ export class Questions {
     return await new Promise<boolean>((resolve, reject) => {
       const [random] = crypto.getRandomValues(new BigUint64Array(1));
       const bits = TIMESTAMP_PREFIX | (random! >> 12n);
-      const claim = new DataView(new ArrayBuffer(CLAIM_BYTES));
-      const fields = { channelId, sequence: QUESTION_SEQUENCE, amount, signature: INVALID_SIGNATURE, timestamp: 0 };
-      encodeClaim(claim, 0, fields);
-      claim.setBigUint64(CLAIM_TIMESTAMP, bits);
+      const claim =
+        this.#parts.roots === undefined ? claimOf(channelId, amount, bits) : leafOf(channelId, amount, bits);
       const deadline = this.#parts.clock.now() + this.#parts.ackTimeoutMs;
       const state = { backoff: 0, sentAt: 0, cancelTimer: () => {} };
       this.#open.set(bits, { channelId, amount, claim, deadline, resolve, reject, ...state });
@@ -167,7 +170,12 @@ export class Questions {
     const question = this.#open.get(bits)!;
     const { link, clock, counters } = this.#parts;
     question.sentAt = clock.now();
-    if (link.send(question.claim, 0)) counters.questionsSent += 1;
+    const { claim } = question;
+    const isSent =
+      this.#parts.roots === undefined
+        ? link.send(claim, 0)
+        : link.sendFrame!(new Uint8Array(claim.buffer), 0, claim.byteLength);
+    if (isSent) counters.questionsSent += 1;
     this.#arm(bits, question);
   }
 
@@ -212,4 +220,25 @@ export class Questions {
     if (this.#ended.size > ENDED_MAX) for (const oldest of this.#ended) if (this.#ended.delete(oldest)) break;
     this.#line.shift()?.begin();
   }
+}
+
+function claimOf(channelId: bigint, amount: bigint, bits: bigint): DataView {
+  const claim = new DataView(new ArrayBuffer(CLAIM_BYTES));
+  const fields = { channelId, sequence: QUESTION_SEQUENCE, amount, signature: INVALID_SIGNATURE, timestamp: 0 };
+  encodeClaim(claim, 0, fields);
+  claim.setBigUint64(CLAIM_TIMESTAMP, bits);
+  return claim;
+}
+
+/** The frame of a root over one leaf. */
+function leafOf(channelId: bigint, amount: bigint, bits: bigint): DataView {
+  const timestamp = new Uint8Array(8);
+  new DataView(timestamp.buffer).setBigUint64(0, bits);
+  const wire = new Uint8Array(MERKLE_LEAF_BYTES);
+  new DataView(wire.buffer).setBigUint64(0, channelId);
+  new DataView(wire.buffer).setBigUint64(MERKLE_LEAF_AMOUNT, amount);
+  const tree = { levels: [], wire, leaves: 1, sequence: QUESTION_SEQUENCE, timestamp, signature: INVALID_SIGNATURE };
+  const frame = new Uint8Array(frameBytes(0, 1));
+  writeFrame(tree, 0, frame, 0);
+  return new DataView(frame.buffer);
 }

@@ -1,22 +1,49 @@
 /**
- * The promises of one channel that wait for an ack, lowest amount first, so that an ack resolves a prefix of them. Amounts
- * nearly always rise, so that adding one is a push. Payer's thread.
+ * The promises of one channel that wait for an ack, lowest amount first, so that an ack resolves the first of them. They are
+ * links of a list, since a channel adds and takes one for every claim. Amounts nearly always rise, so that adding one is at
+ * the end. Payer's thread.
  */
 import { STATUS } from '../../protocol/layout.ts';
 
 /** The sequence of a waiter whose claim is not sent yet. */
 const UNSENT = -1;
 
-export interface Waiter {
+/** What a waiter begins with. */
+interface Wait {
   /** Cumulative, drops. */
   readonly amount: bigint;
   /** When claim() was called, and when it times out: milliseconds of the clock. */
   readonly startedAt: number;
   readonly deadline: number;
+  readonly isOrdinary?: boolean;
+}
+
+export class Waiter implements Wait {
+  readonly amount: bigint;
+  readonly startedAt: number;
+  readonly deadline: number;
   resolve: (ack: ClaimAck) => void;
   reject: (error: Error) => void;
-  /** Sequence of the first claim sent with this amount or more. */
-  sequence: number;
+  /** Whether only an ordinary claim will do, not the leaf of a Merkle batch. */
+  readonly isOrdinary: boolean;
+  /** Sequence of the first claim sent with this amount or more; of an ordinary one, where only that will do. */
+  sequence = UNSENT;
+  /** Its neighbours in the queue, which alone writes them. */
+  before: Waiter | undefined;
+  after: Waiter | undefined;
+
+  constructor(
+    { amount, startedAt, deadline, isOrdinary = false }: Wait,
+    resolve: (ack: ClaimAck) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.amount = amount;
+    this.startedAt = startedAt;
+    this.deadline = deadline;
+    this.isOrdinary = isOrdinary;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
 }
 
 /** The ack that covers a claim. */
@@ -43,55 +70,55 @@ export function isUpTo(a: number, b: number): boolean {
 }
 
 export class WaiterQueue {
+  length = 0;
   /** No waiter's deadline is before this one. It may be that of a waiter already removed. */
   earliestDeadline = Number.POSITIVE_INFINITY;
-  #waiters: Waiter[] = [];
+  #first: Waiter | undefined;
+  #last: Waiter | undefined;
   #unsent = 0;
-
-  get length(): number {
-    return this.#waiters.length;
-  }
 
   /** 0 where nothing waits. */
   get highestAmount(): bigint {
-    return this.#waiters.at(-1)?.amount ?? 0n;
+    return this.#last === undefined ? 0n : this.#last.amount;
   }
 
   /** @param sequence of the claim in flight that covers it, or undefined */
-  add(waiter: Omit<Waiter, 'sequence'>, sequence: number | undefined): Waiter {
-    const entry = { ...waiter, sequence: sequence ?? UNSENT };
+  add(waiter: Waiter, sequence: number | undefined): void {
     if (sequence === undefined) this.#unsent += 1;
-    this.earliestDeadline = Math.min(this.earliestDeadline, waiter.deadline);
-    let index = this.#waiters.length;
-    while (index > 0 && this.#waiters[index - 1]!.amount > waiter.amount) index -= 1;
-    if (index === this.#waiters.length) this.#waiters.push(entry);
-    else this.#waiters.splice(index, 0, entry);
-    return entry;
+    else waiter.sequence = sequence;
+    if (waiter.deadline < this.earliestDeadline) this.earliestDeadline = waiter.deadline;
+    let before = this.#last;
+    while (before !== undefined && before.amount > waiter.amount) before = before.before;
+    this.#link(waiter, before);
   }
 
   /** Returns false where it no longer waits. */
   remove(waiter: Waiter): boolean {
-    return this.#take((other) => other === waiter).length > 0;
+    if (this.#first !== waiter && waiter.before === undefined) return false;
+    this.#unlink(waiter);
+    return true;
   }
 
-  /** A claim that covers all of them was sent with this sequence. */
-  markSent(sequence: number): void {
-    for (let index = this.#waiters.length - 1; this.#unsent > 0; index -= 1) {
-      const waiter = this.#waiters[index]!;
-      if (waiter.sequence !== UNSENT) continue;
+  /** A claim that covers all of them was sent with this sequence, or a leaf: that is not what those wait for that want an ordinary claim. */
+  markSent(sequence: number, isLeaf = false): void {
+    for (let waiter = this.#last; this.#unsent > 0 && waiter !== undefined; waiter = waiter.before) {
+      if (waiter.sequence !== UNSENT || (isLeaf && waiter.isOrdinary)) continue;
       waiter.sequence = sequence;
       this.#unsent -= 1;
     }
   }
 
-  takeCovered(amount: bigint): Waiter[] {
-    let count = 0;
-    while (count < this.#waiters.length && this.#waiters[count]!.amount <= amount) count += 1;
-    if (count === 0) return [];
-    const covered = this.#waiters.splice(0, count);
-    if (this.#waiters.length === 0) this.earliestDeadline = Number.POSITIVE_INFINITY;
-    for (const waiter of covered) if (waiter.sequence === UNSENT) this.#unsent -= 1;
-    return covered;
+  /**
+   * Removes the first waiter that an ack of so much resolves, and returns it. Where only an ordinary claim will do, that is an ack with the
+   * `sequence` of one, or a later one.
+   */
+  takeCovered(amount: bigint, sequence: number): Waiter | undefined {
+    for (let waiter = this.#first; waiter !== undefined && waiter.amount <= amount; waiter = waiter.after) {
+      if (waiter.isOrdinary && (waiter.sequence === UNSENT || !isUpTo(waiter.sequence, sequence))) continue;
+      this.#unlink(waiter);
+      return waiter;
+    }
+    return undefined;
   }
 
   /**
@@ -117,7 +144,8 @@ export class WaiterQueue {
   takeExpired(now: number): Waiter[] {
     const expired = this.#take((waiter) => waiter.deadline <= now);
     this.earliestDeadline = Number.POSITIVE_INFINITY;
-    for (const { deadline } of this.#waiters) this.earliestDeadline = Math.min(this.earliestDeadline, deadline);
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.after)
+      if (waiter.deadline < this.earliestDeadline) this.earliestDeadline = waiter.deadline;
     return expired;
   }
 
@@ -127,15 +155,37 @@ export class WaiterQueue {
 
   #take(wanted: (waiter: Waiter) => boolean): Waiter[] {
     const taken: Waiter[] = [];
-    const left: Waiter[] = [];
-    for (const waiter of this.#waiters) {
-      if (wanted(waiter)) {
-        taken.push(waiter);
-        if (waiter.sequence === UNSENT) this.#unsent -= 1;
-      } else left.push(waiter);
+    let next: Waiter | undefined;
+    for (let waiter = this.#first; waiter !== undefined; waiter = next) {
+      next = waiter.after;
+      if (!wanted(waiter)) continue;
+      this.#unlink(waiter);
+      taken.push(waiter);
     }
-    this.#waiters = left;
-    if (left.length === 0) this.earliestDeadline = Number.POSITIVE_INFINITY;
     return taken;
+  }
+
+  #link(waiter: Waiter, before: Waiter | undefined): void {
+    const after = before === undefined ? this.#first : before.after;
+    waiter.before = before;
+    waiter.after = after;
+    if (before === undefined) this.#first = waiter;
+    else before.after = waiter;
+    if (after === undefined) this.#last = waiter;
+    else after.before = waiter;
+    this.length += 1;
+  }
+
+  #unlink(waiter: Waiter): void {
+    const { before, after } = waiter;
+    if (before === undefined) this.#first = after;
+    else before.after = after;
+    if (after === undefined) this.#last = before;
+    else after.before = before;
+    waiter.before = undefined;
+    waiter.after = undefined;
+    if (waiter.sequence === UNSENT) this.#unsent -= 1;
+    this.length -= 1;
+    if (this.length === 0) this.earliestDeadline = Number.POSITIVE_INFINITY;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What a running node lets its operator do, by HTTP (src/http) or by control messages (server.ts). node.ts implements it.
  */
+import type { LeafProof } from '../../protocol/merkle.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import type { Channel } from '../channel/row.ts';
 import { ClaimwireError, type ErrorCode } from '../errors.ts';
@@ -62,6 +63,11 @@ export interface NodeControl {
    * channel.
    */
   channelVersion?(channelId: bigint): number | undefined;
+  /**
+   * The proof of a channel's newest committed leaf of a signed root; undefined where it has none. Throws JOURNAL_FAILED where the
+   * disk does not give it.
+   */
+  leafProof?(channel: Channel): LeafProof | undefined;
   /**
    * At most `limit` rows from position `from`, in the order of opening. A removed channel's row keeps its position, with
    * the state `removed`, until a channel opened after a later start replaces it.

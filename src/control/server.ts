@@ -3,7 +3,8 @@
  *
  * Anybody may ask. `open`, `close` and `stats` need the operator's token, which is accepted only where nobody on a network
  * can read it. `resume` needs a signature of the channel's key over this connection's nonce: what a channel has spent, and
- * the claim that proves it, is for its payer and the operator only. `status` says no more than the ledger does.
+ * the claim that proves it, is for its payer and the operator only. `status` says no more than the ledger does, and `receipt` only
+ * whether so much as the asker names is durable, which a claim without a signature would be told too.
  */
 import type { MessagePort } from 'node:worker_threads';
 import {
@@ -21,6 +22,7 @@ import {
   type StatusResult,
 } from '../../protocol/control.ts';
 import { ED25519_KEY_PREFIX, PROFILE_LINK, STREAM_PAYLOAD_BYTES_MAX } from '../../protocol/layout.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
 import type { RouteResult } from '../../protocol/route.ts';
 import { channelJson, isoTime, KeyCheck, parseOpening, stateAt } from '../channel/parse.ts';
 import type { Channel } from '../channel/row.ts';
@@ -30,6 +32,7 @@ import type { ControlPort, ControlSession } from '../transport/control-port.ts';
 import { Ed25519Verifier } from '../verify/ed25519.ts';
 import { OpensslVerifier } from '../verify/openssl.ts';
 import { expectReady, type NodeControl, openChannel } from './node-control.ts';
+import { noReceipts, type ReceiptControl } from './receipt-control.ts';
 import type { ControlCall, ControlResult } from './remote.ts';
 import type { RouteBoard } from './route-control.ts';
 import { isAuthorized } from './token.ts';
@@ -39,6 +42,8 @@ const RESUMES_PER_SECOND_MAX = 500;
 
 export interface ControlServerOptions {
   control: NodeControl;
+  /** Left out by a node without a key for receipts. */
+  receipts?: ReceiptControl | undefined;
   /** Which channels are held here; without it all are. */
   route?: Pick<RouteBoard, 'shown' | 'expectHere'>;
   /** From loadAdminToken. */
@@ -102,6 +107,8 @@ export class ControlServer implements ControlPort {
         return statusOf(control.channel(BigInt(request.channelId)), control.ruleSeconds);
       case 'resume':
         return this.#resume(request.channelId, request.signature, session);
+      case 'receipt':
+        return this.#receipt(request.channelId, request.amount);
       case 'route':
         return this.#route();
       case 'stats':
@@ -135,6 +142,18 @@ export class ControlServer implements ControlPort {
       },
       ...(shown && { cluster: { node: shown.node, version: shown.version } }),
     };
+  }
+
+  /** One that says no more than what was asked about: that so much is durable. */
+  async #receipt(channelId: string, amount: string): Promise<Receipt> {
+    const { receipts } = this.#options;
+    if (receipts === undefined) throw noReceipts();
+    try {
+      return await receipts.receipt(BigInt(channelId), BigInt(amount));
+    } catch (error) {
+      if (!(error instanceof ClaimwireError) || error.code !== 'NODE_BUSY') throw error;
+      throw new ControlRefused(CONTROL_CODE.OVERLOADED, error.message);
+    }
   }
 
   #route(): RouteResult {

@@ -8,7 +8,7 @@
 
 import { SESSION_SCHEME } from '../../protocol/session.ts';
 import { upperHex } from '../channel/parse.ts';
-import type { Channel } from '../channel/row.ts';
+import { type Channel, redeemable } from '../channel/row.ts';
 import type { System } from '../system/system.ts';
 import type { Challenges } from './challenges.ts';
 import { Charging } from './charging.ts';
@@ -171,7 +171,8 @@ export class Payments {
 
   /** Sees that the voucher's own signature is sound and its amount durable; otherwise says why not. */
   async #commit(voucher: Voucher, signature: Uint8Array, channel: Channel): Promise<Verdict | undefined> {
-    const isNew = voucher.amount > channel.committed;
+    // A claim for no more than leaves have paid is still the first that can be redeemed for it.
+    const isNew = voucher.amount > redeemable(channel).committed;
     let isFirst = false;
     if (isNew) {
       this.#sequence = (this.#sequence + 1) >>> 0;
@@ -184,11 +185,11 @@ export class Payments {
       }
       if (status !== 'COMMITTED' && status !== 'ALREADY')
         return statusRefusal(status, channel, this.#ledger.notFound());
-      isFirst = status === 'COMMITTED';
+      isFirst = status === 'COMMITTED' && voucher.amount > channel.committed;
     }
     // A node answers ALREADY without a look at the signature, and one answer may cover several claims. So it is this claim
     // that must stand in the node's books, or its signature is checked here.
-    const now = isNew ? (this.#parts.node.channel(channel.channelId) ?? channel) : channel;
+    const now = redeemable(isNew ? (this.#parts.node.channel(channel.channelId) ?? channel) : channel);
     // An amount that was raised without a claim has 64 zeros there, which are nobody's signature.
     const isInBooks = now.committed === voucher.amount && Buffer.compare(now.signature, signature) === 0;
     const isSound = isInBooks && signature.some((byte) => byte !== 0);

@@ -11,6 +11,7 @@ import type { ClusterControl } from '../control/cluster-control.ts';
 import type { InspectControl } from '../control/inspect-control.ts';
 import type { MeterControl } from '../control/meter-control.ts';
 import type { NodeControl } from '../control/node-control.ts';
+import type { ReceiptControl } from '../control/receipt-control.ts';
 import type { ScopedTokens } from '../control/scoped-tokens.ts';
 import { isAuthorized } from '../control/token.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -39,6 +40,8 @@ import { errorJson, HttpRefusal, sendJson, statusOf } from './message.ts';
 import { metricsRoutes } from './metrics.ts';
 import { openapiRoutes } from './openapi.ts';
 import { pageRoutes } from './page.ts';
+import { proofRoutes } from './proofs.ts';
+import { receiptRoutes } from './receipts.ts';
 import { redemptionRoutes } from './redemptions.ts';
 import { type Route, Router } from './route.ts';
 import { Turns } from './turns.ts';
@@ -67,6 +70,8 @@ export interface AdminOptions {
   /** Where the node is connected to the XRP Ledger. */
   ledger?: Ledger | undefined;
   meter: MeterControl;
+  /** Where the node has a key for receipts. */
+  receipts?: ReceiptControl | undefined;
   /** Where the node is one of a cluster. */
   cluster?: ClusterControl | undefined;
   /** How requests about channels of other nodes are passed on to them, and theirs come in. */
@@ -127,6 +132,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
   const holds = new Holds(counters);
   const router = new Router([
     ...channelRoutes(control, ledger, options.parser, listings),
+    ...proofRoutes(control),
     ...meterRoutes({ ...options, turns, holds, counters }),
     ...healthRoutes(control, counters, ledger),
     ...metricsRoutes(options.exposition, counters),
@@ -178,17 +184,19 @@ function feedRoutes(sampler: Sampler, holds: Holds, counters: AdminConnections['
 function meterRoutes(parts: {
   control: NodeControl;
   meter: MeterControl;
+  receipts?: ReceiptControl | undefined;
   turns: Turns;
   holds: Holds;
   counters: AdminConnections['counters'];
   spans?: Spans | undefined;
   heartbeatMs?: number | undefined;
 }): Route[] {
-  const { control, meter, holds, counters, spans } = parts;
+  const { control, meter, holds, counters, spans, receipts } = parts;
   const onBusy = () => counters.busy++;
   const onSweep = () => counters.sweeps++;
   return [
     ...waitRoutes(control, meter, holds),
+    ...receiptRoutes(control, receipts),
     ...new Charges(control, meter, holds, spans).routes(),
     ...claimRoutes(control, meter),
     ...new Events({ ...parts, onBusy, onSweep }).routes(),

@@ -2,6 +2,8 @@
  * The tools' and services' side of the HTTP interface: a method for each route. Main thread of their process.
  */
 
+import type { Receipt } from '../../protocol/receipt.ts';
+import type { LeafProofJson } from '../channel/leaf-proof.ts';
 import type { ChannelJson } from '../channel/parse.ts';
 import type { ClusterFigures } from '../control/cluster-control.ts';
 import type { NodeProfile, TracedClaim, TraceSummary } from '../control/inspect-control.ts';
@@ -101,6 +103,22 @@ export class AdminClient {
   /** The channel of this handle. Rejects with CHANNEL_UNKNOWN. */
   async channel(id: string): Promise<RowJson> {
     return (await this.#requests.json('GET', `/channels/${encodeURIComponent(id)}`)) as RowJson;
+  }
+
+  /**
+   * A signed receipt for so many drops of a channel; by default for what is committed. Rejects with NO_RECEIPTS, RECEIPT_NOT_YET or
+   * CHANNEL_UNKNOWN. Nothing of it is checked here.
+   */
+  async receipt(id: string, amount?: bigint): Promise<Receipt> {
+    const query = amount === undefined ? '' : `?amount=${amount}`;
+    return (await this.#requests.json('GET', `/channels/${encodeURIComponent(id)}/receipt${query}`)) as Receipt;
+  }
+
+  /** The proof of a channel's newest leaf. Throws where it has none. */
+  async proof(id: string): Promise<LeafProofJson> {
+    return (await this.#requests.json('GET', `/channels/${encodeURIComponent(id)}/proof`, undefined, {
+      needsToken: true,
+    })) as LeafProofJson;
   }
 
   /** All channels in the order of opening, read page by page, so that a slow reader keeps no answer open in the node. */

@@ -36,6 +36,8 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   NODE_UNREACHABLE: 503,
   LEDGER_UNREACHABLE: 503,
   LEDGER_REFUSED: 409,
+  NO_RECEIPTS: 404,
+  RECEIPT_NOT_YET: 409,
 };
 
 /** A refusal with a status other than that of its code INPUT_INVALID: 404 for a path, 405, 408, 413, 415, 417. */

@@ -9,9 +9,11 @@ import { Piscina } from 'piscina';
 import { CLAIM_BYTES, CLAIM_CHANNEL_ID, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
 import { ROW, STATE_REMOVED, stateOf } from '../channel/row.ts';
 import type { JournalFiles } from '../system/files.ts';
+import { FrameAudit } from './audit-frames.ts';
 import { AUDIT, AUDIT_BYTES } from './audit-worker.ts';
 import { RECORD_BYTES } from './record.ts';
-import type { RecoveryReport } from './report.ts';
+import type { RecoveryReport, StoredGroup } from './report.ts';
+import { forEachLeaf } from './stored-frame.ts';
 import { walkJournal } from './walk.ts';
 
 /** Claims per batch: about 80 ms of work at 3,000 checks a second, so the cost of the transfer does not matter. */
@@ -22,15 +24,18 @@ const FAILURES_MAX = 100;
 /** A record whose claim is not valid. */
 interface AuditFailure {
   group: number;
-  /** Index in the group. */
+  /** Index in the group; of a frame that of its first accepted leaf, behind the records. */
   record: number;
   channelId: bigint;
   reason: string;
 }
 
 export interface AuditReport {
+  /** Signatures: one of each record, and one of each frame. */
   checked: number;
-  /** Records whose signature is not by the registered key. */
+  /** Frames of signed roots. */
+  frames: number;
+  /** Records, and frames, whose signature is not by the registered key. */
   badSignatures: number;
   /** Records of channels that are not registered. */
   unknownChannels: number;
@@ -122,12 +127,14 @@ class Audit {
   readonly #check: CheckBatch;
   readonly #underWayMax: number;
   readonly #underWay: Promise<void>[] = [];
-  readonly #report = { checked: 0, badSignatures: 0, unknownChannels: 0, failures: [] as AuditFailure[] };
+  readonly #frames: FrameAudit;
+  readonly #report = { checked: 0, frames: 0, badSignatures: 0, unknownChannels: 0, failures: [] as AuditFailure[] };
 
   constructor(options: AuditOptions, check: CheckBatch, underWayMax: number) {
     this.#options = options;
     this.#check = check;
     this.#underWayMax = underWayMax;
+    this.#frames = new FrameAudit((channelId, target, offset) => options.keys.copy(channelId, target, offset));
   }
 
   async run(): Promise<AuditReport> {
@@ -142,6 +149,7 @@ class Audit {
         return { ...this.#report, journal: step.value };
       }
       const { bytes, offset, count, number } = step.value;
+      this.#checkFrames(step.value);
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       for (let record = 0; record < count; record++) {
         this.#add(batch, bytes, view, offset + record * RECORD_BYTES, number, record);
@@ -151,6 +159,22 @@ class Audit {
         batch = newBatch();
       }
     }
+  }
+
+  #checkFrames(group: StoredGroup): void {
+    let last = -1;
+    let index = group.count;
+    forEachLeaf(group, ({ channelId, frameAt, frameBytes }) => {
+      const record = index++;
+      if (frameAt === last) return;
+      last = frameAt;
+      this.#report.checked++;
+      this.#report.frames++;
+      const reason = this.#frames.fault(group.bytes, frameAt, frameBytes);
+      if (reason === undefined) return;
+      this.#report.badSignatures++;
+      this.#fail({ group: group.number, record, channelId, reason });
+    });
   }
 
   #add(batch: Batch, bytes: Uint8Array, view: DataView, offset: number, group: number, record: number): void {

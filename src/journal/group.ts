@@ -3,9 +3,14 @@
  *
  * Owned by the thread that commits; plain memory, made once. A lane has two, to fill one while the other is synced. Records
  * stay readable after the write, until `clear`. The memory includes the zeros that fill the last block.
+ *
+ * A leaf of a signed root has a record here too, which is not written: its frame is (group-frames.ts), with a bit for each leaf that
+ * the group accepted. The bytes for the disk are then put together elsewhere. A claim on its own and a leaf of one channel each have a
+ * record, since neither says what the other does.
  */
-import { CLAIM_BYTES } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, CLAIM_SIGNATURE, FRAME_MERKLE } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
+import { GroupFrames } from './group-frames.ts';
 import {
   BLOCK_BYTES,
   blockAlign,
@@ -33,6 +38,13 @@ export class JournalGroup {
   #sourceWords: Uint32Array = new Uint32Array(0);
   #sourceStart = 0;
   #sourceEnd = 0;
+  /** Undefined before the first frame, so that a node without signed roots has no memory for them. */
+  #frames: GroupFrames | undefined;
+  /** The records that are written, where there are frames. */
+  #claims = 0;
+  /** Where it was written: the segment, and its byte there. */
+  #segment = 0;
+  #start = 0;
 
   /**
    * @param claimsMax 1..65,536
@@ -52,9 +64,69 @@ export class JournalGroup {
     return this.#counts[COUNT_RECORDS]!;
   }
 
-  /** Bytes of the header and the records, without the zeros that fill the last block. */
+  /** Bytes for the disk: header, records and frames, without the zeros that fill the last block. */
   get length(): number {
-    return groupBytes(this.count);
+    return this.hasFrames ? groupBytes(this.#countClaims()) + this.#frames!.length : groupBytes(this.count);
+  }
+
+  /** What `seal` has prepared for the disk. */
+  get sealed(): Uint8Array {
+    return this.hasFrames ? this.#frames!.sealed : this.bytes;
+  }
+
+  get hasFrames(): boolean {
+    return this.#frames !== undefined && this.#frames.count > 0;
+  }
+  /** The segment that it was written to. */
+  get segment(): number {
+    return this.#segment;
+  }
+
+  /**
+   * Appends a copy of the frame of `length` bytes at `source[offset]`, and returns its index; -1 where the group has no room for it,
+   * and must be written first. A frame is added once, before its first leaf is accepted.
+   */
+  addFrame(source: Uint8Array, offset: number, length: number): number {
+    this.#frames ??= new GroupFrames(this.claimsMax);
+    return this.#frames.add(source, offset, length);
+  }
+
+  /** Record `record` is that of leaf `leaf` (0..63) of frame `frame`: the journal will say that the group has accepted it. */
+  acceptLeaf(record: number, frame: number, leaf: number): void {
+    const at = this.recordOffset(record);
+    assert(this.bytes[at] === FRAME_MERKLE, 'a leaf’s record is not written');
+    assert(leaf < 64, 'a frame has no more leaves');
+    const bit = 1 << (leaf & 31);
+    this.#frames!.accept(frame, leaf < 32 ? bit : 0, leaf < 32 ? 0 : bit);
+    this.view.setUint32(at + CLAIM_SIGNATURE, frame);
+    this.view.setUint32(at + CLAIM_SIGNATURE + 4, leaf);
+  }
+
+  /** The same for leaves whose records C has written, a bit each: 0 to 31, and those from 32 on. */
+  acceptLeaves(frame: number, low: number, high: number): void {
+    this.#frames!.accept(frame, low, high);
+  }
+
+  /** Its frames; there are some. */
+  get frames(): Pick<GroupFrames, 'count' | 'offsets'> {
+    return this.#frames!;
+  }
+  /** Once it is written, the byte in the segment of its first frame. */
+  get framesStart(): number {
+    return this.#start + groupBytes(this.#claims);
+  }
+
+  /** Of a leaf's record, once the group is written: the byte of its frame in the segment, and its index in the frame. */
+  frameOffset(record: number): number {
+    const frame = this.view.getUint32(this.recordOffset(record) + CLAIM_SIGNATURE);
+    return this.framesStart + this.#frames!.offsets[frame]!;
+  }
+  leafOf(record: number): number {
+    return this.view.getUint32(this.recordOffset(record) + CLAIM_SIGNATURE + 4);
+  }
+  /** Whether a record is a leaf's. */
+  isLeaf(record: number): boolean {
+    return this.bytes[this.recordOffset(record)] === FRAME_MERKLE;
   }
 
   /** Appends a copy of the claim at `source[offset]` and returns its index. The caller keeps count < claimsMax. */
@@ -69,6 +141,7 @@ export class JournalGroup {
   /** Replaces record `index` by a copy of the claim at `source[offset]`, a newer claim of the same channel. */
   replace(index: number, source: Uint8Array, offset: number): void {
     assert(index < this.count, 'the record to replace is in the group');
+    assert(source[offset] === this.bytes[this.recordOffset(index)], 'a leaf replaces a leaf, a claim a claim');
     this.#copy(GROUP_HEADER_BYTES + index * RECORD_BYTES, source, offset);
   }
 
@@ -79,6 +152,13 @@ export class JournalGroup {
 
   clear(): void {
     this.#counts[COUNT_RECORDS] = 0;
+    this.#frames?.clear();
+  }
+
+  /** It is about to be written to byte `start` of this segment. */
+  placeAt(segment: number, start: number): void {
+    this.#segment = segment;
+    this.#start = start;
   }
 
   /**
@@ -86,10 +166,20 @@ export class JournalGroup {
    * disk. `seed` is that of `groupSeed`. Returns the number of bytes to write.
    */
   seal(number: number, nowMs: number, seed: number, blockBytes: number): number {
+    if (this.hasFrames) {
+      this.#claims = this.#countClaims();
+      return this.#frames!.seal(this.bytes, this.count, { number, claims: this.#claims, nowMs, seed, blockBytes });
+    }
     sealGroup(this.bytes, this.view, number, this.count, nowMs, seed);
     const end = blockAlign(this.length, blockBytes);
     this.bytes.fill(0, this.length, end);
     return end;
+  }
+
+  #countClaims(): number {
+    let claims = 0;
+    for (let record = 0; record < this.count; record++) if (!this.isLeaf(record)) claims++;
+    return claims;
   }
 
   /** Copies 93 bytes into a record, in whole words if the source is aligned: half the time of `set(subarray)`. */

@@ -30,7 +30,7 @@ export class SegmentKeeper {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SegmentKeeperOptions) {
-    assertSegment(options.segmentBytes, 1, options.journalId, options.blockBytes);
+    assertSegment(options.segmentBytes, 1, options.journalId, options.blockBytes, options.hasFrames);
     this.#options = options;
   }
 
@@ -71,8 +71,8 @@ export class SegmentKeeper {
   }
 
   async #fill(fd: number, number: number): Promise<void> {
-    const { files, clock, segmentBytes, blockBytes = BLOCK_BYTES, journalId } = this.#options;
-    const header = { number, segmentBytes, blockBytes, journalId, createdAt: clock.wall() };
+    const { files, clock, segmentBytes, blockBytes = BLOCK_BYTES, hasFrames, journalId } = this.#options;
+    const header = { number, segmentBytes, blockBytes, hasFrames, journalId, createdAt: clock.wall() };
     for (const { bytes, length, position } of segmentWrites(header)) {
       expectWhole(await later<number>((done) => files.write(fd, bytes, 0, length, position, done)), length);
       // A sync per chunk: one sync of the whole segment would delay the writer's syncs.

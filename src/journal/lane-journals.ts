@@ -8,7 +8,7 @@
 import { join } from 'node:path';
 import { claimChannelHigh, claimChannelLow } from '../../protocol/claim.ts';
 import type { ChannelTable } from '../channel/table.ts';
-import { ClaimwireError, isDiskFull } from '../errors.ts';
+import { assert, ClaimwireError, isDiskFull } from '../errors.ts';
 import { type Logger, stderrLogger } from '../log.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Files } from '../system/files.ts';
@@ -16,8 +16,9 @@ import { makeFolder } from '../system/files.ts';
 import type { System } from '../system/system.ts';
 import { cutJournal, keepTorn, TORN_FOLDERS_MAX } from './cut.ts';
 import { SegmentKeeper } from './keeper.ts';
-import type { RecoveryReport, WalkOptions } from './report.ts';
+import type { RecoveryReport, StoredGroup, WalkOptions } from './report.ts';
 import { type LaneStart, removeDrafts } from './segment.ts';
+import type { StoredLeaf } from './stored-frame.ts';
 import { recoverJournal } from './walk.ts';
 
 /** A checkpoint is due when a lane's journal has grown by this many segments. */
@@ -49,8 +50,14 @@ interface ReplayOptions {
   blockBytes: number;
   /** Whether to cut a corrupt journal at its bad place, and start with what lies before it. */
   cut: boolean;
+  /** Whether new segments may have frames of signed roots; default false. Those that are there may have some in any case. */
+  hasFrames?: boolean;
+  /** Gets the leaves of a lane's groups, each with the segment that has its frame. */
+  onLeaf?: OnLeaf;
   logger?: Logger;
 }
+
+type OnLeaf = (lane: number, segment: number, leaf: StoredLeaf) => void;
 
 export class Journals {
   readonly #files: Files;
@@ -74,7 +81,7 @@ export class Journals {
    * REGISTRY_CORRUPT.
    */
   static replay(options: ReplayOptions, registry: JournalRegistry, table: ReplayTable, system: System): Journals {
-    const { data, segmentBytes, blockBytes, cut, logger = stderrLogger } = options;
+    const { data, segmentBytes, blockBytes, cut, hasFrames = false, logger = stderrLogger } = options;
     const { files } = system;
     const { replayFrom, segmentsThere, journalId: idHex } = registry.meta;
     const journalId = new Uint8Array(Buffer.from(idHex, 'hex'));
@@ -88,10 +95,19 @@ export class Journals {
       const isThere = files.existsSync(directory);
       if (!isThere && isKnown) refuseMissing(directory, cut, logger);
       const walk = { fromSegment: from, mustHave, journalId, files };
-      const report = isThere ? replayLane(directory, walk, table, { cut, logger }) : NO_JOURNAL;
+      const onLeaf = (leaf: StoredLeaf, { segment }: StoredGroup) => expectLeaves(options.onLeaf)(lane, segment, leaf);
+      const report = isThere ? replayLane(directory, walk, table, { cut, logger, onLeaf }) : NO_JOURNAL;
       if (isThere || lane < options.lanes) makeFolder(files, directory, data);
       const segment = Math.max(report.nextSegment, from);
-      const start = { directory, segmentBytes, blockBytes, journalId, segment, group: report.lastGroup + 1 };
+      const start = {
+        directory,
+        segmentBytes,
+        blockBytes,
+        ...(hasFrames && { hasFrames }),
+        journalId,
+        segment,
+        group: report.lastGroup + 1,
+      };
       return { start, keeper: new SegmentKeeper({ ...start, ...system }), replayFrom: from, prepared: 0 };
     });
     return new Journals(files, registry, lanes, options.lanes);
@@ -198,19 +214,25 @@ function refuseMissing(directory: string, cut: boolean, logger: Logger): void {
   logger.warn(`${lost}; going on without it, as asked`);
 }
 
+/** Leaves that nobody takes would be lost with the next checkpoint. */
+function expectLeaves(onLeaf: OnLeaf | undefined): OnLeaf {
+  assert(onLeaf !== undefined, 'who replays frames takes their leaves');
+  return onLeaf;
+}
+
 function replayLane(
   directory: string,
   walk: LaneWalk,
   table: ReplayTable,
-  { cut, logger }: { cut: boolean; logger: Logger },
+  { cut, logger, onLeaf }: { cut: boolean; logger: Logger; onLeaf: (leaf: StoredLeaf, group: StoredGroup) => void },
 ): RecoveryReport {
   const { files } = walk;
-  let report = recoverJournal(directory, replayInto(table), walk);
+  let report = recoverJournal(directory, replayInto(table), walk, onLeaf);
   if (report.end === 'corrupt') {
     if (!cut) throw corruptJournal(report);
     const moved = cutJournal(files, directory, report);
     logger.warn(`journal: ${describe(report)}; cut as asked, moved aside: ${moved.join(', ') || 'nothing'}`);
-    report = recoverJournal(directory, replayInto(table), { ...walk, mustHave: undefined });
+    report = recoverJournal(directory, replayInto(table), { ...walk, mustHave: undefined }, onLeaf);
   }
   if (report.end === 'torn')
     logger.warn(`journal: ${describe(report)}; ${TORN}; ${keptText(files, directory, report)}`);

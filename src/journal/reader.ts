@@ -9,9 +9,11 @@ import { assert } from '../errors.ts';
 import type { JournalFiles } from '../system/files.ts';
 import {
   blockAlign,
+  FRAME_HEADER_BYTES,
   GROUP,
   GROUP_BYTES_LIMIT,
   GROUP_CLAIMS_LIMIT,
+  GROUP_FRAMES_BYTES_MAX,
   GROUP_HEADER_BYTES,
   GROUP_MAGIC,
   getU64,
@@ -19,6 +21,7 @@ import {
   SECTOR_BYTES,
 } from './record.ts';
 import { hex } from './segment.ts';
+import { framesFault } from './stored-frame.ts';
 
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const COMPARE_BYTES = 64 * 1024;
@@ -37,6 +40,10 @@ export class SegmentReader {
   count = 0;
   length = 0;
   time = 0;
+  /** The file's byte at which it begins. */
+  fileOffset = 0;
+  /** Whether groups may have frames, as the segment's header says. */
+  hasFrames = false;
   #view = new DataView(this.bytes.buffer);
   readonly #files: JournalFiles;
   #fd = -1;
@@ -88,8 +95,10 @@ export class SegmentReader {
     if (magic !== GROUP_MAGIC) return `expected group magic ${hex(GROUP_MAGIC)} or zeros to the end, got ${hex(magic)}`;
     const count = view.getUint32(at + GROUP.count, true);
     const length = view.getUint32(at + GROUP.bytes, true);
-    if (count === 0 || count > GROUP_CLAIMS_LIMIT) return `expected 1..${GROUP_CLAIMS_LIMIT} claims, got ${count}`;
-    if (length !== groupBytes(count)) return `expected ${groupBytes(count)} bytes of group, got ${length}`;
+    if ((count === 0 && !this.#mayHaveFrames(0, length)) || count > GROUP_CLAIMS_LIMIT)
+      return `expected 1..${GROUP_CLAIMS_LIMIT} claims, got ${count}`;
+    if (length !== groupBytes(count) && !this.#mayHaveFrames(count, length))
+      return `expected ${groupBytes(count)} bytes of group, got ${length}`;
     if (offset + length > limit) return `expected a group of ${length} bytes, got ${limit - offset}`;
     at = this.load(offset, length);
     if (at < 0) return `expected a group of ${length} bytes, got the end of the file`;
@@ -98,12 +107,23 @@ export class SegmentReader {
     if (stored !== actual) return `expected group checksum ${hex(stored)}, got ${hex(actual)}`;
     const number = getU64(view, at + GROUP.number);
     if (!(number >= 1)) return `expected a group number from 1 to 2^53, got ${number}`;
+    const fault = framesFault(this.bytes, view, at + groupBytes(count), at + length);
+    if (fault !== undefined) return fault;
     this.at = at;
+    this.fileOffset = offset;
     this.number = number;
     this.count = count;
     this.length = length;
     this.time = view.getFloat64(at + GROUP.time, true);
     return undefined;
+  }
+
+  /** Whether a group of so many claims may have this length because of frames. */
+  #mayHaveFrames(count: number, length: number): boolean {
+    const bytes = length - groupBytes(count);
+    return (
+      this.hasFrames && bytes > FRAME_HEADER_BYTES && bytes <= GROUP_FRAMES_BYTES_MAX && length <= GROUP_BYTES_LIMIT
+    );
   }
 
   /** The length in the group header at `offset`, if that looks sound and has this number; else 0. */
@@ -121,9 +141,8 @@ export class SegmentReader {
     const length = view.getUint32(at + GROUP.bytes, true);
     const looksSound =
       view.getUint32(at + GROUP.magic, true) === GROUP_MAGIC &&
-      count > 0 &&
       count <= GROUP_CLAIMS_LIMIT &&
-      length === groupBytes(count);
+      ((count > 0 && length === groupBytes(count)) || this.#mayHaveFrames(count, length));
     return { number: getU64(view, at + GROUP.number), length, looksSound };
   }
 

@@ -5,8 +5,12 @@
  * Pure functions over memory the caller owns; used by the writer's thread, the main thread and the tools.
  *
  *   segment = header (512) ‖ zeros up to one block ‖ group ‖ group ‖ … ‖ zeros
- *   group   = header (32) ‖ count × record (96), then zeros up to the next block
+ *   group   = header (32) ‖ count × record (96) ‖ frames, then zeros up to the next block
  *   record  = the 93 bytes of the claim ‖ 3 zeros
+ *   frame   = accepted u64, a bit for each leaf ‖ length u32 ‖ the frame as it came (protocol/README.md, 0x03)
+ *
+ * Frames are only in segments of version 3, which a node writes that takes signed roots. A leaf has no record: its frame
+ * proves it, and is written once for all leaves of it that the group accepted. A group of frames alone has a count of 0.
  *
  * Groups start on blocks and are written in whole blocks, so a block is never written again once it is synced, and a torn
  * write lies after every older group. This needs a block no smaller than what the disk writes at once: many disks that
@@ -16,7 +20,7 @@
  * group shows.
  */
 import { crc32 } from 'node:zlib';
-import { CLAIM_BYTES } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, MERKLE_FRAME_BYTES_MAX } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
 
 /** Any disk writes a sector whole or not at all. The smallest block. */
@@ -42,10 +46,18 @@ export const GROUP = {
 export const GROUP_CLAIMS_LIMIT = 65_536;
 export const GROUP_BYTES_LIMIT = GROUP_HEADER_BYTES + GROUP_CLAIMS_LIMIT * RECORD_BYTES;
 
+/** Before each frame of a group: which leaves were accepted, as the low and the high word, and the frame's length. */
+export const FRAME_HEADER_BYTES = 12;
+export const FRAME = { accepted: 0, length: 8 } as const;
+/** Bytes of frames in one group: 728 of the largest, and eleven times what a group of full frames takes. */
+export const GROUP_FRAMES_BYTES_MAX = 1024 * 1024;
+
 export const JOURNAL_ID_BYTES = 16;
 export const SEGMENT_HEADER_BYTES = 512;
 export const SEGMENT_MAGIC = 0x4c_4e_4a_43; // "CJNL" in the file
 export const SEGMENT_VERSION = 2;
+/** The segments of a node that takes signed roots: their groups may have frames. Else like version 2. */
+export const SEGMENT_VERSION_FRAMES = 3;
 /** Segments of earlier versions are read but never written. Their blocks are sectors, which their headers do not say. */
 export const SEGMENT_VERSION_SECTORS = 1;
 /** Offsets in a segment's header; the bytes between `blockBytes` and `crc` are zero. */
@@ -64,6 +76,10 @@ export const SEGMENT_BYTES_MAX = 0x4000_0000;
 
 assert(RECORD_BYTES >= CLAIM_BYTES && RECORD_BYTES % 4 === 0, 'a record holds a claim and is copied in whole words');
 assert(GROUP_HEADER_BYTES % 4 === 0, 'records start on a word');
+assert(
+  FRAME_HEADER_BYTES % 4 === 0 && MERKLE_FRAME_BYTES_MAX % 4 === 0,
+  'frames, whose lengths are whole words, start on a word',
+);
 assert(GROUP.time + 8 === GROUP_HEADER_BYTES, 'a group header has no gap at its end');
 assert(GROUP_HEADER_BYTES <= SECTOR_BYTES, 'a group header is in one sector, so it is written whole or not at all');
 assert(
@@ -91,9 +107,19 @@ export function groupSeed(journalId: Uint8Array): number {
   return crc32(journalId);
 }
 
-/** Writes the header and checksum of the group at the start of `bytes`, whose `count` records are in place. */
-export function sealGroup(bytes: Uint8Array, view: DataView, number: number, count: number, now: number, seed: number) {
-  const length = groupBytes(count);
+/**
+ * Writes the header and checksum of the group at the start of `bytes`, whose `count` records are in place, and behind them
+ * its frames, where it has some.
+ */
+export function sealGroup(
+  bytes: Uint8Array,
+  view: DataView,
+  number: number,
+  count: number,
+  now: number,
+  seed: number,
+  length = groupBytes(count),
+) {
   view.setUint32(GROUP.magic, GROUP_MAGIC, true);
   setU64(view, GROUP.number, number);
   view.setUint32(GROUP.count, count, true);

@@ -57,6 +57,10 @@ export interface StoredGroup {
   bytes: Uint8Array;
   offset: number;
   count: number;
+  /** Behind the last frame, or record where it has none: frames lie from `offset + 96 * count` on (stored-frame.ts). */
+  end: number;
+  /** The file's byte at which the group begins. */
+  fileOffset: number;
   number: number;
   segment: number;
   /** Milliseconds since 1970, the node's clock. */

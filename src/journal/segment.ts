@@ -16,6 +16,7 @@ import {
   BLOCK_BYTES,
   BLOCK_SIZES,
   blockAlign,
+  GROUP_FRAMES_BYTES_MAX,
   getU64,
   groupBytes,
   JOURNAL_ID_BYTES,
@@ -25,6 +26,7 @@ import {
   SEGMENT_HEADER_BYTES,
   SEGMENT_MAGIC,
   SEGMENT_VERSION,
+  SEGMENT_VERSION_FRAMES,
   SEGMENT_VERSION_SECTORS,
   setU64,
 } from './record.ts';
@@ -45,6 +47,8 @@ export interface LaneJournal {
   segmentBytes: number;
   /** Smallest block to which groups are aligned, 4,096 or 512 (record.ts); default 4,096. */
   blockBytes?: number | undefined;
+  /** Whether groups may have frames of signed roots; default false. */
+  hasFrames?: boolean | undefined;
   /** 16 random bytes, the same for the journal's whole life. */
   journalId: Uint8Array;
 }
@@ -65,6 +69,8 @@ export interface SegmentHeader {
   createdAt: number;
   /** Groups start on multiples of it; the first group is on the second block. */
   blockBytes: number;
+  /** Whether its groups may have frames; left out, they may not. */
+  hasFrames?: boolean | undefined;
 }
 
 export function segmentName(number: number): string {
@@ -95,10 +101,12 @@ export function assertSegment(
   groupClaimsMax: number,
   journalId: Uint8Array,
   blockBytes: number = BLOCK_BYTES,
+  hasFrames = false,
 ): void {
   assert(BLOCK_SIZES.includes(blockBytes), `a block is ${BLOCK_SIZES.join(' or ')} bytes`);
   assert(segmentBytes % blockBytes === 0 && segmentBytes <= SEGMENT_BYTES_MAX, 'a segment is whole blocks, ≤ 1 GiB');
-  const needed = blockBytes + blockAlign(groupBytes(groupClaimsMax), blockBytes);
+  const framesBytes = hasFrames ? GROUP_FRAMES_BYTES_MAX : 0;
+  const needed = blockBytes + blockAlign(groupBytes(groupClaimsMax) + framesBytes, blockBytes);
   assert(groupClaimsMax > 0 && needed <= segmentBytes, 'the largest group fits an empty segment');
   assert(journalId.length === JOURNAL_ID_BYTES, 'a journal id is 16 bytes');
 }
@@ -108,7 +116,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(header.blockBytes);
   const view = new DataView(bytes.buffer);
   view.setUint32(SEGMENT.magic, SEGMENT_MAGIC, true);
-  view.setUint32(SEGMENT.version, SEGMENT_VERSION, true);
+  view.setUint32(SEGMENT.version, header.hasFrames === true ? SEGMENT_VERSION_FRAMES : SEGMENT_VERSION, true);
   setU64(view, SEGMENT.number, header.number);
   setU64(view, SEGMENT.segmentBytes, header.segmentBytes);
   bytes.set(header.journalId, SEGMENT.journalId);
@@ -128,14 +136,15 @@ export function decodeSegmentHeader(bytes: Uint8Array, length: number, number: n
   const actual = crc32(bytes.subarray(0, SEGMENT.crc));
   if (stored !== actual) return `expected header checksum ${hex(stored)}, got ${hex(actual)}`;
   const version = view.getUint32(SEGMENT.version, true);
-  if (version !== SEGMENT_VERSION && version !== SEGMENT_VERSION_SECTORS)
-    return `expected segment version ${SEGMENT_VERSION_SECTORS} or ${SEGMENT_VERSION}, got ${version}`;
+  if (version < SEGMENT_VERSION_SECTORS || version > SEGMENT_VERSION_FRAMES)
+    return `expected segment version ${SEGMENT_VERSION_SECTORS} to ${SEGMENT_VERSION_FRAMES}, got ${version}`;
   const header = {
     number: getU64(view, SEGMENT.number),
     segmentBytes: getU64(view, SEGMENT.segmentBytes),
     journalId: new Uint8Array(bytes.subarray(SEGMENT.journalId, SEGMENT.journalId + JOURNAL_ID_BYTES)),
     createdAt: view.getFloat64(SEGMENT.createdAt, true),
     blockBytes: version === SEGMENT_VERSION_SECTORS ? SECTOR_BYTES : view.getUint32(SEGMENT.blockBytes, true),
+    ...(version === SEGMENT_VERSION_FRAMES && { hasFrames: true }),
   };
   if (!BLOCK_SIZES.includes(header.blockBytes))
     return `expected blocks of ${BLOCK_SIZES.join(' or ')} bytes, got ${header.blockBytes}`;

@@ -29,6 +29,7 @@ import {
 } from './record.ts';
 import type { BadPlace, RecoveryReport, StoredGroup, WalkOptions } from './report.ts';
 import { decodeSegmentHeader, journalFailed, type SegmentHeader, segmentName, segmentNumber } from './segment.ts';
+import { forEachLeaf, type StoredLeaf } from './stored-frame.ts';
 
 /** Most harmless places that the report lists. */
 const HARMLESS_MAX = 16;
@@ -46,12 +47,13 @@ export function* walkJournal(directory: string, options: WalkOptions = {}): Gene
 
 /**
  * Calls `onClaim` with every sound claim in the order written: `bytes[offset]` is the claim's type byte. A folder that does
- * not exist is an empty journal. Throws JOURNAL_FAILED when the last segment cannot be synced; damage is in the report.
+ * not exist is an empty journal. `onLeaf` gets the leaves of each group, behind its claims. Throws JOURNAL_FAILED when the last segment cannot be synced; damage is in the report.
  */
 export function recoverJournal(
   directory: string,
   onClaim: (bytes: Uint8Array, offset: number, group: number) => void,
   options: WalkOptions = {},
+  onLeaf?: (leaf: StoredLeaf, group: StoredGroup) => void,
 ): RecoveryReport {
   const walk = walkJournal(directory, options);
   for (;;) {
@@ -59,6 +61,7 @@ export function recoverJournal(
     if (step.done) return step.value;
     const { bytes, offset, count, number } = step.value;
     for (let index = 0; index < count; index++) onClaim(bytes, offset + index * RECORD_BYTES, number);
+    if (onLeaf !== undefined) forEachLeaf(step.value, (leaf) => onLeaf(leaf, step.value));
   }
 }
 
@@ -84,7 +87,16 @@ class Walk {
     this.#directory = directory;
     this.#options = options;
     this.#previous = options.fromSegment === undefined ? 0 : options.fromSegment - 1;
-    this.#group = { bytes: this.reader.bytes, offset: 0, count: 0, number: 0, segment: 0, time: 0 };
+    this.#group = {
+      bytes: this.reader.bytes,
+      offset: 0,
+      count: 0,
+      end: 0,
+      fileOffset: 0,
+      number: 0,
+      segment: 0,
+      time: 0,
+    };
     this.#report = {
       segments: 0,
       groups: 0,
@@ -130,6 +142,8 @@ class Walk {
     try {
       this.reader.open(join(this.#directory, segmentName(number)));
       const header = this.#header(number);
+      // Where the header does not say it, groups with frames are counted too.
+      this.reader.hasFrames = typeof header === 'string' || header.hasFrames === true;
       if (typeof header === 'string') {
         this.#stop(number, 0, header, true);
         this.#drop(number, 0, this.reader.size);
@@ -246,6 +260,8 @@ class Walk {
     group.bytes = reader.bytes;
     group.offset = reader.at + GROUP_HEADER_BYTES;
     group.count = reader.count;
+    group.end = reader.at + reader.length;
+    group.fileOffset = reader.fileOffset;
     group.number = reader.number;
     group.segment = segment;
     group.time = reader.time;

@@ -57,7 +57,8 @@ export class JournalWriter implements GroupLog {
   /** Opens or makes segment `options.segment`. Throws JOURNAL_FAILED, or JOURNAL_CORRUPT for a foreign file in its place. */
   constructor(options: JournalWriterOptions) {
     this.#blockBytesMin = options.blockBytes ?? BLOCK_BYTES;
-    assertSegment(options.segmentBytes, options.groupClaimsMax, options.journalId, this.#blockBytesMin);
+    const { segmentBytes, groupClaimsMax, journalId, hasFrames = false } = options;
+    assertSegment(segmentBytes, groupClaimsMax, journalId, this.#blockBytesMin, hasFrames);
     assert(options.segment >= 1 && options.group >= 1, 'segments and groups count from 1');
     this.#files = options.files;
     this.#options = options;
@@ -100,11 +101,13 @@ export class JournalWriter implements GroupLog {
     assert(!this.#unsynced, 'a group is synced before the next is written');
     if (group.count === 0) return;
     const { length } = group;
+    assert(!group.hasFrames || this.#options.hasFrames === true, 'frames are written to segments that say so');
     this.#guard(() => {
       while (this.#offset + length > this.#end) this.#roll();
+      group.placeAt(this.#segment, this.#offset);
       // Whole blocks, so that the kernel reads nothing from the disk first, and only this group is in them.
       const end = group.seal(this.#group, nowMs, this.#seed, this.#blockBytes);
-      writeWhole(this.#files, this.#fd, group.bytes, end, this.#offset);
+      writeWhole(this.#files, this.#fd, group.sealed, end, this.#offset);
       this.#offset += end;
     });
     this.#group++;
@@ -161,7 +164,7 @@ export class JournalWriter implements GroupLog {
 
   /**
    * Opens the segment that the keeper prepared, or makes it. Any other file in its place is never written to; a segment that
-   * an earlier run prepared with smaller blocks stays empty.
+   * an earlier run prepared with smaller blocks, or for groups without frames, stays empty.
    */
   #openSegment(): void {
     for (;;) {
@@ -171,7 +174,8 @@ export class JournalWriter implements GroupLog {
       this.#blockBytes = header.blockBytes;
       this.#end = header.segmentBytes;
       this.#offset = header.blockBytes;
-      if (header.blockBytes >= this.#blockBytesMin) return;
+      const takesFrames = header.hasFrames === true || this.#options.hasFrames !== true;
+      if (header.blockBytes >= this.#blockBytesMin && takesFrames) return;
       this.#files.closeSync(this.#fd);
       this.#segment++;
     }
@@ -188,6 +192,7 @@ export class JournalWriter implements GroupLog {
         number: this.#segment,
         segmentBytes: this.#options.segmentBytes,
         blockBytes: this.#blockBytesMin,
+        hasFrames: this.#options.hasFrames,
         journalId: this.#options.journalId,
         createdAt: this.#options.clock.wall(),
       });

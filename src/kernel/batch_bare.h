@@ -11,15 +11,25 @@
 #include "kernel.h"
 
 #define BARE_ROWS (1 << (CW_BARE_WIDTH - 1))
+#define BARE_STREAMS 2 /* groups side by side: a doubling waits for its own products, another group's fill the time */
 
 struct bare {
     uint64_t s[4][CW_POSITIONS], z[4][CW_POSITIONS], r[4][CW_POSITIONS];
     uint8_t at[CW_POSITIONS];
-    uint8_t rows[VEC][2 * BARE_ROWS][CW_ROW_BYTES] __attribute__((aligned(64))); /* of each element: odd multiples, then lambda's */
+    uint8_t rows[BARE_STREAMS][VEC][2 * BARE_ROWS][CW_ROW_BYTES] __attribute__((aligned(64))); /* of each element: odd multiples, then lambda's */
+};
+/* A group of VEC signatures on its way. */
+struct bare_stream {
+    const uint8_t *row[2][CW_BARE_WINDOWS * VEC] __attribute__((aligned(64)));
+    uint8_t negative[2][CW_BARE_WINDOWS];
+    vec_u64 g[2][3];
+    fe z, r;
+    struct jacobian sum;
+    struct cw_job *job[VEC];
 };
 
-/* The odd multiples of (x, y) into b->rows; z: that of all of them. An odd multiple below 15 never meets 2 Q: the order is prime. */
-static void bare_multiples(struct bare *b, const fe *x, const fe *y, fe *z) {
+/* The odd multiples of (x, y) into rows; z: that of all of them. An odd multiple below 15 never meets 2 Q: the order is prime. */
+static void bare_multiples(uint8_t (*rows)[2 * BARE_ROWS][CW_ROW_BYTES], const fe *x, const fe *y, fe *z) {
     struct jacobian two = {*x, *y, *x}, at[BARE_ROWS];
     fe ratio[BARE_ROWS], scale, t, e, lambda_x, beta;
     fe_broadcast(&beta, cw_beta_words);
@@ -52,7 +62,7 @@ static void bare_multiples(struct bare *b, const fe *x, const fe *y, fe *z) {
         fe_normal(&lambda_x, &lambda_x);
         uint8_t *row[VEC], *lambda_row[VEC];
         for (int element = 0; element < VEC; element++)
-            row[element] = b->rows[element][i], lambda_row[element] = b->rows[element][BARE_ROWS + i];
+            row[element] = rows[element][i], lambda_row[element] = rows[element][BARE_ROWS + i];
         fe_store_rows(row, &px, &py);
         fe_store_rows(lambda_row, &lambda_x, &py);
     }
@@ -88,34 +98,38 @@ static void add_generator_rows(struct jacobian *sum, const vec_u64 g[2][3], vec_
     }
 }
 
-/* u1 G + u2 Q in every element: u1, u2 halved (sc_split). */
-static void bare_sum(struct bare *b, struct jacobian *sum, const fe *x, const fe *y, const sc *u1, const sc *u2, vec_u64 generator) {
-    const uint8_t *row[2][CW_BARE_WINDOWS * VEC] __attribute__((aligned(64)));
-    uint8_t negative[2][CW_BARE_WINDOWS];
+/* The rows of u1 G + u2 Q in every element: u1, u2 halved (sc_split). The sum begins with the two highest. */
+static void bare_begin(struct bare_stream *s, uint8_t (*rows)[2 * BARE_ROWS][CW_ROW_BYTES], const fe *x, const fe *y, const sc *u1, const sc *u2) {
     uint64_t address[VEC];
-    vec_u64 q[2][3], g[2][3];
-    fe z, px, py, lambda_x;
-    bare_multiples(b, x, y, &z);
+    vec_u64 q[2][3];
+    fe px, py, lambda_x;
+    bare_multiples(rows, x, y, &s->z);
     sc_split(q[0], q[1], u2);
-    sc_split(g[0], g[1], u1);
-    for (int element = 0; element < VEC; element++) address[element] = (uint64_t)(uintptr_t)b->rows[element];
-    for (int h = 0; h < 2; h++) put_bare_rows(q[h], vec_load(address) + (uint64_t)h * BARE_ROWS * CW_ROW_BYTES, row[h], negative[h]);
+    sc_split(s->g[0], s->g[1], u1);
+    for (int element = 0; element < VEC; element++) address[element] = (uint64_t)(uintptr_t)rows[element];
+    for (int h = 0; h < 2; h++)
+        put_bare_rows(q[h], vec_load(address) + (uint64_t)h * BARE_ROWS * CW_ROW_BYTES, s->row[h], s->negative[h]);
     const size_t top = (CW_BARE_WINDOWS - 1) * VEC;
-    fe_load_x(&px, row[0] + top);
-    fe_load_y(&py, row[0] + top);
-    fe_load_x(&lambda_x, row[1] + top);
-    jacobian_add_two_affine(sum, &px, py, negative[0][CW_BARE_WINDOWS - 1], &lambda_x, py, negative[1][CW_BARE_WINDOWS - 1]);
-    for (int j = CW_BARE_WINDOWS - 2; j >= 0; j--) {
-        for (int k = 0; k < CW_BARE_WIDTH; k++) jacobian_double(sum, sum);
-        for (int h = 0; h < 2; h++) {
-            fe_load_x(&px, row[h] + j * VEC);
-            fe_load_y(&py, row[h] + j * VEC);
-            jacobian_add_affine(sum, sum, &px, &py, negative[h][j]);
-        }
-    }
-    fe_mul(&sum->z, &sum->z, &z);
-    add_generator_rows(sum, g, generator);
+    fe_load_x(&px, s->row[0] + top);
+    fe_load_y(&py, s->row[0] + top);
+    fe_load_x(&lambda_x, s->row[1] + top);
+    jacobian_add_two_affine(&s->sum, &px, py, s->negative[0][CW_BARE_WINDOWS - 1], &lambda_x, py, s->negative[1][CW_BARE_WINDOWS - 1]);
 }
+CW_INLINE void bare_run(struct bare_stream *s, int streams) {
+    for (int j = CW_BARE_WINDOWS - 2; j >= 0; j--) {
+        for (int k = 0; k < CW_BARE_WIDTH; k++)
+            for (int i = 0; i < streams; i++) jacobian_double(&s[i].sum, &s[i].sum);
+        for (int h = 0; h < 2; h++)
+            for (int i = 0; i < streams; i++) {
+                fe px, py;
+                fe_load_x(&px, s[i].row[h] + j * VEC);
+                fe_load_y(&py, s[i].row[h] + j * VEC);
+                jacobian_add_affine(&s[i].sum, &s[i].sum, &px, &py, s[i].negative[h][j]);
+            }
+    }
+}
+static __attribute__((noinline)) void bare_one(struct bare_stream *s) { bare_run(s, 1); }
+static __attribute__((noinline)) void bare_all(struct bare_stream *s) { bare_run(s, BARE_STREAMS); }
 
 /* Whether x(sum) = r mod n, as `single` decides it, in every element. */
 static void bare_verdicts(const struct jacobian *sum, const fe *r, struct cw_job *const *job) {
@@ -149,25 +163,36 @@ static void KERNEL(bare)(struct cw_batch *batch, const uint8_t *generator, void 
     }
     sc s[CW_POSITIONS / VEC], prefix[CW_POSITIONS / VEC];
     for (int i = 0; i < count / VEC; i++) sc_from_words(&s[i], &b->s[0][i * VEC], CW_POSITIONS);
-    invert_scalars(s, prefix, count / VEC);
-    for (int group = 0; group < count / VEC; group++) {
-        struct cw_job *job[VEC];
-        const uint8_t *row[VEC];
-        struct jacobian sum;
-        sc r, z;
-        fe x, y, words;
-        for (int element = 0; element < VEC; element++) {
-            job[element] = &batch->job[b->at[group * VEC + element]];
-            row[element] = job[element]->table;
+    invert_scalars(s, prefix, count / VEC, cw_half_r2, cw_inverse_n);
+    const int groups = count / VEC;
+    for (int group = 0; group < groups;) {
+        struct bare_stream stream[BARE_STREAMS];
+        const int streams = groups - group < BARE_STREAMS ? 1 : BARE_STREAMS;
+        for (int i = 0; i < streams; i++, group++) {
+            struct bare_stream *now = &stream[i];
+            const uint8_t *row[VEC];
+            sc r, z;
+            fe x, y;
+            for (int element = 0; element < VEC; element++) {
+                now->job[element] = &batch->job[b->at[group * VEC + element]];
+                row[element] = now->job[element]->table;
+            }
+            sc_from_words(&r, &b->r[0][group * VEC], CW_POSITIONS);
+            sc_from_words(&z, &b->z[0][group * VEC], CW_POSITIONS);
+            sc_mul(&r, &r, &s[group]);
+            sc_mul(&z, &z, &s[group]);
+            fe_load_x(&x, row);
+            fe_load_y(&y, row);
+            fe_from_words(&now->r, &b->r[0][group * VEC], CW_POSITIONS);
+            bare_begin(now, b->rows[i], &x, &y, &z, &r);
         }
-        sc_from_words(&r, &b->r[0][group * VEC], CW_POSITIONS);
-        sc_from_words(&z, &b->z[0][group * VEC], CW_POSITIONS);
-        sc_mul(&r, &r, &s[group]);
-        sc_mul(&z, &z, &s[group]);
-        fe_load_x(&x, row);
-        fe_load_y(&y, row);
-        bare_sum(b, &sum, &x, &y, &z, &r, vec_set((uint64_t)(uintptr_t)generator));
-        fe_from_words(&words, &b->r[0][group * VEC], CW_POSITIONS);
-        bare_verdicts(&sum, &words, job);
+        if (streams == 1) bare_one(stream);
+        else bare_all(stream);
+        for (int i = 0; i < streams; i++) {
+            struct bare_stream *now = &stream[i];
+            fe_mul(&now->sum.z, &now->sum.z, &now->z);
+            add_generator_rows(&now->sum, now->g, vec_set((uint64_t)(uintptr_t)generator));
+            bare_verdicts(&now->sum, &now->r, now->job);
+        }
     }
 }

@@ -6,8 +6,9 @@
 #include "kernel.h"
 #include "modinv.h"
 
-/* x[i] <- R / (2 x[i]) mod n for all groups: Montgomery's trick along the groups, then across the elements. */
-static void invert_scalars(sc *x, sc *prefix, int groups) {
+/* x[i] <- R / (2 x[i]) mod n for all groups: Montgomery's trick along the groups, then across the elements. With R^2 for
+ * `scale` instead of R^2/2: R / x[i]. */
+static void invert_scalars(sc *x, sc *prefix, int groups, const uint64_t scale[5], void (*invert)(uint64_t[4], const uint64_t[4])) {
     sc across[3], total = x[0], inverse, constant;
     for (int i = 1; i < groups; i++) {
         prefix[i] = total;
@@ -21,10 +22,10 @@ static void invert_scalars(sc *x, sc *prefix, int groups) {
     uint64_t words[4], limbs[5];
     sc_normal(&total, &total);
     sc_element_words(words, &total);
-    cw_inverse_n(words, words);
+    invert(words, words);
     cw_limbs_from_words(limbs, words);
     sc_broadcast(&inverse, limbs);
-    sc_broadcast(&constant, cw_half_r2);
+    sc_broadcast(&constant, scale);
     sc_mul(&inverse, &inverse, &constant);
     for (int i = 0; i < steps; i++) sc_mul(&inverse, &inverse, &across[i]);
     for (int i = groups - 1; i > 0; i--) {
@@ -89,7 +90,7 @@ static void KERNEL(prepare)(struct cw_batch *batch, const uint8_t *generator, vo
     if (groups == 0) return;
     sc s[CW_POSITIONS / VEC], prefix[CW_POSITIONS / VEC];
     for (int i = 0; i < groups; i++) sc_from_words(&s[i], &w->s[0][i * VEC], CW_POSITIONS);
-    invert_scalars(s, prefix, groups);
+    invert_scalars(s, prefix, groups, cw_half_r2, cw_inverse_n);
 
     const vec_u64 generators = vec_set((uint64_t)(uintptr_t)generator);
     const uint8_t **row = batch->row;

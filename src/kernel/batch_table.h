@@ -3,6 +3,7 @@
  * all windows together, one inversion a level. No collision is possible: an odd multiple below 2m never equals +-2m. */
 #include "kernel.h"
 #include "modinv.h"
+#include "fe_power.h"
 
 #define BUILD_NODES 1024 /* rows of several windows that share an inversion; one window of the generator has 4096 */
 
@@ -117,26 +118,10 @@ static void KERNEL(build)(int kind, int count, const uint64_t (*x)[4], const uin
     }
 }
 
-/* r = a^(2^count) */
-static void square_times(fe *r, const fe *a, int count) {
-    *r = *a;
-    for (int i = 0; i < count; i++) fe_sqr(r, r);
-}
-/* y = (x^3 + 7)^((p + 1)/4); the exponent is 223 ones, 0, 22 ones, 0000, 11, 00: runs of ones by doubling. */
+/* y = (x^3 + 7)^((p + 1)/4); the exponent is 223 ones, 0, 22 ones, 0000, 11, 00. */
 static void square_root(fe *r, const fe *a) {
-    fe x2, x3, x6, x11, x22, x44, x88, t;
-    square_times(&t, a, 1), fe_mul(&x2, &t, a);
-    square_times(&t, &x2, 1), fe_mul(&x3, &t, a);
-    square_times(&t, &x3, 3), fe_mul(&x6, &t, &x3);
-    square_times(&t, &x6, 3), fe_mul(&t, &t, &x3);
-    square_times(&t, &t, 2), fe_mul(&x11, &t, &x2);
-    square_times(&t, &x11, 11), fe_mul(&x22, &t, &x11);
-    square_times(&t, &x22, 22), fe_mul(&x44, &t, &x22);
-    square_times(&t, &x44, 44), fe_mul(&x88, &t, &x44);
-    square_times(&t, &x88, 88), fe_mul(&t, &t, &x88); /* 176 */
-    square_times(&t, &t, 44), fe_mul(&t, &t, &x44);   /* 220 */
-    square_times(&t, &t, 3), fe_mul(&t, &t, &x3);     /* 223 */
-    square_times(&t, &t, 23), fe_mul(&t, &t, &x22);
+    fe x2, t;
+    power_of_ones(&t, &x2, a);
     square_times(&t, &t, 6), fe_mul(&t, &t, &x2);
     square_times(r, &t, 2);
 }

@@ -38,6 +38,10 @@ void cw_read_stats(struct cw_stats *stats);
 /* For the self-test and tests: from now on this thread builds tables of `kind` (enum cw_kind) for every key with a valid claim, at the end
  * of the call; CW_BARE: it uses none. A key that has a larger one keeps it. -1: tables are earned again. */
 void cw_force_tables(struct cw_thread *thread, int kind);
+/* The keys that have a table, CW_LISTED of them a call at most, and tables for keys that had one at an earlier start: keys.h. For a thread that judges nothing. */
+#define CW_LISTED 256
+int32_t cw_list_keys(struct cw_thread *thread, uint32_t first, uint8_t *keys, uint8_t *kinds, uint32_t *heat);
+int cw_warm_keys(struct cw_thread *thread, int kind, uint32_t count, const uint8_t *keys);
 /* Bounds the bytes of key tables in use, within what cw_start mapped: keys.h. Thread-safe beside threads that verify. */
 void cw_limit_tables(size_t bytes);
 

@@ -8,6 +8,7 @@
 
 #define CW_BATCH 128          /* signatures that share their inversions */
 #define CW_ELEMENTS_MAX 8     /* of any implementation */
+#define CW_SIGN_TREE 256      /* signatures of the signer whose points are added together */
 #define CW_POSITIONS (CW_BATCH + CW_KEY_KINDS * CW_ELEMENTS_MAX) /* the same with each kind padded to whole groups of elements */
 #define CW_BATCH_NODES (CW_POSITIONS * 2 * CW_HALF_POINTS_MAX)   /* points of a batch where every key has the smallest table */
 _Static_assert(CW_POSITIONS % CW_ELEMENTS_MAX == 0 && CW_POSITIONS <= UINT16_MAX, "positions are whole groups, and fit into job_at");
@@ -22,6 +23,9 @@ struct cw_job {
     uint32_t index; /* the cache's own: which of the keys looked up */
 };
 
+/* A verdict without how it was come by. */
+static inline uint32_t cw_plain_verdict(uint32_t verdict) { return verdict & ~(uint32_t)(CW_SLOWLY | CW_TABLELESS); }
+
 /* A batch between `prepare` and `finish`. Belongs to one thread. */
 struct cw_batch {
     uint32_t count;               /* jobs, 1..CW_BATCH */
@@ -35,6 +39,7 @@ struct cw_batch {
 };
 
 struct cw_throwaway_key;
+struct cw_sign_key;
 struct cw_kernel {
     const char *name;
     int elements;
@@ -59,6 +64,14 @@ struct cw_kernel {
     void (*sha256)(int count, const uint8_t (*block)[128], uint64_t (*digest)[4]);
     /* THROW-AWAY signatures of z for `count` <= elements jobs: r and a low s; 0 for s when z = -r d and there is none. */
     void (*throwaway_sign)(int count, struct cw_job *job, const struct cw_throwaway_key *const *key);
+    /* The signer for real keys (sign.h): bits of a window of its table, and bytes of scratch for sign_multiply; `sign` is content
+     * with scratch_bytes. */
+    int sign_width;
+    size_t sign_scratch_bytes;
+    /* Signs `count` <= CW_SIGN_MAX digests, unchecked. */
+    void (*sign)(const struct cw_sign_key *key, const uint64_t *table, uint32_t count, const uint8_t *digests, uint8_t *signatures, void *scratch);
+    /* (x, y) = k G in constant time; 0 < k < n. Of the key only the blind is used. */
+    void (*sign_multiply)(const struct cw_sign_key *key, const uint64_t *table, const uint64_t k[4], uint64_t x[4], uint64_t y[4], void *scratch);
 };
 
 extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma, cw_kernel_neon;

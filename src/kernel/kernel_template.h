@@ -18,6 +18,7 @@
 #define KERNEL_SHA256 KERNEL(sha256)
 #endif
 #include "throwaway_vector.h"
+#include "sign_vector.h"
 
 _Static_assert(VEC <= CW_ELEMENTS_MAX && VEC <= 8 * (int)sizeof(vec_mask), "a mask has a bit an element");
 _Static_assert((VEC - 1) >> 3 == 0, "the elements are multiplied across in at most three steps: across[3]");
@@ -27,6 +28,7 @@ _Static_assert((VEC - 1) >> 3 == 0, "the elements are multiplied across in at mo
 #ifndef VEC_SMALL_CACHE_BATCH /* an implementation that gains by it says so */
 #define VEC_SMALL_CACHE_BATCH CW_BATCH
 #endif
+_Static_assert(SIGN_BYTES(SIGN_TREE_GROUPS) <= TREE_BYTES, "a thread's scratch memory holds the signer's tree");
 const struct cw_kernel KERNEL(cw_kernel) = {
     .name = KERNEL_STRING(KERNEL_NAME),
     .elements = VEC,
@@ -42,4 +44,8 @@ const struct cw_kernel KERNEL(cw_kernel) = {
     .sha512_half = KERNEL_SHA512_HALF,
     .sha256 = KERNEL_SHA256,
     .throwaway_sign = KERNEL(throwaway_sign),
+    .sign_width = VEC_SIGN_WIDTH,
+    .sign_scratch_bytes = SIGN_BYTES(1),
+    .sign = KERNEL(sign),
+    .sign_multiply = KERNEL(sign_multiply),
 };

@@ -34,9 +34,10 @@ struct chunk {
     uint8_t fresh;   /* slots from here on have not been used since it was empty */
     uint8_t live;    /* slots given to a builder and not retired since */
     uint8_t head, tail; /* retired slots in the order of their retirement, + 1 */
+    int8_t heir;     /* closing: the kind that it was closed for; -1: none */
     uint32_t next, previous; /* in the ring of its kind, or among empty or closing ones */
 };
-struct ring { uint32_t hand, recent, chunks, clock; }; /* of the chunks of a kind. recent: where a slot was retired last */
+struct ring { uint32_t hand, recent, chunks, clock, live; }; /* of the chunks of a kind. recent: where a slot was retired last; live: as theirs */
 
 static uint8_t *tables;
 static struct slot *slots;
@@ -166,6 +167,7 @@ static void retire(uint32_t id) {
     else c->head = place;
     c->tail = place;
     c->live--;
+    if (!c->closing) rings[c->kind].live--;
     live_tables--;
     rings[c->kind].recent = chunk_of(id);
     used -= table_bytes[c->kind];
@@ -209,31 +211,48 @@ static void leave_ring(uint32_t c) {
     chunks[chunks[c].next].previous = chunks[c].previous;
     if (r->hand == c) r->hand = chunks[c].next, r->clock = 0;
     if (--r->chunks == 0) r->hand = NONE;
+    r->live -= chunks[c].live;
 }
-/* Under the lock. Makes the longest closing chunk an empty one. Returns 0 when none can be. */
+/* Under the lock. Makes the longest closing chunk an empty one, or one of the kind that it was closed for: left to whoever asks first, it would go
+ * to tables that are worth less, and be closed for the same kind again, in circles. Returns 0 when none can be. */
 static int empty_closing(void) {
     const uint32_t c = closing_first;
     if (c == NONE || chunks[c].live) return 0;
     if (chunks[c].tail && oldest_reader() <= slots[(size_t)c * CHUNK_SLOTS + chunks[c].tail - 1].retired) return 0;
     closing_first = chunks[c].next;
     if (closing_first == NONE) closing_last = NONE;
+    const int heir = chunks[c].heir;
+    if (heir >= 0 && chunks_used <= chunk_limit) {
+        chunks[c] = (struct chunk){0};
+        enter_ring(c, heir);
+        return 1;
+    }
     chunks[c] = (struct chunk){.kind = -1, .next = empty_chunks};
     empty_chunks = c;
     chunks_used--;
     return 1;
 }
 /* Under the lock. Every key of the chunk leaves the index; what is still being built in it is retired when it is published. */
-static void close_chunk(uint32_t c) {
+static void close_chunk(uint32_t c, int heir) {
     leave_ring(c);
     chunks[c].closing = 1;
+    chunks[c].heir = (int8_t)heir;
     chunks[c].next = NONE;
     for (uint32_t i = 0; i < chunks[c].fresh; i++) unlink_slot(c * CHUNK_SLOTS + i);
     if (closing_last == NONE) closing_first = c;
     else chunks[closing_last].next = c;
     closing_last = c;
 }
+/* Under the lock. Whether at most half of a chunk is in use, and the others of its kind have room for that twice over. Keys that get larger
+ * tables leave such chunks behind. */
+static int is_spare(uint32_t c) {
+    const struct ring *r = &rings[chunks[c].kind];
+    const uint32_t most = capacity[chunks[c].kind];
+    return 2 * chunks[c].live <= most && (r->chunks - 1) * most >= r->live + chunks[c].live;
+}
 /* Under the lock. A chunk's heat a table: the mean of some. */
 static uint64_t chunk_worth(uint32_t c) {
+    if (is_spare(c)) return 0;
     const uint32_t count = chunks[c].fresh, step = count / SCAN_MAX + 1;
     uint64_t sum = 0, seen = 0;
     for (uint32_t i = close_hand % step; i < count; i += step, seen++) {
@@ -242,7 +261,8 @@ static uint64_t chunk_worth(uint32_t c) {
     }
     return seen ? sum * worth[chunks[c].kind] / seen : 0;
 }
-/* Under the lock. Of the next few chunks closes the one of least worth, if that is less than `most`. Chunks of `kind` stay. */
+/* Under the lock. Of the next few chunks closes the one of least worth, if that is less than `most`, for tables of `kind` (-1: for none). Chunks of
+ * that kind stay. */
 static int close_one(int kind, uint64_t most) {
     uint32_t least = NONE;
     for (int i = 0; i < CHUNKS_TRIED && chunks_fresh; i++) {
@@ -251,7 +271,7 @@ static int close_one(int kind, uint64_t most) {
         const uint64_t value = chunk_worth(c);
         if (value < most) most = value, least = c;
     }
-    if (least != NONE) close_chunk(least);
+    if (least != NONE) close_chunk(least, kind);
     return least != NONE;
 }
 /* Under the lock. The coldest of some tables of a kind goes, if it is much colder than `heat`. */
@@ -311,12 +331,12 @@ static int64_t take_slot(int kind, uint32_t heat) {
     acquire();
     int64_t id = slot_of_kind(kind);
     if (id < 0) {
-        empty_closing();
-        if (add_chunk(kind)) id = slot_of_kind(kind);
+        if (empty_closing() || add_chunk(kind)) id = slot_of_kind(kind);
         else if (closing_first == NONE && !close_one(kind, (uint64_t)heat * worth[kind] / 2)) evict_one(kind, heat);
     }
     if (id >= 0) {
         chunks[chunk_of((uint32_t)id)].live++;
+        rings[kind].live++;
         live_tables++;
         used += table_bytes[kind];
     } else COUNT(refused, 1);

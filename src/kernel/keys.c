@@ -35,14 +35,15 @@
 #include "slow.h"
 #include "key_pool.h"
 
-#define WANTED_CALLS 32   /* after so many rewards a table is built for fewer keys than the kernel has elements */
 #define PAUSE_CLAIMS 512  /* valid claims for which a kind without a free place is not asked for again */
 #define BUDGET_BARE 32    /* what a valid claim adds to the budget for building: about a quarter of the time that it took */
 #define BUDGET_TABLE 6
 #define BUDGET_MAX 40000  /* so that it can cover as many tables of each kind as are built at once */
+_Static_assert(BUDGET_MAX > CW_ELEMENTS_MAX * (160 + 240 + 1000 + 2400), "the budget covers a set of each kind");
 /* Valid claims of late for a table of each kind, and what one costs to build, in the unit of the budget: a quarter of a thread's time or less
- * goes to building. Tables pay for themselves after about 6, 20, 300 and 2,000 claims. */
-static const uint32_t due[CW_KEY_KINDS] = {[CW_TINY] = 3, [CW_SMALL] = 16, [CW_LARGE] = 64, [CW_HUGE] = 384};
+ * goes to building. Tables pay for themselves after about 6, 20, 300 and 2,000 claims. They are built a set at a time, a table an
+ * element, and a set takes the same time however many of its elements are used: so it always costs the same. */
+static const uint32_t due[CW_KEY_KINDS] = {[CW_TINY] = 3, [CW_SMALL] = 16, [CW_LARGE] = 64, [CW_HUGE] = 4096};
 static const uint32_t cost[CW_KEY_KINDS] = {[CW_TINY] = 160, [CW_SMALL] = 240, [CW_LARGE] = 1000, [CW_HUGE] = 2400};
 
 /* Addresses for the whole pool; memory is taken page by page. */
@@ -152,6 +153,7 @@ void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8
     find_points(thread, job, missing, miss, parity);
 }
 
+static int64_t set_cost(int kind) { return (int64_t)cw_kernel->elements * cost[kind]; }
 /* Notes that a key has earned a table of a kind. */
 static void want(struct cw_keys_thread *thread, int kind, const uint8_t *key, uint64_t h, uint32_t heat, const uint8_t *point) {
     struct cw_wanted *w = &thread->wanted[kind];
@@ -161,7 +163,7 @@ static void want(struct cw_keys_thread *thread, int kind, const uint8_t *key, ui
             return;
         }
     if (w->count == (uint32_t)cw_kernel->elements) return;
-    if (!w->count) w->calls = 0;
+    if (!w->count) w->claims = 0;
     memcpy(w->key[w->count], key, 33);
     memcpy(w->x[w->count], point, 32);
     memcpy(w->y[w->count], point + 32, 32);
@@ -191,7 +193,7 @@ static void build_wanted(struct cw_keys_thread *thread, int kind) {
     if (!n) return;
     cw_kernel->build(kind, (int)n, (const uint64_t(*)[4])x, (const uint64_t(*)[4])y, table, thread->scratch);
     COUNT(builds[kind], n);
-    thread->budget -= (int64_t)n * cost[kind];
+    thread->budget -= set_cost(kind);
     for (uint32_t i = 0; i < n; i++) publish(id[i], w->key[from[i]], w->hash[from[i]], kind, w->heat[from[i]]);
 }
 
@@ -206,21 +208,25 @@ static void reward(struct cw_keys_thread *thread, const struct cw_job *job, int 
     int kind = CW_KEY_KINDS - 1;
     if (thread->forced >= 0) kind = thread->forced == CW_BARE ? -1 : thread->forced;
     else while (kind > now && (heat < due[kind] || thread->wanted[kind].pause)) kind--;
-    if (kind > now && thread->forced >= 0 && thread->wanted[kind].count == (uint32_t)cw_kernel->elements) build_wanted(thread, kind);
+    if (kind > now && thread->wanted[kind].count == (uint32_t)cw_kernel->elements && (thread->forced >= 0 || thread->budget >= set_cost(kind)))
+        build_wanted(thread, kind);
     if (kind > now) want(thread, kind, thread->keys[parity][job->index], h, heat, job->table); /* row 0 of a table is the key itself */
 }
 void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uint32_t count, int parity) {
     uint32_t valid = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (job[i].verdict == CW_VALID) reward(thread, &job[i], parity), valid++;
+        if (cw_plain_verdict(job[i].verdict) == CW_VALID) reward(thread, &job[i], parity), valid++;
     if (thread->budget > BUDGET_MAX) thread->budget = BUDGET_MAX;
     for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
         struct cw_wanted *w = &thread->wanted[kind];
         w->pause -= w->pause < valid ? w->pause : valid;
+        if (!w->count) continue;
+        w->claims += valid;
         /* The smallest may overdraw the budget, larger ones wait for what keys without a table leave of it: those gain the most. */
-        const int64_t needed = kind == CW_TINY ? 0 : (int64_t)w->count * cost[kind];
-        if (!w->count || (thread->budget < needed && thread->forced < 0)) continue;
-        if (thread->forced >= 0 || w->count == (uint32_t)cw_kernel->elements || ++w->calls > WANTED_CALLS) build_wanted(thread, kind);
+        const int is_due = thread->budget >= (kind == CW_TINY ? 0 : set_cost(kind));
+        /* Fewer keys than the kernel has elements wait for others, for as many claims as pay for the set. */
+        const int is_ready = w->count == (uint32_t)cw_kernel->elements || w->claims >= set_cost(kind) / BUDGET_TABLE;
+        if (thread->forced >= 0 || (is_due && is_ready)) build_wanted(thread, kind);
     }
     thread->valid += valid;
     if (thread->valid < AGE_TABLES_MIN) return;
@@ -233,6 +239,8 @@ void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uin
     release();
     thread->valid = 0;
 }
+
+#include "key_warm.h"
 
 void cw_keys_limit(size_t bytes) {
     const size_t fit = bytes / CHUNK_BYTES, most = fit < chunk_count ? fit : chunk_count;

@@ -7,7 +7,7 @@
 
 /* Keys that have earned a table of one kind, until there are enough of them to build for. */
 struct cw_wanted {
-    uint32_t count, calls; /* calls since the first came */
+    uint32_t count, claims; /* claims: valid ones since the first came */
     uint32_t pause;        /* valid claims until the kind is asked for again, since there was no place for it */
     uint32_t heat[8];
     uint64_t hash[8], x[8][4], y[8][4];
@@ -42,5 +42,12 @@ void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uin
 /* From now on tables use at most so many bytes, at least two chunks of 2 MB and at most what was mapped at the start. Memory
  * that was used stays mapped. One thread calls it at a time. */
 void cw_keys_limit(size_t bytes);
+/* The keys in CW_LISTED_BUCKETS places of the index from `first` on: 33 bytes each, the kind of table and the heat. Returns how many, at
+ * most CW_LISTED; -1 beyond the last place. Between two batches of the thread. */
+#define CW_LISTED_BUCKETS 32
+int32_t cw_keys_list(struct cw_keys_thread *thread, uint32_t first, uint8_t *keys, uint8_t *kinds, uint32_t *heat);
+/* Builds tables of a kind for `count` keys, 33 bytes each, that have none as large: as if they had just earned it. Returns 0 when there was no room
+ * for all. Between two batches of the thread. */
+int cw_keys_warm(struct cw_keys_thread *thread, int kind, uint32_t count, const uint8_t *keys);
 void cw_keys_stats(struct cw_stats *stats);
 #endif

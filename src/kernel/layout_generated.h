@@ -42,6 +42,8 @@
 #define CW_HOT_VERSION 12u /* odd while locked */
 #define CW_HOT_DIRTY 13u
 #define CW_HOT_CHANGE 14u /* odd while the operator’s fields are being changed */
+#define CW_HOT_PAYER 15u
+#define CW_SLOW_MARK 2147483648u /* in it: the channel’s slow paths are counted (path/slow-paths.ts) */
 #define CW_HASH_HIGH 2654435761u /* of a handle in the channel index */
 #define CW_HASH_BOTH 2246822507u
 #define CW_HASH_SHIFT 15u
@@ -74,7 +76,7 @@
 #define CW_ARENA_FIELDS 11u /* u32s of struct cw_arena */
 #define CW_STATS 16u /* u64s of struct cw_stats */
 #define CW_TABLE_NONE 5u /* CW_BARE of enum cw_kind, the largest of them */
-enum cw_verdict { CW_HELD = -1, CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_SUPERSEDED = 4, CW_UNDECIDED = 5 }; /* ring/slot.ts */
+enum cw_verdict { CW_HELD = -1, CW_PENDING = 0, CW_VALID = 1, CW_INVALID = 2, CW_UNSUPPORTED = 3, CW_SUPERSEDED = 4, CW_UNDECIDED = 5, CW_SLOWLY = 8, CW_TABLELESS = 16 }; /* ring/slot.ts */
 enum cw_path { CW_PATH_BATCH = 0, CW_PATH_SLOW = 1, CW_PATH_SINGLE = 2, CW_PATH_COMPLETE = 3 }; /* verify/kernel.ts */
 struct cw_stats { uint64_t verified, valid, slow_paths, hits_huge, hits_large, hits_small, hits_tiny, misses, builds_huge, builds_large, builds_small, builds_tiny, evictions, refused, bytes, bytes_used; };
 /* One shared memory, and where things lie in it: ring/arena-layout.ts. */

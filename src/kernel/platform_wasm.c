@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include "claimwire_kernel.h"
 #include "dispatch.h"
+#include "sign_key.h"
 
 extern const struct cw_kernel cw_kernel_wasm;
 extern uint8_t __heap_base; /* from the linker: the end of static data */
@@ -64,6 +65,12 @@ void cw_unmap(void *memory, size_t bytes) {
     }
     release();
 }
+/* A WebAssembly memory cannot be locked. */
+void *cw_map_secret(size_t bytes, const char **note) {
+    *note = "the key's memory can be swapped to disk: WebAssembly cannot lock it";
+    return cw_map(bytes);
+}
+void cw_unmap_secret(void *memory, size_t bytes) { cw_unmap(memory, bytes); }
 void *calloc(size_t count, size_t bytes) { return cw_map(count * bytes); }
 long getrandom(void *target, size_t bytes, unsigned flags) {
     (void)flags;

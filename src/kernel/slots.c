@@ -7,6 +7,7 @@
 #include "common.h"
 #include "dispatch.h"
 #include "keys.h"
+#include "sign_key.h"
 #include "slow.h"
 #include "throwaway_sign.h"
 
@@ -29,6 +30,7 @@ struct cw_thread {
     uint8_t *scratch;
     struct hasher xrpl, link;
     struct work work[2];
+    struct cw_sign_room sign_room;
 };
 static _Atomic uint64_t verified, valid, slow_paths;
 #define COUNT(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)
@@ -170,16 +172,17 @@ static uint32_t find_tables(struct cw_thread *thread, struct work *w, const stru
     return dropped;
 }
 
+/* Slots are told how it came about: whoever makes many of these is charged for them (path/slow-paths.ts). */
 static int decide_completely(const struct cw_job *job) {
     COUNT(slow_paths, 1);
-    return cw_complete_verify(job, cw_generator) ? CW_VALID : CW_INVALID;
+    return (cw_complete_verify(job, cw_generator) ? CW_VALID : CW_INVALID) | CW_SLOWLY | (job->kind == CW_BARE ? CW_TABLELESS : 0);
 }
 static void judge(struct cw_batch *batch) {
     uint32_t good = 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         struct cw_job *job = &batch->job[i];
         if (job->verdict == CW_UNDECIDED) job->verdict = (uint32_t)decide_completely(job);
-        good += job->verdict == CW_VALID;
+        good += cw_plain_verdict(job->verdict) == CW_VALID;
     }
     COUNT(valid, good);
     COUNT(verified, batch->count);
@@ -256,22 +259,23 @@ static void verify_slowly(const uint8_t *digest, const uint8_t *signature, const
     cw_words_from_be(z, digest);
     if (cw_slow_verify(job.r, job.s, z, x, y)) *verdict = CW_VALID;
 }
-void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, const uint8_t *digests, const uint8_t *signatures,
-                    const uint8_t *keys, uint8_t *verdicts) {
+/* Key i is at keys + i * stride. */
+static void verify_many(struct cw_thread *thread, enum cw_path path, size_t count, const uint8_t *digests, const uint8_t *signatures,
+                        const uint8_t *keys, size_t stride, uint8_t *verdicts) {
     struct work *w = &thread->work[0];
     for (size_t at = 0; path == CW_PATH_SLOW && at < count; at++)
-        verify_slowly(digests + 32 * at, signatures + 64 * at, keys + 33 * at, verdicts + at);
+        verify_slowly(digests + 32 * at, signatures + 64 * at, keys + stride * at, verdicts + at);
     for (size_t at = 0; path != CW_PATH_SLOW && at < count; at += CW_BATCH) {
         uint32_t n = 0, index[CW_BATCH];
         for (uint32_t i = 0; i < CW_BATCH && at + i < count; i++) {
             const size_t k = at + i;
             struct cw_job *job = &w->batch.job[n];
-            verdicts[k] = (uint8_t)key_verdict(keys + 33 * k);
+            verdicts[k] = (uint8_t)key_verdict(keys + stride * k);
             if (verdicts[k]) continue;
             verdicts[k] = CW_INVALID;
             if (!parse_signature(job, signatures + 64 * k)) continue;
             cw_words_from_be(job->z, digests + 32 * k);
-            w->key[n] = keys + 33 * k;
+            w->key[n] = keys + stride * k;
             index[n++] = i;
         }
         w->batch.count = n;
@@ -284,9 +288,20 @@ void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, c
             finish(thread, &w->batch, 0);
         }
         cw_keys_reward(&thread->keys, w->batch.job, w->batch.count, parity_of(thread, w));
-        for (uint32_t i = 0; i < w->batch.count; i++) verdicts[at + index[i]] = (uint8_t)w->batch.job[i].verdict;
+        for (uint32_t i = 0; i < w->batch.count; i++) verdicts[at + index[i]] = (uint8_t)cw_plain_verdict(w->batch.job[i].verdict);
     }
     cw_keys_exit(&thread->keys);
+}
+void cw_verify_many(struct cw_thread *thread, enum cw_path path, size_t count, const uint8_t *digests, const uint8_t *signatures,
+                    const uint8_t *keys, uint8_t *verdicts) {
+    verify_many(thread, path, count, digests, signatures, keys, 33, verdicts);
+}
+void cw_verify_signed(struct cw_thread *thread, size_t count, const uint8_t *digests, const uint8_t *signatures, const uint8_t key[33], uint8_t *verdicts) {
+    verify_many(thread, CW_PATH_BATCH, count, digests, signatures, key, 0, verdicts);
+}
+struct cw_sign_room *cw_thread_sign_room(struct cw_thread *thread, uint8_t **scratch) {
+    *scratch = thread->scratch;
+    return &thread->sign_room;
 }
 
 int cw_key_valid(const uint8_t key[33]) {
@@ -294,6 +309,13 @@ int cw_key_valid(const uint8_t key[33]) {
     return cw_slow_parse_key(x, y, key);
 }
 void cw_force_tables(struct cw_thread *thread, int kind) { thread->keys.forced = kind; }
+_Static_assert(CW_LISTED == CW_LISTED_BUCKETS * 8, "a bucket of the index has eight words");
+int32_t cw_list_keys(struct cw_thread *thread, uint32_t first, uint8_t *keys, uint8_t *kinds, uint32_t *heat) {
+    return cw_keys_list(&thread->keys, first, keys, kinds, heat);
+}
+int cw_warm_keys(struct cw_thread *thread, int kind, uint32_t count, const uint8_t *keys) {
+    return kind >= 0 && kind < CW_KEY_KINDS && cw_keys_warm(&thread->keys, kind, count, keys);
+}
 void cw_limit_tables(size_t bytes) { cw_keys_limit(bytes); }
 void cw_read_stats(struct cw_stats *stats) {
     cw_keys_stats(stats);

@@ -5,6 +5,8 @@
 #include "common.h"
 #include "constants_generated.h"
 #define VEC 8
+#define VEC_SIGN_WIDTH 8  /* of a window of the signer, and its lanes for SHA-256 */
+#define VEC_HASH_LANES 16
 
 typedef uint64_t vec_u64 __attribute__((vector_size(64)));
 typedef uint8_t vec_mask;
@@ -42,6 +44,25 @@ CW_INLINE vec_u64 vec_choose(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)
 CW_INLINE vec_u64 vec_majority(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0xE8); }
 CW_INLINE vec_u64 vec_xor3(vec_u64 x, vec_u64 y, vec_u64 z) { return (vec_u64)_mm512_ternarylogic_epi64((__m512i)x, (__m512i)y, (__m512i)z, 0x96); }
 #define vec_rotate_right(v, k) ((vec_u64)_mm512_ror_epi64((__m512i)(v), k))
+
+#ifndef CW_SHIM
+/* For the signer: w[i] = row `index` of word i, of `rows` rows that lie side by side. All of them are loaded; what is selected by an index,
+ * among 16 at a time, are registers, which takes the same time for every index. */
+#define VEC_SIGN_SELECT(w, window, index) vec_select_rows(w, window, SIGN_ENTRIES, index)
+CW_INLINE void vec_select_rows(vec_u64 w[8], const uint64_t *window, int rows, vec_u64 index) {
+    const __m512i at = (__m512i)index;
+    __mmask8 bit[4];
+    for (int i = 0; i < 4; i++) bit[i] = _mm512_test_epi64_mask(at, SET(16 << i));
+    for (int i = 0; i < 8; i++, window += rows) {
+        __m512i c[16];
+        for (int j = 0; j < rows / 16; j++)
+            c[j] = _mm512_permutex2var_epi64(_mm512_loadu_si512(window + 16 * j), at, _mm512_loadu_si512(window + 16 * j + 8));
+        for (int step = 0, n = rows / 16; n > 1; n /= 2, step++)
+            for (int j = 0; j < n / 2; j++) c[j] = _mm512_mask_blend_epi64(bit[step], c[2 * j], c[2 * j + 1]);
+        w[i] = (vec_u64)c[0];
+    }
+}
+#endif
 
 /* Half a row from each of eight: four pairs of 32 bytes, then an 8 x 4 transposition in eight shuffles. */
 CW_INLINE __m512i vec_two_halves(const uint8_t *low, const uint8_t *high) {

@@ -5,6 +5,8 @@
 #include "common.h"
 #include "constants_generated.h"
 #define VEC 4
+#define VEC_SIGN_WIDTH 6 /* of a window of the signer, and its lanes for SHA-256 */
+#define VEC_HASH_LANES 8
 
 typedef uint64_t vec_u64 __attribute__((vector_size(32)));
 typedef uint8_t vec_mask;
@@ -53,6 +55,21 @@ CW_INLINE __m256i vec_rotated(__m256i v, __m256i rotation) { return _mm256_permu
 CW_INLINE void vec_minus(__m256i r[5], const __m256i a[5], vec_choices c, __m256i twice) {
     const __m256i both = SUB(AND(c, twice), c);
     for (int i = 0; i < 5; i++) r[i] = ADD(XOR(a[i], c), both);
+}
+/* For the signer: w[i] = row `index` of word i, of `rows` rows that lie side by side. All of them are loaded; what is selected by an index,
+ * among four at a time, are parts of a register, which takes the same time for every index. */
+#define VEC_SIGN_SELECT(w, window, index) vec_select_rows(w, window, SIGN_ENTRIES, index)
+CW_INLINE void vec_select_rows(vec_u64 w[8], const uint64_t *window, int rows, vec_u64 index) {
+    const __m256i low = AND((__m256i)index, SET(3)), four = SHR((__m256i)index, 2);
+    const __m256i at = ADD(OR(SHL(low, 1), SHL(low, 33)), SET(1ULL << 32)); /* as pairs of 32-bit elements */
+    __m256i mask[16], sum[8];
+    for (int j = 0; j < rows / 4; j++) mask[j] = vec_equal(four, SET(j));
+    for (int i = 0; i < 8; i++) {
+        sum[i] = SET(0);
+        for (int j = 0; j < rows / 4; j++)
+            sum[i] = OR(sum[i], AND(mask[j], _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)(window + i * rows + 4 * j)), at)));
+        w[i] = (vec_u64)sum[i];
+    }
 }
 /* 16 bytes from each of two rows. */
 CW_INLINE __m256i vec_two_quarters(const uint8_t *low, const uint8_t *high) {

@@ -26,6 +26,12 @@ CW_INLINE void vec_store_pointer(const uint8_t **p, vec_u64 v) { *p = (const uin
 CW_INLINE vec_u64 vec_set(uint64_t x) { return x; }
 CW_INLINE vec_mask vec_bit_mask(vec_u64 v) { return v & 1; }
 
+/* 0 or 1 -> 0 or all ones; the compiler cannot see that it was a bit, and make a branch of it. */
+CW_INLINE uint64_t vec_hidden_mask(uint64_t bit) {
+    __asm__("" : "+r"(bit));
+    return 0 - bit;
+}
+
 #define W(a, b) ((cw_u128)(a) * (b))
 
 /* r = low columns c[0..4] plus high columns h[0..4] at 2^260: fold by 2^260 = CW_FOLD_260, then the bits over 2^256. */
@@ -125,7 +131,8 @@ CW_INLINE void fe_normal(fe *r, const fe *a) {
         u.v[i] = carry & (i < 4 ? CW_MASK52 : CW_MASK48);
         carry >>= i < 4 ? 52 : 48;
     }
-    *r = carry ? u : t;
+    const uint64_t keep = vec_hidden_mask(carry); /* secrets come here as well: no branch */
+    for (int i = 0; i < 5; i++) r->v[i] = t.v[i] ^ ((t.v[i] ^ u.v[i]) & keep);
 }
 CW_INLINE vec_mask fe_zero(const fe *a) {
     fe t;
@@ -183,8 +190,8 @@ CW_INLINE void sc_normal(sc *r, const sc *a) {
             borrow = x >> 63;
             d[i] = x & CW_MASK52;
         }
-        if (borrow) break;
-        memcpy(t.v, d, sizeof d);
+        const uint64_t keep = vec_hidden_mask(borrow); /* secrets come here as well: no branch */
+        for (int i = 0; i < 5; i++) t.v[i] = d[i] ^ ((t.v[i] ^ d[i]) & keep);
     }
     *r = t;
 }

@@ -4,17 +4,19 @@
 #include "dispatch.h"
 #include "keys.h"
 #include "platform_wasm.h"
+#include "sign.h"
 #include "throwaway_sign.h"
+#include <string.h>
 
 typedef uint32_t u32;
-#define INBOX 256 /* tuples a call of verify_many */
+#define INBOX 256 /* tuples a call of verify_many, digests of sign_digests */
 struct context {
     struct cw_thread *thread;
     struct cw_arena arena;
     struct cw_stats stats;
     struct cw_throwaway_key *throwaway_keys;
     u32 throwaway_count;
-    uint8_t digests[INBOX * 32], signatures[INBOX * 64], keys[INBOX * 33], verdicts[INBOX];
+    uint8_t digests[INBOX * 32] __attribute__((aligned(8))), signatures[INBOX * 64], keys[INBOX * 33], verdicts[INBOX];
 };
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
@@ -70,6 +72,14 @@ struct cw_stats *EXPORT(stats_at)(struct context *context) {
 }
 
 void EXPORT(force_tables)(struct context *context, int kind) { cw_force_tables(context->thread, kind); }
+/* The keys go to the inbox's keys, their kinds to its verdicts, their heat to its digests; and come from the first. */
+_Static_assert(INBOX == CW_LISTED, "the inbox takes a call's keys");
+int32_t EXPORT(list_keys)(struct context *context, u32 first) {
+    return cw_list_keys(context->thread, first, context->keys, context->verdicts, (uint32_t *)(void *)context->digests);
+}
+int EXPORT(warm_keys)(struct context *context, int kind, u32 count) {
+    return cw_warm_keys(context->thread, kind, count < INBOX ? count : INBOX, context->keys);
+}
 void EXPORT(limit_tables)(u32 bytes) { cw_limit_tables(bytes); }
 
 /* Throw-away signing of the attached slots, for load generation: throwaway_sign.h says what it gives away. This is
@@ -86,4 +96,20 @@ u32 EXPORT(throwaway_signer)(struct context *context, const uint8_t *secrets, u3
 }
 u32 EXPORT(throwaway_sign_slots)(struct context *context, u32 first, u32 count) {
     return cw_throwaway_sign_slots(context->thread, &context->arena, first, count, context->throwaway_keys, context->throwaway_count);
+}
+
+/* The batch signer. WebAssembly promises no constant time: sign.h. The caller writes a key and 32 random bytes to digests_at,
+ * which are overwritten here. Returns 0 when the key is no key, or there is no room. */
+struct cw_signer *EXPORT(signer_open)(struct context *context) {
+    struct cw_signer *signer = cw_signer_new(context->digests, context->digests + 32);
+    memset(context->digests, 0, 64);
+    return signer;
+}
+void EXPORT(signer_close)(struct cw_signer *signer) { cw_signer_free(signer); }
+double EXPORT(signer_bytes)(u32 signers) { return (double)cw_signer_bytes(signers); }
+/* Its public key is the first of keys_at afterwards. */
+void EXPORT(signer_public)(struct context *context, const struct cw_signer *signer) { cw_signer_public(signer, context->keys); }
+/* Signs the digests at digests_at, at most as many as the inbox has, into signatures_at. Returns 0 when their check failed. */
+int EXPORT(sign_digests)(struct context *context, struct cw_signer *signer, u32 count) {
+    return count <= INBOX && cw_sign_batch(context->thread, signer, count, context->digests, context->signatures);
 }

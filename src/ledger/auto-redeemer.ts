@@ -4,7 +4,7 @@
  */
 import type { LedgerState } from '../control/ledger-control.ts';
 import type { PolicyChannel, RedeemPolicySettings } from './redeem-policy.ts';
-import { RedeemPolicy } from './redeem-policy.ts';
+import { policyChannel, RedeemPolicy } from './redeem-policy.ts';
 import { Redeemer, type RedeemerOptions } from './redeemer.ts';
 import type { LedgerRedeemer } from './service.ts';
 
@@ -31,10 +31,9 @@ export function autoRedeemer(options: AutoRedeemerOptions, service: LedgerStates
   });
   const look = (channelId: bigint, state: LedgerState): PolicyChannel | undefined => {
     if (control.holds?.(channelId) === false) return undefined;
-    const committed = control.channel(channelId)?.committed;
-    if (committed === undefined || !state.exists) return undefined;
-    const { redeemed, expiration, cancelAfter } = state;
-    return { channelId, committed, redeemed, expiration, cancelAfter };
+    const channel = control.channel(channelId);
+    if (channel === undefined || !state.exists) return undefined;
+    return policyChannel(channel, state);
   };
   let policy: RedeemPolicy | undefined;
   let forget = () => {};

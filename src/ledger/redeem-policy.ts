@@ -4,7 +4,8 @@
  * It looks at some channels each second, so that its work is bounded, and at one at once when told that its ledger view has
  * changed. What fails is tried again, ever later, but several times before the channel ends. Main thread.
  */
-import type { RedemptionResult } from '../control/ledger-control.ts';
+import { type Channel, redeemable } from '../channel/row.ts';
+import type { LedgerState, RedemptionResult } from '../control/ledger-control.ts';
 import type { Logger } from '../log.ts';
 import type { Clock } from '../system/system.ts';
 import { isMoved } from './shard-tables.ts';
@@ -37,6 +38,13 @@ export interface RedeemPolicyOptions extends RedeemPolicySettings {
   paidAt(channelId: bigint): number;
   clock: Clock;
   logger: Logger;
+}
+
+/** What the policy goes by: the claim that can be redeemed, and what the ledger says. */
+export function policyChannel(channel: Channel, state: LedgerState): PolicyChannel {
+  const { channelId, committed } = redeemable(channel);
+  const { redeemed, expiration, cancelAfter } = state;
+  return { channelId, committed, redeemed, expiration, cancelAfter };
 }
 
 const MARGIN_SECONDS = 24 * 3_600;

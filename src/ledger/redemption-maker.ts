@@ -3,6 +3,7 @@
  * storage. Main thread.
  */
 import { upperHex } from '../channel/parse.ts';
+import { redeemable } from '../channel/row.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Clock } from '../system/system.ts';
@@ -87,7 +88,8 @@ export class RedemptionMaker {
 
   #row(channelId: bigint) {
     const row = this.#options.control.channel(channelId);
-    if (row !== undefined && row.state !== 'removed') return row;
+    // What leaves of signed roots have paid is no matter of the ledger.
+    if (row !== undefined && row.state !== 'removed') return redeemable(row);
     throw new ClaimwireError('CHANNEL_UNKNOWN', `channel ${channelId}: expected an opened channel, got none`);
   }
 

@@ -8,7 +8,7 @@
 import { isValidClassicAddress, isValidXAddress } from 'ripple-address-codec';
 import { ED25519_KEY_PREFIX, SIGNATURE_BYTES } from '../../protocol/layout.ts';
 import { isoTime, upperHex } from '../channel/parse.ts';
-import { type Channel, hasClaim } from '../channel/row.ts';
+import { type Channel, hasClaim, redeemable } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** Unix seconds at 2000-01-01T00:00:00Z. */
@@ -39,8 +39,8 @@ export interface PaymentChannelClaim {
 }
 
 /** The parts of a channel a redemption needs. */
-type RedeemableField = 'ledgerChannelId' | 'publicKey' | 'committed' | 'signature' | 'profile' | 'expiresAt';
-/** What redeeming needs of a channel. */
+type RedeemableField = 'ledgerChannelId' | 'publicKey' | 'committed' | 'signature' | 'profile' | 'expiresAt' | 'rooted';
+/** What redeeming needs of a channel. The ledger knows no leaves of signed roots: what they have paid is left out. */
 export type Redeemable = Pick<Channel, RedeemableField>;
 
 /** What `redeemAdvice` says of a channel. */
@@ -81,7 +81,8 @@ export function rippleTime(unixSeconds: number): number {
 }
 
 /** Why a channel has nothing the ledger would pay for, or `undefined`. */
-export function notRedeemable(channel: Redeemable): string | undefined {
+export function notRedeemable(row: Redeemable): string | undefined {
+  const channel = redeemable(row);
   if (channel.profile !== 'xrpl') return `its profile is ${channel.profile}, which the ledger does not know`;
   if (channel.committed === 0n) return 'nothing is committed';
   if (!hasClaim(channel)) return 'what is committed was paid out by the ledger already';
@@ -94,7 +95,8 @@ export function notRedeemable(channel: Redeemable): string | undefined {
  *   mistyped address
  */
 export function paymentChannelClaim(redemption: { account: string; channel: Redeemable }): PaymentChannelClaim {
-  const { account, channel } = redemption;
+  const { account } = redemption;
+  const channel = redeemable(redemption.channel);
   const ledgerChannelId = upperHex(channel.ledgerChannelId);
   const reason = notRedeemable(channel);
   if (reason !== undefined) bad(`channel ${ledgerChannelId}`, 'a claim to redeem', reason);
@@ -129,7 +131,8 @@ function ledgerSignature({ publicKey, signature }: Redeemable, ledgerChannelId: 
  * Whether redeeming pays. The ledger's earlier payouts are not known here, so the whole committed amount counts.
  * `feeDrops` is what the transaction will cost, `now` Unix seconds.
  */
-export function redeemAdvice(channel: Redeemable, { feeDrops, now }: { feeDrops: bigint; now: number }): RedeemAdvice {
+export function redeemAdvice(row: Redeemable, { feeDrops, now }: { feeDrops: bigint; now: number }): RedeemAdvice {
+  const channel = redeemable(row);
   const warnings: string[] = [];
   const expired = channel.expiresAt !== 0 && channel.expiresAt <= now;
   const expiry = isoTime(channel.expiresAt);

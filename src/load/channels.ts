@@ -4,7 +4,7 @@
  * The main thread derives and fills them. Then the generator thread alone writes slots and amounts, and the main thread
  * reads the amounts when the run is over. The keys are throw-away keys: whoever knows the seed has them.
  */
-import { DROPS_MAX, LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
+import { DROPS_MAX, LEDGER_CHANNEL_ID_BYTES, type ProfileName, PUBLIC_KEY_BYTES } from '../../protocol/layout.ts';
 import { packedRows, ROW, UNUSED } from '../channel/row.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
@@ -61,6 +61,15 @@ export class LoadChannels {
     return channels;
   }
 
+  /** Channels of one key, for roots: others than those above, as a removed channel keeps its key and profile at the node. */
+  static ofKey(seed: number, count: number, publicKey: Uint8Array): LoadChannels {
+    const channels = LoadChannels.#empty(count, 0);
+    const key = Buffer.from(publicKey).toString('hex');
+    for (let channel = 0; channel < count; channel++)
+      channels.#insert(seededBytes(seed, `throw-away channel ${channel} of ${key}`), publicKey);
+    return channels;
+  }
+
   /** Channels of which only the handles are known, as in a capture, so that nothing can be signed for them. */
   static known(handles: readonly bigint[]): LoadChannels {
     const channels = LoadChannels.#empty(Math.max(1, handles.length), 0);
@@ -102,13 +111,14 @@ export class LoadChannels {
   }
 
   /** For POST /channels. Main thread. */
-  opening(channel: number): OpeningJson {
+  opening(channel: number, profile: ProfileName = 'xrpl'): OpeningJson {
     const { publicKey, ledgerChannelId } = this.table.read(channel);
     const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
     return {
       ledgerChannelId: hex(ledgerChannelId),
       publicKey: hex(publicKey),
       capacity: String(DROPS_MAX),
+      profile,
       throwAway: true,
     };
   }

@@ -4,6 +4,7 @@
  * Main thread. The amounts afterwards are the proof: every amount that was acknowledged has to be committed.
  */
 import { setTimeout } from 'node:timers/promises';
+import type { ProfileName } from '../../protocol/layout.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { AdminClient, OpeningJson } from '../http/client.ts';
 import { type HiccupCounts, hiccupsBetween, readHiccups } from '../native/hiccups.ts';
@@ -41,9 +42,11 @@ export async function openLoadChannels(
   admin: LoadAdmin,
   channels: LoadChannels,
   progress: (text: string) => void,
+  profile: ProfileName = 'xrpl',
 ): Promise<void> {
-  const total = await admin.importChannels({ [Symbol.iterator]: () => openings(channels) }, ({ opened, unchanged }) =>
-    progress(`${opened} channels opened, ${unchanged} were open`),
+  const total = await admin.importChannels(
+    { [Symbol.iterator]: () => openings(channels, profile) },
+    ({ opened, unchanged }) => progress(`${opened} channels opened, ${unchanged} were open`),
   );
   const [refusal] = total.refused;
   if (refusal !== undefined)
@@ -208,6 +211,6 @@ async function* committedAmounts(
   }
 }
 
-function* openings(channels: LoadChannels): Generator<OpeningJson> {
-  for (let channel = 0; channel < channels.count; channel++) yield channels.opening(channel);
+function* openings(channels: LoadChannels, profile: ProfileName): Generator<OpeningJson> {
+  for (let channel = 0; channel < channels.count; channel++) yield channels.opening(channel, profile);
 }

@@ -205,7 +205,7 @@ function describeSettings({ settings, bounds }: LoadRun, channels: number): Load
   };
 }
 
-function machineName(): string {
+export function machineName(): string {
   const cores = cpus();
   return `${cores[0]?.model.trim() ?? 'unknown CPU'}, ${cores.length} cores, ${type()} ${release()}`;
 }

@@ -15,7 +15,10 @@ const REFUSED = [
   'overloaded',
   'badSequence',
   'moved',
+  'rootExposure',
 ];
+const FRAMES_DROPPED = ['failed', 'repeated', 'poolFull'];
+const LEAVES_DROPPED = ['unjudged', 'unanswered'];
 const STRANGERS = ['heldBack', 'overBudget'];
 const DATAGRAMS_DROPPED = ['emptyDatagram', 'unknownType', 'cutFrame', 'unexpectedAck', 'socketBuffer', 'floodFilter'];
 const ACKS_DROPPED = ['refusalLimited', 'ackRingFull', 'sendQueueFull', 'sendFailed', 'connectionGone'];
@@ -68,12 +71,37 @@ const claims: Family[] = [
     'reason',
     (facts) => countedEach(facts, 'refused', REFUSED),
   ),
+  path('claimwire_root_frames_total', 'Frames of Merkle batches received.', 'roots.frames'),
+  path(
+    'claimwire_roots_checked_total',
+    'Roots of Merkle batches whose signature was checked; a root known by an earlier frame is not checked again.',
+    'roots.checked',
+  ),
+  labelled(
+    'counter',
+    'claimwire_root_frames_dropped_total',
+    'Frames of Merkle batches of which nothing was taken, by reason. failed: it leads to no root that its key has signed. poolFull: its leaves were answered OVERLOADED.',
+    'reason',
+    (facts) => countedEach(facts, 'roots', FRAMES_DROPPED),
+  ),
+  labelled(
+    'counter',
+    'claimwire_root_leaves_dropped_total',
+    'Leaves of Merkle batches that were not answered, by reason. unjudged: another leaf’s channel is unknown. unanswered: nobody is sent more bytes than came in his name.',
+    'reason',
+    (facts) => countedEach(facts, 'roots', LEAVES_DROPPED),
+  ),
   labelled(
     'counter',
     'claimwire_strangers_refused_total',
     'Claims answered OVERLOADED while a ring filled, since none of their source and channel was verified lately, by reason.',
     'reason',
     (facts) => countedEach(facts, 'strangers', STRANGERS),
+  ),
+  path(
+    'claimwire_slow_paths_held_back_total',
+    'Claims answered OVERLOADED since their channel took the slow path of the kernel too often of late.',
+    'slowPaths.heldBack',
   ),
   labelled(
     'counter',
@@ -364,6 +392,34 @@ const spans: Family[] = [
   ),
 ];
 
+/** Undefined for a node that gives no receipts. */
+const receipt = (of: string) => (facts: Facts) => (facts.beside.receipts as Record<string, number> | undefined)?.[of];
+
+const receipts: Family[] = [
+  counter('claimwire_receipt_roots_total', 'Roots that --receipt-key has signed.', receipt('roots')),
+  counter('claimwire_receipt_leaves_total', 'Channels with their amounts under these roots.', receipt('leaves')),
+  labelled(
+    'counter',
+    'claimwire_receipts_total',
+    'Questions for receipts, by what became of them. notYet: so much was not durable. busy: too many asked.',
+    'result',
+    (facts) => ['given', 'notYet', 'busy'].map((result) => [result, receipt(result)(facts)] as const),
+  ),
+  counter(
+    'claimwire_receipt_failed_total',
+    'Roots that the key did not sign; who asked was told why.',
+    receipt('failed'),
+  ),
+  counter(
+    'claimwire_receipt_left_out_total',
+    'Channels that had grown and found no room under a root: they are there when somebody asks for them.',
+    receipt('leftOut'),
+  ),
+  counter('claimwire_receipt_build_seconds_total', 'Time of the main thread that trees of receipts took.', (facts) =>
+    seconds(receipt('buildUs')(facts)),
+  ),
+];
+
 export const NODE_FAMILIES: readonly Family[] = [
   ...process_,
   ...claims,
@@ -373,4 +429,5 @@ export const NODE_FAMILIES: readonly Family[] = [
   ...tuning,
   ...money,
   ...spans,
+  ...receipts,
 ];

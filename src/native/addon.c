@@ -130,6 +130,32 @@ static napi_value limit_tables(napi_env env, napi_callback_info info) {
     cw_limit_tables((size_t)bytes);
     return 0;
 }
+/* listKeys(first, keys, kinds, heat) -> how many, or -1: Uint8Arrays of 33 bytes and of one a key, and a Uint32Array */
+static napi_value list_keys(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(4);
+    size_t keys_length, kinds_length, heat_length;
+    uint8_t *keys, *kinds;
+    uint32_t *heat, first = 0;
+    napi_value result;
+    if (!instance_of(env)->thread || argc < 4 || !bytes_of(env, argv[1], &keys, &keys_length) || !bytes_of(env, argv[2], &kinds, &kinds_length) ||
+        !cw_view(env, argv[3], napi_uint32_array, &heat, &heat_length) || keys_length < 33 * CW_LISTED || kinds_length < CW_LISTED || heat_length < CW_LISTED)
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "listKeys: expected start() before, and room for the keys of a call");
+    napi_get_value_uint32(env, argv[0], &first);
+    napi_create_int32(env, cw_list_keys(instance_of(env)->thread, first, keys, kinds, heat), &result);
+    return result;
+}
+/* warmKeys(kind, keys) -> whether there was room for all their tables */
+static napi_value warm_keys(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(2);
+    size_t length;
+    uint8_t *keys;
+    int32_t kind = -1;
+    napi_value result;
+    if (!instance_of(env)->thread || argc < 2 || napi_get_value_int32(env, argv[0], &kind) != napi_ok || !bytes_of(env, argv[1], &keys, &length) || length % 33)
+        return cw_throw(env, "ERR_CLAIMWIRE_ARGUMENT", "warmKeys: expected start() before, a kind, and 33 bytes a key");
+    napi_get_boolean(env, cw_warm_keys(instance_of(env)->thread, kind, (uint32_t)(length / 33), keys), &result);
+    return result;
+}
 static napi_value kernel_name(napi_env env, napi_callback_info info) {
     (void)info;
     napi_value v;
@@ -215,13 +241,15 @@ NAPI_MODULE_INIT() {
     static const struct cw_function functions[] = {
         {"start", start}, {"attach", attach}, {"verifySlots", verify_slots}, {"verifySlot", verify_slot},
         {"verifyMany", verify_many}, {"keyValid", key_valid}, {"stats", stats}, {"limitTables", limit_tables}, {"forceTables", force_tables},
-        {"kernelName", kernel_name}, {"kernelNote", kernel_note}, {"throwawaySigner", throwaway_signer},
+        {"listKeys", list_keys}, {"warmKeys", warm_keys}, {"kernelName", kernel_name}, {"kernelNote", kernel_note}, {"throwawaySigner", throwaway_signer},
         {"throwawaySignSlots", throwaway_sign_slots}, {"threadCpuUs", thread_cpu_us}, {"throwawayKey", throwaway_key}};
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
     cw_udp_register(env, exports, &self->arena);
     cw_path_register(env, exports);
     cw_rows_register(env, exports);
+    cw_merkle_register(env, exports);
     cw_hiccups_register(env, exports);
     cw_schedule_register(env, exports);
+    cw_sign_register(env, exports, &self->thread);
     return exports;
 }

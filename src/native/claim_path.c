@@ -1,23 +1,15 @@
 /* See claim_path.h. Words of the arena are little-endian, and an amount is two of them; a claim's bytes are big-endian. */
 #include "claim_path.h"
 #include "common.h"
+#include "group_parts.h"
+#include "path_words.h"
+#include "rows_generated.h"
 
 #define AHEAD 8          /* how many slots or records ahead rows are prefetched */
 #define RUN 16           /* claims whose rows are looked up together: a datagram's */
 #define DROPS_MAX ((uint64_t)CW_DROPS_MAX_HIGH << 32 | CW_DROPS_MAX_LOW)
 #define PROBES_MAX 1024u /* the index is at most three quarters full; a longer search is left to TypeScript */
 
-static uint32_t load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-static void store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
-/* Ordered only by a fence before it and a release after it. */
-static void put(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELAXED); }
-static uint32_t be32(const uint8_t *bytes) {
-    uint32_t v;
-    memcpy(&v, bytes, 4);
-    return __builtin_bswap32(v);
-}
-static uint64_t amount_of(const uint8_t *claim) { return cw_read_be64(claim + CW_CLAIM_AMOUNT); }
-static uint64_t pair(uint32_t high, uint32_t low) { return (uint64_t)high << 32 | low; }
 static const uint32_t *index_of(const struct cw_claim_path *p) { return (const uint32_t *)(p->arena.base + p->arena.channel_index); }
 
 /* As hashHandle in channel/table.ts. */
@@ -36,15 +28,16 @@ static uint32_t find_row(const struct cw_claim_path *p, uint32_t slot, uint32_t 
     }
     return p->arena.rows_max;
 }
-/* Rules 2 and 4 to 6 (path/rules.ts). Returns 1 when all hold and the row was not being changed meanwhile. Every load
- * acquires, so that the change word is read again after all of them. */
+/* Rules 2 and 4 to 6 (path/rules.ts). Returns 1 when all hold and the row was not being changed meanwhile; 0 also for a row with
+ * leaves of signed roots, for whose claims rule 6 is another (channel/rooted.ts). Every load acquires, so that the change word is
+ * read again after all of them. */
 static int admits(const uint32_t *hot, uint64_t amount, uint32_t now_seconds) {
     const uint32_t change = load(&hot[CW_HOT_CHANGE]);
     const uint32_t flags = load(&hot[CW_HOT_FLAGS]), expires_at = load(&hot[CW_HOT_EXPIRES_AT]);
     const uint64_t capacity = pair(load(&hot[CW_HOT_CAPACITY_HIGH]), load(&hot[CW_HOT_CAPACITY_LOW]));
     const uint32_t high = load(&hot[CW_HOT_COMMITTED_HIGH]); /* before the low half: see committedHigh in table.ts */
     const uint64_t committed = pair(high, load(&hot[CW_HOT_COMMITTED_LOW]));
-    return !(change & 1) && amount > committed && amount <= capacity && (flags & CW_FLAG_OPEN) &&
+    return !(change & 1) && amount > committed && amount <= capacity && (flags & (CW_FLAG_OPEN | CW_FLAG_ROOTED)) == CW_FLAG_OPEN &&
            (amount <= DROPS_MAX || (flags & CW_FLAG_LINK)) && (!expires_at || now_seconds < expires_at) &&
            load(&hot[CW_HOT_CHANGE]) == change;
 }
@@ -92,6 +85,7 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
         for (uint32_t i = 0; i < run; i++, bytes += CW_CLAIM_BYTES, length -= CW_CLAIM_BYTES, next++, admitted++) {
             const uint32_t row = find_row(p, start[i], be32(bytes + 1), be32(bytes + 5));
             if (row >= p->arena.rows_max || !admits(cw_arena_hot(&p->arena, row), amount_of(bytes), now_seconds)) return admitted;
+            if (load(&cw_arena_hot(&p->arena, row)[CW_HOT_PAYER]) & CW_SLOW_MARK) return admitted; /* it may be held back */
             if (admitted >= free && p->standing.cells && !is_known(&p->standing, source, row, now_seconds)) return admitted;
             uint32_t *cell = &p->filter.cells[cell_of(&p->filter, bytes)];
             if (*cell - committed < next - committed && is_copy(bytes, cw_arena_slot(&p->arena, *cell))) return admitted;
@@ -109,50 +103,67 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
     }
 }
 
-static uint8_t *record_at(const struct cw_group *g, uint32_t record) {
-    return g->journal + CW_GROUP_HEADER_BYTES + (size_t)record * CW_RECORD_BYTES;
+/* Rules 2 and 4 to 6 for a leaf of a link channel, as `admits` for claims. */
+static int admits_link(const uint32_t *hot, uint64_t amount, uint32_t now_seconds) {
+    const uint32_t change = load(&hot[CW_HOT_CHANGE]);
+    const uint32_t flags = load(&hot[CW_HOT_FLAGS]), expires_at = load(&hot[CW_HOT_EXPIRES_AT]);
+    const uint64_t capacity = pair(load(&hot[CW_HOT_CAPACITY_HIGH]), load(&hot[CW_HOT_CAPACITY_LOW]));
+    const uint32_t high = load(&hot[CW_HOT_COMMITTED_HIGH]);
+    const uint64_t committed = pair(high, load(&hot[CW_HOT_COMMITTED_LOW]));
+    const uint32_t wanted = CW_FLAG_OPEN | CW_FLAG_LINK;
+    return !(change & 1) && (flags & wanted) == wanted && capacity >= amount && committed < amount && (now_seconds < expires_at || !expires_at) &&
+           load(&hot[CW_HOT_CHANGE]) == change;
 }
-static int has_ack_room(const struct cw_group *g) { return g->counts[CW_COUNT_ACKS] < g->acks_max; }
-/* As GroupAcks.add: one ack for each channel and source. The caller checked that there is room. */
-static void owe_ack(struct cw_group *g, uint32_t record, const uint8_t *source) {
-    uint32_t word[CW_SOURCE_WORDS];
-    memcpy(word, source, sizeof word);
-    uint32_t entry = g->ack_heads[record];
-    for (uint32_t looked = 0; entry && looked < CW_CHAIN_LOOKUPS_MAX; looked++, entry = g->ack_next[entry - 1]) {
-        const uint32_t *known = g->ack_words + (size_t)(entry - 1) * CW_SOURCE_WORDS;
-        if (known[0] >> 8 == word[0] >> 8 && !memcmp(known + 1, word + 1, 4 * (CW_SOURCE_WORDS - 1))) return;
+/* Finds the rows of a frame's leaves; returns whether all of them are plain. */
+static int finds_leaves(const struct cw_claim_path *p, const struct cw_leaf_frame *f, uint32_t now_seconds, uint32_t free, uint32_t *rows) {
+    uint32_t start[CW_MERKLE_BLOCK_LEAVES];
+    const uint8_t *leaves = f->bytes + CW_MERKLE_HEAD_BYTES;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const uint8_t *leaf = leaves + (size_t)i * CW_MERKLE_LEAF_BYTES;
+        start[i] = hash_handle(be32(leaf), be32(leaf + 4)) & p->arena.index_mask;
+        __builtin_prefetch(&index_of(p)[start[i]]);
     }
-    const uint32_t added = g->counts[CW_COUNT_ACKS];
-    g->counts[CW_COUNT_ACKS] = added + 1;
-    g->ack_records[added] = record;
-    g->ack_next[added] = g->ack_heads[record];
-    g->ack_heads[record] = added + 1;
-    memcpy(g->ack_words + (size_t)added * CW_SOURCE_WORDS, word, sizeof word);
-}
-static int accept(struct cw_group *g, uint32_t record, const uint8_t *slot) {
-    owe_ack(g, record, slot + CW_SLOT_SOURCE);
-    g->counts[CW_COUNT_ACCEPTED]++;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const uint32_t entry = load(&index_of(p)[start[i]]);
+        if (entry && entry <= p->arena.rows_max) __builtin_prefetch(cw_arena_hot(&p->arena, entry - 1));
+    }
+    for (uint32_t i = 0; i < f->count; i++) {
+        const uint8_t *leaf = leaves + (size_t)i * CW_MERKLE_LEAF_BYTES;
+        const uint32_t row = find_row(p, start[i], be32(leaf), be32(leaf + 4));
+        if (row >= p->arena.rows_max || !admits_link(cw_arena_hot(&p->arena, row), cw_read_be64(leaf + CW_MERKLE_LEAF_AMOUNT), now_seconds)) return 0;
+        if (i >= free && p->standing.cells && !is_known(&p->standing, f->source, row, now_seconds)) return 0;
+        const uint8_t *tail = p->arena.base + p->arena.ledger_tails + (size_t)row * CW_LEDGER_TAIL_BYTES; /* for the leaf's hash */
+        __builtin_prefetch(tail);
+        __builtin_prefetch(tail + CW_LEDGER_TAIL_BYTES - 1);
+        rows[i] = row;
+    }
     return 1;
 }
-static void copy_record(struct cw_group *g, uint32_t record, const uint8_t *slot) {
-    uint8_t *to = record_at(g, record);
-    memcpy(to, slot, CW_CLAIM_BYTES);
-    memset(to + CW_CLAIM_BYTES, 0, CW_RECORD_BYTES - CW_CLAIM_BYTES);
+int cw_path_enter_leaves(struct cw_claim_path *p, const struct cw_leaf_frame *f, uint32_t next, uint32_t now_seconds, uint32_t free) {
+    uint32_t rows[CW_MERKLE_BLOCK_LEAVES];
+    const uint32_t committed = load((const uint32_t *)(p->arena.base + p->arena.committed));
+    if (next + f->count - committed > p->arena.slot_mask + 1u || !finds_leaves(p, f, now_seconds, free, rows)) return 0;
+    uint8_t *entry = p->arena.base + f->entry;
+    memcpy(entry + 4 * CW_ENTRY_ROWS, rows, 4 * (size_t)f->count);
+    memcpy(entry + CW_ENTRY_FRAME, f->bytes, f->size);
+    for (uint32_t i = 0; i < f->count; i++) {
+        const uint8_t *leaf = f->bytes + CW_MERKLE_HEAD_BYTES + (size_t)i * CW_MERKLE_LEAF_BYTES;
+        uint8_t *slot = cw_arena_slot(&p->arena, next + i);
+        slot[0] = CW_FRAME_MERKLE;
+        memcpy(slot + 1, leaf, 8);
+        memcpy(slot + CW_CLAIM_SEQUENCE, f->bytes + CW_MERKLE_SEQUENCE, 4);
+        memcpy(slot + CW_CLAIM_AMOUNT, leaf + CW_MERKLE_LEAF_AMOUNT, 8);
+        memset(slot + CW_CLAIM_SIGNATURE, 0, CW_SIGNATURE_BYTES);
+        put_be32(slot + CW_SLOT_FRAME, f->entry);
+        put_be32(slot + CW_SLOT_LEAF, i);
+        memcpy(slot + CW_CLAIM_TIMESTAMP, f->bytes + CW_MERKLE_TIMESTAMP, 8);
+        memcpy(slot + CW_CLAIM_BYTES, (const uint8_t *)f->source + 1, CW_SOURCE_BYTES - 1); /* the first byte is the claim's last */
+        memcpy(slot + CW_SLOT_CHANNEL, &rows[i], 4);
+        put((uint32_t *)(slot + CW_SLOT_VERDICT), CW_PENDING);
+    }
+    return 1;
 }
-static uint32_t *row_head(const struct cw_group *g, uint32_t row) { return &g->row_heads[(row ^ row >> CW_ROW_FOLD) & (CW_ROW_HEADS - 1)]; }
-/* As GroupRows.find, + 1. */
-static uint32_t record_of(const struct cw_group *g, uint32_t row) {
-    uint32_t entry = *row_head(g, row);
-    while (entry && g->row_of_record[entry - 1] != row) entry = g->row_next[entry - 1];
-    return entry;
-}
-/* As GroupRows.add. */
-static void add_row(struct cw_group *g, uint32_t row, uint32_t record) {
-    uint32_t *head = row_head(g, row);
-    g->row_of_record[record] = row;
-    g->row_next[record] = *head;
-    *head = record + 1;
-}
+
 /* As #stage in stage-step.ts. Returns 0, with nothing done, when the groups have no room for the claim. */
 static int stage_claim(struct cw_group *open, struct cw_group *syncing, uint32_t row, const uint8_t *slot) {
     if (!has_ack_room(open) || (syncing && !has_ack_room(syncing))) return 0;
@@ -208,7 +219,8 @@ static void put_claim(uint32_t *hot, uint64_t *signature, const uint8_t *claim, 
     }
     store(&hot[CW_HOT_DIRTY], 1);
 }
-/* As ChannelTable.commit. */
+/* As ChannelTable.commit; nothing for a row with leaves of signed roots, which the apply step commits. The mark is set before such a
+ * row's first leaf is staged, and read under the lock here: a claim staged before it is committed here before that leaf, or there. */
 static void commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *claim) {
     uint32_t *hot = cw_arena_hot(&p->arena, row);
     uint32_t version;
@@ -218,13 +230,14 @@ static void commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *cla
      * (table.ts), which pairs with this fence. The fence is free on x86, but needed where an exchange is a load and a store. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     const uint64_t amount = amount_of(claim);
-    if (amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
+    if (!(load(&hot[CW_HOT_FLAGS]) & CW_FLAG_ROOTED) && amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
         put_claim(hot, (uint64_t *)(p->arena.base + p->arena.signatures + (size_t)row * CW_SIGNATURE_BYTES), claim, amount);
     store(&hot[CW_HOT_VERSION], version + 2);
 }
 void cw_path_commit(struct cw_claim_path *p, const struct cw_group *g) {
     const uint32_t records = g->counts[CW_COUNT_RECORDS];
     for (uint32_t record = 0; record < records; record++) {
+        if (g->leaf_heads && *record_at(g, record) == CW_FRAME_MERKLE) continue; /* leaf_path.c commits it, or the apply step */
         if (record + AHEAD < records) {
             const uint32_t ahead = g->row_of_record[record + AHEAD];
             __builtin_prefetch(cw_arena_hot(&p->arena, ahead), 1);

@@ -30,6 +30,7 @@ struct cw_group {
     uint32_t *ack_words, *ack_records, *ack_next, *ack_heads;
     uint32_t *counts;
     uint32_t records_max, acks_max;
+    uint32_t *leaf_heads, *leaf_next; /* as row_heads and row_next, of the records of leaves; 0 without Merkle batches */
 };
 
 /* Copies the plain claims at the start of bytes[0, length) into ring slots from sequence `next` on; returns how many. After the first
@@ -42,4 +43,28 @@ uint32_t cw_path_stage(struct cw_claim_path *path, struct cw_group *open, struct
                         uint32_t now_seconds);
 /* Makes every record of a durable group its row's best claim. */
 void cw_path_commit(struct cw_claim_path *path, const struct cw_group *group);
+
+/* A frame of a Merkle batch, whole: where it is, how many leaves it has, who sent it, and its free entry in the pool (ring/frame-pool.ts). */
+struct cw_leaf_frame {
+    const uint8_t *bytes;
+    const uint32_t *source;
+    uint32_t size, count, entry;
+};
+/* Copies the frame into its entry, and its leaves into ring slots from sequence `next` on, where all of them are plain: of link channels, and there
+ * is room. Returns whether it did; else nothing is taken. `free` as above. */
+int cw_path_enter_leaves(struct cw_claim_path *path, const struct cw_leaf_frame *frame, uint32_t next, uint32_t now_seconds, uint32_t free);
+/* The same for leaves of Merkle batches (leaf_path.c). Stages the plain leaves from sequence `next` on whose frame is that of `entry`, which the
+ * open group has as `frame`; sets the bits of those in `accepted`. Plain: verified, of a link channel that had leaves before, and for more than
+ * all that is staged. Returns how many. */
+uint32_t cw_path_stage_leaves(struct cw_claim_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
+                              uint32_t now_seconds, uint32_t entry, uint32_t frame, uint32_t accepted[2]);
+/* Where a group's frames are in the journal. */
+struct cw_leaf_places {
+    uint32_t *rooted;               /* of all rows: channel/rooted.ts */
+    const uint32_t *frame_offsets;  /* of each frame of the group, its byte behind `base`, which is one of the segment */
+    uint32_t frames, base, lane, segment;
+};
+/* Makes each leaf of a link channel in a durable group its row's newest. Returns how many records are left to the apply step: leaves of other
+ * channels, and claims of rows with leaves. */
+uint32_t cw_path_commit_leaves(struct cw_claim_path *path, const struct cw_group *group, const struct cw_leaf_places *places);
 #endif

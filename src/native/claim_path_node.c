@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include "claim_path.h"
 #include "node_values.h"
+#include "rows_generated.h"
 
-#define VIEWS_MAX 9
+#define VIEWS_MAX 11
 
 struct held {
     union {
@@ -63,14 +64,17 @@ static napi_value path_open(napi_env env, napi_callback_info info) {
     if (is_whole) napi_get_value_uint32(env, argv[5], &p->standing.seed);
     return wrapped(env, h, is_whole, "pathOpen: expected the arena, its layout, the filter's cells and places, known pairs");
 }
-/* pathGroup(journal, rowHeads, rowNext, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts) -> group: the fields of struct cw_group. */
+/* pathGroup(journal, rowHeads, rowNext, rowOfRecord, ackWords, ackRecords, ackNext, ackHeads, counts, leafHeads, leafNext) -> group: the fields of
+ * struct cw_group; the last two may be left out. */
 static napi_value path_group(napi_env env, napi_callback_info info) {
-    CW_ARGUMENTS(9);
+    CW_ARGUMENTS(11);
     struct held *h = calloc(1, sizeof *h);
     if (!h) return fail(env, "pathGroup: expected memory");
     struct cw_group *g = &h->as.group;
     const napi_typedarray_type words = napi_uint32_array;
-    const int is_whole = argc == 9 && (g->row_heads = view_of(env, argv[1], words, CW_ROW_HEADS, h, 0)) &&
+    napi_valuetype leaves = napi_undefined;
+    if (argc == 11) napi_typeof(env, argv[9], &leaves);
+    const int is_whole = argc >= 9 && (g->row_heads = view_of(env, argv[1], words, CW_ROW_HEADS, h, 0)) &&
                          (g->row_of_record = view_of(env, argv[3], words, 1, h, &g->records_max)) &&
                          (g->row_next = view_of(env, argv[2], words, g->records_max, h, 0)) &&
                          (g->journal = view_of(env, argv[0], napi_uint8_array, CW_GROUP_HEADER_BYTES + (size_t)g->records_max * CW_RECORD_BYTES, h, 0)) &&
@@ -78,7 +82,9 @@ static napi_value path_group(napi_env env, napi_callback_info info) {
                          (g->ack_words = view_of(env, argv[4], words, (size_t)g->acks_max * CW_SOURCE_WORDS, h, 0)) &&
                          (g->ack_next = view_of(env, argv[6], words, g->acks_max, h, 0)) &&
                          (g->ack_heads = view_of(env, argv[7], words, g->records_max, h, 0)) &&
-                         (g->counts = view_of(env, argv[8], words, CW_COUNTS, h, 0));
+                         (g->counts = view_of(env, argv[8], words, CW_COUNTS, h, 0)) &&
+                         (leaves == napi_undefined || ((g->leaf_heads = view_of(env, argv[9], words, CW_ROW_HEADS, h, 0)) &&
+                                                       (g->leaf_next = view_of(env, argv[10], words, g->records_max, h, 0))));
     return wrapped(env, h, is_whole, "pathGroup: expected the journal's bytes and eight Uint32Arrays, as long as each other asks for");
 }
 /* pathAdmit(path, bytes, offset, end, source, next, nowSeconds, free) -> claims */
@@ -123,8 +129,80 @@ static napi_value path_commit(napi_env env, napi_callback_info info) {
     return 0;
 }
 
+/* pathStageLeaves(path, open, syncing or null, next, end, nowSeconds, entry, frame, accepted) -> leaves; `accepted`: two words. */
+static napi_value path_stage_leaves(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(9);
+    napi_value result;
+    size_t length = 0;
+    void *accepted = 0;
+    uint32_t next = 0, end = 0, now = 0, entry = 0, frame = 0;
+    struct held *h = argc < 9 ? 0 : held_of(env, argv[0]), *open = argc < 9 ? 0 : held_of(env, argv[1]), *syncing = argc < 9 ? 0 : held_of(env, argv[2]);
+    if (!h || !open || !open->as.group.leaf_heads || (syncing && !syncing->as.group.leaf_heads))
+        return fail(env, "pathStageLeaves: expected a path and groups with leaves");
+    if (!cw_view(env, argv[8], napi_uint32_array, &accepted, &length) || length < 2) return fail(env, "pathStageLeaves: expected two words");
+    napi_get_value_uint32(env, argv[3], &next);
+    napi_get_value_uint32(env, argv[4], &end);
+    napi_get_value_uint32(env, argv[5], &now);
+    napi_get_value_uint32(env, argv[6], &entry);
+    napi_get_value_uint32(env, argv[7], &frame);
+    const uint32_t count = cw_path_stage_leaves(&h->as.path, &open->as.group, syncing ? &syncing->as.group : 0, next, end, now, entry, frame, accepted);
+    napi_create_uint32(env, count, &result);
+    return result;
+}
+/* pathEnterLeaves(path, bytes, offset, size, source, at, entry, count, next, nowSeconds, free) -> whether they were entered: the frame of `size` bytes at
+ * `offset`, from the source at `source[at]`, into the pool's entry at byte `entry` of the arena. */
+static napi_value path_enter_leaves(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(11);
+    napi_value result;
+    size_t length = 0, words = 0;
+    void *bytes = 0, *source = 0;
+    uint32_t offset = 0, at = 0, next = 0, now = 0, free = 0;
+    struct cw_leaf_frame frame = {0};
+    struct held *h = argc < 11 ? 0 : held_of(env, argv[0]);
+    if (!h || !cw_view(env, argv[1], napi_uint8_array, &bytes, &length) || !cw_view(env, argv[4], napi_uint32_array, &source, &words))
+        return fail(env, "pathEnterLeaves: expected a path, bytes and a source");
+    napi_get_value_uint32(env, argv[2], &offset);
+    napi_get_value_uint32(env, argv[3], &frame.size);
+    napi_get_value_uint32(env, argv[5], &at);
+    napi_get_value_uint32(env, argv[6], &frame.entry);
+    napi_get_value_uint32(env, argv[7], &frame.count);
+    napi_get_value_uint32(env, argv[8], &next);
+    napi_get_value_uint32(env, argv[9], &now);
+    napi_get_value_uint32(env, argv[10], &free);
+    if (offset > length || frame.size > length - offset || frame.count > CW_MERKLE_BLOCK_LEAVES ||
+        frame.size < CW_MERKLE_HEAD_BYTES + frame.count * CW_MERKLE_LEAF_BYTES)
+        return fail(env, "pathEnterLeaves: expected a whole frame");
+    if (words < CW_SOURCE_WORDS || at > words - CW_SOURCE_WORDS) return fail(env, "pathEnterLeaves: expected five source words");
+    if (frame.entry % 4 || (size_t)frame.entry + CW_ENTRY_FRAME + frame.size > h->as.path.arena.bytes)
+        return fail(env, "pathEnterLeaves: expected an entry of the arena");
+    frame.bytes = (const uint8_t *)bytes + offset;
+    frame.source = (const uint32_t *)source + at;
+    napi_get_boolean(env, cw_path_enter_leaves(&h->as.path, &frame, next, now, free), &result);
+    return result;
+}
+/* pathCommitLeaves(path, group, rooted, frameOffsets, frames, base, lane, segment) -> records left: the fields of struct cw_leaf_places. */
+static napi_value path_commit_leaves(napi_env env, napi_callback_info info) {
+    CW_ARGUMENTS(8);
+    napi_value result;
+    size_t words = 0, offsets = 0;
+    struct cw_leaf_places places = {0};
+    struct held *h = argc < 8 ? 0 : held_of(env, argv[0]), *group = argc < 8 ? 0 : held_of(env, argv[1]);
+    if (!h || !group) return fail(env, "pathCommitLeaves: expected a path and a group");
+    if (!cw_view(env, argv[2], napi_uint32_array, &places.rooted, &words) || words / CW_ROOTED_ROW_WORDS < h->as.path.arena.rows_max ||
+        !cw_view(env, argv[3], napi_uint32_array, &places.frame_offsets, &offsets))
+        return fail(env, "pathCommitLeaves: expected the words of all rows, and the frames' offsets");
+    napi_get_value_uint32(env, argv[4], &places.frames);
+    napi_get_value_uint32(env, argv[5], &places.base);
+    napi_get_value_uint32(env, argv[6], &places.lane);
+    napi_get_value_uint32(env, argv[7], &places.segment);
+    if (places.frames > offsets) return fail(env, "pathCommitLeaves: expected an offset for each frame");
+    napi_create_uint32(env, cw_path_commit_leaves(&h->as.path, &group->as.group, &places), &result);
+    return result;
+}
+
 void cw_path_register(napi_env env, napi_value exports) {
     static const struct cw_function functions[] = {
-        {"pathOpen", path_open}, {"pathGroup", path_group}, {"pathAdmit", path_admit}, {"pathStage", path_stage}, {"pathCommit", path_commit}};
+        {"pathOpen", path_open}, {"pathGroup", path_group}, {"pathAdmit", path_admit}, {"pathStage", path_stage}, {"pathCommit", path_commit},
+        {"pathEnterLeaves", path_enter_leaves}, {"pathStageLeaves", path_stage_leaves}, {"pathCommitLeaves", path_commit_leaves}};
     cw_export(env, exports, 0, functions, sizeof functions / sizeof *functions);
 }

@@ -1,4 +1,4 @@
-/* What the addon's parts (addon.c, claim_path_node.c, hiccups.c, rows.c, udp_node.c, schedule_node.c) share: errors, arguments, typed arrays, the arena,
+/* What the addon's parts (addon.c, claim_path_node.c, hiccups.c, merkle_node.c, rows.c, sign_node.c, udp_node.c, schedule_node.c) share: errors, arguments, typed arrays, the arena,
  * and the functions they export. */
 #ifndef CLAIMWIRE_NODE_VALUES_H
 #define CLAIMWIRE_NODE_VALUES_H
@@ -42,7 +42,11 @@ static inline void cw_export(napi_env env, napi_value exports, void *data, const
  * environment's own, which udpGather reads. */
 void cw_path_register(napi_env env, napi_value exports);
 void cw_rows_register(napi_env env, napi_value exports);
+void cw_merkle_register(napi_env env, napi_value exports);
 void cw_hiccups_register(napi_env env, napi_value exports);
 void cw_schedule_register(napi_env env, napi_value exports);
+/* `thread` is the environment's own, NULL before start(). */
+struct cw_thread;
+void cw_sign_register(napi_env env, napi_value exports, struct cw_thread **thread);
 void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *arena);
 #endif

@@ -5,7 +5,10 @@
  * drain, sync, checkpoint, close the store, unlock.
  */
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { CLAIM_CHANNEL_ID, statusName } from '../../protocol/layout.ts';
+import type { LeafProof } from '../../protocol/merkle.ts';
+import type { Receipt } from '../../protocol/receipt.ts';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../channel/changes.ts';
 import { KeyCheck, type OpeningText, openingOf } from '../channel/parse.ts';
 import { type Channel, ROW, ROW_BYTES } from '../channel/row.ts';
@@ -27,6 +30,7 @@ import type { LedgeredNode } from '../control/ledger-control.ts';
 import type { LaneMeasures, MeasureControl } from '../control/measure-control.ts';
 import type { ChargeResult, CommittedBatch, MeterControl, SubmitResult } from '../control/meter-control.ts';
 import type { NodeStats } from '../control/node-control.ts';
+import { noReceipts, type ReceiptControl } from '../control/receipt-control.ts';
 import { RouteBoard, type RouteControl } from '../control/route-control.ts';
 import type { ShardFollower } from '../control/shard-control.ts';
 import { loadAdminToken } from '../control/token.ts';
@@ -39,6 +43,8 @@ import { type CommittedAmount, Meter } from '../meter/meter.ts';
 import { addonFault, loadAddon } from '../native/addon.ts';
 import { askHugePages } from '../native/huge-pages.ts';
 import { nativePathFault } from '../path/native-path.ts';
+import { openReceiptKey, type ReceiptSigner } from '../receipts/receipt-key.ts';
+import { Receipts } from '../receipts/receipts.ts';
 import { ChannelStore } from '../registry/channel-store.ts';
 import { RaisedAmounts } from '../registry/raised.ts';
 import type { SideTables } from '../registry/side-tables.ts';
@@ -63,11 +69,14 @@ import { backendBytes, createKernel, resolveBackend } from '../verify/select.ts'
 import { zeroCounts } from '../web/counters.ts';
 import { openCluster } from './cluster.ts';
 import { checkTls, describeNode } from './description.ts';
+import { HotKeyKeeper } from './hot-keys.ts';
 import type { ShardAccounts } from './shard-accounts.ts';
 import { giveUpWaiting, leaveCluster, type StopLimits } from './stop.ts';
 import { NodeThreads } from './threads.ts';
 
 const DRAIN_MS_MAX = 5_000;
+/** Of a ring: where more claims wait, its lane has no time to spare for what could be done later. */
+const BUSY_RING_PART = 1 / 32;
 /** With fewer the tables fit into caches, or nearly, and whole pages of 2 MiB would be mostly empty. */
 const HUGE_PAGES_CHANNELS_MIN = 1_000_000;
 /** What a node did, for its last log line. */
@@ -85,12 +94,19 @@ export interface NodeStartOptions extends NodeOptions {
   beforeReceiving?: (node: ClaimwireNode) => void;
   /** Milliseconds. A stop drops claims that are still unverified after this time; payers send them again. By default 5,000. */
   drainMsMax?: number;
+  /**
+   * What signs receipts: a key file, a `pkcs11:` URI, or a signer of the caller's own, which is closed with the node. Left out: the
+   * node gives none.
+   */
+  receiptKey?: string | ReceiptSigner | undefined;
   /** Not a setting for use: `false` measures no times, and makes no room for it later. By default true. */
   measuring?: boolean;
 }
 
 /** A node in this process. */
-export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl, InspectControl, ExposureControl {
+export class ClaimwireNode
+  implements LedgeredNode, MeterControl, MeasureControl, InspectControl, ExposureControl, ReceiptControl
+{
   readonly config: NodeConfig;
   readonly backend: BackendName;
   readonly #logger: Logger;
@@ -102,6 +118,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #kernel: Kernel | undefined;
   /** Settings that may be changed while the node runs: none of them is a rule or durability. */
   readonly tuning: TuneControl;
+  /** Where the backend makes key tables, and they are to be made again at the next start. */
+  readonly #hotKeys: HotKeyKeeper | undefined;
   readonly #route: RouteBoard;
   readonly #table: ChannelTable;
   readonly #store: ChannelStore;
@@ -109,6 +127,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   readonly #tracer: Tracer;
   readonly #raised: RaisedAmounts;
   readonly #meter: Meter;
+  readonly #receipts: Receipts | undefined;
   readonly #exposure: ExposureWalk;
   readonly #keys = new KeyCheck();
   /** Counters of what runs beside the node in this process, by name. */
@@ -131,14 +150,15 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
 
   /**
    * Starts a node. Throws ClaimwireError: CONFIG_INVALID, DATA_LOCKED, REGISTRY_CORRUPT, JOURNAL_CORRUPT,
-   * BACKEND_UNAVAILABLE, a code of the database's that begins with STORE_, and the error of a failed thread. Afterwards no
-   * thread runs, and the folder is unlocked.
+   * BACKEND_UNAVAILABLE, a code of the database's that begins with STORE_, KEY_FILE_INVALID or a code of a token's for the key of
+   * receipts, and the error of a failed thread. Afterwards no thread runs, and the folder is unlocked.
    */
   static async start({
     logger = stderrLogger,
     beforeReceiving = () => {},
     drainMsMax = DRAIN_MS_MAX,
     measuring = true,
+    receiptKey,
     ...options
   }: NodeStartOptions = {}): Promise<ClaimwireNode> {
     const backend = resolveBackend(backendChoice(options), keyCacheBytes(options), (name, reason) =>
@@ -151,20 +171,25 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     if (pathFault !== undefined && options.path !== 'portable') logger.warn(`native path passed over: ${pathFault}`);
     const config = resolveConfig(options, { backend, nativeSocketsFault, nativePathFault: pathFault });
     checkTls(config.tls);
+    const signer = typeof receiptKey === 'string' ? await openReceiptKey(receiptKey) : receiptKey;
     let node: ClaimwireNode | undefined;
     let early: Error | undefined;
     const opened = await openStore(config, nodeSystem, logger, (error) => {
       early = error;
       if (node !== undefined) node.#failBy(error);
+    }).catch(async (error) => {
+      await signer?.close?.();
+      throw error;
     });
     try {
-      node = new ClaimwireNode(config, opened, logger, { drainMsMax, measuring });
+      node = new ClaimwireNode(config, opened, logger, { drainMsMax, measuring, signer });
       await node.#start(beforeReceiving);
       if (early !== undefined) throw early;
       return node;
     } catch (error) {
       // A database that does not answer now would be waited for below.
       opened.abandon();
+      await signer?.close?.();
       // A thread that outlived the folder's lock would acknowledge claims while the next owner does.
       if (node !== undefined) {
         await node.#threads.terminate();
@@ -179,7 +204,7 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     config: NodeConfig,
     opened: OpenedStore,
     logger: Logger,
-    { drainMsMax, measuring }: { drainMsMax: number; measuring: boolean },
+    { drainMsMax, measuring, signer }: { drainMsMax: number; measuring: boolean; signer: ReceiptSigner | undefined },
   ) {
     const { backend } = config;
     this.#logger = logger;
@@ -207,12 +232,22 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
       ackSlots: ringSlots(config) * 2,
       threads: rolesOf(config).length,
       channelsMax: tableCapacity(config, opened.count),
+      hasFrames: config.roots,
     });
     if (opened.count >= HUGE_PAGES_CHANNELS_MIN) this.#hasHugePages = askHugePages(this.#arena.randomParts);
     this.#kernel = createKernel(backend, this.#arena, { ...kernelStart, thread: 0 });
     const idle = defaultIdleStrategy(availableParallelism(), rolesOf(config).length);
     this.tuning = new LiveSettings(config, this.#arena, this.#kernel, idle.spins);
     this.#table = new ChannelTable(this.#arena);
+    if (this.#kernel !== undefined && config.warmKeys)
+      this.#hotKeys = new HotKeyKeeper({
+        kernel: this.#kernel,
+        table: this.#table,
+        path: join(config.data, 'hot-keys'),
+        isBusy: () => this.#topology?.rings.some((ring) => ring.depth > ring.size * BUSY_RING_PART) ?? false,
+        system: nodeSystem,
+        logger,
+      });
     this.#route = new RouteBoard(new HeldShards(this.#arena));
     this.#exposure = new ExposureWalk(this.#table, nodeSystem.clock);
     this.#store = new ChannelStore(
@@ -238,6 +273,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#tracer = new Tracer(this.#arena);
     this.#raised = new RaisedAmounts(this.sideTables);
     this.#meter = new Meter(this.#feed, this.sideTables, this.#raised, (line) => logger.warn(line));
+    if (signer !== undefined) {
+      const receipts = new Receipts({ signer, source: this.#feed, clock: nodeSystem.clock });
+      this.#receipts = receipts;
+      this.addStats('receipts', () => receipts.figures);
+    }
     if (!config.cluster || opened.shared === undefined) return;
     const { member, accounts } = openCluster(opened.shared, {
       channels: this.#store,
@@ -337,6 +377,9 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
   channelVersion(channelId: bigint): number | undefined {
     return this.#store.version(channelId);
   }
+  leafProof(channel: Channel): LeafProof | undefined {
+    return this.#opened.leaves?.of(channel);
+  }
   channels(from: number, limit: number): Channel[] {
     return this.#store.list(from, limit);
   }
@@ -410,6 +453,14 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     const status = await this.#topology!.local.submit(claim, options?.signal);
     const channelId = new DataView(claim.buffer, claim.byteOffset).getBigUint64(CLAIM_CHANNEL_ID);
     return { status: statusName(status), committed: this.#feed.committed(channelId) ?? 0n };
+  }
+
+  /** See ReceiptControl. */
+  async receipt(channelId: bigint, amount?: bigint): Promise<Receipt> {
+    this.#expectRunning();
+    this.#route.expectHere(channelId);
+    if (this.#receipts === undefined) throw noReceipts();
+    return this.#receipts.receipt(channelId, amount);
   }
 
   /** See InspectControl. */
@@ -509,8 +560,11 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     await this.#logs.begin();
     this.#store.freeRemoved();
     beforeReceiving(this);
-    await this.#threads.start(this.#logs, { control: this, token });
+    const rows = this.#opened.leaves?.rows;
+    const rooted = rows && { memory: rows.memory, exposureMax: rows.exposureMax };
+    await this.#threads.start(this.#logs, { control: this, token, receipts: this.#receipts }, rooted);
     this.#exposure.start();
+    this.#hotKeys?.start();
     const { kernelName, channelCount } = this;
     const { receiveBufferBytes } = this.#topology!;
     this.#logger.info(
@@ -537,6 +591,8 @@ export class ClaimwireNode implements LedgeredNode, MeterControl, MeasureControl
     this.#exposure.stop();
     this.#tracer.stop();
     await this.#threads.stop();
+    await this.#receipts?.stop();
+    if (this.#topology !== undefined) this.#hotKeys?.stop();
     await this.#feed.stop();
     await this.#meter.stop();
     try {

@@ -10,6 +10,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { IdleStrategy } from '../ring/doorbell.ts';
 import type { ClaimLogs } from '../store/store.ts';
 import { nodeSystem } from '../system/system.ts';
+import type { ThreadContext } from '../threads/context.ts';
 import { Housekeeping } from '../threads/housekeeping.ts';
 import { Topology } from '../threads/topology.ts';
 import { WebProcess } from '../threads/web-process.ts';
@@ -30,6 +31,8 @@ export interface NodeThreadsParts {
   logger: Logger;
   onFailure: (error: Error) => void;
 }
+
+type ControlParts = Pick<ControlServerOptions, 'control' | 'token' | 'receipts'>;
 
 export class NodeThreads {
   readonly #parts: NodeThreadsParts;
@@ -63,7 +66,7 @@ export class NodeThreads {
   }
 
   /** Starts all of it, the sockets last. After a rejection `terminate` ends what runs. */
-  async start(logs: ClaimLogs, control: Pick<ControlServerOptions, 'control' | 'token'>): Promise<void> {
+  async start(logs: ClaimLogs, control: ControlParts, rooted?: ThreadContext['rooted']): Promise<void> {
     const { config, arena, kernel, idle, measuring, drainMsMax, store, logger, onFailure } = this.#parts;
     const ports: MessagePort[] = [];
     const webPorts: MessagePort[] = [];
@@ -74,6 +77,7 @@ export class NodeThreads {
         ...config,
         idle,
         measuring,
+        rooted,
         standing: { part: config.strangersPercent / 100, seed: Standing.newSeed(nodeSystem.random) },
       },
       kernel,
@@ -112,11 +116,7 @@ export class NodeThreads {
   }
 
   /** Answers the control messages of all threads' connections. */
-  #serveControl(
-    { udp, tcp }: Topology,
-    ports: readonly MessagePort[],
-    control: Pick<ControlServerOptions, 'control' | 'token'>,
-  ): ControlServer {
+  #serveControl({ udp, tcp }: Topology, ports: readonly MessagePort[], control: ControlParts): ControlServer {
     const { config, route, logger } = this.#parts;
     const server = new ControlServer({
       ...control,

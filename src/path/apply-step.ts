@@ -9,6 +9,7 @@ import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
 import { STATUS } from '../../protocol/layout.ts';
 import { counterIndex } from '../ring/counters.ts';
 import type { CommitGroup } from './commit-group.ts';
+import type { NativePath } from './native-path.ts';
 import type { StageStepOptions } from './stage-step.ts';
 
 const COMMITTED = counterIndex('committed');
@@ -22,10 +23,11 @@ export class ApplyStep {
 
   /** Applies and empties `group`, which must be on stable storage unless the durability is `os`. Its sources are known then. */
   apply(group: CommitGroup, nowSeconds: number): void {
-    const { ring, table, answers, counters, path, grown, measures, standing } = this.#parts;
+    const { ring, table, answers, counters, path, grown, measures, standing, rooted } = this.#parts;
     const { journal, acks } = group;
     if (path !== undefined) path.commit(group);
-    else
+    if (rooted !== undefined) this.#commitRooted(group, path);
+    else if (path === undefined)
       for (let record = 0; record < journal.count; record++)
         table.commit(group.rowOf(record), journal.view, journal.recordOffset(record));
     for (let ack = 0; ack < acks.count; ack++) {
@@ -43,5 +45,25 @@ export class ApplyStep {
     ring.release(group.end);
     grown?.mark(group.rows.rows, journal.count);
     group.clear();
+  }
+
+  /** Commits leaves, and claims of rows that have leaves, which C passes over; without C all others, and plain leaves too. */
+  #commitRooted(group: CommitGroup, path: NativePath | undefined): void {
+    const { table } = this.#parts;
+    const { rows, lane } = this.#parts.rooted!;
+    const { journal } = group;
+    const isByC = path !== undefined && journal.hasFrames;
+    if (isByC && path.commitLeaves(group, rows, lane) === 0) return;
+    const { view, segment } = journal;
+    for (let record = 0; record < journal.count; record++) {
+      const row = group.rowOf(record);
+      const offset = journal.recordOffset(record);
+      if (journal.isLeaf(record)) {
+        if (!isByC || !rows.isPlain(row))
+          rows.commitLeaf(row, view, offset, lane, segment, journal.frameOffset(record), journal.leafOf(record));
+      }
+      // Committed twice where the mark came between: the second time changes nothing.
+      else if (path === undefined || table.isRooted(row)) table.commit(row, view, offset);
+    }
   }
 }

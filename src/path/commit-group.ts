@@ -3,6 +3,8 @@
  *
  * A lane fills one group while the other is being synced.
  */
+import { claimAmountHigh, claimAmountLow } from '../../protocol/claim.ts';
+import { isAbove } from '../channel/table.ts';
 import { JournalGroup } from '../journal/group.ts';
 import { GroupAcks } from './group-acks.ts';
 import { GroupRows } from './group-rows.ts';
@@ -31,6 +33,18 @@ export class CommitGroup {
   readonly passed = new Uint32Array(GROUP_CLAIMS_MAX);
   passedCount = 0;
   readonly rows = new GroupRows(GROUP_CLAIMS_MAX);
+  /** Of the records of leaves, which have no place among the others; only with `--roots`. */
+  readonly leafRows: GroupRows | undefined;
+  /** The frame that was added last: the entry of the pool that it was in, or -1, and its number in the journal's group. */
+  frameEntry = -1;
+  frame = -1;
+  /** Whether it has no room for the next leaf's frame, and must be written first. */
+  isFull = false;
+
+  /** @param hasLeaves whether it takes leaves of Merkle batches */
+  constructor(hasLeaves = false) {
+    if (hasLeaves) this.leafRows = new GroupRows(GROUP_CLAIMS_MAX, this.rows.rows);
+  }
 
   /** How many claims it covers. */
   get accepted(): number {
@@ -52,6 +66,18 @@ export class CommitGroup {
     return record;
   }
 
+  /** The record of the newest leaf of a row, or -1. */
+  leafRecordOf(row: number): number {
+    return this.leafRows?.find(row) ?? -1;
+  }
+
+  /** Makes the leaf in the slot at `bytes[offset]` the row's record of leaves in this group; returns the record. */
+  appendLeaf(row: number, bytes: Uint8Array, offset: number): number {
+    const record = this.journal.append(bytes, offset);
+    this.leafRows!.add(row, record);
+    return record;
+  }
+
   /** `record` covers a claim from the source at `words[at]`: counts it, and owes it an ack. */
   accept(record: number, words: Uint32Array, at: number): void {
     this.counts[COUNT_ACCEPTED]!++;
@@ -65,10 +91,20 @@ export class CommitGroup {
 
   clear(): void {
     this.rows.clear(this.journal.count);
+    this.leafRows?.clear(this.journal.count);
+    this.frameEntry = -1;
+    this.isFull = false;
     this.journal.clear();
     this.acks.clear();
     this.counts[COUNT_ACCEPTED] = 0;
     this.looked = 0;
     this.passedCount = 0;
   }
+}
+
+/** Whether an amount is above that of a record. */
+export function isAboveRecord(group: CommitGroup, record: number, amountHigh: number, amountLow: number): boolean {
+  const { journal } = group;
+  const offset = journal.recordOffset(record);
+  return isAbove(amountHigh, amountLow, claimAmountHigh(journal.view, offset), claimAmountLow(journal.view, offset));
 }

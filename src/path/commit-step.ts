@@ -89,13 +89,16 @@ export class CommitStep {
     this.#onSynced = options.onSynced;
     this.#overlaps = options.overlaps ?? 0;
     this.#settings = options.settings;
-    this.#open = new CommitGroup();
-    this.#other = new CommitGroup();
+    this.#open = new CommitGroup(options.rooted !== undefined);
+    this.#other = new CommitGroup(options.rooted !== undefined);
   }
 
   /** Whether a step would do something now. */
   hasWork(): boolean {
-    return this.#isSynced || (this.#stage.hasJudged && !this.isHolding && this.#open.looked < this.#stage.claimsMax);
+    return (
+      this.#isSynced ||
+      (this.#stage.hasJudged && !this.isHolding && this.#open.looked < this.#stage.claimsMax && !this.#open.isFull)
+    );
   }
 
   /** No group is open and none is being synced. */
@@ -126,8 +129,9 @@ export class CommitStep {
    */
   waitMs(now: number): number {
     const waitMs = this.#settings?.get('groupWaitMs', 0) ?? 0;
-    const { looked } = this.#open;
-    if (waitMs === 0 || looked === 0 || looked >= this.#stage.claimsMax || this.isHolding || this.isEnding) return 0;
+    const { looked, isFull } = this.#open;
+    if (waitMs === 0 || looked === 0 || looked >= this.#stage.claimsMax || isFull || this.isHolding || this.isEnding)
+      return 0;
     if (this.#openedAt === 0 || now < this.#openedAt) this.#openedAt = now;
     return Math.max(0, this.#openedAt + waitMs - now);
   }

@@ -20,9 +20,12 @@ export class GroupRows {
   /** For each record the next older one of its chain, + 1; or 0. */
   readonly next: Uint32Array;
 
-  /** @param records the most that there can be */
-  constructor(records: number) {
-    this.rows = new Uint32Array(records);
+  /**
+   * @param records the most that there can be
+   * @param rows those of another index over the same records, of which each row may then have one in either
+   */
+  constructor(records: number, rows: Uint32Array = new Uint32Array(records)) {
+    this.rows = rows;
     this.next = new Uint32Array(records);
   }
 

@@ -7,7 +7,9 @@
 import { claimAmountHigh, claimAmountLow, claimChannelHigh, claimChannelLow, copyClaim } from '../../protocol/claim.ts';
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
 import { CLAIM_BYTES, FRAME_CLAIM, STATUS } from '../../protocol/layout.ts';
+import type { RootedRows } from '../channel/rooted.ts';
 import type { ChannelTable } from '../channel/table.ts';
+import { assert } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ArrivalWriter } from '../ring/arrival-marks.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
@@ -21,9 +23,10 @@ import { type StreamSink, TRANSPORT_UDP } from '../transport/transport.ts';
 import type { AckSender } from './ack-sender.ts';
 import { DeferredClaims } from './deferred-claims.ts';
 import { DuplicateFilter } from './duplicate-filter.ts';
-import { NativePath } from './native-path.ts';
+import { LeafIntake, type LeafIntakeOptions } from './leaf-intake.ts';
+import { NativePath, type PlainFrame } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
-import { ADMITTED, admit, isFinal, unknownChannelStatus } from './rules.ts';
+import { ADMITTED, admit, covers, isFinal, unknownChannelStatus } from './rules.ts';
 import type { Standing } from './standing.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
 
@@ -33,6 +36,7 @@ const DEFERRED = counterIndex('deferred');
 const DEFERRED_FULL = counterIndex('deferredFull');
 const HELD_BACK = counterIndex('strangers.heldBack');
 const OVER_BUDGET = counterIndex('strangers.overBudget');
+const SLOW_CHANNEL = counterIndex('slowPaths.heldBack');
 /** More than a payload has. */
 const UNWATCHED = 0xffff_ffff;
 const UNEXPECTED_ACK = counterIndex('dropped.unexpectedAck');
@@ -66,6 +70,10 @@ export class ReceiveStep implements StreamSink, FrameSink {
 
   /** Admits plain claims, where there is one. */
   path: NativePath | undefined;
+  /** What is kept of channels with leaves, where there are any. */
+  rooted: RootedRows | undefined;
+  /** Takes frames of Merkle batches, where the node does; without it their type is unknown. */
+  merkle: FrameSink['merkle'];
 
   constructor(
     arena: Arena,
@@ -96,6 +104,22 @@ export class ReceiveStep implements StreamSink, FrameSink {
   useNativePath(arena: Arena): NativePath {
     this.path = NativePath.open(arena, this.#ring, this.#filter, this.#standing);
     return this.path;
+  }
+
+  /** Takes Merkle batches from now on. */
+  useRoots(options: Omit<LeafIntakeOptions, 'rooted'>): void {
+    assert(this.rooted !== undefined, 'what is kept of leaves is there first');
+    const leaves = new LeafIntake(
+      { ...options, rooted: this.rooted },
+      {
+        answer: (status, view, offset, high, low) => this.#answer(status, view, offset, high, low),
+        mayEnter: (row) => this.#mayEnter(row),
+        enterPlain: (frame) => this.#enterLeaves(frame),
+        useless: () => this.#useless(),
+      },
+    );
+    this.merkle = (bytes, offset, size) =>
+      leaves.frame(this.#frames, bytes, offset, size, this.#source, this.#sourceAt, Math.floor(this.#now / 1_000));
   }
 
   /** Whether a copy that was held back can be considered now. */
@@ -238,7 +262,9 @@ export class ReceiveStep implements StreamSink, FrameSink {
       return;
     }
     const hot = this.#table.hot(row);
-    const status = admit(this.#table, hot, amountHigh, amountLow, Math.floor(this.#now / 1_000));
+    let status = admit(this.#table, hot, amountHigh, amountLow, Math.floor(this.#now / 1_000));
+    if (status === STATUS.ALREADY && covers(this.rooted, this.#table, row, hot, amountHigh, amountLow))
+      status = ADMITTED;
     if (status === STATUS.OVER_CAPACITY) {
       this.#table.loadCapacity(hot);
       this.#answer(status, view, slot, this.#table.capacityHigh, this.#table.capacityLow);
@@ -246,11 +272,18 @@ export class ReceiveStep implements StreamSink, FrameSink {
       // Its row is still here, and no longer open, while its shard is given away.
     } else if (status !== ADMITTED) {
       this.#answer(status, view, slot, amountHigh, amountLow);
-    } else if (!hasWaited && !this.#mayEnter(row)) {
+    } else if (this.#isHeldBack(hot) || (!hasWaited && !this.#mayEnter(row))) {
       this.#answer(STATUS.OVERLOADED, view, slot, 0, 0);
     } else {
       this.#enter(slot, row, hasWaited);
     }
+  }
+
+  /** Whether nobody's claim of the channel is verified for now; counts it. */
+  #isHeldBack(hot: number): boolean {
+    const isHeldBack = this.#standing?.isHeldBack(hot, Math.floor(this.#now / 1_000)) ?? false;
+    if (isHeldBack) this.#counters.add(SLOW_CHANNEL, 1);
+    return isHeldBack;
   }
 
   /** How many claims of the payload may still enter whoever sent them. */
@@ -269,6 +302,15 @@ export class ReceiveStep implements StreamSink, FrameSink {
     if (mayEnter) this.#strangers.enter(1);
     else this.#counters.add(isOver ? OVER_BUDGET : HELD_BACK, 1);
     return mayEnter;
+  }
+
+  /** Leaves a frame whose leaves are all plain to C; false where one is not, and nothing was done. */
+  #enterLeaves(frame: PlainFrame): boolean {
+    const { next } = this.#ring;
+    const seconds = Math.floor(this.#now / 1_000);
+    if (!this.path?.enterLeaves(frame, this.#source, this.#sourceAt, next, seconds, this.#free)) return false;
+    this.#ring.pushed(frame.count);
+    return true;
   }
 
   /** Nothing of it can become a payment. */

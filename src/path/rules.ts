@@ -5,10 +5,12 @@
  * may have changed in between. Nothing is allocated; a u64 is two u32 halves.
  */
 import { STATUS, STATUS_FIRST_REFUSAL } from '../../protocol/layout.ts';
+import type { RootedRows } from '../channel/rooted.ts';
 import {
   type ChannelTable,
   FLAG_LINK,
   FLAG_OPEN,
+  FLAG_ROOTED,
   HOT_CAPACITY_HIGH,
   HOT_CAPACITY_LOW,
   HOT_CHANGE,
@@ -54,6 +56,22 @@ export function admit(
     // An odd or a new value says that the main thread was changing the row, which takes a few stores: try again.
     if ((change & 1) === 0 && Atomics.load(words, hot + HOT_CHANGE) === change) return status;
   }
+}
+
+/**
+ * Rule 6 for a claim on its own of a channel that is paid by leaves as well, which `admit` found to be ALREADY: it says something new
+ * if it is for more than the highest claim on its own, since a leaf is not redeemed. It then covers what leaves have paid.
+ */
+export function covers(
+  rooted: RootedRows | undefined,
+  table: ChannelTable,
+  row: number,
+  hot: number,
+  amountHigh: number,
+  amountLow: number,
+): boolean {
+  if (rooted === undefined || (Atomics.load(table.words, hot + HOT_FLAGS) & FLAG_ROOTED) === 0) return false;
+  return rooted.isNews(row, hot, amountHigh, amountLow);
 }
 
 /** Every load is atomic: plain ones could be moved behind the second load of the change word (see table.ts). */

@@ -10,26 +10,39 @@ import {
   claimChannelLow,
   claimSequence,
 } from '../../protocol/claim.ts';
-import { STATUS } from '../../protocol/layout.ts';
-import { type ChannelTable, FLAG_LINK, HOT_FLAGS, isAbove } from '../channel/table.ts';
+import { FRAME_MERKLE, STATUS } from '../../protocol/layout.ts';
+import type { RootedRows } from '../channel/rooted.ts';
+import { type ChannelTable, FLAG_LINK, FLAG_ROOTED, HOT_FLAGS } from '../channel/table.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { GrownRows } from '../ring/grown-rows.ts';
 import { HeldShards } from '../ring/held-shards.ts';
-import { isJudged, SLOT_ROW, SLOT_SOURCE, VERDICT_SUPERSEDED, VERDICT_VALID } from '../ring/slot.ts';
+import {
+  isJudged,
+  LEAF_VALID,
+  plainVerdict,
+  SLOT_FRAME,
+  SLOT_ROW,
+  SLOT_SOURCE,
+  VERDICT_SLOWLY,
+  VERDICT_SUPERSEDED,
+  VERDICT_VALID,
+} from '../ring/slot.ts';
 import { nodeSystem, type System } from '../system/system.ts';
 import type { AnswerSink } from './ack-sender.ts';
-import { type CommitGroup, GROUP_CLAIMS_MAX } from './commit-group.ts';
+import { type CommitGroup, GROUP_CLAIMS_MAX, isAboveRecord } from './commit-group.ts';
+import { LEAF_STAGED, LEAF_WAITS, LeafStage } from './leaf-stage.ts';
 import type { NativePath } from './native-path.ts';
 import type { PathMeasures } from './path-measures.ts';
-import { ADMITTED, admit, isFinal } from './rules.ts';
+import { ADMITTED, admit, covers, isFinal } from './rules.ts';
 import type { Standing } from './standing.ts';
 import { STATUS_COUNTER } from './status-counters.ts';
 
 const VERIFIED = counterIndex('verified');
 const SUPERSEDED = counterIndex('superseded');
 const LINK_GAPS = counterIndex('linkGaps');
+const UNANSWERED = counterIndex('roots.unanswered');
 
 /** After C found no plain claim, so many claims are staged here before C is called again. */
 const OTHERS_RUN = 16;
@@ -49,6 +62,8 @@ export interface StageStepOptions {
   monotonic?: System['clock']['monotonic'];
   /** Where it is noted whose claims were verified and whose were not. */
   standing?: Standing | undefined;
+  /** What is kept of leaves of signed roots, where there are any, and the lane whose journal has their frames. */
+  rooted?: { rows: RootedRows; lane: number } | undefined;
 }
 
 export class StageStep {
@@ -67,6 +82,10 @@ export class StageStep {
   readonly #shards: HeldShards;
   readonly #monotonic: System['clock']['monotonic'];
   readonly #standing: Standing | undefined;
+  readonly #rooted: RootedRows | undefined;
+  readonly #leaves: LeafStage | undefined;
+  /** Leaves to stage here before C is called again. */
+  #otherLeaves = 0;
   /** The group being filled, and the one being synced, of the step under way. */
   #open!: CommitGroup;
   #syncing: CommitGroup | undefined;
@@ -83,6 +102,10 @@ export class StageStep {
     this.#shards = new HeldShards(options.arena);
     this.#monotonic = options.monotonic ?? nodeSystem.clock.monotonic;
     this.#standing = options.standing;
+    const { arena, table, standing } = options;
+    const rooted = options.rooted?.rows;
+    this.#rooted = rooted;
+    this.#leaves = rooted && new LeafStage({ arena, table, rooted, standing });
     this.next = options.ring.committed;
   }
 
@@ -107,7 +130,11 @@ export class StageStep {
       if (this.next === end || open.looked >= this.claimsMax) break;
       const verdict = this.#ring.verdict(this.next);
       if (!isJudged(verdict)) break;
-      this.#stageOrRefuse(this.#ring.slot(this.next), verdict, nowSeconds);
+      const slot = this.#ring.slot(this.next);
+      if (this.#leaves === undefined || this.#bytes[slot] !== FRAME_MERKLE)
+        this.#stageOrRefuse(slot, verdict, nowSeconds);
+      else if (verdict === LEAF_VALID && this.#stagePlainLeaves(slot, end, nowSeconds)) continue;
+      else if (!this.#stageLeaf(this.#leaves, slot, verdict === LEAF_VALID, nowSeconds)) break;
       this.next = (this.next + 1) >>> 0;
       open.looked++;
       if (others > 0) others--;
@@ -126,14 +153,39 @@ export class StageStep {
     return count > 0;
   }
 
+  /** Lets C stage a run of plain leaves of the frame that the group has last; returns whether there was any. */
+  #stagePlainLeaves(slot: number, end: number, nowSeconds: number): boolean {
+    const open = this.#open;
+    const path = this.#path;
+    if (path === undefined || this.#view.getUint32(slot + SLOT_FRAME) !== open.frameEntry) return false;
+    if (!this.#rooted!.isPlain(this.#words[(slot + SLOT_ROW) >>> 2]!)) return false;
+    if (this.#otherLeaves > 0) {
+      this.#otherLeaves--;
+      return false;
+    }
+    const room = Math.min((end - this.next) >>> 0, this.claimsMax - open.looked);
+    const count = path.stageLeaves(open, this.#syncing, this.next, (this.next + room) >>> 0, nowSeconds);
+    this.next = (this.next + count) >>> 0;
+    open.looked += count;
+    this.#counters.add(VERIFIED, count);
+    if (count === 0) this.#otherLeaves = OTHERS_RUN;
+    return count > 0;
+  }
+
   /** Applies the rules, then the verdict on the signature, then the rule of sequences. */
-  #stageOrRefuse(slot: number, verdict: number, nowSeconds: number): void {
+  #stageOrRefuse(slot: number, judged: number, nowSeconds: number): void {
     const view = this.#view;
     const row = this.#words[(slot + SLOT_ROW) >>> 2]!;
     const hot = this.#table.hot(row);
+    const verdict = plainVerdict(judged);
+    // Its time is spent, whatever the rules say now.
+    if ((judged & VERDICT_SLOWLY) !== 0)
+      this.#standing?.slow(this.#words, (slot + SLOT_SOURCE) >>> 2, row, hot, judged, nowSeconds);
     const amountHigh = claimAmountHigh(view, slot);
     const amountLow = claimAmountLow(view, slot);
-    const status = admit(this.#table, hot, amountHigh, amountLow, nowSeconds);
+    let status = admit(this.#table, hot, amountHigh, amountLow, nowSeconds);
+    if (status === STATUS.ALREADY && covers(this.#rooted, this.#table, row, hot, amountHigh, amountLow))
+      status = ADMITTED;
     if (verdict === VERDICT_VALID) this.#counters.add(VERIFIED, 1);
     if (status !== ADMITTED) {
       this.#refuse(status, slot, hot, amountHigh, amountLow);
@@ -153,6 +205,27 @@ export class StageStep {
     this.#stage(slot, row, hot, amountHigh, amountLow);
   }
 
+  /** Applies the rules to a leaf, then stages it if its frame is valid. False where the group has no room for its frame. */
+  #stageLeaf(leaves: LeafStage, slot: number, isValid: boolean, nowSeconds: number): boolean {
+    const row = this.#words[(slot + SLOT_ROW) >>> 2]!;
+    const hot = this.#table.hot(row);
+    const high = claimAmountHigh(this.#view, slot);
+    const low = claimAmountLow(this.#view, slot);
+    let status = admit(this.#table, hot, high, low, nowSeconds);
+    if (status === ADMITTED) status = isValid ? leaves.stage(this.#open, this.#syncing, slot) : STATUS.BAD_SIGNATURE;
+    if (status === LEAF_WAITS) return false;
+    if (isValid) this.#counters.add(VERIFIED, 1);
+    if (status === LEAF_STAGED) return true;
+    if (isValid || leaves.mayAnswer(slot, nowSeconds)) {
+      this.#refuse(status, slot, hot, high, low);
+    } else {
+      this.#counters.add(STATUS_COUNTER[status]!, 1);
+      this.#counters.add(UNANSWERED, 1);
+      this.#open.passOver(this.next);
+    }
+    return true;
+  }
+
   #stage(slot: number, row: number, hot: number, amountHigh: number, amountLow: number): void {
     const open = this.#open;
     const syncing = this.#syncing;
@@ -165,7 +238,13 @@ export class StageStep {
       group.accept(best, this.#words, source);
       return;
     }
-    if ((this.#words[hot + HOT_FLAGS]! & FLAG_LINK) !== 0 && !this.#sequenceRises(group, best, hot, slot)) {
+    const flags = this.#words[hot + HOT_FLAGS]!;
+    const isRising =
+      (flags & FLAG_LINK) === 0 ||
+      (this.#leaves !== undefined && (flags & FLAG_ROOTED) !== 0
+        ? this.#leaves.claimRises(open, syncing, row, hot, slot)
+        : this.#sequenceRises(group, best, hot, slot));
+    if (!isRising) {
       this.#refuse(STATUS.BAD_SEQUENCE, slot, hot, amountHigh, amountLow);
       return;
     }
@@ -186,6 +265,12 @@ export class StageStep {
   }
 
   #answerRefused(status: number, slot: number, hot: number, amountHigh: number, amountLow: number): void {
+    if (status === STATUS.ROOT_EXPOSURE) {
+      const rooted = this.#rooted!;
+      rooted.loadRoom(this.#words[(slot + SLOT_ROW) >>> 2]!);
+      this.#answer(status, slot, rooted.roomHigh, rooted.roomLow);
+      return;
+    }
     const isOver = status === STATUS.OVER_CAPACITY;
     if (isOver) this.#table.loadCapacity(hot);
     const high = isOver ? this.#table.capacityHigh : amountHigh;
@@ -209,10 +294,4 @@ export class StageStep {
     this.#counters.add(LINK_GAPS, sequence - last - 1);
     return true;
   }
-}
-
-function isAboveRecord(group: CommitGroup, record: number, amountHigh: number, amountLow: number): boolean {
-  const { journal } = group;
-  const offset = journal.recordOffset(record);
-  return isAbove(amountHigh, amountLow, claimAmountHigh(journal.view, offset), claimAmountLow(journal.view, offset));
 }

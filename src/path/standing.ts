@@ -3,17 +3,20 @@
  * are strangers. They have a part of the ring, in which a source's network and a channel may fail only so often a second.
  * Connections are held up instead, in turns (transport/tcp-turns.ts).
  *
+ * A claim that took the kernel's slow path counts as several failures, and a channel with too many of them is held back (slow-paths.ts).
+ *
  * The commit step (or lane) notes what was verified and what failed, the receive step looks. Only a verified claim makes a
  * pair known, so names alone take no room here. A word a pair, at a place that its hash picks: nobody outside knows the
  * seed, and two pairs that share a place make each other a stranger at worst. C looks up pairs as well (native/claim_path.c).
  */
 import { HOT_PAYER } from '../channel/table.ts';
 import { type Arena, STANDING_BUDGETS, STANDING_CELLS, standingBytes } from '../ring/arena.ts';
-import { SOURCE_ADDRESS, SOURCE_WORDS } from '../ring/slot.ts';
+import { plainVerdict, SOURCE_ADDRESS, SOURCE_WORDS, VERDICT_TABLELESS, VERDICT_VALID } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import { sourceTransport } from '../transport/source.ts';
 import { HASH_WORD, mixed, networkHash, sourceHash } from '../transport/source-hash.ts';
 import { TRANSPORT_UDP } from '../transport/transport.ts';
+import { countSlowPath, isCounting, isHeldBack } from './slow-paths.ts';
 import { StandingSources } from './standing-sources.ts';
 
 /** A pair is known for so long after its last verified claim, seconds; a claim within 2^NOTED_BITS of a noted one is not noted. */
@@ -22,6 +25,8 @@ export const KNOWN_SECONDS = 60;
 export const FAILURES_MAX = 32;
 /** Claims of strangers that may fail in a second, of one network (IPv4 /24, IPv6 /48) or of one channel, while a ring fills. */
 export const BUDGET_FAILURES = 256;
+/** As so many failures a claim counts, valid or not, that took the kernel's slow path: 20 to 50 µs beside 2 to 15. */
+export const SLOW_FAILURES = 4;
 
 const NOTED_BITS = 4;
 
@@ -78,7 +83,7 @@ export class Standing {
   /** A claim of this pair was verified. Most are told of again and again: `hot`, the row's line, says that it is known. */
   verified(words: Uint32Array, at: number, row: number, hot: number, nowSeconds: number): void {
     const payer = Math.imul(words[at + SOURCE_WORDS - 1]! ^ (words[at]! >>> 8), HASH_WORD) + this.#ring;
-    const note = ((payer & 0xffff_0000) | ((nowSeconds >>> NOTED_BITS) & 0xffff)) >>> 0;
+    const note = ((payer & 0x7fff_0000) | ((nowSeconds >>> NOTED_BITS) & 0xffff)) >>> 0;
     if (this.#words[hot + HOT_PAYER] === note) return;
     const hash = this.#pair(words, at, row);
     const place = hash >>> CELL_SHIFT;
@@ -88,22 +93,42 @@ export class Standing {
     this.cells[place] = wordOf(tag, Math.max(0, failures - 1), nowSeconds);
     this.sources.verified(words, at, nowSeconds);
     // While failures are to be made good, each claim counts.
-    this.#words[hot + HOT_PAYER] = failures > 1 ? 0 : note;
+    if (!isCounting(this.#words[hot + HOT_PAYER]!, nowSeconds)) this.#words[hot + HOT_PAYER] = failures > 1 ? 0 : note;
   }
 
   /** The signature of a claim of this pair was wrong. */
   failed(words: Uint32Array, at: number, row: number, hot: number, nowSeconds: number): void {
+    this.#charge(words, at, row, hot, nowSeconds, 1);
+    this.useless(words, at, nowSeconds);
+  }
+
+  /**
+   * A claim of this pair took the kernel's slow path. `verdict` says whose doing that was: the signature of a key without a table
+   * can be anybody's, unless it is valid; all others only whoever has the key can make.
+   */
+  slow(words: Uint32Array, at: number, row: number, hot: number, verdict: number, nowSeconds: number): void {
+    this.#charge(words, at, row, hot, nowSeconds, SLOW_FAILURES);
+    const isOwn = plainVerdict(verdict) === VERDICT_VALID || (verdict & VERDICT_TABLELESS) === 0;
+    if (isOwn) countSlowPath(this.#words, hot, nowSeconds);
+  }
+
+  /** Whether the channel has taken too many slow paths of late: then nobody's claim of it is verified. */
+  isHeldBack(hot: number, nowSeconds: number): boolean {
+    return isHeldBack(this.#words, hot, nowSeconds);
+  }
+
+  /** So many failures more, of the pair and in the budgets of its network and channel. */
+  #charge(words: Uint32Array, at: number, row: number, hot: number, nowSeconds: number, failures: number): void {
     const hash = this.#pair(words, at, row);
     const place = hash >>> CELL_SHIFT;
     const word = this.cells[place]!;
-    const failures = (word >>> SECOND_BITS) & FAILURE_MASK;
     if (word >>> TAG_SHIFT === tagOf(hash)) {
-      if (failures < FAILURE_MASK) this.cells[place] = word + (1 << SECOND_BITS);
-      this.#words[hot + HOT_PAYER] = 0;
+      const room = FAILURE_MASK - ((word >>> SECOND_BITS) & FAILURE_MASK);
+      this.cells[place] = word + (Math.min(failures, room) << SECOND_BITS);
+      if (!isCounting(this.#words[hot + HOT_PAYER]!, nowSeconds)) this.#words[hot + HOT_PAYER] = 0;
     }
-    this.#spend(this.#network(words, at), nowSeconds);
-    this.#spend(this.#channel(row), nowSeconds);
-    this.useless(words, at, nowSeconds);
+    this.#spend(this.#network(words, at), nowSeconds, failures);
+    this.#spend(this.#channel(row), nowSeconds, failures);
   }
 
   /** What came from this source was worth nothing. Only the socket's filter goes by it. */
@@ -155,11 +180,11 @@ export class Standing {
     return STANDING_BUDGETS + (mixed(~this.seed, row) >>> BUDGET_SHIFT);
   }
 
-  #spend(place: number, nowSeconds: number): void {
+  #spend(place: number, nowSeconds: number, failures = 1): void {
     const second = nowSeconds & 0xffff;
     const word = this.#budgets[place]!;
     const count = word >>> 16 === second ? word & 0xffff : 0;
-    this.#budgets[place] = ((second << 16) | Math.min(count + 1, 0xffff)) >>> 0;
+    this.#budgets[place] = ((second << 16) | Math.min(count + failures, 0xffff)) >>> 0;
   }
 
   #isSpent(place: number, nowSeconds: number): boolean {

@@ -13,6 +13,7 @@ export const STATUS_COUNTER: Int32Array = table({
   [STATUS.OVERLOADED]: 'refused.overloaded',
   [STATUS.BAD_SEQUENCE]: 'refused.badSequence',
   [STATUS.MOVED]: 'refused.moved',
+  [STATUS.ROOT_EXPOSURE]: 'refused.rootExposure',
 });
 
 export const WALK_COUNTER: Int32Array = table({

@@ -14,6 +14,7 @@ import {
   packedRows,
   ROW,
   ROW_BYTES,
+  raised,
   STATE_REMOVED,
   stateOf,
   UNUSED,
@@ -46,7 +47,17 @@ export interface RowStore extends Pick<RegistryStore, 'replace'> {
   readRemoved?(channelIds: readonly bigint[]): Promise<Uint8Array>;
 }
 
+/** Keeps the proofs of leaves beside the rows, where channels have any (journal/leaf-proofs.ts). */
+export interface LeafKeeper {
+  /** Makes the proofs of these channels' newest leaves durable. */
+  keep(channels: readonly Channel[]): Promise<void>;
+  /** Forgets the leaves of rows that other channels will reuse. */
+  forget(rows: readonly number[]): void;
+}
+
 export class ChannelStore {
+  /** Set once, before the first checkpoint. */
+  leaves: LeafKeeper | undefined;
   readonly #table: ChannelTable;
   readonly #registry: RowStore;
   readonly #leases: Leases;
@@ -108,6 +119,7 @@ export class ChannelStore {
   /** Makes the rows of removed channels free: at start, when no journal has claims of them any more. */
   freeRemoved(): void {
     this.#free = this.#table.free();
+    this.leaves?.forget(this.#free);
   }
 
   get(channelId: bigint): Channel | undefined {
@@ -278,8 +290,7 @@ export class ChannelStore {
       if (committed > before.committed) await this.#beforeRaise(before, before.committed, committed);
       const now = this.#leases.read(row);
       if (committed > now.committed) {
-        const signature = new Uint8Array(now.signature.length);
-        await this.#registry.replace([row], packedRows([{ ...now, committed, signature }]));
+        await this.#registry.replace([row], packedRows([raised(now, committed)]));
         this.#table.raise(row, committed);
       }
       return this.#leases.read(row);
@@ -341,16 +352,23 @@ export class ChannelStore {
   async checkpoint(): Promise<number> {
     const buffer = new Uint8Array(CHECKPOINT_ROWS * ROW_BYTES);
     const rows: number[] = [];
+    const rooted: Channel[] = [];
     let written = 0;
     let row = 0;
     while (row < this.#table.rows) {
       written += await this.#exclusively(async () => {
         rows.length = 0;
+        rooted.length = 0;
         const end = Math.min(this.#table.rows, row + CHECKPOINT_LOOKS);
         for (; row < end && rows.length < CHECKPOINT_ROWS; row++) {
-          if (this.#table.takeDirty(row)) encodeRow(this.#leases.read(row), buffer, (rows.push(row) - 1) * ROW_BYTES);
+          if (!this.#table.takeDirty(row)) continue;
+          const channel = this.#leases.read(row);
+          if (channel.rooted !== undefined) rooted.push(channel);
+          encodeRow(channel, buffer, (rows.push(row) - 1) * ROW_BYTES);
         }
         try {
+          // Before the rows: a row says that its channel has leaves.
+          if (rooted.length > 0) await this.leaves!.keep(rooted);
           await this.#registry.replace(rows, buffer.subarray(0, rows.length * ROW_BYTES));
         } catch (error) {
           // If a later checkpoint skipped these rows, it would remove the journal segments that hold their claims.

@@ -2,7 +2,7 @@
  * The rules of the channel store: which channels may be opened, changed and removed. Main thread; pure functions.
  */
 import { upperHex } from '../channel/parse.ts';
-import { type Channel, decodeRow, hasDefaultHandle, ROW, ROW_BYTES } from '../channel/row.ts';
+import { type Channel, decodeRow, hasDefaultHandle, ROW, ROW_BYTES, raised } from '../channel/row.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** Ledger ids opened earlier in the same call; kept only if one of its rows has a handle that an operator chose. */
@@ -81,7 +81,7 @@ function revivalFault(known: Channel, channel: Channel): ClaimwireError | undefi
 export function revival(known: Channel, { capacity, expiresAt, committed, throwAway = false }: Channel): Channel {
   const revived: Channel = { ...known, capacity, expiresAt, throwAway, state: 'open' };
   if (committed <= known.committed) return revived;
-  return { ...revived, committed, signature: new Uint8Array(known.signature.length) };
+  return raised(revived, committed);
 }
 
 /** Why `channel` can't be opened beside `known`, which has its handle or its ledger id; undefined when it is the same. */

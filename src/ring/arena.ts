@@ -19,6 +19,8 @@ export interface ArenaShape {
   /** Threads with a counter block. */
   threads: number;
   channelsMax: number;
+  /** Whether Merkle batches are taken: then each ring has room for their frames (frame-pool.ts). Left out, none has. */
+  hasFrames?: boolean;
 }
 
 interface Region {
@@ -31,7 +33,7 @@ interface Region {
 export const LINE_BYTES = 128;
 export const SLOT_BYTES = 128;
 export const ACK_ENTRY_BYTES = 64;
-export const COUNTER_BLOCK_BYTES = 512;
+export const COUNTER_BLOCK_BYTES = 640;
 /** Control words shared by all threads (see control-words.ts), then a cursor block per ring. */
 const CONTROL_BYTES = LINE_BYTES * 8;
 /** Which shards are held elsewhere (held-shards.ts): a line with the map's version, and one with a bit for each shard. */
@@ -60,6 +62,11 @@ export const ANSWER_MARK_BYTES = 16;
 export function answerMarksBytes(ringSlots: number): number {
   return 2 * LINE_BYTES + ANSWER_MARK_BYTES * ringSlots;
 }
+
+/** Of a ring's pool of frames: a full frame has 27 a leaf with its entry, the smallest ones are fewer than slots. */
+export const FRAME_BYTES_PER_SLOT = 64;
+/** Behind the last pool, so that also an entry at its end can be read as if it were one of the longest. */
+const FRAMES_MARGIN_BYTES = 2_048;
 
 /** Words of a ring's pairs in good standing, and budgets of failures by network, channel and source (path/standing.ts). */
 export const STANDING_CELLS = 1 << 17;
@@ -96,6 +103,7 @@ export interface ArenaPlan {
   readonly shards: Region;
   readonly standing: Region;
   readonly sources: Region;
+  readonly frames: Region;
 }
 
 /** Rows that have their marks in one word of a ring's bitmap. */
@@ -144,6 +152,7 @@ export function planArena(shape: ArenaShape): ArenaPlan {
     shards: region(SHARD_BYTES),
     standing: region(standingBytes() * shape.rings),
     sources: region(4 * STANDING_SOURCE_WORDS * STANDING_SOURCES * shape.rings),
+    frames: region(shape.hasFrames ? FRAME_BYTES_PER_SLOT * shape.ringSlots * shape.rings + FRAMES_MARGIN_BYTES : 0),
   };
   const pages = Math.ceil(end / WASM_PAGE_BYTES);
   if (pages > WASM_PAGES_MAX)

@@ -30,9 +30,18 @@ export const COUNTER_NAMES = [
   'refused.badAmount',
   'refused.overloaded',
   'refused.badSequence',
+  'refused.rootExposure', // leaves over what the node takes beyond ordinary claims (--root-exposure)
   'refused.moved', // claims of a channel whose shard another node of the cluster holds
+  'roots.frames', // frames of Merkle batches
+  'roots.checked', // roots whose signature was checked: those known by their last frame are not checked again
+  'roots.failed', // frames that do not lead to a root that their channels' key has signed
+  'roots.repeated', // frames dropped since an identical one was in flight
+  'roots.unjudged', // leaves dropped since the channel of another leaf of their frame is unknown, so that it leads to no root
+  'roots.poolFull', // frames for which there was no room, their leaves answered OVERLOADED
+  'roots.unanswered', // refusals of leaves not sent, so that nobody is sent more bytes than came in his name
   'strangers.heldBack', // claims of strangers, while they fill their part of a ring, answered OVERLOADED
   'strangers.overBudget', // the same of a network or a channel of which too many signatures were wrong
+  'slowPaths.heldBack', // claims of a channel whose signatures took too many slow paths, answered OVERLOADED (path/slow-paths.ts)
   'dropped.emptyDatagram',
   'dropped.unknownType',
   'dropped.cutFrame',

@@ -4,7 +4,7 @@
  * The receiver fills it, a verifier writes only the verdict and when that was, and the committer frees it. Fields after the claim are in
  * machine order. A source is copied as five words, of which the first byte is the claim's last one.
  */
-import { CLAIM_BYTES } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, CLAIM_SIGNATURE } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
 import { SLOT_BYTES } from './arena.ts';
 
@@ -36,12 +36,26 @@ export const VERDICT_UNSUPPORTED = 3;
 export const VERDICT_SUPERSEDED = 4;
 /** Used within the kernel and never in a slot: two points with the same x met, so only the slow path can decide. */
 export const VERDICT_UNDECIDED = 5;
+/** The verdict on a leaf of a Merkle batch whose root is signed. Not VERDICT_VALID, so that C takes no leaf for a claim. */
+export const LEAF_VALID = 6;
+/** Added to a verdict that the kernel's slow path gave; and to such a one of a key without a table, where anybody can force it. */
+export const VERDICT_SLOWLY = 8;
+export const VERDICT_TABLELESS = 16;
 /** Not judged yet, and the verifier skips it (verify/newest-backend.ts). */
 export const VERDICT_HELD = -1;
+
+/** In a leaf's slot, in place of the signature: where the entry of its frame is in the arena, and its index in the frame. */
+export const SLOT_FRAME = CLAIM_SIGNATURE; // u32, big-endian as all of a claim
+export const SLOT_LEAF = CLAIM_SIGNATURE + 4; // u32
 
 /** Whether a verdict is final: then the slot belongs to the committer. */
 export function isJudged(verdict: number): boolean {
   return verdict > VERDICT_PENDING;
+}
+
+/** A verdict without how it was come by. */
+export function plainVerdict(verdict: number): number {
+  return verdict & ~(VERDICT_SLOWLY | VERDICT_TABLELESS);
 }
 
 assert(SLOT_SOURCE + SOURCE_TRANSPORT === CLAIM_BYTES, 'the source begins where the claim ends');

@@ -4,6 +4,7 @@
 import type { ChannelTable } from '../channel/table.ts';
 import { closeFolder, loadChannels, type OwnedFolder, openFolder } from '../folder/data-folder.ts';
 import { Journals } from '../journal/lane-journals.ts';
+import { LeafProofs } from '../journal/leaf-proofs.ts';
 import type { Logger } from '../log.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import { nativeLeafLoad } from '../registry/native-rows.ts';
@@ -16,8 +17,13 @@ export interface EmbeddedOptions {
   segmentBytes: number;
   /** What groups are aligned to. */
   blockBytes: number;
+  /** Whether groups may have frames of signed roots. */
+  hasFrames?: boolean | undefined;
   /** Whether a corrupt journal is cut at its bad place. */
   cut: boolean;
+  /** Whether it takes signed roots, and the drops that their leaves may expose. */
+  roots: boolean;
+  rootExposureDrops: number;
 }
 
 export class EmbeddedStore implements OpenedStore {
@@ -27,6 +33,7 @@ export class EmbeddedStore implements OpenedStore {
   readonly #options: EmbeddedOptions;
   readonly #system: System;
   readonly #logger: Logger;
+  #leaves: LeafProofs | undefined;
 
   private constructor(folder: OwnedFolder, options: EmbeddedOptions, system: System, logger: Logger) {
     this.#folder = folder;
@@ -50,12 +57,24 @@ export class EmbeddedStore implements OpenedStore {
     return this.#folder.side;
   }
 
+  get leaves(): LeafProofs | undefined {
+    return this.#leaves;
+  }
+
   /** Throws JOURNAL_CORRUPT or REGISTRY_CORRUPT. */
   async recover(channels: ChannelStore, table: ChannelTable, lanes: number): Promise<ClaimLogs> {
-    const { registry } = this.#folder;
+    const { registry, side: sides } = this.#folder;
+    const { data, roots, rootExposureDrops: exposureMax } = this.#options;
+    const leaves = new LeafProofs({ table, sides, files: this.#system.files, data, exposureMax });
+    this.#leaves = leaves;
+    channels.leaves = leaves;
+    if (roots) leaves.makeRows();
     loadChannels(registry, channels, nativeLeafLoad(table));
-    const options = { ...this.#options, lanes, logger: this.#logger };
+    leaves.load();
+    const onLeaf = leaves.replay.bind(leaves);
+    const options = { ...this.#options, lanes, hasFrames: roots, onLeaf, logger: this.#logger };
     const journals = Journals.replay(options, registry, table, this.#system);
+    leaves.rows?.recount();
     return {
       starts: journals.starts.map((journal) => ({ journal })),
       begin: () => journals.begin(),

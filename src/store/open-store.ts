@@ -17,7 +17,9 @@ export function openStore(
   onFailure: (error: Error) => void,
 ): Promise<OpenedStore> {
   const { data, segmentBytes, journalBlockBytes: blockBytes, cutJournal: cut, store: url, nodeName } = config;
-  if (url === undefined) return EmbeddedStore.open({ data, segmentBytes, blockBytes, cut }, system, logger);
+  const { roots, rootExposureDrops } = config;
+  if (url === undefined)
+    return EmbeddedStore.open({ data, segmentBytes, blockBytes, cut, roots, rootExposureDrops }, system, logger);
   const address = {
     url,
     passwordFile: config.storePasswordFile,

@@ -6,6 +6,7 @@
  * acknowledged, then a checkpoint writes that down, then the logs begin anew. Only then claims are received.
  */
 import type { ChannelTable } from '../channel/table.ts';
+import type { LeafProofs } from '../journal/leaf-proofs.ts';
 import type { LaneStart } from '../journal/segment.ts';
 import type { ChannelStore, RowStore } from '../registry/channel-store.ts';
 import type { SideTables } from '../registry/side-tables.ts';
@@ -65,6 +66,8 @@ export interface OpenedStore {
   /** The rows of the channels. */
   readonly rows: RowStore;
   readonly sides: SideTables;
+  /** The leaves of signed roots, once it has recovered; undefined before, and where a store has none. */
+  readonly leaves?: LeafProofs | undefined;
   /** Whether it answered when it was last asked, a moment ago. A disk always does. */
   readonly isAnswering: boolean;
   /** How it and the node get on; undefined where it is the node's own disk. */

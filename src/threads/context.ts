@@ -33,6 +33,8 @@ export interface ThreadSettings {
   busyPollUs?: number;
   /** Who goes first while a ring fills, see Standing. Left out, nobody does. */
   standing?: { part: number; seed: number } | undefined;
+  /** What is kept of leaves of signed roots, where there are any: its memory, and the drops they may expose. */
+  rooted?: { memory: SharedArrayBuffer; exposureMax: number } | undefined;
   /** Whether the times of claims are measured (path/path-measures.ts). */
   measuring: boolean;
 }

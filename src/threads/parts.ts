@@ -2,6 +2,7 @@
  * One thread's parts, built from its context: its views of the arena, and the steps over them. Files, time and random
  * numbers come from the machine, or from a simulator.
  */
+import { RootedRows } from '../channel/rooted.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { assert } from '../errors.ts';
 import type { GroupLog } from '../journal/group-log.ts';
@@ -60,6 +61,8 @@ export class ThreadParts {
   readonly stages: StageClock;
   readonly measures: PathMeasures | undefined;
   readonly standing: Standing | undefined;
+  /** What is kept of leaves of signed roots, and the lane that this thread commits. */
+  readonly rooted: { rows: RootedRows; lane: number } | undefined;
 
   constructor(context: ThreadContext, system: ThreadSystem = nodeSystem) {
     this.context = context;
@@ -68,6 +71,10 @@ export class ThreadParts {
     this.ring = new ClaimRing(this.arena, context.ring);
     this.ackRing = new AckRing(this.arena, context.ring);
     this.table = new ChannelTable(this.arena);
+    if (context.rooted !== undefined) {
+      const { memory, exposureMax } = context.rooted;
+      this.rooted = { rows: new RootedRows(this.table, exposureMax, memory), lane: context.ring };
+    }
     this.control = new ControlWords(this.arena);
     this.settings = new SettingWords(this.arena);
     this.counters = new Counters(this.arena, context.thread);
@@ -87,6 +94,11 @@ export class ThreadParts {
       });
   }
 
+  /** Whether Merkle batches are taken. Without, channels may still have leaves of an earlier run. */
+  get #takesRoots(): boolean {
+    return this.context.shape.hasFrames === true;
+  }
+
   /** Milliseconds since 1970, never before a second that any thread has seen: what has expired stays expired. */
   now(): number {
     const wall = this.system.clock.wall();
@@ -98,7 +110,9 @@ export class ThreadParts {
   verifyStep(): VerifyStep {
     const { backend, kernel, verify, role } = this.context;
     const claimsMax = role === 'lane' ? undefined : SHARED_CLAIMS_MAX;
-    const chosen = createBackend(backend, this.arena, this.ring, this.table, kernel, verify);
+    const { arena, ring, table, counters } = this;
+    const roots = this.#takesRoots ? { counters, seed: Standing.newSeed(this.system.random) } : undefined;
+    const chosen = createBackend(backend, arena, ring, table, kernel, verify, roots);
     return new VerifyStep(this.ring, chosen, claimsMax, this.measures, this.settings);
   }
 
@@ -139,7 +153,7 @@ export class ThreadParts {
     const { arena, ring, table, counters, stages: clock, measures, settings, standing } = this;
     const grown = new GrownRows(arena, this.context.ring);
     const parts = { arena, ring, table, counters, clock, journal, answers, path, grown, onSynced, measures, settings };
-    return new CommitStep({ ...parts, standing, durability: this.context.durability });
+    return new CommitStep({ ...parts, standing, rooted: this.rooted, durability: this.context.durability });
   }
 
   /** Binds the sockets. Nothing is received before `sockets.startReceiving`, since the steps may not be ready. */
@@ -163,6 +177,8 @@ export class ThreadParts {
     const sender = new AckSender(transports, counters, random);
     const receive = new ReceiveStep(arena, ring, table, sender, counters, random, measures, standing);
     if (this.context.path === 'native') receive.useNativePath(arena);
+    receive.rooted = this.rooted?.rows;
+    if (this.#takesRoots) receive.useRoots({ arena, number: this.context.ring, ring, table, counters, random });
     return { receive, sender };
   }
 }

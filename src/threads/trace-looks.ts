@@ -11,7 +11,15 @@ import { type ChannelTable, HOT_ID_HIGH, HOT_ID_LOW } from '../channel/table.ts'
 import type { TracedClaim } from '../control/inspect-control.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
-import { isJudged, SLOT_ROW, SLOT_SOURCE, SLOT_VERDICT, VERDICT_INVALID, VERDICT_SUPERSEDED } from '../ring/slot.ts';
+import {
+  isJudged,
+  plainVerdict,
+  SLOT_ROW,
+  SLOT_SOURCE,
+  SLOT_VERDICT,
+  VERDICT_INVALID,
+  VERDICT_SUPERSEDED,
+} from '../ring/slot.ts';
 import { SourceCodec, sourcePort, sourceTransport } from '../transport/source.ts';
 import { TRANSPORT_LOCAL, TRANSPORT_TCP, TRANSPORT_WEB } from '../transport/transport.ts';
 
@@ -103,7 +111,7 @@ export class TraceLooks {
       sequence: view.getUint32(slot + CLAIM_SEQUENCE),
       from: this.#fromText(words, (slot + SLOT_SOURCE) >>> 2),
       seenAt: now,
-      verdict: isJudged(verdict) ? verdict : 0,
+      verdict: isJudged(verdict) ? plainVerdict(verdict) : 0,
       judgedAt: undefined,
       resolution: gap,
     };
@@ -125,7 +133,7 @@ export class TraceLooks {
     // Read before this: of a slot that is used again the verdict says nothing.
     const isOver = hasPassed(ring, claim.position);
     if (claim.verdict === 0 && isJudged(verdict) && this.#isStill(ring, claim.position)) {
-      claim.verdict = verdict;
+      claim.verdict = plainVerdict(verdict);
       claim.judgedAt = now;
     }
     if (isOver) done.push(this.#told(claim, lane, now));

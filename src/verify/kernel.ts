@@ -18,7 +18,7 @@ export interface KernelStart {
 export const KERNEL_STATS = [
   'verified',
   'valid',
-  'slowPaths', // collisions: with a table only the channel's own payer can make them
+  'slowPaths', // collisions: with a table only the channel's own payer can make them (path/slow-paths.ts)
   'hitsHuge',
   'hitsLarge',
   'hitsSmall',
@@ -48,6 +48,16 @@ export type KernelPath = (typeof KERNEL_PATHS)[keyof typeof KERNEL_PATHS];
 export const TABLE_KINDS = { none: 5, tiny: 0, small: 1, large: 2, huge: 3 } as const;
 export type TableKind = keyof typeof TABLE_KINDS;
 
+/** Keys of one call: 33 bytes each, the kind of the table that each has, and how many valid claims it had of late. */
+export interface KeyList {
+  keys: Uint8Array;
+  kinds: Uint8Array;
+  heat: Uint32Array;
+}
+/** Keys of a call at most, from so many places of the index. */
+export const LISTED_MAX = 256;
+export const LISTED_PARTS = 32;
+
 export interface Kernel {
   /** The instruction set it runs on: avx512ifma, avx512f, avx2, neon, scalar or wasm. */
   readonly kernelName: string;
@@ -73,6 +83,13 @@ export interface Kernel {
    * uses none. A key with a larger one keeps it. Undefined: keys earn their tables again.
    */
   forceTables(kind: TableKind | undefined): void;
+  /**
+   * The keys that have a table now, part by part, for a thread that judges nothing: how many are in the part, or -1 beyond the last
+   * one. Parts are LISTED_PARTS apart, from 0 on.
+   */
+  listKeys(part: number, into: KeyList): number;
+  /** Makes tables of a kind for keys, 33 bytes each, that have none as large, in such a thread; whether there was room for all. */
+  warmKeys(kind: number, keys: Uint8Array): boolean;
   /** Key tables use at most so many bytes from now on, within what was mapped for them at the start. */
   limitTables(bytes: number): void;
 }

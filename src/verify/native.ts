@@ -7,11 +7,20 @@ import { loadAddon } from '../native/addon.ts';
 import type { Arena } from '../ring/arena.ts';
 import { arenaLayout } from '../ring/arena-layout.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
-import { KERNEL_STATS, type Kernel, type KernelStats, namedStats, TABLE_KINDS, type TableKind } from './kernel.ts';
+import {
+  KERNEL_STATS,
+  type Kernel,
+  type KernelStats,
+  type KeyList,
+  namedStats,
+  TABLE_KINDS,
+  type TableKind,
+} from './kernel.ts';
 
 /** What the addon exports (src/native/addon.c). Frequent calls have only integers as arguments. */
-interface Addon extends Omit<Kernel, 'attach' | 'forceTables' | 'kernelName' | 'stats'> {
+interface Addon extends Omit<Kernel, 'attach' | 'forceTables' | 'kernelName' | 'listKeys' | 'stats'> {
   forceTables(kind: number): void;
+  listKeys(part: number, keys: Uint8Array, kinds: Uint8Array, heat: Uint32Array): number;
   kernelNote(): string;
   start(cacheBytes: number): void;
   attach(arena: Uint8Array, layout: Uint32Array): void;
@@ -50,6 +59,12 @@ export class NativeKernel implements Kernel {
   }
   forceTables(kind: TableKind | undefined): void {
     this.#addon.forceTables(kind === undefined ? -1 : TABLE_KINDS[kind]);
+  }
+  listKeys(part: number, { keys, kinds, heat }: KeyList): number {
+    return this.#addon.listKeys(part, keys, kinds, heat);
+  }
+  warmKeys(kind: number, keys: Uint8Array): boolean {
+    return this.#addon.warmKeys(kind, keys);
   }
   limitTables(bytes: number): void {
     this.#addon.limitTables(bytes);

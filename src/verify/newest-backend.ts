@@ -17,6 +17,7 @@ import { assert } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import {
+  plainVerdict,
   SLOT_ROW,
   SLOT_VERDICT,
   VERDICT_HELD,
@@ -63,7 +64,7 @@ export class NewestBackend implements VerifyBackend {
       this.#held[index] = 0;
       const newest = this.#ring.slot(first + this.#newestOfRow[this.#rows[index]!]! - 1);
       const slot = this.#ring.slot(first + index);
-      if (this.#verdict(newest) === VERDICT_VALID) this.#store(slot, VERDICT_SUPERSEDED);
+      if (plainVerdict(this.#verdict(newest)) === VERDICT_VALID) this.#store(slot, VERDICT_SUPERSEDED);
       else if (again < 0) again = index;
       else {
         this.#store(slot, VERDICT_PENDING);
@@ -82,6 +83,8 @@ export class NewestBackend implements VerifyBackend {
     const slot = this.#ring.slot(first + index);
     const row = this.#arena.words[(slot + SLOT_ROW) >>> 2]!;
     this.#rows[index] = row;
+    // Leaves are judged elsewhere.
+    if (this.#verdict(slot) === VERDICT_HELD) return;
     const flags = this.#table.words[this.#table.hot(row) + HOT_FLAGS]!;
     if ((flags & (FLAG_LINK | FLAG_ED25519)) !== 0) return;
     const newest = this.#newestOfRow[row]! - 1;

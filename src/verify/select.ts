@@ -6,14 +6,18 @@ import { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Arena } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
+import type { Counters } from '../ring/counters.ts';
 import { BACKEND_NAMES, type BackendChoice, type BackendName, type VerifyBackend } from './backend.ts';
 import { Ed25519Backend } from './ed25519-backend.ts';
+import { FrameJudge } from './frame-judge.ts';
 import type { Kernel, KernelStart } from './kernel.ts';
 import { KernelBackend } from './kernel-backend.ts';
+import { LeafBackend } from './leaf-backend.ts';
 import { NativeKernel } from './native.ts';
 import { NewestBackend } from './newest-backend.ts';
 import { ReferenceBackend } from './reference-backend.ts';
 import { selfTestArena, selfTestFault } from './self-test.ts';
+import { merkleFrames } from './tree-hash.ts';
 import { WasmKernel, wasmKernelBytes } from './wasm.ts';
 
 /** For the trial: the kernel makes the smallest cache that it can. */
@@ -51,6 +55,7 @@ export function createKernel(name: BackendName, arena: Arena, start: KernelStart
   return name === 'wasm' ? new WasmKernel(arena, start) : undefined;
 }
 
+/** @param roots where leaves of Merkle batches are judged as well: where it counts, and a number that nobody outside knows */
 export function createBackend(
   name: BackendName,
   arena: Arena,
@@ -58,12 +63,16 @@ export function createBackend(
   table: ChannelTable,
   start: KernelStart,
   policy: 'every' | 'newest' = 'every',
+  roots?: { counters: Counters; seed: number },
 ): VerifyBackend {
   const kernel = createKernel(name, arena, start);
   const backend =
     kernel === undefined ? new ReferenceBackend(arena, ring, table) : new KernelBackend(name, kernel, arena, ring);
   const any = new Ed25519Backend(backend, arena, ring, table);
-  return policy === 'newest' ? new NewestBackend(any, arena, ring, table) : any;
+  const claims = policy === 'newest' ? new NewestBackend(any, arena, ring, table) : any;
+  if (roots === undefined) return claims;
+  const judge = new FrameJudge(arena, ring, table, roots.counters, kernel, roots.seed, merkleFrames());
+  return new LeafBackend(claims, judge, arena, ring);
 }
 
 /** Why a backend cannot be trusted here, or undefined. It judges known claims in a small arena. */

@@ -17,18 +17,20 @@ import {
   type Kernel,
   type KernelStart,
   type KernelStats,
+  type KeyList,
+  LISTED_MAX,
   namedStats,
   TABLE_KINDS,
   type TableKind,
 } from './kernel.ts';
 
-const PAGE_BYTES = 65_536;
+export const WASM_PAGE_BYTES = 65_536;
 const MEMORY_BYTES_MAX = 2 ** 32;
 /** Half of what a wasm memory can have, since rings and rows need room as well. */
 const CACHE_BYTES_MAX = 2 ** 31;
 
 /** What src/kernel/wasm.c exports. Addresses and sizes are u32; a context is the address of a thread's data. */
-interface Exports extends WebAssembly.Exports {
+export interface WasmExports extends WebAssembly.Exports {
   __stack_pointer: WebAssembly.Global;
   stack_top(thread: number): number;
   seed_at(): number;
@@ -49,18 +51,25 @@ interface Exports extends WebAssembly.Exports {
   verify_slot(context: number, sequence: number): number;
   verify_many(context: number, path: number, count: number): void;
   key_valid(context: number): number;
+  list_keys(context: number, first: number): number;
+  warm_keys(context: number, kind: number, count: number): number;
   throwaway_bytes(count: number): number;
   throwaway_at(context: number, count: number): number;
   throwaway_signer(context: number, secrets: number, count: number): number;
   throwaway_sign_slots(context: number, first: number, count: number): number;
+  signer_bytes(signers: number): number;
+  signer_open(context: number): number;
+  signer_close(signer: number): void;
+  signer_public(context: number, signer: number): void;
+  sign_digests(context: number, signer: number, count: number): number;
 }
 
 let compiled: WebAssembly.Module | undefined;
 
 /** An instance of the module over `memory`, on the stack of `thread`. */
-function instance(memory: WebAssembly.Memory, thread: number): Exports {
+export function wasmInstance(memory: WebAssembly.Memory, thread: number): WasmExports {
   compiled ??= new WebAssembly.Module(readFileSync(modulePath()));
-  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } }) as { exports: Exports };
+  const { exports } = new WebAssembly.Instance(compiled, { env: { memory } }) as { exports: WasmExports };
   exports.__stack_pointer.value = exports.stack_top(thread);
   return exports;
 }
@@ -77,26 +86,33 @@ function modulePath(): string {
 /**
  * Bytes at the arena's start that the kernel needs, whole pages, of which key tables are at least 20 MiB.
  * @param throwawayKeys how many the load generator signs with
+ * @param signers of real keys
  */
-export function wasmKernelBytes({ cacheBytes, threads }: Omit<KernelStart, 'thread'>, throwawayKeys = 0): number {
+export function wasmKernelBytes(
+  { cacheBytes, threads }: Omit<KernelStart, 'thread'>,
+  throwawayKeys = 0,
+  signers = 0,
+): number {
   // An instance for this question only, which writes to its first pages only.
-  const memory = new WebAssembly.Memory({ initial: 32, maximum: MEMORY_BYTES_MAX / PAGE_BYTES, shared: true });
-  const exports = instance(memory, 0);
+  const memory = new WebAssembly.Memory({ initial: 32, maximum: MEMORY_BYTES_MAX / WASM_PAGE_BYTES, shared: true });
+  const exports = wasmInstance(memory, 0);
   const bytes =
-    exports.kernel_bytes(threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) + exports.throwaway_bytes(throwawayKeys);
-  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+    exports.kernel_bytes(threads, Math.min(cacheBytes, CACHE_BYTES_MAX)) +
+    exports.throwaway_bytes(throwawayKeys) +
+    (signers > 0 ? exports.signer_bytes(signers) : 0);
+  return Math.ceil(bytes / WASM_PAGE_BYTES) * WASM_PAGE_BYTES;
 }
 
 export class WasmKernel implements Kernel {
   readonly kernelName = 'wasm';
-  readonly #exports: Exports;
+  readonly #exports: WasmExports;
   readonly #context: number;
   readonly #memory: WebAssembly.Memory;
 
   /** Throws Error where the memory has no room for the kernel. */
   constructor(arena: Arena, { cacheBytes, threads, thread }: KernelStart) {
     this.#memory = arena.memory;
-    const exports = instance(arena.memory, thread);
+    const exports = wasmInstance(arena.memory, thread);
     this.#exports = exports;
     this.#bytes(exports.seed_at(), 32).set(randomFillSync(new Uint8Array(32)));
     const { kernelBytes } = arena.plan.shape;
@@ -157,6 +173,20 @@ export class WasmKernel implements Kernel {
   }
   forceTables(kind: TableKind | undefined): void {
     this.#exports.force_tables(this.#context, kind === undefined ? -1 : TABLE_KINDS[kind]);
+  }
+  listKeys(part: number, { keys, kinds, heat }: KeyList): number {
+    const count = this.#exports.list_keys(this.#context, part);
+    if (count <= 0) return count;
+    keys.set(this.#bytes(this.#exports.keys_at(this.#context), 33 * count));
+    kinds.set(this.#bytes(this.#exports.verdicts_at(this.#context), count));
+    heat.set(new Uint32Array(this.#memory.buffer, this.#exports.digests_at(this.#context) >>> 0, count));
+    return count;
+  }
+  warmKeys(kind: number, keys: Uint8Array): boolean {
+    const count = Math.floor(keys.length / 33);
+    assert(count <= LISTED_MAX, 'the kernel takes these keys in one call');
+    this.#bytes(this.#exports.keys_at(this.#context), keys.length).set(keys);
+    return this.#exports.warm_keys(this.#context, kind, count) === 1;
   }
   limitTables(bytes: number): void {
     this.#exports.limit_tables(Math.min(bytes, CACHE_BYTES_MAX));

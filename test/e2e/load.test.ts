@@ -458,7 +458,7 @@ describe('against peers in this process', () => {
     [['--to', 'udp://127.0.0.1:1', '--rate', '5', '--ramp', '1:2:1'], '--ramp: expected no --rate'],
     [['--to', 'udp://127.0.0.1:1', '--per-datagram', '16'], '--per-datagram: expected'],
     [['--to', 'udp://127.0.0.1:1', '--drop', '0.6', '--dup', '0.6'], 'faults: expected'],
-    [['--to', 'udp://127.0.0.1:1', '--key', 'payer.json'], 'load: expected an option that --help shows, got --key'],
+    [['--to', 'udp://127.0.0.1:1', '--key', 'payer.json'], '--key: expected --merkle beside it, got none'],
     [['--to', 'udp://127.0.0.1:1', '--corpus', 'x'], '--corpus-claims'],
     [['--to', 'tcp://127.0.0.1:1', '--pcap', 'x'], '--pcap: expected udp'],
     [['--to', 'udp://127.0.0.1:1', '--replay', 'x', '--drop', '0.1'], '--replay: expected no faults'],

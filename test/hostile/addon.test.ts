@@ -83,6 +83,23 @@ describeNative('arguments that are nearly right are refused with a code', () => 
     refused('KERNEL', 'forceTables', [], [99], [-2], ['x']);
     refused('KERNEL', 'limitTables', []);
     refused('ARGUMENT', 'limitTables', [-1], [Number.NaN], [1e15]);
+    const listed = [0, bytes(33 * 256), bytes(256), new Uint32Array(256)];
+    expect(addon.listKeys!(...listed)).toBe(0);
+    expect(addon.listKeys!(0xffff_ffff, ...listed.slice(1))).toBe(-1);
+    const short = [undefined, bytes(33 * 256 - 1), bytes(255), new Uint32Array(255)];
+    for (const index of [1, 2, 3])
+      refused(
+        'ARGUMENT',
+        'listKeys',
+        listed.slice(0, index),
+        listed.map((part, at) => (at === index ? short[at] : part)),
+      );
+    refused('ARGUMENT', 'warmKeys', [], [0], ['x', bytes(33)], [0, bytes(34)], [0, words(33)]);
+    expect([addon.warmKeys!(9, bytes(33)), addon.warmKeys!(-1, bytes(33)), addon.warmKeys!(0, bytes(66))]).toEqual([
+      false,
+      false,
+      true,
+    ]);
     const signer = [
       [bytes(32), bytes(64)],
       [bytes(0), bytes(0)],

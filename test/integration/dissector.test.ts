@@ -13,7 +13,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ackBytes, claimBytes, decodeAck, decodeClaim, encodeStreamHeader, walkFrames } from '../../protocol/index.ts';
+import {
+  ackBytes,
+  claimBytes,
+  decodeAck,
+  decodeClaim,
+  encodeStreamHeader,
+  merkleFrameBytes,
+  walkFrames,
+} from '../../protocol/index.ts';
 import { type Ipv4Datagram, readPcap, writePcap } from '../../src/pcap.ts';
 import { random } from '../support/random.ts';
 
@@ -21,7 +29,10 @@ const DISSECTOR = fileURLToPath(new URL('../../protocol/claimwire.lua', import.m
 const VECTORS = new URL('../../protocol/vectors/', import.meta.url);
 const CAPTURE_TIMEOUT_MS = 10_000;
 const TEST_TIMEOUT_MS = 30_000;
-const FIELDS = ['type', 'channel', 'sequence', 'amount', 'timestamp_bits', 'signature', 'status', 'reserved'] as const;
+const FIELDS = [
+  ...['type', 'channel', 'sequence', 'amount', 'timestamp_bits', 'signature', 'status', 'reserved'],
+  ...['merkle_reserved', 'block', 'tree', 'path'],
+] as const;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const vectorWires = (name: string): Uint8Array[] =>
@@ -50,6 +61,21 @@ function expectedFields(bytes: Uint8Array): Record<string, string[]> {
       fields.status!.push(String(bytes[offset + 1]));
       fields.reserved!.push(`0x${hex(bytes.subarray(offset + 2, offset + 4))}`);
     },
+    merkle(_, offset, size) {
+      fields.type!.push('0x03');
+      fields.merkle_reserved!.push('0x00');
+      fields.block!.push(String(view.getUint16(offset + 2)));
+      fields.tree!.push(String(view.getUint32(offset + 4)));
+      fields.sequence!.push(String(view.getUint32(offset + 8)));
+      fields.timestamp_bits!.push(`0x${hex(bytes.subarray(offset + 12, offset + 20))}`);
+      fields.signature!.push(hex(bytes.subarray(offset + 20, offset + 84)));
+      const leavesEnd = offset + 84 + 16 * Math.min(64, view.getUint32(offset + 4) - 64 * view.getUint16(offset + 2));
+      for (let at = offset + 84; at < leavesEnd; at += 16) {
+        fields.channel!.push(String(view.getBigUint64(at)));
+        fields.amount!.push(String(view.getBigUint64(at + 8)));
+      }
+      for (let at = leavesEnd; at < offset + size; at += 32) fields.path!.push(hex(bytes.subarray(at, at + 32)));
+    },
   });
   return fields;
 }
@@ -60,10 +86,10 @@ function expectedNotes(bytes: Uint8Array): string[] {
   const half = '7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0';
   for (let offset = 0; offset < bytes.length; ) {
     const type = bytes[offset]!;
-    const size = type === 1 ? 93 : type === 2 ? 32 : 0;
+    const size = type === 1 ? 93 : type === 2 ? 32 : type === 3 ? merkleFrameBytes(bytes, offset, bytes.length) : 0;
     if (size === 0 || offset + size > bytes.length) return [...notes, size === 0 ? 'unknown type' : 'cut frame'];
     if (type === 1 && hex(bytes.subarray(offset + 53, offset + 85)) > half) notes.push('High-S');
-    if (type === 2 && bytes[offset + 1]! > 23) notes.push('Status this version');
+    if (type === 2 && bytes[offset + 1]! > 24) notes.push('Status this version');
     else if (type === 2 && bytes[offset + 1]! >= 16) notes.push('Claim refused');
     if (type === 2 && (bytes[offset + 2] !== 0 || bytes[offset + 3] !== 0)) notes.push('Reserved bits');
     offset += size;
@@ -89,10 +115,23 @@ function traffic(): { toNode: Uint8Array[]; toPayer: Uint8Array[] } {
   const highS = vectorWires('refusals.json')[1]!;
   const reserved = acks[0]!.slice();
   reserved.set([0xbe, 0xef], 2);
+  const batches: Uint8Array[] = JSON.parse(readFileSync(new URL('merkle.json', VECTORS), 'utf8')).vectors.flatMap(
+    ({ frames }: { frames: { wire: string }[] }) => frames.map(({ wire }) => Uint8Array.from(Buffer.from(wire, 'hex'))),
+  );
+  const unsound = batches[3]!.slice();
+  unsound[2] = 9;
+  const mixed = [Buffer.concat([claims[0]!, batches[0]!, claims[1]!]), batches[3]!.subarray(0, -1), unsound];
   const walks = vectorWires('walks.json').filter((wire) => wire.length > 0);
   const packed = Buffer.concat(claims);
   return {
-    toNode: [...vectorWires('claims.json'), packed, Buffer.concat([claims[0]!, highS, claims[1]!]), ...walks],
+    toNode: [
+      ...vectorWires('claims.json'),
+      packed,
+      Buffer.concat([claims[0]!, highS, claims[1]!]),
+      ...walks,
+      ...batches,
+      ...mixed,
+    ],
     toPayer: [...vectorWires('acks.json'), Buffer.concat(acks), Buffer.concat([acks[1]!, reserved])],
   };
 }

@@ -78,7 +78,7 @@ describe.skipIf(!hasPostgres())('a node with --store postgres', () => {
     expect([stats.store, stats.counters.groupCommits, stats.counters.syncs]).toEqual(['postgres', 2, 2]);
     expect(node.ready).toBe(true);
     await node.stop();
-    expect(readdirSync(data).sort()).toEqual(['admin-token', 'node-name']);
+    expect(readdirSync(data).sort()).toEqual(['admin-token', 'hot-keys', 'node-name']);
     expect(await servers.primary.query('select count(*)::int as count from claim_groups')).toEqual([{ count: 0 }]);
     const again = await start(data, threads as NodeOptions);
     expect(again.node.channel(1n)).toMatchObject({ committed: 9n, state: 'open' });

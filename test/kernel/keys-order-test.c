@@ -125,6 +125,11 @@ static void nothing_is_lost(void) {
         MODEL_EXPECT(lives == chunks[c].live, "chunk %u counts %u live tables and has %u", c, chunks[c].live, lives);
         bytes += lives * table_bytes[chunks[c].kind], live += lives;
     }
+    for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
+        uint32_t lives = 0;
+        for (uint32_t c = 0; c < chunks_fresh; c++) lives += chunks[c].kind == kind && !chunks[c].closing ? chunks[c].live : 0;
+        MODEL_EXPECT(lives == rings[kind].live, "the chunks of kind %d have %u live tables, counted as %u", kind, lives, rings[kind].live);
+    }
     MODEL_EXPECT(in_use == chunks_used && in_use <= scene_limit(), "%u chunks are in use, counted as %u, of %u", in_use, chunks_used, scene_limit());
     MODEL_EXPECT(bytes == used && live == live_tables, "tables in use are counted wrong");
     checks++;

@@ -21,6 +21,7 @@ const CHECKS_MIN = {
   'claim-path-order': 1_000,
   'keys-order': 100_000,
   'race-test': 20,
+  'sign-parts': 70,
   hashes: 500,
 };
 /** A sanitizer looks at memory: every road, with fewer random cases on it, unless at length. */
@@ -40,7 +41,12 @@ const CHECKS_MIN_X64 = {
 
 const CHECKS_MIN_ARM64 = { 'kernel-test-neon': 10_000, 'vector_neon.h': 1_000_000 };
 /** Briefly, under an emulator. */
-const CHECKS_MIN_EMULATED = { 'kernel-test-neon': 3_000, 'vector_neon.h': 100_000, hashes: 1_500 };
+const CHECKS_MIN_EMULATED = {
+  'kernel-test-neon': 3_000,
+  'vector_neon.h': 100_000,
+  hashes: 1_500,
+  'sign-test-neon': 800,
+};
 const ARM64 = ['--target=aarch64-linux-gnu', '-static', '-fuse-ld=lld'];
 
 const has = { cc: false, sanitizers: false, fuzzer: false, arm64: false };
@@ -117,6 +123,6 @@ it.for([
   const { code, output } = await make(`fuzz-${name}`, `SECONDS=${seconds}`);
   expect(code, output.slice(-2_000)).toBe(0);
   const runs = /Done (\d+) runs in (\d+) second/.exec(output);
-  expect(Number(runs?.[1]), output.slice(-2_000)).toBeGreaterThan(10);
+  expect(Number(runs?.[1]), output.slice(-2_000)).toBeGreaterThan(2);
   expect(Number(runs?.[2])).toBeGreaterThanOrEqual(seconds);
 });

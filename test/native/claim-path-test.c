@@ -89,7 +89,7 @@ static void close_path(void) {
 }
 static struct cw_group open_group(void) {
     struct cw_group g = {malloc(CW_GROUP_HEADER_BYTES + RECORDS * CW_RECORD_BYTES), calloc(CW_ROW_HEADS, 4), calloc(RECORDS, 4), calloc(RECORDS, 4), calloc(ACKS * 5, 4),
-                         calloc(ACKS, 4), calloc(ACKS, 4), calloc(RECORDS, 4), calloc(3, 4), RECORDS, ACKS};
+                         calloc(ACKS, 4), calloc(ACKS, 4), calloc(RECORDS, 4), calloc(3, 4), RECORDS, ACKS, 0, 0};
     return g;
 }
 static void clear_group(struct cw_group *g) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ChannelChange, ChannelOpening, OpeningResult, RemovalResult } from '../../src/channel/changes.ts';
 import { type Channel, decodeRow, ROW_BYTES } from '../../src/channel/row.ts';
 import type { NodeControl, NodeStats } from '../../src/control/node-control.ts';
+import type { ReceiptControl } from '../../src/control/receipt-control.ts';
 import { createToken, ScopedTokens } from '../../src/control/scoped-tokens.ts';
 import { loadAdminToken } from '../../src/control/token.ts';
 import { ClaimwireError } from '../../src/errors.ts';
@@ -82,6 +83,7 @@ class FakeNode implements NodeControl {
   channel(channelId: bigint): Channel | undefined {
     return this.rows.get(channelId);
   }
+  leafProof: NonNullable<NodeControl['leafProof']> = () => undefined;
 
   channels(from: number, limit: number): Channel[] {
     return [...this.rows.values()].slice(from, from + limit);
@@ -188,6 +190,7 @@ export async function startFakeAdmin(
     heartbeatMs?: number;
     ledger?: FakeLedgerControl;
     cluster?: FakeClusterControl;
+    receipts?: ReceiptControl;
     peers?: PeerSettings;
     forwarding?: Partial<ForwardingLimits>;
   } = {},

@@ -1,5 +1,5 @@
 /** A machine as its files and trials answered once: what the checks of `claimwire doctor` are tested against. */
-import type { BackendFacts, DiskFacts, FileFacts, Machine } from '../../tools/doctor/machine.ts';
+import type { BackendFacts, DiskFacts, FileFacts, Machine, SigningFacts } from '../../tools/doctor/machine.ts';
 
 const NATIVE: BackendFacts = {
   name: 'native',
@@ -8,6 +8,13 @@ const NATIVE: BackendFacts = {
   addonFault: undefined,
   addonOrigin: 'build/claimwire.node',
   passedOver: [],
+};
+const SIGNING: SigningFacts = {
+  kernel: 'avx2',
+  perSecond: 130_000,
+  fault: undefined,
+  note: '',
+  noblePerSecond: 3_100,
 };
 const GIB = 2 ** 30;
 
@@ -25,16 +32,25 @@ const TEXTS: Readonly<Record<string, string>> = {
   '/sys/devices/system/clocksource/clocksource0/available_clocksource': 'tsc hpet acpi_pm \n',
 };
 
-export interface Recorded extends Partial<Omit<Machine, 'text' | 'file' | 'backend' | 'disk' | 'syncs'>> {
+export interface Recorded extends Partial<Omit<Machine, 'text' | 'file' | 'backend' | 'signing' | 'disk' | 'syncs'>> {
   /** What differs; undefined: the file is missing. */
   texts?: Record<string, string | undefined>;
   files?: Record<string, FileFacts | undefined>;
   backend?: Partial<BackendFacts>;
+  signing?: Partial<SigningFacts>;
   disk?: Partial<DiskFacts>;
   syncMs?: readonly number[] | string;
 }
 
-export function recordedMachine({ texts, files, backend, disk, syncMs = [0.3], ...more }: Recorded = {}): Machine {
+export function recordedMachine({
+  texts,
+  files,
+  backend,
+  signing,
+  disk,
+  syncMs = [0.3],
+  ...more
+}: Recorded = {}): Machine {
   const known: Record<string, FileFacts | undefined> = {
     '/': { mode: 0o755, userId: 0, isFolder: true },
     '/data': { mode: 0o700, userId: 1000, isFolder: true },
@@ -51,6 +67,7 @@ export function recordedMachine({ texts, files, backend, disk, syncMs = [0.3], .
     text: (path) => all[path],
     file: (path) => known[path],
     backend: () => ({ ...NATIVE, ...backend }),
+    signing: () => ({ ...SIGNING, ...signing }),
     disk: () => ({ type: 0xef53, bytes: 100 * GIB, freeBytes: 50 * GIB, ...disk }),
     syncs: (_folder, count) =>
       typeof syncMs === 'string' ? syncMs : Array.from({ length: count }, (_, at) => syncMs[at % syncMs.length]!),

@@ -76,6 +76,10 @@ export class RigFiles implements JournalFiles {
       .filter((name) => name.startsWith(`${path}/`))
       .map((name) => name.slice(path.length + 1));
   }
+  /** All files, one after the other. */
+  contents(): Buffer {
+    return Buffer.concat([...this.#files.values()].map(({ bytes, size }) => bytes.subarray(0, size)));
+  }
 
   #file(fd: number): { bytes: Uint8Array; size: number } {
     return this.#files.get(this.#open.get(fd)!)!;

@@ -5,6 +5,7 @@
 import { type Ack, decodeAck } from '../../protocol/ack.ts';
 import { type Claim, claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, CLAIM_SIGNATURE, SIGNATURE_BYTES } from '../../protocol/layout.ts';
+import { RootedRows } from '../../src/channel/rooted.ts';
 import type { Channel } from '../../src/channel/row.ts';
 import { ChannelTable } from '../../src/channel/table.ts';
 import type { PathKind } from '../../src/config.ts';
@@ -26,13 +27,17 @@ import { Arena } from '../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, ClaimRing, cursorWord } from '../../src/ring/claim-ring.ts';
 import { type CounterName, Counters, readCounters } from '../../src/ring/counters.ts';
 import { SettingWords } from '../../src/ring/setting-words.ts';
-import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_VALID } from '../../src/ring/slot.ts';
+import { SLOT_VERDICT, SOURCE_WORDS, VERDICT_INVALID, VERDICT_PENDING, VERDICT_VALID } from '../../src/ring/slot.ts';
 import { type Clock, nodeSystem, type System } from '../../src/system/system.ts';
 import { NoTransport } from '../../src/transport/no-transport.ts';
 import { SourceCodec, sourceHead, sourcePort } from '../../src/transport/source.ts';
 import type { Packet } from '../../src/transport/transport.ts';
 import { emptyPacket } from '../../src/transport/transport.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
+import { FrameJudge } from '../../src/verify/frame-judge.ts';
+import type { Kernel } from '../../src/verify/kernel.ts';
+import { LeafBackend } from '../../src/verify/leaf-backend.ts';
+import { merkleFrames } from '../../src/verify/tree-hash.ts';
 import { RigFiles } from './rig-files.ts';
 
 const LANE = '/rig/lane';
@@ -93,6 +98,8 @@ export interface RigOptions {
   random?: System['random'];
   /** The part of the ring that strangers may fill; left out, nobody is looked at. */
   strangers?: number;
+  /** Takes Merkle batches, whose roots noble checks; with so much exposure of `xrpl` channels. */
+  roots?: { exposureMax?: number; kernel?: Kernel };
   /** A real backend in place of `judge`. */
   backend?: (arena: Arena, ring: ClaimRing, table: ChannelTable) => VerifyBackend;
 }
@@ -110,6 +117,7 @@ export class Rig {
   readonly path: NativePath | undefined;
   readonly counters: Counters;
   readonly standing: Standing | undefined;
+  readonly rooted: RootedRows | undefined;
   /** What may be changed while it runs. */
   readonly settings: SettingWords;
   readonly verify: VerifyStep;
@@ -128,7 +136,8 @@ export class Rig {
   constructor(options: RigOptions = {}) {
     const { ringSlots = 256, channelsMax = 64, firstSequence = 0 } = options;
     const ackSlots = options.ackSlots ?? ringSlots * 2;
-    this.arena = Arena.create({ kernelBytes: 0, rings: 1, ringSlots, ackSlots, threads: 1, channelsMax });
+    const hasFrames = options.roots !== undefined;
+    this.arena = Arena.create({ kernelBytes: 0, rings: 1, ringSlots, ackSlots, threads: 1, channelsMax, hasFrames });
     for (const line of CURSOR_LINES) Atomics.store(this.arena.ints, cursorWord(this.arena, 0, line), firstSequence | 0);
     this.ring = new ClaimRing(this.arena, 0);
     this.ackRing = new AckRing(this.arena, 0);
@@ -156,6 +165,18 @@ export class Rig {
       standing,
       monotonic,
     );
+    if (hasFrames) this.rooted = new RootedRows(this.table, options.roots!.exposureMax);
+    const { rooted } = this;
+    this.receive.rooted = rooted;
+    if (rooted !== undefined)
+      this.receive.useRoots({
+        arena: this.arena,
+        number: 0,
+        ring: this.ring,
+        table: this.table,
+        counters,
+        random,
+      });
     const isNative = (options.path ?? rigDefaults.path) === 'native';
     this.path = isNative ? this.receive.useNativePath(this.arena) : undefined;
     const judge = options.judge ?? ((signature) => (signature[0]! & 1) === 0);
@@ -163,19 +184,37 @@ export class Rig {
       const signature = this.arena.bytes.slice(slot + CLAIM_SIGNATURE, slot + CLAIM_SIGNATURE + SIGNATURE_BYTES);
       return judge(signature) ? VERDICT_VALID : VERDICT_INVALID;
     };
-    const backend =
+    const claims =
       options.backend?.(this.arena, this.ring, this.table) ??
       new StubBackend(this.arena, this.ring, verdictOf, options.batchMax);
+    const backend =
+      rooted === undefined
+        ? claims
+        : new LeafBackend(
+            claims,
+            new FrameJudge(
+              this.arena,
+              this.ring,
+              this.table,
+              counters,
+              options.roots?.kernel,
+              7,
+              isNative ? merkleFrames() : undefined,
+            ),
+            this.arena,
+            this.ring,
+          );
     this.settings = new SettingWords(this.arena);
     const { settings } = this;
     this.verify = new VerifyStep(this.ring, backend, undefined, measures, settings);
     this.journal = new JournalWriter({
       directory: LANE,
-      segmentBytes: 1 << 20,
+      segmentBytes: hasFrames ? 1 << 21 : 1 << 20,
       groupClaimsMax: GROUP_CLAIMS_MAX,
       journalId: JOURNAL_ID,
       segment: 1,
       group: 1,
+      hasFrames,
       clock: this.clock,
       files: this.files,
     });
@@ -195,6 +234,7 @@ export class Rig {
       settings,
       monotonic,
       standing,
+      rooted: rooted && { rows: rooted, lane: 0 },
       onSynced: options.isOverlapping || options.log ? () => {} : undefined,
       overlaps: options.isOverlapping === true ? Number.POSITIVE_INFINITY : 0,
     });
@@ -306,6 +346,7 @@ export class StubBackend implements VerifyBackend {
   verifySlots(first: number, count: number): void {
     for (let index = 0; index < count; index++) {
       const slot = this.#ring.slot(first + index);
+      if (Atomics.load(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2) !== VERDICT_PENDING) continue;
       const verdict = this.#verdictOf(slot);
       if (verdict === undefined) continue;
       Atomics.store(this.#arena.ints, (slot + SLOT_VERDICT) >>> 2, verdict);

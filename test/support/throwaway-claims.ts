@@ -33,12 +33,13 @@ export class ThrowawayChannel {
   readonly #rTimesKey: bigint;
   readonly #nonceInverse: bigint;
 
-  constructor(channelId: bigint, profile: Profile = 'xrpl') {
+  /** @param keyOf whose key it has: that of another channel, or its own */
+  constructor(channelId: bigint, profile: Profile = 'xrpl', keyOf = channelId) {
     this.channelId = channelId;
     this.profile = profile;
     new DataView(this.ledgerChannelId.buffer).setBigUint64(0, channelId);
-    const key = scalar(`key ${channelId}`);
-    const nonce = scalar(`nonce ${channelId}`);
+    const key = scalar(`key ${keyOf}`);
+    const nonce = scalar(`nonce ${keyOf}`);
     this.publicKey = pointOf(key);
     this.#r = number(pointOf(nonce).subarray(1)) % N;
     this.#rTimesKey = (this.#r * key) % N;
@@ -78,6 +79,11 @@ export class ThrowawayChannel {
   /** What `resume` asks for, over the connection's nonce. */
   signResume(nonce: Uint8Array): Buffer {
     return this.#sign('sha256', Buffer.concat([Buffer.from('claimwire/resume/1'), this.ledgerChannelId, nonce]));
+  }
+
+  /** A root of claims of this key, over the 64 bytes that it covers. */
+  signRoot(preimage: Uint8Array): Buffer {
+    return this.#sign('sha256', preimage);
   }
 
   #signClaim(claim: Uint8Array): Buffer {

@@ -6,8 +6,9 @@
  * Both filters look at the same signature bytes: the rigs get the same draws.
  */
 import { expect } from 'vitest';
+import { HOT_VERSION } from '../../src/channel/table.ts';
 import { NativePath } from '../../src/path/native-path.ts';
-import { type Arena, SLOT_BYTES } from '../../src/ring/arena.ts';
+import { type Arena, ROW_HOT_BYTES, SLOT_BYTES } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
 import { readCounters } from '../../src/ring/counters.ts';
 import {
@@ -49,10 +50,20 @@ class AnyVerdict extends StubBackend {
   }
 }
 
-/** How many claims C admitted, how many it staged, and how many of those while a group was being synced. */
-export const byNative = { admitted: 0, staged: 0, besideASync: 0 };
+/**
+ * How many claims C admitted, how many it staged, and how many of those while a group was being synced; how many leaves it entered and staged,
+ * and how many of those while a group was being synced.
+ */
+export const byNative = {
+  admitted: 0,
+  staged: 0,
+  besideASync: 0,
+  leavesEntered: 0,
+  leaves: 0,
+  leavesBesideASync: 0,
+};
 
-const { admit, stage } = NativePath.prototype;
+const { admit, stage, enterLeaves, stageLeaves } = NativePath.prototype;
 NativePath.prototype.admit = function (...given) {
   const count = admit.apply(this, given);
   byNative.admitted += count;
@@ -62,6 +73,17 @@ NativePath.prototype.stage = function (...given) {
   const count = stage.apply(this, given);
   byNative.staged += count;
   if (given[1] !== undefined) byNative.besideASync += count;
+  return count;
+};
+NativePath.prototype.enterLeaves = function (...given) {
+  const hasEntered = enterLeaves.apply(this, given);
+  if (hasEntered) byNative.leavesEntered += given[0].count;
+  return hasEntered;
+};
+NativePath.prototype.stageLeaves = function (...given) {
+  const count = stageLeaves.apply(this, given);
+  byNative.leaves += count;
+  if (given[1] !== undefined) byNative.leavesBesideASync += count;
   return count;
 };
 
@@ -152,7 +174,9 @@ export class TwinRigs {
     }
   }
 
+  /** Claims one by one; and what is at the disk, frames too. */
   expectSameJournal(): void {
+    expect(Buffer.compare(this.native.files.contents(), this.plain.files.contents()), 'files').toBe(0);
     const [left, right] = [this.plain.journaled(), this.native.journaled()];
     expect(right.length).toBe(left.length);
     expect(Buffer.concat(right).equals(Buffer.concat(left))).toBe(true);
@@ -162,7 +186,8 @@ export class TwinRigs {
 /** Everything that can be observed outside the steps. Removes the acks. */
 function observed(rig: Rig) {
   const { arena, ring, ackRing, receive, commit, journal } = rig;
-  const { rows, signatures, cursors, histograms } = arena.plan;
+  const isRooted = rig.rooted !== undefined;
+  const { rows, signatures, cursors, histograms, frames } = arena.plan;
   const region = (offset: number, bytes: number) => Buffer.from(arena.bytes.buffer, offset, bytes);
   const slots: Buffer[] = [];
   for (let sequence = ring.committed; sequence !== ring.next; sequence = (sequence + 1) >>> 0)
@@ -178,7 +203,9 @@ function observed(rig: Rig) {
   return {
     text,
     bytes: {
-      rows: region(rows.offset, rows.bytes),
+      rows: isRooted ? unversioned(region(rows.offset, rows.bytes)) : region(rows.offset, rows.bytes),
+      frames: region(frames.offset, frames.bytes),
+      rooted: Buffer.from(rig.rooted?.memory ?? new ArrayBuffer(0)),
       signatures: region(signatures.offset, signatures.bytes),
       cursors: region(cursors.offset, cursors.bytes),
       histograms: region(histograms.offset, histograms.bytes),
@@ -186,4 +213,11 @@ function observed(rig: Rig) {
       acks: Buffer.concat(sent.map(({ bytes }) => bytes)),
     },
   };
+}
+
+/** A copy of the rows without their versions: C locks rows with leaves once more. */
+function unversioned(rows: Buffer): Buffer {
+  const words = new Uint32Array(rows.buffer.slice(rows.byteOffset, rows.byteOffset + rows.length));
+  for (let hot = 0; hot < words.length; hot += ROW_HOT_BYTES / 4) words[hot + HOT_VERSION]! &= 1;
+  return Buffer.from(words.buffer);
 }

@@ -40,6 +40,7 @@ export const CHANNEL_CLOSED = 19;
 export const BAD_AMOUNT = 20;
 export const OVERLOADED = 21;
 export const BAD_SEQUENCE = 22;
+export const ROOT_EXPOSURE = 24;
 
 const ACK_SIZE = 32;
 const ACK_TYPE = 2;

@@ -11,7 +11,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** Lowest first: a folder's line names folders that stand above it here, or none. */
 const MAY_IMPORT: Record<string, string[]> = {
   protocol: [],
-  'src/native': ['src/log-buckets.ts'],
+  'src/native': ['src/errors.ts', 'src/log-buckets.ts'],
   'src/system': [],
   'src/spans': ['src/system', 'src/errors.ts'],
   'src/pkcs11': ['src/system/regular-file.ts', 'src/errors.ts', 'src/optional-libraries.ts'],
@@ -150,11 +150,23 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/client': [
     'protocol',
     'src/pkcs11',
+    'src/native',
     'src/system/regular-file.ts',
+    'src/verify/tree-hash.ts',
     'src/errors.ts',
     'src/host-port.ts',
     'src/log-buckets.ts',
     'src/optional-libraries.ts',
+  ],
+  'src/receipts': [
+    'protocol',
+    'src/system',
+    'src/pkcs11',
+    'src/verify/tree-hash.ts',
+    'src/control',
+    'src/meter/committed-source.ts',
+    'src/client/keys',
+    'src/errors.ts',
   ],
   'src/load': [
     'protocol',

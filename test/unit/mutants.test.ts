@@ -29,7 +29,7 @@ function withSupport(path: string, seen = new Set<string>()): string {
 
 /** Of the programs, the source that has their words. */
 function programText(program: string): string | undefined {
-  const source = program.startsWith('kernel-') ? 'kernel-test' : program;
+  const source = program.replace(/^kernel-.*/, 'kernel-test').replace(/^sign-(?!parts).*/, 'sign-test');
   const path = ['test/kernel', 'test/native']
     .map((folder) => `${folder}/${source}.c`)
     .find((name) => existsSync(join(ROOT, name)));

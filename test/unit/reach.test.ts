@@ -31,6 +31,15 @@ const TESTED_THROUGH: Record<string, string[]> = {
   ],
   'test/unit/spans/open-telemetry.test.ts': ['src/gateway/request-span.ts'],
   'test/integration/ledger-redeem.test.ts': ['src/ledger/auto-redeemer.ts', 'src/ledger/redeem-options.ts'],
+  'test/unit/path/leaves.test.ts': [
+    'src/path/frame-filter.ts',
+    'src/path/leaf-intake.ts',
+    'src/path/leaf-stage.ts',
+    'src/ring/frame-pool.ts',
+    'src/verify/frame-judge.ts',
+    'src/verify/leaf-backend.ts',
+    'src/verify/verified-roots.ts',
+  ],
   'test/unit/path/steps.test.ts': [
     'src/path/receive-step.ts',
     'src/path/verify-step.ts',
@@ -161,7 +170,8 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/page/theme.ts',
     'src/page/token.ts',
   ],
-  'test/unit/http/openapi.test.ts': ['src/http/metrics.ts', 'src/http/openapi.ts'],
+  'test/unit/http/openapi.test.ts': ['src/http/metrics.ts', 'src/http/openapi.ts', 'src/http/receipts.ts'],
+  'test/unit/receipts/receipts.test.ts': ['src/receipts/receipt-tree.ts'],
   'test/unit/http/admin-connections.test.ts': [
     'src/http/connection.ts',
     'src/http/connections.ts',
@@ -196,7 +206,11 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/client/route/place.ts',
     'src/client/route/route-fetcher.ts',
   ],
-  'test/unit/client/signer.test.ts': ['src/client/keys/key-pair.ts', 'src/client/keys/secp256k1-signer.ts'],
+  'test/unit/client/signer.test.ts': [
+    'src/client/keys/batch-signer.ts',
+    'src/client/keys/key-pair.ts',
+    'src/client/keys/secp256k1-signer.ts',
+  ],
   'test/unit/client/browser/page-state.test.ts': ['src/client/browser/database.ts'],
   'test/unit/client/browser/message-link.test.ts': ['src/client/links/carrier-calls.ts'],
   'test/unit/client/browser/open-web-link.test.ts': ['src/client/browser/payer.ts'],
@@ -263,6 +277,8 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/ledger/xrpl-session.ts',
   ],
   'test/unit/control/server.test.ts': ['src/verify/openssl.ts'],
+  'test/unit/tools/prove.test.ts': ['src/http/proofs.ts'],
+  'test/unit/channel/rooted.test.ts': ['src/channel/key-sums.ts'],
   'test/siege/hostile-datagrams.test.ts': [
     'src/load/attack/base-amounts.ts',
     'src/load/attack/flood.ts',
@@ -281,6 +297,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/load/report/tables.ts',
   ],
   'test/integration/cluster-load.test.ts': ['src/load/cluster/route-watch.ts'],
+  'test/e2e/load-merkle.test.ts': ['src/load/merkle/run.ts'],
   'test/e2e/load.test.ts': [
     'src/load/acks.ts',
     'src/load/capture.ts',

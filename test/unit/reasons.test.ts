@@ -12,12 +12,14 @@ import { PROBLEM_TITLES } from '../../src/gateway/scheme.ts';
 import { AdminConnections } from '../../src/http/connections.ts';
 import { COUNTER_NAMES } from '../../src/ring/counters.ts';
 import { WEB_COUNTER_NAMES } from '../../src/web/counters.ts';
+import { receiptRig } from '../support/receipts.ts';
 
 /** By reason: a test file, and a part of the title of the test in it. */
 type Causes = Readonly<Record<string, readonly [file: string, title: string]>>;
 
 const STEPS = 'unit/path/steps.test.ts';
 const COMMIT = 'unit/path/commit-step.test.ts';
+const LEAVES = 'unit/path/leaves.test.ts';
 const STANDING = 'unit/path/standing.test.ts';
 const TCP = 'unit/transport/tcp.test.ts';
 const FLOOD = 'unit/transport/tcp-flood.test.ts';
@@ -34,6 +36,7 @@ const ADMIN = 'unit/http/admin-connections.test.ts';
 /** What is counted and is no reason: work done, times, and what is open. */
 const MEASURES = [
   /^(datagrams|received|verified|superseded|committed|acked|deferred|groupCommits|syncs|journalRecords|journalBytes)$/,
+  /^(roots\.(frames|checked))$/,
   /^(syncWaitUs|busyUs\..*|tcp\.(accepted|closed|control))$/,
 ];
 const WEB_MEASURES =
@@ -60,8 +63,15 @@ const COUNTERS: Causes = {
   'refused.badSequence': EVERY_REFUSAL,
   'refused.overloaded': [COMMIT, 'a full ring answers OVERLOADED without a look'],
   'refused.moved': [STEPS, 'a claim of an unknown channel is MOVED'],
+  'refused.rootExposure': [LEAVES, 'over the exposure'],
+  'roots.failed': [LEAVES, 'leaves of another key in the frame'],
+  'roots.repeated': [LEAVES, 'a repeated frame in flight is dropped'],
+  'roots.unjudged': [LEAVES, 'a leaf of an unknown channel'],
+  'roots.poolFull': [LEAVES, 'leaves for which the ring or the pool has no room'],
+  'roots.unanswered': [LEAVES, 'no more bytes are answered than came'],
   'strangers.heldBack': [STANDING, 'strangers have half of the ring'],
   'strangers.overBudget': [STANDING, 'overBudget'],
+  'slowPaths.heldBack': ['unit/path/slow-paths.test.ts', 'a channel over its budget is not verified for a while'],
   'dropped.emptyDatagram': FRAMES_AND_REST,
   'dropped.unknownType': FRAMES_AND_REST,
   'dropped.cutFrame': FRAMES_AND_REST,
@@ -102,6 +112,7 @@ const STATUSES: Causes = {
   BAD_SEQUENCE: EVERY_REFUSAL,
   OVERLOADED: [COMMIT, 'a full ring answers OVERLOADED without a look'],
   MOVED: [STEPS, 'a claim of an unknown channel is MOVED'],
+  ROOT_EXPOSURE: ['unit/protocol/vectors.test.ts', 'every status among them'],
 };
 
 const WEB_COUNTERS: Causes = {
@@ -131,6 +142,18 @@ const CONTROL_CODES: Causes = {
   TIMED_OUT: [CONTROL, 'between threads: replies find their askers'],
   MOVED: [CONTROL, 'a channel that another node holds is MOVED to every request'],
   NO_CLUSTER: [CONTROL, 'route: the map in runs, from a node of a cluster alone'],
+  NO_RECEIPTS: [CONTROL, 'receipt: signed, of the amount that was asked about'],
+  RECEIPT_NOT_YET: [CONTROL, 'receipt: signed, of the amount that was asked about'],
+};
+
+/** What Receipts counts, without its work and its key. */
+const RECEIPTS_TESTS = 'unit/receipts/receipts.test.ts';
+const RECEIPT_MEASURES = /^(publicKey|roots|leaves|given|buildUs)$/;
+const RECEIPT_COUNTERS: Causes = {
+  notYet: [RECEIPTS_TESTS, 'never more than is durable'],
+  busy: [RECEIPTS_TESTS, 'a tree has so many that grew and so many that were asked for'],
+  failed: [RECEIPTS_TESTS, 'a slow key holds back the next tree'],
+  leftOut: [RECEIPTS_TESTS, 'a tree has so many that grew and so many that were asked for'],
 };
 
 const HTTP_COUNTERS: Causes = {
@@ -176,6 +199,7 @@ describe.each<[what: string, reasons: readonly string[], measures: readonly RegE
   ['statuses of acks', Object.keys(STATUS), [], STATUSES],
   ['the web process’ counters', WEB_COUNTER_NAMES, [WEB_MEASURES], WEB_COUNTERS],
   ['codes of control messages', Object.values(CONTROL_CODE), [], CONTROL_CODES],
+  ['counters of receipts', Object.keys(receiptRig().receipts.figures), [RECEIPT_MEASURES], RECEIPT_COUNTERS],
   ['the admin server’s counters', http, [HTTP_MEASURES], HTTP_COUNTERS],
   ['problems of the gateway', Object.keys(PROBLEM_TITLES), [], PROBLEMS],
   ['the gateway’s counters', Object.keys(newCounters()), [GATEWAY_MEASURES], GATEWAY_COUNTERS],

@@ -26,6 +26,17 @@ export interface BackendFacts {
   readonly passedOver: readonly string[];
 }
 
+export interface SigningFacts {
+  /** The instruction set of the addon's signer, and its signatures a second of processor time; null where it does not sign. */
+  readonly kernel: string | null;
+  readonly perSecond: number | null;
+  /** Why it does not sign. */
+  readonly fault: string | undefined;
+  /** What the system refused to do for the key's memory; empty where it refused nothing. */
+  readonly note: string;
+  readonly noblePerSecond: number;
+}
+
 export interface DiskFacts {
   /** As statfs(2) numbers kinds of file systems. */
   readonly type: number;
@@ -70,6 +81,8 @@ export interface Machine {
   text(path: string): string | undefined;
   file(path: string): FileFacts | undefined;
   backend(): BackendFacts;
+  /** The signers of keys in files, tried with a new key. */
+  signing(): SigningFacts;
   disk(folder: string): DiskFacts | undefined;
   /** Milliseconds of `count` writes of 4 KiB, each with its fdatasync, into a new file of a folder; or why that failed. */
   syncs(folder: string, count: number): number[] | string;

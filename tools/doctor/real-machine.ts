@@ -21,12 +21,14 @@ import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Secp256k1Signer } from '../../src/client/keys/secp256k1-signer.ts';
 import { addonFault, addonOrigin } from '../../src/native/addon.ts';
+import { NativeSigner } from '../../src/native/batch-signer.ts';
 import { MODULE_VARIABLE } from '../../src/pkcs11/open.ts';
 import { NativeUdp, READABLE } from '../../src/transport/udp-native.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { resolveBackend } from '../../src/verify/select.ts';
-import type { BackendFacts, Machine } from './machine.ts';
+import type { BackendFacts, Machine, SigningFacts } from './machine.ts';
 import { TRAIN_DATAGRAMS } from './network.ts';
 import { storeFacts } from './real-store.ts';
 
@@ -38,6 +40,11 @@ const BLOCK_BYTES = 4_096;
 /** The kernel's minimum: pages that no key uses are never touched. */
 const TRIAL_CACHE_BYTES = 32 * 2 ** 20;
 const DRIFT_PAUSE_MS = 100;
+/** A full batch, and what takes noble some milliseconds. */
+const SIGNED_DIGESTS = 256;
+const SIGNED_BY_NOBLE = 16;
+/** The system counts processor time by milliseconds. */
+const SIGNING_US = 20_000;
 
 function unlessFails<Result>(work: () => Result): Result | undefined {
   try {
@@ -71,6 +78,7 @@ export const realMachine: Machine = {
     backend ??= findBackend();
     return backend;
   },
+  signing: tryToSign,
   disk: (folder) =>
     unlessFails(() => {
       const { type, bsize, blocks, bavail } = statfsSync(folder);
@@ -103,6 +111,35 @@ function findBackend(): BackendFacts {
   const native = name === 'native' ? new NativeKernel(TRIAL_CACHE_BYTES) : undefined;
   const { kernelName: kernel, kernelNote } = native ?? { kernelName: null, kernelNote: '' };
   return { name, kernel, kernelNote, addonFault: addonFault(), addonOrigin: addonOrigin(), passedOver };
+}
+
+function tryToSign(): SigningFacts {
+  const privateKey = randomBytes(32);
+  const digests = randomBytes(SIGNED_DIGESTS * 32);
+  const perSecond = (count: number, sign: () => void) => {
+    sign();
+    const before = process.cpuUsage();
+    for (let done = count; ; done += count) {
+      sign();
+      const { user, system } = process.cpuUsage(before);
+      if (user + system >= SIGNING_US) return (1e6 * done) / (user + system);
+    }
+  };
+  const noble = new Secp256k1Signer(privateKey);
+  const noblePerSecond = perSecond(SIGNED_BY_NOBLE, () => {
+    for (let index = 0; index < SIGNED_BY_NOBLE; index++) noble.sign(digests.subarray(32 * index, 32 * index + 32));
+  });
+  try {
+    const native = new NativeSigner(privateKey);
+    const { kernelName: kernel, note } = native;
+    const rate = perSecond(SIGNED_DIGESTS, () => native.signDigests(digests));
+    native.close();
+    return { kernel, perSecond: rate, fault: undefined, note, noblePerSecond };
+  } catch (error) {
+    return { kernel: null, perSecond: null, fault: (error as Error).message, note: '', noblePerSecond };
+  } finally {
+    privateKey.fill(0);
+  }
 }
 
 function timedSyncs(folder: string, count: number): number[] | string {

@@ -196,6 +196,7 @@ export function ackVectors() {
     OVERLOADED: 0n,
     BAD_SEQUENCE: 1_000_000n,
     MOVED: 7n,
+    ROOT_EXPOSURE: 1_000_000n,
   };
   const known = (Object.keys(STATUS) as StatusName[]).map((name) => ({
     name: name as string,

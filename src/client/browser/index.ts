@@ -6,7 +6,7 @@
  */
 export { ClaimwireError, type ErrorCode } from '../../errors.ts';
 export type { Abortable } from '../abort.ts';
-export type { PaymentChannel } from '../channel.ts';
+export type { PaymentChannel, ReceiptOptions } from '../channel.ts';
 export type { Clock } from '../clock.ts';
 export type { PayerStats, Percentiles } from '../counters.ts';
 export type { ChannelIdentityOptions } from '../identity.ts';
@@ -14,6 +14,7 @@ export { type KeyPair, pairSigner as keySigner, secp256k1Key as generateKey } fr
 export { Secp256k1Signer, type Signer } from '../keys/secp256k1-signer.ts';
 export type { LinkReceiver, LinkStats, PeerLink } from '../links/peer-link.ts';
 export type { ChannelOptions, PayerCore, PayerLimits } from '../payer-core.ts';
+export type { Receipt } from '../receipt.ts';
 export type { ResumedChannel } from '../resume.ts';
 export type { RtoLimits } from '../rto.ts';
 export type { ClaimAck } from '../waiter-queue.ts';

@@ -7,7 +7,7 @@ import { closeSync, fchmodSync, fsyncSync, openSync, writeFileSync } from 'node:
 import { FileFault, readSmallFile, type SmallFile } from '../../system/regular-file.ts';
 import { type KeyPair, keyError, keyPair, pairSigner, secp256k1Key } from './key-pair.ts';
 import type { KeySigner } from './secp256k1-signer.ts';
-import { Ed25519Signer } from './signer.ts';
+import { Ed25519Signer, Secp256k1Signer } from './signer.ts';
 
 export type { KeyPair } from './key-pair.ts';
 export const KEY_TYPES = ['secp256k1', 'ed25519'] as const;
@@ -21,12 +21,17 @@ const OTHERS_MODE_BITS = 0o077;
 export function generateKey(type: KeyType = 'secp256k1'): KeyPair {
   if (type === 'secp256k1') return secp256k1Key();
   const seed = randomBytes(32);
-  return keyPair(seed, new Ed25519Signer(seed));
+  const pair = keyPair(seed, new Ed25519Signer(seed));
+  seed.fill(0);
+  return pair;
 }
 
 /** A signer for a key pair. Throws ClaimwireError KEY_FILE_INVALID where a half is no key, or they do not match. */
 export function keySigner(key: KeyPair): KeySigner {
-  return pairSigner(key, (seed) => new Ed25519Signer(seed));
+  return pairSigner(key, {
+    secp256k1: (privateKey) => new Secp256k1Signer(privateKey),
+    ed25519: (seed) => new Ed25519Signer(seed),
+  });
 }
 
 /** Reads a key file. Throws ClaimwireError KEY_FILE_INVALID where that fails, or others than its owner may access it. */

@@ -18,18 +18,25 @@ export interface KeyPair {
 /** A new random secp256k1 key. */
 export function secp256k1Key(): KeyPair {
   const privateKey = utils.randomSecretKey();
-  return keyPair(privateKey, new Secp256k1Signer(privateKey));
+  const pair = keyPair(privateKey, new Secp256k1Signer(privateKey));
+  privateKey.fill(0);
+  return pair;
 }
 
 export function keyPair(privateKey: Uint8Array, signer: KeySigner): KeyPair {
   return { privateKey: upperHex(privateKey), publicKey: upperHex(signer.publicKey) };
 }
 
-/**
- * A signer for a key pair. Throws ClaimwireError KEY_FILE_INVALID where a half is no key, or they do not match.
- * @param ed25519 makes a signer of an Ed25519 seed, where there is one
- */
-export function pairSigner(key: KeyPair, ed25519?: (seed: Uint8Array) => KeySigner): KeySigner {
+/** What makes signers of private keys of 32 bytes, which are overwritten afterwards; a page has none of Ed25519. */
+interface SignerMakers {
+  readonly secp256k1: (privateKey: Uint8Array) => KeySigner;
+  readonly ed25519?: (seed: Uint8Array) => KeySigner;
+}
+
+const PORTABLE: SignerMakers = { secp256k1: (privateKey) => new Secp256k1Signer(privateKey) };
+
+/** A signer for a key pair. Throws ClaimwireError KEY_FILE_INVALID where a half is no key, or they do not match. */
+export function pairSigner(key: KeyPair, { secp256k1, ed25519 }: SignerMakers = PORTABLE): KeySigner {
   const publicKey = checkedDigits(key.publicKey, 'publicKey', 66);
   const isEd25519 = Number.parseInt(publicKey.slice(0, 2), 16) === ED25519_KEY_PREFIX;
   if (isEd25519 && ed25519 === undefined)
@@ -37,7 +44,8 @@ export function pairSigner(key: KeyPair, ed25519?: (seed: Uint8Array) => KeySign
   const privateKey = hexToBytes(checkedDigits(key.privateKey, 'privateKey', 64));
   if (!isEd25519 && !utils.isValidSecretKey(privateKey))
     throw keyError('privateKey: expected 1..n-1 of secp256k1, got another number');
-  const signer = isEd25519 ? ed25519!(privateKey) : new Secp256k1Signer(privateKey);
+  const signer = isEd25519 ? ed25519!(privateKey) : secp256k1(privateKey);
+  privateKey.fill(0);
   const derived = upperHex(signer.publicKey);
   if (derived !== publicKey) throw keyError(`publicKey: expected ${derived} (the private key's), got ${publicKey}`);
   return signer;

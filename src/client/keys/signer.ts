@@ -8,7 +8,8 @@ import { CLAIM_SIGNATURE, ED25519_KEY_PREFIX, type ProfileName } from '../../../
 import { ClaimwireError } from '../../errors.ts';
 import type { KeySigner } from './secp256k1-signer.ts';
 
-export { type KeySigner, Secp256k1Signer, type Signer } from './secp256k1-signer.ts';
+export { Secp256k1Signer } from './batch-signer.ts';
+export type { KeySigner, Signer } from './secp256k1-signer.ts';
 
 const SEED_BYTES = 32;
 /** PrivateKeyInfo of an Ed25519 seed, up to the seed itself. RFC 8410. */

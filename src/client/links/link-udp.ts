@@ -5,7 +5,7 @@
  * Runs on the payer's thread and owns the datagram buffers, which are used again once the socket is done with them.
  */
 import { copyClaim } from '../../../protocol/claim.ts';
-import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../../protocol/layout.ts';
+import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX, MERKLE_FRAME_BYTES_MAX } from '../../../protocol/layout.ts';
 import type { Clock } from '../clock.ts';
 import type { ControlLink, LinkReceiver, LinkStats, PeerLink } from './peer-link.ts';
 import type { DatagramSocket } from './transport-udp.ts';
@@ -85,6 +85,15 @@ export class UdpLink implements PeerLink {
     return true;
   }
 
+  /** In a datagram of its own: a node without Merkle batches drops what follows such a frame. */
+  sendFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    const packet = this.#pool.pop() ?? this.#newPacket();
+    packet.bytes.set(bytes.subarray(offset, offset + size));
+    this.#datagramsSent += 1;
+    this.#socket.send(packet.bytes, 0, size, packet.sent);
+    return true;
+  }
+
   stats(): LinkStats {
     return { transport: this.#transport, transportSwitches: 0, datagramsSent: this.#datagramsSent };
   }
@@ -104,7 +113,7 @@ export class UdpLink implements PeerLink {
   }
 
   #newPacket(): Packet {
-    const bytes = new Uint8Array(CLAIMS_PER_DATAGRAM_MAX * CLAIM_BYTES);
+    const bytes = new Uint8Array(Math.max(CLAIMS_PER_DATAGRAM_MAX * CLAIM_BYTES, MERKLE_FRAME_BYTES_MAX));
     const packet: Packet = {
       bytes,
       view: new DataView(bytes.buffer),

@@ -73,6 +73,8 @@ export interface PeerLink {
    * receiver tries again after its own time-out, whichever is first. Never calls the receiver itself.
    */
   send(claims: DataView, offset: number): boolean;
+  /** The same with a frame of a Merkle batch; absent where the link carries none. False: `resend` is called for each of its channels. */
+  sendFrame?(bytes: Uint8Array, offset: number, size: number): boolean;
   /**
    * Asks the node, or that of the channel. `request` is given the nonce of the connection that carries it. Rejects with ClaimwireError; absent
    * where the link has no control channel.

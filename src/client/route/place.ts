@@ -3,6 +3,7 @@
  * (routed-link.ts), payer's thread.
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
+import { frameChannels } from '../../../protocol/merkle-frame.ts';
 import { ClaimwireError } from '../../errors.ts';
 import type { Clock } from '../clock.ts';
 import type { LinkReceiver, PeerLink } from '../links/peer-link.ts';
@@ -68,21 +69,35 @@ export class Place {
     return true;
   }
 
-  /** See PeerLink.send. */
+  /** See PeerLink.send. The channel was opened where the link is. */
   send(claims: DataView, offset: number, channelId: bigint): boolean {
+    const link = this.#awaitAnswer();
+    if (link === undefined) {
+      this.#held.add(channelId);
+      return false;
+    }
+    return link.send(claims, offset);
+  }
+
+  /** See PeerLink.sendFrame. */
+  sendFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    const link = this.#awaitAnswer();
+    for (const channelId of frameChannels(bytes, offset, size))
+      if (link === undefined) this.#held.add(channelId);
+      else this.open(channelId);
+    return link?.sendFrame?.(bytes, offset, size) ?? false;
+  }
+
+  /** Something is about to be sent: the link for it, or undefined while that is opened. */
+  #awaitAnswer(): PeerLink | undefined {
     const now = this.#owner.clock.now();
     this.#sentAt = now;
     if (this.#unansweredSince === 0) {
       this.#unansweredSince = now;
       this.#owner.waiting();
     }
-    if (this.link === undefined) {
-      this.#held.add(channelId);
-      this.opened().catch(() => {});
-      return false;
-    }
-    this.open(channelId);
-    return this.link.send(claims, offset);
+    if (this.link === undefined) this.opened().catch(() => {});
+    return this.link;
   }
 
   /** The link, opened now if it was not. Rejects with ClaimwireError. */

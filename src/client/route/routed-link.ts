@@ -9,9 +9,11 @@
 
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
+import { frameChannels } from '../../../protocol/merkle-frame.ts';
 import type { RouteMap } from '../../../protocol/route.ts';
 import { shardOfChannel } from '../../../protocol/shard.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
+import { ChannelMap } from '../channel-map.ts';
 import { isRefused } from '../claim-errors.ts';
 import type { Clock } from '../clock.ts';
 import type { LinkReceiver, LinkStats, PeerLink, RequestMaker } from '../links/peer-link.ts';
@@ -43,9 +45,12 @@ export interface RoutedLinkParts {
 
 /** A channel, its shard, and the place of its claims as of a state of the map. */
 interface Route {
+  readonly channelId: bigint;
   readonly shard: number;
   place: Place | undefined;
   asOf: number;
+  /** The link that knows the channel. */
+  openAt: PeerLink | undefined;
 }
 
 export class RoutedLink implements PeerLink, PlaceOwner {
@@ -55,7 +60,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   readonly #parts: RoutedLinkParts;
   readonly #seeds: readonly Place[];
   readonly #places = new Map<string, Place>();
-  readonly #routes = new Map<bigint, Route>();
+  readonly #routes = new ChannelMap<Route>();
   readonly #usable: (place: string) => string | undefined;
   readonly #fetcher: RouteFetcher;
   #receiver: LinkReceiver | undefined;
@@ -124,10 +129,11 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   }
 
   open(channelId: bigint): boolean {
-    if (this.#routes.has(channelId)) return false;
+    if (this.#routes.find(channelId) !== undefined) return false;
     // Payers that share connections to the one seed could not tell whose acks are whose.
     if (this.#seeds.length === 1 && !this.#seeds[0]!.open(channelId)) return false;
-    this.#routes.set(channelId, { shard: shardOfChannel(channelId), place: undefined, asOf: 0 });
+    const shard = shardOfChannel(channelId);
+    this.#routes.add(channelId, { channelId, shard, place: undefined, asOf: 0, openAt: undefined });
     return true;
   }
 
@@ -136,10 +142,22 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   }
 
   send(claims: DataView, offset: number): boolean {
-    const channelId = claims.getBigUint64(offset + CLAIM_CHANNEL_ID);
-    const place = this.#placeOf(this.#route(channelId));
-    if (place !== undefined) return place.send(claims, offset, channelId);
+    const handleAt = offset + CLAIM_CHANNEL_ID;
+    const route = known(this.#routes.get(claims.getUint32(handleAt), claims.getUint32(handleAt + 4)));
+    const place = this.#placeOf(route);
+    if (place !== undefined) {
+      if (route.openAt !== place.link && place.open(route.channelId)) route.openAt = place.link;
+      return place.send(claims, offset, route.channelId);
+    }
     // Nobody holds the shard, or at no address for this payer: a later map may say more.
+    if (!this.#isDeciding) this.#fetcher.refresh('silence');
+    return false;
+  }
+
+  /** Its leaves are of channels of one path, so of one node. */
+  sendFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    const place = this.#placeOf(this.#route(frameChannels(bytes, offset, size)[0]!));
+    if (place !== undefined) return place.sendFrame(bytes, offset, size);
     if (!this.#isDeciding) this.#fetcher.refresh('silence');
     return false;
   }
@@ -151,7 +169,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     // Others may be late to learn of it.
     if (isNewer) this.#teller = this.#heard;
     this.#fetcher.refresh(isNewer ? 'newer' : 'moved', version);
-    if (!this.#routes.has(channelId)) return;
+    if (this.#routes.find(channelId) === undefined) return;
     this.#refused.add(channelId);
     this.#resendSoon();
   }
@@ -230,7 +248,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
 
   resendAll(place: Place): void {
     if (this.#isAlone) this.receiver.resendAll();
-    else for (const [channelId, route] of this.#routes) if (route.place === place) this.receiver.resend(channelId);
+    else for (const route of this.#routes.values) if (route.place === place) this.receiver.resend(route.channelId);
   }
 
   openPlace(address: string): Promise<PeerLink> {
@@ -245,9 +263,7 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   }
 
   #route(channelId: bigint): Route {
-    const route = this.#routes.get(channelId);
-    assert(route !== undefined, 'a claim is sent on an opened channel');
-    return route;
+    return known(this.#routes.find(channelId));
   }
 
   #place(address: string, path = this.#parts.newPath()): Place {
@@ -309,8 +325,8 @@ export class RoutedLink implements PeerLink, PlaceOwner {
   /** Looks for the place of each channel again, and asks for the newest claims of those that have another. */
   #reroute(): void {
     this.#state += 1;
-    for (const [channelId, route] of this.#routes) {
-      const before = route.place;
+    for (const route of this.#routes.values) {
+      const { channelId, place: before } = route;
       if (this.#placeOf(route) === before) continue;
       this.#refused.delete(channelId);
       this.receiver.resend(channelId);
@@ -373,6 +389,11 @@ export class RoutedLink implements PeerLink, PlaceOwner {
     }
     if (isWaiting) this.waiting();
   }
+}
+
+function known(route: Route | undefined): Route {
+  assert(route !== undefined, 'a claim is sent on an opened channel');
+  return route;
 }
 
 function shuffle<Of>(items: readonly Of[], random: () => number): Of[] {

@@ -13,6 +13,8 @@ import { upperHex } from '../keys/key-pair.ts';
 
 /** Sequences reserved ahead, so that most claims need no write for theirs. A crash loses them, a close does not. */
 const SEQUENCES_AHEAD = 1_024;
+/** Where channels share the sequences of a key's roots: each of them moves on with every root, written or not. */
+const ROOTS_AHEAD = 65_536;
 const SEQUENCE_MAX = 2 ** 32 - 1;
 
 export interface StateRecord {
@@ -91,11 +93,14 @@ export class PayerState {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { written, next } = entry;
     // A promise causes at most two signatures: one when it is made, one after a refusal of the claim that it waited for.
-    const sequencesNeeded = 2 * (flow.waiters.length + 2);
-    if (amount <= written.signed && written.sequence - flow.lastSequence >= sequencesNeeded) return undefined;
+    const last = Math.max(flow.lastSequence, flow.roots?.key.sequence ?? 0);
+    const ahead = flow.roots === undefined ? SEQUENCES_AHEAD : ROOTS_AHEAD;
+    // A claim may wait for its root for as long as somebody waits for it, and roots go on meanwhile: half of what is reserved is for that.
+    const sequencesNeeded = 2 * (flow.waiters.length + 2) + (flow.roots === undefined ? 0 : ROOTS_AHEAD / 2);
+    if (amount <= written.signed && written.sequence - last >= sequencesNeeded) return undefined;
     entry.flow = flow;
     if (amount > next.signed) next.signed = amount;
-    next.sequence = Math.min(flow.lastSequence + sequencesNeeded + SEQUENCES_AHEAD, SEQUENCE_MAX);
+    next.sequence = Math.min(last + sequencesNeeded + ahead, SEQUENCE_MAX);
     this.#dirty.add(entry);
     this.#group ??= this.#nextGroup();
     return this.#group;

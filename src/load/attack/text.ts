@@ -26,7 +26,18 @@ export function attackText(result: AttackResult): string {
   if (counted !== null) lines.push('', `node         ${listed(flat(counted))}`);
   if (sums !== null) lines.push(...sumLines(sums, attack === 'mixed'));
   if (isUp === false) lines.push('', 'The node does not answer any more.');
+  else if (isInVain(result))
+    lines.push('', 'Nobody took any of it: nobody listens there, and the attack has shown nothing.');
   return `${lines.join('\n')}\n`;
+}
+
+/** Whether nothing of the attack arrived anywhere, as far as that can be known. */
+export function isInVain({ udp, tcp, http, sums }: AttackResult): boolean {
+  if (tcp !== undefined) return tcp.attempted > 0 && tcp.connected === 0;
+  if (http !== undefined)
+    return http.requests > 0 && Object.keys(http.answered).every((status) => !(Number(status) > 0));
+  const isAnswered = udp !== undefined && Object.keys(udp.answered).length > 0;
+  return udp !== undefined && udp.refusals > 0 && !isAnswered && (sums?.datagrams.received ?? 0) === 0;
 }
 
 /** @param isAlone whether each datagram left alone: of a train that it drops the kernel counts one */

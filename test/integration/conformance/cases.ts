@@ -7,6 +7,7 @@ import { ACCEPTANCE_CASES } from './acceptance-cases.ts';
 import { ACK_CASES, OVERLOAD_CASES, REFUSAL_CASES } from './ack-cases.ts';
 import { CONTROL_CASES } from './control-cases.ts';
 import { FRAME_CASES } from './frame-cases.ts';
+import { MERKLE_CASES } from './merkle-cases.ts';
 import { RECONCILE_CASES } from './reconcile-cases.ts';
 import type { Stage } from './stage.ts';
 import { STREAM_CASES } from './stream-cases.ts';
@@ -27,6 +28,7 @@ const ALL: readonly ConformanceCase[] = [
   ...FRAME_CASES,
   ...STREAM_CASES,
   ...CONTROL_CASES,
+  ...MERKLE_CASES,
   // They use up the refusals of an address, which come back in two seconds.
   ...REFUSAL_CASES,
   // It restarts the node with what the last case wants.

@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import type { ThrowawayChannel } from '../../support/throwaway-claims.ts';
 import { COMMITTED, type StreamWire } from '../../support/wire-client.ts';
 import type { ConformanceCase } from './cases.ts';
+import { holds, RECEIPT_KEY } from './receipt-key.ts';
 import type { Stage } from './stage.ts';
 
 type Message = Record<string, unknown>;
@@ -126,11 +127,40 @@ async function status(stage: Stage): Promise<void> {
   }
 }
 
+/** What is acknowledged is signed for whoever asks for it: so much, and no more than that is told or signed. */
+async function receipt(stage: Stage): Promise<void> {
+  const wire = await stage.streamWire();
+  const channels = await stage.openMany(3);
+  for (const channel of channels) await stage.expectAnswer(wire, channel.claim(700n, stage.fresh()), COMMITTED, 700n);
+  const receiptOf = (channel: ThrowawayChannel, amount: string, by = wire) =>
+    ask(by, { type: 'receipt', channelId: channel.channelId.toString(), amount });
+  // Who ask at a time have leaves of one tree.
+  const wires = await Promise.all(channels.map(() => stage.streamWire()));
+  const receipts = await Promise.all(channels.map((channel, index) => receiptOf(channel, '700', wires[index])));
+  for (const [index, channel] of channels.entries()) {
+    expect(receipts[index]).toMatchObject({ ok: true, amount: '700', publicKey: hex(RECEIPT_KEY.publicKey) });
+    expect(holds(receipts[index]!, channel.ledgerChannelId)).toBe(true);
+    expect(holds({ ...receipts[index], amount: '701' }, channel.ledgerChannelId)).toBe(false);
+  }
+  const [channel] = channels as [ThrowawayChannel];
+  expect(holds(await receiptOf(channel, '1'), channel.ledgerChannelId)).toBe(true);
+  for (const [code, of, amount] of [
+    ['RECEIPT_NOT_YET', channel, '701'],
+    ['CHANNEL_UNKNOWN', stage.unopened(), '1'],
+    ['MALFORMED', channel, '01'],
+  ] as const) {
+    const reply = await receiptOf(of, amount);
+    expect(reply).toEqual({ id: reply.id, ok: false, code, message: expect.any(String) });
+  }
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').toUpperCase();
 const appliesTo = ({ connectStream }: { connectStream?: unknown }) => connectStream !== undefined;
 
 export const CONTROL_CASES: readonly ConformanceCase[] = [
   { name: 'resume: the committed amount and its signature, for the channel’s key', run: resume, appliesTo },
   { name: 'resume is refused to anybody else', run: resumeRefused, appliesTo },
   { name: 'status: what anybody may know of a channel', run: status, appliesTo },
+  { name: 'receipt: what is acknowledged is signed for who asks', run: receipt, appliesTo },
   { name: 'a malformed control message is answered with a code', run: malformed, appliesTo },
 ];

@@ -11,6 +11,7 @@ import { type NodeOptions, type ServingNode, serve } from '../../../dist/src/ind
 import { storeUnderTest } from '../../support/store-under-test.ts';
 import { type ClaimFields, type Profile, ThrowawayChannel } from '../../support/throwaway-claims.ts';
 import { ALREADY, OVERLOADED, type StreamWire, type Wire, type WireAck } from '../../support/wire-client.ts';
+import { RECEIPT_KEY } from './receipt-key.ts';
 import type { TransportEntry } from './transports.ts';
 
 /** An answer that takes this long is taken for lost, and the claim is sent again; on a whole machine none does. */
@@ -30,9 +31,9 @@ function expectOpen(wire: Wire): void {
 
 /** Keys cost more than claims do, and each stage has a node of its own: they all take the same channels, in this order. */
 const known = new Map<string, ThrowawayChannel>();
-function channelOf(channelId: bigint, profile: Profile): ThrowawayChannel {
-  const name = `${profile} ${channelId}`;
-  const channel = known.get(name) ?? new ThrowawayChannel(channelId, profile);
+function channelOf(channelId: bigint, profile: Profile, keyOf = channelId): ThrowawayChannel {
+  const name = `${profile} ${channelId} ${keyOf}`;
+  const channel = known.get(name) ?? new ThrowawayChannel(channelId, profile, keyOf);
   known.set(name, channel);
   return channel;
 }
@@ -56,6 +57,7 @@ export class Stage {
       http: { host: '127.0.0.1', port: 0 },
       verifiers: 2,
       channelsMax: 4_096,
+      receiptKey: RECEIPT_KEY,
       ...storeUnderTest.options(folder),
       ...entry.options,
     };
@@ -80,6 +82,13 @@ export class Stage {
   async openMany(count: number, { profile = 'xrpl', capacity = 10n ** 17n, expiresAt = 0 }: Opening = {}) {
     const channels = Array.from({ length: count }, () => channelOf(++this.#channelIds, profile));
     await this.openThese(channels, { capacity, expiresAt });
+    return channels;
+  }
+  /** Channels nobody has used, with the key of the first. */
+  async openOfOneKey(count: number, profile: Profile): Promise<ThrowawayChannel[]> {
+    const first = this.#channelIds + 1n;
+    const channels = Array.from({ length: count }, () => channelOf(++this.#channelIds, profile, first));
+    await this.openThese(channels, { capacity: 10n ** 17n, expiresAt: 0 });
     return channels;
   }
   async openThese(

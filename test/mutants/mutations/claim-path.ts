@@ -4,6 +4,7 @@ import type { Mutation } from '../mutation.ts';
 const COMMIT_TESTS = 'test/unit/path/commit-step.test.ts';
 const STEP_TESTS = 'test/unit/path/steps.test.ts';
 const RING_TESTS = 'test/unit/ring/ring.test.ts';
+const SLOW_TESTS = 'test/unit/path/slow-paths.test.ts';
 
 export const CLAIM_PATH: readonly Mutation[] = [
   {
@@ -33,8 +34,8 @@ export const CLAIM_PATH: readonly Mutation[] = [
   {
     name: 'last-record-of-a-group-dropped',
     file: 'src/path/apply-step.ts',
-    find: 'for (let record = 0; record < journal.count; record++)',
-    put: 'for (let record = 0; record < journal.count - 1; record++)',
+    find: 'for (let record = 0; record < journal.count; record++)\n',
+    put: 'for (let record = 0; record < journal.count - 1; record++)\n',
     harm: 'A claim is acknowledged, and its amount never counts.',
     killer: { file: 'test/differential/acceptance.test.ts', title: 'in bursts: the durable state is the model’s' },
   },
@@ -104,6 +105,22 @@ export const CLAIM_PATH: readonly Mutation[] = [
     put: 'if (verdict < VERDICT_VALID) {',
     harm: 'A claim that nobody signed is acknowledged as money.',
     killer: { file: STEP_TESTS, title: 'signature' },
+  },
+  {
+    name: 'slow-paths-without-budget',
+    file: 'src/path/receive-step.ts',
+    find: 'this.#isHeldBack(hot) || ',
+    put: '',
+    harm: 'A payer who makes colliding signatures takes some thirty times the time of an honest one, without end.',
+    killer: { file: SLOW_TESTS, title: 'a channel over its budget is not verified for a while' },
+  },
+  {
+    name: 'forged-collisions-charged-to-the-payer',
+    file: 'src/path/standing.ts',
+    find: 'if (isOwn) countSlowPath',
+    put: 'countSlowPath',
+    harm: "Whoever likes has a new channel's payer held back, by forged signatures.",
+    killer: { file: SLOW_TESTS, title: 'what only the payer can have made counts' },
   },
   {
     name: 'lower-amount-replaces-record',
@@ -226,8 +243,8 @@ export const CLAIM_PATH: readonly Mutation[] = [
   {
     name: 'superseded-by-a-forgery',
     file: 'src/verify/newest-backend.ts',
-    find: 'if (this.#verdict(newest) === VERDICT_VALID)',
-    put: 'if (this.#verdict(newest) !== VERDICT_PENDING)',
+    find: 'if (plainVerdict(this.#verdict(newest)) === VERDICT_VALID)',
+    put: 'if (plainVerdict(this.#verdict(newest)) !== VERDICT_PENDING)',
     harm: "With --verify newest a forged claim takes its channel's valid ones with it.",
     killer: {
       file: 'test/unit/verify/newest-backend.test.ts',

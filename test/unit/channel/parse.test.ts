@@ -230,6 +230,33 @@ test('a row survives the way to JSON and back', () => {
   expect(parseRow({ ...json, signature: null }).signature).toEqual(new Uint8Array(64));
 });
 
+test('a row of a channel with leaves shows both, and a signature only with the amount that it is of', () => {
+  const place = { lane: 0, segment: 1, offset: 0, leaf: 0 };
+  const rooted = { committed: 7n, sequence: 3, timestampBits: 0n };
+  const channel: Channel = {
+    ...open({}),
+    committed: 9n,
+    sequence: 4,
+    timestampBits: 0n,
+    signature: new Uint8Array(64).fill(0xab),
+    state: 'open',
+    rooted: { ...rooted, leaf: { amount: 9n, sequence: 4, timestampBits: 0n, place } },
+  };
+  const json = channelJson(channel);
+  expect(json).toMatchObject({
+    committed: '9',
+    signature: null,
+    rooted: { committed: '7', sequence: 3, signature: 'AB'.repeat(64), leaf: { amount: '9', sequence: 4 } },
+  });
+  expect(parseRow(JSON.parse(JSON.stringify(json)))).toEqual({ ...channel, rooted });
+  expect(JSON.stringify(channelJson(channel, false))).not.toContain('AB'.repeat(64));
+  // Its claims have caught up with its leaves.
+  const covered = { ...channel, rooted: { ...channel.rooted!, committed: 9n } };
+  expect(channelJson(covered).signature).toBe('AB'.repeat(64));
+  for (const bad of [{ ...json.rooted, committed: '10' }, { ...json.rooted, signature: 'AB' }, null])
+    expect(() => parseRow({ ...json, rooted: bad })).toThrow(refusal('rooted'));
+});
+
 test('a row says expired from its second on, and comes back as the open channel that it is', () => {
   const channel: Channel = {
     ...open({ expiresAt: '2031-05-06T07:08:09Z' }),

@@ -8,7 +8,9 @@ import { claimBytes } from '../../../protocol/claim.ts';
 import { linkDigest, xrplDigest } from '../../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../../protocol/layout.ts';
 import { generateKey, keySigner, loadKeyFile, writeKeyFile } from '../../../src/client/keys/key-file.ts';
+import { pairSigner } from '../../../src/client/keys/key-pair.ts';
 import { Ed25519Signer, Secp256k1Signer } from '../../../src/client/keys/signer.ts';
+import { nativeSigningFault } from '../../../src/native/batch-signer.ts';
 
 const VECTORS = [
   {
@@ -44,6 +46,36 @@ function unsigned(amount: bigint, offset: number): Uint8Array {
   buffer.set(claim, offset);
   return buffer;
 }
+
+describe('the signer of many claims', () => {
+  it('has the same key and makes the same bytes before and after the addon has taken over', () => {
+    const privateKey = bytes(V1.privateKey);
+    const signer = new Secp256k1Signer(privateKey);
+    const before = signer.sign(bytes(V1.digest));
+    const { signBatch } = signer;
+    expect(signBatch === undefined).toBe(nativeSigningFault() !== undefined);
+    expect(hex(privateKey)).toBe(V1.privateKey);
+    expect([signer.sign(bytes(V1.digest)), signer.sign(bytes(V1.digest))]).toEqual([before, before]);
+    expect(hex(before)).toBe(V1.signature);
+    expect(hex(signer.publicKey)).toBe(V1.publicKey);
+    expect(() => signer.sign(new Uint8Array(31))).toThrow(RangeError);
+  });
+
+  it.skipIf(nativeSigningFault() !== undefined)('signs claims in place as signClaim does', () => {
+    const signer = new Secp256k1Signer(bytes(V1.privateKey));
+    const [batch, single] = [unsigned(V1.amount, 0), unsigned(V1.amount, 0)];
+    signer.signClaim(single, 0, bytes(V1.channel), 'link');
+    signer.signBatch!(batch, bytes(V1.channel), Uint8Array.of(1), 1);
+    expect(batch).toEqual(single);
+    signer.signBatch!(batch, bytes(V1.channel), Uint8Array.of(0), 1);
+    expect(hex(batch.subarray(CLAIM_SIGNATURE, CLAIM_SIGNATURE + 64))).toBe(V1.signature);
+  });
+
+  it('one of a page never has it, and Ed25519 has none', () => {
+    expect(pairSigner(KEY).signBatch).toBeUndefined();
+    expect(keySigner(generateKey('ed25519')).signBatch).toBeUndefined();
+  });
+});
 
 describe('signer', () => {
   it.each(VECTORS)('signs $amount drops as the vector does (RFC 6979, low-S)', (vector) => {

@@ -13,11 +13,13 @@ import { channelJson, upperHex } from '../../../src/channel/parse.ts';
 import type { Channel } from '../../../src/channel/row.ts';
 import { Secp256k1Signer } from '../../../src/client/keys/signer.ts';
 import type { NodeControl, NodeStats } from '../../../src/control/node-control.ts';
+import { noReceipts, type ReceiptControl } from '../../../src/control/receipt-control.ts';
 import { RemoteControl } from '../../../src/control/remote.ts';
 import { RouteBoard } from '../../../src/control/route-control.ts';
 import { ControlServer } from '../../../src/control/server.ts';
 import { ClaimwireError } from '../../../src/errors.ts';
 import type { ControlSession } from '../../../src/transport/control-port.ts';
+import { receiptRig, settled } from '../../support/receipts.ts';
 
 const TOKEN = 'c3'.repeat(32);
 const SIGNER = new Secp256k1Signer(new Uint8Array(32).fill(9));
@@ -42,7 +44,12 @@ function channelOf(channelId: bigint, fields: Partial<Channel> = {}): Channel {
   };
 }
 
-function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}, route?: RouteBoard) {
+function serverOver(
+  channels: Channel[],
+  fields: Partial<NodeControl> = {},
+  route?: RouteBoard,
+  receipts?: ReceiptControl,
+) {
   const byId = new Map(channels.map((channel) => [channel.channelId, channel]));
   const openings: ChannelOpening[] = [];
   const control = {
@@ -64,7 +71,7 @@ function serverOver(channels: Channel[], fields: Partial<NodeControl> = {}, rout
   // With its getters, which a spread would read once.
   Object.defineProperties(control, Object.getOwnPropertyDescriptors(fields));
   const transports = { udp: 1, tcp: 2 };
-  const options = { control, token: TOKEN, server: 'claimwire/test', transports, idleMsMax: 60_000 };
+  const options = { control, receipts, token: TOKEN, server: 'claimwire/test', transports, idleMsMax: 60_000 };
   const server = new ControlServer({ ...options, ...(route && { route }) });
   return { server, openings };
 }
@@ -119,6 +126,33 @@ test('status says that a channel has expired, from the second of its expiry on, 
   expect([await state('1'), await state('2')]).toEqual(['open', 'closed']);
   ruleSeconds = 86_400;
   expect([await state('1'), await state('2')]).toEqual(['expired', 'closed']);
+});
+
+test('receipt: signed, of the amount that was asked about; what is refused has a code: NO_RECEIPTS, RECEIPT_NOT_YET, MOVED', async () => {
+  const { receipts, source, clock } = receiptRig();
+  source.grow([7n, 100n]);
+  const { server } = serverOver([channelOf(7n)], {}, undefined, receipts);
+  const receipt = (channelId: string, amount: string) =>
+    server.request({ id: 4, type: 'receipt', channelId, amount }, REMOTE);
+  const given = await receipt('7', '60');
+  expect(given).toMatchObject({ id: 4, ok: true, amount: '60', leaf: 0, leaves: 1, path: [] });
+  // Nothing tells a stranger that 100 are committed.
+  expect(JSON.stringify(given)).not.toContain('"100"');
+  const late = receipt('7', '101');
+  await settled();
+  clock.advance(100);
+  await settled();
+  clock.advance(100);
+  expect(await late).toMatchObject({ id: 4, ok: false, code: 'RECEIPT_NOT_YET' });
+  expect(await receipt('8', '1')).toMatchObject({ code: 'CHANNEL_UNKNOWN' });
+  const without = serverOver([channelOf(7n)]).server;
+  const asked = { id: 4, type: 'receipt', channelId: '7', amount: '60' } as const;
+  expect(await without.request(asked, LOCAL)).toMatchObject({ id: 4, ok: false, code: 'NO_RECEIPTS' });
+  const busy = { receipt: async () => Promise.reject(new ClaimwireError('NODE_BUSY', 'too many')) };
+  const full = serverOver([channelOf(7n)], {}, undefined, busy).server;
+  expect(await full.request(asked, REMOTE)).toMatchObject({ id: 4, ok: false, code: 'OVERLOADED' });
+  const none = serverOver([channelOf(7n)], {}, undefined, { receipt: async () => Promise.reject(noReceipts()) }).server;
+  expect(await none.request(asked, REMOTE)).toMatchObject({ code: 'NO_RECEIPTS' });
 });
 
 test("resume: the channel key's signature over this connection's nonce, and no other", async () => {

@@ -68,6 +68,21 @@ test.each(['secp256k1', 'ed25519'] as const)('a voucher of %s pays, with receipt
   expect(rig.gateway.counters).toMatchObject({ paidByVoucher: 2, drops: 50n });
 });
 
+test('a voucher for no more than leaves have paid is taken to the node: it is the first that can be redeemed', async () => {
+  await using rig = await gatewayRig();
+  const payer = new TestPayer('alice');
+  rig.node.open(payer, { committed: 40n });
+  rig.node.rows.get(payer.channelId)!.rooted = { committed: 10n, sequence: 1, timestampBits: 0n };
+  const amounts: bigint[] = [];
+  const { submit } = rig.node;
+  rig.node.submit = (claim) => {
+    amounts.push(new DataView(claim.buffer, claim.byteOffset).getBigUint64(13));
+    return submit.call(rig.node, claim);
+  };
+  await paid(rig, payer.pay(await rig.challenge(), 30n));
+  expect(amounts).toEqual([30n]);
+});
+
 test('what is malformed says so, and nothing throws', async () => {
   const { rig, payer } = await rigWithPayer();
   await using _ = rig;

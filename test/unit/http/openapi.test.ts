@@ -10,6 +10,7 @@ import { claimBytes } from '../../../protocol/claim.ts';
 import { FakeClusterControl } from '../../support/fake-cluster-control.ts';
 import { FakeLedgerControl, record } from '../../support/fake-ledger-control.ts';
 import { type FakeAdmin, startFakeAdmin } from '../../support/fake-node.ts';
+import { receiptRig } from '../../support/receipts.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const KEY = '0257CF4F3929F535518D624292D62ACE47E9DA563D7DFA7EA4C6BC24258AB467B7';
@@ -51,9 +52,10 @@ function expectValid(schema: object, value: unknown, what: string): void {
 }
 
 const ledger = new FakeLedgerControl();
+const { receipts, source, clock: turned } = receiptRig();
 let admin: FakeAdmin;
 beforeAll(async () => {
-  admin = await startFakeAdmin(undefined, undefined, { ledger, cluster: new FakeClusterControl() });
+  admin = await startFakeAdmin(undefined, undefined, { ledger, cluster: new FakeClusterControl(), receipts });
 });
 afterAll(() => admin.close());
 
@@ -141,6 +143,19 @@ test('what each route answers is what the file says', async () => {
   await ask('GET', '/channels/1', one);
   await ask('GET', '/channels/1', one, undefined, { bearer: '' });
   await ask('GET', '/channels/99', one);
+  const rooted = admin.node.rows.get(2n)!;
+  const [place, bits] = [
+    { lane: 0, segment: 1, offset: 0, leaf: 0 },
+    { sequence: 1, timestampBits: 0n },
+  ];
+  rooted.rooted = { committed: 0n, ...bits, leaf: { amount: 5n, ...bits, place } };
+  await ask('GET', '/channels/2', one);
+  const { publicKey, ledgerChannelId } = rooted;
+  const zeros = { timestamp: new Uint8Array(8), path: new Uint8Array(0), signature: new Uint8Array(64) };
+  const leafProof = { publicKey, ledgerChannelId, amount: 5n, sequence: 1, leaves: 1, index: 0, ...zeros };
+  admin.node.leafProof = ({ channelId }) => (channelId === 2n ? leafProof : undefined);
+  for (const id of [1, 2, 99]) await ask('GET', `/channels/${id}/proof`, '/channels/{id}/proof');
+  await ask('GET', '/channels/2/proof', '/channels/{id}/proof', undefined, { bearer: '' });
   await ask('PATCH', '/channels/1', one, { capacity: '2000', expiresAt: '2030-01-01T00:00:00Z' });
   await ask('PATCH', '/channels/1', one, '{', {});
   await ask('PATCH', '/channels/1', one, '{}', { type: 'text/plain' });
@@ -160,6 +175,15 @@ test('what each route answers is what the file says', async () => {
   await ask('GET', '/channels/1/wait?amount=100', '/channels/{id}/wait');
   await ask('GET', '/channels/1/wait?amount=101&timeout=1ms', '/channels/{id}/wait');
   await ask('GET', '/channels/1/wait', '/channels/{id}/wait');
+  source.grow([1n, 100n]);
+  const turning = setInterval(() => turned.advance(100), 1);
+  await ask('GET', '/channels/1/receipt', '/channels/{id}/receipt', undefined, { bearer: '' });
+  await ask('GET', '/channels/1/receipt?amount=60', '/channels/{id}/receipt');
+  await ask('GET', '/channels/1/receipt?amount=101', '/channels/{id}/receipt');
+  clearInterval(turning);
+  await ask('GET', '/channels/1/receipt?amount=x', '/channels/{id}/receipt');
+  await ask('GET', '/channels/1/receipt?drops=5', '/channels/{id}/receipt');
+  await ask('GET', '/channels/99/receipt', '/channels/{id}/receipt');
   await ask('DELETE', '/channels/3', one);
   await ask('POST', '/channels/remove', '/channels/remove', { ids: ['1', '3', '99'] });
   ledger.outcome = async (channelId) => ({

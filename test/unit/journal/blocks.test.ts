@@ -138,7 +138,9 @@ it('a header is read by the version that wrote it, and no other block is believe
     view.setUint32(SEGMENT.crc, crc32(copy.subarray(0, SEGMENT.crc)), true);
     return decodeSegmentHeader(copy, 512, 7);
   };
-  expect(changed(SEGMENT.version, 3)).toBe('expected segment version 1 or 2, got 3');
+  const withFrames = { ...header, hasFrames: true };
+  expect(decodeSegmentHeader(encodeSegmentHeader(withFrames), 512, 7)).toEqual(withFrames);
+  expect(changed(SEGMENT.version, 4)).toBe('expected segment version 1 to 3, got 4');
   for (const blockBytes of [0, 511, 1_024, 8_192, 0xffff_ffff])
     expect(changed(SEGMENT.blockBytes, blockBytes)).toBe(`expected blocks of 512 or 4096 bytes, got ${blockBytes}`);
   expect(changed(SEGMENT.segmentBytes, 4_096)).toMatch(/expected a segment of whole blocks/);

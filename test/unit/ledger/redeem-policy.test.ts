@@ -1,9 +1,10 @@
 /** Redeeming by itself: when it is due, and that it comes before the channel ends, however often the ledger is away. */
 import { expect, test } from 'vitest';
 import type { Channel } from '../../../src/channel/row.ts';
-import type { RedemptionResult } from '../../../src/control/ledger-control.ts';
+import type { LedgerState, RedemptionResult } from '../../../src/control/ledger-control.ts';
 import {
   type PolicyChannel,
+  policyChannel,
   RedeemPolicy,
   type RedeemPolicyOptions,
   type RedeemPolicySettings,
@@ -35,6 +36,15 @@ test('it is due when the payer asked to close, at once', () => {
   expect(due({ expiration: NOW })).toBeUndefined();
   // Paid in the very second in which the payer asked, for another reason.
   expect(due({ expiration: NOW + 3_600 }, { paidAt: NOW, isNew: true })).toBeDefined();
+});
+
+test('what leaves of signed roots have paid is not due: it cannot be redeemed', () => {
+  const state = { redeemed: 2n * XRP, expiration: NOW + 30 * DAY, cancelAfter: 0 } as LedgerState;
+  const row = { channelId: 1n, committed: 9n * XRP } as Channel;
+  const own = { committed: 2n * XRP, sequence: 1, timestampBits: 0n };
+  const rooted = policyChannel({ ...row, rooted: own }, state);
+  expect([rooted.committed, redemptionDue(rooted, {}, NO_FACTS)]).toEqual([2n * XRP, undefined]);
+  expect(redemptionDue(policyChannel(row, state), {}, NO_FACTS)).toBeDefined();
 });
 
 test('a payer that goes on paying meanwhile has it redeemed again when half of what was left has passed', () => {

@@ -34,6 +34,26 @@ test('the best claim is paid out once, and a higher one brings the difference', 
   expect(redeemer.history(10).map(({ blob }) => blob)).toEqual(['', '']);
 });
 
+test('what leaves of signed roots have paid is left out, also of a close', async () => {
+  const rig = new RedeemRig();
+  const row = await rig.opened({ committed: 5n * XRP });
+  const place = { lane: 0, segment: 1, offset: 4_096, leaf: 0 };
+  const leaf = { amount: 9n * XRP, sequence: 4, timestampBits: 0n, place };
+  const own = { committed: 5n * XRP, sequence: 3, timestampBits: 0n };
+  rig.rows.set({ ...row, committed: 9n * XRP, rooted: { ...own, leaf } });
+  const redeemer = rig.redeemer();
+  expect(await rig.until(redeemer.redeem(row.channelId))).toMatchObject({ outcome: 'paid', paid: 5n * XRP });
+  expect(await rig.until(redeemer.redeem(row.channelId))).toMatchObject({
+    outcome: 'nothing',
+    reason: 'nothing was committed since the ledger paid out last',
+  });
+  // A claim on its own for less than is committed has covered some of it.
+  const covered = { ...own, committed: 7n * XRP };
+  const covering = signature(idOf(row), 7n * XRP);
+  rig.rows.set({ ...row, committed: 9n * XRP, signature: covering, rooted: { ...covered, leaf } });
+  expect(await rig.until(redeemer.redeem(row.channelId, { close: true }))).toMatchObject({ paid: 2n * XRP });
+});
+
 test('a server that is behind does not have what was paid counted twice', async () => {
   const rig = new RedeemRig();
   const row = await rig.opened({ committed: 5n * XRP });

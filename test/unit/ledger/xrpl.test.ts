@@ -183,3 +183,17 @@ test('advice: the fee must be less, and time is named before it runs out', () =>
   expect(advice({ profile: 'link' }).worthRedeeming).toBe(false);
   expect(rippleTime(946_684_800)).toBe(0);
 });
+
+test('what leaves of signed roots have paid is left out of a transaction, and of what it would bring', () => {
+  const own = { committed: V1.drops, sequence: 1, timestampBits: 0n };
+  const channel = redeemable(V1, { committed: V1.drops * 3n, rooted: own });
+  const terms = { feeDrops: 10n, now: 0 };
+  expect(paymentChannelClaim({ account: PAYEE, channel })).toEqual(
+    paymentChannelClaim({ account: PAYEE, channel: redeemable() }),
+  );
+  expect(redeemAdvice(channel, { ...terms, feeDrops: V1.drops }).worthRedeeming).toBe(false);
+  expect(redeemAdvice(channel, terms).worthRedeeming).toBe(true);
+  const none = { ...channel, signature: new Uint8Array(64), rooted: { ...own, committed: 0n } };
+  expect(notRedeemable(none)).toBe('nothing is committed');
+  expect(() => paymentChannelClaim({ account: PAYEE, channel: none })).toThrow(invalid('a claim to redeem'));
+});

@@ -44,6 +44,7 @@ const gateway = {
 const http = valued(Object.keys(new AdminConnections({} as never).counters), 'http.');
 const redemptions = valued(['paid', 'nothing', 'failed', 'never', 'pending', 'drops', 'feeDrops'], 'redemptions.');
 const spans = valued(['exported', 'dropped', 'failed'], 'spans.');
+const receipts = valued(['roots', 'leaves', 'given', 'notYet', 'busy', 'failed', 'leftOut'], 'receipts.');
 const retries = (prefix: string) => valued(['refused', 'unknown', 'unconfirmed'], prefix);
 const standby = { isSynchronous: true, lagBytes: 4_096, lagSeconds: 0.25 };
 const cluster = valued(
@@ -81,6 +82,7 @@ const stats = {
   // As /stats has amounts.
   redemptions: { ...redemptions, drops: String(redemptions.drops), feeDrops: String(redemptions.feeDrops) },
   spans,
+  receipts: { publicKey: '02', buildUs: 3_500_000, ...receipts },
   backend: 'native',
   kernel: 'avx2',
   layout: 'lanes',

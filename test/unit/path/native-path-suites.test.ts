@@ -9,6 +9,7 @@ rigDefaults.path = 'native';
 describeNative('with C', async () => {
   describe('steps', async () => void (await import('./steps.test.ts')));
   describe('commit step', async () => void (await import('./commit-step.test.ts')));
+  describe('leaves', async () => void (await import('./leaves.test.ts')));
   describe('newest backend', async () => void (await import('../verify/newest-backend.test.ts')));
   describe('Ed25519', async () => void (await import('../verify/ed25519.test.ts')));
   describe('Ed25519 and secp256k1', async () => void (await import('../../differential/ed25519.test.ts')));

@@ -1,6 +1,7 @@
 /**
  * The datagram walk and the TCP stream parser: every cut, every chunking, and plain noise.
  */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
 import {
@@ -65,6 +66,41 @@ describe('walk', () => {
       expect(end).toBe(type === 1 ? WALK_WHOLE : WALK_UNKNOWN_TYPE);
       expect(frames).toEqual(type === 1 ? ['1@0', '1@93'] : type === 2 ? ['1@0', '2@93'] : ['1@0']);
     }
+  });
+
+  it('hands out frames of Merkle batches to a sink that takes them; to others the type is unknown', () => {
+    const claim = Uint8Array.of(1, ...new Uint8Array(92));
+    const { vectors } = JSON.parse(
+      readFileSync(new URL('../../../protocol/vectors/merkle.json', import.meta.url), 'utf8'),
+    );
+    const frame = Uint8Array.from(Buffer.from(vectors[3].frames[0].wire, 'hex'));
+    const datagram = Uint8Array.of(...claim, ...frame, ...claim, ...frame);
+    const ends = new Map<number, number>();
+    for (let cut = 1; cut <= datagram.length; cut++) {
+      const seen: string[] = [];
+      const end = walkFrames(datagram, 0, cut, {
+        claim: (_, offset) => void seen.push(`1@${offset}`),
+        ack: () => void seen.push('2'),
+        merkle: (_, offset, size) => void seen.push(`3@${offset}+${size}`),
+      });
+      const whole = [
+        '1@0',
+        `3@93+${frame.length}`,
+        `1@${93 + frame.length}`,
+        `3@${186 + frame.length}+${frame.length}`,
+      ];
+      const edges = [93, 93 + frame.length, 186 + frame.length, datagram.length];
+      const count = edges.filter((edge) => edge <= cut).length;
+      expect(seen).toEqual(whole.slice(0, count));
+      expect(end).toBe(edges.includes(cut) ? WALK_WHOLE : WALK_CUT_FRAME);
+      ends.set(end, cut);
+    }
+    expect(ends.size).toBe(2);
+    expect(walk(datagram)).toEqual({ frames: ['1@0'], end: WALK_UNKNOWN_TYPE });
+    const unsound = datagram.slice();
+    unsound[94] = 1;
+    const sink = { claim: () => {}, ack: () => {}, merkle: () => expect.unreachable() };
+    expect(walkFrames(unsound, 0, unsound.length, sink)).toBe(WALK_UNKNOWN_TYPE);
   });
 
   it('agrees with the slow walk on noise, mostly made of type bytes', () => {

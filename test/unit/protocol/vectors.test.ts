@@ -18,7 +18,21 @@ import {
 import { decodeControl } from '../../../protocol/control-codec.ts';
 import { linkDigest, linkPreimage, xrplDigest, xrplPreimage } from '../../../protocol/digest.ts';
 import { WALK_CUT_FRAME, WALK_EMPTY, WALK_UNKNOWN_TYPE, WALK_WHOLE, walkFrames } from '../../../protocol/frames.ts';
-import { CLAIM_TIMESTAMP, PAYLOAD_CONTROL, STATUS, statusName } from '../../../protocol/layout.ts';
+import {
+  CLAIM_TIMESTAMP,
+  MERKLE_FRAME_BYTES_MAX,
+  PAYLOAD_CONTROL,
+  STATUS,
+  statusName,
+} from '../../../protocol/layout.ts';
+import { buildTree, portableTreeHash, rootDigest, rootPreimage } from '../../../protocol/merkle.ts';
+import {
+  emptyFrameHead,
+  frameRoot,
+  readFrameHead,
+  type SignedTree,
+  writeFrame,
+} from '../../../protocol/merkle-frame.ts';
 import { parseRoute } from '../../../protocol/route.ts';
 import { decodeSessionToken, encodeSessionToken, sessionPreimage } from '../../../protocol/session.ts';
 import { STREAM_LENGTH_OVER_MAX, STREAM_LENGTH_ZERO, STREAM_SOUND, StreamParser } from '../../../protocol/stream.ts';
@@ -124,7 +138,7 @@ describe('vectors', () => {
 
   it('are what the generator makes', () => {
     const made = makeVectors();
-    expect(made.size).toBe(11);
+    expect(made.size).toBe(12);
     for (const [name, text] of made)
       expect(readFileSync(new URL(`../../../protocol/vectors/${name}`, import.meta.url), 'utf8'), name).toBe(text);
   });
@@ -164,6 +178,7 @@ describe('vectors', () => {
         timestampBits: vector.timestampBits,
       });
     }
+    expect(vectors.find(({ status }) => status === 24)!.name).toBe('ROOT_EXPOSURE');
     for (const status of Object.values(STATUS)) expect(vectors.map((vector) => vector.status)).toContain(status);
   });
 
@@ -214,6 +229,33 @@ describe('vectors', () => {
     expect(decodeSessionToken(new Uint8Array(137))).toBeUndefined();
   });
 
+  it('merkle: hashes, roots and frames are those of the vectors, and each frame leads to the signed root', () => {
+    for (const vector of load('merkle.json') as unknown as MerkleVector[]) {
+      const { name, leaves, sequence, publicKey, signature } = vector;
+      const tree = treeOf(vector);
+      expect(hex(tree.levels[0]!.subarray(0, 32)), name).toBe(vector.firstLeaf);
+      expect(hex(tree.levels[0]!.subarray(-32)), name).toBe(vector.lastLeaf);
+      const root = tree.levels.at(-1)!.subarray(0, 32);
+      expect(hex(root), name).toBe(vector.root);
+      const preimage = rootPreimage(root, leaves, sequence, bytes(vector.timestampBits));
+      expect(hex(preimage), name).toBe(vector.preimage);
+      expect(hex(rootDigest(root, leaves, sequence, bytes(vector.timestampBits))), name).toBe(vector.digest);
+      const isSound = publicKey.startsWith('ed')
+        ? ed25519Verifies(publicKey, bytes(signature), preimage)
+        : verifyDigest(bytes(signature), bytes(vector.digest), bytes(publicKey));
+      expect(isSound, name).toBe(true);
+      for (const { block, wire } of vector.frames) {
+        const out = new Uint8Array(MERKLE_FRAME_BYTES_MAX);
+        expect(hex(out.subarray(0, writeFrame(tree, block, out, 0))), name).toBe(wire);
+        const head = emptyFrameHead();
+        expect(readFrameHead(bytes(wire), 0, wire.length / 2, head), name).toBe(true);
+        const led = new Uint8Array(32);
+        frameRoot(bytes(wire), 0, head, tree.ids.subarray(block * 64 * 32), led, 0);
+        expect(hex(led), name).toBe(vector.root);
+      }
+    }
+  });
+
   it('control: requests are taken or refused as they say, replies are read as they are', () => {
     for (const { name, payload, request, refusal, reply } of load('control.json')) {
       if (reply !== undefined) {
@@ -258,6 +300,32 @@ describe('vectors', () => {
       expect(verifyDigest(bytes(signature), bytes(digest), bytes(publicKey)), name).toBe(valid);
   });
 });
+
+interface MerkleVector extends Vector {
+  leaves: number;
+  firstLeaf: string;
+  lastLeaf: string;
+  root: string;
+  frames: string & { block: number; wire: string }[];
+}
+
+/** The tree of a vector's channels, which are made by a rule. */
+function treeOf({ leaves, sequence, timestampBits, signature }: MerkleVector): SignedTree & { ids: Uint8Array } {
+  const ids = new Uint8Array(leaves * 32);
+  const wire = new Uint8Array(leaves * 16);
+  for (let index = 0; index < leaves; index++) {
+    const number = Buffer.alloc(4);
+    number.writeUInt32BE(index);
+    const id = createHash('sha256').update('claimwire/vector/').update(number).digest();
+    ids.set(id, index * 32);
+    wire.set(id.subarray(0, 8), index * 16);
+    viewOf(wire).setBigUint64(index * 16 + 8, 1_000_000n + BigInt(index));
+  }
+  const hashes = new Uint8Array(leaves * 32);
+  portableTreeHash.leaves(ids, 0, wire, 0, sequence, leaves, hashes, 0);
+  const levels = buildTree(hashes, leaves);
+  return { ids, levels, wire, leaves, sequence, timestamp: bytes(timestampBits), signature: bytes(signature) };
+}
 
 /** What a connection makes of a control payload: the request it passes on, or the refusal it answers, but for its words. */
 function taken(payload: Uint8Array): object | undefined {

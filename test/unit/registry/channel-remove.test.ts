@@ -308,12 +308,23 @@ describe('rows', () => {
     }
   });
 
+  test('say of a channel with leaves, in version 3, what can be redeemed', () => {
+    const own = { committed: 70n, sequence: 7, timestampBits: 8n };
+    const place = { lane: 0, segment: 1, offset: 0, leaf: 0 };
+    const rooted = { ...own, leaf: { amount: 90n, sequence: 9, timestampBits: 9n, place } };
+    const row = rowOf({ committed: 90n, sequence: 9, timestampBits: 9n, rooted });
+    expect([row[ROW.version], rowFault(row)]).toEqual([3, undefined]);
+    expect(decodeRow(row)).toMatchObject({ ...own, rooted: own });
+    expect(rowOf(decodeRow(row))).toEqual(row);
+  });
+
   test.each([
     [1, 2],
     [1, 0x80],
     [2, 3],
     [2, 0x83],
-    [3, 0],
+    [3, 3],
+    [4, 0],
   ])('version %i with state %i is no row', (version, state) => {
     const row = rowOf({});
     row[ROW.version] = version;

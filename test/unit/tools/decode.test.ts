@@ -73,6 +73,21 @@ describe('decode', () => {
     expect(ack).toMatchObject({ type: 'ack', status: 0, statusName: 'COMMITTED', amount: '9007199254740993' });
   });
 
+  it('prints a Merkle batch: its root, then each leaf', async () => {
+    const { frames } = vectors('merkle.json')[4] as unknown as { frames: { wire: string }[] };
+    const { code, lines } = await decode(frames[1]!.wire);
+    expect(code).toBe(0);
+    expect(lines).toEqual([
+      'merkle sequence=7 block=1 leaves=1/65 timestamp=2026-01-02T03:04:05.678Z ' +
+        `signature=${frames[1]!.wire.slice(40, 168).toUpperCase()}`,
+      `leaf channel=${BigInt(`0x${frames[1]!.wire.slice(168, 184)}`)} sequence=7 amount=1000064`,
+    ]);
+    const json = await decode('--json', frames[0]!.wire);
+    expect(json.lines).toHaveLength(65);
+    expect(JSON.parse(json.lines[0]!)).toMatchObject({ type: 'merkle', sequence: 7, block: 0, count: 64, leaves: 65 });
+    expect(JSON.parse(json.lines[64]!)).toMatchObject({ type: 'leaf', sequence: 7, amount: '1000063' });
+  });
+
   it('says where and why a walk ended early, keeps what came before, and exits 1', async () => {
     const walks = vectors('walks.json').filter(({ wire }) => wire !== '');
     for (const { wire, frames, end, name } of walks) {

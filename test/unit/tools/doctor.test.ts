@@ -70,6 +70,22 @@ test.each([
   });
 });
 
+test('without an addon a payer has noble, and is told why', async () => {
+  const signing = { kernel: null, perSecond: null, fault: 'expected build/claimwire.node, got none' };
+  const { checks } = await examine(recordedMachine({ signing }), WANTED);
+  expect(checks.find(({ name }) => name === 'signer')).toMatchObject({
+    state: 'ok',
+    message:
+      'A payer signs all claims with noble, some 3,100 a second: the addon does not sign (expected build/claimwire.node, got none).',
+  });
+});
+
+test('this machine tells how fast it signs', () => {
+  const { kernel, fault, perSecond, noblePerSecond } = realMachine.signing();
+  expect(noblePerSecond).toBeGreaterThan(100);
+  if (fault === undefined) expect([typeof kernel, perSecond! > 1_000]).toEqual(['string', true]);
+});
+
 function primary(more: Partial<NonNullable<StoreFacts['primary']>>): Recorded {
   const facts = { isPostgres: true, names: 's1', synchronous: 1, other: 0, commitMs: [0.5], ...more };
   return { store: async () => ({ hosts: [{ host: 'db1:5432', state: 'primary' }], primary: facts }) };
@@ -84,6 +100,13 @@ type Case = [
   Partial<Wanted>?,
 ];
 const CASES: Case[] = [
+  [
+    'signer',
+    'warning',
+    'avx2 kernel, some 130,000 a second on a core, but the memory can be swapped',
+    'ulimit -l unlimited',
+    { signing: { note: 'the memory can be swapped' } },
+  ],
   ['node', 'error', 'older than 20.19', 'nvm install 22', { nodeVersion: '20.18.1' }],
   [
     'addon',
@@ -403,7 +426,7 @@ test('text: states in colour on a terminal alone, and a command stays in one lin
   expect(plain).toContain(
     '\n                        $ echo net.core.rmem_max=4194304 | sudo tee /etc/sysctl.d/90-claimwire.conf && sudo sysctl --system\n',
   );
-  expect(plain).toMatch(/no errors, 1 warning in 19 checks\n$/);
+  expect(plain).toMatch(/no errors, 1 warning in 20 checks\n$/);
   expect(examinationText(examination, 60, true)).toContain('\x1b[33mwarning');
 });
 

@@ -116,3 +116,13 @@ test('messages that are too long, or of no length, on connections that come agai
   expect(tcp!.cut).toBeGreaterThan(4);
   expect(lengths.every((length) => length === 0 || length > 65_536)).toBe(true);
 });
+
+test.each([
+  ['tcp://127.0.0.1:9', 'connections', '--connections', '2'],
+  ['udp://127.0.0.1:9', 'junk', '--rate', '200', '--sockets', '1'],
+  ['http://127.0.0.1:9', 'tokens'],
+])('where nobody listens an attack has shown nothing, and says so: %s', async (to, ...kind) => {
+  const { code, printed } = await attack('--to', to, '--duration', '0.2', '--attack', ...kind);
+  expect(printed).toContain('Nobody took any of it');
+  expect(code).toBe(1);
+});
