@@ -43,8 +43,9 @@ async function measure({ quick, note }: BenchContext): Promise<Figures> {
     const flags = ['--rate', `${rate}`, '--warmup', '0', '--duration', `${AFTER_SECONDS}`];
     const { result } = await runLoad(node, [...flags, ...bounds]);
     const { intervals, refused, unanswered } = result.steps[0]!;
-    const { keyTables } = await node.stats();
+    const { keyTables, counters } = (await node.stats()) as any;
     note(`key tables after it: ${JSON.stringify(keyTables)}; refused ${JSON.stringify(refused)}`);
+    note(JSON.stringify(counters));
     const acked = intervals.map(({ ackedPerSecond }) => ackedPerSecond);
     note(`half of ${Math.round(steady)}/s, acknowledged by the second: ${acked.map(Math.round).join(', ')}`);
     const keptUp = acked.findIndex((perSecond) => perSecond >= 0.9 * rate);

@@ -25,7 +25,7 @@ import { closedError, refusedError, timeoutError } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import type { PayerCounters } from './counters.ts';
 import type { PeerLink } from './links/peer-link.ts';
-import type { RttEstimator } from './rto.ts';
+import { BACKOFF_DOUBLINGS_ALIVE_MAX } from './rto.ts';
 import type { SendPath } from './send-path.ts';
 
 export interface QuestionParts {
@@ -135,7 +135,7 @@ export class Questions {
     if (!isHeld && !isAbove && status < STATUS_FIRST_REFUSAL) return true;
     this.#end(bits, question);
     // Karn's rule: only questions that were sent once are measured.
-    if (question.backoff === 0) this.#rttOf(question.channelId).sample(now - question.sentAt);
+    if (question.backoff === 0) this.#pathOf(question.channelId).rtt.sample(now - question.sentAt);
     if (isHeld || isAbove) question.resolve(isHeld);
     else {
       const sequence = view.getUint32(offset + ACK_SEQUENCE);
@@ -181,7 +181,7 @@ export class Questions {
 
   #arm(bits: bigint, question: Question): void {
     const { clock, random } = this.#parts;
-    const rtt = this.#rttOf(question.channelId);
+    const { rtt } = this.#pathOf(question.channelId);
     const delayMs = Math.min(rtt.delayMs(question.backoff, random()), question.deadline - clock.now());
     question.cancelTimer();
     question.cancelTimer = clock.after(Math.max(1, Math.ceil(delayMs)), () => {
@@ -192,8 +192,8 @@ export class Questions {
     });
   }
 
-  #rttOf(channelId: bigint): RttEstimator {
-    return (this.#parts.link.pathOf?.(channelId) ?? this.#parts.path).rtt;
+  #pathOf(channelId: bigint): SendPath {
+    return this.#parts.link.pathOf?.(channelId) ?? this.#parts.path;
   }
 
   #expire(bits: bigint, question: Question): void {
@@ -201,6 +201,8 @@ export class Questions {
     const now = clock.now();
     if (now < question.deadline) {
       question.backoff += 1;
+      const heardAt = Math.max(this.#answeredAt, this.#pathOf(question.channelId).progressAt);
+      if (heardAt > question.sentAt) question.backoff = Math.min(question.backoff, BACKOFF_DOUBLINGS_ALIVE_MAX);
       this.#send(bits);
       return;
     }
