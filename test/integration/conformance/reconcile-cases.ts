@@ -26,6 +26,8 @@ const CLAIMS_PER_PAYLOAD = 15;
 /** A round goes on without the answers that are still out when most have come, or after this long. */
 const ROUND_MS_MAX = 60;
 const MOST = 0.8;
+/** At the end a slow node is waited for, twice as long each time, up to this long: else each connection is cut before it answers. */
+const PATIENCE_MS_MAX = 2_000;
 const SETTLE_MS_MAX = 60_000;
 
 /** Signed once, at first use: every transport has the same claims, or as many of them from the first on. */
@@ -60,13 +62,15 @@ class Payer {
       const last = Math.min(first + perRound, claims);
       for (let at = first; at < last; at += CLAIMS_PER_PAYLOAD)
         await this.#send(at, Math.min(at + CLAIMS_PER_PAYLOAD, last));
-      await this.#wait(() => this.#open().length <= CHANNELS * (1 - MOST));
+      await this.#wait(() => this.#open().length <= CHANNELS * (1 - MOST), ROUND_MS_MAX);
     }
     const end = performance.now() + SETTLE_MS_MAX;
+    let patienceMs = ROUND_MS_MAX;
     for (let again = this.#again(); again.length > 0; again = this.#again()) {
       if (performance.now() > end) throw new Error(`expected every claim to be answered, ${again.length} were not`);
       for (const number of again) await this.#send(number, number + 1);
-      await this.#wait(() => this.#again().length === 0);
+      await this.#wait(() => this.#again().length === 0, patienceMs);
+      patienceMs = Math.min(2 * patienceMs, PATIENCE_MS_MAX);
     }
   }
 
@@ -87,8 +91,8 @@ class Payer {
     return open;
   }
 
-  async #wait(isEnough: () => boolean): Promise<void> {
-    for (const end = performance.now() + ROUND_MS_MAX; !isEnough(); ) {
+  async #wait(isEnough: () => boolean, ms: number): Promise<void> {
+    for (const end = performance.now() + ms; !isEnough(); ) {
       const left = end - performance.now();
       if (left <= 0) return;
       await this.#wire?.inbox.more(left);
