@@ -124,7 +124,7 @@ describe('the dashboard', () => {
 describe('docs/metrics.md', () => {
   const paper = read('docs/metrics.md');
   test('its table has each metric, with its type, its labels and what it is', () => {
-    const rows = [...paper.matchAll(/^\| `(claimwire_\w+)` +\| (\w+) +\| (.*?) *\| (.*?) *\|$/gm)];
+    const rows = [...paper.matchAll(/\| `(claimwire_\w+)` +\| (\w+) +\| (.*?) *\| (.*?) *\|$/gm)];
     const written = rows.map(([, name, type, labels, help]) => `${name} | ${type} | ${labels} | ${help}`);
     const expected = FAMILIES.map(({ name, type, labels, help }) =>
       [name, type, labels.map((label) => `\`${label}\``).join(', '), help].join(' | '),
