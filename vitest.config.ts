@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { ToldTwice } from './test/support/told-twice.ts';
 
 const FAST = ['test/unit/**/*.test.ts', 'test/differential/**/*.test.ts', 'test/soak/**/*.test.ts'];
 
@@ -75,6 +76,9 @@ export default defineConfig({
     maxWorkers: 4,
     // What was compiled is what Node.js loads: there is nothing to transform in it.
     server: { deps: { external: [/\/dist\//] } },
+    // Machines of CI are shared, and some stand still for seconds: there what failed is run once more, and that is said at the end.
+    retry: process.env.CI === 'true' ? 1 : 0,
+    reporters: ['default', new ToldTwice()],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { sequencer: LongestFirst },
