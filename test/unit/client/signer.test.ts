@@ -50,7 +50,7 @@ function unsigned(amount: bigint, offset: number): Uint8Array {
 
 describe('the signer of many claims', () => {
   it('keeps no copy of a key that another signer has taken over', () => {
-    let copy = new Uint8Array();
+    let copy: Uint8Array = new Uint8Array();
     class Handing extends PlainSigner {
       give() {
         const signDigests = (digests: Uint8Array) => digests;
