@@ -81,8 +81,10 @@ export class RootBooks {
       if (!truth.ordinary.has(own.committed)) world.violated('only an ordinary claim redeems', where());
       if (!world.signatures.isRedeemable(own)) world.violated('what is committed has its redeemable claim', where());
     }
-    if (own.committed < truth.redeemable) world.violated('a leaf never overwrites what redeems', where());
-    if (leaf < truth.leaf) world.violated('a leaf that counted is never lost', where());
+    // What an operator has removed by force, and opened again, begins anew; a journal may bring its leaves back.
+    if (own.committed < truth.redeemable && !truth.wasRemoved)
+      world.violated('a leaf never overwrites what redeems', where());
+    if (leaf < truth.leaf && !truth.wasRemoved) world.violated('a leaf that counted is never lost', where());
     truth.redeemable = own.committed;
     truth.leaf = leaf;
     if (leaf === 0n) return;
@@ -102,12 +104,14 @@ export class RootBooks {
   /** After every event: no key owes more by leaves alone than is allowed. */
   judgeExposure(node: SimulatedNode): void {
     const { table } = node;
+    // The claims that covered leaves are gone.
+    if (this.#world.hasForgotten) return;
     const { exposureMax } = this.#world.plan;
     const owed = new Map<string, bigint>();
     for (let row = 0; row < table.rows; row++) {
       if (!table.isRooted(row) || table.isRemoved(row)) continue;
       const channel = table.read(row);
-      if (channel.profile === 'link') continue;
+      if (channel.profile === 'link' || this.#truths.get(channel.channelId)?.wasRemoved === true) continue;
       const key = String(channel.publicKey);
       const sum = (owed.get(key) ?? 0n) + channel.committed - redeemable(channel).committed;
       owed.set(key, sum);
