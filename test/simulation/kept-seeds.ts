@@ -18,6 +18,13 @@ const KEPT: readonly [seed: number, found: string, without: readonly string[]][]
   ],
   [435, 'a server that was behind had a payment counted twice, or asked for again for a fee', ['roots']],
   [20365, 'a damaged claim with the sequence of a question, and valid all the same (of the simulator)', LATER],
+  [
+    1125,
+    'a link channel that was to be closed on the ledger got its first claim meanwhile, and the redeemer threw',
+    [],
+  ],
+  [11, 'a checkpoint asked a segment that was gone for the proof of a leaf that it had kept before', []],
+  [36, 'a channel removed by force and opened again owes by its old leaves (of the simulator)', []],
 ];
 
 export function keptSeeds(): [seed: number, options: RunOptions][] {
