@@ -62,7 +62,7 @@ fuzz: $(INSTALLED) $(NATIVE) ## inputs made of those that took new branches, for
 	@$(if $(filter $(C_TARGETS),$(TARGET)),,node build/fuzz/main.mjs $(if $(TARGET),--target $(TARGET)) --seconds $(SECONDS) $(ARGS))
 	@$(if $(TARGET),$(if $(filter $(C_TARGETS),$(TARGET)),$(MAKE) -s -C src/native fuzz-$(TARGET) SECONDS=$(SECONDS)),$(MAKE) -s -C src/native fuzz SECONDS=$(SECONDS))
 
-mutants: $(BUILT) $(NATIVE) ## the source made wrong in nearly 200 places, one at a time: which test notices each; ARGS="--help"
+mutants: $(BUILT) $(NATIVE) ## the source made wrong in more than 200 places, one at a time: which test notices each; ARGS="--help"
 	@npx tsc -p test/mutants/tsconfig.json
 	@node build/mutants/test/mutants/main.js $(ARGS)
 

@@ -3,7 +3,7 @@
  * storage. Main thread.
  */
 import { upperHex } from '../channel/parse.ts';
-import { redeemable } from '../channel/row.ts';
+import { type Channel, redeemable } from '../channel/row.ts';
 import type { NodeControl } from '../control/node-control.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Clock } from '../system/system.ts';
@@ -37,8 +37,8 @@ export class RedemptionMaker {
   async make(channelId: bigint, close: boolean, signal: AbortSignal): Promise<Redemption | string> {
     const { connection, control, wallet, clock, feeMaxDrops } = this.#options;
     let row = this.#row(channelId);
-    const never = neverRedeemed(row);
-    if (never !== undefined && !(close && row.committed === 0n && row.throwAway !== true)) return never;
+    const never = whyNever(row, close);
+    if (never !== undefined) return never;
     const { ledger, channel: answered } = await connection.channel(row.ledgerChannelId, signal);
     const channel = answered && this.#asPaidOut(answered);
     // It may not know of the last deposit either: a close by what it says could leave the newest claim out for good.
@@ -53,6 +53,9 @@ export class RedemptionMaker {
     if (close) {
       if (row.state === 'open') await control.closeChannel(channelId);
       row = this.#row(channelId);
+      // Before it was closed a claim may have come that the ledger does not know.
+      const late = whyNever(row, close);
+      if (late !== undefined) return late;
     }
     const transaction = redeemTransaction({ row, channel: channel!, account, close });
     return this.#account.run(async () => {
@@ -107,4 +110,9 @@ export class RedemptionMaker {
     while (taken.has(sequence)) sequence++;
     return sequence;
   }
+}
+
+/** Why nothing is to be signed for a row, whatever the ledger says. A channel that nobody has paid by can be closed all the same. */
+function whyNever(row: Channel, close: boolean): string | undefined {
+  return close && row.committed === 0n && row.throwAway !== true ? undefined : neverRedeemed(row);
 }

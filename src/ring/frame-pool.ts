@@ -39,20 +39,24 @@ export class FramePool {
   readonly #starts: Uint32Array;
   readonly #ends: Uint32Array;
   /** The numbers of the oldest entry in flight and of the next one. */
-  #oldest = 0;
-  #next = 0;
+  #oldest: number;
+  #next: number;
   /** Where the next entry begins, if it fits there. */
   #head = 0;
   #reserved = 0;
 
-  constructor(arena: Arena, number: number, ring: ClaimRing) {
+  /** @param first the number of the first entry */
+  constructor(arena: Arena, number: number, ring: ClaimRing, first = 0) {
     const { frames, shape } = arena.plan;
     this.#ring = ring;
+    this.#oldest = first;
+    this.#next = first;
     this.#bytes = shape.ringSlots * FRAME_BYTES_PER_SLOT;
     assert(frames.bytes >= this.#bytes * (number + 1), 'the arena was made with room for frames');
     assert(this.#bytes > 2 * (ENTRY_FRAME + MERKLE_FRAME_BYTES_MAX), 'any frame fits an empty pool');
     this.#base = frames.offset + number * this.#bytes;
-    const entries = Math.ceil(this.#bytes / ENTRY_BYTES_MIN);
+    // A power of two: numbers go round at 2^32, and after the last of them comes the next place too.
+    const entries = 2 ** Math.ceil(Math.log2(this.#bytes / ENTRY_BYTES_MIN));
     this.#starts = new Uint32Array(entries);
     this.#ends = new Uint32Array(entries);
   }

@@ -16,16 +16,16 @@ const PUBLIC_KEY_BYTES = 33;
 const KERNEL = { cacheBytes: 1, threads: 1 };
 
 export class WasmSigner {
-  readonly publicKey: Uint8Array;
+  /** Compressed, 33 bytes. */
+  publicKey = new Uint8Array();
   readonly #exports: WasmExports;
   readonly #memory: WebAssembly.Memory;
   readonly #context: number;
-  /** 0 once it is closed. */
-  #signer: number;
+  /** 0 while it has no key. */
+  #signer = 0;
 
-  /** @param privateKey 32 bytes, 1..n-1; copied. Throws ClaimwireError INPUT_INVALID on any other. */
+  /** @param privateKey as `open` takes it. Throws ClaimwireError BACKEND_UNAVAILABLE too. */
   constructor(privateKey: Uint8Array) {
-    if (privateKey.length !== DIGEST_BYTES) throw keyError(`${privateKey.length} bytes`);
     const kernelBytes = wasmKernelBytes(KERNEL, 0, 1);
     const pages = kernelBytes / WASM_PAGE_BYTES;
     this.#memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -34,6 +34,16 @@ export class WasmSigner {
     const isStarted = this.#exports.start(kernelBytes, KERNEL.threads, KERNEL.cacheBytes) === 0;
     this.#context = isStarted ? this.#exports.context_new() : 0;
     if (this.#context === 0) throw new ClaimwireError('BACKEND_UNAVAILABLE', 'wasm signer: expected room, got none');
+    this.open(privateKey);
+  }
+
+  /**
+   * Takes another key in the place of its key, which is overwritten.
+   * @param privateKey 32 bytes, 1..n-1; copied. Throws ClaimwireError INPUT_INVALID on any other, and has no key then.
+   */
+  open(privateKey: Uint8Array): void {
+    this.close();
+    if (privateKey.length !== DIGEST_BYTES) throw keyError(`${privateKey.length} bytes`);
     const inbox = this.#exports.digests_at(this.#context);
     this.#bytes(inbox, DIGEST_BYTES).set(privateKey);
     this.#bytes(inbox + DIGEST_BYTES, DIGEST_BYTES).set(randomFillSync(new Uint8Array(DIGEST_BYTES)));
@@ -54,7 +64,7 @@ export class WasmSigner {
     return this.#bytes(this.#exports.signatures_at(this.#context), count * SIGNATURE_BYTES).slice();
   }
 
-  /** Overwrites the key. The signer is of no use from now on. */
+  /** Overwrites the key. The signer is of no use from now on, unless it opens another. */
   close(): void {
     if (this.#signer !== 0) this.#exports.signer_close(this.#signer);
     this.#signer = 0;

@@ -207,6 +207,21 @@ describeNative('leaves at the bounds of a group', () => {
     expect(rigs.native.counter('committed')).toBe(2 * channels + 64);
   });
 
+  test('what claims have paid before the first leaf stays what can be redeemed', () => {
+    const rigs = new TwinRigs({ channelsMax: 64, roots: {} });
+    open(rigs, 20, () => ({ profile: 'link', capacity: 1_000n }));
+    for (let channelId = 1n; channelId <= 20n; channelId++) {
+      const claim = claimOf({ channelId, amount: 5n });
+      claim[21] = 0;
+      rigs.payload(claim, 0, claim.length, SOURCES[0]!);
+    }
+    rigs.drain();
+    roundOf(rigs, 20, 9n, 2);
+    rigs.drain();
+    rigs.expectSame('leaves for more than claims');
+    expect(rigs.native.table.read(3)).toMatchObject({ committed: 9n, rooted: { committed: 5n } });
+  });
+
   test('a leaf whose channel has a newer sequence is left to the steps, in the middle of its frame', () => {
     const rigs = new TwinRigs({ channelsMax: 64, roots: {} });
     open(rigs, 20, () => ({ profile: 'link', capacity: 1_000n }));

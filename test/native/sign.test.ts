@@ -1,20 +1,37 @@
 /**
- * The batch signer for real keys, in C: its own tests in every kernel, its bytes beside those of libsecp256k1 (npm secp256k1)
- * and of noble, its nonces beside RFC 6979 by the book, and whether a branch or an address depends on a secret.
+ * The batch signer for real keys, in C: its own tests in every kernel; its bytes, also as WebAssembly, beside those of libsecp256k1
+ * (npm secp256k1) and of noble; its nonces beside RFC 6979 by the book, and whether a branch or an address depends on a secret.
  */
 import { createHmac } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Secp256k1Signer } from '../../src/client/keys/secp256k1-signer.ts';
+import { WasmSigner } from '../../src/verify/wasm-signer.ts';
 import { bytes32, ORDER, publicKey, scalar, sign } from '../support/curve.ts';
 import { brieflyOrAtLength } from '../support/length.ts';
 import { compiles, expectTool, MINUTES, make, starts } from '../support/native-make.ts';
 import { random } from '../support/random.ts';
-import { SignProcess, type SignRequest } from '../support/sign-process.ts';
+import { type Signed, SignProcess, type SignRequest } from '../support/sign-process.ts';
 
 const KERNELS = process.arch === 'arm64' ? ['neon', 'scalar'] : ['avx512ifma', 'avx512f', 'avx2', 'scalar'];
 const RANDOM_SIGNATURES = brieflyOrAtLength(2_000, 1_000_000);
 const BATCH = 256;
 const CHECKS_MIN = 10_000;
+
+/** The WebAssembly signer as if it were a process. It draws its blinds by itself. */
+class WasmSigning {
+  readonly #signer = new WasmSigner(bytes32(1n));
+
+  sign({ key, digests }: SignRequest): Signed {
+    this.#signer.open(key);
+    const signatures = this.#signer.signDigests(Buffer.concat(digests));
+    return { publicKey: Buffer.from(this.#signer.publicKey), signatures: Buffer.from(signatures) };
+  }
+  close(): number {
+    this.#signer.close();
+    return 0;
+  }
+}
+const signerOf = (kernel: string) => (kernel === 'wasm' ? new WasmSigning() : new SignProcess(kernel, 'stream'));
 
 const has = { cc: false, valgrind: false };
 /** What `make check-sign` printed; kernels that this CPU lacks are in it as skipped. */
@@ -28,6 +45,7 @@ beforeAll(async () => {
 }, 6 * MINUTES);
 
 const isSkipped = (kernel: string) => tests.output.includes(`sign-test-${kernel}: skipped`);
+const runs = (kernel: string) => kernel === 'wasm' || (has.cc && !isSkipped(kernel));
 
 it('passes its tests in C', (context) => {
   expectTool(has.cc, 'a C compiler (cc)', context);
@@ -59,10 +77,10 @@ function* randomBatches(count: number): Generator<SignRequest> {
   }
 }
 
-describe.each(KERNELS)('%s', (kernel) => {
+describe.each([...KERNELS, 'wasm'])('%s', (kernel) => {
   it('signs the edges as noble does', { timeout: MINUTES }, async (context) => {
-    expectTool(has.cc && !isSkipped(kernel), `a C compiler (cc) and a CPU with ${kernel}`, context);
-    const signer = new SignProcess(kernel, 'stream');
+    expectTool(runs(kernel), `a C compiler (cc) and a CPU with ${kernel}`, context);
+    const signer = signerOf(kernel);
     for (const request of edges()) {
       const { signatures, publicKey: ownKey } = await signer.sign(request);
       expect(ownKey.equals(publicKey(scalar(request.key)))).toBe(true);
@@ -76,13 +94,13 @@ describe.each(KERNELS)('%s', (kernel) => {
 
 it(`every kernel signs ${RANDOM_SIGNATURES} random digests as libsecp256k1 does`, {
   timeout: 60 * MINUTES,
-}, async (context) => {
-  expectTool(has.cc, 'a C compiler (cc)', context);
-  const signers = KERNELS.filter((kernel) => !isSkipped(kernel)).map((kernel) => new SignProcess(kernel, 'stream'));
+}, async () => {
+  const signers = [...KERNELS, 'wasm'].filter(runs).map(signerOf);
   let compared = 0;
   for (const request of randomBatches(RANDOM_SIGNATURES)) {
+    const asked = signers.map((signer) => signer.sign(request));
     const expected = Buffer.concat(request.digests.map((digest) => sign(digest, scalar(request.key))));
-    for (const signed of await Promise.all(signers.map((signer) => signer.sign(request))))
+    for (const signed of await Promise.all(asked))
       if (!signed.signatures.equals(expected)) expect.fail(`key ${Buffer.from(request.key).toString('hex')}`);
     compared += request.digests.length;
   }

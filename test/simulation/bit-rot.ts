@@ -3,10 +3,12 @@
  * replay is refused, or says what it passed over, or reads all the same claims. It never yields a claim that nobody made.
  */
 import { Journals } from '../../src/journal/lane-journals.ts';
+import type { StoredLeaf } from '../../src/journal/stored-frame.ts';
 import type { MemoryRegistry } from '../support/memory-registry.ts';
 import type { SimulatedDisk } from './disk.ts';
 import { SimulatedFiles } from './files.ts';
 import { DATA } from './life.ts';
+import { QUIET } from './root-books.ts';
 import { segmentBytesOf } from './sizes.ts';
 import type { World } from './world.ts';
 
@@ -47,9 +49,8 @@ function replay(world: World, disk: SimulatedDisk, registry: MemoryRegistry): Re
   const { plan, scheduler } = world;
   const claims: string[] = [];
   let warnings = 0;
-  const quiet = { before() {}, room: (_path: string, bytes: number) => bytes, duration: () => 0, hangs: () => 0 };
   const clock = { wall: () => 0, monotonic: () => 0, every: () => () => {} };
-  const files = new SimulatedFiles(disk, quiet, scheduler);
+  const files = new SimulatedFiles(disk, QUIET, scheduler);
   const system = {
     files,
     clock,
@@ -70,6 +71,8 @@ function replay(world: World, disk: SimulatedDisk, registry: MemoryRegistry): Re
     blockBytes: plan.blockBytes,
     cut: false,
     logger,
+    hasFrames: plan.roots,
+    onLeaf: (_lane: number, segment: number, leaf: StoredLeaf) => void claims.push(leafText(segment, leaf)),
   };
   try {
     Journals.replay(options, { meta: registry.meta, setMeta() {} }, table, system);
@@ -78,4 +81,8 @@ function replay(world: World, disk: SimulatedDisk, registry: MemoryRegistry): Re
     if ((error as { code?: string }).code !== 'JOURNAL_CORRUPT') throw error;
     return { claims: undefined, warnings };
   }
+}
+
+function leafText(segment: number, { channelId, amount, sequence, timestampBits }: StoredLeaf): string {
+  return `leaf ${[segment, channelId, amount, sequence, timestampBits]}`;
 }

@@ -249,6 +249,36 @@ export const BREAKS: readonly Break[] = [
     ],
   },
   {
+    name: 'exposure-of-a-group-not-added-up',
+    edits: [
+      {
+        file: 'src/path/leaf-stage.ts',
+        from: 'if (!this.#rooted.reserve(row, high, low)) return STATUS.ROOT_EXPOSURE;',
+        to: 'this.#rooted.reserve(row, high, low);',
+      },
+    ],
+  },
+  {
+    name: 'root-overwrites-what-redeems',
+    edits: [
+      {
+        file: 'src/channel/rooted.ts',
+        from: 'const version = table.lock(hot);\n    this.#begin(row, hot);',
+        to: 'const version = table.lock(hot);\n    this.#store(base + HAS, 1);',
+      },
+    ],
+  },
+  {
+    name: 'proofs-not-kept-at-a-checkpoint',
+    edits: [
+      {
+        file: 'src/journal/leaf-proofs.ts',
+        from: 'if (changes.length > 0) await sides.commit(changes);',
+        to: 'await sides.commit([]);',
+      },
+    ],
+  },
+  {
     name: 'recovery-not-synced',
     edits: [
       {

@@ -19,6 +19,7 @@ export interface Edit {
 /** Limits that are far off in small worlds. What they bound is also made once a life, and costs the more the larger they are. */
 const KNOBS: readonly Edit[] = [
   { file: 'src/path/commit-group.ts', from: 'GROUP_CLAIMS_MAX = 4_096', to: 'GROUP_CLAIMS_MAX = 64' },
+  { file: 'src/journal/record.ts', from: 'GROUP_FRAMES_BYTES_MAX = 1024 * 1024', to: 'GROUP_FRAMES_BYTES_MAX = 4096' },
   { file: 'src/path/deferred-claims.ts', from: 'DEFERRED_MAX = 1_024', to: 'DEFERRED_MAX = 4' },
   { file: 'src/path/refusal-limiter.ts', from: 'BUCKET_BITS = 12', to: 'BUCKET_BITS = 4' },
   { file: 'src/registry/channel-store.ts', from: 'CHECKPOINT_ROWS = 8_192', to: 'CHECKPOINT_ROWS = 4' },

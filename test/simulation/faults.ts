@@ -60,6 +60,8 @@ export const FAULT_KINDS = [
   'ledger.server-forgets', // it knows no ledger of before
   'ledger.topped-up',
   'ledger.close-asked', // by the payer
+  'root.over-exposure', // a leaf would have owed more than is allowed
+  'root.forged', // a frame with something altered
   'tcp.split', // a message in several pieces
   'tcp.cut', // a connection is lost between two messages
   'tcp.cut-inside', // and within one

@@ -127,6 +127,7 @@ export function contextOf(
   role: ThreadRole,
   thread: number,
   journal: LaneStart | undefined,
+  rooted?: ThreadContext['rooted'],
 ): ThreadContext {
   const { verify, durability, path, measuring } = plan;
   const context: Partial<ThreadContext> = {
@@ -142,6 +143,7 @@ export function contextOf(
     ring: role === 'lane' ? thread : 0,
     thread,
     journal,
+    rooted,
   };
   return context as ThreadContext;
 }

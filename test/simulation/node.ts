@@ -6,6 +6,7 @@ import { ChannelTable } from '../../src/channel/table.ts';
 import { ClaimwireError } from '../../src/errors.ts';
 import { loadChannels } from '../../src/folder/data-folder.ts';
 import { Journals } from '../../src/journal/lane-journals.ts';
+import { LeafProofs } from '../../src/journal/leaf-proofs.ts';
 import type { Logger } from '../../src/log.ts';
 import { Meter } from '../../src/meter/meter.ts';
 import { ChannelStore } from '../../src/registry/channel-store.ts';
@@ -72,6 +73,7 @@ export class SimulatedNode {
   readonly #watchers: Watchers;
   readonly #feed: CommittedFeed;
   readonly #system: System;
+  readonly #leaves: LeafProofs;
   readonly #log: Logger;
   #journals: Journals | undefined;
   #housekeeping: Housekeeping | undefined;
@@ -102,6 +104,10 @@ export class SimulatedNode {
     this.store = new ChannelStore(this.table, this.stores.registry, fence, (channel, committed, to) =>
       raised.record(channel, { committed, spent: this.meter.spentOf(channel.ledgerChannelId), to }),
     );
+    const { files } = this.#system;
+    const { exposureMax } = plan;
+    this.#leaves = new LeafProofs({ table: this.table, sides, files, data: DATA, exposureMax });
+    this.store.leaves = this.#leaves;
     this.#feed = new CommittedFeed(this.arena, this.table);
     const raised = new RaisedAmounts(sides);
     this.meter = new Meter(this.#feed, sides, raised, (line) => this.#log.warn(line));
@@ -119,10 +125,16 @@ export class SimulatedNode {
   async #start(): Promise<void> {
     const { plan } = this.#world;
     const { registry } = this.stores;
+    const leaves = this.#leaves;
+    if (plan.roots) leaves.makeRows();
     loadChannels(registry, this.store);
+    leaves.load();
     const segmentBytes = segmentBytesOf(plan);
-    const options = { data: DATA, lanes: this.lanes, segmentBytes, blockBytes: plan.blockBytes, logger: this.#log };
+    const frames = { hasFrames: plan.roots, onLeaf: leaves.replay.bind(leaves) };
+    const logger = this.#log;
+    const options = { data: DATA, lanes: this.lanes, segmentBytes, blockBytes: plan.blockBytes, logger, ...frames };
     const journals = Journals.replay({ ...options, cut: this.#world.hasForgotten }, registry, this.table, this.#system);
+    leaves.rows?.recount();
     this.#journals = journals;
     this.#watchers.recovered(this);
     await this.store.checkpoint();
@@ -140,7 +152,9 @@ export class SimulatedNode {
 
   #spawn(role: ThreadRole, thread: number, journals: Journals): Promise<void> {
     const { plan } = this.#world;
-    const context = contextOf(plan, this.arena, role, thread, journals.starts[role === 'lane' ? thread : 0]!);
+    const { rows } = this.#leaves;
+    const rooted = rows && { memory: rows.memory, exposureMax: rows.exposureMax };
+    const context = contextOf(plan, this.arena, role, thread, journals.starts[role === 'lane' ? thread : 0]!, rooted);
     return new Promise<void>((resolve) => {
       this.#running++;
       this.threads.push(

@@ -18,6 +18,7 @@ import {
 import { readCounters } from '../../src/ring/counters.ts';
 import { sourcePort } from '../../src/transport/source.ts';
 import type { SimulatedNode } from './node.ts';
+import { RootBooks } from './root-books.ts';
 import type { ChannelTruth, Terms } from './truth.ts';
 import type { World } from './world.ts';
 
@@ -26,6 +27,7 @@ export class Oracle {
   /** Called with acks that leave, by port. */
   onAcks: (port: number, bytes: Uint8Array) => void = () => {};
   readonly #world: World;
+  readonly #roots: RootBooks;
   /** `port:channel` of claims that came to a node, and `port:channel:sequence` of those that were not valid. */
   readonly #claimed = new Set<string>();
   readonly #invalid = new Set<string>();
@@ -35,6 +37,7 @@ export class Oracle {
 
   constructor(world: World) {
     this.#world = world;
+    this.#roots = new RootBooks(world, this.truths);
   }
 
   /** A datagram is handed to the node. */
@@ -53,8 +56,25 @@ export class Oracle {
           truth !== undefined &&
           (isHonest ? !isQuestion : this.#isValid(truth, bytes.subarray(offset, offset + CLAIM_BYTES)));
         if (!isValid) this.#invalid.add(`${port}:${channelId}:${view.getUint32(offset + CLAIM_SEQUENCE)}`);
-        else if (this.#admits(node, truth, view.getBigUint64(offset + CLAIM_AMOUNT)))
+        else if (this.#admits(node, truth, view.getBigUint64(offset + CLAIM_AMOUNT))) {
           truth.admissible.add(view.getBigUint64(offset + CLAIM_AMOUNT));
+          truth.ordinary.add(view.getBigUint64(offset + CLAIM_AMOUNT));
+        }
+      },
+      merkle: (_bytes, offset, size) => {
+        const leaves = this.#roots.leaves(bytes, offset, size);
+        // A question may be a leaf as well.
+        const isValid = isHonest ? leaves[0]!.sequence !== 0 : this.#roots.isSigned(bytes, offset, size);
+        for (const { channelId, amount, sequence } of leaves) {
+          const truth = this.truths.get(channelId);
+          this.#claimed.add(`${port}:${channelId}`);
+          this.#world.totals.leaves++;
+          if (!isValid || truth === undefined) this.#invalid.add(`${port}:${channelId}:${sequence}`);
+          else if (this.#admits(node, truth, amount)) {
+            truth.admissible.add(amount);
+            truth.leaves.add(amount);
+          }
+        }
       },
     };
     walkFrames(bytes, 0, bytes.length, sink);
@@ -110,14 +130,16 @@ export class Oracle {
       const { isChanging, terms } = truth;
       if (committed > channel.capacity && !(isChanging && terms.some(({ capacity }) => committed <= capacity)))
         this.#world.violated('a committed amount never passes its capacity', where());
+      this.#roots.judge(node, truth, channel);
       if (truth.raised.has(committed)) continue;
       if (truth.now.state === 'closed' && !truth.isChanging && isKnown)
         this.#world.violated('a channel that was closed takes nothing more', where());
       if (!truth.admissible.has(committed))
         this.#world.violated('only claims that were admissible are committed', where());
-      if (!this.#world.signatures.isRedeemable(channel))
+      if (channel.rooted === undefined && !this.#world.signatures.isRedeemable(channel))
         this.#world.violated('what is committed has its redeemable claim', where());
     }
+    if (this.#world.plan.roots) this.#roots.judgeExposure(node);
     for (const ring of node.rings)
       if (ring.depth > ring.size) this.#world.violated('queues are bounded', `ring of ${ring.size} has ${ring.depth}`);
   }
@@ -189,14 +211,15 @@ export class Oracle {
       truth.terms = [isThere];
       if (channel === undefined) {
         if (truth.now.state === 'removed') truth.wasRemoved = true;
-        truth.floor = 0n;
+        truth.forget();
         continue;
       }
       if (committed < truth.floor) this.#world.violated('what was acknowledged is recovered', where());
       if (committed > channel.capacity) this.#world.violated('a committed amount never passes its capacity', where());
+      this.#roots.judge(node, truth, channel);
       if (committed === 0n || truth.raised.has(committed)) continue;
       if (!truth.admissible.has(committed)) this.#world.violated('only what was claimed is recovered', where());
-      if (!this.#world.signatures.isRedeemable(channel))
+      if (channel.rooted === undefined && !this.#world.signatures.isRedeemable(channel))
         this.#world.violated('what is recovered has its redeemable claim', where());
     }
   }
@@ -224,6 +247,7 @@ export class Oracle {
       refused: Record<string, number>;
     };
     if (refused.overloaded! > 0) this.#world.happened('ring.full');
+    if (refused.rootExposure! > 0) this.#world.happened('root.over-exposure');
     if (node.rings.some((ring) => ring.received < this.#world.plan.firstSequence)) this.#world.happened('ring.wrapped');
     this.#world.totals.received += received!;
     this.#world.totals.committed += committed!;
@@ -232,7 +256,7 @@ export class Oracle {
   /** A loss of power under durability `os`. */
   forget(): void {
     this.#world.hasForgotten = true;
-    for (const truth of this.truths.values()) truth.floor = 0n;
+    for (const truth of this.truths.values()) truth.forget();
   }
 }
 

@@ -3,7 +3,7 @@
  * Each has some of the channels, asks for more and more, dies now and then, and begins again where it was.
  */
 
-import { CLAIM_SEQUENCE } from '../../protocol/layout.ts';
+import { CLAIM_SEQUENCE, FRAME_MERKLE, MERKLE_SEQUENCE } from '../../protocol/layout.ts';
 import type { PaymentChannel } from '../../src/client/channel.ts';
 import type { Clock } from '../../src/client/clock.ts';
 import type { DatagramSocket } from '../../src/client/links/datagram-socket.ts';
@@ -11,6 +11,7 @@ import { TcpLink } from '../../src/client/links/link-tcp.ts';
 import { UdpLink } from '../../src/client/links/link-udp.ts';
 import { PayerCore } from '../../src/client/payer-core.ts';
 import { ConnectionPool } from '../../src/client/pool/pool.ts';
+import type { RootsOptions } from '../../src/client/roots.ts';
 import { WORLD_BEGINS } from './globals.ts';
 import type { Network } from './network.ts';
 import { newOwner, type Owner } from './scheduler.ts';
@@ -45,6 +46,8 @@ class SimulatedPayer {
   readonly #number: number;
   /** Over connections, and not by datagrams. */
   readonly #usesTcp: boolean;
+  /** Of the roots that it has signed, over all its lives. */
+  #rootSequence = 0;
   /** Payments that are not decided yet. */
   waiting = 0;
 
@@ -72,7 +75,9 @@ class SimulatedPayer {
         onMessage = listener;
       },
       send: (bytes, offset, length, sent) => {
-        this.#network.toNode(port, bytes.subarray(offset, offset + length), true);
+        const datagram = bytes.subarray(offset, offset + length);
+        this.#learnSequence(datagram);
+        this.#network.toNode(port, datagram, true);
         sent();
       },
       async close() {},
@@ -88,7 +93,7 @@ class SimulatedPayer {
       throw new Error('unused');
     };
     const core = new PayerCore(
-      { ...limits, ackTimeoutMs: chance.of([50, 400, 10_000]) },
+      { ...limits, ackTimeoutMs: chance.of([50, 400, 10_000]), ...this.#roots() },
       { link, clock, state: undefined, keySigner: nobody, verifyEd25519: nobody },
     );
     for (const account of this.accounts) {
@@ -96,9 +101,28 @@ class SimulatedPayer {
       const bytes = account.channel?.lastClaim();
       if (bytes !== undefined)
         account.sequence = new DataView(bytes.buffer, bytes.byteOffset).getUint32(CLAIM_SEQUENCE);
+      account.sequence = Math.max(account.sequence, this.#rootSequence);
       const known = { committed: account.asked, lastSequence: account.sequence };
       account.channel = core.channel({ channelId, ledgerChannelId, profile, key: signer, ...known });
     }
+  }
+
+  /** Some lives sign roots, by datagrams, to a node that takes them. */
+  #roots(): { roots?: RootsOptions } {
+    const { plan, chance } = this.#world;
+    if (!plan.roots || this.#usesTcp || !chance.is(plan.odds.roots)) return {};
+    const everyMs = chance.of([0, 1, 10]);
+    const leavesMax = chance.of([1, 2, 65_536]);
+    return {
+      roots: chance.is(0.5) ? { everyMs, leavesMax } : { everyMs, leavesMax, exposure: BigInt(plan.exposureMax) },
+    };
+  }
+
+  /** What a process that follows reads from its state file. */
+  #learnSequence(datagram: Uint8Array): void {
+    if (datagram[0] !== FRAME_MERKLE) return;
+    const sequence = new DataView(datagram.buffer, datagram.byteOffset).getUint32(MERKLE_SEQUENCE);
+    this.#rootSequence = Math.max(this.#rootSequence, sequence);
   }
 
   #tcpLink(clock: Clock, owner: Owner): TcpLink {

@@ -38,6 +38,9 @@ export interface Plan {
   ledgerMs: number;
   /** Nodes that share a store; 1 has a disk of its own. */
   nodes: number;
+  /** Whether the node takes signed roots, and what `xrpl` channels of a key may owe by their leaves, drops. */
+  roots: boolean;
+  exposureMax: number;
   odds: Odds;
 }
 
@@ -96,6 +99,8 @@ export interface Odds {
   clusterMoves: number;
   tcp: number;
   tcpCuts: number;
+  /** Drawn after all of these, by a third generator: payers that sign roots. */
+  roots: number;
 }
 
 type LaterOdds = Pick<
@@ -119,7 +124,7 @@ type LaterOdds = Pick<
 >;
 
 /** For each the most that it may be. */
-const ODDS_MAX: Omit<Odds, keyof LaterOdds> = {
+const ODDS_MAX: Omit<Odds, keyof LaterOdds | 'roots'> = {
   crashAtOperation: 0.9,
   crashAtAck: 0.02,
   crashInStart: 0.25,
@@ -170,6 +175,7 @@ const LATER_ODDS_MAX: LaterOdds = {
 };
 /** Of another generator than the world's. */
 const LATER_SEED = 0x1edbe4;
+const ROOTS_SEED = 0x2007;
 
 /** Always on: without them a seed shows little. */
 const ALWAYS: readonly (keyof Odds)[] = ['crashAtOperation', 'powerLoss', 'operator', 'charges'];
@@ -206,6 +212,10 @@ function oddsOf<Name extends string>(
 
 /** Connections carry fewer claims than are asked for, since newer ones replace those that wait: some more are asked for. */
 const CLAIMS_LONGER = 1.1;
+/** Whose nodes take signed roots, beside clusters. */
+const ROOTS_ODD = 0.4;
+/** A ring with fewer slots has no room for the largest frame. */
+const ROOTS_RING_SLOTS = 64;
 /** One seed in so many is a cluster, whose takeovers take seconds. */
 const CLUSTER_EVERY = 16;
 
@@ -243,12 +253,27 @@ export function drawPlan(seed: number, chance: Chance, hasNative: boolean): Plan
     ledgerMs: 0,
     claimsMax: 0,
     nodes: 1,
-    odds: { ...odds, ...laterOdds },
+    roots: false,
+    exposureMax: 0,
+    odds: { ...odds, ...laterOdds, roots: 0 },
   } satisfies Plan;
   // At the same pace for longer: what a seed was kept for happens as before.
   plan.claimsMax = Math.ceil(plan.claims * CLAIMS_LONGER);
   // Some ledgers a life, and none in less than it takes to write an intent: a transaction lives for twenty.
   plan.ledgerMs = Math.max(5, 2 * plan.commitMs, plan.lifeMs / later.of([6, 12, 40]));
   if (seed % CLUSTER_EVERY === CLUSTER_EVERY - 1 && !realSignatures) plan.nodes = later.between(2, 3);
+  return withRoots(plan, new Chance(random(seed ^ ROOTS_SEED)));
+}
+
+function withRoots(plan: Plan, chance: Chance): Plan {
+  if (!chance.is(ROOTS_ODD) || plan.nodes > 1) return plan;
+  plan.odds.roots = chance.of([0.3, 0.9, 1]);
+  plan.exposureMax = chance.of([0, 700, 5_000, 50_000]);
   return plan;
+}
+
+/** As the seed drew it, or, without roots, as it was before there were any. */
+export function rootsOf(plan: Plan, without: readonly string[]): Plan {
+  const roots = plan.odds.roots > 0 && !without.includes('roots');
+  return roots ? { ...plan, roots, ringSlots: ROOTS_RING_SLOTS } : plan;
 }

@@ -2,6 +2,7 @@
  * Redeeming in a world: what a node redeems with (the redeemer and the policy of src/ledger), who asks it to, and what is true of
  * it. The ledger pays each drop once, for claims that are durable; and whatever it did, the node's records say.
  */
+import { redeemable } from '../../src/channel/row.ts';
 import { autoRedeemer } from '../../src/ledger/auto-redeemer.ts';
 import type { Redemption } from '../../src/ledger/redemption-journal.ts';
 import type { LedgerRedeemer } from '../../src/ledger/service.ts';
@@ -185,7 +186,7 @@ export class Redemptions {
     }
     if (tx.Amount === undefined) return;
     const amount = BigInt(tx.Amount);
-    if (!truth.admissible.has(amount)) world.violated('only claims that were admissible are redeemed', where());
+    if (!truth.ordinary.has(amount)) world.violated('only claims that were admissible are redeemed', where());
     if (world.hasForgotten || truth.wasRemoved) return;
     const committed = world.node?.isDead === false ? world.node.store.get(truth.channelId)?.committed : undefined;
     if (committed !== undefined && amount > committed)
@@ -271,7 +272,8 @@ export class Redemptions {
   /** Drops that redeeming would bring: what the ledger has not paid out, of what is committed and deposited. */
   #gain(truth: ChannelTruth): bigint {
     const entry = this.ledger.channel(truth);
-    const row = this.#world.node!.store.get(truth.channelId);
+    const channel = this.#world.node!.store.get(truth.channelId);
+    const row = channel && redeemable(channel);
     if (entry === undefined || row === undefined || truth.profile !== 'xrpl') return 0n;
     // Without a signature of its own there is nothing to redeem; and what ends is left alone.
     if (truth.raised.has(row.committed) || entry.Expiration !== undefined) return 0n;

@@ -4,6 +4,7 @@
  * costs microseconds. The public keys are real, so a share of the seeds has real signatures of the same keys.
  */
 import { hash } from 'node:crypto';
+import { sha256 } from '@noble/hashes/sha2.js';
 import { claimBytes } from '../../protocol/claim.ts';
 import { linkDigest, linkPreimage, xrplDigest, xrplPreimage } from '../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP, type ProfileName } from '../../protocol/layout.ts';
@@ -12,9 +13,13 @@ import type { ChannelTable } from '../../src/channel/table.ts';
 import type { Signer } from '../../src/client/keys/signer.ts';
 import type { Arena } from '../../src/ring/arena.ts';
 import type { ClaimRing } from '../../src/ring/claim-ring.ts';
+import type { Counters } from '../../src/ring/counters.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
+import { FrameJudge } from '../../src/verify/frame-judge.ts';
+import type { Kernel } from '../../src/verify/kernel.ts';
 import { verifyDigest } from '../../src/verify/noble.ts';
 import { judgeSlot, ReferenceBackend } from '../../src/verify/reference-backend.ts';
+import type { MerkleFrames } from '../../src/verify/tree-hash.ts';
 import { testSigner } from '../support/test-signer.ts';
 
 const SECRET = Buffer.from('simulated payers sign with this');
@@ -39,7 +44,15 @@ class DoubleSigner implements Signer {
     const preimage = (profile === 'link' ? linkPreimage : xrplPreimage)(ledgerChannelId, claim, offset);
     claim.set(doubleOf(preimage, this.publicKey), offset + CLAIM_SIGNATURE);
   }
+  signMessage(message: Uint8Array): Uint8Array {
+    return messageDouble(message, this.publicKey);
+  }
 }
+/** Of a root: a double of what is signed over its digest. */
+function messageDouble(message: Uint8Array, publicKey: Uint8Array): Buffer {
+  return doubleOf(sha256(message), publicKey);
+}
+
 const DOUBLES = REAL.map(({ publicKey }) => new DoubleSigner(publicKey));
 
 /** Verifies the double's signatures, in slots like any backend. */
@@ -65,6 +78,14 @@ class DoubleBackend implements VerifyBackend {
   }
 }
 
+/** What a thread has. */
+interface FrameParts {
+  arena: Arena;
+  ring: ClaimRing;
+  table: ChannelTable;
+  counters: Counters;
+}
+
 export class Signatures {
   readonly isReal: boolean;
 
@@ -84,6 +105,24 @@ export class Signatures {
 
   backend(arena: Arena, ring: ClaimRing, table: ChannelTable, batchMax: number): VerifyBackend {
     return this.isReal ? new ReferenceBackend(arena, ring, table) : new DoubleBackend(arena, ring, table, batchMax);
+  }
+
+  /** Judges the frames of roots; its checks are those of the world's signatures. */
+  judge(parts: FrameParts, seed: number, native: MerkleFrames | undefined): FrameJudge {
+    const { arena, ring, table, counters } = parts;
+    const verifyMany: Kernel['verifyMany'] = (digests, signatures, keys, verdicts) => {
+      for (let index = 0; index < verdicts.length; index++) {
+        const signature = signatures.subarray(64 * index, 64 * index + 64);
+        const digest = digests.subarray(32 * index, 32 * index + 32);
+        verdicts[index] = this.isDigestSigned(signature, digest, keys.subarray(33 * index, 33 * index + 33)) ? 1 : 0;
+      }
+    };
+    return new FrameJudge(arena, ring, table, counters, { verifyMany } as Kernel, seed, native);
+  }
+
+  /** Whether the signature of a root's digest is valid. */
+  isDigestSigned(signature: Uint8Array, digest: Uint8Array, publicKey: Uint8Array): boolean {
+    return this.isReal ? verifyDigest(signature, digest, publicKey) : doubleOf(digest, publicKey).equals(signature);
   }
 
   /** Whether a claim's signature is valid, by the same means as the node's. */

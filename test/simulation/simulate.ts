@@ -16,7 +16,7 @@ import { SimulatedNode } from './node.ts';
 import { Operator } from './operator.ts';
 import { Oracle } from './oracle.ts';
 import { Payers } from './payers.ts';
-import { drawPlan, type Plan, type Sizes } from './plan.ts';
+import { drawPlan, type Plan, rootsOf, type Sizes } from './plan.ts';
 import { Redemptions } from './redemptions.ts';
 import { Scheduler } from './scheduler.ts';
 import { Services } from './services.ts';
@@ -61,7 +61,7 @@ export async function simulate(
   const chance = new Chance(source);
   const scheduler = new Scheduler(source);
   use(scheduler, source);
-  const plan = limited(drawPlan(seed, chance, hasNative), sizes);
+  const plan = rootsOf(limited(drawPlan(seed, chance, hasNative), sizes), without);
   const trace = new Trace(scheduler, traceLines > 0);
   const world = new World({
     scheduler,

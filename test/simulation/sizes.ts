@@ -1,5 +1,5 @@
 /** The memory of simulated nodes: small, and used again by the next life, since every WebAssembly.Memory reserves gigabytes. */
-import { blockAlign, groupBytes } from '../../src/journal/record.ts';
+import { blockAlign, GROUP_FRAMES_BYTES_MAX, groupBytes } from '../../src/journal/record.ts';
 import { Arena, type ArenaShape } from '../../src/ring/arena.ts';
 import { ACK_READ_LINE, ACK_WRITTEN_LINE, cursorWord } from '../../src/ring/claim-ring.ts';
 import type { Plan } from './plan.ts';
@@ -19,9 +19,11 @@ export function newArena(plan: Plan, rings: number, threads: number, node = 0): 
 }
 
 function emptyArena(plan: Plan, rings: number, threads: number, node: number): Arena {
-  const { ringSlots, channelsMax } = plan;
-  const shape: ArenaShape = { kernelBytes: 0, rings, ringSlots, ackSlots: 2 * ringSlots, threads, channelsMax };
-  const key = node * 10_000_000 + rings * 1_000_000 + ringSlots * 1_000 + channelsMax * 10 + threads;
+  const { ringSlots, channelsMax, roots } = plan;
+  const sizes = { kernelBytes: 0, rings, ringSlots, ackSlots: 2 * ringSlots, threads, channelsMax };
+  const shape: ArenaShape = roots ? { ...sizes, hasFrames: true } : sizes;
+  const key =
+    (roots ? 100_000_000 : 0) + node * 10_000_000 + rings * 1_000_000 + ringSlots * 1_000 + channelsMax * 10 + threads;
   const known = memories.get(key);
   if (known === undefined) {
     const arena = Arena.create(shape);
@@ -33,6 +35,7 @@ function emptyArena(plan: Plan, rings: number, threads: number, node: number): A
 }
 
 /** Some of the largest groups fit a segment, so that lanes go on in another one often. */
-export function segmentBytesOf({ ringSlots, blockBytes, segmentGroups }: Plan): number {
-  return blockBytes + segmentGroups * blockAlign(groupBytes(ringSlots), blockBytes);
+export function segmentBytesOf({ ringSlots, blockBytes, segmentGroups, roots }: Plan): number {
+  const framesBytes = roots ? GROUP_FRAMES_BYTES_MAX : 0;
+  return blockBytes + segmentGroups * blockAlign(groupBytes(ringSlots) + framesBytes, blockBytes);
 }

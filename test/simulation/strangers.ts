@@ -1,6 +1,6 @@
 /** Whoever else sends to the node: forgers, who know channels and amounts; eavesdroppers, who send again what they heard; junk. */
 import { claimBytes } from '../../protocol/claim.ts';
-import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX } from '../../protocol/layout.ts';
+import { CLAIM_BYTES, CLAIMS_PER_DATAGRAM_MAX, FRAME_MERKLE } from '../../protocol/layout.ts';
 import type { Network } from './network.ts';
 import { newOwner } from './scheduler.ts';
 import type { ChannelTruth } from './truth.ts';
@@ -59,7 +59,15 @@ export class Strangers {
       this.#send(truth.channelId, truth.floor + BigInt(chance.between(1, 5_000)));
       return;
     }
-    const claim = chance.of(this.#heard).slice(0, CLAIM_BYTES);
+    const heard = chance.of(this.#heard);
+    if (heard[0] === FRAME_MERKLE) {
+      const forged = heard.slice();
+      forged[4 + chance.random.below(forged.length - 4)]! ^= 1 << chance.random.below(8);
+      this.#world.happened('root.forged');
+      this.#network.toNode(this.#port, forged, false);
+      return;
+    }
+    const claim = heard.slice(0, CLAIM_BYTES);
     if (claim.length === CLAIM_BYTES) claim[20]! ^= 1 << chance.random.below(8);
     this.#network.toNode(this.#port, claim, false);
   }

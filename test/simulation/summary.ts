@@ -25,14 +25,14 @@ export class Summary {
   }
 
   text(seconds: number): string {
-    const { asked, received, committed, crashes, lives, charges, changes, redeemed } = this.totals;
+    const { asked, received, committed, crashes, lives, charges, changes, redeemed, leaves, proofs } = this.totals;
     const lines = [...this.faults].map(([kind, count]) => `${kind.padEnd(30)}${String(count).padStart(9)}`);
     for (const { seed, failure } of this.failures)
       lines.push('', `seed ${seed}: ${failure!.what}`, `  make simulate SEED=${seed}`);
     lines.push(
       '',
       `${this.seeds} seeds in ${seconds.toFixed(0)} s: ${lives} lives, ${crashes} crashes, ${asked} claims asked for, ${received} received,`,
-      `${committed} committed, ${charges} charges, ${changes} changes of channels, ${redeemed} redemptions, ${this.events} events; ${this.failures.length} failed`,
+      `of these ${leaves} leaves of roots, ${proofs} proofs of leaves checked; ${committed} committed, ${charges} charges, ${changes} changes of channels, ${redeemed} redemptions, ${this.events} events; ${this.failures.length} failed`,
     );
     return `${lines.join('\n')}\n`;
   }

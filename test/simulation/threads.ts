@@ -15,7 +15,10 @@ import { SHARED_CLAIMS_MAX, ThreadParts, type ThreadSystem } from '../../src/thr
 import type { Sockets } from '../../src/threads/sockets.ts';
 import { NoTransport } from '../../src/transport/no-transport.ts';
 import { emptyPacket, type Packet, type StreamSink } from '../../src/transport/transport.ts';
+import type { VerifyBackend } from '../../src/verify/backend.ts';
+import { LeafBackend } from '../../src/verify/leaf-backend.ts';
 import { NewestBackend } from '../../src/verify/newest-backend.ts';
+import { merkleFrames } from '../../src/verify/tree-hash.ts';
 import { newOwner, type Owner } from './scheduler.ts';
 import type { World } from './world.ts';
 
@@ -93,7 +96,16 @@ class SimulatedParts extends ThreadParts {
     const claimsMax = context.role === 'lane' ? undefined : SHARED_CLAIMS_MAX;
     const backend = this.#world.signatures.backend(arena, ring, table, this.#world.chance.of([1, 4, 64]));
     const chosen = context.verify === 'newest' ? new NewestBackend(backend, arena, ring, table) : backend;
-    return new VerifyStep(ring, chosen, claimsMax, measures, settings);
+    return new VerifyStep(ring, this.#withLeaves(chosen), claimsMax, measures, settings);
+  }
+
+  /** As in verify/select.ts, where the node takes roots. */
+  #withLeaves(claims: VerifyBackend): VerifyBackend {
+    const { plan, signatures, chance } = this.#world;
+    if (!plan.roots) return claims;
+    const native = plan.path === 'native' ? merkleFrames() : undefined;
+    const judge = signatures.judge(this, chance.random.u32(), native);
+    return new LeafBackend(claims, judge, this.arena, this.ring);
   }
 
   /** No group has more claims than the ring, so segments may be small. */

@@ -23,6 +23,12 @@ export class ChannelTruth {
   asked = 0n;
   /** Amounts of valid claims that came to a node while the channel took them. */
   readonly admissible = new Set<bigint>();
+  /** Of those the ones of ordinary claims, and of leaves of signed roots. */
+  readonly ordinary = new Set<bigint>();
+  readonly leaves = new Set<bigint>();
+  /** What redeemed and what leaves had paid when it was last looked at: durable then. */
+  redeemable = 0n;
+  leaf = 0n;
   /** Amounts that it was raised to without a claim. */
   readonly raised = new Set<bigint>();
   /** A removed channel's balance is forgotten, and what was spent is not. */
@@ -43,6 +49,13 @@ export class ChannelTruth {
   }
   get name(): string {
     return `channel ${this.channelId & 0xffn}`;
+  }
+
+  /** What it had committed is worth nothing any more. */
+  forget(): void {
+    this.floor = 0n;
+    this.redeemable = 0n;
+    this.leaf = 0n;
   }
 
   raiseFloor(amount: bigint): void {

@@ -19,6 +19,9 @@ export interface Totals {
   charges: number;
   changes: number;
   redeemed: number;
+  /** Leaves of roots that reached a node, and proofs of leaves that were checked. */
+  leaves: number;
+  proofs: number;
 }
 
 export class World {
@@ -100,5 +103,16 @@ export class Violation extends Error {
 }
 
 export function noTotals(): Totals {
-  return { asked: 0, received: 0, committed: 0, crashes: 0, lives: 0, charges: 0, changes: 0, redeemed: 0 };
+  return {
+    asked: 0,
+    received: 0,
+    committed: 0,
+    crashes: 0,
+    lives: 0,
+    charges: 0,
+    changes: 0,
+    redeemed: 0,
+    leaves: 0,
+    proofs: 0,
+  };
 }

@@ -252,22 +252,6 @@ export const NATIVE: readonly Mutation[] = [
     killer: { program: 'keys-order-test', says: 'no table for what is no key' },
   },
   {
-    name: 'c-faulty-signatures-leave',
-    file: 'src/kernel/sign.c',
-    find: 'is_good &= room->verdicts[i] == CW_VALID',
-    put: 'is_good |= room->verdicts[i] == CW_VALID',
-    harm: 'A signature that a fault made wrong leaves, and can give the key away.',
-    killer: { program: 'sign-scalar', says: 'is signed with' },
-  },
-  {
-    name: 'c-nonce-of-n-kept',
-    file: 'src/kernel/sign_vector.h',
-    find: '(subtract_words(less, k, n) & nonzero) ^ 1',
-    put: '(nonzero | subtract_words(less, k, n)) ^ 1',
-    harm: 'A nonce that RFC 6979 rejects signs: one digest in 2^128 has another signature than everywhere else.',
-    killer: { program: 'sign-parts-test', says: 'of a nonce that is' },
-  },
-  {
     name: 'c-closed-chunk-to-anybody',
     file: POOL,
     find: 'const int heir = chunks[c].heir;',

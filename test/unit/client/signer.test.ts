@@ -9,6 +9,7 @@ import { linkDigest, xrplDigest } from '../../../protocol/digest.ts';
 import { CLAIM_SIGNATURE, CLAIM_TIMESTAMP } from '../../../protocol/layout.ts';
 import { generateKey, keySigner, loadKeyFile, writeKeyFile } from '../../../src/client/keys/key-file.ts';
 import { pairSigner } from '../../../src/client/keys/key-pair.ts';
+import { Secp256k1Signer as PlainSigner } from '../../../src/client/keys/secp256k1-signer.ts';
 import { Ed25519Signer, Secp256k1Signer } from '../../../src/client/keys/signer.ts';
 import { nativeSigningFault } from '../../../src/native/batch-signer.ts';
 
@@ -48,6 +49,22 @@ function unsigned(amount: bigint, offset: number): Uint8Array {
 }
 
 describe('the signer of many claims', () => {
+  it('keeps no copy of a key that another signer has taken over', () => {
+    let copy: Uint8Array = new Uint8Array();
+    class Handing extends PlainSigner {
+      give() {
+        const signDigests = (digests: Uint8Array) => digests;
+        return this.handOver((privateKey) => {
+          copy = privateKey;
+          expect(hex(copy)).toBe(V1.privateKey);
+          return { signDigests };
+        });
+      }
+    }
+    new Handing(bytes(V1.privateKey)).give();
+    expect(hex(copy)).toBe('00'.repeat(32));
+  });
+
   it('has the same key and makes the same bytes before and after the addon has taken over', () => {
     const privateKey = bytes(V1.privateKey);
     const signer = new Secp256k1Signer(privateKey);

@@ -14,6 +14,7 @@ import { parseJson } from '../../../src/channel/json.ts';
 import { channelJson, parseChange, parseOpening, parseRow } from '../../../src/channel/parse.ts';
 import { type Channel, decodeRow, encodeRow, ROW_BYTES, rowFault } from '../../../src/channel/row.ts';
 import { ClaimwireError } from '../../../src/errors.ts';
+import { decodeHotKeys, encodeHotKeys } from '../../../src/node/hot-keys-file.ts';
 import { decodeRecord, encodeRecord } from '../../../src/registry/check.ts';
 import { brieflyOrAtLength } from '../../support/length.ts';
 import { MemoryFiles } from '../../support/memory-files.ts';
@@ -211,6 +212,20 @@ test('a named record is read as it was written; with a bit changed it is none', 
       const bit = pick % (bytes.length * 8);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       expect(decodeRecord(bytes)).toBeUndefined();
+    }),
+  );
+});
+
+test('hot keys are read as they were written; with a bit changed they are none', () => {
+  check(
+    fc.property(fc.array(fc.tuple(fc.nat(255), bytesOf(33)), { maxLength: 8 }), fc.nat(10_000), (hot, pick) => {
+      const kinds = Uint8Array.from(hot, ([kind]) => kind);
+      const keys = new Uint8Array(Buffer.concat(hot.map(([, publicKey]) => publicKey)));
+      const bytes = encodeHotKeys({ count: hot.length, kinds, keys });
+      expect(decodeHotKeys(bytes)).toEqual({ count: hot.length, kinds, keys });
+      const bit = pick % (bytes.length * 8);
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      expect(decodeHotKeys(bytes)).toMatch(/^expected/);
     }),
   );
 });

@@ -1,5 +1,9 @@
-/** The batch signer as WebAssembly: noble's bytes. It promises no constant time, so there is nothing to test of that. */
+/**
+ * The batch signer as WebAssembly: known signatures and noble's bytes; test/native/sign.test.ts compares it with libsecp256k1. It
+ * promises no constant time, so there is nothing to test of that.
+ */
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { Secp256k1Signer } from '../../../src/client/keys/secp256k1-signer.ts';
 import { WasmSigner } from '../../../src/verify/wasm-signer.ts';
@@ -19,6 +23,22 @@ it('makes the bytes that noble makes, and two signers share nothing', () => {
         0,
       );
   }
+});
+
+it('makes the known signatures, with one key after the other', () => {
+  const vectors = readFileSync('test/kernel/sign-vectors.h', 'utf8').matchAll(
+    /\{"(\w{64})", "(\w{64})",\s+"(\w{128})"\}/g,
+  );
+  const signer = new WasmSigner(random(32));
+  let count = 0;
+  for (const [, key, digest, signature] of vectors) {
+    signer.open(Buffer.from(key!, 'hex'));
+    expect(Buffer.from(signer.signDigests(Buffer.from(digest!, 'hex'))).toString('hex')).toBe(signature);
+    count++;
+  }
+  expect(count).toBeGreaterThan(40);
+  expect(() => signer.open(new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'INPUT_INVALID' }));
+  expect(() => signer.signDigests(random(32))).toThrow(/open signer/);
 });
 
 it('signs a full batch and none, and no more', () => {
