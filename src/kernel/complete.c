@@ -56,10 +56,9 @@ static void add_bare(struct sum *sum, const struct cw_job *job, const fe *beta) 
 }
 
 int cw_complete_verify(const struct cw_job *job, const uint8_t *generator) {
-    const uint8_t *row[CW_SINGLE_ROWS];
-    uint8_t negative[CW_SINGLE_ROWS];
+    struct cw_lone lone;
     if (!cw_signature_in_range(job->r, job->s)) return 0;
-    const int points = cw_single_rows(job, generator, row, negative);
+    const int points = cw_single_rows(job, generator, &lone);
     struct sum sum = {.infinite = 1};
     fe x, y, beta, r, n;
     fe_broadcast(&beta, cw_beta_words);
@@ -67,10 +66,10 @@ int cw_complete_verify(const struct cw_job *job, const uint8_t *generator) {
     for (int i = 0; i < points; i++) {
         /* The lambda half came first: lambda (x, y) = (beta x, y), and infinity stays what it is. */
         if (i == points / 2 && !sum.infinite && job->kind != CW_BARE) fe_mul(&sum.at.x, &sum.at.x, &beta);
-        fe_load_x(&x, row + i);
+        fe_load_x(&x, lone.row + i);
         if (i < points / 2 && job->kind == CW_BARE) fe_mul(&x, &x, &beta);
-        fe_load_y(&y, row + i);
-        add_row(&sum, &x, &y, negative[i]);
+        fe_load_y(&y, lone.row + i);
+        add_row(&sum, &x, &y, lone.negative[i]);
     }
     if (sum.infinite) return 0;
     fe_broadcast(&r, job->r);

@@ -38,6 +38,14 @@ struct cw_batch {
     uint8_t negative[CW_BATCH_NODES];                                /* an element mask per node */
 };
 
+/* The rows of a lone signature: the lambda half, then the plain half, cw_half_points each, and room for one vector more. */
+#define CW_SINGLE_ROWS (2 * CW_HALF_POINTS_MAX + CW_ELEMENTS_MAX)
+struct cw_lone {
+    const uint8_t *row[CW_SINGLE_ROWS];
+    uint8_t negative[CW_SINGLE_ROWS];
+    uint64_t factor[5]; /* R / 2 s: limbs of a scalar */
+};
+
 struct cw_throwaway_key;
 struct cw_sign_key;
 struct cw_kernel {
@@ -52,8 +60,8 @@ struct cw_kernel {
     void (*finish)(struct cw_batch *batch, const struct cw_batch *next, void *scratch);
     /* Sets job[].verdict of the bare jobs: their keys have no table, so the doublings are done here. */
     void (*bare)(struct cw_batch *batch, const uint8_t *generator, void *scratch);
-    /* One signature alone, for latency; its key has a table: valid, invalid or undecided. */
-    int (*single)(const struct cw_job *job, const uint8_t *generator);
+    /* One signature alone, for latency; its key has a table, whose rows cw_find_key_rows has found: valid, invalid or undecided. */
+    int (*single)(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone);
     /* Tables for `count` <= elements points (canonical words), into `table[]` (64-byte aligned). */
     void (*build)(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch);
     /* y from x and the parity of y for `count` <= elements points; returns a bit for each that is on the curve. */
@@ -76,10 +84,16 @@ struct cw_kernel {
 
 extern const struct cw_kernel cw_kernel_scalar, cw_kernel_avx2, cw_kernel_avx512f, cw_kernel_avx512ifma, cw_kernel_neon;
 
-/* Finds and prefetches the rows of a lone signature: the lambda half, then the plain half, cw_half_points each. Returns how
- * many; the arrays have room for one vector more. */
-#define CW_SINGLE_ROWS (2 * CW_HALF_POINTS_MAX + CW_ELEMENTS_MAX)
-int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative);
+/* Find and prefetch the rows of a lone signature: first those of its key's table, which are the least likely to be in a cache, and for which
+ * the digest (job->z) is not needed yet; then the generator's. cw_single_rows does both. Each returns how many there are in all. */
+int cw_find_key_rows(const struct cw_job *job, struct cw_lone *lone);
+int cw_find_generator_rows(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone);
+int cw_single_rows(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone);
+static inline __attribute__((unused)) int cw_verify_lone(const struct cw_kernel *kernel, const struct cw_job *job, const uint8_t *generator) {
+    struct cw_lone lone;
+    cw_find_key_rows(job, &lone);
+    return kernel->single(job, generator, &lone);
+}
 /* The two halves of u2, plain and lambda, as sc_split gives them. */
 void cw_key_halves(const struct cw_job *job, uint64_t half[2][3]);
 /* The slow path (complete.c): returns 1 when the signature is valid. The job's table is set; r, s and z may be anything, and

@@ -3,48 +3,67 @@
 #define KERNEL_NAME scalar
 #include "kernel_template.h"
 
-/* r, z <- u2/2, u1/2 in Montgomery's form. */
-static void halve_scalars(const struct cw_job *job, sc *r, sc *z) {
+/* w <- R / 2 s: times r or z, u2/2 or u1/2 in Montgomery's form. */
+static void invert_half(const struct cw_job *job, sc *w) {
     uint64_t inverse[4];
-    sc w, constant;
+    sc constant;
     cw_inverse_n(inverse, job->s);
-    sc_from_words(&w, inverse, 1);
+    sc_from_words(w, inverse, 1);
     sc_broadcast(&constant, cw_half_r2);
-    sc_mul(&w, &w, &constant);
-    sc_from_words(r, job->r, 1);
-    sc_from_words(z, job->z, 1);
-    sc_mul(r, r, &w);
-    sc_mul(z, z, &w);
+    sc_mul(w, w, &constant);
+}
+static void split_product(const uint64_t words[4], const sc *w, uint64_t half[2][3]) {
+    sc u;
+    sc_from_words(&u, words, 1);
+    sc_mul(&u, &u, w);
+    sc_split(half[0], half[1], &u);
 }
 void cw_key_halves(const struct cw_job *job, uint64_t half[2][3]) {
-    sc r, z;
-    halve_scalars(job, &r, &z);
-    sc_split(half[0], half[1], &r);
+    sc w;
+    invert_half(job, &w);
+    split_product(job->r, &w, half);
 }
-int cw_single_rows(const struct cw_job *job, const uint8_t *generator, const uint8_t **row, uint8_t *negative) {
-    sc r, z;
-    halve_scalars(job, &r, &z);
+/* Into the second-level cache: of so many at once the first level drops those that it has no buffer for (Zen 4: over 24), unread. */
+static void prefetch_rows(const uint8_t *const *row, int count) {
+    for (int i = 0; i < count; i++) __builtin_prefetch(row[i], 0, 2);
+}
+int cw_find_key_rows(const struct cw_job *job, struct cw_lone *lone) {
+    sc w;
     uint64_t k[2][3];
-    const uint64_t table = (uint64_t)(uintptr_t)job->table, generators = (uint64_t)(uintptr_t)generator;
-    const int kind = (int)job->kind, half = cw_half_points(kind), windows = cw_windows(kind);
-    sc_split(k[0], k[1], &r); /* the key's rows first, as they are the least likely to be in a cache */
+    const uint64_t table = (uint64_t)(uintptr_t)job->table;
+    const int kind = (int)job->kind, half = cw_half_points(kind);
+    invert_half(job, &w);
+    memcpy(lone->factor, w.v, sizeof lone->factor);
+    split_product(job->r, &w, k);
     for (int h = 0; h < 2; h++) {
-        const int at = h ? 0 : half;
+        const uint8_t **row = lone->row + (h ? 0 : half);
+        uint8_t *negative = lone->negative + (h ? 0 : half);
         switch (kind) {
-        case CW_TINY: put_rows(CW_TINY, k[h], table, row + at, 1, negative + at, 1); break;
-        case CW_SMALL: put_rows(CW_SMALL, k[h], table, row + at, 1, negative + at, 1); break;
-        case CW_LARGE: put_rows(CW_LARGE, k[h], table, row + at, 1, negative + at, 1); break;
-        case CW_HUGE: put_rows(CW_HUGE, k[h], table, row + at, 1, negative + at, 1); break;
+        case CW_TINY: put_rows(CW_TINY, k[h], table, row, 1, negative, 1); break;
+        case CW_SMALL: put_rows(CW_SMALL, k[h], table, row, 1, negative, 1); break;
+        case CW_LARGE: put_rows(CW_LARGE, k[h], table, row, 1, negative, 1); break;
+        case CW_HUGE: put_rows(CW_HUGE, k[h], table, row, 1, negative, 1); break;
         }
-        for (int i = 0; i < windows; i++) __builtin_prefetch(row[at + i]);
-    }
-    sc_split(k[0], k[1], &z);
-    for (int h = 0; h < 2; h++) {
-        const int at = windows + (h ? 0 : half);
-        put_rows(CW_GENERATOR, k[h], generators, row + at, 1, negative + at, 1);
-        for (int i = 0; i < half - windows; i++) __builtin_prefetch(row[at + i]);
+        prefetch_rows(row, cw_windows(kind));
     }
     return 2 * half;
+}
+int cw_find_generator_rows(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone) {
+    sc w;
+    uint64_t k[2][3];
+    const int half = cw_half_points((int)job->kind), windows = cw_windows((int)job->kind);
+    sc_broadcast(&w, lone->factor);
+    split_product(job->z, &w, k);
+    for (int h = 0; h < 2; h++) {
+        const int at = windows + (h ? 0 : half);
+        put_rows(CW_GENERATOR, k[h], (uint64_t)(uintptr_t)generator, lone->row + at, 1, lone->negative + at, 1);
+        prefetch_rows(lone->row + at, half - windows);
+    }
+    return 2 * half;
+}
+int cw_single_rows(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone) {
+    cw_find_key_rows(job, lone);
+    return cw_find_generator_rows(job, generator, lone);
 }
 
 int cw_generator_multiply_x(uint64_t x[4], const uint64_t k[4], const uint8_t *generator) {

@@ -1,7 +1,8 @@
-/* safegcd (https://gcd.cr.yp.to/papers.html, "Fast constant-time gcd computation and modular inversion"): pairs (f, g)
- * start as (m, a); a batch of 62 divsteps looks only at their low words and yields a 2 x 2 matrix with entries up to
- * 2^62, which is then applied to the long (f, g) and, modulo m, to the cofactors (d, e), where d a = f and e a = g
- * (up to a common power of two that each application divides out). At g = 0, f = +-1 and d = +-1/a.
+/* Inversion in variable time, in the frame of safegcd (https://gcd.cr.yp.to/papers.html): pairs (f, g) start as (m, a); what is
+ * done to them for the next 62 bits depends only on their low words, and is a 2 x 2 matrix with entries up to 2^62, which is then
+ * applied to the long (f, g) and, modulo m, to the cofactors (d, e), where d a = f and e a = g (up to a common power of two that
+ * each application divides out). At g = 0, f = +-1 and d = +-1/a. The steps are those of Brent and Kung's plus-minus algorithm
+ * ("Systolic VLSI arrays for linear-time GCD computation"): fewer than divsteps, and nothing to be constant about.
  * Numbers are five signed limbs of 62 bits; the lower four are kept in 0 .. 2^62 - 1, the top carries the sign. */
 #include "modinv.h"
 #include "common.h"
@@ -11,32 +12,31 @@ typedef __int128 i128;
 #define MASK62 ((uint64_t)-1 >> 2)
 struct matrix { int64_t u, v, q, r; };
 
-/* 62 divsteps in variable time: runs of zero bits of g are shifted out at once, and up to 6 bits of g cancelled at once. */
-static int64_t divsteps(int64_t eta, uint64_t f, uint64_t g, struct matrix *t) {
-    uint64_t u = 1, v = 0, q = 0, r = 1;
-    for (int left = 62;;) {
-        int zeros = __builtin_ctzll(g | (uint64_t)-1 << left);
+/* 62 bits in variable time. f and g are odd; the one of g + f and g - f that four divides becomes g, without its zeros, and f the smaller of
+ * both before that: smaller as far as is known, which is delta, the bits f may have more than g. The bits that both may have, 512 at first,
+ * become one fewer with each zero but one a step, of which there are two at least: so this ends, after 185 steps on average. Which of
+ * the two it is nobody can foresee: hence no branch, but masks, and the matrix two numbers at a time. */
+typedef uint64_t two __attribute__((vector_size(16)));
+static int64_t halve_62(int64_t delta, uint64_t f, uint64_t g, struct matrix *t) {
+    two top = {1, 0}, bottom = {0, 1};
+    for (uint64_t end = (uint64_t)1 << 62;;) {
+        const int zeros = __builtin_ctzll(g | end);
         g >>= zeros;
-        u <<= zeros;
-        v <<= zeros;
-        eta -= zeros;
-        left -= zeros;
-        if (left == 0) break;
-        if (eta < 0) {
-            uint64_t x = f, y = u, z = v;
-            f = g, u = q, v = r;
-            g = 0 - x, q = 0 - y, r = 0 - z;
-            eta = -eta;
-        }
-        /* Up to eta + 1 steps may pass before f and g change places again; f (f^2 - 2) = -1/f mod 64. */
-        int run = eta + 1 < left ? (int)eta + 1 : left;
-        uint64_t w = (g * f * (f * f - 2)) & ((uint64_t)-1 >> (64 - run)) & 63;
-        g += f * w;
-        q += u * w;
-        r += v * w;
+        end >>= zeros;
+        top <<= zeros;
+        delta += zeros;
+        if (end == 1) break;
+        const uint64_t swap = (uint64_t)(-delta >> 63), before = g, sum = g + f;
+        const uint64_t minus = (uint64_t)((int64_t)(sum << 62) >> 63); /* all ones when four does not divide the sum */
+        const two swaps = {swap, swap}, minuses = {minus, minus}, next = ((top ^ minuses) - minuses) + bottom;
+        top ^= (top ^ bottom) & swaps;
+        bottom = next;
+        g = sum - (2 * f & minus);
+        f ^= (f ^ before) & swap;
+        delta = ((delta ^ (int64_t)swap) - (int64_t)swap) - 1;
     }
-    *t = (struct matrix){(int64_t)u, (int64_t)v, (int64_t)q, (int64_t)r};
-    return eta;
+    *t = (struct matrix){(int64_t)top[0], (int64_t)top[1], (int64_t)bottom[0], (int64_t)bottom[1]};
+    return delta;
 }
 
 /* (f, g) = t (f, g) / 2^62, exact, on the limbs still in use. */
@@ -89,15 +89,15 @@ static void add_multiple(int64_t d[5], const int64_t m[5], int64_t k) {
 }
 
 static void inverse(uint64_t r[4], const uint64_t a[4], const int64_t m[5], uint64_t m_inverse) {
-    int64_t d[5] = {0}, e[5] = {1}, f[5], eta = -1;
+    int64_t d[5] = {0}, e[5] = {1}, f[5], delta = 0;
     int64_t g[5] = {(int64_t)(a[0] & MASK62), (int64_t)((a[0] >> 62 | a[1] << 2) & MASK62),
                     (int64_t)((a[1] >> 60 | a[2] << 4) & MASK62), (int64_t)((a[2] >> 58 | a[3] << 6) & MASK62), (int64_t)(a[3] >> 56)};
     memcpy(f, m, sizeof f);
     for (int limbs = 5; g[0] | g[1] | g[2] | g[3] | g[4];) {
         struct matrix t;
-        eta = divsteps(eta, (uint64_t)f[0] | (uint64_t)f[1] << 62, (uint64_t)g[0] | (uint64_t)g[1] << 62, &t);
+        delta = halve_62(delta, (uint64_t)f[0] | (uint64_t)f[1] << 62, (uint64_t)g[0] | (uint64_t)g[1] << 62, &t);
+        apply_to_pair(f, g, limbs, &t); /* first, as the next matrix waits for it */
         apply_to_cofactors(d, e, &t, m, m_inverse);
-        apply_to_pair(f, g, limbs, &t);
         /* Drop a top limb that is only sign in both: its sign moves into the limb below. */
         int64_t ft = f[limbs - 1], gt = g[limbs - 1];
         if (limbs > 1 && (ft == 0 || ft == -1) && (gt == 0 || gt == -1)) {

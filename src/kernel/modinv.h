@@ -1,4 +1,4 @@
-/* Inverses modulo p and n for public values: Bernstein and Yang's safegcd with steps of 62 bits, variable time. */
+/* Inverses modulo p and n for public values, in variable time: steps of 62 bits. */
 #ifndef CLAIMWIRE_MODINV_H
 #define CLAIMWIRE_MODINV_H
 #include <stdint.h>

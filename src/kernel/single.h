@@ -8,10 +8,10 @@ CW_INLINE vec_mask element_mask(const uint8_t *bits) {
     return (vec_mask)mask;
 }
 
-static int KERNEL(single)(const struct cw_job *job, const uint8_t *generator) {
-    const uint8_t *row[CW_SINGLE_ROWS];
-    uint8_t negative[CW_SINGLE_ROWS];
-    const int points = cw_single_rows(job, generator, row, negative), half = points / 2;
+static int KERNEL(single)(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone) {
+    const int points = cw_find_generator_rows(job, generator, lone), half = points / 2;
+    const uint8_t **row = lone->row;
+    uint8_t *negative = lone->negative;
     for (int i = points; i < points + VEC; i++) row[i] = row[0], negative[i] = 0;
     fe beta, x, y, t;
     struct xyzz sum, next;

@@ -124,7 +124,8 @@ static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
     return cw_signature_in_range(job->r, job->s);
 }
 
-/* Fills a batch from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict here. */
+/* Fills a batch from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict here. What fills no
+ * vector of the hasher stays queued, for hash_rest. */
 static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
     uint32_t n = 0, judged = 0;
     for (; *at != end && n < cw_batch_max; ++*at) {
@@ -142,7 +143,6 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
         w->slot[n] = slot;
         w->key[n++] = c.key;
     }
-    hash_rest(thread);
     w->batch.count = n;
     return judged;
 }
@@ -187,11 +187,18 @@ static void judge(struct cw_batch *batch) {
     COUNT(valid, good);
     COUNT(verified, batch->count);
 }
+/* What is queued is hashed here, while the rows of the key's table come from memory. */
 static void verify_singly(struct cw_thread *thread, struct work *w, enum cw_path path) {
     struct cw_batch *batch = &w->batch;
-    for (uint32_t i = 0; i < batch->count; i++)
-        if (path != CW_PATH_SINGLE) batch->job[i].verdict = CW_UNDECIDED;
-        else if (batch->job[i].kind != CW_BARE) batch->job[i].verdict = (uint32_t)cw_kernel->single(&batch->job[i], cw_generator);
+    struct cw_lone lone;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct cw_job *job = &batch->job[i];
+        const int is_known = path == CW_PATH_SINGLE && job->kind != CW_BARE;
+        if (is_known) cw_find_key_rows(job, &lone);
+        hash_rest(thread);
+        if (is_known) job->verdict = (uint32_t)cw_kernel->single(job, cw_generator, &lone);
+        else job->verdict = CW_UNDECIDED;
+    }
     if (path == CW_PATH_SINGLE) cw_kernel->bare(batch, cw_generator, thread->scratch);
     judge(batch);
 }
@@ -219,9 +226,14 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
     while (at != end) {
         judged += take_slots(thread, a, now, &at, end);
         if (!now->batch.count) continue;
+        const int are_few = !pending && at == end && now->batch.count <= SINGLE_MAX, is_lone = are_few && now->batch.count == 1;
+        if (!is_lone) hash_rest(thread);
         judged += find_tables(thread, now, pending, 0, 0);
-        if (!now->batch.count) continue;
-        if (!pending && at == end && now->batch.count <= SINGLE_MAX) {
+        if (!now->batch.count) {
+            hash_rest(thread); /* of a claim whose key is no point: its place in the queue must not outlive it */
+            continue;
+        }
+        if (are_few) {
             verify_singly(thread, now, CW_PATH_SINGLE);
             judged += publish_slots(thread, now);
             break;

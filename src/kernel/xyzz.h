@@ -1,7 +1,7 @@
 /* Points as (X, Y, ZZ, ZZZ), which stands for (X/ZZ, Y/ZZZ) with ZZ^3 = ZZZ^2: one squaring less an addition than Jacobian
  * coordinates, where there is no doubling. Formulas: mmadd-, madd- and add-2008-s of the Explicit-Formulas Database. No case
  * distinctions: an addition of equal x gives ZZ = 0, and ZZ stays 0 in everything after it, so one test at the end finds it.
- * All coordinates have magnitude 1. */
+ * All coordinates have magnitude 1, but where it is said. */
 struct xyzz { fe x, y, zz, zzz; };
 
 /* From P = x2 - x1 and R = y2 - y1 (magnitudes up to 6), x1 and y1, all with the denominators zz and zzz, to the sum. In the
@@ -49,45 +49,60 @@ CW_INLINE void xyzz_add_affine(struct xyzz *r, const struct xyzz *s, const fe *x
     fe_sub(&slope, &slope, &s->y);
     xyzz_finish(r, &p, &slope, &s->x, &s->y, &s->zz, &s->zzz);
 }
-/* Each element plus the one k further; elements that far from each other add the same two points. So a product of both points'
- * numbers is one product: what an element lacks, the other one has. The elements that begin with the other point come out as
- * (X, -Y, ZZ, -ZZZ), the same point; they get the numbers of the first, which the next step has to find in both. */
+/* Each element of `first` (those with bit k clear) plus the one k further. Of the products of an addition each of the two has about half,
+ * so that a vector is not busy with the same ones twice: 8 rather than 12. What was the same in elements 2 k apart is now the same in
+ * those k apart; Y has magnitude 5. */
 CW_INLINE void xyzz_add_rotated(struct xyzz *s, int k, vec_mask first) {
-    struct xyzz other, r;
-    fe u, v, p, slope, zz, zzz;
-    fe_rotate(&other.zz, &s->zz, k);
-    fe_rotate(&other.zzz, &s->zzz, k);
-    fe_mul(&u, &s->x, &other.zz);
-    fe_mul(&v, &s->y, &other.zzz);
-    fe_mul(&zz, &s->zz, &other.zz);
-    fe_mul(&zzz, &s->zzz, &other.zzz);
+    fe a, b, u, v, w, p, pp, slope, q, ppp, t;
+    fe_rotate(&a, &s->zz, k);
+    fe_rotate(&b, &s->zzz, k);
+    fe_mul(&u, &s->x, &a);
+    fe_mul(&v, &s->y, &b);
+    fe_select(&a, first, &a, &b);
+    fe_select(&b, first, &s->zz, &s->zzz);
+    fe_mul(&w, &a, &b); /* of the ZZ | of the ZZZ */
     fe_rotate(&p, &u, k);
-    fe_rotate(&slope, &v, k);
     fe_sub(&p, &p, &u);
-    fe_sub(&slope, &slope, &v);
-    xyzz_finish(&r, &p, &slope, &u, &v, &zz, &zzz);
-    fe_rotate(&other.y, &r.y, k);
-    fe_rotate(&other.zzz, &r.zzz, k);
-    fe_select(&r.y, first, &r.y, &other.y);
-    fe_select(&r.zzz, first, &r.zzz, &other.zzz);
-    *s = r;
-}
-/* x and zz of the same, for the last step. */
-CW_INLINE void xyzz_add_rotated_x(fe *x, fe *zz, const struct xyzz *s, int k) {
-    struct xyzz other;
-    fe u, v, p, slope, pp, ppp;
-    fe_rotate(&other.zz, &s->zz, k);
-    fe_rotate(&other.zzz, &s->zzz, k);
-    fe_mul(&u, &s->x, &other.zz);
-    fe_mul(&v, &s->y, &other.zzz);
-    fe_rotate(&p, &u, k);
-    fe_rotate(&slope, &v, k);
-    fe_sub(&p, &p, &u);
-    fe_sub(&slope, &slope, &v);
     fe_sqr(&pp, &p);
-    fe_mul(&ppp, &p, &pp);
-    fe_mul(&u, &u, &pp);
-    fe_sqr_sub(x, &slope, &u, &ppp);
-    fe_mul(zz, &s->zz, &other.zz);
-    fe_mul(zz, zz, &pp);
+    fe_rotate(&b, &v, k);
+    fe_sub(&slope, &b, &v);
+    fe_rotate(&a, &p, k);
+    fe_select(&a, first, &u, &a);
+    fe_mul(&q, &a, &pp); /* U1 PP | P PP */
+    fe_rotate(&ppp, &q, k);
+    fe_select(&a, first, &pp, &q);
+    fe_mul(&w, &w, &a);
+    fe_sqr_sub(&a, &slope, &q, &ppp);
+    fe_rotate(&t, &a, k);
+    fe_select(&s->x, first, &a, &t);
+    fe_sub(&t, &q, &a);
+    fe_select(&t, first, &t, &q);
+    fe_select(&slope, first, &slope, &b);
+    fe_mul(&a, &slope, &t); /* R (Q - X3) | S1 PPP */
+    fe_rotate(&b, &a, k);
+    fe_sub(&a, &a, &b);
+    fe_rotate(&b, &a, k);
+    fe_select(&s->y, first, &a, &b);
+    fe_rotate(&a, &w, k);
+    fe_select(&s->zz, first, &w, &a);
+    fe_select(&s->zzz, first, &a, &w);
+}
+/* X and ZZ of two neighbours' sum, for the last step. As PPP + 2 Q = (U1 + U2) PP, X3 is R^2 less that; magnitude 5. */
+CW_INLINE void xyzz_add_rotated_x(fe *x, fe *zz, const struct xyzz *s, int k) {
+    fe other_zz, other_zzz, u, v, p, slope, sum;
+    fe_rotate(&other_zz, &s->zz, k);
+    fe_rotate(&other_zzz, &s->zzz, k);
+    fe_mul(&u, &s->x, &other_zz);
+    fe_mul(&v, &s->y, &other_zzz);
+    fe_mul(zz, &s->zz, &other_zz);
+    fe_rotate(&p, &u, k);
+    fe_rotate(&slope, &v, k);
+    fe_add(&sum, &p, &u);
+    fe_sub(&p, &p, &u);
+    fe_sub(&slope, &slope, &v);
+    fe_sqr(&p, &p);
+    fe_sqr(&slope, &slope);
+    fe_mul(&sum, &sum, &p);
+    fe_mul(zz, zz, &p);
+    fe_sub(x, &slope, &sum);
 }

@@ -82,13 +82,12 @@ static struct node node_of(const uint8_t *row, int negative, int kind, int j, co
 }
 /* The nodes of a signature: a half's keys, then its generators; the lambda half first. Returns how many a half has. */
 static int all_nodes(struct node node[2][CW_HALF_POINTS_MAX], int kind, number u1, number u2, const uint8_t *table, const uint8_t *generator) {
-    const uint8_t *row[CW_SINGLE_ROWS];
-    uint8_t negative[CW_SINGLE_ROWS];
+    struct cw_lone lone;
     struct cw_job job = {.kind = (uint32_t)kind, .table = table, .s = {1, 0, 0, 0}};
     memcpy(job.r, u2.w, 32); /* s = 1: u1 = z, u2 = r */
     memcpy(job.z, u1.w, 32);
-    const int half = cw_single_rows(&job, generator, row, negative) / 2;
-    for (int i = 0; i < 2 * half; i++) node[i / half][i % half] = node_of(row[i], negative[i], kind, i % half, table, generator);
+    const int half = cw_single_rows(&job, generator, &lone) / 2;
+    for (int i = 0; i < 2 * half; i++) node[i / half][i % half] = node_of(lone.row[i], lone.negative[i], kind, i % half, table, generator);
     return half;
 }
 /* d = (+-B2 - B1)/(A1 -+ A2) for both signs */

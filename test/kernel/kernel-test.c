@@ -161,7 +161,7 @@ static void run(struct bench *b, const int *key, int *undecided, const char *wha
         EXPECT(cw_complete_verify(job, b->generator) == (wanted == CW_VALID), "complete: key %d, kind %u: expected %d", key[i], job->kind, wanted);
         EXPECT(got == wanted, "%s, %s: job %u of %u, key %d, kind %u: expected %d, got %d", b->kernel->name, what, i, b->batch->count, key[i], job->kind, wanted, got);
         if (job->kind == CW_BARE) continue;
-        const int single = b->kernel->single(job, b->generator);
+        const int single = cw_verify_lone(b->kernel, job, b->generator);
         EXPECT(settle(b, job, single, key[i], undecided) == wanted, "%s, %s: single, key %d, kind %u: expected %d, got %d", b->kernel->name, what, key[i], job->kind, wanted, single);
     }
 }
@@ -205,7 +205,7 @@ static void collide_in_order(void *context, number d) {
     set_key(m->b, KEYS - 1, m->kind, d);
     EXPECT(expected(m->b, &job, KEYS - 1) == CW_VALID && cw_complete_verify(&job, m->b->generator), "complete: a valid signature refused");
     for (int valid = 1; valid >= 0; valid--) {
-        if (m->elements == m->b->kernel->elements) EXPECT(m->b->kernel->single(&job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
+        if (m->elements == m->b->kernel->elements) EXPECT(cw_verify_lone(m->b->kernel, &job, m->b->generator) == CW_UNDECIDED, "%s: single: a crafted collision was not noticed", m->b->kernel->name);
         EXPECT(cw_complete_verify(&job, m->b->generator) == valid, "complete: expected %d", valid);
         if (valid) forge(&job, m->u1, m->u2, random_number());
     }

@@ -151,7 +151,7 @@ static void through_kernels(const struct cw_job *job, const int *key, const uint
         lot->kernel->finish(batch, 0, lot->scratch);
         for (uint32_t k = 0; k < count; k++) {
             const struct cw_job *j = &batch->job[k];
-            const int alone = lot->kernel->single(j, lot->generator), complete = cw_complete_verify(j, lot->generator) ? CW_VALID : CW_INVALID;
+            const int alone = cw_verify_lone(lot->kernel, j, lot->generator), complete = cw_complete_verify(j, lot->generator) ? CW_VALID : CW_INVALID;
             if (complete != expected[k]) fail("complete", lot, key[k], kind[k], expected[k], complete);
             if (j->verdict != CW_UNDECIDED && (int)j->verdict != expected[k]) fail("batch", lot, key[k], kind[k], expected[k], (int)j->verdict);
             if (alone != CW_UNDECIDED && alone != expected[k]) fail("single", lot, key[k], kind[k], expected[k], alone);
