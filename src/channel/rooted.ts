@@ -16,7 +16,7 @@
 import { CLAIM_AMOUNT, CLAIM_SEQUENCE, CLAIM_TIMESTAMP } from '../../protocol/layout.ts';
 import { assert } from '../errors.ts';
 import { KEY_SUM_BYTES, KeySums } from './key-sums.ts';
-import type { Channel } from './row.ts';
+import type { Channel, LeafPlace } from './row.ts';
 import {
   type ChannelTable,
   FLAG_LINK,
@@ -237,7 +237,8 @@ export class RootedRows implements RowExtension {
     this.#begin(row, hot);
     const high = view.getUint32(offset + CLAIM_AMOUNT);
     const low = view.getUint32(offset + CLAIM_AMOUNT + 4);
-    if (isAbove(high, low, this.words[base + LEAF_HIGH]!, this.words[base + LEAF_LOW]!)) {
+    const [leafHigh, leafLow] = [this.words[base + LEAF_HIGH]!, this.words[base + LEAF_LOW]!];
+    if (isAbove(high, low, leafHigh, leafLow)) {
       this.#store(base + LEAF_HIGH, high);
       this.#store(base + LEAF_LOW, low);
       this.#store(base + LEAF_SEQUENCE, view.getUint32(offset + CLAIM_SEQUENCE));
@@ -249,7 +250,8 @@ export class RootedRows implements RowExtension {
       const before = this.#exposure(row, hot);
       table.storeBest(hot, view, offset);
       this.#settle(hot, this.#exposure(row, hot) - before);
-      Atomics.store(table.words, hot + HOT_DIRTY, 1);
+      // The registry's row says that there are leaves, and nothing of them: the side table does.
+      if ((leafHigh | leafLow) === 0) Atomics.store(table.words, hot + HOT_DIRTY, 1);
     }
     table.unlock(hot, version);
   }
@@ -292,7 +294,6 @@ export class RootedRows implements RowExtension {
   copyInto(row: number, channel: Channel): void {
     const base = row * ROW_WORDS;
     if (this.#load(base + HAS) === 0) return;
-    const place = this.#load(base + PLACE_LANE);
     const amount = this.#pair(base + LEAF_HIGH);
     channel.rooted = {
       committed: this.#pair(base + OWN_HIGH),
@@ -304,12 +305,41 @@ export class RootedRows implements RowExtension {
       amount,
       sequence: this.#load(base + LEAF_SEQUENCE),
       timestampBits: this.#pair(base + LEAF_TIMESTAMP),
-      place: {
-        lane: place >>> LEAF_BITS,
-        segment: this.#load(base + PLACE_SEGMENT),
-        offset: this.#load(base + PLACE_OFFSET),
-        leaf: place & ((1 << LEAF_BITS) - 1),
-      },
+      place: this.#place(base),
+    };
+  }
+
+  /** Where a journal has the row's newest leaf; undefined where it has none, or a checkpoint has kept the leaf's proof. */
+  unkept(row: number): LeafPlace | undefined {
+    const base = row * ROW_WORDS;
+    if (this.#load(base + PLACE_SEGMENT) === 0) return undefined;
+    const hot = this.#table.hot(row);
+    const version = this.#table.lock(hot);
+    const place = this.#place(base);
+    this.#table.unlock(hot, version);
+    return place;
+  }
+
+  /** A checkpoint has kept the proof of the row's leaf at this place: if that is still the newest one, no journal needs to have it. */
+  kept(row: number, { lane, segment, offset, leaf }: LeafPlace): void {
+    const base = row * ROW_WORDS;
+    const hot = this.#table.hot(row);
+    const version = this.#table.lock(hot);
+    const isSame =
+      this.words[base + PLACE_SEGMENT] === segment &&
+      this.words[base + PLACE_OFFSET] === offset &&
+      this.words[base + PLACE_LANE] === ((lane << LEAF_BITS) | leaf) >>> 0;
+    if (isSame) this.#store(base + PLACE_SEGMENT, 0);
+    this.#table.unlock(hot, version);
+  }
+
+  #place(base: number): LeafPlace {
+    const place = this.#load(base + PLACE_LANE);
+    return {
+      lane: place >>> LEAF_BITS,
+      segment: this.#load(base + PLACE_SEGMENT),
+      offset: this.#load(base + PLACE_OFFSET),
+      leaf: place & ((1 << LEAF_BITS) - 1),
     };
   }
 

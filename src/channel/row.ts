@@ -51,7 +51,7 @@ interface RootedPart {
 }
 
 /** Where the journal has the frame of a leaf. */
-interface LeafPlace {
+export interface LeafPlace {
   lane: number;
   /** 0 where no journal has it any more, since a checkpoint has kept its proof. */
   segment: number;

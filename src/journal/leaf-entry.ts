@@ -4,11 +4,17 @@
  */
 import {
   LEDGER_CHANNEL_ID_BYTES,
+  MERKLE_BLOCK_LEAVES,
   MERKLE_HASH_BYTES,
+  MERKLE_LEAF_AMOUNT,
+  MERKLE_LEAVES_MAX,
+  MERKLE_SIGNATURE,
+  MERKLE_TIMESTAMP,
   PUBLIC_KEY_BYTES,
   SIGNATURE_BYTES,
 } from '../../protocol/layout.ts';
-import { type LeafProof, pathLength } from '../../protocol/merkle.ts';
+import { auditPath, type LeafProof, pathLength } from '../../protocol/merkle.ts';
+import { type FrameHead, frameLeafAt, framePathAt } from '../../protocol/merkle-frame.ts';
 import { ClaimwireError } from '../errors.ts';
 
 /** The side table of leaves. Not to be changed. */
@@ -28,19 +34,36 @@ const ENTRY = {
 } as const;
 const PATH = ENTRY.signature + SIGNATURE_BYTES;
 
-export function encodeLeaf(channelId: bigint, proof: LeafProof): Uint8Array {
-  const bytes = new Uint8Array(PATH + proof.path.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(ENTRY.version, VERSION, true);
-  view.setUint32(ENTRY.leaves, proof.leaves, true);
-  view.setUint32(ENTRY.index, proof.index, true);
-  view.setUint32(ENTRY.sequence, proof.sequence, true);
-  view.setBigUint64(ENTRY.channelId, channelId, true);
-  view.setBigUint64(ENTRY.amount, proof.amount, true);
-  bytes.set(proof.timestamp, ENTRY.timestamp);
-  bytes.set(proof.signature, ENTRY.signature);
-  bytes.set(proof.path, PATH);
-  return bytes;
+/** Bytes of the longest entry, that of a leaf of a full tree. */
+export const LEAF_ENTRY_BYTES_MAX = PATH + Math.log2(MERKLE_LEAVES_MAX) * MERKLE_HASH_BYTES;
+
+/** A frame, and the tree over its own leaves (`buildTree`). */
+export interface LeafFrame {
+  bytes: Buffer;
+  /** Where it begins. */
+  at: number;
+  head: FrameHead;
+  levels: readonly Uint8Array[];
+}
+
+/** Writes the entry of a leaf of the frame (0..63) to `out` at `at`; returns its bytes. A checkpoint writes tens of thousands: no leaf allocates. */
+export function writeLeaf({ bytes, at: from, head, levels }: LeafFrame, leaf: number, out: Buffer, at: number): number {
+  out.writeUInt32LE(VERSION, at + ENTRY.version);
+  out.writeUInt32LE(head.leaves, at + ENTRY.leaves);
+  out.writeUInt32LE(head.block * MERKLE_BLOCK_LEAVES + leaf, at + ENTRY.index);
+  out.writeUInt32LE(head.sequence, at + ENTRY.sequence);
+  const wire = frameLeafAt(from, leaf);
+  for (let byte = 0; byte < 8; byte++) {
+    out[at + ENTRY.channelId + byte] = bytes[wire + 7 - byte]!;
+    out[at + ENTRY.amount + byte] = bytes[wire + MERKLE_LEAF_AMOUNT + 7 - byte]!;
+  }
+  bytes.copy(out, at + ENTRY.timestamp, from + MERKLE_TIMESTAMP, from + MERKLE_TIMESTAMP + 8);
+  bytes.copy(out, at + ENTRY.signature, from + MERKLE_SIGNATURE, from + MERKLE_SIGNATURE + SIGNATURE_BYTES);
+  const inside = auditPath(levels, head.count, leaf, out, at + PATH) * MERKLE_HASH_BYTES;
+  const rest = head.pathLength * MERKLE_HASH_BYTES;
+  const path = framePathAt(from, head);
+  bytes.copy(out, at + PATH + inside, path, path + rest);
+  return PATH + inside + rest;
 }
 
 /** The entry of a channel, whose proof lacks the key (33 zeros). Throws REGISTRY_CORRUPT. */

@@ -14,33 +14,34 @@ import {
   CLAIM_SEQUENCE,
   CLAIM_TIMESTAMP,
   LEDGER_CHANNEL_ID_BYTES,
-  MERKLE_BLOCK_LEAVES,
   MERKLE_FRAME_BYTES_MAX,
   MERKLE_HASH_BYTES,
-  MERKLE_LEAF_AMOUNT,
-  MERKLE_SIGNATURE,
-  MERKLE_TIMESTAMP,
-  SIGNATURE_BYTES,
 } from '../../protocol/layout.ts';
-import { auditPath, buildTree, type LeafProof, type TreeHash } from '../../protocol/merkle.ts';
-import { emptyFrameHead, frameLeafAt, framePathAt, readFrameHead } from '../../protocol/merkle-frame.ts';
+import { buildTree, type LeafProof, type TreeHash } from '../../protocol/merkle.ts';
+import { emptyFrameHead, frameLeafAt, readFrameHead } from '../../protocol/merkle-frame.ts';
 import { RootedRows } from '../channel/rooted.ts';
-import type { Channel } from '../channel/row.ts';
+import type { Channel, LeafPlace } from '../channel/row.ts';
 import { type ChannelTable, highHalf, lowHalf } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { SideChange, SideTables } from '../registry/side-tables.ts';
 import { type JournalFiles, withFile } from '../system/files.ts';
 import { treeHash } from '../verify/tree-hash.ts';
-import { decodeLeaf, encodeLeaf, LEAVES_TABLE } from './leaf-entry.ts';
+import { decodeLeaf, LEAF_ENTRY_BYTES_MAX, LEAVES_TABLE, type LeafFrame, writeLeaf } from './leaf-entry.ts';
 import { FRAME, FRAME_HEADER_BYTES } from './record.ts';
 import { journalFailed, segmentName } from './segment.ts';
 import type { StoredLeaf } from './stored-frame.ts';
 
-/** Entries of one commit: 3 MiB. */
-const COMMIT_ENTRIES = 4_096;
+/**
+ * Entries of one commit: 20 MiB at most. Ledger channel ids come in no order, so a commit of thousands writes nearly every page of the table:
+ * many small ones would write it as often.
+ */
+const COMMIT_ENTRIES = 32_768;
+/** Entries made before the event loop has its turn: some milliseconds. */
+const TURN_ENTRIES = 1_024;
+/** Rows that are looked at before it has. */
+const TURN_ROWS = 1 << 20;
 
 type Leaf = NonNullable<NonNullable<Channel['rooted']>['leaf']>;
-type Place = Leaf['place'];
 
 export interface LeafProofsOptions {
   table: ChannelTable;
@@ -55,11 +56,11 @@ export class LeafProofs {
   readonly #options: LeafProofsOptions;
   readonly #hash: TreeHash = treeHash();
   readonly #record = new DataView(new ArrayBuffer(CLAIM_BYTES));
-  readonly #head = emptyFrameHead();
-  readonly #frame = new Uint8Array(FRAME_HEADER_BYTES + MERKLE_FRAME_BYTES_MAX);
-  /** Where the frame in `#frame` lies, and the tree over its leaves. */
-  #place: Place | undefined;
-  #levels: Uint8Array[] = [];
+  readonly #bytes = Buffer.from(new ArrayBuffer(FRAME_HEADER_BYTES + MERKLE_FRAME_BYTES_MAX));
+  /** The frame that was read last: what it says, where it lies, and the ledger channel ids of its leaves. */
+  readonly #frame: LeafFrame = { bytes: this.#bytes, at: FRAME_HEADER_BYTES, head: emptyFrameHead(), levels: [] };
+  #place: LeafPlace | undefined;
+  #ids = new Uint8Array(0);
   #rows: RootedRows | undefined;
   /** Ledger channel ids whose entries go with the next commit. */
   readonly #forgotten: Uint8Array[] = [];
@@ -117,18 +118,40 @@ export class LeafProofs {
     rows.commitLeaf(row, record, 0, place.lane, place.segment, place.offset, place.leaf);
   }
 
-  /** Keeps the proofs of these channels' newest leaves; they are durable when it resolves. Throws JOURNAL_FAILED. */
-  async keep(channels: readonly Channel[]): Promise<void> {
-    const news = channels.filter(({ rooted }) => (rooted?.leaf?.place.segment ?? 0) > 0);
+  /**
+   * Keeps the proofs of all newest leaves that only a journal has; they are durable when it resolves, and those of groups that are applied meanwhile
+   * may be left for the next call. Throws JOURNAL_FAILED.
+   */
+  async keep(): Promise<void> {
+    const { table, sides } = this.#options;
+    let row = 0;
+    do {
+      const news: News[] = [];
+      for (; row < table.rows && news.length < COMMIT_ENTRIES; row++) {
+        const place = table.isRooted(row) ? this.#rows?.unkept(row) : undefined;
+        if (place !== undefined) news.push({ row, place });
+        if (row % TURN_ROWS === TURN_ROWS - 1) await nextTurn();
+      }
+      const changes = this.#forgotten.splice(0).map((key): SideChange => ({ table: LEAVES_TABLE, key }));
+      await this.#entriesOf(news, changes);
+      if (changes.length > 0) await sides.commit(changes);
+      for (const { row, place } of news) this.#rows!.kept(row, place);
+    } while (row < table.rows);
+  }
+
+  async #entriesOf(news: News[], changes: SideChange[]): Promise<void> {
     // Leaves of one frame one after the other: it is read and hashed once.
-    news.sort((left, right) => byPlace(left.rooted!.leaf!.place, right.rooted!.leaf!.place));
-    const changes = this.#forgotten.splice(0).map((key): SideChange => ({ table: LEAVES_TABLE, key }));
-    for (const channel of news) {
-      const value = encodeLeaf(channel.channelId, this.#fromJournal(channel));
-      changes.push({ table: LEAVES_TABLE, key: channel.ledgerChannelId, value });
-      if (changes.length >= COMMIT_ENTRIES) await this.#options.sides.commit(changes.splice(0));
+    news.sort((left, right) => byPlace(left.place, right.place));
+    const entries = Buffer.allocUnsafe(news.length * LEAF_ENTRY_BYTES_MAX);
+    let at = 0;
+    for (const [index, { place }] of news.entries()) {
+      const start = at;
+      at += this.#write(place, entries, at);
+      const id = place.leaf * LEDGER_CHANNEL_ID_BYTES;
+      const key = this.#ids.subarray(id, id + LEDGER_CHANNEL_ID_BYTES);
+      changes.push({ table: LEAVES_TABLE, key, value: entries.subarray(start, at) });
+      if (index % TURN_ENTRIES === TURN_ENTRIES - 1) await nextTurn();
     }
-    if (changes.length > 0) await this.#options.sides.commit(changes);
   }
 
   /** Forgets the leaves of rows that other channels will reuse. Before other threads run. */
@@ -144,71 +167,67 @@ export class LeafProofs {
   of(channel: Channel): LeafProof | undefined {
     const leaf = channel.rooted?.leaf;
     if (leaf === undefined) return undefined;
-    const kept = this.#options.sides.get(LEAVES_TABLE, channel.ledgerChannelId);
-    const proof = kept && decodeLeaf(channel.ledgerChannelId, kept).proof;
-    if (proof !== undefined && proof.amount === leaf.amount) return { ...proof, publicKey: channel.publicKey };
-    return this.#fromJournal(channel);
+    const { publicKey, ledgerChannelId } = channel;
+    const kept = this.#options.sides.get(LEAVES_TABLE, ledgerChannelId);
+    const proof = kept && decodeLeaf(ledgerChannelId, kept).proof;
+    if (proof !== undefined && proof.amount === leaf.amount) return { ...proof, publicKey };
+    const entry = Buffer.alloc(LEAF_ENTRY_BYTES_MAX);
+    const length = this.#write(leaf.place, entry, 0);
+    return { ...decodeLeaf(ledgerChannelId, entry.subarray(0, length)).proof, publicKey };
   }
 
-  #fromJournal({ publicKey, ledgerChannelId, rooted }: Channel): LeafProof {
-    const { place } = rooted!.leaf!;
+  /** Writes the entry of the leaf at this place; returns its bytes. */
+  #write(place: LeafPlace, out: Buffer, at: number): number {
     if (this.#place === undefined || byPlace(this.#place, place) !== 0) this.#load(place);
-    const [head, frame] = [this.#head, this.#frame];
-    const at = FRAME_HEADER_BYTES;
-    const path = new Uint8Array((this.#levels.length + head.pathLength) * MERKLE_HASH_BYTES);
-    const inside = auditPath(this.#levels, head.count, place.leaf, path, 0) * MERKLE_HASH_BYTES;
-    const rest = framePathAt(at, head);
-    path.set(frame.subarray(rest, rest + head.pathLength * MERKLE_HASH_BYTES), inside);
-    const bytesOf = (start: number, length: number) => frame.slice(at + start, at + start + length);
-    const view = new DataView(frame.buffer);
-    return {
-      publicKey,
-      ledgerChannelId,
-      amount: view.getBigUint64(frameLeafAt(at, place.leaf) + MERKLE_LEAF_AMOUNT),
-      sequence: head.sequence,
-      timestamp: bytesOf(MERKLE_TIMESTAMP, 8),
-      leaves: head.leaves,
-      index: head.block * MERKLE_BLOCK_LEAVES + place.leaf,
-      path: path.slice(0, inside + head.pathLength * MERKLE_HASH_BYTES),
-      signature: bytesOf(MERKLE_SIGNATURE, SIGNATURE_BYTES),
-    };
+    return writeLeaf(this.#frame, place.leaf, out, at);
   }
 
   /** Reads a frame and hashes its leaves. */
-  #load(place: Place): void {
+  #load(place: LeafPlace): void {
     const { data, files, table } = this.#options;
-    const frame = this.#frame;
+    const bytes = this.#bytes;
+    const { head, at } = this.#frame;
     const path = join(data, 'journal', String(place.lane), segmentName(place.segment));
     this.#place = undefined;
     let isSound = false;
     try {
       withFile(files, path, 'r', (fd) => {
-        const read = files.readSync(fd, frame, 0, frame.length, place.offset);
-        const length = new DataView(frame.buffer).getUint32(FRAME.length, true);
-        const end = FRAME_HEADER_BYTES + length;
-        isSound = read >= end && readFrameHead(frame, FRAME_HEADER_BYTES, end, this.#head);
+        const read = files.readSync(fd, bytes, 0, bytes.length, place.offset);
+        const end = at + new DataView(bytes.buffer).getUint32(FRAME.length, true);
+        isSound = read >= end && readFrameHead(bytes, at, end, head);
       });
     } catch (error) {
       throw journalFailed('read', path, error);
     }
-    if (!isSound || place.leaf >= this.#head.count)
+    if (!isSound || place.leaf >= head.count)
       throw journalFailed('read', path, `something else than a frame at byte ${place.offset}`);
-    const { count, sequence } = this.#head;
+    const { count, sequence } = head;
     const ids = new Uint8Array(count * LEDGER_CHANNEL_ID_BYTES);
-    const view = new DataView(frame.buffer);
+    const view = new DataView(bytes.buffer);
     for (let leaf = 0; leaf < count; leaf++) {
-      const at = frameLeafAt(FRAME_HEADER_BYTES, leaf);
-      const row = table.find(view.getUint32(at), view.getUint32(at + 4));
-      if (row < 0) throw journalFailed('read', path, `a leaf of channel ${view.getBigUint64(at)}, which is unknown`);
+      const wire = frameLeafAt(at, leaf);
+      const row = table.find(view.getUint32(wire), view.getUint32(wire + 4));
+      if (row < 0) throw journalFailed('read', path, `a leaf of channel ${view.getBigUint64(wire)}, which is unknown`);
       ids.set(table.ledgerId(row), leaf * LEDGER_CHANNEL_ID_BYTES);
     }
     const hashes = new Uint8Array(count * MERKLE_HASH_BYTES);
-    this.#hash.leaves(ids, 0, frame, frameLeafAt(FRAME_HEADER_BYTES, 0), sequence, count, hashes, 0);
-    this.#levels = buildTree(hashes, count, this.#hash);
+    this.#hash.leaves(ids, 0, bytes, frameLeafAt(at, 0), sequence, count, hashes, 0);
+    this.#frame.levels = buildTree(hashes, count, this.#hash);
+    this.#ids = ids;
     this.#place = place;
   }
 }
 
-function byPlace(left: Place, right: Place): number {
+/** A leaf whose proof is to be kept. */
+interface News {
+  row: number;
+  place: LeafPlace;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function byPlace(left: LeafPlace, right: LeafPlace): number {
   return left.lane - right.lane || left.segment - right.segment || left.offset - right.offset;
 }

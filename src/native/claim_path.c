@@ -219,9 +219,9 @@ static void put_claim(uint32_t *hot, uint64_t *signature, const uint8_t *claim, 
     }
     store(&hot[CW_HOT_DIRTY], 1);
 }
-/* As ChannelTable.commit; nothing for a row with leaves of signed roots, which the apply step commits. The mark is set before such a
+/* As ChannelTable.commit; nothing, and 1, for a row with leaves of signed roots, which the apply step commits. The mark is set before such a
  * row's first leaf is staged, and read under the lock here: a claim staged before it is committed here before that leaf, or there. */
-static void commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *claim) {
+static uint32_t commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *claim) {
     uint32_t *hot = cw_arena_hot(&p->arena, row);
     uint32_t version;
     do version = load(&hot[CW_HOT_VERSION]) & ~1u;
@@ -230,12 +230,15 @@ static void commit_row(struct cw_claim_path *p, uint32_t row, const uint8_t *cla
      * (table.ts), which pairs with this fence. The fence is free on x86, but needed where an exchange is a load and a store. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     const uint64_t amount = amount_of(claim);
-    if (!(load(&hot[CW_HOT_FLAGS]) & CW_FLAG_ROOTED) && amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
+    const uint32_t is_rooted = (load(&hot[CW_HOT_FLAGS]) & CW_FLAG_ROOTED) != 0;
+    if (!is_rooted && amount > pair(hot[CW_HOT_COMMITTED_HIGH], hot[CW_HOT_COMMITTED_LOW]))
         put_claim(hot, (uint64_t *)(p->arena.base + p->arena.signatures + (size_t)row * CW_SIGNATURE_BYTES), claim, amount);
     store(&hot[CW_HOT_VERSION], version + 2);
+    return is_rooted;
 }
-void cw_path_commit(struct cw_claim_path *p, const struct cw_group *g) {
+uint32_t cw_path_commit(struct cw_claim_path *p, const struct cw_group *g) {
     const uint32_t records = g->counts[CW_COUNT_RECORDS];
+    uint32_t left = 0;
     for (uint32_t record = 0; record < records; record++) {
         if (g->leaf_heads && *record_at(g, record) == CW_FRAME_MERKLE) continue; /* leaf_path.c commits it, or the apply step */
         if (record + AHEAD < records) {
@@ -243,6 +246,7 @@ void cw_path_commit(struct cw_claim_path *p, const struct cw_group *g) {
             __builtin_prefetch(cw_arena_hot(&p->arena, ahead), 1);
             __builtin_prefetch(p->arena.base + p->arena.signatures + (size_t)ahead * CW_SIGNATURE_BYTES, 1);
         }
-        commit_row(p, g->row_of_record[record], record_at(g, record));
+        left += commit_row(p, g->row_of_record[record], record_at(g, record));
     }
+    return left;
 }

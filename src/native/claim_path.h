@@ -41,8 +41,8 @@ uint32_t cw_path_admit(struct cw_claim_path *path, const uint8_t *bytes, size_t 
  * written to the disk, or 0. */
 uint32_t cw_path_stage(struct cw_claim_path *path, struct cw_group *open, struct cw_group *syncing, uint32_t next, uint32_t end,
                         uint32_t now_seconds);
-/* Makes every record of a durable group its row's best claim. */
-void cw_path_commit(struct cw_claim_path *path, const struct cw_group *group);
+/* Makes every record of a durable group its row's best claim. Returns how many claims are left to the apply step: those of rows with leaves. */
+uint32_t cw_path_commit(struct cw_claim_path *path, const struct cw_group *group);
 
 /* A frame of a Merkle batch, whole: where it is, how many leaves it has, who sent it, and its free entry in the pool (ring/frame-pool.ts). */
 struct cw_leaf_frame {

@@ -120,13 +120,14 @@ static napi_value path_stage(napi_env env, napi_callback_info info) {
     napi_create_uint32(env, cw_path_stage(&h->as.path, &open->as.group, syncing ? &syncing->as.group : 0, next, end, now), &result);
     return result;
 }
-/* pathCommit(path, group) */
+/* pathCommit(path, group) -> claims left */
 static napi_value path_commit(napi_env env, napi_callback_info info) {
     CW_ARGUMENTS(2);
+    napi_value result;
     struct held *h = argc < 2 ? 0 : held_of(env, argv[0]), *group = argc < 2 ? 0 : held_of(env, argv[1]);
     if (!h || !group) return fail(env, "pathCommit: expected a path and a group");
-    cw_path_commit(&h->as.path, &group->as.group);
-    return 0;
+    napi_create_uint32(env, cw_path_commit(&h->as.path, &group->as.group), &result);
+    return result;
 }
 
 /* pathStageLeaves(path, open, syncing or null, next, end, nowSeconds, entry, frame, accepted) -> leaves; `accepted`: two words. */

@@ -83,7 +83,8 @@ static void put_leaf(uint32_t *hot, uint32_t *of_row, const uint8_t *record, con
         __atomic_store_n(&of_row[CW_ROOTED_HAS], 1, __ATOMIC_RELEASE);
     }
     const uint64_t amount = amount_of(record);
-    if (amount <= pair(of_row[CW_ROOTED_LEAF_HIGH], of_row[CW_ROOTED_LEAF_LOW])) return;
+    const uint64_t before = pair(of_row[CW_ROOTED_LEAF_HIGH], of_row[CW_ROOTED_LEAF_LOW]);
+    if (amount <= before) return;
     const uint32_t sequence = be32(record + CW_CLAIM_SEQUENCE), high = be32(record + CW_CLAIM_TIMESTAMP), low = be32(record + CW_CLAIM_TIMESTAMP + 4);
     put(&of_row[CW_ROOTED_LEAF_HIGH], (uint32_t)(amount >> 32));
     put(&of_row[CW_ROOTED_LEAF_LOW], (uint32_t)amount);
@@ -103,7 +104,7 @@ static void put_leaf(uint32_t *hot, uint32_t *of_row, const uint8_t *record, con
         put(&hot[CW_HOT_TIMESTAMP_HIGH], high);
         put(&hot[CW_HOT_TIMESTAMP_LOW], low);
     }
-    __atomic_store_n(&hot[CW_HOT_DIRTY], 1, __ATOMIC_RELEASE);
+    if (!before) __atomic_store_n(&hot[CW_HOT_DIRTY], 1, __ATOMIC_RELEASE); /* the registry's row says that there are leaves, and no more */
 }
 uint32_t cw_path_commit_leaves(struct cw_claim_path *p, const struct cw_group *g, const struct cw_leaf_places *places) {
     const uint32_t records = g->counts[CW_COUNT_RECORDS];

@@ -25,8 +25,8 @@ export class ApplyStep {
   apply(group: CommitGroup, nowSeconds: number): void {
     const { ring, table, answers, counters, path, grown, measures, standing, rooted } = this.#parts;
     const { journal, acks } = group;
-    if (path !== undefined) path.commit(group);
-    if (rooted !== undefined) this.#commitRooted(group, path);
+    const left = path === undefined ? journal.count : path.commit(group);
+    if (rooted !== undefined && (left > 0 || journal.hasFrames)) this.#commitRooted(group, path);
     else if (path === undefined)
       for (let record = 0; record < journal.count; record++)
         table.commit(group.rowOf(record), journal.view, journal.recordOffset(record));

@@ -53,7 +53,7 @@ interface PathAddon {
     free: number,
   ): number;
   pathStage(path: Handle, open: Handle, syncing: Handle | null, next: number, end: number, nowSeconds: number): number;
-  pathCommit(path: Handle, group: Handle): void;
+  pathCommit(path: Handle, group: Handle): number;
   pathEnterLeaves(
     path: Handle,
     bytes: Uint8Array,
@@ -174,9 +174,9 @@ export class NativePath {
     return this.#addon.pathStage(this.#path, this.#handle(open), beside, next, end, seconds);
   }
 
-  /** Makes every record of a durable group its row's best claim. */
-  commit(group: CommitGroup): void {
-    this.#addon.pathCommit(this.#path, this.#handle(group));
+  /** Makes every record of a durable group its row's best claim; returns how many claims are left: those of rows that have leaves. */
+  commit(group: CommitGroup): number {
+    return this.#addon.pathCommit(this.#path, this.#handle(group));
   }
 
   /**

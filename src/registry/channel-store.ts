@@ -49,8 +49,8 @@ export interface RowStore extends Pick<RegistryStore, 'replace'> {
 
 /** Keeps the proofs of leaves beside the rows, where channels have any (journal/leaf-proofs.ts). */
 export interface LeafKeeper {
-  /** Makes the proofs of these channels' newest leaves durable. */
-  keep(channels: readonly Channel[]): Promise<void>;
+  /** Makes the proofs durable of all newest leaves that only a journal has. */
+  keep(): Promise<void>;
   /** Forgets the leaves of rows that other channels will reuse. */
   forget(rows: readonly number[]): void;
 }
@@ -352,23 +352,19 @@ export class ChannelStore {
   async checkpoint(): Promise<number> {
     const buffer = new Uint8Array(CHECKPOINT_ROWS * ROW_BYTES);
     const rows: number[] = [];
-    const rooted: Channel[] = [];
     let written = 0;
     let row = 0;
+    // Before the rows: a row says that its channel has leaves.
+    await this.leaves?.keep();
     while (row < this.#table.rows) {
       written += await this.#exclusively(async () => {
         rows.length = 0;
-        rooted.length = 0;
         const end = Math.min(this.#table.rows, row + CHECKPOINT_LOOKS);
         for (; row < end && rows.length < CHECKPOINT_ROWS; row++) {
           if (!this.#table.takeDirty(row)) continue;
-          const channel = this.#leases.read(row);
-          if (channel.rooted !== undefined) rooted.push(channel);
-          encodeRow(channel, buffer, (rows.push(row) - 1) * ROW_BYTES);
+          encodeRow(this.#leases.read(row), buffer, (rows.push(row) - 1) * ROW_BYTES);
         }
         try {
-          // Before the rows: a row says that its channel has leaves.
-          if (rooted.length > 0) await this.leaves!.keep(rooted);
           await this.#registry.replace(rows, buffer.subarray(0, rows.length * ROW_BYTES));
         } catch (error) {
           // If a later checkpoint skipped these rows, it would remove the journal segments that hold their claims.

@@ -4,13 +4,15 @@
 import { describe, expect, test } from 'vitest';
 import { claimBytes } from '../../../protocol/claim.ts';
 import { CLAIM_AMOUNT } from '../../../protocol/layout.ts';
-import { checkProof } from '../../../protocol/merkle.ts';
+import { buildTree, checkProof } from '../../../protocol/merkle.ts';
+import { emptyFrameHead, readFrameHead } from '../../../protocol/merkle-frame.ts';
 import { type Channel, ROW_BYTES, redeemable } from '../../../src/channel/row.ts';
 import { ChannelTable } from '../../../src/channel/table.ts';
 import { JournalGroup } from '../../../src/journal/group.ts';
 import { Journals } from '../../../src/journal/lane-journals.ts';
-import { decodeLeaf, encodeLeaf, LEAVES_TABLE } from '../../../src/journal/leaf-entry.ts';
+import { decodeLeaf, LEAF_ENTRY_BYTES_MAX, LEAVES_TABLE, writeLeaf } from '../../../src/journal/leaf-entry.ts';
 import { LeafProofs } from '../../../src/journal/leaf-proofs.ts';
+import { segmentName } from '../../../src/journal/segment.ts';
 import { JournalWriter } from '../../../src/journal/writer.ts';
 import { ChannelStore } from '../../../src/registry/channel-store.ts';
 import { Arena } from '../../../src/ring/arena.ts';
@@ -112,6 +114,10 @@ class Started {
     }
   }
 
+  get segment(): number {
+    return this.#writer.segment;
+  }
+
   channel(channelId: bigint): Channel {
     return this.store.get(channelId)!;
   }
@@ -168,7 +174,7 @@ describe('a leaf that was acknowledged', () => {
     expect(provable()).toEqual(expected);
     expect(node.channel(64n)).toMatchObject({
       committed: 564n,
-      rooted: { committed: 0n, leaf: { place: { segment: 1 } } },
+      rooted: { committed: 0n, leaf: { amount: 564n, place: { segment: 0 } } },
     });
     // Killed again: the checkpoint of the start has them, and the journal is gone.
     node = await Started.on(disk);
@@ -219,6 +225,24 @@ describe('a leaf that was acknowledged', () => {
     expect(node.proven(1n)).toBe(400n);
   });
 
+  test('is kept once: its channel goes on with claims after the segment with its frame has gone', async () => {
+    const disk = newDisk();
+    const node = await Started.on(disk);
+    await node.open(1n, 2n, 3n);
+    for (const id of [1n, 3n]) node.commit([{ frame: signedFrames([leafOf(id, 9n)], 1)[0]!, leaves: [0] }]);
+    for (let amount = 1n; node.segment === 1; amount++) node.commit([], [claimOf(2n, amount)]);
+    await node.checkpoint();
+    expect(disk.files.existsSync(`/data/journal/0/${segmentName(1)}`)).toBe(false);
+    node.commit([], [claimOf(1n, 20n)]);
+    await node.checkpoint();
+    expect([node.proven(1n), node.channel(1n).committed]).toEqual([9n, 20n]);
+    // A newer leaf is in the journal again.
+    node.commit([{ frame: signedFrames([leafOf(1n, 30n)], 4)[0]!, leaves: [0] }]);
+    expect(node.proven(1n)).toBe(30n);
+    await node.checkpoint();
+    expect((await Started.on(disk)).proven(1n)).toBe(30n);
+  });
+
   test('is kept by a node that no longer takes roots', async () => {
     const disk = newDisk();
     let node = await Started.on(disk);
@@ -264,18 +288,23 @@ describe('a leaf that was acknowledged', () => {
 });
 
 test('an entry that is none is refused with a code', () => {
-  const entry = encodeLeaf(1n, {
-    publicKey: KEY,
-    ledgerChannelId: idOf(1n),
-    amount: 5n,
-    sequence: 1,
-    timestamp: new Uint8Array(8),
-    leaves: 3,
-    index: 0,
-    path: new Uint8Array(64),
-    signature: new Uint8Array(64),
+  const leaves = [1n, 2n, 3n].map((id) => leafOf(id, 5n));
+  const bytes = Buffer.from(signedFrames(leaves, 1)[0]!);
+  const head = emptyFrameHead();
+  expect(readFrameHead(bytes, 0, bytes.length, head)).toBe(true);
+  const levels = buildTree(new Uint8Array(96), 3);
+  const out = Buffer.alloc(LEAF_ENTRY_BYTES_MAX);
+  const entry = new Uint8Array(out.subarray(0, writeLeaf({ bytes, at: 0, head, levels }, 0, out, 0)));
+  expect(decodeLeaf(idOf(1n), entry)).toMatchObject({
+    channelId: 1n,
+    proof: {
+      amount: 5n,
+      sequence: 1,
+      index: 0,
+      leaves: 3,
+      path: new Uint8Array([...levels[0]!.subarray(32, 64), ...levels[1]!.subarray(32)]),
+    },
   });
-  expect(decodeLeaf(idOf(1n), entry)).toMatchObject({ channelId: 1n, proof: { amount: 5n, index: 0, leaves: 3 } });
   const bad = [entry.subarray(0, 10), entry.subarray(0, -1), entry.with(0, 2), entry.with(8, 3), entry.with(4, 2)];
   for (const bytes of bad) expect(() => decodeLeaf(idOf(1n), bytes)).toThrow(/expected a leaf and its path/);
 });
