@@ -3,10 +3,11 @@
  * a proof, for which nothing but the file is needed. Main thread of its own process.
  */
 
-import { PUBLIC_KEY_BYTES } from '../protocol/layout.ts';
+import { LEDGER_CHANNEL_ID_BYTES, PUBLIC_KEY_BYTES, U64_MAX } from '../protocol/layout.ts';
 import { parseJson } from '../src/channel/json.ts';
-import { leafProofHolds, parseLeafProof } from '../src/channel/leaf-proof.ts';
-import { parseHex, upperHex } from '../src/channel/parse.ts';
+import { leafProofHolds, leafProofJson, parseLeafProof } from '../src/channel/leaf-proof.ts';
+import { defaultChannelId, parseDecimal, parseHex, upperHex } from '../src/channel/parse.ts';
+import { ClaimwireError } from '../src/errors.ts';
 import { AdminClient } from '../src/http/client.ts';
 import { Ed25519Verifier } from '../src/verify/ed25519.ts';
 import { verifyDigest } from '../src/verify/noble.ts';
@@ -23,10 +24,12 @@ export const command = defineCommand({
   options: {
     check: { value: 'FILE', description: 'checks this proof; no node is asked' },
     key: { value: 'HEX66', description: "with --check: the payer's public key, which the proof must be of" },
+    data: { value: 'DIR', description: 'the data folder of a node that is stopped, or was killed; no node is asked' },
     ...NODE_OPTIONS,
   },
   examples: [
     ['claimwire prove 6750926077978654334 > proof.json', 'for a third party'],
+    ['claimwire prove 6750926077978654334 --data ./data', 'where the node does not run'],
     ['claimwire prove --check proof.json --key 0257CF…67B7', 'what it shows, or that it shows nothing'],
   ],
   notes: `A proof is the leaf (ledger channel, amount, sequence), its path to the root, and the payer's
@@ -35,17 +38,37 @@ elsewhere: give it with --key. It shows a promise; the XRP Ledger pays for a cla
 
 Exit code: 0 the proof holds, 1 it does not or there is none, 2 usage.`,
   act: async (values, operands) => {
-    const { check, key, json } = values;
+    const { check, key, data, json } = values;
     if (operands.length !== (check === undefined ? 1 : 0))
       usage(`prove: expected one ID or --check FILE, got ${operands.length} IDs`);
+    if (check !== undefined && data !== undefined) usage('prove: expected --check or --data, got both');
     if (check !== undefined) return checkFile(check, key, json);
     if (key !== undefined) usage('prove: expected --key with --check, got it without');
-    const proof = await AdminClient.open(adminAddress(values)).proof(operands[0]!);
+    const [id = ''] = operands;
+    const proof = data === undefined ? await AdminClient.open(adminAddress(values)).proof(id) : await proofIn(data, id);
     process.stdout.write(`${JSON.stringify(proof, undefined, json ? 0 : 2)}\n`);
     return 0;
   },
 });
 export const { run } = command;
+
+/** As a node answers it (http/proofs.ts). */
+async function proofIn(data: string, id: string): Promise<object> {
+  const isLedgerId = id.length === 2 * LEDGER_CHANNEL_ID_BYTES;
+  const channelId = isLedgerId
+    ? defaultChannelId(parseHex(id, LEDGER_CHANNEL_ID_BYTES, 'ID'))
+    : parseDecimal(id, 0n, U64_MAX, 'ID');
+  // Loaded when it is needed: to ask a node takes no database.
+  const { stoppedProof } = await import('../src/node/stopped-proof.ts');
+  const proof = await stoppedProof(data, channelId);
+  if (proof === undefined || (isLedgerId && upperHex(proof.ledgerChannelId) !== id.toUpperCase()))
+    throw new ClaimwireError(
+      'CHANNEL_UNKNOWN',
+      `channel ${id}: expected one that a leaf of a signed root has paid, got none in ${data}`,
+      { id },
+    );
+  return leafProofJson(channelId, proof);
+}
 
 function checkFile(file: string, key: string | undefined, json: boolean): number {
   const proof = parseLeafProof(parseJson(readFile(file, 'check'), file));

@@ -47,7 +47,7 @@ export interface PayerLimits {
   waitForNode?: boolean;
   /**
    * Signs one root for the claims of many channels of a key (Merkle batches), `{}` for the defaults: for a hub, and for keys in a slow module.
-   * For nodes with `--roots`, by `udp://`, `ws://`, `webrtc+http://` and their like. Under `xrpl` what leaves have paid is not
+   * For nodes with `--roots`, by any address. Under `xrpl` what leaves have paid is not
    * redeemable until an ordinary claim follows (`PaymentChannel.cover`): the node takes as much of it as its operator allows.
    */
   roots?: RootsOptions;
@@ -109,7 +109,7 @@ export class PayerCore {
     this.#link = link;
     const { roots } = options;
     if (roots !== undefined && link.sendFrame === undefined)
-      throw invalid('roots: expected a link for datagrams, such as udp://HOST:PORT, got another');
+      throw invalid('roots: expected a link that carries frames of Merkle batches, got one without sendFrame');
     this.#receipts = new ReceiptCheck(parts.verifyEd25519);
     this.#inflight = new Inflight({
       link,

@@ -4,7 +4,6 @@
  */
 import { treeHash } from '../verify/tree-hash.ts';
 import { type Abortable, abortable } from './abort.ts';
-import { invalid } from './claim-errors.ts';
 import { keySigner } from './keys/key-file.ts';
 import { verifyEd25519 } from './keys/verify-ed25519.ts';
 import { UdpLink } from './links/link-udp.ts';
@@ -12,7 +11,7 @@ import { type LinkOptions, openLink } from './links/open-link.ts';
 import type { PeerLink } from './links/peer-link.ts';
 import type { DatagramSocket } from './links/transport-udp.ts';
 import { newSendPath, PayerCore, type PayerLimits } from './payer-core.ts';
-import { type RootsOptions, rootsOptions } from './roots.ts';
+import { rootsOptions } from './roots.ts';
 import type { PayerState } from './state/payer-state.ts';
 import { StateFile } from './state/state-file.ts';
 import { systemClock } from './system-clock.ts';
@@ -41,7 +40,7 @@ export class Payer extends PayerCore {
 
   static async #open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
     const { clock = systemClock, random = Math.random, roots } = options;
-    if (roots !== undefined) checkRoots(roots, options.to);
+    if (roots !== undefined) rootsOptions(roots);
     const link = await openLink(options, clock, random, () => newSendPath(options));
     let state: StateFile | undefined;
     try {
@@ -59,13 +58,4 @@ export class Payer extends PayerCore {
     const link = 'link' in options ? options.link : new UdpLink(options.socket, clock);
     super(options, { link, clock, state, keySigner, verifyEd25519, treeHash });
   }
-}
-
-/** Connections carry no frames of Merkle batches yet. Throws INPUT_INVALID. */
-function checkRoots(roots: RootsOptions, to: LinkOptions['to']): void {
-  rootsOptions(roots);
-  const [seed] = [to].flat() as [string];
-  const scheme = seed.slice(0, seed.indexOf(':'));
-  if (['tcp', 'tls', 'auto'].includes(scheme))
-    throw invalid(`roots: expected udp://HOST:PORT or a carrier of datagrams, got ${scheme}`);
 }

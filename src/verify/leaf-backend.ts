@@ -21,9 +21,10 @@ export class LeafBackend implements VerifyBackend {
   readonly #judge: FrameJudge;
   readonly #arena: Arena;
   readonly #ring: ClaimRing;
-  /** Of the batch: the slots with leaves, and the entries of their frames, each once. */
+  /** Of the batch: the slots with leaves, the entries of their frames, each once, and where among the slots each frame's leaves end. */
   readonly #slots = new Uint32Array(FRAMES_MAX);
   readonly #entries = new Uint32Array(FRAMES_MAX);
+  readonly #ends = new Uint32Array(FRAMES_MAX);
 
   /** @param others judges the slots of claims */
   constructor(others: VerifyBackend, judge: FrameJudge, arena: Arena, ring: ClaimRing) {
@@ -49,6 +50,7 @@ export class LeafBackend implements VerifyBackend {
       const entry = view.getUint32(slot + SLOT_FRAME);
       if (frames === 0 || this.#entries[frames - 1] !== entry) this.#entries[frames++] = entry;
       this.#slots[leaves++] = slot;
+      this.#ends[frames - 1] = leaves;
     }
     if (leaves < count) {
       for (let leaf = 0; leaf < leaves; leaf++)
@@ -57,11 +59,10 @@ export class LeafBackend implements VerifyBackend {
     }
     if (leaves === 0) return;
     this.#judge.judge(this.#entries, frames);
-    for (let leaf = 0; leaf < leaves; leaf++) {
-      const slot = this.#slots[leaf]!;
-      const verdict = Atomics.load(ints, (view.getUint32(slot + SLOT_FRAME) >>> 2) + ENTRY_VERDICT);
-      const isValid = verdict === FRAME_VALID;
-      Atomics.store(ints, (slot + SLOT_VERDICT) >>> 2, isValid ? LEAF_VALID : VERDICT_INVALID);
+    for (let frame = 0, leaf = 0; frame < frames; frame++) {
+      const isValid = Atomics.load(ints, (this.#entries[frame]! >>> 2) + ENTRY_VERDICT) === FRAME_VALID;
+      const verdict = isValid ? LEAF_VALID : VERDICT_INVALID;
+      for (; leaf < this.#ends[frame]!; leaf++) Atomics.store(ints, (this.#slots[leaf]! + SLOT_VERDICT) >>> 2, verdict);
     }
   }
 }

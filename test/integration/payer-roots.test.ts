@@ -33,32 +33,36 @@ async function open(node: ClaimwireNode, count: number, profile: 'xrpl' | 'link'
   await node.openChannels(numbers.map((each) => ({ channelId: handleOf(each), ledgerChannelId: idOf(each), ...rest })));
 }
 
-async function pay(node: ClaimwireNode, options: PayerLimits & StateOptions = {}): Promise<Payer> {
-  const payer = await Payer.open({ to: `udp://${node.udp}`, roots: { everyMs: 2 }, ...options });
+async function pay(node: ClaimwireNode, options: PayerLimits & StateOptions = {}, scheme = 'udp'): Promise<Payer> {
+  const payer = await Payer.open({ to: `${scheme}://${node.udp}`, roots: { everyMs: 2 }, ...options });
   closing.push(() => payer.close());
   return payer;
 }
 
-it('pays 150 link channels by a root each time, before and after payer and node start anew', async () => {
-  const state = join(ROOT, 'payer.state');
-  let node = await start();
-  await open(node, 150, 'link');
-  for (const round of [1n, 2n]) {
-    const payer = await pay(node, { state });
-    const channels = Array.from({ length: 150 }, (_, index) =>
-      payer.channel({ ledgerChannelId: idOf(index + 1), key: signer, profile: 'link' }),
-    );
-    const acks = await Promise.all(channels.map((channel, index) => channel.pay(BigInt(index + 1))));
-    expect(acks.map(({ amount }) => amount)).toEqual(acks.map((_, index) => round * BigInt(index + 1)));
-    expect(payer.stats().rootsSigned).toBeLessThan(150);
-    const { acks: answers } = payer.stats();
-    expect(Object.keys(answers).filter((name) => !['COMMITTED', 'ALREADY', 'OVERLOADED'].includes(name))).toEqual([]);
-    for (const close of closing.splice(0).reverse()) await close();
-    node = await start();
-    for (let number = 1; number <= 150; number++)
-      expect(node.channel(handleOf(number))!.committed).toBe(round * BigInt(number));
-  }
-}, 30_000);
+it.each(['udp', 'tcp', 'auto'])(
+  'pays 150 link channels by a root each time, over %s, before and after payer and node start anew',
+  async (scheme) => {
+    const state = join(ROOT, 'payer.state');
+    let node = await start();
+    await open(node, 150, 'link');
+    for (const round of [1n, 2n]) {
+      const payer = await pay(node, { state }, scheme);
+      const channels = Array.from({ length: 150 }, (_, index) =>
+        payer.channel({ ledgerChannelId: idOf(index + 1), key: signer, profile: 'link' }),
+      );
+      const acks = await Promise.all(channels.map((channel, index) => channel.pay(BigInt(index + 1))));
+      expect(acks.map(({ amount }) => amount)).toEqual(acks.map((_, index) => round * BigInt(index + 1)));
+      expect(payer.stats().rootsSigned).toBeLessThan(150);
+      const { acks: answers } = payer.stats();
+      expect(Object.keys(answers).filter((name) => !['COMMITTED', 'ALREADY', 'OVERLOADED'].includes(name))).toEqual([]);
+      for (const close of closing.splice(0).reverse()) await close();
+      node = await start();
+      for (let number = 1; number <= 150; number++)
+        expect(node.channel(handleOf(number))!.committed).toBe(round * BigInt(number));
+    }
+  },
+  30_000,
+);
 
 it('follows with ordinary claims where xrpl channels have reached the exposure, and covers the rest when asked', async () => {
   const node = await start({ rootExposureDrops: 100 });

@@ -62,6 +62,13 @@ test('what was acknowledged of roots is there after kill -9, provable, and never
   peer.close();
   expect(acknowledged.size).toBe(CHANNELS.length);
 
+  // Without a start the folder has them, and stays as it is.
+  const offline = await claimwire('prove', '9', '--data', data);
+  expect(offline.code).toBe(0);
+  const unstarted = JSON.parse(offline.stdout) as LeafProofJson;
+  expect(BigInt(unstarted.amount)).toBeGreaterThanOrEqual(acknowledged.get(9n)!);
+  expect(leafProofHolds(parseLeafProof(unstarted), { secp256k1: verifyDigest, ed25519: () => false })).toBe(true);
+
   // The first start has the proofs from the journal; the second, after another kill, from its checkpoint.
   for (let start = 0; start < 2; start++) {
     node = new NodeProcess(data, FLAGS);
@@ -83,9 +90,14 @@ test('what was acknowledged of roots is there after kill -9, provable, and never
     expect(rooted).toMatchObject({ committed: '5', sequence: 1 });
     if (start === 0) {
       const proven = await claimwire('prove', '9', ...adminFlags(ready, data));
-      expect([proven.code, JSON.parse(proven.stdout).channelId]).toEqual([0, '9']);
+      expect([proven.code, JSON.parse(proven.stdout)]).toEqual([0, unstarted]);
+      // A running node is asked, not its folder.
+      expect((await claimwire('prove', '9', '--data', data)).stderr).toContain('DATA_LOCKED');
     }
     node.kill('SIGKILL');
     await node.exit;
   }
+  const kept = await claimwire('prove', openingJson(9n).ledgerChannelId, '--data', data);
+  expect([kept.code, JSON.parse(kept.stdout)]).toEqual([0, unstarted]);
+  expect((await claimwire('prove', '101', '--data', data)).stderr).toContain('CHANNEL_UNKNOWN');
 });

@@ -5,7 +5,15 @@ import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { type Ack, ackBytes } from '../../protocol/ack.ts';
 import { type Claim, decodeClaim } from '../../protocol/claim.ts';
-import { CLAIM_BYTES, STATUS } from '../../protocol/layout.ts';
+import {
+  CLAIM_BYTES,
+  MERKLE_LEAF_AMOUNT,
+  MERKLE_SIGNATURE,
+  MERKLE_TIMESTAMP,
+  SIGNATURE_BYTES,
+  STATUS,
+} from '../../protocol/layout.ts';
+import { emptyFrameHead, frameLeafAt, readFrameHead } from '../../protocol/merkle-frame.ts';
 import type { PaymentChannel } from '../../src/client/channel.ts';
 import type { Clock } from '../../src/client/clock.ts';
 import type { Signer } from '../../src/client/keys/signer.ts';
@@ -119,8 +127,22 @@ export const stubSigner: Signer = {
   },
 };
 
+/** The same of a payer that signs roots. */
+export const rootSigner: Signer = { ...stubSigner, signMessage: () => new Uint8Array(64).fill(0x5a) };
+
+/** The claims of a message, or the leaves of its one frame of a Merkle batch. */
 export function claimsIn(bytes: Uint8Array, start = 0, end = bytes.length): Claim[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const head = emptyFrameHead();
+  if (readFrameHead(bytes, start, end, head)) {
+    const signature = bytes.slice(start + MERKLE_SIGNATURE, start + MERKLE_SIGNATURE + SIGNATURE_BYTES);
+    const timestamp = view.getFloat64(start + MERKLE_TIMESTAMP);
+    return Array.from({ length: head.count }, (_, index) => {
+      const leaf = frameLeafAt(start, index);
+      const [channelId, amount] = [view.getBigUint64(leaf), view.getBigUint64(leaf + MERKLE_LEAF_AMOUNT)];
+      return { channelId, sequence: head.sequence, amount, signature, timestamp };
+    });
+  }
   return Array.from({ length: (end - start) / CLAIM_BYTES }, (_, index) =>
     decodeClaim(view, start + index * CLAIM_BYTES),
   );

@@ -15,6 +15,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/pkcs11/token-errors.ts',
     'src/pkcs11/token-module.ts',
   ],
+  'test/integration/roots-kill.test.ts': ['src/node/stopped-proof.ts'],
   'test/integration/pkcs11.test.ts': ['src/ledger/wallet-pkcs11.ts', 'src/pkcs11/open.ts'],
   'test/unit/client/paid-fetch.test.ts': ['src/client/keys/sign-claim.ts'],
   'test/unit/tune/tuner.test.ts': ['src/tune/trial.ts'],

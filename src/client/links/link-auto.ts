@@ -78,21 +78,35 @@ export class AutoLink implements PeerLink {
   }
 
   send(claims: DataView, offset: number): boolean {
-    const now = this.#clock.now();
-    if (this.#current === 'udp') {
-      if (this.#unansweredSince === 0) this.#unansweredSince = now;
-      this.#armTimer(this.#silenceMs);
-      return this.#udp.send(claims, offset);
-    }
+    if (this.#isByUdp()) return this.#udp.send(claims, offset);
     const isSent = this.#tcp.send(claims, offset);
-    const isProbe = now - this.#probedAt >= Math.max(PROBE_MS, this.#silenceMs);
-    if (isProbe) {
-      if (!this.#answered) this.#answers = 0;
-      this.#answered = false;
-      this.#probedAt = now;
-    }
-    if (isProbe || !isSent) this.#udp.send(claims, offset);
+    if (this.#isProbe() || !isSent) this.#udp.send(claims, offset);
     return isSent;
+  }
+
+  sendFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    if (this.#isByUdp()) return this.#udp.sendFrame!(bytes, offset, size);
+    const isSent = this.#tcp.sendFrame!(bytes, offset, size);
+    if (this.#isProbe() || !isSent) this.#udp.sendFrame!(bytes, offset, size);
+    return isSent;
+  }
+
+  /** Whether what is about to be sent goes by UDP, which owes an answer then. */
+  #isByUdp(): boolean {
+    if (this.#current !== 'udp') return false;
+    if (this.#unansweredSince === 0) this.#unansweredSince = this.#clock.now();
+    this.#armTimer(this.#silenceMs);
+    return true;
+  }
+
+  /** Whether what goes by TCP is also a probe of UDP: one is due. */
+  #isProbe(): boolean {
+    const now = this.#clock.now();
+    if (now - this.#probedAt < Math.max(PROBE_MS, this.#silenceMs)) return false;
+    if (!this.#answered) this.#answers = 0;
+    this.#answered = false;
+    this.#probedAt = now;
+    return true;
   }
 
   stats(): LinkStats {

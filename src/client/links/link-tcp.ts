@@ -38,6 +38,10 @@ export class TcpLink implements PeerLink, RouteOwner {
     return this.#pool.send(claims, offset, this.receiver);
   }
 
+  sendFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    return this.#pool.sendFrame(bytes, offset, size, this.receiver);
+  }
+
   ask(request: RequestMaker): Promise<ControlAnswer> {
     return this.#pool.ask(request);
   }

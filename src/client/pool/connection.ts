@@ -114,10 +114,7 @@ export class Connection implements PayloadSink {
   /** Copies the claim into the output. Returns false where too much is unsent. @param patienceMs time for an answer */
   send(claims: DataView, offset: number, patienceMs: number): boolean {
     if (!this.hasRoom) return false;
-    if (this.#batch !== undefined && this.#batch.length + STREAM_HEADER_BYTES + CLAIM_BYTES > BATCH_BYTES)
-      this.#write();
-    this.#batch ??= this.#spare.pop() ?? this.#newBatch();
-    const batch = this.#batch;
+    const batch = this.#batchFor(CLAIM_BYTES);
     if (batch.messageClaims === 0) {
       batch.messageStart = batch.length;
       batch.length += STREAM_HEADER_BYTES;
@@ -127,13 +124,38 @@ export class Connection implements PayloadSink {
     batch.messageClaims += 1;
     batch.view.setUint32(batch.messageStart, batch.messageClaims * CLAIM_BYTES);
     if (batch.messageClaims === CLAIMS_PER_MESSAGE_MAX) this.#endMessage(batch);
+    this.#leaves(patienceMs);
+    return true;
+  }
+
+  /** The same with a frame of a Merkle batch, in a message of its own: a node without these drops what follows in the message. */
+  sendFrame(bytes: Uint8Array, offset: number, size: number, patienceMs: number): boolean {
+    if (!this.hasRoom) return false;
+    const batch = this.#batchFor(size);
+    this.#endMessage(batch);
+    encodeStreamHeader(batch.view, batch.length, size);
+    batch.bytes.set(bytes.subarray(offset, offset + size), batch.length + STREAM_HEADER_BYTES);
+    batch.length += STREAM_HEADER_BYTES + size;
+    this.#owner.counters.messagesSent += 1;
+    this.#leaves(patienceMs);
+    return true;
+  }
+
+  /** The output, with room for a message of so many bytes. */
+  #batchFor(bytes: number): Batch {
+    if (this.#batch !== undefined && this.#batch.length + STREAM_HEADER_BYTES + bytes > BATCH_BYTES) this.#write();
+    this.#batch ??= this.#spare.pop() ?? this.#newBatch();
+    return this.#batch;
+  }
+
+  /** What was copied into the output is sent at the end of the turn. */
+  #leaves(patienceMs: number): void {
     if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       this.#owner.clock.afterInput(this.#flush);
     }
     this.expect(patienceMs);
     this.claimAt = this.sentAt;
-    return true;
   }
 
   /** Notes that something was sent which the node must answer within `patienceMs`. */

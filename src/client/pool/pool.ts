@@ -8,6 +8,7 @@
  */
 import type { ControlAnswer } from '../../../protocol/control.ts';
 import { CLAIM_CHANNEL_ID } from '../../../protocol/layout.ts';
+import { frameChannels } from '../../../protocol/merkle-frame.ts';
 import { ROUTE_NODES_MAX } from '../../../protocol/route.ts';
 import { assert, ClaimwireError } from '../../errors.ts';
 import { hostPortText, parseNodeAddress } from '../../host-port.ts';
@@ -19,7 +20,7 @@ import { systemClock } from '../system-clock.ts';
 import { type Connect, Connection, type ConnectionOwner, type CutReason } from './connection.ts';
 import { type PoolLimits, type PoolOptions, poolLimits } from './pool-options.ts';
 import { PoolCounters, type PoolStats } from './pool-stats.ts';
-import { type RouteOwner, Router } from './router.ts';
+import { type Route, type RouteOwner, Router } from './router.ts';
 
 /** With more channels than this on one connection another is opened, up to the maximum: a hundred channels use two. */
 const CHANNELS_PER_CONNECTION = 64;
@@ -144,15 +145,43 @@ export class ConnectionPool implements ConnectionOwner {
       if (connection.routes.size > CHANNELS_PER_CONNECTION && this.#opening === 0) this.#openOne();
     }
     const connection = route.connection!;
-    const patienceMs = Math.max(PATIENCE_MS_MIN, PATIENCE_RTOS * receiver.rtt.rtoMs);
-    const { held } = connection;
-    if (connection.send(claims, offset, patienceMs)) {
+    const isSent = connection.send(claims, offset, patienceMs(receiver));
+    this.#note(route, connection, isSent);
+    return isSent;
+  }
+
+  /**
+   * @internal See PeerLink.sendFrame. Its channels go to one connection, that of the first which has any: what they have sent elsewhere is for
+   * less than their leaves, so no order is lost.
+   */
+  sendFrame(bytes: Uint8Array, offset: number, size: number, receiver: LinkReceiver): boolean {
+    if (this.#closed) return false;
+    const routes = frameChannels(bytes, offset, size).map((channelId) => {
+      const route = this.#router.route(channelId);
+      assert(route !== undefined, 'a leaf is sent of an opened channel');
+      return route;
+    });
+    const connection = routes.find((route) => route.connection !== undefined)?.connection ?? this.#leastLoaded();
+    if (connection === undefined) {
+      for (const route of routes) this.#router.wait(route, this.clock.now());
+      this.#fill();
+      return false;
+    }
+    for (const route of routes) if (route.connection !== connection) this.#router.attach(route, connection);
+    if (connection.routes.size > CHANNELS_PER_CONNECTION && this.#opening === 0) this.#openOne();
+    const isSent = connection.sendFrame(bytes, offset, size, patienceMs(receiver));
+    for (const route of routes) this.#note(route, connection, isSent);
+    return isSent;
+  }
+
+  /** Whether the channel's newest claim waits for room. */
+  #note(route: Route<Connection>, { held }: Connection, isSent: boolean): void {
+    if (isSent) {
       if (held.size > 0) held.delete(route);
-      return true;
+      return;
     }
     if (!held.has(route)) this.counters.held += 1;
     held.add(route);
-    return false;
   }
 
   /** @internal See PeerLink.ask. */
@@ -335,4 +364,9 @@ export class ConnectionPool implements ConnectionOwner {
     const message = `expected a connection to ${this.peer} within ${this.#limits.acquireTimeoutMs} ms, got ${reason}`;
     return new ClaimwireError('NODE_UNREACHABLE', message, {}, { cause });
   }
+}
+
+/** How long the node may take to answer what a payer sends. */
+function patienceMs({ rtt }: LinkReceiver): number {
+  return Math.max(PATIENCE_MS_MIN, PATIENCE_RTOS * rtt.rtoMs);
 }

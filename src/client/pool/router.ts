@@ -75,7 +75,10 @@ export class Router<C extends Carrier<C>> implements FrameSink {
     this.#byOwner.delete(owner);
   }
 
+  /** Puts the route on this connection, also where it was on another. */
   attach(route: Route<C>, connection: C): void {
+    this.#detach(route);
+    this.#line.delete(route);
     route.connection = connection;
     connection.routes.add(route);
   }
@@ -130,7 +133,6 @@ export class Router<C extends Carrier<C>> implements FrameSink {
       let surplus = connection.routes.size - mean;
       for (const route of connection.routes) {
         if (surplus-- < 1) break;
-        this.#detach(route);
         this.attach(route, to);
         to.held.add(route);
       }

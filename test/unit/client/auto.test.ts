@@ -9,7 +9,7 @@ import { Payer, type PayerLimits } from '../../../src/client/payer.ts';
 import { ConnectionPool } from '../../../src/client/pool/pool.ts';
 import { FakeNetwork } from '../../support/client-fakes.ts';
 import { ledgerId, ModelNode, until } from '../../support/client-node.ts';
-import { ackOf, ManualClock, MemorySocket, payMore, stubSigner } from '../../support/payer-fakes.ts';
+import { ackOf, ManualClock, MemorySocket, payMore, rootSigner, stubSigner } from '../../support/payer-fakes.ts';
 
 const ignore = (promise: Promise<unknown>): void => void promise.catch(() => {});
 
@@ -29,7 +29,7 @@ describe('auto, by its rules', () => {
     const link = new AutoLink(new UdpLink(udp, clock), new TcpLink(pool, true), clock);
     payer = new Payer({ link, clock, random: () => 0, ackTimeoutMs: 1e8, ...limits });
     channels = Array.from({ length: 20 }, (_, number) =>
-      payer.channel({ ledgerChannelId: ledgerId(number), key: stubSigner }),
+      payer.channel({ ledgerChannelId: ledgerId(number), key: limits.roots === undefined ? stubSigner : rootSigner }),
     );
   }
   afterEach(async () => {
@@ -85,6 +85,17 @@ describe('auto, by its rules', () => {
     await network.settle();
     await paid;
     expect(payer.stats()).toMatchObject({ waiting: 0, inFlight: 0, pool: { opened: 1 } });
+  });
+
+  it('carries roots by either, and finds its way back by them', async () => {
+    await payer.close();
+    open({ roots: { everyMs: 5 } });
+    await payFor(1_000, { udp: false, tcp: true });
+    expect(transport()).toEqual(['tcp', 1]);
+    expect(payer.stats().rootsSigned).toBeGreaterThan(1);
+    expect(channels.every(({ committed }) => committed > 0n)).toBe(true);
+    await payFor(6_000, { udp: true, tcp: true });
+    expect(transport()).toEqual(['udp', 2]);
   });
 
   it('waits for a few of the round trips it has measured', async () => {

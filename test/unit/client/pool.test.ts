@@ -8,7 +8,7 @@ import { ConnectionPool } from '../../../src/client/pool/pool.ts';
 import type { PoolOptions } from '../../../src/client/pool/pool-options.ts';
 import { FakeNetwork } from '../../support/client-fakes.ts';
 import { framed, ledgerId } from '../../support/client-node.ts';
-import { ackOf, ManualClock, payMore, stubSigner } from '../../support/payer-fakes.ts';
+import { ackOf, ManualClock, payMore, rootSigner, stubSigner } from '../../support/payer-fakes.ts';
 
 let clock: ManualClock;
 let network: FakeNetwork;
@@ -55,6 +55,70 @@ afterEach(async () => {
   clock.turn();
   expect(network.open).toEqual([]);
   expect(clock.pendingTimers).toBe(0);
+});
+
+describe('frames of Merkle batches', () => {
+  const leavesOf = (payer: Payer, count: number, from = 0): PaymentChannel[] =>
+    Array.from({ length: count }, (_, index) =>
+      payer.channel({ ledgerChannelId: ledgerId(from + index), key: rootSigner }),
+    );
+
+  it('go by one connection each, and what was lost with it goes by another, in a new root', async () => {
+    openPool({ connectionsMin: 2, connectionsMax: 2 });
+    const payer = openPayer({ roots: { everyMs: 5 } });
+    const channels = leavesOf(payer, 70);
+    await allUp();
+    const paid = payAll(channels);
+    await network.advance(5);
+    const [first, second] = network.sockets;
+    const lost = second!.takeClaims();
+    expect([first!.commit(), lost.length]).toEqual([64, 6]);
+    second!.refuse('ECONNRESET');
+    await network.settle();
+    await network.advance(5);
+    const again = first!.takeClaims();
+    expect(again.map(({ channelId, sequence }) => [channelId, sequence])).toEqual(
+      lost.map(({ channelId, sequence }) => [channelId, sequence + 1]),
+    );
+    first!.answer(...again.map((claim) => ackOf(claim)));
+    await network.settle();
+    expect((await paid).map(({ amount }) => amount)).toEqual(channels.map(() => 1n));
+    expect(payer.stats()).toMatchObject({ rootsSigned: 2, waiting: 0, inFlight: 0, pool: { channels: 70 } });
+    // Over a new connection some of the channels go there; a later root has them in another order, and its frames go whole all the same.
+    await network.advance(100);
+    await allUp();
+    for (const socket of network.open) socket.commit();
+    ignore(payAll(channels.toReversed()));
+    await network.advance(5);
+    expect(network.open.map((socket) => socket.commit()).reduce((sum, count) => sum + count)).toBe(70);
+    await network.settle();
+    expect(payer.stats().waiting).toBe(0);
+  });
+
+  it('wait for a connection, and for room on it, without a time-out', async () => {
+    openPool({ connectionsMax: 1 });
+    const payer = openPayer({ roots: { everyMs: 5 } });
+    const paid = payAll(leavesOf(payer, 3));
+    await network.advance(5);
+    expect(pool.stats()).toMatchObject({ connections: 0, waiting: 3 });
+    await allUp();
+    await network.advance(5);
+    const [socket] = network.sockets;
+    expect(socket!.commit()).toBe(3);
+    await network.settle();
+    await paid;
+    Object.defineProperty(socket!, 'writableLength', { value: 1 << 20, configurable: true });
+    const more = payAll(leavesOf(payer, 3, 3));
+    await network.advance(5);
+    expect([pool.stats().held, socket!.commit()]).toEqual([3, 0]);
+    Reflect.deleteProperty(socket!, 'writableLength');
+    socket!.emit('drain');
+    await network.advance(5);
+    expect(socket!.commit()).toBe(3);
+    await network.settle();
+    await more;
+    expect(payer.stats()).toMatchObject({ waiting: 0, inFlight: 0 });
+  });
 });
 
 describe('connections', () => {

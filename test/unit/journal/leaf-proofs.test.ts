@@ -243,6 +243,28 @@ describe('a leaf that was acknowledged', () => {
     expect((await Started.on(disk)).proven(1n)).toBe(30n);
   });
 
+  test('is kept by the next checkpoint where it comes while one is written', async () => {
+    const disk = newDisk();
+    const node = await Started.on(disk);
+    await node.open(1n, 2n);
+    const leaf = (amount: bigint, sequence: number) =>
+      node.commit([{ frame: signedFrames([leafOf(1n, amount)], sequence)[0]!, leaves: [0] }]);
+    leaf(9n, 1);
+    const commit = disk.sides.commit.bind(disk.sides);
+    disk.sides.commit = async (changes) => {
+      disk.sides.commit = commit;
+      leaf(30n, 2);
+      await commit(changes);
+    };
+    await node.checkpoint();
+    expect(node.channel(1n).rooted?.leaf).toMatchObject({ amount: 30n, place: { segment: 1 } });
+    for (let amount = 1n; node.segment === 1; amount++) node.commit([], [claimOf(2n, amount)]);
+    await node.checkpoint();
+    expect(disk.files.existsSync(`/data/journal/0/${segmentName(1)}`)).toBe(false);
+    expect(node.proven(1n)).toBe(30n);
+    expect((await Started.on(disk)).proven(1n)).toBe(30n);
+  });
+
   test('is kept by a node that no longer takes roots', async () => {
     const disk = newDisk();
     let node = await Started.on(disk);

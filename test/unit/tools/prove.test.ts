@@ -125,7 +125,10 @@ test('a node is asked for it by holders of a token', async () => {
   }
 });
 
-test('asks for one ID or a file', async () => {
+test('asks for one ID or a file, and of a folder one that a node has made', async () => {
+  await expect(run(['1', '--data', join(folder, 'none')])).rejects.toThrow(/expected the data folder of a node/);
+  await expect(run(['x', '--data', folder])).rejects.toThrow(/ID: expected/);
+  await expect(run(['--check', file, '--data', folder])).rejects.toMatchObject({ code: 'USAGE' });
   await expect(run([])).rejects.toMatchObject({ code: 'USAGE' });
   await expect(run(['1', '--check', file])).rejects.toMatchObject({ code: 'USAGE' });
   await expect(run(['1', '--key', '02'])).rejects.toMatchObject({ code: 'USAGE' });
