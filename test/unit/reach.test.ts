@@ -126,7 +126,6 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/threads/fence.ts',
     'src/threads/sockets.ts',
     'src/threads/turn-loop.ts',
-    'src/threads/warm-up.ts',
   ],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
   'test/unit/pcap.test.ts': ['src/pcap-packet.ts'],
