@@ -43,7 +43,7 @@ export async function warmUp(parts: ThreadParts): Promise<void> {
 
 async function rehearse({ context, system }: ThreadParts, path: 'native' | 'portable', singles: number): Promise<void> {
   const arena = Arena.create({ ...SHAPE, hasFrames: context.shape.hasFrames === true });
-  const { port1, port2 } = new MessageChannel();
+  const channels = [new MessageChannel(), new MessageChannel(), new MessageChannel()] as const;
   const rehearsal = new ThreadParts(
     {
       ...context,
@@ -54,9 +54,9 @@ async function rehearse({ context, system }: ThreadParts, path: 'native' | 'port
       thread: 0,
       udp: { ...LOOPBACK, isShared: false },
       tcp: { ...context.tcp, listen: LOOPBACK, isShared: false, tls: undefined },
-      controlPort: port1,
-      localPort: undefined,
-      webPort: undefined,
+      controlPort: channels[0].port1,
+      localPort: context.localPort && channels[1].port1,
+      webPort: context.webPort && channels[2].port1,
       rooted: undefined,
       journal: JOURNAL,
       database: undefined,
@@ -92,7 +92,7 @@ async function rehearse({ context, system }: ThreadParts, path: 'native' | 'port
   assert(ring.depth === 0 && journal.bytesWritten > 0, 'the warm-up went through every step');
   journal.close();
   await sockets.close();
-  port2.close();
+  for (const { port2 } of channels) port2.close();
 }
 
 /** Once round the event loop. */
