@@ -38,6 +38,11 @@ const OVERLAPPED_GROUPS = 64;
  * no longer than to wake two threads, 60 µs each in a virtual machine, and each may have to wait for a core.
  */
 const FEW_CLAIMS = 64;
+/**
+ * So many groups of few claims come before the first that is synced in the lane: at the maximum rate small groups lie between large
+ * ones, since what payers may send is at the disk, and a lane that waited there would not read what they send after their acks.
+ */
+const FEW_GROUPS = 8;
 /** Microseconds. After a sync that took longer, groups of few claims go beside the lane as well, so that it goes on receiving. */
 const LONG_SYNC_US = 10_000;
 
@@ -75,6 +80,8 @@ export class CommitStep {
   #overlaps: number;
   /** Whether that sync took so long that groups of few claims go there too; so they do before the first measurement. */
   #isLong = true;
+  /** Groups of few claims since the last other one. */
+  #fewGroups = 0;
   /** The group being filled, and the other one, which is empty or being synced. */
   #open: CommitGroup;
   #other: CommitGroup;
@@ -199,9 +206,11 @@ export class CommitStep {
   /** Whether the group, which is written, is synced beside this thread. */
   #goesBeside(group: CommitGroup): boolean {
     if (!this.#syncsInline) return true;
+    const isFew = group.looked <= FEW_CLAIMS && !this.#stage.hasMore;
+    this.#fewGroups = isFew ? this.#fewGroups + 1 : 0;
     if (this.#overlaps === 0 || this.isHolding) return false;
     this.#overlaps--;
-    return this.#isLong || group.looked > FEW_CLAIMS || this.#stage.hasMore;
+    return this.#isLong || this.#fewGroups <= FEW_GROUPS;
   }
 
   /** Applies the group whose sync beside this thread has ended; returns how many claims that were. */

@@ -313,10 +313,15 @@ describe('the disk decides where syncs go', () => {
     expect(rig.counter('syncs')).toBe(135);
   });
 
-  test('a group of few claims is synced inline on a slow disk too, unless a claim waits behind it', () => {
+  test('groups of few claims are synced inline on a slow disk too, once eight came in a row and no claim waits behind them', () => {
     const rig = slowRig(5);
-    expect([1, 1, FEW, MANY, 1].map((claims) => isBeside(rig, claims))).toEqual([false, false, false, true, false]);
-    expect([isBeside(rig, 1, 1), isBeside(rig, 1)]).toEqual([true, false]);
+    const few = (count: number) => Array.from({ length: count }, () => isBeside(rig, 1));
+    expect(few(8)).toEqual([false, ...new Array(7).fill(true)]);
+    expect([isBeside(rig, FEW), isBeside(rig, MANY)]).toEqual([false, true]);
+    expect(few(10)).toEqual([...new Array(8).fill(true), false, false]);
+    expect(isBeside(rig, 1, 1)).toBe(true);
+    // The claim that waited was a group of few as well.
+    expect(few(9)).toEqual([...new Array(7).fill(true), false, false]);
   });
 
   test('after a sync of 10 ms the thread goes on receiving, however few claims there are', () => {
