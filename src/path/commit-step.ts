@@ -33,6 +33,18 @@ const SLOW_SYNC_US = 500;
  * the lane does not measure it, since the lane sees its end only after its own turn. Measuring costs a slow disk 1.5 %.
  */
 const OVERLAPPED_GROUPS = 64;
+/**
+ * A group of so few claims, behind which none waits, is synced in the lane on a slow disk too: to verify as many more takes
+ * no longer than to wake two threads, 60 µs each in a virtual machine, and each may have to wait for a core.
+ */
+const FEW_CLAIMS = 64;
+/**
+ * So many groups of few claims come before the first that is synced in the lane: at the maximum rate small groups lie between large
+ * ones, since what payers may send is at the disk, and a lane that waited there would not read what they send after their acks.
+ */
+const FEW_GROUPS = 8;
+/** Microseconds. After a sync that took longer, groups of few claims go beside the lane as well, so that it goes on receiving. */
+const LONG_SYNC_US = 10_000;
 
 export interface CommitStepOptions extends StageStepOptions {
   journal: GroupLog;
@@ -66,6 +78,10 @@ export class CommitStep {
   #openedAt = 0;
   /** Groups still to sync beside this thread before the disk is measured again. */
   #overlaps: number;
+  /** Whether that sync took so long that groups of few claims go there too; so they do before the first measurement. */
+  #isLong = true;
+  /** Groups of few claims since the last other one. */
+  #fewGroups = 0;
   /** The group being filled, and the other one, which is empty or being synced. */
   #open: CommitGroup;
   #other: CommitGroup;
@@ -161,8 +177,7 @@ export class CommitStep {
     this.#clock.lap(STAGE.write);
     this.#measures?.written(group);
     if (this.#durability === 'os') this.#journal.skipSync();
-    else if (!this.#syncsInline || (this.#overlaps > 0 && !this.isHolding)) {
-      this.#overlaps--;
+    else if (this.#goesBeside(group)) {
       this.#isSyncing = true;
       this.#clock.syncBegins();
       this.#journal.syncLater(() => {
@@ -175,14 +190,27 @@ export class CommitStep {
     } else {
       this.#clock.syncBegins();
       this.#journal.sync();
-      const isSlow = this.#clock.syncEnds() >= SLOW_SYNC_US;
+      const us = this.#clock.syncEnds();
       this.#measures?.synced(group);
-      if (isSlow && this.#onSynced !== undefined) this.#overlaps = OVERLAPPED_GROUPS;
+      if (us >= SLOW_SYNC_US && this.#onSynced !== undefined) {
+        this.#overlaps = OVERLAPPED_GROUPS;
+        this.#isLong = us >= LONG_SYNC_US;
+      }
       this.#counters.add(SYNCS, 1);
       this.#clock.lap(STAGE.write);
     }
     this.#apply.apply(group, seconds);
     this.#clock.lap(STAGE.commit);
+  }
+
+  /** Whether the group, which is written, is synced beside this thread. */
+  #goesBeside(group: CommitGroup): boolean {
+    if (!this.#syncsInline) return true;
+    const isFew = group.looked <= FEW_CLAIMS && !this.#stage.hasMore;
+    this.#fewGroups = isFew ? this.#fewGroups + 1 : 0;
+    if (this.#overlaps === 0 || this.isHolding) return false;
+    this.#overlaps--;
+    return this.#isLong || this.#fewGroups <= FEW_GROUPS;
   }
 
   /** Applies the group whose sync beside this thread has ended; returns how many claims that were. */

@@ -109,9 +109,13 @@ export class StageStep {
     this.next = options.ring.committed;
   }
 
+  /** Whether a received claim is not staged yet. */
+  get hasMore(): boolean {
+    return this.next !== this.#ring.received;
+  }
   /** Whether the next claim has its verdict. */
   get hasJudged(): boolean {
-    return this.next !== this.#ring.received && isJudged(this.#ring.verdict(this.next));
+    return this.hasMore && isJudged(this.#ring.verdict(this.next));
   }
 
   /**

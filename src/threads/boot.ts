@@ -9,9 +9,12 @@ import { runLane } from './lane.ts';
 import { runNet } from './net.ts';
 import { ThreadParts } from './parts.ts';
 import { runVerifier } from './verifier.ts';
+import { warmUp } from './warm-up.ts';
 
 const ROLES = { net: runNet, verifier: runVerifier, committer: runCommitter, lane: runLane } as const;
 
 const context = workerData as ThreadContext;
 if (context.pin) pinThisThread(context.thread);
-await ROLES[context.role](new ThreadParts(context), (message: ThreadReady) => parentPort?.postMessage(message));
+const parts = new ThreadParts(context);
+if (context.role === 'lane') await warmUp(parts);
+await ROLES[context.role](parts, (message: ThreadReady) => parentPort?.postMessage(message));

@@ -16,7 +16,6 @@ import type { ThreadReady } from './context.ts';
 import { passFence } from './fence.ts';
 import type { ThreadParts } from './parts.ts';
 import { type Turn, TurnLoop, type TurnSockets } from './turn-loop.ts';
-import { warmUp } from './warm-up.ts';
 
 /** Milliseconds. With a slow backend verifying stops after this, so that what was judged is committed. */
 const VERIFY_MS_MAX = 2;
@@ -36,7 +35,13 @@ export class LaneTurn implements Turn {
   readonly #verify: VerifyStep;
 
   /** @param onSynced called when a sync beside this thread has ended and a turn is due */
-  constructor(parts: ThreadParts, sockets: TurnSockets, onSynced: () => void, journal: GroupLog = parts.openJournal()) {
+  constructor(
+    parts: ThreadParts,
+    sockets: TurnSockets,
+    onSynced: () => void,
+    journal: GroupLog = parts.openJournal(),
+    verify: VerifyStep = parts.verifyStep(),
+  ) {
     const { receive, sender } = parts.receiveStep(sockets.transports);
     const mayOverlap = !journal.syncsInline || parts.arena.plan.shape.rings <= OVERLAP_LANES_MAX;
     this.#parts = parts;
@@ -44,7 +49,7 @@ export class LaneTurn implements Turn {
     this.#sender = sender;
     this.receive = receive;
     this.journal = journal;
-    this.#verify = parts.verifyStep();
+    this.#verify = verify;
     this.commit = parts.commitStep(this.journal, sender, receive.path, mayOverlap ? onSynced : undefined);
   }
 
@@ -91,7 +96,6 @@ function otherEvents({ syncsInline }: GroupLog): Promise<void> {
 
 export async function runLane(parts: ThreadParts, ready: (message: ThreadReady) => void): Promise<void> {
   const { control, ring } = parts;
-  warmUp(parts);
   const sockets = await parts.openSockets();
   const journal = await parts.openLog();
   const lane = new LaneTurn(parts, sockets, () => loop.schedule(), journal);

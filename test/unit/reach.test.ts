@@ -123,12 +123,7 @@ const TESTED_THROUGH: Record<string, string[]> = {
     'src/meter/reservation.ts',
   ],
   'test/integration/node-process.test.ts': ['src/serve.ts', 'src/log.ts'],
-  'test/unit/threads/lane.test.ts': [
-    'src/threads/fence.ts',
-    'src/threads/sockets.ts',
-    'src/threads/turn-loop.ts',
-    'src/threads/warm-up.ts',
-  ],
+  'test/unit/threads/lane.test.ts': ['src/threads/fence.ts', 'src/threads/sockets.ts', 'src/threads/turn-loop.ts'],
   'test/unit/tools/cli.test.ts': ['src/version.ts', 'src/http/client.ts', 'src/registry/import-worker.ts'],
   'test/unit/pcap.test.ts': ['src/pcap-packet.ts'],
   'test/unit/http/admin.test.ts': [

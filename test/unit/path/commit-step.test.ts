@@ -266,32 +266,71 @@ test('nothing is visible between the write and the end of the sync', () => {
   ]);
 });
 
-test('the disk decides where syncs go: inline while it is fast, beside the thread when slow, measured every 65 groups', () => {
-  const rig = new Rig({ isOverlapping: 'when slow' });
-  rig.open({ channelId: 1n });
-  let amount = 0n;
-  /** Whether the next group went to the disk beside the thread. */
-  const isBeside = () => {
-    rig.datagram(claimOf({ channelId: 1n, amount: ++amount }), ALICE);
-    rig.receive.step(rig.now);
-    rig.verify.step();
+describe('the disk decides where syncs go', () => {
+  /** A group of so many claims goes to the disk; returns whether beside the thread. */
+  function isBeside(rig: Rig, claims: number, waiting = 0): boolean {
+    const first = rig.table.read(0).committed;
+    const send = (count: number, from: bigint) => {
+      for (let claim = 1n; claim <= BigInt(count); claim++)
+        rig.datagram(claimOf({ channelId: 1n, amount: from + claim }), ALICE);
+      rig.receive.step(rig.now);
+    };
+    send(claims, first);
+    while (rig.verify.step() > 0);
+    send(waiting, first + BigInt(claims));
     rig.commitTurn();
     const { length } = rig.files.syncing;
     if (length > 0) rig.files.endSync();
     rig.commitTurn();
-    expect(rig.table.read(0).committed).toBe(amount);
+    while (rig.verify.step() > 0);
+    for (let turn = 0; turn < 2; turn++) {
+      rig.commitTurn();
+      if (rig.files.syncing.length > 0) rig.files.endSync();
+    }
+    rig.commitTurn();
+    expect(rig.table.read(0).committed).toBe(first + BigInt(claims + waiting));
     return length > 0;
-  };
-  const groups = (count: number) => Array.from({ length: count }, isBeside);
-  rig.syncMs = 0.4;
-  expect(groups(3)).toEqual([false, false, false]);
-  rig.syncMs = 0.6;
-  expect(groups(1)).toEqual([false]);
-  expect(groups(64)).toEqual(new Array(64).fill(true));
-  expect(groups(2)).toEqual([false, true]);
-  rig.syncMs = 0.1;
-  expect(groups(65)).toEqual([...new Array(63).fill(true), false, false]);
-  expect(rig.counter('syncs')).toBe(135);
+  }
+  function slowRig(syncMs: number): Rig {
+    const rig = new Rig({ isOverlapping: 'when slow' });
+    rig.open({ channelId: 1n });
+    rig.syncMs = syncMs;
+    return rig;
+  }
+  const FEW = 64;
+  const MANY = 65;
+
+  test('inline while it is fast, beside the thread when slow, measured every 65 groups', () => {
+    const rig = slowRig(0.4);
+    const groups = (count: number) => Array.from({ length: count }, () => isBeside(rig, MANY));
+    expect(groups(3)).toEqual([false, false, false]);
+    rig.syncMs = 0.6;
+    expect(groups(1)).toEqual([false]);
+    expect(groups(64)).toEqual(new Array(64).fill(true));
+    expect(groups(2)).toEqual([false, true]);
+    rig.syncMs = 0.1;
+    expect(groups(65)).toEqual([...new Array(63).fill(true), false, false]);
+    expect(rig.counter('syncs')).toBe(135);
+  });
+
+  test('groups of few claims are synced inline on a slow disk too, once eight came in a row and no claim waits behind them', () => {
+    const rig = slowRig(5);
+    const few = (count: number) => Array.from({ length: count }, () => isBeside(rig, 1));
+    expect(few(8)).toEqual([false, ...new Array(7).fill(true)]);
+    expect([isBeside(rig, FEW), isBeside(rig, MANY)]).toEqual([false, true]);
+    expect(few(10)).toEqual([...new Array(8).fill(true), false, false]);
+    expect(isBeside(rig, 1, 1)).toBe(true);
+    // The claim that waited was a group of few as well.
+    expect(few(9)).toEqual([...new Array(7).fill(true), false, false]);
+  });
+
+  test('after a sync of 10 ms the thread goes on receiving, however few claims there are', () => {
+    const rig = slowRig(10);
+    expect(isBeside(rig, 1)).toBe(false);
+    rig.syncMs = 5;
+    const groups = Array.from({ length: 66 }, () => isBeside(rig, 1));
+    expect(groups).toEqual([...new Array(64).fill(true), false, false]);
+  });
 });
 
 describe('a sync that goes on beside the thread', () => {

@@ -167,7 +167,7 @@ test('a channel expires at its second, in every lane, and stays so when a clock 
 test('a slow disk holds up no lane: syncs after the first go on beside it, and nothing is told before their end', () => {
   const sync = one.files.fdatasyncSync.bind(one.files);
   one.files.fdatasyncSync = () => {
-    one.clock.monotonicMs += 5;
+    one.clock.monotonicMs += 15;
     sync();
   };
   expect(one.answer(signedClaim(1n, 1n))).toEqual([['COMMITTED', 1n]]);
@@ -187,7 +187,7 @@ test('a slow disk holds up no lane: syncs after the first go on beside it, and n
 
 test('a fence is passed between two groups, also while a sync goes on beside the lane', () => {
   const { control, ring } = one.parts;
-  one.clock.monotonic = () => one.clock.monotonicMs++;
+  one.clock.monotonic = () => (one.clock.monotonicMs += 15);
   one.answer(signedClaim(1n, 1n));
   one.answer(signedClaim(1n, 2n));
   const asked = control.askFence();

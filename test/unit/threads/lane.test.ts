@@ -36,9 +36,9 @@ interface RunningLane {
   stop(): Promise<void>;
 }
 
-/** To a lane with this clock every disk is slow: what is synced after the first group is synced beside it. */
+/** To a lane with this clock every disk is slow: what is synced after the first group is synced beside it, few claims as well. */
 let ticks = 0;
-const slowDisk = { ...nodeSystem, clock: { ...nodeSystem.clock, monotonic: () => ticks++ } };
+const slowDisk = { ...nodeSystem, clock: { ...nodeSystem.clock, monotonic: () => (ticks += 15) } };
 
 /** A lane with channels 1 to `channels`. */
 async function startLane(settings: Partial<ThreadContext> = {}, channels = 4): Promise<RunningLane> {
