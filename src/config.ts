@@ -75,7 +75,10 @@ export interface NodeOptions {
   pin?: boolean;
   /** Microseconds for which a thread with sockets looks for more after a datagram, on its core, before it sleeps; 0: not at all. */
   busyPollUs?: number;
-  /** Percent of a ring that claims of pairs of source and channel of which none was verified lately may fill; 100 for no difference. */
+  /**
+   * Percent of a ring that claims of pairs of source and channel of which none was verified lately may fill while signatures fail
+   * (path/stranger-room.ts); 100 for no difference.
+   */
   strangersPercent?: number;
   /** Takes Merkle batches: signed roots over many claims. Memory for them is made; needs the data folder as its store. */
   roots?: boolean;

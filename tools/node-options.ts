@@ -244,7 +244,8 @@ export const SERVER_OPTIONS = {
   },
   strangers: {
     value: 'PERCENT',
-    description: 'of the claims in flight, for sources of which no claim was verified lately; 100 for no difference',
+    description:
+      'of the claims in flight, while signatures fail, for sources of which no claim was verified lately; 100 for no difference',
     defaultText: '50',
     read: count(1, 100),
     group: MACHINE,

@@ -3,6 +3,7 @@
  * anything. `npm run bench:restart`. Main thread of the bench; nodes and load are processes of their own.
  */
 import { join } from 'node:path';
+import type { NodeStats } from '../../src/control/node-control.ts';
 import { type BenchContext, type Figures, runBench } from '../harness.ts';
 import { benchFolder, NodeUnderTest } from '../node-under-test.ts';
 import { runLoad } from './load.ts';
@@ -15,6 +16,9 @@ const WARM_UP_SECONDS_QUICK = 10;
 const AFTER_SECONDS = 8;
 /** The second after the start that is looked at. */
 const LOOK_AT_SECONDS = 5;
+
+/** Groups of the node's counters: what it answered with a refusal, for whom it had no room, and what it dropped unanswered. */
+const REFUSING = new Set(['refused', 'strangers', 'slowPaths', 'dropped']);
 
 const folder = benchFolder('restart');
 const bounds = [
@@ -43,9 +47,9 @@ async function measure({ quick, note }: BenchContext): Promise<Figures> {
     const flags = ['--rate', `${rate}`, '--warmup', '0', '--duration', `${AFTER_SECONDS}`];
     const { result } = await runLoad(node, [...flags, ...bounds]);
     const { intervals, refused, unanswered } = result.steps[0]!;
-    const { keyTables, counters } = (await node.stats()) as any;
-    note(`key tables after it: ${JSON.stringify(keyTables)}; refused ${JSON.stringify(refused)}`);
-    note(JSON.stringify(counters));
+    const { keyTables, counters } = await node.stats();
+    note(`key tables after it: ${JSON.stringify(keyTables)}`);
+    note(`refused: ${JSON.stringify(refused)}; the node says why: ${JSON.stringify(refusalsOf(counters))}`);
     const acked = intervals.map(({ ackedPerSecond }) => ackedPerSecond);
     note(`half of ${Math.round(steady)}/s, acknowledged by the second: ${acked.map(Math.round).join(', ')}`);
     const keptUp = acked.findIndex((perSecond) => perSecond >= 0.9 * rate);
@@ -57,6 +61,16 @@ async function measure({ quick, note }: BenchContext): Promise<Figures> {
       'restart.unanswered': unanswered,
     };
   });
+}
+
+/** Why the node refused or dropped anything, by its counters that are not 0. */
+function refusalsOf(counters: NodeStats['counters']): Record<string, number> {
+  const found = Object.entries(counters).flatMap(([group, reasons]) =>
+    REFUSING.has(group) && typeof reasons === 'object'
+      ? Object.entries(reasons).map(([reason, count]) => [`${group}.${reason}`, count] as const)
+      : [],
+  );
+  return Object.fromEntries(found.filter(([, count]) => count > 0));
 }
 
 await runBench({ name: 'restart', backend: 'native', repeats: 1 }, measure);

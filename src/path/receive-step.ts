@@ -29,6 +29,7 @@ import type { PathMeasures } from './path-measures.ts';
 import { ADMITTED, admit, covers, isFinal, unknownChannelStatus } from './rules.ts';
 import type { Standing } from './standing.ts';
 import { STATUS_COUNTER, WALK_COUNTER } from './status-counters.ts';
+import type { Room } from './stranger-room.ts';
 
 const DATAGRAMS = counterIndex('datagrams');
 const RECEIVED = counterIndex('received');
@@ -58,6 +59,8 @@ export class ReceiveStep implements StreamSink, FrameSink {
   /** Of datagrams; and of strangers among them, since it mattered. */
   readonly #datagrams = new UnderWay();
   readonly #strangers = new UnderWay();
+  /** What strangers may fill in this turn, where that is limited. */
+  #room: Room | undefined;
   /** Where the payload's claims begin in the ring, and how many of them may enter whoever sent them. */
   #firstOfPayload = 0;
   #unwatched = UNWATCHED;
@@ -150,6 +153,7 @@ export class ReceiveStep implements StreamSink, FrameSink {
   set now(now: number) {
     this.#now = now;
     this.#acks.now = now;
+    this.#room = this.#standing?.room.at(Math.floor(now / 1_000));
     this.#arrivals?.read();
   }
 
@@ -189,11 +193,9 @@ export class ReceiveStep implements StreamSink, FrameSink {
 
   /** Whether the payload's claims count among those of datagrams; notes how many of them enter whoever sent them. */
   #watch(source: Uint32Array): boolean {
-    const standing = this.#standing;
-    const isWatched = standing !== undefined && sourceTransport(source[0]!) === TRANSPORT_UDP;
-    this.#unwatched = isWatched
-      ? Math.max(0, standing.watchFrom - this.#datagrams.count(this.#ring.committed))
-      : UNWATCHED;
+    const room = this.#room;
+    const isWatched = room !== undefined && sourceTransport(source[0]!) === TRANSPORT_UDP;
+    this.#unwatched = isWatched ? Math.max(0, room.watchFrom - this.#datagrams.count(this.#ring.committed)) : UNWATCHED;
     this.#firstOfPayload = this.#ring.next;
     return isWatched;
   }
@@ -294,11 +296,12 @@ export class ReceiveStep implements StreamSink, FrameSink {
   /** While datagrams fill the ring, who was verified lately goes before strangers. */
   #mayEnter(row: number): boolean {
     const standing = this.#standing;
-    if (standing === undefined || this.#free > 0) return true;
+    const room = this.#room;
+    if (standing === undefined || room === undefined || this.#free > 0) return true;
     const nowSeconds = Math.floor(this.#now / 1_000);
     if (standing.isKnown(this.#source, this.#sourceAt, row, nowSeconds)) return true;
     const isOver = standing.isOverBudget(this.#source, this.#sourceAt, row, nowSeconds);
-    const mayEnter = !isOver && this.#strangers.count(this.#ring.committed) < standing.strangersMax;
+    const mayEnter = !isOver && this.#strangers.count(this.#ring.committed) < room.strangersMax;
     if (mayEnter) this.#strangers.enter(1);
     else this.#counters.add(isOver ? OVER_BUDGET : HELD_BACK, 1);
     return mayEnter;

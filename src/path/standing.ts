@@ -1,6 +1,6 @@
 /**
  * Who goes first while datagrams fill a ring: pairs of a source and a channel of which a claim was verified lately. All others
- * are strangers. They have a part of the ring, in which a source's network and a channel may fail only so often a second.
+ * are strangers. They have a part of the ring (stranger-room.ts), in which a network and a channel may fail only so often a second.
  * Connections are held up instead, in turns (transport/tcp-turns.ts).
  *
  * A claim that took the kernel's slow path counts as several failures, and a channel with too many of them is held back (slow-paths.ts).
@@ -10,7 +10,7 @@
  * seed, and two pairs that share a place make each other a stranger at worst. C looks up pairs as well (native/claim_path.c).
  */
 import { HOT_PAYER } from '../channel/table.ts';
-import { type Arena, STANDING_BUDGETS, STANDING_CELLS, standingBytes } from '../ring/arena.ts';
+import { type Arena, STANDING_BUDGETS, STANDING_CELLS, STANDING_ROOM_WORDS, standingBytes } from '../ring/arena.ts';
 import { plainVerdict, SOURCE_ADDRESS, SOURCE_WORDS, VERDICT_TABLELESS, VERDICT_VALID } from '../ring/slot.ts';
 import type { System } from '../system/system.ts';
 import { sourceTransport } from '../transport/source.ts';
@@ -18,6 +18,7 @@ import { HASH_WORD, mixed, networkHash, sourceHash } from '../transport/source-h
 import { TRANSPORT_UDP } from '../transport/transport.ts';
 import { countSlowPath, isCounting, isHeldBack } from './slow-paths.ts';
 import { StandingSources } from './standing-sources.ts';
+import { StrangerRoom } from './stranger-room.ts';
 
 /** A pair is known for so long after its last verified claim, seconds; a claim within 2^NOTED_BITS of a noted one is not noted. */
 export const KNOWN_SECONDS = 60;
@@ -46,10 +47,8 @@ export class Standing {
   /** Of pairs. C reads them. */
   readonly cells: Uint32Array;
   readonly seed: number;
-  /** From so many claims of datagrams in the ring on it matters who somebody is. */
-  readonly watchFrom: number;
-  /** Claims of strangers among those that came then. */
-  readonly strangersMax: number;
+  /** How much of the ring strangers may fill. */
+  readonly room: StrangerRoom;
   /** Failures of this second, by network, then by channel, then by source: 16 bits of the second, 16 of the count. */
   readonly #budgets: Uint32Array;
   readonly #words: Uint32Array;
@@ -58,7 +57,7 @@ export class Standing {
   readonly sources: StandingSources;
 
   /**
-   * @param part of the ring that strangers may fill, 0 to 1; with 1 nobody is looked at
+   * @param part of the ring that strangers may fill while signatures fail, 0 to 1; with 1 nobody is looked at
    * @param seed the same in all threads of a ring, and nobody else's
    */
   constructor(arena: Arena, ring: number, { part, seed }: { part: number; seed: number }) {
@@ -69,10 +68,9 @@ export class Standing {
     this.#words = arena.words;
     this.#ring = ring;
     this.sources = new StandingSources(arena, ring, seed);
-    const { ringSlots } = arena.plan.shape;
-    const slots = Math.max(1, Math.floor(ringSlots * part));
-    this.watchFrom = part >= 1 ? ringSlots + 1 : slots >>> 1;
-    this.strangersMax = slots - (slots >>> 1);
+    const roomAt = start + STANDING_CELLS + 3 * STANDING_BUDGETS;
+    const roomWords = arena.words.subarray(roomAt, roomAt + STANDING_ROOM_WORDS);
+    this.room = new StrangerRoom(roomWords, arena.plan.shape.ringSlots, part);
   }
 
   /** What the threads of a node agree on. */
@@ -117,7 +115,7 @@ export class Standing {
     return isHeldBack(this.#words, hot, nowSeconds);
   }
 
-  /** So many failures more, of the pair and in the budgets of its network and channel. */
+  /** So many failures more: of the pair, in the budgets of its network and channel, and of the ring. */
   #charge(words: Uint32Array, at: number, row: number, hot: number, nowSeconds: number, failures: number): void {
     const hash = this.#pair(words, at, row);
     const place = hash >>> CELL_SHIFT;
@@ -129,6 +127,7 @@ export class Standing {
     }
     this.#spend(this.#network(words, at), nowSeconds, failures);
     this.#spend(this.#channel(row), nowSeconds, failures);
+    this.room.failed(failures, nowSeconds);
   }
 
   /** What came from this source was worth nothing. Only the socket's filter goes by it. */

@@ -71,13 +71,15 @@ const FRAMES_MARGIN_BYTES = 2_048;
 /** Words of a ring's pairs in good standing, and budgets of failures by network, channel and source (path/standing.ts). */
 export const STANDING_CELLS = 1 << 17;
 export const STANDING_BUDGETS = 1 << 12;
+/** And of the failures by which strangers have more or less of the ring (path/stranger-room.ts), a line of their own. */
+export const STANDING_ROOM_WORDS = LINE_BYTES / 4;
 
 /** Sources of these pairs, of so many words each (path/standing-sources.ts). */
 export const STANDING_SOURCES = 1 << 13;
 export const STANDING_SOURCE_WORDS = 8;
 
 export function standingBytes(): number {
-  return 4 * (STANDING_CELLS + 3 * STANDING_BUDGETS);
+  return 4 * (STANDING_CELLS + 3 * STANDING_BUDGETS + STANDING_ROOM_WORDS);
 }
 
 export interface ArenaPlan {

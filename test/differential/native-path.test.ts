@@ -6,6 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { claimBytes } from '../../protocol/claim.ts';
 import { ACK_BYTES, CLAIM_BYTES } from '../../protocol/layout.ts';
 import { GROUP_CLAIMS_MAX } from '../../src/path/commit-group.ts';
+import { ATTACK_FAILURES } from '../../src/path/stranger-room.ts';
 import type { CounterName } from '../../src/ring/counters.ts';
 import { brieflyOrAtLength } from '../support/length.ts';
 import { describeNative } from '../support/native-only.ts';
@@ -288,21 +289,25 @@ describeNative('groups at their bound', () => {
     expect(rigs.native.counter('acked')).toBe(40);
   });
 
-  test('known pairs go through C past the part of strangers, who are left to the steps', () => {
+  test.each([
+    { of: 'while no signature fails', failures: 0, part: 896 },
+    { of: 'under an attack', failures: ATTACK_FAILURES, part: 512 },
+  ])('known pairs go through C past the part of strangers $of, who are left to the steps', ({ failures, part }) => {
     const rigs = opened({ ringSlots: 1_024, strangers: 0.5 }, 1_100);
     const known = (amount: bigint) => (index: number) => claimOf({ channelId: BigInt(index + 1), amount });
     send(rigs, 100, known(1n));
+    send(rigs, failures, (index) => claimOf({ channelId: BigInt(index + 101), amount: 3n }, false));
     rigs.drain();
     const before = { ...byNative };
     send(rigs, 1_000, (index) => claimOf({ channelId: BigInt(index + 101), amount: 5n }));
     // Below the watch line C takes strangers as well; from there to the end of their part the steps do.
-    expect(byNative.admitted - before.admitted).toBe(256);
-    expect(rigs.both((rig) => rig.receive.room)).toBe(512);
+    expect(byNative.admitted - before.admitted).toBe(part / 2);
+    expect(rigs.both((rig) => rig.receive.room)).toBe(1_024 - part);
     send(rigs, 100, known(2n));
-    expect(byNative.admitted - before.admitted).toBe(356);
+    expect(byNative.admitted - before.admitted).toBe(part / 2 + 100);
     rigs.drain();
     rigs.expectSame('strangers');
-    expect(rigs.native.counter('strangers.heldBack')).toBe(1_000 - 512);
+    expect(rigs.native.counter('strangers.heldBack')).toBe(1_000 - part);
   });
 
   test('plain claims alone go through C, every one, to the last slot and the last drop', () => {

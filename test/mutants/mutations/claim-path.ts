@@ -123,6 +123,17 @@ export const CLAIM_PATH: readonly Mutation[] = [
     killer: { file: SLOW_TESTS, title: 'what only the payer can have made counts' },
   },
   {
+    name: 'attack-not-noticed',
+    file: 'src/path/standing.ts',
+    find: 'this.room.failed(failures, nowSeconds);',
+    put: '',
+    harm: 'While somebody floods the node, strangers fill seven eighths of a ring before who was verified lately.',
+    killer: {
+      file: 'test/unit/path/standing.test.ts',
+      title: 'an attack that begins finds so much room until it is judged',
+    },
+  },
+  {
     name: 'lower-amount-replaces-record',
     file: 'src/path/stage-step.ts',
     find: 'if (best >= 0 && !isAboveRecord(group, best, amountHigh, amountLow)) {',
