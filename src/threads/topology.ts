@@ -93,13 +93,17 @@ export class Topology {
   }
 
   /**
-   * Starts the threads, the one with the sockets last, so that the others are ready for the first claim. Rejects with the
-   * first failure of a thread, once no thread runs any more.
+   * Starts the threads, of a pipeline the one with the sockets last, so that the others are ready for the first claim. Lanes but the first,
+   * which binds their address, start side by side, as their warm-up takes time. Rejects with the first failure of a thread,
+   * once no thread runs any more.
    */
   static async start(arena: Arena, options: TopologyOptions): Promise<Topology> {
     const topology = new Topology(arena, options);
     try {
-      for (const [thread, role] of rolesOf(options.plan).entries()) await topology.#spawn(role, thread);
+      const threads = [...rolesOf(options.plan).entries()];
+      const sideBySide = options.plan.layout === 'lanes' ? threads.splice(1) : [];
+      for (const [thread, role] of threads) await topology.#spawn(role, thread);
+      await Promise.all(sideBySide.map(([thread, role]) => topology.#spawn(role, thread)));
       if (topology.#failure !== undefined) throw topology.#failure;
     } catch (error) {
       await topology.terminate();
