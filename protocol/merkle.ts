@@ -10,6 +10,7 @@ import { utf8ToBytes } from '@noble/hashes/utils.js';
 import {
   LEDGER_CHANNEL_ID_BYTES,
   MERKLE_BLOCK_LEAVES,
+  MERKLE_BLOCK_LEVEL,
   MERKLE_HASH_BYTES,
   MERKLE_LEAF_AMOUNT,
   MERKLE_LEAF_BYTES,
@@ -118,6 +119,46 @@ function levelUp(
 /** Reduces the `count` hashes in `hashes` from `at` on to the root over them, which is left at `at`. */
 export function reduceToRoot(hashes: Uint8Array, at: number, count: number, hash: TreeHash = portableTreeHash): void {
   for (let left = count; left > 1; ) left = levelUp(hashes, at, left, hashes, at, hash);
+}
+
+/**
+ * Hashes a piece of a tree's leaves, whole blocks of 64 but for the last block of the tree, and writes the nodes over its blocks to
+ * `blocks` from `blocksAt` on.
+ * @param ids and `wire`: of the piece's leaves, as `TreeHash.leaves`
+ * @param scratch room for the hashes of the piece's leaves
+ */
+export function hashBlocks(
+  hash: TreeHash,
+  ids: Uint8Array,
+  idsAt: number,
+  wire: Uint8Array,
+  wireAt: number,
+  sequence: number,
+  count: number,
+  scratch: Uint8Array,
+  blocks: Uint8Array,
+  blocksAt: number,
+): void {
+  hash.leaves(ids, idsAt, wire, wireAt, sequence, count, scratch, 0);
+  // Whole blocks go up together, level by level; the last one of a tree may have any number of leaves.
+  const whole = Math.floor(count / MERKLE_BLOCK_LEAVES);
+  for (let pairs = (whole * MERKLE_BLOCK_LEAVES) / 2; pairs >= whole && pairs > 0; pairs /= 2)
+    hash.nodes(scratch, 0, pairs, scratch, 0);
+  blocks.set(scratch.subarray(0, whole * MERKLE_HASH_BYTES), blocksAt);
+  const rest = count - whole * MERKLE_BLOCK_LEAVES;
+  if (rest === 0) return;
+  const at = whole * MERKLE_BLOCK_LEAVES * MERKLE_HASH_BYTES;
+  reduceToRoot(scratch, at, rest, hash);
+  blocks.set(scratch.subarray(at, at + MERKLE_HASH_BYTES), blocksAt + whole * MERKLE_HASH_BYTES);
+}
+
+/**
+ * The levels of a tree of which only the nodes over blocks are known: those below are not there, and frames carry none of them.
+ * @param blocks of `hashBlocks`
+ */
+export function levelsOver(blocks: Uint8Array, leaves: number, hash: TreeHash, above: Uint8Array[] = []): Uint8Array[] {
+  const below = Array.from({ length: MERKLE_BLOCK_LEVEL }, () => blocks);
+  return [...below, ...buildTree(blocks, blocksOf(leaves), hash, above)];
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * A hub: one payer, 10,000 channels, and one key that never leaves its hardware module (here SoftHSM). The module signs some
- * hundred roots a second, each over one claim of every channel; at the end one ordinary claim a channel makes all of it redeemable.
+ * A hub: one payer, 10,000 channels, and one key that never leaves its hardware module (here SoftHSM). The module signs about a hundred
+ * roots a second, each over one claim of every channel; at the end an ordinary claim follows for each channel.
  *
  * Run it: apt-get install softhsm2 opensc; npm install pkcs11js; node examples/hub/hub.mjs [CHANNELS] [SECONDS]
  */
@@ -13,8 +13,13 @@ import { Payer, Pkcs11Signer } from 'claimwire/client';
 import { makeKey, missing } from './softhsm.mjs';
 
 const [channelCount = 10_000, seconds = 5] = process.argv.slice(2).map(Number);
-/** Drops that a channel's leaves may owe before an ordinary claim must follow, and all of the hub's together. */
-const EXPOSURE = 1_000_000_000n;
+/** Under `link` leaves stand by themselves. With channels of the XRP Ledger, `xrpl`, the node says how far (rootExposureDrops). */
+const PROFILE = 'link';
+const CAPACITY = 1_000_000_000n;
+/** Waves of payments under way: one is signed, one is hashed, and the others are on their way to the node's disk. */
+const WAVES = 6;
+/** Claims on their way: what all lanes of the node have in two syncs of the disk, of some milliseconds each. Its ring has room for them. */
+const WINDOW = 32_768;
 
 const folder = await mkdtemp(join(tmpdir(), 'claimwire-example-'));
 try {
@@ -31,35 +36,45 @@ async function payAsHub() {
   const node = await ClaimwireNode.start({
     data: join(folder, 'data'),
     udp: { host: '127.0.0.1', port: 0 },
-    rootExposureDrops: Number(EXPOSURE),
+    roots: true,
+    ringSlots: WINDOW,
   });
   const ids = Array.from({ length: channelCount }, () => randomBytes(32).toString('hex'));
   const publicKey = Buffer.from(key.publicKey).toString('hex').toUpperCase();
-  await node.openChannels(ids.map((ledgerChannelId) => ({ ledgerChannelId, publicKey, capacity: EXPOSURE })));
+  await node.openChannels(
+    ids.map((ledgerChannelId) => ({ ledgerChannelId, publicKey, capacity: CAPACITY, profile: PROFILE })),
+  );
 
-  const payer = await Payer.open({ to: `udp://${node.udp}`, roots: { everyMs: 10 }, window: 2 * channelCount });
-  const channels = ids.map((ledgerChannelId) => payer.channel({ ledgerChannelId, key, committed: 0n }));
+  const payer = await Payer.open({ to: `udp://${node.udp}`, roots: {}, window: WINDOW });
+  const channels = ids.map((ledgerChannelId) =>
+    payer.channel({ ledgerChannelId, key, profile: PROFILE, committed: 0n }),
+  );
+  const group = payer.group(channels, { waves: WAVES });
+  // The first payment also asks the node what it holds of each channel: two thousand a second.
+  const first = await group.pay(1n);
+  console.log(`first ${first.claims} claims after ${Math.round(first.rttMs)} ms`);
+  const signedBefore = payer.stats().rootsSigned;
   const began = performance.now();
   const end = began + seconds * 1_000;
-  // Each channel pays a drop at a time, as soon as the one before is durable.
-  const claims = await Promise.all(channels.map((channel) => payUntil(channel, end)));
+  // Each wave pays every channel a drop, and is over when the node has all of it on its disk.
+  const counts = await Promise.all(Array.from({ length: WAVES }, () => payUntil(group, end)));
   const took = (performance.now() - began) / 1_000;
-  const total = claims.reduce((sum, count) => sum + count, 0);
-  const { rootsSigned } = payer.stats();
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const rootsSigned = payer.stats().rootsSigned - signedBefore;
   const perSecond = (count) => Math.round(count / took).toLocaleString('en');
   console.log(`${total} claims on ${channelCount} channels, each durable at the node, by ${rootsSigned} signatures`);
   console.log(`${perSecond(total)} claims and ${perSecond(rootsSigned)} signatures a second`);
 
-  await Promise.all(channels.map((channel) => channel.cover()));
+  const covered = await group.cover();
   const committed = ids.reduce((sum, id) => sum + node.channel(BigInt(`0x${id.slice(0, 16)}`)).committed, 0n);
-  console.log(`${committed} drops are committed, all of them redeemable`);
+  console.log(`${committed} drops are committed; ${covered.claims} ordinary claims are for all of them`);
   await payer.close();
   await key.close();
   await node.stop();
 }
 
-async function payUntil(channel, end) {
-  let count = 0;
-  for (; performance.now() < end; count++) await channel.pay(1n);
-  return count;
+async function payUntil(group, end) {
+  let claims = 0;
+  while (performance.now() < end) claims += (await group.pay(1n)).claims;
+  return claims;
 }

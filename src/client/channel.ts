@@ -47,12 +47,12 @@ export class PaymentChannel {
 
   /** Highest amount asked for and not refused, drops. */
   get claimed(): bigint {
-    return this.#parts.flow.claimed;
+    return this.#read().claimed;
   }
 
   /** Highest amount acknowledged as durable, drops. */
   get committed(): bigint {
-    return this.#parts.flow.committed;
+    return this.#read().committed;
   }
 
   /**
@@ -69,7 +69,8 @@ export class PaymentChannel {
   claim(amount: bigint, { signal }: Abortable = {}): Promise<ClaimAck> {
     if (typeof amount !== 'bigint' || amount < 0n || amount > U64_MAX)
       return Promise.reject(invalid(`amount: expected a bigint in 0..2^64-1 (drops), got ${typeof amount} ${amount}`));
-    const { state } = this.#parts;
+    const { state, flow } = this.#parts;
+    if (flow.seat !== undefined) return Promise.reject(groupedError());
     if (state === undefined || this.#parts.inflight.isShut)
       return this.#parts.inflight.request(this.#parts.flow, amount, signal);
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -105,6 +106,7 @@ export class PaymentChannel {
    */
   cover({ signal }: Abortable = {}): Promise<ClaimAck> {
     const { flow, inflight } = this.#parts;
+    if (flow.seat !== undefined) return abortable(signal, () => flow.seat!.group.coverOne(flow.seat!.index));
     return inflight.request(flow, flow.claimed, signal, true);
   }
 
@@ -146,13 +148,26 @@ export class PaymentChannel {
       : undefined;
   }
 
+  /** Resolves when it is known what the node held before this payer's first payment. Rejects as `pay` does. For groups. */
+  async known({ signal }: Abortable = {}): Promise<void> {
+    if (!this.#isKnown) await abortable(signal, () => this.#parts.inflight.hold(() => this.#learn()));
+  }
+
   /** See Payer.resume. */
   resume({ signal }: Abortable = {}): Promise<ResumedChannel> {
+    if (this.#parts.flow.seat !== undefined) return Promise.reject(groupedError());
     return abortable(signal, async () => {
       const best = await this.#parts.prove();
       await this.#goOn(best);
       return best;
     });
+  }
+
+  /** What is known of the channel, that by its group too. */
+  #read(): Flow {
+    const { flow } = this.#parts;
+    flow.seat?.group.read(flow.seat.index);
+    return flow;
   }
 
   /** Asks the node, once for all payments that wait. After a failure the next payment asks again. */
@@ -191,4 +206,8 @@ export class PaymentChannel {
     if (amount === flow.recording) flow.recording = 0n;
     return await this.#parts.inflight.request(flow, amount, signal);
   }
+}
+
+function groupedError(): Error {
+  return invalid('channel: expected one outside of groups, got one that its group pays');
 }

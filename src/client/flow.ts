@@ -15,7 +15,7 @@ import type { HeapEntry } from './deadline-heap.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
 import type { RttEstimator } from './rto.ts';
 import type { SendWindow } from './send-window.ts';
-import { isUpTo, WaiterQueue } from './waiter-queue.ts';
+import { type ClaimAck, isUpTo, WaiterQueue } from './waiter-queue.ts';
 
 /** Sequences older than this many would look newer, since u32 wraps around. */
 const SEQUENCES_TELLABLE = 2 ** 31;
@@ -64,6 +64,21 @@ interface FlowRoots {
   cover: { readonly sequence: number; readonly amount: bigint } | undefined;
 }
 
+/** Channels that are paid together (group/), as those see them that a channel's acks and questions come to. */
+export interface FlowGroup {
+  /** Takes an ack. Returns false where it cannot be of a claim of the group. */
+  ack(index: number, status: number, sequence: number, high: number, low: number, now: number): boolean;
+  /** A message was read. */
+  heard(): void;
+  /** Tells the channel's flow what leaves have paid. */
+  read(index: number): void;
+  /** Follows with an ordinary claim. */
+  coverOne(index: number): Promise<ClaimAck>;
+  unreachable(error: () => Error): void;
+  resendAll(): void;
+  close(): void;
+}
+
 export class Flow implements HeapEntry {
   heapIndex = -1;
   heapDeadline = 0;
@@ -93,6 +108,8 @@ export class Flow implements HeapEntry {
   drafted: bigint | undefined;
   /** The sequence of the root in which it is drafted. */
   draftedSequence: number | undefined;
+  /** The group by which alone the channel is paid, and its number there. */
+  seat: { readonly group: FlowGroup; readonly index: number } | undefined;
   /** Where the payer signs roots (roots.ts). */
   roots: FlowRoots | undefined;
 

@@ -8,6 +8,8 @@ export type { Abortable } from './abort.ts';
 export type { PaymentChannel, ReceiptOptions } from './channel.ts';
 export type { Clock } from './clock.ts';
 export type { PayerStats, Percentiles } from './counters.ts';
+export { GroupError, type GroupFailure } from './group/group-error.ts';
+export type { GroupAck, GroupOptions, PaymentGroup } from './group/payment-group.ts';
 export type { ChannelIdentityOptions } from './identity.ts';
 export { generateKey, type KeyPair, type KeyType, keySigner, loadKeyFile, writeKeyFile } from './keys/key-file.ts';
 export { type Pkcs11Options, Pkcs11Signer } from './keys/pkcs11-signer.ts';

@@ -18,7 +18,7 @@ import type { TreeHash } from '../../protocol/merkle.ts';
 import { ChannelMap } from './channel-map.ts';
 import { closedError, fullError, isRefused, refusedError, timeoutError, unreachableError } from './claim-errors.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
-import type { Flow } from './flow.ts';
+import type { Flow, FlowGroup } from './flow.ts';
 import type { LinkReceiver, PeerLink } from './links/peer-link.ts';
 import { QUESTION_SEQUENCE, type QuestionParts, Questions } from './questions.ts';
 import { learnCover, learnExposure, Roots, type RootsOptions } from './roots.ts';
@@ -53,8 +53,10 @@ export class Inflight implements FrameSink, LinkReceiver {
   readonly #heap: DeadlineHeap<Flow>;
   readonly #signing: Signing;
   readonly #roots: Roots | undefined;
-  /** A view of the message being read. */
+  readonly #groups = new Set<FlowGroup>();
+  /** A view of the message being read, and when that began. */
   #view: DataView = new DataView(new ArrayBuffer(0));
+  #heardAt = 0;
   #turnScheduled = false;
   /** Whether the peer has ever sent a message. */
   #hasHeard = false;
@@ -85,6 +87,15 @@ export class Inflight implements FrameSink, LinkReceiver {
   /** Roots signed; undefined where none are. */
   get rootsSigned(): number | undefined {
     return this.#roots?.signed;
+  }
+
+  rootWasSigned(): void {
+    if (this.#roots !== undefined) this.#roots.signed += 1;
+  }
+
+  addGroup(group: FlowGroup, flows: readonly Flow[]): void {
+    this.#groups.add(group);
+    for (const [index, flow] of flows.entries()) flow.seat = { group, index };
   }
 
   get queued(): number {
@@ -119,7 +130,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   /** Counts a promise other than a claim's among those that wait, within their bound. */
   async hold<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#expectOpen();
+    this.expectOpen();
     this.waiting += 1;
     try {
       return await work();
@@ -132,7 +143,7 @@ export class Inflight implements FrameSink, LinkReceiver {
   request(flow: Flow, amount: bigint, signal?: AbortSignal, isOrdinary = false): Promise<ClaimAck> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      this.#expectOpen();
+      this.expectOpen();
       const now = this.#parts.clock.now();
       const deadline = now + this.#parts.ackTimeoutMs;
       const covered = flow.outstanding && amount <= flow.newestAmount && !isOrdinary;
@@ -148,7 +159,8 @@ export class Inflight implements FrameSink, LinkReceiver {
     });
   }
 
-  #expectOpen(): void {
+  /** Throws PAYER_CLOSED or PAYER_FULL. */
+  expectOpen(): void {
     if (this.#closed) throw closedError();
     if (this.waiting >= this.#parts.waitingMax) throw fullError(this.waiting);
   }
@@ -177,8 +189,12 @@ export class Inflight implements FrameSink, LinkReceiver {
   message(bytes: Uint8Array, start: number, end: number): void {
     if (this.#closed) return;
     this.#hasHeard = true;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (this.#groups.size > 0) this.#heardAt = this.#parts.clock.now();
+    const { buffer, byteOffset } = this.#view;
+    if (bytes.buffer !== buffer || bytes.byteOffset !== byteOffset || bytes.length !== this.#view.byteLength)
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (walkFrames(bytes, start, end, this) !== WALK_WHOLE) this.#parts.counters.malformed += 1;
+    for (const group of this.#groups) group.heard();
     this.#fillWindow();
   }
 
@@ -189,6 +205,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     if (waitForNode || this.#hasHeard || !isOnlyWay || !isRefused(error)) return;
     const unreachable = () => unreachableError(link.peer, error);
     this.questions.reject(unreachable);
+    for (const group of this.#groups) group.unreachable(unreachable);
     for (const flow of this.#flows.values) {
       if (flow.waiters.length === 0) continue;
       this.#rejectAll(flow.waiters.takeAll(), unreachable);
@@ -226,6 +243,7 @@ export class Inflight implements FrameSink, LinkReceiver {
 
   resendAll(): void {
     this.questions.resend();
+    for (const group of this.#groups) group.resendAll();
     const now = this.#parts.clock.now();
     for (const flow of this.#flows.values) if (flow.inFlight > 0) this.#sendNewest(flow, now);
   }
@@ -245,6 +263,7 @@ export class Inflight implements FrameSink, LinkReceiver {
     const channelAt = offset + ACK_CHANNEL_ID;
     const flow = this.#flows.get(view.getUint32(channelAt), view.getUint32(channelAt + 4));
     const known = status <= STATUS.ALREADY || status >= STATUS_FIRST_REFUSAL;
+    if (flow?.seat !== undefined && known && this.#groupAck(flow, status, sequence, offset)) return;
     if (flow === undefined || !known || !flow.hasSent(sequence)) {
       counters.unmatched += 1;
       return;
@@ -261,10 +280,20 @@ export class Inflight implements FrameSink, LinkReceiver {
     else this.#refused(flow, status, sequence, amount, timestamp, now);
   }
 
+  /** Whether an ack is of a group alone, and not of an ordinary claim of the channel too. */
+  #groupAck({ seat, outstanding }: Flow, status: number, sequence: number, offset: number): boolean {
+    const view = this.#view;
+    const [high, low] = [view.getUint32(offset + ACK_AMOUNT), view.getUint32(offset + ACK_AMOUNT + 4)];
+    const isTaken = seat!.group.ack(seat!.index, status, sequence, high, low, this.#heardAt);
+    if (isTaken) this.#parts.counters.lastSocketError = undefined;
+    return isTaken && !outstanding;
+  }
+
   close(): void {
     this.#closed = true;
     this.#signing.close();
     this.#roots?.close();
+    for (const group of this.#groups) group.close();
     this.questions.close();
     this.#heap.clear();
     for (const { line } of this.#paths) line.clear();

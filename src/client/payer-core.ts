@@ -14,19 +14,21 @@ import { MERKLE_BLOCK_LEAVES } from '../../protocol/layout.ts';
 import { portableTreeHash, type TreeHash } from '../../protocol/merkle.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { Abortable } from './abort.ts';
-import { PaymentChannel } from './channel.ts';
+import { type ChannelParts, PaymentChannel } from './channel.ts';
 import { invalid } from './claim-errors.ts';
 import type { Clock } from './clock.ts';
 import { PayerCounters, type PayerStats } from './counters.ts';
 import { ClaimSlab, Flow } from './flow.ts';
+import type { Member } from './group/member.ts';
+import { type GroupOptions, PaymentGroup } from './group/payment-group.ts';
 import { type ChannelIdentityOptions, channelIdentity, expectU64 } from './identity.ts';
-import { Inflight } from './inflight.ts';
+import { Inflight, type InflightParts } from './inflight.ts';
 import type { KeyPair } from './keys/key-pair.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
 import type { PeerLink } from './links/peer-link.ts';
 import { type Receipt, ReceiptCheck, type ReceiptExpectation } from './receipt.ts';
 import { checkBestClaim, type ResumedChannel, resumeRequest, type VerifyEd25519 } from './resume.ts';
-import type { RootsOptions } from './roots.ts';
+import { type RootsOptions, rootsOptions } from './roots.ts';
 import { RTO_LIMITS, type RtoLimits, RttEstimator } from './rto.ts';
 import { SendPath } from './send-path.ts';
 import { SendWindow } from './send-window.ts';
@@ -98,9 +100,10 @@ export class PayerCore {
   readonly #counters = new PayerCounters();
   readonly #slab = new ClaimSlab();
   readonly #inflight: Inflight;
+  readonly #inflightParts: InflightParts;
   readonly #parts: PayerParts;
   readonly #receipts: ReceiptCheck;
-  readonly #channels = new WeakSet<PaymentChannel>();
+  readonly #channels = new WeakMap<PaymentChannel, ChannelParts>();
   #closing: Promise<void> | undefined;
 
   constructor(options: PayerLimits, parts: PayerParts) {
@@ -111,7 +114,7 @@ export class PayerCore {
     if (roots !== undefined && link.sendFrame === undefined)
       throw invalid('roots: expected a link that carries frames of Merkle batches, got one without sendFrame');
     this.#receipts = new ReceiptCheck(parts.verifyEd25519);
-    this.#inflight = new Inflight({
+    this.#inflightParts = {
       link,
       clock,
       random: options.random ?? Math.random,
@@ -121,7 +124,8 @@ export class PayerCore {
       waitingMax: positive(options.waitingMax, WAITING_MAX_DEFAULT, 'waitingMax'),
       waitForNode: options.waitForNode ?? false,
       roots: roots && { options: roots, hash: (parts.treeHash ?? (() => portableTreeHash))() },
-    });
+    };
+    this.#inflight = new Inflight(this.#inflightParts);
     link.listen(this.#inflight);
   }
 
@@ -142,16 +146,44 @@ export class PayerCore {
     const flow = new Flow(identity, this.#slab.next(), base, Math.max(lastSequence, sequence));
     if (!this.#inflight.addFlow(flow))
       throw new ClaimwireError('CHANNEL_EXISTS', `channelId: expected a handle not in use, got ${channelId}`);
-    const channel = new PaymentChannel({
+    const parts: ChannelParts = {
       flow,
       inflight: this.#inflight,
       bounds: { least: committed, most: options.committed },
       state: state && entry && { kept: state, entry },
       prove: () => this.#prove(flow),
       receipt: (amount, key) => this.#receipt(flow, { amount, key }),
-    });
-    this.#channels.add(channel);
+    };
+    const channel = new PaymentChannel(parts);
+    this.#channels.set(channel, parts);
     return channel;
+  }
+
+  /**
+   * Channels that are paid together from now on, and by the group alone: for a payer with `roots`, thousands of channels, and one key.
+   * Throws ClaimwireError INPUT_INVALID where they are not of this payer or of several keys, are in a group, or have a claim under way.
+   */
+  group(channels: readonly PaymentChannel[], options: GroupOptions = {}): PaymentGroup {
+    const { roots } = this.#inflightParts;
+    if (roots === undefined) throw invalid('group: expected a payer with `roots`, got one without');
+    const members = channels.map((channel): Member => {
+      const parts = this.#channels.get(channel);
+      if (parts === undefined) throw invalid('channels: expected those of this payer, got another');
+      const { flow, state } = parts;
+      const record = state && ((amount: bigint) => state.kept.record(state.entry, amount, flow));
+      return { channel, flow, known: () => channel.known(), record };
+    });
+    const { leavesMax } = rootsOptions(roots.options);
+    const { hash } = roots;
+    const group = new PaymentGroup(
+      { inflight: this.#inflight, parts: this.#inflightParts, members, hash, leavesMax },
+      options,
+    );
+    this.#inflight.addGroup(
+      group,
+      members.map(({ flow }) => flow),
+    );
+    return group;
   }
 
   /**

@@ -41,7 +41,9 @@ export class Payer extends PayerCore {
   static async #open(options: PayerLimits & LinkOptions & StateOptions): Promise<Payer> {
     const { clock = systemClock, random = Math.random, roots } = options;
     if (roots !== undefined) rootsOptions(roots);
-    const link = await openLink(options, clock, random, () => newSendPath(options));
+    const link = await openLink({ ...options, isBatched: roots !== undefined }, clock, random, () =>
+      newSendPath(options),
+    );
     let state: StateFile | undefined;
     try {
       state = options.state === undefined ? undefined : await StateFile.open(options.state);

@@ -5,7 +5,6 @@
  * A key has one counter of sequences for all its roots, and at each node at most one root at the signer: with a slow one, as a hardware module is, the next
  * root gathers meanwhile. Nothing is kept of a root that was sent: what is lost goes into the next one, with the newest amount.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
 import {
   LEDGER_CHANNEL_ID_BYTES,
   MERKLE_BLOCK_LEAVES,
@@ -14,7 +13,6 @@ import {
   MERKLE_LEAF_AMOUNT,
   MERKLE_LEAF_BYTES,
   MERKLE_LEAVES_MAX,
-  SIGNATURE_BYTES,
 } from '../../protocol/layout.ts';
 import { blocksOf, buildTree, rootPreimage, type TreeHash } from '../../protocol/merkle.ts';
 import { writeFrame } from '../../protocol/merkle-frame.ts';
@@ -23,6 +21,7 @@ import type { Clock } from './clock.ts';
 import type { Flow } from './flow.ts';
 import type { Signer } from './keys/secp256k1-signer.ts';
 import type { PeerLink } from './links/peer-link.ts';
+import { signRoot } from './root-signature.ts';
 import { isUpTo } from './waiter-queue.ts';
 
 /** Merkle batches instead of one signature for each claim; for keys with many channels, at a node that takes them (`--roots`). */
@@ -158,10 +157,7 @@ export class Roots {
       const preimage = rootPreimage(levels.at(-1)!.subarray(0, MERKLE_HASH_BYTES), flows.length, sequence, timestamp);
       let signature: Uint8Array | Error;
       try {
-        const { signer } = line;
-        const answer =
-          signer.signMessage === undefined ? signer.signDigests!(sha256(preimage)) : signer.signMessage(preimage);
-        signature = checked(answer instanceof Uint8Array ? answer : await answer);
+        signature = await signRoot(line.signer, preimage);
       } catch (error) {
         signature = error instanceof Error ? error : invalid(`signer: expected an Error, got ${typeof error}`);
       }
@@ -265,12 +261,6 @@ function done(flow: Flow): void {
   flow.draftedSequence = undefined;
 }
 
-function keyId({ publicKey }: Signer): string {
+export function keyId({ publicKey }: Signer): string {
   return String.fromCharCode(...publicKey);
-}
-
-function checked(signature: Uint8Array): Uint8Array {
-  if (signature instanceof Uint8Array && signature.length === SIGNATURE_BYTES) return signature;
-  const got = signature instanceof Uint8Array ? `${signature.length} bytes` : typeof signature;
-  throw invalid(`signer: expected ${SIGNATURE_BYTES} bytes for a root, got ${got}`);
 }

@@ -100,23 +100,20 @@ static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
     leave(self);
 }
 
-/* An error (ICMP, on a connected socket) stops a poll: it is read, and polling goes on. */
+/* An error (ICMP, on a connected socket) stops a poll: it is read, the callback gets it, a negative errno, and polling goes on. */
 static void on_readable(cw_uv_handle *poll, int status, int events) {
     (void)events;
     struct entry *e = uv_handle_get_data(poll);
     const napi_env env = e->owner->env;
     napi_handle_scope scope;
-    napi_value callback, receiver, error;
+    napi_value callback, receiver, error, argument;
     bool is_pending = false;
-    if (status < 0) {
-        cw_udp_error(&e->udp);
-        uv_poll_start(poll, CW_UV_READABLE, on_readable);
-        return;
-    }
+    const int code = status < 0 ? cw_udp_error(&e->udp) : 0;
+    if (status < 0) uv_poll_start(poll, CW_UV_READABLE, on_readable);
     if (napi_open_handle_scope(env, &scope) != napi_ok) return;
     /* The call may free `e`. Nobody can catch its exception, as in any callback of the loop. */
     if (napi_get_reference_value(env, e->callback, &callback) == napi_ok && napi_get_global(env, &receiver) == napi_ok &&
-        napi_make_callback(env, 0, receiver, callback, 0, 0, 0) != napi_ok &&
+        napi_create_int32(env, code, &argument) == napi_ok && napi_make_callback(env, 0, receiver, callback, code < 0, &argument, 0) != napi_ok &&
         napi_is_exception_pending(env, &is_pending) == napi_ok && is_pending &&
         napi_get_and_clear_last_exception(env, &error) == napi_ok)
         napi_fatal_exception(env, error);

@@ -53,7 +53,7 @@ interface UdpAddon {
     packets: Uint32Array,
   ): number;
   streamBind(host: string, port: number, flags: number): number;
-  udpPoll(handle: number, callback: () => void): number;
+  udpPoll(handle: number, callback: (error?: number) => void): number;
   udpStop(handle: number): void;
   udpClose(handle: number): void;
   udpAddress(handle: number): string;
@@ -204,8 +204,11 @@ export class NativeUdp {
     return this.#addon.udpFilter(this.#handle, program.length >>> 1, program) === 0;
   }
 
-  /** Calls `onReadable` from the event loop whenever there is something to receive. Keeps the thread alive. */
-  poll(onReadable: () => void): void {
+  /**
+   * Calls `onReadable` from the event loop whenever there is something to receive, or, with a negative errno, when the socket had an error
+   * that it survives: on a connected one that nobody listens at the peer. Keeps the thread alive.
+   */
+  poll(onReadable: (error?: number) => void): void {
     assert(this.#addon.udpPoll(this.#handle, onReadable) === 0, 'an open socket can be polled');
   }
   stopPolling(): void {

@@ -152,6 +152,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'src/pkcs11',
     'src/native',
     'src/system/regular-file.ts',
+    'src/transport/udp-native.ts',
     'src/verify/tree-hash.ts',
     'src/errors.ts',
     'src/host-port.ts',

@@ -61,7 +61,7 @@ export class UdpLink implements PeerLink {
   listen(receiver: LinkReceiver): void {
     this.#receiver = receiver;
     this.#socket.listen(
-      (bytes) => receiver.message(bytes, 0, bytes.length),
+      (bytes, start = 0, end = bytes.length) => receiver.message(bytes, start, end),
       (error) => receiver.fault(error),
       () => receiver.resendAll(),
     );

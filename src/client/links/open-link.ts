@@ -8,6 +8,7 @@ import { ConnectionPool } from '../pool/pool.ts';
 import { RoutedLink } from '../route/routed-link.ts';
 import { parseSeeds, webPlaceFilter } from '../route/seeds.ts';
 import type { SendPath } from '../send-path.ts';
+import { openBatchedSocket } from './batched-socket.ts';
 import { AutoLink } from './link-auto.ts';
 import { TcpLink } from './link-tcp.ts';
 import { UdpLink } from './link-udp.ts';
@@ -35,6 +36,12 @@ export interface LinkOptions {
   tls?: TlsOptions;
 }
 
+/** What a link is for. */
+export interface LinkUse {
+  /** Whether many datagrams of one size are sent at once, as frames of Merkle batches are. */
+  isBatched?: boolean;
+}
+
 const SCHEMES = ['udp', 'tcp', 'tls', 'auto', ...CARRIER_SCHEMES] as const;
 
 /**
@@ -51,7 +58,7 @@ const ASKING_LIMITS = {
 
 /** Rejects with ClaimwireError INPUT_INVALID or NODE_UNREACHABLE (no such host). Only the first claim shows whether a node listens. */
 export async function openLink(
-  options: LinkOptions,
+  options: LinkOptions & LinkUse,
   clock: Clock,
   random: () => number,
   newPath: () => SendPath,
@@ -71,7 +78,11 @@ export async function openLink(
   return await new RoutedLink({ seeds, open, newPath, clock, random, ...usable }).start();
 }
 
-async function openOne(options: LinkOptions & { to: string }, clock: Clock, random: () => number): Promise<PeerLink> {
+async function openOne(
+  options: LinkOptions & LinkUse & { to: string },
+  clock: Clock,
+  random: () => number,
+): Promise<PeerLink> {
   const address = parseNodeAddress(options.to, SCHEMES, 'to');
   const { scheme } = address;
   const takesTls = scheme === 'tls' || scheme === 'auto' || scheme === 'wss' || scheme === 'webrtc+https';
@@ -87,7 +98,8 @@ async function openOne(options: LinkOptions & { to: string }, clock: Clock, rand
   if (scheme === 'udp') {
     if (options.pool !== undefined) throw invalid('pool: expected with tcp, tls or auto, got udp');
     const asking = new ConnectionPool({ to: `tcp://${hostPortText(address)}`, clock, random, ...ASKING_LIMITS });
-    return new UdpLink(await openUdpSocket(options.to), clock, new TcpLink(asking, true));
+    const batched = options.isBatched ? await openBatchedSocket(options.to) : undefined;
+    return new UdpLink(batched ?? (await openUdpSocket(options.to)), clock, new TcpLink(asking, true));
   }
   const { tls } = options;
   const ownTo = `${scheme === 'tls' || tls !== undefined ? 'tls' : 'tcp'}://${hostPortText(address)}`;

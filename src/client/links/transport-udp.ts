@@ -39,7 +39,7 @@ async function connect(to: string): Promise<DatagramSocket> {
     return {
       peer: hostPortText({ host: address, port }),
       listen(onMessage, onError) {
-        socket.on('message', onMessage);
+        socket.on('message', (bytes) => onMessage(bytes));
         socket.on('error', onError);
       },
       send: (bytes, offset, length, sent) => socket.send(bytes, offset, length, sent),

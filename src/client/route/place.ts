@@ -88,6 +88,11 @@ export class Place {
     return link?.sendFrame?.(bytes, offset, size) ?? false;
   }
 
+  /** The same where the link is open and knows the channels. */
+  passFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    return this.#awaitAnswer()?.sendFrame?.(bytes, offset, size) ?? false;
+  }
+
   /** Something is about to be sent: the link for it, or undefined while that is opened. */
   #awaitAnswer(): PeerLink | undefined {
     const now = this.#owner.clock.now();

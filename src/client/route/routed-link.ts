@@ -156,6 +156,8 @@ export class RoutedLink implements PeerLink, PlaceOwner {
 
   /** Its leaves are of channels of one path, so of one node. */
   sendFrame(bytes: Uint8Array, offset: number, size: number): boolean {
+    // There each channel was opened when it was added.
+    if (this.#isAlone && this.#seeds[0]!.link !== undefined) return this.#seeds[0]!.passFrame(bytes, offset, size);
     const place = this.#placeOf(this.#route(frameChannels(bytes, offset, size)[0]!));
     if (place !== undefined) return place.sendFrame(bytes, offset, size);
     if (!this.#isDeciding) this.#fetcher.refresh('silence');

@@ -7,12 +7,11 @@
 import {
   LEDGER_CHANNEL_ID_BYTES,
   MERKLE_BLOCK_LEAVES,
-  MERKLE_BLOCK_LEVEL,
   MERKLE_HASH_BYTES,
   MERKLE_LEAF_AMOUNT,
   MERKLE_LEAF_BYTES,
 } from '../../../protocol/layout.ts';
-import { blocksOf, buildTree, reduceToRoot, rootPreimage, type TreeHash } from '../../../protocol/merkle.ts';
+import { blocksOf, hashBlocks, levelsOver, rootPreimage, type TreeHash } from '../../../protocol/merkle.ts';
 import type { SignedTree } from '../../../protocol/merkle-frame.ts';
 
 /** Signs the 64 bytes of a root's preimage. */
@@ -106,30 +105,17 @@ export class RootMaker {
       view.setUint32(at, high);
       view.setUint32(at + 4, low);
     }
-    const ids = from * LEDGER_CHANNEL_ID_BYTES;
-    this.#hash.leaves(this.#ids, ids, wire, from * MERKLE_LEAF_BYTES, this.#sequence + 1, count, this.#scratch, 0);
-    // Whole blocks go up together, level by level; the last one of a tree may have any number of leaves.
-    const whole = Math.floor(count / MERKLE_BLOCK_LEAVES);
-    for (let pairs = (whole * MERKLE_BLOCK_LEAVES) / 2; pairs >= whole && pairs > 0; pairs /= 2)
-      this.#hash.nodes(this.#scratch, 0, pairs, this.#scratch, 0);
-    const block = from / MERKLE_BLOCK_LEAVES;
-    blocks.set(this.#scratch.subarray(0, whole * MERKLE_HASH_BYTES), block * MERKLE_HASH_BYTES);
-    const rest = count - whole * MERKLE_BLOCK_LEAVES;
-    if (rest > 0) {
-      const at = whole * MERKLE_BLOCK_LEAVES * MERKLE_HASH_BYTES;
-      reduceToRoot(this.#scratch, at, rest, this.#hash);
-      blocks.set(this.#scratch.subarray(at, at + MERKLE_HASH_BYTES), (block + whole) * MERKLE_HASH_BYTES);
-    }
+    const sequence = this.#sequence + 1;
+    const [idsAt, wireAt] = [from * LEDGER_CHANNEL_ID_BYTES, from * MERKLE_LEAF_BYTES];
+    const blocksAt = (from / MERKLE_BLOCK_LEAVES) * MERKLE_HASH_BYTES;
+    hashBlocks(this.#hash, this.#ids, idsAt, wire, wireAt, sequence, count, this.#scratch, blocks, blocksAt);
     this.#hashed += count;
   }
 
   #finish(): void {
     const [{ wire, blocks, above }] = this.#rooms as [Room];
     const [leaves, sequence, amount] = [this.leaves, this.#sequence + 1, this.#amount + 1];
-    const levels = [
-      ...Array.from({ length: MERKLE_BLOCK_LEVEL }, () => blocks),
-      ...buildTree(blocks, blocksOf(leaves), this.#hash, above),
-    ];
+    const levels = levelsOver(blocks, leaves, this.#hash, above);
     const timestamp = new Uint8Array(8);
     new DataView(timestamp.buffer).setFloat64(0, performance.timeOrigin + performance.now());
     const preimage = rootPreimage(levels.at(-1)!.subarray(0, MERKLE_HASH_BYTES), leaves, sequence, timestamp);

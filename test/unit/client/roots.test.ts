@@ -1,131 +1,17 @@
 /** A payer that signs roots, at a node in memory that judges every frame by itself: loss, order, exposure, slow signers. Fake clock. */
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type Ack, ackBytes } from '../../../protocol/ack.ts';
-import { type Claim, decodeClaim } from '../../../protocol/claim.ts';
-import { walkFrames } from '../../../protocol/frames.ts';
 import { STATUS } from '../../../protocol/layout.ts';
-import { rootPreimage } from '../../../protocol/merkle.ts';
-import { emptyFrameHead, frameLeafAt, frameRoot, readFrameHead } from '../../../protocol/merkle-frame.ts';
 import type { PaymentChannel } from '../../../src/client/channel.ts';
-import type { Signer } from '../../../src/client/keys/signer.ts';
 import { Payer, type PayerLimits } from '../../../src/client/payer.ts';
 import { PayerState, type StateRecord } from '../../../src/client/state/payer-state.ts';
 import { brieflyOrAtLength } from '../../support/length.ts';
 import { ManualClock, MemorySocket } from '../../support/payer-fakes.ts';
-
-const idOf = (number: number): Uint8Array => new Uint8Array(32).fill(number);
-const signatureOf = (message: Uint8Array): Uint8Array =>
-  Uint8Array.from(createHash('sha512').update('key').update(message).digest());
-
-/** Signs messages with a hash, at once or when it is let; ordinary claims with a constant. */
-class TestSigner implements Signer {
-  readonly publicKey = new Uint8Array(33).fill(2);
-  isSlow = false;
-  readonly calls: ((failure?: Error) => void)[] = [];
-  roots = 0;
-
-  signClaim(claim: Uint8Array, offset: number): void {
-    claim.fill(0x5a, offset + 21, offset + 85);
-  }
-
-  signMessage(message: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    this.roots += 1;
-    if (!this.isSlow) return signatureOf(message);
-    return new Promise((resolve, reject) => {
-      this.calls.push((failure) => (failure ? reject(failure) : resolve(signatureOf(message))));
-    });
-  }
-}
-
-interface Held {
-  committed: bigint;
-  ordinary: bigint;
-  sequence: number;
-}
-
-/** What a node with --roots does, rule by rule. */
-class RootNode {
-  readonly channels = new Map<bigint, Held>();
-  readonly roots: { sequence: number; leaves: number; block: number }[] = [];
-  readonly claims: Claim[] = [];
-  readonly refusals: number[] = [];
-  exposure: bigint | undefined;
-  readonly isLink: boolean;
-
-  constructor(isLink = false) {
-    this.isLink = isLink;
-  }
-
-  take(datagram: Uint8Array): Uint8Array {
-    const acks: Ack[] = [];
-    const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-    walkFrames(datagram, 0, datagram.length, {
-      claim: (_, offset) => void acks.push(this.#claim(decodeClaim(view, offset))),
-      ack: () => expect.unreachable(),
-      merkle: (_, offset) => acks.push(...this.#frame(datagram, view, offset)),
-    });
-    return Buffer.concat(acks.map(ackBytes));
-  }
-
-  #held(channelId: bigint): Held {
-    const held = this.channels.get(channelId) ?? { committed: 0n, ordinary: 0n, sequence: 0 };
-    this.channels.set(channelId, held);
-    return held;
-  }
-
-  #frame(datagram: Uint8Array, view: DataView, offset: number): Ack[] {
-    const head = emptyFrameHead();
-    expect(readFrameHead(datagram, offset, datagram.length, head)).toBe(true);
-    const { leaves, block, sequence, count } = head;
-    const handles = Array.from({ length: count }, (_, index) => view.getBigUint64(frameLeafAt(offset, index)));
-    // A question: signed by nobody.
-    const isQuestion = datagram.subarray(offset + 20, offset + 84).every((byte) => byte === 0xff);
-    if (isQuestion) {
-      const amount = view.getBigUint64(frameLeafAt(offset, 0) + 8);
-      const isHeld = amount <= this.#held(handles[0]!).committed;
-      const asked = { channelId: handles[0]!, sequence, amount, timestamp: view.getFloat64(offset + 12) };
-      return [{ ...asked, status: isHeld ? STATUS.ALREADY : STATUS.BAD_SIGNATURE }];
-    }
-    const ids = Buffer.concat(handles.map((handle) => idOf(Number(handle & 0xffn))));
-    const root = new Uint8Array(32);
-    frameRoot(datagram, offset, head, ids, root, 0);
-    const signed = rootPreimage(root, leaves, sequence, datagram.slice(offset + 12, offset + 20));
-    expect(Buffer.from(signatureOf(signed))).toEqual(Buffer.from(datagram.slice(offset + 20, offset + 84)));
-    this.roots.push({ sequence, leaves, block });
-    return handles.map((channelId, index) => {
-      const amount = view.getBigUint64(frameLeafAt(offset, index) + 8);
-      return this.#judge({ channelId, sequence, amount, timestamp: view.getFloat64(offset + 12) }, true);
-    });
-  }
-
-  #claim(claim: Claim): Ack {
-    this.claims.push(claim);
-    return this.#judge(claim, false);
-  }
-
-  #judge(claim: Omit<Ack, 'status'>, isLeaf: boolean): Ack {
-    const held = this.#held(claim.channelId);
-    const { amount, sequence } = claim;
-    const answer = (status: number, said = amount): Ack => {
-      if (status >= 16) this.refusals.push(status);
-      return { ...claim, status, amount: said };
-    };
-    if (amount <= (isLeaf ? held.committed : held.ordinary)) return answer(STATUS.ALREADY);
-    if (this.isLink && sequence <= held.sequence) return answer(STATUS.BAD_SEQUENCE);
-    if (isLeaf && this.exposure !== undefined && amount - held.ordinary > this.exposure)
-      return answer(STATUS.ROOT_EXPOSURE, held.ordinary + this.exposure);
-    held.sequence = sequence;
-    if (!isLeaf) held.ordinary = amount;
-    if (amount > held.committed) held.committed = amount;
-    return answer(STATUS.COMMITTED);
-  }
-}
+import { idOf, RootNode, RootSigner } from '../../support/root-node.ts';
 
 let clock: ManualClock;
 let socket: MemorySocket;
-let signer: TestSigner;
+let signer: RootSigner;
 let node: RootNode;
 let payer: Payer;
 
@@ -136,7 +22,7 @@ function open(limits: PayerLimits = {}): void {
 beforeEach(() => {
   clock = new ManualClock();
   socket = new MemorySocket();
-  signer = new TestSigner();
+  signer = new RootSigner();
   node = new RootNode();
   open();
 });
@@ -186,7 +72,7 @@ describe('roots', () => {
     await exchange(400);
     await exchange(400);
     await Promise.all(paid);
-    expect(node.channels.get(BigInt(`0x${'01'.repeat(8)}`))!.committed).toBe(8n);
+    expect(node.channels.get(BigInt(`0x${'0001'.repeat(4)}`))!.committed).toBe(8n);
     const sequences = node.roots.map(({ sequence, block }) => `${sequence}/${block}`);
     expect(new Set(sequences).size).toBe(sequences.length);
     expect(payer.stats().retransmits).toBeGreaterThanOrEqual(64);
@@ -258,7 +144,7 @@ describe('roots', () => {
     await exchange();
     await paid;
     expect(node.roots.at(-1)!.sequence).toBe(4);
-    expect(kept.get('02'.repeat(32))!.sequence).toBeGreaterThan(4 + 32_768);
+    expect(kept.get('0002'.repeat(16))!.sequence).toBeGreaterThan(4 + 32_768);
     await payer.close();
     expect([...kept.values()].map(({ sequence }) => sequence)).toEqual([3, 4]);
   });
@@ -279,7 +165,7 @@ describe('roots', () => {
   });
 
   it('two keys have two roots', async () => {
-    const other = new TestSigner();
+    const other = new RootSigner();
     other.publicKey.fill(3);
     const paid = [channel(1).claim(1n), payer.channel({ ledgerChannelId: idOf(2), key: other }).claim(1n)];
     await exchange(10);
@@ -418,7 +304,7 @@ describe('ordinary claims beside leaves', () => {
     const property = fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.boolean(), async (steps, isLink) => {
       clock = new ManualClock();
       socket = new MemorySocket();
-      signer = new TestSigner();
+      signer = new RootSigner();
       node = new RootNode(isLink);
       node.exposure = 40n;
       open({ ackTimeoutMs: 1e7 });
