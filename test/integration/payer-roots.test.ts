@@ -34,7 +34,9 @@ async function open(node: ClaimwireNode, count: number, profile: 'xrpl' | 'link'
 }
 
 async function pay(node: ClaimwireNode, options: PayerLimits & StateOptions = {}, scheme = 'udp'): Promise<Payer> {
-  const payer = await Payer.open({ to: `${scheme}://${node.udp}`, roots: { everyMs: 2 }, ...options });
+  // Another program may have TCP's port of that number.
+  const address = scheme === 'tcp' ? node.tcp : node.udp;
+  const payer = await Payer.open({ to: `${scheme}://${address}`, roots: { everyMs: 2 }, ...options });
   closing.push(() => payer.close());
   return payer;
 }

@@ -73,7 +73,7 @@ static void finish_all_valid(struct cw_batch *batch, const struct cw_batch *next
     sound->finish(batch, next, scratch);
     for (uint32_t i = 0; i < batch->count; i++) batch->job[i].verdict = CW_VALID;
 }
-static int single_valid(const struct cw_job *job, const uint8_t *generator) { return (void)job, (void)generator, CW_VALID; }
+static int single_valid(const struct cw_job *job, const uint8_t *generator, struct cw_lone *lone) { return (void)job, (void)generator, (void)lone, CW_VALID; }
 static int wrong_kind;
 static void build_wrong(int kind, int count, const uint64_t (*x)[4], const uint64_t (*y)[4], uint8_t *const *table, void *scratch) {
     sound->build(kind, count, x, y, table, scratch);
