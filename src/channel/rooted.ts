@@ -98,8 +98,8 @@ export class RootedRows implements RowExtension {
     table.extension = this;
   }
 
-  static memoryFor(table: ChannelTable): SharedArrayBuffer {
-    return new SharedArrayBuffer(table.capacity * (4 * ROW_WORDS + KEY_SUM_BYTES));
+  static memoryFor({ capacity }: Pick<ChannelTable, 'capacity'>): SharedArrayBuffer {
+    return new SharedArrayBuffer(capacity * (4 * ROW_WORDS + KEY_SUM_BYTES));
   }
 
   /** Marks a row as one with leaves, so that no claim of its is taken for a plain one; before its first leaf is staged. */

@@ -8,6 +8,7 @@
  */
 import { MessageChannel } from 'node:worker_threads';
 import { CLAIM_AMOUNT, CLAIM_BYTES, CLAIM_CHANNEL_ID, CLAIM_SIGNATURE, FRAME_CLAIM } from '../../protocol/layout.ts';
+import { RootedRows } from '../channel/rooted.ts';
 import { assert } from '../errors.ts';
 import { GROUP_CLAIMS_MAX } from '../path/commit-group.ts';
 import { VerifyStep } from '../path/verify-step.ts';
@@ -60,7 +61,7 @@ async function rehearse({ context, system }: ThreadParts, path: 'native' | 'port
       controlPort: channels[0].port1,
       localPort: context.localPort && channels[1].port1,
       webPort: context.webPort && channels[2].port1,
-      rooted: undefined,
+      rooted: context.rooted && { ...context.rooted, memory: RootedRows.memoryFor({ capacity: SHAPE.channelsMax }) },
       journal: JOURNAL,
       database: undefined,
     },

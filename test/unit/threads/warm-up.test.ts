@@ -1,6 +1,7 @@
 /** The warm-up runs a lane like the real one; here it is looked at what it leaves of its work, which is nothing. */
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RootedRows } from '../../../src/channel/rooted.ts';
 import { Arena } from '../../../src/ring/arena.ts';
 import { nodeSystem } from '../../../src/system/system.ts';
 import type { ThreadContext } from '../../../src/threads/context.ts';
@@ -22,7 +23,7 @@ const noFiles = new Proxy(nodeSystem.files, {
   },
 });
 
-function partsOf(arena: Arena, kind: Pick<ThreadContext, 'sockets' | 'path'>): ThreadParts {
+function partsOf(arena: Arena, kind: Pick<ThreadContext, 'sockets' | 'path' | 'rooted'>): ThreadParts {
   const context: ThreadContext = {
     ...kind,
     role: 'lane',
@@ -64,3 +65,11 @@ test.each(KINDS)(
     await warmUp(parts);
   },
 );
+
+test('goes through every step of a node with roots, and leaves its rows alone', async () => {
+  const shape = { kernelBytes: 0, rings: 1, ringSlots: 1_024, ackSlots: 16, threads: 1, channelsMax: 16, hasFrames: true };
+  const arena = Arena.create(shape);
+  const memory = RootedRows.memoryFor({ capacity: shape.channelsMax });
+  for (const kind of KINDS) await warmUp(partsOf(arena, { ...kind, rooted: { memory, exposureMax: 100 } }));
+  expect(new Uint8Array(memory).every((byte) => byte === 0)).toBe(true);
+});
