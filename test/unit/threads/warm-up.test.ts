@@ -67,7 +67,15 @@ test.each(KINDS)(
 );
 
 test('goes through every step of a node with roots, and leaves its rows alone', async () => {
-  const shape = { kernelBytes: 0, rings: 1, ringSlots: 1_024, ackSlots: 16, threads: 1, channelsMax: 16, hasFrames: true };
+  const shape = {
+    kernelBytes: 0,
+    rings: 1,
+    ringSlots: 1_024,
+    ackSlots: 16,
+    threads: 1,
+    channelsMax: 16,
+    hasFrames: true,
+  };
   const arena = Arena.create(shape);
   const memory = RootedRows.memoryFor({ capacity: shape.channelsMax });
   for (const kind of KINDS) await warmUp(partsOf(arena, { ...kind, rooted: { memory, exposureMax: 100 } }));
