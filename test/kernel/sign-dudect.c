@@ -2,6 +2,7 @@
  * random order, and Welch's t over the times of each, also with the longest times cut off. |t| above 4.5 is a leak.
  *   key       one key against random ones, the same messages
  *   message   one message against random ones, the same key
+ *   null      random messages against random ones, each class from its own pool: what the memory of a pool costs
  *   leak      the inversion for public numbers, of one nonce against random ones: must be found
  * `sign-dudect KERNEL SAMPLES`. It wants a quiet machine: other programs' noise hides leaks, it does not make them. */
 #define _POSIX_C_SOURCE 200112L /* setenv */
@@ -36,7 +37,7 @@ static void random_bytes(uint8_t *bytes, size_t count) {
 }
 /* Both classes are pools of copies, so that memory gives no difference. Class 0 has the same value everywhere. */
 static struct cw_sign_key keys[2][POOL], key;
-static uint8_t messages[2][POOL][DIGESTS][32], message[DIGESTS][32], signatures[DIGESTS][64];
+static uint8_t messages[2][POOL][DIGESTS][32], others[2][POOL][DIGESTS][32], message[DIGESTS][32], signatures[DIGESTS][64];
 static uint64_t nonces[2][POOL][4];
 static uint8_t *scratch;
 
@@ -56,11 +57,14 @@ static void make_pools(void) {
             } else keys[0][i] = keys[0][0], memcpy(messages[0][i], messages[0][0], sizeof message), memcpy(nonces[0][i], nonces[0][0], 32);
         }
 }
+static void make_others(void) {
+    random_bytes(others[0][0][0], sizeof others);
+}
 static uint64_t measure(char what, int class) {
     const int i = (int)(random_word() % POOL), j = (int)(random_word() % POOL);
     uint64_t nonce[4];
     memcpy(&key, what == 'k' ? &keys[class][i] : &keys[1][0], sizeof key);
-    memcpy(message, messages[what == 'm' ? class : 1][j], sizeof message);
+    memcpy(message, what == 'n' ? others[class][j] : messages[what == 'm' ? class : 1][j], sizeof message);
     memcpy(nonce, nonces[class][i], sizeof nonce);
     const uint64_t from = now();
     if (what == 'l') cw_inverse_n(nonce, nonce);
@@ -109,9 +113,11 @@ int main(int count, char **arguments) {
     if (cw_start((size_t)4 << 20)) return 1;
     scratch = cw_map(cw_kernel->scratch_bytes);
     make_pools();
-    const double by_leak = largest_t('l', samples < 200000 ? samples : 200000), by_key = largest_t('k', samples), by_message = largest_t('m', samples);
-    printf("sign-dudect-%s: %ld samples each, |t| %.2f by key, %.2f by message, %.0f by the leak on purpose\n", name, samples, by_key, by_message, by_leak);
+    make_others();
+    const double by_leak = largest_t('l', samples < 200000 ? samples : 200000), by_key = largest_t('k', samples), by_message = largest_t('m', samples), by_null = largest_t('n', samples);
+    printf("sign-dudect-%s: %ld samples each, |t| %.2f by key, %.2f by message, %.2f by null, %.0f by the leak on purpose\n", name, samples, by_key, by_message, by_null, by_leak);
     if (by_leak < 10) return puts("FAILED: the leak on purpose was not found: the machine is too busy to measure"), 1;
+    if (by_null >= 4.5) return puts("FAILED: classes that are alike differ: the machine is too busy to measure"), 1;
     if (by_key >= 4.5 || by_message >= 4.5) return puts("FAILED: the time depends on a secret"), 1;
     return 0;
 }
