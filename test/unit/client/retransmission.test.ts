@@ -111,40 +111,26 @@ describe('retransmission', () => {
     expect(payer.stats()).toMatchObject({ waiting: 0, inFlight: 0, retransmits: times.length - 1 });
   });
 
-  it('backs off less where other claims get through', () => {
-    ignore(channel(1).claim(1n));
-    const other = channel(2);
-    const start = clock.time;
-    const times: number[] = [];
-    for (let elapsed = 0; elapsed < 1_500; elapsed += 1) {
-      if (elapsed % 10 === 0) ignore(payMore(other, 1n));
-      for (const claim of sent()) {
-        if (claim.channelId === 1n) times.push(clock.time - start);
-        else socket.deliver(ackOf(claim, { timestamp: claim.timestamp - 5 }));
+  it.each(['claim', 'pay'] as const)(
+    'backs off less where other claims get through: %s, of which pay asks first',
+    (name) => {
+      ignore(channel(1)[name](1n));
+      const other = channel(2);
+      const start = clock.time;
+      const times: number[] = [];
+      for (let elapsed = 0; elapsed < 1_500; elapsed += 1) {
+        if (elapsed % 10 === 0) ignore(payMore(other, 1n));
+        for (const claim of sent()) {
+          if (claim.channelId === 1n) times.push(clock.time - start);
+          else socket.deliver(ackOf(claim, { timestamp: claim.timestamp - 5 }));
+        }
+        clock.advance(1);
       }
-      clock.advance(1);
-    }
-    // RTO 20 ms: the first wait was set when it was 250 ms, the longest is 8 times 20.
-    const gaps = times.slice(2).map((time, index) => time - times[index + 1]!);
-    expect(gaps.slice(0, 5)).toEqual([40, 80, 160, 160, 160].map((gap) => expect.closeTo(gap, -1)));
-  });
-
-  it('backs off less with questions too', () => {
-    ignore(channel(1).pay(1n));
-    const other = channel(2);
-    const start = clock.time;
-    const times: number[] = [];
-    for (let elapsed = 0; elapsed < 1_500; elapsed += 1) {
-      if (elapsed % 10 === 0) ignore(payMore(other, 1n));
-      for (const claim of sent()) {
-        if (claim.channelId === 1n) times.push(clock.time - start);
-        else socket.deliver(ackOf(claim, { timestamp: claim.timestamp - 5 }));
-      }
-      clock.advance(1);
-    }
-    const gaps = times.slice(2).map((time, index) => time - times[index + 1]!);
-    expect(gaps.slice(0, 5)).toEqual([40, 80, 160, 160, 160].map((gap) => expect.closeTo(gap, -1)));
-  });
+      // RTO 20 ms: the first wait was set when it was 250 ms, the longest is 8 times 20.
+      const gaps = times.slice(2).map((time, index) => time - times[index + 1]!);
+      expect(gaps.slice(0, 5)).toEqual([40, 80, 160, 160, 160].map((gap) => expect.closeTo(gap, -1)));
+    },
+  );
 
   it('sends the newest claim only, once, whatever was lost before', () => {
     const paying = channel();
