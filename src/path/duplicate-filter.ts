@@ -12,7 +12,7 @@ import type { Arena } from '../ring/arena.ts';
 import type { ClaimRing } from '../ring/claim-ring.ts';
 import type { System } from '../system/system.ts';
 
-/** With 8,192 claims in flight one cell in eight is in use; a false hit costs one comparison. */
+/** With 8,192 claims in flight one cell in eight is in use, with the largest default ring full half of them; a false hit costs one comparison. */
 export const FILTER_CELLS = 1 << 16;
 /** The bytes of r and s at which the bits may begin. The first byte of s is left out, since low-S biases it. */
 const R_STARTS = 31;

@@ -17,7 +17,7 @@ import type { StreamSink } from './transport.ts';
 /** What a control message costs of a turn, in claims: some 20 µs until it is answered. */
 const CONTROL_CLAIMS = 32;
 /**
- * Claims that a connection may hand in after one was committed, and still go before others: the largest default ring full.
+ * Claims that a connection may hand in after one was committed, and still go before others: a quarter of the largest default ring.
  * A flood would have to pay once for every so many.
  */
 const CLAIMS_PAID_MAX = 8_192;

@@ -21,10 +21,10 @@ export const TCP_LIMITS: TcpLimits = {
   connectionsMax: 4_096,
   /** A quarter of all, so that one address (IPv6: one /64) leaves room for others; a pool of 1,000 fits. */
   connectionsPerAddressMax: 1_024,
-  /** 8,192 acks, one for every slot of the largest default ring, besides what the system's buffers hold. */
-  writeQueueBytesMax: 256 << 10,
+  /** 32,768 acks, one for every slot of the largest default ring, besides what the system's buffers hold. */
+  writeQueueBytesMax: 1 << 20,
   /** The full queues of 32 connections. Many small queues use as much memory as a few large ones. */
-  writeQueuesBytesMax: 8 << 20,
+  writeQueuesBytesMax: 32 << 20,
   /** From the connection's beginning to its first whole message, including a TLS handshake. */
   helloMsMax: 10_000,
   /** Between whole messages: single bytes are not activity. */

@@ -14,8 +14,8 @@ export const CLAIMS_PER_TURN_MAX = 2_048;
 /** With it a round of 500 connections takes some 10 ms, in which a payer of 2,000/s makes 20 claims. */
 const QUANTUM_CLAIMS = 32;
 /**
- * The share of the ring that connections leave to UDP, whose claims cannot wait: of 8,192 slots, what UDP receives in a
- * turn. It is measured by their claims in flight, not by the room, or a flood of either kind would shut out the other.
+ * The share of the ring that connections leave to UDP, whose claims cannot wait: of 32,768 slots, what UDP receives in
+ * four turns. It is measured by their claims in flight, not by the room, or a flood of either kind would shut out the other.
  */
 const SHARE_LEFT_TO_UDP = 1 / 8;
 

@@ -152,7 +152,7 @@ test('rings are powers of two, segments whole blocks of a size that holds a grou
   const noble = { ...FULL, backend: 'noble' as const };
   expect(ringSlots(resolveConfig({ layout: 'lanes', lanes: 8 }, noble))).toBe(512);
   expect(ringSlots(resolveConfig({ layout: 'pipeline', verifiers: 16 }, noble))).toBe(2_048);
-  expect(ringSlots(resolveConfig({}, FULL))).toBe(8_192);
+  expect(ringSlots(resolveConfig({}, FULL))).toBe(32_768);
 });
 
 describe('CLAIMWIRE_BACKEND', () => {
