@@ -75,6 +75,9 @@ uint32_t cw_udp_drops(const struct cw_udp *socket, uint32_t *full);
 /* From now on the kernel asks this program of classic BPF, `instructions` of 8 bytes, whether a message may enter the receive
  * buffer; it sees the message from its UDP header on. None: every message may. Returns 0, or -errno with nothing changed. */
 int cw_udp_filter(const struct cw_udp *socket, const void *program, uint32_t instructions);
+/* From now on the kernel asks this program of classic BPF which of the sockets that share the address, from 0 in the order of their binds,
+ * gets a message; it sees the message from behind its UDP header on. With no such socket the kernel chooses. Returns 0 or -errno. */
+int cw_udp_steer(const struct cw_udp *socket, const void *program, uint32_t instructions);
 /* Returns and clears a pending error, such as ICMP leaves on a connected socket. */
 int cw_udp_error(const struct cw_udp *socket);
 

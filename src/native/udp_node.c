@@ -227,8 +227,7 @@ static napi_value udp_drops(napi_env env, napi_callback_info info) {
     const uint32_t drops = cw_udp_drops(&e->udp, &full);
     return integer(env, (int64_t)full << 32 | drops);
 }
-/* udpFilter(handle, instructions, program) -> 0 or -errno. The program is a Uint32Array of two words an instruction. */
-static napi_value udp_filter(napi_env env, napi_callback_info info) {
+static napi_value give_program(napi_env env, napi_callback_info info, int (*give)(const struct cw_udp *, const void *, uint32_t)) {
     CW_ARGUMENTS(3);
     uint32_t instructions;
     size_t words;
@@ -236,9 +235,13 @@ static napi_value udp_filter(napi_env env, napi_callback_info info) {
     struct entry *e = called(env, info, 1, &instructions);
     if (!e) return 0;
     if (argc < 3 || !cw_view(env, argv[2], napi_uint32_array, &program, &words) || instructions > words / 2)
-        return fail(env, "udpFilter: expected two words for each instruction");
-    return integer(env, cw_udp_filter(&e->udp, program, instructions));
+        return fail(env, "udpFilter, udpSteer: expected two words for each instruction");
+    return integer(env, give(&e->udp, program, instructions));
 }
+/* udpFilter(handle, instructions, program) -> 0 or -errno. The program is a Uint32Array of two words an instruction. */
+static napi_value udp_filter(napi_env env, napi_callback_info info) { return give_program(env, info, cw_udp_filter); }
+/* udpSteer(handle, instructions, program) -> 0 or -errno */
+static napi_value udp_steer(napi_env env, napi_callback_info info) { return give_program(env, info, cw_udp_steer); }
 /* udpTimes(handle, hasTimes): 1 where the kernel notes from now on when messages arrive, else 0 */
 static napi_value udp_times(napi_env env, napi_callback_info info) {
     uint32_t has_times;
@@ -307,7 +310,7 @@ void cw_udp_register(napi_env env, napi_value exports, const struct cw_arena *ar
     static const struct cw_function functions[] = {
         {"udpOpen", udp_open}, {"udpPoll", udp_poll}, {"udpStop", udp_stop}, {"udpClose", udp_close},
         {"udpAddress", udp_address}, {"udpReceiveBufferBytes", udp_receive_buffer_bytes}, {"udpDrops", udp_drops}, {"udpTimes", udp_times},
-        {"udpFilter", udp_filter},
+        {"udpFilter", udp_filter}, {"udpSteer", udp_steer},
         {"udpReceive", udp_receive}, {"udpSend", udp_send}, {"udpSendSegments", udp_send_segments},
         {"udpWait", udp_wait}, {"udpGather", udp_gather}, {"streamBind", stream_bind}};
     cw_export(env, exports, self, functions, sizeof functions / sizeof *functions);

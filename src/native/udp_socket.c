@@ -129,4 +129,10 @@ int cw_udp_filter(const struct cw_udp *s, const void *program, uint32_t instruct
     if (instructions > BPF_MAXINSNS) return -EINVAL;
     return setsockopt(s->fd, SOL_SOCKET, instructions ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &given, sizeof given) ? -errno : 0;
 }
+
+int cw_udp_steer(const struct cw_udp *s, const void *program, uint32_t instructions) {
+    const struct sock_fprog given = {.len = (unsigned short)instructions, .filter = (struct sock_filter *)program};
+    if (!instructions || instructions > BPF_MAXINSNS) return -EINVAL;
+    return setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &given, sizeof given) ? -errno : 0;
+}
 #endif

@@ -4,6 +4,7 @@ import type { HostPort } from '../host-port.ts';
 import type { Standing } from '../path/standing.ts';
 import { type Counters, counterIndex } from '../ring/counters.ts';
 import type { Clock, System } from '../system/system.ts';
+import { laneSteering } from '../transport/lane-steering.ts';
 import { LocalTransport } from '../transport/local.ts';
 import { TcpTransport } from '../transport/tcp.ts';
 import {
@@ -158,7 +159,10 @@ async function openUdp(context: ThreadContext, counters: Counters): Promise<Udp>
   if (context.sockets === 'native') {
     const { role, measuring: times } = context;
     const options = { host, port, reusePort: role === 'lane', exclusive: !isShared, times };
-    return BatchUdpTransport.open(options, onSendError);
+    const udp = await BatchUdpTransport.open(options, onSendError);
+    // The first is alone yet. Where the system does not take the program, a hash spreads payers over the lanes.
+    if (isShared) udp.steer(laneSteering(context.shape.rings));
+    return udp;
   }
   return UdpTransport.open({ host, port }, onSendError);
 }

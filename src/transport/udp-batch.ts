@@ -87,6 +87,10 @@ export class BatchUdpTransport implements Transport {
   filter(program: Uint32Array): boolean {
     return this.#udp.filter(program);
   }
+  /** Which of the sockets that share the address gets a message (lane-steering.ts). */
+  steer(program: Uint32Array): boolean {
+    return this.#udp.steer(program);
+  }
 
   acquire(): Packet | undefined {
     const packet = this.#free.pop();

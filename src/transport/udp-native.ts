@@ -61,6 +61,7 @@ interface UdpAddon {
   udpDrops(handle: number): number;
   udpTimes(handle: number, hasTimes: number): number;
   udpFilter(handle: number, instructions: number, program: Uint32Array): number;
+  udpSteer(handle: number, instructions: number, program: Uint32Array): number;
   udpReceive(handle: number, messagesMax: number): number;
   udpSend(handle: number, count: number): number;
   udpSendSegments(handle: number, offset: number, bytes: number, segmentBytes: number): number;
@@ -202,6 +203,14 @@ export class NativeUdp {
    */
   filter(program: Uint32Array): boolean {
     return this.#addon.udpFilter(this.#handle, program.length >>> 1, program) === 0;
+  }
+
+  /**
+   * From now on the system asks this program (lane-steering.ts) which of the sockets that share the address gets a message. Returns
+   * whether the system took it; otherwise it goes on choosing by a hash.
+   */
+  steer(program: Uint32Array): boolean {
+    return this.#addon.udpSteer(this.#handle, program.length >>> 1, program) === 0;
   }
 
   /**

@@ -4,11 +4,12 @@
  *
  * Generator thread. The link owns its sockets, and they own the memory in which trains are built.
  */
+import { isIP } from 'node:net';
 import { CLAIM_BYTES, DATAGRAM_BYTES_MAX } from '../../../protocol/layout.ts';
 import type { HostPort } from '../../host-port.ts';
 import { SLOT_BYTES } from '../../ring/arena.ts';
 import type { TransportSink } from '../../transport/transport.ts';
-import { NativeUdp } from '../../transport/udp-native.ts';
+import { NativeUdp, type NativeUdpOptions } from '../../transport/udp-native.ts';
 import type { LoadChannels } from '../channels.ts';
 import type { Departures } from '../departures.ts';
 import { attachAddon } from '../signer.ts';
@@ -18,6 +19,7 @@ import type { LinkOptions, LoadLink } from './link.ts';
 const TRAIN_BYTES_MAX = DATAGRAM_BYTES_MAX;
 const TRAIN_DATAGRAMS_MAX = 64;
 const RECEIVE_BUFFER_BYTES = 1 << 20;
+const PORT_MAX = 65_535;
 
 /** Datagrams of one length, of which only the last may be shorter. `start` of the bytes have left already. */
 interface Train {
@@ -48,16 +50,8 @@ export class NativeLink implements LoadLink {
     attachAddon(channels);
     const link = new NativeLink(channels, options);
     const { host, port, sockets } = options;
-    while (link.#trains.length < sockets) {
-      const sender = await NativeUdp.open({
-        peer: { host, port },
-        sendingBytes: TRAIN_BYTES_MAX,
-        packetsMax: 0,
-        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
-        times: true,
-      });
+    for (const sender of await openSenders({ host, port }, sockets))
       link.#trains.push({ sender, start: 0, bytes: 0, segmentBytes: 0, datagrams: 0, departure: -1 });
-    }
     return link;
   }
 
@@ -141,6 +135,28 @@ export class NativeLink implements LoadLink {
     train.bytes = 0;
     train.datagrams = 0;
   }
+}
+
+/** Sockets on consecutive ports, which a node spreads evenly over its lanes (lane-steering.ts), as far as these ports are free. */
+async function openSenders(peer: HostPort, sockets: number): Promise<NativeUdp[]> {
+  const open = (local: Pick<NativeUdpOptions, 'local'> = {}) =>
+    NativeUdp.open({
+      ...local,
+      peer,
+      sendingBytes: TRAIN_BYTES_MAX,
+      packetsMax: 0,
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      times: true,
+    });
+  const first = await open();
+  const senders = [first];
+  const host = isIP(peer.host) === 6 ? '::' : '0.0.0.0';
+  for (let port = first.address.port + 1; senders.length < sockets; port++) {
+    const taken = port <= PORT_MAX ? await open({ local: { host, port } }).catch(() => undefined) : undefined;
+    // Ports that are taken leave gaps, each as likely in one lane as in another.
+    senders.push(taken ?? (await open()));
+  }
+  return senders;
 }
 
 /** How many slots from `index` on are adjacent. */

@@ -292,13 +292,13 @@ describe('the disk decides where syncs go', () => {
     return length > 0;
   }
   function slowRig(syncMs: number): Rig {
-    const rig = new Rig({ isOverlapping: 'when slow' });
+    const rig = new Rig({ isOverlapping: 'when slow', ringSlots: 1_024 });
     rig.open({ channelId: 1n });
     rig.syncMs = syncMs;
     return rig;
   }
-  const FEW = 64;
-  const MANY = 65;
+  const FEW = 512;
+  const MANY = 513;
 
   test('inline while it is fast, beside the thread when slow, measured every 65 groups', () => {
     const rig = slowRig(0.4);
@@ -313,15 +313,15 @@ describe('the disk decides where syncs go', () => {
     expect(rig.counter('syncs')).toBe(135);
   });
 
-  test('groups of few claims are synced inline on a slow disk too, once eight came in a row and no claim waits behind them', () => {
+  test('groups of few claims are synced inline on a slow disk too, once four came in a row and no claim waits behind them', () => {
     const rig = slowRig(5);
     const few = (count: number) => Array.from({ length: count }, () => isBeside(rig, 1));
-    expect(few(8)).toEqual([false, ...new Array(7).fill(true)]);
+    expect(few(4)).toEqual([false, ...new Array(3).fill(true)]);
     expect([isBeside(rig, FEW), isBeside(rig, MANY)]).toEqual([false, true]);
-    expect(few(10)).toEqual([...new Array(8).fill(true), false, false]);
+    expect(few(6)).toEqual([...new Array(4).fill(true), false, false]);
     expect(isBeside(rig, 1, 1)).toBe(true);
     // The claim that waited was a group of few as well.
-    expect(few(9)).toEqual([...new Array(7).fill(true), false, false]);
+    expect(few(5)).toEqual([...new Array(3).fill(true), false, false]);
   });
 
   test('after a sync of 10 ms the thread goes on receiving, however few claims there are', () => {

@@ -10,6 +10,7 @@ import { loadAddon } from '../../../src/native/addon.ts';
 import { Arena } from '../../../src/ring/arena.ts';
 import { ClaimRing } from '../../../src/ring/claim-ring.ts';
 import { SOURCE_WORDS } from '../../../src/ring/slot.ts';
+import { laneSteering } from '../../../src/transport/lane-steering.ts';
 import { SourceCodec, sourceHead } from '../../../src/transport/source.ts';
 import type { TransportSink } from '../../../src/transport/transport.ts';
 import { type BatchUdpOptions, BatchUdpTransport } from '../../../src/transport/udp-batch.ts';
@@ -45,9 +46,10 @@ class Collector implements TransportSink {
 async function pair(options: Partial<BatchUdpOptions> = {}, stagingBytes = 1 << 20) {
   const collector = new Collector();
   const errors: undefined[] = [];
-  const transport = await BatchUdpTransport.open({ host: HOST, port: 0, ...options }, () => errors.push(undefined));
+  const { host = HOST } = options;
+  const transport = await BatchUdpTransport.open({ port: 0, ...options, host }, () => errors.push(undefined));
   transport.startReceiving(collector, collector.readable);
-  const sender = await NativeUdp.connect({ host: HOST, port: transport.address.port }, stagingBytes);
+  const sender = await NativeUdp.connect({ host, port: transport.address.port }, stagingBytes);
   const close = async () => {
     sender.close();
     await transport.close();
@@ -250,6 +252,44 @@ describeNative('native UDP', () => {
     await later.close();
   });
 
+  test.each(['127.0.0.1', '::1'])(
+    'sockets on consecutive ports of %s are dealt out over three lanes in turns',
+    async (host) => {
+      const first = await pair({ host, reusePort: true, exclusive: true });
+      const { port } = first.transport.address;
+      const lanes = [first, await pair({ host, port, reusePort: true }), await pair({ host, port, reusePort: true })];
+      for (const { transport } of lanes.slice(1)) expect(transport.steer(laneSteering(3))).toBe(true);
+      const peers: NativeUdp[] = [];
+      for (let local = 40_000; peers.length < 12; local++) {
+        const opening = NativeUdp.open({
+          local: { host, port: local },
+          peer: { host, port },
+          sendingBytes: 64,
+          packetsMax: 0,
+        });
+        const peer = await opening.catch(() => undefined);
+        // As many for each lane, though another program may have a port between them.
+        if (peer !== undefined && peers.filter(({ address }) => address.port % 3 === local % 3).length < 4)
+          peers.push(peer);
+        else peer?.close();
+      }
+      for (const peer of peers) expect(peer.sendSegments(0, 1, 1)).toBe(1);
+      await until(() => lanes.every(({ collector }) => collector.payloads.length === 4));
+      for (const peer of peers) peer.close();
+      for (const lane of lanes) await lane.close();
+    },
+  );
+
+  test('a program that the system does not take leaves the choice to its hash', async () => {
+    const first = await pair({ reusePort: true, exclusive: true });
+    // Nobody shares the address yet.
+    expect(first.transport.steer(laneSteering(2))).toBe(false);
+    expect(first.transport.steer(new Uint32Array(0))).toBe(false);
+    first.sender.sendSegments(0, 1, 1);
+    await until(() => first.collector.payloads.length === 1);
+    await first.close();
+  });
+
   test('what the receive buffer has no room for is told', async () => {
     const { collector, transport, sender, close } = await pair({ receiveBufferBytes: 4_096 });
     expect(transport.receiveBufferBytes).toBeGreaterThanOrEqual(4_096);
@@ -337,7 +377,7 @@ describeNative('native UDP', () => {
   test('a wrong handle, wrong arguments and a wrong packet throw', async () => {
     const addon = loadAddon<Record<string, (...values: unknown[]) => unknown>>();
     const names = Object.keys(addon).filter((name) => name.startsWith('udp'));
-    expect(names.length).toBe(14);
+    expect(names.length).toBe(15);
     const { transport, close } = await pair();
     await close();
     for (const name of names)
