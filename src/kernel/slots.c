@@ -11,6 +11,7 @@
 #include "slow.h"
 #include "throwaway_sign.h"
 
+#define AHEAD 8      /* how many slots ahead what lies in rows of channels is prefetched */
 #define SINGLE_MAX 3 /* so few are faster one by one, each signature spread over the elements */
 
 /* A batch and where its answers go: slot[i]'s verdict for job i, or verdicts[index[i]] for cw_verify_many. */
@@ -95,6 +96,15 @@ static void hash_rest(struct cw_thread *thread) {
     hash_queued(&thread->link, 1);
 }
 
+/* Asks for what find_channel and hash_claim read of a slot's channel. The slot may be anybody's: an address is all that it decides. */
+CW_INLINE void prefetch_channel(const struct cw_arena *a, uint32_t sequence) {
+    const uint32_t row = __atomic_load_n((const uint32_t *)(cw_arena_slot(a, sequence) + CW_SLOT_CHANNEL), __ATOMIC_RELAXED);
+    if (row >= a->rows_max) return;
+    const uint8_t *tail = a->base + a->ledger_tails + (size_t)row * CW_LEDGER_TAIL_BYTES;
+    __builtin_prefetch(cw_arena_hot(a, row));
+    __builtin_prefetch(tail);
+    __builtin_prefetch(tail + CW_LEDGER_TAIL_BYTES - 1); /* one in four lies in two lines */
+}
 /* Finds a slot's channel. Returns 0 when its row or its key is outside of the arena: a slot may name any u32. */
 static int find_channel(const struct cw_arena *a, const uint8_t *slot, struct channel *c) {
     uint32_t row;
@@ -131,6 +141,7 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
     for (; *at != end && n < cw_batch_max; ++*at) {
         uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
+        prefetch_channel(a, *at + AHEAD);
         if (verdict_of(slot)) continue;
         int verdict = find_channel(a, slot, &c) ? key_verdict(c.key) : CW_INVALID;
         if (!verdict && !parse_signature(&w->batch.job[n], slot + CW_CLAIM_SIGNATURE)) verdict = CW_INVALID;
@@ -348,6 +359,7 @@ static uint32_t sign_batch(struct cw_thread *thread, const struct cw_arena *a, u
     for (; *at != end && n < CW_BATCH; ++*at) {
         uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
+        prefetch_channel(a, *at + AHEAD);
         if (!find_channel(a, slot, &c) || c.key_row >= key_count) continue;
         hash_claim(thread, slot, &c, &w->batch.job[n]);
         w->slot[n] = slot;

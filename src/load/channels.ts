@@ -9,6 +9,7 @@ import { packedRows, ROW, UNUSED } from '../channel/row.ts';
 import { ChannelTable } from '../channel/table.ts';
 import { ClaimwireError } from '../errors.ts';
 import type { OpeningJson } from '../http/client.ts';
+import { askHugePages } from '../native/huge-pages.ts';
 import { Arena, type ArenaShape } from '../ring/arena.ts';
 import { ClaimRing } from '../ring/claim-ring.ts';
 import { BATCH_CLAIMS_MAX, HELD_CLAIMS_MAX } from './batch.ts';
@@ -17,6 +18,9 @@ import { signerBytes, throwawayPublicKey } from './signer.ts';
 
 /** Half of what a double counts exactly. Amounts are doubles and rise by one drop a claim. */
 const AMOUNT_START_MAX = 2n ** 52n;
+
+/** As in a node: fewer channels gain nothing. */
+const HUGE_PAGES_CHANNELS_MIN = 1_000_000;
 
 /** What crosses to the generator thread. */
 export interface SharedChannels {
@@ -49,7 +53,9 @@ export class LoadChannels {
     const ringSlots = BATCH_CLAIMS_MAX + HELD_CLAIMS_MAX;
     const shape = { kernelBytes, rings: 1, ringSlots, ackSlots: 2, threads: 1, channelsMax: count };
     const records = new Float64Array(new SharedArrayBuffer(8 * RECORD_DOUBLES * count));
-    return new LoadChannels({ memory: Arena.create(shape).memory, shape, records });
+    const arena = Arena.create(shape);
+    if (count >= HUGE_PAGES_CHANNELS_MIN) askHugePages([...arena.randomParts, new Uint8Array(records.buffer)]);
+    return new LoadChannels({ memory: arena.memory, shape, records });
   }
 
   /** Derives `count` channels over `keys` keys; channel i has key i mod keys. */

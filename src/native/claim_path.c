@@ -65,19 +65,26 @@ static int is_known(const struct cw_standing *s, const uint32_t source[CW_SOURCE
            ((now_seconds - word) & ((1u << CW_STANDING_SECOND_BITS) - 1)) < CW_STANDING_SECONDS;
 }
 
+/* Where the search for each of the next claims begins, for at most RUN that lie before `length` and have room; the memory is asked for. */
+static uint32_t look_ahead(const struct cw_claim_path *p, const uint8_t *bytes, size_t length, uint32_t next, uint32_t committed, uint32_t start[RUN]) {
+    uint32_t run = 0;
+    for (; run < RUN; run++) {
+        const uint8_t *claim = bytes + (size_t)run * CW_CLAIM_BYTES;
+        if ((size_t)(run + 1) * CW_CLAIM_BYTES > length || claim[0] != CW_FRAME_CLAIM || next + run - committed > p->arena.slot_mask) break;
+        start[run] = hash_handle(be32(claim + 1), be32(claim + 5)) & p->arena.index_mask;
+        __builtin_prefetch(&index_of(p)[start[run]]);
+        __builtin_prefetch(&p->filter.cells[cell_of(&p->filter, claim)], 1);
+    }
+    return run;
+}
 uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t length, const uint32_t source[CW_SOURCE_WORDS], uint32_t next,
                       uint32_t now_seconds, uint32_t free) {
     const uint32_t *cursor = (const uint32_t *)(p->arena.base + p->arena.committed);
-    uint32_t admitted = 0;
-    for (;;) {
-        uint32_t run = 0, start[RUN];
-        const uint32_t committed = load(cursor);
-        for (; run < RUN; run++) {
-            const uint8_t *claim = bytes + (size_t)run * CW_CLAIM_BYTES;
-            if ((size_t)(run + 1) * CW_CLAIM_BYTES > length || claim[0] != CW_FRAME_CLAIM || next + run - committed > p->arena.slot_mask) break;
-            start[run] = hash_handle(be32(claim + 1), be32(claim + 5)) & p->arena.index_mask;
-            __builtin_prefetch(&index_of(p)[start[run]]);
-        }
+    uint32_t admitted = 0, starts[2][RUN], run = look_ahead(p, bytes, length, next, load(cursor), starts[0]);
+    for (int now = 0;; now ^= 1) {
+        const uint32_t committed = load(cursor), *start = starts[now];
+        const size_t taken = (size_t)run * CW_CLAIM_BYTES;
+        const uint32_t then = run < RUN ? 0 : look_ahead(p, bytes + taken, length - taken, next + run, committed, starts[!now]);
         for (uint32_t i = 0; i < run; i++) {
             const uint32_t entry = load(&index_of(p)[start[i]]);
             if (entry && entry <= p->arena.rows_max) __builtin_prefetch(cw_arena_hot(&p->arena, entry - 1));
@@ -99,7 +106,8 @@ uint32_t cw_path_admit(struct cw_claim_path *p, const uint8_t *bytes, size_t len
             __builtin_prefetch(tail + CW_LEDGER_TAIL_BYTES - 1); /* one in four lies in two lines */
             memset(slot + CW_SLOT_VERDICT, 0, 4);
         }
-        if (run < RUN) return admitted;
+        if (!then) return admitted;
+        run = then;
     }
 }
 

@@ -30,6 +30,11 @@ export interface TransportSink {
    * memory as `bytes`. Both are valid during the call only; `source` is five words as in ring/slot.ts.
    */
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number, source: Uint32Array): void;
+  /**
+   * Receives the start of a train: datagrams of `segment` bytes back to back, the last shorter, each of as many bytes as so many claims.
+   * Returns how many bytes it has taken, whole claims; the rest comes as payloads, of which the first may be the rest of a datagram.
+   */
+  train?(bytes: Uint8Array, offset: number, length: number, segment: number, source: Uint32Array): number;
   /** Called where payloads that follow were read just now, rather than at the activity that was told before. */
   read?(): void;
   /** Called after `read` where it is known: payloads that follow waited so many microseconds in their socket, 0..2^31 - 1. */

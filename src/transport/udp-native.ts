@@ -5,6 +5,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { getSystemErrorName } from 'node:util';
+import { CLAIM_BYTES } from '../../protocol/layout.ts';
 import { assert, ClaimwireError } from '../errors.ts';
 import { type HostPort, hostPortText, parseHostPort } from '../host-port.ts';
 import { loadAddon } from '../native/addon.ts';
@@ -238,17 +239,18 @@ export class NativeUdp {
     const offset = this.#messages[at]!;
     const length = this.#messages[at + RECORD_LENGTH]!;
     const source = this.#sources[index]!;
-    const segment = this.#messages[at + RECORD_SEGMENT]! || length;
+    const segment = this.#messages[at + RECORD_SEGMENT]! || length || 1;
     if (this.#hasTimes) sink.waited?.(this.#messages[at + RECORD_WAITED]!);
-    let datagrams = 0;
-    let done = 0;
-    do {
-      const bytes = Math.min(segment, length - done);
-      sink.payload(this.#received, this.#receivedView, offset + done, bytes, source);
-      done += bytes;
-      datagrams++;
-    } while (done < length);
-    return datagrams;
+    const isTrain = segment < length && segment % CLAIM_BYTES === 0 && length % CLAIM_BYTES === 0;
+    let done = isTrain ? (sink.train?.(this.#received, offset, length, segment, source) ?? 0) : 0;
+    if (done < length || length === 0)
+      do {
+        // First what is left of a datagram.
+        const bytes = Math.min(segment - (done % segment), length - done);
+        sink.payload(this.#received, this.#receivedView, offset + done, bytes, source);
+        done += bytes;
+      } while (done < length);
+    return Math.max(1, Math.ceil(length / segment));
   }
 
   /**

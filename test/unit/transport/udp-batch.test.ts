@@ -84,6 +84,39 @@ describeNative('native UDP', () => {
     await close();
   });
 
+  test('a sink that takes trains gets the rest of each as payloads, and no train that is not of whole claims', async () => {
+    const from = random(6);
+    const { collector, sender, close } = await pair({ claimsPerTurnMax: 1e6 });
+    const trains: Buffer[] = [];
+    Object.assign(collector, {
+      train(bytes: Uint8Array, offset: number, length: number, segment: number): number {
+        expect([length % CLAIM_BYTES, segment % CLAIM_BYTES, segment < length]).toEqual([0, 0, true]);
+        const taken = from.below(length / CLAIM_BYTES + 1) * CLAIM_BYTES;
+        trains.push(Buffer.from(bytes.subarray(offset, offset + taken)));
+        return taken;
+      },
+    });
+    const all = () => Buffer.concat([...trains, ...collector.payloads]);
+    for (const [claims, perDatagram, odd] of [
+      [45, 15, 0],
+      [37, 3, 0],
+      [2, 1, 0],
+      [40, 15, 7],
+    ] as const) {
+      trains.length = collector.payloads.length = 0;
+      const sent = from.bytes(claims * CLAIM_BYTES + odd);
+      sender.sending.set(sent, 0);
+      sender.sendSegments(0, sent.length, perDatagram * CLAIM_BYTES);
+      await until(() => all().length === sent.length);
+      expect(all().equals(sent)).toBe(true);
+      expect(trains.length).toBe(odd === 0 ? 1 : 0);
+      const [first, ...others] = collector.payloads;
+      const left = (perDatagram * CLAIM_BYTES - (trains[0]?.length ?? 0)) % (perDatagram * CLAIM_BYTES);
+      if (first !== undefined && others.length > 0) expect((first.length - left) % (perDatagram * CLAIM_BYTES)).toBe(0);
+    }
+    await close();
+  });
+
   test('a turn takes in what it may, to the message, and the next ones bring the rest', async () => {
     const { collector, sender, close } = await pair({ claimsPerTurnMax: 100 });
     // The first turn learns how large messages are.
