@@ -63,7 +63,7 @@ export interface NodeOptions {
   durability?: Durability;
   verify?: VerifyPolicy;
   backend?: BackendChoice;
-  /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 1 GiB. */
+  /** Bytes for key tables; 0 lets the node choose: a quarter of the free memory, at most 2 GiB. */
   keyCacheBytes?: number;
   /** Whether a start makes the key tables of the keys that were hottest at the end of the last run; by default it does. */
   warmKeys?: boolean;
@@ -143,7 +143,8 @@ export const ROOT_EXPOSURE_DROPS_MAX = Number.MAX_SAFE_INTEGER;
 export const BUSY_POLL_US_MAX = 1_000_000;
 /** The kernel's minimum. The table of a hot key takes 130 KB, that of a cold key 16 KB. */
 const KEY_CACHE_MIN = 32 * 2 ** 20;
-const KEY_CACHE_DEFAULT_MAX = 2 ** 30;
+/** A large table for each of 15,000 keys. */
+const KEY_CACHE_DEFAULT_MAX = 2 ** 31;
 /** A large table for each of half a million keys. */
 const KEY_CACHE_MAX = 64 * 2 ** 30;
 /** More than twice the largest group. */

@@ -205,7 +205,7 @@ export const SERVER_OPTIONS = {
   'key-cache': {
     value: 'SIZE',
     description: 'memory for key tables, like 512M',
-    defaultText: 'a quarter of the free memory, at most 1G',
+    defaultText: 'a quarter of the free memory, at most 2G',
     read: size,
     group: MACHINE,
   },

@@ -36,10 +36,10 @@ interface Durations {
   channels: number;
   http: number;
   warmup: number;
-  /** Longer: cold keys would begin this rate with a backlog, and the generator is a new process, whose code is compiled meanwhile. */
+  /** Longer: cold keys would begin this rate with a backlog, and the generator is a new process, whose code is compiled for seconds. */
   halfWarmup: number;
 }
-const FULL: Durations = { main: 10, variant: 3, half: 4, channels: 4, http: 3, warmup: 1, halfWarmup: 2 };
+const FULL: Durations = { main: 10, variant: 3, half: 4, channels: 4, http: 3, warmup: 1, halfWarmup: 5 };
 const QUICK: Durations = { main: 2.2, variant: 0.4, half: 1.5, channels: 0.6, http: 1, warmup: 0.2, halfWarmup: 2 };
 /** Claims signed ahead: some seconds of the maximum rate, read into memory before the clock runs. */
 const CORPUS_CLAIMS = 4_000_000;

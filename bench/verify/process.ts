@@ -42,6 +42,8 @@ interface Task {
   keys: number;
   /** How many keys are seen once; other ones in each answer. */
   coldKeys: number;
+  /** Default the node's. */
+  cacheBytes?: number;
 }
 
 /** A process that verifies claims of hot keys, then of cold ones, with the kernel given or the best one. */
@@ -50,8 +52,9 @@ export class HotKeys {
   unavailable: string | undefined;
   readonly #process: ChildProcess;
 
-  constructor({ keys, coldKeys }: Task, kernel?: string) {
-    const env = kernel === undefined ? process.env : { ...process.env, CLAIMWIRE_KERNEL: kernel };
+  constructor({ keys, coldKeys, cacheBytes = KEY_CACHE_BYTES }: Task, kernel?: string) {
+    const cache = { CLAIMWIRE_BENCH_KEY_CACHE: String(cacheBytes) };
+    const env = { ...process.env, ...cache, ...(kernel !== undefined && { CLAIMWIRE_KERNEL: kernel }) };
     this.#process = fork(file, [String(keys), String(coldKeys)], { env });
   }
 
