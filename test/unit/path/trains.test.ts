@@ -15,7 +15,9 @@ const COUNTED = [
   'verified',
   'deferred',
   'refused.unknownChannel',
-  'unexpectedAck',
+  'dropped.unexpectedAck',
+  'dropped.unknownType',
+  'dropped.cutFrame',
 ] as const;
 
 function rigWithChannels(): Rig {
@@ -84,5 +86,22 @@ describeNative('trains', () => {
     handOver(rig, new Uint8Array(Buffer.concat(claims)), 2 * CLAIM_BYTES, true);
     expect(rig.counter('datagrams')).toBe(2);
     expect(rig.counter('received')).toBe(2);
+  });
+
+  test('a train longer than the room in the ring: what has room enters, the rest is refused', () => {
+    for (const taken of [0, 1, 15, 16, 17, 31, 40]) {
+      const rig = rigWithChannels();
+      const claims = Array.from({ length: 64 + 9 }, (_, index) =>
+        claimOf({ channelId: 1n, amount: BigInt(index + 1) }),
+      );
+      const bytes = new Uint8Array(Buffer.concat(claims));
+      for (let claim = 0; claim < taken; claim++)
+        rig.datagram(claimOf({ channelId: 2n, amount: BigInt(claim + 1) }), ALICE);
+      rig.receive.now = rig.now;
+      const admitted = rig.receive.train(bytes, 0, bytes.length, 15 * CLAIM_BYTES, ALICE) / CLAIM_BYTES;
+      expect([taken, admitted]).toEqual([taken, 64 - taken]);
+      handOver(rig, bytes.slice(admitted * CLAIM_BYTES), 15 * CLAIM_BYTES, true);
+      expect(rig.counter('refused.overloaded')).toBe(73 - admitted);
+    }
   });
 });
