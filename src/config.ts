@@ -162,6 +162,8 @@ const PLACES_MAX = 8;
 const RING_MS = 250;
 const RING_SLOTS_MIN = 512;
 const RING_SLOTS_DEFAULT_MAX = 32_768;
+/** A slot takes some 360 bytes with all that goes with it: more lanes have half as many each, so that 16 million channels fit beside them. */
+const LANES_WITH_LARGE_RINGS = 32;
 
 /** The backend asked for, by an option or else by CLAIMWIRE_BACKEND. Throws CONFIG_INVALID. */
 export function backendChoice(options: NodeOptions): BackendChoice {
@@ -376,7 +378,11 @@ export function ringSlots(config: NodeConfig): number {
   // A lane's ring has one verifier, the lane itself.
   const threads = config.layout === 'lanes' ? 1 : config.verifiers;
   const wanted = powerOfTwoAtLeast(BACKEND_CLAIMS_PER_MS[config.backend] * threads * RING_MS);
-  return Math.min(RING_SLOTS_DEFAULT_MAX, Math.max(RING_SLOTS_MIN, wanted));
+  const most =
+    config.layout === 'lanes' && config.lanes > LANES_WITH_LARGE_RINGS
+      ? RING_SLOTS_DEFAULT_MAX / 2
+      : RING_SLOTS_DEFAULT_MAX;
+  return Math.min(most, Math.max(RING_SLOTS_MIN, wanted));
 }
 
 function expectRange(name: string, value: number, min: number, max: number): void {

@@ -43,9 +43,21 @@ test('there is room for twice the channels, and for a quarter more than ten mill
   const config = resolveConfig({}, FULL);
   const rooms = [0, 1_000_000, 2_000_000, 10_000_000, 16_000_000].map((channels) => tableCapacity(config, channels));
   expect(rooms).toEqual([2 ** 21, 2 ** 21, 2 ** 22, 12_500_000, 2 ** 24]);
-  for (const channelsMax of [12_500_000, 2 ** 24]) {
-    const shape = { kernelBytes: 0, rings: 16, ringSlots: 8_192, ackSlots: 16_384, threads: 17, channelsMax };
-    expect(() => planArena(shape)).not.toThrow();
+  for (const [channelsMax, lanes] of [
+    [12_500_000, 16],
+    [2 ** 24, 32],
+    [2 ** 24, 64],
+  ] as const) {
+    const slots = ringSlots(resolveConfig({ layout: 'lanes', lanes }, FULL));
+    const shape = {
+      kernelBytes: 0,
+      rings: lanes,
+      ringSlots: slots,
+      ackSlots: 2 * slots,
+      threads: lanes + 1,
+      channelsMax,
+    };
+    expect(() => planArena({ ...shape, hasFrames: true })).not.toThrow();
   }
 });
 
@@ -153,6 +165,7 @@ test('rings are powers of two, segments whole blocks of a size that holds a grou
   expect(ringSlots(resolveConfig({ layout: 'lanes', lanes: 8 }, noble))).toBe(512);
   expect(ringSlots(resolveConfig({ layout: 'pipeline', verifiers: 16 }, noble))).toBe(2_048);
   expect(ringSlots(resolveConfig({}, FULL))).toBe(32_768);
+  expect(ringSlots(resolveConfig({ layout: 'lanes', lanes: 64 }, FULL))).toBe(16_384);
 });
 
 describe('CLAIMWIRE_BACKEND', () => {
