@@ -51,10 +51,11 @@ export class LeafStage {
     const hot = this.#table.hot(row);
     if ((words[hot + HOT_FLAGS]! & FLAG_LINK) !== 0 && !this.#sequenceRises(open, syncing, row, hot, slot))
       return STATUS.BAD_SEQUENCE;
+    this.#rooted.mark(row);
+    // Before its frame joins the group, which writes none without a leaf. What is reserved for a leaf that waits is its own in the next group.
+    if (!this.#rooted.reserve(row, high, low)) return STATUS.ROOT_EXPOSURE;
     const frame = this.#frameIn(open, view.getUint32(slot + SLOT_FRAME));
     if (frame < 0) return LEAF_WAITS;
-    this.#rooted.mark(row);
-    if (!this.#rooted.reserve(row, high, low)) return STATUS.ROOT_EXPOSURE;
     let record = open.leafRecordOf(row);
     if (record >= 0) open.journal.replace(record, this.#arena.bytes, slot);
     else record = open.appendLeaf(row, this.#arena.bytes, slot);

@@ -24,6 +24,11 @@ const KEPT: readonly [seed: number, found: string, without: readonly string[]][]
     [],
   ],
   [11, 'a checkpoint asked a segment that was gone for the proof of a leaf that it had kept before', []],
+  [
+    392785804,
+    'a frame whose only leaf was over the exposure was written, and a start refused its group as damaged',
+    [],
+  ],
   [36, 'a channel removed by force and opened again owes by its old leaves (of the simulator)', []],
 ];
 

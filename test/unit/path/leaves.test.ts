@@ -174,6 +174,11 @@ describe('a channel of the ledger', () => {
       ['ROOT_EXPOSURE', 2n, 40n],
       ['COMMITTED', 1n, 60n],
     ]);
+    // Its frame, of which nothing was taken, is not written either.
+    const alone = rigOf(2, { roots: { exposureMax: 100 } }, { profile: 'xrpl' });
+    answers(alone, frames[0]!);
+    expect(rig.counter('journalBytes')).toBe(alone.counter('journalBytes'));
+    expect(rig.journaled()).toEqual([]);
   });
 
   test('goes on once an ordinary claim covers what leaves have paid, which is stored to be redeemed', () => {
