@@ -162,7 +162,7 @@ const PLACES_MAX = 8;
 const RING_MS = 250;
 const RING_SLOTS_MIN = 512;
 const RING_SLOTS_DEFAULT_MAX = 32_768;
-/** A slot takes some 360 bytes with all that goes with it: more lanes have half as many each, so that 16 million channels fit beside them. */
+/** A slot takes some 390 bytes with all that goes with it, 450 with roots: more lanes have half as many each, so that 16 million channels fit beside them. */
 const LANES_WITH_LARGE_RINGS = 32;
 
 /** The backend asked for, by an option or else by CLAIMWIRE_BACKEND. Throws CONFIG_INVALID. */

@@ -35,7 +35,7 @@ export const KEY_CACHE_BYTES =
   Number(process.env.CLAIMWIRE_BENCH_KEY_CACHE) || Math.min(2 ** 31, Math.floor(totalmem() / 4));
 /** The most repeats of the bench: there are keys to be seen once for so many. */
 export const REPEATS_MAX = 5;
-/** Slots of the node's ring by default. */
+/** A quarter of the node's ring by default. */
 const RING_SLOTS = 8_192;
 /** Signing a ring takes a millisecond or less, so its time is the median of this many. */
 const SIGN_ROUNDS = 5;

@@ -26,7 +26,7 @@ const BATCHES = [1, 8, 32, 64, 128, 256];
 const OTHER_KERNELS = ['scalar', 'avx2', 'avx512f'];
 /** How many keys are seen once in each repeat; every repeat has its own. */
 const COLD_KEYS = 4_096;
-/** As many keys are measured where there is little room for their tables. */
+/** CACHE_FILLED keys are measured in a cache that their tables fill. */
 const FILLED = { coldKeys: COLD_KEYS, cacheBytes: 2 ** 30 };
 const ROUNDS = 7;
 const ROUNDS_QUICK = 5;

@@ -1,7 +1,7 @@
 /**
  * The program by which the system gives each payer's datagrams to one of the lanes that share the address: by the payer's port.
  *
- * Without it a hash chooses: of 16 sockets 11 or more meet in one of two lanes in one case of ten, which then has twice the other's
+ * Without it a hash chooses: of 16 sockets 11 or more meet in one of two lanes in one case of five, which then has twice the other's
  * claims. With it sockets on consecutive ports are spread evenly, and a payer of many channels, or a gateway, can count on that. Ports
  * that systems pick are as good as a hash. Who floods one lane could do so before, from one port.
  *
