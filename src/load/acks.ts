@@ -6,6 +6,7 @@
 import { type FrameSink, WALK_WHOLE, walkFrames } from '../../protocol/frames.ts';
 import {
   ACK_AMOUNT,
+  ACK_BYTES,
   ACK_CHANNEL_ID,
   ACK_SEQUENCE,
   ACK_STATUS,
@@ -21,6 +22,8 @@ export class AckReader implements TransportSink, FrameSink {
   recorder: Recorder;
   /** Over a cluster: hears of claims that came to a node which does not serve their channel. They go on waiting. */
   moves: { moved(channel: number, now: number): void } | undefined;
+  /** Nobody needs it, but what is stored here has to be loaded first. */
+  touched = 0;
   readonly #channels: LoadChannels;
   readonly #outstanding: Outstanding;
   /** Whether sequences are the run's own, so that an ack leads to its claim. */
@@ -48,7 +51,16 @@ export class AckReader implements TransportSink, FrameSink {
   payload(bytes: Uint8Array, view: DataView, offset: number, length: number): void {
     this.#view = view;
     this.#now = performance.now();
+    if (this.#isSequenced) this.#touch(view, offset, offset + length);
     if (walkFrames(bytes, offset, offset + length, this) !== WALK_WHOLE) this.recorder.counts.strayAcks += 1;
+  }
+
+  /** Reads from the records of all channels that acks answer in a loop of its own, so that the cache misses overlap. */
+  #touch(view: DataView, start: number, end: number): void {
+    let touched = 0;
+    for (let offset = start; offset + ACK_BYTES <= end; offset += ACK_BYTES)
+      touched ^= this.#outstanding.touch(view.getUint32(offset + ACK_SEQUENCE));
+    this.touched = touched;
   }
 
   claim(): void {

@@ -29,10 +29,11 @@ export interface SharedChannels {
   records: Float64Array;
 }
 
-/** A channel's record, half a cache line: two amounts, and its handle as two words. */
+/** A channel's record, half a cache line: two amounts, then as words its handle and the ends of its queue (outstanding.ts). */
 const RECORD_DOUBLES = 4;
 const RECORD_ACKNOWLEDGED = 1;
 const RECORD_HANDLE_WORD = 4;
+const RECORD_QUEUE_WORD = 6;
 
 export class LoadChannels {
   readonly arena: Arena;
@@ -107,6 +108,10 @@ export class LoadChannels {
   }
   setAcknowledged(channel: number, amount: number): void {
     this.#records[channel * RECORD_DOUBLES + RECORD_ACKNOWLEDGED] = amount;
+  }
+  /** The channels' queues of outstanding claims, from the first one's on, QUEUE_STRIDE words apart. Generator thread. */
+  get queues(): Int32Array {
+    return new Int32Array(this.#records.buffer, RECORD_QUEUE_WORD * 4);
   }
   /** The two halves of the handle. */
   handleHigh(channel: number): number {

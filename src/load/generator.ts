@@ -73,7 +73,7 @@ export class Generator {
   constructor(parts: GeneratorParts) {
     const { settings, channels, source } = parts;
     this.#parts = parts;
-    this.#outstanding = new Outstanding(capacityFor(settings), channels.count, this.#recorder);
+    this.#outstanding = new Outstanding(capacityFor(settings), channels.queues, this.#recorder);
     this.#acks = new AckReader(channels, this.#outstanding, this.#recorder, !source.isVerbatim);
     this.#faults = new FaultDraw(settings.faults, new Random(settings.seed, 'faults'));
     this.#arrivals = new Random(settings.seed, 'arrivals');

@@ -32,6 +32,8 @@ export interface ClaimEnds {
 }
 
 const NONE = -1;
+/** Words from the queue of one channel to the next one's. */
+export const QUEUE_STRIDE = 8;
 
 /** A claim in WAITING or DOOMED waits for an answer; LINGERING had one but is still in its queue; others are in no queue. */
 const ENDED = 0;
@@ -66,11 +68,14 @@ export class Outstanding {
   readonly #sentAt: Float64Array;
   /** The departure that took each claim, + 1; or 0. */
   readonly #departures: Float64Array;
-  /** Of each channel's queue: the first entry at 2i, the last one at 2i + 1. */
+  /** Of each channel's queue: the first entry at QUEUE_STRIDE * i, the last one right behind it. */
   readonly #queues: Int32Array;
 
-  /** @param capacity a power of two, at most 2^30 */
-  constructor(capacity: number, channels: number, ends: ClaimEnds) {
+  /**
+   * @param capacity a power of two, at most 2^30
+   * @param queues room for a queue a channel, which lies with what else a claim touches of its channel (channels.ts)
+   */
+  constructor(capacity: number, queues: Int32Array, ends: ClaimEnds) {
     this.#capacity = capacity;
     this.#mask = capacity - 1;
     this.ends = ends;
@@ -81,7 +86,11 @@ export class Outstanding {
     this.#dueAt = new Float64Array(capacity);
     this.#sentAt = new Float64Array(capacity);
     this.#departures = new Float64Array(capacity);
-    this.#queues = new Int32Array(2 * channels).fill(NONE);
+    this.#queues = queues;
+    for (let queue = 0; queue < queues.length; queue += QUEUE_STRIDE) {
+      queues[queue] = NONE;
+      queues[queue + 1] = NONE;
+    }
   }
 
   /** A claim leaves. */
@@ -97,10 +106,10 @@ export class Outstanding {
     this.#sentAt[entry] = sentAt;
     this.#departures[entry] = 0;
     this.#successors[entry] = NONE;
-    const last = this.#queues[2 * channel + 1]!;
-    if (last === NONE) this.#queues[2 * channel] = entry;
+    const last = this.#queues[QUEUE_STRIDE * channel + 1]!;
+    if (last === NONE) this.#queues[QUEUE_STRIDE * channel] = entry;
     else this.#successors[last] = entry;
-    this.#queues[2 * channel + 1] = entry;
+    this.#queues[QUEUE_STRIDE * channel + 1] = entry;
   }
 
   /** The claim of that number, one of the last `capacity`, is in a datagram of that departure. */
@@ -114,22 +123,28 @@ export class Outstanding {
     return age < Math.min(this.#capacity, this.next) ? this.#channels[sequence & this.#mask]! : NONE;
   }
 
+  /** The first word of the queue that an ack of that sequence leads to, or any other number: only so that it is in the cache afterwards. */
+  touch(sequence: number): number {
+    const channel = this.#channels[sequence & this.#mask]!;
+    return channel === NONE ? NONE : this.#queues[QUEUE_STRIDE * channel]!;
+  }
+
   /**
    * Where claims of the channel wait for an answer: the number of the last one that it sent, or of one that has had its answer
    * out of turn. -1 where none waits.
    */
   waiting(channel: number): number {
-    let entry = this.#queues[2 * channel]!;
+    let entry = this.#queues[QUEUE_STRIDE * channel]!;
     while (entry !== NONE && this.#states[entry] === LINGERING) entry = this.#successors[entry]!;
     if (entry === NONE) return NONE;
     const newest = this.next - 1;
-    return newest - ((newest - this.#queues[2 * channel + 1]!) & this.#mask);
+    return newest - ((newest - this.#queues[QUEUE_STRIDE * channel + 1]!) & this.#mask);
   }
 
   /** At least `amount` of a channel is durable. Returns how many claims that ends. */
   cover(channel: number, amount: number, isCommitted: boolean, now: number): number {
     let ended = 0;
-    let entry = this.#queues[2 * channel]!;
+    let entry = this.#queues[QUEUE_STRIDE * channel]!;
     while (entry !== NONE) {
       const state = this.#states[entry]!;
       if (state !== LINGERING) {
@@ -140,8 +155,8 @@ export class Outstanding {
       this.#states[entry] = state === DOOMED ? COVERED : ENDED;
       entry = this.#successors[entry]!;
     }
-    this.#queues[2 * channel] = entry;
-    if (entry === NONE) this.#queues[2 * channel + 1] = NONE;
+    this.#queues[QUEUE_STRIDE * channel] = entry;
+    if (entry === NONE) this.#queues[QUEUE_STRIDE * channel + 1] = NONE;
     return ended;
   }
 
@@ -182,7 +197,7 @@ export class Outstanding {
 
   /** The same for a replay, whose sequences are not ours: it means the oldest claim of the channel. */
   refuseOldest(channel: number, status: number): boolean {
-    let entry = this.#queues[2 * channel]!;
+    let entry = this.#queues[QUEUE_STRIDE * channel]!;
     while (entry !== NONE && this.#states[entry] === LINGERING) entry = this.#successors[entry]!;
     return entry !== NONE && this.#refuse(entry, status);
   }
@@ -219,8 +234,8 @@ export class Outstanding {
     this.#states[entry] = ENDED;
     const channel = this.#channels[entry]!;
     const successor = this.#successors[entry]!;
-    this.#queues[2 * channel] = successor;
-    if (successor === NONE) this.#queues[2 * channel + 1] = NONE;
+    this.#queues[QUEUE_STRIDE * channel] = successor;
+    if (successor === NONE) this.#queues[QUEUE_STRIDE * channel + 1] = NONE;
     if (state === LINGERING) return;
     this.count -= 1;
     this.ends.unanswered(this.#dueAt[entry]!);

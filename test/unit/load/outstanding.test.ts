@@ -1,7 +1,7 @@
 /** Outstanding claims against a naive model: a list, searched. */
 import { expect, test } from 'vitest';
 import { STATUS } from '../../../protocol/layout.ts';
-import { type ClaimEnds, Outstanding } from '../../../src/load/outstanding.ts';
+import { type ClaimEnds, Outstanding, QUEUE_STRIDE } from '../../../src/load/outstanding.ts';
 import { Random } from '../../../src/load/random.ts';
 
 /** How each claim ended, by its intended time, which the test makes its name. */
@@ -86,11 +86,14 @@ class Model {
   }
 }
 
+/** As LoadChannels has them: of the last channel nothing lies behind its queue. */
+const queuesOf = (channels: number) => new Int32Array(QUEUE_STRIDE * channels - 6);
+
 test.each([1, 2, 3, 4, 5, 6])('random claims and acks, seed %i: every claim ends as the model says', (seed) => {
   const random = new Random(seed, 'outstanding');
   const [channels, capacity] = [3, 32];
   const ends = new Ends();
-  const outstanding = new Outstanding(capacity, channels, ends);
+  const outstanding = new Outstanding(capacity, queuesOf(channels), ends);
   const model = new Model(capacity);
   const highest = new Array<number>(channels).fill(0);
   for (let turn = 0; turn < 5_000; turn++) {
@@ -133,7 +136,7 @@ test.each([1, 2, 3, 4, 5, 6])('random claims and acks, seed %i: every claim ends
 
 test('a claim made to be refused is never acknowledged, and an old sequence is nobody else', () => {
   const ends = new Ends();
-  const outstanding = new Outstanding(4, 1, ends);
+  const outstanding = new Outstanding(4, queuesOf(1), ends);
   outstanding.add(0, 1, 0, 0, true);
   outstanding.add(0, 2, 1, 1, false);
   outstanding.cover(0, 2, true, 5);
@@ -151,7 +154,7 @@ test('a claim made to be refused is never acknowledged, and an old sequence is n
 
 test('a claim that is answered itself ends, though an older one with a higher amount still waits', () => {
   const ends = new Ends();
-  const outstanding = new Outstanding(8, 1, ends);
+  const outstanding = new Outstanding(8, queuesOf(1), ends);
   outstanding.add(0, 10, 1, 1, true);
   outstanding.add(0, 9, 2, 2, false);
   outstanding.add(0, 8, 3, 3, true);

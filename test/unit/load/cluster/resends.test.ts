@@ -31,7 +31,7 @@ beforeEach(() => {
   isFull = false;
   moves = 0;
   recorder = new Recorder(0);
-  outstanding = new Outstanding(64, CHANNELS, recorder);
+  outstanding = new Outstanding(64, channels.queues, recorder);
   deal = new Deal(channels, 1);
   for (const channel of all) channels.setSigned(channel, 0);
   const link = {
