@@ -127,8 +127,11 @@ function figuresOf({ result, samples }: OverloadRun, maximum: number, { quick, n
 function recoverySeconds({ requestedRate, intervals }: LoadStep, note: (line: string) => void): number {
   const inFlightMax = (requestedRate! * 2 * BAR_MS) / 1_000;
   const unanswered: number[] = [];
-  for (const { sentPerSecond, ackedPerSecond } of intervals)
-    unanswered.push((unanswered.at(-1) ?? 0) + Math.round(sentPerSecond - ackedPerSecond));
+  // The last interval may be of a few milliseconds, since the load is stopped.
+  intervals.forEach(({ atSeconds, sentPerSecond, ackedPerSecond }, index) => {
+    const seconds = atSeconds - (intervals[index - 1]?.atSeconds ?? 0);
+    unanswered.push((unanswered[index - 1] ?? 0) + Math.round((sentPerSecond - ackedPerSecond) * seconds));
+  });
   const index = intervals.findIndex(({ p99Ms }, second) => p99Ms <= BAR_MS && unanswered[second]! <= inFlightMax);
   const lines = intervals.map(({ p99Ms }, second) => `p99 ${p99Ms.toFixed(2)} ms, ${unanswered[second]} unanswered`);
   note(`after the overload, by the second: ${lines.join('; ')}${index < 0 ? '; NEVER WELL' : ''}`);

@@ -46,6 +46,25 @@ export const LEAVES: readonly Mutation[] = [
     killer: { file: LEAF_TESTS, title: 'is refused a second leaf of one group' },
   },
   {
+    name: 'frame-joins-before-its-leaf',
+    file: STAGE,
+    find: 'if (!this.#rooted.reserve(row, high, low)) return STATUS.ROOT_EXPOSURE;\n    const frame = this.#frameIn(open, view.getUint32(slot + SLOT_FRAME));',
+    put: 'const frame = this.#frameIn(open, view.getUint32(slot + SLOT_FRAME));\n    if (!this.#rooted.reserve(row, high, low)) return STATUS.ROOT_EXPOSURE;',
+    harm: 'A frame of which no leaf was taken fills the journal, so who is over the exposure writes to the disk.',
+    killer: { file: LEAF_TESTS, title: 'is refused a second leaf of one group' },
+  },
+  {
+    name: 'proof-kept-of-an-older-leaf',
+    file: ROOTED,
+    find: 'if (isSame) this.#store',
+    put: 'if (isSame || segment > 0) this.#store',
+    harm: 'A leaf that came while a checkpoint was written counts as kept, and the segment with its only proof is removed.',
+    killer: {
+      file: 'test/unit/journal/leaf-proofs.test.ts',
+      title: 'is kept by the next checkpoint where it comes while one is written',
+    },
+  },
+  {
     name: 'leaf-sequence-again',
     file: STAGE,
     find: 'sequence <= this.#table.sequence(hot)) return false;\n    return isAboveStaged',
