@@ -2,10 +2,11 @@
  * Runs the tests that are written in C, plain and under ASan and UBSan: the kernel's field, scalars, tables, trees and cache,
  * the claim path's loops, and the orders in which threads can meet. Then runs libFuzzer for some seconds.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { brieflyOrAtLength } from '../support/length.ts';
-import { compiles, expectTool, MINUTES, make, starts } from '../support/native-make.ts';
+import { BUILD, compiles, expectTool, MINUTES, make, starts } from '../support/native-make.ts';
 
 const FUZZ_SECONDS = brieflyOrAtLength(2, 60);
 const PROGRAM = 'int main(void) { return 0; }';
@@ -47,13 +48,19 @@ const CHECKS_MIN_EMULATED = {
   hashes: 1_500,
   'sign-test-neon': 800,
 };
+/** Where an ELF file says for which processor it is, and what it says for ARM64. */
+const [ELF_MACHINE, ELF_AARCH64] = [18, 183];
 const ARM64 = ['--target=aarch64-linux-gnu', '-static', '-fuse-ld=lld'];
 
-const has = { cc: false, sanitizers: false, fuzzer: false, arm64: false };
+/** GCC's intrinsics ask for other target attributes than clang's, which the tests under qemu-user are built with. */
+const ARM64_GCC = 'aarch64-linux-gnu-gcc';
+
+const has = { cc: false, sanitizers: false, fuzzer: false, arm64: false, arm64Gcc: false };
 beforeAll(async () => {
   has.cc = await compiles('cc', PROGRAM);
   has.sanitizers = has.cc && (await compiles('cc', PROGRAM, SANITIZERS));
   has.arm64 = (await starts('qemu-aarch64', '--version')) && (await compiles('clang-19', PROGRAM, ...ARM64));
+  has.arm64Gcc = await compiles(ARM64_GCC, PROGRAM);
   has.fuzzer = has.cc && (await compiles('clang-19', FUZZ_TARGET, '-fsanitize=fuzzer,address,undefined'));
 });
 
@@ -104,6 +111,17 @@ it('of the ARM64 kernel pass under qemu-user, briefly', { timeout: 6 * MINUTES }
     expect(checks.get(name), name).toBeGreaterThan(count);
   expect(result.output).toContain('neon: SHA-512 by, SHA-256 by');
   expect(result.output).toContain('neon: SHA-512 without, SHA-256 by');
+});
+
+it('are of what GCC makes the addon of for ARM64 too, as it is published', {
+  timeout: 6 * MINUTES,
+}, async (context) => {
+  expectTool(has.arm64Gcc, `${ARM64_GCC} with ARM64's C library`, context);
+  const addon = join(BUILD, 'arm64-gcc/claimwire.node');
+  rmSync(addon, { force: true });
+  const { code, output } = await make('native', 'OUT=../../build/arm64-gcc', `CC=${ARM64_GCC}`, 'CFLAGS=-O1');
+  expect(code, output.slice(-2_000)).toBe(0);
+  expect(readFileSync(addon).readUInt16LE(ELF_MACHINE)).toBe(ELF_AARCH64);
 });
 
 it('pass under ASan and UBSan', { timeout: 10 * MINUTES }, async (context) => {
