@@ -143,7 +143,7 @@ WIDE(cw_sha256_avx2, "avx2", vec8, 8, ROTATE_PLAIN, CHOOSE_PLAIN, MAJORITY_PLAIN
 #if defined(__clang__)
 #define WITH_SHA2 __attribute__((target("sha2")))
 #else
-#define WITH_SHA2 __attribute__((target("+crypto"))) /* as arm_neon.h of GCC 12 and before has these; of "+sha2" it inlines none */
+#define WITH_SHA2 __attribute__((target("+crypto"))) /* as in the arm_neon.h of GCC 12, which inlines nothing of "+sha2" */
 #endif
 WITH_SHA2 static inline uint32x4_t upper_halves(const uint64_t *of) {
     return vuzp2q_u32(vreinterpretq_u32_u64(vld1q_u64(of)), vreinterpretq_u32_u64(vld1q_u64(of + 2)));
