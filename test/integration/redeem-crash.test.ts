@@ -48,14 +48,17 @@ type End = { outcome: string; history: RedemptionRecord[] };
 class Child {
   readonly #process: ChildProcess;
   readonly #rig: RedeemRig;
+  /** Of the rig's own: another rig's ledger has the same channels, and this folder remembers what was redeemed. */
+  readonly #side: string;
   /** Steps of the redemption under way. */
   names: string[] = [];
   #kill: Kill;
   #row: Channel | undefined;
   #onEnd: (end: End | 'killed') => void = () => {};
 
-  constructor(rig: RedeemRig) {
+  constructor(rig: RedeemRig, side: string) {
     this.#rig = rig;
+    this.#side = side;
     this.#process = fork(join(import.meta.dirname, '../support/redeem-child.mjs'), { serialization: 'advanced' });
     this.#process.on('message', (message) => void this.#on(message as Call | End));
     this.#process.on('exit', () => this.#onEnd('killed'));
@@ -89,8 +92,7 @@ class Child {
   }
 
   #place() {
-    const side = join(folder, 'side');
-    return { folder: side, ...storeUnderTest.options(side) };
+    return { folder: this.#side, ...storeUnderTest.options(this.#side) };
   }
 
   #time() {
@@ -143,7 +145,8 @@ async function killedAtEachStep(rig: RedeemRig, close: boolean): Promise<number>
   const opened = () => rig.opened({ committed: DROPS, deposit: 2n * DROPS });
   const current = (row: Channel) => rig.rows.channel(row.channelId)!;
   let redeemed = rig.transactionsOf(PAYEE.address).length;
-  let child = new Child(rig);
+  const side = join(mkdtempSync(join(folder, 'rig-')), 'side');
+  let child = new Child(rig, side);
   const first = await opened();
   expect(await child.redeem(first, close)).toMatchObject({ outcome: 'paid' });
   expectPaidOnce(rig, first, ++redeemed, close, 'not killed');
@@ -156,7 +159,7 @@ async function killedAtEachStep(rig: RedeemRig, close: boolean): Promise<number>
     const where = `${kill.side} step ${kill.call}, ${kill.name}`;
     const row = await opened();
     expect(await child.redeem(row, close, kill), where).toBe('killed');
-    child = new Child(rig);
+    child = new Child(rig, side);
     const end = (await child.redeem(current(row), close)) as End;
     // What was paid while the process was down is found as nothing left to do.
     expect(['paid', 'nothing'], where).toContain(end.outcome);
