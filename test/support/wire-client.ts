@@ -71,17 +71,13 @@ export class AckInbox {
   /** The first ack that `is` it, past or to come, but for the first `from`; undefined after `ms`. */
   async first(is: (ack: WireAck) => boolean, ms: number, from = 0): Promise<WireAck | undefined> {
     const end = performance.now() + ms;
-    for (;;) {
-      const found = this.#firstFrom(from, is);
+    for (let next = from; ; ) {
+      // Each is looked at once, however many come before the one.
+      for (; next < this.acks.length; next++) if (is(this.acks[next]!)) return this.acks[next];
       const left = end - performance.now();
-      if (found !== undefined || left <= 0) return found;
+      if (left <= 0) return undefined;
       await this.more(left);
     }
-  }
-
-  #firstFrom(from: number, is: (ack: WireAck) => boolean): WireAck | undefined {
-    for (let index = from; index < this.acks.length; index++) if (is(this.acks[index]!)) return this.acks[index];
-    return undefined;
   }
 
   /** Resolves when something comes, or after `ms`. */

@@ -109,21 +109,24 @@ async function refusalLimit(stage: Stage): Promise<void> {
   ];
   const limitedNow = () => stage.counter('dropped.refusalLimited') - limitedBefore;
   const roundsMin = 40;
-  const perRound = 50;
-  let rounds = 0;
-  // On a busy machine they may come so slowly at first that the limit keeps up.
-  while (rounds < roundsMin || (limitedNow() === 0 && rounds < 10 * roundsMin)) {
+  const floodsMax = 100 * roundsMin;
+  let [rounds, floods, perRound] = [0, 0, 50];
+  while (rounds < roundsMin || (limitedNow() === 0 && floods < floodsMax)) {
     const round = ++rounds;
+    // On a busy machine the two questions of a round may take so long that the limit keeps up.
+    if (rounds > roundsMin) perRound *= 2;
+    floods += perRound;
     for (let count = 0; count < perRound; count++) await wire.send(flood);
-    const claim = channel.claim(BigInt(round), stage.fresh());
-    await stage.expectAnswer(wire, claim, COMMITTED, BigInt(round));
-    await stage.expectAnswer(wire, channel.claim(1n, stage.fresh()), ALREADY, 1n);
+    // Not COMMITTED alone: what is sent again, since its answer took too long, is ALREADY.
+    for (const amount of [BigInt(round), 1n])
+      await stage.expectDurable(wire, channel.claim(amount, stage.fresh()), false, wire.inbox.acks.length);
   }
-  const refused = stage.counter('refused.unknownChannel') - refusedBefore;
-  const limited = limitedNow();
-  expect(refused).toBeLessThanOrEqual(rounds * perRound * PACK);
-  expect(refused).toBeGreaterThan(rounds * perRound);
+  // In this order, since the last of the flood may still be judged: what is refused meanwhile counts for more room, not less.
   const answered = ofChannel(wire.inbox.acks, stranger);
+  const limited = limitedNow();
+  const refused = stage.counter('refused.unknownChannel') - refusedBefore;
+  expect(refused).toBeLessThanOrEqual(floods * PACK);
+  expect(refused).toBeGreaterThan(floods);
   expect(answered.every(({ status, amount }) => status === UNKNOWN_CHANNEL && amount === 0n)).toBe(true);
   expect(answered.length).toBeGreaterThan(0);
   expect(limited).toBeGreaterThan(0);

@@ -129,10 +129,11 @@ export class Stage {
   /** The answer to a claim: the ack that carries its sequence, so that must be the claim's alone on this wire. */
   async ask(wire: Wire, claim: Uint8Array): Promise<WireAck> {
     const sequence = new DataView(claim.buffer, claim.byteOffset).getUint32(9);
+    const from = wire.inbox.acks.length;
     for (let end = performance.now() + ANSWER_MS_MAX; performance.now() < end; ) {
       expectOpen(wire);
       await wire.send(claim);
-      const ack = await wire.inbox.first((ack) => ack.sequence === sequence, AGAIN_MS);
+      const ack = await wire.inbox.first((ack) => ack.sequence === sequence, AGAIN_MS, from);
       if (ack !== undefined) return ack;
     }
     throw new Error(`expected an answer to claim ${sequence}, got none among ${wire.inbox.acks.length}`);

@@ -129,6 +129,7 @@ test.skipIf(nativeLeafCheck() === undefined)(
     // Both ways are reached.
     expect(Math.min(seen.refused, seen.taken, seen.byPage)).toBeGreaterThan(CASES / 50);
   },
+  brieflyOrAtLength(60_000, 900_000),
 );
 
 test.skipIf(nativeLeafCheck() === undefined)(
