@@ -28,7 +28,7 @@ import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { secp256k1 } from './peers.ts';
 
-/** The most claims that a verifier reserves at once (KernelBackend). */
+/** The kernel's largest batch. */
 export const BATCH = 128;
 /** The node's default, 2 GiB or a quarter of the memory, unless a process is told otherwise (process.ts): it has one cache. */
 export const KEY_CACHE_BYTES =

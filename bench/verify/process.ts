@@ -10,7 +10,7 @@ import { assert } from '../../src/errors.ts';
 import type { VerifyBackend } from '../../src/verify/backend.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { createBackend } from '../../src/verify/select.ts';
-import { BATCH, KEY_CACHE_BYTES, median, REPEATS_MAX, SignedRing, VerdictSum } from './claims.ts';
+import { KEY_CACHE_BYTES, median, REPEATS_MAX, SignedRing, VerdictSum } from './claims.ts';
 import { peerPass, verifyBySecp256k1 } from './peers.ts';
 
 const file = fileURLToPath(import.meta.url);
@@ -112,7 +112,7 @@ class Bench {
     const backend = nativeBackend(this.#signed);
     const before = this.#kernel.stats();
     for (let round = 0; round < ROUNDS; round++) {
-      own.push(this.#signed.pass(backend, BATCH, PASS_CLAIMS));
+      own.push(this.#signed.pass(backend, backend.batchMax, PASS_CLAIMS));
       peer.push(peerPass(verifyBySecp256k1, this.#signed.sample(PEER_CLAIMS)));
     }
     const after = this.#kernel.stats();
@@ -136,7 +136,8 @@ class Bench {
     const { keys, coldKeys } = this.#task;
     assert(this.#answers < REPEATS_MAX, 'there are keys never seen left');
     this.#signed.signInOrder(coldKeys, keys + this.#answers++ * coldKeys);
-    return this.#signed.pass(nativeBackend(this.#signed), BATCH, coldKeys);
+    const backend = nativeBackend(this.#signed);
+    return this.#signed.pass(backend, backend.batchMax, coldKeys);
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * bench:verify: signatures a second of every backend on claims in ring slots, digest included, beside libsecp256k1.
  *
- * Rates are per second of processor time (claims.ts), those of two threads per second of wall time. This process measures up
- * to 1,000 hot keys, batch sizes, cold keys, latency, wasm, noble, two threads and forced collisions; other processes measure
- * the kernels that are not this CPU's best and the larger numbers of keys. A peer's figure is its verify call alone, given digest, signature and key; ours includes taking
+ * Claims come in calls as large as a lane's under load, unless said. Rates are per second of processor time (claims.ts), those of two threads per second of wall time. This process measures
+ * 1,000 hot keys, batch sizes, cold keys, latency, wasm, noble, two threads and forced collisions; other processes measure
+ * the kernels that are not this CPU's best and other numbers of keys. A peer's figure is its verify call alone, given digest, signature and key; ours includes taking
  * claims from the ring, finding the channel, hashing and writing the verdict. Both judge the same claims in turns.
  */
 import type { BackendName, VerifyBackend } from '../../src/verify/backend.ts';
@@ -11,15 +11,15 @@ import type { KernelStart } from '../../src/verify/kernel.ts';
 import { NativeKernel } from '../../src/verify/native.ts';
 import { backendBytes, createBackend } from '../../src/verify/select.ts';
 import { type BenchContext, type BenchOptions, type Figures, runBench } from '../harness.ts';
-import { BATCH, hasAddon, KEY_CACHE_BYTES, median, REPEATS_MAX, SignedRing, VerdictSum } from './claims.ts';
+import { hasAddon, KEY_CACHE_BYTES, median, REPEATS_MAX, SignedRing, VerdictSum } from './claims.ts';
 import { measureCollisions } from './collisions.ts';
 import { peerPass, peerVersions, verifyBySecp256k1, verifyByTinySecp256k1 } from './peers.ts';
 import { HotKeys } from './process.ts';
 import { measureThreads } from './threads.ts';
 
 const HOT_KEYS = 1_000;
-const FEW_KEYS = [1, 100];
-const MANY_KEYS = [10_000, 100_000];
+/** Numbers of keys that have a process of their own: few get larger tables, which would stay among those of HOT_KEYS. */
+const OTHER_KEYS = [1, 100, 10_000, 100_000];
 /** With so many keys, ones never seen find the cache full. */
 const CACHE_FILLED = 100_000;
 const BATCHES = [1, 8, 32, 64, 128, 256];
@@ -61,7 +61,7 @@ class VerifyBench {
   constructor(isQuick: boolean) {
     this.#rounds = isQuick ? ROUNDS_QUICK : ROUNDS;
     if (hasAddon) {
-      for (const keys of MANY_KEYS)
+      for (const keys of OTHER_KEYS)
         this.#processes.set(`${keys}`, new HotKeys({ keys, ...(keys < CACHE_FILLED ? { coldKeys: 0 } : FILLED) }));
       for (const kernel of OTHER_KERNELS)
         this.#processes.set(kernel, new HotKeys({ keys: HOT_KEYS, coldKeys: 0 }, kernel));
@@ -90,15 +90,14 @@ class VerifyBench {
     const hot = this.#measureHot();
     const threads = await measureThreads(this.#native, note);
     const collisions = measureCollisions(new NativeKernel(KEY_CACHE_BYTES), this.#native.sample(NATIVE_CLAIMS), note);
-    const many = await this.#measureManyKeys(note);
+    const others = await this.#measureOtherKeys(note);
     const warm = hot[`verify.native.perSecond.${HOT_KEYS}`]!;
     return {
-      ...this.#measureFewKeys(),
       ...hot,
-      ...many,
-      'verify.tenThousandKeysRatio': many['verify.native.perSecond.10000']! / warm,
-      'verify.hundredThousandKeysRatio': many['verify.native.perSecond.100000']! / warm,
-      'verify.coldVsWarm': many['verify.native.coldPerSecond']! / warm,
+      ...others,
+      'verify.tenThousandKeysRatio': others['verify.native.perSecond.10000']! / warm,
+      'verify.hundredThousandKeysRatio': others['verify.native.perSecond.100000']! / warm,
+      'verify.coldVsWarm': others['verify.native.coldPerSecond']! / warm,
       ...(await this.#measureOtherKernels(note)),
       'verify.native.coldAtFirstPerSecond': this.#measureColdAtFirst(repeat),
       'verify.native.twoThreadsPerSecond': threads.perSecond,
@@ -114,7 +113,7 @@ class VerifyBench {
     const sample = signed.sample(SECP256K1_CLAIMS);
     const [native, peer] = inTurns(
       this.#rounds,
-      () => signed.pass(backend, BATCH, NATIVE_CLAIMS),
+      () => signed.pass(backend, backend.batchMax, NATIVE_CLAIMS),
       () => peerPass(verifyBySecp256k1, sample),
     ) as [number, number];
     const batches = inTurns(
@@ -130,25 +129,16 @@ class VerifyBench {
     };
   }
 
-  #measureFewKeys(): Figures {
-    return Object.fromEntries(
-      FEW_KEYS.map((keys) => {
-        const backend = this.#native.warm(backendOf('native'), keys, WARM_SECONDS);
-        const [rate] = inTurns(this.#rounds, () => this.#native.pass(backend, BATCH, NATIVE_CLAIMS));
-        return [`verify.native.perSecond.${keys}`, rate!];
-      }),
-    );
-  }
-
   /** While the cache fills, each table touches new memory. One pass only: afterwards the keys are known. */
   #measureColdAtFirst(repeat: number): number {
     this.#native.signInOrder(COLD_KEYS, HOT_KEYS + repeat * COLD_KEYS);
-    return this.#native.pass(backendOf('native')(this.#native), BATCH, COLD_KEYS);
+    const backend = backendOf('native')(this.#native);
+    return this.#native.pass(backend, backend.batchMax, COLD_KEYS);
   }
 
-  async #measureManyKeys(note: (line: string) => void): Promise<Figures> {
+  async #measureOtherKeys(note: (line: string) => void): Promise<Figures> {
     const figures: Figures = {};
-    for (const keys of MANY_KEYS) {
+    for (const keys of OTHER_KEYS) {
       const rates = await this.#processes.get(`${keys}`)!.measure();
       const { perSecond, hitPercent, largePercent, coldPerSecond, verdicts } = rates;
       figures[`verify.native.perSecond.${keys}`] = perSecond;
@@ -184,7 +174,7 @@ class VerifyBench {
     const sample = signed.sample(SECP256K1_CLAIMS);
     const [wasm, tiny] = inTurns(
       this.#rounds,
-      () => signed.pass(this.#wasmBackend, BATCH, WASM_CLAIMS),
+      () => signed.pass(this.#wasmBackend, this.#wasmBackend.batchMax, WASM_CLAIMS),
       () => peerPass(verifyByTinySecp256k1, sample.slice(0, TINY_CLAIMS)),
     ) as [number, number];
     return {

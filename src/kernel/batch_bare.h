@@ -11,7 +11,7 @@
 #include "kernel.h"
 
 #define BARE_ROWS (1 << (CW_BARE_WIDTH - 1))
-#define BARE_STREAMS 2 /* groups side by side: a doubling waits for its own products, another group's fill the time */
+#define BARE_STREAMS CW_BARE_TOGETHER /* groups side by side: a doubling waits for its own products, another group's fill the time */
 
 struct bare {
     uint64_t s[4][CW_POSITIONS], z[4][CW_POSITIONS], r[4][CW_POSITIONS];

@@ -24,7 +24,7 @@ struct cw_thread *cw_thread_new(void);
 void cw_thread_free(struct cw_thread *thread);
 
 /* Hashes and verifies the claims in slots (first_sequence + i) & slot_mask for i < count <= CW_VERIFY_SLOTS_MAX whose
- * verdict is still 0, and sets their verdicts. A slot is not touched after its verdict is set. Returns how many verdicts were written. */
+ * verdict is still 0, and sets their verdicts, in any order. A slot is not touched after its verdict is set. Returns how many verdicts were written. */
 uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *arena, uint32_t first_sequence, uint32_t count);
 /* One slot alone, for latency: its signature is spread over the elements. Returns the verdict. */
 int cw_verify_slot(struct cw_thread *thread, const struct cw_arena *arena, uint32_t sequence);

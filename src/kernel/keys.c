@@ -93,20 +93,22 @@ static void decompress(struct points *p, struct cw_job *job, uint8_t (*point)[CW
     }
     p->count = 0;
 }
-/* Finds the points of all keys of a batch that have no table: each distinct key once, VEC at a time. */
-static void find_points(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *missing, uint32_t count, int parity) {
+void cw_keys_points(struct cw_keys_thread *thread, struct cw_job *job, uint32_t count, int parity) {
     const uint64_t *h = thread->hashes[parity];
-    uint8_t first_with[CW_BATCH]; /* the job whose point this one shares */
+    uint8_t bare[CW_BATCH], first_with[CW_BATCH]; /* the job whose point this one shares */
     struct points p = {.count = 0};
-    for (uint32_t m = 0; m < count; m++) {
-        const uint32_t i = missing[m];
-        const uint8_t *key = thread->keys[parity][i];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (job[i].kind == CW_BARE) bare[n++] = (uint8_t)i;
+    for (uint32_t m = 0; m < n; m++) {
+        const uint32_t i = bare[m], own = job[i].index;
+        const uint8_t *key = thread->keys[parity][own];
         uint32_t k = 0;
-        while (k < m && (h[missing[k]] != h[i] || memcmp(thread->keys[parity][missing[k]], key, 33))) k++;
-        first_with[m] = k < m ? missing[k] : (uint8_t)i;
-        job[i].kind = CW_BARE;
-        job[i].table = 0;
-        job[i].slot = 0;
+        for (; k < m; k++) {
+            const uint32_t other = job[bare[k]].index;
+            if (h[other] == h[own] && !memcmp(thread->keys[parity][other], key, 33)) break;
+        }
+        first_with[m] = k < m ? bare[k] : (uint8_t)i;
         if (k < m) continue;
         cw_words_from_be(p.x[p.count], key + 1);
         if (!cw_words_less(p.x[p.count], cw_p_words)) continue;
@@ -115,13 +117,12 @@ static void find_points(struct cw_keys_thread *thread, struct cw_job *job, const
         if (p.count == cw_kernel->elements) decompress(&p, job, thread->points[parity]);
     }
     if (p.count) decompress(&p, job, thread->points[parity]);
-    for (uint32_t m = 0; m < count; m++) job[missing[m]].table = job[first_with[m]].table;
+    for (uint32_t m = 0; m < n; m++) job[bare[m]].table = job[first_with[m]].table;
 }
 
 void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, uint32_t count, int parity) {
-    uint64_t *h = thread->hashes[parity], found[CW_KEY_KINDS] = {0};
-    uint8_t (*copy)[40] = thread->keys[parity], missing[CW_BATCH];
-    uint32_t miss = 0;
+    uint64_t *h = thread->hashes[parity];
+    uint8_t (*copy)[40] = thread->keys[parity];
     for (uint32_t i = 0; i < count; i++) {
         memcpy(copy[i], key[i], 33);
         h[i] = hash(copy[i]);
@@ -136,21 +137,12 @@ void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t id;
+        const int found = thread->forced != CW_BARE && lookup(h[i], copy[i], &id);
         job[i].index = i;
-        if (thread->forced == CW_BARE || !lookup(h[i], copy[i], &id)) {
-            missing[miss++] = (uint8_t)i;
-            continue;
-        }
-        job[i].kind = slots[id].kind;
-        job[i].table = slot_table(id, slots[id].kind);
-        job[i].slot = id + 1;
-        found[slots[id].kind]++;
+        job[i].kind = found ? slots[id].kind : CW_BARE;
+        job[i].table = found ? slot_table(id, slots[id].kind) : 0;
+        job[i].slot = found ? id + 1 : 0;
     }
-    for (int kind = 0; kind < CW_KEY_KINDS; kind++)
-        if (found[kind]) COUNT(hits[kind], found[kind]);
-    if (!miss) return;
-    COUNT(misses, miss);
-    find_points(thread, job, missing, miss, parity);
 }
 
 static int64_t set_cost(int kind) { return (int64_t)cw_kernel->elements * cost[kind]; }
@@ -214,8 +206,14 @@ static void reward(struct cw_keys_thread *thread, const struct cw_job *job, int 
 }
 void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uint32_t count, int parity) {
     uint32_t valid = 0;
-    for (uint32_t i = 0; i < count; i++)
+    uint64_t had[CW_KINDS + 1] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        had[job[i].kind]++;
         if (cw_plain_verdict(job[i].verdict) == CW_VALID) reward(thread, &job[i], parity), valid++;
+    }
+    for (int kind = 0; kind < CW_KEY_KINDS; kind++)
+        if (had[kind]) COUNT(hits[kind], had[kind]);
+    if (had[CW_BARE]) COUNT(misses, had[CW_BARE]);
     if (thread->budget > BUDGET_MAX) thread->budget = BUDGET_MAX;
     for (int kind = 0; kind < CW_KEY_KINDS; kind++) {
         struct cw_wanted *w = &thread->wanted[kind];

@@ -33,10 +33,12 @@ void cw_keys_leave(struct cw_keys_thread *thread);
 uint64_t cw_keys_now(void);
 void cw_keys_enter(struct cw_keys_thread *thread, uint64_t epoch);
 void cw_keys_exit(struct cw_keys_thread *thread);
-/* Sets table, kind and slot of `count` <= CW_BATCH jobs: CW_BARE and the point where there is no table; table = 0 for bytes that are no
- * key. Builds nothing. parity: which of the two batches in flight. job[i].index becomes i. */
+/* Sets kind, table and slot of `count` <= CW_BATCH jobs: CW_BARE and 0 where there is no table. Builds nothing. parity: which of the two
+ * batches in flight. job[i].index becomes i. */
 void cw_keys_find(struct cw_keys_thread *thread, struct cw_job *job, const uint8_t *const *key, uint32_t count, int parity);
-/* After the verdicts, and before the thread enters another epoch: keys of valid claims become hotter, and some that have earned
+/* Then, for those of these jobs that are still in the batch: the point of each key without a table is its table; 0 for bytes that are no key. */
+void cw_keys_points(struct cw_keys_thread *thread, struct cw_job *job, uint32_t count, int parity);
+/* After the verdicts, and before the thread enters another epoch: counts what was found, keys of valid claims become hotter, and some that have earned
  * a table get it. What is built is bounded by the claims judged, so that this never takes most of a thread's time. */
 void cw_keys_reward(struct cw_keys_thread *thread, const struct cw_job *job, uint32_t count, int parity);
 /* From now on tables use at most so many bytes, at least two chunks of 2 MB and at most what was mapped at the start. Memory

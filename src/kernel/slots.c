@@ -13,6 +13,7 @@
 
 #define AHEAD 8      /* how many slots ahead what lies in rows of channels is prefetched */
 #define SINGLE_MAX 3 /* so few are faster one by one, each signature spread over the elements */
+#define LATER_MAX (CW_KEY_KINDS * (CW_ELEMENTS_MAX - 1) + CW_BARE_TOGETHER * CW_ELEMENTS_MAX - 1)
 
 /* A batch and where its answers go: slot[i]'s verdict for job i, or verdicts[index[i]] for cw_verify_many. */
 struct work {
@@ -20,6 +21,13 @@ struct work {
     uint8_t *slot[CW_BATCH];
     const uint8_t *key[CW_BATCH];
     struct cw_batch batch;
+};
+/* Hashed jobs that wait for the next batch of the same call: what fills no vector with its kind of table. */
+struct later {
+    uint32_t count;
+    uint8_t *slot[LATER_MAX];
+    const uint8_t *key[LATER_MAX];
+    struct cw_job job[LATER_MAX];
 };
 struct hasher {
     uint32_t count;
@@ -31,6 +39,7 @@ struct cw_thread {
     uint8_t *scratch;
     struct hasher xrpl, link;
     struct work work[2];
+    struct later later;
     struct cw_sign_room sign_room;
 };
 static _Atomic uint64_t verified, valid, slow_paths;
@@ -134,11 +143,21 @@ static int parse_signature(struct cw_job *job, const uint8_t signature[64]) {
     return cw_signature_in_range(job->r, job->s);
 }
 
-/* Fills a batch from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict here. What fills no
- * vector of the hasher stays queued, for hash_rest. */
+/* Puts the jobs that waited into a batch. Returns how many there may be in all: as many more as usual, and whole vectors to hash. */
+static uint32_t take_later(struct cw_thread *thread, struct work *w) {
+    struct later *l = &thread->later;
+    const uint32_t n = l->count, room = (CW_BATCH - n) & ~((uint32_t)cw_kernel->elements - 1);
+    memcpy(w->slot, l->slot, n * sizeof *l->slot);
+    memcpy(w->key, l->key, n * sizeof *l->key);
+    memcpy(w->batch.job, l->job, n * sizeof *l->job);
+    l->count = 0;
+    return n + (room < cw_batch_max ? room : cw_batch_max);
+}
+/* Fills a batch with what waited and from slot `*at` on, and stops before `end`. Slots that are decided without the curve get their verdict
+ * here. What fills no vector of the hasher stays queued, for hash_rest. */
 static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, struct work *w, uint32_t *at, uint32_t end) {
-    uint32_t n = 0, judged = 0;
-    for (; *at != end && n < cw_batch_max; ++*at) {
+    uint32_t n = thread->later.count, judged = 0;
+    for (const uint32_t most = take_later(thread, w); *at != end && n < most; ++*at) {
         uint8_t *slot = cw_arena_slot(a, *at);
         struct channel c;
         prefetch_channel(a, *at + AHEAD);
@@ -159,11 +178,38 @@ static uint32_t take_slots(struct cw_thread *thread, const struct cw_arena *a, s
 }
 
 static int parity_of(const struct cw_thread *thread, const struct work *w) { return w == &thread->work[1]; }
-/* Finds the tables for a batch. Jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. */
-static uint32_t find_tables(struct cw_thread *thread, struct work *w, const struct work *older, uint8_t *verdicts, uint32_t *index) {
+/* Takes those jobs out of a batch that would leave a vector with elements to spare: a whole one costs the same, and jobs without a table cost
+ * least with all the vectors that are summed side by side. Their digests are known. */
+static void put_off(struct cw_thread *thread, struct work *w) {
+    struct later *l = &thread->later;
+    uint32_t whole[CW_KINDS + 1] = {0}, all = 0, n = 0;
+    for (uint32_t i = 0; i < w->batch.count; i++) whole[w->batch.job[i].kind]++;
+    for (int kind = 0; kind <= CW_KINDS; kind++) {
+        whole[kind] -= whole[kind] % ((uint32_t)cw_kernel->elements * (kind == CW_BARE ? CW_BARE_TOGETHER : 1));
+        all += whole[kind];
+    }
+    if (all == w->batch.count) return;
+    for (uint32_t i = 0; i < w->batch.count; i++) {
+        if (whole[w->batch.job[i].kind]) {
+            whole[w->batch.job[i].kind]--;
+            w->batch.job[n] = w->batch.job[i];
+            w->slot[n++] = w->slot[i];
+        } else {
+            l->job[l->count] = w->batch.job[i];
+            l->slot[l->count] = w->slot[i];
+            l->key[l->count++] = w->key[i];
+        }
+    }
+    w->batch.count = n;
+}
+/* Finds the tables for a batch. Jobs whose key is no point get INVALID and leave it. `older`: the batch still in flight. `more`: another batch
+ * follows, which jobs may wait for. */
+static uint32_t find_tables(struct cw_thread *thread, struct work *w, const struct work *older, int more, uint8_t *verdicts, uint32_t *index) {
     w->epoch = cw_keys_now();
     cw_keys_enter(&thread->keys, older ? older->epoch : w->epoch);
     cw_keys_find(&thread->keys, w->batch.job, w->key, w->batch.count, parity_of(thread, w));
+    if (more) put_off(thread, w);
+    cw_keys_points(&thread->keys, w->batch.job, w->batch.count, parity_of(thread, w));
     uint32_t n = 0;
     for (uint32_t i = 0; i < w->batch.count; i++) {
         if (!w->batch.job[i].table) {
@@ -239,7 +285,7 @@ uint32_t cw_verify_slots(struct cw_thread *thread, const struct cw_arena *a, uin
         if (!now->batch.count) continue;
         const int are_few = !pending && at == end && now->batch.count <= SINGLE_MAX, is_lone = are_few && now->batch.count == 1;
         if (!is_lone) hash_rest(thread);
-        judged += find_tables(thread, now, pending, 0, 0);
+        judged += find_tables(thread, now, pending, at != end, 0, 0);
         if (!now->batch.count) {
             hash_rest(thread); /* of a claim whose key is no point: its place in the queue must not outlive it */
             continue;
@@ -302,7 +348,7 @@ static void verify_many(struct cw_thread *thread, enum cw_path path, size_t coun
             index[n++] = i;
         }
         w->batch.count = n;
-        if (n) find_tables(thread, w, 0, verdicts + at, index);
+        if (n) find_tables(thread, w, 0, 0, verdicts + at, index);
         if (!w->batch.count) continue;
         if (path == CW_PATH_SINGLE || path == CW_PATH_COMPLETE) {
             verify_singly(thread, w, path);

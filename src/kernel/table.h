@@ -18,6 +18,7 @@ _Static_assert((int)CW_BARE == CW_TABLE_NONE && CW_TINY == 0 && CW_HUGE == 3, "v
 #define CW_HALF_POINTS_MAX (43 + 10) /* of one half, with the smallest table */
 #define CW_BARE_WIDTH 4              /* of a digit where there is no table: 33 windows, the last one of 1 bit */
 #define CW_BARE_WINDOWS 33
+#define CW_BARE_TOGETHER 2           /* vectors of such signatures summed side by side */
 
 #define CW_WINDOWS(kind) ((kind) == CW_TINY ? 43 : (kind) == CW_SMALL ? 26 : (kind) == CW_LARGE ? 16 : (kind) == CW_HUGE ? 13 : (kind) == CW_GENERATOR ? 10 : 0)
 #define CW_WIDTH(kind) ((kind) == CW_TINY ? 3 : (kind) == CW_SMALL ? 5 : (kind) == CW_LARGE ? 8 : (kind) == CW_HUGE ? 10 : 13)

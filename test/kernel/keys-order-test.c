@@ -207,6 +207,7 @@ static void find(int first, int second, int is_pipelined) {
     now->epoch = cw_keys_now();
     cw_keys_enter(&threads[t].keys, older ? older->epoch : now->epoch);
     cw_keys_find(&threads[t].keys, now->job, now->key, now->count, threads[t].now);
+    cw_keys_points(&threads[t].keys, now->job, now->count, threads[t].now);
     check_tables(now);
     if (older) finish(!threads[t].now);
     threads[t].pending = is_pipelined;

@@ -69,6 +69,7 @@ static void claims(uint32_t count, uint32_t size, uint32_t (*pick)(uint32_t), ui
         for (uint32_t i = 0; i < size; i++) of[i] = key[pick(keys)], job[i].verdict = CW_VALID;
         cw_keys_enter(&thread, cw_keys_now());
         cw_keys_find(&thread, job, of, size, 0);
+        cw_keys_points(&thread, job, size, 0);
         cw_keys_reward(&thread, job, size, 0);
         cw_keys_exit(&thread);
     }

@@ -91,9 +91,17 @@ export class KernelProcess {
   judge(tuples: PackedTuples, path: PathName, sizes: readonly number[], kind?: TableKind): Promise<Judged> {
     return this.#call({ call: 'tuples', ...tuples, sizes, path: KERNEL_PATHS[path], kind });
   }
-  /** An arena's content after `calls` of [first sequence, count]. `bytes` begins where the arena's regions do. */
-  async slots(shape: ArenaShape, bytes: Uint8Array, calls: [number, number][]): Promise<Uint8Array> {
-    const answer = await this.#call<{ bytes: Uint8Array }>({ call: 'slots', shape, bytes, calls });
+  /**
+   * An arena's content after `calls` of [first sequence, count]. `bytes` begins where the arena's regions do.
+   * @param tables keys of 33 bytes that have a table before, by its kind
+   */
+  async slots(
+    shape: ArenaShape,
+    bytes: Uint8Array,
+    calls: [number, number][],
+    tables: readonly Uint8Array[],
+  ): Promise<Uint8Array> {
+    const answer = await this.#call<{ bytes: Uint8Array }>({ call: 'slots', shape, bytes, calls, tables });
     return answer.bytes;
   }
   /** An arena's content after throw-away signing in `calls`, and how many slots each call signed. */

@@ -40,9 +40,11 @@ const CALLS = {
     return { verdicts, stats: kernel.stats() };
   },
 
-  /** An arena's content, judged by [first sequence, count] calls; the content afterwards. */
-  slots({ shape, bytes, calls }) {
+  /** An arena's content, judged by [first sequence, count] calls; the content afterwards. `tables`: keys that have one, by its kind. */
+  slots({ shape, bytes, calls, tables }) {
     const own = kernelAndArena(shape);
+    for (const [kind, keys] of tables.entries())
+      if (keys.length > 0 && !own.kernel.warmKeys(kind, keys)) throw new Error(`no room for tables of kind ${kind}`);
     own.arena.bytes.set(bytes, kernelBytes);
     const backend = new KernelBackend(name, own.kernel, own.arena, new ClaimRing(own.arena, 0));
     for (const [first, count] of calls) backend.verifySlots(first, count);

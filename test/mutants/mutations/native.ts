@@ -268,6 +268,22 @@ export const NATIVE: readonly Mutation[] = [
     killer: { program: 'keys-steady-test', says: 'a set of three is not charged as a whole one' },
   },
   {
+    name: 'c-last-claims-put-off',
+    file: 'src/kernel/slots.c',
+    find: 'find_tables(thread, now, pending, at != end, 0, 0)',
+    put: 'find_tables(thread, now, pending, 1, 0, 0)',
+    harm: 'Claims that fill no vector are never judged where no batch follows: their payers wait for ever.',
+    killer: { program: 'slots-test', says: 'one verdict each' },
+  },
+  {
+    name: 'c-no-claim-put-off',
+    file: 'src/kernel/slots.c',
+    find: 'if (more) put_off(thread, w);',
+    put: '(void)more;',
+    harm: 'A batch over keys with tables of many kinds, or with none, sums mostly vectors that are nearly empty.',
+    killer: { program: 'slots-test', says: 'elements without a claim' },
+  },
+  {
     name: 'train-part-of-datagram',
     file: 'src/transport/udp-native.ts',
     find: 'Math.min(segment - (done % segment), length - done)',
