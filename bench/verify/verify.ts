@@ -111,6 +111,7 @@ class VerifyBench {
     const signed = this.#native;
     const backend = signed.warm(backendOf('native'), HOT_KEYS, WARM_SECONDS);
     const sample = signed.sample(SECP256K1_CLAIMS);
+    signed.settle(backend);
     const [native, peer] = inTurns(
       this.#rounds,
       () => signed.pass(backend, backend.batchMax, NATIVE_CLAIMS),
