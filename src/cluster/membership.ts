@@ -219,6 +219,8 @@ export class ClusterMember implements ClusterControl {
     const batch = this.#nextGift(this.#state!);
     if (batch === undefined) return;
     await this.#work.give(batch.shards, batch.to);
+    // Not at a look after it: what an operator moves here meanwhile is to stay.
+    if (batch.isLast) this.#isBalancing = false;
     this.#nextGiveAt = clock.monotonic() + this.settings.moveEveryMs;
   }
 
@@ -273,8 +275,8 @@ export class ClusterMember implements ClusterControl {
     await this.#refresh();
   }
 
-  /** The shards that this node gives away next. */
-  #nextGift(state: ClusterState): { shards: number[]; to: string } | undefined {
+  /** The shards that this node gives away next; `isLast`: then it has its part. */
+  #nextGift(state: ClusterState): { shards: number[]; to: string; isLast?: boolean } | undefined {
     const present = state.shards.map(({ node }) => node);
     const most = this.settings.batchShards;
     const takers = this.#takers();
@@ -294,9 +296,10 @@ export class ClusterMember implements ClusterControl {
     const members = [this.#node, ...takers];
     this.#isBalancing ||= !isBalanced(present, members);
     if (!this.#isBalancing) return undefined;
-    const moves = movesBetween(present, placement(present, members));
-    if (moves.length === 0) this.#isBalancing = false;
-    return nextBatch(moves, this.#node, most);
+    const own = movesBetween(present, placement(present, members)).filter(({ from }) => from === this.#node);
+    const gift = nextBatch(own, this.#node, most);
+    if (gift === undefined) this.#isBalancing = false;
+    return gift && { ...gift, isLast: gift.shards.length === own.length };
   }
 
   /** A step has failed. What the database says to the node's right to write ends the node; other faults are tried again. */

@@ -143,6 +143,17 @@ test('shards are moved to a member that lives, and stay there until nodes are ba
   expect(shardsOf(world)).toEqual({ 'node-1': 512, 'node-2': 512 });
 });
 
+test('a shard that is moved as soon as a new member has its part stays where it was moved to', async () => {
+  // A giver that waits for long between batches does not see by its next turn that it has given its last one.
+  const world = new World(2, { batchShards: 256, moveEveryMs: 600 });
+  for (const name of ['node-1', 'node-2']) world.node(name).start();
+  for (let step = 0; step < 5_000 && shardsOf(world)['node-2'] !== 512; step++) await world.run(1);
+  const received = world.tables.shards.filter(({ node }) => node === 'node-2').map(({ shard }) => shard);
+  world.node('node-2').member!.move([received[0]!], 'node-1');
+  await world.run(1_500);
+  expect(shardsOf(world)).toEqual({ 'node-1': 513, 'node-2': 511 });
+});
+
 test('moves that are asked for one after the other are all made; too many at once are refused', async () => {
   const world = await cluster({ nodes: 2, payers: 4 });
   const { member } = world.node('node-1');
