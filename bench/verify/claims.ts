@@ -46,8 +46,8 @@ const WARM_CLAIMS = 200;
 /** Few keys earn the largest tables, which take several thousand claims each. */
 const WARM_CLAIMS_MIN = 1_000_000;
 /**
- * What a lane under load always has in its caches, page tables included, is fetched anew after another process has run: with 10,000 keys that
- * takes some 100 ms. So much of the same work comes before a measurement.
+ * What a lane under load always has in its caches is fetched anew after another process has run: with 10,000 keys the rate takes some
+ * 100 ms to come back. So much of the same work comes before a measurement.
  */
 const SETTLE_SECONDS = 0.5;
 /** Tables of one kind are built at most once a call, so calls are small during the warm-up. */

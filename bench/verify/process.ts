@@ -17,7 +17,7 @@ const file = fileURLToPath(import.meta.url);
 const ROUNDS = 5;
 const PASS_CLAIMS = 8_192;
 const PEER_CLAIMS = 512;
-/** The tables of 10,000 keys take 6 to 25 s, as a part of the time is used for them (src/kernel/keys.c), and a virtual machine's memory may be slow to come. */
+/** More than the tables of 10,000 keys take: 12 s were too few where memory is slow to come, and a part of the time is for building. */
 const WARM_SECONDS = 40;
 /** So that each of them is seen, earns a table, and gets it. */
 const WARM_SECONDS_MANY = 15;

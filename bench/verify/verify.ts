@@ -1,10 +1,11 @@
 /**
  * bench:verify: signatures a second of every backend on claims in ring slots, digest included, beside libsecp256k1.
  *
- * Claims come in calls as large as a lane's under load, unless said. Rates are per second of processor time (claims.ts), those of two threads per second of wall time. This process measures
- * 1,000 hot keys, batch sizes, cold keys, latency, wasm, noble, two threads and forced collisions; other processes measure
- * the kernels that are not this CPU's best and other numbers of keys. A peer's figure is its verify call alone, given digest, signature and key; ours includes taking
- * claims from the ring, finding the channel, hashing and writing the verdict. Both judge the same claims in turns.
+ * Claims come in calls as large as a lane's under load, unless said. Rates are per second of processor time (claims.ts), those of two
+ * threads per second of wall time. This process measures 1,000 hot keys, batch sizes, cold keys, latency, wasm, noble, two threads and
+ * forced collisions; other processes measure the kernels that are not this CPU's best and other numbers of keys. A peer's figure is its
+ * verify call alone, given digest, signature and key; ours includes taking claims from the ring, finding the channel, hashing and
+ * writing the verdict. Both judge the same claims in turns.
  */
 import type { BackendName, VerifyBackend } from '../../src/verify/backend.ts';
 import type { KernelStart } from '../../src/verify/kernel.ts';

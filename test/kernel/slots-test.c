@@ -39,7 +39,7 @@ static void random_bytes(uint8_t *bytes, size_t count) {
 
 /* Batches of the call under way. */
 static const struct cw_kernel *real;
-static uint32_t batches, jobs, bare_batches, bare_jobs, unfilled_before, unfilled, most_jobs;
+static uint32_t batches, jobs, bare_jobs, unfilled_before, unfilled, most_jobs;
 static void counted_prepare(struct cw_batch *batch, const uint8_t *generator, void *scratch) {
     uint32_t of[CW_KINDS + 1] = {0};
     batches++, unfilled_before += unfilled, unfilled = 0;
@@ -50,9 +50,7 @@ static void counted_prepare(struct cw_batch *batch, const uint8_t *generator, vo
     real->prepare(batch, generator, scratch);
 }
 static void counted_bare(struct cw_batch *batch, const uint8_t *generator, void *scratch) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < batch->count; i++) count += batch->job[i].kind == CW_BARE;
-    bare_batches += count > 0, bare_jobs += count;
+    for (uint32_t i = 0; i < batch->count; i++) bare_jobs += batch->job[i].kind == CW_BARE;
     real->bare(batch, generator, scratch);
 }
 
@@ -110,7 +108,7 @@ static void test_call(uint32_t first, uint32_t count, int low, int high, int wit
         memcpy(slot + CW_SLOT_VERDICT, &before, 4);
         pending += !is_judged, without_point += !is_judged && row >= NO_POINT;
     }
-    batches = jobs = bare_batches = bare_jobs = unfilled_before = unfilled = most_jobs = 0;
+    batches = jobs = bare_jobs = unfilled_before = unfilled = most_jobs = 0;
     EXPECT(cw_verify_slots(thread, &arena, first, count) == pending, "one verdict each");
     for (uint32_t i = 0; i < count; i++) {
         int32_t verdict;
